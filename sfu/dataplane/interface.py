@@ -1,0 +1,286 @@
+"""The boundary between decisions (Python, per event) and packets (the data plane, per packet).
+
+Every call is synchronous and takes effect before it returns: after ``remove_…`` no packet of that object can leave
+any more.  A data plane holds no policy.  It does not ask for key frames, choose layers or write reports; it opens,
+rewrites, seals, forwards and counts, and hands up what it cannot decide.
+
+The identifiers of transports, producers and consumers are chosen by the caller and never used twice.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, NewType, Protocol
+
+from attrs import field, frozen
+
+from sfu.wire.srtp import SrtpKeys
+
+TransportId = NewType("TransportId", int)
+ProducerId = NewType("ProducerId", int)
+ConsumerId = NewType("ConsumerId", int)
+
+
+class Path(NamedTuple):
+    """Where a datagram came from or goes to: the remote address, and which of our sockets it uses."""
+
+    host: str
+    port: int
+    local: int = 0
+
+
+class Drop(enum.StrEnum):
+    """Why a datagram or a copy of a packet went no further; the label of the drop counters."""
+
+    EMPTY = "empty"
+    OVERSIZED = "oversized"
+    UNKNOWN_PROTOCOL = "unknown_protocol"
+    UNKNOWN_ADDRESS = "unknown_address"
+    NO_KEYS = "no_keys"
+    MALFORMED_RTP = "malformed_rtp"
+    MALFORMED_RTCP = "malformed_rtcp"
+    UNAUTHENTIC = "unauthentic"
+    REPLAYED = "replayed"
+    UNKNOWN_STREAM = "unknown_stream"
+    UNKNOWN_PAYLOAD_TYPE = "unknown_payload_type"
+    PADDING_ONLY = "padding_only"
+    PRODUCER_PAUSED = "producer_paused"
+    SEND_WOULD_BLOCK = "send_would_block"
+    SEND_FAILED = "send_failed"
+    EVENTS_FULL = "events_full"
+    # Counted by the slow path, through ``count_drop``.
+    MALFORMED_STUN = "malformed_stun"
+    UNKNOWN_USERNAME = "unknown_username"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a label, not a secret
+    UNEXPECTED_STUN = "unexpected_stun"
+    MALFORMED_DTLS = "malformed_dtls"
+    UNEXPECTED_DTLS = "unexpected_dtls"
+
+
+@frozen
+class EncodingSpec:
+    """One encoding of a producer.  Without an SSRC it is learnt from the MID and RID extensions (RFC 8843, 8852)."""
+
+    ssrc: int | None = None
+    rid: str | None = None
+
+
+@frozen
+class ProducerSpec:
+    """A stream that comes in.
+
+    ``codec`` is the lower-case MIME type (it says how to find key frames and temporal layers); ``clock_rate`` in Hz.
+    ``payload_types`` maps the client's payload types to the router's, others are dropped.  ``extension_ids`` maps the
+    client's header extension ids to the router's, others are taken out.  ``mid_id``, ``rid_id`` and
+    ``audio_level_id`` are the client's ids of the extensions that the data plane itself reads (RFC 8843, RFC 8852,
+    RFC 6464).  ``encodings`` are in rising quality.
+    """
+
+    kind: Literal["audio", "video"]
+    codec: str
+    clock_rate: int
+    payload_types: Mapping[int, int]
+    encodings: Sequence[EncodingSpec]
+    extension_ids: Mapping[int, int] = field(factory=dict)
+    mid: str | None = None
+    mid_id: int | None = None
+    rid_id: int | None = None
+    audio_level_id: int | None = None
+    paused: bool = False
+
+
+@frozen
+class ConsumerSpec:
+    """A stream that goes out.
+
+    ``payload_types`` and ``extension_ids`` are the router's that this receiver takes; the rest is left out.  ``mid``
+    is written into every packet as extension ``mid_id`` where both are given.  ``encoding`` and ``temporal`` are the
+    first target, as in :meth:`DataPlane.set_layers`.
+    """
+
+    ssrc: int
+    payload_types: frozenset[int]
+    extension_ids: frozenset[int] = frozenset()
+    mid: str | None = None
+    mid_id: int | None = None
+    encoding: int | None = 0
+    temporal: int | None = None
+    paused: bool = True
+
+
+@frozen
+class SlowDatagram:
+    """STUN from anywhere (``transport`` is None unless the path is taught), or DTLS from a taught path."""
+
+    path: Path
+    transport: TransportId | None
+    data: bytes
+
+
+@frozen
+class RtcpArrived:
+    """An SRTCP packet, opened: the plain compound packet (RFC 3550 section 6.1; may be reduced-size, RFC 5506)."""
+
+    transport: TransportId
+    packet: bytes
+    at: float
+
+
+@frozen
+class EncodingLearned:
+    """The SSRC of an encoding became known, or changed."""
+
+    producer: ProducerId
+    encoding: int
+    ssrc: int
+
+
+@frozen
+class LayersChanged:
+    """A consumer now forwards this encoding (None: nothing yet) up to this temporal layer (None: not layered)."""
+
+    consumer: ConsumerId
+    encoding: int | None
+    temporal: int | None
+
+
+Event = SlowDatagram | RtcpArrived | EncodingLearned | LayersChanged
+
+
+@frozen
+class EncodingStats:
+    """What was received of one encoding since it began; all totals, so that a reader takes differences.
+
+    ``highest_sequence`` is extended by its cycles (RFC 3550 appendix A.1), ``expected`` and ``lost`` follow appendix
+    A.3 (``lost`` may be negative with duplicates), ``jitter`` appendix A.8 in timestamp units.  ``bytes`` are whole
+    plain RTP packets.  ``last_timestamp`` is the RTP timestamp of the newest packet, which came at ``last_at``.
+    """
+
+    ssrc: int | None
+    packets: int
+    bytes: int
+    highest_sequence: int
+    expected: int
+    lost: int
+    jitter: int
+    key_frames: int
+    last_timestamp: int
+    last_at: float | None
+
+
+@frozen
+class ProducerStats:
+    """``voice_packets`` carried an audio level, whose linear amplitudes (0–1) sum up to ``voice_amplitude``."""
+
+    encodings: tuple[EncodingStats, ...]
+    voice_packets: int
+    voice_amplitude: float
+
+
+@frozen
+class ConsumerStats:
+    """What was sent to one consumer.
+
+    ``octets`` is the payload alone, as sender reports want it (RFC 3550 section 6.4.1); ``bytes`` are whole plain RTP
+    packets.  ``timestamp_offset`` is what is added (mod 2**32) to the current encoding's timestamps.
+    """
+
+    packets: int
+    bytes: int
+    octets: int
+    encoding: int | None
+    temporal: int | None
+    timestamp_offset: int
+    last_timestamp: int
+    last_at: float | None
+
+
+@frozen
+class PlaneTotals:
+    """``routes`` are consumers connected now; the rest are totals since the start, whole datagrams."""
+
+    packets_in: int
+    bytes_in: int
+    packets_out: int
+    bytes_out: int
+    drops: Mapping[Drop, int]
+    transports: int
+    producers: int
+    routes: int
+    paths: int
+
+
+class DataPlane(Protocol):
+    """What the slow path may ask of a data plane.  ``KeyError`` for an identifier that was never added."""
+
+    def add_transport(self, transport: TransportId) -> None: ...
+
+    def set_keys(self, transport: TransportId, keys: SrtpKeys) -> None:
+        """Media flows from now on, both ways.  At most once per transport."""
+
+    def add_path(self, transport: TransportId, path: Path) -> None:
+        """Take datagrams from here as this transport's: an authenticated STUN binding came from it.
+
+        A transport keeps its newest 16 paths; a path that another transport had moves here.  The first path is also
+        the one to send on.
+        """
+
+    def set_send_path(self, transport: TransportId, path: Path) -> None:
+        """Send to here from now on (RFC 8445 section 8.1.1: the newest nominated pair)."""
+
+    def remove_transport(self, transport: TransportId) -> None:
+        """Forget its keys and paths, with every producer and consumer still on it."""
+
+    def add_producer(self, transport: TransportId, producer: ProducerId, spec: ProducerSpec) -> None:
+        """Raises ``ValueError`` where an SSRC, or the MID and RID, are another producer's of this transport."""
+
+    def remove_producer(self, producer: ProducerId) -> None:
+        """Removes its consumers' routes, too; the consumers stay until they are removed."""
+
+    def set_producer_paused(self, producer: ProducerId, paused: bool) -> None:
+        """A paused producer's packets are dropped.  Its video consumers start again at a key frame."""
+
+    def set_encoding_clock(self, producer: ProducerId, encoding: int, offset: int) -> None:
+        """Add this (mod 2**32) to the encoding's timestamps to get the producer's common timeline.
+
+        The caller computes it from sender reports; without it a switch between encodings goes by arrival time.
+        """
+
+    def add_consumer(
+        self, transport: TransportId, consumer: ConsumerId, producer: ProducerId, spec: ConsumerSpec
+    ) -> None: ...
+
+    def remove_consumer(self, consumer: ConsumerId) -> None: ...
+
+    def set_consumer_paused(self, consumer: ConsumerId, paused: bool) -> None:
+        """A video consumer that is resumed starts at the next key frame; sequence numbers go on without a gap."""
+
+    def set_layers(self, consumer: ConsumerId, encoding: int | None, temporal: int | None) -> None:
+        """The target: forward this encoding (switched to at its next key frame; None: nothing) and, where the codec
+        has temporal layers, those up to ``temporal`` (None: all)."""
+
+    def send(self, path: Path, datagram: bytes) -> None:
+        """A slow-path datagram (STUN, DTLS), as it is."""
+
+    def send_rtcp(self, transport: TransportId, packet: bytes) -> None:
+        """Seal a compound packet and send it; nothing happens without keys and a path."""
+
+    def count_drop(self, reason: Drop) -> None:
+        """For what only the slow path can tell."""
+
+    def producer_stats(self, producer: ProducerId) -> ProducerStats: ...
+
+    def consumer_stats(self, consumer: ConsumerId) -> ConsumerStats: ...
+
+    def totals(self) -> PlaneTotals: ...
+
+    async def wait(self) -> None:
+        """Return when :meth:`poll` may have something; always a checkpoint."""
+
+    def poll(self, now: float) -> Sequence[Event]:
+        """Move at most one bounded batch of packets and hand over the events that came of it, in order.
+
+        ``now`` is in seconds on the caller's clock (``trio.current_time()``).
+        """
+
+    def close(self) -> None:
+        """Close the sockets.  Nothing leaves any more; calling it twice does nothing."""
