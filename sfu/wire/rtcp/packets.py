@@ -1,0 +1,100 @@
+"""The RTCP packets that the router understands and writes."""
+
+from attrs import frozen
+
+
+@frozen
+class ReportBlock:
+    """What a receiver saw of one source (RFC 3550 section 6.4.1).
+
+    ``fraction_lost`` is in 1/256 since the last report, 0–255.  ``lost`` is the total, −2**23 to 2**23 − 1.
+    ``highest_sequence`` is extended by its cycles (32 bits).  ``jitter`` is in timestamp units.  ``last_sr`` and
+    ``delay_since_last_sr`` are in 1/65,536 s (see :mod:`sfu.wire.ntp`), 0 where no sender report came yet.
+    """
+
+    ssrc: int
+    fraction_lost: int
+    lost: int
+    highest_sequence: int
+    jitter: int
+    last_sr: int = 0
+    delay_since_last_sr: int = 0
+
+
+@frozen
+class SenderReport:
+    """RFC 3550 section 6.4.1.  ``ntp`` is the 64-bit timestamp; ``octets`` counts payload bytes alone."""
+
+    ssrc: int
+    ntp: int
+    rtp_timestamp: int
+    packets: int
+    octets: int
+    reports: tuple[ReportBlock, ...] = ()
+
+
+@frozen
+class ReceiverReport:
+    """RFC 3550 section 6.4.2; at most 31 reports (see :func:`sfu.wire.rtcp.receiver_reports`)."""
+
+    ssrc: int
+    reports: tuple[ReportBlock, ...] = ()
+
+
+@frozen
+class SourceDescription:
+    """RFC 3550 section 6.5: the CNAME of one source; other items are not kept."""
+
+    ssrc: int
+    cname: str
+
+
+@frozen
+class Goodbye:
+    """RFC 3550 section 6.6."""
+
+    ssrcs: tuple[int, ...]
+
+
+@frozen
+class PictureLossIndication:
+    """RFC 4585 section 6.3.1."""
+
+    sender_ssrc: int
+    media_ssrc: int
+
+
+@frozen
+class FullIntraRequestEntry:
+    """``sequence`` (0–255) rises with every new request; a repeated one repeats its number."""
+
+    ssrc: int
+    sequence: int
+
+
+@frozen
+class FullIntraRequest:
+    """RFC 5104 section 4.3.1."""
+
+    sender_ssrc: int
+    entries: tuple[FullIntraRequestEntry, ...]
+
+
+@frozen
+class ReceiverEstimatedMaximumBitrate:
+    """draft-alvestrand-rmcat-remb-03.  ``bitrate`` is in bit/s."""
+
+    sender_ssrc: int
+    bitrate: int
+    ssrcs: tuple[int, ...]
+
+
+RtcpPacket = (
+    SenderReport
+    | ReceiverReport
+    | SourceDescription
+    | Goodbye
+    | PictureLossIndication
+    | FullIntraRequest
+    | ReceiverEstimatedMaximumBitrate
+)

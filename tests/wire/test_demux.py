@@ -1,0 +1,35 @@
+"""One port carries everything; the first bytes tell what a datagram is."""
+
+import pytest
+
+from sfu.wire.demux import Protocol, classify
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "protocol"),
+    [
+        (0, 3, Protocol.STUN),
+        (4, 19, Protocol.UNKNOWN),
+        (20, 63, Protocol.DTLS),
+        (64, 127, Protocol.UNKNOWN),
+        (128, 191, Protocol.RTP),
+        (192, 255, Protocol.UNKNOWN),
+    ],
+)
+def test_the_first_byte_tells_the_protocol_by_the_ranges_of_rfc_7983(first: int, last: int, protocol: Protocol) -> None:
+    for byte in range(first, last + 1):
+        assert classify(bytes([byte, 96, 0, 0])) is protocol
+
+
+def test_the_second_byte_tells_rtcp_from_rtp_by_the_ranges_of_rfc_5761() -> None:
+    for second in range(256):
+        expected = Protocol.RTCP if 192 <= second <= 223 else Protocol.RTP
+        assert classify(bytes([0x80, second])) is expected
+
+
+def test_a_lone_first_byte_is_no_rtcp() -> None:
+    assert classify(b"\x80") is Protocol.RTP
+
+
+def test_an_empty_datagram_is_of_no_protocol() -> None:
+    assert classify(b"") is Protocol.UNKNOWN
