@@ -1,0 +1,413 @@
+// Made by `python -m protocol.schema` from the classes in protocol/; a test fails when this file is stale.
+import type { types } from 'mediasoup-client';
+
+export type RtcpFeedback = types.RtcpFeedback;
+export type RtpCodecCapability = types.RtpCodecCapability;
+export type RtpHeaderExtension = types.RtpHeaderExtension;
+export type RtpCapabilities = types.RtpCapabilities;
+export type RtpCodecParameters = types.RtpCodecParameters;
+export type RtpHeaderExtensionParameters = types.RtpHeaderExtensionParameters;
+export type RtpEncodingParameters = types.RtpEncodingParameters;
+export type RtcpParameters = types.RtcpParameters;
+export type RtpParameters = types.RtpParameters;
+export type IceParameters = types.IceParameters;
+export type IceCandidate = types.IceCandidate;
+export type DtlsFingerprint = types.DtlsFingerprint;
+export type DtlsParameters = types.DtlsParameters;
+export type MediaKind = types.MediaKind;
+
+export type Source = 'microphone' | 'camera' | 'screen' | 'screen_audio' | 'other';
+export type Direction = 'send' | 'receive';
+export type VoiceStateType = 'user_joined' | 'user_left' | 'user_updated';
+export type LeaveReason = 'left' | 'disconnected' | 'timed_out' | 'replaced' | 'removed' | 'failed' | 'draining';
+export type ConsumerClosedReason = 'producer_closed' | 'user_left' | 'failed';
+export type TransportState = 'connected' | 'disconnected' | 'failed' | 'closed';
+export type TransportStatsState = 'new' | 'connecting' | 'connected' | 'disconnected';
+
+export const ERROR_CODES = [
+  'malformed',
+  'invalid',
+  'unknown_type',
+  'not_joined',
+  'already_joined',
+  'unauthenticated',
+  'forbidden',
+  'not_found',
+  'conflict',
+  'unsupported',
+  'limit_exceeded',
+  'rate_limited',
+  'media_failed',
+  'timeout',
+  'internal',
+] as const;
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+export const NEXT_STEPS = [
+  'stop',
+  'join_again',
+  'join_again_later',
+] as const;
+export type NextStep = (typeof NEXT_STEPS)[number];
+
+/** What a client does after a close. */
+export const CLOSE_CODES = {
+  1000: { name: 'normal', next: 'stop', meaning: 'the client left' },
+  1001: { name: 'going_away', next: 'join_again_later', meaning: 'the gateway is going away; elsewhere will do, too' },
+  1002: { name: 'protocol_error', next: 'stop', meaning: 'not WebSocket as RFC 6455 has it: a bug' },
+  1003: { name: 'unsupported_data', next: 'stop', meaning: 'a frame that is not text: a bug' },
+  1006: { name: 'abnormal', next: 'join_again', meaning: 'the connection broke; never sent' },
+  1007: { name: 'invalid_text', next: 'stop', meaning: 'a text frame that is not UTF-8: a bug' },
+  1009: { name: 'too_big', next: 'stop', meaning: 'a message over the size limit: a bug' },
+  4400: { name: 'too_many_errors', next: 'stop', meaning: 'too many bad messages' },
+  4401: { name: 'unauthenticated', next: 'stop', meaning: 'not authenticated' },
+  4403: { name: 'forbidden', next: 'stop', meaning: 'not allowed, or removed by a moderator' },
+  4408: { name: 'join_timeout', next: 'join_again', meaning: 'connected, but no join in time' },
+  4409: { name: 'replaced', next: 'stop', meaning: 'a newer connection of the same user took its place' },
+  4413: { name: 'too_slow', next: 'join_again', meaning: 'the client reads too slowly' },
+  4429: { name: 'rate_limited', next: 'join_again_later', meaning: 'too many requests in too short a time' },
+  4500: { name: 'internal', next: 'join_again', meaning: 'a fault of the gateway' },
+} as const;
+export type CloseCode = keyof typeof CLOSE_CODES;
+
+/** What a client does after a close with any code; unknown ones come from something in between. */
+export function nextStep(code: number): NextStep {
+  return code in CLOSE_CODES ? CLOSE_CODES[code as CloseCode].next : 'join_again_later';
+}
+
+/** A spatial and a temporal layer; 0 is the lowest. */
+export type Layers = {
+  spatial: number;
+  temporal: number;
+};
+
+/** One stream that a participant sends, as the participant list shows it. */
+export type ParticipantProducer = {
+  producerId: string;
+  kind: MediaKind;
+  source: Source;
+  paused: boolean;
+};
+
+/** Someone in a channel. `joinedAt` is ISO 8601 in UTC, with a `Z`. */
+export type Participant = {
+  userId: string;
+  username: string;
+  joinedAt: string;
+  metadata: Record<string, unknown>;
+  producers: ParticipantProducer[];
+};
+
+/** Enter a channel. The `username` is trimmed; the gateway makes up a `userId` where there is none. */
+export type Join = {
+  channelId: string;
+  username: string;
+  userId?: string;
+  token?: string;
+  metadata?: Record<string, unknown>;
+};
+
+/** Leave the channel; the connection stays and may join again. */
+export type Leave = Record<string, never>;
+
+/** Make a transport in one direction, seen from the client. One of each at a time. */
+export type CreateTransport = {
+  direction: Direction;
+  rtpCapabilities?: RtpCapabilities;
+};
+
+/** Hand over the client's DTLS parameters. Answered before the handshake. */
+export type ConnectTransport = {
+  transportId: string;
+  dtlsParameters: DtlsParameters;
+};
+
+/** Change a transport's ICE credentials (RFC 8445 section 2.4). */
+export type RestartIce = {
+  transportId: string;
+};
+
+/** Start to send a stream over the sending transport. */
+export type Produce = {
+  transportId: string;
+  kind: MediaKind;
+  rtpParameters: RtpParameters;
+  source: Source;
+  paused?: boolean;
+};
+
+/** Start to receive somebody's stream over the receiving transport. */
+export type Consume = {
+  transportId: string;
+  producerId: string;
+  rtpCapabilities?: RtpCapabilities;
+  paused?: boolean;
+};
+
+/** Stop the flow of one's own producer or consumer. */
+export type Pause =
+  | { producerId: string; consumerId?: never }
+  | { producerId?: never; consumerId: string };
+
+/** Let one's own producer or consumer flow again. */
+export type Resume =
+  | { producerId: string; consumerId?: never }
+  | { producerId?: never; consumerId: string };
+
+/** Close one's own producer, consumer, or transport with all that runs over it. */
+export type Close =
+  | { producerId: string; consumerId?: never; transportId?: never }
+  | { producerId?: never; consumerId: string; transportId?: never }
+  | { producerId?: never; consumerId?: never; transportId: string };
+
+/** Bound the layers that a consumer gets; 0 is the lowest. */
+export type SetLayers = {
+  consumerId: string;
+  spatial: number;
+  temporal: number;
+};
+
+/** Send any JSON to the others in the channel, or to the user ids in `to`. */
+export type SendMessage = {
+  data: unknown;
+  to?: string[];
+};
+
+/** Ask for a sign of life, for clients that cannot see WebSocket pings. */
+export type Ping = Record<string, never>;
+
+/** Ask what the gateway measures of this session's media. */
+export type GetStats = Record<string, never>;
+
+/** A transport: `new` until it is connected by the client, `connecting` until media can flow. */
+export type TransportStats = {
+  transportId: string;
+  direction: Direction;
+  state: TransportStatsState;
+};
+
+/** What came in of one encoding. `lost` follows RFC 3550 appendix A.3 and is negative with duplicates. */
+export type EncodingStats = {
+  packets: number;
+  bytes: number;
+  lost: number;
+  jitterMs: number;
+  keyFrames: number;
+  ssrc?: number;
+  rid?: string;
+};
+
+/** One's own producer, encodings in rising quality. */
+export type ProducerStats = {
+  producerId: string;
+  kind: MediaKind;
+  source: Source;
+  paused: boolean;
+  encodings: EncodingStats[];
+};
+
+/** One's own consumer. Loss and round trip are what the client's receiver reports say (RFC 3550 section 6.4.1). */
+export type ConsumerStats = {
+  consumerId: string;
+  producerId: string;
+  kind: MediaKind;
+  paused: boolean;
+  packets: number;
+  bytes: number;
+  layers?: Layers;
+  fractionLost?: number;
+  roundTripMs?: number;
+};
+
+/** `ok` of `join`: who one is now, and the list, oneself included, as of `revision`. */
+export type Joined = {
+  sessionId: string;
+  userId: string;
+  channelId: string;
+  participants: Participant[];
+  revision: number;
+  routerRtpCapabilities: RtpCapabilities;
+  iceServers: RTCIceServer[];
+  pingIntervalMs: number;
+};
+
+/** `ok` with nothing to say. */
+export type Done = Record<string, never>;
+
+/** `ok` of `create_transport`: all the client needs to connect; there is no trickle. */
+export type TransportCreated = {
+  transportId: string;
+  iceParameters: IceParameters;
+  iceCandidates: IceCandidate[];
+  dtlsParameters: DtlsParameters;
+};
+
+/** `ok` of `restart_ice`: the new credentials. */
+export type IceRestarted = {
+  iceParameters: IceParameters;
+};
+
+/** `ok` of `produce`. */
+export type Produced = {
+  producerId: string;
+};
+
+/** `ok` of `consume`: whose stream it is, and how it will come. */
+export type Consumed = {
+  consumerId: string;
+  producerId: string;
+  userId: string;
+  kind: MediaKind;
+  source: Source;
+  rtpParameters: RtpParameters;
+  producerPaused: boolean;
+};
+
+/** `ok` of `message`: to how many it went. */
+export type Delivered = {
+  delivered: number;
+};
+
+/** `ok` of `stats`. */
+export type Stats = {
+  transports: TransportStats[];
+  producers: ProducerStats[];
+  consumers: ConsumerStats[];
+};
+
+/** Why a request was not done. */
+export type ErrorData = {
+  code: ErrorCode;
+  message: string;
+  path?: string;
+  reference?: string;
+};
+
+/** A change of a channel's list. */
+export type VoiceState = {
+  type: VoiceStateType;
+  channelId: string;
+  userId: string;
+  username: string;
+  revision: number;
+  participant: Participant;
+  count: number;
+  participants?: Participant[];
+  reason?: LeaveReason;
+};
+
+/** A consumer of this session is gone, and not because the session asked for it. */
+export type ConsumerClosed = {
+  consumerId: string;
+  reason: ConsumerClosedReason;
+};
+
+/** A consumer's producer paused or resumed, or other layers are forwarded now, or none. */
+export type ConsumerUpdated = {
+  consumerId: string;
+  producerPaused: boolean;
+  layers: Layers | null;
+};
+
+/** A transport of this session connected, fell silent, failed or closed. */
+export type TransportStateChanged = {
+  transportId: string;
+  state: TransportState;
+};
+
+/** Who speaks now, loudest first. */
+export type ActiveSpeakers = {
+  userIds: string[];
+};
+
+/** What another member sent with `message`. */
+export type MessageReceived = {
+  from: string;
+  data: unknown;
+};
+
+/** The last message before the gateway closes the connection with `code` (see `CloseCode`). */
+export type Closing = {
+  reason: string;
+  code: number;
+  retryAfterMs?: number;
+};
+
+export type RequestMap = {
+  join: { data: Join; ok: Joined };
+  leave: { data: Leave; ok: Done };
+  create_transport: { data: CreateTransport; ok: TransportCreated };
+  connect_transport: { data: ConnectTransport; ok: Done };
+  restart_ice: { data: RestartIce; ok: IceRestarted };
+  produce: { data: Produce; ok: Produced };
+  consume: { data: Consume; ok: Consumed };
+  pause: { data: Pause; ok: Done };
+  resume: { data: Resume; ok: Done };
+  close: { data: Close; ok: Done };
+  set_layers: { data: SetLayers; ok: Done };
+  message: { data: SendMessage; ok: Delivered };
+  ping: { data: Ping; ok: Done };
+  stats: { data: GetStats; ok: Stats };
+};
+
+export type EventMap = {
+  voice_state: VoiceState;
+  consumer_closed: ConsumerClosed;
+  consumer_updated: ConsumerUpdated;
+  transport_state: TransportStateChanged;
+  active_speakers: ActiveSpeakers;
+  message: MessageReceived;
+  closing: Closing;
+};
+
+export type RequestType = keyof RequestMap;
+
+export type Request = {
+  [T in RequestType]: { id: number; type: T; data: RequestMap[T]['data'] };
+}[RequestType];
+
+export type OkResponse<T extends RequestType = RequestType> = { id: number; type: 'ok'; data: RequestMap[T]['ok'] };
+
+export type ErrorResponse = { id: number | null; type: 'error'; data: ErrorData };
+
+export type Response<T extends RequestType = RequestType> = OkResponse<T> | ErrorResponse;
+
+export type EventType = keyof EventMap;
+
+export type GatewayEvent = { [T in EventType]: { type: T; data: EventMap[T] } }[EventType];
+
+export type GatewayMessage = Response | GatewayEvent;
+
+/** Sizes in bytes of UTF-8, lengths in characters or items, times in seconds. */
+export const LIMITS = {
+  subprotocol: 'trio-sfu.v1',
+  path: '/ws',
+  maxRequestBytes: 262144,
+  maxRequestDepth: 32,
+  maxGatewayMessageBytes: 16777216,
+  maxGatewayMessageDepth: 64,
+  maxRequestId: 9007199254740991,
+  maxIdCharacters: 128,
+  maxUsernameCharacters: 64,
+  maxTokenCharacters: 8192,
+  maxMetadataBytes: 4096,
+  maxMessageBytes: 16384,
+  maxRecipients: 1024,
+  maxLayer: 255,
+  maxCodecs: 128,
+  maxHeaderExtensions: 64,
+  maxEncodings: 8,
+  maxRtcpFeedback: 32,
+  maxCodecParameters: 64,
+  maxCodecParameterCharacters: 1024,
+  maxFingerprints: 16,
+  maxShortTextCharacters: 256,
+  maxListedParticipants: 100,
+  errorBudget: 20,
+  errorBudgetWindow: 10.0,
+  pingInterval: 5.0,
+  pongTimeout: 5.0,
+  joinTimeout: 10.0,
+  sessionCleanupTimeout: 5.0,
+  goodbyeTimeout: 1.0,
+} as const;

@@ -1,0 +1,141 @@
+"""What can go wrong: error codes of single requests, and the codes with which connections close."""
+
+import enum
+
+
+class ErrorCode(enum.StrEnum):
+    """Why a request was not done."""
+
+    MALFORMED = "malformed"
+    INVALID = "invalid"
+    UNKNOWN_TYPE = "unknown_type"
+    NOT_JOINED = "not_joined"
+    ALREADY_JOINED = "already_joined"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    UNSUPPORTED = "unsupported"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    RATE_LIMITED = "rate_limited"
+    MEDIA_FAILED = "media_failed"
+    TIMEOUT = "timeout"
+    INTERNAL = "internal"
+
+    @property
+    def meaning(self) -> str:
+        """One line for people."""
+        return _ERROR_MEANINGS[self]
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it counts against the connection's error budget: only what a correct client never causes."""
+        return self in _COUNTED
+
+
+_ERROR_MEANINGS = {
+    ErrorCode.MALFORMED: "the frame cannot be read as a request",
+    ErrorCode.INVALID: "a field is missing or not what the protocol allows; path says which",
+    ErrorCode.UNKNOWN_TYPE: "there is no request of this type",
+    ErrorCode.NOT_JOINED: "this needs a channel, and the session is in none",
+    ErrorCode.ALREADY_JOINED: "the session is in a channel already",
+    ErrorCode.UNAUTHENTICATED: "the token is missing or not accepted",
+    ErrorCode.FORBIDDEN: "this user may not do that",
+    ErrorCode.NOT_FOUND: "there is no such object, or no longer, or it is not one's own",
+    ErrorCode.CONFLICT: "it does not fit what is there already",
+    ErrorCode.UNSUPPORTED: "no codec in common",
+    ErrorCode.LIMIT_EXCEEDED: "there are too many of these",
+    ErrorCode.RATE_LIMITED: "too many requests in too short a time",
+    ErrorCode.MEDIA_FAILED: "the media side could not do it",
+    ErrorCode.TIMEOUT: "it took too long",
+    ErrorCode.INTERNAL: "a fault of the gateway; reference finds it in the log",
+}
+_COUNTED = frozenset({ErrorCode.MALFORMED, ErrorCode.INVALID, ErrorCode.UNKNOWN_TYPE})
+
+
+class NextStep(enum.StrEnum):
+    """What a client does after its connection closed."""
+
+    STOP = "stop"
+    JOIN_AGAIN = "join_again"
+    JOIN_AGAIN_LATER = "join_again_later"
+
+
+class CloseCode(enum.IntEnum):
+    """With which code a WebSocket closes (RFC 6455 section 7.4), and what a client does next."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    UNSUPPORTED_DATA = 1003
+    ABNORMAL = 1006
+    INVALID_TEXT = 1007
+    TOO_BIG = 1009
+    TOO_MANY_ERRORS = 4400
+    UNAUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    JOIN_TIMEOUT = 4408
+    REPLACED = 4409
+    TOO_SLOW = 4413
+    RATE_LIMITED = 4429
+    INTERNAL = 4500
+
+    @property
+    def meaning(self) -> str:
+        """One line for people."""
+        return _CLOSES[self][1]
+
+    @property
+    def next_step(self) -> NextStep:
+        """What a client does next."""
+        return _CLOSES[self][0]
+
+
+_CLOSES = {
+    CloseCode.NORMAL: (NextStep.STOP, "the client left"),
+    CloseCode.GOING_AWAY: (NextStep.JOIN_AGAIN_LATER, "the gateway is going away; elsewhere will do, too"),
+    CloseCode.PROTOCOL_ERROR: (NextStep.STOP, "not WebSocket as RFC 6455 has it: a bug"),
+    CloseCode.UNSUPPORTED_DATA: (NextStep.STOP, "a frame that is not text: a bug"),
+    CloseCode.ABNORMAL: (NextStep.JOIN_AGAIN, "the connection broke; never sent"),
+    CloseCode.INVALID_TEXT: (NextStep.STOP, "a text frame that is not UTF-8: a bug"),
+    CloseCode.TOO_BIG: (NextStep.STOP, "a message over the size limit: a bug"),
+    CloseCode.TOO_MANY_ERRORS: (NextStep.STOP, "too many bad messages"),
+    CloseCode.UNAUTHENTICATED: (NextStep.STOP, "not authenticated"),
+    CloseCode.FORBIDDEN: (NextStep.STOP, "not allowed, or removed by a moderator"),
+    CloseCode.JOIN_TIMEOUT: (NextStep.JOIN_AGAIN, "connected, but no join in time"),
+    CloseCode.REPLACED: (NextStep.STOP, "a newer connection of the same user took its place"),
+    CloseCode.TOO_SLOW: (NextStep.JOIN_AGAIN, "the client reads too slowly"),
+    CloseCode.RATE_LIMITED: (NextStep.JOIN_AGAIN_LATER, "too many requests in too short a time"),
+    CloseCode.INTERNAL: (NextStep.JOIN_AGAIN, "a fault of the gateway"),
+}
+
+
+def next_step(code: int | None) -> NextStep:
+    """What a client does after a close with this code, also one that this protocol does not define.
+
+    None stands for a close frame without a code.  An unknown code comes from something in between, such as a proxy
+    that restarts: worth another try, but not at once.
+    """
+    try:
+        return CloseCode(code or 0).next_step
+    except ValueError:
+        return NextStep.JOIN_AGAIN_LATER
+
+
+class ProtocolError(Exception):
+    """A frame from the other side that is no message of this protocol; the only exception that decoding raises.
+
+    ``path`` names the field at fault as on the wire, None where the fault is not in one field.  ``request_id`` is the
+    id to answer to, None where the frame has none that can be used.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, path: str | None = None, request_id: int | None = None) -> None:
+        super().__init__(code, message, path, request_id)
+        self.code = code
+        self.message = message
+        self.path = path
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        return f"{self.code}: {where}{self.message}"

@@ -1,0 +1,103 @@
+"""What the gateway tells unasked: one class per event type, holding that event's ``data``."""
+
+from typing import Annotated, Any, Literal
+
+from attrs import frozen
+
+from protocol import limits
+from protocol.constraints import InvalidValueError, Range
+from protocol.vocabulary import ChannelId, Count, Layers, ObjectId, Participant, Text, UserId, Username
+
+VoiceStateType = Literal["user_joined", "user_left", "user_updated"]
+LeaveReason = Literal["left", "disconnected", "timed_out", "replaced", "removed", "failed", "draining"]
+ConsumerClosedReason = Literal["producer_closed", "user_left", "failed"]
+TransportState = Literal["connected", "disconnected", "failed", "closed"]
+
+
+@frozen
+class VoiceState:
+    """A change of a channel's list.
+
+    ``participant`` is who it is about, as it is now or, in ``user_left``, as it was.  ``count`` is how many there are
+    after the change and ``participants`` the list then, or None where it is left out.  ``reason`` is there in
+    ``user_left`` and nowhere else; raises :exc:`protocol.constraints.InvalidValueError` otherwise.
+    """
+
+    type: VoiceStateType
+    channel_id: ChannelId
+    user_id: UserId
+    username: Username
+    revision: Count
+    participant: Participant
+    count: Count
+    participants: tuple[Participant, ...] | None = None
+    reason: LeaveReason | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.type == "user_left") != (self.reason is not None):
+            raise InvalidValueError("must be there in user_left and only there", "reason")
+
+
+@frozen
+class ConsumerClosed:
+    """A consumer of this session is gone, and not because the session asked for it."""
+
+    consumer_id: ObjectId
+    reason: ConsumerClosedReason
+
+
+@frozen
+class ConsumerUpdated:
+    """A consumer's producer paused or resumed, or other layers are forwarded now, or none."""
+
+    consumer_id: ObjectId
+    producer_paused: bool
+    layers: Layers | None
+
+
+@frozen
+class TransportStateChanged:
+    """A transport of this session connected, fell silent, failed or closed."""
+
+    transport_id: ObjectId
+    state: TransportState
+
+
+@frozen
+class ActiveSpeakers:
+    """Who speaks now, loudest first."""
+
+    user_ids: tuple[UserId, ...]
+
+
+@frozen
+class MessageReceived:
+    """What another member sent with ``message``."""
+
+    from_: UserId
+    data: Any
+
+
+@frozen
+class Closing:
+    """The last message before the gateway closes the connection with ``code`` (see ``CloseCode``)."""
+
+    reason: Text
+    code: Annotated[int, Range(1000, 4999)]
+    retry_after_ms: Annotated[int, Range(0, limits.MAX_REQUEST_ID)] | None = None
+
+
+Event = (
+    VoiceState | ConsumerClosed | ConsumerUpdated | TransportStateChanged | ActiveSpeakers | MessageReceived | Closing
+)
+
+EVENTS: dict[str, type[Event]] = {
+    "voice_state": VoiceState,
+    "consumer_closed": ConsumerClosed,
+    "consumer_updated": ConsumerUpdated,
+    "transport_state": TransportStateChanged,
+    "active_speakers": ActiveSpeakers,
+    "message": MessageReceived,
+    "closing": Closing,
+}
+EVENT_TYPES: dict[type[Event], str] = {cls: name for name, cls in EVENTS.items()}

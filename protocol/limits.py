@@ -1,0 +1,51 @@
+"""The bounds of the protocol, version 1, in one place.
+
+Sizes are in bytes of UTF-8, lengths in characters (code points) or items, times in seconds.  What a gateway's
+operator may configure is here as its default.
+"""
+
+from typing import Final
+
+SUBPROTOCOL: Final = "trio-sfu.v1"
+PATH: Final = "/ws"
+
+# One frame.
+MAX_REQUEST_BYTES: Final = 256 * 1024
+MAX_REQUEST_DEPTH: Final = 32
+# Snapshots of full channels are larger than anything a client may send, and nest what clients sent two deeper.
+MAX_GATEWAY_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+MAX_GATEWAY_MESSAGE_DEPTH: Final = 64
+# The largest integer that every JSON reader, a browser among them, keeps exactly (RFC 8259 section 6).
+MAX_REQUEST_ID: Final = 2**53 - 1
+
+# Fields.
+MAX_ID_CHARACTERS: Final = 128
+MAX_USERNAME_CHARACTERS: Final = 64
+MAX_TOKEN_CHARACTERS: Final = 8192
+MAX_METADATA_BYTES: Final = 4 * 1024
+MAX_MESSAGE_BYTES: Final = 16 * 1024
+MAX_RECIPIENTS: Final = 1024
+MAX_LAYER: Final = 255
+
+# Media objects.
+MAX_CODECS: Final = 128
+MAX_HEADER_EXTENSIONS: Final = 64
+MAX_ENCODINGS: Final = 8
+MAX_RTCP_FEEDBACK: Final = 32
+MAX_CODEC_PARAMETERS: Final = 64
+MAX_CODEC_PARAMETER_CHARACTERS: Final = 1024
+MAX_FINGERPRINTS: Final = 16
+MAX_SHORT_TEXT_CHARACTERS: Final = 256
+
+# ``voice_state`` carries the whole list up to this many members.
+MAX_LISTED_PARTICIPANTS: Final = 100
+
+# Bad messages that a connection survives, and the window in which they count.
+ERROR_BUDGET: Final = 20
+ERROR_BUDGET_WINDOW: Final = 10.0
+
+PING_INTERVAL: Final = 5.0
+PONG_TIMEOUT: Final = 5.0
+JOIN_TIMEOUT: Final = 10.0
+SESSION_CLEANUP_TIMEOUT: Final = 5.0
+GOODBYE_TIMEOUT: Final = 1.0

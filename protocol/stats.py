@@ -1,0 +1,76 @@
+"""What ``stats`` answers: totals since each object began, so that a reader takes differences.
+
+Times are in milliseconds, sizes whole RTP packets in bytes.  What has not been measured yet is left out.
+"""
+
+from typing import Annotated, Literal
+
+from attrs import frozen
+
+from protocol import limits
+from protocol.constraints import Range
+from protocol.media import Rid, Ssrc
+from protocol.vocabulary import Count, Direction, Kind, Layers, ObjectId, Source
+
+Milliseconds = Annotated[float, Range(0, limits.MAX_REQUEST_ID)]
+TransportStatsState = Literal["new", "connecting", "connected", "disconnected"]
+
+
+@frozen
+class TransportStats:
+    """A transport: ``new`` until it is connected by the client, ``connecting`` until media can flow."""
+
+    transport_id: ObjectId
+    direction: Direction
+    state: TransportStatsState
+
+
+@frozen
+class EncodingStats:
+    """What came in of one encoding.  ``lost`` follows RFC 3550 appendix A.3 and is negative with duplicates."""
+
+    packets: Count
+    bytes: Count
+    lost: Annotated[int, Range(-limits.MAX_REQUEST_ID, limits.MAX_REQUEST_ID)]
+    jitter_ms: Milliseconds
+    key_frames: Count
+    ssrc: Ssrc | None = None
+    rid: Rid | None = None
+
+
+@frozen
+class ProducerStats:
+    """One's own producer, encodings in rising quality."""
+
+    producer_id: ObjectId
+    kind: Kind
+    source: Source
+    paused: bool
+    encodings: tuple[EncodingStats, ...]
+
+
+@frozen
+class ConsumerStats:
+    """One's own consumer.  Loss and round trip are what the client's receiver reports say (RFC 3550 section 6.4.1).
+
+    ``fraction_lost`` is 0 to 1.
+    """
+
+    consumer_id: ObjectId
+    producer_id: ObjectId
+    kind: Kind
+    paused: bool
+    packets: Count
+    bytes: Count
+    layers: Layers | None = None
+    fraction_lost: Annotated[float, Range(0, 1)] | None = None
+    round_trip_ms: Milliseconds | None = None
+
+
+@frozen
+class Stats:
+    """``ok`` of ``stats``."""
+
+    transports: tuple[TransportStats, ...]
+    producers: tuple[ProducerStats, ...]
+    consumers: tuple[ConsumerStats, ...]

@@ -1,0 +1,241 @@
+"""TypeScript types of the wire, made from the message classes for the browser client."""
+
+import enum
+import re
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from protocol import errors, events, limits, media, requests, responses, stats, vocabulary
+from protocol.constraints import split_annotated, wire_name
+from protocol.errors import CloseCode, ErrorCode, NextStep
+
+HEADER = """\
+// Made by `python -m protocol.schema` from the classes in protocol/; a test fails when this file is stale.
+import type { types } from 'mediasoup-client';
+"""
+
+# mediasoup-client has types of its own for these, under the same names.
+IMPORTED: dict[Any, str] = {
+    **{cls: cls.__name__ for cls in media.MEDIA_CLASSES if cls is not media.RtpRtxParameters},
+    vocabulary.Kind: "MediaKind",
+}
+# `RTCPeerConnection` takes these.
+BUILT_IN: dict[Any, str] = {responses.IceServer: "RTCIceServer"}
+
+NAMED_LITERALS: dict[Any, str] = {
+    vocabulary.Source: "Source",
+    vocabulary.Direction: "Direction",
+    events.VoiceStateType: "VoiceStateType",
+    events.LeaveReason: "LeaveReason",
+    events.ConsumerClosedReason: "ConsumerClosedReason",
+    events.TransportState: "TransportState",
+    stats.TransportStatsState: "TransportStatsState",
+}
+ENUMS: dict[Any, str] = {ErrorCode: "ErrorCode", NextStep: "NextStep"}
+NAMES: dict[Any, str] = {**IMPORTED, **BUILT_IN, **NAMED_LITERALS, **ENUMS}
+PLAIN: dict[Any, str] = {
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    Any: "unknown",
+    type(None): "null",
+}
+
+STRUCTURES: tuple[type[attrs.AttrsInstance], ...] = (
+    vocabulary.Layers,
+    vocabulary.ParticipantProducer,
+    vocabulary.Participant,
+    *requests.REQUESTS.values(),
+    stats.TransportStats,
+    stats.EncodingStats,
+    stats.ProducerStats,
+    stats.ConsumerStats,
+    *dict.fromkeys(responses.OK_DATA.values()),
+    responses.ErrorData,
+    *events.EVENTS.values(),
+)
+
+ENVELOPES = """\
+export type RequestType = keyof RequestMap;
+
+export type Request = {
+  [T in RequestType]: { id: number; type: T; data: RequestMap[T]['data'] };
+}[RequestType];
+
+export type OkResponse<T extends RequestType = RequestType> = { id: number; type: 'ok'; data: RequestMap[T]['ok'] };
+
+export type ErrorResponse = { id: number | null; type: 'error'; data: ErrorData };
+
+export type Response<T extends RequestType = RequestType> = OkResponse<T> | ErrorResponse;
+
+export type EventType = keyof EventMap;
+
+export type GatewayEvent = { [T in EventType]: { type: T; data: EventMap[T] } }[EventType];
+
+export type GatewayMessage = Response | GatewayEvent;
+"""
+
+
+def type_expression(hint: Any) -> str:
+    """The TypeScript type of what a type hint describes, as it is on the wire."""
+    bare, _ = split_annotated(hint)
+    if (name := NAMES.get(bare) or PLAIN.get(bare)) is not None:
+        return name
+    origin, arguments = get_origin(bare), get_args(bare)
+    if origin is Literal:
+        return " | ".join(f"'{value}'" for value in arguments)
+    if origin in (Union, UnionType):
+        return " | ".join(dict.fromkeys(map(type_expression, arguments)))
+    if origin is tuple:
+        element = type_expression(arguments[0])
+        return f"({element})[]" if " " in element else f"{element}[]"
+    if origin is dict:
+        return f"Record<string, {type_expression(arguments[1])}>"
+    return str(bare.__name__)
+
+
+def without_none(hint: Any) -> Any:
+    """The type of an optional field when it is there."""
+    members = tuple(member for member in get_args(hint) if member is not type(None))
+    return Union[members] if get_origin(hint) in (Union, UnionType) else hint  # noqa: UP007 - made at run time
+
+
+def members(cls: type[attrs.AttrsInstance]) -> list[str]:
+    """The members of an object type, one per field; what may be left out on the wire is optional."""
+    hints = get_type_hints(cls, include_extras=True)
+    lines = []
+    for attribute in attrs.fields(cls):
+        hint = hints[attribute.name]
+        optional = attribute.default is not attrs.NOTHING
+        expression = type_expression(without_none(hint) if attribute.default is None else hint)
+        lines.append(f"{wire_name(attribute.name)}{'?' if optional else ''}: {expression};")
+    return lines
+
+
+def always_sent(cls: type[attrs.AttrsInstance]) -> bool:
+    """Whether the gateway writes it, and so never leaves out a field whose default is a value."""
+    return cls not in requests.REQUESTS.values()
+
+
+def summary(cls: type[attrs.AttrsInstance]) -> str:
+    """The first line of a class's docstring, its fields named as on the wire."""
+    first = (cls.__doc__ or "").strip().splitlines()[0].replace(".  ", ". ")
+    fields = {attribute.name for attribute in attrs.fields(cls)}
+
+    def code(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"`{wire_name(name) if name in fields else name}`"
+
+    return re.sub("``(.+?)``", code, first)
+
+
+def structure(cls: type[attrs.AttrsInstance]) -> str:
+    """The declaration of one class's type."""
+    comment = f"/** {summary(cls)} */\n"
+    if issubclass(cls, vocabulary.OneOf):
+        names = [wire_name(name) for name in cls.alternatives]
+        shapes = (
+            "{ " + "; ".join(f"{name}: string" if name == chosen else f"{name}?: never" for name in names) + " }"
+            for chosen in names
+        )
+        return f"{comment}export type {cls.__name__} =\n  | " + "\n  | ".join(shapes) + ";\n"
+    lines = members(cls)
+    if not lines:
+        return f"{comment}export type {cls.__name__} = Record<string, never>;\n"
+    if always_sent(cls):
+        lines = [
+            line.replace("?:", ":", 1) if attribute.default not in (None, attrs.NOTHING) else line
+            for line, attribute in zip(lines, attrs.fields(cls), strict=True)
+        ]
+    return f"{comment}export type {cls.__name__} = {{\n  " + "\n  ".join(lines) + "\n};\n"
+
+
+def literals() -> str:
+    """The named unions of texts, and aliases for what is imported."""
+    imported = "".join(f"export type {name} = types.{name};\n" for name in IMPORTED.values())
+    unions = "".join(
+        f"export type {name} = {' | '.join(repr(value) for value in get_args(literal))};\n"
+        for literal, name in NAMED_LITERALS.items()
+    )
+    return f"{imported}\n{unions}"
+
+
+def table(name: str, rows: dict[str, str]) -> str:
+    """An object type that maps the types of messages to those of their data."""
+    return f"export type {name} = {{\n" + "".join(f"  {key}: {value};\n" for key, value in rows.items()) + "};\n"
+
+
+def constant(name: str, rows: dict[str, str], annotation: str = "") -> str:
+    """A constant object, its values TypeScript expressions."""
+    body = "".join(f"  {key}: {value},\n" for key, value in rows.items())
+    return f"export const {name}{annotation} = {{\n{body}}} as const;\n"
+
+
+def quoted(text: str) -> str:
+    """A TypeScript string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def enumeration(cls: type[enum.StrEnum], constant_name: str) -> str:
+    """A list of texts, and the type of one of them."""
+    values = "".join(f"  {quoted(member.value)},\n" for member in cls)
+    return (
+        f"export const {constant_name} = [\n{values}] as const;\n"
+        f"export type {cls.__name__} = (typeof {constant_name})[number];\n"
+    )
+
+
+def codes() -> str:
+    """Error codes, and close codes with what a client does next."""
+    closes = {
+        str(
+            int(code)
+        ): f"{{ name: {quoted(code.name.lower())}, next: {quoted(code.next_step)}, meaning: {quoted(code.meaning)} }}"
+        for code in CloseCode
+    }
+    return (
+        enumeration(ErrorCode, "ERROR_CODES")
+        + "\n"
+        + enumeration(NextStep, "NEXT_STEPS")
+        + "\n/** What a client does after a close. */\n"
+        + constant("CLOSE_CODES", closes)
+        + "export type CloseCode = keyof typeof CLOSE_CODES;\n"
+        + "\n/** What a client does after a close with any code; unknown ones come from something in between. */\n"
+        + "export function nextStep(code: number): NextStep {\n"
+        + f"  return code in CLOSE_CODES ? CLOSE_CODES[code as CloseCode].next : {quoted(errors.next_step(None))};\n"
+        + "}\n"
+    )
+
+
+def bounds() -> str:
+    """The constants of :mod:`protocol.limits`; times in seconds."""
+    names = [name for name in vars(limits) if name.isupper()]
+    rows = {
+        wire_name(name.lower()): quoted(value) if isinstance(value, str) else str(value)
+        for name, value in ((name, getattr(limits, name)) for name in names)
+    }
+    return "/** Sizes in bytes of UTF-8, lengths in characters or items, times in seconds. */\n" + constant(
+        "LIMITS", rows
+    )
+
+
+def typescript() -> str:
+    """The whole module."""
+    requests_table = {
+        name: f"{{ data: {cls.__name__}; ok: {responses.OK_DATA[cls].__name__} }}"
+        for name, cls in requests.REQUESTS.items()
+    }
+    parts = [
+        HEADER,
+        literals(),
+        codes(),
+        *map(structure, STRUCTURES),
+        table("RequestMap", requests_table),
+        table("EventMap", {name: cls.__name__ for name, cls in events.EVENTS.items()}),
+        ENVELOPES,
+        bounds(),
+    ]
+    return "\n".join(parts)

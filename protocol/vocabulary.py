@@ -1,0 +1,82 @@
+"""The types of fields that several messages share."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from attrs import field, frozen
+
+from protocol import limits
+from protocol.constraints import Characters, EncodedSize, InvalidValueError, Items, Pattern, Range, Trimmed, wire_name
+
+Kind = Literal["audio", "video"]
+Source = Literal["microphone", "camera", "screen", "screen_audio", "other"]
+Direction = Literal["send", "receive"]
+
+_NAME = Pattern(f"[A-Za-z0-9_.:-]{{1,{limits.MAX_ID_CHARACTERS}}}", "must be 1 to 128 of A-Z a-z 0-9 _ . : -")
+
+ChannelId = Annotated[str, _NAME]
+UserId = Annotated[str, _NAME]
+# The gateway makes these up: a client that asks for one that cannot exist is told `not_found`, not `invalid`.
+ObjectId = Annotated[str, Characters(1, limits.MAX_ID_CHARACTERS)]
+Username = Annotated[
+    str,
+    Trimmed(),
+    Characters(1, limits.MAX_USERNAME_CHARACTERS),
+    Pattern(r"[^\u0000-\u001f\u007f-\u009f]*", "must hold no control characters"),
+]
+Token = Annotated[str, Characters(0, limits.MAX_TOKEN_CHARACTERS)]
+Metadata = Annotated[dict[str, Any], EncodedSize(limits.MAX_METADATA_BYTES)]
+MessageData = Annotated[Any, EncodedSize(limits.MAX_MESSAGE_BYTES)]
+Recipients = Annotated[tuple[UserId, ...], Items(0, limits.MAX_RECIPIENTS)]
+Count = Annotated[int, Range(0, limits.MAX_REQUEST_ID)]
+Layer = Annotated[int, Range(0, limits.MAX_LAYER)]
+Text = Annotated[str, Characters(0, 4096)]
+Instant = Annotated[
+    str,
+    Pattern(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z",
+        "must be a date and time of ISO 8601 in UTC, such as 2026-11-01T09:30:00.250Z",
+    ),
+]
+
+
+@frozen
+class Layers:
+    """A spatial and a temporal layer; 0 is the lowest."""
+
+    spatial: Layer
+    temporal: Layer
+
+
+@frozen
+class ParticipantProducer:
+    """One stream that a participant sends, as the participant list shows it."""
+
+    producer_id: ObjectId
+    kind: Kind
+    source: Source
+    paused: bool
+
+
+@frozen
+class Participant:
+    """Someone in a channel.  ``joined_at`` is ISO 8601 in UTC, with a ``Z``."""
+
+    user_id: UserId
+    username: Username
+    joined_at: Instant
+    metadata: Metadata = field(factory=dict)
+    producers: tuple[ParticipantProducer, ...] = ()
+
+
+@frozen
+class OneOf:
+    """A request about exactly one of several objects: all but one of the ``alternatives`` stay None.
+
+    Raises :exc:`protocol.constraints.InvalidValueError` otherwise.
+    """
+
+    alternatives: ClassVar[tuple[str, ...]] = ()
+
+    def __attrs_post_init__(self) -> None:
+        if sum(getattr(self, name) is not None for name in self.alternatives) != 1:
+            raise InvalidValueError("must name exactly one of " + ", ".join(map(wire_name, self.alternatives)))
