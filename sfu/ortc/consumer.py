@@ -1,0 +1,83 @@
+"""From a producer's plan and a receiver's capabilities to the parameters of one consumer."""
+
+from typing import Final
+
+from attrs import evolve
+
+from sfu.capabilities import MID_URI
+from sfu.dataplane.interface import ConsumerSpec
+from sfu.errors import Unsupported
+from sfu.ortc.codecs import same_codec
+from sfu.parameters import RtpCapabilities, RtpCodecParameters, RtpParameters
+
+# mediasoup-client receives its own probing stream under this SSRC.
+PROBATOR_SSRC: Final = 1234
+MAX_MID_CHARACTERS: Final = 8
+
+
+def can_consume(consumable: RtpParameters, capabilities: RtpCapabilities) -> bool:
+    """Whether a receiver with these capabilities can play what :func:`accept_producer` found consumable."""
+    return bool(_common_codecs(consumable, capabilities))
+
+
+def plan_consumer(
+    consumable: RtpParameters, capabilities: RtpCapabilities, *, ssrc: int, mid: str, msid: str
+) -> RtpParameters:
+    """What a receiver is told about a consumer: the router's numbers, reduced to what both sides have.
+
+    Header extensions are matched by URI alone, as clients list one that serves both kinds under either.  ``mid`` is
+    decimal and never used twice in a transport's life, ``msid`` is ``<stream> <track>`` (RFC 8830).
+
+    Raises :exc:`Unsupported` where no codec is in common, and ``ValueError`` for an SSRC or a MID that no consumer may
+    have.
+    """
+    if not 1 <= ssrc < 2**32 or ssrc == PROBATOR_SSRC:
+        raise ValueError(f"no SSRC for a consumer: {ssrc}")
+    if not (mid.isascii() and mid.isdecimal() and len(mid) <= MAX_MID_CHARACTERS):
+        raise ValueError(f"no MID for a consumer: {mid!r}")
+    codecs = _common_codecs(consumable, capabilities)
+    if not codecs:
+        wanted = ", ".join(codec.mime_type for codec in consumable.codecs)
+        raise Unsupported(f"the receiver cannot play {wanted}")
+    uris = {extension.uri for extension in capabilities.header_extensions}
+    return evolve(
+        consumable,
+        codecs=codecs,
+        mid=mid,
+        header_extensions=tuple(extension for extension in consumable.header_extensions if extension.uri in uris),
+        encodings=tuple(evolve(encoding, ssrc=ssrc) for encoding in consumable.encodings),
+        msid=msid,
+    )
+
+
+def consumer_spec(
+    parameters: RtpParameters, *, encoding: int | None = 0, temporal: int | None = None, paused: bool = True
+) -> ConsumerSpec:
+    """What the data plane is told about a consumer with the parameters of :func:`plan_consumer`.
+
+    ``encoding`` and ``temporal`` are the first target, as in :meth:`sfu.dataplane.interface.DataPlane.set_layers`.
+    """
+    [one] = parameters.encodings
+    assert one.ssrc is not None  # noqa: S101 - plan_consumer always sets it
+    ids = {extension.uri: extension.id for extension in parameters.header_extensions}
+    mid_id = ids.pop(MID_URI, None)
+    return ConsumerSpec(
+        ssrc=one.ssrc,
+        payload_types=frozenset(codec.payload_type for codec in parameters.codecs),
+        extension_ids=frozenset(ids.values()),
+        mid=parameters.mid,
+        mid_id=mid_id,
+        encoding=encoding,
+        temporal=temporal,
+        paused=paused,
+    )
+
+
+def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> tuple[RtpCodecParameters, ...]:
+    common = []
+    for codec in consumable.codecs:
+        receiver = next((candidate for candidate in capabilities.codecs if same_codec(candidate, codec)), None)
+        if receiver is not None:
+            feedback = tuple(one for one in codec.rtcp_feedback if one in receiver.rtcp_feedback)
+            common.append(evolve(codec, rtcp_feedback=feedback))
+    return tuple(common)

@@ -1,0 +1,48 @@
+"""The profile in H.264's ``profile-level-id`` (RFC 6184 section 8.1)."""
+
+import enum
+import re
+
+from sfu.parameters import CodecParameters
+
+
+class Profile(enum.Enum):
+    """The profiles that WebRTC clients negotiate."""
+
+    CONSTRAINED_BASELINE = enum.auto()
+    BASELINE = enum.auto()
+    MAIN = enum.auto()
+    CONSTRAINED_HIGH = enum.auto()
+    HIGH = enum.auto()
+
+
+# RFC 6184 table 5 as profile_idc, a mask for profile-iop and what it must leave; constrained high is H.264's
+# annex A.2.4.2.  The rows of one profile_idc exclude each other.
+_TABLE = (
+    (0x42, 0b0100_1111, 0b0100_0000, Profile.CONSTRAINED_BASELINE),
+    (0x4D, 0b1000_1111, 0b1000_0000, Profile.CONSTRAINED_BASELINE),
+    (0x58, 0b1100_1111, 0b1100_0000, Profile.CONSTRAINED_BASELINE),
+    (0x42, 0b0100_1111, 0b0000_0000, Profile.BASELINE),
+    (0x58, 0b1100_1111, 0b1000_0000, Profile.BASELINE),
+    (0x4D, 0b1010_1111, 0b0000_0000, Profile.MAIN),
+    (0x64, 0b1111_1111, 0b0000_1100, Profile.CONSTRAINED_HIGH),
+    (0x64, 0b1111_1111, 0b0000_0000, Profile.HIGH),
+)
+
+# Not the RFC's default (baseline, level 1) but the one that all WebRTC implementations use.
+_DEFAULT = "42e01f"
+
+
+def profile_of(parameters: CodecParameters) -> Profile | None:
+    """The profile that a codec's parameters name; None for one that is malformed or not in use in WebRTC.
+
+    The level is not looked at: it bounds what a sender may send, and every client says ``level-asymmetry-allowed``.
+    """
+    text = str(parameters.get("profile-level-id", _DEFAULT))
+    if not re.fullmatch("[0-9A-Fa-f]{6}", text):
+        return None
+    profile_idc, profile_iop, _ = bytes.fromhex(text)
+    for idc, mask, value, profile in _TABLE:
+        if profile_idc == idc and profile_iop & mask == value:
+            return profile
+    return None
