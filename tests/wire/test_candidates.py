@@ -1,0 +1,33 @@
+"""The candidates that a client tries, in the order in which it should."""
+
+import pytest
+
+from sfu.wire.candidates import host_candidates
+
+
+def test_a_single_host_candidate_has_the_priority_of_rfc_8445() -> None:
+    [candidate] = host_candidates([("192.0.2.1", 40000)])
+    assert candidate.priority == 2**24 * 126 + 2**8 * 65535 + 255  # section 5.1.2.1 with component 1
+    assert (candidate.address, candidate.ip, candidate.port) == ("192.0.2.1", "192.0.2.1", 40000)
+    assert (candidate.protocol, candidate.type) == ("udp", "host")
+
+
+def test_ipv6_is_preferred_and_the_given_order_kept_otherwise() -> None:
+    candidates = host_candidates([("192.0.2.1", 1), ("2001:db8::1", 2), ("192.0.2.2", 3), ("2001:db8::2", 4)])
+    assert [candidate.port for candidate in candidates] == [2, 4, 1, 3]
+    priorities = [candidate.priority for candidate in candidates]
+    assert priorities == sorted(priorities, reverse=True)
+    assert len(set(priorities)) == 4
+
+
+def test_candidates_on_different_addresses_have_different_foundations() -> None:
+    candidates = host_candidates([("192.0.2.1", 1), ("192.0.2.2", 1), ("::1", 1)])
+    foundations = {candidate.foundation for candidate in candidates}
+    assert len(foundations) == 3
+    assert all(1 <= len(foundation) <= 32 and foundation.isalnum() for foundation in foundations)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "localhost", ""])
+def test_an_address_that_nobody_can_send_to_is_no_candidate(host: str) -> None:
+    with pytest.raises(ValueError):
+        host_candidates([(host, 40000)])
