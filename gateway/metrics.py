@@ -1,0 +1,211 @@
+"""What ``/metrics`` shows, as Prometheus text.
+
+What *is* (sessions, channels, transports …) is read from the one truth when somebody asks and kept nowhere else, so
+that it cannot drift.  What *happened* is counted here, by the methods that the code it happened in calls.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_LEAVE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class MediaCensus(Protocol):
+    """Live objects of the media port."""
+
+    @property
+    def peers(self) -> int: ...
+    @property
+    def transports(self) -> int: ...
+    @property
+    def producers(self) -> int: ...
+    @property
+    def consumers(self) -> int: ...
+
+
+class PacketTotals(Protocol):
+    """What the data plane counted since it began; ``routes`` and ``paths`` are those of now."""
+
+    @property
+    def packets_in(self) -> int: ...
+    @property
+    def bytes_in(self) -> int: ...
+    @property
+    def packets_out(self) -> int: ...
+    @property
+    def bytes_out(self) -> int: ...
+    @property
+    def drops(self) -> Mapping[str, int]: ...
+    @property
+    def routes(self) -> int: ...
+    @property
+    def paths(self) -> int: ...
+
+
+class Plane(Protocol):
+    """The data plane, as far as it is shown."""
+
+    def totals(self) -> PacketTotals: ...
+
+
+class Media(Protocol):
+    """The media port, as far as it is shown."""
+
+    @property
+    def plane(self) -> Plane: ...
+    @property
+    def forced_cleanups(self) -> int: ...
+    @property
+    def slow_path_errors(self) -> int: ...
+    def census(self) -> MediaCensus: ...
+
+
+class ChannelsCensus(Protocol):
+    """Open connections, channels, and the members of all channels together."""
+
+    @property
+    def sessions(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def members(self) -> int: ...
+
+
+class Census(Protocol):
+    """Who can say how many there are now."""
+
+    def census(self) -> ChannelsCensus: ...
+
+
+class Metrics:
+    """One gateway's figures, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self.registry)
+        self._joins = Counter("sfu_joins", "Sessions that joined a channel.", registry=self.registry)
+        self._leaves = Counter("sfu_leaves", "Sessions that left one, by reason.", ["reason"], registry=self.registry)
+        self._leave_to_told = Histogram(
+            "sfu_leave_to_told_seconds",
+            "From the moment a session began to end until the others were told.",
+            buckets=_LEAVE_BUCKETS,
+            registry=self.registry,
+        )
+        self._closes = Counter(
+            "sfu_closes",
+            "WebSockets that the gateway closed on its own account, by code.",
+            ["code"],
+            registry=self.registry,
+        )
+        self._errors = Counter(
+            "sfu_request_errors", "Requests answered with an error, by its code.", ["code"], registry=self.registry
+        )
+        self._session_errors = Counter(
+            "sfu_session_errors", "Sessions ended by an exception in the gateway's own code.", registry=self.registry
+        )
+        self._forced_cleanups = 0
+        self._http_responses = Counter(
+            "sfu_http_responses", "HTTP responses begun, by status.", ["status"], registry=self.registry
+        )
+        self._connection_errors = Counter(
+            "sfu_connection_errors",
+            "Connections ended by an exception before they were sessions.",
+            registry=self.registry,
+        )
+
+    def joined(self) -> None:
+        """A session has joined a channel."""
+        self._joins.inc()
+
+    def left(self, reason: str) -> None:
+        """A session has left its channel; ``reason`` as in ``user_left``."""
+        self._leaves.labels(reason).inc()
+
+    def leave_to_told(self, seconds: float) -> None:
+        """From the moment a session began to end until the others were told."""
+        self._leave_to_told.observe(seconds)
+
+    def closed(self, code: int) -> None:
+        """The gateway has closed a WebSocket on its own account, with this close code."""
+        self._closes.labels(str(int(code))).inc()
+
+    def rejected(self, code: str) -> None:
+        """A request was answered with this error code."""
+        self._errors.labels(str(code)).inc()
+
+    def session_error(self) -> None:
+        """A session was ended by an exception in the gateway's own code."""
+        self._session_errors.inc()
+
+    def forced_cleanup(self, count: int = 1) -> None:
+        """So many goodbyes of the gateway (not of the media, which counts its own) were cut off by their deadline."""
+        self._forced_cleanups += count
+
+    def http_response(self, status: int) -> None:
+        """An HTTP response with this status was begun."""
+        self._http_responses.labels(str(status)).inc()
+
+    def connection_error(self) -> None:
+        """A connection was ended by an exception before it was a session."""
+        self._connection_errors.inc()
+
+    def watch(self, channels: Census, media: Media) -> None:
+        """Show what these hold, from now on.  Called once."""
+        self.registry.register(_Now(channels, media, lambda: self._forced_cleanups))
+
+    def render(self) -> bytes:
+        """Prometheus text, of :data:`CONTENT_TYPE`."""
+        return generate_latest(self.registry)
+
+
+class _Now(Collector):
+    """Reads the one truth at every scrape."""
+
+    def __init__(self, channels: Census, media: Media, forced_cleanups: Callable[[], int]) -> None:
+        self._channels = channels
+        self._media = media
+        self._forced_cleanups = forced_cleanups
+
+    def collect(self) -> Iterable[Metric]:
+        here = self._channels.census()
+        yield GaugeMetricFamily("sfu_sessions", "Open WebSocket connections.", here.sessions)
+        yield GaugeMetricFamily("sfu_channels", "Channels.", here.channels)
+        yield GaugeMetricFamily("sfu_members", "Members of all channels together.", here.members)
+
+        live = self._media.census()
+        yield GaugeMetricFamily("sfu_peers", "Peers on the media port.", live.peers)
+        yield GaugeMetricFamily("sfu_transports", "Transports.", live.transports)
+        yield GaugeMetricFamily("sfu_producers", "Producers.", live.producers)
+        yield GaugeMetricFamily("sfu_consumers", "Consumers.", live.consumers)
+        yield from self._packets(self._media.plane.totals())
+
+        forced = CounterMetricFamily("sfu_forced_cleanups", "Goodbyes cut off by their deadline.", labels=["layer"])
+        forced.add_metric(["gateway"], self._forced_cleanups())
+        forced.add_metric(["media"], self._media.forced_cleanups)
+        yield forced
+        yield CounterMetricFamily(
+            "sfu_slow_path_errors", "Exceptions caught while dispatching datagrams.", self._media.slow_path_errors
+        )
+
+    def _packets(self, totals: PacketTotals) -> Iterable[Metric]:
+        yield GaugeMetricFamily("sfu_routes", "Routes in the packet path: consumers that are connected.", totals.routes)
+        yield GaugeMetricFamily("sfu_paths", "Remote addresses that have authenticated.", totals.paths)
+        packets = CounterMetricFamily("sfu_packets", "Datagrams on the media port.", labels=["direction"])
+        packets.add_metric(["in"], totals.packets_in)
+        packets.add_metric(["out"], totals.packets_out)
+        yield packets
+        size = CounterMetricFamily("sfu_bytes", "Bytes of those datagrams.", labels=["direction"])
+        size.add_metric(["in"], totals.bytes_in)
+        size.add_metric(["out"], totals.bytes_out)
+        yield size
+        drops = CounterMetricFamily(
+            "sfu_drops", "Datagrams, or copies of one, that went no further.", labels=["reason"]
+        )
+        for reason, count in totals.drops.items():
+            drops.add_metric([str(reason)], count)
+        yield drops
