@@ -57,12 +57,11 @@ def consumer_spec(
 
     ``encoding`` and ``temporal`` are the first target, as in :meth:`sfu.dataplane.interface.DataPlane.set_layers`.
     """
-    [one] = parameters.encodings
-    assert one.ssrc is not None  # noqa: S101 - plan_consumer always sets it
+    [ssrc] = [encoding.ssrc for encoding in parameters.encodings if encoding.ssrc is not None]
     ids = {extension.uri: extension.id for extension in parameters.header_extensions}
     mid_id = ids.pop(MID_URI, None)
     return ConsumerSpec(
-        ssrc=one.ssrc,
+        ssrc=ssrc,
         payload_types=frozenset(codec.payload_type for codec in parameters.codecs),
         extension_ids=frozenset(ids.values()),
         mid=parameters.mid,

@@ -11,10 +11,10 @@ from sfu.errors import InvalidParameters, Unsupported
 from sfu.ortc.codecs import is_media, same_codec
 from sfu.ortc.validation import check_codecs, check_encodings, check_header_extensions
 from sfu.parameters import (
+    CodecParameters,
     Kind,
     RtcpParameters,
     RtpCapabilities,
-    RtpCodecCapability,
     RtpCodecParameters,
     RtpEncodingParameters,
     RtpHeaderExtensionParameters,
@@ -62,40 +62,25 @@ def accept_producer(
     ids = {extension.uri: extension.id for extension in parameters.header_extensions if not extension.encrypt}
     encodings = parameters.encodings or (RtpEncodingParameters(),)
     _check_recognisable(encodings, parameters.mid, ids)
-    forwarded = _forwarded_extensions(kind, capabilities)
-    assert router_codec.preferred_payload_type is not None  # noqa: S101 - a router that leaves it out is a bug
+    cname = _cname(parameters.rtcp, default_cname)
+    # Every packet of a consumer carries a MID of its own; the rest only what the producer sends.
+    forwarded = {uri: id_ for uri, id_ in _forwarded(kind, capabilities).items() if uri in ids or uri == MID_URI}
     spec = ProducerSpec(
         kind=kind,
         codec=router_codec.mime_type.lower(),
         clock_rate=router_codec.clock_rate,
-        payload_types={codec.payload_type: router_codec.preferred_payload_type},
+        payload_types={codec.payload_type: router_codec.payload_type},
         encodings=tuple(EncodingSpec(encoding.ssrc, encoding.rid) for encoding in encodings),
-        extension_ids={ids[uri]: router_id for uri, router_id in forwarded.items() if uri in ids and uri != MID_URI},
+        extension_ids={ids[uri]: id_ for uri, id_ in forwarded.items() if uri != MID_URI},
         mid=parameters.mid,
         mid_id=ids.get(MID_URI),
         rid_id=ids.get(RID_URI),
         audio_level_id=ids.get(AUDIO_LEVEL_URI) if kind == "audio" else None,
         paused=paused,
     )
-    cname = _cname(parameters.rtcp, default_cname)
     consumable = RtpParameters(
-        codecs=(
-            RtpCodecParameters(
-                mime_type=router_codec.mime_type,
-                payload_type=router_codec.preferred_payload_type,
-                clock_rate=router_codec.clock_rate,
-                channels=router_codec.channels,
-                # The router's and never the producer's: a receiver has all its consumers in one BUNDLE group, where
-                # a payload type must mean the same everywhere (RFC 8843 section 9.1), or browsers refuse the offer.
-                parameters=dict(router_codec.parameters),
-                rtcp_feedback=router_codec.rtcp_feedback,
-            ),
-        ),
-        header_extensions=tuple(
-            RtpHeaderExtensionParameters(uri, router_id)
-            for uri, router_id in forwarded.items()
-            if uri in ids or uri == MID_URI
-        ),
+        codecs=(router_codec,),
+        header_extensions=tuple(RtpHeaderExtensionParameters(uri, id_) for uri, id_ in forwarded.items()),
         encodings=(RtpEncodingParameters(scalability_mode=_scalability_mode(encodings)),),
         rtcp=RtcpParameters(cname),
     )
@@ -115,14 +100,28 @@ def _used_codec(parameters: RtpParameters) -> RtpCodecParameters:
     raise InvalidParameters("it names no media codec", "encodings[0].codecPayloadType")
 
 
-def _router_codec(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> RtpCodecCapability:
+def _router_codec(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> RtpCodecParameters:
+    """The router's description of the codec, under its payload type.
+
+    Of the producer's parameters only Opus' ``sprop-stereo`` (RFC 7587 section 6.1) stays: without it receivers decode
+    to mono.  All else is the router's own, as a payload type must mean the same in all of a receiver's consumers
+    (RFC 8843 section 9.1).
+    """
     for candidate in capabilities.codecs:
-        if same_codec(codec, candidate):
-            return candidate
+        if candidate.preferred_payload_type is not None and same_codec(codec, candidate):
+            stereo: CodecParameters = {"sprop-stereo": 1} if str(codec.parameters.get("sprop-stereo")) == "1" else {}
+            return RtpCodecParameters(
+                mime_type=candidate.mime_type,
+                payload_type=candidate.preferred_payload_type,
+                clock_rate=candidate.clock_rate,
+                channels=candidate.channels,
+                parameters=candidate.parameters | stereo,
+                rtcp_feedback=candidate.rtcp_feedback,
+            )
     raise Unsupported(f"the router does not have this {codec.mime_type}")
 
 
-def _forwarded_extensions(kind: Kind, capabilities: RtpCapabilities) -> dict[str, int]:
+def _forwarded(kind: Kind, capabilities: RtpCapabilities) -> dict[str, int]:
     """The router's ids, by URI, of the extensions that consumers of this kind may get."""
     return {
         extension.uri: extension.preferred_id
