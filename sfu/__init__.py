@@ -1,0 +1,29 @@
+"""The media side: packets, transports, producers and consumers.
+
+It knows nothing of channels, users or WebSockets.  :func:`open_port` binds the one UDP port, :func:`open_peer` is one
+client's media for as long as a block runs.
+"""
+
+from sfu.consumer import Consumer
+from sfu.peer import Peer, PeerExit, PeerObserver, open_peer
+from sfu.port import Census, Port, open_port, serve_port
+from sfu.producer import Producer
+from sfu.settings import ConsumerEnd, MediaSettings, TransportState
+from sfu.transport import Transport
+
+__all__ = [
+    "Census",
+    "Consumer",
+    "ConsumerEnd",
+    "MediaSettings",
+    "Peer",
+    "PeerExit",
+    "PeerObserver",
+    "Port",
+    "Producer",
+    "Transport",
+    "TransportState",
+    "open_peer",
+    "open_port",
+    "serve_port",
+]

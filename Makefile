@@ -1,0 +1,82 @@
+# `make run` starts the gateway on a fresh checkout, `make test` checks everything. Both are quick when nothing changed.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+WEB := gateway/web
+ARGS ?=
+
+PACKAGES := gateway sfu protocol tools tests
+WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/*.ts $(WEB)/tsconfig*.json -type f 2>/dev/null)
+
+.PHONY: help run test lint types unit web-check browser-tests clean lock tools-present format
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+run: $(STAMPS)/runtime $(STAMPS)/web  ## start the gateway at http://127.0.0.1:8080 (options: make run ARGS="--port 9000")
+	exec $(BIN)/sfu-gateway serve $(ARGS)
+
+test: lint types web-check unit  ## every check there is
+
+# What must be there before anything can be made; a missing one is named with the way to get it.
+tools-present:
+	@tools/prerequisites.sh "$(PYTHON)"
+
+$(STAMPS)/venv: | tools-present
+	@mkdir -p $(STAMPS)
+	$(PYTHON) -m venv $(VENV) || { echo "error: cannot make a virtual environment; on Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(STAMPS)/runtime: requirements/runtime.txt pyproject.toml $(STAMPS)/venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(STAMPS)/web-modules: $(WEB)/package.json $(WEB)/package-lock.json | tools-present
+	@mkdir -p $(STAMPS)
+	npm --prefix $(WEB) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(STAMPS)/web: $(STAMPS)/web-modules $(WEB_SOURCES)
+	npm --prefix $(WEB) run --silent build
+	@touch $@
+
+lint: $(STAMPS)/dev  ## style, structure, async pitfalls
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/ruff format --check $(PACKAGES)
+	$(BIN)/flake8-async --enable=ASYNC $$(git ls-files --cached --others --exclude-standard '*.py')
+	$(BIN)/lint-imports
+
+types: $(STAMPS)/dev  ## mypy --strict
+	$(BIN)/mypy
+
+web-check: $(STAMPS)/web  ## the browser client's types and unit tests
+	npm --prefix $(WEB) run --silent check
+
+unit: $(STAMPS)/dev $(STAMPS)/web $(STAMPS)/chromium  ## all tests, the browser's too
+	$(BIN)/pytest $(ARGS)
+
+$(STAMPS)/chromium:
+	@mkdir -p $(STAMPS)
+	tools/install_chromium.sh
+	@touch $@
+
+format: $(STAMPS)/dev  ## put the code in shape
+	$(BIN)/ruff check --fix $(PACKAGES)
+	$(BIN)/ruff format $(PACKAGES)
+
+lock: $(STAMPS)/dev  ## pin the dependencies anew
+	tools/lock.sh $(BIN)
+
+clean:  ## back to a fresh checkout
+	rm -rf $(VENV) $(STAMPS) $(WEB)/node_modules $(WEB)/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,114 @@
+"""A stream that goes out to one client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sfu.dataplane.interface import ConsumerId
+from sfu.layers import Layers, choose_encoding
+
+if TYPE_CHECKING:
+    from sfu.dataplane.interface import LayersChanged
+    from sfu.parameters import Kind, RtpParameters
+    from sfu.producer import Producer
+    from sfu.transport import Transport
+    from sfu.wire.rtcp import ReportBlock
+
+
+class Consumer:
+    """One producer's stream on one transport of another peer (or of the same).  A plain object, without a task.
+
+    ``paused`` is its owner's wish; ``producer_paused`` the producer's.  ``bounds`` is how good the owner wants it at
+    best.  ``report`` is the receiver's newest report about it, ``round_trip`` in seconds.
+    """
+
+    def __init__(
+        self, id_: str, transport: Transport, producer: Producer, rtp_parameters: RtpParameters, paused: bool
+    ) -> None:
+        self.id = id_
+        self.plane_id = ConsumerId(transport.port.new_number())
+        self.transport = transport
+        self.producer = producer
+        self.rtp_parameters = rtp_parameters
+        self.paused = paused
+        self.closed = False
+        self.bounds: Layers | None = None
+        self.layers: Layers | None = None
+        self.target = 0
+        self.report: ReportBlock | None = None
+        self.round_trip: float | None = None
+
+    @property
+    def kind(self) -> Kind:
+        return self.producer.kind
+
+    @property
+    def producer_paused(self) -> bool:
+        return self.producer.paused
+
+    @property
+    def ssrc(self) -> int:
+        ssrc = self.rtp_parameters.encodings[0].ssrc
+        assert ssrc is not None
+        return ssrc
+
+    @property
+    def flowing(self) -> bool:
+        """Whether nothing but the packets themselves is missing."""
+        return not (self.closed or self.paused or self.producer.paused) and self.transport.connected
+
+    def may_flow(self, now: float) -> None:
+        """Something that held it back is gone: where that was the last thing, it needs a key frame."""
+        if self.flowing:
+            self.ask_key_frame(now)
+
+    def ask_key_frame(self, now: float) -> None:
+        """The receiver cannot decode, or is about to begin."""
+        if self.kind == "video":
+            self.producer.ask_key_frame(self.target, now)
+
+    def set_paused(self, paused: bool, now: float) -> None:
+        if paused == self.paused:
+            return
+        self.paused = paused
+        self.transport.plane.set_consumer_paused(self.plane_id, paused)
+        self.may_flow(now)
+
+    def set_bounds(self, bounds: Layers, now: float) -> None:
+        """Forward nothing better than this."""
+        self.bounds = bounds
+        self.transport.plane.set_layers(self.plane_id, self.target, bounds.temporal)
+        self.aim(self.producer.active_encodings(now), now)
+
+    def best_encoding(self, active: list[bool]) -> int:
+        """The best of those that flow within its bounds."""
+        return choose_encoding(active, None if self.bounds is None else self.bounds.spatial)
+
+    def aim(self, active: list[bool], now: float) -> None:
+        """Go to the best encoding that flows and is within the bounds; a switch asks for a key frame."""
+        target = self.best_encoding(active)
+        if target != self.target:
+            self.target = target
+            self.transport.plane.set_layers(
+                self.plane_id, target, None if self.bounds is None else self.bounds.temporal
+            )
+            self.may_flow(now)
+
+    def layers_changed(self, event: LayersChanged) -> None:
+        """What the data plane forwards now."""
+        layered = len(self.producer.ssrcs) > 1 or event.temporal is not None
+        now_forwarded = event.encoding is not None and layered
+        self.layers = Layers(event.encoding or 0, event.temporal or 0) if now_forwarded else None
+        self.transport.peer.tell_consumer_updated(self)
+
+    def close(self) -> None:
+        """Leave the packet path; the second time nothing."""
+        if self.closed:
+            return
+        self.closed = True
+        transport = self.transport
+        for table in (transport.consumers, transport.peer.consumers, self.producer.consumers):
+            table.pop(self.id, None)
+        transport.consumers_by_ssrc.pop(self.ssrc, None)
+        transport.port.consumers.pop(self.plane_id, None)
+        transport.plane.remove_consumer(self.plane_id)

@@ -1,0 +1,226 @@
+"""The UDP port that all peers share: its data plane, its certificate, and where each datagram belongs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+from attrs import frozen
+
+from sfu import capabilities
+from sfu.addresses import expand_hosts
+from sfu.dataplane.interface import (
+    ConsumerId,
+    DataPlane,
+    Drop,
+    EncodingLearned,
+    Event,
+    LayersChanged,
+    ProducerId,
+    RtcpArrived,
+    SlowDatagram,
+    TransportId,
+)
+from sfu.dataplane.udp import UdpDataPlane
+from sfu.ortc import PROBATOR_SSRC
+from sfu.parameters import DtlsParameters
+from sfu.wire.candidates import host_candidates
+from sfu.wire.certificate import generate_certificate
+from sfu.wire.demux import Protocol, classify
+from sfu.wire.dtls import DtlsContext
+from sfu.wire.errors import BadDatagram, UnexpectedMessage
+from sfu.wire.stun import parse_binding_request_untrusted
+
+if TYPE_CHECKING:
+    from sfu.consumer import Consumer
+    from sfu.peer import Peer
+    from sfu.producer import Producer
+    from sfu.settings import MediaSettings
+    from sfu.transport import Transport
+
+log = structlog.get_logger(__name__)
+
+
+@frozen
+class Census:
+    """Live objects; all zero when nobody is there."""
+
+    peers: int
+    transports: int
+    producers: int
+    consumers: int
+
+
+class Port:
+    """Made by :func:`open_port`.  The tables here are for finding whom an event belongs to; who owns what is nesting.
+
+    ``slow_path_errors`` counts exceptions while handling what belonged to nobody, ``forced_cleanups`` goodbyes that
+    were cut off.
+    """
+
+    def __init__(
+        self,
+        settings: MediaSettings,
+        plane: DataPlane,
+        addresses: Sequence[tuple[str, int]],
+        rng: random.Random,
+        today: datetime,
+    ) -> None:
+        self.settings = settings
+        self.plane = plane
+        self.addresses = tuple(addresses)
+        self.capabilities = capabilities.ROUTER_CAPABILITIES
+        announced = [(host, self.addresses[0][1]) for host in settings.announce]
+        self.candidates = host_candidates(announced or self.addresses)
+        certificate = generate_certificate(today)
+        self.dtls_context = DtlsContext(certificate)
+        self.dtls_parameters = DtlsParameters(fingerprints=(certificate.fingerprint,), role="auto")
+        self.random_bytes = rng.randbytes
+        self._random = rng
+        self._numbers = 0
+        self.rtcp_ssrc = self._random_ssrc()
+        self.peers: dict[int, Peer] = {}
+        self.transports: dict[TransportId, Transport] = {}
+        self.producers: dict[ProducerId, Producer] = {}
+        self.consumers: dict[ConsumerId, Consumer] = {}
+        self._by_username: dict[str, Transport] = {}
+        self.forced_cleanups = 0
+        self.slow_path_errors = 0
+
+    def census(self) -> Census:
+        return Census(len(self.peers), len(self.transports), len(self.producers), len(self.consumers))
+
+    # Names and numbers.
+
+    def new_id(self) -> str:
+        """96 random bits: nobody guesses another's."""
+        return self.random_bytes(12).hex()
+
+    def new_number(self) -> int:
+        """An identifier for the data plane; never used twice."""
+        self._numbers += 1
+        return self._numbers
+
+    def new_ssrc(self, transport: Transport) -> int:
+        """An SSRC that no consumer on this transport has (RFC 3550 section 8.1)."""
+        while (ssrc := self._random_ssrc()) in transport.consumers_by_ssrc:
+            pass
+        return ssrc
+
+    def _random_ssrc(self) -> int:
+        while (ssrc := self._random.getrandbits(32)) in {0, PROBATOR_SSRC}:
+            pass
+        return ssrc
+
+    # Whom a datagram belongs to.
+
+    def learn_usernames(self, transport: Transport) -> None:
+        """Its ICE credentials may have changed."""
+        if transport.ice.ufrags == transport.known_usernames:
+            return
+        self._forget_usernames(transport)
+        transport.known_usernames = transport.ice.ufrags
+        for ufrag in transport.known_usernames:
+            self._by_username[ufrag] = transport
+
+    def _forget_usernames(self, transport: Transport) -> None:
+        for ufrag in transport.known_usernames:
+            self._by_username.pop(ufrag, None)
+        transport.known_usernames = ()
+
+    def forget_transport(self, transport: Transport) -> None:
+        self._forget_usernames(transport)
+        self.transports.pop(transport.plane_id, None)
+
+    # The slow path.
+
+    async def run(self) -> None:
+        """Move packets and handle what the data plane hands up, one bounded batch after the other."""
+        while True:
+            await self.plane.wait()
+            now = trio.current_time()
+            for event in self.plane.poll(now):
+                self.handle(event, now)
+
+    def handle(self, event: Event, now: float) -> None:
+        """One event; an exception ends the client that it belongs to, and never this loop."""
+        try:
+            self._dispatch(event, now)
+        except Exception:
+            self.slow_path_errors += 1
+            log.exception("an event from the network could not be handled")
+
+    def _dispatch(self, event: Event, now: float) -> None:
+        match event:
+            case SlowDatagram():
+                if classify(event.data) is Protocol.STUN:
+                    self._dispatch_stun(event, now)
+                elif (transport := self._transport(event.transport)) is not None:
+                    transport.peer.guard(transport.receive_dtls, event.data, now)
+            case RtcpArrived(transport=number, packet=packet, at=at):
+                if (transport := self._transport(number)) is not None:
+                    transport.peer.guard(transport.receive_rtcp, packet, at)
+            case EncodingLearned():
+                if (producer := self.producers.get(event.producer)) is not None:
+                    producer.transport.peer.guard(producer.learned, event, now)
+            case LayersChanged():
+                if (consumer := self.consumers.get(event.consumer)) is not None:
+                    consumer.transport.peer.guard(consumer.layers_changed, event)
+
+    def _transport(self, number: TransportId | None) -> Transport | None:
+        # An event can be older than its transport's end: both were in one batch.
+        return None if number is None else self.transports.get(number)
+
+    def _dispatch_stun(self, event: SlowDatagram, now: float) -> None:
+        try:
+            request = parse_binding_request_untrusted(event.data)
+        except UnexpectedMessage:
+            self.plane.count_drop(Drop.UNEXPECTED_STUN)
+            return
+        except BadDatagram:
+            self.plane.count_drop(Drop.MALFORMED_STUN)
+            return
+        transport = self._by_username.get(request.local_ufrag)
+        if transport is None:
+            self.plane.count_drop(Drop.UNKNOWN_USERNAME)
+            return
+        transport.peer.guard(transport.receive_stun, request, event.path, now)
+
+
+@asynccontextmanager
+async def open_port(settings: MediaSettings, *, rng: random.Random | None = None) -> AsyncIterator[Port]:
+    """Bind the UDP port and serve it for as long as the block runs.
+
+    ``rng`` gives identifiers and credentials: the system's unless a test wants the same ones again.  Raises
+    ``OSError`` where an address cannot be bound.
+    """
+    rng = rng or random.SystemRandom()
+    hosts = expand_hosts(settings.hosts)
+    plane = UdpDataPlane([(host, settings.port) for host in hosts], rng)
+    try:
+        async with serve_port(settings, plane, plane.addresses, rng=rng, today=datetime.now(UTC)) as port:
+            yield port
+    finally:
+        plane.close()
+
+
+@asynccontextmanager
+async def serve_port(
+    settings: MediaSettings,
+    plane: DataPlane,
+    addresses: Sequence[tuple[str, int]],
+    *,
+    rng: random.Random,
+    today: datetime,
+) -> AsyncIterator[Port]:
+    """The same over a data plane of the caller's."""
+    port = Port(settings, plane, addresses, rng, today)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(port.run, name="media port")
+        yield port
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,158 @@
+"""A stream that comes in from one client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sfu.dataplane.interface import ProducerId
+from sfu.keyframes import KeyFrameRequests
+from sfu.source_clock import SourceClock, offset_between
+from sfu.wire import rtcp
+
+if TYPE_CHECKING:
+    from sfu.consumer import Consumer
+    from sfu.dataplane.interface import EncodingLearned, EncodingStats
+    from sfu.ortc import ProducerPlan
+    from sfu.parameters import Kind
+    from sfu.transport import Transport
+
+#: An encoding without a packet for so long (seconds) does not flow.
+ENCODING_IDLE = 2.0
+
+
+class Producer:
+    """A microphone, camera or screen of one client.  A plain object, without a task.
+
+    ``consumers`` are everybody's who gets it.  Its packets are the data plane's; here is what is decided about it.
+    """
+
+    def __init__(self, transport: Transport, plan: ProducerPlan, paused: bool) -> None:
+        port = transport.port
+        self.id = port.new_id()
+        self.plane_id = ProducerId(port.new_number())
+        self.transport = transport
+        self.plan = plan
+        self.paused = paused
+        self.closed = False
+        self.consumers: dict[str, Consumer] = {}
+        self.ssrcs = [encoding.ssrc for encoding in plan.spec.encodings]
+        self.clocks = [SourceClock(plan.spec.clock_rate) for _ in plan.spec.encodings]
+        self.key_frames = KeyFrameRequests(
+            interval=transport.settings.key_frame_interval,
+            ready=self._can_be_asked,
+            frames=lambda encoding: self.encoding_stats()[encoding].key_frames,
+            send=self._send_key_frame_request,
+        )
+        self._full_intra_requests = 0
+        self._voice_read = (0, 0.0)
+        self._reported = [(0, 0) for _ in plan.spec.encodings]
+
+    @property
+    def kind(self) -> Kind:
+        return self.plan.spec.kind
+
+    def encoding_stats(self) -> tuple[EncodingStats, ...]:
+        return self.transport.plane.producer_stats(self.plane_id).encodings
+
+    def set_paused(self, paused: bool, now: float) -> None:
+        """Its consumers' owners are told, and get a key frame when it goes on."""
+        if paused == self.paused:
+            return
+        self.paused = paused
+        self.transport.plane.set_producer_paused(self.plane_id, paused)
+        for consumer in list(self.consumers.values()):
+            consumer.transport.peer.guard(consumer.may_flow, now)
+            consumer.transport.peer.tell_consumer_updated(consumer)
+
+    def take_voice_level(self) -> float:
+        """How loud it was since the last call: the mean linear amplitude, 0–1 (RFC 6464); 0 where nothing came."""
+        stats = self.transport.plane.producer_stats(self.plane_id)
+        packets, amplitude = self._voice_read
+        self._voice_read = (stats.voice_packets, stats.voice_amplitude)
+        fresh = stats.voice_packets - packets
+        return (stats.voice_amplitude - amplitude) / fresh if fresh else 0.0
+
+    def take_fraction_lost(self, encoding: int, stats: EncodingStats) -> int:
+        """What was lost since the last call, in 1/256 of what was expected (RFC 3550 appendix A.3)."""
+        expected_before, lost_before = self._reported[encoding]
+        self._reported[encoding] = (stats.expected, stats.lost)
+        expected, lost = stats.expected - expected_before, stats.lost - lost_before
+        return min(lost * 256 // expected, 255) if expected > 0 and lost > 0 else 0
+
+    # Key frames.
+
+    def ask_key_frame(self, encoding: int, now: float) -> None:
+        self.key_frames.ask(encoding, now)
+        self.transport.wake()
+
+    def _can_be_asked(self, encoding: int) -> bool:
+        return self.transport.connected and not self.paused and self.ssrcs[encoding] is not None
+
+    def _send_key_frame_request(self, encoding: int) -> None:
+        """PLI where the client knows it (RFC 4585 section 6.3.1), else FIR (RFC 5104 section 4.3.1)."""
+        media_ssrc = self.ssrcs[encoding]
+        assert media_ssrc is not None
+        our_ssrc = self.transport.port.rtcp_ssrc
+        request: rtcp.RtcpPacket = rtcp.PictureLossIndication(our_ssrc, media_ssrc)
+        if not self.plan.pli:
+            if not self.plan.fir:
+                return
+            entry = rtcp.FullIntraRequestEntry(media_ssrc, self._full_intra_requests % 256)
+            self._full_intra_requests += 1
+            request = rtcp.FullIntraRequest(our_ssrc, (entry,))
+        packets = [*rtcp.receiver_reports(our_ssrc, ()), request]
+        self.transport.plane.send_rtcp(self.transport.plane_id, rtcp.encode(packets))
+
+    # Encodings.
+
+    def learned(self, event: EncodingLearned, now: float) -> None:
+        """The SSRC of an encoding became known; a request that waited for it can leave."""
+        self.ssrcs[event.encoding] = event.ssrc
+        self.clocks[event.encoding] = SourceClock(self.plan.spec.clock_rate)
+        self._reported[event.encoding] = (0, 0)
+        self.choose_layers(now)
+        self.key_frames.pump(now)
+        self.transport.wake()
+
+    def active_encodings(self, now: float) -> list[bool]:
+        """Which encodings flow now."""
+        return [stats.last_at is not None and now - stats.last_at <= ENCODING_IDLE for stats in self.encoding_stats()]
+
+    def choose_layers(self, now: float) -> None:
+        """Encodings come and go with the sender's bandwidth: aim each consumer anew."""
+        if len(self.ssrcs) < 2 or self.paused:
+            return
+        active = self.active_encodings(now)
+        for consumer in list(self.consumers.values()):
+            consumer.transport.peer.guard(consumer.aim, active, now)
+
+    def sender_report(self, report: rtcp.SenderReport, now: float) -> None:
+        """The sender's clocks, for the reports to receivers and for switching between encodings in step."""
+        if report.ssrc not in self.ssrcs:
+            return
+        encoding = self.ssrcs.index(report.ssrc)
+        self.clocks[encoding].report(report.ntp, report.rtp_timestamp, now)
+        reference = next(clock for clock in self.clocks if clock.ntp is not None)
+        offset = offset_between(reference, self.clocks[encoding])
+        if len(self.clocks) > 1 and offset is not None:
+            self.transport.plane.set_encoding_clock(self.plane_id, encoding, offset)
+
+    # The end.
+
+    def close(self) -> list[Consumer]:
+        """Leave the packet path with every consumer of it; the second time nothing.
+
+        Returns the consumers that it took with it: their owners are still to be told, by :class:`sfu.peer.Peer`.
+        """
+        if self.closed:
+            return []
+        self.closed = True
+        transport = self.transport
+        orphans = list(self.consumers.values())
+        for consumer in orphans:
+            consumer.close()
+        for table in (transport.producers, transport.peer.producers):
+            table.pop(self.id, None)
+        transport.port.producers.pop(self.plane_id, None)
+        transport.plane.remove_producer(self.plane_id)
+        return orphans

@@ -1,0 +1,52 @@
+"""Bounds and addresses of the media side.  Times are in seconds."""
+
+import enum
+
+from attrs import frozen
+
+
+@frozen
+class MediaSettings:
+    """How a port listens and what its peers may have.
+
+    ``hosts`` are the addresses to bind, IPv4 and IPv6; a wildcard stands for each address of the machine.  ``port``
+    is one UDP port for everybody, 0 picks a free one.  ``announce`` replaces the addresses told to clients, for a
+    machine behind NAT.
+
+    ``handshake_timeout`` runs from ``connect`` to the end of the DTLS handshake.  A connected transport is
+    *disconnected* after ``disconnected_after`` without an authenticated STUN binding (clients send one every 2.5 to
+    6 s, RFC 7675) and closed after ``silence_timeout``.  ``courtesy_timeout`` bounds one resource's goodbye,
+    ``exit_timeout`` all of a peer's.
+    """
+
+    hosts: tuple[str, ...] = ("127.0.0.1",)
+    port: int = 40000
+    announce: tuple[str, ...] = ()
+    handshake_timeout: float = 10
+    disconnected_after: float = 7
+    silence_timeout: float = 15
+    courtesy_timeout: float = 1
+    exit_timeout: float = 5
+    report_interval: float = 1
+    key_frame_interval: float = 1
+    max_producers: int = 16
+    max_consumers: int = 1024
+
+
+class TransportState(enum.StrEnum):
+    """Where a transport stands; the last four are told to its owner."""
+
+    NEW = "new"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+class ConsumerEnd(enum.StrEnum):
+    """Why a consumer ended that its owner did not close."""
+
+    PRODUCER_CLOSED = "producer_closed"
+    USER_LEFT = "user_left"
+    FAILED = "failed"

@@ -1,0 +1,295 @@
+"""One client's ICE-lite, DTLS and SRTP association, and what runs over it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+import trio
+
+from sfu import reports
+from sfu.dataplane.interface import Drop, Path, TransportId
+from sfu.errors import Conflict, InvalidParameters
+from sfu.settings import TransportState
+from sfu.wire.dtls import Dtls, DtlsClosed, DtlsConnected, DtlsEvent, DtlsFailed, DtlsRole, DtlsState
+from sfu.wire.errors import BadDatagram, UnknownUsername, WrongPassword
+from sfu.wire.ice import IceAgent
+
+if TYPE_CHECKING:
+    from sfu.consumer import Consumer
+    from sfu.parameters import DtlsParameters, IceCandidate, IceParameters, RtpCapabilities
+    from sfu.peer import Peer
+    from sfu.producer import Producer
+    from sfu.wire.stun import BindingRequest
+
+Direction = Literal["send", "receive"]
+
+log = structlog.get_logger(__name__)
+
+
+class Transport:
+    """A transport of one peer.  ``direction`` is the client's: it sends on a ``send`` transport.
+
+    Datagrams are handed in by the port; time passes in :meth:`run`, the one task it has.  Nothing is cleaned up in
+    that task: :meth:`close` is synchronous and complete, whoever calls it.
+    """
+
+    def __init__(self, peer: Peer, direction: Direction, rtp_capabilities: RtpCapabilities | None) -> None:
+        port = peer.port
+        self.peer = peer
+        self.port = port
+        self.settings = port.settings
+        self.plane = port.plane
+        self.direction = direction
+        self.rtp_capabilities = rtp_capabilities
+        self.id = port.new_id()
+        self.plane_id = TransportId(port.new_number())
+        self.state = TransportState.NEW
+        self.producers: dict[str, Producer] = {}
+        self.consumers: dict[str, Consumer] = {}
+        self.consumers_by_ssrc: dict[int, Consumer] = {}
+        self.ice = IceAgent(port.random_bytes)
+        self.known_usernames: tuple[str, ...] = ()
+        self.dtls: Dtls | None = None
+        self._mids = 0
+        self._path: Path | None = None
+        self._handshake_deadline = math.inf
+        self._next_report = math.inf
+        self._scope = trio.CancelScope()
+        self._wake = trio.Event()
+        self.plane.add_transport(self.plane_id)
+
+    # What the client needs to know.
+
+    @property
+    def ice_parameters(self) -> IceParameters:
+        return self.ice.parameters
+
+    @property
+    def ice_candidates(self) -> tuple[IceCandidate, ...]:
+        return self.port.candidates
+
+    @property
+    def dtls_parameters(self) -> DtlsParameters:
+        return self.port.dtls_parameters
+
+    # What the client asks for.
+
+    def connect(self, parameters: DtlsParameters, now: float) -> None:
+        """Begin: the client's fingerprints and role are known.  ``Conflict`` the second time.
+
+        The client's role ``client`` makes us the DTLS server, which waits; otherwise we begin the handshake, with the
+        first authenticated STUN binding (before that there is no address to send to).
+        """
+        if self.dtls is not None:
+            raise Conflict("this transport is connected already")
+        role = DtlsRole.SERVER if parameters.role == "client" else DtlsRole.CLIENT
+        try:
+            self.dtls = Dtls(self.port.dtls_context, role, parameters.fingerprints)
+        except ValueError as error:
+            raise InvalidParameters(str(error), "fingerprints") from error
+        self.state = TransportState.CONNECTING
+        self._handshake_deadline = now + self.settings.handshake_timeout
+        if role is DtlsRole.SERVER or self._path is not None:
+            self._start_handshake(now)
+        self.wake()
+
+    def restart_ice(self) -> IceParameters:
+        """New credentials (RFC 8445 section 2.4); the old ones hold until the client uses the new."""
+        parameters = self.ice.restart()
+        self.port.learn_usernames(self)
+        return parameters
+
+    def next_mid(self) -> str:
+        """A MID that this transport has not used before (RFC 8843)."""
+        self._mids += 1
+        return str(self._mids - 1)
+
+    # What comes from the network.
+
+    def receive_stun(self, request: BindingRequest, path: Path, now: float) -> None:
+        """A binding request with one of our usernames; whether the password is right too is seen here."""
+        try:
+            answer = self.ice.receive_binding(request, path.host, path.port, now)
+        except WrongPassword:
+            self.plane.count_drop(Drop.WRONG_PASSWORD)
+            return
+        except UnknownUsername:
+            self.plane.count_drop(Drop.UNKNOWN_USERNAME)
+            return
+        self.port.learn_usernames(self)
+        self.plane.send(path, answer.datagram)
+        if answer.valid:
+            self._use_path(path, nominated=answer.nominated, now=now)
+
+    def _use_path(self, path: Path, *, nominated: bool, now: float) -> None:
+        """Every authenticated address stays good to receive from; the newest nominated one is sent to."""
+        self.plane.add_path(self.plane_id, path)
+        if self._path is None or nominated:
+            self._path = path
+            self.plane.set_send_path(self.plane_id, path)
+        if self.state is TransportState.DISCONNECTED:
+            self._change(TransportState.CONNECTED)
+        elif self.dtls is not None and self.dtls.state is DtlsState.NEW:
+            self._start_handshake(now)
+        self.wake()
+
+    def receive_dtls(self, datagram: bytes, now: float) -> None:
+        """A datagram of the handshake, or what comes after it: only a close_notify or an alert matters then."""
+        if self.dtls is None:
+            self.plane.count_drop(Drop.UNEXPECTED_DTLS)
+            return
+        try:
+            self.dtls.receive(datagram, now)
+        except BadDatagram:
+            self.plane.count_drop(Drop.MALFORMED_DTLS)
+        self._flush_dtls(now)
+
+    def receive_rtcp(self, packet: bytes, at: float) -> None:
+        try:
+            reports.receive(self, packet, at)
+        except BadDatagram:
+            self.plane.count_drop(Drop.MALFORMED_RTCP)
+        self.wake()
+
+    # Time.
+
+    async def run(self) -> None:
+        """Let time pass until the transport closes."""
+        with self._scope:
+            while True:
+                self._wake = trio.Event()
+                with trio.move_on_at(self.get_timer()):
+                    await self._wake.wait()
+                self.peer.guard(self.handle_timer, trio.current_time())
+
+    def wake(self) -> None:
+        """Something may be due earlier than before."""
+        self._wake.set()
+
+    def get_timer(self) -> float:
+        """When :meth:`handle_timer` has something to do next; infinity for never."""
+        timers = [self._handshake_deadline, self._next_report, self._silence_timer()]
+        if self.dtls is not None:
+            timers.append(_never_if_none(self.dtls.get_timer()))
+        timers += [_never_if_none(producer.key_frames.get_timer()) for producer in self.producers.values()]
+        return min(timers)
+
+    def handle_timer(self, now: float) -> None:
+        if now >= self._handshake_deadline:
+            self.fail("the DTLS handshake was not done in time")
+            return
+        if self.dtls is not None:
+            self.dtls.handle_timer(now)
+            self._flush_dtls(now)
+        if now >= self._silence_timer():
+            self._fall_silent(now)
+        if self.state is TransportState.CLOSED:
+            return
+        for producer in self.producers.values():
+            producer.key_frames.pump(now)
+        if now >= self._next_report:
+            self._next_report = now + self.settings.report_interval
+            self._report(now)
+
+    def _silence_timer(self) -> float:
+        if self.ice.last_binding_at is None:
+            return math.inf
+        if self.state is TransportState.CONNECTED:
+            return self.ice.last_binding_at + self.settings.disconnected_after
+        if self.state is TransportState.DISCONNECTED:
+            return self.ice.last_binding_at + self.settings.silence_timeout
+        return math.inf
+
+    def _fall_silent(self, now: float) -> None:
+        assert self.ice.last_binding_at is not None
+        if now >= self.ice.last_binding_at + self.settings.silence_timeout:
+            self.fail("no STUN from the client any more")
+        else:
+            self._change(TransportState.DISCONNECTED)
+
+    def _report(self, now: float) -> None:
+        for packet in reports.due(self, now):
+            self.plane.send_rtcp(self.plane_id, packet)
+        for producer in self.producers.values():
+            producer.choose_layers(now)
+
+    # The handshake.
+
+    def _start_handshake(self, now: float) -> None:
+        assert self.dtls is not None
+        self.dtls.start(now)
+        self._flush_dtls(now)
+
+    def _flush_dtls(self, now: float) -> None:
+        """Send what the handshake left to be sent, then see what became of it."""
+        assert self.dtls is not None
+        datagrams = self.dtls.datagrams_to_send()
+        if self._path is not None:
+            for datagram in datagrams:
+                self.plane.send(self._path, datagram)
+        while self.state is not TransportState.CLOSED and (event := self.dtls.next_event()) is not None:
+            self._follow_dtls(event, now)
+        self.wake()
+
+    def _follow_dtls(self, event: DtlsEvent, now: float) -> None:
+        match event:
+            case DtlsConnected(keys):
+                self.plane.set_keys(self.plane_id, keys)
+                self._handshake_deadline = math.inf
+                self._next_report = now + self.settings.report_interval
+                self._change(TransportState.CONNECTED)
+                self._begin_media(now)
+            case DtlsFailed(reason):
+                self.fail(reason)
+            case DtlsClosed():
+                self.peer.lose_transport(self, failed=False)
+
+    def _begin_media(self, now: float) -> None:
+        for consumer in self.consumers.values():
+            consumer.may_flow(now)
+        for producer in self.producers.values():
+            producer.key_frames.pump(now)
+
+    @property
+    def connected(self) -> bool:
+        return self.state in {TransportState.CONNECTED, TransportState.DISCONNECTED}
+
+    def _change(self, state: TransportState) -> None:
+        self.state = state
+        log.debug("transport", peer=self.peer.name, transport=self.id, state=str(state))
+        self.peer.tell_transport_changed(self)
+
+    # The end.
+
+    def fail(self, why: str) -> None:
+        """End it because something went wrong: its owner is told ``failed``, then ``closed``."""
+        if self.state is TransportState.CLOSED:
+            return
+        log.info("transport failed", peer=self.peer.name, transport=self.id, why=why)
+        self.peer.lose_transport(self, failed=True)
+
+    def close(self) -> None:
+        """Leave the packet path: synchronous, complete, and the second time nothing.
+
+        Its producers and consumers must be closed before; :class:`sfu.peer.Peer` sees to the order.
+        """
+        if self.state is TransportState.CLOSED:
+            return
+        self.state = TransportState.CLOSED
+        self._scope.cancel()
+        self.port.forget_transport(self)
+        self.plane.remove_transport(self.plane_id)
+
+    async def say_goodbye(self) -> None:
+        """The courtesy after :meth:`close`: a close_notify, so that the client need not wait for silence."""
+        await trio.lowlevel.checkpoint()
+        if self.dtls is not None and self._path is not None:
+            self.dtls.close()
+            for datagram in self.dtls.datagrams_to_send():
+                self.plane.send(self._path, datagram)
+
+
+def _never_if_none(timer: float | None) -> float:
+    return math.inf if timer is None else timer
