@@ -5,7 +5,8 @@ Decoding, the JSON Schema and the tests' generators all read these, so that a bo
 
 import json
 import re
-from typing import Annotated, Any, Protocol, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin
 
 from attrs import field, frozen
 
@@ -161,6 +162,14 @@ def split_annotated(hint: Any) -> tuple[Any, list[Constraint]]:
         return hint, []
     bare, *rules = get_args(hint)
     return bare, rules
+
+
+def without_none(hint: Any) -> Any:
+    """The type of a field when it is there, where None stands for its being left out."""
+    if get_origin(hint) not in (Union, UnionType):
+        return hint
+    members = tuple(member for member in get_args(hint) if member is not type(None))
+    return members[0] if len(members) == 1 else Union[members]  # noqa: UP007 - made at run time
 
 
 def wire_name(name: str) -> str:

@@ -139,3 +139,19 @@ class ProtocolError(Exception):
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""
         return f"{self.code}: {where}{self.message}"
+
+
+class RequestError(Exception):
+    """A request was not done: raised where the gateway works on it, and again where its client waits for it."""
+
+    def __init__(self, code: ErrorCode, message: str, path: str | None = None, reference: str | None = None) -> None:
+        super().__init__(code, message, path, reference)
+        self.code = code
+        self.message = message
+        self.path = path
+        self.reference = reference
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        reference = f" ({self.reference})" if self.reference else ""
+        return f"{self.code}: {where}{self.message}{reference}"

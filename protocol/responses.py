@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from protocol.errors import ErrorCode
+from protocol.errors import ErrorCode, ProtocolError, RequestError
 from protocol.media import DtlsParameters, IceCandidate, IceParameters, RtpCapabilities, RtpParameters, ShortText
 from protocol.requests import (
     Close,
@@ -145,3 +145,13 @@ class Error:
 
     id: int | None
     data: ErrorData
+
+    @classmethod
+    def answering(cls, error: ProtocolError) -> "Error":
+        """The answer to a frame that could not be read."""
+        return cls(error.request_id, ErrorData(error.code, error.message, error.path))
+
+    @classmethod
+    def refusing(cls, request_id: int, error: RequestError) -> "Error":
+        """The answer to a request that was not done."""
+        return cls(request_id, ErrorData(error.code, error.message, error.path, error.reference))

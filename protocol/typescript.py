@@ -8,7 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import attrs
 
 from protocol import errors, events, limits, media, requests, responses, stats, vocabulary
-from protocol.constraints import split_annotated, wire_name
+from protocol.constraints import split_annotated, wire_name, without_none
 from protocol.errors import CloseCode, ErrorCode, NextStep
 
 HEADER = """\
@@ -95,12 +95,6 @@ def type_expression(hint: Any) -> str:
     if origin is dict:
         return f"Record<string, {type_expression(arguments[1])}>"
     return str(bare.__name__)
-
-
-def without_none(hint: Any) -> Any:
-    """The type of an optional field when it is there."""
-    members = tuple(member for member in get_args(hint) if member is not type(None))
-    return Union[members] if get_origin(hint) in (Union, UnionType) else hint  # noqa: UP007 - made at run time
 
 
 def members(cls: type[attrs.AttrsInstance]) -> list[str]:

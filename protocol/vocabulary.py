@@ -64,7 +64,7 @@ class Participant:
     user_id: UserId
     username: Username
     joined_at: Instant
-    metadata: Metadata = field(factory=dict)
+    metadata: dict[str, Any] = field(factory=dict)
     producers: tuple[ParticipantProducer, ...] = ()
 
 

@@ -1,0 +1,146 @@
+"""Messages to text and back: :func:`encode`, :func:`decode_request`, :func:`decode_from_gateway`."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from protocol import limits
+from protocol.constraints import InvalidValueError, wire_name
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.events import EVENT_TYPES, EVENTS, Event
+from protocol.json_text import UnreadableError, parse_untrusted
+from protocol.requests import REQUESTS, Request, RequestData
+from protocol.responses import OK_DATA, Error, ErrorData, Ok
+from protocol.structuring import structure
+
+T = TypeVar("T")
+Message = Request | Ok | Error | Event
+
+
+def _members_of(cls: type[attrs.AttrsInstance]) -> Callable[[Any], dict[str, Any]]:
+    """The function that lists an object's members by wire name; a None that stands for absence is left out."""
+    names = [(attribute.name, wire_name(attribute.name), attribute.default is None) for attribute in attrs.fields(cls)]
+
+    def members(message: Any) -> dict[str, Any]:
+        found = {}
+        for name, on_wire, none_is_absent in names:
+            value = getattr(message, name)
+            if value is not None or not none_is_absent:
+                found[on_wire] = value
+        return found
+
+    return members
+
+
+_members: dict[type, Callable[[Any], dict[str, Any]]] = {}
+
+
+def _as_object(message: Any) -> dict[str, Any]:
+    """One level of a message: json descends into what it returns."""
+    cls = type(message)
+    members = _members.get(cls)
+    if members is None:
+        if not attrs.has(cls):
+            raise TypeError(f"{cls.__name__} is not part of the protocol")
+        members = _members[cls] = _members_of(cls)
+    return members(message)
+
+
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=_as_object
+)
+
+
+def encode(message: Message) -> str:
+    """The text of one frame.  ``len(text.encode())`` is its size on the wire.
+
+    Fields that are None are left out where the protocol has them optional, and ``null`` where null is a value.
+    Raises ``ValueError`` for a number that is not finite.
+    """
+    match message:
+        case Ok():
+            envelope = {"id": message.id, "type": "ok", "data": message.data}
+        case Error():
+            envelope = {"id": message.id, "type": "error", "data": message.data}
+        case Request():
+            envelope = {"id": message.id, "type": message.type, "data": message.data}
+        case _:
+            envelope = {"type": EVENT_TYPES[type(message)], "data": message}
+    return _ENCODER.encode(envelope)
+
+
+def decode_request(raw: bytes | str) -> Request:
+    """Read a frame from a client, whatever it holds.
+
+    Raises :exc:`ProtocolError` and nothing else: ``malformed`` with ``request_id`` None where it cannot be read as a
+    request, else ``unknown_type`` or ``invalid`` with the id to answer to.
+    """
+    frame = _frame(raw, limits.MAX_REQUEST_BYTES, limits.MAX_REQUEST_DEPTH)
+    request_id = frame.get("id")
+    if type(request_id) is not int or not 0 <= request_id <= limits.MAX_REQUEST_ID:
+        raise ProtocolError(ErrorCode.MALFORMED, "needs an id, an integer from 0 to 2**53 - 1", "id")
+    name = _type_of(frame, request_id)
+    cls = REQUESTS.get(name)
+    if cls is None:
+        raise ProtocolError(ErrorCode.UNKNOWN_TYPE, f"there is no request {name[:64]!r}", "type", request_id)
+    return Request(request_id, _data(frame, cls, request_id))
+
+
+def decode_from_gateway(raw: bytes | str, asked: Mapping[int, type[RequestData]]) -> Ok | Error | Event:
+    """Read a frame from the gateway.  ``asked`` says which request each id stands for that has no answer yet.
+
+    Raises :exc:`ProtocolError` and nothing else: ``unknown_type`` for an event that this version does not know, which
+    a client skips; anything else means that the gateway does not keep to the protocol.
+    """
+    frame = _frame(raw, limits.MAX_GATEWAY_MESSAGE_BYTES, limits.MAX_GATEWAY_MESSAGE_DEPTH)
+    if "id" not in frame:
+        name = _type_of(frame)
+        event = EVENTS.get(name)
+        if event is None:
+            raise ProtocolError(ErrorCode.UNKNOWN_TYPE, f"there is no event {name[:64]!r}", "type")
+        return _data(frame, event)
+    return _response(frame, asked)
+
+
+def _response(frame: dict[str, Any], asked: Mapping[int, type[RequestData]]) -> Ok | Error:
+    request_id = frame["id"]
+    if request_id is not None and (type(request_id) is not int or request_id not in asked):
+        raise ProtocolError(ErrorCode.MALFORMED, "answers nothing that was asked", "id")
+    match _type_of(frame, request_id):
+        case "error":
+            return Error(request_id, _data(frame, ErrorData, request_id))
+        case "ok" if request_id is not None:
+            return Ok(request_id, _data(frame, OK_DATA[asked[request_id]], request_id))
+    raise ProtocolError(ErrorCode.UNKNOWN_TYPE, "neither ok nor error", "type", request_id)
+
+
+def _frame(raw: bytes | str, max_bytes: int, max_depth: int) -> dict[str, Any]:
+    try:
+        frame = parse_untrusted(raw, max_bytes=max_bytes, max_depth=max_depth)
+    except UnreadableError as error:
+        raise ProtocolError(ErrorCode.MALFORMED, str(error)) from None
+    if type(frame) is not dict:
+        raise ProtocolError(ErrorCode.MALFORMED, "not a JSON object")
+    return frame
+
+
+def _type_of(frame: dict[str, Any], request_id: int | None = None) -> str:
+    name = frame.get("type")
+    if type(name) is not str:
+        problem = "must be a string" if "type" in frame else "is missing"
+        raise ProtocolError(ErrorCode.INVALID, problem, "type", request_id)
+    return name
+
+
+def _data(frame: dict[str, Any], cls: type[T], request_id: int | None = None) -> T:
+    try:
+        return structure(frame.get("data", {}), cls)
+    except InvalidValueError as error:
+        raise ProtocolError(ErrorCode.INVALID, error.message, wire_path("data", *error.path), request_id) from None
+
+
+def wire_path(first: str, *rest: str | int) -> str:
+    """A path as errors carry it, such as ``data.rtpParameters.codecs[0].mimeType``."""
+    return first + "".join(f"[{place}]" if isinstance(place, int) else f".{place}" for place in rest)

@@ -1,0 +1,113 @@
+"""A JSON Schema (draft 2020-12) of everything on the wire, made from the message classes.
+
+What it cannot say: limits on a value's encoded size (they stand in a description), the trimming of a username, and
+that ids answer what was asked.
+"""
+
+import enum
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from protocol import limits, media, vocabulary
+from protocol.constraints import Json, split_annotated, wire_name, without_none
+from protocol.events import EVENTS
+from protocol.requests import REQUESTS
+from protocol.responses import OK_DATA, ErrorData
+
+PLAIN: dict[Any, Json] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    type(None): {"type": "null"},
+    Any: {},
+}
+REQUEST_ID: Json = {"type": "integer", "minimum": 0, "maximum": limits.MAX_REQUEST_ID}
+
+
+def value_schema(hint: Any, definitions: dict[str, Json]) -> Json:
+    """The schema of a field's value; the classes that it needs are added to ``definitions``."""
+    bare, rules = split_annotated(hint)
+    schema = _bare_schema(bare, definitions)
+    for rule in rules:
+        schema = {**schema, **rule.json_schema()}
+    return schema
+
+
+def _bare_schema(bare: Any, definitions: dict[str, Json]) -> Json:
+    if bare in PLAIN:
+        return dict(PLAIN[bare])
+    origin, arguments = get_origin(bare), get_args(bare)
+    if origin is Literal:
+        return {"enum": list(arguments)}
+    if origin in (Union, UnionType):
+        return {"anyOf": [value_schema(member, definitions) for member in arguments]}
+    if origin is tuple:
+        return {"type": "array", "items": value_schema(arguments[0], definitions)}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": value_schema(arguments[1], definitions)}
+    if issubclass(bare, enum.StrEnum):
+        return {"enum": [member.value for member in bare]}
+    return class_reference(bare, definitions)
+
+
+def class_reference(cls: type[attrs.AttrsInstance], definitions: dict[str, Json]) -> Json:
+    """A reference to a class's schema, which is added to ``definitions`` where it is not there yet."""
+    if cls.__name__ not in definitions:
+        definitions[cls.__name__] = {}  # keeps its place among the others
+        definitions[cls.__name__] = _class_schema(cls, definitions)
+    return {"$ref": f"#/$defs/{cls.__name__}"}
+
+
+def _class_schema(cls: type[attrs.AttrsInstance], definitions: dict[str, Json]) -> Json:
+    hints = get_type_hints(cls, include_extras=True)
+    properties = {}
+    for attribute in attrs.fields(cls):
+        hint = hints[attribute.name]
+        schema = value_schema(without_none(hint) if attribute.default is None else hint, definitions)
+        if cls in media.MEDIA_CLASSES and attribute.default is not attrs.NOTHING:
+            schema = {"anyOf": [schema, {"type": "null"}]}
+        properties[wire_name(attribute.name)] = schema
+    schema = {"type": "object", "properties": properties}
+    required = [wire_name(field.name) for field in attrs.fields(cls) if field.default is attrs.NOTHING]
+    if required:
+        schema["required"] = required
+    if issubclass(cls, vocabulary.OneOf):
+        schema["oneOf"] = [{"required": [wire_name(name)]} for name in cls.alternatives]
+    return schema
+
+
+def _envelope(name: str, cls: type[attrs.AttrsInstance], definitions: dict[str, Json], request_id: Json | None) -> Json:
+    data = class_reference(cls, definitions)
+    properties = {"type": {"const": name}, "data": data}
+    required = ["type"]
+    if request_id is not None:
+        properties = {"id": request_id, **properties}
+        required = ["id", *required]
+    schema = definitions[cls.__name__]
+    if "required" in schema or "oneOf" in schema:
+        required.append("data")
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def json_schema() -> Json:
+    """The whole schema; its definitions ``Request``, ``Response`` and ``Event`` can be used each on its own."""
+    classes: dict[str, Json] = {}
+    requests = [_envelope(name, cls, classes, REQUEST_ID) for name, cls in REQUESTS.items()]
+    oks = [_envelope("ok", cls, classes, REQUEST_ID) for cls in dict.fromkeys(OK_DATA.values())]
+    error = _envelope("error", ErrorData, classes, {"anyOf": [REQUEST_ID, {"type": "null"}]})
+    events = [_envelope(name, cls, classes, None) for name, cls in EVENTS.items()]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": limits.SUBPROTOCOL,
+        "description": "One frame of the signalling protocol, in either direction; see docs/protocol.md.",
+        "anyOf": [{"$ref": f"#/$defs/{name}"} for name in ("Request", "Response", "Event")],
+        "$defs": {
+            "Request": {"anyOf": requests},
+            "Response": {"anyOf": [*oks, error]},
+            "Event": {"anyOf": events},
+            **classes,
+        },
+    }
