@@ -1,0 +1,81 @@
+"""A media port on loopback, and light clients on sockets of their own."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+import pytest
+from attrs import define, field
+
+import sfu
+from sfu.wire.certificate import generate_certificate
+from tools.light import LightEndpoint, open_endpoint
+from tools.light.transport import Identity
+
+
+@define
+class Notices:
+    """A peer's owner that writes down what it is told."""
+
+    told: list[tuple[str, object]] = field(factory=list)
+    errors: list[Exception] = field(factory=list)
+
+    def transport_changed(self, transport: sfu.Transport) -> None:
+        self.told.append((f"transport {transport.state}", transport))
+
+    def producer_closed(self, producer: sfu.Producer) -> None:
+        self.told.append(("producer closed", producer))
+
+    def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+        self.told.append((f"consumer closed: {why}", consumer))
+
+    def consumer_updated(self, consumer: sfu.Consumer) -> None:
+        self.told.append(("consumer updated", consumer))
+
+    def failed(self, error: Exception) -> None:
+        self.errors.append(error)
+
+    @property
+    def words(self) -> list[str]:
+        return [word for word, _ in self.told]
+
+
+@pytest.fixture(scope="session")
+def identity() -> Identity:
+    return Identity.of(generate_certificate(datetime.now(UTC)))
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[sfu.Port]:
+    async with sfu.open_port(sfu.MediaSettings(port=0)) as port:
+        yield port
+
+
+class Connect(Protocol):
+    def __call__(
+        self, peer: sfu.Peer, direction: Literal["send", "receive"], dtls_role: Literal["client", "server"] = "client"
+    ) -> AbstractAsyncContextManager[tuple[sfu.Transport, LightEndpoint]]: ...
+
+
+@pytest.fixture
+def connect(identity: Identity) -> Connect:
+    """Gives a new transport of a peer with a light client connected to it."""
+
+    @asynccontextmanager
+    async def connect(
+        peer: sfu.Peer, direction: Literal["send", "receive"], dtls_role: Literal["client", "server"] = "client"
+    ) -> AsyncIterator[tuple[sfu.Transport, LightEndpoint]]:
+        transport = peer.create_transport(direction)
+        async with open_endpoint(
+            identity,
+            transport.ice_parameters,
+            transport.dtls_parameters,
+            peer.port.addresses[0],
+            dtls_role=dtls_role,
+        ) as endpoint:
+            peer.connect_transport(transport.id, endpoint.transport.dtls_parameters)
+            await endpoint.connected()
+            yield transport, endpoint
+
+    return connect

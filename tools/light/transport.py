@@ -1,0 +1,187 @@
+"""The client's side of one transport: a controlling ICE agent, DTLS and SRTP, sans-IO."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Literal
+
+import pylibsrtp
+from aioice import stun
+from attrs import frozen
+
+import protocol.media
+import sfu.parameters
+from sfu.wire.certificate import Certificate
+from sfu.wire.demux import Protocol, classify
+from sfu.wire.dtls import Dtls, DtlsConnected, DtlsContext, DtlsFailed, DtlsRole
+from sfu.wire.errors import BadDatagram
+from sfu.wire.srtp import SrtpKeys, SrtpProfile
+
+IceParameters = sfu.parameters.IceParameters | protocol.media.IceParameters
+DtlsParameters = sfu.parameters.DtlsParameters | protocol.media.DtlsParameters
+
+#: Seconds between checks until one is answered, and after that (RFC 7675 section 5.1).
+CHECK_INTERVAL = 0.1
+CONSENT_INTERVAL = 2.5
+
+_PROFILES = {
+    SrtpProfile.AEAD_AES_128_GCM: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+    SrtpProfile.AEAD_AES_256_GCM: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
+    SrtpProfile.AES128_CM_SHA1_80: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+}
+
+
+@frozen
+class Identity:
+    """A client's certificate and what is made from it once."""
+
+    certificate: Certificate
+    context: DtlsContext
+
+    @classmethod
+    def of(cls, certificate: Certificate) -> Identity:
+        return cls(certificate, DtlsContext(certificate))
+
+
+class LightTransport:
+    """One association with the gateway.
+
+    Feed it datagrams and time; take what is to be sent from :meth:`datagrams_to_send` and what arrived, opened, from
+    ``rtp`` and ``rtcp`` (the reader empties them).  ``dtls_role`` is the client's own.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        ice: IceParameters,
+        dtls: DtlsParameters,
+        *,
+        dtls_role: Literal["client", "server"] = "client",
+        rng: random.Random,
+    ) -> None:
+        self._ice = ice
+        self._rng = rng
+        self._ufrag = f"{rng.getrandbits(32):08x}"
+        self._tie_breaker = rng.getrandbits(64)
+        self._fingerprint = identity.certificate.fingerprint
+        self._role = DtlsRole.CLIENT if dtls_role == "client" else DtlsRole.SERVER
+        fingerprints = [sfu.parameters.DtlsFingerprint(one.algorithm, one.value) for one in dtls.fingerprints]
+        self._dtls = Dtls(identity.context, self._role, fingerprints)
+        self._outgoing: list[bytes] = []
+        self._send: pylibsrtp.Session | None = None
+        self._receive: pylibsrtp.Session | None = None
+        self._next_check = math.inf
+        self.validated = False
+        self.keys: SrtpKeys | None = None
+        self.failure: str | None = None
+        self.closed_by_gateway = False
+        self.rtp: list[bytes] = []
+        self.rtcp: list[bytes] = []
+
+    @property
+    def dtls_parameters(self) -> sfu.parameters.DtlsParameters:
+        """Ours, for ``connect_transport``."""
+        return sfu.parameters.DtlsParameters((self._fingerprint,), self._role.value)
+
+    @property
+    def connected(self) -> bool:
+        return self.keys is not None
+
+    def start(self, now: float) -> None:
+        if self._role is DtlsRole.SERVER:
+            self._dtls.start(now)
+        self._check(now)
+
+    def send_rtp(self, packet: bytes) -> None:
+        assert self._send is not None, "not connected yet"
+        self._outgoing.append(self._send.protect(packet))
+
+    def send_rtcp(self, packet: bytes) -> None:
+        assert self._send is not None, "not connected yet"
+        self._outgoing.append(self._send.protect_rtcp(packet))
+
+    def send_raw(self, datagram: bytes) -> None:
+        """Anything at all; for tests of what the gateway makes of it."""
+        self._outgoing.append(datagram)
+
+    def close(self) -> None:
+        """Leaves a close_notify to be sent."""
+        self._dtls.close()
+        self._next_check = math.inf
+        self._outgoing += self._dtls.datagrams_to_send()
+
+    def datagrams_to_send(self) -> list[bytes]:
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        match classify(datagram):
+            case Protocol.STUN:
+                self._receive_stun(datagram, now)
+            case Protocol.DTLS:
+                self._receive_dtls(datagram, now)
+            case Protocol.RTP if self._receive is not None:
+                self.rtp.append(self._receive.unprotect(datagram))
+            case Protocol.RTCP if self._receive is not None:
+                self.rtcp.append(self._receive.unprotect_rtcp(datagram))
+
+    def get_timer(self) -> float:
+        timer = self._dtls.get_timer()
+        return self._next_check if timer is None else min(timer, self._next_check)
+
+    def handle_timer(self, now: float) -> None:
+        if now >= self._next_check:
+            self._check(now)
+        self._dtls.handle_timer(now)
+        self._follow_dtls()
+
+    def _check(self, now: float) -> None:
+        request = stun.Message(
+            stun.Method.BINDING,
+            stun.Class.REQUEST,
+            transaction_id=self._rng.randbytes(12),
+            attributes={
+                "USERNAME": f"{self._ice.username_fragment}:{self._ufrag}",
+                "PRIORITY": 1853817087,
+                "ICE-CONTROLLING": self._tie_breaker,
+                "USE-CANDIDATE": None,
+            },
+        )
+        request.add_message_integrity(self._ice.password.encode())
+        self._outgoing.append(bytes(request))
+        self._next_check = now + (CONSENT_INTERVAL if self.validated else CHECK_INTERVAL)
+
+    def _receive_stun(self, datagram: bytes, now: float) -> None:
+        answer = stun.parse_message(datagram, integrity_key=self._ice.password.encode())
+        if answer.message_class is not stun.Class.RESPONSE or self.validated:
+            return
+        self.validated = True
+        self._next_check = now + CONSENT_INTERVAL
+        if self._role is DtlsRole.CLIENT:
+            self._dtls.start(now)
+            self._follow_dtls()
+
+    def _receive_dtls(self, datagram: bytes, now: float) -> None:
+        try:
+            self._dtls.receive(datagram, now)
+        except BadDatagram:
+            return
+        self._follow_dtls()
+
+    def _follow_dtls(self) -> None:
+        self._outgoing += self._dtls.datagrams_to_send()
+        while (event := self._dtls.next_event()) is not None:
+            if isinstance(event, DtlsConnected):
+                self._use(event.keys)
+            elif isinstance(event, DtlsFailed):
+                self.failure = event.reason
+            else:
+                self.closed_by_gateway = True
+
+    def _use(self, keys: SrtpKeys) -> None:
+        self.keys = keys
+        profile = _PROFILES[keys.profile]
+        outbound = pylibsrtp.Policy(keys.send, pylibsrtp.Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile)
+        inbound = pylibsrtp.Policy(keys.receive, pylibsrtp.Policy.SSRC_ANY_INBOUND, srtp_profile=profile)
+        self._send, self._receive = pylibsrtp.Session(outbound), pylibsrtp.Session(inbound)
