@@ -14,7 +14,7 @@ from sfu.parameters import (
     RtpHeaderExtensionParameters,
 )
 
-MAX_CODECS: Final = 64
+MAX_CODECS: Final = 128
 MAX_HEADER_EXTENSIONS: Final = 64
 MAX_ENCODINGS: Final = 8
 

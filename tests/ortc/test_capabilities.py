@@ -1,0 +1,67 @@
+"""The router's promise: everything in it is served, and clients can load it."""
+
+import asyncio
+
+from pymediasoup import AiortcHandler, Device
+from pymediasoup.rtp_parameters import RtpCapabilities as PymediasoupCapabilities
+
+from sfu.capabilities import FIR, MID_URI, PLI, RID_URI, ROUTER_CAPABILITIES
+from sfu.ortc import can_consume, validate_capabilities
+from sfu.parameters import RtpCapabilities
+from tests.ortc.plans import plan
+from tests.ortc.recorded import CHROMIUM, from_wire, to_wire
+
+CODECS = ROUTER_CAPABILITIES.codecs
+EXTENSIONS = ROUTER_CAPABILITIES.header_extensions
+
+
+def test_the_router_passes_its_own_validation() -> None:
+    validate_capabilities(ROUTER_CAPABILITIES)
+
+
+def test_only_key_frame_requests_are_promised_as_feedback_and_only_for_video() -> None:
+    for codec in CODECS:
+        assert codec.rtcp_feedback == ((PLI, FIR) if codec.kind == "video" else ())
+
+
+def test_no_retransmission_is_promised() -> None:
+    assert not [codec for codec in CODECS if codec.mime_type.lower().endswith("/rtx")]
+
+
+def test_no_header_extension_of_congestion_control_is_promised() -> None:
+    assert not [uri for uri in (extension.uri for extension in EXTENSIONS) if "transport-wide" in uri or "abs-" in uri]
+
+
+def test_every_codec_has_a_dynamic_payload_type_of_its_own_that_is_not_the_probators() -> None:
+    payload_types = [codec.preferred_payload_type for codec in CODECS]
+    assert len(set(payload_types)) == len(payload_types)
+    assert set(payload_types) <= set(range(96, 127))
+
+
+def test_vp8_is_the_preferred_video_codec_and_opus_the_audio_codec() -> None:
+    names = [codec.mime_type for codec in CODECS]
+    assert names == ["audio/opus", "video/VP8", "video/VP9", "video/H264", "video/H264", "video/H264"]
+
+
+def test_header_extension_ids_fit_one_byte_headers_and_name_one_uri_each() -> None:
+    uris = {(extension.preferred_id, extension.uri) for extension in EXTENSIONS}
+    assert len({identifier for identifier, _ in uris}) == len(uris)
+    assert all(1 <= identifier <= 14 for identifier, _ in uris)
+
+
+def test_mid_is_listed_for_both_kinds_and_rid_is_received_but_never_sent() -> None:
+    directions = {(extension.uri, extension.kind): extension.direction for extension in EXTENSIONS}
+    assert directions[MID_URI, "audio"] == directions[MID_URI, "video"] == "sendrecv"
+    assert directions[RID_URI, "video"] == "recvonly"
+    assert (RID_URI, "audio") not in directions
+
+
+def test_pymediasoup_loads_the_router_and_can_send_and_receive_both_kinds() -> None:
+    device = Device(handlerFactory=AiortcHandler.createFactory())
+    asyncio.run(device.load(PymediasoupCapabilities.model_validate(to_wire(ROUTER_CAPABILITIES))))
+    assert device.canProduce("audio")
+    assert device.canProduce("video")
+    capabilities = from_wire(device.recvRtpCapabilities.model_dump(), RtpCapabilities)
+    validate_capabilities(capabilities)
+    for name in ("opus", "vp8", "h264"):
+        assert can_consume(plan(CHROMIUM, name).consumable, capabilities)

@@ -1,0 +1,103 @@
+"""When two descriptions of a codec mean the same bits, and when not."""
+
+import pytest
+
+from sfu.ortc.codecs import is_media, is_rtx, same_codec
+from sfu.ortc.h264 import Profile, profile_of
+from sfu.parameters import CodecParameters, RtpCodecParameters
+
+# Profile-level-ids that Chromium, Firefox, Safari, Android and aiortc offer, and the corners of RFC 6184's table 5.
+PROFILES = {
+    "42e01f": Profile.CONSTRAINED_BASELINE,
+    "42C02A": Profile.CONSTRAINED_BASELINE,
+    "42400a": Profile.CONSTRAINED_BASELINE,
+    "42f00b": Profile.CONSTRAINED_BASELINE,
+    "4de01f": Profile.CONSTRAINED_BASELINE,
+    "58f01f": Profile.CONSTRAINED_BASELINE,
+    "42001f": Profile.BASELINE,
+    "42a01f": Profile.BASELINE,
+    "58a01f": Profile.BASELINE,
+    "4d001f": Profile.MAIN,
+    "4d4032": Profile.MAIN,
+    "640032": Profile.HIGH,
+    "640c1f": Profile.CONSTRAINED_HIGH,
+}
+
+
+def codec(
+    mime_type: str, clock_rate: int = 90000, channels: int | None = None, **parameters: str | int
+) -> RtpCodecParameters:
+    named: CodecParameters = {key.replace("_", "-"): value for key, value in parameters.items()}
+    return RtpCodecParameters(mime_type, 96, clock_rate, channels, named)
+
+
+@pytest.mark.parametrize(("text", "profile"), PROFILES.items())
+def test_a_profile_level_id_names_its_profile(text: str, profile: Profile) -> None:
+    assert profile_of({"profile-level-id": text}) is profile
+
+
+@pytest.mark.parametrize("text", ["", "42e0", "42e01f00", "42e01g", " 42e01", "f4001f", "6e001f", "42e11f", "４２e01f"])
+def test_a_malformed_or_unused_profile_level_id_names_none(text: str) -> None:
+    assert profile_of({"profile-level-id": text}) is None
+
+
+def test_a_profile_level_id_that_a_parser_took_for_a_number_is_still_one() -> None:
+    assert profile_of({"profile-level-id": 640032}) is Profile.HIGH
+
+
+def test_without_a_profile_level_id_constrained_baseline_is_meant() -> None:
+    assert profile_of({}) is Profile.CONSTRAINED_BASELINE
+
+
+def test_names_are_compared_without_case() -> None:
+    assert same_codec(codec("video/VP8"), codec("Video/vp8"))
+    assert not same_codec(codec("video/VP8"), codec("video/VP9"))
+    assert not same_codec(codec("video/VP8"), codec("audio/VP8"))
+
+
+def test_clock_rates_must_agree() -> None:
+    assert not same_codec(codec("audio/opus", 48000, 2), codec("audio/opus", 16000, 2))
+
+
+def test_audio_channels_must_agree_and_are_one_when_left_out() -> None:
+    assert same_codec(codec("audio/PCMU", 8000), codec("audio/PCMU", 8000, 1))
+    assert not same_codec(codec("audio/opus", 48000, 2), codec("audio/opus", 48000))
+
+
+def test_video_has_no_channels_to_agree_on() -> None:
+    assert same_codec(codec("video/VP8", channels=1), codec("video/VP8"))
+
+
+def test_opus_parameters_need_not_agree() -> None:
+    assert same_codec(codec("audio/opus", 48000, 2, useinbandfec=1), codec("audio/opus", 48000, 2, stereo=1))
+
+
+def test_h264_profiles_must_agree_and_levels_need_not() -> None:
+    router = codec("video/H264", packetization_mode=1, profile_level_id="42e01f")
+    assert same_codec(router, codec("video/H264", packetization_mode=1, profile_level_id="42e034"))
+    assert not same_codec(router, codec("video/H264", packetization_mode=1, profile_level_id="42001f"))
+    assert not same_codec(router, codec("video/H264", packetization_mode=1, profile_level_id="4d001f"))
+
+
+def test_two_unreadable_h264_profiles_do_not_agree() -> None:
+    strange = codec("video/H264", packetization_mode=1, profile_level_id="nonsense")
+    assert not same_codec(strange, strange)
+
+
+def test_h264_packetization_modes_must_agree_and_are_zero_when_left_out() -> None:
+    assert not same_codec(codec("video/H264", packetization_mode=1), codec("video/H264"))
+    assert same_codec(codec("video/H264", packetization_mode=0), codec("video/H264"))
+    assert same_codec(codec("video/H264", packetization_mode=1), codec("video/H264", packetization_mode="1"))
+
+
+def test_vp9_profiles_must_agree_and_are_zero_when_left_out() -> None:
+    assert same_codec(codec("video/VP9"), codec("video/VP9", profile_id=0))
+    assert not same_codec(codec("video/VP9"), codec("video/VP9", profile_id=2))
+
+
+def test_what_travels_beside_media_is_not_media() -> None:
+    assert is_rtx(codec("video/RTX"))
+    assert not is_rtx(codec("video/VP8"))
+    assert is_media(codec("audio/opus"))
+    for name in ("video/rtx", "video/red", "video/ulpfec", "audio/CN", "audio/telephone-event"):
+        assert not is_media(codec(name))

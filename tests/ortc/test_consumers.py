@@ -1,0 +1,130 @@
+"""What a receiver is told about a stream, and the data plane with it."""
+
+import pytest
+from attrs import evolve
+
+from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, PLI, ROUTER_CAPABILITIES
+from sfu.dataplane.interface import ConsumerSpec
+from sfu.errors import Unsupported
+from sfu.ortc import PROBATOR_SSRC, can_consume, consumer_spec, plan_consumer
+from sfu.parameters import (
+    RtcpFeedback,
+    RtcpParameters,
+    RtpCapabilities,
+    RtpCodecParameters,
+    RtpEncodingParameters,
+    RtpHeaderExtensionParameters,
+    RtpParameters,
+)
+from tests.ortc.plans import plan
+from tests.ortc.recorded import CHROMIUM, CLIENTS, PYMEDIASOUP, to_wire
+
+
+def consume(
+    consumable: RtpParameters, capabilities: RtpCapabilities = CHROMIUM.capabilities, *, ssrc: int = 5000
+) -> RtpParameters:
+    return plan_consumer(consumable, capabilities, ssrc=ssrc, mid="7", msid="ann consumer")
+
+
+def test_chromium_is_told_all_it_needs_to_play_a_microphone() -> None:
+    assert consume(plan(CHROMIUM, "opus").consumable) == RtpParameters(
+        codecs=(RtpCodecParameters("audio/opus", 100, 48000, 2, {"minptime": 10, "useinbandfec": 1}),),
+        mid="7",
+        header_extensions=(
+            RtpHeaderExtensionParameters(MID_URI, 1),
+            RtpHeaderExtensionParameters(AUDIO_LEVEL_URI, 10),
+        ),
+        encodings=(RtpEncodingParameters(ssrc=5000),),
+        rtcp=RtcpParameters(CHROMIUM.produced["opus"].rtcp.cname),
+        msid="ann consumer",
+    )
+
+
+def test_mid_goes_to_audio_consumers_although_chromium_lists_it_under_video_alone() -> None:
+    assert [one.kind for one in CHROMIUM.capabilities.header_extensions if one.uri == MID_URI] == ["video"]
+    assert MID_URI in [extension.uri for extension in consume(plan(CHROMIUM, "opus").consumable).header_extensions]
+
+
+@pytest.mark.parametrize("receiver", CLIENTS)
+@pytest.mark.parametrize("sender", CLIENTS)
+@pytest.mark.parametrize("name", ["opus", "vp8", "h264"])
+def test_every_client_can_play_every_other(sender: str, receiver: str, name: str) -> None:
+    consumable = plan(CLIENTS[sender], name).consumable
+    capabilities = CLIENTS[receiver].capabilities
+    assert can_consume(consumable, capabilities)
+    told = consume(consumable, capabilities)
+    # mediasoup-client refuses a consumer whose first payload type is not among those it loaded.
+    assert told.codecs[0].payload_type in {codec.preferred_payload_type for codec in capabilities.codecs}
+    assert told.mid
+    assert told.rtcp.cname
+
+
+@pytest.mark.parametrize("name", ["vp9", "h264Main"])
+def test_pymediasoup_cannot_play_what_it_did_not_load(name: str) -> None:
+    consumable = plan(CHROMIUM, name).consumable
+    assert not can_consume(consumable, PYMEDIASOUP.capabilities)
+    with pytest.raises(Unsupported, match=consumable.codecs[0].mime_type):
+        consume(consumable, PYMEDIASOUP.capabilities)
+
+
+def test_a_receiver_without_capabilities_can_play_nothing() -> None:
+    assert not can_consume(plan(CHROMIUM, "vp8").consumable, RtpCapabilities())
+
+
+def test_feedback_is_what_both_sides_have() -> None:
+    consumable = plan(CHROMIUM, "vp8").consumable
+    assert consume(consumable).codecs[0].rtcp_feedback == (PLI, FIR)
+    assert consume(consumable, PYMEDIASOUP.capabilities).codecs[0].rtcp_feedback == (PLI,)
+
+
+def test_feedback_that_the_router_does_not_serve_is_not_promised_to_who_asks() -> None:
+    greedy = RtpCapabilities(
+        tuple(
+            evolve(codec, rtcp_feedback=(RtcpFeedback("nack"), RtcpFeedback("transport-cc"), *codec.rtcp_feedback))
+            for codec in ROUTER_CAPABILITIES.codecs
+        )
+    )
+    assert consume(plan(CHROMIUM, "vp8").consumable, greedy).codecs[0].rtcp_feedback == (PLI, FIR)
+
+
+def test_header_extensions_that_the_receiver_lacks_are_left_out() -> None:
+    deaf = RtpCapabilities(CHROMIUM.capabilities.codecs)
+    told = consume(plan(CHROMIUM, "opus").consumable, deaf)
+    assert told.header_extensions == ()
+    assert consumer_spec(told).mid_id is None
+
+
+@pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L3T3_KEY")])
+def test_there_is_one_encoding_with_the_layers_to_choose_from(name: str, mode: str | None) -> None:
+    assert consume(plan(CHROMIUM, name).consumable).encodings == (RtpEncodingParameters(5000, scalability_mode=mode),)
+
+
+def test_the_data_plane_is_told_the_same_numbers() -> None:
+    told = consume(plan(CHROMIUM, "opus").consumable)
+    assert consumer_spec(told) == ConsumerSpec(
+        ssrc=5000, payload_types=frozenset({100}), extension_ids=frozenset({10}), mid="7", mid_id=1
+    )
+
+
+def test_the_data_plane_is_told_the_first_target() -> None:
+    told = consume(plan(CHROMIUM, "vp8Simulcast").consumable)
+    spec = consumer_spec(told, encoding=2, temporal=1, paused=False)
+    assert (spec.encoding, spec.temporal, spec.paused) == (2, 1, False)
+    assert consumer_spec(told, encoding=None).encoding is None
+
+
+@pytest.mark.parametrize("ssrc", [0, PROBATOR_SSRC, 2**32])
+def test_a_consumer_gets_no_ssrc_that_clients_cannot_take(ssrc: int) -> None:
+    with pytest.raises(ValueError, match="SSRC"):
+        consume(plan(CHROMIUM, "vp8").consumable, ssrc=ssrc)
+
+
+@pytest.mark.parametrize("mid", ["", "x", "-1", "١", "123456789"])
+def test_a_consumers_mid_is_decimal_and_short(mid: str) -> None:
+    with pytest.raises(ValueError, match="MID"):
+        plan_consumer(plan(CHROMIUM, "vp8").consumable, CHROMIUM.capabilities, ssrc=1, mid=mid, msid="a b")
+
+
+def test_no_retransmission_and_no_null_is_on_the_wire() -> None:
+    [encoding] = to_wire(consume(plan(PYMEDIASOUP, "vp8").consumable))["encodings"]
+    assert encoding == {"ssrc": 5000}

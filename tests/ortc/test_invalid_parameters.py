@@ -1,0 +1,136 @@
+"""Parameters that contradict themselves are refused, with the path of the field on the wire."""
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from sfu.capabilities import MID_URI, RID_URI
+from sfu.errors import InvalidParameters
+from sfu.ortc import MAX_CODECS, MAX_ENCODINGS, MAX_HEADER_EXTENSIONS, validate_capabilities
+from sfu.parameters import (
+    RtcpParameters,
+    RtpCapabilities,
+    RtpCodecCapability,
+    RtpCodecParameters,
+    RtpEncodingParameters,
+    RtpHeaderExtension,
+    RtpHeaderExtensionParameters,
+    RtpRtxParameters,
+)
+from tests.ortc.plans import accept
+from tests.ortc.recorded import CHROMIUM, CLIENTS
+
+CAMERA = CHROMIUM.produced["vp8"]
+SIMULCAST = CHROMIUM.produced["vp8Simulcast"]
+[VP8] = CAMERA.codecs
+Encoding = RtpEncodingParameters
+Extension = RtpHeaderExtensionParameters
+RTX = RtpCodecParameters("video/rtx", 97, 90000)
+
+
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        ("codecs", {"codecs": ()}),
+        ("codecs", {"codecs": (RtpCodecParameters("video/red", 98, 90000),)}),
+        ("codecs", {"codecs": (VP8,) * (MAX_CODECS + 1)}),
+        ("codecs[1].payloadType", {"codecs": (VP8, evolve(VP8, mime_type="video/VP9"))}),
+        ("codecs[0].payloadType", {"codecs": (evolve(VP8, payload_type=128),)}),
+        ("codecs[0].payloadType", {"codecs": (evolve(VP8, payload_type=-1),)}),
+        ("codecs[0].payloadType", {"codecs": (evolve(VP8, payload_type=72),)}),
+        ("codecs[0].mimeType", {"codecs": (evolve(VP8, mime_type="audio/opus"),)}),
+        ("codecs[0].mimeType", {"codecs": (evolve(VP8, mime_type="video"),)}),
+        ("codecs[0].mimeType", {"codecs": (evolve(VP8, mime_type="video/VP8\n"),)}),
+        ("codecs[0].clockRate", {"codecs": (evolve(VP8, clock_rate=0),)}),
+        ("codecs[0].channels", {"codecs": (evolve(VP8, channels=0),)}),
+        ("codecs[1].parameters.apt", {"codecs": (VP8, RTX)}),
+        ("codecs[1].parameters.apt", {"codecs": (VP8, evolve(RTX, parameters={"apt": 97}))}),
+        ("headerExtensions", {"header_extensions": (Extension("urn:x", 1),) * (MAX_HEADER_EXTENSIONS + 1)}),
+        ("headerExtensions[1].id", {"header_extensions": (Extension("urn:a", 3), Extension("urn:b", 3))}),
+        ("headerExtensions[1].uri", {"header_extensions": (Extension("urn:a", 3), Extension("urn:a", 4))}),
+        ("headerExtensions[0].id", {"header_extensions": (Extension("urn:a", 0),)}),
+        ("headerExtensions[0].id", {"header_extensions": (Extension("urn:a", 256),)}),
+        ("headerExtensions[0].uri", {"header_extensions": (Extension("", 3),)}),
+        ("encodings", {"encodings": tuple(Encoding(1 + index) for index in range(MAX_ENCODINGS + 1))}),
+        ("encodings[0].ssrc", {"encodings": (Encoding(0),)}),
+        ("encodings[0].ssrc", {"encodings": (Encoding(2**32),)}),
+        ("encodings[1].ssrc", {"encodings": (Encoding(5), Encoding(5))}),
+        ("encodings[0].rtx.ssrc", {"encodings": (Encoding(5, rtx=RtpRtxParameters(0)),)}),
+        ("encodings[0].rtx.ssrc", {"encodings": (Encoding(5, rtx=RtpRtxParameters(5)),)}),
+        ("encodings[1]", {"encodings": (Encoding(5), Encoding())}),
+        ("encodings[1].rid", {"encodings": (Encoding(5, "a"), Encoding(6, "a"))}),
+        ("encodings[0].rid", {"encodings": (Encoding(5, ""),)}),
+        ("encodings[0].rid", {"encodings": (Encoding(5, "a b"),)}),
+        ("encodings[0].rid", {"encodings": (Encoding(5, "a" * 33),)}),
+        ("encodings[0].codecPayloadType", {"encodings": (Encoding(5, codec_payload_type=99),)}),
+        (
+            "encodings[0].codecPayloadType",
+            {
+                "codecs": (VP8, evolve(RTX, parameters={"apt": 96})),
+                "encodings": (Encoding(5, codec_payload_type=97),),
+            },
+        ),
+        ("mid", {"mid": ""}),
+        ("mid", {"mid": "m" * 33}),
+        ("mid", {"mid": "mittelstück"}),
+        ("rtcp.cname", {"rtcp": RtcpParameters("a\r\na=inactive")}),
+        ("rtcp.cname", {"rtcp": RtcpParameters("two words")}),
+        ("rtcp.cname", {"rtcp": RtcpParameters("c" * 256)}),
+    ],
+)
+def test_a_contradiction_is_refused_with_its_path(path: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameters) as refusal:
+        accept(evolve(CAMERA, **changes))
+    assert refusal.value.path == path
+
+
+def test_an_encoding_without_ssrc_needs_a_mid_and_its_extension() -> None:
+    only_rid = tuple(extension for extension in SIMULCAST.header_extensions if extension.uri != MID_URI)
+    for parameters in (evolve(SIMULCAST, mid=None), evolve(SIMULCAST, header_extensions=only_rid)):
+        with pytest.raises(InvalidParameters) as refusal:
+            accept(parameters)
+        assert refusal.value.path == "encodings[0]"
+
+
+def test_a_rid_without_ssrc_needs_its_extension() -> None:
+    only_mid = tuple(extension for extension in SIMULCAST.header_extensions if extension.uri != RID_URI)
+    first, *others = SIMULCAST.encodings
+    with pytest.raises(InvalidParameters) as refusal:
+        accept(evolve(SIMULCAST, header_extensions=only_mid, encodings=(evolve(first, ssrc=5), *others)))
+    assert refusal.value.path == "encodings[1]"
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_the_capabilities_of_real_clients_are_valid(client: str) -> None:
+    validate_capabilities(CLIENTS[client].capabilities)
+
+
+OPUS = RtpCodecCapability("audio", "audio/opus", 48000, 100, 2)
+LEVEL = RtpHeaderExtension("urn:x", 10)
+
+
+@pytest.mark.parametrize(
+    ("path", "capabilities"),
+    [
+        ("codecs", RtpCapabilities((OPUS,) * (MAX_CODECS + 1))),
+        ("codecs[0].mimeType", RtpCapabilities((evolve(OPUS, mime_type="opus"),))),
+        ("codecs[0].mimeType", RtpCapabilities((evolve(OPUS, kind="video"),))),
+        ("codecs[0].clockRate", RtpCapabilities((evolve(OPUS, clock_rate=-1),))),
+        ("codecs[0].channels", RtpCapabilities((evolve(OPUS, channels=0),))),
+        ("codecs[0].preferredPayloadType", RtpCapabilities((evolve(OPUS, preferred_payload_type=200),))),
+        ("codecs[1].preferredPayloadType", RtpCapabilities((OPUS, OPUS))),
+        ("headerExtensions", RtpCapabilities((), (LEVEL,) * (MAX_HEADER_EXTENSIONS + 1))),
+        ("headerExtensions[0].preferredId", RtpCapabilities((), (evolve(LEVEL, preferred_id=0),))),
+        ("headerExtensions[0].uri", RtpCapabilities((), (evolve(LEVEL, uri=""),))),
+    ],
+)
+def test_contradictory_capabilities_are_refused_with_their_path(path: str, capabilities: RtpCapabilities) -> None:
+    with pytest.raises(InvalidParameters) as refusal:
+        validate_capabilities(capabilities)
+    assert refusal.value.path == path
+
+
+def test_capabilities_may_leave_payload_types_out() -> None:
+    free = evolve(OPUS, preferred_payload_type=None)
+    validate_capabilities(RtpCapabilities((free, free)))

@@ -1,0 +1,207 @@
+"""A client's stream becomes a plan in the router's numbers."""
+
+from collections.abc import Mapping
+
+import pytest
+from attrs import evolve
+
+from sfu.capabilities import AUDIO_LEVEL_URI, MID_URI, ROUTER_CAPABILITIES, VIDEO_ORIENTATION_URI
+from sfu.dataplane.interface import EncodingSpec, ProducerSpec
+from sfu.errors import Unsupported
+from sfu.ortc import ProducerPlan
+from sfu.parameters import (
+    RtcpParameters,
+    RtpCodecParameters,
+    RtpEncodingParameters,
+    RtpHeaderExtensionParameters,
+)
+from tests.ortc.plans import DEFAULT_CNAME, accept, plan
+from tests.ortc.recorded import CHROMIUM, CLIENTS, PYMEDIASOUP
+
+CAMERA = CHROMIUM.produced["vp8"]
+MICROPHONE = CHROMIUM.produced["opus"]
+
+
+@pytest.mark.parametrize(
+    ("client", "name", "codec", "payload_types"),
+    [
+        ("Chromium", "opus", "audio/opus", {111: 100}),
+        ("Chromium", "opusStereo", "audio/opus", {111: 100}),
+        ("Chromium", "vp8", "video/vp8", {96: 101}),
+        ("Chromium", "vp9", "video/vp9", {98: 103}),
+        ("Chromium", "vp9Svc", "video/vp9", {98: 103}),
+        ("Chromium", "h264", "video/h264", {108: 105}),
+        ("Chromium", "h264Main", "video/h264", {116: 107}),
+        ("Chromium", "vp8Simulcast", "video/vp8", {96: 101}),
+        ("pymediasoup", "opus", "audio/opus", {96: 100}),
+        ("pymediasoup", "vp8", "video/vp8", {97: 101}),
+        ("pymediasoup", "h264", "video/h264", {101: 105}),
+    ],
+)
+def test_what_real_clients_send_is_accepted_under_the_routers_payload_type(
+    client: str, name: str, codec: str, payload_types: Mapping[int, int]
+) -> None:
+    spec = plan(CLIENTS[client], name).spec
+    assert (spec.codec, spec.payload_types) == (codec, payload_types)
+    assert spec.clock_rate == (48000 if spec.kind == "audio" else 90000)
+
+
+def test_chromiums_microphone_keeps_its_audio_level_under_the_routers_id() -> None:
+    assert plan(CHROMIUM, "opus").spec == ProducerSpec(
+        kind="audio",
+        codec="audio/opus",
+        clock_rate=48000,
+        payload_types={111: 100},
+        encodings=(EncodingSpec(MICROPHONE.encodings[0].ssrc),),
+        extension_ids={1: 10},
+        mid="0",
+        mid_id=4,
+        audio_level_id=1,
+    )
+
+
+def test_chromiums_simulcast_is_learnt_from_mid_and_rid_in_rising_quality() -> None:
+    assert plan(CHROMIUM, "vp8Simulcast").spec == ProducerSpec(
+        kind="video",
+        codec="video/vp8",
+        clock_rate=90000,
+        payload_types={96: 101},
+        encodings=(EncodingSpec(rid="r0"), EncodingSpec(rid="r1"), EncodingSpec(rid="r2")),
+        extension_ids={3: 11},
+        mid="0",
+        mid_id=9,
+        rid_id=10,
+    )
+
+
+def test_a_producer_can_begin_paused() -> None:
+    assert accept(CAMERA, paused=True).spec.paused
+    assert not accept(CAMERA).spec.paused
+
+
+def test_chromium_takes_pli_and_fir_and_pymediasoup_only_pli() -> None:
+    chromium, pymediasoup = plan(CHROMIUM, "vp8"), plan(PYMEDIASOUP, "vp8")
+    assert (chromium.pli, chromium.fir) == (True, True)
+    assert (pymediasoup.pli, pymediasoup.fir) == (True, False)
+    assert not plan(CHROMIUM, "opus").pli
+
+
+def test_what_is_consumable_carries_the_routers_codec_and_nothing_of_the_producers_numbers() -> None:
+    consumable = plan(CHROMIUM, "h264").consumable
+    router = next(codec for codec in ROUTER_CAPABILITIES.codecs if codec.preferred_payload_type == 105)
+    assert consumable.codecs == (
+        RtpCodecParameters("video/H264", 105, 90000, None, router.parameters, rtcp_feedback=router.rtcp_feedback),
+    )
+    assert consumable.encodings == (RtpEncodingParameters(),)
+    assert (consumable.mid, consumable.msid) == (None, None)
+
+
+def test_every_codec_parameter_is_the_routers_but_that_a_stereo_sender_is_stereo() -> None:
+    plain, stereo = ({"minptime": 10, "useinbandfec": 1}, {"minptime": 10, "useinbandfec": 1, "sprop-stereo": 1})
+    assert plan(PYMEDIASOUP, "opus").consumable.codecs[0].parameters == plain
+    assert plan(CHROMIUM, "opusStereo").consumable.codecs[0].parameters == stereo
+
+
+def test_what_is_consumable_lists_mid_and_only_the_other_extensions_that_the_producer_sends() -> None:
+    def extensions(plan: ProducerPlan) -> list[tuple[str, int]]:
+        return [(extension.uri, extension.id) for extension in plan.consumable.header_extensions]
+
+    assert extensions(accept(MICROPHONE, "audio")) == [(MID_URI, 1), (AUDIO_LEVEL_URI, 10)]
+    assert extensions(accept(CAMERA)) == [(MID_URI, 1), (VIDEO_ORIENTATION_URI, 11)]
+    assert extensions(accept(evolve(MICROPHONE, header_extensions=()), "audio")) == [(MID_URI, 1)]
+
+
+def test_an_encrypted_or_unknown_header_extension_is_dropped() -> None:
+    extensions = (
+        RtpHeaderExtensionParameters(VIDEO_ORIENTATION_URI, 3, encrypt=True),
+        RtpHeaderExtensionParameters("urn:example:unknown", 4),
+    )
+    accepted = accept(evolve(CAMERA, header_extensions=extensions))
+    assert accepted.spec.extension_ids == {}
+    assert [extension.uri for extension in accepted.consumable.header_extensions] == [MID_URI]
+
+
+def test_a_header_extension_in_the_clear_counts_when_its_encrypted_twin_is_listed_too() -> None:
+    twin = RtpHeaderExtensionParameters(VIDEO_ORIENTATION_URI, 13, encrypt=True)
+    accepted = accept(evolve(CAMERA, header_extensions=(*CAMERA.header_extensions, twin)))
+    assert accepted.spec.extension_ids == {3: 11}
+
+
+def test_an_audio_level_on_video_is_not_read() -> None:
+    level = RtpHeaderExtensionParameters(AUDIO_LEVEL_URI, 5)
+    spec = accept(evolve(CAMERA, header_extensions=(*CAMERA.header_extensions, level))).spec
+    assert spec.audio_level_id is None
+    assert 5 not in spec.extension_ids
+
+
+def test_the_clients_cname_is_kept_and_a_missing_one_made_up() -> None:
+    assert plan(CHROMIUM, "opus").cname == MICROPHONE.rtcp.cname
+    made_up = plan(CHROMIUM, "vp8Simulcast")  # where Chromium's is empty
+    assert made_up.cname == made_up.consumable.rtcp.cname == DEFAULT_CNAME
+    assert accept(evolve(CAMERA, rtcp=RtcpParameters())).cname == DEFAULT_CNAME
+
+
+@pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L3T3_KEY")])
+def test_layers_are_told_as_mediasoup_does(name: str, mode: str | None) -> None:
+    assert plan(CHROMIUM, name).consumable.encodings[0].scalability_mode == mode
+
+
+@pytest.mark.parametrize("mode", ["L3T3_KEY\r\na=inactive", "L0T1", "nonsense", ""])
+def test_an_unreadable_scalability_mode_is_taken_for_none(mode: str) -> None:
+    one = evolve(CAMERA.encodings[0], scalability_mode=mode)
+    assert accept(evolve(CAMERA, encodings=(one,))).consumable.encodings[0].scalability_mode is None
+    two = evolve(one, ssrc=7)
+    assert accept(evolve(CAMERA, encodings=(one, two))).consumable.encodings[0].scalability_mode == "L2T1"
+
+
+def test_without_encodings_there_is_one_that_is_learnt_from_its_mid() -> None:
+    assert accept(evolve(CAMERA, encodings=())).spec.encodings == (EncodingSpec(),)
+
+
+def test_retransmission_and_redundancy_beside_the_codec_are_dropped() -> None:
+    beside = (
+        RtpCodecParameters("video/rtx", 97, 90000, parameters={"apt": 96}),
+        RtpCodecParameters("video/red", 98, 90000),
+    )
+    assert accept(evolve(CAMERA, codecs=(*beside, *CAMERA.codecs))).spec.payload_types == {96: 101}
+
+
+def test_of_several_codecs_the_first_is_the_one_unless_the_encodings_name_another() -> None:
+    [vp8] = CAMERA.codecs
+    vp9 = RtpCodecParameters("video/VP9", 98, 90000)
+    both = evolve(CAMERA, codecs=(vp9, vp8))
+    assert accept(both).spec.payload_types == {98: 103}
+    named = evolve(both, encodings=(evolve(CAMERA.encodings[0], codec_payload_type=96),))
+    assert accept(named).spec.payload_types == {96: 101}
+
+
+def test_encodings_of_different_codecs_are_unsupported() -> None:
+    encodings = (RtpEncodingParameters(1, codec_payload_type=96), RtpEncodingParameters(2, codec_payload_type=98))
+    codecs = (*CAMERA.codecs, RtpCodecParameters("video/VP9", 98, 90000))
+    with pytest.raises(Unsupported):
+        accept(evolve(CAMERA, codecs=codecs, encodings=encodings))
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        RtpCodecParameters("video/AV1", 96, 90000),
+        RtpCodecParameters("video/VP9", 96, 90000, parameters={"profile-id": 2}),
+        RtpCodecParameters("video/H264", 96, 90000, parameters={"profile-level-id": "42e01f"}),
+        RtpCodecParameters("video/H264", 96, 90000, parameters={"profile-level-id": "?", "packetization-mode": 1}),
+    ],
+)
+def test_a_codec_that_the_router_does_not_have_is_unsupported(codec: RtpCodecParameters) -> None:
+    with pytest.raises(Unsupported):
+        accept(evolve(CAMERA, codecs=(codec,)))
+
+
+def test_mono_opus_is_not_the_routers_opus() -> None:
+    with pytest.raises(Unsupported):
+        accept(evolve(MICROPHONE, codecs=(evolve(MICROPHONE.codecs[0], channels=1),)), "audio")
+
+
+def test_the_routers_capabilities_are_not_changed_by_accepting() -> None:
+    before = [dict(codec.parameters) for codec in ROUTER_CAPABILITIES.codecs]
+    plan(CHROMIUM, "opusStereo")
+    assert [codec.parameters for codec in ROUTER_CAPABILITIES.codecs] == before
