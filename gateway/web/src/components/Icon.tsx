@@ -1,0 +1,25 @@
+/** The page's icons: outlines on a grid of 24, in the colour of the text around them. */
+const PATHS = {
+  microphone: "M12 15a3.5 3.5 0 0 0 3.5-3.5v-5a3.5 3.5 0 0 0-7 0v5A3.5 3.5 0 0 0 12 15ZM5.5 11.5a6.5 6.5 0 0 0 13 0M12 18v3.5",
+  muted:
+    "M15.5 10.5v-4a3.5 3.5 0 0 0-6.8-1.2M8.5 8.5v3a3.5 3.5 0 0 0 5.3 3M5.5 11.5a6.5 6.5 0 0 0 10.4 5.2M18.5 11.5a6.4 6.4 0 0 1-.5 2.5M12 18v3.5M3.5 3.5l17 17",
+  camera: "M4 7h9.5a1.5 1.5 0 0 1 1.5 1.5v7a1.5 1.5 0 0 1-1.5 1.5H4a1.5 1.5 0 0 1-1.5-1.5v-7A1.5 1.5 0 0 1 4 7ZM15 10.5l6-3v9l-6-3",
+  cameraOff:
+    "M9 7h4.5A1.5 1.5 0 0 1 15 8.5V13M15 15.5a1.5 1.5 0 0 1-1.5 1.5H4a1.5 1.5 0 0 1-1.5-1.5v-7A1.5 1.5 0 0 1 4 7h.5M15 10.5l6-3v9l-4-2M3.5 3.5l17 17",
+  screen: "M4 5h16a1.5 1.5 0 0 1 1.5 1.5v9A1.5 1.5 0 0 1 20 17H4a1.5 1.5 0 0 1-1.5-1.5v-9A1.5 1.5 0 0 1 4 5ZM8.5 20.5h7M12 13.5v-5M9.5 10.5 12 8l2.5 2.5",
+  leave: "M3.6 15.2v-2.4C3.6 10.200 8 8.500 12 8.500s8.400 1.700 8.400 4.300v2.400l-4.600.9-.6-3a10 10 0 0 0-6.400 0l-.6 3Z",
+  link: "M10 14a4 4 0 0 0 5.700 0l3.600-3.600a4 4 0 0 0-5.700-5.700L12.300 6M14 10a4 4 0 0 0-5.700 0l-3.600 3.600a4 4 0 0 0 5.700 5.700l1.300-1.300",
+  check: "M4.500 12.500l5 5 10-11",
+  sound: "M3.500 9.500v5h3.500l4.500 4v-13l-4.500 4ZM15 9a4.200 4.200 0 0 1 0 6M17.500 6a8 8 0 0 1 0 12",
+  close: "M6 6l12 12M18 6 6 18",
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg className="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}

@@ -1,0 +1,108 @@
+import { useEffect, useRef, useState, type FormEvent } from "react";
+
+import { asChannel, isChannel } from "../address";
+import { recall, remember } from "../remembered";
+import type { JoinOptions } from "../room";
+
+interface JoinFormProps {
+  /** The channel that the address leads to. */
+  channelId: string | undefined;
+  name: string | undefined;
+  onJoin(options: Omit<JoinOptions, "userId">): void;
+}
+
+export function JoinForm({ channelId, name, onJoin }: JoinFormProps) {
+  const [remembered] = useState(recall);
+  const [username, setUsername] = useState(name ?? remembered.name);
+  const [channel, setChannel] = useState(channelId ?? "lobby");
+  const [microphone, setMicrophone] = useState(remembered.microphone);
+  const [camera, setCamera] = useState(remembered.camera);
+  const first = useRef<HTMLInputElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  const isComplete = username.trim() !== "" && isChannel(channel);
+
+  // Whoever is known needs no more than Enter.
+  useEffect(() => (username === "" ? first.current : button.current)?.focus(), []);
+  useEffect(() => {
+    if (channelId !== undefined) setChannel(channelId);
+  }, [channelId]);
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!isComplete) return;
+    const options = { channelId: channel, username: username.trim(), microphone, camera };
+    remember({ name: options.username, microphone, camera });
+    onJoin(options);
+  };
+
+  return (
+    <main className="lobby">
+      <form className="card" onSubmit={submit} aria-labelledby="lobby-title">
+        <span className="brand" aria-hidden="true" />
+        <h1 id="lobby-title">Join a channel</h1>
+        <p className="muted">Voice and video with whoever is there. No account, no download.</p>
+        <label className="field">
+          <span>Your name</span>
+          <input
+            ref={first}
+            data-testid="name"
+            name="name"
+            value={username}
+            onChange={(event) => setUsername(event.target.value)}
+            maxLength={64}
+            autoComplete="nickname"
+            placeholder="How others see you"
+            required
+          />
+        </label>
+        <label className="field">
+          <span>Channel</span>
+          <input
+            data-testid="channel"
+            name="channel"
+            value={channel}
+            onChange={(event) => setChannel(asChannel(event.target.value))}
+            aria-describedby="channel-hint"
+            aria-invalid={channel !== "" && !isChannel(channel)}
+            autoCapitalize="none"
+            autoComplete="off"
+            spellCheck={false}
+            required
+          />
+          <small id="channel-hint" className="muted">
+            Letters, digits and _ . : - make up a name. Everybody with the same name meets.
+          </small>
+        </label>
+        <fieldset className="choices">
+          <legend className="hidden">Join with</legend>
+          <Choice label="Microphone" isOn={microphone} onChange={setMicrophone} />
+          <Choice label="Camera" isOn={camera} onChange={setCamera} />
+        </fieldset>
+        <button ref={button} className="primary wide" type="submit" data-testid="join" disabled={!isComplete}>
+          Join
+        </button>
+      </form>
+    </main>
+  );
+}
+
+interface ChoiceProps {
+  label: string;
+  isOn: boolean;
+  onChange(isOn: boolean): void;
+}
+
+function Choice({ label, isOn, onChange }: ChoiceProps) {
+  return (
+    <label className="choice">
+      <input
+        type="checkbox"
+        role="switch"
+        data-testid={`with-${label.toLowerCase()}`}
+        checked={isOn}
+        onChange={(event) => onChange(event.target.checked)}
+      />
+      <span>{label}</span>
+    </label>
+  );
+}

@@ -1,0 +1,60 @@
+/** Elements that a track plays in. A remote track that is in no element is not even decoded. */
+import { useEffect, useRef } from "react";
+
+import type { Sound } from "../sound";
+
+interface VideoProps {
+  track: MediaStreamTrack;
+  label: string;
+  userId: string;
+  kind: "camera" | "screen";
+  isMirrored: boolean;
+}
+
+/** Pictures only, so that no browser ever refuses to play it. */
+export function Video({ track, label, userId, kind, isMirrored }: VideoProps) {
+  const element = useRef<HTMLVideoElement>(null);
+  useEffect(() => attach(element.current, track), [track]);
+  return (
+    <video
+      ref={element}
+      data-testid="video"
+      data-user-id={userId}
+      data-kind={kind}
+      className={isMirrored ? "mirrored" : undefined}
+      aria-label={label}
+      autoPlay
+      playsInline
+      muted
+    />
+  );
+}
+
+interface VoiceProps {
+  track: MediaStreamTrack;
+  userId: string;
+  sound: Sound;
+}
+
+export function Voice({ track, userId, sound }: VoiceProps) {
+  const element = useRef<HTMLAudioElement>(null);
+  useEffect(() => {
+    const audio = element.current;
+    if (!audio) return undefined;
+    const detach = attach(audio, track);
+    const remove = sound.add(audio);
+    return () => {
+      remove();
+      detach?.();
+    };
+  }, [track, sound]);
+  return <audio ref={element} data-testid="audio" data-user-id={userId} />;
+}
+
+function attach(element: HTMLMediaElement | null, track: MediaStreamTrack): (() => void) | undefined {
+  if (!element) return undefined;
+  element.srcObject = new MediaStream([track]);
+  return () => {
+    element.srcObject = null;
+  };
+}

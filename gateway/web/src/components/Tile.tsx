@@ -1,0 +1,52 @@
+import type { CSSProperties } from "react";
+
+import type { TileContent } from "../tiles";
+import { Icon } from "./Icon";
+import { Video } from "./Media";
+
+export function Tile({ tile }: { tile: TileContent }) {
+  const { userId, username, kind, isSelf, isMuted, isSpeaking, track } = tile;
+  const isScreen = kind === "screen";
+  const who = isSelf ? `${username} (you)` : username;
+  const name = isScreen ? `${who} · screen` : who;
+  const showsMuted = isMuted && !isScreen;
+  const classes = ["tile", kind, isSpeaking && !isScreen ? "speaking" : "", isSelf ? "self" : ""];
+  return (
+    <li
+      className={classes.filter(Boolean).join(" ")}
+      data-testid="tile"
+      data-user-id={userId}
+      data-kind={kind}
+      data-self={isSelf}
+      data-muted={showsMuted}
+    >
+      {track ? (
+        <Video track={track} label={`Picture of ${name}`} userId={userId} kind={kind} isMirrored={isSelf && !isScreen} />
+      ) : (
+        <span className="avatar" style={{ "--hue": hueOf(username) } as CSSProperties} aria-hidden="true">
+          {initialsOf(username)}
+        </span>
+      )}
+      <span className="name">
+        {showsMuted && (
+          <>
+            <Icon name="muted" />
+            <span className="hidden">Muted: </span>
+          </>
+        )}
+        <span className="who">{name}</span>
+      </span>
+    </li>
+  );
+}
+
+function initialsOf(username: string): string {
+  const words = username.trim().split(/\s+/);
+  const letters = [words[0], words.length > 1 ? words.at(-1) : undefined].map((word) => [...(word ?? "")][0] ?? "");
+  return letters.join("").toUpperCase();
+}
+
+/** The same person has the same colour for everybody. */
+function hueOf(username: string): number {
+  return [...username].reduce((sum, character) => (sum * 31 + (character.codePointAt(0) ?? 0)) % 360, 7);
+}

@@ -1,0 +1,61 @@
+import { useEffect, useRef, useState } from "react";
+
+import type { Room, RoomState } from "../room";
+import { Sound } from "../sound";
+import { tilesOf } from "../tiles";
+import { Controls } from "./Controls";
+import { CopyLink } from "./CopyLink";
+import { Voice } from "./Media";
+import { NewsLine } from "./NewsLine";
+import { Notices } from "./Notices";
+import { Tiles } from "./Tiles";
+
+interface VideoCallProps {
+  room: Room;
+  state: RoomState;
+  onLeave(): void;
+}
+
+export function VideoCall({ room, state, onLeave }: VideoCallProps) {
+  const [sound] = useState(() => new Sound());
+  const title = useRef<HTMLHeadingElement>(null);
+  // Whoever listens to the page hears where they have come to.
+  useEffect(() => title.current?.focus(), []);
+
+  const { channelId, presence, local, news } = state;
+  const voices = presence.media.filter(({ kind }) => kind === "audio");
+  return (
+    <div className="call">
+      <header className="bar">
+        <h1 ref={title} tabIndex={-1}>
+          <span className="hidden">Channel </span>
+          {channelId}
+        </h1>
+        <CopyLink />
+        <Together state={state} />
+      </header>
+      <Notices room={room} state={state} sound={sound} />
+      <main className="main">
+        <Tiles tiles={tilesOf(state)} />
+        <NewsLine news={news} />
+      </main>
+      <Controls room={room} local={local} onLeave={onLeave} />
+      {voices.map(({ producerId, userId, track }) => (
+        <Voice key={producerId} userId={userId} track={track} sound={sound} />
+      ))}
+    </div>
+  );
+}
+
+/** The count is the list's, and there is one only while there is a list. */
+function Together({ state }: { state: RoomState }) {
+  const { phase, presence, ended } = state;
+  if (phase === "joined") {
+    return (
+      <p className="together" data-testid="together">
+        Together now: {presence.participants.length}
+      </p>
+    );
+  }
+  return <p className="together pending">{ended ? "Reconnecting…" : "Joining…"}</p>;
+}

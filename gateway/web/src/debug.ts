@@ -1,0 +1,37 @@
+/**
+ * `window.__room`: what tests and curious people may look at. Nothing on it changes the call.
+ *
+ * - `state()` is what the page shows, as plain data
+ * - `stats()` resolves to `{inbound, outbound}`: the browser's own statistics of every stream, with `userId` and
+ *   `source` added, because the peer connections are out of reach inside mediasoup-client
+ */
+import type { Room } from "./room";
+import type { RoomStats } from "./stats";
+
+export interface RoomForTests {
+  state(): unknown;
+  stats(): Promise<RoomStats>;
+}
+
+declare global {
+  interface Window {
+    __room?: RoomForTests;
+  }
+}
+
+/** Returns what takes it away again. */
+export function showToTests(room: Room): () => void {
+  window.__room = Object.freeze({ state: () => describe(room), stats: () => room.stats() });
+  return () => {
+    delete window.__room;
+  };
+}
+
+function describe(room: Room): unknown {
+  const { phase, channelId, username, presence, local, ended } = room.getState();
+  const { self, participants, speakers, flowing } = presence;
+  const media = presence.media.map(({ userId, producerId, kind, source }) => ({ userId, producerId, kind, source }));
+  const devices = Object.entries(local).map(([device, { status, trouble }]) => [device, { status, trouble }]);
+  const own = Object.fromEntries(devices) as unknown;
+  return { phase, channelId, username, self, participants, media, speakers, flowing, local: own, ended };
+}

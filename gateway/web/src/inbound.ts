@@ -1,0 +1,174 @@
+/**
+ * What one receives: a consumer for everything the list shows, and for nothing else.
+ *
+ * `want()` is told the list after every change. What is new is consumed, what has gone is dropped at once, also when
+ * it is still being consumed. Consumes run side by side: mediasoup-client puts them in order where it must.
+ */
+import type { types } from "mediasoup-client";
+
+import { MediaTransport, type Link } from "./mediaTransport";
+import type { ConsumerClosedReason, Participant, ParticipantProducer, Source } from "./protocol";
+import { ConnectionEnded, RequestError } from "./signalling";
+
+const RETRY_MS = 1_000;
+const TRIES = 3;
+
+/** A remote track that is here to be shown or heard. */
+export interface RemoteMedia {
+  readonly userId: string;
+  readonly producerId: string;
+  readonly kind: types.MediaKind;
+  readonly source: Source;
+  readonly track: MediaStreamTrack;
+}
+
+interface Entry {
+  readonly userId: string;
+  readonly producer: ParticipantProducer;
+  /** Raised with every new attempt, so that an older one sees that it is not wanted any more. */
+  attempt: number;
+  failures: number;
+  consumerId?: string | undefined;
+  consumer?: types.Consumer | undefined;
+}
+
+export class Inbound {
+  readonly #link: Link;
+  readonly #changed: () => void;
+  readonly #entries = new Map<string, Entry>();
+  readonly #transport: MediaTransport;
+  #media: readonly RemoteMedia[] = [];
+
+  constructor(link: Link, handlers: { changed(): void; flowing(flows: boolean): void }) {
+    this.#link = link;
+    this.#changed = handlers.changed;
+    this.#transport = new MediaTransport("receive", link, {
+      lost: () => this.#transportLost(),
+      flowing: handlers.flowing,
+    });
+  }
+
+  get transport(): MediaTransport {
+    return this.#transport;
+  }
+
+  get media(): readonly RemoteMedia[] {
+    return this.#media;
+  }
+
+  /** Make what is received follow the list. What is to be dropped is dropped before this returns. */
+  want(others: readonly Participant[]): void {
+    const wanted = new Set(others.flatMap((each) => each.producers.map((producer) => producer.producerId)));
+    for (const [producerId, entry] of this.#entries) {
+      if (!wanted.has(producerId)) {
+        this.#entries.delete(producerId);
+        this.#drop(entry);
+      }
+    }
+    for (const { userId, producers } of others) {
+      for (const producer of producers) {
+        if (!this.#entries.has(producer.producerId)) this.#begin({ userId, producer, attempt: 0, failures: 0 });
+      }
+    }
+    this.#publish();
+  }
+
+  /** The gateway closed a consumer. Whether its producer is to be consumed again, the list says. */
+  consumerClosed(consumerId: string, reason: ConsumerClosedReason): void {
+    const entry = [...this.#entries.values()].find((each) => each.consumerId === consumerId);
+    if (!entry) return;
+    this.#drop(entry);
+    this.#publish();
+    if (reason === "failed") this.#retryLater(entry);
+  }
+
+  /** Whose track this is; a browser's statistics know no more of it than its id. */
+  consumerOf(trackId: string): { userId: string; source: Source } | undefined {
+    const entry = [...this.#entries.values()].find((each) => each.consumer?.track.id === trackId);
+    return entry && { userId: entry.userId, source: entry.producer.source };
+  }
+
+  close(): void {
+    for (const entry of this.#entries.values()) this.#drop(entry);
+    this.#entries.clear();
+    this.#transport.close();
+    this.#publish();
+  }
+
+  #begin(entry: Entry): void {
+    this.#entries.set(entry.producer.producerId, entry);
+    void this.#consume(entry, ++entry.attempt);
+  }
+
+  async #consume(entry: Entry, attempt: number): Promise<void> {
+    const isWanted = () => entry.attempt === attempt;
+    const { signalling } = this.#link;
+    const { producerId } = entry.producer;
+    try {
+      const transport = await this.#transport.get();
+      if (!isWanted()) return;
+      const transportId = transport.id;
+      const answer = await signalling.request("consume", { transportId, producerId, paused: true });
+      if (!isWanted()) return;
+      const { consumerId, kind, rtpParameters } = answer;
+      // From here on `consumer_closed` can name it, while the browser is still busy with it.
+      entry.consumerId = consumerId;
+      const consumer = await transport.consume({ id: consumerId, producerId, kind, rtpParameters });
+      if (!isWanted()) return consumer.close();
+      entry.consumer = consumer;
+      this.#publish();
+      await signalling.request("resume", { consumerId });
+    } catch (error) {
+      if (isWanted()) this.#failed(entry, error);
+    }
+  }
+
+  #failed(entry: Entry, error: unknown): void {
+    if (error instanceof ConnectionEnded) return;
+    const { consumerId } = entry;
+    this.#drop(entry);
+    this.#publish();
+    if (consumerId !== undefined) this.#link.signalling.request("close", { consumerId }).catch(() => undefined);
+    // No common codec today is no common codec in a second.
+    const isHopeless = error instanceof RequestError && error.code === "unsupported";
+    if (!isHopeless) this.#retryLater(entry);
+  }
+
+  #retryLater(entry: Entry): void {
+    entry.failures += 1;
+    if (entry.failures >= TRIES) return;
+    const { attempt } = entry;
+    setTimeout(() => {
+      if (entry.attempt === attempt && this.#entries.get(entry.producer.producerId) === entry) this.#begin(entry);
+    }, RETRY_MS * entry.failures);
+  }
+
+  #drop(entry: Entry): void {
+    entry.attempt += 1;
+    entry.consumer?.close();
+    entry.consumer = entry.consumerId = undefined;
+  }
+
+  #transportLost(): void {
+    for (const entry of this.#entries.values()) {
+      this.#drop(entry);
+      this.#begin(entry);
+    }
+    this.#publish();
+  }
+
+  #publish(): void {
+    const media = [...this.#entries.values()].flatMap(({ userId, producer, consumer }) => {
+      if (!consumer) return [];
+      const { producerId, kind, source } = producer;
+      return [{ userId, producerId, kind, source, track: consumer.track }];
+    });
+    if (sameMedia(media, this.#media)) return;
+    this.#media = media;
+    this.#changed();
+  }
+}
+
+function sameMedia(these: readonly RemoteMedia[], those: readonly RemoteMedia[]): boolean {
+  return these.length === those.length && these.every((each, index) => each.track === those[index]?.track);
+}

@@ -1,0 +1,49 @@
+/** The participant list: the one truth about who is there and what there is to consume. */
+import type { Participant, VoiceState } from "./protocol";
+
+/** What an event did to the list. After a `gap` the list cannot be trusted any more: join again. */
+export type Change =
+  | { readonly kind: "applied"; readonly joined: readonly Participant[]; readonly left: readonly Participant[] }
+  | { readonly kind: "stale" }
+  | { readonly kind: "gap" };
+
+export class Roster {
+  #participants: readonly Participant[];
+  #revision: number;
+
+  constructor(participants: readonly Participant[], revision: number) {
+    this.#participants = participants;
+    this.#revision = revision;
+  }
+
+  /** In the order of joining. A new array after each change, so that it may be compared by identity. */
+  get participants(): readonly Participant[] {
+    return this.#participants;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  apply(event: VoiceState): Change {
+    if (event.revision <= this.#revision) return { kind: "stale" };
+    if (event.revision !== this.#revision + 1) return { kind: "gap" };
+    const before = this.#participants;
+    const after = event.participants ?? changed(before, event);
+    this.#participants = after;
+    this.#revision = event.revision;
+    return { kind: "applied", joined: missingFrom(before, after), left: missingFrom(after, before) };
+  }
+}
+
+function changed(before: readonly Participant[], { type, participant }: VoiceState): readonly Participant[] {
+  if (type === "user_joined") return [...before, participant];
+  if (type === "user_left") return before.filter((each) => each.userId !== participant.userId);
+  return before.map((each) => (each.userId === participant.userId ? participant : each));
+}
+
+/** Those of `these` who are not in `list`. */
+function missingFrom(list: readonly Participant[], these: readonly Participant[]): readonly Participant[] {
+  const present = new Set(list.map((each) => each.userId));
+  return these.filter((each) => !present.has(each.userId));
+}

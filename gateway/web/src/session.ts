@@ -1,0 +1,145 @@
+/** One stay in a channel, from the answer to `join` until the connection or the stay ends. */
+import type { Device } from "mediasoup-client";
+
+import { Inbound, type RemoteMedia } from "./inbound";
+import { Outbound } from "./outbound";
+import type { GatewayEvent, Join, Joined, Participant, Source } from "./protocol";
+import { Roster, type Change } from "./roster";
+import type { Signalling } from "./signalling";
+
+/** What is there to be shown. All of it belongs to one moment: nobody's media without them in the list. */
+export interface Presence {
+  readonly self: string;
+  readonly participants: readonly Participant[];
+  readonly media: readonly RemoteMedia[];
+  readonly speakers: readonly string[];
+  /** False while a transport that was there is being replaced. */
+  readonly flowing: boolean;
+}
+
+export interface SessionHandlers {
+  changed(presence: Presence): void;
+  joined(participant: Participant): void;
+  left(participant: Participant): void;
+  /** Something that one wanted to send was not taken. */
+  notSent(source: Source, error: unknown): void;
+  /** This browser cannot be made to talk to this gateway. */
+  unusable(error: unknown): void;
+}
+
+export class Session {
+  readonly #signalling: Signalling;
+  readonly #handlers: SessionHandlers;
+  readonly #self: string;
+  readonly #roster: Roster;
+  readonly #inbound: Inbound;
+  readonly #outbound: Outbound;
+  readonly #blocked = new Set<"inbound" | "outbound">();
+  #speakers: readonly string[] = [];
+  #isApplying = false;
+  #closed = false;
+
+  private constructor(signalling: Signalling, device: Promise<Device>, ok: Joined, handlers: SessionHandlers) {
+    this.#signalling = signalling;
+    this.#handlers = handlers;
+    this.#self = ok.userId;
+    this.#roster = new Roster(ok.participants, ok.revision);
+    const link = { device, signalling, iceServers: ok.iceServers };
+    this.#inbound = new Inbound(link, {
+      changed: () => this.#changed(),
+      flowing: (flows) => this.#flowing("inbound", flows),
+    });
+    this.#outbound = new Outbound(link, {
+      failed: handlers.notSent,
+      flowing: (flows) => this.#flowing("outbound", flows),
+    });
+  }
+
+  /**
+   * Join a channel over a connection that is open. From here on its events go to `handle`.
+   *
+   * Rejects with `RequestError` when the gateway does not let one in, with `ConnectionEnded` when it goes first.
+   */
+  static async join(signalling: Signalling, device: Device, data: Join, handlers: SessionHandlers): Promise<Session> {
+    const ok = await signalling.request("join", data);
+    // Events may come while the device gets ready, so the list is kept from now on and the device awaited later.
+    const loading = device.load({ routerRtpCapabilities: ok.routerRtpCapabilities }).then(() => device);
+    const session = new Session(signalling, loading, ok, handlers);
+    loading.catch(handlers.unusable);
+    signalling.keepAlive(ok.pingIntervalMs);
+    session.#follow();
+    return session;
+  }
+
+  get self(): string {
+    return this.#self;
+  }
+
+  get inbound(): Inbound {
+    return this.#inbound;
+  }
+
+  get outbound(): Outbound {
+    return this.#outbound;
+  }
+
+  get presence(): Presence {
+    return {
+      self: this.#self,
+      participants: this.#roster.participants,
+      media: this.#inbound.media,
+      speakers: this.#speakers,
+      flowing: this.#blocked.size === 0,
+    };
+  }
+
+  handle(event: GatewayEvent): void {
+    if (this.#closed) return;
+    switch (event.type) {
+      case "voice_state":
+        return this.#listChanged(this.#roster.apply(event.data));
+      case "consumer_closed":
+        return this.#inbound.consumerClosed(event.data.consumerId, event.data.reason);
+      case "transport_state":
+        this.#inbound.transport.stateChanged(event.data.transportId, event.data.state);
+        return this.#outbound.transport.stateChanged(event.data.transportId, event.data.state);
+      case "active_speakers":
+        this.#speakers = event.data.userIds;
+        return this.#changed();
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#inbound.close();
+    this.#outbound.close();
+  }
+
+  #listChanged(change: Change): void {
+    if (change.kind === "stale") return;
+    // Somewhere a change was missed. Only a new snapshot can be trusted.
+    if (change.kind === "gap") return this.#signalling.drop("the participant list has a gap");
+    this.#follow();
+    change.left.forEach(this.#handlers.left);
+    change.joined.forEach(this.#handlers.joined);
+  }
+
+  /** First what is received, then what is shown: nobody is seen to leave while they can still be heard. */
+  #follow(): void {
+    this.#isApplying = true;
+    this.#inbound.want(this.#roster.participants.filter(({ userId }) => userId !== this.#self));
+    this.#isApplying = false;
+    this.#changed();
+  }
+
+  #flowing(way: "inbound" | "outbound", flows: boolean): void {
+    if (flows) this.#blocked.delete(way);
+    else this.#blocked.add(way);
+    this.#changed();
+  }
+
+  #changed(): void {
+    if (!this.#isApplying && !this.#closed) this.#handlers.changed(this.presence);
+  }
+}

@@ -1,0 +1,83 @@
+/** Which tiles there are, and how large they can be. */
+import type { Participant, Source } from "./protocol";
+import type { RoomState } from "./room";
+
+export interface TileContent {
+  readonly key: string;
+  readonly userId: string;
+  readonly username: string;
+  readonly kind: "camera" | "screen";
+  readonly isSelf: boolean;
+  readonly isMuted: boolean;
+  readonly isSpeaking: boolean;
+  readonly track?: MediaStreamTrack | undefined;
+}
+
+/** Screens first, then the others in the order of joining, then oneself. */
+export function tilesOf(state: RoomState): TileContent[] {
+  const { participants, self } = state.presence;
+  const others = participants.filter(({ userId }) => userId !== self);
+  const cameras = others.map((each) => remoteTile(state, each, "camera"));
+  const screens = others.filter((each) => sends(each, "screen")).map((each) => remoteTile(state, each, "screen"));
+  const isSharing = state.local.screen.status === "on";
+  return [...screens, ...(isSharing ? [ownTile(state, "screen")] : []), ...cameras, ownTile(state, "camera")];
+}
+
+function remoteTile(state: RoomState, participant: Participant, kind: "camera" | "screen"): TileContent {
+  const { userId, username } = participant;
+  const isShown = sends(participant, kind);
+  const media = state.presence.media.find((each) => each.userId === userId && each.source === kind);
+  return {
+    key: `${userId} ${kind}`,
+    userId,
+    username,
+    kind,
+    isSelf: false,
+    isMuted: !sends(participant, "microphone"),
+    isSpeaking: state.presence.speakers.includes(userId),
+    // A paused camera would show its last picture for ever.
+    track: isShown ? media?.track : undefined,
+  };
+}
+
+function ownTile({ presence, username, local }: RoomState, kind: "camera" | "screen"): TileContent {
+  const { self, speakers } = presence;
+  return {
+    key: `self ${kind}`,
+    userId: self,
+    username,
+    kind,
+    isSelf: true,
+    isMuted: local.microphone.status !== "on",
+    isSpeaking: speakers.includes(self),
+    track: local[kind].stream?.getVideoTracks()[0],
+  };
+}
+
+/** Whether the list says that this participant sends it just now. */
+function sends({ producers }: Participant, source: Source): boolean {
+  return producers.some((producer) => producer.source === source && !producer.paused);
+}
+
+const WIDEST = 16 / 9;
+const NARROWEST = 3 / 4;
+const SMALLEST_WIDTH = 140;
+
+export interface TileSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The size at which `count` tiles fill a space best, all in CSS pixels. Too many for it: small ones, to scroll. */
+export function tileSize(count: number, space: TileSize, gap: number): TileSize {
+  let best: TileSize = { width: 0, height: 0 };
+  for (let columns = 1; columns <= count; columns += 1) {
+    const rows = Math.ceil(count / columns);
+    const width = (space.width - gap * (columns - 1)) / columns;
+    const height = (space.height - gap * (rows - 1)) / rows;
+    const tile = { width: Math.min(width, height * WIDEST), height: Math.min(height, width / NARROWEST) };
+    if (tile.width * tile.height > best.width * best.height) best = tile;
+  }
+  if (best.width >= SMALLEST_WIDTH) return { width: Math.floor(best.width), height: Math.floor(best.height) };
+  return { width: SMALLEST_WIDTH, height: Math.floor(SMALLEST_WIDTH / WIDEST) };
+}
