@@ -8,7 +8,7 @@ from sfu.dataplane.interface import ConsumerId
 from sfu.layers import Layers, choose_encoding
 
 if TYPE_CHECKING:
-    from sfu.dataplane.interface import LayersChanged
+    from sfu.dataplane.interface import ConsumerStats, LayersChanged
     from sfu.parameters import Kind, RtpParameters
     from sfu.producer import Producer
     from sfu.transport import Transport
@@ -56,6 +56,10 @@ class Consumer:
     def flowing(self) -> bool:
         """Whether nothing but the packets themselves is missing."""
         return not (self.closed or self.paused or self.producer.paused) and self.transport.connected
+
+    def stats(self) -> ConsumerStats:
+        """What was sent so far."""
+        return self.transport.plane.consumer_stats(self.plane_id)
 
     def may_flow(self, now: float) -> None:
         """Something that held it back is gone: where that was the last thing, it needs a key frame."""

@@ -85,7 +85,7 @@ def _block(producer: Producer, encoding: int, stats: EncodingStats, now: float) 
 
 def _sender_report(consumer: Consumer, now: float) -> rtcp.SenderReport | None:
     """None while there is nothing to tell: nothing was sent yet, or the sender's clocks are not known."""
-    stats = consumer.transport.plane.consumer_stats(consumer.plane_id)
+    stats = consumer.stats()
     if not stats.packets or stats.encoding is None or consumer.paused or consumer.producer.paused:
         return None
     reading = consumer.producer.clocks[stats.encoding].read(now)
