@@ -210,12 +210,16 @@ class PlaneTotals:
 
 
 class DataPlane(Protocol):
-    """What the slow path may ask of a data plane.  ``KeyError`` for an identifier that was never added."""
+    """What the slow path may ask of a data plane.
+
+    Raises ``KeyError`` for an identifier that is not there, except that removing one that is gone already (it went with
+    its transport) does nothing; ``ValueError`` for an identifier that is there already.
+    """
 
     def add_transport(self, transport: TransportId) -> None: ...
 
     def set_keys(self, transport: TransportId, keys: SrtpKeys) -> None:
-        """Media flows from now on, both ways.  At most once per transport."""
+        """Media flows from now on, both ways.  At most once per transport: ``ValueError`` the second time."""
 
     def add_path(self, transport: TransportId, path: Path) -> None:
         """Take datagrams from here as this transport's: an authenticated STUN binding came from it.
@@ -231,7 +235,11 @@ class DataPlane(Protocol):
         """Forget its keys and paths, with every producer and consumer still on it."""
 
     def add_producer(self, transport: TransportId, producer: ProducerId, spec: ProducerSpec) -> None:
-        """Raises ``ValueError`` where an SSRC, or the MID and RID, are another producer's of this transport."""
+        """Raises ``ValueError`` where an SSRC, or the MID and RID, are another producer's of this transport.
+
+        Also where an encoding has neither an SSRC nor a RID (or, alone in its producer, a MID) with the extension id
+        to find it.
+        """
 
     def remove_producer(self, producer: ProducerId) -> None:
         """Removes its consumers' routes, too; the consumers stay until they are removed."""
@@ -247,7 +255,9 @@ class DataPlane(Protocol):
 
     def add_consumer(
         self, transport: TransportId, consumer: ConsumerId, producer: ProducerId, spec: ConsumerSpec
-    ) -> None: ...
+    ) -> None:
+        """Raises ``ValueError`` for an encoding that the producer has not, and for an SSRC that this transport ever
+        sent with before (RFC 3711 section 9.1: its packets would be encrypted with the same key stream)."""
 
     def remove_consumer(self, consumer: ConsumerId) -> None: ...
 
@@ -262,7 +272,8 @@ class DataPlane(Protocol):
         """A slow-path datagram (STUN, DTLS), as it is."""
 
     def send_rtcp(self, transport: TransportId, packet: bytes) -> None:
-        """Seal a compound packet and send it; nothing happens without keys and a path."""
+        """Seal a compound packet and send it; nothing happens without keys and a path, nor in the name of a consumer
+        (its SSRC comes first in the packet) that was removed."""
 
     def count_drop(self, reason: Drop) -> None:
         """For what only the slow path can tell."""
@@ -274,12 +285,17 @@ class DataPlane(Protocol):
     def totals(self) -> PlaneTotals: ...
 
     async def wait(self) -> None:
-        """Return when :meth:`poll` may have something; always a checkpoint."""
+        """Return when :meth:`poll` may have something; always a checkpoint.
+
+        Raises ``trio.ClosedResourceError`` once closed, also where it waits already.
+        """
 
     def poll(self, now: float) -> Sequence[Event]:
-        """Move at most one bounded batch of packets and hand over the events that came of it, in order.
+        """Move at most one bounded batch of packets and hand over the events that came of it.
 
-        ``now`` is in seconds on the caller's clock (``trio.current_time()``).
+        First what was learned and changed, as it is now and once for each object, then datagrams in their order.
+        What a command changes by itself (a pause stops a consumer) is not told.  ``now`` is in seconds on the
+        caller's clock (``trio.current_time()``).
         """
 
     def close(self) -> None:

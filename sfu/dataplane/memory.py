@@ -1,0 +1,49 @@
+"""The data plane without sockets, for networks that a program makes up."""
+
+from collections import deque
+from collections.abc import Sequence
+
+import trio
+
+from sfu.dataplane.core import DataPlaneCore, RandomSource, Transmit
+from sfu.dataplane.interface import Event, Path
+
+_QUEUE = 4096
+_BATCH = 64
+
+
+class MemoryDataPlane(DataPlaneCore):
+    """Datagrams come through :meth:`deliver` and leave through ``transmit``."""
+
+    def __init__(self, transmit: Transmit, random: RandomSource) -> None:
+        super().__init__(transmit, random)
+        self._arrived: deque[tuple[bytes, Path]] = deque()
+        self._readable = trio.Event()
+        self._closed = False
+
+    def deliver(self, datagram: bytes, path: Path) -> bool:
+        """A datagram arrives; False when the receive queue is full and it is lost, as a socket loses it."""
+        if self._closed or len(self._arrived) >= _QUEUE:
+            return False
+        self._arrived.append((datagram, path))
+        self._readable.set()
+        return True
+
+    async def wait(self) -> None:
+        """Raises ``trio.ClosedResourceError`` once closed."""
+        await self._readable.wait()
+        if self._closed:
+            raise trio.ClosedResourceError
+
+    def poll(self, now: float) -> Sequence[Event]:
+        for _ in range(min(_BATCH, len(self._arrived))):
+            self.receive(*self._arrived.popleft(), now)
+        if not self._arrived and not self._closed:
+            self._readable = trio.Event()
+        return self.take_events()
+
+    def close(self) -> None:
+        super().close()
+        self._closed = True
+        self._arrived.clear()
+        self._readable.set()

@@ -1,0 +1,176 @@
+"""A data plane core with clients around it that seal and open by themselves."""
+
+from random import Random
+
+from attrs import evolve
+from pylibsrtp import Policy, Session
+
+from sfu.dataplane.core import DataPlaneCore
+from sfu.dataplane.interface import (
+    ConsumerId,
+    ConsumerSpec,
+    Drop,
+    EncodingSpec,
+    Event,
+    Path,
+    ProducerId,
+    ProducerSpec,
+    TransportId,
+)
+from sfu.wire.rtp import RtpHeader, encode, parse_header_untrusted
+from sfu.wire.srtp import SrtpKeys, SrtpProfile
+
+PROFILES = {
+    SrtpProfile.AEAD_AES_128_GCM: Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+    SrtpProfile.AEAD_AES_256_GCM: Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
+    SrtpProfile.AES128_CM_SHA1_80: Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+}
+AUDIO = ProducerSpec(
+    kind="audio", codec="audio/opus", clock_rate=48000, payload_types={111: 100}, encodings=[EncodingSpec(ssrc=1111)]
+)
+VIDEO = ProducerSpec(
+    kind="video", codec="video/vp8", clock_rate=90000, payload_types={96: 101}, encodings=[EncodingSpec(ssrc=2222)]
+)
+
+
+def srtp_session(profile: SrtpProfile, key: bytes, direction: int) -> Session:
+    policy = Policy(key=key, ssrc_type=direction, srtp_profile=PROFILES[profile])
+    policy.window_size = 1024
+    policy.allow_repeat_tx = True
+    return Session(policy)
+
+
+class Client:
+    """What is at the other end of a transport."""
+
+    def __init__(self, rig: "Rig", number: int, profile: SrtpProfile) -> None:
+        self.rig = rig
+        self.transport = TransportId(number)
+        self.path = Path("192.0.2.1", 10000 + number)
+        size = profile.key_length + profile.salt_length
+        self.keys = SrtpKeys(profile, receive=bytes([2 * number]) * size, send=bytes([2 * number + 1]) * size)
+        self.sending = srtp_session(profile, self.keys.receive, Policy.SSRC_ANY_OUTBOUND)
+        self.receiving = srtp_session(profile, self.keys.send, Policy.SSRC_ANY_INBOUND)
+
+    def connect(self) -> None:
+        self.rig.core.set_keys(self.transport, self.keys)
+        self.rig.core.add_path(self.transport, self.path)
+
+    def arrive(self, datagram: bytes) -> None:
+        """The data plane receives this from here, as it is."""
+        self.rig.core.receive(datagram, self.path, self.rig.now)
+
+    def send(self, plain: bytes) -> None:
+        self.arrive(self.sending.protect(plain))
+
+    def send_rtp(
+        self,
+        sequence_number: int,
+        *,
+        ssrc: int = 1111,
+        payload_type: int = 111,
+        timestamp: int | None = None,
+        payload: bytes = b"media",
+        marker: bool = False,
+        extensions: tuple[tuple[int, bytes], ...] = (),
+        padding: int = 0,
+    ) -> None:
+        self.send(
+            encode(
+                payload_type=payload_type,
+                sequence_number=sequence_number & 0xFFFF,
+                timestamp=(sequence_number * 960 if timestamp is None else timestamp) & 0xFFFFFFFF,
+                ssrc=ssrc,
+                payload=payload,
+                marker=marker,
+                extensions=extensions,
+                padding=padding,
+            )
+        )
+
+    def datagrams(self) -> list[bytes]:
+        """What was sent here since the last look, still sealed."""
+        mine = [datagram for path, datagram in self.rig.sent if path == self.path]
+        self.rig.sent = [(path, datagram) for path, datagram in self.rig.sent if path != self.path]
+        return mine
+
+    def packets(self) -> list[bytes]:
+        """The RTP packets sent here since the last look, opened."""
+        return [self.receiving.unprotect(datagram) for datagram in self.datagrams()]
+
+    def headers(self) -> list[RtpHeader]:
+        return [parse_header_untrusted(packet) for packet in self.packets()]
+
+    def payloads(self) -> list[bytes]:
+        return [packet[parse_header_untrusted(packet).size :] for packet in self.packets()]
+
+
+class Rig:
+    def __init__(self, seed: int = 0) -> None:
+        self.sent: list[tuple[Path, bytes]] = []
+        self.now = 1000.0
+        self.refuse: Drop | None = None
+        self.core = DataPlaneCore(self._transmit, Random(seed))
+        self._numbers = 0
+
+    def _transmit(self, path: Path, datagram: bytes) -> Drop | None:
+        if self.refuse is None:
+            self.sent.append((path, datagram))
+        return self.refuse
+
+    def number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def client(self, profile: SrtpProfile = SrtpProfile.AEAD_AES_128_GCM, *, connected: bool = True) -> Client:
+        client = Client(self, self.number(), profile)
+        self.core.add_transport(client.transport)
+        if connected:
+            client.connect()
+        return client
+
+    def produce(self, client: Client, spec: ProducerSpec = AUDIO) -> ProducerId:
+        producer = ProducerId(self.number())
+        self.core.add_producer(client.transport, producer, spec)
+        return producer
+
+    def consume(self, client: Client, producer: ProducerId, spec: ConsumerSpec | None = None) -> ConsumerId:
+        consumer = ConsumerId(self.number())
+        spec = spec or consumer_spec()
+        self.core.add_consumer(client.transport, consumer, producer, evolve(spec, ssrc=spec.ssrc + consumer))
+        return consumer
+
+    def call(self, spec: ProducerSpec = AUDIO) -> tuple[Client, ProducerId, Client, ConsumerId]:
+        """Somebody who sends and somebody who receives it."""
+        sender, receiver = self.client(), self.client()
+        producer = self.produce(sender, spec)
+        return sender, producer, receiver, self.consume(receiver, producer)
+
+    def dropped(self) -> dict[Drop, int]:
+        """What was dropped so far, without the zeros."""
+        return {reason: count for reason, count in self.core.totals().drops.items() if count}
+
+    def events(self) -> list[Event]:
+        return self.core.take_events()
+
+
+def consumer_spec(
+    *,
+    extension_ids: frozenset[int] = frozenset(),
+    mid: str | None = None,
+    mid_id: int | None = None,
+    encoding: int | None = 0,
+    temporal: int | None = None,
+    paused: bool = False,
+) -> ConsumerSpec:
+    """One that takes everything; the rig adds the consumer's number to the SSRC."""
+    return ConsumerSpec(
+        ssrc=7000,
+        payload_types=frozenset({100, 101}),
+        extension_ids=extension_ids,
+        mid=mid,
+        mid_id=mid_id,
+        encoding=encoding,
+        temporal=temporal,
+        paused=paused,
+    )
