@@ -69,7 +69,8 @@ class Consumer:
     def ask_key_frame(self, now: float) -> None:
         """The receiver cannot decode, or is about to begin."""
         if self.kind == "video":
-            self.producer.ask_key_frame(self.target, now)
+            # Its owner is another client: what goes wrong there is not this one's.
+            self.producer.transport.peer.guard(self.producer.ask_key_frame, self.target, now)
 
     def set_paused(self, paused: bool, now: float) -> None:
         if paused == self.paused:

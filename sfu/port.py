@@ -201,7 +201,7 @@ async def open_port(settings: MediaSettings, *, rng: random.Random | None = None
     """
     rng = rng or random.SystemRandom()
     hosts = expand_hosts(settings.hosts)
-    plane = UdpDataPlane([(host, settings.port) for host in hosts], rng)
+    plane = UdpDataPlane(hosts, settings.port, rng)
     try:
         async with serve_port(settings, plane, plane.addresses, rng=rng, today=datetime.now(UTC)) as port:
             yield port

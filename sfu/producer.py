@@ -150,7 +150,7 @@ class Producer:
         transport = self.transport
         orphans = list(self.consumers.values())
         for consumer in orphans:
-            consumer.close()
+            consumer.transport.peer.guard(consumer.close)
         for table in (transport.producers, transport.peer.producers):
             table.pop(self.id, None)
         transport.port.producers.pop(self.plane_id, None)

@@ -153,8 +153,9 @@ class LightTransport:
         self._next_check = now + (CONSENT_INTERVAL if self.validated else CHECK_INTERVAL)
 
     def _receive_stun(self, datagram: bytes, now: float) -> None:
-        answer = stun.parse_message(datagram, integrity_key=self._ice.password.encode())
-        if answer.message_class is not stun.Class.RESPONSE or self.validated:
+        answer = stun.parse_message(datagram)
+        authentic = answer.check_message_integrity(self._ice.password.encode())
+        if self.validated or not authentic or answer.message_class is not stun.Class.RESPONSE:
             return
         self.validated = True
         self._next_check = now + CONSENT_INTERVAL
