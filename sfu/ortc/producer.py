@@ -56,7 +56,7 @@ def accept_producer(
     """
     check_codecs(kind, parameters.codecs)
     check_header_extensions(parameters.header_extensions)
-    check_encodings(parameters.encodings, (codec.payload_type for codec in parameters.codecs))
+    check_encodings(parameters.encodings)
     codec = _used_codec(parameters)
     router_codec = _router_codec(codec, capabilities)
     ids = {extension.uri: extension.id for extension in parameters.header_extensions if not extension.encrypt}
@@ -88,16 +88,18 @@ def accept_producer(
 
 
 def _used_codec(parameters: RtpParameters) -> RtpCodecParameters:
-    named = {encoding.codec_payload_type for encoding in parameters.encodings} - {None}
-    if len(named) > 1:
-        raise Unsupported("the encodings of one stream must have the same codec")
-    media = [codec for codec in parameters.codecs if is_media(codec)]
-    if not named:
-        return media[0]
-    for codec in media:
-        if codec.payload_type in named:
-            return codec
-    raise InvalidParameters("it names no media codec", "encodings[0].codecPayloadType")
+    media = {codec.payload_type: codec for codec in parameters.codecs if is_media(codec)}
+    used = None
+    for index, encoding in enumerate(parameters.encodings):
+        named = encoding.codec_payload_type
+        if named is None:
+            continue
+        if named not in media:
+            raise InvalidParameters("no media codec has this payload type", f"encodings[{index}].codecPayloadType")
+        if used not in (None, named):
+            raise Unsupported("the encodings of one stream must have the same codec")
+        used = named
+    return next(iter(media.values())) if used is None else media[used]
 
 
 def _router_codec(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> RtpCodecParameters:

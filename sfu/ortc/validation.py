@@ -69,19 +69,16 @@ def check_header_extensions(extensions: Sequence[RtpHeaderExtensionParameters]) 
     _check_distinct(((extension.uri, path) for extension, path in numbered if not extension.encrypt), "uri")
 
 
-def check_encodings(encodings: Sequence[RtpEncodingParameters], payload_types: Iterable[int]) -> None:
+def check_encodings(encodings: Sequence[RtpEncodingParameters]) -> None:
     """The encodings of one stream: told apart by SSRC or RID where there are several.  None at all is right, too."""
     _check_count(encodings, MAX_ENCODINGS, "encodings")
     numbered = list(_numbered(encodings, "encodings"))
-    known = frozenset(payload_types)
     for encoding, path in numbered:
         _check_ssrc(encoding.ssrc, f"{path}.ssrc")
         if encoding.rtx is not None:
             _check_ssrc(encoding.rtx.ssrc, f"{path}.rtx.ssrc")
         if encoding.rid is not None and not _RID.fullmatch(encoding.rid):
             raise InvalidParameters("a RID has 1 to 32 letters, digits, _ or -", f"{path}.rid")
-        if encoding.codec_payload_type not in known | {None}:
-            raise InvalidParameters("no codec has this payload type", f"{path}.codecPayloadType")
         if len(encodings) > 1 and encoding.ssrc is None and encoding.rid is None:
             raise InvalidParameters("one of several encodings has neither SSRC nor RID", path)
     retransmissions = ((encoding.rtx.ssrc, f"{path}.rtx") for encoding, path in numbered if encoding.rtx is not None)

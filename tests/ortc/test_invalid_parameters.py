@@ -63,7 +63,7 @@ RTX = RtpCodecParameters("video/rtx", 97, 90000)
         ("encodings[0].rid", {"encodings": (Encoding(5, ""),)}),
         ("encodings[0].rid", {"encodings": (Encoding(5, "a b"),)}),
         ("encodings[0].rid", {"encodings": (Encoding(5, "a" * 33),)}),
-        ("encodings[0].codecPayloadType", {"encodings": (Encoding(5, codec_payload_type=99),)}),
+        ("encodings[1].codecPayloadType", {"encodings": (Encoding(5), Encoding(6, codec_payload_type=99))}),
         (
             "encodings[0].codecPayloadType",
             {

@@ -8,9 +8,11 @@ from attrs import evolve
 from sfu.capabilities import AUDIO_LEVEL_URI, MID_URI, ROUTER_CAPABILITIES, VIDEO_ORIENTATION_URI
 from sfu.dataplane.interface import EncodingSpec, ProducerSpec
 from sfu.errors import Unsupported
-from sfu.ortc import ProducerPlan
+from sfu.ortc import ProducerPlan, accept_producer
 from sfu.parameters import (
     RtcpParameters,
+    RtpCapabilities,
+    RtpCodecCapability,
     RtpCodecParameters,
     RtpEncodingParameters,
     RtpHeaderExtensionParameters,
@@ -154,8 +156,9 @@ def test_an_unreadable_scalability_mode_is_taken_for_none(mode: str) -> None:
     assert accept(evolve(CAMERA, encodings=(one, two))).consumable.encodings[0].scalability_mode == "L2T1"
 
 
-def test_without_encodings_there_is_one_that_is_learnt_from_its_mid() -> None:
-    assert accept(evolve(CAMERA, encodings=())).spec.encodings == (EncodingSpec(),)
+@pytest.mark.parametrize("encodings", [(), (RtpEncodingParameters(),)])
+def test_an_encoding_that_says_nothing_is_learnt_from_its_mid(encodings: tuple[RtpEncodingParameters, ...]) -> None:
+    assert accept(evolve(CAMERA, encodings=encodings)).spec.encodings == (EncodingSpec(),)
 
 
 def test_retransmission_and_redundancy_beside_the_codec_are_dropped() -> None:
@@ -194,6 +197,12 @@ def test_encodings_of_different_codecs_are_unsupported() -> None:
 def test_a_codec_that_the_router_does_not_have_is_unsupported(codec: RtpCodecParameters) -> None:
     with pytest.raises(Unsupported):
         accept(evolve(CAMERA, codecs=(codec,)))
+
+
+def test_a_codec_to_which_the_router_gives_no_payload_type_is_unsupported() -> None:
+    numberless = RtpCapabilities((RtpCodecCapability("video", "video/VP8", 90000),))
+    with pytest.raises(Unsupported):
+        accept_producer("video", CAMERA, numberless, default_cname=DEFAULT_CNAME)
 
 
 def test_mono_opus_is_not_the_routers_opus() -> None:
