@@ -1,6 +1,7 @@
 """The self-signed certificate of the gateway, and the check of a peer's against its fingerprints (RFC 8122)."""
 
 import datetime
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -14,11 +15,8 @@ from sfu.parameters import DtlsFingerprint
 LIFETIME: Final = datetime.timedelta(days=365)
 _CLOCK_SKEW: Final = datetime.timedelta(days=1)
 
-_HASHES: Final[Mapping[str, hashes.HashAlgorithm]] = {
-    "sha-256": hashes.SHA256(),
-    "sha-384": hashes.SHA384(),
-    "sha-512": hashes.SHA512(),
-}
+_HASHES: Final[Mapping[str, str]] = {"sha-256": "sha256", "sha-384": "sha384", "sha-512": "sha512"}
+"""Names of hash functions (RFC 8122 section 5), and what :mod:`hashlib` calls them."""
 
 
 @frozen
@@ -65,19 +63,21 @@ def usable_fingerprints(fingerprints: Sequence[DtlsFingerprint]) -> tuple[DtlsFi
 
 
 def _is_usable(fingerprint: DtlsFingerprint) -> bool:
-    algorithm = _HASHES.get(fingerprint.algorithm)
     pairs = fingerprint.value.split(":")
     return (
-        algorithm is not None
-        and len(pairs) == algorithm.digest_size
+        fingerprint.algorithm in _HASHES
+        and len(pairs) == hashlib.new(_HASHES[fingerprint.algorithm]).digest_size
         and all(len(pair) == 2 and set(pair) <= set("0123456789abcdef") for pair in pairs)
     )
 
 
-def certificate_matches(certificate: x509.Certificate, fingerprints: Sequence[DtlsFingerprint]) -> bool:
-    """Does any of the fingerprints fit?  Unknown algorithms are ignored (RFC 8122 section 5.1)."""
+def certificate_matches(der: bytes, fingerprints: Sequence[DtlsFingerprint]) -> bool:
+    """Does any of the fingerprints fit the certificate, given in its DER form (RFC 8122 section 5)?
+
+    Unknown algorithms are ignored.  The certificate is hashed, not read: it may be anything.
+    """
     return any(
-        certificate.fingerprint(_HASHES[each.algorithm.lower()]).hex(":") == each.value.lower()
+        hashlib.new(_HASHES[each.algorithm.lower()], der).hexdigest() == each.value.lower().replace(":", "")
         for each in fingerprints
         if each.algorithm.lower() in _HASHES
     )

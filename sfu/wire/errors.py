@@ -1,7 +1,7 @@
 """What the functions of this layer raise for bytes from the network, and nothing else."""
 
 
-class BadDatagram(Exception):  # noqa: N818 - the name says what is bad
+class BadDatagram(Exception):
     """A datagram that cannot be used; the text says why and quotes nothing of it.
 
     It is dropped and counted, never answered.
