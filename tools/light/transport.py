@@ -93,6 +93,11 @@ class LightTransport:
             self._dtls.start(now)
         self._check(now)
 
+    def use_ice(self, parameters: IceParameters) -> IceParameters:
+        """After ``restart_ice``: check with these credentials from now on.  Gives the old ones."""
+        old, self._ice = self._ice, parameters
+        return old
+
     def send_rtp(self, packet: bytes) -> None:
         assert self._send is not None, "not connected yet"
         self._outgoing.append(self._send.protect(packet))

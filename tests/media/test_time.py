@@ -1,0 +1,153 @@
+"""What happens when nothing happens: handshakes that do not end, clients that fall silent.  All in virtual time."""
+
+from typing import Literal
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import sfu
+from sfu.settings import TransportState
+from tests.media.conftest import Notices
+from tests.media.memory import open_network
+from tests.media.rtp import opus
+from tools.light.transport import Identity
+
+SETTINGS = sfu.MediaSettings()
+
+
+async def test_a_handshake_that_is_not_done_in_time_fails_its_transport(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    notices = Notices()
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+        transport = ada.create_transport("send")
+        client = network.client(transport, identity)
+        client.reachable = False
+        ada.connect_transport(transport.id, client.transport.dtls_parameters)
+        await trio.sleep(SETTINGS.handshake_timeout - 0.1)
+        assert transport.state is TransportState.CONNECTING
+        await trio.sleep(0.2)
+        assert notices.words == ["transport failed", "transport closed"]
+        assert not ada.transports
+        ada.create_transport("send")
+
+
+async def test_a_transport_that_nobody_connects_lives_as_long_as_its_session(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with (
+        open_network(SETTINGS) as network,
+        sfu.open_peer(network.port, Notices(), name="ada") as ada,
+    ):
+        transport = ada.create_transport("send")
+        await trio.sleep(3600)
+        client = network.client(transport, identity)
+        ada.connect_transport(transport.id, client.transport.dtls_parameters)
+        await trio.sleep(5)
+        assert transport.state is TransportState.CONNECTED
+
+
+async def test_a_client_that_falls_silent_is_disconnected_then_gone_and_may_come_back_in_between(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    notices = Notices()
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+        transport = ada.create_transport("send")
+        client = network.client(transport, identity)
+        ada.connect_transport(transport.id, client.transport.dtls_parameters)
+        await trio.sleep(30)
+        ada.produce(transport.id, "audio", opus(1111))
+        assert notices.words == ["transport connected"]
+
+        client.reachable = False
+        await trio.sleep(SETTINGS.disconnected_after + 0.1)
+        assert notices.words == ["transport connected", "transport disconnected"]
+        client.reachable = True
+        await trio.sleep(5)
+        assert notices.words[2:] == ["transport connected"]
+
+        client.reachable = False
+        await trio.sleep(SETTINGS.silence_timeout + 0.1)
+        assert notices.words[3:] == [
+            "transport disconnected",
+            "producer closed",
+            "transport failed",
+            "transport closed",
+        ]
+        assert not ada.producers
+        assert network.plane.totals().paths == 0
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+async def test_handshakes_get_through_when_a_third_of_all_datagrams_is_lost(
+    autojump_clock: MockClock, identity: Identity, role: Literal["client", "server"]
+) -> None:
+    patient = sfu.MediaSettings(handshake_timeout=120)
+    async with open_network(patient, seed=7) as network:
+        for number in range(20):
+            async with sfu.open_peer(network.port, Notices(), name=f"peer {number}") as peer:
+                transport = peer.create_transport("send")
+                client = network.client(transport, identity, dtls_role=role, loss=0.3)
+                peer.connect_transport(transport.id, client.transport.dtls_parameters)
+                await trio.sleep(110)
+                assert transport.connected
+                assert client.transport.connected
+
+
+async def test_old_credentials_hold_until_the_client_uses_the_new_ones(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with (
+        open_network(SETTINGS) as network,
+        sfu.open_peer(network.port, Notices(), name="ada") as ada,
+    ):
+        transport = ada.create_transport("send")
+        client = network.client(transport, identity)
+        ada.connect_transport(transport.id, client.transport.dtls_parameters)
+        await trio.sleep(5)
+        new = ada.restart_ice(transport.id)
+        await trio.sleep(20)
+        assert transport.connected
+        old = client.transport.use_ice(new)
+        await trio.sleep(20)
+        assert transport.connected
+        client.transport.use_ice(old)
+        await trio.sleep(20)
+        assert not transport.connected
+
+
+async def test_a_goodbye_that_hangs_is_cut_off_and_one_that_fails_hurts_nobody(
+    autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang() -> None:
+        await trio.sleep_forever()
+
+    async def fail() -> None:
+        raise RuntimeError("no goodbye")
+
+    async with open_network(SETTINGS) as network:
+        async with sfu.open_peer(network.port, Notices(), name="ada") as ada:
+            monkeypatch.setattr(ada.create_transport("send"), "say_goodbye", hang)
+            monkeypatch.setattr(ada.create_transport("receive"), "say_goodbye", fail)
+            left_at = trio.current_time()
+        assert trio.current_time() - left_at == pytest.approx(SETTINGS.courtesy_timeout)
+        assert ada.exit is not None
+        assert (ada.exit.transports, ada.exit.forced) == (2, 1)
+        assert network.port.forced_cleanups == 1
+        assert network.port.census() == sfu.Census(0, 0, 0, 0)
+
+
+async def test_leaving_works_from_a_cancelled_scope(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_network(SETTINGS) as network:
+        with trio.CancelScope() as session:
+            async with sfu.open_peer(network.port, Notices(), name="ada") as ada:
+                transport = ada.create_transport("send")
+                client = network.client(transport, identity)
+                ada.connect_transport(transport.id, client.transport.dtls_parameters)
+                await trio.sleep(5)
+                session.cancel()
+                await trio.sleep_forever()
+        assert session.cancelled_caught
+        assert client.transport.closed_by_gateway
+        assert network.port.census() == sfu.Census(0, 0, 0, 0)
