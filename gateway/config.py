@@ -7,7 +7,7 @@ Times are in seconds, sizes in bytes.  The text below each field is what ``sfu-g
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 from attrs import Attribute, field, frozen
@@ -16,7 +16,6 @@ from protocol import limits
 from protocol.responses import IceServer
 from sfu.settings import MediaSettings
 
-LOG_FORMATS: Final = ("console", "json")
 LARGEST_PORT: Final = 65535
 
 Check = Callable[[Any, "Attribute[Any]", Any], None]
@@ -53,11 +52,6 @@ def _not_empty(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
         raise ValueError(f"{attribute.name} must not be empty; leave it out instead")
 
 
-def _known_log_format(_: Any, attribute: "Attribute[Any]", value: str | None) -> None:
-    if value is not None and value not in LOG_FORMATS:
-        raise ValueError(f"{attribute.name} must be one of {', '.join(LOG_FORMATS)}, not {value!r}")
-
-
 @frozen(kw_only=True)
 class Config:
     """How one gateway listens, how long it waits, and how much it takes.
@@ -77,16 +71,15 @@ class Config:
     media_port: int = _port(40000)
     """UDP port for all media; 0 picks a free one."""
 
-    log_format: str | None = field(default=None, validator=_known_log_format)
-    """console or json; when not given, console on a terminal and json elsewhere."""
+    log_format: Literal["console", "json"] | None = None
+    """How logs look; when not given, console on a terminal and json elsewhere."""
 
     join_token: str | None = _secret()
     """What `join` must bring as its token; when not given, everybody may join."""
     admin_token: str | None = _secret()
     """Opens /api to who brings it as a bearer token; when not given, there is no /api."""
     allowed_origins: tuple[str, ...] = ()
-    """Origins whose pages may connect, such as https://meet.example.org, or * for all; when not given, only pages
-    from this gateway's own host. Clients that are no browsers send no origin and may always connect."""
+    """Origins whose pages may connect, or * for all; when not given, pages from this gateway's own host."""
     ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)
     """STUN and TURN servers told to clients, each with urls and optionally username and credential."""
     web_root: Path | None = None
@@ -154,6 +147,10 @@ class Config:
     """Requests of one client per second, in the long run."""
     request_burst: int = _count(2048)
     """Requests of one client at once; who joins a full channel consumes everything in it."""
+    message_rate: float = field(default=20, validator=_between(0.1, 1_000_000))
+    """`message` requests of one client per second, in the long run; each goes to up to max_members others."""
+    message_burst: int = _count(100)
+    """`message` requests of one client at once."""
     error_budget: int = _count(limits.ERROR_BUDGET)
     """Messages that could not be understood, within error_window, that a client survives."""
     error_window: float = _seconds(limits.ERROR_BUDGET_WINDOW)

@@ -4,53 +4,24 @@ What *is* (sessions, channels, transports …) is read from the one truth when s
 that it cannot drift.  What *happened* is counted here, by the methods that the code it happened in calls.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+import sfu
+from sfu.dataplane.interface import PlaneTotals
+
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _LEAVE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-
-
-class MediaCensus(Protocol):
-    """Live objects of the media port."""
-
-    @property
-    def peers(self) -> int: ...
-    @property
-    def transports(self) -> int: ...
-    @property
-    def producers(self) -> int: ...
-    @property
-    def consumers(self) -> int: ...
-
-
-class PacketTotals(Protocol):
-    """What the data plane counted since it began; ``routes`` and ``paths`` are those of now."""
-
-    @property
-    def packets_in(self) -> int: ...
-    @property
-    def bytes_in(self) -> int: ...
-    @property
-    def packets_out(self) -> int: ...
-    @property
-    def bytes_out(self) -> int: ...
-    @property
-    def drops(self) -> Mapping[str, int]: ...
-    @property
-    def routes(self) -> int: ...
-    @property
-    def paths(self) -> int: ...
 
 
 class Plane(Protocol):
     """The data plane, as far as it is shown."""
 
-    def totals(self) -> PacketTotals: ...
+    def totals(self) -> PlaneTotals: ...
 
 
 class Media(Protocol):
@@ -62,7 +33,7 @@ class Media(Protocol):
     def forced_cleanups(self) -> int: ...
     @property
     def slow_path_errors(self) -> int: ...
-    def census(self) -> MediaCensus: ...
+    def census(self) -> sfu.Census: ...
 
 
 class ChannelsCensus(Protocol):
@@ -192,7 +163,7 @@ class _Now(Collector):
             "sfu_slow_path_errors", "Exceptions caught while dispatching datagrams.", self._media.slow_path_errors
         )
 
-    def _packets(self, totals: PacketTotals) -> Iterable[Metric]:
+    def _packets(self, totals: PlaneTotals) -> Iterable[Metric]:
         yield GaugeMetricFamily("sfu_routes", "Routes in the packet path: consumers that are connected.", totals.routes)
         yield GaugeMetricFamily("sfu_paths", "Remote addresses that have authenticated.", totals.paths)
         packets = CounterMetricFamily("sfu_packets", "Datagrams on the media port.", labels=["direction"])

@@ -1,0 +1,76 @@
+"""A small ASGI server side: one request, one response (ASGI 3, HTTP connection scope 2.4)."""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import h11
+import trio
+from starlette.types import ASGIApp, Message
+
+from gateway.http1 import Exchange, HttpError
+
+
+async def respond(app: ASGIApp, exchange: Exchange) -> None:
+    """Read the body of the request, run ``app`` on it, and send what it says, as it says it.
+
+    Raises :exc:`gateway.http1.HttpError` when the body is at fault, :exc:`gateway.http1.ClientGone` when nobody is
+    left to answer, ``RuntimeError`` when the app ends without a whole response, and whatever the app raises.
+    """
+    scope = connection_scope(exchange.request)
+    body = await exchange.read_body()
+    unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        if unread:
+            await trio.lowlevel.checkpoint()
+            return unread.pop()
+        # Nobody is told that the client has gone until something is sent to it; then ``send`` raises OSError.
+        await trio.sleep_forever()
+        raise AssertionError("unreachable")
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await exchange.start(message["status"], message.get("headers", ()))
+        elif message["type"] == "http.response.body":
+            await exchange.write(message.get("body", b""))
+            if not message.get("more_body", False):
+                await exchange.finish()
+
+    await app(scope, receive, send)
+    if not exchange.has_ended:
+        raise RuntimeError("the application ended without a whole response")
+
+
+def split_target(request: h11.Request) -> tuple[str, bytes, bytes]:
+    """The decoded path, the path as it came, and the query (RFC 9112 section 3.2).
+
+    Raises :exc:`HttpError` 400 for a target that has no path, such as ``*``.
+    """
+    target = request.target
+    if not target.startswith(b"/"):  # the absolute form, as proxies get it
+        parts = urlsplit(target)
+        if parts.scheme not in {b"http", b"https"} or not parts.netloc:
+            raise HttpError(400, "the target of a request must begin with /")
+        target = (parts.path or b"/") + (b"?" + parts.query if parts.query else b"")
+    raw_path, _, query = target.partition(b"?")
+    return unquote(raw_path.decode("ascii")), raw_path, query
+
+
+def connection_scope(request: h11.Request) -> dict[str, Any]:
+    """What the application is told of the request."""
+    path, raw_path, query = split_target(request)
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": request.http_version.decode("ascii"),
+        "method": request.method.decode("ascii"),
+        "scheme": "http",
+        "path": path,
+        "raw_path": raw_path,
+        "query_string": query,
+        "root_path": "",
+        "headers": [(bytes(name), bytes(value)) for name, value in request.headers],
+        "client": None,
+        "server": None,
+        "state": {},
+    }

@@ -1,0 +1,109 @@
+"""The command ``sfu-gateway``."""
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Final
+
+import structlog
+import trio
+from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
+from cyclopts.config import Dict, Env
+
+from gateway.config import SETTINGS, Config
+from gateway.config_file import ConfigError, did_you_mean, read_config_file
+from gateway.config_text import show_config
+from gateway.log import configure
+
+_ENVIRONMENT: Final = "SFU_"
+_USAGE_ERROR: Final = 2
+_DEFAULTS: Final = Config()
+
+log = structlog.get_logger(__name__)
+
+
+def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """What neither the command line nor the environment says comes from the file that they name."""
+    given = arguments.get("--config", None)
+    if given is None or not given.tokens:
+        return
+    path = Path(given.tokens[-1].value)
+    Dict(read_config_file(path), source=str(path), use_commands_as_keys=False)(app, commands, arguments)
+
+
+Settings = Annotated[Config, Parameter(name="*", negative=())]
+ConfigFile = Annotated[Path | None, Parameter(name="--config")]
+
+app = App(
+    name="sfu-gateway",
+    help="A WebRTC gateway for voice and video channels.",
+    version=version("trio-sfu"),
+    config=[Env(_ENVIRONMENT, command=False), _from_file],
+    help_format="plaintext",
+)
+
+
+@app.command
+def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
+    """Run the gateway until SIGTERM or Ctrl-C.
+
+    Every option is also a key of the configuration file (with _ for -) and a variable in the environment. The command
+    line comes before the environment, and that before the file.
+
+    Parameters
+    ----------
+    config
+        Configuration file, in TOML.
+    """
+    from gateway.server import StartError, serve
+
+    configure(settings.log_format)
+    _warn_of_misspelt_variables()
+    try:
+        trio.run(serve, settings)
+    except StartError as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return 130
+    except Exception:
+        log.critical("gateway failed", exc_info=True)
+        return 1
+    return 0
+
+
+@app.command(name="config")
+def show(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
+    """Print the configuration that serve would run with; secrets are masked.
+
+    Parameters
+    ----------
+    config
+        Configuration file, in TOML.
+    """
+    print(show_config(settings))
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point; ends the process with 0, with 1 when the gateway failed, with 2 when it was asked wrongly."""
+    try:
+        command, bound, _ = app.parse_args(
+            sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
+        )
+    except (CycloptsError, ConfigError, ValueError) as error:
+        sys.exit(_fail(str(error), _USAGE_ERROR))
+    sys.exit(command(*bound.args, **bound.kwargs))
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+def _warn_of_misspelt_variables() -> None:
+    """A variable that is nearly one of ours does nothing; others with the prefix may be somebody else's."""
+    known = {_ENVIRONMENT + setting.name.upper() for setting in SETTINGS} | {f"{_ENVIRONMENT}CONFIG"}
+    for name in os.environ:
+        if name.startswith(_ENVIRONMENT) and name not in known and (hint := did_you_mean(name, known)):
+            log.warning("unknown environment variable", name=name, hint=hint.lstrip("; "))

@@ -1,0 +1,186 @@
+"""One HTTP/1.1 request and its answer on one stream, every read and every send bounded in size and time (RFC 9112)."""
+
+from collections.abc import Iterable, Sequence
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Final
+
+import h11
+import trio
+
+from gateway.config import Config
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+_PIECE: Final = 64 * 1024
+_REASONS: Final = {int(status): status.phrase.encode() for status in HTTPStatus}
+_LINGER_BYTES: Final = 1024 * 1024
+_LINGER_SECONDS: Final = 1
+
+
+class HttpError(Exception):
+    """A request that is answered with ``status`` and ``message``, in words fit for the client."""
+
+    def __init__(self, status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+        self.headers = tuple(headers)
+
+
+class ClientGone(OSError):
+    """The client closed the connection, or reads too slowly; there is nobody to answer."""
+
+
+class Exchange:
+    """Read the head, then the body, then send one response; the connection closes after it.
+
+    ``taken`` is every byte that was read with the head, for whoever takes over the connection; ``status`` is that of
+    the response, once it was begun.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, config: Config) -> None:
+        self._stream = stream
+        self._config = config
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=config.max_request_head_bytes)
+        self._request: h11.Request | None = None
+        self.taken = bytearray()
+        self.status: int | None = None
+
+    @property
+    def request(self) -> h11.Request:
+        """The head; only after :meth:`read_head` has returned True."""
+        if self._request is None:
+            raise RuntimeError("the head has not been read")
+        return self._request
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the response's head is sent, so that no other can be."""
+        return self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the response is complete."""
+        return self._http.our_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
+
+    async def read_head(self) -> bool:
+        """Read up to the end of the head; False when the client went without a byte.
+
+        Raises :exc:`HttpError` 400, 408, 431 or 501.
+        """
+        with trio.move_on_after(self._config.request_head_timeout) as scope:
+            while (event := self._next_event()) is h11.NEED_DATA:
+                room = self._config.max_request_head_bytes + 1 - len(self.taken)
+                if not (data := await self._receive(max(room, 1))) and not self.taken:
+                    return False
+                self.taken += data
+                self._http.receive_data(data)
+        if scope.cancelled_caught:
+            if not self.taken:  # a browser's connection in reserve
+                return False
+            raise HttpError(HTTPStatus.REQUEST_TIMEOUT, "the head of the request took too long")
+        if not isinstance(event, h11.Request):
+            raise HttpError(HTTPStatus.BAD_REQUEST, "the connection ended before the request")
+        self._request = event
+        return True
+
+    async def read_body(self) -> bytes:
+        """All of the body.  Raises :exc:`HttpError` 400, 408 or 413."""
+        most = self._config.max_request_body_bytes
+        declared = _header(self.request, b"content-length")
+        if declared is not None and int(declared) > most:
+            raise _too_large(most)
+        body = bytearray()
+        with trio.move_on_after(self._config.request_body_timeout) as scope:
+            while not isinstance(event := await self._next_body_event(), h11.EndOfMessage):
+                body += event.data
+                if len(body) > most:
+                    raise _too_large(most)
+        if scope.cancelled_caught:
+            raise HttpError(HTTPStatus.REQUEST_TIMEOUT, "the body of the request took too long")
+        return bytes(body)
+
+    async def _next_body_event(self) -> h11.Data | h11.EndOfMessage:
+        while True:
+            event = self._next_event()
+            if isinstance(event, h11.Data | h11.EndOfMessage):
+                return event
+            if event is not h11.NEED_DATA:
+                raise HttpError(HTTPStatus.BAD_REQUEST, "the body of the request ended early")
+            if self._http.they_are_waiting_for_100_continue:
+                await self._send(h11.InformationalResponse(status_code=HTTPStatus.CONTINUE, headers=[]))
+            self._http.receive_data(await self._receive(_PIECE))
+
+    def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        try:
+            return self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            status = error.error_status_hint
+            words = "the head of the request is too large" if status == 431 else "this is not a request of HTTP/1.1"
+            raise HttpError(status, f"{words}: {error}") from None
+
+    async def _receive(self, most: int) -> bytes:
+        try:
+            return bytes(await self._stream.receive_some(most))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ClientGone from error
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the head of the response.  ``Connection: close`` and ``Date`` are added."""
+        kept = [(name, value) for name, value in headers if name.lower() not in {b"connection", b"date"}]
+        kept += [(b"date", formatdate(usegmt=True).encode()), (b"connection", b"close")]
+        self.status = status
+        await self._send(h11.Response(status_code=status, headers=kept, reason=_REASONS.get(status, b"")))
+
+    async def write(self, data: bytes) -> None:
+        """Send a part of the body, which a response to HEAD has not."""
+        if self._request is not None and self._request.method == b"HEAD":
+            return
+        for start in range(0, len(data), _PIECE):
+            await self._send(h11.Data(data=data[start : start + _PIECE]))
+
+    async def finish(self) -> None:
+        """The response is complete."""
+        await self._send(h11.EndOfMessage())
+
+    async def refuse(self, error: HttpError) -> None:
+        """Answer with an error in plain text.  Only before :meth:`start`."""
+        body = f"{error.message}\n".encode()
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+        await self.start(error.status, [*headers, (b"cache-control", b"no-store"), *error.headers])
+        await self.write(body)
+        await self.finish()
+
+    async def _send(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if not data:
+            return
+        try:
+            with trio.fail_after(self._config.response_timeout):
+                await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
+            raise ClientGone from error
+
+    async def linger(self) -> None:
+        """Take what the client still sends, for a moment.
+
+        Closing a TCP connection with unread bytes resets it, and the client might lose the response (RFC 9112 section
+        9.6).  Nothing happens when the request was read whole.
+        """
+        if self._http.their_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}:
+            return
+        left = _LINGER_BYTES
+        with trio.move_on_after(_LINGER_SECONDS):
+            if isinstance(self._stream, trio.abc.HalfCloseableStream):
+                await self._stream.send_eof()
+            while left > 0 and (data := await self._stream.receive_some(_PIECE)):
+                left -= len(data)
+
+
+def _too_large(most: int) -> HttpError:
+    return HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body of a request may have at most {most} bytes")
+
+
+def _header(request: h11.Request, name: bytes) -> bytes | None:
+    return next((value for key, value in request.headers if key == name), None)

@@ -1,0 +1,37 @@
+"""A stream whose first bytes were read already, and are read again."""
+
+import trio
+
+
+class PutBackStream(trio.abc.HalfCloseableStream):
+    """``stream`` with ``head`` put back in front of what it still brings.
+
+    Closing either closes both.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, head: bytes) -> None:
+        self.transport_stream = stream
+        self._head = memoryview(head)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if not self._head:
+            return bytes(await self.transport_stream.receive_some(max_bytes))
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError("max_bytes must be at least 1")
+        await trio.lowlevel.checkpoint()
+        taken, self._head = self._head[:max_bytes], self._head[len(self._head[:max_bytes]) :]
+        return bytes(taken)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.transport_stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.transport_stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """Raises ``AttributeError`` where the stream below cannot close one direction alone."""
+        await self.transport_stream.send_eof()  # type: ignore[attr-defined]  # whoever calls it knows the stream
+
+    async def aclose(self) -> None:
+        self._head = memoryview(b"")
+        await self.transport_stream.aclose()

@@ -1,0 +1,251 @@
+"""The gateway's life: the ports open, clients come, a signal asks it to stop, clients leave, the ports close."""
+
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, Final, NoReturn, Protocol
+
+import structlog
+import trio
+
+from gateway import http
+from gateway.config import Config
+from gateway.front_door import FrontDoor
+from gateway.metrics import Census, Media, Metrics
+from gateway.sockets import open_listeners, remote_name, show_address, url_of
+from sfu.settings import MediaSettings
+
+log = structlog.get_logger(__name__)
+
+_STATUS_OF_SECOND: Final = {signal.SIGINT: 130, signal.SIGTERM: 1}
+
+
+class StartError(Exception):
+    """The gateway cannot start; the message says in one line why."""
+
+
+class MediaPort(Media, Protocol):
+    """What is needed here of :class:`sfu.Port`."""
+
+    @property
+    def addresses(self) -> Sequence[tuple[str, int]]: ...
+
+
+class Channels(http.Channels, Census, Protocol):
+    """What is needed here of the channels."""
+
+
+class Gateway(Protocol):
+    """What is needed here of the part that knows clients and channels."""
+
+    draining: bool
+
+    @property
+    def channels(self) -> Channels: ...
+
+    def end_all(self) -> None:
+        """Begin to end every session, because of draining: records that and cancels, waits for nothing."""
+
+
+class ServeClient(Protocol):
+    """Runs the whole life of one WebSocket client; never raises ``Exception``."""
+
+    async def __call__(self, stream: trio.abc.Stream, *, gateway: Any, remote: str) -> None: ...
+
+
+OpenPort = Callable[[MediaSettings], AbstractAsyncContextManager[MediaPort]]
+MakeGateway = Callable[[Config, Any, Metrics], Gateway]
+
+
+class Server:
+    """One running gateway.
+
+    ``url`` is where browsers find it (empty without listeners), ``media`` where its media port is.
+    """
+
+    def __init__(
+        self, config: Config, gateway: Gateway, front_door: FrontDoor, media: Sequence[tuple[str, int]]
+    ) -> None:
+        self.config = config
+        self.gateway = gateway
+        self.front_door = front_door
+        self.media = tuple(media)
+        self.url = ""
+
+    async def serve_stream(self, stream: trio.abc.Stream, remote: str = "memory") -> None:
+        """One client connection that did not come through a listener; returns when it is over."""
+        await self.front_door.serve(stream, remote)
+
+    async def drain(self) -> None:
+        """Let no new client in, wait for the others to leave by themselves, then end those that stayed.
+
+        HTTP is answered until the end, so that ``/readyz`` can say so.  Takes at most ``drain_timeout`` and the time
+        that ending takes; no time at all when nobody is connected.
+        """
+        self.front_door.takes_clients = False
+        self.gateway.draining = True
+        with trio.move_on_after(self.config.drain_timeout):
+            await self.front_door.wait_empty()
+        await self.end_clients()
+
+    async def end_clients(self) -> None:
+        """End every session, in bounded time."""
+        self.front_door.takes_clients = False
+        self.gateway.draining = True
+        self.gateway.end_all()
+        # Each of them is bounded by itself; twice that is for a machine that is busy.
+        bound = 2 * (self.config.exit_timeout + self.config.courtesy_timeout + self.config.goodbye_timeout)
+        with trio.move_on_after(bound) as scope:
+            await self.front_door.wait_empty()
+        if scope.cancelled_caught:
+            log.warning("clients ended by force", clients=self.front_door.clients)
+
+
+@asynccontextmanager
+async def open_server(
+    config: Config,
+    *,
+    listeners: Sequence[trio.SocketListener] | None = None,
+    open_port: OpenPort | None = None,
+    make_gateway: MakeGateway | None = None,
+    serve_client: ServeClient | None = None,
+) -> AsyncIterator[Server]:
+    """A gateway that runs as long as the block.  Leaving the block ends every client, bounded in time.
+
+    ``listeners`` are opened as ``config`` says when not given; an empty sequence stands for none, for a gateway that
+    lives on :meth:`Server.serve_stream` alone.  The other arguments replace parts of it in tests.
+
+    Raises :exc:`StartError`.
+    """
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        port = await _enter_port(stack, config, open_port or _default_open_port())
+        gateway = (make_gateway or _default_gateway())(config, port, metrics)
+        metrics.watch(gateway.channels, port)
+        front_door = _front_door(config, gateway, metrics, serve_client or _default_serve_client())
+        server = Server(config, gateway, front_door, port.addresses)
+        if listeners is None:
+            listeners = await _open_listeners(config)
+        if listeners:
+            server.url = url_of(listeners[0])
+        async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
+            if listeners:
+                await accepting.start(_accept, listeners, front_door, connections)
+            try:
+                yield server
+            finally:
+                await server.end_clients()
+                accepting.cancel_scope.cancel()
+                with trio.move_on_after(config.goodbye_timeout):
+                    await front_door.wait_answered()
+                connections.cancel_scope.cancel()
+
+
+async def _enter_port(stack: AsyncExitStack, config: Config, open_port: OpenPort) -> MediaPort:
+    try:
+        return await stack.enter_async_context(open_port(config.media))
+    except (OSError, ValueError) as error:
+        where = ", ".join(show_address((host, config.media_port)) for host in config.media_host)
+        raise StartError(f"cannot open the media port on {where} (UDP): {_words(error)}") from error
+
+
+async def _open_listeners(config: Config) -> Sequence[trio.SocketListener]:
+    try:
+        return await open_listeners(config.host, config.port)
+    except (OSError, UnicodeError) as error:
+        where = show_address((config.host, config.port))
+        raise StartError(f"cannot listen on {where} (TCP): {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _front_door(config: Config, gateway: Gateway, metrics: Metrics, serve_client: ServeClient) -> FrontDoor:
+    async def serve(stream: trio.abc.Stream, remote: str) -> None:
+        await serve_client(stream, gateway=gateway, remote=remote)
+
+    def is_ready() -> bool:
+        return front_door.is_ready
+
+    front_door = FrontDoor(config, http.make_app(config, metrics, gateway.channels, is_ready), serve, metrics)
+    return front_door
+
+
+async def _accept(
+    listeners: Sequence[trio.SocketListener],
+    front_door: FrontDoor,
+    connections: trio.Nursery,
+    *,
+    task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        await front_door.serve(stream, remote_name(stream))
+
+    await trio.serve_listeners(serve, list(listeners), handler_nursery=connections, task_status=task_status)
+
+
+async def serve(
+    config: Config,
+    *,
+    exit_at_once: Callable[[int], NoReturn] = os._exit,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a gateway until SIGTERM or SIGINT, then drain.  A second signal ends the process at once.
+
+    Raises :exc:`StartError`.
+    """
+    _allow_many_files(config)
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as watch:
+            async with open_server(config) as server:
+                log.info("listening", url=server.url, media=", ".join(map(show_address, server.media)))
+                task_status.started(server)
+                number = await anext(signals)
+                log.info(
+                    "draining",
+                    signal=signal.Signals(number).name,
+                    clients=server.front_door.clients,
+                    at_most_seconds=config.drain_timeout,
+                    hint="press Ctrl-C again to exit at once",
+                )
+                watch.start_soon(_exit_on_second, signals, exit_at_once)
+                await server.drain()
+            watch.cancel_scope.cancel()
+    log.info("stopped")
+
+
+async def _exit_on_second(signals: AsyncIterator[int], exit_at_once: Callable[[int], NoReturn]) -> None:
+    number = await anext(signals)
+    log.warning("exiting at once", signal=signal.Signals(number).name)
+    exit_at_once(_STATUS_OF_SECOND[signal.Signals(number)])
+
+
+def _allow_many_files(config: Config) -> None:
+    """As many open files as the system lets us have; a connection is one each."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = config.max_connections + config.max_http_connections
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        log.warning("fewer open files allowed than connections", open_files=hard, connections=wanted)
+
+
+def _default_open_port() -> OpenPort:
+    from sfu import open_port
+
+    return open_port
+
+
+def _default_gateway() -> MakeGateway:
+    from gateway.gateway import Gateway
+
+    return Gateway
+
+
+def _default_serve_client() -> ServeClient:
+    from gateway.session import serve_client
+
+    return serve_client

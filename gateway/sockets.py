@@ -1,0 +1,44 @@
+"""TCP listeners, and addresses as people write them."""
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Any
+
+import trio
+
+
+async def open_listeners(host: str, port: int) -> Sequence[trio.SocketListener]:
+    """One listener for each address of ``host``, all on one port, which is free to choose when ``port`` is 0.
+
+    Raises ``OSError``.
+    """
+    listeners = await trio.open_tcp_listeners(port, host=host)
+    if port == 0 and len(listeners) > 1:
+        chosen = listeners[0].socket.getsockname()[1]
+        for listener in listeners:
+            listener.socket.close()
+        listeners = await trio.open_tcp_listeners(chosen, host=host)
+    return listeners
+
+
+def show_address(address: Sequence[Any]) -> str:
+    """``127.0.0.1:8080`` or ``[::1]:8080``."""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def url_of(listener: trio.SocketListener) -> str:
+    """Where a browser on this machine finds it; a wildcard address is none that one can go to."""
+    host, port = listener.socket.getsockname()[:2]
+    address = ip_address(host)
+    if address.is_unspecified:
+        host = "::1" if address.version == 6 else "127.0.0.1"
+    return f"http://{show_address((host, port))}"
+
+
+def remote_name(stream: trio.SocketStream) -> str:
+    """Who is at the other end, for the log."""
+    try:
+        return show_address(stream.socket.getpeername())
+    except OSError:  # gone already
+        return "unknown"

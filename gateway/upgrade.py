@@ -1,0 +1,98 @@
+"""Whether a request for ``/ws`` may become a WebSocket (RFC 6455 section 4.2.1).
+
+Everything is checked here, before the WebSocket library sees it: a handshake that library cannot read makes it wait
+for ever.
+"""
+
+import binascii
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+import h11
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import RejectConnection, Request
+from wsproto.utilities import RemoteProtocolError
+
+from gateway.http1 import HttpError
+from protocol.limits import PATH, SUBPROTOCOL
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+def check_upgrade(request: h11.Request, allowed_origins: Sequence[str]) -> None:
+    """Return when a WebSocket may begin.  Raises :exc:`HttpError` 400, 403, 405 or 426, in words, when not."""
+    if request.method not in {b"GET", b"HEAD"}:
+        raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, f"{PATH} is for WebSockets only", [(b"allow", b"GET")])
+    names = dict(request.headers)
+    if b"upgrade" not in names:
+        raise HttpError(
+            HTTPStatus.UPGRADE_REQUIRED,
+            f"{PATH} is for WebSockets only (RFC 6455), subprotocol {SUBPROTOCOL}",
+            [(b"upgrade", b"websocket")],
+        )
+    if names.get(b"transfer-encoding") or int(names.get(b"content-length", b"0")):
+        raise HttpError(HTTPStatus.BAD_REQUEST, "a WebSocket handshake has no body")
+    if request.http_version < b"1.1":
+        raise HttpError(HTTPStatus.BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1")
+    if sum(name == b"sec-websocket-key" for name, _ in request.headers) != 1 or not _is_key(
+        names[b"sec-websocket-key"]
+    ):
+        raise HttpError(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be there once, 16 bytes in base64")
+    handshake = _rehearse(request)
+    if handshake.subprotocols and SUBPROTOCOL not in handshake.subprotocols:
+        raise HttpError(HTTPStatus.BAD_REQUEST, f"no subprotocol in common; spoken here: {SUBPROTOCOL}")
+    _check_origin(names.get(b"origin"), names.get(b"host", b""), allowed_origins)
+
+
+def _is_key(value: bytes) -> bool:
+    try:
+        return len(binascii.a2b_base64(value, strict_mode=True)) == 16
+    except binascii.Error:
+        return False
+
+
+def _rehearse(request: h11.Request) -> Request:
+    """What the WebSocket library will make of the handshake."""
+    connection = WSConnection(ConnectionType.SERVER)
+    try:
+        connection.initiate_upgrade_connection(list(request.headers), request.target.decode("ascii"))
+        event = next(iter(connection.events()), None)
+    except UnicodeError:
+        raise HttpError(HTTPStatus.BAD_REQUEST, "a header of the WebSocket handshake is not text") from None
+    except (RemoteProtocolError, h11.LocalProtocolError) as error:
+        hint = getattr(error, "event_hint", None)
+        status, headers = (hint.status_code, hint.headers) if isinstance(hint, RejectConnection) else (400, [])
+        raise HttpError(status, f"this is not a WebSocket handshake: {error}", headers) from None
+    if not isinstance(event, Request):
+        raise HttpError(HTTPStatus.BAD_REQUEST, "this is not a WebSocket handshake")
+    return event
+
+
+def _check_origin(origin: bytes | None, host: bytes, allowed: Sequence[str]) -> None:
+    """Browsers say from which site a page is; only those sites' pages may connect that we know."""
+    if origin is None or "*" in allowed:
+        return
+    named = origin.decode("latin-1").lower()
+    if named in {known.lower().rstrip("/") for known in allowed}:
+        return
+    if not allowed and (site := _site(named)) is not None and site == _site_of_host(named, host):
+        return
+    shown = ", ".join(allowed) if allowed else "this gateway's own host"
+    raise HttpError(HTTPStatus.FORBIDDEN, f"pages from {named!r} may not connect, only those from {shown}")
+
+
+def _site(origin: str) -> tuple[str, int] | None:
+    """Host and port of an origin (RFC 6454), or None for one like ``null``."""
+    try:
+        parts = urlsplit(origin)
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    return (parts.hostname, port) if parts.hostname else None
+
+
+def _site_of_host(origin: str, host: bytes) -> tuple[str, int] | None:
+    """The Host header as a site, with the default port of the origin's scheme."""
+    return _site(f"{origin.partition('://')[0]}://{host.decode('latin-1')}")
