@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 import pytest
+import trio
 from attrs import define, field
 
 import sfu
@@ -75,7 +76,11 @@ def connect(identity: Identity) -> Connect:
             dtls_role=dtls_role,
         ) as endpoint:
             peer.connect_transport(transport.id, endpoint.transport.dtls_parameters)
+            # The side that sends the last flight is connected first, and may not send before the other is.
             await endpoint.connected()
+            with trio.fail_after(5):
+                while not transport.connected:
+                    await trio.sleep(0.001)
             yield transport, endpoint
 
     return connect
