@@ -1,0 +1,210 @@
+"""A client's WebSocket: always read, never waited for when written, and closed with a goodbye in bounded time.
+
+The tasks that move bytes live in a nursery that no cancellation from outside reaches; leaving
+:func:`open_connection` ends it, on every path.  So the client still hears why it is closed when the scope of its
+session was cancelled.
+"""
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+import trio
+from attrs import define, field
+from structlog.typing import FilteringBoundLogger
+from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from gateway import endings
+from gateway.config import Config
+from gateway.endings import Ending
+from gateway.inbox import Inbox
+from gateway.log import new_reference
+from gateway.metrics import Metrics
+from gateway.outbox import Frame, Outbox
+from gateway.rates import ErrorBudget
+from gateway.websocket import SEND_ERRORS, accept, how_it_closed
+from protocol.errors import ErrorCode
+from protocol.events import Closing, Event
+from protocol.responses import Error, Ok
+
+
+@define(eq=False)
+class Connection:
+    """One client's connection.  Whoever wants it gone calls :meth:`end`, and there is one way out: its scope."""
+
+    config: Config
+    metrics: Metrics
+    log: FilteringBoundLogger
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    ending: Ending | None = None
+    ended_at: float | None = None
+    reference: str | None = None
+    inbox: Inbox = field(init=False)
+    outbox: Outbox = field(init=False)
+    _errors: ErrorBudget = field(init=False)
+    _held: list[Frame] | None = None
+    _goodbye: trio.CancelScope = field(factory=trio.CancelScope)
+
+    def __attrs_post_init__(self) -> None:
+        self._errors = ErrorBudget(self.config.error_budget, self.config.error_window)
+        self.inbox = Inbox(self.config.inbox_messages, self.config.inbox_bytes)
+        self.outbox = Outbox(self.config.outbox_bytes, self.config.outbox_age, lambda: self.end(endings.TOO_SLOW))
+
+    # Ending it.
+
+    def end(self, ending: Ending) -> None:
+        """Record why, if it is the first to say so, and cancel; nothing else happens here."""
+        if self.ending is None:
+            self.ending = ending
+            self.ended_at = trio.current_time()
+            self.log.info("client disconnected", why=ending.why)
+            self.scope.cancel()
+
+    async def wait_end(self) -> NoReturn:
+        """Wait to be cancelled, in a session that has nothing more to do."""
+        await trio.sleep_forever()
+        raise AssertionError("unreachable")
+
+    def fail(self, error: BaseException) -> str:
+        """End it for an exception in its own code, or in code that ran for it; return the reference of the log."""
+        self.reference = self.reference or new_reference()
+        self.metrics.session_error()
+        self.log.error("session failed", reference=self.reference, exc_info=error)
+        self.end(endings.INTERNAL)
+        return self.reference
+
+    # Telling it something.
+
+    def hold_events(self) -> None:
+        """Keep what is sent from now on behind the next response: a request's response precedes its events."""
+        self._held = []
+
+    def respond(self, response: Ok | Error) -> None:
+        """Answer a request, then let out what was held."""
+        if isinstance(response, Error):
+            self._count_error(response.data.code)
+        held, self._held = self._held or [], None
+        for frame in (Frame.of(response), *held):
+            self.outbox.put(frame)
+
+    def _count_error(self, code: ErrorCode) -> None:
+        self.metrics.rejected(code)
+        if code.is_counted and not self._errors.spend(trio.current_time()):
+            self.end(endings.TOO_MANY_ERRORS)
+
+    def send(self, frame: Frame) -> bool:
+        """Put an event into the outbox, and say whether it was taken.  Waits for nobody."""
+        if self._held is not None:
+            self._held.append(frame)
+            return True
+        return self.outbox.put(frame)
+
+    def tell(self, event: Event) -> bool:
+        """:meth:`send`, for an event that only this client gets."""
+        return self.send(Frame.of(event))
+
+    # Moving bytes.
+
+    async def read(self, websocket: WebSocketConnection) -> None:
+        """Take what comes into the inbox, whatever the session is doing; the end of the connection is seen here."""
+        while True:
+            try:
+                message = await websocket.get_message()
+            except ConnectionClosed as closed:
+                self.end(how_it_closed(closed))
+                return
+            if isinstance(message, bytes):
+                self.end(endings.NOT_TEXT)
+            elif (size := len(message.encode())) > self.config.max_message_bytes:
+                self.end(endings.TOO_BIG)
+            elif self.ending is None and not self.inbox.put(message, size):
+                self.end(endings.RATE_LIMITED)
+
+    async def write(self, websocket: WebSocketConnection) -> None:
+        """Send what the outbox holds; the reader sees it when the connection breaks."""
+        try:
+            await self.outbox.send_all(websocket.send_message)
+        except SEND_ERRORS:
+            self.broke()
+
+    async def ping(self, websocket: WebSocketConnection) -> None:
+        """Ping, and end it when a pong is late."""
+        for number in itertools.count():
+            await trio.sleep(self.config.ping_interval)
+            with trio.move_on_after(self.config.ping_timeout) as late:
+                try:
+                    await websocket.ping(number.to_bytes(8, "big"))
+                except SEND_ERRORS:
+                    return
+            if late.cancelled_caught:
+                self.end(endings.TIMED_OUT)
+                return
+
+    def broke(self) -> None:
+        """Nothing can be sent any more."""
+        self._goodbye.cancel()
+        self.end(endings.DISCONNECTED)
+
+    async def say_goodbye(self, websocket: WebSocketConnection) -> None:
+        """Flush, say why, close with the code; within the configured time, or not at all."""
+        ending = self.ending
+        if ending is None or ending.code is None or websocket.closed is not None:
+            return
+        self.metrics.closed(ending.code)
+        why = f"{ending.why} (reference {self.reference})" if self.reference else ending.why
+        closing = Closing(reason=why, code=ending.code, retry_after_ms=ending.retry_after_ms)
+        self.outbox.close(Frame.of(closing), backlog=ending.backlog)
+        with trio.move_on_after(self.config.goodbye_timeout, shield=True) as late, self._goodbye:
+            await self.outbox.wait_empty()
+            await websocket.aclose(ending.code)
+        if late.cancelled_caught:
+            self.metrics.forced_cleanup()
+            self.log.info("goodbye cut off")
+
+
+@asynccontextmanager
+async def open_connection(stream: trio.abc.Stream, connection: Connection) -> AsyncIterator[None]:
+    """Answer the upgrade request in ``stream`` and be a WebSocket connection while the block runs, in its scope.
+
+    Exceptions of the block end here: logged once, told to the client with 4500.  The stream is closed afterwards,
+    by force, whatever happened.  Raises :exc:`gateway.websocket.NotAcceptedError` before the block is entered.
+    """
+    config = connection.config
+    try:
+        async with trio.open_nursery() as owner:
+            io: trio.Nursery = await owner.start(_shielded_nursery, connection)
+            try:
+                websocket = await accept(
+                    io, stream, max_size=2 * config.max_message_bytes, timeout=config.websocket_handshake_timeout
+                )
+                for task in (connection.read, connection.write, connection.ping):
+                    io.start_soon(task, websocket)
+                io.start_soon(connection.outbox.watch_age)
+                try:
+                    with connection.scope:
+                        yield
+                except* Exception as errors:
+                    connection.fail(errors)
+                finally:
+                    connection.end(endings.DRAINING)  # unless it has ended: then the gateway itself is cancelled
+                    await connection.say_goodbye(websocket)
+            finally:
+                io.cancel_scope.cancel()
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+async def _shielded_nursery(
+    connection: Connection, task_status: trio.TaskStatus[trio.Nursery] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Hold the tasks that move bytes, out of reach of any cancellation but their owner's, who always ends them."""
+    with trio.CancelScope(shield=True):
+        try:
+            async with trio.open_nursery() as io:
+                task_status.started(io)
+                await trio.sleep_forever()
+        except* SEND_ERRORS:
+            connection.broke()
+        except* Exception as errors:
+            connection.fail(errors)

@@ -1,0 +1,69 @@
+"""One gateway: what its connections share."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import structlog
+from attrs import define, field
+from structlog.typing import FilteringBoundLogger
+
+import protocol.media
+import sfu
+from gateway import endings
+from gateway.channels import Channels
+from gateway.config import Config
+from gateway.connection import Connection
+from gateway.endings import Ending
+from gateway.media import convert
+from gateway.metrics import Metrics
+
+
+def _random_id() -> str:
+    """96 random bits: nobody guesses another's."""
+    return secrets.token_hex(12)
+
+
+def _today() -> datetime:
+    return datetime.now(UTC)
+
+
+@define(eq=False)
+class Gateway:
+    """Configuration, media port, channels and open connections.
+
+    ``sessions`` are the open connections in the order in which they came.  ``new_id`` makes ids, ``today`` tells the
+    date (in UTC); both are injected where the same run is wanted again.
+    """
+
+    config: Config
+    port: sfu.Port
+    metrics: Metrics
+    new_id: Callable[[], str] = _random_id
+    today: Callable[[], datetime] = _today
+    draining: bool = False
+    sessions: dict[str, Connection] = field(factory=dict, init=False)
+    channels: Channels = field(init=False)
+    capabilities: protocol.media.RtpCapabilities = field(init=False)
+    log: FilteringBoundLogger = field(factory=structlog.get_logger, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.channels = Channels(self.config, self.metrics, self.log, self.sessions)
+        self.capabilities = convert(self.port.capabilities, protocol.media.RtpCapabilities)
+
+    @contextmanager
+    def connection(self, remote: str) -> Iterator[Connection]:
+        """A new connection, among ``sessions`` for as long as the block runs."""
+        name = self.new_id()
+        log = self.log.bind(connection=name, remote=remote)
+        self.sessions[name] = Connection(self.config, self.metrics, log)
+        try:
+            yield self.sessions[name]
+        finally:
+            del self.sessions[name]
+
+    def end_all(self, ending: Ending = endings.DRAINING) -> None:
+        """End every connection; each one closes its media and leaves its channel before it is closed."""
+        for connection in list(self.sessions.values()):
+            connection.end(ending)

@@ -1,0 +1,81 @@
+"""Media objects between the wire's classes and those of the media side, which name their fields alike.
+
+Neither side knows the other's classes; here is the only place that sees both, and it goes by the names.
+"""
+
+import types
+import typing
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import attrs
+
+import sfu.errors
+from gateway.refusals import RefusedError
+from protocol.errors import ErrorCode
+
+T = TypeVar("T")
+
+
+def convert(value: object, target: type[T]) -> T:
+    """``value`` as an object of the attrs class ``target``, with everything in it converted alike.
+
+    Fields that ``target`` does not know are left out, and those that ``value`` lacks keep their defaults.
+    """
+    return cast(T, _converter(cast(Any, target))(value))
+
+
+@cache
+def _converter(hint: Any) -> Callable[[Any], Any]:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _converter(arguments[0])
+    if origin is tuple:
+        element = _converter(arguments[0])
+        return lambda values: tuple(map(element, values))
+    if origin in (types.UnionType, typing.Union):
+        classes = [argument for argument in arguments if attrs.has(argument)]
+        if classes:
+            inner = _converter(classes[0])
+            return lambda value: None if value is None else inner(value)
+    return _object_converter(hint) if isinstance(hint, type) and attrs.has(hint) else _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _object_converter(target: type[attrs.AttrsInstance]) -> Callable[[Any], Any]:
+    hints = typing.get_type_hints(target, include_extras=True)
+    fields = [(field.name, _converter(hints[field.name])) for field in attrs.fields(target)]
+
+    def build(value: Any) -> Any:
+        return target(**{name: inner(getattr(value, name)) for name, inner in fields if hasattr(value, name)})
+
+    return build
+
+
+_CODES: dict[type[sfu.errors.SfuError], ErrorCode] = {
+    sfu.errors.Unsupported: ErrorCode.UNSUPPORTED,
+    sfu.errors.NotFound: ErrorCode.NOT_FOUND,
+    sfu.errors.Conflict: ErrorCode.CONFLICT,
+    sfu.errors.LimitExceeded: ErrorCode.LIMIT_EXCEEDED,
+    sfu.errors.WrongDirection: ErrorCode.CONFLICT,
+}
+
+
+@contextmanager
+def refusals(media_object: str | None = None) -> "typing.Iterator[None]":
+    """Turn what the media side raises into the refusal of a request.
+
+    ``media_object`` is the request's field, by its wire name, in which the path of an ``invalid`` begins.
+    """
+    try:
+        yield
+    except sfu.errors.InvalidParameters as error:
+        path = ".".join(part for part in ("data", media_object, error.path) if part)
+        raise RefusedError(ErrorCode.INVALID, str(error), path) from error
+    except sfu.errors.SfuError as error:
+        raise RefusedError(_CODES[type(error)], str(error)) from error

@@ -1,0 +1,48 @@
+"""Bounds over time.  All of them take ``now``, in seconds on the caller's clock."""
+
+from collections import deque
+
+from attrs import define, field
+
+
+@define
+class TokenBucket:
+    """Lets ``burst`` through at once and ``rate`` per second in the long run.
+
+    A bucket that is not empty lets anything through and goes into debt for it, so that a cost larger than ``burst``
+    is possible and is paid for afterwards.
+    """
+
+    rate: float
+    burst: float
+    _level: float = field(init=False)
+    _at: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self._level = self.burst
+
+    def take(self, cost: float, now: float) -> bool:
+        """Whether it may pass; only what passes is paid for."""
+        if self._at is not None:
+            self._level = min(self.burst, self._level + (now - self._at) * self.rate)
+        self._at = now
+        if self._level <= 0:
+            return False
+        self._level -= cost
+        return True
+
+
+@define
+class ErrorBudget:
+    """Allows fewer than ``limit`` errors in any ``window`` seconds."""
+
+    limit: int
+    window: float
+    _times: deque[float] = field(factory=deque)
+
+    def spend(self, now: float) -> bool:
+        """Count one; False when that was the last that could be borne."""
+        while self._times and self._times[0] <= now - self.window:
+            self._times.popleft()
+        self._times.append(now)
+        return len(self._times) < self.limit

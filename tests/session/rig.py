@@ -1,0 +1,203 @@
+"""A gateway without sockets under virtual time, and clients that write down every frame in the order it came."""
+
+import itertools
+import json
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+import trio
+import trio_websocket
+from attrs import define, field
+from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+
+import sfu
+from gateway.config import Config
+from gateway.gateway import Gateway
+from gateway.metrics import Metrics
+from gateway.session import serve_client
+from protocol.limits import SUBPROTOCOL
+from sfu.dataplane.memory import MemoryDataPlane
+
+Frame = dict[str, Any]
+TODAY = datetime(2026, 11, 1, 9, 30, 0, 250_000, tzinfo=UTC)
+
+
+@define
+class RawClient:
+    """The other end of one connection.
+
+    ``frames`` is everything that came and was not taken yet; ``closed`` the close code, when there is one.
+    """
+
+    websocket: trio_websocket.WebSocketConnection
+    stream: trio.abc.Stream
+    frames: list[Frame] = field(factory=list)
+    closed: int | None = None
+    over: trio.Event = field(factory=trio.Event)
+    _came: trio.Event = field(factory=trio.Event)
+    _ids: "itertools.count[int]" = field(factory=lambda: itertools.count(1))
+
+    async def read(self) -> None:
+        """Take what comes, until the connection is over."""
+        try:
+            while True:
+                self.frames.append(json.loads(await self.websocket.get_message()))
+                self._came.set()
+        except trio_websocket.ConnectionClosed as closed:
+            self.closed = closed.reason.code if closed.reason else None
+            self.over.set()
+            self._came.set()
+
+    async def next(self) -> Frame:
+        """The oldest frame; fails where none comes."""
+        with trio.fail_after(60):
+            while not self.frames:
+                assert not self.over.is_set(), f"closed with {self.closed}"
+                self._came = trio.Event()
+                await self._came.wait()
+        return self.frames.pop(0)
+
+    async def raw(self, text: str | bytes) -> None:
+        """Send one frame as it is."""
+        await self.websocket.send_message(text)
+
+    async def request(self, kind: str, **data: Any) -> int:
+        """Send a request without waiting for its answer."""
+        number = next(self._ids)
+        await self.raw(json.dumps({"id": number, "type": kind, "data": data}))
+        return number
+
+    async def ask(self, kind: str, **data: Any) -> Frame:
+        """Send a request and return its response.  Frames that came before it stay where they are."""
+        number = await self.request(kind, **data)
+        seen: list[Frame] = []
+        while (frame := await self.next()).get("id", -1) != number:
+            seen.append(frame)
+        self.frames[:0] = seen
+        return frame
+
+    async def ok(self, kind: str, **data: Any) -> Any:
+        """Send a request, which must succeed, and return its data."""
+        frame = await self.ask(kind, **data)
+        assert frame["type"] == "ok", frame
+        return frame["data"]
+
+    async def error(self, kind: str, **data: Any) -> str:
+        """Send a request, which must be refused, and return the code."""
+        frame = await self.ask(kind, **data)
+        assert frame["type"] == "error", frame
+        return str(frame["data"]["code"])
+
+    async def join(self, user: str, channel: str = "lobby", **data: Any) -> Any:
+        """Join with a user id that is the name, too."""
+        return await self.ok("join", channelId=channel, username=user, userId=user, **data)
+
+    async def event(self, kind: str) -> Any:
+        """The data of the next frame, which must be such an event."""
+        frame = await self.next()
+        assert frame["type"] == kind, frame
+        return frame["data"]
+
+    async def voice_state(self, kind: str) -> Any:
+        """The data of the next frame, which must be such a change of the list."""
+        data = await self.event("voice_state")
+        assert data["type"] == kind, data
+        return data
+
+    async def take_all(self) -> list[Frame]:
+        """Everything that has come by the time nothing moves any more."""
+        await wait_all_tasks_blocked()
+        taken, self.frames = self.frames, []
+        return taken
+
+    async def close(self, code: int = 1000) -> None:
+        """Close the WebSocket in an orderly way."""
+        with trio.move_on_after(5):
+            await self.websocket.aclose(code)
+
+    async def wait_closed(self) -> int | None:
+        """Wait for the end of the connection; its close code."""
+        with trio.fail_after(60):
+            await self.over.wait()
+        return self.closed
+
+
+@define
+class Rig:
+    """A gateway, and the way to it.  ``log`` has what was logged, as dictionaries."""
+
+    gateway: Gateway
+    port: sfu.Port
+    metrics: Metrics
+    nursery: trio.Nursery
+    log: list[Any]
+    serving: int = 0
+
+    async def serve(self, stream: trio.abc.Stream) -> None:
+        self.serving += 1
+        try:
+            await serve_client(stream, gateway=self.gateway, remote="198.51.100.1")
+        finally:
+            self.serving -= 1
+
+    async def connect(
+        self,
+        *,
+        read: bool = True,
+        streams: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]] = memory_stream_pair,
+    ) -> RawClient:
+        """A new client; without ``read`` it reads nothing until its :meth:`RawClient.read` is started."""
+        ours, theirs = streams()
+        self.nursery.start_soon(self.serve, theirs)
+        websocket = await trio_websocket.wrap_client_stream(
+            self.nursery, ours, "gateway", "/ws", subprotocols=[SUBPROTOCOL]
+        )
+        client = RawClient(websocket, ours)
+        if read:
+            self.nursery.start_soon(client.read)
+        return client
+
+    async def joined(self, *users: str, channel: str = "lobby") -> list[RawClient]:
+        """Clients that joined one after the other and have taken everything that came of it."""
+        clients = [await self.connect() for _ in users]
+        for client, user in zip(clients, users, strict=True):
+            await client.join(user, channel)
+        await wait_all_tasks_blocked()
+        for client in clients:
+            client.frames.clear()
+        return clients
+
+    def lines(self, *events: str, user: str | None = None) -> list[str]:
+        """Which of these lines were logged, in order, about a user where one is given."""
+        return [
+            line["event"] for line in self.log if line["event"] in events and (user is None or line.get("user") == user)
+        ]
+
+    def assert_empty(self) -> None:
+        """Nothing is left of anybody."""
+        census, media = self.gateway.channels.census(), self.port.census()
+        assert (census.sessions, census.channels, census.members) == (0, 0, 0)
+        assert (media.peers, media.transports, media.producers, media.consumers) == (0, 0, 0, 0)
+        assert self.serving == 0
+
+
+@asynccontextmanager
+async def open_rig(*, seed: int = 1, **settings: Any) -> AsyncIterator[Rig]:
+    """A gateway with this configuration for as long as the block runs; clients that are left are cancelled."""
+    config = Config(**settings)
+    rng = random.Random(seed)
+    numbers = itertools.count(1)
+    plane = MemoryDataPlane(lambda path, datagram: None, rng)
+    metrics = Metrics()
+    with structlog.testing.capture_logs() as log:
+        async with (
+            trio.open_nursery() as nursery,
+            sfu.serve_port(config.media, plane, [("192.0.2.1", 40000)], rng=rng, today=TODAY) as port,
+        ):
+            gateway = Gateway(config, port, metrics, new_id=lambda: f"made-up-{next(numbers)}", today=lambda: TODAY)
+            yield Rig(gateway, port, metrics, nursery, log)
+            nursery.cancel_scope.cancel()
