@@ -1,15 +1,36 @@
 """The RTCP packets that the router understands and writes."""
 
+from typing import Final
+
 from attrs import frozen
+
+MAX_COUNT: Final = 31
+"""As many reports or sources as one packet's header can count."""
+
+SENDER_REPORT: Final = 200
+RECEIVER_REPORT: Final = 201
+SOURCE_DESCRIPTION: Final = 202
+GOODBYE: Final = 203
+PAYLOAD_FEEDBACK: Final = 206
+"""Packet types (RFC 3550 section 12.1, RFC 4585 section 6.1)."""
+
+PICTURE_LOSS: Final = 1
+FULL_INTRA: Final = 4
+APPLICATION: Final = 15
+"""Formats of payload-specific feedback (RFC 4585 section 6.3, RFC 5104 section 4.3)."""
+
+REMB: Final = b"REMB"
+CNAME: Final = 1
 
 
 @frozen
 class ReportBlock:
     """What a receiver saw of one source (RFC 3550 section 6.4.1).
 
-    ``fraction_lost`` is in 1/256 since the last report, 0–255.  ``lost`` is the total, −2**23 to 2**23 − 1.
-    ``highest_sequence`` is extended by its cycles (32 bits).  ``jitter`` is in timestamp units.  ``last_sr`` and
-    ``delay_since_last_sr`` are in 1/65,536 s (see :mod:`sfu.wire.ntp`), 0 where no sender report came yet.
+    ``fraction_lost`` is in 1/256 since the last report, 0–255.  ``lost`` is the total; what is beyond −2**23 to
+    2**23 − 1 is written as the nearest of these.  ``highest_sequence`` is extended by its cycles (32 bits).
+    ``jitter`` is in timestamp units.  ``last_sr`` and ``delay_since_last_sr`` are in 1/65,536 s (see
+    :mod:`sfu.wire.ntp`), 0 where no sender report came yet.
     """
 
     ssrc: int

@@ -1,0 +1,170 @@
+"""Reading RTCP from the network."""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from sfu.wire.errors import BadDatagram
+from sfu.wire.rtcp.packets import (
+    APPLICATION,
+    CNAME,
+    FULL_INTRA,
+    GOODBYE,
+    PAYLOAD_FEEDBACK,
+    PICTURE_LOSS,
+    RECEIVER_REPORT,
+    REMB,
+    SENDER_REPORT,
+    SOURCE_DESCRIPTION,
+    FullIntraRequest,
+    FullIntraRequestEntry,
+    Goodbye,
+    PictureLossIndication,
+    ReceiverEstimatedMaximumBitrate,
+    ReceiverReport,
+    ReportBlock,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+)
+
+_HEADER = struct.Struct("!BBH")
+_SENDER = struct.Struct("!IQIII")
+_BLOCK = struct.Struct("!IB3sIIII")
+_SSRC = struct.Struct("!I")
+_FEEDBACK = struct.Struct("!II")
+_FULL_INTRA_ENTRY = struct.Struct("!IB3x")
+_REMB_HEAD = struct.Struct("!4sB3s")
+
+
+def parse_untrusted(packet: bytes) -> list[RtcpPacket]:
+    """The packets of a compound packet that we understand, in order; others are skipped.
+
+    Reduced-size compounds (RFC 5506) are taken as they are.  Raises ``BadDatagram`` where a length, a count or the
+    padding is wrong: then nothing of it is to be believed.
+    """
+    if not packet:
+        raise BadDatagram("nothing")
+    packets: list[RtcpPacket] = []
+    for packet_type, count, body in _bodies_untrusted(packet):
+        parse = _PARSERS.get(packet_type)
+        if parse is not None:
+            try:
+                packets += parse(body, count)
+            except struct.error as error:
+                raise BadDatagram("an RTCP packet is shorter than its count says") from error
+    return packets
+
+
+def _bodies_untrusted(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Type, count and body without padding of each packet (RFC 3550 section 6.4.1)."""
+    position = 0
+    while position < len(packet):
+        if len(packet) - position < _HEADER.size:
+            raise BadDatagram("less than an RTCP header")
+        first, packet_type, words = _HEADER.unpack_from(packet, position)
+        end = position + _HEADER.size + 4 * words
+        if first >> 6 != 2 or end > len(packet):
+            raise BadDatagram("not RTCP, or cut off")
+        body = packet[position + _HEADER.size : end]
+        if first & 0x20:
+            body = _without_padding_untrusted(body)
+        yield packet_type, first & 0x1F, body
+        position = end
+
+
+def _without_padding_untrusted(body: bytes) -> bytes:
+    padding = body[-1] if body else 0
+    if not 0 < padding <= len(body):
+        raise BadDatagram("more padding than packet, or none")
+    return body[:-padding]
+
+
+def _sender_report(body: bytes, count: int) -> list[RtcpPacket]:
+    ssrc, ntp, rtp_timestamp, packets, octets = _SENDER.unpack_from(body)
+    return [SenderReport(ssrc, ntp, rtp_timestamp, packets, octets, _blocks(body, _SENDER.size, count))]
+
+
+def _receiver_report(body: bytes, count: int) -> list[RtcpPacket]:
+    (ssrc,) = _SSRC.unpack_from(body)
+    return [ReceiverReport(ssrc, _blocks(body, _SSRC.size, count))]
+
+
+def _blocks(body: bytes, start: int, count: int) -> tuple[ReportBlock, ...]:
+    return tuple(_block(body, start + index * _BLOCK.size) for index in range(count))
+
+
+def _block(body: bytes, position: int) -> ReportBlock:
+    ssrc, fraction, lost, highest, jitter, last_sr, delay = _BLOCK.unpack_from(body, position)
+    return ReportBlock(ssrc, fraction, int.from_bytes(lost, "big", signed=True), highest, jitter, last_sr, delay)
+
+
+def _source_descriptions(body: bytes, count: int) -> list[RtcpPacket]:
+    """The CNAMEs of the chunks (RFC 3550 section 6.5)."""
+    descriptions: list[RtcpPacket] = []
+    position = 0
+    for _ in range(count):
+        (ssrc,) = _SSRC.unpack_from(body, position)
+        position += _SSRC.size
+        while (item := _byte(body, position)) != 0:
+            length = _byte(body, position + 1)
+            value = body[position + 2 : position + 2 + length]
+            position += 2 + length
+            if item == CNAME:
+                descriptions.append(SourceDescription(ssrc, _text(value)))
+        position += 4 - position % 4
+    if position > len(body):
+        raise BadDatagram("source description items run over their packet")
+    return descriptions
+
+
+def _byte(body: bytes, position: int) -> int:
+    if position >= len(body):
+        raise BadDatagram("source description items have no end")
+    return body[position]
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise BadDatagram("a CNAME that is not UTF-8") from error
+
+
+def _goodbye(body: bytes, count: int) -> list[RtcpPacket]:
+    return [Goodbye(struct.unpack_from(f"!{count}I", body))]
+
+
+def _payload_feedback(body: bytes, form: int) -> list[RtcpPacket]:
+    sender_ssrc, media_ssrc = _FEEDBACK.unpack_from(body)
+    control = body[_FEEDBACK.size :]
+    if form == PICTURE_LOSS:
+        return [PictureLossIndication(sender_ssrc, media_ssrc)]
+    if form == FULL_INTRA:
+        return [_full_intra_request(sender_ssrc, control)]
+    if form == APPLICATION and control.startswith(REMB):
+        return [_maximum_bitrate(sender_ssrc, control)]
+    return []
+
+
+def _full_intra_request(sender_ssrc: int, control: bytes) -> FullIntraRequest:
+    if not control or len(control) % _FULL_INTRA_ENTRY.size:
+        raise BadDatagram("a full intra request of no whole entries")
+    entries = (FullIntraRequestEntry(ssrc, number) for ssrc, number in _FULL_INTRA_ENTRY.iter_unpack(control))
+    return FullIntraRequest(sender_ssrc, tuple(entries))
+
+
+def _maximum_bitrate(sender_ssrc: int, control: bytes) -> ReceiverEstimatedMaximumBitrate:
+    _, count, bitrate = _REMB_HEAD.unpack_from(control)
+    value = int.from_bytes(bitrate, "big")
+    ssrcs = struct.unpack_from(f"!{count}I", control, _REMB_HEAD.size)
+    return ReceiverEstimatedMaximumBitrate(sender_ssrc, (value & 0x3FFFF) << (value >> 18), ssrcs)
+
+
+_PARSERS: Final[Mapping[int, Callable[[bytes, int], list[RtcpPacket]]]] = {
+    SENDER_REPORT: _sender_report,
+    RECEIVER_REPORT: _receiver_report,
+    SOURCE_DESCRIPTION: _source_descriptions,
+    GOODBYE: _goodbye,
+    PAYLOAD_FEEDBACK: _payload_feedback,
+}
