@@ -1,0 +1,84 @@
+"""An asyncio loop beside Trio, in a thread of its own, and calls across in both directions."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar, TypeVarTuple
+
+import trio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Bridge:
+    """Made by :func:`open_bridge`."""
+
+    def __init__(self, portal: BlockingPortal, nursery: trio.Nursery) -> None:
+        self._portal = portal
+        self._nursery = nursery
+        self._token = trio.lowlevel.current_trio_token()
+
+    async def run(self, function: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """From Trio: run an async function in the asyncio loop.  Cancelling this cancels it there."""
+        future = self._portal.start_task_soon(function, *args)
+        done = trio.Event()
+
+        def wake(_: "Future[T]") -> None:
+            self.post(done.set)
+
+        future.add_done_callback(wake)
+        try:
+            await done.wait()
+        finally:
+            future.cancel()  # does nothing to one that is done
+        return future.result()
+
+    async def ask(self, function: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """From asyncio: run an async function in Trio."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        async def work_it_out() -> None:
+            try:
+                result = await function(*args)
+            except Exception as error:
+                self._settle(answer, answer.set_exception, error)
+            except BaseException:
+                self._settle(answer, answer.cancel)
+                raise
+            else:
+                self._settle(answer, answer.set_result, result)
+
+        self.post(self._nursery.start_soon, work_it_out)
+        return await answer
+
+    def post(self, function: Callable[[*Ts], object], *args: *Ts) -> None:
+        """From any thread: call a function soon in Trio, unless its run is over."""
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(function, *args)
+
+    @staticmethod
+    def _settle(answer: "asyncio.Future[Any]", settle: Callable[[*Ts], object], *args: *Ts) -> None:
+        def unless_settled() -> None:
+            if not answer.done():
+                settle(*args)
+
+        answer.get_loop().call_soon_threadsafe(unless_settled)
+
+
+@asynccontextmanager
+async def open_bridge() -> AsyncIterator[Bridge]:
+    """Start a loop; leaving the block ends its tasks and its thread."""
+    portal_context = start_blocking_portal("asyncio")
+    portal = await trio.to_thread.run_sync(portal_context.__enter__)
+    try:
+        async with trio.open_nursery() as nursery:
+            yield Bridge(portal, nursery)
+            nursery.cancel_scope.cancel()
+    finally:
+        # Bounded by the tasks: what is left in the loop is cancelled first, and aiortc's do not resist.
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 10):
+            await trio.to_thread.run_sync(portal.call, portal.stop, True, abandon_on_cancel=True)
+            await trio.to_thread.run_sync(portal_context.__exit__, None, None, None, abandon_on_cancel=True)

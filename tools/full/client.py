@@ -1,0 +1,206 @@
+"""A full client, as Trio programs use it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+from aiortc import MediaStreamTrack
+
+from protocol.client import Client, ConnectionClosed, connect
+from protocol.events import VoiceState
+from protocol.media import DtlsParameters, DtlsRole, RtpCapabilities, RtpParameters
+from protocol.responses import Joined
+from protocol.vocabulary import Direction, Kind, Participant, ParticipantProducer, Source
+from tools.full.bridge import Bridge, open_bridge
+from tools.full.media import Media
+from tools.full.meters import Heard, Seen
+from tools.full.tracks import Pattern, PatternTrack, Tone, ToneTrack
+from tools.full.wire import to_json
+
+#: Longest wait for one step of setting something up, in seconds.  Each goes over loopback and is due in far less.
+PATIENCE = 15.0
+_GOODBYE = 5.0
+
+
+class Reception:
+    """Somebody's stream, as it comes in.  ``latest`` is what came so far."""
+
+    def __init__(self, consumer_id: str, kind: Kind) -> None:
+        self.consumer_id = consumer_id
+        self.latest: Heard | Seen = Heard() if kind == "audio" else Seen()
+        self._changed = trio.lowlevel.ParkingLot()
+
+    @property
+    def heard(self) -> Heard:
+        """``latest``, of a sound."""
+        assert isinstance(self.latest, Heard)
+        return self.latest
+
+    @property
+    def seen(self) -> Seen:
+        """``latest``, of a picture."""
+        assert isinstance(self.latest, Seen)
+        return self.latest
+
+    async def until(self, condition: Callable[["Reception"], bool], within: float = PATIENCE) -> None:
+        """Wait until something is true of what came so far.  Raises ``trio.TooSlowError`` after ``within`` seconds."""
+        with trio.fail_after(within):
+            while not condition(self):
+                await self._changed.park()
+
+    def _update(self, latest: Heard | Seen) -> None:
+        self.latest = latest
+        self._changed.unpark_all()
+
+
+class FullClient:
+    """Somebody in a channel who can send and receive; made by :func:`open_full_client`.
+
+    Its methods raise what requests of :class:`protocol.client.Client` raise, and ``trio.TooSlowError``.
+    """
+
+    def __init__(self, client: Client, bridge: Bridge, joined: Joined) -> None:
+        #: For every request that has no method here.
+        self.signalling = client
+        self.user_id = joined.user_id
+        #: What each transport's client side is in DTLS, once it was connected.
+        self.dtls_roles: dict[Direction, DtlsRole] = {}
+        self._participants = joined.participants
+        self._capabilities: RtpCapabilities | None = None
+        self._changed = trio.lowlevel.ParkingLot()
+        self._bridge = bridge
+        self._media = Media(_Asked(self))
+        self._directions: dict[str, Direction] = {}
+        self._opening = trio.Lock()
+
+    @property
+    def participants(self) -> tuple[Participant, ...]:
+        """Who is in the channel, as the gateway last said."""
+        return self._participants
+
+    async def until(self, condition: Callable[[tuple[Participant, ...]], bool], within: float = PATIENCE) -> None:
+        """Wait until something is true of the participants.  Raises ``trio.TooSlowError``."""
+        with trio.fail_after(within):
+            while not condition(self._participants):
+                await self._changed.park()
+
+    async def send_audio(self, tone: Tone | None = None, source: Source = "microphone") -> str:
+        """Begin to send a tone; the producer's id."""
+        return await self._send(partial(ToneTrack, tone or Tone()), source)
+
+    async def send_video(self, pattern: Pattern | None = None, source: Source = "camera") -> str:
+        """Begin to send a moving picture; the producer's id."""
+        return await self._send(partial(PatternTrack, pattern or Pattern()), source)
+
+    async def stop_sending(self, producer_id: str) -> None:
+        """Close one's own producer."""
+        await self._bridge.run(self._media.stop_sending, producer_id)
+        await self.signalling.close(producer_id=producer_id)
+
+    async def receive(self, user_id: str, source: Source, within: float = PATIENCE) -> Reception:
+        """Receive what somebody sends, or begins to send in the next ``within`` seconds."""
+        with trio.fail_after(within):
+            await self.until(lambda participants: _find(participants, user_id, source) is not None, within)
+            producer = _find(self._participants, user_id, source)
+            assert producer is not None
+            transport_id = await self._transport("receive")
+            consumed = await self.signalling.consume(transport_id, producer.producer_id)
+            reception = Reception(consumed.consumer_id, producer.kind)
+            await self._bridge.run(
+                self._media.receive,
+                to_json(consumed),
+                lambda latest: self._bridge.post(reception._update, latest),
+            )
+            await self.signalling.resume(consumer_id=consumed.consumer_id)
+        return reception
+
+    async def _send(self, make_track: Callable[[], MediaStreamTrack], source: Source) -> str:
+        with trio.fail_after(PATIENCE):
+            await self._transport("send")
+            return await self._bridge.run(self._media.send, make_track, source)
+
+    async def _transport(self, direction: Direction) -> str:
+        async with self._opening:
+            for transport_id, its_direction in self._directions.items():
+                if its_direction == direction:
+                    return transport_id
+            # With the capabilities given here, none of the `consume` has to repeat them.
+            capabilities = self._capabilities if direction == "receive" else None
+            created = await self.signalling.create_transport(direction, rtp_capabilities=capabilities)
+            await self._bridge.run(self._media.open_transport, direction, to_json(created))
+            self._directions[created.transport_id] = direction
+            return created.transport_id
+
+    async def _load(self, joined: Joined) -> None:
+        with trio.fail_after(PATIENCE):
+            router_capabilities = to_json(joined)["routerRtpCapabilities"]
+            self._capabilities = await self._bridge.run(self._media.load, router_capabilities)
+
+    async def _follow(self) -> None:
+        """Keep the list as the gateway tells it, until the connection ends."""
+        try:
+            async for event in self.signalling.events():
+                if isinstance(event, VoiceState) and event.participants is not None:
+                    self._participants = event.participants
+                    self._changed.unpark_all()
+        except ConnectionClosed:
+            pass  # whoever asks next is told
+
+    async def _close(self) -> None:
+        await self._bridge.run(self._media.close)
+
+
+class _Asked:
+    """What the media half asks the gateway, from its own loop."""
+
+    def __init__(self, client: FullClient) -> None:
+        self._client = client
+
+    async def connect(self, transport_id: str, dtls_parameters: DtlsParameters) -> None:
+        client = self._client
+        client.dtls_roles[client._directions[transport_id]] = dtls_parameters.role
+        await client._bridge.ask(client.signalling.connect_transport, transport_id, dtls_parameters)
+
+    async def produce(self, transport_id: str, kind: Kind, rtp_parameters: RtpParameters, source: Source) -> str:
+        ask = self._client._bridge.ask
+        produced = await ask(self._client.signalling.produce, transport_id, kind, rtp_parameters, source)
+        return produced.producer_id
+
+
+@asynccontextmanager
+async def open_full_client(
+    url: str, channel_id: str, username: str, *, user_id: str | None = None
+) -> AsyncIterator[FullClient]:
+    """Join a channel of the gateway at a ``ws:`` URL; leaving the block closes media and connection, without `leave`.
+
+    Raises what :func:`protocol.client.connect` and ``join`` raise.  Exceptions from the block come out as they are.
+    """
+    error: BaseException | None = None
+    try:
+        async with connect(url) as signalling, open_bridge() as bridge, trio.open_nursery() as nursery:
+            joined = await signalling.join(channel_id, username, user_id=user_id)
+            client = FullClient(signalling, bridge, joined)
+            nursery.start_soon(client._follow)
+            try:
+                await client._load(joined)
+                yield client
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                with trio.move_on_after(_GOODBYE, shield=True):
+                    await client._close()
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup:
+        # The nurseries in here wrap it; their own tasks raise nothing.
+        if error is not None and isinstance(error, Exception):
+            raise error from None
+        raise
+
+
+def _find(participants: tuple[Participant, ...], user_id: str, source: Source) -> ParticipantProducer | None:
+    for participant in participants:
+        if participant.user_id == user_id:
+            return next((producer for producer in participant.producers if producer.source == source), None)
+    return None

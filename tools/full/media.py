@@ -1,0 +1,130 @@
+"""The asyncio half of a full client: pymediasoup's device and transports.  Everything here runs in the bridge's loop.
+
+pymediasoup reports some of its failures as an event named ``error`` and goes on; here they are raised.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from aiortc import MediaStreamTrack
+from pymediasoup import AiortcHandler, Device
+from pymediasoup.models.transport import DtlsParameters as DtlsModel
+from pymediasoup.models.transport import IceCandidate, IceParameters
+from pymediasoup.producer import Producer
+from pymediasoup.rtp_parameters import RtpCapabilities as RtpCapabilitiesModel
+from pymediasoup.rtp_parameters import RtpParameters as RtpParametersModel
+from pymediasoup.transport import Transport
+
+from protocol.media import DtlsParameters, RtpCapabilities, RtpParameters
+from protocol.vocabulary import Direction, Kind, Source
+from tools.full.loopback import use_loopback
+from tools.full.meters import Heard, Seen, watch
+from tools.full.wire import from_model
+
+Json = dict[str, Any]
+
+
+class Signalling(Protocol):
+    """What the transports ask the gateway; called in the loop."""
+
+    async def connect(self, transport_id: str, dtls_parameters: DtlsParameters) -> None: ...
+
+    async def produce(self, transport_id: str, kind: Kind, rtp_parameters: RtpParameters, source: Source) -> str: ...
+
+
+class Media:
+    """A device and at most one transport in each direction."""
+
+    def __init__(self, signalling: Signalling) -> None:
+        self._signalling = signalling
+        self._device = Device(AiortcHandler.createFactory(tracks=[]))
+        self._transports: dict[Direction, Transport] = {}
+        self._producers: dict[str, Producer] = {}
+        self._watching: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+        # pymediasoup runs no queue of its own: two negotiations at once would take each other's descriptions.
+        self._negotiating = asyncio.Lock()
+
+    async def load(self, router_capabilities: Json) -> RtpCapabilities:
+        """Learn what the gateway can do; what this client can receive."""
+        use_loopback()
+        await self._device.load(RtpCapabilitiesModel(**router_capabilities))
+        return from_model(self._device.recvRtpCapabilities, RtpCapabilities)
+
+    async def open_transport(self, direction: Direction, created: Json) -> None:
+        """Make the client's side of a transport; it connects with the first stream over it."""
+        create = self._device.createSendTransport if direction == "send" else self._device.createRecvTransport
+        transport = create(
+            id=created["transportId"],
+            iceParameters=IceParameters(**created["iceParameters"]),
+            iceCandidates=[IceCandidate(**candidate) for candidate in created["iceCandidates"]],
+            dtlsParameters=DtlsModel(**created["dtlsParameters"]),
+            sctpParameters=None,
+            iceServers=[],  # None would mean public STUN servers
+        )
+        self._transports[direction] = transport
+
+        async def connect(dtls_parameters: DtlsModel) -> None:
+            await self._signalling.connect(transport.id, from_model(dtls_parameters, DtlsParameters))
+
+        async def produce(kind: Kind, rtp_parameters: RtpParametersModel, app_data: Json) -> str:
+            parameters = from_model(rtp_parameters, RtpParameters)
+            return await self._signalling.produce(transport.id, kind, parameters, app_data["source"])
+
+        def failed(error: BaseException) -> None:
+            self._failure = error
+
+        transport.on("connect", connect)
+        transport.on("produce", produce)
+        transport.on("error", failed)
+
+    async def send(self, make_track: Callable[[], MediaStreamTrack], source: Source) -> str:
+        """Send a track; its producer's id."""
+        produce = self._transports["send"].produce
+        producer = await self._negotiate(produce, track=make_track(), appData={"source": source})
+        self._producers[producer.id] = producer
+        return str(producer.id)
+
+    async def stop_sending(self, producer_id: str) -> None:
+        """End a producer's track; the transport goes on."""
+        await self._producers.pop(producer_id).close()
+
+    async def receive(self, consumed: Json, tell: Callable[[Heard | Seen], object]) -> None:
+        """Receive what ``consume`` answered, and tell after each decoded frame what came so far."""
+        consumer = await self._negotiate(
+            self._transports["receive"].consume,
+            id=consumed["consumerId"],
+            producerId=consumed["producerId"],
+            kind=consumed["kind"],
+            rtpParameters=RtpParametersModel(**consumed["rtpParameters"]),
+        )
+        task = asyncio.create_task(watch(consumer.track, tell))
+        self._watching.add(task)
+        task.add_done_callback(self._watching.discard)
+
+    async def close(self) -> None:
+        """Close the transports, with a close_notify each, and wait until nothing of them is left in the loop."""
+        for transport in self._transports.values():
+            await transport.close()
+        if self._watching:
+            await asyncio.wait(self._watching)
+
+    async def _negotiate(self, step: Callable[..., Awaitable[Any]], **arguments: Any) -> Any:
+        async with self._negotiating:
+            try:
+                result = await step(**arguments)
+            except Exception:
+                self._raise_failure()
+                raise
+            self._raise_failure()
+            return result
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+
+logging.getLogger("pymediasoup").setLevel(logging.ERROR)  # it warns of what it does not do for aiortc

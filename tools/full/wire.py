@@ -1,0 +1,23 @@
+"""Between the protocol's media objects and pymediasoup's models, by way of the JSON that both stand for."""
+
+import json
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from protocol.codec import encode
+from protocol.responses import Ok, OkData
+from protocol.structuring import structure
+
+T = TypeVar("T")
+
+
+def to_json(answer: OkData) -> dict[str, Any]:
+    """A response's data as it is on the wire."""
+    data: dict[str, Any] = json.loads(encode(Ok(0, answer)))["data"]
+    return data
+
+
+def from_model(model: BaseModel, cls: type[T]) -> T:
+    """A media object of the protocol, from pymediasoup's."""
+    return structure(model.model_dump(mode="json", exclude_none=True), cls)
