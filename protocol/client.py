@@ -1,0 +1,350 @@
+"""A client of the gateway for Python programs on Trio.
+
+    async with protocol.client.connect("ws://127.0.0.1:8080/ws") as client:
+        joined = await client.join("lobby", "Anna")
+        async for event in client.events():
+            ...
+
+Requests may run at the same time, from any number of tasks.  Each waits for its answer for ``timeouts.request``
+seconds and raises ``trio.TooSlowError`` after that.  One that is cancelled or too slow is done all the same, once it
+has been sent; its answer is dropped when it comes.
+"""
+
+import itertools
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+import trio
+from attrs import define, evolve, field
+
+from protocol import limits
+from protocol.codec import decode_from_gateway, encode
+from protocol.errors import CloseCode, ErrorCode, ProtocolError, RequestError
+from protocol.event_buffer import ConnectionClosed, EventBuffer, EventsLost
+from protocol.events import Closing, Event
+from protocol.link import ConnectError, Headers, Link, Timeouts, open_stream
+from protocol.media import DtlsParameters, RtpCapabilities, RtpParameters
+from protocol.requests import (
+    Close,
+    ConnectTransport,
+    Consume,
+    CreateTransport,
+    GetStats,
+    Join,
+    Leave,
+    Pause,
+    Ping,
+    Produce,
+    Request,
+    RequestData,
+    RestartIce,
+    Resume,
+    SendMessage,
+    SetLayers,
+)
+from protocol.responses import (
+    Consumed,
+    Delivered,
+    Error,
+    IceRestarted,
+    Joined,
+    Ok,
+    OkData,
+    Produced,
+    TransportCreated,
+)
+from protocol.stats import Stats
+from protocol.vocabulary import Direction, Kind, Source
+
+__all__ = [
+    "Client",
+    "ConnectError",
+    "ConnectionClosed",
+    "EventsLost",
+    "RequestError",
+    "Timeouts",
+    "connect",
+    "connect_over",
+]
+
+DEFAULT_EVENT_BUFFER = 4 * 1024 * 1024
+DEFAULT_TIMEOUTS = Timeouts()
+_MAX_UNANSWERED = 256
+
+A = TypeVar("A")
+
+
+@define
+class _Answer:
+    """A place for the answer to one request."""
+
+    came: trio.Event = field(factory=trio.Event)
+    response: Ok | Error | None = None
+
+
+class Client:
+    """A connection to the gateway; made by :func:`connect` and :func:`connect_over`.
+
+    Every request raises :exc:`RequestError` where the gateway refuses it, :exc:`ConnectionClosed` where the
+    connection ends first, and ``trio.TooSlowError``.
+    """
+
+    def __init__(self, timeouts: Timeouts, event_buffer: int) -> None:
+        self._timeouts = timeouts
+        self._link = Link(timeouts, self._receive, self._end)
+        self._events = EventBuffer(event_buffer)
+        self._ids = itertools.count(1)
+        self._asked: dict[int, type[RequestData]] = {}
+        self._answers: dict[int, _Answer] = {}
+        self._unanswered = trio.Semaphore(_MAX_UNANSWERED)
+        self._closing: Closing | None = None
+        self._ended: ConnectionClosed | None = None
+
+    async def join(
+        self,
+        channel_id: str,
+        username: str,
+        *,
+        user_id: str | None = None,
+        token: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> Joined:
+        """Enter a channel."""
+        return await self._ask(Join(channel_id, username, user_id, token, metadata or {}), Joined)
+
+    async def leave(self) -> None:
+        """Leave the channel; returns when this session's media is gone and the others have been told."""
+        await self.request(Leave())
+
+    async def create_transport(
+        self, direction: Direction, *, rtp_capabilities: RtpCapabilities | None = None
+    ) -> TransportCreated:
+        """Make a transport to send or to receive over."""
+        return await self._ask(CreateTransport(direction, rtp_capabilities), TransportCreated)
+
+    async def connect_transport(self, transport_id: str, dtls_parameters: DtlsParameters) -> None:
+        """Hand over one's DTLS parameters; returns before the handshake."""
+        await self.request(ConnectTransport(transport_id, dtls_parameters))
+
+    async def restart_ice(self, transport_id: str) -> IceRestarted:
+        """Get new ICE credentials for a transport."""
+        return await self._ask(RestartIce(transport_id), IceRestarted)
+
+    async def produce(
+        self,
+        transport_id: str,
+        kind: Kind,
+        rtp_parameters: RtpParameters,
+        source: Source,
+        *,
+        paused: bool = False,
+    ) -> Produced:
+        """Announce a stream that one sends."""
+        return await self._ask(Produce(transport_id, kind, rtp_parameters, source, paused), Produced)
+
+    async def consume(
+        self,
+        transport_id: str,
+        producer_id: str,
+        *,
+        rtp_capabilities: RtpCapabilities | None = None,
+        paused: bool = True,
+    ) -> Consumed:
+        """Ask for somebody's stream."""
+        return await self._ask(Consume(transport_id, producer_id, rtp_capabilities, paused), Consumed)
+
+    async def pause(self, *, producer_id: str | None = None, consumer_id: str | None = None) -> None:
+        """Pause one's own producer or consumer."""
+        await self.request(Pause(producer_id, consumer_id))
+
+    async def resume(self, *, producer_id: str | None = None, consumer_id: str | None = None) -> None:
+        """Resume one's own producer or consumer."""
+        await self.request(Resume(producer_id, consumer_id))
+
+    async def close(
+        self,
+        *,
+        producer_id: str | None = None,
+        consumer_id: str | None = None,
+        transport_id: str | None = None,
+    ) -> None:
+        """Close one's own producer, consumer or transport.  (The connection closes with its ``async with``.)"""
+        await self.request(Close(producer_id, consumer_id, transport_id))
+
+    async def set_layers(self, consumer_id: str, spatial: int, temporal: int) -> None:
+        """Bound the layers that a consumer gets; 0 is the lowest."""
+        await self.request(SetLayers(consumer_id, spatial, temporal))
+
+    async def send_message(self, data: Any, *, to: Sequence[str] | None = None) -> Delivered:
+        """Send any JSON to the others, or to these users."""
+        return await self._ask(SendMessage(data, None if to is None else tuple(to)), Delivered)
+
+    async def ping(self) -> None:
+        """Ask for a sign of life."""
+        await self.request(Ping())
+
+    async def stats(self) -> Stats:
+        """What the gateway measures of one's own media."""
+        return await self._ask(GetStats(), Stats)
+
+    async def request(self, data: RequestData) -> OkData:
+        """Send a request and wait for its answer."""
+        with trio.fail_after(self._timeouts.request):
+            await self._unanswered.acquire()
+            answer = await self._send(data)
+            await answer.came.wait()
+        if answer.response is None:
+            raise self._closed()
+        if isinstance(answer.response, Error):
+            error = answer.response.data
+            raise RequestError(error.code, error.message, error.path, error.reference)
+        return answer.response.data
+
+    async def _ask(self, data: RequestData, _answer: type[A]) -> A:
+        # Decoding has made sure that the answer is of the request's class in OK_DATA.
+        return cast(A, await self.request(data))
+
+    async def _send(self, data: RequestData) -> _Answer:
+        request = Request(next(self._ids), data)
+        answer = _Answer()
+        self._asked[request.id] = type(data)
+        self._answers[request.id] = answer
+        sent = False
+        try:
+            if self._ended is not None:
+                raise self._closed()
+            text = encode(request)
+            if len(text.encode()) > limits.MAX_REQUEST_BYTES:
+                raise ValueError(f"a request may have {limits.MAX_REQUEST_BYTES} bytes, not more")
+            await self._link.send(text)
+            sent = True
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise self._closed() from None
+        finally:
+            if not sent:  # nobody will answer it
+                self._forget(request.id)
+        return answer
+
+    def _forget(self, request_id: int) -> _Answer | None:
+        if self._asked.pop(request_id, None) is not None:
+            self._unanswered.release()
+        return self._answers.pop(request_id, None)
+
+    def events(self) -> "Events":
+        """The events as they come, in order, for one task at a time.
+
+        Iterating raises :exc:`EventsLost` where events had to be dropped (see ``event_buffer`` of :func:`connect`)
+        and can go on after it; it raises :exc:`ConnectionClosed` when the connection is over and every event has been
+        taken.
+        """
+        return Events(self._events)
+
+    def _receive(self, frame: str | bytes) -> None:
+        if isinstance(frame, bytes):
+            raise ProtocolError(ErrorCode.MALFORMED, "not a text frame")
+        try:
+            message = decode_from_gateway(frame, self._asked)
+        except ProtocolError as error:
+            if error.code is ErrorCode.UNKNOWN_TYPE and error.request_id is None:
+                return  # an event that came after version 1
+            raise
+        if not isinstance(message, Ok | Error):
+            if isinstance(message, Closing):
+                self._closing = message
+            self._events.put(message, len(frame))
+        elif message.id is None:
+            raise ProtocolError(ErrorCode.MALFORMED, "an error about a frame that was never sent")
+        elif answer := self._forget(message.id):
+            answer.response = message
+            answer.came.set()
+
+    def _end(self, code: int, reason: str) -> None:
+        self._ended = ConnectionClosed(code, reason, self._closing)
+        for request_id in list(self._asked):
+            if answer := self._forget(request_id):
+                answer.came.set()
+        self._events.end(self._ended)
+
+    def _closed(self) -> ConnectionClosed:
+        return ConnectionClosed(*self._ended.args) if self._ended else ConnectionClosed(CloseCode.NORMAL)
+
+
+class Events:
+    """What :meth:`Client.events` gives."""
+
+    def __init__(self, buffer: EventBuffer) -> None:
+        self._buffer = buffer
+
+    def __aiter__(self) -> "Events":
+        return self
+
+    async def __anext__(self) -> Event:
+        return await self._buffer.get()
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    event_buffer: int = DEFAULT_EVENT_BUFFER,
+    headers: Headers = (),
+    ssl_context: ssl.SSLContext | None = None,
+) -> AsyncIterator[Client]:
+    """Connect to a gateway's ``ws:`` or ``wss:`` URL; leaving the block closes the connection with 1000.
+
+    ``event_buffer`` bounds, in characters of JSON, the events that nobody has looked at yet; over it the oldest are
+    dropped.  ``headers`` go with the HTTP request.  Raises :exc:`ConnectError`, and ``ValueError`` for what is no
+    such URL.  Exceptions from inside the block come out as they are.
+    """
+    deadline = trio.current_time() + timeouts.connect
+    try:
+        with trio.fail_at(deadline):
+            stream, host, path = await open_stream(url, ssl_context)
+    except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
+        raise ConnectError(f"cannot connect to {url}: {error or 'it took too long'}") from error
+    left = evolve(timeouts, connect=max(0.0, deadline - trio.current_time()))
+    async with connect_over(
+        stream, host=host, path=path, timeouts=left, event_buffer=event_buffer, headers=headers
+    ) as client:
+        yield client
+
+
+@asynccontextmanager
+async def connect_over(
+    stream: trio.abc.Stream,
+    *,
+    host: str = "gateway",
+    path: str = limits.PATH,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    event_buffer: int = DEFAULT_EVENT_BUFFER,
+    headers: Headers = (),
+) -> AsyncIterator[Client]:
+    """Like :func:`connect`, over a stream that is open already, and that is closed afterwards on every path."""
+    client = Client(timeouts, event_buffer)
+    link = client._link
+    body_error: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(link.run, stream, host, path, headers)
+            try:
+                await link.opened()
+                yield client
+            except BaseException as error:
+                body_error = error
+                raise
+            finally:
+                with trio.move_on_after(timeouts.goodbye, shield=True):
+                    await link.say_goodbye()
+                link.end()
+    except BaseExceptionGroup as group:
+        if body_error is None or not _only_cancelled_beside(body_error, group):
+            raise
+    if body_error is not None:
+        raise body_error  # as it was, not in the group that the nursery makes of it
+
+
+def _only_cancelled_beside(error: BaseException, group: BaseExceptionGroup[BaseException]) -> bool:
+    return all(other is error or isinstance(other, trio.Cancelled) for other in group.exceptions)

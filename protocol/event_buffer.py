@@ -1,0 +1,85 @@
+"""The events that a client has received and its program has not yet looked at."""
+
+from collections import deque
+from typing import NoReturn
+
+import trio
+
+from protocol.errors import NextStep, next_step
+from protocol.events import Closing, Event
+
+
+class ConnectionClosed(Exception):
+    """The connection is over.
+
+    ``code`` is the close code (1006 where it just broke), ``reason`` a text for people, ``closing`` the gateway's
+    last event where it sent one.
+    """
+
+    def __init__(self, code: int, reason: str = "", closing: Closing | None = None) -> None:
+        super().__init__(code, reason, closing)
+        self.code = code
+        self.reason = reason
+        self.closing = closing
+
+    @property
+    def next_step(self) -> NextStep:
+        """What a client does next."""
+        return next_step(self.code)
+
+
+class EventsLost(Exception):
+    """So many events were dropped here, the oldest first, since the program did not keep up with them."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+
+class EventBuffer:
+    """Events in order, bounded by the size that they had on the wire.
+
+    Over the bound the oldest are dropped: a program that never looks at events costs no more than the bound, and one
+    that looks too late learns where the gap is.  ``max_size`` is in characters of JSON; the newest event is kept
+    whatever its size.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        self._size = 0
+        self._events: deque[tuple[Event, int]] = deque()
+        self._lost = 0
+        self._end: ConnectionClosed | None = None
+        self._readers = trio.lowlevel.ParkingLot()
+
+    def put(self, event: Event, size: int) -> None:
+        """Append an event that had ``size`` characters.  Never waits."""
+        self._events.append((event, size))
+        self._size += size
+        while self._size > self._max_size and len(self._events) > 1:
+            self._size -= self._events.popleft()[1]
+            self._lost += 1
+        self._readers.unpark()
+
+    def end(self, end: ConnectionClosed) -> None:
+        """Nothing comes any more; readers get what is there, then :exc:`ConnectionClosed`."""
+        self._end = end
+        self._readers.unpark_all()
+
+    async def get(self) -> Event:
+        """The next event.  Raises :exc:`EventsLost` at a gap, :exc:`ConnectionClosed` after the last one."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            if self._lost:
+                self._raise_lost()
+            if self._events:
+                event, size = self._events.popleft()
+                self._size -= size
+                return event
+            if self._end:
+                raise ConnectionClosed(*self._end.args)
+            await self._readers.park()
+
+    def _raise_lost(self) -> NoReturn:
+        lost, self._lost = self._lost, 0
+        raise EventsLost(lost)
