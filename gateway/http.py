@@ -1,11 +1,12 @@
 """What HTTP answers besides WebSockets: health, metrics, moderation, and the web client's files."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Protocol
 
+import trio
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -37,7 +38,7 @@ _SECURITY_HEADERS: Final = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-_Endpoint = Callable[[Request], Awaitable[Response]]
+_Answer = Callable[[Request], Response]
 
 
 class Channel(Protocol):
@@ -60,10 +61,10 @@ class Channels(Protocol):
 def make_app(config: Config, metrics: Metrics, channels: Channels, is_ready: Callable[[], bool]) -> ASGIApp:
     """The ASGI application of one gateway.  ``is_ready`` says whether it takes new sessions."""
 
-    async def healthz(_: Request) -> Response:
+    def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
 
-    async def readyz(_: Request) -> Response:
+    def readyz(_: Request) -> Response:
         ready = is_ready()
         return PlainTextResponse(
             "ready\n" if ready else "not taking new sessions\n",
@@ -71,13 +72,13 @@ def make_app(config: Config, metrics: Metrics, channels: Channels, is_ready: Cal
             headers={"cache-control": "no-store"},
         )
 
-    async def metrics_text(_: Request) -> Response:
+    def metrics_text(_: Request) -> Response:
         return Response(metrics.render(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 
     routes = [
-        Route("/healthz", healthz),
-        Route("/readyz", readyz),
-        Route("/metrics", metrics_text),
+        _route("/healthz", healthz),
+        _route("/readyz", readyz),
+        _route("/metrics", metrics_text),
         *_moderation(config.admin_token, channels),
         Mount("/", WebFiles(config.web_root or Path(__file__).parent / "web" / "dist")),
     ]
@@ -87,39 +88,47 @@ def make_app(config: Config, metrics: Metrics, channels: Channels, is_ready: Cal
 def _moderation(admin_token: str | None, channels: Channels) -> list[Route | Mount]:
     """Nothing but 404 without a token to check."""
 
-    async def nothing(_: Request) -> Response:
+    def nothing(_: Request) -> Response:
         raise HTTPException(HTTPStatus.NOT_FOUND)
 
-    async def list_channels(_: Request) -> Response:
+    def list_channels(_: Request) -> Response:
         listed = [{"channelId": name, "members": len(channel.members)} for name, channel in channels.channels.items()]
         return JSONResponse({"channels": listed}, headers={"cache-control": "no-store"})
 
-    async def remove_participant(request: Request) -> Response:
+    def remove_participant(request: Request) -> Response:
         if not channels.remove(request.path_params["channel_id"], request.path_params["user_id"]):
             raise HTTPException(HTTPStatus.NOT_FOUND, "no such participant")
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     if admin_token is None:
-        return [Route("/api/{path:path}", nothing)]
+        return [_route("/api/{path:path}", nothing)]
     return [
-        Route("/api/channels", _guarded(admin_token, list_channels)),
+        _route("/api/channels", _guarded(admin_token, list_channels)),
         Route(
             "/api/channels/{channel_id}/participants/{user_id}",
             _guarded(admin_token, remove_participant),
             methods=["DELETE"],
         ),
-        Route("/api/{path:path}", nothing),
+        _route("/api/{path:path}", nothing),
     ]
 
 
-def _guarded(admin_token: str, endpoint: _Endpoint) -> _Endpoint:
-    async def guarded(request: Request) -> Response:
+def _route(path: str, answer: _Answer, *methods: str) -> Route:
+    async def endpoint(request: Request) -> Response:  # starlette would run a plain function in a thread
+        await trio.lowlevel.checkpoint()
+        return answer(request)
+
+    return Route(path, endpoint, methods=methods or None)
+
+
+def _guarded(admin_token: str, answer: _Answer) -> _Answer:
+    def guarded(request: Request) -> Response:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secrets.compare_digest(token.strip().encode(), admin_token.encode()):
             raise HTTPException(
                 HTTPStatus.UNAUTHORIZED, "this needs the admin token", headers={"www-authenticate": "Bearer"}
             )
-        return await endpoint(request)
+        return answer(request)
 
     return guarded
 

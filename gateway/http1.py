@@ -148,7 +148,8 @@ class Exchange:
         """Answer with an error in plain text.  Only before :meth:`start`."""
         body = f"{error.message}\n".encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
-        await self.start(error.status, [*headers, (b"cache-control", b"no-store"), *error.headers])
+        headers += [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"), *error.headers]
+        await self.start(error.status, headers)
         await self.write(body)
         await self.finish()
 

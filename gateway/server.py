@@ -3,19 +3,22 @@
 import os
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, Final, NoReturn, Protocol
+from functools import partial
+from typing import Final, NoReturn, Protocol
 
 import structlog
 import trio
 
+import sfu
 from gateway import http
 from gateway.config import Config
 from gateway.front_door import FrontDoor
-from gateway.metrics import Census, Media, Metrics
+from gateway.gateway import Gateway
+from gateway.metrics import Metrics
+from gateway.session import serve_client
 from gateway.sockets import open_listeners, remote_name, show_address, url_of
-from sfu.settings import MediaSettings
 
 log = structlog.get_logger(__name__)
 
@@ -26,37 +29,14 @@ class StartError(Exception):
     """The gateway cannot start; the message says in one line why."""
 
 
-class MediaPort(Media, Protocol):
-    """What is needed here of :class:`sfu.Port`."""
-
-    @property
-    def addresses(self) -> Sequence[tuple[str, int]]: ...
-
-
-class Channels(http.Channels, Census, Protocol):
-    """What is needed here of the channels."""
-
-
-class Gateway(Protocol):
-    """What is needed here of the part that knows clients and channels."""
-
-    draining: bool
-
-    @property
-    def channels(self) -> Channels: ...
-
-    def end_all(self) -> None:
-        """Begin to end every session, because of draining: records that and cancels, waits for nothing."""
-
-
 class ServeClient(Protocol):
     """Runs the whole life of one WebSocket client; never raises ``Exception``."""
 
-    async def __call__(self, stream: trio.abc.Stream, *, gateway: Any, remote: str) -> None: ...
+    async def __call__(self, stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None: ...
 
 
-OpenPort = Callable[[MediaSettings], AbstractAsyncContextManager[MediaPort]]
-MakeGateway = Callable[[Config, Any, Metrics], Gateway]
+OpenPort = Callable[[sfu.MediaSettings], AbstractAsyncContextManager[sfu.Port]]
+MakeGateway = Callable[[Config, sfu.Port, Metrics], Gateway]
 
 
 class Server:
@@ -84,17 +64,24 @@ class Server:
         HTTP is answered until the end, so that ``/readyz`` can say so.  Takes at most ``drain_timeout`` and the time
         that ending takes; no time at all when nobody is connected.
         """
-        self.front_door.takes_clients = False
-        self.gateway.draining = True
+        self.close_door()
         with trio.move_on_after(self.config.drain_timeout):
             await self.front_door.wait_empty()
-        await self.end_clients()
+        self.end_clients()
+        await self.wait_ended()
 
-    async def end_clients(self) -> None:
-        """End every session, in bounded time."""
+    def close_door(self) -> None:
+        """Let no new client in."""
         self.front_door.takes_clients = False
         self.gateway.draining = True
+
+    def end_clients(self) -> None:
+        """Begin to end every session."""
+        self.close_door()
         self.gateway.end_all()
+
+    async def wait_ended(self) -> None:
+        """Return when no session is left, or when they take longer than they may."""
         # Each of them is bounded by itself; twice that is for a machine that is busy.
         bound = 2 * (self.config.exit_timeout + self.config.courtesy_timeout + self.config.goodbye_timeout)
         with trio.move_on_after(bound) as scope:
@@ -108,23 +95,23 @@ async def open_server(
     config: Config,
     *,
     listeners: Sequence[trio.SocketListener] | None = None,
-    open_port: OpenPort | None = None,
-    make_gateway: MakeGateway | None = None,
-    serve_client: ServeClient | None = None,
+    open_port: OpenPort = sfu.open_port,
+    make_gateway: MakeGateway = Gateway,
+    serve_client: ServeClient = serve_client,
 ) -> AsyncIterator[Server]:
     """A gateway that runs as long as the block.  Leaving the block ends every client, bounded in time.
 
     ``listeners`` are opened as ``config`` says when not given; an empty sequence stands for none, for a gateway that
-    lives on :meth:`Server.serve_stream` alone.  The other arguments replace parts of it in tests.
+    lives on :meth:`Server.serve_stream` alone.  The other arguments are its parts, for programs that bring their own.
 
     Raises :exc:`StartError`.
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        port = await _enter_port(stack, config, open_port or _default_open_port())
-        gateway = (make_gateway or _default_gateway())(config, port, metrics)
+        port = await _enter_port(stack, config, open_port)
+        gateway = make_gateway(config, port, metrics)
         metrics.watch(gateway.channels, port)
-        front_door = _front_door(config, gateway, metrics, serve_client or _default_serve_client())
+        front_door = _front_door(config, gateway, metrics, serve_client)
         server = Server(config, gateway, front_door, port.addresses)
         if listeners is None:
             listeners = await _open_listeners(config)
@@ -132,18 +119,27 @@ async def open_server(
             server.url = url_of(listeners[0])
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             if listeners:
-                await accepting.start(_accept, listeners, front_door, connections)
+                accept = partial(trio.serve_listeners, handler_nursery=connections)
+                await accepting.start(accept, _handler(front_door), list(listeners))
             try:
                 yield server
             finally:
-                await server.end_clients()
-                accepting.cancel_scope.cancel()
-                with trio.move_on_after(config.goodbye_timeout):
-                    await front_door.wait_answered()
-                connections.cancel_scope.cancel()
+                server.end_clients()
+            await server.wait_ended()
+            accepting.cancel_scope.cancel()
+            with trio.move_on_after(config.goodbye_timeout):
+                await front_door.wait_answered()
+            connections.cancel_scope.cancel()
 
 
-async def _enter_port(stack: AsyncExitStack, config: Config, open_port: OpenPort) -> MediaPort:
+def _handler(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaitable[None]]:
+    async def serve(stream: trio.SocketStream) -> None:
+        await front_door.serve(stream, remote_name(stream))
+
+    return serve
+
+
+async def _enter_port(stack: AsyncExitStack, config: Config, open_port: OpenPort) -> sfu.Port:
     try:
         return await stack.enter_async_context(open_port(config.media))
     except (OSError, ValueError) as error:
@@ -172,19 +168,6 @@ def _front_door(config: Config, gateway: Gateway, metrics: Metrics, serve_client
 
     front_door = FrontDoor(config, http.make_app(config, metrics, gateway.channels, is_ready), serve, metrics)
     return front_door
-
-
-async def _accept(
-    listeners: Sequence[trio.SocketListener],
-    front_door: FrontDoor,
-    connections: trio.Nursery,
-    *,
-    task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    async def serve(stream: trio.SocketStream) -> None:
-        await front_door.serve(stream, remote_name(stream))
-
-    await trio.serve_listeners(serve, list(listeners), handler_nursery=connections, task_status=task_status)
 
 
 async def serve(
@@ -231,21 +214,3 @@ def _allow_many_files(config: Config) -> None:
     wanted = config.max_connections + config.max_http_connections
     if hard != resource.RLIM_INFINITY and hard < wanted:
         log.warning("fewer open files allowed than connections", open_files=hard, connections=wanted)
-
-
-def _default_open_port() -> OpenPort:
-    from sfu import open_port
-
-    return open_port
-
-
-def _default_gateway() -> MakeGateway:
-    from gateway.gateway import Gateway
-
-    return Gateway
-
-
-def _default_serve_client() -> ServeClient:
-    from gateway.session import serve_client
-
-    return serve_client
