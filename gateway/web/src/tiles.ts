@@ -60,7 +60,8 @@ function sends({ producers }: Participant, source: Source): boolean {
 }
 
 const WIDEST = 16 / 9;
-const NARROWEST = 3 / 4;
+/** An upright screen may cut more off a picture's sides than a wide one has to. */
+const NARROWEST = { wide: 4 / 3, upright: 3 / 4 };
 const SMALLEST_WIDTH = 140;
 
 export interface TileSize {
@@ -70,12 +71,13 @@ export interface TileSize {
 
 /** The size at which `count` tiles fill a space best, all in CSS pixels. Too many for it: small ones, to scroll. */
 export function tileSize(count: number, space: TileSize, gap: number): TileSize {
+  const narrowest = space.width > space.height ? NARROWEST.wide : NARROWEST.upright;
   let best: TileSize = { width: 0, height: 0 };
   for (let columns = 1; columns <= count; columns += 1) {
     const rows = Math.ceil(count / columns);
     const width = (space.width - gap * (columns - 1)) / columns;
     const height = (space.height - gap * (rows - 1)) / rows;
-    const tile = { width: Math.min(width, height * WIDEST), height: Math.min(height, width / NARROWEST) };
+    const tile = { width: Math.min(width, height * WIDEST), height: Math.min(height, width / narrowest) };
     if (tile.width * tile.height > best.width * best.height) best = tile;
   }
   if (best.width >= SMALLEST_WIDTH) return { width: Math.floor(best.width), height: Math.floor(best.height) };

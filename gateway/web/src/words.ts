@@ -11,23 +11,29 @@ type WhyEnded = NonNullable<RoomState["ended"]>;
 
 const LISTEN_AND_WATCH = "You can still listen and watch.";
 
-const TROUBLE: Record<Trouble, (what: string) => Words> = {
-  refused: (what) => ({
-    title: `The browser may not use your ${what}`,
+const TROUBLE: Record<Trouble, (devices: readonly Device[]) => Words> = {
+  refused: (devices) => ({
+    title: `The browser may not use your ${devices.join(" or ")}`,
     text: `${LISTEN_AND_WATCH} To be heard or seen, allow it in the site settings beside the address, then try again.`,
   }),
-  missing: (what) => ({ title: `No ${what} found`, text: `${LISTEN_AND_WATCH} Plug one in, then try again.` }),
-  busy: (what) => ({
-    title: `Your ${what} is busy`,
+  missing: (devices) => ({ title: `No ${devices.join(" or ")} found`, text: `${LISTEN_AND_WATCH} Plug one in, then try again.` }),
+  busy: (devices) => ({
+    title: `Your ${devices.join(" and ")} ${devices.length > 1 ? "are" : "is"} busy`,
     text: `Another program may be using it. ${LISTEN_AND_WATCH} Close that program, then try again.`,
   }),
-  insecure: (what) => ({
-    title: `No ${what} on this address`,
+  insecure: (devices) => ({
+    title: `No ${devices.join(" or ")} on this address`,
     text: `Browsers allow it only on pages served over https, or from this machine itself. ${LISTEN_AND_WATCH}`,
   }),
-  unplugged: (what) => ({ title: `Your ${what} stopped`, text: "It may have been unplugged. Try again when it is back." }),
-  unsent: (what) => ({ title: `Your ${what} could not be sent`, text: "The gateway did not take it." }),
-  failed: (what) => ({ title: `Your ${what} did not start`, text: `${LISTEN_AND_WATCH} Trying again may help.` }),
+  unplugged: (devices) => ({
+    title: `Your ${devices.join(" and ")} stopped`,
+    text: "It may have been unplugged. Try again when it is back.",
+  }),
+  unsent: (devices) => ({
+    title: `Your ${devices.join(" and ")} could not be sent`,
+    text: "The gateway did not take it.",
+  }),
+  failed: (devices) => ({ title: `Your ${devices.join(" and ")} did not start`, text: `${LISTEN_AND_WATCH} Trying again may help.` }),
 };
 
 export interface TroubleWords extends Words {
@@ -50,7 +56,7 @@ export function troubles(local: LocalState): TroubleWords[] {
 }
 
 function troubleWords(trouble: Trouble, devices: readonly Device[]): TroubleWords {
-  return { ...TROUBLE[trouble](devices.join(" and ")), trouble, devices };
+  return { ...TROUBLE[trouble](devices), trouble, devices };
 }
 
 /** Why one is out of the channel, for good unless one decides otherwise. */

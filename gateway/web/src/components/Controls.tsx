@@ -60,7 +60,7 @@ function isOn({ status }: DeviceState): boolean {
 
 function microphoneLabel({ status }: DeviceState): string {
   if (status === "on") return "Mute";
-  return status === "muted" ? "Unmute" : "Turn on microphone";
+  return status === "muted" ? "Unmute" : "Start microphone";
 }
 
 interface ControlProps {

@@ -19,6 +19,7 @@ export function JoinForm({ channelId, name, onJoin }: JoinFormProps) {
   const [camera, setCamera] = useState(remembered.camera);
   const first = useRef<HTMLInputElement>(null);
   const button = useRef<HTMLButtonElement>(null);
+  const isBadChannel = channel !== "" && !isChannel(channel);
   const isComplete = username.trim() !== "" && isChannel(channel);
 
   // Whoever is known needs no more than Enter.
@@ -63,14 +64,16 @@ export function JoinForm({ channelId, name, onJoin }: JoinFormProps) {
             value={channel}
             onChange={(event) => setChannel(asChannel(event.target.value))}
             aria-describedby="channel-hint"
-            aria-invalid={channel !== "" && !isChannel(channel)}
+            aria-invalid={isBadChannel}
             autoCapitalize="none"
             autoComplete="off"
             spellCheck={false}
             required
           />
           <small id="channel-hint" className="muted">
-            Letters, digits and _ . : - make up a name. Everybody with the same name meets.
+            {isBadChannel
+              ? "Only letters, digits and _ . : - can be in a channel's name."
+              : "Whoever enters the same channel meets you there."}
           </small>
         </label>
         <fieldset className="choices">

@@ -20,12 +20,13 @@ export function Tile({ tile }: { tile: TileContent }) {
       data-self={isSelf}
       data-muted={showsMuted}
     >
-      {track ? (
-        <Video track={track} label={`Picture of ${name}`} userId={userId} kind={kind} isMirrored={isSelf && !isScreen} />
-      ) : (
+      {!isScreen && (
         <span className="avatar" style={{ "--hue": hueOf(username) } as CSSProperties} aria-hidden="true">
           {initialsOf(username)}
         </span>
+      )}
+      {track && (
+        <Video track={track} label={`Picture of ${name}`} userId={userId} kind={kind} isMirrored={isSelf && !isScreen} />
       )}
       <span className="name">
         {showsMuted && (

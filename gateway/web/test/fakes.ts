@@ -1,0 +1,175 @@
+/** A gateway without a network, and the few things of a browser that the client's classes touch. */
+import { Device, FakeHandler, testFakeParameters } from "mediasoup-client";
+import { vi } from "vitest";
+
+import type {
+  EventMap,
+  EventType,
+  Participant,
+  ParticipantProducer,
+  Request,
+  RequestMap,
+  RequestType,
+  Source,
+  VoiceState,
+} from "../src/protocol";
+import type { Socket } from "../src/signalling";
+
+export class FakeSocket implements Socket {
+  onopen: Socket["onopen"] = null;
+  onmessage: Socket["onmessage"] = null;
+  onclose: Socket["onclose"] = null;
+  readonly sent: Request[] = [];
+  closedWith: number | undefined;
+  heard: (request: Request) => void = () => undefined;
+
+  constructor(
+    readonly url: string,
+    readonly subprotocol: string,
+  ) {}
+
+  send(text: string): void {
+    const request = JSON.parse(text) as Request;
+    this.sent.push(request);
+    this.heard(request);
+  }
+
+  close(code = 1000): void {
+    this.closedWith = code;
+  }
+
+  open(): void {
+    this.onopen?.call(this as never, {} as Event);
+  }
+
+  say(message: unknown): void {
+    const data = typeof message === "string" ? message : JSON.stringify(message);
+    this.onmessage?.call(this as never, { data } as MessageEvent);
+  }
+
+  tell<T extends EventType>(type: T, data: EventMap[T]): void {
+    this.say({ type, data });
+  }
+
+  /** The gateway's side closes, or the network does. */
+  lose(code: number, reason = ""): void {
+    this.onclose?.call(this as never, { code, reason } as CloseEvent);
+  }
+
+  types(): RequestType[] {
+    return this.sent.map((request) => request.type);
+  }
+
+  /** The data of every request of one type, in order. */
+  asked<T extends RequestType>(type: T): RequestMap[T]["data"][] {
+    return this.sent.filter((request) => request.type === type).map((request) => request.data);
+  }
+}
+
+type Answers = { [T in RequestType]?: (data: RequestMap[T]["data"]) => RequestMap[T]["ok"] | FakeError | Silence };
+
+/** What a test makes the gateway answer instead of `ok`. */
+export class FakeError {
+  constructor(readonly code: string) {}
+}
+export class Silence {}
+
+/** Answers every request one task later, as a network would, and counts what it gave ids to. */
+export class FakeGateway {
+  readonly sockets: FakeSocket[] = [];
+  readonly answers: Answers = {};
+  participants: Participant[] = [];
+  revision = 1;
+  isAway = false;
+  #ids = 0;
+
+  readonly open = (url: string, subprotocol: string): Socket => {
+    const socket = new FakeSocket(url, subprotocol);
+    this.sockets.push(socket);
+    socket.heard = (request) => void setTimeout(() => this.#answer(socket, request), 0);
+    setTimeout(() => (this.isAway ? socket.lose(1006) : socket.open()), 0);
+    return socket;
+  };
+
+  get socket(): FakeSocket {
+    const socket = this.sockets.at(-1);
+    if (!socket) throw new Error("nobody connected");
+    return socket;
+  }
+
+  /** Tell a change of the list, with the next revision. */
+  tell(type: VoiceState["type"], who: Participant, after: Participant[], more: Partial<VoiceState> = {}): void {
+    this.participants = after;
+    this.revision += 1;
+    const { userId, username } = who;
+    const reason = type === "user_left" ? { reason: "left" as const } : {};
+    const list = { count: after.length, participants: after };
+    const { revision } = this;
+    this.socket.tell("voice_state", {
+      ...{ type, channelId: "lobby", userId, username, participant: who, revision, ...list, ...reason, ...more },
+    });
+  }
+
+  #answer(socket: FakeSocket, { id, type, data }: Request): void {
+    const own = this.answers[type] as ((data: unknown) => unknown) | undefined;
+    const answer = own ? own(data) : this.#ok(type, data);
+    if (answer instanceof Silence) return;
+    if (answer instanceof FakeError) socket.say({ id, type: "error", data: { code: answer.code, message: "no" } });
+    else socket.say({ id, type: "ok", data: answer });
+  }
+
+  #ok(type: RequestType, data: unknown): unknown {
+    if (type === "join") return this.#joined(data as RequestMap["join"]["data"]);
+    if (type === "create_transport") return transport(`transport-${++this.#ids}`);
+    if (type === "produce") return { producerId: `own-${++this.#ids}` };
+    if (type === "restart_ice") return { iceParameters: transport("").iceParameters };
+    if (type === "consume") return this.#consumed((data as RequestMap["consume"]["data"]).producerId);
+    return {};
+  }
+
+  #joined({ userId = "me", username, channelId }: RequestMap["join"]["data"]): RequestMap["join"]["ok"] {
+    const { revision } = this;
+    return {
+      ...{ sessionId: "session", userId, channelId, revision, iceServers: [], pingIntervalMs: 5_000 },
+      participants: [...this.participants, participant(userId, [], username)],
+      routerRtpCapabilities: testFakeParameters.generateRouterRtpCapabilities(),
+    };
+  }
+
+  #consumed(producerId: string): RequestMap["consume"]["ok"] {
+    const owner = this.participants.find(({ producers }) => producers.some((each) => each.producerId === producerId));
+    const producer = owner?.producers.find((each) => each.producerId === producerId);
+    if (!owner || !producer) throw new Error(`nobody produces ${producerId}`);
+    const { kind, source, paused } = producer;
+    const codecMimeType = kind === "audio" ? "audio/opus" : "video/VP8";
+    const { rtpParameters } = testFakeParameters.generateConsumerRemoteParameters({ codecMimeType });
+    const consumerId = `consumer-of-${producerId}-${++this.#ids}`;
+    return { consumerId, producerId, userId: owner.userId, kind, source, producerPaused: paused, rtpParameters };
+  }
+}
+
+function transport(transportId: string): RequestMap["create_transport"]["ok"] {
+  const { iceParameters, iceCandidates, dtlsParameters } = testFakeParameters.generateTransportRemoteParameters();
+  return { transportId, iceParameters, iceCandidates, dtlsParameters };
+}
+
+export function createDevice(): Promise<Device> {
+  return Device.factory({ handlerFactory: FakeHandler.createFactory(testFakeParameters) });
+}
+
+export function participant(userId: string, sources: Source[] = [], username = userId): Participant {
+  const producers = sources.map((source): ParticipantProducer => {
+    const kind = source === "microphone" || source === "screen_audio" ? "audio" : "video";
+    return { producerId: `${userId}-${source}`, kind, source, paused: false };
+  });
+  return { userId, username, joinedAt: "2026-11-01T09:30:00Z", metadata: {}, producers };
+}
+
+/** Let everything happen that waits for nothing but its turn. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await vi.advanceTimersByTimeAsync(1);
+}
+
+export function fakeTimers(): void {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] });
+}

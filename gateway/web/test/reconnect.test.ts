@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+
+import { CLOSE_CODES } from "../src/protocol";
+import { closeCodeOf, delayMs } from "../src/reconnect";
+
+const ended = (code: number, retryAfterMs?: number) => ({
+  code,
+  reason: "",
+  ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+});
+
+const FIRST_DELAYS: [number, number | undefined][] = [
+  [1000, undefined],
+  [1001, 5_000],
+  [1002, undefined],
+  [1003, undefined],
+  [1006, 500],
+  [1007, undefined],
+  [1009, undefined],
+  [4400, undefined],
+  [4401, undefined],
+  [4403, undefined],
+  [4408, 500],
+  [4409, undefined],
+  [4413, 500],
+  [4429, 5_000],
+  [4500, 500],
+];
+
+describe("after a close code", () => {
+  it.each(FIRST_DELAYS)("%i, the next attempt comes after %s ms", (code, delay) => {
+    expect(delayMs(ended(code), 0, 0)).toBe(delay);
+  });
+
+  it("of the protocol there is always something that this table says", () => {
+    expect(FIRST_DELAYS.map(([code]) => code)).toEqual(Object.keys(CLOSE_CODES).map(Number));
+  });
+
+  it("that nobody knows, the next attempt comes later", () => {
+    expect(delayMs(ended(1012), 0, 0)).toBe(5_000);
+  });
+});
+
+describe("the wait", () => {
+  it("doubles with each attempt, up to half a minute", () => {
+    const delays = [0, 1, 2, 3, 4, 5, 6, 7, 20].map((attempt) => delayMs(ended(1006), attempt, 0));
+    expect(delays).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+  });
+
+  it("is spread over a quarter more, so that not everybody comes back at once", () => {
+    expect(delayMs(ended(1006), 1, 0.5)).toBe(1_125);
+    expect(delayMs(ended(1006), 1, 1)).toBe(1_250);
+  });
+
+  it("is never shorter than what the gateway asked for", () => {
+    expect(delayMs(ended(4429, 60_000), 0, 0)).toBe(60_000);
+    expect(delayMs(ended(1001, 8_000), 0, 1)).toBe(10_000);
+  });
+
+  it("is not shortened by a gateway that asks for less", () => {
+    expect(delayMs(ended(1001, 10), 0, 0)).toBe(5_000);
+  });
+
+  it("is none at all where one must stop, whatever the gateway says about coming back", () => {
+    expect(delayMs(ended(4409, 1_000), 0, 0)).toBeUndefined();
+  });
+});
+
+describe("an error in answer to join", () => {
+  it.each([
+    ["unauthenticated", 4401],
+    ["forbidden", 4403],
+    ["limit_exceeded", 4429],
+    ["rate_limited", 4429],
+    ["internal", 4500],
+    ["timeout", 4500],
+    ["invalid", 4400],
+    ["conflict", 4400],
+  ] as const)("%s counts like a close with %i", (error, code) => {
+    expect(closeCodeOf(error)).toBe(code);
+  });
+});

@@ -1,0 +1,289 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { Room, UNSUPPORTED, type JoinOptions } from "../src/room";
+import { FakeBrowser, FakeStream } from "./browser";
+import { createDevice, FakeError, FakeGateway, fakeTimers, participant, settle } from "./fakes";
+
+beforeEach(() => {
+  fakeTimers();
+  vi.stubGlobal("MediaStream", FakeStream);
+});
+afterEach(() => vi.useRealTimers());
+
+const ADA: JoinOptions = { channelId: "lobby", username: "Ada", microphone: true, camera: true };
+
+function setUp(gateway = new FakeGateway(), browser = new FakeBrowser(), device = createDevice) {
+  const room = new Room({
+    url: "ws://gateway/ws",
+    browser,
+    createDevice: device,
+    openSocket: gateway.open,
+    now: () => performance.now(),
+    random: () => 0,
+  });
+  const present = () => room.getState().presence.participants.map(({ username }) => username);
+  return { room, gateway, browser, present };
+}
+
+async function joined(gateway?: FakeGateway, browser?: FakeBrowser) {
+  const set = setUp(gateway, browser);
+  set.room.join(ADA);
+  await settle();
+  expect(set.room.getState().phase).toBe("joined");
+  return set;
+}
+
+describe("joining", () => {
+  it("shows who is there, and sends microphone and camera", async () => {
+    const gateway = new FakeGateway();
+    gateway.participants = [participant("bea")];
+    const { present } = await joined(gateway);
+    expect(present()).toEqual(["bea", "Ada"]);
+    expect(gateway.socket.asked("join")).toEqual([{ channelId: "lobby", username: "Ada" }]);
+    expect(gateway.socket.asked("produce").map(({ source }) => source)).toEqual(["microphone", "camera"]);
+  });
+
+  it("does not wait for the person to allow the camera", async () => {
+    const browser = new FakeBrowser();
+    let allow: () => void = () => undefined;
+    browser.held = new Promise((resolve) => (allow = resolve));
+    const { room, gateway } = await joined(undefined, browser);
+    expect(room.getState().local.camera.status).toBe("starting");
+    allow();
+    await settle();
+    expect(gateway.socket.asked("produce").map(({ source }) => source)).toEqual(["microphone", "camera"]);
+  });
+
+  it("goes on without a camera that is refused, to listen and watch", async () => {
+    const browser = new FakeBrowser();
+    browser.refusals.set("video", "NotAllowedError");
+    const { room, gateway } = await joined(undefined, browser);
+    expect(room.getState().local.camera).toEqual({ status: "off", trouble: "refused" });
+    expect(gateway.socket.asked("produce")).toEqual([]);
+  });
+
+  it("ends where the gateway forbids it", async () => {
+    const gateway = new FakeGateway();
+    gateway.answers.join = () => new FakeError("forbidden");
+    const { room, browser } = setUp(gateway);
+    room.join(ADA);
+    await settle();
+    expect(room.getState()).toMatchObject({ phase: "ended", ended: { code: 4403, wasJoined: false } });
+    expect(browser.tracks.every(({ readyState }) => readyState === "ended")).toBe(true);
+    expect(gateway.socket.closedWith).toBe(1000);
+  });
+
+  it("is tried again later where the channel is full", async () => {
+    const gateway = new FakeGateway();
+    gateway.answers.join = () => new FakeError("limit_exceeded");
+    const { room } = setUp(gateway);
+    room.join(ADA);
+    await settle();
+    expect(room.getState()).toMatchObject({ phase: "waiting", ended: { code: 4429 } });
+    delete gateway.answers.join;
+    await vi.advanceTimersByTimeAsync(5_000);
+    await settle();
+    expect(room.getState().phase).toBe("joined");
+  });
+
+  it("ends in a browser that mediasoup-client does not know", async () => {
+    const unknown = () => Promise.reject(Object.assign(new Error("device not supported"), { name: "UnsupportedError" }));
+    const { room } = setUp(undefined, undefined, unknown);
+    room.join(ADA);
+    await settle();
+    expect(room.getState()).toMatchObject({ phase: "ended", ended: { reason: UNSUPPORTED } });
+  });
+});
+
+describe("a connection that breaks", () => {
+  it("shows nobody else until one is back, because nobody knows who is there", async () => {
+    const gateway = new FakeGateway();
+    gateway.participants = [participant("bea", ["camera"])];
+    const { room, present } = await joined(gateway);
+    gateway.socket.lose(1006);
+    expect(present()).toEqual([]);
+    expect(room.getState()).toMatchObject({ phase: "waiting", presence: { media: [] }, ended: { wasJoined: true } });
+  });
+
+  it("is followed by joining again as the same user, with the same camera", async () => {
+    const { room, gateway, browser } = await joined();
+    gateway.socket.lose(1006);
+    await vi.advanceTimersByTimeAsync(500);
+    await settle();
+    expect(gateway.sockets).toHaveLength(2);
+    expect(gateway.socket.asked("join")).toEqual([{ channelId: "lobby", username: "Ada", userId: "me" }]);
+    expect(gateway.socket.asked("produce").map(({ source }) => source)).toEqual(["microphone", "camera"]);
+    expect(browser.asked).toHaveLength(1);
+    expect(room.getState()).toMatchObject({ phase: "joined", ended: undefined });
+  });
+
+  it("keeps a muted microphone muted", async () => {
+    const { room, gateway } = await joined();
+    await room.local.setMicrophone(false);
+    gateway.socket.lose(1006);
+    await vi.advanceTimersByTimeAsync(500);
+    await settle();
+    expect(gateway.socket.asked("produce")).toMatchObject([{ source: "microphone", paused: true }, { paused: false }]);
+  });
+
+  it("is tried again after ever longer waits, and says when", async () => {
+    const { room, gateway } = await joined();
+    gateway.isAway = true;
+    gateway.socket.lose(1006);
+    const waits: number[] = [];
+    for (let attempt = 0; attempt < 4; attempt += 1) {
+      const wait = (room.getState().retryAt ?? 0) - performance.now();
+      waits.push(wait);
+      // The attempt itself takes the fake gateway one more.
+      await vi.advanceTimersByTimeAsync(wait + 1);
+    }
+    expect(waits).toEqual([500, 1_000, 2_000, 4_000]);
+  });
+
+  it("waits as short as the first time when one had been in for a while", async () => {
+    const { room, gateway } = await joined();
+    for (let time = 0; time < 3; time += 1) {
+      await vi.advanceTimersByTimeAsync(10_000);
+      gateway.socket.lose(4500);
+      expect((room.getState().retryAt ?? 0) - performance.now()).toBe(500);
+      await vi.advanceTimersByTimeAsync(500);
+      await settle();
+    }
+  });
+
+  it("waits longer each time when the gateway drops one at once", async () => {
+    const { room, gateway } = await joined();
+    const waits: number[] = [];
+    for (let time = 0; time < 3; time += 1) {
+      gateway.socket.lose(4500);
+      waits.push((room.getState().retryAt ?? 0) - performance.now());
+      await vi.advanceTimersByTimeAsync(waits.at(-1) ?? 0);
+      await settle();
+    }
+    expect(waits).toEqual([500, 1_000, 2_000]);
+  });
+
+  it("is not waited for when the person says so", async () => {
+    const { room, gateway } = await joined();
+    gateway.socket.tell("closing", { reason: "draining", code: 1001, retryAfterMs: 20_000 });
+    gateway.socket.lose(1001);
+    expect((room.getState().retryAt ?? 0) - performance.now()).toBe(20_000);
+    room.retryNow();
+    await settle();
+    expect(room.getState().phase).toBe("joined");
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(gateway.sockets).toHaveLength(2);
+  });
+
+  it("brings the list back whole after a gap in its revisions", async () => {
+    const gateway = new FakeGateway();
+    gateway.participants = [participant("bea")];
+    const { present } = await joined(gateway);
+    gateway.revision += 3;
+    gateway.tell("user_joined", participant("cleo"), [participant("bea"), participant("cleo")]);
+    expect(present()).toEqual([]);
+    await vi.advanceTimersByTimeAsync(500);
+    await settle();
+    expect(present()).toEqual(["bea", "cleo", "Ada"]);
+  });
+});
+
+describe("somebody who was replaced", () => {
+  it("stops, with the camera off, and does not fight back", async () => {
+    const { room, gateway, browser } = await joined();
+    gateway.socket.tell("closing", { reason: "replaced", code: 4409 });
+    gateway.socket.lose(4409);
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(room.getState()).toMatchObject({ phase: "ended", ended: { code: 4409, wasJoined: true } });
+    expect(gateway.sockets).toHaveLength(1);
+    expect(browser.tracks.every(({ readyState }) => readyState === "ended")).toBe(true);
+  });
+
+  it("can come back as the same user, with the devices that were on", async () => {
+    const { room, gateway, browser } = await joined();
+    await room.local.setCamera(false);
+    gateway.socket.lose(4409);
+    room.comeBack();
+    await settle();
+    expect(gateway.socket.asked("join")).toMatchObject([{ userId: "me" }]);
+    expect(browser.asked).toEqual(["audio+video", "audio"]);
+  });
+});
+
+describe("leaving", () => {
+  it("is over at once for the person, and tells the gateway before the connection is closed", async () => {
+    const { room, gateway, browser } = await joined();
+    room.leave();
+    expect(room.getState()).toMatchObject({ phase: "idle", presence: { participants: [] } });
+    expect(browser.tracks.every(({ readyState }) => readyState === "ended")).toBe(true);
+    expect(gateway.socket.types().at(-1)).toBe("leave");
+    expect(gateway.socket.closedWith).toBeUndefined();
+    await settle();
+    expect(gateway.socket.closedWith).toBe(1000);
+  });
+
+  it("closes the connection of a gateway that does not answer, too", async () => {
+    const { room, gateway } = await joined();
+    gateway.socket.heard = () => undefined;
+    room.leave();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(gateway.socket.closedWith).toBe(1000);
+  });
+
+  it("ends the waiting for another attempt", async () => {
+    const { room, gateway } = await joined();
+    gateway.socket.lose(1006);
+    room.leave();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(gateway.sockets).toHaveLength(1);
+    expect(room.getState().phase).toBe("idle");
+  });
+
+  it("while still joining leaves nothing behind", async () => {
+    const { room, gateway } = setUp();
+    room.join(ADA);
+    room.leave();
+    await settle();
+    expect(gateway.socket.closedWith).toBe(1000);
+    expect(room.getState().phase).toBe("idle");
+  });
+
+  it("lets one join another channel, as somebody new", async () => {
+    const { room, gateway } = await joined();
+    room.leave();
+    room.join({ ...ADA, channelId: "kitchen" });
+    await settle();
+    expect(room.getState()).toMatchObject({ phase: "joined", channelId: "kitchen" });
+    expect(gateway.socket.asked("join")).toEqual([{ channelId: "kitchen", username: "Ada" }]);
+  });
+});
+
+describe("a page that goes away", () => {
+  it("closes its connection in the same step", async () => {
+    const { room, gateway, browser } = await joined();
+    room.abandon();
+    expect(gateway.socket.closedWith).toBe(1000);
+    expect(browser.tracks.every(({ readyState }) => readyState === "ended")).toBe(true);
+    expect(room.getState().phase).toBe("idle");
+  });
+
+  it("joins again when the browser shows it again", async () => {
+    const { room, gateway } = await joined();
+    room.abandon();
+    room.comeBack();
+    await settle();
+    expect(room.getState()).toMatchObject({ phase: "joined", channelId: "lobby" });
+    expect(gateway.socket.asked("produce")).toHaveLength(2);
+  });
+});
+
+describe("news", () => {
+  it("is who came and who went, each told once", async () => {
+    const { room, gateway } = await joined();
+    const [bea, me] = [participant("bea"), participant("me")];
+    gateway.tell("user_joined", bea, [me, bea]);
+    expect(room.getState().news).toEqual({ serial: 1, what: "joined", username: "bea" });
+    gateway.tell("user_left", bea, [me]);
+    expect(room.getState().news).toEqual({ serial: 2, what: "left", username: "bea" });
+  });
+});

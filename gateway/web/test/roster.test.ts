@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+
+import type { Participant, VoiceState } from "../src/protocol";
+import { Roster } from "../src/roster";
+import { participant } from "./fakes";
+
+const ada = participant("ada");
+const bea = participant("bea");
+const cleo = participant("cleo");
+
+function change(type: VoiceState["type"], who: Participant, revision: number, after?: Participant[]): VoiceState {
+  const { userId, username } = who;
+  const list = after ? { participants: after } : {};
+  return { type, channelId: "lobby", userId, username, revision, participant: who, count: 0, ...list };
+}
+
+const names = (list: readonly Participant[]) => list.map(({ userId }) => userId);
+
+describe("a list", () => {
+  it("becomes what the event says it is after the change", () => {
+    const roster = new Roster([ada, bea], 4);
+    const told = roster.apply(change("user_joined", cleo, 5, [ada, bea, cleo]));
+    expect(told).toEqual({ kind: "applied", joined: [cleo], left: [] });
+    expect(roster.participants).toEqual([ada, bea, cleo]);
+    expect(roster.revision).toBe(5);
+  });
+
+  it("takes a joiner at its end when the event has no list", () => {
+    const roster = new Roster([ada], 1);
+    expect(roster.apply(change("user_joined", bea, 2))).toMatchObject({ kind: "applied", joined: [bea] });
+    expect(names(roster.participants)).toEqual(["ada", "bea"]);
+  });
+
+  it("loses who left when the event has no list", () => {
+    const roster = new Roster([ada, bea, cleo], 1);
+    expect(roster.apply(change("user_left", bea, 2))).toMatchObject({ kind: "applied", left: [bea] });
+    expect(names(roster.participants)).toEqual(["ada", "cleo"]);
+  });
+
+  it("changes who was updated, in place, when the event has no list", () => {
+    const roster = new Roster([ada, bea, cleo], 1);
+    const talking = participant("bea", ["microphone"]);
+    expect(roster.apply(change("user_updated", talking, 2))).toEqual({ kind: "applied", joined: [], left: [] });
+    expect(roster.participants).toEqual([ada, talking, cleo]);
+  });
+
+  it("follows several changes of one step, of which only the last has the list", () => {
+    const roster = new Roster([ada, bea, cleo], 7);
+    roster.apply(change("user_left", bea, 8));
+    roster.apply(change("user_left", cleo, 9, [ada]));
+    expect(names(roster.participants)).toEqual(["ada"]);
+    expect(roster.revision).toBe(9);
+  });
+
+  it("notices a change that was missed, and does not pretend to know the list then", () => {
+    const roster = new Roster([ada], 4);
+    expect(roster.apply(change("user_joined", cleo, 6, [ada, bea, cleo]))).toEqual({ kind: "gap" });
+    expect(roster.revision).toBe(4);
+  });
+
+  it("does not apply a change twice", () => {
+    const roster = new Roster([ada], 4);
+    expect(roster.apply(change("user_joined", bea, 4))).toEqual({ kind: "stale" });
+    expect(names(roster.participants)).toEqual(["ada"]);
+  });
+
+  it("is a new array after each change, so that it can be compared by identity", () => {
+    const roster = new Roster([ada], 1);
+    const before = roster.participants;
+    roster.apply(change("user_updated", ada, 2));
+    expect(roster.participants).not.toBe(before);
+  });
+});

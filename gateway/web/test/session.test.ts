@@ -1,0 +1,353 @@
+import { FakeMediaStreamTrack } from "fake-mediastreamtrack";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import type { Participant, Source } from "../src/protocol";
+import { Session, type Presence, type SessionHandlers } from "../src/session";
+import { Signalling, type Ended } from "../src/signalling";
+import { createDevice, FakeError, FakeGateway, fakeTimers, participant, settle, Silence } from "./fakes";
+
+beforeEach(fakeTimers);
+afterEach(() => vi.useRealTimers());
+
+const track = (kind: "audio" | "video") => new FakeMediaStreamTrack({ kind }) as unknown as MediaStreamTrack;
+
+/** Somebody called "me" joins a channel where these people are already. */
+async function join(others: Participant[], gateway = new FakeGateway()) {
+  gateway.participants = others;
+  const shown: Presence[] = [];
+  const ends: Ended[] = [];
+  const refused: Source[] = [];
+  const log: string[] = [];
+  const handlers: SessionHandlers = {
+    changed: (presence) => shown.push(presence),
+    joined: ({ userId }) => log.push(`${userId} joined`),
+    left: ({ userId }) => log.push(`${userId} left`),
+    notSent: (source) => refused.push(source),
+    unusable: (error) => log.push(`unusable: ${String(error)}`),
+  };
+  let session: Session | undefined;
+  const opened = async (signalling: Signalling) => {
+    const data = { channelId: "lobby", username: "Me" };
+    session = await Session.join(signalling, await createDevice(), data, handlers);
+  };
+  const signalling: Signalling = new Signalling(
+    "ws://gateway/ws",
+    {
+      opened: () => void opened(signalling),
+      event: (event) => session?.handle(event),
+      ended: (ended) => ends.push(ended),
+    },
+    gateway.open,
+  );
+  await settle();
+  if (!session) throw new Error("not joined");
+  const now = () => shown.at(-1) as Presence;
+  return { gateway, session, signalling, shown, ends, refused, log, now };
+}
+
+const heardAndSeen = ({ media }: Presence) => media.map(({ userId, source }) => `${userId} ${source}`);
+const present = ({ participants }: Presence) => participants.map(({ userId }) => userId);
+
+describe("receiving", () => {
+  it("consumes everything that the list shows, and nothing of oneself", async () => {
+    const { gateway, now } = await join([participant("ada", ["microphone", "camera"]), participant("bea")]);
+    expect(heardAndSeen(now())).toEqual(["ada microphone", "ada camera"]);
+    expect(gateway.socket.asked("consume")).toMatchObject([
+      { producerId: "ada-microphone", paused: true },
+      { producerId: "ada-camera", paused: true },
+    ]);
+  });
+
+  it("opens its transport with the first thing there is to receive, and no sooner", async () => {
+    const { gateway } = await join([participant("ada")]);
+    expect(gateway.socket.types()).toEqual(["join"]);
+    const talking = participant("ada", ["microphone"]);
+    gateway.tell("user_updated", talking, [talking, participant("me")]);
+    await settle();
+    expect(gateway.socket.asked("create_transport")).toMatchObject([{ direction: "receive" }]);
+  });
+
+  it("tells its capabilities once, with the transport", async () => {
+    const { gateway } = await join([participant("ada", ["microphone", "camera"])]);
+    expect(gateway.socket.asked("create_transport")[0]).toHaveProperty("rtpCapabilities.codecs");
+    for (const consume of gateway.socket.asked("consume")) expect(consume).not.toHaveProperty("rtpCapabilities");
+  });
+
+  it("lets a consumer flow only after the browser has made it", async () => {
+    const { gateway } = await join([participant("ada", ["camera"])]);
+    const types = gateway.socket.types();
+    expect(types).toEqual(["join", "create_transport", "consume", "connect_transport", "resume"]);
+    expect(gateway.socket.asked("resume")).toEqual([{ consumerId: expect.stringContaining("consumer-of-ada-camera") }]);
+  });
+
+  it("follows the list when somebody begins to send", async () => {
+    const { gateway, now } = await join([participant("ada")]);
+    const talking = participant("ada", ["microphone"]);
+    gateway.tell("user_updated", talking, [talking, participant("me")]);
+    await settle();
+    expect(heardAndSeen(now())).toEqual(["ada microphone"]);
+  });
+
+  it("follows a list that comes as a single change, as it does in large channels", async () => {
+    const { gateway, now } = await join([participant("ada")]);
+    const bea = participant("bea", ["camera"]);
+    gateway.participants = [...gateway.participants, bea];
+    gateway.revision += 1;
+    const { revision } = gateway;
+    const who = { channelId: "lobby", userId: "bea", username: "bea", participant: bea };
+    gateway.socket.tell("voice_state", { type: "user_joined", ...who, revision, count: 3 });
+    await settle();
+    expect(present(now())).toEqual(["ada", "me", "bea"]);
+    expect(heardAndSeen(now())).toEqual(["bea camera"]);
+  });
+
+  it("drops a stream that the list does not show any more, and keeps the others", async () => {
+    const { gateway, now } = await join([participant("ada", ["microphone", "camera"])]);
+    const camera = now().media[1]?.track;
+    const talking = participant("ada", ["microphone"]);
+    gateway.tell("user_updated", talking, [talking, participant("me")]);
+    expect(heardAndSeen(now())).toEqual(["ada microphone"]);
+    expect(camera?.readyState).toBe("ended");
+    expect(now().media[0]?.track.readyState).toBe("live");
+  });
+
+  it("drops a consumer that the gateway closed before the list says so", async () => {
+    const { gateway, now } = await join([participant("ada", ["camera"])]);
+    const [resumed] = gateway.socket.asked("resume");
+    const consumerId = resumed?.consumerId as string;
+    gateway.socket.tell("consumer_closed", { consumerId, reason: "producer_closed" });
+    expect(heardAndSeen(now())).toEqual([]);
+  });
+
+  it("ends with no consumer when the gateway closes it while the browser is still making it", async () => {
+    const gateway = new FakeGateway();
+    // The browser makes no consumer before its transport's `connect_transport` was answered.
+    gateway.answers.connect_transport = () => new Silence();
+    const { now } = await join([participant("ada", ["camera"])], gateway);
+    const consumerId = "consumer-of-ada-camera-2";
+    expect(gateway.socket.types().at(-1)).toBe("connect_transport");
+    gateway.socket.tell("consumer_closed", { consumerId, reason: "producer_closed" });
+    const connect = gateway.socket.sent.at(-1);
+    gateway.socket.say({ id: connect?.id, type: "ok", data: {} });
+    await settle();
+    expect(heardAndSeen(now())).toEqual([]);
+    expect(gateway.socket.asked("resume")).toEqual([]);
+  });
+
+  it("ends with no consumer when somebody leaves before `consume` is answered", async () => {
+    const gateway = new FakeGateway();
+    gateway.answers.consume = () => new Silence();
+    const { now, log } = await join([participant("ada", ["camera"])], gateway);
+    const pending = gateway.socket.sent.find(({ type }) => type === "consume");
+    gateway.tell("user_left", participant("ada", ["camera"]), [participant("me")]);
+    gateway.socket.say({ id: pending?.id, type: "error", data: { code: "not_found", message: "gone" } });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(gateway.socket.asked("consume")).toHaveLength(1);
+    expect(present(now())).toEqual(["me"]);
+    expect(log).toEqual(["ada left"]);
+  });
+
+  it("consumes again what failed at the gateway but is still in the list", async () => {
+    const { gateway, now } = await join([participant("ada", ["camera"])]);
+    const [resumed] = gateway.socket.asked("resume");
+    gateway.socket.tell("consumer_closed", { consumerId: resumed?.consumerId as string, reason: "failed" });
+    expect(heardAndSeen(now())).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await settle();
+    expect(heardAndSeen(now())).toEqual(["ada camera"]);
+  });
+
+  it("does not ask for ever for what the gateway will not give", async () => {
+    const gateway = new FakeGateway();
+    gateway.answers.consume = () => new FakeError("internal");
+    await join([participant("ada", ["camera"])], gateway);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(gateway.socket.asked("consume")).toHaveLength(3);
+  });
+
+  it("does not ask twice where there is no common codec", async () => {
+    const gateway = new FakeGateway();
+    gateway.answers.consume = () => new FakeError("unsupported");
+    await join([participant("ada", ["camera"])], gateway);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(gateway.socket.asked("consume")).toHaveLength(1);
+  });
+
+  it("opens another transport when the gateway has closed it, and consumes everything again", async () => {
+    const { gateway, now } = await join([participant("ada", ["microphone", "camera"])]);
+    const { transportId } = gateway.socket.asked("consume")[0] ?? { transportId: "" };
+    gateway.socket.tell("transport_state", { transportId, state: "closed" });
+    expect(heardAndSeen(now())).toEqual([]);
+    expect(now().flowing).toBe(false);
+    await vi.advanceTimersByTimeAsync(500);
+    await settle();
+    expect(heardAndSeen(now())).toEqual(["ada microphone", "ada camera"]);
+    expect(gateway.socket.asked("create_transport")).toHaveLength(2);
+    // It went at the gateway: nothing is left there to close.
+    expect(gateway.socket.asked("close")).toEqual([]);
+  });
+});
+
+describe("when somebody leaves", () => {
+  it("their sound and picture end before the list is shown without them", async () => {
+    const { gateway, session, shown } = await join([participant("ada", ["microphone", "camera"])]);
+    const tracks = session.presence.media.map((each) => each.track);
+    const states: string[][] = [];
+    const before = shown.length;
+    shown.push = (presence) => {
+      states.push(tracks.map((each) => each.readyState));
+      return Array.prototype.push.call(shown, presence);
+    };
+    gateway.tell("user_left", participant("ada"), [participant("me")]);
+    expect(states).toEqual([["ended", "ended"]]);
+    expect(shown).toHaveLength(before + 1);
+  });
+
+  it("nothing that is shown has their media without them, or them without the count", async () => {
+    const { gateway, shown } = await join([participant("ada", ["microphone", "camera"]), participant("bea", ["camera"])]);
+    gateway.tell("user_left", participant("ada"), [participant("bea", ["camera"]), participant("me")]);
+    await settle();
+    for (const presence of shown) {
+      for (const { userId } of presence.media) expect(present(presence)).toContain(userId);
+    }
+    expect(present(shown.at(-1) as Presence)).toEqual(["bea", "me"]);
+  });
+
+  it("and comes back, they are consumed anew", async () => {
+    const { gateway, now, log } = await join([participant("ada", ["camera"])]);
+    const me = participant("me");
+    gateway.tell("user_left", participant("ada"), [me]);
+    const back = participant("ada", ["microphone"]);
+    gateway.tell("user_joined", back, [me, back]);
+    await settle();
+    expect(heardAndSeen(now())).toEqual(["ada microphone"]);
+    expect(log).toEqual(["ada left", "ada joined"]);
+  });
+});
+
+describe("a revision that is missing", () => {
+  it("gives the connection up, since only a new snapshot can be trusted", async () => {
+    const { gateway, ends, shown } = await join([participant("ada")]);
+    const before = shown.length;
+    gateway.revision += 1;
+    gateway.tell("user_left", participant("ada"), [participant("me")]);
+    expect(ends).toEqual([{ code: 1006, reason: "the participant list has a gap" }]);
+    expect(shown).toHaveLength(before);
+  });
+});
+
+describe("sending", () => {
+  it("opens its transport with the first thing to send, and says what it is", async () => {
+    const { gateway, session } = await join([]);
+    session.outbound.send("camera", track("video"));
+    await settle();
+    expect(gateway.socket.types()).toEqual(["join", "create_transport", "connect_transport", "produce"]);
+    expect(gateway.socket.asked("create_transport")).toEqual([{ direction: "send" }]);
+    expect(gateway.socket.asked("produce")).toMatchObject([{ kind: "video", source: "camera", paused: false }]);
+  });
+
+  it("offers one encoding of the camera", async () => {
+    const { gateway, session } = await join([]);
+    session.outbound.send("camera", track("video"));
+    await settle();
+    expect(gateway.socket.asked("produce")[0]?.rtpParameters.encodings).toHaveLength(1);
+  });
+
+  it("pauses and resumes the producer of a track that is muted and unmuted", async () => {
+    const { gateway, session } = await join([]);
+    const microphone = track("audio");
+    session.outbound.send("microphone", microphone);
+    await settle();
+    session.outbound.send("microphone", microphone, true);
+    await settle();
+    session.outbound.send("microphone", microphone, false);
+    await settle();
+    expect(gateway.socket.types().slice(-3)).toEqual(["produce", "pause", "resume"]);
+  });
+
+  it("begins paused when it is muted already", async () => {
+    const { gateway, session } = await join([]);
+    session.outbound.send("microphone", track("audio"), true);
+    await settle();
+    expect(gateway.socket.asked("produce")).toMatchObject([{ source: "microphone", paused: true }]);
+  });
+
+  it("closes the producer of what is stopped, and leaves the track to its owner", async () => {
+    const { gateway, session } = await join([]);
+    const camera = track("video");
+    session.outbound.send("camera", camera);
+    await settle();
+    session.outbound.stop("camera");
+    await settle();
+    expect(gateway.socket.asked("close")).toEqual([{ producerId: expect.stringContaining("own-") }]);
+    expect(camera.readyState).toBe("live");
+  });
+
+  it("ends as the last wish says when the wishes come faster than the gateway answers", async () => {
+    const { gateway, session } = await join([]);
+    const [first, last] = [track("video"), track("video")];
+    session.outbound.send("camera", first);
+    session.outbound.stop("camera");
+    session.outbound.send("camera", last);
+    session.outbound.stop("camera");
+    session.outbound.send("camera", last);
+    await settle();
+    expect(gateway.socket.asked("produce")).toHaveLength(1);
+    expect(session.outbound.sourceOf(last.id)).toBe("camera");
+    expect(session.outbound.sourceOf(first.id)).toBeUndefined();
+  });
+
+  it("sends everything again over another transport when the gateway has closed the first", async () => {
+    const { gateway, session } = await join([]);
+    session.outbound.send("microphone", track("audio"));
+    session.outbound.send("camera", track("video"));
+    await settle();
+    const { transportId } = gateway.socket.asked("produce")[0] ?? { transportId: "" };
+    gateway.socket.tell("transport_state", { transportId, state: "failed" });
+    await vi.advanceTimersByTimeAsync(500);
+    await settle();
+    expect(gateway.socket.asked("produce").map(({ source }) => source)).toEqual([
+      ...["microphone", "camera"],
+      ...["microphone", "camera"],
+    ]);
+  });
+
+  it("says so when the gateway does not take it, and does not insist", async () => {
+    const gateway = new FakeGateway();
+    gateway.answers.produce = () => new FakeError("unsupported");
+    const { session, refused, ends } = await join([], gateway);
+    session.outbound.send("camera", track("video"));
+    await settle();
+    expect(refused).toEqual(["camera"]);
+    expect(gateway.socket.asked("produce")).toHaveLength(1);
+    expect(ends).toEqual([]);
+  });
+
+  it("does not send a track that ended before its turn came", async () => {
+    const { gateway, session, refused } = await join([]);
+    const camera = track("video");
+    session.outbound.send("camera", camera);
+    camera.stop();
+    await settle();
+    expect(gateway.socket.asked("produce")).toEqual([]);
+    expect(refused).toEqual([]);
+  });
+});
+
+describe("a session that is closed", () => {
+  it("has stopped every track that it received", async () => {
+    const { session } = await join([participant("ada", ["microphone", "camera"])]);
+    const tracks = session.presence.media.map((each) => each.track);
+    session.close();
+    expect(tracks.map((each) => each.readyState)).toEqual(["ended", "ended"]);
+  });
+
+  it("shows nothing any more, whatever still comes in", async () => {
+    const { gateway, session, shown } = await join([participant("ada", ["camera"])]);
+    const before = shown.length;
+    session.close();
+    gateway.tell("user_left", participant("ada"), [participant("me")]);
+    await settle();
+    expect(shown).toHaveLength(before);
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, expect, it } from "vitest";
+
+import type { RoomState } from "../src/room";
+import { tileSize, tilesOf } from "../src/tiles";
+import { fakeTrack, FakeStream } from "./browser";
+import { participant } from "./fakes";
+
+function state(change: Partial<RoomState["presence"]> = {}, local: Partial<RoomState["local"]> = {}): RoomState {
+  const off = { status: "off" } as const;
+  return {
+    phase: "joined",
+    channelId: "lobby",
+    username: "Me",
+    presence: { self: "me", participants: [participant("me")], media: [], speakers: [], flowing: true, ...change },
+    local: { microphone: off, camera: off, screen: off, ...local },
+  };
+}
+
+const described = (room: RoomState) => tilesOf(room).map(({ userId, kind }) => `${userId} ${kind}`);
+
+describe("the tiles", () => {
+  it("are one for everybody in the list, oneself last", () => {
+    const participants = [participant("ada"), participant("me"), participant("bea")];
+    expect(described(state({ participants }))).toEqual(["ada camera", "bea camera", "me camera"]);
+  });
+
+  it("have the screens that are shared before the people", () => {
+    const participants = [participant("ada"), participant("bea", ["screen", "camera"]), participant("me")];
+    const tiles = ["bea screen", "ada camera", "bea camera", "me camera"];
+    expect(described(state({ participants }))).toEqual(tiles);
+  });
+
+  it("have one's own screen while it is shared", () => {
+    const screen = { status: "on", stream: new FakeStream([fakeTrack("video")]) as unknown as MediaStream } as const;
+    expect(described(state({}, { screen }))).toEqual(["me screen", "me camera"]);
+  });
+
+  it("show the picture of whoever the list says is sending one", () => {
+    const track = fakeTrack("video");
+    const ada = participant("ada", ["camera"]);
+    const media = [{ userId: "ada", producerId: "ada-camera", kind: "video", source: "camera", track }] as const;
+    expect(tilesOf(state({ participants: [ada], media }))[0]?.track).toBe(track);
+    const paused = { ...ada, producers: ada.producers.map((producer) => ({ ...producer, paused: true })) };
+    expect(tilesOf(state({ participants: [paused], media }))[0]?.track).toBeUndefined();
+  });
+
+  it("mark whoever sends no sound as muted", () => {
+    const talking = participant("ada", ["microphone"]);
+    const paused = participant("bea", ["microphone"]);
+    for (const producer of paused.producers) producer.paused = true;
+    const participants = [talking, paused, participant("cleo")];
+    expect(tilesOf(state({ participants })).map(({ isMuted }) => isMuted)).toEqual([false, true, true, true]);
+  });
+
+  it("mark whoever speaks", () => {
+    const participants = [participant("ada"), participant("bea")];
+    const tiles = tilesOf(state({ participants, speakers: ["bea"] }));
+    expect(tiles.map(({ isSpeaking }) => isSpeaking)).toEqual([false, true, false]);
+  });
+});
+
+describe("a tile's size", () => {
+  it("fills a wide space with one picture as wide as pictures are", () => {
+    expect(tileSize(1, { width: 1600, height: 900 }, 10)).toEqual({ width: 1600, height: 900 });
+    expect(tileSize(1, { width: 2000, height: 900 }, 10)).toEqual({ width: 1600, height: 900 });
+  });
+
+  it("puts two side by side on a wide space and below one another on an upright one", () => {
+    expect(tileSize(2, { width: 1210, height: 500 }, 10)).toEqual({ width: 600, height: 450 });
+    expect(tileSize(2, { width: 390, height: 810 }, 10)).toEqual({ width: 390, height: 400 });
+  });
+
+  it("lets as many as there are fit without a scroll, while they are not too small", () => {
+    for (let count = 1; count <= 20; count += 1) {
+      const { width, height } = tileSize(count, { width: 1200, height: 700 }, 10);
+      const columns = Math.floor((1200 + 10) / (width + 10));
+      expect(Math.ceil(count / columns) * (height + 10) - 10).toBeLessThanOrEqual(700);
+    }
+  });
+
+  it("is never too small to know somebody", () => {
+    expect(tileSize(300, { width: 390, height: 600 }, 10)).toEqual({ width: 140, height: 78 });
+    expect(tileSize(3, { width: 0, height: 0 }, 10)).toEqual({ width: 140, height: 78 });
+  });
+});
