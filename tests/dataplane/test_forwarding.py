@@ -1,10 +1,16 @@
 """One encoding from a producer to its consumers."""
 
-import pytest
+from collections.abc import Callable
 
-from sfu.dataplane.interface import LayersChanged
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sfu.dataplane.interface import ConsumerSpec, LayersChanged, Path
+from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpProfile
-from tests.dataplane.rig import Rig
+from tests.dataplane.rig import AUDIO, Rig, consumer_spec
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))
@@ -24,6 +30,17 @@ def test_a_packet_goes_from_the_producer_to_the_consumer_under_its_own_name(prof
     assert sender.datagrams() == []
 
 
+def test_contributing_sources_and_the_padding_of_media_pass() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    sender.send(
+        encode(payload_type=111, sequence_number=1, timestamp=0, ssrc=1111, payload=b"media", csrcs=[5, 6], padding=4)
+    )
+    (packet,) = receiver.packets()
+    assert packet[0] == 0xA2
+    assert packet[12:] == b"\x00\x00\x00\x05\x00\x00\x00\x06media\x00\x00\x00\x04"
+
+
 def test_sequence_numbers_begin_low_enough_that_losing_the_first_packets_hides_no_wrap() -> None:
     for seed in range(20):
         rig = Rig(seed)
@@ -31,6 +48,18 @@ def test_sequence_numbers_begin_low_enough_that_losing_the_first_packets_hides_n
         sender.send_rtp(65535)
         (header,) = receiver.headers()
         assert 0 < header.sequence_number < 0x8000
+
+
+def test_sequence_numbers_and_rollovers_hold_over_several_cycles() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    sender.send_rtp(60000)
+    (header,) = receiver.headers()
+    expected = header.sequence_number
+    for number in range(60000 + 997, 60000 + 3 * 65536, 997):
+        sender.send_rtp(number)
+        expected += 997
+        assert [got.sequence_number for got in receiver.headers()] == [expected & 0xFFFF]
 
 
 def test_the_slow_path_is_told_once_that_a_consumer_flows() -> None:
@@ -42,3 +71,312 @@ def test_the_slow_path_is_told_once_that_a_consumer_flows() -> None:
     assert rig.events() == [LayersChanged(consumer, 0, None)]
     sender.send_rtp(3)
     assert rig.events() == []
+
+
+def test_a_consumer_gets_only_the_payload_types_that_it_takes() -> None:
+    rig = Rig()
+    sender, receiver = rig.client(), rig.client()
+    producer = rig.produce(sender, evolve(AUDIO, payload_types={111: 100, 13: 99}))
+    rig.consume(receiver, producer)
+    sender.send_rtp(1, payload_type=13)
+    assert receiver.packets() == []
+    sender.send_rtp(2)
+    sender.send_rtp(3, payload_type=13)
+    sender.send_rtp(4)
+    first, second = receiver.headers()
+    assert second.sequence_number == first.sequence_number + 1
+    assert rig.dropped() == {}
+
+
+def test_a_paused_consumer_gets_nothing_and_goes_on_without_a_gap() -> None:
+    rig = Rig()
+    sender, _, receiver, consumer = rig.call()
+    sender.send_rtp(1)
+    rig.core.set_consumer_paused(consumer, True)
+    sender.send_rtp(2)
+    rig.core.set_consumer_paused(consumer, False)
+    sender.send_rtp(4)
+    first, second = receiver.headers()
+    assert second.sequence_number == first.sequence_number + 1
+    assert second.timestamp - first.timestamp == 3 * 960
+    assert rig.dropped() == {}
+
+
+def test_a_consumer_is_paused_until_it_is_resumed_unless_its_spec_says_otherwise() -> None:
+    rig = Rig()
+    sender, receiver = rig.client(), rig.client()
+    consumer = rig.consume(receiver, rig.produce(sender), ConsumerSpec(ssrc=1, payload_types=frozenset({100})))
+    sender.send_rtp(1)
+    assert receiver.packets() == []
+    rig.core.set_consumer_paused(consumer, False)
+    sender.send_rtp(2)
+    assert len(receiver.packets()) == 1
+
+
+def test_a_consumer_is_told_to_flow_again_after_a_pause() -> None:
+    rig = Rig()
+    sender, _, _, consumer = rig.call()
+    sender.send_rtp(1)
+    rig.events()
+    rig.core.set_consumer_paused(consumer, True)
+    assert rig.core.consumer_stats(consumer).encoding is None
+    rig.core.set_consumer_paused(consumer, False)
+    sender.send_rtp(2)
+    assert rig.events() == [LayersChanged(consumer, 0, None)]
+
+
+def test_a_producer_that_is_resumed_goes_on_without_a_gap() -> None:
+    rig = Rig()
+    sender, producer, receiver, _ = rig.call()
+    sender.send_rtp(1)
+    rig.core.set_producer_paused(producer, True)
+    sender.send_rtp(2)
+    rig.core.set_producer_paused(producer, False)
+    sender.send_rtp(3)
+    first, second = receiver.headers()
+    assert second.sequence_number == first.sequence_number + 1
+
+
+def test_rollovers_are_followed_while_the_producer_is_paused() -> None:
+    rig = Rig()
+    sender, producer, receiver, _ = rig.call()
+    sender.send_rtp(1)
+    rig.core.set_producer_paused(producer, True)
+    for number in range(2, 3 * 65536, 9000):
+        sender.send_rtp(number)
+    rig.core.set_producer_paused(producer, False)
+    sender.send_rtp(3 * 65536)
+    assert len(receiver.packets()) == 2
+
+
+def test_resuming_what_flows_changes_nothing() -> None:
+    rig = Rig()
+    sender, producer, receiver, consumer = rig.call()
+    sender.send_rtp(1)
+    rig.events()
+    rig.core.set_consumer_paused(consumer, False)
+    rig.core.set_producer_paused(producer, False)
+    rig.core.set_layers(consumer, 0, None)
+    sender.send_rtp(2)
+    assert rig.events() == []
+    assert len(receiver.packets()) == 2
+
+
+def test_a_consumer_is_passed_over_until_its_transport_has_keys_and_a_path() -> None:
+    rig = Rig()
+    sender, late = rig.client(), rig.client(connected=False)
+    producer = rig.produce(sender)
+    consumer = rig.consume(late, producer)
+    sender.send_rtp(1)
+    rig.core.set_keys(late.transport, late.keys)
+    sender.send_rtp(2)
+    assert rig.core.consumer_stats(consumer).packets == 0
+    assert rig.dropped() == {}
+    rig.core.add_path(late.transport, late.path)
+    sender.send_rtp(3)
+    assert len(late.packets()) == 1
+
+
+def test_media_goes_to_the_first_path_until_another_is_chosen() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    other = Path("2001:db8::1", 5, 1)
+    rig.core.add_path(receiver.transport, other)
+    sender.send_rtp(1)
+    rig.core.set_send_path(receiver.transport, other)
+    sender.send_rtp(2)
+    assert [path for path, _ in rig.sent] == [receiver.path, other]
+
+
+def test_media_comes_from_every_path_that_was_taught() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    sender.send_rtp(1)
+    sender.path = Path("192.0.2.99", 1)
+    rig.core.add_path(sender.transport, sender.path)
+    sender.send_rtp(2)
+    assert len(receiver.packets()) == 2
+
+
+def test_a_transport_keeps_its_newest_paths_and_the_one_it_sends_on() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    first = sender.path
+    others = [Path("192.0.2.200", port) for port in range(1, 17)]
+    for path in others:
+        rig.core.add_path(sender.transport, path)
+    assert rig.core.totals().paths == 16 + 1
+    for number, path in enumerate((others[0], first, others[1], others[-1])):
+        sender.path = path
+        sender.send_rtp(number)
+    assert len(receiver.packets()) == 3
+
+
+def test_a_path_that_another_transport_had_moves() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    newcomer = rig.client(connected=False)
+    rig.core.set_keys(newcomer.transport, newcomer.keys)
+    sender.send_rtp(1)
+    rig.core.add_path(newcomer.transport, receiver.path)
+    sender.send_rtp(2)
+    assert len(rig.sent) == 1
+    assert rig.core.totals().paths == 2
+    assert rig.dropped() == {}
+    moved = Path("192.0.2.77", 7)
+    rig.core.add_path(receiver.transport, moved)
+    sender.send_rtp(3)
+    assert [path for path, _ in rig.sent] == [receiver.path, moved]
+
+
+def test_every_consumer_is_served_by_itself() -> None:
+    rig = Rig()
+    sender = rig.client()
+    producer = rig.produce(sender)
+    receivers = [rig.client(profile) for profile in SrtpProfile]
+    consumers = [rig.consume(receiver, producer) for receiver in receivers]
+    sender.send_rtp(1)
+    rig.core.set_consumer_paused(consumers[1], True)
+    sender.send_rtp(2)
+    assert [len(receiver.packets()) for receiver in receivers] == [2, 1, 2]
+
+
+def test_the_counters_agree_with_what_went_through() -> None:
+    rig = Rig()
+    sender, producer, receiver, consumer = rig.call()
+    for number in range(5):
+        rig.now = 1000.0 + number
+        sender.send_rtp(number, payload=bytes(50), padding=3)
+    datagrams = [datagram for _, datagram in rig.sent]
+    plain = receiver.packets()
+    stats = rig.core.consumer_stats(consumer)
+    assert (stats.packets, stats.octets, stats.bytes) == (5, 250, sum(map(len, plain)))
+    assert (stats.encoding, stats.temporal, stats.timestamp_offset) == (0, None, 0)
+    assert (stats.last_timestamp, stats.last_at) == (4 * 960, 1004.0)
+    totals = rig.core.totals()
+    assert (totals.packets_in, totals.packets_out) == (5, 5)
+    assert totals.bytes_out == sum(map(len, datagrams))
+    assert totals.bytes_in == 5 * (12 + 53 + 16)
+    (encoding,) = rig.core.producer_stats(producer).encodings
+    assert (encoding.ssrc, encoding.packets, encoding.bytes) == (1111, 5, 5 * 65)
+    assert (encoding.expected, encoding.lost, encoding.highest_sequence) == (5, 0, 4)
+    assert (encoding.last_timestamp, encoding.last_at) == (4 * 960, 1004.0)
+
+
+def test_late_packets_do_not_turn_back_what_was_sent_last() -> None:
+    rig = Rig()
+    sender, _, _, consumer = rig.call()
+    sender.send_rtp(1)
+    sender.send_rtp(3)
+    rig.now += 1
+    sender.send_rtp(2)
+    stats = rig.core.consumer_stats(consumer)
+    assert (stats.packets, stats.last_timestamp, stats.last_at) == (3, 3 * 960, 1000.0)
+
+
+def test_a_stranger_to_the_tables_is_a_key_error() -> None:
+    rig = Rig()
+    client = rig.client()
+    producer = rig.produce(client)
+    unknown = producer + 100
+    calls: list[Callable[[], object]] = [
+        lambda: rig.core.set_keys(type(client.transport)(unknown), client.keys),
+        lambda: rig.core.producer_stats(type(producer)(unknown)),
+        lambda: rig.consume(client, type(producer)(unknown)),
+    ]
+    for call in calls:
+        with pytest.raises(KeyError):
+            call()
+
+
+def test_what_is_there_already_is_a_value_error() -> None:
+    rig = Rig()
+    client = rig.client()
+    producer = rig.produce(client)
+    consumer = rig.consume(client, producer)
+    calls: list[Callable[[], object]] = [
+        lambda: rig.core.add_transport(client.transport),
+        lambda: rig.core.set_keys(client.transport, client.keys),
+        lambda: rig.core.add_producer(client.transport, producer, evolve(AUDIO, encodings=[])),
+        lambda: rig.core.add_producer(client.transport, type(producer)(99), AUDIO),
+        lambda: rig.core.add_consumer(client.transport, consumer, producer, consumer_spec()),
+        lambda: rig.core.set_layers(consumer, 1, None),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError):
+            call()
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("packet"), st.integers(0, 8)),
+        st.tuples(st.just("padding"), st.integers(0, 8)),
+        st.tuples(st.just("lost"), st.just(0)),
+        st.tuples(st.just("pause"), st.just(0)),
+        st.tuples(st.just("resume"), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(steps=steps, base=st.sampled_from([0, 65500]))
+def test_gaps_are_the_network_s_alone_whatever_is_lost_late_padded_or_paused(
+    steps: list[tuple[str, int]], base: int
+) -> None:
+    """Each step makes a packet; its number is how many of the following ones overtake it."""
+    rig = Rig()
+    sender, _, receiver, consumer = rig.call()
+    queue: list[tuple[float, int, str, bytes]] = []
+    for index, (step, delay) in enumerate(steps):
+        if step in {"packet", "padding"}:
+            payload = index.to_bytes(2) if step == "packet" else b""
+            plain = encode(
+                payload_type=111,
+                sequence_number=base + index & 0xFFFF,
+                timestamp=0,
+                ssrc=1111,
+                payload=payload,
+                padding=4 if step == "padding" else 0,
+            )
+            queue.append((index + delay + (0.5 if delay else 0), index, step, sender.sending.protect(plain)))
+        elif step != "lost":
+            queue.append((index, index, step, b""))
+
+    got: dict[int, int] = {}
+    highest = -1
+    left_out: set[int] = set()
+    begun: int | None = None
+    paused = False
+    number: int | None = None
+    for _, index, step, datagram in sorted(queue):
+        if datagram:
+            sender.arrive(datagram)
+        else:
+            paused = step == "pause"
+            rig.core.set_consumer_paused(consumer, paused)
+            begun = None if paused else begun
+        received = receiver.packets()
+        if step == "packet" and not paused and begun is None and index > highest:
+            begun = index
+            left_out = set()
+            number = None
+        if step == "padding" and index > highest:
+            left_out.add(index)
+        if step in {"packet", "padding"}:
+            highest = max(highest, index)
+        assert len(received) == (step == "packet" and not paused and begun is not None and index >= begun)
+        for packet in received:
+            assert int.from_bytes(packet[12:]) == index
+            sequence = int.from_bytes(packet[2:4])
+            assert begun is not None
+            place = index - begun - sum(1 for other in left_out if begun <= other < index)
+            if number is None:
+                assert place == 0
+                number = sequence
+                # Nothing that was sent before has this number or a later one.
+                assert all((number - other) & 0xFFFF < 0x8000 and number != other for other in got.values())
+            assert sequence == (number + place) & 0xFFFF
+            assert index not in got
+            assert sequence not in got.values()
+            got[index] = sequence

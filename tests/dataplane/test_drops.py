@@ -1,0 +1,205 @@
+"""What is not forwarded, and how it is counted."""
+
+import pytest
+from attrs import evolve
+
+from sfu.dataplane.interface import Drop, Path, RtcpArrived, SlowDatagram
+from sfu.dataplane.packet_path import MAX_EVENTS
+from sfu.wire.srtp import SrtpProfile
+from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
+
+NOWHERE = Path("198.51.100.9", 9)
+STUN = b"\x00\x01\x00\x00"
+DTLS = b"\x16\xfe\xfd\x00"
+REPORT = b"\x80\xc9\x00\x01\x00\x00\x11\x11"
+
+
+@pytest.mark.parametrize(
+    ("datagram", "reason"),
+    [
+        (b"", Drop.EMPTY),
+        (b"\x80" * 1501, Drop.OVERSIZED),
+        (b"\x10zrtp", Drop.UNKNOWN_PROTOCOL),
+        (b"\x40turn", Drop.UNKNOWN_PROTOCOL),
+        (b"\xc0", Drop.UNKNOWN_PROTOCOL),
+        (DTLS, Drop.UNKNOWN_ADDRESS),
+        (b"\x80\x6f" + bytes(40), Drop.UNKNOWN_ADDRESS),
+        (REPORT, Drop.UNKNOWN_ADDRESS),
+    ],
+)
+def test_what_comes_from_where_nobody_was_taught_is_dropped(datagram: bytes, reason: Drop) -> None:
+    rig = Rig()
+    rig.core.receive(datagram, NOWHERE, 0.0)
+    assert rig.dropped() == {reason: 1}
+    assert rig.events() == []
+    assert rig.sent == []
+
+
+def test_stun_is_handed_up_from_anywhere_and_dtls_from_taught_paths() -> None:
+    rig = Rig()
+    client = rig.client()
+    rig.core.receive(STUN, NOWHERE, 0.0)
+    client.arrive(STUN)
+    client.arrive(DTLS)
+    assert rig.events() == [
+        SlowDatagram(NOWHERE, None, STUN),
+        SlowDatagram(client.path, client.transport, STUN),
+        SlowDatagram(client.path, client.transport, DTLS),
+    ]
+    assert rig.dropped() == {}
+
+
+@pytest.mark.parametrize("datagram", [b"\x80\x6f" + bytes(40), REPORT])
+def test_media_before_the_keys_is_dropped(datagram: bytes) -> None:
+    rig = Rig()
+    client = rig.client(connected=False)
+    rig.core.add_path(client.transport, client.path)
+    client.arrive(datagram)
+    assert rig.dropped() == {Drop.NO_KEYS: 1}
+
+
+def test_rtp_that_is_shorter_than_its_header_is_dropped() -> None:
+    rig = Rig()
+    client = rig.client()
+    client.arrive(b"\x80\x6f\x00")
+    client.arrive(b"\x9f\x6f" + bytes(30))
+    assert rig.dropped() == {Drop.MALFORMED_RTP: 2}
+
+
+def test_rtp_with_more_padding_than_payload_is_dropped() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    sender.send(b"\xa0\x6f\x00\x01\x00\x00\x00\x00" + (1111).to_bytes(4) + b"ab\x09")
+    assert rig.dropped() == {Drop.MALFORMED_RTP: 1}
+    assert receiver.datagrams() == []
+
+
+def test_rtcp_without_a_sender_is_dropped() -> None:
+    rig = Rig()
+    rig.client().arrive(b"\x80\xc9\x00\x01")
+    assert rig.dropped() == {Drop.MALFORMED_RTCP: 1}
+
+
+@pytest.mark.parametrize("profile", list(SrtpProfile))
+def test_media_under_other_keys_is_not_authentic(profile: SrtpProfile) -> None:
+    rig = Rig()
+    sender, receiver = rig.client(profile), rig.client(profile)
+    rig.consume(receiver, rig.produce(sender))
+    stranger = Client(rig, rig.number(), profile)
+    stranger.path = sender.path
+    stranger.send_rtp(1)
+    stranger.arrive(stranger.sending.protect_rtcp(REPORT))
+    assert rig.dropped() == {Drop.UNAUTHENTIC: 2}
+    assert receiver.datagrams() == []
+    assert rig.events() == []
+
+
+@pytest.mark.parametrize("profile", list(SrtpProfile))
+def test_a_replayed_packet_is_dropped_and_counted(profile: SrtpProfile) -> None:
+    rig = Rig()
+    sender, receiver = rig.client(profile), rig.client(profile)
+    rig.consume(receiver, rig.produce(sender))
+    media = sender.sending.protect(b"\x80\x6f\x00\x01\x00\x00\x00\x00" + (1111).to_bytes(4) + b"x")
+    report = sender.sending.protect_rtcp(REPORT)
+    for datagram in (media, report, media, report):
+        sender.arrive(datagram)
+    assert rig.dropped() == {Drop.REPLAYED: 2}
+    assert len(receiver.packets()) == 1
+    assert [type(event) for event in rig.events()].count(RtcpArrived) == 1
+
+
+def test_a_packet_older_than_the_replay_window_is_dropped_as_replayed() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    old = sender.sending.protect(b"\x80\x6f\x00\x01\x00\x00\x00\x00" + (1111).to_bytes(4) + b"x")
+    sender.send_rtp(2000)
+    sender.arrive(old)
+    assert rig.dropped() == {Drop.REPLAYED: 1}
+    assert len(receiver.packets()) == 1
+
+
+def test_a_stream_that_nobody_produces_is_dropped_before_it_is_opened() -> None:
+    rig = Rig()
+    sender, _, _, _ = rig.call()
+    sender.arrive(b"\x80\x6f\x00\x01\x00\x00\x00\x00" + (9).to_bytes(4) + b"not even sealed")
+    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+
+
+def test_payload_types_that_the_producer_did_not_name_are_dropped() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    sender.send_rtp(1)
+    sender.send_rtp(2, payload_type=13)
+    sender.send_rtp(3)
+    assert rig.dropped() == {Drop.UNKNOWN_PAYLOAD_TYPE: 1}
+    first, second = receiver.headers()
+    assert second.sequence_number == first.sequence_number + 1
+
+
+def test_packets_of_nothing_but_padding_are_left_out_and_leave_no_gap() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    sender.send_rtp(1)
+    sender.send_rtp(2, payload=b"", padding=200)
+    sender.send_rtp(3, payload=b"")
+    sender.send_rtp(4)
+    assert rig.dropped() == {Drop.PADDING_ONLY: 2}
+    first, second = receiver.headers()
+    assert second.sequence_number == first.sequence_number + 1
+
+
+def test_packets_of_a_paused_producer_are_dropped() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call(evolve(AUDIO, paused=True))
+    sender.send_rtp(1)
+    assert rig.dropped() == {Drop.PRODUCER_PAUSED: 1}
+    assert receiver.datagrams() == []
+
+
+@pytest.mark.parametrize("reason", [Drop.SEND_WOULD_BLOCK, Drop.SEND_FAILED])
+def test_what_the_socket_does_not_take_is_counted_as_dropped_and_not_as_sent(reason: Drop) -> None:
+    rig = Rig()
+    sender, _, receiver, consumer = rig.call()
+    sender.send_rtp(1)
+    rig.refuse = reason
+    sender.send_rtp(2)
+    rig.refuse = None
+    sender.send_rtp(3)
+    assert rig.dropped() == {reason: 1}
+    assert rig.core.totals().packets_out == 2
+    assert rig.core.consumer_stats(consumer).packets == 2
+    first, second = receiver.headers()
+    assert second.sequence_number == first.sequence_number + 2
+
+
+def test_a_packet_that_grows_too_large_to_seal_is_dropped() -> None:
+    rig = Rig()
+    sender, receiver, other = rig.client(), rig.client(), rig.client()
+    producer = rig.produce(sender)
+    rig.consume(receiver, producer, consumer_spec(mid="0", mid_id=4))
+    rig.consume(other, producer)
+    sender.send_rtp(1, payload=bytes(1344))
+    assert rig.dropped() == {Drop.OVERSIZED: 1}
+    assert receiver.packets() == []
+    assert len(other.packets()) == 1
+
+
+def test_datagrams_for_the_slow_path_are_bounded() -> None:
+    rig = Rig()
+    for _ in range(MAX_EVENTS + 3):
+        rig.core.receive(STUN, NOWHERE, 0.0)
+    assert rig.dropped() == {Drop.EVENTS_FULL: 3}
+    assert len(rig.events()) == MAX_EVENTS
+    rig.core.receive(STUN, NOWHERE, 0.0)
+    assert len(rig.events()) == 1
+
+
+def test_the_slow_path_counts_what_only_it_can_tell() -> None:
+    rig = Rig()
+    rig.core.count_drop(Drop.WRONG_PASSWORD)
+    rig.core.count_drop(Drop.WRONG_PASSWORD)
+    assert rig.dropped() == {Drop.WRONG_PASSWORD: 2}
+
+
+def test_every_reason_is_in_the_totals_from_the_start() -> None:
+    assert set(Rig().core.totals().drops) == set(Drop)
