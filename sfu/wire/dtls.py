@@ -192,9 +192,7 @@ class Dtls:
         if encrypted:
             self._open_connection.bio_write(b"".join(record.raw for record in encrypted))
             self._read_connection()
-        if len(encrypted) < len(records) and self._role is DtlsRole.SERVER:
-            # Only a server's flight is the last (there is no resumption); would the client repeat its own as well,
-            # one duplicated datagram would have the two answer each other for ever.
+        if len(encrypted) < len(records):
             self._outgoing += self._flight.repeat_last(now)
 
     def _shake_hands(self, now: float) -> None:
@@ -203,24 +201,14 @@ class Dtls:
         except SSL.WantReadError:
             self._send_flight(now)
         except SSL.Error as error:
-            self._settle_error(error, now)
-        else:
-            self._finish_handshake(now)
-
-    def _settle_error(self, error: SSL.Error, now: float) -> None:
-        """Some errors concern only a record that OpenSSL has dropped: whoever can go on was not hurt."""
-        try:
-            self._open_connection.do_handshake()
-        except SSL.WantReadError:
-            self._send_flight(now)
-        except SSL.Error:
-            reason = "not the expected fingerprint" if self._check.failed else _text(error)
-            self._fail(reason)
+            self._fail("not the expected fingerprint" if self._check.failed else _text(error))
         else:
             self._finish_handshake(now)
 
     def _finish_handshake(self, now: float) -> None:
         self._send_flight(now)
+        # The server's flight is the last, as there is no resumption.  Would the client repeat its own as well, one
+        # datagram that the network doubles would have the two answer each other for ever.
         self._flight.finish(keep=self._role is DtlsRole.SERVER)
         if not self._check.passed:
             self._fail("no certificate")
@@ -290,6 +278,7 @@ class Dtls:
 
 
 def _text(error: SSL.Error) -> str:
-    """What OpenSSL says about an error, in one line."""
-    queue = error.args[0] if error.args else []
-    return "; ".join(str(entry[-1]) for entry in queue) or type(error).__name__
+    """What OpenSSL says about an error, in one line; it does not always say something."""
+    queue = error.args[0] if error.args else ()
+    reasons = dict.fromkeys(str(entry[-1]) for entry in queue)
+    return "; ".join(reasons) or "refused by OpenSSL"

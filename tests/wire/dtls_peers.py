@@ -66,7 +66,6 @@ class Network:
     duplication: float = 0.0
     jitter: float = 0.0
     now: float = 0.0
-    sent: int = 0
     _under_way: list[tuple[float, int, Dtls, bytes]] = field(factory=list)
     _order: "itertools.count[int]" = field(factory=itertools.count)
 
@@ -88,7 +87,6 @@ class Network:
     def _post(self) -> None:
         for sender, receiver in ((self.one, self.other), (self.other, self.one)):
             for datagram in sender.datagrams_to_send():
-                self.sent += 1
                 lost, doubled, late = self.rng.random(), self.rng.random(), self.rng.random()
                 for copy in range(2 if doubled < self.duplication else 1):
                     if lost >= self.loss:

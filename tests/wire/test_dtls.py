@@ -120,6 +120,12 @@ def test_as_server_we_prefer_aes_128_gcm_whatever_the_clients_order() -> None:
     assert keys_of(dtls).profile is SrtpProfile.AEAD_AES_128_GCM
 
 
+def test_as_server_we_prefer_aes_128_gcm_ciphers_too() -> None:
+    peer = OpenSslPeer.make(DtlsRole.CLIENT, ciphers="ECDHE-ECDSA-AES256-SHA:ECDHE-ECDSA-AES128-GCM-SHA256")
+    peer.shake_hands(ours(DtlsRole.SERVER))
+    assert peer.connection.get_cipher_name() == "ECDHE-ECDSA-AES128-GCM-SHA256"
+
+
 @both_roles
 def test_aiortcs_settings_work(role: DtlsRole) -> None:
     certificate = aiortc.rtcdtlstransport.RTCCertificate.generateCertificate()
@@ -356,13 +362,12 @@ def test_a_hundred_handshakes_complete_at_30_percent_loss(role: DtlsRole) -> Non
 
 
 @both_roles
-def test_doubled_and_reordered_datagrams_hurt_no_handshake_and_start_no_ping_pong(role: DtlsRole) -> None:
+def test_doubled_and_reordered_datagrams_hurt_no_handshake(role: DtlsRole) -> None:
     for seed in range(20):
         one, other = ours(role), theirs(opposite(role))
         network = Network(one, other, random.Random(seed), loss=0.1, duplication=0.5, jitter=1.5)
         network.run(until=120.0)
         assert (one.state, other.state) == (DtlsState.CONNECTED, DtlsState.CONNECTED), f"seed {seed}"
-        assert network.sent < 60
 
 
 def test_a_lost_last_flight_is_repeated_when_the_client_repeats_its_own() -> None:
@@ -382,6 +387,19 @@ def test_a_lost_last_flight_is_repeated_when_the_client_repeats_its_own() -> Non
     assert server.datagrams_to_send() == last
     client.receive(last[0], 1.1)
     assert client.state is DtlsState.CONNECTED
+
+
+def test_a_doubled_last_flight_is_not_answered_or_the_two_would_never_fall_silent() -> None:
+    client, server = ours(DtlsRole.CLIENT), theirs(DtlsRole.SERVER)
+    last: list[bytes] = []
+    for _ in range(2):
+        for datagram in client.datagrams_to_send():
+            server.receive(datagram, 0.0)
+        last = server.datagrams_to_send()
+        client.receive(last[0], 0.0)
+    assert client.state is DtlsState.CONNECTED
+    client.receive(last[0], 1.0)
+    assert client.datagrams_to_send() == []
 
 
 def test_a_repeated_flight_of_several_datagrams_is_answered_once() -> None:
@@ -411,7 +429,8 @@ def test_garbage_in_the_middle_of_a_handshake_is_refused_and_changes_nothing() -
         b"\x16\x03\x03" + bytes(8) + b"\x00\x01\x00",
         b"\x16\xfe\xfd\x00\x02" + bytes(6) + b"\x00\x01\x00",
         b"\x16\xfe\xfd\x00\x00" + bytes(6) + b"\x01\x00" + rng.randbytes(256),
-        b"\x16\xfe\xfd\x00\x00" + bytes(6) + b"\x00\x0c\x02\x00\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00",
+        b"\x16\xfe\xfd\x00\x00" + bytes(6) + b"\x00\x0c\x0b\x00\x0f\xff\x00\x00\x00\x00\x00\x00\x00\x00",
+        b"\x16\xfe\xfd\x00\x00" + bytes(6) + b"\x00\x0d\x0b\x00\xff\xff\x00\x00\x00\x00\x00\x00\x00\x01\x00",
         b"\x15\xfe\xfd\x00\x00" + bytes(6) + b"\x00\x02\x01\x00",
         b"\x17\xfe\xfd\x00\x00" + bytes(6) + b"\x00\x02\x01\x00",
         b"\x14\xfe\xfd\x00\x00" + bytes(6) + b"\x00\x01\x02",
