@@ -24,11 +24,12 @@ const LONGEST_MS = 30_000;
  * How long to wait before attempt number `attempt` (0 is the first one after having been joined), in milliseconds.
  *
  * It doubles up to 30 s and is spread over a quarter more by `random` (0 to 1), so that a channel that lost its
- * gateway does not come back as one burst. It is never shorter than what the gateway asked for. Undefined: do not.
+ * gateway does not come back as one burst. A gateway that says how long it wants to be left alone is believed,
+ * unless that is shorter than the first wait. Undefined: do not.
  */
 export function delayMs(ended: Ended, attempt: number, random: number): number | undefined {
   const step = nextStep(ended.code);
   if (step === "stop") return undefined;
-  const backoff = Math.min(FIRST_MS[step] * 2 ** attempt, LONGEST_MS);
-  return Math.round(Math.max(backoff, ended.retryAfterMs ?? 0) * (1 + random / 4));
+  const wait = ended.retryAfterMs ?? Math.min(FIRST_MS[step] * 2 ** attempt, LONGEST_MS);
+  return Math.round(Math.max(wait, FIRST_MS[step]) * (1 + random / 4));
 }

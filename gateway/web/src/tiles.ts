@@ -81,5 +81,7 @@ export function tileSize(count: number, space: TileSize, gap: number): TileSize 
     if (tile.width * tile.height > best.width * best.height) best = tile;
   }
   if (best.width >= SMALLEST_WIDTH) return { width: Math.floor(best.width), height: Math.floor(best.height) };
-  return { width: SMALLEST_WIDTH, height: Math.floor(SMALLEST_WIDTH / WIDEST) };
+  const columns = Math.max(1, Math.floor((space.width + gap) / (SMALLEST_WIDTH + gap)));
+  const width = Math.max(SMALLEST_WIDTH, Math.floor((space.width - gap * (columns - 1)) / columns));
+  return { width, height: Math.floor(width / WIDEST) };
 }

@@ -52,13 +52,15 @@ describe("the wait", () => {
     expect(delayMs(ended(1006), 1, 1)).toBe(1_250);
   });
 
-  it("is never shorter than what the gateway asked for", () => {
+  it("is what the gateway asked for, if it asked, and never shorter", () => {
     expect(delayMs(ended(4429, 60_000), 0, 0)).toBe(60_000);
     expect(delayMs(ended(1001, 8_000), 0, 1)).toBe(10_000);
+    expect(delayMs(ended(1001, 8_000), 5, 0)).toBe(8_000);
   });
 
-  it("is not shortened by a gateway that asks for less", () => {
+  it("is not shortened below the first one by a gateway that asks for next to nothing", () => {
     expect(delayMs(ended(1001, 10), 0, 0)).toBe(5_000);
+    expect(delayMs(ended(4500, 0), 0, 0)).toBe(500);
   });
 
   it("is none at all where one must stop, whatever the gateway says about coming back", () => {

@@ -79,7 +79,7 @@ describe("a tile's size", () => {
   });
 
   it("is never too small to know somebody", () => {
-    expect(tileSize(300, { width: 390, height: 600 }, 10)).toEqual({ width: 140, height: 78 });
+    expect(tileSize(300, { width: 390, height: 600 }, 10)).toEqual({ width: 190, height: 106 });
     expect(tileSize(3, { width: 0, height: 0 }, 10)).toEqual({ width: 140, height: 78 });
   });
 });
