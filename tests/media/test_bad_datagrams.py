@@ -1,0 +1,236 @@
+"""What strangers and broken clients send to the media port: dropped, counted by reason, not answered, and no call is
+disturbed by it."""
+
+import random
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from aioice import stun
+from attrs import frozen
+
+import sfu
+from sfu.dataplane.interface import Drop
+from sfu.wire import rtcp
+from tests.media.conftest import Connect, Notices
+from tests.media.rtp import Rtp, opus, read
+from tools.light import LightEndpoint
+
+
+@frozen
+class Call:
+    """Ada speaks, Bob listens; ``transport`` is Ada's at the gateway."""
+
+    transport: sfu.Transport
+    microphone: LightEndpoint
+    receiving: sfu.Transport
+    speaker: LightEndpoint
+    consumer: sfu.Consumer
+
+    async def still_works(self) -> None:
+        """A packet that Ada sends now reaches Bob, and nobody was told that anything ended."""
+        before = len(self.speaker.transport.rtp)
+        self.microphone.transport.send_rtp(bytes(Rtp(111, 1000 + before, 960 * before, 1111, b"still here")))
+        self.microphone.send()
+        await self.speaker.until(lambda: len(self.speaker.transport.rtp) > before)
+        assert read(self.speaker.transport.rtp[-1]).payload == b"still here"
+        assert self.transport.connected
+        assert self.receiving.connected
+
+
+@asynccontextmanager
+async def open_call(port: sfu.Port, connect: Connect) -> AsyncIterator[Call]:
+    async with (
+        sfu.open_peer(port, Notices(), name="ada") as ada,
+        sfu.open_peer(port, Notices(), name="bob") as bob,
+        connect(ada, "send") as (sending, microphone),
+        connect(bob, "receive") as (receiving, speaker),
+    ):
+        producer = ada.produce(sending.id, "audio", opus(ssrc=1111))
+        consumer = bob.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
+        yield Call(sending, microphone, receiving, speaker, consumer)
+
+
+class Stranger:
+    """A socket that never authenticated, and what the gateway counts while it speaks."""
+
+    def __init__(self, port: sfu.Port) -> None:
+        self.port = port
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+
+    async def sends(self, datagram: bytes) -> dict[Drop, int]:
+        """The drops that one datagram causes."""
+        before = self.port.plane.totals()
+        self.socket.sendto(datagram, self.port.addresses[0])
+        with trio.fail_after(5):
+            while self.port.plane.totals().packets_in == before.packets_in:
+                await trio.sleep(0.001)
+        after = self.port.plane.totals().drops
+        return {reason: after[reason] - before.drops[reason] for reason in Drop if after[reason] > before.drops[reason]}
+
+    def was_answered(self) -> bool:
+        try:
+            self.socket.recv(2048)
+        except BlockingIOError:
+            return False
+        return True
+
+
+@pytest.fixture
+async def stranger(port: sfu.Port) -> AsyncIterator[Stranger]:
+    stranger = Stranger(port)
+    yield stranger
+    stranger.socket.close()
+
+
+def binding_request(username: str, password: str, **attributes: object) -> bytes:
+    request = stun.Message(
+        stun.Method.BINDING,
+        stun.Class.REQUEST,
+        transaction_id=bytes(range(12)),
+        attributes={"USERNAME": username, "PRIORITY": 1, "ICE-CONTROLLING": 1, **attributes},
+    )
+    request.add_message_integrity(password.encode())
+    return bytes(request)
+
+
+def right_binding(transport: sfu.Transport) -> bytes:
+    ice = transport.ice_parameters
+    return binding_request(f"{ice.username_fragment}:them", ice.password)
+
+
+BINDING_RESPONSE = bytes(stun.Message(stun.Method.BINDING, stun.Class.RESPONSE))
+CLIENT_HELLO_HEAD = bytes([22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
+
+BAD: list[tuple[str, Drop, Callable[[Call], bytes]]] = [
+    ("an unknown protocol", Drop.UNKNOWN_PROTOCOL, lambda _: bytes([100]) * 50),
+    ("something oversized", Drop.OVERSIZED, lambda _: b"\x00\x01" + bytes(1900)),
+    ("STUN of garbage", Drop.MALFORMED_STUN, lambda _: b"\x00\x01" + bytes(range(60))),
+    ("truncated STUN", Drop.MALFORMED_STUN, lambda call: right_binding(call.transport)[:-5]),
+    ("oversized STUN", Drop.MALFORMED_STUN, lambda call: right_binding(call.transport) + bytes(400)),
+    (
+        "STUN that answers",
+        Drop.UNEXPECTED_STUN,
+        lambda _: bytes(stun.Message(stun.Method.BINDING, stun.Class.RESPONSE)),
+    ),
+    ("STUN for nobody", Drop.UNKNOWN_USERNAME, lambda _: binding_request("nobody:them", "x" * 24)),
+    (
+        "STUN with a wrong password",
+        Drop.WRONG_PASSWORD,
+        lambda call: binding_request(f"{call.transport.ice_parameters.username_fragment}:them", "x" * 24),
+    ),
+    ("DTLS from nowhere", Drop.UNKNOWN_ADDRESS, lambda _: CLIENT_HELLO_HEAD + bytes(100)),
+    ("RTP from nowhere", Drop.UNKNOWN_ADDRESS, lambda _: bytes(Rtp(111, 1, 1, 1111, bytes(50)))),
+    ("RTCP from nowhere", Drop.UNKNOWN_ADDRESS, lambda _: rtcp.encode(rtcp.receiver_reports(1, ()))),
+]
+
+
+@pytest.mark.parametrize(("drop", "make"), [(drop, make) for _, drop, make in BAD], ids=[what for what, _, _ in BAD])
+async def test_what_a_stranger_sends_is_dropped_counted_and_not_answered(
+    port: sfu.Port, connect: Connect, stranger: Stranger, drop: Drop, make: Callable[[Call], bytes]
+) -> None:
+    async with open_call(port, connect) as call:
+        assert await stranger.sends(make(call)) == {drop: 1}
+        await call.still_works()
+        assert not stranger.was_answered()
+        assert port.slow_path_errors == 0
+
+
+async def test_an_empty_datagram_is_counted(port: sfu.Port, stranger: Stranger) -> None:
+    assert await stranger.sends(b"") == {Drop.EMPTY: 1}
+
+
+async def test_the_stranger_is_heard_once_it_knows_the_password(
+    port: sfu.Port, connect: Connect, stranger: Stranger
+) -> None:
+    """So the silence above is not that of a test that speaks to nobody."""
+    async with open_call(port, connect) as call:
+        assert await stranger.sends(right_binding(call.transport)) == {}
+        await call.still_works()
+        assert stranger.was_answered()
+
+
+async def from_the_client(call: Call, port: sfu.Port, *datagrams: bytes) -> dict[Drop, int]:
+    before = port.plane.totals()
+    for datagram in datagrams:
+        call.microphone.transport.send_raw(datagram)
+    call.microphone.send()
+    with trio.fail_after(5):
+        while port.plane.totals().packets_in < before.packets_in + len(datagrams):
+            await trio.sleep(0.001)
+    after = port.plane.totals().drops
+    return {reason: after[reason] - before.drops[reason] for reason in Drop if after[reason] > before.drops[reason]}
+
+
+async def test_srtp_that_was_seen_before_is_dropped(port: sfu.Port, connect: Connect) -> None:
+    async with open_call(port, connect) as call:
+        call.microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"once")))
+        [sealed] = call.microphone.transport.datagrams_to_send()
+        assert await from_the_client(call, port, sealed, sealed, sealed) == {Drop.REPLAYED: 2}
+        await call.speaker.until(lambda: call.speaker.transport.rtp)
+        await call.still_works()
+        assert [read(packet).payload for packet in call.speaker.transport.rtp] == [b"once", b"still here"]
+
+
+async def test_srtp_that_was_changed_on_the_way_is_dropped(port: sfu.Port, connect: Connect) -> None:
+    async with open_call(port, connect) as call:
+        call.microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"honest")))
+        [sealed] = call.microphone.transport.datagrams_to_send()
+        changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
+        assert await from_the_client(call, port, changed) == {Drop.UNAUTHENTIC: 1}
+        await call.still_works()
+
+
+async def test_a_stream_that_nobody_announced_is_dropped(port: sfu.Port, connect: Connect) -> None:
+    async with open_call(port, connect) as call:
+        call.microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 999, b"early")))
+        [sealed] = call.microphone.transport.datagrams_to_send()
+        assert await from_the_client(call, port, sealed) == {Drop.UNKNOWN_STREAM: 1}
+        await call.still_works()
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        struct.pack("!BBHI", 0x80, 200, 6, 1111) + bytes(4),  # a sender report that says it is longer
+        struct.pack("!BBHI", 0x81, 206, 2, 1) + bytes(3),  # feedback cut in the middle of a word
+        struct.pack("!BBHI", 0x9F, 201, 1, 1),  # 31 report blocks, none there
+    ],
+)
+async def test_authentic_rtcp_that_makes_no_sense_is_dropped(port: sfu.Port, connect: Connect, packet: bytes) -> None:
+    async with open_call(port, connect) as call:
+        call.microphone.transport.send_rtcp(packet)
+        [sealed] = call.microphone.transport.datagrams_to_send()
+        assert await from_the_client(call, port, sealed) == {Drop.MALFORMED_RTCP: 1}
+        await call.still_works()
+
+
+async def test_dtls_garbage_from_the_client_itself_hurts_nothing(port: sfu.Port, connect: Connect) -> None:
+    async with open_call(port, connect) as call:
+        drops = await from_the_client(call, port, bytes([22]) * 40, bytes([23]) + bytes(80), bytes([63]))
+        assert set(drops) <= {Drop.MALFORMED_DTLS}
+        await call.still_works()
+
+
+async def test_thousands_of_mutated_datagrams_disturb_no_call(port: sfu.Port, connect: Connect) -> None:
+    rng = random.Random(3)
+    async with open_call(port, connect) as call:
+        call.microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"first", extension=b"\x10\x8a")))
+        call.microphone.transport.send_rtcp(rtcp.encode([rtcp.SenderReport(1111, 1, 2, 3, 4)]))
+        seeds = [*call.microphone.transport.datagrams_to_send(), right_binding(call.transport), CLIENT_HELLO_HEAD * 8]
+        for _ in range(40):
+            await from_the_client(call, port, *(mutate(rng.choice(seeds), rng) for _ in range(50)))
+        assert port.slow_path_errors == 0
+        await call.still_works()
+
+
+def mutate(datagram: bytes, rng: random.Random) -> bytes:
+    changed = bytearray(datagram)
+    for _ in range(rng.randint(1, 4)):
+        changed[rng.randrange(len(changed))] = rng.randrange(256)
+    return bytes(changed[: rng.randint(1, len(changed))] if rng.random() < 0.3 else changed)
