@@ -5,7 +5,7 @@ need no trio.
 """
 
 from protocol import limits
-from protocol.codec import Message, decode_from_gateway, decode_request, encode
+from protocol.codec import Message, decode_from_gateway, decode_request, encode, from_json, to_json
 from protocol.constraints import InvalidValueError
 from protocol.errors import CloseCode, ErrorCode, NextStep, ProtocolError, RequestError, next_step
 from protocol.events import (
@@ -129,6 +129,8 @@ __all__ = [
     "decode_from_gateway",
     "decode_request",
     "encode",
+    "from_json",
     "limits",
     "next_step",
+    "to_json",
 ]

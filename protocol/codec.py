@@ -71,6 +71,19 @@ def encode(message: Message) -> str:
     return _ENCODER.encode(envelope)
 
 
+def to_json(value: Any) -> Any:
+    """Plain dicts and lists for an object of this package, such as the media objects that mediasoup clients take."""
+    return json.loads(_ENCODER.encode(value))
+
+
+def from_json(value: Any, cls: type[T]) -> T:
+    """An object of this package from plain dicts and lists, checked like a frame's.
+
+    Raises :exc:`protocol.constraints.InvalidValueError`.
+    """
+    return structure(value, cls)
+
+
 def decode_request(raw: bytes | str) -> Request:
     """Read a frame from a client, whatever it holds.
 

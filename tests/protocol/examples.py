@@ -103,7 +103,9 @@ def _strategy(hint: Any) -> st.SearchStrategy[Any]:
         return _fingerprints()
     if isinstance(bare, type) and issubclass(bare, enum.StrEnum):
         return st.sampled_from(list(bare))
-    return {bool: st.booleans(), type(None): st.none()}.get(bare) or _objects(bare)
+    if bare is bool:
+        return st.booleans()
+    return st.none() if bare is type(None) else _objects(bare)
 
 
 def _texts(rules: list[Constraint]) -> st.SearchStrategy[str]:
