@@ -108,6 +108,8 @@ class Dtls:
         self._datagrams_in = 0
         self._bytes_in = 0
         self._plain_records = 0
+        self._highest_message = -1
+        self._highest_answered = -1
 
     @property
     def state(self) -> DtlsState:
@@ -172,8 +174,14 @@ class Dtls:
         if self._datagrams_in > MAX_HANDSHAKE_DATAGRAMS or self._bytes_in > MAX_HANDSHAKE_BYTES:
             self._fail("too much for a handshake")
             return
+        numbers = [record.message_sequence for record in plausible if record.message_sequence is not None]
+        repeated = any(number <= self._highest_answered for number in numbers)
+        self._highest_message = max(self._highest_message, *numbers, -1)
         self._open_connection.bio_write(b"".join(self._defused(record) for record in plausible))
         self._shake_hands(now)
+        if repeated:
+            # A browser's timer is far shorter than ours (RFC 6347 section 4.2.4, "WAITING").
+            self._outgoing += self._flight.repeat(now)
 
     def _defused(self, record: Record) -> bytes:
         """A record without the harm that a forged or repeated plain-text one's number can do.
@@ -193,7 +201,7 @@ class Dtls:
             self._open_connection.bio_write(b"".join(record.raw for record in encrypted))
             self._read_connection()
         if len(encrypted) < len(records):
-            self._outgoing += self._flight.repeat_last(now)
+            self._outgoing += self._flight.repeat(now)
 
     def _shake_hands(self, now: float) -> None:
         try:
@@ -239,8 +247,9 @@ class Dtls:
 
     def _send_flight(self, now: float) -> None:
         records = self._take_written()
-        if records:
-            self._outgoing += self._flight.begin(records, now)
+        if records and (datagrams := self._flight.begin(records, now)):
+            self._outgoing += datagrams
+            self._highest_answered = self._highest_message
 
     def _say_goodbye(self) -> None:
         try:

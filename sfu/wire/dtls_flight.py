@@ -14,8 +14,8 @@ LONGEST_TIMEOUT: Final = 8.0
 MAX_RESENDS: Final = 12
 """After so many without an answer the peer is given up, some 80 s; whoever owns the transport is less patient."""
 
-LAST_FLIGHT_GAP: Final = 0.02
-"""The last flight is not repeated more often than this, in seconds: a peer's repeated flight is several datagrams."""
+REPEAT_GAP: Final = 0.02
+"""A flight is not repeated for a peer's sake more often than this, in seconds: its own is several datagrams."""
 
 
 class Flight:
@@ -51,6 +51,7 @@ class Flight:
         self.resends += 1
         self._timeout = min(self._timeout * 2, LONGEST_TIMEOUT)
         self.resend_at = now + self._timeout
+        self._last_sent_at = now
         return list(self._datagrams)
 
     def finish(self, *, keep: bool) -> None:
@@ -59,9 +60,9 @@ class Flight:
         if not keep:
             self._datagrams = []
 
-    def repeat_last(self, now: float) -> list[bytes]:
-        """The peer repeats its own last flight, so ours was lost: send it again."""
-        if now - self._last_sent_at < LAST_FLIGHT_GAP:
+    def repeat(self, now: float) -> list[bytes]:
+        """The peer repeats the flight that this one answers, so this one was lost: send it again."""
+        if now - self._last_sent_at < REPEAT_GAP:
             return []
         self._last_sent_at = now
         return list(self._datagrams)

@@ -370,6 +370,18 @@ def test_doubled_and_reordered_datagrams_hurt_no_handshake(role: DtlsRole) -> No
         assert (one.state, other.state) == (DtlsState.CONNECTED, DtlsState.CONNECTED), f"seed {seed}"
 
 
+def test_a_client_that_repeats_its_hello_need_not_wait_for_our_timer() -> None:
+    dtls = ours(DtlsRole.SERVER)
+    [hello] = OpenSslPeer.make(DtlsRole.CLIENT).step()
+    dtls.receive(hello, 0.0)
+    lost = dtls.datagrams_to_send()
+    dtls.receive(hello, 0.05)
+    assert dtls.datagrams_to_send() == lost
+    dtls.receive(hello, 0.06)
+    assert dtls.datagrams_to_send() == []
+    assert dtls.get_timer() == 1.0
+
+
 def test_a_lost_last_flight_is_repeated_when_the_client_repeats_its_own() -> None:
     client, server = ours(DtlsRole.CLIENT), theirs(DtlsRole.SERVER)
     for _ in range(2):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfu.wire.dtls_flight import LAST_FLIGHT_GAP, MAX_RESENDS, Flight
+from sfu.wire.dtls_flight import MAX_RESENDS, REPEAT_GAP, Flight
 from sfu.wire.dtls_records import HANDSHAKE, MAX_DATAGRAM, Record, pack, parse_records_untrusted
 from sfu.wire.errors import BadDatagram
 
@@ -64,14 +64,14 @@ def test_a_finished_flight_has_no_timer_and_is_kept_only_where_it_may_be_needed(
     kept.finish(keep=True)
     dropped.finish(keep=False)
     assert (kept.resend_at, dropped.resend_at) == (None, None)
-    assert kept.repeat_last(1.0) == [record(100).raw]
-    assert dropped.repeat_last(1.0) == []
+    assert kept.repeat(1.0) == [record(100).raw]
+    assert dropped.repeat(1.0) == []
 
 
-def test_the_last_flight_is_not_repeated_in_a_burst() -> None:
+def test_a_flight_is_not_repeated_in_a_burst() -> None:
     flight = Flight()
     flight.begin([record(100)], 5.0)
     flight.finish(keep=True)
-    assert flight.repeat_last(5.0 + LAST_FLIGHT_GAP / 2) == []
-    assert len(flight.repeat_last(5.0 + LAST_FLIGHT_GAP * 1.5)) == 1
-    assert flight.repeat_last(5.0 + LAST_FLIGHT_GAP * 2) == []
+    assert flight.repeat(5.0 + REPEAT_GAP / 2) == []
+    assert len(flight.repeat(5.0 + REPEAT_GAP * 1.5)) == 1
+    assert flight.repeat(5.0 + REPEAT_GAP * 2) == []
