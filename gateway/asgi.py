@@ -48,7 +48,10 @@ def split_target(request: h11.Request) -> tuple[str, bytes, bytes]:
     """
     target = request.target
     if not target.startswith(b"/"):  # the absolute form, as proxies get it
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:
+            raise HttpError(400, "the target of a request must be a path or an address") from None
         if parts.scheme not in {b"http", b"https"} or not parts.netloc:
             raise HttpError(400, "the target of a request must begin with /")
         target = (parts.path or b"/") + (b"?" + parts.query if parts.query else b"")

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Protocol
 
-import h11
 import structlog
 import trio
 from starlette.types import ASGIApp
@@ -100,7 +99,7 @@ class FrontDoor:
             if not await exchange.read_head():
                 return False
             if asgi.split_target(exchange.request)[0] == PATH:
-                self._check_client(exchange.request)
+                self._check_client(exchange)
                 return True
             await self._respond(exchange, remote)
         except HttpError as error:
@@ -110,9 +109,9 @@ class FrontDoor:
         await exchange.linger()
         return False
 
-    def _check_client(self, request: h11.Request) -> None:
+    def _check_client(self, exchange: Exchange) -> None:
         """Whether this may become a WebSocket.  Raises :exc:`HttpError` when not."""
-        check_upgrade(request, self._config.allowed_origins)
+        check_upgrade(exchange.request, bytes(exchange.taken), self._config.allowed_origins)
         if not self.takes_clients:
             raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "the gateway is going away", [_RETRY_AFTER])
         if self.clients >= self._config.max_connections:

@@ -101,7 +101,7 @@ def _moderation(admin_token: str | None, channels: Channels) -> list[Route | Mou
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     if admin_token is None:
-        return [_route("/api/{path:path}", nothing)]
+        return [_route("/api/{path:path}", nothing, "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
     return [
         _route("/api/channels", _guarded(admin_token, list_channels)),
         Route(
@@ -109,7 +109,6 @@ def _moderation(admin_token: str | None, channels: Channels) -> list[Route | Mou
             _guarded(admin_token, remove_participant),
             methods=["DELETE"],
         ),
-        _route("/api/{path:path}", nothing),
     ]
 
 

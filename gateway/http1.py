@@ -71,8 +71,13 @@ class Exchange:
         """
         with trio.move_on_after(self._config.request_head_timeout) as scope:
             while (event := self._next_event()) is h11.NEED_DATA:
-                room = self._config.max_request_head_bytes + 1 - len(self.taken)
-                if not (data := await self._receive(max(room, 1))) and not self.taken:
+                room = self._config.max_request_head_bytes - len(self.taken)
+                if not room:
+                    raise HttpError(
+                        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                        f"the head of a request may have at most {self._config.max_request_head_bytes} bytes",
+                    )
+                if not (data := await self._receive(room)) and not self.taken:
                     return False
                 self.taken += data
                 self._http.receive_data(data)
@@ -116,9 +121,7 @@ class Exchange:
         try:
             return self._http.next_event()
         except h11.RemoteProtocolError as error:
-            status = error.error_status_hint
-            words = "the head of the request is too large" if status == 431 else "this is not a request of HTTP/1.1"
-            raise HttpError(status, f"{words}: {error}") from None
+            raise HttpError(error.error_status_hint, f"this is not a request of HTTP/1.1: {error}") from None
 
     async def _receive(self, most: int) -> bytes:
         try:

@@ -21,8 +21,11 @@ from protocol.limits import PATH, SUBPROTOCOL
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-def check_upgrade(request: h11.Request, allowed_origins: Sequence[str]) -> None:
-    """Return when a WebSocket may begin.  Raises :exc:`HttpError` 400, 403, 405 or 426, in words, when not."""
+def check_upgrade(request: h11.Request, head: bytes, allowed_origins: Sequence[str]) -> None:
+    """Return when a WebSocket may begin.  ``head`` are the bytes in which ``request`` came.
+
+    Raises :exc:`HttpError` 400, 403, 405 or 426, in words.
+    """
     if request.method not in {b"GET", b"HEAD"}:
         raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, f"{PATH} is for WebSockets only", [(b"allow", b"GET")])
     names = dict(request.headers)
@@ -36,11 +39,10 @@ def check_upgrade(request: h11.Request, allowed_origins: Sequence[str]) -> None:
         raise HttpError(HTTPStatus.BAD_REQUEST, "a WebSocket handshake has no body")
     if request.http_version < b"1.1":
         raise HttpError(HTTPStatus.BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1")
-    if sum(name == b"sec-websocket-key" for name, _ in request.headers) != 1 or not _is_key(
-        names[b"sec-websocket-key"]
-    ):
+    keys = [value for name, value in request.headers if name == b"sec-websocket-key"]
+    if len(keys) != 1 or not _is_key(keys[0]):
         raise HttpError(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be there once, 16 bytes in base64")
-    handshake = _rehearse(request)
+    handshake = _rehearse(head)
     if handshake.subprotocols and SUBPROTOCOL not in handshake.subprotocols:
         raise HttpError(HTTPStatus.BAD_REQUEST, f"no subprotocol in common; spoken here: {SUBPROTOCOL}")
     _check_origin(names.get(b"origin"), names.get(b"host", b""), allowed_origins)
@@ -53,16 +55,16 @@ def _is_key(value: bytes) -> bool:
         return False
 
 
-def _rehearse(request: h11.Request) -> Request:
+def _rehearse(head: bytes) -> Request:
     """What the WebSocket library will make of the handshake."""
     connection = WSConnection(ConnectionType.SERVER)
     try:
-        connection.initiate_upgrade_connection(list(request.headers), request.target.decode("ascii"))
+        connection.receive_data(head)
         event = next(iter(connection.events()), None)
     except UnicodeError:
         raise HttpError(HTTPStatus.BAD_REQUEST, "a header of the WebSocket handshake is not text") from None
-    except (RemoteProtocolError, h11.LocalProtocolError) as error:
-        hint = getattr(error, "event_hint", None)
+    except RemoteProtocolError as error:
+        hint = error.event_hint
         status, headers = (hint.status_code, hint.headers) if isinstance(hint, RejectConnection) else (400, [])
         raise HttpError(status, f"this is not a WebSocket handshake: {error}", headers) from None
     if not isinstance(event, Request):

@@ -1,0 +1,155 @@
+"""A front door on in-memory streams, and a client that shows what came back."""
+
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import h11
+import trio
+from attrs import define, field, frozen
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from trio.testing import memory_stream_pair
+
+from gateway.config import Config
+from gateway.front_door import FrontDoor
+from gateway.metrics import Metrics
+
+UPGRADE_HEADERS = {
+    "Host": "meet.example.org",
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+@frozen
+class Answer:
+    """A response as a client sees it; ``complete`` is False where the connection ended before it did."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    complete: bool
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def parse(received: bytes, method: str = "GET") -> Answer:
+    """One response, and nothing after it."""
+    client = h11.Connection(h11.CLIENT)
+    client.send(h11.Request(method=method, target="/", headers=[("host", "x")]))
+    client.receive_data(received)
+    client.receive_data(b"")
+    while isinstance(event := client.next_event(), h11.InformationalResponse):
+        pass
+    assert isinstance(event, h11.Response), event
+    body = bytearray()
+    try:
+        while isinstance(more := client.next_event(), h11.Data):
+            body += more.data
+    except h11.RemoteProtocolError:
+        more = None
+    headers = {name.decode(): value.decode() for name, value in event.headers}
+    return Answer(event.status_code, headers, bytes(body), isinstance(more, h11.EndOfMessage))
+
+
+def request(
+    target: str = "/", method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"", host: str = "x"
+) -> bytes:
+    """A request's bytes, with exactly these headers and a Host."""
+    lines = {"Host": host, **(headers or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
+
+
+def upgrade(target: str = "/ws", **changed: str | None) -> bytes:
+    """A WebSocket handshake; ``changed`` replaces headers (with _ for -), or drops them where it is None."""
+    headers = dict(UPGRADE_HEADERS)
+    for name, value in changed.items():
+        known = next((key for key in headers if key.lower() == name.replace("_", "-").lower()), name.replace("_", "-"))
+        headers.pop(known, None)
+        if value is not None:
+            headers[known] = value
+    host = headers.pop("Host", None)
+    data = request(target, headers=headers, host=host or "")
+    return data if host is not None else data.replace(b"Host: \r\n", b"")
+
+
+async def hello_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Says what it was asked."""
+    body = (await receive())["body"]
+    text = f"{scope['method']} {scope['path']} {scope['query_string'].decode()} {len(body)}"
+    await PlainTextResponse(text)(scope, receive, send)
+
+
+@define
+class Clients:
+    """Stands for the part that serves WebSockets: notes who came, and runs ``then`` on each."""
+
+    then: Callable[[trio.abc.Stream], Awaitable[None]] | None = None
+    came: list[str] = field(factory=list)
+    heads: list[bytes] = field(factory=list)
+
+    async def __call__(self, stream: trio.abc.Stream, remote: str) -> None:
+        self.came.append(remote)
+        if self.then is not None:
+            await self.then(stream)
+            return
+        self.heads.append(bytes(await stream.receive_some()))
+        await stream.send_all(b"HTTP/1.1 204 A client now\r\n\r\n")
+
+
+@define
+class Door:
+    """A front door with an application and clients of its own."""
+
+    config: Config = field(factory=Config)
+    app: ASGIApp = hello_app
+    clients: Clients = field(factory=Clients)
+    metrics: Metrics = field(factory=Metrics)
+    front: FrontDoor = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.front = FrontDoor(self.config, self.app, self.clients, self.metrics)
+
+    async def raw(self, data: bytes) -> bytes:
+        """Send this on a new connection, and return all that came until the other side closed."""
+        client, server = memory_stream_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.front.serve, server, "somewhere:1")
+            await client.send_all(data)
+            received = await read_all(client)
+            await client.aclose()
+        return received
+
+    async def ask(self, data: bytes, method: str = "GET") -> Answer:
+        """:meth:`raw`, as a response."""
+        return parse(await self.raw(data), method)
+
+
+async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
+    """Everything up to the end, which may be a rough one."""
+    received = bytearray()
+    try:
+        while data := await stream.receive_some():
+            received += data
+    except trio.BrokenResourceError:
+        pass
+    return bytes(received)
+
+
+async def drip(stream: trio.abc.SendStream, data: bytes, every: float) -> None:
+    """Send one byte at a time, as long as the other side takes them."""
+    with suppress(trio.BrokenResourceError):
+        for byte in data:
+            await stream.send_all(bytes([byte]))
+            await trio.sleep(every)

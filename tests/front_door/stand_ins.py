@@ -1,0 +1,31 @@
+"""Stand-ins for the parts behind the front door that these tests are not about."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from attrs import define, field, frozen
+
+
+@frozen
+class Room:
+    """A channel with members."""
+
+    members: dict[str, object]
+
+
+@define
+class Rooms:
+    """Channels by id."""
+
+    by_id: dict[str, list[str]] = field(factory=dict)
+
+    @property
+    def channels(self) -> Mapping[str, Room]:
+        return MappingProxyType({name: Room(dict.fromkeys(members)) for name, members in self.by_id.items()})
+
+    def remove(self, channel_id: str, user_id: str) -> bool:
+        members = self.by_id.get(channel_id, [])
+        if user_id not in members:
+            return False
+        members.remove(user_id)
+        return True

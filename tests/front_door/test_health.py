@@ -1,0 +1,179 @@
+"""What those who watch over the gateway see."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from attrs import frozen
+from prometheus_client.parser import text_string_to_metric_families
+
+import sfu
+from gateway.config import Config
+from gateway.http import make_app
+from gateway.metrics import Metrics
+from sfu.dataplane.interface import Drop, PlaneTotals
+from tests.front_door.rig import Clients, Door, request, upgrade
+from tests.front_door.stand_ins import Rooms
+
+
+@frozen
+class People:
+    """Stands for the channels: how many there are."""
+
+    sessions: int = 5
+    channels: int = 2
+    members: int = 4
+
+    def census(self) -> "People":
+        return self
+
+
+@frozen
+class Plane:
+    """Stands for the data plane."""
+
+    def totals(self) -> PlaneTotals:
+        return PlaneTotals(
+            packets_in=100,
+            bytes_in=10_000,
+            packets_out=300,
+            bytes_out=30_000,
+            drops={Drop.REPLAYED: 7, Drop.EMPTY: 0},
+            transports=8,
+            producers=6,
+            routes=12,
+            paths=9,
+        )
+
+
+@frozen
+class MediaPort:
+    """Stands for the media port."""
+
+    plane: Plane = Plane()
+    forced_cleanups: int = 3
+    slow_path_errors: int = 1
+
+    def census(self) -> sfu.Census:
+        return sfu.Census(peers=4, transports=8, producers=6, consumers=14)
+
+
+def shown(metrics: Metrics) -> dict[str, float]:
+    """Each sample by its name and labels."""
+    return {
+        sample.name + "".join(f"[{value}]" for value in sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(metrics.render().decode())
+        for sample in family.samples
+    }
+
+
+def test_what_is_now_is_read_when_it_is_asked_for() -> None:
+    metrics = Metrics()
+    metrics.watch(People(), MediaPort())
+    now = shown(metrics)
+    expected = {
+        "sfu_sessions": 5,
+        "sfu_channels": 2,
+        "sfu_members": 4,
+        "sfu_peers": 4,
+        "sfu_transports": 8,
+        "sfu_producers": 6,
+        "sfu_consumers": 14,
+        "sfu_routes": 12,
+        "sfu_paths": 9,
+        "sfu_packets_total[in]": 100,
+        "sfu_packets_total[out]": 300,
+        "sfu_bytes_total[in]": 10_000,
+        "sfu_bytes_total[out]": 30_000,
+        "sfu_drops_total[replayed]": 7,
+        "sfu_drops_total[empty]": 0,
+        "sfu_forced_cleanups_total[media]": 3,
+        "sfu_forced_cleanups_total[gateway]": 0,
+        "sfu_slow_path_errors_total": 1,
+    }
+    assert {name: now[name] for name in expected} == expected
+
+
+def test_what_happened_is_counted() -> None:
+    metrics = Metrics()
+    metrics.watch(People(), MediaPort())
+    metrics.joined()
+    metrics.left("disconnected")
+    metrics.leave_to_told(0.003)
+    metrics.closed(4409)
+    metrics.rejected("not_found")
+    metrics.session_error()
+    metrics.forced_cleanup(2)
+    now = shown(metrics)
+    assert now["sfu_joins_total"] == 1
+    assert now["sfu_leaves_total[disconnected]"] == 1
+    assert now["sfu_leave_to_told_seconds_count"] == 1
+    assert now["sfu_leave_to_told_seconds_bucket[0.0025]"] == 0
+    assert now["sfu_leave_to_told_seconds_bucket[0.005]"] == 1
+    assert now["sfu_closes_total[4409]"] == 1
+    assert now["sfu_request_errors_total[not_found]"] == 1
+    assert now["sfu_session_errors_total"] == 1
+    assert now["sfu_forced_cleanups_total[gateway]"] == 2
+
+
+def test_two_gateways_in_one_process_count_for_themselves() -> None:
+    first, second = Metrics(), Metrics()
+    first.joined()
+    assert shown(first)["sfu_joins_total"] == 1
+    assert shown(second)["sfu_joins_total"] == 0
+
+
+async def test_metrics_are_prometheus_text_with_the_process_in_it() -> None:
+    metrics = Metrics()
+    metrics.watch(People(), MediaPort())
+    door = Door(app=make_app(Config(), metrics, Rooms(), lambda: True), metrics=metrics)
+    answer = await door.ask(request("/metrics"))
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "\nprocess_open_fds " in answer.text
+    assert "\nprocess_resident_memory_bytes " in answer.text
+    assert "\nprocess_cpu_seconds_total " in answer.text
+    assert "\nsfu_transports 8.0\n" in answer.text
+
+
+async def test_responses_are_counted_by_status() -> None:
+    door = Door()
+    await door.ask(request())
+    await door.ask(request())
+    await door.raw(b"nonsense\r\n\r\n")
+    await door.raw(upgrade())
+    now = shown(door.metrics)
+    assert now["sfu_http_responses_total[200]"] == 2
+    assert now["sfu_http_responses_total[400]"] == 1
+    assert "sfu_http_responses_total[204]" not in now
+
+
+@contextmanager
+def occupied(door: Door) -> Iterator[None]:
+    """One client is connected."""
+    door.front.clients += 1
+    yield
+    door.front.clients -= 1
+
+
+async def test_it_is_alive_always_and_ready_while_it_takes_new_clients() -> None:
+    door = Door(
+        Config(max_connections=1), make_app(Config(), Metrics(), Rooms(), lambda: door.front.is_ready), Clients()
+    )
+    assert (await door.ask(request("/readyz"))).status == 200
+    with occupied(door):
+        answer = await door.ask(request("/readyz"))
+        assert (answer.status, answer.text) == (503, "not taking new sessions\n")
+        assert (await door.ask(request("/healthz"))).status == 200
+    door.front.takes_clients = False
+    assert (await door.ask(request("/readyz"))).status == 503
+    assert (await door.ask(request("/healthz"))).status == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_health_can_only_be_read(path: str) -> None:
+    metrics = Metrics()
+    door = Door(app=make_app(Config(), metrics, Rooms(), lambda: True))
+    assert (await door.ask(request(path, "HEAD"), "HEAD")).status == 200
+    answer = await door.ask(request(path, "PUT", {"Content-Length": "0"}))
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")

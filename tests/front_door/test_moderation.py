@@ -1,0 +1,72 @@
+"""What moderators can see and do over HTTP."""
+
+import pytest
+
+from gateway.config import Config
+from gateway.http import make_app
+from gateway.metrics import Metrics
+from tests.front_door.rig import Door, request
+from tests.front_door.stand_ins import Rooms
+
+ADMIN = {"Authorization": "Bearer open-sesame"}
+
+
+@pytest.fixture
+def rooms() -> Rooms:
+    return Rooms({"kitchen": ["alice", "bob"], "a:b.c": ["carol"]})
+
+
+@pytest.fixture
+def door(rooms: Rooms) -> Door:
+    return Door(app=make_app(Config(admin_token="open-sesame"), Metrics(), rooms, lambda: True))
+
+
+async def test_channels_are_listed_with_how_many_are_in_them(door: Door) -> None:
+    answer = await door.ask(request("/api/channels", headers=ADMIN))
+    assert answer.status == 200
+    assert answer.json == {"channels": [{"channelId": "kitchen", "members": 2}, {"channelId": "a:b.c", "members": 1}]}
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("channel", ["a:b.c", "a%3Ab.c"])
+async def test_a_participant_is_removed(door: Door, rooms: Rooms, channel: str) -> None:
+    answer = await door.ask(request(f"/api/channels/{channel}/participants/carol", "DELETE", ADMIN))
+    assert (answer.status, answer.body) == (204, b"")
+    assert rooms.by_id["a:b.c"] == []
+
+
+@pytest.mark.parametrize("path", ["kitchen/participants/carol", "nowhere/participants/alice"])
+async def test_removing_who_is_not_there_is_404(door: Door, rooms: Rooms, path: str) -> None:
+    answer = await door.ask(request(f"/api/channels/{path}", "DELETE", ADMIN))
+    assert answer.status == 404
+    assert rooms.by_id["kitchen"] == ["alice", "bob"]
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic open-sesame", "open-sesame", "Bearer \xfc"]
+)
+@pytest.mark.parametrize(
+    ("path", "method"), [("/api/channels", "GET"), ("/api/channels/kitchen/participants/alice", "DELETE")]
+)
+async def test_without_the_token_nothing_is_shown_or_done(
+    door: Door, rooms: Rooms, authorization: str | None, path: str, method: str
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    answer = await door.ask(request(path, method, headers))
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert "kitchen" not in answer.text
+    assert rooms.by_id["kitchen"] == ["alice", "bob"]
+
+
+@pytest.mark.parametrize("path", ["/api/channels", "/api/channels/kitchen/participants/alice", "/api/"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_without_a_configured_token_there_is_no_api(rooms: Rooms, path: str, method: str) -> None:
+    door = Door(app=make_app(Config(), Metrics(), rooms, lambda: True))
+    answer = await door.ask(request(path, method, ADMIN))
+    assert answer.status == 404
+    assert rooms.by_id["kitchen"] == ["alice", "bob"]
+
+
+async def test_other_methods_are_not_allowed(door: Door) -> None:
+    answer = await door.ask(request("/api/channels", "DELETE", ADMIN))
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")

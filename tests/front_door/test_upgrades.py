@@ -1,0 +1,172 @@
+"""Which requests for /ws become WebSockets, and what the others are told."""
+
+import pytest
+import trio
+from trio.testing import memory_stream_pair
+
+from gateway.config import Config
+from protocol.limits import SUBPROTOCOL
+from tests.front_door.rig import Clients, Door, request, upgrade
+
+
+async def test_an_upgrade_is_handed_on_with_every_byte_that_was_read() -> None:
+    door = Door()
+    data = upgrade() + b"\x81\x85first frame, come along with the head"
+    assert await door.raw(data) == b"HTTP/1.1 204 A client now\r\n\r\n"
+    assert door.clients.heads == [data]
+    assert door.clients.came == ["somewhere:1"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        upgrade("/ws?channel=a"),
+        upgrade("http://meet.example.org/ws"),
+        upgrade(Connection="keep-alive, Upgrade"),
+        upgrade(Upgrade="WebSocket"),
+        upgrade(Sec_WebSocket_Protocol=SUBPROTOCOL),
+        upgrade(Sec_WebSocket_Protocol=f"other, {SUBPROTOCOL}"),
+        upgrade(Sec_WebSocket_Extensions="permessage-deflate; client_max_window_bits"),
+    ],
+)
+async def test_what_clients_really_send_is_let_in(data: bytes) -> None:
+    door = Door()
+    assert (await door.raw(data)).startswith(b"HTTP/1.1 204 ")
+
+
+@pytest.mark.parametrize("offered", ["chat", "trio-sfu.v2", "trio-sfu.v1.1, TRIO-SFU.V1"])
+async def test_who_speaks_only_unknown_subprotocols_is_told_which_are_spoken(offered: str) -> None:
+    door = Door()
+    answer = await door.ask(upgrade(Sec_WebSocket_Protocol=offered))
+    assert answer.status == 400
+    assert SUBPROTOCOL in answer.text
+    assert door.clients.came == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_without_an_upgrade_it_says_what_it_is_for(method: str) -> None:
+    answer = await Door().ask(request("/ws", method), method)
+    assert answer.status == 426
+    assert answer.headers["upgrade"] == "websocket"
+    assert method == "HEAD" or "WebSockets only" in answer.text
+
+
+async def test_other_methods_are_not_allowed() -> None:
+    answer = await Door().ask(request("/ws", "DELETE"))
+    assert (answer.status, answer.headers["allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        upgrade(Connection=None),
+        upgrade(Connection="close"),
+        upgrade(Upgrade="h2c"),
+        upgrade(Upgrade="h2c, websocket"),
+        upgrade(Sec_WebSocket_Version=None),
+        upgrade(Sec_WebSocket_Key=None),
+        upgrade(Sec_WebSocket_Key="short"),
+        upgrade(Sec_WebSocket_Key="not base64 at all!!!!!!!"),
+        upgrade(Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ=="),
+        upgrade().replace(b"Upgrade: websocket\r\n", b"Upgrade: websocket\r\nSec-WebSocket-Key: AAAA\r\n"),
+        upgrade(Sec_WebSocket_Protocol="caf\xe9"),
+        upgrade(Sec_WebSocket_Extensions="\xff"),
+        upgrade(Connection="Upgrade\xff"),
+        upgrade(Host="caf\xe9"),
+        upgrade(Host="xn--\xff"),
+        upgrade(Content_Length="5"),
+        upgrade(Transfer_Encoding="chunked"),
+        upgrade().replace(b"GET", b"HEAD", 1),
+        upgrade().replace(b"HTTP/1.1", b"HTTP/1.0", 1),
+    ],
+)
+async def test_a_bad_handshake_gets_400_at_once(data: bytes) -> None:
+    door = Door()
+    with trio.fail_after(1):
+        received = await door.raw(data)
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert door.clients.came == []
+
+
+async def test_another_version_of_websocket_is_told_ours() -> None:
+    answer = await Door().ask(upgrade(Sec_WebSocket_Version="8"))
+    assert (answer.status, answer.headers["sec-websocket-version"]) == (426, "13")
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("https://meet.example.org", "meet.example.org"),
+        ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+        ("http://[::1]:8080", "[::1]:8080"),
+        ("https://MEET.example.org", "meet.EXAMPLE.org:443"),
+        ("http://meet.example.org:80", "meet.example.org"),
+    ],
+)
+async def test_a_page_from_the_gateways_own_host_may_connect(origin: str, host: str) -> None:
+    assert (await Door().raw(upgrade(Origin=origin, Host=host))).startswith(b"HTTP/1.1 204 ")
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("https://evil.example", "meet.example.org"),
+        ("https://meet.example.org.evil.example", "meet.example.org"),
+        ("https://meet.example.org:8443", "meet.example.org"),
+        ("http://meet.example.org", "meet.example.org:8080"),
+        ("null", "meet.example.org"),
+        ("", "meet.example.org"),
+        ("https://meet.example.org:99999", "meet.example.org"),
+        ("file://", "meet.example.org"),
+    ],
+)
+async def test_a_page_from_elsewhere_gets_403_in_words(origin: str, host: str) -> None:
+    door = Door()
+    answer = await door.ask(upgrade(Origin=origin, Host=host))
+    assert answer.status == 403
+    assert "may not connect" in answer.text
+    assert door.clients.came == []
+
+
+async def test_configured_origins_may_connect_and_no_others() -> None:
+    door = Door(Config(allowed_origins=("https://meet.example.org", "https://other.example/")))
+    assert (await door.raw(upgrade(Origin="https://Other.example"))).startswith(b"HTTP/1.1 204 ")
+    assert (await door.raw(upgrade(Origin=None))).startswith(b"HTTP/1.1 204 ")
+    assert (await door.ask(upgrade(Origin="https://third.example"))).status == 403
+    assert (await door.ask(upgrade(Origin="https://own.example", Host="own.example"))).status == 403
+
+
+async def test_a_star_lets_every_page_connect() -> None:
+    door = Door(Config(allowed_origins=("*",)))
+    assert (await door.raw(upgrade(Origin="null"))).startswith(b"HTTP/1.1 204 ")
+
+
+async def test_clients_are_bounded_and_the_next_one_is_told_so() -> None:
+    async def stay(stream: trio.abc.Stream) -> None:
+        await stream.send_all(b"in")
+        await trio.sleep_forever()
+
+    door = Door(Config(max_connections=1), clients=Clients(stay))
+    first, server = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(door.front.serve, server, "somewhere:1")
+        await first.send_all(upgrade())
+        assert await first.receive_some() == b"in"
+        assert not door.front.is_ready
+        assert (await door.ask(upgrade())).status == 503
+        assert (await door.ask(request("/still-answered"))).status == 200
+        nursery.cancel_scope.cancel()
+    assert door.front.clients == 0
+    assert door.front.is_ready
+
+
+async def test_an_exception_in_a_client_ends_only_its_own_connection() -> None:
+    async def break_down(stream: trio.abc.Stream) -> None:
+        async with trio.open_nursery():
+            raise RuntimeError("a fault of ours")
+
+    door = Door(clients=Clients(break_down))
+    assert await door.raw(upgrade()) == b""
+    assert door.front.clients == 0
+    assert b"sfu_connection_errors_total 1.0" in door.metrics.render()
+    assert (await door.ask(request())).status == 200
