@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _pack_header = FIXED_HEADER.pack
 _TIMESTAMPS = 0xFFFFFFFF
 _ALL_LAYERS = 7
+_CLOCKS_TRUSTED_WITHIN = 5.0  # seconds that sender reports and arrival may be apart; more, and the reports are wrong
 
 
 class Consumer:
@@ -122,20 +123,26 @@ class Consumer:
 
     def _align_timestamps(self, encoding: Encoding, packet: Packet) -> None:
         """Another source's timestamps continue those of the last; the same source's just go on."""
-        source, last_at = self._source, self.last_at
-        same = source is encoding and self._source_ssrc == encoding.ssrc
-        if last_at is not None and not same:
+        last_at = self.last_at
+        if last_at is not None and (self._source is not encoding or self._source_ssrc != encoding.ssrc):
+            clock_rate = encoding.producer.spec.clock_rate
             timestamp = packet.header.timestamp
-            if source is not None and source.ssrc == self._source_ssrc and None not in (source.clock, encoding.clock):
-                offset = self.timestamp_offset + (encoding.clock or 0) - (source.clock or 0)
-            else:
-                elapsed = round((packet.now - last_at) * encoding.producer.spec.clock_rate)
-                offset = self.last_timestamp + elapsed - timestamp
+            offset = self.last_timestamp + round((packet.now - last_at) * clock_rate) - timestamp
+            exact = self._exact_offset(encoding)
+            if exact is not None and _difference(exact, offset) < _CLOCKS_TRUSTED_WITHIN * clock_rate:
+                offset = exact
             if not 0 < (timestamp + offset - self.last_timestamp) & _TIMESTAMPS < 0x80000000:
                 offset = self.last_timestamp + 1 - timestamp
             self.timestamp_offset = offset & _TIMESTAMPS
         self._source = encoding
         self._source_ssrc = encoding.ssrc
+
+    def _exact_offset(self, encoding: Encoding) -> int | None:
+        """The offset that stays on the producer's common timeline, where both encodings' places on it are known."""
+        source = self._source
+        if source is None or source.ssrc != self._source_ssrc or source.clock is None or encoding.clock is None:
+            return None
+        return self.timestamp_offset + encoding.clock - source.clock
 
     def leave_out(self, packet_number: int) -> None:
         """A packet of the current encoding, by its extended sequence number, that nobody is sent."""
@@ -182,10 +189,13 @@ class Consumer:
         )
 
     def _takes_layer(self, frame: Frame) -> bool:
-        """Temporal layers change where that harms no picture: down at any frame, up where the encoder says so."""
+        """Temporal layers change where that harms no picture: down at any frame, up where the encoder says so.
+
+        A key frame depends on nothing, and what follows it on nothing before it.
+        """
         before = self.temporal
         if frame.begins:
-            if self.target_temporal < before:
+            if frame.key or self.target_temporal < before:
                 self.temporal = self.target_temporal
             elif frame.sync and before < frame.temporal <= self.target_temporal:
                 self.temporal = frame.temporal
@@ -253,3 +263,8 @@ class Consumer:
             last_timestamp=self.last_timestamp,
             last_at=self.last_at,
         )
+
+
+def _difference(one: int, other: int) -> int:
+    """How far apart two timestamps are, whichever comes first."""
+    return abs(((one - other + 0x80000000) & _TIMESTAMPS) - 0x80000000)

@@ -25,7 +25,7 @@ class SrtpTransport:
     :meth:`forget_received`; a sending one begins with the first packet sealed, and ends with :meth:`forget_sent`.
     """
 
-    __slots__ = ("_receiving", "_sending", "open_rtcp", "open_rtp", "seal_rtcp", "seal_rtp")
+    __slots__ = ("__weakref__", "_receiving", "_sending", "open_rtcp", "open_rtp", "seal_rtcp", "seal_rtp")
 
     def __init__(self, keys: SrtpKeys) -> None:
         """Raises ``ValueError`` for keys that are too short for their profile."""

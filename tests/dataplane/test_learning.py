@@ -1,0 +1,162 @@
+"""SSRCs that nobody told us are learnt from MID and RID (RFC 8843, RFC 8852)."""
+
+import pytest
+from attrs import evolve
+
+from sfu.dataplane.interface import Drop, EncodingLearned, EncodingSpec, LayersChanged, ProducerId, ProducerSpec
+from tests.dataplane.rig import AUDIO, VIDEO, Client, Rig
+from tests.dataplane.vp8 import vp8
+
+MID, RID = 4, 10
+SIMULCAST = evolve(VIDEO, encodings=[EncodingSpec(rid="l"), EncodingSpec(rid="h")], mid="1", mid_id=MID, rid_id=RID)
+BY_MID = evolve(AUDIO, encodings=[EncodingSpec()], mid="0", mid_id=MID)
+
+
+def send(
+    client: Client, number: int, ssrc: int, mid: str | None, rid: str | None, *, key: bool = True, kind: int = 96
+) -> None:
+    extensions = []
+    if mid is not None:
+        extensions.append((MID, mid.encode()))
+    if rid is not None:
+        extensions.append((RID, rid.encode()))
+    client.send_rtp(number, ssrc=ssrc, payload_type=kind, payload=vp8(key=key), extensions=tuple(extensions))
+
+
+def test_simulcast_encodings_are_told_by_their_rids() -> None:
+    rig = Rig()
+    sender, producer, receiver, consumer = rig.call(SIMULCAST)
+    send(sender, 1, 51, "1", "h")
+    send(sender, 1, 50, "1", "l")
+    send(sender, 2, 50, None, None)
+    assert rig.events() == [
+        EncodingLearned(producer, 1, 51),
+        EncodingLearned(producer, 0, 50),
+        LayersChanged(consumer, 0, None),
+    ]
+    assert len(receiver.packets()) == 2
+    assert [encoding.ssrc for encoding in rig.core.producer_stats(producer).encodings] == [50, 51]
+
+
+@pytest.mark.parametrize(
+    ("mid", "rid", "payload_type"),
+    [(None, None, 96), ("1", None, 96), (None, "h", 96), ("2", "h", 96), ("1", "x", 96), ("1", "h", 97)],
+)
+def test_what_does_not_fit_is_nobody_s(mid: str | None, rid: str | None, payload_type: int) -> None:
+    rig = Rig()
+    sender, _, _, _ = rig.call(SIMULCAST)
+    send(sender, 1, 50, mid, rid, kind=payload_type)
+    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+    assert rig.events() == []
+
+
+def test_a_single_encoding_is_told_by_its_mid_alone() -> None:
+    rig = Rig()
+    sender, producer, receiver, _ = rig.call(BY_MID)
+    send(sender, 1, 50, "9", None, kind=111)
+    send(sender, 2, 50, "0", None, kind=111)
+    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+    assert rig.events()[0] == EncodingLearned(producer, 0, 50)
+    assert len(receiver.packets()) == 1
+
+
+def test_a_rid_is_enough_where_the_producer_has_no_mid() -> None:
+    rig = Rig()
+    sender, producer, _, _ = rig.call(evolve(SIMULCAST, mid=None))
+    send(sender, 1, 50, None, "h")
+    assert rig.events() == [EncodingLearned(producer, 1, 50)]
+
+
+def test_a_given_ssrc_is_not_replaced_by_a_learnt_one() -> None:
+    rig = Rig()
+    sender, _, _, _ = rig.call(evolve(AUDIO, mid="0", mid_id=MID))
+    send(sender, 1, 50, "0", None, kind=111)
+    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+
+
+def test_nothing_is_learnt_from_a_packet_that_is_not_authentic() -> None:
+    rig = Rig()
+    sender, producer, _, _ = rig.call(SIMULCAST)
+    stranger = Client(rig, rig.number(), sender.keys.profile)
+    stranger.path = sender.path
+    send(stranger, 1, 66, "1", "h")
+    assert rig.dropped() == {Drop.UNAUTHENTIC: 1}
+    assert rig.events() == []
+    assert rig.core.producer_stats(producer).encodings[1].ssrc is None
+    send(sender, 2, 66, None, None)
+    assert rig.dropped() == {Drop.UNAUTHENTIC: 1, Drop.UNKNOWN_STREAM: 1}
+
+
+def test_an_encoding_that_comes_with_another_ssrc_begins_anew() -> None:
+    rig = Rig()
+    sender, producer, receiver, consumer = rig.call(SIMULCAST)
+    send(sender, 1, 50, "1", "l")
+    send(sender, 2, 50, "1", "l", key=False)
+    first = receiver.headers()
+    rig.events()
+    rig.now += 1.0
+    send(sender, 60000, 59, "1", "l", key=False)
+    assert receiver.packets() == []
+    send(sender, 60001, 59, "1", "l")
+    (header,) = receiver.headers()
+    assert header.sequence_number == first[-1].sequence_number + 1
+    assert header.timestamp == first[-1].timestamp + 90000
+    assert rig.events() == [EncodingLearned(producer, 0, 59), LayersChanged(consumer, 0, None)]
+    stats = rig.core.producer_stats(producer).encodings[0]
+    assert (stats.ssrc, stats.packets, stats.lost) == (59, 2, 0)
+    send(sender, 3, 50, None, None)
+    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+
+
+def test_one_encoding_holds_one_ssrc_however_often_it_changes() -> None:
+    rig = Rig()
+    sender, producer, _, _ = rig.call(SIMULCAST)
+    for ssrc in range(100, 200):
+        send(sender, 1, ssrc, "1", "l")
+    assert [event for event in rig.events() if isinstance(event, EncodingLearned)] == [
+        EncodingLearned(producer, 0, 199)
+    ]
+    for ssrc in range(100, 199):
+        send(sender, 2, ssrc, None, None)
+    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 99}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        evolve(AUDIO, encodings=[EncodingSpec()]),
+        evolve(AUDIO, encodings=[EncodingSpec()], mid="0"),
+        evolve(AUDIO, encodings=[EncodingSpec(rid="h")]),
+        evolve(AUDIO, encodings=[EncodingSpec(), EncodingSpec()], mid="0", mid_id=MID),
+        evolve(AUDIO, encodings=[EncodingSpec(rid="h"), EncodingSpec(rid="h")], rid_id=RID),
+        evolve(AUDIO, encodings=[EncodingSpec(ssrc=1), EncodingSpec(ssrc=1)]),
+    ],
+)
+def test_encodings_that_nothing_would_tell_apart_are_refused(spec: ProducerSpec) -> None:
+    rig = Rig()
+    client = rig.client()
+    with pytest.raises(ValueError):
+        rig.core.add_producer(client.transport, ProducerId(77), spec)
+    assert rig.core.totals().producers == 0
+
+
+def test_one_transport_s_names_and_ssrcs_are_no_one_else_s_there() -> None:
+    rig = Rig()
+    client, other = rig.client(), rig.client()
+    for spec in (SIMULCAST, BY_MID, AUDIO):
+        rig.produce(client, spec)
+        with pytest.raises(ValueError):
+            rig.produce(client, spec)
+        rig.produce(other, spec)
+    rig.produce(client, evolve(SIMULCAST, mid="2"))
+    rig.produce(client, evolve(BY_MID, mid="3"))
+    assert rig.core.totals().producers == 8
+
+
+def test_a_learnt_ssrc_is_its_encoding_s_alone() -> None:
+    rig = Rig()
+    client = rig.client()
+    rig.produce(client, SIMULCAST)
+    send(client, 1, 1111, "1", "l")
+    with pytest.raises(ValueError):
+        rig.produce(client, AUDIO)

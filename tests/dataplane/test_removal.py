@@ -1,0 +1,177 @@
+"""Removing is complete when it returns."""
+
+import gc
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from sfu.dataplane.incoming import Encoding, Producer
+from sfu.dataplane.interface import ConsumerId, Drop, LayersChanged, PlaneTotals, ProducerId, TransportId
+from sfu.dataplane.outgoing import Consumer
+from sfu.dataplane.srtp import SrtpTransport
+from sfu.dataplane.transport import Transport
+from tests.dataplane.rig import AUDIO, VIDEO, Rig, consumer_spec
+from tests.dataplane.vp8 import vp8
+
+REPORT = b"\x80\xc9\x00\x01\x00\x00\x11\x11"
+
+
+def census(totals: PlaneTotals) -> tuple[int, int, int, int]:
+    return totals.transports, totals.producers, totals.routes, totals.paths
+
+
+def internals() -> list[object]:
+    gc.collect()
+    kinds = (Transport, Producer, Encoding, Consumer, SrtpTransport)
+    return [thing for thing in gc.get_objects() if isinstance(thing, kinds)]
+
+
+def test_a_removed_consumer_gets_nothing_more_and_the_others_do() -> None:
+    rig = Rig()
+    sender, producer, receiver, consumer = rig.call()
+    other = rig.client()
+    left = rig.consume(other, producer)
+    rig.core.remove_consumer(consumer)
+    sender.send_rtp(1)
+    assert receiver.datagrams() == []
+    assert len(other.packets()) == 1
+    assert rig.core.totals().routes == 1
+    assert rig.events() == [LayersChanged(left, 0, None)]
+    with pytest.raises(KeyError):
+        rig.core.consumer_stats(consumer)
+
+
+def test_a_removed_producer_s_packets_go_nowhere_and_its_consumers_stay() -> None:
+    rig = Rig()
+    sender, producer, receiver, consumer = rig.call()
+    sender.send_rtp(1)
+    receiver.packets()
+    rig.core.remove_producer(producer)
+    sender.send_rtp(2)
+    assert receiver.datagrams() == []
+    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+    assert rig.core.totals().routes == 0
+    rig.core.set_consumer_paused(consumer, False)
+    rig.core.set_layers(consumer, 0, None)
+    assert rig.core.consumer_stats(consumer).packets == 1
+    rig.core.remove_consumer(consumer)
+    with pytest.raises(KeyError):
+        rig.core.producer_stats(producer)
+
+
+def test_a_removed_transport_takes_all_that_is_on_it_along() -> None:
+    rig = Rig()
+    sender, producer, receiver, consumer = rig.call()
+    back = rig.produce(receiver)
+    returned = rig.consume(sender, back)
+    sender.send_rtp(1)
+    receiver.send_rtp(1)
+    receiver.arrive(receiver.sending.protect_rtcp(REPORT))
+    rig.sent.clear()
+    rig.core.remove_transport(receiver.transport)
+    assert rig.events() == []
+    sender.send_rtp(2)
+    receiver.send_rtp(2)
+    assert rig.sent == []
+    assert rig.dropped() == {Drop.UNKNOWN_ADDRESS: 1}
+    assert census(rig.core.totals()) == (1, 1, 0, 1)
+    assert rig.core.consumer_stats(returned).packets == 1
+    with pytest.raises(KeyError):
+        rig.core.consumer_stats(consumer)
+    with pytest.raises(KeyError):
+        rig.core.producer_stats(back)
+    assert rig.core.producer_stats(producer).encodings[0].packets == 2
+
+
+def test_removing_what_is_gone_does_nothing() -> None:
+    rig = Rig()
+    sender, producer, receiver, consumer = rig.call()
+    for client in (sender, receiver):
+        for _ in range(2):
+            rig.core.remove_transport(client.transport)
+    rig.core.remove_consumer(consumer)
+    rig.core.remove_producer(producer)
+    assert census(rig.core.totals()) == (0, 0, 0, 0)
+
+
+def test_nothing_waits_for_a_key_frame_after_it_was_removed() -> None:
+    rig = Rig()
+    sender, _, receiver, consumer = rig.call(VIDEO)
+    rig.core.remove_consumer(consumer)
+    sender.send_rtp(1, ssrc=2222, payload_type=96, payload=vp8(key=True))
+    assert receiver.datagrams() == []
+    assert rig.events() == []
+
+
+def test_what_libsrtp_kept_of_a_stream_goes_with_its_producer() -> None:
+    """A replay is known again only by what is kept."""
+    rig = Rig()
+    sender, producer, _, _ = rig.call()
+    datagram = sender.sending.protect(b"\x80\x6f\x00\x01\x00\x00\x00\x00" + (1111).to_bytes(4) + b"x")
+    sender.arrive(datagram)
+    rig.core.remove_producer(producer)
+    again = rig.produce(sender)
+    sender.arrive(datagram)
+    assert rig.core.producer_stats(again).encodings[0].packets == 1
+    sender.arrive(datagram)
+    assert rig.dropped() == {Drop.REPLAYED: 1}
+
+
+def test_an_ssrc_is_never_sent_with_twice_under_the_same_keys() -> None:
+    rig = Rig()
+    _, producer, receiver, consumer = rig.call()
+    spec = consumer_spec()
+    for _ in range(2):
+        with pytest.raises(ValueError):
+            rig.core.add_consumer(
+                receiver.transport,
+                type(consumer)(99),
+                producer,
+                type(spec)(ssrc=7000 + consumer, payload_types=frozenset({100})),
+            )
+        rig.core.remove_consumer(consumer)
+
+
+Census = tuple[list[TransportId], list[ProducerId], list[ConsumerId]]
+
+
+def remove_transports(rig: Rig, there: Census) -> None:
+    for transport in there[0]:
+        rig.core.remove_transport(transport)
+
+
+def remove_from_the_inside_out(rig: Rig, there: Census) -> None:
+    for consumer in there[2]:
+        rig.core.remove_consumer(consumer)
+    remove_producers_first(rig, there)
+
+
+def remove_producers_first(rig: Rig, there: Census) -> None:
+    for producer in there[1]:
+        rig.core.remove_producer(producer)
+    for consumer in there[2]:
+        rig.core.remove_consumer(consumer)
+    remove_transports(rig, there)
+
+
+@pytest.mark.parametrize("remove", [remove_transports, remove_from_the_inside_out, remove_producers_first])
+def test_nothing_is_left_when_all_are_gone(remove: Callable[[Rig, Census], None]) -> None:
+    before = internals()
+    rig = Rig()
+    clients = [rig.client() for _ in range(3)]
+    producers = [rig.produce(client, spec) for client in clients for spec in (AUDIO, VIDEO)]
+    consumers = [rig.consume(client, producer) for client in clients for producer in producers]
+    for client in clients:
+        client.send_rtp(1)
+        client.send_rtp(1, ssrc=2222, payload_type=96, payload=vp8(key=True))
+        client.arrive(client.sending.protect_rtcp(REPORT))
+    assert census(rig.core.totals()) == (3, 6, 18, 3)
+    there = [weakref.ref(thing) for thing in internals() if not any(thing is other for other in before)]
+    assert len(there) == 3 + 6 + 6 + 18 + 3
+
+    remove(rig, ([client.transport for client in clients], producers, consumers))
+
+    assert census(rig.core.totals()) == (0, 0, 0, 0)
+    gc.collect()
+    assert [reference() for reference in there if reference() is not None] == []
