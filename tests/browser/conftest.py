@@ -1,0 +1,47 @@
+"""One gateway and one browser for each file of tests; every test has a channel of its own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Playwright, sync_playwright
+
+from tests.browser.chromium import PERMITTED, TOUCHED, Chromium, run_chromium
+from tests.browser.gateway_process import GatewayProcess, run_gateway
+from tests.browser.person import Person
+
+Invite = Callable[[str], Person]
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    with run_gateway(tmp_path_factory.mktemp("gateway") / "log") as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    profile: Path = tmp_path_factory.mktemp("chromium") / "profile"
+    with run_chromium(playwright, profile, PERMITTED, TOUCHED) as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def invite(gateway: GatewayProcess, chromium: Chromium) -> Iterator[Invite]:
+    """Seats people before the page, by name.  After the test they are gone, and nothing of them is left."""
+    people: list[Person] = []
+
+    def invite(name: str) -> Person:
+        people.append(Person.sits_down(chromium.browser.new_context(), gateway.url, name))
+        return people[-1]
+
+    yield invite
+    for person in people:
+        person.leaves_nothing_wrong()
+    gateway.becomes_empty()

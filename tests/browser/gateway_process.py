@@ -1,0 +1,114 @@
+"""The gateway as people run it: a process of its own, told to stop by SIGTERM, observed from outside."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import define
+
+T = TypeVar("T")
+
+_START_TIMEOUT = 20
+_STOP_TIMEOUT = 10
+
+
+def eventually(look: Callable[[], T], is_right: Callable[[T], bool], within: float) -> T:
+    """Look again and again until what is seen is right; fails, with what was seen last, after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while not is_right(seen := look()):
+        assert time.monotonic() < deadline, f"after {within} s: {seen!r}"
+        time.sleep(0.02)
+    return seen
+
+
+@define
+class GatewayProcess:
+    """A gateway that listens."""
+
+    process: "subprocess.Popen[bytes]"
+    log_file: Path
+    url: str
+    media: str
+
+    @property
+    def websocket_url(self) -> str:
+        return self.url.replace("http", "ws", 1) + "/ws"
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def media_port(self) -> int:
+        return int(self.media.rpartition(":")[2])
+
+    def log(self) -> list[dict[str, Any]]:
+        """What it has logged so far."""
+        return _read_log(self.log_file)
+
+    def metrics(self) -> dict[str, float]:
+        """Its figures, by name with labels as Prometheus writes them."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as response:
+            lines = response.read().decode().splitlines()
+        samples = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
+    def live(self) -> dict[str, int]:
+        """What is alive in it now."""
+        figures = self.metrics()
+        names = ("sessions", "channels", "members", "transports", "producers", "consumers", "routes")
+        return {name: int(figures[f"sfu_{name}"]) for name in names}
+
+    def open_files(self) -> int:
+        """How many file descriptors it has."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def becomes_empty(self, within: float = 3) -> None:
+        """Wait until nothing of any call is left."""
+        eventually(self.live, lambda live: not any(live.values()), within)
+
+    def stop(self) -> None:
+        """SIGTERM; it has to end by itself, and well."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(_STOP_TIMEOUT) == 0, self.log_file.read_text()
+
+
+@contextmanager
+def run_gateway(log_file: Path, *options: str, port: int = 0, media_port: int = 0) -> Iterator[GatewayProcess]:
+    """Start a gateway; when the block is left it has to stop with status 0, and not to have logged an error."""
+    command = [sys.executable, "-m", "gateway", "serve", "--log-format", "json", "--drain-timeout", "0"]
+    ports = ["--port", str(port), "--media-port", str(media_port)]
+    with log_file.open("wb") as log, subprocess.Popen([*command, *ports, *options], stderr=log) as process:
+        try:
+            listening = _listening(process, log_file)
+            gateway = GatewayProcess(process, log_file, listening["url"], listening["media"])
+            yield gateway
+            if process.poll() is None:
+                gateway.stop()
+            assert process.returncode == 0, log_file.read_text()
+            assert [line for line in gateway.log() if line["level"] in ("error", "critical")] == []
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def _listening(process: "subprocess.Popen[bytes]", log_file: Path) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        assert process.poll() is None, log_file.read_text()
+        return next((line for line in _read_log(log_file) if line["event"] == "listening"), None)
+
+    listening = eventually(look, lambda line: line is not None, _START_TIMEOUT)
+    assert listening is not None
+    return listening
+
+
+def _read_log(log_file: Path) -> list[dict[str, Any]]:
+    whole, newline, _ = log_file.read_text().rpartition("\n")  # a line may be half written
+    return [json.loads(line) for line in (whole + newline).splitlines()]
