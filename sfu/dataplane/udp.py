@@ -18,7 +18,10 @@ _PORT_ATTEMPTS = 32
 
 
 class UdpDataPlane(DataPlaneCore):
-    """Owns one socket for each host, all on the same port; ``Path.local`` is the index of the socket."""
+    """Owns one socket for each host, all on the same port; ``Path.local`` is the index of the socket.
+
+    ``addresses`` are the host and port of each.
+    """
 
     def __init__(self, hosts: Sequence[str], port: int, random: RandomSource | None = None) -> None:
         """Bind to numeric IPv4 and IPv6 addresses; port 0 finds one that is free on all of them.
@@ -27,14 +30,10 @@ class UdpDataPlane(DataPlaneCore):
         """
         super().__init__(self._transmit_datagram, random or SystemRandom())
         self._sockets = bind_all(hosts, port)
+        self.addresses: list[tuple[str, int]] = [bound.getsockname()[:2] for bound in self._sockets]
         self._readable = select.epoll()
         for bound in self._sockets:
             self._readable.register(bound, select.EPOLLIN)
-
-    @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """The host and port of each socket."""
-        return [bound.getsockname()[:2] for bound in self._sockets]
 
     async def wait(self) -> None:
         """Raises ``trio.ClosedResourceError`` once closed."""

@@ -1,0 +1,63 @@
+"""The data plane on a network that the test makes up."""
+
+from random import Random
+
+import pytest
+import trio
+import trio.testing
+
+from sfu.dataplane.interface import Path, SlowDatagram
+from sfu.dataplane.memory import MemoryDataPlane
+
+CLIENT = Path("192.0.2.1", 5)
+STUN = b"\x00\x01\x00\x00"
+
+
+async def test_a_loop_around_it_runs_under_a_virtual_clock(autojump_clock: trio.testing.MockClock) -> None:
+    sent: list[tuple[float, Path, bytes]] = []
+    plane = MemoryDataPlane(lambda path, datagram: sent.append((trio.current_time(), path, datagram)), Random(0))
+
+    async def serve() -> None:
+        while True:
+            await plane.wait()
+            for event in plane.poll(trio.current_time()):
+                assert isinstance(event, SlowDatagram)
+                plane.send(event.path, event.data[::-1])
+
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        for number in range(3):
+            await trio.sleep(1)
+            assert plane.deliver(b"\x00" + bytes((number,)), CLIENT)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert sent == [(start + 1 + number, CLIENT, bytes((number, 0))) for number in range(3)]
+
+
+async def test_its_receive_queue_is_bounded_and_read_in_batches() -> None:
+    plane = MemoryDataPlane(lambda path, datagram: None, Random(0))
+    delivered = sum(plane.deliver(STUN, CLIENT) for _ in range(5000))
+    assert delivered == 4096
+    read = 0
+    while read < delivered:
+        await plane.wait()
+        batch = len(plane.poll(0.0))
+        assert batch == 64
+        read += batch
+    with trio.move_on_after(0) as scope:
+        await plane.wait()
+    assert scope.cancelled_caught
+
+
+async def test_nothing_comes_or_goes_once_it_is_closed() -> None:
+    sent: list[bytes] = []
+    plane = MemoryDataPlane(lambda path, datagram: sent.append(datagram), Random(0))
+    plane.deliver(STUN, CLIENT)
+    plane.close()
+    plane.send(CLIENT, b"x")
+    assert plane.poll(0.0) == []
+    assert not plane.deliver(STUN, CLIENT)
+    assert sent == []
+    with pytest.raises(trio.ClosedResourceError):
+        await plane.wait()

@@ -1,0 +1,227 @@
+"""The data plane on real sockets, on loopback."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import trio
+import trio.testing
+from pylibsrtp import Policy
+
+from sfu.dataplane import udp
+from sfu.dataplane.interface import ConsumerId, Drop, Path, ProducerId, SlowDatagram, TransportId
+from sfu.dataplane.udp import UdpDataPlane, bind_all
+from sfu.wire.rtp import encode
+from sfu.wire.srtp import SrtpKeys, SrtpProfile
+from tests.dataplane.rig import AUDIO, consumer_spec, srtp_session
+
+HOSTS = ["127.0.0.1", "::1"]
+STUN = b"\x00\x01\x00\x00"
+
+
+@contextmanager
+def opened(hosts: list[str] | None = None) -> Iterator[UdpDataPlane]:
+    plane = UdpDataPlane(hosts or HOSTS, 0)
+    try:
+        yield plane
+    finally:
+        plane.close()
+
+
+def client(host: str) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    bound.bind((host, 0))
+    bound.settimeout(5)
+    return bound
+
+
+def test_port_0_finds_one_port_that_is_free_on_every_host() -> None:
+    with opened() as plane:
+        (v4, port), (v6, same_port) = plane.addresses
+        assert (v4, v6) == ("127.0.0.1", "::1")
+        assert port == same_port > 0
+
+
+def test_a_port_that_is_taken_on_one_host_is_tried_no_further() -> None:
+    with client("::1") as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError) as caught:
+            bind_all(HOSTS, port)
+        assert caught.value.errno == errno.EADDRINUSE
+        # The socket that could be bound was closed again.
+        for bound in bind_all(["127.0.0.1"], port):
+            bound.close()
+
+
+def test_port_0_tries_again_where_another_host_has_the_port_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    bind_once = udp._bind_once
+    failures = [OSError(errno.EADDRINUSE, "taken")] * 3
+
+    def taken_three_times(hosts: list[str], port: int) -> list[socket.socket]:
+        if failures:
+            raise failures.pop()
+        return bind_once(hosts, port)
+
+    monkeypatch.setattr(udp, "_bind_once", taken_three_times)
+    for bound in bind_all(HOSTS, 0):
+        bound.close()
+    assert failures == []
+
+
+@pytest.mark.parametrize(("host", "local"), [("127.0.0.1", 0), ("::1", 1)])
+async def test_datagrams_come_and_go_over_both_families(host: str, local: int) -> None:
+    with opened() as plane, client(host) as remote:
+        remote.sendto(STUN, (host, plane.addresses[local][1]))
+        with trio.fail_after(5):
+            await plane.wait()
+        path = Path(host, remote.getsockname()[1], local)
+        assert plane.poll(1.0) == [SlowDatagram(path, None, STUN)]
+        plane.send(path, b"answer")
+        assert remote.recvfrom(100) == (b"answer", (*plane.addresses[local], *((0, 0) if local else ())))
+        totals = plane.totals()
+        assert (totals.packets_in, totals.packets_out, totals.bytes_in, totals.bytes_out) == (1, 1, 4, 6)
+
+
+async def test_media_is_forwarded_from_one_family_to_the_other() -> None:
+    keys = SrtpKeys(SrtpProfile.AEAD_AES_128_GCM, receive=bytes(28), send=bytes([1]) * 28)
+    with opened() as plane, client("127.0.0.1") as sender, client("::1") as receiver:
+        for number, remote in enumerate((sender, receiver)):
+            plane.add_transport(TransportId(number))
+            plane.set_keys(TransportId(number), keys)
+            host, port = remote.getsockname()[:2]
+            plane.add_path(TransportId(number), Path(host, port, number))
+        plane.add_producer(TransportId(0), ProducerId(0), AUDIO)
+        plane.add_consumer(TransportId(1), ConsumerId(0), ProducerId(0), consumer_spec())
+        sealing = srtp_session(keys.profile, keys.receive, Policy.SSRC_ANY_OUTBOUND)
+        plain = encode(payload_type=111, sequence_number=1, timestamp=2, ssrc=1111, payload=b"over there")
+        sender.sendto(sealing.protect(plain), plane.addresses[0])
+        with trio.fail_after(5):
+            await plane.wait()
+        plane.poll(1.0)
+        opening = srtp_session(keys.profile, keys.send, Policy.SSRC_ANY_INBOUND)
+        assert opening.unprotect(receiver.recv(2000))[12:] == b"over there"
+
+
+async def test_waiting_lasts_until_something_arrives() -> None:
+    with opened() as plane, client("127.0.0.1") as remote:
+        with trio.move_on_after(0.01) as scope:
+            await plane.wait()
+        assert scope.cancelled_caught
+        remote.sendto(STUN, plane.addresses[0])
+        with trio.fail_after(5):
+            await plane.wait()
+
+
+async def test_waiting_is_a_checkpoint_also_when_something_is_there() -> None:
+    with opened() as plane, client("127.0.0.1") as remote:
+        remote.sendto(STUN, plane.addresses[0])
+        with trio.fail_after(5):
+            await plane.wait()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await plane.wait()
+        assert scope.cancelled_caught
+
+
+async def test_one_poll_takes_a_bounded_batch_and_the_next_the_rest() -> None:
+    with opened() as plane, client("127.0.0.1") as remote:
+        for _ in range(40):
+            remote.sendto(STUN, plane.addresses[0])
+        with trio.fail_after(5):
+            await plane.wait()
+        assert len(plane.poll(1.0)) == 32
+        with trio.fail_after(5):
+            await plane.wait()
+        assert len(plane.poll(1.0)) == 8
+        assert plane.poll(1.0) == []
+
+
+async def test_an_oversized_datagram_is_dropped_and_an_empty_one_too() -> None:
+    with opened() as plane, client("127.0.0.1") as remote:
+        remote.sendto(bytes(3000), plane.addresses[0])
+        remote.sendto(b"", plane.addresses[0])
+        with trio.fail_after(5):
+            await plane.wait()
+        assert plane.poll(1.0) == []
+        drops = plane.totals().drops
+        assert (drops[Drop.OVERSIZED], drops[Drop.EMPTY]) == (1, 1)
+
+
+def test_sending_to_where_nothing_can_go_is_counted_and_harms_nobody() -> None:
+    with opened(["127.0.0.1"]) as plane, client("127.0.0.1") as remote:
+        plane.send(Path("2001:db8::1", 9), b"wrong family")
+        plane.send(Path("127.0.0.1", 9, 5), b"no such socket")
+        plane.send(Path("127.0.0.1", 9), bytes(70000))
+        assert plane.totals().drops[Drop.SEND_FAILED] == 3
+        assert plane.totals().packets_out == 0
+        plane.send(Path(*remote.getsockname()), b"still here")
+        assert remote.recv(100) == b"still here"
+
+
+class Stubborn:
+    """A socket that raises what it is given, each once, and then has nothing."""
+
+    def __init__(self, *errors: OSError) -> None:
+        self.errors = list(errors)
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        if self.errors:
+            raise self.errors.pop(0)
+        raise BlockingIOError
+
+    def sendto(self, datagram: bytes, address: tuple[str, int]) -> int:
+        raise self.errors.pop(0)
+
+    def close(self) -> None: ...
+
+
+def with_socket(plane: UdpDataPlane, stubborn: Stubborn) -> None:
+    plane._sockets[0].close()
+    plane._sockets[0] = stubborn  # type: ignore[call-overload]  # all of a socket that is used
+
+
+def test_a_full_send_buffer_drops_and_is_counted() -> None:
+    with opened(["127.0.0.1"]) as plane:
+        with_socket(plane, Stubborn(BlockingIOError(), ConnectionRefusedError()))
+        plane.send(Path("127.0.0.1", 9), b"x")
+        plane.send(Path("127.0.0.1", 9), b"x")
+        drops = plane.totals().drops
+        assert (drops[Drop.SEND_WOULD_BLOCK], drops[Drop.SEND_FAILED]) == (1, 1)
+
+
+def test_errors_of_earlier_sends_do_not_stop_the_reading() -> None:
+    with opened() as plane, client("::1") as remote:
+        stubborn = Stubborn(*[ConnectionRefusedError()] * 100)
+        with_socket(plane, stubborn)
+        remote.sendto(STUN, plane.addresses[1])
+        assert len(plane.poll(1.0)) == 1
+        assert 0 < len(stubborn.errors) < 100
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+async def test_waiting_on_a_closed_plane_ends(waiting: bool) -> None:
+    with opened() as plane:
+        async with trio.open_nursery() as nursery:
+            if waiting:
+                nursery.start_soon(wait_until_closed, plane)
+                await trio.testing.wait_all_tasks_blocked()
+            plane.close()
+            if not waiting:
+                await wait_until_closed(plane)
+
+
+async def wait_until_closed(plane: UdpDataPlane) -> None:
+    with pytest.raises(trio.ClosedResourceError), trio.fail_after(5):
+        await plane.wait()
+
+
+def test_nothing_leaves_a_closed_plane() -> None:
+    with opened() as plane, client("127.0.0.1") as remote:
+        path = Path(*remote.getsockname())
+        plane.close()
+        plane.close()
+        plane.send(path, b"x")
+        assert plane.poll(1.0) == []
+        assert plane.totals().packets_out == 0
