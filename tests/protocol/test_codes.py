@@ -1,0 +1,31 @@
+"""Error codes and close codes: what counts, and what a client does next."""
+
+import pytest
+
+from protocol import CloseCode, ErrorCode, NextStep, next_step
+
+
+def test_only_what_a_correct_client_never_causes_counts_against_the_budget() -> None:
+    counted = {code for code in ErrorCode if code.is_counted}
+    assert counted == {ErrorCode.MALFORMED, ErrorCode.INVALID, ErrorCode.UNKNOWN_TYPE}
+
+
+@pytest.mark.parametrize(
+    ("step", "codes"),
+    [
+        (NextStep.STOP, {1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4409}),
+        (NextStep.JOIN_AGAIN, {1006, 4408, 4413, 4500}),
+        (NextStep.JOIN_AGAIN_LATER, {1001, 4429}),
+    ],
+)
+def test_each_close_code_says_what_a_client_does_next(step: NextStep, codes: set[int]) -> None:
+    assert {code for code in CloseCode if next_step(code) is step} == codes
+
+
+@pytest.mark.parametrize("code", [None, 1005, 1012, 3000, 4999])
+def test_a_code_from_something_in_between_is_worth_a_later_try(code: int | None) -> None:
+    assert next_step(code) is NextStep.JOIN_AGAIN_LATER
+
+
+def test_every_code_has_words_for_people() -> None:
+    assert all(code.meaning for code in [*ErrorCode, *CloseCode])
