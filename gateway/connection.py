@@ -69,9 +69,9 @@ class Connection:
     def fail(self, error: BaseException) -> str:
         """End it for an exception in its own code, or in code that ran for it; return the reference of the log."""
         self.reference = self.reference or new_reference()
+        self.end(endings.INTERNAL)
         self.metrics.session_error()
         self.log.error("session failed", reference=self.reference, exc_info=error)
-        self.end(endings.INTERNAL)
         return self.reference
 
     # Telling it something.
@@ -158,7 +158,7 @@ class Connection:
         with trio.move_on_after(self.config.goodbye_timeout, shield=True) as late, self._goodbye:
             await self.outbox.wait_empty()
             await websocket.aclose(ending.code)
-        if late.cancelled_caught:
+        if late.cancel_called:  # trio-websocket may have swallowed what was caught
             self.metrics.forced_cleanup()
             self.log.info("goodbye cut off")
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Never
 
 import structlog
 from attrs import define, field
@@ -11,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 import protocol.media
 import sfu
-from gateway import endings
+from gateway import endings, speakers
 from gateway.channels import Channels
 from gateway.config import Config
 from gateway.connection import Connection
@@ -62,6 +63,10 @@ class Gateway:
             yield self.sessions[name]
         finally:
             del self.sessions[name]
+
+    async def run(self) -> Never:
+        """What goes on besides the connections; runs as long as the gateway does."""
+        await speakers.listen_to_all(self.channels.channels.values)
 
     def end_all(self, ending: Ending = endings.DRAINING) -> None:
         """End every connection; each one closes its media and leaves its channel before it is closed."""

@@ -30,8 +30,9 @@ class Publication:
 class Member:
     """A seat in a channel, taken by one connection.  The channel is the only one that changes the list.
 
-    ``participant`` is the entry of the list.  ``peer`` is the member's media, as long as it has any.
-    ``leaving_since`` is when ``leave`` was asked for.  ``gone`` is set in the step in which the others are told.
+    ``participant`` is the entry of the list.  ``peer`` is the member's media, once it has any.  ``leaving_since`` is
+    when ``leave`` was asked for, ``loudness`` how loud its voice was lately (0–1).  ``gone`` is set in the step in
+    which the others are told.
     """
 
     session_id: str
@@ -40,6 +41,7 @@ class Member:
     publications: dict[str, Publication] = field(factory=dict)
     peer: sfu.Peer | None = None
     leaving_since: float | None = None
+    loudness: float = 0.0
     gone: trio.Event = field(factory=trio.Event)
 
     @property

@@ -3,11 +3,12 @@
 import itertools
 import json
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 import structlog
 import trio
 import trio_websocket
@@ -21,6 +22,7 @@ from gateway.metrics import Metrics
 from gateway.session import serve_client
 from protocol.limits import SUBPROTOCOL
 from sfu.dataplane.memory import MemoryDataPlane
+from tests.session.media_objects import CAPABILITIES, opus, vp8
 
 Frame = dict[str, Any]
 TODAY = datetime(2026, 11, 1, 9, 30, 0, 250_000, tzinfo=UTC)
@@ -30,12 +32,12 @@ TODAY = datetime(2026, 11, 1, 9, 30, 0, 250_000, tzinfo=UTC)
 class RawClient:
     """The other end of one connection.
 
-    ``frames`` is everything that came and was not taken yet; ``closed`` the close code, when there is one.
+    ``closed`` is the close code, when there is one.
     """
 
     websocket: trio_websocket.WebSocketConnection
     stream: trio.abc.Stream
-    frames: list[Frame] = field(factory=list)
+    _texts: list[str | bytes] = field(factory=list)
     closed: int | None = None
     over: trio.Event = field(factory=trio.Event)
     _came: trio.Event = field(factory=trio.Event)
@@ -45,7 +47,7 @@ class RawClient:
         """Take what comes, until the connection is over."""
         try:
             while True:
-                self.frames.append(json.loads(await self.websocket.get_message()))
+                self._texts.append(await self.websocket.get_message())
                 self._came.set()
         except trio_websocket.ConnectionClosed as closed:
             self.closed = closed.reason.code if closed.reason else None
@@ -55,38 +57,38 @@ class RawClient:
     async def next(self) -> Frame:
         """The oldest frame; fails where none comes."""
         with trio.fail_after(60):
-            while not self.frames:
+            while not self._texts:
                 assert not self.over.is_set(), f"closed with {self.closed}"
                 self._came = trio.Event()
                 await self._came.wait()
-        return self.frames.pop(0)
+        return dict(json.loads(self._texts.pop(0)))
 
     async def raw(self, text: str | bytes) -> None:
         """Send one frame as it is."""
         await self.websocket.send_message(text)
 
-    async def request(self, kind: str, **data: Any) -> int:
+    async def request(self, kind: str, /, **data: Any) -> int:
         """Send a request without waiting for its answer."""
         number = next(self._ids)
         await self.raw(json.dumps({"id": number, "type": kind, "data": data}))
         return number
 
-    async def ask(self, kind: str, **data: Any) -> Frame:
+    async def ask(self, kind: str, /, **data: Any) -> Frame:
         """Send a request and return its response.  Frames that came before it stay where they are."""
         number = await self.request(kind, **data)
-        seen: list[Frame] = []
+        seen: list[str | bytes] = []
         while (frame := await self.next()).get("id", -1) != number:
-            seen.append(frame)
-        self.frames[:0] = seen
+            seen.append(json.dumps(frame))
+        self._texts[:0] = seen
         return frame
 
-    async def ok(self, kind: str, **data: Any) -> Any:
+    async def ok(self, kind: str, /, **data: Any) -> Any:
         """Send a request, which must succeed, and return its data."""
         frame = await self.ask(kind, **data)
         assert frame["type"] == "ok", frame
         return frame["data"]
 
-    async def error(self, kind: str, **data: Any) -> str:
+    async def error(self, kind: str, /, **data: Any) -> str:
         """Send a request, which must be refused, and return the code."""
         frame = await self.ask(kind, **data)
         assert frame["type"] == "error", frame
@@ -96,13 +98,13 @@ class RawClient:
         """Join with a user id that is the name, too."""
         return await self.ok("join", channelId=channel, username=user, userId=user, **data)
 
-    async def event(self, kind: str) -> Any:
+    async def event(self, kind: str, /) -> Any:
         """The data of the next frame, which must be such an event."""
         frame = await self.next()
         assert frame["type"] == kind, frame
         return frame["data"]
 
-    async def voice_state(self, kind: str) -> Any:
+    async def voice_state(self, kind: str, /) -> Any:
         """The data of the next frame, which must be such a change of the list."""
         data = await self.event("voice_state")
         assert data["type"] == kind, data
@@ -111,8 +113,18 @@ class RawClient:
     async def take_all(self) -> list[Frame]:
         """Everything that has come by the time nothing moves any more."""
         await wait_all_tasks_blocked()
-        taken, self.frames = self.frames, []
+        taken = self.frames
+        self.forget()
         return taken
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Everything that came and was not taken yet."""
+        return [json.loads(text) for text in self._texts]
+
+    def forget(self) -> None:
+        """Drop everything that came."""
+        self._texts.clear()
 
     async def close(self, code: int = 1000) -> None:
         """Close the WebSocket in an orderly way."""
@@ -136,11 +148,14 @@ class Rig:
     nursery: trio.Nursery
     log: list[Any]
     serving: int = 0
+    scopes: list[trio.CancelScope] = field(factory=list)
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         self.serving += 1
         try:
-            await serve_client(stream, gateway=self.gateway, remote="198.51.100.1")
+            with trio.CancelScope() as scope:
+                self.scopes.append(scope)
+                await serve_client(stream, gateway=self.gateway, remote="198.51.100.1")
         finally:
             self.serving -= 1
 
@@ -153,9 +168,8 @@ class Rig:
         """A new client; without ``read`` it reads nothing until its :meth:`RawClient.read` is started."""
         ours, theirs = streams()
         self.nursery.start_soon(self.serve, theirs)
-        websocket = await trio_websocket.wrap_client_stream(
-            self.nursery, ours, "gateway", "/ws", subprotocols=[SUBPROTOCOL]
-        )
+        wrap: Any = trio_websocket.wrap_client_stream  # its annotations know sockets only
+        websocket = await wrap(self.nursery, ours, "gateway", "/ws", subprotocols=[SUBPROTOCOL])
         client = RawClient(websocket, ours)
         if read:
             self.nursery.start_soon(client.read)
@@ -168,14 +182,12 @@ class Rig:
             await client.join(user, channel)
         await wait_all_tasks_blocked()
         for client in clients:
-            client.frames.clear()
+            client.forget()
         return clients
 
-    def lines(self, *events: str, user: str | None = None) -> list[str]:
-        """Which of these lines were logged, in order, about a user where one is given."""
-        return [
-            line["event"] for line in self.log if line["event"] in events and (user is None or line.get("user") == user)
-        ]
+    def lines(self, user: str) -> list[Any]:
+        """What was logged about a user, in order; each line with the census of the media side at that moment."""
+        return [line for line in self.log if line.get("user") == user]
 
     def assert_empty(self) -> None:
         """Nothing is left of anybody."""
@@ -183,6 +195,29 @@ class Rig:
         assert (census.sessions, census.channels, census.members) == (0, 0, 0)
         assert (media.peers, media.transports, media.producers, media.consumers) == (0, 0, 0, 0)
         assert self.serving == 0
+
+
+class Log(list[Any]):
+    """Structlog's processor that keeps what is logged, with what media there was at that moment."""
+
+    port: sfu.Port | None = None
+
+    def __call__(self, _: Any, level: str, line: Any) -> Any:
+        self.append({**line, "level": level, "media": self.port and self.port.census()})
+        raise structlog.DropEvent
+
+
+@contextmanager
+def capture_logs() -> Iterator[Log]:
+    """Collect what is logged in the block, and log nothing."""
+    log = Log()
+    processors = structlog.get_config()["processors"]
+    before = list(processors)
+    processors[:] = [log]
+    try:
+        yield log
+    finally:
+        processors[:] = before
 
 
 @asynccontextmanager
@@ -193,11 +228,47 @@ async def open_rig(*, seed: int = 1, **settings: Any) -> AsyncIterator[Rig]:
     numbers = itertools.count(1)
     plane = MemoryDataPlane(lambda path, datagram: None, rng)
     metrics = Metrics()
-    with structlog.testing.capture_logs() as log:
+    with capture_logs() as log:
         async with (
             trio.open_nursery() as nursery,
             sfu.serve_port(config.media, plane, [("192.0.2.1", 40000)], rng=rng, today=TODAY) as port,
         ):
+            log.port = port
             gateway = Gateway(config, port, metrics, new_id=lambda: f"made-up-{next(numbers)}", today=lambda: TODAY)
+            metrics.watch(gateway.channels, port)
             yield Rig(gateway, port, metrics, nursery, log)
             nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def slow_goodbyes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transports never get done saying goodbye: the exit of a peer that has one takes its second."""
+
+    async def hang(_: sfu.Transport) -> None:
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(sfu.Transport, "say_goodbye", hang)
+
+
+async def send_transport(client: RawClient) -> str:
+    """A new transport to send over."""
+    created = await client.ok("create_transport", direction="send")
+    return str(created["transportId"])
+
+
+async def receive_transport(client: RawClient) -> str:
+    """A new transport to receive over, which knows what the client can receive."""
+    created = await client.ok("create_transport", direction="receive", rtpCapabilities=CAPABILITIES)
+    return str(created["transportId"])
+
+
+async def microphone(client: RawClient, transport: str, ssrc: int = 1001, **options: Any) -> str:
+    """A new audio producer."""
+    asked = {"kind": "audio", "rtpParameters": opus(ssrc), "source": "microphone", **options}
+    return str((await client.ok("produce", transportId=transport, **asked))["producerId"])
+
+
+async def camera(client: RawClient, transport: str, ssrc: int = 2001, **options: Any) -> str:
+    """A new video producer."""
+    asked = {"kind": "video", "rtpParameters": vp8(ssrc), "source": "camera", **options}
+    return str((await client.ok("produce", transportId=transport, **asked))["producerId"])

@@ -1,0 +1,5 @@
+"""Fixtures of the channels' tests."""
+
+from tests.session.rig import slow_goodbyes
+
+__all__ = ["slow_goodbyes"]

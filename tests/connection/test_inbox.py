@@ -1,0 +1,54 @@
+"""What a client has sent and nobody has worked off yet."""
+
+import trio
+from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
+
+from gateway.inbox import Inbox
+
+
+async def test_messages_come_out_in_order_with_their_sizes() -> None:
+    inbox = Inbox(10, 100)
+    inbox.put("a", 1)
+    inbox.put("ä", 2)
+    assert await inbox.get() == ("a", 1)
+    assert await inbox.get() == ("ä", 2)
+    assert inbox.size == 0
+
+
+async def test_getting_is_always_a_checkpoint() -> None:
+    inbox = Inbox(10, 100)
+    inbox.put("a", 1)
+    with assert_checkpoints():
+        await inbox.get()
+
+
+async def test_getting_waits_for_a_message(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    inbox = Inbox(10, 100)
+    got: list[str] = []
+
+    async def get() -> None:
+        got.append((await inbox.get())[0])
+
+    nursery.start_soon(get)
+    await wait_all_tasks_blocked()
+    assert got == []
+    inbox.put("late", 4)
+    await wait_all_tasks_blocked()
+    assert got == ["late"]
+
+
+async def test_there_is_no_room_for_more_messages_than_allowed() -> None:
+    inbox = Inbox(2, 100)
+    assert inbox.put("a", 1)
+    assert inbox.put("b", 1)
+    assert not inbox.put("c", 1)
+    await inbox.get()
+    assert inbox.put("c", 1)
+
+
+async def test_there_is_no_room_for_more_bytes_than_allowed() -> None:
+    inbox = Inbox(10, 100)
+    assert inbox.put("a", 60)
+    assert not inbox.put("b", 41)
+    assert inbox.put("c", 40)
+    assert inbox.size == 100

@@ -1,0 +1,168 @@
+"""What a connection makes of what comes, well-formed or not."""
+
+import json
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+from trio_websocket import ConnectionClosed
+
+from tests.session.rig import RawClient, open_rig, send_transport
+
+LIMIT = 256 * 1024
+
+
+def message_of(size: int, letter: str = "x") -> str:
+    """A request that the gateway does not know, of so many bytes."""
+    head, tail = '{"id":1,"type":"', '"}'
+    count = (size - len(head) - len(tail)) // len(letter.encode())
+    return head + letter * count + tail
+
+
+async def test_a_binary_frame_closes_with_1003(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        await ada.raw(b'{"id":1,"type":"ping"}')
+        assert await ada.wait_closed() == 1003
+        assert ada.frames[-1]["data"]["code"] == 1003
+
+
+async def test_a_message_as_large_as_allowed_is_read(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        client = await rig.connect()
+        await client.raw(message_of(LIMIT))
+        assert (await client.next())["data"]["code"] == "unknown_type"
+        assert client.closed is None
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "語"])
+async def test_a_message_larger_than_allowed_closes_with_1009_counted_in_bytes(
+    autojump_clock: MockClock, letter: str
+) -> None:
+    async with open_rig() as rig:
+        client = await rig.connect()
+        await client.raw(message_of(LIMIT + 10, letter))
+        assert await client.wait_closed() == 1009
+        assert client.frames[-1]["data"]["code"] == 1009
+
+
+async def test_a_message_far_larger_than_allowed_closes_with_1009_too(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        client = await rig.connect()
+        with trio.move_on_after(1):
+            await client.raw(message_of(4 * LIMIT))
+        assert await client.wait_closed() == 1009
+        await trio.sleep(1.1)
+        rig.assert_empty()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "7", "null", '"join"', "{}", '{"id":null,"type":"ping"}', '{"id":-1,"type":"ping"}', '{"id":"1"}'],
+)
+async def test_what_cannot_be_read_as_a_request_gets_an_error_without_an_id(
+    autojump_clock: MockClock, text: str
+) -> None:
+    async with open_rig() as rig:
+        client = await rig.connect()
+        await client.raw(text)
+        answer = await client.next()
+        assert (answer["id"], answer["type"], answer["data"]["code"]) == (None, "error", "malformed")
+        assert client.closed is None
+
+
+async def test_an_unknown_type_and_a_wrong_field_are_answered_with_their_id(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        client = await rig.connect()
+        assert await client.error("jump") == "unknown_type"
+        answer = await client.ask("join", channelId="lobby", username=5)
+        assert answer["data"]["code"] == "invalid"
+        assert answer["data"]["path"] == "data.username"
+
+
+async def spend(client: RawClient, count: int) -> None:
+    for number in range(count):
+        await client.raw(["{", '{"id":1,"type":"?"}', '{"id":1,"type":"join","data":{}}'][number % 3])
+
+
+async def test_the_twentieth_bad_message_within_ten_seconds_closes_with_4400(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        await spend(ada, 19)
+        assert len(await ada.take_all()) == 19
+        assert ada.closed is None
+        await spend(ada, 1)
+        assert await ada.wait_closed() == 4400
+        assert [frame["type"] for frame in ada.frames] == ["error", "closing"]
+
+
+async def test_bad_messages_now_and_then_are_survived(autojump_clock: MockClock) -> None:
+    async with open_rig(ping_interval=1000) as rig:
+        (ada,) = await rig.joined("ada")
+        for _ in range(5):
+            await spend(ada, 19)
+            assert len(await ada.take_all()) == 19
+            await trio.sleep(10.1)
+        assert ada.closed is None
+
+
+async def test_errors_of_a_client_that_is_only_unlucky_do_not_count(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        for _ in range(50):
+            assert await ada.error("close", producerId="gone-already") == "not_found"
+        assert ada.closed is None
+
+
+async def test_a_burst_of_requests_as_in_joining_a_full_channel_passes(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        for _ in range(256):
+            await ada.request("ping")
+        frames = await ada.take_all()
+        assert [frame["type"] for frame in frames] == ["ok"] * 256
+        assert [frame["id"] for frame in frames] == sorted(frame["id"] for frame in frames)
+
+
+async def test_who_asks_too_fast_is_told_so_first_and_closed_with_4429_if_it_goes_on(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_rig(request_rate=10, request_burst=64) as rig:
+        (ada,) = await rig.joined("ada")
+        for _ in range(70):
+            await ada.request("ping")
+        answers = await ada.take_all()
+        assert [answer["type"] for answer in answers].count("ok") == 63
+        assert {answer["data"]["code"] for answer in answers if answer["type"] == "error"} == {"rate_limited"}
+        await trio.sleep(1)
+        await ada.ok("ping")
+        with pytest.raises(ConnectionClosed):
+            for _ in range(200):
+                await ada.request("ping")
+                await wait_all_tasks_blocked()
+        assert ada.closed == 4429
+        closing = ada.frames[-1]["data"]
+        assert (closing["code"], closing["retryAfterMs"]) == (4429, 5000)
+
+
+@pytest.mark.usefixtures("slow_goodbyes")
+async def test_more_than_the_inbox_holds_closes_with_4429(autojump_clock: MockClock) -> None:
+    async with open_rig(inbox_messages=4) as rig:
+        (older,) = await rig.joined("ada")
+        await send_transport(older)
+        newer = await rig.connect()
+        await newer.request("join", channelId="lobby", username="ada", userId="ada")
+        for _ in range(8):
+            await newer.request("ping")
+        assert await newer.wait_closed() == 4429
+
+
+async def test_what_a_client_sends_is_read_while_its_session_waits(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        client = await rig.connect()
+        await client.raw(json.dumps({"id": 1, "type": "ping"}))
+        await client.raw(json.dumps({"id": 2, "type": "ping"}))
+        assert [(frame["id"], frame["data"]["code"]) for frame in await client.take_all()] == [
+            (1, "not_joined"),
+            (2, "not_joined"),
+        ]

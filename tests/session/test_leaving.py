@@ -1,0 +1,205 @@
+"""However a session ends: first its media, then its place on the list, then the others are told."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+from trio_websocket import ConnectionClosed
+
+from gateway import endings
+from tests.session.rig import RawClient, Rig, camera, microphone, open_rig, receive_transport, send_transport
+
+STORY = ["media closed", "removed from channel", "told"]
+
+
+async def with_media(rig: Rig) -> tuple[RawClient, RawClient]:
+    """Two members; the first sends two streams, one of which the second receives, and receives one from it."""
+    ada, ben = await rig.joined("ada", "ben")
+    sending = await send_transport(ada)
+    voice = await microphone(ada, sending)
+    await camera(ada, sending)
+    own = await microphone(ben, await send_transport(ben))
+    await ben.ok("consume", transportId=await receive_transport(ben), producerId=voice)
+    await ada.ok("consume", transportId=await receive_transport(ada), producerId=own)
+    await ada.take_all()
+    await ben.take_all()
+    return ada, ben
+
+
+async def leave(rig: Rig, client: RawClient) -> None:
+    await client.ok("leave")
+
+
+async def close_normally(rig: Rig, client: RawClient) -> None:
+    await client.close(1000)
+
+
+async def close_tab(rig: Rig, client: RawClient) -> None:
+    await client.close(1001)
+
+
+async def cut(rig: Rig, client: RawClient) -> None:
+    await trio.aclose_forcefully(client.stream)
+
+
+async def be_removed(rig: Rig, client: RawClient) -> None:
+    assert rig.gateway.channels.remove("lobby", "ada")
+
+
+async def be_replaced(rig: Rig, client: RawClient) -> None:
+    newer = await rig.connect()
+    await newer.join("ada")
+
+
+async def drain(rig: Rig, client: RawClient) -> None:
+    next(iter(rig.gateway.sessions.values())).end(endings.DRAINING)
+
+
+async def send_binary(rig: Rig, client: RawClient) -> None:
+    await client.raw(b"\0")
+
+
+async def send_nonsense(rig: Rig, client: RawClient) -> None:
+    for _ in range(20):
+        await client.raw("{")
+
+
+async def flood(rig: Rig, client: RawClient) -> None:
+    with suppress(ConnectionClosed):
+        for _ in range(4200):
+            await client.request("ping")
+
+
+async def hit_a_bug(rig: Rig, client: RawClient) -> None:
+    next(iter(rig.gateway.sessions.values())).fail(RuntimeError("a bug"))
+
+
+WAYS: list[tuple[Callable[[Rig, RawClient], Awaitable[None]], str, int | None]] = [
+    (leave, "left", None),
+    (close_normally, "left", None),
+    (close_tab, "disconnected", None),
+    (cut, "disconnected", None),
+    (be_removed, "removed", 4403),
+    (be_replaced, "replaced", 4409),
+    (drain, "draining", 1001),
+    (send_binary, "failed", 1003),
+    (send_nonsense, "failed", 4400),
+    (flood, "failed", 4429),
+    (hit_a_bug, "failed", 4500),
+]
+
+
+@pytest.mark.parametrize(("end", "reason", "code"), WAYS, ids=[way[0].__name__ for way in WAYS])
+async def test_media_goes_first_then_the_place_on_the_list_then_the_others_are_told(
+    autojump_clock: MockClock, end: Callable[[Rig, RawClient], Awaitable[None]], reason: str, code: int | None
+) -> None:
+    async with open_rig() as rig:
+        ada, ben = await with_media(rig)
+        rig.log.clear()
+        await end(rig, ada)
+        closed = await ben.event("consumer_closed")
+        assert closed["reason"] == "user_left"
+        left = await ben.voice_state("user_left")
+        assert (left["userId"], left["reason"], left["count"]) == ("ada", reason, 1)
+        assert len(left["participant"]["producers"]) == 2
+        assert [person["userId"] for person in left["participants"]] == ["ben"]
+
+        story = [line for line in rig.lines("ada") if line["event"] in STORY][:3]
+        assert [line["event"] for line in story] == STORY
+        # Ben's two transports, his producer, and no consumer: nothing of Ada's is left before anything is told.
+        for line in story:
+            assert (line["media"].transports, line["media"].producers, line["media"].consumers) == (2, 1, 0)
+        assert (story[0]["consumers"], story[0]["producers"], story[0]["transports"]) == (1, 2, 2)
+        assert story[1]["remaining"] == 1
+        assert story[2]["members"] == 1
+        first = rig.lines("ada")[0]
+        assert first["event"] == ("client left" if end is leave else "client disconnected")
+        if code is not None:
+            assert await ada.wait_closed() == code
+            closing = [frame["data"] for frame in ada.frames if frame.get("type") == "closing"]
+            assert [data["code"] for data in closing] == [code]
+            assert ada.frames[-1]["type"] == "closing"
+
+
+async def test_leaving_is_answered_when_everything_is_gone_and_the_others_know(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await with_media(rig)
+        await ada.request("leave")
+        answer = await ada.next()
+        assert answer["type"] == "ok"
+        assert [frame["type"] for frame in ben.frames] == ["consumer_closed", "voice_state"]
+        assert rig.gateway.channels.census().members == 1
+        assert await ada.take_all() == []
+
+
+async def test_who_has_left_may_join_again_another_channel_as_somebody_else(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        await ada.ok("leave")
+        assert list(rig.gateway.channels.channels) == []
+        joined = await ada.join("eve", "cellar")
+        assert joined["revision"] == 1
+        assert list(rig.gateway.channels.channels) == ["cellar"]
+        assert await ada.error("produce", transportId="x", kind="audio", source="other", rtpParameters={}) == "invalid"
+
+
+async def test_after_leaving_there_are_ten_seconds_again_to_join(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        await trio.sleep(100)
+        await ada.ok("leave")
+        await trio.sleep(9.9)
+        assert ada.closed is None
+        assert await ada.wait_closed() == 4408
+
+
+async def test_a_silent_client_is_gone_within_ten_seconds(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ben,) = await rig.joined("ben")
+        ada = await rig.connect(read=False)
+        await ada.request("join", channelId="lobby", username="ada", userId="ada")
+        await ben.voice_state("user_joined")
+        # Its reader takes no more than a message or two that nobody fetches: no pong comes back after that.
+        for number in range(3):
+            await ben.ok("message", data=number)
+        begun = trio.current_time()
+        left = await ben.voice_state("user_left")
+        assert left["reason"] == "timed_out"
+        assert trio.current_time() - begun <= 10
+
+
+async def test_a_cancelled_gateway_still_leaves_in_order(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, _ben = await with_media(rig)
+        rig.log.clear()
+        for scope in rig.scopes:
+            scope.cancel()
+        await ada.wait_closed()
+        assert [line["event"] for line in rig.lines("ada")] == ["client disconnected", *STORY]
+        assert ada.closed == 1001
+        await wait_all_tasks_blocked()
+        rig.assert_empty()
+
+
+async def test_the_time_from_the_end_to_the_telling_is_measured(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, _ben = await with_media(rig)
+        await ada.close()
+        await wait_all_tasks_blocked()
+        text = rig.metrics.render().decode()
+        assert "sfu_leave_to_told_seconds_count 1.0" in text
+        assert 'sfu_leaves_total{reason="left"} 1.0' in text
+
+
+async def test_a_hundred_who_leave_at_once_are_all_told_of_in_order(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        watcher, *_others = await rig.joined("watcher", *(f"user-{number}" for number in range(100)))
+        for connection in list(rig.gateway.sessions.values())[1:]:
+            connection.end(endings.DISCONNECTED)
+        frames = await watcher.take_all()
+        assert [frame["data"]["revision"] for frame in frames] == list(range(102, 202))
+        assert [frame["data"]["count"] for frame in frames] == list(range(100, 0, -1))
+        assert sorted(frame["data"]["userId"] for frame in frames) == sorted(f"user-{number}" for number in range(100))
+        assert watcher.closed is None

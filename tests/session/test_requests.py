@@ -1,0 +1,308 @@
+"""What each request does, what it answers, and how it is refused."""
+
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+from tests.session.media_objects import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus
+from tests.session.rig import RawClient, camera, microphone, open_rig, receive_transport, send_transport
+
+NEEDS_A_CHANNEL: list[tuple[str, dict[str, Any]]] = [
+    ("leave", {}),
+    ("create_transport", {"direction": "send"}),
+    ("connect_transport", {"transportId": "t", "dtlsParameters": DTLS_PARAMETERS}),
+    ("restart_ice", {"transportId": "t"}),
+    ("produce", {"transportId": "t", "kind": "audio", "rtpParameters": opus(), "source": "microphone"}),
+    ("consume", {"transportId": "t", "producerId": "p", "rtpCapabilities": CAPABILITIES}),
+    ("pause", {"producerId": "p"}),
+    ("resume", {"consumerId": "c"}),
+    ("close", {"transportId": "t"}),
+    ("set_layers", {"consumerId": "c", "spatial": 0, "temporal": 0}),
+    ("message", {"data": 1}),
+    ("ping", {}),
+    ("stats", {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "data"), NEEDS_A_CHANNEL, ids=[kind for kind, _ in NEEDS_A_CHANNEL])
+async def test_everything_but_join_needs_a_channel(autojump_clock: MockClock, kind: str, data: dict[str, Any]) -> None:
+    async with open_rig() as rig:
+        client = await rig.connect()
+        assert await client.error(kind, **data) == "not_joined"
+        (ada,) = await rig.joined("ada")
+        await ada.ok("leave")
+        assert await ada.error(kind, **data) == "not_joined"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [(kind, data) for kind, data in NEEDS_A_CHANNEL if any(key.endswith("Id") for key in data)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_what_does_not_exist_is_not_found(autojump_clock: MockClock, kind: str, data: dict[str, Any]) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        assert await ada.error(kind, **data) == "not_found"
+
+
+async def test_who_has_joined_cannot_join_again_before_leaving(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        assert await ada.error("join", channelId="cellar", username="ada") == "already_joined"
+        await ada.ok("ping")
+
+
+async def test_a_transport_comes_with_all_that_a_client_needs_to_connect(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        created = await ada.ok("create_transport", direction="send")
+        assert created["iceParameters"]["iceLite"] is True
+        (candidate,) = created["iceCandidates"]
+        assert candidate["address"] == candidate["ip"] == "192.0.2.1"
+        assert created["dtlsParameters"]["role"] == "auto"
+        (fingerprint,) = created["dtlsParameters"]["fingerprints"]
+        assert fingerprint["algorithm"] == "sha-256"
+        restarted = await ada.ok("restart_ice", transportId=created["transportId"])
+        assert restarted["iceParameters"]["usernameFragment"] != created["iceParameters"]["usernameFragment"]
+
+
+async def test_there_is_one_transport_of_each_direction_at_a_time(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        sending = await send_transport(ada)
+        await receive_transport(ada)
+        assert await ada.error("create_transport", direction="send") == "conflict"
+        assert await ada.error("create_transport", direction="receive") == "conflict"
+        await ada.ok("close", transportId=sending)
+        await send_transport(ada)
+
+
+async def test_connecting_is_answered_at_once_and_only_once_possible(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        sending = await send_transport(ada)
+        asked = {"transportId": sending, "dtlsParameters": DTLS_PARAMETERS}
+        begun = autojump_clock.current_time()
+        await ada.ok("connect_transport", **asked)
+        await microphone(ada, sending)
+        assert autojump_clock.current_time() == begun  # nobody has shaken hands, and nobody waited for it
+        assert await ada.error("connect_transport", **asked) == "conflict"
+
+
+async def test_producing_on_a_receive_transport_and_consuming_on_a_send_transport_conflict(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        sending, receiving = await send_transport(ada), await receive_transport(ada)
+        voice = await microphone(ada, sending)
+        assert await _produce(ada, receiving) == "conflict"
+        assert await ada.error("consume", transportId=sending, producerId=voice) == "conflict"
+
+
+async def _produce(client: RawClient, transport: str, **changes: Any) -> str:
+    asked = {"kind": "audio", "rtpParameters": opus(7), "source": "other", **changes}
+    return await client.error("produce", transportId=transport, **asked)
+
+
+async def test_the_response_of_produce_comes_before_the_event_it_causes(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        sending = await send_transport(ada)
+        number = await ada.request(
+            "produce", transportId=sending, kind="audio", rtpParameters=opus(), source="microphone"
+        )
+        answer, change = await ada.take_all()
+        assert answer["id"] == number
+        assert change["data"]["type"] == "user_updated"
+        assert change["data"]["participant"]["producers"][0]["producerId"] == answer["data"]["producerId"]
+
+
+async def test_consuming_says_whose_stream_it_is_and_how_it_will_come(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        picture = await camera(ada, await send_transport(ada), paused=True)
+        consumed = await ben.ok("consume", transportId=await receive_transport(ben), producerId=picture)
+        assert consumed["producerId"] == picture
+        assert (consumed["userId"], consumed["kind"], consumed["source"]) == ("ada", "video", "camera")
+        assert consumed["producerPaused"] is True
+        parameters = consumed["rtpParameters"]
+        assert parameters["mid"].isdecimal()
+        assert parameters["rtcp"]["cname"]
+        assert len(parameters["encodings"]) == 1
+        assert parameters["encodings"][0]["ssrc"]
+        assert parameters["msid"] == f"ada {consumed['consumerId']}"
+
+
+@pytest.mark.parametrize("source", ["screen", "screen_audio"])
+async def test_a_screen_and_its_sound_are_a_group_of_their_own(autojump_clock: MockClock, source: str) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        producer = await microphone(ada, await send_transport(ada), source=source)
+        consumed = await ben.ok("consume", transportId=await receive_transport(ben), producerId=producer)
+        assert consumed["rtpParameters"]["msid"].startswith("ada-screen ")
+
+
+async def test_capabilities_given_with_consume_win_over_the_transports(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        voice = await microphone(ada, await send_transport(ada))
+        asked = {"transportId": await receive_transport(ben), "producerId": voice}
+        await ben.ok("consume", **asked)
+        assert await ben.error("consume", **asked, rtpCapabilities=NOTHING_IN_COMMON) == "unsupported"
+
+
+async def test_who_never_said_what_it_can_receive_is_told_which_field_is_missing(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        voice = await microphone(ada, await send_transport(ada))
+        receiving = (await ben.ok("create_transport", direction="receive"))["transportId"]
+        answer = await ben.ask("consume", transportId=receiving, producerId=voice)
+        assert (answer["data"]["code"], answer["data"]["path"]) == ("invalid", "data.rtpCapabilities")
+
+
+async def test_without_a_common_codec_one_is_told_so_and_stays_connected(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        sending = await send_transport(ada)
+        strange = opus()
+        strange["codecs"] = [{"mimeType": "audio/PCMU", "payloadType": 0, "clockRate": 8000}]
+        assert await _produce(ada, sending, rtpParameters=strange) == "unsupported"
+        await ada.ok("ping")
+
+
+async def test_parameters_that_contradict_themselves_are_named_by_their_path(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        sending = await send_transport(ada)
+        asked: dict[str, Any] = {"kind": "video", "rtpParameters": opus(), "source": "camera"}
+        answer = await ada.ask("produce", transportId=sending, **asked)
+        assert answer["data"]["code"] in {"invalid", "unsupported"}
+        assert answer["data"].get("path", "data.rtpParameters").startswith("data.rtpParameters")
+
+
+async def test_one_may_consume_ones_own_stream(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        voice = await microphone(ada, await send_transport(ada))
+        consumed = await ada.ok("consume", transportId=await receive_transport(ada), producerId=voice)
+        await ada.take_all()
+        number = await ada.request("close", producerId=voice)
+        answer, closed, change = await ada.take_all()
+        assert (answer["id"], answer["type"]) == (number, "ok")
+        assert closed["data"] == {"consumerId": consumed["consumerId"], "reason": "producer_closed"}
+        assert change["data"]["type"] == "user_updated"
+
+
+async def test_a_producer_of_another_channel_is_not_found(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada", channel="cellar")
+        (ben,) = await rig.joined("ben")
+        voice = await microphone(ada, await send_transport(ada))
+        receiving = await receive_transport(ben)
+        assert await ben.error("consume", transportId=receiving, producerId=voice) == "not_found"
+        assert await ben.error("close", producerId=voice) == "not_found"
+
+
+async def test_what_is_somebody_elses_in_the_channel_is_forbidden(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        sending, receiving = await send_transport(ada), await receive_transport(ada)
+        voice = await microphone(ada, sending)
+        heard = (await ada.ok("consume", transportId=receiving, producerId=voice))["consumerId"]
+        for kind in ("pause", "resume", "close"):
+            assert await ben.error(kind, producerId=voice) == "forbidden"
+            assert await ben.error(kind, consumerId=heard) == "forbidden"
+        assert await ben.error("close", transportId=sending) == "forbidden"
+        assert await ben.error("restart_ice", transportId=sending) == "forbidden"
+        assert await ben.error("connect_transport", transportId=sending, dtlsParameters=DTLS_PARAMETERS) == "forbidden"
+        assert await ben.error("set_layers", consumerId=heard, spatial=0, temporal=0) == "forbidden"
+        assert await ben.error("consume", transportId=receiving, producerId=voice) == "forbidden"
+        assert await _produce(ben, sending) == "forbidden"
+
+
+async def test_more_producers_than_allowed_exceed_the_limit(autojump_clock: MockClock) -> None:
+    async with open_rig(max_producers=2) as rig:
+        (ada,) = await rig.joined("ada")
+        sending = await send_transport(ada)
+        await microphone(ada, sending, 1)
+        await microphone(ada, sending, 2)
+        assert await _produce(ada, sending) == "limit_exceeded"
+
+
+async def test_more_consumers_than_allowed_exceed_the_limit(autojump_clock: MockClock) -> None:
+    async with open_rig(max_consumers=1) as rig:
+        (ada,) = await rig.joined("ada")
+        voice = await microphone(ada, await send_transport(ada))
+        asked = {"transportId": await receive_transport(ada), "producerId": voice}
+        await ada.ok("consume", **asked)
+        assert await ada.error("consume", **asked) == "limit_exceeded"
+
+
+async def test_consumers_are_told_when_their_producer_pauses_and_resumes(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        voice = await microphone(ada, await send_transport(ada))
+        heard = (await ben.ok("consume", transportId=await receive_transport(ben), producerId=voice))["consumerId"]
+        await ben.take_all()
+        for kind, paused in (("pause", True), ("resume", False)):
+            await ada.ok(kind, producerId=voice)
+            told, change = await ben.take_all()
+            assert told["type"] == "consumer_updated"
+            assert told["data"] == {"consumerId": heard, "producerPaused": paused, "layers": None}
+            assert change["data"]["participant"]["producers"][0]["paused"] is paused
+
+
+async def test_closing_a_consumer_or_changing_its_layers_concerns_nobody_else(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        voice = await microphone(ada, await send_transport(ada))
+        heard = (await ben.ok("consume", transportId=await receive_transport(ben), producerId=voice))["consumerId"]
+        await ada.take_all()
+        await ben.ok("resume", consumerId=heard)
+        await ben.ok("pause", consumerId=heard)
+        await ben.ok("set_layers", consumerId=heard, spatial=1, temporal=2)
+        await ben.ok("close", consumerId=heard)
+        assert await ben.error("close", consumerId=heard) == "not_found"
+        assert await ada.take_all() == []
+
+
+async def test_a_message_goes_to_everybody_else(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben, cleo = await rig.joined("ada", "ben", "cleo")
+        assert await ada.ok("message", data={"text": "grüß euch", "n": None}) == {"delivered": 2}
+        for client in (ben, cleo):
+            assert await client.event("message") == {"from": "ada", "data": {"text": "grüß euch", "n": None}}
+        assert await ada.take_all() == []
+
+
+async def test_a_message_goes_once_to_each_of_those_named_who_are_here(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben, cleo = await rig.joined("ada", "ben", "cleo")
+        answer = await ada.ok("message", data=1, to=["ben", "nobody", "ben"])
+        assert answer == {"delivered": 1}
+        assert await ben.event("message") == {"from": "ada", "data": 1}
+        assert await cleo.take_all() == []
+        assert await ada.ok("message", data=2, to=[]) == {"delivered": 0}
+
+
+async def test_a_message_to_oneself_comes_after_its_response(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        await ada.request("message", data="note", to=["ada"])
+        assert [frame["type"] for frame in await ada.take_all()] == ["ok", "message"]
+
+
+async def test_messages_are_limited_in_number_and_in_bytes_times_receivers(autojump_clock: MockClock) -> None:
+    async with open_rig(message_rate=1, message_burst=4) as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        for _ in range(4):
+            await ada.ok("message", data=1)
+        assert await ada.error("message", data=1) == "rate_limited"
+        assert await ben.ok("message", data=1) == {"delivered": 1}
+        await ada.ok("ping")
+    async with open_rig(message_rate=1, message_burst=4) as rig:
+        clients = await rig.joined(*(f"user-{number}" for number in range(30)))
+        assert (await clients[0].ok("message", data="x" * 16_000))["delivered"] == 29
+        assert await clients[0].error("message", data=1) == "rate_limited"
