@@ -10,6 +10,7 @@ from typing import Final, NoReturn, Protocol
 
 import structlog
 import trio
+from attrs import frozen
 
 import sfu
 from gateway import http
@@ -39,20 +40,18 @@ OpenPort = Callable[[sfu.MediaSettings], AbstractAsyncContextManager[sfu.Port]]
 MakeGateway = Callable[[Config, sfu.Port, Metrics], Gateway]
 
 
+@frozen(eq=False)
 class Server:
     """One running gateway.
 
     ``url`` is where browsers find it (empty without listeners), ``media`` where its media port is.
     """
 
-    def __init__(
-        self, config: Config, gateway: Gateway, front_door: FrontDoor, media: Sequence[tuple[str, int]]
-    ) -> None:
-        self.config = config
-        self.gateway = gateway
-        self.front_door = front_door
-        self.media = tuple(media)
-        self.url = ""
+    config: Config
+    gateway: Gateway
+    front_door: FrontDoor
+    url: str
+    media: tuple[tuple[str, int], ...]
 
     async def serve_stream(self, stream: trio.abc.Stream, remote: str = "memory") -> None:
         """One client connection that did not come through a listener; returns when it is over."""
@@ -108,15 +107,17 @@ async def open_server(
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
+        # Bound first, so that a port that is taken fails outside of any nursery; served last.
+        if listeners is None:
+            listeners = await _open_listeners(config)
+        for listener in listeners:
+            stack.push_async_callback(trio.aclose_forcefully, listener)
         port = await _enter_port(stack, config, open_port)
         gateway = make_gateway(config, port, metrics)
         metrics.watch(gateway.channels, port)
         front_door = _front_door(config, gateway, metrics, serve_client)
-        server = Server(config, gateway, front_door, port.addresses)
-        if listeners is None:
-            listeners = await _open_listeners(config)
-        if listeners:
-            server.url = url_of(listeners[0])
+        url = url_of(listeners[0]) if listeners else ""
+        server = Server(config, gateway, front_door, url, port.addresses)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             if listeners:
                 accept = partial(trio.serve_listeners, handler_nursery=connections)
@@ -182,21 +183,21 @@ async def serve(
     """
     _allow_many_files(config)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as watch:
-            async with open_server(config) as server:
-                log.info("listening", url=server.url, media=", ".join(map(show_address, server.media)))
-                task_status.started(server)
-                number = await anext(signals)
-                log.info(
-                    "draining",
-                    signal=signal.Signals(number).name,
-                    clients=server.front_door.clients,
-                    at_most_seconds=config.drain_timeout,
-                    hint="press Ctrl-C again to exit at once",
-                )
+        async with open_server(config) as server:
+            log.info("listening", url=server.url, media=", ".join(map(show_address, server.media)))
+            task_status.started(server)
+            number = await anext(signals)
+            log.info(
+                "draining",
+                signal=signal.Signals(number).name,
+                clients=server.front_door.clients,
+                at_most_seconds=config.drain_timeout,
+                hint="press Ctrl-C again to exit at once",
+            )
+            async with trio.open_nursery() as watch:
                 watch.start_soon(_exit_on_second, signals, exit_at_once)
                 await server.drain()
-            watch.cancel_scope.cancel()
+                watch.cancel_scope.cancel()
     log.info("stopped")
 
 

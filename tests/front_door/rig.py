@@ -7,6 +7,7 @@ from typing import Any
 
 import h11
 import trio
+import trio_websocket
 from attrs import define, field, frozen
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +16,8 @@ from trio.testing import memory_stream_pair
 from gateway.config import Config
 from gateway.front_door import FrontDoor
 from gateway.metrics import Metrics
+from gateway.server import Server
+from protocol.limits import SUBPROTOCOL
 
 UPGRADE_HEADERS = {
     "Host": "meet.example.org",
@@ -153,3 +156,16 @@ async def drip(stream: trio.abc.SendStream, data: bytes, every: float) -> None:
         for byte in data:
             await stream.send_all(bytes([byte]))
             await trio.sleep(every)
+
+
+async def open_websocket(nursery: trio.Nursery, stream: trio.abc.Stream) -> trio_websocket.WebSocketConnection:
+    """A client's side of the handshake on this stream."""
+    wrap: Any = trio_websocket.wrap_client_stream  # its annotations know sockets only
+    websocket: trio_websocket.WebSocketConnection = await wrap(nursery, stream, "x", "/ws", subprotocols=[SUBPROTOCOL])
+    return websocket
+
+
+async def connect_tcp(server: Server) -> trio.SocketStream:
+    """A connection through the server's listener."""
+    host, _, port = server.url.removeprefix("http://").rpartition(":")
+    return await trio.open_tcp_stream(host.strip("[]"), int(port))

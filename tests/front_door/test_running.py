@@ -1,0 +1,207 @@
+"""The gateway as a process: it says where it is, obeys signals, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.request import urlopen
+
+import pytest
+import structlog
+import trio
+
+from gateway.config import Config
+from gateway.server import StartError, open_server, serve
+from tests.front_door.rig import connect_tcp, open_websocket, parse, read_all, request
+
+CONFIG = Config(port=0, media_port=0)
+PATIENCE = 30
+
+
+class ExitedAtOnceError(Exception):
+    """Stands for the end of the process."""
+
+
+@contextmanager
+def gateway(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """``sfu-gateway serve`` on free ports, as a process of its own."""
+    command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--media-port", "0", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def next_line(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stderr is not None
+    line: dict[str, Any] = json.loads(process.stderr.readline())
+    return line
+
+
+def test_it_says_where_it_is_serves_there_and_stops_on_sigterm() -> None:
+    with gateway("--log-format", "json") as process:
+        line = next_line(process)
+        assert line["event"] == "listening"
+        host, _, port = line["media"].rpartition(":")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, pytest.raises(OSError, match="in use"):
+            taken.bind((host, int(port)))
+        with urlopen(line["url"] + "/readyz") as answer:
+            assert answer.status == 200
+        process.terminate()
+        assert [next_line(process)["event"] for _ in range(2)] == ["draining", "stopped"]
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_second_ctrl_c_ends_it_at_once_although_somebody_is_connected() -> None:
+    with gateway("--log-format", "json") as process:
+        host, _, port = next_line(process)["url"].removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(
+                b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
+            process.send_signal(signal.SIGINT)
+            draining = next_line(process)
+            assert (draining["event"], draining["clients"]) == ("draining", 1)
+            assert draining["hint"] == "press Ctrl-C again to exit at once"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 130
+
+
+def test_a_port_that_is_taken_is_one_clear_line_and_status_1() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "gateway", "serve", "--port", str(port), "--media-port", "0"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == f"error: cannot listen on 127.0.0.1:{port} (TCP): Address already in use\n"
+
+
+async def test_a_host_that_is_none_of_ours_cannot_be_listened_on() -> None:
+    with pytest.raises(StartError, match=r"cannot listen on 192\.0\.2\.1:0 \(TCP\): "):
+        async with open_server(Config(host="192.0.2.1", port=0, media_port=0)):
+            pass
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "not an address"])
+async def test_a_media_host_that_is_none_of_ours_cannot_be_opened(host: str) -> None:
+    with pytest.raises(StartError, match="cannot open the media port on "):
+        async with open_server(Config(port=0, media_port=0, media_host=(host,))):
+            pass
+
+
+async def test_a_media_port_that_is_taken_cannot_be_opened() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(StartError, match=rf"cannot open the media port on 127\.0\.0\.1:{port} \(UDP\): Address"):
+            async with open_server(Config(port=0, media_port=port)):
+                pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains_and_ends_it(number: signal.Signals) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve, CONFIG)
+            signal.raise_signal(number)
+    assert [line["event"] for line in logs] == ["listening", "draining", "stopped"]
+    assert logs[1]["signal"] == number.name
+
+
+@pytest.mark.parametrize(("second", "status"), [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
+async def test_a_second_signal_ends_the_process_with_a_status_that_shows_it(
+    second: signal.Signals, status: int
+) -> None:
+    statuses = []
+
+    def exit_at_once(status: int) -> NoReturn:
+        statuses.append(status)
+        raise ExitedAtOnceError
+
+    with pytest.RaisesGroup(ExitedAtOnceError, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            server = await nursery.start(partial(serve, CONFIG, exit_at_once=exit_at_once))
+            async with await connect_tcp(server) as stream:
+                websocket = await open_websocket(nursery, stream)
+                signal.raise_signal(signal.SIGTERM)
+                await trio.testing.wait_all_tasks_blocked()
+                assert statuses == []
+                assert websocket.closed is None
+                signal.raise_signal(second)
+                await trio.sleep_forever()
+    assert statuses == [status]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "0.0.0.0", "::"])
+async def test_its_url_leads_to_it(host: str) -> None:
+    async with open_server(Config(host=host, port=0, media_port=0)) as server:
+        stream = await connect_tcp(server)
+        await stream.send_all(request("/healthz"))
+        assert parse(await read_all(stream)).text == "ok\n"
+        await stream.aclose()
+
+
+async def test_a_name_with_several_addresses_has_one_port_on_all_of_them() -> None:
+    async with open_server(Config(host="localhost", port=0, media_port=0)) as server:
+        port = int(server.url.rpartition(":")[2])
+        for host in {info[4][0] for info in socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)}:
+            await (await trio.open_tcp_stream(str(host), port)).aclose()
+
+
+def open_files() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - pathlib would open one more
+
+
+async def test_clients_of_all_kinds_leave_no_descriptors_behind() -> None:
+    before = open_files()
+    async with open_server(CONFIG) as server:
+        running = open_files()
+        async with trio.open_nursery() as nursery:
+            for data in (request("/metrics"), request("/"), b"nonsense\r\n\r\n", b"GET / HT", request("/ws")):
+                stream = await connect_tcp(server)
+                await stream.send_all(data)
+                await stream.send_eof()
+                await read_all(stream)
+                await stream.aclose()
+            websocket = await open_websocket(nursery, await connect_tcp(server))
+            await websocket.aclose()
+            reset = await connect_tcp(server)
+            reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+            await trio.aclose_forcefully(reset)
+            nursery.cancel_scope.cancel()
+        for _ in range(500):
+            if open_files() == running:
+                break
+            await trio.sleep(0.01)
+        assert open_files() == running
+    assert open_files() == before
+
+
+async def test_a_large_file_arrives_whole_over_a_real_socket(tmp_path: Path) -> None:
+    content = os.urandom(3_000_000)
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "large.bin").write_bytes(content)
+    async with open_server(Config(port=0, media_port=0, web_root=tmp_path)) as server:
+        stream = await connect_tcp(server)
+        await stream.send_all(request("/assets/large.bin"))
+        assert parse(await read_all(stream)).body == content
+        await stream.aclose()
+
+
+async def test_a_refusal_arrives_although_the_client_is_still_sending_over_a_real_socket() -> None:
+    async with open_server(CONFIG) as server:
+        stream = await connect_tcp(server)
+        await stream.send_all(request("/", "POST", {"Content-Length": "500000"}, bytes(500_000)))
+        answer = parse(await read_all(stream))
+        assert (answer.status, answer.complete) == (413, True)
+        await stream.aclose()
