@@ -304,7 +304,8 @@ async def connect(
         with trio.fail_at(deadline):
             stream, host, path = await open_stream(url, ssl_context)
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-        raise ConnectError(f"cannot connect to {url}: {error or 'it took too long'}") from error
+        why = str(error.__cause__ or error) or "it took too long"  # trio keeps TLS's reasons in the cause
+        raise ConnectError(f"cannot connect to {url}: {why}") from error
     left = evolve(timeouts, connect=max(0.0, deadline - trio.current_time()))
     async with connect_over(
         stream, host=host, path=path, timeouts=left, event_buffer=event_buffer, headers=headers

@@ -1,0 +1,59 @@
+"""A program cancelled at any step of its connection leaves nothing behind, and soon."""
+
+import pytest
+import trio
+import trio_websocket
+from trio.abc import Instrument
+from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
+
+from protocol.client import connect_over
+from tests.protocol.server import TIMEOUTS, StreamPair, answer_everything, serve
+
+
+class CancelAtStep(Instrument):
+    """Cancels ``scope`` after so many steps of any task."""
+
+    def __init__(self, step: int, scope: trio.CancelScope) -> None:
+        self.left = step
+        self.scope = scope
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.scope.cancel()
+
+
+async def run_cancelled_at(step: int, stream_pair: StreamPair) -> bool:
+    """Run a small program, cancelled at a step; whether it lived to see that step."""
+    ours, theirs = stream_pair()
+    program = trio.CancelScope()
+    instrument = CancelAtStep(step, program)
+
+    async def server() -> None:
+        try:
+            await serve(theirs, answer_everything)
+        except* trio_websocket.ConnectionClosed:
+            pass  # the client was gone before it was accepted
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server)
+        trio.lowlevel.add_instrument(instrument)
+        started = trio.current_time()
+        with program:
+            async with connect_over(ours, timeouts=TIMEOUTS) as client, trio.open_nursery() as requests:
+                requests.start_soon(client.ping)
+                await client.ping()
+        assert trio.current_time() - started <= TIMEOUTS.goodbye
+        trio.lowlevel.remove_instrument(instrument)  # raises where it failed and was dropped
+        with pytest.raises(trio.ClosedResourceError):
+            await ours.send_all(b"x")
+        nursery.cancel_scope.cancel()
+    return instrument.left <= 0
+
+
+@pytest.mark.parametrize("stream_pair", [memory_stream_pair, lockstep_stream_pair])
+def test_a_program_cancelled_at_any_step_leaves_nothing_behind(stream_pair: StreamPair) -> None:
+    step = 1
+    while trio.run(run_cancelled_at, step, stream_pair, clock=MockClock(autojump_threshold=0)):
+        step += 1
+    assert step > 20
