@@ -101,8 +101,8 @@ export class Outbound {
 
   async #produce(source: Source, { track, paused }: Wanted): Promise<void> {
     const transport = await this.#transport.get();
-    // It may have ended, or been given up, while the transport was opened.
-    if (this.#wanted.get(source)?.track !== track || track.readyState === "ended") return;
+    // It may have been given up while the transport was opened.
+    if (this.#wanted.get(source)?.track !== track) return;
     const options = { track, stopTracks: false, disableTrackOnPause: false, appData: { source, paused } };
     const producer = await transport.produce({ ...options, ...ENCODING[source] }).catch((error: unknown) => {
       // A transport that was lost meanwhile is asked for again by `#transportLost`; a track that ended is over.

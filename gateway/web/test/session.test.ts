@@ -1,4 +1,5 @@
 import { FakeMediaStreamTrack } from "fake-mediastreamtrack";
+import { testFakeParameters } from "mediasoup-client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { Participant, Source } from "../src/protocol";
@@ -145,6 +146,18 @@ describe("receiving", () => {
     expect(gateway.socket.asked("consume")).toHaveLength(1);
     expect(present(now())).toEqual(["me"]);
     expect(log).toEqual(["ada left"]);
+  });
+
+  it("does not trouble the browser with the answer to a `consume` that came too late", async () => {
+    const gateway = new FakeGateway();
+    gateway.answers.consume = () => new Silence();
+    await join([participant("ada", ["camera"])], gateway);
+    const pending = gateway.socket.sent.find(({ type }) => type === "consume");
+    gateway.tell("user_left", participant("ada", ["camera"]), [participant("me")]);
+    const { rtpParameters } = testFakeParameters.generateConsumerRemoteParameters({ codecMimeType: "video/VP8" });
+    gateway.socket.say({ id: pending?.id, type: "ok", data: { consumerId: "late", kind: "video", rtpParameters } });
+    await settle();
+    expect(gateway.socket.types()).not.toContain("connect_transport");
   });
 
   it("consumes again what failed at the gateway but is still in the list", async () => {
@@ -321,6 +334,16 @@ describe("sending", () => {
     expect(refused).toEqual(["camera"]);
     expect(gateway.socket.asked("produce")).toHaveLength(1);
     expect(ends).toEqual([]);
+  });
+
+  it("does not begin with what was stopped while the transport was opened", async () => {
+    const { gateway, session } = await join([]);
+    session.outbound.send("camera", track("video"));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(gateway.socket.types().at(-1)).toBe("create_transport");
+    session.outbound.stop("camera");
+    await settle();
+    expect(gateway.socket.asked("produce")).toEqual([]);
   });
 
   it("does not send a track that ended before its turn came", async () => {
