@@ -24,7 +24,7 @@ Check = Callable[[Any, "Attribute[Any]", Any], None]
 def _between(lowest: float, highest: float = math.inf) -> Check:
     def check(_: Any, attribute: "Attribute[Any]", value: float) -> None:
         if not lowest <= value <= highest:
-            wanted = f"at least {lowest:g}" if highest == math.inf else f"from {lowest:g} to {highest:g}"
+            wanted = f"at least {lowest:.15g}" if highest == math.inf else f"from {lowest:.15g} to {highest:.15g}"
             raise ValueError(f"{attribute.name} must be {wanted}, not {value!r}")
 
     return check
@@ -40,7 +40,7 @@ def _port(default: int) -> Any:
 
 
 def _count(default: int) -> Any:
-    return field(default=default, validator=_between(1, 2**40))
+    return field(default=default, validator=_between(1, 1_000_000_000))
 
 
 def _secret() -> Any:

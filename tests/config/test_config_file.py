@@ -1,0 +1,116 @@
+"""Configuration files are read strictly, and what is wrong in them is named."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config_file import ConfigError, read_config_file
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "gateway.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_what_a_file_says_is_read_as_it_is(tmp_path: Path) -> None:
+    read = read_config_file(
+        write(
+            tmp_path,
+            """
+            port = 8081
+            ping_interval = 3
+            drain_timeout = 0.5
+            media_host = ["127.0.0.1", "::1"]
+            log_format = "json"
+            web_root = "/srv/web"
+            [[ice_servers]]
+            urls = ["turn:turn.example.org"]
+            username = "u"
+            credential = "c"
+            """,
+        )
+    )
+    assert read == {
+        "port": 8081,
+        "ping_interval": 3,
+        "drain_timeout": 0.5,
+        "media_host": ["127.0.0.1", "::1"],
+        "log_format": "json",
+        "web_root": "/srv/web",
+        "ice_servers": [{"urls": ["turn:turn.example.org"], "username": "u", "credential": "c"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("prot", "port"), ("media-port", "media_port"), ("Ping_Intervall", "ping_interval"), ("joinToken", "join_token")],
+)
+def test_an_unknown_key_is_an_error_that_names_the_nearest_known_one(tmp_path: Path, key: str, meant: str) -> None:
+    path = write(tmp_path, f"{key} = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        read_config_file(path)
+    assert str(caught.value) == f"{path}: unknown key '{key}'; did you mean '{meant}'?"
+
+
+def test_a_key_that_is_like_no_other_is_just_unknown(tmp_path: Path) -> None:
+    path = write(tmp_path, "xyzzy = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        read_config_file(path)
+    assert str(caught.value) == f"{path}: unknown key 'xyzzy'"
+
+
+def test_a_table_is_no_setting(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown key 'server'"):
+        read_config_file(write(tmp_path, "[server]\nport = 1\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('port = "8080"', "port must be a whole number, not '8080'"),
+        ("port = 8080.0", "port must be a whole number, not 8080.0"),
+        ("port = true", "port must be a whole number, not True"),
+        ('ping_interval = "5"', "ping_interval must be a number, not '5'"),
+        ("ping_interval = true", "ping_interval must be a number, not True"),
+        ("host = 127", "host must be a string, not 127"),
+        ('media_host = "::1"', "media_host must be a list of strings, not '::1'"),
+        ("media_host = [1]", "media_host must be a list of strings, not [1]"),
+        ('log_format = "xml"', "log_format must be one of 'console', 'json', not 'xml'"),
+        ("web_root = 5", "web_root must be a path, as a string, not 5"),
+        ('ice_servers = ["stun:a"]', "ice_servers must be a list of tables, each with urls"),
+        ('ice_servers = [{url = "stun:a"}]', "ice_servers must be a list of tables, each with urls"),
+        ('ice_servers = [{urls = ["stun:a"], extra = 1}]', "ice_servers must be a list of tables, each with urls"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_an_error_that_names_the_key(tmp_path: Path, text: str, complaint: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        read_config_file(path)
+    assert str(caught.value).startswith(f"{path}: {complaint}")
+
+
+@pytest.mark.parametrize("text", ["admin_token = 12345", "join_token = [12345]", "ice_servers = [12345]"])
+def test_a_secret_of_the_wrong_type_is_not_shown(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config_file(write(tmp_path, text))
+    assert "12345" not in str(caught.value)
+
+
+def test_a_file_that_is_not_toml_is_an_error_that_says_where(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gateway\.toml is not TOML: .*line 2"):
+        read_config_file(write(tmp_path, "port = 1\nhost =\n"))
+
+
+def test_a_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_bytes(b"host = '\xff'")
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        read_config_file(path)
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*: No such file or directory"):
+        read_config_file(tmp_path / "nothing.toml")
+    with pytest.raises(ConfigError, match=r"cannot read .*: Is a directory"):
+        read_config_file(tmp_path)
