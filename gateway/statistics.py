@@ -1,15 +1,56 @@
-"""The answer to ``stats``."""
+"""The answer to ``stats``: what the media side measures of one session, in the protocol's units."""
 
 import sfu
-from gateway.member import Member
-from protocol.stats import Stats
-from protocol.structuring import structure
+from gateway.media import convert
+from gateway.member import Member, Publication
+from protocol.stats import ConsumerStats, EncodingStats, ProducerStats, Stats, TransportStats
+from protocol.vocabulary import Layers
 
 
 def session_stats(peer: sfu.Peer, member: Member) -> Stats:
-    """What the media side measures of one session, with what only signalling knows: the sources."""
-    measured = peer.stats()
-    producers = [
-        {**producer, "source": member.publications[producer["producerId"]].source} for producer in measured["producers"]
-    ]
-    return structure({**measured, "producers": producers}, Stats)
+    """Of one's own transports, producers and consumers; the sources are what only signalling knows."""
+    return Stats(
+        tuple(_transport(transport) for transport in peer.transports.values()),
+        tuple(_producer(publication) for publication in member.publications.values()),
+        tuple(_consumer(consumer) for consumer in peer.consumers.values()),
+    )
+
+
+def _transport(transport: sfu.Transport) -> TransportStats:
+    state = transport.state
+    assert state is not sfu.TransportState.FAILED
+    assert state is not sfu.TransportState.CLOSED  # a peer keeps only the live ones
+    return TransportStats(transport.id, transport.direction, state.value)
+
+
+def _producer(publication: Publication) -> ProducerStats:
+    producer = publication.producer
+    spec = producer.plan.spec
+    encodings = tuple(
+        EncodingStats(
+            packets=stats.packets,
+            bytes=stats.bytes,
+            lost=stats.lost,
+            jitter_ms=1000 * stats.jitter / spec.clock_rate,
+            key_frames=stats.key_frames,
+            ssrc=stats.ssrc,
+            rid=encoding.rid,
+        )
+        for encoding, stats in zip(spec.encodings, producer.encoding_stats(), strict=True)
+    )
+    return ProducerStats(producer.id, producer.kind, publication.source, producer.paused, encodings)
+
+
+def _consumer(consumer: sfu.Consumer) -> ConsumerStats:
+    stats, report, round_trip = consumer.stats(), consumer.report, consumer.round_trip
+    return ConsumerStats(
+        consumer_id=consumer.id,
+        producer_id=consumer.producer.id,
+        kind=consumer.kind,
+        paused=consumer.paused,
+        packets=stats.packets,
+        bytes=stats.bytes,
+        layers=None if consumer.layers is None else convert(consumer.layers, Layers),
+        fraction_lost=None if report is None else report.fraction_lost / 256,
+        round_trip_ms=None if round_trip is None else 1000 * round_trip,
+    )

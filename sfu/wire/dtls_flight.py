@@ -28,23 +28,31 @@ class Flight:
         self._timeout = FIRST_TIMEOUT
         self._last_sent_at = 0.0
         self._next_message = 0
+        self._changed_cipher = False
 
     def begin(self, records: Sequence[Record], now: float) -> list[bytes]:
-        """These records are the next flight; gives the datagrams to send.
+        """The next flight is among these records; gives the datagrams to send, none where there is none.
 
-        Nothing comes of a flight that was sent before: OpenSSL's own timer repeats, too.
+        What was sent before is left out: OpenSSL's own timer repeats, too, even in front of a new flight.
         """
-        sequences = [record.message_sequence for record in records]
-        numbers = [number for number in sequences if number is not None]
-        if sequences[0] is not None and sequences[0] < self._next_message:
+        records = [record for record in records if self._is_new(record)]
+        if not records:
             return []
+        numbers = [record.message_sequence for record in records if record.message_sequence is not None]
         self._next_message = max([self._next_message, *(number + 1 for number in numbers)])
+        self._changed_cipher = self._changed_cipher or len(numbers) < len(records)
         self._datagrams = pack(records)
         self._timeout = FIRST_TIMEOUT
         self.resends = 0
         self.resend_at = now + self._timeout
         self._last_sent_at = now
         return list(self._datagrams)
+
+    def _is_new(self, record: Record) -> bool:
+        # The cipher changes once in a handshake, and behind that everything is encrypted and has no number to see.
+        if record.message_sequence is None:
+            return not self._changed_cipher
+        return record.message_sequence >= self._next_message
 
     def resend(self, now: float) -> list[bytes]:
         """The time has come: send it again, and wait twice as long."""
