@@ -76,6 +76,7 @@ def connect(identity: Identity) -> Connect:
             dtls_role=dtls_role,
         ) as endpoint:
             peer.connect_transport(transport.id, endpoint.transport.dtls_parameters)
+            endpoint.start()
             # The side that sends the last flight is connected first, and may not send before the other is.
             await endpoint.connected()
             with trio.fail_after(5):

@@ -1,6 +1,7 @@
-"""Light clients: the client's side of a transport without codecs, cheap enough to have hundreds of."""
+"""Light clients: the client's side of a transport without codecs, cheap enough to have hundreds."""
 
+from tools.light.client import LightClient, open_light_client
 from tools.light.endpoint import LightEndpoint, open_endpoint
-from tools.light.transport import LightTransport
+from tools.light.transport import Identity, LightTransport
 
-__all__ = ["LightEndpoint", "LightTransport", "open_endpoint"]
+__all__ = ["Identity", "LightClient", "LightEndpoint", "LightTransport", "open_endpoint", "open_light_client"]

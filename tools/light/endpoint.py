@@ -23,6 +23,11 @@ class LightEndpoint:
         self._arrival = trio.Event()
         self._departure = trio.Event()
 
+    def start(self) -> None:
+        """Begin with ICE, and DTLS behind it."""
+        self.transport.start(trio.current_time())
+        self.send()
+
     async def until(self, condition: Callable[[], object], seconds: float = 5) -> None:
         """Wait until the condition holds; it is looked at whenever something arrived.  ``TooSlowError`` after that."""
         with trio.fail_after(seconds):
@@ -40,9 +45,10 @@ class LightEndpoint:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._receive)
             while True:
+                # Before the first send: what is added while this waits for the socket must not be missed.
+                self._departure = trio.Event()
                 for datagram in self.transport.datagrams_to_send():
                     await self._socket.sendto(datagram, self._address)
-                self._departure = trio.Event()
                 with trio.move_on_at(self.transport.get_timer()):
                     await self._departure.wait()
                 self.transport.handle_timer(trio.current_time())
@@ -66,9 +72,9 @@ async def open_endpoint(
     dtls_role: Literal["client", "server"] = "client",
     rng: random.Random | None = None,
 ) -> AsyncIterator[LightEndpoint]:
-    """Connect to the gateway's ``address`` for as long as the block runs.
+    """A socket towards the gateway's ``address`` for as long as the block runs.
 
-    The gateway must be told :attr:`LightTransport.dtls_parameters` by ``connect_transport``.
+    Tell the gateway :attr:`LightTransport.dtls_parameters` by ``connect_transport``, then :meth:`LightEndpoint.start`.
     """
     transport = LightTransport(identity, ice, dtls, dtls_role=dtls_role, rng=rng or random.SystemRandom())
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -77,7 +83,6 @@ async def open_endpoint(
         await sock.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
         endpoint = LightEndpoint(transport, sock, address)
         async with trio.open_nursery() as nursery:
-            transport.start(trio.current_time())
             nursery.start_soon(endpoint.run)
             yield endpoint
             nursery.cancel_scope.cancel()
