@@ -3,8 +3,16 @@
 import sfu
 from gateway.media import convert
 from gateway.member import Member, Publication
-from protocol.stats import ConsumerStats, EncodingStats, ProducerStats, Stats, TransportStats
+from protocol.stats import ConsumerStats, EncodingStats, ProducerStats, Stats, TransportStats, TransportStatsState
 from protocol.vocabulary import Layers
+
+# A peer keeps only live transports: there is none that failed or closed.
+_STATES: dict[sfu.TransportState, TransportStatsState] = {
+    sfu.TransportState.NEW: "new",
+    sfu.TransportState.CONNECTING: "connecting",
+    sfu.TransportState.CONNECTED: "connected",
+    sfu.TransportState.DISCONNECTED: "disconnected",
+}
 
 
 def session_stats(peer: sfu.Peer, member: Member) -> Stats:
@@ -17,10 +25,7 @@ def session_stats(peer: sfu.Peer, member: Member) -> Stats:
 
 
 def _transport(transport: sfu.Transport) -> TransportStats:
-    state = transport.state
-    assert state is not sfu.TransportState.FAILED
-    assert state is not sfu.TransportState.CLOSED  # a peer keeps only the live ones
-    return TransportStats(transport.id, transport.direction, state.value)
+    return TransportStats(transport.id, transport.direction, _STATES[transport.state])
 
 
 def _producer(publication: Publication) -> ProducerStats:
