@@ -1,16 +1,19 @@
 """One gateway and one browser for each file of tests; every test has a channel of its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
-from playwright.sync_api import Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
 from tests.browser.chromium import PERMITTED, TOUCHED, Chromium, run_chromium
 from tests.browser.gateway_process import GatewayProcess, run_gateway
 from tests.browser.person import Person
 
-Invite = Callable[[str], Person]
+
+class Invite(Protocol):
+    def __call__(self, name: str, context: BrowserContext | None = None) -> Person: ...
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +37,15 @@ def chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def invite(gateway: GatewayProcess, chromium: Chromium) -> Iterator[Invite]:
-    """Seats people before the page, by name.  After the test they are gone, and nothing of them is left."""
+    """Seats people before the page, by name.  After the test they go; nothing of them is left, nothing went wrong."""
     people: list[Person] = []
 
-    def invite(name: str) -> Person:
-        people.append(Person.sits_down(chromium.browser.new_context(), gateway.url, name))
+    def invite(name: str, context: BrowserContext | None = None) -> Person:
+        people.append(Person.sits_down(context or chromium.browser.new_context(), gateway.url, name))
         return people[-1]
 
     yield invite
     for person in people:
-        person.leaves_nothing_wrong()
+        person.goes()
     gateway.becomes_empty()
+    assert [complaint for person in people for complaint in person.complaints] == []

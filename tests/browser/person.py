@@ -1,7 +1,8 @@
 """Somebody in front of the web client, and what they see and hear."""
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -9,6 +10,24 @@ from attrs import define, field
 from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Locator, Page
 
 Stats = dict[str, Any]
+
+_STICKING_OUT = """() => {
+  const isOut = ({ left, right, width }) => width > 0 && (left < -1 || right > innerWidth + 1);
+  return [...document.querySelectorAll("body *")]
+    .filter((element) => isOut(element.getBoundingClientRect()))
+    .map((element) => element.outerHTML.slice(0, 100));
+}"""
+_NOTE_WHEN = """text => {
+  window.__noted = new Promise(resolve => {
+    const look = () => {
+      if (document.querySelector('[data-testid="together"]')?.textContent !== text) return;
+      observer.disconnect();
+      resolve(Date.now());
+    };
+    const observer = new MutationObserver(look);
+    observer.observe(document.body, { subtree: true, childList: true, characterData: true });
+  });
+}"""
 
 
 @define
@@ -46,14 +65,13 @@ class Person:
 
     def sees(self, test_id: str, within: float = 5, **attributes: str) -> Locator:
         """Wait for something to be there; ``attributes`` are its data attributes."""
-        named = "".join(f'[data-{name.replace("_", "-")}="{value}"]' for name, value in attributes.items())
-        locator = self.page.locator(f'[data-testid="{test_id}"]{named}')
+        locator = self.page.locator(_selector(test_id, attributes))
         locator.first.wait_for(state="visible", timeout=within * 1000)
         return locator
 
-    def does_not_see(self, test_id: str, within: float = 5) -> None:
+    def no_longer_sees(self, test_id: str, within: float = 5, **attributes: str) -> None:
         """Wait for something to be gone."""
-        self.page.get_by_test_id(test_id).first.wait_for(state="detached", timeout=within * 1000)
+        self.page.locator(_selector(test_id, attributes)).first.wait_for(state="detached", timeout=within * 1000)
 
     def presses(self, test_id: str) -> None:
         self.page.get_by_test_id(test_id).click()
@@ -66,6 +84,19 @@ class Person:
             polling=20,
             timeout=within * 1000,
         )
+
+    @contextmanager
+    def sees_together_soon(self, count: int, within: float) -> Iterator[None]:
+        """What is done in this block makes the page say that so many are there, ``within`` seconds from its begin.
+
+        The page itself takes the time, so that nothing that Playwright does in between counts.
+        """
+        self.page.evaluate(_NOTE_WHEN, f"Together now: {count}")
+        began = time.time()
+        yield
+        noted = self.page.evaluate("Promise.race([window.__noted, new Promise(done => setTimeout(done, 10_000))])")
+        assert noted is not None, f"{self.name} never sees {count} together"
+        assert noted / 1000 - began < within, f"{self.name} sees it after {noted / 1000 - began:.3f} s"
 
     def inbound(self) -> dict[tuple[str, str], Stats]:
         """What the browser measures of what it receives, by user id and source."""
@@ -85,25 +116,89 @@ class Person:
         """How much sound came from somebody."""
         return float(self.inbound().get((user_id, source), {}).get("totalAudioEnergy", 0))
 
-    def watches_and_hears(self, user_id: str, by: float) -> None:
-        """From ``by`` (on the monotonic clock) at the latest, pictures and sound of somebody come, for 3 s on end."""
-        last: tuple[int, float] = (0, 0.0)
-        while not (last[0] > 0 and last[1] > 0):
+    def watches_and_hears(self, user_id: str, by: float, seconds: int = 1) -> None:
+        """From ``by`` (on the monotonic clock) at the latest, pictures and sound of somebody come, all the time."""
+        last = self._pictures_and_sound(user_id)
+        while not all(last):
             assert time.monotonic() < by, f"{self.name} has {last} (pictures, sound energy) of {user_id}"
             self.page.wait_for_timeout(100)
-            last = (self.frames_from(user_id), self.energy_from(user_id))
-        for _ in range(3):
+            last = self._pictures_and_sound(user_id)
+        for _ in range(seconds):
             self.page.wait_for_timeout(1000)
-            now = (self.frames_from(user_id), self.energy_from(user_id))
+            now = self._pictures_and_sound(user_id)
             assert now[0] > last[0], f"{self.name}: the picture of {user_id} stands still at {now[0]}"
-            assert now[1] > last[1], f"{self.name}: {user_id} cannot be heard"
+            assert now[1] > last[1], f"{self.name}: {user_id} cannot be heard any more"
             last = now
+
+    def _pictures_and_sound(self, user_id: str) -> tuple[float, float]:
+        inbound = self.inbound()
+        picture, sound = inbound.get((user_id, "camera"), {}), inbound.get((user_id, "microphone"), {})
+        return picture.get("framesDecoded", 0), sound.get("totalAudioEnergy", 0)
+
+    def watches(self, user_id: str, source: str, by: float) -> None:
+        """From ``by`` at the latest, pictures of this source come, for a second."""
+        while not (before := self.frames_from(user_id, source)):
+            assert time.monotonic() < by, f"{self.name} has no picture of {user_id}'s {source}"
+            self.page.wait_for_timeout(100)
+        self.page.wait_for_timeout(1000)
+        assert self.frames_from(user_id, source) > before, f"{self.name}: {user_id}'s {source} stands still"
+
+    def target_bitrate(self) -> float:
+        """At what rate, in bit/s, the browser wants to send its camera now."""
+        while not (rate := self.outbound().get("camera", {}).get("targetBitrate")):
+            self.page.wait_for_timeout(50)
+        return float(rate)
+
+    def reaches_target_bitrate(self, rate: float, by: float) -> None:
+        while (reached := self.target_bitrate()) < rate:
+            assert time.monotonic() < by, f"{self.name}'s camera is sent at {reached} bit/s, not at {rate}"
+            self.page.wait_for_timeout(250)
+
+    def hears_nothing_of(self, user_id: str) -> None:
+        """For a second, no sound comes.  What had come before may fade away first: that is the browser's doing."""
+        self.page.wait_for_timeout(1000)
+        before = self.energy_from(user_id)
+        self.page.wait_for_timeout(1000)
+        louder = self.energy_from(user_id) - before
+        assert louder < 1e-6, f"{self.name} still hears {user_id}"
 
     def tab_closes(self) -> None:
         self.page.close()
 
-    def leaves_nothing_wrong(self) -> None:
-        """Close the page, if it is still there; it must have had nothing to complain of."""
+    def goes_elsewhere(self) -> None:
+        self.page.goto("about:blank")
+
+    def forgives(self, words: str) -> None:
+        """What the browser complains of with these words is part of the test."""
+        self.complaints[:] = [complaint for complaint in self.complaints if words not in complaint]
+
+    def goes(self) -> None:
+        """Close whatever is still there of the page."""
         with suppress(Error):  # where its browser was killed
             self.page.context.close()
-        assert self.complaints == []
+
+    def asks_untouched(self, expression: str) -> Any:
+        """Evaluate something in the page; what Playwright evaluates counts as a touch, this does not."""
+        session = self.page.context.new_cdp_session(self.page)
+        answer = session.send(
+            "Runtime.evaluate", {"expression": expression, "userGesture": False, "returnByValue": True}
+        )
+        session.detach()
+        return answer["result"].get("value")
+
+    def sees_untouched(self, test_id: str, within: float) -> None:
+        """Wait for something to be there without touching the page."""
+        deadline = time.monotonic() + within
+        while not self.asks_untouched(f"document.querySelector('[data-testid={test_id}]') !== null"):
+            assert time.monotonic() < deadline, f"{self.name} does not see {test_id}"
+            self.page.wait_for_timeout(100)
+
+    def sticks_out(self) -> list[str]:
+        """What of the page reaches beyond the left or right of its window."""
+        found: list[str] = self.page.evaluate(_STICKING_OUT)
+        return found
+
+
+def _selector(test_id: str, attributes: dict[str, str]) -> str:
+    data = "".join(f'[data-{name.replace("_", "-")}="{value}"]' for name, value in attributes.items())
+    return f'[data-testid="{test_id}"]{data}'

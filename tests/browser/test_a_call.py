@@ -9,12 +9,69 @@ from tests.browser.conftest import Invite
 pytestmark = pytest.mark.browser
 
 
-def test_two_people_see_and_hear_each_other_within_ten_seconds(invite: Invite) -> None:
+def test_two_people_see_and_hear_each_other_within_ten_seconds_and_their_pictures_get_better(invite: Invite) -> None:
     ada, ben = invite("Ada"), invite("Ben")
     ada.joins("two")
-    ben.opens("two")
-    by = time.monotonic() + 10
-    ada.sees_together(2, within=10)
-    ben.sees_together(2, within=10)
-    ada.watches_and_hears(ben.user_id, by)
-    ben.watches_and_hears(ada.user_id, by + 3)
+    ben.joins("two")
+    joined = time.monotonic()
+    began = [ada.target_bitrate(), ben.target_bitrate()]
+
+    ada.watches_and_hears(ben.user_id, by=joined + 10, seconds=3)
+    ben.watches_and_hears(ada.user_id, by=joined + 13, seconds=3)  # looked at after Ada, whose turn took 3 s
+    for person, bitrate in zip((ada, ben), began, strict=True):
+        person.reaches_target_bitrate(2 * bitrate, by=joined + 20)
+
+
+def test_who_joins_late_sees_and_hears_everybody(invite: Invite) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    ada.joins("three")
+    ben.joins("three")
+    ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
+
+    eve = invite("Eve")
+    eve.joins("three")
+    joined = time.monotonic()
+    for late, early in ((eve, ada), (eve, ben), (ada, eve), (ben, eve)):
+        late.watches_and_hears(early.user_id, by=joined + 20)
+
+
+def test_muting_shows_at_the_others_and_nothing_is_heard_until_it_is_undone(invite: Invite) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    ada.joins("mute")
+    ben.joins("mute")
+    ben.watches_and_hears(ada.user_id, by=time.monotonic() + 10)
+
+    ada.presses("mute")
+    ben.sees("tile", user_id=ada.user_id, muted="true")
+    ben.hears_nothing_of(ada.user_id)
+
+    ada.presses("mute")
+    ben.sees("tile", user_id=ada.user_id, muted="false")
+    ben.watches_and_hears(ada.user_id, by=time.monotonic() + 5)
+
+
+def test_a_camera_that_is_switched_off_and_on_again_is_seen_again(invite: Invite) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    ada.joins("camera")
+    ben.joins("camera")
+    ben.watches_and_hears(ada.user_id, by=time.monotonic() + 10)
+
+    ada.presses("camera")
+    ben.no_longer_sees("video", user_id=ada.user_id)
+    ada.presses("camera")
+    ben.sees("video", user_id=ada.user_id)
+    ben.watches_and_hears(ada.user_id, by=time.monotonic() + 10)
+
+
+def test_a_shared_screen_is_seen_beside_the_camera(invite: Invite) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    ada.joins("screen")
+    ben.joins("screen")
+
+    ada.presses("screen")
+    ben.sees("tile", within=10, user_id=ada.user_id, kind="screen")
+    ben.watches(ada.user_id, "screen", by=time.monotonic() + 10)
+    ben.watches(ada.user_id, "camera", by=time.monotonic() + 10)
+
+    ada.presses("screen")
+    ben.no_longer_sees("tile", user_id=ada.user_id, kind="screen")

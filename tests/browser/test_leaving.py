@@ -1,0 +1,115 @@
+"""However somebody leaves, the others see it at once, and nothing of them stays behind."""
+
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Playwright
+
+from tests.browser.chromium import PERMITTED, TOUCHED, run_chromium
+from tests.browser.conftest import Invite
+from tests.browser.gateway_process import GatewayProcess, eventually
+from tests.browser.person import Person
+
+pytestmark = pytest.mark.browser
+
+AT_ONCE = 1.0
+ONE_PERSON = {
+    "sessions": 1,
+    "channels": 1,
+    "members": 1,
+    "transports": 2,
+    "producers": 2,
+    "consumers": 0,
+    "routes": 0,
+}
+
+
+def talk(ada: Person, ben: Person, channel: str) -> None:
+    """A call of two that has got as far as sound and picture both ways."""
+    ada.joins(channel)
+    ben.joins(channel)
+    ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
+    ben.watches_and_hears(ada.user_id, by=time.monotonic() + 10)
+
+
+def only_one_person_is_left(gateway: GatewayProcess) -> None:
+    assert gateway.live() == ONE_PERSON
+
+
+def test_who_closes_the_tab_is_gone_at_once(invite: Invite, gateway: GatewayProcess) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    talk(ada, ben, "closes")
+    with ada.sees_together_soon(1, within=AT_ONCE):
+        ben.tab_closes()
+    only_one_person_is_left(gateway)
+
+
+def test_who_goes_to_another_page_is_gone_at_once(invite: Invite, gateway: GatewayProcess) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    talk(ada, ben, "goes")
+    with ada.sees_together_soon(1, within=AT_ONCE):
+        ben.goes_elsewhere()
+    only_one_person_is_left(gateway)
+
+
+def test_who_presses_leave_is_gone_at_once_and_may_join_again(invite: Invite, gateway: GatewayProcess) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    talk(ada, ben, "leaves")
+    with ada.sees_together_soon(1, within=AT_ONCE):
+        ben.presses("leave")
+    eventually(gateway.live, lambda live: live == ONE_PERSON, within=1)
+
+    ben.sees("join")
+    ben.presses("join")
+    ada.sees_together(2, within=5)
+    ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
+
+
+def test_whose_browser_is_killed_is_gone_at_once(
+    invite: Invite, gateway: GatewayProcess, playwright: Playwright, tmp_path: Path
+) -> None:
+    ada = invite("Ada")
+    with run_chromium(playwright, tmp_path / "profile", PERMITTED, TOUCHED) as doomed:
+        ben = invite("Ben", doomed.browser.new_context())
+        talk(ada, ben, "killed")
+        with ada.sees_together_soon(1, within=AT_ONCE):
+            doomed.kill()
+    only_one_person_is_left(gateway)
+
+
+def test_the_log_tells_the_story_of_a_leave_in_order(invite: Invite, gateway: GatewayProcess) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    talk(ada, ben, "story")
+    bens = ben.user_id
+    with ada.sees_together_soon(1, within=AT_ONCE):
+        ben.tab_closes()
+
+    story = [line for line in gateway.log() if line.get("user") == bens]
+    joined, disconnected, closed, removed, told = story
+    assert joined["event"] == "client joined"
+    assert disconnected["event"] == "client disconnected"
+    assert disconnected["why"]
+    assert closed["event"] == "media closed"
+    assert (closed["consumers"], closed["producers"], closed["transports"], closed["forced"]) == (2, 2, 2, 0)
+    assert closed["seconds"] < AT_ONCE
+    assert removed["event"] == "removed from channel"
+    assert (removed["reason"], removed["remaining"]) == ("left", 1)
+    assert told["event"] == "told"
+    assert told["members"] == 1
+
+
+def test_when_the_last_one_has_left_nothing_is_left(invite: Invite, gateway: GatewayProcess) -> None:
+    gateway.becomes_empty()
+    before = gateway.open_files()
+    people = [invite(name) for name in ("Ada", "Ben", "Eve")]
+    for person in people:
+        person.joins("last")
+    people[0].watches_and_hears(people[2].user_id, by=time.monotonic() + 15)
+    assert gateway.open_files() > before
+    assert gateway.live()["routes"] == 12
+
+    for person in people:
+        person.tab_closes()
+    gateway.becomes_empty()
+    eventually(gateway.open_files, lambda count: count == before, within=2)

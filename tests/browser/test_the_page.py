@@ -1,0 +1,104 @@
+"""What the page does when something is not as one would wish."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Playwright
+
+from tests.browser.chromium import Chromium, run_chromium
+from tests.browser.conftest import Invite
+from tests.browser.gateway_process import GatewayProcess, run_gateway
+from tests.browser.person import Person
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def wary_chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """One that plays no sound before a touch, and gives devices to nobody it was not told of."""
+    with run_chromium(playwright, tmp_path_factory.mktemp("wary") / "profile") as chromium:
+        yield chromium
+
+
+def test_without_a_touch_there_is_a_button_that_turns_the_sound_on(invite: Invite, wary_chromium: Chromium) -> None:
+    ada = invite("Ada", wary_chromium.browser.new_context(permissions=["camera", "microphone"]))
+    ben = invite("Ben")
+    ben.joins("gesture")
+    ada.opens("gesture")
+    ada.sees_untouched("sound-button", within=10)
+    assert ada.asks_untouched("document.querySelector('[data-testid=audio]').paused") is True
+
+    ada.presses("sound-button")
+    ada.no_longer_sees("sound-button")
+    ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
+
+
+def test_who_refuses_the_camera_is_in_anyway_and_watches(
+    invite: Invite, gateway: GatewayProcess, wary_chromium: Chromium
+) -> None:
+    context = wary_chromium.browser.new_context()
+    context.grant_permissions([], origin=gateway.url)  # naming none refuses all
+    ada, ben = invite("Ada", context), invite("Ben")
+    ben.joins("refused")
+    ada.joins("refused")
+
+    ada.sees("notice", code="refused")
+    ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
+    ben.sees("tile", user_id=ada.user_id, muted="true")
+
+
+def test_when_the_gateway_is_restarted_the_page_comes_back_by_itself(chromium: Chromium, tmp_path: Path) -> None:
+    with run_gateway(tmp_path / "first") as first:
+        people = [Person.sits_down(chromium.browser.new_context(), first.url, name) for name in ("Ada", "Ben")]
+        for person in people:
+            person.joins("restart")
+        people[0].sees_together(2, within=5)
+    for person in people:
+        person.sees("notice", code="1001")
+        person.no_longer_sees("together")
+
+    with run_gateway(tmp_path / "second", port=first.port, media_port=first.media_port) as second:
+        for person in people:
+            person.sees_together(2, within=10)
+            person.no_longer_sees("notice")
+        ada, ben = people
+        ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
+        ben.watches_and_hears(ada.user_id, by=time.monotonic() + 10)
+        for person in people:
+            person.goes()
+            person.forgives("WebSocket connection")  # the attempts in between
+            assert person.complaints == []
+        second.becomes_empty()
+
+
+def test_who_joins_in_another_tab_is_told_in_the_first_and_it_stays_out(invite: Invite) -> None:
+    first, second, ben = invite("Ada"), invite("Ada"), invite("Ben")
+    ben.joins("replaced")
+    first.joins("replaced", user="ada")
+    ben.sees_together(2, within=5)
+
+    second.joins("replaced", user="ada")
+    first.sees("notice", code="4409")
+    second.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
+    ben.watches_and_hears("ada", by=time.monotonic() + 10)
+    ben.sees_together(2, within=1)
+    first.sees("notice", code="4409")
+
+
+def test_a_phone_shows_two_people_without_anything_sticking_out(invite: Invite, chromium: Chromium) -> None:
+    ada, ben = (
+        invite(name, chromium.browser.new_context(viewport={"width": 360, "height": 740})) for name in ("Ada", "Ben")
+    )
+    ada.page.goto(ada.url)
+    ada.sees("join")
+    assert ada.sticks_out() == []
+
+    ada.joins("phone")
+    ben.joins("phone")
+    ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
+    assert ada.sees("tile").count() == 2
+    for control in ("mute", "camera", "screen", "leave"):
+        ada.sees(control)
+    assert ada.sticks_out() == []
