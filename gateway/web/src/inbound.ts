@@ -35,6 +35,7 @@ interface Entry {
 export class Inbound {
   readonly #link: Link;
   readonly #changed: () => void;
+  readonly #flowing: (flows: boolean) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #transport: MediaTransport;
   #media: readonly RemoteMedia[] = [];
@@ -42,6 +43,7 @@ export class Inbound {
   constructor(link: Link, handlers: { changed(): void; flowing(flows: boolean): void }) {
     this.#link = link;
     this.#changed = handlers.changed;
+    this.#flowing = handlers.flowing;
     this.#transport = new MediaTransport("receive", link, {
       lost: () => this.#transportLost(),
       flowing: handlers.flowing,
@@ -70,6 +72,8 @@ export class Inbound {
         if (!this.#entries.has(producer.producerId)) this.#begin({ userId, producer, attempt: 0, failures: 0 });
       }
     }
+    // A transport that was lost and is not needed any more is not missed.
+    if (this.#entries.size === 0) this.#flowing(true);
     this.#publish();
   }
 

@@ -111,11 +111,12 @@ export class MediaTransport {
 
   #connectionState(transport: types.Transport, state: types.ConnectionState): void {
     if (transport !== this.#transport) return;
-    clearTimeout(this.#timer);
     if (state === "connected") {
+      clearTimeout(this.#timer);
       this.#losses = 0;
       this.#handlers.flowing(true);
     } else if (state === "disconnected") {
+      clearTimeout(this.#timer);
       this.#timer = setTimeout(() => void this.#restartIce(transport), RESTART_AFTER_MS);
     } else if (state === "failed") {
       this.#lose(true);

@@ -62,6 +62,8 @@ export class Outbound {
   stop(source: Source): void {
     this.#wanted.delete(source);
     this.#follow(source);
+    // A transport that was lost and is not needed any more is not missed.
+    if (this.#wanted.size === 0) this.#handlers.flowing(true);
   }
 
   sourceOf(trackId: string): Source | undefined {

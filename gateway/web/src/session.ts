@@ -134,6 +134,7 @@ export class Session {
   }
 
   #flowing(way: "inbound" | "outbound", flows: boolean): void {
+    if (flows !== this.#blocked.has(way)) return;
     if (flows) this.#blocked.delete(way);
     else this.#blocked.add(way);
     this.#changed();

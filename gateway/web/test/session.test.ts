@@ -1,5 +1,5 @@
 import { FakeMediaStreamTrack } from "fake-mediastreamtrack";
-import { testFakeParameters } from "mediasoup-client";
+import { testFakeParameters, type FakeHandler, type types } from "mediasoup-client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { Participant, Source } from "../src/protocol";
@@ -198,6 +198,98 @@ describe("receiving", () => {
     expect(gateway.socket.asked("create_transport")).toHaveLength(2);
     // It went at the gateway: nothing is left there to close.
     expect(gateway.socket.asked("close")).toEqual([]);
+  });
+});
+
+describe("a transport", () => {
+  async function disconnected() {
+    const joined = await join([participant("ada", ["camera"])]);
+    const transport = await joined.session.inbound.transport.get();
+    const report = (state: types.ConnectionState) => (transport.handler as FakeHandler).setConnectionState(state);
+    report("connected");
+    report("disconnected");
+    return { ...joined, transport, report };
+  }
+
+  it("that is disconnected for a moment is left alone", async () => {
+    const { gateway, now, report } = await disconnected();
+    await vi.advanceTimersByTimeAsync(1_900);
+    report("connected");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(gateway.socket.types()).not.toContain("restart_ice");
+    expect(heardAndSeen(now())).toEqual(["ada camera"]);
+  });
+
+  it("that stays disconnected gets new ICE credentials, and is kept when they help", async () => {
+    const { gateway, now, transport, report } = await disconnected();
+    await vi.advanceTimersByTimeAsync(2_000);
+    await settle();
+    expect(gateway.socket.asked("restart_ice")).toEqual([{ transportId: transport.id }]);
+    report("connecting");
+    report("connected");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(gateway.socket.asked("create_transport")).toHaveLength(1);
+    expect(heardAndSeen(now())).toEqual(["ada camera"]);
+  });
+
+  it("that they do not help is closed at the gateway, and another is opened", async () => {
+    const { gateway, now, transport, report } = await disconnected();
+    await vi.advanceTimersByTimeAsync(2_000);
+    report("connecting");
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(gateway.socket.asked("close")).toEqual([{ transportId: transport.id }]);
+    expect(now()).toMatchObject({ flowing: false, media: [] });
+    await vi.advanceTimersByTimeAsync(500);
+    await settle();
+    expect(gateway.socket.asked("create_transport")).toHaveLength(2);
+    expect(heardAndSeen(now())).toEqual(["ada camera"]);
+  });
+
+  it("that failed is replaced at once, and again after ever longer waits", async () => {
+    const { gateway, session } = await join([participant("ada", ["camera"])]);
+    for (const wait of [500, 1_000, 2_000]) {
+      const transport = await session.inbound.transport.get();
+      (transport.handler as FakeHandler).setConnectionState("failed");
+      const before = gateway.socket.asked("create_transport").length;
+      await vi.advanceTimersByTimeAsync(wait - 1);
+      expect(gateway.socket.asked("create_transport")).toHaveLength(before);
+      await vi.advanceTimersByTimeAsync(1);
+      await settle();
+      expect(gateway.socket.asked("create_transport")).toHaveLength(before + 1);
+    }
+  });
+
+  it("that works again says that sound and picture get through", async () => {
+    const { gateway, session, now } = await join([participant("ada", ["camera"])]);
+    const first = await session.inbound.transport.get();
+    gateway.socket.tell("transport_state", { transportId: first.id, state: "failed" });
+    await vi.advanceTimersByTimeAsync(500);
+    await settle();
+    expect(now().flowing).toBe(false);
+    const second = await session.inbound.transport.get();
+    (second.handler as FakeHandler).setConnectionState("connected");
+    expect(now().flowing).toBe(true);
+  });
+});
+
+describe("a transport that was lost", () => {
+  it("is not missed when there is nothing to receive any more", async () => {
+    const { gateway, session, now } = await join([participant("ada", ["camera"])]);
+    const { id: transportId } = await session.inbound.transport.get();
+    gateway.socket.tell("transport_state", { transportId, state: "closed" });
+    gateway.tell("user_left", participant("ada", ["camera"]), [participant("me")]);
+    expect(now()).toMatchObject({ flowing: true, participants: [{ userId: "me" }] });
+  });
+
+  it("is not missed when there is nothing to send any more", async () => {
+    const { gateway, session, now } = await join([]);
+    session.outbound.send("camera", track("video"));
+    await settle();
+    const { id: transportId } = await session.outbound.transport.get();
+    gateway.socket.tell("transport_state", { transportId, state: "closed" });
+    expect(now().flowing).toBe(false);
+    session.outbound.stop("camera");
+    expect(now().flowing).toBe(true);
   });
 });
 
