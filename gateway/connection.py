@@ -23,6 +23,7 @@ from gateway.log import new_reference
 from gateway.metrics import Metrics
 from gateway.outbox import Frame, Outbox
 from gateway.rates import ErrorBudget
+from gateway.shielded import open_shielded_nursery
 from gateway.websocket import SEND_ERRORS, accept, how_it_closed
 from protocol.errors import ErrorCode
 from protocol.events import Closing, Event
@@ -146,8 +147,14 @@ class Connection:
         self._goodbye.cancel()
         self.end(endings.DISCONNECTED)
 
+    def broke_with(self, errors: ExceptionGroup[Exception]) -> None:
+        """One of the tasks that move bytes raised: trio-websocket, mostly, whose client was impolite."""
+        if errors.split(SEND_ERRORS)[1] is not None:
+            self.fail(errors)
+        self.broke()
+
     async def say_goodbye(self, websocket: WebSocketConnection) -> None:
-        """Flush, say why, close with the code; within the configured time, or not at all."""
+        """Flush, say why, close with the code.  Its caller bounds it."""
         ending = self.ending
         if ending is None or ending.code is None or websocket.closed is not None:
             return
@@ -155,12 +162,9 @@ class Connection:
         why = f"{ending.why} (reference {self.reference})" if self.reference else ending.why
         closing = Closing(reason=why, code=ending.code, retry_after_ms=ending.retry_after_ms)
         self.outbox.close(Frame.of(closing), backlog=ending.backlog)
-        with trio.move_on_after(self.config.goodbye_timeout, shield=True) as late, self._goodbye:
+        with self._goodbye:
             await self.outbox.wait_empty()
             await websocket.aclose(ending.code)
-        if late.cancel_called:  # trio-websocket may have swallowed what was caught
-            self.metrics.forced_cleanup()
-            self.log.info("goodbye cut off")
 
 
 @asynccontextmanager
@@ -172,39 +176,24 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
     """
     config = connection.config
     try:
-        async with trio.open_nursery() as owner:
-            io: trio.Nursery = await owner.start(_shielded_nursery, connection)
+        async with open_shielded_nursery(connection.broke_with) as io:
+            websocket = await accept(
+                io, stream, max_size=2 * config.max_message_bytes, max_seconds=config.websocket_handshake_timeout
+            )
+            for task in (connection.read, connection.write, connection.ping):
+                io.start_soon(task, websocket)
+            io.start_soon(connection.outbox.watch_age)
             try:
-                websocket = await accept(
-                    io, stream, max_size=2 * config.max_message_bytes, timeout=config.websocket_handshake_timeout
-                )
-                for task in (connection.read, connection.write, connection.ping):
-                    io.start_soon(task, websocket)
-                io.start_soon(connection.outbox.watch_age)
-                try:
-                    with connection.scope:
-                        yield
-                except* Exception as errors:
-                    connection.fail(errors)
-                finally:
-                    connection.end(endings.DRAINING)  # unless it has ended: then the gateway itself is cancelled
-                    await connection.say_goodbye(websocket)
+                with connection.scope:
+                    yield
+            except* Exception as errors:
+                connection.fail(errors)
             finally:
-                io.cancel_scope.cancel()
+                connection.end(endings.DRAINING)  # unless it has ended: then the gateway itself is cancelled
+                with trio.move_on_after(config.goodbye_timeout, shield=True) as late:
+                    await connection.say_goodbye(websocket)
+                if late.cancel_called:  # trio-websocket may have swallowed what was caught
+                    connection.metrics.forced_cleanup()
+                    connection.log.info("goodbye cut off")
     finally:
         await trio.aclose_forcefully(stream)
-
-
-async def _shielded_nursery(
-    connection: Connection, task_status: trio.TaskStatus[trio.Nursery] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """Hold the tasks that move bytes, out of reach of any cancellation but their owner's, who always ends them."""
-    with trio.CancelScope(shield=True):
-        try:
-            async with trio.open_nursery() as io:
-                task_status.started(io)
-                await trio.sleep_forever()
-        except* SEND_ERRORS:
-            connection.broke()
-        except* Exception as errors:
-            connection.fail(errors)

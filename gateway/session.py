@@ -38,9 +38,15 @@ async def serve_client(stream: trio.abc.Stream, *, gateway: Gateway, remote: str
             async with open_connection(stream, connection):
                 await serve_sessions(gateway, connection)
         except* NotAcceptedError as refused:
-            connection.log.info("not accepted", why=str(refused.exceptions[0]))
+            connection.log.info("not accepted", why=_innermost(refused))
         except* Exception as errors:
             connection.fail(errors)
+
+
+def _innermost(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
 
 
 async def serve_sessions(gateway: Gateway, connection: Connection) -> None:

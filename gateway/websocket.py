@@ -24,15 +24,15 @@ class NotAcceptedError(Exception):
 
 
 async def accept(
-    nursery: trio.Nursery, stream: trio.abc.Stream, *, max_size: int, timeout: float
+    nursery: trio.Nursery, stream: trio.abc.Stream, *, max_size: int, max_seconds: float
 ) -> WebSocketConnection:
     """Answer the upgrade request in ``stream``; trio-websocket's own task runs in ``nursery``.
 
     Our subprotocol is spoken with clients that offer it or none; that the others are refused is up to the front door.
     ``max_size`` bounds a message in characters.  Raises :exc:`NotAcceptedError` where the client has not finished
-    after ``timeout`` seconds.
+    after ``max_seconds``.
     """
-    with trio.move_on_after(timeout):
+    with trio.move_on_after(max_seconds):
         try:
             request = await wrap_server_stream(nursery, stream, max_message_size=max_size)
             offered = limits.SUBPROTOCOL in request.proposed_subprotocols

@@ -52,3 +52,5 @@ async def test_there_is_no_room_for_more_bytes_than_allowed() -> None:
     assert not inbox.put("b", 41)
     assert inbox.put("c", 40)
     assert inbox.size == 100
+    assert await inbox.get() == ("a", 60)
+    assert inbox.put("d", 60)

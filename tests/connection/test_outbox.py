@@ -48,6 +48,7 @@ async def test_frames_leave_in_the_order_they_came(autojump_clock: MockClock, nu
 
 
 async def test_more_bytes_than_allowed_overflow_and_are_not_taken() -> None:
+    await trio.lowlevel.checkpoint()
     overflow = Overflow()
     outbox = Outbox(100, 10, overflow)
     assert outbox.put(frame("a", 60))
@@ -59,6 +60,7 @@ async def test_more_bytes_than_allowed_overflow_and_are_not_taken() -> None:
 
 
 async def test_any_number_of_small_frames_may_wait() -> None:
+    await trio.lowlevel.checkpoint()
     overflow = Overflow()
     outbox = Outbox(100_000, 10, overflow)
     assert all(outbox.put(frame("x", 10)) for _ in range(10_000))
@@ -66,6 +68,7 @@ async def test_any_number_of_small_frames_may_wait() -> None:
 
 
 async def test_one_frame_larger_than_the_bound_may_wait_alone() -> None:
+    await trio.lowlevel.checkpoint()
     overflow = Overflow()
     outbox = Outbox(100, 10, overflow)
     assert outbox.put(frame("snapshot", 500))

@@ -45,6 +45,7 @@ async def cut(rig: Rig, client: RawClient) -> None:
 
 
 async def be_removed(rig: Rig, client: RawClient) -> None:
+    await trio.lowlevel.checkpoint()
     assert rig.gateway.channels.remove("lobby", "ada")
 
 
@@ -54,6 +55,7 @@ async def be_replaced(rig: Rig, client: RawClient) -> None:
 
 
 async def drain(rig: Rig, client: RawClient) -> None:
+    await trio.lowlevel.checkpoint()
     next(iter(rig.gateway.sessions.values())).end(endings.DRAINING)
 
 
@@ -73,6 +75,7 @@ async def flood(rig: Rig, client: RawClient) -> None:
 
 
 async def hit_a_bug(rig: Rig, client: RawClient) -> None:
+    await trio.lowlevel.checkpoint()
     next(iter(rig.gateway.sessions.values())).fail(RuntimeError("a bug"))
 
 

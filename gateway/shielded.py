@@ -1,0 +1,36 @@
+"""A nursery for tasks that must outlive the cancellation of what they work for."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+
+@asynccontextmanager
+async def open_shielded_nursery(failed: Callable[[ExceptionGroup[Exception]], None]) -> AsyncIterator[trio.Nursery]:
+    """A nursery whose tasks no cancellation from outside reaches; leaving the block cancels them, on every path.
+
+    The block itself is not shielded.  An exception in one of the tasks ends all of them, is handed to ``failed`` and
+    goes no further.
+    """
+    scope = trio.CancelScope(shield=True)
+    opened = trio.Event()
+    nurseries: list[trio.Nursery] = []
+
+    async def hold() -> None:
+        try:
+            with scope:
+                async with trio.open_nursery() as nursery:
+                    nurseries.append(nursery)
+                    opened.set()
+                    await trio.sleep_forever()
+        except* Exception as errors:
+            failed(errors)
+
+    async with trio.open_nursery() as owner:
+        owner.start_soon(hold)
+        try:
+            await opened.wait()
+            yield nurseries[0]
+        finally:
+            scope.cancel()

@@ -1,0 +1,132 @@
+"""Who speaks: loudest first, and told only when it changes."""
+
+from collections.abc import Mapping
+
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trio.testing import MockClock
+
+import sfu
+from gateway.speakers import BEGINS, ENDS, INTERVAL, MAX_SPEAKERS, rank
+from tests.session.rig import RawClient, microphone, open_rig, send_transport
+
+
+def test_the_loudest_comes_first() -> None:
+    assert rank((), {"ada": 0.1, "ben": 0.3, "cleo": 0.2}) == ("ben", "cleo", "ada")
+
+
+def test_who_is_not_loud_enough_does_not_speak() -> None:
+    assert rank((), {"ada": BEGINS * 0.9}) == ()
+
+
+def test_who_speaks_goes_on_speaking_until_much_quieter() -> None:
+    assert rank(("ada",), {"ada": BEGINS * 0.9}) == ("ada",)
+    assert rank(("ada",), {"ada": ENDS * 0.9}) == ()
+
+
+def test_two_who_are_about_as_loud_do_not_change_places_all_the_time() -> None:
+    assert rank(("ada", "ben"), {"ada": 0.1, "ben": 0.14}) == ("ada", "ben")
+    assert rank(("ada", "ben"), {"ada": 0.1, "ben": 0.16}) == ("ben", "ada")
+
+
+def test_who_has_left_does_not_speak() -> None:
+    assert rank(("ada", "ben"), {"ben": 0.1}) == ("ben",)
+
+
+@settings(derandomize=True, max_examples=100)
+@given(
+    st.dictionaries(st.integers(0, 40).map(str), st.floats(0, 1)),
+    st.dictionaries(st.integers(0, 40).map(str), st.floats(0, 1)),
+)
+def test_a_list_is_stable_and_bounded_whatever_was_heard(first: Mapping[str, float], then: Mapping[str, float]) -> None:
+    before = rank((), first)
+    after = rank(before, then)
+    assert len(after) == len(set(after)) <= MAX_SPEAKERS
+    assert all(then[user] >= ENDS for user in after)
+    assert rank(after, then) == after
+
+
+class Voices:
+    """How loud each producer is now."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.levels: dict[str, float] = {}
+        monkeypatch.setattr(sfu.Producer, "take_voice_level", lambda producer: self.levels.get(producer.id, 0.0))
+
+
+async def speaking(client: RawClient, source: str = "microphone") -> str:
+    return await microphone(client, await send_transport(client), source=source)
+
+
+async def test_everybody_is_told_who_speaks_when_that_changes_and_only_then(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
+) -> None:
+    voices = Voices(monkeypatch)
+    async with open_rig(ping_interval=1000) as rig:
+        rig.nursery.start_soon(rig.gateway.run)
+        ada, ben = await rig.joined("ada", "ben")
+        first, second = await speaking(ada), await speaking(ben)
+        await ada.take_all()
+        voices.levels = {first: 0.2}
+        assert await ada.event("active_speakers") == {"userIds": ["ada"]}
+        await trio.sleep(10)
+        voices.levels = {first: 0.2, second: 0.9}
+        assert await ada.event("active_speakers") == {"userIds": ["ben", "ada"]}
+        voices.levels = {}
+        told: list[list[str]] = []
+        while not told or told[-1]:
+            told.append((await ada.event("active_speakers"))["userIds"])
+        assert told[-1] == []
+        await trio.sleep(10)
+        assert await ada.take_all() == []
+        assert [frame["type"] for frame in await ben.take_all()].count("active_speakers") == 2 + len(told)
+
+
+async def test_who_joins_while_somebody_speaks_is_told_after_its_snapshot(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voices = Voices(monkeypatch)
+    async with open_rig() as rig:
+        rig.nursery.start_soon(rig.gateway.run)
+        (ada,) = await rig.joined("ada")
+        voices.levels = {await speaking(ada): 0.5}
+        await trio.sleep(2 * INTERVAL)
+        ben = await rig.connect()
+        await ben.request("join", channelId="lobby", username="ben", userId="ben")
+        assert (await ben.next())["type"] == "ok"
+        assert await ben.event("active_speakers") == {"userIds": ["ada"]}
+
+
+async def test_the_sound_of_a_screen_is_nobodys_voice(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voices = Voices(monkeypatch)
+    async with open_rig() as rig:
+        rig.nursery.start_soon(rig.gateway.run)
+        (ada,) = await rig.joined("ada")
+        voices.levels = {await speaking(ada, source="screen_audio"): 0.5}
+        await ada.take_all()
+        await trio.sleep(2 * INTERVAL)
+        assert await ada.take_all() == []
+
+
+async def test_an_exception_while_somebody_is_heard_ends_that_session_and_the_others_are_heard_on(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_rig() as rig:
+        rig.nursery.start_soon(rig.gateway.run)
+        ada, ben = await rig.joined("ada", "ben")
+        broken, well = await speaking(ada), await speaking(ben)
+
+        def level(producer: sfu.Producer) -> float:
+            if producer.id == broken:
+                raise RuntimeError("a bug")
+            return 0.5 if producer.id == well else 0.0
+
+        await ben.take_all()
+        monkeypatch.setattr(sfu.Producer, "take_voice_level", level)
+        assert await ada.wait_closed() == 4500
+        kinds = [frame["type"] for frame in await ben.take_all()]
+        assert sorted(kinds) == ["active_speakers", "voice_state"]

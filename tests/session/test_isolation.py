@@ -1,0 +1,101 @@
+"""What one client does wrong is that client's problem."""
+
+from typing import NoReturn
+
+import pytest
+import trio
+from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
+
+from gateway import requests
+from protocol.requests import Ping
+from tests.session.rig import RawClient, Rig, open_rig
+
+
+async def stuck_member(rig: Rig) -> RawClient:
+    """A member that stops reading, and whose stream holds nothing for it."""
+    stuck = await rig.connect(read=False, streams=lockstep_stream_pair)
+    await stuck.request("join", channelId="lobby", username="stuck", userId="stuck")
+    await wait_all_tasks_blocked()
+    return stuck
+
+
+async def test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_nobody_waits_for_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_rig(outbox_bytes=64 * 1024, message_burst=1000) as rig:
+        await stuck_member(rig)
+        ada, ben = await rig.joined("ada", "ben")
+        begun = trio.current_time()
+        for number in range(10):
+            await ada.ok("message", data=[number, "x" * 15_000])
+        left = next(frame["data"] for frame in await ben.take_all() if frame["type"] == "voice_state")
+        assert trio.current_time() == begun
+        assert (left["userId"], left["reason"]) == ("stuck", "failed")
+        assert "reads too slowly" in [line.get("why") for line in rig.lines("stuck")]
+        assert 'sfu_closes_total{code="4413"} 1.0' in rig.metrics.render().decode()
+
+
+async def test_a_slow_reader_is_closed_when_a_message_has_waited_too_long(autojump_clock: MockClock) -> None:
+    async with open_rig(outbox_age=3) as rig:
+        await stuck_member(rig)
+        (ben,) = await rig.joined("ben")
+        for number in range(4):
+            await ben.ok("message", data=number)
+        begun = trio.current_time()
+        left = await ben.voice_state("user_left")
+        assert (left["userId"], left["reason"]) == ("stuck", "failed")
+        assert trio.current_time() - begun <= 3
+
+
+async def test_a_slow_reader_that_wakes_up_gets_the_reason_without_the_backlog(autojump_clock: MockClock) -> None:
+    async with open_rig(outbox_bytes=64 * 1024, message_burst=1000) as rig:
+        stuck = await stuck_member(rig)
+        (ada,) = await rig.joined("ada")
+        for number in range(10):
+            await ada.ok("message", data=[number, "x" * 15_000])
+        await wait_all_tasks_blocked()
+        rig.nursery.start_soon(stuck.read)
+        assert await stuck.wait_closed() == 4413
+        assert stuck.frames[-1]["data"]["code"] == 4413
+        assert len([frame for frame in stuck.frames if frame["type"] == "message"]) < 5
+
+
+async def test_many_messages_at_once_are_no_reason_to_close_a_reading_client(autojump_clock: MockClock) -> None:
+    async with open_rig(message_burst=10_000) as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        for number in range(1000):
+            await ada.request("message", data=number)
+        received = [frame["data"]["data"] for frame in await ben.take_all()]
+        assert received == list(range(1000))
+
+
+async def test_a_bug_in_a_request_is_answered_with_a_reference_and_ends_only_that_session(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+
+        def break_down(*_: object) -> NoReturn:
+            raise RuntimeError("a secret detail")
+
+        monkeypatch.setitem(requests.HANDLERS, Ping, break_down)
+        answer = await ada.ask("ping")
+        assert answer["data"]["code"] == "internal"
+        assert "secret" not in str(answer)
+        assert await ada.wait_closed() == 4500
+        assert answer["data"]["reference"] in ada.frames[-1]["data"]["reason"]
+        (logged,) = [line for line in rig.log if line["event"] == "session failed"]
+        assert logged["reference"] == answer["data"]["reference"]
+        assert (await ben.voice_state("user_left"))["reason"] == "failed"
+        assert ben.closed is None
+
+
+async def test_a_reset_in_the_middle_of_a_burst_ends_one_session(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        for _ in range(50):
+            await ada.request("message", data="x")
+        await trio.aclose_forcefully(ada.stream)
+        frames = await ben.take_all()
+        assert frames[-1]["data"]["reason"] == "disconnected"
+        await ben.ok("ping")
