@@ -26,9 +26,9 @@ _AMPLITUDES = tuple(10 ** (-level / 20) if level < 127 else 0.0 for level in ran
 class Packet:
     """What is worked out once for all consumers of a packet.
 
-    ``extended`` and ``picture`` are the sequence number and picture id without wrapping; ``payload_type`` is the
-    router's; ``payload_size`` is without padding; ``serial`` tells packets apart; ``newest`` that none of its
-    encoding overtook it.
+    ``extended`` and ``picture`` are the sequence number and picture id without wrapping; ``newest`` says that none of
+    its encoding overtook it; ``payload_type`` is the router's; ``payload`` has its padding, ``payload_size`` does
+    not; ``serial`` tells packets apart.
     """
 
     plain: bytes
@@ -36,6 +36,7 @@ class Packet:
     extended: int
     newest: bool
     payload_type: int
+    payload: bytes
     payload_size: int
     frame: Frame | None
     picture: int

@@ -162,7 +162,7 @@ class Consumer:
         if number is None:
             return None
         header, plain = packet.header, packet.plain
-        payload = plain[header.size :] if frame is None else self._renumber_frame(packet, frame)
+        payload = packet.payload if frame is None else self._renumber_frame(packet, frame)
         if payload is None:
             return None
         extensions = self._extensions
@@ -209,7 +209,7 @@ class Consumer:
     def _renumber_frame(self, packet: Packet, frame: Frame) -> bytes | bytearray | None:
         """The payload with its picture id and TL0PICIDX continued; None for a picture that was left out."""
         size = packet.header.size
-        payload: bytes | bytearray = packet.plain[size:]
+        payload: bytes | bytearray = packet.payload
         if frame.picture >= 0:
             picture = self._pictures.take(packet.picture)
             if picture is None:

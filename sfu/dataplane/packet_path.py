@@ -150,7 +150,19 @@ class PacketPath:
         self._serial += 1
         self._forward(
             encoding,
-            Packet(plain, header, extended, newest, payload_type, payload_size, frame, picture, self._serial, now),
+            Packet(
+                plain=plain,
+                header=header,
+                extended=extended,
+                newest=newest,
+                payload_type=payload_type,
+                payload=plain[header.size :],
+                payload_size=payload_size,
+                frame=frame,
+                picture=picture,
+                serial=self._serial,
+                now=now,
+            ),
         )
         return None
 
@@ -161,23 +173,36 @@ class PacketPath:
             self._changed.update(encoding.routes)
         if encoding.waiting and packet.newest and (frame is None or frame.key):
             begin_waiting(encoding, packet)
+        transmit, drops = self._transmit, self._drops
+        sent = size = 0
         for consumer in encoding.routes.values():
             plain = consumer.rewrite(packet)
-            if plain is not None and self._seal_and_send(consumer.transport, plain):
-                consumer.sent(packet, len(plain))
+            if plain is None:
+                continue
+            transport = consumer.transport
+            sealed = self._seal(transport, plain)
+            if sealed is None or transport.send_path is None:
+                continue
+            drop = transmit(transport.send_path, sealed)
+            if drop is not None:
+                drops[drop] += 1
+                continue
+            sent += 1
+            size += len(sealed)
+            consumer.sent(packet, len(plain))
+        self._packets_out += sent
+        self._bytes_out += size
 
-    def _seal_and_send(self, transport: Transport, plain: bytes) -> bool:
-        if transport.srtp is None or transport.send_path is None:
-            return False
+    def _seal(self, transport: Transport, plain: bytes) -> bytes | None:
+        if transport.srtp is None:
+            return None
         try:
-            sealed = transport.srtp.seal_rtp(plain)
+            return transport.srtp.seal_rtp(plain)
         except ValueError:
             self._drops[Drop.OVERSIZED] += 1
-            return False
         except SrtpError:
             self._drops[Drop.SEND_FAILED] += 1
-            return False
-        return self._send(transport.send_path, sealed)
+        return None
 
     def _send(self, path: Path, datagram: bytes) -> bool:
         drop = self._transmit(path, datagram)

@@ -1,5 +1,7 @@
 """SRTP and SRTCP of one transport (RFC 3711, RFC 7714), by libsrtp."""
 
+from collections.abc import Callable
+
 from pylibsrtp import Error, Policy, Session
 
 from sfu.dataplane.interface import Drop
@@ -32,10 +34,10 @@ class SrtpTransport:
         self._receiving = Session(_policy(keys.profile, keys.receive, Policy.SSRC_ANY_INBOUND))
         self._sending = Session(_policy(keys.profile, keys.send, Policy.SSRC_ANY_OUTBOUND))
         # Bound once: these run per packet.  They raise ``pylibsrtp.Error``, and ``ValueError`` for too long a packet.
-        self.open_rtp = self._receiving.unprotect
-        self.open_rtcp = self._receiving.unprotect_rtcp
-        self.seal_rtp = self._sending.protect
-        self.seal_rtcp = self._sending.protect_rtcp
+        self.open_rtp: Callable[[bytes], bytes] = self._receiving.unprotect
+        self.open_rtcp: Callable[[bytes], bytes] = self._receiving.unprotect_rtcp
+        self.seal_rtp: Callable[[bytes], bytes] = self._sending.protect
+        self.seal_rtcp: Callable[[bytes], bytes] = self._sending.protect_rtcp
 
     def forget_received(self, ssrc: int) -> None:
         _remove_stream(self._receiving, ssrc)
