@@ -80,6 +80,7 @@ def test_a_consumer_gets_only_the_payload_types_that_it_takes() -> None:
     rig.consume(receiver, producer)
     sender.send_rtp(1, payload_type=13)
     assert receiver.packets() == []
+    assert rig.events() == []
     sender.send_rtp(2)
     sender.send_rtp(3, payload_type=13)
     sender.send_rtp(4)
@@ -209,7 +210,30 @@ def test_a_transport_keeps_its_newest_paths_and_the_one_it_sends_on() -> None:
     for number, path in enumerate((others[0], first, others[1], others[-1])):
         sender.path = path
         sender.send_rtp(number)
-    assert len(receiver.packets()) == 3
+        assert len(receiver.packets()) == (path != others[0])
+
+
+def test_a_path_that_is_taught_again_is_the_newest() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    paths = [Path("192.0.2.200", port) for port in range(1, 18)]
+    for path in (*paths[:15], paths[0], *paths[15:]):
+        rig.core.add_path(sender.transport, path)
+    for number, path in enumerate((paths[1], paths[0])):
+        sender.path = path
+        sender.send_rtp(number)
+        assert len(receiver.packets()) == (path == paths[0])
+
+
+def test_packets_that_are_hundreds_late_still_pass() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call()
+    sender.send_rtp(0)
+    for number in (1000, 1):
+        sender.send_rtp(number)
+    first, newest, late = receiver.headers()
+    assert newest.sequence_number == first.sequence_number + 1000
+    assert late.sequence_number == first.sequence_number + 1
 
 
 def test_a_path_that_another_transport_had_moves() -> None:

@@ -34,6 +34,7 @@ def test_simulcast_encodings_are_told_by_their_rids() -> None:
         EncodingLearned(producer, 0, 50),
         LayersChanged(consumer, 0, None),
     ]
+    assert rig.events() == []
     assert len(receiver.packets()) == 2
     assert [encoding.ssrc for encoding in rig.core.producer_stats(producer).encodings] == [50, 51]
 
@@ -119,6 +120,14 @@ def test_one_encoding_holds_one_ssrc_however_often_it_changes() -> None:
     for ssrc in range(100, 199):
         send(sender, 2, ssrc, None, None)
     assert rig.dropped() == {Drop.UNKNOWN_STREAM: 99}
+
+
+def test_what_was_learnt_of_a_producer_that_is_gone_is_not_told() -> None:
+    rig = Rig()
+    sender, producer, _, _ = rig.call(SIMULCAST)
+    send(sender, 1, 50, "1", "l")
+    rig.core.remove_producer(producer)
+    assert rig.events() == []
 
 
 @pytest.mark.parametrize(

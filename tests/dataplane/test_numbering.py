@@ -65,6 +65,7 @@ def test_what_comes_from_before_the_beginning_is_too_late() -> None:
     numbers = numbering()
     numbers.take(10)
     assert numbers.take(9) is None
+    numbers.leave_out(12)
     numbers.begin(500)
     assert numbers.take(11) is None
     assert numbers.take(499) is None

@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Callable
 
 import pytest
+from pylibsrtp import Error as SrtpError
 
 from sfu.dataplane.incoming import Encoding, Producer
 from sfu.dataplane.interface import ConsumerId, Drop, LayersChanged, PlaneTotals, ProducerId, TransportId
@@ -116,6 +117,20 @@ def test_what_libsrtp_kept_of_a_stream_goes_with_its_producer() -> None:
     assert rig.core.producer_stats(again).encodings[0].packets == 1
     sender.arrive(datagram)
     assert rig.dropped() == {Drop.REPLAYED: 1}
+
+
+def test_what_libsrtp_kept_of_a_stream_goes_with_its_consumer() -> None:
+    """What was sealed once cannot be sealed again, as long as it is kept."""
+    rig = Rig()
+    sender, _, receiver, consumer = rig.call()
+    sender.send_rtp(1)
+    (plain,) = receiver.packets()
+    srtp = rig.core._transports[receiver.transport].srtp
+    assert srtp is not None
+    with pytest.raises(SrtpError):
+        srtp.seal_rtp(plain)
+    rig.core.remove_consumer(consumer)
+    srtp.seal_rtp(plain)
 
 
 def test_an_ssrc_is_never_sent_with_twice_under_the_same_keys() -> None:

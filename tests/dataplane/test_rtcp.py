@@ -78,3 +78,16 @@ def test_whoever_sends_media_is_remembered_whoever_else_reports() -> None:
     rig.events()
     sender.arrive(first)
     assert rig.events() == []
+
+
+def test_whoever_reported_before_it_sent_media_is_remembered_too() -> None:
+    rig = Rig()
+    sender = rig.client()
+    first = sender.sending.protect_rtcp(report(1111))
+    sender.arrive(first)
+    rig.produce(sender)
+    for number in range(MAX_RTCP_SENDERS + 1):
+        sender.arrive(sender.sending.protect_rtcp(report(100 + number)))
+    rig.events()
+    sender.arrive(first)
+    assert rig.events() == []

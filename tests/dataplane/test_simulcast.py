@@ -220,9 +220,11 @@ def test_switching_back_and_forth_never_repeats_a_number(wraps: bool) -> None:
     for round_ in range(40):
         camera.look(round_ % 2)
         camera.rig.now += 1 / 30
-        send = camera.high if round_ % 2 else camera.low
+        send, other = (camera.high, camera.low) if round_ % 2 else (camera.low, camera.high)
         send(base + 2 * round_, key=True)
         send(base + 2 * round_ + 1)
+        if round_:
+            other(base + 2 * round_)
     seen = camera.seen()
     sequences = [sequence for _, sequence, *_ in seen]
     assert sequences == [sequences[0] + index for index in range(80)]

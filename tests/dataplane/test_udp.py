@@ -44,6 +44,12 @@ def test_port_0_finds_one_port_that_is_free_on_every_host() -> None:
         assert port == same_port > 0
 
 
+def test_the_wildcards_of_both_families_go_side_by_side() -> None:
+    with opened(["0.0.0.0", "::"]) as plane:
+        (_, port), (_, same_port) = plane.addresses
+        assert port == same_port
+
+
 def test_a_port_that_is_taken_on_one_host_is_tried_no_further() -> None:
     with client("::1") as taken:
         port = taken.getsockname()[1]

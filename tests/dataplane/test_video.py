@@ -92,10 +92,12 @@ def test_video_of_a_codec_that_we_cannot_read_begins_at_once() -> None:
 def test_one_h264_key_frame_in_several_packets_counts_once() -> None:
     rig = Rig()
     sender, producer, receiver, _ = rig.call(evolve(VIDEO, codec="video/h264"))
-    for number, payload in enumerate((b"\x61slice", b"\x67sps", b"\x68pps", b"\x7c\x85idr", b"\x7c\x45idr")):
+    for number, payload in enumerate(
+        (b"\x61slice", b"\x67sps", b"\x68pps", b"\x67sps", b"\x7c\x85idr", b"\x7c\x45idr")
+    ):
         send(sender, number, payload, timestamp=0 if number == 0 else 3000)
     assert rig.core.producer_stats(producer).encodings[0].key_frames == 1
-    assert len(receiver.packets()) == 4
+    assert len(receiver.packets()) == 5
 
 
 def test_picture_numbers_stay_as_they_are_while_nothing_is_left_out() -> None:
@@ -133,3 +135,12 @@ def test_picture_numbers_go_on_over_a_pause(bits: int) -> None:
         vp8(picture=1, bits=bits, tl0=tl0 + 2, temporal=0),
         vp8(picture=3, bits=bits, tl0=tl0 + 4, temporal=0),
     ]
+
+
+def test_a_late_picture_does_not_turn_the_counting_of_cycles_back() -> None:
+    rig = Rig()
+    sender, _, receiver, _ = rig.call(VIDEO)
+    payloads = [vp8(key=not number, picture=picture, bits=7) for number, picture in enumerate((40, 100, 60, 125, 1))]
+    for number, payload in enumerate(payloads):
+        send(sender, number, payload)
+    assert receiver.payloads() == payloads
