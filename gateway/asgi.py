@@ -7,7 +7,7 @@ import h11
 import trio
 from starlette.types import ASGIApp, Message
 
-from gateway.http1 import Exchange, HttpError
+from gateway.http1 import ClientGone, Exchange, HttpError
 
 
 async def respond(app: ASGIApp, exchange: Exchange) -> None:
@@ -28,17 +28,34 @@ async def respond(app: ASGIApp, exchange: Exchange) -> None:
         await trio.sleep_forever()
         raise AssertionError("unreachable")
 
-    async def send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            await exchange.start(message["status"], message.get("headers", ()))
-        elif message["type"] == "http.response.body":
-            await exchange.write(message.get("body", b""))
-            if not message.get("more_body", False):
-                await exchange.finish()
+    gone: list[ClientGone] = []
 
-    await app(scope, receive, send)
+    async def send(message: Message) -> None:
+        try:
+            await _send(exchange, message)
+        except ClientGone as error:
+            gone.append(error)
+            raise
+
+    try:
+        await app(scope, receive, send)
+    except Exception as error:
+        if gone:  # whatever the app makes of it
+            raise ClientGone from error
+        raise
+    if gone:
+        raise ClientGone from gone[0]
     if not exchange.has_ended:
         raise RuntimeError("the application ended without a whole response")
+
+
+async def _send(exchange: Exchange, message: Message) -> None:
+    if message["type"] == "http.response.start":
+        await exchange.start(message["status"], message.get("headers", ()))
+    elif message["type"] == "http.response.body":
+        await exchange.write(message.get("body", b""))
+        if not message.get("more_body", False):
+            await exchange.finish()
 
 
 def split_target(request: h11.Request) -> tuple[str, bytes, bytes]:

@@ -92,26 +92,30 @@ class FrontDoor:
 
     async def _serve_request(self, exchange: Exchange, remote: str) -> bool:
         """Answer one request; True when it is to become a WebSocket instead."""
+        if self.requests >= self._config.max_http_connections:
+            await exchange.refuse(HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", [_RETRY_AFTER]))
+            return False
         self.requests += 1
         try:
-            if self.requests > self._config.max_http_connections:
-                raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", [_RETRY_AFTER])
-            if not await exchange.read_head():
-                return False
-            if asgi.split_target(exchange.request)[0] == PATH:
-                self._check_client(exchange)
-                return True
-            await self._respond(exchange, remote)
-        except HttpError as error:
-            await exchange.refuse(error)
+            try:
+                if not await exchange.read_head():
+                    return False
+                if asgi.split_target(exchange.request)[0] == PATH:
+                    self._check_client(exchange)
+                    return True
+                await self._respond(exchange, remote)
+            except HttpError as error:
+                await exchange.refuse(error)
+            await exchange.linger()
+            return False
         finally:
             self.requests -= 1
-        await exchange.linger()
-        return False
 
     def _check_client(self, exchange: Exchange) -> None:
         """Whether this may become a WebSocket.  Raises :exc:`HttpError` when not."""
         check_upgrade(exchange.request, bytes(exchange.taken), self._config.allowed_origins)
+        if exchange.was_followed:  # the WebSocket library would lose it
+            raise HttpError(HTTPStatus.BAD_REQUEST, "a client must wait for the answer to its handshake (RFC 6455)")
         if not self.takes_clients:
             raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "the gateway is going away", [_RETRY_AFTER])
         if self.clients >= self._config.max_connections:

@@ -104,10 +104,8 @@ def _moderation(admin_token: str | None, channels: Channels) -> list[Route | Mou
         return [_route("/api/{path:path}", nothing, "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
     return [
         _route("/api/channels", _guarded(admin_token, list_channels)),
-        Route(
-            "/api/channels/{channel_id}/participants/{user_id}",
-            _guarded(admin_token, remove_participant),
-            methods=["DELETE"],
+        _route(
+            "/api/channels/{channel_id}/participants/{user_id}", _guarded(admin_token, remove_participant), "DELETE"
         ),
     ]
 

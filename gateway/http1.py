@@ -64,6 +64,11 @@ class Exchange:
         """Whether the response is complete."""
         return self._http.our_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
 
+    @property
+    def was_followed(self) -> bool:
+        """Whether bytes came along with the head that are not part of it."""
+        return bool(self._http.trailing_data[0])
+
     async def read_head(self) -> bool:
         """Read up to the end of the head; False when the client went without a byte.
 

@@ -1,5 +1,6 @@
 """Stand-ins for the parts behind the front door that these tests are not about."""
 
+import threading
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -15,15 +16,17 @@ class Room:
 
 @define
 class Rooms:
-    """Channels by id."""
+    """Channels by id; ``threads`` are those that asked for a removal."""
 
     by_id: dict[str, list[str]] = field(factory=dict)
+    threads: set[int] = field(factory=set)
 
     @property
     def channels(self) -> Mapping[str, Room]:
         return MappingProxyType({name: Room(dict.fromkeys(members)) for name, members in self.by_id.items()})
 
     def remove(self, channel_id: str, user_id: str) -> bool:
+        self.threads.add(threading.get_ident())
         members = self.by_id.get(channel_id, [])
         if user_id not in members:
             return False

@@ -1,5 +1,7 @@
 """What moderators can see and do over HTTP."""
 
+import threading
+
 import pytest
 
 from gateway.config import Config
@@ -70,3 +72,9 @@ async def test_without_a_configured_token_there_is_no_api(rooms: Rooms, path: st
 async def test_other_methods_are_not_allowed(door: Door) -> None:
     answer = await door.ask(request("/api/channels", "DELETE", ADMIN))
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_moderation_runs_in_the_thread_of_the_gateway(door: Door, rooms: Rooms) -> None:
+    """What it calls belongs to trio."""
+    await door.ask(request("/api/channels/kitchen/participants/alice", "DELETE", ADMIN))
+    assert rooms.threads == {threading.get_ident()}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from trio.testing import MockClock, lockstep_stream_pair
 
 from gateway.config import Config
@@ -121,8 +121,20 @@ async def test_a_response_is_sent_as_it_comes() -> None:
     assert parse(received).body == b"firstsecond"
 
 
-async def test_a_client_that_goes_while_it_is_answered_is_no_fault_of_ours() -> None:
-    door = Door(app=large_app)
+async def streaming_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """One megabyte in many pieces, in the framework's own way."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(16):
+            yield bytes(PIECE)
+            await trio.lowlevel.checkpoint()
+
+    await StreamingResponse(pieces())(scope, receive, send)
+
+
+@pytest.mark.parametrize("app", [large_app, streaming_app])
+async def test_a_client_that_goes_while_it_is_answered_is_no_fault_of_ours(app: ASGIApp) -> None:
+    door = Door(app=app)
     client, server = lockstep_stream_pair()
 
     async def go() -> None:

@@ -11,10 +11,18 @@ from tests.front_door.rig import Clients, Door, request, upgrade
 
 async def test_an_upgrade_is_handed_on_with_every_byte_that_was_read() -> None:
     door = Door()
-    data = upgrade() + b"\x81\x85first frame, come along with the head"
+    data = upgrade()
     assert await door.raw(data) == b"HTTP/1.1 204 A client now\r\n\r\n"
     assert door.clients.heads == [data]
     assert door.clients.came == ["somewhere:1"]
+
+
+async def test_a_frame_that_does_not_wait_for_the_answer_is_refused_not_lost() -> None:
+    door = Door()
+    answer = await door.ask(upgrade() + b"\x81\x80\x00\x00\x00\x00")
+    assert answer.status == 400
+    assert "wait for the answer" in answer.text
+    assert door.clients.came == []
 
 
 @pytest.mark.parametrize(
