@@ -17,6 +17,12 @@ _STICKING_OUT = """() => {
     .filter((element) => isOut(element.getBoundingClientRect()))
     .map((element) => element.outerHTML.slice(0, 100));
 }"""
+_MIDDLE = """selector => {
+  const video = document.querySelector(selector);
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+  canvas.drawImage(video, video.videoWidth / 2, video.videoHeight / 2, 1, 1, 0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data];
+}"""
 _NOTE_WHEN = """text => {
   window.__noted = new Promise(resolve => {
     const look = () => {
@@ -142,6 +148,11 @@ class Person:
             self.page.wait_for_timeout(100)
         self.page.wait_for_timeout(1000)
         assert self.frames_from(user_id, source) > before, f"{self.name}: {user_id}'s {source} stands still"
+
+    def colour_of(self, user_id: str) -> tuple[int, int, int]:
+        """Red, green and blue (0 to 255) in the middle of somebody's picture, as it is shown."""
+        red, green, blue, _ = self.page.evaluate(_MIDDLE, _selector("video", {"user_id": user_id}))
+        return red, green, blue
 
     def target_bitrate(self) -> float:
         """At what rate, in bit/s, the browser wants to send its camera now."""

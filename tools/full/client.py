@@ -8,7 +8,7 @@ import trio
 from aiortc import MediaStreamTrack
 
 from protocol.client import Client, ConnectionClosed, connect
-from protocol.events import VoiceState
+from protocol.events import ConsumerClosed, VoiceState
 from protocol.media import DtlsParameters, DtlsRole, RtpCapabilities, RtpParameters
 from protocol.responses import Joined
 from protocol.vocabulary import Direction, Kind, Participant, ParticipantProducer, Source
@@ -29,6 +29,8 @@ class Reception:
     def __init__(self, consumer_id: str, kind: Kind) -> None:
         self.consumer_id = consumer_id
         self.latest: Heard | Seen = Heard() if kind == "audio" else Seen()
+        #: Whether the gateway has said that no more will come.
+        self.closed = False
         self._changed = trio.lowlevel.ParkingLot()
 
     @property
@@ -53,6 +55,10 @@ class Reception:
         self.latest = latest
         self._changed.unpark_all()
 
+    def _close(self) -> None:
+        self.closed = True
+        self._changed.unpark_all()
+
 
 class FullClient:
     """Somebody in a channel who can send and receive; made by :func:`open_full_client`.
@@ -72,6 +78,7 @@ class FullClient:
         self._bridge = bridge
         self._media = Media(_Asked(self))
         self._directions: dict[str, Direction] = {}
+        self._receptions: dict[str, Reception] = {}
         self._opening = trio.Lock()
 
     @property
@@ -98,6 +105,11 @@ class FullClient:
         await self._bridge.run(self._media.stop_sending, producer_id)
         await self.signalling.close(producer_id=producer_id)
 
+    async def stop_receiving(self, reception: Reception) -> None:
+        """Close one's own consumer."""
+        await self._no_longer_receive(reception.consumer_id)
+        await self.signalling.close(consumer_id=reception.consumer_id)
+
     async def receive(self, user_id: str, source: Source, within: float = PATIENCE) -> Reception:
         """Receive what somebody sends, or begins to send in the next ``within`` seconds."""
         with trio.fail_after(within):
@@ -106,7 +118,7 @@ class FullClient:
             assert producer is not None
             transport_id = await self._transport("receive")
             consumed = await self.signalling.consume(transport_id, producer.producer_id)
-            reception = Reception(consumed.consumer_id, producer.kind)
+            reception = self._receptions[consumed.consumer_id] = Reception(consumed.consumer_id, producer.kind)
             await self._bridge.run(
                 self._media.receive,
                 to_json(consumed),
@@ -141,11 +153,20 @@ class FullClient:
         """Keep the list as the gateway tells it, until the connection ends."""
         try:
             async for event in self.signalling.events():
-                if isinstance(event, VoiceState) and event.participants is not None:
-                    self._participants = event.participants
-                    self._changed.unpark_all()
+                match event:
+                    case VoiceState(participants=participants) if participants is not None:
+                        self._participants = participants
+                        self._changed.unpark_all()
+                    case ConsumerClosed(consumer_id=consumer_id):
+                        await self._no_longer_receive(consumer_id)
         except ConnectionClosed:
             pass  # whoever asks next is told
+
+    async def _no_longer_receive(self, consumer_id: str) -> None:
+        if reception := self._receptions.pop(consumer_id, None):
+            reception._close()
+            with trio.fail_after(PATIENCE):
+                await self._bridge.run(self._media.stop_receiving, consumer_id)
 
     async def _close(self) -> None:
         await self._bridge.run(self._media.close)

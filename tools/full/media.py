@@ -42,7 +42,7 @@ class Media:
         self._device = Device(AiortcHandler.createFactory(tracks=[]))
         self._transports: dict[Direction, Transport] = {}
         self._producers: dict[str, Producer] = {}
-        self._watching: set[asyncio.Task[None]] = set()
+        self._watching: dict[str, asyncio.Task[None]] = {}
         self._failure: BaseException | None = None
         # pymediasoup runs no queue of its own: two negotiations at once would take each other's descriptions.
         self._negotiating = asyncio.Lock()
@@ -100,16 +100,24 @@ class Media:
             kind=consumed["kind"],
             rtpParameters=RtpParametersModel(**consumed["rtpParameters"]),
         )
-        task = asyncio.create_task(watch(consumer.track, tell))
-        self._watching.add(task)
-        task.add_done_callback(self._watching.discard)
+        self._watching[consumer.id] = asyncio.create_task(watch(consumer.track, tell))
+
+    async def stop_receiving(self, consumer_id: str) -> None:
+        """Look no longer at what comes, if anything does.
+
+        pymediasoup's consumer stays open until the transport closes: when it closes one, it later gives the media
+        section to another stream, and aiortc then makes an answer that it does not accept itself.
+        """
+        if task := self._watching.pop(consumer_id, None):
+            task.cancel()
+            await asyncio.wait([task])
 
     async def close(self) -> None:
         """Close the transports, with a close_notify each, and wait until nothing of them is left in the loop."""
         for transport in self._transports.values():
             await transport.close()
         if self._watching:
-            await asyncio.wait(self._watching)
+            await asyncio.wait(self._watching.values())
 
     async def _negotiate(self, step: Callable[..., Awaitable[Any]], **arguments: Any) -> Any:
         async with self._negotiating:

@@ -1,0 +1,70 @@
+"""A pymediasoup participant in a process of its own: ``python -m tools.full``."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+
+from tests.browser.gateway_process import GatewayProcess, eventually
+
+Stream = dict[str, Any]
+_STOP_TIMEOUT = 10
+
+
+@define
+class Participant:
+    """What it reports of the streams it receives."""
+
+    user_id: str
+    process: "subprocess.Popen[bytes]"
+    reports: Path
+    errors: Path
+
+    def receives(
+        self, user_id: str, source: str, is_right: Callable[[Stream], bool], within: float = 15
+    ) -> Stream | None:
+        """Wait until what it receives of somebody is right."""
+        return eventually(lambda: self._latest(user_id, source), lambda now: now is not None and is_right(now), within)
+
+    def no_longer_receives(self, user_id: str, within: float = 5) -> None:
+        """Wait until nothing of somebody is received."""
+        eventually(lambda: {stream["user"] for stream in self._streams()}, lambda users: user_id not in users, within)
+
+    def _latest(self, user_id: str, source: str) -> Stream | None:
+        for stream in self._streams():
+            if (stream["user"], stream["source"]) == (user_id, source):
+                return stream
+        return None
+
+    def _streams(self) -> list[Stream]:
+        assert self.process.poll() is None, self.errors.read_text()
+        whole = self.reports.read_text().rpartition("\n")[0]  # a line may be half written
+        streams: list[Stream] = json.loads(whole.rpartition("\n")[2] or "[]")
+        return streams
+
+
+@contextmanager
+def run_participant(gateway: GatewayProcess, channel: str, name: str, folder: Path) -> Iterator[Participant]:
+    """Start one, whose user id is its name in small letters; it has to end with status 0 when it is told to."""
+    user_id = name.lower()
+    command = [sys.executable, "-m", "tools.full", gateway.websocket_url, channel, name, "--user-id", user_id]
+    reports, errors = folder / f"{user_id}.reports", folder / f"{user_id}.errors"
+    with (
+        reports.open("wb") as out,
+        errors.open("wb") as err,
+        subprocess.Popen(command, stdout=out, stderr=err) as process,
+    ):
+        try:
+            yield Participant(user_id, process, reports, errors)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(_STOP_TIMEOUT) == 0, errors.read_text()
+            assert errors.read_text() == ""
+        finally:
+            if process.poll() is None:
+                process.kill()

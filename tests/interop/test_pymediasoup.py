@@ -1,0 +1,122 @@
+"""pymediasoup clients call each other: other people's ICE, DTLS, SRTP and codecs, against the gateway's."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from protocol.client import RequestError
+from tests.browser.gateway_process import GatewayProcess
+from tools.full import FullClient, Pattern, Reception, Tone, open_full_client
+
+RED, BLUE = (90, 200), (200, 90)
+LOUD_ENOUGH = 0.01  # a quarter of a second of the tone
+
+
+@asynccontextmanager
+async def two_in(gateway: GatewayProcess, channel: str) -> AsyncIterator[tuple[FullClient, FullClient]]:
+    url = gateway.websocket_url
+    async with (
+        open_full_client(url, channel, "Ada", user_id="ada") as ada,
+        open_full_client(url, channel, "Ben", user_id="ben") as ben,
+    ):
+        yield ada, ben
+    with trio.fail_after(10):
+        await trio.to_thread.run_sync(gateway.becomes_empty)
+
+
+async def hears(reception: Reception, pitch: int) -> None:
+    """Wait until a tone has come, and is this one."""
+    await reception.until(lambda now: now.heard.energy > LOUD_ENOUGH and now.heard.pitch > 0)
+    assert reception.heard.pitch == pytest.approx(pitch, rel=0.02)
+
+
+async def sees(reception: Reception, colour: tuple[int, int]) -> None:
+    """Wait until a moving picture has come, and is this one."""
+    await reception.until(lambda now: now.seen.frames > 15)
+    assert reception.seen.colour == pytest.approx(colour, abs=8)
+    assert (reception.seen.width, reception.seen.height) == (Pattern().width, Pattern().height)
+
+
+async def test_two_clients_hear_and_see_each_other(gateway: GatewayProcess) -> None:
+    async with two_in(gateway, "both") as (ada, ben):
+        await ada.send_audio(Tone(440))
+        await ada.send_video(Pattern(RED))
+        await ben.send_audio(Tone(880))
+        await ben.send_video(Pattern(BLUE))
+        await hears(await ben.receive("ada", "microphone"), 440)
+        await hears(await ada.receive("ben", "microphone"), 880)
+        await sees(await ben.receive("ada", "camera"), RED)
+        await sees(await ada.receive("ben", "camera"), BLUE)
+
+
+async def test_the_gateway_takes_either_role_in_dtls(gateway: GatewayProcess) -> None:
+    async with two_in(gateway, "roles") as (ada, ben):
+        await ada.send_audio()
+        await hears(await ben.receive("ada", "microphone"), 440)
+        assert ada.dtls_roles == {"send": "server"}
+        assert ben.dtls_roles == {"receive": "client"}
+
+
+async def test_who_sends_before_the_other_comes_is_seen_from_a_key_frame_on(gateway: GatewayProcess) -> None:
+    async with open_full_client(gateway.websocket_url, "late", "Ada", user_id="ada") as ada:
+        await ada.send_video(Pattern(RED))
+        await trio.sleep(1)  # the key frame at the beginning is over
+        async with open_full_client(gateway.websocket_url, "late", "Ben") as ben:
+            await sees(await ben.receive("ada", "camera"), RED)
+
+
+async def test_a_stream_that_ends_is_told_and_the_next_one_comes_over_the_same_transport(
+    gateway: GatewayProcess,
+) -> None:
+    async with two_in(gateway, "again") as (ada, ben):
+        producer_id = await ada.send_audio(Tone(440))
+        first = await ben.receive("ada", "microphone")
+        await hears(first, 440)
+
+        await ada.stop_sending(producer_id)
+        await first.until(lambda now: now.closed)
+        await ben.until(lambda participants: not any(participant.producers for participant in participants))
+
+        await ada.send_audio(Tone(880))
+        await hears(await ben.receive("ada", "microphone"), 880)
+
+
+async def test_who_is_paused_is_not_heard_until_resumed(gateway: GatewayProcess) -> None:
+    async with two_in(gateway, "paused") as (ada, ben):
+        producer_id = await ada.send_audio()
+        reception = await ben.receive("ada", "microphone")
+        await hears(reception, 440)
+
+        await ada.signalling.pause(producer_id=producer_id)
+        await trio.sleep(0.5)  # what was on its way
+        before = reception.latest
+        await trio.sleep(0.5)
+        assert reception.latest == before
+
+        await ada.signalling.resume(producer_id=producer_id)
+        await reception.until(lambda now: now.heard.energy > 2 * LOUD_ENOUGH)
+
+
+async def test_a_client_that_goes_without_a_word_is_gone_for_the_others(gateway: GatewayProcess) -> None:
+    async with open_full_client(gateway.websocket_url, "gone", "Ada", user_id="ada") as ada:
+        async with open_full_client(gateway.websocket_url, "gone", "Ben", user_id="ben") as ben:
+            await ben.send_audio()
+            reception = await ada.receive("ben", "microphone")
+            await hears(reception, 440)
+        await ada.until(lambda participants: [each.user_id for each in participants] == ["ada"], within=1)
+        await reception.until(lambda now: now.closed, within=1)
+        with pytest.raises(RequestError):
+            await ada.signalling.resume(consumer_id=reception.consumer_id)
+
+
+async def test_a_full_client_leaves_no_thread_behind(gateway: GatewayProcess) -> None:
+    before = set(threading.enumerate())
+    async with two_in(gateway, "threads") as (ada, ben):
+        await ada.send_video()
+        await sees(await ben.receive("ada", "camera"), RED)
+        assert set(threading.enumerate()) > before
+    left = {thread.name for thread in set(threading.enumerate()) - before if not thread.name.startswith("Trio thread")}
+    assert left == set()
