@@ -3,12 +3,13 @@
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import trio
 
 from protocol.client import RequestError
-from tests.browser.gateway_process import GatewayProcess
+from tests.browser.gateway_process import GatewayProcess, run_gateway
 from tools.full import FullClient, Pattern, Reception, Tone, open_full_client
 
 RED, BLUE = (90, 200), (200, 90)
@@ -120,3 +121,10 @@ async def test_a_full_client_leaves_no_thread_behind(gateway: GatewayProcess) ->
         assert set(threading.enumerate()) > before
     left = {thread.name for thread in set(threading.enumerate()) - before if not thread.name.startswith("Trio thread")}
     assert left == set()
+
+
+async def test_media_flows_over_ipv6_where_the_gateway_offers_nothing_else(tmp_path: Path) -> None:
+    with run_gateway(tmp_path / "log", "--media-host", "::1") as gateway:
+        async with two_in(gateway, "ipv6") as (ada, ben):
+            await ada.send_audio()
+            await hears(await ben.receive("ada", "microphone"), 440)
