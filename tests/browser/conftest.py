@@ -7,9 +7,10 @@ from typing import Protocol
 import pytest
 from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
-from tests.browser.chromium import PERMITTED, TOUCHED, Chromium, run_chromium
+from tests.browser.chromium import Chromium, run_chromium
 from tests.browser.gateway_process import GatewayProcess, run_gateway
 from tests.browser.person import Person
+from tools.chromium import PERMITTED, TOUCHED
 
 
 class Invite(Protocol):

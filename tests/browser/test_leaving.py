@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Playwright
 
-from tests.browser.chromium import PERMITTED, TOUCHED, run_chromium
+from tests.browser.chromium import run_chromium
 from tests.browser.conftest import Invite
 from tests.browser.gateway_process import GatewayProcess, eventually
 from tests.browser.person import Person
+from tools.chromium import PERMITTED, TOUCHED
 
 pytestmark = pytest.mark.browser
 

@@ -1,0 +1,85 @@
+"""The pictures in the README: ``python -m tools.screenshot http://127.0.0.1:8080 docs/images``.
+
+Two people join a channel of a gateway that runs already, and one of them is photographed: in the light, in the dark
+and on a phone.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from cyclopts import App
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tools.chromium import FLAGS, PERMITTED, TOUCHED, find_chromium
+
+app = App(help_format="plaintext")
+_CHANNEL = "daily"
+_WINDOW = (1280, 800)
+_PHONE = (390, 844)
+_PEOPLE = {
+    "Ada": {
+        "wall": "#d9e4e1",
+        "floor": "#f6f8f5",
+        "window": 130,
+        "skin": "#e9b795",
+        "hair": "#4b2e22",
+        "shirt": "#0f766e",
+        "longHair": True,
+    },
+    "Ben": {
+        "wall": "#e8dccb",
+        "floor": "#fbf5ea",
+        "window": 900,
+        "skin": "#9a6546",
+        "hair": "#1d1714",
+        "shirt": "#b4532a",
+        "longHair": False,
+    },
+}
+
+
+@app.default
+def photograph(url: str, folder: Path) -> None:
+    """Write call.png, call-dark.png and call-phone.png.
+
+    Parameters
+    ----------
+    url
+        Of the gateway.
+    folder
+        For the pictures.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        arguments = [*FLAGS, PERMITTED, TOUCHED]
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
+        _join(browser, url, "Ben")
+        page = _join(browser, url, "Ada")
+        page.wait_for_function("document.querySelectorAll('video').length === 2")
+        page.wait_for_timeout(15_000)  # until the rate has climbed, and nobody is announced any more
+        _shoot(page, folder / "call.png", _WINDOW, "light")
+        _shoot(page, folder / "call-dark.png", _WINDOW, "dark")
+        _shoot(page, folder / "call-phone.png", _PHONE, "light")
+        browser.close()
+
+
+def _join(browser: Browser, url: str, name: str) -> Page:
+    page = browser.new_page(viewport={"width": _WINDOW[0], "height": _WINDOW[1]})
+    camera = Path(__file__).with_name("fake_camera.js").read_text()
+    page.add_init_script(camera.replace("LOOK", json.dumps(_PEOPLE[name])))
+    page.goto(f"{url}/c/{_CHANNEL}?name={name}&join=1")
+    page.get_by_test_id("together").wait_for()
+    return page
+
+
+def _shoot(page: Page, file: Path, window: tuple[int, int], scheme: str) -> None:
+    page.set_viewport_size({"width": window[0], "height": window[1]})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.wait_for_timeout(1_000)  # sizes and colours change smoothly
+    page.screenshot(path=file)
+    print(f"{file}: {file.stat().st_size / 1024:.0f} KiB")
+
+
+if __name__ == "__main__":
+    sys.exit(app())
