@@ -53,15 +53,17 @@ SOURCES = (
 class Row:
     source: Source
     packets_out: int
-    cpu: float
+    user: float
+    system: float
+    expected: int
     received: int
-    loop_lag: float
+    late: float
 
     def __str__(self) -> str:
-        each = self.cpu / self.packets_out * 1e6
+        user, system = (1e6 * seconds / self.packets_out for seconds in (self.user, self.system))
         return (
-            f"| {self.source.name} | {self.packets_out} | {each:.1f} | {self.received / self.packets_out:.4f} "
-            f"| {self.loop_lag * 1000:.1f} |"
+            f"| {self.source.name} | {self.packets_out} | {user + system:.1f} | {user:.1f} | {system:.1f} "
+            f"| {1 - self.received / self.expected:.2%} | {self.late * 1000:.0f} |"
         )
 
 
@@ -78,11 +80,12 @@ def running_gateway() -> Iterator[tuple[int, str]]:
             process.communicate(timeout=60)
 
 
-def cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> tuple[float, float]:
     """User and system time of a process so far."""
     with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 - not a file that anybody wrote
         fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    tick = os.sysconf("SC_CLK_TCK")
+    return int(fields[11]) / tick, int(fields[12]) / tick
 
 
 def packets_out(url: str) -> int:
@@ -153,17 +156,19 @@ async def measure(source: Source, receivers: int, seconds: float) -> Row:
                 await sender.send(1)
                 for client in clients:
                     client.endpoints["receive"].transport.rtp.clear()
-                before = packets_out(url), cpu_seconds(pid)
-                lag = await sender.send(seconds)
-                cpu, out = cpu_seconds(pid) - before[1], packets_out(url) - before[0]
+                out, (user, system), bursts = packets_out(url), cpu_seconds(pid), sender.bursts
+                late = await sender.send(seconds)
+                now_user, now_system = cpu_seconds(pid)
+                out = packets_out(url) - out
+                expected = (sender.bursts - bursts) * source.burst * receivers
                 received = sum(len(client.endpoints["receive"].transport.rtp) for client in clients)
-    return Row(source, out, cpu, received, lag)
+    return Row(source, out, now_user - user, now_system - system, expected, received, late)
 
 
 async def main(receivers: int, seconds: float) -> None:
     print(f"{receivers} receivers, {seconds:g} s each\n")
-    print("| source | packets out | CPU µs a packet | received | sender late by at most, ms |")
-    print("|---|---|---|---|---|")
+    print("| source | packets out | CPU µs a packet | of it user | of it system | lost | sender late by at most, ms |")
+    print("|---|---|---|---|---|---|---|")
     for source in SOURCES:
         print(await measure(source, receivers, seconds), flush=True)
 
