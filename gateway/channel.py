@@ -118,7 +118,8 @@ class Channel:
         self.revision += 1
         log.info("removed from channel", reason=reason, remaining=len(self.members))
         told = self._tell_change("user_left", member, reason=reason)
-        seconds = trio.current_time() - member.ended_at
+        ended_at = member.ended_at
+        seconds = trio.current_time() - ended_at
         log.info("told", members=told, seconds=seconds)
         self.metrics.left(reason)
         self.metrics.leave_to_told(seconds)

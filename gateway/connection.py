@@ -24,15 +24,19 @@ from gateway.metrics import Metrics
 from gateway.outbox import Frame, Outbox
 from gateway.rates import ErrorBudget
 from gateway.shielded import open_shielded_nursery
-from gateway.websocket import SEND_ERRORS, accept, how_it_closed
-from protocol.errors import ErrorCode
+from gateway.websocket import SEND_ERRORS, LentStream, accept, how_it_closed
+from protocol.errors import CloseCode, ErrorCode
 from protocol.events import Closing, Event
 from protocol.responses import Error, Ok
 
 
 @define(eq=False)
 class Connection:
-    """One client's connection.  Whoever wants it gone calls :meth:`end`, and there is one way out: its scope."""
+    """One client's connection.  Whoever wants it gone calls :meth:`end`, and there is one way out: its scope.
+
+    ``ending`` and ``ended_at`` are the first reason and its time, ``reference`` finds a failure in the log, and
+    ``last_word`` is the close code owed to a client that broke RFC 6455.
+    """
 
     config: Config
     metrics: Metrics
@@ -41,6 +45,7 @@ class Connection:
     ending: Ending | None = None
     ended_at: float | None = None
     reference: str | None = None
+    last_word: int | None = None
     inbox: Inbox = field(init=False)
     outbox: Outbox = field(init=False)
     _errors: ErrorBudget = field(init=False)
@@ -57,8 +62,8 @@ class Connection:
     def end(self, ending: Ending) -> None:
         """Record why, if it is the first to say so, and cancel; nothing else happens here."""
         if self.ending is None:
-            self.ending = ending
             self.ended_at = trio.current_time()
+            self.ending = ending
             self.log.info("client disconnected", why=ending.why)
             self.scope.cancel()
 
@@ -114,6 +119,8 @@ class Connection:
                 message = await websocket.get_message()
             except ConnectionClosed as closed:
                 self.end(how_it_closed(closed))
+                if self.ending is endings.BROKE_WEBSOCKET:
+                    self.last_word = closed.reason.code if closed.reason else CloseCode.PROTOCOL_ERROR
                 return
             if isinstance(message, bytes):
                 self.end(endings.NOT_TEXT)
@@ -175,10 +182,11 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
     by force, whatever happened.  Raises :exc:`gateway.websocket.NotAcceptedError` before the block is entered.
     """
     config = connection.config
+    lent = LentStream(stream)
     try:
         async with open_shielded_nursery(connection.broke_with) as io:
             websocket = await accept(
-                io, stream, max_size=2 * config.max_message_bytes, max_seconds=config.websocket_handshake_timeout
+                io, lent, max_size=2 * config.max_message_bytes, max_seconds=config.websocket_handshake_timeout
             )
             for task in (connection.read, connection.write, connection.ping):
                 io.start_soon(task, websocket)
@@ -196,4 +204,7 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
                     connection.metrics.forced_cleanup()
                     connection.log.info("goodbye cut off")
     finally:
+        if connection.last_word is not None:
+            with trio.move_on_after(config.goodbye_timeout, shield=True):
+                await lent.say_why(connection.last_word)
         await trio.aclose_forcefully(stream)

@@ -57,7 +57,7 @@ class Member:
     def ended_at(self) -> float:
         """When the end was first seen."""
         times = (self.leaving_since, self.connection.ended_at)
-        return min((time for time in times if time is not None), default=trio.current_time())
+        return min(time for time in (*times, trio.current_time()) if time is not None)
 
     @property
     def why_gone(self) -> LeaveReason:

@@ -3,8 +3,11 @@
 - Its reader raises out of its task when a frame comes at the wrong moment (a ping while we are closing); the nursery
   it runs in is the connection's own, so nobody else notices.
 - Its limit of a message's size counts characters, so the size in bytes is checked again, by the reader.
-- It closes by itself, without a word to us, when the peer breaks RFC 6455; then the end has no reason.
+- When the peer breaks RFC 6455 it closes the stream, mostly without the close frame that would say why; so it gets
+  one that it cannot close.
 """
+
+from contextlib import suppress
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
@@ -17,6 +20,50 @@ from protocol.errors import CloseCode
 
 # What a broken or closing connection raises at who sends.
 SEND_ERRORS = (ConnectionClosed, LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+_CLOSE_FRAME = b"\x88"
+
+
+class LentStream(trio.abc.Stream):
+    """The client's stream as trio-websocket gets it: only its owner closes it, after a last word where one is due."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self._given_back = False
+        self._said_why = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Pass it on, and notice a close frame: trio-websocket sends each frame by itself."""
+        self._said_why = self._said_why or bytes(data[:1]) == _CLOSE_FRAME
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self._given_back:
+            raise trio.ClosedResourceError
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        """Give it back."""
+        self._given_back = True
+        await trio.lowlevel.checkpoint()
+
+    async def say_why(self, code: int) -> None:
+        """Send a close frame (RFC 6455 section 5.5.1) if none was sent, and read on until the client has seen it.
+
+        Without that, what is still unread would make the close a reset, which overtakes the frame.  Its caller bounds
+        it.  Only for when trio-websocket's tasks are gone.
+        """
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            if not self._said_why:
+                await self.send_all(_CLOSE_FRAME + b"\x02" + code.to_bytes(2, "big"))
+            if isinstance(self._stream, trio.abc.HalfCloseableStream):
+                await self._stream.send_eof()
+            while await self._stream.receive_some():
+                pass
 
 
 class NotAcceptedError(Exception):

@@ -160,7 +160,9 @@ async def test_who_is_leaving_is_waited_for_and_keeps_its_connection(autojump_cl
         assert (await newer.next())["type"] == "ok"
         assert (await older.next())["type"] == "ok"
         assert (await ben.voice_state("user_left"))["reason"] == "left"
+        await trio.sleep(5)
         assert older.closed is None
+        await older.join("ada", "cellar")
 
 
 @pytest.mark.usefixtures("slow_goodbyes")

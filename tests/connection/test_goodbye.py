@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
 from gateway import endings
@@ -115,12 +115,14 @@ async def test_a_reset_while_saying_goodbye_ends_it_at_once(autojump_clock: Mock
         assert rig.serving == 0
 
 
-async def test_a_silent_client_gets_no_goodbye(autojump_clock: MockClock) -> None:
+async def test_a_silent_client_gets_no_goodbye_and_its_stream_is_closed(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
-        await rig.connect(read=False, streams=memory_stream_pair)
+        (ada,) = await rig.joined("ada")
         connection_of(rig).end(endings.TIMED_OUT)
+        assert await ada.wait_closed() == 1006
+        assert ada.frames == []
         await wait_all_tasks_blocked()
-        assert rig.serving == 0
+        rig.assert_empty()
 
 
 async def test_a_ping_of_the_client_while_it_is_being_closed_harms_nobody(autojump_clock: MockClock) -> None:

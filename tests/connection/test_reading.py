@@ -57,6 +57,28 @@ async def test_a_message_far_larger_than_allowed_closes_with_1009_too(autojump_c
 
 
 @pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\xff\x80\0\0\0\0", 1002),  # reserved bits
+        (b"\x81\x01x", 1002),  # not masked, as a client's frames must be
+        (b"\x81\x81\0\0\0\0\xff", 1007),  # text that is not UTF-8
+    ],
+)
+async def test_what_is_no_websocket_is_closed_as_the_rfc_has_it(
+    autojump_clock: MockClock, data: bytes, code: int
+) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        await ada.stream.send_all(data)
+        assert await ada.wait_closed() == code
+        assert rig.gateway.channels.census().members == 0
+        assert rig.serving == 1  # until the client has seen it, or a second has passed
+        await trio.sleep(1.01)
+        rig.assert_empty()
+        assert not [line for line in rig.log if line["level"] == "error"]
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "7", "null", '"join"', "{}", '{"id":null,"type":"ping"}', '{"id":-1,"type":"ping"}', '{"id":"1"}'],
 )
@@ -143,6 +165,14 @@ async def test_who_asks_too_fast_is_told_so_first_and_closed_with_4429_if_it_goe
         assert ada.closed == 4429
         closing = ada.frames[-1]["data"]
         assert (closing["code"], closing["retryAfterMs"]) == (4429, 5000)
+
+
+async def test_large_requests_cost_more_than_small_ones(autojump_clock: MockClock) -> None:
+    async with open_rig(request_rate=1, request_burst=64) as rig:
+        (ada,) = await rig.joined("ada")
+        large = {"data": 1, "padding": "x" * 200_000}
+        assert (await ada.ask("message", **large))["type"] == "ok"
+        assert [(await ada.ask("message", **large))["type"] for _ in range(3)].count("error") == 1
 
 
 @pytest.mark.usefixtures("slow_goodbyes")

@@ -63,6 +63,10 @@ async def send_binary(rig: Rig, client: RawClient) -> None:
     await client.raw(b"\0")
 
 
+async def break_websocket(rig: Rig, client: RawClient) -> None:
+    await client.stream.send_all(b"\xff\xff\xff\xff")
+
+
 async def send_nonsense(rig: Rig, client: RawClient) -> None:
     for _ in range(20):
         await client.raw("{")
@@ -88,6 +92,7 @@ WAYS: list[tuple[Callable[[Rig, RawClient], Awaitable[None]], str, int | None]] 
     (be_replaced, "replaced", 4409),
     (drain, "draining", 1001),
     (send_binary, "failed", 1003),
+    (break_websocket, "failed", None),
     (send_nonsense, "failed", 4400),
     (flood, "failed", 4429),
     (hit_a_bug, "failed", 4500),
@@ -194,6 +199,34 @@ async def test_the_time_from_the_end_to_the_telling_is_measured(autojump_clock: 
         text = rig.metrics.render().decode()
         assert "sfu_leave_to_told_seconds_count 1.0" in text
         assert 'sfu_leaves_total{reason="left"} 1.0' in text
+
+
+@pytest.mark.usefixtures("slow_goodbyes")
+async def test_the_measured_time_of_a_leave_begins_with_the_request(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, _ben = await with_media(rig)
+        await ada.ok("leave")
+        (told,) = [line for line in rig.lines("ada") if line["event"] == "told"]
+        assert told["seconds"] == pytest.approx(1)
+        (closed,) = [line for line in rig.lines("ada") if line["event"] == "media closed"]
+        assert closed["seconds"] == pytest.approx(1)
+        assert closed["forced"] == 2
+
+
+async def test_what_is_logged_after_leaving_is_not_about_the_user_any_more(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        (ada,) = await rig.joined("ada")
+        await ada.ok("leave")
+        await ada.close()
+        await wait_all_tasks_blocked()
+        assert [line["event"] for line in rig.lines("ada")] == [
+            "client joined",
+            "client left",
+            "media closed",
+            "removed from channel",
+            "told",
+        ]
+        assert rig.log[-1]["event"] == "client disconnected"
 
 
 async def test_a_hundred_who_leave_at_once_are_all_told_of_in_order(autojump_clock: MockClock) -> None:
