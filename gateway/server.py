@@ -119,6 +119,7 @@ async def open_server(
         url = url_of(listeners[0]) if listeners else ""
         server = Server(config, gateway, front_door, url, port.addresses)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
+            accepting.start_soon(gateway.run)
             if listeners:
                 accept = partial(trio.serve_listeners, handler_nursery=connections)
                 await accepting.start(accept, _handler(front_door), list(listeners))
