@@ -1,0 +1,14 @@
+"""Fixtures of the conformance tests."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from sfu.wire.certificate import generate_certificate
+from tools.light.transport import Identity
+
+
+@pytest.fixture(scope="session")
+def identity() -> Identity:
+    """The certificate of all clients that send or receive media."""
+    return Identity.of(generate_certificate(datetime.now(UTC)))

@@ -1,0 +1,207 @@
+"""A whole gateway, its streams and its media network in memory, under virtual time.
+
+What the gateway writes, on whichever way, is noted in one journal, so that tests can tell what came before what.
+"""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Literal
+
+import trio
+import trio_websocket
+from attrs import define, field, frozen
+from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+
+import sfu
+from gateway.config import Config
+from gateway.gateway import Gateway
+from gateway.server import Server, open_server
+from protocol.limits import SUBPROTOCOL
+from sfu.dataplane.interface import Drop, Path
+from sfu.dataplane.memory import MemoryDataPlane
+from tests.media.memory import Client as MediaClient
+from tests.session.media_objects import CAPABILITIES
+from tests.session.rig import Frame, RawClient, capture_logs
+from tools.light.transport import Identity, LightTransport
+
+Direction = Literal["send", "receive"]
+Role = Literal["client", "server"]
+TODAY = datetime(2026, 11, 1, 9, 30, 0, 250_000, tzinfo=UTC)
+MEDIA_ADDRESS = ("192.0.2.1", 40000)
+
+
+@frozen
+class Note:
+    """Something that left the gateway at ``at``: bytes on a WebSocket's stream, or a datagram to an address."""
+
+    at: float
+    to: str | Path
+    data: bytes
+
+
+@define
+class Tap(trio.abc.Stream):
+    """The gateway's end of a stream, noting what is written to it."""
+
+    stream: trio.abc.Stream
+    name: str
+    journal: list[Note]
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        self.journal.append(Note(trio.current_time(), self.name, bytes(data)))
+        await self.stream.send_all(data)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self.stream.receive_some(max_bytes)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+
+
+@define
+class Gate:
+    """The gateway and the ways to it; ``journal`` has what it wrote, in order."""
+
+    server: Server
+    nursery: trio.Nursery
+    plane: MemoryDataPlane
+    rng: random.Random
+    media: dict[Path, MediaClient]
+    journal: list[Note]
+    log: Sequence[Any]
+    _streams: int = 0
+
+    @property
+    def port(self) -> sfu.Port:
+        return self.server.gateway.port
+
+    def stream(self, name: str = "", ours: trio.abc.Stream | None = None, theirs: Any = None) -> trio.abc.Stream:
+        """The client's end of a new connection."""
+        if ours is None:
+            ours, theirs = memory_stream_pair()
+        self._streams += 1
+        self.nursery.start_soon(self._serve, Tap(theirs, name or f"stream {self._streams}", self.journal))
+        return ours
+
+    async def _serve(self, stream: trio.abc.Stream) -> None:
+        await self.server.serve_stream(stream)
+
+    async def connect(
+        self, name: str = "", *, subprotocols: Sequence[str] = (SUBPROTOCOL,), read: bool = True
+    ) -> RawClient:
+        """A new WebSocket; its frames in the journal go to ``name``."""
+        ours = self.stream(name)
+        wrap: Any = trio_websocket.wrap_client_stream  # its annotations know sockets only
+        websocket = await wrap(self.nursery, ours, "gateway", "/ws", subprotocols=subprotocols)
+        client = RawClient(websocket, ours)
+        if read:
+            self.nursery.start_soon(client.read)
+        return client
+
+    async def joined(self, *users: str, channel: str = "lobby") -> list[RawClient]:
+        """Clients that joined one after the other and have taken everything that came of it."""
+        clients = [await self.connect(user) for user in users]
+        for client, user in zip(clients, users, strict=True):
+            await client.join(user, channel)
+        await wait_all_tasks_blocked()
+        for client in clients:
+            client.forget()
+        return clients
+
+    def media_client(
+        self, created: Any, identity: Identity, *, dtls_role: Role = "client", host: str = "198.51.100.1"
+    ) -> MediaClient:
+        """The client's side of a transport, from the data of ``create_transport``'s ok.  Run it to begin."""
+        ice, dtls = created["iceParameters"], created["dtlsParameters"]
+        transport = LightTransport(
+            identity,
+            sfu.parameters.IceParameters(ice["usernameFragment"], ice["password"]),
+            sfu.parameters.DtlsParameters(tuple(sfu.parameters.DtlsFingerprint(**one) for one in dtls["fingerprints"])),
+            dtls_role=dtls_role,
+            rng=self.rng,
+        )
+        path = Path(host, 1024 + len(self.media))
+        client = self.media[path] = MediaClient(transport, path, self.plane.deliver, self.rng)
+        return client
+
+    async def connected(
+        self, client: RawClient, direction: Direction, identity: Identity
+    ) -> tuple[str, MediaClient]:
+        """A transport of this client that is up, and the media on it; what came meanwhile is dropped."""
+        asked = {"rtpCapabilities": CAPABILITIES} if direction == "receive" else {}
+        created = await client.ok("create_transport", direction=direction, **asked)
+        media = self.media_client(created, identity)
+        await client.ok("connect_transport", transportId=created["transportId"], dtlsParameters=dtls_parameters(media))
+        self.nursery.start_soon(media.run)
+        assert await find(client, "transport_state") == {"transportId": created["transportId"], "state": "connected"}
+        return created["transportId"], media
+
+    def written(self, name: str) -> bytes:
+        """Everything that was written on one WebSocket's stream."""
+        return b"".join(note.data for note in self.journal if note.to == name)
+
+
+def dtls_parameters(media: MediaClient, **changed: Any) -> dict[str, Any]:
+    """A media client's parameters for ``connect_transport``."""
+    ours = media.transport.dtls_parameters
+    fingerprints = [{"algorithm": one.algorithm, "value": one.value} for one in ours.fingerprints]
+    return {"role": ours.role, "fingerprints": fingerprints, **changed}
+
+
+async def find(client: RawClient, kind: str) -> Any:
+    """The data of the next event of this kind; what comes before it is dropped."""
+    while (frame := await client.next())["type"] != kind:
+        pass
+    return frame["data"]
+
+
+async def closing(client: RawClient) -> tuple[int | None, Frame]:
+    """Wait for the end: the close code, and the ``closing`` event, which must be the last thing that came."""
+    code = await client.wait_closed()
+    last = client.frames[-1]
+    assert last["type"] == "closing", client.frames
+    assert "id" not in last
+    assert last["data"]["code"] == code
+    assert last["data"]["reason"]
+    return code, last["data"]
+
+
+@asynccontextmanager
+async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settings: Any) -> AsyncIterator[Gate]:
+    """A gateway with this configuration for as long as the block runs, with nothing in the log of the process."""
+    rng = rng or random.Random(seed)
+    journal: list[Note] = []
+    media: dict[Path, MediaClient] = {}
+
+    def transmit(path: Path, datagram: bytes) -> Drop | None:
+        journal.append(Note(trio.current_time(), path, datagram))
+        if path in media:
+            media[path].receive(datagram)
+        return None
+
+    plane = MemoryDataPlane(transmit, rng)
+
+    def open_port(media_settings: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Port]:
+        return sfu.serve_port(media_settings, plane, [MEDIA_ADDRESS], rng=rng, today=TODAY)
+
+    make_gateway: Any = partial(Gateway, today=lambda: TODAY)
+    with capture_logs() as log:
+        async with (
+            trio.open_nursery() as nursery,
+            open_server(Config(**settings), listeners=(), open_port=open_port, make_gateway=make_gateway) as server,
+        ):
+            log.port = server.gateway.port
+            yield Gate(server, nursery, plane, rng, media, journal, log)
+            nursery.cancel_scope.cancel()
+
+
+async def hang_up(client: RawClient) -> None:
+    """The client's machine is gone: its stream ends, without a word of WebSocket."""
+    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        await trio.aclose_forcefully(client.stream)
