@@ -142,20 +142,45 @@ async def test_a_second_signal_ends_the_process_with_a_status_that_shows_it(
     assert statuses == [status]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "0.0.0.0", "::"])
-async def test_its_url_leads_to_it(host: str) -> None:
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:"),
+        ("::1", "http://[::1]:"),
+        ("0.0.0.0", "http://127.0.0.1:"),
+        ("::", "http://[::1]:"),
+    ],
+)
+async def test_its_url_leads_to_it(host: str, shown: str) -> None:
     async with open_server(Config(host=host, port=0, media_port=0)) as server:
+        assert server.url.startswith(shown)
         stream = await connect_tcp(server)
         await stream.send_all(request("/healthz"))
         assert parse(await read_all(stream)).text == "ok\n"
         await stream.aclose()
 
 
+class TwoAddresses(trio.abc.HostnameResolver):
+    """Every name stands for this machine, twice."""
+
+    async def getaddrinfo(self, host: object, port: Any, *_: int) -> list[Any]:
+        await trio.lowlevel.checkpoint()
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)),
+        ]
+
+    async def getnameinfo(self, sockaddr: object, flags: int) -> tuple[str, str]:
+        raise NotImplementedError
+
+
 async def test_a_name_with_several_addresses_has_one_port_on_all_of_them() -> None:
-    async with open_server(Config(host="localhost", port=0, media_port=0)) as server:
+    trio.socket.set_custom_hostname_resolver(TwoAddresses())
+    async with open_server(Config(host="meet.example.org", port=0, media_port=0)) as server:
         port = int(server.url.rpartition(":")[2])
-        for host in {info[4][0] for info in socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)}:
-            await (await trio.open_tcp_stream(str(host), port)).aclose()
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            with trio.socket.socket(family) as client:
+                await client.connect((host, port))
 
 
 def open_files() -> set[str]:
@@ -205,3 +230,23 @@ async def test_a_refusal_arrives_although_the_client_is_still_sending_over_a_rea
         answer = parse(await read_all(stream))
         assert (answer.status, answer.complete) == (413, True)
         await stream.aclose()
+
+
+async def test_a_response_that_has_begun_is_finished_before_it_stops(tmp_path: Path) -> None:
+    content = os.urandom(10_000_000)
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "large.bin").write_bytes(content)
+    received = bytearray()
+
+    async def read_rest(stream: trio.SocketStream) -> None:
+        received.extend(await read_all(stream))
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        config = Config(port=0, media_port=0, web_root=tmp_path, goodbye_timeout=10)
+        async with open_server(config) as server:
+            stream = await connect_tcp(server)
+            await stream.send_all(request("/assets/large.bin"))
+            received += await stream.receive_some()
+            nursery.start_soon(read_rest, stream)
+    assert parse(bytes(received)).body == content
