@@ -34,15 +34,15 @@ class TokenBucket:
 
 @define
 class ErrorBudget:
-    """Allows fewer than ``limit`` errors in any ``window`` seconds."""
+    """Allows ``limit`` errors in any ``window`` seconds."""
 
     limit: int
     window: float
     _times: deque[float] = field(factory=deque)
 
     def spend(self, now: float) -> bool:
-        """Count one; False when that was the last that could be borne."""
+        """Count one; False when it is one too many."""
         while self._times and self._times[0] <= now - self.window:
             self._times.popleft()
         self._times.append(now)
-        return len(self._times) < self.limit
+        return len(self._times) <= self.limit
