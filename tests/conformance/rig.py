@@ -44,13 +44,16 @@ class Note:
 
 @define
 class Tap(trio.abc.Stream):
-    """The gateway's end of a stream, noting what is written to it."""
+    """The gateway's end of a stream, noting what is written to it; while ``gag`` is not set, nothing can be."""
 
     stream: trio.abc.Stream
     name: str
     journal: list[Note]
+    gag: trio.Event | None = None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        if self.gag is not None:
+            await self.gag.wait()
         self.journal.append(Note(trio.current_time(), self.name, bytes(data)))
         await self.stream.send_all(data)
 
@@ -75,7 +78,7 @@ class Gate:
     media: dict[Path, MediaClient]
     journal: list[Note]
     log: Sequence[Any]
-    _streams: int = 0
+    _taps: list[Tap] = field(factory=list)
 
     @property
     def port(self) -> sfu.Port:
@@ -85,9 +88,13 @@ class Gate:
         """The client's end of a new connection."""
         if ours is None:
             ours, theirs = memory_stream_pair()
-        self._streams += 1
-        self.nursery.start_soon(self._serve, Tap(theirs, name or f"stream {self._streams}", self.journal))
+        self._taps.append(Tap(theirs, name or f"stream {len(self._taps)}", self.journal))
+        self.nursery.start_soon(self._serve, self._taps[-1])
         return ours
+
+    def taps(self, name: str) -> list[Tap]:
+        """The gateway's ends of the streams of this name."""
+        return [tap for tap in self._taps if tap.name == name]
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         await self.server.serve_stream(stream)
