@@ -5,7 +5,8 @@ client's media for as long as a block runs.
 """
 
 from sfu.consumer import Consumer
-from sfu.peer import Peer, PeerExit, PeerObserver, open_peer
+from sfu.observer import PeerObserver
+from sfu.peer import Peer, PeerExit, open_peer
 from sfu.port import Census, Port, open_port, serve_port
 from sfu.producer import Producer
 from sfu.settings import ConsumerEnd, MediaSettings, TransportState

@@ -79,6 +79,12 @@ class Consumer:
         self.transport.plane.set_consumer_paused(self.plane_id, paused)
         self.may_flow(now)
 
+    def producer_changed(self, now: float) -> None:
+        """Its producer was paused or resumed.  Those told before may have closed this one meanwhile."""
+        if not self.closed:
+            self.may_flow(now)
+            self.transport.peer.tell_consumer_updated(self)
+
     def set_bounds(self, bounds: Layers, now: float) -> None:
         """Forward nothing better than this."""
         self.bounds = bounds

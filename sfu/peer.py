@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import structlog
 import trio
@@ -19,34 +19,13 @@ from sfu.settings import ConsumerEnd, TransportState
 from sfu.transport import Direction, Transport
 
 if TYPE_CHECKING:
+    from sfu.observer import PeerObserver
     from sfu.parameters import DtlsParameters, IceParameters, Kind, RtpCapabilities, RtpParameters
     from sfu.port import Port
 
 P = ParamSpec("P")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
-
-
-class PeerObserver(Protocol):
-    """The owner of a peer, as it is told what it did not do itself.
-
-    Every method is synchronous.  An exception in one of the first four ends this peer's owner, through
-    :meth:`failed`, and nobody else.
-    """
-
-    def transport_changed(self, transport: Transport) -> None:
-        """It is connected, disconnected, failed or closed; see its ``state``.  Not after one's own close."""
-
-    def producer_closed(self, producer: Producer) -> None:
-        """It went with its transport."""
-
-    def consumer_closed(self, consumer: Consumer, why: ConsumerEnd) -> None: ...
-
-    def consumer_updated(self, consumer: Consumer) -> None:
-        """Its producer was paused or resumed, or other layers are forwarded."""
-
-    def failed(self, error: Exception) -> None:
-        """Code that ran for this peer raised; the owner should end it."""
 
 
 @frozen
@@ -71,6 +50,7 @@ class Peer:
         self.transports: dict[str, Transport] = {}
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
+        self.left = False
         self.exit: PeerExit | None = None
         self.number = port.new_number()
         self._nursery = nursery
@@ -80,6 +60,8 @@ class Peer:
 
     def create_transport(self, direction: Direction, rtp_capabilities: RtpCapabilities | None = None) -> Transport:
         """One of each direction at a time, else ``Conflict``.  ``rtp_capabilities`` are the default for consuming."""
+        if self.left:
+            raise Conflict("this peer has left")
         if any(transport.direction == direction for transport in self.transports.values()):
             raise Conflict(f"there is a {direction} transport already")
         if rtp_capabilities is not None:
@@ -229,6 +211,7 @@ class Peer:
     async def leave(self) -> None:
         """Close everything in one synchronous pass, then say goodbye; see docs/closures.md."""
         begun = trio.current_time()
+        self.left = True
         consumers, producers = list(self.consumers.values()), list(self.producers.values())
         transports = list(self.transports.values())
         orphans = [orphan for producer in producers for orphan in producer.consumers.values()]
@@ -270,13 +253,21 @@ class Peer:
 
     # Code that runs for this peer on somebody else's behalf.
 
-    def guard(self, step: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Run it; an exception ends this peer's owner and never the caller."""
+    def guard(self, step: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Run it; an exception ends this peer's owner and never the caller.  Gives whether there was none."""
         try:
             step(*args, **kwargs)
         except Exception as error:
             log.exception("ended by an error in its own code", peer=self.name)
+            self._fail(error)
+            return False
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        try:
             self.observer.failed(error)
+        except Exception:
+            log.exception("its owner could not even be told", peer=self.name)
 
     def tell_transport_changed(self, transport: Transport) -> None:
         self.guard(self.observer.transport_changed, transport)
@@ -304,13 +295,19 @@ async def open_peer(port: Port, observer: PeerObserver, *, name: str) -> AsyncIt
     """A client's media for as long as the block runs; ``name`` is for logs.
 
     Leaving the block, for whatever reason, takes everything out of the packet path before anything else happens, and
-    is done within ``settings.exit_timeout``.
+    is done within ``settings.exit_timeout``.  An exception comes out as the block raised it.
     """
+    raised: Exception | None = None
     async with trio.open_nursery() as nursery:
         peer = Peer(port, observer, name, nursery)
         port.peers[peer.number] = peer
         try:
             yield peer
+        except Exception as error:
+            # Not through the nursery, which is nobody's business and would wrap it.
+            raised = error
         finally:
             await peer.leave()
             nursery.cancel_scope.cancel()
+    if raised is not None:
+        raise raised

@@ -88,7 +88,7 @@ class Port:
         self.transports: dict[TransportId, Transport] = {}
         self.producers: dict[ProducerId, Producer] = {}
         self.consumers: dict[ConsumerId, Consumer] = {}
-        self._by_username: dict[str, Transport] = {}
+        self.usernames: dict[str, Transport] = {}
         self.forced_cleanups = 0
         self.slow_path_errors = 0
 
@@ -126,11 +126,11 @@ class Port:
         self._forget_usernames(transport)
         transport.known_usernames = transport.ice.ufrags
         for ufrag in transport.known_usernames:
-            self._by_username[ufrag] = transport
+            self.usernames[ufrag] = transport
 
     def _forget_usernames(self, transport: Transport) -> None:
         for ufrag in transport.known_usernames:
-            self._by_username.pop(ufrag, None)
+            self.usernames.pop(ufrag, None)
         transport.known_usernames = ()
 
     def forget_transport(self, transport: Transport) -> None:
@@ -185,7 +185,7 @@ class Port:
         except BadDatagram:
             self.plane.count_drop(Drop.MALFORMED_STUN)
             return
-        transport = self._by_username.get(request.local_ufrag)
+        transport = self.usernames.get(request.local_ufrag)
         if transport is None:
             self.plane.count_drop(Drop.UNKNOWN_USERNAME)
             return

@@ -61,8 +61,7 @@ class Producer:
         self.paused = paused
         self.transport.plane.set_producer_paused(self.plane_id, paused)
         for consumer in list(self.consumers.values()):
-            consumer.transport.peer.guard(consumer.may_flow, now)
-            consumer.transport.peer.tell_consumer_updated(consumer)
+            consumer.transport.peer.guard(consumer.producer_changed, now)
 
     def take_voice_level(self) -> float:
         """How loud it was since the last call: the mean linear amplitude, 0–1 (RFC 6464); 0 where nothing came."""

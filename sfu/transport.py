@@ -46,6 +46,7 @@ class Transport:
         self.id = port.new_id()
         self.plane_id = TransportId(port.new_number())
         self.state = TransportState.NEW
+        self.closed = False
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
         self.consumers_by_ssrc: dict[int, Consumer] = {}
@@ -162,7 +163,9 @@ class Transport:
                 self._wake = trio.Event()
                 with trio.move_on_at(self.get_timer()):
                     await self._wake.wait()
-                self.peer.guard(self.handle_timer, trio.current_time())
+                # Failed once, it would fail again at once: the owner has to end it.
+                if not self.peer.guard(self.handle_timer, trio.current_time()):
+                    return
 
     def wake(self) -> None:
         """Something may be due earlier than before."""
@@ -185,7 +188,7 @@ class Transport:
             self._flush_dtls(now)
         if now >= self._silence_timer():
             self._fall_silent(now)
-        if self.state is TransportState.CLOSED:
+        if self.closed:
             return
         for producer in self.producers.values():
             producer.key_frames.pump(now)
@@ -229,7 +232,7 @@ class Transport:
         if self._path is not None:
             for datagram in datagrams:
                 self.plane.send(self._path, datagram)
-        while self.state is not TransportState.CLOSED and (event := self.dtls.next_event()) is not None:
+        while not self.closed and (event := self.dtls.next_event()) is not None:
             self._follow_dtls(event, now)
         self.wake()
 
@@ -265,7 +268,7 @@ class Transport:
 
     def fail(self, why: str) -> None:
         """End it because something went wrong: its owner is told ``failed``, then ``closed``."""
-        if self.state is TransportState.CLOSED:
+        if self.closed:
             return
         log.info("transport failed", peer=self.peer.name, transport=self.id, why=why)
         self.peer.lose_transport(self, failed=True)
@@ -275,8 +278,9 @@ class Transport:
 
         Its producers and consumers must be closed before; :class:`sfu.peer.Peer` sees to the order.
         """
-        if self.state is TransportState.CLOSED:
+        if self.closed:
             return
+        self.closed = True
         self.state = TransportState.CLOSED
         self._scope.cancel()
         self.port.forget_transport(self)

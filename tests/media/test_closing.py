@@ -1,0 +1,273 @@
+"""Who is told what when something ends: exactly once, in order, and whatever those who are told do about it."""
+
+from collections.abc import Callable
+
+import pytest
+import trio
+from attrs import define, field
+from trio.testing import MockClock
+
+import sfu
+from sfu.errors import Conflict, NotFound
+from sfu.settings import TransportState
+from tests.media.conftest import Notices
+from tests.media.memory import Network, open_network
+from tests.media.rtp import opus
+from tools.light.transport import Identity
+
+SETTINGS = sfu.MediaSettings()
+
+
+@define
+class Acting(Notices):
+    """An owner that does something at once when it is told of something."""
+
+    on: dict[str, Callable[[], object]] = field(factory=dict)
+
+    def _act(self) -> None:
+        if act := self.on.get(self.words[-1]):
+            act()
+
+    def transport_changed(self, transport: sfu.Transport) -> None:
+        super().transport_changed(transport)
+        self._act()
+
+    def producer_closed(self, producer: sfu.Producer) -> None:
+        super().producer_closed(producer)
+        self._act()
+
+    def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+        super().consumer_closed(consumer, why)
+        self._act()
+
+    def consumer_updated(self, consumer: sfu.Consumer) -> None:
+        super().consumer_updated(consumer)
+        self._act()
+
+
+def speak(peer: sfu.Peer, ssrc: int = 1111) -> sfu.Producer:
+    """A producer of this peer, on its send transport, which is made when there is none."""
+    sending = [each for each in peer.transports.values() if each.direction == "send"]
+    transport = sending[0] if sending else peer.create_transport("send")
+    return peer.produce(transport.id, "audio", opus(ssrc))
+
+
+def listen(peer: sfu.Peer, producer: sfu.Producer) -> sfu.Consumer:
+    receiving = [each for each in peer.transports.values() if each.direction == "receive"]
+    transport = receiving[0] if receiving else peer.create_transport("receive")
+    return peer.consume(transport.id, producer, peer.port.capabilities, stream="them", paused=False)
+
+
+def nothing_is_left(port: sfu.Port) -> bool:
+    totals = port.plane.totals()
+    in_the_plane = totals.transports, totals.producers, totals.routes, totals.paths
+    return in_the_plane == (0, 0, 0, 0) and port.census() == sfu.Census(0, 0, 0, 0) and not port.usernames
+
+
+async def connected(network: Network, peer: sfu.Peer, transport: sfu.Transport, identity: Identity) -> None:
+    client = network.client(transport, identity)
+    peer.connect_transport(transport.id, client.transport.dtls_parameters)
+    with trio.fail_after(5):
+        while not (transport.connected and client.transport.connected):
+            await trio.sleep(0.01)
+
+
+async def test_what_the_block_raises_comes_out_as_it_is(autojump_clock: MockClock) -> None:
+    async with open_network(SETTINGS) as network:
+        with pytest.raises(ValueError, match=r"^mine$"):
+            async with sfu.open_peer(network.port, Notices(), name="ada") as ada:
+                ada.create_transport("send")
+                raise ValueError("mine")
+        assert nothing_is_left(network.port)
+
+
+async def test_an_owner_that_fails_even_at_failing_stops_nobody(autojump_clock: MockClock) -> None:
+    class Hopeless(Notices):
+        def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+            raise RuntimeError("clumsy")
+
+        def failed(self, error: Exception) -> None:
+            raise RuntimeError("hopeless")
+
+    careful = Notices()
+    async with (
+        open_network(SETTINGS) as network,
+        sfu.open_peer(network.port, Hopeless(), name="bob") as bob,
+        sfu.open_peer(network.port, careful, name="cleo") as cleo,
+    ):
+        async with sfu.open_peer(network.port, Notices(), name="ada") as ada:
+            producer = speak(ada)
+            listen(bob, producer)
+            listen(cleo, producer)
+        assert ada.exit is not None
+        assert careful.words == ["consumer closed: user_left"]
+
+
+async def test_a_peer_that_is_leaving_makes_nothing_new(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_network(SETTINGS) as network:
+        refused: list[bool] = []
+
+        async def try_to_go_on() -> None:
+            with pytest.raises(Conflict, match="left"):
+                ada.create_transport("send")
+            refused.append(True)
+
+        async with sfu.open_peer(network.port, Notices(), name="ada") as ada:
+            monkeypatch.setattr(ada.create_transport("receive"), "say_goodbye", try_to_go_on)
+        with pytest.raises(Conflict, match="left"):
+            ada.create_transport("send")
+        assert refused
+        assert nothing_is_left(network.port)
+
+
+async def test_leaving_tells_each_listener_once_and_oneself_nothing(autojump_clock: MockClock) -> None:
+    own, bobs = Notices(), Notices()
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, bobs, name="bob") as bob:
+        async with sfu.open_peer(network.port, own, name="ada") as ada:
+            producer = speak(ada)
+            listen(ada, producer)
+            listen(bob, producer)
+            listen(ada, speak(bob, 2222))
+        assert own.words == []
+        assert bobs.words == ["consumer closed: user_left"]
+        assert not bob.consumers
+        assert [producer.consumers for producer in bob.producers.values()] == [{}]
+        assert ada.exit == sfu.PeerExit(consumers=2, producers=1, transports=2, seconds=0, forced=0)
+
+
+async def test_two_who_hear_each_other_may_leave_at_once(autojump_clock: MockClock) -> None:
+    adas, bobs = Notices(), Notices()
+    async with open_network(SETTINGS) as network:
+        async with trio.open_nursery() as both:
+            ready: list[sfu.Peer] = []
+
+            async def stay(notices: Notices, name: str) -> None:
+                async with sfu.open_peer(network.port, notices, name=name) as peer:
+                    speak(peer)
+                    ready.append(peer)
+                    await trio.sleep_forever()
+
+            both.start_soon(stay, adas, "ada")
+            both.start_soon(stay, bobs, "bob")
+            await trio.testing.wait_all_tasks_blocked()
+            for one, other in (ready, reversed(ready)):
+                listen(one, *other.producers.values())
+            both.cancel_scope.cancel()
+        # Whose exit comes second has no consumer any more: the first took it away, and told.
+        assert sorted([adas.words, bobs.words]) == [[], ["consumer closed: user_left"]]
+        assert nothing_is_left(network.port)
+
+
+async def test_closing_a_transport_from_inside_a_notice_of_its_end_is_too_late_and_harmless(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    notices = Acting()
+    async with (
+        open_network(SETTINGS) as network,
+        sfu.open_peer(network.port, Notices(), name="ada") as ada,
+        sfu.open_peer(network.port, notices, name="bob") as bob,
+    ):
+        first, second = speak(ada, 1), speak(ada, 2)
+        listen(bob, first)
+        lost = listen(bob, second).transport
+        bobs_own = speak(bob, 3)
+
+        def close_everything() -> None:
+            with pytest.raises(NotFound):
+                bob.close_transport(lost.id)
+            for transport_id in list(bob.transports):
+                bob.close_transport(transport_id)
+            bob.create_transport("receive")
+
+        notices.on = {"consumer closed: failed": close_everything}
+        bob.connect_transport(lost.id, network.client(lost, identity).transport.dtls_parameters)
+        network.clients.clear()
+        # Its second notice finds the receive transport that the first one made, and replaces it.
+        lost.fail("for the test")
+        assert notices.errors == []
+        assert notices.words == ["consumer closed: failed"] * 2 + ["transport failed", "transport closed"]
+        assert [each.direction for each in bob.transports.values()] == ["receive"]
+        assert bobs_own.closed
+        assert first.consumers == second.consumers == {}
+
+
+async def test_a_consumer_that_its_owner_closed_meanwhile_is_not_spoken_of_any_more(autojump_clock: MockClock) -> None:
+    notices = Acting()
+    async with (
+        open_network(SETTINGS) as network,
+        sfu.open_peer(network.port, Notices(), name="ada") as ada,
+        sfu.open_peer(network.port, notices, name="bob") as bob,
+    ):
+        producer = speak(ada)
+        one, other = listen(bob, producer), listen(bob, producer)
+        notices.on = {"consumer updated": lambda: bob.close_consumer(other.id)}
+        ada.set_producer_paused(producer.id, True)
+        assert notices.told == [("consumer updated", one)]
+        assert notices.errors == []
+
+
+async def test_a_transport_is_told_failed_and_closed_once(autojump_clock: MockClock, identity: Identity) -> None:
+    notices = Acting()
+    async with open_network(SETTINGS) as network:
+        async with sfu.open_peer(network.port, notices, name="ada") as ada:
+            transport = ada.create_transport("send")
+            notices.on = {"transport failed": lambda: transport.fail("again")}
+            transport.fail("for the test")
+            transport.fail("and again")
+            assert transport.state is TransportState.CLOSED
+        assert notices.words == ["transport failed", "transport closed"]
+        assert notices.errors == []
+
+
+async def test_a_transport_whose_time_fails_ends_its_owner_and_does_not_spin(
+    autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notices = Notices()
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+        transport = ada.create_transport("send")
+        await connected(network, ada, transport, identity)
+
+        def fail(now: float) -> None:
+            raise RuntimeError("no time")
+
+        monkeypatch.setattr(transport, "_report", fail)
+        monkeypatch.setattr(transport, "_next_report", trio.current_time())
+        transport.wake()
+        await trio.testing.wait_all_tasks_blocked()
+        await trio.sleep(60)
+        assert [str(error) for error in notices.errors] == ["no time"]
+
+
+async def test_when_everybody_has_left_nothing_is_left(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_network(SETTINGS) as network:
+        tasks_before = tasks_of_the_media_side()
+        async with (
+            sfu.open_peer(network.port, Notices(), name="ada") as ada,
+            sfu.open_peer(network.port, Notices(), name="bob") as bob,
+        ):
+            producer = speak(ada)
+            consumer = listen(bob, producer)
+            await connected(network, ada, producer.transport, identity)
+            await connected(network, bob, consumer.transport, identity)
+            ada.restart_ice(producer.transport.id)
+            assert not nothing_is_left(network.port)
+            assert len(tasks_of_the_media_side()) == len(tasks_before) + 2
+        assert nothing_is_left(network.port)
+        assert tasks_of_the_media_side() == tasks_before
+        assert not network.port.transports
+        assert not network.port.producers
+        assert not network.port.consumers
+
+
+def tasks_of_the_media_side() -> list[str]:
+    """Names of all tasks of this run that are the media side's."""
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    found, waiting = [], [root]
+    while waiting:
+        task = waiting.pop()
+        found.append(task.name)
+        waiting += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+    return sorted(name for name in found if name.startswith(("transport", "media", "sfu.")))
