@@ -6,7 +6,7 @@ session was cancelled.
 """
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
@@ -22,12 +22,17 @@ from gateway.inbox import Inbox
 from gateway.log import new_reference
 from gateway.metrics import Metrics
 from gateway.outbox import Frame, Outbox
-from gateway.rates import ErrorBudget
+from gateway.rates import ErrorBudget, TokenBucket
 from gateway.shielded import open_shielded_nursery
 from gateway.websocket import SEND_ERRORS, LentStream, accept, how_it_closed
 from protocol.errors import CloseCode, ErrorCode
 from protocol.events import Closing, Event
 from protocol.responses import Error, Ok
+
+UNREAD = 8
+"""So many times the bytes of the largest message may come without a whole one among them."""
+PONG_BYTES = 256
+"""What is taken off them with every pong, more than one has, so that a quiet client may stay for ever."""
 
 
 @define(eq=False)
@@ -35,12 +40,13 @@ class Connection:
     """One client's connection.  Whoever wants it gone calls :meth:`end`, and there is one way out: its scope.
 
     ``ending`` and ``ended_at`` are the first reason and its time, ``reference`` finds a failure in the log, and
-    ``last_word`` is the close code owed to a client that broke RFC 6455.
+    ``last_word`` is the close code owed to a client that broke RFC 6455.  ``messages`` bounds what it sends to others.
     """
 
     config: Config
     metrics: Metrics
     log: FilteringBoundLogger
+    new_reference: Callable[[], str] = new_reference
     scope: trio.CancelScope = field(factory=trio.CancelScope)
     ending: Ending | None = None
     ended_at: float | None = None
@@ -48,11 +54,13 @@ class Connection:
     last_word: int | None = None
     inbox: Inbox = field(init=False)
     outbox: Outbox = field(init=False)
+    messages: TokenBucket = field(init=False)
     _errors: ErrorBudget = field(init=False)
     _held: list[Frame] | None = None
     _goodbye: trio.CancelScope = field(factory=trio.CancelScope)
 
     def __attrs_post_init__(self) -> None:
+        self.messages = TokenBucket(self.config.message_rate, self.config.message_burst)
         self._errors = ErrorBudget(self.config.error_budget, self.config.error_window)
         self.inbox = Inbox(self.config.inbox_messages, self.config.inbox_bytes)
         self.outbox = Outbox(self.config.outbox_bytes, self.config.outbox_age, lambda: self.end(endings.TOO_SLOW))
@@ -74,7 +82,7 @@ class Connection:
 
     def fail(self, error: BaseException) -> str:
         """End it for an exception in its own code, or in code that ran for it; return the reference of the log."""
-        self.reference = self.reference or new_reference()
+        self.reference = self.reference or self.new_reference()
         self.end(endings.INTERNAL)
         self.metrics.session_error()
         self.log.error("session failed", reference=self.reference, exc_info=error)
@@ -112,7 +120,7 @@ class Connection:
 
     # Moving bytes.
 
-    async def read(self, websocket: WebSocketConnection) -> None:
+    async def read(self, websocket: WebSocketConnection, lent: LentStream) -> None:
         """Take what comes into the inbox, whatever the session is doing; the end of the connection is seen here."""
         while True:
             try:
@@ -122,6 +130,7 @@ class Connection:
                 if self.ending is endings.BROKE_WEBSOCKET:
                     self.last_word = closed.reason.code if closed.reason else CloseCode.PROTOCOL_ERROR
                 return
+            lent.unread = 0
             if isinstance(message, bytes):
                 self.end(endings.NOT_TEXT)
             elif (size := len(message.encode())) > self.config.max_message_bytes:
@@ -136,7 +145,7 @@ class Connection:
         except SEND_ERRORS:
             self.broke()
 
-    async def ping(self, websocket: WebSocketConnection) -> None:
+    async def ping(self, websocket: WebSocketConnection, lent: LentStream) -> None:
         """Ping, and end it when a pong is late."""
         for number in itertools.count():
             await trio.sleep(self.config.ping_interval)
@@ -148,6 +157,7 @@ class Connection:
             if late.cancelled_caught:
                 self.end(endings.TIMED_OUT)
                 return
+            lent.unread = max(0, lent.unread - PONG_BYTES)
 
     def broke(self) -> None:
         """Nothing can be sent any more."""
@@ -182,14 +192,16 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
     by force, whatever happened.  Raises :exc:`gateway.websocket.NotAcceptedError` before the block is entered.
     """
     config = connection.config
-    lent = LentStream(stream)
+    lent = LentStream(stream, UNREAD * config.max_message_bytes, lambda: connection.end(endings.TOO_BIG))
     try:
         async with open_shielded_nursery(connection.broke_with) as io:
             websocket = await accept(
                 io, lent, max_size=2 * config.max_message_bytes, max_seconds=config.websocket_handshake_timeout
             )
-            for task in (connection.read, connection.write, connection.ping):
-                io.start_soon(task, websocket)
+            connection.log.info("client connected")
+            io.start_soon(connection.read, websocket, lent)
+            io.start_soon(connection.write, websocket)
+            io.start_soon(connection.ping, websocket, lent)
             io.start_soon(connection.outbox.watch_age)
             try:
                 with connection.scope:

@@ -17,6 +17,7 @@ from gateway.channels import Channels
 from gateway.config import Config
 from gateway.connection import Connection
 from gateway.endings import Ending
+from gateway.log import new_reference
 from gateway.media import convert
 from gateway.metrics import Metrics
 
@@ -34,14 +35,15 @@ def _today() -> datetime:
 class Gateway:
     """Configuration, media port, channels and open connections.
 
-    ``sessions`` are the open connections in the order in which they came.  ``new_id`` makes ids, ``today`` tells the
-    date (in UTC); both are injected where the same run is wanted again.
+    ``sessions`` are the open connections in the order in which they came.  ``new_id`` makes ids, ``new_reference``
+    those of failures, ``today`` tells the date (in UTC); they are injected where the same run is wanted again.
     """
 
     config: Config
     port: sfu.Port
     metrics: Metrics
     new_id: Callable[[], str] = _random_id
+    new_reference: Callable[[], str] = new_reference
     today: Callable[[], datetime] = _today
     draining: bool = False
     sessions: dict[str, Connection] = field(factory=dict, init=False)
@@ -58,7 +60,7 @@ class Gateway:
         """A new connection, among ``sessions`` for as long as the block runs."""
         name = self.new_id()
         log = self.log.bind(connection=name, remote=remote)
-        self.sessions[name] = Connection(self.config, self.metrics, log)
+        self.sessions[name] = Connection(self.config, self.metrics, log, self.new_reference)
         try:
             yield self.sessions[name]
         finally:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import trio
-from attrs import define, field
+from attrs import frozen
 
 import protocol.media
 import sfu
@@ -18,7 +18,6 @@ from gateway.gateway import Gateway
 from gateway.media import convert, refusals
 from gateway.member import Member, Publication
 from gateway.outbox import Frame
-from gateway.rates import TokenBucket
 from gateway.refusals import RefusedError
 from gateway.statistics import session_stats
 from protocol.errors import ErrorCode
@@ -47,7 +46,7 @@ BYTES_PER_TOKEN = 65536
 Kind = Literal["transports", "producers", "consumers"]
 
 
-@define(eq=False)
+@frozen(eq=False)
 class Session:
     """What the requests of one session work on."""
 
@@ -55,11 +54,6 @@ class Session:
     channel: Channel
     member: Member
     peer: sfu.Peer
-    messages: TokenBucket = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        config = self.gateway.config
-        self.messages = TokenBucket(config.message_rate, config.message_burst)
 
     def require_own(self, kind: Kind, object_id: str) -> None:
         """It must be there and one's own: ``forbidden`` where it is another member's, else ``not_found``."""
@@ -196,7 +190,7 @@ def set_layers(session: Session, data: SetLayers) -> Done:
 def message(session: Session, data: SendMessage) -> Delivered:
     """To everyone else, or to those named who are here (oneself, too, when named).
 
-    What one session may send is bounded, also in bytes times receivers, so that it cannot crowd out the others.
+    What one client may send is bounded, also in bytes times receivers, so that it cannot crowd out the others.
     """
     members, sender = session.channel.members, session.member
     if data.to is None:
@@ -205,7 +199,7 @@ def message(session: Session, data: SendMessage) -> Delivered:
         receivers = [members[user_id] for user_id in dict.fromkeys(data.to) if user_id in members]
     frame = Frame.of(MessageReceived(sender.user_id, data.data))
     cost = 1 + frame.size * len(receivers) // BYTES_PER_TOKEN
-    if not session.messages.take(cost, trio.current_time()):
+    if not sender.connection.messages.take(cost, trio.current_time()):
         raise RefusedError(ErrorCode.RATE_LIMITED, "too many messages, or too large ones, to too many")
     return Delivered(sum(receiver.send(frame) for receiver in receivers))
 

@@ -51,8 +51,9 @@ def _innermost(error: BaseException) -> str:
 
 async def serve_sessions(gateway: Gateway, connection: Connection) -> None:
     """One session after the other; ``leave`` ends one, and the connection's scope all of it."""
-    requests = RequestSource(connection)
+    requests, log = RequestSource(connection), connection.log
     while True:
+        connection.log = log
         join = await next_join(gateway, connection, requests)
         try:
             async with (
@@ -115,11 +116,9 @@ async def take_seat(
         )
         connection.respond(Ok(request.id, data))
 
-    outside = connection.log
-    connection.log = outside.bind(channel=join.channel_id, user=user_id)
+    connection.log = connection.log.bind(channel=join.channel_id, user=user_id)
     async with gateway.channels.seat(join.channel_id, member, welcome) as channel:
         yield channel, member
-    connection.log = outside
 
 
 async def serve_requests(session: Session, requests: RequestSource) -> Request:

@@ -7,6 +7,7 @@
   one that it cannot close.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import trio
@@ -26,9 +27,16 @@ _CLOSE_FRAME = b"\x88"
 
 
 class LentStream(trio.abc.Stream):
-    """The client's stream as trio-websocket gets it: only its owner closes it, after a last word where one is due."""
+    """The client's stream as trio-websocket gets it: only its owner closes it, after a last word where one is due.
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    ``unread`` are the bytes that came since the last whole message.  It calls ``overflow`` when they are more than
+    ``max_unread``: fragments without a byte of text in them count nowhere else, and are kept all the same.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, max_unread: int, overflow: Callable[[], None]) -> None:
+        self.unread = 0
+        self._max_unread = max_unread
+        self._overflow = overflow
         self._stream = stream
         self._given_back = False
         self._said_why = False
@@ -44,7 +52,11 @@ class LentStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         if self._given_back:
             raise trio.ClosedResourceError
-        return await self._stream.receive_some(max_bytes)
+        data = await self._stream.receive_some(max_bytes)
+        self.unread += len(data)
+        if self.unread > self._max_unread:
+            self._overflow()
+        return data
 
     async def aclose(self) -> None:
         """Give it back."""

@@ -107,11 +107,11 @@ async def spend(client: RawClient, count: int) -> None:
         await client.raw(["{", '{"id":1,"type":"?"}', '{"id":1,"type":"join","data":{}}'][number % 3])
 
 
-async def test_the_twentieth_bad_message_within_ten_seconds_closes_with_4400(autojump_clock: MockClock) -> None:
+async def test_the_twenty_first_bad_message_within_ten_seconds_closes_with_4400(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
-        await spend(ada, 19)
-        assert len(await ada.take_all()) == 19
+        await spend(ada, 20)
+        assert len(await ada.take_all()) == 20
         assert ada.closed is None
         await spend(ada, 1)
         assert await ada.wait_closed() == 4400
@@ -122,8 +122,8 @@ async def test_bad_messages_now_and_then_are_survived(autojump_clock: MockClock)
     async with open_rig(ping_interval=1000) as rig:
         (ada,) = await rig.joined("ada")
         for _ in range(5):
-            await spend(ada, 19)
-            assert len(await ada.take_all()) == 19
+            await spend(ada, 20)
+            assert len(await ada.take_all()) == 20
             await trio.sleep(10.1)
         assert ada.closed is None
 
@@ -173,6 +173,22 @@ async def test_large_requests_cost_more_than_small_ones(autojump_clock: MockCloc
         large = {"data": 1, "padding": "x" * 200_000}
         assert (await ada.ask("message", **large))["type"] == "ok"
         assert [(await ada.ask("message", **large))["type"] for _ in range(3)].count("error") == 1
+
+
+async def test_fragments_without_a_byte_in_them_do_not_pile_up_for_ever(autojump_clock: MockClock) -> None:
+    async with open_rig(max_message_bytes=1024) as rig:
+        (ada,) = await rig.joined("ada")
+        beginning, nothing_more = b"\x01\x80\0\0\0\0", b"\0\x80\0\0\0\0"
+        await ada.stream.send_all(beginning + 2000 * nothing_more)
+        assert await ada.wait_closed() == 1009
+
+
+async def test_a_client_that_only_answers_pings_may_stay_for_weeks(autojump_clock: MockClock) -> None:
+    async with open_rig(max_message_bytes=1024) as rig:
+        (ada,) = await rig.joined("ada")
+        await trio.sleep(5000)
+        assert ada.closed is None
+        await ada.ok("ping")
 
 
 @pytest.mark.usefixtures("slow_goodbyes")

@@ -68,7 +68,7 @@ async def break_websocket(rig: Rig, client: RawClient) -> None:
 
 
 async def send_nonsense(rig: Rig, client: RawClient) -> None:
-    for _ in range(20):
+    for _ in range(21):
         await client.raw("{")
 
 
@@ -227,6 +227,17 @@ async def test_what_is_logged_after_leaving_is_not_about_the_user_any_more(autoj
             "told",
         ]
         assert rig.log[-1]["event"] == "client disconnected"
+
+
+async def test_what_is_logged_of_a_refused_join_is_not_about_the_user_later(autojump_clock: MockClock) -> None:
+    async with open_rig(max_members=1) as rig:
+        await rig.joined("ada")
+        ben = await rig.connect()
+        assert await ben.error("join", channelId="lobby", username="ben", userId="ben") == "limit_exceeded"
+        await ben.close()
+        await wait_all_tasks_blocked()
+        assert rig.log[-1]["event"] == "client disconnected"
+        assert rig.lines("ben") == []
 
 
 async def test_a_hundred_who_leave_at_once_are_all_told_of_in_order(autojump_clock: MockClock) -> None:
