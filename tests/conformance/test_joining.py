@@ -1,0 +1,291 @@
+"""``join`` and ``leave``, the list of participants, and ``voice_state``, which keeps it up to date."""
+
+import re
+from typing import Any
+
+import pytest
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from gateway.config import Config
+from protocol.responses import IceServer
+from tests.conformance.rig import closing, hang_up, open_gate
+from tests.session.rig import RawClient, camera, microphone, send_transport
+
+JOINED = {
+    "sessionId",
+    "userId",
+    "channelId",
+    "participants",
+    "revision",
+    "routerRtpCapabilities",
+    "iceServers",
+    "pingIntervalMs",
+}
+VOICE_STATE = {"type", "channelId", "userId", "username", "revision", "participant", "count", "participants"}
+
+
+async def test_what_the_answer_to_join_holds(autojump_clock: MockClock) -> None:
+    turn = IceServer(("turn:turn.example.org:3478",), "user", "secret")
+    async with open_gate(ice_servers=(IceServer(("stun:stun.example.org",)), turn)) as gate:
+        client = await gate.connect()
+        joined = await client.ok("join", channelId="lobby", username=" Ada ", userId="ada", metadata={"hat": "red"})
+        assert set(joined) == JOINED
+        assert (joined["userId"], joined["channelId"], joined["revision"]) == ("ada", "lobby", 1)
+        assert joined["pingIntervalMs"] == 5000
+        assert joined["iceServers"] == [
+            {"urls": ["stun:stun.example.org"]},
+            {"urls": ["turn:turn.example.org:3478"], "username": "user", "credential": "secret"},
+        ]
+        assert joined["participants"] == [
+            {
+                "userId": "ada",
+                "username": "Ada",
+                "joinedAt": "2026-11-01T09:30:00.250Z",
+                "metadata": {"hat": "red"},
+                "producers": [],
+            }
+        ]
+        assert joined["sessionId"] != joined["userId"]
+
+
+async def test_without_ice_servers_the_list_of_them_is_empty(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        client = await gate.connect()
+        assert (await client.join("ada"))["iceServers"] == []
+        assert Config().ice_servers == ()
+
+
+async def test_a_user_id_that_is_left_out_is_made_up(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ids = set()
+        for _ in range(3):
+            client = await gate.connect()
+            joined = await client.ok("join", channelId="lobby", username="Ada")
+            assert re.fullmatch(r"[A-Za-z0-9_.:-]{1,128}", joined["userId"])
+            ids.add(joined["userId"])
+        assert [one["userId"] for one in joined["participants"]][-1] == joined["userId"]
+        assert len(ids) == len(joined["participants"]) == 3
+
+
+async def test_participants_are_listed_in_the_order_of_joining_with_their_producers(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        zoe, ada, mia = await gate.joined("zoe", "ada", "mia")
+        sending = await send_transport(ada)
+        voice = await microphone(ada, sending, paused=True)
+        picture = await camera(ada, sending)
+        await hang_up(zoe)
+        await mia.take_all()
+        client = await gate.connect()
+        joined = await client.join("zoe")
+        assert [one["userId"] for one in joined["participants"]] == ["ada", "mia", "zoe"]
+        assert joined["participants"][0]["producers"] == [
+            {"producerId": voice, "kind": "audio", "source": "microphone", "paused": True},
+            {"producerId": picture, "kind": "video", "source": "camera", "paused": False},
+        ]
+
+
+async def test_leaving_is_answered_when_media_is_gone_and_the_others_are_told(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        await microphone(ada, await send_transport(ada))
+        gate.journal.clear()
+        assert await ada.ok("leave") == {}
+        assert gate.port.census().producers == gate.port.census().transports == 0
+        await wait_all_tasks_blocked()
+        left = next(n for n, note in enumerate(gate.journal) if note.to == "ben" and b'"user_left"' in note.data)
+        answered = next(n for n, note in enumerate(gate.journal) if note.to == "ada" and b'"ok"' in note.data)
+        assert left < answered
+        assert ben.frames[-1]["data"]["reason"] == "left"
+
+
+async def test_after_leaving_the_connection_joins_again_as_somebody_else(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        before = await ada.ok("leave")
+        assert before == {}
+        joined = await ada.join("eve", channel="elsewhere")
+        assert (joined["userId"], joined["revision"], len(joined["participants"])) == ("eve", 1, 1)
+        await ada.ok("leave")
+        await ada.join("ada")
+        assert [frame["data"]["type"] for frame in await ben.take_all()] == ["user_left", "user_joined"]
+
+
+async def test_after_leaving_one_has_ten_seconds_again(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        await ada.ok("leave")
+        code, _ = await closing(ada)
+        assert code == 4408
+
+
+async def test_a_channel_that_the_last_one_left_begins_anew(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        clients = await gate.joined("ada", "ben")
+        for client in clients:
+            await client.ok("leave")
+        assert (await clients[0].join("ada"))["revision"] == 1
+
+
+# voice_state.
+
+
+async def test_what_user_joined_says(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        ben = await gate.connect()
+        joined = await ben.ok("join", channelId="lobby", username="Ben", userId="ben", metadata={"a": None})
+        told = await ada.voice_state("user_joined")
+        assert set(told) == VOICE_STATE
+        assert (told["channelId"], told["userId"], told["username"]) == ("lobby", "ben", "Ben")
+        assert (told["revision"], told["count"]) == (joined["revision"], 2)
+        assert told["participants"] == joined["participants"]
+        assert told["participant"] == joined["participants"][1]
+        assert await ben.take_all() == []  # nobody gets their own
+
+
+async def test_what_user_updated_says_and_that_everybody_gets_it(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        sending = await send_transport(ada)
+        voice = await microphone(ada, sending)
+        entry = {"producerId": voice, "kind": "audio", "source": "microphone", "paused": False}
+        revision = 3
+        for change, entries in [
+            (None, [entry]),
+            ("pause", [{**entry, "paused": True}]),
+            ("resume", [entry]),
+            ("close", []),
+        ]:
+            if change:
+                await ada.ok(change, producerId=voice)
+            for client in (ada, ben):
+                told = await client.voice_state("user_updated")
+                assert set(told) == VOICE_STATE
+                assert (told["userId"], told["revision"], told["count"]) == ("ada", revision, 2)
+                assert told["participant"]["producers"] == entries
+                assert [one["producers"] for one in told["participants"]] == [entries, []]
+            revision += 1
+
+
+async def test_what_changes_nothing_is_not_told(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        voice = await microphone(ada, await send_transport(ada))
+        await ben.take_all()
+        await ada.ok("resume", producerId=voice)
+        assert await ben.take_all() == []
+
+
+async def test_what_user_left_says(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben, cleo = await gate.joined("ada", "ben", "cleo")
+        voice = await microphone(ada, await send_transport(ada))
+        await ben.take_all()
+        await cleo.take_all()
+        await ada.ok("leave")
+        told = [await client.voice_state("user_left") for client in (ben, cleo)]
+        assert told[0] == told[1]
+        assert set(told[0]) == VOICE_STATE | {"reason"}
+        assert (told[0]["userId"], told[0]["count"], told[0]["reason"]) == ("ada", 2, "left")
+        # As they last were.
+        assert [one["producerId"] for one in told[0]["participant"]["producers"]] == [voice]
+        assert [one["userId"] for one in told[0]["participants"]] == ["ben", "cleo"]
+
+
+async def test_several_producers_that_close_in_one_step_are_one_change(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        sending = await send_transport(ada)
+        for ssrc in (1, 2, 3):
+            await microphone(ada, sending, ssrc)
+        before = (await ben.take_all())[-1]["data"]["revision"]
+        await ada.ok("close", transportId=sending)
+        (told,) = await ben.take_all()
+        assert told["data"]["revision"] == before + 1
+        assert told["data"]["participant"]["producers"] == []
+
+
+async def test_the_whole_list_is_told_up_to_a_hundred_members_and_left_out_above(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        crowd = await gate.joined(*(f"user-{number}" for number in range(100)))
+        first = crowd[0]
+        client = await gate.connect()
+        joined = await client.join("one-more")
+        assert len(joined["participants"]) == 101  # the snapshot is always whole
+        told = await first.voice_state("user_joined")
+        assert set(told) == VOICE_STATE - {"participants"}
+        assert (told["count"], told["participant"]["userId"]) == (101, "one-more")
+        await client.ok("leave")
+        told = await first.voice_state("user_left")
+        assert told["count"] == len(told["participants"]) == 100
+
+
+async def test_a_crowd_that_leaves_at_once_is_told_one_by_one(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        crowd = await gate.joined(*(f"user-{number}" for number in range(20)))
+        stays, *go = crowd
+        for client in go:
+            await hang_up(client)
+        told = [frame["data"] for frame in await stays.take_all()]
+        assert [one["type"] for one in told] == ["user_left"] * 19
+        assert [one["count"] for one in told] == list(range(19, 0, -1))
+        # Every list that is told is the list after that change; the last change has it.
+        for one in told:
+            assert len(one.get("participants", range(one["count"]))) == one["count"]
+        assert [one["userId"] for one in told[-1]["participants"]] == ["user-0"]
+
+
+@pytest.mark.parametrize("what", ["other channel", "not in a channel"])
+async def test_who_is_elsewhere_is_told_nothing(autojump_clock: MockClock, what: str) -> None:
+    async with open_gate() as gate:
+        bystander: RawClient = await gate.connect()
+        if what == "other channel":
+            await bystander.join("bea", channel="elsewhere")
+        ada, _ = await gate.joined("ada", "ben")
+        await microphone(ada, await send_transport(ada))
+        await ada.ok("message", data=1)
+        assert await bystander.take_all() == []
+
+
+# Messages, ping.
+
+
+async def test_a_message_goes_to_everybody_else_in_the_channel(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben, cleo = await gate.joined("ada", "ben", "cleo")
+        await gate.joined("dora", channel="elsewhere")
+        for data in (None, 0, "text 🎶", [1, [2]], {"a": {"b": None}}, "x" * 16382):
+            assert await ada.ok("message", data=data) == {"delivered": 2}
+            for client in (ben, cleo):
+                assert await client.event("message") == {"from": "ada", "data": data}
+        assert await ada.take_all() == []
+
+
+@pytest.mark.parametrize(
+    ("to", "receivers"),
+    [
+        (["ben"], ["ben"]),
+        (["ben", "cleo"], ["ben", "cleo"]),
+        (["ben", "ben"], ["ben"]),
+        (["ben", "nobody", "dora"], ["ben"]),
+        (["nobody"], []),
+        ([], []),
+    ],
+)
+async def test_a_message_goes_to_those_named_who_are_here_once_each(
+    autojump_clock: MockClock, to: list[str], receivers: list[str]
+) -> None:
+    async with open_gate() as gate:
+        users = ("ada", "ben", "cleo")
+        clients = dict(zip(users, await gate.joined(*users), strict=True))
+        clients |= {"dora": (await gate.joined("dora", channel="elsewhere"))[0]}
+        answer: Any = await clients["ada"].ok("message", data=1, to=to)
+        assert answer == {"delivered": len(receivers)}
+        got = {user: len(await client.take_all()) for user, client in clients.items()}
+        assert got == {user: int(user in receivers) for user in clients}
+
+
+async def test_a_ping_is_answered_with_nothing_in_it(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        assert await ada.ok("ping") == {}
