@@ -1,0 +1,267 @@
+"""What the gateway puts into media objects: only what it does, and nothing that mediasoup-client would trip over."""
+
+import random
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+from tests.conformance.rig import open_gate
+from tests.session.media_objects import CAPABILITIES, opus, stream, vp8
+from tests.session.rig import RawClient, receive_transport, send_transport
+
+H264_CODEC = {
+    "mimeType": "video/H264",
+    "payloadType": 127,
+    "clockRate": 90000,
+    "parameters": {"packetization-mode": 1, "profile-level-id": "42e01f", "level-asymmetry-allowed": 1},
+}
+
+
+async def produced(client: RawClient, transport: str, parameters: dict[str, Any], source: str = "camera") -> str:
+    kind = parameters["codecs"][0]["mimeType"].partition("/")[0].lower()
+    made = await client.ok("produce", transportId=transport, kind=kind, rtpParameters=parameters, source=source)
+    assert set(made) == {"producerId"}
+    return str(made["producerId"])
+
+
+async def router_capabilities(client: RawClient) -> Any:
+    return (await client.join("reader", channel="library"))["routerRtpCapabilities"]
+
+
+# What is promised.
+
+
+async def test_the_capabilities_promise_only_what_is_done(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        promised = await router_capabilities(await gate.connect())
+        assert set(promised) == {"codecs", "headerExtensions"}
+        mimes = [codec["mimeType"] for codec in promised["codecs"]]
+        assert {mime.lower() for mime in mimes} == {"audio/opus", "video/vp8", "video/vp9", "video/h264"}
+        feedback = {(one["type"], one["parameter"]) for codec in promised["codecs"] for one in codec["rtcpFeedback"]}
+        assert feedback == {("nack", "pli"), ("ccm", "fir")}
+        uris = {extension["uri"] for extension in promised["headerExtensions"]}
+        assert not [uri for uri in uris if "transport-wide-cc" in uri or "abs-send-time" in uri]
+        kinds = {codec["kind"] for codec in promised["codecs"]}
+        assert kinds == {"audio", "video"}
+
+
+async def test_payload_types_of_the_router_are_its_own_and_never_127(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        promised = await router_capabilities(await gate.connect())
+        numbers = [codec["preferredPayloadType"] for codec in promised["codecs"]]
+        assert len(set(numbers)) == len(numbers)
+        assert all(96 <= number <= 126 for number in numbers)
+
+
+# A consumer's rtpParameters.
+
+CONSUMED = {"consumerId", "producerId", "userId", "kind", "source", "rtpParameters", "producerPaused"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "source", "stream_id"),
+    [
+        (opus(), "microphone", "ada"),
+        (vp8(), "camera", "ada"),
+        (vp8(), "screen", "ada-screen"),
+        (opus(), "screen_audio", "ada-screen"),
+        (opus(), "other", "ada"),
+    ],
+)
+async def test_what_the_answer_to_consume_holds(
+    autojump_clock: MockClock, parameters: dict[str, Any], source: str, stream_id: str
+) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        producer = await produced(ada, await send_transport(ada), parameters, source)
+        consumed = await ben.ok("consume", transportId=await receive_transport(ben), producerId=producer)
+        assert set(consumed) == CONSUMED
+        assert (consumed["producerId"], consumed["userId"], consumed["source"]) == (producer, "ada", source)
+        assert consumed["kind"] == parameters["codecs"][0]["mimeType"].partition("/")[0]
+        assert consumed["producerPaused"] is False
+        assert consumed["consumerId"] != producer
+        media = consumed["rtpParameters"]
+        assert media["mid"].isdecimal()
+        assert len(media["mid"]) <= 8
+        assert media["rtcp"]["cname"]
+        (encoding,) = media["encodings"]
+        assert 1 <= encoding["ssrc"] < 2**32
+        assert encoding["ssrc"] not in (1234, parameters["encodings"][0]["ssrc"])
+        assert "rtx" not in encoding
+        assert media["msid"] == f"{stream_id} {consumed['consumerId']}"
+        assert media["codecs"]
+        assert not [codec for codec in media["codecs"] if "rtx" in codec["mimeType"].lower()]
+        assert _nulls(consumed) == []
+
+
+def _nulls(value: Any, path: str = "") -> list[str]:
+    """Where there is a null; the gateway leaves fields out instead."""
+    if isinstance(value, dict):
+        return [one for key, inner in value.items() for one in _nulls(inner, f"{path}.{key}")]
+    if isinstance(value, list):
+        return [one for inner in value for one in _nulls(inner, f"{path}[]")]
+    return [path] if value is None else []
+
+
+async def test_mids_are_never_used_again_on_a_transport(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        producer = await produced(ada, await send_transport(ada), opus(), "microphone")
+        receiving = await receive_transport(ben)
+        mids, ssrcs = [], []
+        for _ in range(30):
+            consumed = await ben.ok("consume", transportId=receiving, producerId=producer)
+            mids.append(consumed["rtpParameters"]["mid"])
+            ssrcs.append(consumed["rtpParameters"]["encodings"][0]["ssrc"])
+            await ben.ok("close", consumerId=consumed["consumerId"])
+        assert len(set(mids)) == len(set(ssrcs)) == 30
+
+
+class Unlucky(random.Random):
+    """Every other 32-bit number it draws is one that must not be used."""
+
+    def getrandbits(self, k: int) -> int:
+        drawn = super().getrandbits(k)
+        return (1234, 0, drawn, drawn)[drawn % 4] if k == 32 else drawn
+
+
+async def test_the_ssrc_of_mediasoups_probator_does_not_occur(autojump_clock: MockClock) -> None:
+    async with open_gate(rng=Unlucky(1)) as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        producer = await produced(ada, await send_transport(ada), opus(1234), "microphone")
+        receiving = await receive_transport(ben)
+        for _ in range(30):
+            consumed = await ben.ok("consume", transportId=receiving, producerId=producer)
+            assert consumed["rtpParameters"]["encodings"][0]["ssrc"] not in (0, 1234)
+
+
+@pytest.mark.parametrize("codec", [opus()["codecs"][0], vp8()["codecs"][0], H264_CODEC])
+async def test_payload_type_127_does_not_occur_whatever_the_clients_prefer(
+    autojump_clock: MockClock, codec: dict[str, Any]
+) -> None:
+    kind = codec["mimeType"].partition("/")[0]
+    wished = {key: value for key, value in codec.items() if key != "payloadType"}
+    capabilities = {"codecs": [{**wished, "kind": kind, "preferredPayloadType": 127}], "headerExtensions": []}
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        producer = await produced(ada, await send_transport(ada), stream({**codec, "payloadType": 127}, 5))
+        receiving = await receive_transport(ben)
+        consumed = await ben.ok("consume", transportId=receiving, producerId=producer, rtpCapabilities=capabilities)
+        (number,) = [one["payloadType"] for one in consumed["rtpParameters"]["codecs"]]
+        assert 96 <= number <= 126
+
+
+@pytest.mark.parametrize("rtcp", [None, {}, {"cname": ""}, {"cname": None}, {"cname": "her-own"}])
+async def test_a_cname_is_there_whatever_the_producer_said(autojump_clock: MockClock, rtcp: Any) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        parameters = opus()
+        del parameters["rtcp"]
+        if rtcp is not None:
+            parameters["rtcp"] = rtcp
+        producer = await produced(ada, await send_transport(ada), parameters)
+        consumed = await ben.ok("consume", transportId=await receive_transport(ben), producerId=producer)
+        assert consumed["rtpParameters"]["rtcp"]["cname"]
+        assert len(consumed["rtpParameters"]["encodings"]) == 1
+
+
+async def test_streams_of_one_person_share_a_cname(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        sending, receiving = await send_transport(ada), await receive_transport(ben)
+        cnames = set()
+        for parameters in (opus(), vp8()):
+            producer = await produced(ada, sending, parameters)
+            consumed = await ben.ok("consume", transportId=receiving, producerId=producer)
+            cnames.add(consumed["rtpParameters"]["rtcp"]["cname"])
+        assert len(cnames) == 1
+
+
+async def test_simulcast_comes_as_one_encoding(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        parameters = vp8()
+        parameters["encodings"] = [{"rid": "lo"}, {"rid": "mid"}, {"rid": "hi"}]
+        parameters["headerExtensions"] = [
+            {"uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "id": 1},
+            {"uri": "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id", "id": 3},
+        ]
+        producer = await produced(ada, await send_transport(ada), parameters)
+        consumed = await ben.ok("consume", transportId=await receive_transport(ben), producerId=producer)
+        (encoding,) = consumed["rtpParameters"]["encodings"]
+        assert encoding["ssrc"]
+        assert "rid" not in encoding
+
+
+async def test_what_a_receiver_did_not_offer_is_not_sent_to_it(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        parameters = vp8()
+        parameters["codecs"][0] = {
+            **parameters["codecs"][0],
+            "rtcpFeedback": [{"type": "nack"}, {"type": "nack", "parameter": "pli"}, {"type": "transport-cc"}],
+        }
+        parameters["headerExtensions"] = [
+            {"uri": "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01", "id": 5},
+            {"uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "id": 9},
+            {"uri": "urn:example:unheard-of", "id": 12},
+        ]
+        producer = await produced(ada, await send_transport(ada), parameters)
+        consumed = await ben.ok("consume", transportId=await receive_transport(ben), producerId=producer)
+        (codec,) = consumed["rtpParameters"]["codecs"]
+        assert codec["rtcpFeedback"] == [{"type": "nack", "parameter": "pli"}]
+        assert consumed["rtpParameters"]["headerExtensions"] == []  # CAPABILITIES has none
+
+
+# What consume takes its capabilities from.
+
+
+async def test_capabilities_are_the_transports_or_the_requests_or_it_is_invalid(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        producer = await produced(ada, await send_transport(ada), opus(), "microphone")
+        receiving = (await ben.ok("create_transport", direction="receive"))["transportId"]
+        error = (await ben.ask("consume", transportId=receiving, producerId=producer))["data"]
+        assert (error["code"], error["path"]) == ("invalid", "data.rtpCapabilities")
+        await ben.ok("consume", transportId=receiving, producerId=producer, rtpCapabilities=CAPABILITIES)
+        await ben.ok("close", transportId=receiving)
+        await ben.ok("consume", transportId=await receive_transport(ben), producerId=producer)
+
+
+async def test_the_routers_own_capabilities_can_be_given_back_to_it(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        ben = await gate.connect()
+        capabilities = (await ben.join("ben"))["routerRtpCapabilities"]
+        producer = await produced(ada, await send_transport(ada), vp8())
+        created = await ben.ok("create_transport", direction="receive", rtpCapabilities=capabilities)
+        consumed = await ben.ok("consume", transportId=created["transportId"], producerId=producer)
+        (codec,) = consumed["rtpParameters"]["codecs"]
+        assert codec["payloadType"] in [one["preferredPayloadType"] for one in capabilities["codecs"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"encodings": [{"ssrc": 0}]}, "data.rtpParameters.encodings[0].ssrc"),
+        ({"encodings": [{"ssrc": 2**32}]}, "data.rtpParameters.encodings[0].ssrc"),
+        ({"encodings": [{"ssrc": n} for n in range(1, 10)]}, "data.rtpParameters.encodings"),
+        ({"headerExtensions": [{"uri": "urn:x", "id": 0}]}, "data.rtpParameters.headerExtensions[0].id"),
+        ({"headerExtensions": [{"uri": "urn:x", "id": 256}]}, "data.rtpParameters.headerExtensions[0].id"),
+        ({"headerExtensions": [{"uri": f"urn:x{n}", "id": 1 + n} for n in range(65)]}, "data.rtpParameters.headerExt"),
+        ({"codecs": [{**opus()["codecs"][0], "payloadType": 128}]}, "data.rtpParameters.codecs[0].payloadType"),
+        ({"codecs": [opus()["codecs"][0]] * 129}, "data.rtpParameters.codecs"),
+        ({"codecs": []}, "data.rtpParameters.codecs"),
+        ({"mid": 5}, "data.rtpParameters.mid"),
+    ],
+)
+async def test_media_objects_over_their_limits_are_invalid(
+    autojump_clock: MockClock, change: dict[str, Any], path: str
+) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        asked = {"kind": "audio", "rtpParameters": {**opus(), **change}, "source": "other"}
+        error = (await ada.ask("produce", transportId=await send_transport(ada), **asked))["data"]
+        assert error["code"] == "invalid"
+        assert error["path"].startswith(path)
