@@ -75,6 +75,10 @@ class Person:
         locator.first.wait_for(state="visible", timeout=within * 1000)
         return locator
 
+    def is_asked_for(self, test_id: str, within: float = 5) -> None:
+        """Wait until what is typed goes there, without a click."""
+        self.page.locator(f"{_selector(test_id, {})}:focus").wait_for(timeout=within * 1000)
+
     def no_longer_sees(self, test_id: str, within: float = 5, **attributes: str) -> None:
         """Wait for something to be gone."""
         self.page.locator(_selector(test_id, attributes)).first.wait_for(state="detached", timeout=within * 1000)
@@ -100,7 +104,7 @@ class Person:
         self.page.evaluate(_NOTE_WHEN, f"Together now: {count}")
         began = time.time()
         yield
-        noted = self.page.evaluate("Promise.race([window.__noted, new Promise(done => setTimeout(done, 10_000))])")
+        noted = self.page.evaluate("Promise.race([window.__noted, new Promise(done => setTimeout(done, 15_000))])")
         assert noted is not None, f"{self.name} never sees {count} together"
         assert noted / 1000 - began < within, f"{self.name} sees it after {noted / 1000 - began:.3f} s"
 
@@ -135,6 +139,18 @@ class Person:
             assert now[0] > last[0], f"{self.name}: the picture of {user_id} stands still at {now[0]}"
             assert now[1] > last[1], f"{self.name}: {user_id} cannot be heard any more"
             last = now
+
+    def hears_in_step_with_the_picture(self, user_id: str, by: float) -> None:
+        """Sound and picture of somebody that are played now were captured at the same time, give or take 0.2 s."""
+        while (apart := self._apart(user_id)) is None or abs(apart) > 0.2:
+            assert time.monotonic() < by, f"{self.name}: sound and picture of {user_id} are {apart} s apart"
+            self.page.wait_for_timeout(250)
+
+    def _apart(self, user_id: str) -> float | None:
+        inbound = self.inbound()
+        picture = inbound[user_id, "camera"].get("estimatedPlayoutTimestamp")
+        sound = inbound[user_id, "microphone"].get("estimatedPlayoutTimestamp")
+        return float(picture - sound) / 1000 if picture and sound else None
 
     def _pictures_and_sound(self, user_id: str) -> tuple[float, float]:
         inbound = self.inbound()
@@ -177,7 +193,11 @@ class Person:
         self.page.close()
 
     def goes_elsewhere(self) -> None:
-        self.page.goto("about:blank")
+        self.page.goto("data:text/html,elsewhere")
+
+    def comes_back(self) -> None:
+        """The browser's own button, not Playwright's, which waits for pages that are not loaded again in vain."""
+        self.page.evaluate("setTimeout(() => history.back())")
 
     def forgives(self, words: str) -> None:
         """What the browser complains of with these words is part of the test."""

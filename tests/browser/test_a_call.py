@@ -20,6 +20,7 @@ def test_two_people_see_and_hear_each_other_within_ten_seconds_and_their_picture
     ben.watches_and_hears(ada.user_id, by=joined + 13, seconds=3)  # looked at after Ada, whose turn took 3 s
     for person, bitrate in zip((ada, ben), began, strict=True):
         person.reaches_target_bitrate(2 * bitrate, by=joined + 20)
+    ada.hears_in_step_with_the_picture(ben.user_id, by=joined + 20)
 
 
 def test_who_joins_late_sees_and_hears_everybody(invite: Invite) -> None:

@@ -87,6 +87,44 @@ def test_who_joins_in_another_tab_is_told_in_the_first_and_it_stays_out(invite: 
     first.sees("notice", code="4409")
 
 
+def test_joining_takes_a_name_and_the_enter_key_and_the_address_can_be_shared(invite: Invite) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    ada.page.goto(ada.url)
+    ada.is_asked_for("name")
+    ada.page.keyboard.type("Ada Lovelace")
+    ada.page.get_by_test_id("channel").fill("tea")
+    ada.page.keyboard.press("Enter")
+    ada.sees_together(1, within=5)
+    assert ada.page.url == f"{ada.url}/c/tea"
+
+    ben.page.goto(ada.page.url)
+    ben.is_asked_for("name")
+    ben.page.keyboard.type("Ben")
+    ben.page.keyboard.press("Enter")
+    ben.sees_together(2, within=5)
+    ben.watches_and_hears(ada.user_id, by=time.monotonic() + 10)
+
+    ada.page.keyboard.press("m")
+    ben.sees("tile", user_id=ada.user_id, muted="true")
+    ada.page.reload()
+    assert ada.sees("name").input_value() == "Ada Lovelace"
+    ben.sees_together(1, within=1)
+
+
+def test_who_comes_back_with_the_browsers_button_is_in_again(invite: Invite) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    ada.joins("back")
+    ben.joins("back")
+    ada.sees_together(2, within=5)
+    ben.goes_elsewhere()
+    ada.sees_together(1, within=5)
+
+    ben.comes_back()
+    ada.sees_together(2, within=10)
+    ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
+    ben.watches_and_hears(ada.user_id, by=time.monotonic() + 10)
+
+
 def test_a_phone_shows_two_people_without_anything_sticking_out(invite: Invite, chromium: Chromium) -> None:
     ada, ben = (
         invite(name, chromium.browser.new_context(viewport={"width": 360, "height": 740})) for name in ("Ada", "Ben")

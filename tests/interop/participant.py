@@ -36,6 +36,14 @@ class Participant:
         """Wait until nothing of somebody is received."""
         eventually(lambda: {stream["user"] for stream in self._streams()}, lambda users: user_id not in users, within)
 
+    def freezes(self) -> None:
+        """From now on it does nothing at all, while its sockets stay open."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def is_killed(self) -> None:
+        self.process.kill()
+        self.process.wait(_STOP_TIMEOUT)
+
     def _latest(self, user_id: str, source: str) -> Stream | None:
         for stream in self._streams():
             if (stream["user"], stream["source"]) == (user_id, source):
@@ -62,8 +70,9 @@ def run_participant(gateway: GatewayProcess, channel: str, name: str, folder: Pa
     ):
         try:
             yield Participant(user_id, process, reports, errors)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(_STOP_TIMEOUT) == 0, errors.read_text()
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(_STOP_TIMEOUT) == 0, errors.read_text()
             assert errors.read_text() == ""
         finally:
             if process.poll() is None:

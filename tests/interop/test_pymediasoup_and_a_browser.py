@@ -45,3 +45,13 @@ def test_a_browser_that_goes_is_no_longer_received(invite: Invite, gateway: Gate
         eve.joins("goes")
         robin.receives(eve.user_id, "camera", lambda now: now["frames"] > 5)
         eve.watches_and_hears(robin.user_id, by=time.monotonic() + 10)
+
+
+def test_who_falls_silent_is_gone_within_ten_seconds(invite: Invite, gateway: GatewayProcess, tmp_path: Path) -> None:
+    ada = invite("Ada")
+    ada.joins("silent")
+    with run_participant(gateway, "silent", "Robin", tmp_path) as robin:
+        ada.watches_and_hears(robin.user_id, by=time.monotonic() + 15)
+        with ada.sees_together_soon(1, within=10.5):  # the browser has to be told, too
+            robin.freezes()
+        robin.is_killed()
