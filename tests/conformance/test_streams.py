@@ -1,0 +1,338 @@
+"""Streams that flow: what is paused does not, key frames are asked for, layers, speakers and figures are told."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import pytest
+import trio
+from attrs import define
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from sfu.wire import rtcp
+from tests.conformance.rig import Gate, MediaClient, find, open_gate
+from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, read
+from tests.session.media_objects import CAPABILITIES, opus, vp8
+from tests.session.rig import RawClient, camera, microphone
+from tools.light.transport import Identity
+
+AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+
+
+@define
+class Call:
+    """Ada sends and Ben receives; their transports are up, and nothing is produced yet."""
+
+    gate: Gate
+    ada: RawClient
+    ben: RawClient
+    sending: str
+    receiving: str
+    sender: MediaClient
+    receiver: MediaClient
+    sequence: int = 0
+
+    async def consume(self, producer: str, **options: Any) -> Any:
+        return await self.ben.ok("consume", transportId=self.receiving, producerId=producer, **options)
+
+    async def send(self, ssrc: int, payload: bytes, payload_type: int = 96, extension: bytes | None = None) -> None:
+        """One packet of Ada's, a new frame each."""
+        self.sequence += 1
+        packet = Rtp(payload_type, self.sequence, 3000 * self.sequence, ssrc, payload, True, extension)
+        self.sender.transport.send_rtp(bytes(packet))
+        self.sender.flush()
+        await wait_all_tasks_blocked()
+
+    def received(self) -> list[Rtp]:
+        """What came to Ben since the last time."""
+        packets = [read(packet) for packet in self.receiver.transport.rtp]
+        self.receiver.transport.rtp.clear()
+        return packets
+
+    def asked(self) -> list[int]:
+        """The SSRCs of which Ada was asked for a key frame since the last time."""
+        asked = []
+        for compound in self.sender.transport.rtcp:
+            for packet in rtcp.parse_untrusted(compound):
+                if isinstance(packet, rtcp.PictureLossIndication):
+                    asked.append(packet.media_ssrc)
+                elif isinstance(packet, rtcp.FullIntraRequest):
+                    asked += [entry.ssrc for entry in packet.entries]
+        self.sender.transport.rtcp.clear()
+        return asked
+
+
+@asynccontextmanager
+async def open_call(identity: Identity, **settings: Any) -> AsyncIterator[Call]:
+    async with open_gate(**settings) as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        sending, sender = await gate.connected(ada, "send", identity)
+        receiving, receiver = await gate.connected(ben, "receive", identity)
+        yield Call(gate, ada, ben, sending, receiving, sender, receiver)
+
+
+# Pausing.
+
+
+async def test_packets_before_produce_is_done_are_dropped_and_those_after_flow(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        await call.send(1001, b"too early", 111)
+        voice = await microphone(call.ada, call.sending, 1001)
+        consumed = await call.consume(voice, paused=False)
+        await call.send(1001, b"in time", 111)
+        (packet,) = call.received()
+        assert packet.payload == b"in time"
+        assert packet.ssrc == consumed["rtpParameters"]["encodings"][0]["ssrc"]
+        assert packet.payload_type == consumed["rtpParameters"]["codecs"][0]["payloadType"]
+
+
+@pytest.mark.parametrize("paused", [None, True, False])
+async def test_a_consumer_starts_paused_unless_it_says_otherwise(
+    autojump_clock: MockClock, identity: Identity, paused: bool | None
+) -> None:
+    async with open_call(identity) as call:
+        voice = await microphone(call.ada, call.sending, 1001)
+        consumed = await call.consume(voice, **({} if paused is None else {"paused": paused}))
+        await call.send(1001, b"one", 111)
+        assert len(call.received()) == (paused is False)
+        await call.ben.ok("resume", consumerId=consumed["consumerId"])
+        await call.send(1001, b"two", 111)
+        assert len(call.received()) == 1
+        await call.ben.ok("pause", consumerId=consumed["consumerId"])
+        await call.send(1001, b"three", 111)
+        assert call.received() == []
+        assert [frame["type"] for frame in await call.ada.take_all()] == ["voice_state"]  # that it produced: no more
+
+
+async def test_a_paused_producer_does_not_flow_and_its_consumers_owners_are_told(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        voice = await microphone(call.ada, call.sending, 1001)
+        consumed = await call.consume(voice, paused=False)
+        await call.ben.take_all()
+        for kind, flows in [("pause", 0), ("resume", 1)]:
+            await call.ada.ok(kind, producerId=voice)
+            told = await find(call.ben, "consumer_updated")
+            assert told == {"consumerId": consumed["consumerId"], "producerPaused": not flows, "layers": None}
+            await call.send(1001, b"packet", 111)
+            assert len(call.received()) == flows
+
+
+async def test_a_producer_may_begin_paused(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_call(identity) as call:
+        voice = await microphone(call.ada, call.sending, 1001, paused=True)
+        consumed = await call.consume(voice, paused=False)
+        assert consumed["producerPaused"] is True
+        await call.send(1001, b"packet", 111)
+        assert call.received() == []
+
+
+async def test_what_is_closed_flows_no_more_and_its_owner_is_told_unless_it_closed_it(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        voice = await microphone(call.ada, call.sending, 1001)
+        first = await call.consume(voice, paused=False)
+        second = await call.consume(voice, paused=False)
+        await call.ben.take_all()
+        await call.ben.ok("close", consumerId=first["consumerId"])
+        await call.send(1001, b"packet", 111)
+        assert [packet.ssrc for packet in call.received()] == [second["rtpParameters"]["encodings"][0]["ssrc"]]
+        assert await call.ben.take_all() == []
+        await call.ada.ok("close", producerId=voice)
+        closed = await call.ben.event("consumer_closed")
+        assert closed == {"consumerId": second["consumerId"], "reason": "producer_closed"}
+        await call.send(1001, b"packet", 111)
+        assert call.received() == []
+
+
+async def test_a_participant_that_goes_takes_its_consumers_with_it_before_user_left(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        voice = await microphone(call.ada, call.sending, 1001)
+        consumed = await call.consume(voice, paused=False)
+        await call.ben.take_all()
+        await call.ada.ok("leave")
+        closed, left = await call.ben.take_all()
+        assert closed["data"] == {"consumerId": consumed["consumerId"], "reason": "user_left"}
+        assert left["data"]["type"] == "user_left"
+
+
+# Key frames.
+
+Last = Literal["resume", "producer", "transport"]
+
+
+@pytest.mark.parametrize("last", ["resume", "producer", "transport"])
+async def test_a_key_frame_is_asked_for_when_video_can_first_flow_whatever_comes_last(
+    autojump_clock: MockClock, identity: Identity, last: Last
+) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        sending, sender = await gate.connected(ada, "send", identity)
+        picture = await camera(ada, sending, 2001, paused=last == "producer")
+        created = await ben.ok("create_transport", direction="receive", rtpCapabilities=CAPABILITIES)
+        receiving = created["transportId"]
+        receiver = gate.media_client(created, identity)
+        call = Call(gate, ada, ben, sending, receiving, sender, receiver)
+        await call.send(2001, VP8_KEY_FRAME)
+        consumed = await call.consume(picture)
+
+        async def resume_consumer() -> None:
+            await ben.ok("resume", consumerId=consumed["consumerId"])
+
+        async def resume_producer() -> None:
+            await ada.ok("resume", producerId=picture)
+
+        async def connect() -> None:
+            parameters = [{"algorithm": "sha-256", "value": receiver.transport.dtls_parameters.fingerprints[0].value}]
+            given = {"role": "client", "fingerprints": parameters}
+            await ben.ok("connect_transport", transportId=receiving, dtlsParameters=given)
+            gate.nursery.start_soon(receiver.run)
+            await find(ben, "transport_state")
+
+        steps = {"resume": resume_consumer, "producer": resume_producer, "transport": connect}
+        for step in [name for name in steps if name != last]:
+            if step != "producer":
+                await steps[step]()
+        await wait_all_tasks_blocked()
+        assert call.asked() == []
+        await steps[last]()
+        await wait_all_tasks_blocked()
+        assert call.asked() == [2001]
+        # Not before the key frame is anything of the picture forwarded.
+        await call.send(2001, VP8_INTER_FRAME)
+        assert call.received() == []
+        await call.send(2001, VP8_KEY_FRAME)
+        assert len(call.received()) == 1
+
+
+async def test_no_key_frame_is_asked_of_a_voice(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_call(identity) as call:
+        voice = await microphone(call.ada, call.sending, 1001)
+        await call.send(1001, b"packet", 111)
+        await call.consume(voice, paused=False)
+        await trio.sleep(3)
+        assert call.asked() == []
+
+
+# Layers.
+
+
+async def simulcast(call: Call) -> str:
+    parameters = {**vp8(), "encodings": [{"ssrc": 2001}, {"ssrc": 2002}]}
+    asked = {"kind": "video", "rtpParameters": parameters, "source": "camera"}
+    return str((await call.ada.ok("produce", transportId=call.sending, **asked))["producerId"])
+
+
+async def test_layers_are_told_and_bounded_and_each_switch_asks_for_a_key_frame(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        picture = await simulcast(call)
+        for ssrc in (2001, 2002):
+            await call.send(ssrc, VP8_KEY_FRAME)
+        consumer = (await call.consume(picture, paused=False))["consumerId"]
+        assert call.asked() == [2002]
+        await call.send(2002, VP8_KEY_FRAME)
+        told = await find(call.ben, "consumer_updated")
+        assert told == {"consumerId": consumer, "producerPaused": False, "layers": {"spatial": 1, "temporal": 0}}
+
+        await call.ben.ok("set_layers", consumerId=consumer, spatial=0, temporal=0)
+        assert call.asked() == [2001]
+        await call.send(2001, VP8_KEY_FRAME)
+        assert (await find(call.ben, "consumer_updated"))["layers"] == {"spatial": 0, "temporal": 0}
+        call.received()
+        await call.send(2002, VP8_KEY_FRAME)
+        assert call.received() == []
+
+        # Numbers above what there is mean the best there is.
+        await trio.sleep(1)
+        for ssrc in (2001, 2002):
+            await call.send(ssrc, VP8_INTER_FRAME)
+        await call.ben.ok("set_layers", consumerId=consumer, spatial=255, temporal=255)
+        assert call.asked() == [2002]
+        await call.send(2002, VP8_KEY_FRAME)
+        assert (await find(call.ben, "consumer_updated"))["layers"]["spatial"] == 1
+
+
+# Speakers.
+
+
+async def test_speakers_are_told_loudest_first(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        calls = []
+        for ssrc, client in ((1001, ada), (1002, ben)):
+            sending, media = await gate.connected(client, "send", identity)
+            parameters = {**opus(ssrc), "headerExtensions": [{"uri": AUDIO_LEVEL, "id": 1}]}
+            asked = {"kind": "audio", "rtpParameters": parameters, "source": "microphone"}
+            await client.ok("produce", transportId=sending, **asked)
+            calls.append(Call(gate, client, client, sending, "", media, media))
+        levels = {1001: 30, 1002: 10}  # -dBov: the higher the softer
+
+        async def speak() -> None:
+            while True:
+                for ssrc, call in zip((1001, 1002), calls, strict=True):
+                    if levels[ssrc] < 127:
+                        await call.send(ssrc, b"voice", 111, bytes([0x10, 0x80 | levels[ssrc]]))
+                await trio.sleep(0.02)
+
+        gate.nursery.start_soon(speak)
+        begun = trio.current_time()
+        for client in (ada, ben):
+            while (await find(client, "active_speakers")) != {"userIds": ["ben", "ada"]}:
+                pass
+        assert trio.current_time() - begun < 3
+        levels.update({1001: 5, 1002: 127})
+        while (await find(ada, "active_speakers")) != {"userIds": ["ada"]}:
+            pass
+        levels[1001] = 127
+        while (await find(ada, "active_speakers")) != {"userIds": []}:
+            pass
+
+
+# Figures.
+
+
+async def test_what_stats_holds(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_call(identity) as call:
+        voice = await microphone(call.ada, call.sending, 1001)
+        picture = await simulcast(call)
+        consumer = (await call.consume(voice, paused=False))["consumerId"]
+        for _ in range(3):
+            await call.send(1001, b"x" * 50, 111)
+        sent = await call.ada.ok("stats")
+        assert set(sent) == {"transports", "producers", "consumers"}
+        assert sent["transports"] == [{"transportId": call.sending, "direction": "send", "state": "connected"}]
+        assert sent["consumers"] == []
+        audio, video = sent["producers"]
+        assert set(audio) == {"producerId", "kind", "source", "paused", "encodings"}
+        assert (audio["producerId"], audio["kind"], audio["source"]) == (voice, "audio", "microphone")
+        (encoding,) = audio["encodings"]
+        assert encoding.pop("jitterMs") >= 0
+        assert encoding == {"packets": 3, "bytes": 3 * 62, "lost": 0, "keyFrames": 0, "ssrc": 1001}
+        assert (video["producerId"], [one["packets"] for one in video["encodings"]]) == (picture, [0, 0])
+        got = await call.ben.ok("stats")
+        (entry,) = got["consumers"]
+        assert {key: entry[key] for key in ("consumerId", "producerId", "kind", "paused", "packets")} == {
+            "consumerId": consumer,
+            "producerId": voice,
+            "kind": "audio",
+            "paused": False,
+            "packets": 3,
+        }
+        assert entry["bytes"] >= 3 * 62
+        # What has not been measured yet is left out.
+        assert set(entry) == {"consumerId", "producerId", "kind", "paused", "packets", "bytes"}
+        ssrc = read(call.receiver.transport.rtp[0]).ssrc
+        report = rtcp.ReportBlock(ssrc, 64, 1, 3, 0, 0, 0)
+        call.receiver.transport.send_rtcp(rtcp.encode([rtcp.ReceiverReport(7, (report,))]))
+        call.receiver.flush()
+        await wait_all_tasks_blocked()
+        (entry,) = (await call.ben.ok("stats"))["consumers"]
+        assert entry["fractionLost"] == 0.25
