@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from sfu.dataplane.interface import ConsumerId
 from sfu.layers import Layers, choose_encoding
+from sfu.wire.ntp import from_short, middle
 
 if TYPE_CHECKING:
     from sfu.dataplane.interface import ConsumerStats, LayersChanged
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from sfu.producer import Producer
     from sfu.transport import Transport
     from sfu.wire.rtcp import ReportBlock
+
+#: So many of the newest sender reports can be answered: those of some seconds.
+REPORTS_KEPT = 5
 
 
 class Consumer:
@@ -37,6 +42,8 @@ class Consumer:
         self.target = 0
         self.report: ReportBlock | None = None
         self.round_trip: float | None = None
+        self.reported_packets = 0
+        self._reports_sent: deque[tuple[int, float]] = deque(maxlen=REPORTS_KEPT)
 
     @property
     def kind(self) -> Kind:
@@ -61,6 +68,24 @@ class Consumer:
         """What was sent so far."""
         return self.transport.plane.consumer_stats(self.plane_id)
 
+    def report_sent(self, ntp: int, packets: int, now: float) -> None:
+        """A sender report with these leaves now."""
+        self.reported_packets = packets
+        self._reports_sent.append((middle(ntp), now))
+
+    def reported(self, block: ReportBlock, now: float) -> None:
+        """The receiver's report about this stream.
+
+        The round trip goes by our own clock alone (RFC 3550 section 6.4.1 has both ends of it): the NTP time in a
+        sender report is another client's.
+        """
+        self.report = block
+        for last_sr, sent_at in self._reports_sent:
+            if last_sr == block.last_sr:
+                trip = now - sent_at - from_short(block.delay_since_last_sr)
+                # Below nothing lies what is rounded, or made up.
+                self.round_trip = trip if trip >= 0 else self.round_trip
+
     def may_flow(self, now: float) -> None:
         """Something that held it back is gone: where that was the last thing, it needs a key frame."""
         if self.flowing:
@@ -77,11 +102,18 @@ class Consumer:
             return
         self.paused = paused
         self.transport.plane.set_consumer_paused(self.plane_id, paused)
+        self._forget_layers()
         self.may_flow(now)
+
+    def _forget_layers(self) -> None:
+        """What stops by a command is not told by the data plane; what begins is."""
+        if self.paused or self.producer.paused:
+            self.layers = None
 
     def producer_changed(self, now: float) -> None:
         """Its producer was paused or resumed.  Those told before may have closed this one meanwhile."""
         if not self.closed:
+            self._forget_layers()
             self.may_flow(now)
             self.transport.peer.tell_consumer_updated(self)
 
@@ -93,7 +125,7 @@ class Consumer:
 
     def best_encoding(self, active: list[bool]) -> int:
         """The best of those that flow within its bounds."""
-        return choose_encoding(active, None if self.bounds is None else self.bounds.spatial)
+        return choose_encoding(active, None if self.bounds is None else self.bounds.spatial, self.target)
 
     def aim(self, active: list[bool], now: float) -> None:
         """Go to the best encoding that flows and is within the bounds; a switch asks for a key frame."""
@@ -105,12 +137,22 @@ class Consumer:
             )
             self.may_flow(now)
 
+    def review(self, active: list[bool], now: float) -> None:
+        """Aim anew; and where the target flows and is still not forwarded, its key frame is what is missing."""
+        if self.closed:
+            return
+        self.aim(active, now)
+        if active[self.target] and self.flowing and self.stats().encoding != self.target:
+            self.ask_key_frame(now)
+
     def layers_changed(self, event: LayersChanged) -> None:
         """What the data plane forwards now."""
         layered = len(self.producer.ssrcs) > 1 or event.temporal is not None
         now_forwarded = event.encoding is not None and layered
-        self.layers = Layers(event.encoding or 0, event.temporal or 0) if now_forwarded else None
-        self.transport.peer.tell_consumer_updated(self)
+        layers = Layers(event.encoding or 0, event.temporal or 0) if now_forwarded else None
+        if layers != self.layers:
+            self.layers = layers
+            self.transport.peer.tell_consumer_updated(self)
 
     def close(self) -> None:
         """Leave the packet path; the second time nothing."""

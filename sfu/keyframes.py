@@ -59,7 +59,8 @@ class KeyFrameRequests:
 
     def _serve(self, encoding: int, request: _Request, now: float) -> None:
         frames = self.frames(encoding)
-        answered = request.tries and frames > request.frames_when_asked
+        # Fewer than before: the encoding began anew under another SSRC, and counts from the beginning.
+        answered = request.tries and frames != request.frames_when_asked
         if answered or request.tries >= MAX_TRIES:
             request.wanted = False
             return

@@ -11,13 +11,13 @@ class Layers:
     temporal: int
 
 
-def choose_encoding(active: list[bool], bound: int | None) -> int:
-    """The best encoding that flows and is not above ``bound``; the lowest when none of them does.
+def choose_encoding(active: list[bool], bound: int | None, current: int) -> int:
+    """The best encoding that flows and is not above ``bound``; the lowest when only better ones do.
 
-    A sender that is short of bandwidth gives up its highest encodings first and comes back with the lowest.
+    A sender that is short of bandwidth gives up its highest encodings first and comes back with the lowest.  One that
+    sends nothing at all tells nothing, so ``current`` stays as far as the bound allows.
     """
     top = len(active) - 1 if bound is None else min(bound, len(active) - 1)
-    for encoding in range(top, -1, -1):
-        if active[encoding]:
-            return encoding
-    return 0
+    if not any(active):
+        return min(current, top)
+    return next((encoding for encoding in range(top, -1, -1) if active[encoding]), 0)

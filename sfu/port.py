@@ -81,9 +81,10 @@ class Port:
         self.dtls_context = DtlsContext(certificate)
         self.dtls_parameters = DtlsParameters(fingerprints=(certificate.fingerprint,), role="auto")
         self.random_bytes = rng.randbytes
-        self._random = rng
+        self.random = rng
         self._numbers = 0
         self.rtcp_ssrc = self._random_ssrc()
+        self.cname = self.new_id()
         self.peers: dict[int, Peer] = {}
         self.transports: dict[TransportId, Transport] = {}
         self.producers: dict[ProducerId, Producer] = {}
@@ -107,13 +108,13 @@ class Port:
         return self._numbers
 
     def new_ssrc(self, transport: Transport) -> int:
-        """An SSRC that no consumer on this transport has (RFC 3550 section 8.1)."""
-        while (ssrc := self._random_ssrc()) in transport.consumers_by_ssrc:
+        """An SSRC that neither we nor a consumer on this transport have (RFC 3550 section 8.1)."""
+        while (ssrc := self._random_ssrc()) in transport.consumers_by_ssrc or ssrc == self.rtcp_ssrc:
             pass
         return ssrc
 
     def _random_ssrc(self) -> int:
-        while (ssrc := self._random.getrandbits(32)) in {0, PROBATOR_SSRC}:
+        while (ssrc := self.random.getrandbits(32)) in {0, PROBATOR_SSRC}:
             pass
         return ssrc
 

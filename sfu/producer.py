@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sfu import reports
 from sfu.dataplane.interface import ProducerId
 from sfu.keyframes import KeyFrameRequests
-from sfu.source_clock import SourceClock, offset_between
+from sfu.source_clock import SourceClock
 from sfu.wire import rtcp
 
 if TYPE_CHECKING:
@@ -99,17 +100,17 @@ class Producer:
             entry = rtcp.FullIntraRequestEntry(media_ssrc, self._full_intra_requests % 256)
             self._full_intra_requests += 1
             request = rtcp.FullIntraRequest(our_ssrc, (entry,))
-        packets = [*rtcp.receiver_reports(our_ssrc, ()), request]
-        self.transport.plane.send_rtcp(self.transport.plane_id, rtcp.encode(packets))
+        self.transport.plane.send_rtcp(self.transport.plane_id, reports.feedback(self.transport.port, request))
 
     # Encodings.
 
     def learned(self, event: EncodingLearned, now: float) -> None:
-        """The SSRC of an encoding became known; a request that waited for it can leave."""
+        """The SSRC of an encoding became known, so that it can be asked; or it began anew under another one."""
+        if self.ssrcs[event.encoding] is not None:
+            self.clocks[event.encoding] = SourceClock(self.plan.spec.clock_rate)
+            self._reported[event.encoding] = (0, 0)
         self.ssrcs[event.encoding] = event.ssrc
-        self.clocks[event.encoding] = SourceClock(self.plan.spec.clock_rate)
-        self._reported[event.encoding] = (0, 0)
-        self.choose_layers(now)
+        self.review_consumers(now)
         self.key_frames.pump(now)
         self.transport.wake()
 
@@ -117,24 +118,25 @@ class Producer:
         """Which encodings flow now."""
         return [stats.last_at is not None and now - stats.last_at <= ENCODING_IDLE for stats in self.encoding_stats()]
 
-    def choose_layers(self, now: float) -> None:
-        """Encodings come and go with the sender's bandwidth: aim each consumer anew."""
-        if len(self.ssrcs) < 2 or self.paused:
-            return
-        active = self.active_encodings(now)
-        for consumer in list(self.consumers.values()):
-            consumer.transport.peer.guard(consumer.aim, active, now)
+    def review_consumers(self, now: float) -> None:
+        """Look whether each consumer gets what it should.
+
+        Encodings come and go with the sender's bandwidth, and a key frame that was asked for may never come.
+        """
+        if self.kind == "video" and not self.paused:
+            active = self.active_encodings(now)
+            for consumer in list(self.consumers.values()):
+                consumer.transport.peer.guard(consumer.review, active, now)
 
     def sender_report(self, report: rtcp.SenderReport, now: float) -> None:
         """The sender's clocks, for the reports to receivers and for switching between encodings in step."""
         if report.ssrc not in self.ssrcs:
             return
         encoding = self.ssrcs.index(report.ssrc)
-        self.clocks[encoding].report(report.ntp, report.rtp_timestamp, now)
-        reference = next(clock for clock in self.clocks if clock.ntp is not None)
-        offset = offset_between(reference, self.clocks[encoding])
-        if len(self.clocks) > 1 and offset is not None:
-            self.transport.plane.set_encoding_clock(self.plane_id, encoding, offset)
+        clock = self.clocks[encoding]
+        clock.report(report.ntp, report.rtp_timestamp, now)
+        if len(self.clocks) > 1 and clock.timeline is not None:
+            self.transport.plane.set_encoding_clock(self.plane_id, encoding, clock.timeline)
 
     # The end.
 

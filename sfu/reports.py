@@ -14,12 +14,17 @@ from sfu.wire import rtcp
 if TYPE_CHECKING:
     from sfu.consumer import Consumer
     from sfu.dataplane.interface import EncodingStats
+    from sfu.port import Port
     from sfu.producer import Producer
     from sfu.transport import Transport
+
+#: Bytes of a compound packet before encryption, at most: it passes every path that carries WebRTC.
+MAX_COMPOUND = 1200
 
 
 def receive(transport: Transport, packet: bytes, now: float) -> None:
     """Act on a compound packet that came on this transport.  Raises ``BadDatagram``."""
+    broken: dict[int, None] = {}
     for one in rtcp.parse_untrusted(packet):
         match one:
             case rtcp.SenderReport(reports=blocks):
@@ -29,31 +34,51 @@ def receive(transport: Transport, packet: bytes, now: float) -> None:
             case rtcp.ReceiverReport(reports=blocks):
                 _receive_blocks(transport, blocks, now)
             case rtcp.PictureLossIndication(media_ssrc=ssrc):
-                _ask_key_frame(transport, ssrc, now)
+                broken[ssrc] = None
             case rtcp.FullIntraRequest(entries=entries):
-                for entry in entries:
-                    _ask_key_frame(transport, entry.ssrc, now)
+                broken.update((entry.ssrc, None) for entry in entries)
+    for ssrc in broken:
+        _ask_key_frame(transport, ssrc, now)
 
 
 def due(transport: Transport, now: float) -> Iterator[bytes]:
-    """The compound packets that are due now: everything about this transport's streams."""
-    our_ssrc = transport.port.rtcp_ssrc
+    """The compound packets that are due now: everything about this transport's streams, in as few as hold it."""
+    compound = b""
+    for part in _parts(transport, now):
+        if compound and len(compound) + len(part) > MAX_COMPOUND:
+            yield compound
+            compound = b""
+        compound += part
+    if compound:
+        yield compound
+
+
+def feedback(port: Port, packet: rtcp.RtcpPacket) -> bytes:
+    """A compound packet that tells a sender something out of turn (RFC 4585 section 3.1)."""
+    return rtcp.encode([*rtcp.receiver_reports(port.rtcp_ssrc, ()), _description(port), packet])
+
+
+def _parts(transport: Transport, now: float) -> Iterator[bytes]:
+    """Reports, each with the name of its source: in any number they make a compound packet (RFC 3550 section 6.1)."""
+    port = transport.port
     blocks = [block for producer in transport.producers.values() for block in _blocks(producer, now)]
     if blocks:
-        yield from (rtcp.encode([report]) for report in rtcp.receiver_reports(our_ssrc, blocks))
+        yield from (rtcp.encode([one, _description(port)]) for one in rtcp.receiver_reports(port.rtcp_ssrc, blocks))
     for consumer in transport.consumers.values():
         if (report := _sender_report(consumer, now)) is not None:
-            cname = consumer.rtp_parameters.rtcp.cname or ""
-            yield rtcp.encode([report, rtcp.SourceDescription(consumer.ssrc, cname)])
+            consumer.report_sent(report.ntp, report.packets, now)
+            yield rtcp.encode([report, rtcp.SourceDescription(consumer.ssrc, consumer.rtp_parameters.rtcp.cname or "")])
+
+
+def _description(port: Port) -> rtcp.SourceDescription:
+    return rtcp.SourceDescription(port.rtcp_ssrc, port.cname)
 
 
 def _receive_blocks(transport: Transport, blocks: tuple[rtcp.ReportBlock, ...], now: float) -> None:
     for block in blocks:
         consumer = transport.consumers_by_ssrc.get(block.ssrc)
         if consumer is not None:
-            clock = consumer.producer.clocks[consumer.target]
-            consumer.report = block
-            consumer.round_trip = clock.round_trip(block.last_sr, block.delay_since_last_sr, now)
+            consumer.reported(block, now)
 
 
 def _ask_key_frame(transport: Transport, ssrc: int, now: float) -> None:
@@ -75,7 +100,7 @@ def _block(producer: Producer, encoding: int, stats: EncodingStats, now: float) 
     return rtcp.ReportBlock(
         ssrc=stats.ssrc,
         fraction_lost=producer.take_fraction_lost(encoding, stats),
-        lost=max(-(1 << 23), min(stats.lost, (1 << 23) - 1)),
+        lost=stats.lost,
         highest_sequence=stats.highest_sequence % (1 << 32),
         jitter=stats.jitter,
         last_sr=last_sr,
@@ -84,9 +109,11 @@ def _block(producer: Producer, encoding: int, stats: EncodingStats, now: float) 
 
 
 def _sender_report(consumer: Consumer, now: float) -> rtcp.SenderReport | None:
-    """None while there is nothing to tell: nothing was sent yet, or the sender's clocks are not known."""
+    """None while there is nothing to tell: nothing was sent since the last one (RFC 3550 section 6.4), or the sender's
+    clocks are not known."""
     stats = consumer.stats()
-    if not stats.packets or stats.encoding is None or consumer.paused or consumer.producer.paused:
+    packets = stats.packets % (1 << 32)
+    if packets == consumer.reported_packets or stats.encoding is None:
         return None
     reading = consumer.producer.clocks[stats.encoding].read(now)
     if reading is None:
@@ -96,6 +123,6 @@ def _sender_report(consumer: Consumer, now: float) -> rtcp.SenderReport | None:
         ssrc=consumer.ssrc,
         ntp=ntp,
         rtp_timestamp=(timestamp + stats.timestamp_offset) % (1 << 32),
-        packets=stats.packets % (1 << 32),
+        packets=packets,
         octets=stats.octets % (1 << 32),
     )

@@ -2,7 +2,7 @@
 
 from attrs import define
 
-from sfu.wire.ntp import from_short, middle, to_short
+from sfu.wire.ntp import middle, to_short
 
 #: One second in the 64-bit NTP format of sender reports.
 NTP_SECOND = 1 << 32
@@ -39,20 +39,12 @@ class SourceClock:
             return 0, 0
         return middle(self.ntp), to_short(now - self.at)
 
-    def round_trip(self, last_report: int, delay: int, now: float) -> float | None:
-        """The round trip in seconds to a receiver that reports this LSR and DLSR of reports made by :meth:`read`."""
-        reading = self.read(now)
-        if reading is None or not last_report:
+    @property
+    def timeline(self) -> int | None:
+        """What to add (mod 2**32) to its timestamps to get the NTP time in units of the clock rate.
+
+        So all encodings of one sender meet on one timeline.  None before its first report.
+        """
+        if self.ntp is None:
             return None
-        trip = (middle(reading[0]) - last_report - delay) & 0xFFFFFFFF
-        # A negative trip (clocks stepping, a receiver that lies) is no measurement.
-        return from_short(trip) if trip < 1 << 31 else None
-
-
-def offset_between(reference: SourceClock, other: SourceClock) -> int | None:
-    """What to add (mod 2**32) to ``other``'s timestamps to get ``reference``'s, for encodings of one producer."""
-    if reference.ntp is None or other.ntp is None:
-        return None
-    apart = (other.ntp - reference.ntp + (1 << 63)) % (1 << 64) - (1 << 63)
-    in_reference = reference.timestamp + round(apart * reference.clock_rate / NTP_SECOND)
-    return (in_reference - other.timestamp) % (1 << 32)
+        return ((self.ntp * self.clock_rate + NTP_SECOND // 2) // NTP_SECOND - self.timestamp) % (1 << 32)

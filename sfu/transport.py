@@ -134,7 +134,6 @@ class Transport:
             self._change(TransportState.CONNECTED)
         elif self.dtls is not None and self.dtls.state is DtlsState.NEW:
             self._start_handshake(now)
-        self.wake()
 
     def receive_dtls(self, datagram: bytes, now: float) -> None:
         """A datagram of the handshake, or what comes after it: only a close_notify or an alert matters then."""
@@ -152,7 +151,6 @@ class Transport:
             reports.receive(self, packet, at)
         except BadDatagram:
             self.plane.count_drop(Drop.MALFORMED_RTCP)
-        self.wake()
 
     # Time.
 
@@ -216,7 +214,7 @@ class Transport:
         for packet in reports.due(self, now):
             self.plane.send_rtcp(self.plane_id, packet)
         for producer in self.producers.values():
-            producer.choose_layers(now)
+            producer.review_consumers(now)
 
     # The handshake.
 
@@ -241,7 +239,8 @@ class Transport:
             case DtlsConnected(keys):
                 self.plane.set_keys(self.plane_id, keys)
                 self._handshake_deadline = math.inf
-                self._next_report = now + self.settings.report_interval
+                # A random phase, or those that connect at once would all report at once for ever.
+                self._next_report = now + self.settings.report_interval * self.port.random.random()
                 self._change(TransportState.CONNECTED)
                 self._begin_media(now)
             case DtlsFailed(reason):
@@ -262,6 +261,7 @@ class Transport:
     def _change(self, state: TransportState) -> None:
         self.state = state
         log.debug("transport", peer=self.peer.name, transport=self.id, state=str(state))
+        self.wake()
         self.peer.tell_transport_changed(self)
 
     # The end.

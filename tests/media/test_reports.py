@@ -1,0 +1,253 @@
+"""RTCP reports: what is in them, how many there are, and what hostile ones can do.  All in virtual time."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from attrs import frozen
+from trio.testing import MockClock
+
+import sfu
+from sfu.wire import rtcp
+from sfu.wire.ntp import middle, to_short
+from tests.media.conftest import Notices
+from tests.media.memory import Client, Network, open_network
+from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, opus, vp8
+from tests.media.test_closing import connected
+from tools.light.transport import Identity
+
+NTP_SECOND = 1 << 32
+
+
+@frozen
+class Call:
+    """Ada sends, Bob receives, both connected."""
+
+    network: Network
+    ada: sfu.Peer
+    bob: sfu.Peer
+    sending: sfu.Transport
+    receiving: sfu.Transport
+    sender: Client
+    receiver: Client
+
+    def send(self, ssrc: int, number: int, payload_type: int = 111, payload: bytes = b"x" * 50) -> None:
+        packet = Rtp(payload_type, number & 0xFFFF, 960 * number, ssrc, payload)
+        self.sender.transport.send_rtp(bytes(packet))
+        self.sender.flush()
+
+    def report(self, ssrc: int, ntp_seconds: float, timestamp: int = 0) -> None:
+        report = rtcp.SenderReport(ssrc, round(ntp_seconds * NTP_SECOND), timestamp, 1, 50)
+        self.sender.transport.send_rtcp(rtcp.encode([report]))
+        self.sender.flush()
+
+    def answer(self, *packets: rtcp.RtcpPacket) -> None:
+        self.receiver.transport.send_rtcp(rtcp.encode(packets))
+        self.receiver.flush()
+
+    def consume(self, producer: sfu.Producer) -> sfu.Consumer:
+        return self.bob.consume(self.receiving.id, producer, self.network.port.capabilities, stream="ada", paused=False)
+
+
+@asynccontextmanager
+async def open_call(identity: Identity, settings: sfu.MediaSettings | None = None) -> AsyncIterator[Call]:
+    async with (
+        open_network(settings or sfu.MediaSettings()) as network,
+        sfu.open_peer(network.port, Notices(), name="ada") as ada,
+        sfu.open_peer(network.port, Notices(), name="bob") as bob,
+    ):
+        sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
+        await connected(network, ada, sending, identity)
+        await connected(network, bob, receiving, identity)
+        sender, receiver = network.clients.values()
+        yield Call(network, ada, bob, sending, receiving, sender, receiver)
+
+
+def take(client: Client) -> list[list[rtcp.RtcpPacket]]:
+    """The compound packets that came."""
+    packets, client.transport.rtcp[:] = list(client.transport.rtcp), []
+    return [rtcp.parse_untrusted(packet) for packet in packets]
+
+
+def sender_reports(compounds: list[list[rtcp.RtcpPacket]]) -> list[rtcp.SenderReport]:
+    return [one for compound in compounds for one in compound if isinstance(one, rtcp.SenderReport)]
+
+
+def blocks(compounds: list[list[rtcp.RtcpPacket]]) -> list[rtcp.ReportBlock]:
+    reports = [one for compound in compounds for one in compound if isinstance(one, rtcp.ReceiverReport)]
+    return [block for report in reports for block in report.reports]
+
+
+async def test_every_compound_packet_begins_with_a_report_and_names_its_sources(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        producer = call.ada.produce(call.sending.id, "video", vp8(1))
+        consumer = call.consume(producer)
+        call.send(1, 0, 96, VP8_KEY_FRAME)
+        call.report(1, 100)
+        await trio.sleep(2)
+        for client, ssrc in ((call.sender, call.network.port.rtcp_ssrc), (call.receiver, consumer.ssrc)):
+            compounds = take(client)
+            assert compounds
+            for first, *rest in compounds:
+                assert isinstance(first, rtcp.SenderReport | rtcp.ReceiverReport)
+                names = [one for one in rest if isinstance(one, rtcp.SourceDescription)]
+                assert [(one.ssrc, bool(one.cname)) for one in names] == [(ssrc, True)]
+
+
+async def test_reports_of_many_streams_share_packets_that_are_small_enough_for_every_path(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    streams = 60
+    async with open_call(identity, sfu.MediaSettings(max_producers=streams)) as call:
+        producers = [call.ada.produce(call.sending.id, "audio", opus(1 + each)) for each in range(streams)]
+        consumers = [call.consume(producer) for producer in producers]
+        for ssrc in range(1, streams + 1):
+            call.send(ssrc, 0)
+            call.report(ssrc, 100)
+        await trio.sleep(1)
+        to_sender, to_receiver = list(call.sender.transport.rtcp), list(call.receiver.transport.rtcp)
+        assert max(map(len, to_sender + to_receiver)) <= 1200
+        assert len(to_sender) <= 2
+        assert len(to_receiver) <= streams // 10
+        assert sorted(block.ssrc for block in blocks(take(call.sender))) == list(range(1, streams + 1))
+        told = sender_reports(take(call.receiver))
+        assert sorted(report.ssrc for report in told) == sorted(consumer.ssrc for consumer in consumers)
+
+
+async def test_a_sender_that_is_silent_is_not_reported_as_sending(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
+        call.report(1, 100)
+        await trio.sleep(2)
+        assert sender_reports(take(call.receiver)) == []
+        call.send(1, 0)
+        await trio.sleep(1)
+        assert len(sender_reports(take(call.receiver))) == 1
+        await trio.sleep(10)
+        assert sender_reports(take(call.receiver)) == []
+        call.send(1, 1)
+        await trio.sleep(1)
+        assert len(sender_reports(take(call.receiver))) == 1
+
+
+async def test_what_was_lost_is_told_once_and_duplicates_are_no_loss(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        call.ada.produce(call.sending.id, "audio", opus(1))
+        for number in (65534, 65535, 65537, 65538):
+            call.send(1, number)
+        await trio.sleep(1)
+        [block] = blocks(take(call.sender))
+        assert (block.lost, block.fraction_lost, block.highest_sequence) == (1, 256 // 5, 65538)
+        # The one that was late comes: more than expected, which is no negative fraction.
+        call.send(1, 65536)
+        await trio.sleep(1)
+        [block] = blocks(take(call.sender))
+        assert (block.lost, block.fraction_lost, block.highest_sequence) == (0, 0, 65538)
+
+
+async def test_the_round_trip_is_measured_by_our_own_clock(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_call(identity) as call:
+        consumer = call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
+        call.send(1, 0)
+        call.report(1, 100)
+        while not (told := sender_reports(take(call.receiver))):
+            await trio.sleep(0.01)
+        # Meanwhile the sender's clock is set back, which is nothing to this receiver.
+        call.report(1, 7)
+        await trio.sleep(0.25)
+        waited = 0.2
+        block = rtcp.ReportBlock(consumer.ssrc, 3, 1, 1, 0, middle(told[0].ntp), to_short(waited))
+        call.answer(rtcp.ReceiverReport(1, (block,)))
+        await trio.sleep(0)
+        await trio.testing.wait_all_tasks_blocked()
+        assert consumer.report == block
+        assert consumer.round_trip == pytest.approx(0.05, abs=0.011)
+
+
+async def test_a_receiver_that_reports_what_cannot_be_measures_nothing(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        consumer = call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
+        call.send(1, 0)
+        call.report(1, 100)
+        await trio.sleep(1.5)
+        [told] = sender_reports(take(call.receiver))
+        for last_sr, delay in ((0, 0), (12345, 0), (middle(told.ntp), to_short(60))):
+            block = rtcp.ReportBlock(consumer.ssrc, 0, 0, 1, 0, last_sr, delay)
+            call.answer(rtcp.ReceiverReport(1, (block,)))
+            await trio.testing.wait_all_tasks_blocked()
+            assert consumer.report == block
+            assert consumer.round_trip is None
+
+
+async def test_transports_that_connect_at_once_do_not_report_at_once(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_network(sfu.MediaSettings()) as network, trio.open_nursery() as nursery:
+        times: list[float] = []
+
+        async def connect(number: int) -> None:
+            async with sfu.open_peer(network.port, Notices(), name=str(number)) as peer:
+                transport = peer.create_transport("send")
+                await connected(network, peer, transport, identity)
+                times.append(transport.get_timer())
+                await trio.sleep_forever()
+
+        for number in range(20):
+            nursery.start_soon(connect, number)
+        await trio.sleep(0.1)
+        assert len({round(time, 3) for time in times}) > 15
+        assert max(times) <= trio.current_time() + sfu.MediaSettings().report_interval
+        nursery.cancel_scope.cancel()
+
+
+async def test_asking_for_one_picture_a_hundred_times_in_a_packet_is_asking_once(
+    autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_call(identity) as call:
+        producer = call.ada.produce(call.sending.id, "video", vp8(1))
+        consumer = call.consume(producer)
+        call.send(1, 0, 96, VP8_KEY_FRAME)
+        call.send(1, 1, 96, VP8_INTER_FRAME)
+        await trio.sleep(5)
+        asked: list[int] = []
+        monkeypatch.setattr(producer, "ask_key_frame", lambda encoding, now: asked.append(encoding))
+        entries = tuple(rtcp.FullIntraRequestEntry(consumer.ssrc, number) for number in range(100))
+        losses = [rtcp.PictureLossIndication(1, consumer.ssrc)] * 20
+        call.answer(*rtcp.receiver_reports(1, ()), rtcp.FullIntraRequest(1, entries), *losses)
+        await trio.testing.wait_all_tasks_blocked()
+        assert asked == [0]
+
+
+async def test_a_paused_receiver_and_a_paused_sender_need_no_key_frame(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        producer = call.ada.produce(call.sending.id, "video", vp8(1))
+        consumer = call.consume(producer)
+        call.send(1, 0, 96, VP8_KEY_FRAME)
+        await trio.sleep(5)
+        loss = rtcp.PictureLossIndication(1, consumer.ssrc)
+        pausing = (call.bob.set_consumer_paused, consumer.id), (call.ada.set_producer_paused, producer.id)
+        for number, (set_paused, object_id) in enumerate(pausing, start=1):
+            set_paused(object_id, True)
+            take(call.sender)
+            call.answer(*rtcp.receiver_reports(1, ()), loss)
+            await trio.sleep(5)
+            assert not requests(take(call.sender))
+            set_paused(object_id, False)
+            await trio.sleep(0.5)
+            assert len(requests(take(call.sender))) == 1
+            call.send(1, number, 96, VP8_KEY_FRAME)
+
+
+def requests(compounds: list[list[rtcp.RtcpPacket]]) -> list[rtcp.RtcpPacket]:
+    return [one for compound in compounds for one in compound if isinstance(one, rtcp.PictureLossIndication)]

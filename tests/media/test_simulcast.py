@@ -1,0 +1,217 @@
+"""Simulcast from a client that names its encodings by RID to one that sees a single stream.  All in virtual time."""
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+from attrs import define, field, frozen
+from trio.testing import MockClock
+
+import sfu
+from sfu.layers import Layers
+from sfu.wire import rtcp
+from tests.media.camera import FRAME_TICKS, SIMULCAST, Camera
+from tests.media.conftest import Notices
+from tests.media.memory import Client, Network, open_network
+from tests.media.rtp import Rtp, read
+from tools.light.transport import Identity
+
+SETTINGS = sfu.MediaSettings()
+
+
+@define
+class Updates(Notices):
+    """What was told of a consumer, each time."""
+
+    updates: list[tuple[bool, Layers | None]] = field(factory=list)
+
+    def consumer_updated(self, consumer: sfu.Consumer) -> None:
+        self.updates.append((consumer.producer_paused, consumer.layers))
+
+
+@frozen
+class Scene:
+    """Ada's camera, Bob's screen.  Bob consumes from the beginning."""
+
+    network: Network
+    ada: sfu.Peer
+    bob: sfu.Peer
+    camera: Camera
+    screen: Client
+    producer: sfu.Producer
+    consumer: sfu.Consumer
+    notices: Updates
+
+    def take_seen(self) -> list[Rtp]:
+        packets, self.screen.transport.rtp[:] = list(self.screen.transport.rtp), []
+        return [read(packet) for packet in packets]
+
+    def take_reports(self) -> list[rtcp.SenderReport]:
+        packets, self.screen.transport.rtcp[:] = list(self.screen.transport.rtcp), []
+        parsed = [one for packet in packets for one in rtcp.parse_untrusted(packet)]
+        return [one for one in parsed if isinstance(one, rtcp.SenderReport)]
+
+
+def layer_of(packet: Rtp) -> int:
+    return packet.payload[-2]
+
+
+def is_key(packet: Rtp) -> bool:
+    return packet.payload[-1] == 1
+
+
+def switches(packets: list[Rtp]) -> list[int]:
+    """Where another layer begins than the packet before was of."""
+    return [at for at in range(1, len(packets)) if layer_of(packets[at]) != layer_of(packets[at - 1])]
+
+
+def is_one_stream(packets: list[Rtp]) -> bool:
+    """Numbers without a gap, and a frame's time from each to the next, whatever layers they are of.
+
+    But where a switch comes with the frame that the old layer has sent already, which shows it once more.
+    """
+    pairs = list(itertools.pairwise(packets))
+    steps = [(two.timestamp - one.timestamp) % 2**32 for one, two in pairs]
+    at_switches = {at - 1 for at in switches(packets)}
+    return (
+        all((two.sequence - one.sequence) % 2**16 == 1 for one, two in pairs)
+        and all(abs(step - FRAME_TICKS) <= 2 or (step <= 2 and at in at_switches) for at, step in enumerate(steps))
+        and len({packet.ssrc for packet in packets}) == 1
+    )
+
+
+@asynccontextmanager
+async def open_scene(identity: Identity) -> AsyncIterator[Scene]:
+    notices = Updates()
+    async with (
+        open_network(SETTINGS) as network,
+        sfu.open_peer(network.port, Notices(), name="ada") as ada,
+        sfu.open_peer(network.port, notices, name="bob") as bob,
+        trio.open_nursery() as nursery,
+    ):
+        sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
+        producer = ada.produce(sending.id, "video", SIMULCAST)
+        consumer = bob.consume(receiving.id, producer, network.port.capabilities, stream="ada", paused=False)
+        clients = network.client(sending, identity), network.client(receiving, identity)
+        for peer, transport, client in zip((ada, bob), (sending, receiving), clients, strict=True):
+            peer.connect_transport(transport.id, client.transport.dtls_parameters)
+        while not all(client.transport.connected for client in clients):
+            await trio.sleep(0.01)
+        camera = Camera(clients[0])
+        nursery.start_soon(camera.run)
+        yield Scene(network, ada, bob, camera, clients[1], producer, consumer, notices)
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_best_encoding_is_soon_forwarded_and_begins_with_a_key_frame(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(5)
+        seen = scene.take_seen()
+        assert scene.producer.ssrcs == [7000, 7001, 7002]
+        assert layer_of(seen[-1]) == 2
+        assert is_key(seen[0])
+        assert all(is_key(seen[at]) for at in switches(seen))
+        assert is_one_stream(seen)
+        assert scene.consumer.layers == Layers(2, 0)
+        assert scene.notices.updates == [(False, Layers(0, 0)), (False, Layers(2, 0))]
+
+
+async def test_bounds_switch_down_and_up_and_the_stream_goes_on_as_one(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(5)
+        for bound, expected in ((0, 0), (1, 1), (255, 2), (0, 0)):
+            scene.bob.set_layers(scene.consumer.id, bound, 255)
+            await trio.sleep(2)
+            assert scene.consumer.layers == Layers(expected, 0)
+        seen = scene.take_seen()
+        assert [layer_of(seen[at]) for at in switches(seen)][-4:] == [0, 1, 2, 0]
+        assert all(is_key(seen[at]) for at in switches(seen))
+        assert is_one_stream(seen)
+        # Nobody asks for what nobody waits for.
+        assert sum(layer.asked for layer in scene.camera.layers) <= 6
+
+
+async def test_a_sender_that_gives_up_its_best_encoding_is_followed_down_and_up(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(5)
+        best = scene.camera.layers[2]
+        best.flows = False
+        await trio.sleep(5)
+        assert scene.consumer.layers == Layers(1, 0)
+        best.flows = True
+        await trio.sleep(3)
+        assert scene.consumer.layers == Layers(2, 0)
+
+
+async def test_a_sender_that_is_silent_for_a_while_is_taken_up_where_it_was(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(5)
+        asked = [layer.asked for layer in scene.camera.layers]
+        for layer in scene.camera.layers:
+            layer.flows = False
+        await trio.sleep(10)
+        scene.take_seen()
+        for layer in scene.camera.layers:
+            layer.flows = True
+        await trio.sleep(3)
+        assert {layer_of(packet) for packet in scene.take_seen()} == {2}
+        assert [layer.asked for layer in scene.camera.layers] == asked
+
+
+async def test_key_frames_are_asked_for_until_one_comes(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(5)
+        scene.camera.hears = False
+        scene.bob.set_layers(scene.consumer.id, 0, 0)
+        await trio.sleep(20)
+        assert scene.consumer.layers == Layers(2, 0)
+        assert 15 <= scene.camera.layers[0].asked <= 22
+        scene.camera.hears = True
+        await trio.sleep(1.5)
+        assert scene.consumer.layers == Layers(0, 0)
+
+
+async def test_an_encoding_that_goes_on_under_another_ssrc_is_begun_anew(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(5)
+        best = scene.camera.layers[2]
+        asked = best.asked
+        # Another encoder: other timestamps, and its first frame, which was a key frame, was lost.
+        best.ssrc, best.base = 8002, 77
+        await trio.sleep(0.5)
+        assert scene.producer.ssrcs == [7000, 7001, 8002]
+        assert scene.producer.clocks[2].ntp is None
+        assert best.asked == asked + 1
+        await trio.sleep(3)
+        seen = scene.take_seen()
+        assert layer_of(seen[-1]) == 2
+        [report, *_] = reversed(scene.take_reports())
+        at_the_end = seen[-1].timestamp
+        assert abs((at_the_end - report.rtp_timestamp + 2**31) % 2**32 - 2**31) <= 90000
+
+
+async def test_a_paused_stream_has_no_layers(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(5)
+        scene.bob.set_consumer_paused(scene.consumer.id, True)
+        assert scene.consumer.layers is None
+        scene.bob.set_consumer_paused(scene.consumer.id, False)
+        await trio.sleep(2)
+        assert scene.consumer.layers == Layers(2, 0)
+        scene.notices.updates.clear()
+        scene.ada.set_producer_paused(scene.producer.id, True)
+        await trio.sleep(2)
+        scene.ada.set_producer_paused(scene.producer.id, False)
+        await trio.sleep(2)
+        assert scene.notices.updates == [(True, None), (False, None), (False, Layers(2, 0))]
