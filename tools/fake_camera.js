@@ -1,4 +1,5 @@
-// In place of the camera: a drawn person before a wall, who sways a little. The microphone stays the browser's own.
+// In place of the camera: a drawn person before a wall, who sways a little. The microphone is the browser's own fake
+// one, which beeps, or one that nobody speaks into.
 (() => {
   const WIDTH = 1280;
   const HEIGHT = 720;
@@ -52,7 +53,9 @@
   const devices = navigator.mediaDevices;
   const original = devices.getUserMedia.bind(devices);
   devices.getUserMedia = async ({ audio, video }) => {
-    const tracks = audio ? (await original({ audio })).getTracks() : [];
+    const tracks = [];
+    if (audio && LOOK.speaks) tracks.push(...(await original({ audio })).getTracks());
+    else if (audio) tracks.push(...new AudioContext().createMediaStreamDestination().stream.getTracks());
     if (video) tracks.push(camera(LOOK));
     return new MediaStream(tracks);
   };

@@ -26,6 +26,7 @@ _PEOPLE = {
         "hair": "#4b2e22",
         "shirt": "#0f766e",
         "longHair": True,
+        "speaks": False,
     },
     "Ben": {
         "wall": "#e8dccb",
@@ -35,6 +36,7 @@ _PEOPLE = {
         "hair": "#1d1714",
         "shirt": "#b4532a",
         "longHair": False,
+        "speaks": True,
     },
 }
 
@@ -56,8 +58,8 @@ def photograph(url: str, folder: Path) -> None:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
         _join(browser, url, "Ben")
         page = _join(browser, url, "Ada")
-        page.wait_for_function("document.querySelectorAll('video').length === 2")
-        page.wait_for_timeout(15_000)  # until the rate has climbed, and nobody is announced any more
+        page.locator("video").nth(1).wait_for()
+        page.wait_for_timeout(20_000)  # until the rate has climbed, and nobody is announced any more
         _shoot(page, folder / "call.png", _WINDOW, "light")
         _shoot(page, folder / "call-dark.png", _WINDOW, "dark")
         _shoot(page, folder / "call-phone.png", _PHONE, "light")
@@ -77,6 +79,7 @@ def _shoot(page: Page, file: Path, window: tuple[int, int], scheme: str) -> None
     page.set_viewport_size({"width": window[0], "height": window[1]})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.wait_for_timeout(1_000)  # sizes and colours change smoothly
+    page.locator(".tile.speaking").wait_for()
     page.screenshot(path=file)
     print(f"{file}: {file.stat().st_size / 1024:.0f} KiB")
 

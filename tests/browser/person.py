@@ -88,12 +88,8 @@ class Person:
 
     def sees_together(self, count: int, within: float) -> None:
         """Wait until the page says that so many are there."""
-        self.page.wait_for_function(
-            """wanted => document.querySelector('[data-testid="together"]')?.textContent === wanted""",
-            arg=f"Together now: {count}",
-            polling=20,
-            timeout=within * 1000,
-        )
+        shown = self.page.locator(f'{_selector("together", {})}:text-is("Together now: {count}")')
+        shown.wait_for(timeout=within * 1000)
 
     @contextmanager
     def sees_together_soon(self, count: int, within: float) -> Iterator[None]:
