@@ -10,7 +10,7 @@ def expand_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
     """Numeric addresses to bind, in order and once each; a wildcard becomes each address of the machine.
 
     One socket per address answers from the address that was asked, which one on a wildcard does not where a machine
-    has several.  Raises ``ValueError`` for what is not a numeric address.
+    has several.  Raises ``ValueError`` for what is not a numeric address, and where none is left.
     """
     expanded: dict[str, None] = {}
     for host in hosts:
@@ -19,6 +19,8 @@ def expand_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
             expanded.update(dict.fromkeys(_machine_addresses(address.version)))
         else:
             expanded[str(address)] = None
+    if not expanded:
+        raise ValueError("there is no address to listen on")
     return tuple(expanded)
 
 

@@ -55,24 +55,31 @@ async def port() -> AsyncIterator[sfu.Port]:
 
 class Connect(Protocol):
     def __call__(
-        self, peer: sfu.Peer, direction: Literal["send", "receive"], dtls_role: Literal["client", "server"] = "client"
+        self,
+        peer: sfu.Peer,
+        direction: Literal["send", "receive"],
+        dtls_role: Literal["client", "server"] = "client",
+        address: tuple[str, int] | None = None,
     ) -> AbstractAsyncContextManager[tuple[sfu.Transport, LightEndpoint]]: ...
 
 
 @pytest.fixture
 def connect(identity: Identity) -> Connect:
-    """Gives a new transport of a peer with a light client connected to it."""
+    """Gives a new transport of a peer with a light client connected to it, over the port's first address or another."""
 
     @asynccontextmanager
     async def connect(
-        peer: sfu.Peer, direction: Literal["send", "receive"], dtls_role: Literal["client", "server"] = "client"
+        peer: sfu.Peer,
+        direction: Literal["send", "receive"],
+        dtls_role: Literal["client", "server"] = "client",
+        address: tuple[str, int] | None = None,
     ) -> AsyncIterator[tuple[sfu.Transport, LightEndpoint]]:
         transport = peer.create_transport(direction)
         async with open_endpoint(
             identity,
             transport.ice_parameters,
             transport.dtls_parameters,
-            peer.port.addresses[0],
+            address or peer.port.addresses[0],
             dtls_role=dtls_role,
         ) as endpoint:
             peer.connect_transport(transport.id, endpoint.transport.dtls_parameters)
