@@ -3,11 +3,11 @@
 import ipaddress
 import socket
 
+import ifaddr
 import pytest
 from attrs import frozen
 
 import sfu
-from sfu import addresses
 from sfu.addresses import expand_hosts
 from tests.media.conftest import Connect, Notices
 from tests.media.rtp import Rtp, opus, read
@@ -34,7 +34,7 @@ ADAPTERS = [
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses.ifaddr, "get_adapters", lambda: ADAPTERS)
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: ADAPTERS)
 
 
 @pytest.mark.usefixtures("machine")
@@ -63,7 +63,7 @@ def test_names_are_no_addresses(host: str) -> None:
 
 
 def test_a_wildcard_for_what_the_machine_has_not_is_an_error_not_a_deaf_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses.ifaddr, "get_adapters", lambda: [Adapter([Ip("127.0.0.1")])])
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: [Adapter([Ip("127.0.0.1")])])
     with pytest.raises(ValueError, match="no address"):
         expand_hosts(["::"])
     with pytest.raises(ValueError, match="no address"):
