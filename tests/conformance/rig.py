@@ -44,12 +44,17 @@ class Note:
 
 @define
 class Tap(trio.abc.Stream):
-    """The gateway's end of a stream, noting what is written to it; while ``gag`` is not set, nothing can be."""
+    """The gateway's end of a stream, noting what is written to it; while ``gag`` is not set, nothing can be.
+
+    Where ``dead`` is set, what the client sends does not arrive, nor does the end of the stream.
+    """
 
     stream: trio.abc.Stream
+    client: trio.abc.Stream
     name: str
     journal: list[Note]
     gag: trio.Event | None = None
+    dead: bool = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if self.gag is not None:
@@ -58,7 +63,10 @@ class Tap(trio.abc.Stream):
         await self.stream.send_all(data)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self.stream.receive_some(max_bytes)
+        data = await self.stream.receive_some(max_bytes)
+        if self.dead:
+            await trio.sleep_forever()
+        return data
 
     async def wait_send_all_might_not_block(self) -> None:
         await self.stream.wait_send_all_might_not_block()
@@ -84,11 +92,10 @@ class Gate:
     def port(self) -> sfu.Port:
         return self.server.gateway.port
 
-    def stream(self, name: str = "", ours: trio.abc.Stream | None = None, theirs: Any = None) -> trio.abc.Stream:
+    def stream(self, name: str = "") -> trio.abc.Stream:
         """The client's end of a new connection."""
-        if ours is None:
-            ours, theirs = memory_stream_pair()
-        self._taps.append(Tap(theirs, name or f"stream {len(self._taps)}", self.journal))
+        ours, theirs = memory_stream_pair()
+        self._taps.append(Tap(theirs, ours, name or f"stream {len(self._taps)}", self.journal))
         self.nursery.start_soon(self._serve, self._taps[-1])
         return ours
 
@@ -137,9 +144,7 @@ class Gate:
         client = self.media[path] = MediaClient(transport, path, self.plane.deliver, self.rng)
         return client
 
-    async def connected(
-        self, client: RawClient, direction: Direction, identity: Identity
-    ) -> tuple[str, MediaClient]:
+    async def connected(self, client: RawClient, direction: Direction, identity: Identity) -> tuple[str, MediaClient]:
         """A transport of this client that is up, and the media on it; what came meanwhile is dropped."""
         asked = {"rtpCapabilities": CAPABILITIES} if direction == "receive" else {}
         created = await client.ok("create_transport", direction=direction, **asked)
@@ -148,6 +153,11 @@ class Gate:
         self.nursery.start_soon(media.run)
         assert await find(client, "transport_state") == {"transportId": created["transportId"], "state": "connected"}
         return created["transportId"], media
+
+    def switch_off(self, client: RawClient) -> None:
+        """The client's machine is off: its connection stays open, and nothing comes from it any more."""
+        for tap in self._taps:
+            tap.dead |= tap.client is client.stream
 
     def written(self, name: str) -> bytes:
         """Everything that was written on one WebSocket's stream."""

@@ -3,6 +3,7 @@
 The codes of bad frames are in ``test_connecting``, those of errors in ``test_errors``; 1006 is never sent.
 """
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import pytest
@@ -160,17 +161,19 @@ async def _binary(_: Gate, client: RawClient) -> None:
 
 
 async def _drain(gate: Gate, _: RawClient) -> None:
-    gate.server.end_clients()
+    await gate.server.drain()
 
 
 @pytest.mark.parametrize(
     "end", [_leave, _replace, partial(_close, 1000), partial(_close, 1001), _hang_up, _remove, _binary, _drain]
 )
-async def test_nothing_is_left_of_anybody_however_they_ended(autojump_clock: MockClock, end: object) -> None:
-    async with open_gate(admin_token="secret") as gate:
+async def test_nothing_is_left_of_anybody_however_they_ended(
+    autojump_clock: MockClock, end: Callable[[Gate, RawClient], Awaitable[None]]
+) -> None:
+    async with open_gate(admin_token="secret", drain_timeout=1) as gate:
         (ada,) = await gate.joined("ada")
         await microphone(ada, await send_transport(ada))
-        await end(gate, ada)  # type: ignore[operator]
+        await end(gate, ada)
         await wait_all_tasks_blocked()
         census, media, plane = gate.server.gateway.channels.census(), gate.port.census(), gate.plane.totals()
         assert (census.channels, census.members) == (0, 0)

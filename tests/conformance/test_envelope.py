@@ -236,9 +236,9 @@ async def test_a_path_names_the_field_as_it_is_on_the_wire(autojump_clock: MockC
 async def test_unknown_fields_are_ignored_everywhere(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
-        text = {"id": 1, "type": "create_transport", "more": [1], "data": {"direction": "receive", "new": None}}
-        text["data"]["rtpCapabilities"] = {**CAPABILITIES, "fecMechanisms": ["none"]}  # type: ignore[index]
-        assert (await answer(ada, json.dumps(text)))["type"] == "ok"
+        data = {"direction": "receive", "new": None, "rtpCapabilities": {**CAPABILITIES, "fecMechanisms": ["none"]}}
+        frame = {"id": 1, "type": "create_transport", "more": [1], "data": data}
+        assert (await answer(ada, json.dumps(frame)))["type"] == "ok"
 
 
 # Order.
@@ -279,12 +279,13 @@ async def test_what_a_request_causes_at_its_sender_comes_after_its_answer(autoju
         assert [frame["type"] for frame in frames] == ["ok", "voice_state"]
         made.append(frames[0]["data"]["producerId"])
         heard = await ada.ok("consume", transportId=created["transportId"], producerId=made[0])
-        for kind, data, caused in [
+        steps: list[tuple[str, dict[str, Any], list[str]]] = [
             ("message", {"data": "to myself", "to": ["ada"]}, ["message"]),
             ("pause", {"producerId": made[0]}, ["consumer_updated", "voice_state"]),
             ("resume", {"producerId": made[0]}, ["consumer_updated", "voice_state"]),
             ("close", {"producerId": made[0]}, ["consumer_closed", "voice_state"]),
-        ]:
+        ]
+        for kind, data, caused in steps:
             await ada.request(kind, **data)
             frames = await ada.take_all()
             assert [frame["type"] for frame in frames] == ["ok", *caused]

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.config import Config
@@ -84,17 +85,20 @@ async def test_participants_are_listed_in_the_order_of_joining_with_their_produc
         ]
 
 
-async def test_leaving_is_answered_when_media_is_gone_and_the_others_are_told(autojump_clock: MockClock) -> None:
-    async with open_gate() as gate:
+async def test_leaving_is_answered_when_media_is_gone_and_the_others_are_told(
+    autojump_clock: MockClock, slow_goodbyes: None
+) -> None:
+    async with open_gate(courtesy_timeout=2) as gate:
         ada, ben = await gate.joined("ada", "ben")
         await microphone(ada, await send_transport(ada))
         gate.journal.clear()
+        begun = trio.current_time()
         assert await ada.ok("leave") == {}
         assert gate.port.census().producers == gate.port.census().transports == 0
         await wait_all_tasks_blocked()
-        left = next(n for n, note in enumerate(gate.journal) if note.to == "ben" and b'"user_left"' in note.data)
-        answered = next(n for n, note in enumerate(gate.journal) if note.to == "ada" and b'"ok"' in note.data)
-        assert left < answered
+        (left,) = [note for note in gate.journal if note.to == "ben" and b'"user_left"' in note.data]
+        (answered,) = [note for note in gate.journal if note.to == "ada" and b'"ok"' in note.data]
+        assert left.at <= answered.at == pytest.approx(begun + 2)
         assert ben.frames[-1]["data"]["reason"] == "left"
 
 

@@ -156,7 +156,9 @@ async def test_fingerprints_that_are_none_are_invalid(autojump_clock: MockClock,
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         given = {"role": "client", "fingerprints": fingerprints}
-        error = (await ada.ask("connect_transport", transportId=await send_transport(ada), dtlsParameters=given))["data"]
+        error = (await ada.ask("connect_transport", transportId=await send_transport(ada), dtlsParameters=given))[
+            "data"
+        ]
         assert error["code"] == "invalid"
         assert error["path"].startswith("data.dtlsParameters.fingerprints")
 
@@ -319,9 +321,7 @@ async def test_the_handshake_of_a_second_transport_in_the_other_direction_is_its
         created = await ada.ok("create_transport", direction=other, rtpCapabilities=CAPABILITIES)
         states = {one["transportId"]: one["state"] for one in (await ada.ok("stats"))["transports"]}
         assert states == {first: "connected", created["transportId"]: "new"}
-        await ada.ok(
-            "connect_transport", transportId=created["transportId"], dtlsParameters=DTLS_PARAMETERS
-        )
+        await ada.ok("connect_transport", transportId=created["transportId"], dtlsParameters=DTLS_PARAMETERS)
         states = {one["transportId"]: one["state"] for one in (await ada.ok("stats"))["transports"]}
         assert states[created["transportId"]] == "connecting"
 
