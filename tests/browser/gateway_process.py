@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,9 +66,13 @@ class GatewayProcess:
         names = ("sessions", "channels", "members", "transports", "producers", "consumers", "routes")
         return {name: int(figures[f"sfu_{name}"]) for name in names}
 
-    def open_files(self) -> int:
-        """How many file descriptors it has."""
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+    def open_files(self) -> list[str]:
+        """What its file descriptors stand for: sockets by their inode."""
+        found = []
+        for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since
+                found.append(str(link.readlink()))
+        return sorted(found)
 
     def becomes_empty(self, within: float = 3) -> None:
         """Wait until nothing of any call is left."""

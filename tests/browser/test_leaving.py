@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Playwright
 
-from tests.browser.chromium import run_chromium
+from tests.browser.chromium import Chromium, run_chromium
 from tests.browser.conftest import Invite
-from tests.browser.gateway_process import GatewayProcess, eventually
+from tests.browser.gateway_process import GatewayProcess, eventually, run_gateway
 from tests.browser.person import Person
 from tools.chromium import PERMITTED, TOUCHED
 
@@ -100,17 +100,17 @@ def test_the_log_tells_the_story_of_a_leave_in_order(invite: Invite, gateway: Ga
     assert told["members"] == 1
 
 
-def test_when_the_last_one_has_left_nothing_is_left(invite: Invite, gateway: GatewayProcess) -> None:
-    gateway.becomes_empty()
-    before = gateway.open_files()
-    people = [invite(name) for name in ("Ada", "Ben", "Eve")]
-    for person in people:
-        person.joins("last")
-    people[0].watches_and_hears(people[2].user_id, by=time.monotonic() + 15)
-    assert gateway.open_files() > before
-    assert gateway.live()["routes"] == 12
+def test_when_the_last_one_has_left_nothing_is_left(chromium: Chromium, tmp_path: Path) -> None:
+    with run_gateway(tmp_path / "log") as gateway:
+        before = gateway.open_files()
+        people = [Person.sits_down(chromium.browser.new_context(), gateway.url, name) for name in ("Ada", "Ben", "Eve")]
+        for person in people:
+            person.joins("last")
+        people[0].watches_and_hears(people[2].user_id, by=time.monotonic() + 15)
+        eventually(gateway.live, lambda live: live["routes"] == 12, within=10)
+        assert len(gateway.open_files()) >= len(before) + len(people)
 
-    for person in people:
-        person.tab_closes()
-    gateway.becomes_empty()
-    eventually(gateway.open_files, lambda count: count == before, within=2)
+        for person in people:
+            person.goes()
+        gateway.becomes_empty()
+        eventually(gateway.open_files, lambda files: files == before, within=2)
