@@ -186,6 +186,8 @@ async def closing(client: RawClient) -> tuple[int | None, Frame]:
     assert "id" not in last
     assert last["data"]["code"] == code
     assert last["data"]["reason"]
+    assert set(last["data"]) <= {"reason", "code", "retryAfterMs"}
+    assert isinstance(last["data"].get("retryAfterMs", 0), int)
     return code, last["data"]
 
 

@@ -167,6 +167,13 @@ async def test_the_gateway_pings_every_five_seconds(autojump_clock: MockClock) -
         assert pings == pytest.approx([5, 10, 15, 20, 25])
 
 
+async def test_a_clients_own_ping_is_answered(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        with trio.fail_after(1):
+            await ada.websocket.ping(b"hello")
+
+
 @pytest.mark.parametrize("quiet_from", [0.0, 4.9, 5.1, 12.0])
 async def test_a_client_that_falls_silent_is_gone_within_ten_seconds(
     autojump_clock: MockClock, quiet_from: float

@@ -165,6 +165,9 @@ async def test_free_json_is_measured_compact_however_it_was_written(autojump_clo
         ("message", {"data": 1, "to": ["not a name"]}, "data.to[0]"),
         ("message", {"data": 1, "to": ["x"] * 1025}, "data.to"),
         ("message", {"data": "x" * 16383}, "data.data"),
+        ("message", {"data": "é" * 8192}, "data.data"),
+        ("close", {"producerId": ""}, "data.producerId"),
+        ("close", {"producerId": "x" * 129}, "data.producerId"),
     ],
 )
 async def test_no_value_is_coerced_in_any_request(
@@ -197,6 +200,25 @@ async def test_null_inside_media_objects_means_absent(autojump_clock: MockClock)
             "produce", transportId=await send_transport(ada), kind="audio", rtpParameters=parameters, source="other"
         )
         assert set(produced) == {"producerId"}
+
+
+@pytest.mark.parametrize("data", [None, 5, "text", [], True])
+async def test_data_is_an_object_or_not_there(autojump_clock: MockClock, data: Any) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        frame = await answer(ada, json.dumps({"id": 1, "type": "ping", "data": data}))
+        assert (frame["id"], frame["data"]["code"], frame["data"]["path"]) == (1, "invalid", "data")
+
+
+@pytest.mark.parametrize("kind", [None, 5, {}, "", "Ping", "closing", "voice_state"])
+async def test_a_type_that_is_no_request_is_unknown_or_invalid_and_answered_with_its_id(
+    autojump_clock: MockClock, kind: Any
+) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        frame = await answer(ada, json.dumps({"id": 1, "type": kind}))
+        assert frame["id"] == 1
+        assert frame["data"]["code"] == ("unknown_type" if isinstance(kind, str) else "invalid")
 
 
 async def test_null_for_a_whole_field_of_a_request_is_a_value_and_a_wrong_one(autojump_clock: MockClock) -> None:
