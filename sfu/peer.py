@@ -163,7 +163,9 @@ class Peer:
         self.consumer(consumer_id).set_paused(paused, trio.current_time())
 
     def set_layers(self, consumer_id: str, spatial: int, temporal: int) -> None:
-        """Upper bounds of what this consumer forwards, 0 the lowest."""
+        """Upper bounds of what this consumer forwards."""
+        if spatial < 0 or temporal < 0:
+            raise InvalidParameters("0 is the lowest layer")
         self.consumer(consumer_id).set_bounds(Layers(spatial, temporal), trio.current_time())
 
     # Ending one of them.  Order and notices: docs/closures.md.

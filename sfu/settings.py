@@ -16,7 +16,7 @@ class MediaSettings:
     ``handshake_timeout`` runs from ``connect`` to the end of the DTLS handshake.  A connected transport is
     *disconnected* after ``disconnected_after`` without an authenticated STUN binding (clients send one every 2.5 to
     6 s, RFC 7675) and closed after ``silence_timeout``.  ``courtesy_timeout`` bounds one resource's goodbye,
-    ``exit_timeout`` all of a peer's.
+    ``exit_timeout`` all of a peer's.  ``max_…`` are for each peer.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)

@@ -1,0 +1,163 @@
+"""What a peer refuses, and in which words: they are shown to the client that asked."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from attrs import frozen
+from trio.testing import MockClock
+
+import sfu
+from sfu.errors import (
+    Conflict,
+    InvalidParameters,
+    LimitExceeded,
+    NotFound,
+    SfuError,
+    Unsupported,
+    WrongDirection,
+)
+from sfu.parameters import DtlsFingerprint, DtlsParameters, RtpCapabilities
+from tests.media.conftest import Notices
+from tests.media.memory import open_network
+from tests.media.rtp import opus, vp8
+
+DTLS = DtlsParameters((DtlsFingerprint("sha-256", ":".join(["ab"] * 32)),), "client")
+
+
+@frozen
+class Room:
+    ada: sfu.Peer
+    bob: sfu.Peer
+    sending: sfu.Transport
+    receiving: sfu.Transport
+    producer: sfu.Producer
+
+    def consume(self, capabilities: RtpCapabilities | None = None) -> sfu.Consumer:
+        given = capabilities or self.bob.port.capabilities
+        return self.bob.consume(self.receiving.id, self.producer, given, stream="ada")
+
+    def is_unchanged(self) -> bool:
+        """Nothing that was refused left anything behind."""
+        totals = self.ada.port.plane.totals()
+        return (totals.transports, totals.producers, totals.routes) == (2, 1, 0) and self.ada.port.census() == (
+            sfu.Census(2, 2, 1, 0)
+        )
+
+
+@asynccontextmanager
+async def open_room(settings: sfu.MediaSettings | None = None) -> AsyncIterator[Room]:
+    """Ada sends one stream, Bob could receive it."""
+    async with (
+        open_network(settings or sfu.MediaSettings()) as network,
+        sfu.open_peer(network.port, Notices(), name="ada") as ada,
+        sfu.open_peer(network.port, Notices(), name="bob") as bob,
+    ):
+        sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
+        yield Room(ada, bob, sending, receiving, ada.produce(sending.id, "audio", opus(1)))
+
+
+async def test_there_is_one_transport_of_each_direction(autojump_clock: MockClock) -> None:
+    async with open_room() as room:
+        with pytest.raises(Conflict, match="there is a send transport already"):
+            room.ada.create_transport("send")
+        assert room.is_unchanged()
+
+
+async def test_a_transport_is_connected_once(autojump_clock: MockClock) -> None:
+    async with open_room() as room:
+        room.ada.connect_transport(room.sending.id, DTLS)
+        with pytest.raises(Conflict, match="connected already"):
+            room.ada.connect_transport(room.sending.id, DTLS)
+
+
+async def test_a_fingerprint_that_cannot_be_checked_is_refused_and_may_be_corrected(autojump_clock: MockClock) -> None:
+    async with open_room() as room:
+        with pytest.raises(InvalidParameters, match="fingerprint") as refused:
+            room.ada.connect_transport(room.sending.id, DtlsParameters((DtlsFingerprint("md5", "ab"),)))
+        assert refused.value.path == "fingerprints"
+        assert room.sending.state is sfu.TransportState.NEW
+        room.ada.connect_transport(room.sending.id, DTLS)
+
+
+async def test_streams_go_over_transports_of_their_direction(autojump_clock: MockClock) -> None:
+    async with open_room() as room:
+        with pytest.raises(WrongDirection, match="not a send transport"):
+            room.bob.produce(room.receiving.id, "audio", opus(2))
+        with pytest.raises(WrongDirection, match="not a receive transport"):
+            room.ada.consume(room.sending.id, room.producer, None, stream="ada")
+        assert room.is_unchanged()
+
+
+async def test_what_is_not_there_or_anothers_is_not_found(autojump_clock: MockClock) -> None:
+    async with open_room() as room:
+        ada, bob = room.ada, room.bob
+        attempts = (
+            lambda: bob.connect_transport(room.sending.id, DTLS),
+            lambda: bob.restart_ice(room.sending.id),
+            lambda: bob.close_transport(room.sending.id),
+            lambda: bob.close_producer(room.producer.id),
+            lambda: bob.set_producer_paused(room.producer.id, True),
+            lambda: ada.close_consumer("nothing"),
+            lambda: ada.set_consumer_paused("nothing", True),
+            lambda: ada.set_layers("nothing", 0, 0),
+        )
+        for attempt in attempts:
+            with pytest.raises(NotFound, match=r"no such (transport|producer|consumer)"):
+                attempt()
+        assert room.is_unchanged()
+
+
+async def test_a_producer_that_has_closed_cannot_be_consumed(autojump_clock: MockClock) -> None:
+    async with open_room() as room:
+        room.ada.close_transport(room.sending.id)
+        with pytest.raises(NotFound, match="has closed"):
+            room.consume()
+
+
+async def test_a_receiver_has_to_say_what_it_can_play(autojump_clock: MockClock) -> None:
+    async with open_room() as room:
+        with pytest.raises(InvalidParameters, match="rtpCapabilities"):
+            room.bob.consume(room.receiving.id, room.producer, None, stream="ada")
+        with pytest.raises(Unsupported, match="audio/opus"):
+            room.consume(RtpCapabilities())
+        assert room.is_unchanged()
+
+
+async def test_two_producers_of_one_transport_have_ssrcs_of_their_own(autojump_clock: MockClock) -> None:
+    async with open_room() as room:
+        with pytest.raises(Conflict, match="SSRC"):
+            room.ada.produce(room.sending.id, "video", vp8(1))
+        assert room.is_unchanged()
+
+
+async def test_a_peer_has_so_many_producers(autojump_clock: MockClock) -> None:
+    async with open_room(sfu.MediaSettings(max_producers=2)) as room:
+        room.ada.produce(room.sending.id, "audio", opus(2))
+        with pytest.raises(LimitExceeded, match="at most 2 producers"):
+            room.ada.produce(room.sending.id, "audio", opus(3))
+        room.ada.close_producer(room.producer.id)
+        room.ada.produce(room.sending.id, "audio", opus(3))
+
+
+async def test_a_peer_has_so_many_consumers(autojump_clock: MockClock) -> None:
+    async with open_room(sfu.MediaSettings(max_consumers=2)) as room:
+        first, _ = room.consume(), room.consume()
+        with pytest.raises(LimitExceeded, match="at most 2 consumers"):
+            room.consume()
+        room.bob.close_consumer(first.id)
+        room.consume()
+
+
+@pytest.mark.parametrize(("spatial", "temporal"), [(-1, 0), (0, -1)])
+async def test_there_are_no_layers_below_the_lowest(autojump_clock: MockClock, spatial: int, temporal: int) -> None:
+    async with open_room() as room:
+        consumer = room.consume()
+        with pytest.raises(InvalidParameters, match="0 is the lowest"):
+            room.bob.set_layers(consumer.id, spatial, temporal)
+        assert consumer.bounds is None
+
+
+def test_every_refusal_is_of_the_one_kind_that_callers_catch() -> None:
+    for kind in (Conflict, InvalidParameters, LimitExceeded, NotFound, Unsupported, WrongDirection):
+        assert issubclass(kind, SfuError)
