@@ -22,6 +22,8 @@ const ANSWER_TIMEOUT_MS = 15_000;
 /** What a browser reports for a close without a code, and for none at all. */
 const NO_CODE = 1005;
 const BROKEN = 1006;
+/** `WebSocket.OPEN`, which is not there where tests run. */
+const OPEN = 1;
 
 /** How a connection ended. `code` is a WebSocket close code, 1006 where there was none. */
 export interface Ended {
@@ -38,7 +40,7 @@ export interface SignallingHandlers {
 }
 
 /** What is used of a browser's WebSocket; tests bring their own. */
-export type Socket = Pick<WebSocket, "onopen" | "onmessage" | "onclose" | "send" | "close">;
+export type Socket = Pick<WebSocket, "readyState" | "onopen" | "onmessage" | "onclose" | "send" | "close">;
 export type OpenSocket = (url: string, subprotocol: string) => Socket;
 
 /** The gateway answered a request with an error. */
@@ -116,7 +118,8 @@ export class Signalling {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.drop(`no answer to ${type}`), timeoutMs);
       this.#waiting.set(id, { resolve, reject, timer });
-      this.#socket.send(JSON.stringify({ id, type, data }));
+      // Between the gateway's close frame and `onclose`, which ends this request too, a browser only complains.
+      if (this.#socket.readyState === OPEN) this.#socket.send(JSON.stringify({ id, type, data }));
     });
   }
 

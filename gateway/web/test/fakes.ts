@@ -16,6 +16,7 @@ import type {
 import type { Socket } from "../src/signalling";
 
 export class FakeSocket implements Socket {
+  readyState: Socket["readyState"] = 1;
   onopen: Socket["onopen"] = null;
   onmessage: Socket["onmessage"] = null;
   onclose: Socket["onclose"] = null;

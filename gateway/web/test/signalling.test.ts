@@ -75,6 +75,15 @@ describe("a request", () => {
     await expect(request).rejects.toMatchObject({ name: "ConnectionEnded", ended: { code: 4500 } });
   });
 
+  it("is not put on a socket that is closing already, and fails when that is closed", async () => {
+    const { signalling, socket } = connected();
+    socket.readyState = 2;
+    const answer = signalling.request("ping", {});
+    socket.lose(1001);
+    await expect(answer).rejects.toMatchObject({ ended: { code: 1001 } });
+    expect(socket.sent).toEqual([]);
+  });
+
   it("fails at once when the connection has ended before", async () => {
     const { signalling, socket } = connected();
     socket.lose(1006);
