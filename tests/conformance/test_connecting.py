@@ -49,11 +49,18 @@ async def test_the_subprotocol_that_was_offered_is_selected(autojump_clock: Mock
         assert [line for line in head if "protocol" in line] == ["sec-websocket-protocol: trio-sfu.v1"]
 
 
+async def test_subprotocols_may_be_offered_in_several_headers(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        head = await head_of_accepted(gate, sec_websocket_protocol="chat\r\nSec-WebSocket-Protocol: trio-sfu.v1")
+        assert [line for line in head if "protocol" in line] == ["sec-websocket-protocol: trio-sfu.v1"]
+
+
+@pytest.mark.parametrize("offered", ["chat, trio-sfu.v2", "trio-sfu", "Trio-SFU.v1"])
 async def test_only_unknown_subprotocols_are_refused_with_400_and_the_one_that_is_spoken(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, offered: str
 ) -> None:
     async with open_gate() as gate:
-        answer = await refused(gate, sec_websocket_protocol="chat, trio-sfu.v2")
+        answer = await refused(gate, sec_websocket_protocol=offered)
         assert answer.status == 400
         assert "trio-sfu.v1" in answer.text
         assert answer.complete

@@ -124,8 +124,19 @@ async def test_what_does_not_fit_what_is_there_is_a_conflict(autojump_clock: Moc
         voice = await microphone(ada, sending)
         asked = {"kind": "audio", "rtpParameters": opus(5), "source": "other"}
         assert await ada.error("produce", transportId=receiving, **asked) == "conflict"
+        taken = {"kind": "audio", "rtpParameters": opus(1001), "source": "other"}  # the microphone's SSRC
+        assert await ada.error("produce", transportId=sending, **taken) == "conflict"
         consume = {"producerId": voice, "rtpCapabilities": CAPABILITIES}
         assert await ada.error("consume", transportId=sending, **consume) == "conflict"
+
+
+async def test_a_stream_that_is_not_of_its_kind_is_invalid(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        asked = {"kind": "video", "rtpParameters": opus(), "source": "camera"}
+        error = (await ada.ask("produce", transportId=await send_transport(ada), **asked))["data"]
+        assert error["code"] == "invalid"
+        assert error["path"].startswith("data.rtpParameters")
 
 
 async def test_no_codec_in_common_is_unsupported_and_the_client_stays_connected(autojump_clock: MockClock) -> None:

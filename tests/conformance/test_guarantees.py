@@ -129,21 +129,25 @@ async def test_consumers_producers_and_transports_go_in_this_order_and_then_the_
 ) -> None:
     async with open_gate() as gate:
         ada, ben = await talk(gate, identity, "ada", "ben")
+        hers = gate.port.consumers.copy()
+        hers = {number: one for number, one in hers.items() if one.ssrc == ada.ssrcs["ben"]}
         order: list[str] = []
-        for name in ("consumer", "producer", "transport"):
-            original = getattr(gate.plane, f"remove_{name}")
 
-            def remove(number: int, name: str = name, original: Any = original) -> None:
-                order.append(name)
+        def note(kind: str) -> None:
+            original = getattr(gate.plane, f"remove_{kind}")
+
+            def remove(number: Any) -> None:
+                order.append(kind if kind != "consumer" or number in hers else "consumer at ben's")
                 original(number)
 
-            monkeypatch.setattr(gate.plane, f"remove_{name}", remove)
+            monkeypatch.setattr(gate.plane, f"remove_{kind}", remove)
+
+        for kind in ("consumer", "producer", "transport"):
+            note(kind)
         await hang_up(ada.client)
         while (frame := await ben.client.next())["type"] == "active_speakers":
             pass
-        # Ada's own consumer, her producer with Ben's consumer of it, her two transports.
-        assert [name for name in order if name != "consumer"] == ["producer", "transport", "transport"]
-        assert order[0] == "consumer"
+        assert order == ["consumer", "consumer at ben's", "producer", "transport", "transport"]
         # The owner of a consumer hears of it before the list changes.
         assert (frame["type"], frame["data"]["reason"]) == ("consumer_closed", "user_left")
         assert (await ben.client.voice_state("user_left"))["userId"] == "ada"
