@@ -28,6 +28,10 @@ Frame = dict[str, Any]
 TODAY = datetime(2026, 11, 1, 9, 30, 0, 250_000, tzinfo=UTC)
 
 
+class ClosedEarly(AssertionError):
+    """A frame was waited for, and the connection ended instead."""
+
+
 @define
 class RawClient:
     """The other end of one connection.
@@ -58,7 +62,8 @@ class RawClient:
         """The oldest frame; fails where none comes."""
         with trio.fail_after(60):
             while not self._texts:
-                assert not self.over.is_set(), f"closed with {self.closed}"
+                if self.over.is_set():
+                    raise ClosedEarly(f"closed with {self.closed}")
                 self._came = trio.Event()
                 await self._came.wait()
         return dict(json.loads(self._texts.pop(0)))
@@ -164,10 +169,14 @@ class Rig:
         *,
         read: bool = True,
         streams: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]] = memory_stream_pair,
+        name: str | None = None,
     ) -> RawClient:
-        """A new client; without ``read`` it reads nothing until its :meth:`RawClient.read` is started."""
+        """A new client; without ``read`` it reads nothing until its :meth:`RawClient.read` is started.
+
+        ``name`` is that of the task that serves it.
+        """
         ours, theirs = streams()
-        self.nursery.start_soon(self.serve, theirs)
+        self.nursery.start_soon(self.serve, theirs, name=name)
         wrap: Any = trio_websocket.wrap_client_stream  # its annotations know sockets only
         websocket = await wrap(self.nursery, ours, "gateway", "/ws", subprotocols=[SUBPROTOCOL])
         client = RawClient(websocket, ours)
