@@ -110,19 +110,20 @@ class Channel:
 
     def remove(self, member: Member) -> None:
         """Take it off the list and tell the others.  Its media is closed by now."""
-        log, reason = member.connection.log, member.why_gone
-        if member.peer is not None and (closed := member.peer.exit) is not None:
-            log.info("media closed", **attrs.asdict(closed))
+        reason = member.why_gone
         del self.members[member.user_id]
         member.gone.set()
         self.revision += 1
-        log.info("removed from channel", reason=reason, remaining=len(self.members))
         told = self._tell_change("user_left", member, reason=reason)
-        ended_at = member.ended_at
-        seconds = trio.current_time() - ended_at
-        log.info("told", members=told, seconds=seconds)
+        seconds = member.since_end(trio.current_time())
         self.metrics.left(reason)
         self.metrics.leave_to_told(seconds)
+        # The story comes last: whatever becomes of the log, who has gone is off the list.
+        log = member.connection.log
+        if member.peer is not None and (closed := member.peer.exit) is not None:
+            log.info("media closed", **attrs.asdict(closed))
+        log.info("removed from channel", reason=reason, remaining=len(self.members))
+        log.info("told", members=told, seconds=seconds)
 
     def expel(self, user_id: str) -> bool:
         """A moderator wants this user out, whether in or about to come in; False where there is no such user."""

@@ -81,7 +81,10 @@ def show(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
     config
         Configuration file, in TOML.
     """
-    print(show_config(settings))
+    try:
+        print(show_config(settings), flush=True)
+    except BrokenPipeError:  # `sfu-gateway config | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -72,8 +72,8 @@ class Connection:
         if self.ending is None:
             self.ended_at = trio.current_time()
             self.ending = ending
-            self.log.info("client disconnected", why=ending.why)
             self.scope.cancel()
+            self.log.info("client disconnected", why=ending.why)
 
     async def wait_end(self) -> NoReturn:
         """Wait to be cancelled, in a session that has nothing more to do."""

@@ -1,9 +1,11 @@
 """Logs: one line for each thing that happened, on standard error, as JSON or for people."""
 
+import io
 import json
 import logging
 import secrets
 import sys
+from contextlib import suppress
 from typing import Any, Final, Literal, TextIO
 
 import structlog
@@ -21,8 +23,9 @@ def configure(log_format: LogFormat | None = None, stream: TextIO | None = None)
     ``log_format`` None stands for ``console`` on a terminal and ``json`` elsewhere; ``stream`` is standard error when
     not given.  Fields bound with ``structlog.contextvars`` in a task are on each line of that task and its children.
     """
-    out = stream or sys.stderr
-    chosen = log_format or ("console" if out.isatty() else "json")
+    target = stream or sys.stderr
+    chosen = log_format or ("console" if target.isatty() else "json")
+    out: TextIO = _Lossy(target)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -36,6 +39,25 @@ def configure(log_format: LogFormat | None = None, stream: TextIO | None = None)
         cache_logger_on_first_use=False,
     )
     _adopt_library_logs(out, shared, last)
+
+
+class _Lossy(io.TextIOBase):
+    """Lines that cannot be written (a full disk, a pipe that nobody reads any more) are lost, and nothing else is."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._target.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._target.flush()
+
+    def isatty(self) -> bool:
+        return self._target.isatty()
 
 
 def new_reference() -> str:

@@ -53,11 +53,10 @@ class Member:
         self.leaving_since = trio.current_time()
         self.connection.log.info("client left", why="leave")
 
-    @property
-    def ended_at(self) -> float:
-        """When the end was first seen."""
+    def since_end(self, now: float) -> float:
+        """How many seconds ago the end was first seen."""
         times = (self.leaving_since, self.connection.ended_at)
-        return min(time for time in (*times, trio.current_time()) if time is not None)
+        return now - min((time for time in times if time is not None), default=now)
 
     @property
     def why_gone(self) -> LeaveReason:

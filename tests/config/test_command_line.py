@@ -1,6 +1,8 @@
 """Where settings come from, who wins, and what is said when they cannot be used."""
 
 import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -179,3 +181,14 @@ def test_an_unknown_command_is_one_line_and_status_2(capsys: pytest.CaptureFixtu
 def test_it_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
     assert capsys.readouterr().out.strip().count(".") == 2
+
+
+def test_whoever_reads_only_the_head_of_the_configuration_sees_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "gateway", "config"]
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=30)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")

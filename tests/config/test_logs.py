@@ -1,5 +1,6 @@
 """What log lines look like."""
 
+import errno
 import io
 import json
 import logging
@@ -107,3 +108,17 @@ def test_references_are_short_and_not_the_same_twice() -> None:
     references = {new_reference() for _ in range(100)}
     assert len(references) == 100
     assert {len(reference) for reference in references} == {8}
+
+
+class Full(io.StringIO):
+    """A disk without room."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_log_that_cannot_be_written_stops_nobody(log_format: Any) -> None:
+    configure(log_format, Full())
+    structlog.get_logger().info("told")
+    logging.getLogger("some.library").warning("watch out")

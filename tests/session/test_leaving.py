@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
+import structlog
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
@@ -250,3 +252,23 @@ async def test_a_hundred_who_leave_at_once_are_all_told_of_in_order(autojump_clo
         assert [frame["data"]["count"] for frame in frames] == list(range(100, 0, -1))
         assert sorted(frame["data"]["userId"] for frame in frames) == sorted(f"user-{number}" for number in range(100))
         assert watcher.closed is None
+
+
+@pytest.mark.parametrize("event", ["client disconnected", *STORY])
+async def test_who_leaves_is_off_the_list_and_told_of_whatever_becomes_of_the_log(
+    autojump_clock: MockClock, event: str
+) -> None:
+    async with open_rig() as rig:
+        ada, ben = await with_media(rig)
+
+        def break_down(_: object, __: str, line: Any) -> Any:
+            if line["event"] == event:
+                raise RuntimeError("the log is broken")
+            return line
+
+        structlog.get_config()["processors"].insert(0, break_down)
+        await cut(rig, ada)
+        frames = [frame["data"] for frame in await ben.take_all() if frame["type"] == "voice_state"]
+        assert [(frame["type"], frame["userId"]) for frame in frames] == [("user_left", "ada")]
+        assert rig.serving == 1
+        assert rig.port.census().peers == 1
