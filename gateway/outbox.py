@@ -32,6 +32,7 @@ class _Waiting:
 class Outbox:
     """A queue that never makes anyone wait: :meth:`put` takes a frame or, over a bound, calls ``overflow``.
 
+    From then on it takes nothing more: what comes after a gap would be worse than nothing.
     ``max_bytes`` bounds what waits, the frame being sent included (a frame that is larger alone may wait alone);
     ``max_age`` is how many seconds the oldest frame may wait.
     """
@@ -42,15 +43,16 @@ class Outbox:
     size: int = 0
     _queue: deque[_Waiting] = field(factory=deque)
     _closed: bool = False
+    _overflowed: bool = False
     _sending: bool = False
     _changed: trio.Event = field(factory=trio.Event)
 
     def put(self, frame: Frame) -> bool:
         """Queue it, and say whether it was taken."""
-        if self._closed:
+        if self._closed or self._overflowed:
             return False
         if self._queue and self.size + frame.size > self.max_bytes:
-            self.overflow()
+            self._overflow()
             return False
         self._queue.append(_Waiting(frame, trio.current_time()))
         self.size += frame.size
@@ -89,8 +91,12 @@ class Outbox:
             oldest = self._queue[0]
             await trio.sleep_until(oldest.since + self.max_age)
             if self._queue and trio.current_time() >= self._queue[0].since + self.max_age:
-                self.overflow()
+                self._overflow()
                 return
+
+    def _overflow(self) -> None:
+        self._overflowed = True
+        self.overflow()
 
     async def wait_empty(self) -> None:
         """Return when everything has been handed to the network."""

@@ -77,12 +77,13 @@ async def test_one_frame_larger_than_the_bound_may_wait_alone() -> None:
 
 
 async def test_what_is_being_sent_counts_until_it_is_sent(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    overflow, network = Overflow(), Slow()
-    outbox = Outbox(100, 10, overflow)
-    nursery.start_soon(outbox.send_all, network)
-    outbox.put(frame("a", 100))
+    network, other_network = Slow(), Slow()
+    outbox, other = Outbox(100, 10, Overflow()), Outbox(100, 10, Overflow())
+    for sender, link in ((outbox, network), (other, other_network)):
+        nursery.start_soon(sender.send_all, link)
+        sender.put(frame("a", 100))
     await wait_all_tasks_blocked()
-    assert not outbox.put(frame("b", 1))
+    assert not other.put(frame("b", 1))
     network.may.release()
     await wait_all_tasks_blocked()
     assert outbox.put(frame("b", 100))
@@ -154,3 +155,12 @@ async def test_closing_without_the_backlog_keeps_only_what_is_on_its_way(
 def test_a_message_is_encoded_once_and_shared() -> None:
     made = Frame.of(ActiveSpeakers(("ada",)))
     assert made.text == '{"type":"active_speakers","data":{"userIds":["ada"]}}'
+
+
+async def test_after_an_overflow_nothing_more_is_taken_so_that_nobody_sees_a_gap() -> None:
+    overflow = Overflow()
+    outbox = Outbox(10, 60, overflow)
+    assert outbox.put(frame("12345678"))
+    assert not outbox.put(frame("12345"))
+    assert not outbox.put(frame("1"))
+    assert len(overflow.times) == 1
