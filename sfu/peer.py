@@ -256,11 +256,13 @@ class Peer:
     # Code that runs for this peer on somebody else's behalf.
 
     def guard(self, step: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Run it; an exception ends this peer's owner and never the caller.  Gives whether there was none."""
+        """Run it; an exception ends this peer's owner and never the caller.  Gives whether there was none.
+
+        It is the owner who logs it, with what it tells its client.
+        """
         try:
             step(*args, **kwargs)
         except Exception as error:
-            log.exception("ended by an error in its own code", peer=self.name)
             self._fail(error)
             return False
         return True
