@@ -41,7 +41,7 @@ _ERROR_MEANINGS = {
     ErrorCode.ALREADY_JOINED: "the session is in a channel already",
     ErrorCode.UNAUTHENTICATED: "the token is missing or not accepted",
     ErrorCode.FORBIDDEN: "this user may not do that",
-    ErrorCode.NOT_FOUND: "there is no such object, or no longer, or it is not one's own",
+    ErrorCode.NOT_FOUND: "there is no such object, or no longer",
     ErrorCode.CONFLICT: "it does not fit what is there already",
     ErrorCode.UNSUPPORTED: "no codec in common",
     ErrorCode.LIMIT_EXCEEDED: "there are too many of these",

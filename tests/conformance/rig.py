@@ -3,6 +3,7 @@
 What the gateway writes, on whichever way, is noted in one journal, so that tests can tell what came before what.
 """
 
+import json
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -19,6 +20,7 @@ import sfu
 from gateway.config import Config
 from gateway.gateway import Gateway
 from gateway.server import Server, open_server
+from protocol import decode_from_gateway
 from protocol.limits import SUBPROTOCOL
 from sfu.dataplane.interface import Drop, Path
 from sfu.dataplane.memory import MemoryDataPlane
@@ -218,6 +220,33 @@ async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settin
             log.port = server.gateway.port
             yield Gate(server, nursery, plane, rng, media, journal, log)
             nursery.cancel_scope.cancel()
+    check_frames(journal)
+
+
+def check_frames(journal: Sequence[Note]) -> None:
+    """Every message that was sent is one of the page's, and has a null only where the page says *or null*."""
+    for data in {note.data for note in journal if isinstance(note.to, str) and note.data[0] == 0x81}:  # text frames
+        skip = {126: 4, 127: 10}.get(data[1], 2)
+        text = data[skip:].decode()
+        frame = json.loads(text)
+        if "id" in frame:
+            assert set(frame) == {"id", "type", "data"}
+            assert frame["type"] in ("ok", "error")
+            assert (frame["id"] is None) == (frame["data"].get("code") == "malformed")
+        else:
+            decode_from_gateway(text, {})
+            assert set(frame) == {"type", "data"}
+        assert nulls(frame["data"]) == []
+
+
+def nulls(value: Any, path: str = "") -> list[str]:
+    """Where there is a null that nobody asked for."""
+    if isinstance(value, dict):
+        own = [(key, inner) for key, inner in value.items() if key not in ("metadata", "data", "layers")]
+        return [one for key, inner in own for one in nulls(inner, f"{path}.{key}")]
+    if isinstance(value, list):
+        return [one for inner in value for one in nulls(inner, f"{path}[]")]
+    return [path] if value is None else []
 
 
 async def hang_up(client: RawClient) -> None:
