@@ -6,7 +6,7 @@ import logging
 import secrets
 import sys
 from contextlib import suppress
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -25,7 +25,7 @@ def configure(log_format: LogFormat | None = None, stream: TextIO | None = None)
     """
     target = stream or sys.stderr
     chosen = log_format or ("console" if target.isatty() else "json")
-    out: TextIO = _Lossy(target)
+    out = cast(TextIO, _Lossy(target))
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

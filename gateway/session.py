@@ -1,7 +1,6 @@
 """The life of one client: it connects, joins, is served, leaves, and joins again or goes.
 
-The order in which it ends is the order of nesting in :func:`serve_client` and :func:`serve_sessions`; nothing else
-keeps it.
+The order in which it ends is the order of nesting in :func:`serve_sessions`; nothing else keeps it.
 """
 
 import hmac
@@ -26,44 +25,48 @@ from protocol.requests import Join, Leave, Request
 from protocol.responses import Error, ErrorData, Joined, Ok
 from protocol.vocabulary import Participant
 
+Seat = tuple[Channel, Member]
+
 
 async def serve_client(stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None:
     """Serve one WebSocket client, from its upgrade request (still in ``stream``) until nothing is left of it.
 
-    Whatever ends it cancels the one scope of its connection, and the blocks are left from the inside out.  Raises no
-    ``Exception``.
+    Raises no ``Exception``.
     """
     with gateway.connection(remote) as connection:
         try:
-            async with open_connection(stream, connection):
-                await serve_sessions(gateway, connection)
+            await serve_sessions(stream, gateway, connection)
         except* NotAcceptedError as refused:
             connection.log.info("not accepted", why=_innermost(refused))
         except* Exception as errors:
             connection.fail(errors)
 
 
+async def serve_sessions(stream: trio.abc.Stream, gateway: Gateway, connection: Connection) -> None:
+    """One session after the other.
+
+    ``leave`` returns from :func:`serve_requests`; everything else that ends a session cancels the connection's scope.
+    Either way the blocks are left from the inside out.
+    """
+    requests = RequestSource(connection)
+    async with open_connection(stream, connection):  # left last: says why, closes the WebSocket
+        while True:
+            join = await next_join(gateway, connection, requests)
+            try:
+                async with (
+                    take_seat(gateway, connection, join) as seat,  # left second: off the list, the others are told
+                    open_media(gateway, seat) as session,  # left first: consumers, producers, transports
+                ):
+                    leave = await serve_requests(session, requests)
+                connection.respond(Ok(leave.id))  # and perhaps it joins again
+            except RefusedError as refused:
+                connection.respond(refused.answer(join.id))
+
+
 def _innermost(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error)
-
-
-async def serve_sessions(gateway: Gateway, connection: Connection) -> None:
-    """One session after the other; ``leave`` ends one, and the connection's scope all of it."""
-    requests, log = RequestSource(connection), connection.log
-    while True:
-        connection.log = log
-        join = await next_join(gateway, connection, requests)
-        try:
-            async with (
-                take_seat(gateway, connection, join) as (channel, member),  # left last: off the list, the others told
-                sfu.open_peer(gateway.port, Observer(channel, member), name=member.user_id) as peer,  # left first
-            ):
-                leave = await serve_requests(Session(gateway, channel, member, peer), requests)
-            connection.respond(Ok(leave.id))
-        except RefusedError as refused:
-            connection.respond(refused.answer(join.id))
 
 
 async def next_join(gateway: Gateway, connection: Connection, requests: RequestSource) -> Request:
@@ -93,10 +96,11 @@ def _is_token(expected: str | None, given: str | None) -> bool:
 
 
 @asynccontextmanager
-async def take_seat(
-    gateway: Gateway, connection: Connection, request: Request
-) -> AsyncIterator[tuple[Channel, Member]]:
-    """The seat that a ``join`` asks for.  Raises :exc:`RefusedError` where there is none to be had."""
+async def take_seat(gateway: Gateway, connection: Connection, request: Request) -> AsyncIterator[Seat]:
+    """The seat that a ``join`` asks for.  Raises :exc:`RefusedError` where there is none to be had.
+
+    What is logged of the connection in the meantime names the user.
+    """
     join = request.data
     assert isinstance(join, Join)
     user_id = join.user_id or gateway.new_id()
@@ -116,14 +120,26 @@ async def take_seat(
         )
         connection.respond(Ok(request.id, data))
 
-    connection.log = connection.log.bind(channel=join.channel_id, user=user_id)
-    async with gateway.channels.seat(join.channel_id, member, welcome) as channel:
-        yield channel, member
+    before, connection.log = connection.log, connection.log.bind(channel=join.channel_id, user=user_id)
+    try:
+        async with gateway.channels.seat(join.channel_id, member, welcome) as channel:
+            yield channel, member
+    finally:
+        # A connection that is ending is this user's to the last.
+        connection.log = before if connection.ending is None else connection.log
+
+
+@asynccontextmanager
+async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
+    """The media of who has a seat, and with it all that requests work on."""
+    channel, member = seat
+    async with sfu.open_peer(gateway.port, Observer(channel, member), name=member.user_id) as peer:
+        member.peer = peer
+        yield Session(gateway, channel, member, peer)
 
 
 async def serve_requests(session: Session, requests: RequestSource) -> Request:
     """Answer one request after the other; return the ``leave``, which is answered when all is gone."""
-    session.member.peer = session.peer
     while True:
         request = await requests.next()
         if isinstance(request.data, Leave):
