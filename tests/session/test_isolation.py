@@ -7,8 +7,9 @@ import trio
 from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 
 from gateway import requests
+from gateway.observer import Observer
 from protocol.requests import Ping
-from tests.session.rig import RawClient, Rig, open_rig
+from tests.session.rig import RawClient, Rig, microphone, open_rig, receive_transport, send_transport
 
 
 async def stuck_member(rig: Rig) -> RawClient:
@@ -99,3 +100,21 @@ async def test_a_reset_in_the_middle_of_a_burst_ends_one_session(autojump_clock:
         frames = await ben.take_all()
         assert frames[-1]["data"]["reason"] == "disconnected"
         await ben.ok("ping")
+
+
+async def test_a_bug_in_what_is_told_on_anothers_behalf_ends_the_one_who_is_told_and_is_logged_once(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_rig() as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        voice = await microphone(ada, await send_transport(ada))
+        await ben.ok("consume", transportId=await receive_transport(ben), producerId=voice)
+
+        def break_down(*_: object) -> NoReturn:
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(Observer, "consumer_closed", break_down)
+        await ada.ok("close", producerId=voice)
+        assert await ben.wait_closed() == 4500
+        assert [line["event"] for line in rig.log if line["level"] == "error"] == ["session failed"]
+        await ada.ok("ping")
