@@ -5,17 +5,29 @@ that it cannot drift.  What *happened* is counted here, by the methods that the 
 """
 
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Final, Protocol, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import sfu
+from protocol.errors import CloseCode, ErrorCode
+from protocol.events import LeaveReason
 from sfu.dataplane.interface import PlaneTotals
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _LEAVE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+# They would be one more sample for each, of the time at which we began, which the process has already.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation for it
 
 
 class Plane(Protocol):
@@ -60,22 +72,20 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
         self._joins = Counter("sfu_joins", "Sessions that joined a channel.", registry=self.registry)
-        self._leaves = Counter("sfu_leaves", "Sessions that left one, by reason.", ["reason"], registry=self.registry)
+        self._leaves = self._counter("sfu_leaves", "Sessions that left one.", "reason", get_args(LeaveReason))
         self._leave_to_told = Histogram(
             "sfu_leave_to_told_seconds",
             "From the moment a session began to end until the others were told.",
             buckets=_LEAVE_BUCKETS,
             registry=self.registry,
         )
-        self._closes = Counter(
+        self._closes = self._counter(
             "sfu_closes",
-            "WebSockets that the gateway closed on its own account, by code.",
-            ["code"],
-            registry=self.registry,
+            "WebSockets that the gateway closed on its own account.",
+            "code",
+            [str(int(code)) for code in CloseCode if code is not CloseCode.ABNORMAL],
         )
-        self._errors = Counter(
-            "sfu_request_errors", "Requests answered with an error, by its code.", ["code"], registry=self.registry
-        )
+        self._errors = self._counter("sfu_request_errors", "Requests answered with an error.", "code", ErrorCode)
         self._session_errors = Counter(
             "sfu_session_errors", "Sessions ended by an exception in the gateway's own code.", registry=self.registry
         )
@@ -88,6 +98,13 @@ class Metrics:
             "Connections ended by an exception before they were sessions.",
             registry=self.registry,
         )
+
+    def _counter(self, name: str, meaning: str, label: str, values: Iterable[str]) -> Counter:
+        """One by a label whose values are known: all are there from the start, or the first of each would go unseen."""
+        counter = Counter(name, meaning, [label], registry=self.registry)
+        for value in values:
+            counter.labels(value)
+        return counter
 
     def joined(self) -> None:
         """A session has joined a channel."""

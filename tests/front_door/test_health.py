@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 import pytest
 from attrs import frozen
@@ -11,6 +12,8 @@ import sfu
 from gateway.config import Config
 from gateway.http import make_app
 from gateway.metrics import Metrics
+from protocol.errors import ErrorCode
+from protocol.events import LeaveReason
 from sfu.dataplane.interface import Drop, PlaneTotals
 from tests.front_door.rig import Clients, Door, request, upgrade
 from tests.front_door.stand_ins import Rooms
@@ -114,6 +117,27 @@ def test_what_happened_is_counted() -> None:
     assert now["sfu_request_errors_total[not_found]"] == 1
     assert now["sfu_session_errors_total"] == 1
     assert now["sfu_forced_cleanups_total[gateway]"] == 2
+
+
+def test_every_reason_and_code_is_there_from_the_start() -> None:
+    """A counter that appears with its first event hides that event from Prometheus' rate()."""
+    now = shown(Metrics())
+    assert {now[f"sfu_leaves_total[{reason}]"] for reason in get_args(LeaveReason)} == {0}
+    assert {now[f"sfu_request_errors_total[{code}]"] for code in ErrorCode} == {0}
+    assert {now[f"sfu_closes_total[{code}]"] for code in (1001, 4403, 4409, 4413, 4500)} == {0}
+
+
+def test_names_are_as_prometheus_has_them() -> None:
+    metrics = Metrics()
+    metrics.watch(People(), MediaPort())
+    metrics.http_response(200)
+    families = list(text_string_to_metric_families(metrics.render().decode()))
+    assert all(family.documentation.endswith(".") for family in families)
+    for family in families:
+        assert family.type in ("counter", "gauge", "histogram")
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter")
+            assert not sample.name.endswith("_created")
 
 
 def test_two_gateways_in_one_process_count_for_themselves() -> None:
