@@ -80,7 +80,7 @@ def _for_machines() -> list[Processor]:
 
 
 def _to_json(event: Any, **_: Any) -> str:
-    return json.dumps(event, default=repr, ensure_ascii=False)
+    return json.dumps(event, default=repr)
 
 
 def _escape_control_characters(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

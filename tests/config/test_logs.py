@@ -66,13 +66,14 @@ def test_the_context_of_a_task_is_on_its_lines() -> None:
     assert "session" not in later
 
 
-@pytest.mark.parametrize("value", ["two\nlines", "\x1b[31mred", "bell\x07", "\u2028separator", "a\rb"])
+@pytest.mark.parametrize("value", ["two\nlines", "\x1b[31mred", "bell\x07", "\u2028separator", "a\rb", "\x9b31mred"])
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_what_clients_chose_cannot_pretend_to_be_a_line_of_the_log(log_format: Any, value: str) -> None:
     out = io.StringIO()
     configure(log_format, out)
     structlog.get_logger().info("joined", user=value)
     (line,) = out.getvalue().removesuffix("\n").split("\n")
+    assert line.isascii()
     assert "\x1b" not in line
     assert "\r" not in line
 
