@@ -27,7 +27,7 @@ _SECURITY_HEADERS: Final = {
             "style-src 'self'",
             "img-src 'self' data: blob:",
             "media-src 'self' blob: mediastream:",
-            "connect-src 'self' ws: wss:",
+            "connect-src 'self' ws: wss:",  # Safari before 16 does not count WebSockets among 'self'
             "object-src 'none'",
             "base-uri 'none'",
             "form-action 'self'",
