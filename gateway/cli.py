@@ -95,7 +95,8 @@ def main(arguments: list[str] | None = None) -> None:
             sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
         )
     except (CycloptsError, ConfigError, ValueError) as error:
-        sys.exit(_fail(str(error), _USAGE_ERROR))
+        # The first line says what is wrong; a second would quote the value, which may be a credential.
+        sys.exit(_fail(str(error).strip().partition("\n")[0].rstrip(" :"), _USAGE_ERROR))
     sys.exit(command(*bound.args, **bound.kwargs))
 
 

@@ -192,3 +192,14 @@ def test_whoever_reads_only_the_head_of_the_configuration_sees_no_traceback() ->
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_credential_in_broken_json_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SFU_ICE_SERVERS", '{"urls":["turn:x"],"credential":"hunter2",')
+    assert run("config") == 2
+    shown = capsys.readouterr().err
+    assert "SFU_ICE_SERVERS" in shown
+    assert "hunter2" not in shown
+    assert len(shown.splitlines()) == 1
