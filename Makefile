@@ -54,7 +54,8 @@ $(STAMPS)/web: $(STAMPS)/web-modules $(WEB_SOURCES)
 lint: $(STAMPS)/dev  ## style, structure, async pitfalls
 	$(BIN)/ruff check $(PACKAGES)
 	$(BIN)/ruff format --check $(PACKAGES)
-	$(BIN)/flake8-async --enable=ASYNC $$(git ls-files --cached --others --exclude-standard '*.py')
+	$(BIN)/flake8-async --enable=ASYNC --startable-in-context-manager=run_endpoint \
+		$$(git ls-files --cached --others --exclude-standard '*.py')
 	$(BIN)/lint-imports
 
 types: $(STAMPS)/dev  ## mypy --strict

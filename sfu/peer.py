@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from sfu import ortc
 from sfu.consumer import Consumer
@@ -35,8 +35,8 @@ class PeerExit:
     consumers: int
     producers: int
     transports: int
-    seconds: float
-    forced: int
+    seconds: float = 0
+    forced: int = 0
 
 
 class Peer:
@@ -55,6 +55,7 @@ class Peer:
         self.number = port.new_number()
         self._nursery = nursery
         self._forced = 0
+        self._leaving_since = 0.0
 
     # Making.
 
@@ -210,10 +211,11 @@ class Peer:
 
     # Leaving.
 
-    async def leave(self) -> None:
-        """Close everything in one synchronous pass, then say goodbye; see docs/closures.md."""
-        begun = trio.current_time()
+    def close(self) -> list[Transport]:
+        """Everything in one synchronous pass, then tell whom it concerns; gives the transports, which may still say
+        goodbye.  See docs/closures.md."""
         self.left = True
+        self._leaving_since = trio.current_time()
         consumers, producers = list(self.consumers.values()), list(self.producers.values())
         transports = list(self.transports.values())
         orphans = [orphan for producer in producers for orphan in producer.consumers.values()]
@@ -222,10 +224,9 @@ class Peer:
             self._close(resource)
         self.transports.clear()
         self.port.peers.pop(self.number, None)
+        self.exit = PeerExit(len(consumers), len(producers), len(transports))
         tell_orphans((orphan for orphan in orphans if orphan.transport.peer is not self), ConsumerEnd.USER_LEFT)
-        await self._say_goodbyes(transports, begun + self.port.settings.exit_timeout)
-        seconds = trio.current_time() - begun
-        self.exit = PeerExit(len(consumers), len(producers), len(transports), seconds, self._forced)
+        return transports
 
     def _close(self, resource: Consumer | Producer | Transport) -> None:
         """One that fails is logged, and does not keep the others from closing."""
@@ -234,11 +235,15 @@ class Peer:
         except Exception:
             log.exception("closing failed", peer=self.name, what=type(resource).__name__, id=resource.id)
 
-    async def _say_goodbyes(self, transports: Iterable[Transport], deadline: float) -> None:
-        with trio.CancelScope(deadline=deadline, shield=True):
+    async def say_goodbyes(self, transports: Iterable[Transport], deadline: float) -> None:
+        """All at once, each bounded, none of them needed."""
+        try:
             async with trio.open_nursery() as courtesies:
                 for transport in transports:
                     courtesies.start_soon(self._courtesy, transport, deadline)
+        finally:
+            if self.exit is not None:
+                self.exit = evolve(self.exit, seconds=trio.current_time() - self._leaving_since, forced=self._forced)
 
     async def _courtesy(self, transport: Transport, deadline: float) -> None:
         """One goodbye, which may hang or fail without harm."""
@@ -311,7 +316,10 @@ async def open_peer(port: Port, observer: PeerObserver, *, name: str) -> AsyncIt
             # Not through the nursery, which is nobody's business and would wrap it.
             raised = error
         finally:
-            await peer.leave()
+            transports = peer.close()
+            deadline = trio.current_time() + port.settings.exit_timeout
+            with trio.CancelScope(deadline=deadline, shield=True):
+                await peer.say_goodbyes(transports, deadline)
             nursery.cancel_scope.cancel()
     if raised is not None:
         raise raised

@@ -158,6 +158,7 @@ def test_a_message_is_encoded_once_and_shared() -> None:
 
 
 async def test_after_an_overflow_nothing_more_is_taken_so_that_nobody_sees_a_gap() -> None:
+    await trio.lowlevel.checkpoint()
     overflow = Overflow()
     outbox = Outbox(10, 60, overflow)
     assert outbox.put(frame("12345678"))

@@ -1,17 +1,18 @@
 """A media port on loopback, and light clients on sockets of their own."""
 
+import random
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 import pytest
-import trio
 from attrs import define, field
 
 import sfu
 from sfu.wire.certificate import generate_certificate
-from tools.light import LightEndpoint, open_endpoint
+from tests.eventually import eventually
+from tools.light import LightEndpoint, LightTransport, open_endpoint
 from tools.light.transport import Identity
 
 
@@ -75,20 +76,15 @@ def connect(identity: Identity) -> Connect:
         address: tuple[str, int] | None = None,
     ) -> AsyncIterator[tuple[sfu.Transport, LightEndpoint]]:
         transport = peer.create_transport(direction)
-        async with open_endpoint(
-            identity,
-            transport.ice_parameters,
-            transport.dtls_parameters,
-            address or peer.port.addresses[0],
-            dtls_role=dtls_role,
-        ) as endpoint:
-            peer.connect_transport(transport.id, endpoint.transport.dtls_parameters)
+        light = LightTransport(
+            identity, transport.ice_parameters, transport.dtls_parameters, dtls_role=dtls_role, rng=random.Random()
+        )
+        async with open_endpoint(light, address or peer.port.addresses[0]) as endpoint:
+            peer.connect_transport(transport.id, light.dtls_parameters)
             endpoint.start()
             # The side that sends the last flight is connected first, and may not send before the other is.
             await endpoint.connected()
-            with trio.fail_after(5):
-                while not transport.connected:
-                    await trio.sleep(0.001)
+            await eventually(lambda: transport.connected)
             yield transport, endpoint
 
     return connect

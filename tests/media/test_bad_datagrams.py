@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-import trio
 from aioice import stun
 from attrs import frozen
 
 import sfu
 from sfu.dataplane.interface import Drop
 from sfu.wire import rtcp
+from tests.eventually import eventually
 from tests.media.conftest import Connect, Notices
 from tests.media.rtp import Rtp, opus, read
 from tools.light import LightEndpoint
@@ -67,9 +67,7 @@ class Stranger:
         """The drops that one datagram causes."""
         before = self.port.plane.totals()
         self.socket.sendto(datagram, self.port.addresses[0])
-        with trio.fail_after(5):
-            while self.port.plane.totals().packets_in == before.packets_in:
-                await trio.sleep(0.001)
+        await eventually(lambda: self.port.plane.totals().packets_in > before.packets_in)
         after = self.port.plane.totals().drops
         return {reason: after[reason] - before.drops[reason] for reason in Drop if after[reason] > before.drops[reason]}
 
@@ -160,9 +158,7 @@ async def from_the_client(call: Call, port: sfu.Port, *datagrams: bytes) -> dict
     for datagram in datagrams:
         call.microphone.transport.send_raw(datagram)
     call.microphone.send()
-    with trio.fail_after(5):
-        while port.plane.totals().packets_in < before.packets_in + len(datagrams):
-            await trio.sleep(0.001)
+    await eventually(lambda: port.plane.totals().packets_in >= before.packets_in + len(datagrams))
     after = port.plane.totals().drops
     return {reason: after[reason] - before.drops[reason] for reason in Drop if after[reason] > before.drops[reason]}
 

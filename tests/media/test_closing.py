@@ -10,6 +10,7 @@ from trio.testing import MockClock
 import sfu
 from sfu.errors import Conflict, NotFound
 from sfu.settings import TransportState
+from tests.eventually import eventually
 from tests.media.conftest import Notices
 from tests.media.memory import Network, open_network
 from tests.media.rtp import opus
@@ -67,9 +68,7 @@ def nothing_is_left(port: sfu.Port) -> bool:
 async def connected(network: Network, peer: sfu.Peer, transport: sfu.Transport, identity: Identity) -> None:
     client = network.client(transport, identity)
     peer.connect_transport(transport.id, client.transport.dtls_parameters)
-    with trio.fail_after(5):
-        while not (transport.connected and client.transport.connected):
-            await trio.sleep(0.01)
+    await eventually(lambda: transport.connected and client.transport.connected)
 
 
 async def test_what_the_block_raises_comes_out_as_it_is(autojump_clock: MockClock) -> None:
@@ -110,6 +109,7 @@ async def test_a_peer_that_is_leaving_makes_nothing_new(
         refused: list[bool] = []
 
         async def try_to_go_on() -> None:
+            await trio.lowlevel.checkpoint()
             with pytest.raises(Conflict, match="left"):
                 ada.create_transport("send")
             refused.append(True)

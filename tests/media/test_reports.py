@@ -11,6 +11,7 @@ from trio.testing import MockClock
 import sfu
 from sfu.wire import rtcp
 from sfu.wire.ntp import middle, to_short
+from tests.eventually import eventually
 from tests.media.conftest import Notices
 from tests.media.memory import Client, Network, open_network
 from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, opus, vp8
@@ -157,15 +158,15 @@ async def test_the_round_trip_is_measured_by_our_own_clock(autojump_clock: MockC
         consumer = call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
         call.send(1, 0)
         call.report(1, 100)
-        while not (told := sender_reports(take(call.receiver))):
-            await trio.sleep(0.01)
+        await eventually(lambda: call.receiver.transport.rtcp)
+        told = sender_reports(take(call.receiver))
         # Meanwhile the sender's clock is set back, which is nothing to this receiver.
         call.report(1, 7)
         await trio.sleep(0.25)
         waited = 0.2
         block = rtcp.ReportBlock(consumer.ssrc, 3, 1, 1, 0, middle(told[0].ntp), to_short(waited))
         call.answer(rtcp.ReceiverReport(1, (block,)))
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         await trio.testing.wait_all_tasks_blocked()
         assert consumer.report == block
         assert consumer.round_trip == pytest.approx(0.05, abs=0.011)

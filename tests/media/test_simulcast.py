@@ -11,6 +11,7 @@ from trio.testing import MockClock
 import sfu
 from sfu.layers import Layers
 from sfu.wire import rtcp
+from tests.eventually import eventually
 from tests.media.camera import FRAME_TICKS, SIMULCAST, Camera
 from tests.media.conftest import Notices
 from tests.media.memory import Client, Network, open_network
@@ -96,8 +97,7 @@ async def open_scene(identity: Identity) -> AsyncIterator[Scene]:
         clients = network.client(sending, identity), network.client(receiving, identity)
         for peer, transport, client in zip((ada, bob), (sending, receiving), clients, strict=True):
             peer.connect_transport(transport.id, client.transport.dtls_parameters)
-        while not all(client.transport.connected for client in clients):
-            await trio.sleep(0.01)
+        await eventually(lambda: all(client.transport.connected for client in clients))
         camera = Camera(clients[0])
         nursery.start_soon(camera.run)
         yield Scene(network, ada, bob, camera, clients[1], producer, consumer, notices)

@@ -3,10 +3,10 @@
 from typing import Literal
 
 import pytest
-import trio
 
 import sfu
 from sfu.wire import rtcp
+from tests.eventually import eventually
 from tests.media.conftest import Connect, Notices
 from tests.media.rtp import FIR, VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, opus, read, vp8
 
@@ -57,9 +57,7 @@ async def test_a_video_consumer_begins_with_a_key_frame_that_its_producer_was_as
         camera.transport.send_rtp(bytes(Rtp(96, 1, 0, 2222, VP8_KEY_FRAME)))
         camera.transport.send_rtp(bytes(Rtp(96, 2, 3000, 2222, VP8_INTER_FRAME)))
         camera.send()
-        with trio.fail_after(5):
-            while producer.encoding_stats()[0].packets < 2:
-                await trio.sleep(0.001)
+        await eventually(lambda: producer.encoding_stats()[0].packets >= 2)
         bob.set_consumer_paused(consumer.id, False)
         await camera.until(lambda: requests(camera.transport.rtcp, rtcp.PictureLossIndication))
         [request] = requests(camera.transport.rtcp, rtcp.PictureLossIndication)
@@ -166,9 +164,7 @@ async def test_a_close_notify_ends_the_transport_with_all_that_runs_over_it(port
         bob.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
         microphone.transport.close()
         microphone.send()
-        with trio.fail_after(5):
-            while sending.state is not sfu.TransportState.CLOSED:
-                await trio.sleep(0.01)
+        await eventually(lambda: not sending.connected)
         assert ada_notices.words == ["transport connected", "producer closed", "transport closed"]
         assert bob_notices.words == ["transport connected", "consumer closed: producer_closed"]
         again = ada.create_transport("send")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Literal
 
+import trio
 from attrs import define, field
 
 import protocol.media as media
 from protocol import Joined
 from protocol.client import Client, connect
-from tools.light.endpoint import LightEndpoint, open_endpoint
-from tools.light.transport import Identity
+from tools.light.endpoint import LightEndpoint, run_endpoint
+from tools.light.transport import Identity, LightTransport
 
 Direction = Literal["send", "receive"]
 
@@ -33,7 +34,7 @@ class LightClient:
     joined: Joined
     identity: Identity
     rng: random.Random
-    _resources: AsyncExitStack
+    _endpoint_tasks: trio.Nursery
     endpoints: dict[Direction, LightEndpoint] = field(factory=dict)
     _transports: dict[Direction, str] = field(factory=dict)
 
@@ -45,16 +46,12 @@ class LightClient:
             direction, rtp_capabilities=self.joined.router_rtp_capabilities if direction == "receive" else None
         )
         [candidate, *_] = created.ice_candidates
-        endpoint = await self._resources.enter_async_context(
-            open_endpoint(
-                self.identity,
-                created.ice_parameters,
-                created.dtls_parameters,
-                (candidate.address, candidate.port),
-                rng=self.rng,
-            )
+        transport = LightTransport(self.identity, created.ice_parameters, created.dtls_parameters, rng=self.rng)
+        # A task, not a block: transports of several clients are made in any order.
+        endpoint: LightEndpoint = await self._endpoint_tasks.start(
+            run_endpoint, transport, (candidate.address, candidate.port)
         )
-        ours = endpoint.transport.dtls_parameters
+        ours = transport.dtls_parameters
         fingerprints = tuple(media.DtlsFingerprint("sha-256", one.value) for one in ours.fingerprints)
         await self.signalling.connect_transport(created.transport_id, media.DtlsParameters(fingerprints, ours.role))
         endpoint.start()
@@ -82,6 +79,7 @@ async def open_light_client(
     url: str, channel_id: str, username: str, identity: Identity, *, rng: random.Random | None = None
 ) -> AsyncIterator[LightClient]:
     """Connect to the gateway's WebSocket ``url`` and be in a channel for as long as the block runs."""
-    async with connect(url) as signalling, AsyncExitStack() as resources:
+    async with connect(url) as signalling, trio.open_nursery() as nursery:
         joined = await signalling.join(channel_id, username)
-        yield LightClient(signalling, joined, identity, rng or random.SystemRandom(), resources)
+        yield LightClient(signalling, joined, identity, rng or random.SystemRandom(), nursery)
+        nursery.cancel_scope.cancel()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Literal
 
 import trio
 
-from tools.light.transport import DtlsParameters, IceParameters, Identity, LightTransport
+from tools.light.transport import LightTransport
 
 
 class LightEndpoint:
-    """Made by :func:`open_endpoint`."""
+    """Made by :func:`run_endpoint`."""
 
     def __init__(self, transport: LightTransport, sock: trio.socket.SocketType, address: tuple[str, int]) -> None:
         self.transport = transport
@@ -62,27 +60,28 @@ class LightEndpoint:
             self._arrival = trio.Event()
 
 
-@asynccontextmanager
-async def open_endpoint(
-    identity: Identity,
-    ice: IceParameters,
-    dtls: DtlsParameters,
+async def run_endpoint(
+    transport: LightTransport,
     address: tuple[str, int],
     *,
-    dtls_role: Literal["client", "server"] = "client",
-    rng: random.Random | None = None,
-) -> AsyncIterator[LightEndpoint]:
-    """A socket towards the gateway's ``address`` for as long as the block runs.
+    task_status: trio.TaskStatus[LightEndpoint] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Move a transport's datagrams between a socket of its own and the gateway's ``address``, until cancelled.
 
     Tell the gateway :attr:`LightTransport.dtls_parameters` by ``connect_transport``, then :meth:`LightEndpoint.start`.
     """
-    transport = LightTransport(identity, ice, dtls, dtls_role=dtls_role, rng=rng or random.SystemRandom())
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    with trio.socket.socket(family, socket.SOCK_DGRAM) as sock:
+    is_ipv6 = ":" in address[0]
+    with trio.socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as sock:
         # Bound before the receiver's first read, which an unbound socket answers with an error.
-        await sock.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+        await sock.bind(("::1" if is_ipv6 else "127.0.0.1", 0))
         endpoint = LightEndpoint(transport, sock, address)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(endpoint.run)
-            yield endpoint
-            nursery.cancel_scope.cancel()
+        task_status.started(endpoint)
+        await endpoint.run()
+
+
+@asynccontextmanager
+async def open_endpoint(transport: LightTransport, address: tuple[str, int]) -> AsyncIterator[LightEndpoint]:
+    """:func:`run_endpoint` for as long as the block runs."""
+    async with trio.open_nursery() as nursery:
+        yield await nursery.start(run_endpoint, transport, address)
+        nursery.cancel_scope.cancel()
