@@ -160,22 +160,21 @@ class Channel:
         receivers = [member for member in self.members.values() if member is not but]
         if not receivers:
             return 0
-        listed = len(self.members) <= limits.MAX_LISTED_PARTICIPANTS
         participant = about.participant
-        frame = Frame.of(
-            VoiceState(
-                type=kind,
-                channel_id=self.id,
-                user_id=participant.user_id,
-                username=participant.username,
-                revision=self.revision,
-                participant=participant,
-                count=len(self.members),
-                participants=self.snapshot() if listed else None,
-                reason=reason,
-            )
+        change = VoiceState(
+            type=kind,
+            channel_id=self.id,
+            user_id=participant.user_id,
+            username=participant.username,
+            revision=self.revision,
+            participant=participant,
+            count=len(self.members),
+            reason=reason,
         )
-        return sum(member.send(frame) for member in receivers)
+        brief = whole = Frame.of(change)
+        if len(self.members) <= limits.MAX_LISTED_PARTICIPANTS:
+            whole = Frame.of(attrs.evolve(change, participants=self.snapshot()))
+        return sum(member.send(brief if member.is_behind else whole) for member in receivers)
 
 
 def _is_a_bug(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ from attrs import define, field, frozen
 import sfu
 from gateway.connection import Connection
 from gateway.outbox import Frame
+from protocol import limits
 from protocol.events import LeaveReason
 from protocol.vocabulary import Participant, ParticipantProducer, Source
 
@@ -64,6 +65,11 @@ class Member:
         if self.leaving_since is not None:
             return "left"
         return self.connection.ending.left if self.connection.ending else "failed"
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits for it that it is told only what has changed, without the whole list."""
+        return self.connection.outbox.size > limits.LISTED_BACKLOG
 
     def forget_closed(self) -> None:
         """Drop the publications whose producer has closed, in whichever way."""

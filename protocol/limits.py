@@ -39,6 +39,8 @@ MAX_SHORT_TEXT_CHARACTERS: Final = 256
 
 # ``voice_state`` carries the whole list up to this many members.
 MAX_LISTED_PARTICIPANTS: Final = 100
+# And as long as no more bytes than this wait to be sent to the client: lists would soon be all that waits.
+LISTED_BACKLOG: Final = 65536
 
 # Bad messages that a connection survives, and the window in which they count.
 ERROR_BUDGET: Final = 20

@@ -173,6 +173,7 @@ def test_the_page_names_the_subprotocol_the_path_and_the_times() -> None:
     assert f"`join` {limits.JOIN_TIMEOUT:g} s after" in connecting
     assert f"at most {limits.SESSION_CLEANUP_TIMEOUT:g} s" in section("What the gateway promises")
     assert f"more than {limits.MAX_LISTED_PARTICIPANTS} members" in section("Events")
+    assert f"more than {limits.LISTED_BACKLOG} bytes wait" in section("Events")
 
 
 def test_the_envelopes_that_the_page_shows_are_what_is_read() -> None:

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 
-from gateway import requests
+from gateway import endings, requests
 from gateway.observer import Observer
 from protocol.requests import Ping
 from tests.session.rig import RawClient, Rig, microphone, open_rig, receive_transport, send_transport
@@ -118,3 +118,21 @@ async def test_a_bug_in_what_is_told_on_anothers_behalf_ends_the_one_who_is_told
         assert await ben.wait_closed() == 4500
         assert [line["event"] for line in rig.log if line["level"] == "error"] == ["session failed"]
         await ada.ok("ping")
+
+
+async def test_many_with_much_metadata_who_leave_at_once_close_nobody_who_reads(autojump_clock: MockClock) -> None:
+    async with open_rig(outbox_bytes=1024**2) as rig:
+        clients = [await rig.connect() for _ in range(40)]
+        for number, client in enumerate(clients):
+            await client.join(f"user-{number}", metadata={"about": "x" * 4000})
+        await wait_all_tasks_blocked()
+        for client in clients:
+            client.forget()
+        for connection in list(rig.gateway.sessions.values())[10:]:
+            connection.end(endings.DISCONNECTED)
+        await wait_all_tasks_blocked()
+        assert [client.closed for client in clients[:10]] == [None] * 10
+        told = [frame["data"] for frame in clients[0].frames]
+        assert [change["count"] for change in told] == list(range(39, 9, -1))
+        assert len(told[0]["participants"]) == 39
+        assert "participants" not in told[-1]

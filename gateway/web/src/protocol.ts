@@ -403,6 +403,7 @@ export const LIMITS = {
   maxFingerprints: 16,
   maxShortTextCharacters: 256,
   maxListedParticipants: 100,
+  listedBacklog: 65536,
   errorBudget: 20,
   errorBudgetWindow: 10.0,
   pingInterval: 5.0,
