@@ -148,9 +148,9 @@ class Config:
     request_burst: int = _count(2048)
     """Requests of one client at once; who joins a full channel consumes everything in it."""
     message_rate: float = field(default=20, validator=_between(0.1, 1_000_000))
-    """`message` requests of one client per second, in the long run; each goes to up to max_members others."""
+    """What one client may cause to be told to others per second, in the long run: messages, producers, pauses."""
     message_burst: int = _count(100)
-    """`message` requests of one client at once."""
+    """The same at once."""
     error_budget: int = _count(limits.ERROR_BUDGET)
     """Messages that could not be understood, within error_window, that a client survives."""
     error_window: float = _seconds(limits.ERROR_BUDGET_WINDOW)

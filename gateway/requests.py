@@ -64,6 +64,11 @@ class Session:
                 raise RefusedError(ErrorCode.FORBIDDEN, f"this is not one of your {kind}")
         raise RefusedError(ErrorCode.NOT_FOUND, f"there is no such thing among your {kind}")
 
+    def spend_on_telling(self, cost: int = 1) -> None:
+        """What one client makes the gateway tell others is bounded, so that it cannot crowd out the rest."""
+        if not self.member.connection.messages.take(cost, trio.current_time()):
+            raise RefusedError(ErrorCode.RATE_LIMITED, "too much to tell to too many in too short a time")
+
 
 def perform(session: Session, data: RequestData) -> OkData:
     """Do what is asked and return the ``data`` of its ``ok``.  Raises :exc:`RefusedError`."""
@@ -108,6 +113,7 @@ def restart_ice(session: Session, data: RestartIce) -> IceRestarted:
 def produce(session: Session, data: Produce) -> Produced:
     session.require_own("transports", data.transport_id)
     parameters = convert(data.rtp_parameters, sfu.parameters.RtpParameters)
+    session.spend_on_telling()
     with refusals("rtpParameters"):
         producer = session.peer.produce(data.transport_id, data.kind, parameters, paused=data.paused)
     session.member.publications[producer.id] = Publication(producer, data.source)
@@ -154,6 +160,7 @@ def _set_paused(session: Session, data: Pause | Resume, *, paused: bool) -> Done
     with refusals():
         if data.producer_id is not None:
             session.require_own("producers", data.producer_id)
+            session.spend_on_telling()
             session.peer.set_producer_paused(data.producer_id, paused)
             session.channel.update(session.member)
         elif data.consumer_id is not None:
@@ -188,19 +195,14 @@ def set_layers(session: Session, data: SetLayers) -> Done:
 
 
 def message(session: Session, data: SendMessage) -> Delivered:
-    """To everyone else, or to those named who are here (oneself, too, when named).
-
-    What one client may send is bounded, also in bytes times receivers, so that it cannot crowd out the others.
-    """
+    """To everyone else, or to those named who are here (oneself, too, when named)."""
     members, sender = session.channel.members, session.member
     if data.to is None:
         receivers = [member for member in members.values() if member is not sender]
     else:
         receivers = [members[user_id] for user_id in dict.fromkeys(data.to) if user_id in members]
     frame = Frame.of(MessageReceived(sender.user_id, data.data))
-    cost = 1 + frame.size * len(receivers) // BYTES_PER_TOKEN
-    if not sender.connection.messages.take(cost, trio.current_time()):
-        raise RefusedError(ErrorCode.RATE_LIMITED, "too many messages, or too large ones, to too many")
+    session.spend_on_telling(1 + frame.size * len(receivers) // BYTES_PER_TOKEN)
     return Delivered(sum(receiver.send(frame) for receiver in receivers))
 
 

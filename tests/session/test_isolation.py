@@ -136,3 +136,16 @@ async def test_many_with_much_metadata_who_leave_at_once_close_nobody_who_reads(
         assert [change["count"] for change in told] == list(range(39, 9, -1))
         assert len(told[0]["participants"]) == 39
         assert "participants" not in told[-1]
+
+
+async def test_who_pauses_and_resumes_without_end_is_told_to_slow_down_before_the_others_notice(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_rig(message_burst=10) as rig:
+        ada, ben = await rig.joined("ada", "ben")
+        voice = await microphone(ada, await send_transport(ada))
+        answers = [await ada.ask("resume" if number % 2 else "pause", producerId=voice) for number in range(20)]
+        assert [answer["type"] for answer in answers] == ["ok"] * 9 + ["error"] * 11
+        assert answers[-1]["data"]["code"] == "rate_limited"
+        assert len(await ben.take_all()) == 10
+        await ada.ok("close", producerId=voice)
