@@ -34,7 +34,7 @@ class AtStep(trio.abc.Instrument):
     act: Callable[[], None]
     seen: int = 0
     reached: bool = False
-    failed: BaseException | None = None
+    failed: Exception | None = None
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         if self.failed is None and self._is_ours(task):
@@ -43,7 +43,7 @@ class AtStep(trio.abc.Instrument):
                 self.reached = True
                 try:
                     self.act()
-                except BaseException as error:  # Trio would drop the instrument and go on
+                except Exception as error:  # Trio would drop the instrument and go on
                     self.failed = error
 
     def _is_ours(self, task: trio.lowlevel.Task | None) -> bool:
