@@ -12,7 +12,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict, Env
 
 from gateway.config import SETTINGS, Config
-from gateway.config_file import ConfigError, did_you_mean, read_config_file
+from gateway.config_file import ConfigError, nearest, read_config_file
 from gateway.config_text import show_config
 from gateway.log import configure
 
@@ -32,7 +32,7 @@ def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollectio
     Dict(read_config_file(path), source=str(path), use_commands_as_keys=False)(app, commands, arguments)
 
 
-Settings = Annotated[Config, Parameter(name="*", negative=())]
+Settings = Annotated[Config, Parameter(name="*", negative=(), consume_multiple=True)]
 ConfigFile = Annotated[Path | None, Parameter(name="--config")]
 
 app = App(
@@ -48,7 +48,8 @@ app = App(
 def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
     """Run the gateway until SIGTERM or Ctrl-C.
 
-    Every option is also a key of the configuration file (with _ for -) and a variable in the environment. The command
+    Every option is also a key of the configuration file (with _ for -) and a
+    variable in the environment (lists there: separated by spaces). The command
     line comes before the environment, and that before the file.
 
     Parameters
@@ -107,7 +108,8 @@ def _fail(message: str, status: int) -> int:
 
 def _warn_of_misspelt_variables() -> None:
     """A variable that is nearly one of ours does nothing; others with the prefix may be somebody else's."""
-    known = {_ENVIRONMENT + setting.name.upper() for setting in SETTINGS} | {f"{_ENVIRONMENT}CONFIG"}
+    known = {setting.name for setting in SETTINGS} | {"config"}
     for name in os.environ:
-        if name.startswith(_ENVIRONMENT) and name not in known and (hint := did_you_mean(name, known)):
-            log.warning("unknown environment variable", name=name, hint=hint.lstrip("; "))
+        setting = name.removeprefix(_ENVIRONMENT)
+        if setting != name and setting not in map(str.upper, known) and (meant := nearest(setting, known)):
+            log.warning("unknown environment variable", name=name, hint=f"did you mean {_ENVIRONMENT}{meant.upper()}?")

@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args, get_origin
 
@@ -32,7 +32,8 @@ def read_config_file(path: Path) -> dict[str, Any]:
     known = {setting.name: setting for setting in SETTINGS}
     for key, value in read.items():
         if key not in known:
-            raise ConfigError(f"{path}: unknown key {key!r}{did_you_mean(key, known)}")
+            meant = nearest(key, known)
+            raise ConfigError(f"{path}: unknown key {key!r}" + (f"; did you mean {meant!r}?" if meant else ""))
         try:
             _STRICT.structure(value, cast(Any, known[key].type))
         except Exception as error:  # cattrs has many, and none of them speaks to the person who wrote the file
@@ -41,10 +42,9 @@ def read_config_file(path: Path) -> dict[str, Any]:
     return read
 
 
-def did_you_mean(key: str, known: Any) -> str:
-    """The nearest of the known names, as the end of a sentence; nothing when none is near."""
-    close = difflib.get_close_matches(key.replace("-", "_").lower(), list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def nearest(key: str, known: Iterable[str]) -> str | None:
+    """The one of the known names (in lower case) that was probably meant; None when none is near."""
+    return next(iter(difflib.get_close_matches(key.replace("-", "_").lower(), list(known), n=1)), None)
 
 
 def _is_tuple(type_: Any) -> bool:

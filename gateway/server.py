@@ -1,5 +1,6 @@
 """The gateway's life: the ports open, clients come, a signal asks it to stop, clients leave, the ports close."""
 
+import errno
 import os
 import resource
 import signal
@@ -23,6 +24,7 @@ from gateway.sockets import open_listeners, remote_name, show_address, url_of
 
 log = structlog.get_logger(__name__)
 
+_NOT_OURS: Final = "; media-host takes addresses of this machine, and behind NAT media-announce takes the public one"
 _STATUS_OF_SECOND: Final = {signal.SIGINT: 130, signal.SIGTERM: 1}
 
 
@@ -146,7 +148,8 @@ async def _enter_port(stack: AsyncExitStack, config: Config, open_port: OpenPort
         return await stack.enter_async_context(open_port(config.media))
     except (OSError, ValueError) as error:
         where = ", ".join(show_address((host, config.media_port)) for host in config.media_host)
-        raise StartError(f"cannot open the media port on {where} (UDP): {_words(error)}") from error
+        hint = _NOT_OURS if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL else ""
+        raise StartError(f"cannot open the media port on {where} (UDP): {_words(error)}{hint}") from error
 
 
 async def _open_listeners(config: Config) -> Sequence[trio.SocketListener]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+import trio
 
 from gateway import cli
 from gateway.config import SETTINGS
@@ -84,6 +86,21 @@ def test_a_list_replaces_a_list_whole(
     assert effective(capsys, "--config", str(file))["media_host"] == ["10.0.0.1", "10.0.0.2"]
     got = effective(capsys, "--config", str(file), "--media-host", "10.0.0.3", "--media-host", "10.0.0.4")
     assert got["media_host"] == ["10.0.0.3", "10.0.0.4"]
+    got = effective(capsys, "--media-host", "10.0.0.5", "10.0.0.6", "--port", "1002")
+    assert got["media_host"] == ["10.0.0.5", "10.0.0.6"]
+
+
+def test_a_variable_that_is_nearly_one_of_ours_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trio, "run", lambda *_: None)
+    for name in ("SFU_PROT", "SFU_CONFIGG", "SFU_PORT", "SFU_CONFIG", "SFU_HOME", "SFU_IMAGE_TAG"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(cli, "configure", lambda _: None)
+    with structlog.testing.capture_logs() as logs:
+        assert cli.serve() == 0
+    assert {line["name"]: line["hint"] for line in logs} == {
+        "SFU_PROT": "did you mean SFU_PORT?",
+        "SFU_CONFIGG": "did you mean SFU_CONFIG?",
+    }
 
 
 @pytest.mark.parametrize("source", ["file", "environment", "command line"])
