@@ -22,6 +22,8 @@ const ANSWER_TIMEOUT_MS = 15_000;
 /** What a browser reports for a close without a code, and for none at all. */
 const NO_CODE = 1005;
 const BROKEN = 1006;
+/** A close frame has room for 123 bytes of UTF-8, three for each of these; browsers throw at more. */
+const MAX_CLOSE_REASON = 41;
 /** `WebSocket.OPEN`, which is not there where tests run. */
 const OPEN = 1;
 
@@ -178,7 +180,7 @@ export class Signalling {
     clearTimeout(this.#openTimer);
     clearInterval(this.#pingTimer);
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
-    if (closeWith !== undefined) this.#socket.close(closeWith, ended.reason);
+    if (closeWith !== undefined) this.#socket.close(closeWith, ended.reason.slice(0, MAX_CLOSE_REASON));
     for (const { reject, timer } of this.#waiting.values()) {
       clearTimeout(timer);
       reject(new ConnectionEnded(ended));

@@ -35,7 +35,9 @@ export class FakeSocket implements Socket {
     this.heard(request);
   }
 
-  close(code = 1000): void {
+  close(code = 1000, reason = ""): void {
+    // Browsers refuse a reason that does not fit a close frame.
+    if (new TextEncoder().encode(reason).length > 123) throw Object.assign(new Error("reason"), { name: "SyntaxError" });
     this.closedWith = code;
   }
 

@@ -152,6 +152,15 @@ describe("the end of a connection", () => {
     expect(ends).toEqual([{ code: 1000, reason: "left" }]);
   });
 
+  it("is told also when the reason is too long for a close frame", async () => {
+    const { signalling, socket, ends } = connected();
+    const answer = signalling.request("join", { channelId: "lobby", username: "Ada" });
+    signalling.giveUp({ code: 4400, reason: "ü".repeat(1_000) });
+    await expect(answer).rejects.toBeInstanceOf(ConnectionEnded);
+    expect(ends).toMatchObject([{ code: 4400, reason: "ü".repeat(1_000) }]);
+    expect(socket.closedWith).toBe(1000);
+  });
+
   it("comes after ten seconds when the socket never opens", async () => {
     const { ends, opened } = connect();
     await vi.advanceTimersByTimeAsync(9_999);
