@@ -28,6 +28,7 @@ interface Entry {
   /** Raised with every new attempt, so that an older one sees that it is not wanted any more. */
   attempt: number;
   failures: number;
+  retry?: ReturnType<typeof setTimeout> | undefined;
   consumerId?: string | undefined;
   consumer?: types.Consumer | undefined;
 }
@@ -141,14 +142,12 @@ export class Inbound {
   #retryLater(entry: Entry): void {
     entry.failures += 1;
     if (entry.failures >= TRIES) return;
-    const { attempt } = entry;
-    setTimeout(() => {
-      if (entry.attempt === attempt && this.#entries.get(entry.producer.producerId) === entry) this.#begin(entry);
-    }, RETRY_MS * entry.failures);
+    entry.retry = setTimeout(() => this.#begin(entry), RETRY_MS * entry.failures);
   }
 
   #drop(entry: Entry): void {
     entry.attempt += 1;
+    clearTimeout(entry.retry);
     entry.consumer?.close();
     entry.consumer = entry.consumerId = undefined;
   }
@@ -156,6 +155,8 @@ export class Inbound {
   #transportLost(): void {
     for (const entry of this.#entries.values()) {
       this.#drop(entry);
+      // The gateway had said of each consumer that it failed; it was not the consumer's fault.
+      entry.failures = 0;
       this.#begin(entry);
     }
     this.#publish();

@@ -87,7 +87,7 @@ export class MediaTransport {
   async #open(): Promise<types.Transport> {
     const { signalling } = this.#link;
     const device = await this.#link.device;
-    if (this.#losses > 0) await sleep(Math.min(FIRST_REOPEN_MS * 2 ** (this.#losses - 1), LONGEST_REOPEN_MS));
+    if (this.#losses > 0) await this.#sleep(Math.min(FIRST_REOPEN_MS * 2 ** (this.#losses - 1), LONGEST_REOPEN_MS));
     // With the capabilities given here, none of the many `consume` has to repeat them.
     const receiving = this.#direction === "receive" ? { rtpCapabilities: device.recvRtpCapabilities } : {};
     const created = await signalling.request("create_transport", { direction: this.#direction, ...receiving });
@@ -100,6 +100,13 @@ export class MediaTransport {
     this.#configure(transport);
     this.#transport = transport;
     return transport;
+  }
+
+  /** Never over when this is closed meanwhile: there is nothing left to be done then. */
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#timer = setTimeout(resolve, ms);
+    });
   }
 
   #create(device: Device, created: TransportCreated): types.Transport {
@@ -146,8 +153,4 @@ export class MediaTransport {
     this.#handlers.flowing(false);
     this.#handlers.lost();
   }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -178,6 +178,25 @@ describe("receiving", () => {
     expect(gateway.socket.asked("consume")).toHaveLength(3);
   });
 
+  it("does not count against a stream that its transports failed", async () => {
+    const gateway = new FakeGateway();
+    const { now } = await join([participant("ada", ["camera"])], gateway);
+    const fail = () => {
+      const { consumerId } = gateway.socket.asked("resume").at(-1) as { consumerId: string };
+      gateway.socket.tell("consumer_closed", { consumerId, reason: "failed" });
+    };
+    for (let time = 0; time < 3; time += 1) {
+      const { transportId } = gateway.socket.asked("consume").at(-1) as { transportId: string };
+      fail();
+      gateway.socket.tell("transport_state", { transportId, state: "failed" });
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(heardAndSeen(now())).toEqual(["ada camera"]);
+    }
+    fail();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(heardAndSeen(now())).toEqual(["ada camera"]);
+  });
+
   it("does not ask twice where there is no common codec", async () => {
     const gateway = new FakeGateway();
     gateway.answers.consume = () => new FakeError("unsupported");
@@ -456,6 +475,24 @@ describe("a session that is closed", () => {
     const tracks = session.presence.media.map((each) => each.track);
     session.close();
     expect(tracks.map((each) => each.readyState)).toEqual(["ended", "ended"]);
+  });
+
+  it("leaves no timer behind, whatever it was waiting for", async () => {
+    const { gateway, session, signalling } = await join([participant("ada", ["camera"]), participant("bea", ["camera"])]);
+    const [resumed] = gateway.socket.asked("resume");
+    gateway.socket.tell("consumer_closed", { consumerId: resumed?.consumerId as string, reason: "failed" });
+    const { transportId } = gateway.socket.asked("consume")[0] ?? { transportId: "" };
+    session.close();
+    signalling.close();
+    expect(vi.getTimerCount()).toBe(0);
+
+    const again = await join([participant("ada", ["camera"])]);
+    const lost = again.gateway.socket.asked("consume")[0]?.transportId ?? transportId;
+    again.gateway.socket.tell("transport_state", { transportId: lost, state: "failed" });
+    await vi.advanceTimersByTimeAsync(1);
+    again.session.close();
+    again.signalling.close();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("shows nothing any more, whatever still comes in", async () => {
