@@ -71,7 +71,7 @@ export class LocalMedia {
   /** Mute at once; unmute at once too when the microphone is there, otherwise ask for it. */
   async setMicrophone(on: boolean): Promise<void> {
     const track = this.#tracks.get("microphone");
-    if (!track) return on ? this.#startOne("microphone") : this.stop("microphone");
+    if (!track) return on ? this.#startUnlessStarting("microphone") : this.stop("microphone");
     track.enabled = on;
     this.#set("microphone", { status: on ? "on" : "muted" });
     this.#handlers.available("microphone", track, !on);
@@ -80,24 +80,17 @@ export class LocalMedia {
   /** Off means off: the camera's light goes out. */
   async setCamera(on: boolean): Promise<void> {
     if (!on) this.stop("camera");
-    else if (!this.#tracks.has("camera")) await this.#startOne("camera");
+    else if (!this.#tracks.has("camera")) await this.#startUnlessStarting("camera");
   }
 
   async setScreen(on: boolean): Promise<void> {
     if (!on) this.stop("screen");
-    else if (!this.#tracks.has("screen")) await this.#startScreen();
+    else if (this.#state.screen.status === "off") await this.#startScreen();
   }
 
   stop(device: Device): void {
     this.#wishes[device] += 1;
-    for (const source of sourcesOf(device)) {
-      const track = this.#tracks.get(source);
-      if (!track) continue;
-      this.#tracks.delete(source);
-      track.onended = null;
-      track.stop();
-      this.#handlers.gone(source);
-    }
+    for (const source of sourcesOf(device)) this.#drop(source);
     this.#set(device, OFF);
   }
 
@@ -160,6 +153,11 @@ export class LocalMedia {
     }
   }
 
+  /** A second question would be put beside the first one. */
+  async #startUnlessStarting(device: "microphone" | "camera"): Promise<void> {
+    if (this.#state[device].status !== "starting") await this.#startOne(device);
+  }
+
   async #startOne(device: "microphone" | "camera"): Promise<void> {
     const wish = this.#wish(device);
     try {
@@ -202,22 +200,37 @@ export class LocalMedia {
   #took(device: Device, wish: number, source: Source, track: MediaStreamTrack): void {
     if (this.#wishes[device] !== wish) return track.stop();
     this.#tracks.set(source, track);
-    track.onended = () => this.#ended(device);
+    track.onended = () => this.#ended(device, source);
     const stream = track.kind === "video" ? new MediaStream([track]) : this.#state[device].stream;
     this.#set(device, { status: "on", stream });
     this.#handlers.available(source, track, false);
   }
 
   /** A track ends by itself when its device is pulled out, or when sharing is stopped in the browser's own bar. */
-  #ended(device: Device): void {
-    if (device === "screen") this.stop(device);
+  #ended(device: Device, source: Source): void {
+    if (source === "screen_audio") this.#drop(source);
+    else if (device === "screen") this.stop(device);
     else this.fail(device, "unplugged");
+  }
+
+  #drop(source: Source): void {
+    const track = this.#tracks.get(source);
+    if (!track) return;
+    this.#tracks.delete(source);
+    track.onended = null;
+    track.stop();
+    this.#handlers.gone(source);
   }
 
   #set(device: Device, state: DeviceState): void {
     this.#state = { ...this.#state, [device]: state };
     this.#handlers.changed();
   }
+}
+
+/** Whether the person wants it on, though the browser may still be asking them. */
+export function isOn({ status }: DeviceState): boolean {
+  return status === "on" || status === "starting";
 }
 
 class Insecure extends Error {}

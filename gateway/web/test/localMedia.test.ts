@@ -119,6 +119,16 @@ describe("muting", () => {
   });
 });
 
+describe("a device that is being started", () => {
+  it("is not asked for again", async () => {
+    const browser = new FakeBrowser();
+    const { local, statuses } = media(browser);
+    await Promise.all([local.setMicrophone(true), local.setMicrophone(true), local.setCamera(true), local.setCamera(true)]);
+    expect(browser.asked).toEqual(["audio", "video"]);
+    expect(statuses()).toEqual(["on", "on", "off"]);
+  });
+});
+
 describe("the camera", () => {
   it("goes out when it is stopped, and is asked for again when it is started", async () => {
     const browser = new FakeBrowser();
@@ -156,6 +166,15 @@ describe("sharing the screen", () => {
     (browser.tracks[0] as unknown as { remoteStop(): void }).remoteStop();
     expect(statuses()).toEqual(["off", "off", "off"]);
     expect(local.tracks).toEqual([]);
+  });
+
+  it("goes on in silence when only its sound ends", async () => {
+    const browser = new FakeBrowser();
+    const { local, log, statuses } = media(browser);
+    await local.setScreen(true);
+    (browser.tracks[1] as unknown as { remoteStop(): void }).remoteStop();
+    expect(log.slice(2)).toEqual(["screen_audio gone"]);
+    expect(statuses()).toEqual(["off", "off", "on"]);
   });
 
   it("makes no words about a change of mind", async () => {

@@ -1,5 +1,5 @@
 import { useShortcuts } from "../hooks/useShortcuts";
-import type { DeviceState } from "../localMedia";
+import { isOn, type DeviceState } from "../localMedia";
 import type { Room, RoomState } from "../room";
 import { Icon, type IconName } from "./Icon";
 
@@ -12,7 +12,7 @@ interface ControlsProps {
 export function Controls({ room, local, onLeave }: ControlsProps) {
   const { microphone, camera, screen } = local;
   const toggle = {
-    microphone: () => void room.local.setMicrophone(microphone.status !== "on"),
+    microphone: () => void room.local.setMicrophone(!isOn(microphone)),
     camera: () => void room.local.setCamera(!isOn(camera)),
     screen: () => void room.local.setScreen(!isOn(screen)),
   };
@@ -20,7 +20,7 @@ export function Controls({ room, local, onLeave }: ControlsProps) {
   const canShare = typeof navigator.mediaDevices?.getDisplayMedia === "function";
 
   return (
-    <div className="controls" role="toolbar" aria-label="Call">
+    <div className="controls" role="group" aria-label="Call">
       <Control
         testId="mute"
         icon={microphone.status === "on" ? "microphone" : "muted"}
@@ -54,12 +54,8 @@ export function Controls({ room, local, onLeave }: ControlsProps) {
   );
 }
 
-function isOn({ status }: DeviceState): boolean {
-  return status === "on" || status === "starting";
-}
-
 function microphoneLabel({ status }: DeviceState): string {
-  if (status === "on") return "Mute";
+  if (status === "on" || status === "starting") return "Mute";
   return status === "muted" ? "Unmute" : "Start microphone";
 }
 
