@@ -27,14 +27,16 @@ function remoteTile(state: RoomState, participant: Participant, kind: "camera" |
   const { userId, username } = participant;
   const isShown = sends(participant, kind);
   const media = state.presence.media.find((each) => each.userId === userId && each.source === kind);
+  const isMuted = !sends(participant, "microphone");
   return {
     key: `${userId} ${kind}`,
     userId,
     username,
     kind,
     isSelf: false,
-    isMuted: !sends(participant, "microphone"),
-    isSpeaking: state.presence.speakers.includes(userId),
+    isMuted,
+    // The list knows of a mute at once, the gateway's ear only when the voice has faded from its memory.
+    isSpeaking: !isMuted && state.presence.speakers.includes(userId),
     // A paused camera would show its last picture for ever.
     track: isShown ? media?.track : undefined,
   };
@@ -42,14 +44,16 @@ function remoteTile(state: RoomState, participant: Participant, kind: "camera" |
 
 function ownTile({ presence, username, local }: RoomState, kind: "camera" | "screen"): TileContent {
   const { self, speakers } = presence;
+  const isMuted = local.microphone.status !== "on";
   return {
-    key: `self ${kind}`,
+    // One's id comes with joining, one's picture before it. No user id has an @.
+    key: `@self ${kind}`,
     userId: self,
     username,
     kind,
     isSelf: true,
-    isMuted: local.microphone.status !== "on",
-    isSpeaking: speakers.includes(self),
+    isMuted,
+    isSpeaking: !isMuted && speakers.includes(self),
     track: local[kind].stream?.getVideoTracks()[0],
   };
 }

@@ -53,9 +53,22 @@ describe("the tiles", () => {
   });
 
   it("mark whoever speaks", () => {
-    const participants = [participant("ada"), participant("bea")];
-    const tiles = tilesOf(state({ participants, speakers: ["bea"] }));
-    expect(tiles.map(({ isSpeaking }) => isSpeaking)).toEqual([false, true, false]);
+    const participants = [participant("ada", ["microphone"]), participant("bea", ["microphone"])];
+    const local = { microphone: { status: "on" } } as const;
+    const tiles = tilesOf(state({ participants, speakers: ["bea", "me"] }, local));
+    expect(tiles.map(({ isSpeaking }) => isSpeaking)).toEqual([false, true, true]);
+  });
+
+  it("do not mark who is muted as speaking, although the gateway still remembers their voice", () => {
+    const bea = participant("bea", ["microphone"]);
+    for (const producer of bea.producers) producer.paused = true;
+    const tiles = tilesOf(state({ participants: [bea], speakers: ["bea", "me"] }));
+    expect(tiles.map(({ isSpeaking }) => isSpeaking)).toEqual([false, false]);
+  });
+
+  it("are told apart whatever user id somebody chose", () => {
+    const keys = tilesOf(state({ participants: [participant("self"), participant("me")] })).map(({ key }) => key);
+    expect(new Set(keys).size).toBe(2);
   });
 });
 
