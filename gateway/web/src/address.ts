@@ -1,36 +1,30 @@
 /** The page's address: which channel it leads to, and what it asks to be done without a click. */
 
-const CHANNEL = /^[A-Za-z0-9_.:-]{1,128}$/;
 const FOLDER = "/c/";
-
-export function isChannel(text: string): boolean {
-  return CHANNEL.test(text);
-}
-
-/** What a person typed, made into a channel's name as far as that can be done without guessing. */
-export function asChannel(text: string): string {
-  return text.replace(/\s+/g, "-").slice(0, 128);
-}
 
 export function pathOf(channelId: string): string {
   return FOLDER + encodeURIComponent(channelId);
 }
 
-/** The channel that a path leads to; undefined where it leads to none. */
+/**
+ * The channel that a path leads to; undefined where it leads to none.
+ *
+ * It may be no channel's name: that is for the person to correct. Elsewhere they would meet somebody else.
+ */
 export function channelIn(path: string): string | undefined {
-  if (!path.startsWith(FOLDER)) return undefined;
+  const written = path.startsWith(FOLDER) ? path.slice(FOLDER.length).replace(/\/$/, "") : "";
   try {
-    const channelId = decodeURIComponent(path.slice(FOLDER.length).replace(/\/$/, ""));
-    return isChannel(channelId) ? channelId : undefined;
+    return decodeURIComponent(written) || undefined;
   } catch {
-    return undefined;
+    return written;
   }
 }
 
-/** What the query asks for: `?name=Ada&join=1`, and optionally `user`, `mic=0`, `camera=0`. */
+/** What the query asks for: `?name=Ada&join=1`, and optionally `user`, `token`, `mic=0`, `camera=0`. */
 export interface Wishes {
   readonly name?: string | undefined;
   readonly userId?: string | undefined;
+  readonly token?: string | undefined;
   readonly join: boolean;
   readonly microphone?: boolean | undefined;
   readonly camera?: boolean | undefined;
@@ -42,6 +36,7 @@ export function wishesIn(search: string): Wishes {
   return {
     name: query.get("name") ?? undefined,
     userId: query.get("user") ?? undefined,
+    token: query.get("token") ?? undefined,
     join: flag("join") ?? false,
     microphone: flag("mic"),
     camera: flag("camera"),

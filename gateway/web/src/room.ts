@@ -6,7 +6,7 @@
  */
 import type { Device } from "mediasoup-client";
 
-import { LocalMedia, type LocalState } from "./localMedia";
+import { isOn, LocalMedia, type LocalState } from "./localMedia";
 import type { Participant, Source } from "./protocol";
 import { closeCodeOf, delayMs } from "./reconnect";
 import { Session, type Presence } from "./session";
@@ -23,6 +23,8 @@ export interface JoinOptions {
   readonly username: string;
   /** Who one wants to be; the gateway makes an id up where there is none. */
   readonly userId?: string | undefined;
+  /** For gateways that ask for one. */
+  readonly token?: string | undefined;
   readonly microphone: boolean;
   readonly camera: boolean;
 }
@@ -112,7 +114,7 @@ export class Room {
   leave(): void {
     const signalling = this.#signalling;
     const wasJoined = this.#session !== undefined;
-    this.#signalling = undefined;
+    this.#signalling = this.#options = undefined;
     const left = wasJoined ? signalling?.request("leave", {}, LEAVE_TIMEOUT_MS) : undefined;
     if (left) left.catch(() => undefined).finally(() => signalling?.close());
     else signalling?.close();
@@ -122,6 +124,7 @@ export class Room {
 
   /** Leave in the one step that a page has left when it goes away. `comeBack` undoes it. */
   abandon(): void {
+    if (this.#state.phase === "ended") return;
     const signalling = this.#signalling;
     this.#rememberDevices();
     this.#signalling = undefined;
@@ -130,9 +133,14 @@ export class Room {
     this.#update({ phase: "idle", ended: undefined });
   }
 
-  /** Join again as one last was: after `abandon`, or after another window took one's place. */
+  /** The page is shown again as it was when it went away. Who was not in a channel then is not now. */
   comeBack(): void {
-    if (this.#options) this.join(this.#options);
+    if (this.#state.phase === "idle") this.joinAgain();
+  }
+
+  /** Join again as one last was, after an end; with another token, where there is one. */
+  joinAgain(token = this.#options?.token): void {
+    if (this.#options) this.join({ ...this.#options, token });
   }
 
   /** Do not wait any longer for the next attempt. */
@@ -156,7 +164,8 @@ export class Room {
       url,
       {
         opened: () => void this.#opened(signalling),
-        event: (event) => this.#session?.handle(event),
+        // A connection that is being left has no part in the next one's session.
+        event: (event) => signalling === this.#signalling && this.#session?.handle(event),
         ended: (ended) => this.#lost(signalling, ended),
       },
       openSocket,
@@ -167,10 +176,11 @@ export class Room {
   async #opened(signalling: Signalling): Promise<void> {
     const options = this.#options;
     if (!options) return;
-    const { channelId, username, userId } = options;
+    const { channelId, username, userId, token } = options;
     try {
       const device = await this.#surroundings.createDevice();
-      const data = { channelId, username, ...(userId === undefined ? {} : { userId }) };
+      const optional = { ...(userId !== undefined && { userId }), ...(token !== undefined && { token }) };
+      const data = { channelId, username, ...optional };
       const session = await Session.join(signalling, device, data, {
         changed: (presence) => signalling === this.#signalling && this.#changed(presence),
         joined: (participant) => this.#tell("joined", participant),
@@ -217,7 +227,7 @@ export class Room {
   #rememberDevices(): void {
     const { microphone, camera } = this.#local.state;
     if (!this.#options || this.#state.phase === "idle") return;
-    this.#options = { ...this.#options, microphone: microphone.status === "on", camera: camera.status === "on" };
+    this.#options = { ...this.#options, microphone: isOn(microphone), camera: isOn(camera) };
   }
 
   #stop(): void {

@@ -27,7 +27,7 @@ const TROUBLE: Record<Trouble, (devices: readonly Device[]) => Words> = {
   }),
   unplugged: (devices) => ({
     title: `Your ${devices.join(" and ")} stopped`,
-    text: "It may have been unplugged. Try again when it is back.",
+    text: "It may have been unplugged, or the browser may not use it any more. Try again when it is back.",
   }),
   unsent: (devices) => ({
     title: `Your ${devices.join(" and ")} could not be sent`,
@@ -71,8 +71,6 @@ export function endedWords({ code, reason, wasJoined }: WhyEnded): Words {
       return wasJoined
         ? { title: "You were removed", text: "A moderator removed you from this channel." }
         : { title: "You may not join this channel", text: "The gateway does not let you in." };
-    case 4401:
-      return { title: "You are not signed in", text: "The gateway does not know who you are." };
     default:
       return {
         title: "The gateway closed the connection",

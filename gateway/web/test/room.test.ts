@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { Room, UNSUPPORTED, type JoinOptions } from "../src/room";
 import { FakeBrowser, FakeStream } from "./browser";
-import { createDevice, FakeError, FakeGateway, fakeTimers, participant, settle } from "./fakes";
+import { createDevice, FakeError, FakeGateway, fakeTimers, participant, settle, Silence } from "./fakes";
 
 beforeEach(() => {
   fakeTimers();
@@ -203,7 +203,7 @@ describe("somebody who was replaced", () => {
     const { room, gateway, browser } = await joined();
     await room.local.setCamera(false);
     gateway.socket.lose(4409);
-    room.comeBack();
+    room.joinAgain();
     await settle();
     expect(gateway.socket.asked("join")).toMatchObject([{ userId: "me" }]);
     expect(browser.asked).toEqual(["audio+video", "audio"]);
@@ -248,6 +248,21 @@ describe("leaving", () => {
     expect(room.getState().phase).toBe("idle");
   });
 
+  it("hears nothing of the old channel in the next one", async () => {
+    const { room, gateway, present } = await joined();
+    const old = gateway.socket;
+    gateway.answers.leave = () => new Silence();
+    room.leave();
+    room.join({ ...ADA, channelId: "kitchen" });
+    await settle();
+    const [bea, revision] = [participant("bea"), gateway.revision + 1];
+    old.tell("voice_state", {
+      ...{ type: "user_joined", channelId: "lobby", userId: "bea", username: "bea", participant: bea, revision, count: 2 },
+    });
+    expect(present()).toEqual(["Ada"]);
+    expect(room.getState().news).toBeUndefined();
+  });
+
   it("lets one join another channel, as somebody new", async () => {
     const { room, gateway } = await joined();
     room.leave();
@@ -274,6 +289,64 @@ describe("a page that goes away", () => {
     await settle();
     expect(room.getState()).toMatchObject({ phase: "joined", channelId: "lobby" });
     expect(gateway.socket.asked("produce")).toHaveLength(2);
+  });
+});
+
+describe("a page that comes back", () => {
+  it("does not join again for somebody who had left", async () => {
+    const { room, gateway } = await joined();
+    room.leave();
+    room.abandon();
+    room.comeBack();
+    await settle();
+    expect(gateway.sockets).toHaveLength(1);
+    expect(room.getState().phase).toBe("idle");
+  });
+
+  it("does not take the place back from another window", async () => {
+    const { room, gateway } = await joined();
+    gateway.socket.lose(4409);
+    room.abandon();
+    room.comeBack();
+    await settle();
+    expect(gateway.sockets).toHaveLength(1);
+    expect(room.getState()).toMatchObject({ phase: "ended", ended: { code: 4409 } });
+  });
+
+  it("asks again for the devices that were being asked for", async () => {
+    const browser = new FakeBrowser();
+    browser.held = new Promise(() => undefined);
+    const { room } = await joined(undefined, browser);
+    room.abandon();
+    room.comeBack();
+    await settle();
+    expect(browser.asked).toEqual(["audio+video", "audio+video"]);
+  });
+});
+
+describe("a gateway that asks for a token", () => {
+  it("is given the one that one came with, also after a connection was lost", async () => {
+    const { room, gateway } = setUp();
+    room.join({ ...ADA, token: "secret" });
+    await settle();
+    gateway.socket.lose(1006);
+    await vi.advanceTimersByTimeAsync(500);
+    await settle();
+    for (const { sent } of gateway.sockets) expect(sent[0]?.data).toMatchObject({ token: "secret" });
+  });
+
+  it("lets one in with the devices that were wanted, once the right one is given", async () => {
+    const { room, gateway, browser } = setUp();
+    gateway.answers.join = () => new FakeError("unauthenticated");
+    room.join(ADA);
+    await settle();
+    expect(room.getState()).toMatchObject({ phase: "ended", ended: { code: 4401 } });
+    delete gateway.answers.join;
+    room.joinAgain("secret");
+    await settle();
+    expect(room.getState().phase).toBe("joined");
+    expect(gateway.socket.asked("join")).toMatchObject([{ token: "secret" }]);
+    expect(browser.asked).toEqual(["audio+video", "audio+video"]);
   });
 });
 

@@ -3,33 +3,40 @@ import { useCallback, useEffect, useState } from "react";
 import { channelIn, pathOf, wishesIn } from "../address";
 import { showToTests } from "../debug";
 import { useRoom } from "../hooks/useRoom";
+import { asUsername, isChannel } from "../names";
 import { recall } from "../remembered";
-import type { JoinOptions } from "../room";
 import { Ended } from "./Ended";
-import { JoinForm } from "./JoinForm";
+import { JoinForm, type FormOptions } from "./JoinForm";
+import { TokenForm } from "./TokenForm";
 import { VideoCall } from "./VideoCall";
+
+const UNAUTHENTICATED = 4401;
 
 export function App() {
   const { room, state } = useRoom();
   const [wishes] = useState(() => wishesIn(location.search));
   const [channelId, setChannelId] = useState(() => channelIn(location.pathname));
+  const [token, setToken] = useState(wishes.token);
 
   const join = useCallback(
-    (options: Omit<JoinOptions, "userId">) => {
+    (options: FormOptions) => {
       const path = pathOf(options.channelId);
       if (location.pathname !== path) history.pushState(null, "", path + location.search);
       setChannelId(options.channelId);
-      room.join({ ...options, userId: wishes.userId });
+      room.join({ ...options, userId: wishes.userId, token });
     },
-    [room, wishes],
+    [room, wishes, token],
   );
 
   useEffect(() => showToTests(room), [room]);
 
   useEffect(() => {
-    const { name, microphone, camera } = { ...recall(), ...defined(wishes) };
-    if (wishes.join && name) join({ channelId: channelIn(location.pathname) ?? "lobby", username: name, microphone, camera });
-  }, [join, wishes]);
+    const remembered = recall();
+    const { name = remembered.name, microphone = remembered.microphone, camera = remembered.camera } = wishes;
+    const options = { channelId: channelIn(location.pathname) ?? "lobby", username: asUsername(name), microphone, camera };
+    if (wishes.join && options.username && isChannel(options.channelId)) join(options);
+    // Once, when the page is opened.
+  }, []);
 
   useEffect(() => {
     const moved = () => {
@@ -44,14 +51,16 @@ export function App() {
     document.title = state.phase === "idle" ? "trio-sfu" : `${state.channelId} · trio-sfu`;
   }, [state.phase, state.channelId]);
 
-  if (state.phase === "idle") return <JoinForm channelId={channelId} name={wishes.name} onJoin={join} />;
+  const bring = (given: string) => {
+    setToken(given);
+    room.joinAgain(given);
+  };
+
+  if (state.phase === "idle") return <JoinForm channelId={channelId} wishes={wishes} onJoin={join} />;
   if (state.phase === "ended" && state.ended) {
-    return <Ended ended={state.ended} onAgain={() => room.comeBack()} onBack={() => room.leave()} />;
+    const { ended } = state;
+    if (ended.code === UNAUTHENTICATED) return <TokenForm isWrong={token !== undefined} onToken={bring} onBack={() => room.leave()} />;
+    return <Ended ended={ended} onAgain={() => room.joinAgain()} onBack={() => room.leave()} />;
   }
   return <VideoCall room={room} state={state} onLeave={() => room.leave()} />;
-}
-
-/** What is there of some values, so that the rest can have defaults. */
-function defined<T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }

@@ -1,29 +1,38 @@
 import { useEffect, useRef, useState, type FormEvent } from "react";
 
-import { asChannel, isChannel } from "../address";
+import type { Wishes } from "../address";
+import { asChannel, asUsername, isChannel } from "../names";
+import { LIMITS } from "../protocol";
 import { recall, remember } from "../remembered";
 import type { JoinOptions } from "../room";
 
 interface JoinFormProps {
   /** The channel that the address leads to. */
   channelId: string | undefined;
-  name: string | undefined;
-  onJoin(options: Omit<JoinOptions, "userId">): void;
+  wishes: Wishes;
+  onJoin(options: FormOptions): void;
 }
 
-export function JoinForm({ channelId, name, onJoin }: JoinFormProps) {
+export type FormOptions = Omit<JoinOptions, "userId" | "token">;
+
+export function JoinForm({ channelId, wishes, onJoin }: JoinFormProps) {
   const [remembered] = useState(recall);
-  const [username, setUsername] = useState(name ?? remembered.name);
+  const [username, setUsername] = useState(wishes.name ?? remembered.name);
   const [channel, setChannel] = useState(channelId ?? "lobby");
-  const [microphone, setMicrophone] = useState(remembered.microphone);
-  const [camera, setCamera] = useState(remembered.camera);
-  const first = useRef<HTMLInputElement>(null);
+  const [microphone, setMicrophone] = useState(wishes.microphone ?? remembered.microphone);
+  const [camera, setCamera] = useState(wishes.camera ?? remembered.camera);
+  const nameField = useRef<HTMLInputElement>(null);
+  const channelField = useRef<HTMLInputElement>(null);
   const button = useRef<HTMLButtonElement>(null);
+  const isNamed = asUsername(username) !== "";
   const isBadChannel = channel !== "" && !isChannel(channel);
-  const isComplete = username.trim() !== "" && isChannel(channel);
+  const isComplete = isNamed && isChannel(channel);
 
   // Whoever is known needs no more than Enter.
-  useEffect(() => (username === "" ? first.current : button.current)?.focus(), []);
+  useEffect(() => {
+    const next = !isNamed ? nameField : isBadChannel ? channelField : button;
+    next.current?.focus();
+  }, []);
   useEffect(() => {
     if (channelId !== undefined) setChannel(channelId);
   }, [channelId]);
@@ -31,7 +40,7 @@ export function JoinForm({ channelId, name, onJoin }: JoinFormProps) {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!isComplete) return;
-    const options = { channelId: channel, username: username.trim(), microphone, camera };
+    const options = { channelId: channel, username: asUsername(username), microphone, camera };
     remember({ name: options.username, microphone, camera });
     onJoin(options);
   };
@@ -45,12 +54,12 @@ export function JoinForm({ channelId, name, onJoin }: JoinFormProps) {
         <label className="field">
           <span>Your name</span>
           <input
-            ref={first}
+            ref={nameField}
             data-testid="name"
             name="name"
             value={username}
             onChange={(event) => setUsername(event.target.value)}
-            maxLength={64}
+            maxLength={LIMITS.maxUsernameCharacters}
             autoComplete="nickname"
             placeholder="How others see you"
             required
@@ -59,6 +68,7 @@ export function JoinForm({ channelId, name, onJoin }: JoinFormProps) {
         <label className="field">
           <span>Channel</span>
           <input
+            ref={channelField}
             data-testid="channel"
             name="channel"
             value={channel}
@@ -70,9 +80,9 @@ export function JoinForm({ channelId, name, onJoin }: JoinFormProps) {
             spellCheck={false}
             required
           />
-          <small id="channel-hint" className="muted">
+          <small id="channel-hint" className={isBadChannel ? "wrong" : "muted"} aria-live="polite">
             {isBadChannel
-              ? "Only letters, digits and _ . : - can be in a channel's name."
+              ? `Only the letters a to z, digits and _ . : - can be in a channel's name, ${LIMITS.maxIdCharacters} at most.`
               : "Whoever enters the same channel meets you there."}
           </small>
         </label>

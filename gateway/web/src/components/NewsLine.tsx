@@ -14,7 +14,11 @@ export function NewsLine({ news }: { news: News | undefined }) {
   }, [news]);
   return (
     <p className="news" aria-live="polite" data-testid="news">
-      {shown && <span key={shown.serial}>{`${shown.username} ${shown.what}`}</span>}
+      {shown && (
+        <span key={shown.serial}>
+          <bdi>{shown.username}</bdi> {shown.what}
+        </span>
+      )}
     </p>
   );
 }

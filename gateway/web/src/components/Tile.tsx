@@ -7,8 +7,7 @@ import { Video } from "./Media";
 export function Tile({ tile }: { tile: TileContent }) {
   const { userId, username, kind, isSelf, isMuted, isSpeaking, track } = tile;
   const isScreen = kind === "screen";
-  const who = isSelf ? `${username} (you)` : username;
-  const name = isScreen ? `${who} · screen` : who;
+  const note = [isSelf ? " (you)" : "", isScreen ? " · screen" : ""].join("");
   const showsMuted = isMuted && !isScreen;
   const classes = ["tile", kind, isSpeaking && !isScreen ? "speaking" : "", isSelf ? "self" : ""];
   return (
@@ -26,7 +25,7 @@ export function Tile({ tile }: { tile: TileContent }) {
         </span>
       )}
       {track && (
-        <Video track={track} label={`Picture of ${name}`} userId={userId} kind={kind} isMirrored={isSelf && !isScreen} />
+        <Video track={track} label={`Picture of ${username}${note}`} userId={userId} kind={kind} isMirrored={isSelf && !isScreen} />
       )}
       <span className="name">
         {showsMuted && (
@@ -35,7 +34,10 @@ export function Tile({ tile }: { tile: TileContent }) {
             <span className="hidden">Muted: </span>
           </>
         )}
-        <span className="who">{name}</span>
+        <span className="who" title={username}>
+          <bdi>{username}</bdi>
+          {note}
+        </span>
       </span>
     </li>
   );
@@ -43,8 +45,13 @@ export function Tile({ tile }: { tile: TileContent }) {
 
 function initialsOf(username: string): string {
   const words = username.trim().split(/\s+/);
-  const letters = [words[0], words.length > 1 ? words.at(-1) : undefined].map((word) => [...(word ?? "")][0] ?? "");
-  return letters.join("").toUpperCase();
+  return [words[0], ...words.slice(1).slice(-1)].map(firstOf).join("").toUpperCase();
+}
+
+/** What a reader takes for one character: flags and many emoji are several. */
+function firstOf(word = ""): string {
+  const [first] = new Intl.Segmenter().segment(word);
+  return first?.segment ?? "";
 }
 
 /** The same person has the same colour for everybody. */
