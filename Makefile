@@ -13,13 +13,15 @@ ARGS ?=
 PACKAGES := gateway sfu protocol tools tests
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/*.ts $(WEB)/tsconfig*.json -type f 2>/dev/null)
 
-.PHONY: help run test lint types unit web-check browser-tests clean lock tools-present format
+.PHONY: help run dev test lint types unit web-check clean lock tools-present format
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
 run: $(STAMPS)/runtime $(STAMPS)/web  ## start the gateway at http://127.0.0.1:8080 (options: make run ARGS="--port 9000")
 	exec $(BIN)/sfu-gateway serve $(ARGS)
+
+dev: $(STAMPS)/dev  ## what tests, benches and synthetic clients need, in .venv
 
 test: lint types web-check unit  ## every check there is
 
