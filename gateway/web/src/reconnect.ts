@@ -17,7 +17,7 @@ export function closeCodeOf(error: ErrorCode): number {
   return CLOSE_CODE_OF[error] ?? 4400;
 }
 
-const FIRST_MS = { join_again: 500, join_again_later: 5_000 };
+const FIRST_MS = { join_again: 1_000, join_again_later: 5_000 };
 const LONGEST_MS = 30_000;
 
 /**

@@ -14,17 +14,17 @@ const FIRST_DELAYS: [number, number | undefined][] = [
   [1001, 5_000],
   [1002, undefined],
   [1003, undefined],
-  [1006, 500],
+  [1006, 1_000],
   [1007, undefined],
   [1009, undefined],
   [4400, undefined],
   [4401, undefined],
   [4403, undefined],
-  [4408, 500],
+  [4408, 1_000],
   [4409, undefined],
-  [4413, 500],
+  [4413, 1_000],
   [4429, 5_000],
-  [4500, 500],
+  [4500, 1_000],
 ];
 
 describe("after a close code", () => {
@@ -44,12 +44,12 @@ describe("after a close code", () => {
 describe("the wait", () => {
   it("doubles with each attempt, up to half a minute", () => {
     const delays = [0, 1, 2, 3, 4, 5, 6, 7, 20].map((attempt) => delayMs(ended(1006), attempt, 0));
-    expect(delays).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+    expect(delays).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000, 30_000]);
   });
 
   it("is spread over a quarter more, so that not everybody comes back at once", () => {
-    expect(delayMs(ended(1006), 1, 0.5)).toBe(1_125);
-    expect(delayMs(ended(1006), 1, 1)).toBe(1_250);
+    expect(delayMs(ended(1006), 0, 0.5)).toBe(1_125);
+    expect(delayMs(ended(1006), 0, 1)).toBe(1_250);
   });
 
   it("is what the gateway asked for, if it asked, and never shorter", () => {
@@ -60,7 +60,7 @@ describe("the wait", () => {
 
   it("is not shortened below the first one by a gateway that asks for next to nothing", () => {
     expect(delayMs(ended(1001, 10), 0, 0)).toBe(5_000);
-    expect(delayMs(ended(4500, 0), 0, 0)).toBe(500);
+    expect(delayMs(ended(4500, 0), 0, 0)).toBe(1_000);
   });
 
   it("is none at all where one must stop, whatever the gateway says about coming back", () => {
