@@ -111,6 +111,49 @@ def test_joining_takes_a_name_and_the_enter_key_and_the_address_can_be_shared(in
     ben.sees_together(1, within=1)
 
 
+def test_a_channel_that_cannot_be_is_corrected_and_nobody_lands_in_another(
+    invite: Invite, gateway: GatewayProcess
+) -> None:
+    ada = invite("Ada")
+    ada.opens("tea & cake")
+    ada.is_asked_for("channel")
+    assert ada.sees("channel").input_value() == "tea & cake"
+    assert gateway.live()["sessions"] == 0
+
+    ada.page.get_by_test_id("channel").fill("tea and cake")
+    ada.page.keyboard.press("Enter")
+    ada.sees_together(1, within=5)
+    assert ada.page.url.startswith(f"{ada.url}/c/tea-and-cake")
+
+
+def test_a_name_from_a_link_is_made_one_that_the_gateway_takes(invite: Invite) -> None:
+    ada = invite(f"  Ada\t{'x' * 100}")
+    ada.joins("names")
+    assert ada.page.locator(".who").inner_text() == f"Ada {'x' * 60} (you)"
+
+
+def test_where_a_token_is_asked_for_it_comes_with_the_link_or_from_the_person(
+    chromium: Chromium, tmp_path: Path
+) -> None:
+    with run_gateway(tmp_path / "log", "--join-token", "open sesame") as guarded:
+        ada, ben = (Person.sits_down(chromium.browser.new_context(), guarded.url, name) for name in ("Ada", "Ben"))
+        ada.joins("cave", token="open sesame")
+        ben.opens("cave")
+        for token in ("open barley", "open sesame"):
+            ben.is_asked_for("token")
+            ben.page.keyboard.type(token)
+            ben.page.keyboard.press("Enter")
+            ben.no_longer_sees("token")
+        ben.sees_together(2, within=5)
+        ben.presses("leave")
+        ben.presses("join")
+        ben.sees_together(2, within=5)
+        for person in (ada, ben):
+            person.goes()
+            assert person.complaints == []
+        guarded.becomes_empty()
+
+
 def test_who_comes_back_with_the_browsers_button_is_in_again(invite: Invite) -> None:
     ada, ben = invite("Ada"), invite("Ben")
     ada.joins("back")
