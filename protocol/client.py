@@ -304,13 +304,21 @@ async def connect(
         with trio.fail_at(deadline):
             stream, host, path = await open_stream(url, ssl_context)
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-        why = str(error.__cause__ or error) or "it took too long"  # trio keeps TLS's reasons in the cause
-        raise ConnectError(f"cannot connect to {url}: {why}") from error
+        raise ConnectError(f"cannot connect to {url}: {_reason(error)}") from error
     left = evolve(timeouts, connect=max(0.0, deadline - trio.current_time()))
     async with connect_over(
         stream, host=host, path=path, timeouts=left, event_buffer=event_buffer, headers=headers
     ) as client:
         yield client
+
+
+def _reason(error: BaseException) -> str:
+    reason = (
+        error.__cause__ or error
+    )  # trio keeps TLS's reasons in the cause, and there a group of one for each address
+    while isinstance(reason, BaseExceptionGroup):
+        reason = reason.exceptions[0]
+    return str(reason) or "it took too long"
 
 
 @asynccontextmanager

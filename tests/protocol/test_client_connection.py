@@ -1,6 +1,7 @@
 """How the Python client's connection begins and ends: always in bounded time, and with nothing left behind."""
 
 import math
+import socket
 from collections.abc import Awaitable, Callable
 
 import attrs
@@ -175,6 +176,14 @@ async def test_a_refusal_without_a_body_is_understood() -> None:
     with pytest.raises(ConnectError) as caught:
         await _connect_to(refuse)
     assert (caught.value.status, caught.value.body) == (503, b"")
+
+
+async def test_an_address_where_nobody_listens_is_said_to_refuse() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(ConnectError, match="Connection refused"):
+        async with connect(f"ws://127.0.0.1:{port}/ws"):
+            pass
 
 
 async def test_a_server_that_closes_instead_of_answering_is_noticed_at_once(autojump_clock: MockClock) -> None:

@@ -24,8 +24,9 @@ def participate(
 ) -> int:
     """Join a channel, send a tone and a moving picture, receive what the others send.
 
-    Twice a second a line of JSON on standard output tells what came so far: for each stream `user`, `source` and
-    what was measured of it. Ends with status 0 at SIGTERM or Ctrl-C, with 1 when the gateway does not want it.
+    Twice a second a line of JSON on standard output tells what came so far: for
+    each stream `user`, `source` and what was measured of it. Ends with status 0
+    at SIGTERM or Ctrl-C, with 1 when the gateway does not want it.
 
     Parameters
     ----------
