@@ -10,7 +10,7 @@ import { isOn, LocalMedia, type LocalState } from "./localMedia";
 import type { Participant, Source } from "./protocol";
 import { closeCodeOf, delayMs } from "./reconnect";
 import { Session, type Presence } from "./session";
-import { ConnectionEnded, RequestError, Signalling, type Ended, type OpenSocket } from "./signalling";
+import { BROKEN, ConnectionEnded, RequestError, Signalling, type Ended, type OpenSocket } from "./signalling";
 import { readStats, type RoomStats } from "./stats";
 
 /** Having been in for this long, the next loss is a new one and waits as short as the first. */
@@ -148,6 +148,11 @@ export class Room {
     if (this.#state.phase === "waiting") this.#connect();
   }
 
+  /** What was lost with the network need not be waited for. A wait that the gateway asked for goes on. */
+  networkIsBack(): void {
+    if (this.#state.ended?.code === BROKEN) this.retryNow();
+  }
+
   get local(): Pick<LocalMedia, "setMicrophone" | "setCamera" | "setScreen" | "dismiss"> {
     return this.#local;
   }
@@ -261,7 +266,7 @@ function endedBy(error: unknown): Ended {
   if (error instanceof RequestError) return { code: closeCodeOf(error.code), reason: error.message };
   const { name, message } = error as Error;
   // mediasoup-client knows no handler for this browser; anything else is a fault that may pass.
-  return name === "UnsupportedError" ? { code: 4400, reason: UNSUPPORTED } : { code: 1006, reason: message };
+  return name === "UnsupportedError" ? { code: 4400, reason: UNSUPPORTED } : { code: BROKEN, reason: message };
 }
 
 function deviceOf(source: Source): "microphone" | "camera" | "screen" {

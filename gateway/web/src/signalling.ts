@@ -21,7 +21,7 @@ const OPEN_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 15_000;
 /** What a browser reports for a close without a code, and for none at all. */
 const NO_CODE = 1005;
-const BROKEN = 1006;
+export const BROKEN = 1006;
 /** A close frame has room for 123 bytes of UTF-8, three for each of these; browsers throw at more. */
 const MAX_CLOSE_REASON = 41;
 /** `WebSocket.OPEN`, which is not there where tests run. */

@@ -175,6 +175,23 @@ describe("a connection that breaks", () => {
     expect(gateway.sockets).toHaveLength(2);
   });
 
+  it("is not waited for when the network is back", async () => {
+    const { room, gateway } = await joined();
+    gateway.socket.lose(1006);
+    room.networkIsBack();
+    await settle();
+    expect(room.getState().phase).toBe("joined");
+  });
+
+  it("is waited for as long as the gateway asked, whatever the network does", async () => {
+    const { room, gateway } = await joined();
+    gateway.socket.tell("closing", { reason: "too many requests", code: 4429, retryAfterMs: 20_000 });
+    gateway.socket.lose(4429);
+    room.networkIsBack();
+    await vi.advanceTimersByTimeAsync(19_999);
+    expect(gateway.sockets).toHaveLength(1);
+  });
+
   it("brings the list back whole after a gap in its revisions", async () => {
     const gateway = new FakeGateway();
     gateway.participants = [participant("bea")];

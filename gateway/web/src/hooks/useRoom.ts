@@ -18,7 +18,7 @@ export function useRoom(): UseRoom {
     // Browsers may keep a page that was left and show it again as it was: then it joins again.
     const came = (event: PageTransitionEvent) => event.persisted && room.comeBack();
     const left = () => room.abandon();
-    const online = () => room.retryNow();
+    const online = () => room.networkIsBack();
     window.addEventListener("pagehide", left);
     window.addEventListener("pageshow", came);
     window.addEventListener("online", online);
