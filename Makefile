@@ -82,4 +82,5 @@ lock: $(STAMPS)/dev  ## pin the dependencies anew
 	tools/lock.sh $(BIN)
 
 clean:  ## back to a fresh checkout
-	rm -rf $(VENV) $(STAMPS) $(WEB)/node_modules $(WEB)/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(STAMPS) $(WEB)/node_modules $(WEB)/dist dist .*_cache .hypothesis
+	find $(PACKAGES) -name __pycache__ -prune -exec rm -rf {} +
