@@ -9,7 +9,7 @@ import type { types } from "mediasoup-client";
 
 import { MediaTransport, type Link } from "./mediaTransport";
 import type { Source } from "./protocol";
-import { ConnectionEnded } from "./signalling";
+import { ConnectionEnded, RequestError } from "./signalling";
 
 interface Wanted {
   readonly track: MediaStreamTrack;
@@ -128,9 +128,11 @@ export class Outbound {
     await this.#tell(paused ? "pause" : "resume", producer.id);
   }
 
-  /** What the gateway answers changes nothing: a producer that it does not know any more is as good as closed. */
+  /** A producer that the gateway does not know any more is as good as closed; every other no is a failure. */
   async #tell(type: "close" | "pause" | "resume", producerId: string): Promise<void> {
-    await this.#link.signalling.request(type, { producerId }).catch(() => undefined);
+    await this.#link.signalling.request(type, { producerId }).catch((error: unknown) => {
+      if (!(error instanceof RequestError && error.code === "not_found")) throw error;
+    });
   }
 
   #transportLost(): void {

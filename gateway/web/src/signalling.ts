@@ -99,10 +99,6 @@ export class Signalling {
     this.#socket.onclose = (close) => this.#end(this.#whyClosed(close.code, close.reason));
   }
 
-  get ended(): Ended | undefined {
-    return this.#ended;
-  }
-
   /**
    * Send a request and wait for its answer.
    *

@@ -389,6 +389,17 @@ describe("sending", () => {
     expect(gateway.socket.types().slice(-3)).toEqual(["produce", "pause", "resume"]);
   });
 
+  it("says so when the gateway does not let an unmuted one be heard", async () => {
+    const { gateway, session, refused } = await join([]);
+    const microphone = track("audio");
+    session.outbound.send("microphone", microphone, true);
+    await settle();
+    gateway.answers.resume = () => new FakeError("rate_limited");
+    session.outbound.send("microphone", microphone, false);
+    await settle();
+    expect(refused).toEqual(["microphone"]);
+  });
+
   it("begins paused when it is muted already", async () => {
     const { gateway, session } = await join([]);
     session.outbound.send("microphone", track("audio"), true);
