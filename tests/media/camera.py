@@ -32,13 +32,17 @@ SIMULCAST = RtpParameters(
 
 @define
 class Layer:
-    """One encoding.  ``base`` is where its timestamps begin: they all run from the same clock."""
+    """One encoding.  ``base`` is where its timestamps begin: they all run from the same clock.
+
+    Its encoder takes ``lag`` frames for a picture, which arrives by so much later than it was taken.
+    """
 
     index: int
     rid: str
     ssrc: int
     base: int
     sequence: int
+    lag: int = 0
     flows: bool = True
     key_wanted: bool = True
     asked: int = 0
@@ -77,7 +81,7 @@ class Camera:
         layer.key_wanted = False
         payload = (VP8_KEY_FRAME if key else VP8_INTER_FRAME) + bytes([layer.index, key])
         names = bytes([MID_ID << 4]) + b"0" + bytes([RID_ID << 4]) + layer.rid.encode()
-        timestamp = (layer.base + frame * FRAME_TICKS) % 2**32
+        timestamp = (layer.base + (frame - layer.lag) * FRAME_TICKS) % 2**32
         packet = Rtp(96, layer.sequence & 0xFFFF, timestamp, layer.ssrc, payload, True, names)
         layer.sequence += 1
         layer.sent += 1

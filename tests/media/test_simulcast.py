@@ -12,7 +12,7 @@ import sfu
 from sfu.layers import Layers
 from sfu.wire import rtcp
 from tests.eventually import eventually
-from tests.media.camera import FRAME_TICKS, SIMULCAST, Camera
+from tests.media.camera import FRAME, FRAME_TICKS, SIMULCAST, Camera
 from tests.media.conftest import Notices
 from tests.media.memory import Client, Network, open_network
 from tests.media.rtp import Rtp, read
@@ -134,6 +134,38 @@ async def test_bounds_switch_down_and_up_and_the_stream_goes_on_as_one(
         assert is_one_stream(seen)
         # Nobody asks for what nobody waits for.
         assert sum(layer.asked for layer in scene.camera.layers) <= 6
+
+
+async def test_a_switch_goes_by_when_pictures_were_taken_and_not_by_when_they_came(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        scene.camera.layers[0].lag = 4
+        await trio.sleep(5)
+        scene.bob.set_layers(scene.consumer.id, 0, 255)
+        await trio.sleep(2)
+        scene.take_seen()
+        scene.bob.set_layers(scene.consumer.id, 255, 255)
+        await trio.sleep(2)
+        seen = scene.take_seen()
+        [at] = switches(seen)
+        assert [layer_of(seen[at - 1]), layer_of(seen[at])] == [0, 2]
+        # The lowest layer showed what was four frames old; the best one shows what is now.
+        assert abs((seen[at].timestamp - seen[at - 1].timestamp) % 2**32 - 5 * FRAME_TICKS) <= FRAME_TICKS
+
+
+async def test_reports_after_a_switch_are_about_the_timestamps_that_the_receiver_sees(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(5)
+        scene.bob.set_layers(scene.consumer.id, 1, 255)
+        await trio.sleep(3.02)
+        newest, report = scene.take_seen()[-1], scene.take_reports()[-1]
+        frames = int((trio.current_time() - scene.camera.begun_at) / FRAME)
+        taken = 5000 + frames * FRAME  # when the newest picture was taken, on the sender's clock
+        reported = newest.timestamp + (report.ntp / 2**32 - taken) * 90000
+        assert abs((round(reported) - report.rtp_timestamp + 2**31) % 2**32 - 2**31) <= FRAME_TICKS
 
 
 async def test_a_sender_that_gives_up_its_best_encoding_is_followed_down_and_up(
