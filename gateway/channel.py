@@ -94,8 +94,8 @@ class Channel:
         self.revision += 1
         self._tell_change("user_joined", member, but=member)
         welcome(self)
-        if self.speakers:
-            member.connection.tell(ActiveSpeakers(self.speakers))
+        if speaking := tuple(user_id for user_id in self.speakers if user_id in self.members):
+            member.connection.tell(ActiveSpeakers(speaking))
         self.metrics.joined()
         member.connection.log.info("client joined", members=len(self.members))
 

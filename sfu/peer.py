@@ -318,6 +318,7 @@ async def open_peer(port: Port, observer: PeerObserver, *, name: str) -> AsyncIt
         finally:
             transports = peer.close()
             deadline = trio.current_time() + port.settings.exit_timeout
+            # Each goodbye has a shield of its own; this one has the bound of them all where they are waited for.
             with trio.CancelScope(deadline=deadline, shield=True):
                 await peer.say_goodbyes(transports, deadline)
             nursery.cancel_scope.cancel()

@@ -130,3 +130,20 @@ async def test_an_exception_while_somebody_is_heard_ends_that_session_and_the_ot
         assert await ada.wait_closed() == 4500
         kinds = [frame["type"] for frame in await ben.take_all()]
         assert sorted(kinds) == ["active_speakers", "voice_state"]
+
+
+async def test_who_joins_is_not_told_of_a_speaker_who_has_just_left(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voices = Voices(monkeypatch)
+    async with open_rig() as rig:
+        rig.nursery.start_soon(rig.gateway.run)
+        ada, ben = await rig.joined("ada", "ben")
+        voices.levels = {await speaking(ada): 0.5}
+        await trio.sleep(2 * INTERVAL)
+        await ada.request("leave")
+        assert (await ada.take_all())[-1]["type"] == "ok"
+        cleo = await rig.connect()
+        await cleo.request("join", channelId="lobby", username="cleo", userId="cleo")
+        assert [frame["type"] for frame in await cleo.take_all()] == ["ok"]
+        assert ben.closed is None
