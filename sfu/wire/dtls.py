@@ -218,7 +218,7 @@ class Dtls:
         # The server's flight is the last, as there is no resumption.  Would the client repeat its own as well, one
         # datagram that the network doubles would have the two answer each other for ever.
         self._flight.finish(keep=self._role is DtlsRole.SERVER)
-        if not self._check.passed:
+        if not self._check.passed:  # a handshake in which none was shown, as when a session is resumed
             self._fail("no certificate")
             return
         name = self._open_connection.get_selected_srtp_profile().decode()
