@@ -27,12 +27,17 @@ async def listen_to_all(channels: Callable[[], Iterable[Channel]]) -> Never:
     """Tell each channel's members who speaks, whenever that has changed, for as long as the gateway lives."""
     while True:
         await trio.sleep(INTERVAL)
-        for channel in list(channels()):
-            try:
-                listen(channel)
-            except Exception:
-                log.exception("the speakers of a channel could not be found", channel=channel.id)
-            await trio.lowlevel.checkpoint()
+        await _listen_once(list(channels()))
+
+
+async def _listen_once(channels: Iterable[Channel]) -> None:
+    """A function of its own, so that no channel is kept alive by a variable while this gateway is quiet."""
+    for channel in channels:
+        try:
+            listen(channel)
+        except Exception:
+            log.exception("the speakers of a channel could not be found", channel=channel.id)
+        await trio.lowlevel.checkpoint()
 
 
 def listen(channel: Channel) -> None:

@@ -144,9 +144,11 @@ class Port:
         """Move packets and handle what the data plane hands up, one bounded batch after the other."""
         while True:
             await self.plane.wait()
-            now = trio.current_time()
-            for event in self.plane.poll(now):
-                self.handle(event, now)
+            self._handle_batch(trio.current_time())
+
+    def _handle_batch(self, now: float) -> None:
+        for event in self.plane.poll(now):
+            self.handle(event, now)
 
     def handle(self, event: Event, now: float) -> None:
         """One event; an exception ends the client that it belongs to, and never this loop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from typing import Literal
 
 import pylibsrtp
@@ -48,7 +49,8 @@ class LightTransport:
     """One association with the gateway.
 
     Feed it datagrams and time; take what is to be sent from :meth:`datagrams_to_send` and what arrived, opened, from
-    ``rtp`` and ``rtcp`` (the reader empties them).  ``dtls_role`` is the client's own.
+    ``rtp`` and ``rtcp`` (the reader empties them); ``unopened`` counts what could not be opened.  ``dtls_role`` is the
+    client's own.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class LightTransport:
         self.keys: SrtpKeys | None = None
         self.failure: str | None = None
         self.closed_by_gateway = False
+        self.unopened = 0
         self.rtp: list[bytes] = []
         self.rtcp: list[bytes] = []
 
@@ -127,9 +130,15 @@ class LightTransport:
             case Protocol.DTLS:
                 self._receive_dtls(datagram, now)
             case Protocol.RTP if self._receive is not None:
-                self.rtp.append(self._receive.unprotect(datagram))
+                self._open(self._receive.unprotect, datagram, self.rtp)
             case Protocol.RTCP if self._receive is not None:
-                self.rtcp.append(self._receive.unprotect_rtcp(datagram))
+                self._open(self._receive.unprotect_rtcp, datagram, self.rtcp)
+
+    def _open(self, unprotect: Callable[[bytes], bytes], datagram: bytes, opened: list[bytes]) -> None:
+        try:
+            opened.append(unprotect(datagram))
+        except pylibsrtp.Error:  # a repetition of the network's, or not for these keys
+            self.unopened += 1
 
     def get_timer(self) -> float:
         timer = self._dtls.get_timer()

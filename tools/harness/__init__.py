@@ -1,0 +1,39 @@
+"""The cancellation harness: a whole gateway in memory, everybody's death at every checkpoint, and a judge.
+
+docs/testing.md says how to use it.
+"""
+
+from tools.harness.checkpoints import Attempt, EveryCheckpoint, every_checkpoint, run_scenario
+from tools.harness.client import Client, Gone, Refused
+from tools.harness.deterministic import Stuck, run
+from tools.harness.faults import Broken, Faults
+from tools.harness.judge import GuaranteeBroken, judge
+from tools.harness.leaks import Leak
+from tools.harness.network import CLEAN, ROUGH, Conditions
+from tools.harness.ways import DEADLY, WAYS, Way
+from tools.harness.world import World, open_world
+
+__all__ = [
+    "CLEAN",
+    "DEADLY",
+    "ROUGH",
+    "WAYS",
+    "Attempt",
+    "Broken",
+    "Client",
+    "Conditions",
+    "EveryCheckpoint",
+    "Faults",
+    "Gone",
+    "GuaranteeBroken",
+    "Leak",
+    "Refused",
+    "Stuck",
+    "Way",
+    "World",
+    "every_checkpoint",
+    "judge",
+    "open_world",
+    "run",
+    "run_scenario",
+]

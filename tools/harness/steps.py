@@ -1,0 +1,194 @@
+"""The steps of a session's life and end, by name.  Each is noted in the trace; those of an exit can be made to fail.
+
+A step is a method of the gateway's own classes, which is wrapped for the time of a run.  The gateway knows nothing
+of it, and this file knows nothing but names of methods: what they do is not repeated here.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+import trio
+from attrs import frozen
+
+import sfu
+from gateway.channel import Channel
+from gateway.connection import Connection
+from gateway.metrics import Metrics
+from gateway.observer import Observer
+from gateway.outbox import Outbox
+from sfu.dataplane.core import DataPlaneCore
+from tools.harness.trace import Trace
+
+if TYPE_CHECKING:
+    from tools.harness.faults import Faults
+
+NOBODY: Final = "-"
+
+
+def name_of_connection(connection: Connection) -> str:
+    """The client at the other end: the harness connects it with its name as its address."""
+    return str(structlog.get_context(connection.log).get("remote", NOBODY))
+
+
+def name_of_peer(peer: sfu.Peer) -> str:
+    """Whose media it is."""
+    return name_of_connection(peer.observer.member.connection) if isinstance(peer.observer, Observer) else NOBODY
+
+
+def media_of(peer: sfu.Peer | None) -> int:
+    """How many transports, producers and consumers of this peer the media port still knows."""
+    if peer is None:
+        return 0
+    port = peer.port
+    return (
+        sum(one.peer is peer for one in port.transports.values())
+        + sum(one.transport.peer is peer for one in port.producers.values())
+        + sum(one.transport.peer is peer for one in port.consumers.values())
+    )
+
+
+Names = dict[str, Any]
+
+
+@frozen
+class Step:
+    """``method`` of ``owner``.
+
+    ``whom`` says whose step it is, from the arguments of the call (its object first).  ``before`` says what is to be
+    noted when it begins (nothing is noted then when not given), ``after`` what when it has ended, given its result.
+    """
+
+    owner: type
+    method: str
+    whom: Callable[..., str] = lambda *_: NOBODY
+    before: Callable[..., Names] | None = None
+    after: Callable[..., Names] = lambda *_, **__: {}
+
+
+def _by_peer(media: Any) -> str:
+    return name_of_peer(media.transport.peer)
+
+
+def _by_member(observer: Observer, *_: Any) -> str:
+    return name_of_connection(observer.member.connection)
+
+
+def _by_connection(connection: Connection, *_: Any) -> str:
+    return name_of_connection(connection)
+
+
+#: Every step of an exit, from the inside out (docs/closures.md).  Asynchronous ones can hang, all can raise.
+EXIT_STEPS: Final[dict[str, Step]] = {
+    "end": Step(
+        Connection,
+        "end",
+        _by_connection,
+        before=lambda connection, ending: {"why": ending.why, "first": connection.ending is None},
+    ),
+    "close peer": Step(sfu.Peer, "close", name_of_peer, before=lambda peer: {"number": peer.number}),
+    "close consumer": Step(sfu.Consumer, "close", _by_peer),
+    "close producer": Step(sfu.Producer, "close", _by_peer),
+    "close transport": Step(sfu.Transport, "close", lambda transport: name_of_peer(transport.peer)),
+    "remove consumer": Step(DataPlaneCore, "remove_consumer"),
+    "remove producer": Step(DataPlaneCore, "remove_producer"),
+    "remove transport": Step(DataPlaneCore, "remove_transport"),
+    "forget transport": Step(sfu.Port, "forget_transport"),
+    "say consumer closed": Step(Observer, "consumer_closed", _by_member),
+    "say transport changed": Step(Observer, "transport_changed", _by_member),
+    "say goodbye on transport": Step(sfu.Transport, "say_goodbye", lambda transport: name_of_peer(transport.peer)),
+    "take off list": Step(
+        Channel,
+        "remove",
+        lambda _, member: name_of_connection(member.connection),
+        before=lambda channel, member: {
+            "channel": channel.id,
+            "user": member.user_id,
+            "reason": member.why_gone,
+            "media": media_of(member.peer),
+            "peer": member.peer and member.peer.number,
+            "seconds": member.since_end(trio.current_time()),
+        },
+    ),
+    "count leave": Step(Metrics, "left"),
+    "time leave": Step(Metrics, "leave_to_told"),
+    "tell": Step(Connection, "send", _by_connection, after=lambda _, frame, **__: {"text": frame.text}),
+    "say goodbye": Step(Connection, "say_goodbye", _by_connection),
+    "close outbox": Step(Outbox, "close"),
+}
+
+#: What is noted besides.
+OTHER_STEPS: Final[dict[str, Step]] = {
+    "put on list": Step(
+        Channel,
+        "admit",
+        lambda _, member, __: name_of_connection(member.connection),
+        before=lambda channel, member, _: {"channel": channel.id, "user": member.user_id},
+    ),
+    "consume": Step(
+        sfu.Peer,
+        "consume",
+        lambda peer, *_: name_of_peer(peer),
+        after=lambda peer, _, producer, *__, result, **___: {
+            "ssrc": result.ssrc,
+            "peer": peer.number,
+            "source": producer.transport.peer.number,
+        },
+    ),
+}
+
+
+def is_async(step: str) -> bool:
+    """Whether it can take time."""
+    return inspect.iscoroutinefunction(getattr(EXIT_STEPS[step].owner, EXIT_STEPS[step].method))
+
+
+@contextmanager
+def wrapped_steps(trace: Trace, faults: Faults) -> Iterator[None]:
+    """Note every step in the trace, and let faults happen, for as long as the block runs."""
+    steps = {**EXIT_STEPS, **OTHER_STEPS}
+    originals = {name: getattr(step.owner, step.method) for name, step in steps.items()}
+    for name, step in steps.items():
+        wrap = _wrap_async if inspect.iscoroutinefunction(originals[name]) else _wrap
+        setattr(step.owner, step.method, wrap(name, step, originals[name], trace, faults))
+    try:
+        yield
+    finally:
+        for name, step in steps.items():
+            setattr(step.owner, step.method, originals[name])
+
+
+def _wrap(name: str, step: Step, original: Callable[..., Any], trace: Trace, faults: Faults) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        whom = step.whom(*args)
+        if step.before is not None:
+            trace.note(f"begin: {name}", whom, **step.before(*args))
+        faults.strike(name, whom, after=False)
+        result = original(*args, **kwargs)
+        trace.note(name, whom, **step.after(*args, result=result, **kwargs))
+        faults.strike(name, whom, after=True)
+        return result
+
+    return wrapped
+
+
+def _wrap_async(
+    name: str, step: Step, original: Callable[..., Awaitable[Any]], trace: Trace, faults: Faults
+) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(original)
+    async def wrapped(*args: Any, **kwargs: Any) -> Any:
+        whom = step.whom(*args)
+        trace.note(f"begin: {name}", whom)
+        await faults.strike_async(name, whom, after=False)
+        result = await original(*args, **kwargs)
+        trace.note(name, whom)
+        await faults.strike_async(name, whom, after=True)
+        return result
+
+    return wrapped
