@@ -66,7 +66,7 @@ class Channel:
                 member.connection.end(endings.INTERNAL if _is_a_bug(error) else endings.DRAINING)
                 raise
             finally:
-                self.remove(member)
+                self._remove_surely(member)
         finally:
             self.occupants -= 1
 
@@ -111,10 +111,7 @@ class Channel:
     def remove(self, member: Member) -> None:
         """Take it off the list and tell the others.  Its media is closed by now."""
         reason = member.why_gone
-        del self.members[member.user_id]
-        member.gone.set()
-        self.revision += 1
-        told = self._tell_change("user_left", member, reason=reason)
+        told = self._take_off(member, reason)
         seconds = member.since_end(trio.current_time())
         self.metrics.left(reason)
         self.metrics.leave_to_told(seconds)
@@ -124,6 +121,23 @@ class Channel:
             log.info("media closed", **attrs.asdict(closed))
         log.info("removed from channel", reason=reason, remaining=len(self.members))
         log.info("told", members=told, seconds=seconds)
+
+    def _take_off(self, member: Member, reason: LeaveReason) -> int:
+        if self.members.get(member.user_id) is not member:
+            return 0
+        del self.members[member.user_id]
+        member.gone.set()
+        self.revision += 1
+        return self._tell_change("user_left", member, reason=reason)
+
+    def _remove_surely(self, member: Member) -> None:
+        """:meth:`remove`; should anything in it fail, it is counted and raised, and the member is off the list."""
+        try:
+            self.remove(member)
+        except Exception:
+            self.metrics.failed_cleanup()
+            self._take_off(member, member.why_gone)
+            raise
 
     def expel(self, user_id: str) -> bool:
         """A moderator wants this user out, whether in or about to come in; False where there is no such user."""

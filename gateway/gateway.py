@@ -73,4 +73,7 @@ class Gateway:
     def end_all(self, ending: Ending = endings.DRAINING) -> None:
         """End every connection; each one closes its media and leaves its channel before it is closed."""
         for connection in list(self.sessions.values()):
-            connection.end(ending)
+            try:
+                connection.end(ending)
+            except Exception as error:  # one that cannot be ended keeps none of the others
+                connection.fail(error)

@@ -43,6 +43,9 @@ class Media(Protocol):
     def plane(self) -> Plane: ...
     @property
     def forced_cleanups(self) -> int: ...
+
+    @property
+    def failed_cleanups(self) -> int: ...
     @property
     def slow_path_errors(self) -> int: ...
     def census(self) -> sfu.Census: ...
@@ -89,7 +92,7 @@ class Metrics:
         self._session_errors = Counter(
             "sfu_session_errors", "Sessions ended by an exception in the gateway's own code.", registry=self.registry
         )
-        self._forced_cleanups = 0
+        self._forced_cleanups = self._failed_cleanups = 0
         self._http_responses = Counter(
             "sfu_http_responses", "HTTP responses begun, by status.", ["status"], registry=self.registry
         )
@@ -134,6 +137,10 @@ class Metrics:
         """So many goodbyes of the gateway (not of the media, which counts its own) were cut off by their deadline."""
         self._forced_cleanups += count
 
+    def failed_cleanup(self) -> None:
+        """A step of an exit of the gateway (not of the media, which counts its own) raised."""
+        self._failed_cleanups += 1
+
     def http_response(self, status: int) -> None:
         """An HTTP response with this status was begun."""
         self._http_responses.labels(str(status)).inc()
@@ -144,7 +151,7 @@ class Metrics:
 
     def watch(self, channels: Census, media: Media) -> None:
         """Show what these hold, from now on.  Called once."""
-        self.registry.register(_Now(channels, media, lambda: self._forced_cleanups))
+        self.registry.register(_Now(channels, media, lambda: (self._forced_cleanups, self._failed_cleanups)))
 
     def render(self) -> bytes:
         """Prometheus text, of :data:`CONTENT_TYPE`."""
@@ -154,10 +161,10 @@ class Metrics:
 class _Now(Collector):
     """Reads the one truth at every scrape."""
 
-    def __init__(self, channels: Census, media: Media, forced_cleanups: Callable[[], int]) -> None:
+    def __init__(self, channels: Census, media: Media, cleanups: Callable[[], tuple[int, int]]) -> None:
         self._channels = channels
         self._media = media
-        self._forced_cleanups = forced_cleanups
+        self._cleanups = cleanups
 
     def collect(self) -> Iterable[Metric]:
         here = self._channels.census()
@@ -173,9 +180,13 @@ class _Now(Collector):
         yield from self._packets(self._media.plane.totals())
 
         forced = CounterMetricFamily("sfu_forced_cleanups", "Goodbyes cut off by their deadline.", labels=["layer"])
-        forced.add_metric(["gateway"], self._forced_cleanups())
-        forced.add_metric(["media"], self._media.forced_cleanups)
-        yield forced
+        failed = CounterMetricFamily("sfu_failed_cleanups", "Steps of an exit that raised.", labels=["layer"])
+        for family, gateway, media in zip(
+            (forced, failed), self._cleanups(), (self._media.forced_cleanups, self._media.failed_cleanups), strict=True
+        ):
+            family.add_metric(["gateway"], gateway)
+            family.add_metric(["media"], media)
+            yield family
         yield CounterMetricFamily(
             "sfu_slow_path_errors", "Exceptions caught while dispatching datagrams.", self._media.slow_path_errors
         )

@@ -156,8 +156,11 @@ class Consumer:
 
     def close(self) -> None:
         """Leave the packet path; the second time nothing."""
-        if self.closed:
-            return
+        if not self.closed:
+            self.drop()
+
+    def drop(self) -> None:
+        """What :meth:`close` does, again as far as it failed before."""
         self.closed = True
         transport = self.transport
         for table in (transport.consumers, transport.peer.consumers, self.producer.consumers):

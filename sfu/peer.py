@@ -211,6 +211,15 @@ class Peer:
 
     # Leaving.
 
+    def leave(self) -> list[Transport]:
+        """:meth:`close`, of which nothing may be left undone: should it fail as a whole, it is done again."""
+        try:
+            return self.close()
+        except Exception:
+            self.port.failed_cleanups += 1
+            log.exception("closing a peer failed", peer=self.name)
+            return self.close()
+
     def close(self) -> list[Transport]:
         """Everything in one synchronous pass, then tell whom it concerns; gives the transports, which may still say
         goodbye.  See docs/closures.md."""
@@ -229,11 +238,23 @@ class Peer:
         return transports
 
     def _close(self, resource: Consumer | Producer | Transport) -> None:
-        """One that fails is logged, and does not keep the others from closing."""
+        """One that fails is logged and counted, dropped by force, and does not keep the others from closing."""
         try:
             resource.close()
         except Exception:
-            log.exception("closing failed", peer=self.name, what=type(resource).__name__, id=resource.id)
+            self._note_failure("closing failed", resource)
+            self.drop(resource)
+
+    def drop(self, resource: Consumer | Producer | Transport) -> None:
+        """After a close that failed: take it out of every table and off the packet path, whatever is still there."""
+        try:
+            resource.drop()
+        except Exception:
+            self._note_failure("dropping failed", resource)
+
+    def _note_failure(self, event: str, resource: Consumer | Producer | Transport) -> None:
+        self.port.failed_cleanups += 1
+        log.exception(event, peer=self.name, what=type(resource).__name__, id=resource.id)
 
     async def say_goodbyes(self, transports: Iterable[Transport], deadline: float) -> None:
         """All at once, each bounded, none of them needed."""
@@ -252,6 +273,7 @@ class Peer:
             try:
                 await transport.say_goodbye()
             except Exception:
+                self.port.failed_cleanups += 1
                 log.exception("a transport's goodbye failed", peer=self.name, transport=transport.id)
         if scope.cancelled_caught:
             self._forced += 1
@@ -316,7 +338,7 @@ async def open_peer(port: Port, observer: PeerObserver, *, name: str) -> AsyncIt
             # Not through the nursery, which is nobody's business and would wrap it.
             raised = error
         finally:
-            transports = peer.close()
+            transports = peer.leave()
             deadline = trio.current_time() + port.settings.exit_timeout
             # Each goodbye has a shield of its own; this one has the bound of them all where they are waited for.
             with trio.CancelScope(deadline=deadline, shield=True):

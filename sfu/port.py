@@ -60,7 +60,7 @@ class Port:
     """Made by :func:`open_port`.  The tables here are for finding whom an event belongs to; who owns what is nesting.
 
     ``slow_path_errors`` counts exceptions while handling what belonged to nobody, ``forced_cleanups`` goodbyes that
-    were cut off.
+    were cut off, ``failed_cleanups`` steps of an exit that raised.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class Port:
         self.consumers: dict[ConsumerId, Consumer] = {}
         self.usernames: dict[str, Transport] = {}
         self.forced_cleanups = 0
+        self.failed_cleanups = 0
         self.slow_path_errors = 0
 
     def census(self) -> Census:

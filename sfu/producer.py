@@ -145,13 +145,16 @@ class Producer:
 
         Returns the consumers that it took with it: their owners are still to be told, by :class:`sfu.peer.Peer`.
         """
-        if self.closed:
-            return []
+        return [] if self.closed else self.drop()
+
+    def drop(self) -> list[Consumer]:
+        """What :meth:`close` does, again as far as it failed before."""
         self.closed = True
         transport = self.transport
         orphans = list(self.consumers.values())
         for consumer in orphans:
-            consumer.transport.peer.guard(consumer.close)
+            if not consumer.transport.peer.guard(consumer.close):
+                consumer.transport.peer.drop(consumer)
         for table in (transport.producers, transport.peer.producers):
             table.pop(self.id, None)
         transport.port.producers.pop(self.plane_id, None)

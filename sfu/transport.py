@@ -278,8 +278,11 @@ class Transport:
 
         Its producers and consumers must be closed before; :class:`sfu.peer.Peer` sees to the order.
         """
-        if self.closed:
-            return
+        if not self.closed:
+            self.drop()
+
+    def drop(self) -> None:
+        """What :meth:`close` does, again as far as it failed before."""
         self.closed = True
         self.state = TransportState.CLOSED
         self._scope.cancel()

@@ -55,6 +55,7 @@ class MediaPort:
 
     plane: Plane = Plane()
     forced_cleanups: int = 3
+    failed_cleanups: int = 1
     slow_path_errors: int = 1
 
     def census(self) -> sfu.Census:
@@ -92,6 +93,8 @@ def test_what_is_now_is_read_when_it_is_asked_for() -> None:
         "sfu_drops_total[empty]": 0,
         "sfu_forced_cleanups_total[media]": 3,
         "sfu_forced_cleanups_total[gateway]": 0,
+        "sfu_failed_cleanups_total[media]": 1,
+        "sfu_failed_cleanups_total[gateway]": 0,
         "sfu_slow_path_errors_total": 1,
     }
     assert {name: now[name] for name in expected} == expected

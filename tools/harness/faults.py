@@ -14,13 +14,13 @@ class Broken(Exception):
 
 @define(eq=False)
 class Fault:
-    """What becomes of a step: it takes ``seconds`` longer (infinity: for ever), or it raises ``error``.
+    """What becomes of a step: it takes ``seconds`` longer (infinity: for ever), or it ``raises`` :exc:`Broken`.
 
     It comes instead of the step's own work (before it, where it is only slow), or ``after`` it.  ``times`` is how
     often it will still happen, ``happened`` how often it has.
     """
 
-    error: Exception | None = None
+    raises: bool = False
     seconds: float = 0.0
     after: bool = False
     times: float = 1
@@ -29,13 +29,17 @@ class Fault:
 
 @define(eq=False)
 class Faults:
-    """Which steps go wrong, for one client or (``whom`` None) for whoever takes them."""
+    """Which steps go wrong, for one client or (``whom`` None) for whoever takes them.
 
+    ``struck`` are the clients for whom one did: they may be closed for it.
+    """
+
+    struck: set[str] = field(factory=set)
     _faults: dict[tuple[str, str | None], Fault] = field(factory=dict)
 
     def raises(self, step: str, whom: str | None = None, *, after: bool = False, times: float = 1) -> Fault:
         """The step raises :exc:`Broken`."""
-        return self._add(step, whom, Fault(Broken(f"{step}: made to fail"), after=after, times=times))
+        return self._add(step, whom, Fault(raises=True, after=after, times=times))
 
     def hangs(self, step: str, whom: str | None = None, *, after: bool = False, times: float = 1) -> Fault:
         """The step does not come to an end by itself."""
@@ -61,17 +65,18 @@ class Faults:
         if fault is None or fault.after is not after or fault.times <= 0:
             return None
         fault.times -= 1
+        self.struck.add(whom)
         fault.happened += 1
         return fault
 
     def strike(self, step: str, whom: str, *, after: bool) -> None:
         """Let the fault of a synchronous step happen, if there is one."""
-        if (fault := self.take(step, whom, after=after)) is not None and fault.error is not None:
-            raise fault.error
+        if (fault := self.take(step, whom, after=after)) is not None and fault.raises:
+            raise Broken(f"{step}: made to fail")
 
     async def strike_async(self, step: str, whom: str, *, after: bool) -> None:
         """The same for an asynchronous one."""
         if (fault := self.take(step, whom, after=after)) is not None:
-            if fault.error is not None:
-                raise fault.error
+            if fault.raises:
+                raise Broken(f"{step}: made to fail")
             await trio.sleep(fault.seconds)

@@ -148,7 +148,7 @@ def judge_stay(world: World, client: Client, stay: Stay) -> None:
             replay.take(heard)
         elif heard.frame["type"] == "consumer_closed":
             _judge_consumer_closed(client, heard, replay)
-    if client.present is stay:
+    if client.present is stay and client.name not in world.dead:
         expected = world.present_in(stay.channel)
         if list(replay.people) != expected:
             shown = list(replay.people)
@@ -191,7 +191,7 @@ def judge_bounds(world: World) -> None:
 def judge_isolation(world: World) -> None:
     """Whoever was not brought to an end is well, and has had everybody else's media without a gap."""
     for client in world.clients.values():
-        if client.name in world.excused:
+        if client.name in world.excused or client.name in world.faults.struck:
             continue
         is_in = bool(client.stays) and client.stays[-1].left is None
         if client.over.is_set() and (is_in or client.close_code != CloseCode.JOIN_TIMEOUT):

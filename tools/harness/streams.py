@@ -4,6 +4,7 @@
 number of bytes, and can end (FIN), break (RST) or come to a standstill.
 """
 
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -42,7 +43,7 @@ class Direction:
         self._changed = trio.Event()
 
     async def wait_room(self) -> None:
-        while len(self._bytes) >= self.capacity and not self.broken:
+        while len(self._bytes) >= self.capacity and not (self.broken or self.ended):
             await self._changed.wait()
 
     async def put(self, data: bytes | bytearray | memoryview) -> None:
@@ -52,6 +53,8 @@ class Direction:
             await self.wait_room()
             if self.broken:
                 raise trio.BrokenResourceError("reset")
+            if self.ended:  # meanwhile, by the sender itself
+                raise trio.ClosedResourceError("the end of the stream was sent")
             room = self.capacity - len(self._bytes)
             self._bytes += rest[:room]
             rest = rest[room:]
@@ -91,8 +94,11 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             await trio.lowlevel.checkpoint()
             self._check_open()
             await self.outgoing.wait_room()
+            self._check_open()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if max_bytes is not None and operator.index(max_bytes) < 1:
+            raise ValueError("max_bytes must be at least 1")
         with self._one_at_a_time("receiving"):
             await trio.lowlevel.checkpoint()
             self._check_open()

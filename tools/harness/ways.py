@@ -30,9 +30,9 @@ TOO_MANY_REQUESTS: Final = 5000
 class Way:
     """One way to die.  Called with the world and the client's name, it begins.
 
-    ``reasons`` are what ``user_left`` may say; another end may always overtake it.  ``code`` is the close code that
-    the client itself sees, None where it sees none or where there is none to see.  ``ends`` says whether the connection
-    is over afterwards (``leave`` ends a stay, and not the connection).
+    ``reasons`` are what ``user_left`` may say; another end may always overtake it.  ``code`` is the close code with
+    which the gateway closes, None where the client does or where nobody is left to be told.  ``ends`` says whether the
+    connection is over afterwards (``leave`` ends a stay, and not the connection).
     """
 
     name: str
@@ -82,12 +82,12 @@ def _start(client: Client, action: Callable[[Client], Awaitable[None]]) -> None:
 # The client goes, or its network does.
 
 
-@_way("close frame 1000", "left", code=1000)
+@_way("close frame 1000", "left")
 def closed_normally(world: World, client: Client) -> None:
     _start(client, Client.close)
 
 
-@_way("close frame 1001", "disconnected", code=1001)
+@_way("close frame 1001", "disconnected")
 def closed_tab(world: World, client: Client) -> None:
     _start(client, lambda client: client.close(1001))
 

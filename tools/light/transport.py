@@ -15,7 +15,7 @@ import protocol.media
 import sfu.parameters
 from sfu.wire.certificate import Certificate
 from sfu.wire.demux import Protocol, classify
-from sfu.wire.dtls import Dtls, DtlsConnected, DtlsContext, DtlsFailed, DtlsRole
+from sfu.wire.dtls import Dtls, DtlsConnected, DtlsContext, DtlsFailed, DtlsRole, DtlsState
 from sfu.wire.errors import BadDatagram
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
 
@@ -173,7 +173,7 @@ class LightTransport:
             return
         self.validated = True
         self._next_check = now + CONSENT_INTERVAL
-        if self._role is DtlsRole.CLIENT:
+        if self._role is DtlsRole.CLIENT and self._dtls.state is DtlsState.NEW:
             self._dtls.start(now)
             self._follow_dtls()
 

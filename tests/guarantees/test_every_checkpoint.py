@@ -1,0 +1,80 @@
+"""A client dies at each checkpoint of its life, one after the other, and is gone whole every time."""
+
+import pytest
+
+from tools.harness import CLEAN, ROUGH, Conditions, EveryCheckpoint, Way, World, every_checkpoint
+from tools.harness.ways import cancelled, closed_normally, removed, reset
+
+#: Fewer, and the scenario would not be what it says it is.
+FEWEST = 150
+
+
+async def last(checkpoints: EveryCheckpoint) -> int:
+    """Go through them all; how many there were."""
+    number = 0
+    async for attempt in checkpoints:
+        number += 1
+        assert attempt.checkpoint == (0 if attempt.untouched else number)
+    assert attempt.untouched
+    return number
+
+
+async def life(world: World) -> None:
+    """Eve does everything that a client can do, in a channel where two others talk."""
+    ada, ben = await world.call("ada", "ben")
+    eve = world.client("eve")
+    await eve.connect()
+    await eve.join()
+    voice = await eve.publish()
+    heard = await eve.subscribe(next(iter(ada.producers)))
+    await ben.subscribe(voice)
+    await eve.transport("receive")
+    await eve.ask("pause", consumerId=heard)
+    await eve.ask("resume", consumerId=heard)
+    await eve.ask("pause", producerId=voice)
+    await eve.ask("resume", producerId=voice)
+    await eve.ask("close", producerId=voice)
+    await eve.leave()
+    await eve.join()
+    picture = await eve.publish("video")
+    await ada.subscribe(picture)
+    await eve.close()
+
+
+@pytest.mark.parametrize(
+    ("way", "conditions"),
+    [(cancelled, CLEAN), (reset, CLEAN), (removed, CLEAN), (cancelled, ROUGH)],
+    ids=["cancelled", "reset", "removed", "cancelled on a rough network"],
+)
+async def test_who_dies_at_any_checkpoint_of_a_whole_life_is_gone_whole(way: Way, conditions: Conditions) -> None:
+    assert await last(every_checkpoint(life, "eve", way=way, conditions=conditions)) > FEWEST
+
+
+async def eve_leaves(world: World) -> None:
+    """Eve's connection breaks while the others talk with her."""
+    _ada, ben, _eve = await world.call("ada", "ben", "eve")
+    world.mark()
+    reset(world, "eve")
+    await ben.event("voice_state", type="user_left", userId="eve")
+
+
+@pytest.mark.parametrize("way", [cancelled, closed_normally], ids=str)
+async def test_another_who_dies_at_any_of_the_others_checkpoints_while_one_leaves_is_gone_as_well(way: Way) -> None:
+    assert await last(every_checkpoint(eve_leaves, "ada", way=way, counted=("ada", "ben"), from_mark=True)) > 10
+
+
+async def test_a_replacement_at_any_checkpoint_of_a_joins_life_ends_with_one_of_them_listed() -> None:
+    async def scenario(world: World) -> None:
+        (ben,) = await world.joined("ben")
+        old = world.client("ada")
+        await old.connect()
+        await old.join()
+        await old.publish(speak=False)
+        newer = world.client("ada#2")
+        world.excuse("ada", dead=False)  # only if the newer one comes so far
+        await newer.connect()
+        await newer.join()
+        await ben.event("voice_state", type="user_left", userId="ada")
+
+    for victim in ("ada", "ada#2"):
+        assert await last(every_checkpoint(scenario, victim, counted=("ada", "ada#2"))) > 50
