@@ -126,9 +126,7 @@ class Connection:
             try:
                 message = await websocket.get_message()
             except ConnectionClosed as closed:
-                self.end(how_it_closed(closed))
-                if self.ending is endings.BROKE_WEBSOCKET:
-                    self.last_word = closed.reason.code if closed.reason else CloseCode.PROTOCOL_ERROR
+                self.was_closed(closed)
                 return
             lent.unread = 0
             if isinstance(message, bytes):
@@ -142,6 +140,9 @@ class Connection:
         """Send what the outbox holds; the reader sees it when the connection breaks."""
         try:
             await self.outbox.send_all(websocket.send_message)
+        except ConnectionClosed as closed:  # a close frame came, and who sends may see it before who reads
+            self._goodbye.cancel()
+            self.was_closed(closed)
         except SEND_ERRORS:
             self.broke()
 
@@ -158,6 +159,12 @@ class Connection:
                 self.end(endings.TIMED_OUT)
                 return
             lent.unread = max(0, lent.unread - PONG_BYTES)
+
+    def was_closed(self, closed: ConnectionClosed) -> None:
+        """The WebSocket is over; whoever sees it first says so."""
+        self.end(how_it_closed(closed))
+        if self.ending is endings.BROKE_WEBSOCKET:
+            self.last_word = closed.reason.code if closed.reason else CloseCode.PROTOCOL_ERROR
 
     def broke(self) -> None:
         """Nothing can be sent any more."""

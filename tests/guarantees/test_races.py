@@ -134,3 +134,17 @@ def test_a_hundred_members_who_leave_at_one_instant_are_all_told_of() -> None:
         assert sorted(left) == sorted(names)
 
     run_scenario(scenario)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_close_frame_that_comes_while_the_gateway_is_sending_is_told_as_what_it_is(seed: int) -> None:
+    async def scenario(world: World) -> None:
+        ada, ben = await world.joined("ada", "ben")
+        for _ in range(20):
+            await ben.request("message", data="hello")
+        await ada.request("ping")
+        await ada.close()
+        told = await ben.event("voice_state", type="user_left")
+        assert told["reason"] == "left"
+
+    run_scenario(scenario, seed=seed)

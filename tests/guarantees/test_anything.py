@@ -1,0 +1,135 @@
+"""Anybody does anything and dies in any way at any time: up to twenty clients, under hypothesis.
+
+``make test`` gives it about two minutes; ``make soak`` goes on with new scripts for as long as one likes
+(``SOAK_EXAMPLES``).  What fails shrinks to a short script, which is printed and can be run again as it stands.
+"""
+
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import trio
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
+
+from tools.harness import CLEAN, ROUGH, WAYS, Client, Gone, Refused, World, run_scenario
+from tools.harness.steps import EXIT_STEPS, is_async
+
+EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", "250"))
+MOST_CLIENTS = 20
+USERS = [f"user-{number}" for number in range(8)]
+CHANNELS = ["lobby", "cellar"]
+
+Action = tuple[str, ...]
+
+client_numbers = st.integers(0, MOST_CLIENTS - 1).map(str)
+actions: st.SearchStrategy[Action] = st.one_of(
+    st.tuples(st.just("join"), client_numbers, st.sampled_from(USERS), st.sampled_from(CHANNELS)),
+    st.tuples(st.just("join"), client_numbers, st.sampled_from(USERS), st.just("lobby")),
+    st.tuples(st.just("publish"), client_numbers, st.sampled_from(["audio", "video"])),
+    st.tuples(st.just("subscribe"), client_numbers),
+    st.tuples(st.just("pause"), client_numbers),
+    st.tuples(st.just("close"), client_numbers),
+    st.tuples(st.just("leave"), client_numbers),
+    st.tuples(st.just("message"), client_numbers),
+    st.tuples(st.just("die"), client_numbers, st.sampled_from(list(WAYS))),
+    st.tuples(st.just("die"), client_numbers, st.sampled_from(list(WAYS))),
+    st.tuples(st.just("wait"), st.sampled_from(["0", "0.01", "0.5", "6"])),
+    st.tuples(st.just("hang"), st.sampled_from([step for step in EXIT_STEPS if is_async(step)])),
+)
+
+
+class Script:
+    """Plays actions, each in a task of its own: the next begins in the next tick, unless a ``wait`` comes between."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.clients: dict[str, Client] = {}
+        self.connections = 0
+
+    async def play(self, script: list[Action]) -> None:
+        async with trio.open_nursery() as nursery:
+            for kind, *arguments in script:
+                if kind == "wait":
+                    await (trio.sleep(float(arguments[0])) if arguments[0] != "0" else wait_all_tasks_blocked())
+                else:
+                    action: Callable[..., Awaitable[None]] = getattr(self, kind)
+                    nursery.start_soon(self._try, action, *arguments)
+                    await trio.lowlevel.checkpoint()
+
+    async def _try(self, action: Callable[..., Awaitable[None]], *arguments: str) -> None:
+        """That a client is gone or refused by now is part of it; that it waits in vain is not."""
+        with suppress(Gone, Refused), trio.fail_after(120):
+            await action(*arguments)
+
+    def _one(self, number: str) -> Client:
+        client = self.clients.get(number)
+        if client is None or client.over.is_set() or client.present is None:
+            raise Gone(number)
+        return client
+
+    async def join(self, number: str, user: str, channel: str) -> None:
+        client = self.clients.get(number)
+        if client is None or client.over.is_set() or client.name in self.world.excused:
+            self.connections += 1
+            client = self.world.client(f"{user}#{self.connections}")
+            self.clients[number] = client
+            await client.connect()
+        if client.present is None:
+            # Whoever has this id there already is replaced; and so is this one, should another come.
+            for other in self.world.clients.values():
+                if other.user == client.user:
+                    self.world.excuse(other.name, dead=False)
+            await client.join(channel)
+
+    async def publish(self, number: str, kind: str) -> None:
+        await self._one(number).publish("audio" if kind == "audio" else "video")
+
+    async def subscribe(self, number: str) -> None:
+        client = self._one(number)
+        others = [other for other in self.world.clients.values() if other is not client and other.producers]
+        if others:
+            await client.subscribe(next(iter(others[0].producers)))
+
+    async def pause(self, number: str) -> None:
+        client = self._one(number)
+        for producer_id in list(client.producers):
+            await client.ask("pause", producerId=producer_id)
+
+    async def close(self, number: str) -> None:
+        client = self._one(number)
+        for producer_id in list(client.producers):
+            client.producers.pop(producer_id)
+            await client.ask("close", producerId=producer_id)
+
+    async def leave(self, number: str) -> None:
+        await self._one(number).leave()
+
+    async def message(self, number: str) -> None:
+        await self._one(number).ask("message", data="hello")
+
+    async def die(self, number: str, way: str) -> None:
+        WAYS[way](self.world, self._one(number).name)
+        await trio.lowlevel.checkpoint()
+
+    async def hang(self, step: str) -> None:
+        self.world.faults.hangs(step)
+        await trio.lowlevel.checkpoint()
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="SOAK_EXAMPLES" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+    print_blob=True,
+)
+@given(script=st.lists(actions, min_size=5, max_size=60), seed=st.integers(0, 2**16), rough=st.booleans())
+def test_whatever_anybody_does_every_guarantee_holds(script: list[Action], seed: int, rough: bool) -> None:
+    async def scenario(world: World) -> None:
+        note(f"await Script(world).play({script!r})")
+        await Script(world).play(script)
+
+    run_scenario(scenario, seed=seed, conditions=ROUGH if rough else CLEAN)
