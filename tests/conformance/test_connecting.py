@@ -206,7 +206,7 @@ async def test_how_often_the_gateway_pings_is_told_and_is_the_configurations(aut
         gate.switch_off(ada)
         await find(ben, "voice_state")
         assert trio.current_time() - begun == pytest.approx(4.5)
-    assert (Config().ping_interval, Config().ping_timeout) == (5, 5)
+    assert (Config().ping_interval, Config().ping_timeout) == (5, 4.5)
 
 
 async def test_a_closed_connection_is_acted_on_at_once(autojump_clock: MockClock) -> None:

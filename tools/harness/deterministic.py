@@ -110,7 +110,11 @@ def describe_tasks() -> str:
 
 
 def _describe(task: trio.lowlevel.Task, indent: str) -> Iterator[str]:
-    frames = [f"{frame.f_code.co_name}:{line}" for frame, line in task.iter_await_frames()]
+    frames = [
+        f"{frame.f_code.co_name}:{line}"
+        for frame, line in task.iter_await_frames()
+        if not frame.f_globals.get("__name__", "").startswith("trio._core.")  # the same in every task that waits
+    ]
     yield f"{indent}{task.name}: {' > '.join(frames[-_FRAMES_SHOWN:])}"
     for nursery in task.child_nurseries:
         for child in sorted(nursery.child_tasks, key=lambda one: one.name):

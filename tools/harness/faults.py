@@ -49,13 +49,13 @@ class Faults:
         self, step: str, seconds: float, whom: str | None = None, *, after: bool = False, times: float = 1
     ) -> Fault:
         """The step takes so many seconds longer.  ``ValueError`` for one that is synchronous and cannot wait."""
+        _check_exists(step)
         if not is_async(step):
             raise ValueError(f"{step!r} is synchronous: it takes no time, and can only raise")
         return self._add(step, whom, Fault(seconds=seconds, after=after, times=times))
 
     def _add(self, step: str, whom: str | None, fault: Fault) -> Fault:
-        if step not in EXIT_STEPS:
-            raise ValueError(f"there is no step {step!r}; there are: {', '.join(EXIT_STEPS)}")
+        _check_exists(step)
         self._faults[step, whom] = fault
         return fault
 
@@ -80,3 +80,8 @@ class Faults:
             if fault.raises:
                 raise Broken(f"{step}: made to fail")
             await trio.sleep(fault.seconds)
+
+
+def _check_exists(step: str) -> None:
+    if step not in EXIT_STEPS:
+        raise ValueError(f"there is no step {step!r}; there are: {', '.join(EXIT_STEPS)}")

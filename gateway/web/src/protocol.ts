@@ -407,7 +407,7 @@ export const LIMITS = {
   errorBudget: 20,
   errorBudgetWindow: 10.0,
   pingInterval: 5.0,
-  pongTimeout: 5.0,
+  pongTimeout: 4.5,
   joinTimeout: 10.0,
   sessionCleanupTimeout: 5.0,
   goodbyeTimeout: 1.0,
