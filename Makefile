@@ -13,7 +13,7 @@ ARGS ?=
 PACKAGES := gateway sfu protocol tools tests
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/*.ts $(WEB)/tsconfig*.json -type f 2>/dev/null)
 
-.PHONY: help run dev test lint types unit web-check clean lock tools-present format
+.PHONY: help run dev test lint types unit web-check soak mutations bench-leave clean lock tools-present format
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -68,6 +68,15 @@ web-check: $(STAMPS)/web  ## the browser client's types and unit tests
 
 unit: $(STAMPS)/dev $(STAMPS)/web $(STAMPS)/chromium  ## all tests, the browser's too
 	$(BIN)/pytest $(ARGS)
+
+soak: $(STAMPS)/dev  ## anybody does anything, with new scripts, for a long time (SOAK_EXAMPLES=100000)
+	SOAK_EXAMPLES=$${SOAK_EXAMPLES:-100000} $(BIN)/pytest tests/guarantees/test_anything.py $(ARGS)
+
+mutations: $(STAMPS)/dev  ## break each guarantee on purpose and see which test notices, into docs/guarantees.md
+	$(BIN)/python -m tools.mutations --write docs/guarantees.md $(ARGS)
+
+bench-leave: $(STAMPS)/dev  ## how soon others know that somebody left, into docs/guarantees.md (some minutes)
+	$(BIN)/python -m tools.bench.leave --write docs/guarantees.md $(ARGS)
 
 $(STAMPS)/chromium:
 	@mkdir -p $(STAMPS)

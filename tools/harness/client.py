@@ -220,10 +220,10 @@ class Client:
     async def until(self, wanted: Callable[[Frame], bool]) -> Frame:
         """The first frame of the whole transcript, now or later, that is wanted.
 
-        Raises :exc:`Gone`, and ``trio.TooSlowError`` after :data:`PATIENCE`.
+        Raises :exc:`Gone`, and ``trio.TooSlowError`` after :data:`PATIENCE` where the client was not made to be silent.
         """
         looked = 0
-        with trio.fail_after(PATIENCE):
+        with trio.move_on_after(PATIENCE):
             while True:
                 for heard in self.transcript[looked:]:
                     if wanted(heard.frame):
@@ -232,6 +232,9 @@ class Client:
                 if self.over.is_set():
                     raise Gone(self.name, self.close_code)
                 await self._came.wait()
+        if self.name in self.world.dead:
+            raise Gone(self.name)
+        raise trio.TooSlowError(f"{self.name} waits in vain")
 
     async def event(self, kind: str, /, **about: Any) -> Any:
         """The data of the first such event whose data has these values."""

@@ -20,6 +20,7 @@ REAL_SECONDS: Final = 60.0
 #: Real seconds from the cancellation of a stuck run to the end of the process, where even that does not help.
 GRACE: Final = 10.0
 _FRAMES_SHOWN: Final = 3
+_TASKS_SHOWN: Final = 100
 
 
 class Stuck(AssertionError):
@@ -106,7 +107,9 @@ def _watched(real_seconds: float) -> Iterator[trio.CancelScope]:
 def describe_tasks() -> str:
     """Every task of the running loop, indented by nesting, with the innermost frames of what it waits for."""
     root = trio.lowlevel.current_root_task()
-    return "\n".join(_describe(root, "")) if root is not None else "no tasks"
+    lines = list(_describe(root, "")) if root is not None else []
+    more = [f"… and {len(lines) - _TASKS_SHOWN} more"] if len(lines) > _TASKS_SHOWN else []
+    return "\n".join(lines[:_TASKS_SHOWN] + more)
 
 
 def _describe(task: trio.lowlevel.Task, indent: str) -> Iterator[str]:

@@ -36,6 +36,7 @@ def judge(world: World) -> None:
     """Raises :exc:`GuaranteeBroken`.  For when everything that was brought about has come to its end."""
     judge_order(world)
     for client in world.clients.values():
+        judge_strays(client)
         for stay in client.stays:
             judge_stay(world, client, stay)
     judge_bounds(world)
@@ -132,6 +133,16 @@ class Replay:
         listed = data.get("participants")
         if listed is not None and listed != list(self.people.values()):
             raise GuaranteeBroken(3, "the whole list is not what the changes make of it", heard)
+
+
+def judge_strays(client: Client) -> None:
+    """Nobody is told of a list before the snapshot of it, or after having left."""
+    told = {heard.order: heard for heard in client.transcript if heard.frame["type"] == "voice_state"}
+    for stay in client.stays:
+        for heard in _during(client, stay):
+            told.pop(heard.order, None)
+    for heard in told.values():
+        raise GuaranteeBroken(3, f"{client.name} was told of a change outside of any stay", heard)
 
 
 def judge_stay(world: World, client: Client, stay: Stay) -> None:

@@ -224,9 +224,10 @@ class World:
         await wait_all_tasks_blocked()
 
     def _has_settled(self) -> bool:
-        """Whether the dead are gone, and the transports whose media was cut."""
+        """Whether the dead are gone, whoever else is being closed, and the transports whose media was cut."""
         cut = any(endpoint.link.cut for client in self.clients.values() for endpoint in client.endpoints.values())
-        return not cut and not any(name in self.serving for name in self.dead)
+        closing = any(connection.ending is not None for connection in self.gateway.sessions.values())
+        return not cut and not closing and not any(name in self.serving for name in self.dead)
 
     async def _wait_for(self, condition: Callable[[], bool]) -> None:
         """Look again and again, for as long as anything may take; what has not happened then, the judge sees."""

@@ -1,0 +1,119 @@
+"""Code that runs for somebody else: what goes wrong in it ends its owner, and neither the caller nor the server."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+
+import sfu
+from tools.harness import World, run_scenario
+from tools.harness.steps import name_of_peer
+from tools.harness.ways import alerted, removed
+
+SEEDS = range(6)
+
+
+def test_a_consumer_that_cannot_be_closed_ends_its_owner_and_not_who_closes_the_producer() -> None:
+    async def scenario(world: World) -> None:
+        _ada, ben, eve = await world.call("ada", "ben", "eve")
+        world.faults.raises("close consumer", "ada")
+        await eve.ask("close", producerId=next(iter(eve.producers)))
+        told = await ben.event("voice_state", type="user_left", userId="ada")
+        assert told["reason"] == "failed"
+        await world.settle()
+        assert world.present_in("lobby") == ["ben", "eve"]
+
+    run_scenario(scenario)
+
+
+@pytest.mark.parametrize("method", ["receive_stun", "receive_dtls", "receive_rtcp"])
+def test_a_bug_in_what_a_client_sends_ends_that_client(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(world: World) -> None:
+        ada, ben, _cleo = await world.call("ada", "ben", "cleo")
+        original: Callable[..., None] = getattr(sfu.Transport, method)
+
+        def break_down(transport: sfu.Transport, *arguments: Any) -> None:
+            if name_of_peer(transport.peer) == "ada":
+                raise RuntimeError("made to fail")
+            original(transport, *arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sfu.Transport, method, break_down)
+            world.excuse("ada")
+            if method == "receive_dtls":
+                ada.endpoints["send"].transport.close()
+            elif method == "receive_rtcp":
+                ada.endpoints["send"].transport.send_rtcp(b"\x80\xc9\x00\x01\x00\x00\x00\x01")
+            ada.endpoints["send"].flush()
+            told = await ben.event("voice_state", type="user_left", userId="ada")
+        assert told["reason"] == "failed"
+        assert world.port.slow_path_errors == 0
+
+    run_scenario(scenario)
+
+
+def test_a_bug_in_dispatching_is_logged_and_counted_and_the_call_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(world: World) -> None:
+        await world.call("ada", "ben")
+        original = sfu.Port._dispatch
+        failures = iter([RuntimeError("made to fail")])
+
+        def break_down(port: sfu.Port, *arguments: Any) -> None:
+            if (failure := next(failures, None)) is not None:
+                raise failure
+            original(port, *arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sfu.Port, "_dispatch", break_down)
+            await trio.sleep(3)
+        assert world.port.slow_path_errors == 1
+        assert "an event from the network could not be handled" in [line["event"] for line in world.log]
+
+    run_scenario(scenario)
+
+
+def test_a_dtls_alert_closes_the_transport_at_once() -> None:
+    async def scenario(world: World) -> None:
+        ada, _ben = await world.call("ada", "ben")
+        sending = ada.transports["send"]
+        begun = trio.current_time()
+        alerted(world, "ada")
+        await ada.event("transport_state", transportId=sending, state="closed")
+        assert trio.current_time() - begun < 0.1
+
+    run_scenario(scenario)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_connection_that_breaks_during_its_goodbye_is_done_with_it_at_once(seed: int) -> None:
+    async def scenario(world: World) -> None:
+        (ben,) = await world.joined("ben")
+        ada = world.client("ada", capacity=1024)
+        await ada.connect()
+        await ada.join()
+        ada.stream.stop_reading()
+        for _ in range(5):
+            await ben.ask("message", data="x" * 1000)
+        removed(world, "ada")
+        await trio.sleep(0.25)
+        assert "ada" in world.serving  # what waits to be sent goes before the goodbye, and does not get through
+        ada.stream.reset()
+        await trio.sleep(0.25)
+        assert "ada" not in world.serving
+
+    run_scenario(scenario, seed=seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_who_replaces_the_only_member_of_a_channel_comes_into_the_same_channel(seed: int) -> None:
+    async def scenario(world: World) -> None:
+        world.faults.hangs("say goodbye on transport", times=10)
+        await world.call("ada")
+        channel = world.gateway.channels.channels["lobby"]
+        world.excuse("ada")
+        (newer,) = await world.joined("ada#2")
+        assert world.gateway.channels.channels["lobby"] is channel
+        assert newer.stays[0].revision == channel.revision
+
+    run_scenario(scenario, seed=seed)

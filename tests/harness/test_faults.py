@@ -1,0 +1,86 @@
+"""Faults happen where and as often as they were asked for, and nothing of them is left after the run."""
+
+import pytest
+import trio
+
+from gateway.channel import Channel
+from tools.harness import Broken, Faults, World, run_scenario
+from tools.harness.steps import EXIT_STEPS, OTHER_STEPS, wrapped_steps
+from tools.harness.trace import Trace
+from tools.harness.ways import reset
+
+
+def methods() -> list[object]:
+    return [getattr(step.owner, step.method) for step in (*EXIT_STEPS.values(), *OTHER_STEPS.values())]
+
+
+@pytest.mark.parametrize("ask", [Faults.raises, Faults.hangs, lambda faults, step: faults.is_slow(step, 1)])
+def test_a_step_that_does_not_exist_is_refused(ask: object) -> None:
+    assert callable(ask)
+    with pytest.raises(ValueError, match="there is no step 'fly'"):
+        ask(Faults(), "fly")
+
+
+def test_a_step_that_takes_no_time_cannot_hang() -> None:
+    with pytest.raises(ValueError, match="'close consumer' is synchronous"):
+        Faults().hangs("close consumer")
+
+
+def test_a_fault_happens_as_often_as_asked_and_counts_it() -> None:
+    faults = Faults()
+    fault = faults.raises("tell", "ada", times=2)
+    assert faults.take("tell", "ben", after=False) is None
+    assert faults.take("tell", "ada", after=True) is None
+    assert [faults.take("tell", "ada", after=False) is fault for _ in range(3)] == [True, True, False]
+    assert fault.happened == 2
+
+
+def test_a_fault_of_nobody_in_particular_happens_to_whoever_comes() -> None:
+    faults = Faults()
+    fault = faults.raises("tell")
+    assert faults.take("tell", "ben", after=False) is fault
+
+
+async def test_what_is_slow_takes_its_seconds_and_what_raises_raises(autojump_clock: trio.testing.MockClock) -> None:
+    faults = Faults()
+    faults.is_slow("say goodbye", 3)
+    began = trio.current_time()
+    await faults.strike_async("say goodbye", "ada", after=False)
+    assert trio.current_time() - began == 3
+    faults.raises("say goodbye")
+    with pytest.raises(Broken, match="say goodbye"):
+        await faults.strike_async("say goodbye", "ada", after=False)
+
+
+def test_a_fault_in_a_run_happens_once_and_is_counted() -> None:
+    happened: list[int] = []
+
+    async def scenario(world: World) -> None:
+        _ada, ben, _cleo = await world.call("ada", "ben", "cleo")
+        fault = world.faults.raises("close consumer", "ada")
+        reset(world, "ada")
+        await ben.event("voice_state", type="user_left", userId="ada")
+        happened.append(fault.happened)
+
+    run_scenario(scenario, objects=False)
+    assert happened == [1]
+
+
+def test_the_original_methods_are_back_after_a_run() -> None:
+    before = methods()
+    with wrapped_steps(Trace(), Faults()):
+        assert not any(now is then for now, then in zip(methods(), before, strict=True))
+    assert methods() == before
+
+
+def test_the_original_methods_are_back_after_a_run_that_failed() -> None:
+    before = methods()
+
+    async def scenario(world: World) -> None:
+        await world.joined("ada")
+        assert Channel.remove not in before
+        raise KeyError("on purpose")
+
+    with pytest.raises(KeyError, match="on purpose"):
+        run_scenario(scenario, objects=False)
+    assert methods() == before

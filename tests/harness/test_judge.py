@@ -1,0 +1,310 @@
+"""Each rule of the judge catches the gateway at what the rule forbids; the gateway is made wrong on purpose here."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+import sfu
+import sfu.peer
+from gateway import endings
+from gateway.channel import Channel
+from gateway.connection import Connection
+from gateway.member import Member
+from gateway.outbox import Frame
+from protocol.events import VoiceState
+from protocol.vocabulary import Participant
+from sfu.dataplane.core import DataPlaneCore
+from sfu.dataplane.interface import Path
+from sfu.dataplane.memory import MemoryDataPlane
+from sfu.wire.demux import Protocol, classify
+from tools.harness import GuaranteeBroken, World, run_scenario
+from tools.harness.endpoint import Received
+from tools.harness.ways import removed, reset
+
+Patch = pytest.MonkeyPatch
+
+
+async def ada_is_lost(world: World) -> None:
+    """Ben, Ada and Cleo talk, and Ada's connection breaks."""
+    await world.call("ben", "ada", "cleo")
+    reset(world, "ada")
+    await trio.sleep(1)
+
+
+def caught(guarantee: int, why: str, scenario: Callable[[World], Any] = ada_is_lost, *, line: bool = True) -> None:
+    """The judge finds this guarantee broken, for this reason, and says by which line."""
+    with pytest.raises(GuaranteeBroken, match=why) as found:
+        run_scenario(scenario, objects=False)
+    assert found.value.guarantee == guarantee
+    assert str(found.value).startswith(f"guarantee {guarantee} is broken: ")
+    assert not line or (str(found.value.line) and str(found.value.line).strip() in str(found.value))
+
+
+def test_a_right_gateway_is_found_right() -> None:
+    run_scenario(ada_is_lost, objects=False)
+
+
+# 1. Order.
+
+
+def test_media_that_outlives_the_place_on_the_list_is_caught(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(sfu.Peer, "close", lambda peer: [])
+    caught(1, "while its media was still there")
+
+
+def test_telling_of_a_leave_before_the_list_changes_is_caught(monkeypatch: Patch) -> None:
+    close = sfu.Peer.close
+
+    def tell_first(peer: Any) -> Any:
+        peer.observer.channel._tell_change("user_left", peer.observer.member, reason="left")
+        return close(peer)
+
+    monkeypatch.setattr(sfu.Peer, "close", tell_first)
+    caught(1, "told of a leave before the list has changed")
+
+
+def test_closing_producers_before_consumers_is_caught(monkeypatch: Patch) -> None:
+    close = sfu.Peer.close
+
+    def producers_first(peer: Any) -> Any:
+        for producer in list(peer.producers.values()):
+            producer.close()
+        return close(peer)
+
+    monkeypatch.setattr(sfu.Peer, "close", producers_first)
+    caught(1, "close consumer after close producer")
+
+
+def test_forwarding_after_the_end_is_caught(monkeypatch: Patch) -> None:
+    for method in ("remove_consumer", "remove_producer", "remove_transport"):
+        monkeypatch.setattr(DataPlaneCore, method, lambda plane, number: None)
+    caught(1, "a packet of or to it was forwarded later")
+
+
+def test_telling_of_a_consumers_end_after_its_senders_leave_is_caught(monkeypatch: Patch) -> None:
+    remove, tell = Channel.remove, sfu.peer.tell_orphans
+    late: list[tuple[list[sfu.Consumer], Any]] = []
+
+    def tell_late(channel: Channel, member: Member) -> None:
+        remove(channel, member)
+        for orphans, why in late:
+            tell(orphans, why)
+        late.clear()
+
+    monkeypatch.setattr(sfu.peer, "tell_orphans", lambda orphans, why: late.append((list(orphans), why)))
+    monkeypatch.setattr(Channel, "remove", tell_late)
+    caught(1, "told of a consumer's end after its sender's leave")
+
+
+# 2. Exactly once.
+
+
+def keep_from_ben(monkeypatch: Patch) -> None:
+    """Ben is not told who leaves."""
+    send = Member.send
+
+    def forget_ben(member: Member, frame: Frame) -> bool:
+        return (member.user_id == "ben" and '"user_left"' in frame.text) or send(member, frame)
+
+    monkeypatch.setattr(Member, "send", forget_ben)
+
+
+def test_a_leave_that_somebody_is_not_told_of_is_caught(monkeypatch: Patch) -> None:
+    keep_from_ben(monkeypatch)
+    caught(2, "in the end ben is shown", line=False)
+
+
+def after(monkeypatch: Patch, method: str, more: Callable[[Channel, Member], object]) -> None:
+    """Do this, too, whenever this method of a channel has been called."""
+    original = getattr(Channel, method)
+
+    def patched(channel: Channel, member: Member, *rest: Any) -> None:
+        original(channel, member, *rest)
+        more(channel, member)
+
+    monkeypatch.setattr(Channel, method, patched)
+
+
+def test_telling_of_a_leave_twice_is_caught(monkeypatch: Patch) -> None:
+    def again(channel: Channel, member: Member) -> None:
+        channel.revision += 1
+        channel._tell_change("user_left", member, reason="left")
+
+    after(monkeypatch, "remove", again)
+    caught(2, "user_left of ada, who is not listed")
+
+
+def test_telling_of_a_join_twice_is_caught(monkeypatch: Patch) -> None:
+    def again(channel: Channel, member: Member) -> None:
+        if len(channel.members) > 1:
+            channel.revision += 1
+            channel._tell_change("user_joined", member, but=member)
+
+    after(monkeypatch, "admit", again)
+    caught(2, "ada joined and is listed already")
+
+
+def test_telling_somebody_of_its_own_leave_is_caught(monkeypatch: Patch) -> None:
+    tell = Channel._tell_change
+
+    def tell_it_too(channel: Channel, kind: Any, about: Member, **more: Any) -> int:
+        if kind != "user_left":
+            return tell(channel, kind, about, **more)
+        channel.members[about.user_id] = about
+        told = tell(channel, kind, about, **more)
+        del channel.members[about.user_id]
+        return told
+
+    async def scenario(world: World) -> None:
+        ada, _ben = await world.joined("ada", "ben")
+        await ada.leave()
+
+    monkeypatch.setattr(Channel, "_tell_change", tell_it_too)
+    caught(2, "its own user_left", scenario)
+
+
+def snapshots(monkeypatch: Patch, change: Callable[[Sequence[Participant]], Sequence[Participant]]) -> None:
+    """Every list of participants that is sent is this one instead."""
+    snapshot = Channel.snapshot
+    monkeypatch.setattr(Channel, "snapshot", lambda channel: tuple(change(snapshot(channel))))
+
+
+def test_somebody_who_is_listed_twice_is_caught(monkeypatch: Patch) -> None:
+    snapshots(monkeypatch, lambda people: [*people[:1], *people])
+    caught(2, "somebody is listed twice")
+
+
+def test_a_joiner_who_is_not_the_last_on_the_list_is_caught(monkeypatch: Patch) -> None:
+    async def scenario(world: World) -> None:
+        ada, ben = await world.connected("ada", "ben")
+        await ben.join()
+        await ada.join()
+
+    snapshots(monkeypatch, lambda people: people[::-1])
+    caught(2, "who joins is the last on the list", scenario)
+
+
+def test_a_ghost_that_stays_on_the_list_is_caught(monkeypatch: Patch) -> None:
+    after(monkeypatch, "remove", lambda channel, member: channel.members.update({member.user_id: member}))
+    caught(2, "in lobby are listed", line=False)
+
+
+# 3. Revision.
+
+
+def test_a_revision_that_rises_by_two_is_caught(monkeypatch: Patch) -> None:
+    tell = Channel._tell_change
+
+    def skip_one(channel: Channel, *about: Any, **more: Any) -> int:
+        channel.revision += 1
+        return tell(channel, *about, **more)
+
+    monkeypatch.setattr(Channel, "_tell_change", skip_one)
+    caught(3, "revision 4 came after 2")
+
+
+def test_a_change_that_somebody_is_not_told_of_is_caught_at_the_next(monkeypatch: Patch) -> None:
+    async def scenario(world: World) -> None:
+        await world.joined("ben", "ada", "cleo")
+        reset(world, "ada")
+        await world.settle()
+        await world.joined("dan")
+
+    keep_from_ben(monkeypatch)
+    caught(3, "revision 5 came after 3", scenario)
+
+
+def changes(monkeypatch: Patch, **wrong: Callable[[Any], Any]) -> None:
+    """Every change is told with these fields made wrong."""
+    encode = Frame.of
+
+    def wrongly(message: Any) -> Frame:
+        if isinstance(message, VoiceState):
+            fields = {name: make(getattr(message, name)) for name, make in wrong.items()}
+            message = attrs.evolve(message, **fields)
+        return encode(message)
+
+    monkeypatch.setattr(Frame, "of", wrongly)
+
+
+def test_a_wrong_count_is_caught(monkeypatch: Patch) -> None:
+    changes(monkeypatch, count=lambda count: count + 1)
+    caught(3, "there are 2, and the count says 3")
+
+
+def test_a_wrong_list_is_caught(monkeypatch: Patch) -> None:
+    changes(monkeypatch, participants=lambda people: people and people[::-1])
+    caught(3, "the whole list is not what the changes make of it")
+
+
+# 4. Bounded.
+
+
+def test_leaving_without_a_bound_is_caught(monkeypatch: Patch) -> None:
+    async def dawdle(*_: object) -> None:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 6):
+            await trio.sleep_forever()
+
+    monkeypatch.setattr(sfu.Peer, "say_goodbyes", dawdle)
+    caught(4, r"leaving took 6\.000 s")
+
+
+def test_a_goodbye_without_a_bound_is_caught(monkeypatch: Patch) -> None:
+    async def dawdle(connection: Connection, _: object) -> None:
+        seconds = connection.config.exit_timeout + 2 * connection.config.goodbye_timeout + 1
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds):
+            await trio.sleep_forever()
+
+    async def scenario(world: World) -> None:
+        await world.joined("ben", "ada")
+        removed(world, "ada")
+        await trio.sleep(1)
+
+    monkeypatch.setattr(Connection, "say_goodbye", dawdle)
+    caught(4, "a connection took .* s to end", scenario)
+
+
+# 5. Isolation.
+
+
+def test_closing_somebody_with_no_fault_of_its_own_is_caught(monkeypatch: Patch) -> None:
+    def end_ben(channel: Channel, _: Member) -> None:
+        if "ben" in channel.members:
+            channel.members["ben"].connection.end(endings.INTERNAL)
+
+    after(monkeypatch, "remove", end_ben)
+    caught(5, "ben was closed")
+
+
+def test_media_that_somebody_misses_is_caught(monkeypatch: Patch) -> None:
+    deliver, numbers = MemoryDataPlane.deliver, iter(range(1_000_000))
+
+    def lose_some(plane: MemoryDataPlane, datagram: bytes, path: Path) -> bool:
+        if classify(datagram) is Protocol.RTP and next(numbers) % 10 == 9:
+            return False
+        return deliver(plane, datagram, path)
+
+    monkeypatch.setattr(MemoryDataPlane, "deliver", lose_some)
+    caught(5, "missed packets of")
+
+
+@pytest.mark.parametrize("wrong", [("other", 2), ("voice", 1)], ids=["of another stream", "again"])
+def test_a_packet_that_should_not_have_come_is_caught(wrong: tuple[str, int]) -> None:
+    async def scenario(world: World) -> None:
+        ben, _ada = await world.call("ben", "ada")
+        await trio.sleep(1)
+        stream = next(iter(ben.endpoints["receive"].streams.values()))
+        origin, number = wrong
+        stream.take(stream.producer if origin == "voice" else origin, number, trio.current_time())
+
+    caught(5, "got packets of another stream, or again", scenario)
+
+
+def test_what_is_received_is_told_apart() -> None:
+    stream = Received("voice", 1)
+    for origin, number in [("voice", 1), ("voice", 2), ("voice", 5), ("voice", 5), ("other", 6)]:
+        stream.take(origin, number, 0)
+    assert (stream.packets, stream.gaps, stream.repeated, stream.strange) == (5, 2, 1, 1)

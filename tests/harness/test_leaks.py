@@ -1,0 +1,69 @@
+"""Whatever is left of people who have gone is found and named."""
+
+import pytest
+import trio
+from prometheus_client import Counter
+
+import sfu
+from gateway.channel import Channel
+from gateway.member import Member
+from tools.harness import Leak, World, run_scenario
+
+
+async def a_visit(world: World) -> None:
+    """Two come, talk and go."""
+    await world.call("ada", "ben")
+
+
+def test_nothing_is_left_of_a_visit() -> None:
+    run_scenario(a_visit)
+
+
+def test_a_task_that_goes_on_is_a_leak() -> None:
+    async def scenario(world: World) -> None:
+        await a_visit(world)
+        world.tasks.start_soon(trio.sleep_forever)
+
+    with pytest.raises(Leak, match="'trio tasks': "):
+        run_scenario(scenario, objects=False)
+
+
+def test_a_transport_that_stays_in_a_table_is_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget, remove = sfu.Port.forget_transport, Channel.remove
+    forgotten: list[sfu.Transport] = []
+
+    def keep(port: sfu.Port, transport: sfu.Transport) -> None:
+        forget(port, transport)
+        forgotten.append(transport)
+
+    def put_back(channel: Channel, member: Member) -> None:
+        remove(channel, member)  # only then, or the judge would see it first
+        for transport in forgotten:
+            if transport.peer is member.peer:
+                transport.port.transports[transport.plane_id] = transport
+
+    monkeypatch.setattr(sfu.Port, "forget_transport", keep)
+    monkeypatch.setattr(Channel, "remove", put_back)
+    with pytest.raises(Leak, match="'transports': 4"):
+        run_scenario(a_visit, objects=False)
+
+
+def test_an_object_that_somebody_holds_is_a_leak() -> None:
+    held: list[object] = []
+
+    async def scenario(world: World) -> None:
+        await a_visit(world)
+        held.append(world.connection("ada"))
+
+    with pytest.raises(Leak, match=r"'gateway\.connection\.Connection': 1"):
+        run_scenario(scenario)
+
+
+def test_a_metric_with_a_users_name_is_a_leak() -> None:
+    async def scenario(world: World) -> None:
+        await a_visit(world)
+        registry = world.gateway.channels.metrics.registry
+        Counter("sfu_joins_by_user", "Too many series.", ["user"], registry=registry).labels("ada").inc()
+
+    with pytest.raises(Leak, match=r"sfu_joins_by_user.*ada"):
+        run_scenario(scenario, objects=False)

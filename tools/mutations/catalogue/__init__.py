@@ -1,0 +1,15 @@
+"""The list of mutations, in the order of the guarantees."""
+
+from typing import Final
+
+from tools.mutations.catalogue import bounded, isolation, order, revision, speed, twice
+from tools.mutations.mutation import Mutation
+
+MUTATIONS: Final[tuple[Mutation, ...]] = (
+    *order.MUTATIONS,
+    *twice.MUTATIONS,
+    *revision.MUTATIONS,
+    *bounded.MUTATIONS,
+    *isolation.MUTATIONS,
+    *speed.MUTATIONS,
+)

@@ -1,0 +1,151 @@
+"""Guarantee 4: cleaning up is bounded and whole, even when a step fails or hangs."""
+
+from typing import Final
+
+from tools.mutations.catalogue import tests
+from tools.mutations.mutation import Mutation
+
+_GUARANTEES = "tests/conformance/test_guarantees.py"
+_HANGS = f"{_GUARANTEES}::test_a_goodbye_that_hangs_or_fails_holds_nobody_up_and_is_logged_and_counted"
+
+MUTATIONS: Final = (
+    Mutation(
+        4,
+        "The goodbyes of a peer's transports are said one after the other.",
+        "sfu/peer.py",
+        "                    courtesies.start_soon(self._courtesy, transport, deadline)\n",
+        "                    await self._courtesy(transport, deadline)\n",
+        (tests.TEN_HANG,),
+    ),
+    Mutation(
+        4,
+        "A transport's goodbye is shielded without a deadline.",
+        "sfu/peer.py",
+        "        with trio.CancelScope(deadline=deadline, shield=True) as scope:\n",
+        "        with trio.CancelScope(shield=True) as scope:\n",
+        (f"{tests.SLOW}[say goodbye on transport-inf]",),
+    ),
+    Mutation(
+        4,
+        "A goodbye that is cut off is not counted.",
+        "sfu/peer.py",
+        "            self.port.forced_cleanups += 1\n",
+        "",
+        (_HANGS,),
+    ),
+    Mutation(
+        4,
+        "A peer's closing that fails as a whole is given up.",
+        "sfu/peer.py",
+        """\
+            log.exception("closing a peer failed", peer=self.name)
+            return self.close()
+""",
+        """\
+            log.exception("closing a peer failed", peer=self.name)
+            return []
+""",
+        (f"{tests.CLEANUP_FAILS}[close peer]",),
+    ),
+    Mutation(
+        4,
+        "What could not be closed stays where it is.",
+        "sfu/peer.py",
+        """\
+            self._note_failure("closing failed", resource)
+            self.drop(resource)
+""",
+        """\
+            self._note_failure("closing failed", resource)
+""",
+        (f"{tests.CLEANUP_FAILS}[close consumer]",),
+    ),
+    Mutation(
+        4,
+        "Who could not be taken off the list stays on it.",
+        "gateway/channel.py",
+        """\
+            self.metrics.failed_cleanup()
+            self._take_off(member, member.why_gone)
+            raise
+""",
+        """\
+            self.metrics.failed_cleanup()
+            raise
+""",
+        (f"{tests.RAISES}[take off list-instead of its work]",),
+    ),
+    Mutation(
+        4,
+        "A connection waits for its goodbye for as long as that takes.",
+        "gateway/connection.py",
+        "                with trio.move_on_after(config.goodbye_timeout, shield=True) as late:\n",
+        "                with trio.CancelScope(shield=True) as late:\n",
+        (f"{tests.SLOW}[say goodbye-inf]",),
+    ),
+    Mutation(
+        4,
+        "The last word to a client that broke RFC 6455 waits until the client has read it.",
+        "gateway/connection.py",
+        """\
+            with trio.move_on_after(config.goodbye_timeout, shield=True):
+                await lent.say_why""",
+        """\
+            with trio.CancelScope(shield=True):
+                await lent.say_why""",
+        (
+            "tests/guarantees/test_every_way.py"
+            "::test_who_dies_in_the_middle_of_a_call_is_gone_and_the_others_talk_on[no WebSocket any more-clean]",
+            "tests/connection/test_reading.py::test_what_is_no_websocket_is_closed_as_the_rfc_has_it",
+        ),
+    ),
+    Mutation(
+        4,
+        "Who is cancelled from outside is not told why: the tasks that move its bytes have no shield.",
+        "gateway/shielded.py",
+        "    scope = trio.CancelScope(shield=True)\n",
+        "    scope = trio.CancelScope()\n",
+        (tests.CANCELLED,),
+    ),
+    Mutation(
+        4,
+        "A channel that the last one has left stays open.",
+        "gateway/channels.py",
+        """\
+            if not channel.occupants:
+                del self._channels[channel_id]
+                channel.log.info("channel closed")
+""",
+        """\
+            pass
+""",
+        (tests.RESET,),
+    ),
+    Mutation(
+        4,
+        "The task that listens for speakers keeps a closed channel, and all who were in it, alive.",
+        "gateway/speakers.py",
+        """\
+        await _listen_once(list(channels()))
+
+
+async def _listen_once(channels: Iterable[Channel]) -> None:
+    \"\"\"A function of its own, so that no channel is kept alive by a variable while this gateway is quiet.\"\"\"
+    for channel in channels:
+        try:
+            listen(channel)
+        except Exception:
+            log.exception("the speakers of a channel could not be found", channel=channel.id)
+        await trio.lowlevel.checkpoint()
+""",
+        """\
+        for channel in list(channels()):
+            try:
+                listen(channel)
+            except Exception:
+                log.exception("the speakers of a channel could not be found", channel=channel.id)
+            await trio.lowlevel.checkpoint()
+""",
+        (tests.RESET,),
+    ),
+)

@@ -1,0 +1,126 @@
+"""Guarantee 5: nobody waits for, or fails with, somebody else."""
+
+from typing import Final
+
+from tools.mutations.catalogue import tests
+from tools.mutations.mutation import Mutation
+
+_ISOLATION = "tests/session/test_isolation.py"
+_GUARANTEES = "tests/conformance/test_guarantees.py"
+
+MUTATIONS: Final = (
+    Mutation(
+        5,
+        "An outbox takes as many bytes as come.",
+        "gateway/outbox.py",
+        "        if self._queue and self.size + frame.size > self.max_bytes:\n",
+        "        if False:\n",
+        (f"{_ISOLATION}::test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_nobody_waits_for_it",),
+    ),
+    Mutation(
+        5,
+        "Nobody looks how long the oldest message has waited.",
+        "gateway/connection.py",
+        "            io.start_soon(connection.outbox.watch_age)\n",
+        "",
+        (f"{_ISOLATION}::test_a_slow_reader_is_closed_when_a_message_has_waited_too_long",),
+    ),
+    Mutation(
+        5,
+        "Who asks for something waits until everybody in the channel has read what came of it.",
+        "gateway/session.py",
+        "        answer(session, request)\n",
+        """\
+        answer(session, request)
+        for member in list(session.channel.members.values()):
+            await member.connection.outbox.wait_empty()
+""",
+        (f"{_GUARANTEES}::test_nobodys_media_or_messages_wait_for_a_client_that_does_not_read",),
+    ),
+    Mutation(
+        5,
+        "An exception at somebody who is told of a change is the teller's.",
+        "gateway/member.py",
+        """\
+        try:
+            return self.connection.send(frame)
+        except Exception as error:
+            self.connection.fail(error)
+            return False
+""",
+        """\
+        return self.connection.send(frame)
+""",
+        ("tests/channel/test_list.py::test_an_exception_while_a_member_is_told_ends_that_member_and_nobody_else",),
+    ),
+    Mutation(
+        5,
+        "An exception at the owner of a consumer is the one's whose producer has closed.",
+        "sfu/peer.py",
+        "        peer.guard(peer.observer.consumer_closed, consumer, why)\n",
+        "        peer.observer.consumer_closed(consumer, why)\n",
+        (
+            "tests/session/test_media_notices.py"
+            "::test_an_exception_while_a_member_is_told_of_anothers_producer_ends_that_member_only",
+        ),
+    ),
+    Mutation(
+        5,
+        "A consumer that cannot be closed keeps its producer from closing, which is another client's.",
+        "sfu/producer.py",
+        """\
+            if not consumer.transport.peer.guard(consumer.close):
+                consumer.transport.peer.drop(consumer)
+""",
+        "            consumer.close()\n",
+        (f"{tests.ON_BEHALF}::test_a_consumer_that_cannot_be_closed_ends_its_owner_and_not_who_closes_the_producer",),
+    ),
+    Mutation(
+        5,
+        "An inbox takes as many requests as come.",
+        "gateway/inbox.py",
+        """\
+        if len(self._queue) >= self.max_messages or self.size + size > self.max_bytes:
+            return False
+""",
+        "",
+        ("tests/connection/test_reading.py::test_more_than_the_inbox_holds_closes_with_4429",),
+    ),
+    Mutation(
+        5,
+        "Who asks far too fast is refused and refused again, and never closed.",
+        "gateway/request_source.py",
+        """\
+                self.connection.end(endings.RATE_LIMITED)
+                continue
+""",
+        """\
+                continue
+""",
+        (f"{_GUARANTEES}::test_a_client_that_floods_is_closed_and_nobody_else_is",),
+    ),
+    Mutation(
+        5,
+        "A client whose datagram hits a bug is not ended for it.",
+        "sfu/port.py",
+        "                    transport.peer.guard(transport.receive_dtls, event.data, now)\n",
+        "                    transport.receive_dtls(event.data, now)\n",
+        (f"{tests.ON_BEHALF}::test_a_bug_in_what_a_client_sends_ends_that_client",),
+    ),
+    Mutation(
+        5,
+        "A datagram that cannot be handled ends the loop that serves everybody.",
+        "sfu/port.py",
+        """\
+        try:
+            self._dispatch(event, now)
+        except Exception:
+            self.slow_path_errors += 1
+            log.exception("an event from the network could not be handled")
+""",
+        """\
+        self._dispatch(event, now)
+""",
+        (f"{tests.ON_BEHALF}::test_a_bug_in_dispatching_is_logged_and_counted_and_the_call_goes_on",),
+    ),
+)

@@ -1,0 +1,112 @@
+"""Guarantee 1: media, then the list, then the others."""
+
+from typing import Final
+
+from tools.mutations.catalogue import tests
+from tools.mutations.mutation import Mutation
+
+MUTATIONS: Final = (
+    Mutation(
+        1,
+        "The seat is nested in the media, so that the list changes before the peer is closed.",
+        "gateway/session.py",
+        """\
+                async with (
+                    take_seat(gateway, connection, join) as seat,  # left second: off the list, the others are told
+                    open_media(gateway, seat) as session,  # left first: consumers, producers, transports
+                ):
+                    leave = await serve_requests(session, requests)
+""",
+        """\
+                from contextlib import AsyncExitStack
+
+                async with AsyncExitStack() as media, take_seat(gateway, connection, join) as seat:
+                    session = await media.enter_async_context(open_media(gateway, seat))
+                    leave = await serve_requests(session, requests)
+""",
+        (tests.RESET,),
+    ),
+    Mutation(
+        1,
+        "A peer that goes closes its producers before its consumers.",
+        "sfu/peer.py",
+        "= [*consumers, *producers, *transports]\n",
+        "= [*producers, *consumers, *transports]\n",
+        (tests.RESET,),
+    ),
+    Mutation(
+        1,
+        "A peer says its goodbyes while its media still flows.",
+        "sfu/peer.py",
+        """\
+            transports = peer.leave()
+            deadline = trio.current_time() + port.settings.exit_timeout
+            # Each goodbye has a shield of its own; this one has the bound of them all where they are waited for.
+            with trio.CancelScope(deadline=deadline, shield=True):
+                await peer.say_goodbyes(transports, deadline)
+""",
+        """\
+            deadline = trio.current_time() + port.settings.exit_timeout
+            with trio.CancelScope(deadline=deadline, shield=True):
+                await peer.say_goodbyes(list(peer.transports.values()), deadline)
+            peer.leave()
+""",
+        (
+            tests.RESET,
+            "tests/media/test_closing.py::test_a_peer_that_is_leaving_makes_nothing_new",
+        ),
+    ),
+    Mutation(
+        1,
+        "The others are told before the list changes.",
+        "gateway/channel.py",
+        """\
+        del self.members[member.user_id]
+        member.gone.set()
+        self.revision += 1
+        return self._tell_change("user_left", member, reason=reason)
+""",
+        """\
+        self.revision += 1
+        told = self._tell_change("user_left", member, but=member, reason=reason)
+        del self.members[member.user_id]
+        member.gone.set()
+        return told
+""",
+        (tests.RESET,),
+    ),
+    Mutation(
+        1,
+        "A transport that closes stays in the data plane.",
+        "sfu/transport.py",
+        """\
+        self.port.forget_transport(self)
+        self.plane.remove_transport(self.plane_id)
+""",
+        """\
+        self.port.forget_transport(self)
+""",
+        (tests.RESET,),
+    ),
+    Mutation(
+        1,
+        "A transport's ICE usernames are not forgotten when it closes.",
+        "sfu/port.py",
+        """\
+        self._forget_usernames(transport)
+        self.transports.pop(transport.plane_id, None)
+""",
+        """\
+        self.transports.pop(transport.plane_id, None)
+""",
+        (tests.RESET,),
+    ),
+    Mutation(
+        1,
+        "A consumer that closes stays in the port's table.",
+        "sfu/consumer.py",
+        "        transport.port.consumers.pop(self.plane_id, None)\n",
+        "",
+        (tests.RESET,),
+    ),
+)

@@ -1,0 +1,119 @@
+"""Guarantee 6: an end that is seen is acted on at once, and silence is seen in time."""
+
+from typing import Final
+
+from tools.mutations.catalogue import tests
+from tools.mutations.mutation import Mutation
+
+_ISOLATION = "tests/session/test_isolation.py"
+
+MUTATIONS: Final = (
+    Mutation(
+        6,
+        "Nothing is read while requests wait to be worked off, so that an end is not seen meanwhile.",
+        "gateway/connection.py",
+        """\
+            try:
+                message = await websocket.get_message()
+""",
+        """\
+            while self.inbox.size:
+                await trio.sleep(0.1)
+            try:
+                message = await websocket.get_message()
+""",
+        ("tests/connection/test_reading.py::test_what_a_client_sends_is_read_while_its_session_waits",),
+    ),
+    Mutation(
+        6,
+        "A late pong is noticed and nothing comes of it.",
+        "gateway/connection.py",
+        """\
+                self.end(endings.TIMED_OUT)
+                return
+""",
+        """\
+                return
+""",
+        (tests.SILENT,),
+    ),
+    Mutation(
+        6,
+        "An end is recorded, and the session goes on until it asks for something.",
+        "gateway/connection.py",
+        """\
+            self.ending = ending
+            self.scope.cancel()
+""",
+        """\
+            self.ending = ending
+""",
+        (tests.RESET,),
+    ),
+    Mutation(
+        6,
+        "A session waits until its client has read everything, and closes its media after that.",
+        "gateway/session.py",
+        """\
+    channel, member = seat
+    async with sfu.open_peer(gateway.port, Observer(channel, member), name=member.user_id) as peer:
+        member.peer = peer
+        yield Session(gateway, channel, member, peer)
+""",
+        """\
+    channel, member = seat
+    async with sfu.open_peer(gateway.port, Observer(channel, member), name=member.user_id) as peer:
+        member.peer = peer
+        try:
+            yield Session(gateway, channel, member, peer)
+        finally:
+            with trio.move_on_after(gateway.config.goodbye_timeout, shield=True):
+                await member.connection.outbox.wait_empty()
+""",
+        (
+            f"{tests.IN_A_CALL}[a pong that never comes-clean]",
+            f"{tests.IN_A_CALL}[a full outbox-clean]",
+            f"{_ISOLATION}::test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_nobody_waits_for_it",
+            f"{_ISOLATION}::test_a_slow_reader_is_closed_when_a_message_has_waited_too_long",
+        ),
+    ),
+    Mutation(
+        6,
+        "A transport that is silent is told of, and never closed.",
+        "sfu/transport.py",
+        """\
+        if self.state is TransportState.DISCONNECTED:
+            return self.ice.last_binding_at + self.settings.silence_timeout
+        return math.inf
+""",
+        """\
+        return math.inf
+""",
+        (f"{tests.LOST_MEDIA}[STUN that stops]",),
+    ),
+    Mutation(
+        6,
+        "A close_notify of the client is not acted on.",
+        "sfu/transport.py",
+        """\
+                self.peer.lose_transport(self, failed=False)
+""",
+        """\
+                pass
+""",
+        ("tests/conformance/test_transports.py::test_a_close_notify_closes_the_transport_at_once",),
+    ),
+    Mutation(
+        6,
+        "A goodbye goes on when the connection is found to be broken.",
+        "gateway/connection.py",
+        """\
+            self._goodbye.cancel()
+            self.was_closed(closed)
+""",
+        """\
+            self.was_closed(closed)
+""",
+        (f"{tests.ON_BEHALF}::test_a_connection_that_breaks_during_its_goodbye_is_done_with_it_at_once",),
+    ),
+)

@@ -1,0 +1,95 @@
+"""Guarantee 2: everybody leaves exactly once, and nobody is listed twice."""
+
+from typing import Final
+
+from tools.mutations.catalogue import tests
+from tools.mutations.mutation import Mutation
+
+_REPLACING = "tests/channel/test_replacing.py"
+
+MUTATIONS: Final = (
+    Mutation(
+        2,
+        "Only who leaves without an exception is taken off the list.",
+        "gateway/channel.py",
+        """\
+                raise
+            finally:
+                self._remove_surely(member)
+""",
+        """\
+                raise
+            else:
+                self._remove_surely(member)
+""",
+        (tests.RESET,),
+    ),
+    Mutation(
+        2,
+        "Who replaces somebody does not wait until the older session is gone.",
+        "gateway/channel.py",
+        "                await older.gone.wait()\n",
+        "                break\n",
+        (tests.REPLACED,),
+    ),
+    Mutation(
+        2,
+        "Who wakes up for a seat does not look whether it was ended in the meantime, before it ends who sits there.",
+        "gateway/channel.py",
+        """\
+                # Somebody newer may have taken the seat between the older one's going and our waking up.
+                await trio.lowlevel.checkpoint_if_cancelled()
+""",
+        "",
+        (f"{_REPLACING}::test_who_came_while_a_waiter_was_waking_up_is_not_ended_by_it",),
+    ),
+    Mutation(
+        2,
+        "Who waits for a seat is not ended by somebody who comes later.",
+        "gateway/channel.py",
+        """\
+        if (waiting := self._next_in.get(user_id)) is not None:
+            waiting.end(endings.REPLACED)
+        self._next_in""",
+        """\
+        self._next_in""",
+        (
+            f"{_REPLACING}::test_of_three_who_join_at_once_the_last_one_wins",
+            "tests/conformance/test_guarantees.py"
+            "::test_who_is_replaced_again_and_again_leaves_once_each_time_before_the_next_comes",
+        ),
+    ),
+    Mutation(
+        2,
+        "Who waits for a seat does not count as an occupant, and ends up in a channel that nobody else finds.",
+        "gateway/channel.py",
+        """\
+        self.occupants += 1
+        try:
+            await self._wait_for_seat(member.user_id, member.connection)
+""",
+        """\
+        await self._wait_for_seat(member.user_id, member.connection)
+        self.occupants += 1
+        try:
+""",
+        (f"{_REPLACING}::test_a_channel_stays_the_same_one_while_somebody_waits_for_a_seat",),
+    ),
+    Mutation(
+        2,
+        "Who is behind with reading is not told who has left.",
+        "gateway/channel.py",
+        "        receivers = [member for member in self.members.values() if member is not but]\n",
+        """\
+        receivers = [
+            member
+            for member in self.members.values()
+            if member is not but and not (kind == "user_left" and member.is_behind)
+        ]
+""",
+        (
+            "tests/session/test_isolation.py::test_many_with_much_metadata_who_leave_at_once_close_nobody_who_reads",
+            "tests/conformance/test_joining.py::test_a_crowd_that_leaves_at_once_is_told_one_by_one",
+        ),
+    ),
+)
