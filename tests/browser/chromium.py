@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 from playwright.sync_api import Browser, Playwright
 
-from tests.browser.gateway_process import eventually
+from tests.gateway_process import eventually
 from tools.chromium import FLAGS, find_chromium
 
 _START_TIMEOUT = 30

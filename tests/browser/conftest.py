@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
 from tests.browser.chromium import Chromium, run_chromium
-from tests.browser.gateway_process import GatewayProcess, run_gateway
 from tests.browser.person import Person
+from tests.gateway_process import GatewayProcess, run_gateway
 from tools.chromium import PERMITTED, TOUCHED
 
 

@@ -8,8 +8,8 @@ from playwright.sync_api import Playwright
 
 from tests.browser.chromium import Chromium, run_chromium
 from tests.browser.conftest import Invite
-from tests.browser.gateway_process import GatewayProcess, eventually, run_gateway
 from tests.browser.person import Person
+from tests.gateway_process import GatewayProcess, eventually, run_gateway
 from tools.chromium import PERMITTED, TOUCHED
 
 pytestmark = pytest.mark.browser

@@ -9,8 +9,8 @@ from playwright.sync_api import Playwright
 
 from tests.browser.chromium import Chromium, run_chromium
 from tests.browser.conftest import Invite
-from tests.browser.gateway_process import GatewayProcess, run_gateway
 from tests.browser.person import Person
+from tests.gateway_process import GatewayProcess, run_gateway
 
 pytestmark = pytest.mark.browser
 

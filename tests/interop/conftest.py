@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser.conftest import chromium, invite, playwright
-from tests.browser.gateway_process import GatewayProcess, run_gateway
+from tests.gateway_process import GatewayProcess, run_gateway
 
 __all__ = ["chromium", "gateway", "invite", "playwright"]
 

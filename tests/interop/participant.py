@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define
 
-from tests.browser.gateway_process import GatewayProcess, eventually
+from tests.gateway_process import GatewayProcess, eventually
 
 Stream = dict[str, Any]
 _STOP_TIMEOUT = 10

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from protocol.client import RequestError
-from tests.browser.gateway_process import GatewayProcess, run_gateway
+from tests.gateway_process import GatewayProcess, run_gateway
 from tools.full import FullClient, Pattern, Reception, Tone, open_full_client
 
 RED, BLUE = (90, 200), (200, 90)

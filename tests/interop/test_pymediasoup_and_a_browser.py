@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Invite
-from tests.browser.gateway_process import GatewayProcess
+from tests.gateway_process import GatewayProcess
 from tests.interop.participant import run_participant
 
 pytestmark = pytest.mark.browser

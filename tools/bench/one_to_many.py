@@ -9,39 +9,20 @@ its packet counts from /metrics, and prints a table.  Machines are noisy: compar
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import random
-import re
-import struct
-import subprocess
-import sys
-import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Literal
 
 import trio
-from attrs import define, frozen
+from attrs import frozen
 
 from sfu.wire.certificate import generate_certificate
-from tools.light import Identity, LightClient, LightEndpoint, open_light_client
+from tools.bench.gateway_process import running_gateway
+from tools.bench.source import SSRC, Sender, Source
+from tools.light import Identity, LightClient, open_light_client
 
-Kind = Literal["audio", "video"]
-SSRC = 0x5F5
-
-
-@frozen
-class Source:
-    """``burst`` packets of ``size`` payload bytes, ``rate`` times a second."""
-
-    name: str
-    kind: Kind
-    rate: int
-    burst: int
-    size: int
-
+PACKETS_OUT = 'sfu_packets_total{direction="out"}'
 
 SOURCES = (
     Source("video, 30 × 5 × 1,100 bytes a second", "video", rate=30, burst=5, size=1100),
@@ -67,71 +48,6 @@ class Row:
         )
 
 
-@contextmanager
-def running_gateway() -> Iterator[tuple[int, str]]:
-    """Its process id and URL."""
-    command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--media-port", "0", "--log-format", "json"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        try:
-            yield process.pid, json.loads(process.stderr.readline())["url"]
-        finally:
-            process.terminate()
-            process.communicate(timeout=60)
-
-
-def cpu_seconds(pid: int) -> tuple[float, float]:
-    """User and system time of a process so far."""
-    with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 - not a file that anybody wrote
-        fields = stat.read().rpartition(")")[2].split()
-    tick = os.sysconf("SC_CLK_TCK")
-    return int(fields[11]) / tick, int(fields[12]) / tick
-
-
-def packets_out(url: str) -> int:
-    with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
-        found = re.search(r'^sfu_packets_total\{direction="out"\} (\S+)', answer.read().decode(), re.MULTILINE)
-    assert found is not None
-    return int(float(found[1]))
-
-
-def packet(source: Source, sequence: int, timestamp: int, *, last: bool) -> bytes:
-    payload_type = 96 if source.kind == "video" else 111
-    header = struct.pack("!BBHII", 0x80, last << 7 | payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, SSRC)
-    # A VP8 key frame's first bytes, so that receivers may begin anywhere; 0x00 for the packets behind the first.
-    first = b"\x10\x00" if sequence % source.burst == 0 else b"\x00\x00"
-    return header + first + bytes(source.size - 2)
-
-
-@define
-class Sender:
-    """Sends a source's packets on an endpoint; sequence numbers and timestamps go on from call to call."""
-
-    source: Source
-    endpoint: LightEndpoint
-    bursts: int = 0
-
-    async def send(self, seconds: float) -> float:
-        """Send for so long; returns by how much the latest burst was late, as a look at one's own load."""
-        begun, late = trio.current_time(), 0.0
-        for number in range(int(seconds * self.source.rate)):
-            due = begun + number / self.source.rate
-            await trio.sleep_until(due)
-            late = max(late, trio.current_time() - due)
-            self._send_burst()
-        await trio.sleep(0.2)
-        return late
-
-    def _send_burst(self) -> None:
-        source = self.source
-        timestamp = self.bursts * (90000 if source.kind == "video" else 48000) // source.rate
-        for index in range(source.burst):
-            sequence = self.bursts * source.burst + index
-            self.endpoint.transport.send_rtp(packet(source, sequence, timestamp, last=index == source.burst - 1))
-        self.bursts += 1
-        self.endpoint.send()
-
-
 @asynccontextmanager
 async def open_receivers(
     url: str, count: int, identity: Identity, producer_id: str
@@ -147,8 +63,8 @@ async def open_receivers(
 
 async def measure(source: Source, receivers: int, seconds: float) -> Row:
     identity = Identity.of(generate_certificate(datetime.now(UTC)))
-    with running_gateway() as (pid, url):
-        socket = url.replace("http", "ws", 1) + "/ws"
+    async with running_gateway() as gateway:
+        socket = gateway.url.replace("http", "ws", 1) + "/ws"
         async with open_light_client(socket, "bench", "source", identity, rng=random.Random(1)) as speaker:
             producer_id = await speaker.publish(source.kind, SSRC)
             async with open_receivers(socket, receivers, identity, producer_id) as clients:
@@ -156,13 +72,13 @@ async def measure(source: Source, receivers: int, seconds: float) -> Row:
                 await sender.send(1)
                 for client in clients:
                     client.endpoints["receive"].transport.rtp.clear()
-                out, (user, system), bursts = packets_out(url), cpu_seconds(pid), sender.bursts
+                out, (user, system), bursts = gateway.metric(PACKETS_OUT), gateway.cpu_split(), sender.bursts
                 late = await sender.send(seconds)
-                now_user, now_system = cpu_seconds(pid)
-                out = packets_out(url) - out
+                now_user, now_system = gateway.cpu_split()
+                out = gateway.metric(PACKETS_OUT) - out
                 expected = (sender.bursts - bursts) * source.burst * receivers
                 received = sum(len(client.endpoints["receive"].transport.rtp) for client in clients)
-    return Row(source, out, now_user - user, now_system - system, expected, received, late)
+    return Row(source, int(out), now_user - user, now_system - system, expected, received, late)
 
 
 async def main(receivers: int, seconds: float) -> None:

@@ -217,8 +217,8 @@ class Client:
             raise Refused(self.name, kind, answer["data"])
         return answer["data"]
 
-    async def until(self, wanted: Callable[[Frame], bool]) -> Frame:
-        """The first frame of the whole transcript, now or later, that is wanted.
+    async def until(self, wanted: Callable[[Frame], bool], *, given: Callable[[], bool] = lambda: True) -> Frame:
+        """The first frame of the whole transcript, now or later, that is wanted.  It can come only where ``given``.
 
         Raises :exc:`Gone`, and ``trio.TooSlowError`` after :data:`PATIENCE` where the client was not made to be silent.
         """
@@ -229,7 +229,7 @@ class Client:
                     if wanted(heard.frame):
                         return heard.frame
                 looked = len(self.transcript)
-                if self.over.is_set():
+                if self.over.is_set() or not given():
                     raise Gone(self.name, self.close_code)
                 await self._came.wait()
         if self.name in self.world.dead:
@@ -269,9 +269,12 @@ class Client:
                 "connect_transport", transportId=created["transportId"], dtlsParameters=endpoint.dtls_parameters
             )
             self.tasks.start_soon(endpoint.run, name=f"{self.name} {direction}s")
-        transport_id, endpoint = self.transports[direction], self.endpoints[direction]
+        transport_id, endpoint = self.transports.get(direction), self.endpoints.get(direction)
+        if transport_id is None or endpoint is None:  # gone while it was made
+            raise Gone(self.name)
         if wait:
-            await self.event("transport_state", transportId=transport_id, state="connected")
+            up = {"type": "transport_state", "data": {"transportId": transport_id, "state": "connected"}}
+            await self.until(lambda frame: frame == up, given=lambda: transport_id in self.transports.values())
             with trio.fail_after(PATIENCE):
                 await endpoint.settled.wait()
         return transport_id
@@ -288,7 +291,7 @@ class Client:
         )
         producer_id = str(produced["producerId"])
         self.producers[producer_id] = ssrc
-        if speak:
+        if speak and "send" in self.endpoints:
             self.tasks.start_soon(self.endpoints["send"].speak, kind, ssrc, producer_id, name=f"{self.name} speaks")
         return producer_id
 

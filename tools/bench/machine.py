@@ -1,0 +1,23 @@
+"""What a bench ran on, in one line: figures without it say nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def describe() -> str:
+    """Cores that may be used, the processor's model, the kernel and Python."""
+    cores = len(os.sched_getaffinity(0))
+    plural = "" if cores == 1 else "s"
+    kernel = f"{platform.system()} {platform.release()}"
+    return f"{cores} core{plural}, {_model()}, {kernel}, {platform.python_implementation()} {platform.python_version()}"
+
+
+def _model() -> str:
+    found = re.search(r"^model name\s*:\s*(.+)$", _CPUINFO.read_text(), re.MULTILINE) if _CPUINFO.exists() else None
+    return " ".join(found[1].split()) if found else platform.machine() or "unknown processor"

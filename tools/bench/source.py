@@ -1,0 +1,72 @@
+"""What a bench sends: packets of one stream, a burst at a time, at a steady rate."""
+
+from __future__ import annotations
+
+import struct
+from typing import Literal, Protocol
+
+import trio
+from attrs import define, frozen
+
+from tools.light import LightTransport
+
+Kind = Literal["audio", "video"]
+SSRC = 0x5F5
+
+
+@frozen
+class Source:
+    """``burst`` packets of ``size`` payload bytes, ``rate`` times a second."""
+
+    name: str
+    kind: Kind
+    rate: int
+    burst: int
+    size: int
+
+
+class Endpoint(Protocol):
+    """A transport, and the way to let out what was put into it."""
+
+    @property
+    def transport(self) -> LightTransport: ...
+    def send(self) -> None: ...
+
+
+def packet(source: Source, ssrc: int, sequence: int, timestamp: int, *, last: bool) -> bytes:
+    payload_type = 96 if source.kind == "video" else 111
+    header = struct.pack("!BBHII", 0x80, last << 7 | payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+    # A VP8 key frame's first bytes, so that receivers may begin anywhere; 0x00 for the packets behind the first.
+    first = b"\x10\x00" if sequence % source.burst == 0 else b"\x00\x00"
+    return header + first + bytes(source.size - 2)
+
+
+@define
+class Sender:
+    """Sends a source's packets on an endpoint; sequence numbers and timestamps go on from call to call."""
+
+    source: Source
+    endpoint: Endpoint
+    ssrc: int = SSRC
+    bursts: int = 0
+
+    async def send(self, seconds: float) -> float:
+        """Send for so long; returns by how much the latest burst was late, as a look at one's own load."""
+        begun, late = trio.current_time(), 0.0
+        for number in range(int(seconds * self.source.rate)):
+            due = begun + number / self.source.rate
+            await trio.sleep_until(due)
+            late = max(late, trio.current_time() - due)
+            self.send_burst()
+        await trio.sleep(0.2)
+        return late
+
+    def send_burst(self) -> None:
+        source = self.source
+        timestamp = self.bursts * (90000 if source.kind == "video" else 48000) // source.rate
+        for index in range(source.burst):
+            sequence = self.bursts * source.burst + index
+            last = index == source.burst - 1
+            self.endpoint.transport.send_rtp(packet(source, self.ssrc, sequence, timestamp, last=last))
+        self.bursts += 1
+        self.endpoint.send()
