@@ -53,7 +53,8 @@ class Script:
         async with trio.open_nursery() as nursery:
             for kind, *arguments in script:
                 if kind == "wait":
-                    await (trio.sleep(float(arguments[0])) if arguments[0] != "0" else wait_all_tasks_blocked())
+                    await trio.sleep(float(arguments[0]))
+                    await wait_all_tasks_blocked()
                 else:
                     action: Callable[..., Awaitable[None]] = getattr(self, kind)
                     nursery.start_soon(self._try, action, *arguments)

@@ -263,12 +263,10 @@ class Client:
         if direction not in self.transports:
             asked = {"rtpCapabilities": CAPABILITIES} if direction == "receive" else {}
             created = await self.ask("create_transport", direction=direction, **asked)
-            endpoint = self.endpoints[direction] = self.world.endpoint(self, created)
+            made = self.endpoints[direction] = self.world.endpoint(self, created)
             self.transports[direction] = created["transportId"]
-            await self.ask(
-                "connect_transport", transportId=created["transportId"], dtlsParameters=endpoint.dtls_parameters
-            )
-            self.tasks.start_soon(endpoint.run, name=f"{self.name} {direction}s")
+            await self.ask("connect_transport", transportId=created["transportId"], dtlsParameters=made.dtls_parameters)
+            self.tasks.start_soon(made.run, name=f"{self.name} {direction}s")
         transport_id, endpoint = self.transports.get(direction), self.endpoints.get(direction)
         if transport_id is None or endpoint is None:  # gone while it was made
             raise Gone(self.name)

@@ -18,7 +18,7 @@ LEAVERS: Final = 250
 # Everybody hears these; half of them are among the leavers.
 SPEAKERS: Final = 8
 JOIN_AT_ONCE: Final = 100
-TOLD_SECONDS: Final = 120.0
+TOLD_SECONDS: Final = 60.0
 SAMPLE_SECONDS: Final = 0.01
 
 
@@ -84,8 +84,7 @@ async def leave_at_once(gateway: GatewayProcess, channel: Channel) -> AtOnce:
         begun = now()
         close_all(leavers)
         closed = now()
-        with trio.fail_after(TOLD_SECONDS):
-            await watch.done.wait()
+        await channel.crowd.told(watch, TOLD_SECONDS)
         cpu = gateway.cpu_seconds() - cpu
         await channel.settle()
         nursery.cancel_scope.cancel()

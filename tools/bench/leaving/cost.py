@@ -111,8 +111,7 @@ async def _leave(channel: Channel, member: Member) -> None:
     channel.crowd.ignore(member.client)
     WAYS[0].go(member.client.socket)
     if channel.members:
-        with trio.fail_after(TOLD_SECONDS):
-            await watch.done.wait()
+        await channel.crowd.told(watch, TOLD_SECONDS)
     await trio.sleep(QUIET_SECONDS)
     await channel.crowd.quiet(QUIET_SECONDS)
 

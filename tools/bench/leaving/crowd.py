@@ -11,6 +11,7 @@ import json
 import select
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Never
 
@@ -52,13 +53,14 @@ class Watch:
     """
 
     times: dict[str, list[float]]
+    listeners: int
     outstanding: int
     done: trio.Event = field(factory=trio.Event)
 
     @classmethod
     def of(cls, leavers: Iterable[str], listeners: int) -> Watch:
         times: dict[str, list[float]] = {user_id: [] for user_id in leavers}
-        return cls(times, len(times) * listeners)
+        return cls(times, listeners, len(times) * listeners)
 
     def told(self, user_id: str, at: float) -> None:
         if (times := self.times.get(user_id)) is not None:
@@ -172,7 +174,9 @@ class Client:
 
     def end(self, code: int) -> None:
         """The gateway has closed it, or the connection broke."""
-        self.close_code = self.close_code or code or CloseCode.ABNORMAL
+        if self.close_code is None:
+            self.close_code = code or CloseCode.ABNORMAL
+            self.crowd.lost.append(self)
         self.crowd.ignore(self)
         self._upgraded.set()
         for answers in self._answers.values():
@@ -191,10 +195,14 @@ class Client:
 
 @define(eq=False)
 class Crowd:
-    """All clients of one gateway, on one epoll.  ``heard_at`` is when the newest frame came (pings do not count)."""
+    """All clients of one gateway, on one epoll.
+
+    ``heard_at`` is when the newest frame came (pings do not count), ``lost`` are those whom the gateway has closed.
+    """
 
     address: tuple[str, int]
     watch: Watch | None = None
+    lost: list[Client] = field(factory=list)
     heard_at: float = field(factory=time.perf_counter)
     _clients: dict[int, Client] = field(factory=dict)
     _readable: select.epoll = field(factory=select.epoll)
@@ -227,6 +235,18 @@ class Crowd:
         """From now on, see when each of so many listeners is told of each of these users."""
         self.watch = Watch.of(leavers, listeners)
         return self.watch
+
+    async def told(self, watch: Watch, seconds: float) -> None:
+        """Wait until all were told; :exc:`BenchError`, with what is missing, when that takes too long."""
+        with trio.move_on_after(seconds):
+            await watch.done.wait()
+            return
+        codes = Counter(client.close_code for client in self.lost)
+        missing = {user_id: len(times) for user_id, times in watch.times.items() if len(times) < watch.listeners}
+        raise BenchError(
+            f"after {seconds:g} s {watch.outstanding} tellings are missing: of {len(missing)} users, {watch.listeners} "
+            f"others each, were told {list(missing.items())[:5]}; closed meanwhile: {dict(codes)}"
+        )
 
     async def quiet(self, seconds: float = 0.05) -> None:
         """Return when nothing was heard for so long."""

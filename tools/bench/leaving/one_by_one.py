@@ -82,8 +82,7 @@ async def leave(channel: Channel, member: Member, way: Way, lag: Lag) -> Leave:
     lag.take()
     begun = now()
     way.go(member.client.socket)
-    with trio.fail_after(TOLD_SECONDS):
-        await watch.done.wait()
+    await channel.crowd.told(watch, TOLD_SECONDS)
     [times] = watch.times.values()
     left = Leave(way, times[0] - begun, times[-1] - begun, lag.take())
     await channel.settle()

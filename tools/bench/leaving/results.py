@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from protocol import limits
-from tools.bench.leaving import at_once, cost, one_by_one, silence
+from tools.bench.leaving import at_once, cost, one_by_one
 from tools.bench.leaving.at_once import AtOnce
 from tools.bench.leaving.cost import Cost
 from tools.bench.leaving.one_by_one import Leave, Load

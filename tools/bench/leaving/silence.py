@@ -6,10 +6,8 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-import trio
 from attrs import frozen
 
-from tools.bench.leaving import BenchError
 from tools.bench.leaving.channel import Channel, Member
 from tools.bench.leaving.one_by_one import SPEAKERS
 
@@ -42,10 +40,7 @@ async def fall_silent(channel: Channel, progress: Callable[[str], None]) -> Sile
         member.client.abandon()
         for leg in member.legs.values():
             leg.legs.forget(leg)
-    with trio.move_on_after(TOLD_SECONDS):
-        await watch.done.wait()
-    if not watch.done.is_set():
-        raise BenchError(f"not all were told of silent members in {TOLD_SECONDS:g} s")
+    await channel.crowd.told(watch, TOLD_SECONDS)
     await channel.settle()
     channel.check([member.user_id for member in chosen], ["timed_out"])
     seconds = {member.user_id: _since(member, max(watch.times[member.user_id])) for member in chosen}
