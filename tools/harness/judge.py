@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import define
 
 from protocol.errors import CloseCode
 from tools.harness.client import Client, Heard, Stay
@@ -107,7 +107,6 @@ class Replay:
     user: str
     revision: int
     people: dict[str, Any]
-    gone: set[str] = field(factory=set)
 
     def take(self, heard: Heard) -> None:
         """One ``voice_state``."""
