@@ -86,9 +86,9 @@ class Config:
     """Folder of the built web client; when not given, the one that is installed with the gateway."""
 
     ping_interval: float = _seconds(limits.PING_INTERVAL)
-    """Seconds between two WebSocket pings."""
+    """Seconds that a client may be quiet before it is pinged."""
     ping_timeout: float = _seconds(limits.PONG_TIMEOUT)
-    """Seconds that a pong may take before the client counts as gone."""
+    """Seconds after that in which something must come, the pong or anything else, or the client counts as gone."""
     join_timeout: float = _seconds(limits.JOIN_TIMEOUT)
     """Seconds from connecting (or leaving) to the next join."""
     websocket_handshake_timeout: float = _seconds(10)
@@ -138,7 +138,7 @@ class Config:
     outbox_bytes: int = field(default=8 * 1024**2, validator=_between(64 * 1024))
     """Bytes of messages that may wait for one client; the snapshot of a full channel must fit."""
     outbox_age: float = _seconds(10)
-    """Seconds that a message may wait for a client to read it."""
+    """Seconds that messages may wait without the client taking anything."""
     inbox_messages: int = _count(1024)
     """Messages of one client that may wait to be worked off."""
     inbox_bytes: int = field(default=4 * 1024**2, validator=_between(limits.MAX_REQUEST_BYTES))

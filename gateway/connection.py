@@ -136,29 +136,29 @@ class Connection:
             elif self.ending is None and not self.inbox.put(message, size):
                 self.end(endings.RATE_LIMITED)
 
-    async def write(self, websocket: WebSocketConnection) -> None:
-        """Send what the outbox holds; the reader sees it when the connection breaks."""
+    async def write(self, websocket: WebSocketConnection, lent: LentStream) -> None:
+        """Send what the outbox holds."""
         try:
-            await self.outbox.send_all(websocket.send_message)
-        except ConnectionClosed as closed:  # a close frame came, and who sends may see it before who reads
-            self._goodbye.cancel()
-            self.was_closed(closed)
+            await self.outbox.send_all(lent.send_frames)
         except SEND_ERRORS:
+            if websocket.closed is not None:  # a close frame came, and who sends may see it before who reads
+                self.was_closed(ConnectionClosed(websocket.closed))
             self.broke()
 
     async def ping(self, websocket: WebSocketConnection, lent: LentStream) -> None:
-        """Ping, and end it when a pong is late."""
+        """Ping a client that is quiet: it has something to answer then."""
         for number in itertools.count():
-            await trio.sleep(self.config.ping_interval)
-            with trio.move_on_after(self.config.ping_timeout) as late:
-                try:
-                    await websocket.ping(number.to_bytes(8, "big"))
-                except SEND_ERRORS:
-                    return
-            if late.cancelled_caught:
-                self.end(endings.TIMED_OUT)
+            await lent.quiet_for(self.config.ping_interval)
+            try:
+                await websocket.ping(number.to_bytes(8, "big"))
+            except SEND_ERRORS:
                 return
             lent.unread = max(0, lent.unread - PONG_BYTES)
+
+    async def watch_silence(self, lent: LentStream) -> None:
+        """End it when nothing has come for so long that a pong is late."""
+        await lent.quiet_for(self.config.ping_interval + self.config.ping_timeout)
+        self.end(endings.TIMED_OUT)
 
     def was_closed(self, closed: ConnectionClosed) -> None:
         """The WebSocket is over; whoever sees it first says so."""
@@ -207,8 +207,9 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
             )
             connection.log.info("client connected")
             io.start_soon(connection.read, websocket, lent)
-            io.start_soon(connection.write, websocket)
+            io.start_soon(connection.write, websocket, lent)
             io.start_soon(connection.ping, websocket, lent)
+            io.start_soon(connection.watch_silence, lent)
             io.start_soon(connection.outbox.watch_age)
             try:
                 with connection.scope:

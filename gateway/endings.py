@@ -28,7 +28,7 @@ class Ending:
 # The client, or the network between, ended it.
 CLOSED: Final = Ending("the client closed the connection", "left")
 DISCONNECTED: Final = Ending("the connection is gone", "disconnected")
-TIMED_OUT: Final = Ending("no pong in time", "timed_out")
+TIMED_OUT: Final = Ending("nothing came, not even a pong", "timed_out")
 BROKE_WEBSOCKET: Final = Ending("the client broke the WebSocket protocol", "failed")
 
 # The gateway ends it.

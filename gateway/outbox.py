@@ -1,31 +1,44 @@
-"""What waits to be sent to one client, bounded by bytes and by age, never by count."""
+"""What waits to be sent to one client, bounded by bytes and by how long nothing of it is taken, never by count."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import islice
+from typing import Final
 
 import trio
 from attrs import define, field, frozen
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import TextMessage
 
 from protocol.codec import Message, encode
+
+BATCH_BYTES: Final = 64 * 1024
+"""So much of what waits goes into one send; a larger frame goes alone."""
+
+_FRAMING: Final = Connection(ConnectionType.SERVER)
 
 
 @frozen
 class Frame:
-    """One encoded message, made once however many clients get it.  ``size`` is in bytes of UTF-8."""
+    """One encoded message, made once however many clients get it: a server's frames are the same for everybody.
 
-    text: str
+    ``wire`` is the whole WebSocket frame (RFC 6455 section 5.2), ``size`` counts the bytes of its text.
+    """
+
+    wire: bytes
     size: int
 
     @classmethod
     def of(cls, message: Message) -> "Frame":
-        text = encode(message)
-        return cls(text, len(text.encode()))
+        return cls.of_text(encode(message))
 
+    @classmethod
+    def of_text(cls, text: str) -> "Frame":
+        return cls(_FRAMING.send(TextMessage(text)), len(text.encode()))
 
-@frozen
-class _Waiting:
-    frame: Frame
-    since: float
+    @property
+    def text(self) -> str:
+        return self.wire[-self.size :].decode()
 
 
 @define(eq=False)
@@ -33,18 +46,20 @@ class Outbox:
     """A queue that never makes anyone wait: :meth:`put` takes a frame or, over a bound, calls ``overflow``.
 
     From then on it takes nothing more: what comes after a gap would be worse than nothing.
-    ``max_bytes`` bounds what waits, the frame being sent included (a frame that is larger alone may wait alone);
-    ``max_age`` is how many seconds the oldest frame may wait.
+    ``max_bytes`` bounds what waits, what is being sent included (a frame that is larger alone may wait alone);
+    ``max_age`` is how many seconds it may wait without anything of it being taken.  It is not the age of the oldest
+    frame: when the gateway itself is slow, frames grow old that their client would have read at once.
     """
 
     max_bytes: int
     max_age: float
     overflow: Callable[[], None]
     size: int = 0
-    _queue: deque[_Waiting] = field(factory=deque)
+    _queue: deque[Frame] = field(factory=deque)
+    _sending: int = 0
+    _waiting_since: float = 0.0
     _closed: bool = False
     _overflowed: bool = False
-    _sending: bool = False
     _changed: trio.Event = field(factory=trio.Event)
 
     def put(self, frame: Frame) -> bool:
@@ -54,45 +69,56 @@ class Outbox:
         if self._queue and self.size + frame.size > self.max_bytes:
             self._overflow()
             return False
-        self._queue.append(_Waiting(frame, trio.current_time()))
-        self.size += frame.size
-        self._notice()
+        self._append(frame)
         return True
 
     def close(self, last: Frame, *, backlog: bool) -> None:
         """Take ``last`` and nothing after it; without ``backlog`` only what is being sent stays before it."""
         if not backlog:
             while len(self._queue) > self._sending:
-                self.size -= self._queue.pop().frame.size
-        self._queue.append(_Waiting(last, trio.current_time()))
-        self.size += last.size
+                self.size -= self._queue.pop().size
         self._closed = True
+        self._append(last)
+
+    def _append(self, frame: Frame) -> None:
+        if not self._queue:
+            self._waiting_since = trio.current_time()
+        self._queue.append(frame)
+        self.size += frame.size
         self._notice()
 
-    async def send_all(self, send: Callable[[str], Awaitable[None]]) -> None:
-        """Send what comes, in order, until the outbox was closed and is empty."""
+    async def send_all(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+        """Send what comes, in order, as much as waits at a time, until the outbox was closed and is empty."""
         while self._queue or not self._closed:
             if not self._queue:
                 await self._changed.wait()
                 continue
-            head = self._queue[0]
-            self._sending = True
-            await send(head.frame.text)
-            self._sending = False
-            self._queue.popleft()
-            self.size -= head.frame.size
+            self._sending = self._next_batch()
+            await send(b"".join(frame.wire for frame in islice(self._queue, self._sending)))
+            for _ in range(self._sending):
+                self.size -= self._queue.popleft().size
+            self._sending = 0
+            self._waiting_since = trio.current_time()
             self._notice()
 
+    def _next_batch(self) -> int:
+        """How many frames go into the next send."""
+        size = 0
+        for count, frame in enumerate(self._queue):
+            size += len(frame.wire)
+            if size > BATCH_BYTES:
+                return max(1, count)
+        return len(self._queue)
+
     async def watch_age(self) -> None:
-        """Call ``overflow`` when the oldest frame has waited for too long."""
-        while True:
+        """Call ``overflow`` when nothing of what waits was taken for too long."""
+        while not self._overflowed:
             while not self._queue:
                 await self._changed.wait()
-            oldest = self._queue[0]
-            await trio.sleep_until(oldest.since + self.max_age)
-            if self._queue and trio.current_time() >= self._queue[0].since + self.max_age:
+            await trio.sleep_until(self._waiting_since + self.max_age)
+            await trio.lowlevel.checkpoint()  # who sends may be about to run: the whole gateway may have been held up
+            if self._queue and trio.current_time() >= self._waiting_since + self.max_age:
                 self._overflow()
-                return
 
     def _overflow(self) -> None:
         self._overflowed = True

@@ -5,6 +5,8 @@
 - Its limit of a message's size counts characters, so the size in bytes is checked again, by the reader.
 - When the peer breaks RFC 6455 it closes the stream, mostly without the close frame that would say why; so it gets
   one that it cannot close.
+- It reads on its own task, a message at a time, so a pong waits behind everything that its client sent before.  What
+  is heard of a client is therefore noted where the bytes come in.
 """
 
 from collections.abc import Callable
@@ -29,22 +31,33 @@ _CLOSE_FRAME = b"\x88"
 class LentStream(trio.abc.Stream):
     """The client's stream as trio-websocket gets it: only its owner closes it, after a last word where one is due.
 
-    ``unread`` are the bytes that came since the last whole message.  It calls ``overflow`` when they are more than
+    ``heard`` is when something came last.  ``unread`` are the bytes that came since the last whole message.  It calls ``overflow`` when they are more than
     ``max_unread``: fragments without a byte of text in them count nowhere else, and are kept all the same.
     """
 
     def __init__(self, stream: trio.abc.Stream, max_unread: int, overflow: Callable[[], None]) -> None:
+        self.heard = trio.current_time()
         self.unread = 0
         self._max_unread = max_unread
         self._overflow = overflow
         self._stream = stream
+        self._sending = trio.Lock()
         self._given_back = False
         self._said_why = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Pass it on, and notice a close frame: trio-websocket sends each frame by itself."""
-        self._said_why = self._said_why or bytes(data[:1]) == _CLOSE_FRAME
-        await self._stream.send_all(data)
+        async with self._sending:
+            self._said_why = self._said_why or bytes(data[:1]) == _CLOSE_FRAME
+            await self._stream.send_all(data)
+
+    async def send_frames(self, frames: bytes) -> None:
+        """Send whole frames, between those of trio-websocket.  ``ClosedResourceError`` after a close frame, which is
+        the last that may be sent (RFC 6455 section 5.5.1)."""
+        async with self._sending:
+            if self._said_why:
+                raise trio.ClosedResourceError
+            await self._stream.send_all(frames)
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -53,10 +66,18 @@ class LentStream(trio.abc.Stream):
         if self._given_back:
             raise trio.ClosedResourceError
         data = await self._stream.receive_some(max_bytes)
+        if data:
+            self.heard = trio.current_time()
         self.unread += len(data)
         if self.unread > self._max_unread:
             self._overflow()
         return data
+
+    async def quiet_for(self, seconds: float) -> None:
+        """Return when nothing has come for so long."""
+        while trio.current_time() < self.heard + seconds:
+            await trio.sleep_until(self.heard + seconds)
+            await trio.lowlevel.checkpoint()  # who reads may be about to run: the whole gateway may have been held up
 
     async def aclose(self) -> None:
         """Give it back."""

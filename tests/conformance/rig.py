@@ -5,7 +5,7 @@ What the gateway writes, on whichever way, is noted in one journal, so that test
 
 import json
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -61,7 +61,7 @@ class Tap(trio.abc.Stream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if self.gag is not None:
             await self.gag.wait()
-        self.journal.append(Note(trio.current_time(), self.name, bytes(data)))
+        self.journal += [Note(trio.current_time(), self.name, frame) for frame in frames(bytes(data))]
         await self.stream.send_all(data)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
@@ -226,8 +226,7 @@ async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settin
 def check_frames(journal: Sequence[Note]) -> None:
     """Every message that was sent is one of the page's, and has a null only where the page says *or null*."""
     for data in {note.data for note in journal if isinstance(note.to, str) and note.data[0] == 0x81}:  # text frames
-        skip = {126: 4, 127: 10}.get(data[1], 2)
-        text = data[skip:].decode()
+        text = data[header_size(data) :].decode()
         frame = json.loads(text)
         if "id" in frame:
             assert set(frame) == {"id", "type", "data"}
@@ -237,6 +236,23 @@ def check_frames(journal: Sequence[Note]) -> None:
             decode_from_gateway(text, {})
             assert set(frame) == {"type", "data"}
         assert nulls(frame["data"]) == []
+
+
+def frames(data: bytes) -> Iterator[bytes]:
+    """The WebSocket frames in what was sent at once; an HTTP response, in front of them, is one piece."""
+    if data.startswith(b"HTTP"):
+        yield data
+        return
+    while data:
+        head = header_size(data)
+        size = data[1] if head == 2 else int.from_bytes(data[2:head], "big")
+        yield data[: head + size]
+        data = data[head + size :]
+
+
+def header_size(frame: bytes) -> int:
+    """Bytes before the payload of a server's frame (RFC 6455 section 5.2)."""
+    return {126: 4, 127: 10}.get(frame[1], 2)
 
 
 def nulls(value: Any, path: str = "") -> list[str]:

@@ -2,13 +2,15 @@
 
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import TextMessage
 
-from gateway.outbox import Frame, Outbox
+from gateway.outbox import BATCH_BYTES, Frame, Outbox
 from protocol.events import ActiveSpeakers, MessageReceived
 
 
 def frame(text: str, size: int | None = None) -> Frame:
-    return Frame(text, len(text) if size is None else size)
+    return Frame.of_text(text if size is None else text.ljust(size, "."))
 
 
 class Overflow:
@@ -20,15 +22,21 @@ class Overflow:
 
 
 class Slow:
-    """A network that takes each frame when told to."""
+    """A network that takes what it is given when told to; ``sent`` has the text of the frames, ``sends`` their count
+    in each send."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.sends: list[int] = []
         self.may = trio.Semaphore(0)
+        self._client = Connection(ConnectionType.CLIENT)
 
-    async def __call__(self, text: str) -> None:
+    async def __call__(self, data: bytes) -> None:
         await self.may.acquire()
-        self.sent.append(text)
+        self._client.receive_data(data)
+        texts = [event.data for event in self._client.events() if isinstance(event, TextMessage)]
+        self.sent += texts
+        self.sends.append(len(texts))
 
 
 def test_a_frame_knows_its_size_in_bytes() -> None:
@@ -89,7 +97,21 @@ async def test_what_is_being_sent_counts_until_it_is_sent(autojump_clock: MockCl
     assert outbox.put(frame("b", 100))
 
 
-async def test_a_frame_that_waits_too_long_overflows_at_that_moment(
+async def test_what_waits_is_sent_at_once_as_long_as_it_is_not_too_much(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    network, outbox = Slow(), Outbox(10 * BATCH_BYTES, 10, Overflow())
+    texts = ["a", "b", "c" * BATCH_BYTES, "d", *("e" * (BATCH_BYTES // 3) for _ in range(4))]
+    for text in texts:
+        outbox.put(frame(text))
+        network.may.release()
+    nursery.start_soon(outbox.send_all, network)
+    await outbox.wait_empty()
+    assert network.sent == texts
+    assert network.sends == [2, 1, 3, 2]
+
+
+async def test_what_nobody_takes_overflows_when_it_has_waited_too_long(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     overflow, network = Overflow(), Slow()
@@ -101,11 +123,45 @@ async def test_a_frame_that_waits_too_long_overflows_at_that_moment(
     outbox.put(frame("a"))
     await trio.sleep(7)
     outbox.put(frame("b"))
-    network.may.release()  # the first was in time: now the second is the oldest
+    network.may.release()  # the first was in time
     await trio.sleep(9.9)
     assert not overflow.times
     await trio.sleep(0.2)
     assert overflow.times == [begun + 17]
+
+
+async def test_what_is_old_because_much_waited_before_it_does_not_overflow(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    overflow, network = Overflow(), Slow()
+    outbox = Outbox(100 * BATCH_BYTES, 10, overflow)
+    nursery.start_soon(outbox.send_all, network)
+    nursery.start_soon(outbox.watch_age)
+    for _ in range(10):
+        outbox.put(frame("a", BATCH_BYTES))
+    for _ in range(10):
+        await trio.sleep(9)
+        network.may.release()
+    await outbox.wait_empty()
+    assert not overflow.times
+
+
+async def test_who_takes_what_waits_in_the_moment_in_which_it_is_too_old_keeps_up(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """As after a pause of the whole gateway: its timers and its sockets are due in one step, in any order."""
+    overflow = Overflow()
+
+    async def take(data: bytes) -> None:
+        await trio.sleep(10)
+
+    for _ in range(20):
+        outbox = Outbox(100, 10, overflow)
+        outbox.put(frame("a"))
+        nursery.start_soon(outbox.watch_age)
+        nursery.start_soon(outbox.send_all, take)
+    await trio.sleep(11)
+    assert not overflow.times
 
 
 async def test_a_slow_reader_that_keeps_up_never_overflows(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
@@ -141,9 +197,10 @@ async def test_closing_without_the_backlog_keeps_only_what_is_on_its_way(
 ) -> None:
     network, outbox = Slow(), Outbox(100, 10, Overflow())
     nursery.start_soon(outbox.send_all, network)
-    for text in ("one", "two", "three"):
-        outbox.put(frame(text))
+    outbox.put(frame("one"))
     await wait_all_tasks_blocked()
+    for text in ("two", "three"):
+        outbox.put(frame(text))
     outbox.close(frame("last"), backlog=False)
     assert outbox.size == len("one") + len("last")
     network.may.release()

@@ -77,6 +77,49 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
+        "Who takes something, but is behind, is taken for somebody who takes nothing.",
+        "gateway/outbox.py",
+        """\
+            self._sending = 0
+            self._waiting_since = trio.current_time()
+""",
+        """\
+            self._sending = 0
+""",
+        ("tests/connection/test_outbox.py::test_what_is_old_because_much_waited_before_it_does_not_overflow",),
+    ),
+    Mutation(
+        5,
+        "Who reads in time is closed when the gateway was held up, since its timers come first.",
+        "gateway/outbox.py",
+        "            await trio.lowlevel.checkpoint()  # who sends may be about to run: the whole gateway may have been held up\n",
+        "",
+        ("tests/connection/test_outbox.py::test_who_takes_what_waits_in_the_moment_in_which_it_is_too_old_keeps_up",),
+    ),
+    Mutation(
+        5,
+        "Who speaks in time is closed when the gateway was held up, since its timers come first.",
+        "gateway/websocket.py",
+        "            await trio.lowlevel.checkpoint()  # who reads may be about to run: the whole gateway may have been held up\n",
+        "            pass\n",
+        ("tests/connection/test_liveness.py::test_what_came_in_the_moment_in_which_it_is_too_late_counts",),
+    ),
+    Mutation(
+        5,
+        "A pong that is late ends a client that talks.",
+        "gateway/websocket.py",
+        """\
+        if data:
+            self.heard = trio.current_time()
+""",
+        """\
+        if data and b"\\x8a" in data[:1]:
+            self.heard = trio.current_time()
+""",
+        ("tests/connection/test_liveness.py::test_who_talks_is_there_although_its_pong_does_not_come",),
+    ),
+    Mutation(
+        5,
         "An inbox takes as many requests as come.",
         "gateway/inbox.py",
         """\

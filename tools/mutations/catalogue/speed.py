@@ -26,15 +26,10 @@ MUTATIONS: Final = (
     ),
     Mutation(
         6,
-        "A late pong is noticed and nothing comes of it.",
+        "Silence is noticed and nothing comes of it.",
         "gateway/connection.py",
-        """\
-                self.end(endings.TIMED_OUT)
-                return
-""",
-        """\
-                return
-""",
+        "        self.end(endings.TIMED_OUT)\n",
+        "",
         (tests.SILENT,),
     ),
     Mutation(
@@ -108,11 +103,11 @@ MUTATIONS: Final = (
         "A goodbye goes on when the connection is found to be broken.",
         "gateway/connection.py",
         """\
-            self._goodbye.cancel()
-            self.was_closed(closed)
+        self._goodbye.cancel()
+        self.end(endings.DISCONNECTED)
 """,
         """\
-            self.was_closed(closed)
+        self.end(endings.DISCONNECTED)
 """,
         (f"{tests.ON_BEHALF}::test_a_connection_that_breaks_during_its_goodbye_is_done_with_it_at_once",),
     ),
