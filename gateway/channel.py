@@ -67,6 +67,7 @@ class Channel:
                 raise
             finally:
                 self._remove_surely(member)
+                member.forget_media()
         finally:
             self.occupants -= 1
 

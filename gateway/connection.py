@@ -63,7 +63,7 @@ class Connection:
         self.messages = TokenBucket(self.config.message_rate, self.config.message_burst)
         self._errors = ErrorBudget(self.config.error_budget, self.config.error_window)
         self.inbox = Inbox(self.config.inbox_messages, self.config.inbox_bytes)
-        self.outbox = Outbox(self.config.outbox_bytes, self.config.outbox_age, lambda: self.end(endings.TOO_SLOW))
+        self.outbox = Outbox(self.config.outbox_bytes, self.config.outbox_age)
 
     # Ending it.
 
@@ -100,7 +100,7 @@ class Connection:
             self._count_error(response.data.code)
         held, self._held = self._held or [], None
         for frame in (Frame.of(response), *held):
-            self.outbox.put(frame)
+            self._put(frame)
 
     def _count_error(self, code: ErrorCode) -> None:
         self.metrics.rejected(code)
@@ -112,7 +112,13 @@ class Connection:
         if self._held is not None:
             self._held.append(frame)
             return True
-        return self.outbox.put(frame)
+        return self._put(frame)
+
+    def _put(self, frame: Frame) -> bool:
+        taken = self.outbox.put(frame)
+        if not taken:
+            self.end(endings.TOO_SLOW)  # unless it is closed: then it has ended before
+        return taken
 
     def tell(self, event: Event) -> bool:
         """:meth:`send`, for an event that only this client gets."""
@@ -144,6 +150,11 @@ class Connection:
             if websocket.closed is not None:  # a close frame came, and who sends may see it before who reads
                 self.was_closed(ConnectionClosed(websocket.closed))
             self.broke()
+
+    async def watch_outbox(self) -> None:
+        """End it when it takes nothing."""
+        await self.outbox.wait_stuck()
+        self.end(endings.TOO_SLOW)
 
     async def ping(self, websocket: WebSocketConnection, lent: LentStream) -> None:
         """Ping a client that is quiet: it has something to answer then."""
@@ -210,7 +221,7 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
             io.start_soon(connection.write, websocket, lent)
             io.start_soon(connection.ping, websocket, lent)
             io.start_soon(connection.watch_silence, lent)
-            io.start_soon(connection.outbox.watch_age)
+            io.start_soon(connection.watch_outbox)
             try:
                 with connection.scope:
                     yield

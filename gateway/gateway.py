@@ -35,8 +35,9 @@ def _today() -> datetime:
 class Gateway:
     """Configuration, media port, channels and open connections.
 
-    ``sessions`` are the open connections in the order in which they came.  ``new_id`` makes ids, ``new_reference``
-    those of failures, ``today`` tells the date (in UTC); they are injected where the same run is wanted again.
+    ``sessions`` are the open connections in the order in which they came, ``ended`` counts those that are gone.
+    ``new_id`` makes ids, ``new_reference`` those of failures, ``today`` tells the date (in UTC); they are injected
+    where the same run is wanted again.
     """
 
     config: Config
@@ -46,6 +47,7 @@ class Gateway:
     new_reference: Callable[[], str] = new_reference
     today: Callable[[], datetime] = _today
     draining: bool = False
+    ended: int = 0
     sessions: dict[str, Connection] = field(factory=dict, init=False)
     channels: Channels = field(init=False)
     capabilities: protocol.media.RtpCapabilities = field(init=False)
@@ -65,6 +67,12 @@ class Gateway:
             yield self.sessions[name]
         finally:
             del self.sessions[name]
+            self.ended += 1
+
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return len(self.sessions)
 
     async def run(self) -> Never:
         """What goes on besides the connections; runs as long as the gateway does."""

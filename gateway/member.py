@@ -76,6 +76,11 @@ class Member:
         open_ones = {id_: found for id_, found in self.publications.items() if not found.producer.closed}
         self.publications = open_ones
 
+    def forget_media(self) -> None:
+        """It is gone: member and media would keep each other alive until a collection."""
+        self.peer = None
+        self.publications = {}
+
     def send(self, frame: Frame) -> bool:
         """Tell it, on somebody else's behalf: an exception ends this member's session and never the teller's."""
         try:

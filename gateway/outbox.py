@@ -43,9 +43,9 @@ class Frame:
 
 @define(eq=False)
 class Outbox:
-    """A queue that never makes anyone wait: :meth:`put` takes a frame or, over a bound, calls ``overflow``.
+    """A queue that never makes anyone wait: :meth:`put` takes a frame or, over a bound, refuses it.
 
-    From then on it takes nothing more: what comes after a gap would be worse than nothing.
+    From then on it takes nothing more: what comes after a gap would be worse than nothing.  Its owner ends whose it is.
     ``max_bytes`` bounds what waits, what is being sent included (a frame that is larger alone may wait alone);
     ``max_age`` is how many seconds it may wait without anything of it being taken.  It is not the age of the oldest
     frame: when the gateway itself is slow, frames grow old that their client would have read at once.
@@ -53,7 +53,6 @@ class Outbox:
 
     max_bytes: int
     max_age: float
-    overflow: Callable[[], None]
     size: int = 0
     _queue: deque[Frame] = field(factory=deque)
     _sending: int = 0
@@ -67,7 +66,7 @@ class Outbox:
         if self._closed or self._overflowed:
             return False
         if self._queue and self.size + frame.size > self.max_bytes:
-            self._overflow()
+            self._overflowed = True
             return False
         self._append(frame)
         return True
@@ -110,19 +109,16 @@ class Outbox:
                 return max(1, count)
         return len(self._queue)
 
-    async def watch_age(self) -> None:
-        """Call ``overflow`` when nothing of what waits was taken for too long."""
-        while not self._overflowed:
+    async def wait_stuck(self) -> None:
+        """Return when nothing of what waits was taken for too long; it takes nothing more, either."""
+        while True:
             while not self._queue:
                 await self._changed.wait()
             await trio.sleep_until(self._waiting_since + self.max_age)
             await trio.lowlevel.checkpoint()  # who sends may be about to run: the whole gateway may have been held up
             if self._queue and trio.current_time() >= self._waiting_since + self.max_age:
-                self._overflow()
-
-    def _overflow(self) -> None:
-        self._overflowed = True
-        self.overflow()
+                self._overflowed = True
+                return
 
     async def wait_empty(self) -> None:
         """Return when everything has been handed to the network."""

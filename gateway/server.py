@@ -14,7 +14,7 @@ import trio
 from attrs import frozen
 
 import sfu
-from gateway import http
+from gateway import garbage, http
 from gateway.config import Config
 from gateway.front_door import FrontDoor
 from gateway.gateway import Gateway
@@ -187,7 +187,7 @@ async def serve(
     """
     _allow_many_files(config)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with open_server(config) as server:
+        async with open_server(config) as server, garbage.kept_aside(server.gateway):
             log.info("listening", url=server.url, media=", ".join(map(show_address, server.media)))
             task_status.started(server)
             number = await anext(signals)

@@ -31,8 +31,9 @@ _CLOSE_FRAME = b"\x88"
 class LentStream(trio.abc.Stream):
     """The client's stream as trio-websocket gets it: only its owner closes it, after a last word where one is due.
 
-    ``heard`` is when something came last.  ``unread`` are the bytes that came since the last whole message.  It calls ``overflow`` when they are more than
-    ``max_unread``: fragments without a byte of text in them count nowhere else, and are kept all the same.
+    ``heard`` is when something came last.  ``unread`` are the bytes that came since the last whole message.  It calls
+    ``overflow`` when they are more than ``max_unread``: fragments without a byte of text in them count nowhere else,
+    and are kept all the same.
     """
 
     def __init__(self, stream: trio.abc.Stream, max_unread: int, overflow: Callable[[], None]) -> None:

@@ -68,6 +68,11 @@ class Consumer:
         """What was sent so far."""
         return self.transport.plane.consumer_stats(self.plane_id)
 
+    @property
+    def unreported(self) -> bool:
+        """Whether something was sent since the latest sender report.  In a large channel most voices are silent."""
+        return self.transport.plane.consumer_packets(self.plane_id) % (1 << 32) != self.reported_packets
+
     def report_sent(self, ntp: int, packets: int, now: float) -> None:
         """A sender report with these leaves now."""
         self.reported_packets = packets

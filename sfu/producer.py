@@ -38,12 +38,7 @@ class Producer:
         self.consumers: dict[str, Consumer] = {}
         self.ssrcs = [encoding.ssrc for encoding in plan.spec.encodings]
         self.clocks = [SourceClock(plan.spec.clock_rate) for _ in plan.spec.encodings]
-        self.key_frames = KeyFrameRequests(
-            interval=transport.settings.key_frame_interval,
-            ready=self._can_be_asked,
-            frames=lambda encoding: self.encoding_stats()[encoding].key_frames,
-            send=self._send_key_frame_request,
-        )
+        self._key_frame_requests = KeyFrameRequests(transport.settings.key_frame_interval)
         self._full_intra_requests = 0
         self._voice_read = (0, 0.0)
         self._reported = [(0, 0) for _ in plan.spec.encodings]
@@ -82,13 +77,24 @@ class Producer:
     # Key frames.
 
     def ask_key_frame(self, encoding: int, now: float) -> None:
-        self.key_frames.ask(encoding, now)
+        self._key_frame_requests.ask(self, encoding, now)
         self.transport.wake()
 
-    def _can_be_asked(self, encoding: int) -> bool:
+    def pump(self, now: float) -> None:
+        """Something may be due, or possible again."""
+        self._key_frame_requests.pump(self, now)
+
+    def get_timer(self) -> float | None:
+        """When :meth:`pump` has something to do next."""
+        return self._key_frame_requests.get_timer(self)
+
+    def can_be_asked(self, encoding: int) -> bool:
         return self.transport.connected and not self.paused and self.ssrcs[encoding] is not None
 
-    def _send_key_frame_request(self, encoding: int) -> None:
+    def key_frames(self, encoding: int) -> int:
+        return self.encoding_stats()[encoding].key_frames
+
+    def send_key_frame_request(self, encoding: int) -> None:
         """PLI where the client knows it (RFC 4585 section 6.3.1), else FIR (RFC 5104 section 4.3.1)."""
         media_ssrc = self.ssrcs[encoding]
         assert media_ssrc is not None
@@ -111,7 +117,7 @@ class Producer:
             self._reported[event.encoding] = (0, 0)
         self.ssrcs[event.encoding] = event.ssrc
         self.review_consumers(now)
-        self.key_frames.pump(now)
+        self.pump(now)
         self.transport.wake()
 
     def active_encodings(self, now: float) -> list[bool]:

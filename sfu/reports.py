@@ -111,9 +111,10 @@ def _block(producer: Producer, encoding: int, stats: EncodingStats, now: float) 
 def _sender_report(consumer: Consumer, now: float) -> rtcp.SenderReport | None:
     """None while there is nothing to tell: nothing was sent since the last one (RFC 3550 section 6.4), or the sender's
     clocks are not known."""
+    if not consumer.unreported:
+        return None
     stats = consumer.stats()
-    packets = stats.packets % (1 << 32)
-    if packets == consumer.reported_packets or stats.encoding is None:
+    if stats.encoding is None:
         return None
     reading = consumer.producer.clocks[stats.encoding].read(now)
     if reading is None:
@@ -123,6 +124,6 @@ def _sender_report(consumer: Consumer, now: float) -> rtcp.SenderReport | None:
         ssrc=consumer.ssrc,
         ntp=ntp,
         rtp_timestamp=(timestamp + stats.timestamp_offset) % (1 << 32),
-        packets=packets,
+        packets=stats.packets % (1 << 32),
         octets=stats.octets % (1 << 32),
     )

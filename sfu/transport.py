@@ -174,7 +174,7 @@ class Transport:
         timers = [self._handshake_deadline, self._next_report, self._silence_timer()]
         if self.dtls is not None:
             timers.append(_never_if_none(self.dtls.get_timer()))
-        timers += [_never_if_none(producer.key_frames.get_timer()) for producer in self.producers.values()]
+        timers += [_never_if_none(producer.get_timer()) for producer in self.producers.values()]
         return min(timers)
 
     def handle_timer(self, now: float) -> None:
@@ -189,7 +189,7 @@ class Transport:
         if self.closed:
             return
         for producer in self.producers.values():
-            producer.key_frames.pump(now)
+            producer.pump(now)
         if now >= self._next_report:
             self._next_report = now + self.settings.report_interval
             self._report(now)
@@ -252,7 +252,7 @@ class Transport:
         for consumer in self.consumers.values():
             consumer.may_flow(now)
         for producer in self.producers.values():
-            producer.key_frames.pump(now)
+            producer.pump(now)
 
     @property
     def connected(self) -> bool:

@@ -119,6 +119,7 @@ class DataPlaneCore(PacketPath):
             if encoding.ssrc is not None:
                 owner.forget_ssrc(encoding.ssrc)
             self._learned.pop((producer, encoding.index), None)
+        removed.encodings.clear()  # who know it, too
 
     def set_producer_paused(self, producer: ProducerId, paused: bool) -> None:
         source = self._producers[producer]
@@ -220,6 +221,9 @@ class DataPlaneCore(PacketPath):
 
     def consumer_stats(self, consumer: ConsumerId) -> ConsumerStats:
         return self._consumers[consumer].stats()
+
+    def consumer_packets(self, consumer: ConsumerId) -> int:
+        return self._consumers[consumer].packets
 
 
 def _transmit_nothing(path: Path, datagram: bytes) -> Drop:

@@ -282,6 +282,9 @@ class DataPlane(Protocol):
 
     def consumer_stats(self, consumer: ConsumerId) -> ConsumerStats: ...
 
+    def consumer_packets(self, consumer: ConsumerId) -> int:
+        """``packets`` of its statistics, for who only wants to know whether there is anything new."""
+
     def totals(self) -> PlaneTotals: ...
 
     async def wait(self) -> None:

@@ -21,7 +21,7 @@ MUTATIONS: Final = (
         5,
         "Nobody looks how long the oldest message has waited.",
         "gateway/connection.py",
-        "            io.start_soon(connection.outbox.watch_age)\n",
+        "            io.start_soon(connection.watch_outbox)\n",
         "",
         (f"{_ISOLATION}::test_a_slow_reader_is_closed_when_a_message_has_waited_too_long",),
     ),
@@ -92,7 +92,9 @@ MUTATIONS: Final = (
         5,
         "Who reads in time is closed when the gateway was held up, since its timers come first.",
         "gateway/outbox.py",
-        "            await trio.lowlevel.checkpoint()  # who sends may be about to run: the whole gateway may have been held up\n",
+        """\
+            await trio.lowlevel.checkpoint()  # who sends may be about to run: the whole gateway may have been held up
+""",
         "",
         ("tests/connection/test_outbox.py::test_who_takes_what_waits_in_the_moment_in_which_it_is_too_old_keeps_up",),
     ),
@@ -100,8 +102,10 @@ MUTATIONS: Final = (
         5,
         "Who speaks in time is closed when the gateway was held up, since its timers come first.",
         "gateway/websocket.py",
-        "            await trio.lowlevel.checkpoint()  # who reads may be about to run: the whole gateway may have been held up\n",
-        "            pass\n",
+        """\
+            await trio.lowlevel.checkpoint()  # who reads may be about to run: the whole gateway may have been held up
+""",
+        "",
         ("tests/connection/test_liveness.py::test_what_came_in_the_moment_in_which_it_is_too_late_counts",),
     ),
     Mutation(
