@@ -41,6 +41,20 @@ def test_a_fault_of_nobody_in_particular_happens_to_whoever_comes() -> None:
     assert faults.take("tell", "ben", after=False) is fault
 
 
+def test_a_step_can_fail_before_its_work_and_after_it() -> None:
+    faults = Faults()
+    before, after = faults.raises("tell", "ada"), faults.raises("tell", "ada", after=True)
+    assert faults.take("tell", "ada", after=True) is after
+    assert faults.take("tell", "ada", after=False) is before
+
+
+def test_a_fault_that_has_happened_to_somebody_gives_way_to_that_of_whoever_comes() -> None:
+    faults = Faults()
+    hers, anybodys = faults.raises("tell", "ada"), faults.raises("tell")
+    assert faults.take("tell", "ada", after=False) is hers
+    assert faults.take("tell", "ada", after=False) is anybodys
+
+
 async def test_what_is_slow_takes_its_seconds_and_what_raises_raises(autojump_clock: trio.testing.MockClock) -> None:
     faults = Faults()
     faults.is_slow("say goodbye", 3)

@@ -34,13 +34,14 @@ async def ada_is_lost(world: World) -> None:
     await trio.sleep(1)
 
 
-def caught(guarantee: int, why: str, scenario: Callable[[World], Any] = ada_is_lost, *, line: bool = True) -> None:
+def caught(guarantee: int, why: str, scenario: Callable[[World], Any] = ada_is_lost) -> None:
     """The judge finds this guarantee broken, for this reason, and says by which line."""
     with pytest.raises(GuaranteeBroken, match=why) as found:
         run_scenario(scenario, objects=False)
     assert found.value.guarantee == guarantee
     assert str(found.value).startswith(f"guarantee {guarantee} is broken: ")
-    assert not line or (str(found.value.line) and str(found.value.line).strip() in str(found.value))
+    assert str(found.value.line)
+    assert str(found.value.line).strip() in str(found.value)
 
 
 def test_a_right_gateway_is_found_right() -> None:
@@ -76,6 +77,18 @@ def test_closing_producers_before_consumers_is_caught(monkeypatch: Patch) -> Non
 
     monkeypatch.setattr(sfu.Peer, "close", producers_first)
     caught(1, "close consumer after close producer")
+
+
+def test_telling_of_consumers_before_everything_is_closed_is_caught(monkeypatch: Patch) -> None:
+    drop = sfu.Producer.drop
+
+    def drop_and_tell(producer: Any) -> Any:
+        orphans = drop(producer)
+        sfu.peer.tell_orphans(orphans, sfu.ConsumerEnd.USER_LEFT)
+        return orphans
+
+    monkeypatch.setattr(sfu.Producer, "drop", drop_and_tell)
+    caught(1, "close (producer|transport) after say consumer closed")
 
 
 def test_forwarding_after_the_end_is_caught(monkeypatch: Patch) -> None:
@@ -114,7 +127,7 @@ def keep_from_ben(monkeypatch: Patch) -> None:
 
 def test_a_leave_that_somebody_is_not_told_of_is_caught(monkeypatch: Patch) -> None:
     keep_from_ben(monkeypatch)
-    caught(2, "in the end ben is shown", line=False)
+    caught(2, "in the end ben is shown")
 
 
 def after(monkeypatch: Patch, method: str, more: Callable[[Channel, Member], object]) -> None:
@@ -189,7 +202,7 @@ def test_a_joiner_who_is_not_the_last_on_the_list_is_caught(monkeypatch: Patch) 
 
 def test_a_ghost_that_stays_on_the_list_is_caught(monkeypatch: Patch) -> None:
     after(monkeypatch, "remove", lambda channel, member: channel.members.update({member.user_id: member}))
-    caught(2, "in lobby are listed", line=False)
+    caught(2, "in lobby are listed")
 
 
 # 3. Revision.

@@ -35,7 +35,7 @@ class Faults:
     """
 
     struck: set[str] = field(factory=set)
-    _faults: dict[tuple[str, str | None], Fault] = field(factory=dict)
+    _faults: dict[tuple[str, str | None, bool], Fault] = field(factory=dict)
 
     def raises(self, step: str, whom: str | None = None, *, after: bool = False, times: float = 1) -> Fault:
         """The step raises :exc:`Broken`."""
@@ -56,18 +56,19 @@ class Faults:
 
     def _add(self, step: str, whom: str | None, fault: Fault) -> Fault:
         _check_exists(step)
-        self._faults[step, whom] = fault
+        self._faults[step, whom, fault.after] = fault
         return fault
 
     def take(self, step: str, whom: str, *, after: bool) -> Fault | None:
-        """The fault that is due here; it counts as happened."""
-        fault = self._faults.get((step, whom)) or self._faults.get((step, None))
-        if fault is None or fault.after is not after or fault.times <= 0:
-            return None
-        fault.times -= 1
-        self.struck.add(whom)
-        fault.happened += 1
-        return fault
+        """The fault that is due here, one for this client before one for whoever comes; it counts as happened."""
+        for whose in (whom, None):
+            fault = self._faults.get((step, whose, after))
+            if fault is not None and fault.times > 0:
+                fault.times -= 1
+                fault.happened += 1
+                self.struck.add(whom)
+                return fault
+        return None
 
     def strike(self, step: str, whom: str, *, after: bool) -> None:
         """Let the fault of a synchronous step happen, if there is one."""

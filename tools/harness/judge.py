@@ -61,13 +61,14 @@ def judge_order(world: World) -> None:
 
 
 def _judge_closing(entries: list[Entry], begin: Entry) -> None:
-    """Within the one pass, a peer's own consumers go before its producers, and those before its transports."""
-    order = ["close consumer", "close producer", "close transport"]
+    """Within the one pass, a peer's own consumers go before its producers, those before its transports, and only then
+    the owners of others' consumers are told."""
+    order = ["close consumer", "close producer", "close transport", "say consumer closed"]
     reached = 0
     for entry in entries:
         if entry.whom == begin.whom and entry.what == "close peer":
             return
-        if entry.whom == begin.whom and entry.what in order:
+        if entry.what in order and (entry.whom == begin.whom or entry.what == order[-1]):
             if order.index(entry.what) < reached:
                 raise GuaranteeBroken(1, f"{entry.what} after {order[reached]}", entry)
             reached = order.index(entry.what)
@@ -162,7 +163,9 @@ def judge_stay(world: World, client: Client, stay: Stay) -> None:
         expected = world.present_in(stay.channel)
         if list(replay.people) != expected:
             shown = list(replay.people)
-            raise GuaranteeBroken(2, f"in the end {client.name} is shown {shown}, and here are {expected}")
+            told = [heard for heard in _during(client, stay) if heard.frame["type"] == "voice_state"]
+            why = f"in the end {client.name} is shown {shown}, and here are {expected}"
+            raise GuaranteeBroken(2, why, (told or [stay.joined])[-1])
 
 
 def _judge_consumer_closed(client: Client, heard: Heard, replay: Replay) -> None:
@@ -231,4 +234,6 @@ def judge_presence(world: World) -> None:
         listed = list(channels[name].members) if name in channels else []
         expected = world.present_in(name)
         if listed != expected:
-            raise GuaranteeBroken(2, f"in {name} are listed {listed}, and here are {expected}")
+            changes = (*world.trace.of("begin: put on list"), *world.trace.of("begin: take off list"))
+            last = max((one for one in changes if one.detail["channel"] == name), key=lambda one: one.order)
+            raise GuaranteeBroken(2, f"in {name} are listed {listed}, and here are {expected}", last)
