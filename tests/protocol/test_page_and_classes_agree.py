@@ -168,8 +168,8 @@ def test_the_page_names_the_subprotocol_the_path_and_the_times() -> None:
     assert f"`{limits.SUBPROTOCOL}`" in PAGE
     assert f"`GET {limits.PATH}`" in PAGE
     connecting = section("Connecting")
-    assert f"pings every {limits.PING_INTERVAL:g} s" in connecting
-    assert f"pong is {limits.PONG_TIMEOUT:g} s late" in connecting
+    assert f"quiet for {limits.PING_INTERVAL:g} s" in connecting
+    assert f"has come for {limits.PONG_TIMEOUT:g} s after" in connecting
     assert f"`join` {limits.JOIN_TIMEOUT:g} s after" in connecting
     assert f"at most {limits.SESSION_CLEANUP_TIMEOUT:g} s" in section("What the gateway promises")
     assert f"more than {limits.MAX_LISTED_PARTICIPANTS} members" in section("Events")
