@@ -102,8 +102,20 @@ class LightTransport:
         return old
 
     def send_rtp(self, packet: bytes) -> None:
+        self._outgoing.append(self.seal_rtp(packet))
+
+    def seal_rtp(self, packet: bytes) -> bytes:
+        """For who sends the datagram itself."""
         assert self._send is not None, "not connected yet"
-        self._outgoing.append(self._send.protect(packet))
+        sealed: bytes = self._send.protect(packet)
+        return sealed
+
+    def open_rtp(self, datagram: bytes) -> bytes | None:
+        """For who keeps the packets itself; None, and counted, where it cannot be opened."""
+        opened: list[bytes] = []
+        if self._receive is not None:
+            self._open(self._receive.unprotect, datagram, opened)
+        return opened[0] if opened else None
 
     def send_rtcp(self, packet: bytes) -> None:
         assert self._send is not None, "not connected yet"
