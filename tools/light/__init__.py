@@ -1,6 +1,7 @@
 """Light clients: the client's side of a transport without codecs, cheap enough to have hundreds."""
 
 from tools.light.client import LightClient, open_light_client
+from tools.light.decoding import SharedDecoder
 from tools.light.endpoint import LightEndpoint, Traffic, open_endpoint, run_endpoint
 from tools.light.histogram import Histogram
 from tools.light.poller import Poller
@@ -16,6 +17,7 @@ __all__ = [
     "LightTransport",
     "Poller",
     "Reception",
+    "SharedDecoder",
     "StreamMeter",
     "Traffic",
     "open_endpoint",

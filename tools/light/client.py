@@ -13,7 +13,8 @@ from attrs import define, field
 
 import protocol.media as media
 from protocol import Joined
-from protocol.client import Client, ConnectError, Timeouts, connect_over
+from protocol.client import Client, ConnectError, Decode, Timeouts, connect_over
+from protocol.codec import decode_from_gateway
 from protocol.link import open_stream
 from tools.light.endpoint import LightEndpoint, run_endpoint
 from tools.light.poller import Poller
@@ -155,8 +156,11 @@ async def open_light_client(
     reception: Reception | None = None,
     on_rtcp: Callable[[bytes], object] | None = None,
     timeouts: Timeouts = _TIMEOUTS,
+    decode: Decode = decode_from_gateway,
 ) -> AsyncIterator[LightClient]:
     """Connect to the gateway's WebSocket ``url`` and be in a channel for as long as the block runs.
+
+    Clients of one process may share what reads their frames (``decode``) and their sockets (``poller``).
 
     Leaving the block closes the WebSocket with 1000.  Raises what :func:`protocol.client.connect` and ``join`` raise;
     exceptions from the block come out as they are.
@@ -167,7 +171,7 @@ async def open_light_client(
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
         raise ConnectError(f"cannot connect to {url}: {_reason(error)}") from error
     failure: BaseException | None = None
-    async with connect_over(stream, host=host, path=path, timeouts=timeouts) as signalling:
+    async with connect_over(stream, host=host, path=path, timeouts=timeouts, decode=decode) as signalling:
         joined = await signalling.join(channel_id, username, user_id=user_id, token=token)
         try:
             async with trio.open_nursery() as nursery:

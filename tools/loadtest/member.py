@@ -16,7 +16,7 @@ from protocol.client import ConnectError, ConnectionClosed, EventsLost, RequestE
 from protocol.errors import ErrorCode
 from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
 from protocol.vocabulary import Participant
-from tools.light import Identity, LightClient, Poller, open_light_client
+from tools.light import Identity, LightClient, Poller, SharedDecoder, open_light_client
 from tools.light.media import MediaLoop
 from tools.light.publication import Publication
 from tools.light.reception import Kind
@@ -45,6 +45,7 @@ class Surroundings:
     poller: Poller
     tally: Tally
     rng: random.Random
+    decode: SharedDecoder = field(factory=SharedDecoder)
     finish: trio.Event = field(factory=trio.Event)
     sending: bool = True
 
@@ -150,6 +151,7 @@ class Member:
             poller=around.poller,
             reception=visit.reception,
             on_rtcp=visit.receive_rtcp_untrusted,
+            decode=around.decode,
         ) as client:
             self._joined(visit, client, asked_at)
             if around.finishing:
