@@ -72,7 +72,7 @@ class Options:
     """URL of the gateway's figures; mostly found by itself. "none": do not ask."""
     pid: int | None = None
     """The gateway's process, if it is on this machine: its CPU time and memory are read from the system."""
-    json: Path | None = None
+    json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None
     """Write the whole report to this file, or to standard output (-), which then has nothing else."""
     html: Path | None = None
     """Write a page with the figures and plots over time to this file."""

@@ -199,6 +199,7 @@ class Conductor:
             for answer in await self._ask(workers, StopSending(), Sent):
                 sent |= answer.packets
             await self._ask(workers, Settle(sent), Settled)
+            self.truth.judge_at_rest(min(self._complete.values()))
         self.truth.measured_until = time.monotonic()
         if self._begun:
             await self._ask(workers, Finish(), Done)

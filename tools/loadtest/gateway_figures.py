@@ -8,6 +8,7 @@ import resource
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -76,7 +77,7 @@ def _scrape(url: str) -> dict[str, float]:
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
             text = answer.read(_MOST)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise NoFiguresError(f"{url} cannot be read: {reason}") from error
     samples = {found[1].decode(): float(found[2]) for found in _SAMPLE.finditer(text)}

@@ -39,6 +39,8 @@ MEANINGS: Final[dict[ErrorKind, str]] = {
 
 #: Seconds after which a leave that nobody was told of counts as unannounced: what cleaning up may take at most.
 PATIENCE: Final = 5.0
+#: The same, when nobody comes or goes any more.
+REST: Final = 1.0
 #: Seconds that a connection's end may become known to us later than to others.
 GRACE: Final = 2.0
 #: Revisions of a channel that are kept to compare with.
@@ -130,12 +132,16 @@ class Truth:
         for fact in facts:
             heapq.heappush(self._waiting, (fact.at, next(self._numbers), fact))
 
-    def judge(self, watermark: float) -> None:
+    def judge(self, watermark: float, *, patience: float = PATIENCE) -> None:
         """All facts up to this time are known: judge them."""
         while self._waiting and self._waiting[0][0] <= watermark:
             self._judge(heapq.heappop(self._waiting)[2])
         for channel_id, channel in self._channels.items():
-            self._judge_ended(channel_id, channel, watermark)
+            self._judge_ended(channel_id, channel, watermark - patience)
+
+    def judge_at_rest(self, watermark: float) -> None:
+        """Like :meth:`judge`, when nothing has happened for :data:`REST`: what was not told by now never will be."""
+        self.judge(watermark, patience=REST)
 
     @property
     def total(self) -> int:
@@ -243,11 +249,11 @@ class Truth:
         if visit.counts:
             self.left_to_told.setdefault(visit.kind, Histogram()).record(fact.at - visit.leaving_at)
 
-    def _judge_ended(self, channel_id: str, channel: ChannelTruth, watermark: float) -> None:
-        """Leaves that everybody should have been told of by now; leaves that have not happened until now."""
+    def _judge_ended(self, channel_id: str, channel: ChannelTruth, until: float) -> None:
+        """Of those who were gone by ``until``, each must have been announced."""
         waiting = []
         for user, visit in channel.ended:
-            if watermark < visit.ended_at + PATIENCE:
+            if visit.ended_at > until:
                 waiting.append((user, visit))
             elif visit.left_revision is None and self._somebody_else(channel, visit):
                 self._wrong("unannounced", f"nobody in {channel_id} was told that {user} left")
