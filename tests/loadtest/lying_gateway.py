@@ -72,5 +72,5 @@ FAULTS: dict[str, Callable[..., int]] = {
 
 
 if __name__ == "__main__":
-    Channel._tell_change = FAULTS[sys.argv[1]]  # type: ignore[method-assign,assignment]
+    Channel._tell_change = FAULTS[sys.argv[1]]  # type: ignore[method-assign]
     gateway.cli.main(sys.argv[2:])

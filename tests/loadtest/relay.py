@@ -35,6 +35,14 @@ def hold_back_every_tenth(number: int, packet: bytes) -> list[tuple[float, bytes
     return [(0.1 if number % 10 == 9 else 0, packet)]
 
 
+def swallow(number: int, packet: bytes) -> list[tuple[float, bytes]]:
+    return []
+
+
+def stop_in_the_middle(number: int, packet: bytes) -> list[tuple[float, bytes]]:
+    return [(0, packet)] if number < 200 else []
+
+
 class Relay:
     """One socket to the clients, and one to the gateway for each of them."""
 

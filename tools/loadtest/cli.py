@@ -32,6 +32,8 @@ _FAILED: Final = 1
 _USAGE_ERROR: Final = 2
 _INTERRUPTED: Final = 130
 _STANDARD_OUTPUT: Final = Path("-")
+#: Columns of the table at the end where there is no terminal to say.
+_WIDTH: Final = 120
 #: Who takes part when nobody says.
 _MEMBERS: Final = 4
 
@@ -242,7 +244,10 @@ def _run(plan: Plan, watch: GatewayWatch, thresholds: tuple[Threshold, ...], opt
 def _write(results: Results, options: Options, *, quiet: bool) -> int:
     status = results.status
     if not quiet:
-        print_results(results, Console(highlight=False))
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, width=_WIDTH)
+        print_results(results, console)
     try:
         if options.html is not None:
             options.html.write_text(write_html(results))

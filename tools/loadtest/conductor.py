@@ -46,7 +46,7 @@ START_SECONDS: Final = 30.0
 #: Beyond the ramp, for the last who join.
 JOINING_SECONDS: Final = 20.0
 #: From everybody being there until measuring begins: key frames and first packets are over.
-CALM: Final = 1.0
+CALM: Final = 0.7
 #: From the end of churn until everybody is back.
 BACK_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 30.0

@@ -25,15 +25,15 @@ class NoFullClientsError(Exception):
 
 @define(eq=False)
 class FullClient:
-    """``streams`` is what it decoded so far, as ``tools.full`` tells it: by user and source, with ``frames``."""
+    """``expected`` is how many streams there are for it to decode."""
 
     user_id: str
     channel_id: str
     child: Child
     expected: int
-    streams: list[dict[str, Any]] = field(factory=list)
     joined: trio.Event = field(factory=trio.Event)
     failure: str | None = None
+    _best: dict[tuple[str, str], dict[str, Any]] = field(factory=dict)
 
     async def follow(self) -> None:
         """Read what it tells, until it ends."""
@@ -42,13 +42,29 @@ class FullClient:
         rest = b""
         async for data in stdout:
             *lines, rest = (rest + data).split(b"\n")
-            if lines:
-                self.streams = json.loads(lines[-1])
-                self.joined.set()
+            for line in lines:
+                self._take(line)
             if len(rest) > _LONGEST_LINE:
                 break
         self.failure = self.child.last_lines() or "it ended"
         self.joined.set()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            streams = json.loads(line)
+        except ValueError:
+            return  # a library's, printed by the way
+        self.joined.set()
+        for stream in streams:
+            # What has ended is told no more; who came back is counted anew.
+            key = (stream["user"], stream["source"])
+            if stream["frames"] >= self._best.get(key, stream)["frames"]:
+                self._best[key] = stream
+
+    @property
+    def streams(self) -> list[dict[str, Any]]:
+        """What it decoded of each stream, as ``tools.full`` tells it, with ``user``, ``source`` and ``frames``."""
+        return list(self._best.values())
 
     def frames(self, source: str) -> int:
         """Decoded of all streams from sources of this kind, such as ``camera``."""

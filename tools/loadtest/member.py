@@ -105,8 +105,10 @@ class Member:
         visit, roster = self._visit, self._roster
         if visit is None or roster is None or visit.client is None:
             return
-        for meter in visit.client.streams.values():
-            if meter.source is not None and meter.source in sent:
+        for consumer_id, meter in visit.client.streams.items():
+            if meter.first_at is None:
+                self.around.tally.is_silent(visit, consumer_id)
+            elif meter.source is not None and meter.source in sent:
                 meter.expect_until(sent[meter.source])
         self.around.tally.facts.append(
             Quiet(
@@ -230,8 +232,8 @@ class Member:
         with trio.move_on_after(SILENCE):
             await meter.begun.wait()
         if meter.first_at is None:
-            still_there = consumer_id in client.streams and self.around.sending and not visit.leaving
-            self.around.tally.silent += still_there
+            if consumer_id in client.streams and self.around.sending and not visit.leaving:
+                self.around.tally.is_silent(visit, consumer_id)
         elif producer_id in visit.listed_at_join and not visit.had_media:
             visit.had_media = True
             self.around.tally.first_media.record(max(0.0, meter.first_at - visit.joined_at))

@@ -11,6 +11,7 @@ from attrs import frozen
 
 WIDTH: Final = 720
 HEIGHT: Final = 180
+_NOTHING: Final = 1e-9
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 26
 #: Told apart also by who sees no red or no green (after Okabe and Ito).
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
@@ -89,7 +90,7 @@ def _path(points: Sequence[tuple[float, float] | None], colour: str, name: str) 
 
 def nice_ticks(highest: float) -> list[float]:
     """From 0 to at least ``highest``, three to six of them, at round distances."""
-    if highest <= 0 or not math.isfinite(highest):
+    if highest < _NOTHING or not math.isfinite(highest):
         return [0.0, 1.0]
     magnitude = 10.0 ** math.floor(math.log10(highest / 4))
     step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if highest / (factor * magnitude) <= 5)

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tools.light import Histogram
 from tools.loadtest.conductor import Conductor, Phase
 from tools.loadtest.own_load import BUSY, LATE
 from tools.loadtest.quantities import show_bitrate, show_seconds, show_share, show_size
@@ -118,9 +119,10 @@ def _remarks(run: Conductor) -> RenderableType:
 def print_results(results: Results, console: Console) -> None:
     """The table at the end, and what has to be said about it."""
     run = results.conductor
-    table = Table(title=_title(results), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("figure")
-    table.add_column("", justify="right")
+    console.print(_title(results), style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
     table.add_column("", style="dim")
     for name, value, remark in rows(results):
         table.add_row(name, value, remark)
@@ -144,9 +146,14 @@ def print_results(results: Results, console: Console) -> None:
 
 def _title(results: Results) -> str:
     plan, run = results.conductor.plan, results.conductor
-    who = f"{plan.members} members" if plan.members else f"{plan.publishers} publishers, {plan.subscribers} subscribers"
-    channels = "1 channel" if plan.channels == 1 else f"{plan.channels} channels of"
-    return f"{channels}, {who}, {' and '.join(plan.kinds)}, {run.measured_seconds:.0f} s"
+    who = [
+        f"{count} {name}{'' if count == 1 else 's'}"
+        for count, name in ((plan.members, "member"), (plan.publishers, "publisher"), (plan.subscribers, "subscriber"))
+        if count
+    ]
+    channels = "1 channel" if plan.channels == 1 else f"{plan.channels} channels, in each"
+    kinds = " and ".join(plan.kinds)
+    return f"{channels}: {', '.join(who)}; {kinds}; measured for {run.measured_seconds:.0f} s"
 
 
 def rows(results: Results) -> list[tuple[str, str, str]]:
@@ -158,15 +165,12 @@ def rows(results: Results) -> list[tuple[str, str, str]]:
         found.append((f"{kind} sent", f"{sent.packets} packets", _sent_remark(results, kind)))
         remark = f"lost {got.lost} ({show_share(got.loss)}), again {got.duplicated}, overtaken {got.reordered}"
         found.append((f"{kind} received", f"{got.packets} packets", remark))
-        latency = run.totals.latency[kind]
-        remark = f"p99 {show_seconds(latency.quantile(0.99))}, max {show_seconds(latency.quantile(1))}"
-        found.append((f"{kind} latency", show_seconds(latency.quantile(0.5)), f"{remark}, of {latency.count} opened"))
+        found.append(_timed(f"{kind} latency", run.totals.latency[kind], "opened"))
     measured = [point.bitrate for point in run.totals.points if point.received]
     found.append(("received at most", show_bitrate(max(measured, default=None)), "of all clients together"))
-    found.append(("joined", str(total.joins), _spread(run.totals.join)))
-    found.append(("first media", show_seconds(run.totals.first_media.quantile(0.5)), _spread(run.totals.first_media)))
-    left = all_of(run.truth.left_to_told)
-    found.append(("leave to told", show_seconds(left.quantile(0.5)), _spread(left)))
+    found.append(_timed("asked to joined", run.totals.join, "joins"))
+    found.append(_timed("joined to media", run.totals.first_media, "joins"))
+    found.append(_timed("leave to told", all_of(run.truth.left_to_told), "told"))
     found.append(("list errors", str(run.truth.total), f"of {run.truth.told} changes told"))
     if run.full:
         decoded = sum(client.decoded for client in run.full)
@@ -177,7 +181,7 @@ def rows(results: Results) -> list[tuple[str, str, str]]:
     found += _gateway_rows(results)
     for load in run.totals.loads:
         if load.seconds:
-            remark = f"at most {load.most_cpu:.0%}, woke up at most {show_seconds(load.worst_lag)} late"
+            remark = f"at most {load.most_cpu:.0%}, late by {show_seconds(load.worst_lag)} at most"
             found.append((f"own load: {load.name}", f"{load.mean_cpu:.0%} of a core", remark))
     if figures["silent_streams"]:
         found.append(("silent streams", str(total.silent), FIGURES["silent_streams"].meaning))
@@ -191,14 +195,12 @@ def _sent_remark(results: Results, kind: str) -> str:
     return f"{sent.frames} frames, {sent.key_frames} key frames, {sent.key_frame_requests} asked for"
 
 
-def _spread(histogram: object) -> str:
-    from tools.light import Histogram
-
-    assert isinstance(histogram, Histogram)
+def _timed(name: str, histogram: Histogram, what: str) -> tuple[str, str, str]:
+    """Half of all in the value, the longest in the remark."""
     if not histogram.count:
-        return "not measured"
+        return name, "–", "not measured"
     p99, longest = show_seconds(histogram.quantile(0.99)), show_seconds(histogram.quantile(1))
-    return f"p50 {show_seconds(histogram.quantile(0.5))}, p99 {p99}, max {longest}"
+    return name, show_seconds(histogram.quantile(0.5)), f"p99 {p99}, max {longest}, of {histogram.count} {what}"
 
 
 def _gateway_rows(results: Results) -> list[tuple[str, str, str]]:

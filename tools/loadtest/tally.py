@@ -22,7 +22,10 @@ def add_traffic(total: Traffic, more: Traffic) -> None:
 
 @define(eq=False)
 class Visit:
-    """One stay of a client in its channel: what it receives and sends.  ``wanted`` are the producers it takes."""
+    """One stay of a client in its channel: what it receives and sends.
+
+    ``wanted`` are the producers it takes, ``silent`` the consumers of which nothing came.
+    """
 
     user_id: str
     channel_id: str
@@ -34,6 +37,7 @@ class Visit:
     joined_at: float = 0.0
     client: LightClient | None = None
     had_media: bool = False
+    silent: set[str] = field(factory=set)
     leaving: bool = False
 
     def receive_rtcp_untrusted(self, packet: bytes) -> None:
@@ -68,6 +72,11 @@ class Tally:
     def fail(self, why: str) -> None:
         """Something went wrong with a client that should not have."""
         self.failures[why] = self.failures.get(why, 0) + 1
+
+    def is_silent(self, visit: Visit, consumer_id: str) -> None:
+        """Nothing came of a stream that is sent; each counts once."""
+        self.silent += consumer_id not in visit.silent
+        visit.silent.add(consumer_id)
 
     def end(self, visit: Visit) -> None:
         """A visit is over: keep what it counted."""

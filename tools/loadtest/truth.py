@@ -40,7 +40,7 @@ MEANINGS: Final[dict[ErrorKind, str]] = {
 #: Seconds after which a leave that nobody was told of counts as unannounced: what cleaning up may take at most.
 PATIENCE: Final = 5.0
 #: The same, when nobody comes or goes any more.
-REST: Final = 1.0
+REST: Final = 0.5
 #: Seconds that a connection's end may become known to us later than to others.
 GRACE: Final = 2.0
 #: Revisions of a channel that are kept to compare with.
@@ -260,9 +260,10 @@ class Truth:
         channel.ended = waiting
 
     def _somebody_else(self, channel: ChannelTruth, left: Visit) -> bool:
-        """Whether anybody was there who should have been told, all the time until now."""
+        """Whether anybody was there who should have been told, and was still there for a while."""
+        told_by = left.ended_at + REST
         return any(
-            visit is not left and visit.there and visit.joined_at < left.leaving_at
+            visit is not left and visit.joined_at < left.leaving_at and min(visit.leaving_at, visit.ended_at) > told_by
             for visits in channel.visits.values()
             for visit in visits
         )
