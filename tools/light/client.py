@@ -33,6 +33,10 @@ _TIMEOUTS = Timeouts()
 HANDSHAKE_SECONDS = 10.0
 
 
+class BadAnswerError(Exception):
+    """The gateway keeps to the protocol's form, and its answer makes no sense all the same; the text says why."""
+
+
 @define
 class LightClient:
     """Made by :func:`open_light_client`.  ``signalling`` is the whole protocol; here is what media needs of it.
@@ -58,7 +62,8 @@ class LightClient:
     async def transport(self, direction: Direction) -> LightEndpoint:
         """The connected transport of this direction, made when it is first asked for.
 
-        Raises what requests raise, and ``trio.TooSlowError`` where ICE and DTLS do not come up.
+        Raises what requests raise, :exc:`BadAnswerError`, ``OSError`` where there is no way to the gateway's address, and
+        ``trio.TooSlowError`` where ICE and DTLS do not come up.
         """
         async with self._opening[direction]:
             if direction not in self._transports:
@@ -69,8 +74,11 @@ class LightClient:
         created = await self.signalling.create_transport(
             direction, rtp_capabilities=self.joined.router_rtp_capabilities if direction == "receive" else None
         )
-        [candidate, *_] = created.ice_candidates
-        transport = LightTransport(self.identity, created.ice_parameters, created.dtls_parameters, rng=self.rng)
+        try:
+            [candidate, *_] = created.ice_candidates
+            transport = LightTransport(self.identity, created.ice_parameters, created.dtls_parameters, rng=self.rng)
+        except ValueError as error:
+            raise BadAnswerError(f"no transport can be made of the gateway's answer: {error}") from error
         with _hurry(self.poller):
             endpoint = await self._run(direction, transport, (candidate.address, candidate.port))
             self.endpoints[direction] = endpoint

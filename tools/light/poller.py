@@ -16,7 +16,7 @@ import trio
 from attrs import define, field
 
 #: Seconds between two looks.
-INTERVAL: Final = 0.002
+INTERVAL: Final = 0.004
 #: Between two looks while somebody connects, where each round trip counts.
 HURRIED_INTERVAL: Final = 0.0002
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVarTuple
 
 import trio
 from attrs import define, field
 
-from protocol.client import ConnectError, ConnectionClosed, EventsLost, RequestError
+from protocol.client import RequestError
 from protocol.errors import ErrorCode
 from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
 from protocol.vocabulary import Participant
@@ -20,6 +18,7 @@ from tools.light import Identity, LightClient, Poller, SharedDecoder, open_light
 from tools.light.media import MediaLoop
 from tools.light.publication import Publication
 from tools.light.reception import Kind
+from tools.loadtest.failures import FAILURES, ClientFailed, plainly
 from tools.loadtest.messages import Asked, Ended, Joined, Leaving, Quiet, Told
 from tools.loadtest.plan import ChurnKind, Plan, Slot
 from tools.loadtest.roster import Roster
@@ -31,8 +30,6 @@ Ts = TypeVarTuple("Ts")
 PAUSE: Final = (0.3, 1.0)
 #: A stream whose first packet has not come after so many seconds is silent.
 SILENCE: Final = 5.0
-#: What goes wrong in a client because of the gateway, or of the way to it.
-FAILURES: Final = (ConnectError, RequestError, ConnectionClosed, EventsLost, trio.TooSlowError, OSError)
 
 
 @define(eq=False)
@@ -60,10 +57,6 @@ class Surroundings:
             await self.finish.wait()
 
 
-class _Failed(Exception):
-    """A client was ended by something that it did not want; the text says what."""
-
-
 @define(eq=False)
 class Member:
     """The client at one slot."""
@@ -84,7 +77,7 @@ class Member:
             while not self.around.finishing:
                 await self._stay()
                 await self.around.sleep(self.around.rng.uniform(*PAUSE))
-        except _Failed as failed:
+        except ClientFailed as failed:
             self.around.tally.failed += 1
             self.around.tally.fail(str(failed))
 
@@ -129,7 +122,7 @@ class Member:
         planned = False
         tally.facts.append(Asked(time.monotonic(), visit.channel_id, visit.user_id, visit.number))
         try:
-            async with _plainly():
+            async with plainly():
                 await self._be_there(visit)
                 planned = True
         finally:
@@ -251,7 +244,7 @@ class Member:
                     visit.publications[publication.ssrc] = publication
                     await client.publish(kind, publication.ssrc)
                     senders.start_soon(publication.run)
-                await trio.sleep(math.inf)
+                await trio.sleep_forever()
 
 
 def _told(visit: Visit, event: VoiceState, at: float, *, agrees: bool) -> Told:
@@ -275,37 +268,3 @@ async def _unless_leaving(visit: Visit, do: Callable[[*Ts], Awaitable[None]], *a
     except FAILURES:
         if not visit.leaving:
             raise
-
-
-@asynccontextmanager
-async def _plainly() -> AsyncIterator[None]:
-    """What goes wrong with a client comes out as one :exc:`_Failed`, whatever nursery it came through."""
-    try:
-        yield
-    except FAILURES as error:
-        raise _Failed(_words(error)) from error
-    except BaseExceptionGroup as group:
-        ours, rest = group.split(FAILURES)
-        if ours is None or (rest is not None and rest.split(trio.Cancelled)[1] is not None):
-            raise
-        raise _Failed(_words(_first(ours))) from group
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _words(error: BaseException) -> str:
-    match error:
-        case ConnectionClosed():
-            what = f"the connection was closed with {error.code}"
-            return f"{what}: {error.reason}" if error.reason else what
-        case RequestError():
-            return f"the gateway refused: {error}"
-        case EventsLost():
-            return "events came faster than they were looked at"
-        case trio.TooSlowError():
-            return "the gateway did not answer in time"
-    return str(error)

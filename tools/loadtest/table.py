@@ -216,6 +216,8 @@ def _gateway_rows(results: Results) -> list[tuple[str, str, str]]:
     difference = results.as_json()["gateway"]["difference"]
     if difference is not None:
         agree = "agree" if not any(difference.values()) else "differ"
-        remark = f"gateway's less ours: {difference['in']:+d} in, {difference['out']:+d} out"
+        remark = f"the gateway's less ours: {difference['in']:+d} in, {difference['out']:+d} out"
+        if run.plan.churn:
+            remark += "; what it sent to who had just gone we cannot count"
         found.append(("datagram counts", agree, remark))
     return found
