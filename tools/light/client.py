@@ -62,8 +62,8 @@ class LightClient:
     async def transport(self, direction: Direction) -> LightEndpoint:
         """The connected transport of this direction, made when it is first asked for.
 
-        Raises what requests raise, :exc:`BadAnswerError`, ``OSError`` where there is no way to the gateway's address, and
-        ``trio.TooSlowError`` where ICE and DTLS do not come up.
+        Raises what requests raise, :exc:`BadAnswerError`, ``OSError`` where there is no way to the gateway's address,
+        and ``trio.TooSlowError`` where ICE and DTLS do not come up.
         """
         async with self._opening[direction]:
             if direction not in self._transports:

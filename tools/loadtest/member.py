@@ -184,9 +184,10 @@ class Member:
         self.around.tally.facts.append(Leaving(time.monotonic(), visit.channel_id, visit.user_id, visit.number, kind))
         if kind == "leave":
             await client.signalling.leave()
-            for endpoint in client.endpoints.values():
-                endpoint.read()  # the gateway's last datagrams came before its answer
-        elif kind == "kill":
+        # What has arrived is counted: after `leave` is answered that is all, with the gateway's goodbye.
+        for endpoint in client.endpoints.values():
+            endpoint.read()
+        if kind == "kill":
             await client.kill()
 
     async def _follow(self, visit: Visit, client: LightClient, tasks: trio.Nursery) -> None:

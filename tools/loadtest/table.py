@@ -218,6 +218,6 @@ def _gateway_rows(results: Results) -> list[tuple[str, str, str]]:
         agree = "agree" if not any(difference.values()) else "differ"
         remark = f"the gateway's less ours: {difference['in']:+d} in, {difference['out']:+d} out"
         if run.plan.churn:
-            remark += "; what it sent to who had just gone we cannot count"
+            remark += " (sent to who had just gone)"
         found.append(("datagram counts", agree, remark))
     return found
