@@ -2,13 +2,15 @@
 
 import os
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.gateway_process import GatewayProcess, eventually, run_gateway
-from tests.loadtest.tool import children_of, end_of, run_tool, started_tool, wait_until
+from tests.loadtest.tool import children_of, command, end_of, run_tool, started_tool, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +107,53 @@ def test_a_second_ctrl_c_stops_at_once(gateway: GatewayProcess) -> None:
     with started_tool(gateway.url, "--members", "3", "--duration", "60s") as process:
         wait_until(lambda: gateway.live()["routes"] == 6)
         process.send_signal(signal.SIGINT)
+        time.sleep(0.4)
         process.send_signal(signal.SIGINT)
-        os.kill(process.pid, signal.SIGINT)
-        process.communicate(timeout=20)
-        assert process.returncode == 130
+        out, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert (out, said) == (b"", b"error: stopped at once, without a report\n")
     gateway.becomes_empty(within=15)
+
+
+def test_when_a_worker_dies_the_run_breaks_off_with_what_it_said(gateway: GatewayProcess) -> None:
+    with started_tool(gateway.url, "--members", "3", "--duration", "60s") as process:
+        wait_until(lambda: gateway.live()["routes"] == 6)
+        time.sleep(0.6)  # it has told what it counted
+        [worker] = children_of(process.pid)
+        os.kill(worker, signal.SIGKILL)
+        run = end_of(process)
+    assert run.status == 1
+    assert run.report["error"].startswith("worker 0 ended with -9")
+    assert run.report["clients"]["joins"] == 3
+    gateway.becomes_empty()
+
+
+def test_a_report_that_could_not_be_written_is_known_before_the_run(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command("http://127.0.0.1:9", "--json", str(tmp_path / "nowhere" / "report.json")),
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"error: --json: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--max-loss", "lots"), "--max-loss: 'lots' is not understood"),
+        (("--members", "few"), "--members"),
+        (("--nonsense",), "--nonsense"),
+        (("--pid", "999999999"), "--pid: there is no process 999999999"),
+    ],
+)
+def test_who_asks_wrongly_is_told_in_one_line(options: tuple[str, ...], said: str) -> None:
+    done = subprocess.run(command("http://127.0.0.1:9", *options), capture_output=True, timeout=30, check=False)
+    assert done.returncode == 2
+    [line] = done.stderr.decode().splitlines()
+    assert line.startswith("error: ")
+    assert said in line
 
 
 def test_the_process_of_the_gateway_is_looked_at_when_its_page_is_not(gateway: GatewayProcess) -> None:

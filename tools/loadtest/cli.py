@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 from collections.abc import Callable
@@ -157,6 +158,7 @@ def run(
         plan = make_plan(url, options)
         thresholds = parse_thresholds({name.removeprefix("max_"): text for name, text in attrs.asdict(limits).items()})
         watch = _watch(plan, options)
+        _check_files(options)
     except ValueError as error:
         return _fail(str(error), _USAGE_ERROR)
     return _run(plan, watch, thresholds, options)
@@ -222,6 +224,13 @@ def _watch(plan: Plan, options: Options) -> GatewayWatch:
     return GatewayWatch(None if metrics == "none" else metrics, options.pid)
 
 
+def _check_files(options: Options) -> None:
+    """Before the run, or all of it would be for nothing."""
+    for option, file in (("--json", options.json), ("--html", options.html)):
+        if file is not None and file != _STANDARD_OUTPUT and not os.access(file.absolute().parent, os.W_OK):
+            raise ValueError(f"{option}: {file.parent} is no folder that can be written to")
+
+
 def _run(plan: Plan, watch: GatewayWatch, thresholds: tuple[Threshold, ...], options: Options) -> int:
     quiet = options.json == _STANDARD_OUTPUT
     screen = Console(stderr=True, quiet=quiet)
@@ -231,7 +240,7 @@ def _run(plan: Plan, watch: GatewayWatch, thresholds: tuple[Threshold, ...], opt
         try:
             trio.run(conductor.run, strict_exception_groups=True)
             results = conclude(conductor, thresholds)
-        except* Aborted:
+        except* (Aborted, KeyboardInterrupt):
             pass
         except* (ProcessEnded, NoFullClientsError) as group:
             conductor.error = f"{_first(group)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 import time
@@ -50,6 +51,8 @@ CALM: Final = 0.7
 #: From the end of churn until everybody is back.
 BACK_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 30.0
+#: Seconds in which signals are one.
+SAME_SIGNAL: Final = 0.3
 #: The gateway has said goodbye to everybody.
 AFTER: Final = 0.3
 
@@ -294,10 +297,15 @@ class Conductor:
             self.figures[moment] = figures
 
     async def _heed_signals(self) -> None:
-        """The first ends the run in order, the second at once."""
+        """The first ends the run in order, the second at once.
+
+        Programs that start others pass a signal on that these have had already: right after the first it is the same.
+        """
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            first_at = math.inf
             async for _ in signals:
-                if self.interrupted:
+                if self.interrupted and trio.current_time() > first_at + SAME_SIGNAL:
                     raise Aborted
+                first_at = min(first_at, trio.current_time())
                 self.interrupted = True
                 self._main.cancel()
