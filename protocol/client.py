@@ -12,7 +12,7 @@ has been sent; its answer is dropped when it comes.
 
 import itertools
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
@@ -74,6 +74,8 @@ DEFAULT_TIMEOUTS = Timeouts()
 _MAX_UNANSWERED = 256
 
 A = TypeVar("A")
+Decode = Callable[[bytes | str, Mapping[int, type[RequestData]]], Ok | Error | Event]
+"""Reads a frame, as :func:`protocol.codec.decode_from_gateway` does."""
 
 
 @define
@@ -91,8 +93,9 @@ class Client:
     connection ends first, and ``trio.TooSlowError``.
     """
 
-    def __init__(self, timeouts: Timeouts, event_buffer: int) -> None:
+    def __init__(self, timeouts: Timeouts, event_buffer: int, decode: Decode = decode_from_gateway) -> None:
         self._timeouts = timeouts
+        self._decode = decode
         self._link = Link(timeouts, self._receive, self._end)
         self._events = EventBuffer(event_buffer)
         self._ids = itertools.count(1)
@@ -245,7 +248,7 @@ class Client:
         if isinstance(frame, bytes):
             raise ProtocolError(ErrorCode.MALFORMED, "not a text frame")
         try:
-            message = decode_from_gateway(frame, self._asked)
+            message = self._decode(frame, self._asked)
         except ProtocolError as error:
             if error.code is ErrorCode.UNKNOWN_TYPE and error.request_id is None:
                 return  # an event that came after version 1
@@ -330,9 +333,13 @@ async def connect_over(
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     event_buffer: int = DEFAULT_EVENT_BUFFER,
     headers: Headers = (),
+    decode: Decode = decode_from_gateway,
 ) -> AsyncIterator[Client]:
-    """Like :func:`connect`, over a stream that is open already, and that is closed afterwards on every path."""
-    client = Client(timeouts, event_buffer)
+    """Like :func:`connect`, over a stream that is open already, and that is closed afterwards on every path.
+
+    ``decode`` is for programs with many clients, which may read what all of them get once.
+    """
+    client = Client(timeouts, event_buffer, decode)
     link = client._link
     body_error: BaseException | None = None
     try:

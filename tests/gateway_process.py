@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,9 +85,14 @@ class GatewayProcess:
 
 
 @contextmanager
-def run_gateway(log_file: Path, *options: str, port: int = 0, media_port: int = 0) -> Iterator[GatewayProcess]:
-    """Start a gateway; when the block is left it has to stop with status 0, and not to have logged an error."""
-    command = [sys.executable, "-m", "gateway", "serve", "--log-format", "json", "--drain-timeout", "0"]
+def run_gateway(
+    log_file: Path, *options: str, port: int = 0, media_port: int = 0, module: Sequence[str] = ("gateway",)
+) -> Iterator[GatewayProcess]:
+    """Start a gateway; when the block is left it has to stop with status 0, and not to have logged an error.
+
+    ``module`` is what runs in the gateway's place, with arguments that come before its own.
+    """
+    command = [sys.executable, "-m", *module, "serve", "--log-format", "json", "--drain-timeout", "0"]
     ports = ["--port", str(port), "--media-port", str(media_port)]
     with log_file.open("wb") as log, subprocess.Popen([*command, *ports, *options], stderr=log) as process:
         try:

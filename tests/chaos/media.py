@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import socket
 import struct
 from typing import Literal
 
@@ -14,7 +13,7 @@ from protocol import Joined
 from protocol.client import Client, RequestError
 from protocol.errors import ErrorCode
 from protocol.vocabulary import Participant
-from tools.light import Identity, LightEndpoint, LightTransport
+from tools.light import Identity, LightEndpoint, LightTransport, run_endpoint
 
 OPUS = media.RtpCodecParameters("audio/opus", 111, 48000, channels=2)
 STREAMS = 3
@@ -100,21 +99,3 @@ async def _speak(ssrc: int, sending: LightEndpoint, receiving: LightEndpoint) ->
             endpoint.transport.rtp.clear()
             endpoint.transport.rtcp.clear()
         await trio.sleep(0.5)
-
-
-async def run_endpoint(
-    transport: LightTransport, address: tuple[str, int], *, task_status: trio.TaskStatus[LightEndpoint]
-) -> None:
-    """Move a transport's datagrams, until cancelled, whatever the network says in between.
-
-    ``tools.light.run_endpoint`` is for loopback: its socket is bound there, and it ends with the first error.
-    """
-    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        await sock.connect(address)  # chooses our address, and does not wait
-        endpoint = LightEndpoint(transport, sock, address)
-        task_status.started(endpoint)
-        while True:
-            try:
-                await endpoint.run()
-            except* OSError:  # the host is not to be reached just now
-                await trio.sleep(0.2)

@@ -20,7 +20,7 @@ from attrs import frozen
 from sfu.wire.certificate import generate_certificate
 from tools.bench.gateway_process import running_gateway
 from tools.bench.source import SSRC, Sender, Source
-from tools.light import Identity, LightClient, open_light_client
+from tools.light import Counts, Histogram, Identity, Poller, Reception, open_light_client
 
 PACKETS_OUT = 'sfu_packets_total{direction="out"}'
 
@@ -36,29 +36,42 @@ class Row:
     packets_out: int
     user: float
     system: float
-    expected: int
-    received: int
+    received: Counts
+    latency: Histogram
     late: float
 
     def __str__(self) -> str:
         user, system = (1e6 * seconds / self.packets_out for seconds in (self.user, self.system))
+        half, most = (1000 * (self.latency.quantile(share) or 0) for share in (0.5, 0.99))
         return (
             f"| {self.source.name} | {self.packets_out} | {user + system:.1f} | {user:.1f} | {system:.1f} "
-            f"| {1 - self.received / self.expected:.2%} | {self.late * 1000:.0f} |"
+            f"| {self.received.loss:.2%} | {half:.2f} | {most:.2f} | {self.late * 1000:.0f} |"
         )
 
 
+HEAD = (
+    "| source | packets out | CPU µs a packet | of it user | of it system | lost | latency p50, ms | p99, ms "
+    "| sender late by at most, ms |\n|---|---|---|---|---|---|---|---|---|"
+)
+
+
 @asynccontextmanager
-async def open_receivers(
-    url: str, count: int, identity: Identity, producer_id: str
-) -> AsyncIterator[list[LightClient]]:
-    async with AsyncExitStack() as stack:
-        receivers = []
+async def open_receivers(url: str, count: int, identity: Identity, producer_id: str) -> AsyncIterator[list[Reception]]:
+    """Clients that count, all read by one task."""
+    async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+        poller = Poller()
+        nursery.start_soon(poller.run)
+        receptions = []
         for number in range(count):
-            client = await stack.enter_async_context(open_light_client(url, "bench", f"receiver {number}", identity))
+            reception = Reception()
+            name = f"receiver {number}"
+            opening = open_light_client(url, "bench", name, identity, poller=poller, reception=reception)
+            client = await stack.enter_async_context(opening)
             await client.subscribe(producer_id)
-            receivers.append(client)
-        yield receivers
+            receptions.append(reception)
+        yield receptions
+        await stack.aclose()
+        nursery.cancel_scope.cancel()
 
 
 async def measure(source: Source, receivers: int, seconds: float) -> Row:
@@ -67,24 +80,27 @@ async def measure(source: Source, receivers: int, seconds: float) -> Row:
         socket = gateway.url.replace("http", "ws", 1) + "/ws"
         async with open_light_client(socket, "bench", "source", identity, rng=random.Random(1)) as speaker:
             producer_id = await speaker.publish(source.kind, SSRC)
-            async with open_receivers(socket, receivers, identity, producer_id) as clients:
+            async with open_receivers(socket, receivers, identity, producer_id) as receptions:
                 sender = Sender(source, await speaker.transport("send"))
                 await sender.send(1)
-                for client in clients:
-                    client.endpoints["receive"].transport.rtp.clear()
-                out, (user, system), bursts = gateway.metric(PACKETS_OUT), gateway.cpu_split(), sender.bursts
+                for reception in receptions:
+                    reception.take_latency(source.kind)
+                out, (user, system) = gateway.metric(PACKETS_OUT), gateway.cpu_split()
                 late = await sender.send(seconds)
                 now_user, now_system = gateway.cpu_split()
                 out = gateway.metric(PACKETS_OUT) - out
-                expected = (sender.bursts - bursts) * source.burst * receivers
-                received = sum(len(client.endpoints["receive"].transport.rtp) for client in clients)
-    return Row(source, int(out), now_user - user, now_system - system, expected, received, late)
+                received, latency = Counts(), Histogram()
+                for reception in receptions:
+                    for stream in reception.streams.values():
+                        stream.expect_until(sender.bursts * source.burst)
+                    received.add(reception.counts(source.kind))
+                    latency.add(reception.take_latency(source.kind))
+    return Row(source, int(out), now_user - user, now_system - system, received, latency, late)
 
 
 async def main(receivers: int, seconds: float) -> None:
     print(f"{receivers} receivers, {seconds:g} s each\n")
-    print("| source | packets out | CPU µs a packet | of it user | of it system | lost | sender late by at most, ms |")
-    print("|---|---|---|---|---|---|---|")
+    print(HEAD)
     for source in SOURCES:
         print(await measure(source, receivers, seconds), flush=True)
 

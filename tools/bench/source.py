@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+import time
 from typing import Literal, Protocol
 
 import trio
 from attrs import define, frozen
 
-from tools.light import LightTransport
+from tools.light.stamp import PADDING_FLAG, STAMP_SIZE, write_stamp
 
 Kind = Literal["audio", "video"]
 SSRC = 0x5F5
@@ -16,7 +17,7 @@ SSRC = 0x5F5
 
 @frozen
 class Source:
-    """``burst`` packets of ``size`` payload bytes, ``rate`` times a second."""
+    """``burst`` packets of ``size`` payload bytes, the stamp among them, ``rate`` times a second."""
 
     name: str
     kind: Kind
@@ -26,19 +27,26 @@ class Source:
 
 
 class Endpoint(Protocol):
-    """A transport, and the way to let out what was put into it."""
+    """Where packets go."""
 
-    @property
-    def transport(self) -> LightTransport: ...
-    def send(self) -> None: ...
+    def send_rtp(self, packet: bytes) -> bool: ...
 
 
 def packet(source: Source, ssrc: int, sequence: int, timestamp: int, *, last: bool) -> bytes:
+    """One packet, stamped with this moment (see :mod:`tools.light.stamp`)."""
     payload_type = 96 if source.kind == "video" else 111
-    header = struct.pack("!BBHII", 0x80, last << 7 | payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+    header = struct.pack(
+        "!BBHII",
+        0x80 | PADDING_FLAG,
+        last << 7 | payload_type,
+        sequence & 0xFFFF,
+        timestamp & 0xFFFFFFFF,
+        ssrc,
+    )
     # A VP8 key frame's first bytes, so that receivers may begin anywhere; 0x00 for the packets behind the first.
     first = b"\x10\x00" if sequence % source.burst == 0 else b"\x00\x00"
-    return header + first + bytes(source.size - 2)
+    filling = bytes(source.size - len(first) - STAMP_SIZE)
+    return header + first + filling + write_stamp(ssrc, sequence, time.monotonic_ns())
 
 
 @define
@@ -67,6 +75,5 @@ class Sender:
         for index in range(source.burst):
             sequence = self.bursts * source.burst + index
             last = index == source.burst - 1
-            self.endpoint.transport.send_rtp(packet(source, self.ssrc, sequence, timestamp, last=last))
+            self.endpoint.send_rtp(packet(source, self.ssrc, sequence, timestamp, last=last))
         self.bursts += 1
-        self.endpoint.send()

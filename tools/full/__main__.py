@@ -5,10 +5,11 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Annotated
 
 import attrs
 import trio
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from protocol.client import ConnectError, ConnectionClosed, RequestError
 from tools.full.client import FullClient, Reception, open_full_client
@@ -20,7 +21,15 @@ _REPORT_EVERY = 0.5
 
 @app.default
 def participate(
-    url: str, channel: str, name: str, *, user_id: str | None = None, pitch: int = 440, cb: int = 90, cr: int = 200
+    url: str,
+    channel: str,
+    name: str,
+    *,
+    user_id: str | None = None,
+    token: Annotated[str | None, Parameter(env_var="SFU_JOIN_TOKEN")] = None,
+    pitch: int = 440,
+    cb: int = 90,
+    cr: int = 200,
 ) -> int:
     """Join a channel, send a tone and a moving picture, receive what the others send.
 
@@ -32,6 +41,8 @@ def participate(
     ----------
     url
         The gateway's WebSocket, such as ws://127.0.0.1:8080/ws.
+    token
+        The gateway's join token, if it wants one.
     pitch
         Of the tone, in Hz.
     cb, cr
@@ -39,7 +50,7 @@ def participate(
     """
 
     async def run() -> None:
-        async with _until_told_to_stop(), open_full_client(url, channel, name, user_id=user_id) as client:
+        async with _until_told_to_stop(), open_full_client(url, channel, name, user_id=user_id, token=token) as client:
             await client.send_audio(Tone(pitch))
             await client.send_video(Pattern((cb, cr)))
             await _report(client)

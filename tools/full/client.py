@@ -191,7 +191,7 @@ class _Asked:
 
 @asynccontextmanager
 async def open_full_client(
-    url: str, channel_id: str, username: str, *, user_id: str | None = None
+    url: str, channel_id: str, username: str, *, user_id: str | None = None, token: str | None = None
 ) -> AsyncIterator[FullClient]:
     """Join a channel of the gateway at a ``ws:`` URL; leaving the block closes media and connection, without `leave`.
 
@@ -200,7 +200,7 @@ async def open_full_client(
     error: BaseException | None = None
     try:
         async with connect(url) as signalling, open_bridge() as bridge, trio.open_nursery() as nursery:
-            joined = await signalling.join(channel_id, username, user_id=user_id)
+            joined = await signalling.join(channel_id, username, user_id=user_id, token=token)
             client = FullClient(signalling, bridge, joined)
             nursery.start_soon(client._follow)
             try:

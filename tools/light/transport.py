@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import struct
 from collections.abc import Callable
 from typing import Literal
 
@@ -49,8 +50,8 @@ class LightTransport:
     """One association with the gateway.
 
     Feed it datagrams and time; take what is to be sent from :meth:`datagrams_to_send` and what arrived, opened, from
-    ``rtp`` and ``rtcp`` (the reader empties them); ``unopened`` counts what could not be opened.  ``dtls_role`` is the
-    client's own.
+    ``rtp`` and ``rtcp`` (the reader empties them); ``unopened`` counts what could not be opened or read.  ``dtls_role``
+    is the client's own.
     """
 
     def __init__(
@@ -102,8 +103,20 @@ class LightTransport:
         return old
 
     def send_rtp(self, packet: bytes) -> None:
+        self._outgoing.append(self.seal_rtp(packet))
+
+    def seal_rtp(self, packet: bytes) -> bytes:
+        """For who sends the datagram itself."""
         assert self._send is not None, "not connected yet"
-        self._outgoing.append(self._send.protect(packet))
+        sealed: bytes = self._send.protect(packet)
+        return sealed
+
+    def open_rtp(self, datagram: bytes) -> bytes | None:
+        """For who keeps the packets itself; None, and counted, where it cannot be opened."""
+        opened: list[bytes] = []
+        if self._receive is not None:
+            self._open(self._receive.unprotect, datagram, opened)
+        return opened[0] if opened else None
 
     def send_rtcp(self, packet: bytes) -> None:
         assert self._send is not None, "not connected yet"
@@ -167,8 +180,12 @@ class LightTransport:
         self._next_check = now + (CONSENT_INTERVAL if self.validated else CHECK_INTERVAL)
 
     def _receive_stun(self, datagram: bytes, now: float) -> None:
-        answer = stun.parse_message(datagram)
-        authentic = answer.check_message_integrity(self._ice.password.encode())
+        try:
+            answer = stun.parse_message(datagram)
+            authentic = answer.check_message_integrity(self._ice.password.encode())
+        except (ValueError, LookupError, struct.error):  # what aioice lets out
+            self.unopened += 1
+            return
         if self.validated or not authentic or answer.message_class is not stun.Class.RESPONSE:
             return
         self.validated = True

@@ -41,6 +41,14 @@ class Leg:
             except OSError:
                 continue
 
+    def send_rtp(self, packet: bytes) -> bool:
+        """Seal a packet and send it at once; whether the system took it."""
+        try:
+            self.socket.send(self.transport.seal_rtp(packet))
+        except OSError:
+            return False
+        return True
+
     async def connect(self) -> None:
         """ICE and DTLS; the gateway has our parameters."""
         self.transport.start(trio.current_time())

@@ -1,0 +1,99 @@
+"""Light clients of a real gateway on loopback: cheap, and still right to the packet."""
+
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import trio
+
+from protocol.client import ConnectError, RequestError
+from protocol.events import VoiceState
+from sfu.wire.certificate import generate_certificate
+from tests.gateway_process import GatewayProcess, run_gateway
+from tools.light import Identity, LightClient, Poller, Reception, open_light_client
+from tools.light.media import encode_audio, encode_video
+from tools.light.publication import Publication
+from tools.light.reception import Kind
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    with run_gateway(Path(tmp_path_factory.mktemp("gateway")) / "log") as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def identity() -> Identity:
+    return Identity.of(generate_certificate(datetime.now(UTC)))
+
+
+@asynccontextmanager
+async def running_poller() -> AsyncIterator[Poller]:
+    async with trio.open_nursery() as nursery:
+        poller = Poller()
+        nursery.start_soon(poller.run)
+        yield poller
+        nursery.cancel_scope.cancel()
+
+
+async def send(speaker: LightClient, kind: Kind, seconds: float) -> Publication:
+    loop = encode_audio() if kind == "audio" else encode_video(500_000, 30)
+    publication = Publication(loop, await speaker.transport("send"), ssrc=4711, rng=random.Random(1))
+    speaker.on_rtcp = publication.receive_rtcp_untrusted
+    with trio.move_on_after(seconds):
+        await publication.run()
+    await trio.sleep(0.1)
+    return publication
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+async def test_each_packet_is_counted_and_a_sample_tells_the_latency(
+    gateway: GatewayProcess, identity: Identity, kind: Kind
+) -> None:
+    reception = Reception()
+    async with (
+        running_poller() as poller,
+        open_light_client(gateway.websocket_url, "one", "speaker", identity, poller=poller) as speaker,
+        open_light_client(
+            gateway.websocket_url, "one", "listener", identity, poller=poller, reception=reception
+        ) as listener,
+    ):
+        producer = await speaker.publish(kind, 4711)
+        consumer = await listener.subscribe(producer)
+        publication = await send(speaker, kind, 1)
+        meter = listener.streams[consumer]
+        assert meter.expect_until(publication.packets) == 0
+        counts = reception.counts(kind)
+        assert (counts.lost, counts.duplicated, counts.reordered, counts.strange, counts.unopened) == (0, 0, 0, 0, 0)
+        assert counts.packets == publication.packets
+        latency = reception.take_latency(kind).quantile(0.5)
+        assert latency is not None
+        assert 0 < latency < 0.1
+        assert listener.endpoints["receive"].traffic.received_rtp == counts.packets
+
+
+async def test_who_is_killed_is_gone_without_a_word(gateway: GatewayProcess, identity: Identity) -> None:
+    async with open_light_client(gateway.websocket_url, "two", "witness", identity, user_id="witness") as witness:
+        async with open_light_client(gateway.websocket_url, "two", "victim", identity, user_id="victim") as victim:
+            await victim.transport("send")
+            await victim.kill()
+        with trio.fail_after(3):
+            async for event in witness.signalling.events():
+                if isinstance(event, VoiceState) and event.type == "user_left":
+                    assert (event.user_id, event.reason) == ("victim", "disconnected")
+                    break
+
+
+async def test_nobody_at_the_other_end_is_one_clear_error(identity: Identity) -> None:
+    with pytest.raises(ConnectError, match="cannot connect to"):
+        async with open_light_client("ws://127.0.0.1:9/ws", "two", "nobody", identity):
+            pass
+
+
+async def test_what_the_block_raises_comes_out_as_it_is(gateway: GatewayProcess, identity: Identity) -> None:
+    with pytest.raises(RequestError, match="not_found"):
+        async with open_light_client(gateway.websocket_url, "three", "anna", identity) as anna:
+            await anna.subscribe("nothing")

@@ -1,0 +1,99 @@
+"""The media that light clients send is what encoders make, and decoders take it."""
+
+import itertools
+import random
+import struct
+from typing import Any, cast
+
+import av
+import pytest
+from aiortc.codecs.vpx import VpxPayloadDescriptor
+
+from tools.light import LightEndpoint
+from tools.light.media import MediaLoop, encode_audio, encode_video
+from tools.light.publication import Publication
+from tools.light.stamp import STAMP_SIZE, read_stamp_untrusted
+
+
+class Wire:
+    """In an endpoint's place: keeps the packets."""
+
+    def __init__(self) -> None:
+        self.packets: list[bytes] = []
+
+    def send_rtp(self, packet: bytes) -> bool:
+        self.packets.append(packet)
+        return True
+
+
+def publish(loop: MediaLoop, frames: int) -> tuple[Publication, list[bytes]]:
+    wire = Wire()
+    publication = Publication(loop, cast(LightEndpoint, wire), ssrc=9, rng=random.Random(1))
+    for _ in range(frames):
+        publication.send_frame()
+    return publication, wire.packets
+
+
+@pytest.fixture(scope="module")
+def video() -> MediaLoop:
+    return encode_video(600_000, 30)
+
+
+def test_the_encoder_uses_the_bits_that_it_may() -> None:
+    for bitrate, rate in ((100_000, 15), (600_000, 30), (2_000_000, 30)):
+        assert encode_video(bitrate, rate).bitrate == pytest.approx(bitrate, rel=0.25)
+    assert encode_audio(32_000).bitrate == pytest.approx(32_000, rel=0.1)
+
+
+def test_a_loop_of_video_begins_with_its_only_key_frame(video: MediaLoop) -> None:
+    assert [frame.key for frame in video.frames] == [True] + [False] * 59
+
+
+def test_packets_are_numbered_and_timed_on_across_the_loops_end(video: MediaLoop) -> None:
+    publication, packets = publish(video, 130)
+    headers = [struct.unpack_from("!BBHII", packet) for packet in packets]
+    for (_, _, before, _, _), (_, _, after, _, _) in itertools.pairwise(headers):
+        assert after == before + 1 & 0xFFFF
+    timestamps = [timestamp for timestamp, _ in itertools.groupby(header[3] for header in headers)]
+    assert all(after - before & 0xFFFFFFFF == 3000 for before, after in itertools.pairwise(timestamps))
+    assert len(timestamps) == publication.frames == 130
+    assert sum(header[1] >> 7 for header in headers) == 130  # the marker ends each frame
+    stamps = [read_stamp_untrusted(packet) for packet in packets]
+    assert [stamp.number for stamp in stamps if stamp] == list(range(len(packets)))
+
+
+def test_a_decoder_takes_the_video_and_minds_neither_stamp_nor_loop(video: MediaLoop) -> None:
+    publication, packets = publish(video, 70)
+    publication.receive_rtcp_untrusted(struct.pack("!BBHII", 0x81, 206, 2, 1, 9))  # a PLI for SSRC 9
+    assert publication.key_frame_requests == 1
+    wire = cast(Wire, publication.endpoint)
+    publication.send_frame()
+    packets = wire.packets
+    pictures, frame = [], b""
+    for packet in packets:
+        descriptor, rest = VpxPayloadDescriptor.parse(packet[12:-STAMP_SIZE])
+        frame += rest
+        if packet[1] & 0x80:
+            pictures.append((descriptor.picture_id, frame))
+            frame = b""
+    assert all(after[0] == before[0] + 1 & 0x7FFF for before, after in itertools.pairwise(pictures))
+    decoder = cast(Any, av.CodecContext.create("libvpx", "r"))
+    decoded = [picture for _, data in pictures for picture in decoder.decode(av.Packet(data))]
+    assert len(decoded) == 71
+    assert {(picture.width, picture.height) for picture in decoded} == {(640, 360)}
+    assert publication.key_frames == 3
+
+
+def test_a_decoder_takes_the_audio() -> None:
+    _, packets = publish(encode_audio(), 120)
+    decoder = cast(Any, av.CodecContext.create("libopus", "r"))
+    decoder.sample_rate, decoder.layout = 48_000, "mono"
+    frames = [frame for packet in packets for frame in decoder.decode(av.Packet(packet[12:-STAMP_SIZE]))]
+    assert sum(frame.samples for frame in frames) == pytest.approx(120 * 960, abs=960)
+
+
+@pytest.mark.parametrize("packet", [b"", b"\x81", bytes(12), struct.pack("!BBHII", 0x81, 206, 2, 1, 8)])
+def test_other_rtcp_asks_for_nothing(video: MediaLoop, packet: bytes) -> None:
+    publication, _ = publish(video, 3)
+    publication.receive_rtcp_untrusted(packet)
+    assert publication.key_frame_requests == 0

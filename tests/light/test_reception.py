@@ -1,0 +1,162 @@
+"""What is counted of a stream: sequence numbers go around, packets come late, again, or never."""
+
+import random
+import struct
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tools.light import Counts, Reception, StreamMeter
+from tools.light.stamp import PADDING_FLAG, read_stamp_untrusted, write_stamp
+
+SSRC = 77
+
+
+def counted(sequences: Iterable[int]) -> Counts:
+    meter = StreamMeter(SSRC)
+    for sequence in sequences:
+        meter.take(sequence & 0xFFFF, 100)
+    return meter.counts
+
+
+def test_a_stream_without_a_gap_has_lost_nothing_also_where_its_numbers_wrap() -> None:
+    counts = counted(range(0xFF00, 0x10100))
+    assert (counts.packets, counts.lost, counts.duplicated, counts.reordered) == (0x200, 0, 0, 0)
+    assert counts.bytes == 0x200 * 100
+
+
+def test_numbers_that_never_come_are_lost() -> None:
+    counts = counted(number for number in range(65_000, 66_000) if number % 10 != 3)
+    assert counts.lost == 100
+    assert counts.loss == pytest.approx(0.1)
+
+
+def test_what_comes_late_is_reordered_and_not_lost() -> None:
+    counts = counted([0xFFFE, 1, 0xFFFF, 0, 2])
+    assert (counts.lost, counts.reordered, counts.duplicated) == (0, 2, 0)
+
+
+def test_what_was_overtaken_by_the_first_packet_is_reordered_too() -> None:
+    counts = counted([2, 0, 3])
+    assert (counts.lost, counts.reordered) == (1, 1)
+
+
+def test_what_comes_again_is_duplicated_however_late() -> None:
+    counts = counted([*range(5000), 4999, 0, 3])
+    assert (counts.packets, counts.duplicated, counts.reordered, counts.lost) == (5003, 3, 0, 0)
+
+
+def test_a_jump_counts_as_loss_and_is_not_remembered_number_by_number() -> None:
+    meter = StreamMeter(SSRC)
+    for sequence in (0, 20_000, 50_000):
+        meter.take(sequence, 100)
+    assert meter.counts.lost == 49_998
+    assert len(meter._missing) == 0
+
+
+@given(st.integers(0, 0xFFFF), st.integers(0, 2**32), st.integers(1, 300))
+def test_whatever_happens_to_packets_is_counted_as_what_it_was(first: int, seed: int, count: int) -> None:
+    rng = random.Random(seed)
+    dropped = {number for number in range(1, count) if rng.random() < 0.1 and number < count - 1}
+    twice = [number for number in range(count) if number not in dropped and rng.random() < 0.1]
+    numbers = [number for number in range(count) if number not in dropped] + twice
+    order = sorted(numbers, key=lambda number: number + rng.randrange(20))
+    counts = counted(first + number for number in order)
+    seen_first, seen_last = min(order), max(order)
+    assert counts.lost == len([number for number in dropped if seen_first < number < seen_last])
+    assert counts.duplicated == len(twice)
+    assert counts.packets == len(order)
+
+
+def test_a_stamp_is_read_as_it_was_written_and_nothing_else_is_one() -> None:
+    packet = bytes([0x80 | PADDING_FLAG]) + bytes(11) + b"media" + write_stamp(SSRC, 9, 123456789)
+    stamp = read_stamp_untrusted(packet)
+    assert stamp is not None
+    assert (stamp.sent_at, stamp.source, stamp.number) == (123456789, SSRC, 9)
+    assert read_stamp_untrusted(bytes([0x80]) + packet[1:]) is None
+    assert read_stamp_untrusted(packet[:-1]) is None
+    assert read_stamp_untrusted(packet[:4]) is None
+
+
+class Stream:
+    """Packets of one source as a reception gets them, without encryption."""
+
+    def __init__(self, reception: Reception, source: int = 5) -> None:
+        self.reception = reception
+        self.source = source
+
+    def arrives(self, number: int, *, sequence: int | None = None, after: int = 1_000_000) -> None:
+        sequence = number + 1000 if sequence is None else sequence
+        header = struct.pack("!BBHII", 0x80 | PADDING_FLAG, 100, sequence & 0xFFFF, 0, SSRC)
+        packet = header + write_stamp(self.source, number, number * 20_000_000)
+        buffer = bytearray(2048)
+        buffer[: len(packet)] = packet
+        arrived_at = number * 20_000_000 + after
+        self.reception.receive_untrusted(buffer, len(packet), lambda: packet, lambda: arrived_at)
+
+
+def test_a_sample_is_opened_and_tells_how_long_packets_took() -> None:
+    reception = Reception()
+    meter = reception.expect(SSRC, "audio", "p1")
+    stream = Stream(reception)
+    for number in range(500):
+        stream.arrives(number, after=3_000_000)
+    assert meter.begun.is_set()
+    assert 500 // 11 <= meter.counts.opened <= 500 // 11 + 2
+    latency = reception.take_latency("audio")
+    assert latency.count == meter.counts.opened
+    assert latency.quantile(0.5) == pytest.approx(0.003, rel=0.02)
+    assert reception.take_latency("audio").count == 0
+
+
+def test_packets_that_overtake_the_answer_are_counted() -> None:
+    reception = Reception()
+    stream = Stream(reception)
+    stream.arrives(0)
+    meter = reception.expect(SSRC, "video", "p1")
+    stream.arrives(1)
+    assert meter.counts.packets == 2
+    assert reception.counts("video").packets == 2
+
+
+def test_what_its_source_sent_and_what_never_came_at_the_end_is_lost() -> None:
+    reception = Reception()
+    meter = reception.expect(SSRC, "audio", "p1")
+    stream = Stream(reception)
+    for number in range(10, 100):
+        stream.arrives(number)
+    assert meter.newest_number == 99
+    assert meter.expect_until(100) == 0
+    assert meter.expect_until(120) == 20
+    assert meter.counts.lost == 20
+    assert meter.expect_until(120) == 0
+
+
+def test_packets_of_another_source_than_the_streams_are_strange() -> None:
+    reception = Reception(open_every=1)
+    meter = reception.expect(SSRC, "audio", "p1")
+    Stream(reception, source=5).arrives(0)
+    Stream(reception, source=6).arrives(1)
+    assert meter.counts.strange == 1
+
+
+def test_a_closed_stream_stays_counted_and_what_comes_after_is_stray() -> None:
+    reception = Reception(open_every=1)
+    reception.expect(SSRC, "audio", "p1")
+    stream = Stream(reception)
+    for number in range(3):
+        stream.arrives(number)
+    reception.close(SSRC)
+    stream.arrives(3)
+    assert reception.counts("audio").packets == 3
+    assert reception.strays == 1
+    assert reception.take_latency("audio").count == 3
+
+
+def test_garbage_is_stray() -> None:
+    reception = Reception()
+    reception.receive_untrusted(bytearray(2048), 5, lambda: None, lambda: 0)
+    assert reception.strays == 1
+    assert reception.streams == {}

@@ -1,0 +1,76 @@
+"""A gateway that says something untrue about who is there: ``python -m tests.loadtest.lying_gateway FAULT serve …``."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+import gateway.cli
+from gateway.channel import Channel
+from gateway.member import Member
+
+DELAY = 0.4
+
+_tell_change = Channel._tell_change
+
+
+def _forget_one(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
+    """Who has been there for longest is not told that anybody left."""
+    if kind == "user_left" and channel.members:
+        but = next(iter(channel.members.values()))
+    return _tell_change(channel, kind, about, but=but, reason=reason)
+
+
+def _forget_all(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
+    """Nobody is told of every other leave."""
+    if kind == "user_left" and channel.revision % 2:
+        return 0
+    return _tell_change(channel, kind, about, but=but, reason=reason)
+
+
+def _tell_late(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
+    """Leaves are told when nobody cares any more."""
+    if kind != "user_left":
+        return _tell_change(channel, kind, about, but=but, reason=reason)
+
+    async def later() -> None:
+        await trio.sleep(DELAY)
+        _tell_change(channel, kind, about, but=but, reason=reason)
+
+    trio.lowlevel.spawn_system_task(later)
+    return 0
+
+
+def _tell_twice(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
+    if kind == "user_left":
+        _tell_change(channel, kind, about, but=but, reason=reason)
+    return _tell_change(channel, kind, about, but=but, reason=reason)
+
+
+def _invent_reasons(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
+    return _tell_change(channel, kind, about, but=but, reason="removed" if kind == "user_left" else None)
+
+
+def _slander(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
+    """When somebody joins, everybody is told that they left, too."""
+    told = _tell_change(channel, kind, about, but=but, reason=reason)
+    if kind == "user_joined":
+        channel.revision += 1
+        _tell_change(channel, "user_left", about, but=about, reason="left")
+    return told
+
+
+FAULTS: dict[str, Callable[..., int]] = {
+    "forget-one": _forget_one,
+    "forget-all": _forget_all,
+    "tell-late": _tell_late,
+    "tell-twice": _tell_twice,
+    "invent-reasons": _invent_reasons,
+    "slander": _slander,
+}
+
+
+if __name__ == "__main__":
+    Channel._tell_change = FAULTS[sys.argv[1]]  # type: ignore[method-assign]
+    gateway.cli.main(sys.argv[2:])

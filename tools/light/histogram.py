@@ -1,0 +1,67 @@
+"""Many durations in little memory: counted in buckets that grow by a fixed ratio, so that any two can be added."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import define, field
+
+#: Each bucket is this much wider than the one before: a quantile is at most 1 % off.
+_LOG_RATIO: Final = math.log(1.02)
+#: Seconds; all that is shorter is counted here.
+SHORTEST: Final = 1e-6
+
+
+@define
+class Histogram:
+    """Durations in seconds.  ``total`` is their sum, ``largest`` the exact greatest."""
+
+    counts: dict[int, int] = field(factory=dict)
+    count: int = 0
+    total: float = 0.0
+    largest: float = 0.0
+
+    def record(self, seconds: float) -> None:
+        bucket = 0 if seconds <= SHORTEST else round(math.log(seconds / SHORTEST) / _LOG_RATIO)
+        self.counts[bucket] = self.counts.get(bucket, 0) + 1
+        self.count += 1
+        self.total += seconds
+        self.largest = max(self.largest, seconds)
+
+    def add(self, other: Histogram) -> None:
+        """Count the other's durations, too."""
+        for bucket, count in other.counts.items():
+            self.counts[bucket] = self.counts.get(bucket, 0) + count
+        self.count += other.count
+        self.total += other.total
+        self.largest = max(self.largest, other.largest)
+
+    def take(self) -> Histogram:
+        """All so far, leaving this one empty."""
+        taken = Histogram(self.counts, self.count, self.total, self.largest)
+        self.counts, self.count, self.total, self.largest = {}, 0, 0.0, 0.0
+        return taken
+
+    def quantile(self, share: float) -> float | None:
+        """The duration that ``share`` (0 to 1) of all do not exceed; None of nothing."""
+        if not self.count:
+            return None
+        wanted, seen = share * self.count, 0
+        for bucket in sorted(self.counts):
+            seen += self.counts[bucket]
+            if seen >= wanted:
+                return min(SHORTEST * math.exp(bucket * _LOG_RATIO), self.largest)
+        return self.largest
+
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.count if self.count else None
+
+    @classmethod
+    def of(cls, durations: Iterable[float]) -> Histogram:
+        histogram = cls()
+        for duration in durations:
+            histogram.record(duration)
+        return histogram

@@ -1,0 +1,124 @@
+"""A stream that a light client sends: a loop of encoded media, numbered, timed and stamped anew."""
+
+from __future__ import annotations
+
+import random
+import struct
+import time
+from typing import Final, Never
+
+import trio
+from attrs import define, field
+
+from sfu.wire import rtcp
+from sfu.wire.errors import BadDatagram
+from tools.light.endpoint import LightEndpoint
+from tools.light.media import MediaFrame, MediaLoop
+from tools.light.reception import Kind
+from tools.light.stamp import PADDING_FLAG, write_stamp
+
+#: As :class:`tools.light.LightClient` announces them.
+PAYLOAD_TYPES: Final[dict[Kind, int]] = {"audio": 111, "video": 96}
+_HEADER: Final = struct.Struct("!BBHII")
+# RFC 7741 section 4.2: X, then S in the first packet of a frame; I, a picture id of 15 bits.
+_FIRST, _LATER, _HAS_PICTURE_ID = 0x90, 0x80, 0x80
+_VP8: Final = struct.Struct("!BBH")
+# So late, frames are left out, as a camera does, instead of all sent at once.
+_GIVE_UP: Final = 0.5
+
+
+@define(eq=False)
+class Publication:
+    """``frames``, ``packets`` and ``octets`` (of whole plain packets) count what was sent, ``key_frame_requests`` what
+    the gateway asked for; ``latest`` is by how much the latest frame was late, in seconds, and ``skipped`` the frames
+    that were left out for being far too late."""
+
+    loop: MediaLoop
+    endpoint: LightEndpoint
+    ssrc: int
+    rng: random.Random
+    frames: int = 0
+    key_frames: int = 0
+    packets: int = 0
+    octets: int = 0
+    key_frame_requests: int = 0
+    skipped: int = 0
+    latest: float = 0.0
+    _at: int = 0
+    _sequence: int = field(init=False)
+    _timestamp: int = field(init=False)
+    _picture: int = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # RFC 3550 section 5.1 wants random beginnings; below 2**15, or SRTP's first guess of the rollover may be wrong.
+        self._sequence = self.rng.randrange(1 << 15)
+        self._timestamp = self.rng.getrandbits(32)
+        self._picture = self.rng.getrandbits(15)
+
+    async def run(self) -> Never:
+        """Send frame by frame until cancelled, each at its time, from a random moment within the first interval on."""
+        interval = 1 / self.loop.rate
+        due = trio.current_time() + interval * self.rng.random()
+        while True:
+            await trio.sleep_until(due)
+            late = trio.current_time() - due
+            self.latest = max(self.latest, late)
+            if late > _GIVE_UP:
+                skipped = int(late / interval)
+                self.skipped += skipped
+                self._timestamp += skipped * self.loop.clock_rate // self.loop.rate
+                due += skipped * interval
+            self.send_frame()
+            due += interval
+
+    def send_frame(self) -> None:
+        """Send the next frame, now."""
+        frame = self.loop.frames[self._at]
+        self._at = (self._at + 1) % len(self.loop.frames)
+        last = len(frame.chunks) - 1
+        for index, chunk in enumerate(frame.chunks):
+            packet = self._packet(frame, index, chunk, last=index == last)
+            self.octets += len(packet)
+            self.endpoint.send_rtp(packet)
+            self.packets += 1
+            self._sequence += 1
+        self.frames += 1
+        self.key_frames += frame.key
+        self._timestamp += self.loop.clock_rate // self.loop.rate
+        self._picture += 1
+
+    def _packet(self, frame: MediaFrame, index: int, chunk: bytes, *, last: bool) -> bytes:
+        kind = self.loop.kind
+        marker = last and kind == "video"
+        header = _HEADER.pack(
+            0x80 | PADDING_FLAG,
+            marker << 7 | PAYLOAD_TYPES[kind],
+            self._sequence & 0xFFFF,
+            self._timestamp & 0xFFFFFFFF,
+            self.ssrc,
+        )
+        descriptor = b""
+        if kind == "video":
+            picture = self._picture & 0x7FFF | 0x8000
+            descriptor = _VP8.pack(_LATER if index else _FIRST, _HAS_PICTURE_ID, picture)
+        # Stamped as late as can be: each for itself.
+        return b"".join((header, descriptor, chunk, write_stamp(self.ssrc, self.packets, time.monotonic_ns())))
+
+    def receive_rtcp_untrusted(self, packet: bytes) -> None:
+        """What the gateway says about the stream: a request for a key frame has the loop begin anew."""
+        try:
+            parts = rtcp.parse_untrusted(packet)
+        except BadDatagram:
+            return
+        if any(_asks_key_frame(part, self.ssrc) for part in parts):
+            self.key_frame_requests += 1
+            self._at = 0
+
+
+def _asks_key_frame(part: rtcp.RtcpPacket, ssrc: int) -> bool:
+    match part:
+        case rtcp.PictureLossIndication(media_ssrc=asked):
+            return asked == ssrc
+        case rtcp.FullIntraRequest(entries=entries):
+            return any(entry.ssrc == ssrc for entry in entries)
+    return False

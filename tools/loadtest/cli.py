@@ -1,0 +1,300 @@
+"""The command ``sfu-loadtest``."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import attrs
+import trio
+from attrs import frozen
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from tools.light.reception import Kind
+from tools.loadtest.conductor import Aborted, Conductor
+from tools.loadtest.full_clients import NoFullClientsError
+from tools.loadtest.gateway_figures import GatewayWatch, is_running
+from tools.loadtest.plan import CHURN_KINDS, TOKEN_VARIABLE, ChurnKind, Plan, metrics_url, websocket_url
+from tools.loadtest.processes import ProcessEnded
+from tools.loadtest.quantities import parse_bitrate, parse_rate, parse_seconds
+from tools.loadtest.report import write_html
+from tools.loadtest.results import Results, conclude
+from tools.loadtest.table import open_live_table, print_results
+from tools.loadtest.thresholds import Threshold, parse_thresholds
+
+_FAILED: Final = 1
+_USAGE_ERROR: Final = 2
+_INTERRUPTED: Final = 130
+_STANDARD_OUTPUT: Final = Path("-")
+#: Columns of the table at the end where there is no terminal to say.
+_WIDTH: Final = 120
+#: Who takes part when nobody says.
+_MEMBERS: Final = 4
+
+
+@frozen
+class Options:
+    channels: int = 1
+    """Channels."""
+    members: int | None = None
+    """In each channel; everybody sends and receives."""
+    publishers: int = 0
+    """In each channel; they send only."""
+    subscribers: int = 0
+    """In each channel; they receive only."""
+    audio: bool = False
+    """Send Opus, 32 kbit/s; also when neither kind is asked for."""
+    video: bool = False
+    """Send VP8."""
+    bitrate: str = "600k"
+    """Of one video stream, in bit/s."""
+    fps: int = 30
+    """Frames of one video stream per second."""
+    duration: str = "20s"
+    """How long to measure, once everybody is there."""
+    ramp: str = "10/s"
+    """Joins per second at the beginning."""
+    churn: str = "0/s"
+    """Leaves per second while measuring; who left comes back within a second."""
+    churn_kinds: str = ",".join(CHURN_KINDS)
+    """How they leave, by turns: leave (the request), close (the WebSocket), kill (gone without a word)."""
+    processes: int = 1
+    """Processes for the light clients."""
+    full: int = 0
+    """Full clients beside them, which encode and decode, each in a process of its own."""
+    token: Annotated[str | None, Parameter(env_var=TOKEN_VARIABLE)] = None
+    """The gateway's join token."""
+    metrics: str | None = None
+    """URL of the gateway's figures; mostly found by itself. "none": do not ask."""
+    pid: int | None = None
+    """The gateway's process, if it is on this machine: its CPU time and memory are read from the system."""
+    json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None
+    """Write the whole report to this file, or to standard output (-), which then has nothing else."""
+    html: Path | None = None
+    """Write a page with the figures and plots over time to this file."""
+    seed: int = 1
+    """Who leaves when is chosen by it."""
+
+
+@frozen
+class Limits:
+    max_loss: str | None = None
+    """Share of all packets that may be lost, such as 1%."""
+    max_audio_loss: str | None = None
+    """The same, of audio."""
+    max_video_loss: str | None = None
+    """The same, of video."""
+    max_duplicated: str | None = None
+    """Share of packets that may come again."""
+    max_reordered: str | None = None
+    """Share of packets that may be overtaken."""
+    max_latency_p50: str | None = None
+    """Forwarding latency that half of all packets must keep, such as 5ms."""
+    max_latency_p99: str | None = None
+    """Forwarding latency that 99 % must keep."""
+    max_join_p50: str | None = None
+    """From asking for a connection to joined, half of all."""
+    max_join_p99: str | None = None
+    """The same, 99 %."""
+    max_first_media_p99: str | None = None
+    """From joined to the first packet, 99 %."""
+    max_leave_p50: str | None = None
+    """From beginning to leave until another was told, half of all."""
+    max_leave_p99: str | None = None
+    """The same, 99 %."""
+    max_roster_errors: str | None = None
+    """Times that somebody may be shown something untrue about who is there."""
+    max_failures: str | None = "0"
+    """Things that may go wrong with clients: refused, lost, too slow."""
+    max_silent_streams: str | None = None
+    """Streams of which no packet may come."""
+    max_strange_packets: str | None = None
+    """Opened packets that may be of another stream, or not to be opened."""
+    max_full_undecoded: str | None = None
+    """Streams of which full clients may decode nothing."""
+    max_cpu_per_packet: str | None = None
+    """CPU time of the gateway for each packet it sends, such as 50us."""
+    max_memory_per_member: str | None = None
+    """Memory of the gateway for each client, such as 500k."""
+    max_count_difference: str | None = None
+    """Datagrams by which the gateway's counts and ours may differ."""
+
+
+_DEFAULTS: Final = Options()
+_NO_LIMITS: Final = Limits()
+
+app = App(
+    name="sfu-loadtest",
+    help_format="plaintext",
+    version=version("trio-sfu"),
+)
+
+
+@app.default
+def run(
+    url: str,
+    options: Annotated[Options, Parameter(name="*", negative=())] = _DEFAULTS,
+    limits: Annotated[Limits, Parameter(name="*", group="Thresholds")] = _NO_LIMITS,
+) -> int:
+    """Load a running gateway with synthetic clients, and say how it did.
+
+    Ends with 0; with 1 when a threshold was not kept or the gateway failed; with
+    2 when it was asked wrongly; with 3 when this tool itself was too slow, so
+    that the result is not the gateway's; with 130 after Ctrl-C.
+
+    Parameters
+    ----------
+    url
+        Of the gateway, such as http://127.0.0.1:8080 or wss://call.example.org/ws.
+    """
+    try:
+        plan = make_plan(url, options)
+        thresholds = parse_thresholds({name.removeprefix("max_"): text for name, text in attrs.asdict(limits).items()})
+        watch = _watch(plan, options)
+        _check_files(options)
+    except ValueError as error:
+        return _fail(str(error), _USAGE_ERROR)
+    return _run(plan, watch, thresholds, options)
+
+
+def make_plan(url: str, options: Options) -> Plan:
+    """Raises ``ValueError``, saying which option is wrong."""
+    members = options.members
+    if members is not None and (options.publishers or options.subscribers):
+        raise ValueError("--members does not go with --publishers and --subscribers")
+    if members is None:
+        members = 0 if options.publishers or options.subscribers else _MEMBERS
+    kinds: list[Kind] = []
+    if options.audio or not options.video:
+        kinds.append("audio")
+    if options.video:
+        kinds.append("video")
+    plan = Plan(
+        url=websocket_url(url),
+        run_id=secrets.token_hex(4),
+        channels=options.channels,
+        members=members,
+        publishers=options.publishers,
+        subscribers=options.subscribers,
+        kinds=tuple(kinds),
+        bitrate=_parsed("--bitrate", parse_bitrate, options.bitrate),
+        fps=options.fps,
+        duration=_parsed("--duration", parse_seconds, options.duration),
+        ramp=_parsed("--ramp", parse_rate, options.ramp),
+        churn=_parsed("--churn", parse_rate, options.churn),
+        churn_kinds=_churn_kinds(options.churn_kinds),
+        processes=options.processes,
+        full=options.full,
+        token=options.token,
+        seed=options.seed,
+    )
+    if not plan.slots():
+        raise ValueError("nobody would take part: --members, --publishers and --subscribers are 0")
+    return plan
+
+
+def _parsed(option: str, parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from error
+
+
+def _churn_kinds(text: str) -> tuple[ChurnKind, ...]:
+    kinds: list[ChurnKind] = []
+    for word in text.split(","):
+        kind = next((kind for kind in CHURN_KINDS if kind == word.strip()), None)
+        if kind is None:
+            raise ValueError(f"--churn-kinds: {word.strip()!r} is none of {', '.join(CHURN_KINDS)}")
+        kinds.append(kind)
+    return tuple(kinds)
+
+
+def _watch(plan: Plan, options: Options) -> GatewayWatch:
+    if options.pid is not None and not is_running(options.pid):
+        raise ValueError(f"--pid: there is no process {options.pid}")
+    metrics = options.metrics or metrics_url(plan.url)
+    return GatewayWatch(None if metrics == "none" else metrics, options.pid)
+
+
+def _check_files(options: Options) -> None:
+    """Before the run, or all of it would be for nothing."""
+    for option, file in (("--json", options.json), ("--html", options.html)):
+        if file is not None and file != _STANDARD_OUTPUT and not os.access(file.absolute().parent, os.W_OK):
+            raise ValueError(f"{option}: {file.parent} is no folder that can be written to")
+
+
+def _run(plan: Plan, watch: GatewayWatch, thresholds: tuple[Threshold, ...], options: Options) -> int:
+    quiet = options.json == _STANDARD_OUTPUT
+    screen = Console(stderr=True, quiet=quiet)
+    results = None
+    with open_live_table(screen) as table:
+        conductor = Conductor(plan, watch, table.look)
+        try:
+            trio.run(conductor.run, strict_exception_groups=True)
+            results = conclude(conductor, thresholds)
+        except* (Aborted, KeyboardInterrupt):
+            pass
+        except* (ProcessEnded, NoFullClientsError) as group:
+            conductor.error = f"{_first(group)}"
+            results = conclude(conductor, thresholds)
+    if results is None:
+        return _fail("stopped at once, without a report", _INTERRUPTED)
+    return _write(results, options, quiet=quiet)
+
+
+def _write(results: Results, options: Options, *, quiet: bool) -> int:
+    status = results.status
+    if not quiet:
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, width=_WIDTH)
+        print_results(results, console)
+    try:
+        if options.html is not None:
+            options.html.write_text(write_html(results))
+        if options.json is not None:
+            text = json.dumps(results.as_json(), indent=1) + "\n"
+            if quiet:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            else:
+                options.json.write_text(text)
+    except OSError as error:
+        return _fail(f"the report cannot be written: {error}", _FAILED)
+    if results.conductor.error is not None:
+        return _fail(results.conductor.error, status)
+    return status
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point; the statuses are those of :func:`run`."""
+    try:
+        command, bound, _ = app.parse_args(
+            sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
+        )
+    except (CycloptsError, ValueError) as error:
+        sys.exit(_fail(str(error).strip().partition("\n")[0].rstrip(" :"), _USAGE_ERROR))
+    sys.exit(command(*bound.args, **bound.kwargs))
+
+
+if __name__ == "__main__":
+    main()

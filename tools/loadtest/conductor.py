@@ -1,0 +1,311 @@
+"""The course of a run: who does what when, and what becomes of it when something goes wrong."""
+
+from __future__ import annotations
+
+import math
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Final, Literal, TypeVar
+
+import trio
+from attrs import define, field
+
+from tools.light.media import MediaLoop, encode_audio, encode_video
+from tools.light.reception import Kind
+from tools.loadtest.full_clients import JOIN_SECONDS, FullClient, open_full_clients
+from tools.loadtest.gateway_figures import GatewayFigures, GatewayWatch, NoFiguresError
+from tools.loadtest.messages import (
+    Batch,
+    Begin,
+    Churn,
+    Command,
+    Done,
+    Ended,
+    Fact,
+    Finish,
+    Joined,
+    Leaving,
+    Ready,
+    Report,
+    Sent,
+    Settle,
+    Settled,
+    StopSending,
+)
+from tools.loadtest.own_load import LagMeter
+from tools.loadtest.plan import Plan, Slot
+from tools.loadtest.processes import ProcessEnded, WorkerProcess, open_workers
+from tools.loadtest.totals import Point, Totals
+from tools.loadtest.truth import Truth
+
+A = TypeVar("A", bound=Report)
+Phase = Literal["starting", "joining", "measuring", "settling", "ending", "done"]
+
+START_SECONDS: Final = 30.0
+#: Beyond the ramp, for the last who join.
+JOINING_SECONDS: Final = 20.0
+#: From everybody being there until measuring begins: key frames and first packets are over.
+CALM: Final = 0.7
+#: From the end of churn until everybody is back.
+BACK_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 30.0
+#: Seconds in which signals are one.
+SAME_SIGNAL: Final = 0.3
+#: The gateway has said goodbye to everybody.
+AFTER: Final = 0.3
+
+
+class Aborted(Exception):
+    """Somebody wanted it to end at once."""
+
+
+@define(eq=False)
+class Conductor:
+    """Runs a plan.  Afterwards ``truth`` and ``totals`` are what came of it, ``error`` what broke it off.
+
+    ``figures`` are the gateway's own: before anybody came, when measuring began and ended, and after all had left.
+    ``look`` is called once a second with the newest point.
+    """
+
+    plan: Plan
+    watch: GatewayWatch
+    look: Callable[[Conductor, Point], object]
+    truth: Truth = field(factory=Truth)
+    totals: Totals = field(init=False)
+    phase: Phase = "starting"
+    phase_began: float = field(factory=time.monotonic)
+    error: str | None = None
+    interrupted: bool = False
+    measured_seconds: float = 0.0
+    figures: dict[Literal["before", "began", "ended", "after"], GatewayFigures] = field(factory=dict)
+    no_figures: str | None = None
+    media: dict[Kind, MediaLoop] = field(factory=dict)
+    full: list[FullClient] = field(factory=list)
+    _begun: bool = False
+    _slots: tuple[Slot, ...] = ()
+    _by_user: dict[str, Slot] = field(factory=dict)
+    _here: set[int] = field(factory=set)
+    _complete: dict[int, float] = field(factory=dict)
+    _answers: dict[int, list[Report]] = field(factory=dict)
+    _changed: trio.Event = field(factory=trio.Event)
+    _main: trio.CancelScope = field(factory=trio.CancelScope)
+    _lag: LagMeter = field(factory=LagMeter)
+    _rng: random.Random = field(factory=random.Random)
+
+    def __attrs_post_init__(self) -> None:
+        self.totals = Totals(self.plan.kinds, self.plan.processes)
+        self._slots = self.plan.slots()
+        self._by_user = {slot.user_id: slot for slot in self._slots}
+        self._rng = random.Random(self.plan.seed)
+
+    async def run(self) -> None:
+        """All of it.  Raises :exc:`Aborted`, :exc:`ProcessEnded` and what is a bug; everything else is in ``error``."""
+        self.media = {kind: self._encode(kind) for kind in self.plan.kinds}
+        await self._take_figures("before")
+        async with open_full_clients(self.plan) as self.full, open_workers(self.plan.processes) as workers:
+            self.truth.outsiders |= {client.user_id for client in self.full}
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._heed_signals)
+                nursery.start_soon(self._lag.run)
+                for worker in workers:
+                    nursery.start_soon(self._listen, worker)
+                with self._main:
+                    await self._go_through(workers, nursery)
+                await self._wind_down(workers)
+                nursery.cancel_scope.cancel()
+        self._enter("done")
+
+    def _encode(self, kind: Kind) -> MediaLoop:
+        return encode_audio() if kind == "audio" else encode_video(self.plan.bitrate, self.plan.fps)
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase, self.phase_began = phase, time.monotonic()
+
+    def _fail(self, what: str) -> None:
+        """The run breaks off; the first reason counts."""
+        if self.error is None and self.phase not in ("ending", "done"):
+            self.error = what
+            self._main.cancel()
+
+    # The course.
+
+    async def _go_through(self, workers: list[WorkerProcess], nursery: trio.Nursery) -> None:
+        await self._each_answers(workers, Ready, START_SECONDS)
+        self._enter("joining")
+        self.totals.began_at = time.monotonic()
+        start_at = self.totals.began_at + 0.1
+        for worker in workers:
+            slots = tuple(slot for slot in self._slots if slot.process == worker.number)
+            await worker.tell(Begin(self.plan, slots, self.media, start_at))
+        self._begun = True
+        nursery.start_soon(self._close_seconds)
+        await self._wait_all_here(len(self._slots) / self.plan.ramp + JOINING_SECONDS)
+        await self._wait_full_clients()
+        await trio.sleep(CALM)
+        await self._measure(workers)
+        self._enter("settling")
+        await self._wait_all_here(BACK_SECONDS)
+        await trio.sleep(CALM)
+
+    async def _measure(self, workers: list[WorkerProcess]) -> None:
+        self._enter("measuring")
+        await self._take_figures("began")
+        began = time.monotonic()
+        self.totals.measured = True
+        try:
+            with trio.move_on_after(self.plan.duration):
+                await self._churn(workers)
+        finally:
+            self.measured_seconds = time.monotonic() - began
+            self.totals.measured = False
+            with trio.CancelScope(deadline=trio.current_time() + ANSWER_SECONDS, shield=True):
+                await self._take_figures("ended")
+
+    async def _churn(self, workers: list[WorkerProcess]) -> None:
+        """Let somebody leave, again and again; kinds take turns."""
+        if not self.plan.churn:
+            await trio.sleep_forever()
+        due, number = trio.current_time(), 0
+        while True:
+            due += 1 / self.plan.churn
+            await trio.sleep_until(due)
+            able = [slot for slot in self._slots if slot.churns and slot.number in self._here]
+            if not able:
+                continue
+            slot = self._rng.choice(able)
+            self._here.discard(slot.number)
+            kind = self.plan.churn_kinds[number % len(self.plan.churn_kinds)]
+            await workers[slot.process].tell(Churn(slot.number, kind))
+            number += 1
+
+    async def _wait_all_here(self, seconds: float) -> None:
+        """Until everybody is in, or will not come; not longer than that."""
+        with trio.move_on_after(seconds):
+            while len(self._here) + self.totals.sum().failed < len(self._slots):
+                await self._changed.wait()
+
+    async def _wait_full_clients(self) -> None:
+        for client in self.full:
+            with trio.move_on_after(JOIN_SECONDS) as waiting:
+                await client.joined.wait()
+            if waiting.cancelled_caught or client.failure is not None:
+                self._fail(f"{client.user_id} could not take part: {client.failure or 'it took too long'}")
+                await trio.lowlevel.checkpoint()
+
+    async def _wind_down(self, workers: list[WorkerProcess]) -> None:
+        self._enter("ending")
+        broke_off = self.error is not None or not self._begun
+        if not broke_off:
+            sent: dict[int, int] = {}
+            for answer in await self._ask(workers, StopSending(), Sent):
+                sent |= answer.packets
+            await self._ask(workers, Settle(sent), Settled)
+            self.truth.judge_at_rest(min(self._complete.values()))
+        self.truth.measured_until = time.monotonic()
+        if self._begun:
+            await self._ask(workers, Finish(), Done)
+        self.truth.finish(everything=not broke_off)
+        await trio.sleep(AFTER)
+        await self._take_figures("after")
+        self.totals.close_second(self.truth.total, self._lag.take())
+
+    # Listening.
+
+    async def _listen(self, worker: WorkerProcess) -> None:
+        while True:
+            report = await worker.listen()
+            match report:
+                case Batch():
+                    self._take(worker.number, report)
+                case _:
+                    self._answers.setdefault(worker.number, []).append(report)
+            self._changed.set()
+            self._changed = trio.Event()
+            if isinstance(report, Done):
+                return
+
+    def _take(self, worker: int, batch: Batch) -> None:
+        self._note_who_is_here(batch.facts)
+        self.totals.take(worker, batch.snapshot)
+        self.truth.learn(batch.facts)
+        self._complete[worker] = batch.at
+        if len(self._complete) == self.plan.processes:
+            self.truth.judge(min(self._complete.values()))
+        self._look_for_disaster()
+
+    def _note_who_is_here(self, facts: list[Fact]) -> None:
+        for fact in facts:
+            match fact:
+                case Joined(user_id=user_id):
+                    self._here.add(self._by_user[user_id].number)
+                case Leaving(user_id=user_id) | Ended(user_id=user_id):
+                    self._here.discard(self._by_user[user_id].number)
+
+    def _look_for_disaster(self) -> None:
+        """Break off when nobody ever gets in, or when half of all clients are lost."""
+        total = self.totals.sum()
+        if not total.failed:
+            return
+        [(what, _)] = total.failures.most_common(1) or [("nobody knows why", 0)]
+        if not total.joins:
+            self._fail(f"nobody could join: {what}")
+        elif 2 * total.failed >= len(self._slots):
+            self._fail(f"{total.failed} of {len(self._slots)} clients were lost or not let in: {what}")
+
+    async def _ask(self, workers: list[WorkerProcess], command: Command, answer: type[A]) -> list[A]:
+        for worker in workers:
+            await worker.tell(command)
+        return await self._each_answers(workers, answer, ANSWER_SECONDS)
+
+    async def _each_answers(self, workers: list[WorkerProcess], answer: type[A], seconds: float) -> list[A]:
+        """One such answer of each worker.  Raises :exc:`ProcessEnded` where one takes too long."""
+        found: list[A] = []
+        for worker in workers:
+            with trio.move_on_after(seconds) as waiting:
+                found.append(await self._answer_of(worker.number, answer))
+            if waiting.cancelled_caught:
+                raise ProcessEnded(f"{worker.child.name} does not answer:\n{worker.child.last_lines()}")
+        return found
+
+    async def _answer_of(self, worker: int, answer: type[A]) -> A:
+        while True:
+            for report in self._answers.get(worker, ()):
+                if isinstance(report, answer):
+                    return report
+            await self._changed.wait()
+
+    # Looking.
+
+    async def _close_seconds(self) -> None:
+        while True:
+            await trio.sleep(1)
+            await self._take_figures(None)
+            self.look(self, self.totals.close_second(self.truth.total, self._lag.take()))
+
+    async def _take_figures(self, moment: Literal["before", "began", "ended", "after"] | None) -> None:
+        if self.watch.metrics is None and self.watch.pid is None:
+            return
+        try:
+            figures = await self.watch.look()
+        except NoFiguresError as error:
+            self.no_figures = self.no_figures or str(error)
+            return
+        self.totals.gateway = figures
+        if moment is not None:
+            self.figures[moment] = figures
+
+    async def _heed_signals(self) -> None:
+        """The first ends the run in order, the second at once.
+
+        Programs that start others pass a signal on that these have had already: right after the first it is the same.
+        """
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            first_at = math.inf
+            async for _ in signals:
+                if self.interrupted and trio.current_time() > first_at + SAME_SIGNAL:
+                    raise Aborted
+                first_at = min(first_at, trio.current_time())
+                self.interrupted = True
+                self._main.cancel()

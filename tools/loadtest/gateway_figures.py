@@ -1,0 +1,101 @@
+"""What the gateway says of itself, by its ``/metrics``, and what the system says of its process."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from typing import Final
+
+import trio
+from attrs import define, frozen
+
+_SECONDS: Final = 5.0
+_MOST: Final = 4 * 1024 * 1024
+_SAMPLE: Final = re.compile(rb"^([a-zA-Z_:][^ ]*) ([0-9.eE+-]+|NaN)$", re.MULTILINE)
+
+
+class NoFiguresError(Exception):
+    """They cannot be had; the text says why."""
+
+
+@frozen
+class GatewayFigures:
+    """At one moment; what is not known is None.  ``cpu`` in seconds, ``memory`` in bytes, ``packets_…`` whole datagrams
+    on the media port."""
+
+    at: float
+    cpu: float | None = None
+    memory: float | None = None
+    packets_in: int | None = None
+    packets_out: int | None = None
+    drops: int | None = None
+    members: int | None = None
+
+
+@define
+class GatewayWatch:
+    """``metrics`` is a URL, ``pid`` the gateway's process on this machine; either may be missing."""
+
+    metrics: str | None
+    pid: int | None
+
+    async def look(self) -> GatewayFigures:
+        """Raises :exc:`NoFiguresError`."""
+        samples: dict[str, float] = {}
+        if self.metrics is not None:
+            samples = await trio.to_thread.run_sync(_scrape, self.metrics, abandon_on_cancel=True)
+        cpu, memory = samples.get("process_cpu_seconds_total"), samples.get("process_resident_memory_bytes")
+        if self.pid is not None:
+            cpu, memory = _of_process(self.pid)
+        return GatewayFigures(
+            time.monotonic(),
+            cpu,
+            memory,
+            _count(samples, 'sfu_packets_total{direction="in"}'),
+            _count(samples, 'sfu_packets_total{direction="out"}'),
+            _sum(samples, "sfu_drops_total{"),
+            _count(samples, "sfu_members"),
+        )
+
+
+def _count(samples: dict[str, float], name: str) -> int | None:
+    return int(samples[name]) if name in samples else None
+
+
+def _sum(samples: dict[str, float], prefix: str) -> int | None:
+    found = [int(value) for name, value in samples.items() if name.startswith(prefix)]
+    return sum(found) if found else None
+
+
+def _scrape(url: str) -> dict[str, float]:
+    try:
+        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
+            text = answer.read(_MOST)
+    except (OSError, ValueError, HTTPException) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise NoFiguresError(f"{url} cannot be read: {reason}") from error
+    samples = {found[1].decode(): float(found[2]) for found in _SAMPLE.finditer(text)}
+    if not any(name.startswith("sfu_") for name in samples):
+        raise NoFiguresError(f"{url} has no figures of a gateway")
+    return samples
+
+
+def _of_process(pid: int) -> tuple[float, float]:
+    """Processor time so far, from its own clock (clock_getcpuclockid), and resident bytes."""
+    try:
+        cpu = time.clock_gettime(~pid << 3 | 2)
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, ValueError, OverflowError, IndexError) as error:
+        raise NoFiguresError(f"process {pid} cannot be looked at: {error}") from error
+    return cpu, float(pages * resource.getpagesize())
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process that we may look at."""
+    return os.path.exists(f"/proc/{pid}/statm")  # noqa: PTH110 - not a file that anybody wrote

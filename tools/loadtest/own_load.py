@@ -1,0 +1,93 @@
+"""Whether a process of the tool is itself what is measured: how late it wakes up, how much processor time it takes."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Never
+
+import trio
+from attrs import define, field, frozen
+
+#: Seconds between two looks.
+LOOK: Final = 0.02
+#: Waking up later than this, a process is late for what it should do: senders are not on time any more.
+LATE: Final = 0.05
+#: A share of the seconds in which a process was late, from which on it is the bottleneck.
+LATE_SHARE: Final = 0.2
+#: Of one core, over :data:`BUSY_SECONDS` in a row.
+BUSY: Final = 0.9
+BUSY_SECONDS: Final = 3
+#: Of the packets that were to be sent, the share that the system did not take or that came too late to be sent.
+UNSENT_SHARE: Final = 0.001
+
+
+@define
+class LagMeter:
+    """How late this process woke up at worst since it was last asked."""
+
+    _worst: float = 0.0
+    _due: float = field(factory=time.monotonic)
+
+    async def run(self) -> Never:
+        """Until cancelled."""
+        while True:
+            self._due = time.monotonic() + LOOK
+            await trio.sleep(LOOK)
+            self._worst = max(self._worst, time.monotonic() - self._due)
+
+    def take(self) -> float:
+        worst, self._worst = self._worst, 0.0
+        return max(0.0, worst)
+
+
+@frozen
+class Second:
+    """One second of one process: the longest lag, and the share of a core that it took."""
+
+    lag: float
+    cpu: float
+
+
+@define
+class OwnLoad:
+    """The seconds of one process, by name."""
+
+    name: str
+    seconds: list[Second] = field(factory=list)
+
+    def complaints(self) -> list[str]:
+        """Why what was measured is not the gateway's alone."""
+        found = []
+        late = sum(second.lag > LATE for second in self.seconds)
+        if late > max(1, LATE_SHARE * len(self.seconds)):
+            found.append(
+                f"{self.name} woke up more than {LATE * 1000:.0f} ms late in {late} of {len(self.seconds)} seconds"
+            )
+        run = longest = 0
+        for second in self.seconds:
+            run = run + 1 if second.cpu > BUSY else 0
+            longest = max(longest, run)
+        if longest >= BUSY_SECONDS:
+            found.append(f"{self.name} took more than {BUSY:.0%} of a core for {longest} seconds")
+        return found
+
+    @property
+    def worst_lag(self) -> float:
+        return max((second.lag for second in self.seconds), default=0.0)
+
+    @property
+    def most_cpu(self) -> float:
+        return max((second.cpu for second in self.seconds), default=0.0)
+
+    @property
+    def mean_cpu(self) -> float:
+        return sum(second.cpu for second in self.seconds) / len(self.seconds) if self.seconds else 0.0
+
+
+def unsent_complaint(unsent: int, sent: int) -> str | None:
+    """About what should have been sent and was not, of all."""
+    if unsent <= UNSENT_SHARE * (sent + unsent):
+        return None
+    return (
+        f"{unsent} of {sent + unsent} packets were not sent: the senders were too late, or the system did not take them"
+    )

@@ -1,0 +1,180 @@
+"""What all workers have counted, put together: now, and second by second."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Final
+
+import attrs
+from attrs import define, field, frozen
+
+from tools.light import Counts, Histogram, Traffic
+from tools.light.reception import Kind
+from tools.loadtest.gateway_figures import GatewayFigures
+from tools.loadtest.messages import Sending, Snapshot
+from tools.loadtest.own_load import OwnLoad, Second
+from tools.loadtest.tally import add_traffic
+
+#: A run as long as this is kept second by second; of a longer one the newest part.
+_MOST_POINTS: Final = 4 * 3600
+_SENDING: Final = tuple(attribute.name for attribute in attrs.fields(Sending))
+
+
+@frozen
+class Point:
+    """One second of the run, at ``at`` seconds from its beginning.  Rates per second; latencies in seconds."""
+
+    at: float
+    members: int
+    sent: float
+    received: float
+    bitrate: float
+    lost: int
+    latency_p50: float | None
+    latency_p99: float | None
+    roster_errors: int
+    lag: float
+    own_cpu: float
+    gateway_cpu: float | None
+    gateway_memory: float | None
+
+
+@define
+class Sum:
+    """All workers' totals at one moment."""
+
+    at: float = 0.0
+    joined: int = 0
+    joins: int = 0
+    leaves: int = 0
+    failed: int = 0
+    silent: int = 0
+    strays: int = 0
+    sending: dict[Kind, Sending] = field(factory=dict)
+    received: dict[Kind, Counts] = field(factory=dict)
+    traffic: Traffic = field(factory=Traffic)
+    failures: Counter[str] = field(factory=Counter)
+
+    @property
+    def all_received(self) -> Counts:
+        total = Counts()
+        for counts in self.received.values():
+            total.add(counts)
+        return total
+
+    @property
+    def packets_sent(self) -> int:
+        return sum(sending.packets for sending in self.sending.values())
+
+
+@define(eq=False)
+class Totals:
+    """``measured`` says whether latencies count for the result: not while everybody is still joining.
+
+    ``loads`` are those of the tool's own processes: the workers', then the conductor's.
+    """
+
+    kinds: tuple[Kind, ...]
+    workers: int
+    began_at: float = field(factory=time.monotonic)
+    measured: bool = False
+    latency: dict[Kind, Histogram] = field(factory=dict)
+    join: Histogram = field(factory=Histogram)
+    first_media: Histogram = field(factory=Histogram)
+    points: list[Point] = field(factory=list)
+    loads: list[OwnLoad] = field(factory=list)
+    gateway: GatewayFigures | None = None
+    _latest: dict[int, Snapshot] = field(factory=dict)
+    _second: Histogram = field(factory=Histogram)
+    _lags: dict[int, float] = field(factory=dict)
+    _cpu: dict[int, float] = field(factory=dict)
+    _before: Sum = field(factory=Sum)
+    _gateway_before: GatewayFigures | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.latency = {kind: Histogram() for kind in self.kinds}
+        names = [f"worker {number}" for number in range(self.workers)] if self.workers > 1 else ["the worker"]
+        self.loads = [OwnLoad(name) for name in [*names, "the conductor"]]
+        self._before.at = self.began_at
+
+    def take(self, worker: int, snapshot: Snapshot) -> None:
+        """What a worker has counted since its last snapshot, and in all."""
+        self._latest[worker] = snapshot
+        self._lags[worker] = max(self._lags.get(worker, 0.0), snapshot.lag)
+        self.join.add(snapshot.join)
+        self.first_media.add(snapshot.first_media)
+        for kind, histogram in snapshot.latency.items():
+            self._second.add(histogram)
+            if self.measured:
+                self.latency[kind].add(histogram)
+
+    def sum(self) -> Sum:
+        total = Sum(
+            at=time.monotonic(),
+            sending={kind: Sending() for kind in self.kinds},
+            received={kind: Counts() for kind in self.kinds},
+        )
+        for snapshot in self._latest.values():
+            for name in ("joined", "joins", "leaves", "failed", "silent", "strays"):
+                setattr(total, name, getattr(total, name) + getattr(snapshot, name))
+            for kind in self.kinds:
+                _add_sending(total.sending[kind], snapshot.sending[kind])
+                total.received[kind].add(snapshot.received[kind])
+            add_traffic(total.traffic, snapshot.traffic)
+            total.failures.update(snapshot.failures)
+        return total
+
+    def close_second(self, roster_errors: int, own_lag: float) -> Point:
+        """A second is over (or somewhat more): its point in the series."""
+        total, before = self.sum(), self._before
+        seconds = max(1e-3, total.at - before.at)
+        received, received_before = total.all_received, before.all_received
+        own_cpu = self._close_loads(seconds, own_lag)
+        point = Point(
+            at=total.at - self.began_at,
+            members=total.joined,
+            sent=(total.packets_sent - before.packets_sent) / seconds,
+            received=(received.packets - received_before.packets) / seconds,
+            bitrate=8 * (received.bytes - received_before.bytes) / seconds,
+            lost=received.lost - received_before.lost,
+            latency_p50=self._second.quantile(0.5),
+            latency_p99=self._second.quantile(0.99),
+            roster_errors=roster_errors,
+            lag=max([own_lag, *self._lags.values()]),
+            own_cpu=own_cpu,
+            gateway_cpu=self._gateway_cpu(),
+            gateway_memory=None if self.gateway is None else self.gateway.memory,
+        )
+        self._second, self._before = Histogram(), total
+        self._lags.clear()
+        self.points.append(point)
+        del self.points[:-_MOST_POINTS]
+        return point
+
+    def _close_loads(self, seconds: float, own_lag: float) -> float:
+        """The largest share of a core that one of our processes took."""
+        spent = {worker: snapshot.cpu for worker, snapshot in self._latest.items()}
+        spent[self.workers] = time.process_time()
+        shares = []
+        for process, cpu in spent.items():
+            share = (cpu - self._cpu.get(process, cpu)) / seconds
+            shares.append(share)
+            lag = own_lag if process == self.workers else self._lags.get(process, 0.0)
+            if self.measured:
+                self.loads[process].seconds.append(Second(lag, share))
+                del self.loads[process].seconds[:-_MOST_POINTS]
+        self._cpu = spent
+        return max(shares, default=0.0)
+
+    def _gateway_cpu(self) -> float | None:
+        before, now = self._gateway_before, self.gateway
+        self._gateway_before = now
+        if before is None or now is None or before.cpu is None or now.cpu is None or now.at <= before.at:
+            return None
+        return (now.cpu - before.cpu) / (now.at - before.at)
+
+
+def _add_sending(total: Sending, more: Sending) -> None:
+    for name in _SENDING:
+        setattr(total, name, getattr(total, name) + getattr(more, name))

@@ -1,0 +1,295 @@
+"""What everybody was shown, against what the tool itself knows to be true.
+
+The tool lets every client come and go, so it knows who is there; and each change of a channel's list has a revision,
+the same for everybody.  Facts of all workers are judged in the order of their times, up to the moment until which all
+of them are known (the *watermark*), so nothing is judged before what it would have to be compared with has come.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from attrs import define, field, frozen
+
+from protocol.events import LeaveReason, VoiceStateType
+from tools.light import Histogram
+from tools.loadtest.messages import Asked, Ended, Fact, Joined, Leaving, Quiet, Told
+from tools.loadtest.plan import ChurnKind
+
+ErrorKind = Literal[
+    "missed", "repeated", "untrue", "reason", "conflicting", "differs", "unannounced", "ghost", "absent"
+]
+
+MEANINGS: Final[dict[ErrorKind, str]] = {
+    "missed": "changes that a client was not told, though it was there",
+    "repeated": "changes that a client was told again, or out of order",
+    "untrue": "joins and leaves that a client was told and that had not happened",
+    "reason": "leaves told with another reason than the true one",
+    "conflicting": "changes told differently from what others were told under the same revision",
+    "differs": "changes that did not fit the list that the client had, or whose list or count was another",
+    "unannounced": "leaves that nobody was told of",
+    "ghost": "entries of a list for somebody who had left",
+    "absent": "people who were there and not on a list",
+}
+
+#: Seconds after which a leave that nobody was told of counts as unannounced: what cleaning up may take at most.
+PATIENCE: Final = 5.0
+#: The same, when nobody comes or goes any more.
+REST: Final = 0.5
+#: Seconds that a connection's end may become known to us later than to others.
+GRACE: Final = 2.0
+#: Revisions of a channel that are kept to compare with.
+_KEPT: Final = 20_000
+
+_REASONS: Final[dict[ChurnKind, frozenset[LeaveReason]]] = {
+    "leave": frozenset({"left"}),
+    "close": frozenset({"left"}),
+    "kill": frozenset({"disconnected", "replaced"}),  # replaced where it comes back before that is known
+}
+
+
+@define(eq=False)
+class Visit:
+    """One stay of one client, as it is known here."""
+
+    number: int
+    asked_at: float
+    joined_at: float = math.inf
+    joined_revision: int | None = None
+    leaving_at: float = math.inf
+    kind: ChurnKind | None = None
+    ended_at: float = math.inf
+    planned: bool = True
+    left_revision: int | None = None
+    revision: int = 0
+    counts: bool = True
+    early: int = 0
+
+    @property
+    def there(self) -> bool:
+        """It is in, and has not begun to leave."""
+        return self.joined_revision is not None and math.isinf(self.leaving_at) and math.isinf(self.ended_at)
+
+    @property
+    def coming(self) -> bool:
+        """It has asked to be let in, and has no answer."""
+        return self.joined_revision is None and math.isinf(self.ended_at)
+
+
+@frozen
+class Change:
+    type: VoiceStateType
+    about: str
+
+
+@define(eq=False)
+class ChannelTruth:
+    """Of one channel.  ``newest`` is the highest revision that anybody was told."""
+
+    visits: dict[str, list[Visit]] = field(factory=dict)
+    history: dict[int, Change] = field(factory=dict)
+    newest: int = 0
+    ended: list[tuple[str, Visit]] = field(factory=list)
+
+    def visit(self, user_id: str, number: int) -> Visit:
+        return next(visit for visit in reversed(self.visits[user_id]) if visit.number == number)
+
+    def latest(self, user_id: str) -> Visit | None:
+        visits = self.visits.get(user_id)
+        return visits[-1] if visits else None
+
+    def before(self, user_id: str, revision: int) -> Visit | None:
+        """The stay of a user that a ``user_left`` with this revision ends."""
+        for visit in reversed(self.visits.get(user_id, ())):
+            if visit.joined_revision is not None and visit.joined_revision < revision:
+                return visit
+        return None
+
+
+@define(eq=False)
+class Truth:
+    """``errors`` counts what was wrong, by kind.  ``left_to_told`` measures from beginning to leave until each of the
+    others was told, by how they left, of those who left before ``measured_until``.  ``examples`` describes the first
+    few mistakes.  ``outsiders`` are users that are not light clients of ours."""
+
+    errors: Counter[ErrorKind] = field(factory=Counter)
+    told: int = 0
+    left_to_told: dict[ChurnKind, Histogram] = field(factory=dict)
+    examples: list[str] = field(factory=list)
+    measured_until: float = math.inf
+    outsiders: set[str] = field(factory=set)
+    _waiting: list[tuple[float, int, Fact]] = field(factory=list)
+    _numbers: itertools.count[int] = field(factory=itertools.count)
+    _channels: dict[str, ChannelTruth] = field(factory=dict)
+
+    def learn(self, facts: Iterable[Fact]) -> None:
+        """Facts of one worker, in the order of their times."""
+        for fact in facts:
+            heapq.heappush(self._waiting, (fact.at, next(self._numbers), fact))
+
+    def judge(self, watermark: float, *, patience: float = PATIENCE) -> None:
+        """All facts up to this time are known: judge them."""
+        while self._waiting and self._waiting[0][0] <= watermark:
+            self._judge(heapq.heappop(self._waiting)[2])
+        for channel_id, channel in self._channels.items():
+            self._judge_ended(channel_id, channel, watermark - patience)
+
+    def judge_at_rest(self, watermark: float) -> None:
+        """Like :meth:`judge`, when nothing has happened for :data:`REST`: what was not told by now never will be."""
+        self.judge(watermark, patience=REST)
+
+    @property
+    def total(self) -> int:
+        return sum(self.errors.values())
+
+    def _judge(self, fact: Fact) -> None:
+        channel = self._channels.setdefault(fact.channel_id, ChannelTruth())
+        match fact:
+            case Asked():
+                visits = channel.visits.setdefault(fact.user_id, [])
+                visits.append(Visit(fact.visit, fact.at))
+                del visits[:-3]
+            case Joined():
+                self._judge_joined(channel, fact)
+            case Leaving():
+                visit = channel.visit(fact.user_id, fact.visit)
+                visit.leaving_at, visit.kind, visit.counts = fact.at, fact.kind, fact.at < self.measured_until
+            case Ended():
+                self._ended(channel, fact)
+            case Told():
+                self._judge_told(channel, fact)
+            case Quiet():
+                self._judge_quiet(channel, fact)
+
+    def _wrong(self, kind: ErrorKind, what: str, count: int = 1) -> None:
+        self.errors[kind] += count
+        if len(self.examples) < 20:
+            self.examples.append(f"{kind}: {what}")
+
+    def _judge_joined(self, channel: ChannelTruth, fact: Joined) -> None:
+        visit = channel.visit(fact.user_id, fact.visit)
+        visit.joined_at, visit.joined_revision, visit.revision = fact.at, fact.revision, fact.revision
+        channel.newest = max(channel.newest, fact.revision)
+        self._remember(channel, fact.revision, Change("user_joined", fact.user_id), fact.user_id)
+        listed = set(fact.listed)
+        if len(listed) < len(fact.listed):
+            self._wrong("repeated", f"{fact.user_id} was shown somebody twice when it joined")
+        for user in listed - self.outsiders:
+            latest = channel.latest(user)
+            # Who has ended just now may not be known to have; who asks to be let in may be in.
+            if latest is None or latest.ended_at + GRACE < visit.asked_at:
+                self._wrong("ghost", f"{fact.user_id} was shown {user} when it joined")
+        for user, visits in channel.visits.items():
+            for other in visits:
+                if other.there and _is_before(other.joined_revision, fact.revision) and user not in listed:
+                    self._wrong("absent", f"{fact.user_id} was not shown {user} when it joined")
+
+    def _ended(self, channel: ChannelTruth, fact: Ended) -> None:
+        visit = channel.visit(fact.user_id, fact.visit)
+        visit.ended_at, visit.planned = fact.at, fact.planned
+        if visit.joined_revision is not None:
+            channel.ended.append((fact.user_id, visit))
+        if fact.planned and visit.early:
+            self._wrong("untrue", f"others were told that {fact.user_id} left before it did", visit.early)
+        visit.early = 0  # else it was true, we only came to know it later
+
+    def _remember(self, channel: ChannelTruth, revision: int, change: Change, teller: str) -> None:
+        known = channel.history.setdefault(revision, change)
+        if known != change:
+            self._wrong("conflicting", f"{teller}, revision {revision}: {change}, others {known}")
+        while len(channel.history) > _KEPT:
+            del channel.history[next(iter(channel.history))]
+
+    def _judge_told(self, channel: ChannelTruth, fact: Told) -> None:
+        self.told += 1
+        observer = channel.visit(fact.user_id, fact.visit)
+        missed = fact.revision - observer.revision - 1
+        if missed < 0:
+            self._wrong("repeated", f"{fact.user_id} was told revision {fact.revision} after {observer.revision}")
+        elif missed:
+            self._wrong("missed", f"{fact.user_id} was told {fact.revision} after {observer.revision}", missed)
+        observer.revision = max(observer.revision, fact.revision)
+        channel.newest = max(channel.newest, fact.revision)
+        if not fact.agrees:
+            self._wrong("differs", f"{fact.user_id}, revision {fact.revision}: {fact.change} of {fact.about}")
+        self._remember(channel, fact.revision, Change(fact.change, fact.about), fact.user_id)
+        if fact.about in self.outsiders:
+            return
+        if fact.change == "user_joined":
+            self._judge_told_join(channel, fact)
+        elif fact.change == "user_left":
+            self._judge_told_leave(channel, fact)
+
+    def _judge_told_join(self, channel: ChannelTruth, fact: Told) -> None:
+        # Its own answer may be looked at after others have been told.
+        true = any(
+            visit.joined_revision == fact.revision or visit.joined_revision is None
+            for visit in channel.visits.get(fact.about, ())
+        )
+        if not true:
+            self._wrong("untrue", f"{fact.user_id} was told that {fact.about} joined")
+
+    def _judge_told_leave(self, channel: ChannelTruth, fact: Told) -> None:
+        visit = channel.before(fact.about, fact.revision)
+        if visit is None or visit.left_revision not in (None, fact.revision):
+            self._wrong("untrue", f"{fact.user_id} was told that {fact.about} left")
+            return
+        visit.left_revision = fact.revision
+        if visit.kind is None:
+            if math.isinf(visit.ended_at):
+                visit.early += 1  # judged when it is known whether its connection ended by itself
+            return
+        if fact.reason not in _REASONS[visit.kind]:
+            self._wrong("reason", f"{fact.user_id} was told {fact.reason} of {fact.about}, which was a {visit.kind}")
+        if visit.counts:
+            self.left_to_told.setdefault(visit.kind, Histogram()).record(fact.at - visit.leaving_at)
+
+    def _judge_ended(self, channel_id: str, channel: ChannelTruth, until: float) -> None:
+        """Of those who were gone by ``until``, each must have been announced."""
+        waiting = []
+        for user, visit in channel.ended:
+            if visit.ended_at > until:
+                waiting.append((user, visit))
+            elif visit.left_revision is None and self._somebody_else(channel, visit):
+                self._wrong("unannounced", f"nobody in {channel_id} was told that {user} left")
+        channel.ended = waiting
+
+    def _somebody_else(self, channel: ChannelTruth, left: Visit) -> bool:
+        """Whether anybody was there who should have been told, and was still there for a while."""
+        told_by = left.ended_at + REST
+        return any(
+            visit is not left and visit.joined_at < left.leaving_at and min(visit.leaving_at, visit.ended_at) > told_by
+            for visits in channel.visits.values()
+            for visit in visits
+        )
+
+    def _judge_quiet(self, channel: ChannelTruth, fact: Quiet) -> None:
+        observer = channel.visit(fact.user_id, fact.visit)
+        behind = channel.newest - observer.revision
+        if behind > 0:
+            self._wrong("missed", f"{fact.user_id} was not told the last {behind} changes", behind)
+        there = {user for user, visits in channel.visits.items() if visits[-1].there}
+        coming = {user for user, visits in channel.visits.items() if visits[-1].coming}
+        listed = set(fact.listed) - self.outsiders - coming
+        for user in listed - there:
+            self._wrong("ghost", f"the list of {fact.user_id} still has {user}")
+        for user in there - listed:
+            self._wrong("absent", f"the list of {fact.user_id} has no {user}")
+
+    def finish(self, *, everything: bool) -> None:
+        """No more facts come.  ``everything`` is False where the run broke off, so that what is still open says
+        nothing."""
+        self.judge(math.inf if everything else -math.inf)
+        for channel in self._channels.values():
+            for user, visits in channel.visits.items():
+                if early := sum(visit.early for visit in visits):
+                    self._wrong("untrue", f"others were told that {user} left, who had not", early)
+
+
+def _is_before(revision: int | None, other: int) -> bool:
+    return revision is not None and revision < other

@@ -1,0 +1,159 @@
+"""A worker process: ``python -m tools.loadtest.worker``, started and told by the conductor over its pipes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import trio
+from attrs import define, field
+
+from sfu.wire.certificate import generate_certificate
+from tools.light import Identity, Poller
+from tools.loadtest import messages
+from tools.loadtest.member import Member, Surroundings
+from tools.loadtest.messages import (
+    Batch,
+    Begin,
+    Churn,
+    Done,
+    Finish,
+    Ready,
+    Receiver,
+    Sent,
+    Settle,
+    Settled,
+    StopSending,
+)
+from tools.loadtest.own_load import LagMeter
+from tools.loadtest.tally import Tally
+
+#: Seconds between two batches.
+INTERVAL: Final = 0.25
+#: Longest wait for the conductor to take a batch: it hangs, or is gone.
+CONDUCTOR_SECONDS: Final = 30.0
+#: What is on its way when the senders stop arrives within this time.
+DRAIN: Final = 0.5
+#: Longest wait for all clients to leave.
+FINISH_SECONDS: Final = 15.0
+
+
+@define(eq=False)
+class Worker:
+    """``commands`` and ``reports`` are the pipes from and to the conductor."""
+
+    commands: Receiver
+    reports: trio.abc.SendStream
+    lag: LagMeter = field(factory=LagMeter)
+    poller: Poller = field(factory=Poller)
+    _members: dict[int, Member] = field(factory=dict)
+    _around: Surroundings | None = None
+    _writing: trio.Lock = field(factory=trio.Lock)
+    _lives: trio.Event = field(factory=trio.Event)
+
+    async def run(self) -> None:
+        """Until told to finish, or until the conductor is gone."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.poller.run)
+            nursery.start_soon(self.lag.run)
+            await self._report(Ready())
+            while (command := await self.commands.receive()) is not None:
+                await self._obey(command, nursery)
+                if isinstance(command, Finish):
+                    break
+            nursery.cancel_scope.cancel()
+
+    async def _obey(self, command: messages.Command, nursery: trio.Nursery) -> None:
+        match command:
+            case Begin():
+                self._begin(command, nursery)
+            case Churn(slot=slot, kind=kind):
+                self._members[slot].leave(kind)
+            case StopSending():
+                await self._stop_sending()
+            case Settle(sent=sent):
+                for member in self._members.values():
+                    member.settle(sent)
+                await self._send_batch()
+                await self._report(Settled())
+            case Finish():
+                await self._finish()
+
+    def _begin(self, begin: Begin, nursery: trio.Nursery) -> None:
+        identity = Identity.of(generate_certificate(datetime.now(UTC)))
+        rng = random.Random()
+        self._around = Surroundings(begin.plan, begin.media, identity, self.poller, Tally(begin.plan.kinds), rng)
+        nursery.start_soon(self._send_batches)
+        nursery.start_soon(self._let_live, begin)
+
+    async def _let_live(self, begin: Begin) -> None:
+        assert self._around is not None
+        async with trio.open_nursery() as lives:
+            for slot in begin.slots:
+                member = self._members[slot.number] = Member(slot, self._around)
+                lives.start_soon(member.live, begin.start_at + slot.number / begin.plan.ramp)
+        self._lives.set()
+
+    async def _stop_sending(self) -> None:
+        assert self._around is not None
+        self._around.sending = False
+        sent: dict[int, int] = {}
+        for member in self._members.values():
+            sent |= member.stop_sending()
+        await trio.sleep(DRAIN)
+        self.poller.poll()
+        await self._report(Sent(sent))
+
+    async def _finish(self) -> None:
+        around = self._around
+        if around is not None:
+            around.finish.set()
+            for member in self._members.values():
+                member.leave("leave")
+            with trio.move_on_after(FINISH_SECONDS):
+                await self._lives.wait()
+            await self._send_batch()
+        await self._report(Done())
+
+    async def _send_batches(self) -> None:
+        while True:
+            await trio.sleep(INTERVAL)
+            await self._send_batch()
+
+    async def _send_batch(self) -> None:
+        assert self._around is not None
+        tally = self._around.tally
+        facts = tally.facts.copy()
+        tally.facts.clear()
+        await self._report(Batch(time.monotonic(), facts, tally.snapshot(self.lag.take())))
+
+    async def _report(self, report: messages.Report) -> None:
+        # In the order in which they were made: the lock is fair, and asked for at once.
+        async with self._writing:
+            with trio.fail_after(CONDUCTOR_SECONDS):
+                await messages.send(self.reports, report)
+
+
+async def _work() -> None:
+    commands, reports = os.dup(sys.stdin.fileno()), os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints does not garble the messages
+    async with trio.lowlevel.FdStream(commands) as read, trio.lowlevel.FdStream(reports) as write:
+        try:
+            await Worker(Receiver(read), write).run()
+        except* (trio.BrokenResourceError, trio.TooSlowError):
+            pass  # the conductor is gone, or hangs: nobody is left to tell
+
+
+def main() -> None:
+    # Ctrl-C is the conductor's to act on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    trio.run(_work)
+
+
+if __name__ == "__main__":
+    main()
