@@ -32,13 +32,14 @@ class Channel:
     """Who is here, in the order of joining, and the number of the list's newest state.
 
     ``occupants`` counts those who wait for a seat, too: the channel lives as long as there is one.  ``speakers`` is
-    what ``active_speakers`` said last.
+    what ``active_speakers`` said last, ``plane`` the number of the plane that its media is on.
     """
 
     id: str
     metrics: Metrics
     max_members: int
     log: FilteringBoundLogger
+    plane: int = 0
     revision: int = 0
     occupants: int = 0
     members: dict[str, Member] = field(factory=dict)

@@ -1,6 +1,6 @@
 """All channels of a gateway: who comes first opens one, who leaves last closes it."""
 
-from collections.abc import AsyncIterator, Mapping, Sized
+from collections.abc import AsyncIterator, Callable, Mapping, Sized
 from contextlib import asynccontextmanager
 
 from attrs import define, field, frozen
@@ -25,12 +25,14 @@ class ChannelsCensus:
 
 @define(eq=False)
 class Channels:
-    """The channels by id.  ``sessions`` are the open connections, for the census."""
+    """The channels by id.  ``sessions`` are the open connections, for the census; ``choose_plane`` says on which plane
+    the media of a channel is to be that opens now."""
 
     config: Config
     metrics: Metrics
     log: FilteringBoundLogger
     sessions: Sized
+    choose_plane: Callable[[], int]
     _channels: dict[str, Channel] = field(factory=dict)
 
     @property
@@ -69,7 +71,7 @@ class Channels:
             if len(self._channels) >= self.config.max_channels:
                 raise RefusedError(ErrorCode.LIMIT_EXCEEDED, f"there are {self.config.max_channels} channels already")
             log = self.log.bind(channel=channel_id)
-            channel = Channel(channel_id, self.metrics, self.config.max_members, log)
+            channel = Channel(channel_id, self.metrics, self.config.max_members, log, plane=self.choose_plane())
             self._channels[channel_id] = channel
             log.info("channel opened")
         return channel

@@ -5,18 +5,22 @@ Times are in seconds, sizes in bytes.  The text below each field is what ``sfu-g
 """
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import attrs
 from attrs import Attribute, field, frozen
+from attrs.validators import optional
 
 from protocol import limits
 from protocol.responses import IceServer
 from sfu.settings import MediaSettings
 
 LARGEST_PORT: Final = 65535
+MOST_PLANES: Final = 4
+"""That are started by themselves; a gateway of thousands may want more."""
 
 Check = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -69,7 +73,9 @@ class Config:
     media_announce: tuple[str, ...] = ()
     """Addresses told to clients instead of media_host, for a machine behind NAT."""
     media_port: int = _port(40000)
-    """UDP port for all media; 0 picks a free one."""
+    """First UDP port for media; each plane has one, in a row. 0 picks free ones."""
+    planes: int | None = field(default=None, validator=optional(_between(1, 64)))
+    """Threads that forward media, each channel on one of them; when not given, one for each core, at most 4."""
 
     log_format: Literal["console", "json"] | None = None
     """How logs look; when not given, console on a terminal and json elsewhere."""
@@ -159,10 +165,23 @@ class Config:
     def __attrs_post_init__(self) -> None:
         if self.silence_timeout < self.disconnected_after:
             raise ValueError("silence_timeout must not be shorter than disconnected_after")
+        if (last := self.media_port + self.plane_count - 1) > LARGEST_PORT:
+            raise ValueError(f"the last of the media ports would be {last}; there are {LARGEST_PORT}")
+
+    @property
+    def plane_count(self) -> int:
+        """How many planes there are to be."""
+        return self.planes or min(len(os.sched_getaffinity(0)), MOST_PLANES)
+
+    @property
+    def media_ports(self) -> list[MediaSettings]:
+        """What the media ports are to be opened with, one for each plane."""
+        numbers = range(self.plane_count)
+        return [attrs.evolve(self.media, port=self.media_port and self.media_port + number) for number in numbers]
 
     @property
     def media(self) -> MediaSettings:
-        """What the media port is to be opened with."""
+        """What the first media port is to be opened with."""
         return MediaSettings(
             hosts=self.media_host,
             port=self.media_port,

@@ -1,7 +1,8 @@
 """One gateway: what its connections share."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Never
@@ -13,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 import protocol.media
 import sfu
 from gateway import endings, speakers
+from gateway.channel import Channel
 from gateway.channels import Channels
 from gateway.config import Config
 from gateway.connection import Connection
@@ -33,8 +35,9 @@ def _today() -> datetime:
 
 @define(eq=False)
 class Gateway:
-    """Configuration, media port, channels and open connections.
+    """Configuration, media ports, channels and open connections.
 
+    ``port`` is the first of the media ``ports``; a channel's media is on one of them (:meth:`port_of`).
     ``sessions`` are the open connections in the order in which they came, ``ended`` counts those that are gone.
     ``new_id`` makes ids, ``new_reference`` those of failures, ``today`` tells the date (in UTC); they are injected
     where the same run is wanted again.
@@ -46,6 +49,7 @@ class Gateway:
     new_id: Callable[[], str] = _random_id
     new_reference: Callable[[], str] = new_reference
     today: Callable[[], datetime] = _today
+    more_ports: Sequence[sfu.Port] = ()
     draining: bool = False
     ended: int = 0
     sessions: dict[str, Connection] = field(factory=dict, init=False)
@@ -54,8 +58,21 @@ class Gateway:
     log: FilteringBoundLogger = field(factory=structlog.get_logger, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.channels = Channels(self.config, self.metrics, self.log, self.sessions)
+        self.channels = Channels(self.config, self.metrics, self.log, self.sessions, self._choose_plane)
         self.capabilities = convert(self.port.capabilities, protocol.media.RtpCapabilities)
+
+    @property
+    def ports(self) -> Sequence[sfu.Port]:
+        return (self.port, *self.more_ports)
+
+    def port_of(self, channel: Channel) -> sfu.Port:
+        """Where the media of this channel's members is."""
+        return self.ports[channel.plane]
+
+    def _choose_plane(self) -> int:
+        """The plane that has least to do: of those with fewest streams the one with fewest channels."""
+        channels = Counter(channel.plane for channel in self.channels.channels.values())
+        return min(range(len(self.ports)), key=lambda plane: (self.ports[plane].census().consumers, channels[plane]))
 
     @contextmanager
     def connection(self, remote: str) -> Iterator[Connection]:

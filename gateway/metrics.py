@@ -4,7 +4,7 @@ What *is* (sessions, channels, transports …) is read from the one truth when s
 that it cannot drift.  What *happened* is counted here, by the methods that the code it happened in calls.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol, get_args
 
 from prometheus_client import (
@@ -37,7 +37,7 @@ class Plane(Protocol):
 
 
 class Media(Protocol):
-    """The media port, as far as it is shown."""
+    """A media port, as far as it is shown."""
 
     @property
     def plane(self) -> Plane: ...
@@ -149,8 +149,8 @@ class Metrics:
         """A connection was ended by an exception before it was a session."""
         self._connection_errors.inc()
 
-    def watch(self, channels: Census, media: Media) -> None:
-        """Show what these hold, from now on.  Called once."""
+    def watch(self, channels: Census, *media: Media) -> None:
+        """Show what these hold, from now on; the media ports together.  Called once."""
         self.registry.register(_Now(channels, media, lambda: (self._forced_cleanups, self._failed_cleanups)))
 
     def render(self) -> bytes:
@@ -161,7 +161,7 @@ class Metrics:
 class _Now(Collector):
     """Reads the one truth at every scrape."""
 
-    def __init__(self, channels: Census, media: Media, cleanups: Callable[[], tuple[int, int]]) -> None:
+    def __init__(self, channels: Census, media: Sequence[Media], cleanups: Callable[[], tuple[int, int]]) -> None:
         self._channels = channels
         self._media = media
         self._cleanups = cleanups
@@ -172,39 +172,44 @@ class _Now(Collector):
         yield GaugeMetricFamily("sfu_channels", "Channels.", here.channels)
         yield GaugeMetricFamily("sfu_members", "Members of all channels together.", here.members)
 
-        live = self._media.census()
-        yield GaugeMetricFamily("sfu_peers", "Peers on the media port.", live.peers)
-        yield GaugeMetricFamily("sfu_transports", "Transports.", live.transports)
-        yield GaugeMetricFamily("sfu_producers", "Producers.", live.producers)
-        yield GaugeMetricFamily("sfu_consumers", "Consumers.", live.consumers)
-        yield from self._packets(self._media.plane.totals())
+        live = [media.census() for media in self._media]
+        yield GaugeMetricFamily("sfu_peers", "Peers on the media ports.", sum(port.peers for port in live))
+        yield GaugeMetricFamily("sfu_transports", "Transports.", sum(port.transports for port in live))
+        yield GaugeMetricFamily("sfu_producers", "Producers.", sum(port.producers for port in live))
+        yield GaugeMetricFamily("sfu_consumers", "Consumers.", sum(port.consumers for port in live))
+        yield from self._packets([media.plane.totals() for media in self._media])
 
         forced = CounterMetricFamily("sfu_forced_cleanups", "Goodbyes cut off by their deadline.", labels=["layer"])
         failed = CounterMetricFamily("sfu_failed_cleanups", "Steps of an exit that raised.", labels=["layer"])
-        for family, gateway, media in zip(
-            (forced, failed), self._cleanups(), (self._media.forced_cleanups, self._media.failed_cleanups), strict=True
-        ):
+        in_media = (
+            sum(media.forced_cleanups for media in self._media),
+            sum(media.failed_cleanups for media in self._media),
+        )
+        for family, gateway, media in zip((forced, failed), self._cleanups(), in_media, strict=True):
             family.add_metric(["gateway"], gateway)
             family.add_metric(["media"], media)
             yield family
         yield CounterMetricFamily(
-            "sfu_slow_path_errors", "Exceptions caught while dispatching datagrams.", self._media.slow_path_errors
+            "sfu_slow_path_errors",
+            "Exceptions caught while dispatching datagrams.",
+            sum(media.slow_path_errors for media in self._media),
         )
 
-    def _packets(self, totals: PlaneTotals) -> Iterable[Metric]:
-        yield GaugeMetricFamily("sfu_routes", "Routes in the packet path: consumers that are connected.", totals.routes)
-        yield GaugeMetricFamily("sfu_paths", "Remote addresses that have authenticated.", totals.paths)
-        packets = CounterMetricFamily("sfu_packets", "Datagrams on the media port.", labels=["direction"])
-        packets.add_metric(["in"], totals.packets_in)
-        packets.add_metric(["out"], totals.packets_out)
+    def _packets(self, planes: Sequence[PlaneTotals]) -> Iterable[Metric]:
+        routes, paths = sum(plane.routes for plane in planes), sum(plane.paths for plane in planes)
+        yield GaugeMetricFamily("sfu_routes", "Routes in the packet path: consumers that are connected.", routes)
+        yield GaugeMetricFamily("sfu_paths", "Remote addresses that have authenticated.", paths)
+        packets = CounterMetricFamily("sfu_packets", "Datagrams on the media ports.", labels=["direction"])
+        packets.add_metric(["in"], sum(plane.packets_in for plane in planes))
+        packets.add_metric(["out"], sum(plane.packets_out for plane in planes))
         yield packets
         size = CounterMetricFamily("sfu_bytes", "Bytes of those datagrams.", labels=["direction"])
-        size.add_metric(["in"], totals.bytes_in)
-        size.add_metric(["out"], totals.bytes_out)
+        size.add_metric(["in"], sum(plane.bytes_in for plane in planes))
+        size.add_metric(["out"], sum(plane.bytes_out for plane in planes))
         yield size
         drops = CounterMetricFamily(
             "sfu_drops", "Datagrams, or copies of one, that went no further.", labels=["reason"]
         )
-        for reason, count in totals.drops.items():
-            drops.add_metric([str(reason)], count)
+        for reason in planes[0].drops:
+            drops.add_metric([str(reason)], sum(plane.drops[reason] for plane in planes))
         yield drops

@@ -46,7 +46,7 @@ MakeGateway = Callable[[Config, sfu.Port, Metrics], Gateway]
 class Server:
     """One running gateway.
 
-    ``url`` is where browsers find it (empty without listeners), ``media`` where its media port is.
+    ``url`` is where browsers find it (empty without listeners), ``media`` where its media ports are.
     """
 
     config: Config
@@ -114,12 +114,14 @@ async def open_server(
             listeners = await _open_listeners(config)
         for listener in listeners:
             stack.push_async_callback(trio.aclose_forcefully, listener)
-        port = await _enter_port(stack, config, open_port)
+        port, *more_ports = [await _enter_port(stack, media, open_port) for media in config.media_ports]
         gateway = make_gateway(config, port, metrics)
-        metrics.watch(gateway.channels, port)
+        gateway.more_ports = more_ports
+        metrics.watch(gateway.channels, *gateway.ports)
         front_door = _front_door(config, gateway, metrics, serve_client)
         url = url_of(listeners[0]) if listeners else ""
-        server = Server(config, gateway, front_door, url, port.addresses)
+        media = tuple(address for port in gateway.ports for address in port.addresses)
+        server = Server(config, gateway, front_door, url, media)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             accepting.start_soon(gateway.run)
             if listeners:
@@ -143,11 +145,11 @@ def _handler(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaitable[N
     return serve
 
 
-async def _enter_port(stack: AsyncExitStack, config: Config, open_port: OpenPort) -> sfu.Port:
+async def _enter_port(stack: AsyncExitStack, media: sfu.MediaSettings, open_port: OpenPort) -> sfu.Port:
     try:
-        return await stack.enter_async_context(open_port(config.media))
+        return await stack.enter_async_context(open_port(media))
     except (OSError, ValueError) as error:
-        where = ", ".join(show_address((host, config.media_port)) for host in config.media_host)
+        where = ", ".join(show_address((host, media.port)) for host in media.hosts)
         hint = _NOT_OURS if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL else ""
         raise StartError(f"cannot open the media port on {where} (UDP): {_words(error)}{hint}") from error
 

@@ -133,7 +133,7 @@ async def take_seat(gateway: Gateway, connection: Connection, request: Request) 
 async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
     """The media of who has a seat, and with it all that requests work on."""
     channel, member = seat
-    async with sfu.open_peer(gateway.port, Observer(channel, member), name=member.user_id) as peer:
+    async with sfu.open_peer(gateway.port_of(channel), Observer(channel, member), name=member.user_id) as peer:
         member.peer = peer
         yield Session(gateway, channel, member, peer)
 

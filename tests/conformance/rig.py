@@ -215,7 +215,9 @@ async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settin
     with capture_logs() as log:
         async with (
             trio.open_nursery() as nursery,
-            open_server(Config(**settings), listeners=(), open_port=open_port, make_gateway=make_gateway) as server,
+            open_server(
+                Config(planes=1, **settings), listeners=(), open_port=open_port, make_gateway=make_gateway
+            ) as server,
         ):
             log.port = server.gateway.port
             yield Gate(server, nursery, plane, rng, media, journal, log)

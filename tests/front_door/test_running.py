@@ -53,9 +53,10 @@ def line_about(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
 def test_it_says_where_it_is_serves_there_and_stops_on_sigterm() -> None:
     with gateway("--log-format", "json") as process:
         line = line_about(process, "listening")
-        host, _, port = line["media"].rpartition(":")
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, pytest.raises(OSError, match="in use"):
-            taken.bind((host, int(port)))
+        for media in line["media"].split(", "):
+            host, _, port = media.rpartition(":")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, pytest.raises(OSError, match="in use"):
+                taken.bind((host, int(port)))
         with urlopen(line["url"] + "/readyz") as answer:
             assert answer.status == 200
         process.terminate()

@@ -290,7 +290,7 @@ async def open_world(*, seed: int = 1, conditions: Conditions = CLEAN, **setting
 
     ``conditions`` are those of every client's link; everything that is random comes from ``seed``.
     """
-    config = Config(**settings)
+    config = Config(planes=1, **settings)
     rng = random.Random(seed)
     numbers = itertools.count(1)
     network, trace, faults = Network(seed), Trace(), Faults()

@@ -51,13 +51,13 @@ MUTATIONS: Final = (
         "gateway/session.py",
         """\
     channel, member = seat
-    async with sfu.open_peer(gateway.port, Observer(channel, member), name=member.user_id) as peer:
+    async with sfu.open_peer(gateway.port_of(channel), Observer(channel, member), name=member.user_id) as peer:
         member.peer = peer
         yield Session(gateway, channel, member, peer)
 """,
         """\
     channel, member = seat
-    async with sfu.open_peer(gateway.port, Observer(channel, member), name=member.user_id) as peer:
+    async with sfu.open_peer(gateway.port_of(channel), Observer(channel, member), name=member.user_id) as peer:
         member.peer = peer
         try:
             yield Session(gateway, channel, member, peer)
