@@ -2,3 +2,5 @@
 
 #[allow(missing_docs)]
 pub mod core;
+#[cfg(feature = "python")]
+mod python;

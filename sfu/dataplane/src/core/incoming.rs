@@ -210,8 +210,11 @@ impl Producer {
     }
 }
 
+/// A MID and a RID.
+type Names<'a> = (Option<&'a str>, Option<&'a str>);
+
 /// By which MID and RID the encodings without an SSRC are told.  Refused where nothing would tell one.
-pub fn learnt_names(spec: &ProducerSpec) -> Result<HashSet<(Option<&str>, Option<&str>)>, Refused> {
+pub fn learnt_names(spec: &ProducerSpec) -> Result<HashSet<Names<'_>>, Refused> {
     let mid = spec.mid.as_deref().filter(|_| spec.mid_id.is_some());
     let mut names = HashSet::new();
     for encoding in spec.encodings.iter().filter(|encoding| encoding.ssrc.is_none()) {

@@ -188,7 +188,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn parse(packet: &[u8]) -> Result<(Header, Vec<(u8, Vec<u8>)>), Malformed> {
+    type Values = Vec<(u8, Vec<u8>)>;
+
+    fn parse(packet: &[u8]) -> Result<(Header, Values), Malformed> {
         let mut elements = Vec::new();
         let header = parse_header_untrusted(packet, &mut elements)?;
         let values = elements.iter().map(|element| (element.number, element.value(packet).to_vec()));

@@ -28,7 +28,7 @@ pub fn inspect_vp8_untrusted(payload: &[u8]) -> Option<Frame> {
             at += 1;
         }
     }
-    frame.key = *payload.get(at)? & 0x01 == 0 && frame.begins;
+    frame.key = frame.begins && payload.get(at)? & 0x01 == 0;
     Some(frame)
 }
 
@@ -75,6 +75,8 @@ mod tests {
         assert_eq!(short.picture, Some(Picture { id: 5, at: 2, bits: 7 }));
         assert_eq!(short.tl0, Some(Tl0 { index: 9, at: 3 }));
         assert_eq!((short.temporal, short.key), (None, false));
+        // Where no frame begins, nothing need follow the descriptor.
+        assert_eq!(inspect_vp8_untrusted(b"\x80\x40\x07").unwrap().tl0, Some(Tl0 { index: 7, at: 2 }));
     }
 
     #[test]

@@ -1,0 +1,17 @@
+//! The Python face: `sfu._dataplane`, with the interface of `sfu/dataplane/interface.py`.
+
+mod convert;
+mod memory;
+mod plane;
+
+use pyo3::prelude::*;
+
+/// The packet path, opened for Python.
+#[pymodule]
+#[pyo3(name = "_dataplane")]
+mod module {
+    #[pymodule_export]
+    use super::memory::DataPlaneCore;
+    #[pymodule_export]
+    use super::plane::Plane;
+}
