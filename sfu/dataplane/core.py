@@ -1,10 +1,19 @@
-"""The data plane without sockets and clocks: datagrams and `now` in, datagrams and events out."""
+"""The data plane without sockets and clocks: datagrams and `now` in, datagrams and events out.
 
+It is the native one of :mod:`sfu._dataplane`, whose source is in ``src/`` beside this file; ``src/core`` holds what it
+does, and is the same in a program's own network as in a thread with sockets.
+"""
+
+from collections.abc import Callable
 from typing import Protocol
 
-from sfu._dataplane import DataPlaneCore
+from sfu._dataplane import MAX_EVENTS, MAX_RTCP_SENDERS, DataPlaneCore
+from sfu.dataplane.interface import Drop, Path
 
-__all__ = ["DataPlaneCore", "RandomSource"]
+__all__ = ["MAX_EVENTS", "MAX_RTCP_SENDERS", "DataPlaneCore", "RandomSource", "Transmit"]
+
+Transmit = Callable[[Path, bytes], Drop | None]
+"""Sends a datagram at once, or says why not."""
 
 
 class RandomSource(Protocol):

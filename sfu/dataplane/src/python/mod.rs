@@ -11,6 +11,10 @@ use pyo3::prelude::*;
 #[pyo3(name = "_dataplane")]
 mod module {
     #[pymodule_export]
+    const MAX_EVENTS: usize = crate::core::MAX_EVENTS;
+    #[pymodule_export]
+    const MAX_RTCP_SENDERS: usize = crate::core::MAX_RTCP_SENDERS;
+    #[pymodule_export]
     use super::memory::DataPlaneCore;
     #[pymodule_export]
     use super::plane::Plane;
