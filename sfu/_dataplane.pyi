@@ -61,3 +61,21 @@ class DataPlaneCore(Plane):
 
     def close(self) -> None:
         """Nothing leaves any more."""
+
+class ThreadedPlane(Plane):
+    """Moves packets between UDP sockets in a thread of its own, which never runs Python."""
+
+    def __init__(self, descriptors: list[int], random: RandomSource, now: float) -> None:
+        """Take over bound UDP sockets, by their descriptors; it is ``now`` on the caller's clock, in seconds.
+
+        Raises ``OSError`` for what is no such socket.
+        """
+
+    def fileno(self) -> int:
+        """Readable while there are events; -1 once closed."""
+
+    def take_events(self, limit: int) -> list[Event]:
+        """What came since the last call: all that changed, and at most ``limit`` datagrams; nothing once closed."""
+
+    def close(self) -> None:
+        """End the thread and close the sockets.  Nothing leaves any more; calling it twice does nothing."""

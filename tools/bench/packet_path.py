@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from attrs import frozen
 from pylibsrtp import Policy, Session
 
+from sfu._dataplane import Plane
 from sfu.dataplane.core import DataPlaneCore
 from sfu.dataplane.interface import (
     ConsumerId,
@@ -75,7 +76,7 @@ def sealed_packets(load: Load, count: int) -> list[bytes]:
     ]
 
 
-def connect(plane: DataPlaneCore, load: Load, source: Path, sinks: Iterable[Path]) -> None:
+def connect(plane: Plane, load: Load, source: Path, sinks: Iterable[Path]) -> None:
     """The source's transport is 0; consumer and transport of the n-th sink are n."""
     plane.add_transport(TransportId(0))
     plane.set_keys(TransportId(0), KEYS)

@@ -2,5 +2,9 @@
 
 #[allow(missing_docs)]
 pub mod core;
+#[cfg_attr(not(feature = "python"), allow(dead_code))]
+mod guard;
 #[cfg(feature = "python")]
 mod python;
+#[allow(missing_docs)]
+pub mod shell;

@@ -17,6 +17,8 @@ pub enum Event {
     Rtcp { transport: Id, packet: Vec<u8>, at: f64 },
     /// The SSRC of an encoding became known, or changed.
     Learned { producer: Id, encoding: usize, ssrc: u32 },
+    /// The data plane went wrong and has forgotten everything.
+    Failed { why: String },
     /// A consumer now forwards this encoding up to this temporal layer.
     Layers { consumer: Id, encoding: Option<usize>, temporal: Option<u8> },
 }
@@ -27,7 +29,7 @@ impl Event {
         match self {
             Event::Slow { transport, .. } => *transport == Some(id),
             Event::Rtcp { transport, .. } => *transport == id,
-            Event::Learned { .. } | Event::Layers { .. } => false,
+            Event::Failed { .. } | Event::Learned { .. } | Event::Layers { .. } => false,
         }
     }
 }

@@ -28,7 +28,7 @@ mod table;
 mod tests;
 mod transport;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use incoming::Producer;
 use outgoing::Consumer;
@@ -52,7 +52,7 @@ pub struct Core {
     producers: Table<ProducerKey, Producer>,
     consumers: Table<ConsumerKey, Consumer>,
     by_path: HashMap<Path, TransportKey>,
-    datagrams: Vec<Event>,
+    datagrams: VecDeque<Event>,
     /// Producer, encoding, SSRC.
     learned: Vec<(Id, usize, u32)>,
     changed: Vec<ConsumerKey>,
@@ -81,8 +81,17 @@ impl Core {
         !(self.learned.is_empty() && self.changed.is_empty() && self.datagrams.is_empty())
     }
 
-    /// What came of the datagrams since the last call: changes first, then what the slow path has to read.
-    pub fn take_events(&mut self) -> Vec<Event> {
+    /// Forget everything but the totals: what this core did went wrong.  The slow path is told.
+    pub fn fail(&mut self, why: String) {
+        let hold = self.hold;
+        let Self { drops, packets_in, bytes_in, packets_out, bytes_out, .. } = std::mem::take(self);
+        let datagrams = VecDeque::from([Event::Failed { why }]);
+        *self = Self { datagrams, drops, packets_in, bytes_in, packets_out, bytes_out, hold, ..Self::default() };
+    }
+
+    /// What came of the datagrams since the last call: changes first, then what the slow path has to read, of which at
+    /// most `limit`.
+    pub fn take_events(&mut self, limit: usize) -> Vec<Event> {
         let learned = self.learned.drain(..);
         let mut events: Vec<Event> =
             learned.map(|(producer, encoding, ssrc)| Event::Learned { producer, encoding, ssrc }).collect();
@@ -95,7 +104,7 @@ impl Core {
                 events.push(Event::Layers { consumer: consumer.id, encoding: layers.0, temporal: layers.1 });
             }
         }
-        events.append(&mut self.datagrams);
+        events.extend(self.datagrams.drain(..limit.min(self.datagrams.len())));
         events
     }
 }

@@ -54,7 +54,7 @@ impl Core {
         if self.datagrams.len() >= MAX_EVENTS {
             return Err(Drop::EventsFull);
         }
-        self.datagrams.push(event);
+        self.datagrams.push_back(event);
         Ok(())
     }
 

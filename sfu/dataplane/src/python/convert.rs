@@ -135,6 +135,7 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyAny>> 
             class(py, "RtcpArrived")?.call1((transport, PyBytes::new(py, &packet), at))
         }
         Event::Learned { producer, encoding, ssrc } => class(py, "EncodingLearned")?.call1((producer, encoding, ssrc)),
+        Event::Failed { why } => class(py, "PlaneFailed")?.call1((why,)),
         Event::Layers { consumer, encoding, temporal } => {
             class(py, "LayersChanged")?.call1((consumer, encoding, temporal))
         }

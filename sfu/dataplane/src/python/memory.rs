@@ -31,14 +31,14 @@ impl DataPlaneCore {
     fn receive(slf: &Bound<'_, Self>, datagram: &[u8], path: &Bound<'_, PyAny>, now: f64) -> PyResult<()> {
         let (py, plane, path) = (slf.py(), slf.as_super().get(), convert::path(path)?);
         let mut datagram = datagram.to_vec();
-        plane.with(py, |core| core.receive(&mut datagram, path, now));
+        plane.with(py, |core| core.receive(&mut datagram, path, now))?;
         plane.drain(py)
     }
 
     /// What came of the datagrams since the last call: changes first, then what the slow path has to read.
     fn take_events<'py>(slf: &Bound<'py, Self>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let (py, plane) = (slf.py(), slf.as_super().get());
-        let events = plane.with(py, |core| core.take_events());
+        let events = plane.with(py, |core| core.take_events(usize::MAX))?;
         events.into_iter().map(|event| convert::event(py, event)).collect()
     }
 

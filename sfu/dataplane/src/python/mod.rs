@@ -3,6 +3,7 @@
 mod convert;
 mod memory;
 mod plane;
+mod threaded;
 
 use pyo3::prelude::*;
 
@@ -18,4 +19,6 @@ mod module {
     use super::memory::DataPlaneCore;
     #[pymodule_export]
     use super::plane::Plane;
+    #[pymodule_export]
+    use super::threaded::ThreadedPlane;
 }

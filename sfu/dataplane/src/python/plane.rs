@@ -9,6 +9,8 @@ use pyo3::prelude::*;
 
 use super::convert;
 use crate::core::{Core, Drop, Id, Path};
+use crate::guard::guarded;
+use crate::shell::Sockets;
 
 /// A Python object that is there until it is cleared.
 pub type Slot = Mutex<Option<Py<PyAny>>>;
@@ -21,19 +23,29 @@ pub struct Plane {
     pub transmit: Slot,
     /// Draws first sequence numbers.
     pub random: Slot,
+    /// Where datagrams leave instead, if there are any.
+    pub sockets: Mutex<Option<Arc<Sockets>>>,
 }
 
 impl Plane {
     pub fn empty(hold: f64) -> Self {
-        Self { core: Arc::new(FairMutex::new(Core::new(hold))), transmit: Slot::default(), random: Slot::default() }
+        Self {
+            core: Arc::new(FairMutex::new(Core::new(hold))),
+            transmit: Slot::default(),
+            random: Slot::default(),
+            sockets: Mutex::default(),
+        }
     }
 
     /// Do something with the core, and let other Python threads run while it is somebody else's.
-    pub fn with<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Core) -> T + Send) -> T {
-        if let Some(mut core) = self.core.try_lock() {
-            return work(&mut core);
-        }
-        py.detach(|| work(&mut self.core.lock()))
+    ///
+    /// Raises `RuntimeError` where that went wrong; the core has then forgotten everything.
+    pub fn with<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Core) -> T + Send) -> PyResult<T> {
+        let done = match self.core.try_lock() {
+            Some(mut core) => guarded(&mut core, work),
+            None => py.detach(|| guarded(&mut self.core.lock(), work)),
+        };
+        done.map_err(|panicked| PyRuntimeError::new_err(format!("the data plane failed: {}", panicked.0)))
     }
 
     fn held(slot: &Slot, py: Python<'_>) -> Option<Py<PyAny>> {
@@ -53,19 +65,22 @@ impl Plane {
 
     /// Send a datagram that is no consumer's.
     fn send_now(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<()> {
-        let refused = self.transmit(py, path, datagram)?;
+        let sockets = self.sockets.lock().ok().and_then(|sockets| sockets.clone());
+        let refused = match sockets {
+            Some(sockets) => sockets.send(path, datagram, datagram.len()).err(),
+            None => self.transmit(py, path, datagram)?,
+        };
         self.with(py, |core| match refused {
             Some(reason) => core.count_drop(reason),
             None => core.count_sent(datagram.len()),
-        });
-        Ok(())
+        })
     }
 
     /// Send what waits to leave.
     pub fn drain(&self, py: Python<'_>) -> PyResult<()> {
-        for leaving in self.with(py, crate::core::Core::drain) {
+        for leaving in self.with(py, crate::core::Core::drain)? {
             let refused = self.transmit(py, leaving.path, &leaving.datagram)?;
-            self.with(py, |core| core.settle(&leaving.receipt, refused));
+            self.with(py, |core| core.settle(&leaving.receipt, refused))?;
         }
         Ok(())
     }
@@ -91,43 +106,43 @@ impl Plane {
     }
 
     fn add_transport(&self, py: Python<'_>, transport: Id) -> PyResult<()> {
-        Ok(self.with(py, |core| core.add_transport(transport))?)
+        Ok(self.with(py, |core| core.add_transport(transport))??)
     }
 
     fn set_keys(&self, py: Python<'_>, transport: Id, keys: &Bound<'_, PyAny>) -> PyResult<()> {
         let (profile, receive, send) = convert::keys(keys)?;
-        Ok(self.with(py, |core| core.set_keys(transport, profile, &receive, &send))?)
+        Ok(self.with(py, |core| core.set_keys(transport, profile, &receive, &send))??)
     }
 
     fn add_path(&self, py: Python<'_>, transport: Id, path: &Bound<'_, PyAny>) -> PyResult<()> {
         let path = convert::path(path)?;
-        Ok(self.with(py, |core| core.add_path(transport, path))?)
+        Ok(self.with(py, |core| core.add_path(transport, path))??)
     }
 
     fn set_send_path(&self, py: Python<'_>, transport: Id, path: &Bound<'_, PyAny>) -> PyResult<()> {
         let path = convert::path(path)?;
-        Ok(self.with(py, |core| core.set_send_path(transport, path))?)
+        Ok(self.with(py, |core| core.set_send_path(transport, path))??)
     }
 
-    fn remove_transport(&self, py: Python<'_>, transport: Id) {
-        self.with(py, |core| core.remove_transport(transport));
+    fn remove_transport(&self, py: Python<'_>, transport: Id) -> PyResult<()> {
+        self.with(py, |core| core.remove_transport(transport))
     }
 
     fn add_producer(&self, py: Python<'_>, transport: Id, producer: Id, spec: &Bound<'_, PyAny>) -> PyResult<()> {
         let spec = convert::producer_spec(spec)?;
-        Ok(self.with(py, |core| core.add_producer(transport, producer, spec))?)
+        Ok(self.with(py, |core| core.add_producer(transport, producer, spec))??)
     }
 
-    fn remove_producer(&self, py: Python<'_>, producer: Id) {
-        self.with(py, |core| core.remove_producer(producer));
+    fn remove_producer(&self, py: Python<'_>, producer: Id) -> PyResult<()> {
+        self.with(py, |core| core.remove_producer(producer))
     }
 
     fn set_producer_paused(&self, py: Python<'_>, producer: Id, paused: bool) -> PyResult<()> {
-        Ok(self.with(py, |core| core.set_producer_paused(producer, paused))?)
+        Ok(self.with(py, |core| core.set_producer_paused(producer, paused))??)
     }
 
     fn set_encoding_clock(&self, py: Python<'_>, producer: Id, encoding: usize, offset: i64) -> PyResult<()> {
-        Ok(self.with(py, |core| core.set_encoding_clock(producer, encoding, offset))?)
+        Ok(self.with(py, |core| core.set_encoding_clock(producer, encoding, offset))??)
     }
 
     fn add_consumer(
@@ -141,19 +156,19 @@ impl Plane {
         let spec = convert::consumer_spec(spec)?;
         let random = Self::held(&self.random, py).ok_or_else(|| PyRuntimeError::new_err("the plane was not made"))?;
         let first_sequence: u16 = random.bind(py).call_method1("randrange", (1, 0x8000))?.extract()?;
-        Ok(self.with(py, |core| core.add_consumer(transport, consumer, producer, &spec, first_sequence))?)
+        Ok(self.with(py, |core| core.add_consumer(transport, consumer, producer, &spec, first_sequence))??)
     }
 
-    fn remove_consumer(&self, py: Python<'_>, consumer: Id) {
-        self.with(py, |core| core.remove_consumer(consumer));
+    fn remove_consumer(&self, py: Python<'_>, consumer: Id) -> PyResult<()> {
+        self.with(py, |core| core.remove_consumer(consumer))
     }
 
     fn set_consumer_paused(&self, py: Python<'_>, consumer: Id, paused: bool) -> PyResult<()> {
-        Ok(self.with(py, |core| core.set_consumer_paused(consumer, paused))?)
+        Ok(self.with(py, |core| core.set_consumer_paused(consumer, paused))??)
     }
 
     fn set_layers(&self, py: Python<'_>, consumer: Id, encoding: Option<usize>, temporal: Option<u8>) -> PyResult<()> {
-        Ok(self.with(py, |core| core.set_layers(consumer, encoding, temporal))?)
+        Ok(self.with(py, |core| core.set_layers(consumer, encoding, temporal))??)
     }
 
     fn send(&self, py: Python<'_>, path: &Bound<'_, PyAny>, datagram: &[u8]) -> PyResult<()> {
@@ -162,7 +177,7 @@ impl Plane {
 
     fn send_rtcp(&self, py: Python<'_>, transport: Id, packet: &[u8]) -> PyResult<()> {
         let mut sealed = packet.to_vec();
-        match self.with(py, |core| core.seal_rtcp(transport, &mut sealed))? {
+        match self.with(py, |core| core.seal_rtcp(transport, &mut sealed))?? {
             Some(path) => self.send_now(py, path, &sealed),
             None => Ok(()),
         }
@@ -170,20 +185,20 @@ impl Plane {
 
     fn count_drop(&self, py: Python<'_>, reason: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Some(reason) = convert::reason(reason)? {
-            self.with(py, |core| core.count_drop(reason));
+            self.with(py, |core| core.count_drop(reason))?;
         }
         Ok(())
     }
 
     fn producer_stats<'py>(&self, py: Python<'py>, producer: Id) -> PyResult<Bound<'py, PyAny>> {
-        convert::producer_stats(py, &self.with(py, |core| core.producer_stats(producer))?)
+        convert::producer_stats(py, &self.with(py, |core| core.producer_stats(producer))??)
     }
 
     fn consumer_stats<'py>(&self, py: Python<'py>, consumer: Id) -> PyResult<Bound<'py, PyAny>> {
-        convert::consumer_stats(py, &self.with(py, |core| core.consumer_stats(consumer))?)
+        convert::consumer_stats(py, &self.with(py, |core| core.consumer_stats(consumer))??)
     }
 
     fn totals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        convert::totals(py, &self.with(py, |core| core.totals()))
+        convert::totals(py, &self.with(py, |core| core.totals())?)
     }
 }

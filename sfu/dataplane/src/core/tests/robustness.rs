@@ -67,7 +67,7 @@ proptest! {
             let sent = leaving(&mut core, 1.0);
             prop_assert_eq!(sent.len(), 1);
             prop_assert_eq!(listener.open(&sent[0].1).unwrap().0.sequence_number, number as u16 + 1);
-            core.take_events();
+            core.take_events(usize::MAX);
         }
         let totals = core.totals();
         prop_assert_eq!(totals.packets_in, 2 * mutations.len() as u64);
