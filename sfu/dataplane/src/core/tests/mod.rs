@@ -1,10 +1,12 @@
 //! The core as a whole, with clients around it that seal and open by themselves.
 
 mod bursts;
+mod fuzz;
 mod removal;
 mod robustness;
 mod sealing;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::rtp::{Header, parse_header_untrusted};
@@ -24,7 +26,7 @@ fn path(number: Id) -> Path {
 struct Client {
     transport: Id,
     srtp: Srtp,
-    newest: RtpWindow,
+    newest: HashMap<u32, RtpWindow>,
 }
 
 impl Client {
@@ -34,7 +36,7 @@ impl Client {
         core.add_transport(transport).unwrap();
         core.set_keys(transport, profile, &theirs, &ours).unwrap();
         core.add_path(transport, path(transport)).unwrap();
-        Self { transport, srtp: Srtp::new(profile, &ours, &theirs).unwrap(), newest: RtpWindow::default() }
+        Self { transport, srtp: Srtp::new(profile, &ours, &theirs).unwrap(), newest: HashMap::new() }
     }
 
     fn seal(&mut self, ssrc: u32, payload_type: u8, sequence_number: u16, payload: &[u8]) -> Vec<u8> {
@@ -43,9 +45,17 @@ impl Client {
         packet.extend(u32::from(sequence_number).wrapping_mul(960).to_be_bytes());
         packet.extend(ssrc.to_be_bytes());
         packet.extend(payload);
-        let index = self.newest.guess(sequence_number);
-        self.newest.add(index);
-        self.srtp.seal_rtp(&mut packet, 0, 12, ssrc, index);
+        self.seal_whole(packet)
+    }
+
+    /// Seal a packet with whatever header it has; one that is malformed stays plain.
+    fn seal_whole(&mut self, mut packet: Vec<u8>) -> Vec<u8> {
+        if let Ok(header) = parse_header_untrusted(&packet, &mut Vec::new()) {
+            let newest = self.newest.entry(header.ssrc).or_default();
+            let index = newest.guess(header.sequence_number);
+            newest.add(index);
+            self.srtp.seal_rtp(&mut packet, 0, header.size, header.ssrc, index);
+        }
         packet
     }
 
