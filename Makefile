@@ -42,7 +42,7 @@ $(STAMPS)/venv: | tools-present
 $(STAMPS)/runtime: requirements/runtime.txt pyproject.toml $(STAMPS)/venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Installing built it; here it is built again when its sources changed, into the source tree.
