@@ -8,22 +8,27 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 WEB := gateway/web
+DATAPLANE := sfu/dataplane
 ARGS ?=
 
 PACKAGES := gateway sfu protocol tools tests
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/*.ts $(WEB)/tsconfig*.json -type f 2>/dev/null)
 
-.PHONY: help run dev test lint types unit web-check soak mutations bench bench-leave clean lock tools-present format
+RUST_SOURCES := $(shell find $(DATAPLANE)/Cargo.toml $(DATAPLANE)/src -type f 2>/dev/null)
+CARGO := cargo
+CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --quiet
+
+.PHONY: help run dev test lint types unit web-check rust-check fuzz wheel soak mutations bench bench-leave clean lock tools-present format
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
-run: $(STAMPS)/runtime $(STAMPS)/web  ## start the gateway at http://127.0.0.1:8080 (options: make run ARGS="--port 9000")
+run: $(STAMPS)/runtime $(STAMPS)/dataplane $(STAMPS)/web  ## start the gateway at http://127.0.0.1:8080 (options: make run ARGS="--port 9000")
 	exec $(BIN)/sfu-gateway serve $(ARGS)
 
-dev: $(STAMPS)/dev  ## what tests, benches and synthetic clients need, in .venv
+dev: $(STAMPS)/dev $(STAMPS)/dataplane  ## what tests, benches and synthetic clients need, in .venv
 
-test: lint types web-check unit  ## every check there is
+test: lint types web-check rust-check unit  ## every check there is
 
 # What must be there before anything can be made; a missing one is named with the way to get it.
 tools-present:
@@ -37,7 +42,12 @@ $(STAMPS)/venv: | tools-present
 $(STAMPS)/runtime: requirements/runtime.txt pyproject.toml $(STAMPS)/venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Installing built it; here it is built again when its sources changed, into the source tree.
+$(STAMPS)/dataplane: $(RUST_SOURCES) $(STAMPS)/runtime
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --quiet --release --skip-install
 	@touch $@
 
 $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/runtime
@@ -66,21 +76,33 @@ types: $(STAMPS)/dev  ## mypy --strict
 web-check: $(STAMPS)/web  ## the browser client's types and unit tests
 	npm --prefix $(WEB) run --silent check
 
-unit: $(STAMPS)/dev $(STAMPS)/web $(STAMPS)/chromium  ## all tests, the browser's too
+rust-check: $(STAMPS)/venv  ## the packet path: clippy with warnings as errors, its own tests
+	$(CARGO) fmt --manifest-path $(DATAPLANE)/Cargo.toml --check
+	$(CARGO) clippy $(CORE) --all-targets -- --deny warnings
+	PYO3_PYTHON=$(abspath $(BIN))/python $(CARGO) clippy --quiet --manifest-path $(DATAPLANE)/Cargo.toml -- --deny warnings
+	$(CARGO) test $(CORE)
+
+fuzz: | tools-present  ## ten million mutated datagrams at the packet path (FUZZ_DATAGRAMS=10000000)
+	FUZZ_DATAGRAMS=$${FUZZ_DATAGRAMS:-10000000} $(CARGO) test $(CORE) --profile fuzz -- --ignored --nocapture million
+
+wheel: $(STAMPS)/runtime $(STAMPS)/web  ## a wheel that needs neither Rust nor Node, in dist/
+	$(BIN)/maturin build --quiet --release --out dist
+
+unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium  ## all tests, the browser's too
 	$(BIN)/pytest $(ARGS)
 
-soak: $(STAMPS)/dev  ## anybody does anything, with new scripts, for a long time (SOAK_EXAMPLES=100000)
+soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## anybody does anything, with new scripts, for a long time (SOAK_EXAMPLES=100000)
 	SOAK_EXAMPLES=$${SOAK_EXAMPLES:-100000} $(BIN)/pytest tests/guarantees/test_anything.py $(ARGS)
 
-mutations: $(STAMPS)/dev  ## break each guarantee on purpose and see which test notices, into docs/guarantees.md
+mutations: $(STAMPS)/dev $(STAMPS)/dataplane  ## break each guarantee on purpose and see which test notices, into docs/guarantees.md
 	$(BIN)/python -m tools.mutations --write docs/guarantees.md $(ARGS)
 
 # Without Janus or Rust it goes on without what they are for, and says so.
-bench: $(STAMPS)/dev  ## our gateway beside Janus and beside what is possible, into docs/performance.md (some 12 minutes, root)
+bench: $(STAMPS)/dev $(STAMPS)/dataplane  ## our gateway beside Janus and beside what is possible, into docs/performance.md (some 12 minutes, root)
 	@tools/bench/install_janus.sh $(STAMPS)/janus || echo "going on without Janus" >&2
 	$(BIN)/python -m tools.bench.beside $(if $(ARGS),$(ARGS),--write docs/performance.md)
 
-bench-leave: $(STAMPS)/dev  ## how soon others know that somebody left, into docs/guarantees.md (some minutes)
+bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## how soon others know that somebody left, into docs/guarantees.md (some minutes)
 	$(BIN)/python -m tools.bench.leave --write docs/guarantees.md $(ARGS)
 
 $(STAMPS)/chromium:
@@ -91,10 +113,12 @@ $(STAMPS)/chromium:
 format: $(STAMPS)/dev  ## put the code in shape
 	$(BIN)/ruff check --fix $(PACKAGES)
 	$(BIN)/ruff format $(PACKAGES)
+	$(CARGO) fmt --manifest-path $(DATAPLANE)/Cargo.toml
 
 lock: $(STAMPS)/dev  ## pin the dependencies anew
 	tools/lock.sh $(BIN)
 
 clean:  ## back to a fresh checkout
 	rm -rf $(VENV) $(STAMPS) $(WEB)/node_modules $(WEB)/dist dist .*_cache .hypothesis
+	rm -rf $(DATAPLANE)/target $(DATAPLANE)/Cargo.lock sfu/_dataplane.*.so
 	find $(PACKAGES) -name __pycache__ -prune -exec rm -rf {} +

@@ -21,6 +21,7 @@ from sfu.dataplane.interface import (
     EncodingLearned,
     Event,
     LayersChanged,
+    PlaneFailed,
     ProducerId,
     RtcpArrived,
     SlowDatagram,
@@ -175,6 +176,15 @@ class Port:
             case LayersChanged():
                 if (consumer := self.consumers.get(event.consumer)) is not None:
                     consumer.transport.peer.guard(consumer.layers_changed, event)
+            case PlaneFailed():
+                self._lose_all(event.why)
+
+    def _lose_all(self, why: str) -> None:
+        """The data plane has forgotten everybody: their clients are told, and may come again."""
+        log.error("the data plane failed", why=why)
+        self.slow_path_errors += 1
+        for transport in list(self.transports.values()):
+            transport.peer.guard(transport.fail, "the data plane failed")
 
     def _transport(self, number: TransportId | None) -> Transport | None:
         # An event can be older than its transport's end: both were in one batch.

@@ -20,6 +20,12 @@ elif ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); pro
   need "Node.js $(node --version) is too old" "Install Node.js 20.19 or newer (https://nodejs.org)."
 fi
 
+if ! command -v cargo >/dev/null; then
+  need "Rust is missing" "Install Rust 1.89 or newer (https://rustup.rs)."
+elif ! cargo --version | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 89) }'; then
+  need "$(cargo --version) is too old" "Install Rust 1.89 or newer (https://rustup.rs; with rustup: rustup update stable)."
+fi
+
 if ! command -v cc >/dev/null && ! command -v gcc >/dev/null && ! command -v clang >/dev/null; then
   need "there is no C compiler" "Install one (Debian, Ubuntu: apt install build-essential; macOS: xcode-select --install)."
 fi

@@ -143,7 +143,14 @@ class LayersChanged:
     temporal: int | None
 
 
-Event = SlowDatagram | RtcpArrived | EncodingLearned | LayersChanged
+@frozen
+class PlaneFailed:
+    """The data plane had a bug and has forgotten every transport, producer and consumer; it goes on empty."""
+
+    why: str
+
+
+Event = SlowDatagram | RtcpArrived | EncodingLearned | LayersChanged | PlaneFailed
 
 
 @frozen
@@ -294,11 +301,11 @@ class DataPlane(Protocol):
         """
 
     def poll(self, now: float) -> Sequence[Event]:
-        """Move at most one bounded batch of packets and hand over the events that came of it.
+        """Hand over what came of packets: a bounded batch, the rest the next time.
 
         First what was learned and changed, as it is now and once for each object, then datagrams in their order.
-        What a command changes by itself (a pause stops a consumer) is not told.  ``now`` is in seconds on the
-        caller's clock (``trio.current_time()``).
+        What a command changes by itself (a pause stops a consumer) is not told.  Packets move in here or in a thread
+        of the plane's own.  ``now`` is in seconds on the caller's clock (``trio.current_time()``).
         """
 
     def close(self) -> None:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import trio
 
-from sfu.dataplane.core import DataPlaneCore, RandomSource
+from sfu.dataplane.core import DataPlaneCore, RandomSource, Transmit
 from sfu.dataplane.interface import Event, Path
-from sfu.dataplane.packet_path import Transmit
 
 _QUEUE = 4096
 _BATCH = 64

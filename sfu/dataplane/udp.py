@@ -1,27 +1,27 @@
-"""The data plane on UDP sockets: a thin shell, everything else is the core's."""
+"""The data plane on UDP sockets: a thread that moves packets, and what Python needs to command it and to listen."""
 
-import select
 import socket
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from random import SystemRandom
 
 import trio
 
-from sfu.dataplane.core import DataPlaneCore, RandomSource
-from sfu.dataplane.interface import Drop, Event, Path
-from sfu.dataplane.outbox import Outbox
+from sfu._dataplane import ThreadedPlane
+from sfu.dataplane.core import RandomSource
+from sfu.dataplane.interface import Event
 
 _BUFFER = 4 * 1024 * 1024  # bytes asked of the kernel in each direction; it may give less
-_LARGEST = 2048  # bytes; enough to see that a datagram is larger than any we take
-_BATCH = 32  # datagrams of each socket in one poll: some milliseconds of work with a full channel
+_BATCH = 32  # datagrams for the slow path in one poll: some milliseconds of work
 _PORT_ATTEMPTS = 32
 
 
-class UdpDataPlane(DataPlaneCore):
+class UdpDataPlane(ThreadedPlane):
     """Owns one socket for each host, all on the same port; ``Path.local`` is the index of the socket.
 
-    ``addresses`` are the host and port of each.
+    ``addresses`` are the host and port of each.  Packets are read and forwarded in a thread of the data plane's own,
+    all the time; :meth:`poll` only tells what came of them, with times on Trio's clock as it is when the plane is made.
     """
 
     def __init__(self, hosts: Sequence[str], port: int, random: RandomSource | None = None) -> None:
@@ -29,64 +29,26 @@ class UdpDataPlane(DataPlaneCore):
 
         Raises ``OSError`` where that cannot be done.
         """
-        super().__init__(self._transmit_datagram, random or SystemRandom())
-        self._sockets = bind_all(hosts, port)
-        self.addresses: list[tuple[str, int]] = [bound.getsockname()[:2] for bound in self._sockets]
-        self._polling = False
-        self._outbox = Outbox(self._sockets, self._take_back)
-        self._readable = select.epoll()
-        for bound in self._sockets:
-            self._readable.register(bound, select.EPOLLIN)
+        sockets = bind_all(hosts, port)
+        self.addresses: list[tuple[str, int]] = [bound.getsockname()[:2] for bound in sockets]
+        now = trio.current_time() if trio.lowlevel.in_trio_run() else time.monotonic()
+        super().__init__([bound.detach() for bound in sockets], random or SystemRandom(), now)
 
     async def wait(self) -> None:
         """Raises ``trio.ClosedResourceError`` once closed."""
-        if self._readable.closed:
+        descriptor = self.fileno()
+        if descriptor < 0:
             raise trio.ClosedResourceError
-        await trio.lowlevel.wait_readable(self._readable.fileno())
+        await trio.lowlevel.wait_readable(descriptor)
 
     def poll(self, now: float) -> Sequence[Event]:
-        self._polling = True
-        try:
-            for local, bound in enumerate(self._sockets):
-                self._read(bound, local, now)
-        finally:
-            self._polling = False
-            self._outbox.flush()
-        return self.take_events()
-
-    def _take_back(self, drop: Drop, datagrams: list[bytes]) -> None:
-        """They were counted as sent when they were collected."""
-        self._drops[drop] += len(datagrams)
-        self._packets_out -= len(datagrams)
-        self._bytes_out -= sum(map(len, datagrams))
-
-    def _read(self, bound: socket.socket, local: int, now: float) -> None:
-        for _ in range(_BATCH):
-            try:
-                datagram, address = bound.recvfrom(_LARGEST)
-            except BlockingIOError:
-                return
-            except OSError:
-                # An ICMP error about something sent earlier; it is not about what comes next.
-                continue
-            self.receive(datagram, Path(address[0], address[1], local), now)
-
-    def _transmit_datagram(self, path: Path, datagram: bytes) -> Drop | None:
-        if self._polling:
-            self._outbox.put(path, datagram)
-            return None
-        return self._outbox.send(path, datagram)
+        return self.take_events(_BATCH)
 
     def close(self) -> None:
-        if self._readable.closed:
-            return
+        descriptor = self.fileno()
+        if descriptor >= 0 and trio.lowlevel.in_trio_run():
+            trio.lowlevel.notify_closing(descriptor)
         super().close()
-        if trio.lowlevel.in_trio_run():
-            trio.lowlevel.notify_closing(self._readable.fileno())
-        self._readable.close()
-        for bound in self._sockets:
-            bound.close()
-        self._sockets.clear()
 
 
 def bind_all(hosts: Sequence[str], port: int) -> list[socket.socket]:

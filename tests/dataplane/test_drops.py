@@ -3,8 +3,8 @@
 import pytest
 from attrs import evolve
 
+from sfu.dataplane.core import MAX_EVENTS
 from sfu.dataplane.interface import Drop, Path, RtcpArrived, SlowDatagram
-from sfu.dataplane.packet_path import MAX_EVENTS
 from sfu.wire.srtp import SrtpProfile
 from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
 

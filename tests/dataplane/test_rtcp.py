@@ -2,8 +2,8 @@
 
 import pytest
 
+from sfu.dataplane.core import MAX_RTCP_SENDERS
 from sfu.dataplane.interface import RtcpArrived, TransportId
-from sfu.dataplane.transport import MAX_RTCP_SENDERS
 from sfu.wire.srtp import SrtpProfile
 from tests.dataplane.rig import Rig
 
@@ -55,7 +55,7 @@ def test_no_report_is_sent_in_the_name_of_a_consumer_that_is_gone() -> None:
 
 
 def test_the_memory_of_who_reported_is_bounded() -> None:
-    """What libsrtp keeps of a sender shows in its refusing a replay; of the oldest senders it keeps nothing."""
+    """What is kept of a sender shows in its refusing a replay; of the oldest senders it keeps nothing."""
     rig = Rig()
     client = rig.client()
     sealed = [client.sending.protect_rtcp(report(100 + number)) for number in range(MAX_RTCP_SENDERS + 1)]

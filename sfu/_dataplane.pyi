@@ -1,0 +1,82 @@
+"""The native packet path.  What each command does and raises is said in :mod:`sfu.dataplane.interface`."""
+
+from sfu.dataplane.core import RandomSource, Transmit
+from sfu.dataplane.interface import (
+    ConsumerId,
+    ConsumerSpec,
+    ConsumerStats,
+    Drop,
+    Event,
+    Path,
+    PlaneTotals,
+    ProducerId,
+    ProducerSpec,
+    ProducerStats,
+    TransportId,
+)
+from sfu.wire.srtp import SrtpKeys
+
+MAX_EVENTS: int
+"""How many datagrams for the slow path are kept between two looks; the rest is dropped."""
+MAX_RTCP_SENDERS: int
+"""How many SSRCs without media may send reports at a time; of each its replay window is kept."""
+
+class Plane:
+    """The commands, whoever moves the packets.  They may be called from any thread."""
+
+    def add_transport(self, transport: TransportId) -> None: ...
+    def set_keys(self, transport: TransportId, keys: SrtpKeys) -> None: ...
+    def add_path(self, transport: TransportId, path: Path) -> None: ...
+    def set_send_path(self, transport: TransportId, path: Path) -> None: ...
+    def remove_transport(self, transport: TransportId) -> None: ...
+    def add_producer(self, transport: TransportId, producer: ProducerId, spec: ProducerSpec) -> None: ...
+    def remove_producer(self, producer: ProducerId) -> None: ...
+    def set_producer_paused(self, producer: ProducerId, paused: bool) -> None: ...
+    def set_encoding_clock(self, producer: ProducerId, encoding: int, offset: int) -> None: ...
+    def add_consumer(
+        self, transport: TransportId, consumer: ConsumerId, producer: ProducerId, spec: ConsumerSpec
+    ) -> None: ...
+    def remove_consumer(self, consumer: ConsumerId) -> None: ...
+    def set_consumer_paused(self, consumer: ConsumerId, paused: bool) -> None: ...
+    def set_layers(self, consumer: ConsumerId, encoding: int | None, temporal: int | None) -> None: ...
+    def send(self, path: Path, datagram: bytes) -> None: ...
+    def send_rtcp(self, transport: TransportId, packet: bytes) -> None: ...
+    def count_drop(self, reason: Drop) -> None: ...
+    def producer_stats(self, producer: ProducerId) -> ProducerStats: ...
+    def consumer_stats(self, consumer: ConsumerId) -> ConsumerStats: ...
+    def consumer_packets(self, consumer: ConsumerId) -> int: ...
+    def totals(self) -> PlaneTotals: ...
+
+class DataPlaneCore(Plane):
+    """Everything of :class:`sfu.dataplane.interface.DataPlane` but waiting and sockets, which a shell adds."""
+
+    def __init__(self, transmit: Transmit, random: RandomSource) -> None: ...
+    def receive(self, datagram: bytes, path: Path, now: float) -> None:
+        """Work off one datagram, ``now`` in seconds.  Whatever it holds, nothing is raised.
+
+        What comes of it goes to ``transmit`` before this returns.
+        """
+
+    def take_events(self) -> list[Event]:
+        """What came of the datagrams since the last call: changes first, then what the slow path has to read."""
+
+    def close(self) -> None:
+        """Nothing leaves any more."""
+
+class ThreadedPlane(Plane):
+    """Moves packets between UDP sockets in a thread of its own, which never runs Python."""
+
+    def __init__(self, descriptors: list[int], random: RandomSource, now: float) -> None:
+        """Take over bound UDP sockets, by their descriptors; it is ``now`` on the caller's clock, in seconds.
+
+        Raises ``OSError`` for what is no such socket.
+        """
+
+    def fileno(self) -> int:
+        """Readable while there are events; -1 once closed."""
+
+    def take_events(self, limit: int) -> list[Event]:
+        """What came since the last call: all that changed, and at most ``limit`` datagrams; nothing once closed."""
+
+    def close(self) -> None:
+        """End the thread and close the sockets.  Nothing leaves any more; calling it twice does nothing."""

@@ -1,0 +1,12 @@
+//! Where datagrams come from and go to.
+
+use std::net::SocketAddr;
+
+/// The remote address of a datagram, and which of our sockets it uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Path {
+    /// The other end.
+    pub remote: SocketAddr,
+    /// The index of our socket.
+    pub local: u32,
+}

@@ -1,0 +1,135 @@
+//! Header extensions from the producer's ids to what one kind of consumer takes (RFC 8285).
+
+use super::rtp::{Element, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
+
+/// Whether an element with this id and a value of this size does not fit the one-byte form.
+fn needs_two_bytes(number: u8, size: usize) -> bool {
+    number > 14 || size == 0 || size > 16
+}
+
+/// Append one element, without filling.
+fn encode_element(number: u8, value: &[u8], two_byte: bool, out: &mut Vec<u8>) {
+    if two_byte {
+        out.extend_from_slice(&[number, value.len() as u8]);
+    } else {
+        out.push(number << 4 | (value.len() - 1) as u8);
+    }
+    out.extend_from_slice(value);
+}
+
+/// The element that names a consumer's media section (RFC 8843 section 15), in both forms.
+#[derive(Clone, Debug)]
+pub struct MidElement {
+    one_byte: Option<Box<[u8]>>,
+    two_byte: Box<[u8]>,
+}
+
+impl MidElement {
+    /// `None` where the MID is longer than 255 bytes.
+    pub fn new(number: u8, mid: &[u8]) -> Option<Self> {
+        if mid.len() > 255 {
+            return None;
+        }
+        let encode = |two_byte| {
+            let mut element = Vec::new();
+            encode_element(number, mid, two_byte, &mut element);
+            element.into_boxed_slice()
+        };
+        let one_byte = (!needs_two_bytes(number, mid.len())).then(|| encode(false));
+        Some(Self { one_byte, two_byte: encode(true) })
+    }
+
+    fn in_form(&self, two_byte: bool) -> &[u8] {
+        match &self.one_byte {
+            Some(element) if !two_byte => element,
+            _ => &self.two_byte,
+        }
+    }
+}
+
+/// Consumers with the same share a rewriter: the ids taken, the id of the MID and its element's size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RewriterKey {
+    ids: Vec<(u8, u8)>,
+    mid_id: Option<u8>,
+    mid_size: usize,
+}
+
+impl RewriterKey {
+    /// `ids` are the client's ids that are taken, with the router's for each.
+    pub fn new(mut ids: Vec<(u8, u8)>, mid_id: Option<u8>, mid: Option<&MidElement>) -> Self {
+        ids.sort_unstable();
+        Self { ids, mid_id: mid_id.filter(|_| mid.is_some()), mid_size: mid.map_or(0, |mid| mid.two_byte.len()) }
+    }
+}
+
+/// All of a packet's ids at once, shared by the consumers whose blocks differ in the MID's value alone.
+///
+/// A block is the head, the consumer's MID element in the form that fits, and the tail.
+#[derive(Clone, Debug)]
+pub struct Rewriter {
+    key: RewriterKey,
+    mid: Option<MidElement>,
+    /// How many consumers use it.
+    pub users: usize,
+    serial: u64,
+    two_byte: bool,
+    head: [u8; 4],
+    present: bool,
+    tail: Vec<u8>,
+}
+
+impl Rewriter {
+    /// `mid` is any one of the sharers'.
+    pub fn new(key: RewriterKey, mid: Option<MidElement>) -> Self {
+        Self { key, mid, users: 0, serial: 0, two_byte: false, head: [0; 4], present: false, tail: Vec::new() }
+    }
+
+    /// Whether it serves consumers with this key.
+    pub fn serves(&self, key: &RewriterKey) -> bool {
+        self.key == *key
+    }
+
+    /// Prepare for a packet; the second time for the same `serial` (from 1) nothing.
+    pub fn prepare(&mut self, packet: &[u8], elements: &[Element], serial: u64) {
+        if self.serial == serial {
+            return;
+        }
+        self.serial = serial;
+        let taken =
+            |element: &Element| self.key.ids.iter().find(|(client, _)| *client == element.number).map(|ids| ids.1);
+        let long =
+            |element: &Element| taken(element).is_some_and(|to| needs_two_bytes(to, element.value(packet).len()));
+        let two_byte = self.mid.as_ref().is_some_and(|mid| mid.one_byte.is_none()) || elements.iter().any(long);
+        self.tail.clear();
+        for element in elements {
+            if let Some(number) = taken(element) {
+                encode_element(number, element.value(packet), two_byte, &mut self.tail);
+            }
+        }
+        let size = self.tail.len() + self.mid.as_ref().map_or(0, |mid| mid.in_form(two_byte).len());
+        let words = size.div_ceil(4);
+        self.tail.resize(self.tail.len() + 4 * words - size, 0);
+        let profile = if two_byte { TWO_BYTE_PROFILE } else { ONE_BYTE_PROFILE };
+        self.head[..2].copy_from_slice(&profile.to_be_bytes());
+        self.head[2..].copy_from_slice(&(words as u16).to_be_bytes());
+        self.present = size > 0;
+        self.two_byte = two_byte;
+    }
+
+    /// Whether there is anything to say in the packet that was prepared for.
+    pub fn present(&self) -> bool {
+        self.present
+    }
+
+    /// Append the block of the packet that was prepared for, with this consumer's MID.
+    pub fn write(&self, mid: Option<&MidElement>, out: &mut Vec<u8>) {
+        if self.present {
+            out.extend_from_slice(&self.head);
+            if let Some(mid) = mid {
+                out.extend_from_slice(mid.in_form(self.two_byte));
+            }
+            out.extend_from_slice(&self.tail);
+        }
+    }
+}

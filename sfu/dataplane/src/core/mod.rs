@@ -1,0 +1,110 @@
+//! The packet path without sockets and clocks: datagrams and `now` in, bursts and events out.
+//!
+//! [`Core`] holds no policy.  It opens, rewrites, seals, forwards and counts, and hands up what it cannot decide.  A
+//! shell hands in datagrams through [`Core::receive`], sends what [`Core::flush`] gives, and takes events.
+
+mod address;
+mod burst;
+mod commands;
+mod demux;
+mod drops;
+mod events;
+mod extensions;
+#[cfg(test)]
+mod hex;
+mod incoming;
+mod leaving;
+mod numbering;
+mod outgoing;
+mod packet_path;
+mod payload;
+mod reception;
+mod routing;
+mod rtp;
+mod spec;
+mod srtp;
+mod table;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+use std::collections::{HashMap, VecDeque};
+
+use incoming::Producer;
+use outgoing::Consumer;
+use rtp::Element;
+use table::{ConsumerKey, ProducerKey, Table, TransportKey};
+use transport::Transport;
+
+pub use address::Path;
+pub use burst::Receipt;
+pub use drops::{Drop, Drops};
+pub use events::{ConsumerStats, EncodingStats, Event, MAX_EVENTS, ProducerStats, Totals};
+pub use leaving::Leaving;
+pub use spec::{ConsumerSpec, EncodingSpec, Id, ProducerSpec, Refused};
+pub use srtp::{MAX_DATAGRAM, Profile, Srtp};
+pub use transport::MAX_RTCP_SENDERS;
+
+/// The tables, what waits to leave, what waits to be told.
+#[derive(Default)]
+pub struct Core {
+    transports: Table<TransportKey, Transport>,
+    producers: Table<ProducerKey, Producer>,
+    consumers: Table<ConsumerKey, Consumer>,
+    by_path: HashMap<Path, TransportKey>,
+    datagrams: VecDeque<Event>,
+    /// Producer, encoding, SSRC.
+    learned: Vec<(Id, usize, u32)>,
+    changed: Vec<ConsumerKey>,
+    /// Transports whose bursts are not empty.
+    dirty: Vec<TransportKey>,
+    drops: Drops,
+    packets_in: u64,
+    bytes_in: u64,
+    packets_out: u64,
+    bytes_out: u64,
+    serial: u64,
+    hold: f64,
+    elements: Vec<Element>,
+    /// Empty between calls; its memory is kept.
+    outcomes: Vec<(Receipt, Option<Drop>)>,
+}
+
+impl Core {
+    /// `hold` is how long a video frame's packets may wait for its last, in seconds.
+    pub fn new(hold: f64) -> Self {
+        Self { hold, ..Self::default() }
+    }
+
+    /// Whether there is anything to tell.
+    pub fn has_events(&self) -> bool {
+        !(self.learned.is_empty() && self.changed.is_empty() && self.datagrams.is_empty())
+    }
+
+    /// Forget everything but the totals: what this core did went wrong.  The slow path is told.
+    pub fn fail(&mut self, why: String) {
+        let hold = self.hold;
+        let Self { drops, packets_in, bytes_in, packets_out, bytes_out, .. } = std::mem::take(self);
+        let datagrams = VecDeque::from([Event::Failed { why }]);
+        *self = Self { datagrams, drops, packets_in, bytes_in, packets_out, bytes_out, hold, ..Self::default() };
+    }
+
+    /// What came of the datagrams since the last call: changes first, then what the slow path has to read, of which at
+    /// most `limit`.
+    pub fn take_events(&mut self, limit: usize) -> Vec<Event> {
+        let learned = self.learned.drain(..);
+        let mut events: Vec<Event> =
+            learned.map(|(producer, encoding, ssrc)| Event::Learned { producer, encoding, ssrc }).collect();
+        for key in std::mem::take(&mut self.changed) {
+            let layers = self.layers(key);
+            let consumer = &mut self.consumers[key];
+            consumer.changed = false;
+            if layers != consumer.reported {
+                consumer.reported = layers;
+                events.push(Event::Layers { consumer: consumer.id, encoding: layers.0, temporal: layers.1 });
+            }
+        }
+        events.extend(self.datagrams.drain(..limit.min(self.datagrams.len())));
+        events
+    }
+}

@@ -1,0 +1,192 @@
+//! Numbers that go on without a gap for what we leave out, and keep the gaps of what the network lost.
+
+use std::collections::VecDeque;
+
+const MAX_DROPOUT: i64 = 3000; // as RFC 3550 appendix A.1: a sender that skips more has begun anew
+const MAX_RUNS: usize = 256;
+
+/// Incoming numbers from `start` to before `end` go out with `offset` added.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    start: i64,
+    end: i64,
+    offset: i64,
+}
+
+/// Maps the incoming numbers of one source (extended, so that they never wrap) to outgoing ones.
+///
+/// While nothing is left out, both differ by a constant.  Each number left out lowers the constant by one for all that
+/// follow, so the past is a list of runs, each with its constant; a packet that comes late finds its own there.  A number
+/// maps to the same one however often it is asked for, or never to any.
+#[derive(Clone, Debug, Default)]
+pub struct Numbering {
+    first: Option<i64>,
+    begun: bool,
+    runs: VecDeque<Run>,
+    next_in: i64,
+    run_start: i64,
+    offset: i64,
+}
+
+impl Numbering {
+    /// `first` is the first outgoing number; `None` takes the first incoming one.
+    pub fn new(first: Option<i64>) -> Self {
+        Self { first, ..Self::default() }
+    }
+
+    /// A new source, or one taken up again: `number` comes next, all before it is too late.
+    pub fn begin(&mut self, number: i64) {
+        self.offset =
+            if self.begun { self.next_in + self.offset - number } else { self.first.map_or(0, |first| first - number) };
+        self.begun = true;
+        self.runs.clear();
+        self.next_in = number;
+        self.run_start = number;
+    }
+
+    /// The outgoing number of a packet; `None` when it is too late for it or was left out.
+    pub fn take(&mut self, number: i64) -> Option<i64> {
+        if number >= self.next_in {
+            if number - self.next_in >= MAX_DROPOUT {
+                self.begin(number);
+            }
+            self.next_in = number + 1;
+            return Some(number + self.offset);
+        }
+        if number >= self.run_start {
+            return Some(number + self.offset);
+        }
+        let run = self.runs.iter().rev().find(|run| number >= run.start)?;
+        (number < run.end).then_some(number + run.offset)
+    }
+
+    /// This one gets no number.  One that comes late keeps the one that was kept for it: a gap is harmless.
+    pub fn leave_out(&mut self, number: i64) {
+        if number < self.next_in {
+            return;
+        }
+        if number - self.next_in >= MAX_DROPOUT {
+            self.begin(number);
+        }
+        if self.begun && number > self.run_start {
+            if self.runs.len() == MAX_RUNS {
+                self.runs.pop_front();
+            }
+            self.runs.push_back(Run { start: self.run_start, end: number, offset: self.offset });
+        }
+        self.offset -= 1;
+        self.next_in = number + 1;
+        self.run_start = number + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn numbering(begin: i64, first: i64) -> Numbering {
+        let mut numbers = Numbering::new(Some(first));
+        numbers.begin(begin);
+        numbers
+    }
+
+    fn taken(numbers: &mut Numbering, incoming: &[i64]) -> Vec<Option<i64>> {
+        incoming.iter().map(|&number| numbers.take(number)).collect()
+    }
+
+    #[test]
+    fn numbers_go_on_from_the_first_or_stay() {
+        assert_eq!(taken(&mut numbering(10, 100), &[10, 11, 12]), [Some(100), Some(101), Some(102)]);
+        let mut unchanged = Numbering::new(None);
+        unchanged.begin(10);
+        assert_eq!(unchanged.take(10), Some(10));
+    }
+
+    #[test]
+    fn what_the_network_lost_stays_missing_and_may_still_come() {
+        assert_eq!(taken(&mut numbering(10, 100), &[10, 13, 11]), [Some(100), Some(103), Some(101)]);
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_missed_and_never_gets_a_number() {
+        let mut numbers = numbering(10, 100);
+        numbers.take(10);
+        numbers.leave_out(11);
+        numbers.leave_out(12);
+        assert_eq!(taken(&mut numbers, &[13, 11]), [Some(101), None]);
+    }
+
+    #[test]
+    fn a_late_packet_gets_the_number_that_was_kept_for_it() {
+        let mut numbers = numbering(10, 100);
+        numbers.take(10);
+        numbers.leave_out(12);
+        assert_eq!(taken(&mut numbers, &[13, 11]), [Some(102), Some(101)]);
+    }
+
+    #[test]
+    fn a_gap_stays_where_a_late_packet_is_left_out() {
+        let mut numbers = numbering(10, 100);
+        taken(&mut numbers, &[10, 12]);
+        numbers.leave_out(11);
+        assert_eq!(numbers.take(13), Some(103));
+    }
+
+    #[test]
+    fn another_beginning_goes_on_without_a_gap_and_forgets_the_past() {
+        let mut numbers = numbering(10, 100);
+        taken(&mut numbers, &[10, 12]);
+        numbers.begin(7);
+        assert_eq!(taken(&mut numbers, &[7, 6]), [Some(103), None]);
+    }
+
+    #[test]
+    fn a_jump_of_thousands_is_another_beginning() {
+        let mut numbers = numbering(10, 100);
+        numbers.take(10);
+        assert_eq!(numbers.take(11 + 3000), Some(101));
+        numbers.leave_out(3012 + 3000);
+        assert_eq!(numbers.take(6013), Some(102));
+    }
+
+    #[test]
+    fn the_past_is_bounded() {
+        let mut numbers = numbering(0, 100);
+        for number in (0..2000).step_by(2) {
+            numbers.take(number);
+            numbers.leave_out(number + 1);
+        }
+        assert_eq!(taken(&mut numbers, &[0, 1998]), [None, Some(100 + 999)]);
+    }
+
+    proptest! {
+        /// Whatever comes late, twice or never: a packet's number is its place among those not left out in time.
+        #[test]
+        fn every_number_is_unique_and_keeps_the_order(arrivals in prop::collection::vec((0..60i64, any::<bool>()), 1..80)) {
+            let mut numbers = numbering(0, 100);
+            let mut highest = -1;
+            let mut left_out = BTreeSet::new();
+            let mut got = BTreeMap::new();
+            for (number, take) in arrivals {
+                if take {
+                    let out = numbers.take(number);
+                    prop_assert_eq!(out.is_none(), left_out.contains(&number));
+                    if let Some(out) = out {
+                        prop_assert_eq!(*got.entry(number).or_insert(out), out);
+                    }
+                } else {
+                    numbers.leave_out(number);
+                    if number > highest {
+                        left_out.insert(number);
+                    }
+                }
+                highest = highest.max(number);
+            }
+            for (number, out) in got {
+                prop_assert_eq!(out, 100 + number - left_out.range(..number).count() as i64);
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What was received of one SSRC, as receiver reports want it (RFC 3550 appendices A.1, A.3, A.8).
+
+const MAX_DROPOUT: i64 = 3000; // RFC 3550 appendix A.1: whoever skips more has begun anew and lost nothing
+const MAX_PAUSE: f64 = 5.0; // seconds; a timestamp that jumps further says nothing about the network
+const TIMESTAMPS: f64 = 4_294_967_296.0;
+
+/// Counts, and extends sequence numbers.
+///
+/// Every packet has authenticated and passed replay protection, so appendix A.1's probation is not needed: a sequence
+/// number is within half a cycle of the newest, and that decides the cycle.
+#[derive(Clone, Debug)]
+pub struct Reception {
+    clock_rate: f64,
+    base: i64,
+    jitter: f64,
+    transit: f64,
+    /// All that came.
+    pub packets: u64,
+    /// Of whole plain packets.
+    pub bytes: u64,
+    /// Extended by its cycles.
+    pub highest_sequence: i64,
+    /// Of the newest packet.
+    pub last_timestamp: u32,
+    /// When the newest packet came, in seconds.
+    pub last_at: Option<f64>,
+}
+
+impl Reception {
+    /// `clock_rate` in Hz.
+    pub fn new(clock_rate: u32) -> Self {
+        Self {
+            clock_rate: f64::from(clock_rate),
+            base: 0,
+            jitter: 0.0,
+            transit: 0.0,
+            packets: 0,
+            bytes: 0,
+            highest_sequence: 0,
+            last_timestamp: 0,
+            last_at: None,
+        }
+    }
+
+    /// Count a packet of `size` bytes; its sequence number, extended by its cycles.
+    pub fn arrived(&mut self, sequence_number: u16, timestamp: u32, size: usize, now: f64) -> i64 {
+        self.packets += 1;
+        self.bytes += size as u64;
+        if self.last_at.is_none() {
+            self.base = i64::from(sequence_number);
+            self.highest_sequence = self.base;
+            self.transit = now * self.clock_rate - f64::from(timestamp);
+        } else {
+            let step = i64::from(sequence_number.wrapping_sub(self.highest_sequence as u16) as i16);
+            let extended = self.highest_sequence + step;
+            if step <= 0 {
+                return extended;
+            }
+            if step >= MAX_DROPOUT {
+                self.base += step - 1;
+            }
+            self.highest_sequence = extended;
+            if timestamp != self.last_timestamp {
+                self.measure_jitter(timestamp, now);
+            }
+        }
+        self.last_timestamp = timestamp;
+        self.last_at = Some(now);
+        self.highest_sequence
+    }
+
+    /// Once per timestamp: the packets of one video frame leave in a burst, which is not the network's doing.
+    fn measure_jitter(&mut self, timestamp: u32, now: f64) {
+        let transit = now * self.clock_rate - f64::from(timestamp);
+        // Timestamps wrap; what counts is the difference, which is small.
+        let half = TIMESTAMPS / 2.0;
+        let change = ((transit - self.transit + half).rem_euclid(TIMESTAMPS) - half).abs();
+        self.transit = transit;
+        if change < MAX_PAUSE * self.clock_rate {
+            self.jitter += (change - self.jitter) / 16.0;
+        }
+    }
+
+    /// How many packets there should be (appendix A.3).
+    pub fn expected(&self) -> i64 {
+        if self.packets == 0 { 0 } else { self.highest_sequence - self.base + 1 }
+    }
+
+    /// How many are missing; negative with duplicates.
+    pub fn lost(&self) -> i64 {
+        self.expected() - self.packets as i64
+    }
+
+    /// In timestamp units (appendix A.8).
+    pub fn jitter(&self) -> u64 {
+        self.jitter as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receive(reception: &mut Reception, sequence_numbers: &[i64]) -> Vec<i64> {
+        let arrive = |&number: &i64| reception.arrived(number as u16, number as u32 * 960, 100, number as f64 * 0.02);
+        sequence_numbers.iter().map(arrive).collect()
+    }
+
+    #[test]
+    fn nothing_is_expected_before_the_first_packet() {
+        let reception = Reception::new(48000);
+        assert_eq!((reception.packets, reception.expected(), reception.lost(), reception.last_at), (0, 0, 0, None));
+    }
+
+    #[test]
+    fn packets_that_did_not_come_are_lost_until_they_come_late() {
+        let mut reception = Reception::new(48000);
+        receive(&mut reception, &[10, 11, 14]);
+        assert_eq!((reception.expected(), reception.lost()), (5, 2));
+        assert_eq!(receive(&mut reception, &[12]), [12]);
+        assert_eq!((reception.expected(), reception.lost(), reception.bytes), (5, 1, 400));
+    }
+
+    #[test]
+    fn more_than_expected_is_a_negative_loss() {
+        let mut reception = Reception::new(48000);
+        receive(&mut reception, &[10, 9, 11]);
+        assert_eq!(reception.lost(), -1);
+    }
+
+    #[test]
+    fn late_sequence_numbers_belong_to_the_last_cycle() {
+        let mut reception = Reception::new(48000);
+        assert_eq!(receive(&mut reception, &[65534, 65536, 65535, 65537]), [65534, 65536, 65535, 65537]);
+        assert_eq!((reception.highest_sequence, reception.expected(), reception.lost()), (65537, 4, 0));
+    }
+
+    #[test]
+    fn whoever_skips_thousands_of_numbers_has_lost_none_of_them() {
+        let mut reception = Reception::new(48000);
+        receive(&mut reception, &[10, 11, 11 + 3000]);
+        assert_eq!((reception.highest_sequence, reception.expected(), reception.lost()), (3011, 3, 0));
+        receive(&mut reception, &[3012, 3012 + 2999]);
+        assert_eq!(reception.lost(), 2998);
+    }
+
+    #[test]
+    fn the_newest_packet_tells_the_time() {
+        let mut reception = Reception::new(48000);
+        receive(&mut reception, &[10, 12, 11]);
+        assert_eq!((reception.last_timestamp, reception.last_at), (12 * 960, Some(12.0 * 0.02)));
+    }
+
+    #[test]
+    fn jitter_approaches_the_mean_deviation() {
+        let mut reception = Reception::new(48000);
+        for number in 0..500u16 {
+            let late = if number % 2 == 1 { 0.005 } else { 0.0 };
+            reception.arrived(number, u32::from(number) * 960, 100, f64::from(number) * 0.02 + late);
+        }
+        assert!([239, 240].contains(&reception.jitter()));
+    }
+
+    #[test]
+    fn an_even_stream_that_wraps_or_comes_in_bursts_or_rests_has_no_jitter() {
+        let mut wraps = Reception::new(48000);
+        for number in 0..100u16 {
+            let timestamp = (u32::MAX - 48000).wrapping_add(u32::from(number) * 960);
+            wraps.arrived(number, timestamp, 100, f64::from(number) * 0.02);
+        }
+        let mut bursts = Reception::new(90000);
+        for number in 0..100u16 {
+            let (frame, part) = (number / 5, number % 5);
+            bursts.arrived(number, u32::from(frame) * 3000, 9, f64::from(frame) / 30.0 + f64::from(part) * 0.004);
+        }
+        let mut rests = Reception::new(48000);
+        rests.arrived(1, 960, 100, 1.0);
+        rests.arrived(2, 1920, 100, 61.0);
+        assert_eq!((wraps.jitter(), bursts.jitter(), rests.jitter()), (0, 0, 0));
+    }
+}

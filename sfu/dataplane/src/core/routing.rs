@@ -1,0 +1,88 @@
+//! Who is sent which encoding: moving consumers between an encoding's routes and those who wait for it.
+
+use super::Core;
+use super::incoming::{EncodingKey, Packet};
+use super::outgoing::Layers;
+use super::table::ConsumerKey;
+
+fn remove(from: &mut Vec<ConsumerKey>, consumer: ConsumerKey) {
+    from.retain(|&one| one != consumer);
+}
+
+impl Core {
+    /// Take the consumer out of every packet's way.
+    pub(super) fn stop(&mut self, key: ConsumerKey) {
+        self.wait_no_more(key);
+        self.leave_route(key);
+        let consumer = &mut self.consumers[key];
+        consumer.reported = (None, None);
+        if std::mem::take(&mut consumer.changed) {
+            remove(&mut self.changed, key);
+        }
+    }
+
+    /// Let the consumer wait for the encoding that it should take up, if that is another than it has.
+    pub(super) fn aim(&mut self, key: ConsumerKey) {
+        self.wait_no_more(key);
+        let consumer = &mut self.consumers[key];
+        let (Some(producer), Some(target)) = (consumer.producer, consumer.target) else { return };
+        let producer = &mut self.producers[producer];
+        if producer.paused || consumer.paused || consumer.current == Some(target) {
+            return;
+        }
+        consumer.awaited = Some(target);
+        producer.encodings[target].waiting.push(key);
+    }
+
+    /// What the consumer is sent ends here; it begins again where an encoding can be taken up.
+    pub(super) fn restart(&mut self, key: ConsumerKey) {
+        self.stop(key);
+        self.aim(key);
+    }
+
+    /// A packet at which the encoding can be taken up.
+    pub(super) fn begin_waiting(&mut self, at: EncodingKey, packet: &Packet) {
+        let mut place = 0;
+        while let Some(&key) = self.producers[at.producer].encodings[at.index].waiting.get(place) {
+            let consumer = &self.consumers[key];
+            if !consumer.takes(packet.payload_type) || !self.transports[consumer.transport].ready() {
+                place += 1;
+                continue;
+            }
+            self.wait_no_more(key);
+            self.leave_route(key);
+            self.consumers[key].begin(&self.producers[at.producer], at.index, packet);
+            self.note_changed(key);
+            self.producers[at.producer].encodings[at.index].routes.push(key);
+        }
+    }
+
+    /// The slow path is to be told if its layers are others than it knows.
+    pub(super) fn note_changed(&mut self, key: ConsumerKey) {
+        if !std::mem::replace(&mut self.consumers[key].changed, true) {
+            self.changed.push(key);
+        }
+    }
+
+    /// The encoding and the highest temporal layer that are forwarded now.
+    pub(super) fn layers(&self, key: ConsumerKey) -> Layers {
+        let consumer = &self.consumers[key];
+        let (Some(producer), Some(current)) = (consumer.producer, consumer.current) else { return (None, None) };
+        let top = self.producers[producer].encodings[current].top_temporal;
+        (Some(current), top.map(|top| top.min(consumer.temporal())))
+    }
+
+    fn leave_route(&mut self, key: ConsumerKey) {
+        let consumer = &mut self.consumers[key];
+        if let (Some(producer), Some(current)) = (consumer.producer, consumer.current.take()) {
+            remove(&mut self.producers[producer].encodings[current].routes, key);
+        }
+    }
+
+    fn wait_no_more(&mut self, key: ConsumerKey) {
+        let consumer = &mut self.consumers[key];
+        if let (Some(producer), Some(awaited)) = (consumer.producer, consumer.awaited.take()) {
+            remove(&mut self.producers[producer].encodings[awaited].waiting, key);
+        }
+    }
+}

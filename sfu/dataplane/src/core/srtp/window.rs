@@ -1,0 +1,121 @@
+//! Which packet indices were seen (RFC 3711 section 3.3.2), and which index a sequence number means (section 3.3.1).
+
+/// The newest `64 * WORDS` indices, each seen or not.
+#[derive(Clone, Debug)]
+pub struct Window<const WORDS: usize> {
+    highest: u64,
+    seen: [u64; WORDS],
+}
+
+/// For RTP: 0.1 s of a fast video, and what browsers use.
+pub type RtpWindow = Window<16>;
+/// For RTCP.
+pub type RtcpWindow = Window<2>;
+
+impl<const WORDS: usize> Default for Window<WORDS> {
+    fn default() -> Self {
+        Self { highest: 0, seen: [0; WORDS] }
+    }
+}
+
+impl<const WORDS: usize> Window<WORDS> {
+    const SIZE: u64 = 64 * WORDS as u64;
+
+    /// The index that is nearest to the highest so far: 2^16 times the rollover counter and the sequence number
+    /// (RFC 3711 appendix A).  Before the first rollover nothing is guessed to be from before the beginning.
+    pub fn guess(&self, sequence_number: u16) -> u64 {
+        let step = sequence_number.wrapping_sub(self.highest as u16);
+        // Half a cycle is ahead in the lower half of a cycle and behind in the upper one: appendix A compares so.
+        let ahead = step < 0x8000 || (step == 0x8000 && self.highest & 0x8000 == 0);
+        let near =
+            if ahead { self.highest + u64::from(step) } else { (self.highest + u64::from(step)).wrapping_sub(0x10000) };
+        if near > u64::MAX / 2 { u64::from(sequence_number) } else { near }
+    }
+
+    /// Whether it is new, and not older than the window.
+    pub fn accepts(&self, index: u64) -> bool {
+        index > self.highest
+            || (self.highest - index < Self::SIZE && self.seen[Self::word(index)] & Self::bit(index) == 0)
+    }
+
+    /// This one was seen; only for one that is accepted.
+    pub fn add(&mut self, index: u64) {
+        if index > self.highest {
+            if index - self.highest >= Self::SIZE {
+                self.seen = [0; WORDS];
+            } else {
+                for passed in self.highest + 1..index {
+                    self.seen[Self::word(passed)] &= !Self::bit(passed);
+                }
+            }
+            self.highest = index;
+        }
+        self.seen[Self::word(index)] |= Self::bit(index);
+    }
+
+    fn word(index: u64) -> usize {
+        (index / 64) as usize % WORDS
+    }
+
+    fn bit(index: u64) -> u64 {
+        1 << (index % 64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn after(highest: u64) -> RtpWindow {
+        let mut window = RtpWindow::default();
+        window.add(highest);
+        window
+    }
+
+    #[test]
+    fn the_nearest_index_is_guessed() {
+        assert_eq!(after(5).guess(6), 6);
+        assert_eq!(after(65535).guess(0), 65536);
+        assert_eq!(after(65536).guess(65535), 65535);
+        assert_eq!(after(3 * 65536 + 10).guess(65000), 2 * 65536 + 65000);
+        assert_eq!(after(65536 + 7232).guess(40000), 65536 + 40000);
+        assert_eq!(after(65536 + 40000).guess(7232), 65536 + 7232);
+    }
+
+    #[test]
+    fn nothing_comes_from_before_the_beginning() {
+        assert_eq!(RtpWindow::default().guess(60000), 60000);
+        assert_eq!(after(5).guess(65000), 65000);
+    }
+
+    #[test]
+    fn the_window_is_a_thousand_packets_long() {
+        let mut window = after(2000);
+        assert!(window.accepts(977));
+        assert!(!window.accepts(976));
+        window.add(977);
+        assert!(!window.accepts(977));
+        window.add(2000 + 1024);
+        assert!(window.accepts(2001));
+        assert!(!window.accepts(2000));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_seen_twice_and_nothing_new_is_refused(indices in prop::collection::vec(0..400u64, 0..300)) {
+            let mut window = RtcpWindow::default();
+            let mut seen = BTreeSet::new();
+            for index in indices {
+                let highest = seen.last().copied().unwrap_or(0);
+                let new = index + 128 > highest && !seen.contains(&index);
+                prop_assert_eq!(window.accepts(index), new);
+                if new {
+                    window.add(index);
+                    seen.insert(index);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! A frame's packets leave as one, and in time.
+
+use super::*;
+
+const HOLD: f64 = 0.001;
+
+/// One who sends audio and video to one who takes both.
+fn call() -> (Core, Client, Client) {
+    let mut core = Core::new(HOLD);
+    let sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
+    let receiver = Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
+    core.add_producer(1, 10, video()).unwrap();
+    core.add_producer(1, 11, audio()).unwrap();
+    core.add_consumer(2, 20, 10, &consumer(7000), 1).unwrap();
+    core.add_consumer(2, 21, 11, &consumer(7001), 1).unwrap();
+    (core, sender, receiver)
+}
+
+fn sends(core: &mut Core, now: f64) -> Vec<usize> {
+    let mut sends = Vec::new();
+    core.flush(now, 64, |_, bytes, segment| {
+        sends.push(bytes.len().div_ceil(segment));
+        Ok(())
+    });
+    sends
+}
+
+#[test]
+fn the_packets_of_a_frame_leave_in_one_send_when_its_last_has_come() {
+    let (mut core, mut sender, _) = call();
+    for number in 0..4 {
+        sender.send(&mut core, VIDEO, 96, number, VP8_KEY);
+    }
+    assert_eq!(sends(&mut core, 1.0), []);
+    sender.send(&mut core, VIDEO, 96 | 0x80, 4, VP8_KEY);
+    assert_eq!(sends(&mut core, 1.0), [5]);
+    assert_eq!(core.next_flush(), None);
+    assert_eq!((core.totals().packets_out, core.consumer_stats(20).unwrap().packets), (5, 5));
+}
+
+#[test]
+fn a_frame_whose_last_packet_does_not_come_waits_no_longer_than_allowed() {
+    let (mut core, mut sender, _) = call();
+    sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
+    sender.send(&mut core, VIDEO, 96, 1, VP8_KEY);
+    assert_eq!(core.next_flush(), Some(1.0 + HOLD));
+    assert_eq!(sends(&mut core, 1.0 + HOLD / 2.0), []);
+    assert_eq!(sends(&mut core, 1.0 + HOLD), [2]);
+}
+
+#[test]
+fn audio_leaves_at_once_and_takes_along_what_waits_for_the_same_receiver() {
+    let (mut core, mut sender, mut receiver) = call();
+    sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
+    sender.send(&mut core, AUDIO, 111, 0, b"voice");
+    let payloads: Vec<Vec<u8>> =
+        leaving(&mut core, 1.0).iter().map(|(_, datagram)| receiver.open(datagram).unwrap().1).collect();
+    assert_eq!(payloads, [VP8_KEY, b"voice"]);
+}
+
+#[test]
+fn what_the_socket_does_not_take_is_counted_as_dropped_segment_by_segment() {
+    let (mut core, mut sender, _) = call();
+    for number in 0..3 {
+        sender.send(&mut core, VIDEO, 96, number, VP8_KEY);
+    }
+    core.flush(2.0, 64, |_, _, _| Err(Drop::SendWouldBlock));
+    assert_eq!(dropped(&core), [(Drop::SendWouldBlock, 3)]);
+    assert_eq!((core.totals().packets_out, core.consumer_stats(20).unwrap().packets), (0, 0));
+}
+
+#[test]
+fn a_burst_goes_where_its_transport_sends_to_when_it_leaves() {
+    let (mut core, mut sender, _) = call();
+    sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
+    core.set_send_path(2, path(99)).unwrap();
+    assert_eq!(leaving(&mut core, 2.0)[0].0, path(99));
+}

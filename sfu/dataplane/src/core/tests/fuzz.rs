@@ -1,0 +1,152 @@
+//! Millions of mutated datagrams at a whole core: `make fuzz`.
+
+use super::*;
+
+const SEEDS: u64 = 1000; // datagrams of one life of a core
+
+/// Numbers that are the same for the same seed (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+
+    fn bytes(&mut self, limit: usize) -> Vec<u8> {
+        (0..self.below(limit)).map(|_| self.next() as u8).collect()
+    }
+}
+
+/// Three who send every kind of stream to each other.
+fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
+    let mut core = Core::new(0.0);
+    let mut clients: Vec<_> =
+        PROFILES.into_iter().zip(1..).map(|(profile, number)| Client::connect(&mut core, number, profile)).collect();
+    for (number, codec) in (10..).zip(["video/vp8", "video/vp9", "video/h264", "video/av1", "audio/opus"]) {
+        let learnt = vec![EncodingSpec { ssrc: None, rid: Some("l".into()) }, EncodingSpec::default()];
+        let encodings = vec![
+            EncodingSpec { ssrc: Some(10 * number as u32), rid: None },
+            EncodingSpec { ssrc: None, rid: Some("h".into()) },
+        ];
+        let spec = ProducerSpec {
+            codec: codec.into(),
+            payload_types: vec![(96, 101), (97, 100)],
+            extension_ids: vec![(1, 1), (2, 14), (3, 15), (4, 2)],
+            mid: Some(number.to_string()),
+            mid_id: Some(1),
+            rid_id: Some(2),
+            audio_level_id: Some(3),
+            encodings: if dice.below(8) == 0 { learnt } else { encodings },
+            ..video()
+        };
+        if core.add_producer(1 + number % 3, number, spec).is_err() {
+            continue;
+        }
+        for transport in 1..4 {
+            let spec = ConsumerSpec {
+                extension_ids: vec![1, 2, 14, 15],
+                mid: Some("x".into()),
+                mid_id: Some([3, 20][dice.below(2)]),
+                ..consumer(number as u32)
+            };
+            core.add_consumer(transport, 100 * number + transport, number, &spec, 1).unwrap();
+        }
+    }
+    clients.rotate_left(dice.below(3));
+    (core, clients)
+}
+
+/// A plain packet of one of the client's streams: some with a MID, some with a header as it comes.
+fn packet(dice: &mut Dice, transport: Id, number: u16) -> Vec<u8> {
+    let mine: Vec<u32> = (10..15).filter(|producer| 1 + producer % 3 == transport as u32).collect();
+    let producer = mine[dice.below(mine.len())];
+    let mut packet = vec![0x80, 96 | (dice.next() as u8 & 0x81)];
+    packet.extend(number.to_be_bytes());
+    packet.extend((u32::from(number) / 3 * 3000).to_be_bytes());
+    packet.extend((10 * producer + dice.below(2) as u32).to_be_bytes());
+    if dice.below(4) == 0 {
+        packet[0] |= 0x10;
+        packet.extend(
+            [b"\xbe\xde\x00\x02\x11".as_slice(), producer.to_string().as_bytes(), b"\x20h\x30\x05\x00"].concat(),
+        );
+    }
+    packet.extend([0x90, 0xE0, 0x80 | (number >> 8) as u8, number as u8, number as u8 / 4, dice.next() as u8]);
+    packet.extend([dice.next() as u8 & 1].into_iter().chain(dice.bytes(40)));
+    flip(dice, &mut packet, 6);
+    packet
+}
+
+/// Change a bit or several, once in `seldom`.
+fn flip(dice: &mut Dice, datagram: &mut [u8], seldom: usize) {
+    while !datagram.is_empty() && dice.below(seldom) == 0 {
+        datagram[dice.below(datagram.len())] ^= 1 << dice.below(8);
+    }
+}
+
+fn datagram(dice: &mut Dice, client: &mut Client, number: u16) -> Vec<u8> {
+    let plain = packet(dice, client.transport, number);
+    let mut datagram = match dice.below(8) {
+        0..6 => client.seal_whole(plain),
+        6 => {
+            let mut report = [b"\x81\xc9\x00\x07".as_slice(), &plain[8..12], &dice.bytes(60)].concat();
+            client.srtp.seal_rtcp(&mut report).unwrap();
+            report
+        }
+        _ => dice.bytes(90),
+    };
+    flip(dice, &mut datagram, 6);
+    if dice.below(20) == 0 {
+        datagram.truncate(dice.below(datagram.len() + 1));
+    }
+    datagram
+}
+
+/// One life of a core; how many copies left.
+fn live(seed: u64) -> u64 {
+    let mut dice = Dice(seed);
+    let (mut core, mut clients) = world(&mut dice);
+    for number in 0..SEEDS {
+        let client = &mut clients[dice.below(3)];
+        let mut datagram = datagram(&mut dice, client, number as u16);
+        core.receive(&mut datagram, path(client.transport), number as f64 * 0.001);
+        match dice.below(40) {
+            0 => core.remove_consumer(1000 + dice.below(500) as Id),
+            1 => _ = core.set_layers(1001 + 100 * dice.below(5) as Id, Some(dice.below(2)), Some(dice.below(3) as u8)),
+            2 => _ = core.set_consumer_paused(1001 + 100 * dice.below(5) as Id, dice.below(2) == 0),
+            3 => _ = core.set_producer_paused(10 + dice.below(5) as Id, dice.below(4) == 0),
+            4 => _ = core.take_events(usize::MAX),
+            5 if dice.below(30) == 0 => core.remove_producer(10 + dice.below(5) as Id),
+            _ => {}
+        }
+        core.flush(number as f64 * 0.001, 64, |_, _, _| Ok(()));
+    }
+    core.totals().packets_out
+}
+
+/// Prints the seed of a life before it ends badly.
+#[test]
+#[ignore = "takes a minute: make fuzz"]
+fn ten_million_mutated_datagrams() {
+    let wanted: u64 = std::env::var("FUZZ_DATAGRAMS").ok().and_then(|count| count.parse().ok()).unwrap_or(10_000_000);
+    let first: u64 = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let mut forwarded = 0;
+    for seed in first..first + wanted.div_ceil(SEEDS) {
+        let lived = std::panic::catch_unwind(|| live(seed));
+        forwarded += lived.unwrap_or_else(|_| panic!("FUZZ_SEED={seed} FUZZ_DATAGRAMS=1 is what went wrong"));
+    }
+    println!("{wanted} datagrams came, {forwarded} copies left");
+    assert!(forwarded > wanted / 10);
+}
+
+#[test]
+fn a_few_lives_are_lived() {
+    assert!((0..20).map(live).sum::<u64>() > 1000);
+}

@@ -1,0 +1,112 @@
+//! The core as a whole, with clients around it that seal and open by themselves.
+
+mod bursts;
+mod fuzz;
+mod removal;
+mod robustness;
+mod sealing;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::rtp::{Header, parse_header_untrusted};
+use super::srtp::window::RtpWindow;
+use super::{ConsumerSpec, Core, Drop, EncodingSpec, Id, Path, ProducerSpec, Profile, Srtp};
+
+const PROFILES: [Profile; 3] = [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80];
+const AUDIO: u32 = 1111;
+const VIDEO: u32 = 2222;
+const VP8_KEY: &[u8] = b"\x10\x00frame";
+
+fn path(number: Id) -> Path {
+    Path { remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1000 + number as u16), local: 0 }
+}
+
+/// What is at the other end of a transport.
+struct Client {
+    transport: Id,
+    srtp: Srtp,
+    newest: HashMap<u32, RtpWindow>,
+}
+
+impl Client {
+    fn connect(core: &mut Core, transport: Id, profile: Profile) -> Self {
+        let size = profile.key_length() + profile.salt_length();
+        let (theirs, ours) = (vec![2 * transport as u8; size], vec![2 * transport as u8 + 1; size]);
+        core.add_transport(transport).unwrap();
+        core.set_keys(transport, profile, &theirs, &ours).unwrap();
+        core.add_path(transport, path(transport)).unwrap();
+        Self { transport, srtp: Srtp::new(profile, &ours, &theirs).unwrap(), newest: HashMap::new() }
+    }
+
+    fn seal(&mut self, ssrc: u32, payload_type: u8, sequence_number: u16, payload: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x80, payload_type];
+        packet.extend(sequence_number.to_be_bytes());
+        packet.extend(u32::from(sequence_number).wrapping_mul(960).to_be_bytes());
+        packet.extend(ssrc.to_be_bytes());
+        packet.extend(payload);
+        self.seal_whole(packet)
+    }
+
+    /// Seal a packet with whatever header it has; one that is malformed stays plain.
+    fn seal_whole(&mut self, mut packet: Vec<u8>) -> Vec<u8> {
+        if let Ok(header) = parse_header_untrusted(&packet, &mut Vec::new()) {
+            let newest = self.newest.entry(header.ssrc).or_default();
+            let index = newest.guess(header.sequence_number);
+            newest.add(index);
+            self.srtp.seal_rtp(&mut packet, 0, header.size, header.ssrc, index);
+        }
+        packet
+    }
+
+    fn send(&mut self, core: &mut Core, ssrc: u32, payload_type: u8, sequence_number: u16, payload: &[u8]) {
+        let mut packet = self.seal(ssrc, payload_type, sequence_number, payload);
+        core.receive(&mut packet, path(self.transport), 1.0);
+    }
+
+    fn open(&mut self, datagram: &[u8]) -> Result<(Header, Vec<u8>), Drop> {
+        let mut packet = datagram.to_vec();
+        let header = parse_header_untrusted(&packet, &mut Vec::new()).unwrap();
+        let size = self.srtp.open_rtp(&mut packet, &header)?;
+        Ok((header, packet[header.size..size].to_vec()))
+    }
+}
+
+fn audio() -> ProducerSpec {
+    ProducerSpec {
+        codec: "audio/opus".into(),
+        clock_rate: 48000,
+        payload_types: vec![(111, 100)],
+        encodings: vec![EncodingSpec { ssrc: Some(AUDIO), rid: None }],
+        ..ProducerSpec::default()
+    }
+}
+
+fn video() -> ProducerSpec {
+    ProducerSpec {
+        codec: "video/vp8".into(),
+        video: true,
+        clock_rate: 90000,
+        payload_types: vec![(96, 101)],
+        encodings: vec![EncodingSpec { ssrc: Some(VIDEO), rid: None }],
+        ..ProducerSpec::default()
+    }
+}
+
+fn consumer(ssrc: u32) -> ConsumerSpec {
+    ConsumerSpec { ssrc, payload_types: vec![100, 101], encoding: Some(0), ..ConsumerSpec::default() }
+}
+
+/// Everything that leaves at `now`, one datagram each.
+fn leaving(core: &mut Core, now: f64) -> Vec<(Path, Vec<u8>)> {
+    let mut sent = Vec::new();
+    core.flush(now, 64, |path, bytes, segment| {
+        sent.extend(bytes.chunks(segment).map(|datagram| (path, datagram.to_vec())));
+        Ok(())
+    });
+    sent
+}
+
+fn dropped(core: &Core) -> Vec<(Drop, u64)> {
+    core.totals().drops.iter().filter(|(_, count)| *count > 0).collect()
+}

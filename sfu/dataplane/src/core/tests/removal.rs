@@ -1,0 +1,118 @@
+//! Removing is complete when it returns, and leaves nothing behind.
+
+use super::*;
+
+/// A core in which a packet waits to leave to transport 2, and to transport 3.
+fn waiting() -> Core {
+    let mut core = Core::new(1.0);
+    let mut sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
+    core.add_producer(1, 10, video()).unwrap();
+    for transport in [2, 3] {
+        Client::connect(&mut core, transport, Profile::AeadAes128Gcm);
+        core.add_consumer(transport, 20 + transport, 10, &consumer(7000), 1).unwrap();
+    }
+    sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
+    core
+}
+
+fn receivers(core: &mut Core) -> Vec<Path> {
+    leaving(core, 9.0).into_iter().map(|(path, _)| path).collect()
+}
+
+#[test]
+fn nothing_that_waits_for_a_removed_consumer_leaves() {
+    let mut core = waiting();
+    core.remove_consumer(22);
+    assert_eq!(receivers(&mut core), [path(3)]);
+}
+
+#[test]
+fn nothing_that_waits_for_a_removed_transport_leaves() {
+    let mut core = waiting();
+    core.remove_transport(3);
+    assert_eq!(receivers(&mut core), [path(2)]);
+}
+
+#[test]
+fn nothing_of_a_removed_producer_leaves() {
+    for remove in [|core: &mut Core| core.remove_producer(10), |core: &mut Core| core.remove_transport(1)] {
+        let mut core = waiting();
+        remove(&mut core);
+        assert_eq!(receivers(&mut core), []);
+        assert_eq!(core.consumer_stats(22).unwrap().packets, 0);
+    }
+}
+
+#[test]
+fn what_is_settled_late_for_a_consumer_that_is_gone_is_counted_for_the_plane() {
+    let mut core = waiting();
+    let sent = core.drain();
+    core.remove_consumer(22);
+    for one in &sent {
+        core.settle(&one.receipt, None);
+    }
+    assert_eq!(core.totals().packets_out, 2);
+    assert_eq!(core.consumer_stats(23).unwrap().packets, 1);
+}
+
+fn remains(core: &Core) -> Vec<usize> {
+    let totals = core.totals();
+    let tables = [totals.transports, totals.producers, core.consumers.len(), totals.routes, totals.paths];
+    [&tables[..], &[core.datagrams.len(), core.learned.len(), core.changed.len()]].concat()
+}
+
+#[test]
+fn nothing_is_left_when_all_are_gone_in_whichever_order() {
+    let orders: [fn(&mut Core); 3] = [
+        |core| (1..4).for_each(|transport| core.remove_transport(transport)),
+        |core| {
+            (20..40).for_each(|consumer| core.remove_consumer(consumer));
+            (10..20).for_each(|producer| core.remove_producer(producer));
+            (1..4).for_each(|transport| core.remove_transport(transport));
+        },
+        |core| {
+            (10..20).for_each(|producer| core.remove_producer(producer));
+            (20..40).for_each(|consumer| core.remove_consumer(consumer));
+            (1..4).for_each(|transport| core.remove_transport(transport));
+        },
+    ];
+    for remove in orders {
+        let mut core = Core::new(1.0);
+        let mut clients: Vec<_> = (1..4).map(|number| Client::connect(&mut core, number, PROFILES[0])).collect();
+        for number in 1..4 {
+            core.add_producer(number, 10 + 2 * number, audio()).unwrap();
+            core.add_producer(number, 11 + 2 * number, video()).unwrap();
+        }
+        for (number, producer) in (12..18).flat_map(|producer| (1..4).map(move |number| (number, producer))) {
+            let id = 20 + 3 * (producer - 12) + number - 1;
+            core.add_consumer(number, id, producer, &consumer(7000 + id as u32), 1).unwrap();
+        }
+        for client in &mut clients {
+            client.send(&mut core, AUDIO, 111, 1, b"voice");
+            client.send(&mut core, VIDEO, 96, 1, VP8_KEY);
+            let mut report = [b"\x80\xc9\x00\x01".as_slice(), &AUDIO.to_be_bytes()].concat();
+            client.srtp.seal_rtcp(&mut report).unwrap();
+            core.receive(&mut report, path(client.transport), 1.0);
+        }
+        assert_eq!(remains(&core), [3, 6, 18, 18, 3, 3, 0, 18]);
+        remove(&mut core);
+        assert_eq!(remains(&core), [0; 8]);
+        assert_eq!(leaving(&mut core, 9.0), []);
+        assert_eq!(core.dirty, []);
+    }
+}
+
+#[test]
+fn a_rewriter_goes_with_the_last_who_shares_it() {
+    let mut core = waiting();
+    let rewriters = |core: &Core| core.producers[core.producers.key(10).unwrap()].rewriters.len();
+    assert_eq!(rewriters(&core), 1);
+    core.add_consumer(2, 30, 10, &ConsumerSpec { mid: Some("0".into()), mid_id: Some(4), ..consumer(7009) }, 1)
+        .unwrap();
+    assert_eq!(rewriters(&core), 2);
+    core.remove_consumer(30);
+    core.remove_consumer(22);
+    assert_eq!(rewriters(&core), 1);
+    core.remove_consumer(23);
+    assert_eq!(rewriters(&core), 0);
+}

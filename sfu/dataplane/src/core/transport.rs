@@ -1,0 +1,109 @@
+//! What the data plane knows of one transport: keys, paths, and whose SSRCs are whose.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::address::Path;
+use super::burst::Burst;
+use super::incoming::EncodingKey;
+use super::spec::Id;
+use super::srtp::Srtp;
+use super::table::{ConsumerKey, ProducerKey};
+
+/// How many addresses a transport may send from.
+pub const MAX_PATHS: usize = 16;
+/// How many SSRCs without media may send reports at a time; of each its replay window is kept.
+pub const MAX_RTCP_SENDERS: usize = 64;
+
+/// `paths` are in order of their last teaching; `ssrcs` those whose RTP is taken.
+///
+/// `sent_ssrcs` are the consumers', `spent_ssrcs` those of consumers that are gone: none may begin again under the same
+/// keys, or the packets of both could be decrypted (RFC 3711 section 9.1).
+#[derive(Default)]
+pub struct Transport {
+    pub id: Id,
+    pub srtp: Option<Srtp>,
+    pub send_path: Option<Path>,
+    pub paths: Vec<Path>,
+    pub ssrcs: HashMap<u32, EncodingKey>,
+    pub producers: Vec<ProducerKey>,
+    pub consumers: Vec<ConsumerKey>,
+    pub burst: Burst,
+    rtcp_senders: VecDeque<u32>,
+    sent_ssrcs: HashSet<u32>,
+    spent_ssrcs: HashSet<u32>,
+}
+
+impl Transport {
+    pub fn new(id: Id) -> Self {
+        Self { id, ..Self::default() }
+    }
+
+    pub fn ready(&self) -> bool {
+        self.srtp.is_some() && self.send_path.is_some()
+    }
+
+    /// Make this path the newest; the one that had to go for it.
+    pub fn learn_path(&mut self, path: Path) -> Option<Path> {
+        self.paths.retain(|known| *known != path);
+        self.paths.push(path);
+        self.send_path.get_or_insert(path);
+        if self.paths.len() <= MAX_PATHS {
+            return None;
+        }
+        let oldest = self.paths.iter().position(|known| Some(*known) != self.send_path)?;
+        Some(self.paths.remove(oldest))
+    }
+
+    /// The path is another's now; go on sending to the newest that is left.
+    pub fn lose_path(&mut self, path: Path) {
+        self.paths.retain(|known| *known != path);
+        if self.send_path == Some(path) {
+            self.send_path = self.paths.last().copied();
+        }
+    }
+
+    pub fn forget_ssrc(&mut self, ssrc: u32) {
+        self.ssrcs.remove(&ssrc);
+        if let Some(srtp) = &mut self.srtp {
+            srtp.forget(ssrc);
+        }
+    }
+
+    /// Whether a consumer sends, or ever sent, with this SSRC.
+    pub fn used(&self, ssrc: u32) -> bool {
+        self.sent_ssrcs.contains(&ssrc) || self.spent(ssrc)
+    }
+
+    /// Whether the consumer with this SSRC is gone.
+    pub fn spent(&self, ssrc: u32) -> bool {
+        self.spent_ssrcs.contains(&ssrc)
+    }
+
+    /// A consumer sends with it from now on.
+    pub fn use_ssrc(&mut self, ssrc: u32) {
+        self.sent_ssrcs.insert(ssrc);
+    }
+
+    /// A consumer's SSRC will not be sent again.
+    pub fn spend_ssrc(&mut self, ssrc: u32) {
+        self.sent_ssrcs.remove(&ssrc);
+        self.spent_ssrcs.insert(ssrc);
+    }
+
+    /// Keep the contexts bounded that authenticated reports make, whatever SSRCs they claim.
+    pub fn note_rtcp_sender(&mut self, ssrc: u32) {
+        if self.ssrcs.contains_key(&ssrc) || self.rtcp_senders.contains(&ssrc) {
+            return;
+        }
+        self.rtcp_senders.push_back(ssrc);
+        if self.rtcp_senders.len() <= MAX_RTCP_SENDERS {
+            return;
+        }
+        if let Some(oldest) = self.rtcp_senders.pop_front()
+            && !self.ssrcs.contains_key(&oldest)
+            && let Some(srtp) = &mut self.srtp
+        {
+            srtp.forget(oldest);
+        }
+    }
+}

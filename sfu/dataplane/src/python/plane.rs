@@ -1,0 +1,208 @@
+//! The commands of a data plane, whoever moves its packets.
+
+use std::sync::{Arc, Mutex};
+
+use parking_lot::Mutex as FairMutex;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+
+use super::convert;
+use crate::core::{Core, Drop, Id, Path};
+use crate::guard::guarded;
+use crate::shell::Sockets;
+
+/// A Python object that is there until it is cleared.
+pub type Slot = Mutex<Option<Py<PyAny>>>;
+
+/// Everything of `sfu.dataplane.interface.DataPlane` but waiting and packets, which its subclasses add.
+#[pyclass(subclass, frozen, module = "sfu._dataplane")]
+pub struct Plane {
+    pub core: Arc<FairMutex<Core>>,
+    /// Sends a datagram at once, or says why not; nothing leaves where there is none.
+    pub transmit: Slot,
+    /// Draws first sequence numbers.
+    pub random: Slot,
+    /// Where datagrams leave instead, if there are any.
+    pub sockets: Mutex<Option<Arc<Sockets>>>,
+}
+
+impl Plane {
+    pub fn empty(hold: f64) -> Self {
+        Self {
+            core: Arc::new(FairMutex::new(Core::new(hold))),
+            transmit: Slot::default(),
+            random: Slot::default(),
+            sockets: Mutex::default(),
+        }
+    }
+
+    /// Do something with the core, and let other Python threads run while it is somebody else's.
+    ///
+    /// Raises `RuntimeError` where that went wrong; the core has then forgotten everything.
+    pub fn with<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Core) -> T + Send) -> PyResult<T> {
+        let done = match self.core.try_lock() {
+            Some(mut core) => guarded(&mut core, work),
+            None => py.detach(|| guarded(&mut self.core.lock(), work)),
+        };
+        done.map_err(|panicked| PyRuntimeError::new_err(format!("the data plane failed: {}", panicked.0)))
+    }
+
+    fn held(slot: &Slot, py: Python<'_>) -> Option<Py<PyAny>> {
+        slot.lock().ok()?.as_ref().map(|object| object.clone_ref(py))
+    }
+
+    /// What `transmit` says to a datagram.
+    fn transmit(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<Option<Drop>> {
+        match Self::held(&self.transmit, py) {
+            Some(transmit) => {
+                let refused = transmit.bind(py).call1(convert::transmitted(py, path, datagram)?)?;
+                convert::reason(&refused)
+            }
+            None => Ok(Some(Drop::SendFailed)),
+        }
+    }
+
+    /// Send a datagram that is no consumer's.
+    fn send_now(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<()> {
+        let sockets = self.sockets.lock().ok().and_then(|sockets| sockets.clone());
+        let refused = match sockets {
+            Some(sockets) => sockets.send(path, datagram, datagram.len()).err(),
+            None => self.transmit(py, path, datagram)?,
+        };
+        self.with(py, |core| match refused {
+            Some(reason) => core.count_drop(reason),
+            None => core.count_sent(datagram.len()),
+        })
+    }
+
+    /// Send what waits to leave.
+    pub fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        for leaving in self.with(py, crate::core::Core::drain)? {
+            let refused = self.transmit(py, leaving.path, &leaving.datagram)?;
+            self.with(py, |core| core.settle(&leaving.receipt, refused))?;
+        }
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl Plane {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for slot in [&self.transmit, &self.random] {
+            if let Ok(held) = slot.try_lock() {
+                visit.call(&*held)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        for slot in [&self.transmit, &self.random] {
+            if let Ok(mut held) = slot.lock() {
+                *held = None;
+            }
+        }
+    }
+
+    fn add_transport(&self, py: Python<'_>, transport: Id) -> PyResult<()> {
+        Ok(self.with(py, |core| core.add_transport(transport))??)
+    }
+
+    fn set_keys(&self, py: Python<'_>, transport: Id, keys: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (profile, receive, send) = convert::keys(keys)?;
+        Ok(self.with(py, |core| core.set_keys(transport, profile, &receive, &send))??)
+    }
+
+    fn add_path(&self, py: Python<'_>, transport: Id, path: &Bound<'_, PyAny>) -> PyResult<()> {
+        let path = convert::path(path)?;
+        Ok(self.with(py, |core| core.add_path(transport, path))??)
+    }
+
+    fn set_send_path(&self, py: Python<'_>, transport: Id, path: &Bound<'_, PyAny>) -> PyResult<()> {
+        let path = convert::path(path)?;
+        Ok(self.with(py, |core| core.set_send_path(transport, path))??)
+    }
+
+    fn remove_transport(&self, py: Python<'_>, transport: Id) -> PyResult<()> {
+        self.with(py, |core| core.remove_transport(transport))
+    }
+
+    fn add_producer(&self, py: Python<'_>, transport: Id, producer: Id, spec: &Bound<'_, PyAny>) -> PyResult<()> {
+        let spec = convert::producer_spec(spec)?;
+        Ok(self.with(py, |core| core.add_producer(transport, producer, spec))??)
+    }
+
+    fn remove_producer(&self, py: Python<'_>, producer: Id) -> PyResult<()> {
+        self.with(py, |core| core.remove_producer(producer))
+    }
+
+    fn set_producer_paused(&self, py: Python<'_>, producer: Id, paused: bool) -> PyResult<()> {
+        Ok(self.with(py, |core| core.set_producer_paused(producer, paused))??)
+    }
+
+    fn set_encoding_clock(&self, py: Python<'_>, producer: Id, encoding: usize, offset: i64) -> PyResult<()> {
+        Ok(self.with(py, |core| core.set_encoding_clock(producer, encoding, offset))??)
+    }
+
+    fn add_consumer(
+        &self,
+        py: Python<'_>,
+        transport: Id,
+        consumer: Id,
+        producer: Id,
+        spec: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let spec = convert::consumer_spec(spec)?;
+        let random = Self::held(&self.random, py).ok_or_else(|| PyRuntimeError::new_err("the plane was not made"))?;
+        let first_sequence: u16 = random.bind(py).call_method1("randrange", (1, 0x8000))?.extract()?;
+        Ok(self.with(py, |core| core.add_consumer(transport, consumer, producer, &spec, first_sequence))??)
+    }
+
+    fn remove_consumer(&self, py: Python<'_>, consumer: Id) -> PyResult<()> {
+        self.with(py, |core| core.remove_consumer(consumer))
+    }
+
+    fn set_consumer_paused(&self, py: Python<'_>, consumer: Id, paused: bool) -> PyResult<()> {
+        Ok(self.with(py, |core| core.set_consumer_paused(consumer, paused))??)
+    }
+
+    fn set_layers(&self, py: Python<'_>, consumer: Id, encoding: Option<usize>, temporal: Option<u8>) -> PyResult<()> {
+        Ok(self.with(py, |core| core.set_layers(consumer, encoding, temporal))??)
+    }
+
+    fn send(&self, py: Python<'_>, path: &Bound<'_, PyAny>, datagram: &[u8]) -> PyResult<()> {
+        self.send_now(py, convert::path(path)?, datagram)
+    }
+
+    fn send_rtcp(&self, py: Python<'_>, transport: Id, packet: &[u8]) -> PyResult<()> {
+        let mut sealed = packet.to_vec();
+        match self.with(py, |core| core.seal_rtcp(transport, &mut sealed))?? {
+            Some(path) => self.send_now(py, path, &sealed),
+            None => Ok(()),
+        }
+    }
+
+    fn count_drop(&self, py: Python<'_>, reason: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Some(reason) = convert::reason(reason)? {
+            self.with(py, |core| core.count_drop(reason))?;
+        }
+        Ok(())
+    }
+
+    fn producer_stats<'py>(&self, py: Python<'py>, producer: Id) -> PyResult<Bound<'py, PyAny>> {
+        convert::producer_stats(py, &self.with(py, |core| core.producer_stats(producer))??)
+    }
+
+    fn consumer_stats<'py>(&self, py: Python<'py>, consumer: Id) -> PyResult<Bound<'py, PyAny>> {
+        convert::consumer_stats(py, &self.with(py, |core| core.consumer_stats(consumer))??)
+    }
+
+    fn consumer_packets(&self, py: Python<'_>, consumer: Id) -> PyResult<u64> {
+        Ok(self.with(py, |core| core.consumer_packets(consumer))??)
+    }
+
+    fn totals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::totals(py, &self.with(py, |core| core.totals())?)
+    }
+}

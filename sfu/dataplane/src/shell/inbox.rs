@@ -1,0 +1,46 @@
+//! What one look at a socket brings: several messages, each with one datagram or several of one sender.
+
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+
+use quinn_udp::RecvMeta;
+
+const MESSAGES: usize = 16;
+const MESSAGE_SIZE: usize = 65_535; // what the system puts together is no larger than one datagram can be
+
+/// Memory for received messages, kept.
+pub struct Inbox {
+    memory: Vec<u8>,
+    metas: [RecvMeta; MESSAGES],
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self { memory: vec![0; MESSAGES * MESSAGE_SIZE], metas: [RecvMeta::default(); MESSAGES] }
+    }
+}
+
+impl Inbox {
+    /// Let `receive` fill buffers and say how many, as `recvmmsg` does.
+    pub fn fill(
+        &mut self,
+        receive: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut chunks = self.memory.chunks_exact_mut(MESSAGE_SIZE);
+        let mut buffers: [IoSliceMut<'_>; MESSAGES] =
+            std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+        receive(&mut buffers, &mut self.metas)
+    }
+
+    /// The datagrams of the first `messages`, and where each came from.
+    pub fn datagrams(&mut self, messages: usize) -> impl Iterator<Item = (&mut [u8], SocketAddr)> {
+        let metas = &self.metas[..messages];
+        self.memory.chunks_exact_mut(MESSAGE_SIZE).zip(metas).flat_map(|(memory, meta)| {
+            let size = meta.len.min(MESSAGE_SIZE);
+            let datagrams = memory[..size].chunks_mut(meta.stride.max(1));
+            // An empty datagram is one, too.
+            let empty = (size == 0).then_some(Default::default());
+            empty.into_iter().chain(datagrams).map(|datagram| (datagram, meta.addr))
+        })
+    }
+}

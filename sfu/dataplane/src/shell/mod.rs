@@ -1,0 +1,119 @@
+//! The core in a thread of its own, with sockets.
+//!
+//! The thread never calls Python; Python reads what it is told when [`Shell::descriptor`] is readable, and gives its
+//! commands under the core's lock, which the thread holds for one batch at most.
+
+mod clock;
+mod inbox;
+mod sockets;
+mod thread;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::core::{Core, Event};
+use crate::guard::guarded;
+use clock::Clock;
+pub use sockets::Sockets;
+
+/// How long a video frame's packets may wait for its last, in seconds.
+pub const HOLD: f64 = 0.001;
+
+/// What the thread and its owner share.
+struct Shared {
+    core: Arc<Mutex<Core>>,
+    sockets: Arc<Sockets>,
+    clock: Clock,
+    /// Readable while there are events.
+    told: OwnedFd,
+    /// It is, or is about to be.
+    telling: AtomicBool,
+    /// Readable when the thread is to look at `closing`.
+    wake: OwnedFd,
+    closing: AtomicBool,
+}
+
+impl Shared {
+    /// Let the owner know that there are events; with the core's lock held.
+    fn tell(&self, core: &Core) {
+        if core.has_events() && !self.telling.swap(true, Ordering::AcqRel) {
+            raise(&self.told);
+        }
+    }
+}
+
+/// Make an eventfd readable.
+fn raise(descriptor: impl AsFd) {
+    // It can only fail when it was raised 2^64 times and never lowered, and is readable then.
+    let _ = rustix::io::write(descriptor, &1u64.to_ne_bytes());
+}
+
+/// Make an eventfd not readable.
+fn lower(descriptor: impl AsFd) {
+    // It can only fail when it is not readable.
+    let _ = rustix::io::read(descriptor, &mut [0; 8]);
+}
+
+/// Owns the thread; it ends when this is closed or dropped.
+pub struct Shell {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Shell {
+    /// Move packets between the core and the sockets from now on, which is `now` on the caller's clock in seconds.
+    pub fn start(core: Arc<Mutex<Core>>, sockets: Arc<Sockets>, now: f64) -> io::Result<Self> {
+        let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
+        let shared = Arc::new(Shared {
+            core,
+            sockets,
+            clock: Clock::starting_at(now),
+            told: eventfd(0, flags)?,
+            telling: AtomicBool::new(false),
+            wake: eventfd(0, flags)?,
+            closing: AtomicBool::new(false),
+        });
+        let of_thread = Arc::clone(&shared);
+        let thread =
+            std::thread::Builder::new().name("data plane".into()).spawn(move || thread::supervise(&of_thread))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Readable while there are events.
+    pub fn descriptor(&self) -> RawFd {
+        self.shared.told.as_raw_fd()
+    }
+
+    /// At most `limit` datagrams and everything else that is to be told.
+    pub fn take_events(&self, limit: usize) -> Vec<Event> {
+        let mut core = self.shared.core.lock();
+        let events = guarded(&mut core, |core| core.take_events(limit)).unwrap_or_default();
+        if !core.has_events() {
+            lower(&self.shared.told);
+            self.shared.telling.store(false, Ordering::Release);
+        }
+        events
+    }
+
+    /// End the thread, after the batch that it is at.  Twice does nothing.
+    pub fn close(&mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+        raise(&self.shared.wake);
+        if let Some(thread) = self.thread.take() {
+            // It catches its panics.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

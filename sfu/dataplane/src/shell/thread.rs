@@ -1,0 +1,85 @@
+//! The thread: wait, receive, move, send, tell; and again.
+
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use parking_lot::MutexGuard;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::inbox::Inbox;
+use super::{Shared, lower};
+use crate::core::{Core, Path};
+use crate::guard::{guarded, words};
+
+/// Datagrams for which the lock is held: with 200 receivers some milliseconds.
+const BATCH: usize = 8;
+/// A thread that goes wrong outside the core more often than this stays ended.
+const MAX_PANICS: usize = 3;
+
+/// Run until closed; what panics is told, and the thread goes on with an empty core.
+pub fn supervise(shared: &Shared) {
+    for _ in 0..MAX_PANICS {
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(shared))) else { return };
+        let mut core = shared.core.lock();
+        core.fail(words(panic.as_ref()));
+        shared.tell(&core);
+    }
+}
+
+fn run(shared: &Shared) {
+    let mut inbox = Inbox::default();
+    let mut due = None;
+    let mut watched = vec![PollFd::new(&shared.wake, PollFlags::IN)];
+    watched.extend(shared.sockets.iter().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
+    while !shared.closing.load(Ordering::Acquire) {
+        wait(shared, &mut watched, due);
+        for (local, (socket, watched)) in shared.sockets.iter().zip(&watched[1..]).enumerate() {
+            if !watched.revents().is_empty() {
+                let messages = socket.receive(&mut inbox);
+                move_all(shared, &mut inbox, messages, local as u32);
+            }
+        }
+        due = flush(shared, &mut shared.core.lock());
+    }
+}
+
+/// Return when there is something to do, in any case at `due` (seconds).
+fn wait(shared: &Shared, watched: &mut [PollFd<'_>], due: Option<f64>) {
+    let seconds = due.map(|due| (due - shared.clock.now()).max(0.0));
+    let timeout = seconds.map(|seconds| Timespec { tv_sec: seconds as i64, tv_nsec: (seconds.fract() * 1e9) as i64 });
+    // Interrupted or not: all is looked at anyway.
+    let _ = poll(watched, timeout.as_ref());
+    if !watched[0].revents().is_empty() {
+        lower(&shared.wake);
+    }
+}
+
+/// Work off the inbox, in batches, between which commands have their turn.
+fn move_all(shared: &Shared, inbox: &mut Inbox, messages: usize, local: u32) {
+    let mut datagrams = inbox.datagrams(messages).peekable();
+    while datagrams.peek().is_some() {
+        let mut core = shared.core.lock();
+        let now = shared.clock.now();
+        // What went wrong is told like any event.
+        let _ = guarded(&mut core, |core| {
+            for (datagram, remote) in datagrams.by_ref().take(BATCH) {
+                core.receive(datagram, Path { remote, local }, now);
+            }
+        });
+        flush(shared, &mut core);
+        MutexGuard::unlock_fair(core);
+    }
+}
+
+/// Send what is due and tell what is to be told; when more is due, in seconds.
+fn flush(shared: &Shared, core: &mut Core) -> Option<f64> {
+    let sockets = &shared.sockets;
+    let now = shared.clock.now();
+    let flushed = guarded(core, |core| {
+        core.flush(now, sockets.max_segments(), |path, bytes, segment| sockets.send(path, bytes, segment));
+        core.next_flush()
+    });
+    shared.tell(core);
+    flushed.unwrap_or(None)
+}

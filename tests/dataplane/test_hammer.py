@@ -1,0 +1,141 @@
+"""What was removed gets nothing more, however many packets come at that very moment."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import trio
+from attrs import evolve
+from pylibsrtp import Policy
+
+from sfu.dataplane.interface import ConsumerId, Path, ProducerId, TransportId
+from sfu.dataplane.udp import UdpDataPlane
+from sfu.wire.rtp import encode
+from sfu.wire.srtp import SrtpKeys, SrtpProfile
+from tests.dataplane.rig import AUDIO, VIDEO, consumer_spec, srtp_session
+from tests.dataplane.vp8 import vp8
+
+HOST = "127.0.0.1"
+KEYS = SrtpKeys(SrtpProfile.AEAD_AES_128_GCM, receive=bytes(28), send=bytes([1]) * 28)
+SPEAKER = TransportId(0)
+ROUNDS = 60
+
+
+def packets() -> Iterator[bytes]:
+    """Sealed audio and video, in turns; the video's frames have five packets, so that bursts wait for their last."""
+    session = srtp_session(KEYS.profile, KEYS.receive, Policy.SSRC_ANY_OUTBOUND)
+    for number in range(1 << 30):
+        sequence_number, timestamp = number & 0xFFFF, number * 960 & 0xFFFFFFFF
+        yield session.protect(
+            encode(
+                payload_type=96,
+                sequence_number=sequence_number,
+                timestamp=timestamp // 5,
+                ssrc=2222,
+                payload=vp8(key=True, body=bytes(200)),
+                marker=number % 5 == 4,
+            )
+        )
+        if number % 8 == 0:
+            yield session.protect(
+                encode(
+                    payload_type=111,
+                    sequence_number=number // 8 & 0xFFFF,
+                    timestamp=timestamp,
+                    ssrc=1111,
+                    payload=b"voice",
+                )
+            )
+
+
+@contextmanager
+def hammered() -> Iterator[UdpDataPlane]:
+    """A plane at which a thread throws packets of a speaker, as fast as it can make them."""
+    over = threading.Event()
+
+    def hammer() -> None:
+        for packet in packets():
+            if over.is_set():
+                return
+            source.sendto(packet, plane.addresses[0])
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as source:
+        source.bind((HOST, 0))
+        plane = UdpDataPlane([HOST], 0)
+        thread = threading.Thread(target=hammer)
+        try:
+            connect(plane, SPEAKER, source)
+            thread.start()
+            yield plane
+        finally:
+            over.set()
+            thread.join()
+            plane.close()
+
+
+def connect(plane: UdpDataPlane, transport: TransportId, remote: socket.socket) -> None:
+    plane.add_transport(transport)
+    plane.set_keys(transport, KEYS)
+    plane.add_path(transport, Path(*remote.getsockname()))
+
+
+def produce(plane: UdpDataPlane, number: int) -> list[ProducerId]:
+    producers = [ProducerId(2 * number), ProducerId(2 * number + 1)]
+    for producer, spec in zip(producers, (AUDIO, VIDEO), strict=True):
+        plane.add_producer(SPEAKER, producer, evolve(spec))
+    return producers
+
+
+def remove_consumers(plane: UdpDataPlane, number: int) -> None:
+    plane.remove_consumer(ConsumerId(2 * number))
+    plane.remove_consumer(ConsumerId(2 * number + 1))
+
+
+def remove_producers(plane: UdpDataPlane, number: int) -> None:
+    plane.remove_producer(ProducerId(2 * number))
+    plane.remove_producer(ProducerId(2 * number + 1))
+
+
+def remove_transport(plane: UdpDataPlane, number: int) -> None:
+    plane.remove_transport(TransportId(number))
+
+
+@pytest.mark.parametrize("remove", [remove_consumers, remove_producers, remove_transport])
+async def test_no_packet_is_seen_after_what_it_was_for_was_removed(
+    remove: Callable[[UdpDataPlane, int], None],
+) -> None:
+    seen = 0
+    with hammered() as plane:
+        for number in range(1, ROUNDS + 1):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+                receiver.bind((HOST, 0))
+                receiver.setblocking(False)
+                producers = produce(plane, number)
+                connect(plane, TransportId(number), receiver)
+                for offset, producer in enumerate(producers):
+                    consumer = ConsumerId(2 * number + offset)
+                    plane.add_consumer(
+                        TransportId(number), consumer, producer, evolve(consumer_spec(), ssrc=7000 + offset)
+                    )
+                with trio.fail_after(5):
+                    await trio.lowlevel.wait_readable(receiver)
+                remove(plane, number)
+                # On loopback, what was sent has arrived.
+                seen += drain(receiver)
+                await trio.sleep(0.003)
+                assert drain(receiver) == 0
+                remove_producers(plane, number)
+    assert seen >= ROUNDS
+
+
+def drain(receiver: socket.socket) -> int:
+    """How many datagrams are there."""
+    count = 0
+    while True:
+        try:
+            receiver.recv(2048)
+        except BlockingIOError:
+            return count
+        count += 1

@@ -1,0 +1,36 @@
+"""A data plane that had a bug has forgotten everybody, and everybody is told."""
+
+from trio.testing import MockClock
+
+import sfu
+from sfu.dataplane.interface import PlaneFailed
+from tests.media.conftest import Notices
+from tests.media.memory import open_network
+from tests.media.rtp import opus
+
+SETTINGS = sfu.MediaSettings()
+
+
+async def test_whoever_was_on_a_plane_that_failed_loses_its_media_and_may_begin_again(
+    autojump_clock: MockClock,
+) -> None:
+    speaker, listener = Notices(), Notices()
+    async with (
+        open_network(SETTINGS) as network,
+        sfu.open_peer(network.port, speaker, name="ada") as ada,
+        sfu.open_peer(network.port, listener, name="ben") as ben,
+    ):
+        producer = ada.produce(ada.create_transport("send").id, "audio", opus(1111))
+        receiving = ben.create_transport("receive")
+        ben.consume(receiving.id, producer, network.port.capabilities, stream="ada", paused=False)
+        network.port.handle(PlaneFailed("a bug"), 0.0)
+        assert speaker.words == ["producer closed", "transport failed", "transport closed"]
+        assert [word for word in listener.words if word.startswith("transport")] == [
+            "transport failed",
+            "transport closed",
+        ]
+        assert any(word.startswith("consumer closed") for word in listener.words)
+        assert network.port.slow_path_errors == 1
+        assert network.port.census() == sfu.Census(peers=2, transports=0, producers=0, consumers=0)
+        assert speaker.errors == listener.errors == []
+        ada.create_transport("send")
