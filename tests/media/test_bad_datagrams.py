@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aioice import stun
 from attrs import frozen
+from trio.testing import wait_all_tasks_blocked
 
 import sfu
 from sfu.dataplane.interface import Drop
@@ -54,6 +55,12 @@ async def open_call(port: sfu.Port, connect: Connect) -> AsyncIterator[Call]:
         yield Call(sending, microphone, receiving, speaker, consumer)
 
 
+async def arrived(port: sfu.Port, packets: int) -> None:
+    """So many datagrams have come, and what the data plane hands up of them has been handled."""
+    await eventually(lambda: port.plane.totals().packets_in >= packets)
+    await wait_all_tasks_blocked(0.01)
+
+
 class Stranger:
     """A socket that never authenticated, and what the gateway counts while it speaks."""
 
@@ -67,7 +74,7 @@ class Stranger:
         """The drops that one datagram causes."""
         before = self.port.plane.totals()
         self.socket.sendto(datagram, self.port.addresses[0])
-        await eventually(lambda: self.port.plane.totals().packets_in > before.packets_in)
+        await arrived(self.port, before.packets_in + 1)
         after = self.port.plane.totals().drops
         return {reason: after[reason] - before.drops[reason] for reason in Drop if after[reason] > before.drops[reason]}
 
@@ -158,7 +165,7 @@ async def from_the_client(call: Call, port: sfu.Port, *datagrams: bytes) -> dict
     for datagram in datagrams:
         call.microphone.transport.send_raw(datagram)
     call.microphone.send()
-    await eventually(lambda: port.plane.totals().packets_in >= before.packets_in + len(datagrams))
+    await arrived(port, before.packets_in + len(datagrams))
     after = port.plane.totals().drops
     return {reason: after[reason] - before.drops[reason] for reason in Drop if after[reason] > before.drops[reason]}
 

@@ -65,6 +65,8 @@ pub struct Core {
     bytes_out: u64,
     serial: u64,
     hold: f64,
+    #[cfg(test)]
+    sabotaged: bool,
     elements: Vec<Element>,
     /// Empty between calls; its memory is kept.
     outcomes: Vec<(Receipt, Option<Drop>)>,
@@ -79,6 +81,12 @@ impl Core {
     /// Whether there is anything to tell.
     pub fn has_events(&self) -> bool {
         !(self.learned.is_empty() && self.changed.is_empty() && self.datagrams.is_empty())
+    }
+
+    /// Make the next packet that is forwarded panic.
+    #[cfg(test)]
+    pub fn sabotage(&mut self) {
+        self.sabotaged = true;
     }
 
     /// Forget everything but the totals: what this core did went wrong.  The slow path is told.

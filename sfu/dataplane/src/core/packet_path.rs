@@ -177,6 +177,8 @@ impl Core {
     }
 
     fn forward(&mut self, at: EncodingKey, packet: &Packet) {
+        #[cfg(test)]
+        assert!(!self.sabotaged, "sabotaged");
         self.raise_top_layer(at, packet);
         let waiting = !self.producers[at.producer].encodings[at.index].waiting.is_empty();
         if waiting && packet.newest && packet.frame.is_none_or(|frame| frame.key) {

@@ -117,3 +117,6 @@ impl Drop for Shell {
         self.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

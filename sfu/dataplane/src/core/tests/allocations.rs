@@ -1,0 +1,71 @@
+//! In the steady state nothing is allocated for a packet.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use super::*;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is handed on to the system's allocator as it is; a counter that needs no memory is moved besides.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as our own caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as our own caller promises.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as our own caller promises.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn nothing_is_allocated_for_a_packet() {
+    for profile in PROFILES {
+        let mut core = Core::new(0.001);
+        let mut sender = Client::connect(&mut core, 1, profile);
+        core.add_producer(1, 10, video()).unwrap();
+        core.add_producer(1, 11, audio()).unwrap();
+        for transport in 2..6 {
+            Client::connect(&mut core, transport, profile);
+            let layered = ConsumerSpec { temporal: Some(0), mid: Some("0".into()), mid_id: Some(4), ..consumer(7000) };
+            core.add_consumer(transport, 2 * transport, 10, &layered, 1).unwrap();
+            core.add_consumer(transport, 2 * transport + 1, 11, &consumer(7001), 1).unwrap();
+        }
+        let mut sealed = Vec::new();
+        for number in 0..2000u16 {
+            // Every other picture is of a layer that nobody takes.
+            let payload = [0x90, 0xE0, 0x80, number as u8, 1, (number as u8 & 1) << 6, u8::from(number > 0), 3, 4, 5];
+            let marker = if number % 5 == 4 { 0x80 } else { 0 };
+            sealed.push(sender.seal(VIDEO, 96 | marker, number, &payload));
+            sealed.push(sender.seal(AUDIO, 111, number, b"voice"));
+        }
+        let mut before = 0;
+        for (number, datagram) in sealed.iter_mut().enumerate() {
+            if number == 1000 {
+                before = ALLOCATIONS.get();
+            }
+            let now = number as f64 * 0.0001;
+            core.receive(datagram, path(1), now);
+            core.flush(now, 64, |_, _, _| Ok(()));
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{profile:?}");
+        assert!(core.totals().packets_out > 10_000);
+    }
+}

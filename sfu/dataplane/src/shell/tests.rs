@@ -1,0 +1,139 @@
+//! The thread, on loopback.
+
+use std::net::UdpSocket;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::core::{ConsumerSpec, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
+
+const KEYS: [u8; 28] = [7; 28];
+
+fn bound() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket
+}
+
+fn path(socket: &UdpSocket) -> Path {
+    Path { remote: socket.local_addr().unwrap(), local: 0 }
+}
+
+/// A plane with its thread, and where it is.
+fn started() -> (Shell, Arc<Mutex<Core>>, Path) {
+    let ours = bound();
+    let address = path(&ours);
+    let core = Arc::new(Mutex::new(Core::new(HOLD)));
+    let sockets = Arc::new(Sockets::new(vec![ours.into()]).unwrap());
+    (Shell::start(Arc::clone(&core), sockets, 100.0).unwrap(), core, address)
+}
+
+fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(5) {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("nothing came of it");
+}
+
+fn first_event(shell: &Shell) -> Event {
+    wait_for(|| shell.take_events(1).pop())
+}
+
+fn connect(core: &Mutex<Core>, transport: u64, remote: &UdpSocket) {
+    let mut core = core.lock();
+    core.add_transport(transport).unwrap();
+    core.set_keys(transport, Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap();
+    core.add_path(transport, path(remote)).unwrap();
+}
+
+/// A sealed packet of a video; the last of its frame or not.
+fn packet(number: u16, last: bool) -> Vec<u8> {
+    let mut packet = vec![0x80, 96 | if last { 0x80 } else { 0 }];
+    packet.extend(number.to_be_bytes());
+    packet.extend([0, 0, 0, 9, 0, 0, 0, 5, 0x10, 0x00, 1, 2, 3]);
+    let sealing = Srtp::new(Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap();
+    sealing.seal_rtp(&mut packet, 0, 12, 5, u64::from(number));
+    packet
+}
+
+/// A video from one socket to another.
+fn call(core: &Mutex<Core>, sender: &UdpSocket, receiver: &UdpSocket) {
+    connect(core, 1, sender);
+    connect(core, 2, receiver);
+    let spec = ProducerSpec {
+        codec: "video/vp8".into(),
+        video: true,
+        clock_rate: 90000,
+        payload_types: vec![(96, 96)],
+        encodings: vec![EncodingSpec { ssrc: Some(5), rid: None }],
+        ..ProducerSpec::default()
+    };
+    let consumer = ConsumerSpec { ssrc: 6, payload_types: vec![96], encoding: Some(0), ..ConsumerSpec::default() };
+    core.lock().add_producer(1, 1, spec).unwrap();
+    core.lock().add_consumer(2, 1, 1, &consumer, 1).unwrap();
+}
+
+#[test]
+fn datagrams_for_the_slow_path_come_up_with_their_time() {
+    let (shell, core, address) = started();
+    let remote = bound();
+    connect(&core, 1, &remote);
+    remote.send_to(b"\x00stun", address.remote).unwrap();
+    let expected = Event::Slow { path: path(&remote), transport: Some(1), data: b"\x00stun".to_vec() };
+    assert_eq!(first_event(&shell), expected);
+    let mut report = b"\x80\xc9\x00\x01\x00\x00\x00\x05".to_vec();
+    Srtp::new(Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap().seal_rtcp(&mut report).unwrap();
+    remote.send_to(&report, address.remote).unwrap();
+    let Event::Rtcp { at, packet, .. } = first_event(&shell) else { panic!("no report") };
+    assert_eq!(packet, b"\x80\xc9\x00\x01\x00\x00\x00\x05");
+    assert!((100.0..110.0).contains(&at));
+}
+
+#[test]
+fn a_frame_is_forwarded_whole_and_one_that_lacks_its_last_packet_too() {
+    let (_shell, core, address) = started();
+    let (sender, receiver) = (bound(), bound());
+    call(&core, &sender, &receiver);
+    for (number, last) in [(0, false), (1, false), (2, true), (3, false)] {
+        sender.send_to(&packet(number, last), address.remote).unwrap();
+    }
+    let mut buffer = [0; 2048];
+    for number in 1..=4 {
+        let size = receiver.recv(&mut buffer).unwrap();
+        assert_eq!((size, buffer[3]), (12 + 5 + 16, number));
+    }
+}
+
+#[test]
+fn a_bug_in_the_core_is_told_and_the_thread_goes_on() {
+    let (shell, core, address) = started();
+    let (sender, receiver) = (bound(), bound());
+    call(&core, &sender, &receiver);
+    core.lock().sabotage();
+    sender.send_to(&packet(0, true), address.remote).unwrap();
+    let Event::Failed { why } = first_event(&shell) else { panic!("no failure") };
+    assert!(why.contains("sabotaged"), "{why}");
+    assert_eq!(core.lock().totals().transports, 0);
+    sender.send_to(b"\x00stun", address.remote).unwrap();
+    assert!(matches!(first_event(&shell), Event::Slow { transport: None, .. }));
+}
+
+#[test]
+fn closing_ends_the_thread_in_time_and_twice_does_nothing() {
+    let (mut shell, core, address) = started();
+    let sender = bound();
+    let (done, ended) = channel();
+    let thread = std::thread::spawn(move || {
+        shell.close();
+        shell.close();
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(5)).unwrap();
+    thread.join().unwrap();
+    sender.send_to(b"\x00stun", address.remote).unwrap();
+    assert_eq!(core.lock().totals().packets_in, 0);
+}
