@@ -3,8 +3,10 @@
 import socket
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
-from tools.bench.frames import PING, TEXT, take_frames
+from tools.bench.frames import PING, PONG, TEXT, frame, take_frames
 from tools.bench.websocket import WebSocket
 
 
@@ -54,6 +56,25 @@ def test_a_message_in_several_frames_is_one_and_pings_may_come_between() -> None
         client.read()
         assert client.heard == [b"one two three", b"four"]
         assert theirs.recv(100)[0] == 0x8A  # the pong
+
+
+async def test_a_pong_waits_behind_a_message_that_is_half_sent(nursery: trio.Nursery) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        client = Listener(ours)
+        text = "x" * 2_000_000
+        nursery.start_soon(client.send_text, text)
+        await wait_all_tasks_blocked()
+        theirs.sendall(server_frame(PING, b"still there?"))
+        client.read()
+        assert client.close_code is None
+        message, pong = frame(TEXT, text.encode()), frame(PONG, b"still there?")
+        received = b""
+        with trio.fail_after(10):
+            while len(received) < len(message) + len(pong):
+                received += await trio.to_thread.run_sync(theirs.recv, 1 << 20)
+        assert received == message + pong
 
 
 def test_a_broken_connection_ends_it_once() -> None:

@@ -41,6 +41,8 @@ class WebSocket:
     _sockets: Sockets | None = field(default=None, init=False)
     _buffer: bytearray = field(factory=bytearray, init=False)
     _parts: bytearray = field(factory=bytearray, init=False)
+    _pongs: bytearray = field(factory=bytearray, init=False)
+    _sending: trio.Lock = field(factory=trio.Lock, init=False)
     _upgraded: trio.Event = field(factory=trio.Event, init=False)
 
     def receive_text(self, payload: bytes, at: float) -> None:
@@ -55,13 +57,22 @@ class WebSocket:
         await self.send(b"".join(frame(TEXT, text.encode()) for text in texts))
 
     async def send(self, data: bytes) -> None:
-        rest = memoryview(data)
+        """Whole, and behind it the pongs that were due meanwhile: one in the middle would break the frame."""
         with trio.fail_after(SEND_SECONDS):
-            while rest:
-                try:
-                    rest = rest[self.socket.send(rest) :]
-                except BlockingIOError:
-                    await trio.lowlevel.wait_writable(self.socket)
+            async with self._sending:
+                await self._send_all(data)
+                while self._pongs:
+                    pongs = bytes(self._pongs)
+                    self._pongs.clear()
+                    await self._send_all(pongs)
+
+    async def _send_all(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self.socket.send(rest) :]
+            except BlockingIOError:
+                await trio.lowlevel.wait_writable(self.socket)
 
     async def upgrade(self, sockets: Sockets, host: str) -> None:
         self._sockets = sockets
@@ -112,9 +123,13 @@ class WebSocket:
         return True
 
     def answer_ping(self, payload: bytes) -> None:
-        """At once, or not at all: who has no room for some bytes does not read."""
+        """At once, or behind what is being sent; who has no room for some bytes otherwise does not read."""
+        pong = frame(PONG, payload)
+        if self._sending.locked():
+            self._pongs += pong
+            return
         try:
-            self.socket.send(frame(PONG, payload))
+            self.socket.send(pong)
         except OSError:
             self.end(CloseCode.ABNORMAL)
 
