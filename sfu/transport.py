@@ -120,13 +120,15 @@ class Transport:
             self.plane.count_drop(Drop.UNKNOWN_USERNAME)
             return
         self.port.learn_usernames(self)
+        if answer.valid:
+            # Before the answer: it is followed by DTLS at once, and the data plane does not wait for us.
+            self.plane.add_path(self.plane_id, path)
         self.plane.send(path, answer.datagram)
         if answer.valid:
             self._use_path(path, nominated=answer.nominated, now=now)
 
     def _use_path(self, path: Path, *, nominated: bool, now: float) -> None:
         """Every authenticated address stays good to receive from; the newest nominated one is sent to."""
-        self.plane.add_path(self.plane_id, path)
         if self._path is None or nominated:
             self._path = path
             self.plane.set_send_path(self.plane_id, path)
@@ -224,20 +226,25 @@ class Transport:
         self._flush_dtls(now)
 
     def _flush_dtls(self, now: float) -> None:
-        """Send what the handshake left to be sent, then see what became of it."""
+        """Send what the handshake left to be sent, then see what became of it.
+
+        The keys come first: our last flight is followed by media at once, and the data plane does not wait for us.
+        """
         assert self.dtls is not None
-        datagrams = self.dtls.datagrams_to_send()
+        datagrams, event = self.dtls.datagrams_to_send(), self.dtls.next_event()
+        if isinstance(event, DtlsConnected):
+            self.plane.set_keys(self.plane_id, event.keys)
         if self._path is not None:
             for datagram in datagrams:
                 self.plane.send(self._path, datagram)
-        while not self.closed and (event := self.dtls.next_event()) is not None:
+        while event is not None and not self.closed:
             self._follow_dtls(event, now)
+            event = self.dtls.next_event()
         self.wake()
 
     def _follow_dtls(self, event: DtlsEvent, now: float) -> None:
         match event:
-            case DtlsConnected(keys):
-                self.plane.set_keys(self.plane_id, keys)
+            case DtlsConnected():
                 self._handshake_deadline = math.inf
                 # A random phase, or those that connect at once would all report at once for ever.
                 self._next_report = now + self.settings.report_interval * self.port.random.random()
