@@ -92,14 +92,16 @@ async def test_everything_may_end_at_once(gateway: GatewayProcess, identity: Ide
         poller = Poller()
         nursery.start_soon(poller.run)
 
-        async def stay(name: str, *, task_status: trio.TaskStatus[None]) -> None:
+        async def stay(name: str, there: trio.Event) -> None:
             async with open_light_client(gateway.websocket_url, "four", name, identity, poller=poller) as client:
                 await client.publish("audio", 1)
-                task_status.started()
+                there.set()
                 await trio.sleep_forever()
 
         for name in ("anna", "ben", "cleo"):
-            await nursery.start(stay, name)
+            there = trio.Event()
+            nursery.start_soon(stay, name, there)
+            await there.wait()
         nursery.cancel_scope.cancel()
     assert poller._readers == {}
 
