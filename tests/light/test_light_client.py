@@ -87,6 +87,25 @@ async def test_who_is_killed_is_gone_without_a_word(gateway: GatewayProcess, ide
                     break
 
 
+async def test_everything_may_end_at_once(gateway: GatewayProcess, identity: Identity) -> None:
+    async with trio.open_nursery() as nursery:
+        poller = Poller()
+        nursery.start_soon(poller.run)
+
+        async def stay(name: str, there: trio.Event) -> None:
+            async with open_light_client(gateway.websocket_url, "four", name, identity, poller=poller) as client:
+                await client.publish("audio", 1)
+                there.set()
+                await trio.sleep_forever()
+
+        for name in ("anna", "ben", "cleo"):
+            there = trio.Event()
+            nursery.start_soon(stay, name, there)
+            await there.wait()
+        nursery.cancel_scope.cancel()
+    assert poller._readers == {}
+
+
 async def test_nobody_at_the_other_end_is_one_clear_error(identity: Identity) -> None:
     with pytest.raises(ConnectError, match="cannot connect to"):
         async with open_light_client("ws://127.0.0.1:9/ws", "two", "nobody", identity):

@@ -33,13 +33,14 @@ def test_a_gateway_that_is_killed_in_the_middle(tmp_path: Path) -> None:
         started_tool(gateway.url, "--members", "4", "--duration", "60s") as process,
     ):
         wait_until(lambda: gateway.live()["routes"] == 12)
-        wait_until(lambda: gateway.metrics()['sfu_packets_total{direction="out"}'] > 1500)
+        wait_until(lambda: gateway.metrics()['sfu_packets_total{direction="out"}'] > 2000)
         gateway.process.kill()
         run = end_of(process)
-    says(run, "4 of 4 clients were lost", "the connection")
+    says(run, "4 clients were lost", "the connection broke")
+    assert 0 < run.figures["cpu_per_packet"] < 0.01
     assert run.report["media"]["audio"]["received"]["packets"] > 1000
     assert run.report["media"]["audio"]["latency"]["count"] > 10
-    assert run.report["clients"]["failed"] == 4
+    assert 2 <= run.report["clients"]["failed"] <= 4
     assert run.report["series"]
     assert run.report["overrun"] == []
 

@@ -36,9 +36,10 @@ class Poller:
         self._readers[sock.fileno()] = read
 
     def remove(self, sock: socket.socket) -> None:
-        """Before it is closed."""
+        """Before it is closed.  The poller may have ended already."""
         del self._readers[sock.fileno()]
-        self._epoll.unregister(sock)
+        if not self._epoll.closed:
+            self._epoll.unregister(sock)
 
     def poll(self) -> None:
         """One look at all of them."""

@@ -185,6 +185,8 @@ class Reception:
         if meter is None:
             return
         self._closed[ssrc] = None
+        if len(self._closed) > _MAX_STREAMS:
+            del self._closed[next(iter(self._closed))]
         if meter.kind is None:
             self.strays += meter.counts.packets
             return

@@ -291,7 +291,9 @@ class Conductor:
             figures = await self.watch.look()
         except NoFiguresError as error:
             self.no_figures = self.no_figures or str(error)
-            return
+            if moment != "ended" or self.totals.gateway is None:
+                return
+            figures = self.totals.gateway  # the newest there are
         self.totals.gateway = figures
         if moment is not None:
             self.figures[moment] = figures

@@ -9,6 +9,7 @@ from typing import Final
 import trio
 
 from protocol.client import ConnectError, ConnectionClosed, EventsLost, RequestError
+from protocol.errors import CloseCode
 from tools.light import BadAnswerError
 
 FAILURES: Final = (
@@ -48,6 +49,8 @@ def _first(error: BaseException) -> BaseException:
 
 def _words(error: BaseException) -> str:
     match error:
+        case ConnectionClosed(code=CloseCode.ABNORMAL):
+            return error.reason or "the connection broke"
         case ConnectionClosed():
             what = f"the connection was closed with {error.code}"
             return f"{what}: {error.reason}" if error.reason else what

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,8 @@ Ts = TypeVarTuple("Ts")
 PAUSE: Final = (0.3, 1.0)
 #: A stream whose first packet has not come after so many seconds is silent.
 SILENCE: Final = 5.0
+#: The same at the end of the run, where nobody waits for longer: two key frames that were asked for.
+KEY_FRAME_WAIT: Final = 2.5
 
 
 @define(eq=False)
@@ -100,7 +103,8 @@ class Member:
             return
         for consumer_id, meter in visit.client.streams.items():
             if meter.first_at is None:
-                self.around.tally.is_silent(visit, consumer_id)
+                if visit.taken_at.get(consumer_id, math.inf) < time.monotonic() - KEY_FRAME_WAIT:
+                    self.around.tally.is_silent(visit, consumer_id)
             elif meter.source is not None and meter.source in sent:
                 meter.expect_until(sent[meter.source])
         self.around.tally.facts.append(
@@ -199,8 +203,11 @@ class Member:
                     facts.append(_told(visit, event, time.monotonic(), agrees=roster.apply(event)))
                     if event.type != "user_left":
                         self._take(visit, client, event.participant, tasks)
+                    else:
+                        visit.wanted.difference_update(each.producer_id for each in event.participant.producers)
                 case ConsumerClosed(consumer_id=consumer_id):
                     client.forget(consumer_id)
+                    visit.taken_at.pop(consumer_id, None)
                 case TransportStateChanged(state="failed"):
                     self.around.tally.fail("a transport failed")
 
@@ -223,6 +230,7 @@ class Member:
                 raise
             return
         meter = client.streams[consumer_id]
+        visit.taken_at[consumer_id] = time.monotonic()
         with trio.move_on_after(SILENCE):
             await meter.begun.wait()
         if meter.first_at is None:

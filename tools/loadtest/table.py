@@ -135,7 +135,7 @@ def print_results(results: Results, console: Console) -> None:
         mark, style = ("kept", "green") if verdict.kept else ("BROKEN", "bold red")
         console.print(f"{mark}: {verdict}", style=style, highlight=False, markup=False)
     if run.no_figures is not None:
-        console.print(f"nothing is known from the gateway itself: {run.no_figures}", highlight=False, markup=False)
+        console.print(f"figures of the gateway itself are missing: {run.no_figures}", highlight=False, markup=False)
     for complaint in results.overrun:
         console.print(f"not the gateway's result: {complaint}", style="bold yellow", highlight=False, markup=False)
     if run.interrupted:

@@ -24,7 +24,8 @@ def add_traffic(total: Traffic, more: Traffic) -> None:
 class Visit:
     """One stay of a client in its channel: what it receives and sends.
 
-    ``wanted`` are the producers it takes, ``silent`` the consumers of which nothing came.
+    ``wanted`` are the producers it takes, ``taken_at`` when each consumer was there, ``silent`` the consumers of which
+    nothing came.
     """
 
     user_id: str
@@ -37,6 +38,7 @@ class Visit:
     joined_at: float = 0.0
     client: LightClient | None = None
     had_media: bool = False
+    taken_at: dict[str, float] = field(factory=dict)
     silent: set[str] = field(factory=set)
     leaving: bool = False
 
