@@ -18,7 +18,7 @@ RUST_SOURCES := $(shell find $(DATAPLANE)/Cargo.toml $(DATAPLANE)/src -type f 2>
 CARGO := cargo
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --quiet
 
-.PHONY: help run dev test lint types unit web-check rust-check fuzz wheel soak mutations bench bench-leave clean lock tools-present format
+.PHONY: help run dev test lint types unit web-check rust-check fuzz wheel wheel-check soak mutations bench bench-leave clean lock tools-present format
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -87,6 +87,9 @@ fuzz: | tools-present  ## ten million mutated datagrams at the packet path (FUZZ
 
 wheel: $(STAMPS)/runtime $(STAMPS)/web  ## a wheel that needs neither Rust nor Node, in dist/
 	$(BIN)/maturin build --quiet --release --out dist
+
+wheel-check: wheel  ## installs it where there is neither, and runs a call through it
+	tools/check_wheel.sh "$(PYTHON)" "$$(ls -t $(abspath dist)/*.whl | head -1)"
 
 unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium  ## all tests, the browser's too
 	$(BIN)/pytest $(ARGS)
