@@ -22,7 +22,7 @@ from attrs import asdict, define, field, frozen
 
 from sfu.wire.certificate import generate_certificate
 from tests.chaos.member import Member
-from tests.chaos.network import enter
+from tools.namespaces import enter
 from tests.chaos.reports import Reporter
 from tools.light import Identity
 

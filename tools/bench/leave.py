@@ -18,7 +18,7 @@ import trio
 
 from tools.bench import machine
 from tools.bench.gateway_process import GatewayEnded, running_gateway
-from tools.bench.leaving import BenchError, at_once, cost, page
+from tools.bench.leaving import BenchError, at_once, cost
 from tools.bench.leaving.at_once import AtOnce
 from tools.bench.leaving.channel import open_channel
 from tools.bench.leaving.cost import Cost
@@ -28,7 +28,9 @@ from tools.bench.leaving.results import Results
 from tools.bench.leaving.silence import Silence, fall_silent
 from tools.bench.leaving.watched import MODULE, Watched
 from tools.bench.leaving.watched_gateway import Report
+from tools.page import NoPlace, Place
 
+PLACE = Place("bench-leave")
 LEAVES = 200
 # Well above what it takes: something hangs.
 BENCH_SECONDS = 900.0
@@ -78,13 +80,13 @@ def run(leaves: int, target: Path | None) -> None:
     progress = Progress()
     try:
         if target is not None:
-            page.check(target)
+            PLACE.check(target)
         results = trio.run(measure, leaves, progress, strict_exception_groups=True)
     finally:
         progress.end()
     print(results)
     if target is not None:
-        page.replace(target, str(results))
+        PLACE.replace(target, str(results))
 
 
 def main() -> int:
@@ -97,7 +99,7 @@ def main() -> int:
         run(max(3, arguments.leaves), arguments.write)
     except* KeyboardInterrupt:
         status = INTERRUPTED
-    except* (BenchError, GatewayEnded) as errors:
+    except* (BenchError, GatewayEnded, NoPlace) as errors:
         print(f"error: {_first(errors)}", file=sys.stderr)
         status = 1
     except* trio.TooSlowError:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import trio
 
-from tools.mutations import page
 from tools.mutations.catalogue import MUTATIONS
 from tools.mutations.mutation import Mutation, StaleMutation
-from tools.mutations.page import NoPlace
+from tools.mutations.page import PLACE, table
 from tools.mutations.runner import MOST_SECONDS, NotGreen, Outcome, Result, must_pass, run_all
+from tools.page import NoPlace
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -26,7 +26,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="WHAT", help="numbers in the list, or words of what is broken"
     )
-    parser.add_argument("--write", type=Path, metavar="FILE", help=f"put the table there, after {page.BEGIN}")
+    parser.add_argument("--write", type=Path, metavar="FILE", help=f"put the table there, after {PLACE.begin}")
     parser.add_argument("--seconds", type=float, default=MOST_SECONDS, help="the bound of one run of pytest")
     parser.add_argument("--list", action="store_true", help="list the mutations and do nothing")
     parser.add_argument("--baseline", action="store_true", help="first see that the tests pass where nothing is broken")
@@ -52,16 +52,16 @@ def tell(result: Result) -> None:
 
 def run(options: argparse.Namespace, mutations: Sequence[Mutation]) -> int:
     if options.write is not None:
-        page.check(options.write)
+        PLACE.check(options.write)
     if options.baseline:
         for tests in dict.fromkeys(mutation.tests for mutation in mutations):
             trio.run(must_pass, tests, options.seconds)
     run_them = partial(run_all, mutations, jobs=options.jobs, max_seconds=options.seconds, told=tell)
     results = trio.run(run_them)
-    text = page.table(results)
+    text = table(results)
     print(text)
     if options.write is not None:
-        page.replace(options.write, text)
+        PLACE.replace(options.write, text)
     unnoticed = [result for result in results if result.outcome is not Outcome.CAUGHT]
     print(f"{len(results)} mutations, {len(unnoticed)} not noticed", file=sys.stderr)
     return 1 if unnoticed else 0

@@ -1,0 +1,59 @@
+"""What a tool writes goes between its own two markers of a page, and nowhere else."""
+
+from pathlib import Path
+
+import pytest
+
+from tools.page import NoPlace, Place
+
+PLACE = Place("table")
+
+
+def page(folder: Path, text: str) -> Path:
+    made = folder / "page.md"
+    made.write_text(text, encoding="utf-8")
+    return made
+
+
+def test_what_is_between_the_markers_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
+    written = page(tmp_path, "before\n<!-- table: begin -->\nold\n<!-- table: end -->\nafter\n")
+    PLACE.check(written)
+    PLACE.replace(written, "\n| new |\n")
+    assert written.read_text() == "before\n<!-- table: begin -->\n\n| new |\n\n<!-- table: end -->\nafter\n"
+
+
+def test_writing_twice_is_writing_once(tmp_path: Path) -> None:
+    written = page(tmp_path, "<!-- table: begin --><!-- table: end -->")
+    PLACE.replace(written, "text")
+    once = written.read_text()
+    PLACE.replace(written, "text")
+    assert written.read_text() == once
+
+
+def test_places_of_one_page_do_not_touch_each_other(tmp_path: Path) -> None:
+    written = page(tmp_path, "<!-- table: begin --><!-- table: end --> <!-- other: begin -->kept<!-- other: end -->")
+    PLACE.replace(written, "text")
+    assert written.read_text().endswith(" <!-- other: begin -->kept<!-- other: end -->")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nothing",
+        "<!-- table: begin -->",
+        "<!-- table: end --><!-- table: begin -->",
+        "<!-- table: begin --><!-- table: end --><!-- table: end -->",
+    ],
+)
+def test_a_page_without_one_place_is_refused_and_stays_as_it_was(tmp_path: Path, text: str) -> None:
+    written = page(tmp_path, text)
+    with pytest.raises(NoPlace, match="needs one line <!-- table: begin -->"):
+        PLACE.check(written)
+    with pytest.raises(NoPlace):
+        PLACE.replace(written, "text")
+    assert written.read_text() == text
+
+
+def test_a_page_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NoPlace, match="missing.md"):
+        PLACE.check(tmp_path / "missing.md")

@@ -1,0 +1,55 @@
+"""Where a bench's servers and its clients live: two network namespaces with one veth pair between them.
+
+On loopback some servers gather no candidates, and a machine's own interfaces would be in their sight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from attrs import frozen
+
+from tools.namespaces import configure, enter, new_namespaces, path, why_not
+
+SERVER: Final = "10.0.0.1"
+CLIENTS: Final = "10.0.0.2"
+
+
+class NoNetwork(Exception):
+    """This machine does not let the bench have a network of its own."""
+
+
+@frozen
+class Link:
+    """``prefix`` before a command runs it at the server's end; whoever has the link is at the clients'."""
+
+    prefix: tuple[str, ...]
+
+
+@contextmanager
+def open_link() -> Iterator[Link]:
+    """Be, with this thread and the processes it starts, at the clients' end while the block runs.
+
+    Raises :exc:`NoNetwork`.
+    """
+    if (reason := why_not()) is not None:
+        raise NoNetwork(f"{reason}; the bench needs root on Linux, with iproute2")
+    with new_namespaces(2) as (server, clients):
+        name = path(server)
+        _set_up("lo")
+        configure("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "downlink", "netns", name)
+        _set_up("uplink", f"{CLIENTS}/24")
+        enter(server)
+        _set_up("lo")
+        _set_up("downlink", f"{SERVER}/24")
+        enter(clients)
+        # The command replaces nsenter, so that its process is the one that was started.
+        yield Link(("nsenter", f"--net={name}", "--"))
+
+
+def _set_up(interface: str, *addresses: str) -> None:
+    for address in addresses:
+        configure("ip", "address", "add", address, "dev", interface)
+    configure("ip", "link", "set", interface, "up")
