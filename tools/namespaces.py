@@ -55,9 +55,9 @@ def this_namespace() -> int:
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def configure(*command: str) -> None:
-    """Run ``ip`` or ``bridge`` in this thread's namespace."""
-    subprocess.run(command, check=True, capture_output=True, timeout=10)
+def configure(*command: str) -> str:
+    """Run ``ip`` or ``bridge`` in this thread's namespace; what it printed."""
+    return subprocess.run(command, check=True, capture_output=True, timeout=10, text=True).stdout
 
 
 def _call(name: str, *arguments: int) -> None:

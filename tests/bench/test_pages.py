@@ -55,5 +55,5 @@ def test_a_page_without_one_place_is_refused_and_stays_as_it_was(tmp_path: Path,
 
 
 def test_a_page_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NoPlace, match="missing.md"):
+    with pytest.raises(NoPlace, match=r"missing\.md"):
         PLACE.check(tmp_path / "missing.md")

@@ -23,7 +23,7 @@ from tools.bench.leaving.at_once import AtOnce
 from tools.bench.leaving.channel import open_channel
 from tools.bench.leaving.cost import Cost
 from tools.bench.leaving.one_by_one import Leave, Load, leave_one_by_one, measure_load, open_full_channel
-from tools.bench.leaving.progress import Progress
+from tools.bench.progress import Progress
 from tools.bench.leaving.results import Results
 from tools.bench.leaving.silence import Silence, fall_silent
 from tools.bench.leaving.watched import MODULE, Watched

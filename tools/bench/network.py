@@ -5,6 +5,7 @@ On loopback some servers gather no candidates, and a machine's own interfaces wo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -15,6 +16,7 @@ from tools.namespaces import configure, enter, new_namespaces, path, why_not
 
 SERVER: Final = "10.0.0.1"
 CLIENTS: Final = "10.0.0.2"
+CARRIER_SECONDS: Final = 5.0
 
 
 class NoNetwork(Exception):
@@ -44,6 +46,7 @@ def open_link() -> Iterator[Link]:
         enter(server)
         _set_up("lo")
         _set_up("downlink", f"{SERVER}/24")
+        _wait_carrier("downlink")
         enter(clients)
         # The command replaces nsenter, so that its process is the one that was started.
         yield Link(("nsenter", f"--net={name}", "--"))
@@ -53,3 +56,12 @@ def _set_up(interface: str, *addresses: str) -> None:
     for address in addresses:
         configure("ip", "address", "add", address, "dev", interface)
     configure("ip", "link", "set", interface, "up")
+
+
+def _wait_carrier(interface: str) -> None:
+    """The kernel tells of a carrier up to a second late, and servers leave an interface without one out."""
+    deadline = time.monotonic() + CARRIER_SECONDS
+    while "LOWER_UP" not in (seen := configure("ip", "link", "show", "dev", interface)) or "NO-CARRIER" in seen:
+        if time.monotonic() > deadline:
+            raise NoNetwork(f"the link between server and clients does not come up: {seen.strip()}")
+        time.sleep(0.05)

@@ -102,10 +102,10 @@ async def running(
     """The command for as long as the block runs; :exc:`ServerEnded` when it ends by itself.
 
     ``kind`` is the class to make of it, ``listens`` says when the block may begin; ``options`` are those of
-    ``trio.lowlevel.open_process``.  Standard input and output are closed where they do not say otherwise.
+    ``trio.lowlevel.open_process``.  What it prints is its log where they do not say otherwise.
     """
     with tempfile.TemporaryFile() as log:
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": log, **options}
+        streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **options}
         server = kind(name, await trio.lowlevel.open_process(list(command), **streams), log)
         try:
             await server.wait_until(lambda: listens(server))

@@ -1,0 +1,143 @@
+"""A Janus of the bench's own: an ordinary process, with a configuration that is written for it and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from attrs import define
+
+from tools.bench.process import ServerProcess, running
+
+#: Where ``tools/bench/install_janus.sh`` unpacks the package for ``make bench``.
+UNPACKED: Final = Path(".stamps/janus")
+WEBSOCKET_PORT: Final = 8188
+ROOM: Final = 1
+
+_CORE: Final = """
+general: {{
+  configs_folder = "{folder}"
+  plugins_folder = "{modules}/plugins"
+  transports_folder = "{modules}/transports"
+  # Errors and warnings.
+  debug_level = 3
+  debug_timestamps = true
+}}
+nat: {{
+  ice_lite = true
+  # As our own gateway, and for the same reason: there is nothing to find out behind one address.
+  ice_enforce_list = "{host}"
+}}
+plugins: {{ disable = "{plugins}" }}
+transports: {{ disable = "{transports}" }}
+"""
+
+_VIDEOROOM: Final = """
+general: {{ events = false }}
+room-{room}: {{
+  description = "bench"
+  publishers = 1000
+  audiocodec = "opus"
+  videocodec = "vp8"
+  # Nothing is capped, and no key frames are asked for on a timer.
+  bitrate = 0
+  fir_freq = 0
+  record = false
+}}
+"""
+
+_WEBSOCKETS: Final = """
+general: {{
+  json = "compact"
+  ws = true
+  ws_port = {port}
+  ws_ip = "{host}"
+  wss = false
+}}
+admin: {{ admin_ws = false }}
+"""
+
+
+class NoJanus(Exception):
+    """There is no Janus to compare with."""
+
+
+@define
+class JanusProcess(ServerProcess):
+    """Made by :func:`running_janus`; ``address`` is its WebSocket API's."""
+
+    address: tuple[str, int] = ("", WEBSOCKET_PORT)
+
+
+@define
+class Installed:
+    """``modules`` is the folder of its plugins and transports."""
+
+    binary: Path
+    modules: Path
+
+    def version(self) -> str:
+        """Such as ``1.1.2``."""
+        shown = subprocess.run([self.binary, "--version"], capture_output=True, text=True, timeout=10, check=False)
+        return shown.stdout.partition("(")[2].partition(")")[0]
+
+
+def find() -> Installed:
+    """The bench's own, else the machine's.  Raises :exc:`NoJanus`."""
+    for binary in (UNPACKED / "usr/bin/janus", Path(shutil.which("janus") or "/usr/bin/janus")):
+        if binary.exists() and (found := _modules(binary.absolute())) is not None:
+            return Installed(binary.absolute(), found)
+    raise NoJanus("there is no Janus here; `make bench` gets it where the system has Debian's packages")
+
+
+def _modules(binary: Path) -> Path | None:
+    library = binary.parent.parent / "lib"
+    return next((one.parent.parent for one in library.glob("**/janus/plugins/libjanus_videoroom.so*")), None)
+
+
+def write_configuration(folder: Path, installed: Installed, host: str) -> None:
+    """Everything that Janus will read, into an empty folder."""
+    others = {
+        kind: ",".join(name for name in _names(installed.modules / kind) if keep not in name)
+        for kind, keep in (("plugins", "videoroom"), ("transports", "websockets"))
+    }
+    core = _CORE.format(folder=folder, modules=installed.modules, host=host, **others)
+    (folder / "janus.jcfg").write_text(core)
+    (folder / "janus.plugin.videoroom.jcfg").write_text(_VIDEOROOM.format(room=ROOM))
+    (folder / "janus.transport.websockets.jcfg").write_text(_WEBSOCKETS.format(port=WEBSOCKET_PORT, host=host))
+
+
+def _names(folder: Path) -> Sequence[str]:
+    """As Janus wants them in its lists: the file's name up to ``.so``."""
+    return sorted({f"{one.name.partition('.so')[0]}.so" for one in folder.iterdir()})
+
+
+@asynccontextmanager
+async def running_janus(host: str, prefix: Sequence[str]) -> AsyncIterator[JanusProcess]:
+    """A Janus that listens at ``host`` for as long as the block runs; ``prefix`` runs it there.
+
+    Raises :exc:`NoJanus`.
+    """
+    installed = find()
+    with tempfile.TemporaryDirectory(prefix="bench-janus-") as name:
+        folder = Path(name)
+        write_configuration(folder, installed, host)
+        command = (*prefix, str(installed.binary), f"--configs-folder={folder}", f"--config={folder}/janus.jcfg")
+        address = (host, WEBSOCKET_PORT)
+        async with running(JanusProcess, "Janus", command, lambda _: _answers(address)) as janus:
+            janus.address = address
+            yield janus
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, timeout=1):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,148 @@
+"""As much SDP as a VideoRoom takes: one bundled transport, streams of one direction (RFC 8829, RFC 8843).
+
+Light clients speak no SDP.  Here what they have (ICE and DTLS parameters, codecs, SSRCs) becomes an offer or an answer,
+and what Janus says becomes what they need.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from attrs import frozen
+
+from protocol.media import DtlsFingerprint, DtlsParameters, IceParameters
+
+Kind = Literal["audio", "video"]
+
+_FORMATS: Final = {"audio": 111, "video": 96}
+_CODECS: Final = {
+    "audio": ("a=rtpmap:111 opus/48000/2",),
+    # No generic NACK: the light clients ask for no retransmission, and our gateway offers none.
+    "video": ("a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack pli", "a=rtcp-fb:96 ccm fir"),
+}
+_CANDIDATE: Final = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", re.MULTILINE | re.IGNORECASE)
+_HEAD: Final = ("v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0")
+
+
+class BadDescription(ValueError):
+    """Not a description that the bench can use."""
+
+
+@frozen
+class Stream:
+    """A media section that sends: its kind and SSRC."""
+
+    kind: Kind
+    ssrc: int
+
+
+@frozen
+class Section:
+    """A media section of somebody's offer; ``formats`` are its payload types."""
+
+    kind: Kind
+    mid: str
+    formats: tuple[int, ...]
+
+
+@frozen
+class Description:
+    """What a light client needs of an offer or an answer."""
+
+    ice: IceParameters
+    dtls: DtlsParameters
+    address: tuple[str, int]
+    sections: tuple[Section, ...]
+
+
+@frozen
+class Credentials:
+    """One's own part: ``fingerprint`` is the SHA-256 of the certificate, in hexadecimal with colons, ``address`` the
+    one candidate."""
+
+    ufrag: str
+    password: str
+    fingerprint: str
+    address: tuple[str, int]
+
+
+def offer(credentials: Credentials, streams: Sequence[Stream]) -> str:
+    """Offer to send these; whoever answers chooses who begins with DTLS."""
+    sections = [
+        [
+            *_section(stream.kind, str(mid), (_FORMATS[stream.kind],), credentials, "actpass"),
+            "a=sendonly",
+            *_CODECS[stream.kind],
+            f"a=ssrc:{stream.ssrc} cname:bench",
+        ]
+        for mid, stream in enumerate(streams)
+    ]
+    return _whole([str(mid) for mid in range(len(streams))], sections)
+
+
+def answer(credentials: Credentials, offered: Description) -> str:
+    """Take all that is offered, as the side that waits for the other's ClientHello."""
+    sections = [
+        [
+            *_section(section.kind, section.mid, section.formats[:1], credentials, "passive"),
+            "a=recvonly",
+            *(line.replace(f":{_FORMATS[section.kind]} ", f":{section.formats[0]} ") for line in _CODECS[section.kind]),
+        ]
+        for section in offered.sections
+    ]
+    return _whole([section.mid for section in offered.sections], sections)
+
+
+def parse(text: str) -> Description:
+    """Janus' offer or answer.  Raises :exc:`BadDescription`."""
+    session, *rest = re.split(r"^(?=m=)", text, flags=re.MULTILINE)
+    sections = tuple(_parse_section(one) for one in rest)
+    candidate = _CANDIDATE.search(text)
+    if candidate is None:
+        raise BadDescription("there is no host candidate for UDP")
+    ice = IceParameters(_attribute(text, "ice-ufrag"), _attribute(text, "ice-pwd"), ice_lite="a=ice-lite" in session)
+    algorithm, _, value = _attribute(text, "fingerprint").partition(" ")
+    if algorithm.lower() != "sha-256" or not value:
+        raise BadDescription("the certificate's fingerprint is not SHA-256")
+    dtls = DtlsParameters((DtlsFingerprint("sha-256", value.strip()),))
+    return Description(ice, dtls, (candidate[1], int(candidate[2])), sections)
+
+
+def _parse_section(text: str) -> Section:
+    found = re.match(r"m=(audio|video) (\d+) \S+ ([\d ]+)", text)
+    if found is None:
+        raise BadDescription(f"a media section that the bench cannot use: {text.partition(chr(10))[0].strip()}")
+    if found[2] == "0":
+        raise BadDescription(f"the {found[1]} section was refused")
+    kind: Kind = "audio" if found[1] == "audio" else "video"
+    return Section(kind, _attribute(text, "mid"), tuple(int(one) for one in found[3].split()))
+
+
+def _attribute(text: str, name: str) -> str:
+    found = re.search(rf"^a={name}:(.+?)\s*$", text, re.MULTILINE)
+    if found is None:
+        raise BadDescription(f"there is no a={name}")
+    return found[1]
+
+
+def _section(kind: Kind, mid: str, formats: Sequence[int], credentials: Credentials, setup: str) -> list[str]:
+    host, port = credentials.address
+    return [
+        f"m={kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, formats))}",
+        "c=IN IP4 0.0.0.0",
+        f"a=mid:{mid}",
+        "a=rtcp-mux",
+        f"a=ice-ufrag:{credentials.ufrag}",
+        f"a=ice-pwd:{credentials.password}",
+        f"a=fingerprint:sha-256 {credentials.fingerprint}",
+        f"a=setup:{setup}",
+        f"a=candidate:1 1 udp 2130706431 {host} {port} typ host",
+        "a=end-of-candidates",
+    ]
+
+
+def _whole(mids: Sequence[str], sections: Sequence[Sequence[str]]) -> str:
+    lines = [*_HEAD, f"a=group:BUNDLE {' '.join(mids)}"]
+    return "".join(f"{line}\r\n" for line in [*lines, *(line for section in sections for line in section)])
