@@ -22,9 +22,9 @@ from attrs import asdict, define, field, frozen
 
 from sfu.wire.certificate import generate_certificate
 from tests.chaos.member import Member
-from tools.namespaces import enter
 from tests.chaos.reports import Reporter
 from tools.light import Identity
+from tools.namespaces import enter
 
 _COMMANDS: Final = 0
 _PR_SET_PDEATHSIG: Final = 1

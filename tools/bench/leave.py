@@ -23,11 +23,12 @@ from tools.bench.leaving.at_once import AtOnce
 from tools.bench.leaving.channel import open_channel
 from tools.bench.leaving.cost import Cost
 from tools.bench.leaving.one_by_one import Leave, Load, leave_one_by_one, measure_load, open_full_channel
-from tools.bench.progress import Progress
 from tools.bench.leaving.results import Results
 from tools.bench.leaving.silence import Silence, fall_silent
 from tools.bench.leaving.watched import MODULE, Watched
 from tools.bench.leaving.watched_gateway import Report
+from tools.bench.progress import Progress
+from tools.bench.websocket import Refused
 from tools.page import NoPlace, Place
 
 PLACE = Place("bench-leave")
@@ -99,7 +100,7 @@ def main() -> int:
         run(max(3, arguments.leaves), arguments.write)
     except* KeyboardInterrupt:
         status = INTERRUPTED
-    except* (BenchError, GatewayEnded, NoPlace) as errors:
+    except* (BenchError, GatewayEnded, NoPlace, Refused) as errors:
         print(f"error: {_first(errors)}", file=sys.stderr)
         status = 1
     except* trio.TooSlowError:

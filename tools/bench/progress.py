@@ -15,14 +15,15 @@ _WRITE_OVER: Final = "\r\x1b[K"
 
 @define
 class Progress:
-    """Called with what begins now."""
+    """Called with what begins now; ``round`` goes before it."""
 
+    round: str = ""
     _begun: float = field(factory=time.monotonic)
     _said_at: float = float("-inf")
 
     def __call__(self, text: str) -> None:
         now = time.monotonic()
-        line = f"{now - self._begun:4.0f} s  {text}"
+        line = f"{now - self._begun:4.0f} s  {self.round}{': ' if self.round else ''}{text}"
         if sys.stderr.isatty():
             print(f"{_WRITE_OVER}{line}", end="", file=sys.stderr, flush=True)
         elif now >= self._said_at + EVERY_SECONDS:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import trio
 from attrs import define, field
 
 from tools.bench.beside.conference import Gone, Publication, Stream
@@ -15,6 +16,7 @@ from tools.bench.beside.legs import Leg, open_leg, open_socket
 from tools.bench.janus import sdp
 from tools.bench.janus.api import Handle, Message, Session, open_session
 from tools.bench.janus.process import ROOM, JanusProcess, running_janus
+from tools.bench.websocket import Sockets
 from tools.light import Identity, LightTransport
 
 PLUGIN = "janus.plugin.videoroom"
@@ -31,10 +33,11 @@ class JanusMember:
     _handle: Handle
     _identity: Identity
     _id: int
+    _host: str
     gone: Gone
 
     async def publish(self, streams: Sequence[Stream]) -> tuple[Leg, Publication]:
-        sock = open_socket(self._session.host)
+        sock = open_socket(self._host)
         sections = [sdp.Stream(stream.kind, stream.ssrc) for stream in streams]
         offered = sdp.offer(self._credentials(sock), sections)
         answered = await self._handle.ask({"request": "configure"}, {"type": "offer", "sdp": offered})
@@ -47,7 +50,7 @@ class JanusMember:
         feeds = [{"feed": publication.reference} for publication in publications]
         offered = await handle.ask({"request": "join", "ptype": "subscriber", "room": ROOM, "streams": feeds})
         description = sdp.parse(offered["jsep"]["sdp"])
-        sock = open_socket(self._session.host)
+        sock = open_socket(self._host)
         text = sdp.answer(self._credentials(sock), description)
         await handle.ask({"request": "start"}, {"type": "answer", "sdp": text})
         leg = self._leg(description, sock)
@@ -73,6 +76,7 @@ class JanusConference:
     """One room on Janus."""
 
     process: JanusProcess
+    _sockets: Sockets
     _identity: Identity
     _names: dict[int, str] = field(factory=dict)
 
@@ -85,15 +89,21 @@ class JanusConference:
             if "leaving" in data:
                 gone.add(self._names.get(data["leaving"], "?"))
 
-        async with open_session(self.process.address, hear) as session:
+        async with open_session(self._sockets, hear) as session:
             handle = await session.attach(PLUGIN)
             joined = await handle.ask({"request": "join", "ptype": "publisher", "room": ROOM, "display": name})
             self._names[joined["id"]] = name
-            yield JanusMember(session, handle, self._identity, joined["id"], gone)
+            yield JanusMember(session, handle, self._identity, joined["id"], self.process.address[0], gone)
 
 
 @asynccontextmanager
 async def open_janus(host: str, prefix: Sequence[str], identity: Identity) -> AsyncIterator[JanusConference]:
     """A Janus that listens at ``host``, for as long as the block runs; ``prefix`` runs it there."""
-    async with running_janus(host, prefix) as process:
-        yield JanusConference(process, identity)
+    async with running_janus(host, prefix) as process, trio.open_nursery() as nursery:
+        sockets = Sockets(process.address)
+        nursery.start_soon(sockets.run)
+        try:
+            yield JanusConference(process, sockets, identity)
+        finally:
+            nursery.cancel_scope.cancel()
+            sockets.close()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import trio
-import trio_websocket
 from attrs import define, field
 
-SUBPROTOCOL: Final = "janus-protocol"
+from protocol.errors import CloseCode
+from tools.bench.websocket import Sockets, WebSocket
+
 REQUEST_SECONDS: Final = 15.0
 # Janus ends a session that says nothing for 60 s.
 KEEPALIVE_SECONDS: Final = 20.0
@@ -33,14 +35,14 @@ class _Question:
     answer: Message | None = None
 
 
-@define
-class Session:
+@define(eq=False)
+class Session(WebSocket):
     """Made by :func:`open_session`.  ``hear`` is called with every event that answers nothing."""
 
-    host: str
-    _stream: trio.SocketStream
-    _websocket: trio_websocket.WebSocketConnection
-    hear: Callable[[Message], None]
+    path = "/"
+    subprotocol = "janus-protocol"
+
+    hear: Callable[[Message], None] = field(kw_only=True)
     _id: int = 0
     _numbers: itertools.count[int] = field(factory=itertools.count)
     _questions: dict[str, _Question] = field(factory=dict)
@@ -63,16 +65,12 @@ class Session:
             raise JanusError(f"{body.get('request')}: {data['error']}")
         return {**data, "jsep": event.get("jsep")}
 
-    def hang_up(self) -> None:
-        """Break the connection off without a word."""
-        self._stream.socket.shutdown(trio.socket.SHUT_RDWR)
-
     async def _ask(self, message: Message, final: Callable[[Message], bool] = lambda answer: True) -> Message:
         number = str(next(self._numbers))
         question = self._questions[number] = _Question(final)
         try:
             with trio.fail_after(REQUEST_SECONDS):
-                await self._websocket.send_message(json.dumps({**message, "transaction": number}))
+                await self.send_text(json.dumps({**message, "transaction": number}))
                 await question.came.wait()
         finally:
             del self._questions[number]
@@ -84,26 +82,27 @@ class Session:
         return answer
 
     async def keep_alive(self) -> None:
-        with suppress(trio_websocket.ConnectionClosed):
-            while True:
-                await trio.sleep(KEEPALIVE_SECONDS)
-                await self._ask({"janus": "keepalive", "session_id": self._id})
+        """Until it ends."""
+        while self.close_code is None:
+            await self._ask({"janus": "keepalive", "session_id": self._id})
+            await trio.sleep(KEEPALIVE_SECONDS)
 
-    async def listen(self) -> None:
-        """Sort what comes, until the connection ends."""
-        try:
-            while True:
-                self._sort(json.loads(await self._websocket.get_message()))
-        except (trio_websocket.ConnectionClosed, trio.ClosedResourceError):
-            for question in self._questions.values():
-                question.came.set()
-
-    def _sort(self, message: Message) -> None:
+    def receive_text(self, payload: bytes, at: float) -> None:
+        message = json.loads(payload)
         question = self._questions.get(message.get("transaction", ""))
         if question is None:
             self.hear(message)
         elif question.final(message):
             question.answer = message
+            question.came.set()
+
+    def hang_up(self) -> None:
+        """Break the connection off without a word."""
+        self.end(CloseCode.ABNORMAL)
+        self.close()
+
+    def ended(self) -> None:
+        for question in self._questions.values():
             question.came.set()
 
 
@@ -119,20 +118,14 @@ class Handle:
 
 
 @asynccontextmanager
-async def open_session(address: tuple[str, int], hear: Callable[[Message], None]) -> AsyncIterator[Session]:
+async def open_session(sockets: Sockets, hear: Callable[[Message], None]) -> AsyncIterator[Session]:
     """A session for as long as the block runs; leaving the block just closes the socket."""
-    stream = await trio.open_tcp_stream(*address)
+    session = await sockets.open(partial(Session, hear=hear))
     try:
         async with trio.open_nursery() as nursery:
-            with trio.fail_after(REQUEST_SECONDS):
-                websocket = await trio_websocket.wrap_client_stream(
-                    nursery, stream, address[0], "/", subprotocols=[SUBPROTOCOL]
-                )
-            session = Session(address[0], stream, websocket, hear)
-            nursery.start_soon(session.listen)
             await session.create()
             nursery.start_soon(session.keep_alive)
             yield session
             nursery.cancel_scope.cancel()
     finally:
-        await trio.aclose_forcefully(stream)
+        session.close()

@@ -11,7 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from protocol.errors import CloseCode
-from tools.bench.leaving.frames import CLOSE, frame
+from tools.bench.frames import CLOSE, frame
 
 _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER, no seconds
 

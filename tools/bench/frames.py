@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
 CLOSE: Final = 0x8
 PING: Final = 0x9
@@ -44,8 +45,11 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return bytes([_FINAL | opcode]) + length + _KEY + payload
 
 
-def take_frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
-    """The opcode and payload of each whole frame from a server; what is left in ``buffer`` is not whole yet."""
+def take_frames(buffer: bytearray) -> Iterator[tuple[int, bool, bytes]]:
+    """Each whole frame from a server: its opcode, whether it is its message's last, and its payload.
+
+    What is left in ``buffer`` is not whole yet.
+    """
     start, end = 0, len(buffer)
     while end - start >= 2:
         size, header = buffer[start + 1], 2
@@ -55,6 +59,6 @@ def take_frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
             size, header = int.from_bytes(buffer[start + 2 : start + 10]), 10
         if end - start < header or end - start - header < size:
             break
-        yield buffer[start] & _OPCODE, bytes(buffer[start + header : start + header + size])
+        yield buffer[start] & _OPCODE, buffer[start] & _FINAL != 0, bytes(buffer[start + header : start + header + size])
         start += header + size
     del buffer[:start]

@@ -1,0 +1,175 @@
+"""Reads what is forwarded, in a process of its own: counts every packet, opens those of a few receivers for latency.
+
+    python -m tools.bench.beside.drain
+
+The same program drains every server and the floor, so that waking the receivers costs all of them alike.  Standard
+input is a socket pair of packets (:mod:`tools.bench.beside.draining` is its other end): each message is one command in
+JSON, and a receiver's socket comes with its own.  A packet's latency ends when the kernel has put it into its socket's
+queue, by the kernel's clock, so that how fast this process reads does not count.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import define, field
+from pylibsrtp import Error, Policy, Session
+
+from tools.bench.beside.stamps import read_stamp
+
+LARGEST_COMMAND: Final = 4096
+_LARGEST: Final = 2048
+_BUFFERED: Final = 4 << 20
+_TIMESTAMP: Final = 35  # SO_TIMESTAMPNS of asm-generic/socket.h, which Python has no name for
+_TIMESPEC: Final = struct.Struct("@qq")
+_POLL_SECONDS: Final = 1.0
+
+_buffer: Final = bytearray(_LARGEST)
+
+
+def is_rtp(first: int, second: int) -> bool:
+    """By the first two bytes of a datagram (RFC 7983, RFC 5761 section 4)."""
+    return first & 0xC0 == 0x80 and not 192 <= second <= 223
+
+
+@define(eq=False)
+class Receiver:
+    """One socket; ``first_media`` in nanoseconds since the epoch.  One with a ``session`` opens what it gets."""
+
+    sock: socket.socket
+    session: Session | None = None
+    packets: int = 0
+    first_media: int | None = None
+    latencies: list[int] = field(factory=list)
+    unopened: int = 0
+
+    def read(self) -> None:
+        """One datagram: whoever has more is ready again at once."""
+        try:
+            size = self.sock.recv_into(_buffer)
+        except OSError:  # the server is gone
+            return
+        if size > 2 and is_rtp(_buffer[0], _buffer[1]):
+            if self.first_media is None:
+                self.first_media = time.time_ns()
+            self.packets += 1
+
+    def open(self) -> None:
+        """One datagram, and how long it took; what the kernel noted comes with it."""
+        try:
+            datagram, notes, _, _ = self.sock.recvmsg(_LARGEST, 64)
+        except OSError:
+            return
+        if len(datagram) < 2 or not is_rtp(datagram[0], datagram[1]):
+            return
+        self.packets += 1
+        seconds, nanoseconds = _TIMESPEC.unpack(notes[0][2])
+        arrived = seconds * 1_000_000_000 + nanoseconds
+        self.first_media = self.first_media or arrived
+        assert self.session is not None
+        try:
+            self.latencies.append(arrived - read_stamp(self.session.unprotect(datagram)))
+        except Error:
+            self.unopened += 1
+
+
+@define
+class Drain:
+    """Until the other end closes."""
+
+    control: socket.socket
+    _epoll: select.epoll = field(factory=select.epoll)
+    _receivers: list[Receiver] = field(factory=list)
+    _readers: dict[int, Callable[[], None]] = field(factory=dict)
+    _cpu: float = 0.0
+    _dropped: int = 0
+
+    def run(self) -> None:
+        self._epoll.register(self.control, select.EPOLLIN)
+        control, readers, poll = self.control.fileno(), self._readers, self._epoll.poll
+        while True:
+            for descriptor, _ in poll(_POLL_SECONDS):
+                if descriptor != control:
+                    readers[descriptor]()
+                elif not self._obey():
+                    return
+
+    def _obey(self) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self.control, LARGEST_COMMAND, 1)
+        if not message:
+            return False
+        command = json.loads(message)
+        answer = getattr(self, f"_do_{command.pop('do')}")(*descriptors, **command)
+        self.control.send(json.dumps(answer).encode())
+        return True
+
+    def _do_add(self, descriptor: int, key: str | None) -> None:
+        sock = socket.socket(fileno=descriptor)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFERED)
+        receiver = Receiver(sock)
+        if key is not None:
+            sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMP, 1)
+            receiver.session = Session(_policy(bytes.fromhex(key)))
+        self._receivers.append(receiver)
+        self._readers[descriptor] = receiver.read if key is None else receiver.open
+        self._epoll.register(descriptor, select.EPOLLIN)
+
+    def _do_begin(self) -> None:
+        for receiver in self._receivers:
+            receiver.packets = receiver.unopened = 0
+            receiver.latencies.clear()
+        self._cpu, self._dropped = time.process_time(), dropped()
+
+    def _do_count(self) -> int:
+        return sum(receiver.packets for receiver in self._receivers)
+
+    def _do_first_media(self, start: int) -> list[int | None]:
+        """Of so many from that one on: an answer has its limits."""
+        return [receiver.first_media for receiver in self._receivers[start : start + 50]]
+
+    def _do_report(self) -> dict[str, Any]:
+        latencies = sorted(one for receiver in self._receivers for one in receiver.latencies)
+        packets = [receiver.packets for receiver in self._receivers]
+        return {
+            "packets": sum(packets),
+            "fewest": min(packets, default=0),
+            "latency_p50": _quantile(latencies, 0.5),
+            "latency_p99": _quantile(latencies, 0.99),
+            "opened": len(latencies),
+            "unopened": sum(receiver.unopened for receiver in self._receivers),
+            "cpu": time.process_time() - self._cpu,
+            "dropped": dropped() - self._dropped,
+        }
+
+    def _do_clear(self) -> None:
+        for receiver in self._receivers:
+            self._epoll.unregister(receiver.sock)
+            receiver.sock.close()
+        self._receivers.clear()
+        self._readers.clear()
+
+
+def _quantile(ordered: list[int], share: float) -> int | None:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+
+
+def _policy(key: bytes) -> Policy:
+    profile = Policy.SRTP_PROFILE_AEAD_AES_128_GCM
+    return Policy(key=key, ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=profile)
+
+
+def dropped() -> int:
+    """What did not fit into the receivers' sockets: the load generator's loss, not the server's."""
+    lines = Path("/proc/thread-self/net/udp").read_text().splitlines()[1:]
+    return sum(int(line.split()[-1]) for line in lines)
+
+
+if __name__ == "__main__":
+    Drain(socket.socket(fileno=0)).run()

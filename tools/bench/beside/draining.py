@@ -1,0 +1,104 @@
+"""The other end of :mod:`tools.bench.beside.drain`."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from attrs import define, frozen
+
+from tools.bench.beside.drain import LARGEST_COMMAND
+
+_ANSWER_SECONDS: Final = 20.0
+_STOP_SECONDS: Final = 5.0
+
+
+@frozen
+class Received:
+    """What all receivers got since the last :meth:`Drainer.begin`; times in seconds, ``cpu`` is the drain's own.
+
+    ``dropped`` arrived and did not fit into the receivers' sockets.
+    """
+
+    packets: int
+    fewest: int
+    latency_p50: float | None
+    latency_p99: float | None
+    opened: int
+    unopened: int
+    cpu: float
+    dropped: int
+
+
+@define
+class Drainer:
+    """Made by :func:`open_drainer`.  Its methods wait for the drain's answer, which takes it less than a tick."""
+
+    _control: socket.socket
+    _count: int = 0
+
+    def add(self, sock: socket.socket, key: bytes | None = None) -> None:
+        """Let it read this socket from now on; with a ``key`` (AES-128-GCM, and its salt) it opens what comes."""
+        self._ask("add", [sock.fileno()], key=None if key is None else key.hex())
+        self._count += 1
+
+    def begin(self) -> None:
+        self._ask("begin")
+
+    def count(self) -> int:
+        """Packets so far."""
+        count = self._ask("count")
+        assert isinstance(count, int)
+        return count
+
+    def first_media(self) -> list[float | None]:
+        """When each receiver's first packet came, in seconds since the epoch, in the order in which they were added."""
+        found: list[int | None] = []
+        while len(found) < self._count:
+            found += self._ask("first_media", start=len(found))
+        return [None if one is None else one / 1e9 for one in found]
+
+    def report(self) -> Received:
+        said = self._ask("report")
+        for name in ("latency_p50", "latency_p99"):
+            said[name] = None if said[name] is None else said[name] / 1e9
+        return Received(**said)
+
+    def clear(self) -> None:
+        """Forget all receivers."""
+        self._ask("clear")
+        self._count = 0
+
+    def _ask(self, command: str, descriptors: list[int] | None = None, **data: Any) -> Any:
+        message = json.dumps({"do": command, **data}).encode()
+        socket.send_fds(self._control, [message], descriptors or [])
+        answer = self._control.recv(LARGEST_COMMAND)
+        if not answer:
+            raise EOFError("the drain has ended")
+        return json.loads(answer)
+
+
+@contextmanager
+def open_drainer() -> Iterator[Drainer]:
+    """A drain for as long as the block runs."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(_ANSWER_SECONDS)
+    with ours, its:
+        command = [sys.executable, "-m", "tools.bench.beside.drain"]
+        process = subprocess.Popen(command, stdin=its.fileno(), start_new_session=True)
+        its.close()
+        try:
+            yield Drainer(ours)
+        finally:
+            ours.close()
+            deadline = time.monotonic() + _STOP_SECONDS
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+            process.kill()
+            process.wait()

@@ -1,0 +1,105 @@
+"""Running the floor (``tools/bench/floor``, a program in Rust): built when it is not, told what to send, read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import trio
+from attrs import frozen
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+SOURCE: Final = Path(__file__).parents[1] / "floor"
+#: Where ``make bench`` has it built; out of the way of the sources.
+BUILT: Final = Path(".stamps/floor")
+BUILD_SECONDS: Final = 300.0
+MASTER_KEY: Final = 16
+MASTER_SALT: Final = 12
+_LABEL_KEY, _LABEL_SALT = 0, 2
+_SPARE_SECONDS: Final = 20.0
+
+
+class NoFloor(Exception):
+    """The floor cannot be measured here."""
+
+
+@frozen
+class Stream:
+    """As the floor's plan has it: times in seconds, ``receivers`` by number."""
+
+    period: float
+    phase: float
+    burst: int
+    size: int
+    receivers: Sequence[int]
+
+
+@frozen
+class Floor:
+    """What sealing and sending cost: ``cpu`` in seconds, of it ``user`` and ``system``."""
+
+    packets: int
+    sends: int
+    cpu: float
+    user: float
+    system: float
+    late_p99: float
+
+
+def build() -> Path:
+    """The program, built first where it is not up to date.  Raises :exc:`NoFloor`."""
+    cargo = shutil.which("cargo")
+    if cargo is None:
+        raise NoFloor("the floor is a program in Rust, and there is no cargo (https://rustup.rs, or apt install cargo)")
+    # Absolute: cargo takes a relative one from where its manifest is.
+    command = [cargo, "build", "--quiet", "--release", "--manifest-path", str(SOURCE / "Cargo.toml")]
+    command += ["--target-dir", str(BUILT.absolute())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+    if done.returncode != 0:
+        raise NoFloor(f"the floor cannot be built: {done.stderr.strip()}")
+    return BUILT.absolute() / "release/bench-floor"
+
+
+def session_keys(master: bytes) -> tuple[bytes, bytes]:
+    """Session key and salt of RTP from the master key followed by the master salt (RFC 3711 section 4.3, RFC 7714
+    section 11)."""
+    key, salt = master[:MASTER_KEY], master[MASTER_KEY:]
+    return _derive(key, salt, _LABEL_KEY, MASTER_KEY), _derive(key, salt, _LABEL_SALT, MASTER_SALT)
+
+
+def _derive(key: bytes, salt: bytes, label: int, length: int) -> bytes:
+    # The salt is padded to 112 bits on the right; the label stands above 48 bits of an index that is always zero.
+    counter = int.from_bytes(salt + bytes(2)) ^ label << 48
+    stream = Cipher(algorithms.AES(key), modes.CTR((counter << 16).to_bytes(16))).encryptor()
+    return stream.update(bytes(length))
+
+
+def plan(
+    seconds: float, receivers: Sequence[tuple[tuple[str, int], bytes]], streams: Sequence[Stream], *, segmented: bool
+) -> str:
+    """What the floor reads: ``receivers`` are addresses and master keys."""
+    lines = [f"seconds {seconds}", f"send {'segmented' if segmented else 'single'}"]
+    for (host, port), master in receivers:
+        key, salt = session_keys(master)
+        lines.append(f"receiver {host}:{port} {key.hex()} {salt.hex()}")
+    for stream in streams:
+        numbers = ",".join(map(str, stream.receivers))
+        period, phase = round(stream.period * 1e9), round(stream.phase * 1e9)
+        lines.append(f"stream {period} {phase} {stream.burst} {stream.size} {numbers}")
+    return "\n".join(lines) + "\n"
+
+
+async def run(program: Path, prefix: Sequence[str], text: str, seconds: float) -> Floor:
+    """Follow a plan of so many seconds; ``prefix`` runs it at the server's end.  Raises :exc:`NoFloor`."""
+    command = [*prefix, str(program)]
+    with trio.fail_after(seconds + _SPARE_SECONDS):
+        done = await trio.run_process(
+            command, stdin=text.encode(), capture_stdout=True, capture_stderr=True, check=False
+        )
+    if done.returncode != 0:
+        raise NoFloor(f"the floor failed: {done.stderr.decode(errors='replace').strip()}")
+    return Floor(**json.loads(done.stdout))

@@ -1,0 +1,55 @@
+//! One RTP packet, sealed with `AEAD_AES_128_GCM` (RFC 7714).
+
+use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::error::Unspecified;
+
+pub const HEADER: usize = 12;
+pub const TAG: usize = 16;
+const VERSION: u8 = 0x80;
+const PAYLOAD_TYPE: u8 = 96;
+
+/// The session key and salt of one receiver.
+pub struct Seal {
+    key: LessSafeKey,
+    salt: [u8; 12],
+}
+
+impl Seal {
+    pub fn new(key: [u8; 16], salt: [u8; 12]) -> Result<Self, Unspecified> {
+        Ok(Self { key: LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key)?), salt })
+    }
+
+    /// Write the packet with this index (rollover counter and sequence number, RFC 3711 section 3.3.1) into
+    /// `place`, which has the size of header, payload and tag.
+    pub fn write(
+        &self,
+        place: &mut [u8],
+        payload: &[u8],
+        ssrc: u32,
+        index: u64,
+        timestamp: u32,
+    ) -> Result<(), Unspecified> {
+        let (header, rest) = place.split_at_mut(HEADER);
+        let (body, tag) = rest.split_at_mut(payload.len());
+        header[0] = VERSION;
+        header[1] = PAYLOAD_TYPE;
+        header[2..4].copy_from_slice(&index.to_be_bytes()[6..]);
+        header[4..8].copy_from_slice(&timestamp.to_be_bytes());
+        header[8..].copy_from_slice(&ssrc.to_be_bytes());
+        body.copy_from_slice(payload);
+        let sealed = self.key.seal_in_place_separate_tag(self.nonce(ssrc, index), Aad::from(&*header), body)?;
+        tag.copy_from_slice(sealed.as_ref());
+        Ok(())
+    }
+
+    /// RFC 7714 section 8.1: two zero bytes, SSRC, rollover counter, sequence number; exclusive or with the salt.
+    fn nonce(&self, ssrc: u32, index: u64) -> Nonce {
+        let mut nonce = [0; 12];
+        nonce[2..6].copy_from_slice(&ssrc.to_be_bytes());
+        nonce[6..].copy_from_slice(&index.to_be_bytes()[2..]);
+        for (byte, salt) in nonce.iter_mut().zip(self.salt) {
+            *byte ^= salt;
+        }
+        Nonce::assume_unique_for_key(nonce)
+    }
+}
