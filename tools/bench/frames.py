@@ -59,6 +59,10 @@ def take_frames(buffer: bytearray) -> Iterator[tuple[int, bool, bytes]]:
             size, header = int.from_bytes(buffer[start + 2 : start + 10]), 10
         if end - start < header or end - start - header < size:
             break
-        yield buffer[start] & _OPCODE, buffer[start] & _FINAL != 0, bytes(buffer[start + header : start + header + size])
+        yield (
+            buffer[start] & _OPCODE,
+            buffer[start] & _FINAL != 0,
+            bytes(buffer[start + header : start + header + size]),
+        )
         start += header + size
     del buffer[:start]

@@ -30,6 +30,11 @@ class Progress:
             self._said_at = now
             print(line, file=sys.stderr, flush=True)
 
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self.end()
+        print(text, file=sys.stderr, flush=True)
+
     def end(self) -> None:
         if sys.stderr.isatty():
             print(_WRITE_OVER, end="", file=sys.stderr, flush=True)
