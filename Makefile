@@ -13,7 +13,7 @@ ARGS ?=
 PACKAGES := gateway sfu protocol tools tests
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/*.ts $(WEB)/tsconfig*.json -type f 2>/dev/null)
 
-.PHONY: help run dev test lint types unit web-check soak mutations bench-leave clean lock tools-present format
+.PHONY: help run dev test lint types unit web-check soak mutations bench bench-leave clean lock tools-present format
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -74,6 +74,11 @@ soak: $(STAMPS)/dev  ## anybody does anything, with new scripts, for a long time
 
 mutations: $(STAMPS)/dev  ## break each guarantee on purpose and see which test notices, into docs/guarantees.md
 	$(BIN)/python -m tools.mutations --write docs/guarantees.md $(ARGS)
+
+# Without Janus or Rust it goes on without what they are for, and says so.
+bench: $(STAMPS)/dev  ## our gateway beside Janus and beside what is possible, into docs/performance.md (some 12 minutes, root)
+	@tools/bench/install_janus.sh $(STAMPS)/janus || echo "going on without Janus" >&2
+	$(BIN)/python -m tools.bench.beside $(if $(ARGS),$(ARGS),--write docs/performance.md)
 
 bench-leave: $(STAMPS)/dev  ## how soon others know that somebody left, into docs/guarantees.md (some minutes)
 	$(BIN)/python -m tools.bench.leave --write docs/guarantees.md $(ARGS)

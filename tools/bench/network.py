@@ -25,9 +25,18 @@ class NoNetwork(Exception):
 
 @frozen
 class Link:
-    """``prefix`` before a command runs it at the server's end; whoever has the link is at the clients'."""
+    """Addresses of its ends; whoever has the link is at the clients'.
 
-    prefix: tuple[str, ...]
+    ``prefix`` before a command runs it at the server's end.
+    """
+
+    prefix: tuple[str, ...] = ()
+    server: str = "127.0.0.1"
+    clients: str = "127.0.0.1"
+
+
+#: No link at all, for servers that take loopback.
+LOOPBACK: Final = Link()
 
 
 @contextmanager
@@ -49,7 +58,7 @@ def open_link() -> Iterator[Link]:
         _wait_carrier("downlink")
         enter(clients)
         # The command replaces nsenter, so that its process is the one that was started.
-        yield Link(("nsenter", f"--net={name}", "--"))
+        yield Link(("nsenter", f"--net={name}", "--"), SERVER, CLIENTS)
 
 
 def _set_up(interface: str, *addresses: str) -> None:

@@ -23,7 +23,7 @@ from tools.light.transport import Identity, LightTransport
 
 Direction = Literal["send", "receive"]
 
-_CODECS = {
+CODECS = {
     "audio": media.RtpCodecParameters("audio/opus", 111, 48000, channels=2),
     "video": media.RtpCodecParameters(
         "video/VP8", 96, 90000, rtcp_feedback=(media.RtcpFeedback("nack", "pli"), media.RtcpFeedback("ccm", "fir"))
@@ -105,7 +105,7 @@ class LightClient:
     async def publish(self, kind: Kind, ssrc: int) -> str:
         """Announce a stream (Opus as payload type 111, VP8 as 96) and return its producer's id."""
         await self.transport("send")
-        parameters = media.RtpParameters(codecs=(_CODECS[kind],), encodings=(media.RtpEncodingParameters(ssrc=ssrc),))
+        parameters = media.RtpParameters(codecs=(CODECS[kind],), encodings=(media.RtpEncodingParameters(ssrc=ssrc),))
         source: Literal["microphone", "camera"] = "microphone" if kind == "audio" else "camera"
         produced = await self.signalling.produce(self._transports["send"], kind, parameters, source)
         return produced.producer_id

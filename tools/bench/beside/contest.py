@@ -19,13 +19,13 @@ from tools.bench.beside import floor
 from tools.bench.beside.conference import Conference
 from tools.bench.beside.crowd import WITNESSES, BadRun
 from tools.bench.beside.draining import Drainer
-from tools.bench.beside.measure import Result, measure
+from tools.bench.beside.measure import Result, measure, until_quiet
 from tools.bench.beside.ours import open_gateway
 from tools.bench.beside.scenarios import Scenario
 from tools.bench.beside.theirs import open_janus
 from tools.bench.janus.api import JanusError
 from tools.bench.janus.sdp import BadDescription
-from tools.bench.network import CLIENTS, SERVER, Link
+from tools.bench.network import Link
 from tools.bench.process import ServerEnded
 from tools.bench.progress import Progress
 from tools.light import Identity
@@ -97,7 +97,7 @@ class Contest:
 
     async def _serve(self, scenario: Scenario, contestant: Contestant) -> None:
         self.progress(f"{contestant} starts")
-        async with _SERVERS[contestant](SERVER, self.link.prefix, self._identity) as conference:
+        async with _SERVERS[contestant](self.link.server, self.link.prefix, self._identity) as conference:
             result = await measure(scenario, conference, self.drainer, self.seconds, self.progress)
         self.outcome.runs[scenario.name, contestant].append(result)
 
@@ -111,7 +111,7 @@ class Contest:
             for number in range(scenario.members):
                 sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
                 sock.setblocking(False)
-                sock.bind((CLIENTS, 0))
+                sock.bind((self.link.clients, 0))
                 key = os.urandom(floor.MASTER_KEY + floor.MASTER_SALT)
                 # As many are opened as of a server's receivers, so that the drain has as much to do.
                 is_witness = number % max(1, scenario.members // WITNESSES) == 0
@@ -120,6 +120,7 @@ class Contest:
             self.drainer.begin()
             text = floor.plan(self.seconds, receivers, streams(scenario), segmented=segmented)
             measured = await floor.run(self.program, self.link.prefix, text, self.seconds)
+            await until_quiet(self.drainer)
             received = self.drainer.report().packets
             self.drainer.clear()
         self.outcome.floors[scenario.name, contestant].append(FloorResult(measured, received))

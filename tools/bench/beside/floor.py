@@ -73,7 +73,7 @@ def session_keys(master: bytes) -> tuple[bytes, bytes]:
 
 def _derive(key: bytes, salt: bytes, label: int, length: int) -> bytes:
     # The salt is padded to 112 bits on the right; the label stands above 48 bits of an index that is always zero.
-    counter = int.from_bytes(salt + bytes(2)) ^ label << 48
+    counter = int.from_bytes(salt.ljust(14, b"\0")) ^ label << 48
     stream = Cipher(algorithms.AES(key), modes.CTR((counter << 16).to_bytes(16))).encryptor()
     return stream.update(bytes(length))
 

@@ -77,11 +77,18 @@ class Leg:
             self.flush()
         return True
 
+    def send_rtp(self, packet: bytes) -> None:
+        """At once."""
+        self._send(self.transport.seal_rtp(packet))
+
     def flush(self) -> None:
         for datagram in self.transport.datagrams_to_send():
-            # A full socket drops, as a network does; a closed port at the other end is the run's end.
-            with suppress(BlockingIOError, ConnectionRefusedError):
-                self.sock.send(datagram)
+            self._send(datagram)
+
+    def _send(self, datagram: bytes) -> None:
+        # A full socket drops, as a network does; a closed port at the other end is the run's end.
+        with suppress(BlockingIOError, ConnectionRefusedError):
+            self.sock.send(datagram)
 
     def check(self, now: float) -> None:
         """Go on proving that we live (RFC 7675)."""

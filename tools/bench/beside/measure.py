@@ -79,12 +79,12 @@ async def measure(
         with trio.fail_after(FILL_SECONDS):
             await crowd.fill()
         joins = crowd.joins()
-        await _until_quiet(drainer)
+        await until_quiet(drainer)
         drainer.begin()
         progress(f"{process.name} forwards {scenario.rate} packets a second")
         cpu, own, began = process.cpu_seconds(), time.process_time(), time.monotonic()
         sent = await send(crowd.flows, seconds)
-        await _until_quiet(drainer)
+        await until_quiet(drainer)
         spent, lasted = process.cpu_seconds() - cpu, time.monotonic() - began
         busy = (time.process_time() - own) / lasted
         received, after, threads = drainer.report(), process.memory(), process.threads()
@@ -108,7 +108,8 @@ async def measure(
         )
 
 
-async def _until_quiet(drainer: Drainer) -> None:
+async def until_quiet(drainer: Drainer) -> None:
+    """Return when nothing comes any more, or enough was waited."""
     with trio.move_on_after(QUIET_AT_MOST):
         before = -1
         while (now := drainer.count()) != before:

@@ -20,7 +20,7 @@ from tools.bench.beside.legs import Leg, open_leg
 from tools.bench.gateway_process import ARGUMENTS, GatewayProcess, running_gateway
 from tools.bench.leaving.crowd import Client, Crowd
 from tools.light import Identity, LightTransport
-from tools.light.client import _CODECS
+from tools.light.client import CODECS
 
 CHANNEL = "bench"
 
@@ -89,7 +89,7 @@ class GatewayMember:
 
 def _produce(transport_id: str, stream: Stream) -> Produce:
     encoding = media.RtpEncodingParameters(ssrc=stream.ssrc)
-    parameters = media.RtpParameters(codecs=(_CODECS[stream.kind],), encodings=(encoding,))
+    parameters = media.RtpParameters(codecs=(CODECS[stream.kind],), encodings=(encoding,))
     source: Source = "microphone" if stream.kind == "audio" else "camera"
     return Produce(transport_id, stream.kind, parameters, source)
 

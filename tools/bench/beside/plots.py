@@ -1,4 +1,4 @@
-"""Plots as SVG, readable on light and dark pages: each brings its own background, and both follow the reader's choice."""
+"""Plots as SVG, readable on light and dark pages: each brings its own background, and follows the reader's choice."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 74, 46
 _HEIGHT: Final = 380
 _STYLE: Final = """
   .page { fill: #ffffff; } .text { fill: #24292f; } .quiet { fill: #57606a; } .line { stroke: #d0d7de; }
+  .spread { stroke: #24292f; opacity: 0.5; }
   .s0 { fill: #1f77b4; } .s1 { fill: #d9730d; } .s2 { fill: #8c959f; } .s3 { fill: #57ab5a; }
   text { font: 12px system-ui, sans-serif; } .title { font-size: 15px; font-weight: 600; }
+  .small { font-size: 10px; }
   @media (prefers-color-scheme: dark) {
     .page { fill: #161b22; } .text { fill: #e6edf3; } .quiet { fill: #9198a1; } .line { stroke: #30363d; }
+    .spread { stroke: #e6edf3; }
     .s0 { fill: #58a6ff; } .s1 { fill: #f0883e; } .s2 { fill: #8b949e; } .s3 { fill: #3fb950; }
   }
 """
@@ -40,51 +43,80 @@ class Series:
     bars: Sequence[Bar | None]
 
 
-def grouped_bars(title: str, unit: str, groups: Sequence[str], series: Sequence[Series]) -> str:
-    """Bars side by side for each group, on a logarithmic axis from the power of ten below the least value up.
+@frozen
+class Axis:
+    """From ``low`` at the bottom to ``high`` at the top; ``ticks`` are marked."""
 
-    Values must be above zero.  On a linear axis whatever is small beside Janus would be a line.
-    """
-    values = [value for one in series for bar in one.bars if bar for value in (bar.least, bar.most)]
-    low, high = _decades(values)
+    low: float
+    high: float
+    ticks: Sequence[float]
+    logarithmic: bool
+
+    def y(self, value: float) -> float:
+        if self.logarithmic:
+            share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def linear(values: Sequence[float]) -> Axis:
+    """From zero, in steps of 1, 2 or 5 times a power of ten."""
+    most = max(values) * 1.08
+    decade = 10.0 ** math.floor(math.log10(most / 4))
+    step = next(factor * decade for factor in (1, 2, 5, 10) if most / (factor * decade) <= 6)
+    count = math.ceil(most / step)
+    return Axis(0, count * step, [number * step for number in range(count + 1)], logarithmic=False)
+
+
+def logarithmic(values: Sequence[float]) -> Axis:
+    """Whole powers of ten; values must be above zero."""
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    high = max(high, low + 1)
+    ticks = [factor * 10.0**decade for decade in range(low, high) for factor in (1, 2, 5)]
+    return Axis(10.0**low, 10.0**high, [*ticks, 10.0**high], logarithmic=True)
+
+
+def values_of(series: Sequence[Series]) -> list[float]:
+    return [value for one in series for bar in one.bars if bar for value in (bar.least, bar.value, bar.most)]
+
+
+def grouped_bars(title: str, unit: str, groups: Sequence[str], series: Sequence[Series], axis: Axis) -> str:
+    """Bars side by side for each group, each with its value above it and a line from the least to the most."""
+    label = escape(title, {'"': "&quot;"})
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {_HEIGHT}" width="{WIDTH}" height="{_HEIGHT}" '
-        f'role="img" aria-label="{escape(title, {chr(34): "&quot;"})}">',
+        f'role="img" aria-label="{label}">',
         f"<style>{_STYLE}</style>",
         f'<rect class="page" width="{WIDTH}" height="{_HEIGHT}" rx="6"/>',
         f'<text class="text title" x="{_LEFT}" y="26">{escape(title)}</text>',
         *_legend(series),
-        *_axis(low, high, unit),
+        *_axis(axis, unit),
     ]
     step = (WIDTH - _LEFT - _RIGHT) / len(groups)
     for number, group in enumerate(groups):
         middle = _LEFT + (number + 0.5) * step
         parts.append(
-            f'<text class="text" x="{middle:.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle">{escape(group)}</text>'
+            f'<text class="text" x="{middle:.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle">'
+            f"{escape(group)}</text>"
         )
-        parts += _group(number, middle, step * 0.82 / len(series), low, high, series)
+        width = step * 0.82 / len(series)
+        for index, one in enumerate(series):
+            if (bar := one.bars[number]) is not None:
+                parts += _bar(bar, one.name, index, middle + (index - len(series) / 2) * width, width, axis)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _group(number: int, middle: float, width: float, low: int, high: int, series: Sequence[Series]) -> list[str]:
-    parts = []
-    for index, one in enumerate(series):
-        bar = one.bars[number]
-        if bar is None:
-            continue
-        x = middle + (index - len(series) / 2) * width
-        top, bottom = _y(bar.value, low, high), _HEIGHT - _BOTTOM
-        said = f"{one.name}: {bar.value:.3g} ({bar.least:.3g} to {bar.most:.3g})"
-        centre = x + width / 2
-        parts += [
-            f'<rect class="s{index}" x="{x + 1:.1f}" y="{top:.1f}" width="{width - 2:.1f}" height="{bottom - top:.1f}">'
-            f"<title>{escape(said)}</title></rect>",
-            f'<path class="line" style="stroke: currentColor" d="M{centre:.1f} {_y(bar.least, low, high):.1f}'
-            f'V{_y(bar.most, low, high):.1f}" opacity="0.5"/>',
-            f'<text class="text" x="{centre:.1f}" y="{min(top, _y(bar.most, low, high)) - 4:.1f}" text-anchor="middle" '
-            f'style="font-size: 10px">{_short(bar.value)}</text>',
-        ]
-    return parts
+def _bar(bar: Bar, name: str, index: int, x: float, width: float, axis: Axis) -> list[str]:
+    top, least, most = axis.y(bar.value), axis.y(bar.least), axis.y(bar.most)
+    said = f"{name}: {bar.value:.3g} ({bar.least:.3g} to {bar.most:.3g})"
+    centre, height = x + width / 2, _HEIGHT - _BOTTOM - top
+    return [
+        f'<rect class="s{index}" x="{x + 1:.1f}" y="{top:.1f}" width="{width - 2:.1f}" height="{height:.1f}">'
+        f"<title>{escape(said)}</title></rect>",
+        f'<path class="spread" d="M{centre:.1f} {least:.1f}V{most:.1f}"/>',
+        f'<text class="text small" x="{centre:.1f}" y="{most - 4:.1f}" text-anchor="middle">{_short(bar.value)}</text>',
+    ]
 
 
 def _legend(series: Sequence[Series]) -> list[str]:
@@ -98,29 +130,16 @@ def _legend(series: Sequence[Series]) -> list[str]:
     return parts
 
 
-def _axis(low: int, high: int, unit: str) -> list[str]:
-    parts = [f'<text class="quiet" x="{_LEFT - 8}" y="{_TOP - 8}" text-anchor="end">{escape(unit)}</text>']
-    for decade in range(low, high + 1):
-        for factor in (1, 2, 5):
-            value = factor * 10.0**decade
-            if value > 10.0**high:
-                break
-            y = _y(value, low, high)
-            parts += [
-                f'<path class="line" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>',
-                f'<text class="quiet" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>',
-            ]
+def _axis(axis: Axis, unit: str) -> list[str]:
+    scale = ", logarithmic" if axis.logarithmic else ""
+    parts = [f'<text class="quiet" x="{WIDTH - _RIGHT}" y="26" text-anchor="end">{escape(unit)}{scale}</text>']
+    for value in axis.ticks:
+        y = axis.y(value)
+        parts += [
+            f'<path class="line" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>',
+            f'<text class="quiet" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>',
+        ]
     return parts
-
-
-def _decades(values: Sequence[float]) -> tuple[int, int]:
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    return low, max(high, low + 1)
-
-
-def _y(value: float, low: int, high: int) -> float:
-    share = (math.log10(value) - low) / (high - low)
-    return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
 
 
 def _short(value: float) -> str:

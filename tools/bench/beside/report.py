@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.bench.beside.contest import Contestant, Outcome
-from tools.bench.beside.plots import Bar, Series, grouped_bars
+from tools.bench.beside.plots import Bar, Series, grouped_bars, linear, logarithmic, values_of
 from tools.bench.beside.scenarios import Scenario
 from tools.bench.beside.summary import Figure, cpu, row
 from tools.bench.beside.tables import NAMES, SERVERS, Conditions, text
@@ -49,16 +49,17 @@ def plots(outcome: Outcome, scenarios: Sequence[Scenario]) -> Iterator[tuple[str
             "bench-cpu.svg",
             "CPU µs for each packet that arrived",
             "µs",
-            [_series(w, scenarios, cost, 1e6) for w in NAMES],
+            [_series(who, scenarios, cost, 1e6) for who in NAMES],
+            linear,
         ),
-        ("bench-latency.svg", "Forwarding latency, 99th percentile", "ms", of_row(latency, 1000)),
-        ("bench-memory.svg", "Memory for each member", "kB", of_row(memory, 1e-3)),
+        ("bench-latency.svg", "Forwarding latency, 99th percentile", "ms", of_row(latency, 1000), logarithmic),
+        ("bench-memory.svg", "Memory for each member", "kB", of_row(memory, 1e-3), linear),
     )
     groups = [scenario.title for scenario in scenarios]
-    for name, title, unit, series in drawings:
+    for name, title, unit, series, axis in drawings:
         seen = [one for one in series if any(one.bars)]
         if seen:
-            yield name, title, grouped_bars(title, unit, groups, seen)
+            yield name, title, grouped_bars(title, unit, groups, seen, axis(values_of(seen)))
 
 
 def _series(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import time
 from collections.abc import Sequence
 
 import trio
@@ -35,9 +34,7 @@ class Flow:
         for index in range(source.burst):
             last = index == source.burst - 1
             sequence = self.packets + index
-            sent = packet(source, self.ssrc, sequence, timestamp, last=last, stamp=time.time_ns())
-            self.leg.transport.send_rtp(sent)
-            self.leg.flush()
+            self.leg.send_rtp(packet(source, self.ssrc, sequence, timestamp, last=last))
         self.bursts += 1
 
 

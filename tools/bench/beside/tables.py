@@ -48,8 +48,8 @@ def _head(conditions: Conditions) -> str:
     beside = f"Janus {conditions.janus} beside it" if conditions.janus else "no Janus beside it"
     return (
         f"{conditions.date}, {conditions.machine}; {beside}; {_count(conditions.rounds, 'round')} of "
-        f"{conditions.seconds:g} s, the contestants by turns, {conditions.lasted / 60:.0f} minutes in all. Medians, with "
-        "the least and the most of the rounds in brackets."
+        f"{conditions.seconds:g} s, the contestants by turns, {conditions.lasted / 60:.0f} minutes in all. Medians, "
+        "and in brackets the least and the most of the rounds."
     )
 
 
@@ -73,7 +73,7 @@ def _cpu_table(outcome: Outcome, scenarios: Sequence[Scenario]) -> str:
 
 def _server_table(outcome: Outcome, scenarios: Sequence[Scenario]) -> str:
     lines = [
-        "| | | latency p50, ms | p99, ms | lost | join, ms | slowest join, ms | close to told, ms | memory a member, kB "
+        "| | | latency p50, ms | p99, ms | lost | join, ms | slowest, ms | close to told, ms | memory a member, kB "
         "| threads | generator late p99, ms | its CPU |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]

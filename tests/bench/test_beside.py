@@ -1,0 +1,80 @@
+"""The bench itself, short: real servers, real clients, real packets."""
+
+from collections.abc import Iterator
+
+import pytest
+import trio
+
+from tools.bench.beside.__main__ import main
+from tools.bench.beside.contest import Contest, Contestant
+from tools.bench.beside.draining import open_drainer
+from tools.bench.beside.scenarios import AUDIO, VIDEO, Scenario
+from tools.bench.janus import process as janus
+from tools.bench.network import LOOPBACK, Link, open_link
+from tools.bench.progress import Progress
+from tools.namespaces import why_not
+
+SMALL = Scenario("small", "small", (AUDIO, VIDEO), publishers=2, members=4)
+ONE_TO_TWO = Scenario("one-to-two", "one to two", (VIDEO,), publishers=1, members=3)
+SECONDS = 0.6
+
+
+@pytest.fixture(scope="module")
+def link() -> Iterator[Link]:
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    with open_link() as made:
+        yield made
+
+
+def check(link: Link, contestant: Contestant, scenario: Scenario) -> None:
+    with open_drainer() as drainer:
+        contest = Contest(link, drainer, SECONDS, None, Progress())
+        outcome = trio.run(contest.run, [scenario], [contestant], 1)
+    assert outcome.failures == []
+    [run] = outcome.runs[scenario.name, contestant]
+    assert run.received.packets == run.expected > 0.8 * SECONDS * scenario.rate
+    assert run.loss == run.duplicates == run.received.unopened == 0
+    assert run.received.latency_p50 is not None
+    assert 0 < run.received.latency_p50 < 1
+    assert len(run.joins) == (scenario.members if scenario.publishers > 1 else scenario.members - 1)
+    assert all(0 < join < 10 for join in run.joins)
+    assert run.told is not None
+    assert 0 < run.told < 10
+    assert 0 < run.cpu_per_packet < 0.01
+    assert run.profiles == {"AEAD_AES_128_GCM"}
+
+
+@pytest.mark.parametrize("scenario", [SMALL, ONE_TO_TWO], ids=lambda one: one.title)
+def test_our_gateway_is_measured(scenario: Scenario) -> None:
+    check(LOOPBACK, "gateway", scenario)
+
+
+@pytest.mark.parametrize("scenario", [SMALL, ONE_TO_TWO], ids=lambda one: one.title)
+def test_janus_is_measured(link: Link, scenario: Scenario) -> None:
+    try:
+        janus.find()
+    except janus.NoJanus as error:
+        pytest.skip(str(error))
+    check(link, "janus", scenario)
+
+
+def test_a_server_that_cannot_begin_is_a_failure_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.bench.beside.ours.ARGUMENTS", ("serve", "--no-such-option"))
+    with open_drainer() as drainer:
+        contest = Contest(LOOPBACK, drainer, SECONDS, None, Progress())
+        gateway: Contestant = "gateway"
+        outcome = trio.run(contest.run, [ONE_TO_TWO], [gateway], 1)
+    [failure] = outcome.failures
+    assert failure.startswith("one to two, gateway: the gateway did not begin to listen")
+    assert not outcome.runs
+
+
+def test_without_namespaces_there_is_one_line_that_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tools.bench.network.why_not", lambda: "no network namespaces here: not permitted")
+    assert main(["--quick", "--only", "gateway"]) == 2
+    assert capsys.readouterr().err == (
+        "error: no network namespaces here: not permitted; the bench needs root on Linux, with iproute2\n"
+    )

@@ -1,0 +1,94 @@
+"""Light clients speak no SDP: what the bench makes of it for Janus, and what it reads in Janus'."""
+
+import pytest
+
+from tools.bench.janus.sdp import BadDescription, Credentials, Description, Stream, answer, offer, parse
+
+OURS = Credentials("ours", "our-password-that-is-long", "AA:" * 31 + "AA", ("10.0.0.2", 5000))
+FINGERPRINT = ":".join(f"{byte:02X}" for byte in range(32))
+THEIRS = f"""v=0\r
+o=- 5 1 IN IP4 10.0.0.1\r
+s=room\r
+t=0 0\r
+a=group:BUNDLE a v\r
+a=fingerprint:sha-256 {FINGERPRINT}\r
+a=ice-lite\r
+m=audio 9 UDP/TLS/RTP/SAVPF 100\r
+a=sendonly\r
+a=mid:a\r
+a=ice-ufrag:abcd\r
+a=ice-pwd:their-password-that-is-long\r
+a=setup:actpass\r
+a=rtpmap:100 opus/48000/2\r
+a=candidate:1 2 udp 2015363326 10.0.0.1 40001 typ host\r
+a=candidate:1 1 udp 2015363327 10.0.0.1 40000 typ host\r
+m=video 9 UDP/TLS/RTP/SAVPF 101 102\r
+a=sendonly\r
+a=mid:v\r
+a=ice-ufrag:abcd\r
+a=ice-pwd:their-password-that-is-long\r
+a=rtpmap:101 VP8/90000\r
+"""
+
+
+def test_what_a_client_needs_is_read() -> None:
+    read = parse(THEIRS)
+    assert (read.ice.username_fragment, read.ice.password) == ("abcd", "their-password-that-is-long")
+    assert read.ice.ice_lite
+    assert [(one.algorithm, one.value) for one in read.dtls.fingerprints] == [("sha-256", FINGERPRINT)]
+    assert read.address == ("10.0.0.1", 40000)  # RTCP goes there too: the other component's is not ours
+    assert [(one.kind, one.mid, one.formats) for one in read.sections] == [
+        ("audio", "a", (100,)),
+        ("video", "v", (101, 102)),
+    ]
+
+
+def test_an_answer_takes_every_section_with_the_first_format_it_has() -> None:
+    lines = answer(OURS, parse(THEIRS)).split("\r\n")
+    assert "a=group:BUNDLE a v" in lines
+    assert [line for line in lines if line.startswith("m=")] == [
+        "m=audio 9 UDP/TLS/RTP/SAVPF 100",
+        "m=video 9 UDP/TLS/RTP/SAVPF 101",
+    ]
+    assert [line for line in lines if line.startswith("a=rtpmap")] == [
+        "a=rtpmap:100 opus/48000/2",
+        "a=rtpmap:101 VP8/90000",
+    ]
+    assert lines.count("a=recvonly") == lines.count("a=setup:passive") == 2
+
+
+def test_an_offer_names_each_stream_by_its_ssrc() -> None:
+    lines = offer(OURS, [Stream("audio", 7), Stream("video", 9)]).split("\r\n")
+    assert [line.split()[0] for line in lines if line.startswith("a=ssrc")] == ["a=ssrc:7", "a=ssrc:9"]
+    assert lines.count("a=sendonly") == lines.count("a=setup:actpass") == 2
+    assert lines.count("a=candidate:1 1 udp 2130706431 10.0.0.2 5000 typ host") == 2
+
+
+def test_no_retransmission_is_asked_for() -> None:
+    text = offer(OURS, [Stream("video", 9)])
+    assert "a=rtcp-fb:96 nack pli" in text
+    assert "nack\r\n" not in text
+    assert "rtx" not in text
+
+
+def test_what_we_make_can_be_read() -> None:
+    made: Description = parse(offer(OURS, [Stream("audio", 7)]))
+    assert (made.ice.username_fragment, made.ice.password) == (OURS.ufrag, OURS.password)
+    assert made.address == OURS.address
+    assert made.dtls.fingerprints[0].value == OURS.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (" typ host", " typ relay", "no host candidate"),
+        ("a=ice-pwd:", "a=other:", "no a=ice-pwd"),
+        ("a=fingerprint:sha-256", "a=fingerprint:sha-1", "not SHA-256"),
+        ("m=video 9", "m=video 0", "the video section was refused"),
+        ("m=audio 9 UDP/TLS/RTP/SAVPF 100", "m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "cannot use"),
+        ("a=mid:v\r\n", "", "no a=mid"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(old: str, new: str, why: str) -> None:
+    with pytest.raises(BadDescription, match=why):
+        parse(THEIRS.replace(old, new))
