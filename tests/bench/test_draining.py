@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from pylibsrtp import Policy, Session
 
-from tools.bench.beside.draining import Drainer, open_drainer
+from tools.bench.beside.draining import DrainEnded, Drainer, open_drainer
 from tools.bench.source import Source, packet
 
 KEY = bytes(range(28))
@@ -84,3 +84,19 @@ def test_beginning_again_counts_from_zero(drainer: Drainer, sockets: list[socket
     assert drainer.count() == 0
     drainer.clear()
     assert drainer.report().packets == 0
+
+
+def test_what_is_still_readable_is_forgotten_with_its_socket(drainer: Drainer, sockets: list[socket.socket]) -> None:
+    for sock in sockets:
+        drainer.add(sock)
+    for datagram in sealed(200):
+        for sock in sockets:
+            sock.sendto(datagram, sock.getsockname())
+    drainer.clear()
+    assert drainer.count() == 0
+
+
+def test_a_drain_that_is_gone_is_said_to_be(drainer: Drainer) -> None:
+    drainer._control.shutdown(socket.SHUT_WR)
+    with pytest.raises(DrainEnded):
+        drainer.count()

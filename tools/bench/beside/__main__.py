@@ -25,8 +25,8 @@ import trio
 
 from tools.bench import machine
 from tools.bench.beside import floor
-from tools.bench.beside.contest import Contest, Contestant, Outcome
-from tools.bench.beside.draining import open_drainer
+from tools.bench.beside.contest import Contest, Contestant, Outcome, first
+from tools.bench.beside.draining import DrainEnded, open_drainer
 from tools.bench.beside.report import write
 from tools.bench.beside.scenarios import SCENARIOS, Scenario
 from tools.bench.beside.tables import Conditions, text
@@ -120,8 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = run(options, progress)
     except* KeyboardInterrupt:
         status = INTERRUPTED
-    except* (NoNetwork, NoPlace) as errors:
-        progress.say(f"error: {errors.exceptions[0]}")
+    except* (DrainEnded, NoNetwork, NoPlace) as errors:
+        progress.say(f"error: {first(errors)}")
     except* trio.TooSlowError:
         progress.say(f"error: not done after {MOST_SECONDS:g} s")
     finally:

@@ -141,7 +141,13 @@ def streams(scenario: Scenario) -> list[floor.Stream]:
     ]
 
 
-def _reason(error: BaseException) -> str:
+def first(error: BaseException) -> BaseException:
+    """The first of a group of groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    error = first(error)
     return str(error) or ("it took too long" if isinstance(error, trio.TooSlowError) else type(error).__name__)

@@ -59,12 +59,14 @@ class Crowd:
 
     async def _enter(self, number: int) -> None:
         began = time.time()
-        self.members.append(await self._nursery.start(self._be_there, f"member-{number}"))
+        tell, entered = trio.open_memory_channel[Member](1)
+        self._nursery.start_soon(self._be_there, f"member-{number}", tell)
+        self.members.append(await entered.receive())
         self._entering.append(time.time() - began)
 
-    async def _be_there(self, name: str, task_status: trio.TaskStatus[Member]) -> None:
+    async def _be_there(self, name: str, entered: trio.MemorySendChannel[Member]) -> None:
         async with self.conference.member(name) as member:
-            task_status.started(member)
+            entered.send_nowait(member)
             await trio.sleep_forever()
 
     async def _publish(self, number: int) -> None:
@@ -98,7 +100,10 @@ class Crowd:
 
     async def _wait_first_media(self) -> None:
         with trio.move_on_after(FIRST_MEDIA_SECONDS):
-            while None in self.first_media():
+            # Another process knows, and has to be asked.
+            while True:
+                if None not in self.first_media():
+                    return
                 await trio.sleep(0.05)
 
     def first_media(self) -> list[float | None]:

@@ -101,10 +101,12 @@ class Drain:
         control, readers, poll = self.control.fileno(), self._readers, self._epoll.poll
         while True:
             for descriptor, _ in poll(_POLL_SECONDS):
-                if descriptor != control:
-                    readers[descriptor]()
-                elif not self._obey():
-                    return
+                if descriptor == control:
+                    if not self._obey():
+                        return
+                # Its command may just have been to forget the others.
+                elif (read := readers.get(descriptor)) is not None:
+                    read()
 
     def _obey(self) -> bool:
         message, descriptors, _, _ = socket.recv_fds(self.control, LARGEST_COMMAND, 1)

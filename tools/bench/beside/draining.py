@@ -19,6 +19,10 @@ _ANSWER_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 5.0
 
 
+class DrainEnded(Exception):
+    """The drain is gone, and whatever it counted; what it had to say is on standard error."""
+
+
 @frozen
 class Received:
     """What all receivers got since the last :meth:`Drainer.begin`; times in seconds, ``cpu`` is the drain's own.
@@ -77,10 +81,13 @@ class Drainer:
 
     def _ask(self, command: str, descriptors: list[int] | None = None, **data: Any) -> Any:
         message = json.dumps({"do": command, **data}).encode()
-        socket.send_fds(self._control, [message], descriptors or [])
-        answer = self._control.recv(LARGEST_COMMAND)
+        try:
+            socket.send_fds(self._control, [message], descriptors or [])
+            answer = self._control.recv(LARGEST_COMMAND)
+        except OSError as error:
+            raise DrainEnded(f"the drain does not answer: {error}") from error
         if not answer:
-            raise EOFError("the drain has ended")
+            raise DrainEnded("the drain has ended")
         return json.loads(answer)
 
 
