@@ -19,15 +19,18 @@ from tools.bench.beside import floor
 from tools.bench.beside.conference import Conference
 from tools.bench.beside.crowd import WITNESSES, BadRun
 from tools.bench.beside.draining import Drainer
+from tools.bench.beside.legs import NotConnected
 from tools.bench.beside.measure import Result, measure, until_quiet
 from tools.bench.beside.ours import open_gateway
 from tools.bench.beside.scenarios import Scenario
 from tools.bench.beside.theirs import open_janus
 from tools.bench.janus.api import JanusError
 from tools.bench.janus.sdp import BadDescription
+from tools.bench.leaving import BenchError
 from tools.bench.network import Link
 from tools.bench.process import ServerEnded
 from tools.bench.progress import Progress
+from tools.bench.websocket import Refused
 from tools.light import Identity
 
 Contestant = Literal["gateway", "janus", "floor", "floor-segmented"]
@@ -35,7 +38,18 @@ Opened = Callable[[str, Sequence[str], Identity], AbstractAsyncContextManager[Co
 
 _SERVERS: Final[dict[Contestant, Opened]] = {"gateway": open_gateway, "janus": open_janus}
 #: What a run may fail with and the others go on.
-_FAILURES: Final = (BadRun, BadDescription, JanusError, ServerEnded, floor.NoFloor, trio.TooSlowError, OSError)
+_FAILURES: Final = (
+    BadRun,
+    BadDescription,
+    BenchError,
+    JanusError,
+    NotConnected,
+    Refused,
+    ServerEnded,
+    floor.NoFloor,
+    trio.TooSlowError,
+    OSError,
+)
 
 
 @frozen

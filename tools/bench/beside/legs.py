@@ -25,6 +25,10 @@ BINDING_REQUEST = b"\x00\x01"
 _LARGEST = 2048
 
 
+class NotConnected(Exception):
+    """ICE and DTLS did not come up in time."""
+
+
 @define(eq=False)
 class Leg:
     """``first_media`` is when the first packet was read here, in seconds since the epoch: before anybody drained.
@@ -39,16 +43,19 @@ class Leg:
     _closed: bool = field(default=False, init=False)
 
     async def connect(self) -> None:
-        """Raises ``trio.TooSlowError``."""
+        """Raises :exc:`NotConnected`."""
         self.transport.start(trio.current_time())
-        with trio.fail_after(CONNECT_SECONDS):
+        with trio.move_on_after(CONNECT_SECONDS):
             while not self.transport.connected:
                 self.flush()
                 with trio.move_on_at(self.transport.get_timer()):
                     await trio.lowlevel.wait_readable(self.sock)
                 self._read()
                 self.transport.handle_timer(trio.current_time())
-        self.flush()
+            self.flush()
+            return
+        done = "ICE was done, DTLS was not" if self.transport.validated else "not even a check was answered"
+        raise NotConnected(f"a transport did not connect in {CONNECT_SECONDS:g} s; {done}")
 
     def _read(self) -> None:
         now = trio.current_time()

@@ -23,6 +23,7 @@ PLUGIN = "janus.plugin.videoroom"
 #: Though ICE-lite, Janus begins with DTLS only when a check of its own was answered.  One password is enough for all.
 PASSWORD = secrets.token_hex(16)
 UFRAG = "bench"
+UP_SECONDS = 10.0
 
 
 @define
@@ -34,6 +35,7 @@ class JanusMember:
     _identity: Identity
     _id: int
     _host: str
+    _up: trio.Event
     gone: Gone
 
     async def publish(self, streams: Sequence[Stream]) -> tuple[Leg, Publication]:
@@ -43,6 +45,9 @@ class JanusMember:
         answered = await self._handle.ask({"request": "configure"}, {"type": "offer", "sdp": offered})
         leg = self._leg(sdp.parse(answered["jsep"]["sdp"]), sock)
         await leg.connect()
+        # Until Janus says so itself, there is no such feed.
+        with trio.fail_after(UP_SECONDS):
+            await self._up.wait()
         return leg, Publication(self._id)
 
     async def subscribe(self, publications: Sequence[Publication]) -> Leg:
@@ -82,9 +87,11 @@ class JanusConference:
 
     @asynccontextmanager
     async def member(self, name: str) -> AsyncIterator[JanusMember]:
-        gone = Gone()
+        gone, up = Gone(), trio.Event()
 
         def hear(event: Message) -> None:
+            if event["janus"] == "webrtcup":
+                up.set()
             data = event.get("plugindata", {}).get("data", {})
             if "leaving" in data:
                 gone.add(self._names.get(data["leaving"], "?"))
@@ -93,7 +100,7 @@ class JanusConference:
             handle = await session.attach(PLUGIN)
             joined = await handle.ask({"request": "join", "ptype": "publisher", "room": ROOM, "display": name})
             self._names[joined["id"]] = name
-            yield JanusMember(session, handle, self._identity, joined["id"], self.process.address[0], gone)
+            yield JanusMember(session, handle, self._identity, joined["id"], self.process.address[0], up, gone)
 
 
 @asynccontextmanager
