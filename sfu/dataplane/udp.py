@@ -10,6 +10,7 @@ import trio
 
 from sfu.dataplane.core import DataPlaneCore, RandomSource
 from sfu.dataplane.interface import Drop, Event, Path
+from sfu.dataplane.outbox import Outbox
 
 _BUFFER = 4 * 1024 * 1024  # bytes asked of the kernel in each direction; it may give less
 _LARGEST = 2048  # bytes; enough to see that a datagram is larger than any we take
@@ -31,6 +32,8 @@ class UdpDataPlane(DataPlaneCore):
         super().__init__(self._transmit_datagram, random or SystemRandom())
         self._sockets = bind_all(hosts, port)
         self.addresses: list[tuple[str, int]] = [bound.getsockname()[:2] for bound in self._sockets]
+        self._polling = False
+        self._outbox = Outbox(self._sockets, self._take_back)
         self._readable = select.epoll()
         for bound in self._sockets:
             self._readable.register(bound, select.EPOLLIN)
@@ -42,9 +45,20 @@ class UdpDataPlane(DataPlaneCore):
         await trio.lowlevel.wait_readable(self._readable.fileno())
 
     def poll(self, now: float) -> Sequence[Event]:
-        for local, bound in enumerate(self._sockets):
-            self._read(bound, local, now)
+        self._polling = True
+        try:
+            for local, bound in enumerate(self._sockets):
+                self._read(bound, local, now)
+        finally:
+            self._polling = False
+            self._outbox.flush()
         return self.take_events()
+
+    def _take_back(self, drop: Drop, datagrams: list[bytes]) -> None:
+        """They were counted as sent when they were collected."""
+        self._drops[drop] += len(datagrams)
+        self._packets_out -= len(datagrams)
+        self._bytes_out -= sum(map(len, datagrams))
 
     def _read(self, bound: socket.socket, local: int, now: float) -> None:
         for _ in range(_BATCH):
@@ -58,13 +72,10 @@ class UdpDataPlane(DataPlaneCore):
             self.receive(datagram, Path(address[0], address[1], local), now)
 
     def _transmit_datagram(self, path: Path, datagram: bytes) -> Drop | None:
-        try:
-            self._sockets[path.local].sendto(datagram, path[:2])
-        except BlockingIOError:
-            return Drop.SEND_WOULD_BLOCK
-        except (OSError, IndexError):
-            return Drop.SEND_FAILED
-        return None
+        if self._polling:
+            self._outbox.put(path, datagram)
+            return None
+        return self._outbox.send(path, datagram)
 
     def close(self) -> None:
         if self._readable.closed:
