@@ -14,6 +14,7 @@ Exit status: 0 where everything that was asked for was measured, 1 where somethi
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -57,6 +58,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=["gateway", "janus", "floor"], metavar="WHO", help="of gateway, janus, floor"
     )
+    parser.add_argument(
+        "--gateway",
+        default="",
+        metavar="OPTIONS",
+        help='further ones for our gateway, such as --gateway="--drain-timeout 0"',
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables between this page's markers")
     return parser.parse_args(arguments)
 
@@ -92,7 +99,7 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     who, program, version = contestants(options.only, progress)
     began = time.monotonic()
     with open_link() as link, open_drainer() as drainer:
-        contest = Contest(link, drainer, seconds, program, progress)
+        contest = Contest(link, drainer, seconds, program, progress, shlex.split(options.gateway))
         trio.run(_bounded, contest, scenarios, who, rounds, strict_exception_groups=True)
     progress.end()
     lasted = time.monotonic() - began

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -36,7 +37,6 @@ from tools.light import Identity
 Contestant = Literal["gateway", "janus", "floor", "floor-segmented"]
 Opened = Callable[[str, Sequence[str], Identity], AbstractAsyncContextManager[Conference]]
 
-_SERVERS: Final[dict[Contestant, Opened]] = {"gateway": open_gateway, "janus": open_janus}
 #: What a run may fail with and the others go on.
 _FAILURES: Final = (
     BadRun,
@@ -79,13 +79,14 @@ class Outcome:
 
 @define
 class Contest:
-    """``program`` is the built floor, where there is one."""
+    """``program`` is the built floor, where there is one; ``options`` are further ones for our gateway."""
 
     link: Link
     drainer: Drainer
     seconds: float
     program: Path | None
     progress: Progress
+    options: Sequence[str] = ()
     outcome: Outcome = field(factory=Outcome)
     _identity: Identity = field(factory=lambda: Identity.of(generate_certificate(datetime.now(UTC))))
 
@@ -100,8 +101,10 @@ class Contest:
 
     async def _try(self, scenario: Scenario, contestant: Contestant) -> None:
         try:
-            if contestant in _SERVERS:
-                await self._serve(scenario, contestant)
+            if contestant == "gateway":
+                await self._serve(scenario, contestant, partial(open_gateway, options=self.options))
+            elif contestant == "janus":
+                await self._serve(scenario, contestant, open_janus)
             elif contestant == "floor" or scenario.bursts:
                 await self._floor(scenario, contestant)
         except* _FAILURES as errors:
@@ -109,9 +112,9 @@ class Contest:
             self.outcome.failures.append(f"{scenario.title}, {contestant}: {_reason(errors)}")
             self.progress(self.outcome.failures[-1].partition("\n")[0])
 
-    async def _serve(self, scenario: Scenario, contestant: Contestant) -> None:
+    async def _serve(self, scenario: Scenario, contestant: Contestant, opened: Opened) -> None:
         self.progress(f"{contestant} starts")
-        async with _SERVERS[contestant](self.link.server, self.link.prefix, self._identity) as conference:
+        async with opened(self.link.server, self.link.prefix, self._identity) as conference:
             result = await measure(scenario, conference, self.drainer, self.seconds, self.progress)
         self.outcome.runs[scenario.name, contestant].append(result)
 

@@ -114,9 +114,14 @@ class GatewayConference:
 
 
 @asynccontextmanager
-async def open_gateway(host: str, prefix: Sequence[str], identity: Identity) -> AsyncIterator[GatewayConference]:
-    """A gateway that listens at ``host``, for as long as the block runs; ``prefix`` runs it there."""
-    module = ("gateway", *ARGUMENTS, "--host", host, "--media-host", host)
+async def open_gateway(
+    host: str, prefix: Sequence[str], identity: Identity, options: Sequence[str] = ()
+) -> AsyncIterator[GatewayConference]:
+    """A gateway that listens at ``host``, for as long as the block runs; ``prefix`` runs it there.
+
+    ``options`` are further ones of ``sfu-gateway serve``.
+    """
+    module = ("gateway", *ARGUMENTS, "--host", host, "--media-host", host, *options)
     async with running_gateway(module, prefix=prefix) as process, trio.open_nursery() as nursery:
         crowd = Crowd(process.socket)
         nursery.start_soon(crowd.run)

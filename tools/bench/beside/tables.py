@@ -19,11 +19,13 @@ NAMES: Final[dict[Contestant, str]] = {
     "floor-segmented": "floor, segmented",
 }
 SERVERS: Final[Sequence[Contestant]] = ("gateway", "janus")
+FLOORS: Final[Sequence[Contestant]] = ("floor", "floor-segmented")
 NOTHING: Final = "–"
 
 #: Above these the load generator may be what was measured.
 MOST_LATE: Final = 0.005
 MOST_BUSY: Final = 0.8
+MOST_LOST: Final = 0.001
 
 
 @frozen
@@ -128,6 +130,10 @@ def _doubts(outcome: Outcome, scenarios: Sequence[Scenario]) -> Iterator[str]:
                 yield f"{where} (the generator was busy for {max(of.busy.median, of.drain_busy.median):.0%} of a core)"
             if of.dropped or of.unopened:
                 yield f"{where} ({of.dropped} packets did not fit into its sockets, {of.unopened} could not be opened)"
+        for floor in FLOORS:
+            runs_of_floor = outcome.floors.get((scenario.name, floor), [])
+            if (worst := max((run.loss for run in runs_of_floor), default=0.0)) > MOST_LOST:
+                yield f"{scenario.title}, {NAMES[floor]} ({worst:.1%} did not arrive)"
 
 
 def _scaled(figure: Figure | None, factor: float, digits: int = 1) -> str:
