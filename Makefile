@@ -18,7 +18,7 @@ RUST_SOURCES := $(shell find $(DATAPLANE)/Cargo.toml $(DATAPLANE)/src -type f 2>
 CARGO := cargo
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --quiet
 
-.PHONY: help run dev test lint types unit web-check rust-check fuzz wheel wheel-check soak mutations bench-leave clean lock tools-present format
+.PHONY: help run dev test lint types unit web-check rust-check fuzz wheel wheel-check soak mutations bench-leave bench-core clean lock tools-present format
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -99,6 +99,9 @@ soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## anybody does anything, with new scri
 
 mutations: $(STAMPS)/dev $(STAMPS)/dataplane  ## break each guarantee on purpose and see which test notices, into docs/guarantees.md
 	$(BIN)/python -m tools.mutations --write docs/guarantees.md $(ARGS)
+
+bench-core: | tools-present  ## what the packet path does for one copy of a packet, all but the sending
+	$(CARGO) bench $(CORE)
 
 bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## how soon others know that somebody left, into docs/guarantees.md (some minutes)
 	$(BIN)/python -m tools.bench.leave --write docs/guarantees.md $(ARGS)
