@@ -18,7 +18,7 @@ RUST_SOURCES := $(shell find $(DATAPLANE)/Cargo.toml $(DATAPLANE)/src -type f 2>
 CARGO := cargo
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --quiet
 
-.PHONY: help run dev test lint types unit web-check rust-check fuzz wheel wheel-check soak mutations bench bench-leave clean lock tools-present format
+.PHONY: help run dev test lint types unit web-check rust-check fuzz wheel wheel-check soak mutations bench bench-leave bench-core clean lock tools-present format
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -104,6 +104,9 @@ mutations: $(STAMPS)/dev $(STAMPS)/dataplane  ## break each guarantee on purpose
 bench: $(STAMPS)/dev $(STAMPS)/dataplane  ## our gateway beside Janus and beside what is possible, into docs/performance.md (some 12 minutes, root)
 	@tools/bench/install_janus.sh $(STAMPS)/janus || echo "going on without Janus" >&2
 	$(BIN)/python -m tools.bench.beside $(if $(ARGS),$(ARGS),--write docs/performance.md)
+
+bench-core: | tools-present  ## what the packet path does for one copy of a packet, all but the sending
+	$(CARGO) bench $(CORE)
 
 bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## how soon others know that somebody left, into docs/guarantees.md (some minutes)
 	$(BIN)/python -m tools.bench.leave --write docs/guarantees.md $(ARGS)

@@ -203,7 +203,10 @@ class ConsumerStats:
 
 @frozen
 class PlaneTotals:
-    """``routes`` are consumers connected now; the rest are totals since the start, whole datagrams."""
+    """``routes`` are consumers connected now; the rest are totals since the start, whole datagrams.
+
+    What is for the slow path is counted at the latest when it is handed up.
+    """
 
     packets_in: int
     bytes_in: int

@@ -284,6 +284,15 @@ impl Core {
         }
     }
 
+    /// The totals without the datagrams that wait for the slow path: a shell whose slow path comes later counts them when
+    /// they are handed up.
+    pub fn totals_handed_up(&self) -> Totals {
+        let mut totals = self.totals();
+        totals.packets_in -= self.datagrams.iter().filter(|event| event.size().is_some()).count() as u64;
+        totals.bytes_in -= self.datagrams.iter().filter_map(|event| event.size()).sum::<u64>();
+        totals
+    }
+
     fn check_encoding(&self, producer: ProducerKey, encoding: Option<usize>) -> Result<(), Refused> {
         match encoding {
             Some(index) if index >= self.producers[producer].encodings.len() => Err(NO_ENCODING),

@@ -13,8 +13,8 @@ pub const MAX_EVENTS: usize = 1024;
 pub enum Event {
     /// STUN from anywhere (`transport` is `None` unless the path is taught), or DTLS from a taught path.
     Slow { path: Path, transport: Option<Id>, data: Vec<u8> },
-    /// An SRTCP packet, opened; `at` in seconds.
-    Rtcp { transport: Id, packet: Vec<u8>, at: f64 },
+    /// An SRTCP packet, opened; `at` in seconds, `size` of the sealed one.
+    Rtcp { transport: Id, packet: Vec<u8>, at: f64, size: usize },
     /// The SSRC of an encoding became known, or changed.
     Learned { producer: Id, encoding: usize, ssrc: u32 },
     /// The data plane went wrong and has forgotten everything.
@@ -24,6 +24,15 @@ pub enum Event {
 }
 
 impl Event {
+    /// How large the datagram was, of what came of one.
+    pub(super) fn size(&self) -> Option<u64> {
+        match self {
+            Event::Slow { data, .. } => Some(data.len() as u64),
+            Event::Rtcp { size, .. } => Some(*size as u64),
+            Event::Failed { .. } | Event::Learned { .. } | Event::Layers { .. } => None,
+        }
+    }
+
     /// Whether it came from this transport's datagrams.
     pub(super) fn is_of(&self, id: Id) -> bool {
         match self {

@@ -64,10 +64,10 @@ impl Core {
         if datagram.len() < RTCP_HEADER_SIZE {
             return Err(Drop::MalformedRtcp);
         }
-        let size = srtp.open_rtcp(datagram)?;
+        let plain = srtp.open_rtcp(datagram)?;
         transport.note_rtcp_sender(be32(datagram, 4));
         let transport = transport.id;
-        self.hand_up(Event::Rtcp { transport, packet: datagram[..size].to_vec(), at: now })
+        self.hand_up(Event::Rtcp { transport, packet: datagram[..plain].to_vec(), at: now, size: datagram.len() })
     }
 
     fn receive_rtp_untrusted(

@@ -131,7 +131,7 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyAny>> 
         Event::Slow { path, transport, data } => {
             class(py, "SlowDatagram")?.call1((path_object(py, path)?, transport, PyBytes::new(py, &data)))
         }
-        Event::Rtcp { transport, packet, at } => {
+        Event::Rtcp { transport, packet, at, .. } => {
             class(py, "RtcpArrived")?.call1((transport, PyBytes::new(py, &packet), at))
         }
         Event::Learned { producer, encoding, ssrc } => class(py, "EncodingLearned")?.call1((producer, encoding, ssrc)),

@@ -48,6 +48,11 @@ impl ThreadedPlane {
         events.unwrap_or_default().into_iter().map(|event| convert::event(py, event)).collect()
     }
 
+    /// Datagrams for the slow path are counted when they are handed up.
+    fn totals<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        convert::totals(slf.py(), &slf.as_super().get().with(slf.py(), |core| core.totals_handed_up())?)
+    }
+
     /// End the thread and close the sockets.  Nothing leaves any more; calling it twice does nothing.
     fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (this, plane) = (slf.get(), slf.as_super().get());
