@@ -47,7 +47,8 @@ class GatewayProcess:
 
     @property
     def media_port(self) -> int:
-        return int(self.media.rpartition(":")[2])
+        """The first of them."""
+        return int(self.media.partition(",")[0].rpartition(":")[2])
 
     def log(self) -> list[dict[str, Any]]:
         """What it has logged so far."""

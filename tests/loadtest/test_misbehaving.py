@@ -28,8 +28,8 @@ MEDIA_LIMITS = (
 
 
 def behind_relay(tmp_path: Path, mischief: Mischief) -> Run:
-    hosts = ("--media-host", CLEAN_HOST, "--media-announce", BAD_HOST)
-    with run_gateway(tmp_path / "log", *hosts) as gateway, run_relay(gateway.media_port, mischief):
+    options = ("--media-host", CLEAN_HOST, "--media-announce", BAD_HOST, "--planes", "1")
+    with run_gateway(tmp_path / "log", *options) as gateway, run_relay(gateway.media_port, mischief):
         return run_tool(gateway.url, "--members", "3", "--duration", "2s", "--ramp", "50", *MEDIA_LIMITS)
 
 
