@@ -16,6 +16,7 @@ from sfu.dataplane.udp import UdpDataPlane, bind_all
 from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
 from tests.dataplane.rig import AUDIO, consumer_spec, srtp_session
+from tests.eventually import eventually
 
 HOSTS = ["127.0.0.1", "::1"]
 STUN = b"\x00\x01\x00\x00"
@@ -133,9 +134,7 @@ async def test_waiting_is_a_checkpoint_also_when_something_is_there() -> None:
 
 async def received(plane: UdpDataPlane, packets: int) -> None:
     """Its thread has worked off so many."""
-    with trio.fail_after(5):
-        while plane.totals().packets_in < packets:
-            await trio.sleep(0.001)
+    await eventually(lambda: plane.totals().packets_in >= packets)
 
 
 async def test_one_poll_takes_a_bounded_batch_and_the_next_the_rest() -> None:
