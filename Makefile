@@ -85,6 +85,7 @@ rust-check: $(STAMPS)/venv $(DATAPLANE)/Cargo.lock  ## the packet path: clippy w
 	$(CARGO) clippy $(CORE) --all-targets -- --deny warnings
 	PYO3_PYTHON=$(abspath $(BIN))/python $(CARGO) clippy --quiet --locked --manifest-path $(DATAPLANE)/Cargo.toml -- --deny warnings
 	$(CARGO) test $(CORE)
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --manifest-path $(DATAPLANE)/Cargo.toml --offline check --hide-inclusion-graph licenses bans sources; fi
 
 fuzz: $(DATAPLANE)/Cargo.lock  ## ten million mutated datagrams at the packet path (FUZZ_DATAGRAMS=10000000)
 	FUZZ_DATAGRAMS=$${FUZZ_DATAGRAMS:-10000000} $(CARGO) test $(CORE) --profile fuzz -- --ignored --nocapture million
