@@ -16,7 +16,7 @@ WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/*.
 
 RUST_SOURCES := $(shell find $(DATAPLANE)/Cargo.toml $(DATAPLANE)/src -type f 2>/dev/null)
 CARGO := cargo
-CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --quiet
+CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
 .PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations bench bench-leave bench-core clean lock tools-present format
 
@@ -41,15 +41,19 @@ $(STAMPS)/venv: | tools-present
 	$(PYTHON) -m venv $(VENV) || { echo "error: cannot make a virtual environment; on Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
-$(STAMPS)/runtime: requirements/runtime.txt pyproject.toml $(STAMPS)/venv
+# Versions and checksums of what the packet path is built from.
+$(DATAPLANE)/Cargo.lock: $(DATAPLANE)/Cargo.pins $(DATAPLANE)/Cargo.toml | tools-present
+	tools/cargo_lock.sh write
+
+$(STAMPS)/runtime: requirements/runtime.txt pyproject.toml $(STAMPS)/venv | $(DATAPLANE)/Cargo.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Installing built it; here it is built again when its sources changed, into the source tree.
-$(STAMPS)/dataplane: $(RUST_SOURCES) $(STAMPS)/runtime
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --quiet --release --skip-install
+$(STAMPS)/dataplane: $(RUST_SOURCES) $(DATAPLANE)/Cargo.lock $(STAMPS)/runtime
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --quiet --release --locked --skip-install
 	@touch $@
 
 $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/runtime
@@ -78,17 +82,18 @@ types: $(STAMPS)/dev  ## mypy --strict
 web-check: $(STAMPS)/web  ## the browser client's types and unit tests
 	npm --prefix $(WEB) run --silent check
 
-rust-check: $(STAMPS)/venv  ## the packet path: clippy with warnings as errors, its own tests
+rust-check: $(STAMPS)/venv $(DATAPLANE)/Cargo.lock  ## the packet path: clippy with warnings as errors, its own tests
 	$(CARGO) fmt --manifest-path $(DATAPLANE)/Cargo.toml --check
 	$(CARGO) clippy $(CORE) --all-targets -- --deny warnings
-	PYO3_PYTHON=$(abspath $(BIN))/python $(CARGO) clippy --quiet --manifest-path $(DATAPLANE)/Cargo.toml -- --deny warnings
+	PYO3_PYTHON=$(abspath $(BIN))/python $(CARGO) clippy --quiet --locked --manifest-path $(DATAPLANE)/Cargo.toml -- --deny warnings
 	$(CARGO) test $(CORE)
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --manifest-path $(DATAPLANE)/Cargo.toml --offline check --hide-inclusion-graph licenses bans sources; fi
 
-fuzz: | tools-present  ## ten million mutated datagrams at the packet path (FUZZ_DATAGRAMS=10000000)
+fuzz: $(DATAPLANE)/Cargo.lock  ## ten million mutated datagrams at the packet path (FUZZ_DATAGRAMS=10000000)
 	FUZZ_DATAGRAMS=$${FUZZ_DATAGRAMS:-10000000} $(CARGO) test $(CORE) --profile fuzz -- --ignored --nocapture million
 
 wheel: $(STAMPS)/runtime $(STAMPS)/web  ## a wheel that needs neither Rust nor Node, in dist/
-	$(BIN)/maturin build --quiet --release --out dist
+	$(BIN)/maturin build --quiet --release --locked --out dist
 
 wheel-check: wheel  ## installs it where there is neither, and runs a call through it
 	tools/check_wheel.sh "$(PYTHON)" "$$(ls -t $(abspath dist)/*.whl | head -1)"
@@ -115,7 +120,7 @@ bench: $(STAMPS)/dev $(STAMPS)/dataplane  ## our gateway beside Janus and beside
 	@tools/bench/install_janus.sh $(STAMPS)/janus || echo "going on without Janus" >&2
 	$(BIN)/python -m tools.bench.beside $(if $(ARGS),$(ARGS),--write docs/performance.md)
 
-bench-core: | tools-present  ## what the packet path does for one copy of a packet, all but the sending
+bench-core: $(DATAPLANE)/Cargo.lock  ## what the packet path does for one copy of a packet, all but the sending
 	$(CARGO) bench $(CORE)
 
 bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## how soon others know that somebody left, into docs/guarantees.md (some minutes)
@@ -133,6 +138,7 @@ format: $(STAMPS)/dev  ## put the code in shape
 
 lock: $(STAMPS)/dev  ## pin the dependencies anew
 	tools/lock.sh $(BIN)
+	tools/cargo_lock.sh pin
 
 clean:  ## back to a fresh checkout
 	rm -rf $(VENV) $(STAMPS) $(WEB)/node_modules $(WEB)/dist dist .*_cache .hypothesis

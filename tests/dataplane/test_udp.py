@@ -111,6 +111,24 @@ async def test_media_is_forwarded_from_one_family_to_the_other() -> None:
         assert opening.unprotect(receiver.recv(2000))[12:] == b"over there"
 
 
+async def test_packets_are_timed_on_the_clock_of_the_trio_run() -> None:
+    keys = SrtpKeys(SrtpProfile.AEAD_AES_128_GCM, receive=bytes(28), send=bytes(28))
+    with opened(["127.0.0.1"]) as plane, client("127.0.0.1") as sender:
+        plane.add_transport(TransportId(0))
+        plane.set_keys(TransportId(0), keys)
+        plane.add_path(TransportId(0), Path(*sender.getsockname()))
+        plane.add_producer(TransportId(0), ProducerId(0), AUDIO)
+        sealing = srtp_session(keys.profile, keys.receive, Policy.SSRC_ANY_OUTBOUND)
+        plain = encode(payload_type=111, sequence_number=1, timestamp=2, ssrc=1111, payload=b"when?")
+        before = trio.current_time()
+        sender.sendto(sealing.protect(plain), plane.addresses[0])
+        await received(plane, 1)
+        (encoding,) = plane.producer_stats(ProducerId(0)).encodings
+        assert encoding.last_at is not None
+        # Two readings of one clock, made one after the other, set ours.
+        assert before - 0.001 <= encoding.last_at <= trio.current_time() + 0.001
+
+
 async def test_waiting_lasts_until_something_arrives() -> None:
     with opened() as plane, client("127.0.0.1") as remote:
         with trio.move_on_after(0.01) as scope:

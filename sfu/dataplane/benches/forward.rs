@@ -66,7 +66,7 @@ fn connected(profile: Profile, load: Load, receivers: u64) -> (Core, Srtp) {
 }
 
 fn packet(client: &Srtp, load: Load, number: usize) -> Vec<u8> {
-    let marker = if (number + 1) % load.burst == 0 { 0x80 } else { 0 };
+    let marker = if (number + 1).is_multiple_of(load.burst) { 0x80 } else { 0 };
     let mut packet = vec![0x90, 96 | marker];
     packet.extend((number as u16).to_be_bytes());
     packet.extend((number as u32 / load.burst as u32 * 3000).to_be_bytes());

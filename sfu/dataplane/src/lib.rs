@@ -8,3 +8,5 @@ mod guard;
 mod python;
 #[allow(missing_docs)]
 pub mod shell;
+#[allow(missing_docs)]
+pub mod turns;

@@ -3,7 +3,7 @@
 use super::table::ConsumerKey;
 
 const MAX_RUN_BYTES: usize = 65_000; // a datagram is at most 65,535 with its headers, and so is a segmented send
-const MAX_BYTES_KEPT: usize = 128 * 1024;
+const MAX_BYTES_KEPT: usize = 32 * 1024; // several frames; a key frame's memory is given back
 
 /// Enough to count a datagram of a consumer when it has left.
 #[derive(Clone, Copy, Debug)]

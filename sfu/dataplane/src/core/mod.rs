@@ -23,6 +23,7 @@ mod routing;
 mod rtp;
 mod spec;
 mod srtp;
+mod statistics;
 mod table;
 #[cfg(test)]
 mod tests;

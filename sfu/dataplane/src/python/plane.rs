@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use parking_lot::Mutex as FairMutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -11,6 +10,7 @@ use super::convert;
 use crate::core::{Core, Drop, Id, Path};
 use crate::guard::guarded;
 use crate::shell::Sockets;
+use crate::turns::Turns;
 
 /// A Python object that is there until it is cleared.
 pub type Slot = Mutex<Option<Py<PyAny>>>;
@@ -18,7 +18,7 @@ pub type Slot = Mutex<Option<Py<PyAny>>>;
 /// Everything of `sfu.dataplane.interface.DataPlane` but waiting and packets, which its subclasses add.
 #[pyclass(subclass, frozen, module = "sfu._dataplane")]
 pub struct Plane {
-    pub core: Arc<FairMutex<Core>>,
+    pub core: Arc<Turns<Core>>,
     /// Sends a datagram at once, or says why not; nothing leaves where there is none.
     pub transmit: Slot,
     /// Draws first sequence numbers.
@@ -30,7 +30,7 @@ pub struct Plane {
 impl Plane {
     pub fn empty(hold: f64) -> Self {
         Self {
-            core: Arc::new(FairMutex::new(Core::new(hold))),
+            core: Arc::new(Turns::new(Core::new(hold))),
             transmit: Slot::default(),
             random: Slot::default(),
             sockets: Mutex::default(),

@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::core::{Core, Event};
 use crate::guard::guarded;
+use crate::turns::Turns;
 use clock::Clock;
 pub use sockets::Sockets;
 
@@ -27,7 +27,7 @@ pub const HOLD: f64 = 0.001;
 
 /// What the thread and its owner share.
 struct Shared {
-    core: Arc<Mutex<Core>>,
+    core: Arc<Turns<Core>>,
     sockets: Arc<Sockets>,
     clock: Clock,
     /// Readable while there are events.
@@ -68,7 +68,7 @@ pub struct Shell {
 
 impl Shell {
     /// Move packets between the core and the sockets from now on, which is `now` on the caller's clock in seconds.
-    pub fn start(core: Arc<Mutex<Core>>, sockets: Arc<Sockets>, now: f64) -> io::Result<Self> {
+    pub fn start(core: Arc<Turns<Core>>, sockets: Arc<Sockets>, now: f64) -> io::Result<Self> {
         let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
         let shared = Arc::new(Shared {
             core,

@@ -20,10 +20,10 @@ fn path(socket: &UdpSocket) -> Path {
 }
 
 /// A plane with its thread, and where it is.
-fn started() -> (Shell, Arc<Mutex<Core>>, Path) {
+fn started() -> (Shell, Arc<Turns<Core>>, Path) {
     let ours = bound();
     let address = path(&ours);
-    let core = Arc::new(Mutex::new(Core::new(HOLD)));
+    let core = Arc::new(Turns::new(Core::new(HOLD)));
     let sockets = Arc::new(Sockets::new(vec![ours.into()]).unwrap());
     (Shell::start(Arc::clone(&core), sockets, 100.0).unwrap(), core, address)
 }
@@ -43,7 +43,7 @@ fn first_event(shell: &Shell) -> Event {
     wait_for(|| shell.take_events(1).pop())
 }
 
-fn connect(core: &Mutex<Core>, transport: u64, remote: &UdpSocket) {
+fn connect(core: &Turns<Core>, transport: u64, remote: &UdpSocket) {
     let mut core = core.lock();
     core.add_transport(transport).unwrap();
     core.set_keys(transport, Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap();
@@ -61,7 +61,7 @@ fn packet(number: u16, last: bool) -> Vec<u8> {
 }
 
 /// A video from one socket to another.
-fn call(core: &Mutex<Core>, sender: &UdpSocket, receiver: &UdpSocket) {
+fn call(core: &Turns<Core>, sender: &UdpSocket, receiver: &UdpSocket) {
     connect(core, 1, sender);
     connect(core, 2, receiver);
     let spec = ProducerSpec {

@@ -4,7 +4,6 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-use parking_lot::MutexGuard;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::inbox::Inbox;
@@ -68,7 +67,6 @@ fn move_all(shared: &Shared, inbox: &mut Inbox, messages: usize, local: u32) {
             }
         });
         flush(shared, &mut core);
-        MutexGuard::unlock_fair(core);
     }
 }
 

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Cargo.lock names the registry that it was made with, and addresses stay out of the repository. Cargo.pins is the same
+# without them: every version with its checksum. Usage: cargo_lock.sh write|pin
+#   write  makes Cargo.lock from Cargo.pins, with the registry that cargo uses here
+#   pin    makes Cargo.pins from the newest versions that Cargo.toml allows
+set -e
+cd "$(dirname "$0")/../sfu/dataplane"
+case $1 in
+write)
+  [ -f Cargo.lock ] || cargo generate-lockfile --quiet
+  source=$(grep -m 1 '^source = ' Cargo.lock)
+  awk -v source="$source" '/^checksum = / { print source } { print }' Cargo.pins >Cargo.lock.new
+  mv Cargo.lock.new Cargo.lock
+  ;;
+pin)
+  cargo update --quiet
+  grep -v '^source = ' Cargo.lock >Cargo.pins
+  ;;
+*)
+  echo "usage: cargo_lock.sh write|pin" >&2
+  exit 2
+  ;;
+esac
