@@ -73,6 +73,16 @@ class Consumer:
         """Whether something was sent since the latest sender report.  In a large channel most voices are silent."""
         return self.transport.plane.consumer_packets(self.plane_id) % (1 << 32) != self.reported_packets
 
+    @property
+    def awaits_clock(self) -> bool:
+        """Whether it flows, and its receiver has had no sender report on this clock."""
+        return not self._reports_sent and self.unreported
+
+    def clock_changed(self, now: float) -> None:
+        """It began to flow, or goes by another clock: what was reported before says nothing."""
+        self._reports_sent.clear()
+        self.transport.report_soon(now)
+
     def report_sent(self, ntp: int, packets: int, now: float) -> None:
         """A sender report with these leaves now."""
         self.reported_packets = packets
@@ -150,8 +160,10 @@ class Consumer:
         if active[self.target] and self.flowing and self.stats().encoding != self.target:
             self.ask_key_frame(now)
 
-    def layers_changed(self, event: LayersChanged) -> None:
+    def layers_changed(self, event: LayersChanged, now: float) -> None:
         """What the data plane forwards now."""
+        if event.encoding is not None:
+            self.clock_changed(now)
         layered = len(self.producer.ssrcs) > 1 or event.temporal is not None
         now_forwarded = event.encoding is not None and layered
         layers = Layers(event.encoding or 0, event.temporal or 0) if now_forwarded else None

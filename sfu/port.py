@@ -175,7 +175,7 @@ class Port:
                     producer.transport.peer.guard(producer.learned, event, now)
             case LayersChanged():
                 if (consumer := self.consumers.get(event.consumer)) is not None:
-                    consumer.transport.peer.guard(consumer.layers_changed, event)
+                    consumer.transport.peer.guard(consumer.layers_changed, event, now)
             case PlaneFailed():
                 self._lose_all(event.why)
 

@@ -115,6 +115,8 @@ class Producer:
         if self.ssrcs[event.encoding] is not None:
             self.clocks[event.encoding] = SourceClock(self.plan.spec.clock_rate)
             self._reported[event.encoding] = (0, 0)
+            for consumer in self.consumers.values():
+                consumer.transport.peer.guard(consumer.clock_changed, now)
         self.ssrcs[event.encoding] = event.ssrc
         self.review_consumers(now)
         self.pump(now)

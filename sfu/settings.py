@@ -17,6 +17,9 @@ class MediaSettings:
     *disconnected* after ``disconnected_after`` without an authenticated STUN binding (clients send one every 2.5 to
     6 s, RFC 7675) and closed after ``silence_timeout``.  ``courtesy_timeout`` bounds one resource's goodbye,
     ``exit_timeout`` all of a peer's.  ``max_…`` are for each peer.
+
+    Who sends media is told every ``report_interval`` how it arrives, and who receives gets the senders' clocks as
+    often; who only hears gets them as soon, and from then on every ``audio_report_interval`` on the average.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -28,6 +31,7 @@ class MediaSettings:
     courtesy_timeout: float = 1
     exit_timeout: float = 5
     report_interval: float = 1
+    audio_report_interval: float = 5
     key_frame_interval: float = 1
     max_producers: int = 16
     max_consumers: int = 1024

@@ -193,8 +193,8 @@ class Transport:
         for producer in self.producers.values():
             producer.pump(now)
         if now >= self._next_report:
-            self._next_report = now + self.settings.report_interval
-            self._report(now)
+            told = self._report(now)
+            self._next_report = now + self._report_interval(told=told)
 
     def _silence_timer(self) -> float:
         if self.ice.last_binding_at is None:
@@ -212,11 +212,34 @@ class Transport:
         else:
             self._change(TransportState.DISCONNECTED)
 
-    def _report(self, now: float) -> None:
-        for packet in reports.due(self, now):
+    def _report_interval(self, *, told: bool) -> float:
+        """Seconds until the next report; ``told`` is whether there was anything to tell now.
+
+        Encoders raise their rate by what their reports say, so these are frequent; those of video are as often as
+        browsers send them.  Who only listens and was told the clocks of what it hears needs them seldom (RFC 3550
+        section 6.2: 5 s), and at random, or those that came together would stay together.
+        """
+        if (
+            self.producers
+            or not told
+            or any(one.kind == "video" or one.awaits_clock for one in self.consumers.values())
+        ):
+            return self.settings.report_interval
+        return self.settings.audio_report_interval * (0.5 + self.port.random.random())
+
+    def report_soon(self, now: float) -> None:
+        """Something flows whose clock was not reported yet."""
+        self._next_report = min(self._next_report, now + self.settings.report_interval * self.port.random.random())
+        self.wake()
+
+    def _report(self, now: float) -> bool:
+        """Whether there was anything to tell."""
+        packets = list(reports.due(self, now))
+        for packet in packets:
             self.plane.send_rtcp(self.plane_id, packet)
         for producer in self.producers.values():
             producer.review_consumers(now)
+        return bool(packets)
 
     # The handshake.
 

@@ -136,6 +136,41 @@ async def test_a_sender_that_is_silent_is_not_reported_as_sending(
         assert len(sender_reports(take(call.receiver))) == 1
 
 
+async def speak(call: Call, ssrc: int, seconds: int) -> None:
+    for number in range(10 * seconds):
+        if number % 10 == 0:
+            call.report(ssrc, 100 + number / 10, 4800 * number)
+        call.send(ssrc, number)
+        await trio.sleep(0.1)
+
+
+async def test_who_only_hears_has_the_clocks_within_a_second_and_again_every_five(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call, trio.open_nursery() as nursery:
+        call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
+        nursery.start_soon(speak, call, 1, 120)
+        await trio.sleep(1.2)
+        assert len(sender_reports(take(call.receiver))) == 1
+        await trio.sleep(100)
+        assert 14 <= len(sender_reports(take(call.receiver))) <= 30
+        assert len(blocks(take(call.sender))) >= 100  # who sends is told every second
+
+
+async def test_another_voice_has_its_clock_told_within_a_second_too(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call, trio.open_nursery() as nursery:
+        call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
+        second = call.consume(call.ada.produce(call.sending.id, "audio", opus(2)))
+        nursery.start_soon(speak, call, 1, 30)
+        await trio.sleep(20)
+        take(call.receiver)
+        nursery.start_soon(speak, call, 2, 5)
+        await trio.sleep(1.2)
+        assert second.ssrc in {report.ssrc for report in sender_reports(take(call.receiver))}
+
+
 async def test_what_was_lost_is_told_once_and_duplicates_are_no_loss(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
