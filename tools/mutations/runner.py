@@ -25,7 +25,7 @@ from tools.mutations.mutation import REPOSITORY, Mutation
 #: Seconds; no selection of tests takes nearly as long by itself.
 MOST_SECONDS: Final = 240.0
 _COPIED: Final = (*witness.PACKAGES, "docs", "pyproject.toml", "README.md")
-_LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", "node_modules", ".*")
+_LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", "node_modules", "target", ".*")
 
 
 class NotGreen(Exception):
