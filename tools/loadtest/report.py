@@ -8,7 +8,7 @@ from typing import Final
 
 from tools.loadtest.plots import COLOURS, Line, Plot, draw
 from tools.loadtest.results import Results
-from tools.loadtest.table import rows
+from tools.loadtest.table import rows, title
 from tools.loadtest.totals import Point
 from tools.loadtest.truth import MEANINGS
 
@@ -53,16 +53,10 @@ def write_html(results: Results) -> str:
 
 def _plan(results: Results) -> str:
     plan = results.conductor.plan
-    who = (
-        f"{plan.members} members in each"
-        if plan.members
-        else f"{plan.publishers} publishers and {plan.subscribers} subscribers in each"
-    )
     churn = f", churn {plan.churn:g}/s ({', '.join(plan.churn_kinds)})" if plan.churn else ""
-    full = f", {plan.full} full clients" if plan.full else ""
-    return (
-        f"Channels: {plan.channels}, {who}; {' and '.join(plan.kinds)}{churn}{full}; from {plan.processes} process(es)."
-    )
+    full = f", {plan.full} full client{'' if plan.full == 1 else 's'}" if plan.full else ""
+    processes = "one process" if plan.processes == 1 else f"{plan.processes} processes"
+    return f"{title(results)}{churn}{full}; from {processes}."
 
 
 def _sayings(results: Results) -> Iterable[str]:

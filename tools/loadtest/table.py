@@ -119,7 +119,7 @@ def _remarks(run: Conductor) -> RenderableType:
 def print_results(results: Results, console: Console) -> None:
     """The table at the end, and what has to be said about it."""
     run = results.conductor
-    console.print(_title(results), style="bold")
+    console.print(title(results), style="bold")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)
@@ -144,7 +144,8 @@ def print_results(results: Results, console: Console) -> None:
         console.print(f"broken off: {run.error}", style="bold red", highlight=False, markup=False)
 
 
-def _title(results: Results) -> str:
+def title(results: Results) -> str:
+    """Who took part, with what, for how long."""
     plan, run = results.conductor.plan, results.conductor
     who = [
         f"{count} {name}{'' if count == 1 else 's'}"
