@@ -1,6 +1,7 @@
 """The gateway as people run it: a process of its own, told to stop by SIGTERM, observed from outside."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from attrs import define
 
 T = TypeVar("T")
 
+ENVIRONMENT = dict(os.environ)
+"""What a process that is started in a thread gets: pytest changes its own environment all the time, and where ``exec``
+reads it meanwhile, it fails with EFAULT."""
 _START_TIMEOUT = 20
 _STOP_TIMEOUT = 10
 
@@ -95,7 +99,10 @@ def run_gateway(
     """
     command = [sys.executable, "-m", *module, "serve", "--log-format", "json", "--drain-timeout", "0"]
     ports = ["--port", str(port), "--media-port", str(media_port)]
-    with log_file.open("wb") as log, subprocess.Popen([*command, *ports, *options], stderr=log) as process:
+    with (
+        log_file.open("wb") as log,
+        subprocess.Popen([*command, *ports, *options], stderr=log, env=ENVIRONMENT) as process,
+    ):
         try:
             listening = _listening(process, log_file)
             gateway = GatewayProcess(process, log_file, listening["url"], listening["media"])

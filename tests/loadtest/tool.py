@@ -12,6 +12,8 @@ from typing import Any
 
 from attrs import frozen
 
+from tests.gateway_process import ENVIRONMENT
+
 TIMEOUT = 60
 
 
@@ -46,7 +48,9 @@ def command(url: str, *options: str) -> list[str]:
 
 def run_tool(url: str, *options: str) -> Run:
     """Run it to its end, with its report on standard output."""
-    done = subprocess.run(command(url, *options, "--json", "-"), capture_output=True, timeout=TIMEOUT, check=False)
+    done = subprocess.run(
+        command(url, *options, "--json", "-"), capture_output=True, timeout=TIMEOUT, check=False, env=ENVIRONMENT
+    )
     return finished(done.returncode, done.stdout, done.stderr)
 
 
