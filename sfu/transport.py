@@ -229,8 +229,9 @@ class Transport:
 
     def report_soon(self, now: float) -> None:
         """Something flows whose clock was not reported yet."""
-        self._next_report = min(self._next_report, now + self.settings.report_interval * self.port.random.random())
-        self.wake()
+        if self.connected:
+            self._next_report = min(self._next_report, now + self.settings.report_interval * self.port.random.random())
+            self.wake()
 
     def _report(self, now: float) -> bool:
         """Whether there was anything to tell."""

@@ -157,18 +157,34 @@ async def test_who_only_hears_has_the_clocks_within_a_second_and_again_every_fiv
         assert len(blocks(take(call.sender))) >= 100  # who sends is told every second
 
 
-async def test_another_voice_has_its_clock_told_within_a_second_too(
+async def test_each_voice_that_begins_later_has_its_clock_told_within_a_second_too(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call, trio.open_nursery() as nursery:
+        consumers = {
+            ssrc: call.consume(call.ada.produce(call.sending.id, "audio", opus(ssrc))) for ssrc in range(1, 10)
+        }
+        nursery.start_soon(speak, call, 1, 60)
+        await trio.sleep(5)
+        for ssrc in range(2, 10):
+            take(call.receiver)
+            nursery.start_soon(speak, call, ssrc, 3)
+            await trio.sleep(1.2)
+            assert consumers[ssrc].ssrc in {report.ssrc for report in sender_reports(take(call.receiver))}
+            await trio.sleep(4.1)
+
+
+async def test_a_voice_that_was_silent_has_its_clock_told_again_within_a_second(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
         call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
-        second = call.consume(call.ada.produce(call.sending.id, "audio", opus(2)))
-        nursery.start_soon(speak, call, 1, 30)
-        await trio.sleep(20)
-        take(call.receiver)
-        nursery.start_soon(speak, call, 2, 5)
-        await trio.sleep(1.2)
-        assert second.ssrc in {report.ssrc for report in sender_reports(take(call.receiver))}
+        call.report(1, 100)
+        for number in range(8):
+            call.send(1, number)
+            await trio.sleep(1.1)
+            assert len(sender_reports(take(call.receiver))) == 1
+            await trio.sleep(8 + number)
 
 
 async def test_what_was_lost_is_told_once_and_duplicates_are_no_loss(

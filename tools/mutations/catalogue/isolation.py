@@ -19,7 +19,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "Nobody looks how long the oldest message has waited.",
+        "Nobody looks how long nothing of what waits is taken.",
         "gateway/connection.py",
         "            io.start_soon(connection.watch_outbox)\n",
         "",

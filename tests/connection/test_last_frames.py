@@ -1,0 +1,55 @@
+"""A close frame is the last that is sent, and whoever meets it first knows what it meant."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import structlog
+import trio
+from trio.testing import MemoryReceiveStream, memory_stream_one_way_pair
+from trio_websocket import CloseReason
+
+from gateway import endings
+from gateway.config import Config
+from gateway.connection import Connection
+from gateway.endings import Ending
+from gateway.metrics import Metrics
+from gateway.outbox import Frame
+from gateway.websocket import LentStream
+
+CLOSE_FRAME = b"\x88\x02\x03\xe8"
+
+
+def lent_stream() -> tuple[LentStream, MemoryReceiveStream]:
+    """A stream as the gateway has it, and what the client gets."""
+    sending, sent = memory_stream_one_way_pair()
+    return LentStream(trio.StapledStream(sending, memory_stream_one_way_pair()[1]), 1000, lambda: None), sent
+
+
+async def test_nothing_is_sent_behind_a_close_frame() -> None:
+    lent, sent = lent_stream()
+    await lent.send_frames(b"\x81\x01a")
+    await lent.send_all(CLOSE_FRAME)
+    with pytest.raises(trio.ClosedResourceError):
+        await lent.send_frames(b"\x81\x01b")
+    assert await sent.receive_some() == b"\x81\x01a" + CLOSE_FRAME
+
+
+@pytest.mark.parametrize(
+    ("reason", "ending"),
+    [
+        (CloseReason(1000, None), endings.CLOSED),
+        (CloseReason(1001, None), endings.DISCONNECTED),
+        (None, endings.DISCONNECTED),
+    ],
+)
+async def test_who_sends_and_meets_the_clients_close_frame_first_ends_it_for_the_right_reason(
+    reason: CloseReason | None, ending: Ending
+) -> None:
+    lent, _ = lent_stream()
+    await lent.send_all(CLOSE_FRAME)  # trio-websocket's answer to the client's
+    connection = Connection(Config(), Metrics(), structlog.get_logger())
+    connection.outbox.put(Frame.of_text("more"))
+    websocket: Any = SimpleNamespace(closed=reason)
+    await connection.write(websocket, lent)
+    assert connection.ending is ending
