@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from sfu.dataplane.interface import ConsumerId
 from sfu.layers import Layers, choose_encoding
-from sfu.wire.ntp import from_short, middle
+from sfu.wire.ntp import from_short
 
 if TYPE_CHECKING:
     from sfu.dataplane.interface import ConsumerStats, LayersChanged
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
     from sfu.producer import Producer
     from sfu.transport import Transport
     from sfu.wire.rtcp import ReportBlock
-
-#: So many of the newest sender reports can be answered: those of some seconds.
-REPORTS_KEPT = 5
 
 
 class Consumer:
@@ -42,8 +38,6 @@ class Consumer:
         self.target = 0
         self.report: ReportBlock | None = None
         self.round_trip: float | None = None
-        self.reported_packets = 0
-        self._reports_sent: deque[tuple[int, float]] = deque(maxlen=REPORTS_KEPT)
 
     @property
     def kind(self) -> Kind:
@@ -68,26 +62,6 @@ class Consumer:
         """What was sent so far."""
         return self.transport.plane.consumer_stats(self.plane_id)
 
-    @property
-    def unreported(self) -> bool:
-        """Whether something was sent since the latest sender report.  In a large channel most voices are silent."""
-        return self.transport.plane.consumer_packets(self.plane_id) % (1 << 32) != self.reported_packets
-
-    @property
-    def awaits_clock(self) -> bool:
-        """Whether it flows, and its receiver has had no sender report on this clock."""
-        return not self._reports_sent and self.unreported
-
-    def clock_changed(self, now: float) -> None:
-        """It began to flow, or goes by another clock: what was reported before says nothing."""
-        self._reports_sent.clear()
-        self.transport.report_soon(now)
-
-    def report_sent(self, ntp: int, packets: int, now: float) -> None:
-        """A sender report with these leaves now."""
-        self.reported_packets = packets
-        self._reports_sent.append((middle(ntp), now))
-
     def reported(self, block: ReportBlock, now: float) -> None:
         """The receiver's report about this stream.
 
@@ -95,11 +69,11 @@ class Consumer:
         sender report is another client's.
         """
         self.report = block
-        for last_sr, sent_at in self._reports_sent:
-            if last_sr == block.last_sr:
-                trip = now - sent_at - from_short(block.delay_since_last_sr)
-                # Below nothing lies what is rounded, or made up.
-                self.round_trip = trip if trip >= 0 else self.round_trip
+        sent_at = self.transport.plane.report_sent_at(self.plane_id, block.last_sr)
+        if sent_at is not None:
+            trip = now - sent_at - from_short(block.delay_since_last_sr)
+            # Below nothing lies what is rounded, or made up.
+            self.round_trip = trip if trip >= 0 else self.round_trip
 
     def may_flow(self, now: float) -> None:
         """Something that held it back is gone: where that was the last thing, it needs a key frame."""
@@ -162,8 +136,6 @@ class Consumer:
 
     def layers_changed(self, event: LayersChanged, now: float) -> None:
         """What the data plane forwards now."""
-        if event.encoding is not None:
-            self.clock_changed(now)
         layered = len(self.producer.ssrcs) > 1 or event.temporal is not None
         now_forwarded = event.encoding is not None and layered
         layers = Layers(event.encoding or 0, event.temporal or 0) if now_forwarded else None

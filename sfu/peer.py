@@ -97,6 +97,7 @@ class Peer:
             raise Conflict(str(error)) from error
         self.producers[producer.id] = transport.producers[producer.id] = producer
         self.port.producers[producer.plane_id] = producer
+        transport.wake()
         return producer
 
     def consume(
@@ -136,7 +137,12 @@ class Peer:
     def _connect(self, consumer: Consumer, now: float) -> None:
         transport, producer = consumer.transport, consumer.producer
         consumer.target = consumer.best_encoding(producer.active_encodings(now))
-        spec = ortc.consumer_spec(consumer.rtp_parameters, encoding=consumer.target, paused=consumer.paused)
+        spec = ortc.consumer_spec(
+            consumer.rtp_parameters,
+            encoding=consumer.target,
+            paused=consumer.paused,
+            report_interval=self.port.settings.report_interval_of(consumer.kind),
+        )
         transport.plane.add_consumer(transport.plane_id, consumer.plane_id, producer.plane_id, spec)
         self.consumers[consumer.id] = transport.consumers[consumer.id] = consumer
         transport.consumers_by_ssrc[consumer.ssrc] = consumer

@@ -20,6 +20,7 @@ from sfu.dataplane.interface import (
     Drop,
     EncodingLearned,
     Event,
+    FellSilent,
     LayersChanged,
     PlaneFailed,
     ProducerId,
@@ -163,10 +164,7 @@ class Port:
     def _dispatch(self, event: Event, now: float) -> None:
         match event:
             case SlowDatagram():
-                if classify(event.data) is Protocol.STUN:
-                    self._dispatch_stun(event, now)
-                elif (transport := self._transport(event.transport)) is not None:
-                    transport.peer.guard(transport.receive_dtls, event.data, now)
+                self._dispatch_datagram(event, now)
             case RtcpArrived(transport=number, packet=packet, at=at):
                 if (transport := self._transport(number)) is not None:
                     transport.peer.guard(transport.receive_rtcp, packet, at)
@@ -176,6 +174,9 @@ class Port:
             case LayersChanged():
                 if (consumer := self.consumers.get(event.consumer)) is not None:
                     consumer.transport.peer.guard(consumer.layers_changed, event, now)
+            case FellSilent(transport=number, last_at=last_at):
+                if (transport := self._transport(number)) is not None:
+                    transport.peer.guard(transport.fell_silent, last_at, now)
             case PlaneFailed():
                 self._lose_all(event.why)
 
@@ -189,6 +190,12 @@ class Port:
     def _transport(self, number: TransportId | None) -> Transport | None:
         # An event can be older than its transport's end: both were in one batch.
         return None if number is None else self.transports.get(number)
+
+    def _dispatch_datagram(self, event: SlowDatagram, now: float) -> None:
+        if classify(event.data) is Protocol.STUN:
+            self._dispatch_stun(event, now)
+        elif (transport := self._transport(event.transport)) is not None:
+            transport.peer.guard(transport.receive_dtls, event.data, now)
 
     def _dispatch_stun(self, event: SlowDatagram, now: float) -> None:
         try:

@@ -37,7 +37,7 @@ class Producer:
         self.closed = False
         self.consumers: dict[str, Consumer] = {}
         self.ssrcs = [encoding.ssrc for encoding in plan.spec.encodings]
-        self.clocks = [SourceClock(plan.spec.clock_rate) for _ in plan.spec.encodings]
+        self.clocks = [SourceClock() for _ in plan.spec.encodings]
         self._key_frame_requests = KeyFrameRequests(transport.settings.key_frame_interval)
         self._full_intra_requests = 0
         self._voice_read = (0, 0.0)
@@ -113,10 +113,8 @@ class Producer:
     def learned(self, event: EncodingLearned, now: float) -> None:
         """The SSRC of an encoding became known, so that it can be asked; or it began anew under another one."""
         if self.ssrcs[event.encoding] is not None:
-            self.clocks[event.encoding] = SourceClock(self.plan.spec.clock_rate)
+            self.clocks[event.encoding] = SourceClock()
             self._reported[event.encoding] = (0, 0)
-            for consumer in self.consumers.values():
-                consumer.transport.peer.guard(consumer.clock_changed, now)
         self.ssrcs[event.encoding] = event.ssrc
         self.review_consumers(now)
         self.pump(now)
@@ -141,10 +139,8 @@ class Producer:
         if report.ssrc not in self.ssrcs:
             return
         encoding = self.ssrcs.index(report.ssrc)
-        clock = self.clocks[encoding]
-        clock.report(report.ntp, report.rtp_timestamp, now)
-        if len(self.clocks) > 1 and clock.timeline is not None:
-            self.transport.plane.set_encoding_clock(self.plane_id, encoding, clock.timeline)
+        self.clocks[encoding].report(report.ntp, now)
+        self.transport.plane.set_source_clock(self.plane_id, encoding, report.ntp, report.rtp_timestamp, now)
 
     # The end.
 

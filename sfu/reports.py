@@ -1,7 +1,7 @@
-"""The RTCP of one transport: what clients report, and what they are told (RFC 3550 section 6.4).
+"""The RTCP of one transport: what clients report, and what publishers are told (RFC 3550 section 6.4).
 
-Publishers get honest receiver reports, without which no encoder raises its rate.  Receivers get sender reports on the
-sender's own clocks, so that audio and video of one sender stay in step.
+Publishers get honest receiver reports, without which no encoder raises its rate.  What receivers are told of the
+sender's clocks goes with the packets that it is about, see :meth:`sfu.dataplane.interface.DataPlane.set_source_clock`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from sfu.wire import rtcp
 
 if TYPE_CHECKING:
-    from sfu.consumer import Consumer
     from sfu.dataplane.interface import EncodingStats
     from sfu.port import Port
     from sfu.producer import Producer
@@ -63,11 +62,8 @@ def _parts(transport: Transport, now: float) -> Iterator[bytes]:
     port = transport.port
     blocks = [block for producer in transport.producers.values() for block in _blocks(producer, now)]
     if blocks:
-        yield from (rtcp.encode([one, _description(port)]) for one in rtcp.receiver_reports(port.rtcp_ssrc, blocks))
-    for consumer in transport.consumers.values():
-        if (report := _sender_report(consumer, now)) is not None:
-            consumer.report_sent(report.ntp, report.packets, now)
-            yield rtcp.encode([report, rtcp.SourceDescription(consumer.ssrc, consumer.rtp_parameters.rtcp.cname or "")])
+        for one in rtcp.receiver_reports(port.rtcp_ssrc, blocks):
+            yield rtcp.encode([one, _description(port)])
 
 
 def _description(port: Port) -> rtcp.SourceDescription:
@@ -105,25 +101,4 @@ def _block(producer: Producer, encoding: int, stats: EncodingStats, now: float) 
         jitter=stats.jitter,
         last_sr=last_sr,
         delay_since_last_sr=delay,
-    )
-
-
-def _sender_report(consumer: Consumer, now: float) -> rtcp.SenderReport | None:
-    """None while there is nothing to tell: nothing was sent since the last one (RFC 3550 section 6.4), or the sender's
-    clocks are not known."""
-    if not consumer.unreported:
-        return None
-    stats = consumer.stats()
-    if stats.encoding is None:
-        return None
-    reading = consumer.producer.clocks[stats.encoding].read(now)
-    if reading is None:
-        return None
-    ntp, timestamp = reading
-    return rtcp.SenderReport(
-        ssrc=consumer.ssrc,
-        ntp=ntp,
-        rtp_timestamp=(timestamp + stats.timestamp_offset) % (1 << 32),
-        packets=stats.packets % (1 << 32),
-        octets=stats.octets % (1 << 32),
     )

@@ -4,6 +4,8 @@ import enum
 
 from attrs import frozen
 
+from sfu.parameters import Kind
+
 
 @frozen
 class MediaSettings:
@@ -18,8 +20,9 @@ class MediaSettings:
     6 s, RFC 7675) and closed after ``silence_timeout``.  ``courtesy_timeout`` bounds one resource's goodbye,
     ``exit_timeout`` all of a peer's.  ``max_…`` are for each peer.
 
-    Who sends media is told every ``report_interval`` how it arrives, and who receives gets the senders' clocks as
-    often; who only hears gets them as soon, and from then on every ``audio_report_interval`` on the average.
+    Who sends media is told every ``report_interval`` how it arrives.  Who receives is told the senders' clocks with the
+    first packets, and from then on every ``report_interval`` for video and ``audio_report_interval`` for audio on the
+    average, which is how often browsers do it.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -35,6 +38,10 @@ class MediaSettings:
     key_frame_interval: float = 1
     max_producers: int = 16
     max_consumers: int = 1024
+
+    def report_interval_of(self, kind: Kind) -> float:
+        """How often receivers of such media are told its sender's clock."""
+        return self.report_interval if kind == "video" else self.audio_report_interval
 
 
 class TransportState(enum.StrEnum):

@@ -57,6 +57,7 @@ class Transport:
         self._path: Path | None = None
         self._handshake_deadline = math.inf
         self._next_report = math.inf
+        self._bindings_answered = False
         self._scope = trio.CancelScope()
         self._wake = trio.Event()
         self.plane.add_transport(self.plane_id)
@@ -98,6 +99,7 @@ class Transport:
 
     def restart_ice(self) -> IceParameters:
         """New credentials (RFC 8445 section 2.4); the old ones hold until the client uses the new."""
+        self._take_bindings_back()
         parameters = self.ice.restart()
         self.port.learn_usernames(self)
         return parameters
@@ -126,6 +128,7 @@ class Transport:
         self.plane.send(path, answer.datagram)
         if answer.valid:
             self._use_path(path, nominated=answer.nominated, now=now)
+        self._hand_bindings_down()
 
     def _use_path(self, path: Path, *, nominated: bool, now: float) -> None:
         """Every authenticated address stays good to receive from; the newest nominated one is sent to."""
@@ -136,6 +139,34 @@ class Transport:
             self._change(TransportState.CONNECTED)
         elif self.dtls is not None and self.dtls.state is DtlsState.NEW:
             self._start_handshake(now)
+
+    def _hand_bindings_down(self) -> None:
+        """While nothing but the time of the last one changes, they need not come up here (RFC 7675)."""
+        credentials, last_at = self.ice.only_credentials, self.ice.last_binding_at
+        if self.state is TransportState.CONNECTED and credentials is not None and last_at is not None:
+            self._bindings_answered = True
+            self.plane.answer_bindings(
+                self.plane_id,
+                credentials.username_fragment,
+                credentials.password,
+                last_at,
+                self.settings.disconnected_after,
+            )
+
+    def _take_bindings_back(self) -> None:
+        if self._bindings_answered:
+            self._bindings_answered = False
+            last_at = self.plane.hand_up_bindings(self.plane_id)
+            if last_at is not None:
+                self.ice.note_binding(last_at)
+            self.wake()
+
+    def fell_silent(self, last_at: float, now: float) -> None:
+        """The data plane has had no Binding request since then, and hands up what comes now."""
+        self.ice.note_binding(last_at)
+        if self._bindings_answered:
+            self._bindings_answered = False
+            self._fall_silent(now)
 
     def receive_dtls(self, datagram: bytes, now: float) -> None:
         """A datagram of the handshake, or what comes after it: only a close_notify or an alert matters then."""
@@ -173,7 +204,9 @@ class Transport:
 
     def get_timer(self) -> float:
         """When :meth:`handle_timer` has something to do next; infinity for never."""
-        timers = [self._handshake_deadline, self._next_report, self._silence_timer()]
+        timers = [self._handshake_deadline, self._silence_timer()]
+        if self.producers:
+            timers.append(self._next_report)
         if self.dtls is not None:
             timers.append(_never_if_none(self.dtls.get_timer()))
         timers += [_never_if_none(producer.get_timer()) for producer in self.producers.values()]
@@ -192,12 +225,12 @@ class Transport:
             return
         for producer in self.producers.values():
             producer.pump(now)
-        if now >= self._next_report:
-            told = self._report(now)
-            self._next_report = now + self._report_interval(told=told)
+        if self.producers and now >= self._next_report:
+            self._report(now)
+            self._next_report = now + self.settings.report_interval
 
     def _silence_timer(self) -> float:
-        if self.ice.last_binding_at is None:
+        if self.ice.last_binding_at is None or self._bindings_answered:
             return math.inf
         if self.state is TransportState.CONNECTED:
             return self.ice.last_binding_at + self.settings.disconnected_after
@@ -212,35 +245,11 @@ class Transport:
         else:
             self._change(TransportState.DISCONNECTED)
 
-    def _report_interval(self, *, told: bool) -> float:
-        """Seconds until the next report; ``told`` is whether there was anything to tell now.
-
-        Encoders raise their rate by what their reports say, so these are frequent; those of video are as often as
-        browsers send them.  Who only listens and was told the clocks of what it hears needs them seldom (RFC 3550
-        section 6.2: 5 s), and at random, or those that came together would stay together.
-        """
-        if (
-            self.producers
-            or not told
-            or any(one.kind == "video" or one.awaits_clock for one in self.consumers.values())
-        ):
-            return self.settings.report_interval
-        return self.settings.audio_report_interval * (0.5 + self.port.random.random())
-
-    def report_soon(self, now: float) -> None:
-        """Something flows whose clock was not reported yet."""
-        if self.connected:
-            self._next_report = min(self._next_report, now + self.settings.report_interval * self.port.random.random())
-            self.wake()
-
-    def _report(self, now: float) -> bool:
-        """Whether there was anything to tell."""
-        packets = list(reports.due(self, now))
-        for packet in packets:
+    def _report(self, now: float) -> None:
+        for packet in reports.due(self, now):
             self.plane.send_rtcp(self.plane_id, packet)
         for producer in self.producers.values():
             producer.review_consumers(now)
-        return bool(packets)
 
     # The handshake.
 
@@ -273,6 +282,7 @@ class Transport:
                 # A random phase, or those that connect at once would all report at once for ever.
                 self._next_report = now + self.settings.report_interval * self.port.random.random()
                 self._change(TransportState.CONNECTED)
+                self._hand_bindings_down()
                 self._begin_media(now)
             case DtlsFailed(reason):
                 self.fail(reason)

@@ -1,8 +1,8 @@
 """The boundary between decisions (Python, per event) and packets (the data plane, per packet).
 
 Every call is synchronous and takes effect before it returns: after ``remove_…`` no packet of that object can leave
-any more.  A data plane holds no policy.  It does not ask for key frames, choose layers or write reports; it opens,
-rewrites, seals, forwards and counts, and hands up what it cannot decide.
+any more.  A data plane holds no policy.  It does not ask for key frames or choose layers; it opens, rewrites, seals,
+forwards, counts and tells receivers what it counted, and hands up what it cannot decide.
 
 The identifiers of transports, producers and consumers are chosen by the caller and never used twice.
 """
@@ -72,7 +72,7 @@ class ProducerSpec:
     ``payload_types`` maps the client's payload types to the router's, others are dropped.  ``extension_ids`` maps the
     client's header extension ids to the router's, others are taken out.  ``mid_id``, ``rid_id`` and
     ``audio_level_id`` are the client's ids of the extensions that the data plane itself reads (RFC 8843, RFC 8852,
-    RFC 6464).  ``encodings`` are in rising quality.
+    RFC 6464).  ``encodings`` are in rising quality.  ``cname`` names the sender in reports (RFC 3550 section 6.5.1).
     """
 
     kind: Literal["audio", "video"]
@@ -85,6 +85,7 @@ class ProducerSpec:
     mid_id: int | None = None
     rid_id: int | None = None
     audio_level_id: int | None = None
+    cname: str = ""
     paused: bool = False
 
 
@@ -94,7 +95,8 @@ class ConsumerSpec:
 
     ``payload_types`` and ``extension_ids`` are the router's that this receiver takes; the rest is left out.  ``mid``
     is written into every packet as extension ``mid_id`` where both are given.  ``encoding`` and ``temporal`` are the
-    first target, as in :meth:`DataPlane.set_layers`.
+    first target, as in :meth:`DataPlane.set_layers`.  Every ``report_interval`` seconds on the average the receiver is
+    told the sender's clock (see :meth:`DataPlane.set_source_clock`).
     """
 
     ssrc: int
@@ -104,12 +106,16 @@ class ConsumerSpec:
     mid_id: int | None = None
     encoding: int | None = 0
     temporal: int | None = None
+    report_interval: float = 1
     paused: bool = True
 
 
 @frozen
 class SlowDatagram:
-    """STUN from anywhere (``transport`` is None unless the path is taught), or DTLS from a taught path."""
+    """STUN from anywhere (``transport`` is None unless the path is taught), or DTLS from a taught path.
+
+    Not the Binding requests that :meth:`DataPlane.answer_bindings` is about.
+    """
 
     path: Path
     transport: TransportId | None
@@ -144,13 +150,21 @@ class LayersChanged:
 
 
 @frozen
+class FellSilent:
+    """No Binding request has come since ``last_at`` (seconds) for as long as :meth:`DataPlane.answer_bindings` said."""
+
+    transport: TransportId
+    last_at: float
+
+
+@frozen
 class PlaneFailed:
     """The data plane had a bug and has forgotten every transport, producer and consumer; it goes on empty."""
 
     why: str
 
 
-Event = SlowDatagram | RtcpArrived | EncodingLearned | LayersChanged | PlaneFailed
+Event = SlowDatagram | RtcpArrived | EncodingLearned | LayersChanged | FellSilent | PlaneFailed
 
 
 @frozen
@@ -241,6 +255,20 @@ class DataPlane(Protocol):
     def set_send_path(self, transport: TransportId, path: Path) -> None:
         """Send to here from now on (RFC 8445 section 8.1.1: the newest nominated pair)."""
 
+    def answer_bindings(
+        self, transport: TransportId, username_fragment: str, password: str, last_at: float, silent_after: float
+    ) -> None:
+        """Answer the Binding requests that change nothing, and hand up the others as before.
+
+        These are authentic with the given credentials, come from one of the transport's paths, have nothing in them
+        that would need a decision, and nominate no other path than the one that is sent on (RFC 8445 section 7.3).
+        The newest so far came at ``last_at``.  When none has come for ``silent_after`` seconds, :class:`FellSilent` is
+        told, and all requests are handed up again.
+        """
+
+    def hand_up_bindings(self, transport: TransportId) -> float | None:
+        """Answer none any more.  Returns when the newest came, as far as it is known here."""
+
     def remove_transport(self, transport: TransportId) -> None:
         """Forget its keys and paths, with every producer and consumer still on it."""
 
@@ -257,10 +285,14 @@ class DataPlane(Protocol):
     def set_producer_paused(self, producer: ProducerId, paused: bool) -> None:
         """A paused producer's packets are dropped.  Its video consumers start again at a key frame."""
 
-    def set_encoding_clock(self, producer: ProducerId, encoding: int, offset: int) -> None:
-        """Add this (mod 2**32) to the encoding's timestamps to get the producer's common timeline.
+    def set_source_clock(self, producer: ProducerId, encoding: int, ntp: int, timestamp: int, at: float) -> None:
+        """A sender report about the encoding came at ``at``: its 64-bit NTP time and its RTP timestamp.
 
-        The caller computes it from sender reports; without it a switch between encodings goes by arrival time.
+        From then on receivers get sender reports on that clock, moved on by the time that has passed here
+        (RFC 3550 section 6.4.1): the first with the next packets that they are sent, the others at random between half
+        and three halves of their consumer's ``report_interval`` after one another, and none where nothing is sent.
+        Switches between encodings keep to these clocks; without them they go by arrival times.  A clock is forgotten
+        when its encoding begins anew with another SSRC.
         """
 
     def add_consumer(
@@ -292,8 +324,9 @@ class DataPlane(Protocol):
 
     def consumer_stats(self, consumer: ConsumerId) -> ConsumerStats: ...
 
-    def consumer_packets(self, consumer: ConsumerId) -> int:
-        """``packets`` of its statistics, for who only wants to know whether there is anything new."""
+    def report_sent_at(self, consumer: ConsumerId, last_report: int) -> float | None:
+        """When the sender report left that the receiver's report names by the middle 32 bits of its NTP time (LSR),
+        in seconds; None when it is not among the newest."""
 
     def totals(self) -> PlaneTotals: ...
 

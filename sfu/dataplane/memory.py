@@ -1,12 +1,13 @@
 """The data plane without sockets, for networks that a program makes up."""
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
 import trio
 
 from sfu.dataplane.core import DataPlaneCore, RandomSource, Transmit
-from sfu.dataplane.interface import Event, Path
+from sfu.dataplane.interface import Event, Path, TransportId
 
 _QUEUE = 4096
 _BATCH = 64
@@ -31,16 +32,25 @@ class MemoryDataPlane(DataPlaneCore):
 
     async def wait(self) -> None:
         """Raises ``trio.ClosedResourceError`` once closed."""
-        await self._readable.wait()
+        timer = self.get_timer()
+        with trio.move_on_at(math.inf if timer is None else timer):
+            await self._readable.wait()
         if self._closed:
             raise trio.ClosedResourceError
 
     def poll(self, now: float) -> Sequence[Event]:
         for _ in range(min(_BATCH, len(self._arrived))):
             self.receive(*self._arrived.popleft(), now)
+        self.handle_timer(now)
         if not self._arrived and not self._closed:
             self._readable = trio.Event()
         return self.take_events()
+
+    def answer_bindings(
+        self, transport: TransportId, username_fragment: str, password: str, last_at: float, silent_after: float
+    ) -> None:
+        super().answer_bindings(transport, username_fragment, password, last_at, silent_after)
+        self._readable.set()  # who waits goes by an older timer
 
     def close(self) -> None:
         super().close()

@@ -51,11 +51,16 @@ def plan_consumer(
 
 
 def consumer_spec(
-    parameters: RtpParameters, *, encoding: int | None = 0, temporal: int | None = None, paused: bool = True
+    parameters: RtpParameters,
+    *,
+    report_interval: float,
+    encoding: int | None = 0,
+    temporal: int | None = None,
+    paused: bool = True,
 ) -> ConsumerSpec:
     """What the data plane is told about a consumer with the parameters of :func:`plan_consumer`.
 
-    ``encoding`` and ``temporal`` are the first target, as in :meth:`sfu.dataplane.interface.DataPlane.set_layers`.
+    The other arguments are those of :class:`sfu.dataplane.interface.ConsumerSpec`.
     """
     [ssrc] = [encoding.ssrc for encoding in parameters.encodings if encoding.ssrc is not None]
     ids = {extension.uri: extension.id for extension in parameters.header_extensions}
@@ -68,6 +73,7 @@ def consumer_spec(
         mid_id=mid_id,
         encoding=encoding,
         temporal=temporal,
+        report_interval=report_interval,
         paused=paused,
     )
 

@@ -76,6 +76,7 @@ def accept_producer(
         mid_id=ids.get(MID_URI),
         rid_id=ids.get(RID_URI),
         audio_level_id=ids.get(AUDIO_LEVEL_URI) if kind == "audio" else None,
+        cname=cname,
         paused=paused,
     )
     consumable = RtpParameters(

@@ -60,6 +60,15 @@ class IceAgent:
         """When the newest authentic request came, in the seconds of ``now``; None before the first."""
         return self._last_binding_at
 
+    def note_binding(self, at: float) -> None:
+        """An authentic request came that somebody else answered."""
+        self._last_binding_at = at if self._last_binding_at is None else max(at, self._last_binding_at)
+
+    @property
+    def only_credentials(self) -> IceParameters | None:
+        """The credentials that every authentic request has; None while those before a restart are good as well."""
+        return self._newest if self._replaced is None else None
+
     def restart(self) -> IceParameters:
         """New credentials (RFC 8445 section 9).
 

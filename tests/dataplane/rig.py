@@ -17,6 +17,8 @@ from sfu.dataplane.interface import (
     ProducerSpec,
     TransportId,
 )
+from sfu.wire.demux import Protocol, classify
+from sfu.wire.rtcp import RtcpPacket, parse_untrusted
 from sfu.wire.rtp import RtpHeader, encode, parse_header_untrusted
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
 
@@ -94,9 +96,19 @@ class Client:
         self.rig.sent = [(path, datagram) for path, datagram in self.rig.sent if path != self.path]
         return mine
 
+    def _take(self, protocol: Protocol) -> list[bytes]:
+        mine = [(path, datagram) for path, datagram in self.rig.sent if path == self.path]
+        taken = [one for one in mine if classify(one[1]) is protocol]
+        self.rig.sent = [one for one in self.rig.sent if one not in taken]
+        return [datagram for _, datagram in taken]
+
     def packets(self) -> list[bytes]:
         """The RTP packets sent here since the last look, opened."""
-        return [self.receiving.unprotect(datagram) for datagram in self.datagrams()]
+        return [self.receiving.unprotect(datagram) for datagram in self._take(Protocol.RTP)]
+
+    def reports(self) -> list[list[RtcpPacket]]:
+        """The compound RTCP packets sent here since the last look, opened."""
+        return [parse_untrusted(self.receiving.unprotect_rtcp(datagram)) for datagram in self._take(Protocol.RTCP)]
 
     def headers(self) -> list[RtpHeader]:
         return [parse_header_untrusted(packet) for packet in self.packets()]

@@ -39,6 +39,10 @@ class Camera:
         payload = vp8(key=key, picture=picture, tl0=picture, temporal=0, body=body)
         self.sender.send_rtp(number, ssrc=ssrc, payload_type=96, timestamp=timestamp, payload=payload)
 
+    def clock(self, encoding: int, seconds: float) -> None:
+        """Its timestamp 0 was at this time of the sender's."""
+        self.rig.core.set_source_clock(self.producer, encoding, round(seconds * 2**32), 0, self.rig.now)
+
     def look(self, encoding: int | None) -> None:
         self.rig.core.set_layers(self.consumer, encoding, None)
 
@@ -113,8 +117,8 @@ def test_the_slow_path_is_told_when_the_switch_is_made() -> None:
 
 def test_known_clocks_make_the_switch_exact_however_late_the_packet_is() -> None:
     camera = Camera()
-    camera.rig.core.set_encoding_clock(camera.producer, 0, 1_000_000)
-    camera.rig.core.set_encoding_clock(camera.producer, 1, (1_000_000 + 90_000 - 7_000_000) & 0xFFFFFFFF)
+    camera.clock(0, 1000)
+    camera.clock(1, 1000 + (90_000 - 7_000_000) / 90_000)
     camera.low(10, key=True)
     camera.look(1)
     camera.rig.now += 0.7
@@ -130,8 +134,8 @@ def test_known_clocks_make_the_switch_exact_however_late_the_packet_is() -> None
 
 def test_clocks_that_cannot_be_are_not_believed() -> None:
     camera = Camera()
-    camera.rig.core.set_encoding_clock(camera.producer, 0, 0)
-    camera.rig.core.set_encoding_clock(camera.producer, 1, 0)
+    camera.clock(0, 1000)
+    camera.clock(1, 1000)
     camera.low(1, key=True)
     camera.look(1)
     camera.rig.now += 0.1
@@ -142,8 +146,8 @@ def test_clocks_that_cannot_be_are_not_believed() -> None:
 
 def test_time_always_goes_forward_at_a_switch() -> None:
     camera = Camera()
-    camera.rig.core.set_encoding_clock(camera.producer, 0, 0)
-    camera.rig.core.set_encoding_clock(camera.producer, 1, (90_000 - 7_000_000) & 0xFFFFFFFF)
+    camera.clock(0, 1000)
+    camera.clock(1, 1000 + (90_000 - 7_000_000) / 90_000)
     camera.low(10, key=True)
     camera.look(1)
     camera.high(8, key=True)

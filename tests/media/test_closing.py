@@ -232,6 +232,7 @@ async def test_a_transport_whose_time_fails_ends_its_owner_and_does_not_spin(
         def fail(now: float) -> None:
             raise RuntimeError("no time")
 
+        ada.produce(transport.id, "audio", opus(1))
         monkeypatch.setattr(transport, "_report", fail)
         monkeypatch.setattr(transport, "_next_report", trio.current_time())
         transport.wake()

@@ -7,12 +7,14 @@ import trio
 from trio.testing import MockClock
 
 import sfu
+from sfu.dataplane.interface import Path
 from sfu.settings import TransportState
+from sfu.wire.stun import BindingRequest
 from tests.eventually import eventually
 from tests.media.conftest import Notices
-from tests.media.memory import Client, open_network
+from tests.media.memory import Client, Network, open_network
 from tests.media.rtp import opus
-from tools.light.transport import Identity
+from tools.light.transport import CONSENT_INTERVAL, Identity
 
 SETTINGS = sfu.MediaSettings()
 
@@ -156,3 +158,93 @@ async def test_leaving_works_from_a_cancelled_scope(autojump_clock: MockClock, i
         assert session.cancelled_caught
         assert client.transport.closed_by_gateway
         assert network.port.census() == sfu.Census(0, 0, 0, 0)
+
+
+async def test_bindings_that_change_nothing_do_not_come_up(
+    autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+    receive = sfu.Transport.receive_stun
+
+    def note(transport: sfu.Transport, request: BindingRequest, path: Path, now: float) -> None:
+        seen.append(now)
+        receive(transport, request, path, now)
+
+    monkeypatch.setattr(sfu.Transport, "receive_stun", note)
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, Notices(), name="ada") as ada:
+        transport = ada.create_transport("send")
+        client = network.client(transport, identity)
+        ada.connect_transport(transport.id, client.transport.dtls_parameters)
+        await connected(transport, client)
+        handshake = len(seen)
+        answers = network.plane.totals().packets_out
+        await trio.sleep(60)
+        assert transport.state is TransportState.CONNECTED
+        assert len(seen) == handshake
+        assert network.plane.totals().packets_out >= answers + 60 / CONSENT_INTERVAL - 2
+
+        # A restart is decided about up here, until the client uses what is new.
+        new = ada.restart_ice(transport.id)
+        await trio.sleep(20)
+        assert len(seen) >= handshake + 20 / CONSENT_INTERVAL - 2
+        client.transport.use_ice(new)
+        await trio.sleep(2 * CONSENT_INTERVAL)
+        restarted = len(seen)
+        await trio.sleep(60)
+        assert len(seen) == restarted
+        assert transport.state is TransportState.CONNECTED
+
+
+def last_binding(network: Network, transport: sfu.Transport) -> float:
+    """When the data plane answered the newest."""
+    last = network.plane.hand_up_bindings(transport.plane_id)
+    assert last is not None
+    ice = transport.ice_parameters
+    network.plane.answer_bindings(
+        transport.plane_id, ice.username_fragment, ice.password, last, SETTINGS.disconnected_after
+    )
+    return last
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_silence_is_counted_from_the_last_binding_whoever_answered_it(
+    autojump_clock: MockClock, identity: Identity, restarts: bool
+) -> None:
+    notices = Notices()
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+        transport = ada.create_transport("send")
+        client = network.client(transport, identity)
+        ada.connect_transport(transport.id, client.transport.dtls_parameters)
+        await trio.sleep(61)
+        client.reachable = False
+        last = last_binding(network, transport)
+        assert trio.current_time() - last <= CONSENT_INTERVAL
+        if restarts:
+            ada.restart_ice(transport.id)
+        await trio.sleep_until(last + SETTINGS.disconnected_after - 0.001)
+        assert notices.words == ["transport connected"]
+        await trio.sleep(0.002)
+        assert notices.words == ["transport connected", "transport disconnected"]
+        await trio.sleep_until(last + SETTINGS.silence_timeout + 0.001)
+        assert notices.words[2:] == ["transport failed", "transport closed"]
+
+
+async def test_a_restart_at_the_moment_of_silence_is_not_taken_for_a_long_one(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    """The data plane has noticed the silence, and the port has not been told yet."""
+    notices = Notices()
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+        transport = ada.create_transport("send")
+        client = network.client(transport, identity)
+        ada.connect_transport(transport.id, client.transport.dtls_parameters)
+        await trio.sleep(61)
+        client.reachable = False
+        last = last_binding(network, transport)
+        network.plane.handle_timer(last + SETTINGS.disconnected_after)
+        new = ada.restart_ice(transport.id)
+        client.reachable = True
+        client.transport.use_ice(new)
+        await trio.sleep(30)
+        assert "transport failed" not in notices.words
+        assert transport.state is TransportState.CONNECTED

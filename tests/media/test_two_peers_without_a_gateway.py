@@ -123,6 +123,8 @@ async def test_reports_tell_the_sender_what_arrived_and_the_receiver_the_senders
         assert (block.ssrc, block.highest_sequence, block.lost, block.fraction_lost) == (1111, 13, 1, 64)
         assert block.last_sr == 0x1234_5678
 
+        microphone.transport.send_rtp(bytes(Rtp(111, 14, 960 * 14, 1111, b"x" * 50)))
+        microphone.send()
         await speaker.until(lambda: requests(speaker.transport.rtcp, rtcp.SenderReport))
         [told, *_] = requests(speaker.transport.rtcp, rtcp.SenderReport)
         assert isinstance(told, rtcp.SenderReport)

@@ -59,6 +59,7 @@ def test_chromiums_microphone_keeps_its_audio_level_under_the_routers_id() -> No
         mid="0",
         mid_id=4,
         audio_level_id=1,
+        cname=MICROPHONE.rtcp.cname or "made-up",
     )
 
 
@@ -73,6 +74,7 @@ def test_chromiums_simulcast_is_learnt_from_mid_and_rid_in_rising_quality() -> N
         mid="0",
         mid_id=9,
         rid_id=10,
+        cname="made-up",
     )
 
 

@@ -150,8 +150,8 @@ MUTATIONS: Final = (
         5,
         "A client whose datagram hits a bug is not ended for it.",
         "sfu/port.py",
-        "                    transport.peer.guard(transport.receive_dtls, event.data, now)\n",
-        "                    transport.receive_dtls(event.data, now)\n",
+        "            transport.peer.guard(transport.receive_dtls, event.data, now)\n",
+        "            transport.receive_dtls(event.data, now)\n",
         (f"{tests.ON_BEHALF}::test_a_bug_in_what_a_client_sends_ends_that_client",),
     ),
     Mutation(

@@ -14,7 +14,7 @@ pub struct Receipt {
     pub size: u16,
     /// Of the whole plain packet.
     pub plain: u16,
-    /// Of its payload without padding.
+    /// Of its payload without padding; 0 for a report.
     pub payload: u16,
 }
 
@@ -24,12 +24,14 @@ pub struct Burst {
     /// The packets.
     pub bytes: Vec<u8>,
     receipts: Vec<Receipt>,
+    /// Whose receivers are to be told the clock when this leaves.
+    pub reporting: Vec<ConsumerKey>,
     due: f64,
 }
 
 impl Default for Burst {
     fn default() -> Self {
-        Self { bytes: Vec::new(), receipts: Vec::new(), due: f64::INFINITY }
+        Self { bytes: Vec::new(), receipts: Vec::new(), reporting: Vec::new(), due: f64::INFINITY }
     }
 }
 
@@ -38,6 +40,12 @@ impl Burst {
     pub fn push(&mut self, receipt: Receipt, due: f64) {
         self.receipts.push(receipt);
         self.due = self.due.min(due);
+    }
+
+    /// A sealed report, which leaves with the rest.
+    pub fn push_report(&mut self, consumer: ConsumerKey, report: &[u8]) {
+        self.bytes.extend_from_slice(report);
+        self.receipts.push(Receipt { consumer, size: report.len() as u16, plain: 0, payload: 0 });
     }
 
     /// When it must leave, in seconds.
@@ -54,6 +62,7 @@ impl Burst {
         self.bytes.clear();
         self.bytes.shrink_to(MAX_BYTES_KEPT);
         self.receipts.clear();
+        self.reporting.clear();
         self.due = f64::INFINITY;
     }
 

@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::address::Path;
+use super::clock::SourceClock;
 use super::drops::Drop;
 use super::extensions::{MidElement, Rewriter, RewriterKey};
 use super::incoming::{EncodingKey, Producer, RewriterSlot, learnt_names};
@@ -71,6 +72,7 @@ impl Core {
             self.by_path.remove(path);
         }
         self.transports.remove(transport);
+        self.silent.retain(|&(silent, _)| silent != transport);
         self.datagrams.retain(|event| !event.is_of(transport));
     }
 
@@ -130,11 +132,11 @@ impl Core {
         Ok(())
     }
 
-    /// Add this (mod 2^32) to the encoding's timestamps to get the producer's common timeline.
-    pub fn set_encoding_clock(&mut self, producer: Id, encoding: usize, offset: i64) -> Result<(), Refused> {
+    /// A report of the encoding's sender: receivers are told its clock, and switch between encodings by it.
+    pub fn set_source_clock(&mut self, producer: Id, encoding: usize, clock: SourceClock) -> Result<(), Refused> {
         let key = self.producers.key(producer)?;
         let encoding = self.producers[key].encodings.get_mut(encoding).ok_or(NO_ENCODING)?;
-        encoding.clock = Some(offset);
+        encoding.clock = Some(clock);
         Ok(())
     }
 

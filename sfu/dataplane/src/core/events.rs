@@ -17,6 +17,8 @@ pub enum Event {
     Rtcp { transport: Id, packet: Vec<u8>, at: f64, size: usize },
     /// The SSRC of an encoding became known, or changed.
     Learned { producer: Id, encoding: usize, ssrc: u32 },
+    /// No Binding request has come any more since `last_at`, in seconds; those that come now are handed up.
+    Silent { transport: Id, last_at: f64 },
     /// The data plane went wrong and has forgotten everything.
     Failed { why: String },
     /// A consumer now forwards this encoding up to this temporal layer.
@@ -29,7 +31,7 @@ impl Event {
         match self {
             Event::Slow { data, .. } => Some(data.len() as u64),
             Event::Rtcp { size, .. } => Some(*size as u64),
-            Event::Failed { .. } | Event::Learned { .. } | Event::Layers { .. } => None,
+            Event::Silent { .. } | Event::Failed { .. } | Event::Learned { .. } | Event::Layers { .. } => None,
         }
     }
 
@@ -38,7 +40,7 @@ impl Event {
         match self {
             Event::Slow { transport, .. } => *transport == Some(id),
             Event::Rtcp { transport, .. } => *transport == id,
-            Event::Failed { .. } | Event::Learned { .. } | Event::Layers { .. } => false,
+            Event::Silent { .. } | Event::Failed { .. } | Event::Learned { .. } | Event::Layers { .. } => false,
         }
     }
 }

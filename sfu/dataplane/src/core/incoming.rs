@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use slotmap::{SlotMap, new_key_type};
 
+use super::clock::SourceClock;
 use super::events::{EncodingStats, ProducerStats};
 use super::extensions::Rewriter;
 use super::payload::{Codec, Frame, Picture};
@@ -59,8 +60,8 @@ pub struct Encoding {
     pub spec: EncodingSpec,
     pub ssrc: Option<u32>,
     pub reception: Reception,
-    /// What to add to its timestamps to get the producer's common timeline.
-    pub clock: Option<i64>,
+    /// From its sender's newest report.
+    pub clock: Option<SourceClock>,
     pub key_frames: u64,
     /// The highest temporal layer so far.
     pub top_temporal: Option<u8>,

@@ -3,6 +3,7 @@
 use super::Core;
 use super::address::Path;
 use super::burst::{Burst, Receipt};
+use super::consent::Answer;
 use super::drops::Drop;
 
 /// A datagram that is to be sent by itself, and then settled.
@@ -11,7 +12,8 @@ use super::drops::Drop;
 pub struct Leaving {
     pub path: Path,
     pub datagram: Vec<u8>,
-    pub receipt: Receipt,
+    /// Of a consumer's.
+    pub receipt: Option<Receipt>,
 }
 
 impl Core {
@@ -25,6 +27,12 @@ impl Core {
         max_segments: usize,
         mut send: impl FnMut(Path, &[u8], usize) -> Result<(), Drop>,
     ) {
+        for answer in self.take_answers() {
+            match send(answer.path, &answer.datagram, answer.datagram.len()) {
+                Ok(()) => self.count_sent(answer.datagram.len()),
+                Err(reason) => self.drops.count(reason),
+            }
+        }
         self.each_due(now, |core, path, burst| {
             let mut sent = Vec::new();
             std::mem::swap(&mut sent, &mut core.outcomes);
@@ -34,38 +42,57 @@ impl Core {
                 sent.extend(receipts.iter().map(|receipt| (*receipt, outcome)));
             });
             for (receipt, outcome) in sent.drain(..) {
-                core.settle(&receipt, outcome);
+                core.settle_media(&receipt, outcome);
             }
             core.outcomes = sent;
         });
     }
 
-    /// Everything that waits, one by one, for a shell that sends by itself and calls [`Core::settle`] for each.
-    pub fn drain(&mut self) -> Vec<Leaving> {
-        let mut leaving = Vec::new();
-        self.each_due(f64::INFINITY, |core, path, burst| {
+    /// What is due at `now`, one by one, for a shell that sends by itself and calls [`Core::settle`] for each.
+    pub fn drain(&mut self, now: f64) -> Vec<Leaving> {
+        let answers = self.take_answers().into_iter();
+        let mut leaving: Vec<Leaving> =
+            answers.map(|Answer { path, datagram, .. }| Leaving { path, datagram, receipt: None }).collect();
+        self.each_due(now, |core, path, burst| {
             let wanted = |receipt: &Receipt| core.may_leave(receipt);
             burst.runs(1, wanted, |bytes, receipts| {
-                leaving.push(Leaving { path, datagram: bytes.to_vec(), receipt: receipts[0] });
+                leaving.push(Leaving { path, datagram: bytes.to_vec(), receipt: Some(receipts[0]) });
             });
         });
         leaving
     }
 
-    /// When [`Core::flush`] has something to do next, in seconds.
+    /// Answers to transports that are still there.
+    fn take_answers(&mut self) -> Vec<Answer> {
+        let mut answers = std::mem::take(&mut self.answers);
+        answers.retain(|answer| self.transports.get(answer.transport).is_some());
+        answers
+    }
+
+    /// When [`Core::flush`] has something to send next, in seconds.
     pub fn next_flush(&self) -> Option<f64> {
         let dues = self.dirty.iter().filter_map(|&key| self.transports.get(key)).map(|transport| transport.burst.due());
         dues.min_by(f64::total_cmp)
     }
 
-    /// Count a datagram of a consumer that was sent, or was not.
-    pub fn settle(&mut self, receipt: &Receipt, refused: Option<Drop>) {
+    /// Count a datagram that was sent, or was not.
+    pub fn settle(&mut self, leaving: &Leaving, refused: Option<Drop>) {
+        match (&leaving.receipt, refused) {
+            (Some(receipt), refused) => self.settle_media(receipt, refused),
+            (None, Some(reason)) => self.drops.count(reason),
+            (None, None) => self.count_sent(leaving.datagram.len()),
+        }
+    }
+
+    /// The same for one of a consumer's: media, or a report about it.
+    fn settle_media(&mut self, receipt: &Receipt, refused: Option<Drop>) {
         if let Some(reason) = refused {
             self.drops.count(reason);
             return;
         }
         self.count_sent(usize::from(receipt.size));
-        if let Some(consumer) = self.consumers.get_mut(receipt.consumer) {
+        let media = receipt.payload > 0;
+        if let Some(consumer) = self.consumers.get_mut(receipt.consumer).filter(|_| media) {
             consumer.packets += 1;
             consumer.bytes += u64::from(receipt.plain);
             consumer.octets += u64::from(receipt.payload);
@@ -90,8 +117,12 @@ impl Core {
             if transport.burst.due() > now {
                 return true;
             }
-            let mut burst = std::mem::take(&mut transport.burst);
-            if let Some(path) = transport.send_path {
+            let path = transport.send_path;
+            if path.is_some() {
+                self.add_reports(key, now);
+            }
+            let mut burst = std::mem::take(&mut self.transports[key].burst);
+            if let Some(path) = path {
                 each(self, path, &burst);
             }
             burst.clear();

@@ -5,7 +5,9 @@
 
 mod address;
 mod burst;
+mod clock;
 mod commands;
+mod consent;
 mod demux;
 mod drops;
 mod events;
@@ -19,11 +21,13 @@ mod outgoing;
 mod packet_path;
 mod payload;
 mod reception;
+mod reports;
 mod routing;
 mod rtp;
 mod spec;
 mod srtp;
 mod statistics;
+mod stun;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -31,6 +35,7 @@ mod transport;
 
 use std::collections::{HashMap, VecDeque};
 
+use consent::Answer;
 use incoming::Producer;
 use outgoing::Consumer;
 use rtp::Element;
@@ -39,11 +44,14 @@ use transport::Transport;
 
 pub use address::Path;
 pub use burst::Receipt;
+pub use clock::SourceClock;
 pub use drops::{Drop, Drops};
 pub use events::{ConsumerStats, EncodingStats, Event, MAX_EVENTS, ProducerStats, Totals};
 pub use leaving::Leaving;
 pub use spec::{ConsumerSpec, EncodingSpec, Id, ProducerSpec, Refused};
 pub use srtp::{MAX_DATAGRAM, Profile, Srtp};
+#[cfg(test)]
+pub use stun::Credentials;
 pub use transport::MAX_RTCP_SENDERS;
 
 /// The tables, what waits to leave, what waits to be told.
@@ -57,6 +65,12 @@ pub struct Core {
     /// Producer, encoding, SSRC.
     learned: Vec<(Id, usize, u32)>,
     changed: Vec<ConsumerKey>,
+    /// Transports whose clients have fallen silent, and when they were last heard of.
+    silent: Vec<(Id, f64)>,
+    /// Nobody falls silent before.
+    silence_at: Option<f64>,
+    /// To Binding requests, empty between calls of a shell.
+    answers: Vec<Answer>,
     /// Transports whose bursts are not empty.
     dirty: Vec<TransportKey>,
     drops: Drops,
@@ -65,6 +79,10 @@ pub struct Core {
     packets_out: u64,
     bytes_out: u64,
     serial: u64,
+    /// How many sender reports became due.
+    reports: u64,
+    /// Empty between calls; its memory is kept.
+    report: Vec<u8>,
     hold: f64,
     #[cfg(test)]
     sabotaged: bool,
@@ -81,7 +99,7 @@ impl Core {
 
     /// Whether there is anything to tell.
     pub fn has_events(&self) -> bool {
-        !(self.learned.is_empty() && self.changed.is_empty() && self.datagrams.is_empty())
+        !(self.learned.is_empty() && self.changed.is_empty() && self.silent.is_empty() && self.datagrams.is_empty())
     }
 
     /// Make the next packet that is forwarded panic.
@@ -113,6 +131,7 @@ impl Core {
                 events.push(Event::Layers { consumer: consumer.id, encoding: layers.0, temporal: layers.1 });
             }
         }
+        events.extend(self.silent.drain(..).map(|(transport, last_at)| Event::Silent { transport, last_at }));
         events.extend(self.datagrams.drain(..limit.min(self.datagrams.len())));
         events
     }

@@ -1,9 +1,11 @@
 //! A stream that goes out: one consumer's view of a producer's packets.
 
+use super::clock::SourceClock;
 use super::extensions::{MidElement, Rewriter};
 use super::incoming::{Packet, Producer, RewriterSlot};
 use super::numbering::Numbering;
 use super::payload::{Frame, write_picture};
+use super::reports::Reporting;
 use super::rtp::FIXED_HEADER_SIZE;
 use super::spec::{ConsumerSpec, Id};
 use super::srtp::window::RtpWindow;
@@ -46,6 +48,9 @@ pub struct Consumer {
     pub last_timestamp: u32,
     /// When that was, in seconds.
     pub last_at: Option<f64>,
+    /// Its receiver is told the sender's clock so often on the average, in seconds.
+    pub report_interval: f64,
+    pub reporting: Reporting,
     /// Which indices were sealed: none may be sealed twice (RFC 3711 section 9.1).
     pub sealed: RtpWindow,
     target_temporal: u8,
@@ -98,6 +103,8 @@ impl Consumer {
             timestamp_offset: 0,
             last_timestamp: 0,
             last_at: None,
+            report_interval: spec.report_interval,
+            reporting: Reporting::default(),
             sealed: RtpWindow::default(),
             target_temporal: ALL_LAYERS,
             temporal: 0,
@@ -126,6 +133,7 @@ impl Consumer {
         self.align_timestamps(producer, index, packet);
         self.current = Some(index);
         self.temporal = self.target_temporal;
+        self.reporting.restart();
         self.numbers.begin(packet.extended);
         if let Some(frame) = packet.frame {
             if frame.picture.is_some() {
@@ -165,7 +173,8 @@ impl Consumer {
     fn exact_offset(&self, producer: &Producer, index: usize) -> Option<i64> {
         let (source, ssrc) = self.source?;
         let source = producer.encodings.get(source).filter(|source| source.ssrc == ssrc)?;
-        Some(i64::from(self.timestamp_offset) + producer.encodings[index].clock? - source.clock?)
+        let timeline = |clock: SourceClock| clock.timeline(producer.spec.clock_rate);
+        Some(i64::from(self.timestamp_offset) + timeline(producer.encodings[index].clock?) - timeline(source.clock?))
     }
 
     /// A packet of the current encoding, by its extended sequence number, that nobody is sent.

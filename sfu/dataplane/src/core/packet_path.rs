@@ -8,6 +8,7 @@ use super::drops::Drop;
 use super::events::{Event, MAX_EVENTS};
 use super::incoming::{EncodingKey, Packet, Producer};
 use super::outgoing::{Consumer, Rewritten};
+use super::reports::spread;
 use super::rtp::{Element, Header, be32, padding_size_untrusted, parse_header_untrusted};
 use super::srtp::{MAX_DATAGRAM, MAX_PLAIN_RTP, RTCP_HEADER_SIZE};
 use super::table::TransportKey;
@@ -36,6 +37,7 @@ impl Core {
         let known = self.by_path.get(&path).copied();
         let transport = known.map(|key| self.transports[key].id);
         match (protocol, known) {
+            (Protocol::Stun, Some(key)) if self.answer_untrusted(key, datagram, path, now) => Ok(()),
             (Protocol::Stun, _) => self.hand_up(Event::Slow { path, transport, data: datagram.to_vec() }),
             (Protocol::Unknown, _) => Err(Drop::UnknownProtocol),
             (_, None) => Err(Drop::UnknownAddress),
@@ -184,10 +186,11 @@ impl Core {
         if waiting && packet.newest && packet.frame.is_none_or(|frame| frame.key) {
             self.begin_waiting(at, packet);
         }
-        let Self { producers, consumers, transports, drops, changed, dirty, hold, .. } = self;
+        let Self { producers, consumers, transports, drops, changed, dirty, hold, reports, .. } = self;
         let Producer { encodings, rewriters, spec, .. } = &mut producers[at.producer];
         // A frame ends with the marker; before it more is to come, for which the burst may wait.
         let due = if spec.video && !packet.header.marker { packet.now + *hold } else { packet.now };
+        let clock_known = encodings[at.index].clock.is_some();
         for &key in &encodings[at.index].routes {
             let consumer = &mut consumers[key];
             let transport = &mut transports[consumer.transport];
@@ -212,6 +215,11 @@ impl Core {
             let payload = packet.payload_size;
             let receipt = Receipt { consumer: key, size: size as u16, plain: plain as u16, payload: payload as u16 };
             transport.burst.push(receipt, due);
+            if clock_known && packet.now >= consumer.reporting.due {
+                *reports += 1;
+                consumer.reporting.due = packet.now + consumer.report_interval * spread(*reports);
+                transport.burst.reporting.push(key);
+            }
         }
     }
 

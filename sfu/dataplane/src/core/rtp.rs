@@ -58,7 +58,8 @@ pub fn find<'a>(packet: &'a [u8], elements: &[Element], number: Option<u8>) -> O
     elements.iter().find(|element| element.number == number).map(|element| element.value(packet))
 }
 
-fn be16(packet: &[u8], at: usize) -> u16 {
+/// Two bytes, most significant first; there must be as many.
+pub fn be16(packet: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([packet[at], packet[at + 1]])
 }
 

@@ -43,6 +43,8 @@ pub struct ProducerSpec {
     pub rid_id: Option<u8>,
     /// The client's id of the audio level extension (RFC 6464).
     pub audio_level_id: Option<u8>,
+    /// By which its sender is named (RFC 3550 section 6.5.1).
+    pub cname: String,
     /// Its packets are dropped.
     pub paused: bool,
 }
@@ -64,6 +66,8 @@ pub struct ConsumerSpec {
     pub encoding: Option<usize>,
     /// The highest temporal layer to forward; `None` for all.
     pub temporal: Option<u8>,
+    /// How often the receiver is told the sender's clock, on the average, in seconds.
+    pub report_interval: f64,
     /// Nothing is sent until it is resumed.
     pub paused: bool,
 }

@@ -10,11 +10,6 @@ impl Core {
         Ok(self.producers[self.producers.key(producer)?].stats())
     }
 
-    /// How many packets were sent so far.
-    pub fn consumer_packets(&self, consumer: Id) -> Result<u64, Refused> {
-        Ok(self.consumers[self.consumers.key(consumer)?].packets)
-    }
-
     /// What was sent so far.
     pub fn consumer_stats(&self, consumer: Id) -> Result<ConsumerStats, Refused> {
         let key = self.consumers.key(consumer)?;

@@ -65,6 +65,10 @@ impl<K: Key, T> Table<K, T> {
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.slots.values()
     }
+
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.values_mut()
+    }
 }
 
 impl<K: Key, T> Index<K> for Table<K, T> {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::address::Path;
 use super::burst::Burst;
+use super::consent::Consent;
 use super::incoming::EncodingKey;
 use super::spec::Id;
 use super::srtp::Srtp;
@@ -28,6 +29,7 @@ pub struct Transport {
     pub producers: Vec<ProducerKey>,
     pub consumers: Vec<ConsumerKey>,
     pub burst: Burst,
+    pub consent: Consent,
     rtcp_senders: VecDeque<u32>,
     sent_ssrcs: HashSet<u32>,
     spent_ssrcs: HashSet<u32>,

@@ -107,6 +107,7 @@ pub fn producer_spec(given: &Bound<'_, PyAny>) -> PyResult<ProducerSpec> {
         mid_id: given.getattr("mid_id")?.extract()?,
         rid_id: given.getattr("rid_id")?.extract()?,
         audio_level_id: given.getattr("audio_level_id")?.extract()?,
+        cname: given.getattr("cname")?.extract()?,
         paused: given.getattr("paused")?.extract()?,
     })
 }
@@ -121,6 +122,7 @@ pub fn consumer_spec(given: &Bound<'_, PyAny>) -> PyResult<ConsumerSpec> {
         mid_id: given.getattr("mid_id")?.extract()?,
         encoding: given.getattr("encoding")?.extract()?,
         temporal: given.getattr("temporal")?.extract()?,
+        report_interval: given.getattr("report_interval")?.extract()?,
         paused: given.getattr("paused")?.extract()?,
     })
 }
@@ -135,6 +137,7 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyAny>> 
             class(py, "RtcpArrived")?.call1((transport, PyBytes::new(py, &packet), at))
         }
         Event::Learned { producer, encoding, ssrc } => class(py, "EncodingLearned")?.call1((producer, encoding, ssrc)),
+        Event::Silent { transport, last_at } => class(py, "FellSilent")?.call1((transport, last_at)),
         Event::Failed { why } => class(py, "PlaneFailed")?.call1((why,)),
         Event::Layers { consumer, encoding, temporal } => {
             class(py, "LayersChanged")?.call1((consumer, encoding, temporal))

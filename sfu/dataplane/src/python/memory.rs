@@ -32,7 +32,19 @@ impl DataPlaneCore {
         let (py, plane, path) = (slf.py(), slf.as_super().get(), convert::path(path)?);
         let mut datagram = datagram.to_vec();
         plane.with(py, |core| core.receive(&mut datagram, path, now))?;
-        plane.drain(py)
+        plane.drain(py, now)
+    }
+
+    /// When [`DataPlaneCore::handle_timer`] has something to do next, in seconds.
+    fn get_timer(slf: &Bound<'_, Self>) -> PyResult<Option<f64>> {
+        slf.as_super().get().with(slf.py(), |core| core.next_due())
+    }
+
+    /// Time has passed: it is `now`, in seconds.
+    fn handle_timer(slf: &Bound<'_, Self>, now: f64) -> PyResult<()> {
+        let (py, plane) = (slf.py(), slf.as_super().get());
+        plane.with(py, |core| core.pass_time(now))?;
+        plane.drain(py, now)
     }
 
     /// What came of the datagrams since the last call: changes first, then what the slow path has to read.

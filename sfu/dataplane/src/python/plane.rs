@@ -7,7 +7,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::convert;
-use crate::core::{Core, Drop, Id, Path};
+use crate::core::{Core, Drop, Id, Path, SourceClock};
 use crate::guard::guarded;
 use crate::shell::Sockets;
 use crate::turns::Turns;
@@ -77,10 +77,10 @@ impl Plane {
     }
 
     /// Send what waits to leave.
-    pub fn drain(&self, py: Python<'_>) -> PyResult<()> {
-        for leaving in self.with(py, crate::core::Core::drain)? {
+    pub fn drain(&self, py: Python<'_>, now: f64) -> PyResult<()> {
+        for leaving in self.with(py, |core| core.drain(now))? {
             let refused = self.transmit(py, leaving.path, &leaving.datagram)?;
-            self.with(py, |core| core.settle(&leaving.receipt, refused))?;
+            self.with(py, |core| core.settle(&leaving, refused))?;
         }
         Ok(())
     }
@@ -141,8 +141,35 @@ impl Plane {
         Ok(self.with(py, |core| core.set_producer_paused(producer, paused))??)
     }
 
-    fn set_encoding_clock(&self, py: Python<'_>, producer: Id, encoding: usize, offset: i64) -> PyResult<()> {
-        Ok(self.with(py, |core| core.set_encoding_clock(producer, encoding, offset))??)
+    fn answer_bindings(
+        &self,
+        py: Python<'_>,
+        transport: Id,
+        username_fragment: &str,
+        password: &str,
+        last_at: f64,
+        silent_after: f64,
+    ) -> PyResult<()> {
+        let work =
+            |core: &mut Core| core.answer_bindings(transport, username_fragment, password, last_at, silent_after);
+        Ok(self.with(py, work)??)
+    }
+
+    fn hand_up_bindings(&self, py: Python<'_>, transport: Id) -> PyResult<Option<f64>> {
+        Ok(self.with(py, |core| core.hand_up_bindings(transport))??)
+    }
+
+    fn set_source_clock(
+        &self,
+        py: Python<'_>,
+        producer: Id,
+        encoding: usize,
+        ntp: u64,
+        timestamp: u32,
+        at: f64,
+    ) -> PyResult<()> {
+        let clock = SourceClock { ntp, timestamp, at };
+        Ok(self.with(py, |core| core.set_source_clock(producer, encoding, clock))??)
     }
 
     fn add_consumer(
@@ -198,8 +225,8 @@ impl Plane {
         convert::consumer_stats(py, &self.with(py, |core| core.consumer_stats(consumer))??)
     }
 
-    fn consumer_packets(&self, py: Python<'_>, consumer: Id) -> PyResult<u64> {
-        Ok(self.with(py, |core| core.consumer_packets(consumer))??)
+    fn report_sent_at(&self, py: Python<'_>, consumer: Id, last_report: u32) -> PyResult<Option<f64>> {
+        Ok(self.with(py, |core| core.report_sent_at(consumer, last_report))??)
     }
 
     fn totals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -5,6 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::core::Credentials;
 use crate::core::{ConsumerSpec, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
 
 const KEYS: [u8; 28] = [7; 28];
@@ -106,6 +107,20 @@ fn a_frame_is_forwarded_whole_and_one_that_lacks_its_last_packet_too() {
         let size = receiver.recv(&mut buffer).unwrap();
         assert_eq!((size, buffer[3]), (12 + 5 + 16, number));
     }
+}
+
+#[test]
+fn a_binding_is_answered_by_the_thread_and_silence_is_told_though_nothing_comes() {
+    let (shell, core, address) = started();
+    let remote = bound();
+    connect(&core, 1, &remote);
+    core.lock().answer_bindings(1, "ours", "a password", 100.0, 1.0).unwrap();
+    remote.send_to(&Credentials::new("ours", "a password").unwrap().request(true), address.remote).unwrap();
+    let mut buffer = [0; 99];
+    assert_eq!(remote.recv(&mut buffer).unwrap(), 20 + 12 + 24 + 8);
+    let Event::Silent { transport: 1, last_at } = first_event(&shell) else { panic!("no silence") };
+    assert!((100.0..105.0).contains(&last_at));
+    assert_eq!(core.lock().totals().packets_out, 1);
 }
 
 #[test]

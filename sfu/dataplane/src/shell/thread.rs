@@ -43,12 +43,15 @@ fn run(shared: &Shared) {
     }
 }
 
+/// How long the thread sleeps at most, in seconds: what a command made due meanwhile is due later than that.
+const LONGEST_SLEEP: f64 = 0.5;
+
 /// Return when there is something to do, in any case at `due` (seconds).
 fn wait(shared: &Shared, watched: &mut [PollFd<'_>], due: Option<f64>) {
-    let seconds = due.map(|due| (due - shared.clock.now()).max(0.0));
-    let timeout = seconds.map(|seconds| Timespec { tv_sec: seconds as i64, tv_nsec: (seconds.fract() * 1e9) as i64 });
+    let seconds = due.map_or(LONGEST_SLEEP, |due| (due - shared.clock.now()).clamp(0.0, LONGEST_SLEEP));
+    let timeout = Timespec { tv_sec: 0, tv_nsec: (seconds * 1e9) as i64 };
     // Interrupted or not: all is looked at anyway.
-    let _ = poll(watched, timeout.as_ref());
+    let _ = poll(watched, Some(&timeout));
     if !watched[0].revents().is_empty() {
         lower(&shared.wake);
     }
@@ -75,8 +78,9 @@ fn flush(shared: &Shared, core: &mut Core) -> Option<f64> {
     let sockets = &shared.sockets;
     let now = shared.clock.now();
     let flushed = guarded(core, |core| {
+        core.pass_time(now);
         core.flush(now, sockets.max_segments(), |path, bytes, segment| sockets.send(path, bytes, segment));
-        core.next_flush()
+        core.next_due()
     });
     shared.tell(core);
     flushed.unwrap_or(None)

@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use super::*;
+use crate::core::SourceClock;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -44,10 +45,19 @@ fn nothing_is_allocated_for_a_packet() {
         core.add_producer(1, 11, audio()).unwrap();
         for transport in 2..6 {
             Client::connect(&mut core, transport, profile);
-            let layered = ConsumerSpec { temporal: Some(0), mid: Some("0".into()), mid_id: Some(4), ..consumer(7000) };
+            let layered = ConsumerSpec {
+                temporal: Some(0),
+                mid: Some("0".into()),
+                mid_id: Some(4),
+                report_interval: 0.01,
+                ..consumer(7000)
+            };
             core.add_consumer(transport, 2 * transport, 10, &layered, 1).unwrap();
             core.add_consumer(transport, 2 * transport + 1, 11, &consumer(7001), 1).unwrap();
         }
+        let clock = SourceClock { ntp: 1 << 40, timestamp: 0, at: 0.0 };
+        core.set_source_clock(10, 0, clock).unwrap();
+        core.set_source_clock(11, 0, clock).unwrap();
         let mut sealed = Vec::new();
         for number in 0..2000u16 {
             // Every other picture is of a layer that nobody takes.

@@ -1,6 +1,11 @@
 //! Millions of mutated datagrams at a whole core: `make fuzz`.
 
 use super::*;
+use crate::core::SourceClock;
+use crate::core::stun::Credentials;
+
+const USERNAME_FRAGMENT: &str = "ours";
+const PASSWORD: &str = "a password";
 
 const SEEDS: u64 = 1000; // datagrams of one life of a core
 
@@ -60,6 +65,9 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
             core.add_consumer(transport, 100 * number + transport, number, &spec, 1).unwrap();
         }
     }
+    for transport in 1..4 {
+        core.answer_bindings(transport, USERNAME_FRAGMENT, PASSWORD, 0.0, 0.05).unwrap();
+    }
     clients.rotate_left(dice.below(3));
     (core, clients)
 }
@@ -100,6 +108,7 @@ fn datagram(dice: &mut Dice, client: &mut Client, number: u16) -> Vec<u8> {
             client.srtp.seal_rtcp(&mut report).unwrap();
             report
         }
+        _ if dice.below(2) == 0 => Credentials::new(USERNAME_FRAGMENT, PASSWORD).unwrap().request(dice.below(2) == 0),
         _ => dice.bytes(90),
     };
     flip(dice, &mut datagram, 6);
@@ -123,9 +132,15 @@ fn live(seed: u64) -> u64 {
             2 => _ = core.set_consumer_paused(1001 + 100 * dice.below(5) as Id, dice.below(2) == 0),
             3 => _ = core.set_producer_paused(10 + dice.below(5) as Id, dice.below(4) == 0),
             4 => _ = core.take_events(usize::MAX),
+            6 => {
+                let clock = SourceClock { ntp: dice.next(), timestamp: dice.next() as u32, at: number as f64 * 0.001 };
+                _ = core.set_source_clock(10 + dice.below(5) as Id, dice.below(2), clock);
+            }
+            7 => _ = core.answer_bindings(1 + dice.below(3) as Id, USERNAME_FRAGMENT, PASSWORD, 0.0, 0.05),
             5 if dice.below(30) == 0 => core.remove_producer(10 + dice.below(5) as Id),
             _ => {}
         }
+        core.pass_time(number as f64 * 0.001);
         core.flush(number as f64 * 0.001, 64, |_, _, _| Ok(()));
     }
     core.totals().packets_out

@@ -46,10 +46,10 @@ fn nothing_of_a_removed_producer_leaves() {
 #[test]
 fn what_is_settled_late_for_a_consumer_that_is_gone_is_counted_for_the_plane() {
     let mut core = waiting();
-    let sent = core.drain();
+    let sent = core.drain(9.0);
     core.remove_consumer(22);
     for one in &sent {
-        core.settle(&one.receipt, None);
+        core.settle(one, None);
     }
     assert_eq!(core.totals().packets_out, 2);
     assert_eq!(core.consumer_stats(23).unwrap().packets, 1);

@@ -1,0 +1,151 @@
+"""Receivers are told the sender's clock, with the packets that it is about (RFC 3550 section 6.4.1)."""
+
+from itertools import pairwise
+
+import pytest
+from attrs import evolve
+
+from sfu.dataplane.interface import ConsumerId, Drop, ProducerId
+from sfu.wire.ntp import middle
+from sfu.wire.rtcp import RtcpPacket, SenderReport, SourceDescription
+from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
+
+NTP = 0x1234_5678_9ABC_DEF0
+NTP_SECOND = 1 << 32
+INTERVAL = 5.0
+
+
+class Voice:
+    """Somebody speaks to somebody."""
+
+    def __init__(self, cname: str = "them") -> None:
+        self.rig = Rig()
+        self.sender: Client = self.rig.client()
+        self.receiver: Client = self.rig.client()
+        self.producer: ProducerId = self.rig.produce(self.sender, evolve(AUDIO, cname=cname))
+        spec = evolve(consumer_spec(), report_interval=INTERVAL)
+        self.consumer: ConsumerId = self.rig.consume(self.receiver, self.producer, spec)
+        self._number = 0
+
+    def clock(self, ntp: int = NTP, timestamp: int = 1000) -> None:
+        self.rig.core.set_source_clock(self.producer, 0, ntp, timestamp, self.rig.now)
+
+    def speak(self, after: float = 0) -> list[list[RtcpPacket]]:
+        """What is told with one packet."""
+        self.rig.now += after
+        self.sender.send_rtp(self._number, payload=bytes(50))
+        self._number += 1
+        assert len(self.receiver.packets()) == 1
+        return self.receiver.reports()
+
+
+def test_a_report_has_both_clocks_as_they_are_now_and_what_was_sent_before() -> None:
+    voice = Voice()
+    assert voice.speak() == []
+    voice.clock(timestamp=2**32 - 24000)
+    [[report, description]] = voice.speak(after=0.5)
+    ssrc = 7000 + voice.consumer
+    assert report == SenderReport(ssrc, NTP + NTP_SECOND // 2, 0, packets=1, octets=50)
+    assert description == SourceDescription(ssrc, "them")
+    assert voice.rig.core.consumer_stats(voice.consumer).packets == 2
+    assert voice.rig.core.totals().packets_out == 3
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 5, 254, 255])
+def test_names_of_all_sizes_are_framed_right(size: int) -> None:
+    voice = Voice("n" * size)
+    voice.clock()
+    [[_, description]] = voice.speak()
+    assert description == SourceDescription(7000 + voice.consumer, "n" * size)
+
+
+def test_the_first_comes_at_once_and_the_others_at_random_around_the_interval() -> None:
+    voice = Voice()
+    voice.clock()
+    times = []
+    for _ in range(5000):
+        if voice.speak(after=0.02):
+            times.append(voice.rig.now)
+    assert times[0] == pytest.approx(1000.02)
+    apart = [after - before for before, after in pairwise(times)]
+    assert 0.5 * INTERVAL - 0.001 <= min(apart) < max(apart) <= 1.5 * INTERVAL + 0.021
+    assert sum(apart) / len(apart) == pytest.approx(INTERVAL, rel=0.1)
+    assert len({round(one, 1) for one in apart}) > 10
+
+
+def test_nothing_is_reported_where_nothing_is_sent() -> None:
+    voice = Voice()
+    voice.clock()
+    assert len(voice.speak()) == 1
+    voice.rig.now += 100
+    voice.rig.core.handle_timer(voice.rig.now)
+    assert voice.receiver.reports() == []
+    voice.rig.core.set_consumer_paused(voice.consumer, True)
+    voice.sender.send_rtp(50)
+    assert voice.rig.sent == []
+
+
+def test_who_begins_again_is_told_at_once() -> None:
+    voice = Voice()
+    voice.clock()
+    [[first, _]] = voice.speak()
+    assert isinstance(first, SenderReport)
+    voice.rig.core.set_consumer_paused(voice.consumer, True)
+    voice.rig.core.set_consumer_paused(voice.consumer, False)
+    assert len(voice.speak(after=0.1)) == 1
+    # What was told before is of no use: the receiver may have forgotten it.
+    assert voice.rig.core.report_sent_at(voice.consumer, middle(first.ntp)) is None
+
+
+def test_an_encoding_that_begins_anew_has_no_clock_until_it_is_reported() -> None:
+    rig = Rig()
+    sender, receiver = rig.client(), rig.client()
+    encoding = evolve(AUDIO.encodings[0], ssrc=None)
+    spec = evolve(AUDIO, encodings=[encoding], mid="0", mid_id=1)
+    producer = rig.produce(sender, spec)
+    rig.consume(receiver, producer)
+    sender.send_rtp(1, ssrc=1, extensions=((1, b"0"),))
+    rig.core.set_source_clock(producer, 0, NTP, 0, rig.now)
+    sender.send_rtp(2, ssrc=1)
+    assert len(receiver.reports()) == 1
+    sender.send_rtp(1, ssrc=2, extensions=((1, b"0"),))
+    rig.now += 60
+    sender.send_rtp(2, ssrc=2)
+    assert receiver.reports() == []
+    rig.core.set_source_clock(producer, 0, NTP, 0, rig.now)
+    sender.send_rtp(3, ssrc=2)
+    assert len(receiver.reports()) == 1
+
+
+def test_the_newest_reports_are_known_by_the_middle_of_their_time() -> None:
+    voice = Voice()
+    sent = []
+    for number in range(6):
+        voice.clock(ntp=NTP + number * 1000 * NTP_SECOND)
+        [[report, _]] = voice.speak(after=2 * INTERVAL)
+        assert isinstance(report, SenderReport)
+        sent.append((middle(report.ntp), voice.rig.now))
+    asked = [voice.rig.core.report_sent_at(voice.consumer, name) for name, _ in sent]
+    assert asked == [None, *(at for _, at in sent[1:])]
+    assert voice.rig.core.report_sent_at(voice.consumer, 12345) is None
+    voice.rig.core.remove_consumer(voice.consumer)
+    with pytest.raises(KeyError):
+        voice.rig.core.report_sent_at(voice.consumer, sent[-1][0])
+
+
+def test_a_report_that_cannot_be_sent_is_counted_like_any_datagram() -> None:
+    voice = Voice()
+    voice.clock()
+    voice.rig.refuse = Drop.SEND_WOULD_BLOCK
+    voice.sender.send_rtp(0)
+    assert voice.rig.dropped() == {Drop.SEND_WOULD_BLOCK: 2}
+    assert voice.rig.core.totals().packets_out == 0
+
+
+def test_a_clock_is_of_an_encoding_that_is_there() -> None:
+    voice = Voice()
+    with pytest.raises(ValueError, match="no such encoding"):
+        voice.rig.core.set_source_clock(voice.producer, 1, NTP, 0, 0)
+    voice.rig.core.remove_producer(voice.producer)
+    with pytest.raises(KeyError):
+        voice.clock()
