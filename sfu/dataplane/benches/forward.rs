@@ -75,7 +75,8 @@ fn packet(client: &Srtp, load: Load, number: usize) -> Vec<u8> {
     // A VP8 descriptor with a picture id and a layer, and a key frame; Opus is not looked at.
     packet.extend([0x90, 0xE0, 0x85, 0, 1, 0x20, 0]);
     packet.resize(HEADER + load.payload, 0);
-    client.seal_rtp(&mut packet, 0, HEADER, 1, number as u64);
+    packet.resize(packet.len() + client.rtp_trailer(), 0);
+    client.seal_rtp(&mut packet, HEADER, 1, number as u64);
     packet
 }
 

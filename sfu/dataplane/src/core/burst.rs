@@ -1,51 +1,77 @@
 //! What waits to leave to one receiver: a frame's packets come in a burst, and leave as one.
 
+use super::srtp::Srtp;
 use super::table::ConsumerKey;
 
 const MAX_RUN_BYTES: usize = 65_000; // a datagram is at most 65,535 with its headers, and so is a segmented send
 const MAX_BYTES_KEPT: usize = 32 * 1024; // several frames; a key frame's memory is given back
+const MAX_PADDING: u16 = 64; // one part in so many of a packet: encoders split a frame into sizes some bytes apart
 
-/// Enough to count a datagram of a consumer when it has left.
+const PADDED: u8 = 0x20; // RFC 3550 section 5.1
+
+/// A packet that waits: plain, with room for its seal behind it.  Or a report, which is sealed already.
 #[derive(Clone, Copy, Debug)]
-pub struct Receipt {
+pub struct Waiting {
     /// Nothing of it leaves once it is gone.
     pub consumer: ConsumerKey,
-    /// Of the sealed packet.
+    /// Of the sealed packet, in bytes.
     pub size: u16,
-    /// Of the whole plain packet.
+    /// Of the whole plain packet; 0 for a report.
     pub plain: u16,
     /// Of its payload without padding; 0 for a report.
     pub payload: u16,
+    /// Of its header.
+    pub header: u16,
+    /// How much larger it may be made.
+    pub padding: u16,
+    /// How it is sealed: under which SSRC, and as which of its packets.
+    pub ssrc: u32,
+    pub index: u64,
 }
 
-/// Sealed packets, one behind the other.
+impl Waiting {
+    /// Seal it in place.
+    fn seal(&self, srtp: &Srtp, packet: &mut [u8]) {
+        if self.plain > 0 {
+            srtp.seal_rtp(packet, usize::from(self.header), self.ssrc, self.index);
+        }
+    }
+}
+
+/// How much a plain packet of this size may grow; one that is padded already stays as it is.
+pub fn most_padding(first_byte: u8, plain: usize) -> u16 {
+    if first_byte & PADDED == 0 { plain as u16 / MAX_PADDING } else { 0 }
+}
+
+/// Packets, one behind the other.
 #[derive(Debug)]
 pub struct Burst {
-    /// The packets.
+    /// The packets, each with room for its seal.
     pub bytes: Vec<u8>,
-    receipts: Vec<Receipt>,
     /// Whose receivers are to be told the clock when this leaves.
     pub reporting: Vec<ConsumerKey>,
+    waiting: Vec<Waiting>,
     due: f64,
 }
 
 impl Default for Burst {
     fn default() -> Self {
-        Self { bytes: Vec::new(), receipts: Vec::new(), reporting: Vec::new(), due: f64::INFINITY }
+        Self { bytes: Vec::new(), reporting: Vec::new(), waiting: Vec::new(), due: f64::INFINITY }
     }
 }
 
 impl Burst {
     /// The newest bytes are a packet that must leave by `due`, in seconds.
-    pub fn push(&mut self, receipt: Receipt, due: f64) {
-        self.receipts.push(receipt);
+    pub fn push(&mut self, packet: Waiting, due: f64) {
+        self.waiting.push(packet);
         self.due = self.due.min(due);
     }
 
     /// A sealed report, which leaves with the rest.
     pub fn push_report(&mut self, consumer: ConsumerKey, report: &[u8]) {
         self.bytes.extend_from_slice(report);
-        self.receipts.push(Receipt { consumer, size: report.len() as u16, plain: 0, payload: 0 });
+        let size = report.len() as u16;
+        self.waiting.push(Waiting { consumer, size, plain: 0, payload: 0, header: 0, padding: 0, ssrc: 0, index: 0 });
     }
 
     /// When it must leave, in seconds.
@@ -54,14 +80,14 @@ impl Burst {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.receipts.is_empty()
+        self.waiting.is_empty()
     }
 
     /// All has left; the memory is kept for the next.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(MAX_BYTES_KEPT);
-        self.receipts.clear();
+        self.waiting.clear();
         self.reporting.clear();
         self.due = f64::INFINITY;
     }
@@ -69,44 +95,104 @@ impl Burst {
     /// Cut into runs that can leave with one segmented send: all of a size but the last, which may be smaller.
     ///
     /// What `wanted` refuses is left out.  At least one packet, and at most `max_segments`, is in a run.
-    pub fn runs(
-        &self,
-        max_segments: usize,
-        mut wanted: impl FnMut(&Receipt) -> bool,
-        mut take: impl FnMut(&[u8], &[Receipt]),
-    ) {
+    pub fn runs(&mut self, max_segments: usize, wanted: impl Fn(&Waiting) -> bool, mut take: impl FnMut(Run<'_>)) {
+        let Self { bytes, waiting, .. } = self;
         let (mut index, mut start) = (0, 0);
-        while index < self.receipts.len() {
-            let segment = usize::from(self.receipts[index].size);
-            if !wanted(&self.receipts[index]) {
+        while index < waiting.len() {
+            if !wanted(&waiting[index]) {
+                start += usize::from(waiting[index].size);
                 index += 1;
-                start += segment;
                 continue;
             }
-            let (mut last, mut end) = (index + 1, start + segment);
-            while last < self.receipts.len() && last - index < max_segments {
-                let size = usize::from(self.receipts[last].size);
-                if size > segment || end + size - start > MAX_RUN_BYTES || !wanted(&self.receipts[last]) {
-                    break;
-                }
-                last += 1;
-                end += size;
-                if size < segment {
-                    break;
-                }
-            }
-            take(&self.bytes[start..end], &self.receipts[index..last]);
-            (index, start) = (last, end);
+            let candidates = &waiting[index..waiting.len().min(index + max_segments)];
+            let candidates = candidates.split(|one| !wanted(one)).next().unwrap_or_default();
+            let (count, segment) = first_run(candidates);
+            let packets = &candidates[..count];
+            let end = start + packets.iter().map(|packet| usize::from(packet.size)).sum::<usize>();
+            take(Run { bytes: &mut bytes[start..end], packets, segment });
+            (index, start) = (index + count, end);
         }
     }
+}
+
+/// How many of these packets can leave together, and the size of the largest, which all but the last are made.
+fn first_run(packets: &[Waiting]) -> (usize, usize) {
+    let (mut segment, mut ceiling) = (packets[0].size, packets[0].size + packets[0].padding);
+    let mut count = 1;
+    for packet in &packets[1..] {
+        let largest = segment.max(packet.size);
+        if largest > ceiling || usize::from(largest) * count + usize::from(packet.size) > MAX_RUN_BYTES {
+            break;
+        }
+        segment = largest;
+        ceiling = ceiling.min(packet.size + packet.padding);
+        count += 1;
+    }
+    (count, usize::from(segment))
+}
+
+/// Packets that can leave with one segmented send.
+pub struct Run<'a> {
+    bytes: &'a mut [u8],
+    /// In their order.
+    pub packets: &'a [Waiting],
+    /// The size of all but the last once they are sealed.
+    pub segment: usize,
+}
+
+impl Run<'_> {
+    /// Sealed, and padded where that makes them equal; `memory` is for the latter.
+    pub fn seal<'b>(&'b mut self, srtp: &Srtp, memory: &'b mut Vec<u8>) -> &'b [u8] {
+        let (last, others) = self.packets.split_last().expect("a run has packets");
+        if others.iter().all(|packet| usize::from(packet.size) == self.segment) {
+            let mut rest = &mut self.bytes[..];
+            for packet in self.packets {
+                let (bytes, behind) = rest.split_at_mut(usize::from(packet.size));
+                packet.seal(srtp, bytes);
+                rest = behind;
+            }
+            return self.bytes;
+        }
+        memory.clear();
+        let mut rest = &self.bytes[..];
+        for packet in others {
+            let (bytes, behind) = rest.split_at(usize::from(packet.size));
+            append_padded(packet, bytes, self.segment, srtp, memory);
+            rest = behind;
+        }
+        append_padded(last, rest, rest.len(), srtp, memory);
+        memory
+    }
+
+    /// Each packet with its size as it is sent.
+    pub fn sizes(&self) -> impl Iterator<Item = (&Waiting, usize)> {
+        let last = self.packets.len() - 1;
+        let size = move |place, packet: &Waiting| if place == last { usize::from(packet.size) } else { self.segment };
+        self.packets.iter().enumerate().map(move |(place, packet)| (packet, size(place, packet)))
+    }
+}
+
+/// Append the packet, padded so that it is of this size once it is sealed (RFC 3550 section 5.1), and seal it.
+fn append_padded(packet: &Waiting, bytes: &[u8], size: usize, srtp: &Srtp, out: &mut Vec<u8>) {
+    let (start, padding) = (out.len(), size - bytes.len());
+    if padding == 0 {
+        out.extend_from_slice(bytes);
+    } else {
+        out.extend_from_slice(&bytes[..usize::from(packet.plain)]);
+        out[start] |= PADDED;
+        out.resize(start + size, 0);
+        out[start + usize::from(packet.plain) + padding - 1] = padding as u8;
+    }
+    packet.seal(srtp, &mut out[start..]);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::Profile;
     use slotmap::SlotMap;
 
-    fn burst(sizes: &[u16]) -> (Burst, Vec<ConsumerKey>) {
+    fn burst(sizes: &[u16], padding: u16) -> (Burst, Vec<ConsumerKey>) {
         let mut consumers: SlotMap<ConsumerKey, ()> = SlotMap::with_key();
         let mut burst = Burst::default();
         let mut keys = Vec::new();
@@ -114,50 +200,99 @@ mod tests {
             let consumer = consumers.insert(());
             keys.push(consumer);
             burst.bytes.extend(std::iter::repeat_n(keys.len() as u8, usize::from(size)));
-            burst.push(Receipt { consumer, size, plain: size, payload: size }, 1.0);
+            let plain = Waiting { consumer, size, plain: 0, payload: 0, header: 0, padding, ssrc: 0, index: 0 };
+            burst.push(plain, 1.0);
         }
         (burst, keys)
     }
 
-    fn sizes(burst: &Burst, max_segments: usize, wanted: impl FnMut(&Receipt) -> bool) -> Vec<Vec<u16>> {
+    fn sizes(burst: &mut Burst, max_segments: usize, wanted: impl Fn(&Waiting) -> bool) -> Vec<Vec<u16>> {
         let mut runs = Vec::new();
-        burst.runs(max_segments, wanted, |bytes, receipts| {
-            assert_eq!(bytes.len(), receipts.iter().map(|receipt| usize::from(receipt.size)).sum::<usize>());
-            runs.push(receipts.iter().map(|receipt| receipt.size).collect());
+        burst.runs(max_segments, wanted, |run| {
+            assert_eq!(run.bytes.len(), run.packets.iter().map(|packet| usize::from(packet.size)).sum::<usize>());
+            assert_eq!(run.sizes().count(), run.packets.len());
+            runs.push(run.sizes().map(|(_, size)| size as u16).collect());
         });
         runs
     }
 
     #[test]
     fn a_run_is_of_one_size_but_its_last() {
-        let (burst, _) = burst(&[9, 9, 9, 4, 4, 7, 7, 8]);
-        assert_eq!(sizes(&burst, 64, |_| true), [vec![9, 9, 9, 4], vec![4], vec![7, 7], vec![8]]);
+        let (mut burst, _) = burst(&[9, 9, 9, 4, 4, 7, 7, 8], 0);
+        assert_eq!(sizes(&mut burst, 64, |_| true), [vec![9, 9, 9, 4], vec![4], vec![7, 7], vec![8]]);
+    }
+
+    #[test]
+    fn sizes_that_are_a_little_apart_are_made_equal() {
+        let (mut burst, _) = burst(&[99, 99, 100, 101, 100, 60, 99, 104], 3);
+        assert_eq!(sizes(&mut burst, 64, |_| true), [vec![101, 101, 101, 101, 101, 60], vec![99], vec![104]]);
+        assert_eq!(sizes(&mut burst, 1, |_| true).concat(), [99, 99, 100, 101, 100, 60, 99, 104]);
     }
 
     #[test]
     fn a_run_has_no_more_segments_than_can_be_sent() {
-        let (burst, _) = burst(&[9; 5]);
-        assert_eq!(sizes(&burst, 2, |_| true), [vec![9, 9], vec![9, 9], vec![9]]);
-        assert_eq!(sizes(&burst, 1, |_| true).len(), 5);
-        let (large, _) = self::burst(&[1400; 100]);
-        assert_eq!(sizes(&large, 64, |_| true), [vec![1400; 46], vec![1400; 46], vec![1400; 8]]);
+        let (mut few, _) = burst(&[9; 5], 0);
+        assert_eq!(sizes(&mut few, 2, |_| true), [vec![9, 9], vec![9, 9], vec![9]]);
+        assert_eq!(sizes(&mut few, 1, |_| true).len(), 5);
+        let (mut large, _) = burst(&[1400; 100], 0);
+        assert_eq!(sizes(&mut large, 64, |_| true), [vec![1400; 46], vec![1400; 46], vec![1400; 8]]);
     }
 
     #[test]
     fn what_is_not_wanted_is_left_out_and_divides_a_run() {
-        let (burst, keys) = burst(&[9, 9, 9, 9]);
+        let (mut burst, keys) = burst(&[9, 9, 9, 9], 0);
         let gone = keys[1];
         let mut first = Vec::new();
-        burst.runs(64, |receipt| receipt.consumer != gone, |bytes, _| first.push(bytes.to_vec()));
+        burst.runs(64, |packet| packet.consumer != gone, |run| first.push(run.bytes.to_vec()));
         assert_eq!(first, [vec![1; 9], [vec![3; 9], vec![4; 9]].concat()]);
     }
 
     #[test]
     fn it_is_due_with_the_first_that_is_and_empty_when_cleared() {
-        let (mut burst, keys) = burst(&[9]);
-        burst.push(Receipt { consumer: keys[0], size: 0, plain: 0, payload: 0 }, 0.5);
-        assert_eq!((burst.due(), burst.is_empty()), (0.5, false));
+        let (mut burst, keys) = burst(&[9], 0);
+        burst.push_report(keys[0], &[]);
+        assert_eq!((burst.due(), burst.is_empty()), (1.0, false));
         burst.clear();
         assert_eq!((burst.due(), burst.is_empty()), (f64::INFINITY, true));
+    }
+
+    #[test]
+    fn padding_is_authentic_and_says_how_much_it_is() {
+        let key = [3; 28];
+        let mut srtp = Srtp::new(Profile::AeadAes128Gcm, &key, &key).unwrap();
+        let mut consumers: SlotMap<ConsumerKey, ()> = SlotMap::with_key();
+        let consumer = consumers.insert(());
+        let mut burst = Burst::default();
+        for (index, payload) in [&b"short"[..], b"somewhat longer"].into_iter().enumerate() {
+            let header = [0x80, 96, 0, index as u8, 0, 0, 0, 0, 0, 0, 0, 5];
+            burst.bytes.extend_from_slice(&header);
+            burst.bytes.extend_from_slice(payload);
+            burst.bytes.extend([0; 16]);
+            let (plain, payload) = (12 + payload.len() as u16, payload.len() as u16);
+            let index = index as u64;
+            burst.push(
+                Waiting { consumer, size: plain + 16, plain, payload, header: 12, padding: 10, ssrc: 5, index },
+                0.0,
+            );
+        }
+        let mut sent = Vec::new();
+        burst.runs(
+            64,
+            |_| true,
+            |mut run| {
+                let segment = run.segment;
+                sent.extend(run.seal(&srtp, &mut Vec::new()).chunks(segment).map(<[u8]>::to_vec));
+            },
+        );
+        assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), [43, 43]);
+        let mut opened = Vec::new();
+        for packet in &mut sent {
+            let header = crate::core::rtp::parse_header_untrusted(packet, &mut Vec::new()).unwrap();
+            let size = srtp.open_rtp(packet, &header).unwrap();
+            opened.push(packet[..size].to_vec());
+        }
+        assert_eq!(opened[0][12..], *b"short\0\0\0\0\0\0\0\0\0\x0a");
+        assert_eq!((opened[0][0], opened[1][0]), (0xA0, 0x80));
+        assert_eq!(opened[1][12..], *b"somewhat longer");
     }
 }

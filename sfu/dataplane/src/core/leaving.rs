@@ -2,9 +2,31 @@
 
 use super::Core;
 use super::address::Path;
-use super::burst::{Burst, Receipt};
+use super::burst::{Burst, Waiting};
 use super::consent::Answer;
 use super::drops::Drop;
+use super::srtp::Srtp;
+use super::table::{ConsumerKey, TransportKey};
+
+/// Enough to count a datagram of a consumer when it has left.
+#[derive(Clone, Copy, Debug)]
+pub struct Receipt {
+    consumer: ConsumerKey,
+    /// Of the sealed packet.
+    size: usize,
+    /// Of the whole plain packet.
+    plain: usize,
+    /// Of its payload without padding; 0 for a report.
+    payload: usize,
+}
+
+impl Receipt {
+    /// For a packet that is sent with this size, which may be more than it had.
+    fn of(packet: &Waiting, size: usize) -> Self {
+        let plain = usize::from(packet.plain) + size - usize::from(packet.size);
+        Self { consumer: packet.consumer, size, plain, payload: usize::from(packet.payload) }
+    }
+}
 
 /// A datagram that is to be sent by itself, and then settled.
 #[derive(Debug)]
@@ -33,19 +55,22 @@ impl Core {
                 Err(reason) => self.drops.count(reason),
             }
         }
-        self.each_due(now, |core, path, burst| {
-            let mut sent = Vec::new();
-            std::mem::swap(&mut sent, &mut core.outcomes);
-            let wanted = |receipt: &Receipt| core.may_leave(receipt);
-            burst.runs(max_segments, wanted, |bytes, receipts| {
-                let outcome = send(path, bytes, usize::from(receipts[0].size)).err();
-                sent.extend(receipts.iter().map(|receipt| (*receipt, outcome)));
-            });
-            for (receipt, outcome) in sent.drain(..) {
-                core.settle_media(&receipt, outcome);
-            }
-            core.outcomes = sent;
+        let (mut sent, mut memory) = (std::mem::take(&mut self.outcomes), std::mem::take(&mut self.padded));
+        self.each_due(now, |core, path, srtp, burst| {
+            burst.runs(
+                max_segments,
+                |packet| core.may_leave(packet),
+                |mut run| {
+                    let segment = run.segment;
+                    let outcome = send(path, run.seal(srtp, &mut memory), segment).err();
+                    sent.extend(run.sizes().map(|(packet, size)| (Receipt::of(packet, size), outcome)));
+                },
+            );
         });
+        for (receipt, outcome) in sent.drain(..) {
+            self.settle_media(&receipt, outcome);
+        }
+        (self.outcomes, self.padded) = (sent, memory);
     }
 
     /// What is due at `now`, one by one, for a shell that sends by itself and calls [`Core::settle`] for each.
@@ -53,11 +78,15 @@ impl Core {
         let answers = self.take_answers().into_iter();
         let mut leaving: Vec<Leaving> =
             answers.map(|Answer { path, datagram, .. }| Leaving { path, datagram, receipt: None }).collect();
-        self.each_due(now, |core, path, burst| {
-            let wanted = |receipt: &Receipt| core.may_leave(receipt);
-            burst.runs(1, wanted, |bytes, receipts| {
-                leaving.push(Leaving { path, datagram: bytes.to_vec(), receipt: Some(receipts[0]) });
-            });
+        self.each_due(now, |core, path, srtp, burst| {
+            burst.runs(
+                1,
+                |packet| core.may_leave(packet),
+                |mut run| {
+                    let receipt = run.sizes().next().map(|(packet, size)| Receipt::of(packet, size));
+                    leaving.push(Leaving { path, datagram: run.seal(srtp, &mut Vec::new()).to_vec(), receipt });
+                },
+            );
         });
         leaving
     }
@@ -90,12 +119,12 @@ impl Core {
             self.drops.count(reason);
             return;
         }
-        self.count_sent(usize::from(receipt.size));
+        self.count_sent(receipt.size);
         let media = receipt.payload > 0;
         if let Some(consumer) = self.consumers.get_mut(receipt.consumer).filter(|_| media) {
             consumer.packets += 1;
-            consumer.bytes += u64::from(receipt.plain);
-            consumer.octets += u64::from(receipt.payload);
+            consumer.bytes += receipt.plain as u64;
+            consumer.octets += receipt.payload as u64;
         }
     }
 
@@ -106,29 +135,33 @@ impl Core {
     }
 
     /// What a consumer that is gone, or whose producer is, has waiting in a burst stays there.
-    fn may_leave(&self, receipt: &Receipt) -> bool {
-        self.consumers.get(receipt.consumer).is_some_and(|consumer| consumer.producer.is_some())
+    fn may_leave(&self, packet: &Waiting) -> bool {
+        self.consumers.get(packet.consumer).is_some_and(|consumer| consumer.producer.is_some())
     }
 
-    fn each_due(&mut self, now: f64, mut each: impl FnMut(&mut Self, Path, &Burst)) {
+    fn each_due(&mut self, now: f64, mut each: impl FnMut(&Self, Path, &Srtp, &mut Burst)) {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.retain(|&key| {
-            let Some(transport) = self.transports.get_mut(key) else { return false };
-            if transport.burst.due() > now {
+            if self.transports.get(key).is_some_and(|transport| transport.burst.due() > now) {
                 return true;
             }
-            let path = transport.send_path;
-            if path.is_some() {
-                self.add_reports(key, now);
-            }
-            let mut burst = std::mem::take(&mut self.transports[key].burst);
-            if let Some(path) = path {
-                each(self, path, &burst);
-            }
-            burst.clear();
-            self.transports[key].burst = burst;
+            self.empty(key, now, &mut each);
             false
         });
         self.dirty = dirty;
+    }
+
+    /// Let everything leave that waits for this transport's receiver.
+    fn empty(&mut self, key: TransportKey, now: f64, mut each: impl FnMut(&Self, Path, &Srtp, &mut Burst)) {
+        let Some(path) = self.transports.get(key).map(|transport| transport.send_path) else { return };
+        if path.is_some() {
+            self.add_reports(key, now);
+        }
+        let mut burst = std::mem::take(&mut self.transports[key].burst);
+        if let (Some(path), Some(srtp)) = (path, &self.transports[key].srtp) {
+            each(self, path, srtp, &mut burst);
+        }
+        burst.clear();
+        self.transports[key].burst = burst;
     }
 }

@@ -43,11 +43,10 @@ use table::{ConsumerKey, ProducerKey, Table, TransportKey};
 use transport::Transport;
 
 pub use address::Path;
-pub use burst::Receipt;
 pub use clock::SourceClock;
 pub use drops::{Drop, Drops};
 pub use events::{ConsumerStats, EncodingStats, Event, MAX_EVENTS, ProducerStats, Totals};
-pub use leaving::Leaving;
+pub use leaving::{Leaving, Receipt};
 pub use spec::{ConsumerSpec, EncodingSpec, Id, ProducerSpec, Refused};
 pub use srtp::{MAX_DATAGRAM, Profile, Srtp};
 #[cfg(test)]
@@ -89,6 +88,8 @@ pub struct Core {
     elements: Vec<Element>,
     /// Empty between calls; its memory is kept.
     outcomes: Vec<(Receipt, Option<Drop>)>,
+    /// The same, for packets that are made equal.
+    padded: Vec<u8>,
 }
 
 impl Core {

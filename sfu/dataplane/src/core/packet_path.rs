@@ -2,12 +2,12 @@
 
 use super::Core;
 use super::address::Path;
-use super::burst::Receipt;
+use super::burst::{Waiting, most_padding};
 use super::demux::{Protocol, classify};
 use super::drops::Drop;
 use super::events::{Event, MAX_EVENTS};
 use super::incoming::{EncodingKey, Packet, Producer};
-use super::outgoing::{Consumer, Rewritten};
+use super::outgoing::Consumer;
 use super::reports::spread;
 use super::rtp::{Element, Header, be32, padding_size_untrusted, parse_header_untrusted};
 use super::srtp::{MAX_DATAGRAM, MAX_PLAIN_RTP, RTCP_HEADER_SIZE};
@@ -202,19 +202,31 @@ impl Core {
             }
             let Some(rewritten) = rewritten else { continue };
             let plain = transport.burst.bytes.len() - start;
-            if let Err(reason) = seal(consumer, transport, start, rewritten) {
-                transport.burst.bytes.truncate(start);
-                drops.count(reason);
-                continue;
-            }
+            let trailer = match admit(consumer, transport, plain, rewritten.index) {
+                Ok(trailer) => trailer,
+                Err(reason) => {
+                    transport.burst.bytes.truncate(start);
+                    drops.count(reason);
+                    continue;
+                }
+            };
             consumer.made(rewritten.timestamp, packet.now);
-            let size = transport.burst.bytes.len() - start;
             if transport.burst.is_empty() {
                 dirty.push(consumer.transport);
             }
-            let payload = packet.payload_size;
-            let receipt = Receipt { consumer: key, size: size as u16, plain: plain as u16, payload: payload as u16 };
-            transport.burst.push(receipt, due);
+            let padding = most_padding(transport.burst.bytes[start], plain);
+            transport.burst.bytes.resize(start + plain + trailer, 0);
+            let waiting = Waiting {
+                consumer: key,
+                size: (plain + trailer) as u16,
+                plain: plain as u16,
+                payload: packet.payload_size as u16,
+                header: rewritten.header as u16,
+                padding,
+                ssrc: consumer.ssrc,
+                index: rewritten.index,
+            };
+            transport.burst.push(waiting, due);
             if clock_known && packet.now >= consumer.reporting.due {
                 *reports += 1;
                 consumer.reporting.due = packet.now + consumer.report_interval * spread(*reports);
@@ -237,17 +249,15 @@ impl Core {
     }
 }
 
-/// Seal the packet that begins at `start` in the transport's burst.
-fn seal(consumer: &mut Consumer, transport: &mut Transport, start: usize, packet: Rewritten) -> Result<(), Drop> {
+/// Whether a plain packet of this size may be sealed with this index; how many bytes its seal will have.
+fn admit(consumer: &mut Consumer, transport: &Transport, plain: usize, index: u64) -> Result<usize, Drop> {
     let srtp = transport.srtp.as_ref().ok_or(Drop::SendFailed)?;
-    let bytes = &mut transport.burst.bytes;
-    if bytes.len() - start > MAX_PLAIN_RTP {
+    if plain > MAX_PLAIN_RTP {
         return Err(Drop::Oversized);
     }
-    if !consumer.sealed.accepts(packet.index) {
+    if !consumer.sealed.accepts(index) {
         return Err(Drop::SendFailed);
     }
-    consumer.sealed.add(packet.index);
-    srtp.seal_rtp(bytes, start, packet.header, consumer.ssrc, packet.index);
-    Ok(())
+    consumer.sealed.add(index);
+    Ok(srtp.rtp_trailer())
 }

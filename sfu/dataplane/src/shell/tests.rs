@@ -57,7 +57,8 @@ fn packet(number: u16, last: bool) -> Vec<u8> {
     packet.extend(number.to_be_bytes());
     packet.extend([0, 0, 0, 9, 0, 0, 0, 5, 0x10, 0x00, 1, 2, 3]);
     let sealing = Srtp::new(Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap();
-    sealing.seal_rtp(&mut packet, 0, 12, 5, u64::from(number));
+    packet.extend([0; 16]);
+    sealing.seal_rtp(&mut packet, 12, 5, u64::from(number));
     packet
 }
 

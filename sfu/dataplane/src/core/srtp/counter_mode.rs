@@ -9,7 +9,7 @@ use sha1::Sha1;
 use super::kdf::{Label, derive};
 use super::{RTCP_HEADER_SIZE, RtcpIndex, Unauthentic};
 
-const TAG: usize = 10;
+pub const TAG: usize = 10;
 const SALT: usize = 14;
 
 /// The keys of one direction of RTP, or of RTCP.
@@ -67,10 +67,11 @@ impl CounterMode {
     }
 
     /// The rollover counter is authenticated behind the packet, and not sent (section 4.2).
-    pub fn seal_rtp(&self, packet: &mut Vec<u8>, start: usize, header: usize, ssrc: u32, index: u64) {
-        self.rtp.apply(ssrc, index, &mut packet[start + header..]);
-        let tag = self.rtp.authenticator(&packet[start..], &rollovers(index)).finalize().into_bytes();
-        packet.extend_from_slice(&tag[..TAG]);
+    pub fn seal_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) {
+        let (plain, room) = packet.split_at_mut(packet.len() - TAG);
+        self.rtp.apply(ssrc, index, &mut plain[header..]);
+        let tag = self.rtp.authenticator(plain, &rollovers(index)).finalize().into_bytes();
+        room.copy_from_slice(&tag[..TAG]);
     }
 
     pub fn open_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) -> Result<usize, Unauthentic> {

@@ -5,7 +5,7 @@ use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, Un
 use super::kdf::{Label, derive};
 use super::{RTCP_HEADER_SIZE, RtcpIndex, Unauthentic};
 
-const TAG: usize = 16;
+pub const TAG: usize = 16;
 const SALT: usize = 12;
 
 /// The key of one direction of RTP, or of RTCP.
@@ -71,10 +71,11 @@ impl Gcm {
         self.rtcp.nonce(ssrc, [0, 0, a, b, c, d])
     }
 
-    pub fn seal_rtp(&self, packet: &mut Vec<u8>, start: usize, header: usize, ssrc: u32, index: u64) {
-        let (clear, payload) = packet[start..].split_at_mut(header);
+    pub fn seal_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) {
+        let (plain, room) = packet.split_at_mut(packet.len() - TAG);
+        let (clear, payload) = plain.split_at_mut(header);
         let tag = self.rtp.seal(self.rtp_nonce(ssrc, index), clear, payload);
-        packet.extend_from_slice(tag.as_ref());
+        room.copy_from_slice(tag.as_ref());
     }
 
     pub fn open_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) -> Result<usize, Unauthentic> {
@@ -150,7 +151,8 @@ mod tests {
 
     fn check_rtp(key_size: u8, expected: &str) {
         let mut packet = hex(RTP);
-        gcm(key_size).seal_rtp(&mut packet, 0, 12, RTP_SSRC, 0xF17B);
+        packet.extend([0; TAG]);
+        gcm(key_size).seal_rtp(&mut packet, 12, RTP_SSRC, 0xF17B);
         assert_eq!(packet, hex(expected));
         assert_eq!(gcm(key_size).open_rtp(&mut packet, 12, RTP_SSRC, 0xF17B), Ok(hex(RTP).len()));
         assert_eq!(packet[..hex(RTP).len()], hex(RTP));

@@ -160,14 +160,22 @@ impl Srtp {
         Ok(size)
     }
 
-    /// Seal the RTP packet that begins at `start` and has a header of `header` bytes, in place.
+    /// How many bytes a sealed RTP packet has more than the plain one.
+    pub fn rtp_trailer(&self) -> usize {
+        match &self.sending {
+            Cipher::Gcm(_) => gcm::TAG,
+            Cipher::CounterMode(_) => counter_mode::TAG,
+        }
+    }
+
+    /// Seal an RTP packet with a header of `header` bytes, in place; it has [`Srtp::rtp_trailer`] bytes of room behind it.
     ///
     /// `index` is 2^16 times the rollover counter and the sequence number; never twice the same with one SSRC
     /// (RFC 3711 section 9.1), which the caller sees to.
-    pub fn seal_rtp(&self, packet: &mut Vec<u8>, start: usize, header: usize, ssrc: u32, index: u64) {
+    pub fn seal_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) {
         match &self.sending {
-            Cipher::Gcm(gcm) => gcm.seal_rtp(packet, start, header, ssrc, index),
-            Cipher::CounterMode(counter) => counter.seal_rtp(packet, start, header, ssrc, index),
+            Cipher::Gcm(gcm) => gcm.seal_rtp(packet, header, ssrc, index),
+            Cipher::CounterMode(counter) => counter.seal_rtp(packet, header, ssrc, index),
         }
     }
 

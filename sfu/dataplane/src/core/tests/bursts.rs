@@ -76,3 +76,45 @@ fn a_burst_goes_where_its_transport_sends_to_when_it_leaves() {
     core.set_send_path(2, path(99)).unwrap();
     assert_eq!(leaving(&mut core, 2.0)[0].0, path(99));
 }
+
+#[test]
+fn a_frame_whose_packets_are_some_bytes_apart_is_made_equal_and_leaves_in_one_send() {
+    let (mut core, mut sender, mut receiver) = call();
+    let payload = |size: usize| [VP8_KEY, &vec![9; size]].concat();
+    let sizes = [1100, 1100, 1101, 1101, 700];
+    for (number, size) in (0..).zip(sizes) {
+        let marker = if number == 4 { 0x80 } else { 0 };
+        sender.send(&mut core, VIDEO, 96 | marker, number, &payload(size));
+    }
+    let mut sent = Vec::new();
+    core.flush(1.0, 64, |_, bytes, segment| {
+        sent.push(bytes.chunks(segment).map(<[u8]>::to_vec).collect::<Vec<_>>());
+        Ok(())
+    });
+    assert_eq!(sent.len(), 1);
+    for ((datagram, size), added) in sent[0].iter().zip(sizes).zip([1, 1, 0, 0, 0]) {
+        let (_, opened) = receiver.open(datagram).unwrap();
+        assert_eq!((datagram[0] & 0x20 != 0, opened.len()), (added > 0, VP8_KEY.len() + size + added));
+        assert!(opened.starts_with(&payload(size)));
+        assert!(opened.ends_with(&[1][..added]));
+    }
+    let stats = core.consumer_stats(20).unwrap();
+    let payloads = sizes.iter().map(|size| VP8_KEY.len() + size).sum::<usize>() as u64;
+    assert_eq!((stats.packets, stats.octets, stats.bytes), (5, payloads, payloads + 5 * 12 + 2));
+}
+
+#[test]
+fn what_is_padded_already_stays_as_it_is() {
+    let (mut core, mut sender, mut receiver) = call();
+    for (number, payload) in (0..).zip([[VP8_KEY, &[9; 700], &[2, 2]].concat(), [VP8_KEY, &[9; 705]].concat()]) {
+        let mut packet = vec![if number == 0 { 0xA0 } else { 0x80 }, 96, 0, number, 0, 0, 0, 0];
+        packet.extend(VIDEO.to_be_bytes());
+        packet.extend(payload);
+        let mut packet = sender.seal_whole(packet);
+        core.receive(&mut packet, path(1), 1.0);
+    }
+    let sent = leaving(&mut core, 2.0);
+    assert_eq!(sent.len(), 2);
+    assert!(receiver.open(&sent[0].1).unwrap().1.ends_with(&[9, 2, 2]));
+    assert_eq!(core.consumer_stats(20).unwrap().octets, 2 * VP8_KEY.len() as u64 + 700 + 705);
+}

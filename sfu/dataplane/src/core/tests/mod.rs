@@ -55,7 +55,8 @@ impl Client {
             let newest = self.newest.entry(header.ssrc).or_default();
             let index = newest.guess(header.sequence_number);
             newest.add(index);
-            self.srtp.seal_rtp(&mut packet, 0, header.size, header.ssrc, index);
+            packet.extend(vec![0; self.srtp.rtp_trailer()]);
+            self.srtp.seal_rtp(&mut packet, header.size, header.ssrc, index);
         }
         packet
     }
