@@ -47,7 +47,9 @@ def _producer(publication: Publication) -> ProducerStats:
 
 
 def _consumer(consumer: sfu.Consumer) -> ConsumerStats:
-    stats, report, round_trip = consumer.stats(), consumer.report, consumer.round_trip
+    stats = consumer.stats()
+    reception = stats.reception
+    round_trip = None if reception is None else reception.round_trip
     return ConsumerStats(
         consumer_id=consumer.id,
         producer_id=consumer.producer.id,
@@ -56,6 +58,6 @@ def _consumer(consumer: sfu.Consumer) -> ConsumerStats:
         packets=stats.packets,
         bytes=stats.bytes,
         layers=None if consumer.layers is None else convert(consumer.layers, Layers),
-        fraction_lost=None if report is None else report.fraction_lost / 256,
+        fraction_lost=None if reception is None else reception.fraction_lost / 256,
         round_trip_ms=None if round_trip is None else 1000 * round_trip,
     )

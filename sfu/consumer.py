@@ -6,21 +6,19 @@ from typing import TYPE_CHECKING
 
 from sfu.dataplane.interface import ConsumerId
 from sfu.layers import Layers, choose_encoding
-from sfu.wire.ntp import from_short
 
 if TYPE_CHECKING:
     from sfu.dataplane.interface import ConsumerStats, LayersChanged
     from sfu.parameters import Kind, RtpParameters
     from sfu.producer import Producer
     from sfu.transport import Transport
-    from sfu.wire.rtcp import ReportBlock
 
 
 class Consumer:
     """One producer's stream on one transport of another peer (or of the same).  A plain object, without a task.
 
     ``paused`` is its owner's wish; ``producer_paused`` the producer's.  ``bounds`` is how good the owner wants it at
-    best.  ``report`` is the receiver's newest report about it, ``round_trip`` in seconds.
+    best.
     """
 
     def __init__(
@@ -36,8 +34,6 @@ class Consumer:
         self.bounds: Layers | None = None
         self.layers: Layers | None = None
         self.target = 0
-        self.report: ReportBlock | None = None
-        self.round_trip: float | None = None
 
     @property
     def kind(self) -> Kind:
@@ -61,19 +57,6 @@ class Consumer:
     def stats(self) -> ConsumerStats:
         """What was sent so far."""
         return self.transport.plane.consumer_stats(self.plane_id)
-
-    def reported(self, block: ReportBlock, now: float) -> None:
-        """The receiver's report about this stream.
-
-        The round trip goes by our own clock alone (RFC 3550 section 6.4.1 has both ends of it): the NTP time in a
-        sender report is another client's.
-        """
-        self.report = block
-        sent_at = self.transport.plane.report_sent_at(self.plane_id, block.last_sr)
-        if sent_at is not None:
-            trip = now - sent_at - from_short(block.delay_since_last_sr)
-            # Below nothing lies what is rounded, or made up.
-            self.round_trip = trip if trip >= 0 else self.round_trip
 
     def may_flow(self, now: float) -> None:
         """Something that held it back is gone: where that was the last thing, it needs a key frame."""

@@ -1,7 +1,7 @@
-"""The RTCP of one transport: what clients report, and what publishers are told (RFC 3550 section 6.4).
+"""The RTCP of one transport: what clients ask for, and what publishers are told (RFC 3550 section 6.4).
 
-Publishers get honest receiver reports, without which no encoder raises its rate.  What receivers are told of the
-sender's clocks goes with the packets that it is about, see :meth:`sfu.dataplane.interface.DataPlane.set_source_clock`.
+Publishers get honest receiver reports, without which no encoder raises its rate.  What is reported to receivers, and
+by them, is the data plane's, which does it beside the packets that it is about.
 """
 
 from __future__ import annotations
@@ -26,12 +26,9 @@ def receive(transport: Transport, packet: bytes, now: float) -> None:
     broken: dict[int, None] = {}
     for one in rtcp.parse_untrusted(packet):
         match one:
-            case rtcp.SenderReport(reports=blocks):
+            case rtcp.SenderReport():
                 for producer in transport.producers.values():
                     producer.sender_report(one, now)
-                _receive_blocks(transport, blocks, now)
-            case rtcp.ReceiverReport(reports=blocks):
-                _receive_blocks(transport, blocks, now)
             case rtcp.PictureLossIndication(media_ssrc=ssrc):
                 broken[ssrc] = None
             case rtcp.FullIntraRequest(entries=entries):
@@ -68,13 +65,6 @@ def _parts(transport: Transport, now: float) -> Iterator[bytes]:
 
 def _description(port: Port) -> rtcp.SourceDescription:
     return rtcp.SourceDescription(port.rtcp_ssrc, port.cname)
-
-
-def _receive_blocks(transport: Transport, blocks: tuple[rtcp.ReportBlock, ...], now: float) -> None:
-    for block in blocks:
-        consumer = transport.consumers_by_ssrc.get(block.ssrc)
-        if consumer is not None:
-            consumer.reported(block, now)
 
 
 def _ask_key_frame(transport: Transport, ssrc: int, now: float) -> None:

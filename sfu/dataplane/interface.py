@@ -124,7 +124,10 @@ class SlowDatagram:
 
 @frozen
 class RtcpArrived:
-    """An SRTCP packet, opened: the plain compound packet (RFC 3550 section 6.1; may be reduced-size, RFC 5506)."""
+    """An SRTCP packet, opened: the plain compound packet (RFC 3550 section 6.1; may be reduced-size, RFC 5506).
+
+    Not those in which there is nothing but what a receiver reports: that is in :class:`ConsumerStats`.
+    """
 
     transport: TransportId
     packet: bytes
@@ -198,8 +201,22 @@ class ProducerStats:
 
 
 @frozen
+class Reception:
+    """A receiver's newest report about what it is sent (RFC 3550 section 6.4.1).
+
+    ``fraction_lost`` is in 1/256 since the report before, ``lost`` the total, ``jitter`` in timestamp units.
+    ``round_trip`` is in seconds by our own clock; None before a sender report of ours was answered.
+    """
+
+    fraction_lost: int
+    lost: int
+    jitter: int
+    round_trip: float | None
+
+
+@frozen
 class ConsumerStats:
-    """What was sent to one consumer.
+    """What was sent to one consumer, and what its receiver reported of it.
 
     ``octets`` is the payload alone, as sender reports want it (RFC 3550 section 6.4.1); ``bytes`` are whole plain RTP
     packets.  ``timestamp_offset`` is what is added (mod 2**32) to the current encoding's timestamps.
@@ -213,6 +230,7 @@ class ConsumerStats:
     timestamp_offset: int
     last_timestamp: int
     last_at: float | None
+    reception: Reception | None
 
 
 @frozen
@@ -323,10 +341,6 @@ class DataPlane(Protocol):
     def producer_stats(self, producer: ProducerId) -> ProducerStats: ...
 
     def consumer_stats(self, consumer: ConsumerId) -> ConsumerStats: ...
-
-    def report_sent_at(self, consumer: ConsumerId, last_report: int) -> float | None:
-        """When the sender report left that the receiver's report names by the middle 32 bits of its NTP time (LSR),
-        in seconds; None when it is not among the newest."""
 
     def totals(self) -> PlaneTotals: ...
 

@@ -22,8 +22,3 @@ def middle(timestamp: int) -> int:
 def to_short(seconds: float) -> int:
     """A duration (DLSR) in 1/65,536 s, held within 32 bits."""
     return min(max(round(seconds * 65536), 0), 0xFFFFFFFF)
-
-
-def from_short(duration: int) -> float:
-    """A duration in seconds."""
-    return duration / 65536

@@ -11,7 +11,7 @@ from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
 NOWHERE = Path("198.51.100.9", 9)
 STUN = b"\x00\x01\x00\x00"
 DTLS = b"\x16\xfe\xfd\x00"
-REPORT = b"\x80\xc9\x00\x01\x00\x00\x11\x11"
+REPORT = b"\x81\xce\x00\x02\x00\x00\x11\x11\x00\x00\x00\x01"
 
 
 @pytest.mark.parametrize(

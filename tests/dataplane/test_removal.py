@@ -10,7 +10,7 @@ from sfu.dataplane.interface import ConsumerId, Drop, LayersChanged, PlaneTotals
 from tests.dataplane.rig import AUDIO, VIDEO, Rig, consumer_spec
 from tests.dataplane.vp8 import vp8
 
-REPORT = b"\x80\xc9\x00\x01\x00\x00\x11\x11"
+REPORT = b"\x81\xce\x00\x02\x00\x00\x11\x11\x00\x00\x00\x01"
 
 
 def census(totals: PlaneTotals) -> tuple[int, int, int, int]:

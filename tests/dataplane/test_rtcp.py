@@ -9,8 +9,8 @@ from tests.dataplane.rig import Rig
 
 
 def report(ssrc: int) -> bytes:
-    """An empty receiver report (RFC 3550 section 6.4.2)."""
-    return b"\x80\xc9\x00\x01" + ssrc.to_bytes(4)
+    """A picture loss indication (RFC 4585 section 6.3.1)."""
+    return b"\x81\xce\x00\x02" + ssrc.to_bytes(4) + b"\x00\x00\x00\x01"
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))

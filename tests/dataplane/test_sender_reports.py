@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 from attrs import evolve
 
-from sfu.dataplane.interface import ConsumerId, Drop, ProducerId
-from sfu.wire.ntp import middle
-from sfu.wire.rtcp import RtcpPacket, SenderReport, SourceDescription
+from sfu.dataplane.interface import ConsumerId, Drop, LayersChanged, ProducerId
+from sfu.wire.ntp import middle, to_short
+from sfu.wire.rtcp import ReceiverReport, ReportBlock, RtcpPacket, SenderReport, SourceDescription, encode
 from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
 
 NTP = 0x1234_5678_9ABC_DEF0
@@ -29,6 +29,16 @@ class Voice:
 
     def clock(self, ntp: int = NTP, timestamp: int = 1000) -> None:
         self.rig.core.set_source_clock(self.producer, 0, ntp, timestamp, self.rig.now)
+
+    def round_trip(self, last_report: int, delay: float = 0) -> float | None:
+        """What is measured when the receiver answers this report, so many seconds after it came."""
+        block = ReportBlock(7000 + self.consumer, 1, 2, 3, 4, last_report, to_short(delay))
+        self.receiver.arrive(self.receiver.sending.protect_rtcp(encode([ReceiverReport(9, (block,))])))
+        reception = self.rig.core.consumer_stats(self.consumer).reception
+        assert reception is not None
+        assert (reception.fraction_lost, reception.lost, reception.jitter) == (1, 2, 4)
+        assert self.rig.core.take_events() in ([], [LayersChanged(self.consumer, 0, None)])
+        return reception.round_trip
 
     def speak(self, after: float = 0) -> list[list[RtcpPacket]]:
         """What is told with one packet."""
@@ -94,7 +104,7 @@ def test_who_begins_again_is_told_at_once() -> None:
     voice.rig.core.set_consumer_paused(voice.consumer, False)
     assert len(voice.speak(after=0.1)) == 1
     # What was told before is of no use: the receiver may have forgotten it.
-    assert voice.rig.core.report_sent_at(voice.consumer, middle(first.ntp)) is None
+    assert voice.round_trip(middle(first.ntp)) is None
 
 
 def test_an_encoding_that_begins_anew_has_no_clock_until_it_is_reported() -> None:
@@ -125,12 +135,11 @@ def test_the_newest_reports_are_known_by_the_middle_of_their_time() -> None:
         [[report, _]] = voice.speak(after=2 * INTERVAL)
         assert isinstance(report, SenderReport)
         sent.append((middle(report.ntp), voice.rig.now))
-    asked = [voice.rig.core.report_sent_at(voice.consumer, name) for name, _ in sent]
-    assert asked == [None, *(at for _, at in sent[1:])]
-    assert voice.rig.core.report_sent_at(voice.consumer, 12345) is None
-    voice.rig.core.remove_consumer(voice.consumer)
-    with pytest.raises(KeyError):
-        voice.rig.core.report_sent_at(voice.consumer, sent[-1][0])
+    voice.rig.now += 0.25
+    measured = [voice.round_trip(name, delay=0.2) for name, _ in sent]
+    assert measured == [None, *(pytest.approx(voice.rig.now - at - 0.2, abs=0.001) for _, at in sent[1:])]
+    # What answers none of ours, or came before we sent it, leaves the last one as it was.
+    assert voice.round_trip(12345) == voice.round_trip(sent[-1][0], delay=10) == measured[-1]
 
 
 def test_a_report_that_cannot_be_sent_is_counted_like_any_datagram() -> None:

@@ -137,7 +137,7 @@ def test_reports_pass_both_ways_and_come_once(profile: SrtpProfile, ssrc: int, b
     rig = Rig()
     client = rig.client(profile)
     for body in bodies:
-        report = b"\x80\xc9" + (len(body) // 4 + 1).to_bytes(2) + ssrc.to_bytes(4) + body
+        report = b"\x81\xce" + (len(body) // 4 + 1).to_bytes(2) + ssrc.to_bytes(4) + body
         sealed = client.sending.protect_rtcp(report)
         client.arrive(sealed)
         client.arrive(sealed)

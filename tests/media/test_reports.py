@@ -9,6 +9,7 @@ from attrs import frozen
 from trio.testing import MockClock
 
 import sfu
+from sfu.dataplane.interface import Reception
 from sfu.wire import rtcp
 from sfu.wire.ntp import middle, to_short
 from tests.eventually import eventually
@@ -235,8 +236,10 @@ async def test_the_round_trip_is_measured_by_our_own_clock(autojump_clock: MockC
         call.answer(rtcp.ReceiverReport(1, (block,)))
         await trio.lowlevel.checkpoint()
         await trio.testing.wait_all_tasks_blocked()
-        assert consumer.report == block
-        assert consumer.round_trip == pytest.approx(0.05, abs=0.011)
+        reception = consumer.stats().reception
+        assert reception is not None
+        assert (reception.fraction_lost, reception.lost, reception.jitter) == (3, 1, 0)
+        assert reception.round_trip == pytest.approx(0.05, abs=0.011)
 
 
 async def test_a_receiver_that_reports_what_cannot_be_measures_nothing(
@@ -249,12 +252,29 @@ async def test_a_receiver_that_reports_what_cannot_be_measures_nothing(
         call.send(1, 0)
         await trio.sleep(1.5)
         [told] = sender_reports(take(call.receiver))
-        for last_sr, delay in ((0, 0), (12345, 0), (middle(told.ntp), to_short(60))):
-            block = rtcp.ReportBlock(consumer.ssrc, 0, 0, 1, 0, last_sr, delay)
+        for lost, (last_sr, delay) in enumerate(((0, 0), (12345, 0), (middle(told.ntp), to_short(60)))):
+            block = rtcp.ReportBlock(consumer.ssrc, 0, lost, 1, 0, last_sr, delay)
             call.answer(rtcp.ReceiverReport(1, (block,)))
             await trio.testing.wait_all_tasks_blocked()
-            assert consumer.report == block
-            assert consumer.round_trip is None
+            assert consumer.stats().reception == Reception(0, lost, 0, None)
+
+
+async def test_what_receivers_report_does_not_come_up_and_what_they_ask_for_does(
+    autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bytes] = []
+    monkeypatch.setattr(sfu.Transport, "receive_rtcp", lambda _, packet, at: seen.append(packet))
+    async with open_call(identity) as call:
+        consumer = call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
+        report = rtcp.ReceiverReport(1, (rtcp.ReportBlock(consumer.ssrc, 0, 7, 1, 0), rtcp.ReportBlock(99, 0, 8, 1, 0)))
+        description = rtcp.SourceDescription(1, "bob")
+        call.answer(report, description)
+        await trio.testing.wait_all_tasks_blocked()
+        assert seen == []
+        assert consumer.stats().reception == Reception(0, 7, 0, None)
+        call.answer(report, description, rtcp.PictureLossIndication(1, consumer.ssrc))
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(seen) == 1
 
 
 async def test_transports_that_connect_at_once_do_not_report_at_once(

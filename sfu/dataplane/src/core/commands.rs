@@ -169,7 +169,7 @@ impl Core {
         let rewriter = rewriter_for(&mut self.producers[source], spec, mid.as_ref());
         let added = Consumer::new(consumer, owner, source, spec, rewriter, mid, first_sequence);
         let key = self.consumers.insert(consumer, added);
-        self.transports[owner].use_ssrc(spec.ssrc);
+        self.transports[owner].use_ssrc(spec.ssrc, key);
         self.transports[owner].consumers.push(key);
         self.producers[source].consumers.push(key);
         self.aim(key);

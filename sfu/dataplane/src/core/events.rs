@@ -2,6 +2,7 @@
 
 use super::address::Path;
 use super::drops::Drops;
+use super::feedback::Reception;
 use super::spec::Id;
 
 /// How many datagrams for the slow path are kept between two looks; the rest is dropped.
@@ -70,7 +71,7 @@ pub struct ProducerStats {
     pub voice_amplitude: f64,
 }
 
-/// What was sent to one consumer.
+/// What was sent to one consumer, and what its receiver reported of it.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct ConsumerStats {
@@ -82,6 +83,7 @@ pub struct ConsumerStats {
     pub timestamp_offset: u32,
     pub last_timestamp: u32,
     pub last_at: Option<f64>,
+    pub reception: Option<Reception>,
 }
 
 /// Totals since the start, and how many there are of each.

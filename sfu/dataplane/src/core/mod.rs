@@ -12,6 +12,7 @@ mod demux;
 mod drops;
 mod events;
 mod extensions;
+mod feedback;
 #[cfg(test)]
 mod hex;
 mod incoming;
@@ -46,6 +47,7 @@ pub use address::Path;
 pub use clock::SourceClock;
 pub use drops::{Drop, Drops};
 pub use events::{ConsumerStats, EncodingStats, Event, MAX_EVENTS, ProducerStats, Totals};
+pub use feedback::Reception;
 pub use leaving::{Leaving, Receipt};
 pub use spec::{ConsumerSpec, EncodingSpec, Id, ProducerSpec, Refused};
 pub use srtp::{MAX_DATAGRAM, Profile, Srtp};

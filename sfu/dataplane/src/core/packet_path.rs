@@ -69,6 +69,9 @@ impl Core {
         let plain = srtp.open_rtcp(datagram)?;
         transport.note_rtcp_sender(be32(datagram, 4));
         let transport = transport.id;
+        if self.hear_reports_untrusted(key, &datagram[..plain], now) {
+            return Ok(());
+        }
         self.hand_up(Event::Rtcp { transport, packet: datagram[..plain].to_vec(), at: now, size: datagram.len() })
     }
 

@@ -2,11 +2,12 @@
 
 use super::Core;
 use super::clock::middle;
+use super::feedback::{Block, Reception};
 use super::outgoing::Consumer;
-use super::spec::{Id, Refused};
 use super::table::TransportKey;
 
 const KEPT: usize = 5; // so many of the newest reports can be answered: those of some seconds
+const SHORT_SECOND: f64 = 65_536.0; // in the middle 32 bits of the NTP format
 const GOLDEN: f64 = 0.618_033_988_749_894_9; // its multiples spread evenly over the fractions
 
 const SENDER_REPORT: [u8; 4] = [0x80, 200, 0, 6]; // no report blocks, 6 words behind the first
@@ -24,12 +25,14 @@ pub struct Reporting {
     /// The middle of the NTP time of each of the newest, and when it left.
     sent: [Option<(u32, f64)>; KEPT],
     next: usize,
+    /// What its receiver reported.
+    pub reception: Option<Reception>,
 }
 
 impl Reporting {
     /// It begins, or goes by another clock: what was reported before says nothing.
     pub fn restart(&mut self) {
-        *self = Self::default();
+        *self = Self { reception: self.reception, ..Self::default() };
     }
 
     fn sent(&mut self, ntp: u64, now: f64) {
@@ -37,8 +40,16 @@ impl Reporting {
         self.next = (self.next + 1) % KEPT;
     }
 
-    fn sent_at(&self, last_report: u32) -> Option<f64> {
-        self.sent.iter().flatten().find(|(report, _)| *report == last_report).map(|(_, at)| *at)
+    /// The receiver reported.  The round trip goes by our own clock alone (RFC 3550 section 6.4.1 has both ends of it):
+    /// the NTP time in a sender report is another client's.
+    pub fn answered(&mut self, block: &Block, now: f64) {
+        let before = self.reception.and_then(|reception| reception.round_trip);
+        let sent_at = self.sent.iter().flatten().find(|(report, _)| *report == block.last_report).map(|(_, at)| *at);
+        let trip = sent_at.map(|sent_at| now - sent_at - f64::from(block.delay) / SHORT_SECOND);
+        // Below nothing lies what is rounded, or made up.
+        let round_trip = trip.filter(|trip| *trip >= 0.0).or(before);
+        let Block { fraction_lost, lost, jitter, .. } = *block;
+        self.reception = Some(Reception { fraction_lost, lost, jitter, round_trip });
     }
 }
 
@@ -50,11 +61,6 @@ pub fn spread(serial: u64) -> f64 {
 }
 
 impl Core {
-    /// When the report left that the receiver names by the middle of its NTP time, in seconds.
-    pub fn report_sent_at(&self, consumer: Id, last_report: u32) -> Result<Option<f64>, Refused> {
-        Ok(self.consumers[self.consumers.key(consumer)?].reporting.sent_at(last_report))
-    }
-
     /// Put the reports that are due behind the media that waits to leave.
     pub(super) fn add_reports(&mut self, key: TransportKey, now: f64) {
         let Self { transports, consumers, producers, report, drops, .. } = self;

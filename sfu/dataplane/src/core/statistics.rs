@@ -24,6 +24,7 @@ impl Core {
             timestamp_offset: consumer.timestamp_offset,
             last_timestamp: consumer.last_timestamp,
             last_at: consumer.last_at,
+            reception: consumer.reporting.reception,
         })
     }
 

@@ -31,7 +31,7 @@ pub struct Transport {
     pub burst: Burst,
     pub consent: Consent,
     rtcp_senders: VecDeque<u32>,
-    sent_ssrcs: HashSet<u32>,
+    sent_ssrcs: HashMap<u32, ConsumerKey>,
     spent_ssrcs: HashSet<u32>,
 }
 
@@ -73,7 +73,7 @@ impl Transport {
 
     /// Whether a consumer sends, or ever sent, with this SSRC.
     pub fn used(&self, ssrc: u32) -> bool {
-        self.sent_ssrcs.contains(&ssrc) || self.spent(ssrc)
+        self.sent_ssrcs.contains_key(&ssrc) || self.spent(ssrc)
     }
 
     /// Whether the consumer with this SSRC is gone.
@@ -82,8 +82,13 @@ impl Transport {
     }
 
     /// A consumer sends with it from now on.
-    pub fn use_ssrc(&mut self, ssrc: u32) {
-        self.sent_ssrcs.insert(ssrc);
+    pub fn use_ssrc(&mut self, ssrc: u32, consumer: ConsumerKey) {
+        self.sent_ssrcs.insert(ssrc, consumer);
+    }
+
+    /// The consumer that sends with it.
+    pub fn sender_of(&self, ssrc: u32) -> Option<ConsumerKey> {
+        self.sent_ssrcs.get(&ssrc).copied()
     }
 
     /// A consumer's SSRC will not be sent again.

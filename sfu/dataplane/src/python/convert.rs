@@ -8,7 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyMapping};
 
 use crate::core::{ConsumerSpec, ConsumerStats, Drop, EncodingSpec, EncodingStats, Event, Path, ProducerSpec};
-use crate::core::{ProducerStats, Profile, Refused, Totals};
+use crate::core::{ProducerStats, Profile, Reception, Refused, Totals};
 
 /// A class of the interface module.
 fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
@@ -156,7 +156,13 @@ pub fn consumer_stats<'py>(py: Python<'py>, stats: &ConsumerStats) -> PyResult<B
         stats.timestamp_offset,
         stats.last_timestamp,
         stats.last_at,
+        stats.reception.map(|reception| reception_object(py, &reception)).transpose()?,
     ))
+}
+
+/// A `Reception`.
+fn reception_object<'py>(py: Python<'py>, of: &Reception) -> PyResult<Bound<'py, PyAny>> {
+    class(py, "Reception")?.call1((of.fraction_lost, of.lost, of.jitter, of.round_trip))
 }
 
 /// A `ProducerStats`.

@@ -225,10 +225,6 @@ impl Plane {
         convert::consumer_stats(py, &self.with(py, |core| core.consumer_stats(consumer))??)
     }
 
-    fn report_sent_at(&self, py: Python<'_>, consumer: Id, last_report: u32) -> PyResult<Option<f64>> {
-        Ok(self.with(py, |core| core.report_sent_at(consumer, last_report))??)
-    }
-
     fn totals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         convert::totals(py, &self.with(py, |core| core.totals())?)
     }

@@ -87,11 +87,11 @@ fn datagrams_for_the_slow_path_come_up_with_their_time() {
     remote.send_to(b"\x00stun", address.remote).unwrap();
     let expected = Event::Slow { path: path(&remote), transport: Some(1), data: b"\x00stun".to_vec() };
     assert_eq!(first_event(&shell), expected);
-    let mut report = b"\x80\xc9\x00\x01\x00\x00\x00\x05".to_vec();
+    let mut report = b"\x81\xce\x00\x02\x00\x00\x00\x05\x00\x00\x00\x06".to_vec();
     Srtp::new(Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap().seal_rtcp(&mut report).unwrap();
     remote.send_to(&report, address.remote).unwrap();
     let Event::Rtcp { at, packet, .. } = first_event(&shell) else { panic!("no report") };
-    assert_eq!(packet, b"\x80\xc9\x00\x01\x00\x00\x00\x05");
+    assert_eq!(packet, b"\x81\xce\x00\x02\x00\x00\x00\x05\x00\x00\x00\x06");
     assert!((100.0..110.0).contains(&at));
 }
 

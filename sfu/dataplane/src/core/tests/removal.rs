@@ -90,7 +90,7 @@ fn nothing_is_left_when_all_are_gone_in_whichever_order() {
         for client in &mut clients {
             client.send(&mut core, AUDIO, 111, 1, b"voice");
             client.send(&mut core, VIDEO, 96, 1, VP8_KEY);
-            let mut report = [b"\x80\xc9\x00\x01".as_slice(), &AUDIO.to_be_bytes()].concat();
+            let mut report = [b"\x81\xce\x00\x02".as_slice(), &AUDIO.to_be_bytes(), &[0; 4]].concat();
             client.srtp.seal_rtcp(&mut report).unwrap();
             core.receive(&mut report, path(client.transport), 1.0);
         }
