@@ -92,9 +92,9 @@ class Config:
     """Folder of the built web client; when not given, the one that is installed with the gateway."""
 
     ping_interval: float = _seconds(limits.PING_INTERVAL)
-    """Seconds that a client may be quiet before it is pinged."""
+    """Seconds that a client may be quiet before it is pinged, at most a quarter of a second later."""
     ping_timeout: float = _seconds(limits.PONG_TIMEOUT)
-    """Seconds after that in which something must come, the pong or anything else, or the client counts as gone."""
+    """Seconds beyond ping_interval after which a quiet client counts as gone, if not even the pong came."""
     join_timeout: float = _seconds(limits.JOIN_TIMEOUT)
     """Seconds from connecting (or leaving) to the next join."""
     websocket_handshake_timeout: float = _seconds(10)

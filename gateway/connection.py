@@ -5,7 +5,6 @@ The tasks that move bytes live in a nursery that no cancellation from outside re
 session was cancelled.
 """
 
-import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NoReturn
@@ -19,6 +18,7 @@ from gateway import endings
 from gateway.config import Config
 from gateway.endings import Ending
 from gateway.inbox import Inbox
+from gateway.liveness import Liveness
 from gateway.log import new_reference
 from gateway.metrics import Metrics
 from gateway.outbox import Frame, Outbox
@@ -31,8 +31,6 @@ from protocol.responses import Error, Ok
 
 UNREAD = 8
 """So many times the bytes of the largest message may come without a whole one among them."""
-PONG_BYTES = 256
-"""What is taken off them with every pong, more than one has, so that a quiet client may stay for ever."""
 
 
 @define(eq=False)
@@ -151,25 +149,10 @@ class Connection:
                 self.was_closed(ConnectionClosed(websocket.closed))
             self.broke()
 
-    async def watch_outbox(self) -> None:
-        """End it when it takes nothing."""
-        await self.outbox.wait_stuck()
-        self.end(endings.TOO_SLOW)
-
-    async def ping(self, websocket: WebSocketConnection, lent: LentStream) -> None:
-        """Ping a client that is quiet: it has something to answer then."""
-        for number in itertools.count():
-            await lent.quiet_for(self.config.ping_interval)
-            try:
-                await websocket.ping(number.to_bytes(8, "big"))
-            except SEND_ERRORS:
-                return
-            lent.unread = max(0, lent.unread - PONG_BYTES)
-
-    async def watch_silence(self, lent: LentStream) -> None:
-        """End it when nothing has come for so long that a pong is late."""
-        await lent.quiet_for(self.config.ping_interval + self.config.ping_timeout)
-        self.end(endings.TIMED_OUT)
+    async def keep_alive(self, lent: LentStream) -> None:
+        """Ping it when it is quiet; end it when it stays silent, or takes nothing of what waits for it."""
+        liveness = Liveness(lent, self.outbox, self.config.ping_interval, self.config.ping_timeout)
+        self.end(await liveness.wait_gone())
 
     def was_closed(self, closed: ConnectionClosed) -> None:
         """The WebSocket is over; whoever sees it first says so."""
@@ -219,9 +202,7 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
             connection.log.info("client connected")
             io.start_soon(connection.read, websocket, lent)
             io.start_soon(connection.write, websocket, lent)
-            io.start_soon(connection.ping, websocket, lent)
-            io.start_soon(connection.watch_silence, lent)
-            io.start_soon(connection.watch_outbox)
+            io.start_soon(connection.keep_alive, lent)
             try:
                 with connection.scope:
                     yield

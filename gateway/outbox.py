@@ -8,7 +8,7 @@ from typing import Final
 import trio
 from attrs import define, field, frozen
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import TextMessage
+from wsproto.events import Ping, TextMessage
 
 from protocol.codec import Message, encode
 
@@ -41,6 +41,9 @@ class Frame:
         return self.wire[-self.size :].decode()
 
 
+_PING: Final = Frame(_FRAMING.send(Ping()), 0)
+
+
 @define(eq=False)
 class Outbox:
     """A queue that never makes anyone wait: :meth:`put` takes a frame or, over a bound, refuses it.
@@ -71,6 +74,11 @@ class Outbox:
         self._append(frame)
         return True
 
+    def ping(self) -> None:
+        """Have a ping sent next, before all that waits: its answer has little time."""
+        if not self._closed:
+            self._insert(self._sending, _PING)
+
     def close(self, last: Frame, *, backlog: bool) -> None:
         """Take ``last`` and nothing after it; without ``backlog`` only what is being sent stays before it."""
         if not backlog:
@@ -80,9 +88,12 @@ class Outbox:
         self._append(last)
 
     def _append(self, frame: Frame) -> None:
+        self._insert(len(self._queue), frame)
+
+    def _insert(self, place: int, frame: Frame) -> None:
         if not self._queue:
             self._waiting_since = trio.current_time()
-        self._queue.append(frame)
+        self._queue.insert(place, frame)
         self.size += frame.size
         self._notice()
 
@@ -109,16 +120,14 @@ class Outbox:
                 return max(1, count)
         return len(self._queue)
 
-    async def wait_stuck(self) -> None:
-        """Return when nothing of what waits was taken for too long; it takes nothing more, either."""
-        while True:
-            while not self._queue:
-                await self._changed.wait()
-            await trio.sleep_until(self._waiting_since + self.max_age)
-            await trio.lowlevel.checkpoint()  # who sends may be about to run: the whole gateway may have been held up
-            if self._queue and trio.current_time() >= self._waiting_since + self.max_age:
-                self._overflowed = True
-                return
+    @property
+    def stuck_at(self) -> float:
+        """When nothing of what waits will have been taken for too long, if nothing is taken, or comes, before."""
+        return (self._waiting_since if self._queue else trio.current_time()) + self.max_age
+
+    def give_up(self) -> None:
+        """Take nothing more."""
+        self._overflowed = True
 
     async def wait_empty(self) -> None:
         """Return when everything has been handed to the network."""

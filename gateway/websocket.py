@@ -9,8 +9,8 @@
   is heard of a client is therefore noted where the bytes come in.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
@@ -48,17 +48,29 @@ class LentStream(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Pass it on, and notice a close frame: trio-websocket sends each frame by itself."""
-        async with self._sending:
+        async with self._alone():
             self._said_why = self._said_why or bytes(data[:1]) == _CLOSE_FRAME
             await self._stream.send_all(data)
 
     async def send_frames(self, frames: bytes) -> None:
         """Send whole frames, between those of trio-websocket.  ``ClosedResourceError`` after a close frame, which is
         the last that may be sent (RFC 6455 section 5.5.1)."""
-        async with self._sending:
+        async with self._alone():
             if self._said_why:
                 raise trio.ClosedResourceError
             await self._stream.send_all(frames)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """One sends at a time.  No checkpoint when nobody does, as the lock's own would be: sending is one."""
+        try:
+            self._sending.acquire_nowait()
+        except trio.WouldBlock:
+            await self._sending.acquire()
+        try:
+            yield
+        finally:
+            self._sending.release()
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -73,12 +85,6 @@ class LentStream(trio.abc.Stream):
         if self.unread > self._max_unread:
             self._overflow()
         return data
-
-    async def quiet_for(self, seconds: float) -> None:
-        """Return when nothing has come for so long."""
-        while trio.current_time() < self.heard + seconds:
-            await trio.sleep_until(self.heard + seconds)
-            await trio.lowlevel.checkpoint()  # who reads may be about to run: the whole gateway may have been held up
 
     async def aclose(self) -> None:
         """Give it back."""

@@ -2,13 +2,17 @@
 
 import pytest
 import trio
-from trio.testing import MockClock, memory_stream_one_way_pair
+from trio.testing import MockClock, memory_stream_one_way_pair, wait_all_tasks_blocked
 
+from gateway import endings
+from gateway.endings import Ending
+from gateway.liveness import TICK, Liveness
+from gateway.outbox import Frame, Outbox
 from gateway.websocket import LentStream
 from tests.session.rig import open_rig
 
-# Seconds: the ping that is due, and its pong.
-PATIENCE = 9.5
+PING_INTERVAL, PING_TIMEOUT = 5.0, 4.5
+PATIENCE = PING_INTERVAL + PING_TIMEOUT
 
 
 async def test_who_talks_is_there_although_its_pong_does_not_come(autojump_clock: MockClock) -> None:
@@ -50,16 +54,113 @@ async def test_what_came_in_the_moment_in_which_it_is_too_late_counts(
 ) -> None:
     """As after a pause of the whole gateway: its timers and its sockets are due in one step, in any order."""
 
-    async def read(lent: LentStream) -> None:
-        while True:
-            await lent.receive_some()
-
-    async def watch(lent: LentStream) -> None:
-        await lent.quiet_for(PATIENCE)
-        raise AssertionError("it is not quiet")
-
     for _ in range(20):
-        lent = LentStream(trio.StapledStream(memory_stream_one_way_pair()[0], Speaking()), 1000, lambda: None)
+        lent = lent_over(Speaking())
         nursery.start_soon(read, lent)
-        nursery.start_soon(watch, lent)
+        nursery.start_soon(must_stay, Liveness(lent, pinging(nursery, []), PING_INTERVAL, PING_TIMEOUT))
     await trio.sleep(10 * PATIENCE)
+
+
+def lent_over(stream: trio.abc.ReceiveStream) -> LentStream:
+    return LentStream(trio.StapledStream(memory_stream_one_way_pair()[0], stream), 1000, lambda: None)
+
+
+def pinging(nursery: trio.Nursery, pings: list[float]) -> Outbox:
+    """An outbox that notes when it sends, to a client that takes everything at once."""
+
+    async def take(data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        pings.append(trio.current_time())
+
+    outbox = Outbox(1000, 10)
+    nursery.start_soon(outbox.send_all, take)
+    return outbox
+
+
+async def read(lent: LentStream) -> None:
+    while True:
+        await lent.receive_some()
+
+
+async def must_stay(liveness: Liveness) -> None:
+    raise AssertionError(await liveness.wait_gone())
+
+
+async def test_nobody_is_gone_who_was_not_pinged_since_the_whole_gateway_was_held_up(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    pings: list[float] = []
+    network, theirs = memory_stream_one_way_pair()
+    lent = lent_over(theirs)
+    nursery.start_soon(read, lent)
+    nursery.start_soon(must_stay, Liveness(lent, pinging(nursery, pings), PING_INTERVAL, PING_TIMEOUT))
+    await wait_all_tasks_blocked()
+    autojump_clock.jump(60)
+    await wait_all_tasks_blocked()
+    assert pings == [60]
+    await trio.sleep(PING_TIMEOUT / 2 - 0.1)
+    await network.send_all(b"pong")
+    await trio.sleep(PING_INTERVAL + 2 * TICK)
+    assert pings == [60, pytest.approx(60 + PING_TIMEOUT / 2 - 0.1 + PING_INTERVAL, abs=TICK)]
+
+
+async def test_many_that_fell_quiet_at_any_moment_are_pinged_together(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    pings: list[float] = []
+    begun = trio.current_time()
+    for _ in range(50):
+        lent = lent_over(memory_stream_one_way_pair()[1])
+        nursery.start_soon(Liveness(lent, pinging(nursery, pings), PING_INTERVAL, PING_TIMEOUT).wait_gone)
+        await trio.sleep(1 / 50)
+    await trio.sleep(PING_INTERVAL + TICK)
+    assert len(pings) == 50
+    assert len(set(pings)) <= 1 / TICK + 1
+    late = [at - begun - PING_INTERVAL - number / 50 for number, at in enumerate(pings)]
+    assert all(-1e-9 <= seconds <= TICK + 1e-9 for seconds in late)
+
+
+@pytest.mark.parametrize(("interval", "timeout"), [(0.1, 0.1), (0.001, 3), (60, 0.01), (7, 7)])
+async def test_whatever_is_configured_there_is_time_to_answer_and_the_end_comes_when_it_should(
+    autojump_clock: MockClock, nursery: trio.Nursery, interval: float, timeout: float
+) -> None:
+    pings: list[float] = []
+    begun = trio.current_time()
+    lent = lent_over(memory_stream_one_way_pair()[1])
+    ending = await Liveness(lent, pinging(nursery, pings), interval, timeout).wait_gone()
+    assert ending is endings.TIMED_OUT
+    assert trio.current_time() - begun == pytest.approx(interval + timeout)
+    (pinged,) = pings
+    assert interval <= pinged - begun <= interval + min(TICK, timeout / 2) + 1e-9
+
+
+@pytest.mark.parametrize("age", [0.01, 3, 10, 60])
+async def test_whoever_takes_nothing_is_gone_when_it_should_be_whatever_is_configured(
+    autojump_clock: MockClock, nursery: trio.Nursery, age: float
+) -> None:
+    """The outbox fills between two looks, and nobody is woken for it."""
+    outbox = Outbox(1000, age)
+    liveness = Liveness(lent_over(Speaking()), outbox, ping_interval=1000, ping_timeout=1000)
+    ended: list[tuple[Ending, float]] = []
+
+    async def watch() -> None:
+        ended.append((await liveness.wait_gone(), trio.current_time()))
+
+    nursery.start_soon(watch)
+    await trio.sleep(33.3)
+    assert not ended
+    begun = trio.current_time()
+    outbox.put(Frame.of_text("something"))
+    await trio.sleep(age + 1)
+    ((ending, at),) = ended
+    assert ending is endings.TOO_SLOW
+    assert at - begun == pytest.approx(age)
+
+
+async def test_a_client_that_only_pings_by_itself_may_stay_for_weeks(autojump_clock: MockClock) -> None:
+    async with open_rig(max_message_bytes=1024) as rig:
+        (ada,) = await rig.joined("ada")
+        for _ in range(2000):
+            await trio.sleep(4.9)
+            await ada.websocket.ping()
+        assert await ada.ok("ping") == {}

@@ -1,11 +1,14 @@
 """What waits for one client: bounded by bytes and age, in order, and waited for by nobody."""
 
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import TextMessage
+from wsproto.events import Event, Ping, TextMessage
 
+from gateway import endings
+from gateway.liveness import Liveness
 from gateway.outbox import BATCH_BYTES, Frame, Outbox
+from gateway.websocket import LentStream
 from protocol.events import ActiveSpeakers, MessageReceived
 
 
@@ -14,13 +17,19 @@ def frame(text: str, size: int | None = None) -> Frame:
 
 
 async def note_when_stuck(outbox: Outbox, times: list[float]) -> None:
-    await outbox.wait_stuck()
+    lent = LentStream(memory_stream_pair()[0], 1000, lambda: None)
+    assert await Liveness(lent, outbox, ping_interval=1000, ping_timeout=1000).wait_gone() is endings.TOO_SLOW
     times.append(trio.current_time())
 
 
+def show(event: Event) -> str:
+    assert isinstance(event, TextMessage | Ping)
+    return "ping" if isinstance(event, Ping) else event.data
+
+
 class Slow:
-    """A network that takes what it is given when told to; ``sent`` has the text of the frames, ``sends`` their count
-    in each send."""
+    """A network that takes what it is given when told to; ``sent`` has the text of the frames (``ping`` for a ping),
+    ``sends`` their count in each send."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -31,7 +40,7 @@ class Slow:
     async def __call__(self, data: bytes) -> None:
         await self.may.acquire()
         self._client.receive_data(data)
-        texts = [event.data for event in self._client.events() if isinstance(event, TextMessage)]
+        texts = [show(event) for event in self._client.events()]
         self.sent += texts
         self.sends.append(len(texts))
 
@@ -211,3 +220,30 @@ async def test_after_an_overflow_nothing_more_is_taken_so_that_nobody_sees_a_gap
     assert outbox.put(frame("12345678"))
     assert not outbox.put(frame("12345"))
     assert not outbox.put(frame("1"))
+
+
+async def test_a_ping_goes_before_what_waits_and_behind_what_is_being_sent(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    network, outbox = Slow(), Outbox(100, 10)
+    nursery.start_soon(outbox.send_all, network)
+    outbox.put(frame("one"))
+    await wait_all_tasks_blocked()
+    outbox.put(frame("two"))
+    outbox.ping()
+    assert outbox.size == len("onetwo")
+    network.may.release()
+    network.may.release()
+    await outbox.wait_empty()
+    assert network.sent == ["one", "ping", "two"]
+    assert network.sends == [1, 2]
+
+
+async def test_nobody_is_pinged_any_more_once_it_was_closed(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    network, outbox = Slow(), Outbox(100, 10)
+    outbox.close(frame("last"), backlog=True)
+    outbox.ping()
+    nursery.start_soon(outbox.send_all, network)
+    network.may.release()
+    await outbox.wait_empty()
+    assert network.sent == ["last"]

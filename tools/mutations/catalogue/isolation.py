@@ -20,9 +20,9 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "Nobody looks how long nothing of what waits is taken.",
-        "gateway/connection.py",
-        "            io.start_soon(connection.watch_outbox)\n",
-        "",
+        "gateway/outbox.py",
+        "        return (self._waiting_since if self._queue else trio.current_time()) + self.max_age\n",
+        "        return trio.current_time() + self.max_age\n",
         (f"{_ISOLATION}::test_a_slow_reader_is_closed_when_a_message_has_waited_too_long",),
     ),
     Mutation(
@@ -91,9 +91,9 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "Who reads in time is closed when the gateway was held up, since its timers come first.",
-        "gateway/outbox.py",
+        "gateway/liveness.py",
         """\
-            await trio.lowlevel.checkpoint()  # who sends may be about to run: the whole gateway may have been held up
+            await trio.lowlevel.checkpoint()  # who reads or sends may be due, too: all may have been held up
 """,
         "",
         ("tests/connection/test_outbox.py::test_who_takes_what_waits_in_the_moment_in_which_it_is_too_old_keeps_up",),
@@ -101,12 +101,26 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "Who speaks in time is closed when the gateway was held up, since its timers come first.",
-        "gateway/websocket.py",
+        "gateway/liveness.py",
         """\
-            await trio.lowlevel.checkpoint()  # who reads may be about to run: the whole gateway may have been held up
+            await trio.lowlevel.checkpoint()  # who reads or sends may be due, too: all may have been held up
 """,
         "",
         ("tests/connection/test_liveness.py::test_what_came_in_the_moment_in_which_it_is_too_late_counts",),
+    ),
+    Mutation(
+        5,
+        "Who was not even pinged is closed for its silence when the gateway was held up.",
+        "gateway/liveness.py",
+        """\
+        if not self._is_pinged:
+            return math.inf
+""",
+        "",
+        (
+            "tests/connection/test_liveness.py"
+            "::test_nobody_is_gone_who_was_not_pinged_since_the_whole_gateway_was_held_up",
+        ),
     ),
     Mutation(
         5,

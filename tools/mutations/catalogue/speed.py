@@ -28,9 +28,20 @@ MUTATIONS: Final = (
         6,
         "Silence is noticed and nothing comes of it.",
         "gateway/connection.py",
-        "        self.end(endings.TIMED_OUT)\n",
-        "",
+        "        self.end(await liveness.wait_gone())\n",
+        "        await liveness.wait_gone()\n",
         (tests.SILENT,),
+    ),
+    Mutation(
+        6,
+        "Silence is noticed at the next moment at which many look together.",
+        "gateway/liveness.py",
+        "    return tick if tick > now else due\n",
+        "    return _tick_after(due)\n",
+        (
+            "tests/connection/test_liveness.py"
+            "::test_whatever_is_configured_there_is_time_to_answer_and_the_end_comes_when_it_should",
+        ),
     ),
     Mutation(
         6,
