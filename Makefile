@@ -20,7 +20,7 @@ CARGO := cargo
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
-.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations bench bench-leave bench-core clean lock tools-present format
+.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations bench bench-leave bench-planes bench-core clean lock tools-present format
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -124,6 +124,9 @@ bench: $(STAMPS)/dev $(STAMPS)/dataplane  ## our gateway beside Janus and beside
 
 bench-core: $(DATAPLANE)/Cargo.lock  ## what the packet path does for one copy of a packet, all but the sending
 	$(CARGO) bench $(CORE)
+
+bench-planes: $(STAMPS)/dev $(STAMPS)/dataplane  ## how much more two planes forward than one, into docs/performance.md (some minutes, root)
+	$(BIN)/python -m tools.bench.planes --write docs/performance.md $(ARGS)
 
 bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## how soon others know that somebody left, into docs/guarantees.md (some minutes)
 	$(BIN)/python -m tools.bench.leave --write docs/guarantees.md $(ARGS)

@@ -9,12 +9,14 @@ import sys
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from attrs import define
 
 from tools.bench.process import ServerEnded, ServerProcess, running
 
+#: The metric of all datagrams that left.
+PACKETS_OUT: Final = 'sfu_packets_total{direction="out"}'
 ARGUMENTS = ("serve", "--port", "0", "--media-port", "0", "--log-format", "json")
 
 GatewayEnded = ServerEnded

@@ -1,18 +1,22 @@
-"""What a bench sends: packets of one stream, a burst at a time, at a steady rate."""
+"""What a bench sends: packets of one stream, a burst at a time, at a steady rate, and a sender report each second."""
 
 from __future__ import annotations
 
 import struct
 import time
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
 
 import trio
 from attrs import define, frozen
 
+from sfu.wire import rtcp
+from sfu.wire.ntp import to_ntp
 from tools.light.stamp import PADDING_FLAG, STAMP_SIZE, write_stamp
 
 Kind = Literal["audio", "video"]
 SSRC = 0x5F5
+CLOCKS: Final[dict[Kind, int]] = {"audio": 48000, "video": 90000}
 
 
 @frozen
@@ -24,6 +28,10 @@ class Source:
     rate: int
     burst: int
     size: int
+
+    def timestamp(self, burst: int) -> int:
+        """Of the packets of a burst, by its number."""
+        return burst * CLOCKS[self.kind] // self.rate
 
 
 class Endpoint(Protocol):
@@ -49,13 +57,36 @@ def packet(source: Source, ssrc: int, sequence: int, timestamp: int, *, last: bo
     return header + first + filling + write_stamp(ssrc, sequence, time.monotonic_ns())
 
 
+def report(source: Source, ssrc: int, bursts: int, cname: str) -> bytes | None:
+    """The sender report that is due when the last of so many bursts has just left; None where none is.
+
+    Each stream has one a second, at a moment of its own.  Who has several streams gives them all one ``cname``
+    (RFC 3550 sections 6.4.1 and 6.5.1).
+    """
+    if bursts % source.rate != ssrc % source.rate:
+        return None
+    packets = bursts * source.burst
+    sent = rtcp.SenderReport(
+        ssrc,
+        ntp=to_ntp(time.time()),
+        rtp_timestamp=source.timestamp(bursts - 1) & 0xFFFFFFFF,
+        packets=packets & 0xFFFFFFFF,
+        octets=packets * (source.size - STAMP_SIZE) & 0xFFFFFFFF,  # the stamp is padding
+    )
+    return rtcp.encode([sent, rtcp.SourceDescription(ssrc, cname)])
+
+
 @define
 class Sender:
-    """Sends a source's packets on an endpoint; sequence numbers and timestamps go on from call to call."""
+    """Sends a source's packets on an endpoint; sequence numbers and timestamps go on from call to call.
+
+    ``send_rtcp`` takes its reports; without it there are none.
+    """
 
     source: Source
     endpoint: Endpoint
     ssrc: int = SSRC
+    send_rtcp: Callable[[bytes], object] | None = None
     bursts: int = 0
 
     async def send(self, seconds: float) -> float:
@@ -71,9 +102,12 @@ class Sender:
 
     def send_burst(self) -> None:
         source = self.source
-        timestamp = self.bursts * (90000 if source.kind == "video" else 48000) // source.rate
+        timestamp = source.timestamp(self.bursts)
         for index in range(source.burst):
             sequence = self.bursts * source.burst + index
             last = index == source.burst - 1
             self.endpoint.send_rtp(packet(source, self.ssrc, sequence, timestamp, last=last))
         self.bursts += 1
+        due = report(source, self.ssrc, self.bursts, "source")
+        if due is not None and self.send_rtcp is not None:
+            self.send_rtcp(due)

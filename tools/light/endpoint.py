@@ -98,6 +98,11 @@ class LightEndpoint:
         self.traffic.sent_rtp += sent
         return sent
 
+    def send_rtcp(self, packet: bytes) -> None:
+        """Seal a compound packet and send it at once."""
+        self.transport.send_rtcp(packet)
+        self.send()
+
     def _transmit(self, datagram: bytes) -> bool:
         traffic = self.traffic
         for _ in range(2):

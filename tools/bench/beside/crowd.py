@@ -77,9 +77,9 @@ class Crowd:
         self._entering[number] += time.time() - began
         self.publications.append(publication)
         self.legs.append(leg)
-        receivers = self.scenario.members - 1
+        receivers, cname = self.scenario.members - 1, f"member-{number}"
         self.flows += [
-            Flow(source, leg, stream.ssrc, receivers) for source, stream in zip(sources, streams, strict=True)
+            Flow(source, leg, stream.ssrc, cname, receivers) for source, stream in zip(sources, streams, strict=True)
         ]
 
     async def _subscribe(self, number: int) -> None:

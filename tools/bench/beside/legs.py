@@ -88,6 +88,11 @@ class Leg:
         """At once."""
         self._send(self.transport.seal_rtp(packet))
 
+    def send_rtcp(self, packet: bytes) -> None:
+        """At once."""
+        self.transport.send_rtcp(packet)
+        self.flush()
+
     def flush(self) -> None:
         for datagram in self.transport.datagrams_to_send():
             self._send(datagram)

@@ -96,17 +96,17 @@ def _produce(transport_id: str, stream: Stream) -> Produce:
 
 @define
 class GatewayConference:
-    """One channel on our gateway."""
+    """Our gateway, and one channel on it that everybody joins who names no other."""
 
     process: GatewayProcess
     _crowd: Crowd
     _identity: Identity
 
     @asynccontextmanager
-    async def member(self, name: str) -> AsyncIterator[GatewayMember]:
+    async def member(self, name: str, channel: str = CHANNEL) -> AsyncIterator[GatewayMember]:
         client = await self._crowd.open(partial(Watcher, crowd=self._crowd))
         try:
-            joined = await client.ask(Join(CHANNEL, name, name))
+            joined = await client.ask(Join(channel, name, name))
             capabilities = from_json(joined["routerRtpCapabilities"], media.RtpCapabilities)
             yield GatewayMember(client, capabilities, self._identity)
         finally:

@@ -9,18 +9,17 @@ import trio
 from attrs import define, field
 
 from tools.bench.beside.legs import Leg
-from tools.bench.source import Source, packet
-
-_CLOCKS = {"audio": 48000, "video": 90000}
+from tools.bench.source import Source, packet, report
 
 
 @define(eq=False)
 class Flow:
-    """One stream on its way from one member to ``receivers`` others."""
+    """One stream on its way from one member, which reports as ``cname``, to ``receivers`` others."""
 
     source: Source
     leg: Leg
     ssrc: int
+    cname: str
     receivers: int
     bursts: int = 0
 
@@ -30,12 +29,14 @@ class Flow:
 
     def send_burst(self) -> None:
         source = self.source
-        timestamp = self.bursts * _CLOCKS[source.kind] // source.rate
+        timestamp = source.timestamp(self.bursts)
         for index in range(source.burst):
             last = index == source.burst - 1
             sequence = self.packets + index
             self.leg.send_rtp(packet(source, self.ssrc, sequence, timestamp, last=last))
         self.bursts += 1
+        if (due := report(source, self.ssrc, self.bursts, self.cname)) is not None:
+            self.leg.send_rtcp(due)
 
 
 @define

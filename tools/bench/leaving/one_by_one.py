@@ -10,7 +10,7 @@ from typing import Final
 import trio
 from attrs import frozen
 
-from tools.bench.gateway_process import GatewayProcess
+from tools.bench.gateway_process import PACKETS_OUT, GatewayProcess
 from tools.bench.leaving.channel import Channel, Member, open_channel
 from tools.bench.leaving.lag import Lag
 from tools.bench.leaving.ways import WAYS, Way, now
@@ -20,7 +20,6 @@ MEMBERS: Final = 100
 SPEAKERS: Final = 2
 SPEECH: Final = Source("speech", "audio", rate=50, burst=1, size=100)
 TOLD_SECONDS: Final = 10.0
-PACKETS_OUT: Final = 'sfu_packets_total{direction="out"}'
 
 Progress = Callable[[str], None]
 

@@ -5,6 +5,8 @@
 
 mod clock;
 mod inbox;
+#[cfg(test)]
+mod segmentation;
 mod sockets;
 mod thread;
 

@@ -1,7 +1,7 @@
 //! UDP sockets with segmentation, both ways, where the system has it.
 
 use std::io::{self, ErrorKind};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
@@ -28,8 +28,33 @@ impl Socket {
         inbox.fill(|buffers, metas| self.state.recv(UdpSockRef::from(&self.io), buffers, metas)).unwrap_or(0)
     }
 
-    fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.state.try_send(UdpSockRef::from(&self.io), transmit)
+    fn send(&self, destination: SocketAddr, bytes: &[u8], segment: usize) -> io::Result<()> {
+        if segment >= bytes.len() {
+            return self.send_one(destination, bytes);
+        }
+        if self.has_segmentation() {
+            match self.send_segmented(destination, bytes, segment) {
+                // Some devices have none, and tell only now; nothing was sent.
+                Err(_) if !self.has_segmentation() => {}
+                done => return done,
+            }
+        }
+        bytes.chunks(segment).try_for_each(|one| self.send_one(destination, one))
+    }
+
+    /// It may turn out with a send that there is none.
+    fn has_segmentation(&self) -> bool {
+        self.state.max_gso_segments() > 1
+    }
+
+    /// Without the control messages of a segmented send, which take the kernel a tenth longer.
+    fn send_one(&self, destination: SocketAddr, datagram: &[u8]) -> io::Result<()> {
+        self.io.send_to(datagram, destination).map(|_| ())
+    }
+
+    fn send_segmented(&self, destination: SocketAddr, contents: &[u8], segment: usize) -> io::Result<()> {
+        let transmit = Transmit { destination, ecn: None, contents, segment_size: Some(segment), src_ip: None };
+        self.state.try_send(UdpSockRef::from(&self.io), &transmit)
     }
 }
 
@@ -59,20 +84,17 @@ impl Sockets {
     }
 
     /// Send segments of this size, of which the last may be smaller, or say why not.
+    ///
+    /// They leave one by one where they cannot leave together; then the first that cannot leave keeps back the rest,
+    /// and speaks for all.
     pub fn send(&self, path: Path, bytes: &[u8], segment: usize) -> Result<(), Drop> {
         let socket = self.0.get(path.local as usize).ok_or(Drop::SendFailed)?;
-        let segment_size = (segment < bytes.len()).then_some(segment);
-        let transmit = Transmit { destination: path.remote, ecn: None, contents: bytes, segment_size, src_ip: None };
-        match socket.send(&transmit) {
-            Err(error) if error.kind() != ErrorKind::WouldBlock && segment_size.is_some() => {
-                // Some devices have no segmentation and tell only now.
-                bytes.chunks(segment).try_for_each(|contents| {
-                    socket.send(&Transmit { contents, segment_size: None, ..transmit.clone() })
-                })
-            }
-            sent => sent,
+        if path.remote.port() == 0 {
+            // Whoever sends from there wants no answer (RFC 768), and the system says the same (EINVAL) as of
+            // segmentation that it has not: one such client would end it for all.
+            return Err(Drop::SendFailed);
         }
-        .map_err(|error| reason(&error))
+        socket.send(path.remote, bytes, segment).map_err(|error| reason(&error))
     }
 }
 
@@ -83,6 +105,9 @@ fn reason(error: &io::Error) -> Drop {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::super::segmentation::{each_way, open as as_it_is, refuse_segmented_sends};
     use super::*;
 
     #[test]
@@ -91,34 +116,108 @@ mod tests {
         assert_eq!(reason(&ErrorKind::ConnectionRefused.into()), Drop::SendFailed);
     }
 
+    fn bound() -> UdpSocket {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        socket
+    }
+
+    fn path(socket: &UdpSocket) -> Path {
+        Path { remote: socket.local_addr().unwrap(), local: 0 }
+    }
+
+    fn received<const N: usize>(socket: &UdpSocket) -> [Vec<u8>; N] {
+        std::array::from_fn(|_| {
+            let mut buffer = vec![0; 99];
+            let size = socket.recv(&mut buffer).unwrap();
+            buffer.truncate(size);
+            buffer
+        })
+    }
+
+    /// How many messages the next look at the first socket brings, and the datagrams in them.
+    fn look(sockets: &Sockets) -> (usize, Vec<Vec<u8>>) {
+        let mut inbox = Inbox::default();
+        let start = Instant::now();
+        loop {
+            let messages = sockets.0[0].receive(&mut inbox);
+            if messages > 0 {
+                return (messages, inbox.datagrams(messages).map(|(datagram, _)| datagram.to_vec()).collect());
+            }
+            assert!(start.elapsed() < Duration::from_secs(5), "nothing came");
+        }
+    }
+
     #[test]
     fn a_burst_arrives_as_its_segments() {
-        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
-        receiver.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
-        let sockets = Sockets::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap().into()]).unwrap();
-        let path = Path { remote: receiver.local_addr().unwrap(), local: 0 };
-        sockets.send(path, b"onetwotri4", 3).unwrap();
-        let mut buffer = [0; 99];
-        for expected in [&b"one"[..], b"two", b"tri", b"4"] {
-            let size = receiver.recv(&mut buffer).unwrap();
-            assert_eq!(&buffer[..size], expected);
-        }
-        assert_eq!(sockets.send(Path { local: 1, ..path }, b"x", 1), Err(Drop::SendFailed));
+        each_way(|open| {
+            let (ours, receiver) = (bound(), bound());
+            let sockets = open(vec![ours]);
+            sockets.send(path(&receiver), b"onetwotri4", 3).unwrap();
+            assert_eq!(received(&receiver), [&b"one"[..], b"two", b"tri", b"4"]);
+            assert_eq!(sockets.send(Path { local: 1, ..path(&receiver) }, b"x", 1), Err(Drop::SendFailed));
+        });
+    }
+
+    #[test]
+    fn a_burst_leaves_together_only_where_the_system_has_segmentation() {
+        each_way(|open| {
+            let ours = bound();
+            let remote = path(&ours);
+            let (sender, receiver) = (open(vec![bound()]), as_it_is(vec![ours]));
+            sender.send(remote, b"onetwotri4", 3).unwrap();
+            let (messages, datagrams) = look(&receiver);
+            assert_eq!(datagrams, [&b"one"[..], b"two", b"tri", b"4"]);
+            assert_eq!(messages, if sender.max_segments() > 1 { 1 } else { 4 });
+        });
+    }
+
+    #[test]
+    fn a_socket_that_refuses_segmented_sends_loses_nothing_and_is_not_asked_again() {
+        each_way(|open| {
+            let (ours, receiver) = (bound(), bound());
+            refuse_segmented_sends(&ours);
+            let sockets = open(vec![ours, bound()]);
+            sockets.send(path(&receiver), b"onetwotri4", 3).unwrap();
+            assert_eq!(received(&receiver), [&b"one"[..], b"two", b"tri", b"4"]);
+            assert_eq!(sockets.max_segments(), 1);
+            sockets.send(path(&receiver), b"fiveandsix", 4).unwrap();
+            assert_eq!(received(&receiver), [&b"five"[..], b"ands", b"ix"]);
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_sent_does_not_end_segmentation() {
+        each_way(|open| {
+            let (ours, receiver) = (bound(), bound());
+            let sockets = open(vec![ours]);
+            let segments = sockets.max_segments();
+            let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+            let elsewhere = "[2001:db8::1]:9".parse().unwrap();
+            for remote in [nobody, elsewhere] {
+                assert_eq!(sockets.send(Path { remote, local: 0 }, b"x", 1), Err(Drop::SendFailed));
+                assert_eq!(sockets.send(Path { remote, local: 0 }, b"onetwo", 3), Err(Drop::SendFailed));
+            }
+            assert_eq!(sockets.send(path(&receiver), &[0; 70_000], 70_000), Err(Drop::SendFailed));
+            assert_eq!(sockets.max_segments(), segments);
+            sockets.send(path(&receiver), b"onetwo", 3).unwrap();
+            assert_eq!(received(&receiver), [&b"one"[..], b"two"]);
+        });
     }
 
     #[test]
     fn what_comes_together_is_told_apart_and_an_empty_datagram_too() {
-        let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = ours.local_addr().unwrap();
-        let sockets = Sockets::new(vec![ours.into()]).unwrap();
-        let theirs = Sockets::new(vec![UdpSocket::bind("127.0.0.1:0").unwrap().into()]).unwrap();
-        theirs.send(Path { remote: address, local: 0 }, b"onetwo3", 3).unwrap();
-        theirs.send(Path { remote: address, local: 0 }, b"", 0).unwrap();
-        let (mut inbox, mut received) = (Inbox::default(), Vec::new());
-        while received.len() < 4 {
-            let messages = sockets.0[0].receive(&mut inbox);
-            received.extend(inbox.datagrams(messages).map(|(datagram, _)| datagram.to_vec()));
-        }
-        assert_eq!(received, [b"one".to_vec(), b"two".to_vec(), b"3".to_vec(), b"".to_vec()]);
+        each_way(|open| {
+            let ours = bound();
+            let remote = path(&ours);
+            let (sockets, theirs) = (open(vec![ours]), as_it_is(vec![bound()]));
+            theirs.send(remote, b"onetwo3", 3).unwrap();
+            theirs.send(remote, b"", 0).unwrap();
+            let mut received = Vec::new();
+            while received.len() < 4 {
+                received.extend(look(&sockets).1);
+            }
+            assert_eq!(received, [&b"one"[..], b"two", b"3", b""]);
+        });
     }
 }

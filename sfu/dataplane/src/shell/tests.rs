@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use super::segmentation::{each_way, refuse_segmented_sends};
 use super::*;
 use crate::core::Credentials;
 use crate::core::{ConsumerSpec, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
@@ -21,11 +22,11 @@ fn path(socket: &UdpSocket) -> Path {
 }
 
 /// A plane with its thread, and where it is.
-fn started() -> (Shell, Arc<Turns<Core>>, Path) {
+fn started(open: impl Fn(Vec<UdpSocket>) -> Sockets) -> (Shell, Arc<Turns<Core>>, Path) {
     let ours = bound();
     let address = path(&ours);
     let core = Arc::new(Turns::new(Core::new(HOLD)));
-    let sockets = Arc::new(Sockets::new(vec![ours.into()]).unwrap());
+    let sockets = Arc::new(open(vec![ours]));
     (Shell::start(Arc::clone(&core), sockets, 100.0).unwrap(), core, address)
 }
 
@@ -81,75 +82,108 @@ fn call(core: &Turns<Core>, sender: &UdpSocket, receiver: &UdpSocket) {
 
 #[test]
 fn datagrams_for_the_slow_path_come_up_with_their_time() {
-    let (shell, core, address) = started();
-    let remote = bound();
-    connect(&core, 1, &remote);
-    remote.send_to(b"\x00stun", address.remote).unwrap();
-    let expected = Event::Slow { path: path(&remote), transport: Some(1), data: b"\x00stun".to_vec() };
-    assert_eq!(first_event(&shell), expected);
-    let mut report = b"\x81\xce\x00\x02\x00\x00\x00\x05\x00\x00\x00\x06".to_vec();
-    Srtp::new(Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap().seal_rtcp(&mut report).unwrap();
-    remote.send_to(&report, address.remote).unwrap();
-    let Event::Rtcp { at, packet, .. } = first_event(&shell) else { panic!("no report") };
-    assert_eq!(packet, b"\x81\xce\x00\x02\x00\x00\x00\x05\x00\x00\x00\x06");
-    assert!((100.0..110.0).contains(&at));
+    each_way(|open| {
+        let (shell, core, address) = started(open);
+        let remote = bound();
+        connect(&core, 1, &remote);
+        remote.send_to(b"\x00stun", address.remote).unwrap();
+        let expected = Event::Slow { path: path(&remote), transport: Some(1), data: b"\x00stun".to_vec() };
+        assert_eq!(first_event(&shell), expected);
+        let mut report = b"\x81\xce\x00\x02\x00\x00\x00\x05\x00\x00\x00\x06".to_vec();
+        Srtp::new(Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap().seal_rtcp(&mut report).unwrap();
+        remote.send_to(&report, address.remote).unwrap();
+        let Event::Rtcp { at, packet, .. } = first_event(&shell) else { panic!("no report") };
+        assert_eq!(packet, b"\x81\xce\x00\x02\x00\x00\x00\x05\x00\x00\x00\x06");
+        assert!((100.0..110.0).contains(&at));
+    });
 }
 
 #[test]
 fn a_frame_is_forwarded_whole_and_one_that_lacks_its_last_packet_too() {
-    let (_shell, core, address) = started();
-    let (sender, receiver) = (bound(), bound());
-    call(&core, &sender, &receiver);
-    for (number, last) in [(0, false), (1, false), (2, true), (3, false)] {
-        sender.send_to(&packet(number, last), address.remote).unwrap();
-    }
-    let mut buffer = [0; 2048];
-    for number in 1..=4 {
-        let size = receiver.recv(&mut buffer).unwrap();
-        assert_eq!((size, buffer[3]), (12 + 5 + 16, number));
-    }
+    each_way(|open| {
+        let (_shell, core, address) = started(open);
+        let (sender, receiver) = (bound(), bound());
+        call(&core, &sender, &receiver);
+        for (number, last) in [(0, false), (1, false), (2, true), (3, false)] {
+            sender.send_to(&packet(number, last), address.remote).unwrap();
+        }
+        let mut buffer = [0; 2048];
+        for number in 1..=4 {
+            let size = receiver.recv(&mut buffer).unwrap();
+            assert_eq!((size, buffer[3]), (12 + 5 + 16, number));
+        }
+    });
 }
 
 #[test]
 fn a_binding_is_answered_by_the_thread_and_silence_is_told_though_nothing_comes() {
-    let (shell, core, address) = started();
-    let remote = bound();
-    connect(&core, 1, &remote);
-    core.lock().answer_bindings(1, "ours", "a password", 100.0, 1.0).unwrap();
-    remote.send_to(&Credentials::new("ours", "a password").unwrap().request(true), address.remote).unwrap();
-    let mut buffer = [0; 99];
-    assert_eq!(remote.recv(&mut buffer).unwrap(), 20 + 12 + 24 + 8);
-    let Event::Silent { transport: 1, last_at } = first_event(&shell) else { panic!("no silence") };
-    assert!((100.0..105.0).contains(&last_at));
-    assert_eq!(core.lock().totals().packets_out, 1);
+    each_way(|open| {
+        let (shell, core, address) = started(open);
+        let remote = bound();
+        connect(&core, 1, &remote);
+        core.lock().answer_bindings(1, "ours", "a password", 100.0, 1.0).unwrap();
+        remote.send_to(&Credentials::new("ours", "a password").unwrap().request(true), address.remote).unwrap();
+        let mut buffer = [0; 99];
+        assert_eq!(remote.recv(&mut buffer).unwrap(), 20 + 12 + 24 + 8);
+        let Event::Silent { transport: 1, last_at } = first_event(&shell) else { panic!("no silence") };
+        assert!((100.0..105.0).contains(&last_at));
+        assert_eq!(core.lock().totals().packets_out, 1);
+    });
 }
 
 #[test]
 fn a_bug_in_the_core_is_told_and_the_thread_goes_on() {
-    let (shell, core, address) = started();
-    let (sender, receiver) = (bound(), bound());
-    call(&core, &sender, &receiver);
-    core.lock().sabotage();
-    sender.send_to(&packet(0, true), address.remote).unwrap();
-    let Event::Failed { why } = first_event(&shell) else { panic!("no failure") };
-    assert!(why.contains("sabotaged"), "{why}");
-    assert_eq!(core.lock().totals().transports, 0);
-    sender.send_to(b"\x00stun", address.remote).unwrap();
-    assert!(matches!(first_event(&shell), Event::Slow { transport: None, .. }));
+    each_way(|open| {
+        let (shell, core, address) = started(open);
+        let (sender, receiver) = (bound(), bound());
+        call(&core, &sender, &receiver);
+        core.lock().sabotage();
+        sender.send_to(&packet(0, true), address.remote).unwrap();
+        let Event::Failed { why } = first_event(&shell) else { panic!("no failure") };
+        assert!(why.contains("sabotaged"), "{why}");
+        assert_eq!(core.lock().totals().transports, 0);
+        sender.send_to(b"\x00stun", address.remote).unwrap();
+        assert!(matches!(first_event(&shell), Event::Slow { transport: None, .. }));
+    });
 }
 
 #[test]
 fn closing_ends_the_thread_in_time_and_twice_does_nothing() {
-    let (mut shell, core, address) = started();
-    let sender = bound();
-    let (done, ended) = channel();
-    let thread = std::thread::spawn(move || {
-        shell.close();
-        shell.close();
-        done.send(()).unwrap();
+    each_way(|open| {
+        let (mut shell, core, address) = started(open);
+        let sender = bound();
+        let (done, ended) = channel();
+        let thread = std::thread::spawn(move || {
+            shell.close();
+            shell.close();
+            done.send(()).unwrap();
+        });
+        ended.recv_timeout(Duration::from_secs(5)).unwrap();
+        thread.join().unwrap();
+        sender.send_to(b"\x00stun", address.remote).unwrap();
+        assert_eq!(core.lock().totals().packets_in, 0);
     });
-    ended.recv_timeout(Duration::from_secs(5)).unwrap();
-    thread.join().unwrap();
-    sender.send_to(b"\x00stun", address.remote).unwrap();
-    assert_eq!(core.lock().totals().packets_in, 0);
+}
+
+#[test]
+fn a_frame_that_is_refused_as_one_leaves_packet_by_packet_and_each_is_counted_once() {
+    each_way(|open| {
+        let (_shell, core, address) = started(|sockets| {
+            refuse_segmented_sends(&sockets[0]);
+            open(sockets)
+        });
+        let (sender, receiver) = (bound(), bound());
+        call(&core, &sender, &receiver);
+        for number in 0..10 {
+            sender.send_to(&packet(number, number % 5 == 4), address.remote).unwrap();
+        }
+        let mut buffer = [0; 2048];
+        for number in 1..=10 {
+            receiver.recv(&mut buffer).unwrap();
+            assert_eq!(buffer[3], number);
+        }
+        let count = |core: &Core| (core.totals().packets_out, core.consumer_stats(1).unwrap().packets);
+        wait_for(|| (count(&core.lock()) == (10, 10)).then_some(()));
+        assert_eq!(core.lock().totals().drops.iter().map(|(_, count)| count).sum::<u64>(), 0);
+    });
 }

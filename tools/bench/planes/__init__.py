@@ -1,0 +1,1 @@
+"""Two planes beside one: what they forward at most, when nobody but the gateway needs the processor for it."""

@@ -1,0 +1,135 @@
+"""What a gateway forwards when it is offered more than it can, and who had the processor meanwhile."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import trio
+from attrs import frozen
+
+from tools.bench.beside.ours import open_gateway
+from tools.bench.gateway_process import PACKETS_OUT, GatewayProcess
+from tools.bench.network import Link
+from tools.bench.planes import sink
+from tools.bench.planes.channels import Channels, open_channels
+from tools.bench.planes.load import send_until
+from tools.bench.progress import Progress
+from tools.bench.source import Source
+from tools.light import Identity
+
+WARM_SECONDS: Final = 1.0
+#: What the extension calls its threads.
+PLANE_THREAD: Final = "data plane"
+
+
+@frozen
+class Reading:
+    """Totals at one moment; times in seconds.  ``planes`` are the processor times of the planes' threads."""
+
+    at: float
+    packets: float
+    sunk: int
+    dropped: int
+    planes: Sequence[float]
+    gateway: float
+    generator: float
+    idle: float
+
+
+@frozen
+class Result:
+    """Of one run: per second what left the gateway, by its own count and by the interface's, and what did not fit into
+    its sockets; and processor time in cores: of each plane's thread, of the rest of the gateway, of the load generator,
+    idle."""
+
+    packets: float
+    sunk: float
+    dropped: float
+    planes: Sequence[float]
+    interpreter: float
+    generator: float
+    idle: float
+
+    @property
+    def per_cpu_second(self) -> float:
+        """Packets for each second of the planes' processor time."""
+        return self.packets / sum(self.planes)
+
+    @classmethod
+    def between(cls, before: Reading, after: Reading) -> Result:
+        seconds = after.at - before.at
+        planes = [(later - earlier) / seconds for earlier, later in zip(before.planes, after.planes, strict=True)]
+        return cls(
+            packets=(after.packets - before.packets) / seconds,
+            sunk=(after.sunk - before.sunk) / seconds,
+            dropped=(after.dropped - before.dropped) / seconds,
+            planes=planes,
+            interpreter=(after.gateway - before.gateway) / seconds - sum(planes),
+            generator=(after.generator - before.generator) / seconds,
+            idle=(after.idle - before.idle) / seconds,
+        )
+
+
+def read(gateway: GatewayProcess) -> Reading:
+    packets = gateway.metric(PACKETS_OUT)
+    return Reading(
+        at=time.monotonic(),
+        packets=packets,
+        sunk=sink.sent(gateway.pid),
+        dropped=sink.dropped(gateway.pid),
+        planes=plane_seconds(gateway.pid),
+        gateway=gateway.cpu_seconds(),
+        generator=time.process_time(),
+        idle=idle_seconds(),
+    )
+
+
+def plane_seconds(pid: int) -> list[float]:
+    """Processor time of each plane's thread so far."""
+    threads = sorted(Path(f"/proc/{pid}/task").iterdir(), key=lambda thread: int(thread.name))
+    names = {thread: (thread / "comm").read_text().strip() for thread in threads}
+    return [
+        int((thread / "schedstat").read_text().split()[0]) / 1e9 for thread in threads if names[thread] == PLANE_THREAD
+    ]
+
+
+def idle_seconds() -> float:
+    """Of all cores together, so far."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+
+
+async def measure(
+    planes: int, link: Link, identity: Identity, source: Source, receivers: int, seconds: float, progress: Progress
+) -> Result:
+    """Two channels on a gateway with so many planes."""
+    options = ["--planes", str(planes)]
+    name = f"{planes} plane{'' if planes == 1 else 's'}"
+    progress(f"{name}: the gateway starts")
+    async with (
+        open_gateway(link.server, link.prefix, identity, options) as conference,
+        open_channels(conference, source, receivers, progress) as channels,
+    ):
+        with sink.open_sink(link):
+            progress(f"{name}: it forwards what it can")
+            return await _forward(conference.process, channels, seconds)
+
+
+async def _forward(gateway: GatewayProcess, channels: Channels, seconds: float) -> Result:
+    over = threading.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(trio.to_thread.run_sync, send_until, over, channels.streams))
+        try:
+            await trio.sleep(WARM_SECONDS)
+            before = await trio.to_thread.run_sync(read, gateway)
+            await trio.sleep(seconds)
+            after = await trio.to_thread.run_sync(read, gateway)
+        finally:
+            over.set()
+    return Result.between(before, after)
