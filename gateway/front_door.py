@@ -65,18 +65,15 @@ class FrontDoor:
 
     async def serve(self, stream: trio.abc.Stream, remote: str) -> None:
         """The whole life of one TCP connection.  ``remote`` names it in the log.  Never raises ``Exception``."""
-        exchange = Exchange(stream, self._config)
         try:
-            if await self._serve_request(exchange, remote):
+            if upgrade := await self._serve_http(stream, remote):
                 with self._client_counted():
-                    await self._serve_client(PutBackStream(stream, bytes(exchange.taken)), remote)
+                    await self._serve_client(PutBackStream(stream, upgrade), remote)
         except* (ClientGone, trio.BrokenResourceError, trio.ClosedResourceError) as gone:
             log.debug("client gone", remote=remote, error=repr(gone.exceptions[0]))
         except* Exception as errors:
             self._report(errors, remote)
         finally:
-            if exchange.status is not None:
-                self._metrics.http_response(exchange.status)
             await trio.aclose_forcefully(stream)
 
     @contextmanager
@@ -89,6 +86,15 @@ class FrontDoor:
             if not self.clients:
                 self._last_client_left.set()
                 self._last_client_left = trio.Event()
+
+    async def _serve_http(self, stream: trio.abc.Stream, remote: str) -> bytes:
+        """Answer one request; what was read of it when it is to become a WebSocket instead, else nothing."""
+        exchange = Exchange(stream, self._config)
+        try:
+            return bytes(exchange.taken) if await self._serve_request(exchange, remote) else b""
+        finally:
+            if exchange.status is not None:
+                self._metrics.http_response(exchange.status)
 
     async def _serve_request(self, exchange: Exchange, remote: str) -> bool:
         """Answer one request; True when it is to become a WebSocket instead."""

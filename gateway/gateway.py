@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Never
+from weakref import WeakValueDictionary
 
 import structlog
 from attrs import define, field
@@ -13,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 import protocol.media
 import sfu
+import sfu.parameters
 from gateway import endings, speakers
 from gateway.channel import Channel
 from gateway.channels import Channels
@@ -56,10 +58,15 @@ class Gateway:
     channels: Channels = field(init=False)
     capabilities: protocol.media.RtpCapabilities = field(init=False)
     log: FilteringBoundLogger = field(factory=structlog.get_logger, init=False)
+    _shared: "WeakValueDictionary[str, sfu.parameters.RtpCapabilities]" = field(factory=WeakValueDictionary, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.channels = Channels(self.config, self.metrics, self.log, self.sessions, self._choose_plane)
         self.capabilities = convert(self.port.capabilities, protocol.media.RtpCapabilities)
+
+    def share(self, capabilities: sfu.parameters.RtpCapabilities) -> sfu.parameters.RtpCapabilities:
+        """Equal ones once: a browser's take some 20 kB, and most members have the same browser."""
+        return self._shared.setdefault(repr(capabilities), capabilities)
 
     @property
     def ports(self) -> Sequence[sfu.Port]:

@@ -11,7 +11,7 @@ class PutBackStream(trio.abc.HalfCloseableStream):
 
     def __init__(self, stream: trio.abc.Stream, head: bytes) -> None:
         self.transport_stream = stream
-        self._head = memoryview(head)
+        self._head = head
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if not self._head:
@@ -19,8 +19,9 @@ class PutBackStream(trio.abc.HalfCloseableStream):
         if max_bytes is not None and max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
         await trio.lowlevel.checkpoint()
-        taken, self._head = self._head[:max_bytes], self._head[len(self._head[:max_bytes]) :]
-        return bytes(taken)
+        taken = self._head[:max_bytes]
+        self._head = self._head[len(taken) :]
+        return taken
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self.transport_stream.send_all(data)
@@ -33,5 +34,5 @@ class PutBackStream(trio.abc.HalfCloseableStream):
         await self.transport_stream.send_eof()  # type: ignore[attr-defined]  # whoever calls it knows the stream
 
     async def aclose(self) -> None:
-        self._head = memoryview(b"")
+        self._head = b""
         await self.transport_stream.aclose()

@@ -1,7 +1,5 @@
 """Bounds over time.  All of them take ``now``, in seconds on the caller's clock."""
 
-from collections import deque
-
 from attrs import define, field
 
 
@@ -38,11 +36,9 @@ class ErrorBudget:
 
     limit: int
     window: float
-    _times: deque[float] = field(factory=deque)
+    _times: list[float] = field(factory=list)
 
     def spend(self, now: float) -> bool:
         """Count one; False when it is one too many."""
-        while self._times and self._times[0] <= now - self.window:
-            self._times.popleft()
-        self._times.append(now)
+        self._times = [*(time for time in self._times if time > now - self.window), now]
         return len(self._times) <= self.limit

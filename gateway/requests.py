@@ -83,6 +83,8 @@ def perform(session: Session, data: RequestData) -> OkData:
 
 def create_transport(session: Session, data: CreateTransport) -> TransportCreated:
     capabilities = _capabilities(data.rtp_capabilities)
+    if capabilities is not None:  # kept for the transport's life
+        capabilities = session.gateway.share(capabilities)
     with refusals("rtpCapabilities"):
         transport = session.peer.create_transport(data.direction, capabilities)
     return TransportCreated(

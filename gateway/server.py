@@ -21,6 +21,7 @@ from gateway.gateway import Gateway
 from gateway.metrics import Metrics
 from gateway.session import serve_client
 from gateway.sockets import open_listeners, remote_name, show_address, url_of
+from protocol import codec
 
 log = structlog.get_logger(__name__)
 
@@ -190,6 +191,7 @@ async def serve(
     _allow_many_files(config)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_server(config) as server, garbage.kept_aside(server.gateway):
+            _rehearse(server.gateway)
             log.info("listening", url=server.url, media=", ".join(map(show_address, server.media)))
             task_status.started(server)
             number = await anext(signals)
@@ -205,6 +207,12 @@ async def serve(
                 await server.drain()
                 watch.cancel_scope.cancel()
     log.info("stopped")
+
+
+def _rehearse(gateway: Gateway) -> None:
+    """What the first client would find cold, some 12 ms of its join."""
+    codec.prepare()
+    sfu.rehearse(gateway.ports[0])
 
 
 async def _exit_on_second(signals: AsyncIterator[int], exit_at_once: Callable[[int], NoReturn]) -> None:

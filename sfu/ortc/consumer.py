@@ -84,5 +84,6 @@ def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> 
         receiver = next((candidate for candidate in capabilities.codecs if same_codec(candidate, codec)), None)
         if receiver is not None:
             feedback = tuple(one for one in codec.rtcp_feedback if one in receiver.rtcp_feedback)
-            common.append(evolve(codec, rtcp_feedback=feedback))
+            # Most receivers have all of it: then it is the producer's own, which thousands of consumers may share.
+            common.append(codec if feedback == codec.rtcp_feedback else evolve(codec, rtcp_feedback=feedback))
     return tuple(common)

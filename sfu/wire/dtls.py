@@ -1,21 +1,23 @@
 """DTLS 1.2 for one transport, in either role, under the caller's clock (RFC 6347, RFC 5764).
 
 OpenSSL does the cryptography on memory BIOs.  Ours are the clock (:mod:`sfu.wire.dtls_flight`) and the choice of what
-reaches OpenSSL at all: during the handshake, records that may be part of it; afterwards, encrypted alerts and data.
-Handshake messages after the handshake never do, so there is no renegotiation.
+reaches OpenSSL at all: during the handshake, records that may be part of it; afterwards, where it is still needed,
+encrypted alerts and data.  Handshake messages after the handshake never do, so there is no renegotiation.
+
+It holds some 90 kB for each association, more than all else that a client takes.  So it is let go after the handshake:
+our close_notify is written by then, and :mod:`sfu.wire.dtls_alerts` reads the peer's.
 """
 
-import enum
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import frozen
 from OpenSSL import SSL
 
 from sfu.parameters import DtlsFingerprint
 from sfu.wire.certificate import usable_fingerprints
+from sfu.wire.dtls_alerts import CLOSE_NOTIFY, AlertReader
 from sfu.wire.dtls_context import DtlsContext, PeerCheck
+from sfu.wire.dtls_events import DtlsClosed, DtlsConnected, DtlsEvent, DtlsFailed, DtlsRole, DtlsState
 from sfu.wire.dtls_flight import MAX_RESENDS, Flight
 from sfu.wire.dtls_records import (
     ALERT,
@@ -26,7 +28,7 @@ from sfu.wire.dtls_records import (
     parse_records_untrusted,
 )
 from sfu.wire.errors import BadDatagram
-from sfu.wire.srtp import EXPORTER_LABEL, SrtpKeys, SrtpProfile, srtp_keys
+from sfu.wire.srtp import EXPORTER_LABEL, SrtpProfile, srtp_keys
 
 __all__ = [
     "Dtls",
@@ -50,45 +52,6 @@ _FROM_SERVER: Final = frozenset({2, 3, 4, 11, 12, 13, 14, 20, 22})
 _READ_SIZE: Final = 65536
 
 
-class DtlsRole(enum.Enum):
-    """Our own role; the client speaks first."""
-
-    CLIENT = "client"
-    SERVER = "server"
-
-
-class DtlsState(enum.Enum):
-    NEW = enum.auto()
-    CONNECTING = enum.auto()
-    CONNECTED = enum.auto()
-    FAILED = enum.auto()
-    CLOSED = enum.auto()
-
-
-@frozen
-class DtlsConnected:
-    """The handshake is done and the peer's certificate is the expected one."""
-
-    keys: SrtpKeys
-
-
-@frozen
-class DtlsFailed:
-    """The handshake will not succeed; ``reason`` is for the log.  An alert for the peer may wait to be sent."""
-
-    reason: str
-
-
-@frozen
-class DtlsClosed:
-    """The peer ended the connection: close_notify, or a fatal alert after the handshake."""
-
-    reason: str
-
-
-DtlsEvent = DtlsConnected | DtlsFailed | DtlsClosed
-
-
 class Dtls:
     """One DTLS association.
 
@@ -104,7 +67,9 @@ class Dtls:
         self._connection: SSL.Connection | None = context.connection(self._check, is_client=role is DtlsRole.CLIENT)
         self._flight = Flight()
         self._outgoing: list[bytes] = []
-        self._events: deque[DtlsEvent] = deque()
+        self._events: list[DtlsEvent] = []
+        self._alerts: AlertReader | None = None
+        self._goodbye: list[bytes] = []
         self._datagrams_in = 0
         self._bytes_in = 0
         self._plain_records = 0
@@ -155,7 +120,7 @@ class Dtls:
 
     def next_event(self) -> DtlsEvent | None:
         """The oldest event that was not taken yet."""
-        return self._events.popleft() if self._events else None
+        return self._events.pop(0) if self._events else None
 
     def close(self) -> None:
         """End it; leaves a close_notify to be sent where there is a connection.  Twice does nothing."""
@@ -197,7 +162,9 @@ class Dtls:
 
     def _receive_connected_untrusted(self, records: list[Record], now: float) -> None:
         encrypted = [each for each in records if each.epoch == 1 and each.content_type in (ALERT, APPLICATION_DATA)]
-        if encrypted:
+        if self._alerts is not None:
+            self._read_alerts_untrusted(self._alerts, encrypted)
+        elif encrypted:
             self._open_connection.bio_write(b"".join(record.raw for record in encrypted))
             self._read_connection()
         if len(encrypted) < len(records):
@@ -231,6 +198,23 @@ class Dtls:
         self._state = DtlsState.CONNECTED
         self._events.append(DtlsConnected(srtp_keys(profile, material, is_client=self._role is DtlsRole.CLIENT)))
         self._read_connection()
+        if self._state is DtlsState.CONNECTED:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Keep what the end needs, and give OpenSSL's memory back."""
+        self._alerts = AlertReader.of(self._open_connection, is_client=self._role is DtlsRole.CLIENT)
+        if self._alerts is not None:
+            self._goodbye = self._write_goodbye()
+            self._connection = None
+
+    def _read_alerts_untrusted(self, alerts: AlertReader, records: list[Record]) -> None:
+        for record in records:
+            if (why := alerts.ending_untrusted(record)) is not None:
+                if why == CLOSE_NOTIFY:
+                    self._say_goodbye()
+                self._closed_by_peer(why)
+                return
 
     def _read_connection(self) -> None:
         """Decrypt what came.  Data is dropped: nothing here runs over DTLS but its own handshake."""
@@ -241,7 +225,7 @@ class Dtls:
             pass
         except SSL.ZeroReturnError:
             self._say_goodbye()
-            self._closed_by_peer("close_notify")
+            self._closed_by_peer(CLOSE_NOTIFY)
         except SSL.Error as error:
             self._closed_by_peer(_text(error))
 
@@ -252,11 +236,14 @@ class Dtls:
             self._highest_answered = self._highest_message
 
     def _say_goodbye(self) -> None:
+        self._outgoing += self._write_goodbye() if self._alerts is None else self._goodbye
+
+    def _write_goodbye(self) -> list[bytes]:
         try:
             self._open_connection.shutdown()
         except SSL.Error:
-            return
-        self._outgoing += pack(self._take_written())
+            return []
+        return pack(self._take_written())
 
     def _take_written(self) -> list[Record]:
         written = b""

@@ -1,8 +1,10 @@
 """What each request does, what it answers, and how it is refused."""
 
+import weakref
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from tests.session.media_objects import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus
@@ -306,3 +308,22 @@ async def test_messages_are_limited_in_number_and_in_bytes_times_receivers(autoj
         clients = await rig.joined(*(f"user-{number}" for number in range(30)))
         assert (await clients[0].ok("message", data="x" * 16_000))["delivered"] == 29
         assert await clients[0].error("message", data=1) == "rate_limited"
+
+
+async def test_equal_capabilities_are_kept_once_and_as_long_as_somebody_has_them(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada, ben, cleo = await rig.joined("ada", "ben", "cleo")
+        for client in (ada, ben):
+            await receive_transport(client)
+        await cleo.ok("create_transport", direction="receive", rtpCapabilities=NOTHING_IN_COMMON)
+        of_ada, of_ben, of_cleo = (one.rtp_capabilities for one in rig.gateway.port.transports.values())
+        assert of_ada is of_ben
+        assert of_ada is not None
+        assert of_ada != of_cleo
+        gone = weakref.ref(of_ada)
+        del of_ada, of_ben
+        await ada.close()
+        assert gone() is not None
+        await ben.close()
+        await trio.sleep(1)
+        assert gone() is None
