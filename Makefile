@@ -32,7 +32,7 @@ dev: $(STAMPS)/dev $(STAMPS)/dataplane  ## what tests, benches and synthetic cli
 
 # Two at a time, or it would take as long as all of it together.
 test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium  ## every check there is
-	$(MAKE) --no-print-directory --jobs 2 real-unit virtual-unit lint types web-check rust-check
+	$(MAKE) --no-print-directory --jobs 2 real-unit virtual-unit lint types web-check rust-check wheel-check
 
 # What must be there before anything can be made; a missing one is named with the way to get it.
 tools-present:

@@ -16,6 +16,7 @@ from tools.bench.one_to_many import SOURCES, measure
 
 row = trio.run(measure, SOURCES[0], 3, 2.0)
 print(row)
-assert row.received == row.expected > 0, "packets were lost on the way"
+assert row.received.packets > 0, "nothing arrived"
+assert row.received.lost == 0, "packets were lost on the way"
 END
 echo "$wheel carries a call"
