@@ -138,6 +138,20 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
+        "An alert of anybody who knows the address ends a transport.",
+        "sfu/wire/dtls_alerts.py",
+        """\
+        except InvalidTag:
+            return None
+""",
+        """\
+        except InvalidTag:
+            return b"\\x01\\x00"
+""",
+        ("tests/wire/test_dtls_alerts.py::test_nobody_but_the_peer_can_end_it",),
+    ),
+    Mutation(
+        5,
         "An inbox takes as many requests as come.",
         "gateway/inbox.py",
         """\
