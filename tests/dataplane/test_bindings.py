@@ -128,6 +128,18 @@ def test_silence_is_told_once_when_it_is_due_and_requests_come_up_again() -> Non
     assert len(kept.rig.events()) == 1
 
 
+def test_a_silence_that_ended_before_it_was_told_is_none() -> None:
+    """A request that came up shortly before it was due, and is acted on shortly after."""
+    kept = Kept()
+    kept.rig.now += SILENT_AFTER
+    kept.rig.core.handle_timer(kept.rig.now)
+    kept.answer()
+    assert kept.rig.events() == []
+    assert len(kept.arrive(request(USERNAME, PASSWORD))) == 1
+    kept.rig.core.handle_timer(kept.rig.now + SILENT_AFTER)
+    assert kept.rig.events() == [FellSilent(kept.client.transport, kept.rig.now)]
+
+
 def test_who_is_first_to_fall_silent_is_told_first() -> None:
     rig = Rig()
     for number in range(3):
