@@ -49,6 +49,7 @@ def test_a_request_that_changes_nothing_is_answered_as_the_slow_path_would(path:
 def test_attributes_that_may_be_ignored_are_and_the_fingerprint_may_be_missing() -> None:
     kept = Kept()
     assert len(kept.arrive(request(USERNAME, PASSWORD, attribute(0xC057, b"cost"), attribute(0x8022, b"browser")))) == 1
+    assert len(kept.arrive(request(USERNAME, PASSWORD, attribute(0xC070, bytes(1300))))) == 1
     with_fingerprint = request(USERNAME, PASSWORD)
     raw = with_fingerprint[:2] + (len(with_fingerprint) - 28).to_bytes(2) + with_fingerprint[4:-8]
     assert len(kept.arrive(raw)) == 1
@@ -61,6 +62,8 @@ OTHERS: dict[str, Callable[[], bytes]] = {
     "our half alone": lambda: request(UFRAG, PASSWORD),
     "the wrong role": lambda: request(USERNAME, PASSWORD, controlled=True),
     "an attribute that has to be understood": lambda: request(USERNAME, PASSWORD, attribute(0x7FFF, b"")),
+    "a priority of three bytes": lambda: request(USERNAME, PASSWORD, attribute(0x0024, b"abc")),
+    "a nomination with a value": lambda: request(USERNAME, PASSWORD, attribute(0x0025, b"1234")),
     "two usernames": lambda: request(USERNAME, PASSWORD, attribute(0x0006, USERNAME.encode())),
     "no integrity": lambda: message(attribute(0x0006, USERNAME.encode())),
     "no username": lambda: sealed(message(), PASSWORD),
@@ -138,6 +141,14 @@ def test_a_silence_that_ended_before_it_was_told_is_none() -> None:
     assert len(kept.arrive(request(USERNAME, PASSWORD))) == 1
     kept.rig.core.handle_timer(kept.rig.now + SILENT_AFTER)
     assert kept.rig.events() == [FellSilent(kept.client.transport, kept.rig.now)]
+
+
+def test_silence_is_counted_from_the_newest_request_whoever_answered_it_first() -> None:
+    kept = Kept()
+    kept.rig.now += 3
+    kept.arrive(request(USERNAME, PASSWORD))
+    kept.rig.core.answer_bindings(kept.client.transport, UFRAG, PASSWORD, kept.rig.now - 1, SILENT_AFTER)
+    assert kept.rig.core.hand_up_bindings(kept.client.transport) == kept.rig.now
 
 
 def test_who_is_first_to_fall_silent_is_told_first() -> None:

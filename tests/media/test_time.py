@@ -195,6 +195,19 @@ async def test_bindings_that_change_nothing_do_not_come_up(
         assert transport.state is TransportState.CONNECTED
 
 
+async def test_silence_before_the_handshake_is_no_disconnection(autojump_clock: MockClock, identity: Identity) -> None:
+    notices = Notices()
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+        transport = ada.create_transport("send")
+        client = network.client(transport, identity)
+        await trio.sleep(3)
+        assert network.plane.totals().packets_out > 0
+        client.reachable = False
+        await trio.sleep(SETTINGS.silence_timeout + 1)
+        assert transport.state is TransportState.NEW
+        assert notices.words == []
+
+
 def last_binding(network: Network, transport: sfu.Transport) -> float:
     """When the data plane answered the newest."""
     last = network.plane.hand_up_bindings(transport.plane_id)

@@ -1,5 +1,7 @@
 //! A frame's packets leave as one, and in time.
 
+use super::super::rtp::FIXED_HEADER_SIZE;
+use super::super::srtp::MAX_PLAIN_RTP;
 use super::*;
 
 const HOLD: f64 = 0.001;
@@ -117,4 +119,17 @@ fn what_is_padded_already_stays_as_it_is() {
     assert_eq!(sent.len(), 2);
     assert!(receiver.open(&sent[0].1).unwrap().1.ends_with(&[9, 2, 2]));
     assert_eq!(core.consumer_stats(20).unwrap().octets, 2 * VP8_KEY.len() as u64 + 700 + 705);
+}
+
+#[test]
+fn what_is_too_large_for_every_profile_is_left_out_and_the_rest_of_its_burst_leaves_whole() {
+    let (mut core, mut sender, mut receiver) = call();
+    let largest = MAX_PLAIN_RTP - FIXED_HEADER_SIZE;
+    for (number, size) in (0..).zip([largest, largest + 1, 50]) {
+        sender.send(&mut core, VIDEO, 96, number, &[VP8_KEY, &vec![9; size - VP8_KEY.len()]].concat());
+    }
+    assert_eq!(dropped(&core), [(Drop::Oversized, 1)]);
+    let sent = leaving(&mut core, 2.0);
+    let sizes: Vec<usize> = sent.iter().map(|(_, datagram)| receiver.open(datagram).unwrap().1.len()).collect();
+    assert_eq!(sizes, [largest, 50]);
 }

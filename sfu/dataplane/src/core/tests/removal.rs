@@ -44,6 +44,22 @@ fn nothing_of_a_removed_producer_leaves() {
 }
 
 #[test]
+fn of_a_removed_consumer_nothing_is_reported_and_of_the_others_it_is() {
+    let mut core = Core::new(1.0);
+    let mut sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
+    Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
+    core.add_producer(1, 10, video()).unwrap();
+    for number in 0..3 {
+        core.add_consumer(2, 20 + number, 10, &consumer(7000 + number as u32), 1).unwrap();
+    }
+    core.set_source_clock(10, 0, SourceClock { ntp: 1, timestamp: 1, at: 1.0 }).unwrap();
+    sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
+    core.remove_consumer(20);
+    let sent = leaving(&mut core, 9.0);
+    assert_eq!(sent.iter().map(|(_, datagram)| datagram[1]).collect::<Vec<_>>(), [101, 101, 200, 200]);
+}
+
+#[test]
 fn what_is_settled_late_for_a_consumer_that_is_gone_is_counted_for_the_plane() {
     let mut core = waiting();
     let sent = core.drain(9.0);
