@@ -1,6 +1,7 @@
 """The data plane answers the Binding requests that change nothing, as the slow path would, and notices their end."""
 
 from collections.abc import Callable
+from itertools import permutations
 
 import pytest
 
@@ -151,11 +152,12 @@ def test_silence_is_counted_from_the_newest_request_whoever_answered_it_first() 
     assert kept.rig.core.hand_up_bindings(kept.client.transport) == kept.rig.now
 
 
-def test_who_is_first_to_fall_silent_is_told_first() -> None:
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_who_is_first_to_fall_silent_is_told_first(order: tuple[int, ...]) -> None:
     rig = Rig()
-    for number in range(3):
-        client = rig.client()
-        rig.core.answer_bindings(client.transport, UFRAG, PASSWORD, rig.now - number, SILENT_AFTER)
+    transports = [rig.client().transport for _ in order]
+    for number in order:
+        rig.core.answer_bindings(transports[number], UFRAG, PASSWORD, rig.now - number, SILENT_AFTER)
     told = []
     while (timer := rig.core.get_timer()) is not None:
         rig.core.handle_timer(timer)

@@ -34,6 +34,18 @@ fn nothing_that_waits_for_a_removed_transport_leaves() {
 }
 
 #[test]
+fn nothing_is_answered_for_a_removed_transport() {
+    let mut core = Core::new(0.0);
+    for transport in [1, 2] {
+        Client::connect(&mut core, transport, Profile::AeadAes128Gcm);
+        core.answer_bindings(transport, "ours", "a password", 1.0, 7.0).unwrap();
+        core.receive(&mut Credentials::new("ours", "a password").unwrap().request(false), path(transport), 1.0);
+    }
+    core.remove_transport(1);
+    assert_eq!(receivers(&mut core), [path(2)]);
+}
+
+#[test]
 fn nothing_of_a_removed_producer_leaves() {
     for remove in [|core: &mut Core| core.remove_producer(10), |core: &mut Core| core.remove_transport(1)] {
         let mut core = waiting();
