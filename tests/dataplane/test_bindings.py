@@ -35,7 +35,7 @@ class Kept:
         return answers
 
 
-@pytest.mark.parametrize("path", [Path("192.0.2.7", 4567), Path("2001:db8::7", 4567)])
+@pytest.mark.parametrize("path", [Path("192.0.2.7", 4567), Path("2001:db8::7", 4567), Path("fe80::7%3", 4567)])
 @pytest.mark.parametrize("nominate", [False, True])
 def test_a_request_that_changes_nothing_is_answered_as_the_slow_path_would(path: Path, nominate: bool) -> None:
     kept = Kept(path)
