@@ -239,20 +239,6 @@ mod tests {
     }
 
     #[test]
-    fn a_run_has_no_more_bytes_than_can_be_sent_when_it_is_padded() {
-        let (mut burst, _) = burst(&[&[1000][..], &[500; 99]].concat(), 600);
-        let runs = sizes(&mut burst, 100, |_| true);
-        assert_eq!(runs, [[&[1000; 64][..], &[500]].concat(), vec![500; 35]]);
-    }
-
-    #[test]
-    fn a_key_frames_memory_is_given_back() {
-        let (mut burst, _) = burst(&[1400; 100], 0);
-        burst.clear();
-        assert!(burst.bytes.capacity() <= MAX_BYTES_KEPT);
-    }
-
-    #[test]
     fn what_is_not_wanted_is_left_out_and_divides_a_run() {
         let (mut burst, keys) = burst(&[9, 9, 9, 9], 0);
         let gone = keys[1];

@@ -163,3 +163,22 @@ fn what_is_too_large_for_every_profile_is_left_out_and_the_rest_of_its_burst_lea
     let sizes: Vec<usize> = sent.iter().map(|(_, datagram)| receiver.open(datagram).unwrap().1.len()).collect();
     assert_eq!(sizes, [largest, 50]);
 }
+
+#[test]
+fn a_key_frame_leaves_in_sends_that_are_small_enough_when_padded_and_its_memory_is_given_back() {
+    let (mut core, mut sender, _) = call();
+    let largest = MAX_PLAIN_RTP - FIXED_HEADER_SIZE;
+    for number in 0..60 {
+        let size = if number == 0 { largest } else { largest - 20 };
+        sender.send(&mut core, VIDEO, 96, number, &[VP8_KEY, &vec![9; size - VP8_KEY.len()]].concat());
+    }
+    let mut sends = Vec::new();
+    core.flush(2.0, 64, |_, bytes, segment| {
+        sends.push((bytes.len(), segment));
+        Ok(())
+    });
+    let (padded, plain) = (MAX_PLAIN_RTP + 16, MAX_PLAIN_RTP - 20 + 16);
+    assert_eq!(sends, [(46 * padded + plain, padded), (13 * plain, plain)]);
+    let receiver = core.transports.key(2).unwrap();
+    assert!(core.transports[receiver].burst.bytes.capacity() <= 32 * 1024);
+}
