@@ -140,7 +140,8 @@ class Producer:
             return
         encoding = self.ssrcs.index(report.ssrc)
         self.clocks[encoding].report(report.ntp, now)
-        self.transport.plane.set_source_clock(self.plane_id, encoding, report.ntp, report.rtp_timestamp, now)
+        if report.ntp:  # zero is said by who has no clock (RFC 3550 section 6.4.1)
+            self.transport.plane.set_source_clock(self.plane_id, encoding, report.ntp, report.rtp_timestamp, now)
 
     # The end.
 

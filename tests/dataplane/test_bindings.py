@@ -1,6 +1,7 @@
 """The data plane answers the Binding requests that change nothing, as the slow path would, and notices their end."""
 
 from collections.abc import Callable
+from itertools import permutations
 
 import pytest
 
@@ -34,7 +35,7 @@ class Kept:
         return answers
 
 
-@pytest.mark.parametrize("path", [Path("192.0.2.7", 4567), Path("2001:db8::7", 4567)])
+@pytest.mark.parametrize("path", [Path("192.0.2.7", 4567), Path("2001:db8::7", 4567), Path("fe80::7%3", 4567)])
 @pytest.mark.parametrize("nominate", [False, True])
 def test_a_request_that_changes_nothing_is_answered_as_the_slow_path_would(path: Path, nominate: bool) -> None:
     kept = Kept(path)
@@ -49,6 +50,7 @@ def test_a_request_that_changes_nothing_is_answered_as_the_slow_path_would(path:
 def test_attributes_that_may_be_ignored_are_and_the_fingerprint_may_be_missing() -> None:
     kept = Kept()
     assert len(kept.arrive(request(USERNAME, PASSWORD, attribute(0xC057, b"cost"), attribute(0x8022, b"browser")))) == 1
+    assert len(kept.arrive(request(USERNAME, PASSWORD, attribute(0xC070, bytes(1300))))) == 1
     with_fingerprint = request(USERNAME, PASSWORD)
     raw = with_fingerprint[:2] + (len(with_fingerprint) - 28).to_bytes(2) + with_fingerprint[4:-8]
     assert len(kept.arrive(raw)) == 1
@@ -61,6 +63,8 @@ OTHERS: dict[str, Callable[[], bytes]] = {
     "our half alone": lambda: request(UFRAG, PASSWORD),
     "the wrong role": lambda: request(USERNAME, PASSWORD, controlled=True),
     "an attribute that has to be understood": lambda: request(USERNAME, PASSWORD, attribute(0x7FFF, b"")),
+    "a priority of three bytes": lambda: request(USERNAME, PASSWORD, attribute(0x0024, b"abc")),
+    "a nomination with a value": lambda: request(USERNAME, PASSWORD, attribute(0x0025, b"1234")),
     "two usernames": lambda: request(USERNAME, PASSWORD, attribute(0x0006, USERNAME.encode())),
     "no integrity": lambda: message(attribute(0x0006, USERNAME.encode())),
     "no username": lambda: sealed(message(), PASSWORD),
@@ -128,11 +132,32 @@ def test_silence_is_told_once_when_it_is_due_and_requests_come_up_again() -> Non
     assert len(kept.rig.events()) == 1
 
 
-def test_who_is_first_to_fall_silent_is_told_first() -> None:
+def test_a_silence_that_ended_before_it_was_told_is_none() -> None:
+    """A request that came up shortly before it was due, and is acted on shortly after."""
+    kept = Kept()
+    kept.rig.now += SILENT_AFTER
+    kept.rig.core.handle_timer(kept.rig.now)
+    kept.answer()
+    assert kept.rig.events() == []
+    assert len(kept.arrive(request(USERNAME, PASSWORD))) == 1
+    kept.rig.core.handle_timer(kept.rig.now + SILENT_AFTER)
+    assert kept.rig.events() == [FellSilent(kept.client.transport, kept.rig.now)]
+
+
+def test_silence_is_counted_from_the_newest_request_whoever_answered_it_first() -> None:
+    kept = Kept()
+    kept.rig.now += 3
+    kept.arrive(request(USERNAME, PASSWORD))
+    kept.rig.core.answer_bindings(kept.client.transport, UFRAG, PASSWORD, kept.rig.now - 1, SILENT_AFTER)
+    assert kept.rig.core.hand_up_bindings(kept.client.transport) == kept.rig.now
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_who_is_first_to_fall_silent_is_told_first(order: tuple[int, ...]) -> None:
     rig = Rig()
-    for number in range(3):
-        client = rig.client()
-        rig.core.answer_bindings(client.transport, UFRAG, PASSWORD, rig.now - number, SILENT_AFTER)
+    transports = [rig.client().transport for _ in order]
+    for number in order:
+        rig.core.answer_bindings(transports[number], UFRAG, PASSWORD, rig.now - number, SILENT_AFTER)
     told = []
     while (timer := rig.core.get_timer()) is not None:
         rig.core.handle_timer(timer)

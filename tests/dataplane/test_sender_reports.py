@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from attrs import evolve
 
-from sfu.dataplane.interface import ConsumerId, Drop, LayersChanged, ProducerId
+from sfu.dataplane.interface import ConsumerId, Drop, LayersChanged, ProducerId, Reception
 from sfu.wire.ntp import middle, to_short
 from sfu.wire.rtcp import ReceiverReport, ReportBlock, RtcpPacket, SenderReport, SourceDescription, encode
 from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
@@ -61,12 +61,12 @@ def test_a_report_has_both_clocks_as_they_are_now_and_what_was_sent_before() -> 
     assert voice.rig.core.totals().packets_out == 3
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 3, 5, 254, 255])
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 5, 254, 255, 256, 300])
 def test_names_of_all_sizes_are_framed_right(size: int) -> None:
     voice = Voice("n" * size)
     voice.clock()
     [[_, description]] = voice.speak()
-    assert description == SourceDescription(7000 + voice.consumer, "n" * size)
+    assert description == SourceDescription(7000 + voice.consumer, "n" * min(size, 255))
 
 
 def test_the_first_comes_at_once_and_the_others_at_random_around_the_interval() -> None:
@@ -105,6 +105,28 @@ def test_who_begins_again_is_told_at_once() -> None:
     assert len(voice.speak(after=0.1)) == 1
     # What was told before is of no use: the receiver may have forgotten it.
     assert voice.round_trip(middle(first.ntp)) is None
+
+
+def test_what_was_reported_last_stays_when_it_begins_again() -> None:
+    voice = Voice()
+    voice.clock()
+    [[first, _]] = voice.speak()
+    assert isinstance(first, SenderReport)
+    measured = voice.round_trip(middle(first.ntp))
+    assert measured is not None
+    voice.rig.core.set_consumer_paused(voice.consumer, True)
+    voice.rig.core.set_consumer_paused(voice.consumer, False)
+    voice.speak()
+    assert voice.rig.core.consumer_stats(voice.consumer).reception == Reception(1, 2, 4, measured)
+
+
+def test_what_somebody_else_reports_about_it_says_nothing() -> None:
+    voice = Voice()
+    other = voice.rig.client()
+    block = ReportBlock(7000 + voice.consumer, 1, 2, 3, 4)
+    for client in (other, voice.sender):
+        client.arrive(client.sending.protect_rtcp(encode([ReceiverReport(9, (block,))])))
+    assert voice.rig.core.consumer_stats(voice.consumer).reception is None
 
 
 def test_an_encoding_that_begins_anew_has_no_clock_until_it_is_reported() -> None:

@@ -44,7 +44,8 @@ def test_a_bug_in_what_a_client_sends_ends_that_client(method: str, monkeypatch:
             if method == "receive_dtls":
                 ada.endpoints["send"].transport.close()
             elif method == "receive_rtcp":
-                ada.endpoints["send"].transport.send_rtcp(b"\x81\xce\x00\x02\x00\x00\x00\x01\x00\x00\x00\x01")
+                picture_loss = b"\x81\xce\x00\x02\x00\x00\x00\x01\x00\x00\x00\x02"  # reports alone do not come up
+                ada.endpoints["send"].transport.send_rtcp(picture_loss)
             else:  # bindings come up for as long as credentials change
                 await ada.ask("restart_ice", transportId=ada.transports["send"])
             ada.endpoints["send"].flush()

@@ -159,6 +159,18 @@ async def speak(call: Call, ssrc: int, seconds: int) -> None:
         await trio.sleep(0.1)
 
 
+async def test_a_sender_that_has_no_clock_is_not_given_one(autojump_clock: MockClock, identity: Identity) -> None:
+    """An NTP time of zero says so (RFC 3550 section 6.4.1)."""
+    async with open_call(identity) as call:
+        call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
+        for number, ntp in enumerate((0, 100)):
+            call.report(1, ntp)
+            await trio.sleep(0.1)
+            call.send(1, number)
+            await trio.testing.wait_all_tasks_blocked()
+            assert [told.ntp // NTP_SECOND for told in sender_reports(take(call.receiver))] == [100] * number
+
+
 async def test_who_only_hears_has_the_clocks_within_a_second_and_again_every_five(
     autojump_clock: MockClock, identity: Identity
 ) -> None:

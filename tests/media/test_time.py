@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 import sfu
-from sfu.dataplane.interface import Path
+from sfu.dataplane.interface import FellSilent, Path
 from sfu.settings import TransportState
 from sfu.wire.stun import BindingRequest
 from tests.eventually import eventually
@@ -195,6 +195,19 @@ async def test_bindings_that_change_nothing_do_not_come_up(
         assert transport.state is TransportState.CONNECTED
 
 
+async def test_silence_before_the_handshake_is_no_disconnection(autojump_clock: MockClock, identity: Identity) -> None:
+    notices = Notices()
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+        transport = ada.create_transport("send")
+        client = network.client(transport, identity)
+        await trio.sleep(3)
+        assert network.plane.totals().packets_out > 0
+        client.reachable = False
+        await trio.sleep(SETTINGS.silence_timeout + 1)
+        assert transport.state is TransportState.NEW
+        assert notices.words == []
+
+
 def last_binding(network: Network, transport: sfu.Transport) -> float:
     """When the data plane answered the newest."""
     last = network.plane.hand_up_bindings(transport.plane_id)
@@ -248,3 +261,20 @@ async def test_a_restart_at_the_moment_of_silence_is_not_taken_for_a_long_one(
         await trio.sleep(30)
         assert "transport failed" not in notices.words
         assert transport.state is TransportState.CONNECTED
+
+
+async def test_silence_that_is_told_after_bindings_were_taken_back_says_nothing_but_its_time(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    notices = Notices()
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+        transport = ada.create_transport("send")
+        client = network.client(transport, identity)
+        ada.connect_transport(transport.id, client.transport.dtls_parameters)
+        await trio.sleep(61)
+        ada.restart_ice(transport.id)
+        await trio.sleep(CONSENT_INTERVAL)
+        late = FellSilent(transport.plane_id, trio.current_time() - SETTINGS.disconnected_after)
+        network.port.handle(late, trio.current_time())
+        assert notices.words == ["transport connected"]
+        assert network.port.slow_path_errors == 0

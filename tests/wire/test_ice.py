@@ -80,6 +80,17 @@ def test_the_time_of_the_newest_binding_is_kept() -> None:
     assert agent.last_binding_at == 7.25
 
 
+def test_a_binding_that_somebody_else_answered_counts_if_it_is_the_newest() -> None:
+    agent = new_agent()
+    agent.note_binding(3.0)
+    assert agent.last_binding_at == 3.0
+    ask(agent, now=7.25)
+    agent.note_binding(5.0)
+    assert agent.last_binding_at == 7.25
+    agent.note_binding(9.0)
+    assert agent.last_binding_at == 9.0
+
+
 def test_a_peer_that_says_it_is_controlled_is_told_to_control() -> None:
     agent = new_agent()
     answer = ask(agent, controlled=True, nominate=True)

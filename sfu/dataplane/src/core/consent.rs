@@ -55,6 +55,8 @@ impl Core {
         consent.last_at = Some(consent.last_at.map_or(last_at, |newest| newest.max(last_at)));
         consent.answering = Some(Box::new(Answering { credentials, silent_after }));
         let silent_at = consent.silent_at();
+        // A silence that was not told yet is over, or is found again: told later, it would speak of what is answered now.
+        self.silent.retain(|&(silent, _)| silent != transport);
         self.look_at(silent_at);
         Ok(())
     }

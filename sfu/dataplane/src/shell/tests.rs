@@ -4,6 +4,8 @@ use std::net::UdpSocket;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::segmentation::{each_way, refuse_segmented_sends};
 use super::*;
 use crate::core::Credentials;
@@ -43,6 +45,12 @@ fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
 
 fn first_event(shell: &Shell) -> Event {
     wait_for(|| shell.take_events(1).pop())
+}
+
+/// Whether the owner is told in time that there are events.
+fn is_told(shell: &Shell) -> bool {
+    let timeout = Timespec { tv_sec: 5, tv_nsec: 0 };
+    poll(&mut [PollFd::new(&shell.shared.told, PollFlags::IN)], Some(&timeout)) == Ok(1)
 }
 
 fn connect(core: &Turns<Core>, transport: u64, remote: &UdpSocket) {
@@ -125,9 +133,27 @@ fn a_binding_is_answered_by_the_thread_and_silence_is_told_though_nothing_comes(
         remote.send_to(&Credentials::new("ours", "a password").unwrap().request(true), address.remote).unwrap();
         let mut buffer = [0; 99];
         assert_eq!(remote.recv(&mut buffer).unwrap(), 20 + 12 + 24 + 8);
+        assert!(is_told(&shell));
         let Event::Silent { transport: 1, last_at } = first_event(&shell) else { panic!("no silence") };
         assert!((100.0..105.0).contains(&last_at));
         assert_eq!(core.lock().totals().packets_out, 1);
+    });
+}
+
+#[test]
+fn silence_that_a_command_makes_due_earlier_is_told_in_time() {
+    each_way(|open| {
+        let (shell, core, _) = started(open);
+        let remotes = [bound(), bound()];
+        for (transport, remote) in (1..).zip(&remotes) {
+            connect(&core, transport, remote);
+        }
+        core.lock().answer_bindings(1, "ours", "a password", 100.0, 1000.0).unwrap();
+        // Until the thread sleeps for that.
+        std::thread::sleep(Duration::from_millis(700));
+        core.lock().answer_bindings(2, "ours", "a password", 100.0, 1.0).unwrap();
+        assert!(is_told(&shell));
+        assert_eq!(first_event(&shell), Event::Silent { transport: 2, last_at: 100.0 });
     });
 }
 

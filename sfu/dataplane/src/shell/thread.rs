@@ -43,7 +43,8 @@ fn run(shared: &Shared) {
     }
 }
 
-/// How long the thread sleeps at most, in seconds: what a command made due meanwhile is due later than that.
+/// How long the thread sleeps at most, in seconds.  What a command makes due meanwhile is the silence of a client: told
+/// so much late at most.
 const LONGEST_SLEEP: f64 = 0.5;
 
 /// Return when there is something to do, in any case at `due` (seconds).

@@ -1,5 +1,7 @@
 //! A frame's packets leave as one, and in time.
 
+use super::super::rtp::FIXED_HEADER_SIZE;
+use super::super::srtp::MAX_PLAIN_RTP;
 use super::*;
 
 const HOLD: f64 = 0.001;
@@ -104,6 +106,36 @@ fn a_frame_whose_packets_are_some_bytes_apart_is_made_equal_and_leaves_in_one_se
 }
 
 #[test]
+fn padding_is_behind_the_payload_under_every_profile_whatever_is_in_the_header() {
+    for profile in PROFILES {
+        let mut core = Core::new(HOLD);
+        let mut sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
+        let mut receiver = Client::connect(&mut core, 2, profile);
+        core.add_producer(1, 10, video()).unwrap();
+        let spec = ConsumerSpec { mid: Some("mid".into()), mid_id: Some(4), ..consumer(7000) };
+        core.add_consumer(2, 20, 10, &spec, 1).unwrap();
+        for (number, (sources, added)) in (0..).zip([(0, 0), (2, 0), (1, 1), (0, 0)]) {
+            let mut packet = vec![0x80 | sources, 96, 0, number, 0, 0, 0, 0];
+            packet.extend(VIDEO.to_be_bytes());
+            packet.extend(vec![7; 4 * usize::from(sources)]);
+            packet.extend([VP8_KEY, &vec![9; 900 + added]].concat());
+            core.receive(&mut sender.seal_whole(packet), path(1), 1.0);
+        }
+        let sent = leaving(&mut core, 2.0);
+        let opened: Vec<(Header, Vec<u8>)> =
+            sent.iter().map(|(_, datagram)| receiver.open(datagram).unwrap()).collect();
+        for ((header, payload), (sources, added, padding)) in
+            opened.iter().zip([(0, 0, 8), (2, 0, 0), (1, 1, 3), (0, 0, 0)])
+        {
+            assert_eq!((header.csrcs_end, header.padding), (12 + 4 * sources, padding > 0));
+            let plain = [VP8_KEY, &vec![9; 900 + added]].concat();
+            assert_eq!((payload.len(), payload.starts_with(&plain)), (plain.len() + padding, true));
+            assert!(padding == 0 || payload.ends_with(&[0, padding as u8]));
+        }
+    }
+}
+
+#[test]
 fn what_is_padded_already_stays_as_it_is() {
     let (mut core, mut sender, mut receiver) = call();
     for (number, payload) in (0..).zip([[VP8_KEY, &[9; 700], &[2, 2]].concat(), [VP8_KEY, &[9; 705]].concat()]) {
@@ -117,4 +149,36 @@ fn what_is_padded_already_stays_as_it_is() {
     assert_eq!(sent.len(), 2);
     assert!(receiver.open(&sent[0].1).unwrap().1.ends_with(&[9, 2, 2]));
     assert_eq!(core.consumer_stats(20).unwrap().octets, 2 * VP8_KEY.len() as u64 + 700 + 705);
+}
+
+#[test]
+fn what_is_too_large_for_every_profile_is_left_out_and_the_rest_of_its_burst_leaves_whole() {
+    let (mut core, mut sender, mut receiver) = call();
+    let largest = MAX_PLAIN_RTP - FIXED_HEADER_SIZE;
+    for (number, size) in (0..).zip([largest, largest + 1, 50]) {
+        sender.send(&mut core, VIDEO, 96, number, &[VP8_KEY, &vec![9; size - VP8_KEY.len()]].concat());
+    }
+    assert_eq!(dropped(&core), [(Drop::Oversized, 1)]);
+    let sent = leaving(&mut core, 2.0);
+    let sizes: Vec<usize> = sent.iter().map(|(_, datagram)| receiver.open(datagram).unwrap().1.len()).collect();
+    assert_eq!(sizes, [largest, 50]);
+}
+
+#[test]
+fn a_key_frame_leaves_in_sends_that_are_small_enough_when_padded_and_its_memory_is_given_back() {
+    let (mut core, mut sender, _) = call();
+    let largest = MAX_PLAIN_RTP - FIXED_HEADER_SIZE;
+    for number in 0..60 {
+        let size = if number == 0 { largest } else { largest - 20 };
+        sender.send(&mut core, VIDEO, 96, number, &[VP8_KEY, &vec![9; size - VP8_KEY.len()]].concat());
+    }
+    let mut sends = Vec::new();
+    core.flush(2.0, 64, |_, bytes, segment| {
+        sends.push((bytes.len(), segment));
+        Ok(())
+    });
+    let (padded, plain) = (MAX_PLAIN_RTP + 16, MAX_PLAIN_RTP - 20 + 16);
+    assert_eq!(sends, [(46 * padded + plain, padded), (13 * plain, plain)]);
+    let receiver = core.transports.key(2).unwrap();
+    assert!(core.transports[receiver].burst.bytes.capacity() <= 32 * 1024);
 }

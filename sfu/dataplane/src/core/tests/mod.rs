@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::rtp::{Header, parse_header_untrusted};
 use super::srtp::window::RtpWindow;
-use super::{ConsumerSpec, Core, Drop, EncodingSpec, Id, Path, ProducerSpec, Profile, Srtp};
+use super::{ConsumerSpec, Core, Credentials, Drop, EncodingSpec, Id, Path, ProducerSpec, Profile, SourceClock, Srtp};
 
 const PROFILES: [Profile; 3] = [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80];
 const AUDIO: u32 = 1111;

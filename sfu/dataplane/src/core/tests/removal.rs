@@ -34,6 +34,18 @@ fn nothing_that_waits_for_a_removed_transport_leaves() {
 }
 
 #[test]
+fn nothing_is_answered_for_a_removed_transport() {
+    let mut core = Core::new(0.0);
+    for transport in [1, 2] {
+        Client::connect(&mut core, transport, Profile::AeadAes128Gcm);
+        core.answer_bindings(transport, "ours", "a password", 1.0, 7.0).unwrap();
+        core.receive(&mut Credentials::new("ours", "a password").unwrap().request(false), path(transport), 1.0);
+    }
+    core.remove_transport(1);
+    assert_eq!(receivers(&mut core), [path(2)]);
+}
+
+#[test]
 fn nothing_of_a_removed_producer_leaves() {
     for remove in [|core: &mut Core| core.remove_producer(10), |core: &mut Core| core.remove_transport(1)] {
         let mut core = waiting();
@@ -41,6 +53,22 @@ fn nothing_of_a_removed_producer_leaves() {
         assert_eq!(receivers(&mut core), []);
         assert_eq!(core.consumer_stats(22).unwrap().packets, 0);
     }
+}
+
+#[test]
+fn of_a_removed_consumer_nothing_is_reported_and_of_the_others_it_is() {
+    let mut core = Core::new(1.0);
+    let mut sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
+    Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
+    core.add_producer(1, 10, video()).unwrap();
+    for number in 0..3 {
+        core.add_consumer(2, 20 + number, 10, &consumer(7000 + number as u32), 1).unwrap();
+    }
+    core.set_source_clock(10, 0, SourceClock { ntp: 1, timestamp: 1, at: 1.0 }).unwrap();
+    sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
+    core.remove_consumer(20);
+    let sent = leaving(&mut core, 9.0);
+    assert_eq!(sent.iter().map(|(_, datagram)| datagram[1]).collect::<Vec<_>>(), [101, 101, 200, 200]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn an_index_is_sealed_once_even_if_numbering_were_wrong() {
     assert_eq!(leaving(&mut core, 9.0), []);
     sender.send(&mut core, AUDIO, 111, 2, b"voice");
     assert_eq!(leaving(&mut core, 9.0).len(), 1);
+    assert!(!core.consumers[key].sealed.accepts(6));
 }
 
 #[test]
