@@ -141,7 +141,7 @@ def consume(session: Session, data: Consume) -> Consumed:
         user_id=owner.user_id,
         kind=consumer.kind,
         source=publication.source,
-        rtp_parameters=convert(consumer.rtp_parameters, protocol.media.RtpParameters),
+        rtp_parameters=convert(consumer.take_rtp_parameters(), protocol.media.RtpParameters),
         producer_paused=consumer.producer_paused,
     )
 

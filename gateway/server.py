@@ -189,6 +189,7 @@ async def serve(
     Raises :exc:`StartError`.
     """
     _allow_many_files(config)
+    _try_data_plane()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_server(config) as server, garbage.kept_aside(server.gateway):
             _rehearse(server.gateway)
@@ -212,7 +213,14 @@ async def serve(
 def _rehearse(gateway: Gateway) -> None:
     """What the first client would find cold, some 12 ms of its join."""
     codec.prepare()
-    sfu.rehearse(gateway.ports[0])
+    sfu.rehearse_handshake(gateway.ports[0])
+
+
+def _try_data_plane() -> None:
+    try:
+        sfu.rehearse_call()
+    except RuntimeError as error:
+        raise StartError(f"the data plane cannot carry calls on this machine: {error}") from error
 
 
 async def _exit_on_second(signals: AsyncIterator[int], exit_at_once: Callable[[int], NoReturn]) -> None:

@@ -9,7 +9,7 @@ from sfu.observer import PeerObserver
 from sfu.peer import Peer, PeerExit, open_peer
 from sfu.port import Census, Port, open_port, serve_port
 from sfu.producer import Producer
-from sfu.rehearsal import rehearse
+from sfu.rehearsal import rehearse_call, rehearse_handshake
 from sfu.settings import ConsumerEnd, MediaSettings, TransportState
 from sfu.transport import Transport
 
@@ -27,6 +27,7 @@ __all__ = [
     "TransportState",
     "open_peer",
     "open_port",
-    "rehearse",
+    "rehearse_call",
+    "rehearse_handshake",
     "serve_port",
 ]

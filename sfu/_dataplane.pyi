@@ -21,6 +21,12 @@ MAX_EVENTS: int
 MAX_RTCP_SENDERS: int
 """How many SSRCs without media may send reports at a time; of each its replay window is kept."""
 
+def rehearse() -> None:
+    """Carry a made-up call from one core to another, once; nothing leaves.
+
+    Raises ``RuntimeError`` where it does not arrive: this build cannot carry calls on this machine.
+    """
+
 class Plane:
     """The commands, whoever moves the packets.  They may be called from any thread."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sfu.dataplane.interface import ConsumerId
+from sfu.errors import Conflict
 from sfu.layers import Layers, choose_encoding
 
 if TYPE_CHECKING:
@@ -22,13 +23,20 @@ class Consumer:
     """
 
     def __init__(
-        self, id_: str, transport: Transport, producer: Producer, rtp_parameters: RtpParameters, paused: bool
+        self,
+        id_: str,
+        transport: Transport,
+        producer: Producer,
+        rtp_parameters: RtpParameters,
+        ssrc: int,
+        paused: bool,
     ) -> None:
         self.id = id_
         self.plane_id = ConsumerId(transport.port.new_number())
         self.transport = transport
         self.producer = producer
-        self.rtp_parameters = rtp_parameters
+        self._rtp_parameters: RtpParameters | None = rtp_parameters
+        self.ssrc = ssrc
         self.paused = paused
         self.closed = False
         self.bounds: Layers | None = None
@@ -43,11 +51,12 @@ class Consumer:
     def producer_paused(self) -> bool:
         return self.producer.paused
 
-    @property
-    def ssrc(self) -> int:
-        ssrc = self.rtp_parameters.encodings[0].ssrc
-        assert ssrc is not None
-        return ssrc
+    def take_rtp_parameters(self) -> RtpParameters:
+        """What its receiver has to be told, for who tells it: once, as thousands of consumers would keep it in vain."""
+        parameters, self._rtp_parameters = self._rtp_parameters, None
+        if parameters is None:
+            raise Conflict("the parameters of this consumer were taken before")
+        return parameters
 
     @property
     def flowing(self) -> bool:

@@ -122,23 +122,23 @@ class Peer:
         if capabilities is None:
             raise InvalidParameters("neither the transport nor this request has rtpCapabilities")
         ortc.validate_capabilities(capabilities)
-        consumer_id = self.port.new_id()
+        consumer_id, ssrc = self.port.new_id(), self.port.new_ssrc(transport)
         rtp_parameters = ortc.plan_consumer(
             producer.plan.consumable,
             capabilities,
-            ssrc=self.port.new_ssrc(transport),
+            ssrc=ssrc,
             mid=transport.next_mid(),
             msid=f"{stream} {consumer_id}",
         )
-        consumer = Consumer(consumer_id, transport, producer, rtp_parameters, paused)
-        self._connect(consumer, trio.current_time())
+        consumer = Consumer(consumer_id, transport, producer, rtp_parameters, ssrc, paused)
+        self._connect(consumer, rtp_parameters, trio.current_time())
         return consumer
 
-    def _connect(self, consumer: Consumer, now: float) -> None:
+    def _connect(self, consumer: Consumer, rtp_parameters: RtpParameters, now: float) -> None:
         transport, producer = consumer.transport, consumer.producer
         consumer.target = consumer.best_encoding(producer.active_encodings(now))
         spec = ortc.consumer_spec(
-            consumer.rtp_parameters,
+            rtp_parameters,
             encoding=consumer.target,
             paused=consumer.paused,
             report_interval=self.port.settings.report_interval_of(consumer.kind),

@@ -1,10 +1,19 @@
 """What the first client would find cold, done once before it comes."""
 
+from sfu import _dataplane as dataplane
 from sfu.port import Port
 from sfu.wire.dtls import Dtls, DtlsRole
 
 
-def rehearse(port: Port) -> None:
+def rehearse_call() -> None:
+    """A call through the data plane alone, of which nothing leaves: its first packets and a few hundred kilobytes.
+
+    Raises ``RuntimeError`` where it cannot carry calls on this machine.
+    """
+    dataplane.rehearse()
+
+
+def rehearse_handshake(port: Port) -> None:
     """A DTLS handshake of the port with itself, and its end: 3 ms that are not the first client's then."""
     fingerprints = port.dtls_parameters.fingerprints
     one, other = (Dtls(port.dtls_context, role, fingerprints) for role in (DtlsRole.CLIENT, DtlsRole.SERVER))

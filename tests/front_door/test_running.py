@@ -91,6 +91,15 @@ def test_a_port_that_is_taken_is_one_clear_line_and_status_1() -> None:
     assert ended.stderr == f"error: cannot listen on 127.0.0.1:{port} (TCP): Address already in use\n"
 
 
+async def test_a_machine_that_cannot_carry_calls_starts_no_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("2 of 3 packets arrived")
+
+    monkeypatch.setattr("sfu._dataplane.rehearse", fail)
+    with pytest.raises(StartError, match="the data plane cannot carry calls on this machine: 2 of 3 packets arrived"):
+        await serve(CONFIG)
+
+
 async def test_a_host_that_is_none_of_ours_cannot_be_listened_on() -> None:
     with pytest.raises(StartError, match=r"cannot listen on 192\.0\.2\.1:0 \(TCP\): "):
         async with open_server(Config(host="192.0.2.1", port=0, media_port=0)):

@@ -37,7 +37,7 @@ async def test_a_stream_goes_from_one_to_the_other_rewritten(
         assert [one.payload for one in heard] == [b"tone 0", b"tone 1", b"tone 2", b"tone 3", b"tone 4"]
         assert [one.timestamp for one in heard] == [0, 960, 1920, 2880, 3840]
         assert {one.ssrc for one in heard} == {consumer.ssrc} != {1111}
-        assert {one.payload_type for one in heard} == {consumer.rtp_parameters.codecs[0].payload_type}
+        assert {one.payload_type for one in heard} == {consumer.take_rtp_parameters().codecs[0].payload_type}
         first = heard[0].sequence
         assert [(one.sequence - first) & 0xFFFF for one in heard] == [0, 1, 2, 3, 4]
         assert producer.take_voice_level() == pytest.approx(10 ** (-10 / 20), rel=1e-6)

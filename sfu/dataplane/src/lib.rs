@@ -7,6 +7,8 @@ mod guard;
 #[cfg(feature = "python")]
 mod python;
 #[allow(missing_docs)]
+pub mod rehearsal;
+#[allow(missing_docs)]
 pub mod shell;
 #[allow(missing_docs)]
 pub mod turns;

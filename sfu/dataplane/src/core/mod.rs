@@ -51,7 +51,6 @@ pub use feedback::Reception;
 pub use leaving::{Leaving, Receipt};
 pub use spec::{ConsumerSpec, EncodingSpec, Id, ProducerSpec, Refused};
 pub use srtp::{MAX_DATAGRAM, Profile, Srtp};
-#[cfg(test)]
 pub use stun::Credentials;
 pub use transport::MAX_RTCP_SENDERS;
 

@@ -145,11 +145,12 @@ fn mapped(remote: SocketAddr, transaction_id: &[u8; 12]) -> Vec<u8> {
     [&[0, family], &port[..], &address].concat()
 }
 
-/// An attribute, whose value's size is a multiple of 4.
+/// An attribute, in whole words (RFC 8489 section 14).
 fn append(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
     message.extend(kind.to_be_bytes());
     message.extend((value.len() as u16).to_be_bytes());
     message.extend(value);
+    message.resize(message.len().next_multiple_of(4), 0);
 }
 
 /// Say how long the message will be with `more` bytes.
@@ -158,9 +159,8 @@ fn set_length(message: &mut [u8], more: usize) {
     message[2..4].copy_from_slice(&length.to_be_bytes());
 }
 
-#[cfg(test)]
 impl Credentials {
-    /// A request as a client makes it.
+    /// A request as a client makes it, to try what becomes of it.
     pub fn request(&self, use_candidate: bool) -> Vec<u8> {
         let mut request = [&BINDING_REQUEST.to_be_bytes()[..], &[0; 2], &COOKIE.to_be_bytes(), &[7; 12]].concat();
         append(&mut request, USERNAME, format!("{}:abc", self.username_fragment).as_bytes());

@@ -5,12 +5,21 @@ mod memory;
 mod plane;
 mod threaded;
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+
+/// Carry a made-up call from one core to another, once; nothing leaves.  Raises `RuntimeError` where it does not arrive.
+#[pyfunction]
+fn rehearse() -> PyResult<()> {
+    crate::rehearsal::rehearse().map_err(PyRuntimeError::new_err)
+}
 
 /// The packet path, opened for Python.
 #[pymodule]
 #[pyo3(name = "_dataplane")]
 mod module {
+    #[pymodule_export]
+    use super::rehearse;
     #[pymodule_export]
     const MAX_EVENTS: usize = crate::core::MAX_EVENTS;
     #[pymodule_export]

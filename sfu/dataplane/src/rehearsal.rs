@@ -1,0 +1,122 @@
+//! A call from one core to another before there is a real one.
+//!
+//! It shows that this build carries calls on this machine, and the first client finds warm what it needs.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::core::{
+    ConsumerSpec, Core, Credentials, EncodingSpec, Event, Id, Path, ProducerSpec, Profile, Refused, SourceClock, Srtp,
+};
+
+const SENDER: Id = 1;
+const RECEIVER: Id = 2;
+const STREAM: Id = 3;
+const COPY: Id = 4;
+const SSRC: u32 = 5; // the sender's; each core's copy has the next
+const PAYLOAD_TYPE: u8 = 96;
+const HEADER: usize = 12;
+const SIZES: [usize; 3] = [1100, 1101, 300]; // of a frame, as encoders split it
+const USERNAME_FRAGMENT: &str = "us";
+const PASSWORD: &str = "no secret";
+const SILENT_AFTER: f64 = 7.0; // seconds
+
+/// Carry a frame, a report and a binding with each protection profile.  What went wrong, where something did.
+pub fn rehearse() -> Result<(), String> {
+    for profile in [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80] {
+        match carry(profile) {
+            Ok(arrived) if arrived == SIZES.len() => {}
+            Ok(arrived) => return Err(format!("{arrived} of {} packets arrived with {profile:?}", SIZES.len())),
+            Err(refused) => return Err(format!("{refused:?} with {profile:?}")),
+        }
+    }
+    Ok(())
+}
+
+/// How many packets arrived behind two cores, the frame's report, and an answered binding.
+fn carry(profile: Profile) -> Result<usize, Refused> {
+    let size = profile.key_length() + profile.salt_length();
+    let keys = [vec![1; size], vec![2; size], vec![3; size]];
+    let refused = Refused::Invalid("a client cannot seal");
+    let client = Srtp::new(profile, &keys[1], &keys[0]).ok_or(refused)?;
+    let (mut near, mut far) =
+        (plane(profile, &keys[0], &keys[1], SSRC)?, plane(profile, &keys[1], &keys[2], SSRC + 1)?);
+    near.receive(&mut Credentials::new(USERNAME_FRAGMENT, PASSWORD).ok_or(refused)?.request(true), path(SENDER), 0.0);
+    for (number, size) in (0u8..).zip(SIZES) {
+        let mut packet = packet(number, size);
+        packet.resize(packet.len() + client.rtp_trailer(), 0);
+        client.seal_rtp(&mut packet, HEADER, SSRC, u64::from(number));
+        near.receive(&mut packet, path(SENDER), 0.0);
+    }
+    near.flush(0.0, SIZES.len(), |_, bytes, segment| {
+        for datagram in bytes.to_vec().chunks_mut(segment) {
+            far.receive(datagram, path(SENDER), 0.0);
+        }
+        Ok(())
+    });
+    let mut handed_on = 0;
+    far.flush(0.0, SIZES.len(), |_, bytes, segment| {
+        handed_on += bytes.chunks(segment).len();
+        Ok(())
+    });
+    let told = far.take_events(usize::MAX).iter().filter(|event| matches!(event, Event::Rtcp { .. })).count();
+    let answered = near.totals().packets_out as usize - SIZES.len() - told;
+    // To the far core the answer to the binding is nothing but STUN, which it hands up.
+    let complete = told == 1 && answered == 1 && handed_on == SIZES.len();
+    let arrived = far.producer_stats(STREAM)?.encodings[0].packets as usize;
+    if complete { Ok(arrived) } else { Err(Refused::Invalid("a report, an answer or a copy is missing")) }
+}
+
+/// One who sends to one who receives.
+fn plane(profile: Profile, receive: &[u8], send: &[u8], ssrc: u32) -> Result<Core, Refused> {
+    let mut core = Core::new(0.0);
+    for transport in [SENDER, RECEIVER] {
+        core.add_transport(transport)?;
+        core.set_keys(transport, profile, receive, send)?;
+        core.add_path(transport, path(transport))?;
+        core.answer_bindings(transport, USERNAME_FRAGMENT, PASSWORD, 0.0, SILENT_AFTER)?;
+    }
+    let stream = ProducerSpec {
+        codec: "video/vp8".into(),
+        video: true,
+        clock_rate: 90_000,
+        payload_types: vec![(PAYLOAD_TYPE, PAYLOAD_TYPE)],
+        encodings: vec![EncodingSpec { ssrc: Some(ssrc), rid: None }],
+        ..ProducerSpec::default()
+    };
+    let copy = ConsumerSpec {
+        ssrc: ssrc + 1,
+        payload_types: vec![PAYLOAD_TYPE],
+        mid: Some("0".into()),
+        mid_id: Some(1),
+        encoding: Some(0),
+        report_interval: 1.0,
+        ..ConsumerSpec::default()
+    };
+    core.add_producer(SENDER, STREAM, stream)?;
+    if ssrc == SSRC {
+        core.set_source_clock(STREAM, 0, SourceClock { ntp: 1 << 32, timestamp: 0, at: 0.0 })?;
+    }
+    core.add_consumer(RECEIVER, COPY, STREAM, &copy, 1)?;
+    Ok(core)
+}
+
+fn path(transport: Id) -> Path {
+    Path { remote: SocketAddr::from((Ipv4Addr::LOCALHOST, transport as u16)), local: 0 }
+}
+
+/// A plain packet of a key frame; the last has the marker.
+fn packet(number: u8, size: usize) -> Vec<u8> {
+    let marker = if usize::from(number) + 1 == SIZES.len() { 0x80 } else { 0 };
+    let mut packet = vec![0x80, PAYLOAD_TYPE | marker, 0, number, 0, 0, 0, 0, 0, 0, 0, SSRC as u8];
+    packet.extend([if number == 0 { 0x10 } else { 0 }, 0]);
+    packet.resize(HEADER + size, 7);
+    packet
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_rehearsal_goes_well() {
+        assert_eq!(super::rehearse(), Ok(()));
+    }
+}
