@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::segmentation::{each_way, refuse_segmented_sends};
+use super::segmentation::{each_way, open as as_it_is, refuse_segmented_sends};
 use super::*;
 use crate::core::Credentials;
 use crate::core::{ConsumerSpec, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
@@ -155,6 +155,25 @@ fn silence_that_a_command_makes_due_earlier_is_told_in_time() {
         assert!(is_told(&shell));
         assert_eq!(first_event(&shell), Event::Silent { transport: 2, last_at: 100.0 });
     });
+}
+
+#[test]
+fn who_was_heard_while_the_thread_was_held_up_is_not_silent() {
+    let (shell, core, address) = started(as_it_is);
+    let (remote, others) = (bound(), bound());
+    connect(&core, 1, &remote);
+    let mut held = core.lock();
+    held.answer_bindings(1, "ours", "a password", 100.0, 1.0).unwrap();
+    for _ in 0..100 {
+        others.send_to(b"\xff", address.remote).unwrap();
+    }
+    remote.send_to(&Credentials::new("ours", "a password").unwrap().request(true), address.remote).unwrap();
+    std::thread::sleep(Duration::from_millis(1300));
+    drop(held);
+    assert_eq!(remote.recv(&mut [0; 99]).unwrap(), 20 + 12 + 24 + 8);
+    assert_eq!(shell.take_events(9), []);
+    let Event::Silent { transport: 1, last_at } = first_event(&shell) else { panic!("no silence") };
+    assert!(last_at > 101.2);
 }
 
 #[test]

@@ -28,20 +28,33 @@ pub fn supervise(shared: &Shared) {
 
 fn run(shared: &Shared) {
     let mut inbox = Inbox::default();
-    let mut due = None;
+    let (mut due, mut unread_since) = (None, None);
     let mut watched = vec![PollFd::new(&shared.wake, PollFlags::IN)];
     watched.extend(shared.sockets.iter().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
     while !shared.closing.load(Ordering::Acquire) {
         wait(shared, &mut watched, due);
+        let mut all_read = true;
         for (local, (socket, watched)) in shared.sockets.iter().zip(&watched[1..]).enumerate() {
             if !watched.revents().is_empty() {
+                all_read = false;
                 let messages = socket.receive(&mut inbox);
                 move_all(shared, &mut inbox, messages, local as u32);
             }
         }
-        due = flush(shared, &mut shared.core.lock());
+        let mut core = shared.core.lock();
+        let now = shared.clock.now();
+        // Held up for long, the thread would take those for silent whose requests wait in its sockets.
+        let since = *unread_since.get_or_insert(now);
+        if all_read || now - since > LONGEST_READING {
+            unread_since = None;
+            let _ = guarded(&mut core, |core| core.pass_time(now));
+        }
+        due = flush(shared, &mut core);
     }
 }
+
+/// So long nobody is taken for silent while there is more to read, in seconds: a busy plane always has more.
+const LONGEST_READING: f64 = 1.0;
 
 /// How long the thread sleeps at most, in seconds.  What a command makes due meanwhile is the silence of a client: told
 /// so much late at most.
@@ -79,7 +92,6 @@ fn flush(shared: &Shared, core: &mut Core) -> Option<f64> {
     let sockets = &shared.sockets;
     let now = shared.clock.now();
     let flushed = guarded(core, |core| {
-        core.pass_time(now);
         core.flush(now, sockets.max_segments(), |path, bytes, segment| sockets.send(path, bytes, segment));
         core.next_due()
     });
