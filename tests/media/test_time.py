@@ -1,6 +1,8 @@
 """What happens when nothing happens: handshakes that do not end, clients that fall silent.  All in virtual time."""
 
-from typing import Literal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal, NamedTuple
 
 import pytest
 import trio
@@ -208,6 +210,26 @@ async def test_silence_before_the_handshake_is_no_disconnection(autojump_clock: 
         assert notices.words == []
 
 
+class Call(NamedTuple):
+    network: Network
+    ada: sfu.Peer
+    transport: sfu.Transport
+    client: Client
+    notices: Notices
+
+
+@asynccontextmanager
+async def open_call(identity: Identity) -> AsyncIterator[Call]:
+    """A client that has been connected for a minute, between two of its bindings."""
+    notices = Notices()
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+        transport = ada.create_transport("send")
+        client = network.client(transport, identity)
+        ada.connect_transport(transport.id, client.transport.dtls_parameters)
+        await trio.sleep(61)
+        yield Call(network, ada, transport, client, notices)
+
+
 def last_binding(network: Network, transport: sfu.Transport) -> float:
     """When the data plane answered the newest."""
     last = network.plane.hand_up_bindings(transport.plane_id)
@@ -223,12 +245,7 @@ def last_binding(network: Network, transport: sfu.Transport) -> float:
 async def test_silence_is_counted_from_the_last_binding_whoever_answered_it(
     autojump_clock: MockClock, identity: Identity, restarts: bool
 ) -> None:
-    notices = Notices()
-    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
-        transport = ada.create_transport("send")
-        client = network.client(transport, identity)
-        ada.connect_transport(transport.id, client.transport.dtls_parameters)
-        await trio.sleep(61)
+    async with open_call(identity) as (network, ada, transport, client, notices):
         client.reachable = False
         last = last_binding(network, transport)
         assert trio.current_time() - last <= CONSENT_INTERVAL
@@ -246,12 +263,7 @@ async def test_a_restart_at_the_moment_of_silence_is_not_taken_for_a_long_one(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     """The data plane has noticed the silence, and the port has not been told yet."""
-    notices = Notices()
-    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
-        transport = ada.create_transport("send")
-        client = network.client(transport, identity)
-        ada.connect_transport(transport.id, client.transport.dtls_parameters)
-        await trio.sleep(61)
+    async with open_call(identity) as (network, ada, transport, client, notices):
         client.reachable = False
         last = last_binding(network, transport)
         network.plane.handle_timer(last + SETTINGS.disconnected_after)
@@ -266,12 +278,7 @@ async def test_a_restart_at_the_moment_of_silence_is_not_taken_for_a_long_one(
 async def test_silence_that_is_told_after_bindings_were_taken_back_says_nothing_but_its_time(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
-    notices = Notices()
-    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
-        transport = ada.create_transport("send")
-        client = network.client(transport, identity)
-        ada.connect_transport(transport.id, client.transport.dtls_parameters)
-        await trio.sleep(61)
+    async with open_call(identity) as (network, ada, transport, _, notices):
         ada.restart_ice(transport.id)
         await trio.sleep(CONSENT_INTERVAL)
         late = FellSilent(transport.plane_id, trio.current_time() - SETTINGS.disconnected_after)

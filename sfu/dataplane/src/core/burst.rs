@@ -20,11 +20,17 @@ pub struct Waiting {
     pub plain: u16,
     /// Of its payload without padding; 0 for a report.
     pub payload: u16,
-    /// Of its header.
-    pub header: u16,
     /// How much larger it may be made.
     pub padding: u16,
-    /// How it is sealed: under which SSRC, and as which of its packets.
+    /// How it is to be sealed; a report is sealed already.
+    pub seal: Option<Seal>,
+}
+
+/// With how large a header, under which SSRC, and as which of its packets.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Seal {
+    pub header: u16,
     pub ssrc: u32,
     pub index: u64,
 }
@@ -32,8 +38,8 @@ pub struct Waiting {
 impl Waiting {
     /// Seal it in place.
     fn seal(&self, srtp: &Srtp, packet: &mut [u8]) {
-        if self.plain > 0 {
-            srtp.seal_rtp(packet, usize::from(self.header), self.ssrc, self.index);
+        if let Some(Seal { header, ssrc, index }) = self.seal {
+            srtp.seal_rtp(packet, usize::from(header), ssrc, index);
         }
     }
 }
@@ -71,7 +77,7 @@ impl Burst {
     pub fn push_report(&mut self, consumer: ConsumerKey, report: &[u8]) {
         self.bytes.extend_from_slice(report);
         let size = report.len() as u16;
-        self.waiting.push(Waiting { consumer, size, plain: 0, payload: 0, header: 0, padding: 0, ssrc: 0, index: 0 });
+        self.waiting.push(Waiting { consumer, size, plain: 0, payload: 0, padding: 0, seal: None });
     }
 
     /// When it must leave, in seconds.
@@ -200,7 +206,7 @@ mod tests {
             let consumer = consumers.insert(());
             keys.push(consumer);
             burst.bytes.extend(std::iter::repeat_n(keys.len() as u8, usize::from(size)));
-            let plain = Waiting { consumer, size, plain: 0, payload: 0, header: 0, padding, ssrc: 0, index: 0 };
+            let plain = Waiting { consumer, size, plain: 0, payload: 0, padding, seal: None };
             burst.push(plain, 1.0);
         }
         (burst, keys)
@@ -269,11 +275,8 @@ mod tests {
             burst.bytes.extend_from_slice(payload);
             burst.bytes.extend([0; 16]);
             let (plain, payload) = (12 + payload.len() as u16, payload.len() as u16);
-            let index = index as u64;
-            burst.push(
-                Waiting { consumer, size: plain + 16, plain, payload, header: 12, padding: 10, ssrc: 5, index },
-                0.0,
-            );
+            let seal = Some(Seal { header: 12, ssrc: 5, index: index as u64 });
+            burst.push(Waiting { consumer, size: plain + 16, plain, payload, padding: 10, seal }, 0.0);
         }
         let mut sent = Vec::new();
         burst.runs(

@@ -49,15 +49,16 @@ impl Core {
         silent_after: f64,
     ) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
-        let credentials = Credentials::new(username_fragment, password);
-        let credentials = credentials.ok_or(Refused::Invalid("such a password cannot be a key"))?;
         let consent = &mut self.transports[key].consent;
-        consent.last_at = Some(consent.last_at.map_or(last_at, |newest| newest.max(last_at)));
+        let last_at = consent.last_at.map_or(last_at, |newest| newest.max(last_at));
+        let credentials = Credentials::new(username_fragment, password);
+        consent.last_at = Some(last_at);
         consent.answering = Some(Box::new(Answering { credentials, silent_after }));
-        let silent_at = consent.silent_at();
         // A silence that was not told yet is over, or is found again: told later, it would speak of what is answered now.
         self.silent.retain(|&(silent, _)| silent != transport);
-        self.look_at(silent_at);
+        // Requests only put the earliest off, so it is looked at again when it comes.
+        let silent_at = last_at + silent_after;
+        self.silence_at = Some(self.silence_at.map_or(silent_at, |earliest| earliest.min(silent_at)));
         Ok(())
     }
 
@@ -106,12 +107,5 @@ impl Core {
             }
         }
         self.silence_at = next;
-    }
-
-    /// Somebody may fall silent then.  Requests only put it off, so this is looked at again when it comes.
-    fn look_at(&mut self, silent_at: Option<f64>) {
-        if let Some(at) = silent_at {
-            self.silence_at = Some(self.silence_at.map_or(at, |next| next.min(at)));
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::address::Path;
-use super::burst::{Waiting, most_padding};
+use super::burst::{Seal, Waiting, most_padding};
 use super::demux::{Protocol, classify};
 use super::drops::Drop;
 use super::events::{Event, MAX_EVENTS};
@@ -224,10 +224,8 @@ impl Core {
                 size: (plain + trailer) as u16,
                 plain: plain as u16,
                 payload: packet.payload_size as u16,
-                header: rewritten.header as u16,
                 padding,
-                ssrc: consumer.ssrc,
-                index: rewritten.index,
+                seal: Some(Seal { header: rewritten.header as u16, ssrc: consumer.ssrc, index: rewritten.index }),
             };
             transport.burst.push(waiting, due);
             if clock_known && packet.now >= consumer.reporting.due {

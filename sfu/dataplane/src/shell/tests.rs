@@ -130,7 +130,7 @@ fn a_binding_is_answered_by_the_thread_and_silence_is_told_though_nothing_comes(
         let remote = bound();
         connect(&core, 1, &remote);
         core.lock().answer_bindings(1, "ours", "a password", 100.0, 1.0).unwrap();
-        remote.send_to(&Credentials::new("ours", "a password").unwrap().request(true), address.remote).unwrap();
+        remote.send_to(&Credentials::new("ours", "a password").request(true), address.remote).unwrap();
         let mut buffer = [0; 99];
         assert_eq!(remote.recv(&mut buffer).unwrap(), 20 + 12 + 24 + 8);
         assert!(is_told(&shell));
@@ -167,7 +167,7 @@ fn who_was_heard_while_the_thread_was_held_up_is_not_silent() {
     for _ in 0..100 {
         others.send_to(b"\xff", address.remote).unwrap();
     }
-    remote.send_to(&Credentials::new("ours", "a password").unwrap().request(true), address.remote).unwrap();
+    remote.send_to(&Credentials::new("ours", "a password").request(true), address.remote).unwrap();
     std::thread::sleep(Duration::from_millis(1300));
     drop(held);
     assert_eq!(remote.recv(&mut [0; 99]).unwrap(), 20 + 12 + 24 + 8);

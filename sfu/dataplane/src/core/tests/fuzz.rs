@@ -108,7 +108,7 @@ fn datagram(dice: &mut Dice, client: &mut Client, number: u16) -> Vec<u8> {
             client.srtp.seal_rtcp(&mut report).unwrap();
             report
         }
-        _ if dice.below(2) == 0 => Credentials::new(USERNAME_FRAGMENT, PASSWORD).unwrap().request(dice.below(2) == 0),
+        _ if dice.below(2) == 0 => Credentials::new(USERNAME_FRAGMENT, PASSWORD).request(dice.below(2) == 0),
         _ => dice.bytes(90),
     };
     flip(dice, &mut datagram, 6);
