@@ -73,6 +73,8 @@ class ProducerSpec:
     client's header extension ids to the router's, others are taken out.  ``mid_id``, ``rid_id`` and
     ``audio_level_id`` are the client's ids of the extensions that the data plane itself reads (RFC 8843, RFC 8852,
     RFC 6464).  ``encodings`` are in rising quality.  ``cname`` names the sender in reports (RFC 3550 section 6.5.1).
+    Packets of ``red_payload_types`` (the client's) carry their primary block among redundant ones (RFC 2198): the
+    primary is taken out and forwarded as if it had come by itself, under the payload type that the block names.
     """
 
     kind: Literal["audio", "video"]
@@ -81,6 +83,7 @@ class ProducerSpec:
     payload_types: Mapping[int, int]
     encodings: Sequence[EncodingSpec]
     extension_ids: Mapping[int, int] = field(factory=dict)
+    red_payload_types: frozenset[int] = frozenset()
     mid: str | None = None
     mid_id: int | None = None
     rid_id: int | None = None
