@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sfu.wire import rtcp
+from sfu.wire.errors import BadDatagram
 
 if TYPE_CHECKING:
     from sfu.dataplane.interface import EncodingStats
@@ -22,9 +23,13 @@ MAX_COMPOUND = 1200
 
 
 def receive(transport: Transport, packet: bytes, now: float) -> None:
-    """Act on a compound packet that came on this transport.  Raises ``BadDatagram``."""
+    """Act on a compound packet that came on this transport.
+
+    Raises ``BadDatagram`` where part of it could not be read, after acting on the rest.
+    """
     broken: dict[int, None] = {}
-    for one in rtcp.parse_untrusted(packet):
+    faults: list[BadDatagram] = []
+    for one in rtcp.parse_untrusted(packet, faults):
         match one:
             case rtcp.SenderReport():
                 for producer in transport.producers.values():
@@ -35,6 +40,8 @@ def receive(transport: Transport, packet: bytes, now: float) -> None:
                 broken.update((entry.ssrc, None) for entry in entries)
     for ssrc in broken:
         _ask_key_frame(transport, ssrc, now)
+    if faults:
+        raise faults[0]
 
 
 def due(transport: Transport, now: float) -> Iterator[bytes]:

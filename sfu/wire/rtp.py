@@ -93,7 +93,10 @@ def _parse_extensions_untrusted(profile: int, block: bytes) -> Sequence[tuple[in
 
 
 def _parse_one_byte_untrusted(block: bytes) -> list[tuple[int, bytes]]:
-    """RFC 8285 section 4.2: four bits of id and four of the value's size less one; zero bytes are filling."""
+    """RFC 8285 section 4.2: four bits of id and four of the value's size less one; zero bytes are filling.
+
+    An element that runs over the block ends the reading, as does the stop; those before it count.
+    """
     elements = []
     at, end = 0, len(block)
     while at < end:
@@ -102,18 +105,19 @@ def _parse_one_byte_untrusted(block: bytes) -> list[tuple[int, bytes]]:
         if not head:
             continue
         number = head >> 4
-        if number in {0, _STOP}:
-            break
         after = at + (head & 0x0F) + 1
-        if after > end:
-            raise BadDatagram("RTP: a header extension element is cut off")
+        if number in {0, _STOP} or after > end:
+            break
         elements.append((number, block[at:after]))
         at = after
     return elements
 
 
 def _parse_two_byte_untrusted(block: bytes) -> list[tuple[int, bytes]]:
-    """RFC 8285 section 4.3: a byte of id and a byte of the value's size; zero ids are filling."""
+    """RFC 8285 section 4.3: a byte of id and a byte of the value's size; zero ids are filling.
+
+    An element that runs over the block ends the reading; those before it count.
+    """
     elements = []
     at, end = 0, len(block)
     while at < end:
@@ -122,7 +126,7 @@ def _parse_two_byte_untrusted(block: bytes) -> list[tuple[int, bytes]]:
         if not number:
             continue
         if at == end or at + 1 + block[at] > end:
-            raise BadDatagram("RTP: a header extension element is cut off")
+            break
         after = at + 1 + block[at]
         elements.append((number, block[at + 1 : after]))
         at = after

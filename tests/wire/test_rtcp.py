@@ -225,3 +225,29 @@ def test_a_body_of_any_content_raises_nothing_but_bad_datagram(packet_type: int,
     body += bytes(-len(body) % 4)
     with contextlib.suppress(BadDatagram):
         rtcp.parse_untrusted(bytes([0x80 | low, packet_type, 0, len(body) // 4]) + body)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param("81 ca 0002 cafebabe 01 04 63 61", id="items over their end"),
+        pytest.param("81 ca 0003 cafebabe 01 04 63 61 66 e9 00 00", id="CNAME not UTF-8"),
+        pytest.param("82 cb 0001 cafebabe", id="fewer sources than counted"),
+        pytest.param("a1 cb 0002 cafebabe 00000009", id="more padding than packet"),
+        pytest.param("80 c8 0001 cafebabe", id="sender report without sender"),
+        pytest.param("81 ce 0001 cafebabe", id="feedback on nothing"),
+    ],
+)
+def test_one_bad_packet_of_a_compound_costs_itself_alone(bad: str) -> None:
+    report, loss = ReceiverReport(0xCAFEBABE), PictureLossIndication(0xCAFEBABE, 0x01020304)
+    faults: list[BadDatagram] = []
+    compound = rtcp.encode([report]) + bytes.fromhex(bad) + rtcp.encode([loss])
+    assert rtcp.parse_untrusted(compound, faults) == [report, loss]
+    assert len(faults) == 1
+
+
+def test_what_comes_before_a_wrong_length_is_read() -> None:
+    loss = PictureLossIndication(0xCAFEBABE, 0x01020304)
+    faults: list[BadDatagram] = []
+    assert rtcp.parse_untrusted(rtcp.encode([loss]) + bytes.fromhex("81 ca 0009 cafebabe"), faults) == [loss]
+    assert len(faults) == 1

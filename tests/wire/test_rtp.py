@@ -66,9 +66,6 @@ def test_an_extension_of_another_profile_is_skipped() -> None:
         (packet(flags=0x82, rest=b"AAAABBB"), "cut off"),
         (packet(flags=0x90, rest=b"\xbe\xde\x00"), "cut off"),
         (packet(flags=0x90, rest=b"\xbe\xde\x00\x02\x10a\x00\x00"), "cut off"),
-        (packet(flags=0x90, rest=b"\xbe\xde\x00\x01\x13abc"), "element"),
-        (packet(flags=0x90, rest=b"\x10\x00\x00\x01\x01\x03ab"), "element"),
-        (packet(flags=0x90, rest=b"\x10\x00\x00\x01\x00\x00\x00\x01"), "element"),
     ],
 )
 def test_what_is_shorter_than_it_says_is_refused(datagram: bytes, why: str) -> None:
@@ -151,3 +148,18 @@ def test_any_bytes_are_a_header_or_a_bad_datagram(flags: int, profile: bytes, re
         except BadDatagram:
             continue
         assert 12 <= header.size <= len(datagram)
+
+
+@pytest.mark.parametrize(
+    ("block", "before"),
+    [
+        (b"\xbe\xde\x00\x01\x10\x30\x5f\x01", [(1, b"0")]),
+        (b"\xbe\xde\x00\x01\x13abc", []),
+        (b"\x10\x00\x00\x01\x01\x03ab", []),
+        (b"\x10\x00\x00\x01\x00\x00\x00\x01", []),
+        (b"\x10\x00\x00\x01\x01\x01a\x05", [(1, b"a")]),
+    ],
+)
+def test_an_extension_that_runs_over_its_block_ends_the_reading(block: bytes, before: list[tuple[int, bytes]]) -> None:
+    header = parse_header_untrusted(packet(flags=0x90, rest=block + b"media"))
+    assert (header.extensions, header.size) == (before, 20)

@@ -37,27 +37,46 @@ _FULL_INTRA_ENTRY = struct.Struct("!IB3x")
 _REMB_HEAD = struct.Struct("!4sB3s")
 
 
-def parse_untrusted(packet: bytes) -> list[RtcpPacket]:
+def parse_untrusted(packet: bytes, faults: list[BadDatagram] | None = None) -> list[RtcpPacket]:
     """The packets of a compound packet that we understand, in order; others are skipped.
 
-    Reduced-size compounds (RFC 5506) are taken as they are.  Raises ``BadDatagram`` where a length, a count or the
-    padding is wrong: then nothing of it is to be believed.
+    Reduced-size compounds (RFC 5506) are taken as they are.  A packet whose count or padding is wrong costs itself; a
+    wrong length costs all that follows.  Each is appended to ``faults``; raises ``BadDatagram`` for the first where
+    that is not given.
     """
-    if not packet:
-        raise BadDatagram("nothing")
     packets: list[RtcpPacket] = []
-    for packet_type, count, body in _bodies_untrusted(packet):
-        parse = _PARSERS.get(packet_type)
-        if parse is not None:
+    found: list[BadDatagram] = []
+    try:
+        for packet_type, first, body in _bodies_untrusted(packet):
             try:
-                packets += parse(body, count)
-            except struct.error as error:
-                raise BadDatagram("an RTCP packet is shorter than its count says") from error
+                packets += _parse_one_untrusted(packet_type, first, body)
+            except BadDatagram as fault:
+                found.append(fault)
+    except BadDatagram as fault:
+        found.append(fault)
+    if found and faults is None:
+        raise found[0]
+    if faults is not None:
+        faults += found
     return packets
 
 
+def _parse_one_untrusted(packet_type: int, first: int, body: bytes) -> list[RtcpPacket]:
+    if first & 0x20:
+        body = _without_padding_untrusted(body)
+    parse = _PARSERS.get(packet_type)
+    if parse is None:
+        return []
+    try:
+        return parse(body, first & 0x1F)
+    except struct.error as error:
+        raise BadDatagram("an RTCP packet is shorter than its count says") from error
+
+
 def _bodies_untrusted(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Type, count and body without padding of each packet (RFC 3550 section 6.4.1)."""
+    """Type, first byte and body of each packet (RFC 3550 section 6.4.1)."""
+    if not packet:
+        raise BadDatagram("nothing")
     position = 0
     while position < len(packet):
         if len(packet) - position < _HEADER.size:
@@ -66,10 +85,7 @@ def _bodies_untrusted(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
         end = position + _HEADER.size + 4 * words
         if first >> 6 != 2 or end > len(packet):
             raise BadDatagram("not RTCP, or cut off")
-        body = packet[position + _HEADER.size : end]
-        if first & 0x20:
-            body = _without_padding_untrusted(body)
-        yield packet_type, first & 0x1F, body
+        yield packet_type, first, packet[position + _HEADER.size : end]
         position = end
 
 
