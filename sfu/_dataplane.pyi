@@ -18,7 +18,7 @@ from sfu.wire.srtp import SrtpKeys
 
 MAX_EVENTS: int
 """How many datagrams for the slow path are kept between two looks; the rest is dropped."""
-MAX_RTCP_SENDERS: int
+MAX_SOURCES: int
 """How many SSRCs without media may send reports at a time; of each its replay window is kept."""
 
 def rehearse() -> None:

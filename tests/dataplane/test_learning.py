@@ -68,11 +68,12 @@ def test_a_rid_is_enough_where_the_producer_has_no_mid() -> None:
     assert rig.events() == [EncodingLearned(producer, 1, 50)]
 
 
-def test_a_given_ssrc_is_not_replaced_by_a_learnt_one() -> None:
+def test_a_given_ssrc_gives_way_to_the_one_that_carries_its_mid() -> None:
     rig = Rig()
-    sender, _, _, _ = rig.call(evolve(AUDIO, mid="0", mid_id=MID))
+    sender, producer, receiver, _ = rig.call(evolve(AUDIO, mid="0", mid_id=MID))
     send(sender, 1, 50, "0", None, kind=111)
-    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+    assert rig.events()[0] == EncodingLearned(producer, 0, 50)
+    assert len(receiver.packets()) == 1
 
 
 def test_nothing_is_learnt_from_a_packet_that_is_not_authentic() -> None:

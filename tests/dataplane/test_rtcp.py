@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfu.dataplane.core import MAX_RTCP_SENDERS
+from sfu.dataplane.core import MAX_SOURCES
 from sfu.dataplane.interface import RtcpArrived, TransportId
 from sfu.wire.srtp import SrtpProfile
 from tests.dataplane.rig import Rig
@@ -58,7 +58,7 @@ def test_the_memory_of_who_reported_is_bounded() -> None:
     """What is kept of a sender shows in its refusing a replay; of the oldest senders it keeps nothing."""
     rig = Rig()
     client = rig.client()
-    sealed = [client.sending.protect_rtcp(report(100 + number)) for number in range(MAX_RTCP_SENDERS + 1)]
+    sealed = [client.sending.protect_rtcp(report(100 + number)) for number in range(MAX_SOURCES + 1)]
     for datagram in sealed:
         client.arrive(datagram)
     assert len(rig.events()) == len(sealed)
@@ -73,7 +73,7 @@ def test_whoever_sends_media_is_remembered_whoever_else_reports() -> None:
     sender, _, _, _ = rig.call()
     first = sender.sending.protect_rtcp(report(1111))
     sender.arrive(first)
-    for number in range(MAX_RTCP_SENDERS + 1):
+    for number in range(MAX_SOURCES + 1):
         sender.arrive(sender.sending.protect_rtcp(report(100 + number)))
     rig.events()
     sender.arrive(first)
@@ -86,7 +86,7 @@ def test_whoever_reported_before_it_sent_media_is_remembered_too() -> None:
     first = sender.sending.protect_rtcp(report(1111))
     sender.arrive(first)
     rig.produce(sender)
-    for number in range(MAX_RTCP_SENDERS + 1):
+    for number in range(MAX_SOURCES + 1):
         sender.arrive(sender.sending.protect_rtcp(report(100 + number)))
     rig.events()
     sender.arrive(first)

@@ -44,15 +44,16 @@ def test_layers_above_the_target_are_left_out_and_no_number_is_missed() -> None:
     assert rig.events() == [LayersChanged(consumer, 0, 1)]
 
 
-def test_what_the_network_lost_is_still_missed() -> None:
+def test_a_layer_that_is_left_out_late_fills_the_gap_that_it_left() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
     rig.consume(receiver, rig.produce(sender, VIDEO), consumer_spec(temporal=0))
     for number in (0, 1, 3, 4, 6, 7, 8, 5):
         send_vp8(sender, number, key=not number)
-    packets = receiver.packets()
+    *packets, filling = receiver.packets()
     first = int.from_bytes(packets[0][2:4])
     assert [int.from_bytes(packet[2:4]) - first for packet in packets] == [0, 2, 4]
+    assert (int.from_bytes(filling[2:4]) - first, filling[12:]) == (3, b"\x01")
     assert [int.from_bytes(packet[14:16]) & 0x7FFF for packet in packets] == [0, 2, 4]
 
 

@@ -71,7 +71,7 @@ def opus(ssrc: int, payload_type: int = 111) -> RtpParameters:
     """What a client says that sends Opus with audio levels."""
     return RtpParameters(
         codecs=(RtpCodecParameters("audio/opus", payload_type, 48000, channels=2),),
-        mid="1",
+        mid=f"a{ssrc}",
         header_extensions=(RtpHeaderExtensionParameters("urn:ietf:params:rtp-hdrext:ssrc-audio-level", 1),),
         encodings=(RtpEncodingParameters(ssrc=ssrc),),
     )

@@ -291,7 +291,7 @@ mod tests {
         let mut opened = Vec::new();
         for packet in &mut sent {
             let header = crate::core::rtp::parse_header_untrusted(packet, &mut Vec::new()).unwrap();
-            let size = srtp.open_rtp(packet, &header).unwrap();
+            let size = srtp.open_rtp(packet, &header, |_| false).unwrap();
             opened.push(packet[..size].to_vec());
         }
         assert_eq!(opened[0][12..], *b"short\0\0\0\0\0\0\0\0\0\x0a");

@@ -1,6 +1,7 @@
 //! The wall clock of a source, as its sender reports tell it (RFC 3550 section 6.4.1).
 
 const NTP_SECOND: f64 = 4_294_967_296.0; // in the 64-bit NTP format
+const STEP: f64 = 1.0; // seconds; packets that come so much later may have been held up on their way
 
 /// Which NTP time of the sender belongs to which RTP timestamp, from its newest report, which came at `at` seconds.
 ///
@@ -32,6 +33,57 @@ impl SourceClock {
     }
 }
 
+/// A source's clock, kept in step with the packets that come.
+///
+/// A report says how NTP time and timestamps go together; both are moved on by the time that passes here.  Some senders
+/// stop their timestamps while they are muted, and then report nothing or what would have been.  So the clock follows
+/// where packets step away from it.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowedClock {
+    clock_rate: u32,
+    clock: Option<SourceClock>,
+    /// How far packets are behind the clock, or ahead (seconds): reports and media may take different times to here.
+    offset: f64,
+    /// A report came, and no packet since.
+    reported: bool,
+}
+
+impl FollowedClock {
+    /// `clock_rate` in Hz.
+    pub fn new(clock_rate: u32) -> Self {
+        Self { clock_rate, clock: None, offset: 0.0, reported: false }
+    }
+
+    /// `None` before the first report.
+    pub fn get(&self) -> Option<SourceClock> {
+        self.clock
+    }
+
+    /// Its sender reported.
+    pub fn report(&mut self, clock: SourceClock) {
+        self.clock = Some(clock);
+        self.reported = true;
+    }
+
+    /// A packet came, the one before it `pause` seconds ago (`None`: it is the first).  Whether the clock had to be moved.
+    pub fn follow(&mut self, timestamp: u32, pause: Option<f64>, now: f64) -> bool {
+        let Some(clock) = &mut self.clock else { return false };
+        let ahead = timestamp.wrapping_sub(clock.read(self.clock_rate, now).1) as i32;
+        let offset = f64::from(ahead) / f64::from(self.clock_rate);
+        let step = offset - self.offset;
+        if std::mem::replace(&mut self.reported, false) && pause.is_none_or(|pause| pause < STEP) {
+            // The packets flow on.  Where the report stepped, it knows better.
+            self.offset = offset;
+            return false;
+        }
+        if step.abs() < STEP {
+            return false;
+        }
+        clock.timestamp = clock.timestamp.wrapping_add((step * f64::from(self.clock_rate)) as i64 as u32);
+        true
+    }
+}
+
 /// The middle 32 bits of an NTP time, by which a receiver names a report (RFC 3550 section 6.4.1, LSR).
 pub fn middle(ntp: u64) -> u32 {
     (ntp >> 16) as u32
@@ -59,6 +111,66 @@ mod tests {
         let (low_now, high_now) = (low.read(90_000, 2.0).1, high.read(90_000, 2.0).1);
         let on_line = |timestamp: u32, clock: SourceClock| timestamp.wrapping_add(clock.timeline(90_000) as u32);
         assert_eq!(on_line(low_now, low), on_line(high_now, high));
+    }
+
+    fn followed(timestamp: u32) -> FollowedClock {
+        let mut clock = FollowedClock::new(48_000);
+        clock.report(SourceClock { ntp: 100 << 32, timestamp, at: 0.0 });
+        clock
+    }
+
+    /// What the clock says at `now`, in seconds of timestamps.
+    fn reads(clock: &FollowedClock, now: f64) -> f64 {
+        f64::from(clock.get().unwrap().read(48_000, now).1) / 48_000.0
+    }
+
+    #[test]
+    fn a_clock_follows_timestamps_that_stopped_over_a_mute() {
+        let mut clock = followed(0);
+        assert!(!clock.follow(960, Some(0.02), 0.02));
+        assert!(clock.follow(1920, Some(8.0), 8.04));
+        assert_eq!(reads(&clock, 8.04), 0.04);
+        assert!(!clock.follow(2880, Some(0.02), 8.06));
+    }
+
+    #[test]
+    fn reports_during_a_mute_do_not_matter_whatever_they_say() {
+        for reported in [4 * 48_000, 960] {
+            let mut clock = followed(0);
+            clock.follow(960, Some(0.02), 0.02);
+            clock.report(SourceClock { ntp: 104 << 32, timestamp: reported, at: 4.0 });
+            clock.follow(1920, Some(8.0), 8.02);
+            assert!((reads(&clock, 8.02) - 0.04).abs() < 0.03, "{reported}");
+        }
+    }
+
+    #[test]
+    fn timestamps_that_go_on_over_a_mute_move_nothing() {
+        let mut clock = followed(0);
+        clock.follow(960, Some(0.02), 0.02);
+        assert!(!clock.follow(8 * 48_000, Some(8.0), 8.0));
+    }
+
+    #[test]
+    fn media_that_comes_later_than_its_reports_keeps_its_distance() {
+        let mut clock = followed(48_000);
+        assert!(!clock.follow(0, None, 0.0), "a second behind the report from the beginning");
+        assert!(!clock.follow(960, Some(0.02), 0.02));
+        clock.report(SourceClock { ntp: 105 << 32, timestamp: 6 * 48_000, at: 5.0 });
+        assert!(!clock.follow(5 * 48_000, Some(0.02), 5.0));
+        assert_eq!(reads(&clock, 5.0), 6.0);
+    }
+
+    #[test]
+    fn a_burst_after_a_stall_ends_where_it_began() {
+        let mut clock = followed(0);
+        for packet in 1..100u32 {
+            let due = f64::from(packet) * 0.02;
+            let (now, pause) =
+                if (20..70).contains(&packet) { (1.4, if packet == 20 { 1.0 } else { 0.0 }) } else { (due, 0.02) };
+            clock.follow(packet * 960, Some(pause), now);
+        }
+        assert!((reads(&clock, 2.0) - 2.0).abs() <= STEP);
     }
 
     #[test]

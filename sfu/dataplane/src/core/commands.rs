@@ -88,6 +88,10 @@ impl Core {
                 return Err(Refused::Invalid("another producer has this MID and RID"));
             }
         }
+        let shares_mid = |&other: &ProducerKey| self.producers[other].spec.mid == spec.mid;
+        if spec.mid.is_some() && self.transports[owner].producers.iter().any(shares_mid) {
+            return Err(Refused::Invalid("another producer has this MID"));
+        }
         let ssrcs: Vec<u32> = spec.encodings.iter().filter_map(|encoding| encoding.ssrc).collect();
         let taken = |(place, ssrc)| ssrcs[..place].contains(ssrc) || self.transports[owner].ssrcs.contains_key(ssrc);
         if ssrcs.iter().enumerate().any(taken) {
@@ -113,8 +117,10 @@ impl Core {
         let Some(removed) = self.producers.remove(producer) else { return };
         let owner = &mut self.transports[removed.transport];
         owner.producers.retain(|&one| one != key);
-        for ssrc in removed.encodings.iter().filter_map(|encoding| encoding.ssrc) {
-            owner.forget_ssrc(ssrc);
+        for (index, encoding) in removed.encodings.iter().enumerate() {
+            if let Some(ssrc) = encoding.ssrc {
+                owner.forget_ssrc(ssrc, EncodingKey { producer: key, index });
+            }
         }
         self.learned.retain(|(learned, _, _)| *learned != producer);
     }
@@ -136,7 +142,7 @@ impl Core {
     pub fn set_source_clock(&mut self, producer: Id, encoding: usize, clock: SourceClock) -> Result<(), Refused> {
         let key = self.producers.key(producer)?;
         let encoding = self.producers[key].encodings.get_mut(encoding).ok_or(NO_ENCODING)?;
-        encoding.clock = Some(clock);
+        encoding.clock.report(clock);
         Ok(())
     }
 

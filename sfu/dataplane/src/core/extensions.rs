@@ -2,6 +2,8 @@
 
 use super::rtp::{Element, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 
+const HEAD: usize = 4; // of a block: its profile, and its size in words
+
 /// Whether an element with this id and a value of this size does not fit the one-byte form.
 fn needs_two_bytes(number: u8, size: usize) -> bool {
     number > 14 || size == 0 || size > 16
@@ -65,7 +67,7 @@ impl RewriterKey {
 
 /// All of a packet's ids at once, shared by the consumers whose blocks differ in the MID's value alone.
 ///
-/// A block is the head, the consumer's MID element in the form that fits, and the tail.
+/// A block is the consumer's MID element in the form that fits, and the tail.
 #[derive(Clone, Debug)]
 pub struct Rewriter {
     key: RewriterKey,
@@ -74,15 +76,13 @@ pub struct Rewriter {
     pub users: usize,
     serial: u64,
     two_byte: bool,
-    head: [u8; 4],
-    present: bool,
     tail: Vec<u8>,
 }
 
 impl Rewriter {
     /// `mid` is any one of the sharers'.
     pub fn new(key: RewriterKey, mid: Option<MidElement>) -> Self {
-        Self { key, mid, users: 0, serial: 0, two_byte: false, head: [0; 4], present: false, tail: Vec::new() }
+        Self { key, mid, users: 0, serial: 0, two_byte: false, tail: Vec::new() }
     }
 
     /// Whether it serves consumers with this key.
@@ -100,36 +100,35 @@ impl Rewriter {
             |element: &Element| self.key.ids.iter().find(|(client, _)| *client == element.number).map(|ids| ids.1);
         let long =
             |element: &Element| taken(element).is_some_and(|to| needs_two_bytes(to, element.value(packet).len()));
-        let two_byte = self.mid.as_ref().is_some_and(|mid| mid.one_byte.is_none()) || elements.iter().any(long);
+        self.two_byte = self.mid.as_ref().is_some_and(|mid| mid.one_byte.is_none()) || elements.iter().any(long);
         self.tail.clear();
         for element in elements {
             if let Some(number) = taken(element) {
-                encode_element(number, element.value(packet), two_byte, &mut self.tail);
+                encode_element(number, element.value(packet), self.two_byte, &mut self.tail);
             }
         }
-        let size = self.tail.len() + self.mid.as_ref().map_or(0, |mid| mid.in_form(two_byte).len());
-        let words = size.div_ceil(4);
-        self.tail.resize(self.tail.len() + 4 * words - size, 0);
-        let profile = if two_byte { TWO_BYTE_PROFILE } else { ONE_BYTE_PROFILE };
-        self.head[..2].copy_from_slice(&profile.to_be_bytes());
-        self.head[2..].copy_from_slice(&(words as u16).to_be_bytes());
-        self.present = size > 0;
-        self.two_byte = two_byte;
     }
 
-    /// Whether there is anything to say in the packet that was prepared for.
-    pub fn present(&self) -> bool {
-        self.present
+    /// Bytes of the block of the packet that was prepared for, with this MID; 0 where there is nothing to say.
+    pub fn size(&self, mid: Option<&MidElement>) -> usize {
+        let elements = self.tail.len() + mid.map_or(0, |mid| mid.in_form(self.two_byte).len());
+        if elements == 0 { 0 } else { HEAD + elements.next_multiple_of(4) }
     }
 
-    /// Append the block of the packet that was prepared for, with this consumer's MID.
+    /// Append the block of the packet that was prepared for, with this MID.
     pub fn write(&self, mid: Option<&MidElement>, out: &mut Vec<u8>) {
-        if self.present {
-            out.extend_from_slice(&self.head);
-            if let Some(mid) = mid {
-                out.extend_from_slice(mid.in_form(self.two_byte));
-            }
-            out.extend_from_slice(&self.tail);
+        let size = self.size(mid);
+        if size == 0 {
+            return;
         }
+        let end = out.len() + size;
+        let profile = if self.two_byte { TWO_BYTE_PROFILE } else { ONE_BYTE_PROFILE };
+        out.extend_from_slice(&profile.to_be_bytes());
+        out.extend_from_slice(&((size - HEAD) as u16 / 4).to_be_bytes());
+        if let Some(mid) = mid {
+            out.extend_from_slice(mid.in_form(self.two_byte));
+        }
+        out.extend_from_slice(&self.tail);
+        out.resize(end, 0);
     }
 }

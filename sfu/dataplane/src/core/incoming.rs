@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 
 use slotmap::{SlotMap, new_key_type};
 
-use super::clock::SourceClock;
+use super::clock::FollowedClock;
 use super::events::{EncodingStats, ProducerStats};
 use super::extensions::Rewriter;
-use super::payload::{Codec, Frame, Picture};
+use super::moving::Moves;
+use super::payload::{Codec, Frame, ParameterSets, Picture, primary_untrusted};
 use super::reception::Reception;
-use super::rtp::{Element, Header, find};
+use super::rtp::{Element, Header, Malformed, find};
 use super::spec::{EncodingSpec, Id, ProducerSpec, Refused};
 use super::table::{ConsumerKey, ProducerKey, TransportKey};
 
@@ -31,9 +32,12 @@ pub struct EncodingKey {
 }
 
 /// What is worked out once for all consumers of a packet.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
+    /// Header, extensions and all.
     pub plain: &'a [u8],
+    /// What is forwarded behind the header: the primary block of redundant ones, and no padding.
+    pub payload: &'a [u8],
     pub header: Header,
     pub elements: &'a [Element],
     /// The sequence number without wrapping.
@@ -42,8 +46,8 @@ pub struct Packet<'a> {
     pub newest: bool,
     /// The router's.
     pub payload_type: u8,
-    /// Without its padding, in bytes.
-    pub payload_size: usize,
+    /// Nobody is sent it: there is no media in it, or none that anybody knows.
+    pub left_out: bool,
     /// `None` where the codec is not read.
     pub frame: Option<Frame>,
     /// The picture id without wrapping.
@@ -60,15 +64,19 @@ pub struct Encoding {
     pub spec: EncodingSpec,
     pub ssrc: Option<u32>,
     pub reception: Reception,
-    /// From its sender's newest report.
-    pub clock: Option<SourceClock>,
+    pub clock: FollowedClock,
     pub key_frames: u64,
     /// The highest temporal layer so far.
     pub top_temporal: Option<u8>,
     pub routes: Vec<ConsumerKey>,
     pub waiting: Vec<ConsumerKey>,
+    /// What decoders need that begin at a key frame without them.
+    pub parameter_sets: ParameterSets,
+    pub moves: Moves,
     key_timestamp: Option<u32>,
     newest_timestamp: Option<u32>,
+    /// Of the newest picture of which a slice came.
+    slice_timestamp: Option<u32>,
     newest_picture: Option<i64>,
 }
 
@@ -78,35 +86,49 @@ impl Encoding {
             ssrc: spec.ssrc,
             spec,
             reception: Reception::new(clock_rate),
-            clock: None,
+            clock: FollowedClock::new(clock_rate),
             key_frames: 0,
             top_temporal: None,
             routes: Vec::new(),
             waiting: Vec::new(),
+            parameter_sets: ParameterSets::default(),
+            moves: Moves::default(),
             key_timestamp: None,
             newest_timestamp: None,
+            slice_timestamp: None,
             newest_picture: None,
         }
     }
 
     /// It begins, or begins anew, with another SSRC; who waits goes on waiting.
-    pub fn restart(&mut self, ssrc: u32, clock_rate: u32) {
+    pub fn restart(&mut self, ssrc: Option<u32>, clock_rate: u32) {
         let (routes, waiting) = (std::mem::take(&mut self.routes), std::mem::take(&mut self.waiting));
-        let fresh = Self::new(std::mem::take(&mut self.spec), clock_rate);
-        *self = Self { ssrc: Some(ssrc), routes, waiting, ..fresh };
+        let (moves, fresh) = (std::mem::take(&mut self.moves), Self::new(std::mem::take(&mut self.spec), clock_rate));
+        *self = Self { ssrc, routes, waiting, moves, ..fresh };
     }
 
     /// What the payload tells, and its picture id without wrapping (0 where there is none).
     pub fn inspect(&mut self, codec: Codec, payload: &[u8], timestamp: u32, newest: bool) -> (Frame, i64) {
-        let frame = codec.inspect(payload, newest && self.newest_timestamp != Some(timestamp));
+        let seen = if codec == Codec::H264 { self.slice_timestamp } else { self.newest_timestamp };
+        let frame = codec.inspect(payload, newest && seen != Some(timestamp));
         if newest {
             self.newest_timestamp = Some(timestamp);
+        }
+        if newest && frame.slice {
+            self.slice_timestamp = Some(timestamp);
+        }
+        if codec == Codec::H264 {
+            self.parameter_sets.take_untrusted(payload);
         }
         if frame.key && self.key_timestamp != Some(timestamp) {
             self.key_timestamp = Some(timestamp);
             self.key_frames += 1;
         }
         (frame, frame.picture.map_or(0, |picture| self.extend_picture(picture)))
+    }
+
+    fn is_named(&self, rid: &[u8]) -> bool {
+        self.spec.rid.as_ref().is_some_and(|name| name.as_bytes() == rid)
     }
 
     fn extend_picture(&mut self, picture: Picture) -> i64 {
@@ -148,10 +170,16 @@ pub struct Producer {
     pub encodings: Vec<Encoding>,
     pub consumers: Vec<ConsumerKey>,
     pub rewriters: SlotMap<RewriterSlot, Rewriter>,
+    /// The router's.
+    pub first_payload_type: u8,
     payload_types: [Option<u8>; 128],
+    redundant: u128,
     voice_packets: u64,
     voice_amplitude: f64,
 }
+
+/// The router's payload type for a packet, if it has one, and the payload that it speaks of.
+pub type Unpacked<'a> = (Option<u8>, &'a [u8]);
 
 impl Producer {
     pub fn new(id: Id, transport: TransportKey, spec: ProducerSpec) -> Self {
@@ -167,7 +195,9 @@ impl Producer {
             encodings: spec.encodings.iter().map(|one| Encoding::new(one.clone(), spec.clock_rate)).collect(),
             consumers: Vec::new(),
             rewriters: SlotMap::with_key(),
+            first_payload_type: spec.payload_types.first().map_or(0, |&(_, router)| router & 0x7F),
             payload_types,
+            redundant: spec.red_payload_types.iter().fold(0, |set, &one| set | 1 << (one & 0x7F)),
             voice_packets: 0,
             voice_amplitude: 0.0,
             spec,
@@ -175,23 +205,49 @@ impl Producer {
     }
 
     /// The router's payload type for the client's.
-    pub fn payload_type(&self, client: u8) -> Option<u8> {
+    fn payload_type(&self, client: u8) -> Option<u8> {
         self.payload_types[usize::from(client & 0x7F)]
     }
 
-    /// The encoding without a given SSRC whose MID and RID the packet carries.
-    pub fn named_by(&self, packet: &[u8], header: &Header, elements: &[Element]) -> Option<usize> {
-        self.payload_type(header.payload_type)?;
+    fn is_redundant(&self, client: u8) -> bool {
+        self.redundant & 1 << (client & 0x7F) != 0
+    }
+
+    /// Whether packets with this payload type are this producer's media.
+    pub fn knows(&self, client: u8) -> bool {
+        self.payload_type(client).is_some() || self.is_redundant(client)
+    }
+
+    /// What a packet of this payload type carries: of redundant blocks the primary one (RFC 2198).
+    pub fn unpack<'a>(&self, client: u8, payload: &'a [u8]) -> Result<Unpacked<'a>, Malformed> {
+        if !self.is_redundant(client) || payload.is_empty() {
+            return Ok((self.payload_type(client), payload));
+        }
+        let (primary, payload) = primary_untrusted(payload).ok_or(Malformed)?;
+        Ok((self.payload_type(primary), payload))
+    }
+
+    /// What the packet says about its media section: `None` where it says nothing, else whether it is this one.
+    pub fn claimed_by(&self, packet: &[u8], elements: &[Element]) -> Option<bool> {
+        let mid = self.spec.mid.as_ref()?;
+        find(packet, elements, self.spec.mid_id).map(|claimed| claimed == mid.as_bytes())
+    }
+
+    /// The encoding whose MID and RID the packet carries (RFC 8843 section 9.2, RFC 8852 section 3.2).
+    ///
+    /// A MID is enough where there is one encoding, a RID where there is no MID.
+    pub fn named_by(&self, packet: &[u8], elements: &[Element]) -> Option<usize> {
         let spec = &self.spec;
-        let mid = spec.mid.as_ref().filter(|_| spec.mid_id.is_some());
-        if mid.is_some_and(|mid| find(packet, elements, spec.mid_id) != Some(mid.as_bytes())) {
+        let has_mid = spec.mid.is_some() && spec.mid_id.is_some();
+        if has_mid && self.claimed_by(packet, elements) != Some(true) {
             return None;
         }
-        let rid = find(packet, elements, spec.rid_id);
-        self.encodings.iter().position(|encoding| {
-            encoding.spec.ssrc.is_none()
-                && encoding.spec.rid.as_ref().map_or(mid.is_some(), |name| Some(name.as_bytes()) == rid)
-        })
+        match find(packet, elements, spec.rid_id) {
+            Some(rid) if self.encodings.iter().any(|encoding| encoding.spec.rid.is_some()) => {
+                self.encodings.iter().position(|encoding| encoding.is_named(rid))
+            }
+            _ => (has_mid && self.encodings.len() == 1).then_some(0),
+        }
     }
 
     /// Add up the audio level that the packet carries (RFC 6464); its first bit is only a hint of voice.

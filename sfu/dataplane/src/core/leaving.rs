@@ -14,16 +14,16 @@ pub struct Receipt {
     consumer: ConsumerKey,
     /// Of the sealed packet.
     size: usize,
-    /// Of the whole plain packet.
+    /// Of the whole plain packet; 0 for a report.
     plain: usize,
-    /// Of its payload without padding; 0 for a report.
+    /// Of its payload without padding.
     payload: usize,
 }
 
 impl Receipt {
     /// For a packet that is sent with this size, which may be more than it had.
     fn of(packet: &Waiting, size: usize) -> Self {
-        let plain = usize::from(packet.plain) + size - usize::from(packet.size);
+        let plain = if packet.seal.is_some() { usize::from(packet.plain) + size - usize::from(packet.size) } else { 0 };
         Self { consumer: packet.consumer, size, plain, payload: usize::from(packet.payload) }
     }
 }
@@ -120,7 +120,7 @@ impl Core {
             return;
         }
         self.count_sent(receipt.size);
-        let media = receipt.payload > 0;
+        let media = receipt.plain > 0;
         if let Some(consumer) = self.consumers.get_mut(receipt.consumer).filter(|_| media) {
             consumer.packets += 1;
             consumer.bytes += receipt.plain as u64;

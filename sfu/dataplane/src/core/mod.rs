@@ -8,6 +8,7 @@ mod burst;
 mod clock;
 mod commands;
 mod consent;
+mod copies;
 mod demux;
 mod drops;
 mod events;
@@ -17,6 +18,7 @@ mod feedback;
 mod hex;
 mod incoming;
 mod leaving;
+mod moving;
 mod numbering;
 mod outgoing;
 mod packet_path;
@@ -50,9 +52,8 @@ pub use events::{ConsumerStats, EncodingStats, Event, MAX_EVENTS, ProducerStats,
 pub use feedback::Reception;
 pub use leaving::{Leaving, Receipt};
 pub use spec::{ConsumerSpec, EncodingSpec, Id, ProducerSpec, Refused};
-pub use srtp::{MAX_DATAGRAM, Profile, Srtp};
+pub use srtp::{MAX_DATAGRAM, MAX_SOURCES, Profile, Srtp};
 pub use stun::Credentials;
-pub use transport::MAX_RTCP_SENDERS;
 
 /// The tables, what waits to leave, what waits to be told.
 #[derive(Default)]

@@ -60,10 +60,10 @@ impl Numbering {
         (number < run.end).then_some(number + run.offset)
     }
 
-    /// This one gets no number.  One that comes late keeps the one that was kept for it: a gap is harmless.
-    pub fn leave_out(&mut self, number: i64) {
+    /// This one gets no number.  Where it comes late one was kept for it, which is given: unused, it stays a gap.
+    pub fn leave_out(&mut self, number: i64) -> Option<i64> {
         if number < self.next_in {
-            return;
+            return self.take(number);
         }
         if number - self.next_in >= MAX_DROPOUT {
             self.begin(number);
@@ -77,6 +77,7 @@ impl Numbering {
         self.offset -= 1;
         self.next_in = number + 1;
         self.run_start = number + 1;
+        None
     }
 }
 
@@ -127,11 +128,16 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_stays_where_a_late_packet_is_left_out() {
+    fn who_is_left_out_late_is_given_the_number_that_was_kept_for_it() {
         let mut numbers = numbering(10, 100);
         taken(&mut numbers, &[10, 12]);
-        numbers.leave_out(11);
-        assert_eq!(numbers.take(13), Some(103));
+        assert_eq!(numbers.leave_out(11), Some(101));
+        assert_eq!(numbers.leave_out(13), None);
+        assert_eq!(numbers.leave_out(15), None);
+        assert_eq!(numbers.leave_out(14), Some(103));
+        assert_eq!(numbers.take(16), Some(104));
+        assert_eq!(numbers.leave_out(13), None);
+        assert_eq!(numbers.leave_out(9), None);
     }
 
     #[test]

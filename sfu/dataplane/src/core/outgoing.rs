@@ -73,6 +73,8 @@ pub struct Rewritten {
     /// Of its header, in bytes.
     pub header: usize,
     pub timestamp: u32,
+    /// Of its payload without padding, in bytes.
+    pub payload: usize,
 }
 
 impl Consumer {
@@ -174,25 +176,35 @@ impl Consumer {
         let (source, ssrc) = self.source?;
         let source = producer.encodings.get(source).filter(|source| source.ssrc == ssrc)?;
         let timeline = |clock: SourceClock| clock.timeline(producer.spec.clock_rate);
-        Some(i64::from(self.timestamp_offset) + timeline(producer.encodings[index].clock?) - timeline(source.clock?))
+        let (clock, before) = (producer.encodings[index].clock.get()?, source.clock.get()?);
+        Some(i64::from(self.timestamp_offset) + timeline(clock) - timeline(before))
     }
 
-    /// A packet of the current encoding, by its extended sequence number, that nobody is sent.
-    pub fn leave_out(&mut self, number: i64) {
-        self.numbers.leave_out(number);
+    /// All before this number, by which the source counts, is too late; our own go on.
+    pub fn skip_to(&mut self, number: i64) {
+        self.numbers.begin(number);
     }
 
-    /// Append the packet as this receiver gets it, plain; `None` where it is left out.
-    pub fn rewrite(&mut self, packet: &Packet, rewriter: &mut Rewriter, out: &mut Vec<u8>) -> Option<Rewritten> {
+    /// Append the packet as this receiver gets it, plain and of at most `room` bytes where our MID decides that.
+    ///
+    /// `None` where it is left out, and leaves no hole.
+    pub fn rewrite(
+        &mut self,
+        packet: &Packet,
+        rewriter: &mut Rewriter,
+        room: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<Rewritten> {
         let layered = packet.frame.and_then(|frame| frame.temporal.map(|temporal| (frame, temporal)));
-        if !self.takes(packet.payload_type)
+        if packet.left_out
+            || !self.takes(packet.payload_type)
             || !layered.is_none_or(|(frame, temporal)| self.takes_layer(frame, temporal))
         {
-            self.numbers.leave_out(packet.extended);
             if packet.frame.is_some_and(|frame| frame.picture.is_some()) {
                 self.pictures.leave_out(packet.picture);
             }
-            return None;
+            let kept = self.numbers.leave_out(packet.extended)?;
+            return self.fill(u64::try_from(kept).ok()?, packet, out);
         }
         let number = u64::try_from(self.numbers.take(packet.extended)?).ok()?;
         let frame = packet.frame.unwrap_or_default();
@@ -203,23 +215,55 @@ impl Consumer {
         rewriter.prepare(packet.plain, packet.elements, packet.serial);
         let timestamp = packet.header.timestamp.wrapping_add(self.timestamp_offset);
         let start = out.len();
-        self.write_header(packet, rewriter, number, timestamp, out);
+        self.write_header(packet, rewriter, number, timestamp, room, out);
         let header = out.len() - start;
-        out.extend_from_slice(&packet.plain[packet.header.size..]);
+        out.extend_from_slice(packet.payload);
         self.renumber_frame(packet, frame, picture, &mut out[start + header..]);
-        Some(Rewritten { index: number, header, timestamp })
+        Some(Rewritten { index: number, header, timestamp, payload: packet.payload.len() })
     }
 
-    fn write_header(&self, packet: &Packet, rewriter: &Rewriter, number: u64, timestamp: u32, out: &mut Vec<u8>) {
+    /// The sources stay; of the packet's padding nothing does.  Our MID is left out where it would be what makes the
+    /// packet too large: the receiver knows the SSRC as well (RFC 8843 section 9.2).
+    fn write_header(
+        &self,
+        packet: &Packet,
+        rewriter: &Rewriter,
+        number: u64,
+        timestamp: u32,
+        room: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let sources = &packet.plain[FIXED_HEADER_SIZE..packet.header.csrcs_end];
+        let rest = FIXED_HEADER_SIZE + sources.len() + packet.payload.len();
+        let mid = self.mid.as_ref().filter(|mid| rest + rewriter.size(Some(mid)) <= room);
+        let mut fixed = self.fixed_header(packet, number, timestamp);
+        fixed[0] |= packet.plain[0] & 0x0F | if rewriter.size(mid) > 0 { 0x10 } else { 0 };
+        fixed[1] |= u8::from(packet.header.marker) << 7;
+        out.extend_from_slice(&fixed);
+        out.extend_from_slice(sources);
+        rewriter.write(mid, out);
+    }
+
+    fn fixed_header(&self, packet: &Packet, number: u64, timestamp: u32) -> [u8; FIXED_HEADER_SIZE] {
         let mut fixed = [0; FIXED_HEADER_SIZE];
-        fixed[0] = packet.plain[0] & 0xEF | if rewriter.present() { 0x10 } else { 0 };
-        fixed[1] = packet.payload_type | packet.plain[1] & 0x80;
+        fixed[0] = 0x80;
+        fixed[1] = packet.payload_type;
         fixed[2..4].copy_from_slice(&(number as u16).to_be_bytes());
         fixed[4..8].copy_from_slice(&timestamp.to_be_bytes());
         fixed[8..].copy_from_slice(&self.ssrc.to_be_bytes());
+        fixed
+    }
+
+    /// A packet that is left out came late, behind others: a number was kept for it, which the receiver would miss.
+    ///
+    /// It gets one byte of padding instead (RFC 3550 section 5.1).
+    fn fill(&self, number: u64, packet: &Packet, out: &mut Vec<u8>) -> Option<Rewritten> {
+        let timestamp = packet.header.timestamp.wrapping_add(self.timestamp_offset);
+        let mut fixed = self.fixed_header(packet, number, timestamp);
+        fixed[0] |= 0x20;
         out.extend_from_slice(&fixed);
-        out.extend_from_slice(&packet.plain[FIXED_HEADER_SIZE..packet.header.csrcs_end]);
-        rewriter.write(self.mid.as_ref(), out);
+        out.push(1);
+        Some(Rewritten { index: number, header: FIXED_HEADER_SIZE, timestamp, payload: 0 })
     }
 
     /// Temporal layers change where that harms no picture: down at any frame, up where the encoder says so.

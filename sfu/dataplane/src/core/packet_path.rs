@@ -2,15 +2,12 @@
 
 use super::Core;
 use super::address::Path;
-use super::burst::{Seal, Waiting, most_padding};
 use super::demux::{Protocol, classify};
 use super::drops::Drop;
 use super::events::{Event, MAX_EVENTS};
-use super::incoming::{EncodingKey, Packet, Producer};
-use super::outgoing::Consumer;
-use super::reports::spread;
-use super::rtp::{Element, Header, be32, padding_size_untrusted, parse_header_untrusted};
-use super::srtp::{MAX_DATAGRAM, MAX_PLAIN_RTP, RTCP_HEADER_SIZE};
+use super::incoming::{EncodingKey, Packet, Unpacked};
+use super::rtp::{Element, Header, Malformed, padding_size_untrusted, parse_header_untrusted};
+use super::srtp::{MAX_DATAGRAM, RTCP_HEADER_SIZE};
 use super::table::TransportKey;
 use super::transport::Transport;
 
@@ -61,14 +58,12 @@ impl Core {
     }
 
     fn receive_rtcp_untrusted(&mut self, key: TransportKey, datagram: &mut [u8], now: f64) -> Result<(), Drop> {
-        let transport = &mut self.transports[key];
-        let srtp = transport.srtp.as_mut().ok_or(Drop::NoKeys)?;
+        let Transport { id: transport, srtp, ssrcs, .. } = &mut self.transports[key];
+        let (transport, srtp) = (*transport, srtp.as_mut().ok_or(Drop::NoKeys)?);
         if datagram.len() < RTCP_HEADER_SIZE {
             return Err(Drop::MalformedRtcp);
         }
-        let plain = srtp.open_rtcp(datagram)?;
-        transport.note_rtcp_sender(be32(datagram, 4));
-        let transport = transport.id;
+        let plain = srtp.open_rtcp(datagram, |ssrc| ssrcs.contains_key(&ssrc))?;
         if self.hear_reports_untrusted(key, &datagram[..plain], now) {
             return Ok(());
         }
@@ -82,55 +77,71 @@ impl Core {
         elements: &mut Vec<Element>,
         now: f64,
     ) -> Result<(), Drop> {
-        if self.transports[key].srtp.is_none() {
-            return Err(Drop::NoKeys);
-        }
-        // The header is in the clear, so whose packet it would be is known before it is opened.
+        let Transport { srtp, ssrcs, .. } = &mut self.transports[key];
+        let srtp = srtp.as_mut().ok_or(Drop::NoKeys)?;
         let header = parse_header_untrusted(datagram, elements).map_err(|_| Drop::MalformedRtp)?;
-        let at = self.encoding_of(key, datagram, &header, elements).ok_or(Drop::UnknownStream)?;
-        let srtp = self.transports[key].srtp.as_mut().ok_or(Drop::NoKeys)?;
-        let size = srtp.open_rtp(datagram, &header)?;
+        // Opened even where nobody takes the stream (yet): its rollover counter is followed all the same.
+        let size = srtp.open_rtp(datagram, &header, |ssrc| ssrcs.contains_key(&ssrc))?;
+        let plain = &datagram[..size];
+        let at = self.encoding_of(key, plain, &header, elements, now).ok_or(Drop::UnknownStream)?;
         if self.producers[at.producer].encodings[at.index].ssrc != Some(header.ssrc) {
             self.learn(at, header.ssrc);
         }
-        self.count_and_forward(at, &header, &datagram[..size], elements, now)
+        self.count_and_forward(at, &header, plain, elements, now)
     }
 
-    /// Whose packet it is: by its SSRC, or by its extensions (RFC 8843 section 9.2, RFC 8852).
+    /// Whose packet it is: by its extensions, where they say so, or by its SSRC (RFC 8843 section 9.2, RFC 8852).
+    ///
+    /// An encoding that has an SSRC already moves to another only so often.
     fn encoding_of(
-        &self,
+        &mut self,
         key: TransportKey,
-        packet: &[u8],
+        plain: &[u8],
         header: &Header,
         elements: &[Element],
+        now: f64,
     ) -> Option<EncodingKey> {
         let transport = &self.transports[key];
-        transport.ssrcs.get(&header.ssrc).copied().or_else(|| {
-            transport.producers.iter().find_map(|&producer| {
-                let index = self.producers[producer].named_by(packet, header, elements)?;
-                Some(EncodingKey { producer, index })
-            })
-        })
+        let known = transport.ssrcs.get(&header.ssrc).copied();
+        if known.is_some_and(|at| self.producers[at.producer].claimed_by(plain, elements) != Some(false)) {
+            return known;
+        }
+        let named = transport.producers.iter().find_map(|&producer| {
+            let owner = &self.producers[producer];
+            let index = if owner.knows(header.payload_type) { owner.named_by(plain, elements)? } else { return None };
+            Some(EncodingKey { producer, index })
+        });
+        let Some(at) = named else { return known };
+        let encoding = &mut self.producers[at.producer].encodings[at.index];
+        match encoding.ssrc {
+            Some(before) if !encoding.moves.spend(before, header.ssrc, now) => None,
+            _ => named,
+        }
     }
 
     /// An authenticated packet told the encoding's SSRC.
     fn learn(&mut self, at: EncodingKey, ssrc: u32) {
-        let producer = &self.producers[at.producer];
-        let (id, transport, clock_rate) = (producer.id, producer.transport, producer.spec.clock_rate);
-        let encoding = &producer.encodings[at.index];
-        if let Some(before) = encoding.ssrc {
-            let routes = encoding.routes.clone();
-            self.transports[transport].forget_ssrc(before);
-            for consumer in routes {
-                self.restart(consumer);
-            }
+        let (id, transport) = (self.producers[at.producer].id, self.producers[at.producer].transport);
+        if let Some(before) = self.producers[at.producer].encodings[at.index].ssrc {
+            self.transports[transport].forget_ssrc(before, at);
         }
-        self.producers[at.producer].encodings[at.index].restart(ssrc, clock_rate);
-        self.transports[transport].ssrcs.insert(ssrc, at);
+        self.restart_encoding(at, Some(ssrc));
+        if let Some(other) = self.transports[transport].ssrcs.insert(ssrc, at) {
+            self.restart_encoding(other, None);
+        }
         match self.learned.iter_mut().find(|(producer, index, _)| (*producer, *index) == (id, at.index)) {
             Some((_, _, known)) => *known = ssrc,
             None => self.learned.push((id, at.index, ssrc)),
         }
+    }
+
+    /// It begins, or begins anew, under another SSRC, or under one that is not known yet.
+    fn restart_encoding(&mut self, at: EncodingKey, ssrc: Option<u32>) {
+        for consumer in self.producers[at.producer].encodings[at.index].routes.clone() {
+            self.restart(consumer);
+        }
+        let clock_rate = self.producers[at.producer].spec.clock_rate;
+        self.producers[at.producer].encodings[at.index].restart(ssrc, clock_rate);
     }
 
     fn count_and_forward(
@@ -142,43 +153,47 @@ impl Core {
         now: f64,
     ) -> Result<(), Drop> {
         let padding = padding_size_untrusted(plain, header).map_err(|_| Drop::MalformedRtp)?;
-        let payload_size = plain.len() - header.size - padding;
+        let body = &plain[header.size..plain.len() - padding];
         let producer = &mut self.producers[at.producer];
-        let payload_type = producer.payload_type(header.payload_type);
+        let unpacked = producer.unpack(header.payload_type, body);
+        let refused = refusal(&unpacked);
+        let (payload_type, payload) = unpacked.unwrap_or((None, body));
         let encoding = &mut producer.encodings[at.index];
         let reception = &mut encoding.reception;
         let newest_before = if reception.packets > 0 { reception.highest_sequence } else { -1 };
+        let pause = reception.last_at.map(|last_at| now - last_at);
         let extended = reception.arrived(header.sequence_number, header.timestamp, plain.len(), now);
-        let reason = if payload_type.is_none() { Drop::UnknownPayloadType } else { Drop::PaddingOnly };
-        let Some(payload_type) = payload_type.filter(|_| payload_size > 0) else {
-            for &consumer in &encoding.routes {
-                self.consumers[consumer].leave_out(extended);
-            }
-            return Err(reason);
-        };
         let newest = extended > newest_before;
-        let payload = &plain[header.size..];
-        let inspected = producer.codec.map(|codec| encoding.inspect(codec, payload, header.timestamp, newest));
-        if producer.paused {
-            return Err(Drop::ProducerPaused);
+        let codec = producer.codec.filter(|_| refused.is_none());
+        let inspected = codec.map(|codec| encoding.inspect(codec, payload, header.timestamp, newest));
+        if newest && refused.is_none() && encoding.clock.follow(header.timestamp, pause, now) {
+            for &consumer in &encoding.routes {
+                self.consumers[consumer].reporting.due = now;
+            }
         }
-        producer.hear(plain, elements);
+        if producer.paused {
+            return Err(refused.unwrap_or(Drop::ProducerPaused));
+        }
+        if refused.is_none() {
+            producer.hear(plain, elements);
+        }
         self.serial += 1;
         let packet = Packet {
             plain,
+            payload,
             header: *header,
             elements,
             extended,
             newest,
-            payload_type,
-            payload_size,
+            payload_type: payload_type.unwrap_or(producer.first_payload_type),
+            left_out: refused.is_some(),
             frame: inspected.map(|(frame, _)| frame),
             picture: inspected.map_or(0, |(_, picture)| picture),
             serial: self.serial,
             now,
         };
         self.forward(at, &packet);
-        Ok(())
+        refused.map_or(Ok(()), Err)
     }
 
     fn forward(&mut self, at: EncodingKey, packet: &Packet) {
@@ -186,53 +201,13 @@ impl Core {
         assert!(!self.sabotaged, "sabotaged");
         self.raise_top_layer(at, packet);
         let waiting = !self.producers[at.producer].encodings[at.index].waiting.is_empty();
-        if waiting && packet.newest && packet.frame.is_none_or(|frame| frame.key) {
+        let begins = packet.newest && !packet.left_out && packet.frame.is_none_or(|frame| frame.key);
+        if waiting && begins {
             self.begin_waiting(at, packet);
         }
-        let Self { producers, consumers, transports, drops, changed, dirty, hold, reports, .. } = self;
-        let Producer { encodings, rewriters, spec, .. } = &mut producers[at.producer];
-        // A frame ends with the marker; before it more is to come, for which the burst may wait.
-        let due = if spec.video && !packet.header.marker { packet.now + *hold } else { packet.now };
-        let clock_known = encodings[at.index].clock.is_some();
-        for &key in &encodings[at.index].routes {
-            let consumer = &mut consumers[key];
-            let transport = &mut transports[consumer.transport];
-            let layer = consumer.temporal();
-            let start = transport.burst.bytes.len();
-            let rewritten = consumer.rewrite(packet, &mut rewriters[consumer.rewriter], &mut transport.burst.bytes);
-            if consumer.temporal() != layer && !std::mem::replace(&mut consumer.changed, true) {
-                changed.push(key);
-            }
-            let Some(rewritten) = rewritten else { continue };
-            let plain = transport.burst.bytes.len() - start;
-            let trailer = match admit(consumer, transport, plain, rewritten.index) {
-                Ok(trailer) => trailer,
-                Err(reason) => {
-                    transport.burst.bytes.truncate(start);
-                    drops.count(reason);
-                    continue;
-                }
-            };
-            consumer.made(rewritten.timestamp, packet.now);
-            if transport.burst.is_empty() {
-                dirty.push(consumer.transport);
-            }
-            let padding = most_padding(transport.burst.bytes[start], plain);
-            transport.burst.bytes.resize(start + plain + trailer, 0);
-            let waiting = Waiting {
-                consumer: key,
-                size: (plain + trailer) as u16,
-                plain: plain as u16,
-                payload: packet.payload_size as u16,
-                padding,
-                seal: Some(Seal { header: rewritten.header as u16, ssrc: consumer.ssrc, index: rewritten.index }),
-            };
-            transport.burst.push(waiting, due);
-            if clock_known && packet.now >= consumer.reporting.due {
-                *reports += 1;
-                consumer.reporting.due = packet.now + consumer.report_interval * spread(*reports);
-                transport.burst.reporting.push(key);
-            }
+        let (mut copies, producer) = self.copies(at, packet);
+        for &key in &producer.encodings[at.index].routes {
+            copies.put(key, packet, &mut producer.rewriters);
         }
     }
 
@@ -250,15 +225,12 @@ impl Core {
     }
 }
 
-/// Whether a plain packet of this size may be sealed with this index; how many bytes its seal will have.
-fn admit(consumer: &mut Consumer, transport: &Transport, plain: usize, index: u64) -> Result<usize, Drop> {
-    let srtp = transport.srtp.as_ref().ok_or(Drop::SendFailed)?;
-    if plain > MAX_PLAIN_RTP {
-        return Err(Drop::Oversized);
+/// Why nobody is sent what was unpacked.
+fn refusal(unpacked: &Result<Unpacked<'_>, Malformed>) -> Option<Drop> {
+    match unpacked {
+        Err(_) => Some(Drop::MalformedRtp),
+        Ok((_, [])) => Some(Drop::PaddingOnly),
+        Ok((None, _)) => Some(Drop::UnknownPayloadType),
+        Ok(_) => None,
     }
-    if !consumer.sealed.accepts(index) {
-        return Err(Drop::SendFailed);
-    }
-    consumer.sealed.add(index);
-    Ok(srtp.rtp_trailer())
 }

@@ -70,7 +70,7 @@ impl Core {
             let consumer = transport.burst.reporting[place];
             let Some(sender) = consumers.get_mut(consumer) else { continue };
             let Some(producer) = sender.producer.and_then(|producer| producers.get(producer)) else { continue };
-            let clock = sender.current.and_then(|current| producer.encodings[current].clock);
+            let clock = sender.current.and_then(|current| producer.encodings[current].clock.get());
             let Some(clock) = clock else { continue };
             let (ntp, timestamp) = clock.read(producer.spec.clock_rate, now);
             write(sender, ntp, timestamp, &producer.spec.cname, report);

@@ -3,6 +3,8 @@
 use super::Core;
 use super::incoming::{EncodingKey, Packet};
 use super::outgoing::Layers;
+use super::payload::Frame;
+use super::rtp::Header;
 use super::table::ConsumerKey;
 
 fn remove(from: &mut Vec<ConsumerKey>, consumer: ConsumerKey) {
@@ -40,8 +42,11 @@ impl Core {
         self.aim(key);
     }
 
-    /// A packet at which the encoding can be taken up.
+    /// A packet at which the encoding can be taken up: a decoder gets its parameter sets first where it has none.
     pub(super) fn begin_waiting(&mut self, at: EncodingKey, packet: &Packet) {
+        let bare = packet.frame.is_some_and(|frame| !frame.parameters);
+        let sets = &self.producers[at.producer].encodings[at.index].parameter_sets;
+        let sets: Vec<Vec<u8>> = sets.units().filter(|_| bare).map(<[u8]>::to_vec).collect();
         let mut place = 0;
         while let Some(&key) = self.producers[at.producer].encodings[at.index].waiting.get(place) {
             let consumer = &self.consumers[key];
@@ -51,10 +56,27 @@ impl Core {
             }
             self.wait_no_more(key);
             self.leave_route(key);
-            self.consumers[key].begin(&self.producers[at.producer], at.index, packet);
+            let first = packet.extended - sets.len() as i64;
+            self.consumers[key].begin(&self.producers[at.producer], at.index, &Packet { extended: first, ..*packet });
             self.note_changed(key);
             self.producers[at.producer].encodings[at.index].routes.push(key);
+            if !sets.is_empty() {
+                self.send_parameter_sets(at, key, &sets, packet);
+            }
         }
+    }
+
+    /// Each in a packet of its own before this one, of the same picture.
+    fn send_parameter_sets(&mut self, at: EncodingKey, key: ConsumerKey, sets: &[Vec<u8>], packet: &Packet) {
+        let header = Header { marker: false, ..packet.header };
+        let (mut copies, producer) = self.copies(at, packet);
+        for (payload, before) in sets.iter().zip((1..=sets.len() as i64).rev()) {
+            let extended = packet.extended - before;
+            let set = Packet { payload, header, extended, frame: Some(Frame::default()), ..*packet };
+            copies.put(key, &set, &mut producer.rewriters);
+        }
+        // Their numbers are those of packets that came before, and may come again.
+        self.consumers[key].skip_to(packet.extended);
     }
 
     /// The slow path is to be told if its layers are others than it knows.

@@ -85,7 +85,7 @@ pub fn parse_header_untrusted(packet: &[u8], elements: &mut Vec<Element>) -> Res
         }
         size = body + 4 * usize::from(be16(packet, csrcs_end + 2));
         if size <= packet.len() {
-            parse_extensions_untrusted(be16(packet, csrcs_end), packet, body, size, elements)?;
+            parse_extensions_untrusted(be16(packet, csrcs_end), packet, body, size, elements);
         }
     }
     if size > packet.len() {
@@ -115,29 +115,18 @@ pub fn padding_size_untrusted(packet: &[u8], header: &Header) -> Result<usize, M
     Ok(padding)
 }
 
-fn parse_extensions_untrusted(
-    profile: u16,
-    packet: &[u8],
-    at: usize,
-    end: usize,
-    elements: &mut Vec<Element>,
-) -> Result<(), Malformed> {
+fn parse_extensions_untrusted(profile: u16, packet: &[u8], at: usize, end: usize, elements: &mut Vec<Element>) {
     if profile == ONE_BYTE_PROFILE {
-        parse_one_byte_untrusted(packet, at, end, elements)
+        parse_one_byte_untrusted(packet, at, end, elements);
     } else if profile & 0xFFF0 == TWO_BYTE_PROFILE {
-        parse_two_byte_untrusted(packet, at, end, elements)
-    } else {
-        Ok(())
+        parse_two_byte_untrusted(packet, at, end, elements);
     }
 }
 
 /// RFC 8285 section 4.2: four bits of id and four of the value's size less one; zero bytes are filling.
-fn parse_one_byte_untrusted(
-    packet: &[u8],
-    mut at: usize,
-    end: usize,
-    elements: &mut Vec<Element>,
-) -> Result<(), Malformed> {
+///
+/// An element that runs over the block ends the reading, as does the stop; those before it count.
+fn parse_one_byte_untrusted(packet: &[u8], mut at: usize, end: usize, elements: &mut Vec<Element>) {
     while at < end {
         let head = packet[at];
         at += 1;
@@ -145,26 +134,19 @@ fn parse_one_byte_untrusted(
             continue;
         }
         let number = head >> 4;
-        if number == 0 || number == STOP {
-            break;
-        }
         let after = at + usize::from(head & 0x0F) + 1;
-        if after > end {
-            return Err(Malformed);
+        if number == 0 || number == STOP || after > end {
+            return;
         }
         elements.push(Element { number, start: at as u16, end: after as u16 });
         at = after;
     }
-    Ok(())
 }
 
 /// RFC 8285 section 4.3: a byte of id and a byte of the value's size; zero ids are filling.
-fn parse_two_byte_untrusted(
-    packet: &[u8],
-    mut at: usize,
-    end: usize,
-    elements: &mut Vec<Element>,
-) -> Result<(), Malformed> {
+///
+/// An element that runs over the block ends the reading; those before it count.
+fn parse_two_byte_untrusted(packet: &[u8], mut at: usize, end: usize, elements: &mut Vec<Element>) {
     while at < end {
         let number = packet[at];
         at += 1;
@@ -172,16 +154,15 @@ fn parse_two_byte_untrusted(
             continue;
         }
         if at == end {
-            return Err(Malformed);
+            return;
         }
         let after = at + 1 + usize::from(packet[at]);
         if after > end {
-            return Err(Malformed);
+            return;
         }
         elements.push(Element { number, start: at as u16 + 1, end: after as u16 });
         at = after;
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -226,6 +207,20 @@ mod tests {
     }
 
     #[test]
+    fn an_element_that_runs_over_the_block_ends_the_reading_and_costs_nothing_else() {
+        for (block, before) in [
+            (&b"\xbe\xde\x00\x01\x10\x30\x5f\x01"[..], vec![(1, b"0".to_vec())]),
+            (b"\xbe\xde\x00\x01\x17abc", vec![]),
+            (b"\x10\x00\x00\x01\x01\x03ab", vec![]),
+            (b"\x10\x00\x00\x01\x01\x01a\x05", vec![(1, b"a".to_vec())]),
+            (b"\x10\x00\x00\x01\x00\x00\x00\x01", vec![]),
+        ] {
+            let (header, elements) = parse(&packet(0x90, &[block, b"x"].concat())).unwrap();
+            assert_eq!((header.size, elements), (20, before), "{block:x?}");
+        }
+    }
+
+    #[test]
     fn elements_of_a_strange_profile_are_passed_over() {
         let (header, elements) = parse(&packet(0x90, b"\x12\x34\x00\x01abcd")).unwrap();
         assert_eq!((header.size, elements), (20, vec![]));
@@ -233,11 +228,9 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_is_malformed() {
-        for rest in [&b""[..], b"\xbe\xde\x00", b"\xbe\xde\x00\x01abc", b"\xbe\xde\x00\x01\x17abc"] {
+        for rest in [&b""[..], b"\xbe\xde\x00", b"\xbe\xde\x00\x01abc"] {
             assert_eq!(parse(&packet(0x90, rest)), Err(Malformed));
         }
-        assert_eq!(parse(&packet(0x90, b"\x10\x00\x00\x01\x01\x03ab")), Err(Malformed));
-        assert_eq!(parse(&packet(0x90, b"\x10\x00\x00\x01\x00\x00\x00\x01")), Err(Malformed));
         assert_eq!(parse(&packet(0x8F, &[0; 59])), Err(Malformed));
         assert_eq!(parse(&packet(0x40, b"")), Err(Malformed));
         assert_eq!(parse(&packet(0x80, b"")[..11]), Err(Malformed));

@@ -35,6 +35,8 @@ pub struct ProducerSpec {
     pub encodings: Vec<EncodingSpec>,
     /// The client's header extension ids and the router's; others are taken out.
     pub extension_ids: Vec<(u8, u8)>,
+    /// The client's, of packets that hold redundant blocks of the others (RFC 2198).
+    pub red_payload_types: Vec<u8>,
     /// Of the media section.
     pub mid: Option<String>,
     /// The client's id of the MID extension (RFC 8843).

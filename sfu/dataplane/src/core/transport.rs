@@ -1,6 +1,6 @@
 //! What the data plane knows of one transport: keys, paths, and whose SSRCs are whose.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 
 use super::address::Path;
 use super::burst::Burst;
@@ -12,8 +12,10 @@ use super::table::{ConsumerKey, ProducerKey};
 
 /// How many addresses a transport may send from.
 pub const MAX_PATHS: usize = 16;
-/// How many SSRCs without media may send reports at a time; of each its replay window is kept.
-pub const MAX_RTCP_SENDERS: usize = 64;
+
+const PATH_MTU: usize = 1500; // Ethernet's; who has less gets a smaller picture from senders that look (RFC 8899)
+const IPV4_UDP: usize = 28; // bytes of headers
+const IPV6_UDP: usize = 48;
 
 /// `paths` are in order of their last teaching; `ssrcs` those whose RTP is taken.
 ///
@@ -30,7 +32,6 @@ pub struct Transport {
     pub consumers: Vec<ConsumerKey>,
     pub burst: Burst,
     pub consent: Consent,
-    rtcp_senders: VecDeque<u32>,
     sent_ssrcs: HashMap<u32, ConsumerKey>,
     spent_ssrcs: HashSet<u32>,
 }
@@ -64,11 +65,17 @@ impl Transport {
         }
     }
 
-    pub fn forget_ssrc(&mut self, ssrc: u32) {
-        self.ssrcs.remove(&ssrc);
-        if let Some(srtp) = &mut self.srtp {
-            srtp.forget(ssrc);
+    /// The packets of this SSRC are not this encoding's any more; they may be another's by now.
+    pub fn forget_ssrc(&mut self, ssrc: u32, of: EncodingKey) {
+        if self.ssrcs.get(&ssrc) == Some(&of) {
+            self.ssrcs.remove(&ssrc);
         }
+    }
+
+    /// The largest datagram that the path to the receiver carries whole.
+    pub fn largest_datagram(&self) -> usize {
+        let headers = if self.send_path.is_some_and(|path| path.remote.is_ipv6()) { IPV6_UDP } else { IPV4_UDP };
+        PATH_MTU - headers
     }
 
     /// Whether a consumer sends, or ever sent, with this SSRC.
@@ -95,22 +102,5 @@ impl Transport {
     pub fn spend_ssrc(&mut self, ssrc: u32) {
         self.sent_ssrcs.remove(&ssrc);
         self.spent_ssrcs.insert(ssrc);
-    }
-
-    /// Keep the contexts bounded that authenticated reports make, whatever SSRCs they claim.
-    pub fn note_rtcp_sender(&mut self, ssrc: u32) {
-        if self.ssrcs.contains_key(&ssrc) || self.rtcp_senders.contains(&ssrc) {
-            return;
-        }
-        self.rtcp_senders.push_back(ssrc);
-        if self.rtcp_senders.len() <= MAX_RTCP_SENDERS {
-            return;
-        }
-        if let Some(oldest) = self.rtcp_senders.pop_front()
-            && !self.ssrcs.contains_key(&oldest)
-            && let Some(srtp) = &mut self.srtp
-        {
-            srtp.forget(oldest);
-        }
     }
 }

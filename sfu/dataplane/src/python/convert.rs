@@ -103,6 +103,7 @@ pub fn producer_spec(given: &Bound<'_, PyAny>) -> PyResult<ProducerSpec> {
         payload_types: pairs(&given.getattr("payload_types")?)?,
         encodings: given.getattr("encodings")?.try_iter()?.map(encoding).collect::<PyResult<_>>()?,
         extension_ids: pairs(&given.getattr("extension_ids")?)?,
+        red_payload_types: numbers(&given.getattr("red_payload_types")?)?,
         mid: given.getattr("mid")?.extract()?,
         mid_id: given.getattr("mid_id")?.extract()?,
         rid_id: given.getattr("rid_id")?.extract()?,

@@ -23,7 +23,7 @@ mod module {
     #[pymodule_export]
     const MAX_EVENTS: usize = crate::core::MAX_EVENTS;
     #[pymodule_export]
-    const MAX_RTCP_SENDERS: usize = crate::core::MAX_RTCP_SENDERS;
+    const MAX_SOURCES: usize = crate::core::MAX_SOURCES;
     #[pymodule_export]
     use super::memory::DataPlaneCore;
     #[pymodule_export]

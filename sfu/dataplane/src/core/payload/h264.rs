@@ -3,39 +3,55 @@
 use super::Frame;
 
 const IDR: u8 = 5;
-const SPS: u8 = 7;
+pub const SPS: u8 = 7;
+pub const PPS: u8 = 8;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
-/// A key frame begins at its sequence parameter set, or at an IDR slice that is the first of its picture.
+/// A key frame begins at its sequence parameter set, or at an IDR slice that is the first slice of its picture.
+///
+/// Delimiters, SEI and picture parameter sets may stand before that slice.  `fresh`: no slice of the picture came yet.
 pub fn inspect_h264_untrusted(payload: &[u8], fresh: bool) -> Frame {
-    let (parameters, idr) = beginnings(payload).unwrap_or_default();
-    Frame { key: parameters || (fresh && idr), begins: fresh, ..Frame::default() }
+    let mut frame = Frame { begins: fresh, ..Frame::default() };
+    let mut idr = false;
+    each_kind(payload, |kind, begins| {
+        frame.slice |= (1..=IDR).contains(&kind);
+        frame.parameters |= begins && kind == SPS;
+        idr |= begins && kind == IDR;
+    });
+    frame.key = frame.parameters || (fresh && idr);
+    frame
 }
 
-/// Whether a sequence parameter set and an IDR slice begin in this packet (sections 5.6, 5.7.1 and 5.8).
-fn beginnings(payload: &[u8]) -> Option<(bool, bool)> {
-    let kind = payload.first()? & 0x1F;
-    match kind {
-        FU_A => {
-            let header = payload.get(1)?;
-            let begins = header & 0x80 != 0;
-            Some((begins && header & 0x1F == SPS, begins && header & 0x1F == IDR))
+/// The kind of each NAL unit that the payload has a part of, and whether the unit begins here.
+fn each_kind(payload: &[u8], mut each: impl FnMut(u8, bool)) {
+    let Some(first) = payload.first() else { return };
+    if first & 0x1F == FU_A {
+        if let Some(header) = payload.get(1) {
+            each(header & 0x1F, header & 0x80 != 0);
         }
-        STAP_A => aggregated(&payload[1..]),
-        _ => Some((kind == SPS, kind == IDR)),
+    } else {
+        each_unit(payload, |unit| each(unit[0] & 0x1F, true));
     }
 }
 
-fn aggregated(mut units: &[u8]) -> Option<(bool, bool)> {
-    let mut found = (false, false);
-    while !units.is_empty() {
-        let kind = units.get(2)? & 0x1F;
-        found = (found.0 || kind == SPS, found.1 || kind == IDR);
-        let size = 2 + usize::from(u16::from_be_bytes([units[0], units[1]]));
-        units = units.get(size..).unwrap_or_default();
+/// The NAL units that are whole in this payload (sections 5.6 and 5.7.1); each has its first byte.
+pub fn each_unit(payload: &[u8], mut each: impl FnMut(&[u8])) {
+    match payload {
+        [first, units @ ..] if first & 0x1F == STAP_A => each_aggregated(units, each),
+        [first, ..] if first & 0x1F < STAP_A => each(payload),
+        _ => {}
     }
-    Some(found)
+}
+
+fn each_aggregated(mut units: &[u8], mut each: impl FnMut(&[u8])) {
+    while let [high, low, rest @ ..] = units {
+        let (unit, behind) = rest.split_at(rest.len().min(usize::from(u16::from_be_bytes([*high, *low]))));
+        if !unit.is_empty() {
+            each(unit);
+        }
+        units = behind;
+    }
 }
 
 #[cfg(test)]
@@ -43,23 +59,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_frames_begin_with_parameters_or_a_fresh_idr_slice() {
+    fn key_frames_begin_with_parameters_or_the_first_slice_of_an_idr_picture() {
         for (payload, fresh, key) in [
             (&b"\x67sps"[..], false, true),
             (b"\x65idr", true, true),
             (b"\x65another slice", false, false),
             (b"\x61slice", true, false),
             (b"\x68pps", true, false),
+            (b"\x09\x10", true, false),
             (b"\x78\x00\x02\x67s\x00\x02\x68p", false, true),
             (b"\x78\x00\x02\x68p\x00\x02\x65i", true, true),
+            (b"\x78\x00\x02\x06s\x00\x02\x65i", true, true),
             (b"\x78\x00\x02\x61s\x00\x02\x61s", true, false),
             (b"\x7c\x85idr", true, true),
             (b"\x7c\x05idr", true, false),
             (b"\x7c\x81slice", true, false),
-            (b"\x78\x00\x02\x67s\x00", true, false),
+            (b"\x78\x00\x02\x67s\x00", true, true),
+            (b"\x78\x00\x00\x00", true, false),
         ] {
-            let expected = Frame { key, begins: fresh, ..Frame::default() };
-            assert_eq!(inspect_h264_untrusted(payload, fresh), expected, "{payload:x?}");
+            assert_eq!(inspect_h264_untrusted(payload, fresh).key, key, "{payload:x?}");
+        }
+    }
+
+    #[test]
+    fn slices_are_told_from_what_stands_before_them() {
+        for (payload, slice) in [
+            (&b"\x65idr"[..], true),
+            (b"\x61slice", true),
+            (b"\x7c\x05middle", true),
+            (b"\x78\x00\x02\x68p\x00\x02\x65i", true),
+            (b"\x09\x10", false),
+            (b"\x06sei", false),
+            (b"\x67sps", false),
+            (b"\x7c\x87sps", false),
+        ] {
+            assert_eq!(inspect_h264_untrusted(payload, true).slice, slice, "{payload:x?}");
         }
     }
 }

@@ -1,10 +1,14 @@
 //! What the packet path must see inside a payload: where key frames begin, and layers.  Nothing else is looked at.
 
 mod h264;
+mod parameter_sets;
+mod red;
 mod vp8;
 mod vp9;
 
 pub use h264::inspect_h264_untrusted;
+pub use parameter_sets::ParameterSets;
+pub use red::primary_untrusted;
 pub use vp8::{inspect_vp8_untrusted, write_picture};
 pub use vp9::inspect_vp9_untrusted;
 
@@ -36,6 +40,10 @@ pub struct Frame {
     pub key: bool,
     /// A frame begins here.
     pub begins: bool,
+    /// There is a part of an H.264 picture here.
+    pub slice: bool,
+    /// This packet holds what decoders need first (H.264's sequence parameter set).
+    pub parameters: bool,
     /// The temporal layer, where the packet names one.
     pub temporal: Option<u8>,
     /// This layer can be taken up at this frame.
@@ -68,7 +76,9 @@ impl Codec {
         }
     }
 
-    /// Look at a payload; `fresh` says that its timestamp is new.  What is cut off says nothing.
+    /// Look at a payload; `fresh` says that no packet of its picture came before, in H.264 no slice of it.
+    ///
+    /// What is cut off says nothing.
     pub fn inspect(self, payload: &[u8], fresh: bool) -> Frame {
         match self {
             Self::H264 => inspect_h264_untrusted(payload, fresh),

@@ -13,14 +13,16 @@ use counter_mode::CounterMode;
 use gcm::Gcm;
 use window::{RtcpWindow, RtpWindow};
 
-/// The largest SRTP datagram that is taken, in bytes.
+/// The largest datagram that is taken, in bytes.
 pub const MAX_DATAGRAM: usize = 1500;
-/// The largest RTP packet that is sealed: with the longest trailer that any profile may add, it fits a datagram.
-pub const MAX_PLAIN_RTP: usize = MAX_DATAGRAM - 144;
-/// The same for RTCP, which carries its index, too.
-pub const MAX_PLAIN_RTCP: usize = MAX_PLAIN_RTP - RtcpIndex::SIZE;
+/// The largest RTCP packet that is sealed: with trailer, index and headers it fits a path of 1,500 bytes.
+pub const MAX_PLAIN_RTCP: usize = 1352;
+/// Of how many SSRCs a transport's receiving state is kept: more than a client may produce.
+pub const MAX_SOURCES: usize = 256;
 /// What of an RTCP packet is never encrypted.
 pub const RTCP_HEADER_SIZE: usize = 8;
+
+const ROLLOVER: u64 = 1 << 16;
 
 /// A packet that was not made with these keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,15 +104,22 @@ impl Cipher {
 struct Received {
     rtp: RtpWindow,
     rtcp: RtcpWindow,
+    /// Its newest packet's place among all of the transport's.
+    used: u64,
 }
 
 /// Opens what a transport receives and seals what it sends.
 ///
-/// What is kept of a received SSRC begins with the first packet that authenticates, and ends with [`Srtp::forget`].
+/// Rollover counters and replay windows belong to the keys and the SSRC, whether or not anybody takes the stream
+/// (RFC 3711 section 3.2.3): they begin with the first packet that authenticates and last as long as the keys.  Of more
+/// than [`MAX_SOURCES`] SSRCs, the one is forgotten that nobody takes and that was quiet for longest.
 pub struct Srtp {
     receiving: Cipher,
     sending: Cipher,
     received: HashMap<u32, Received>,
+    opened: u64,
+    /// Empty between calls; its memory is kept.
+    attempt: Vec<u8>,
     /// One for all SSRCs: gaps are allowed, and no SSRC's index can begin anew.
     next_rtcp_index: u32,
 }
@@ -122,29 +131,78 @@ impl Srtp {
             receiving: Cipher::new(profile, receive)?,
             sending: Cipher::new(profile, send)?,
             received: HashMap::new(),
+            opened: 0,
+            attempt: Vec::new(),
             next_rtcp_index: 1,
         })
     }
 
     /// Open a packet in place; the size of the plain one, which begins where the sealed one does.
-    pub fn open_rtp(&mut self, packet: &mut [u8], header: &Header) -> Result<usize, Drop> {
+    ///
+    /// While nothing of its SSRC has authenticated, a packet may come from behind the first rollover, as those before
+    /// it were lost: the next rollover counter is tried as well.  `wanted`: whether somebody takes an SSRC's stream.
+    pub fn open_rtp(
+        &mut self,
+        packet: &mut [u8],
+        header: &Header,
+        wanted: impl Fn(u32) -> bool,
+    ) -> Result<usize, Drop> {
         let fresh = RtpWindow::default();
         let window = self.received.get(&header.ssrc).map_or(&fresh, |received| &received.rtp);
         let index = window.guess(header.sequence_number);
         if !window.accepts(index) {
             return Err(Drop::Replayed);
         }
+        let (index, size) = if window.is_fresh() {
+            self.open_first(packet, header, index)?
+        } else {
+            (index, self.open_as(packet, header, index)?)
+        };
+        self.received_of(header.ssrc, wanted).rtp.add(index);
+        Ok(size)
+    }
+
+    /// Open it as one of two indices.  An attempt that fails leaves nothing of a packet, so it is made on a copy.
+    fn open_first(&mut self, packet: &mut [u8], header: &Header, index: u64) -> Result<(u64, usize), Drop> {
+        let mut attempt = std::mem::take(&mut self.attempt);
+        attempt.clear();
+        attempt.extend_from_slice(packet);
+        let opened = self.open_as(&mut attempt, header, index);
+        if let Ok(size) = opened {
+            packet[..size].copy_from_slice(&attempt[..size]);
+        }
+        self.attempt = attempt;
+        match opened {
+            Ok(size) => Ok((index, size)),
+            Err(_) => self.open_as(packet, header, index + ROLLOVER).map(|size| (index + ROLLOVER, size)),
+        }
+    }
+
+    fn open_as(&self, packet: &mut [u8], header: &Header, index: u64) -> Result<usize, Drop> {
         let opened = match &self.receiving {
             Cipher::Gcm(gcm) => gcm.open_rtp(packet, header.size, header.ssrc, index),
             Cipher::CounterMode(counter) => counter.open_rtp(packet, header.size, header.ssrc, index),
         };
-        let size = opened.map_err(|_| Drop::Unauthentic)?;
-        self.received.entry(header.ssrc).or_default().rtp.add(index);
-        Ok(size)
+        opened.map_err(|_| Drop::Unauthentic)
+    }
+
+    /// What is kept of an SSRC of which a packet has authenticated.
+    fn received_of(&mut self, ssrc: u32, wanted: impl Fn(u32) -> bool) -> &mut Received {
+        self.opened += 1;
+        if self.received.len() >= MAX_SOURCES && !self.received.contains_key(&ssrc) {
+            let others = self.received.iter().filter(|(ssrc, _)| !wanted(**ssrc));
+            let quietest = others.min_by_key(|(_, received)| received.used).map(|(&ssrc, _)| ssrc);
+            quietest.and_then(|ssrc| self.received.remove(&ssrc));
+        }
+        let received = self.received.entry(ssrc).or_default();
+        received.used = self.opened;
+        received
     }
 
     /// Open a packet in place; the size of the plain one.  It must be as long as its header.
-    pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Drop> {
+    ///
+    /// `wanted`: as in [`Srtp::open_rtp`].
+    pub fn open_rtcp(&mut self, packet: &mut [u8], wanted: impl Fn(u32) -> bool) -> Result<usize, Drop> {
         let ssrc = be32(packet, 4);
         let index = self.receiving.rtcp_index(packet).ok_or(Drop::Unauthentic)?;
         let number = u64::from(index.number());
@@ -156,7 +214,7 @@ impl Srtp {
             Cipher::CounterMode(counter) => counter.open_rtcp(packet, ssrc, index),
         };
         let size = opened.map_err(|_| Drop::Unauthentic)?;
-        self.received.entry(ssrc).or_default().rtcp.add(number);
+        self.received_of(ssrc, wanted).rtcp.add(number);
         Ok(size)
     }
 
@@ -197,10 +255,5 @@ impl Srtp {
             Cipher::CounterMode(counter) => counter.seal_rtcp(packet, ssrc, index),
         }
         Ok(())
-    }
-
-    /// Of this SSRC nothing will be received any more; or it begins anew.
-    pub fn forget(&mut self, ssrc: u32) {
-        self.received.remove(&ssrc);
     }
 }

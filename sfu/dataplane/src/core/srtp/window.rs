@@ -21,6 +21,11 @@ impl<const WORDS: usize> Default for Window<WORDS> {
 impl<const WORDS: usize> Window<WORDS> {
     const SIZE: u64 = 64 * WORDS as u64;
 
+    /// Whether nothing was seen yet.
+    pub fn is_fresh(&self) -> bool {
+        self.highest == 0 && self.seen[0] == 0
+    }
+
     /// The index that is nearest to the highest so far: 2^16 times the rollover counter and the sequence number
     /// (RFC 3711 appendix A).  Before the first rollover nothing is guessed to be from before the beginning.
     pub fn guess(&self, sequence_number: u16) -> u64 {

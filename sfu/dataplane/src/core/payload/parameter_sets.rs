@@ -1,0 +1,106 @@
+//! The H.264 parameter sets of a stream, for who begins in the middle of it.
+
+use super::h264::{PPS, SPS, each_unit};
+
+const MAX_UNITS: usize = 8; // of one stream: encoders have one or two of each kind
+const MAX_UNIT_SIZE: usize = 512; // bytes; usual ones have under 50
+
+/// The newest parameter sets that came, each a whole NAL unit.
+///
+/// An encoder may send them once and an IDR picture alone later, or long before it.  A decoder that begins there needs
+/// them first (ITU-T H.264 section 7.4.1.2.1).
+#[derive(Clone, Debug, Default)]
+pub struct ParameterSets(Vec<Box<[u8]>>);
+
+impl ParameterSets {
+    /// Keep what this payload holds of them.
+    pub fn take_untrusted(&mut self, payload: &[u8]) {
+        each_unit(payload, |unit| {
+            if matches!(unit[0] & 0x1F, SPS | PPS) && unit.len() <= MAX_UNIT_SIZE {
+                self.keep(unit);
+            }
+        });
+    }
+
+    /// Sequence parameter sets first, as the others refer to them.
+    pub fn units(&self) -> impl Iterator<Item = &[u8]> {
+        let of = |kind: u8| self.0.iter().filter(move |unit| unit[0] & 0x1F == kind).map(|unit| &**unit);
+        of(SPS).chain(of(PPS))
+    }
+
+    fn keep(&mut self, unit: &[u8]) {
+        if self.0.iter().any(|known| **known == *unit) {
+            return;
+        }
+        let number = number_of(unit);
+        self.0.retain(|known| known[0] & 0x1F != unit[0] & 0x1F || number_of(known) != number);
+        if self.0.len() == MAX_UNITS {
+            self.0.remove(0);
+        }
+        self.0.push(unit.into());
+    }
+}
+
+/// Its `seq_parameter_set_id` (section 7.3.2.1.1, behind profile and level) or `pic_parameter_set_id` (section 7.3.2.2).
+fn number_of(unit: &[u8]) -> Option<u32> {
+    let at = if unit[0] & 0x1F == SPS { 4 } else { 1 };
+    exp_golomb(unit.get(at..)?)
+}
+
+/// The number in front of these bits (section 9.1), up to 254; `None` for more.
+fn exp_golomb(bytes: &[u8]) -> Option<u32> {
+    let bits = u32::from(*bytes.first()?) << 8 | u32::from(bytes.get(1).copied().unwrap_or_default());
+    let zeros = (bits << 16).leading_zeros();
+    (zeros < 8).then(|| (bits >> (15 - 2 * zeros)) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(payloads: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut sets = ParameterSets::default();
+        payloads.iter().for_each(|payload| sets.take_untrusted(payload));
+        sets.units().map(<[u8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn the_newest_set_of_each_number_is_kept_with_sequences_first() {
+        let (pps, other_pps, newer_pps) = (b"\x68\xce\x3c\x80", b"\x68\x5e\x3c\x80", b"\x68\xce\x38\x80");
+        let sps = b"\x67\x42\xe0\x1f\x8c\x8d\x40";
+        assert_eq!(kept(&[pps, sps]), [&sps[..], pps]);
+        assert_eq!(kept(&[pps, other_pps, newer_pps]), [other_pps, newer_pps]);
+        let both = b"\x78\x00\x07\x67\x42\xe0\x1f\x8c\x8d\x40\x00\x04\x68\xce\x3c\x80";
+        assert_eq!(kept(&[both, both]), [&sps[..], pps]);
+    }
+
+    #[test]
+    fn slices_fragments_and_what_is_too_large_are_not_kept() {
+        let large = [&b"\x67\x42\xe0\x1f"[..], &[0x80; MAX_UNIT_SIZE]].concat();
+        assert_eq!(kept(&[b"\x65idr", b"\x09\x10", b"\x7c\x87\x42", &large]), Vec::<Vec<u8>>::new());
+    }
+
+    #[test]
+    fn how_many_are_kept_is_bounded() {
+        let many: Vec<Vec<u8>> = (0..20u8).map(|number| vec![0x68, 0x80 | number]).collect();
+        let distinct: Vec<Vec<u8>> = (1..15u32)
+            .map(|number| {
+                let bits = (number + 1) << (15 - 2 * (number + 1).ilog2());
+                vec![0x68, (bits >> 8) as u8, bits as u8]
+            })
+            .collect();
+        let slices = |units: &[Vec<u8>]| kept(&units.iter().map(Vec::as_slice).collect::<Vec<_>>()).len();
+        assert_eq!((slices(&many), slices(&distinct)), (1, MAX_UNITS));
+    }
+
+    #[test]
+    fn numbers_are_read_as_exp_golomb_codes() {
+        for (bits, number) in
+            [(0x8000u16, Some(0)), (0x4000, Some(1)), (0x6000, Some(2)), (0x0800, Some(15)), (0, None)]
+        {
+            assert_eq!(exp_golomb(&bits.to_be_bytes()), number);
+        }
+        assert_eq!(exp_golomb(&[0x80]), Some(0));
+        assert_eq!(exp_golomb(&[]), None);
+    }
+}

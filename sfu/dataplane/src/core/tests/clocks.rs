@@ -1,0 +1,63 @@
+//! What receivers are told of a sender's clock agrees with the packets that they get.
+
+use super::*;
+
+const SECOND: u32 = 48_000;
+
+struct Voice {
+    core: Core,
+    sender: Client,
+    receiver: Client,
+    number: u16,
+}
+
+impl Voice {
+    fn new() -> Self {
+        let mut core = Core::new(0.0);
+        let sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
+        let receiver = Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
+        core.add_producer(1, 10, audio()).unwrap();
+        core.add_consumer(2, 20, 10, &ConsumerSpec { report_interval: 5.0, ..consumer(7000) }, 1).unwrap();
+        Self { core, sender, receiver, number: 0 }
+    }
+
+    fn report(&mut self, timestamp: u32, at: f64) {
+        let ntp = ((100.0 + at) * 4_294_967_296.0) as u64;
+        self.core.set_source_clock(10, 0, SourceClock { ntp, timestamp, at }).unwrap();
+    }
+
+    /// A packet comes; of the report that leaves with it, how far its clock is ahead of the packet, in seconds.
+    fn send(&mut self, timestamp: u32, now: f64) -> Option<f64> {
+        let mut packet = vec![0x80, 111];
+        packet.extend(self.number.to_be_bytes());
+        packet.extend(timestamp.to_be_bytes());
+        packet.extend(AUDIO.to_be_bytes());
+        packet.extend(b"voice");
+        self.number += 1;
+        let mut sealed = self.sender.seal_whole(packet);
+        self.core.receive(&mut sealed, path(1), now);
+        let sent = leaving(&mut self.core, now);
+        let mut report = sent.into_iter().map(|(_, datagram)| datagram).find(|datagram| datagram[1] == 200)?;
+        self.receiver.srtp.open_rtcp(&mut report, |_| false).unwrap();
+        let told = u32::from_be_bytes(report[16..20].try_into().unwrap());
+        Some(f64::from(told.wrapping_sub(timestamp) as i32) / f64::from(SECOND))
+    }
+}
+
+#[test]
+fn a_clock_that_stood_still_over_a_mute_is_told_at_once_as_it_is() {
+    for reports_go_on in [true, false] {
+        let mut voice = Voice::new();
+        voice.report(0, 0.0);
+        for packet in 0..250u32 {
+            if let Some(ahead) = voice.send(960 * packet, 0.02 * f64::from(packet)) {
+                assert!(ahead.abs() < 0.03, "{ahead}");
+            }
+        }
+        if reports_go_on {
+            voice.report(10 * SECOND, 10.0);
+        }
+        let ahead = voice.send(960 * 250, 13.0).expect("a report with the first packet");
+        assert!(ahead.abs() < 0.03, "{ahead} s ahead");
+    }
+}

@@ -1,0 +1,86 @@
+//! What is left out leaves no hole, in whatever order it comes.
+
+use super::*;
+
+/// A sender of VP8 with temporal layers, to one who takes the lowest.
+fn call(temporal: Option<u8>) -> (Core, Client, Client) {
+    let mut core = Core::new(0.0);
+    let sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
+    let receiver = Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
+    core.add_producer(1, 10, video()).unwrap();
+    core.add_consumer(2, 20, 10, &ConsumerSpec { temporal, ..consumer(7000) }, 1).unwrap();
+    (core, sender, receiver)
+}
+
+/// One that carries padding alone.
+fn padding(number: u16, timestamp: u32) -> Vec<u8> {
+    let mut packet = vec![0xA0, 96];
+    packet.extend(number.to_be_bytes());
+    packet.extend(timestamp.to_be_bytes());
+    packet.extend(VIDEO.to_be_bytes());
+    packet.extend([0, 0, 0, 4]);
+    packet
+}
+
+/// The sequence numbers of what came, and how large each payload is without padding.
+fn numbers(core: &mut Core, receiver: &mut Client) -> Vec<(u16, usize)> {
+    let sent = leaving(core, f64::MAX);
+    let opened = sent.iter().map(|(_, datagram)| receiver.open(datagram).unwrap());
+    let mut numbers: Vec<_> = opened
+        .map(|(header, payload)| {
+            let padding = if header.padding { usize::from(*payload.last().unwrap()) } else { 0 };
+            (header.sequence_number, payload.len() - padding)
+        })
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+fn assert_no_hole(numbers: &[(u16, usize)]) {
+    for pair in numbers.windows(2) {
+        assert_eq!(pair[1].0, pair[0].0 + 1, "{numbers:?}");
+    }
+}
+
+#[test]
+fn padding_that_comes_in_another_order_leaves_no_hole() {
+    let (mut core, mut sender, mut receiver) = call(None);
+    for frame in 0..30u16 {
+        let first = 6 * frame;
+        (first..first + 3).for_each(|number| sender.send(&mut core, VIDEO, 96, number, VP8_KEY));
+        for number in [first + 3, first + 5, first + 4] {
+            let mut sealed = sender.seal_whole(padding(number, u32::from(first)));
+            core.receive(&mut sealed, path(1), 1.0);
+        }
+    }
+    let numbers = numbers(&mut core, &mut receiver);
+    assert_no_hole(&numbers);
+    assert_eq!(numbers.iter().filter(|(_, size)| *size > 0).count(), 90);
+    assert_eq!(numbers.len(), 120, "one of each frame's three takes the number that was kept for it");
+    let stats = core.consumer_stats(20).unwrap();
+    assert_eq!((stats.packets, stats.octets), (120, 90 * VP8_KEY.len() as u64));
+}
+
+#[test]
+fn a_packet_of_an_unknown_type_that_comes_late_leaves_no_hole() {
+    let (mut core, mut sender, mut receiver) = call(None);
+    for (number, payload_type) in [(0, 96), (2, 96), (1, 97), (4, 97), (3, 97), (5, 96)] {
+        sender.send(&mut core, VIDEO, payload_type, number, VP8_KEY);
+    }
+    let numbers = numbers(&mut core, &mut receiver);
+    assert_no_hole(&numbers);
+    assert_eq!(numbers.len(), 5);
+    assert_eq!(dropped(&core), [(Drop::UnknownPayloadType, 3)]);
+}
+
+#[test]
+fn a_packet_of_a_layer_that_is_not_taken_leaves_no_hole_when_it_comes_late() {
+    let (mut core, mut sender, mut receiver) = call(Some(0));
+    let layer = |temporal: u8, key: u8| [0x90, 0x20, temporal << 6, 1 - key, 9];
+    for (number, temporal) in [(0, 0), (2, 0), (1, 2), (4, 2), (3, 1), (5, 0)] {
+        sender.send(&mut core, VIDEO, 96, number, &layer(temporal, u8::from(number == 0)));
+    }
+    let numbers = numbers(&mut core, &mut receiver);
+    assert_no_hole(&numbers);
+    assert_eq!(numbers.iter().map(|(_, size)| *size).collect::<Vec<_>>(), [5, 0, 5, 0, 5]);
+}

@@ -1,0 +1,102 @@
+//! H.264 key frames with whatever stands before them, and decoders that begin there.
+
+use super::*;
+
+const SPS: &[u8] = b"\x67\x42\xe0\x1f\x8c\x8d\x40";
+const PPS: &[u8] = b"\x68\xce\x3c\x80";
+const AUD: &[u8] = b"\x09\x10";
+const SEI: &[u8] = b"\x06\x05\x01";
+const IDR: &[u8] = b"\x65\x88\x84";
+const SLICE: &[u8] = b"\x41\x9a\x21";
+
+fn call() -> (Core, Client, Client) {
+    let mut core = Core::new(0.0);
+    let sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
+    let receiver = Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
+    let spec = ProducerSpec { codec: "video/h264".into(), payload_types: vec![(105, 105)], ..video() };
+    core.add_producer(1, 10, spec).unwrap();
+    (core, sender, receiver)
+}
+
+fn join(core: &mut Core, consumer: Id) {
+    let spec = ConsumerSpec { payload_types: vec![105], ..super::consumer(7000 + consumer as u32) };
+    core.add_consumer(2, consumer, 10, &spec, 1).unwrap();
+}
+
+fn send(core: &mut Core, sender: &mut Client, first: u16, timestamp: u32, units: &[&[u8]]) {
+    for (number, unit) in (first..).zip(units) {
+        let marker = if unit[0] & 0x1F < 6 { 0x80 } else { 0 };
+        let mut packet = vec![0x80, 105 | marker];
+        packet.extend(number.to_be_bytes());
+        packet.extend(timestamp.to_be_bytes());
+        packet.extend(VIDEO.to_be_bytes());
+        packet.extend(*unit);
+        let mut sealed = sender.seal_whole(packet);
+        core.receive(&mut sealed, path(1), 1.0);
+    }
+}
+
+/// Payloads, after a look that their numbers have no gap.
+fn got(core: &mut Core, receiver: &mut Client) -> Vec<(u32, Vec<u8>)> {
+    let opened: Vec<_> = leaving(core, 9.0).iter().map(|(_, datagram)| receiver.open(datagram).unwrap()).collect();
+    assert!(opened.windows(2).all(|pair| pair[1].0.sequence_number == pair[0].0.sequence_number + 1));
+    opened.into_iter().map(|(header, payload)| (header.timestamp, payload)).collect()
+}
+
+#[test]
+fn an_idr_picture_is_a_key_frame_whatever_stands_before_its_slice() {
+    for before in [&[AUD][..], &[SEI], &[PPS], &[AUD, SEI], &[AUD, PPS, SEI], &[]] {
+        let (mut core, mut sender, mut receiver) = call();
+        join(&mut core, 20);
+        send(&mut core, &mut sender, 0, 1000, &[before, &[IDR]].concat());
+        send(&mut core, &mut sender, 50, 2000, &[SLICE]);
+        let opened = leaving(&mut core, 9.0);
+        let units: Vec<_> = opened.iter().map(|(_, datagram)| receiver.open(datagram).unwrap().1).collect();
+        assert!(units.ends_with(&[IDR.to_vec(), SLICE.to_vec()]), "{before:x?}");
+        assert_eq!(core.producer_stats(10).unwrap().encodings[0].key_frames, 1);
+    }
+}
+
+#[test]
+fn the_second_slice_of_an_idr_picture_is_no_key_frame_of_its_own() {
+    let (mut core, mut sender, mut receiver) = call();
+    send(&mut core, &mut sender, 0, 1000, &[AUD, IDR]);
+    join(&mut core, 20);
+    send(&mut core, &mut sender, 2, 1000, &[IDR]);
+    assert_eq!(got(&mut core, &mut receiver), []);
+}
+
+#[test]
+fn who_begins_at_a_bare_idr_picture_gets_the_newest_parameter_sets_first() {
+    let (mut core, mut sender, mut receiver) = call();
+    send(&mut core, &mut sender, 0, 1000, &[SPS, PPS, IDR]);
+    send(&mut core, &mut sender, 3, 2000, &[SLICE]);
+    join(&mut core, 20);
+    send(&mut core, &mut sender, 4, 3000, &[AUD, IDR]);
+    send(&mut core, &mut sender, 6, 4000, &[SLICE]);
+    let expected = [(3000, SPS), (3000, PPS), (3000, IDR), (4000, SLICE)].map(|(at, unit)| (at, unit.to_vec()));
+    assert_eq!(got(&mut core, &mut receiver), expected);
+    // Who was there already has them.
+    send(&mut core, &mut sender, 7, 5000, &[AUD, IDR]);
+    assert_eq!(got(&mut core, &mut receiver).len(), 2);
+}
+
+#[test]
+fn parameter_sets_that_come_with_the_picture_come_once() {
+    let (mut core, mut sender, mut receiver) = call();
+    join(&mut core, 20);
+    send(&mut core, &mut sender, 0, 1000, &[SPS, PPS, IDR]);
+    assert_eq!(got(&mut core, &mut receiver).len(), 3);
+}
+
+#[test]
+fn what_comes_late_from_before_the_picture_does_not_take_the_numbers_of_its_parameter_sets() {
+    let (mut core, mut sender, mut receiver) = call();
+    send(&mut core, &mut sender, 0, 1000, &[SPS, PPS, IDR]);
+    join(&mut core, 20);
+    send(&mut core, &mut sender, 5, 3000, &[IDR]);
+    send(&mut core, &mut sender, 4, 2000, &[SLICE]);
+    send(&mut core, &mut sender, 6, 4000, &[SLICE]);
+    assert_eq!(got(&mut core, &mut receiver).len(), 4);
+    assert_eq!(dropped(&core), []);
+}

@@ -1,0 +1,194 @@
+//! Whose packet it is, and how far its SSRC has come: across rollovers, producers and changes of the SSRC.
+
+use super::*;
+use crate::core::{Event, MAX_SOURCES, Refused};
+
+const MID: u8 = 1;
+
+/// A sender of video with the MID `0`, to one who takes it.
+fn call() -> (Core, Client, Client) {
+    let mut core = Core::new(0.0);
+    let sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
+    let receiver = Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
+    produce(&mut core, 10, "0", VIDEO);
+    core.add_consumer(2, 20, 10, &consumer(7000), 1).unwrap();
+    (core, sender, receiver)
+}
+
+fn produce(core: &mut Core, producer: Id, mid: &str, ssrc: u32) {
+    let encodings = vec![EncodingSpec { ssrc: Some(ssrc), rid: None }];
+    core.add_producer(1, producer, ProducerSpec { mid: Some(mid.into()), mid_id: Some(MID), encodings, ..video() })
+        .unwrap();
+}
+
+fn with_mid(ssrc: u32, number: u16, mid: u8) -> Vec<u8> {
+    let mut packet = vec![0x90, 96 | 0x80];
+    packet.extend(number.to_be_bytes());
+    packet.extend(u32::from(number).to_be_bytes());
+    packet.extend(ssrc.to_be_bytes());
+    packet.extend([0xBE, 0xDE, 0, 1, MID << 4, mid, 0, 0]);
+    packet.extend(VP8_KEY);
+    packet
+}
+
+fn arrive(core: &mut Core, sender: &mut Client, packet: Vec<u8>, now: f64) {
+    let mut sealed = sender.seal_whole(packet);
+    core.receive(&mut sealed, path(1), now);
+}
+
+fn arrived(core: &mut Core) -> usize {
+    leaving(core, f64::MAX).len()
+}
+
+#[test]
+fn the_mid_moves_a_stream_to_another_ssrc_although_one_was_announced() {
+    let (mut core, mut sender, _) = call();
+    arrive(&mut core, &mut sender, with_mid(VIDEO, 0, b'0'), 1.0);
+    for number in 0..10 {
+        arrive(&mut core, &mut sender, with_mid(0x9999, number, b'0'), 1.0);
+    }
+    assert_eq!(arrived(&mut core), 11);
+    let learned = core.take_events(99);
+    assert!(learned.iter().any(|event| matches!(event, Event::Learned { producer: 10, encoding: 0, ssrc: 0x9999 })));
+    // What comes late with the one before does not move it back.
+    arrive(&mut core, &mut sender, with_mid(VIDEO, 1, b'0'), 1.5);
+    assert_eq!((dropped(&core), arrived(&mut core)), (vec![(Drop::UnknownStream, 1)], 0));
+    arrive(&mut core, &mut sender, with_mid(0x9999, 10, b'0'), 1.5);
+    assert_eq!(arrived(&mut core), 1);
+}
+
+#[test]
+fn an_ssrc_without_a_mid_or_with_an_unknown_one_moves_nothing() {
+    let (mut core, mut sender, _) = call();
+    sender.send(&mut core, 0x9999, 96, 0, VP8_KEY);
+    arrive(&mut core, &mut sender, with_mid(0x9998, 0, b'7'), 1.0);
+    assert_eq!((dropped(&core), arrived(&mut core)), (vec![(Drop::UnknownStream, 2)], 0));
+    // One that was announced counts, whatever MID it has.
+    arrive(&mut core, &mut sender, with_mid(VIDEO, 0, b'7'), 1.0);
+    assert_eq!(arrived(&mut core), 1);
+}
+
+#[test]
+fn a_forged_packet_moves_nothing() {
+    let (mut core, _, _) = call();
+    core.receive(&mut [with_mid(0x9999, 0, b'0'), vec![0; 16]].concat(), path(1), 1.0);
+    assert_eq!(dropped(&core), [(Drop::Unauthentic, 1)]);
+    assert!(!core.has_events());
+}
+
+#[test]
+fn an_ssrc_that_another_producer_had_is_the_one_whose_mid_it_carries() {
+    let (mut core, mut sender, _) = call();
+    produce(&mut core, 11, "1", 3333);
+    core.add_consumer(2, 21, 11, &consumer(7001), 1).unwrap();
+    arrive(&mut core, &mut sender, with_mid(VIDEO, 0, b'1'), 1.0);
+    assert_eq!(leaving(&mut core, 9.0).len(), 1);
+    assert_eq!((core.consumer_stats(20).unwrap().packets, core.consumer_stats(21).unwrap().packets), (0, 1));
+    arrive(&mut core, &mut sender, with_mid(4444, 0, b'0'), 1.0);
+    arrived(&mut core);
+    assert_eq!((core.consumer_stats(20).unwrap().packets, core.consumer_stats(21).unwrap().packets), (1, 1));
+}
+
+#[test]
+fn whoever_changes_ssrcs_without_end_is_followed_so_often_only() {
+    let (mut core, mut sender, _) = call();
+    for number in 0..150 {
+        arrive(&mut core, &mut sender, with_mid(5000 + number, 0, b'0'), 1.0);
+    }
+    assert_eq!(dropped(&core), [(Drop::UnknownStream, 50)]);
+}
+
+#[test]
+fn two_producers_of_a_transport_cannot_share_a_mid() {
+    let (mut core, _, _) = call();
+    let same = ProducerSpec { mid: Some("0".into()), ..audio() };
+    assert_eq!(core.add_producer(1, 11, same), Err(Refused::Invalid("another producer has this MID")));
+    core.remove_producer(10);
+    produce(&mut core, 11, "0", VIDEO);
+}
+
+#[test]
+fn a_stream_that_began_before_anybody_took_it_is_followed_over_its_rollover() {
+    for profile in PROFILES {
+        let mut core = Core::new(0.0);
+        let mut sender = Client::connect(&mut core, 1, profile);
+        Client::connect(&mut core, 2, profile);
+        for number in 0..20u16 {
+            sender.send(&mut core, VIDEO, 96, 65_530u16.wrapping_add(number), VP8_KEY);
+        }
+        assert_eq!(dropped(&core), [(Drop::UnknownStream, 20)]);
+        core.add_producer(1, 10, video()).unwrap();
+        core.add_consumer(2, 20, 10, &consumer(7000), 1).unwrap();
+        (14..74).for_each(|number| sender.send(&mut core, VIDEO, 96, number, VP8_KEY));
+        assert_eq!(arrived(&mut core), 60, "{profile:?}");
+    }
+}
+
+#[test]
+fn a_stream_whose_packets_before_the_rollover_were_lost_is_taken_up_behind_it() {
+    for profile in PROFILES {
+        let mut core = Core::new(0.0);
+        let mut sender = Client::connect(&mut core, 1, profile);
+        Client::connect(&mut core, 2, profile);
+        core.add_producer(1, 10, video()).unwrap();
+        core.add_consumer(2, 20, 10, &consumer(7000), 1).unwrap();
+        for number in 0..10u16 {
+            sender.seal(VIDEO, 96, 65_530u16.wrapping_add(number), VP8_KEY);
+        }
+        (4..64).for_each(|number| sender.send(&mut core, VIDEO, 96, number, VP8_KEY));
+        assert_eq!((arrived(&mut core), dropped(&core)), (60, vec![]), "{profile:?}");
+        // Once something has authenticated there is one index only.
+        let mut forged = sender.seal(VIDEO, 96, 64, VP8_KEY);
+        *forged.last_mut().unwrap() ^= 1;
+        core.receive(&mut forged, path(1), 1.0);
+        assert_eq!(dropped(&core), [(Drop::Unauthentic, 1)]);
+    }
+}
+
+#[test]
+fn a_producer_that_is_closed_and_made_again_goes_on_where_its_stream_is() {
+    let (mut core, mut sender, _) = call();
+    let mut old = sender.seal(VIDEO, 96, 100, VP8_KEY);
+    core.receive(&mut old.clone(), path(1), 1.0);
+    core.remove_producer(10);
+    for number in 101..66_101u32 {
+        sender.send(&mut core, VIDEO, 96, number as u16, VP8_KEY);
+    }
+    arrived(&mut core);
+    produce(&mut core, 11, "0", VIDEO);
+    core.add_consumer(2, 21, 11, &consumer(7001), 1).unwrap();
+    (66_101..66_151u32).for_each(|number| sender.send(&mut core, VIDEO, 96, number as u16, VP8_KEY));
+    assert_eq!(arrived(&mut core), 50);
+    core.receive(&mut old, path(1), 1.0);
+    assert_eq!(arrived(&mut core), 0);
+}
+
+#[test]
+fn an_old_datagram_is_not_taken_again_after_its_producer_was_made_anew() {
+    let (mut core, mut sender, _) = call();
+    let old = sender.seal(VIDEO, 96, 5, VP8_KEY);
+    core.receive(&mut old.clone(), path(1), 1.0);
+    core.remove_producer(10);
+    produce(&mut core, 11, "0", VIDEO);
+    core.receive(&mut old.clone(), path(1), 1.0);
+    assert_eq!(dropped(&core), [(Drop::Replayed, 1)]);
+}
+
+#[test]
+fn how_many_sources_are_followed_is_bounded_and_the_quietest_goes_first() {
+    let (mut core, mut sender, _) = call();
+    let first = sender.seal(100, 96, 0, VP8_KEY);
+    core.receive(&mut first.clone(), path(1), 1.0);
+    let busy = sender.seal(VIDEO, 96, 0, VP8_KEY);
+    core.receive(&mut busy.clone(), path(1), 1.0);
+    for ssrc in 0..MAX_SOURCES as u32 {
+        sender.send(&mut core, 10_000 + ssrc, 96, 0, VP8_KEY);
+        sender.send(&mut core, VIDEO, 96, 1 + ssrc as u16, VP8_KEY);
+    }
+    let unknown = MAX_SOURCES as u64 + 1;
+    core.receive(&mut busy.clone(), path(1), 1.0);
+    assert_eq!(dropped(&core), [(Drop::Replayed, 1), (Drop::UnknownStream, unknown)]);
+    // Forgotten: the client's own datagram may come again, to nobody.
+    core.receive(&mut first.clone(), path(1), 1.0);
+    assert_eq!(dropped(&core), [(Drop::Replayed, 1), (Drop::UnknownStream, unknown + 1)]);
+}
