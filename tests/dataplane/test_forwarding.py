@@ -30,15 +30,15 @@ def test_a_packet_goes_from_the_producer_to_the_consumer_under_its_own_name(prof
     assert sender.datagrams() == []
 
 
-def test_contributing_sources_pass_and_padding_does_not() -> None:
+def test_contributing_sources_and_the_padding_of_media_pass() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
     sender.send(
         encode(payload_type=111, sequence_number=1, timestamp=0, ssrc=1111, payload=b"media", csrcs=[5, 6], padding=4)
     )
     (packet,) = receiver.packets()
-    assert packet[0] == 0x82
-    assert packet[12:] == b"\x00\x00\x00\x05\x00\x00\x00\x06media"
+    assert packet[0] == 0xA2
+    assert packet[12:] == b"\x00\x00\x00\x05\x00\x00\x00\x06media\x00\x00\x00\x04"
 
 
 def test_sequence_numbers_begin_low_enough_that_losing_the_first_packets_hides_no_wrap() -> None:

@@ -36,8 +36,10 @@ pub struct EncodingKey {
 pub struct Packet<'a> {
     /// Header, extensions and all.
     pub plain: &'a [u8],
-    /// What is forwarded behind the header: the primary block of redundant ones, and no padding.
+    /// What codecs read: of redundant blocks the primary one, and no padding.
     pub payload: &'a [u8],
+    /// What came behind it, its own size last (RFC 3550 section 5.1).
+    pub padding: &'a [u8],
     pub header: Header,
     pub elements: &'a [Element],
     /// The sequence number without wrapping.

@@ -215,33 +215,38 @@ impl Consumer {
         rewriter.prepare(packet.plain, packet.elements, packet.serial);
         let timestamp = packet.header.timestamp.wrapping_add(self.timestamp_offset);
         let start = out.len();
-        self.write_header(packet, rewriter, number, timestamp, room, out);
+        let padding = self.write_header(packet, rewriter, number, timestamp, room, out);
         let header = out.len() - start;
         out.extend_from_slice(packet.payload);
+        out.extend_from_slice(padding);
         self.renumber_frame(packet, frame, picture, &mut out[start + header..]);
         Some(Rewritten { index: number, header, timestamp, payload: packet.payload.len() })
     }
 
-    /// The sources stay; of the packet's padding nothing does.  Our MID is left out where it would be what makes the
-    /// packet too large: the receiver knows the SSRC as well (RFC 8843 section 9.2).
-    fn write_header(
+    /// The padding goes along, and our MID does, where the packet stays small enough: they are no loss, as the receiver
+    /// knows the SSRC as well (RFC 8843 section 9.2).  Gives the padding that is to be sent.
+    fn write_header<'a>(
         &self,
-        packet: &Packet,
+        packet: &Packet<'a>,
         rewriter: &Rewriter,
         number: u64,
         timestamp: u32,
         room: usize,
         out: &mut Vec<u8>,
-    ) {
+    ) -> &'a [u8] {
         let sources = &packet.plain[FIXED_HEADER_SIZE..packet.header.csrcs_end];
         let rest = FIXED_HEADER_SIZE + sources.len() + packet.payload.len();
         let mid = self.mid.as_ref().filter(|mid| rest + rewriter.size(Some(mid)) <= room);
+        let extensions = rewriter.size(mid);
+        let padding = if rest + extensions + packet.padding.len() <= room { packet.padding } else { &[] };
         let mut fixed = self.fixed_header(packet, number, timestamp);
-        fixed[0] |= packet.plain[0] & 0x0F | if rewriter.size(mid) > 0 { 0x10 } else { 0 };
+        fixed[0] |= packet.plain[0] & 0x0F | if extensions > 0 { 0x10 } else { 0 };
+        fixed[0] |= if padding.is_empty() { 0 } else { 0x20 };
         fixed[1] |= u8::from(packet.header.marker) << 7;
         out.extend_from_slice(&fixed);
         out.extend_from_slice(sources);
         rewriter.write(mid, out);
+        padding
     }
 
     fn fixed_header(&self, packet: &Packet, number: u64, timestamp: u32) -> [u8; FIXED_HEADER_SIZE] {

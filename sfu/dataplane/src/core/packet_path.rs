@@ -153,7 +153,7 @@ impl Core {
         now: f64,
     ) -> Result<(), Drop> {
         let padding = padding_size_untrusted(plain, header).map_err(|_| Drop::MalformedRtp)?;
-        let body = &plain[header.size..plain.len() - padding];
+        let (body, padding) = plain[header.size..].split_at(plain.len() - padding - header.size);
         let producer = &mut self.producers[at.producer];
         let unpacked = producer.unpack(header.payload_type, body);
         let refused = refusal(&unpacked);
@@ -181,6 +181,7 @@ impl Core {
         let packet = Packet {
             plain,
             payload,
+            padding,
             header: *header,
             elements,
             extended,

@@ -72,7 +72,7 @@ impl Core {
         let (mut copies, producer) = self.copies(at, packet);
         for (payload, before) in sets.iter().zip((1..=sets.len() as i64).rev()) {
             let extended = packet.extended - before;
-            let set = Packet { payload, header, extended, frame: Some(Frame::default()), ..*packet };
+            let set = Packet { payload, padding: &[], header, extended, frame: Some(Frame::default()), ..*packet };
             copies.put(key, &set, &mut producer.rewriters);
         }
         // Their numbers are those of packets that came before, and may come again.

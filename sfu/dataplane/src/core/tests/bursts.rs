@@ -137,7 +137,7 @@ fn padding_is_behind_the_payload_under_every_profile_whatever_is_in_the_header()
 }
 
 #[test]
-fn a_senders_padding_is_taken_off_and_counts_for_nothing() {
+fn what_is_padded_already_stays_as_it_is() {
     let (mut core, mut sender, mut receiver) = call();
     for (number, payload) in (0..).zip([[VP8_KEY, &[9; 700], &[2, 2]].concat(), [VP8_KEY, &[9; 705]].concat()]) {
         let mut packet = vec![if number == 0 { 0xA0 } else { 0x80 }, 96, 0, number, 0, 0, 0, 0];
@@ -148,9 +148,7 @@ fn a_senders_padding_is_taken_off_and_counts_for_nothing() {
     }
     let sent = leaving(&mut core, 2.0);
     assert_eq!(sent.len(), 2);
-    let (header, payload) = receiver.open(&sent[0].1).unwrap();
-    assert_eq!(payload, [VP8_KEY, &[9; 700], &[0; 4], &[5]].concat(), "ours, which makes both equal");
-    assert!(header.padding);
+    assert!(receiver.open(&sent[0].1).unwrap().1.ends_with(&[9, 2, 2]));
     assert_eq!(core.consumer_stats(20).unwrap().octets, 2 * VP8_KEY.len() as u64 + 700 + 705);
 }
 
