@@ -67,11 +67,11 @@ def vp8(ssrc: int, *feedback: RtcpFeedback, payload_type: int = 96) -> RtpParame
     )
 
 
-def opus(ssrc: int, payload_type: int = 111) -> RtpParameters:
+def opus(ssrc: int, payload_type: int = 111, mid: str | None = None) -> RtpParameters:
     """What a client says that sends Opus with audio levels."""
     return RtpParameters(
         codecs=(RtpCodecParameters("audio/opus", payload_type, 48000, channels=2),),
-        mid=f"a{ssrc}",
+        mid=mid or f"a{ssrc}",
         header_extensions=(RtpHeaderExtensionParameters("urn:ietf:params:rtp-hdrext:ssrc-audio-level", 1),),
         encodings=(RtpEncodingParameters(ssrc=ssrc),),
     )

@@ -1,0 +1,59 @@
+"""A sender that goes on under another SSRC (RFC 8843 section 9.2)."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from sfu.errors import Conflict
+from sfu.wire import rtcp
+from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, opus, vp8
+from tests.media.test_reports import open_call, requests, take
+from tools.light.transport import Identity
+
+MID_ID = 4
+MID_0 = bytes([MID_ID << 4]) + b"0"
+
+
+async def test_a_stream_that_moves_is_asked_for_a_key_frame_under_its_new_ssrc(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        consumer = call.consume(call.ada.produce(call.sending.id, "video", vp8(0x1234)))
+        call.send(0x1234, 0, 96, VP8_KEY_FRAME)
+        await trio.sleep(5)
+        take(call.sender)
+        moved = Rtp(96, 0, 0, 0x9999, VP8_INTER_FRAME, extension=MID_0)
+        call.sender.transport.send_rtp(bytes(moved))
+        call.sender.flush()
+        await trio.sleep(0.1)
+        assert [one.media_ssrc for one in requests(take(call.sender))] == [0x9999]
+        call.send(0x9999, 1, 96, VP8_KEY_FRAME)
+        await trio.testing.wait_all_tasks_blocked()
+        assert consumer.stats().packets == 2
+
+
+async def test_two_producers_of_a_transport_cannot_share_a_mid(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_call(identity) as call:
+        first = call.ada.produce(call.sending.id, "audio", opus(1))
+        with pytest.raises(Conflict, match="MID"):
+            call.ada.produce(call.sending.id, "audio", opus(2, mid="a1"))
+        call.ada.close_producer(first.id)
+        call.ada.produce(call.sending.id, "audio", opus(2, mid="a1"))
+
+
+async def test_a_bad_item_beside_a_request_for_a_picture_does_not_hide_it(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        consumer = call.consume(call.ada.produce(call.sending.id, "video", vp8(1)))
+        call.send(1, 0, 96, VP8_KEY_FRAME)
+        await trio.sleep(5)
+        take(call.sender)
+        bad = bytes.fromhex("81ca0003 cafebabe 01046361 66e90000")
+        compound = rtcp.encode([*rtcp.receiver_reports(1, ())]) + bad
+        compound += rtcp.encode([rtcp.PictureLossIndication(1, consumer.ssrc)])
+        call.receiver.transport.send_rtcp(compound)
+        call.receiver.flush()
+        await trio.sleep(0.1)
+        assert len(requests(take(call.sender))) == 1
+        assert call.network.plane.totals().drops["malformed_rtcp"] == 1
