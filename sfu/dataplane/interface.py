@@ -58,7 +58,10 @@ class Drop(enum.StrEnum):
 
 @frozen
 class EncodingSpec:
-    """One encoding of a producer.  Without an SSRC it is learnt from the MID and RID extensions (RFC 8843, 8852)."""
+    """One encoding of a producer.
+
+    Without an SSRC it is learnt from the MID and RID extensions (RFC 8843, 8852); with one, these still move it.
+    """
 
     ssrc: int | None = None
     rid: str | None = None
@@ -221,8 +224,8 @@ class Reception:
 class ConsumerStats:
     """What was sent to one consumer, and what its receiver reported of it.
 
-    ``octets`` is the payload alone, as sender reports want it (RFC 3550 section 6.4.1); ``bytes`` are whole plain RTP
-    packets.  ``timestamp_offset`` is what is added (mod 2**32) to the current encoding's timestamps.
+    ``packets`` are all that left, those of padding in the place of what was left out late included.  ``octets`` is the
+    payload alone, as sender reports want it (RFC 3550 section 6.4.1); ``bytes`` are whole plain RTP packets.  ``timestamp_offset`` is what is added (mod 2**32) to the current encoding's timestamps.
     """
 
     packets: int
@@ -294,7 +297,7 @@ class DataPlane(Protocol):
         """Forget its keys and paths, with every producer and consumer still on it."""
 
     def add_producer(self, transport: TransportId, producer: ProducerId, spec: ProducerSpec) -> None:
-        """Raises ``ValueError`` where an SSRC, or the MID and RID, are another producer's of this transport.
+        """Raises ``ValueError`` where an SSRC, the MID, or a RID without MID, is another producer's of this transport.
 
         Also where an encoding has neither an SSRC nor a RID (or, alone in its producer, a MID) with the extension id
         to find it.
