@@ -69,6 +69,7 @@ impl Core {
         let plain = srtp.open_rtcp(datagram)?;
         transport.note_rtcp_sender(be32(datagram, 4));
         let transport = transport.id;
+        self.hear_media(key, now);
         if self.hear_reports_untrusted(key, &datagram[..plain], now) {
             return Ok(());
         }
@@ -90,10 +91,23 @@ impl Core {
         let at = self.encoding_of(key, datagram, &header, elements).ok_or(Drop::UnknownStream)?;
         let srtp = self.transports[key].srtp.as_mut().ok_or(Drop::NoKeys)?;
         let size = srtp.open_rtp(datagram, &header)?;
+        self.hear_media(key, now);
         if self.producers[at.producer].encodings[at.index].ssrc != Some(header.ssrc) {
             self.learn(at, header.ssrc);
         }
+        self.note_flow(at, now);
         self.count_and_forward(at, &header, &datagram[..size], elements, now)
+    }
+
+    /// Tell when a video encoding flows that did not: somebody may wait for its key frame, or for it.
+    fn note_flow(&mut self, at: EncodingKey, now: f64) {
+        let producer = &self.producers[at.producer];
+        if producer.spec.video && producer.encodings[at.index].reception.idle(now) {
+            let flowing = (producer.id, at.index);
+            if !self.flowing.contains(&flowing) {
+                self.flowing.push(flowing);
+            }
+        }
     }
 
     /// Whose packet it is: by its SSRC, or by its extensions (RFC 8843 section 9.2, RFC 8852).
