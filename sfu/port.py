@@ -20,6 +20,7 @@ from sfu.dataplane.interface import (
     ConsumerId,
     DataPlane,
     Drop,
+    EncodingFlows,
     EncodingLearned,
     Event,
     FellSilent,
@@ -173,6 +174,9 @@ class Port:
             case EncodingLearned():
                 if (producer := self.producers.get(event.producer)) is not None:
                     producer.transport.peer.guard(producer.learned, event, now)
+            case EncodingFlows():
+                if (producer := self.producers.get(event.producer)) is not None:
+                    producer.transport.peer.guard(producer.flows, event.encoding, now)
             case LayersChanged():
                 if (consumer := self.consumers.get(event.consumer)) is not None:
                     consumer.transport.peer.guard(consumer.layers_changed, event, now)

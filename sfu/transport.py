@@ -156,6 +156,8 @@ class Transport:
         """There is one again, if there was none: who waits for the client's key frames need not wait any longer."""
         if self.state is TransportState.DISCONNECTED:
             self._change(TransportState.CONNECTED)
+            for producer in self.producers.values():
+                producer.may_answer(now)
 
     def lose_consent(self, last_at: float) -> None:
         """There was none since then, for as long as may be sent to a client without (RFC 7675 section 5.1)."""

@@ -99,9 +99,6 @@ impl Core {
     pub fn note_binding(&mut self, transport: Id, at: f64) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
         self.prove(key, at);
-        if self.transports[key].consent.stage != Stage::Heard {
-            self.come_back(key);
-        }
         // Who notes it need not be told, and what was not told yet is over.
         self.lives.retain(|event| !event.is_of(transport));
         Ok(())
@@ -145,15 +142,15 @@ impl Core {
             transport.learn_path(path);
         }
         self.prove(key, now);
-        if self.transports[key].consent.stage != Stage::Heard {
-            self.come_back(key);
-        }
         true
     }
 
     fn prove(&mut self, key: TransportKey, at: f64) {
         let consent = &mut self.transports[key].consent;
         consent.proven_at = newer(consent.proven_at, Some(at));
+        if consent.stage != Stage::Heard {
+            self.come_back(key);
+        }
     }
 
     /// A client that was silent is heard again: tell it, unless its silence was not told yet.
