@@ -95,6 +95,8 @@ class Config:
     """Seconds that a client may be quiet before it is pinged, at most a quarter of a second later."""
     ping_timeout: float = _seconds(limits.PONG_TIMEOUT)
     """Seconds beyond ping_interval after which a quiet client counts as gone, if not even the pong came."""
+    media_grace: float = _seconds(limits.MEDIA_GRACE)
+    """Seconds since its WebSocket was heard for which a quiet client is kept while its media comes."""
     join_timeout: float = _seconds(limits.JOIN_TIMEOUT)
     """Seconds from connecting (or leaving) to the next join."""
     websocket_handshake_timeout: float = _seconds(10)
@@ -104,9 +106,9 @@ class Config:
     handshake_timeout: float = _seconds(10)
     """Seconds from connect_transport to the end of the DTLS handshake."""
     disconnected_after: float = _seconds(7)
-    """Seconds without STUN after which a transport is reported as disconnected."""
-    silence_timeout: float = _seconds(15)
-    """Seconds without STUN after which a transport is closed."""
+    """Seconds without media, reports and STUN after which a transport is reported as disconnected."""
+    silence_timeout: float = _seconds(30)
+    """Seconds without authentic media, reports and STUN after which a transport is closed (RFC 7675: 30)."""
     courtesy_timeout: float = _seconds(1)
     """Seconds for the goodbye of one transport when a session ends."""
     exit_timeout: float = _seconds(limits.SESSION_CLEANUP_TIMEOUT)

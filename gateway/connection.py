@@ -18,7 +18,7 @@ from gateway import endings
 from gateway.config import Config
 from gateway.endings import Ending
 from gateway.inbox import Inbox
-from gateway.liveness import Liveness
+from gateway.liveness import Liveness, no_media
 from gateway.log import new_reference
 from gateway.metrics import Metrics
 from gateway.outbox import Frame, Outbox
@@ -39,6 +39,7 @@ class Connection:
 
     ``ending`` and ``ended_at`` are the first reason and its time, ``reference`` finds a failure in the log, and
     ``last_word`` is the close code owed to a client that broke RFC 6455.  ``messages`` bounds what it sends to others.
+    ``media_heard_at`` says when its session's media was heard last, while it has a session.
     """
 
     config: Config
@@ -50,6 +51,7 @@ class Connection:
     ended_at: float | None = None
     reference: str | None = None
     last_word: int | None = None
+    media_heard_at: Callable[[], float] = no_media
     inbox: Inbox = field(init=False)
     outbox: Outbox = field(init=False)
     messages: TokenBucket = field(init=False)
@@ -151,7 +153,15 @@ class Connection:
 
     async def keep_alive(self, lent: LentStream) -> None:
         """Ping it when it is quiet; end it when it stays silent, or takes nothing of what waits for it."""
-        liveness = Liveness(lent, self.outbox, self.config.ping_interval, self.config.ping_timeout)
+        config = self.config
+        liveness = Liveness(
+            lent,
+            self.outbox,
+            config.ping_interval,
+            config.ping_timeout,
+            config.media_grace,
+            lambda: self.media_heard_at(),
+        )
         self.end(await liveness.wait_gone())
 
     def was_closed(self, closed: ConnectionClosed) -> None:

@@ -14,6 +14,7 @@ from gateway import endings
 from gateway.channel import Channel
 from gateway.connection import Connection, open_connection
 from gateway.gateway import Gateway
+from gateway.liveness import no_media
 from gateway.member import Member, instant
 from gateway.observer import Observer
 from gateway.refusals import RefusedError
@@ -135,7 +136,11 @@ async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
     channel, member = seat
     async with sfu.open_peer(gateway.port_of(channel), Observer(channel, member), name=member.user_id) as peer:
         member.peer = peer
-        yield Session(gateway, channel, member, peer)
+        member.connection.media_heard_at = peer.media_heard_at
+        try:
+            yield Session(gateway, channel, member, peer)
+        finally:
+            member.connection.media_heard_at = no_media  # or it would keep what is gone alive
 
 
 async def serve_requests(session: Session, requests: RequestSource) -> Request:

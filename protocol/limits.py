@@ -48,6 +48,8 @@ ERROR_BUDGET_WINDOW: Final = 10.0
 
 PING_INTERVAL: Final = 5.0
 PONG_TIMEOUT: Final = 4.5
+# From the last that was heard of a WebSocket, while its session's media comes.
+MEDIA_GRACE: Final = 20.0
 JOIN_TIMEOUT: Final = 10.0
 SESSION_CLEANUP_TIMEOUT: Final = 5.0
 GOODBYE_TIMEOUT: Final = 1.0

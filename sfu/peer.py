@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -149,6 +150,10 @@ class Peer:
         producer.consumers[consumer.id] = consumer
         self.port.consumers[consumer.plane_id] = consumer
         consumer.may_flow(now)
+
+    def media_heard_at(self) -> float:
+        """When its newest authentic media came on any transport, in seconds; minus infinity for never."""
+        return max((transport.media_heard_at() for transport in self.transports.values()), default=-math.inf)
 
     # Finding what is one's own: NotFound for everything else.
 

@@ -15,9 +15,12 @@ from attrs import frozen
 from sfu import capabilities
 from sfu.addresses import expand_hosts
 from sfu.dataplane.interface import (
+    CameBack,
+    ConsentExpired,
     ConsumerId,
     DataPlane,
     Drop,
+    EncodingFlows,
     EncodingLearned,
     Event,
     FellSilent,
@@ -171,14 +174,27 @@ class Port:
             case EncodingLearned():
                 if (producer := self.producers.get(event.producer)) is not None:
                     producer.transport.peer.guard(producer.learned, event, now)
+            case EncodingFlows():
+                if (producer := self.producers.get(event.producer)) is not None:
+                    producer.transport.peer.guard(producer.flows, event.encoding, now)
             case LayersChanged():
                 if (consumer := self.consumers.get(event.consumer)) is not None:
                     consumer.transport.peer.guard(consumer.layers_changed, event, now)
-            case FellSilent(transport=number, last_at=last_at):
-                if (transport := self._transport(number)) is not None:
-                    transport.peer.guard(transport.fell_silent, last_at, now)
+            case FellSilent() | ConsentExpired() | CameBack():
+                self._dispatch_life(event, now)
             case PlaneFailed():
                 self._lose_all(event.why)
+
+    def _dispatch_life(self, event: FellSilent | ConsentExpired | CameBack, now: float) -> None:
+        if (transport := self._transport(event.transport)) is None:
+            return
+        match event:
+            case FellSilent():
+                transport.peer.guard(transport.fell_silent, event.last_at)
+            case ConsentExpired():
+                transport.peer.guard(transport.lose_consent, event.last_at)
+            case CameBack():
+                transport.peer.guard(transport.came_back, now)
 
     def _lose_all(self, why: str) -> None:
         """The data plane has forgotten everybody: their clients are told, and may come again."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sfu import reports
+from sfu.dataplane.core import ENCODING_IDLE
 from sfu.dataplane.interface import ProducerId
-from sfu.keyframes import KeyFrameRequests
+from sfu.keyframes import KeyFrameRequests, Patience
 from sfu.source_clock import SourceClock
 from sfu.wire import rtcp
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from sfu.ortc import ProducerPlan
     from sfu.parameters import Kind
     from sfu.transport import Transport
-
-#: An encoding without a packet for so long (seconds) does not flow.
-ENCODING_IDLE = 2.0
 
 
 class Producer:
@@ -58,6 +56,7 @@ class Producer:
         self.transport.plane.set_producer_paused(self.plane_id, paused)
         for consumer in list(self.consumers.values()):
             consumer.transport.peer.guard(consumer.producer_changed, now)
+        self.may_answer(now)
 
     def take_voice_level(self) -> float:
         """How loud it was since the last call: the mean linear amplitude, 0–1 (RFC 6464); 0 where nothing came."""
@@ -76,8 +75,15 @@ class Producer:
 
     # Key frames.
 
-    def ask_key_frame(self, encoding: int, now: float) -> None:
-        self._key_frame_requests.ask(self, encoding, now)
+    def ask_key_frame(self, encoding: int, consumer_id: str, patience: Patience, now: float) -> None:
+        """A consumer needs one; how soon it is asked for, :mod:`sfu.keyframes` says."""
+        self._key_frame_requests.ask(self, encoding, consumer_id, patience, now)
+        self.transport.wake()
+
+    def may_answer(self, now: float) -> None:
+        """It did not answer before, and may from now on."""
+        for encoding in range(len(self.ssrcs)):
+            self._key_frame_requests.hurry(self, encoding, now)
         self.transport.wake()
 
     def pump(self, now: float) -> None:
@@ -89,7 +95,12 @@ class Producer:
         return self._key_frame_requests.get_timer(self)
 
     def can_be_asked(self, encoding: int) -> bool:
-        return self.transport.connected and not self.paused and self.ssrcs[encoding] is not None
+        can_be_told = self.plan.pli or self.plan.fir
+        return can_be_told and self.transport.connected and not self.paused and self.ssrcs[encoding] is not None
+
+    def is_needed(self, encoding: int, receiver: str) -> bool:
+        consumer = self.consumers.get(receiver)
+        return consumer is not None and consumer.flowing and consumer.target == encoding
 
     def key_frames(self, encoding: int) -> int:
         return self.encoding_stats()[encoding].key_frames
@@ -101,8 +112,6 @@ class Producer:
         our_ssrc = self.transport.port.rtcp_ssrc
         request: rtcp.RtcpPacket = rtcp.PictureLossIndication(our_ssrc, media_ssrc)
         if not self.plan.pli:
-            if not self.plan.fir:
-                return
             entry = rtcp.FullIntraRequestEntry(media_ssrc, self._full_intra_requests % 256)
             self._full_intra_requests += 1
             request = rtcp.FullIntraRequest(our_ssrc, (entry,))
@@ -118,6 +127,12 @@ class Producer:
         self.ssrcs[event.encoding] = event.ssrc
         self.review_consumers(now)
         self.pump(now)
+        self.transport.wake()
+
+    def flows(self, encoding: int, now: float) -> None:
+        """The first packet of an encoding came, or the first for long: now a request is worth while."""
+        self.review_consumers(now)
+        self._key_frame_requests.hurry(self, encoding, now)
         self.transport.wake()
 
     def active_encodings(self, now: float) -> list[bool]:

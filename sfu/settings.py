@@ -16,8 +16,9 @@ class MediaSettings:
     machine behind NAT.
 
     ``handshake_timeout`` runs from ``connect`` to the end of the DTLS handshake.  A connected transport is
-    *disconnected* after ``disconnected_after`` without an authenticated STUN binding (clients send one every 2.5 to
-    6 s, RFC 7675) and closed after ``silence_timeout``.  ``courtesy_timeout`` bounds one resource's goodbye,
+    *disconnected* after ``disconnected_after`` without a sign of life (clients send a STUN binding every 2.5 to 6 s,
+    or media, or reports about what they get), and closed after ``silence_timeout`` without an authentic one, which is
+    how long consent to send lasts (RFC 7675 section 5.1).  ``courtesy_timeout`` bounds one resource's goodbye,
     ``exit_timeout`` all of a peer's.  ``max_…`` are for each peer.
 
     Who sends media is told every ``report_interval`` how it arrives.  Who receives is told the senders' clocks with the
@@ -30,7 +31,7 @@ class MediaSettings:
     announce: tuple[str, ...] = ()
     handshake_timeout: float = 10
     disconnected_after: float = 7
-    silence_timeout: float = 15
+    silence_timeout: float = 30
     courtesy_timeout: float = 1
     exit_timeout: float = 5
     report_interval: float = 1

@@ -57,7 +57,6 @@ class Transport:
         self._path: Path | None = None
         self._handshake_deadline = math.inf
         self._next_report = math.inf
-        self._bindings_answered = False
         self._scope = trio.CancelScope()
         self._wake = trio.Event()
         self.plane.add_transport(self.plane_id)
@@ -99,7 +98,7 @@ class Transport:
 
     def restart_ice(self) -> IceParameters:
         """New credentials (RFC 8445 section 2.4); the old ones hold until the client uses the new."""
-        self._take_bindings_back()
+        self.plane.hand_up_bindings(self.plane_id)
         parameters = self.ice.restart()
         self.port.learn_usernames(self)
         return parameters
@@ -114,7 +113,7 @@ class Transport:
     def receive_stun(self, request: BindingRequest, path: Path, now: float) -> None:
         """A binding request with one of our usernames; whether the password is right too is seen here."""
         try:
-            answer = self.ice.receive_binding(request, path.host, path.port, now)
+            answer = self.ice.receive_binding(request, path.host, path.port)
         except WrongPassword:
             self.plane.count_drop(Drop.WRONG_PASSWORD)
             return
@@ -122,12 +121,14 @@ class Transport:
             self.plane.count_drop(Drop.UNKNOWN_USERNAME)
             return
         self.port.learn_usernames(self)
+        self.plane.note_binding(self.plane_id, now)
         if answer.valid:
             # Before the answer: it is followed by DTLS at once, and the data plane does not wait for us.
             self.plane.add_path(self.plane_id, path)
         self.plane.send(path, answer.datagram)
         if answer.valid:
             self._use_path(path, nominated=answer.nominated, now=now)
+        self.came_back(now)
         self._hand_bindings_down()
 
     def _use_path(self, path: Path, *, nominated: bool, now: float) -> None:
@@ -135,38 +136,46 @@ class Transport:
         if self._path is None or nominated:
             self._path = path
             self.plane.set_send_path(self.plane_id, path)
-        if self.state is TransportState.DISCONNECTED:
-            self._change(TransportState.CONNECTED)
-        elif self.dtls is not None and self.dtls.state is DtlsState.NEW:
+        if self.dtls is not None and self.dtls.state is DtlsState.NEW:
             self._start_handshake(now)
 
     def _hand_bindings_down(self) -> None:
-        """While nothing but the time of the last one changes, they need not come up here (RFC 7675)."""
-        credentials, last_at = self.ice.only_credentials, self.ice.last_binding_at
-        if self.state is TransportState.CONNECTED and credentials is not None and last_at is not None:
-            self._bindings_answered = True
-            self.plane.answer_bindings(
-                self.plane_id,
-                credentials.username_fragment,
-                credentials.password,
-                last_at,
-                self.settings.disconnected_after,
-            )
+        """While they change nothing, they need not come up here (RFC 7675)."""
+        credentials = self.ice.only_credentials
+        if self.connected and credentials is not None:
+            self.plane.answer_bindings(self.plane_id, credentials.username_fragment, credentials.password)
 
-    def _take_bindings_back(self) -> None:
-        if self._bindings_answered:
-            self._bindings_answered = False
-            last_at = self.plane.hand_up_bindings(self.plane_id)
-            if last_at is not None:
-                self.ice.note_binding(last_at)
-            self.wake()
+    # Signs of life, which the data plane notes.
 
-    def fell_silent(self, last_at: float, now: float) -> None:
-        """The data plane has had no Binding request since then, and hands up what comes now."""
-        self.ice.note_binding(last_at)
-        if self._bindings_answered:
-            self._bindings_answered = False
-            self._fall_silent(now)
+    def fell_silent(self, last_at: float) -> None:
+        """There was none since then, for as long as makes a client disconnected."""
+        if self.state is TransportState.CONNECTED and not self._heard_since(last_at):
+            self._change(TransportState.DISCONNECTED)
+
+    def came_back(self, now: float) -> None:
+        """There is one again, if there was none: who waits for the client's key frames need not wait any longer."""
+        if self.state is TransportState.DISCONNECTED:
+            self._change(TransportState.CONNECTED)
+            for producer in self.producers.values():
+                producer.may_answer(now)
+
+    def lose_consent(self, last_at: float) -> None:
+        """There was none since then, for as long as may be sent to a client without (RFC 7675 section 5.1)."""
+        if not self._heard_since(last_at):
+            self.fail("no sign of life from the client any more")
+
+    def _heard_since(self, last_at: float) -> bool:
+        """Whether a sign came while the silence was on its way up here."""
+        heard_at = self.plane.heard_at(self.plane_id)
+        return heard_at is not None and heard_at > last_at
+
+    def media_heard_at(self) -> float:
+        """When its newest authentic RTP or RTCP came, in seconds; minus infinity for never."""
+        try:
+            heard_at = self.plane.media_heard_at(self.plane_id)
+        except KeyError:  # the data plane has failed, and we are about to be told
+            heard_at = None
+        return -math.inf if heard_at is None else heard_at
 
     def receive_dtls(self, datagram: bytes, now: float) -> None:
         """A datagram of the handshake, or what comes after it: only a close_notify or an alert matters then."""
@@ -204,7 +213,7 @@ class Transport:
 
     def get_timer(self) -> float:
         """When :meth:`handle_timer` has something to do next; infinity for never."""
-        timers = [self._handshake_deadline, self._silence_timer()]
+        timers = [self._handshake_deadline]
         if self.producers:
             timers.append(self._next_report)
         if self.dtls is not None:
@@ -219,8 +228,6 @@ class Transport:
         if self.dtls is not None:
             self.dtls.handle_timer(now)
             self._flush_dtls(now)
-        if now >= self._silence_timer():
-            self._fall_silent(now)
         if self.closed:
             return
         for producer in self.producers.values():
@@ -228,22 +235,6 @@ class Transport:
         if self.producers and now >= self._next_report:
             self._report(now)
             self._next_report = now + self.settings.report_interval
-
-    def _silence_timer(self) -> float:
-        if self.ice.last_binding_at is None or self._bindings_answered:
-            return math.inf
-        if self.state is TransportState.CONNECTED:
-            return self.ice.last_binding_at + self.settings.disconnected_after
-        if self.state is TransportState.DISCONNECTED:
-            return self.ice.last_binding_at + self.settings.silence_timeout
-        return math.inf
-
-    def _fall_silent(self, now: float) -> None:
-        assert self.ice.last_binding_at is not None
-        if now >= self.ice.last_binding_at + self.settings.silence_timeout:
-            self.fail("no STUN from the client any more")
-        else:
-            self._change(TransportState.DISCONNECTED)
 
     def _report(self, now: float) -> None:
         for packet in reports.due(self, now):
@@ -281,6 +272,8 @@ class Transport:
                 self._handshake_deadline = math.inf
                 # A random phase, or those that connect at once would all report at once for ever.
                 self._next_report = now + self.settings.report_interval * self.port.random.random()
+                settings = self.settings
+                self.plane.watch(self.plane_id, now, settings.disconnected_after, settings.silence_timeout)
                 self._change(TransportState.CONNECTED)
                 self._hand_bindings_down()
                 self._begin_media(now)

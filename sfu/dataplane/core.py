@@ -7,10 +7,10 @@ does, and is the same in a program's own network as in a thread with sockets.
 from collections.abc import Callable
 from typing import Protocol
 
-from sfu._dataplane import MAX_EVENTS, MAX_SOURCES, DataPlaneCore
+from sfu._dataplane import ENCODING_IDLE, MAX_EVENTS, MAX_SOURCES, DataPlaneCore
 from sfu.dataplane.interface import Drop, Path
 
-__all__ = ["MAX_EVENTS", "MAX_SOURCES", "DataPlaneCore", "RandomSource", "Transmit"]
+__all__ = ["ENCODING_IDLE", "MAX_EVENTS", "MAX_SOURCES", "DataPlaneCore", "RandomSource", "Transmit"]
 
 Transmit = Callable[[Path, bytes], Drop | None]
 """Sends a datagram at once, or says why not."""

@@ -160,10 +160,36 @@ class LayersChanged:
 
 @frozen
 class FellSilent:
-    """No Binding request has come since ``last_at`` (seconds) for as long as :meth:`DataPlane.answer_bindings` said."""
+    """The client has given no sign of life for as long as :meth:`DataPlane.watch` said.
+
+    The last authentic one came at ``last_at`` (seconds).
+    """
 
     transport: TransportId
     last_at: float
+
+
+@frozen
+class ConsentExpired:
+    """Nothing authentic has come since ``last_at`` (seconds): nothing may be sent to the client (RFC 7675)."""
+
+    transport: TransportId
+    last_at: float
+
+
+@frozen
+class CameBack:
+    """An authentic sign of life came of a client that had fallen silent."""
+
+    transport: TransportId
+
+
+@frozen
+class EncodingFlows:
+    """A packet of a video encoding came, the first ever or the first for ``ENCODING_IDLE`` seconds."""
+
+    producer: ProducerId
+    encoding: int
 
 
 @frozen
@@ -173,7 +199,17 @@ class PlaneFailed:
     why: str
 
 
-Event = SlowDatagram | RtcpArrived | EncodingLearned | LayersChanged | FellSilent | PlaneFailed
+Event = (
+    SlowDatagram
+    | RtcpArrived
+    | EncodingLearned
+    | EncodingFlows
+    | LayersChanged
+    | FellSilent
+    | ConsentExpired
+    | CameBack
+    | PlaneFailed
+)
 
 
 @frozen
@@ -279,19 +315,35 @@ class DataPlane(Protocol):
     def set_send_path(self, transport: TransportId, path: Path) -> None:
         """Send to here from now on (RFC 8445 section 8.1.1: the newest nominated pair)."""
 
-    def answer_bindings(
-        self, transport: TransportId, username_fragment: str, password: str, last_at: float, silent_after: float
-    ) -> None:
+    def answer_bindings(self, transport: TransportId, username_fragment: str, password: str) -> None:
         """Answer the Binding requests that change nothing, and hand up the others as before.
 
         These are authentic with the given credentials, come from one of the transport's paths, have nothing in them
         that would need a decision, and nominate no other path than the one that is sent on (RFC 8445 section 7.3).
-        The newest so far came at ``last_at``.  When none has come for ``silent_after`` seconds, :class:`FellSilent` is
-        told, and all requests are handed up again.
         """
 
-    def hand_up_bindings(self, transport: TransportId) -> float | None:
-        """Answer none any more.  Returns when the newest came, as far as it is known here."""
+    def hand_up_bindings(self, transport: TransportId) -> None:
+        """Answer none any more."""
+
+    def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:
+        """Tell when the client, which was heard at ``heard_at``, gives no sign of life any more.  Times in seconds.
+
+        Authentic signs are RTP and RTCP that authenticated and are no repetition, and Binding requests and indications
+        with the right integrity (RFC 7675 section 5.1).  :class:`FellSilent` is told after ``silent_after`` without
+        any, :class:`CameBack` at the next one, :class:`ConsentExpired` after ``lost_after`` without any.
+
+        A Binding indication without integrity (RFC 8445 section 11), which anybody can forge who knows an address,
+        puts off :class:`FellSilent` if it comes from one of the transport's paths, and nothing else.
+        """
+
+    def note_binding(self, transport: TransportId, at: float) -> None:
+        """A Binding request came up that is authentic: a sign of life.  That it ended a silence is not told."""
+
+    def heard_at(self, transport: TransportId) -> float | None:
+        """When the newest authentic sign of life came, in seconds; None for never."""
+
+    def media_heard_at(self, transport: TransportId) -> float | None:
+        """When RTP or RTCP came that authenticated and was no repetition, as :meth:`heard_at`."""
 
     def remove_transport(self, transport: TransportId) -> None:
         """Forget its keys and paths, with every producer and consumer still on it."""
@@ -359,7 +411,8 @@ class DataPlane(Protocol):
     def poll(self, now: float) -> Sequence[Event]:
         """Hand over what came of packets: a bounded batch, the rest the next time.
 
-        First what was learned and changed, as it is now and once for each object, then datagrams in their order.
+        First what was learned and changed, as it is now and once for each object, then datagrams in their order, and
+        when all of those are handed over who fell silent or came back.
         What a command changes by itself (a pause stops a consumer) is not told.  Packets move in here or in a thread
         of the plane's own.  ``now`` is in seconds on the caller's clock (``trio.current_time()``).
         """

@@ -46,10 +46,8 @@ class MemoryDataPlane(DataPlaneCore):
             self._readable = trio.Event()
         return self.take_events()
 
-    def answer_bindings(
-        self, transport: TransportId, username_fragment: str, password: str, last_at: float, silent_after: float
-    ) -> None:
-        super().answer_bindings(transport, username_fragment, password, last_at, silent_after)
+    def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:
+        super().watch(transport, heard_at, silent_after, lost_after)
         self._readable.set()  # who waits goes by an older timer
 
     def close(self) -> None:

@@ -43,7 +43,6 @@ class IceAgent:
         self._newest = self._new_credentials()
         self._replaced: IceParameters | None = None
         self._newest_used = False
-        self._last_binding_at: float | None = None
 
     @property
     def parameters(self) -> IceParameters:
@@ -54,15 +53,6 @@ class IceAgent:
     def ufrags(self) -> tuple[str, ...]:
         """Every username fragment that is valid now: the newest first, then the one a restart is about to replace."""
         return tuple(credentials.username_fragment for credentials in self._valid_credentials())
-
-    @property
-    def last_binding_at(self) -> float | None:
-        """When the newest authentic request came, in the seconds of ``now``; None before the first."""
-        return self._last_binding_at
-
-    def note_binding(self, at: float) -> None:
-        """An authentic request came that somebody else answered."""
-        self._last_binding_at = at if self._last_binding_at is None else max(at, self._last_binding_at)
 
     @property
     def only_credentials(self) -> IceParameters | None:
@@ -81,13 +71,12 @@ class IceAgent:
         self._newest_used = False
         return self._newest
 
-    def receive_binding(self, request: BindingRequest, host: str, port: int, now: float) -> IceAnswer:
+    def receive_binding(self, request: BindingRequest, host: str, port: int) -> IceAnswer:
         """Answer a request that came from ``host`` and ``port``.
 
         Raises ``UnknownUsername`` or ``WrongPassword``: then nothing may be answered, and the address proves nothing.
         """
         credentials = self._authenticate(request)
-        self._last_binding_at = now
         if credentials is self._newest:
             self._newest_used = True
             self._replaced = None

@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from attrs import define, field
 from trio.testing import MockClock, memory_stream_one_way_pair, wait_all_tasks_blocked
 
 from gateway import endings
@@ -13,6 +14,7 @@ from tests.session.rig import open_rig
 
 PING_INTERVAL, PING_TIMEOUT = 5.0, 4.5
 PATIENCE = PING_INTERVAL + PING_TIMEOUT
+MEDIA_GRACE = 20.0
 
 
 async def test_who_talks_is_there_although_its_pong_does_not_come(autojump_clock: MockClock) -> None:
@@ -164,3 +166,97 @@ async def test_a_client_that_only_pings_by_itself_may_stay_for_weeks(autojump_cl
             await trio.sleep(4.9)
             await ada.websocket.ping()
         assert await ada.ok("ping") == {}
+
+
+# Media of a client whose WebSocket is quiet.
+
+
+@define
+class Media:
+    """Comes ``until`` then (seconds); ``asked`` is how often somebody wanted to know."""
+
+    until: float
+    asked: list[float] = field(factory=list)
+
+    def heard_at(self) -> float:
+        now = trio.current_time()
+        self.asked.append(now)
+        return min(now, self.until)
+
+
+def quiet_with(media: Media) -> Liveness:
+    """A client that says nothing on its WebSocket from now on."""
+    lent = lent_over(memory_stream_one_way_pair()[1])
+    return Liveness(lent, Outbox(1000, 1000), PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at)
+
+
+@pytest.mark.parametrize("until", [-1.0, 0.0, 0.1, 4.0, 9.0, 9.5, 9.6, 10.4, 10.5, 10.6, 15.0, 19.9, 20.0, 1000.0])
+async def test_silence_is_counted_from_the_last_sign_of_either_and_media_counts_for_a_while(
+    autojump_clock: MockClock, until: float
+) -> None:
+    begun = trio.current_time()
+    media = Media(begun + until)
+    assert await quiet_with(media).wait_gone() is endings.TIMED_OUT
+    expected = max(PATIENCE, min(until + PATIENCE, MEDIA_GRACE))
+    assert trio.current_time() - begun == pytest.approx(expected)
+
+
+async def test_media_is_looked_at_only_when_the_websocket_was_silent_for_too_long(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    media = Media(1e9)
+    lent = lent_over(Speaking())
+    outbox = Outbox(1000, 1000)
+    nursery.start_soon(read, lent)
+    liveness = Liveness(lent, outbox, PING_INTERVAL, PING_TIMEOUT + 1, MEDIA_GRACE, media.heard_at)
+    nursery.start_soon(must_stay, liveness)
+    await trio.sleep(100)
+    assert media.asked == []
+    gone = Media(1e9)
+    await quiet_with(gone).wait_gone()
+    assert len(gone.asked) <= 6
+
+
+async def test_a_websocket_that_is_back_while_media_kept_it_is_as_good_as_before(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    network, theirs = memory_stream_one_way_pair()
+    lent = lent_over(theirs)
+    nursery.start_soon(read, lent)
+    media = Media(trio.current_time() + 9)
+    ended: list[float] = []
+
+    async def watch() -> None:
+        liveness = Liveness(lent, Outbox(1000, 1000), PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at)
+        await liveness.wait_gone()
+        ended.append(trio.current_time())
+
+    nursery.start_soon(watch)
+    await trio.sleep(9.6)
+    await network.send_all(b"pong")
+    back = trio.current_time()
+    await trio.sleep(30)
+    assert ended == [pytest.approx(back + PATIENCE)]
+
+
+async def test_a_gateway_that_was_held_up_asks_both_the_websocket_and_media(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """What came meanwhile is not read yet: neither may be taken for silent before it could be."""
+    pings: list[float] = []
+    lent = lent_over(memory_stream_one_way_pair()[1])
+    media = Media(1e9)
+    ended: list[float] = []
+
+    async def watch() -> None:
+        outbox = pinging(nursery, pings)
+        await Liveness(lent, outbox, PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at).wait_gone()
+        ended.append(trio.current_time())
+
+    nursery.start_soon(watch)
+    await wait_all_tasks_blocked()
+    autojump_clock.jump(12)
+    await wait_all_tasks_blocked()
+    assert pings == [12]
+    await trio.sleep(30)
+    assert ended == [pytest.approx(MEDIA_GRACE)]

@@ -1,18 +1,16 @@
-"""The data plane answers the Binding requests that change nothing, as the slow path would, and notices their end."""
+"""The data plane answers the Binding requests that change nothing, as the slow path would."""
 
 from collections.abc import Callable
-from itertools import permutations
 
 import pytest
 
-from sfu.dataplane.interface import FellSilent, Path, SlowDatagram, TransportId
+from sfu.dataplane.interface import Path, SlowDatagram, TransportId
 from sfu.wire.stun import binding_success, parse_binding_request_untrusted
 from tests.dataplane.rig import Client, Rig
 from tests.wire.binding import attribute, message, request, sealed
 
 UFRAG, PASSWORD = "0123456789abcdef", "a password of thirty-two letters"
 USERNAME = f"{UFRAG}:them"
-SILENT_AFTER = 7.0
 
 
 class Kept:
@@ -26,7 +24,7 @@ class Kept:
         self.answer()
 
     def answer(self) -> None:
-        self.rig.core.answer_bindings(self.client.transport, UFRAG, PASSWORD, self.rig.now, SILENT_AFTER)
+        self.rig.core.answer_bindings(self.client.transport, UFRAG, PASSWORD)
 
     def arrive(self, datagram: bytes, path: Path | None = None) -> list[bytes]:
         """What is answered."""
@@ -68,6 +66,7 @@ OTHERS: dict[str, Callable[[], bytes]] = {
     "two usernames": lambda: request(USERNAME, PASSWORD, attribute(0x0006, USERNAME.encode())),
     "no integrity": lambda: message(attribute(0x0006, USERNAME.encode())),
     "no username": lambda: sealed(message(), PASSWORD),
+    "another's indication": lambda: sealed(message(message_type=0x0011, cookie=b"cook"), PASSWORD),
     "a response": lambda: sealed(message(attribute(0x0006, USERNAME.encode()), message_type=0x0101), PASSWORD),
     "another cookie": lambda: sealed(message(attribute(0x0006, USERNAME.encode()), cookie=b"cook"), PASSWORD),
     "a wrong fingerprint": lambda: request(USERNAME, PASSWORD)[:-1] + b"\0",
@@ -109,80 +108,20 @@ def test_a_path_that_is_checked_is_kept_before_those_that_are_not() -> None:
     assert kept.arrive(request(USERNAME, PASSWORD), others[0]) == []
 
 
-def test_silence_is_told_once_when_it_is_due_and_requests_come_up_again() -> None:
+def test_bindings_are_handed_up_again_on_request() -> None:
     kept = Kept()
-    began = kept.rig.now
-    assert kept.rig.core.get_timer() == began + SILENT_AFTER
-    for _ in range(3):
-        kept.rig.now += 5
-        kept.rig.core.handle_timer(kept.rig.now)
-        assert len(kept.arrive(request(USERNAME, PASSWORD))) == 1
-        assert kept.rig.events() == []
-    kept.rig.now = began + 15 + SILENT_AFTER - 0.001
-    kept.rig.core.handle_timer(kept.rig.now)
-    assert kept.rig.events() == []
-    assert kept.rig.core.get_timer() == began + 15 + SILENT_AFTER
-    kept.rig.now = began + 15 + SILENT_AFTER
-    kept.rig.core.handle_timer(kept.rig.now)
-    assert kept.rig.events() == [FellSilent(kept.client.transport, began + 15)]
-    kept.rig.core.handle_timer(kept.rig.now + 100)
-    assert kept.rig.events() == []
-    assert kept.rig.core.get_timer() is None
+    kept.rig.core.hand_up_bindings(kept.client.transport)
     assert kept.arrive(request(USERNAME, PASSWORD)) == []
     assert len(kept.rig.events()) == 1
-
-
-def test_a_silence_that_ended_before_it_was_told_is_none() -> None:
-    """A request that came up shortly before it was due, and is acted on shortly after."""
-    kept = Kept()
-    kept.rig.now += SILENT_AFTER
-    kept.rig.core.handle_timer(kept.rig.now)
     kept.answer()
-    assert kept.rig.events() == []
     assert len(kept.arrive(request(USERNAME, PASSWORD))) == 1
-    kept.rig.core.handle_timer(kept.rig.now + SILENT_AFTER)
-    assert kept.rig.events() == [FellSilent(kept.client.transport, kept.rig.now)]
 
 
-def test_silence_is_counted_from_the_newest_request_whoever_answered_it_first() -> None:
+def test_of_a_transport_that_is_gone_nothing_is_answered() -> None:
     kept = Kept()
-    kept.rig.now += 3
-    kept.arrive(request(USERNAME, PASSWORD))
-    kept.rig.core.answer_bindings(kept.client.transport, UFRAG, PASSWORD, kept.rig.now - 1, SILENT_AFTER)
-    assert kept.rig.core.hand_up_bindings(kept.client.transport) == kept.rig.now
-
-
-@pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_who_is_first_to_fall_silent_is_told_first(order: tuple[int, ...]) -> None:
-    rig = Rig()
-    transports = [rig.client().transport for _ in order]
-    for number in order:
-        rig.core.answer_bindings(transports[number], UFRAG, PASSWORD, rig.now - number, SILENT_AFTER)
-    told = []
-    while (timer := rig.core.get_timer()) is not None:
-        rig.core.handle_timer(timer)
-        told += rig.events()
-    assert told == [FellSilent(TransportId(3 - number), rig.now - (2 - number)) for number in (0, 1, 2)]
-
-
-def test_bindings_are_handed_up_again_on_request_with_when_the_newest_came() -> None:
-    kept = Kept()
-    kept.rig.now += 3
-    kept.arrive(request(USERNAME, PASSWORD))
-    assert kept.rig.core.hand_up_bindings(kept.client.transport) == kept.rig.now
-    assert kept.arrive(request(USERNAME, PASSWORD)) == []
-    assert len(kept.rig.events()) == 1
-    kept.rig.core.handle_timer(kept.rig.now + 100)
-    assert kept.rig.events() == []
-    assert Rig().client(connected=False).rig.core.hand_up_bindings(TransportId(1)) is None
-
-
-def test_of_a_transport_that_is_gone_no_silence_is_told() -> None:
-    kept = Kept()
-    kept.rig.core.handle_timer(kept.rig.now + SILENT_AFTER)
     kept.rig.core.remove_transport(kept.client.transport)
-    assert kept.rig.events() == []
+    assert kept.arrive(request(USERNAME, PASSWORD)) == []
     with pytest.raises(KeyError):
         kept.answer()
     with pytest.raises(KeyError):
-        kept.rig.core.hand_up_bindings(kept.client.transport)
+        kept.rig.core.hand_up_bindings(TransportId(99))

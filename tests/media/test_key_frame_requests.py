@@ -1,30 +1,46 @@
-"""Asking for key frames: once for many, again when none comes, later when it is too early."""
+"""Asking for key frames: once for many, again when none comes, seldom for who is never content."""
 
+import itertools
+
+import pytest
 from attrs import define, field
 
-from sfu.keyframes import MAX_TRIES, KeyFrameRequests
+from sfu.keyframes import BACKOFF, BURST, CALM, SPACING, KeyFrameRequests, Patience
+
+INTERVAL = 1.0
 
 
 @define
 class Camera:
-    """What a producer is to the requests: whether it can be asked, what it sent, what it was asked."""
+    """What a producer is to the requests: whether it can be asked, what it sent, what it was asked, who needs it."""
 
     ready: bool = True
+    answers: bool = False
     frames: int = 0
     asked: list[int] = field(factory=list)
-    _requests: KeyFrameRequests = field(factory=lambda: KeyFrameRequests(1.0))
+    gone: set[str] = field(factory=set)
+    patience: dict[tuple[int, str], Patience] = field(factory=dict)
+    _requests: KeyFrameRequests = field(factory=lambda: KeyFrameRequests(INTERVAL))
 
     def can_be_asked(self, encoding: int) -> bool:
         return self.ready
+
+    def is_needed(self, encoding: int, receiver: str) -> bool:
+        return receiver not in self.gone
 
     def key_frames(self, encoding: int) -> int:
         return self.frames
 
     def send_key_frame_request(self, encoding: int) -> None:
         self.asked.append(encoding)
+        self.frames += self.answers
 
-    def ask(self, encoding: int, now: float) -> None:
-        self._requests.ask(self, encoding, now)
+    def ask(self, encoding: int, now: float, receiver: str = "ada") -> None:
+        patience = self.patience.setdefault((encoding, receiver), Patience())
+        self._requests.ask(self, encoding, receiver, patience, now)
+
+    def hurry(self, encoding: int, now: float) -> None:
+        self._requests.hurry(self, encoding, now)
 
     def pump(self, now: float) -> None:
         self._requests.pump(self, now)
@@ -32,42 +48,98 @@ class Camera:
     def get_timer(self) -> float | None:
         return self._requests.get_timer(self)
 
+    def run(self, until: float) -> list[float]:
+        """Let time pass; when it was asked."""
+        at = []
+        while (timer := self.get_timer()) is not None and timer < until:
+            before = len(self.asked)
+            self.pump(timer)
+            at += [timer] * (len(self.asked) - before)
+        return at
+
 
 def test_twenty_receivers_at_once_make_one_request() -> None:
     camera = Camera()
-    for _ in range(20):
-        camera.ask(0, now=5)
+    for number in range(20):
+        camera.ask(0, now=5, receiver=str(number))
     assert camera.asked == [0]
 
 
-def test_a_request_too_soon_after_an_answered_one_leaves_later() -> None:
-    camera = Camera()
+def test_a_request_that_follows_an_answered_one_leaves_at_once() -> None:
+    camera = Camera(answers=True)
     camera.ask(0, now=5)
-    camera.frames = 1
-    camera.ask(0, now=5.25)
-    assert camera.asked == [0]
-    assert camera.get_timer() == 6
-    camera.pump(6)
-    assert camera.asked == [0, 0]
+    camera.ask(0, now=5.1)
+    camera.ask(0, now=5.2, receiver="ben")
+    assert camera.asked == [0, 0, 0]
+
+
+def test_many_receivers_one_after_the_other_do_not_get_a_key_frame_each() -> None:
+    camera = Camera(answers=True)
+    asked = 0
+    for number in range(200):
+        now = number / 20
+        asked += len(camera.run(now))
+        camera.ask(0, now, receiver=str(number))
+    assert len(camera.asked) <= BURST + 10 / INTERVAL
+    assert camera.get_timer() is not None, "the last of them is not forgotten"
 
 
 def test_an_answered_request_is_not_repeated() -> None:
     camera = Camera()
     camera.ask(0, now=5)
     camera.frames = 1
-    camera.pump(6)
+    assert camera.run(until=100) == []
     assert camera.asked == [0]
     assert camera.get_timer() is None
 
 
-def test_an_unanswered_request_is_repeated_and_given_up() -> None:
+def test_an_unanswered_request_is_repeated_less_and_less_often_for_as_long_as_somebody_needs_it() -> None:
     camera = Camera()
     camera.ask(0, now=0)
-    while (timer := camera.get_timer()) is not None:
-        camera.pump(timer)
-    assert len(camera.asked) == MAX_TRIES
-    camera.ask(0, now=100)
-    assert len(camera.asked) == MAX_TRIES + 1
+    again = camera.run(until=3600)
+    gaps = [later - earlier for earlier, later in itertools.pairwise([0.0, *again])]
+    assert gaps[: len(BACKOFF)] == [INTERVAL * factor for factor in BACKOFF]
+    assert set(gaps[len(BACKOFF) :]) == {INTERVAL * BACKOFF[-1]}
+    camera.gone.add("ada")
+    asked = len(camera.asked)
+    assert camera.run(until=7200) == []
+    assert len(camera.asked) == asked
+    assert camera.get_timer() is None
+
+
+def test_a_receiver_that_begins_to_wait_does_not_wait_as_long_as_others_were_ignored() -> None:
+    camera = Camera()
+    camera.ask(0, now=0)
+    last = camera.run(until=60)[-1]
+    camera.ask(0, now=last + 0.5, receiver="ben")
+    assert camera.get_timer() == last + INTERVAL
+    camera.ask(0, now=last + 0.6, receiver="ben")
+    assert camera.get_timer() == last + INTERVAL
+
+
+def test_what_may_be_answered_now_is_asked_at_once_and_once() -> None:
+    camera = Camera()
+    camera.ask(0, now=0)
+    camera.run(until=60)
+    asked = len(camera.asked)
+    camera.hurry(0, now=61)
+    camera.hurry(0, now=61)
+    assert len(camera.asked) == asked + 1
+    assert camera.get_timer() == 61 + INTERVAL
+    camera.frames = 1
+    camera.hurry(0, now=61.5)
+    assert len(camera.asked) == asked + 1
+    camera.hurry(1, now=61.5)
+    assert len(camera.asked) == asked + 1
+
+
+def test_what_nobody_needs_is_not_asked_when_it_may_be_answered() -> None:
+    camera = Camera()
+    camera.ask(0, now=0)
+    camera.gone.add("ada")
+    camera.hurry(0, now=0.5)
+    assert camera.asked == [0]
+    assert camera.get_timer() is None
 
 
 def test_a_request_waits_until_the_encoding_can_be_asked() -> None:
@@ -79,8 +151,58 @@ def test_a_request_waits_until_the_encoding_can_be_asked() -> None:
     assert camera.asked == [0]
 
 
+def test_a_key_frame_that_comes_before_a_request_left_makes_it_needless() -> None:
+    camera = Camera(ready=False)
+    camera.ask(0, now=5)
+    camera.frames = 1
+    camera.ready = True
+    camera.pump(7)
+    assert camera.asked == []
+    assert camera.get_timer() is None
+
+
 def test_encodings_are_asked_independently() -> None:
     camera = Camera()
     camera.ask(0, now=5)
     camera.ask(2, now=5)
     assert camera.asked == [0, 2]
+
+
+@pytest.mark.parametrize("every", [0.05, 0.5, 1.0, 3.0])
+def test_one_receiver_that_asks_without_end_gets_fewer_and_fewer(every: float) -> None:
+    camera = Camera(answers=True)
+    steps = round(120 / every)
+    for step in range(steps):
+        camera.run(until=step * every)
+        camera.ask(0, step * every)
+    assert len(camera.asked) <= len(SPACING) + 120 / SPACING[-1]
+
+
+def test_a_receiver_that_asks_without_end_does_not_hold_up_another() -> None:
+    camera = Camera(answers=True)
+    for step in range(60):
+        camera.run(until=step / 2)
+        camera.ask(0, step / 2)
+    asked = len(camera.asked)
+    camera.ask(0, 30, receiver="ben")
+    assert len(camera.asked) == asked + 1
+
+
+def test_a_receiver_whose_picture_was_fine_for_a_while_is_served_at_once_again() -> None:
+    camera = Camera(answers=True)
+    for step in range(60):
+        camera.run(until=step / 2)
+        camera.ask(0, step / 2)
+    camera.run(until=29.5 + CALM)
+    asked = len(camera.asked)
+    camera.ask(0, 30 + CALM)
+    camera.ask(0, 30.1 + CALM)
+    assert len(camera.asked) == asked + 2
+
+
+def test_a_receiver_that_asked_too_early_is_served_when_it_is_its_turn_though_it_asks_no_more() -> None:
+    camera = Camera(answers=True)
+    for now in (0.0, 0.1, 0.2):
+        camera.ask(0, now)
+    assert len(camera.asked) == 2
+    assert camera.run(until=100) == [pytest.approx(0.1 + SPACING[2])]

@@ -321,7 +321,7 @@ async def test_asking_for_one_picture_a_hundred_times_in_a_packet_is_asking_once
         call.send(1, 1, 96, VP8_INTER_FRAME)
         await trio.sleep(5)
         asked: list[int] = []
-        monkeypatch.setattr(producer, "ask_key_frame", lambda encoding, now: asked.append(encoding))
+        monkeypatch.setattr(producer, "ask_key_frame", lambda encoding, *_: asked.append(encoding))
         entries = tuple(rtcp.FullIntraRequestEntry(consumer.ssrc, number) for number in range(100))
         losses = [rtcp.PictureLossIndication(1, consumer.ssrc)] * 20
         call.answer(*rtcp.receiver_reports(1, ()), rtcp.FullIntraRequest(1, entries), *losses)

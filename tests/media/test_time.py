@@ -1,6 +1,6 @@
 """What happens when nothing happens: handshakes that do not end, clients that fall silent.  All in virtual time."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, NamedTuple
 
@@ -9,13 +9,15 @@ import trio
 from trio.testing import MockClock
 
 import sfu
-from sfu.dataplane.interface import FellSilent, Path
+from sfu.dataplane.interface import ConsentExpired, FellSilent, Path
 from sfu.settings import TransportState
+from sfu.wire import rtcp
 from sfu.wire.stun import BindingRequest
 from tests.eventually import eventually
 from tests.media.conftest import Notices
 from tests.media.memory import Client, Network, open_network
-from tests.media.rtp import opus
+from tests.media.rtp import Rtp, opus
+from tests.wire.binding import message
 from tools.light.transport import CONSENT_INTERVAL, Identity
 
 SETTINGS = sfu.MediaSettings()
@@ -122,6 +124,8 @@ async def test_old_credentials_hold_until_the_client_uses_the_new_ones(
         assert transport.connected
         client.transport.use_ice(old)
         await trio.sleep(20)
+        assert transport.connected
+        await trio.sleep(SETTINGS.silence_timeout - 20)
         assert not transport.connected
 
 
@@ -230,58 +234,153 @@ async def open_call(identity: Identity) -> AsyncIterator[Call]:
         yield Call(network, ada, transport, client, notices)
 
 
-def last_binding(network: Network, transport: sfu.Transport) -> float:
-    """When the data plane answered the newest."""
-    last = network.plane.hand_up_bindings(transport.plane_id)
+def last_sign(call: Call) -> float:
+    last = call.network.plane.heard_at(call.transport.plane_id)
     assert last is not None
-    ice = transport.ice_parameters
-    network.plane.answer_bindings(
-        transport.plane_id, ice.username_fragment, ice.password, last, SETTINGS.disconnected_after
-    )
     return last
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-async def test_silence_is_counted_from_the_last_binding_whoever_answered_it(
+async def test_silence_is_counted_from_the_last_sign_whoever_saw_it(
     autojump_clock: MockClock, identity: Identity, restarts: bool
 ) -> None:
-    async with open_call(identity) as (network, ada, transport, client, notices):
-        client.reachable = False
-        last = last_binding(network, transport)
+    async with open_call(identity) as call:
+        call.client.reachable = False
+        last = last_sign(call)
         assert trio.current_time() - last <= CONSENT_INTERVAL
         if restarts:
-            ada.restart_ice(transport.id)
+            call.ada.restart_ice(call.transport.id)
         await trio.sleep_until(last + SETTINGS.disconnected_after - 0.001)
-        assert notices.words == ["transport connected"]
+        assert call.notices.words == ["transport connected"]
         await trio.sleep(0.002)
-        assert notices.words == ["transport connected", "transport disconnected"]
-        await trio.sleep_until(last + SETTINGS.silence_timeout + 0.001)
-        assert notices.words[2:] == ["transport failed", "transport closed"]
+        assert call.notices.words == ["transport connected", "transport disconnected"]
+        await trio.sleep_until(last + SETTINGS.silence_timeout - 0.001)
+        assert call.notices.words[2:] == []
+        await trio.sleep(0.002)
+        assert call.notices.words[2:] == ["transport failed", "transport closed"]
 
 
 async def test_a_restart_at_the_moment_of_silence_is_not_taken_for_a_long_one(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     """The data plane has noticed the silence, and the port has not been told yet."""
-    async with open_call(identity) as (network, ada, transport, client, notices):
-        client.reachable = False
-        last = last_binding(network, transport)
-        network.plane.handle_timer(last + SETTINGS.disconnected_after)
-        new = ada.restart_ice(transport.id)
-        client.reachable = True
-        client.transport.use_ice(new)
+    async with open_call(identity) as call:
+        call.client.reachable = False
+        call.network.plane.handle_timer(last_sign(call) + SETTINGS.disconnected_after)
+        new = call.ada.restart_ice(call.transport.id)
+        call.client.reachable = True
+        call.client.transport.use_ice(new)
         await trio.sleep(30)
-        assert "transport failed" not in notices.words
-        assert transport.state is TransportState.CONNECTED
+        assert "transport failed" not in call.notices.words
+        assert call.transport.state is TransportState.CONNECTED
 
 
-async def test_silence_that_is_told_after_bindings_were_taken_back_says_nothing_but_its_time(
-    autojump_clock: MockClock, identity: Identity
+@pytest.mark.parametrize("late", [FellSilent, ConsentExpired])
+async def test_a_silence_that_is_told_late_and_is_over_ends_nothing(
+    autojump_clock: MockClock, identity: Identity, late: type[FellSilent | ConsentExpired]
 ) -> None:
-    async with open_call(identity) as (network, ada, transport, _, notices):
-        ada.restart_ice(transport.id)
+    async with open_call(identity) as call:
+        before = trio.current_time() - SETTINGS.silence_timeout
+        call.network.port.handle(late(call.transport.plane_id, before), trio.current_time())
+        assert call.notices.words == ["transport connected"]
+        assert call.network.port.slow_path_errors == 0
+
+
+# Clients that check seldom, or never once they are connected: what else is authentic keeps them.
+
+
+def report(client: Client) -> None:
+    """What a receiver sends that gets nothing yet."""
+    client.transport.send_rtcp(rtcp.encode(list(rtcp.receiver_reports(1, ()))))
+
+
+def speak(client: Client) -> None:
+    number = round(trio.current_time() * 50)
+    client.transport.send_rtp(bytes(Rtp(111, number & 0xFFFF, number * 960, 1111, b"voice")))
+
+
+@pytest.mark.parametrize("sign", [speak, report])
+async def test_media_keeps_a_transport_whose_client_checks_no_more(
+    autojump_clock: MockClock, identity: Identity, sign: Callable[[Client], None]
+) -> None:
+    async with open_call(identity) as call:
+        call.ada.produce(call.transport.id, "audio", opus(1111))
+        call.client.transport.stop_checking()
+        for _ in range(20):
+            await trio.sleep(4)
+            sign(call.client)
+            call.client.flush()
+        last = trio.current_time()
+        assert call.notices.words == ["transport connected"]
+        await trio.sleep_until(last + SETTINGS.silence_timeout + 0.001)
+        assert call.notices.words == [
+            "transport connected",
+            "transport disconnected",
+            "producer closed",
+            "transport failed",
+            "transport closed",
+        ]
+
+
+@pytest.mark.parametrize("sign", [speak, report])
+async def test_a_client_is_back_with_its_first_packet_of_media(
+    autojump_clock: MockClock, identity: Identity, sign: Callable[[Client], None]
+) -> None:
+    async with open_call(identity) as call:
+        call.ada.produce(call.transport.id, "audio", opus(1111))
+        call.client.transport.stop_checking()
+        await trio.sleep(SETTINGS.silence_timeout - CONSENT_INTERVAL - 0.1)
+        assert call.notices.words == ["transport connected", "transport disconnected"]
+        sign(call.client)
+        call.client.flush()
+        await trio.testing.wait_all_tasks_blocked()
+        assert call.notices.words == ["transport connected", "transport disconnected", "transport connected"]
+        await trio.sleep(SETTINGS.disconnected_after - 0.1)
+        assert call.transport.state is TransportState.CONNECTED
+
+
+async def test_consent_lasts_thirty_seconds(autojump_clock: MockClock, identity: Identity) -> None:
+    """RFC 7675 section 5.1."""
+    async with open_call(identity) as call:
+        call.client.reachable = False
+        last = last_sign(call)
+        await trio.sleep_until(last + 30 - CONSENT_INTERVAL - 0.1)
+        assert call.transport.connected
+        call.client.reachable = True
         await trio.sleep(CONSENT_INTERVAL)
-        late = FellSilent(transport.plane_id, trio.current_time() - SETTINGS.disconnected_after)
-        network.port.handle(late, trio.current_time())
-        assert notices.words == ["transport connected"]
-        assert network.port.slow_path_errors == 0
+        assert call.transport.state is TransportState.CONNECTED
+
+
+async def test_indications_of_anybody_keep_no_transport(autojump_clock: MockClock, identity: Identity) -> None:
+    """RFC 8445 section 11: there is nothing in them to prove whose they are."""
+    async with open_call(identity) as call:
+        call.client.transport.stop_checking()
+        last = last_sign(call)
+        while trio.current_time() < last + SETTINGS.silence_timeout - 3:
+            call.client.transport.send_raw(message(message_type=0x0011))
+            call.client.flush()
+            await trio.sleep(2)
+            assert call.transport.state is TransportState.CONNECTED
+        await trio.sleep_until(last + SETTINGS.silence_timeout + 0.001)
+        assert call.transport.state is TransportState.CLOSED
+
+
+@pytest.mark.parametrize("what", ["forged", "repeated"])
+async def test_what_anybody_could_send_is_no_sign_of_life(
+    autojump_clock: MockClock, identity: Identity, what: str
+) -> None:
+    async with open_call(identity) as call:
+        call.ada.produce(call.transport.id, "audio", opus(1111))
+        datagram = call.client.transport.seal_rtp(bytes(Rtp(111, 1, 960, 1111, b"voice")))
+        call.client.deliver(datagram, call.client.path)
+        await trio.testing.wait_all_tasks_blocked()
+        last = last_sign(call)
+        call.client.reachable = False
+        if what == "forged":
+            datagram = datagram[:-1] + bytes([datagram[-1] ^ 1])
+        while trio.current_time() < last + SETTINGS.silence_timeout + 0.1:
+            call.client.deliver(datagram, call.client.path)
+            await trio.sleep(0.5)
+        assert last == pytest.approx(61)
+        assert call.notices.words[-1] == "transport closed"
+        assert call.network.plane.totals().transports == 0

@@ -22,7 +22,6 @@ def ask(
     credentials: IceParameters | None = None,
     *extra: bytes,
     password: str | None = None,
-    now: float = 1.0,
     controlled: bool = False,
     nominate: bool = False,
 ) -> IceAnswer:
@@ -34,7 +33,7 @@ def ask(
         controlled=controlled,
         nominate=nominate,
     )
-    return agent.receive_binding(parse_binding_request_untrusted(datagram), "192.0.2.7", 40001, now)
+    return agent.receive_binding(parse_binding_request_untrusted(datagram), "192.0.2.7", 40001)
 
 
 def answered(answer: IceAnswer, password: str) -> stun.Message:
@@ -58,11 +57,10 @@ def test_use_candidate_nominates_and_its_absence_does_not() -> None:
     assert ask(agent, nominate=True).nominated
 
 
-def test_a_wrong_password_gets_no_answer_and_counts_as_no_sign_of_life() -> None:
+def test_a_wrong_password_gets_no_answer() -> None:
     agent = new_agent()
     with pytest.raises(WrongPassword):
         ask(agent, password="not the password")
-    assert agent.last_binding_at is None
 
 
 def test_an_unknown_username_gets_no_answer() -> None:
@@ -70,25 +68,6 @@ def test_an_unknown_username_gets_no_answer() -> None:
     stranger = IceParameters("stranger", agent.parameters.password)
     with pytest.raises(UnknownUsername):
         ask(agent, stranger)
-    assert agent.last_binding_at is None
-
-
-def test_the_time_of_the_newest_binding_is_kept() -> None:
-    agent = new_agent()
-    ask(agent, now=2.5)
-    ask(agent, now=7.25)
-    assert agent.last_binding_at == 7.25
-
-
-def test_a_binding_that_somebody_else_answered_counts_if_it_is_the_newest() -> None:
-    agent = new_agent()
-    agent.note_binding(3.0)
-    assert agent.last_binding_at == 3.0
-    ask(agent, now=7.25)
-    agent.note_binding(5.0)
-    assert agent.last_binding_at == 7.25
-    agent.note_binding(9.0)
-    assert agent.last_binding_at == 9.0
 
 
 def test_a_peer_that_says_it_is_controlled_is_told_to_control() -> None:

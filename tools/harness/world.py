@@ -202,7 +202,12 @@ class World:
     def bound(self) -> float:
         """Seconds after which nothing that was brought about may still be going on."""
         config = self.config
-        silence = max(config.ping_interval + config.ping_timeout, config.silence_timeout, config.handshake_timeout)
+        silence = max(
+            config.ping_interval + config.ping_timeout,
+            config.media_grace,
+            config.silence_timeout,
+            config.handshake_timeout,
+        )
         return silence + config.outbox_age + config.exit_timeout + 2 * config.goodbye_timeout + config.join_timeout + 1
 
     async def settle(self) -> None:

@@ -126,6 +126,10 @@ class LightTransport:
         """Anything at all; for tests of what the gateway makes of it."""
         self._outgoing.append(datagram)
 
+    def stop_checking(self) -> None:
+        """Send no Binding requests any more, as libnice does once it is connected."""
+        self._next_check = math.inf
+
     def close(self) -> None:
         """Leaves a close_notify to be sent."""
         self._dtls.close()

@@ -408,6 +408,7 @@ export const LIMITS = {
   errorBudgetWindow: 10.0,
   pingInterval: 5.0,
   pongTimeout: 4.5,
+  mediaGrace: 20.0,
   joinTimeout: 10.0,
   sessionCleanupTimeout: 5.0,
   goodbyeTimeout: 1.0,

@@ -19,6 +19,7 @@ const SIZES: [usize; 3] = [1100, 1101, 300]; // of a frame, as encoders split it
 const USERNAME_FRAGMENT: &str = "us";
 const PASSWORD: &str = "no secret";
 const SILENT_AFTER: f64 = 7.0; // seconds
+const LOST_AFTER: f64 = 30.0;
 
 /// Carry a frame, a report and a binding with each protection profile.  What went wrong, where something did.
 pub fn rehearse() -> Result<(), String> {
@@ -73,7 +74,8 @@ fn plane(profile: Profile, receive: &[u8], send: &[u8], ssrc: u32) -> Result<Cor
         core.add_transport(transport)?;
         core.set_keys(transport, profile, receive, send)?;
         core.add_path(transport, path(transport))?;
-        core.answer_bindings(transport, USERNAME_FRAGMENT, PASSWORD, 0.0, SILENT_AFTER)?;
+        core.answer_bindings(transport, USERNAME_FRAGMENT, PASSWORD)?;
+        core.watch(transport, 0.0, SILENT_AFTER, LOST_AFTER)?;
     }
     let stream = ProducerSpec {
         codec: "video/vp8".into(),

@@ -124,6 +124,17 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
+        "After a gap in the network a client is closed whose media is back before its WebSocket.",
+        "gateway/liveness.py",
+        "        if now >= self._silent_at and now >= self._spare():\n",
+        "        if now >= self._silent_at:\n",
+        (
+            "tests/guarantees/test_speed.py"
+            "::test_whoever_is_back_in_media_after_a_gap_stays_until_its_websocket_is_back",
+        ),
+    ),
+    Mutation(
+        5,
         "A pong that is late ends a client that talks.",
         "gateway/websocket.py",
         """\

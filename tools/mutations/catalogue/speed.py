@@ -6,6 +6,7 @@ from tools.mutations.catalogue import tests
 from tools.mutations.mutation import Mutation
 
 _ISOLATION = "tests/session/test_isolation.py"
+_SPEED = "tests/guarantees/test_speed.py"
 
 MUTATIONS: Final = (
     Mutation(
@@ -61,15 +62,11 @@ MUTATIONS: Final = (
         "A session waits until its client has read everything, and closes its media after that.",
         "gateway/session.py",
         """\
-    channel, member = seat
-    async with sfu.open_peer(gateway.port_of(channel), Observer(channel, member), name=member.user_id) as peer:
-        member.peer = peer
-        yield Session(gateway, channel, member, peer)
+        try:
+            yield Session(gateway, channel, member, peer)
+        finally:
 """,
         """\
-    channel, member = seat
-    async with sfu.open_peer(gateway.port_of(channel), Observer(channel, member), name=member.user_id) as peer:
-        member.peer = peer
         try:
             yield Session(gateway, channel, member, peer)
         finally:
@@ -88,14 +85,29 @@ MUTATIONS: Final = (
         "A transport that is silent is told of, and never closed.",
         "sfu/transport.py",
         """\
-        if self.state is TransportState.DISCONNECTED:
-            return self.ice.last_binding_at + self.settings.silence_timeout
-        return math.inf
+        if not self._heard_since(last_at):
+            self.fail("no sign of life from the client any more")
 """,
         """\
-        return math.inf
+        return
 """,
         (f"{tests.LOST_MEDIA}[STUN that stops]",),
+    ),
+    Mutation(
+        6,
+        "Media keeps a client for ever whose WebSocket is silent.",
+        "gateway/liveness.py",
+        "min(self.media_heard_at() + patience, self.lent.heard + self.media_grace)\n",
+        "self.media_heard_at() + patience\n",
+        (f"{_SPEED}::test_media_keeps_nobody_for_long_whose_websocket_is_silent",),
+    ),
+    Mutation(
+        6,
+        "A client that is gone is kept with Binding requests that somebody repeats.",
+        "sfu/transport.py",
+        "            heard_at = self.plane.media_heard_at(self.plane_id)\n",
+        "            heard_at = self.plane.heard_at(self.plane_id)\n",
+        (f"{_SPEED}::test_nobody_can_keep_somebody_who_is_gone_with_media_that_is_repeated_or_forged",),
     ),
     Mutation(
         6,

@@ -72,7 +72,7 @@ impl Core {
             self.by_path.remove(path);
         }
         self.transports.remove(transport);
-        self.silent.retain(|&(silent, _)| silent != transport);
+        self.lives.retain(|event| !event.is_of(transport));
         self.datagrams.retain(|event| !event.is_of(transport));
     }
 
@@ -123,6 +123,7 @@ impl Core {
             }
         }
         self.learned.retain(|(learned, _, _)| *learned != producer);
+        self.flowing.retain(|(flowing, _)| *flowing != producer);
     }
 
     /// A paused producer's packets are dropped.  Its video consumers start again at a key frame.

@@ -1,30 +1,65 @@
-//! The Binding requests that change nothing are answered here, and their end is noticed (RFC 7675).
+//! Who is still there (RFC 7675): signs of life are noted, silence is told, and the Binding requests that change nothing
+//! are answered.
+//!
+//! Three signs are told apart.  *Media* is RTP or RTCP that authenticated and is no repetition.  *Proof* is a Binding
+//! request or indication with the right integrity, which somebody on the way could repeat.  A *hint* is an indication
+//! without integrity (RFC 8445 section 11), which anybody can make who guesses an address: it puts off that silence is
+//! told, and never that the transport is lost.
 
 use super::Core;
 use super::address::Path;
+use super::events::Event;
 use super::spec::{Id, Refused};
-use super::stun::Credentials;
+use super::stun::{Credentials, is_indication_untrusted};
 use super::table::TransportKey;
 
-/// What is known of a transport's Binding requests.
+/// What is known of one transport's client.  Times are in seconds.
 #[derive(Default)]
 pub struct Consent {
-    answering: Option<Box<Answering>>,
-    /// When the newest authentic request came that the slow path did not see, or the one it told of.
-    last_at: Option<f64>,
+    answering: Option<Box<Credentials>>,
+    watch: Option<Watch>,
+    media_at: Option<f64>,
+    proven_at: Option<f64>,
+    hinted_at: Option<f64>,
+    stage: Stage,
 }
 
-/// With which credentials requests are answered; and after how many seconds without one the client has fallen silent.
-struct Answering {
-    credentials: Credentials,
+/// After how many seconds without a sign a client is silent, and without an authentic one lost.
+#[derive(Clone, Copy)]
+struct Watch {
     silent_after: f64,
+    lost_after: f64,
+}
+
+/// What was told of the client last.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Stage {
+    #[default]
+    Heard,
+    Silent,
+    Lost,
 }
 
 impl Consent {
-    /// When the client has fallen silent, in seconds.
-    fn silent_at(&self) -> Option<f64> {
-        Some(self.last_at? + self.answering.as_ref()?.silent_after)
+    /// When the newest authentic sign came.
+    fn heard_at(&self) -> Option<f64> {
+        newer(self.media_at, self.proven_at)
     }
+
+    /// When there will be something to tell of its silence.
+    fn due(&self) -> Option<f64> {
+        let (watch, heard_at) = (self.watch?, self.heard_at()?);
+        let lost_at = heard_at + watch.lost_after;
+        match self.stage {
+            Stage::Heard => Some((newer(Some(heard_at), self.hinted_at)? + watch.silent_after).min(lost_at)),
+            Stage::Silent => Some(lost_at),
+            Stage::Lost => None,
+        }
+    }
+}
+
+fn newer(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).max_by(f64::total_cmp)
 }
 
 /// An answer on its way.
@@ -37,52 +72,104 @@ pub struct Answer {
 
 impl Core {
     /// Answer the requests with these credentials that come from the transport's own paths and change nothing.
-    ///
-    /// The newest request so far came at `last_at`; when none has come for `silent_after` seconds, that is told, and
-    /// requests are handed up again.
-    pub fn answer_bindings(
-        &mut self,
-        transport: Id,
-        username_fragment: &str,
-        password: &str,
-        last_at: f64,
-        silent_after: f64,
-    ) -> Result<(), Refused> {
+    pub fn answer_bindings(&mut self, transport: Id, username_fragment: &str, password: &str) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
-        let consent = &mut self.transports[key].consent;
-        let last_at = consent.last_at.map_or(last_at, |newest| newest.max(last_at));
         let credentials = Credentials::new(username_fragment, password);
-        consent.last_at = Some(last_at);
-        consent.answering = Some(Box::new(Answering { credentials, silent_after }));
-        // A silence that was not told yet is over, or is found again: told later, it would speak of what is answered now.
-        self.silent.retain(|&(silent, _)| silent != transport);
-        // Requests only put the earliest off, so it is looked at again when it comes.
-        let silent_at = last_at + silent_after;
-        self.silence_at = Some(self.silence_at.map_or(silent_at, |earliest| earliest.min(silent_at)));
+        self.transports[key].consent.answering = Some(Box::new(credentials));
         Ok(())
     }
 
-    /// Hand all requests up again.  When the newest one came, as far as it is known here.
-    pub fn hand_up_bindings(&mut self, transport: Id) -> Result<Option<f64>, Refused> {
+    /// Hand all requests up again.
+    pub fn hand_up_bindings(&mut self, transport: Id) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
-        let consent = &mut self.transports[key].consent;
-        consent.answering = None;
-        Ok(consent.last_at)
+        self.transports[key].consent.answering = None;
+        Ok(())
     }
 
-    /// Answer it if it is a request that changes nothing, and say whether it was.
+    /// Tell when the client has given no sign of life for so many seconds; it was heard at `heard_at`.
+    pub fn watch(&mut self, transport: Id, heard_at: f64, silent_after: f64, lost_after: f64) -> Result<(), Refused> {
+        let key = self.transports.key(transport)?;
+        self.transports[key].consent.watch = Some(Watch { silent_after, lost_after });
+        self.prove(key, heard_at);
+        self.look_in_time(key);
+        Ok(())
+    }
+
+    /// The slow path has seen a Binding request that is authentic.
+    pub fn note_binding(&mut self, transport: Id, at: f64) -> Result<(), Refused> {
+        let key = self.transports.key(transport)?;
+        self.prove(key, at);
+        // Who notes it need not be told, and what was not told yet is over.
+        self.lives.retain(|event| !event.is_of(transport));
+        Ok(())
+    }
+
+    /// When the newest authentic sign came, or the newest that is media.
+    pub fn heard_at(&self, transport: Id, media: bool) -> Result<Option<f64>, Refused> {
+        let consent = &self.transports[self.transports.key(transport)?].consent;
+        Ok(if media { consent.media_at } else { consent.heard_at() })
+    }
+
+    /// Media that authenticated and is no repetition came at `now`.
+    pub(super) fn hear_media(&mut self, key: TransportKey, now: f64) {
+        let consent = &mut self.transports[key].consent;
+        consent.media_at = Some(now);
+        if consent.stage != Stage::Heard {
+            self.come_back(key);
+        }
+    }
+
+    /// Answer it if it is a request that changes nothing, take it for a sign of life if it is an indication, and say
+    /// whether it was one of them.
     pub(super) fn answer_untrusted(&mut self, key: TransportKey, datagram: &[u8], path: Path, now: f64) -> bool {
         let transport = &mut self.transports[key];
-        let Some(answering) = &transport.consent.answering else { return false };
-        let Some(request) = answering.credentials.read_untrusted(datagram) else { return false };
-        if request.use_candidate && transport.send_path != Some(path) {
-            return false;
+        let credentials = transport.consent.answering.as_deref();
+        let Some(binding) = credentials.and_then(|credentials| credentials.read_untrusted(datagram)) else {
+            let is_hint = is_indication_untrusted(datagram);
+            if is_hint {
+                transport.consent.hinted_at = Some(now);
+            }
+            return is_hint;
+        };
+        if !binding.indication {
+            if binding.use_candidate && transport.send_path != Some(path) {
+                return false;
+            }
+            if let Some(credentials) = credentials {
+                let datagram = credentials.answer(&binding, path.remote);
+                self.answers.push(Answer { transport: key, path, datagram });
+            }
+            transport.learn_path(path);
         }
-        let datagram = answering.credentials.answer(&request, path.remote);
-        transport.consent.last_at = Some(now);
-        transport.learn_path(path);
-        self.answers.push(Answer { transport: key, path, datagram });
+        self.prove(key, now);
         true
+    }
+
+    fn prove(&mut self, key: TransportKey, at: f64) {
+        let consent = &mut self.transports[key].consent;
+        consent.proven_at = newer(consent.proven_at, Some(at));
+        if consent.stage != Stage::Heard {
+            self.come_back(key);
+        }
+    }
+
+    /// A client that was silent is heard again: tell it, unless its silence was not told yet.
+    fn come_back(&mut self, key: TransportKey) {
+        let transport = &mut self.transports[key];
+        transport.consent.stage = Stage::Heard;
+        let id = transport.id;
+        let told = !self.lives.iter().any(|event| matches!(event, Event::Silent { transport, .. } if *transport == id));
+        self.lives.retain(|event| !event.is_of(id));
+        if told {
+            self.lives.push(Event::Back { transport: id });
+        }
+        self.look_in_time(key);
+    }
+
+    /// Look when this transport is due; signs only put that off, so it is seen then whether it still is.
+    fn look_in_time(&mut self, key: TransportKey) {
+        let due = self.transports[key].consent.due();
+        self.silence_at = self.silence_at.into_iter().chain(due).min_by(f64::total_cmp);
     }
 
     /// When there is something to do that no datagram brings, in seconds.
@@ -91,21 +178,39 @@ impl Core {
         dues.into_iter().flatten().min_by(f64::total_cmp)
     }
 
-    /// Notice who has fallen silent.
+    /// Notice who has fallen silent, and who is lost.
     pub fn pass_time(&mut self, now: f64) {
         if self.silence_at.is_none_or(|at| now < at) {
             return;
         }
         let mut next: Option<f64> = None;
         for transport in self.transports.values_mut() {
-            let Some(at) = transport.consent.silent_at() else { continue };
-            if now < at {
-                next = Some(next.map_or(at, |next| next.min(at)));
-            } else if let Some(last_at) = transport.consent.last_at {
-                transport.consent.answering = None;
-                self.silent.push((transport.id, last_at));
+            while let Some(at) = transport.consent.due() {
+                if now < at {
+                    next = Some(next.map_or(at, |next| next.min(at)));
+                    break;
+                }
+                miss(transport.id, &mut transport.consent, &mut self.lives, now);
             }
         }
         self.silence_at = next;
+    }
+}
+
+/// One that is due has given no sign: tell it.
+fn miss(transport: Id, consent: &mut Consent, lives: &mut Vec<Event>, now: f64) {
+    let (Some(last_at), Some(watch)) = (consent.heard_at(), consent.watch) else { return };
+    if now >= last_at + watch.lost_after {
+        consent.stage = Stage::Lost;
+        lives.retain(|event| !event.is_of(transport));
+        lives.push(Event::Lost { transport, last_at });
+        return;
+    }
+    consent.stage = Stage::Silent;
+    // Where it was not told yet that it came back, nothing has changed.
+    let before = lives.len();
+    lives.retain(|event| !event.is_of(transport));
+    if lives.len() == before {
+        lives.push(Event::Silent { transport, last_at });
     }
 }

@@ -18,8 +18,14 @@ pub enum Event {
     Rtcp { transport: Id, packet: Vec<u8>, at: f64, size: usize },
     /// The SSRC of an encoding became known, or changed.
     Learned { producer: Id, encoding: usize, ssrc: u32 },
-    /// No Binding request has come any more since `last_at`, in seconds; those that come now are handed up.
+    /// The client has given no sign of life for long; the last that was authentic at `last_at`, in seconds.
     Silent { transport: Id, last_at: f64 },
+    /// Nothing authentic has come for so long that nothing may be sent to it any more (RFC 7675).
+    Lost { transport: Id, last_at: f64 },
+    /// An authentic sign came of a client that was silent.
+    Back { transport: Id },
+    /// An encoding flows that did not before, or for the first time.
+    Flows { producer: Id, encoding: usize },
     /// The data plane went wrong and has forgotten everything.
     Failed { why: String },
     /// A consumer now forwards this encoding up to this temporal layer.
@@ -32,16 +38,19 @@ impl Event {
         match self {
             Event::Slow { data, .. } => Some(data.len() as u64),
             Event::Rtcp { size, .. } => Some(*size as u64),
-            Event::Silent { .. } | Event::Failed { .. } | Event::Learned { .. } | Event::Layers { .. } => None,
+            _ => None,
         }
     }
 
-    /// Whether it came from this transport's datagrams.
+    /// Whether it is about this transport.
     pub(super) fn is_of(&self, id: Id) -> bool {
         match self {
             Event::Slow { transport, .. } => *transport == Some(id),
-            Event::Rtcp { transport, .. } => *transport == id,
-            Event::Silent { .. } | Event::Failed { .. } | Event::Learned { .. } | Event::Layers { .. } => false,
+            Event::Rtcp { transport, .. }
+            | Event::Silent { transport, .. }
+            | Event::Lost { transport, .. }
+            | Event::Back { transport } => *transport == id,
+            Event::Failed { .. } | Event::Learned { .. } | Event::Flows { .. } | Event::Layers { .. } => false,
         }
     }
 }

@@ -51,6 +51,7 @@ pub use drops::{Drop, Drops};
 pub use events::{ConsumerStats, EncodingStats, Event, MAX_EVENTS, ProducerStats, Totals};
 pub use feedback::Reception;
 pub use leaving::{Leaving, Receipt};
+pub use reception::IDLE_AFTER;
 pub use spec::{ConsumerSpec, EncodingSpec, Id, ProducerSpec, Refused};
 pub use srtp::{MAX_DATAGRAM, MAX_SOURCES, Profile, Srtp};
 pub use stun::Credentials;
@@ -66,8 +67,10 @@ pub struct Core {
     /// Producer, encoding, SSRC.
     learned: Vec<(Id, usize, u32)>,
     changed: Vec<ConsumerKey>,
-    /// Transports whose clients have fallen silent, and when they were last heard of.
-    silent: Vec<(Id, f64)>,
+    /// Producers and their encodings that flow again.
+    flowing: Vec<(Id, usize)>,
+    /// Who has fallen silent, is lost, or came back: at most one of each transport.
+    lives: Vec<Event>,
     /// Nobody falls silent before.
     silence_at: Option<f64>,
     /// To Binding requests, empty between calls of a shell.
@@ -102,7 +105,8 @@ impl Core {
 
     /// Whether there is anything to tell.
     pub fn has_events(&self) -> bool {
-        !(self.learned.is_empty() && self.changed.is_empty() && self.silent.is_empty() && self.datagrams.is_empty())
+        let changed = !(self.learned.is_empty() && self.flowing.is_empty() && self.changed.is_empty());
+        changed || !(self.lives.is_empty() && self.datagrams.is_empty())
     }
 
     /// Make the next packet that is forwarded panic.
@@ -120,11 +124,12 @@ impl Core {
     }
 
     /// What came of the datagrams since the last call: changes first, then what the slow path has to read, of which at
-    /// most `limit`.
+    /// most `limit`, and at last who is silent: what is still to be read may be a sign of life.
     pub fn take_events(&mut self, limit: usize) -> Vec<Event> {
         let learned = self.learned.drain(..);
         let mut events: Vec<Event> =
             learned.map(|(producer, encoding, ssrc)| Event::Learned { producer, encoding, ssrc }).collect();
+        events.extend(self.flowing.drain(..).map(|(producer, encoding)| Event::Flows { producer, encoding }));
         for key in std::mem::take(&mut self.changed) {
             let layers = self.layers(key);
             let consumer = &mut self.consumers[key];
@@ -134,8 +139,10 @@ impl Core {
                 events.push(Event::Layers { consumer: consumer.id, encoding: layers.0, temporal: layers.1 });
             }
         }
-        events.extend(self.silent.drain(..).map(|(transport, last_at)| Event::Silent { transport, last_at }));
         events.extend(self.datagrams.drain(..limit.min(self.datagrams.len())));
+        if self.datagrams.is_empty() {
+            events.append(&mut self.lives);
+        }
         events
     }
 }

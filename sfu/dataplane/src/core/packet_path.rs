@@ -64,6 +64,7 @@ impl Core {
             return Err(Drop::MalformedRtcp);
         }
         let plain = srtp.open_rtcp(datagram, |ssrc| ssrcs.contains_key(&ssrc))?;
+        self.hear_media(key, now);
         if self.hear_reports_untrusted(key, &datagram[..plain], now) {
             return Ok(());
         }
@@ -82,12 +83,25 @@ impl Core {
         let header = parse_header_untrusted(datagram, elements).map_err(|_| Drop::MalformedRtp)?;
         // Opened even where nobody takes the stream (yet): its rollover counter is followed all the same.
         let size = srtp.open_rtp(datagram, &header, |ssrc| ssrcs.contains_key(&ssrc))?;
+        self.hear_media(key, now);
         let plain = &datagram[..size];
         let at = self.encoding_of(key, plain, &header, elements, now).ok_or(Drop::UnknownStream)?;
         if self.producers[at.producer].encodings[at.index].ssrc != Some(header.ssrc) {
             self.learn(at, header.ssrc);
         }
+        self.note_flow(at, now);
         self.count_and_forward(at, &header, plain, elements, now)
+    }
+
+    /// Tell when a video encoding flows that did not: somebody may wait for its key frame, or for it.
+    fn note_flow(&mut self, at: EncodingKey, now: f64) {
+        let producer = &self.producers[at.producer];
+        if producer.spec.video && producer.encodings[at.index].reception.idle(now) {
+            let flowing = (producer.id, at.index);
+            if !self.flowing.contains(&flowing) {
+                self.flowing.push(flowing);
+            }
+        }
     }
 
     /// Whose packet it is: by its extensions, where they say so, or by its SSRC (RFC 8843 section 9.2, RFC 8852).

@@ -2,6 +2,8 @@
 
 const MAX_DROPOUT: i64 = 3000; // RFC 3550 appendix A.1: whoever skips more has begun anew and lost nothing
 const MAX_PAUSE: f64 = 5.0; // seconds; a timestamp that jumps further says nothing about the network
+/// Without a packet for so long (seconds) nothing flows.
+pub const IDLE_AFTER: f64 = 2.0;
 const TIMESTAMPS: f64 = 4_294_967_296.0;
 
 /// Counts, and extends sequence numbers.
@@ -40,6 +42,11 @@ impl Reception {
             last_timestamp: 0,
             last_at: None,
         }
+    }
+
+    /// Whether nothing flows before a packet that comes now.
+    pub fn idle(&self, now: f64) -> bool {
+        self.last_at.is_none_or(|last_at| now - last_at > IDLE_AFTER)
     }
 
     /// Count a packet of `size` bytes; its sequence number, extended by its cycles.

@@ -14,6 +14,7 @@ const COOKIE: u32 = 0x2112_A442;
 const FINGERPRINT_MASK: u32 = 0x5354_554E;
 
 const BINDING_REQUEST: u16 = 0x0001;
+const BINDING_INDICATION: u16 = 0x0011;
 const BINDING_SUCCESS: u16 = 0x0101;
 
 const USERNAME: u16 = 0x0006;
@@ -36,11 +37,13 @@ pub struct Credentials {
     integrity: Hmac<Sha1>,
 }
 
-/// What of an authentic request matters.
+/// What of an authentic request, or indication, matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BindingRequest {
+pub struct Binding {
     pub transaction_id: [u8; 12],
     pub use_candidate: bool,
+    /// It wants no answer.
+    pub indication: bool,
 }
 
 impl Credentials {
@@ -49,13 +52,10 @@ impl Credentials {
         Self { username_fragment: username_fragment.into(), integrity }
     }
 
-    /// A request of a controlling agent for these credentials, with nothing in it that we do not know.
-    pub fn read_untrusted(&self, datagram: &[u8]) -> Option<BindingRequest> {
-        let plausible = datagram.len() >= HEADER_SIZE
-            && be16(datagram, 0) == BINDING_REQUEST
-            && usize::from(be16(datagram, 2)) == datagram.len() - HEADER_SIZE
-            && be32(datagram, 4) == COOKIE;
-        if !plausible {
+    /// A request or indication of a controlling agent for these credentials, with nothing in it that we do not know.
+    pub fn read_untrusted(&self, datagram: &[u8]) -> Option<Binding> {
+        let indication = is_indication_untrusted(datagram);
+        if !indication && !is_untrusted(BINDING_REQUEST, datagram) {
             return None;
         }
         let (mut named, mut authentic, mut use_candidate) = (false, false, false);
@@ -88,11 +88,11 @@ impl Credentials {
             at += ATTRIBUTE_HEADER + size.next_multiple_of(4);
         }
         let transaction_id = datagram[8..HEADER_SIZE].try_into().ok()?;
-        (named && authentic && at == datagram.len()).then_some(BindingRequest { transaction_id, use_candidate })
+        (named && authentic && at == datagram.len()).then_some(Binding { transaction_id, use_candidate, indication })
     }
 
     /// The answer to a request that came from `remote` (RFC 8489 section 7.3.1.1).
-    pub fn answer(&self, request: &BindingRequest, remote: SocketAddr) -> Vec<u8> {
+    pub fn answer(&self, request: &Binding, remote: SocketAddr) -> Vec<u8> {
         let mut answer = Vec::with_capacity(96);
         answer.extend(BINDING_SUCCESS.to_be_bytes());
         answer.extend([0; 2]);
@@ -122,6 +122,19 @@ impl Credentials {
         integrity.update(&message[4..at]);
         integrity
     }
+}
+
+/// Whether it looks like a Binding indication (RFC 8445 section 11), which mostly has nothing to prove it by.
+pub fn is_indication_untrusted(datagram: &[u8]) -> bool {
+    is_untrusted(BINDING_INDICATION, datagram)
+}
+
+/// Whether it looks like STUN of this type (RFC 8489 section 5).
+fn is_untrusted(kind: u16, datagram: &[u8]) -> bool {
+    datagram.len() >= HEADER_SIZE
+        && be16(datagram, 0) == kind
+        && usize::from(be16(datagram, 2)) == datagram.len() - HEADER_SIZE
+        && be32(datagram, 4) == COOKIE
 }
 
 /// RFC 8489 section 14.7.
@@ -160,7 +173,17 @@ fn set_length(message: &mut [u8], more: usize) {
 impl Credentials {
     /// A request as a client makes it, to try what becomes of it.
     pub fn request(&self, use_candidate: bool) -> Vec<u8> {
-        let mut request = [&BINDING_REQUEST.to_be_bytes()[..], &[0; 2], &COOKIE.to_be_bytes(), &[7; 12]].concat();
+        self.binding(BINDING_REQUEST, use_candidate)
+    }
+
+    /// The same for an indication.
+    #[cfg(test)]
+    pub fn indication(&self) -> Vec<u8> {
+        self.binding(BINDING_INDICATION, false)
+    }
+
+    fn binding(&self, kind: u16, use_candidate: bool) -> Vec<u8> {
+        let mut request = [&kind.to_be_bytes()[..], &[0; 2], &COOKIE.to_be_bytes(), &[7; 12]].concat();
         append(&mut request, USERNAME, format!("{}:abc", self.username_fragment).as_bytes());
         append(&mut request, PRIORITY, &[1, 2, 3, 4]);
         if use_candidate {
@@ -206,7 +229,7 @@ mod tests {
     fn a_request_that_is_changed_anywhere_or_cut_anywhere_is_no_request() {
         let credentials = credentials();
         let request = credentials.request(true);
-        let expected = BindingRequest { transaction_id: [7; 12], use_candidate: true };
+        let expected = Binding { transaction_id: [7; 12], use_candidate: true, indication: false };
         assert_eq!(credentials.read_untrusted(&request), Some(expected));
         for bit in 0..8 * request.len() {
             let mut changed = request.clone();
@@ -220,7 +243,7 @@ mod tests {
 
     #[test]
     fn an_answer_tells_the_address_masked() {
-        let request = BindingRequest { transaction_id: [7; 12], use_candidate: false };
+        let request = Binding { transaction_id: [7; 12], use_candidate: false, indication: false };
         let answer = credentials().answer(&request, "192.0.2.1:32853".parse().unwrap());
         // As in RFC 5769 section 2.2, where port and address are the same.
         assert_eq!(answer[20..32], hex("002000080001a147e112a643")[..]);

@@ -139,6 +139,9 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyAny>> 
         }
         Event::Learned { producer, encoding, ssrc } => class(py, "EncodingLearned")?.call1((producer, encoding, ssrc)),
         Event::Silent { transport, last_at } => class(py, "FellSilent")?.call1((transport, last_at)),
+        Event::Lost { transport, last_at } => class(py, "ConsentExpired")?.call1((transport, last_at)),
+        Event::Back { transport } => class(py, "CameBack")?.call1((transport,)),
+        Event::Flows { producer, encoding } => class(py, "EncodingFlows")?.call1((producer, encoding)),
         Event::Failed { why } => class(py, "PlaneFailed")?.call1((why,)),
         Event::Layers { consumer, encoding, temporal } => {
             class(py, "LayersChanged")?.call1((consumer, encoding, temporal))

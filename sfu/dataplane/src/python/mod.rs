@@ -25,6 +25,8 @@ mod module {
     #[pymodule_export]
     const MAX_SOURCES: usize = crate::core::MAX_SOURCES;
     #[pymodule_export]
+    const ENCODING_IDLE: f64 = crate::core::IDLE_AFTER;
+    #[pymodule_export]
     use super::memory::DataPlaneCore;
     #[pymodule_export]
     use super::plane::Plane;

@@ -141,22 +141,28 @@ impl Plane {
         Ok(self.with(py, |core| core.set_producer_paused(producer, paused))??)
     }
 
-    fn answer_bindings(
-        &self,
-        py: Python<'_>,
-        transport: Id,
-        username_fragment: &str,
-        password: &str,
-        last_at: f64,
-        silent_after: f64,
-    ) -> PyResult<()> {
-        let work =
-            |core: &mut Core| core.answer_bindings(transport, username_fragment, password, last_at, silent_after);
-        Ok(self.with(py, work)??)
+    fn answer_bindings(&self, py: Python<'_>, transport: Id, username_fragment: &str, password: &str) -> PyResult<()> {
+        Ok(self.with(py, |core| core.answer_bindings(transport, username_fragment, password))??)
     }
 
-    fn hand_up_bindings(&self, py: Python<'_>, transport: Id) -> PyResult<Option<f64>> {
+    fn hand_up_bindings(&self, py: Python<'_>, transport: Id) -> PyResult<()> {
         Ok(self.with(py, |core| core.hand_up_bindings(transport))??)
+    }
+
+    fn watch(&self, py: Python<'_>, transport: Id, heard_at: f64, silent_after: f64, lost_after: f64) -> PyResult<()> {
+        Ok(self.with(py, |core| core.watch(transport, heard_at, silent_after, lost_after))??)
+    }
+
+    fn note_binding(&self, py: Python<'_>, transport: Id, at: f64) -> PyResult<()> {
+        Ok(self.with(py, |core| core.note_binding(transport, at))??)
+    }
+
+    fn heard_at(&self, py: Python<'_>, transport: Id) -> PyResult<Option<f64>> {
+        Ok(self.with(py, |core| core.heard_at(transport, false))??)
+    }
+
+    fn media_heard_at(&self, py: Python<'_>, transport: Id) -> PyResult<Option<f64>> {
+        Ok(self.with(py, |core| core.heard_at(transport, true))??)
     }
 
     fn set_source_clock(

@@ -61,6 +61,12 @@ fn connect(core: &Turns<Core>, transport: u64, remote: &UdpSocket) {
 }
 
 /// A sealed packet of a video; the last of its frame or not.
+/// Answer the transport's bindings, and watch for its silence.
+fn watch(core: &mut Core, transport: u64, silent_after: f64) {
+    core.answer_bindings(transport, "ours", "a password").unwrap();
+    core.watch(transport, 100.0, silent_after, 2000.0).unwrap();
+}
+
 fn packet(number: u16, last: bool) -> Vec<u8> {
     let mut packet = vec![0x80, 96 | if last { 0x80 } else { 0 }];
     packet.extend(number.to_be_bytes());
@@ -129,7 +135,7 @@ fn a_binding_is_answered_by_the_thread_and_silence_is_told_though_nothing_comes(
         let (shell, core, address) = started(open);
         let remote = bound();
         connect(&core, 1, &remote);
-        core.lock().answer_bindings(1, "ours", "a password", 100.0, 1.0).unwrap();
+        watch(&mut core.lock(), 1, 1.0);
         remote.send_to(&Credentials::new("ours", "a password").request(true), address.remote).unwrap();
         let mut buffer = [0; 99];
         assert_eq!(remote.recv(&mut buffer).unwrap(), 20 + 12 + 24 + 8);
@@ -148,10 +154,10 @@ fn silence_that_a_command_makes_due_earlier_is_told_in_time() {
         for (transport, remote) in (1..).zip(&remotes) {
             connect(&core, transport, remote);
         }
-        core.lock().answer_bindings(1, "ours", "a password", 100.0, 1000.0).unwrap();
+        watch(&mut core.lock(), 1, 1000.0);
         // Until the thread sleeps for that.
         std::thread::sleep(Duration::from_millis(700));
-        core.lock().answer_bindings(2, "ours", "a password", 100.0, 1.0).unwrap();
+        watch(&mut core.lock(), 2, 1.0);
         assert!(is_told(&shell));
         assert_eq!(first_event(&shell), Event::Silent { transport: 2, last_at: 100.0 });
     });
@@ -163,7 +169,7 @@ fn who_was_heard_while_the_thread_was_held_up_is_not_silent() {
     let (remote, others) = (bound(), bound());
     connect(&core, 1, &remote);
     let mut held = core.lock();
-    held.answer_bindings(1, "ours", "a password", 100.0, 1.0).unwrap();
+    watch(&mut held, 1, 1.0);
     for _ in 0..100 {
         others.send_to(b"\xff", address.remote).unwrap();
     }

@@ -66,7 +66,8 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
         }
     }
     for transport in 1..4 {
-        core.answer_bindings(transport, USERNAME_FRAGMENT, PASSWORD, 0.0, 0.05).unwrap();
+        core.answer_bindings(transport, USERNAME_FRAGMENT, PASSWORD).unwrap();
+        core.watch(transport, 0.0, 0.05, 0.2).unwrap();
     }
     clients.rotate_left(dice.below(3));
     (core, clients)
@@ -136,7 +137,9 @@ fn live(seed: u64) -> u64 {
                 let clock = SourceClock { ntp: dice.next(), timestamp: dice.next() as u32, at: number as f64 * 0.001 };
                 _ = core.set_source_clock(10 + dice.below(5) as Id, dice.below(2), clock);
             }
-            7 => _ = core.answer_bindings(1 + dice.below(3) as Id, USERNAME_FRAGMENT, PASSWORD, 0.0, 0.05),
+            7 => _ = core.answer_bindings(1 + dice.below(3) as Id, USERNAME_FRAGMENT, PASSWORD),
+            8 => _ = core.note_binding(1 + dice.below(3) as Id, number as f64 * 0.001),
+            9 => _ = core.watch(1 + dice.below(3) as Id, number as f64 * 0.001, 0.05, 0.2),
             5 if dice.below(30) == 0 => core.remove_producer(10 + dice.below(5) as Id),
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! The core as a whole, with clients around it that seal and open by themselves.
 
+mod alive;
 mod allocations;
 mod bursts;
 mod clocks;

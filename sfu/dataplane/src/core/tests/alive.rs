@@ -1,0 +1,162 @@
+//! What counts as a sign of life, and what is told of who gives none.
+
+use super::*;
+use crate::core::Event;
+
+const SILENT_AFTER: f64 = 7.0;
+const LOST_AFTER: f64 = 30.0;
+
+fn credentials() -> Credentials {
+    Credentials::new("ours", "a password")
+}
+
+/// Somebody who sends a voice and a picture, and was heard at 1.
+fn watched() -> (Core, Client) {
+    let mut core = Core::new(0.0);
+    let client = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
+    core.add_producer(1, 10, audio()).unwrap();
+    core.add_producer(1, 11, video()).unwrap();
+    core.answer_bindings(1, "ours", "a password").unwrap();
+    core.watch(1, 1.0, SILENT_AFTER, LOST_AFTER).unwrap();
+    (core, client)
+}
+
+fn report(client: &mut Client) -> Vec<u8> {
+    let mut report = [b"\x80\xc9\x00\x01".as_slice(), &AUDIO.to_be_bytes()].concat();
+    client.srtp.seal_rtcp(&mut report).unwrap();
+    report
+}
+
+/// When it counts as silent once this came at 5.
+fn silent_after(datagram: impl FnOnce(&mut Core, &mut Client) -> Vec<u8>) -> f64 {
+    let (mut core, mut client) = watched();
+    let mut datagram = datagram(&mut core, &mut client);
+    core.receive(&mut datagram, path(1), 5.0);
+    first_told(&mut core).0
+}
+
+/// When something is told of a life, and what.
+fn first_told(core: &mut Core) -> (f64, Event) {
+    loop {
+        let due = core.next_due().expect("somebody is watched");
+        core.pass_time(due);
+        if let Some(event) = lives(core).pop() {
+            return (due, event);
+        }
+    }
+}
+
+fn lives(core: &mut Core) -> Vec<Event> {
+    let of_life = |event: &Event| matches!(event, Event::Silent { .. } | Event::Lost { .. } | Event::Back { .. });
+    core.take_events(usize::MAX).into_iter().filter(of_life).collect()
+}
+
+#[test]
+fn media_reports_and_bindings_are_signs_of_life() {
+    assert_eq!(silent_after(|_, client| client.seal(AUDIO, 111, 1, b"voice")), 5.0 + SILENT_AFTER);
+    assert_eq!(silent_after(|_, client| client.seal(AUDIO, 9, 1, b"of a payload type that nobody knows")), 12.0);
+    assert_eq!(silent_after(|_, client| report(client)), 12.0);
+    assert_eq!(silent_after(|_, _| credentials().request(false)), 12.0);
+    assert_eq!(silent_after(|_, _| credentials().indication()), 12.0);
+}
+
+#[test]
+fn what_is_forged_or_repeated_is_none() {
+    let nothing = 1.0 + SILENT_AFTER;
+    let forged = |mut datagram: Vec<u8>| {
+        *datagram.last_mut().unwrap() ^= 1;
+        datagram
+    };
+    assert_eq!(silent_after(|_, client| forged(client.seal(AUDIO, 111, 1, b"voice"))), nothing);
+    assert_eq!(silent_after(|_, client| forged(report(client))), nothing);
+    assert_eq!(silent_after(|_, _| Credentials::new("ours", "another password").request(false)), nothing);
+    let repeated = |core: &mut Core, datagram: Vec<u8>| {
+        core.receive(&mut datagram.clone(), path(1), 2.0);
+        datagram
+    };
+    assert_eq!(silent_after(|core, client| repeated(core, client.seal(AUDIO, 111, 1, b"voice"))), 2.0 + SILENT_AFTER);
+    assert_eq!(silent_after(|core, client| repeated(core, report(client))), 2.0 + SILENT_AFTER);
+}
+
+#[test]
+fn an_indication_that_nothing_proves_puts_off_silence_and_not_the_end() {
+    let hint = b"\x00\x11\x00\x00\x21\x12\xa4\x42twelve bytes";
+    assert_eq!(silent_after(|_, _| hint.to_vec()), 5.0 + SILENT_AFTER);
+    let (mut core, _) = watched();
+    for second in 2..40 {
+        core.receive(&mut hint.to_vec(), path(1), f64::from(second));
+        core.pass_time(f64::from(second));
+    }
+    assert_eq!(core.take_events(usize::MAX), [Event::Lost { transport: 1, last_at: 1.0 }]);
+    assert_eq!(core.heard_at(1, false), Ok(Some(1.0)));
+    let mut from_elsewhere = hint.to_vec();
+    core.receive(&mut from_elsewhere, path(9), 40.0);
+    assert!(matches!(core.take_events(usize::MAX)[..], [Event::Slow { transport: None, .. }]));
+}
+
+#[test]
+fn who_is_silent_is_lost_later_and_told_to_be_back_at_the_first_authentic_sign() {
+    let (mut core, mut client) = watched();
+    assert_eq!(first_told(&mut core), (8.0, Event::Silent { transport: 1, last_at: 1.0 }));
+    let mut voice = client.seal(AUDIO, 111, 1, b"voice");
+    core.receive(&mut voice.clone(), path(1), 20.0);
+    assert_eq!(lives(&mut core), [Event::Back { transport: 1 }]);
+    core.receive(&mut voice, path(1), 21.0);
+    assert_eq!(first_told(&mut core), (27.0, Event::Silent { transport: 1, last_at: 20.0 }));
+    assert_eq!(first_told(&mut core), (50.0, Event::Lost { transport: 1, last_at: 20.0 }));
+    assert_eq!(core.next_due(), None);
+}
+
+#[test]
+fn what_was_not_told_yet_and_is_over_is_not_told_any_more() {
+    let (mut core, mut client) = watched();
+    core.pass_time(8.0);
+    client.send(&mut core, AUDIO, 111, 1, b"voice");
+    assert_eq!(lives(&mut core), []);
+    core.pass_time(8.0);
+    assert_eq!(lives(&mut core), [Event::Silent { transport: 1, last_at: 1.0 }]);
+    core.receive(&mut credentials().request(false), path(1), 9.0);
+    core.pass_time(16.0);
+    assert_eq!(lives(&mut core), []); // it came back and is silent again, as it was told
+    core.note_binding(1, 16.0).unwrap();
+    assert_eq!(lives(&mut core), []); // who says so knows
+    core.pass_time(23.0);
+    core.pass_time(46.0);
+    assert_eq!(lives(&mut core), [Event::Lost { transport: 1, last_at: 16.0 }]);
+}
+
+#[test]
+fn silence_is_told_behind_what_is_still_to_be_read() {
+    let (mut core, _) = watched();
+    for _ in 0..2 {
+        core.receive(&mut Credentials::new("somebody", "else").request(false), path(1), 7.9);
+    }
+    core.pass_time(8.0);
+    assert!(matches!(core.take_events(1)[..], [Event::Slow { .. }]));
+    assert!(matches!(core.take_events(1)[..], [Event::Slow { .. }, Event::Silent { .. }]));
+    assert!(!core.has_events());
+}
+
+#[test]
+fn media_is_told_apart_from_bindings() {
+    let (mut core, mut client) = watched();
+    core.receive(&mut credentials().request(false), path(1), 5.0);
+    assert_eq!((core.heard_at(1, false), core.heard_at(1, true)), (Ok(Some(5.0)), Ok(None)));
+    core.receive(&mut report(&mut client), path(1), 6.0);
+    core.receive(&mut credentials().request(false), path(1), 7.0);
+    assert_eq!((core.heard_at(1, false), core.heard_at(1, true)), (Ok(Some(7.0)), Ok(Some(6.0))));
+}
+
+#[test]
+fn an_encoding_that_flows_after_a_while_is_told_once_and_a_voice_never() {
+    let (mut core, mut client) = watched();
+    let mut flows = |number: u16, at: f64| {
+        core.receive(&mut client.seal(VIDEO, 96, number, VP8_KEY), path(1), at);
+        core.receive(&mut client.seal(AUDIO, 111, number, b"voice"), path(1), at);
+        core.take_events(usize::MAX)
+    };
+    let told = [Event::Flows { producer: 11, encoding: 0 }];
+    assert_eq!(flows(1, 5.0), told);
+    assert_eq!(flows(2, 7.0), []);
+    assert_eq!(flows(3, 9.1), told);
+}
