@@ -23,7 +23,8 @@ from protocol.vocabulary import OneOf
 
 T = TypeVar("T")
 
-EXAMPLE_TEXTS = ("2026-11-01T09:30:00.250Z", "audio/opus", "sha-256", ":".join(["ab"] * 32), "abc", "1")
+EXAMPLE_TEXTS = ("2026-11-01T09:30:00.250Z", "audio/opus", "abc", "1")
+EXAMPLE_FINGERPRINT = DtlsFingerprint("sha-256", ":".join(["ab"] * 32))
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | st.text(max_size=8),
@@ -58,7 +59,7 @@ def _example(hint: Any) -> Any:
         return None
     if issubclass(bare, enum.StrEnum):
         return next(iter(bare))
-    return _object_example(bare)
+    return EXAMPLE_FINGERPRINT if bare is DtlsFingerprint else _object_example(bare)
 
 
 def _fits(text: str, rules: list[Constraint]) -> bool:
