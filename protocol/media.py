@@ -15,6 +15,7 @@ from protocol.constraints import (
     Characters,
     InvalidValueError,
     Items,
+    Json,
     Members,
     Pattern,
     Range,
@@ -71,7 +72,7 @@ class RtpCodecCapability:
     clock_rate: Annotated[int, Whole(), Range(0, 2**32 - 1)]
     kind: Kind | None = field(default=None, metadata=IGNORABLE)
     preferred_payload_type: PayloadType | None = field(default=None, metadata=IGNORABLE)
-    channels: Annotated[int, Whole(), Range(0, 255)] | None = field(default=None, metadata=IGNORABLE)
+    channels: Channels | None = field(default=None, metadata=IGNORABLE)
     parameters: CapabilityParameters = field(factory=dict, metadata=IGNORABLE)
     rtcp_feedback: RtcpFeedbacks = field(default=(), metadata=IGNORABLE)
 
@@ -106,6 +107,13 @@ class RtpCodecParameters:
     parameters: CodecParameters = field(factory=dict)
     rtcp_feedback: RtcpFeedbacks = field(default=(), metadata=IGNORABLE)
 
+    @staticmethod
+    def used_members(members: Json) -> Json:
+        """What of an object on the wire counts: video has no channels, whatever clients write for none."""
+        if str(members.get("mimeType")).lower().startswith("audio/"):
+            return members
+        return {name: value for name, value in members.items() if name != "channels"}
+
 
 @frozen
 class RtpHeaderExtensionParameters:
@@ -119,9 +127,9 @@ class RtpHeaderExtensionParameters:
 
 @frozen
 class RtpRtxParameters:
-    """Where an encoding's retransmissions go (RFC 4588)."""
+    """Where an encoding's retransmissions go (RFC 4588); 0 says that there are none."""
 
-    ssrc: Ssrc
+    ssrc: Annotated[int, Whole(), Range(0, 2**32 - 1)]
 
 
 @frozen

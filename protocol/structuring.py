@@ -182,12 +182,15 @@ def _object(cls: type[attrs.AttrsInstance]) -> Hook:
         overrides[attribute.name] = override(rename=wire_name(attribute.name), struct_hook=hook)
     fill = make_dict_structure_fn(cls, _converter, **overrides)
     null_is_absent = cls in MEDIA_CLASSES
+    used_members = getattr(cls, "used_members", None)
 
     def check(value: Any, _: Any) -> Any:
         if type(value) is not dict:
             raise InvalidValueError("must be an object")
         if null_is_absent:
             value = {name: part for name, part in value.items() if part is not None}
+        if used_members is not None:
+            value = used_members(value)
         try:
             return fill(value, cls)
         except ClassValidationError as group:

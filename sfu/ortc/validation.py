@@ -62,15 +62,18 @@ def used_encodings(encodings: Sequence[RtpEncodingParameters]) -> tuple[RtpEncod
     check_count(encodings, MAX_ENCODINGS, "encodings")
     used = [_with_usable_rid(encoding, path) for encoding, path in numbered(encodings, "encodings")]
     for encoding, path in numbered(used, "encodings"):
-        _check_ssrc(encoding.ssrc, f"{path}.ssrc")
-        if encoding.rtx is not None:
-            _check_ssrc(encoding.rtx.ssrc, f"{path}.rtx.ssrc")
+        if encoding.ssrc is not None and not 1 <= encoding.ssrc <= _MAX_SSRC:
+            raise InvalidParameters("an SSRC is 1 to 4294967295", f"{path}.ssrc")
         if len(used) > 1 and encoding.ssrc is None and encoding.rid is None:
             raise InvalidParameters("one of several encodings has neither SSRC nor RID", path)
     paths = list(numbered(used, "encodings"))
-    retransmissions = ((encoding.rtx.ssrc, f"{path}.rtx") for encoding, path in paths if encoding.rtx is not None)
-    _check_distinct((*((encoding.ssrc, path) for encoding, path in paths), *retransmissions), "ssrc")
+    _check_distinct(((encoding.ssrc, path) for encoding, path in paths), "ssrc")
     _check_distinct(((encoding.rid, path) for encoding, path in paths), "rid")
+    ssrcs = {encoding.ssrc for encoding in used}
+    for encoding, path in paths:
+        # Retransmissions are not served, but their packets must not be taken for others.
+        if encoding.rtx is not None and encoding.rtx.ssrc in ssrcs:
+            raise InvalidParameters("an encoding has this SSRC", f"{path}.rtx.ssrc")
     return tuple(used) or (RtpEncodingParameters(),)
 
 
@@ -128,8 +131,3 @@ def _check_distinct(items: Iterable[tuple[Hashable, str]], name: str) -> None:
         if value is not None and value in seen:
             raise InvalidParameters("it is there twice", f"{path}.{name}")
         seen.add(value)
-
-
-def _check_ssrc(ssrc: int | None, path: str) -> None:
-    if ssrc is not None and not 1 <= ssrc <= _MAX_SSRC:
-        raise InvalidParameters("an SSRC is 1 to 4294967295", path)

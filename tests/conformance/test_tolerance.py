@@ -84,6 +84,11 @@ async def test_opus_is_two_channels_however_little_is_said(autojump_clock: MockC
         assert codec["channels"] == 2
 
 
+async def test_channels_of_video_are_not_looked_at(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        assert (await consumed(gate, stream({**VP8_CODEC, "channels": 0}, 5)))["codecs"]
+
+
 async def test_opus_of_one_channel_is_unsupported(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
@@ -174,7 +179,8 @@ async def test_spatial_layers_of_one_encoding_are_not_promised(autojump_clock: M
         {"encodings": [{"ssrc": 5, "rid": "r" * 33}]},
         {"encodings": [{"ssrc": 5, "rid": "a b"}]},
         {"encodings": [{"ssrc": 5, "dtx": "yes", "priority": "urgent", "scalabilityMode": 3, "active": 1}]},
-        {"msid": 5},
+        {"encodings": [{"ssrc": 5, "rid": "", "rtx": {"ssrc": 0}}], "msid": 5},
+        {"encodings": [{"ssrc": 5, "rtx": {"ssrc": 9}}, {"ssrc": 6, "rtx": {"ssrc": 9}}]},
         {"codecs": [OPUS_CODEC, {**OPUS_CODEC, "mimeType": "audio/PCMU", "payloadType": 72}]},
         {"codecs": [{**OPUS_CODEC, "rtcpFeedback": [None, 5, {"type": 5}]}]},
         {"codecs": [OPUS_CODEC, VP8_CODEC]},

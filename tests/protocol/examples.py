@@ -18,7 +18,7 @@ from protocol.constraints import (
     split_annotated,
     without_none,
 )
-from protocol.media import FINGERPRINT_BYTES, DtlsFingerprint
+from protocol.media import FINGERPRINT_BYTES, DtlsFingerprint, RtpCodecParameters
 from protocol.vocabulary import OneOf
 
 T = TypeVar("T")
@@ -138,11 +138,17 @@ def _fingerprints() -> st.SearchStrategy[DtlsFingerprint]:
     return st.sampled_from(sorted(FINGERPRINT_BYTES)).flatmap(with_value)
 
 
+def _without_channels_of_video(codec: RtpCodecParameters) -> RtpCodecParameters:
+    return codec if codec.mime_type.lower().startswith("audio/") else attrs.evolve(codec, channels=None)
+
+
 def _objects(cls: type[attrs.AttrsInstance]) -> st.SearchStrategy[Any]:
     hints = get_type_hints(cls, include_extras=True)
     if issubclass(cls, OneOf):
         return st.one_of([st.builds(cls, **{name: _strategy(without_none(hints[name]))}) for name in cls.alternatives])
     fields = {field.name: _strategy(hints[field.name]) for field in attrs.fields(cls)}
+    if cls is RtpCodecParameters:
+        return st.builds(cls, **fields).map(_without_channels_of_video)
     if cls is VoiceState:
         reasons = fields.pop("reason").filter(lambda reason: reason is not None)
         names = fields.pop("type").filter(lambda name: name != "user_left")

@@ -118,6 +118,12 @@ def test_feedback_that_cannot_be_read_is_left_out(junk: Any) -> None:
     assert codec.rtcp_feedback == ()
 
 
+def test_zeros_that_a_client_writes_for_nothing_are_nothing() -> None:
+    vp8 = {"mimeType": "video/VP8", "payloadType": 96, "clockRate": 90000, "channels": 0}
+    read = parameters(codecs=[vp8], encodings=[{"ssrc": 5, "rid": "", "rtx": {"ssrc": 0}, "maxBitrate": 0}])
+    assert (read.codecs[0].channels, read.encodings[0].ssrc) == (None, 5)
+
+
 @pytest.mark.parametrize("junk", JUNK)
 def test_parameters_of_a_header_extension_may_be_anything(junk: Any) -> None:
     [extension] = parameters(headerExtensions=[{"uri": "urn:x", "id": 3, "parameters": junk}]).header_extensions
