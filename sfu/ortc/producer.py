@@ -56,10 +56,38 @@ def accept_producer(
     Raises :exc:`Unsupported` where the router has no such codec, :exc:`InvalidParameters` where what is used of the
     parameters contradicts itself.
     """
-    choice = choose_codec(kind, parameters.codecs, parameters.encodings)
-    router_codec = _router_codec(choice.codec, capabilities)
+    used = _used(kind, parameters, capabilities, default_cname)
+    codec = _router_codec(used.choice.codec, capabilities)
+    # Every packet of a consumer carries a MID of its own; the rest only what the producer sends.
     forwarded = _forwarded(kind, capabilities)
-    ids = used_extensions(parameters.header_extensions, {MID_URI, RID_URI, *forwarded})
+    forwarded = {uri: id_ for uri, id_ in forwarded.items() if uri in used.extension_ids or uri == MID_URI}
+    consumable = RtpParameters(
+        codecs=(codec,),
+        header_extensions=tuple(RtpHeaderExtensionParameters(uri, id_) for uri, id_ in forwarded.items()),
+        encodings=(RtpEncodingParameters(scalability_mode=_scalability_mode(used.encodings)),),
+        rtcp=RtcpParameters(used.cname),
+    )
+    feedback = used.choice.codec.rtcp_feedback
+    spec = _spec(used, codec, forwarded, paused=paused)
+    return ProducerPlan(spec, PLI in feedback, FIR in feedback, used.cname, consumable)
+
+
+@frozen
+class _Used:
+    """What of a client's parameters is used; everything else in them is ignored."""
+
+    kind: Kind
+    choice: Choice
+    encodings: tuple[RtpEncodingParameters, ...]
+    extension_ids: dict[str, int]
+    mid: str | None
+    cname: str
+
+
+def _used(kind: Kind, parameters: RtpParameters, capabilities: RtpCapabilities, default_cname: str) -> _Used:
+    choice = choose_codec(kind, parameters.codecs, parameters.encodings)
+    uris = {MID_URI, RID_URI, *_forwarded(kind, capabilities)}
+    ids = used_extensions(parameters.header_extensions, uris)
     encodings = used_encodings(parameters.encodings)
     mid = usable_mid(parameters.mid)
     check_recognisable(
@@ -69,45 +97,24 @@ def accept_producer(
         mid_path="mid" if parameters.mid and mid is None else None,
     )
     cname = parameters.rtcp.cname or ""
-    cname = cname if _CNAME.fullmatch(cname) else default_cname
-    # Every packet of a consumer carries a MID of its own; the rest only what the producer sends.
-    forwarded = {uri: id_ for uri, id_ in forwarded.items() if uri in ids or uri == MID_URI}
-    spec = _spec(kind, choice, router_codec, encodings, ids, forwarded, mid=mid, cname=cname, paused=paused)
-    consumable = RtpParameters(
-        codecs=(router_codec,),
-        header_extensions=tuple(RtpHeaderExtensionParameters(uri, id_) for uri, id_ in forwarded.items()),
-        encodings=(RtpEncodingParameters(scalability_mode=_scalability_mode(encodings)),),
-        rtcp=RtcpParameters(cname),
-    )
-    feedback = choice.codec.rtcp_feedback
-    return ProducerPlan(spec, PLI in feedback, FIR in feedback, cname, consumable)
+    return _Used(kind, choice, encodings, ids, mid, cname if _CNAME.fullmatch(cname) else default_cname)
 
 
-def _spec(
-    kind: Kind,
-    choice: Choice,
-    router_codec: RtpCodecParameters,
-    encodings: Sequence[RtpEncodingParameters],
-    ids: dict[str, int],
-    forwarded: dict[str, int],
-    *,
-    mid: str | None,
-    cname: str,
-    paused: bool,
-) -> ProducerSpec:
+def _spec(used: _Used, codec: RtpCodecParameters, forwarded: dict[str, int], *, paused: bool) -> ProducerSpec:
+    ids = used.extension_ids
     return ProducerSpec(
-        kind=kind,
-        codec=router_codec.mime_type.lower(),
-        clock_rate=router_codec.clock_rate,
-        payload_types={choice.codec.payload_type: router_codec.payload_type},
-        red_payload_types=choice.red_payload_types,
-        encodings=tuple(EncodingSpec(encoding.ssrc, encoding.rid) for encoding in encodings),
+        kind=used.kind,
+        codec=codec.mime_type.lower(),
+        clock_rate=codec.clock_rate,
+        payload_types={used.choice.codec.payload_type: codec.payload_type},
+        red_payload_types=used.choice.red_payload_types,
+        encodings=tuple(EncodingSpec(encoding.ssrc, encoding.rid) for encoding in used.encodings),
         extension_ids={ids[uri]: id_ for uri, id_ in forwarded.items() if uri != MID_URI},
-        mid=mid,
+        mid=used.mid,
         mid_id=ids.get(MID_URI),
         rid_id=ids.get(RID_URI),
-        audio_level_id=ids.get(AUDIO_LEVEL_URI) if kind == "audio" else None,
-        cname=cname,
+        audio_level_id=ids.get(AUDIO_LEVEL_URI) if used.kind == "audio" else None,
+        cname=used.cname,
         paused=paused,
     )
 

@@ -45,11 +45,10 @@ def used_extensions(extensions: Sequence[RtpHeaderExtensionParameters], uris: Co
             if not 1 <= extension.id <= 255:
                 raise InvalidParameters("a header extension's identifier is 1 to 255", f"{path}.id")
             used[extension.uri] = extension.id
-    owners = {identifier: uri for uri, identifier in reversed(used.items())}
-    seen: dict[int, str] = {}
+    first: dict[int, str] = {}
     for extension, path in numbered(extensions, "headerExtensions"):
-        first = seen.setdefault(extension.id, extension.uri)
-        if extension.id in owners and first != extension.uri:
+        uri = first.setdefault(extension.id, extension.uri)
+        if extension.id in used.values() and uri != extension.uri:
             raise InvalidParameters("another header extension has this identifier", f"{path}.id")
     return used
 

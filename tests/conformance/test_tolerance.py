@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from tests.conformance.rig import Gate, dtls_parameters, open_gate
 from tests.session.media_objects import CAPABILITIES, OPUS_CODEC, VP8_CODEC, opus, stream, vp8
-from tests.session.rig import RawClient, send_transport
+from tests.session.rig import RawClient, receive_transport, send_transport
 from tools.light.transport import Identity
 
 MID = {"uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "id": 1}
@@ -215,6 +215,19 @@ async def test_what_is_used_and_contradicts_is_refused(
         (ada,) = await gate.joined("ada")
         error = (await attempt(ada, {**opus(), **change}, "audio"))["data"]
         assert (error["code"], error["path"]) == ("invalid", f"data.rtpParameters.{path}")
+
+
+async def test_streams_of_one_person_share_a_cname_that_was_made_up(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        ada, ben = await gate.joined("ada", "ben")
+        sending, receiving = await send_transport(ada), await receive_transport(ben)
+        cnames = set()
+        for number, cname in enumerate((None, "", "two words")):
+            parameters = {**opus(1001 + number), "rtcp": {"cname": cname}}
+            made = await ada.ok("produce", transportId=sending, kind="audio", rtpParameters=parameters, source="other")
+            told = await ben.ok("consume", transportId=receiving, producerId=made["producerId"])
+            cnames.add(told["rtpParameters"]["rtcp"]["cname"])
+        assert len(cnames) == 1
 
 
 async def test_details_of_capabilities_that_nobody_uses_refuse_nothing(autojump_clock: MockClock) -> None:

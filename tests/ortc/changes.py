@@ -72,6 +72,8 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "another codec of the other kind": beside("audio/PCMU", 0, 8000),
     "a codec of neither kind beside it": beside("application/x", 124),
     "another codec of payload type 64": beside("video/VP8", 64),
+    "another codec of payload type 300": beside("video/VP8", 300),
+    "another codec of clock rate 0": beside("video/ulpfec", 122, 0),
     "another codec of the same payload type": lambda given: given["codecs"].append(
         codec(
             "video/VP8" if given["codecs"][0]["mimeType"] != "video/VP8" else "video/VP9",

@@ -69,6 +69,7 @@ STREAMS = {
         "payload type 64",
         "payload type 128",
     ),
+    **_refuses("numbers are looked at wherever they stand", "another codec of payload type 300"),
     **_refuses("a stream needs a codec; mediasoup's worker refuses it, too", "no codecs"),
     **_refuses("texts are not coerced into parameters", "parameters as text"),
     **_refuses(
