@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 WEB := gateway/web
+ORACLE := tests/ortc/oracle
 DATAPLANE := sfu/dataplane
 ARGS ?=
 
@@ -31,7 +32,7 @@ run: $(STAMPS)/runtime $(STAMPS)/dataplane $(STAMPS)/web  ## start the gateway a
 dev: $(STAMPS)/dev $(STAMPS)/dataplane  ## what tests, benches and synthetic clients need, in .venv
 
 # Two at a time, or it would take as long as all of it together.
-test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium  ## every check there is
+test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium  ## every check there is
 	$(MAKE) --no-print-directory --jobs 2 real-unit virtual-unit lint types web-check rust-check wheel-check
 
 # What must be there before anything can be made; a missing one is named with the way to get it.
@@ -67,6 +68,12 @@ $(STAMPS)/web-modules: $(WEB)/package.json $(WEB)/package-lock.json | tools-pres
 	npm --prefix $(WEB) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# mediasoup's matching, with which the tests compare ours; its worker is not built.
+$(STAMPS)/oracle: $(ORACLE)/package.json $(ORACLE)/package-lock.json | tools-present
+	@mkdir -p $(STAMPS)
+	npm --prefix $(ORACLE) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 $(STAMPS)/web: $(STAMPS)/web-modules $(WEB_SOURCES)
 	npm --prefix $(WEB) run --silent build
 	@touch $@
@@ -100,7 +107,7 @@ wheel: $(STAMPS)/runtime $(STAMPS)/web  ## a wheel that needs neither Rust nor N
 wheel-check: wheel  ## installs it where there is neither, and runs a call through it
 	tools/check_wheel.sh "$(PYTHON)" "$$(ls -t $(abspath dist)/*.whl | head -1)"
 
-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium  ## all tests, the browser's too
+unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium  ## all tests, the browser's too
 	$(BIN)/pytest $(ARGS)
 
 VIRTUAL := tests/guarantees tests/harness
@@ -108,7 +115,7 @@ VIRTUAL := tests/guarantees tests/harness
 virtual-unit: $(STAMPS)/dev $(STAMPS)/dataplane
 	$(BIN)/pytest $(ARGS) -o cache_dir=.pytest_cache/virtual $(VIRTUAL)
 
-real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium
+real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium
 	$(BIN)/pytest $(ARGS) $(VIRTUAL:%=--ignore=%)
 
 soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## anybody does anything, with new scripts, for a long time (SOAK_EXAMPLES=100000)
@@ -146,6 +153,6 @@ lock: $(STAMPS)/dev  ## pin the dependencies anew
 	tools/cargo_lock.sh pin
 
 clean:  ## back to a fresh checkout
-	rm -rf $(VENV) $(STAMPS) $(WEB)/node_modules $(WEB)/dist dist .*_cache .hypothesis
+	rm -rf $(VENV) $(STAMPS) $(ORACLE)/node_modules $(WEB)/node_modules $(WEB)/dist dist .*_cache .hypothesis
 	rm -rf $(DATAPLANE)/target $(DATAPLANE)/Cargo.lock sfu/_dataplane.*.so
 	find $(PACKAGES) -name __pycache__ -prune -exec rm -rf {} +

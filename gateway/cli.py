@@ -32,7 +32,7 @@ def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollectio
     Dict(read_config_file(path), source=str(path), use_commands_as_keys=False)(app, commands, arguments)
 
 
-Settings = Annotated[Config, Parameter(name="*", negative=(), consume_multiple=True)]
+Settings = Annotated[Config, Parameter(name="*", negative_iterable=(), consume_multiple=True)]
 ConfigFile = Annotated[Path | None, Parameter(name="--config")]
 
 app = App(

@@ -77,6 +77,9 @@ class Config:
     planes: int | None = field(default=None, validator=optional(_between(1, 64)))
     """Threads that forward media, each channel on one of them; when not given, one for each core, at most 4."""
 
+    video_orientation: bool = True
+    """Let phones send the picture as the camera gives it, with how to turn it; when false, they turn it themselves."""
+
     log_format: Literal["console", "json"] | None = None
     """How logs look; when not given, console on a terminal and json elsewhere."""
 
@@ -195,6 +198,7 @@ class Config:
             exit_timeout=self.exit_timeout,
             max_producers=self.max_producers,
             max_consumers=self.max_consumers,
+            video_orientation=self.video_orientation,
         )
 
 

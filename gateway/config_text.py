@@ -45,6 +45,8 @@ def _toml(value: Any) -> str:
         return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in present.items()) + " }"
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, str | Path):
         return json.dumps(str(value), ensure_ascii=False)
     return repr(value)

@@ -6,7 +6,7 @@ Decoding, the JSON Schema and the tests' generators all read these, so that a bo
 import json
 import re
 from types import UnionType
-from typing import Annotated, Any, Protocol, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Protocol, Union, get_args, get_origin
 
 from attrs import field, frozen
 
@@ -31,6 +31,10 @@ class InvalidValueError(ValueError):
         super().__init__(message)
         self.message = message
         self.path = path
+
+
+class OversizedError(InvalidValueError):
+    """A value is larger than its field allows, which is refused even where nobody would have used it."""
 
 
 class Constraint(Protocol):
@@ -60,6 +64,31 @@ class Range:
 
 
 @frozen
+class Whole:
+    """A number that may be written with a fraction of zero: JSON makes no difference between 5 and 5.0.
+
+    It is applied before the type is checked, so that everything behind it sees an integer.
+    """
+
+    def check(self, value: Any) -> Any:
+        return int(value) if type(value) is float and value.is_integer() else value
+
+    def json_schema(self) -> Json:
+        return {}
+
+
+@frozen
+class Skipping:
+    """An array or a map of which each part that cannot be read is left out, unless it is too large."""
+
+    def check(self, value: Any) -> Any:
+        return value
+
+    def json_schema(self) -> Json:
+        return {}
+
+
+@frozen
 class Characters:
     """A text's length in code points, bounds included."""
 
@@ -68,7 +97,8 @@ class Characters:
 
     def check(self, value: Any) -> Any:
         if not self.minimum <= len(value) <= self.maximum:
-            raise InvalidValueError(f"must have {self.minimum} to {self.maximum} characters")
+            error = OversizedError if len(value) > self.maximum else InvalidValueError
+            raise error(f"must have {self.minimum} to {self.maximum} characters")
         return value
 
     def json_schema(self) -> Json:
@@ -84,7 +114,8 @@ class Items:
 
     def check(self, value: Any) -> Any:
         if not self.minimum <= len(value) <= self.maximum:
-            raise InvalidValueError(f"must have {self.minimum} to {self.maximum} entries")
+            error = OversizedError if len(value) > self.maximum else InvalidValueError
+            raise error(f"must have {self.minimum} to {self.maximum} entries")
         return value
 
     def json_schema(self) -> Json:
@@ -100,9 +131,9 @@ class Members:
 
     def check(self, value: Any) -> Any:
         if len(value) > self.maximum:
-            raise InvalidValueError(f"must have at most {self.maximum} members")
+            raise OversizedError(f"must have at most {self.maximum} members")
         if any(len(name) > self.name_characters for name in value):
-            raise InvalidValueError(f"must have member names of at most {self.name_characters} characters")
+            raise OversizedError(f"must have member names of at most {self.name_characters} characters")
         return value
 
     def json_schema(self) -> Json:
@@ -162,6 +193,13 @@ def split_annotated(hint: Any) -> tuple[Any, list[Constraint]]:
         return hint, []
     bare, *rules = get_args(hint)
     return bare, rules
+
+
+IGNORABLE: Final = {"ignorable": True}
+"""Metadata of an attrs field that nothing here depends on: what does not fit is as good as absent.
+
+It is refused all the same where it is too large.
+"""
 
 
 def without_none(hint: Any) -> Any:

@@ -1,36 +1,52 @@
 """The media objects, exactly those of mediasoup-client 3 with snake_case names.
 
-Inside them ``null`` on the wire means absent, and fields that are None are left out.
+Inside them ``null`` on the wire means absent, fields that are None are left out, and 5.0 is the integer 5.  A field
+that nothing here depends on is :data:`protocol.constraints.IGNORABLE`.
 """
 
+import re
 from typing import Annotated, Literal
 
 from attrs import field, frozen
 
 from protocol import limits
-from protocol.constraints import Characters, InvalidValueError, Items, Members, Pattern, Range
+from protocol.constraints import (
+    IGNORABLE,
+    Characters,
+    InvalidValueError,
+    Items,
+    Json,
+    Members,
+    Pattern,
+    Range,
+    Skipping,
+    Whole,
+)
 from protocol.vocabulary import Kind
 
 ShortText = Annotated[str, Characters(0, limits.MAX_SHORT_TEXT_CHARACTERS)]
 MimeType = Annotated[
     str, Pattern(r"(?:[aA][uU][dD][iI][oO]|[vV][iI][dD][eE][oO])/[A-Za-z0-9._+-]{1,64}", "must be audio/… or video/…")
 ]
-PayloadType = Annotated[int, Range(0, 127)]
-ClockRate = Annotated[int, Range(1, 2**32 - 1)]
-Channels = Annotated[int, Range(1, 255)]
-Ssrc = Annotated[int, Range(1, 2**32 - 1)]
-ExtensionId = Annotated[int, Range(1, 255)]
+PayloadType = Annotated[int, Whole(), Range(0, 127)]
+ClockRate = Annotated[int, Whole(), Range(1, 2**32 - 1)]
+Channels = Annotated[int, Whole(), Range(1, 255)]
+Ssrc = Annotated[int, Whole(), Range(1, 2**32 - 1)]
+ExtensionId = Annotated[int, Whole(), Range(1, 255)]
 Uri = Annotated[str, Characters(1, limits.MAX_SHORT_TEXT_CHARACTERS)]
-Mid = Annotated[str, Characters(1, 32)]
-Rid = Annotated[str, Pattern("[A-Za-z0-9_-]{1,32}", "must be 1 to 32 letters, digits, _ or -")]
+# What a RID is that streams are told apart by (RFC 8851 section 10, RFC 8852 section 3.1).
+Rid = Annotated[str, Pattern("[A-Za-z0-9_-]{1,255}", "must be 1 to 255 letters, digits, _ or -")]
 ParameterText = Annotated[str, Characters(0, limits.MAX_CODEC_PARAMETER_CHARACTERS)]
 CodecParameters = Annotated[
-    dict[str, ParameterText | int | float],
+    dict[str, Annotated[ParameterText | int | float, Whole()]],
     Members(limits.MAX_CODEC_PARAMETERS, limits.MAX_SHORT_TEXT_CHARACTERS),
 ]
+# What a receiver cannot mean by its parameters, it leaves out.
+CapabilityParameters = Annotated[CodecParameters, Skipping()]
 ExtensionDirection = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Priority = Literal["very-low", "low", "medium", "high"]
 DtlsRole = Literal["auto", "client", "server"]
+_HEX = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*")
 FINGERPRINT_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 
 
@@ -39,23 +55,26 @@ class RtcpFeedback:
     """One ``a=rtcp-fb`` of a codec (RFC 4585 section 4.2)."""
 
     type: ShortText
-    parameter: ShortText = ""
+    parameter: ShortText = field(default="", metadata=IGNORABLE)
 
 
-RtcpFeedbacks = Annotated[tuple[RtcpFeedback, ...], Items(0, limits.MAX_RTCP_FEEDBACK)]
+RtcpFeedbacks = Annotated[tuple[RtcpFeedback, ...], Items(0, limits.MAX_RTCP_FEEDBACK), Skipping()]
 
 
 @frozen
 class RtpCodecCapability:
-    """A codec that an endpoint can receive.  ``clock_rate`` in Hz; ``channels`` only for audio."""
+    """A codec that an endpoint can receive.  ``clock_rate`` in Hz; ``channels`` only for audio.
 
-    kind: Kind
-    mime_type: MimeType
-    clock_rate: ClockRate
-    preferred_payload_type: PayloadType | None = None
-    channels: Channels | None = None
-    parameters: CodecParameters = field(factory=dict)
-    rtcp_feedback: RtcpFeedbacks = ()
+    What kind it is, ``mime_type`` says; one that is neither audio nor video is as good as none.
+    """
+
+    mime_type: ShortText
+    clock_rate: Annotated[int, Whole(), Range(0, 2**32 - 1)]
+    kind: Kind | None = field(default=None, metadata=IGNORABLE)
+    preferred_payload_type: PayloadType | None = field(default=None, metadata=IGNORABLE)
+    channels: Channels | None = field(default=None, metadata=IGNORABLE)
+    parameters: CapabilityParameters = field(factory=dict, metadata=IGNORABLE)
+    rtcp_feedback: RtcpFeedbacks = field(default=(), metadata=IGNORABLE)
 
 
 @frozen
@@ -63,10 +82,10 @@ class RtpHeaderExtension:
     """A header extension that an endpoint can receive (RFC 8285)."""
 
     uri: Uri
-    preferred_id: ExtensionId
-    kind: Kind | None = None
-    preferred_encrypt: bool = False
-    direction: ExtensionDirection = "sendrecv"
+    preferred_id: ExtensionId | None = field(default=None, metadata=IGNORABLE)
+    kind: Kind | None = field(default=None, metadata=IGNORABLE)
+    preferred_encrypt: bool = field(default=False, metadata=IGNORABLE)
+    direction: ExtensionDirection = field(default="sendrecv", metadata=IGNORABLE)
 
 
 @frozen
@@ -86,7 +105,14 @@ class RtpCodecParameters:
     clock_rate: ClockRate
     channels: Channels | None = None
     parameters: CodecParameters = field(factory=dict)
-    rtcp_feedback: RtcpFeedbacks = ()
+    rtcp_feedback: RtcpFeedbacks = field(default=(), metadata=IGNORABLE)
+
+    @staticmethod
+    def used_members(members: Json) -> Json:
+        """What of an object on the wire counts: video has no channels, whatever clients write for none."""
+        if str(members.get("mimeType")).lower().startswith("audio/"):
+            return members
+        return {name: value for name, value in members.items() if name != "channels"}
 
 
 @frozen
@@ -96,14 +122,14 @@ class RtpHeaderExtensionParameters:
     uri: Uri
     id: ExtensionId
     encrypt: bool = False
-    parameters: CodecParameters = field(factory=dict)
+    parameters: CapabilityParameters = field(factory=dict, metadata=IGNORABLE)
 
 
 @frozen
 class RtpRtxParameters:
-    """Where an encoding's retransmissions go (RFC 4588)."""
+    """Where an encoding's retransmissions go (RFC 4588); 0 says that there are none."""
 
-    ssrc: Ssrc
+    ssrc: Annotated[int, Whole(), Range(0, 2**32 - 1)]
 
 
 @frozen
@@ -111,18 +137,18 @@ class RtpEncodingParameters:
     """One encoding of a stream: its SSRC, or (simulcast) its RID.  ``max_bitrate`` in bit/s."""
 
     ssrc: Ssrc | None = None
-    rid: Rid | None = None
+    rid: ShortText | None = None
     codec_payload_type: PayloadType | None = None
     rtx: RtpRtxParameters | None = None
-    dtx: bool | None = None
-    scalability_mode: ShortText | None = None
-    max_bitrate: Annotated[int, Range(0, limits.MAX_REQUEST_ID)] | None = None
-    max_framerate: Annotated[float, Range(0, 1000)] | None = None
-    scale_resolution_down_by: Annotated[float, Range(1, 65535)] | None = None
-    active: bool | None = None
-    adaptive_ptime: bool | None = None
-    priority: Priority | None = None
-    network_priority: Priority | None = None
+    dtx: bool | None = field(default=None, metadata=IGNORABLE)
+    scalability_mode: ShortText | None = field(default=None, metadata=IGNORABLE)
+    max_bitrate: Annotated[float, Range(0, limits.MAX_REQUEST_ID)] | None = field(default=None, metadata=IGNORABLE)
+    max_framerate: Annotated[float, Range(0, 1000)] | None = field(default=None, metadata=IGNORABLE)
+    scale_resolution_down_by: Annotated[float, Range(1, 65535)] | None = field(default=None, metadata=IGNORABLE)
+    active: bool | None = field(default=None, metadata=IGNORABLE)
+    adaptive_ptime: bool | None = field(default=None, metadata=IGNORABLE)
+    priority: Priority | None = field(default=None, metadata=IGNORABLE)
+    network_priority: Priority | None = field(default=None, metadata=IGNORABLE)
 
 
 @frozen
@@ -130,8 +156,8 @@ class RtcpParameters:
     """RTCP of a stream.  ``mux`` is true where it is left out: there is no other way here."""
 
     cname: ShortText | None = None
-    reduced_size: bool = True
-    mux: bool = True
+    reduced_size: bool = field(default=True, metadata=IGNORABLE)
+    mux: bool = field(default=True, metadata=IGNORABLE)
 
 
 @frozen
@@ -139,11 +165,11 @@ class RtpParameters:
     """A stream as it is sent or received."""
 
     codecs: Annotated[tuple[RtpCodecParameters, ...], Items(1, limits.MAX_CODECS)]
-    mid: Mid | None = None
+    mid: ShortText | None = None
     header_extensions: Annotated[tuple[RtpHeaderExtensionParameters, ...], Items(0, limits.MAX_HEADER_EXTENSIONS)] = ()
     encodings: Annotated[tuple[RtpEncodingParameters, ...], Items(0, limits.MAX_ENCODINGS)] = ()
     rtcp: RtcpParameters = RtcpParameters()
-    msid: ShortText | None = None
+    msid: ShortText | None = field(default=None, metadata=IGNORABLE)
 
 
 @frozen
@@ -160,10 +186,10 @@ class IceCandidate:
     """An ICE candidate (RFC 8445 section 5.1).  ``ip`` repeats ``address`` for clients older than the rename."""
 
     foundation: ShortText
-    priority: Annotated[int, Range(0, 2**32 - 1)]
+    priority: Annotated[int, Whole(), Range(0, 2**32 - 1)]
     address: ShortText
     ip: ShortText
-    port: Annotated[int, Range(1, 65535)]
+    port: Annotated[int, Whole(), Range(1, 65535)]
     protocol: Literal["udp", "tcp"] = "udp"
     type: Literal["host", "srflx", "prflx", "relay"] = "host"
     tcp_type: Literal["active", "passive", "so"] | None = None
@@ -173,28 +199,35 @@ class IceCandidate:
 class DtlsFingerprint:
     """A certificate's hash (RFC 8122 section 5).  Upper and lower case are the same in both fields.
 
-    Raises :exc:`protocol.constraints.InvalidValueError` where the value has another length than the algorithm's.
+    The value of a hash function that is not one of :data:`FINGERPRINT_BYTES` may be anything: nobody looks at it.
+    Raises :exc:`protocol.constraints.InvalidValueError` where that of one that is has another form or length.
     """
 
     algorithm: Annotated[
-        str, Pattern("[sS][hH][aA]-(?:256|384|512)", "must be sha-256, sha-384 or sha-512 (in any case)")
+        str, Pattern(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}", "must be the name of a hash function, such as sha-256")
     ]
-    value: Annotated[
-        str, Pattern("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){31,63}", "must be bytes in hex with colons between them")
-    ]
+    value: ShortText = field(default="", metadata=IGNORABLE)
 
     def __attrs_post_init__(self) -> None:
         size = FINGERPRINT_BYTES.get(self.algorithm.lower())
-        if size is not None and len(self.value) != 3 * size - 1:
+        if size is not None and not (_HEX.fullmatch(self.value) and len(self.value) == 3 * size - 1):
             raise InvalidValueError(f"must hold {size} bytes in hex with colons between them", "value")
 
 
 @frozen
 class DtlsParameters:
-    """DTLS role and certificate fingerprints; one that matches is enough.  ``auto`` of a client is ``server``."""
+    """DTLS role and certificate fingerprints; one that matches is enough.  ``auto`` of a client is ``server``.
+
+    Raises :exc:`protocol.constraints.InvalidValueError` where no fingerprint is of a hash function that we know.
+    """
 
     fingerprints: Annotated[tuple[DtlsFingerprint, ...], Items(1, limits.MAX_FINGERPRINTS)]
     role: DtlsRole = "auto"
+
+    def __attrs_post_init__(self) -> None:
+        if not any(one.algorithm.lower() in FINGERPRINT_BYTES for one in self.fingerprints):
+            known = " or ".join(FINGERPRINT_BYTES)
+            raise InvalidValueError(f"must be {known}, at least for one of them", "fingerprints", 0, "algorithm")
 
 
 MEDIA_CLASSES: tuple[type, ...] = (

@@ -5,7 +5,7 @@ hook raises :exc:`protocol.constraints.InvalidValueError` and nothing else.
 """
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -13,10 +13,21 @@ import attrs
 from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from protocol.constraints import Constraint, InvalidValueError, split_annotated, wire_name, without_none
+from protocol.constraints import (
+    IGNORABLE,
+    Constraint,
+    InvalidValueError,
+    OversizedError,
+    Skipping,
+    Whole,
+    split_annotated,
+    wire_name,
+    without_none,
+)
 from protocol.media import MEDIA_CLASSES
 
 T = TypeVar("T")
+_Place = TypeVar("_Place", str, int)
 Hook = Callable[[Any, Any], Any]
 
 _converter = Converter(detailed_validation=True)
@@ -52,10 +63,15 @@ def _annotated(hint: Any) -> Hook:
     if get_origin(bare) is dict:
         return _map(bare, rules)
     inner = hook_for(bare)
+    # The only rule that comes before the type's own check.
+    first = [rule for rule in rules if isinstance(rule, Whole)]
+    then = [rule for rule in rules if not isinstance(rule, Whole)]
 
     def check(value: Any, _: Any) -> Any:
+        for whole in first:
+            value = whole.check(value)
         checked = inner(value, bare)
-        for rule in rules:
+        for rule in then:
             checked = rule.check(checked)
         return checked
 
@@ -65,13 +81,14 @@ def _annotated(hint: Any) -> Hook:
 def _array(hint: Any, rules: Sequence[Constraint] = ()) -> Hook:
     element = get_args(hint)[0]
     inner = hook_for(element)
+    skipping = Skipping() in rules
 
     def check(value: Any, _: Any) -> tuple[Any, ...]:
         if type(value) is not list:
             raise InvalidValueError("must be an array")
         for rule in rules:  # before the elements are looked at: there may be very many
             rule.check(value)
-        return tuple(_part(inner, part, element, index) for index, part in enumerate(value))
+        return tuple(part for _, part in _parts(inner, enumerate(value), element, skipping))
 
     return check
 
@@ -79,6 +96,7 @@ def _array(hint: Any, rules: Sequence[Constraint] = ()) -> Hook:
 def _map(hint: Any, rules: Sequence[Constraint] = ()) -> Hook:
     element = get_args(hint)[1]
     inner = None if element is Any else hook_for(element)
+    skipping = Skipping() in rules
 
     def check(value: Any, _: Any) -> dict[str, Any]:
         if type(value) is not dict:
@@ -89,16 +107,26 @@ def _map(hint: Any, rules: Sequence[Constraint] = ()) -> Hook:
             return value
         # Only media objects have maps of checked values, and in those null means absent.
         present = ((name, part) for name, part in value.items() if part is not None)
-        return {name: _part(inner, part, element, name) for name, part in present}
+        return dict(_parts(inner, present, element, skipping))
 
     return check
+
+
+def _parts(inner: Hook, parts: Iterable[tuple[_Place, Any]], hint: Any, skipping: bool) -> Iterator[tuple[_Place, Any]]:
+    """Each part converted, with its place; where ``skipping``, without those that cannot be."""
+    for place, part in parts:
+        try:
+            yield place, _part(inner, part, hint, place)
+        except InvalidValueError as error:
+            if not skipping or isinstance(error, OversizedError):
+                raise
 
 
 def _part(inner: Hook, value: Any, hint: Any, place: str | int) -> Any:
     try:
         return inner(value, hint)
     except InvalidValueError as error:
-        raise InvalidValueError(error.message, place, *error.path) from None
+        raise type(error)(error.message, place, *error.path) from None
 
 
 def _literal(hint: Any) -> Hook:
@@ -149,19 +177,38 @@ def _object(cls: type[attrs.AttrsInstance]) -> Hook:
     for attribute in attrs.fields(cls):
         hint = hints[attribute.name]
         hook = hook_for(without_none(hint) if attribute.default is None else hint)
+        if attribute.metadata == IGNORABLE:
+            hook = _ignoring(hook, attribute.default)
         overrides[attribute.name] = override(rename=wire_name(attribute.name), struct_hook=hook)
     fill = make_dict_structure_fn(cls, _converter, **overrides)
     null_is_absent = cls in MEDIA_CLASSES
+    used_members = getattr(cls, "used_members", None)
 
     def check(value: Any, _: Any) -> Any:
         if type(value) is not dict:
             raise InvalidValueError("must be an object")
         if null_is_absent:
             value = {name: part for name, part in value.items() if part is not None}
+        if used_members is not None:
+            value = used_members(value)
         try:
             return fill(value, cls)
         except ClassValidationError as group:
             raise _first_fault(group) from None
+
+    return check
+
+
+def _ignoring(inner: Hook, default: Any) -> Hook:
+    factory = default.factory if isinstance(default, attrs.Factory) else lambda: default  # type: ignore[arg-type]
+
+    def check(value: Any, hint: Any) -> Any:
+        try:
+            return inner(value, hint)
+        except OversizedError:
+            raise
+        except InvalidValueError:
+            return factory()
 
     return check
 
@@ -180,7 +227,7 @@ def _first_fault(group: ClassValidationError) -> InvalidValueError:
         return InvalidValueError("is missing", place)
     if not isinstance(error, InvalidValueError):
         raise error
-    return InvalidValueError(error.message, place, *error.path)
+    return type(error)(error.message, place, *error.path)
 
 
 _JSON_NAMES: dict[type, str] = {

@@ -22,9 +22,12 @@ class RtcpFeedback:
 
 @frozen
 class RtpCodecCapability:
-    """A codec that a side can send or receive.  ``clock_rate`` is in Hz; ``channels`` only for audio."""
+    """A codec that a side can send or receive.  ``clock_rate`` is in Hz; ``channels`` only for audio.
 
-    kind: Kind
+    Clients may leave ``kind`` out: what counts is the one in ``mime_type``.
+    """
+
+    kind: Kind | None
     mime_type: str
     clock_rate: int
     preferred_payload_type: int | None = None
@@ -35,10 +38,10 @@ class RtpCodecCapability:
 
 @frozen
 class RtpHeaderExtension:
-    """A header extension (RFC 8285) that a side can send, receive or both."""
+    """A header extension (RFC 8285) that a side can send, receive or both.  Nobody looks at a client's identifier."""
 
     uri: str
-    preferred_id: int
+    preferred_id: int | None = None
     kind: Kind | None = None
     preferred_encrypt: bool = False
     direction: Literal["sendrecv", "sendonly", "recvonly", "inactive"] = "sendrecv"
@@ -85,7 +88,7 @@ class RtpEncodingParameters:
     rtx: RtpRtxParameters | None = None
     dtx: bool | None = None
     scalability_mode: str | None = None
-    max_bitrate: int | None = None
+    max_bitrate: float | None = None
 
 
 @frozen

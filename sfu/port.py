@@ -12,8 +12,8 @@ import structlog
 import trio
 from attrs import frozen
 
-from sfu import capabilities
 from sfu.addresses import expand_hosts
+from sfu.capabilities import router_capabilities
 from sfu.dataplane.interface import (
     CameBack,
     ConsentExpired,
@@ -79,7 +79,7 @@ class Port:
         self.settings = settings
         self.plane = plane
         self.addresses = tuple(addresses)
-        self.capabilities = capabilities.ROUTER_CAPABILITIES
+        self.capabilities = router_capabilities(video_orientation=settings.video_orientation)
         announced = [(host, self.addresses[0][1]) for host in settings.announce]
         self.candidates = host_candidates(announced or self.addresses)
         certificate = generate_certificate(today)

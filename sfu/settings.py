@@ -24,6 +24,8 @@ class MediaSettings:
     Who sends media is told every ``report_interval`` how it arrives.  Who receives is told the senders' clocks with the
     first packets, and from then on every ``report_interval`` for video and ``audio_report_interval`` for audio on the
     average, which is how often browsers do it.
+
+    ``video_orientation`` offers clients its header extension (3GPP TS 26.114 section 7.4.5).
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -39,6 +41,7 @@ class MediaSettings:
     key_frame_interval: float = 1
     max_producers: int = 16
     max_consumers: int = 1024
+    video_orientation: bool = True
 
     def report_interval_of(self, kind: Kind) -> float:
         """How often receivers of such media are told its sender's clock."""

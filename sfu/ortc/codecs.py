@@ -17,37 +17,63 @@ def split_mime_type(mime_type: str) -> tuple[str, str]:
     return kind, name
 
 
-def is_rtx(codec: Codec) -> bool:
-    """Whether this is the retransmission format of another codec (RFC 4588)."""
-    return split_mime_type(codec.mime_type)[1] == "rtx"
+def is_red(codec: Codec) -> bool:
+    """Whether this is another codec with earlier frames of it for redundancy (RFC 2198)."""
+    return split_mime_type(codec.mime_type)[1] == "red"
 
 
 def is_media(codec: Codec) -> bool:
     """Whether it carries audio or video itself, rather than retransmission, redundancy or comfort noise."""
-    return split_mime_type(codec.mime_type)[1] not in _AUXILIARY
+    name = split_mime_type(codec.mime_type)[1]
+    return bool(name) and name not in _AUXILIARY
 
 
 def same_codec(one: Codec, other: Codec) -> bool:
-    """Whether what is encoded as one can be decoded as the other.
+    """Whether both describe the same configuration.
 
     H.264 must agree in profile and packetization mode (RFC 6184 section 8.2.2), VP9 in profile (RFC 9628
     section 6), the others in name, clock rate and channels alone.
     """
+    return _same_but_for_packetization(one, other) and packetization_mode(one) == packetization_mode(other)
+
+
+def can_decode(receiver: Codec, sent: Codec) -> bool:
+    """Whether what is sent as one can be decoded by who has the other.
+
+    That is :func:`same_codec`, and H.264 of packetization mode 0 wherever mode 1 is understood: there single NAL units
+    are allowed beside the others (RFC 6184 section 6.3).
+    """
+    return same_codec(receiver, sent) or (
+        packetization_mode(sent) == "0"
+        and packetization_mode(receiver) == "1"
+        and _same_but_for_packetization(receiver, sent)
+    )
+
+
+def packetization_mode(codec: Codec) -> str | None:
+    """H.264's (RFC 6184 section 8.1), and None for other codecs."""
+    is_h264 = split_mime_type(codec.mime_type) == ("video", "h264")
+    return _text("packetization-mode", codec.parameters) if is_h264 else None
+
+
+def _same_but_for_packetization(one: Codec, other: Codec) -> bool:
     kind, name = split_mime_type(one.mime_type)
     if (kind, name) != split_mime_type(other.mime_type) or one.clock_rate != other.clock_rate:
         return False
     if kind == "audio":
-        return (one.channels or 1) == (other.channels or 1)
+        return _channels(one, name) == _channels(other, name)
     if name == "h264":
         profile = profile_of(one.parameters)
-        return (
-            profile is not None
-            and profile is profile_of(other.parameters)
-            and _agree("packetization-mode", one.parameters, other.parameters)
-        )
-    return name != "vp9" or _agree("profile-id", one.parameters, other.parameters)
+        return profile is not None and profile is profile_of(other.parameters)
+    return name != "vp9" or _text("profile-id", one.parameters) == _text("profile-id", other.parameters)
 
 
-def _agree(key: str, one: CodecParameters, other: CodecParameters) -> bool:
-    # Both default to 0; some clients write numbers as text.
-    return str(one.get(key, 0)) == str(other.get(key, 0))
+def _channels(codec: Codec, name: str) -> int:
+    # Opus is two on the wire, whatever is in it (RFC 7587 section 7).
+    return (2 if name == "opus" else 1) if codec.channels is None else codec.channels
+
+
+def _text(key: str, parameters: CodecParameters) -> str:
+    # All of these default to 0; some clients write numbers as text, or as 1.0.
+    value = parameters.get(key, 0)
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value) or "0"

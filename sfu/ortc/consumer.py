@@ -7,8 +7,8 @@ from attrs import evolve
 from sfu.capabilities import MID_URI
 from sfu.dataplane.interface import ConsumerSpec
 from sfu.errors import Unsupported
-from sfu.ortc.codecs import same_codec
-from sfu.parameters import RtpCapabilities, RtpCodecParameters, RtpParameters
+from sfu.ortc.codecs import can_decode, same_codec
+from sfu.parameters import RtpCapabilities, RtpCodecCapability, RtpCodecParameters, RtpParameters
 
 # mediasoup-client receives its own probing stream under this SSRC.
 PROBATOR_SSRC: Final = 1234
@@ -81,9 +81,23 @@ def consumer_spec(
 def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> tuple[RtpCodecParameters, ...]:
     common = []
     for codec in consumable.codecs:
-        receiver = next((candidate for candidate in capabilities.codecs if same_codec(candidate, codec)), None)
+        receiver = _receiver_of(codec, capabilities)
         if receiver is not None:
             feedback = tuple(one for one in codec.rtcp_feedback if one in receiver.rtcp_feedback)
             # Most receivers have all of it: then it is the producer's own, which thousands of consumers may share.
-            common.append(codec if feedback == codec.rtcp_feedback else evolve(codec, rtcp_feedback=feedback))
+            told = codec if feedback == codec.rtcp_feedback else evolve(codec, rtcp_feedback=feedback)
+            common.append(told if same_codec(receiver, codec) else _in_mode_1(told))
     return tuple(common)
+
+
+def _receiver_of(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> RtpCodecCapability | None:
+    """How the receiver would describe the codec; the same configuration goes before one that can decode it, too."""
+    for matches in (same_codec, can_decode):
+        for candidate in capabilities.codecs:
+            if matches(candidate, codec):
+                return candidate
+    return None
+
+
+def _in_mode_1(codec: RtpCodecParameters) -> RtpCodecParameters:
+    return evolve(codec, parameters=codec.parameters | {"packetization-mode": 1})

@@ -33,12 +33,18 @@ _TABLE = (
 _DEFAULT = "42e01f"
 
 
+# The levels that libwebrtc knows, as level_idc; it refuses a description with any other.
+_LEVELS = frozenset({10, 11, 12, 13, 20, 21, 22, 30, 31, 32, 40, 41, 42, 50, 51, 52})
+# Parameter sets in base64 (RFC 6184 section 8.1), so that nothing in it can end a line of SDP.
+_PARAMETER_SETS = re.compile(r"[A-Za-z0-9+/]+={0,2}(?:,[A-Za-z0-9+/]+={0,2})*")
+
+
 def profile_of(parameters: CodecParameters) -> Profile | None:
     """The profile that a codec's parameters name; None for one that is malformed or not in use in WebRTC.
 
     The level is not looked at: it bounds what a sender may send, and every client says ``level-asymmetry-allowed``.
     """
-    text = str(parameters.get("profile-level-id", _DEFAULT))
+    text = _profile_level_id(parameters)
     if not re.fullmatch("[0-9A-Fa-f]{6}", text):
         return None
     profile_idc, profile_iop, _ = bytes.fromhex(text)
@@ -46,3 +52,24 @@ def profile_of(parameters: CodecParameters) -> Profile | None:
         if profile_idc == idc and profile_iop & mask == value:
             return profile
     return None
+
+
+def sender_parameters(parameters: CodecParameters) -> CodecParameters:
+    """What receivers are told of a sender's own parameters: its profile and level, and its parameter sets.
+
+    The level is what a receiver must be able to decode (RFC 6184 section 8.2.2).  One that nobody knows is left out.
+    """
+    told: CodecParameters = {}
+    text = _profile_level_id(parameters)
+    if profile_of(parameters) is not None and int(text[4:], 16) in _LEVELS:
+        told["profile-level-id"] = text.lower()
+    sets = parameters.get("sprop-parameter-sets")
+    if isinstance(sets, str) and _PARAMETER_SETS.fullmatch(sets):
+        told["sprop-parameter-sets"] = sets
+    return told
+
+
+def _profile_level_id(parameters: CodecParameters) -> str:
+    # Some parsers take 640032 for a number.
+    value = parameters.get("profile-level-id", _DEFAULT)
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value) or _DEFAULT

@@ -1,15 +1,18 @@
 """From the parameters of a client's stream to a plan for it in the router's numbers."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import frozen
 
 from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, PLI, RID_URI
 from sfu.dataplane.interface import EncodingSpec, ProducerSpec
-from sfu.errors import InvalidParameters, Unsupported
-from sfu.ortc.codecs import is_media, same_codec
-from sfu.ortc.validation import check_codecs, check_encodings, check_header_extensions
+from sfu.errors import Unsupported
+from sfu.ortc.choice import Choice, choose_codec
+from sfu.ortc.codecs import same_codec, split_mime_type
+from sfu.ortc.h264 import sender_parameters
+from sfu.ortc.validation import check_recognisable, usable_mid, used_encodings, used_extensions
 from sfu.parameters import (
     CodecParameters,
     Kind,
@@ -21,10 +24,9 @@ from sfu.parameters import (
     RtpParameters,
 )
 
-_MAX_MID_CHARACTERS: Final = 32
 _SCALABILITY_MODE = re.compile(r"[LS]([1-9])T([1-9])(h|_KEY|_KEY_SHIFT)?")  # as the W3C's webrtc-svc names them
 # It ends in other people's SDP, so nothing in it may end a line (RFC 8866 section 5, RFC 3550 section 6.5.1).
-_CNAME = re.compile("[!-~]{1,255}")
+_CNAME: Final = re.compile("[!-~]{1,255}")
 
 
 @frozen
@@ -47,81 +49,105 @@ def accept_producer(
 ) -> ProducerPlan:
     """Match a client's stream with the router's ``capabilities``.
 
-    A producer has one codec: the one its encodings name, else the first that carries media.  Packets of its other
-    payload types, and header extensions that the router does not have or that are encrypted (RFC 6904), are dropped.
-    ``default_cname`` stands in where the client gives none.
+    A producer has one codec: the one its encodings name, else the first that carries media.  RED around it is taken
+    off.  Packets of its other payload types, and header extensions that the router does not have or that are encrypted
+    (RFC 6904), are dropped.  ``default_cname`` stands in where the client gives none that SDP can hold.
 
-    Raises :exc:`Unsupported` where the router has no such codec, :exc:`InvalidParameters` where the parameters
-    contradict themselves.
+    Raises :exc:`Unsupported` where the router has no such codec, :exc:`InvalidParameters` where what is used of the
+    parameters contradicts itself.
     """
-    check_codecs(kind, parameters.codecs)
-    check_header_extensions(parameters.header_extensions)
-    check_encodings(parameters.encodings)
-    codec = _used_codec(parameters)
-    router_codec = _router_codec(codec, capabilities)
-    ids = {extension.uri: extension.id for extension in parameters.header_extensions if not extension.encrypt}
-    encodings = parameters.encodings or (RtpEncodingParameters(),)
-    _check_recognisable(encodings, parameters.mid, ids)
-    cname = _cname(parameters.rtcp, default_cname)
+    used = _used(kind, parameters, capabilities, default_cname)
+    codec = _router_codec(used.choice.codec, capabilities)
     # Every packet of a consumer carries a MID of its own; the rest only what the producer sends.
-    forwarded = {uri: id_ for uri, id_ in _forwarded(kind, capabilities).items() if uri in ids or uri == MID_URI}
-    spec = ProducerSpec(
-        kind=kind,
-        codec=router_codec.mime_type.lower(),
-        clock_rate=router_codec.clock_rate,
-        payload_types={codec.payload_type: router_codec.payload_type},
-        encodings=tuple(EncodingSpec(encoding.ssrc, encoding.rid) for encoding in encodings),
+    forwarded = _forwarded(kind, capabilities)
+    forwarded = {uri: id_ for uri, id_ in forwarded.items() if uri in used.extension_ids or uri == MID_URI}
+    consumable = RtpParameters(
+        codecs=(codec,),
+        header_extensions=tuple(RtpHeaderExtensionParameters(uri, id_) for uri, id_ in forwarded.items()),
+        encodings=(RtpEncodingParameters(scalability_mode=_scalability_mode(used.encodings)),),
+        rtcp=RtcpParameters(used.cname),
+    )
+    feedback = used.choice.codec.rtcp_feedback
+    spec = _spec(used, codec, forwarded, paused=paused)
+    return ProducerPlan(spec, PLI in feedback, FIR in feedback, used.cname, consumable)
+
+
+@frozen
+class _Used:
+    """What of a client's parameters is used; everything else in them is ignored."""
+
+    kind: Kind
+    choice: Choice
+    encodings: tuple[RtpEncodingParameters, ...]
+    extension_ids: dict[str, int]
+    mid: str | None
+    cname: str
+
+
+def _used(kind: Kind, parameters: RtpParameters, capabilities: RtpCapabilities, default_cname: str) -> _Used:
+    choice = choose_codec(kind, parameters.codecs, parameters.encodings)
+    uris = {MID_URI, RID_URI, *_forwarded(kind, capabilities)}
+    ids = used_extensions(parameters.header_extensions, uris)
+    encodings = used_encodings(parameters.encodings)
+    mid = usable_mid(parameters.mid)
+    check_recognisable(
+        encodings,
+        has_mid=mid is not None and MID_URI in ids,
+        has_rid_extension=RID_URI in ids,
+        mid_path="mid" if parameters.mid and mid is None else None,
+    )
+    cname = parameters.rtcp.cname or ""
+    return _Used(kind, choice, encodings, ids, mid, cname if _CNAME.fullmatch(cname) else default_cname)
+
+
+def _spec(used: _Used, codec: RtpCodecParameters, forwarded: dict[str, int], *, paused: bool) -> ProducerSpec:
+    ids = used.extension_ids
+    return ProducerSpec(
+        kind=used.kind,
+        codec=codec.mime_type.lower(),
+        clock_rate=codec.clock_rate,
+        payload_types={used.choice.codec.payload_type: codec.payload_type},
+        red_payload_types=used.choice.red_payload_types,
+        encodings=tuple(EncodingSpec(encoding.ssrc, encoding.rid) for encoding in used.encodings),
         extension_ids={ids[uri]: id_ for uri, id_ in forwarded.items() if uri != MID_URI},
-        mid=parameters.mid,
+        mid=used.mid,
         mid_id=ids.get(MID_URI),
         rid_id=ids.get(RID_URI),
-        audio_level_id=ids.get(AUDIO_LEVEL_URI) if kind == "audio" else None,
-        cname=cname,
+        audio_level_id=ids.get(AUDIO_LEVEL_URI) if used.kind == "audio" else None,
+        cname=used.cname,
         paused=paused,
     )
-    consumable = RtpParameters(
-        codecs=(router_codec,),
-        header_extensions=tuple(RtpHeaderExtensionParameters(uri, id_) for uri, id_ in forwarded.items()),
-        encodings=(RtpEncodingParameters(scalability_mode=_scalability_mode(encodings)),),
-        rtcp=RtcpParameters(cname),
-    )
-    return ProducerPlan(spec, PLI in codec.rtcp_feedback, FIR in codec.rtcp_feedback, cname, consumable)
-
-
-def _used_codec(parameters: RtpParameters) -> RtpCodecParameters:
-    media = {codec.payload_type: codec for codec in parameters.codecs if is_media(codec)}
-    used = None
-    for index, encoding in enumerate(parameters.encodings):
-        named = encoding.codec_payload_type
-        if named is None:
-            continue
-        if named not in media:
-            raise InvalidParameters("no media codec has this payload type", f"encodings[{index}].codecPayloadType")
-        if used not in (None, named):
-            raise Unsupported("the encodings of one stream must have the same codec")
-        used = named
-    return next(iter(media.values())) if used is None else media[used]
 
 
 def _router_codec(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> RtpCodecParameters:
-    """The router's description of the codec, under its payload type.
-
-    Of the producer's parameters only Opus' ``sprop-stereo`` (RFC 7587 section 6.1) stays: without it receivers decode
-    to mono.  All else is the router's own, as a payload type must mean the same in all of a receiver's consumers
-    (RFC 8843 section 9.1).
-    """
+    """The router's description of the codec, under its payload type, with what only the sender can know."""
     for candidate in capabilities.codecs:
         if candidate.preferred_payload_type is not None and same_codec(codec, candidate):
-            stereo: CodecParameters = {"sprop-stereo": 1} if str(codec.parameters.get("sprop-stereo")) == "1" else {}
             return RtpCodecParameters(
                 mime_type=candidate.mime_type,
                 payload_type=candidate.preferred_payload_type,
                 clock_rate=candidate.clock_rate,
                 channels=candidate.channels,
-                parameters=candidate.parameters | stereo,
+                parameters=candidate.parameters | _of_the_sender(codec),
                 rtcp_feedback=candidate.rtcp_feedback,
             )
     raise Unsupported(f"the router does not have this {codec.mime_type}")
+
+
+def _of_the_sender(codec: RtpCodecParameters) -> CodecParameters:
+    """What of the producer's parameters receivers are told.
+
+    Opus' ``sprop-stereo`` (RFC 7587 section 6.1), without which receivers decode to mono, and H.264's level and
+    parameter sets.  All else is the router's own.  So a payload type may mean two levels in one receiver's consumers,
+    which RFC 8843 section 9.1 does not like; browsers look at each consumer's own, as they have to for mediasoup.
+    """
+    match split_mime_type(codec.mime_type):
+        case ("audio", "opus"):
+            return {"sprop-stereo": 1} if codec.parameters.get("sprop-stereo") in (1, "1") else {}
+        case ("video", "h264"):
+            return sender_parameters(codec.parameters)
+        case _:
+            return {}
 
 
 def _forwarded(kind: Kind, capabilities: RtpCapabilities) -> dict[str, int]:
@@ -130,31 +156,17 @@ def _forwarded(kind: Kind, capabilities: RtpCapabilities) -> dict[str, int]:
         extension.uri: extension.preferred_id
         for extension in capabilities.header_extensions
         if extension.kind == kind and extension.direction in ("sendrecv", "sendonly")
+        if extension.preferred_id is not None
     }
 
 
-def _check_recognisable(encodings: tuple[RtpEncodingParameters, ...], mid: str | None, ids: dict[str, int]) -> None:
-    """Without SSRC, packets must say in extensions whose they are (RFC 8843 section 9.2, RFC 8852 section 3.2)."""
-    if mid is not None and not (1 <= len(mid) <= _MAX_MID_CHARACTERS and mid.isascii() and mid.isprintable()):
-        raise InvalidParameters(f"a MID has 1 to {_MAX_MID_CHARACTERS} printable characters", "mid")
-    for index, encoding in enumerate(encodings):
-        if encoding.ssrc is None and (mid is None or MID_URI not in ids):
-            raise InvalidParameters("without SSRC there must be a MID and its header extension", f"encodings[{index}]")
-        if encoding.ssrc is None and encoding.rid is not None and RID_URI not in ids:
-            raise InvalidParameters("without SSRC a RID needs its header extension", f"encodings[{index}]")
+def _scalability_mode(encodings: Sequence[RtpEncodingParameters]) -> str | None:
+    """The layers that a consumer can choose from, as mediasoup writes them: simulcast's count as spatial layers.
 
-
-def _cname(rtcp: RtcpParameters, default: str) -> str:
-    cname = rtcp.cname or default
-    if not _CNAME.fullmatch(cname):
-        raise InvalidParameters("a CNAME has 1 to 255 visible ASCII characters", "rtcp.cname")
-    return cname
-
-
-def _scalability_mode(encodings: tuple[RtpEncodingParameters, ...]) -> str | None:
-    """The layers that a consumer can choose from, as mediasoup writes them: simulcast's count as spatial layers."""
+    Spatial layers within one encoding are not switched: all of them are forwarded, so there is one to choose from.
+    """
     matches = (_SCALABILITY_MODE.fullmatch(encoding.scalability_mode or "") for encoding in encodings)
     mode = next((match for match in matches if match), None)
-    if len(encodings) > 1:
-        return f"L{len(encodings)}T{mode[2] if mode else 1}"
-    return mode[0] if mode else None
+    if mode is None and len(encodings) == 1:
+        return None
+    return f"L{len(encodings)}T{mode[2] if mode else 1}"

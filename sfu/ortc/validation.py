@@ -1,18 +1,16 @@
-"""Contradictions and excess in what clients send; each ends in :exc:`sfu.errors.InvalidParameters` with a path."""
+"""Contradictions and excess in what clients send; each ends in :exc:`sfu.errors.InvalidParameters` with a path.
+
+What is not used is not looked at: a client may describe what this router does not know as it likes.
+"""
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Final, TypeVar
 
+from attrs import evolve
+
 from sfu.errors import InvalidParameters
-from sfu.ortc.codecs import Codec, is_media, is_rtx, split_mime_type
-from sfu.parameters import (
-    Kind,
-    RtpCapabilities,
-    RtpCodecParameters,
-    RtpEncodingParameters,
-    RtpHeaderExtensionParameters,
-)
+from sfu.parameters import RtpCapabilities, RtpEncodingParameters, RtpHeaderExtensionParameters
 
 MAX_CODECS: Final = 128
 MAX_HEADER_EXTENSIONS: Final = 64
@@ -20,79 +18,110 @@ MAX_ENCODINGS: Final = 8
 
 _Item = TypeVar("_Item")
 _MAX_SSRC = 2**32 - 1
-_MIME_TYPE = re.compile(r"(audio|video)/[\w.+-]{1,64}", re.ASCII | re.IGNORECASE)
-_RID = re.compile(r"[\w-]{1,32}", re.ASCII)
+# What an element of a header extension holds (RFC 8285 section 4.3); the characters are those of RFC 8851 section 10.
+_RID = re.compile(r"[\w-]{1,255}", re.ASCII)
+_MID = re.compile(r"[ -~]{1,255}")
 
 
 def validate_capabilities(capabilities: RtpCapabilities) -> None:
     """Look through what a client says it can receive.
 
-    Raises :exc:`InvalidParameters` for what contradicts itself (RFC 8285 section 4: identifiers 1–255; RFC 3550
-    section 5.1: payload types 0–127).
+    Raises :exc:`InvalidParameters` where there is too much of it.  Nothing else in capabilities can contradict: they
+    are searched for what a producer has, and their numbers are not used.
     """
-    _check_count(capabilities.codecs, MAX_CODECS, "codecs")
-    for codec, path in _numbered(capabilities.codecs, "codecs"):
-        _check_codec(codec.kind, codec, path)
-        if codec.preferred_payload_type is not None:
-            _check_payload_type(codec.preferred_payload_type, f"{path}.preferredPayloadType")
-    _check_distinct(
-        ((codec.preferred_payload_type, path) for codec, path in _numbered(capabilities.codecs, "codecs")),
-        "preferredPayloadType",
-    )
-    _check_count(capabilities.header_extensions, MAX_HEADER_EXTENSIONS, "headerExtensions")
-    for extension, path in _numbered(capabilities.header_extensions, "headerExtensions"):
-        _check_extension(extension.uri, extension.preferred_id, path, "preferredId")
+    check_count(capabilities.codecs, MAX_CODECS, "codecs")
+    check_count(capabilities.header_extensions, MAX_HEADER_EXTENSIONS, "headerExtensions")
 
 
-def check_codecs(kind: Kind, codecs: Sequence[RtpCodecParameters]) -> None:
-    """The codecs of one stream: at least one that carries media, all of its kind, told apart by payload type."""
-    _check_count(codecs, MAX_CODECS, "codecs")
-    for codec, path in _numbered(codecs, "codecs"):
-        _check_codec(kind, codec, path)
-        _check_payload_type(codec.payload_type, f"{path}.payloadType")
-    _check_distinct(((codec.payload_type, path) for codec, path in _numbered(codecs, "codecs")), "payloadType")
-    media = {codec.payload_type for codec in codecs if is_media(codec)}
-    if not media:
-        raise InvalidParameters("there is no media codec", "codecs")
-    for codec, path in _numbered(codecs, "codecs"):
-        if is_rtx(codec) and codec.parameters.get("apt") not in media:
-            raise InvalidParameters("apt does not name a media codec's payload type", f"{path}.parameters.apt")
+def used_extensions(extensions: Sequence[RtpHeaderExtensionParameters], uris: Collection[str]) -> dict[str, int]:
+    """The identifiers of those of ``uris`` that the stream has in the clear; of one that is listed twice the first.
+
+    Raises :exc:`InvalidParameters` where one of them cannot be told from another extension.
+    """
+    check_count(extensions, MAX_HEADER_EXTENSIONS, "headerExtensions")
+    used: dict[str, int] = {}
+    for extension, path in numbered(extensions, "headerExtensions"):
+        if extension.uri in uris and not extension.encrypt and extension.uri not in used:
+            if not 1 <= extension.id <= 255:
+                raise InvalidParameters("a header extension's identifier is 1 to 255", f"{path}.id")
+            used[extension.uri] = extension.id
+    first: dict[int, str] = {}
+    for extension, path in numbered(extensions, "headerExtensions"):
+        uri = first.setdefault(extension.id, extension.uri)
+        if extension.id in used.values() and uri != extension.uri:
+            raise InvalidParameters("another header extension has this identifier", f"{path}.id")
+    return used
 
 
-def check_header_extensions(extensions: Sequence[RtpHeaderExtensionParameters]) -> None:
-    """The header extensions of one stream: no identifier twice, and no URI twice in the clear."""
-    _check_count(extensions, MAX_HEADER_EXTENSIONS, "headerExtensions")
-    numbered = list(_numbered(extensions, "headerExtensions"))
-    for extension, path in numbered:
-        _check_extension(extension.uri, extension.id, path, "id")
-    _check_distinct(((extension.id, path) for extension, path in numbered), "id")
-    _check_distinct(((extension.uri, path) for extension, path in numbered if not extension.encrypt), "uri")
+def used_encodings(encodings: Sequence[RtpEncodingParameters]) -> tuple[RtpEncodingParameters, ...]:
+    """The encodings of one stream, told apart by SSRC or RID where there are several; one where none is given.
 
-
-def check_encodings(encodings: Sequence[RtpEncodingParameters]) -> None:
-    """The encodings of one stream: told apart by SSRC or RID where there are several.  None at all is right, too."""
-    _check_count(encodings, MAX_ENCODINGS, "encodings")
-    numbered = list(_numbered(encodings, "encodings"))
-    for encoding, path in numbered:
-        _check_ssrc(encoding.ssrc, f"{path}.ssrc")
-        if encoding.rtx is not None:
-            _check_ssrc(encoding.rtx.ssrc, f"{path}.rtx.ssrc")
-        if encoding.rid is not None and not _RID.fullmatch(encoding.rid):
-            raise InvalidParameters("a RID has 1 to 32 letters, digits, _ or -", f"{path}.rid")
-        if len(encodings) > 1 and encoding.ssrc is None and encoding.rid is None:
+    A RID that no packet can carry is left out where an SSRC makes it superfluous.
+    """
+    check_count(encodings, MAX_ENCODINGS, "encodings")
+    used = [_with_usable_rid(encoding, path) for encoding, path in numbered(encodings, "encodings")]
+    for encoding, path in numbered(used, "encodings"):
+        if encoding.ssrc is not None and not 1 <= encoding.ssrc <= _MAX_SSRC:
+            raise InvalidParameters("an SSRC is 1 to 4294967295", f"{path}.ssrc")
+        if len(used) > 1 and encoding.ssrc is None and encoding.rid is None:
             raise InvalidParameters("one of several encodings has neither SSRC nor RID", path)
-    retransmissions = ((encoding.rtx.ssrc, f"{path}.rtx") for encoding, path in numbered if encoding.rtx is not None)
-    _check_distinct((*((encoding.ssrc, path) for encoding, path in numbered), *retransmissions), "ssrc")
-    _check_distinct(((encoding.rid, path) for encoding, path in numbered), "rid")
+    paths = list(numbered(used, "encodings"))
+    _check_distinct(((encoding.ssrc, path) for encoding, path in paths), "ssrc")
+    _check_distinct(((encoding.rid, path) for encoding, path in paths), "rid")
+    ssrcs = {encoding.ssrc for encoding in used}
+    for encoding, path in paths:
+        # Retransmissions are not served, but their packets must not be taken for others.
+        if encoding.rtx is not None and encoding.rtx.ssrc in ssrcs:
+            raise InvalidParameters("an encoding has this SSRC", f"{path}.rtx.ssrc")
+    return tuple(used) or (RtpEncodingParameters(),)
 
 
-def _numbered(items: Sequence[_Item], name: str) -> Iterable[tuple[_Item, str]]:
+def usable_mid(mid: str | None) -> str | None:
+    """The MID, where packets can carry it (RFC 8843 section 15.1)."""
+    return mid if mid is not None and _MID.fullmatch(mid) else None
+
+
+def check_recognisable(
+    encodings: Sequence[RtpEncodingParameters], *, has_mid: bool, has_rid_extension: bool, mid_path: str | None
+) -> None:
+    """Without SSRC, packets must say in extensions whose they are (RFC 8843 section 9.2, RFC 8852 section 3.2).
+
+    ``has_mid`` says that there are a MID and its extension; ``mid_path`` where a MID stands that packets cannot carry.
+    """
+    for encoding, path in numbered(encodings, "encodings"):
+        if encoding.ssrc is not None:
+            continue
+        if encoding.rid is not None and not has_rid_extension:
+            raise InvalidParameters("without SSRC a RID needs its header extension", path)
+        if encoding.rid is None and not has_mid:
+            message = "without SSRC there must be a MID of 1 to 255 ASCII characters and its header extension"
+            raise InvalidParameters(message, mid_path or path)
+
+
+def numbered(items: Sequence[_Item], name: str) -> Iterable[tuple[_Item, str]]:
+    """The items, each with its path on the wire."""
     return ((item, f"{name}[{index}]") for index, item in enumerate(items))
 
 
-def _check_count(items: Sequence[object], maximum: int, name: str) -> None:
+def check_count(items: Sequence[object], maximum: int, name: str) -> None:
+    """Raises :exc:`InvalidParameters` where there are too many."""
     if len(items) > maximum:
         raise InvalidParameters(f"there are more than {maximum}", name)
+
+
+def check_payload_type(payload_type: int, path: str) -> None:
+    """Raises :exc:`InvalidParameters` for one that packets cannot have here."""
+    # With RTCP on the same port, 64–95 and a marker bit look like RTCP (RFC 5761 section 4).
+    if not 0 <= payload_type <= 127 or 64 <= payload_type <= 95:
+        raise InvalidParameters("a payload type is 0 to 63 or 96 to 127", path)
+
+
+def _with_usable_rid(encoding: RtpEncodingParameters, path: str) -> RtpEncodingParameters:
+    if encoding.rid is None or _RID.fullmatch(encoding.rid):
+        return encoding
+    if encoding.rid and encoding.ssrc is None:
+        raise InvalidParameters("a RID has 1 to 255 letters, digits, _ or -", f"{path}.rid")
+    return evolve(encoding, rid=None)
 
 
 def _check_distinct(items: Iterable[tuple[Hashable, str]], name: str) -> None:
@@ -101,30 +130,3 @@ def _check_distinct(items: Iterable[tuple[Hashable, str]], name: str) -> None:
         if value is not None and value in seen:
             raise InvalidParameters("it is there twice", f"{path}.{name}")
         seen.add(value)
-
-
-def _check_codec(kind: Kind, codec: Codec, path: str) -> None:
-    if not _MIME_TYPE.fullmatch(codec.mime_type) or split_mime_type(codec.mime_type)[0] != kind:
-        raise InvalidParameters(f"it is not {kind}/…", f"{path}.mimeType")
-    if codec.clock_rate < 1:
-        raise InvalidParameters("a clock rate is positive", f"{path}.clockRate")
-    if codec.channels is not None and codec.channels < 1:
-        raise InvalidParameters("there is at least one channel", f"{path}.channels")
-
-
-def _check_payload_type(payload_type: int, path: str) -> None:
-    # With RTCP on the same port, 64–95 and a marker bit look like RTCP (RFC 5761 section 4).
-    if not 0 <= payload_type <= 127 or 64 <= payload_type <= 95:
-        raise InvalidParameters("a payload type is 0 to 63 or 96 to 127", path)
-
-
-def _check_extension(uri: str, identifier: int, path: str, name: str) -> None:
-    if not uri:
-        raise InvalidParameters("a header extension has a URI", f"{path}.uri")
-    if not 1 <= identifier <= 255:
-        raise InvalidParameters("a header extension's identifier is 1 to 255", f"{path}.{name}")
-
-
-def _check_ssrc(ssrc: int | None, path: str) -> None:
-    if ssrc is not None and not 1 <= ssrc <= _MAX_SSRC:
-        raise InvalidParameters("an SSRC is 1 to 4294967295", path)

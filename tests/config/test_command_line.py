@@ -90,6 +90,16 @@ def test_a_list_replaces_a_list_whole(
     assert got["media_host"] == ["10.0.0.5", "10.0.0.6"]
 
 
+def test_a_switch_can_be_turned_off_and_on_from_everywhere(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert effective(capsys)["video_orientation"] is True
+    assert effective(capsys, "--no-video-orientation")["video_orientation"] is False
+    monkeypatch.setenv("SFU_VIDEO_ORIENTATION", "false")
+    assert effective(capsys)["video_orientation"] is False
+    assert effective(capsys, "--video-orientation")["video_orientation"] is True
+
+
 def test_a_variable_that_is_nearly_one_of_ours_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trio, "run", lambda *_: None)
     for name in ("SFU_PROT", "SFU_CONFIGG", "SFU_PORT", "SFU_CONFIG", "SFU_HOME", "SFU_IMAGE_TAG"):

@@ -5,8 +5,17 @@ import asyncio
 from pymediasoup import AiortcHandler, Device
 from pymediasoup.rtp_parameters import RtpCapabilities as PymediasoupCapabilities
 
-from sfu.capabilities import FIR, MID_URI, PLI, RID_URI, ROUTER_CAPABILITIES
+from sfu.capabilities import (
+    FIR,
+    MID_URI,
+    PLI,
+    RID_URI,
+    ROUTER_CAPABILITIES,
+    VIDEO_ORIENTATION_URI,
+    router_capabilities,
+)
 from sfu.ortc import can_consume, validate_capabilities
+from sfu.ortc.h264 import Profile, profile_of
 from sfu.parameters import RtpCapabilities
 from tests.ortc.plans import plan
 from tests.ortc.recorded import CHROMIUM, from_wire, to_wire
@@ -40,13 +49,29 @@ def test_every_codec_has_a_dynamic_payload_type_of_its_own_that_is_not_the_proba
 
 def test_vp8_is_the_preferred_video_codec_and_opus_the_audio_codec() -> None:
     names = [codec.mime_type for codec in CODECS]
-    assert names == ["audio/opus", "video/VP8", "video/VP9", "video/H264", "video/H264", "video/H264"]
+    assert names[:3] == ["audio/opus", "video/VP8", "video/VP9"]
+    assert set(names[3:]) == {"video/H264"}
+
+
+def test_each_h264_profile_of_webrtc_is_there_in_both_packetization_modes_and_mode_1_first() -> None:
+    h264 = [codec for codec in CODECS if codec.mime_type == "video/H264"]
+    assert [codec.parameters["packetization-mode"] for codec in h264] == [1] * len(Profile) + [0] * len(Profile)
+    for mode in (0, 1):
+        offered = [profile_of(codec.parameters) for codec in h264 if codec.parameters["packetization-mode"] == mode]
+        assert sorted(map(str, offered)) == sorted(map(str, Profile))
+
+
+def test_video_orientation_is_offered_unless_it_is_switched_off() -> None:
+    without = router_capabilities(video_orientation=False)
+    assert without.codecs == CODECS
+    gone = set(EXTENSIONS) - set(without.header_extensions)
+    assert [(extension.uri, extension.kind) for extension in gone] == [(VIDEO_ORIENTATION_URI, "video")]
 
 
 def test_header_extension_ids_fit_one_byte_headers_and_name_one_uri_each() -> None:
     uris = {(extension.preferred_id, extension.uri) for extension in EXTENSIONS}
     assert len({identifier for identifier, _ in uris}) == len(uris)
-    assert all(1 <= identifier <= 14 for identifier, _ in uris)
+    assert {identifier for identifier, _ in uris} <= set(range(1, 15))
 
 
 def test_mid_is_listed_for_both_kinds_and_rid_is_received_but_never_sent() -> None:

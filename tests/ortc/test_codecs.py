@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfu.ortc.codecs import is_media, is_rtx, same_codec
+from sfu.ortc.codecs import can_decode, is_media, is_red, same_codec
 from sfu.ortc.h264 import Profile, profile_of
 from sfu.parameters import CodecParameters, RtpCodecParameters
 
@@ -36,17 +36,19 @@ def test_a_profile_level_id_names_its_profile(text: str, profile: Profile) -> No
     assert profile_of({"profile-level-id": text}) is profile
 
 
-@pytest.mark.parametrize("text", ["", "42e0", "42e01f00", "42e01g", " 42e01", "f4001f", "6e001f", "42e11f", "４２e01f"])
+@pytest.mark.parametrize("text", ["42e0", "42e01f00", "42e01g", " 42e01", "f4001f", "6e001f", "42e11f", "４２e01f"])
 def test_a_malformed_or_unused_profile_level_id_names_none(text: str) -> None:
     assert profile_of({"profile-level-id": text}) is None
 
 
 def test_a_profile_level_id_that_a_parser_took_for_a_number_is_still_one() -> None:
     assert profile_of({"profile-level-id": 640032}) is Profile.HIGH
+    assert profile_of({"profile-level-id": 640032.0}) is Profile.HIGH
 
 
 def test_without_a_profile_level_id_constrained_baseline_is_meant() -> None:
     assert profile_of({}) is Profile.CONSTRAINED_BASELINE
+    assert profile_of({"profile-level-id": ""}) is Profile.CONSTRAINED_BASELINE
 
 
 def test_names_are_compared_without_case() -> None:
@@ -61,7 +63,13 @@ def test_clock_rates_must_agree() -> None:
 
 def test_audio_channels_must_agree_and_are_one_when_left_out() -> None:
     assert same_codec(codec("audio/PCMU", 8000), codec("audio/PCMU", 8000, 1))
-    assert not same_codec(codec("audio/opus", 48000, 2), codec("audio/opus", 48000))
+    assert not same_codec(codec("audio/L16", 48000, 2), codec("audio/L16", 48000))
+
+
+def test_opus_is_two_channels_on_the_wire_when_they_are_left_out() -> None:
+    assert same_codec(codec("audio/opus", 48000, 2), codec("audio/opus", 48000))
+    assert not same_codec(codec("audio/opus", 48000, 2), codec("audio/opus", 48000, 1))
+    assert not same_codec(codec("audio/multiopus", 48000, 2), codec("audio/multiopus", 48000))
 
 
 def test_video_has_no_channels_to_agree_on() -> None:
@@ -90,14 +98,29 @@ def test_h264_packetization_modes_must_agree_and_are_zero_when_left_out() -> Non
     assert same_codec(codec("video/H264", packetization_mode=1), codec("video/H264", packetization_mode="1"))
 
 
+@pytest.mark.parametrize("one", [1, "1", 1.0])
+@pytest.mark.parametrize("other", [1, "1", 1.0])
+def test_numbers_are_the_same_however_they_are_written(one: str | int, other: str | int) -> None:
+    assert same_codec(codec("video/H264", packetization_mode=one), codec("video/H264", packetization_mode=other))
+    assert same_codec(codec("video/VP9", profile_id=one), codec("video/VP9", profile_id=other))
+
+
+def test_who_understands_packetization_mode_1_can_decode_mode_0_and_not_the_other_way_round() -> None:
+    single, aggregated = codec("video/H264"), codec("video/H264", packetization_mode=1)
+    assert can_decode(aggregated, single)
+    assert not can_decode(single, aggregated)
+    assert not can_decode(codec("video/H264", packetization_mode=1, profile_level_id="640c1f"), single)
+    assert not can_decode(codec("video/H264", packetization_mode=2), single)
+
+
 def test_vp9_profiles_must_agree_and_are_zero_when_left_out() -> None:
     assert same_codec(codec("video/VP9"), codec("video/VP9", profile_id=0))
     assert not same_codec(codec("video/VP9"), codec("video/VP9", profile_id=2))
 
 
 def test_what_travels_beside_media_is_not_media() -> None:
-    assert is_rtx(codec("video/RTX"))
-    assert not is_rtx(codec("video/VP8"))
+    assert is_red(codec("audio/RED"))
+    assert not is_red(codec("video/rtx"))
     assert is_media(codec("audio/opus"))
     for name in ("video/rtx", "video/red", "video/ulpfec", "audio/CN", "audio/telephone-event"):
         assert not is_media(codec(name))

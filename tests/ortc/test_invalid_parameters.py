@@ -9,7 +9,6 @@ from sfu.capabilities import MID_URI, RID_URI
 from sfu.errors import InvalidParameters
 from sfu.ortc import MAX_CODECS, MAX_ENCODINGS, MAX_HEADER_EXTENSIONS, validate_capabilities
 from sfu.parameters import (
-    RtcpParameters,
     RtpCapabilities,
     RtpCodecCapability,
     RtpCodecParameters,
@@ -27,42 +26,41 @@ SIMULCAST = CHROMIUM.produced["vp8Simulcast"]
 Encoding = RtpEncodingParameters
 Extension = RtpHeaderExtensionParameters
 RTX = RtpCodecParameters("video/rtx", 97, 90000)
+RED = RtpCodecParameters("video/red", 98, 90000)
 
 
 @pytest.mark.parametrize(
     ("path", "changes"),
     [
         ("codecs", {"codecs": ()}),
-        ("codecs", {"codecs": (RtpCodecParameters("video/red", 98, 90000),)}),
+        ("codecs", {"codecs": (RtpCodecParameters("video/ulpfec", 98, 90000),)}),
         ("codecs", {"codecs": (VP8,) * (MAX_CODECS + 1)}),
         ("codecs[1].payloadType", {"codecs": (VP8, evolve(VP8, mime_type="video/VP9"))}),
         ("codecs[0].payloadType", {"codecs": (evolve(VP8, payload_type=128),)}),
         ("codecs[0].payloadType", {"codecs": (evolve(VP8, payload_type=-1),)}),
         ("codecs[0].payloadType", {"codecs": (evolve(VP8, payload_type=72),)}),
         ("codecs[0].mimeType", {"codecs": (evolve(VP8, mime_type="audio/opus"),)}),
-        ("codecs[0].mimeType", {"codecs": (evolve(VP8, mime_type="video"),)}),
-        ("codecs[0].mimeType", {"codecs": (evolve(VP8, mime_type="video/VP8\n"),)}),
+        ("codecs", {"codecs": (evolve(VP8, mime_type="video"),)}),
         ("codecs[0].clockRate", {"codecs": (evolve(VP8, clock_rate=0),)}),
-        ("codecs[0].channels", {"codecs": (evolve(VP8, channels=0),)}),
-        ("codecs[1].parameters.apt", {"codecs": (VP8, RTX)}),
-        ("codecs[1].parameters.apt", {"codecs": (VP8, evolve(RTX, parameters={"apt": 97}))}),
+        ("codecs[1].payloadType", {"codecs": (VP8, evolve(RTX, payload_type=96))}),
+        ("codecs[1].payloadType", {"codecs": (evolve(RTX, payload_type=96), VP8)}),
+        ("codecs[1].payloadType", {"codecs": (VP8, RtpCodecParameters("video/red", 80, 90000))}),
+        ("codecs[2].payloadType", {"codecs": (VP8, RED, evolve(RTX, payload_type=98))}),
         ("headerExtensions", {"header_extensions": (Extension("urn:x", 1),) * (MAX_HEADER_EXTENSIONS + 1)}),
-        ("headerExtensions[1].id", {"header_extensions": (Extension("urn:a", 3), Extension("urn:b", 3))}),
-        ("headerExtensions[1].uri", {"header_extensions": (Extension("urn:a", 3), Extension("urn:a", 4))}),
-        ("headerExtensions[0].id", {"header_extensions": (Extension("urn:a", 0),)}),
-        ("headerExtensions[0].id", {"header_extensions": (Extension("urn:a", 256),)}),
-        ("headerExtensions[0].uri", {"header_extensions": (Extension("", 3),)}),
+        ("headerExtensions[1].id", {"header_extensions": (Extension(MID_URI, 3), Extension("urn:b", 3))}),
+        ("headerExtensions[1].id", {"header_extensions": (Extension("urn:b", 3, encrypt=True), Extension(MID_URI, 3))}),
+        ("headerExtensions[0].id", {"header_extensions": (Extension(MID_URI, 0),)}),
+        ("headerExtensions[0].id", {"header_extensions": (Extension(MID_URI, 256),)}),
         ("encodings", {"encodings": tuple(Encoding(1 + index) for index in range(MAX_ENCODINGS + 1))}),
         ("encodings[0].ssrc", {"encodings": (Encoding(0),)}),
         ("encodings[0].ssrc", {"encodings": (Encoding(2**32),)}),
         ("encodings[1].ssrc", {"encodings": (Encoding(5), Encoding(5))}),
-        ("encodings[0].rtx.ssrc", {"encodings": (Encoding(5, rtx=RtpRtxParameters(0)),)}),
         ("encodings[0].rtx.ssrc", {"encodings": (Encoding(5, rtx=RtpRtxParameters(5)),)}),
+        ("encodings[0].rtx.ssrc", {"encodings": (Encoding(5, rtx=RtpRtxParameters(6)), Encoding(6))}),
         ("encodings[1]", {"encodings": (Encoding(5), Encoding())}),
         ("encodings[1].rid", {"encodings": (Encoding(5, "a"), Encoding(6, "a"))}),
-        ("encodings[0].rid", {"encodings": (Encoding(5, ""),)}),
-        ("encodings[0].rid", {"encodings": (Encoding(5, "a b"),)}),
-        ("encodings[0].rid", {"encodings": (Encoding(5, "a" * 33),)}),
+        ("encodings[0].rid", {"encodings": (Encoding(None, "a b"),)}),
+        ("encodings[0].rid", {"encodings": (Encoding(None, "a" * 256),)}),
         ("encodings[1].codecPayloadType", {"encodings": (Encoding(5), Encoding(6, codec_payload_type=99))}),
         (
             "encodings[0].codecPayloadType",
@@ -71,12 +69,9 @@ RTX = RtpCodecParameters("video/rtx", 97, 90000)
                 "encodings": (Encoding(5, codec_payload_type=97),),
             },
         ),
-        ("mid", {"mid": ""}),
-        ("mid", {"mid": "m" * 33}),
-        ("mid", {"mid": "mittelstück"}),
-        ("rtcp.cname", {"rtcp": RtcpParameters("a\r\na=inactive")}),
-        ("rtcp.cname", {"rtcp": RtcpParameters("two words")}),
-        ("rtcp.cname", {"rtcp": RtcpParameters("c" * 256)}),
+        ("encodings[0]", {"mid": "", "encodings": ()}),
+        ("mid", {"mid": "m" * 256, "encodings": (Encoding(),)}),
+        ("mid", {"mid": "mittelstück", "encodings": (Encoding(),)}),
     ],
 )
 def test_a_contradiction_is_refused_with_its_path(path: str, changes: dict[str, Any]) -> None:
@@ -85,9 +80,10 @@ def test_a_contradiction_is_refused_with_its_path(path: str, changes: dict[str, 
     assert refusal.value.path == path
 
 
-def test_an_encoding_without_ssrc_needs_a_mid_and_its_extension() -> None:
+def test_an_encoding_without_ssrc_and_rid_needs_a_mid_and_its_extension() -> None:
+    nameless = evolve(SIMULCAST, encodings=(Encoding(),))
     only_rid = tuple(extension for extension in SIMULCAST.header_extensions if extension.uri != MID_URI)
-    for parameters in (evolve(SIMULCAST, mid=None), evolve(SIMULCAST, header_extensions=only_rid)):
+    for parameters in (evolve(nameless, mid=None), evolve(nameless, header_extensions=only_rid)):
         with pytest.raises(InvalidParameters) as refusal:
             accept(parameters)
         assert refusal.value.path == "encodings[0]"
@@ -114,23 +110,10 @@ LEVEL = RtpHeaderExtension("urn:x", 10)
     ("path", "capabilities"),
     [
         ("codecs", RtpCapabilities((OPUS,) * (MAX_CODECS + 1))),
-        ("codecs[0].mimeType", RtpCapabilities((evolve(OPUS, mime_type="opus"),))),
-        ("codecs[0].mimeType", RtpCapabilities((evolve(OPUS, kind="video"),))),
-        ("codecs[0].clockRate", RtpCapabilities((evolve(OPUS, clock_rate=-1),))),
-        ("codecs[0].channels", RtpCapabilities((evolve(OPUS, channels=0),))),
-        ("codecs[0].preferredPayloadType", RtpCapabilities((evolve(OPUS, preferred_payload_type=200),))),
-        ("codecs[1].preferredPayloadType", RtpCapabilities((OPUS, OPUS))),
         ("headerExtensions", RtpCapabilities((), (LEVEL,) * (MAX_HEADER_EXTENSIONS + 1))),
-        ("headerExtensions[0].preferredId", RtpCapabilities((), (evolve(LEVEL, preferred_id=0),))),
-        ("headerExtensions[0].uri", RtpCapabilities((), (evolve(LEVEL, uri=""),))),
     ],
 )
-def test_contradictory_capabilities_are_refused_with_their_path(path: str, capabilities: RtpCapabilities) -> None:
+def test_too_many_capabilities_are_refused_with_their_path(path: str, capabilities: RtpCapabilities) -> None:
     with pytest.raises(InvalidParameters) as refusal:
         validate_capabilities(capabilities)
     assert refusal.value.path == path
-
-
-def test_capabilities_may_leave_payload_types_out() -> None:
-    free = evolve(OPUS, preferred_payload_type=None)
-    validate_capabilities(RtpCapabilities((free, free)))

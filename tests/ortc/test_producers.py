@@ -145,9 +145,61 @@ def test_the_clients_cname_is_kept_and_a_missing_one_made_up() -> None:
     assert accept(evolve(CAMERA, rtcp=RtcpParameters())).cname == DEFAULT_CNAME
 
 
-@pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L3T3_KEY")])
-def test_layers_are_told_as_mediasoup_does(name: str, mode: str | None) -> None:
+@pytest.mark.parametrize("cname", ["two words", "café", "a\r\na=inactive", "c" * 256, " ", "\x7f"])
+def test_a_cname_that_sdp_cannot_hold_is_replaced(cname: str) -> None:
+    accepted = accept(evolve(CAMERA, rtcp=RtcpParameters(cname)))
+    assert accepted.cname == accepted.spec.cname == accepted.consumable.rtcp.cname == DEFAULT_CNAME
+
+
+def test_a_header_extension_that_is_listed_twice_has_its_first_identifier() -> None:
+    twice = (RtpHeaderExtensionParameters(VIDEO_ORIENTATION_URI, 5), *CAMERA.header_extensions)
+    assert accept(evolve(CAMERA, header_extensions=twice)).spec.extension_ids == {5: 11}
+
+
+def test_header_extensions_that_are_not_used_may_contradict_each_other() -> None:
+    unknown = (RtpHeaderExtensionParameters("urn:a", 13), RtpHeaderExtensionParameters("urn:b", 13))
+    beyond = (RtpHeaderExtensionParameters("urn:c", 0), RtpHeaderExtensionParameters("urn:d", 300))
+    accepted = accept(evolve(CAMERA, header_extensions=(*CAMERA.header_extensions, *unknown, *beyond)))
+    assert accepted.spec == accept(CAMERA).spec
+
+
+@pytest.mark.parametrize("size", [1, 16, 33, 255])
+def test_long_mids_and_rids_are_taken_as_far_as_packets_can_carry_them(size: int) -> None:
+    simulcast = CHROMIUM.produced["vp8Simulcast"]
+    encodings = tuple(RtpEncodingParameters(rid="abc"[index] * size) for index in range(3))
+    spec = accept(evolve(simulcast, mid="m" * size, encodings=encodings)).spec
+    assert (spec.mid, spec.encodings[2]) == ("m" * size, EncodingSpec(rid="c" * size))
+
+
+@pytest.mark.parametrize("name", ["", "n" * 256, "zwölf", "a\nb"])
+def test_a_mid_or_rid_that_no_packet_can_carry_is_ignored_where_there_is_an_ssrc(name: str) -> None:
+    [encoding] = CAMERA.encodings
+    spec = accept(evolve(CAMERA, mid=name, encodings=(evolve(encoding, rid=name),))).spec
+    assert (spec.mid, spec.encodings) == (None, (EncodingSpec(encoding.ssrc),))
+
+
+def test_rids_make_up_for_a_mid_that_packets_do_not_carry() -> None:
+    simulcast = CHROMIUM.produced["vp8Simulcast"]
+    only_rid = tuple(extension for extension in simulcast.header_extensions if extension.uri != MID_URI)
+    spec = accept(evolve(simulcast, mid=None, header_extensions=only_rid)).spec
+    assert [encoding.rid for encoding in spec.encodings] == ["r0", "r1", "r2"]
+    assert spec.mid_id is None
+
+
+@pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L1T3")])
+def test_those_layers_are_told_that_can_be_chosen_from(name: str, mode: str | None) -> None:
     assert plan(CHROMIUM, name).consumable.encodings[0].scalability_mode == mode
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [("L3T3", "L1T3"), ("L3T3_KEY", "L1T3"), ("S3T3", "L1T3"), ("L2T2h", "L1T2"), ("L1T2", "L1T2"), ("L3T1", "L1T1")],
+)
+def test_spatial_layers_in_one_encoding_cannot_be_chosen_from_and_are_not_told(sent: str, told: str) -> None:
+    one = evolve(CAMERA.encodings[0], scalability_mode=sent)
+    assert accept(evolve(CAMERA, encodings=(one,))).consumable.encodings[0].scalability_mode == told
+    two = evolve(one, ssrc=7)
+    assert accept(evolve(CAMERA, encodings=(one, two))).consumable.encodings[0].scalability_mode == f"L2{told[2:]}"
 
 
 @pytest.mark.parametrize("mode", ["L3T3_KEY\r\na=inactive", "L0T1", "nonsense", ""])
@@ -163,12 +215,23 @@ def test_an_encoding_that_says_nothing_is_learnt_from_its_mid(encodings: tuple[R
     assert accept(evolve(CAMERA, encodings=encodings)).spec.encodings == (EncodingSpec(),)
 
 
-def test_retransmission_and_redundancy_beside_the_codec_are_dropped() -> None:
+def test_a_codec_beside_the_one_that_is_used_may_be_anything() -> None:
+    [vp8] = CAMERA.codecs
     beside = (
         RtpCodecParameters("video/rtx", 97, 90000, parameters={"apt": 96}),
-        RtpCodecParameters("video/red", 98, 90000),
+        RtpCodecParameters("video/rtx", 98, 90000, parameters={"apt": "96"}),
+        RtpCodecParameters("video/rtx", 99, 90000, parameters={"apt": 5}),
+        RtpCodecParameters("video/rtx", 99, 90000),
+        RtpCodecParameters("video/ulpfec", 80, 0),
+        RtpCodecParameters("video/never-heard-of", 80, 1),
+        RtpCodecParameters("audio/opus", 111, 48000, 2),
     )
-    assert accept(evolve(CAMERA, codecs=(*beside, *CAMERA.codecs))).spec.payload_types == {96: 101}
+    for codecs in ((*beside[:5], vp8), (vp8, *beside), (beside[-1], vp8)):
+        assert accept(evolve(CAMERA, codecs=codecs)).spec.payload_types == {96: 101}
+
+
+def test_a_codec_that_is_listed_twice_alike_is_one() -> None:
+    assert accept(evolve(CAMERA, codecs=CAMERA.codecs * 2)).spec.payload_types == {96: 101}
 
 
 def test_of_several_codecs_the_first_is_the_one_unless_the_encodings_name_another() -> None:
@@ -192,7 +255,8 @@ def test_encodings_of_different_codecs_are_unsupported() -> None:
     [
         RtpCodecParameters("video/AV1", 96, 90000),
         RtpCodecParameters("video/VP9", 96, 90000, parameters={"profile-id": 2}),
-        RtpCodecParameters("video/H264", 96, 90000, parameters={"profile-level-id": "42e01f"}),
+        RtpCodecParameters("video/H264", 96, 90000, parameters={"packetization-mode": 2}),
+        RtpCodecParameters("video/H264", 96, 90000, parameters={"profile-level-id": "f4001f"}),
         RtpCodecParameters("video/H264", 96, 90000, parameters={"profile-level-id": "?", "packetization-mode": 1}),
     ],
 )
@@ -205,6 +269,11 @@ def test_a_codec_to_which_the_router_gives_no_payload_type_is_unsupported() -> N
     numberless = RtpCapabilities((RtpCodecCapability("video", "video/VP8", 90000),))
     with pytest.raises(Unsupported):
         accept_producer("video", CAMERA, numberless, default_cname=DEFAULT_CNAME)
+
+
+def test_opus_without_channels_is_the_routers_opus() -> None:
+    unsaid = evolve(MICROPHONE, codecs=(evolve(MICROPHONE.codecs[0], channels=None),))
+    assert accept(unsaid, "audio").consumable.codecs[0].channels == 2
 
 
 def test_mono_opus_is_not_the_routers_opus() -> None:

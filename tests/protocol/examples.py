@@ -18,12 +18,13 @@ from protocol.constraints import (
     split_annotated,
     without_none,
 )
-from protocol.media import FINGERPRINT_BYTES, DtlsFingerprint
+from protocol.media import FINGERPRINT_BYTES, DtlsFingerprint, RtpCodecParameters
 from protocol.vocabulary import OneOf
 
 T = TypeVar("T")
 
-EXAMPLE_TEXTS = ("2026-11-01T09:30:00.250Z", "audio/opus", "sha-256", ":".join(["ab"] * 32), "abc", "1")
+EXAMPLE_TEXTS = ("2026-11-01T09:30:00.250Z", "audio/opus", "abc", "1")
+EXAMPLE_FINGERPRINT = DtlsFingerprint("sha-256", ":".join(["ab"] * 32))
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | st.text(max_size=8),
@@ -58,7 +59,7 @@ def _example(hint: Any) -> Any:
         return None
     if issubclass(bare, enum.StrEnum):
         return next(iter(bare))
-    return _object_example(bare)
+    return EXAMPLE_FINGERPRINT if bare is DtlsFingerprint else _object_example(bare)
 
 
 def _fits(text: str, rules: list[Constraint]) -> bool:
@@ -137,11 +138,17 @@ def _fingerprints() -> st.SearchStrategy[DtlsFingerprint]:
     return st.sampled_from(sorted(FINGERPRINT_BYTES)).flatmap(with_value)
 
 
+def _without_channels_of_video(codec: RtpCodecParameters) -> RtpCodecParameters:
+    return codec if codec.mime_type.lower().startswith("audio/") else attrs.evolve(codec, channels=None)
+
+
 def _objects(cls: type[attrs.AttrsInstance]) -> st.SearchStrategy[Any]:
     hints = get_type_hints(cls, include_extras=True)
     if issubclass(cls, OneOf):
         return st.one_of([st.builds(cls, **{name: _strategy(without_none(hints[name]))}) for name in cls.alternatives])
     fields = {field.name: _strategy(hints[field.name]) for field in attrs.fields(cls)}
+    if cls is RtpCodecParameters:
+        return st.builds(cls, **fields).map(_without_channels_of_video)
     if cls is VoiceState:
         reasons = fields.pop("reason").filter(lambda reason: reason is not None)
         names = fields.pop("type").filter(lambda name: name != "user_left")

@@ -1,0 +1,105 @@
+"""Which of the codecs of a stream is the one that it is sent with."""
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from sfu.errors import InvalidParameters, Unsupported
+from sfu.ortc.codecs import is_media, is_red, split_mime_type
+from sfu.ortc.validation import MAX_CODECS, check_count, check_payload_type, numbered
+from sfu.parameters import Kind, RtpCodecParameters, RtpEncodingParameters
+
+
+@frozen
+class Choice:
+    """The codec of a stream, and the payload types under which it may come inside RED (RFC 2198)."""
+
+    codec: RtpCodecParameters
+    red_payload_types: frozenset[int]
+
+
+def choose_codec(
+    kind: Kind, codecs: Sequence[RtpCodecParameters], encodings: Sequence[RtpEncodingParameters]
+) -> Choice:
+    """The codec that the encodings name, else the first of this kind that carries media.
+
+    RED stands for what it carries: a codec of the same clock rate.  All other codecs are ignored.
+
+    Raises :exc:`Unsupported` for RED that carries nothing and for encodings of several codecs, and
+    :exc:`InvalidParameters` where there is no codec, or where what is used contradicts itself.
+    """
+    check_count(codecs, MAX_CODECS, "codecs")
+    ours = [codec for codec in codecs if split_mime_type(codec.mime_type)[0] == kind]
+    media = [codec for codec in ours if is_media(codec)]
+    reds = [codec for codec in ours if is_red(codec)]
+    _check_any(kind, codecs, ours, media, reds)
+    codec = _named(encodings, media, reds) or media[0]
+    carrying = [red for red in reds if red.clock_rate == codec.clock_rate]
+    for one, path in numbered(codecs, "codecs"):
+        if one is codec or one in carrying:
+            _check(one, path)
+    _check_told_apart(codecs, [codec, *carrying])
+    return Choice(codec, frozenset(red.payload_type for red in carrying))
+
+
+def _check_any(
+    kind: Kind,
+    codecs: Sequence[RtpCodecParameters],
+    ours: Sequence[RtpCodecParameters],
+    media: Sequence[RtpCodecParameters],
+    reds: Sequence[RtpCodecParameters],
+) -> None:
+    if media:
+        return
+    if reds:
+        raise Unsupported("RED needs beside it the codec that it carries")
+    if codecs and not ours:
+        raise InvalidParameters(f"it is not {kind}/…", "codecs[0].mimeType")
+    raise InvalidParameters("there is no media codec", "codecs")
+
+
+def _named(
+    encodings: Sequence[RtpEncodingParameters],
+    media: Sequence[RtpCodecParameters],
+    reds: Sequence[RtpCodecParameters],
+) -> RtpCodecParameters | None:
+    used = None
+    for encoding, path in numbered(encodings, "encodings"):
+        if encoding.codec_payload_type is None:
+            continue
+        named = _by_payload_type(encoding.codec_payload_type, media, reds)
+        if named is None:
+            raise InvalidParameters("no media codec has this payload type", f"{path}.codecPayloadType")
+        if used is not None and named is not used:
+            raise Unsupported("the encodings of one stream must have the same codec")
+        used = named
+    return used
+
+
+def _by_payload_type(
+    payload_type: int, media: Sequence[RtpCodecParameters], reds: Sequence[RtpCodecParameters]
+) -> RtpCodecParameters | None:
+    named = next((codec for codec in media if codec.payload_type == payload_type), None)
+    red = next((codec for codec in reds if codec.payload_type == payload_type), None)
+    if named is not None or red is None:
+        return named
+    carried = next((codec for codec in media if codec.clock_rate == red.clock_rate), None)
+    if carried is None:
+        raise Unsupported("RED needs beside it a codec of its clock rate")
+    return carried
+
+
+def _check(codec: RtpCodecParameters, path: str) -> None:
+    check_payload_type(codec.payload_type, f"{path}.payloadType")
+    if codec.clock_rate < 1:
+        raise InvalidParameters("a clock rate is positive", f"{path}.clockRate")
+
+
+def _check_told_apart(codecs: Sequence[RtpCodecParameters], used: Sequence[RtpCodecParameters]) -> None:
+    """What comes under the payload types that are used must be one thing."""
+    payload_types = {codec.payload_type for codec in used}
+    first: dict[int, RtpCodecParameters] = {}
+    for codec, path in numbered(codecs, "codecs"):
+        other = first.setdefault(codec.payload_type, codec)
+        if codec.payload_type in payload_types and codec != other:
+            raise InvalidParameters("another codec has this payload type", f"{path}.payloadType")

@@ -1,0 +1,120 @@
+"""Where this gateway answers otherwise than mediasoup's ``ortc``, and why.
+
+The keys are names of changes in :mod:`tests.ortc.changes`: of one to a stream that is sent, of one to capabilities, and
+for consumers of either.  A difference that is not here fails the comparison, and so does one
+here that is none any more.  ``accepts`` and ``refuses`` are what this gateway does; mediasoup does the opposite.
+"""
+
+from typing import Literal
+
+from attrs import frozen
+
+
+@frozen
+class Difference:
+    ours: Literal["accepts", "refuses", "chooses"]
+    why: str
+
+
+def _accepts(why: str, *names: str) -> dict[str, Difference]:
+    return {name: Difference("accepts", why) for name in names}
+
+
+def _refuses(why: str, *names: str) -> dict[str, Difference]:
+    return {name: Difference("refuses", why) for name in names}
+
+
+STREAMS = {
+    **_accepts(
+        "Opus is two channels on the wire, whatever is left out (RFC 7587)", "channels left out", "channels null"
+    ),
+    **_accepts("null in a media object means that it is absent", "a parameter that is null"),
+    **_accepts(
+        "nobody uses it",
+        "feedback without a type",
+        "feedback that is no object",
+        "extension parameter that is a switch",
+        "a scalability mode that is a number",
+        "an msid that is a number",
+    ),
+    **_accepts(
+        "what stands beside the codec that is used is ignored",
+        "rtx of the codec",
+        "rtx of nothing",
+        "rtx without apt",
+        "rtx with apt as text",
+        "flexfec",
+        "telephone events",
+        "comfort noise",
+        "another codec that the router has not",
+        "another codec of the other kind",
+    ),
+    **_accepts(
+        "RED is taken off (RFC 2198)",
+        "red and ulpfec",
+        "red with its rtx",
+        "audio red behind it",
+        "audio red before it",
+    ),
+    **_accepts(
+        "numbers that a parser left as text, or texts that it took for numbers, say the same",
+        "VP9 profile 0 as text",
+        "packetization mode 1 as text",
+        "high as a number",
+    ),
+    **_accepts("the level is only passed on; receivers are told the router's then", "an unknown level"),
+    **_refuses(
+        "no packet can have it (RFC 3550 section 5.1, RFC 5761 section 4)",
+        "payload type with a fraction",
+        "payload type 64",
+        "payload type 128",
+    ),
+    **_refuses("numbers are looked at wherever they stand", "another codec of payload type 300"),
+    **_refuses("a stream needs a codec; mediasoup's worker refuses it, too", "no codecs"),
+    **_refuses("texts are not coerced into parameters", "parameters as text"),
+    **_refuses(
+        "packets could not be told apart", "another codec of the same payload type", "a used id twice", "an ssrc twice"
+    ),
+    **_refuses("no header extension has it (RFC 8285)", "extension id 0", "extension id 256"),
+    **_refuses(
+        "packets could not be recognised; mediasoup takes it and drops every packet",
+        "an empty encoding without a mid",
+        "an empty encoding without the mid's extension",
+        "two encodings that nothing tells apart",
+        "no header extensions",
+        "header extensions null",
+        "a rid with white space",
+        "an empty rid",
+    ),
+    **_refuses("no packet can have it, and 0 is no SSRC that a client should send", "ssrc 0", "ssrc of 33 bits"),
+    **_refuses("what one producer may have is bounded", "nine encodings"),
+    **_refuses("it contradicts; mediasoup's worker refuses it, too", "a payload type named that is not there"),
+}
+
+CAPABILITIES = {
+    **_accepts("it is neither audio nor video, so no stream needs it", "a mime type of neither kind"),
+    **_accepts("it is neither audio nor video, so no stream needs it", "a codec of neither kind"),
+    **_accepts(
+        "nobody uses it",
+        "payload type as text",
+        "a parameter that is a switch",
+        "feedback that is no object",
+        "rtx with apt as text",
+        "no extension id",
+        "no extension kind",
+        "an unknown extension kind",
+        "a direction that is a number",
+        "preferredEncrypt as text",
+    ),
+}
+
+CONSUMERS = {
+    **CAPABILITIES,
+    **_accepts("Opus is two channels on the wire (RFC 7587)", "opus without channels", "opus with channels null"),
+    **_accepts("a number that was left as text says the same", "packetization mode 1 as text"),
+    **_accepts(
+        "who understands packetization mode 1 can decode mode 0 (RFC 6184 section 6.3)",
+        "packetization mode 0",
+        "packetization mode left out",
+    ),
+}

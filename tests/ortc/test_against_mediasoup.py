@@ -1,0 +1,151 @@
+"""What mediasoup's matching accepts, refuses and chooses, this one does; each difference is listed with its reason."""
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from sfu.capabilities import ROUTER_CAPABILITIES
+from sfu.parameters import Kind
+from tests.ortc import differences
+from tests.ortc.changes import ONE_OF_CAPABILITIES, ONE_OF_THE_STREAM
+from tests.ortc.changing import Change
+from tests.ortc.differences import Difference
+from tests.ortc.mediasoup import Answer, Mediasoup, Ours, run_mediasoup
+from tests.ortc.recorded import Json, to_wire
+
+RECORDINGS = {
+    path.stem: json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "data").glob("*.json"))
+}
+STREAMS: dict[str, Json] = {
+    f"{client} {name}": parameters
+    for client, recording in RECORDINGS.items()
+    for name, parameters in recording["produce"].items()
+}
+RECEIVERS: dict[str, Json] = {
+    **{client: recording["rtpCapabilities"] for client, recording in RECORDINGS.items()},
+    "router": json.loads(json.dumps(to_wire(ROUTER_CAPABILITIES))),
+}
+OF_H264 = [
+    "packetization mode 0",
+    "packetization mode left out",
+    "no profile-level-id",
+    "constrained high",
+    "high",
+    "main",
+    "baseline",
+    "parameter sets",
+]
+OURS = Ours()
+
+
+@pytest.fixture(scope="module")
+def mediasoup() -> Iterator[Mediasoup]:
+    with run_mediasoup() as oracle:
+        yield oracle
+
+
+def kind_of(stream: str) -> Kind:
+    return "audio" if "opus" in stream else "video"
+
+
+def changed(original: Json, *changes: Change) -> Json:
+    copied = copy.deepcopy(original)
+    for change in changes:
+        change(copied)
+    return copied
+
+
+def difference(ours: Answer, theirs: Answer) -> str | None:
+    if not ours.differs(theirs):
+        return None
+    if ours.accepted == theirs.accepted:
+        return "chooses"
+    return "accepts" if ours.accepted else "refuses"
+
+
+def check_listed(found: Mapping[str, set[str]], listed: Mapping[str, Difference]) -> None:
+    """``found`` are the kinds of differences by the name of the change that made them."""
+    assert {name: sorted(kinds) for name, kinds in found.items()} == {
+        name: [known.ours] for name, known in listed.items()
+    }
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_what_real_clients_send_is_taken_as_mediasoup_takes_it(mediasoup: Mediasoup, stream: str) -> None:
+    ours = OURS.produce(kind_of(stream), STREAMS[stream])
+    assert ours.accepted
+    assert difference(ours, mediasoup.produce(kind_of(stream), STREAMS[stream])) is None
+
+
+def test_every_change_to_a_stream_is_answered_as_by_mediasoup_or_listed(mediasoup: Mediasoup) -> None:
+    found: dict[str, set[str]] = {}
+    for name, change in ONE_OF_THE_STREAM.items():
+        for stream, original in STREAMS.items():
+            parameters = changed(original, change)
+            differs = difference(
+                OURS.produce(kind_of(stream), parameters), mediasoup.produce(kind_of(stream), parameters)
+            )
+            if differs:
+                found.setdefault(name, set()).add(differs)
+    check_listed(found, differences.STREAMS)
+
+
+def test_every_change_to_capabilities_is_answered_as_by_mediasoup_or_listed(mediasoup: Mediasoup) -> None:
+    found: dict[str, set[str]] = {}
+    for name, change in ONE_OF_CAPABILITIES.items():
+        for original in RECEIVERS.values():
+            capabilities = changed(original, change)
+            differs = difference(OURS.capabilities(capabilities), mediasoup.capabilities(capabilities))
+            if differs:
+                found.setdefault(name, set()).add(differs)
+    check_listed(found, differences.CAPABILITIES)
+
+
+def test_consumers_are_made_and_get_the_codec_as_by_mediasoup_or_it_is_listed(mediasoup: Mediasoup) -> None:
+    """Every recorded stream, and H.264 in all its variants, to every recorded receiver with one change each."""
+    variants = {name: changed(STREAMS["chromium h264"], ONE_OF_THE_STREAM[name]) for name in OF_H264}
+    found: dict[str, set[str]] = {}
+    for stream, parameters in {**STREAMS, **variants}.items():
+        for name, change in ONE_OF_CAPABILITIES.items():
+            for original in RECEIVERS.values():
+                asked = (kind_of(stream), parameters, changed(original, change))
+                differs = difference(OURS.consume(*asked), mediasoup.consume(*asked))
+                if differs and not (stream in differences.CONSUMERS and name in differences.CONSUMERS):
+                    key = stream if stream in differences.CONSUMERS else name
+                    found.setdefault(key, set()).add(differs)
+    check_listed(found, differences.CONSUMERS)
+
+
+NAMES = st.sampled_from(sorted(ONE_OF_THE_STREAM))
+
+
+@pytest.fixture(scope="module")
+def reasons() -> set[str]:
+    """What we say where we refuse, for a reason that is listed, what mediasoup takes."""
+    names = [name for name, known in differences.STREAMS.items() if known.ours == "refuses"]
+    answers = [
+        OURS.produce(kind_of(stream), changed(original, ONE_OF_THE_STREAM[name]))
+        for name in names
+        for stream, original in STREAMS.items()
+    ]
+    return {answer.why for answer in answers if not answer.accepted}
+
+
+@settings(derandomize=True, max_examples=600, deadline=None)
+@given(st.sampled_from(sorted(STREAMS)), st.lists(NAMES, min_size=2, max_size=3, unique=True))
+def test_changes_together_differ_only_for_reasons_that_one_alone_has(
+    mediasoup: Mediasoup, reasons: set[str], stream: str, names: list[str]
+) -> None:
+    try:
+        parameters = changed(STREAMS[stream], *(ONE_OF_THE_STREAM[name] for name in names))
+    except (KeyError, IndexError, TypeError, AttributeError):
+        assume(False)  # one of them took away what another changes
+    ours, theirs = OURS.produce(kind_of(stream), parameters), mediasoup.produce(kind_of(stream), parameters)
+    differs = difference(ours, theirs)
+    known = {differences.STREAMS[name].ours for name in names if name in differences.STREAMS}
+    assert differs is None or differs in known or (differs == "refuses" and ours.why in reasons), (names, ours, theirs)

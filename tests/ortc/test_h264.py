@@ -1,0 +1,107 @@
+"""H.264's profiles, levels and packetization modes, from a sender to its receivers (RFC 6184 section 8.2.2)."""
+
+import pytest
+from attrs import evolve
+
+from sfu.capabilities import ROUTER_CAPABILITIES
+from sfu.errors import Unsupported
+from sfu.ortc import plan_consumer
+from sfu.parameters import (
+    CodecParameters,
+    RtpCapabilities,
+    RtpCodecCapability,
+    RtpCodecParameters,
+    RtpParameters,
+)
+from tests.ortc.plans import accept
+from tests.ortc.recorded import CHROMIUM, CLIENTS
+
+CAMERA = CHROMIUM.produced["vp8"]
+SETS = "Z0LgH42NQA==,aM48gA=="
+
+
+def camera(**parameters: str | int) -> RtpParameters:
+    named: CodecParameters = {key.replace("_", "-"): value for key, value in parameters.items()}
+    return evolve(CAMERA, codecs=(RtpCodecParameters("video/H264", 105, 90000, parameters=named),))
+
+
+def told(sent: RtpParameters, capabilities: RtpCapabilities = ROUTER_CAPABILITIES) -> RtpCodecParameters:
+    [codec] = plan_consumer(accept(sent).consumable, capabilities, ssrc=5, mid="0", msid="a b").codecs
+    return codec
+
+
+def receiver(**parameters: str | int) -> RtpCapabilities:
+    [codec] = camera(**parameters).codecs
+    return RtpCapabilities((RtpCodecCapability("video", codec.mime_type, 90000, parameters=codec.parameters),))
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+@pytest.mark.parametrize(
+    "profile_level_id", ["42e01f", "42c02a", "4d001f", "640033", "640c1f", "640c34", "42001f", "420028"]
+)
+def test_each_profile_goes_through_with_the_level_of_its_sender(profile_level_id: str, mode: int) -> None:
+    codec = told(camera(profile_level_id=profile_level_id, packetization_mode=mode))
+    assert codec.parameters["profile-level-id"] == profile_level_id
+    assert codec.parameters["packetization-mode"] == mode
+    assert codec.parameters["level-asymmetry-allowed"] == 1
+
+
+def test_without_parameters_constrained_baseline_in_mode_0_is_meant() -> None:
+    codec = told(camera())
+    assert (codec.parameters["profile-level-id"], codec.parameters["packetization-mode"]) == ("42e01f", 0)
+
+
+def test_upper_case_is_the_same() -> None:
+    assert told(camera(profile_level_id="42E034", packetization_mode=1)).parameters["profile-level-id"] == "42e034"
+
+
+@pytest.mark.parametrize("level", ["ff", "00", "21"])
+def test_a_level_that_nobody_knows_is_told_as_the_routers(level: str) -> None:
+    codec = told(camera(profile_level_id=f"42e0{level}", packetization_mode=1))
+    assert codec.parameters["profile-level-id"] == "42e01f"
+
+
+def test_parameter_sets_are_passed_on() -> None:
+    assert told(camera(sprop_parameter_sets=SETS)).parameters["sprop-parameter-sets"] == SETS
+
+
+@pytest.mark.parametrize("sets", ["", "a b", "Z0==,\r\na=inactive", "Z0;max-fs=1", 5])
+def test_what_is_no_parameter_set_is_not_passed_on(sets: str | int) -> None:
+    assert "sprop-parameter-sets" not in told(camera(sprop_parameter_sets=sets)).parameters
+
+
+def test_nothing_else_of_the_senders_parameters_is_passed_on() -> None:
+    assert told(camera(packetization_mode=1, x_mine=5)).parameters == {
+        "packetization-mode": 1,
+        "level-asymmetry-allowed": 1,
+        "profile-level-id": "42e01f",
+    }
+
+
+def test_a_payload_type_means_one_profile_and_packetization_mode() -> None:
+    meanings = {
+        told(camera(profile_level_id=profile, packetization_mode=mode)).payload_type
+        for profile in ("42e01f", "4d001f", "64001f", "640c1f", "42001f")
+        for mode in (0, 1)
+    }
+    assert len(meanings) == 10
+
+
+def test_single_nal_units_go_to_who_understands_mode_1_and_are_told_as_that() -> None:
+    codec = told(camera(packetization_mode=0), receiver(packetization_mode=1))
+    assert codec.parameters["packetization-mode"] == 1
+
+
+def test_mode_0_goes_before_mode_1_where_the_receiver_has_both() -> None:
+    both = RtpCapabilities(receiver(packetization_mode=1).codecs + receiver(packetization_mode=0).codecs)
+    assert told(camera(packetization_mode=0), both).parameters["packetization-mode"] == 0
+
+
+def test_aggregated_nal_units_do_not_go_to_who_has_mode_0_alone() -> None:
+    with pytest.raises(Unsupported):
+        told(camera(packetization_mode=1), receiver(packetization_mode=0))
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_mode_0_of_constrained_baseline_can_be_played_by_real_clients(client: str) -> None:
+    assert told(camera(), CLIENTS[client].capabilities)
