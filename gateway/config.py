@@ -68,10 +68,10 @@ class Config:
     port: int = _port(8080)
     """TCP port for HTTP and WebSocket; 0 picks a free one."""
 
-    media_host: tuple[str, ...] = field(default=("127.0.0.1",), validator=_not_empty)
-    """Addresses on which media listens, IPv4 and IPv6."""
+    media_host: tuple[str, ...] | None = field(default=None, validator=_not_empty)
+    """Addresses or names on which media listens, IPv4 and IPv6; when not given, 127.0.0.1 and an interface address."""
     media_announce: tuple[str, ...] = ()
-    """Addresses told to clients instead of media_host, for a machine behind NAT."""
+    """Addresses or names told to clients instead of media_host, for a machine behind NAT."""
     media_port: int = _port(40000)
     """First UDP port for media; each plane has one, in a row. 0 picks free ones."""
     planes: int | None = field(default=None, validator=optional(_between(1, 64)))

@@ -149,8 +149,13 @@ def _handler(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaitable[N
 async def _enter_port(stack: AsyncExitStack, media: sfu.MediaSettings, open_port: OpenPort) -> sfu.Port:
     try:
         return await stack.enter_async_context(open_port(media))
+    except sfu.BadAnnouncement as error:
+        raise StartError(f"cannot announce what media-announce says: {error}") from error
+    except sfu.BadAddress as error:
+        raise StartError(f"cannot listen where media-host says: {error}") from error
     except (OSError, ValueError) as error:
-        where = ", ".join(show_address((host, media.port)) for host in media.hosts)
+        hosts = [error.filename] if isinstance(error, OSError) and error.filename else media.hosts or ()
+        where = ", ".join(show_address((host, media.port)) for host in hosts)
         hint = _NOT_OURS if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL else ""
         raise StartError(f"cannot open the media port on {where} (UDP): {_words(error)}{hint}") from error
 

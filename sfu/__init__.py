@@ -5,6 +5,8 @@ client's media for as long as a block runs.
 """
 
 from sfu.consumer import Consumer
+from sfu.hostnames import BadAddress
+from sfu.listening import BadAnnouncement
 from sfu.observer import PeerObserver
 from sfu.peer import Peer, PeerExit, open_peer
 from sfu.port import Census, Port, open_port, serve_port
@@ -14,6 +16,8 @@ from sfu.settings import ConsumerEnd, MediaSettings, TransportState
 from sfu.transport import Transport
 
 __all__ = [
+    "BadAddress",
+    "BadAnnouncement",
     "Census",
     "Consumer",
     "ConsumerEnd",

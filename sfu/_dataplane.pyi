@@ -91,6 +91,13 @@ class ThreadedPlane(Plane):
         Raises ``OSError`` for what is no such socket.
         """
 
+    def set_socket(self, index: int, descriptor: int | None) -> None:
+        """From now on ``Path.local`` of this index is this bound UDP socket, or none; does nothing once closed.
+
+        It takes the descriptor over.  A socket that was there closes after the thread's current batch.  Raises
+        ``OSError`` for what is no such socket.
+        """
+
     def fileno(self) -> int:
         """Readable while there are events; -1 once closed."""
 

@@ -1,34 +1,109 @@
-"""Which addresses to listen on."""
+"""Which addresses to listen on, and which of them to tell to clients."""
 
 import ipaddress
-from collections.abc import Iterable
+import re
+import socket
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Final
 
 import ifaddr
+from attrs import frozen
+
+LOOPBACK: Final = "127.0.0.1"
+MOST_ADDRESSES: Final = 16
+"""So many addresses of this machine are listened on for wildcards: each is a candidate that clients have to try."""
+
+# Bridges and tunnels of container and virtual machine software lead to guests, not to clients.  br-lan is a router's
+# own network.
+_BRIDGES: Final = re.compile(
+    r"br-(?!lan|wan)|docker|podman|cni|veth|virbr|vnet|vmnet|vboxnet|lxc|lxd|incus|flannel|cali|cilium|weave|kube|nerdctl"
+)
+# Connecting a UDP socket sends nothing; it makes the system choose a route.  These are for documentation (RFC 5737,
+# RFC 3849), so that nobody is there.
+_ELSEWHERE: Final = ((socket.AF_INET, "198.51.100.1"), (socket.AF_INET6, "2001:db8::1"))
 
 
-def expand_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
-    """Numeric addresses to bind, in order and once each; a wildcard becomes each address of the machine.
+@frozen
+class InterfaceAddress:
+    """A numeric address of this machine, and the name of the interface that has it."""
 
-    One socket per address answers from the address that was asked, which one on a wildcard does not where a machine
-    has several.  Raises ``ValueError`` for what is not a numeric address, and where none is left.
+    interface: str
+    address: str
+
+    @property
+    def version(self) -> int:
+        return ipaddress.ip_address(self.address).version
+
+    @property
+    def rank(self) -> int:
+        """0 leads to clients, 1 to guests of this machine, 2 to this machine alone."""
+        if ipaddress.ip_address(self.address).is_loopback:
+            return 2
+        return 1 if _BRIDGES.match(self.interface) else 0
+
+
+@frozen
+class Choice:
+    """``listen`` are the addresses to bind, in order and once each; ``announce`` are those to tell to clients."""
+
+    listen: tuple[str, ...]
+    announce: tuple[str, ...]
+
+
+def choose(hosts: Sequence[str] | None, machine: Sequence[InterfaceAddress], interface: str | None = None) -> Choice:
+    """What to bind and to announce of numeric ``hosts``, on a machine that has these addresses.
+
+    A wildcard stands for each address of the machine: one socket per address answers from the address that was asked,
+    which one socket on a wildcard does not where a machine has several.  Of those only the best are announced:
+    loopback and the bridges of containers only where there is nothing else.
+
+    Where ``hosts`` is None it is loopback and one ``interface`` address (see :func:`interface_address`), if there is
+    one: Firefox does not send media to loopback.
+
+    Raises ``ValueError`` for what is not a numeric address.
     """
-    expanded: dict[str, None] = {}
+    if hosts is None:
+        both = (LOOPBACK,) if interface is None else (LOOPBACK, interface)
+        return Choice(both, both)
+    named: dict[str, None] = {}
+    found: dict[str, InterfaceAddress] = {}
     for host in hosts:
         address = ipaddress.ip_address(host)
         if address.is_unspecified:
-            expanded.update(dict.fromkeys(_machine_addresses(address.version)))
+            found.update((each.address, each) for each in machine if each.version == address.version)
         else:
-            expanded[str(address)] = None
-    if not expanded:
-        raise ValueError("there is no address to listen on")
-    return tuple(expanded)
+            named[str(address)] = None
+    candidates = sorted((each for each in found.values() if each.address not in named), key=lambda each: each.rank)
+    candidates = candidates[:MOST_ADDRESSES]
+    best = min((each.rank for each in candidates), default=0)
+    # What an operator names is announced; a wildcard adds to it what leads to clients.
+    announced = [each.address for each in candidates if each.rank == (0 if named else best)]
+    return Choice((*named, *(each.address for each in candidates)), (*named, *announced))
 
 
-def _machine_addresses(version: int) -> Iterable[str]:
+def machine_addresses() -> list[InterfaceAddress]:
+    """The addresses that this machine has now.  Raises ``OSError`` where the system does not say."""
+    found = []
     for adapter in ifaddr.get_adapters():
         for ip in adapter.ips:
             text = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
             address = ipaddress.ip_address(text)
             # Link-local addresses need a scope that candidates cannot carry.
-            if address.version == version and not address.is_link_local:
-                yield text
+            if not address.is_link_local:
+                found.append(InterfaceAddress(str(adapter.name), str(address)))
+    return found
+
+
+def interface_address(machine: Iterable[InterfaceAddress]) -> str | None:
+    """One address of this machine that is neither loopback nor a bridge of containers; None where there is none.
+
+    The default route's goes first, and IPv4.
+    """
+    usable = [each.address for each in sorted(machine, key=lambda each: each.version) if each.rank == 0]
+    for family, elsewhere in _ELSEWHERE:
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))
+            if (address := probe.getsockname()[0]) in usable:
+                return str(address)
+    return usable[0] if usable else None

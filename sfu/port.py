@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 import trio
 from attrs import frozen
 
-from sfu.addresses import expand_hosts
 from sfu.capabilities import router_capabilities
 from sfu.dataplane.interface import (
     CameBack,
@@ -32,6 +32,7 @@ from sfu.dataplane.interface import (
     TransportId,
 )
 from sfu.dataplane.udp import UdpDataPlane
+from sfu.listening import prepare_listening
 from sfu.ortc import PROBATOR_SSRC
 from sfu.parameters import DtlsParameters
 from sfu.wire.candidates import host_candidates
@@ -75,13 +76,12 @@ class Port:
         addresses: Sequence[tuple[str, int]],
         rng: random.Random,
         today: datetime,
+        announced: Sequence[str] = (),
     ) -> None:
         self.settings = settings
         self.plane = plane
-        self.addresses = tuple(addresses)
+        self.listen(addresses, announced or settings.announce)
         self.capabilities = router_capabilities(video_orientation=settings.video_orientation)
-        announced = [(host, self.addresses[0][1]) for host in settings.announce]
-        self.candidates = host_candidates(announced or self.addresses)
         certificate = generate_certificate(today)
         self.dtls_context = DtlsContext(certificate)
         self.dtls_parameters = DtlsParameters(fingerprints=(certificate.fingerprint,), role="auto")
@@ -98,6 +98,15 @@ class Port:
         self.forced_cleanups = 0
         self.failed_cleanups = 0
         self.slow_path_errors = 0
+
+    def listen(self, addresses: Sequence[tuple[str, int]], announced: Sequence[str]) -> None:
+        """These are its addresses from now on, and those to announce: its own where there are none.
+
+        Raises ``ValueError`` for one that nobody can send to.
+        """
+        self.addresses = tuple(addresses)
+        number = self.addresses[0][1]
+        self.candidates = host_candidates([(host, number) for host in announced] or self.addresses)
 
     def census(self) -> Census:
         return Census(len(self.peers), len(self.transports), len(self.producers), len(self.consumers))
@@ -234,13 +243,23 @@ async def open_port(settings: MediaSettings, *, rng: random.Random | None = None
     """Bind the UDP port and serve it for as long as the block runs.
 
     ``rng`` gives identifiers and credentials: the system's unless a test wants the same ones again.  Raises
+    :exc:`BadAddress` for hosts of which nothing can be made, :exc:`BadAnnouncement` for those to be announced, and
     ``OSError`` where an address cannot be bound.
     """
     rng = rng or random.SystemRandom()
-    hosts = expand_hosts(settings.hosts)
-    plane = UdpDataPlane(hosts, settings.port, rng)
+    listening = await prepare_listening(settings)
+    choice = listening.choose()
+    plane = UdpDataPlane(choice.listen, settings.port, rng)
     try:
-        async with serve_port(settings, plane, plane.addresses, rng=rng, today=datetime.now(UTC)) as port:
+        async with serve_port(
+            settings,
+            plane,
+            plane.addresses,
+            rng=rng,
+            today=datetime.now(UTC),
+            announced=listening.announced or choice.announce,
+            meanwhile=partial(listening.run, plane),
+        ) as port:
             yield port
     finally:
         plane.close()
@@ -254,10 +273,18 @@ async def serve_port(
     *,
     rng: random.Random,
     today: datetime,
+    announced: Sequence[str] = (),
+    meanwhile: Callable[[Port], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Port]:
-    """The same over a data plane of the caller's."""
-    port = Port(settings, plane, addresses, rng, today)
+    """The same over a data plane of the caller's.
+
+    ``announced`` are the hosts told to clients, where they are not those of the settings.  ``meanwhile`` runs for as
+    long as the block.
+    """
+    port = Port(settings, plane, addresses, rng, today, announced)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(port.run, name="media port")
+        if meanwhile is not None:
+            nursery.start_soon(meanwhile, port, name="media addresses")
         yield port
         nursery.cancel_scope.cancel()

@@ -11,9 +11,11 @@ from sfu.parameters import Kind
 class MediaSettings:
     """How a port listens and what its peers may have.
 
-    ``hosts`` are the addresses to bind, IPv4 and IPv6; a wildcard stands for each address of the machine.  ``port``
-    is one UDP port for everybody, 0 picks a free one.  ``announce`` replaces the addresses told to clients, for a
-    machine behind NAT.
+    ``hosts`` are the addresses to bind, IPv4 and IPv6, or names of them; a wildcard stands for each address of the
+    machine, None for loopback and one interface address.  ``port`` is one UDP port for everybody, 0 picks a free one.
+    ``announce`` replaces the addresses told to clients, for a machine behind NAT; names in it are looked up again every
+    ``name_interval``, each for ``name_timeout`` at most.  Every ``address_interval`` it is seen which addresses of the
+    machine came and went.
 
     ``handshake_timeout`` runs from ``connect`` to the end of the DTLS handshake.  A connected transport is
     *disconnected* after ``disconnected_after`` without a sign of life (clients send a STUN binding every 2.5 to 6 s,
@@ -28,9 +30,12 @@ class MediaSettings:
     ``video_orientation`` offers clients its header extension (3GPP TS 26.114 section 7.4.5).
     """
 
-    hosts: tuple[str, ...] = ("127.0.0.1",)
+    hosts: tuple[str, ...] | None = ("127.0.0.1",)
     port: int = 40000
     announce: tuple[str, ...] = ()
+    address_interval: float = 3
+    name_interval: float = 60
+    name_timeout: float = 5
     handshake_timeout: float = 10
     disconnected_after: float = 7
     silence_timeout: float = 30

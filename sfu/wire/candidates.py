@@ -11,12 +11,12 @@ _RTP_COMPONENT: Final = 1
 
 
 def host_candidates(addresses: Iterable[tuple[str, int]]) -> tuple[IceCandidate, ...]:
-    """One candidate for each (host, port), IPv6 preferred (RFC 8421), otherwise in the order given.
+    """One candidate for each (host, port): loopback last, IPv6 before IPv4 (RFC 8421), otherwise in the order given.
 
     Raises ``ValueError`` for what is not a numeric, specified unicast address.
     """
     checked = [(_unicast(host), port) for host, port in addresses]
-    preferred = sorted(checked, key=lambda address: -address[0].version)
+    preferred = sorted(checked, key=lambda each: (each[0].is_loopback, -each[0].version))
     return tuple(_candidate(rank, str(address), port) for rank, (address, port) in enumerate(preferred))
 
 

@@ -110,12 +110,35 @@ async def test_a_host_that_is_none_of_ours_cannot_be_listened_on() -> None:
     ("host", "why"),
     [
         ("203.0.113.7", "behind NAT media-announce takes the public one"),
-        ("not an address", "does not appear to be an IPv4 or IPv6 address"),
+        ("2001:db8::7", "behind NAT media-announce takes the public one"),
     ],
 )
 async def test_a_media_host_that_is_none_of_ours_cannot_be_opened(host: str, why: str) -> None:
     with pytest.raises(StartError, match=f"cannot open the media port on .*{why}$"):
         async with open_server(Config(port=0, media_port=0, media_host=(host,))):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("not an address", "'not an address' is neither an address nor a name "),
+        ("203.0.113.7:40000", "'203.0.113.7:40000' is neither an address nor a name "),
+        ("nobody.invalid", "the name 'nobody.invalid' cannot be resolved: "),
+    ],
+)
+async def test_a_host_of_which_nothing_can_be_made_is_said_with_its_setting(host: str, why: str) -> None:
+    with pytest.raises(StartError, match=f"^cannot listen where media-host says: {why}"):
+        async with open_server(Config(port=0, media_port=0, media_host=(host,))):
+            pass
+    with pytest.raises(StartError, match=f"^cannot announce what media-announce says: {why}"):
+        async with open_server(Config(port=0, media_port=0, media_announce=(host,))):
+            pass
+
+
+async def test_an_address_to_announce_that_nobody_can_send_to_is_said() -> None:
+    with pytest.raises(StartError, match=r"^cannot announce what media-announce says: nobody can send to 0\.0\.0\.0$"):
+        async with open_server(Config(port=0, media_port=0, media_announce=("0.0.0.0",))):
             pass
 
 

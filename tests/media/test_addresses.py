@@ -1,6 +1,5 @@
-"""Which addresses the port listens on, and calls over each of them."""
+"""Which addresses the port listens on and announces, and calls over each of them."""
 
-import ipaddress
 import socket
 
 import ifaddr
@@ -8,7 +7,7 @@ import pytest
 from attrs import frozen
 
 import sfu
-from sfu.addresses import expand_hosts
+from sfu.addresses import MOST_ADDRESSES, Choice, InterfaceAddress, choose, interface_address, machine_addresses
 from tests.media.conftest import Connect, Notices
 from tests.media.rtp import Rtp, opus, read
 
@@ -22,58 +21,136 @@ class Ip:
 
 @frozen
 class Adapter:
+    name: str
     ips: list[Ip]
 
 
 ADAPTERS = [
-    Adapter([Ip("127.0.0.1"), Ip(("::1", 0, 0))]),
-    Adapter([Ip("192.0.2.7"), Ip(("2001:db8::7", 0, 0)), Ip(("fe80::7", 0, 2)), Ip("169.254.3.4")]),
-    Adapter([Ip("192.0.2.7")]),
+    Adapter("lo", [Ip("127.0.0.1"), Ip(("::1", 0, 0))]),
+    Adapter("eth0", [Ip("192.0.2.7"), Ip(("2001:db8::7", 0, 0)), Ip(("fe80::7", 0, 2)), Ip("169.254.3.4")]),
+    Adapter("eth1", [Ip("192.0.2.7")]),
+    Adapter("docker0", [Ip("172.17.0.1")]),
 ]
 
 
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def on(**interfaces: str) -> list[InterfaceAddress]:
+    """A machine with these interfaces; addresses are separated by spaces, _ stands for -."""
+    return [
+        InterfaceAddress(name.replace("_", "-"), address)
+        for name, addresses in interfaces.items()
+        for address in addresses.split()
+    ]
+
+
+MACHINE = on(lo="127.0.0.1 ::1", eth0="192.0.2.7 2001:db8::7", docker0="172.17.0.1")
+
+
+def test_the_addresses_of_a_machine_are_without_those_that_need_a_scope(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ifaddr, "get_adapters", lambda: ADAPTERS)
+    assert machine_addresses() == [
+        InterfaceAddress("lo", "127.0.0.1"),
+        InterfaceAddress("lo", "::1"),
+        InterfaceAddress("eth0", "192.0.2.7"),
+        InterfaceAddress("eth0", "2001:db8::7"),
+        InterfaceAddress("eth1", "192.0.2.7"),
+        InterfaceAddress("docker0", "172.17.0.1"),
+    ]
 
 
-@pytest.mark.usefixtures("machine")
 @pytest.mark.parametrize(
-    ("hosts", "expanded"),
+    ("hosts", "listen"),
     [
         (["192.0.2.1"], ("192.0.2.1",)),
         (["::1", "127.0.0.1"], ("::1", "127.0.0.1")),
-        (["0.0.0.0"], ("127.0.0.1", "192.0.2.7")),
-        (["::"], ("::1", "2001:db8::7")),
-        (["192.0.2.7", "0.0.0.0", "192.0.2.7"], ("192.0.2.7", "127.0.0.1")),
+        (["0.0.0.0"], ("192.0.2.7", "172.17.0.1", "127.0.0.1")),
+        (["::"], ("2001:db8::7", "::1")),
+        (["127.0.0.1", "0.0.0.0", "127.0.0.1"], ("127.0.0.1", "192.0.2.7", "172.17.0.1")),
         (["2001:DB8:0::7", "2001:db8::7"], ("2001:db8::7",)),
     ],
 )
-def test_a_wildcard_is_each_address_of_the_machine_once_and_in_order(
-    hosts: list[str], expanded: tuple[str, ...]
+def test_a_wildcard_is_each_address_of_the_machine_once_the_best_first(
+    hosts: list[str], listen: tuple[str, ...]
 ) -> None:
-    assert expand_hosts(hosts) == expanded
+    assert choose(hosts, MACHINE).listen == listen
 
 
-@pytest.mark.usefixtures("machine")
-@pytest.mark.parametrize("host", ["localhost", "", "127.0.0.1:40000", "[::1]"])
-def test_names_are_no_addresses(host: str) -> None:
-    with pytest.raises(ValueError, match="does not appear to be"):
-        expand_hosts([host])
+@pytest.mark.parametrize(
+    ("hosts", "machine", "announce"),
+    [
+        (["0.0.0.0"], MACHINE, ("192.0.2.7",)),
+        (["::"], MACHINE, ("2001:db8::7",)),
+        (["0.0.0.0", "::"], MACHINE, ("192.0.2.7", "2001:db8::7")),
+        (["0.0.0.0", "::"], on(lo="127.0.0.1 ::1", eth0="192.0.2.7"), ("192.0.2.7",)),
+        (
+            ["0.0.0.0"],
+            on(lo="127.0.0.1", br_5f1c9a2b7d3e="172.18.0.1", virbr0="192.0.2.9"),
+            ("172.18.0.1", "192.0.2.9"),
+        ),
+        (["0.0.0.0"], on(lo="127.0.0.1"), ("127.0.0.1",)),
+        (["0.0.0.0"], on(lo="127.0.0.1 203.0.113.5"), ("203.0.113.5",)),
+        (["0.0.0.0"], on(lo="127.0.0.1", br0="192.0.2.3", br_lan="192.0.2.4"), ("192.0.2.3", "192.0.2.4")),
+        (["172.17.0.1", "0.0.0.0"], MACHINE, ("172.17.0.1", "192.0.2.7")),
+        (["127.0.0.1", "0.0.0.0"], MACHINE, ("127.0.0.1", "192.0.2.7")),
+        (["127.0.0.1", "0.0.0.0"], on(lo="127.0.0.1", docker0="172.17.0.1"), ("127.0.0.1",)),
+    ],
+)
+def test_of_a_wildcard_only_what_leads_to_clients_is_announced_if_there_is_any(
+    hosts: list[str], machine: list[InterfaceAddress], announce: tuple[str, ...]
+) -> None:
+    assert choose(hosts, machine).announce == announce
 
 
-def test_a_wildcard_for_what_the_machine_has_not_is_an_error_not_a_deaf_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ifaddr, "get_adapters", lambda: [Adapter([Ip("127.0.0.1")])])
-    with pytest.raises(ValueError, match="no address"):
-        expand_hosts(["::"])
-    with pytest.raises(ValueError, match="no address"):
-        expand_hosts([])
+@pytest.mark.parametrize(
+    "interface",
+    ["docker0", "br-5f1c9a2b7d3e", "virbr0", "veth12ab", "cni0", "podman1", "lxcbr0", "lxdbr0", "cali1f", "flannel.1"],
+)
+def test_a_bridge_to_guests_is_no_way_to_clients(interface: str) -> None:
+    machine = [InterfaceAddress(interface, "172.17.0.1"), InterfaceAddress("wlan0", "192.0.2.8")]
+    assert choose(["0.0.0.0"], machine).announce == ("192.0.2.8",)
+    assert interface_address(machine) == "192.0.2.8"
 
 
-def test_the_addresses_of_this_machine_are_addresses() -> None:
-    found = expand_hosts(["0.0.0.0"])
-    assert "127.0.0.1" in found
-    assert all(ipaddress.ip_address(each).version == 4 for each in found)
+def test_a_machine_with_hundreds_of_addresses_is_listened_on_at_a_bounded_number() -> None:
+    many = [InterfaceAddress("eth0", f"10.0.{number}.1") for number in range(200)]
+    assert len(choose(["0.0.0.0"], [*MACHINE, *many]).listen) == MOST_ADDRESSES
+
+
+def test_without_hosts_it_is_loopback_and_one_interface_address() -> None:
+    assert choose(None, MACHINE, "192.0.2.7") == Choice(("127.0.0.1", "192.0.2.7"), ("127.0.0.1", "192.0.2.7"))
+    assert choose(None, MACHINE, None) == Choice(("127.0.0.1",), ("127.0.0.1",))
+
+
+def test_the_interface_address_is_an_ipv4_one_where_there_is_one() -> None:
+    assert interface_address(on(lo="127.0.0.1 ::1", docker0="172.17.0.1")) is None
+    assert interface_address(on(eth0="2001:db8:9::7")) == "2001:db8:9::7"
+    assert interface_address(on(eth0="2001:db8:9::7 203.0.113.9", eth1="203.0.113.10")) == "203.0.113.9"
+
+
+async def test_loopback_is_the_last_that_clients_try() -> None:
+    async with sfu.open_port(sfu.MediaSettings(hosts=None, port=0)) as port:
+        assert port.addresses[0][0] == "127.0.0.1"
+        assert [each.address for each in port.candidates][-1] == "127.0.0.1"
+        assert len(port.candidates) <= 2
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1:40000", "[::1]", "http://media.example", "256.1.1.1", "1.2.3", "a b"])
+async def test_what_is_neither_address_nor_name_is_said(host: str) -> None:
+    with pytest.raises(sfu.BadAddress, match="is neither an address nor a name"):
+        async with sfu.open_port(sfu.MediaSettings(hosts=(host,), port=0)):
+            pass
+    with pytest.raises(sfu.BadAnnouncement, match="is neither an address nor a name"):
+        async with sfu.open_port(sfu.MediaSettings(announce=(host,), port=0)):
+            pass
+
+
+async def test_a_wildcard_for_what_the_machine_has_not_is_an_error_not_a_deaf_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: [Adapter("lo", [Ip("127.0.0.1")])])
+    for hosts in (("::",), ()):
+        with pytest.raises(sfu.BadAddress, match="no address"):
+            async with sfu.open_port(sfu.MediaSettings(hosts=hosts, port=0)):
+                pass
 
 
 def has_ipv6() -> bool:

@@ -37,6 +37,20 @@ impl ThreadedPlane {
         Ok(())
     }
 
+    /// From now on `Path.local` of this index is this bound UDP socket, or none; does nothing once closed.
+    ///
+    /// A socket that was there closes when the thread has let go of it, which is after its batch.
+    fn set_socket(slf: &Bound<'_, Self>, index: usize, descriptor: Option<RawFd>) -> PyResult<()> {
+        let (this, plane) = (slf.get(), slf.as_super().get());
+        let descriptor = descriptor.map(owned);
+        let (shell, mut sockets) = (lock(&this.shell)?, lock(&plane.sockets)?);
+        if let (Some(shell), Some(sockets)) = (shell.as_ref(), sockets.as_mut()) {
+            *sockets = Arc::new(sockets.with(index, descriptor)?);
+            shell.replace_sockets(Arc::clone(sockets));
+        }
+        Ok(())
+    }
+
     /// Readable while there are events; -1 once closed.
     fn fileno(&self) -> PyResult<RawFd> {
         Ok(lock(&self.shell)?.as_ref().map_or(-1, Shell::descriptor))

@@ -12,8 +12,8 @@ mod thread;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -30,18 +30,24 @@ pub const HOLD: f64 = 0.001;
 /// What the thread and its owner share.
 struct Shared {
     core: Arc<Turns<Core>>,
-    sockets: Arc<Sockets>,
+    /// What the thread takes up when it is woken.
+    sockets: Mutex<Arc<Sockets>>,
     clock: Clock,
     /// Readable while there are events.
     told: OwnedFd,
     /// It is, or is about to be.
     telling: AtomicBool,
-    /// Readable when the thread is to look at `closing`.
+    /// Readable when the thread is to look at `sockets` and `closing`.
     wake: OwnedFd,
     closing: AtomicBool,
 }
 
 impl Shared {
+    /// The sockets as they are to be from now on.
+    fn sockets(&self) -> Arc<Sockets> {
+        Arc::clone(&self.sockets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Let the owner know that there are events; with the core's lock held.
     fn tell(&self, core: &Core) {
         if core.has_events() && !self.telling.swap(true, Ordering::AcqRel) {
@@ -74,7 +80,7 @@ impl Shell {
         let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
         let shared = Arc::new(Shared {
             core,
-            sockets,
+            sockets: Mutex::new(sockets),
             clock: Clock::starting_at(now),
             told: eventfd(0, flags)?,
             telling: AtomicBool::new(false),
@@ -85,6 +91,12 @@ impl Shell {
         let thread =
             std::thread::Builder::new().name("data plane".into()).spawn(move || thread::supervise(&of_thread))?;
         Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Go on with these sockets, after the batch that the thread is at.
+    pub fn replace_sockets(&self, sockets: Arc<Sockets>) {
+        *self.shared.sockets.lock().unwrap_or_else(PoisonError::into_inner) = sockets;
+        raise(&self.shared.wake);
     }
 
     /// Readable while there are events.

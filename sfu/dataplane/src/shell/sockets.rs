@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 
@@ -65,22 +66,36 @@ impl AsFd for Socket {
 }
 
 /// One socket for each of our addresses; `Path::local` is the index.
-pub struct Sockets(Vec<Socket>);
+///
+/// A list never changes, so that nobody who sends waits for a lock.  Where an address comes or goes another list takes
+/// its place, with the same sockets at the same indices.
+pub struct Sockets(Vec<Option<Arc<Socket>>>);
 
 impl Sockets {
     /// Take over bound UDP sockets.
     pub fn new(descriptors: Vec<OwnedFd>) -> io::Result<Self> {
-        descriptors.into_iter().map(Socket::new).collect::<io::Result<_>>().map(Self)
+        let socket = |descriptor| Socket::new(descriptor).map(|socket| Some(Arc::new(socket)));
+        descriptors.into_iter().map(socket).collect::<io::Result<_>>().map(Self)
     }
 
-    /// All of them, in their order.
-    pub fn iter(&self) -> impl Iterator<Item = &Socket> {
-        self.0.iter()
+    /// The same list with this socket, or with none, at an index.
+    pub fn with(&self, index: usize, descriptor: Option<OwnedFd>) -> io::Result<Self> {
+        let mut sockets = self.0.clone();
+        if sockets.len() <= index {
+            sockets.resize_with(index + 1, || None);
+        }
+        sockets[index] = descriptor.map(Socket::new).transpose()?.map(Arc::new);
+        Ok(Self(sockets))
+    }
+
+    /// All of them, in their order, each with its index.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Socket)> {
+        (0..).zip(&self.0).filter_map(|(index, socket)| Some((index, socket.as_deref()?)))
     }
 
     /// How many segments one send may have; fewer once the system turned out not to have segmentation.
     pub fn max_segments(&self) -> usize {
-        self.0.iter().map(|socket| socket.state.max_gso_segments()).min().unwrap_or(1)
+        self.iter().map(|(_, socket)| socket.state.max_gso_segments()).min().unwrap_or(1)
     }
 
     /// Send segments of this size, of which the last may be smaller, or say why not.
@@ -88,7 +103,7 @@ impl Sockets {
     /// They leave one by one where they cannot leave together; then the first that cannot leave keeps back the rest,
     /// and speaks for all.
     pub fn send(&self, path: Path, bytes: &[u8], segment: usize) -> Result<(), Drop> {
-        let socket = self.0.get(path.local as usize).ok_or(Drop::SendFailed)?;
+        let socket = self.0.get(path.local as usize).and_then(Option::as_ref).ok_or(Drop::SendFailed)?;
         if path.remote.port() == 0 {
             // Whoever sends from there wants no answer (RFC 768), and the system says the same (EINVAL) as of
             // segmentation that it has not: one such client would end it for all.
@@ -140,7 +155,7 @@ mod tests {
         let mut inbox = Inbox::default();
         let start = Instant::now();
         loop {
-            let messages = sockets.0[0].receive(&mut inbox);
+            let messages = sockets.iter().next().unwrap().1.receive(&mut inbox);
             if messages > 0 {
                 return (messages, inbox.datagrams(messages).map(|(datagram, _)| datagram.to_vec()).collect());
             }

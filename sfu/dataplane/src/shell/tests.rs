@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::segmentation::{each_way, open as as_it_is, refuse_segmented_sends};
 use super::*;
 use crate::core::Credentials;
-use crate::core::{ConsumerSpec, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
+use crate::core::{ConsumerSpec, Drop, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
 
 const KEYS: [u8; 28] = [7; 28];
 
@@ -195,6 +195,35 @@ fn a_bug_in_the_core_is_told_and_the_thread_goes_on() {
         assert_eq!(core.lock().totals().transports, 0);
         sender.send_to(b"\x00stun", address.remote).unwrap();
         assert!(matches!(first_event(&shell), Event::Slow { transport: None, .. }));
+    });
+}
+
+#[test]
+fn a_socket_that_is_added_is_read_and_sent_from_and_one_that_is_taken_away_is_closed() {
+    each_way(|open| {
+        let (ours, added) = (bound(), bound());
+        let (first, second) = (path(&ours), Path { local: 2, ..path(&added) });
+        let core = Arc::new(Turns::new(Core::new(HOLD)));
+        let mut sockets = Arc::new(open(vec![ours]));
+        let shell = Shell::start(core, Arc::clone(&sockets), 100.0).unwrap();
+        let mut replace = |index, descriptor| {
+            sockets = Arc::new(sockets.with(index, descriptor).unwrap());
+            shell.replace_sockets(Arc::clone(&sockets));
+            Arc::clone(&sockets)
+        };
+        let remote = bound();
+        replace(2, Some(added.into()));
+        remote.send_to(b"\x00stun", second.remote).unwrap();
+        assert!(matches!(first_event(&shell), Event::Slow { path: Path { local: 2, .. }, .. }));
+        let sending = replace(0, None);
+        sending.send(Path { local: 2, ..path(&remote) }, b"from there", 10).unwrap();
+        assert_eq!(remote.recv_from(&mut [0; 99]).unwrap(), (10, second.remote));
+        assert_eq!(sending.send(path(&remote), b"from nowhere", 12), Err(Drop::SendFailed));
+        assert_eq!(sending.send(Path { local: 1, ..path(&remote) }, b"from nowhere", 12), Err(Drop::SendFailed));
+        // Its port is free again.
+        wait_for(|| UdpSocket::bind(first.remote).ok());
+        remote.send_to(b"\x00still", second.remote).unwrap();
+        assert!(matches!(first_event(&shell), Event::Slow { path: Path { local: 2, .. }, .. }));
     });
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::inbox::Inbox;
-use super::{Shared, lower};
+use super::{Shared, Sockets, lower};
 use crate::core::{Core, Path};
 use crate::guard::{guarded, words};
 
@@ -28,17 +28,26 @@ pub fn supervise(shared: &Shared) {
 
 fn run(shared: &Shared) {
     let mut inbox = Inbox::default();
-    let (mut due, mut unread_since) = (None, None);
-    let mut watched = vec![PollFd::new(&shared.wake, PollFlags::IN)];
-    watched.extend(shared.sockets.iter().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
     while !shared.closing.load(Ordering::Acquire) {
-        wait(shared, &mut watched, due);
+        run_with(shared, &shared.sockets(), &mut inbox);
+    }
+}
+
+/// Run with these sockets, until woken.
+fn run_with(shared: &Shared, sockets: &Sockets, inbox: &mut Inbox) {
+    // Something may be due already: it waited while the sockets were others.
+    let (mut due, mut unread_since) = (Some(0.0), None);
+    let mut watched = vec![PollFd::new(&shared.wake, PollFlags::IN)];
+    watched.extend(sockets.iter().map(|(_, socket)| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
+    let mut woken = false;
+    while !woken {
+        woken = wait(shared, &mut watched, due);
         let mut all_read = true;
-        for (local, (socket, watched)) in shared.sockets.iter().zip(&watched[1..]).enumerate() {
+        for ((local, socket), watched) in sockets.iter().zip(&watched[1..]) {
             if !watched.revents().is_empty() {
                 all_read = false;
-                let messages = socket.receive(&mut inbox);
-                move_all(shared, &mut inbox, messages, local as u32);
+                let messages = socket.receive(inbox);
+                move_all(shared, sockets, inbox, messages, local);
             }
         }
         let mut core = shared.core.lock();
@@ -49,7 +58,7 @@ fn run(shared: &Shared) {
             unread_since = None;
             let _ = guarded(&mut core, |core| core.pass_time(now));
         }
-        due = flush(shared, &mut core);
+        due = flush(shared, sockets, &mut core);
     }
 }
 
@@ -60,19 +69,21 @@ const LONGEST_READING: f64 = 1.0;
 /// so much late at most.
 const LONGEST_SLEEP: f64 = 0.5;
 
-/// Return when there is something to do, in any case at `due` (seconds).
-fn wait(shared: &Shared, watched: &mut [PollFd<'_>], due: Option<f64>) {
+/// Return when there is something to do, in any case at `due` (seconds); whether the owner woke the thread.
+fn wait(shared: &Shared, watched: &mut [PollFd<'_>], due: Option<f64>) -> bool {
     let seconds = due.map_or(LONGEST_SLEEP, |due| (due - shared.clock.now()).clamp(0.0, LONGEST_SLEEP));
     let timeout = Timespec { tv_sec: 0, tv_nsec: (seconds * 1e9) as i64 };
     // Interrupted or not: all is looked at anyway.
     let _ = poll(watched, Some(&timeout));
-    if !watched[0].revents().is_empty() {
+    let woken = !watched[0].revents().is_empty();
+    if woken {
         lower(&shared.wake);
     }
+    woken
 }
 
 /// Work off the inbox, in batches, between which commands have their turn.
-fn move_all(shared: &Shared, inbox: &mut Inbox, messages: usize, local: u32) {
+fn move_all(shared: &Shared, sockets: &Sockets, inbox: &mut Inbox, messages: usize, local: u32) {
     let mut datagrams = inbox.datagrams(messages).peekable();
     while datagrams.peek().is_some() {
         let mut core = shared.core.lock();
@@ -83,13 +94,12 @@ fn move_all(shared: &Shared, inbox: &mut Inbox, messages: usize, local: u32) {
                 core.receive(datagram, Path { remote, local }, now);
             }
         });
-        flush(shared, &mut core);
+        flush(shared, sockets, &mut core);
     }
 }
 
 /// Send what is due and tell what is to be told; when more is due, in seconds.
-fn flush(shared: &Shared, core: &mut Core) -> Option<f64> {
-    let sockets = &shared.sockets;
+fn flush(shared: &Shared, sockets: &Sockets, core: &mut Core) -> Option<f64> {
     let now = shared.clock.now();
     let flushed = guarded(core, |core| {
         core.flush(now, sockets.max_segments(), |path, bytes, segment| sockets.send(path, bytes, segment));

@@ -1,0 +1,93 @@
+"""Names of hosts, as operators write them in place of addresses."""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+from typing import Final
+
+import trio
+
+MOST_ANSWERS: Final = 8
+"""So many addresses of one name are taken."""
+
+# RFC 1123 section 2.1, and the underscores that private networks use.
+_LABEL: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME: Final = re.compile(rf"(?=.{{1,253}}\.?\Z)({_LABEL}\.)*(?=[^.]*[A-Za-z_-]){_LABEL}\.?")
+
+
+class BadAddress(ValueError):
+    """An address or a name of which nothing can be made; the message says which and why."""
+
+
+def is_address(host: str) -> bool:
+    """Whether it is numeric: IPv4 or IPv6."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether it stands for each address of the machine."""
+    return is_address(host) and ipaddress.ip_address(host).is_unspecified
+
+
+def check_host(host: str) -> None:
+    """Raises :exc:`BadAddress` for what is neither a numeric address nor can be a name."""
+    if not is_address(host) and not _NAME.fullmatch(host):
+        raise BadAddress(f"{host!r} is neither an address nor a name (it takes no port, no brackets and no URL)")
+
+
+class Hosts:
+    """Addresses and names, with the addresses that the names had when they were last looked up.
+
+    ``names`` are those that are no addresses.  With ``for_clients`` a loopback address is an answer only where there is
+    no other: a machine's own name often has one in its hosts file.  Raises :exc:`BadAddress` for what can be neither.
+    """
+
+    def __init__(self, hosts: Iterable[str], timeout: float, *, for_clients: bool = False) -> None:
+        self._timeout = timeout
+        self._for_clients = for_clients
+        self._answers: dict[str, tuple[str, ...]] = {}
+        for host in hosts:
+            check_host(host)
+            self._answers[host] = (str(ipaddress.ip_address(host)),) if is_address(host) else ()
+        self.names = tuple(host for host in self._answers if not is_address(host))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Numeric, in order and once each."""
+        return tuple(dict.fromkeys(each for answer in self._answers.values() for each in answer))
+
+    def answer_of(self, name: str) -> tuple[str, ...]:
+        return self._answers[name]
+
+    async def look_up(self, name: str) -> None:
+        """Look up one of the names.  Raises :exc:`BadAddress`, and then what it was before stays."""
+        found = await _look_up(name, self._timeout)
+        usable = [each for each in found if not (each.is_link_local or each.is_unspecified or each.is_multicast)]
+        best = [each for each in usable if not (self._for_clients and each.is_loopback)] or usable
+        if not best:
+            raise BadAddress(f"the name {name!r} has no address that anybody could send to")
+        # Name servers give the same answers in changing order.
+        ordered = sorted(best, key=lambda each: (each.version, int(each)))
+        self._answers[name] = tuple(str(each) for each in ordered[:MOST_ANSWERS])
+
+    async def look_up_all(self) -> None:
+        """Raises :exc:`BadAddress` for the first that has no address."""
+        for name in self.names:
+            await self.look_up(name)
+
+
+async def _look_up(name: str, timeout: float) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    try:
+        with trio.fail_after(timeout):
+            answers = await trio.socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+    except trio.TooSlowError:
+        raise BadAddress(f"the name {name!r} was not resolved within {timeout:g} s") from None
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BadAddress(f"the name {name!r} cannot be resolved: {why}") from error
+    return {ipaddress.ip_address(str(sockaddr[0])) for *_, sockaddr in answers}

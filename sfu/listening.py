@@ -1,0 +1,155 @@
+"""Where a port listens and what it announces, while addresses come and go and names change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from sfu.addresses import Choice, InterfaceAddress, choose, interface_address, machine_addresses
+from sfu.dataplane.udp import can_bind
+from sfu.hostnames import BadAddress, Hosts, is_wildcard
+from sfu.wire.candidates import host_candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sfu.dataplane.udp import UdpDataPlane
+    from sfu.port import Port
+    from sfu.settings import MediaSettings
+
+log = structlog.get_logger(__name__)
+
+
+class BadAnnouncement(BadAddress):
+    """What clients are to be told is no address that anybody could send to, and no name that has one."""
+
+
+class Listening:
+    """Made by :func:`prepare_listening`; :meth:`run` keeps one port's sockets and candidates as they should be.
+
+    Transports that are there already keep what they were told: an ICE-lite agent has no way to add to it.
+    """
+
+    def __init__(self, settings: MediaSettings, hosts: Sequence[str] | None, announced: Hosts) -> None:
+        self._settings = settings
+        self._hosts = hosts
+        self._announced = announced
+        self._complaints: dict[str, str] = {}
+
+    def choose(self) -> Choice:
+        """For the machine as it is now.
+
+        Raises :exc:`BadAddress` where there is no address, ``OSError`` where the system does not tell.
+        """
+        choice = self._choose(_usable_addresses())
+        if not choice.listen:
+            raise BadAddress("there is no address to listen on")
+        return choice
+
+    def _choose(self, machine: Sequence[InterfaceAddress]) -> Choice:
+        return choose(self._hosts, machine, interface_address(machine) if self._hosts is None else None)
+
+    @property
+    def announced(self) -> tuple[str, ...]:
+        """What is announced instead of the port's own addresses, if anything."""
+        return self._announced.addresses
+
+    async def run(self, plane: UdpDataPlane, port: Port) -> None:
+        """Watch the machine's addresses, and the names, for as long as the port is open."""
+        async with trio.open_nursery() as nursery:
+            if self._hosts is None or any(is_wildcard(host) for host in self._hosts):
+                nursery.start_soon(self._watch_addresses, plane, port)
+            if self._announced.names:
+                nursery.start_soon(self._watch_names, port)
+
+    async def _watch_addresses(self, plane: UdpDataPlane, port: Port) -> None:
+        while True:
+            await trio.sleep(self._settings.address_interval)
+            try:
+                self.follow(plane, port)
+            except OSError as error:
+                self._complain("addresses", f"the addresses of this machine cannot be read: {error}")
+            else:
+                self._complaints.pop("addresses", None)
+
+    def follow(self, plane: UdpDataPlane, port: Port) -> None:
+        """Listen and announce as the machine's addresses are now."""
+        machine = _usable_addresses()
+        listening = {host for host, _ in plane.addresses}
+        wanted = self._choose(machine).listen or listening  # without any there would be nothing left to announce
+        for host in listening.difference(wanted):
+            plane.stop_listening(host)
+            log.info("address gone", address=host, media_port=plane.port)
+        for host in wanted:
+            if host not in listening:
+                self._listen(plane, host)
+        bound = {host for host, _ in plane.addresses}
+        announced = self._choose([each for each in machine if each.address in bound]).announce
+        port.listen(plane.addresses, self.announced or [host for host in announced if host in bound])
+
+    def _listen(self, plane: UdpDataPlane, host: str) -> None:
+        try:
+            plane.listen(host)
+        except OSError as error:
+            self._complain(host, f"cannot listen on {host}: {error.strerror}")
+        else:
+            self._complaints.pop(host, None)
+            log.info("address found", address=host, media_port=plane.port)
+
+    async def _watch_names(self, port: Port) -> None:
+        while True:
+            await trio.sleep(self._settings.name_interval)
+            for name in self._announced.names:
+                await self._look_up(name)
+            port.listen(port.addresses, self.announced)
+
+    async def _look_up(self, name: str) -> None:
+        before = self._announced.answer_of(name)
+        try:
+            await self._announced.look_up(name)
+        except BadAddress as error:
+            self._complain(name, str(error))
+            return
+        self._complaints.pop(name, None)
+        if (after := self._announced.answer_of(name)) != before:
+            log.info("name has other addresses", name=name, addresses=after, were=before)
+
+    def _complain(self, about: str, what: str) -> None:
+        """Once, not every time."""
+        if self._complaints.get(about) != what:
+            self._complaints[about] = what
+            log.warning(what, goes_on="as before")
+
+
+def _usable_addresses() -> list[InterfaceAddress]:
+    """Those that can be bound: an IPv6 address cannot while the system still looks whether it is another's."""
+    return [each for each in machine_addresses() if can_bind(each.address)]
+
+
+async def prepare_listening(settings: MediaSettings) -> Listening:
+    """Resolve the names in the settings.
+
+    Raises :exc:`BadAddress` for hosts of which nothing can be made, :exc:`BadAnnouncement` for those to be announced.
+    """
+    hosts = None if settings.hosts is None else await _resolve(settings.hosts, settings.name_timeout)
+    try:
+        announced = Hosts(settings.announce, settings.name_timeout, for_clients=True)
+        await announced.look_up_all()
+        host_candidates((address, 1) for address in announced.addresses)
+    except ValueError as error:
+        raise BadAnnouncement(str(error)) from error
+    return Listening(settings, hosts, announced)
+
+
+async def _resolve(given: Sequence[str], timeout: float) -> tuple[str, ...]:
+    hosts = Hosts(given, timeout)
+    await hosts.look_up_all()
+    unusable: set[str] = set()
+    for name in hosts.names:
+        # localhost is ::1, too, on machines that have no IPv6.
+        refused = {address for address in hosts.answer_of(name) if not can_bind(address)}
+        if len(refused) < len(hosts.answer_of(name)):
+            unusable |= refused
+    return tuple(address for address in hosts.addresses if address not in unusable)

@@ -1,0 +1,153 @@
+"""Addresses of the machine come and go while the port is open, in a network namespace of the test's own."""
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+import structlog.testing
+import trio
+
+import sfu
+from tests.eventually import eventually
+from tests.media.conftest import Connect, Notices
+from tests.media.rtp import Rtp, opus, read
+from tools.namespaces import configure, new_namespaces, why_not
+
+SETTINGS = sfu.MediaSettings(hosts=("0.0.0.0",), port=0, address_interval=0.05)
+
+
+@pytest.fixture
+def ip() -> Iterator[Callable[[str], str]]:
+    """Runs ``ip`` in a namespace in which there is loopback alone; this thread is there as long as the test runs."""
+    if (why := why_not()) is not None:
+        pytest.skip(why)
+    with new_namespaces(1):
+
+        def ip(arguments: str) -> str:
+            return configure("ip", *arguments.split())
+
+        ip("link set lo up")
+        yield ip
+
+
+def announced(port: sfu.Port) -> list[str]:
+    return [candidate.address for candidate in port.candidates]
+
+
+async def test_an_address_that_comes_is_announced_to_new_transports_and_carries_a_call(
+    ip: Callable[[str], str], connect: Connect
+) -> None:
+    async with (
+        sfu.open_port(SETTINGS) as port,
+        sfu.open_peer(port, Notices(), name="ada") as ada,
+        sfu.open_peer(port, Notices(), name="bob") as bob,
+    ):
+        assert announced(port) == ["127.0.0.1"]
+        old = port.addresses[0]
+        with structlog.testing.capture_logs() as logs:
+            ip("address add 192.0.2.7/24 dev lo")
+            await eventually(lambda: announced(port) == ["192.0.2.7"])
+        assert [(line["event"], line["address"]) for line in logs] == [("address found", "192.0.2.7")]
+        assert port.addresses == (old, ("192.0.2.7", old[1]))
+        # What came before goes on where it is: one comes in by the old address, one by the new.
+        async with (
+            connect(ada, "send", address=old) as (sending, microphone),
+            connect(bob, "receive", address=port.addresses[1]) as (receiving, speaker),
+        ):
+            producer = ada.produce(sending.id, "audio", opus(1111))
+            bob.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
+            microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"hello")))
+            microphone.send()
+            await speaker.until(lambda: speaker.transport.rtp)
+            assert read(speaker.transport.rtp[0]).payload == b"hello"
+
+
+async def test_an_address_that_goes_is_announced_no_more_and_its_socket_is_closed(ip: Callable[[str], str]) -> None:
+    ip("address add 192.0.2.7/24 dev lo")
+    ip("address add 198.51.100.7/24 dev lo")
+    async with sfu.open_port(SETTINGS) as port:
+        assert announced(port) == ["192.0.2.7", "198.51.100.7"]
+        number = port.addresses[0][1]
+        with structlog.testing.capture_logs() as logs:
+            ip("address delete 192.0.2.7/24 dev lo")
+            await eventually(lambda: announced(port) == ["198.51.100.7"])
+        assert [(line["event"], line["address"]) for line in logs] == [("address gone", "192.0.2.7")]
+        ip("address delete 198.51.100.7/24 dev lo")
+        await eventually(lambda: announced(port) == ["127.0.0.1"])
+        ip("address add 192.0.2.7/24 dev lo")
+        await eventually(lambda: announced(port) == ["192.0.2.7"])
+        assert {host for host, _ in port.addresses} == {"127.0.0.1", "192.0.2.7"}
+        assert {each for _, each in port.addresses} == {number}
+        ip("address add 198.51.100.7/24 dev lo")
+        await eventually(lambda: len(port.addresses) == 3)
+
+
+async def test_a_call_goes_on_when_its_address_was_gone_for_a_moment(
+    ip: Callable[[str], str], connect: Connect
+) -> None:
+    ip("address add 192.0.2.7/24 dev lo")
+    async with (
+        sfu.open_port(SETTINGS) as port,
+        sfu.open_peer(port, Notices(), name="ada") as ada,
+        connect(ada, "send") as (sending, microphone),
+    ):
+        producer = ada.produce(sending.id, "audio", opus(1111))
+        ip("address delete 192.0.2.7/24 dev lo")
+        await eventually(lambda: announced(port) == ["127.0.0.1"])
+        ip("address add 192.0.2.7/24 dev lo")
+        ip("address add 198.51.100.7/24 dev lo")
+        await eventually(lambda: len(port.addresses) == 3)
+        microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"still here")))
+        microphone.send()
+        await eventually(lambda: producer.encoding_stats()[0].packets == 1)
+
+
+async def test_an_address_whose_port_is_taken_is_tried_again_and_the_log_says_it_once(ip: Callable[[str], str]) -> None:
+    async with sfu.open_port(SETTINGS) as port:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            ip("address add 192.0.2.7/24 dev lo")
+            taken.bind(("192.0.2.7", 0))
+            number = taken.getsockname()[1]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            assert number != port.addresses[0][1]
+            ip("address add 198.51.100.7/24 dev lo")
+            with structlog.testing.capture_logs() as logs:
+                taken.bind(("198.51.100.7", port.addresses[0][1]))
+                await eventually(lambda: "192.0.2.7" in announced(port) and len(logs) >= 2)
+                await trio.sleep(0.3)
+            assert announced(port) == ["192.0.2.7"]
+            assert [line["event"] for line in logs if line["log_level"] == "warning"] == [
+                "cannot listen on 198.51.100.7: Address already in use"
+            ]
+        await eventually(lambda: announced(port) == ["192.0.2.7", "198.51.100.7"])
+
+
+async def test_explicit_addresses_are_left_alone(ip: Callable[[str], str]) -> None:
+    ip("address add 192.0.2.7/24 dev lo")
+    async with sfu.open_port(sfu.MediaSettings(hosts=("192.0.2.7",), port=0, address_interval=0.01)) as port:
+        ip("address add 198.51.100.7/24 dev lo")
+        await trio.sleep(0.1)
+        assert announced(port) == ["192.0.2.7"]
+
+
+async def test_the_interface_address_of_the_default_follows_the_network_that_the_machine_is_in(
+    ip: Callable[[str], str],
+) -> None:
+    async with sfu.open_port(sfu.MediaSettings(hosts=None, port=0, address_interval=0.05)) as port:
+        assert announced(port) == ["127.0.0.1"]
+        ip("address add 192.0.2.7/24 dev lo")
+        await eventually(lambda: announced(port) == ["192.0.2.7", "127.0.0.1"])
+        ip("address delete 192.0.2.7/24 dev lo")
+        ip("address add 203.0.113.8/24 dev lo")
+        await eventually(lambda: announced(port) == ["203.0.113.8", "127.0.0.1"])
+
+
+async def test_the_interface_address_is_that_of_the_default_route(ip: Callable[[str], str]) -> None:
+    ip("link add up1 type veth peer name up2")
+    for name in ("up1", "up2"):
+        ip(f"link set {name} up")
+    ip("address add 203.0.113.8/24 dev lo")
+    ip("address add 192.0.2.7/24 dev up1")
+    ip("route add default via 192.0.2.1")
+    async with sfu.open_port(sfu.MediaSettings(hosts=None, port=0)) as port:
+        assert announced(port) == ["192.0.2.7", "127.0.0.1"]
