@@ -1,6 +1,7 @@
 """A small ASGI server side: one request, one response (ASGI 3, HTTP connection scope 2.4)."""
 
-from typing import Any
+import re
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import h11
@@ -8,6 +9,10 @@ import trio
 from starlette.types import ASGIApp, Message
 
 from gateway.http1 import ClientGone, Exchange, HttpError
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~/-]")
 
 
 async def respond(app: ASGIApp, exchange: Exchange) -> None:
@@ -61,9 +66,13 @@ async def _send(exchange: Exchange, message: Message) -> None:
 def split_target(request: h11.Request) -> tuple[str, bytes, bytes]:
     """The decoded path, the path as it came, and the query (RFC 9112 section 3.2).
 
-    Raises :exc:`HttpError` 400 for a target that has no path, such as ``*``.
+    A rule of a proxy names ``/metrics`` or ``/api/``, so nothing answers to another spelling of a first segment.
+    Raises :exc:`HttpError` 400 for a target that has no path, such as ``*``, or has control characters in it, and 404
+    where the first segment hides plain characters or a slash behind ``%``.
     """
     target = request.target
+    if b"#" in target:
+        raise HttpError(400, "the target of a request has no fragment")
     if not target.startswith(b"/"):  # the absolute form, as proxies get it
         try:
             parts = urlsplit(target)
@@ -73,7 +82,17 @@ def split_target(request: h11.Request) -> tuple[str, bytes, bytes]:
             raise HttpError(400, "the target of a request must begin with /")
         target = (parts.path or b"/") + (b"?" + parts.query if parts.query else b"")
     raw_path, _, query = target.partition(b"?")
-    return unquote(raw_path.decode("ascii")), raw_path, query
+    path = unquote(raw_path.decode("ascii"))
+    if _CONTROL.search(path):
+        raise HttpError(400, "the path of a request has no control characters")
+    if _is_disguised(raw_path.split(b"/", 2)[1].decode("ascii")):
+        raise HttpError(404, "the first part of a path is to be written without % where it needs none")
+    return path, raw_path, query
+
+
+def _is_disguised(segment: str) -> bool:
+    """Whether it is another spelling of what could be written plainly (RFC 3986 section 2.3), or holds a slash."""
+    return any(_PLAIN.fullmatch(unquote(escape)) for escape in _ESCAPE.findall(segment))
 
 
 def connection_scope(request: h11.Request) -> dict[str, Any]:

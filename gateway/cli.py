@@ -15,6 +15,7 @@ from gateway.config import SETTINGS, Config
 from gateway.config_file import ConfigError, nearest, read_config_file
 from gateway.config_text import show_config
 from gateway.log import configure
+from gateway.log_writer import standard_error
 
 _ENVIRONMENT: Final = "SFU_"
 _USAGE_ERROR: Final = 2
@@ -91,6 +92,7 @@ def show(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; ends the process with 0, with 1 when the gateway failed, with 2 when it was asked wrongly."""
+    standard_error()
     try:
         command, bound, _ = app.parse_args(
             sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False

@@ -14,6 +14,7 @@ import attrs
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
+from gateway.origins import parse_origin
 from protocol import limits
 from protocol.responses import IceServer
 from sfu.settings import MediaSettings
@@ -56,6 +57,18 @@ def _not_empty(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
         raise ValueError(f"{attribute.name} must not be empty; leave it out instead")
 
 
+def _origins(_: Any, attribute: "Attribute[Any]", value: tuple[str, ...]) -> None:
+    for origin in value:
+        if origin == "*":
+            continue
+        try:
+            parse_origin(origin)
+        except ValueError:
+            wanted = "origins like https://call.example.org or https://call.example.org:8443"
+            hint = "without a path or a pattern, and with xn--… for letters that are not ASCII"
+            raise ValueError(f"{attribute.name} must hold {wanted}, {hint}, not {origin!r}") from None
+
+
 @frozen(kw_only=True)
 class Config:
     """How one gateway listens, how long it waits, and how much it takes.
@@ -87,8 +100,9 @@ class Config:
     """What `join` must bring as its token; when not given, everybody may join."""
     admin_token: str | None = _secret()
     """Opens /api to who brings it as a bearer token; when not given, there is no /api."""
-    allowed_origins: tuple[str, ...] = ()
-    """Origins whose pages may connect, or * for all; when not given, pages from this gateway's own host."""
+    allowed_origins: tuple[str, ...] = field(default=(), validator=_origins)
+    """Origins whose pages may connect, such as https://call.example.org, or * for all; when not given, pages from this
+    gateway's own host."""
     ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)
     """STUN and TURN servers told to clients, each with urls and optionally username and credential."""
     web_root: Path | None = None

@@ -4,12 +4,14 @@ import io
 import json
 import logging
 import secrets
-import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from gateway.log_writer import standard_error
 
 LogFormat = Literal["console", "json"]
 
@@ -20,10 +22,11 @@ _LIBRARIES_FROM: Final = logging.WARNING
 def configure(log_format: LogFormat | None = None, stream: TextIO | None = None) -> None:
     """Where logs go and how they look.
 
-    ``log_format`` None stands for ``console`` on a terminal and ``json`` elsewhere; ``stream`` is standard error when
-    not given.  Fields bound with ``structlog.contextvars`` in a task are on each line of that task and its children.
+    ``log_format`` None stands for ``console`` on a terminal and ``json`` elsewhere.  Without ``stream`` a thread writes
+    to standard error (:mod:`gateway.log_writer`); a ``stream`` is written to at once, so it must be one that never
+    blocks.  Fields bound with ``structlog.contextvars`` in a task are on each line of that task and its children.
     """
-    target = stream or sys.stderr
+    target = stream or standard_error()
     chosen = log_format or ("console" if target.isatty() else "json")
     out = cast(TextIO, _Lossy(target))
     shared: list[Processor] = [
@@ -39,6 +42,20 @@ def configure(log_format: LogFormat | None = None, stream: TextIO | None = None)
         cache_logger_on_first_use=False,
     )
     _adopt_library_logs(out, shared, last)
+    if stream is None:
+        standard_error(_notice([*shared[1:], *last]))
+
+
+def _notice(processors: Sequence[Processor]) -> Callable[[int], bytes]:
+    """The line that says how many were lost, like all others; of no task, whichever it is that finds room again."""
+    log = structlog.wrap_logger(
+        structlog.ReturnLogger(), processors, structlog.make_filtering_bound_logger(logging.INFO)
+    )
+
+    def notice(lost: int) -> bytes:
+        return f"{log.warning('log lines lost', lost=lost)}\n".encode()
+
+    return notice
 
 
 class _Lossy(io.TextIOBase):

@@ -19,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 import sfu
+from gateway.log_writer import lost_lines
 from protocol.errors import CloseCode, ErrorCode
 from protocol.events import LeaveReason
 from sfu.dataplane.interface import PlaneTotals
@@ -194,6 +195,8 @@ class _Now(Collector):
             "Exceptions caught while dispatching datagrams.",
             sum(media.slow_path_errors for media in self._media),
         )
+
+        yield CounterMetricFamily("sfu_log_lines_lost", "Lines of the log that nobody took in time.", lost_lines())
 
     def _packets(self, planes: Sequence[PlaneTotals]) -> Iterable[Metric]:
         routes, paths = sum(plane.routes for plane in planes), sum(plane.paths for plane in planes)

@@ -1,7 +1,6 @@
 """The gateway's life: the ports open, clients come, a signal asks it to stop, clients leave, the ports close."""
 
 import errno
-import os
 import resource
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -18,6 +17,7 @@ from gateway import garbage, http
 from gateway.config import Config
 from gateway.front_door import FrontDoor
 from gateway.gateway import Gateway
+from gateway.log_writer import exit_at_once
 from gateway.metrics import Metrics
 from gateway.session import serve_client
 from gateway.sockets import open_listeners, remote_name, show_address, url_of
@@ -186,7 +186,7 @@ def _front_door(config: Config, gateway: Gateway, metrics: Metrics, serve_client
 async def serve(
     config: Config,
     *,
-    exit_at_once: Callable[[int], NoReturn] = os._exit,
+    exit_at_once: Callable[[int], NoReturn] = exit_at_once,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a gateway until SIGTERM or SIGINT, then drain.  A second signal ends the process at once.

@@ -7,8 +7,6 @@ for ever.
 import binascii
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Final
-from urllib.parse import urlsplit
 
 import h11
 from wsproto import ConnectionType, WSConnection
@@ -16,9 +14,8 @@ from wsproto.events import RejectConnection, Request
 from wsproto.utilities import RemoteProtocolError
 
 from gateway.http1 import HttpError
+from gateway.origins import parse_origin
 from protocol.limits import PATH, SUBPROTOCOL
-
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def check_upgrade(request: h11.Request, head: bytes, allowed_origins: Sequence[str]) -> None:
@@ -45,7 +42,9 @@ def check_upgrade(request: h11.Request, head: bytes, allowed_origins: Sequence[s
     handshake = _rehearse(head)
     if handshake.subprotocols and SUBPROTOCOL not in handshake.subprotocols:
         raise HttpError(HTTPStatus.BAD_REQUEST, f"no subprotocol in common; spoken here: {SUBPROTOCOL}")
-    _check_origin(names.get(b"origin"), names.get(b"host", b""), allowed_origins)
+    for name, value in request.headers:  # there should be one; of several each must be let in
+        if name == b"origin":
+            _check_origin(value, names.get(b"host", b""), allowed_origins)
 
 
 def _is_key(value: bytes) -> bool:
@@ -72,29 +71,17 @@ def _rehearse(head: bytes) -> Request:
     return event
 
 
-def _check_origin(origin: bytes | None, host: bytes, allowed: Sequence[str]) -> None:
+def _check_origin(header: bytes, host: bytes, allowed: Sequence[str]) -> None:
     """Browsers say from which site a page is; only those sites' pages may connect that we know."""
-    if origin is None or "*" in allowed:
+    if "*" in allowed:
         return
-    named = origin.decode("latin-1").lower()
-    if named in {known.lower().rstrip("/") for known in allowed}:
-        return
-    if not allowed and (site := _site(named)) is not None and site == _site_of_host(named, host):
-        return
+    named = header.decode("latin-1")
+    try:
+        origin = parse_origin(named)
+    except ValueError:
+        pass
+    else:
+        if origin in map(parse_origin, allowed) or (not allowed and origin.is_at(host.decode("latin-1"))):
+            return
     shown = ", ".join(allowed) if allowed else "this gateway's own host"
     raise HttpError(HTTPStatus.FORBIDDEN, f"pages from {named!r} may not connect, only those from {shown}")
-
-
-def _site(origin: str) -> tuple[str, int] | None:
-    """Host and port of an origin (RFC 6454), or None for one like ``null``."""
-    try:
-        parts = urlsplit(origin)
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    except (ValueError, KeyError):
-        return None
-    return (parts.hostname, port) if parts.hostname else None
-
-
-def _site_of_host(origin: str, host: bytes) -> tuple[str, int] | None:
-    """The Host header as a site, with the default port of the origin's scheme."""
-    return _site(f"{origin.partition('://')[0]}://{host.decode('latin-1')}")

@@ -26,7 +26,7 @@ class NotFound(SfuError):
 
 
 class Conflict(SfuError):
-    """It is there already: a second transport of a direction, a second connect, an SSRC in use."""
+    """It is there already: a second transport of a direction, a second connect or copy of a stream, an SSRC in use."""
 
 
 class WrongDirection(SfuError):

@@ -6,6 +6,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 import trio
@@ -51,6 +52,8 @@ class Peer:
         self.transports: dict[str, Transport] = {}
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
+        # By transport and producer.  Weak: a closed consumer is nobody's, and the packet path need not tell us.
+        self._copies: WeakValueDictionary[tuple[str, str], Consumer] = WeakValueDictionary()
         self.left = False
         self.exit: PeerExit | None = None
         self.number = port.new_number()
@@ -109,8 +112,8 @@ class Peer:
         stream: str,
         paused: bool = True,
     ) -> Consumer:
-        """Send a producer's stream to this client.  ``stream`` groups what is played in step (the first half of
-        ``msid``, RFC 8830)."""
+        """Send a producer's stream to this client, once over each transport, else ``Conflict``: copies multiply what
+        one client's packets cost.  ``stream`` groups what is played in step (the first half of ``msid``, RFC 8830)."""
         transport = self.transport(transport_id)
         if transport.direction != "receive":
             raise WrongDirection("this is not a receive transport")
@@ -130,6 +133,9 @@ class Peer:
             mid=transport.next_mid(),
             msid=f"{stream} {consumer_id}",
         )
+        copy = self._copies.get((transport.id, producer.id))
+        if copy is not None and not copy.closed:
+            raise Conflict("this transport has a consumer of this producer already")
         consumer = Consumer(consumer_id, transport, producer, rtp_parameters, ssrc, paused)
         self._connect(consumer, rtp_parameters, trio.current_time())
         return consumer
@@ -145,6 +151,7 @@ class Peer:
         )
         transport.plane.add_consumer(transport.plane_id, consumer.plane_id, producer.plane_id, spec)
         self.consumers[consumer.id] = transport.consumers[consumer.id] = consumer
+        self._copies[transport.id, producer.id] = consumer
         transport.consumers_by_ssrc[consumer.ssrc] = consumer
         producer.consumers[consumer.id] = consumer
         self.port.consumers[consumer.plane_id] = consumer

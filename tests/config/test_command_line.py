@@ -171,6 +171,32 @@ def test_every_setting_is_an_option_of_serve_with_its_explanation(capsys: pytest
         (["--max-members", "0"], "error: max_members must be from 1 to 1000000000, not 0"),
         (["--join-token", ""], "error: join_token must not be empty; leave it out instead"),
         (["--silence-timeout", "1"], "error: silence_timeout must not be shorter than disconnected_after"),
+        *(
+            (
+                ["--allowed-origins", "https://fine.example", origin],
+                "error: allowed_origins must hold origins like https://call.example.org or "
+                "https://call.example.org:8443, without a path or a pattern, and with xn--… for letters that are not "
+                f"ASCII, not {origin!r}",
+            )
+            for origin in (
+                "call.example.org",
+                "call.example.org:443",
+                "//call.example.org",
+                "https://call.example.org/call",
+                "https://call.example.org?x",
+                "https://call.example.org#x",
+                "https://user@call.example.org",
+                "https://*.example.org",
+                "https://call.example.org:65536",
+                "https://call.example.org:https",
+                "https://call.example.org, https://two.example.org",
+                "https://bücher.example",
+                "https://[::1",
+                "https://[::g]",
+                "https://",
+                "",
+            )
+        ),
         (["--config", "/nowhere.toml"], "error: cannot read /nowhere.toml: No such file or directory"),
     ],
 )

@@ -163,9 +163,10 @@ async def test_too_many_of_something(autojump_clock: MockClock) -> None:
         voices = [await microphone(ada, sending, ssrc) for ssrc in (1, 2)]
         asked = {"kind": "audio", "rtpParameters": opus(3), "source": "other"}
         assert await ada.error("produce", transportId=sending, **asked) == "limit_exceeded"
-        for _ in range(2):
-            await ben.ok("consume", transportId=receiving, producerId=voices[0])
-        assert await ben.error("consume", transportId=receiving, producerId=voices[1]) == "limit_exceeded"
+        for voice in voices:
+            await ben.ok("consume", transportId=receiving, producerId=voice)
+        own = await microphone(ben, await send_transport(ben))
+        assert await ben.error("consume", transportId=receiving, producerId=own) == "limit_exceeded"
         third = await gate.connect()
         assert await third.error("join", channelId="lobby", username="Cleo") == "limit_exceeded"
         assert await third.error("join", channelId="elsewhere", username="Cleo") == "limit_exceeded"

@@ -124,6 +124,7 @@ async def test_the_ssrc_of_mediasoups_probator_does_not_occur(autojump_clock: Mo
         for _ in range(30):
             consumed = await ben.ok("consume", transportId=receiving, producerId=producer)
             assert consumed["rtpParameters"]["encodings"][0]["ssrc"] not in (0, 1234)
+            await ben.ok("close", consumerId=consumed["consumerId"])
 
 
 @pytest.mark.parametrize("codec", [opus()["codecs"][0], vp8()["codecs"][0], H264_CODEC])

@@ -137,17 +137,36 @@ async def test_what_is_closed_flows_no_more_and_its_owner_is_told_unless_it_clos
     async with open_call(identity) as call:
         voice = await microphone(call.ada, call.sending, 1001)
         first = await call.consume(voice, paused=False)
-        second = await call.consume(voice, paused=False)
+        other = await microphone(call.ada, call.sending, 1002)
+        second = await call.consume(other, paused=False)
         await call.ben.take_all()
         await call.ben.ok("close", consumerId=first["consumerId"])
         await call.send(1001, b"packet", 111)
+        await call.send(1002, b"packet", 111)
         assert [packet.ssrc for packet in call.received()] == [second["rtpParameters"]["encodings"][0]["ssrc"]]
         assert await call.ben.take_all() == []
-        await call.ada.ok("close", producerId=voice)
+        await call.ada.ok("close", producerId=other)
         closed = await call.ben.event("consumer_closed")
         assert closed == {"consumerId": second["consumerId"], "reason": "producer_closed"}
-        await call.send(1001, b"packet", 111)
+        await call.send(1002, b"packet", 111)
         assert call.received() == []
+
+
+async def test_a_producer_is_consumed_once_over_a_transport_and_again_when_that_consumer_is_closed(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        voice = await microphone(call.ada, call.sending, 1001)
+        first = await call.consume(voice, paused=False)
+        for paused in (True, False):
+            asked = {"transportId": call.receiving, "producerId": voice, "paused": paused}
+            assert await call.ben.error("consume", **asked) == "conflict"
+        await call.send(1001, b"one copy", 111)
+        assert len(call.received()) == 1
+        await call.ben.ok("close", consumerId=first["consumerId"])
+        await call.consume(voice, paused=False)
+        await call.send(1001, b"one copy", 111)
+        assert len(call.received()) == 1
 
 
 async def test_a_participant_that_goes_takes_its_consumers_with_it_before_user_left(

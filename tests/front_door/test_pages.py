@@ -75,7 +75,6 @@ async def test_head_tells_of_a_file_without_sending_it(web_root: Path) -> None:
         "/%2e%2e/secret.txt",
         "/assets/..%2f..%2fsecret.txt",
         "/link.txt",
-        "/%00",
         "//etc/passwd",
         "/" + "a" * 5000,
     ],

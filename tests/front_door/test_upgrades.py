@@ -6,10 +6,10 @@ from trio.testing import memory_stream_pair
 
 from gateway.config import Config
 from protocol.limits import SUBPROTOCOL
-from tests.front_door.rig import Clients, Door, request, upgrade
+from tests.front_door.rig import Clients, Door, parse, request, upgrade
 
 
-async def test_an_upgrade_is_handed_on_with_every_byte_that_was_read() -> None:
+async def test_an_upgrade_is_handed_on_with_its_whole_handshake() -> None:
     door = Door()
     data = upgrade()
     assert await door.raw(data) == b"HTTP/1.1 204 A client now\r\n\r\n"
@@ -109,6 +109,14 @@ async def test_another_version_of_websocket_is_told_ours() -> None:
         ("http://[::1]:8080", "[::1]:8080"),
         ("https://MEET.example.org", "meet.EXAMPLE.org:443"),
         ("http://meet.example.org:80", "meet.example.org"),
+        ("http://meet.example.org", "meet.example.org:80"),
+        ("https://meet.example.org:443", "meet.example.org"),
+        ("HTTPS://meet.example.org", "meet.example.org:0443"),
+        ("wss://meet.example.org", "meet.example.org"),
+        ("ws://meet.example.org:80", "meet.example.org"),
+        ("http://[0:0:0:0:0:0:0:1]", "[::1]:80"),
+        ("https://[2001:DB8::1]:443", "[2001:db8:0::1]"),
+        ("https://meet.example.org:", "meet.example.org"),
     ],
 )
 async def test_a_page_from_the_gateways_own_host_may_connect(origin: str, host: str) -> None:
@@ -125,7 +133,20 @@ async def test_a_page_from_the_gateways_own_host_may_connect(origin: str, host: 
         ("null", "meet.example.org"),
         ("", "meet.example.org"),
         ("https://meet.example.org:99999", "meet.example.org"),
+        ("https://meet.example.org:44x", "meet.example.org"),
+        ("https://meet.example.org:443", "meet.example.org:80"),
+        ("http://meet.example.org:443", "meet.example.org"),
+        ("http://meet.example.org", "meet.example.org:443"),
+        ("https://meet.example.org/call", "meet.example.org"),
+        ("https://evil.example@meet.example.org", "meet.example.org"),
+        ("https://meet.example.org https://evil.example", "meet.example.org"),
+        ("https://meet.example.org.", "meet.example.org"),
+        ("http://[::1]", "[::2]"),
+        ("http://[::1", "[::1"),
+        ("https://", ""),
+        ("chrome-extension://abcdef", "abcdef"),
         ("file://", "meet.example.org"),
+        ("file://", ""),
     ],
 )
 async def test_a_page_from_elsewhere_gets_403_in_words(origin: str, host: str) -> None:
@@ -142,6 +163,63 @@ async def test_configured_origins_may_connect_and_no_others() -> None:
     assert (await door.raw(upgrade(Origin=None))).startswith(b"HTTP/1.1 204 ")
     assert (await door.ask(upgrade(Origin="https://third.example"))).status == 403
     assert (await door.ask(upgrade(Origin="https://own.example", Host="own.example"))).status == 403
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin"),
+    [
+        ("https://call.example.org:443", "https://call.example.org"),
+        ("https://call.example.org", "https://call.example.org:443"),
+        ("http://call.example.org:80", "http://call.example.org"),
+        ("HTTPS://Call.Example.ORG", "https://call.example.org"),
+        ("https://call.example.org/", "https://call.example.org"),
+        ("https://call.example.org:443/", "https://call.example.org"),
+        ("wss://call.example.org", "https://call.example.org"),
+        ("ws://call.example.org:80", "http://call.example.org"),
+        ("https://call.example.org:8443", "https://call.example.org:8443"),
+        ("https://[2001:db8:0:0:0:0:0:1]:443", "https://[2001:db8::1]"),
+        ("https://[2001:DB8::1]", "https://[2001:db8::1]"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("null", "null"),
+        ("file://", "file://"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("chrome-extension://AbCdEf", "chrome-extension://abcdef"),
+    ],
+)
+async def test_an_origin_is_the_same_however_it_is_written(allowed: str, origin: str) -> None:
+    door = Door(Config(allowed_origins=("https://other.example", allowed)))
+    assert (await door.raw(upgrade(Origin=origin))).startswith(b"HTTP/1.1 204 ")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin"),
+    [
+        ("https://call.example.org:443", "http://call.example.org"),
+        ("https://call.example.org:80", "https://call.example.org"),
+        ("http://call.example.org:443", "https://call.example.org"),
+        ("https://call.example.org:8443", "https://call.example.org"),
+        ("https://example.org", "https://call.example.org"),
+        ("https://call.example.org", "null"),
+        ("https://call.example.org", "capacitor://call.example.org"),
+        ("capacitor://localhost", "https://localhost"),
+        ("null", ""),
+        ("null", "file://"),
+    ],
+)
+async def test_an_origin_that_is_not_configured_is_another_one(allowed: str, origin: str) -> None:
+    assert (await Door(Config(allowed_origins=(allowed,))).ask(upgrade(Origin=origin))).status == 403
+
+
+async def test_of_several_origins_each_must_be_let_in() -> None:
+    door = Door(Config(allowed_origins=("https://a.example", "https://b.example")))
+
+    async def status(*origins: str) -> int:
+        lines = "".join(f"Origin: {origin}\r\n" for origin in origins)
+        return parse(await door.raw(upgrade().replace(b"\r\n\r\n", f"\r\n{lines}\r\n".encode()))).status
+
+    assert await status("https://a.example", "https://b.example") == 204
+    assert await status("https://a.example", "https://evil.example") == 403
+    assert await status("https://evil.example", "https://a.example") == 403
 
 
 async def test_a_star_lets_every_page_connect() -> None:

@@ -80,11 +80,11 @@ def test_a_replacement_while_the_replaced_one_is_closing_waits_until_it_is_gone(
 def test_a_producers_owner_dies_while_a_consumer_is_being_created(way: Way) -> None:
     async def scenario(world: World) -> None:
         ada, ben = await world.joined("ada", "ben")
-        voice = await ada.publish(speak=False)
+        voices = [await ada.publish(speak=False) for _ in range(6)]
         receiving = await ben.transport("receive", wait=False)
-        numbers = [await ben.request("consume", transportId=receiving, producerId=voice) for _ in range(3)]
+        numbers = [await ben.request("consume", transportId=receiving, producerId=voice) for voice in voices[:3]]
         way(world, "ada")
-        for _ in range(3):
+        for voice in voices[3:]:
             numbers.append(await ben.request("consume", transportId=receiving, producerId=voice))
             await trio.lowlevel.checkpoint()
         answers = [await ben.answer(number) for number in numbers]

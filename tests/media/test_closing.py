@@ -194,18 +194,20 @@ async def test_closing_a_transport_from_inside_a_notice_of_its_end_is_too_late_a
 
 
 async def test_a_consumer_that_its_owner_closed_meanwhile_is_not_spoken_of_any_more(autojump_clock: MockClock) -> None:
-    notices = Acting()
+    notices, others = Acting(), Acting()
     async with (
         open_network(SETTINGS) as network,
         sfu.open_peer(network.port, Notices(), name="ada") as ada,
         sfu.open_peer(network.port, notices, name="bob") as bob,
+        sfu.open_peer(network.port, others, name="cleo") as cleo,
     ):
         producer = speak(ada)
-        one, other = listen(bob, producer), listen(bob, producer)
-        notices.on = {"consumer updated": lambda: bob.close_consumer(other.id)}
+        one, other = listen(bob, producer), listen(cleo, producer)
+        notices.on = {"consumer updated": lambda: cleo.close_consumer(other.id)}
         ada.set_producer_paused(producer.id, True)
         assert notices.told == [("consumer updated", one)]
-        assert notices.errors == []
+        assert others.told == []
+        assert notices.errors == others.errors == []
 
 
 async def test_a_transport_is_told_failed_and_closed_once(autojump_clock: MockClock, identity: Identity) -> None:

@@ -33,9 +33,11 @@ class Room:
     receiving: sfu.Transport
     producer: sfu.Producer
 
-    def consume(self, capabilities: RtpCapabilities | None = None) -> sfu.Consumer:
+    def consume(
+        self, capabilities: RtpCapabilities | None = None, producer: sfu.Producer | None = None
+    ) -> sfu.Consumer:
         given = capabilities or self.bob.port.capabilities
-        return self.bob.consume(self.receiving.id, self.producer, given, stream="ada")
+        return self.bob.consume(self.receiving.id, producer or self.producer, given, stream="ada")
 
     def is_unchanged(self) -> bool:
         """Nothing that was refused left anything behind."""
@@ -142,11 +144,43 @@ async def test_a_peer_has_so_many_producers(autojump_clock: MockClock) -> None:
 
 async def test_a_peer_has_so_many_consumers(autojump_clock: MockClock) -> None:
     async with open_room(sfu.MediaSettings(max_consumers=2)) as room:
-        first, _ = room.consume(), room.consume()
+        others = [room.ada.produce(room.sending.id, "audio", opus(ssrc)) for ssrc in (2, 3)]
+        first, _ = room.consume(), room.consume(producer=others[0])
         with pytest.raises(LimitExceeded, match="at most 2 consumers"):
-            room.consume()
+            room.consume(producer=others[1])
         room.bob.close_consumer(first.id)
+        room.consume(producer=others[1])
+
+
+async def test_a_transport_has_one_consumer_of_a_producer_at_a_time(autojump_clock: MockClock) -> None:
+    async with open_room() as room:
+        for _ in range(3):
+            consumer = room.consume()
+            for capabilities in (None, RtpCapabilities(room.bob.port.capabilities.codecs)):
+                with pytest.raises(Conflict, match="has a consumer of this producer already"):
+                    room.consume(capabilities)
+            assert room.ada.port.census().consumers == 1
+            room.bob.close_consumer(consumer.id)
+        assert room.is_unchanged()
+
+
+async def test_a_transport_that_comes_after_another_may_consume_the_same(autojump_clock: MockClock) -> None:
+    async with open_room() as room:
         room.consume()
+        room.bob.close_transport(room.receiving.id)
+        again = room.bob.create_transport("receive", room.bob.port.capabilities)
+        room.bob.consume(again.id, room.producer, None, stream="ada")
+        with pytest.raises(Conflict):
+            room.bob.consume(again.id, room.producer, None, stream="ada")
+
+
+async def test_ones_own_producer_is_consumed_once_as_everybody_elses(autojump_clock: MockClock) -> None:
+    async with open_room() as room:
+        receiving = room.ada.create_transport("receive", room.ada.port.capabilities)
+        room.ada.consume(receiving.id, room.producer, None, stream="ada")
+        with pytest.raises(Conflict):
+            room.ada.consume(receiving.id, room.producer, None, stream="ada")
+        room.consume()  # another client's copy is its own
 
 
 @pytest.mark.parametrize(("spatial", "temporal"), [(-1, 0), (0, -1)])

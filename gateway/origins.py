@@ -1,0 +1,57 @@
+"""Origins of web pages (RFC 6454), equal where browsers mean the same: a scheme's own port may be left out."""
+
+import re
+from ipaddress import IPv6Address
+from typing import Final
+
+from attrs import frozen
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_PAGES_OF: Final = {"ws": "http", "wss": "https"}
+_LARGEST_PORT: Final = 65535
+# Browser extensions and applications have schemes of their own, some of them with no host.
+_ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._~-]*|\[[0-9a-f:.]+\])(?::([0-9]{0,5}))?/?", re.ASCII)
+
+
+@frozen
+class Origin:
+    """``port`` is that of the scheme where none is written, and None where the scheme has none."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+    def is_at(self, host: str) -> bool:
+        """Whether it is the site that a ``Host`` header names, over HTTP or HTTPS (a proxy may have ended TLS)."""
+        if self.scheme not in _DEFAULT_PORTS:
+            return False
+        try:
+            return self == parse_origin(f"{self.scheme}://{host}")
+        except ValueError:
+            return False
+
+
+NULL: Final = Origin("null", "", None)
+"""What pages without an origin send: files, sandboxed frames."""
+
+
+def parse_origin(text: str) -> Origin:
+    """``https://call.example.org:8443`` or ``null``; ``wss`` counts as ``https``, and a slash at the end as nothing.
+
+    Raises ``ValueError`` for everything else: a path, a pattern, a host alone, letters that are not ASCII.
+    """
+    if text == "null":
+        return NULL
+    parts = _ORIGIN.fullmatch(text.lower())
+    if parts is None:
+        raise ValueError("not an origin")
+    scheme, host, digits = parts[1], parts[2], parts[3]
+    scheme = _PAGES_OF.get(scheme, scheme)
+    if host.startswith("["):
+        host = IPv6Address(host[1:-1]).compressed
+    if not host and scheme in _DEFAULT_PORTS:
+        raise ValueError("an origin without a host")
+    port = int(digits) if digits else _DEFAULT_PORTS.get(scheme)
+    if port is not None and port > _LARGEST_PORT:
+        raise ValueError("not a port")
+    return Origin(scheme, host, port)

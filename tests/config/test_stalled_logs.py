@@ -1,0 +1,220 @@
+"""A gateway whose log nobody takes: it serves, it stops when it is asked to, and what can be said is said."""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from attrs import define
+
+from tests.gateway_process import ENVIRONMENT, eventually
+
+PATIENCE = 20
+PROMPTLY = 5.0
+"""Seconds in which a gateway that drains nobody ends, its last words included."""
+COMMAND = (sys.executable, "-m", "gateway")
+SERVE = (*COMMAND, "serve", "--media-port", "0", "--log-format", "json")
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@define
+class Stalled:
+    """A gateway that has said where it listens, and of whose log nothing was read since."""
+
+    process: "subprocess.Popen[bytes]"
+    reading: int
+    url: str
+
+    def connect(self, path: str = "/healthz") -> str:
+        with urlopen(self.url + path, timeout=PROMPTLY) as answer:
+            return str(answer.read().decode())
+
+    def visit(self) -> socket.socket:
+        """Become a client; that is a line of the log, and its end another one."""
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        client = socket.create_connection((host, int(port)), timeout=PROMPTLY)
+        client.sendall(UPGRADE)
+        assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
+        return client
+
+    def fill(self) -> None:
+        """Make more lines than a page holds."""
+        for _ in range(30):
+            self.visit().close()
+
+    def rest_of_log(self) -> list[dict[str, Any]]:
+        """What was not read yet, up to the end of the process."""
+        with os.fdopen(os.dup(self.reading), "rb") as rest:
+            return [json.loads(line) for line in rest.read().splitlines()]
+
+
+def small_pipe() -> tuple[int, int]:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    return reading, writing
+
+
+@contextmanager
+def stalled_gateway(*options: str) -> Iterator[Stalled]:
+    reading, writing = small_pipe()
+    with subprocess.Popen([*SERVE, "--port", "0", *options], stderr=writing, env=ENVIRONMENT) as process:
+        os.close(writing)
+        try:
+            said = b""
+            while b'"listening"' not in said or not said.endswith(b"\n"):
+                more = os.read(reading, 4096)
+                assert more, said
+                said += more
+            listening = next(line for line in map(json.loads, said.splitlines()) if line["event"] == "listening")
+            yield Stalled(process, reading, listening["url"])
+        finally:
+            process.kill()
+            os.close(reading)
+
+
+def test_a_gateway_whose_log_nobody_reads_serves_and_stops_as_ever() -> None:
+    with stalled_gateway("--drain-timeout", "0") as gateway:
+        gateway.fill()
+        assert gateway.connect() == "ok\n"
+        begun = time.monotonic()
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(PATIENCE) == 0
+        assert time.monotonic() - begun < PROMPTLY
+
+
+def test_when_it_is_read_again_everything_that_waited_is_there() -> None:
+    with stalled_gateway("--drain-timeout", "0") as gateway:
+        gateway.fill()
+        gateway.process.send_signal(signal.SIGTERM)
+        events = [line["event"] for line in gateway.rest_of_log()]
+        assert events.count("client connected") == events.count("client disconnected") == 30
+        assert events[-2:] == ["draining", "stopped"]
+        assert gateway.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize(("second", "status"), [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
+def test_a_second_signal_ends_a_gateway_whose_log_nobody_reads(second: signal.Signals, status: int) -> None:
+    with stalled_gateway() as gateway, gateway.visit():
+        gateway.fill()
+        gateway.process.send_signal(signal.SIGTERM)
+        eventually(lambda: _is_ready(gateway), lambda ready: not ready, PROMPTLY)
+        gateway.process.send_signal(second)
+        assert gateway.process.wait(PROMPTLY) == status
+
+
+def _is_ready(gateway: Stalled) -> bool:
+    try:
+        gateway.connect("/readyz")
+    except OSError:
+        return False
+    return True
+
+
+def test_a_second_signal_is_the_last_line_of_a_log_that_is_read() -> None:
+    with stalled_gateway() as gateway, gateway.visit():
+        gateway.process.send_signal(signal.SIGTERM)
+        eventually(lambda: _is_ready(gateway), lambda ready: not ready, PROMPTLY)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.rest_of_log()[-1]["event"] == "exiting at once"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=PROMPTLY) as answer:
+            return bool(answer.read() == b"ok\n")
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", "2>/dev/null"])
+def test_a_gateway_with_no_place_for_its_log_serves_and_stops_as_ever(redirection: str) -> None:
+    port = _free_port()
+    command = f"exec {' '.join(SERVE)} --drain-timeout 0 --port {port} {redirection}"
+    with subprocess.Popen(["/bin/sh", "-c", command], env=ENVIRONMENT) as process:
+        try:
+            eventually(lambda: _answers(port), bool, PATIENCE)
+            standard = [str(Path(f"/proc/{process.pid}/fd/{fd}").readlink()) for fd in range(3)]
+            assert not any("socket" in file or "eventpoll" in file for file in standard), standard
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+
+
+def test_lines_that_a_full_disk_did_not_take_are_counted() -> None:
+    port = _free_port()
+    with (
+        Path("/dev/full").open("wb") as full,
+        subprocess.Popen([*SERVE, "--port", str(port)], stderr=full, env=ENVIRONMENT) as process,
+    ):
+        try:
+            eventually(lambda: _answers(port), bool, PATIENCE)
+            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PROMPTLY) as answer:
+                figures = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
+            assert float(figures["sfu_log_lines_lost_total"]) >= 1
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--port", "eighty"], ["serve", "--host", "192.0.2.1"]])
+def test_a_gateway_that_cannot_start_says_so_or_ends_without_a_word(arguments: list[str]) -> None:
+    ended = subprocess.run([*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, timeout=PATIENCE, check=False)
+    assert ended.returncode in (1, 2)
+    assert ended.stderr.startswith(b"error: ")
+
+    reading, writing = small_pipe()
+    os.write(writing, bytes(4096))  # full, from the start
+    try:
+        process = subprocess.Popen([*COMMAND, *arguments], env=ENVIRONMENT, stderr=writing)
+        assert process.wait(PATIENCE) == ended.returncode
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_the_traceback_of_a_program_that_fails_is_there_to_its_last_line() -> None:
+    program = "from gateway.log_writer import standard_error; standard_error(); raise RuntimeError('the last word')"
+    ended = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, timeout=PATIENCE)
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(b"RuntimeError: the last word\n")
+    assert ended.stderr.startswith(b"Traceback ")
+
+
+def test_what_libraries_print_or_warn_of_goes_the_same_way() -> None:
+    program = (
+        "import sys, threading, time, warnings\n"
+        "from gateway.log_writer import standard_error\n"
+        "standard_error()\n"
+        "begun = time.monotonic()\n"
+        "for number in range(1000):\n"
+        "    print('printed', number, file=sys.stderr)\n"
+        "    warnings.warn_explicit('warned', UserWarning, 'file', number)\n"
+        "thread = threading.Thread(target=lambda: 1 / 0)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "sys.exit(0 if time.monotonic() - begun < 5 else 3)\n"
+    )
+    reading, writing = small_pipe()
+    try:
+        assert subprocess.Popen([sys.executable, "-c", program], env=ENVIRONMENT, stderr=writing).wait(PATIENCE) == 0
+    finally:
+        os.close(writing)
+        os.close(reading)
