@@ -44,14 +44,15 @@ class Timeouts:
     """How long a client waits, in seconds.
 
     ``connect`` is for everything up to the open WebSocket, ``request`` for one answer, ``goodbye`` for leaving.  The
-    client pings every ``ping_interval`` (None: never) and gives the connection up when the pong is ``pong`` late.
+    client pings every ``ping_interval`` (None: never) and gives the connection up when the pong is ``pong`` late: by
+    default it is as patient as a gateway that hears its media.
     """
 
     connect: float = 10.0
     request: float = 10.0
     goodbye: float = limits.GOODBYE_TIMEOUT
     ping_interval: float | None = limits.PING_INTERVAL
-    pong: float = limits.PONG_TIMEOUT
+    pong: float = limits.MEDIA_GRACE - limits.PING_INTERVAL
 
 
 class Link:

@@ -412,7 +412,7 @@ class DataPlane(Protocol):
         """Hand over what came of packets: a bounded batch, the rest the next time.
 
         First what was learned and changed, as it is now and once for each object, then datagrams in their order, and
-        when all of those are handed over who fell silent or came back.
+        among them who fell silent or came back.
         What a command changes by itself (a pause stops a consumer) is not told.  Packets move in here or in a thread
         of the plane's own.  ``now`` is in seconds on the caller's clock (``trio.current_time()``).
         """

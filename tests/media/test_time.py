@@ -1,5 +1,6 @@
 """What happens when nothing happens: handshakes that do not end, clients that fall silent.  All in virtual time."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, NamedTuple
@@ -284,6 +285,19 @@ async def test_a_silence_that_is_told_late_and_is_over_ends_nothing(
         call.network.port.handle(late(call.transport.plane_id, before), trio.current_time())
         assert call.notices.words == ["transport connected"]
         assert call.network.port.slow_path_errors == 0
+
+
+async def test_of_a_transport_that_the_data_plane_has_forgotten_no_media_is_heard(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    """It failed, and we are about to be told: who asks meanwhile gets an answer."""
+    async with open_call(identity) as call:
+        report(call.client)
+        call.client.flush()
+        await trio.testing.wait_all_tasks_blocked()
+        assert call.ada.media_heard_at() == 61
+        call.network.plane.remove_transport(call.transport.plane_id)
+        assert call.ada.media_heard_at() == -math.inf
 
 
 # Clients that check seldom, or never once they are connected: what else is authentic keeps them.

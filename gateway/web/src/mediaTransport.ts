@@ -66,6 +66,11 @@ export class MediaTransport {
     return this.#opening;
   }
 
+  /** Whether media gets through, as far as the browser knows. */
+  get isConnected(): boolean {
+    return this.#transport?.connectionState === "connected";
+  }
+
   /** What the browser measures, nothing while there is no transport. */
   async getStats(): Promise<RTCStatsReport | undefined> {
     return this.#transport?.getStats();

@@ -66,7 +66,8 @@ export class Session {
     const loading = device.load({ routerRtpCapabilities: ok.routerRtpCapabilities }).then(() => device);
     const session = new Session(signalling, loading, ok, handlers);
     loading.catch(handlers.unusable);
-    signalling.keepAlive(ok.pingIntervalMs);
+    const transports = [session.#inbound.transport, session.#outbound.transport];
+    signalling.keepAlive(ok.pingIntervalMs, () => transports.some(({ isConnected }) => isConnected));
     session.#follow();
     return session;
   }

@@ -17,6 +17,8 @@ import {
 
 /** Longest wait for the WebSocket to open, in milliseconds. Browsers alone would wait minutes. */
 const OPEN_TIMEOUT_MS = 10_000;
+/** How often is looked whether the gateway is still there. */
+const LOOK_EVERY_MS = 1_000;
 /** Longest wait for an answer. Joining may have to wait for an older session's cleaning up, at most 5 s. */
 const ANSWER_TIMEOUT_MS = 15_000;
 /** What a browser reports for a close without a code, and for none at all. */
@@ -79,6 +81,7 @@ export class Signalling {
   readonly #waiting = new Map<number, Waiting>();
   readonly #openTimer: ReturnType<typeof setTimeout>;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
+  #heardAt = 0;
   #nextId = 1;
   #closing: Closing | undefined;
   #ended: Ended | undefined;
@@ -121,12 +124,32 @@ export class Signalling {
     });
   }
 
-  /** Ask for a sign of life every `intervalMs`: a browser is shown no WebSocket pings, and its TCP waits minutes. */
-  keepAlive(intervalMs: number): void {
+  /**
+   * Ask for a sign of life every `intervalMs`: a browser is shown no WebSocket pings, and its TCP waits minutes.
+   *
+   * A gateway that has said nothing for two intervals is given up. While `hasMedia` says that media gets through, it has
+   * as long as it gives us itself: after a gap in the network UDP is back before TCP.
+   */
+  keepAlive(intervalMs: number, hasMedia: () => boolean = () => false): void {
     clearInterval(this.#pingTimer);
+    let [pingedAt, mediaAt] = [performance.now(), -Infinity];
+    let unansweredSince: number | undefined;
+    this.#heardAt = pingedAt;
     this.#pingTimer = setInterval(() => {
-      this.request("ping", {}, intervalMs).catch(() => undefined);
-    }, intervalMs);
+      const now = performance.now();
+      if (hasMedia()) mediaAt = now;
+      const silentFor = now - this.#heardAt;
+      // A browser may let a hidden page look but once a minute: what was not asked needs no answer.
+      if (unansweredSince === undefined || unansweredSince <= this.#heardAt) unansweredSince = undefined;
+      else if (now - unansweredSince >= intervalMs) {
+        const patience = now - mediaAt < intervalMs ? 1000 * LIMITS.mediaGrace : 2 * intervalMs;
+        if (silentFor >= patience) return this.drop("no answer to ping");
+      }
+      if (now - pingedAt < intervalMs) return;
+      pingedAt = now;
+      unansweredSince ??= now;
+      this.request("ping", {}, 1000 * LIMITS.mediaGrace).catch(() => undefined);
+    }, LOOK_EVERY_MS);
   }
 
   /** Close in an orderly way, on our own account. */
@@ -145,6 +168,7 @@ export class Signalling {
   }
 
   #received(text: unknown): void {
+    this.#heardAt = performance.now();
     const message = parse(text);
     if (!message) return this.drop("the gateway sent something that is no message");
     if (!("id" in message)) return this.#event(message);

@@ -190,6 +190,48 @@ describe("keeping alive", () => {
     expect(ends).toEqual([{ code: 1006, reason: "no answer to ping" }]);
   });
 
+  it("waits for a gateway whose media gets through, for as long as the gateway waits for it", async () => {
+    const { signalling, socket, ends } = connected();
+    signalling.keepAlive(5_000, () => true);
+    await vi.advanceTimersByTimeAsync(19_000);
+    expect(ends).toEqual([]);
+    for (const id of [1, 2, 3]) socket.say({ id, type: "ok", data: {} });
+    await vi.advanceTimersByTimeAsync(19_000);
+    expect(ends).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(ends).toEqual([{ code: 1006, reason: "no answer to ping" }]);
+  });
+
+  it("goes by media that is back after a gap, and not by what got through before it", async () => {
+    const { signalling, ends } = connected();
+    let hasMedia = true;
+    signalling.keepAlive(5_000, () => hasMedia);
+    await vi.advanceTimersByTimeAsync(4_000);
+    hasMedia = false;
+    await vi.advanceTimersByTimeAsync(4_000);
+    hasMedia = true;
+    await vi.advanceTimersByTimeAsync(5_000);
+    hasMedia = false;
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(ends).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(ends).toEqual([{ code: 1006, reason: "no answer to ping" }]);
+  });
+
+  it("does not give up a gateway that a hidden page has not asked", async () => {
+    const { signalling, socket, ends } = connected();
+    let slept = 0;
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, "now").mockImplementation(() => now() + slept);
+    signalling.keepAlive(5_000);
+    for (let id = 1; id <= 3; id += 1) {
+      slept += 60_000;
+      await vi.advanceTimersByTimeAsync(1_000);
+      socket.say({ id, type: "ok", data: {} });
+    }
+    expect(ends).toEqual([]);
+  });
+
   it("stops with the connection", async () => {
     const { signalling, socket } = connected();
     signalling.keepAlive(5_000);

@@ -72,7 +72,6 @@ impl Core {
             self.by_path.remove(path);
         }
         self.transports.remove(transport);
-        self.lives.retain(|event| !event.is_of(transport));
         self.datagrams.retain(|event| !event.is_of(transport));
     }
 

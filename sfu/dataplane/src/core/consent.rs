@@ -6,6 +6,8 @@
 //! without integrity (RFC 8445 section 11), which anybody can make who guesses an address: it puts off that silence is
 //! told, and never that the transport is lost.
 
+use std::collections::VecDeque;
+
 use super::Core;
 use super::address::Path;
 use super::events::Event;
@@ -98,9 +100,10 @@ impl Core {
     /// The slow path has seen a Binding request that is authentic.
     pub fn note_binding(&mut self, transport: Id, at: f64) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
-        self.prove(key, at);
-        // Who notes it need not be told, and what was not told yet is over.
-        self.lives.retain(|event| !event.is_of(transport));
+        if self.prove(key, at) {
+            // Who notes it need not be told.
+            self.datagrams.retain(|event| !event.is_life_of(transport));
+        }
         Ok(())
     }
 
@@ -145,12 +148,15 @@ impl Core {
         true
     }
 
-    fn prove(&mut self, key: TransportKey, at: f64) {
+    /// Note proof that the client is there.  Whether it was not before.
+    fn prove(&mut self, key: TransportKey, at: f64) -> bool {
         let consent = &mut self.transports[key].consent;
         consent.proven_at = newer(consent.proven_at, Some(at));
-        if consent.stage != Stage::Heard {
+        let was_away = consent.stage != Stage::Heard;
+        if was_away {
             self.come_back(key);
         }
+        was_away
     }
 
     /// A client that was silent is heard again: tell it, unless its silence was not told yet.
@@ -158,10 +164,11 @@ impl Core {
         let transport = &mut self.transports[key];
         transport.consent.stage = Stage::Heard;
         let id = transport.id;
-        let told = !self.lives.iter().any(|event| matches!(event, Event::Silent { transport, .. } if *transport == id));
-        self.lives.retain(|event| !event.is_of(id));
+        let untold = |event: &Event| matches!(event, Event::Silent { transport, .. } if *transport == id);
+        let told = !self.datagrams.iter().any(untold);
+        self.datagrams.retain(|event| !event.is_life_of(id));
         if told {
-            self.lives.push(Event::Back { transport: id });
+            self.datagrams.push_back(Event::Back { transport: id });
         }
         self.look_in_time(key);
     }
@@ -190,7 +197,7 @@ impl Core {
                     next = Some(next.map_or(at, |next| next.min(at)));
                     break;
                 }
-                miss(transport.id, &mut transport.consent, &mut self.lives, now);
+                miss(transport.id, &mut transport.consent, &mut self.datagrams, now);
             }
         }
         self.silence_at = next;
@@ -198,19 +205,18 @@ impl Core {
 }
 
 /// One that is due has given no sign: tell it.
-fn miss(transport: Id, consent: &mut Consent, lives: &mut Vec<Event>, now: f64) {
+fn miss(transport: Id, consent: &mut Consent, events: &mut VecDeque<Event>, now: f64) {
     let (Some(last_at), Some(watch)) = (consent.heard_at(), consent.watch) else { return };
+    let before = events.len();
+    events.retain(|event| !event.is_life_of(transport));
     if now >= last_at + watch.lost_after {
         consent.stage = Stage::Lost;
-        lives.retain(|event| !event.is_of(transport));
-        lives.push(Event::Lost { transport, last_at });
+        events.push_back(Event::Lost { transport, last_at });
         return;
     }
     consent.stage = Stage::Silent;
     // Where it was not told yet that it came back, nothing has changed.
-    let before = lives.len();
-    lives.retain(|event| !event.is_of(transport));
-    if lives.len() == before {
-        lives.push(Event::Silent { transport, last_at });
+    if events.len() == before {
+        events.push_back(Event::Silent { transport, last_at });
     }
 }

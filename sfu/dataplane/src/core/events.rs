@@ -42,15 +42,22 @@ impl Event {
         }
     }
 
+    /// Whether it says that this transport fell silent, is lost, or came back.
+    pub(super) fn is_life_of(&self, id: Id) -> bool {
+        match self {
+            Event::Silent { transport, .. } | Event::Lost { transport, .. } | Event::Back { transport } => {
+                *transport == id
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it is about this transport.
     pub(super) fn is_of(&self, id: Id) -> bool {
         match self {
             Event::Slow { transport, .. } => *transport == Some(id),
-            Event::Rtcp { transport, .. }
-            | Event::Silent { transport, .. }
-            | Event::Lost { transport, .. }
-            | Event::Back { transport } => *transport == id,
-            Event::Failed { .. } | Event::Learned { .. } | Event::Flows { .. } | Event::Layers { .. } => false,
+            Event::Rtcp { transport, .. } => *transport == id,
+            _ => self.is_life_of(id),
         }
     }
 }

@@ -63,14 +63,13 @@ pub struct Core {
     producers: Table<ProducerKey, Producer>,
     consumers: Table<ConsumerKey, Consumer>,
     by_path: HashMap<Path, TransportKey>,
+    /// For the slow path to read; and behind what came before it, who fell silent, is lost, or came back.
     datagrams: VecDeque<Event>,
     /// Producer, encoding, SSRC.
     learned: Vec<(Id, usize, u32)>,
     changed: Vec<ConsumerKey>,
     /// Producers and their encodings that flow again.
     flowing: Vec<(Id, usize)>,
-    /// Who has fallen silent, is lost, or came back: at most one of each transport.
-    lives: Vec<Event>,
     /// Nobody falls silent before.
     silence_at: Option<f64>,
     /// To Binding requests, empty between calls of a shell.
@@ -106,7 +105,7 @@ impl Core {
     /// Whether there is anything to tell.
     pub fn has_events(&self) -> bool {
         let changed = !(self.learned.is_empty() && self.flowing.is_empty() && self.changed.is_empty());
-        changed || !(self.lives.is_empty() && self.datagrams.is_empty())
+        changed || !self.datagrams.is_empty()
     }
 
     /// Make the next packet that is forwarded panic.
@@ -123,8 +122,8 @@ impl Core {
         *self = Self { datagrams, drops, packets_in, bytes_in, packets_out, bytes_out, hold, ..Self::default() };
     }
 
-    /// What came of the datagrams since the last call: changes first, then what the slow path has to read, of which at
-    /// most `limit`, and at last who is silent: what is still to be read may be a sign of life.
+    /// What came of the datagrams since the last call: changes first, then what the slow path has to read and who fell
+    /// silent, in their order, of which at most `limit`.
     pub fn take_events(&mut self, limit: usize) -> Vec<Event> {
         let learned = self.learned.drain(..);
         let mut events: Vec<Event> =
@@ -140,9 +139,6 @@ impl Core {
             }
         }
         events.extend(self.datagrams.drain(..limit.min(self.datagrams.len())));
-        if self.datagrams.is_empty() {
-            events.append(&mut self.lives);
-        }
         events
     }
 }
