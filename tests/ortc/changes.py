@@ -59,6 +59,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "rtx of nothing": beside("video/rtx", 120, parameters={"apt": 5}),
     "rtx without apt": beside("video/rtx", 120),
     "rtx with apt as text": beside("video/rtx", 120, parameters={"apt": "96"}),
+    "rtx with apt as a switch": beside("video/rtx", 120, parameters={"apt": True}),
     "red and ulpfec": both(beside("video/red", 121), beside("video/ulpfec", 122)),
     "red with its rtx": both(beside("video/red", 121), beside("video/rtx", 122, parameters={"apt": 121})),
     "flexfec": beside("video/flexfec-03", 122),
@@ -145,6 +146,10 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "nine encodings": put("encodings", value=[{"ssrc": number} for number in range(1, 10)]),
     "a rid with white space": put(*E, "rid", value="a b"),
     "a long rid": put(*E, "rid", value="r" * 40),
+    "a rid without its extension": both(
+        put("encodings", value=[{"rid": "a"}]),
+        put("headerExtensions", value=[{"uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "id": 5}]),
+    ),
     "an empty rid": put(*E, "rid", value=""),
     "a rid that is a number": put(*E, "rid", value=5),
     "rtx of an encoding": put(*E, "rtx", value={"ssrc": 77}),

@@ -43,6 +43,7 @@ STREAMS = {
         "rtx of nothing",
         "rtx without apt",
         "rtx with apt as text",
+        "rtx with apt as a switch",
         "flexfec",
         "telephone events",
         "comfort noise",
