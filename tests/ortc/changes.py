@@ -165,6 +165,16 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
         codecPayloadType=given["codecs"][0]["payloadType"]
     ),
     "a payload type named that is not there": put(*E, "codecPayloadType", value=5),
+    # What JavaScript takes for nothing.
+    "a mid that is 0": put("mid", value=0),
+    "a rid that is false": put(*E, "rid", value=False),
+    "a cname that is 0": put("rtcp", value={"cname": 0}),
+    "encrypt 0": put(*X, "encrypt", value=0),
+    "rtx of an encoding false": put(*E, "rtx", value=False),
+    "encodings false": put("encodings", value=False),
+    "header extensions 0": put("headerExtensions", value=0),
+    "rtcp false": put("rtcp", value=False),
+    "an empty mime type": put(*C, "mimeType", value=""),
     # The rest.
     "no mid": drop("mid"),
     "an empty mid": put("mid", value=""),
@@ -234,5 +244,8 @@ ONE_OF_CAPABILITIES: dict[str, Change] = {
     "a direction that is a number": put(*X, "direction", value=5),
     "preferredEncrypt as text": put(*X, "preferredEncrypt", value="no"),
     "an extension twice": twice("headerExtensions"),
+    "codecs false": put("codecs", value=False),
+    "header extensions empty text": put("headerExtensions", value=""),
+    "payload type false": put(*C, "preferredPayloadType", value=False),
     "unknown members": put("fecMechanisms", value=["none"]),
 }
