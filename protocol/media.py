@@ -113,11 +113,11 @@ class RtpCodecParameters:
         """What of an object on the wire counts.
 
         Video has no channels, whatever clients write for none.  Parameters of what travels beside a codec say how its
-        sender or a decoder uses that, which nobody here is.
+        sender or a decoder uses that, which nobody here is.  Some languages write no parameters as an empty array.
         """
         kind, _, name = str(members.get("mimeType")).lower().partition("/")
         unused = {"channels"} if kind != "audio" else set()
-        if name in _BESIDE_MEDIA:
+        if name in _BESIDE_MEDIA or members.get("parameters") == []:
             unused.add("parameters")
         return {name: value for name, value in members.items() if name not in unused}
 

@@ -43,6 +43,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "channels as text": put(*C, "channels", value="2"),
     "channels 0": put(*C, "channels", value=0),
     "parameters null": put(*P, value=None),
+    "parameters an empty array": put(*P, value=[]),
     "parameters as text": put(*P, value="a=b"),
     "a parameter that is a switch": put(*P, "odd", value=True),
     "a parameter that is a list": put(*P, "odd", value=[1]),
