@@ -46,6 +46,7 @@ CapabilityParameters = Annotated[CodecParameters, Skipping()]
 ExtensionDirection = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Priority = Literal["very-low", "low", "medium", "high"]
 DtlsRole = Literal["auto", "client", "server"]
+_BESIDE_MEDIA = frozenset({"rtx", "red", "ulpfec", "flexfec-03", "cn", "telephone-event"})
 _HEX = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*")
 FINGERPRINT_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 
@@ -109,10 +110,16 @@ class RtpCodecParameters:
 
     @staticmethod
     def used_members(members: Json) -> Json:
-        """What of an object on the wire counts: video has no channels, whatever clients write for none."""
-        if str(members.get("mimeType")).lower().startswith("audio/"):
-            return members
-        return {name: value for name, value in members.items() if name != "channels"}
+        """What of an object on the wire counts.
+
+        Video has no channels, whatever clients write for none.  Parameters of what travels beside a codec say how its
+        sender or a decoder uses that, which nobody here is.  Some languages write no parameters as an empty array.
+        """
+        kind, _, name = str(members.get("mimeType")).lower().partition("/")
+        unused = {"channels"} if kind != "audio" else set()
+        if name in _BESIDE_MEDIA or members.get("parameters") == []:
+            unused.add("parameters")
+        return {name: value for name, value in members.items() if name not in unused}
 
 
 @frozen

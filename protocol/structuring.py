@@ -182,7 +182,7 @@ def _object(cls: type[attrs.AttrsInstance]) -> Hook:
         overrides[attribute.name] = override(rename=wire_name(attribute.name), struct_hook=hook)
     fill = make_dict_structure_fn(cls, _converter, **overrides)
     null_is_absent = cls in MEDIA_CLASSES
-    used_members = getattr(cls, "used_members", None)
+    used_members = getattr(cls, "used_members", None)  # what counts depends on what else is there
 
     def check(value: Any, _: Any) -> Any:
         if type(value) is not dict:

@@ -12,7 +12,7 @@ from sfu.errors import Unsupported
 from sfu.ortc.choice import Choice, choose_codec
 from sfu.ortc.codecs import same_codec, split_mime_type
 from sfu.ortc.h264 import sender_parameters
-from sfu.ortc.validation import check_recognisable, usable_mid, used_encodings, used_extensions
+from sfu.ortc.validation import recognisable, usable_mid, used_encodings, used_extensions
 from sfu.parameters import (
     CodecParameters,
     Kind,
@@ -88,10 +88,9 @@ def _used(kind: Kind, parameters: RtpParameters, capabilities: RtpCapabilities, 
     choice = choose_codec(kind, parameters.codecs, parameters.encodings)
     uris = {MID_URI, RID_URI, *_forwarded(kind, capabilities)}
     ids = used_extensions(parameters.header_extensions, uris)
-    encodings = used_encodings(parameters.encodings)
     mid = usable_mid(parameters.mid)
-    check_recognisable(
-        encodings,
+    encodings = recognisable(
+        used_encodings(parameters.encodings),
         has_mid=mid is not None and MID_URI in ids,
         has_rid_extension=RID_URI in ids,
         mid_path="mid" if parameters.mid and mid is None else None,

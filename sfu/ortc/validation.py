@@ -81,13 +81,17 @@ def usable_mid(mid: str | None) -> str | None:
     return mid if mid is not None and _MID.fullmatch(mid) else None
 
 
-def check_recognisable(
+def recognisable(
     encodings: Sequence[RtpEncodingParameters], *, has_mid: bool, has_rid_extension: bool, mid_path: str | None
-) -> None:
-    """Without SSRC, packets must say in extensions whose they are (RFC 8843 section 9.2, RFC 8852 section 3.2).
+) -> tuple[RtpEncodingParameters, ...]:
+    """The encodings, once it is clear that each packet will say whose it is.
 
-    ``has_mid`` says that there are a MID and its extension; ``mid_path`` where a MID stands that packets cannot carry.
+    Without SSRC that is in header extensions: a RID, or the MID of a stream that has one encoding (RFC 8843 section
+    9.2, RFC 8852 section 3.2).  ``has_mid`` says that there are a MID and its extension, ``mid_path`` where one stands
+    that packets cannot carry.
     """
+    if len(encodings) == 1 and encodings[0].ssrc is None and has_mid and not has_rid_extension:
+        return (evolve(encodings[0], rid=None),)
     for encoding, path in numbered(encodings, "encodings"):
         if encoding.ssrc is not None:
             continue
@@ -96,6 +100,7 @@ def check_recognisable(
         if encoding.rid is None and not has_mid:
             message = "without SSRC there must be a MID of 1 to 255 ASCII characters and its header extension"
             raise InvalidParameters(message, mid_path or path)
+    return tuple(encodings)
 
 
 def numbered(items: Sequence[_Item], name: str) -> Iterable[tuple[_Item, str]]:

@@ -110,6 +110,8 @@ async def test_what_travels_beside_a_codec_refuses_nothing(autojump_clock: MockC
         video("rtx", 120, apt="96"),
         video("rtx", 121, apt=99),
         video("rtx", 122),
+        video("rtx", 123, apt=True),
+        video("red", 124, **{"96/96": [True]}),
     ]
     async with open_gate() as gate:
         (codec,) = (await consumed(gate, {**vp8(), "codecs": [VP8_CODEC, *beside]}))["codecs"]
@@ -179,6 +181,7 @@ async def test_spatial_layers_of_one_encoding_are_not_promised(autojump_clock: M
         {"encodings": [{"ssrc": 5, "rid": "r" * 33}]},
         {"encodings": [{"ssrc": 5, "rid": "a b"}]},
         {"encodings": [{"ssrc": 5, "dtx": "yes", "priority": "urgent", "scalabilityMode": 3, "active": 1}]},
+        {"encodings": [{"rid": "a"}], "headerExtensions": [MID]},
         {"encodings": [{"ssrc": 5, "rid": "", "rtx": {"ssrc": 0}}], "msid": 5},
         {"encodings": [{"ssrc": 5, "rtx": {"ssrc": 9}}, {"ssrc": 6, "rtx": {"ssrc": 9}}]},
         {"codecs": [OPUS_CODEC, {**OPUS_CODEC, "mimeType": "audio/PCMU", "payloadType": 72}]},
@@ -205,7 +208,8 @@ async def test_details_of_a_stream_that_nobody_uses_refuse_nothing(
         ({"encodings": [{}]}, "encodings[0]"),
         ({"encodings": [{}], "mid": "m" * 256, "headerExtensions": [MID]}, "mid"),
         ({"encodings": [{"rid": "a b"}], "headerExtensions": [MID]}, "encodings[0].rid"),
-        ({"encodings": [{"rid": "a"}], "headerExtensions": [MID]}, "encodings[0]"),
+        ({"encodings": [{"rid": "a"}, {"rid": "b"}], "headerExtensions": [MID]}, "encodings[0]"),
+        ({"encodings": [{"rid": "a"}]}, "encodings[0]"),
     ],
 )
 async def test_what_is_used_and_contradicts_is_refused(

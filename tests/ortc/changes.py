@@ -43,6 +43,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "channels as text": put(*C, "channels", value="2"),
     "channels 0": put(*C, "channels", value=0),
     "parameters null": put(*P, value=None),
+    "parameters an empty array": put(*P, value=[]),
     "parameters as text": put(*P, value="a=b"),
     "a parameter that is a switch": put(*P, "odd", value=True),
     "a parameter that is a list": put(*P, "odd", value=[1]),
@@ -59,6 +60,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "rtx of nothing": beside("video/rtx", 120, parameters={"apt": 5}),
     "rtx without apt": beside("video/rtx", 120),
     "rtx with apt as text": beside("video/rtx", 120, parameters={"apt": "96"}),
+    "rtx with apt as a switch": beside("video/rtx", 120, parameters={"apt": True}),
     "red and ulpfec": both(beside("video/red", 121), beside("video/ulpfec", 122)),
     "red with its rtx": both(beside("video/red", 121), beside("video/rtx", 122, parameters={"apt": 121})),
     "flexfec": beside("video/flexfec-03", 122),
@@ -145,6 +147,10 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "nine encodings": put("encodings", value=[{"ssrc": number} for number in range(1, 10)]),
     "a rid with white space": put(*E, "rid", value="a b"),
     "a long rid": put(*E, "rid", value="r" * 40),
+    "a rid without its extension": both(
+        put("encodings", value=[{"rid": "a"}]),
+        put("headerExtensions", value=[{"uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "id": 5}]),
+    ),
     "an empty rid": put(*E, "rid", value=""),
     "a rid that is a number": put(*E, "rid", value=5),
     "rtx of an encoding": put(*E, "rtx", value={"ssrc": 77}),
@@ -160,6 +166,16 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
         codecPayloadType=given["codecs"][0]["payloadType"]
     ),
     "a payload type named that is not there": put(*E, "codecPayloadType", value=5),
+    # What JavaScript takes for nothing.
+    "a mid that is 0": put("mid", value=0),
+    "a rid that is false": put(*E, "rid", value=False),
+    "a cname that is 0": put("rtcp", value={"cname": 0}),
+    "encrypt 0": put(*X, "encrypt", value=0),
+    "rtx of an encoding false": put(*E, "rtx", value=False),
+    "encodings false": put("encodings", value=False),
+    "header extensions 0": put("headerExtensions", value=0),
+    "rtcp false": put("rtcp", value=False),
+    "an empty mime type": put(*C, "mimeType", value=""),
     # The rest.
     "no mid": drop("mid"),
     "an empty mid": put("mid", value=""),
@@ -229,5 +245,8 @@ ONE_OF_CAPABILITIES: dict[str, Change] = {
     "a direction that is a number": put(*X, "direction", value=5),
     "preferredEncrypt as text": put(*X, "preferredEncrypt", value="no"),
     "an extension twice": twice("headerExtensions"),
+    "codecs false": put("codecs", value=False),
+    "header extensions empty text": put("headerExtensions", value=""),
+    "payload type false": put(*C, "preferredPayloadType", value=False),
     "unknown members": put("fecMechanisms", value=["none"]),
 }

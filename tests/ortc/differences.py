@@ -43,6 +43,7 @@ STREAMS = {
         "rtx of nothing",
         "rtx without apt",
         "rtx with apt as text",
+        "rtx with apt as a switch",
         "flexfec",
         "telephone events",
         "comfort noise",
@@ -68,6 +69,17 @@ STREAMS = {
         "payload type with a fraction",
         "payload type 64",
         "payload type 128",
+    ),
+    **_refuses(
+        "null and left out mean absent, and nothing else does",
+        "a mid that is 0",
+        "a rid that is false",
+        "a cname that is 0",
+        "encrypt 0",
+        "rtx of an encoding false",
+        "encodings false",
+        "header extensions 0",
+        "rtcp false",
     ),
     **_refuses("numbers are looked at wherever they stand", "another codec of payload type 300"),
     **_refuses("a stream needs a codec; mediasoup's worker refuses it, too", "no codecs"),
@@ -106,10 +118,13 @@ CAPABILITIES = {
         "a direction that is a number",
         "preferredEncrypt as text",
     ),
+    **_refuses("null and left out mean absent, and nothing else does", "codecs false", "header extensions empty text"),
 }
 
+
 CONSUMERS = {
-    **CAPABILITIES,
+    # Without codecs mediasoup says no, too.
+    **{name: known for name, known in CAPABILITIES.items() if name != "codecs false"},
     **_accepts("Opus is two channels on the wire (RFC 7587)", "opus without channels", "opus with channels null"),
     **_accepts("a number that was left as text says the same", "packetization mode 1 as text"),
     **_accepts(

@@ -114,5 +114,6 @@ def _answer(ask: Any) -> Answer:
 
 def _codec(mimeType: str, payloadType: int, parameters: Json, **_: Any) -> tuple[str, int, str]:  # noqa: N803 - the wire's
     name = mimeType.lower()
+    parameters = parameters or {}  # mediasoup passes an empty array on
     mode = parameters.get("packetization-mode", 0)
     return name, payloadType, f"{profile_of(parameters)} {mode}" if name == "video/h264" else ""
