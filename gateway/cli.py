@@ -47,7 +47,7 @@ app = App(
 
 @app.command
 def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
-    """Run the gateway until SIGTERM or Ctrl-C.
+    """Run the gateway until SIGTERM, SIGHUP or Ctrl-C.
 
     Every option is also a key of the configuration file (with _ for -) and a
     variable in the environment (lists there: separated by spaces). The command

@@ -145,8 +145,8 @@ class Config:
     """WebSocket connections at a time."""
     max_http_connections: int = _count(1_000)
     """TCP connections at a time that are not WebSockets yet, or never will be."""
-    max_request_head_bytes: int = field(default=16 * 1024, validator=_between(1024, 1024**2))
-    """Bytes of the head of an HTTP request."""
+    max_request_head_bytes: int = field(default=40 * 1024, validator=_between(1024, 1024**2))
+    """Bytes of the head of an HTTP request; by default 32 KiB of cookies, and room for the rest."""
     max_request_body_bytes: int = field(default=64 * 1024, validator=_between(0, 1024**3))
     """Bytes of the body of an HTTP request."""
 

@@ -15,11 +15,12 @@ from starlette.types import ASGIApp
 
 from gateway import asgi
 from gateway.config import Config
-from gateway.http1 import ClientGone, Exchange, HttpError
+from gateway.http1 import ClientGone, Exchange, HttpError, HttpRefusal
+from gateway.http_refusals import HttpRefusals
 from gateway.log import new_reference
 from gateway.metrics import Metrics
 from gateway.put_back import PutBackStream
-from gateway.upgrade import check_upgrade
+from gateway.upgrade import check_upgrade, handshake_of
 from protocol.limits import PATH
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ class FrontDoor:
         self._app = app
         self._serve_client = serve_client
         self._metrics = metrics
+        self._refusals = HttpRefusals(metrics)
         self._last_client_left = trio.Event()
         self.clients = 0
         self.requests = 0
@@ -88,10 +90,10 @@ class FrontDoor:
                 self._last_client_left = trio.Event()
 
     async def _serve_http(self, stream: trio.abc.Stream, remote: str) -> bytes:
-        """Answer one request; what was read of it when it is to become a WebSocket instead, else nothing."""
+        """Answer one request; the handshake in it when it is to become a WebSocket instead, else nothing."""
         exchange = Exchange(stream, self._config)
         try:
-            return bytes(exchange.taken) if await self._serve_request(exchange, remote) else b""
+            return handshake_of(exchange.request) if await self._serve_request(exchange, remote) else b""
         finally:
             if exchange.status is not None:
                 self._metrics.http_response(exchange.status)
@@ -99,7 +101,8 @@ class FrontDoor:
     async def _serve_request(self, exchange: Exchange, remote: str) -> bool:
         """Answer one request; True when it is to become a WebSocket instead."""
         if self.requests >= self._config.max_http_connections:
-            await exchange.refuse(HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", [_RETRY_AFTER]))
+            refusal = HttpRefusal.TOO_MANY_CONNECTIONS
+            await self._refuse(exchange, _unavailable("too many connections", refusal), remote)
             return False
         self.requests += 1
         try:
@@ -111,27 +114,35 @@ class FrontDoor:
                     return True
                 await self._respond(exchange, remote)
             except HttpError as error:
-                await exchange.refuse(error)
+                await self._refuse(exchange, error, remote)
             await exchange.linger()
             return False
         finally:
             self.requests -= 1
 
+    async def _refuse(self, exchange: Exchange, error: HttpError, remote: str) -> None:
+        if error.refusal is not None:
+            self._refusals.note(error.refusal, error.status, error.message, remote)
+        await exchange.refuse(error)
+
     def _check_client(self, exchange: Exchange) -> None:
         """Whether this may become a WebSocket.  Raises :exc:`HttpError` when not."""
-        check_upgrade(exchange.request, bytes(exchange.taken), self._config.allowed_origins)
+        check_upgrade(exchange.request, self._config.allowed_origins)
         if exchange.was_followed:  # the WebSocket library would lose it
             raise HttpError(HTTPStatus.BAD_REQUEST, "a client must wait for the answer to its handshake (RFC 6455)")
         if not self.takes_clients:
-            raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "the gateway is going away", [_RETRY_AFTER])
+            raise _unavailable("the gateway is going away", HttpRefusal.DRAINING)
         if self.clients >= self._config.max_connections:
-            raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "the gateway is full", [_RETRY_AFTER])
+            raise _unavailable("the gateway is full", HttpRefusal.FULL)
 
     async def _respond(self, exchange: Exchange, remote: str) -> None:
         self._answering += 1
         try:
             with trio.fail_after(self._config.response_total_timeout):
                 await asgi.respond(self._app, exchange)
+            if exchange.status == HTTPStatus.UNAUTHORIZED:
+                why = "without the admin token, or with a wrong one"
+                self._refusals.note(HttpRefusal.UNAUTHORIZED, HTTPStatus.UNAUTHORIZED, why, remote)
         except trio.TooSlowError as error:
             raise ClientGone from error
         except (HttpError, ClientGone):
@@ -154,3 +165,7 @@ class FrontDoor:
         self._metrics.connection_error()
         log.error("connection failed", remote=remote, reference=reference, exc_info=error)
         return reference
+
+
+def _unavailable(message: str, refusal: HttpRefusal) -> HttpError:
+    return HttpError(HTTPStatus.SERVICE_UNAVAILABLE, message, [_RETRY_AFTER], refusal)

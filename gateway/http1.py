@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from email.utils import formatdate
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
@@ -18,14 +19,51 @@ _LINGER_BYTES: Final = 1024 * 1024
 _LINGER_SECONDS: Final = 1
 
 
-class HttpError(Exception):
-    """A request that is answered with ``status`` and ``message``, in words fit for the client."""
+class HttpRefusal(StrEnum):
+    """Why a request is not served, for the operator."""
 
-    def __init__(self, status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    MALFORMED = "malformed"
+    UNAUTHORIZED = "unauthorized"
+    ORIGIN = "origin"
+    NOT_A_WEBSOCKET = "not_a_websocket"
+    TOO_SLOW = "too_slow"
+    HEAD_TOO_LARGE = "head_too_large"
+    BODY_TOO_LARGE = "body_too_large"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    FULL = "full"
+    DRAINING = "draining"
+
+
+_REFUSALS: Final = {
+    HTTPStatus.BAD_REQUEST: HttpRefusal.MALFORMED,
+    HTTPStatus.NOT_IMPLEMENTED: HttpRefusal.MALFORMED,
+    HTTPStatus.FORBIDDEN: HttpRefusal.ORIGIN,
+    HTTPStatus.METHOD_NOT_ALLOWED: HttpRefusal.NOT_A_WEBSOCKET,
+    HTTPStatus.UPGRADE_REQUIRED: HttpRefusal.NOT_A_WEBSOCKET,
+    HTTPStatus.REQUEST_TIMEOUT: HttpRefusal.TOO_SLOW,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: HttpRefusal.BODY_TOO_LARGE,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: HttpRefusal.HEAD_TOO_LARGE,
+}
+
+
+class HttpError(Exception):
+    """A request that is answered with ``status`` and ``message``, in words fit for the client.
+
+    ``refusal`` is the operator's word for it; None where there is none, as for a fault of our own.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        refusal: HttpRefusal | None = None,
+    ) -> None:
         super().__init__(status, message)
         self.status = status
         self.message = message
         self.headers = tuple(headers)
+        self.refusal = refusal or _REFUSALS.get(HTTPStatus(status))
 
 
 class ClientGone(OSError):

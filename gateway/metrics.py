@@ -19,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 import sfu
+from gateway.http1 import HttpRefusal
 from gateway.log_writer import lost_lines
 from protocol.errors import CloseCode, ErrorCode
 from protocol.events import LeaveReason
@@ -97,6 +98,7 @@ class Metrics:
         self._http_responses = Counter(
             "sfu_http_responses", "HTTP responses begun, by status.", ["status"], registry=self.registry
         )
+        self._refusals = self._counter("sfu_http_refusals", "Requests not served, by reason.", "reason", HttpRefusal)
         self._connection_errors = Counter(
             "sfu_connection_errors",
             "Connections ended by an exception before they were sessions.",
@@ -145,6 +147,10 @@ class Metrics:
     def http_response(self, status: int) -> None:
         """An HTTP response with this status was begun."""
         self._http_responses.labels(str(status)).inc()
+
+    def http_refusal(self, reason: HttpRefusal) -> None:
+        """A request was not served."""
+        self._refusals.labels(str(reason)).inc()
 
     def connection_error(self) -> None:
         """A connection was ended by an exception before it was a session."""

@@ -26,7 +26,9 @@ from protocol import codec
 log = structlog.get_logger(__name__)
 
 _NOT_OURS: Final = "; media-host takes addresses of this machine, and behind NAT media-announce takes the public one"
-_STATUS_OF_SECOND: Final = {signal.SIGINT: 130, signal.SIGTERM: 1}
+_STATUS_OF_SECOND: Final = {signal.SIGINT: 130, signal.SIGTERM: 1, signal.SIGQUIT: 131}
+# They would end the process without a word to anybody.
+_ALSO_DRAIN: Final = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class StartError(Exception):
@@ -189,13 +191,13 @@ async def serve(
     exit_at_once: Callable[[int], NoReturn] = exit_at_once,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run a gateway until SIGTERM or SIGINT, then drain.  A second signal ends the process at once.
+    """Run a gateway until a signal asks it to end, then drain.  A second SIGTERM, SIGINT or SIGQUIT ends it at once.
 
     Raises :exc:`StartError`.
     """
     _allow_many_files(config)
     _try_data_plane()
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(*_ending_signals()) as signals:
         async with open_server(config) as server, garbage.kept_aside(server.gateway):
             _rehearse(server.gateway)
             log.info("listening", url=server.url, media=", ".join(map(show_address, server.media)))
@@ -208,6 +210,8 @@ async def serve(
                 at_most_seconds=config.drain_timeout,
                 hint="press Ctrl-C again to exit at once",
             )
+            for other in set(_ending_signals()) - _STATUS_OF_SECOND.keys():
+                signal.signal(other, signal.SIG_IGN)  # until the receiver is closed, which puts back what was before
             async with trio.open_nursery() as watch:
                 watch.start_soon(_exit_on_second, signals, exit_at_once)
                 await server.drain()
@@ -228,10 +232,18 @@ def _try_data_plane() -> None:
         raise StartError(f"the data plane cannot carry calls on this machine: {error}") from error
 
 
+def _ending_signals() -> list[signal.Signals]:
+    """What drains.  A signal that was ignored when we began stays so, as ``nohup`` wants it."""
+    others = [number for number in _ALSO_DRAIN if signal.getsignal(number) is not signal.SIG_IGN]
+    return [signal.SIGINT, signal.SIGTERM, *others]
+
+
 async def _exit_on_second(signals: AsyncIterator[int], exit_at_once: Callable[[int], NoReturn]) -> None:
-    number = await anext(signals)
-    log.warning("exiting at once", signal=signal.Signals(number).name)
-    exit_at_once(_STATUS_OF_SECOND[signal.Signals(number)])
+    """Not on SIGHUP: a terminal that closes sends several, and systemd may send one right behind its SIGTERM."""
+    async for number in signals:
+        if (status := _STATUS_OF_SECOND.get(signal.Signals(number))) is not None:
+            log.warning("exiting at once", signal=signal.Signals(number).name)
+            exit_at_once(status)
 
 
 def _allow_many_files(config: Config) -> None:

@@ -18,8 +18,22 @@ from gateway.origins import parse_origin
 from protocol.limits import PATH, SUBPROTOCOL
 
 
-def check_upgrade(request: h11.Request, head: bytes, allowed_origins: Sequence[str]) -> None:
-    """Return when a WebSocket may begin.  ``head`` are the bytes in which ``request`` came.
+def handshake_of(request: h11.Request) -> bytes:
+    """The head of the request again, with nothing in it but the handshake.
+
+    The WebSocket library keeps every header for as long as the connection lives, and cookies alone may be 32 KiB.
+    """
+    start = b"%s %s HTTP/%s\r\n" % (request.method, request.target, request.http_version)
+    kept = (b"%s: %s\r\n" % item for item in request.headers.raw_items() if _is_of_handshake(item[0].lower()))
+    return start + b"".join(kept) + b"\r\n"
+
+
+def _is_of_handshake(name: bytes) -> bool:
+    return name in {b"host", b"connection", b"upgrade", b"origin"} or name.startswith(b"sec-websocket-")
+
+
+def check_upgrade(request: h11.Request, allowed_origins: Sequence[str]) -> None:
+    """Return when a WebSocket may begin.
 
     Raises :exc:`HttpError` 400, 403, 405 or 426, in words.
     """
@@ -39,7 +53,7 @@ def check_upgrade(request: h11.Request, head: bytes, allowed_origins: Sequence[s
     keys = [value for name, value in request.headers if name == b"sec-websocket-key"]
     if len(keys) != 1 or not _is_key(keys[0]):
         raise HttpError(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be there once, 16 bytes in base64")
-    handshake = _rehearse(head)
+    handshake = _rehearse(handshake_of(request))
     if handshake.subprotocols and SUBPROTOCOL not in handshake.subprotocols:
         raise HttpError(HTTPStatus.BAD_REQUEST, f"no subprotocol in common; spoken here: {SUBPROTOCOL}")
     for name, value in request.headers:  # there should be one; of several each must be let in

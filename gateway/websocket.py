@@ -43,6 +43,7 @@ class LentStream(trio.abc.Stream):
         self._overflow = overflow
         self._stream = stream
         self._sending = trio.Lock()
+        self._is_opening = True
         self._given_back = False
         self._said_why = False
 
@@ -78,9 +79,15 @@ class LentStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         if self._given_back:
             raise trio.ClosedResourceError
+        if self._is_opening:
+            # The library takes a head of more than 16 KiB only at once; the front door has bounded it, and read it.
+            max_bytes = None
         data = await self._stream.receive_some(max_bytes)
         if data:
             self.heard = trio.current_time()
+        if self._is_opening:
+            self._is_opening = False
+            return data
         self.unread += len(data)
         if self.unread > self._max_unread:
             self._overflow()

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ import trio
 
 from gateway.config import Config
 from gateway.server import StartError, open_server, serve
-from tests.front_door.rig import connect_tcp, open_websocket, parse, read_all, request
+from tests.front_door.rig import connect_tcp, open_websocket, parse, read_all, request, upgrade
 
 CONFIG = Config(port=0, media_port=0)
 PATIENCE = 30
@@ -30,9 +30,9 @@ class ExitedAtOnceError(Exception):
 
 
 @contextmanager
-def gateway(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """``sfu-gateway serve`` on free ports, as a process of its own."""
-    command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--media-port", "0", *arguments]
+def gateway(*arguments: str, prefix: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
+    """``sfu-gateway serve`` on free ports, as a process of its own; ``prefix`` is a command that starts it."""
+    command = [*prefix, sys.executable, "-m", "gateway", "serve", "--port", "0", "--media-port", "0", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -80,6 +80,43 @@ def test_a_second_ctrl_c_ends_it_at_once_although_somebody_is_connected() -> Non
             assert draining["hint"] == "press Ctrl-C again to exit at once"
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 130
+
+
+AFRESH = (
+    sys.executable,
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+)
+"""A command that starts another one with SIGHUP as usual, however we were started."""
+
+
+def test_a_terminal_that_closes_drains_it_once_and_tells_its_clients() -> None:
+    with gateway("--log-format", "json", "--drain-timeout", "1", prefix=AFRESH) as process:
+        host, _, port = line_about(process, "listening")["url"].removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
+            client.sendall(upgrade())
+            assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
+            process.send_signal(signal.SIGHUP)
+            assert line_about(process, "draining")["signal"] == "SIGHUP"
+            for _ in range(3):
+                process.send_signal(signal.SIGHUP)
+            told = b""
+            while more := client.recv(4096):
+                told += more
+        assert b'"code":1001' in told
+        line_about(process, "stopped")
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_gateway_under_nohup_outlives_its_terminal() -> None:
+    with gateway("--log-format", "json", "--drain-timeout", "0", prefix=("nohup",)) as process:
+        url = line_about(process, "listening")["url"]
+        process.send_signal(signal.SIGHUP)
+        with urlopen(url + "/readyz") as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGTERM)
+        assert line_about(process, "draining")["signal"] == "SIGTERM"
+        assert process.wait(PATIENCE) == 0
 
 
 def test_a_port_that_is_taken_is_one_clear_line_and_status_1() -> None:
@@ -151,8 +188,20 @@ async def test_a_media_port_that_is_taken_cannot_be_opened() -> None:
                 pass
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_drains_and_ends_it(number: signal.Signals) -> None:
+@pytest.fixture
+def usual_signals() -> Iterator[None]:
+    """As a process has them that nobody started with some of them ignored."""
+    numbers = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
+)
+async def test_a_signal_drains_and_ends_it(usual_signals: None, number: signal.Signals) -> None:
     with structlog.testing.capture_logs() as logs:
         async with trio.open_nursery() as nursery:
             await nursery.start(serve, CONFIG)
@@ -161,9 +210,10 @@ async def test_a_signal_drains_and_ends_it(number: signal.Signals) -> None:
     assert logs[1]["signal"] == number.name
 
 
-@pytest.mark.parametrize(("second", "status"), [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("second", "status"), [(signal.SIGTERM, 1), (signal.SIGINT, 130), (signal.SIGQUIT, 131)])
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGHUP])
 async def test_a_second_signal_ends_the_process_with_a_status_that_shows_it(
-    second: signal.Signals, status: int
+    usual_signals: None, first: signal.Signals, second: signal.Signals, status: int
 ) -> None:
     statuses = []
 
@@ -176,8 +226,11 @@ async def test_a_second_signal_ends_the_process_with_a_status_that_shows_it(
             server = await nursery.start(partial(serve, CONFIG, exit_at_once=exit_at_once))
             async with await connect_tcp(server) as stream:
                 websocket = await open_websocket(nursery, stream)
-                signal.raise_signal(signal.SIGTERM)
+                signal.raise_signal(first)
                 await trio.testing.wait_all_tasks_blocked()
+                for _ in range(3):  # a terminal that closes sends some
+                    signal.raise_signal(signal.SIGHUP)
+                    await trio.testing.wait_all_tasks_blocked()
                 assert statuses == []
                 assert websocket.closed is None
                 signal.raise_signal(second)

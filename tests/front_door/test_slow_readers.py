@@ -1,6 +1,7 @@
 """A client that does not read its response holds nothing for long."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import pytest
 import trio
@@ -124,12 +125,13 @@ async def test_a_response_is_sent_as_it_comes() -> None:
 async def streaming_app(scope: Scope, receive: Receive, send: Send) -> None:
     """One megabyte in many pieces, in the framework's own way."""
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
         for _ in range(16):
             yield bytes(PIECE)
             await trio.lowlevel.checkpoint()
 
-    await StreamingResponse(pieces())(scope, receive, send)
+    async with aclosing(pieces()) as body:  # the framework leaves it to the collector, which may come at any time
+        await StreamingResponse(body)(scope, receive, send)
 
 
 @pytest.mark.parametrize("app", [large_app, streaming_app])
