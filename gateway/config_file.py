@@ -68,6 +68,7 @@ def _path(value: Any, _: Any) -> Path:
 
 def _strict_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+    converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(str, _exactly(str))
     converter.register_structure_hook(int, _exactly(int))
     converter.register_structure_hook(float, _exactly(int, float))
@@ -84,6 +85,7 @@ def _strict_converter() -> cattrs.Converter:
 
 _STRICT: Final = _strict_converter()
 _WORDS: Final = {
+    bool: "true or false",
     str: "a string",
     int: "a whole number",
     float: "a number",

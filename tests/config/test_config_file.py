@@ -24,6 +24,7 @@ def test_what_a_file_says_is_read_as_it_is(tmp_path: Path) -> None:
             media_host = ["127.0.0.1", "::1"]
             log_format = "json"
             web_root = "/srv/web"
+            kiosk = true
             [[ice_servers]]
             urls = ["turn:turn.example.org"]
             username = "u"
@@ -38,6 +39,7 @@ def test_what_a_file_says_is_read_as_it_is(tmp_path: Path) -> None:
         "media_host": ["127.0.0.1", "::1"],
         "log_format": "json",
         "web_root": "/srv/web",
+        "kiosk": True,
         "ice_servers": [{"urls": ["turn:turn.example.org"], "username": "u", "credential": "c"}],
     }
 
@@ -77,6 +79,8 @@ def test_a_table_is_no_setting(tmp_path: Path) -> None:
         ('media_host = "::1"', "media_host must be a list of strings, not '::1'"),
         ("media_host = [1]", "media_host must be a list of strings, not [1]"),
         ('log_format = "xml"', "log_format must be one of 'console', 'json', not 'xml'"),
+        ("kiosk = 1", "kiosk must be true or false, not 1"),
+        ('kiosk = "true"', "kiosk must be true or false, not 'true'"),
         ("web_root = 5", "web_root must be a path, as a string, not 5"),
         ('ice_servers = ["stun:a"]', "ice_servers must be a list of tables, each with urls"),
         ('ice_servers = [{url = "stun:a"}]', "ice_servers must be a list of tables, each with urls"),
