@@ -32,7 +32,7 @@ run: $(STAMPS)/runtime $(STAMPS)/dataplane $(STAMPS)/web  ## start the gateway a
 dev: $(STAMPS)/dev $(STAMPS)/dataplane  ## what tests, benches and synthetic clients need, in .venv
 
 # Two at a time, or it would take as long as all of it together.
-test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium  ## every check there is
+test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox  ## every check there is
 	$(MAKE) --no-print-directory --jobs 2 real-unit virtual-unit lint types web-check rust-check wheel-check
 
 # What must be there before anything can be made; a missing one is named with the way to get it.
@@ -107,7 +107,7 @@ wheel: $(STAMPS)/runtime $(STAMPS)/web  ## a wheel that needs neither Rust nor N
 wheel-check: wheel  ## installs it where there is neither, and runs a call through it
 	tools/check_wheel.sh "$(PYTHON)" "$$(ls -t $(abspath dist)/*.whl | head -1)"
 
-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium  ## all tests, the browser's too
+unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox  ## all tests, the browser's too
 	$(BIN)/pytest $(ARGS)
 
 VIRTUAL := tests/guarantees tests/harness
@@ -115,7 +115,7 @@ VIRTUAL := tests/guarantees tests/harness
 virtual-unit: $(STAMPS)/dev $(STAMPS)/dataplane
 	$(BIN)/pytest $(ARGS) -o cache_dir=.pytest_cache/virtual $(VIRTUAL)
 
-real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium
+real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox
 	$(BIN)/pytest $(ARGS) $(VIRTUAL:%=--ignore=%)
 
 soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## anybody does anything, with new scripts, for a long time (SOAK_EXAMPLES=100000)
@@ -141,6 +141,11 @@ bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## how soon others know that som
 $(STAMPS)/chromium:
 	@mkdir -p $(STAMPS)
 	tools/install_chromium.sh
+	@touch $@
+
+$(STAMPS)/firefox: | $(STAMPS)/chromium  # apt does one thing at a time
+	@mkdir -p $(STAMPS)
+	tools/install_firefox.sh
 	@touch $@
 
 format: $(STAMPS)/dev  ## put the code in shape

@@ -105,6 +105,8 @@ class Config:
     gateway's own host."""
     ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)
     """STUN and TURN servers told to clients, each with urls and optionally username and credential."""
+    kiosk: bool = False
+    """Whether the page joins by itself, with camera and microphone, where its address says join=1; for kiosks alone."""
     web_root: Path | None = None
     """Folder of the built web client; when not given, the one that is installed with the gateway."""
 

@@ -68,6 +68,7 @@ def _path(value: Any, _: Any) -> Path:
 
 def _strict_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+    converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(str, _exactly(str))
     converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(int, _exactly(int))
@@ -85,6 +86,7 @@ def _strict_converter() -> cattrs.Converter:
 
 _STRICT: Final = _strict_converter()
 _WORDS: Final = {
+    bool: "true or false",
     str: "a string",
     bool: "true or false",
     int: "a whole number",

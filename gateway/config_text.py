@@ -43,6 +43,8 @@ def _toml(value: Any) -> str:
         masked = attrs.evolve(value, credential=_MASK) if value.credential is not None else value
         present = {name: item for name, item in attrs.asdict(masked, recurse=False).items() if item is not None}
         return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in present.items()) + " }"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, bool):

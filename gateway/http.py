@@ -75,10 +75,15 @@ def make_app(config: Config, metrics: Metrics, channels: Channels, is_ready: Cal
     def metrics_text(_: Request) -> Response:
         return Response(metrics.render(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 
+    def page_settings(_: Request) -> Response:
+        # In a file of its own: the page may have no inline script, and it asks only where its address says join=1.
+        return JSONResponse({"kiosk": config.kiosk}, headers={"cache-control": "no-store"})
+
     routes = [
         _route("/healthz", healthz),
         _route("/readyz", readyz),
         _route("/metrics", metrics_text),
+        _route("/page.json", page_settings),
         *_moderation(config.admin_token, channels),
         Mount("/", WebFiles(config.web_root or Path(__file__).parent / "web" / "dist")),
     ]

@@ -70,7 +70,8 @@ def _join(browser: Browser, url: str, name: str) -> Page:
     page = browser.new_page(viewport={"width": _WINDOW[0], "height": _WINDOW[1]})
     camera = Path(__file__).with_name("fake_camera.js").read_text()
     page.add_init_script(camera.replace("LOOK", json.dumps(_PEOPLE[name])))
-    page.goto(f"{url}/c/{_CHANNEL}?name={name}&join=1")
+    page.goto(f"{url}/c/{_CHANNEL}?name={name}")
+    page.get_by_test_id("join").click()
     page.get_by_test_id("together").wait_for()
     return page
 

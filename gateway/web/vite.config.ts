@@ -13,7 +13,7 @@ export default defineConfig({
   },
   server: {
     host: "127.0.0.1",
-    proxy: { "/ws": { target: gateway, ws: true } },
+    proxy: { "/ws": { target: gateway, ws: true }, "/page.json": gateway },
   },
   test: { include: ["test/**/*.test.ts"], environment: "node" },
 });

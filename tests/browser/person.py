@@ -57,13 +57,14 @@ class Person:
             self.complaints.append(f"{message.text} ({message.location.get('url')})")
 
     def joins(self, channel: str, **query: str | int) -> None:
-        """Follow a link that joins by itself, and wait to be in."""
+        """Follow a link, press Join, and wait to be in."""
         self.opens(channel, **query)
+        self.presses("join")
         self.sees("together", within=10)
 
     def opens(self, channel: str, **query: str | int) -> None:
-        """Follow that link, whatever comes of it."""
-        self.page.goto(f"{self.url}/c/{quote(channel)}?{urlencode({'name': self.name, 'join': 1, **query})}")
+        """Follow a link with one's name in it."""
+        self.page.goto(f"{self.url}/c/{quote(channel)}?{urlencode({'name': self.name, **query})}")
 
     @property
     def user_id(self) -> str:

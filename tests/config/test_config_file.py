@@ -25,6 +25,7 @@ def test_what_a_file_says_is_read_as_it_is(tmp_path: Path) -> None:
             log_format = "json"
             video_orientation = false
             web_root = "/srv/web"
+            kiosk = true
             [[ice_servers]]
             urls = ["turn:turn.example.org"]
             username = "u"
@@ -40,6 +41,7 @@ def test_what_a_file_says_is_read_as_it_is(tmp_path: Path) -> None:
         "log_format": "json",
         "video_orientation": False,
         "web_root": "/srv/web",
+        "kiosk": True,
         "ice_servers": [{"urls": ["turn:turn.example.org"], "username": "u", "credential": "c"}],
     }
 
@@ -81,6 +83,8 @@ def test_a_table_is_no_setting(tmp_path: Path) -> None:
         ('log_format = "xml"', "log_format must be one of 'console', 'json', not 'xml'"),
         ('video_orientation = "false"', "video_orientation must be true or false, not 'false'"),
         ("video_orientation = 0", "video_orientation must be true or false, not 0"),
+        ("kiosk = 1", "kiosk must be true or false, not 1"),
+        ('kiosk = "true"', "kiosk must be true or false, not 'true'"),
         ("web_root = 5", "web_root must be a path, as a string, not 5"),
         ('ice_servers = ["stun:a"]', "ice_servers must be a list of tables, each with urls"),
         ('ice_servers = [{url = "stun:a"}]', "ice_servers must be a list of tables, each with urls"),

@@ -38,6 +38,15 @@ async def test_the_page_is_there_for_every_channel_and_never_stale(web_root: Pat
     assert answer.headers["cache-control"] == "no-cache"
 
 
+async def test_whether_it_is_a_kiosk_is_asked_every_time_and_it_is_none_unless_the_operator_says_so() -> None:
+    for config, kiosk in ((Config(), b'{"kiosk":false}'), (Config(kiosk=True), b'{"kiosk":true}')):
+        answer = await Door(app=make_app(config, Metrics(), Rooms(), lambda: True)).ask(request("/page.json"))
+        assert (answer.status, answer.body) == (200, kiosk)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+
+
 async def test_a_file_with_a_hash_in_its_name_is_kept_for_ever(web_root: Path) -> None:
     answer = await door_to(web_root).ask(request("/assets/index-d34db33f.js"))
     assert answer.text == SCRIPT

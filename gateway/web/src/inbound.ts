@@ -9,6 +9,7 @@ import type { types } from "mediasoup-client";
 import { MediaTransport, type Link } from "./mediaTransport";
 import type { ConsumerClosedReason, Participant, ParticipantProducer, Source } from "./protocol";
 import { ConnectionEnded, RequestError } from "./signalling";
+import type { Measured } from "./stats";
 
 const RETRY_MS = 1_000;
 const TRIES = 3;
@@ -87,10 +88,11 @@ export class Inbound {
     if (reason === "failed") this.#retryLater(entry);
   }
 
-  /** Whose track this is; a browser's statistics know no more of it than its id. */
-  consumerOf(trackId: string): { userId: string; source: Source } | undefined {
-    const entry = [...this.#entries.values()].find((each) => each.consumer?.track.id === trackId);
-    return entry && { userId: entry.userId, source: entry.producer.source };
+  /** What is received, for statistics. */
+  get measured(): Measured<{ userId: string; source: Source }>[] {
+    return [...this.#entries.values()].flatMap(({ userId, producer, consumer }) =>
+      consumer ? [{ what: { userId, source: producer.source }, getStats: () => consumer.getStats() }] : [],
+    );
   }
 
   close(): void {

@@ -1,17 +1,25 @@
 /**
  * One direction's transport: opened when it is first needed, opened again when it was lost.
  *
- * Losing it costs its producers or consumers, never the session: whoever uses it is told, and asks for it anew.
+ * Losing it costs its producers or consumers, never the session: whoever uses it is told, and asks for it anew. The
+ * others see producers go and come, so a transport that worked is not given up while the gateway keeps it: a gap heals
+ * by itself, a longer one by restarting ICE, however often it takes.
  */
 import type { Device, types } from "mediasoup-client";
 
 import type { Direction, TransportCreated, TransportState } from "./protocol";
-import type { Signalling } from "./signalling";
+import { RequestError, type Signalling } from "./signalling";
 
-/** How long a browser may report `disconnected` before ICE is restarted; shorter ones heal by themselves. */
-const RESTART_AFTER_MS = 2_000;
-/** How long the restart may take before the transport is given up. */
-const GIVE_UP_AFTER_MS = 8_000;
+/**
+ * How long a browser may report `disconnected`, or try after a restart, before ICE is restarted (again).
+ *
+ * Firefox says `disconnected` as soon as it cannot send, and a restart within a gap only makes it fail.
+ */
+const RESTART_AFTER_MS = 6_000;
+/** From one restart to the next at least: Firefox without an interface fails within milliseconds. */
+const LEAST_BETWEEN_RESTARTS_MS = 1_000;
+/** How long a transport that worked may be without a connection before it is given up. */
+const GIVE_UP_AFTER_MS = 30_000;
 const FIRST_REOPEN_MS = 500;
 const LONGEST_REOPEN_MS = 30_000;
 
@@ -37,7 +45,10 @@ export class MediaTransport {
   #opening: Promise<types.Transport> | undefined;
   #transport: types.Transport | undefined;
   #losses = 0;
+  #wasConnected = false;
+  #restartedAt = -Infinity;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #giveUp: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
   /** `configure` is called with each new transport before it is used. */
@@ -71,11 +82,6 @@ export class MediaTransport {
     return this.#transport?.connectionState === "connected";
   }
 
-  /** What the browser measures, nothing while there is no transport. */
-  async getStats(): Promise<RTCStatsReport | undefined> {
-    return this.#transport?.getStats();
-  }
-
   /** The gateway's word about one of this session's transports. */
   stateChanged(transportId: string, state: TransportState): void {
     if (transportId !== this.#transport?.id) return;
@@ -84,7 +90,7 @@ export class MediaTransport {
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#clearTimers();
     this.#transport?.close();
     this.#transport = undefined;
   }
@@ -103,6 +109,7 @@ export class MediaTransport {
     });
     transport.on("connectionstatechange", (state) => this.#connectionState(transport, state));
     this.#configure(transport);
+    this.#wasConnected = false;
     this.#transport = transport;
     return transport;
   }
@@ -124,31 +131,49 @@ export class MediaTransport {
   #connectionState(transport: types.Transport, state: types.ConnectionState): void {
     if (transport !== this.#transport) return;
     if (state === "connected") {
-      clearTimeout(this.#timer);
+      this.#clearTimers();
+      this.#wasConnected = true;
       this.#losses = 0;
       this.#handlers.flowing(true);
     } else if (state === "disconnected") {
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => void this.#restartIce(transport), RESTART_AFTER_MS);
+      this.#restartAfter(RESTART_AFTER_MS, transport);
     } else if (state === "failed") {
-      this.#lose(true);
+      // What never worked may do so with a new transport; a restart asks the same of the same gateway.
+      if (!this.#wasConnected) return this.#lose(true);
+      this.#handlers.flowing(false);
+      this.#restartAfter(this.#restartedAt + LEAST_BETWEEN_RESTARTS_MS - performance.now(), transport);
     }
   }
 
+  #restartAfter(ms: number, transport: types.Transport): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#restartIce(transport), Math.max(0, ms));
+    this.#giveUp ??= setTimeout(() => this.#lose(true), GIVE_UP_AFTER_MS);
+  }
+
   async #restartIce(transport: types.Transport): Promise<void> {
-    this.#timer = setTimeout(() => this.#lose(true), GIVE_UP_AFTER_MS);
+    this.#restartedAt = performance.now();
+    this.#restartAfter(RESTART_AFTER_MS, transport);
     try {
       const { iceParameters } = await this.#link.signalling.request("restart_ice", { transportId: transport.id });
       if (transport === this.#transport) await transport.restartIce({ iceParameters });
-    } catch {
-      // The timer is running: an ICE that does not come back is given up.
+    } catch (error) {
+      // What the gateway does not know any more no restart brings back. Else there is another one, and an end to them.
+      const isGone = error instanceof RequestError && error.code === "not_found";
+      if (isGone && transport === this.#transport) this.#lose(false);
     }
+  }
+
+  #clearTimers(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#giveUp);
+    this.#giveUp = undefined;
   }
 
   #lose(gatewayHasIt: boolean): void {
     const transport = this.#transport;
     if (!transport || this.#closed) return;
-    clearTimeout(this.#timer);
+    this.#clearTimers();
     this.#transport = this.#opening = undefined;
     this.#losses += 1;
     if (gatewayHasIt) {

@@ -10,6 +10,7 @@ import type { types } from "mediasoup-client";
 import { MediaTransport, type Link } from "./mediaTransport";
 import type { Source } from "./protocol";
 import { ConnectionEnded, RequestError } from "./signalling";
+import type { Measured } from "./stats";
 
 interface Wanted {
   readonly track: MediaStreamTrack;
@@ -66,8 +67,9 @@ export class Outbound {
     if (this.#wanted.size === 0) this.#handlers.flowing(true);
   }
 
-  sourceOf(trackId: string): Source | undefined {
-    return [...this.#producers].find(([, producer]) => producer.track?.id === trackId)?.[0];
+  /** What is sent, for statistics. */
+  get measured(): Measured<{ source: Source }>[] {
+    return [...this.#producers].map(([source, producer]) => ({ what: { source }, getStats: () => producer.getStats() }));
   }
 
   close(): void {

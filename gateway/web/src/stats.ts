@@ -12,32 +12,37 @@ export interface RoomStats {
   readonly outbound: OutboundStats[];
 }
 
-type Entry = Record<string, unknown>;
+/** What one stream is, and where its browser measures it. */
+export interface Measured<T> {
+  readonly what: T;
+  getStats(): Promise<RTCStatsReport>;
+}
 
-/** Empty lists while there is no session or no media. */
+/**
+ * Empty lists while there is no session or no media.
+ *
+ * Each sender and receiver is asked for its own. In the statistics of a whole connection browsers name a stream in
+ * different ways: Chromium by its track's id, Firefox by nothing at all where it sends.
+ */
 export async function readStats(session: Session | undefined): Promise<RoomStats> {
-  if (!session) return { inbound: [], outbound: [] };
-  const reports = await Promise.all([session.inbound.transport.getStats(), session.outbound.transport.getStats()]);
-  const [inbound, outbound] = reports.map((report) => [...(report?.values() ?? [])] as Entry[]);
-  return { inbound: readInbound(session, inbound ?? []), outbound: readOutbound(session, outbound ?? []) };
+  const [inbound, outbound] = await Promise.all([
+    entriesOf(session?.inbound.measured ?? [], "inbound-rtp"),
+    entriesOf(session?.outbound.measured ?? [], "outbound-rtp"),
+  ]);
+  return { inbound, outbound };
 }
 
-function readInbound(session: Session, entries: Entry[]): InboundStats[] {
-  return ofType(entries, "inbound-rtp").flatMap((entry) => {
-    const whose = session.inbound.consumerOf(String(entry["trackIdentifier"]));
-    // The probator that mediasoup-client adds is nobody's.
-    return whose ? [{ ...entry, ...whose }] : [];
-  });
+async function entriesOf<T extends object>(streams: Measured<T>[], type: string) {
+  const reports = await Promise.all(streams.map((stream) => entriesOfOne(stream, type)));
+  return reports.flat();
 }
 
-function readOutbound(session: Session, entries: Entry[]): OutboundStats[] {
-  const tracks = new Map(ofType(entries, "media-source").map((entry) => [entry["id"], entry["trackIdentifier"]]));
-  return ofType(entries, "outbound-rtp").flatMap((entry) => {
-    const source = session.outbound.sourceOf(String(tracks.get(entry["mediaSourceId"])));
-    return source ? [{ ...entry, source }] : [];
-  });
-}
-
-function ofType(entries: Entry[], type: string): Entry[] {
-  return entries.filter((entry) => entry["type"] === type);
+async function entriesOfOne<T extends object>({ what, getStats }: Measured<T>, type: string) {
+  try {
+    const entries = [...(await getStats()).values()] as Record<string, unknown>[];
+    return entries.filter((entry) => entry["type"] === type).map((entry) => ({ ...entry, ...what }));
+  } catch {
+    // It was closed meanwhile: there is nothing of it to be measured.
+    return [];
+  }
 }

@@ -79,6 +79,17 @@ export function endedWords({ code, reason, wasJoined }: WhyEnded): Words {
   }
 }
 
+/** Why neither sound nor picture gets through, as far as a page can tell. */
+export function blockedWords(userAgent: string, hostname: string): Words {
+  const title = "Sound and picture do not get through";
+  const isHere = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+  if (isHere && userAgent.includes("Firefox/")) {
+    const address = "an address of this machine in its network";
+    return { title, text: `Firefox sends no media to 127.0.0.1. Start the gateway with --media-host and ${address}.` };
+  }
+  return { title, text: "Trying to find another way. A firewall that blocks UDP may be in between." };
+}
+
 /** Why one waits to be back. The countdown is said beside it. */
 export function waitingWords({ code, wasJoined }: WhyEnded): Words {
   switch (code) {

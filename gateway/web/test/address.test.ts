@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { channelIn, gatewayUrl, pathOf, wishesIn } from "../src/address";
+import { channelIn, gatewayUrl, isKiosk, pathOf, wishesIn } from "../src/address";
 
 describe("an address", () => {
   it.each(["lobby", "a.b:c-d_e", "X"])("leads to the channel that it was made for: %s", (channelId) => {
@@ -19,13 +19,29 @@ describe("an address", () => {
     expect(channelIn("/c/lobby/")).toBe("lobby");
   });
 
-  it("can ask to join without a click", () => {
+  it("can fill in the form, and ask a kiosk to join", () => {
     expect(wishesIn("?name=Ada&join=1&mic=0&token=s%2B1")).toEqual({
       ...{ name: "Ada", userId: undefined, token: "s+1", join: true },
       ...{ microphone: false, camera: undefined },
     });
     expect(wishesIn("")).toMatchObject({ join: false, name: undefined });
-    expect(wishesIn("?join=0&camera=1&user=u1")).toMatchObject({ join: false, camera: true, userId: "u1" });
+    expect(wishesIn("?join=0&user=u1")).toMatchObject({ join: false, userId: "u1" });
+  });
+
+  it("can switch a device off, and never on", () => {
+    expect(wishesIn("?mic=0&camera=0")).toMatchObject({ microphone: false, camera: false });
+    for (const on of ["1", "true", "on", ""]) {
+      expect(wishesIn(`?mic=${on}&camera=${on}`)).toMatchObject({ microphone: undefined, camera: undefined });
+    }
+  });
+
+  it("joins by itself only where the operator said so, and not when that cannot be known", async () => {
+    const answer = (text: string) => async () => new Response(text);
+    expect(await isKiosk(answer('{"kiosk": true}'))).toBe(true);
+    for (const text of ['{"kiosk": false}', '{"kiosk": "yes"}', "{}", "null", "<!doctype html>", ""]) {
+      expect(await isKiosk(answer(text))).toBe(false);
+    }
+    expect(await isKiosk(() => Promise.reject(new Error("no network")))).toBe(false);
   });
 
   it("of the gateway is that of the page", () => {

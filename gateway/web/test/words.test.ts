@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { LocalState, Trouble } from "../src/localMedia";
-import { endedWords, troubles, waitingWords } from "../src/words";
+import { blockedWords, endedWords, troubles, waitingWords } from "../src/words";
 
 function local(microphone?: Trouble, camera?: Trouble, screen?: Trouble): LocalState {
   const device = (trouble?: Trouble) => ({ status: "off" as const, trouble });
@@ -30,6 +30,23 @@ describe("a trouble with one's devices", () => {
 
   it("is nothing to talk about when there is none", () => {
     expect(troubles(local())).toEqual([]);
+  });
+});
+
+describe("media that does not get through", () => {
+  const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0";
+  const chromium = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/145.0.0.0 Safari/537.36";
+
+  it("is not blamed on a firewall where Firefox is on the gateway's own machine: it is told what to do", () => {
+    for (const here of ["127.0.0.1", "localhost", "[::1]", "127.1.2.3", "call.localhost"]) {
+      expect(blockedWords(firefox, here).text).toContain("--media-host");
+    }
+  });
+
+  it("may be a firewall's doing everywhere else", () => {
+    expect(blockedWords(firefox, "call.example.org").text).toContain("firewall");
+    expect(blockedWords(firefox, "127.0.0.1.example.org").text).toContain("firewall");
+    expect(blockedWords(chromium, "127.0.0.1").text).toContain("firewall");
   });
 });
 

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
 
-import { channelIn, pathOf, wishesIn } from "../address";
+import { channelIn, isKiosk, pathOf, wishesIn } from "../address";
 import { showToTests } from "../debug";
 import { useRoom } from "../hooks/useRoom";
 import { asUsername, isChannel } from "../names";
@@ -34,7 +34,8 @@ export function App() {
     const remembered = recall();
     const { name = remembered.name, microphone = remembered.microphone, camera = remembered.camera } = wishes;
     const options = { channelId: channelIn(location.pathname) ?? "lobby", username: asUsername(name), microphone, camera };
-    if (wishes.join && options.username && isChannel(options.channelId)) join(options);
+    if (!wishes.join || !options.username || !isChannel(options.channelId)) return;
+    void isKiosk(fetch).then((yes) => yes && room.getState().phase === "idle" && join(options));
     // Once, when the page is opened.
   }, []);
 

@@ -4,7 +4,7 @@ import { useCountdown } from "../hooks/useCountdown";
 import type { Device } from "../localMedia";
 import type { Room, RoomState } from "../room";
 import type { Sound } from "../sound";
-import { troubles, waitingWords, type TroubleWords } from "../words";
+import { blockedWords, troubles, waitingWords, type TroubleWords } from "../words";
 import { Icon } from "./Icon";
 
 interface NoticesProps {
@@ -28,11 +28,7 @@ export function Notices({ room, state, sound }: NoticesProps) {
         </Notice>
       )}
       {phase === "joined" && !presence.flowing && (
-        <Notice
-          code="media"
-          title="Sound and picture do not get through"
-          text="Trying to find another way. A firewall that blocks UDP may be in between."
-        />
+        <Notice code="media" {...blockedWords(navigator.userAgent, location.hostname)} />
       )}
       {troubles(local).map((trouble) => (
         <TroubleNotice key={trouble.devices.join()} room={room} {...trouble} />
