@@ -20,7 +20,7 @@ CARGO := cargo
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
-.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations bench bench-leave bench-planes bench-core clean lock tools-present format
+.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations interop bench bench-leave bench-planes bench-core clean lock tools-present format
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -116,6 +116,11 @@ soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## anybody does anything, with new scri
 
 mutations: $(STAMPS)/dev $(STAMPS)/dataplane  ## break each guarantee on purpose and see which test notices, into docs/guarantees.md
 	$(BIN)/python -m tools.mutations --write docs/guarantees.md $(ARGS)
+
+# Clients whose tools are missing are left out, and named.
+interop: $(STAMPS)/dev $(STAMPS)/dataplane  ## clients that others wrote against a gateway, into docs/interop.md (some 5 minutes)
+	@mkdir -p $(STAMPS)/interop
+	$(BIN)/python -m tools.interop --write docs/interop.md $(ARGS)
 
 # Without Janus or Rust it goes on without what they are for, and says so.
 bench: $(STAMPS)/dev $(STAMPS)/dataplane  ## our gateway beside Janus and beside what is possible, into docs/performance.md (some 12 minutes, root)
