@@ -117,8 +117,9 @@ def _gstreamer_version() -> str:
     return done.stdout.strip()
 
 
-def _no_restart(why: str) -> Callable[[Scenario], str | None]:
-    return lambda scenario: why if scenario.twist == "restart_ice" else None
+def _cannot(**reasons: str) -> Callable[[Scenario], str | None]:
+    """By twist."""
+    return lambda scenario: reasons.get(scenario.twist)
 
 
 def _aiortc_cannot(scenario: Scenario) -> str | None:
@@ -131,8 +132,13 @@ def _aiortc_cannot(scenario: Scenario) -> str | None:
 
 CLIENTS: Final = (
     Client("Pion", _build_pion, lambda: _pinned("pion/go.mod", r"pion/webrtc/v4 v(\S+)")),
-    Client("str0m", _build_str0m, lambda: _pinned("str0m/Cargo.pins", r'name = "str0m"\nversion = "([^"]+)"')),
-    Client("werift", _build_werift, _werift_version, _no_restart("it begins no checks after a restart")),
-    Client("GStreamer", _build_gstreamer, _gstreamer_version, _no_restart("webrtcbin has none")),
+    Client(
+        "str0m",
+        _build_str0m,
+        lambda: _pinned("str0m/Cargo.pins", r'name = "str0m"\nversion = "([^"]+)"'),
+        _cannot(padding="it pads by itself alone", probes="it pads by itself alone"),
+    ),
+    Client("werift", _build_werift, _werift_version, _cannot(restart_ice="it begins no checks after a restart")),
+    Client("GStreamer", _build_gstreamer, _gstreamer_version, _cannot(restart_ice="webrtcbin has no restart")),
     Client("aiortc", _build_aiortc, lambda: version("aiortc"), _aiortc_cannot),
 )
