@@ -68,21 +68,28 @@ class Session:
     jobs: trio.CapacityLimiter
     outcomes: list[Outcome] = field(factory=list)
     versions: dict[str, str] = field(factory=dict)
+    not_built: dict[str, str] = field(factory=dict)
 
     async def try_all(self, clients: Sequence[Client], scenarios: Sequence[Scenario]) -> None:
         for client in clients:
-            played = [scenario for scenario in scenarios if client.cannot(scenario) is None]
-            try:
-                command = await client.build()
-            except CannotBuild as error:
-                self.versions[client.name] = ""
-                for scenario in played:
-                    self._note(Outcome(client.name, scenario, "not built", (str(error),)))
-                continue
-            self.versions[client.name] = client.version()
+            command = await self._build(client)
             async with trio.open_nursery() as nursery:
-                for scenario in played:
-                    nursery.start_soon(self._try, client, command, scenario)
+                for scenario in scenarios:
+                    if (reason := client.cannot(scenario)) is not None:
+                        self._note(Outcome(client.name, scenario, "not tried", (reason,)))
+                    elif command is not None:
+                        nursery.start_soon(self._try, client, command, scenario)
+
+    async def _build(self, client: Client) -> Command | None:
+        self.versions[client.name] = ""
+        try:
+            command = await client.build()
+        except CannotBuild as error:
+            self.not_built[client.name] = str(error)
+            print(f"{client.name} is left out: {error}", file=sys.stderr, flush=True)
+            return None
+        self.versions[client.name] = client.version()
+        return command
 
     async def _try(self, client: Client, command: Command, scenario: Scenario) -> None:
         gateway = self.gateways[scenario.addresses - 1]
@@ -91,7 +98,8 @@ class Session:
             self._note(await run(client.name, command, url, self.identity, scenario))
 
     def _note(self, outcome: Outcome) -> None:
-        tell(outcome)
+        if outcome.word != "not tried":
+            tell(outcome)
         self.outcomes.append(outcome)
 
     def sorted_outcomes(self) -> list[Outcome]:
@@ -134,7 +142,7 @@ def report(options: argparse.Namespace) -> int:
         PLACE.check(options.write)
     session, left = trio.run(try_all, options)
     outcomes = session.sorted_outcomes()
-    text = table(session.versions, outcomes)
+    text = table(session.versions, session.not_built, outcomes)
     print(text)
     if options.write is not None:
         PLACE.replace(options.write, text)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -79,8 +80,8 @@ async def _build_str0m() -> Command:
     return (str(target / "release" / "interop-str0m"),)
 
 
-async def _build_werift() -> Command:
-    folder = _HERE / "werift"
+async def _build_with_npm(name: str) -> Command:
+    folder = _HERE / name
     await _make("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", folder=folder)
     return ("node", str(folder / "main.js"))
 
@@ -101,9 +102,9 @@ def _pinned(file: str, pattern: str) -> str:
     return found[1] if found else "unknown"
 
 
-def _werift_version() -> str:
-    wanted = json.loads((_HERE / "werift" / "package.json").read_text())["dependencies"]
-    return str(wanted["werift"])
+def _npm_version(folder: str, package: str) -> str:
+    wanted = json.loads((_HERE / folder / "package.json").read_text())["dependencies"]
+    return str(wanted[package])
 
 
 def _gstreamer_version() -> str:
@@ -122,6 +123,14 @@ def _cannot(**reasons: str) -> Callable[[Scenario], str | None]:
     return lambda scenario: reasons.get(scenario.twist)
 
 
+def _libwebrtc_cannot(scenario: Scenario) -> str | None:
+    if scenario.video != "video/VP8":
+        return "this build of libwebrtc has no H264"
+    if scenario.direction == "receive" and scenario.role == "server":
+        return "mediasoup-client offers both roles, and libwebrtc takes that of the client"
+    return None if scenario.twist in ("", "long", "mute", "restart_ice") else "it makes its packets by itself"
+
+
 def _aiortc_cannot(scenario: Scenario) -> str | None:
     if scenario.direction == "receive":
         return "it decodes what it receives: tests/interop has that, with real media"
@@ -138,7 +147,18 @@ CLIENTS: Final = (
         lambda: _pinned("str0m/Cargo.pins", r'name = "str0m"\nversion = "([^"]+)"'),
         _cannot(padding="it pads by itself alone", probes="it pads by itself alone"),
     ),
-    Client("werift", _build_werift, _werift_version, _cannot(restart_ice="it begins no checks after a restart")),
+    Client(
+        "mediasoup-client",
+        partial(_build_with_npm, "mediasoup_client"),
+        partial(_npm_version, "mediasoup_client", "mediasoup-client"),
+        _libwebrtc_cannot,
+    ),
+    Client(
+        "werift",
+        partial(_build_with_npm, "werift"),
+        partial(_npm_version, "werift", "werift"),
+        _cannot(restart_ice="it begins no checks after a restart"),
+    ),
     Client("GStreamer", _build_gstreamer, _gstreamer_version, _cannot(restart_ice="webrtcbin has no restart")),
     Client("aiortc", _build_aiortc, lambda: version("aiortc"), _aiortc_cannot),
 )

@@ -69,8 +69,7 @@ def begins_key_frame(mime_type: str, payload: bytes) -> bool:
     if mime_type == "video/VP8":
         return payload[0] & 0x17 == 0x10 and not payload[_vp8_descriptor_size(payload)] & 1
     if mime_type == "video/H264":
-        unit = payload[0] & 0x1F
-        return unit in (5, 7, 24) or (unit == 28 and payload[1] & 0x9F == 0x85)
+        return payload[0] & 0x1F in (7, 24)  # the parameter sets before it
     return False
 
 

@@ -40,7 +40,7 @@ def begins_key_frame(mime_type: str, payload: bytes) -> bool:
             at += bool(flags & 0x40) + bool(flags & 0x30)
         return not payload[at] & 1
     if mime_type == "video/H264":
-        return payload[0] & 31 in (5, 7, 24) or (payload[0] & 31 == 28 and payload[1] & 0x9F == 0x85)
+        return payload[0] & 31 == 24
     return False
 
 

@@ -63,14 +63,13 @@ func isKey(codec string, payload []byte) bool {
 		}
 		return payload[0]&0x17 == 0x10 && len(payload) > start && payload[start]&1 == 0
 	case "video/H264":
-		return payload[0]&31 == 24 || payload[0]&31 == 5 || (payload[0]&31 == 28 && payload[1]&0x9f == 0x85)
+		return payload[0]&31 == 24
 	}
 	return false
 }
 
 // tally counts a stream's packets by the numbers that they carry.
 type tally struct {
-	Packets int      `json:"packets"`
 	Keys    int      `json:"keys"`
 	Numbers []uint32 `json:"numbers"`
 	First   bool     `json:"firstIsKey"`
@@ -81,13 +80,9 @@ func (t *tally) take(codec string, packet *rtp.Packet) {
 	if size < 5 { // padding alone
 		return
 	}
-	key := isKey(codec, packet.Payload)
-	if t.Packets == 0 {
-		t.First = key
-	}
-	if key {
+	if isKey(codec, packet.Payload) {
+		t.First = t.First || len(t.Numbers) == 0
 		t.Keys++
 	}
-	t.Packets++
 	t.Numbers = append(t.Numbers, binary.BigEndian.Uint32(packet.Payload[size-4:]))
 }

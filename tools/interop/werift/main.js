@@ -5,6 +5,7 @@ import {
   RTCRtpCodecParameters,
   useSdesMid,
 } from "werift";
+import WebSocket from "ws";
 
 import { Stream, Tally } from "./media.js";
 import { attributes, describe } from "./sdp.js";
@@ -70,7 +71,7 @@ class Participant {
   }
 
   async join() {
-    this.signalling = await Signalling.open(this.settings.url, (type, data) => {
+    this.signalling = await Signalling.open(WebSocket, this.settings.url, (type, data) => {
       if (type === "transport_state") tell("state", { state: `said to be ${data.state}` });
       if (type === "consumer_closed" && --this.#open === 0) this.#closed();
     });

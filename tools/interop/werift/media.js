@@ -37,8 +37,7 @@ function beginsKeyFrame(mimeType, payload) {
     }
     return (payload[at] & 1) === 0;
   }
-  const unit = payload[0] & 31;
-  return mimeType === "video/H264" && ([5, 7, 24].includes(unit) || (unit === 28 && (payload[1] & 0x9f) === 0x85));
+  return mimeType === "video/H264" && (payload[0] & 31) === 24;
 }
 
 // A numbered stream that is sent over a track.

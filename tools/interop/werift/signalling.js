@@ -1,5 +1,4 @@
-// docs/protocol.md over the WebSocket of `ws`: requests with their answers, and events.
-import WebSocket from "ws";
+// docs/protocol.md over the WebSocket of the package ws: requests with their answers, and events.
 
 const ANSWER_WITHIN = 10_000;
 
@@ -22,7 +21,7 @@ export class Signalling {
     socket.on("close", () => onEvent("closed", {}));
   }
 
-  static open(url, onEvent) {
+  static open(WebSocket, url, onEvent) {
     const socket = new WebSocket(url, "trio-sfu.v1", { handshakeTimeout: ANSWER_WITHIN });
     return new Promise((resolve, reject) => {
       socket.once("open", () => resolve(new Signalling(socket, onEvent)));

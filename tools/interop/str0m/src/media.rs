@@ -51,11 +51,7 @@ fn begins_key_frame(mime_type: &str, payload: &[u8]) -> bool {
             }
             payload[at] & 1 == 0
         }
-        "video/H264" => match payload[0] & 31 {
-            5 | 7 | 24 => true,
-            28 => payload[1] & 0x9f == 0x85,
-            _ => false,
-        },
+        "video/H264" => payload[0] & 31 == 24,
         _ => false,
     }
 }
