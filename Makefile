@@ -149,8 +149,10 @@ format: $(STAMPS)/dev  ## put the code in shape
 lock: $(STAMPS)/dev  ## pin the dependencies anew
 	tools/lock.sh $(BIN)
 	tools/cargo_lock.sh pin
+	tools/cargo_lock.sh pin tools/interop/str0m
 
 clean:  ## back to a fresh checkout
 	rm -rf $(VENV) $(STAMPS) $(WEB)/node_modules $(WEB)/dist dist .*_cache .hypothesis
 	rm -rf $(DATAPLANE)/target $(DATAPLANE)/Cargo.lock sfu/_dataplane.*.so
+	rm -rf tools/interop/*/node_modules tools/interop/str0m/Cargo.lock
 	find $(PACKAGES) -name __pycache__ -prune -exec rm -rf {} +

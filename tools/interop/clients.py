@@ -82,7 +82,10 @@ async def _build_str0m() -> Command:
 
 async def _build_with_npm(name: str) -> Command:
     folder = _HERE / name
-    await _make("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", folder=folder)
+    lock, installed = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        await _make("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", folder=folder)
+    await _make("node", "--version", folder=folder)
     return ("node", str(folder / "main.js"))
 
 

@@ -24,8 +24,8 @@ INTERVAL: Final = 0.02
 _AUDIO_STEP: Final = 960
 _VIDEO_STEP: Final = 3600
 _CONNECTS_WITHIN: Final = 10.0
-# In seconds.  What a sender says of its clock for the first time may move the reports by less.
-_FAR: Final = 2.0
+# In seconds: less than a mute.  GStreamer's own reports are up to two seconds ahead of its packets.
+_FAR: Final = 4.0
 _JUST_NOW: Final = 0.1
 
 

@@ -90,7 +90,7 @@ async def _hear(
 
 
 def _compare_sent(done: Line, listener: Listener, scenario: Scenario) -> list[str]:
-    problems = []
+    problems = ["nobody asked it for a key frame"] if done.get("asked") == 0 else []
     kinds: tuple[Kind, ...] = ("audio", "video")
     for kind in kinds:
         tally = listener.tallies.get(kind)

@@ -13,7 +13,8 @@ Direction = Literal["send", "receive"]
 @frozen
 class Scenario:
     """``direction`` is the program's.  ``twist`` says what is unusual, to the program and here.  ``seconds`` are those
-    of media; ``addresses`` says how many candidates the gateway has; ``gap`` seconds of media may be lost."""
+    of media; ``addresses`` says how many candidates the gateway has; ``gap`` seconds of media may be lost.
+    ``first`` are the first sequence numbers of sound and picture, random where there are none."""
 
     name: str
     direction: Direction
@@ -22,11 +23,13 @@ class Scenario:
     video: Literal["video/VP8", "video/H264"] = "video/VP8"
     seconds: float = 4.0
     addresses: int = 1
+    first: tuple[int, int] | None = None
     gap: float = 0.0
 
     def settings(self) -> dict[str, Any]:
         """As the program reads them."""
-        return attrs.asdict(self, filter=lambda attribute, _: attribute.name not in ("name", "addresses", "gap"))
+        settings = attrs.asdict(self, filter=lambda attribute, _: attribute.name not in ("name", "addresses", "gap"))
+        return {**settings, "first": self.first and dict(zip(("audio", "video"), self.first, strict=True))}
 
 
 SCENARIOS: Final = (
@@ -38,8 +41,10 @@ SCENARIOS: Final = (
     Scenario("sends H264 with RTP padding", "send", "padding", video="video/H264"),
     Scenario("sends packets that are padding alone", "send", "probes"),
     Scenario("sends header extensions in the two-byte form", "send", "two_byte"),
-    Scenario("sends from 65,530 on, before `produce` is answered", "send", "wrap"),
+    Scenario("sends from 65,530 on, before `produce` is answered", "send", "wrap", first=(65_530, 65_530)),
     Scenario("sends with another SSRC and the same MID", "send", "new_ssrc"),
+    # Half-way 100 packets of sound and some 53 of the picture have been sent; then the numbers wrap, heard by nobody.
+    Scenario("produces the same again after its numbers have wrapped", "send", "again", first=(65_426, 65_478)),
     Scenario("is mute for 8 s; the sound's clock stands still", "send", "mute"),
     Scenario("restarts ICE while it sends", "send", "restart_ice"),
     Scenario("sends for 20 s", "send", "long", seconds=20.0),

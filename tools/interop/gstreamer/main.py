@@ -125,9 +125,17 @@ class Sender(Participant):
 
     def run(self) -> None:
         codecs = [OPUS, VIDEO[self.settings["video"]]]
+        first = self.settings["first"] or {}
         self.streams = [
-            Stream(codec["mimeType"], codec["payloadType"], random.getrandbits(30) + 1, MID_ID, self.settings["twist"])
-            for codec in codecs
+            Stream(
+                codec["mimeType"],
+                codec["payloadType"],
+                random.getrandbits(30) + 1,
+                MID_ID,
+                self.settings["twist"],
+                first.get(kind),
+            )
+            for codec, kind in zip(codecs, ("audio", "video"), strict=True)
         ]
         self.sources = [self._source(codec, stream) for codec, stream in zip(codecs, self.streams, strict=True)]
         self.pipeline.set_state(Gst.State.PLAYING)
@@ -151,11 +159,8 @@ class Sender(Participant):
         self.until_connected()
         if self.settings["twist"] == "wrap":
             self.send_for(EARLY * INTERVAL)
-        for kind, source, one in zip(("audio", "video"), ("microphone", "camera"), parameters, strict=True):
-            self.signalling.ask(
-                "produce", transportId=transport["transportId"], kind=kind, source=source, rtpParameters=one
-            )
-        self._send_with_twist()
+        self._produce(transport, parameters)
+        self._send_with_twist(transport, parameters)
         audio, video = self.streams
         tell("done", sent={"audio": audio.number, "video": video.number}, asked=video.asked)
         self.leave()
@@ -185,13 +190,27 @@ class Sender(Participant):
             stream.key_wanted = True
         return Gst.PadProbeReturn.OK
 
-    def _send_with_twist(self) -> None:
+    def _produce(self, transport: Json, parameters: list[Json]) -> None:
+        sources = (("audio", "microphone"), ("video", "camera"))
+        self.producers = [
+            self.signalling.ask(
+                "produce", transportId=transport["transportId"], kind=kind, source=source, rtpParameters=one
+            )["producerId"]
+            for (kind, source), one in zip(sources, parameters, strict=True)
+        ]
+
+    def _send_with_twist(self, transport: Json, parameters: list[Json]) -> None:
         half = self.settings["seconds"] / 2
         self.send_for(half)
         video = self.streams[1]
         if self.settings["twist"] == "mute":
             time.sleep(MUTED)
             video.timestamp += round(MUTED * 90000)  # the sound's goes on as if nothing had been, as with many clients
+        elif self.settings["twist"] == "again":
+            for producer in self.producers:
+                self.signalling.ask("close", producerId=producer)
+            self.send_for(EARLY * INTERVAL)
+            self._produce(transport, parameters)
         elif self.settings["twist"] == "new_ssrc":
             video.ssrc, video.sequence, video.key_wanted = video.ssrc + 1, video.ssrc >> 16, True
         self.send_for(half)

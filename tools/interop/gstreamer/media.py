@@ -47,16 +47,12 @@ def begins_key_frame(mime_type: str, payload: bytes) -> bool:
 class Stream:
     """What is sent of one stream: numbers, and what is unusual about its packets."""
 
-    def __init__(self, mime_type: str, payload_type: int, ssrc: int, mid_id: int, twist: str) -> None:
-        self.mime_type, self.payload_type, self.ssrc, self.mid_id, self.twist = (
-            mime_type,
-            payload_type,
-            ssrc,
-            mid_id,
-            twist,
-        )
-        self.mid = ""
-        self.sequence = 65530 if twist == "wrap" else ssrc & 0x7FFF
+    def __init__(
+        self, mime_type: str, payload_type: int, ssrc: int, mid_id: int, twist: str, first: int | None
+    ) -> None:
+        self.mime_type, self.payload_type, self.ssrc = mime_type, payload_type, ssrc
+        self.mid_id, self.mid, self.twist = mid_id, "", twist
+        self.sequence = ssrc & 0x7FFF if first is None else first
         self.timestamp = ssrc
         self.number = self.frames = self.asked = 0
         self.key_wanted = True

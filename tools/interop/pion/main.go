@@ -28,6 +28,8 @@ type settings struct {
 	Video     string  `json:"video"`     // video/VP8 or video/H264
 	Twist     string  `json:"twist"`     // what is unusual about this run, or nothing
 	Seconds   float64 `json:"seconds"`   // of media
+
+	First map[string]uint16 `json:"first"` // sequence numbers of audio and video, random where there are none
 }
 
 // client is a participant in a channel.

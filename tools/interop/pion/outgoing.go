@@ -33,6 +33,8 @@ type outgoing struct {
 	number    uint32
 	wanted    atomic.Bool  // a key frame is
 	asked     atomic.Int32 // how often
+
+	producerID string
 }
 
 func (c *client) newOutgoing(codec webrtc.RTPCodecParameters, frame framer) (*outgoing, error) {
@@ -47,8 +49,8 @@ func (c *client) newOutgoing(codec webrtc.RTPCodecParameters, frame framer) (*ou
 	}
 	o := &outgoing{codec: codec, track: track, sender: transceiver.Sender(), frame: frame, twist: c.Twist}
 	o.sequence, o.timestamp = uint16(rand.IntN(1<<15)), rand.Uint32()
-	if c.Twist == "wrap" {
-		o.sequence = 65530
+	if first, ok := c.First[kindOf(codec)]; ok {
+		o.sequence = first
 	}
 	o.wanted.Store(true)
 	go o.readFeedback()

@@ -60,6 +60,7 @@ func (c *client) receive(ctx context.Context) error {
 		return err
 	}
 	if c.Twist == "restart_ice" {
+		time.Sleep(time.Second / 2) // or the key frame falls into the gap
 		if err = c.restartICE(ctx, &t, nil); err == nil {
 			err = c.answer(ctx, t, streams, 2)
 		}

@@ -53,18 +53,43 @@ func (c *client) send(ctx context.Context) error {
 			return err
 		}
 	}
-	sources := []string{"microphone", "camera"}
-	for index, o := range streams[:2] {
-		if err = c.ask(ctx, "produce", object{"transportId": t.TransportID, "kind": kindOf(o.codec),
-			"source": sources[index], "rtpParameters": o.parameters()}, nil); err != nil {
-			return err
-		}
+	if err = c.produce(ctx, t, streams[:2]); err != nil {
+		return err
 	}
 	if video, err = c.sendWithTwist(ctx, t, streams); err != nil {
 		return err
 	}
 	tell("done", object{"sent": object{"audio": audio.number, "video": video.number}, "asked": video.asked.Load()})
 	return nil
+}
+
+// produce announces sound and picture, in this order.
+func (c *client) produce(ctx context.Context, t transport, streams []*outgoing) error {
+	sources := []string{"microphone", "camera"}
+	for index, o := range streams {
+		var produced struct {
+			ProducerID string `json:"producerId"`
+		}
+		if err := c.ask(ctx, "produce", object{"transportId": t.TransportID, "kind": kindOf(o.codec),
+			"source": sources[index], "rtpParameters": o.parameters()}, &produced); err != nil {
+			return err
+		}
+		o.producerID = produced.ProducerID
+	}
+	return nil
+}
+
+// produceAgain closes the producers, sends on for a while, and announces the same streams again.
+func (c *client) produceAgain(ctx context.Context, t transport, audio, video *outgoing) error {
+	for _, o := range []*outgoing{audio, video} {
+		if err := c.ask(ctx, "close", object{"producerId": o.producerID}, nil); err != nil {
+			return err
+		}
+	}
+	if err := c.sendFor(early*interval, audio, video); err != nil {
+		return err
+	}
+	return c.produce(ctx, t, []*outgoing{audio, video})
 }
 
 // sendWithTwist sends for half of the time, does what is unusual, and sends on; gives who sent the picture at the end.
@@ -80,6 +105,10 @@ func (c *client) sendWithTwist(ctx context.Context, t transport, streams []*outg
 		video.timestamp += videoMuted // the sound's goes on as if nothing had been, as with many clients
 	case "restart_ice":
 		if err := c.restartICE(ctx, &t, streams); err != nil {
+			return nil, err
+		}
+	case "again":
+		if err := c.produceAgain(ctx, t, audio, video); err != nil {
 			return nil, err
 		}
 	case "new_ssrc":

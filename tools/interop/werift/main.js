@@ -102,7 +102,7 @@ class Participant {
     const codecs = [OPUS, VIDEO[this.settings.video], VIDEO[this.settings.video]];
     const parameters = await this.#offer(transport, codecs, false);
     const [{ id: midId }] = parameters[0].headerExtensions;
-    this.streams = tracks.map((track, index) => new Stream(track, codecs[index], midId, this.settings.twist));
+    this.streams = tracks.map((track, index) => new Stream(track, codecs[index], midId, this.settings));
     this.transceivers.forEach(({ sender }, index) =>
       sender.onPictureLossIndication.subscribe(() => {
         this.streams[index].keyWanted = true;
@@ -112,11 +112,16 @@ class Participant {
     await this.untilConnected();
     const [audio, video] = this.streams;
     if (this.settings.twist === "wrap") await this.#sendFor(EARLY * INTERVAL, audio, video);
-    for (const [index, source] of ["microphone", "camera"].entries()) {
-      const rtpParameters = parameters[index];
-      const { kind } = tracks[index];
-      await this.signalling.ask("produce", { transportId: transport.transportId, kind, source, rtpParameters });
-    }
+    this.produce = async () => {
+      const producers = [];
+      for (const [index, kind] of ["audio", "video"].entries()) {
+        const [source, rtpParameters] = [["microphone", "camera"][index], parameters[index]];
+        const { transportId } = transport;
+        producers.push(await this.signalling.ask("produce", { transportId, kind, source, rtpParameters }));
+      }
+      return producers;
+    };
+    this.producers = await this.produce();
     const last = await this.#sendWithTwist(transport, codecs);
     tell("done", { sent: { audio: audio.number, video: last.number }, asked: last.asked });
   }
@@ -154,6 +159,10 @@ class Participant {
       // Media goes on meanwhile.
       await Promise.all([this.#offer(transport, codecs, true), this.#sendFor(half, audio, video)]);
       return video;
+    } else if (this.settings.twist === "again") {
+      for (const { producerId } of this.producers) await this.signalling.ask("close", { producerId });
+      await this.#sendFor(EARLY * INTERVAL, audio, video);
+      await this.produce();
     } else if (this.settings.twist === "new_ssrc") {
       const { number, frames, timestamp, asked } = video;
       Object.assign(other, { number, frames, timestamp, asked, mid: this.transceivers[1].mid });

@@ -48,9 +48,9 @@ export class Stream {
   keyWanted = true;
   mid; // only where it is not the track's own
 
-  constructor(track, codec, midId, twist) {
+  constructor(track, codec, midId, { twist, first }) {
     Object.assign(this, { track, codec, midId, twist });
-    this.sequence = twist === "wrap" ? 65530 : Math.floor(Math.random() * 0x8000);
+    this.sequence = first?.[track.kind] ?? Math.floor(Math.random() * 0x8000);
     this.timestamp = Math.floor(Math.random() * 2 ** 32);
   }
 

@@ -72,6 +72,8 @@ pub fn receive(participant: &mut Participant) -> Result<(), Failure> {
         }
     }
     if twist == "restart_ice" {
+        let later = Instant::now() + Duration::from_millis(500); // or the key frame may fall into a gap
+        received.take_until(participant, &mut peer, later, usize::MAX)?;
         let answer = participant.signalling.ask("restart_ice", json!({"transportId": id}))?;
         peer.restart_ice(&answer["iceParameters"]);
     }

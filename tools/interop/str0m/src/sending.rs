@@ -94,7 +94,8 @@ pub fn send(participant: &mut Participant) -> Result<(), Failure> {
         let section = section(index);
         let ssrc = peer.rtc.direct_api().new_ssrc();
         peer.rtc.direct_api().declare_stream_tx(ssrc, None, section.mid, None);
-        let sequence = if twist == "wrap" { 65530 } else { u64::from(*ssrc) & 0x7fff };
+        let first = settings["first"][["audio", "video"][index]].as_u64();
+        let sequence = first.unwrap_or(u64::from(*ssrc) & 0x7fff);
         let timestamp = *ssrc;
         Stream { section, ssrc, sequence, timestamp, number: 0, frames: 0, key_wanted: true, asked: 0 }
     });
@@ -106,18 +107,37 @@ pub fn send(participant: &mut Participant) -> Result<(), Failure> {
     if twist == "wrap" {
         send_for(participant, &mut peer, &mut streams, INTERVAL * EARLY)?;
     }
-    for (index, (kind, source)) in [("audio", "microphone"), ("video", "camera")].iter().enumerate() {
-        let parameters = streams[index].rtp_parameters(&codecs[index]);
-        let data = json!({"transportId": id, "kind": kind, "source": source, "rtpParameters": parameters});
-        participant.signalling.ask("produce", data)?;
-    }
+    let producers = produce(participant, id, &streams, &codecs)?;
     let half = Duration::from_secs_f64(settings["seconds"].as_f64().unwrap_or_default() / 2.0);
     send_for(participant, &mut peer, &mut streams, half)?;
+    if twist == "again" {
+        for producer in producers {
+            participant.signalling.ask("close", json!({"producerId": producer}))?;
+        }
+        send_for(participant, &mut peer, &mut streams, INTERVAL * EARLY)?;
+        produce(participant, id, &streams, &codecs)?;
+    }
     turn(participant, &mut peer, &mut streams, twist, id)?;
     send_for(participant, &mut peer, &mut streams, half)?;
     let [audio, video] = &streams;
     tell("done", json!({"sent": {"audio": audio.number, "video": video.number}, "asked": video.asked}));
     participant.leave(peer)
+}
+
+/// Announce sound and picture; their producers' ids.
+fn produce(
+    participant: &mut Participant,
+    transport_id: &Value,
+    streams: &[Stream; 2],
+    codecs: &[Value; 2],
+) -> Result<Vec<Value>, Failure> {
+    let mut producers = Vec::new();
+    for (index, (kind, source)) in [("audio", "microphone"), ("video", "camera")].iter().enumerate() {
+        let parameters = streams[index].rtp_parameters(&codecs[index]);
+        let data = json!({"transportId": transport_id, "kind": kind, "source": source, "rtpParameters": parameters});
+        producers.push(participant.signalling.ask("produce", data)?["producerId"].clone());
+    }
+    Ok(producers)
 }
 
 /// What is unusual, half-way.
