@@ -149,12 +149,12 @@ def _compare_received(done: Line, talker: Talker, scenario: Scenario) -> list[st
     problems = []
     may_miss = int(scenario.gap / INTERVAL)
     for kind, sent in talker.sent.items():
-        received = done["received"][kind]
+        received = done.get("received", {}).get(kind, {"packets": 0, "lost": 0})
         if "numbers" in received:
             problems += Comparison(kind, sent, received["numbers"], may_miss).problems()
         elif not received["packets"] or received["lost"] > may_miss:
             problems.append(f"{received['packets']} packets of {kind} came, and {received['lost']} were lost")
-    video = done["received"]["video"]
+    video = done.get("received", {}).get("video", {})
     if video.get("numbers") and not video["firstIsKey"]:
         problems.append("the picture does not begin with a key frame")
     if talker.asked < 2:
