@@ -21,7 +21,7 @@ CARGO := cargo
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
-.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations bench bench-leave bench-planes bench-core clean lock tools-present format
+.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations interop bench bench-leave bench-planes bench-core clean lock tools-present format
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -124,6 +124,11 @@ soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## anybody does anything, with new scri
 mutations: $(STAMPS)/dev $(STAMPS)/dataplane  ## break each guarantee on purpose and see which test notices, into docs/guarantees.md
 	$(BIN)/python -m tools.mutations --write docs/guarantees.md $(ARGS)
 
+# Clients whose tools are missing are left out, and named.
+interop: $(STAMPS)/dev $(STAMPS)/dataplane  ## clients that others wrote against a gateway, into docs/interop.md (some 5 minutes)
+	@mkdir -p $(STAMPS)/interop
+	$(BIN)/python -m tools.interop --write docs/interop.md $(ARGS)
+
 # Without Janus or Rust it goes on without what they are for, and says so.
 bench: $(STAMPS)/dev $(STAMPS)/dataplane  ## our gateway beside Janus and beside what is possible, into docs/performance.md (some 12 minutes, root)
 	@tools/bench/install_janus.sh $(STAMPS)/janus || echo "going on without Janus" >&2
@@ -156,8 +161,10 @@ format: $(STAMPS)/dev  ## put the code in shape
 lock: $(STAMPS)/dev  ## pin the dependencies anew
 	tools/lock.sh $(BIN)
 	tools/cargo_lock.sh pin
+	tools/cargo_lock.sh pin tools/interop/str0m
 
 clean:  ## back to a fresh checkout
 	rm -rf $(VENV) $(STAMPS) $(ORACLE)/node_modules $(WEB)/node_modules $(WEB)/dist dist .*_cache .hypothesis
 	rm -rf $(DATAPLANE)/target $(DATAPLANE)/Cargo.lock sfu/_dataplane.*.so
+	rm -rf tools/interop/*/node_modules tools/interop/str0m/Cargo.lock
 	find $(PACKAGES) -name __pycache__ -prune -exec rm -rf {} +

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Cargo.lock names the registry that it was made with, and addresses stay out of the repository. Cargo.pins is the same
-# without them: every version with its checksum. Usage: cargo_lock.sh write|pin
+# without them: every version with its checksum. Usage: cargo_lock.sh write|pin [FOLDER]
 #   write  makes Cargo.lock from Cargo.pins, with the registry that cargo uses here
 #   pin    makes Cargo.pins from the newest versions that Cargo.toml allows
 set -e
-cd "$(dirname "$0")/../sfu/dataplane"
+cd "$(dirname "$0")/../${2:-sfu/dataplane}"
 case $1 in
 write)
   [ -f Cargo.lock ] || cargo generate-lockfile --quiet
@@ -17,7 +17,7 @@ pin)
   grep -v '^source = ' Cargo.lock >Cargo.pins
   ;;
 *)
-  echo "usage: cargo_lock.sh write|pin" >&2
+  echo "usage: cargo_lock.sh write|pin [FOLDER]" >&2
   exit 2
   ;;
 esac

@@ -1,0 +1,1 @@
+"""pymediasoup on aiortc, which ``tools.full`` has made a client of."""

@@ -1,0 +1,172 @@
+"""One run: a program and the other participant in a channel of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import trio
+from attrs import frozen
+
+from protocol.client import ConnectError, ConnectionClosed, RequestError, connect
+from protocol.events import VoiceState
+from protocol.vocabulary import Kind
+from tools.interop.media import Comparison
+from tools.interop.other import INTERVAL, Listener, Talker, open_transport
+from tools.interop.program import Line, ProgramFailed, running_program
+from tools.interop.scenario import SCENARIOS, Scenario
+from tools.light import Identity
+
+Word = Literal["works", "fails", "not tried"]
+
+#: Beyond the media's own time, for all else of a run: programs start slowly on a machine that is busy.
+PATIENCE: Final = 30.0
+_MUTE: Final = 8.0
+_ON_ITS_WAY: Final = 0.5
+#: Frames a second of sound and of pictures, and the share of them that must have come where packets are not numbered.
+_RATES: Final[dict[Kind, int]] = {"audio": 50, "video": 10}
+_ENOUGH: Final = 0.5
+#: How programs mark what the gateway told them.
+TOLD: Final = "said to be"
+_BAD_STATES: Final = ("disconnected", "failed")
+
+
+@frozen
+class Outcome:
+    """What came of a scenario with a client; ``problems`` are whole clauses in words."""
+
+    client: str
+    scenario: Scenario
+    word: Word
+    problems: Sequence[str] = ()
+
+
+async def run(client: str, command: Sequence[str], url: str, identity: Identity, scenario: Scenario) -> Outcome:
+    """Bounded, and nothing is left of it: neither the program nor anything at the gateway."""
+    settings = {
+        **scenario.settings(),
+        "url": url,
+        "channel": f"{client.lower()}:{SCENARIOS.index(scenario)}",
+        "user": "stranger",
+    }
+    play = _hear if scenario.direction == "send" else _speak
+    problems: list[str] = []
+    try:
+        with trio.fail_after(scenario.seconds + _MUTE + 2 * PATIENCE):
+            problems = await play(command, url, identity, scenario, settings)
+    except* ProgramFailed as failures:
+        problems = [_first(failures)]
+    except* (RequestError, ConnectionClosed, ConnectError, OSError, trio.TooSlowError) as failures:
+        problems = [f"the other side: {_first(failures) or 'too slow'}"]
+    return Outcome(client, scenario, "fails" if problems else "works", problems)
+
+
+def _first(failure: BaseException) -> str:
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return str(failure)
+
+
+async def _hear(
+    command: Sequence[str], url: str, identity: Identity, scenario: Scenario, settings: dict[str, Any]
+) -> list[str]:
+    """The program sends, we count."""
+    async with connect(url) as signalling, trio.open_nursery() as nursery:
+        joined = await signalling.join(settings["channel"], "listener")
+        capabilities = joined.router_rtp_capabilities
+        async with open_transport(signalling, "receive", identity, capabilities) as (transport_id, endpoint):
+            listener = Listener(signalling, transport_id, endpoint, settings["user"])
+            nursery.start_soon(listener.follow)
+            nursery.start_soon(listener.listen)
+            async with running_program(command, settings) as program:
+                done = await program.until("done", scenario.seconds + _MUTE + PATIENCE)
+                await trio.sleep(_ON_ITS_WAY)
+                states = list(program.states)
+                await program.leave()
+                with trio.move_on_after(PATIENCE):
+                    await listener.left.wait()
+        nursery.cancel_scope.cancel()
+    return [*_compare_sent(done, listener, scenario), *listener.problems(), *_bad(states)]
+
+
+def _compare_sent(done: Line, listener: Listener, scenario: Scenario) -> list[str]:
+    problems = ["nobody asked it for a key frame"] if done.get("asked") == 0 else []
+    kinds: tuple[Kind, ...] = ("audio", "video")
+    for kind in kinds:
+        tally = listener.tallies.get(kind)
+        numbers = tally.numbers if tally is not None else []
+        if (sent := done.get("sent")) is not None:
+            problems += Comparison(kind, sent[kind], numbers).problems()
+        elif len(numbers) < (least := int(scenario.seconds * _RATES[kind] * _ENOUGH)):
+            problems.append(f"{len(numbers)} packets of {kind} came, and {least} at least should have")
+    return problems
+
+
+def _bad(states: Sequence[str]) -> list[str]:
+    """What the gateway says of the transport always counts; what the stack says, where it stays so."""
+    told = [state for state in states if state.startswith(TOLD)]
+    latest = [state for state in states if not state.startswith(TOLD)][-1:]
+    return [f"its transport was {state}" for state in dict.fromkeys(told + latest) if state.endswith(_BAD_STATES)]
+
+
+async def _speak(
+    command: Sequence[str], url: str, identity: Identity, scenario: Scenario, settings: dict[str, Any]
+) -> list[str]:
+    """We send, the program counts."""
+    async with connect(url) as signalling, trio.open_nursery() as nursery:
+        await signalling.join(settings["channel"], "talker")
+        async with open_transport(signalling, "send", identity) as (transport_id, endpoint):
+            talker = Talker(signalling, transport_id, endpoint, scenario.video)
+            await talker.publish()
+            stopped = trio.Event()
+            nursery.start_soon(talker.run, stopped)
+            async with running_program(command, settings) as program:
+                await program.until("receiving", PATIENCE)
+                await _talk(talker, scenario)
+                stopped.set()
+                await trio.sleep(_ON_ITS_WAY)
+                states = list(program.states)
+                for producer in talker.producers:
+                    await signalling.close(producer_id=producer)
+                done = await program.until("done", PATIENCE)
+                await program.leave()
+                problems = await _left(signalling.events(), settings["user"])
+        nursery.cancel_scope.cancel()
+    return [*_compare_received(done, talker, scenario), *problems, *_bad(states)]
+
+
+async def _talk(talker: Talker, scenario: Scenario) -> None:
+    await trio.sleep(scenario.seconds / 2)
+    if scenario.twist == "mute":
+        talker.muted = True
+        await trio.sleep(_MUTE)
+        talker.muted = False
+    await trio.sleep(scenario.seconds / 2)
+
+
+def _compare_received(done: Line, talker: Talker, scenario: Scenario) -> list[str]:
+    """Against the numbers that came, or against the stack's own statistics where it shows no packets."""
+    problems = []
+    may_miss = int(scenario.gap / INTERVAL)
+    for kind, sent in talker.sent.items():
+        received = done.get("received", {}).get(kind, {"packets": 0, "lost": 0})
+        if "numbers" in received:
+            problems += Comparison(kind, sent, received["numbers"], may_miss).problems()
+        elif not received["packets"] or received["lost"] > may_miss:
+            problems.append(f"{received['packets']} packets of {kind} came, and {received['lost']} were lost")
+    video = done.get("received", {}).get("video", {})
+    if video.get("numbers") and not video["firstIsKey"]:
+        problems.append("the picture does not begin with a key frame")
+    if talker.asked < 2:
+        problems.append("nobody asked us for the key frame that it asks for")
+    elif video.get("keys", 2) < 2:
+        problems.append("the key frame that it asked for did not come")
+    return problems
+
+
+async def _left(events: Any, user: str) -> list[str]:
+    with trio.move_on_after(PATIENCE):
+        async for event in events:
+            if isinstance(event, VoiceState) and event.username == user and event.type == "user_left":
+                return [] if event.reason == "left" else [f"it left as {event.reason!r}"]
+    return ["it never left"]
