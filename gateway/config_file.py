@@ -88,7 +88,6 @@ _STRICT: Final = _strict_converter()
 _WORDS: Final = {
     bool: "true or false",
     str: "a string",
-    bool: "true or false",
     int: "a whole number",
     float: "a number",
     Path: "a path, as a string",

@@ -261,7 +261,8 @@ class ConsumerStats:
     """What was sent to one consumer, and what its receiver reported of it.
 
     ``packets`` are all that left, those of padding in the place of what was left out late included.  ``octets`` is the
-    payload alone, as sender reports want it (RFC 3550 section 6.4.1); ``bytes`` are whole plain RTP packets.  ``timestamp_offset`` is what is added (mod 2**32) to the current encoding's timestamps.
+    payload alone, as sender reports want it (RFC 3550 section 6.4.1); ``bytes`` are whole plain RTP packets.
+    ``timestamp_offset`` is what is added (mod 2**32) to the current encoding's timestamps.
     """
 
     packets: int
