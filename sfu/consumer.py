@@ -74,12 +74,27 @@ class Consumer:
         if self.flowing:
             self.ask_key_frame(now)
 
+    def complain(self, now: float) -> None:
+        """The receiver cannot decode: while it waits for another encoding, it needs a key frame of what it has, too."""
+        if self.flowing and self.kind == "video":
+            self._ask_key_frame(self.target, now)
+            forwarded = self.stats().encoding
+            if forwarded is not None and forwarded != self.target:
+                self._ask_key_frame(forwarded, now)
+
     def ask_key_frame(self, now: float) -> None:
-        """The receiver cannot decode, or is about to begin."""
+        """The receiver is about to begin, or to go on with another encoding."""
         if self.kind == "video":
-            patience = self._patience.setdefault(self.target, Patience())
-            # Its owner is another client: what goes wrong there is not this one's.
-            self.producer.transport.peer.guard(self.producer.ask_key_frame, self.target, self.id, patience, now)
+            self._ask_key_frame(self.target, now)
+
+    def _ask_key_frame(self, encoding: int, now: float) -> None:
+        patience = self._patience.setdefault(encoding, Patience())
+        # Its owner is another client: what goes wrong there is not this one's.
+        self.producer.transport.peer.guard(self.producer.ask_key_frame, encoding, self.id, patience, now)
+
+    def needs_key_frame(self, encoding: int) -> bool:
+        """Whether it would begin with one, or go on."""
+        return self.flowing and (encoding == self.target or encoding == self.stats().encoding)
 
     def set_paused(self, paused: bool, now: float) -> None:
         if paused == self.paused:

@@ -100,7 +100,7 @@ class Producer:
 
     def is_needed(self, encoding: int, receiver: str) -> bool:
         consumer = self.consumers.get(receiver)
-        return consumer is not None and consumer.flowing and consumer.target == encoding
+        return consumer is not None and consumer.needs_key_frame(encoding)
 
     def key_frames(self, encoding: int) -> int:
         return self.encoding_stats()[encoding].key_frames

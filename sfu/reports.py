@@ -78,7 +78,7 @@ def _ask_key_frame(transport: Transport, ssrc: int, now: float) -> None:
     """A receiver cannot decode; that its consumer is paused, or that we know no such stream, is no error."""
     consumer = transport.consumers_by_ssrc.get(ssrc)
     if consumer is not None:
-        consumer.may_flow(now)
+        consumer.complain(now)
 
 
 def _blocks(producer: Producer, now: float) -> Iterator[rtcp.ReportBlock]:

@@ -214,6 +214,28 @@ async def test_key_frames_are_asked_for_until_one_comes(autojump_clock: MockCloc
         assert scene.consumer.layers == Layers(0, 0)
 
 
+async def test_a_receiver_that_cannot_decode_what_it_has_need_not_wait_for_what_it_shall_get(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(15)
+        scene.camera.hears = False
+        scene.bob.set_layers(scene.consumer.id, 0, 0)
+        await trio.sleep(10)
+        asked = [layer.asked for layer in scene.camera.layers]
+        loss = rtcp.PictureLossIndication(1, scene.consumer.ssrc)
+        scene.screen.transport.send_rtcp(rtcp.encode([*rtcp.receiver_reports(1, ()), loss]))
+        scene.screen.flush()
+        await trio.sleep(2 * FRAME)
+        assert [layer.asked - before for layer, before in zip(scene.camera.layers, asked, strict=True)][1:] == [0, 1]
+        scene.camera.hears = True
+        await trio.sleep(BACKOFF[-1] + 0.5)
+        assert scene.consumer.layers == Layers(0, 0)
+        asked = [layer.asked for layer in scene.camera.layers]
+        await trio.sleep(20)
+        assert [layer.asked for layer in scene.camera.layers] == asked
+
+
 async def test_an_encoding_that_goes_on_under_another_ssrc_is_begun_anew(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
