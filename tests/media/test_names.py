@@ -38,6 +38,7 @@ class NameServer(trio.abc.HostnameResolver):
 
 @pytest.fixture
 async def name_server() -> NameServer:
+    await trio.lowlevel.checkpoint()  # the resolver is set for one run of Trio, which must be there
     server = NameServer("203.0.113.5")
     trio.socket.set_custom_hostname_resolver(server)
     return server
