@@ -210,13 +210,17 @@ async def serve(
                 at_most_seconds=config.drain_timeout,
                 hint="press Ctrl-C again to exit at once",
             )
-            for other in set(_ending_signals()) - _STATUS_OF_SECOND.keys():
-                signal.signal(other, signal.SIG_IGN)  # until the receiver is closed, which puts back what was before
-            async with trio.open_nursery() as watch:
-                watch.start_soon(_exit_on_second, signals, exit_at_once)
-                await server.drain()
-                watch.cancel_scope.cancel()
+            await _drain(server, signals, exit_at_once)
     log.info("stopped")
+
+
+async def _drain(server: Server, signals: AsyncIterator[int], exit_at_once: Callable[[int], NoReturn]) -> None:
+    for number in set(_ending_signals()) - _STATUS_OF_SECOND.keys():
+        signal.signal(number, signal.SIG_IGN)  # until the receiver is closed, which puts back what was before
+    async with trio.open_nursery() as watch:
+        watch.start_soon(_exit_on_second, signals, exit_at_once)
+        await server.drain()
+        watch.cancel_scope.cancel()
 
 
 def _rehearse(gateway: Gateway) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,10 +18,10 @@ from urllib.request import urlopen
 import pytest
 from attrs import define
 
-from tests.gateway_process import ENVIRONMENT, eventually
+from tests.gateway_process import ENVIRONMENT, GatewayProcess, eventually
 
 PATIENCE = 20
-PROMPTLY = 5.0
+PROMPTLY = 10.0
 """Seconds in which a gateway that drains nobody ends, its last words included."""
 COMMAND = (sys.executable, "-m", "gateway")
 SERVE = (*COMMAND, "serve", "--media-port", "0", "--log-format", "json")
@@ -54,6 +55,7 @@ class Stalled:
         """Make more lines than a page holds."""
         for _ in range(30):
             self.visit().close()
+        eventually(lambda: self.connect("/metrics"), lambda shown: "sfu_sessions 0.0" in shown, PROMPTLY)
 
     def rest_of_log(self) -> list[dict[str, Any]]:
         """What was not read yet, up to the end of the process."""
@@ -107,12 +109,14 @@ def test_when_it_is_read_again_everything_that_waited_is_there() -> None:
 
 @pytest.mark.parametrize(("second", "status"), [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
 def test_a_second_signal_ends_a_gateway_whose_log_nobody_reads(second: signal.Signals, status: int) -> None:
-    with stalled_gateway() as gateway, gateway.visit():
+    with stalled_gateway() as gateway:
         gateway.fill()
+        stays = gateway.visit()
         gateway.process.send_signal(signal.SIGTERM)
         eventually(lambda: _is_ready(gateway), lambda ready: not ready, PROMPTLY)
         gateway.process.send_signal(second)
         assert gateway.process.wait(PROMPTLY) == status
+        stays.close()
 
 
 def _is_ready(gateway: Stalled) -> bool:
@@ -131,26 +135,34 @@ def test_a_second_signal_is_the_last_line_of_a_log_that_is_read() -> None:
         assert gateway.rest_of_log()[-1]["event"] == "exiting at once"
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+def _listening_port(process: "subprocess.Popen[bytes]") -> int | None:
+    """Of a gateway that has no place to say it."""
+    assert process.poll() is None
+    files = GatewayProcess(process, Path(os.devnull), "", "").open_files()
+    for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and f"socket:[{fields[9]}]" in files:
+            return int(fields[1].rpartition(":")[2], 16)
+    return None
 
 
-def _answers(port: int) -> bool:
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=PROMPTLY) as answer:
-            return bool(answer.read() == b"ok\n")
-    except OSError:
-        return False
+def _port_of(process: "subprocess.Popen[bytes]") -> int:
+    port = eventually(lambda: _listening_port(process), lambda port: port is not None, PATIENCE)
+    assert port is not None
+    return port
+
+
+def _get(port: int, path: str) -> str:
+    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
+        return str(answer.read().decode())
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", "2>/dev/null"])
 def test_a_gateway_with_no_place_for_its_log_serves_and_stops_as_ever(redirection: str) -> None:
-    port = _free_port()
-    command = f"exec {' '.join(SERVE)} --drain-timeout 0 --port {port} {redirection}"
+    command = f"exec {' '.join(SERVE)} --drain-timeout 0 --port 0 {redirection}"
     with subprocess.Popen(["/bin/sh", "-c", command], env=ENVIRONMENT) as process:
         try:
-            eventually(lambda: _answers(port), bool, PATIENCE)
+            assert _get(_port_of(process), "/healthz") == "ok\n"
             standard = [str(Path(f"/proc/{process.pid}/fd/{fd}").readlink()) for fd in range(3)]
             assert not any("socket" in file or "eventpoll" in file for file in standard), standard
             process.send_signal(signal.SIGTERM)
@@ -160,16 +172,14 @@ def test_a_gateway_with_no_place_for_its_log_serves_and_stops_as_ever(redirectio
 
 
 def test_lines_that_a_full_disk_did_not_take_are_counted() -> None:
-    port = _free_port()
     with (
         Path("/dev/full").open("wb") as full,
-        subprocess.Popen([*SERVE, "--port", str(port)], stderr=full, env=ENVIRONMENT) as process,
+        subprocess.Popen([*SERVE, "--port", "0"], stderr=full, env=ENVIRONMENT) as process,
     ):
         try:
-            eventually(lambda: _answers(port), bool, PATIENCE)
-            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PROMPTLY) as answer:
-                figures = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
-            assert float(figures["sfu_log_lines_lost_total"]) >= 1
+            port = _port_of(process)
+            lost = re.compile(r"^sfu_log_lines_lost_total ([0-9.]+)$", re.MULTILINE)
+            eventually(lambda: lost.findall(_get(port, "/metrics")), lambda found: float(found[0]) >= 1, PATIENCE)
         finally:
             process.kill()
 
