@@ -11,9 +11,10 @@ import trio
 MOST_ANSWERS: Final = 8
 """So many addresses of one name are taken."""
 
-# RFC 1123 section 2.1, and the underscores that private networks use.
-_LABEL: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME: Final = re.compile(rf"(?=.{{1,253}}\.?\Z)({_LABEL}\.)*(?=[^.]*[A-Za-z_-]){_LABEL}\.?")
+# RFC 1123 section 2.1, the underscores that private networks use, and letters that IDNA writes in ASCII.  What ends in
+# a number would be an address.
+_LABEL: Final = r"\w([\w-]{0,61}\w)?"
+_NAME: Final = re.compile(rf"(?=.{{1,253}}\.?\Z)({_LABEL}\.)*(?=[^.]*[^.\d]){_LABEL}\.?")
 
 
 class BadAddress(ValueError):

@@ -43,7 +43,10 @@ class Listening:
 
         Raises :exc:`BadAddress` where there is no address, ``OSError`` where the system does not tell.
         """
-        choice = self._choose(_usable_addresses())
+        machine = machine_addresses()
+        # An IPv6 address cannot be bound while the system still looks whether it is another's.
+        unusable = {host for host in self._choose(machine).listen if not can_bind(host)}
+        choice = self._choose([each for each in machine if each.address not in unusable])
         if not choice.listen:
             raise BadAddress("there is no address to listen on")
         return choice
@@ -76,15 +79,17 @@ class Listening:
 
     def follow(self, plane: UdpDataPlane, port: Port) -> None:
         """Listen and announce as the machine's addresses are now."""
-        machine = _usable_addresses()
+        machine = machine_addresses()
         listening = {host for host, _ in plane.addresses}
-        wanted = self._choose(machine).listen or listening  # without any there would be nothing left to announce
-        for host in listening.difference(wanted):
+        wanted = self._choose(machine).listen
+        for host in wanted:
+            if host not in listening and can_bind(host):
+                self._listen(plane, host)
+        gone = listening.difference(wanted)
+        # The last one stays, gone or not: a port always has an address to announce.
+        for host in gone if len(gone) < len(plane.addresses) else ():
             plane.stop_listening(host)
             log.info("address gone", address=host, media_port=plane.port)
-        for host in wanted:
-            if host not in listening:
-                self._listen(plane, host)
         bound = {host for host, _ in plane.addresses}
         announced = self._choose([each for each in machine if each.address in bound]).announce
         port.listen(plane.addresses, self.announced or [host for host in announced if host in bound])
@@ -121,11 +126,6 @@ class Listening:
         if self._complaints.get(about) != what:
             self._complaints[about] = what
             log.warning(what, goes_on="as before")
-
-
-def _usable_addresses() -> list[InterfaceAddress]:
-    """Those that can be bound: an IPv6 address cannot while the system still looks whether it is another's."""
-    return [each for each in machine_addresses() if can_bind(each.address)]
 
 
 async def prepare_listening(settings: MediaSettings) -> Listening:

@@ -83,7 +83,7 @@ async def test_a_channel_opens_where_least_flows(identity: Identity) -> None:
 async def test_the_ports_are_in_a_row() -> None:
     first = random.Random().randrange(20_000, 30_000)
     async with open_server(Config(port=0, media_port=first, planes=3)) as server:
-        assert [port for _, port in server.media] == [first, first + 1, first + 2]
+        assert sorted({port for _, port in server.media}) == [first, first + 1, first + 2]
         with pytest.raises(StartError, match=f"127.0.0.1:{first + 2} .*in use"):
             async with open_server(Config(port=0, media_port=first + 2, planes=1)):
                 pass

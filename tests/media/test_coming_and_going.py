@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator
 
+import attrs
 import pytest
 import structlog.testing
 import trio
@@ -11,6 +12,7 @@ import sfu
 from tests.eventually import eventually
 from tests.media.conftest import Connect, Notices
 from tests.media.rtp import Rtp, opus, read
+from tests.media.test_addresses import has_ipv6
 from tools.namespaces import configure, new_namespaces, why_not
 
 SETTINGS = sfu.MediaSettings(hosts=("0.0.0.0",), port=0, address_interval=0.05)
@@ -120,6 +122,19 @@ async def test_an_address_whose_port_is_taken_is_tried_again_and_the_log_says_it
                 "cannot listen on 198.51.100.7: Address already in use"
             ]
         await eventually(lambda: announced(port) == ["192.0.2.7", "198.51.100.7"])
+
+
+async def test_when_the_last_address_goes_the_port_waits_for_another(ip: Callable[[str], str]) -> None:
+    if not has_ipv6():
+        pytest.skip("no IPv6 here")
+    async with sfu.open_port(attrs.evolve(SETTINGS, hosts=("::",))) as port:
+        assert announced(port) == ["::1"]
+        ip("address delete ::1/128 dev lo")
+        await trio.sleep(0.2)
+        assert announced(port) == ["::1"]
+        ip("address add 2001:db8::7/64 dev lo nodad")
+        await eventually(lambda: [host for host, _ in port.addresses] == ["2001:db8::7"])
+        assert announced(port) == ["2001:db8::7"]
 
 
 async def test_explicit_addresses_are_left_alone(ip: Callable[[str], str]) -> None:

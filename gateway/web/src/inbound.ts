@@ -124,6 +124,8 @@ export class Inbound {
       if (!isWanted()) return consumer.close();
       entry.consumer = consumer;
       this.#publish();
+      await this.#transport.connected(transport);
+      if (!isWanted()) return;
       await signalling.request("resume", { consumerId });
     } catch (error) {
       if (isWanted()) this.#failed(entry, error);

@@ -82,6 +82,18 @@ export class MediaTransport {
     return this.#transport?.connectionState === "connected";
   }
 
+  /**
+   * Resolves once the browser can open what it is sent; never where the transport is lost first.
+   *
+   * Firefox counts nothing that comes before, and asks for the key frame that it lost a second later.
+   */
+  connected(transport: types.Transport): Promise<void> {
+    if (transport.connectionState === "connected") return Promise.resolve();
+    return new Promise((resolve) => {
+      transport.on("connectionstatechange", (state) => state === "connected" && resolve());
+    });
+  }
+
   /** The gateway's word about one of this session's transports. */
   stateChanged(transportId: string, state: TransportState): void {
     if (transportId !== this.#transport?.id) return;

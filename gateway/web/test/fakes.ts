@@ -156,8 +156,20 @@ function transport(transportId: string): RequestMap["create_transport"]["ok"] {
   return { transportId, iceParameters, iceCandidates, dtlsParameters };
 }
 
-export function createDevice(): Promise<Device> {
-  return Device.factory({ handlerFactory: FakeHandler.createFactory(testFakeParameters) });
+/** A device whose transports are connected once the gateway has taken what they connect with, or never. */
+export function createDevice(connects = true): Promise<Device> {
+  const fake = FakeHandler.createFactory(testFakeParameters);
+  const factory: typeof fake.factory = (options) => {
+    const handler = fake.factory(options) as FakeHandler;
+    const inside = handler as unknown as { setupTransport(roles: object): Promise<void> };
+    const setUp = inside.setupTransport.bind(handler);
+    inside.setupTransport = async (roles) => {
+      await setUp(roles);
+      if (connects) handler.setConnectionState("connected");
+    };
+    return handler;
+  };
+  return Device.factory({ handlerFactory: { ...fake, factory } });
 }
 
 export function participant(userId: string, sources: Source[] = [], username = userId): Participant {

@@ -13,7 +13,7 @@ afterEach(() => vi.useRealTimers());
 const track = (kind: "audio" | "video") => new FakeMediaStreamTrack({ kind }) as unknown as MediaStreamTrack;
 
 /** Somebody called "me" joins a channel where these people are already. */
-async function join(others: Participant[], gateway = new FakeGateway()) {
+async function join(others: Participant[], gateway = new FakeGateway(), connects = true) {
   gateway.participants = others;
   const shown: Presence[] = [];
   const ends: Ended[] = [];
@@ -29,7 +29,7 @@ async function join(others: Participant[], gateway = new FakeGateway()) {
   let session: Session | undefined;
   const opened = async (signalling: Signalling) => {
     const data = { channelId: "lobby", username: "Me" };
-    session = await Session.join(signalling, await createDevice(), data, handlers);
+    session = await Session.join(signalling, await createDevice(connects), data, handlers);
   };
   const signalling: Signalling = new Signalling(
     "ws://gateway/ws",
@@ -79,6 +79,26 @@ describe("receiving", () => {
     const types = gateway.socket.types();
     expect(types).toEqual(["join", "create_transport", "consume", "connect_transport", "resume"]);
     expect(gateway.socket.asked("resume")).toEqual([{ consumerId: expect.stringContaining("consumer-of-ada-camera") }]);
+  });
+
+  it("lets nothing flow before the browser can open it: a key frame that comes sooner is lost", async () => {
+    const { gateway, session, now } = await join([participant("ada", ["microphone", "camera"])], new FakeGateway(), false);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(heardAndSeen(now())).toEqual(["ada microphone", "ada camera"]);
+    expect(gateway.socket.asked("resume")).toEqual([]);
+    const transport = await session.inbound.transport.get();
+    (transport.handler as FakeHandler).setConnectionState("connected");
+    await settle();
+    expect(gateway.socket.asked("resume")).toHaveLength(2);
+  });
+
+  it("does not let flow what went while the browser connected", async () => {
+    const { gateway, session } = await join([participant("ada", ["camera"])], new FakeGateway(), false);
+    gateway.tell("user_left", participant("ada"), [participant("me")]);
+    const transport = await session.inbound.transport.get();
+    (transport.handler as FakeHandler).setConnectionState("connected");
+    await settle();
+    expect(gateway.socket.asked("resume")).toEqual([]);
   });
 
   it("follows the list when somebody begins to send", async () => {
@@ -308,7 +328,7 @@ describe("a transport", () => {
   });
 
   it("that never worked is replaced when it failed, and again after ever longer waits", async () => {
-    const { gateway, session } = await join([participant("ada", ["camera"])]);
+    const { gateway, session } = await join([participant("ada", ["camera"])], new FakeGateway(), false);
     for (const wait of [500, 1_000, 2_000]) {
       const transport = await session.inbound.transport.get();
       (transport.handler as FakeHandler).setConnectionState("failed");
@@ -322,7 +342,7 @@ describe("a transport", () => {
   });
 
   it("that works again says that sound and picture get through", async () => {
-    const { gateway, session, now } = await join([participant("ada", ["camera"])]);
+    const { gateway, session, now } = await join([participant("ada", ["camera"])], new FakeGateway(), false);
     const first = await session.inbound.transport.get();
     gateway.socket.tell("transport_state", { transportId: first.id, state: "failed" });
     await vi.advanceTimersByTimeAsync(500);
