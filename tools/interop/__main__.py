@@ -95,7 +95,7 @@ class Session:
         gateway = self.gateways[scenario.addresses - 1]
         async with self.jobs:
             url = gateway.url.replace("http", "ws", 1) + "/ws"
-            self._note(await run(client.name, command, url, self.identity, scenario))
+            self._note(await run(client, command, url, self.identity, scenario))
 
     def _note(self, outcome: Outcome) -> None:
         if outcome.word != "not tried":

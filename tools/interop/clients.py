@@ -37,13 +37,15 @@ class CannotBuild(Exception):
 class Client:
     """``build`` gives its command, or raises :exc:`CannotBuild`; ``version`` may be asked after that.
 
-    ``cannot`` says why it does not play a scenario, where it does not: the stack has no way to do that.
+    ``cannot`` says why it does not play a scenario, where it does not: the stack has no way to do that.  ``clock`` says
+    whether its own sender reports go with its packets.
     """
 
     name: str
     build: Callable[[], Awaitable[Command]]
     version: Callable[[], str]
     cannot: Callable[[Scenario], str | None] = lambda _: None
+    clock: bool = True
 
 
 async def _make(*command: str, folder: Path, **environment: str) -> str:
@@ -162,6 +164,8 @@ CLIENTS: Final = (
         partial(_npm_version, "werift", "werift"),
         _cannot(restart_ice="it begins no checks after a restart"),
     ),
-    Client("GStreamer", _build_gstreamer, _gstreamer_version, _cannot(restart_ice="webrtcbin has no restart")),
+    Client(
+        "GStreamer", _build_gstreamer, _gstreamer_version, _cannot(restart_ice="webrtcbin has no restart"), clock=False
+    ),
     Client("aiortc", _build_aiortc, lambda: version("aiortc"), _aiortc_cannot),
 )

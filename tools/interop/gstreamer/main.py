@@ -137,9 +137,11 @@ class Sender(Participant):
             )
             for codec, kind in zip(codecs, ("audio", "video"), strict=True)
         ]
+        self.sinks: list[Any] = []
         self.sources = [self._source(codec, stream) for codec, stream in zip(codecs, self.streams, strict=True)]
         self.pipeline.set_state(Gst.State.PLAYING)
         transport = self.signalling.ask("create_transport", direction="send")
+        self._until_caps()
         offer = self.create("offer")
         mids = [line[6:] for line in offer.splitlines() if line.startswith("a=mid:")]
         parameters = []
@@ -165,6 +167,14 @@ class Sender(Participant):
         tell("done", sent={"audio": audio.number, "video": video.number}, asked=video.asked)
         self.leave()
 
+    def _until_caps(self) -> None:
+        """What has no caps yet would be left out of the offer."""
+        deadline = time.monotonic() + PATIENCE
+        while any(sink.get_current_caps() is None for sink in self.sinks):
+            if time.monotonic() > deadline:
+                raise Refused("the pipeline does not begin")
+            time.sleep(0.01)
+
     def _source(self, codec: Json, stream: Stream) -> Any:
         kind, _, name = codec["mimeType"].partition("/")
         caps = Gst.Caps.from_string(
@@ -174,11 +184,13 @@ class Sender(Participant):
             + (",packetization-mode=(string)1,profile-level-id=(string)42e01f" if name == "H264" else "")
         )
         source = Gst.ElementFactory.make("appsrc")
-        for name, value in (("caps", caps), ("format", Gst.Format.TIME), ("is-live", True), ("do-timestamp", True)):
+        for name, value in (("caps", caps), ("format", Gst.Format.TIME), ("is-live", True)):
             source.set_property(name, value)
         self.pipeline.add(source)
         pad = source.get_static_pad("src")
-        pad.link(self.webrtc.request_pad_simple("sink_%u"))
+        sink = self.webrtc.request_pad_simple("sink_%u")
+        pad.link(sink)
+        self.sinks.append(sink)
         pad.add_probe(Gst.PadProbeType.EVENT_UPSTREAM, self._on_upstream, stream)
         return source
 
@@ -225,8 +237,11 @@ class Sender(Participant):
             time.sleep(max(0.0, due - time.monotonic()))
 
     def _push(self, index: int, step: int) -> None:
+        now = self.pipeline.get_pipeline_clock().get_time() - self.pipeline.get_base_time()
         for packet in self.streams[index].packets(step):
-            self.sources[index].emit("push-buffer", Gst.Buffer.new_wrapped(packet))
+            buffer = Gst.Buffer.new_wrapped(packet)
+            buffer.pts = buffer.dts = now
+            self.sources[index].emit("push-buffer", buffer)
 
 
 class Receiver(Participant):
