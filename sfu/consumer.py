@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sfu.dataplane.interface import ConsumerId
 from sfu.errors import Conflict
-from sfu.keyframes import Patience
 from sfu.layers import Layers, choose_encoding
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ class Consumer:
         self.bounds: Layers | None = None
         self.layers: Layers | None = None
         self.target = 0
-        self._patience: dict[int, Patience] = {}
 
     @property
     def kind(self) -> Kind:
@@ -88,7 +86,7 @@ class Consumer:
             self._ask_key_frame(self.target, now)
 
     def _ask_key_frame(self, encoding: int, now: float) -> None:
-        patience = self._patience.setdefault(encoding, Patience())
+        patience = self.transport.peer.patience(self.producer, encoding)
         # Its owner is another client: what goes wrong there is not this one's.
         self.producer.transport.peer.guard(self.producer.ask_key_frame, encoding, self.id, patience, now)
 

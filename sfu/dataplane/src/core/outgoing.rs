@@ -208,10 +208,11 @@ impl Consumer {
         }
         let number = u64::try_from(self.numbers.take(packet.extended)?).ok()?;
         let frame = packet.frame.unwrap_or_default();
-        let picture = match frame.picture {
-            Some(_) => Some(self.pictures.take(packet.picture)?),
-            None => None,
-        };
+        let picture = frame.picture.and_then(|_| self.pictures.take(packet.picture));
+        if frame.picture.is_some() && picture.is_none() {
+            // The rest of its picture was left out, before its layer was taken up.
+            return self.fill(number, packet, out);
+        }
         rewriter.prepare(packet.plain, packet.elements, packet.serial);
         let timestamp = packet.header.timestamp.wrapping_add(self.timestamp_offset);
         let start = out.len();
@@ -259,7 +260,7 @@ impl Consumer {
         fixed
     }
 
-    /// A packet that is left out came late, behind others: a number was kept for it, which the receiver would miss.
+    /// A packet that is left out has a number, kept while others overtook it, which the receiver would miss.
     ///
     /// It gets one byte of padding instead (RFC 3550 section 5.1).
     fn fill(&self, number: u64, packet: &Packet, out: &mut Vec<u8>) -> Option<Rewritten> {

@@ -106,7 +106,7 @@ impl Core {
 
     /// Whose packet it is: by its extensions, where they say so, or by its SSRC (RFC 8843 section 9.2, RFC 8852).
     ///
-    /// An encoding that has an SSRC already moves to another only so often.
+    /// An encoding that has an SSRC already, or finds its own at another, moves only so often.
     fn encoding_of(
         &mut self,
         key: TransportKey,
@@ -127,7 +127,8 @@ impl Core {
         });
         let Some(at) = named else { return known };
         let encoding = &mut self.producers[at.producer].encodings[at.index];
-        match encoding.ssrc {
+        // To take another's SSRC is a move as well: the other encoding loses its receivers with it.
+        match encoding.ssrc.or(known.map(|_| header.ssrc)) {
             Some(before) if !encoding.moves.spend(before, header.ssrc, now) => None,
             _ => named,
         }
@@ -182,7 +183,7 @@ impl Core {
         let inspected = codec.map(|codec| encoding.inspect(codec, payload, header.timestamp, newest));
         if newest && refused.is_none() && encoding.clock.follow(header.timestamp, pause, now) {
             for &consumer in &encoding.routes {
-                self.consumers[consumer].reporting.due = now;
+                self.consumers[consumer].reporting.hurry(now);
             }
         }
         if producer.paused {

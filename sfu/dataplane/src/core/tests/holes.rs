@@ -84,3 +84,20 @@ fn a_packet_of_a_layer_that_is_not_taken_leaves_no_hole_when_it_comes_late() {
     assert_no_hole(&numbers);
     assert_eq!(numbers.iter().map(|(_, size)| *size).collect::<Vec<_>>(), [5, 0, 5, 0, 5]);
 }
+
+#[test]
+fn a_layer_that_a_late_packet_takes_up_leaves_no_hole_for_the_rest_of_its_picture() {
+    let (mut core, mut sender, mut receiver) = call(Some(0));
+    let packet = |temporal: u8, picture: u8, first: u8| {
+        [0x80 | first << 4, 0xA0, picture, temporal << 6 | 0x20, u8::from(picture > 1), 9]
+    };
+    sender.send(&mut core, VIDEO, 96, 0, &packet(0, 1, 1));
+    sender.send(&mut core, VIDEO, 96, 1, &packet(0, 2, 1));
+    core.set_layers(20, Some(0), Some(1)).unwrap();
+    sender.send(&mut core, VIDEO, 96, 3, &packet(1, 3, 0));
+    sender.send(&mut core, VIDEO, 96, 2, &packet(1, 3, 1));
+    sender.send(&mut core, VIDEO, 96, 4, &packet(0, 4, 1));
+    let numbers = numbers(&mut core, &mut receiver);
+    assert_no_hole(&numbers);
+    assert_eq!(numbers.iter().map(|(_, size)| *size).collect::<Vec<_>>(), [6, 6, 0, 6]);
+}

@@ -192,3 +192,16 @@ fn how_many_sources_are_followed_is_bounded_and_the_quietest_goes_first() {
     core.receive(&mut first.clone(), path(1), 1.0);
     assert_eq!(dropped(&core), [(Drop::Replayed, 1), (Drop::UnknownStream, unknown + 1)]);
 }
+
+#[test]
+fn an_ssrc_that_goes_from_one_mid_to_another_without_end_is_followed_so_often_only() {
+    let (mut core, mut sender, _) = call();
+    produce(&mut core, 11, "1", 3333);
+    let mut moves = 0;
+    for number in 0..2000u16 {
+        let mid = if number % 2 == 0 { b'0' } else { b'1' };
+        arrive(&mut core, &mut sender, with_mid(VIDEO, number, mid), 1.0 + f64::from(number) / 100.0);
+        moves += core.take_events(99).iter().filter(|event| matches!(event, Event::Learned { .. })).count();
+    }
+    assert!((20..=42).contains(&moves), "{moves} moves in 20 s");
+}
