@@ -48,12 +48,14 @@ pub struct FollowedClock {
     moved: i64,
     /// A report came, and no packet since.
     reported: bool,
+    /// A packet came since the first report.
+    known: bool,
 }
 
 impl FollowedClock {
     /// `clock_rate` in Hz.
     pub fn new(clock_rate: u32) -> Self {
-        Self { clock_rate, clock: None, offset: 0.0, moved: 0, reported: false }
+        Self { clock_rate, clock: None, offset: 0.0, moved: 0, reported: false, known: false }
     }
 
     /// `None` before the first report.
@@ -75,8 +77,12 @@ impl FollowedClock {
         let ahead = timestamp.wrapping_sub(clock.read(self.clock_rate, now).1) as i32;
         let offset = f64::from(ahead) / rate;
         let step = offset - self.offset;
-        if std::mem::replace(&mut self.reported, false) && pause.is_none_or(|pause| pause < STEP) {
-            // The packets flow on.  Where the report stepped, it knows better.
+        let flows = pause.is_none_or(|pause| pause < STEP);
+        // A report may step while packets flow on.  It knows better, unless it contradicts them more than those before:
+        // some senders count their mute in reports for ever.
+        let trusted =
+            !std::mem::replace(&mut self.known, true) || step.abs() < STEP || offset.abs() < self.offset.abs();
+        if std::mem::replace(&mut self.reported, false) && flows && trusted {
             self.offset = offset;
             return false;
         }
@@ -167,6 +173,24 @@ mod tests {
         clock.report(SourceClock { ntp: 105 << 32, timestamp: 6 * 48_000, at: 5.0 });
         assert!(!clock.follow(5 * 48_000, Some(0.02), 5.0));
         assert_eq!(reads(&clock, 5.0), 6.0);
+    }
+
+    #[test]
+    fn a_report_that_goes_on_counting_a_mute_is_corrected_and_a_better_one_believed() {
+        let mut clock = followed(0);
+        clock.follow(960, None, 0.02);
+        clock.follow(1920, Some(8.0), 8.04);
+        for second in 9..12u32 {
+            let at = f64::from(second);
+            clock.report(SourceClock { ntp: 0, timestamp: second * 48_000, at });
+            clock.follow((second - 8) * 48_000, Some(0.02), at);
+            assert_eq!(reads(&clock, at), at - 8.0, "{second}");
+        }
+        let mut wrong = followed(3 * 48_000);
+        wrong.follow(0, None, 0.0);
+        wrong.report(SourceClock { ntp: 0, timestamp: 48_000, at: 1.0 });
+        assert!(!wrong.follow(48_000, Some(0.02), 1.0));
+        assert_eq!(reads(&wrong, 1.0), 1.0);
     }
 
     #[test]
