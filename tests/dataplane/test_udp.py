@@ -228,7 +228,7 @@ async def test_a_host_that_is_added_has_the_same_port_and_takes_and_sends_datagr
         remote.sendto(STUN, plane.addresses[1])
         with trio.fail_after(5):
             await plane.wait()
-        path = Path(*remote.getsockname(), local=1)
+        path = Path("127.0.0.2", remote.getsockname()[1], 1)
         assert plane.poll(1.0) == [SlowDatagram(path, None, STUN)]
         plane.send(path, b"answer")
         assert remote.recvfrom(100) == (b"answer", plane.addresses[1])
@@ -238,11 +238,11 @@ def test_a_host_that_is_gone_sends_nothing_and_has_its_place_again_when_it_is_ba
     with opened(["127.0.0.1", "127.0.0.2"]) as plane, client("127.0.0.1") as remote:
         plane.stop_listening("127.0.0.1")
         assert plane.addresses == [("127.0.0.2", plane.port)]
-        plane.send(Path(*remote.getsockname(), local=0), b"lost")
+        plane.send(Path("127.0.0.1", remote.getsockname()[1], 0), b"lost")
         assert plane.totals().drops[Drop.SEND_FAILED] == 1
         plane.listen("127.0.0.3")
         plane.listen("127.0.0.1")
-        plane.send(Path(*remote.getsockname(), local=0), b"back")
+        plane.send(Path("127.0.0.1", remote.getsockname()[1], 0), b"back")
         assert remote.recvfrom(100) == (b"back", ("127.0.0.1", plane.port))
         assert [host for host, _ in plane.addresses] == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
 
