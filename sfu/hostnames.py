@@ -82,12 +82,12 @@ class Hosts:
             await self.look_up(name)
 
 
-async def _look_up(name: str, within: float) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+async def _look_up(name: str, at_most: float) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     try:
-        with trio.fail_after(within):
+        with trio.fail_after(at_most):
             answers = await trio.socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
     except trio.TooSlowError:
-        raise BadAddress(f"the name {name!r} was not resolved within {within:g} s") from None
+        raise BadAddress(f"the name {name!r} was not resolved within {at_most:g} s") from None
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise BadAddress(f"the name {name!r} cannot be resolved: {why}") from error

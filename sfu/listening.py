@@ -143,8 +143,8 @@ async def prepare_listening(settings: MediaSettings) -> Listening:
     return Listening(settings, hosts, announced)
 
 
-async def _resolve(given: Sequence[str], within: float) -> tuple[str, ...]:
-    hosts = Hosts(given, within)
+async def _resolve(given: Sequence[str], at_most: float) -> tuple[str, ...]:
+    hosts = Hosts(given, at_most)
     await hosts.look_up_all()
     unusable: set[str] = set()
     for name in hosts.names:

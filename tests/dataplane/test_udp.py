@@ -221,6 +221,52 @@ async def wait_until_closed(plane: UdpDataPlane) -> None:
         await plane.wait()
 
 
+async def test_a_host_that_is_added_has_the_same_port_and_takes_and_sends_datagrams() -> None:
+    with opened(["127.0.0.1"]) as plane, client("127.0.0.2") as remote:
+        plane.listen("127.0.0.2")
+        assert plane.addresses == [("127.0.0.1", plane.port), ("127.0.0.2", plane.port)]
+        remote.sendto(STUN, plane.addresses[1])
+        with trio.fail_after(5):
+            await plane.wait()
+        path = Path("127.0.0.2", remote.getsockname()[1], 1)
+        assert plane.poll(1.0) == [SlowDatagram(path, None, STUN)]
+        plane.send(path, b"answer")
+        assert remote.recvfrom(100) == (b"answer", plane.addresses[1])
+
+
+def test_a_host_that_is_gone_sends_nothing_and_has_its_place_again_when_it_is_back() -> None:
+    with opened(["127.0.0.1", "127.0.0.2"]) as plane, client("127.0.0.1") as remote:
+        plane.stop_listening("127.0.0.1")
+        assert plane.addresses == [("127.0.0.2", plane.port)]
+        plane.send(Path("127.0.0.1", remote.getsockname()[1], 0), b"lost")
+        assert plane.totals().drops[Drop.SEND_FAILED] == 1
+        plane.listen("127.0.0.3")
+        plane.listen("127.0.0.1")
+        plane.send(Path("127.0.0.1", remote.getsockname()[1], 0), b"back")
+        assert remote.recvfrom(100) == (b"back", ("127.0.0.1", plane.port))
+        assert [host for host, _ in plane.addresses] == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+
+
+def test_hosts_that_come_and_go_for_ever_take_a_bounded_number_of_places() -> None:
+    with opened(["127.0.0.1"]) as plane:
+        for number in range(200):
+            plane.listen(f"127.0.1.{number}")
+            plane.stop_listening(f"127.0.1.{number}")
+        for number in range(63):
+            plane.listen(f"127.0.2.{number}")
+        with pytest.raises(OSError, match="too many addresses"):
+            plane.listen("127.0.3.1")
+        assert len(plane.addresses) == 64
+
+
+def test_a_host_that_cannot_be_bound_is_said_and_changes_nothing() -> None:
+    with opened(["127.0.0.1"]) as plane:
+        with pytest.raises(OSError) as caught:
+            plane.listen("2001:db8:dead::1")
+        assert (caught.value.errno, caught.value.filename) == (errno.EADDRNOTAVAIL, "2001:db8:dead::1")
+        assert plane.addresses == [("127.0.0.1", plane.port)]
+
+
 def test_nothing_leaves_a_closed_plane() -> None:
     with opened() as plane, client("127.0.0.1") as remote:
         path = Path(*remote.getsockname())

@@ -40,7 +40,8 @@ class NameServer(trio.abc.HostnameResolver):
 async def name_server() -> NameServer:
     await trio.lowlevel.checkpoint()  # the resolver is set for one run of Trio, which must be there
     server = NameServer("203.0.113.5")
-    trio.socket.set_custom_hostname_resolver(server)
+    trio.socket.set_custom_hostname_resolver(server)  # of this run, so it takes one
+    await trio.lowlevel.checkpoint()
     return server
 
 

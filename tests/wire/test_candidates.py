@@ -20,6 +20,11 @@ def test_ipv6_is_preferred_and_the_given_order_kept_otherwise() -> None:
     assert len(set(priorities)) == 4
 
 
+def test_loopback_is_the_last_that_is_tried_of_either_family() -> None:
+    candidates = host_candidates([("127.0.0.1", 1), ("::1", 2), ("192.0.2.1", 3), ("127.0.0.2", 4), ("2001:db8::1", 5)])
+    assert [candidate.port for candidate in candidates] == [5, 3, 2, 1, 4]
+
+
 def test_candidates_on_different_addresses_have_different_foundations() -> None:
     candidates = host_candidates([("192.0.2.1", 1), ("192.0.2.2", 1), ("::1", 1)])
     foundations = {candidate.foundation for candidate in candidates}
