@@ -69,6 +69,7 @@ impl Copies<'_> {
         transport.burst.push(waiting(key, consumer.ssrc, &rewritten, plain, trailer, padding), self.due);
         if self.clock_known && packet.now >= consumer.reporting.due {
             *self.reports += 1;
+            consumer.reporting.made_at = packet.now;
             consumer.reporting.due = packet.now + consumer.report_interval * spread(*self.reports);
             transport.burst.reporting.push(key);
         }

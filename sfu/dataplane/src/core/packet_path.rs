@@ -183,7 +183,7 @@ impl Core {
         let inspected = codec.map(|codec| encoding.inspect(codec, payload, header.timestamp, newest));
         if newest && refused.is_none() && encoding.clock.follow(header.timestamp, pause, now) {
             for &consumer in &encoding.routes {
-                self.consumers[consumer].reporting.due = now;
+                self.consumers[consumer].reporting.hurry(now);
             }
         }
         if producer.paused {

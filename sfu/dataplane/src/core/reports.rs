@@ -7,6 +7,7 @@ use super::outgoing::Consumer;
 use super::table::TransportKey;
 
 const KEPT: usize = 5; // so many of the newest reports can be answered: those of some seconds
+const SOONEST: f64 = 1.0; // seconds from a report to the next, where the clock was moved
 const SHORT_SECOND: f64 = 65_536.0; // in the middle 32 bits of the NTP format
 const GOLDEN: f64 = 0.618_033_988_749_894_9; // its multiples spread evenly over the fractions
 
@@ -22,6 +23,8 @@ const MAX_CNAME: usize = 255;
 pub struct Reporting {
     /// In seconds; at once where the receiver does not know the clock yet.
     pub due: f64,
+    /// When the newest was made, in seconds.
+    pub made_at: f64,
     /// The middle of the NTP time of each of the newest, and when it left.
     sent: [Option<(u32, f64)>; KEPT],
     next: usize,
@@ -33,6 +36,11 @@ impl Reporting {
     /// It begins, or goes by another clock: what was reported before says nothing.
     pub fn restart(&mut self) {
         *self = Self { reception: self.reception, ..Self::default() };
+    }
+
+    /// What was told is not true any more.  However often that is so, one report a second is enough.
+    pub fn hurry(&mut self, now: f64) {
+        self.due = self.due.min(now.max(self.made_at + SOONEST));
     }
 
     fn sent(&mut self, ntp: u64, now: f64) {

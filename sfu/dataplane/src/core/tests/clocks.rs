@@ -61,3 +61,28 @@ fn a_clock_that_stood_still_over_a_mute_is_told_at_once_as_it_is() {
         assert!(ahead.abs() < 0.03, "{ahead} s ahead");
     }
 }
+
+#[test]
+fn a_stall_of_the_network_leaves_the_clock_as_it_was() {
+    for stall in [1.5, 3.0, 8.0] {
+        let mut voice = Voice::new();
+        voice.report(0, 0.0);
+        let mut told = Vec::new();
+        for packet in 0..1000u32 {
+            let due = 0.02 * f64::from(packet);
+            let held = due > 5.0 && due < 5.0 + stall;
+            let now = if held { 5.0 + stall } else { due };
+            told.extend(voice.send(960 * packet, now).filter(|_| now > 5.5 + stall));
+        }
+        assert!(!told.is_empty() && told.iter().all(|ahead| ahead.abs() < 0.03), "{stall} s: {told:?}");
+    }
+}
+
+#[test]
+fn timestamps_that_jump_with_every_packet_cost_one_report_a_second() {
+    let mut voice = Voice::new();
+    voice.report(0, 0.0);
+    let jump = |packet: u32| 960 * packet + if packet.is_multiple_of(2) { 0 } else { 2 * SECOND };
+    let reports = (0..500u32).filter_map(|packet| voice.send(jump(packet), 0.02 * f64::from(packet)));
+    assert!((2..=11).contains(&reports.count()));
+}
