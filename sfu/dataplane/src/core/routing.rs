@@ -44,9 +44,8 @@ impl Core {
 
     /// A packet at which the encoding can be taken up: a decoder gets its parameter sets first where it has none.
     pub(super) fn begin_waiting(&mut self, at: EncodingKey, packet: &Packet) {
-        let bare = packet.frame.is_some_and(|frame| !frame.parameters);
-        let sets = &self.producers[at.producer].encodings[at.index].parameter_sets;
-        let sets: Vec<Vec<u8>> = sets.units().filter(|_| bare).map(<[u8]>::to_vec).collect();
+        let parameter_sets = &self.producers[at.producer].encodings[at.index].parameter_sets;
+        let sets = parameter_sets.missing_in(packet.payload, packet.frame.is_some_and(|frame| frame.parameters));
         let mut place = 0;
         while let Some(&key) = self.producers[at.producer].encodings[at.index].waiting.get(place) {
             let consumer = &self.consumers[key];

@@ -28,6 +28,17 @@ impl ParameterSets {
         of(SPS).chain(of(PPS))
     }
 
+    /// What a decoder needs before this payload, in which a key frame begins, with its own sequence parameter set or not.
+    ///
+    /// A sequence parameter set may stand alone there: picture parameter sets came before it, or are not repeated.
+    pub fn missing_in(&self, payload: &[u8], has_sequence: bool) -> Vec<Vec<u8>> {
+        let mut has_picture = false;
+        each_unit(payload, |unit| has_picture |= unit[0] & 0x1F == PPS);
+        let knows_pictures = self.0.iter().any(|unit| unit[0] & 0x1F == PPS);
+        let needed = !has_sequence || (knows_pictures && !has_picture);
+        self.units().filter(|_| needed).map(<[u8]>::to_vec).collect()
+    }
+
     fn keep(&mut self, unit: &[u8]) {
         if self.0.iter().any(|known| **known == *unit) {
             return;

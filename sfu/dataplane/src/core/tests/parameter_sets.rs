@@ -100,3 +100,15 @@ fn what_comes_late_from_before_the_picture_does_not_take_the_numbers_of_its_para
     assert_eq!(got(&mut core, &mut receiver).len(), 4);
     assert_eq!(dropped(&core), []);
 }
+
+#[test]
+fn who_begins_at_a_sequence_parameter_set_alone_gets_the_picture_parameter_sets_from_before() {
+    for (before, picture) in [(&[][..], &[PPS, SPS, IDR][..]), (&[PPS], &[SPS, IDR])] {
+        let (mut core, mut sender, mut receiver) = call();
+        join(&mut core, 20);
+        send(&mut core, &mut sender, 0, 500, before);
+        send(&mut core, &mut sender, before.len() as u16, 1000, picture);
+        let expected = [SPS, PPS, SPS, IDR].map(|unit| (1000, unit.to_vec()));
+        assert_eq!(got(&mut core, &mut receiver), expected);
+    }
+}
