@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sfu.dataplane.interface import ConsumerId
 from sfu.errors import Conflict
-from sfu.keyframes import Patience
 from sfu.layers import Layers, choose_encoding
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ class Consumer:
         self.bounds: Layers | None = None
         self.layers: Layers | None = None
         self.target = 0
-        self._patience: dict[int, Patience] = {}
 
     @property
     def kind(self) -> Kind:
@@ -77,7 +75,7 @@ class Consumer:
     def ask_key_frame(self, now: float) -> None:
         """The receiver cannot decode, or is about to begin."""
         if self.kind == "video":
-            patience = self._patience.setdefault(self.target, Patience())
+            patience = self.transport.patience(self.producer, self.target)
             # Its owner is another client: what goes wrong there is not this one's.
             self.producer.transport.peer.guard(self.producer.ask_key_frame, self.target, self.id, patience, now)
 

@@ -127,6 +127,11 @@ class KeyFrameRequests:
             request.receivers[receiver] = turn
         self.pump(source, now)
 
+    def begin_anew(self, encoding: int) -> None:
+        """Its key frames are counted from zero again: one that came since is everybody's, as many as came before."""
+        if (request := self._requests.get(encoding)) is not None:
+            request.frames = 0
+
     def hurry(self, source: KeyFrameSource, encoding: int, now: float) -> None:
         """A request has better prospects than the last had: it need not wait as long as after so many in vain."""
         request = self._requests.get(encoding)

@@ -124,6 +124,7 @@ class Producer:
         if self.ssrcs[event.encoding] is not None:
             self.clocks[event.encoding] = SourceClock()
             self._reported[event.encoding] = (0, 0)
+            self._key_frame_requests.begin_anew(event.encoding)
         self.ssrcs[event.encoding] = event.ssrc
         self.review_consumers(now)
         self.pump(now)

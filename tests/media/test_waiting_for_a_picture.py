@@ -243,6 +243,38 @@ async def test_a_receiver_that_pauses_and_resumes_without_end_does_not_get_a_key
         assert len(scene.asked) <= len(SPACING) + 60 / SPACING[-1]
 
 
+async def test_a_receiver_that_closes_and_consumes_without_end_does_not_get_a_key_frame_each_time(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        scene.sends = scene.obeys = True
+        capabilities, transport = scene.network.port.capabilities, scene.consumer.transport
+        for _ in range(600):
+            scene.bob.close_consumer(scene.consumer.id)
+            scene.consumer = scene.bob.consume(transport.id, scene.producer, capabilities, stream="ada", paused=False)
+            await trio.sleep(0.1)
+        assert len(scene.asked) <= len(SPACING) + 60 / SPACING[-1]
+
+
+async def test_a_key_frame_with_which_a_stream_moves_to_another_ssrc_is_an_answer(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        scene.sends = scene.obeys = True
+        scene.bob.set_consumer_paused(scene.consumer.id, False)
+        await trio.sleep(5)
+        scene.obeys = False
+        scene.complain()
+        await trio.sleep(2 * SHORT)
+        before = len(scene.asked)
+        moved = Rtp(96, 1, 1, 2 * SSRC, VP8_KEY_FRAME, True, b"\x400")
+        scene.ssrc = moved.ssrc
+        scene.camera.transport.send_rtp(bytes(moved))
+        scene.camera.flush()
+        assert await scene.begins_within(SHORT)
+        assert (len(scene.asked), await scene.asked_in(60)) == (before, 0)
+
+
 async def test_a_receiver_that_lost_its_first_key_frame_has_another_at_once(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
