@@ -71,6 +71,8 @@ pub struct Core {
     flowing: Vec<(Id, usize)>,
     /// Who has fallen silent, is lost, or came back: at most one of each transport.
     lives: Vec<Event>,
+    /// How many datagrams were handed out while these waited.
+    lives_behind: usize,
     /// Nobody falls silent before.
     silence_at: Option<f64>,
     /// To Binding requests, empty between calls of a shell.
@@ -124,7 +126,8 @@ impl Core {
     }
 
     /// What came of the datagrams since the last call: changes first, then what the slow path has to read, of which at
-    /// most `limit`, and at last who is silent: what is still to be read may be a sign of life.
+    /// most `limit`, and at last who is silent: what is still to be read may be a sign of life.  That waits for no more
+    /// than there was to read, or whoever floods us would keep everybody alive.
     pub fn take_events(&mut self, limit: usize) -> Vec<Event> {
         let learned = self.learned.drain(..);
         let mut events: Vec<Event> =
@@ -139,8 +142,10 @@ impl Core {
                 events.push(Event::Layers { consumer: consumer.id, encoding: layers.0, temporal: layers.1 });
             }
         }
-        events.extend(self.datagrams.drain(..limit.min(self.datagrams.len())));
-        if self.datagrams.is_empty() {
+        let read = limit.min(self.datagrams.len());
+        events.extend(self.datagrams.drain(..read));
+        self.lives_behind = if self.lives.is_empty() { 0 } else { self.lives_behind + read };
+        if self.datagrams.is_empty() || self.lives_behind >= MAX_EVENTS {
             events.append(&mut self.lives);
         }
         events

@@ -1,7 +1,7 @@
 //! What counts as a sign of life, and what is told of who gives none.
 
 use super::*;
-use crate::core::Event;
+use crate::core::{Event, MAX_EVENTS};
 
 const SILENT_AFTER: f64 = 7.0;
 const LOST_AFTER: f64 = 30.0;
@@ -159,4 +159,15 @@ fn an_encoding_that_flows_after_a_while_is_told_once_and_a_voice_never() {
     assert_eq!(flows(1, 5.0), told);
     assert_eq!(flows(2, 7.0), []);
     assert_eq!(flows(3, 9.1), told);
+}
+
+#[test]
+fn silence_is_told_in_a_flood_that_never_ends() {
+    let (mut core, _) = watched();
+    core.pass_time(9.0);
+    let told_after = (1..999).find(|_| {
+        (0..40).for_each(|_| core.receive(&mut [0; 20], path(9), 9.0));
+        core.take_events(32).iter().any(|event| matches!(event, Event::Silent { transport: 1, .. }))
+    });
+    assert_eq!(told_after, Some(MAX_EVENTS / 32));
 }
