@@ -86,7 +86,7 @@ class Consumer:
             self._ask_key_frame(self.target, now)
 
     def _ask_key_frame(self, encoding: int, now: float) -> None:
-        patience = self.transport.peer.patience(self.producer, encoding)
+        patience = self.transport.patience(self.producer, encoding)
         # Its owner is another client: what goes wrong there is not this one's.
         self.producer.transport.peer.guard(self.producer.ask_key_frame, encoding, self.id, patience, now)
 

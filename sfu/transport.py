@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
 
 import structlog
 import trio
@@ -11,6 +12,7 @@ import trio
 from sfu import reports
 from sfu.dataplane.interface import Drop, Path, TransportId
 from sfu.errors import Conflict, InvalidParameters
+from sfu.keyframes import Patience
 from sfu.settings import TransportState
 from sfu.wire.dtls import Dtls, DtlsClosed, DtlsConnected, DtlsEvent, DtlsFailed, DtlsRole, DtlsState
 from sfu.wire.errors import BadDatagram, UnknownUsername, WrongPassword
@@ -50,6 +52,7 @@ class Transport:
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
         self.consumers_by_ssrc: dict[int, Consumer] = {}
+        self._patience: WeakKeyDictionary[Producer, dict[int, Patience]] = WeakKeyDictionary()
         self.ice = IceAgent(port.random_bytes)
         self.known_usernames: tuple[str, ...] = ()
         self.dtls: Dtls | None = None
@@ -107,6 +110,10 @@ class Transport:
         """A MID that this transport has not used before (RFC 8843)."""
         self._mids += 1
         return str(self._mids - 1)
+
+    def patience(self, producer: Producer, encoding: int) -> Patience:
+        """For the client's key frame requests: a consumer that is closed and made again is no new receiver."""
+        return self._patience.setdefault(producer, {}).setdefault(encoding, Patience())
 
     # What comes from the network.
 

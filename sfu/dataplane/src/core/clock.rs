@@ -91,9 +91,9 @@ impl FollowedClock {
         if !caught_up && step.abs() < STEP {
             return false;
         }
-        let change = if caught_up { -self.moved } else { (step * rate) as i64 };
+        let change = if caught_up { self.moved.wrapping_neg() } else { (step * rate) as i64 };
         clock.timestamp = clock.timestamp.wrapping_add(change as u32);
-        self.moved += change;
+        self.moved = self.moved.wrapping_add(change);
         true
     }
 }
