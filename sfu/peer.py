@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 import structlog
 import trio
@@ -15,7 +15,6 @@ from attrs import evolve, frozen
 from sfu import ortc
 from sfu.consumer import Consumer
 from sfu.errors import Conflict, InvalidParameters, LimitExceeded, NotFound, WrongDirection
-from sfu.keyframes import Patience
 from sfu.layers import Layers
 from sfu.producer import Producer
 from sfu.settings import ConsumerEnd, TransportState
@@ -56,7 +55,6 @@ class Peer:
         # By transport and producer, or by producer.  Weak: what is closed is nobody's, and the packet path need not
         # tell us.
         self._copies: WeakValueDictionary[tuple[str, str], Consumer] = WeakValueDictionary()
-        self._patience: WeakKeyDictionary[Producer, dict[int, Patience]] = WeakKeyDictionary()
         self.left = False
         self.exit: PeerExit | None = None
         self.number = port.new_number()
@@ -163,10 +161,6 @@ class Peer:
     def media_heard_at(self) -> float:
         """When its newest authentic media came on any transport, in seconds; minus infinity for never."""
         return max((transport.media_heard_at() for transport in self.transports.values()), default=-math.inf)
-
-    def patience(self, producer: Producer, encoding: int) -> Patience:
-        """For this client's key frame requests: a consumer that is closed and made again is no new receiver."""
-        return self._patience.setdefault(producer, {}).setdefault(encoding, Patience())
 
     # Finding what is one's own: NotFound for everything else.
 
