@@ -58,7 +58,7 @@ class Peer:
         self.left = False
         self.exit: PeerExit | None = None
         self.number = port.new_number()
-        self.cname = port.new_id()
+        self.cname = ""
         self._nursery = nursery
         self._forced = 0
         self._leaving_since = 0.0
@@ -93,6 +93,7 @@ class Peer:
             raise WrongDirection("this is not a send transport")
         if len(self.producers) >= self.port.settings.max_producers:
             raise LimitExceeded(f"at most {self.port.settings.max_producers} producers")
+        self.cname = self.cname or self.port.new_id()
         plan = ortc.accept_producer(kind, parameters, self.port.capabilities, default_cname=self.cname, paused=paused)
         producer = Producer(transport, plan, paused)
         try:

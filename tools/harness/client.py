@@ -263,6 +263,8 @@ class Client:
         if direction not in self.transports:
             asked = {"rtpCapabilities": CAPABILITIES} if direction == "receive" else {}
             created = await self.ask("create_transport", direction=direction, **asked)
+            if self.over.is_set():  # the answer and the end came at once: nobody would take this endpoint away
+                raise Gone(self.name)
             made = self.endpoints[direction] = self.world.endpoint(self, created)
             self.transports[direction] = created["transportId"]
             await self.ask("connect_transport", transportId=created["transportId"], dtlsParameters=made.dtls_parameters)
