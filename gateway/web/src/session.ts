@@ -109,6 +109,11 @@ export class Session {
     }
   }
 
+  networkIsBack(): void {
+    this.#inbound.transport.networkIsBack();
+    this.#outbound.transport.networkIsBack();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
