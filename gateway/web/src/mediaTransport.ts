@@ -94,6 +94,11 @@ export class MediaTransport {
     });
   }
 
+  /** The machine has a network again, perhaps another one: what has no connection need not wait for its restart. */
+  networkIsBack(): void {
+    if (this.#transport && this.#giveUp !== undefined) this.#restartSoon(this.#transport);
+  }
+
   /** The gateway's word about one of this session's transports. */
   stateChanged(transportId: string, state: TransportState): void {
     if (transportId !== this.#transport?.id) return;
@@ -153,8 +158,12 @@ export class MediaTransport {
       // What never worked may do so with a new transport; a restart asks the same of the same gateway.
       if (!this.#wasConnected) return this.#lose(true);
       this.#handlers.flowing(false);
-      this.#restartAfter(this.#restartedAt + LEAST_BETWEEN_RESTARTS_MS - performance.now(), transport);
+      this.#restartSoon(transport);
     }
+  }
+
+  #restartSoon(transport: types.Transport): void {
+    this.#restartAfter(this.#restartedAt + LEAST_BETWEEN_RESTARTS_MS - performance.now(), transport);
   }
 
   #restartAfter(ms: number, transport: types.Transport): void {

@@ -150,6 +150,7 @@ export class Room {
 
   /** What was lost with the network need not be waited for. A wait that the gateway asked for goes on. */
   networkIsBack(): void {
+    this.#session?.networkIsBack();
     if (this.#state.ended?.code === BROKEN) this.retryNow();
   }
 

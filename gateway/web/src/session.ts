@@ -110,6 +110,11 @@ export class Session {
     }
   }
 
+  networkIsBack(): void {
+    this.#inbound.transport.networkIsBack();
+    this.#outbound.transport.networkIsBack();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

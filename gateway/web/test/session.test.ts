@@ -287,6 +287,18 @@ describe("a transport", () => {
     expect(gateway.socket.asked("close")).toEqual([]);
   });
 
+  it("that is disconnected gets new ICE credentials at once when the machine has a network again", async () => {
+    const { gateway, session, transport, report } = await disconnected();
+    session.networkIsBack();
+    await settle();
+    expect(gateway.socket.asked("restart_ice")).toEqual([{ transportId: transport.id }]);
+    report("connecting");
+    report("connected");
+    session.networkIsBack();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(gateway.socket.asked("restart_ice")).toHaveLength(1);
+  });
+
   it("whose restarts fail within milliseconds is restarted once a second", async () => {
     const { gateway, report } = await disconnected();
     gateway.answers.restart_ice = () => {
