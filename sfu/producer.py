@@ -121,6 +121,8 @@ class Producer:
 
     def learned(self, event: EncodingLearned, now: float) -> None:
         """The SSRC of an encoding became known, so that it can be asked; or it began anew under another one."""
+        for other in self.transport.producers.values():
+            other.lose_ssrc(event.ssrc)
         if self.ssrcs[event.encoding] is not None:
             self.clocks[event.encoding] = SourceClock()
             self._reported[event.encoding] = (0, 0)
@@ -129,6 +131,10 @@ class Producer:
         self.review_consumers(now)
         self.pump(now)
         self.transport.wake()
+
+    def lose_ssrc(self, ssrc: int) -> None:
+        """Another encoding of the transport has it from now on; this one's next is learnt from its MID."""
+        self.ssrcs = [None if known == ssrc else known for known in self.ssrcs]
 
     def flows(self, encoding: int, now: float) -> None:
         """The first packet of an encoding came, or the first for long: now a request is worth while."""

@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 from sfu.dataplane.interface import Drop
@@ -12,7 +13,7 @@ from tests.media.test_reports import open_call, requests, take
 from tools.light.transport import Identity
 
 MID_ID = 4
-MID_0 = bytes([MID_ID << 4]) + b"0"
+MID_0, MID_1 = (bytes([MID_ID << 4]) + name for name in (b"0", b"1"))
 
 
 async def test_a_stream_that_moves_is_asked_for_a_key_frame_under_its_new_ssrc(
@@ -33,6 +34,24 @@ async def test_a_stream_that_moves_is_asked_for_a_key_frame_under_its_new_ssrc(
         call.send(0x9999, 1, 96, VP8_KEY_FRAME)
         await trio.testing.wait_all_tasks_blocked()
         assert consumer.stats().packets == 2
+
+
+async def test_a_stream_that_takes_another_ones_ssrc_is_the_one_that_is_asked(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        robbed = call.ada.produce(call.sending.id, "video", vp8(0x1234))
+        taker = call.ada.produce(call.sending.id, "video", evolve(vp8(0x5678), mid="1"))
+        call.consume(robbed), call.consume(taker)
+        call.send(0x1234, 0, 96, VP8_KEY_FRAME)
+        await trio.sleep(5)
+        take(call.sender)
+        call.sender.transport.send_rtp(bytes(Rtp(96, 1, 0, 0x1234, VP8_INTER_FRAME, extension=MID_1)))
+        call.sender.flush()
+        await trio.sleep(5)
+        assert (robbed.ssrcs, taker.ssrcs) == ([None], [0x1234])
+        assert not robbed.can_be_asked(0)
+        assert requests(take(call.sender))
 
 
 async def test_two_producers_of_a_transport_cannot_share_a_mid(autojump_clock: MockClock, identity: Identity) -> None:
