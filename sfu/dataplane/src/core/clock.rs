@@ -64,8 +64,15 @@ impl FollowedClock {
     }
 
     /// Its sender reported.
+    ///
+    /// Some report the time of their last packet and not their own, so that it ages over a mute: the report says how it
+    /// was then.
     pub fn report(&mut self, clock: SourceClock) {
-        self.clock = Some(clock);
+        let aged_since = self.clock.and_then(|before| {
+            let passed = clock.ntp.wrapping_sub(before.ntp) as i64 as f64 / NTP_SECOND;
+            (passed >= 0.0 && 2.0 * passed < clock.at - before.at).then_some(before.at + passed)
+        });
+        self.clock = Some(SourceClock { at: aged_since.unwrap_or(clock.at), ..clock });
         self.moved = 0;
         self.reported = true;
     }
@@ -191,6 +198,18 @@ mod tests {
         wrong.report(SourceClock { ntp: 0, timestamp: 48_000, at: 1.0 });
         assert!(!wrong.follow(48_000, Some(0.02), 1.0));
         assert_eq!(reads(&wrong, 1.0), 1.0);
+    }
+
+    #[test]
+    fn a_report_that_aged_over_a_mute_is_of_when_it_was_made() {
+        let mut clock = followed(0);
+        clock.follow(960, None, 0.02);
+        for second in 1..8u32 {
+            clock.report(SourceClock { ntp: 100 << 32, timestamp: 0, at: f64::from(second) });
+        }
+        assert!(clock.follow(1920, Some(8.0), 8.0));
+        let (ntp, timestamp) = clock.get().unwrap().read(48_000, 8.0);
+        assert_eq!((ntp >> 32, timestamp), (108, 1920));
     }
 
     #[test]
