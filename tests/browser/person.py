@@ -196,6 +196,11 @@ class Person:
         """The browser's own button, not Playwright's, which waits for pages that are not loaded again in vain."""
         self.page.evaluate("setTimeout(() => history.back())")
 
+    def was_loaded_anew(self) -> bool:
+        """Of a page that was come back to: the browser decides whether it kept it."""
+        self.page.locator(f"{_selector('join', {})}, {_selector('together', {})}").first.wait_for(timeout=5000)
+        return bool(self.page.evaluate("performance.getEntriesByType('navigation')[0].type === 'back_forward'"))
+
     def forgives(self, words: str) -> None:
         """What the browser complains of with these words is part of the test."""
         self.complaints[:] = [complaint for complaint in self.complaints if words not in complaint]
