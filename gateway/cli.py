@@ -12,10 +12,10 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict, Env
 
 from gateway.config import SETTINGS, Config
-from gateway.config_file import ConfigError, nearest, read_config_file
-from gateway.config_text import show_config
-from gateway.log import configure
-from gateway.log_writer import standard_error
+from gateway.config.file import ConfigError, nearest, read_config_file
+from gateway.config.text import show_config
+from gateway.ops.log import configure
+from gateway.ops.log_writer import standard_error
 
 _ENVIRONMENT: Final = "SFU_"
 _USAGE_ERROR: Final = 2

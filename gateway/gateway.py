@@ -15,15 +15,16 @@ from structlog.typing import FilteringBoundLogger
 import protocol.media
 import sfu
 import sfu.parameters
-from gateway import endings, speakers
-from gateway.channel import Channel
-from gateway.channels import Channels
+from gateway.channel import speakers
+from gateway.channel.channel import Channel
+from gateway.channel.channels import Channels
 from gateway.config import Config
-from gateway.connection import Connection
-from gateway.endings import Ending
-from gateway.log import new_reference
-from gateway.media import convert
-from gateway.metrics import Metrics
+from gateway.connection import endings
+from gateway.connection.connection import Connection
+from gateway.connection.endings import Ending
+from gateway.media_objects import convert
+from gateway.ops.log import new_reference
+from gateway.ops.metrics import Metrics
 
 
 def _random_id() -> str:

@@ -13,14 +13,15 @@ import trio
 from attrs import frozen
 
 import sfu
-from gateway import garbage, http
 from gateway.config import Config
-from gateway.front_door import FrontDoor
 from gateway.gateway import Gateway
-from gateway.log_writer import exit_at_once
-from gateway.metrics import Metrics
-from gateway.session import serve_client
-from gateway.sockets import open_listeners, remote_name, show_address, url_of
+from gateway.http import routes as http
+from gateway.http.front_door import FrontDoor
+from gateway.http.sockets import open_listeners, remote_name, show_address, url_of
+from gateway.ops import garbage
+from gateway.ops.log_writer import exit_at_once
+from gateway.ops.metrics import Metrics
+from gateway.session.session import serve_client
 from protocol import codec
 
 log = structlog.get_logger(__name__)

@@ -38,7 +38,7 @@ from sfu.parameters import DtlsParameters
 from sfu.wire.candidates import host_candidates
 from sfu.wire.certificate import generate_certificate
 from sfu.wire.demux import Protocol, classify
-from sfu.wire.dtls import DtlsContext
+from sfu.wire.dtls.dtls import DtlsContext
 from sfu.wire.errors import BadDatagram, UnexpectedMessage
 from sfu.wire.stun import parse_binding_request_untrusted
 

@@ -2,7 +2,7 @@
 
 from sfu import _dataplane as dataplane
 from sfu.port import Port
-from sfu.wire.dtls import Dtls, DtlsRole
+from sfu.wire.dtls.dtls import Dtls, DtlsRole
 
 
 def rehearse_call() -> None:

@@ -14,7 +14,7 @@ from sfu.dataplane.interface import Drop, Path, TransportId
 from sfu.errors import Conflict, InvalidParameters
 from sfu.keyframes import Patience
 from sfu.settings import TransportState
-from sfu.wire.dtls import Dtls, DtlsClosed, DtlsConnected, DtlsEvent, DtlsFailed, DtlsRole, DtlsState
+from sfu.wire.dtls.dtls import Dtls, DtlsClosed, DtlsConnected, DtlsEvent, DtlsFailed, DtlsRole, DtlsState
 from sfu.wire.errors import BadDatagram, UnknownUsername, WrongPassword
 from sfu.wire.ice import IceAgent
 

@@ -3,8 +3,8 @@
 import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from gateway.connection import Connection
-from gateway.outbox import Frame
+from gateway.connection.connection import Connection
+from gateway.connection.outbox import Frame
 from tests.session.rig import RawClient, Rig, camera, microphone, open_rig, send_transport
 
 

@@ -5,12 +5,12 @@ import structlog
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from gateway import endings
-from gateway.channel import Channel
+from gateway.channel.channel import Channel
+from gateway.channel.member import Member
 from gateway.config import Config
-from gateway.connection import Connection
-from gateway.member import Member
-from gateway.metrics import Metrics
+from gateway.connection import endings
+from gateway.connection.connection import Connection
+from gateway.ops.metrics import Metrics
 from protocol.vocabulary import Participant
 from tests.session.rig import RawClient, Rig, capture_logs, open_rig, send_transport
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 import sfu
-from gateway.speakers import BEGINS, ENDS, INTERVAL, MAX_SPEAKERS, rank
+from gateway.channel.speakers import BEGINS, ENDS, INTERVAL, MAX_SPEAKERS, rank
 from tests.session.rig import RawClient, microphone, open_rig, send_transport
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config_file import ConfigError, read_config_file
+from gateway.config.file import ConfigError, read_config_file
 
 
 def write(tmp_path: Path, text: str) -> Path:

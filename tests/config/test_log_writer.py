@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.log_writer import LogWriter
+from gateway.ops.log_writer import LogWriter
 
 PIPE_BYTES = 4096
 SOON = 5.0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from gateway.log import configure, new_reference
+from gateway.ops.log import configure, new_reference
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.config import Config
-from gateway.config_file import read_config_file
+from gateway.config.file import read_config_file
 from gateway.server import open_server
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from gateway import requests
+from gateway.session import requests
 from protocol.requests import Ping
 from tests.conformance.rig import closing, open_gate
 from tests.session.media_objects import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus

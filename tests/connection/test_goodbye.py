@@ -7,9 +7,9 @@ import trio
 from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
-from gateway import endings
-from gateway.connection import Connection
-from gateway.endings import Ending
+from gateway.connection import endings
+from gateway.connection.connection import Connection
+from gateway.connection.endings import Ending
 from tests.session.rig import RawClient, Rig, open_rig
 
 

@@ -3,7 +3,7 @@
 import trio
 from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
-from gateway.inbox import Inbox
+from gateway.connection.inbox import Inbox
 
 
 async def test_messages_come_out_in_order_with_their_sizes() -> None:

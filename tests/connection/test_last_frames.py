@@ -9,13 +9,13 @@ import trio
 from trio.testing import MemoryReceiveStream, memory_stream_one_way_pair
 from trio_websocket import CloseReason
 
-from gateway import endings
 from gateway.config import Config
-from gateway.connection import Connection
-from gateway.endings import Ending
-from gateway.metrics import Metrics
-from gateway.outbox import Frame
-from gateway.websocket import LentStream
+from gateway.connection import endings
+from gateway.connection.connection import Connection
+from gateway.connection.endings import Ending
+from gateway.connection.outbox import Frame
+from gateway.connection.websocket import LentStream
+from gateway.ops.metrics import Metrics
 
 CLOSE_FRAME = b"\x88\x02\x03\xe8"
 

@@ -5,11 +5,11 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock, memory_stream_one_way_pair, wait_all_tasks_blocked
 
-from gateway import endings
-from gateway.endings import Ending
-from gateway.liveness import TICK, Liveness
-from gateway.outbox import Frame, Outbox
-from gateway.websocket import LentStream
+from gateway.connection import endings
+from gateway.connection.endings import Ending
+from gateway.connection.liveness import TICK, Liveness
+from gateway.connection.outbox import Frame, Outbox
+from gateway.connection.websocket import LentStream
 from tests.session.rig import open_rig
 
 PING_INTERVAL, PING_TIMEOUT = 5.0, 4.5

@@ -5,10 +5,10 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import Event, Ping, TextMessage
 
-from gateway import endings
-from gateway.liveness import Liveness
-from gateway.outbox import BATCH_BYTES, Frame, Outbox
-from gateway.websocket import LentStream
+from gateway.connection import endings
+from gateway.connection.liveness import Liveness
+from gateway.connection.outbox import BATCH_BYTES, Frame, Outbox
+from gateway.connection.websocket import LentStream
 from protocol.events import ActiveSpeakers, MessageReceived
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.rates import ErrorBudget, TokenBucket
+from gateway.connection.rates import ErrorBudget, TokenBucket
 
 
 def test_a_burst_passes_at_once_and_no_more() -> None:

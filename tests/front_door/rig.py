@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from trio.testing import memory_stream_pair
 
 from gateway.config import Config
-from gateway.front_door import FrontDoor
-from gateway.metrics import Metrics
+from gateway.http.front_door import FrontDoor
+from gateway.ops.metrics import Metrics
 from gateway.server import Server
 from protocol.limits import SUBPROTOCOL
 

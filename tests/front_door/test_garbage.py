@@ -7,7 +7,7 @@ import trio
 from attrs import define
 from trio.testing import MockClock
 
-from gateway import garbage
+from gateway.ops import garbage
 
 
 @define

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import sfu
 from gateway.config import Config
-from gateway.http import make_app
-from gateway.metrics import Metrics
+from gateway.http.routes import make_app
+from gateway.ops.metrics import Metrics
 from protocol.errors import ErrorCode
 from protocol.events import LeaveReason
 from sfu.dataplane.interface import Drop, PlaneTotals

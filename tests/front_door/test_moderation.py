@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from gateway.config import Config
-from gateway.http import make_app
-from gateway.metrics import Metrics
+from gateway.http.routes import make_app
+from gateway.ops.metrics import Metrics
 from tests.front_door.rig import Door, request
 from tests.front_door.stand_ins import Rooms
 

@@ -10,8 +10,8 @@ from structlog.typing import EventDict
 from trio.testing import MockClock, memory_stream_pair
 
 from gateway.config import Config
-from gateway.http import make_app
-from gateway.metrics import Metrics
+from gateway.http.routes import make_app
+from gateway.ops.metrics import Metrics
 from gateway.server import open_server
 from protocol.limits import SUBPROTOCOL
 from tests.front_door.rig import Clients, Door, connect_tcp, drip, parse, read_all, request, upgrade

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.asgi import split_target
 from gateway.config import Config
-from gateway.http import make_app
-from gateway.http1 import HttpError
-from gateway.metrics import Metrics
+from gateway.http.asgi import split_target
+from gateway.http.http1 import HttpError
+from gateway.http.routes import make_app
+from gateway.ops.metrics import Metrics
 from tests.front_door.rig import Door, hello_app, request, upgrade
 from tests.front_door.stand_ins import Rooms
 

@@ -1,6 +1,6 @@
 """What is gone is freed by the last reference to it: memory does not wait for Python's garbage collection.
 
-The gateway counts on it when it keeps that collection out of the way of calls (gateway/garbage.py).
+The gateway counts on it when it keeps that collection out of the way of calls (gateway/ops/garbage.py).
 """
 
 import gc

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from gateway import endings
+from gateway.connection import endings
 from tools.harness import GuaranteeBroken, Way, World, every_checkpoint, run_scenario
 from tools.harness.checkpoints import AtCheckpoint
 from tools.harness.ways import cancelled

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from gateway.channel import Channel
+from gateway.channel.channel import Channel
 from tools.harness import Broken, Faults, World, run_scenario
 from tools.harness.steps import EXIT_STEPS, OTHER_STEPS, wrapped_steps
 from tools.harness.trace import Trace

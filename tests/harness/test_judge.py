@@ -9,11 +9,11 @@ import trio
 
 import sfu
 import sfu.peer
-from gateway import endings
-from gateway.channel import Channel
-from gateway.connection import Connection
-from gateway.member import Member
-from gateway.outbox import Frame
+from gateway.channel.channel import Channel
+from gateway.channel.member import Member
+from gateway.connection import endings
+from gateway.connection.connection import Connection
+from gateway.connection.outbox import Frame
 from protocol.events import VoiceState
 from protocol.vocabulary import Participant
 from sfu.dataplane.core import DataPlaneCore

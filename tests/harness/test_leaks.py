@@ -5,8 +5,8 @@ import trio
 from prometheus_client import Counter
 
 import sfu
-from gateway.channel import Channel
-from gateway.member import Member
+from gateway.channel.channel import Channel
+from gateway.channel.member import Member
 from tools.harness import Leak, World, run_scenario
 
 
@@ -55,7 +55,7 @@ def test_an_object_that_somebody_holds_is_a_leak() -> None:
         await a_visit(world)
         held.append(world.connection("ada"))
 
-    with pytest.raises(Leak, match=r"'gateway\.connection\.Connection': 1"):
+    with pytest.raises(Leak, match=r"'gateway\.connection\.connection\.Connection': 1"):
         run_scenario(scenario)
 
 

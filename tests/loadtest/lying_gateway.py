@@ -7,8 +7,8 @@ from typing import Any
 import trio
 
 import gateway.cli
-from gateway.channel import Channel
-from gateway.member import Member
+from gateway.channel.channel import Channel
+from gateway.channel.member import Member
 
 DELAY = 0.4
 

@@ -11,7 +11,7 @@ from attrs import frozen
 
 import protocol.media
 import sfu.parameters
-from gateway.media import convert
+from gateway.media_objects import convert
 from protocol.constraints import InvalidValueError
 from protocol.structuring import structure
 from sfu.capabilities import ROUTER_CAPABILITIES

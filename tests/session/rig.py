@@ -18,8 +18,8 @@ from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 import sfu
 from gateway.config import Config
 from gateway.gateway import Gateway
-from gateway.metrics import Metrics
-from gateway.session import serve_client
+from gateway.ops.metrics import Metrics
+from gateway.session.session import serve_client
 from protocol.limits import SUBPROTOCOL
 from sfu.dataplane.memory import MemoryDataPlane
 from tests.session.media_objects import CAPABILITIES, opus, vp8

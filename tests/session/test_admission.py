@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
-from gateway import endings
+from gateway.connection import endings
 from tests.session.rig import open_rig
 
 

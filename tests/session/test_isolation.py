@@ -6,8 +6,9 @@ import pytest
 import trio
 from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 
-from gateway import endings, requests
-from gateway.observer import Observer
+from gateway.connection import endings
+from gateway.session import requests
+from gateway.session.observer import Observer
 from protocol.requests import Ping
 from tests.session.rig import RawClient, Rig, microphone, open_rig, receive_transport, send_transport
 

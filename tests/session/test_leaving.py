@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
-from gateway import endings
+from gateway.connection import endings
 from tests.session.rig import RawClient, Rig, camera, microphone, open_rig, receive_transport, send_transport
 
 STORY = ["media closed", "removed from channel", "told"]

@@ -5,7 +5,7 @@ import pytest
 
 import protocol.media
 import sfu.parameters
-from gateway.media import convert, refusals
+from gateway.media_objects import convert, refusals
 from gateway.refusals import RefusedError
 from protocol.errors import ErrorCode
 from protocol.structuring import structure

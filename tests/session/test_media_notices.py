@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 import sfu
-from gateway.observer import Observer
+from gateway.session.observer import Observer
 from tests.session.media_objects import DTLS_PARAMETERS
 from tests.session.rig import RawClient, Rig, camera, microphone, open_rig, receive_transport, send_transport
 

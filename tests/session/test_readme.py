@@ -8,9 +8,9 @@ from textwrap import dedent
 
 import trio
 
-from gateway import session
 from gateway.config import Config
 from gateway.server import open_server
+from gateway.session import session
 from protocol import client
 from protocol.events import Event, VoiceState
 

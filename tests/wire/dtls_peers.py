@@ -12,7 +12,7 @@ from OpenSSL import SSL
 
 from sfu.parameters import DtlsFingerprint
 from sfu.wire.certificate import Certificate, generate_certificate
-from sfu.wire.dtls import Dtls, DtlsContext, DtlsEvent, DtlsRole
+from sfu.wire.dtls.dtls import Dtls, DtlsContext, DtlsEvent, DtlsRole
 
 TODAY = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
 OURS = generate_certificate(TODAY)

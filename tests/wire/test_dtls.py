@@ -15,7 +15,7 @@ from OpenSSL import SSL
 
 from sfu.parameters import DtlsFingerprint
 from sfu.wire.certificate import usable_fingerprints
-from sfu.wire.dtls import (
+from sfu.wire.dtls.dtls import (
     MAX_HANDSHAKE_DATAGRAMS,
     Dtls,
     DtlsClosed,

@@ -4,8 +4,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from OpenSSL import SSL
 
-from sfu.wire.dtls import Dtls, DtlsClosed, DtlsRole, DtlsState
-from sfu.wire.dtls_alerts import AlertReader, prf
+from sfu.wire.dtls.alerts import AlertReader, prf
+from sfu.wire.dtls.dtls import Dtls, DtlsClosed, DtlsRole, DtlsState
 from tests.wire.dtls_peers import OpenSslPeer, events, ours
 
 AEAD = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"]

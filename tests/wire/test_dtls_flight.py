@@ -2,8 +2,8 @@
 
 import pytest
 
-from sfu.wire.dtls_flight import MAX_RESENDS, REPEAT_GAP, Flight
-from sfu.wire.dtls_records import HANDSHAKE, MAX_DATAGRAM, Record, pack, parse_records_untrusted
+from sfu.wire.dtls.flight import MAX_RESENDS, REPEAT_GAP, Flight
+from sfu.wire.dtls.records import HANDSHAKE, MAX_DATAGRAM, Record, pack, parse_records_untrusted
 from sfu.wire.errors import BadDatagram
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from sfu.wire.dtls import Dtls, DtlsRole, DtlsState
+from sfu.wire.dtls.dtls import Dtls, DtlsRole, DtlsState
 from tests.wire.dtls_peers import ours, theirs
 
 

@@ -17,11 +17,11 @@ import trio
 from attrs import frozen
 
 import sfu
-from gateway.channel import Channel
-from gateway.connection import Connection
-from gateway.metrics import Metrics
-from gateway.observer import Observer
-from gateway.outbox import Outbox
+from gateway.channel.channel import Channel
+from gateway.connection.connection import Connection
+from gateway.connection.outbox import Outbox
+from gateway.ops.metrics import Metrics
+from gateway.session.observer import Observer
 from sfu.dataplane.core import DataPlaneCore
 from tools.harness.trace import Trace
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 import trio
 from attrs import field, frozen
 
-from gateway import endings
-from gateway.endings import Ending
-from gateway.outbox import Frame
+from gateway.connection import endings
+from gateway.connection.endings import Ending
+from gateway.connection.outbox import Frame
 from protocol.events import LeaveReason, MessageReceived
 from tools.harness.client import Client, Gone
 

@@ -19,10 +19,10 @@ from trio.testing import wait_all_tasks_blocked
 import sfu
 import sfu.parameters
 from gateway.config import Config
-from gateway.connection import Connection
+from gateway.connection.connection import Connection
 from gateway.gateway import Gateway
-from gateway.requests import HANDLERS, Session
 from gateway.server import Server, open_server
+from gateway.session.requests import HANDLERS, Session
 from protocol.requests import Ping
 from protocol.responses import OkData
 from sfu.dataplane.interface import Drop, Path

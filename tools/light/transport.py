@@ -16,7 +16,7 @@ import protocol.media
 import sfu.parameters
 from sfu.wire.certificate import Certificate
 from sfu.wire.demux import Protocol, classify
-from sfu.wire.dtls import Dtls, DtlsConnected, DtlsContext, DtlsFailed, DtlsRole, DtlsState
+from sfu.wire.dtls.dtls import Dtls, DtlsConnected, DtlsContext, DtlsFailed, DtlsRole, DtlsState
 from sfu.wire.errors import BadDatagram
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
 

@@ -20,7 +20,7 @@ import trio
 from attrs import define, field, frozen
 
 from gateway.config import Config
-from gateway.log import configure
+from gateway.ops.log import configure
 from gateway.server import Server, serve
 
 # Looking at 500 outboxes takes some 30 µs; how often it is done at most.

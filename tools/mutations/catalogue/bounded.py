@@ -63,7 +63,7 @@ MUTATIONS: Final = (
     Mutation(
         4,
         "Who could not be taken off the list stays on it.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         """\
             self.metrics.failed_cleanup()
             self._take_off(member, member.why_gone)
@@ -78,7 +78,7 @@ MUTATIONS: Final = (
     Mutation(
         4,
         "A connection waits for its goodbye for as long as that takes.",
-        "gateway/connection.py",
+        "gateway/connection/connection.py",
         "                with trio.move_on_after(config.goodbye_timeout, shield=True) as late:\n",
         "                with trio.CancelScope(shield=True) as late:\n",
         (f"{tests.SLOW}[say goodbye-inf]",),
@@ -86,7 +86,7 @@ MUTATIONS: Final = (
     Mutation(
         4,
         "The last word to a client that broke RFC 6455 waits until the client has read it.",
-        "gateway/connection.py",
+        "gateway/connection/connection.py",
         """\
             with trio.move_on_after(config.goodbye_timeout, shield=True):
                 await lent.say_why""",
@@ -102,7 +102,7 @@ MUTATIONS: Final = (
     Mutation(
         4,
         "Who is cancelled from outside is not told why: the tasks that move its bytes have no shield.",
-        "gateway/shielded.py",
+        "gateway/connection/shielded.py",
         "    scope = trio.CancelScope(shield=True)\n",
         "    scope = trio.CancelScope()\n",
         (tests.CANCELLED,),
@@ -110,7 +110,7 @@ MUTATIONS: Final = (
     Mutation(
         4,
         "A channel that the last one has left stays open.",
-        "gateway/channels.py",
+        "gateway/channel/channels.py",
         """\
             if not channel.occupants:
                 del self._channels[channel_id]
@@ -124,7 +124,7 @@ MUTATIONS: Final = (
     Mutation(
         4,
         "The task that listens for speakers keeps a closed channel, and all who were in it, alive.",
-        "gateway/speakers.py",
+        "gateway/channel/speakers.py",
         """\
         await _listen_once(list(channels()))
 

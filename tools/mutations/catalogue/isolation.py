@@ -12,7 +12,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "An outbox takes as many bytes as come.",
-        "gateway/outbox.py",
+        "gateway/connection/outbox.py",
         "        if self._queue and self.size + frame.size > self.max_bytes:\n",
         "        if False:\n",
         (f"{_ISOLATION}::test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_nobody_waits_for_it",),
@@ -20,7 +20,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "Nobody looks how long nothing of what waits is taken.",
-        "gateway/outbox.py",
+        "gateway/connection/outbox.py",
         "        return (self._waiting_since if self._queue else trio.current_time()) + self.max_age\n",
         "        return trio.current_time() + self.max_age\n",
         (f"{_ISOLATION}::test_a_slow_reader_is_closed_when_a_message_has_waited_too_long",),
@@ -28,7 +28,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "Who asks for something waits until everybody in the channel has read what came of it.",
-        "gateway/session.py",
+        "gateway/session/session.py",
         "        answer(session, request)\n",
         """\
         answer(session, request)
@@ -40,7 +40,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "An exception at somebody who is told of a change is the teller's.",
-        "gateway/member.py",
+        "gateway/channel/member.py",
         """\
         try:
             return self.connection.send(frame)
@@ -78,7 +78,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "Who takes something, but is behind, is taken for somebody who takes nothing.",
-        "gateway/outbox.py",
+        "gateway/connection/outbox.py",
         """\
             self._sending = 0
             self._waiting_since = trio.current_time()
@@ -91,7 +91,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "Who reads in time is closed when the gateway was held up, since its timers come first.",
-        "gateway/liveness.py",
+        "gateway/connection/liveness.py",
         """\
             await trio.lowlevel.checkpoint()  # who reads or sends may be due, too: all may have been held up
 """,
@@ -101,7 +101,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "Who speaks in time is closed when the gateway was held up, since its timers come first.",
-        "gateway/liveness.py",
+        "gateway/connection/liveness.py",
         """\
             await trio.lowlevel.checkpoint()  # who reads or sends may be due, too: all may have been held up
 """,
@@ -111,7 +111,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "Who was not even pinged is closed for its silence when the gateway was held up.",
-        "gateway/liveness.py",
+        "gateway/connection/liveness.py",
         """\
         if not self._is_pinged:
             return math.inf
@@ -125,7 +125,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "After a gap in the network a client is closed whose media is back before its WebSocket.",
-        "gateway/liveness.py",
+        "gateway/connection/liveness.py",
         "        if now >= self._silent_at and now >= self._spare():\n",
         "        if now >= self._silent_at:\n",
         (
@@ -136,7 +136,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "A pong that is late ends a client that talks.",
-        "gateway/websocket.py",
+        "gateway/connection/websocket.py",
         """\
         if data:
             self.heard = trio.current_time()
@@ -150,7 +150,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "An alert of anybody who knows the address ends a transport.",
-        "sfu/wire/dtls_alerts.py",
+        "sfu/wire/dtls/alerts.py",
         """\
         except InvalidTag:
             return None
@@ -164,7 +164,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "An inbox takes as many requests as come.",
-        "gateway/inbox.py",
+        "gateway/connection/inbox.py",
         """\
         if len(self._queue) >= self.max_messages or self.size + size > self.max_bytes:
             return False
@@ -175,7 +175,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "Who asks far too fast is refused and refused again, and never closed.",
-        "gateway/request_source.py",
+        "gateway/session/request_source.py",
         """\
                 self.connection.end(endings.RATE_LIMITED)
                 continue

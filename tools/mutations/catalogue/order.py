@@ -9,7 +9,7 @@ MUTATIONS: Final = (
     Mutation(
         1,
         "The seat is nested in the media, so that the list changes before the peer is closed.",
-        "gateway/session.py",
+        "gateway/session/session.py",
         """\
                 async with (
                     take_seat(gateway, connection, join) as seat,  # left second: off the list, the others are told
@@ -59,7 +59,7 @@ MUTATIONS: Final = (
     Mutation(
         1,
         "The others are told before the list changes.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         """\
         del self.members[member.user_id]
         member.gone.set()

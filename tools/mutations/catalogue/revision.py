@@ -9,7 +9,7 @@ MUTATIONS: Final = (
     Mutation(
         3,
         "A change of a member's producers does not count.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         """\
             self.revision += 1
             self._tell_change("user_updated", member)
@@ -22,7 +22,7 @@ MUTATIONS: Final = (
     Mutation(
         3,
         "The snapshot of who joins is taken before it is on the list.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         """\
         self.members[member.user_id] = member
         self.revision += 1
@@ -40,7 +40,7 @@ MUTATIONS: Final = (
     Mutation(
         3,
         "The snapshot of who joins has the revision from before.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         """\
         self.revision += 1
         self._tell_change("user_joined", member, but=member)
@@ -56,7 +56,7 @@ MUTATIONS: Final = (
     Mutation(
         3,
         "A change is counted after it was told.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         """\
         self.revision += 1
         return self._tell_change("user_left", member, reason=reason)
@@ -71,7 +71,7 @@ MUTATIONS: Final = (
     Mutation(
         3,
         "What changes nothing is told as a change, of which the list knows nothing.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         "        if entries != member.participant.producers and self.members.get(member.user_id) is member:\n",
         "        if self.members.get(member.user_id) is member:\n",
         ("tests/channel/test_list.py::test_what_changes_nothing_is_told_to_nobody",),
@@ -79,7 +79,7 @@ MUTATIONS: Final = (
     Mutation(
         3,
         "After an overflow an outbox takes what still fits, behind a gap.",
-        "gateway/outbox.py",
+        "gateway/connection/outbox.py",
         "        if self._closed or self._overflowed:\n",
         "        if self._closed:\n",
         ("tests/connection/test_outbox.py::test_after_an_overflow_nothing_more_is_taken_so_that_nobody_sees_a_gap",),

@@ -12,7 +12,7 @@ MUTATIONS: Final = (
     Mutation(
         6,
         "Nothing is read while requests wait to be worked off, so that an end is not seen meanwhile.",
-        "gateway/connection.py",
+        "gateway/connection/connection.py",
         """\
             try:
                 message = await websocket.get_message()
@@ -28,7 +28,7 @@ MUTATIONS: Final = (
     Mutation(
         6,
         "Silence is noticed and nothing comes of it.",
-        "gateway/connection.py",
+        "gateway/connection/connection.py",
         "        self.end(await liveness.wait_gone())\n",
         "        await liveness.wait_gone()\n",
         (tests.SILENT,),
@@ -36,7 +36,7 @@ MUTATIONS: Final = (
     Mutation(
         6,
         "Silence is noticed at the next moment at which many look together.",
-        "gateway/liveness.py",
+        "gateway/connection/liveness.py",
         "    return tick if tick > now else due\n",
         "    return _tick_after(due)\n",
         (
@@ -47,7 +47,7 @@ MUTATIONS: Final = (
     Mutation(
         6,
         "An end is recorded, and the session goes on until it asks for something.",
-        "gateway/connection.py",
+        "gateway/connection/connection.py",
         """\
             self.ending = ending
             self.scope.cancel()
@@ -60,7 +60,7 @@ MUTATIONS: Final = (
     Mutation(
         6,
         "A session waits until its client has read everything, and closes its media after that.",
-        "gateway/session.py",
+        "gateway/session/session.py",
         """\
         try:
             yield Session(gateway, channel, member, peer)
@@ -96,7 +96,7 @@ MUTATIONS: Final = (
     Mutation(
         6,
         "Media keeps a client for ever whose WebSocket is silent.",
-        "gateway/liveness.py",
+        "gateway/connection/liveness.py",
         "min(self.media_heard_at() + patience, self.lent.heard + self.media_grace)\n",
         "self.media_heard_at() + patience\n",
         (f"{_SPEED}::test_media_keeps_nobody_for_long_whose_websocket_is_silent",),
@@ -124,7 +124,7 @@ MUTATIONS: Final = (
     Mutation(
         6,
         "A goodbye goes on when the connection is found to be broken.",
-        "gateway/connection.py",
+        "gateway/connection/connection.py",
         """\
         self._goodbye.cancel()
         self.end(endings.DISCONNECTED)

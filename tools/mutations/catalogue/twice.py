@@ -11,7 +11,7 @@ MUTATIONS: Final = (
     Mutation(
         2,
         "Only who leaves without an exception is taken off the list.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         """\
                 raise
             finally:
@@ -27,7 +27,7 @@ MUTATIONS: Final = (
     Mutation(
         2,
         "Who replaces somebody does not wait until the older session is gone.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         "                await older.gone.wait()\n",
         "                break\n",
         (tests.REPLACED,),
@@ -35,7 +35,7 @@ MUTATIONS: Final = (
     Mutation(
         2,
         "Who wakes up for a seat does not look whether it was ended in the meantime, before it ends who sits there.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         """\
                 # Somebody newer may have taken the seat between the older one's going and our waking up.
                 await trio.lowlevel.checkpoint_if_cancelled()
@@ -46,7 +46,7 @@ MUTATIONS: Final = (
     Mutation(
         2,
         "Who waits for a seat is not ended by somebody who comes later.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         """\
         if (waiting := self._next_in.get(user_id)) is not None:
             waiting.end(endings.REPLACED)
@@ -62,7 +62,7 @@ MUTATIONS: Final = (
     Mutation(
         2,
         "Who waits for a seat does not count as an occupant, and ends up in a channel that nobody else finds.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         """\
         self.occupants += 1
         try:
@@ -78,7 +78,7 @@ MUTATIONS: Final = (
     Mutation(
         2,
         "Who is behind with reading is not told who has left.",
-        "gateway/channel.py",
+        "gateway/channel/channel.py",
         "        receivers = [member for member in self.members.values() if member is not but]\n",
         """\
         receivers = [

@@ -1,0 +1,200 @@
+"""The channel supervisor: the single writer of who is in a channel.
+
+An object without a task, whose methods (all but :meth:`Channel.seat`) have no checkpoint.  That is what makes each
+change, its revision and the telling of it one step, and a removal impossible to cancel.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+from attrs import define, field
+from structlog.typing import FilteringBoundLogger
+
+from gateway.channel.member import Member, Publication
+from gateway.connection import endings
+from gateway.connection.connection import Connection
+from gateway.connection.outbox import Frame
+from gateway.ops.metrics import Metrics
+from gateway.refusals import RefusedError
+from protocol import limits
+from protocol.errors import ErrorCode
+from protocol.events import ActiveSpeakers, Event, LeaveReason, VoiceState, VoiceStateType
+from protocol.vocabulary import Participant
+
+Welcome = Callable[["Channel"], None]
+"""Puts the joiner's ``ok``, with the snapshot, into its outbox."""
+
+
+@define(eq=False)
+class Channel:
+    """Who is here, in the order of joining, and the number of the list's newest state.
+
+    ``occupants`` counts those who wait for a seat, too: the channel lives as long as there is one.  ``speakers`` is
+    what ``active_speakers`` said last, ``plane`` the number of the plane that its media is on.
+    """
+
+    id: str
+    metrics: Metrics
+    max_members: int
+    log: FilteringBoundLogger
+    plane: int = 0
+    revision: int = 0
+    occupants: int = 0
+    members: dict[str, Member] = field(factory=dict)
+    speakers: tuple[str, ...] = ()
+    _next_in: dict[str, Connection] = field(factory=dict)
+
+    # Taking a seat.
+
+    @asynccontextmanager
+    async def seat(self, member: Member, welcome: Welcome) -> AsyncIterator[Member]:
+        """Be a member for as long as the block runs.
+
+        An older session of the same user is ended first, and this waits until it is gone; the last to come wins.
+        Raises :exc:`RefusedError` where the channel is full.
+        """
+        self.occupants += 1
+        try:
+            await self._wait_for_seat(member.user_id, member.connection)
+            if len(self.members) >= self.max_members:
+                raise RefusedError(ErrorCode.LIMIT_EXCEEDED, f"the channel has {self.max_members} members already")
+            try:
+                self.admit(member, welcome)
+                yield member
+            except BaseException as error:
+                member.connection.end(endings.INTERNAL if _is_a_bug(error) else endings.DRAINING)
+                raise
+            finally:
+                self._remove_surely(member)
+                member.forget_media()
+        finally:
+            self.occupants -= 1
+
+    async def _wait_for_seat(self, user_id: str, connection: Connection) -> None:
+        if (waiting := self._next_in.get(user_id)) is not None:
+            waiting.end(endings.REPLACED)
+        self._next_in[user_id] = connection
+        try:
+            while (older := self.members.get(user_id)) is not None:
+                if older.leaving_since is None:
+                    older.connection.end(endings.REPLACED)
+                await older.gone.wait()
+                # Somebody newer may have taken the seat between the older one's going and our waking up.
+                await trio.lowlevel.checkpoint_if_cancelled()
+        finally:
+            if self._next_in.get(user_id) is connection:
+                del self._next_in[user_id]
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    # Changing the list.
+
+    def admit(self, member: Member, welcome: Welcome) -> None:
+        """Put it on the list, tell the others, answer it with the snapshot."""
+        self.members[member.user_id] = member
+        self.revision += 1
+        self._tell_change("user_joined", member, but=member)
+        welcome(self)
+        if speaking := tuple(user_id for user_id in self.speakers if user_id in self.members):
+            member.connection.tell(ActiveSpeakers(speaking))
+        self.metrics.joined()
+        member.connection.log.info("client joined", members=len(self.members))
+
+    def update(self, member: Member) -> None:
+        """Its producers changed: all that changed in one step is one change of the list."""
+        member.forget_closed()
+        entries = tuple(publication.entry for publication in member.publications.values())
+        if entries != member.participant.producers and self.members.get(member.user_id) is member:
+            member.participant = attrs.evolve(member.participant, producers=entries)
+            self.revision += 1
+            self._tell_change("user_updated", member)
+
+    def remove(self, member: Member) -> None:
+        """Take it off the list and tell the others.  Its media is closed by now."""
+        reason = member.why_gone
+        told = self._take_off(member, reason)
+        seconds = member.since_end(trio.current_time())
+        self.metrics.left(reason)
+        self.metrics.leave_to_told(seconds)
+        # The story comes last: whatever becomes of the log, who has gone is off the list.
+        log = member.connection.log
+        if member.peer is not None and (closed := member.peer.exit) is not None:
+            log.info("media closed", **attrs.asdict(closed))
+        log.info("removed from channel", reason=reason, remaining=len(self.members))
+        log.info("told", members=told, seconds=seconds)
+
+    def _take_off(self, member: Member, reason: LeaveReason) -> int:
+        if self.members.get(member.user_id) is not member:
+            return 0
+        del self.members[member.user_id]
+        member.gone.set()
+        self.revision += 1
+        return self._tell_change("user_left", member, reason=reason)
+
+    def _remove_surely(self, member: Member) -> None:
+        """:meth:`remove`; should anything in it fail, it is counted and raised, and the member is off the list."""
+        try:
+            self.remove(member)
+        except Exception:
+            self.metrics.failed_cleanup()
+            self._take_off(member, member.why_gone)
+            raise
+
+    def expel(self, user_id: str) -> bool:
+        """A moderator wants this user out, whether in or about to come in; False where there is no such user."""
+        member, waiting = self.members.get(user_id), self._next_in.get(user_id)
+        if waiting is not None:
+            waiting.end(endings.REMOVED)
+        if member is not None:
+            member.connection.end(endings.REMOVED)
+        return member is not None or waiting is not None
+
+    # Looking.
+
+    def find_publication(self, producer_id: str) -> tuple[Member, Publication]:
+        """Who sends it, and what.  Raises :exc:`RefusedError` where nobody here does."""
+        for member in self.members.values():
+            if (publication := member.publications.get(producer_id)) is not None:
+                return member, publication
+        raise RefusedError(ErrorCode.NOT_FOUND, "there is no such producer in this channel")
+
+    def snapshot(self) -> tuple[Participant, ...]:
+        """The list, in the order of joining."""
+        return tuple(member.participant for member in self.members.values())
+
+    # Telling.
+
+    def tell(self, event: Event) -> int:
+        """Tell every member; how many took it."""
+        frame = Frame.of(event)
+        return sum(member.send(frame) for member in list(self.members.values()))
+
+    def _tell_change(
+        self, kind: VoiceStateType, about: Member, *, but: Member | None = None, reason: LeaveReason | None = None
+    ) -> int:
+        receivers = [member for member in self.members.values() if member is not but]
+        if not receivers:
+            return 0
+        participant = about.participant
+        change = VoiceState(
+            type=kind,
+            channel_id=self.id,
+            user_id=participant.user_id,
+            username=participant.username,
+            revision=self.revision,
+            participant=participant,
+            count=len(self.members),
+            reason=reason,
+        )
+        brief = whole = Frame.of(change)
+        if len(self.members) <= limits.MAX_LISTED_PARTICIPANTS:
+            whole = Frame.of(attrs.evolve(change, participants=self.snapshot()))
+        return sum(member.send(brief if member.is_behind else whole) for member in receivers)
+
+
+def _is_a_bug(error: BaseException) -> bool:
+    """Whether there is anything but cancellation in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(Exception) is not None
+    return isinstance(error, Exception)

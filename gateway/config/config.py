@@ -1,0 +1,226 @@
+"""Every bound and address of the gateway, each with a name.
+
+Times are in seconds, sizes in bytes.  The text below each field is what ``sfu-gateway serve --help`` and
+``sfu-gateway config`` show.
+"""
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import attrs
+from attrs import Attribute, field, frozen
+from attrs.validators import optional
+
+from gateway.config.origins import parse_origin
+from protocol import limits
+from protocol.responses import IceServer
+from sfu.settings import MediaSettings
+
+LARGEST_PORT: Final = 65535
+MOST_PLANES: Final = 4
+"""That are started by themselves; a gateway of thousands may want more."""
+
+Check = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def _between(lowest: float, highest: float = math.inf) -> Check:
+    def check(_: Any, attribute: "Attribute[Any]", value: float) -> None:
+        if not lowest <= value <= highest:
+            wanted = f"at least {lowest:.15g}" if highest == math.inf else f"from {lowest:.15g} to {highest:.15g}"
+            raise ValueError(f"{attribute.name} must be {wanted}, not {value!r}")
+
+    return check
+
+
+def _seconds(default: float) -> Any:
+    """More than no time, less than a month: no bound may be taken away."""
+    return field(default=default, validator=_between(0.001, 30 * 24 * 3600))
+
+
+def _port(default: int) -> Any:
+    return field(default=default, validator=_between(0, LARGEST_PORT))
+
+
+def _count(default: int) -> Any:
+    return field(default=default, validator=_between(1, 1_000_000_000))
+
+
+def _secret() -> Any:
+    return field(default=None, metadata={"secret": True}, validator=_not_empty, repr=False)
+
+
+def _not_empty(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    if value is not None and not value:
+        raise ValueError(f"{attribute.name} must not be empty; leave it out instead")
+
+
+def _origins(_: Any, attribute: "Attribute[Any]", value: tuple[str, ...]) -> None:
+    for origin in value:
+        if origin == "*":
+            continue
+        try:
+            parse_origin(origin)
+        except ValueError:
+            wanted = "origins like https://call.example.org or https://call.example.org:8443"
+            hint = "without a path or a pattern, and with xn--… for letters that are not ASCII"
+            raise ValueError(f"{attribute.name} must hold {wanted}, {hint}, not {origin!r}") from None
+
+
+@frozen(kw_only=True)
+class Config:
+    """How one gateway listens, how long it waits, and how much it takes.
+
+    Raises ``ValueError``, with the name of the field, for a value out of range.
+    """
+
+    host: str = field(default="127.0.0.1", validator=_not_empty)
+    """Address or name on which HTTP and WebSocket listen."""
+    port: int = _port(8080)
+    """TCP port for HTTP and WebSocket; 0 picks a free one."""
+
+    media_host: tuple[str, ...] | None = field(default=None, validator=_not_empty)
+    """Addresses or names on which media listens, IPv4 and IPv6; when not given, 127.0.0.1 and an interface address."""
+    media_announce: tuple[str, ...] = ()
+    """Addresses or names told to clients instead of media_host, for a machine behind NAT."""
+    media_port: int = _port(40000)
+    """First UDP port for media; each plane has one, in a row. 0 picks free ones."""
+    planes: int | None = field(default=None, validator=optional(_between(1, 64)))
+    """Threads that forward media, each channel on one of them; when not given, one for each core, at most 4."""
+
+    video_orientation: bool = True
+    """Let phones send the picture as the camera gives it, with how to turn it; when false, they turn it themselves."""
+
+    log_format: Literal["console", "json"] | None = None
+    """How logs look; when not given, console on a terminal and json elsewhere."""
+
+    join_token: str | None = _secret()
+    """What `join` must bring as its token; when not given, everybody may join."""
+    admin_token: str | None = _secret()
+    """Opens /api to who brings it as a bearer token; when not given, there is no /api."""
+    allowed_origins: tuple[str, ...] = field(default=(), validator=_origins)
+    """Origins whose pages may connect, such as https://call.example.org, or * for all; when not given, pages from this
+    gateway's own host."""
+    ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)
+    """STUN and TURN servers told to clients, each with urls and optionally username and credential."""
+    kiosk: bool = False
+    """Whether the page joins by itself, with camera and microphone, where its address says join=1; for kiosks alone."""
+    web_root: Path | None = None
+    """Folder of the built web client; when not given, the one that is installed with the gateway."""
+
+    ping_interval: float = _seconds(limits.PING_INTERVAL)
+    """Seconds that a client may be quiet before it is pinged, at most a quarter of a second later."""
+    ping_timeout: float = _seconds(limits.PONG_TIMEOUT)
+    """Seconds beyond ping_interval after which a quiet client counts as gone, if not even the pong came."""
+    media_grace: float = _seconds(limits.MEDIA_GRACE)
+    """Seconds since its WebSocket was heard for which a quiet client is kept while its media comes."""
+    join_timeout: float = _seconds(limits.JOIN_TIMEOUT)
+    """Seconds from connecting (or leaving) to the next join."""
+    websocket_handshake_timeout: float = _seconds(10)
+    """Seconds that a WebSocket handshake may take."""
+    goodbye_timeout: float = _seconds(limits.GOODBYE_TIMEOUT)
+    """Seconds for the last message and the close frame of a WebSocket."""
+    handshake_timeout: float = _seconds(10)
+    """Seconds from connect_transport to the end of the DTLS handshake."""
+    disconnected_after: float = _seconds(7)
+    """Seconds without media, reports and STUN after which a transport is reported as disconnected."""
+    silence_timeout: float = _seconds(30)
+    """Seconds without authentic media, reports and STUN after which a transport is closed (RFC 7675: 30)."""
+    courtesy_timeout: float = _seconds(1)
+    """Seconds for the goodbye of one transport when a session ends."""
+    exit_timeout: float = _seconds(limits.SESSION_CLEANUP_TIMEOUT)
+    """Seconds for all the goodbyes of a session together."""
+    drain_timeout: float = field(default=30, validator=_between(0, 30 * 24 * 3600))
+    """Seconds that connected clients have to leave by themselves when the gateway stops."""
+    request_head_timeout: float = _seconds(5)
+    """Seconds in which the head of an HTTP request must have come."""
+    request_body_timeout: float = _seconds(10)
+    """Seconds in which the body of an HTTP request must have come."""
+    response_timeout: float = _seconds(10)
+    """Seconds that one piece (at most 64 KiB) of an HTTP response may take to be sent."""
+    response_total_timeout: float = _seconds(300)
+    """Seconds that a whole HTTP response may take."""
+
+    max_connections: int = _count(10_000)
+    """WebSocket connections at a time."""
+    max_http_connections: int = _count(1_000)
+    """TCP connections at a time that are not WebSockets yet, or never will be."""
+    max_request_head_bytes: int = field(default=40 * 1024, validator=_between(1024, 1024**2))
+    """Bytes of the head of an HTTP request; by default 32 KiB of cookies, and room for the rest."""
+    max_request_body_bytes: int = field(default=64 * 1024, validator=_between(0, 1024**3))
+    """Bytes of the body of an HTTP request."""
+
+    max_channels: int = _count(10_000)
+    """Channels at a time."""
+    max_members: int = _count(500)
+    """Members of one channel."""
+    max_producers: int = _count(16)
+    """Producers of one session."""
+    max_consumers: int = _count(1024)
+    """Consumers of one session."""
+    max_message_bytes: int = field(default=limits.MAX_REQUEST_BYTES, validator=_between(1024, limits.MAX_REQUEST_BYTES))
+    """Bytes of one message from a client."""
+    outbox_bytes: int = field(default=8 * 1024**2, validator=_between(64 * 1024))
+    """Bytes of messages that may wait for one client; the snapshot of a full channel must fit."""
+    outbox_age: float = _seconds(10)
+    """Seconds that messages may wait without the client taking anything."""
+    inbox_messages: int = _count(1024)
+    """Messages of one client that may wait to be worked off."""
+    inbox_bytes: int = field(default=4 * 1024**2, validator=_between(limits.MAX_REQUEST_BYTES))
+    """Bytes of those messages together."""
+    request_rate: float = field(default=100, validator=_between(1, 1_000_000))
+    """Requests of one client per second, in the long run."""
+    request_burst: int = _count(2048)
+    """Requests of one client at once; who joins a full channel consumes everything in it."""
+    message_rate: float = field(default=20, validator=_between(0.1, 1_000_000))
+    """What one client may cause to be told to others per second, in the long run: messages, producers, pauses."""
+    message_burst: int = _count(100)
+    """The same at once."""
+    error_budget: int = _count(limits.ERROR_BUDGET)
+    """Messages that could not be understood, within error_window, that a client survives."""
+    error_window: float = _seconds(limits.ERROR_BUDGET_WINDOW)
+    """Seconds in which they count."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.silence_timeout < self.disconnected_after:
+            raise ValueError("silence_timeout must not be shorter than disconnected_after")
+        if (last := self.media_port + self.plane_count - 1) > LARGEST_PORT:
+            raise ValueError(f"the last of the media ports would be {last}; there are {LARGEST_PORT}")
+
+    @property
+    def plane_count(self) -> int:
+        """How many planes there are to be."""
+        return self.planes or min(len(os.sched_getaffinity(0)), MOST_PLANES)
+
+    @property
+    def media_ports(self) -> list[MediaSettings]:
+        """What the media ports are to be opened with, one for each plane."""
+        numbers = range(self.plane_count)
+        return [attrs.evolve(self.media, port=self.media_port and self.media_port + number) for number in numbers]
+
+    @property
+    def media(self) -> MediaSettings:
+        """What the first media port is to be opened with."""
+        return MediaSettings(
+            hosts=self.media_host,
+            port=self.media_port,
+            announce=self.media_announce,
+            handshake_timeout=self.handshake_timeout,
+            disconnected_after=self.disconnected_after,
+            silence_timeout=self.silence_timeout,
+            courtesy_timeout=self.courtesy_timeout,
+            exit_timeout=self.exit_timeout,
+            max_producers=self.max_producers,
+            max_consumers=self.max_consumers,
+            video_orientation=self.video_orientation,
+        )
+
+
+def is_secret(attribute: "Attribute[Any]") -> bool:
+    """Whether the value of this field of :class:`Config` must not be shown."""
+    return bool(attribute.metadata.get("secret"))
+
+
+SETTINGS: Final[tuple["Attribute[Any]", ...]] = attrs.fields(Config)

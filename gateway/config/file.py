@@ -1,0 +1,105 @@
+"""Configuration files: TOML, read strictly.  Nothing is coerced, and no key is ignored."""
+
+import difflib
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, Literal, cast, get_args, get_origin
+
+import cattrs
+
+from gateway.config.config import SETTINGS, is_secret
+from protocol.responses import IceServer
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the message says in one line where and why."""
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The settings in a file, each of them known and of the right type, as TOML has them.
+
+    Raises :exc:`ConfigError`.
+    """
+    try:
+        read = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    known = {setting.name: setting for setting in SETTINGS}
+    for key, value in read.items():
+        if key not in known:
+            meant = nearest(key, known)
+            raise ConfigError(f"{path}: unknown key {key!r}" + (f"; did you mean {meant!r}?" if meant else ""))
+        try:
+            _STRICT.structure(value, cast(Any, known[key].type))
+        except Exception as error:  # cattrs has many, and none of them speaks to the person who wrote the file
+            shown = "" if is_secret(known[key]) or key == "ice_servers" else f", not {value!r}"
+            raise ConfigError(f"{path}: {key} must be {_in_words(known[key].type)}{shown}") from error
+    return read
+
+
+def nearest(key: str, known: Iterable[str]) -> str | None:
+    """The one of the known names (in lower case) that was probably meant; None when none is near."""
+    return next(iter(difflib.get_close_matches(key.replace("-", "_").lower(), list(known), n=1)), None)
+
+
+def _is_tuple(type_: Any) -> bool:
+    return get_origin(type_) is tuple
+
+
+def _exactly(*accepted: type) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) not in accepted:
+            raise TypeError
+        return value
+
+    return structure
+
+
+def _path(value: Any, _: Any) -> Path:
+    if not isinstance(value, str):
+        raise TypeError
+    return Path(value)
+
+
+def _strict_converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+    converter.register_structure_hook(bool, _exactly(bool))
+    converter.register_structure_hook(str, _exactly(str))
+    converter.register_structure_hook(bool, _exactly(bool))
+    converter.register_structure_hook(int, _exactly(int))
+    converter.register_structure_hook(float, _exactly(int, float))
+    converter.register_structure_hook(Path, _path)
+
+    def structure_list(value: Any, type_: Any) -> Any:
+        if not isinstance(value, list):
+            raise TypeError
+        return tuple(converter.structure(item, get_args(type_)[0]) for item in value)
+
+    converter.register_structure_hook_func(_is_tuple, structure_list)
+    return converter
+
+
+_STRICT: Final = _strict_converter()
+_WORDS: Final = {
+    bool: "true or false",
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    Path: "a path, as a string",
+    tuple[str, ...]: "a list of strings",
+    tuple[IceServer, ...]: "a list of tables, each with urls (a list) and optionally username and credential",
+}
+
+
+def _in_words(type_: Any) -> str:
+    if type_ in _WORDS:
+        return _WORDS[type_]
+    chosen = next(part for part in get_args(type_) if part is not type(None))
+    if get_origin(chosen) is Literal:
+        return "one of " + ", ".join(map(repr, get_args(chosen)))
+    return _WORDS[chosen]

@@ -1,0 +1,59 @@
+"""Refused requests in the log, for whoever has to find out why.  Anybody can cause them, so the rate is bounded."""
+
+from collections import defaultdict
+from typing import Final
+
+import structlog
+import trio
+from attrs import define, field
+
+from gateway.connection.rates import TokenBucket
+from gateway.http.http1 import HttpRefusal
+from gateway.ops.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+_LINES_AT_ONCE: Final = 5
+_LINES_PER_SECOND: Final = 0.1
+_MOST_CHARACTERS: Final = 300
+
+_SETTINGS: Final = {
+    HttpRefusal.ORIGIN: "allowed_origins",
+    HttpRefusal.HEAD_TOO_LARGE: "max_request_head_bytes",
+    HttpRefusal.BODY_TOO_LARGE: "max_request_body_bytes",
+    HttpRefusal.TOO_MANY_CONNECTIONS: "max_http_connections",
+    HttpRefusal.FULL: "max_connections",
+}
+
+
+@define
+class _Lines:
+    """What was said of one reason, and how often it was not said since."""
+
+    allowed: TokenBucket = field(factory=lambda: TokenBucket(_LINES_PER_SECOND, _LINES_AT_ONCE))
+    left_out: int = 0
+
+
+@define
+class HttpRefusals:
+    """Counts every refusal, and logs five at once of each reason, then one every 10 s.
+
+    A line names the setting that decides, if there is one, and how many of its reason were left out before it.
+    """
+
+    metrics: Metrics
+    _lines: defaultdict[HttpRefusal, _Lines] = field(factory=lambda: defaultdict(_Lines), init=False)
+
+    def note(self, reason: HttpRefusal, status: int, why: str, remote: str) -> None:
+        """``why`` may quote the client, in moderation."""
+        self.metrics.http_refusal(reason)
+        lines = self._lines[reason]
+        if not lines.allowed.take(1, trio.current_time()):
+            lines.left_out += 1
+            return
+        say = log.warning if reason in _SETTINGS else log.info
+        fields: dict[str, str | int] = {"setting": _SETTINGS[reason]} if reason in _SETTINGS else {}
+        if lines.left_out:
+            fields["left_out"] = lines.left_out
+            lines.left_out = 0
+        say("request refused", remote=remote, status=status, reason=str(reason), why=why[:_MOST_CHARACTERS], **fields)

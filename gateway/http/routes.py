@@ -1,0 +1,149 @@
+"""What HTTP answers besides WebSockets: health, metrics, moderation, and the web client's files."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sized
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final, Protocol
+
+import trio
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.config import Config
+from gateway.http.web_files import WebFiles
+from gateway.ops.metrics import CONTENT_TYPE, Metrics
+
+_SECURITY_HEADERS: Final = {
+    "content-security-policy": "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data: blob:",
+            "media-src 'self' blob: mediastream:",
+            "connect-src 'self' ws: wss:",  # Safari before 16 does not count WebSockets among 'self'
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'self'",
+        )
+    ),
+    "permissions-policy": "camera=(self), microphone=(self), display-capture=(self)",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+_Answer = Callable[[Request], Response]
+
+
+class Channel(Protocol):
+    """A channel, as far as it is listed."""
+
+    @property
+    def members(self) -> Sized: ...
+
+
+class Channels(Protocol):
+    """All channels, as far as moderators see them."""
+
+    @property
+    def channels(self) -> Mapping[str, Channel]: ...
+
+    def remove(self, channel_id: str, user_id: str) -> bool:
+        """End a member's session; False when there is none."""
+
+
+def make_app(config: Config, metrics: Metrics, channels: Channels, is_ready: Callable[[], bool]) -> ASGIApp:
+    """The ASGI application of one gateway.  ``is_ready`` says whether it takes new sessions."""
+
+    def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
+
+    def readyz(_: Request) -> Response:
+        ready = is_ready()
+        return PlainTextResponse(
+            "ready\n" if ready else "not taking new sessions\n",
+            status_code=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
+            headers={"cache-control": "no-store"},
+        )
+
+    def metrics_text(_: Request) -> Response:
+        return Response(metrics.render(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
+
+    def page_settings(_: Request) -> Response:
+        # In a file of its own: the page may have no inline script, and it asks only where its address says join=1.
+        return JSONResponse({"kiosk": config.kiosk}, headers={"cache-control": "no-store"})
+
+    routes = [
+        _route("/healthz", healthz),
+        _route("/readyz", readyz),
+        _route("/metrics", metrics_text),
+        _route("/page.json", page_settings),
+        *_moderation(config.admin_token, channels),
+        Mount("/", WebFiles(config.web_root or Path(__file__).parent.parent / "web" / "dist")),
+    ]
+    return _with_security_headers(ExceptionMiddleware(Router(routes, redirect_slashes=False)))
+
+
+def _moderation(admin_token: str | None, channels: Channels) -> list[Route | Mount]:
+    """Nothing but 404 without a token to check."""
+
+    def nothing(_: Request) -> Response:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+
+    def list_channels(_: Request) -> Response:
+        listed = [{"channelId": name, "members": len(channel.members)} for name, channel in channels.channels.items()]
+        return JSONResponse({"channels": listed}, headers={"cache-control": "no-store"})
+
+    def remove_participant(request: Request) -> Response:
+        if not channels.remove(request.path_params["channel_id"], request.path_params["user_id"]):
+            raise HTTPException(HTTPStatus.NOT_FOUND, "no such participant")
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    if admin_token is None:
+        return [_route("/api/{path:path}", nothing, "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
+    return [
+        _route("/api/channels", _guarded(admin_token, list_channels)),
+        _route(
+            "/api/channels/{channel_id}/participants/{user_id}", _guarded(admin_token, remove_participant), "DELETE"
+        ),
+    ]
+
+
+def _route(path: str, answer: _Answer, *methods: str) -> Route:
+    async def endpoint(request: Request) -> Response:  # starlette would run a plain function in a thread
+        await trio.lowlevel.checkpoint()
+        return answer(request)
+
+    return Route(path, endpoint, methods=methods or None)
+
+
+def _guarded(admin_token: str, answer: _Answer) -> _Answer:
+    def guarded(request: Request) -> Response:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secrets.compare_digest(token.strip().encode(), admin_token.encode()):
+            raise HTTPException(
+                HTTPStatus.UNAUTHORIZED, "this needs the admin token", headers={"www-authenticate": "Bearer"}
+            )
+        return answer(request)
+
+    return guarded
+
+
+def _with_security_headers(app: ASGIApp) -> ASGIApp:
+    async def secured(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await app(scope, receive, send_with_headers)
+
+    return secured

@@ -1,0 +1,45 @@
+"""What the media side tells the owner of a peer, as events for that client and changes of the list."""
+
+from attrs import define
+
+import sfu
+from gateway.channel.channel import Channel
+from gateway.channel.member import Member
+from gateway.media_objects import convert
+from protocol.events import ConsumerClosed, ConsumerUpdated, TransportState, TransportStateChanged
+from protocol.vocabulary import Layers
+
+_TOLD_STATES: dict[sfu.TransportState, TransportState] = {
+    sfu.TransportState.CONNECTED: "connected",
+    sfu.TransportState.DISCONNECTED: "disconnected",
+    sfu.TransportState.FAILED: "failed",
+    sfu.TransportState.CLOSED: "closed",
+}
+
+
+@define(eq=False)
+class Observer:
+    """The :class:`sfu.PeerObserver` of one member.  Everything goes into outboxes; nothing waits."""
+
+    channel: Channel
+    member: Member
+
+    def transport_changed(self, transport: sfu.Transport) -> None:
+        """Tell the client.  A transport's producers went before it, all in one step: the list changes once."""
+        self.channel.update(self.member)
+        state = _TOLD_STATES[transport.state]
+        self.member.connection.tell(TransportStateChanged(transport.id, state))
+
+    def producer_closed(self, producer: sfu.Producer) -> None:
+        """It went with its transport, of which we are told next: then the list changes."""
+
+    def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+        self.member.connection.tell(ConsumerClosed(consumer.id, why.value))
+
+    def consumer_updated(self, consumer: sfu.Consumer) -> None:
+        layers = None if consumer.layers is None else convert(consumer.layers, Layers)
+        self.member.connection.tell(ConsumerUpdated(consumer.id, consumer.producer_paused, layers))
+
+    def failed(self, error: Exception) -> None:
+        """Code that ran for this peer on somebody else's behalf raised: it ends, and nobody else notices."""
+        self.member.connection.fail(error)

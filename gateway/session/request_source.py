@@ -1,0 +1,50 @@
+"""The requests of one connection, in the order in which they came; what is no request is answered here."""
+
+import trio
+from attrs import define, field
+
+from gateway.connection import endings
+from gateway.connection.connection import Connection
+from gateway.connection.rates import TokenBucket
+from gateway.refusals import RefusedError
+from protocol.codec import decode_request
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.requests import Request
+from protocol.responses import Error, ErrorData
+
+BYTES_PER_TOKEN = 8192
+"""A request costs one token, and one more for each so many bytes: reading it costs more, too."""
+PATIENCE = 2
+"""Who asks so many times faster than allowed is closed; who asks a little too fast is only told so."""
+
+
+@define(eq=False)
+class RequestSource:
+    """Reads the inbox of one connection."""
+
+    connection: Connection
+    _allowed: TokenBucket = field(init=False)
+    _bearable: TokenBucket = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        config = self.connection.config
+        self._allowed = TokenBucket(config.request_rate, config.request_burst)
+        self._bearable = TokenBucket(PATIENCE * config.request_rate, PATIENCE * config.request_burst)
+
+    async def next(self) -> Request:
+        """The next request.  Always a checkpoint."""
+        while True:
+            text, size = await self.connection.inbox.get()
+            now, cost = trio.current_time(), 1 + size // BYTES_PER_TOKEN
+            if not self._bearable.take(cost, now):
+                self.connection.end(endings.RATE_LIMITED)
+                continue
+            try:
+                request = decode_request(text)
+            except ProtocolError as error:
+                self.connection.respond(Error(error.request_id, ErrorData(error.code, error.message, error.path)))
+                continue
+            if self._allowed.take(cost, now):
+                return request
+            refused = RefusedError(ErrorCode.RATE_LIMITED, "too many requests in too short a time")
+            self.connection.respond(refused.answer(request.id))

@@ -1,0 +1,232 @@
+"""What each request of a session does: one small function per type, none with a checkpoint, and the table of them.
+
+So nothing can close between being found and being used, and no request waits for ICE, DTLS or media.  ``join`` and
+``leave`` are not here: they are the two ends of a session (:mod:`gateway.session.session`).
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import trio
+from attrs import frozen
+
+import protocol.media
+import sfu
+import sfu.parameters
+from gateway.channel.channel import Channel
+from gateway.channel.member import Member, Publication
+from gateway.connection.outbox import Frame
+from gateway.gateway import Gateway
+from gateway.media_objects import convert, refusals
+from gateway.refusals import RefusedError
+from gateway.session.statistics import session_stats
+from protocol.errors import ErrorCode
+from protocol.events import MessageReceived
+from protocol.requests import (
+    Close,
+    ConnectTransport,
+    Consume,
+    CreateTransport,
+    GetStats,
+    Pause,
+    Ping,
+    Produce,
+    RequestData,
+    RestartIce,
+    Resume,
+    SendMessage,
+    SetLayers,
+)
+from protocol.responses import Consumed, Delivered, Done, IceRestarted, OkData, Produced, TransportCreated
+from protocol.stats import Stats
+
+BYTES_PER_TOKEN = 65536
+"""A message costs one token, and one more for each so many bytes that it takes in all outboxes together."""
+
+Kind = Literal["transports", "producers", "consumers"]
+
+
+@frozen(eq=False)
+class Session:
+    """What the requests of one session work on."""
+
+    gateway: Gateway
+    channel: Channel
+    member: Member
+    peer: sfu.Peer
+
+    def require_own(self, kind: Kind, object_id: str) -> None:
+        """It must be there and one's own: ``forbidden`` where it is another member's, else ``not_found``."""
+        if object_id in getattr(self.peer, kind):
+            return
+        for other in self.channel.members.values():
+            if other.peer is not None and object_id in getattr(other.peer, kind):
+                raise RefusedError(ErrorCode.FORBIDDEN, f"this is not one of your {kind}")
+        raise RefusedError(ErrorCode.NOT_FOUND, f"there is no such thing among your {kind}")
+
+    def spend_on_telling(self, cost: int = 1) -> None:
+        """What one client makes the gateway tell others is bounded, so that it cannot crowd out the rest."""
+        if not self.member.connection.messages.take(cost, trio.current_time()):
+            raise RefusedError(ErrorCode.RATE_LIMITED, "too much to tell to too many in too short a time")
+
+
+def perform(session: Session, data: RequestData) -> OkData:
+    """Do what is asked and return the ``data`` of its ``ok``.  Raises :exc:`RefusedError`."""
+    handler = HANDLERS.get(type(data))
+    if handler is None:
+        raise RefusedError(ErrorCode.ALREADY_JOINED, "leave first")
+    return handler(session, data)
+
+
+# Transports.
+
+
+def create_transport(session: Session, data: CreateTransport) -> TransportCreated:
+    capabilities = _capabilities(data.rtp_capabilities)
+    if capabilities is not None:  # kept for the transport's life
+        capabilities = session.gateway.share(capabilities)
+    with refusals("rtpCapabilities"):
+        transport = session.peer.create_transport(data.direction, capabilities)
+    return TransportCreated(
+        transport.id,
+        convert(transport.ice_parameters, protocol.media.IceParameters),
+        tuple(convert(candidate, protocol.media.IceCandidate) for candidate in transport.ice_candidates),
+        convert(transport.dtls_parameters, protocol.media.DtlsParameters),
+    )
+
+
+def connect_transport(session: Session, data: ConnectTransport) -> Done:
+    session.require_own("transports", data.transport_id)
+    parameters = convert(data.dtls_parameters, sfu.parameters.DtlsParameters)
+    with refusals("dtlsParameters"):
+        session.peer.connect_transport(data.transport_id, parameters)
+    return Done()
+
+
+def restart_ice(session: Session, data: RestartIce) -> IceRestarted:
+    session.require_own("transports", data.transport_id)
+    with refusals():
+        return IceRestarted(convert(session.peer.restart_ice(data.transport_id), protocol.media.IceParameters))
+
+
+# Producers and consumers.
+
+
+def produce(session: Session, data: Produce) -> Produced:
+    session.require_own("transports", data.transport_id)
+    parameters = convert(data.rtp_parameters, sfu.parameters.RtpParameters)
+    session.spend_on_telling()
+    with refusals("rtpParameters"):
+        producer = session.peer.produce(data.transport_id, data.kind, parameters, paused=data.paused)
+    session.member.publications[producer.id] = Publication(producer, data.source)
+    session.channel.update(session.member)
+    return Produced(producer.id)
+
+
+def consume(session: Session, data: Consume) -> Consumed:
+    session.require_own("transports", data.transport_id)
+    owner, publication = session.channel.find_publication(data.producer_id)
+    on_screen = publication.source in ("screen", "screen_audio")
+    with refusals("rtpCapabilities"):
+        consumer = session.peer.consume(
+            data.transport_id,
+            publication.producer,
+            _capabilities(data.rtp_capabilities),
+            stream=f"{owner.user_id}-screen" if on_screen else owner.user_id,
+            paused=data.paused,
+        )
+    return Consumed(
+        consumer_id=consumer.id,
+        producer_id=data.producer_id,
+        user_id=owner.user_id,
+        kind=consumer.kind,
+        source=publication.source,
+        rtp_parameters=convert(consumer.take_rtp_parameters(), protocol.media.RtpParameters),
+        producer_paused=consumer.producer_paused,
+    )
+
+
+def _capabilities(given: protocol.media.RtpCapabilities | None) -> sfu.parameters.RtpCapabilities | None:
+    return None if given is None else convert(given, sfu.parameters.RtpCapabilities)
+
+
+def pause(session: Session, data: Pause) -> Done:
+    return _set_paused(session, data, paused=True)
+
+
+def resume(session: Session, data: Resume) -> Done:
+    return _set_paused(session, data, paused=False)
+
+
+def _set_paused(session: Session, data: Pause | Resume, *, paused: bool) -> Done:
+    with refusals():
+        if data.producer_id is not None:
+            session.require_own("producers", data.producer_id)
+            session.spend_on_telling()
+            session.peer.set_producer_paused(data.producer_id, paused)
+            session.channel.update(session.member)
+        elif data.consumer_id is not None:
+            session.require_own("consumers", data.consumer_id)
+            session.peer.set_consumer_paused(data.consumer_id, paused)
+    return Done()
+
+
+def close(session: Session, data: Close) -> Done:
+    with refusals():
+        if data.consumer_id is not None:
+            session.require_own("consumers", data.consumer_id)
+            session.peer.close_consumer(data.consumer_id)
+        elif data.producer_id is not None:
+            session.require_own("producers", data.producer_id)
+            session.peer.close_producer(data.producer_id)
+        elif data.transport_id is not None:
+            session.require_own("transports", data.transport_id)
+            session.peer.close_transport(data.transport_id)
+    session.channel.update(session.member)
+    return Done()
+
+
+def set_layers(session: Session, data: SetLayers) -> Done:
+    session.require_own("consumers", data.consumer_id)
+    with refusals():
+        session.peer.set_layers(data.consumer_id, data.spatial, data.temporal)
+    return Done()
+
+
+# The rest.
+
+
+def message(session: Session, data: SendMessage) -> Delivered:
+    """To everyone else, or to those named who are here (oneself, too, when named)."""
+    members, sender = session.channel.members, session.member
+    if data.to is None:
+        receivers = [member for member in members.values() if member is not sender]
+    else:
+        receivers = [members[user_id] for user_id in dict.fromkeys(data.to) if user_id in members]
+    frame = Frame.of(MessageReceived(sender.user_id, data.data))
+    session.spend_on_telling(1 + frame.size * len(receivers) // BYTES_PER_TOKEN)
+    return Delivered(sum(receiver.send(frame) for receiver in receivers))
+
+
+def ping(session: Session, data: Ping) -> Done:
+    return Done()
+
+
+def stats(session: Session, data: GetStats) -> Stats:
+    return session_stats(session.peer, session.member)
+
+
+HANDLERS: dict[type[RequestData], Callable[[Session, Any], OkData]] = {
+    CreateTransport: create_transport,
+    ConnectTransport: connect_transport,
+    RestartIce: restart_ice,
+    Produce: produce,
+    Consume: consume,
+    Pause: pause,
+    Resume: resume,
+    Close: close,
+    SetLayers: set_layers,
+    SendMessage: message,
+    Ping: ping,
+    GetStats: stats,
+}

@@ -1,0 +1,178 @@
+"""The life of one client: it connects, joins, is served, leaves, and joins again or goes.
+
+The order in which it ends is the order of nesting in :func:`serve_sessions`; nothing else keeps it.
+"""
+
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+import sfu
+from gateway.channel.channel import Channel
+from gateway.channel.member import Member, instant
+from gateway.connection import endings
+from gateway.connection.connection import Connection, open_connection
+from gateway.connection.liveness import no_media
+from gateway.connection.websocket import NotAcceptedError
+from gateway.gateway import Gateway
+from gateway.refusals import RefusedError
+from gateway.session.observer import Observer
+from gateway.session.request_source import RequestSource
+from gateway.session.requests import Session, perform
+from protocol.errors import ErrorCode
+from protocol.requests import Join, Leave, Request
+from protocol.responses import Error, ErrorData, Joined, Ok
+from protocol.vocabulary import Participant
+
+Seat = tuple[Channel, Member]
+
+
+async def serve_client(stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None:
+    """Serve one WebSocket client, from its upgrade request (still in ``stream``) until nothing is left of it.
+
+    Raises no ``Exception``.
+    """
+    with gateway.connection(remote) as connection:
+        try:
+            await serve_sessions(stream, gateway, connection)
+        except* NotAcceptedError as refused:
+            connection.log.info("not accepted", why=_innermost(refused))
+        except* Exception as errors:
+            connection.fail(errors)
+
+
+async def serve_sessions(stream: trio.abc.Stream, gateway: Gateway, connection: Connection) -> None:
+    """One session after the other.
+
+    ``leave`` returns from :func:`serve_requests`; everything else that ends a session cancels the connection's scope.
+    Either way the blocks are left from the inside out.
+    """
+    requests = RequestSource(connection)
+    async with open_connection(stream, connection):  # left last: says why, closes the WebSocket
+        while True:
+            join = await next_join(gateway, connection, requests)
+            try:
+                async with (
+                    take_seat(gateway, connection, join) as seat,  # left second: off the list, the others are told
+                    open_media(gateway, seat) as session,  # left first: consumers, producers, transports
+                ):
+                    leave = await serve_requests(session, requests)
+                connection.respond(Ok(leave.id))  # and perhaps it joins again
+            except RefusedError as refused:
+                connection.respond(refused.answer(join.id))
+
+
+def _innermost(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
+async def next_join(gateway: Gateway, connection: Connection, requests: RequestSource) -> Request:
+    """A ``join`` that may go on.  Ends the connection when none comes in time.
+
+    The time runs from connecting, and again from leaving: every wait has a bound.
+    """
+    with trio.CancelScope(deadline=trio.current_time() + gateway.config.join_timeout) as in_time:
+        while True:
+            request = await requests.next()
+            if not isinstance(request.data, Join):
+                refuse(connection, request, ErrorCode.NOT_JOINED, "join first")
+            elif gateway.draining:
+                connection.end(endings.DRAINING)
+            elif not _is_token(gateway.config.join_token, request.data.token):
+                refuse(connection, request, ErrorCode.UNAUTHENTICATED, "the token is missing or wrong")
+                connection.end(endings.UNAUTHENTICATED)
+            else:
+                return request
+    assert in_time.cancelled_caught
+    connection.end(endings.NO_JOIN)
+    return await connection.wait_end()
+
+
+def _is_token(expected: str | None, given: str | None) -> bool:
+    return expected is None or hmac.compare_digest(expected.encode(), (given or "").encode())
+
+
+@asynccontextmanager
+async def take_seat(gateway: Gateway, connection: Connection, request: Request) -> AsyncIterator[Seat]:
+    """The seat that a ``join`` asks for.  Raises :exc:`RefusedError` where there is none to be had.
+
+    What is logged of the connection in the meantime names the user.
+    """
+    join = request.data
+    assert isinstance(join, Join)
+    user_id = join.user_id or gateway.new_id()
+    participant = Participant(user_id, join.username, instant(gateway.today()), join.metadata)
+    member = Member(gateway.new_id(), connection, participant)
+
+    def welcome(channel: Channel) -> None:
+        data = Joined(
+            session_id=member.session_id,
+            user_id=user_id,
+            channel_id=channel.id,
+            participants=channel.snapshot(),
+            revision=channel.revision,
+            router_rtp_capabilities=gateway.capabilities,
+            ice_servers=gateway.config.ice_servers,
+            ping_interval_ms=round(gateway.config.ping_interval * 1000),
+        )
+        connection.respond(Ok(request.id, data))
+
+    before, connection.log = connection.log, connection.log.bind(channel=join.channel_id, user=user_id)
+    try:
+        async with gateway.channels.seat(join.channel_id, member, welcome) as channel:
+            yield channel, member
+    finally:
+        # A connection that is ending is this user's to the last.
+        connection.log = before if connection.ending is None else connection.log
+
+
+@asynccontextmanager
+async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
+    """The media of who has a seat, and with it all that requests work on."""
+    channel, member = seat
+    async with sfu.open_peer(gateway.port_of(channel), Observer(channel, member), name=member.user_id) as peer:
+        member.peer = peer
+        member.connection.media_heard_at = peer.media_heard_at
+        try:
+            yield Session(gateway, channel, member, peer)
+        finally:
+            member.connection.media_heard_at = no_media  # or it would keep what is gone alive
+
+
+async def serve_requests(session: Session, requests: RequestSource) -> Request:
+    """Answer one request after the other; return the ``leave``, which is answered when all is gone."""
+    while True:
+        request = await requests.next()
+        if isinstance(request.data, Leave):
+            session.member.leave()
+            return request
+        answer(session, request)
+
+
+def answer(session: Session, request: Request) -> None:
+    """Exactly one response, and behind it the events that the request caused at its own sender.
+
+    An exception that is no refusal leaves nobody knows what behind: it is answered with the reference of the log, and
+    it ends the session.
+    """
+    connection = session.member.connection
+    connection.hold_events()
+    response: Ok | Error
+    try:
+        response = Ok(request.id, perform(session, request.data))
+    except RefusedError as refused:
+        response = refused.answer(request.id)
+    except Exception as error:
+        reference = connection.fail(error)
+        fault = ErrorData(ErrorCode.INTERNAL, "a fault of the gateway", reference=reference)
+        response = Error(request.id, fault)
+    connection.respond(response)
+
+
+def refuse(connection: Connection, request: Request, code: ErrorCode, message: str) -> None:
+    """Answer a request with an error."""
+    connection.respond(RefusedError(code, message).answer(request.id))

@@ -1,0 +1,63 @@
+"""The answer to ``stats``: what the media side measures of one session, in the protocol's units."""
+
+import sfu
+from gateway.channel.member import Member, Publication
+from gateway.media_objects import convert
+from protocol.stats import ConsumerStats, EncodingStats, ProducerStats, Stats, TransportStats, TransportStatsState
+from protocol.vocabulary import Layers
+
+# A peer keeps only live transports: there is none that failed or closed.
+_STATES: dict[sfu.TransportState, TransportStatsState] = {
+    sfu.TransportState.NEW: "new",
+    sfu.TransportState.CONNECTING: "connecting",
+    sfu.TransportState.CONNECTED: "connected",
+    sfu.TransportState.DISCONNECTED: "disconnected",
+}
+
+
+def session_stats(peer: sfu.Peer, member: Member) -> Stats:
+    """Of one's own transports, producers and consumers; the sources are what only signalling knows."""
+    return Stats(
+        tuple(_transport(transport) for transport in peer.transports.values()),
+        tuple(_producer(publication) for publication in member.publications.values()),
+        tuple(_consumer(consumer) for consumer in peer.consumers.values()),
+    )
+
+
+def _transport(transport: sfu.Transport) -> TransportStats:
+    return TransportStats(transport.id, transport.direction, _STATES[transport.state])
+
+
+def _producer(publication: Publication) -> ProducerStats:
+    producer = publication.producer
+    spec = producer.plan.spec
+    encodings = tuple(
+        EncodingStats(
+            packets=stats.packets,
+            bytes=stats.bytes,
+            lost=stats.lost,
+            jitter_ms=1000 * stats.jitter / spec.clock_rate,
+            key_frames=stats.key_frames,
+            ssrc=stats.ssrc,
+            rid=encoding.rid,
+        )
+        for encoding, stats in zip(spec.encodings, producer.encoding_stats(), strict=True)
+    )
+    return ProducerStats(producer.id, producer.kind, publication.source, producer.paused, encodings)
+
+
+def _consumer(consumer: sfu.Consumer) -> ConsumerStats:
+    stats = consumer.stats()
+    reception = stats.reception
+    round_trip = None if reception is None else reception.round_trip
+    return ConsumerStats(
+        consumer_id=consumer.id,
+        producer_id=consumer.producer.id,
+        kind=consumer.kind,
+        paused=consumer.paused,
+        packets=stats.packets,
+        bytes=stats.bytes,
+        layers=None if consumer.layers is None else convert(consumer.layers, Layers),
+        fraction_lost=None if reception is None else reception.fraction_lost / 256,
+        round_trip_ms=None if round_trip is None else 1000 * round_trip,
+    )

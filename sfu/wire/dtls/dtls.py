@@ -1,0 +1,280 @@
+"""DTLS 1.2 for one transport, in either role, under the caller's clock (RFC 6347, RFC 5764).
+
+OpenSSL does the cryptography on memory BIOs.  Ours are the clock (:mod:`sfu.wire.dtls.flight`) and the choice of what
+reaches OpenSSL at all: during the handshake, records that may be part of it; afterwards, where it is still needed,
+encrypted alerts and data.  Handshake messages after the handshake never do, so there is no renegotiation.
+
+It holds some 90 kB for each association, more than all else that a client takes.  So it is let go after the handshake:
+our close_notify is written by then, and :mod:`sfu.wire.dtls.alerts` reads the peer's.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from OpenSSL import SSL
+
+from sfu.parameters import DtlsFingerprint
+from sfu.wire.certificate import usable_fingerprints
+from sfu.wire.dtls.alerts import CLOSE_NOTIFY, AlertReader
+from sfu.wire.dtls.context import DtlsContext, PeerCheck
+from sfu.wire.dtls.events import DtlsClosed, DtlsConnected, DtlsEvent, DtlsFailed, DtlsRole, DtlsState
+from sfu.wire.dtls.flight import MAX_RESENDS, Flight
+from sfu.wire.dtls.records import (
+    ALERT,
+    APPLICATION_DATA,
+    Record,
+    is_plausible_untrusted,
+    pack,
+    parse_records_untrusted,
+)
+from sfu.wire.errors import BadDatagram
+from sfu.wire.srtp import EXPORTER_LABEL, SrtpProfile, srtp_keys
+
+__all__ = [
+    "Dtls",
+    "DtlsClosed",
+    "DtlsConnected",
+    "DtlsContext",
+    "DtlsEvent",
+    "DtlsFailed",
+    "DtlsRole",
+    "DtlsState",
+]
+
+MAX_HANDSHAKE_DATAGRAMS: Final = 400
+MAX_HANDSHAKE_BYTES: Final = 256 * 1024
+"""What a peer may send before the handshake is done; one on a clean network takes six datagrams and some 4 KiB."""
+
+_FROM_CLIENT: Final = frozenset({1, 11, 15, 16, 20})
+_FROM_SERVER: Final = frozenset({2, 3, 4, 11, 12, 13, 14, 20, 22})
+"""Types of handshake messages (RFC 5246 section 7.4, RFC 6347 section 4.3.2) by who sends them."""
+
+_READ_SIZE: Final = 65536
+
+
+class Dtls:
+    """One DTLS association.
+
+    Each call may leave datagrams and events: take them by :meth:`datagrams_to_send` and :meth:`next_event`, and ask
+    :meth:`get_timer` again.
+    """
+
+    def __init__(self, context: DtlsContext, role: DtlsRole, fingerprints: Sequence[DtlsFingerprint]) -> None:
+        """``fingerprints`` are the peer's; raises ``ValueError`` when there is none that we can check."""
+        self._role = role
+        self._state = DtlsState.NEW
+        self._check = PeerCheck(usable_fingerprints(fingerprints))
+        self._connection: SSL.Connection | None = context.connection(self._check, is_client=role is DtlsRole.CLIENT)
+        self._flight = Flight()
+        self._outgoing: list[bytes] = []
+        self._events: list[DtlsEvent] = []
+        self._alerts: AlertReader | None = None
+        self._goodbye: list[bytes] = []
+        self._datagrams_in = 0
+        self._bytes_in = 0
+        self._plain_records = 0
+        self._highest_message = -1
+        self._highest_answered = -1
+
+    @property
+    def state(self) -> DtlsState:
+        return self._state
+
+    def start(self, now: float) -> None:
+        """Send the first flight (client), or be ready for it (server).  Once, before anything else."""
+        if self._state is not DtlsState.NEW:
+            raise RuntimeError("DTLS was started before")
+        self._state = DtlsState.CONNECTING
+        if self._role is DtlsRole.CLIENT:
+            self._shake_hands(now)
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        """Take a datagram of the peer.
+
+        Raises ``BadDatagram`` where nothing in it can be DTLS of this association; that changes nothing.  Once the
+        association has failed or is closed, everything is ignored.
+        """
+        records = parse_records_untrusted(datagram)
+        if self._state is DtlsState.CONNECTING:
+            self._receive_handshake_untrusted(records, now)
+        elif self._state is DtlsState.CONNECTED:
+            self._receive_connected_untrusted(records, now)
+
+    def get_timer(self) -> float | None:
+        """When to call :meth:`handle_timer`, in the seconds of ``now``; None: not at all."""
+        return self._flight.resend_at
+
+    def handle_timer(self, now: float) -> None:
+        """Resend the flight that was not answered (RFC 6347 section 4.2.4).  Does nothing before its time."""
+        if self._flight.resend_at is None or now < self._flight.resend_at:
+            return
+        if self._flight.resends == MAX_RESENDS:
+            self._fail("the peer does not answer")
+        else:
+            self._outgoing += self._flight.resend(now)
+
+    def datagrams_to_send(self) -> list[bytes]:
+        """What has to be sent now, in order; each at most 1,200 bytes.  Taking them forgets them."""
+        datagrams, self._outgoing = self._outgoing, []
+        return datagrams
+
+    def next_event(self) -> DtlsEvent | None:
+        """The oldest event that was not taken yet."""
+        return self._events.pop(0) if self._events else None
+
+    def close(self) -> None:
+        """End it; leaves a close_notify to be sent where there is a connection.  Twice does nothing."""
+        if self._state is DtlsState.CONNECTED:
+            self._say_goodbye()
+        if self._state is not DtlsState.FAILED:
+            self._end(DtlsState.CLOSED)
+
+    def _receive_handshake_untrusted(self, records: list[Record], now: float) -> None:
+        messages = _FROM_SERVER if self._role is DtlsRole.CLIENT else _FROM_CLIENT
+        plausible = [record for record in records if is_plausible_untrusted(record, messages)]
+        if not plausible:
+            raise BadDatagram("no part of a handshake")
+        self._datagrams_in += 1
+        self._bytes_in += sum(len(record.raw) for record in plausible)
+        if self._datagrams_in > MAX_HANDSHAKE_DATAGRAMS or self._bytes_in > MAX_HANDSHAKE_BYTES:
+            self._fail("too much for a handshake")
+            return
+        numbers = [record.message_sequence for record in plausible if record.message_sequence is not None]
+        repeated = any(number <= self._highest_answered for number in numbers)
+        self._highest_message = max(self._highest_message, *numbers, -1)
+        self._open_connection.bio_write(b"".join(self._defused(record) for record in plausible))
+        self._shake_hands(now)
+        if repeated:
+            # A browser's timer is far shorter than ours (RFC 6347 section 4.2.4, "WAITING").
+            self._outgoing += self._flight.repeat(now)
+
+    def _defused(self, record: Record) -> bytes:
+        """A record without the harm that a forged or repeated plain-text one's number can do.
+
+        OpenSSL's replay window holds for plain text as well: one forged high number, and all that follows is old;
+        a message that came too early, and its repetition is a replay.  So they are numbered as they come.  The
+        handshake messages inside have numbers of their own.
+        """
+        if record.epoch != 0:
+            return record.raw
+        self._plain_records += 1
+        return record.renumbered(self._plain_records)
+
+    def _receive_connected_untrusted(self, records: list[Record], now: float) -> None:
+        encrypted = [each for each in records if each.epoch == 1 and each.content_type in (ALERT, APPLICATION_DATA)]
+        if self._alerts is not None:
+            self._read_alerts_untrusted(self._alerts, encrypted)
+        elif encrypted:
+            self._open_connection.bio_write(b"".join(record.raw for record in encrypted))
+            self._read_connection()
+        if len(encrypted) < len(records):
+            self._outgoing += self._flight.repeat(now)
+
+    def _shake_hands(self, now: float) -> None:
+        try:
+            self._open_connection.do_handshake()
+        except SSL.WantReadError:
+            self._send_flight(now)
+        except SSL.Error as error:
+            self._fail("not the expected fingerprint" if self._check.failed else _text(error))
+        else:
+            self._finish_handshake(now)
+
+    def _finish_handshake(self, now: float) -> None:
+        self._send_flight(now)
+        # The server's flight is the last, as there is no resumption.  Would the client repeat its own as well, one
+        # datagram that the network doubles would have the two answer each other for ever.
+        self._flight.finish(keep=self._role is DtlsRole.SERVER)
+        if not self._check.passed:  # a handshake in which none was shown, as when a session is resumed
+            self._fail("no certificate")
+            return
+        name = self._open_connection.get_selected_srtp_profile().decode()
+        if not name:
+            self._say_goodbye()
+            self._fail("no SRTP profile in common")
+            return
+        profile = SrtpProfile(name)
+        material = self._open_connection.export_keying_material(EXPORTER_LABEL, profile.keying_material_length)
+        self._state = DtlsState.CONNECTED
+        self._events.append(DtlsConnected(srtp_keys(profile, material, is_client=self._role is DtlsRole.CLIENT)))
+        self._read_connection()
+        if self._state is DtlsState.CONNECTED:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Keep what the end needs, and give OpenSSL's memory back."""
+        self._alerts = AlertReader.of(self._open_connection, is_client=self._role is DtlsRole.CLIENT)
+        if self._alerts is not None:
+            self._goodbye = self._write_goodbye()
+            self._connection = None
+
+    def _read_alerts_untrusted(self, alerts: AlertReader, records: list[Record]) -> None:
+        for record in records:
+            if (why := alerts.ending_untrusted(record)) is not None:
+                if why == CLOSE_NOTIFY:
+                    self._say_goodbye()
+                self._closed_by_peer(why)
+                return
+
+    def _read_connection(self) -> None:
+        """Decrypt what came.  Data is dropped: nothing here runs over DTLS but its own handshake."""
+        try:
+            while True:
+                self._open_connection.recv(_READ_SIZE)
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:
+            self._say_goodbye()
+            self._closed_by_peer(CLOSE_NOTIFY)
+        except SSL.Error as error:
+            self._closed_by_peer(_text(error))
+
+    def _send_flight(self, now: float) -> None:
+        records = self._take_written()
+        if records and (datagrams := self._flight.begin(records, now)):
+            self._outgoing += datagrams
+            self._highest_answered = self._highest_message
+
+    def _say_goodbye(self) -> None:
+        self._outgoing += self._write_goodbye() if self._alerts is None else self._goodbye
+
+    def _write_goodbye(self) -> list[bytes]:
+        try:
+            self._open_connection.shutdown()
+        except SSL.Error:
+            return []
+        return pack(self._take_written())
+
+    def _take_written(self) -> list[Record]:
+        written = b""
+        try:
+            while True:
+                written += self._open_connection.bio_read(_READ_SIZE)
+        except SSL.WantReadError:
+            return parse_records_untrusted(written) if written else []
+
+    def _fail(self, reason: str) -> None:
+        self._outgoing += pack(self._take_written())
+        self._events.append(DtlsFailed(reason))
+        self._end(DtlsState.FAILED)
+
+    def _closed_by_peer(self, reason: str) -> None:
+        self._events.append(DtlsClosed(reason))
+        self._end(DtlsState.CLOSED)
+
+    def _end(self, state: DtlsState) -> None:
+        self._state = state
+        self._flight.finish(keep=False)
+        self._connection = None
+
+    @property
+    def _open_connection(self) -> SSL.Connection:
+        assert self._connection is not None, "used after its end"
+        return self._connection
+
+
+def _text(error: SSL.Error) -> str:
+    """What OpenSSL says about an error, in one line; it does not always say something."""
+    queue = error.args[0] if error.args else ()
+    reasons = dict.fromkeys(str(entry[-1]) for entry in queue)
+    return "; ".join(reasons) or "refused by OpenSSL"
