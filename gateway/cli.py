@@ -92,6 +92,8 @@ def show(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; ends the process with 0, with 1 when the gateway failed, with 2 when it was asked wrongly."""
+    if sys.platform != "linux":
+        sys.exit(_fail("sfu-gateway runs on Linux only", _USAGE_ERROR))
     standard_error()
     try:
         command, bound, _ = app.parse_args(

@@ -1,12 +1,17 @@
 #!/bin/sh
-# Names what is missing to build trio-sfu, with the way to get it. Usage: prerequisites.sh PYTHON
+# Names each missing program that building trio-sfu needs, and how to get it. Usage: prerequisites.sh PYTHON
 python=$1
 missing=0
 
-need() { # what, how to get it
+need() { # what is missing, how to get it
   echo "error: $1. $2" >&2
   missing=1
 }
+
+if [ "$(uname -s)" != Linux ]; then
+  echo "error: trio-sfu runs on Linux only, and this is $(uname -s). Use a Linux machine, a virtual machine or a container." >&2
+  exit 1
+fi
 
 if ! command -v "$python" >/dev/null; then
   need "there is no $python" "Install Python 3.11 or newer (Debian, Ubuntu: apt install python3 python3-venv)."
@@ -27,7 +32,7 @@ elif ! cargo --version | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 89
 fi
 
 if ! command -v cc >/dev/null && ! command -v gcc >/dev/null && ! command -v clang >/dev/null; then
-  need "there is no C compiler" "Install one (Debian, Ubuntu: apt install build-essential; macOS: xcode-select --install)."
+  need "there is no C compiler" "Install one (Debian, Ubuntu: apt install build-essential)."
 fi
 
 exit $missing

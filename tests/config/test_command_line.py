@@ -237,6 +237,13 @@ def test_it_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip().count(".") == 2
 
 
+def test_another_system_than_linux_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert refusal(capsys, "config") == "error: sfu-gateway runs on Linux only"
+
+
 def test_whoever_reads_only_the_head_of_the_configuration_sees_no_traceback() -> None:
     reading, writing = os.pipe()
     os.close(reading)
