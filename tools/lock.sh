@@ -1,11 +1,12 @@
 #!/bin/sh
-# Pins what pyproject.toml asks for, for every platform, with hashes and without the address they came from.
-# What the tests need is settled first, so that what runs is what was tested.
+# Pins the dependencies in pyproject.toml for every platform, with hashes and without the address of an index.
+# Usage: lock.sh BIN, the folder of uv. It settles the test environment first: users then get what was tested.
 set -e
 bin=$1
 compile() {
   "$bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header "$@"
 }
-compile pyproject.toml --group dev --output-file requirements/dev.txt
+compile pyproject.toml --extra loadtest --group dev --output-file requirements/dev.txt
 compile pyproject.toml --constraints requirements/dev.txt --output-file requirements/runtime.txt
+compile pyproject.toml --extra loadtest --constraints requirements/dev.txt --output-file requirements/loadtest.txt
 compile --group build --constraints requirements/dev.txt --output-file requirements/build.txt

@@ -126,7 +126,14 @@ async def test_a_gateway_whose_messages_make_no_sense(text: str) -> None:
     async with trio.open_nursery() as nursery:
         serve = partial(trio_websocket.serve_websocket, answer, "127.0.0.1", 0, None)
         running: trio_websocket.WebSocketServer = await nursery.start(serve)
-        command = [sys.executable, "-m", "tools.loadtest.cli", f"ws://127.0.0.1:{running.port}/ws", "--members", "2"]
+        command = [
+            sys.executable,
+            "-m",
+            "tools.loadtest.command",
+            f"ws://127.0.0.1:{running.port}/ws",
+            "--members",
+            "2",
+        ]
         with trio.fail_after(30):
             done: subprocess.CompletedProcess[bytes] = await trio.run_process(
                 command, capture_stdout=True, capture_stderr=True, check=False

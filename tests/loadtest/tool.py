@@ -43,7 +43,7 @@ class Run:
 
 
 def command(url: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", "tools.loadtest.cli", url, *options]
+    return [sys.executable, "-m", "tools.loadtest.command", url, *options]
 
 
 def run_tool(url: str, *options: str) -> Run:

@@ -294,7 +294,3 @@ def main(arguments: list[str] | None = None) -> None:
     except (CycloptsError, ValueError) as error:
         sys.exit(_fail(str(error).strip().partition("\n")[0].rstrip(" :"), _USAGE_ERROR))
     sys.exit(command(*bound.args, **bound.kwargs))
-
-
-if __name__ == "__main__":
-    main()

@@ -91,7 +91,7 @@ def _expected(plan: Plan, channel_id: str) -> int:
 async def open_full_clients(plan: Plan) -> AsyncIterator[list[FullClient]]:
     """Those of the plan, for as long as the block runs.  Raises :exc:`NoFullClientsError`."""
     if plan.full and find_spec("pymediasoup") is None:
-        raise NoFullClientsError("full clients need pymediasoup, which is not installed (in a checkout: make dev)")
+        raise NoFullClientsError("full clients need pymediasoup; install it: pip install 'trio-sfu[loadtest]'")
     async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
         clients = []
         for number in range(plan.full):
