@@ -19,9 +19,9 @@ from gateway.channel import speakers
 from gateway.channel.channel import Channel
 from gateway.channel.channels import Channels
 from gateway.config import Config
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
-from gateway.connection.endings import Ending
+from gateway.connection.end_reasons import Ending
 from gateway.media_objects import convert
 from gateway.ops.log import new_reference
 from gateway.ops.metrics import Metrics
@@ -103,7 +103,7 @@ class Gateway:
         """What goes on besides the connections; runs as long as the gateway does."""
         await speakers.listen_to_all(self.channels.channels.values)
 
-    def end_all(self, ending: Ending = endings.DRAINING) -> None:
+    def end_all(self, ending: Ending = end_reasons.DRAINING) -> None:
         """End every connection; each one closes its media and leaves its channel before it is closed."""
         for connection in list(self.sessions.values()):
             try:

@@ -18,7 +18,7 @@ from gateway.gateway import Gateway
 from gateway.http import routes as http
 from gateway.http.front_door import FrontDoor
 from gateway.http.sockets import open_listeners, remote_name, show_address, url_of
-from gateway.ops import garbage
+from gateway.ops import garbage_collection
 from gateway.ops.log_writer import exit_at_once
 from gateway.ops.metrics import Metrics
 from gateway.session.session import serve_client
@@ -199,7 +199,7 @@ async def serve(
     _allow_many_files(config)
     _try_data_plane()
     with trio.open_signal_receiver(*_ending_signals()) as signals:
-        async with open_server(config) as server, garbage.kept_aside(server.gateway):
+        async with open_server(config) as server, garbage_collection.kept_aside(server.gateway):
             _rehearse(server.gateway)
             log.info("listening", url=server.url, media=", ".join(map(show_address, server.media)))
             task_status.started(server)

@@ -13,7 +13,7 @@ from attrs import define, field
 from structlog.typing import FilteringBoundLogger
 
 from gateway.channel.member import Member, Publication
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
 from gateway.ops.metrics import Metrics
@@ -64,7 +64,7 @@ class Channel:
                 self.admit(member, welcome)
                 yield member
             except BaseException as error:
-                member.connection.end(endings.INTERNAL if _is_a_bug(error) else endings.DRAINING)
+                member.connection.end(end_reasons.INTERNAL if _is_a_bug(error) else end_reasons.DRAINING)
                 raise
             finally:
                 self._remove_surely(member)
@@ -74,12 +74,12 @@ class Channel:
 
     async def _wait_for_seat(self, user_id: str, connection: Connection) -> None:
         if (waiting := self._next_in.get(user_id)) is not None:
-            waiting.end(endings.REPLACED)
+            waiting.end(end_reasons.REPLACED)
         self._next_in[user_id] = connection
         try:
             while (older := self.members.get(user_id)) is not None:
                 if older.leaving_since is None:
-                    older.connection.end(endings.REPLACED)
+                    older.connection.end(end_reasons.REPLACED)
                 await older.gone.wait()
                 # Somebody newer may have taken the seat between the older one's going and our waking up.
                 await trio.lowlevel.checkpoint_if_cancelled()
@@ -145,9 +145,9 @@ class Channel:
         """A moderator wants this user out, whether in or about to come in; False where there is no such user."""
         member, waiting = self.members.get(user_id), self._next_in.get(user_id)
         if waiting is not None:
-            waiting.end(endings.REMOVED)
+            waiting.end(end_reasons.REMOVED)
         if member is not None:
-            member.connection.end(endings.REMOVED)
+            member.connection.end(end_reasons.REMOVED)
         return member is not None or waiting is not None
 
     # Looking.

@@ -15,8 +15,8 @@ from structlog.typing import FilteringBoundLogger
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from gateway.config import Config
-from gateway.connection import endings
-from gateway.connection.endings import Ending
+from gateway.connection import end_reasons
+from gateway.connection.end_reasons import Ending
 from gateway.connection.inbox import Inbox
 from gateway.connection.liveness import Liveness, no_media
 from gateway.connection.outbox import Frame, Outbox
@@ -83,7 +83,7 @@ class Connection:
     def fail(self, error: BaseException) -> str:
         """End it for an exception in its own code, or in code that ran for it; return the reference of the log."""
         self.reference = self.reference or self.new_reference()
-        self.end(endings.INTERNAL)
+        self.end(end_reasons.INTERNAL)
         self.metrics.session_error()
         self.log.error("session failed", reference=self.reference, exc_info=error)
         return self.reference
@@ -105,7 +105,7 @@ class Connection:
     def _count_error(self, code: ErrorCode) -> None:
         self.metrics.rejected(code)
         if code.is_counted and not self._errors.spend(trio.current_time()):
-            self.end(endings.TOO_MANY_ERRORS)
+            self.end(end_reasons.TOO_MANY_ERRORS)
 
     def send(self, frame: Frame) -> bool:
         """Put an event into the outbox, and say whether it was taken.  Waits for nobody."""
@@ -117,7 +117,7 @@ class Connection:
     def _put(self, frame: Frame) -> bool:
         taken = self.outbox.put(frame)
         if not taken:
-            self.end(endings.TOO_SLOW)  # unless it is closed: then it has ended before
+            self.end(end_reasons.TOO_SLOW)  # unless it is closed: then it has ended before
         return taken
 
     def tell(self, event: Event) -> bool:
@@ -136,11 +136,11 @@ class Connection:
                 return
             lent.unread = 0
             if isinstance(message, bytes):
-                self.end(endings.NOT_TEXT)
+                self.end(end_reasons.NOT_TEXT)
             elif (size := len(message.encode())) > self.config.max_message_bytes:
-                self.end(endings.TOO_BIG)
+                self.end(end_reasons.TOO_BIG)
             elif self.ending is None and not self.inbox.put(message, size):
-                self.end(endings.RATE_LIMITED)
+                self.end(end_reasons.RATE_LIMITED)
 
     async def write(self, websocket: WebSocketConnection, lent: LentStream) -> None:
         """Send what the outbox holds."""
@@ -167,13 +167,13 @@ class Connection:
     def was_closed(self, closed: ConnectionClosed) -> None:
         """The WebSocket is over; whoever sees it first says so."""
         self.end(how_it_closed(closed))
-        if self.ending is endings.BROKE_WEBSOCKET:
+        if self.ending is end_reasons.BROKE_WEBSOCKET:
             self.last_word = closed.reason.code if closed.reason else CloseCode.PROTOCOL_ERROR
 
     def broke(self) -> None:
         """Nothing can be sent any more."""
         self._goodbye.cancel()
-        self.end(endings.DISCONNECTED)
+        self.end(end_reasons.DISCONNECTED)
 
     def broke_with(self, errors: ExceptionGroup[Exception]) -> None:
         """One of the tasks that move bytes raised: trio-websocket, mostly, whose client was impolite."""
@@ -203,7 +203,7 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
     by force, whatever happened.  Raises ``NotAcceptedError`` before the block is entered.
     """
     config = connection.config
-    lent = LentStream(stream, UNREAD * config.max_message_bytes, lambda: connection.end(endings.TOO_BIG))
+    lent = LentStream(stream, UNREAD * config.max_message_bytes, lambda: connection.end(end_reasons.TOO_BIG))
     try:
         async with open_shielded_nursery(connection.broke_with) as io:
             websocket = await accept(
@@ -219,7 +219,7 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
             except* Exception as errors:
                 connection.fail(errors)
             finally:
-                connection.end(endings.DRAINING)  # unless it has ended: then the gateway itself is cancelled
+                connection.end(end_reasons.DRAINING)  # unless it has ended: then the gateway itself is cancelled
                 with trio.move_on_after(config.goodbye_timeout, shield=True) as late:
                     await connection.say_goodbye(websocket)
                 if late.cancel_called:  # trio-websocket may have swallowed what was caught

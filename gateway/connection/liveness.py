@@ -15,8 +15,8 @@ from typing import Final
 import trio
 from attrs import define
 
-from gateway.connection import endings
-from gateway.connection.endings import Ending
+from gateway.connection import end_reasons
+from gateway.connection.end_reasons import Ending
 from gateway.connection.outbox import Outbox
 from gateway.connection.websocket import LentStream
 from protocol import limits
@@ -67,8 +67,8 @@ class Liveness:
     def _ending(self) -> Ending | None:
         now = trio.current_time()
         if now >= self._silent_at and now >= self._spare():
-            return endings.TIMED_OUT
-        return endings.TOO_SLOW if now >= self.outbox.stuck_at else None
+            return end_reasons.TIMED_OUT
+        return end_reasons.TOO_SLOW if now >= self.outbox.stuck_at else None
 
     def _spare(self) -> float:
         """Look at its media.  Return until when that keeps it, were nothing more to come."""

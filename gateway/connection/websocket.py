@@ -16,8 +16,8 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 from wsproto.utilities import LocalProtocolError
 
-from gateway.connection import endings
-from gateway.connection.endings import Ending
+from gateway.connection import end_reasons
+from gateway.connection.end_reasons import Ending
 from protocol import limits
 from protocol.errors import CloseCode
 
@@ -139,11 +139,11 @@ async def accept(
 def how_it_closed(closed: ConnectionClosed) -> Ending:
     """What the end of a WebSocket that the gateway has not closed means."""
     if closed.reason is None:
-        return endings.BROKE_WEBSOCKET
+        return end_reasons.BROKE_WEBSOCKET
     match closed.reason.code:
         case CloseCode.NORMAL:
-            return endings.CLOSED
+            return end_reasons.CLOSED
         case CloseCode.PROTOCOL_ERROR | CloseCode.INVALID_TEXT | CloseCode.TOO_BIG:
-            return endings.BROKE_WEBSOCKET
+            return end_reasons.BROKE_WEBSOCKET
         case _:
-            return endings.DISCONNECTED
+            return end_reasons.DISCONNECTED

@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 from gateway.config import Config
 from gateway.http import asgi
 from gateway.http.http1 import ClientGone, Exchange, HttpError, HttpRefusal
-from gateway.http.put_back import PutBackStream
-from gateway.http.refusals import HttpRefusals
+from gateway.http.prefixed_stream import PutBackStream
+from gateway.http.refusal_log import HttpRefusals
 from gateway.http.upgrade import check_upgrade, handshake_of
 from gateway.ops.log import new_reference
 from gateway.ops.metrics import Metrics

@@ -3,7 +3,7 @@
 import trio
 from attrs import define, field
 
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.rates import TokenBucket
 from gateway.refusals import RefusedError
@@ -37,7 +37,7 @@ class RequestSource:
             text, size = await self.connection.inbox.get()
             now, cost = trio.current_time(), 1 + size // BYTES_PER_TOKEN
             if not self._bearable.take(cost, now):
-                self.connection.end(endings.RATE_LIMITED)
+                self.connection.end(end_reasons.RATE_LIMITED)
                 continue
             try:
                 request = decode_request(text)

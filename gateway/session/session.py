@@ -12,7 +12,7 @@ import trio
 import sfu
 from gateway.channel.channel import Channel
 from gateway.channel.member import Member, instant
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from gateway.connection.connection import Connection, open_connection
 from gateway.connection.liveness import no_media
 from gateway.connection.websocket import NotAcceptedError
@@ -81,14 +81,14 @@ async def next_join(gateway: Gateway, connection: Connection, requests: RequestS
             if not isinstance(request.data, Join):
                 refuse(connection, request, ErrorCode.NOT_JOINED, "join first")
             elif gateway.draining:
-                connection.end(endings.DRAINING)
+                connection.end(end_reasons.DRAINING)
             elif not _is_token(gateway.config.join_token, request.data.token):
                 refuse(connection, request, ErrorCode.UNAUTHENTICATED, "the token is missing or wrong")
-                connection.end(endings.UNAUTHENTICATED)
+                connection.end(end_reasons.UNAUTHENTICATED)
             else:
                 return request
     assert in_time.cancelled_caught
-    connection.end(endings.NO_JOIN)
+    connection.end(end_reasons.NO_JOIN)
     return await connection.wait_end()
 
 

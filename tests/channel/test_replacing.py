@@ -8,7 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from gateway.channel.channel import Channel
 from gateway.channel.member import Member
 from gateway.config import Config
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.ops.metrics import Metrics
 from protocol.vocabulary import Participant
@@ -102,7 +102,7 @@ async def test_who_came_while_a_waiter_was_waking_up_is_not_ended_by_it(
         channel.remove(older)  # wakes the waiter up, which has not run yet when the last one comes
         async with channel.seat(last, lambda _: None):
             await wait_all_tasks_blocked()
-            assert waiter.connection.ending is endings.REPLACED
+            assert waiter.connection.ending is end_reasons.REPLACED
             assert last.connection.ending is None
             assert channel.members == {"ada": last}
             assert channel.occupants == 1

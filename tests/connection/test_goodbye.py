@@ -7,9 +7,9 @@ import trio
 from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
-from gateway.connection.endings import Ending
+from gateway.connection.end_reasons import Ending
 from tests.session.rig import RawClient, Rig, open_rig
 
 
@@ -22,7 +22,9 @@ async def stuck_before_the_close_frame(rig: Rig) -> RawClient:
     return client
 
 
-CLOSED_BY_US = [ending for ending in vars(endings).values() if isinstance(ending, Ending) and ending.code is not None]
+CLOSED_BY_US = [
+    ending for ending in vars(end_reasons).values() if isinstance(ending, Ending) and ending.code is not None
+]
 
 
 def connection_of(rig: Rig) -> Connection:
@@ -51,7 +53,7 @@ async def test_a_reading_client_gets_the_reason_and_then_the_code_at_once(
 async def test_the_first_reason_stands(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
-        for ending in (endings.REPLACED, endings.DRAINING, endings.INTERNAL):
+        for ending in (end_reasons.REPLACED, end_reasons.DRAINING, end_reasons.INTERNAL):
             connection_of(rig).end(ending)
         assert await ada.wait_closed() == 4409
         assert [line["event"] for line in rig.lines("ada")].count("client disconnected") == 1
@@ -93,7 +95,7 @@ async def test_a_client_that_never_answers_the_close_frame_is_dropped_after_one_
 ) -> None:
     async with open_rig() as rig:
         await stuck_before_the_close_frame(rig)
-        connection_of(rig).end(endings.DRAINING)
+        connection_of(rig).end(end_reasons.DRAINING)
         await trio.sleep(0.99)
         assert rig.serving == 1
         await trio.sleep(0.02)
@@ -107,7 +109,7 @@ async def test_a_reset_while_saying_goodbye_ends_it_at_once(autojump_clock: Mock
         for _ in range(5):
             await stuck.request("ping")
         await wait_all_tasks_blocked()
-        connection_of(rig).end(endings.DRAINING)
+        connection_of(rig).end(end_reasons.DRAINING)
         await trio.sleep(0.3)
         assert rig.serving == 1
         await trio.aclose_forcefully(stuck.stream)
@@ -118,7 +120,7 @@ async def test_a_reset_while_saying_goodbye_ends_it_at_once(autojump_clock: Mock
 async def test_a_silent_client_gets_no_goodbye_and_its_stream_is_closed(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
-        connection_of(rig).end(endings.TIMED_OUT)
+        connection_of(rig).end(end_reasons.TIMED_OUT)
         assert await ada.wait_closed() == 1006
         assert ada.frames == []
         await wait_all_tasks_blocked()
@@ -128,7 +130,7 @@ async def test_a_silent_client_gets_no_goodbye_and_its_stream_is_closed(autojump
 async def test_a_ping_of_the_client_while_it_is_being_closed_harms_nobody(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         client = await stuck_before_the_close_frame(rig)
-        connection_of(rig).end(endings.DRAINING)
+        connection_of(rig).end(end_reasons.DRAINING)
         await wait_all_tasks_blocked()
         assert rig.serving == 1  # the close frame has gone out, and is not answered yet
         with trio.move_on_after(0.5):

@@ -10,9 +10,9 @@ from trio.testing import MemoryReceiveStream, memory_stream_one_way_pair
 from trio_websocket import CloseReason
 
 from gateway.config import Config
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
-from gateway.connection.endings import Ending
+from gateway.connection.end_reasons import Ending
 from gateway.connection.outbox import Frame
 from gateway.connection.websocket import LentStream
 from gateway.ops.metrics import Metrics
@@ -38,9 +38,9 @@ async def test_nothing_is_sent_behind_a_close_frame() -> None:
 @pytest.mark.parametrize(
     ("reason", "ending"),
     [
-        (CloseReason(1000, None), endings.CLOSED),
-        (CloseReason(1001, None), endings.DISCONNECTED),
-        (None, endings.DISCONNECTED),
+        (CloseReason(1000, None), end_reasons.CLOSED),
+        (CloseReason(1001, None), end_reasons.DISCONNECTED),
+        (None, end_reasons.DISCONNECTED),
     ],
 )
 async def test_who_sends_and_meets_the_clients_close_frame_first_ends_it_for_the_right_reason(

@@ -5,8 +5,8 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock, memory_stream_one_way_pair, wait_all_tasks_blocked
 
-from gateway.connection import endings
-from gateway.connection.endings import Ending
+from gateway.connection import end_reasons
+from gateway.connection.end_reasons import Ending
 from gateway.connection.liveness import TICK, Liveness
 from gateway.connection.outbox import Frame, Outbox
 from gateway.connection.websocket import LentStream
@@ -130,7 +130,7 @@ async def test_whatever_is_configured_there_is_time_to_answer_and_the_end_comes_
     begun = trio.current_time()
     lent = lent_over(memory_stream_one_way_pair()[1])
     ending = await Liveness(lent, pinging(nursery, pings), interval, timeout).wait_gone()
-    assert ending is endings.TIMED_OUT
+    assert ending is end_reasons.TIMED_OUT
     assert trio.current_time() - begun == pytest.approx(interval + timeout)
     (pinged,) = pings
     assert interval <= pinged - begun <= interval + min(TICK, timeout / 2) + 1e-9
@@ -155,7 +155,7 @@ async def test_whoever_takes_nothing_is_gone_when_it_should_be_whatever_is_confi
     outbox.put(Frame.of_text("something"))
     await trio.sleep(age + 1)
     ((ending, at),) = ended
-    assert ending is endings.TOO_SLOW
+    assert ending is end_reasons.TOO_SLOW
     assert at - begun == pytest.approx(age)
 
 
@@ -196,7 +196,7 @@ async def test_silence_is_counted_from_the_last_sign_of_either_and_media_counts_
 ) -> None:
     begun = trio.current_time()
     media = Media(begun + until)
-    assert await quiet_with(media).wait_gone() is endings.TIMED_OUT
+    assert await quiet_with(media).wait_gone() is end_reasons.TIMED_OUT
     expected = max(PATIENCE, min(until + PATIENCE, MEDIA_GRACE))
     assert trio.current_time() - begun == pytest.approx(expected)
 

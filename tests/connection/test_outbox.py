@@ -5,7 +5,7 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import Event, Ping, TextMessage
 
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from gateway.connection.liveness import Liveness
 from gateway.connection.outbox import BATCH_BYTES, Frame, Outbox
 from gateway.connection.websocket import LentStream
@@ -18,7 +18,7 @@ def frame(text: str, size: int | None = None) -> Frame:
 
 async def note_when_stuck(outbox: Outbox, times: list[float]) -> None:
     lent = LentStream(memory_stream_pair()[0], 1000, lambda: None)
-    assert await Liveness(lent, outbox, ping_interval=1000, ping_timeout=1000).wait_gone() is endings.TOO_SLOW
+    assert await Liveness(lent, outbox, ping_interval=1000, ping_timeout=1000).wait_gone() is end_reasons.TOO_SLOW
     times.append(trio.current_time())
 
 

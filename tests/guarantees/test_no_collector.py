@@ -1,6 +1,6 @@
 """What is gone is freed by the last reference to it: memory does not wait for Python's garbage collection.
 
-The gateway counts on it when it keeps that collection out of the way of calls (gateway/ops/garbage.py).
+The gateway counts on it when it keeps that collection out of the way of calls (gateway/ops/garbage_collection.py).
 """
 
 import gc

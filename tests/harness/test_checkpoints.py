@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from tools.harness import GuaranteeBroken, Way, World, every_checkpoint, run_scenario
 from tools.harness.checkpoints import AtCheckpoint
 from tools.harness.ways import cancelled
@@ -54,7 +54,7 @@ async def test_what_breaks_at_one_checkpoint_only_is_raised_and_names_it() -> No
         if len(visited) == 3:
             ben = world.connection("ben")
             assert ben is not None
-            ben.end(endings.INTERNAL)
+            ben.end(end_reasons.INTERNAL)
         cancelled(world, "eve")
 
     way = Way("cancelled, and once another with it", begin, frozenset(["draining"]))

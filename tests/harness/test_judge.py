@@ -11,7 +11,7 @@ import sfu
 import sfu.peer
 from gateway.channel.channel import Channel
 from gateway.channel.member import Member
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
 from protocol.events import VoiceState
@@ -286,7 +286,7 @@ def test_a_goodbye_without_a_bound_is_caught(monkeypatch: Patch) -> None:
 def test_closing_somebody_with_no_fault_of_its_own_is_caught(monkeypatch: Patch) -> None:
     def end_ben(channel: Channel, _: Member) -> None:
         if "ben" in channel.members:
-            channel.members["ben"].connection.end(endings.INTERNAL)
+            channel.members["ben"].connection.end(end_reasons.INTERNAL)
 
     after(monkeypatch, "remove", end_ben)
     caught(5, "ben was closed")

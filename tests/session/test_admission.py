@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from tests.session.rig import open_rig
 
 
@@ -68,7 +68,7 @@ async def test_while_the_gateway_drains_nobody_gets_in(autojump_clock: MockClock
         await ada.ok("ping")
         rig.gateway.end_all()
         assert await ada.wait_closed() == 1001
-        assert ada.frames[-1]["data"]["reason"] == endings.DRAINING.why
+        assert ada.frames[-1]["data"]["reason"] == end_reasons.DRAINING.why
         await wait_all_tasks_blocked()
         rig.assert_empty()
 

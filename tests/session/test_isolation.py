@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from gateway.session import requests
 from gateway.session.observer import Observer
 from protocol.requests import Ping
@@ -130,7 +130,7 @@ async def test_many_with_much_metadata_who_leave_at_once_close_nobody_who_reads(
         for client in clients:
             client.forget()
         for connection in list(rig.gateway.sessions.values())[10:]:
-            connection.end(endings.DISCONNECTED)
+            connection.end(end_reasons.DISCONNECTED)
         await wait_all_tasks_blocked()
         assert [client.closed for client in clients[:10]] == [None] * 10
         told = [frame["data"] for frame in clients[0].frames]

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
-from gateway.connection import endings
+from gateway.connection import end_reasons
 from tests.session.rig import RawClient, Rig, camera, microphone, open_rig, receive_transport, send_transport
 
 STORY = ["media closed", "removed from channel", "told"]
@@ -58,7 +58,7 @@ async def be_replaced(rig: Rig, client: RawClient) -> None:
 
 async def drain(rig: Rig, client: RawClient) -> None:
     await trio.lowlevel.checkpoint()
-    next(iter(rig.gateway.sessions.values())).end(endings.DRAINING)
+    next(iter(rig.gateway.sessions.values())).end(end_reasons.DRAINING)
 
 
 async def send_binary(rig: Rig, client: RawClient) -> None:
@@ -246,7 +246,7 @@ async def test_a_hundred_who_leave_at_once_are_all_told_of_in_order(autojump_clo
     async with open_rig() as rig:
         watcher, *_others = await rig.joined("watcher", *(f"user-{number}" for number in range(100)))
         for connection in list(rig.gateway.sessions.values())[1:]:
-            connection.end(endings.DISCONNECTED)
+            connection.end(end_reasons.DISCONNECTED)
         frames = await watcher.take_all()
         assert [frame["data"]["revision"] for frame in frames] == list(range(102, 202))
         assert [frame["data"]["count"] for frame in frames] == list(range(100, 0, -1))

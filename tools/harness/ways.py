@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 from attrs import field, frozen
 
-from gateway.connection import endings
-from gateway.connection.endings import Ending
+from gateway.connection import end_reasons
+from gateway.connection.end_reasons import Ending
 from gateway.connection.outbox import Frame
 from protocol.events import LeaveReason, MessageReceived
 from tools.harness.client import Client, Gone
@@ -183,12 +183,12 @@ def cancelled(world: World, client: Client) -> None:
 
 @_way("removed by a moderator", "removed", code=4403)
 def removed(world: World, client: Client) -> None:
-    _end(world, client, endings.REMOVED)
+    _end(world, client, end_reasons.REMOVED)
 
 
 @_way("drained", "draining", code=1001)
 def drained(world: World, client: Client) -> None:
-    _end(world, client, endings.DRAINING)
+    _end(world, client, end_reasons.DRAINING)
 
 
 @_way("replaced by the same user", "replaced", code=4409)

@@ -177,7 +177,7 @@ MUTATIONS: Final = (
         "Who asks far too fast is refused and refused again, and never closed.",
         "gateway/session/request_source.py",
         """\
-                self.connection.end(endings.RATE_LIMITED)
+                self.connection.end(end_reasons.RATE_LIMITED)
                 continue
 """,
         """\

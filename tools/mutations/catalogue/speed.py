@@ -127,10 +127,10 @@ MUTATIONS: Final = (
         "gateway/connection/connection.py",
         """\
         self._goodbye.cancel()
-        self.end(endings.DISCONNECTED)
+        self.end(end_reasons.DISCONNECTED)
 """,
         """\
-        self.end(endings.DISCONNECTED)
+        self.end(end_reasons.DISCONNECTED)
 """,
         (f"{tests.ON_BEHALF}::test_a_connection_that_breaks_during_its_goodbye_is_done_with_it_at_once",),
     ),

@@ -49,7 +49,7 @@ MUTATIONS: Final = (
         "gateway/channel/channel.py",
         """\
         if (waiting := self._next_in.get(user_id)) is not None:
-            waiting.end(endings.REPLACED)
+            waiting.end(end_reasons.REPLACED)
         self._next_in""",
         """\
         self._next_in""",

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import check_half_closeable_stream, memory_stream_pair
 
-from gateway.http.put_back import PutBackStream
+from gateway.http.prefixed_stream import PutBackStream
 
 
 async def test_what_was_put_back_comes_before_what_comes() -> None:

@@ -7,7 +7,7 @@ import trio
 from attrs import define
 from trio.testing import MockClock
 
-from gateway.ops import garbage
+from gateway.ops import garbage_collection
 
 
 @define
@@ -31,26 +31,26 @@ def old_cycle() -> weakref.ref[Cycle]:
 
 async def test_cycles_are_found_within_a_second_after_the_last_one_has_gone(autojump_clock: MockClock) -> None:
     sessions = Sessions(open=1)
-    async with garbage.kept_aside(sessions):
+    async with garbage_collection.kept_aside(sessions):
         left_behind = old_cycle()
         sessions.ended = 10
         await trio.sleep(3600)
         assert left_behind() is not None
         sessions.open, sessions.ended = 0, 11
-        await trio.sleep(garbage.EVERY + 0.1)
+        await trio.sleep(garbage_collection.EVERY + 0.1)
         assert left_behind() is None
 
 
 async def test_cycles_are_found_after_very_many_have_gone_although_somebody_is_there(autojump_clock: MockClock) -> None:
     sessions = Sessions(open=1)
-    async with garbage.kept_aside(sessions):
+    async with garbage_collection.kept_aside(sessions):
         for _ in range(3):
             left_behind = old_cycle()
-            sessions.ended += garbage.MANY - 1
+            sessions.ended += garbage_collection.MANY - 1
             await trio.sleep(60)
             assert left_behind() is not None
             sessions.ended += 1
-            await trio.sleep(garbage.EVERY + 0.1)
+            await trio.sleep(garbage_collection.EVERY + 0.1)
             assert left_behind() is None
 
 
@@ -58,7 +58,7 @@ async def test_where_nothing_has_ended_nothing_is_looked_for(autojump_clock: Moc
     looked = []
     gc.callbacks.append(lambda phase, info: looked.append(info["generation"]) if phase == "start" else None)
     try:
-        async with garbage.kept_aside(Sessions()):
+        async with garbage_collection.kept_aside(Sessions()):
             looked.clear()
             await trio.sleep(3600)
             assert 2 not in looked
@@ -68,8 +68,8 @@ async def test_where_nothing_has_ended_nothing_is_looked_for(autojump_clock: Moc
 
 async def test_the_process_is_left_as_it_was(autojump_clock: MockClock) -> None:
     before = gc.get_threshold()
-    async with garbage.kept_aside(Sessions()):
-        assert gc.get_threshold() == garbage.THRESHOLDS
+    async with garbage_collection.kept_aside(Sessions()):
+        assert gc.get_threshold() == garbage_collection.THRESHOLDS
         assert gc.get_freeze_count() > 0
         await trio.lowlevel.checkpoint()
     assert gc.get_threshold() == before
