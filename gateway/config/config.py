@@ -24,6 +24,8 @@ MOST_PLANES: Final = 4
 """That are started by themselves; a gateway of thousands may want more."""
 
 Check = Callable[[Any, "Attribute[Any]", Any], None]
+_MASKED: Final = "masked"
+_MEDIA: Final = "media"
 
 
 def _between(lowest: float, highest: float = math.inf) -> Check:
@@ -35,21 +37,29 @@ def _between(lowest: float, highest: float = math.inf) -> Check:
     return check
 
 
+_A_MONTH: Final = 30 * 24 * 3600
+_SECONDS: Final = _between(0.001, _A_MONTH)
+"""More than no time, less than a month: no bound may be taken away."""
+_PORT: Final = _between(0, LARGEST_PORT)
+_COUNT: Final = _between(1, 1_000_000_000)
+
+
 def _seconds(default: float) -> Any:
-    """More than no time, less than a month: no bound may be taken away."""
-    return field(default=default, validator=_between(0.001, 30 * 24 * 3600))
+    return field(default=default, validator=_SECONDS)
 
 
-def _port(default: int) -> Any:
-    return field(default=default, validator=_between(0, LARGEST_PORT))
+def _of_media(name: str, check: Check | None = None) -> Any:
+    """A setting of the media side: its default is that of :class:`MediaSettings`, under ``name``."""
+    default = attrs.fields_dict(MediaSettings)[name].default
+    return field(default=default, validator=check, metadata={_MEDIA: name})
 
 
 def _count(default: int) -> Any:
-    return field(default=default, validator=_between(1, 1_000_000_000))
+    return field(default=default, validator=_COUNT)
 
 
 def _secret() -> Any:
-    return field(default=None, metadata={"secret": True}, validator=_not_empty, repr=False)
+    return field(default=None, metadata={_MASKED: True}, validator=_not_empty, repr=False)
 
 
 def _not_empty(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
@@ -78,19 +88,19 @@ class Config:
 
     host: str = field(default="127.0.0.1", validator=_not_empty)
     """Address or name on which HTTP and WebSocket listen."""
-    port: int = _port(8080)
+    port: int = field(default=8080, validator=_PORT)
     """TCP port for HTTP and WebSocket; 0 picks a free one."""
 
-    media_host: tuple[str, ...] | None = field(default=None, validator=_not_empty)
+    media_host: tuple[str, ...] | None = field(default=None, validator=_not_empty, metadata={_MEDIA: "hosts"})
     """Addresses or names on which media listens, IPv4 and IPv6; when not given, 127.0.0.1 and an interface address."""
-    media_announce: tuple[str, ...] = ()
+    media_announce: tuple[str, ...] = _of_media("announce")
     """Addresses or names told to clients instead of media_host, for a machine behind NAT."""
-    media_port: int = _port(40000)
+    media_port: int = _of_media("port", _PORT)
     """First UDP port for media; each plane has one, in a row. 0 picks free ones."""
     planes: int | None = field(default=None, validator=optional(_between(1, 64)))
     """Threads that forward media, each channel on one of them; when not given, one for each core, at most 4."""
 
-    video_orientation: bool = True
+    video_orientation: bool = _of_media("video_orientation")
     """Let phones send the picture as the camera gives it, with how to turn it; when false, they turn it themselves."""
 
     log_format: Literal["console", "json"] | None = None
@@ -122,17 +132,17 @@ class Config:
     """Seconds that a WebSocket handshake may take."""
     goodbye_timeout: float = _seconds(limits.GOODBYE_TIMEOUT)
     """Seconds for the last message and the close frame of a WebSocket."""
-    handshake_timeout: float = _seconds(10)
+    handshake_timeout: float = _of_media("handshake_timeout", _SECONDS)
     """Seconds from connect_transport to the end of the DTLS handshake."""
-    disconnected_after: float = _seconds(7)
+    disconnected_after: float = _of_media("disconnected_after", _SECONDS)
     """Seconds without media, reports and STUN after which a transport is reported as disconnected."""
-    silence_timeout: float = _seconds(30)
+    silence_timeout: float = _of_media("silence_timeout", _SECONDS)
     """Seconds without authentic media, reports and STUN after which a transport is closed (RFC 7675: 30)."""
-    courtesy_timeout: float = _seconds(1)
+    courtesy_timeout: float = _of_media("courtesy_timeout", _SECONDS)
     """Seconds for the goodbye of one transport when a session ends."""
-    exit_timeout: float = _seconds(limits.SESSION_CLEANUP_TIMEOUT)
+    exit_timeout: float = _of_media("exit_timeout", _SECONDS)
     """Seconds for all the goodbyes of a session together."""
-    drain_timeout: float = field(default=30, validator=_between(0, 30 * 24 * 3600))
+    drain_timeout: float = field(default=30, validator=_between(0, _A_MONTH))
     """Seconds that connected clients have to leave by themselves when the gateway stops."""
     request_head_timeout: float = _seconds(5)
     """Seconds in which the head of an HTTP request must have come."""
@@ -156,9 +166,9 @@ class Config:
     """Channels at a time."""
     max_members: int = _count(500)
     """Members of one channel."""
-    max_producers: int = _count(16)
+    max_producers: int = _of_media("max_producers", _COUNT)
     """Producers of one session."""
-    max_consumers: int = _count(1024)
+    max_consumers: int = _of_media("max_consumers", _COUNT)
     """Consumers of one session."""
     max_message_bytes: int = field(default=limits.MAX_REQUEST_BYTES, validator=_between(1024, limits.MAX_REQUEST_BYTES))
     """Bytes of one message from a client."""
@@ -195,7 +205,7 @@ class Config:
         return self.planes or min(len(os.sched_getaffinity(0)), MOST_PLANES)
 
     @property
-    def media_ports(self) -> list[MediaSettings]:
+    def media_of_planes(self) -> list[MediaSettings]:
         """What the media ports are to be opened with, one for each plane."""
         numbers = range(self.plane_count)
         return [attrs.evolve(self.media, port=self.media_port and self.media_port + number) for number in numbers]
@@ -203,24 +213,13 @@ class Config:
     @property
     def media(self) -> MediaSettings:
         """What the first media port is to be opened with."""
-        return MediaSettings(
-            hosts=self.media_host,
-            port=self.media_port,
-            announce=self.media_announce,
-            handshake_timeout=self.handshake_timeout,
-            disconnected_after=self.disconnected_after,
-            silence_timeout=self.silence_timeout,
-            courtesy_timeout=self.courtesy_timeout,
-            exit_timeout=self.exit_timeout,
-            max_producers=self.max_producers,
-            max_consumers=self.max_consumers,
-            video_orientation=self.video_orientation,
-        )
+        given = {setting.metadata[_MEDIA]: setting.name for setting in SETTINGS if _MEDIA in setting.metadata}
+        return MediaSettings(**{name: getattr(self, setting) for name, setting in given.items()})
 
 
 def is_secret(attribute: "Attribute[Any]") -> bool:
     """Whether the value of this field of :class:`Config` must not be shown."""
-    return bool(attribute.metadata.get("secret"))
+    return bool(attribute.metadata.get(_MASKED))
 
 
 SETTINGS: Final[tuple["Attribute[Any]", ...]] = attrs.fields(Config)

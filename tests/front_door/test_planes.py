@@ -47,7 +47,7 @@ async def hear(speaker: LightClient, listener: LightClient) -> None:
 
 
 def ports_of(server: Server) -> list[sfu.Port]:
-    return list(server.gateway.ports)
+    return list(server.gateway.routers)
 
 
 async def test_channels_are_spread_and_each_talks_on_its_own_plane(identity: Identity) -> None:
@@ -92,7 +92,7 @@ async def test_the_ports_are_in_a_row() -> None:
 def test_there_is_a_plane_for_each_core_and_four_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, planes in ((1, 1), (3, 3), (64, 4)):
         monkeypatch.setattr("os.sched_getaffinity", lambda _, cores=cores: set(range(cores)))
-        assert [media.port for media in Config().media_ports] == list(range(40000, 40000 + planes))
+        assert [media.port for media in Config().media_of_planes] == list(range(40000, 40000 + planes))
 
 
 def test_the_last_port_must_be_one() -> None:
