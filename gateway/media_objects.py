@@ -13,8 +13,7 @@ from typing import Any, TypeVar, cast
 import attrs
 
 import sfu.errors
-from gateway.refusals import RefusedError
-from protocol.errors import ErrorCode
+from protocol.errors import ErrorCode, RequestError
 
 T = TypeVar("T")
 
@@ -67,7 +66,7 @@ _CODES: dict[type[sfu.errors.SfuError], ErrorCode] = {
 
 
 @contextmanager
-def refusals(media_object: str | None = None) -> "typing.Iterator[None]":
+def request_errors(media_object: str | None = None) -> "typing.Iterator[None]":
     """Turn what the media side raises into the refusal of a request.
 
     ``media_object`` is the request's field, by its wire name, in which the path of an ``invalid`` begins.
@@ -76,6 +75,6 @@ def refusals(media_object: str | None = None) -> "typing.Iterator[None]":
         yield
     except sfu.errors.InvalidParameters as error:
         path = ".".join(part for part in ("data", media_object, error.path) if part)
-        raise RefusedError(ErrorCode.INVALID, str(error), path) from error
+        raise RequestError(ErrorCode.INVALID, str(error), path) from error
     except sfu.errors.SfuError as error:
-        raise RefusedError(_CODES[type(error)], str(error)) from error
+        raise RequestError(_CODES[type(error)], str(error)) from error

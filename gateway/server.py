@@ -15,8 +15,8 @@ from attrs import frozen
 import sfu
 from gateway.config import Config
 from gateway.gateway import Gateway
-from gateway.http import routes as http
 from gateway.http.front_door import FrontDoor
+from gateway.http.routes import make_app
 from gateway.http.sockets import open_listeners, remote_name, show_address, url_of
 from gateway.ops import garbage_collection
 from gateway.ops.log_writer import exit_at_once
@@ -42,8 +42,8 @@ class ServeClient(Protocol):
     async def __call__(self, stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None: ...
 
 
-OpenPort = Callable[[sfu.MediaSettings], AbstractAsyncContextManager[sfu.Port]]
-MakeGateway = Callable[[Config, sfu.Port, Metrics], Gateway]
+OpenRouter = Callable[[sfu.MediaSettings], AbstractAsyncContextManager[sfu.Port]]
+MakeGateway = Callable[[Config, Sequence[sfu.Port], Metrics], Gateway]
 
 
 @frozen(eq=False)
@@ -100,7 +100,7 @@ async def open_server(
     config: Config,
     *,
     listeners: Sequence[trio.SocketListener] | None = None,
-    open_port: OpenPort = sfu.open_port,
+    open_router: OpenRouter = sfu.open_port,
     make_gateway: MakeGateway = Gateway,
     serve_client: ServeClient = serve_client,
 ) -> AsyncIterator[Server]:
@@ -118,13 +118,12 @@ async def open_server(
             listeners = await _open_listeners(config)
         for listener in listeners:
             stack.push_async_callback(trio.aclose_forcefully, listener)
-        port, *more_ports = [await _enter_port(stack, media, open_port) for media in config.media_ports]
-        gateway = make_gateway(config, port, metrics)
-        gateway.more_ports = more_ports
-        metrics.watch(gateway.channels, *gateway.ports)
-        front_door = _front_door(config, gateway, metrics, serve_client)
+        routers = [await _enter_router(stack, settings, open_router) for settings in config.media_of_planes]
+        gateway = make_gateway(config, routers, metrics)
+        metrics.watch(gateway.channels, *routers)
+        front_door = _make_front_door(config, gateway, metrics, serve_client)
         url = url_of(listeners[0]) if listeners else ""
-        media = tuple(address for port in gateway.ports for address in port.addresses)
+        media = tuple(address for router in routers for address in router.addresses)
         server = Server(config, gateway, front_door, url, media)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             accepting.start_soon(gateway.run)
@@ -149,16 +148,16 @@ def _handler(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaitable[N
     return serve
 
 
-async def _enter_port(stack: AsyncExitStack, media: sfu.MediaSettings, open_port: OpenPort) -> sfu.Port:
+async def _enter_router(stack: AsyncExitStack, settings: sfu.MediaSettings, open_router: OpenRouter) -> sfu.Port:
     try:
-        return await stack.enter_async_context(open_port(media))
+        return await stack.enter_async_context(open_router(settings))
     except sfu.BadAnnouncement as error:
         raise StartError(f"cannot announce what media-announce says: {error}") from error
     except sfu.BadAddress as error:
         raise StartError(f"cannot listen where media-host says: {error}") from error
     except (OSError, ValueError) as error:
-        hosts = [error.filename] if isinstance(error, OSError) and error.filename else media.hosts or ()
-        where = ", ".join(show_address((host, media.port)) for host in hosts)
+        hosts = [error.filename] if isinstance(error, OSError) and error.filename else settings.hosts or ()
+        where = ", ".join(show_address((host, settings.port)) for host in hosts)
         hint = _NOT_OURS if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL else ""
         raise StartError(f"cannot open the media port on {where} (UDP): {_words(error)}{hint}") from error
 
@@ -175,14 +174,14 @@ def _words(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _front_door(config: Config, gateway: Gateway, metrics: Metrics, serve_client: ServeClient) -> FrontDoor:
+def _make_front_door(config: Config, gateway: Gateway, metrics: Metrics, serve_client: ServeClient) -> FrontDoor:
     async def serve(stream: trio.abc.Stream, remote: str) -> None:
         await serve_client(stream, gateway=gateway, remote=remote)
 
     def is_ready() -> bool:
         return front_door.is_ready
 
-    front_door = FrontDoor(config, http.make_app(config, metrics, gateway.channels, is_ready), serve, metrics)
+    front_door = FrontDoor(config, make_app(config, metrics, gateway.channels, is_ready), serve, metrics)
     return front_door
 
 
@@ -197,10 +196,10 @@ async def serve(
     Raises :exc:`StartError`.
     """
     _allow_many_files(config)
-    _try_data_plane()
+    _self_test()
     with trio.open_signal_receiver(*_ending_signals()) as signals:
-        async with open_server(config) as server, garbage_collection.kept_aside(server.gateway):
-            _rehearse(server.gateway)
+        async with open_server(config) as server, garbage_collection.collect_when_idle(server.gateway):
+            _warm_up(server.gateway)
             log.info("listening", url=server.url, media=", ".join(map(show_address, server.media)))
             task_status.started(server)
             number = await anext(signals)
@@ -224,13 +223,13 @@ async def _drain(server: Server, signals: AsyncIterator[int], exit_at_once: Call
         watch.cancel_scope.cancel()
 
 
-def _rehearse(gateway: Gateway) -> None:
+def _warm_up(gateway: Gateway) -> None:
     """What the first client would find cold, some 12 ms of its join."""
-    codec.prepare()
-    sfu.rehearse_handshake(gateway.ports[0])
+    codec.warm_up()
+    sfu.rehearse_handshake(gateway.routers[0])
 
 
-def _try_data_plane() -> None:
+def _self_test() -> None:
     try:
         sfu.rehearse_call()
     except RuntimeError as error:

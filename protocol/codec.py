@@ -84,7 +84,7 @@ def from_json(value: Any, cls: type[T]) -> T:
     return structure(value, cls)
 
 
-def prepare() -> None:
+def warm_up() -> None:
     """Make now what reading requests takes, some 10 ms, rather than when the first of each kind comes."""
     for cls in REQUESTS.values():
         hook_for(cls)

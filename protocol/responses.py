@@ -147,11 +147,11 @@ class Error:
     data: ErrorData
 
     @classmethod
-    def answering(cls, error: ProtocolError) -> "Error":
+    def for_frame(cls, error: ProtocolError) -> "Error":
         """The answer to a frame that could not be read."""
         return cls(error.request_id, ErrorData(error.code, error.message, error.path))
 
     @classmethod
-    def refusing(cls, request_id: int, error: RequestError) -> "Error":
+    def for_request(cls, request_id: int, error: RequestError) -> "Error":
         """The answer to a request that was not done."""
         return cls(request_id, ErrorData(error.code, error.message, error.path, error.reference))

@@ -17,9 +17,8 @@ from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
 from gateway.ops.metrics import Metrics
-from gateway.refusals import RefusedError
 from protocol import limits
-from protocol.errors import ErrorCode
+from protocol.errors import ErrorCode, RequestError
 from protocol.events import ActiveSpeakers, Event, LeaveReason, VoiceState, VoiceStateType
 from protocol.vocabulary import Participant
 
@@ -44,7 +43,7 @@ class Channel:
     occupants: int = 0
     members: dict[str, Member] = field(factory=dict)
     speakers: tuple[str, ...] = ()
-    _next_in: dict[str, Connection] = field(factory=dict)
+    _waiting: dict[str, Connection] = field(factory=dict)
 
     # Taking a seat.
 
@@ -53,13 +52,13 @@ class Channel:
         """Be a member for as long as the block runs.
 
         An older session of the same user is ended first, and this waits until it is gone; the last to come wins.
-        Raises :exc:`RefusedError` where the channel is full.
+        Raises :exc:`RequestError` where the channel is full.
         """
         self.occupants += 1
         try:
             await self._wait_for_seat(member.user_id, member.connection)
             if len(self.members) >= self.max_members:
-                raise RefusedError(ErrorCode.LIMIT_EXCEEDED, f"the channel has {self.max_members} members already")
+                raise RequestError(ErrorCode.LIMIT_EXCEEDED, f"the channel has {self.max_members} members already")
             try:
                 self.admit(member, welcome)
                 yield member
@@ -67,15 +66,15 @@ class Channel:
                 member.connection.end(end_reasons.INTERNAL if _is_a_bug(error) else end_reasons.DRAINING)
                 raise
             finally:
-                self._remove_surely(member)
+                self._remove_guarded(member)
                 member.forget_media()
         finally:
             self.occupants -= 1
 
     async def _wait_for_seat(self, user_id: str, connection: Connection) -> None:
-        if (waiting := self._next_in.get(user_id)) is not None:
+        if (waiting := self._waiting.get(user_id)) is not None:
             waiting.end(end_reasons.REPLACED)
-        self._next_in[user_id] = connection
+        self._waiting[user_id] = connection
         try:
             while (older := self.members.get(user_id)) is not None:
                 if older.leaving_since is None:
@@ -84,8 +83,8 @@ class Channel:
                 # Somebody newer may have taken the seat between the older one's going and our waking up.
                 await trio.lowlevel.checkpoint_if_cancelled()
         finally:
-            if self._next_in.get(user_id) is connection:
-                del self._next_in[user_id]
+            if self._waiting.get(user_id) is connection:
+                del self._waiting[user_id]
         await trio.lowlevel.checkpoint_if_cancelled()
 
     # Changing the list.
@@ -94,27 +93,27 @@ class Channel:
         """Put it on the list, tell the others, answer it with the snapshot."""
         self.members[member.user_id] = member
         self.revision += 1
-        self._tell_change("user_joined", member, but=member)
+        self._broadcast_change("user_joined", member, but=member)
         welcome(self)
         if speaking := tuple(user_id for user_id in self.speakers if user_id in self.members):
-            member.connection.tell(ActiveSpeakers(speaking))
+            member.connection.send_event(ActiveSpeakers(speaking))
         self.metrics.joined()
         member.connection.log.info("client joined", members=len(self.members))
 
     def update(self, member: Member) -> None:
         """Its producers changed: all that changed in one step is one change of the list."""
-        member.forget_closed()
+        member.forget_closed_publications()
         entries = tuple(publication.entry for publication in member.publications.values())
         if entries != member.participant.producers and self.members.get(member.user_id) is member:
             member.participant = attrs.evolve(member.participant, producers=entries)
             self.revision += 1
-            self._tell_change("user_updated", member)
+            self._broadcast_change("user_updated", member)
 
     def remove(self, member: Member) -> None:
         """Take it off the list and tell the others.  Its media is closed by now."""
-        reason = member.why_gone
-        told = self._take_off(member, reason)
-        seconds = member.since_end(trio.current_time())
+        reason = member.leave_reason
+        told = self._take_off_list(member, reason)
+        seconds = member.seconds_since_end(trio.current_time())
         self.metrics.left(reason)
         self.metrics.leave_to_told(seconds)
         # The story comes last: whatever becomes of the log, who has gone is off the list.
@@ -124,26 +123,26 @@ class Channel:
         log.info("removed from channel", reason=reason, remaining=len(self.members))
         log.info("told", members=told, seconds=seconds)
 
-    def _take_off(self, member: Member, reason: LeaveReason) -> int:
+    def _take_off_list(self, member: Member, reason: LeaveReason) -> int:
         if self.members.get(member.user_id) is not member:
             return 0
         del self.members[member.user_id]
         member.gone.set()
         self.revision += 1
-        return self._tell_change("user_left", member, reason=reason)
+        return self._broadcast_change("user_left", member, reason=reason)
 
-    def _remove_surely(self, member: Member) -> None:
+    def _remove_guarded(self, member: Member) -> None:
         """:meth:`remove`; should anything in it fail, it is counted and raised, and the member is off the list."""
         try:
             self.remove(member)
         except Exception:
             self.metrics.failed_cleanup()
-            self._take_off(member, member.why_gone)
+            self._take_off_list(member, member.leave_reason)
             raise
 
     def expel(self, user_id: str) -> bool:
         """A moderator wants this user out, whether in or about to come in; False where there is no such user."""
-        member, waiting = self.members.get(user_id), self._next_in.get(user_id)
+        member, waiting = self.members.get(user_id), self._waiting.get(user_id)
         if waiting is not None:
             waiting.end(end_reasons.REMOVED)
         if member is not None:
@@ -153,11 +152,11 @@ class Channel:
     # Looking.
 
     def find_publication(self, producer_id: str) -> tuple[Member, Publication]:
-        """Who sends it, and what.  Raises :exc:`RefusedError` where nobody here does."""
+        """Who sends it, and what.  Raises :exc:`RequestError` where nobody here does."""
         for member in self.members.values():
             if (publication := member.publications.get(producer_id)) is not None:
                 return member, publication
-        raise RefusedError(ErrorCode.NOT_FOUND, "there is no such producer in this channel")
+        raise RequestError(ErrorCode.NOT_FOUND, "there is no such producer in this channel")
 
     def snapshot(self) -> tuple[Participant, ...]:
         """The list, in the order of joining."""
@@ -165,12 +164,12 @@ class Channel:
 
     # Telling.
 
-    def tell(self, event: Event) -> int:
+    def broadcast(self, event: Event) -> int:
         """Tell every member; how many took it."""
         frame = Frame.of(event)
         return sum(member.send(frame) for member in list(self.members.values()))
 
-    def _tell_change(
+    def _broadcast_change(
         self, kind: VoiceStateType, about: Member, *, but: Member | None = None, reason: LeaveReason | None = None
     ) -> int:
         receivers = [member for member in self.members.values() if member is not but]

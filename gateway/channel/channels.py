@@ -3,35 +3,25 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sized
 from contextlib import asynccontextmanager
 
-from attrs import define, field, frozen
+from attrs import define, field
 from structlog.typing import FilteringBoundLogger
 
 from gateway.channel.channel import Channel, Welcome
 from gateway.channel.member import Member
 from gateway.config import Config
-from gateway.ops.metrics import Metrics
-from gateway.refusals import RefusedError
-from protocol.errors import ErrorCode
-
-
-@frozen
-class ChannelsCensus:
-    """Open connections, channels, and the members of all channels together."""
-
-    sessions: int
-    channels: int
-    members: int
+from gateway.ops.metrics import ChannelCounts, Metrics
+from protocol.errors import ErrorCode, RequestError
 
 
 @define(eq=False)
 class Channels:
-    """The channels by id.  ``sessions`` are the open connections, for the census; ``choose_plane`` says on which plane
+    """The channels by id.  ``connections`` are the open ones, to be counted; ``choose_plane`` says on which plane
     the media of a channel is to be that opens now."""
 
     config: Config
     metrics: Metrics
     log: FilteringBoundLogger
-    sessions: Sized
+    connections: Sized
     choose_plane: Callable[[], int]
     _channels: dict[str, Channel] = field(factory=dict)
 
@@ -40,10 +30,10 @@ class Channels:
         """Those that are open now, in the order in which they were opened."""
         return self._channels
 
-    def census(self) -> ChannelsCensus:
+    def counts(self) -> ChannelCounts:
         """How many there are now."""
         members = sum(len(channel.members) for channel in self._channels.values())
-        return ChannelsCensus(len(self.sessions), len(self._channels), members)
+        return ChannelCounts(len(self.connections), len(self._channels), members)
 
     def remove(self, channel_id: str, user_id: str) -> bool:
         """A moderator removes a user (close code 4403); False where there is no such user in such a channel."""
@@ -54,7 +44,7 @@ class Channels:
     async def seat(self, channel_id: str, member: Member, welcome: Welcome) -> AsyncIterator[Channel]:
         """Be a member of a channel for as long as the block runs; see :meth:`Channel.seat`.
 
-        Raises :exc:`RefusedError` where there are too many channels, or too many members.
+        Raises :exc:`RequestError` where there are too many channels, or too many members.
         """
         channel = self._open(channel_id)
         try:
@@ -69,7 +59,7 @@ class Channels:
         channel = self._channels.get(channel_id)
         if channel is None:
             if len(self._channels) >= self.config.max_channels:
-                raise RefusedError(ErrorCode.LIMIT_EXCEEDED, f"there are {self.config.max_channels} channels already")
+                raise RequestError(ErrorCode.LIMIT_EXCEEDED, f"there are {self.config.max_channels} channels already")
             log = self.log.bind(channel=channel_id)
             channel = Channel(channel_id, self.metrics, self.config.max_members, log, plane=self.choose_plane())
             self._channels[channel_id] = channel

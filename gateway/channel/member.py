@@ -54,24 +54,24 @@ class Member:
         self.leaving_since = trio.current_time()
         self.connection.log.info("client left", why="leave")
 
-    def since_end(self, now: float) -> float:
+    def seconds_since_end(self, now: float) -> float:
         """How many seconds ago the end was first seen."""
         times = (self.leaving_since, self.connection.ended_at)
         return now - min((time for time in times if time is not None), default=now)
 
     @property
-    def why_gone(self) -> LeaveReason:
+    def leave_reason(self) -> LeaveReason:
         """What ``user_left`` will say."""
         if self.leaving_since is not None:
             return "left"
-        return self.connection.ending.left if self.connection.ending else "failed"
+        return self.connection.end_reason.leave_reason if self.connection.end_reason else "failed"
 
     @property
     def is_behind(self) -> bool:
         """Whether so much waits for it that it is told only what has changed, without the whole list."""
         return self.connection.outbox.size > limits.LISTED_BACKLOG
 
-    def forget_closed(self) -> None:
+    def forget_closed_publications(self) -> None:
         """Drop the publications whose producer has closed, in whichever way."""
         open_ones = {id_: found for id_, found in self.publications.items() if not found.producer.closed}
         self.publications = open_ones
@@ -90,6 +90,6 @@ class Member:
             return False
 
 
-def instant(when: datetime) -> str:
+def format_instant(when: datetime) -> str:
     """ISO 8601 with milliseconds, as the protocol has it; ``when`` is in UTC."""
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -23,7 +23,7 @@ MAX_SPEAKERS: Final = 16
 log = structlog.get_logger(__name__)
 
 
-async def listen_to_all(channels: Callable[[], Iterable[Channel]]) -> Never:
+async def watch_all(channels: Callable[[], Iterable[Channel]]) -> Never:
     """Tell each channel's members who speaks, whenever that has changed, for as long as the gateway lives."""
     while True:
         await trio.sleep(INTERVAL)
@@ -46,7 +46,7 @@ def listen(channel: Channel) -> None:
     speakers = rank(channel.speakers, loudness)
     if speakers != channel.speakers:
         channel.speakers = speakers
-        channel.tell(ActiveSpeakers(speakers))
+        channel.broadcast(ActiveSpeakers(speakers))
 
 
 def _hear(member: Member) -> float:

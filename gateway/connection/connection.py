@@ -16,20 +16,20 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from gateway.config import Config
 from gateway.connection import end_reasons
-from gateway.connection.end_reasons import Ending
+from gateway.connection.end_reasons import EndReason
 from gateway.connection.inbox import Inbox
 from gateway.connection.liveness import Liveness, no_media
 from gateway.connection.outbox import Frame, Outbox
 from gateway.connection.rates import ErrorBudget, TokenBucket
 from gateway.connection.shielded import open_shielded_nursery
-from gateway.connection.websocket import SEND_ERRORS, LentStream, accept, how_it_closed
+from gateway.connection.websocket import SEND_ERRORS, GuardedStream, accept, end_reason_of
 from gateway.ops.log import new_reference
 from gateway.ops.metrics import Metrics
 from protocol.errors import CloseCode, ErrorCode
 from protocol.events import Closing, Event
 from protocol.responses import Error, Ok
 
-UNREAD = 8
+MAX_UNREAD_MESSAGES = 8
 """So many times the bytes of the largest message may come without a whole one among them."""
 
 
@@ -37,8 +37,9 @@ UNREAD = 8
 class Connection:
     """One client's connection.  Whoever wants it gone calls :meth:`end`, and there is one way out: its scope.
 
-    ``ending`` and ``ended_at`` are the first reason and its time, ``reference`` finds a failure in the log, and
-    ``last_word`` is the close code owed to a client that broke RFC 6455.  ``messages`` bounds what it sends to others.
+    ``end_reason`` and ``ended_at`` are the first reason and its time, ``reference`` finds a failure in the log, and
+    ``owed_close_code`` is the close code owed to a client that broke RFC 6455.  ``broadcast_budget``
+    bounds what it makes the gateway send to others.
     ``media_heard_at`` says when its session's media was heard last, while it has a session.
     """
 
@@ -47,33 +48,33 @@ class Connection:
     log: FilteringBoundLogger
     new_reference: Callable[[], str] = new_reference
     scope: trio.CancelScope = field(factory=trio.CancelScope)
-    ending: Ending | None = None
+    end_reason: EndReason | None = None
     ended_at: float | None = None
     reference: str | None = None
-    last_word: int | None = None
+    owed_close_code: int | None = None
     media_heard_at: Callable[[], float] = no_media
     inbox: Inbox = field(init=False)
     outbox: Outbox = field(init=False)
-    messages: TokenBucket = field(init=False)
+    broadcast_budget: TokenBucket = field(init=False)
     _errors: ErrorBudget = field(init=False)
     _held: list[Frame] | None = None
     _goodbye: trio.CancelScope = field(factory=trio.CancelScope)
 
     def __attrs_post_init__(self) -> None:
-        self.messages = TokenBucket(self.config.message_rate, self.config.message_burst)
+        self.broadcast_budget = TokenBucket(self.config.message_rate, self.config.message_burst)
         self._errors = ErrorBudget(self.config.error_budget, self.config.error_window)
         self.inbox = Inbox(self.config.inbox_messages, self.config.inbox_bytes)
         self.outbox = Outbox(self.config.outbox_bytes, self.config.outbox_age)
 
     # Ending it.
 
-    def end(self, ending: Ending) -> None:
+    def end(self, end_reason: EndReason) -> None:
         """Record why, if it is the first to say so, and cancel; nothing else happens here."""
-        if self.ending is None:
+        if self.end_reason is None:
             self.ended_at = trio.current_time()
-            self.ending = ending
+            self.end_reason = end_reason
             self.scope.cancel()
-            self.log.info("client disconnected", why=ending.why)
+            self.log.info("client disconnected", why=end_reason.text)
 
     async def wait_end(self) -> NoReturn:
         """Wait to be cancelled, in a session that has nothing more to do."""
@@ -120,42 +121,42 @@ class Connection:
             self.end(end_reasons.TOO_SLOW)  # unless it is closed: then it has ended before
         return taken
 
-    def tell(self, event: Event) -> bool:
+    def send_event(self, event: Event) -> bool:
         """:meth:`send`, for an event that only this client gets."""
         return self.send(Frame.of(event))
 
     # Moving bytes.
 
-    async def read(self, websocket: WebSocketConnection, lent: LentStream) -> None:
+    async def read(self, websocket: WebSocketConnection, guarded: GuardedStream) -> None:
         """Take what comes into the inbox, whatever the session is doing; the end of the connection is seen here."""
         while True:
             try:
                 message = await websocket.get_message()
             except ConnectionClosed as closed:
-                self.was_closed(closed)
+                self.websocket_closed(closed)
                 return
-            lent.unread = 0
+            guarded.bytes_since_message = 0
             if isinstance(message, bytes):
                 self.end(end_reasons.NOT_TEXT)
             elif (size := len(message.encode())) > self.config.max_message_bytes:
                 self.end(end_reasons.TOO_BIG)
-            elif self.ending is None and not self.inbox.put(message, size):
+            elif self.end_reason is None and not self.inbox.put(message, size):
                 self.end(end_reasons.RATE_LIMITED)
 
-    async def write(self, websocket: WebSocketConnection, lent: LentStream) -> None:
+    async def write(self, websocket: WebSocketConnection, guarded: GuardedStream) -> None:
         """Send what the outbox holds."""
         try:
-            await self.outbox.send_all(lent.send_frames)
+            await self.outbox.send_all(guarded.send_frames)
         except SEND_ERRORS:
             if websocket.closed is not None:  # a close frame came, and who sends may see it before who reads
-                self.was_closed(ConnectionClosed(websocket.closed))
-            self.broke()
+                self.websocket_closed(ConnectionClosed(websocket.closed))
+            self.lost()
 
-    async def keep_alive(self, lent: LentStream) -> None:
+    async def keep_alive(self, guarded: GuardedStream) -> None:
         """Ping it when it is quiet; end it when it stays silent, or takes nothing of what waits for it."""
         config = self.config
         liveness = Liveness(
-            lent,
+            guarded,
             self.outbox,
             config.ping_interval,
             config.ping_timeout,
@@ -164,35 +165,35 @@ class Connection:
         )
         self.end(await liveness.wait_gone())
 
-    def was_closed(self, closed: ConnectionClosed) -> None:
+    def websocket_closed(self, closed: ConnectionClosed) -> None:
         """The WebSocket is over; whoever sees it first says so."""
-        self.end(how_it_closed(closed))
-        if self.ending is end_reasons.BROKE_WEBSOCKET:
-            self.last_word = closed.reason.code if closed.reason else CloseCode.PROTOCOL_ERROR
+        self.end(end_reason_of(closed))
+        if self.end_reason is end_reasons.BROKE_WEBSOCKET:
+            self.owed_close_code = closed.reason.code if closed.reason else CloseCode.PROTOCOL_ERROR
 
-    def broke(self) -> None:
+    def lost(self) -> None:
         """Nothing can be sent any more."""
         self._goodbye.cancel()
         self.end(end_reasons.DISCONNECTED)
 
-    def broke_with(self, errors: ExceptionGroup[Exception]) -> None:
+    def io_failed(self, errors: ExceptionGroup[Exception]) -> None:
         """One of the tasks that move bytes raised: trio-websocket, mostly, whose client was impolite."""
         if errors.split(SEND_ERRORS)[1] is not None:
             self.fail(errors)
-        self.broke()
+        self.lost()
 
     async def say_goodbye(self, websocket: WebSocketConnection) -> None:
         """Flush, say why, close with the code.  Its caller bounds it."""
-        ending = self.ending
-        if ending is None or ending.code is None or websocket.closed is not None:
+        end_reason = self.end_reason
+        if end_reason is None or end_reason.code is None or websocket.closed is not None:
             return
-        self.metrics.closed(ending.code)
-        why = f"{ending.why} (reference {self.reference})" if self.reference else ending.why
-        closing = Closing(reason=why, code=ending.code, retry_after_ms=ending.retry_after_ms)
-        self.outbox.close(Frame.of(closing), backlog=ending.backlog)
+        self.metrics.closed(end_reason.code)
+        why = f"{end_reason.text} (reference {self.reference})" if self.reference else end_reason.text
+        closing = Closing(reason=why, code=end_reason.code, retry_after_ms=end_reason.retry_after_ms)
+        self.outbox.close(Frame.of(closing), keep_queued=end_reason.keep_queued)
         with self._goodbye:
             await self.outbox.wait_empty()
-            await websocket.aclose(ending.code)
+            await websocket.aclose(end_reason.code)
 
 
 @asynccontextmanager
@@ -203,16 +204,18 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
     by force, whatever happened.  Raises ``NotAcceptedError`` before the block is entered.
     """
     config = connection.config
-    lent = LentStream(stream, UNREAD * config.max_message_bytes, lambda: connection.end(end_reasons.TOO_BIG))
+    guarded = GuardedStream(
+        stream, MAX_UNREAD_MESSAGES * config.max_message_bytes, lambda: connection.end(end_reasons.TOO_BIG)
+    )
     try:
-        async with open_shielded_nursery(connection.broke_with) as io:
+        async with open_shielded_nursery(connection.io_failed) as io:
             websocket = await accept(
-                io, lent, max_size=2 * config.max_message_bytes, max_seconds=config.websocket_handshake_timeout
+                io, guarded, max_size=2 * config.max_message_bytes, max_seconds=config.websocket_handshake_timeout
             )
             connection.log.info("client connected")
-            io.start_soon(connection.read, websocket, lent)
-            io.start_soon(connection.write, websocket, lent)
-            io.start_soon(connection.keep_alive, lent)
+            io.start_soon(connection.read, websocket, guarded)
+            io.start_soon(connection.write, websocket, guarded)
+            io.start_soon(connection.keep_alive, guarded)
             try:
                 with connection.scope:
                     yield
@@ -226,7 +229,7 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
                     connection.metrics.forced_cleanup()
                     connection.log.info("goodbye cut off")
     finally:
-        if connection.last_word is not None:
+        if connection.owed_close_code is not None:
             with trio.move_on_after(config.goodbye_timeout, shield=True):
-                await lent.say_why(connection.last_word)
+                await guarded.send_close_frame(connection.owed_close_code)
         await trio.aclose_forcefully(stream)

@@ -16,9 +16,9 @@ import trio
 from attrs import define
 
 from gateway.connection import end_reasons
-from gateway.connection.end_reasons import Ending
+from gateway.connection.end_reasons import EndReason
 from gateway.connection.outbox import Outbox
-from gateway.connection.websocket import LentStream
+from gateway.connection.websocket import GuardedStream
 from protocol import limits
 
 TICK: Final = 0.25
@@ -43,7 +43,7 @@ class Liveness:
     asked only when the client is about to count as silent.
     """
 
-    lent: LentStream
+    guarded: GuardedStream
     outbox: Outbox
     ping_interval: float
     ping_timeout: float
@@ -51,53 +51,53 @@ class Liveness:
     media_heard_at: Callable[[], float] = no_media
     _pinged_after: float = -math.inf
     _pinged_at: float = -math.inf
-    _spared_until: float = -math.inf
+    _kept_until: float = -math.inf
 
-    async def wait_gone(self) -> Ending:
+    async def wait_gone(self) -> EndReason:
         """Return when it is gone, and how; its outbox takes nothing more then."""
         while True:
-            await trio.sleep_until(self._look())
-            if self._ending() is None:
+            await trio.sleep_until(self._check())
+            if self._end_reason() is None:
                 continue
             await trio.lowlevel.checkpoint()  # who reads or sends may be due, too: all may have been held up
-            if (ending := self._ending()) is not None:
-                self.outbox.give_up()
+            if (ending := self._end_reason()) is not None:
+                self.outbox.refuse_more()
                 return ending
 
-    def _ending(self) -> Ending | None:
+    def _end_reason(self) -> EndReason | None:
         now = trio.current_time()
-        if now >= self._silent_at and now >= self._spare():
+        if now >= self._silent_at and now >= self._media_keeps_until():
             return end_reasons.TIMED_OUT
-        return end_reasons.TOO_SLOW if now >= self.outbox.stuck_at else None
+        return end_reasons.TOO_SLOW if now >= self.outbox.stalled_at else None
 
-    def _spare(self) -> float:
+    def _media_keeps_until(self) -> float:
         """Look at its media.  Return until when that keeps it, were nothing more to come."""
         patience = self.ping_interval + self.ping_timeout
-        self._spared_until = min(self.media_heard_at() + patience, self.lent.heard + self.media_grace)
-        return self._spared_until
+        self._kept_until = min(self.media_heard_at() + patience, self.guarded.last_received_at + self.media_grace)
+        return self._kept_until
 
-    def _look(self) -> float:
+    def _check(self) -> float:
         """Ping it if that is due.  Return when to look again."""
         now = trio.current_time()
-        self.lent.unread = max(0, self.lent.unread - PONG_BYTES)
+        self.guarded.bytes_since_message = max(0, self.guarded.bytes_since_message - PONG_BYTES)
         if not self._is_pinged and now >= self._quiet_at:
-            self._pinged_after, self._pinged_at, self._spared_until = self.lent.heard, now, -math.inf
+            self._pinged_after, self._pinged_at, self._kept_until = self.guarded.last_received_at, now, -math.inf
             self.outbox.ping()
-        again = _tick_before(min(self._silent_at, self.outbox.stuck_at), now)
+        again = _tick_before(min(self._silent_at, self.outbox.stalled_at), now)
         if self._is_pinged:
             # Kept by its media it may be silent for long; its WebSocket may be back meanwhile, and quiet again.
-            return again if now >= self._spared_until else min(again, now + max(self.ping_interval, TICK))
+            return again if now >= self._kept_until else min(again, now + max(self.ping_interval, TICK))
         return min(again, _tick_after(self._quiet_at), self._quiet_at + self.ping_timeout / 2)
 
     @property
     def _is_pinged(self) -> bool:
         """Whether it was pinged after the last that was heard of it."""
-        return self._pinged_after == self.lent.heard
+        return self._pinged_after == self.guarded.last_received_at
 
     @property
     def _quiet_at(self) -> float:
         """When it will have been quiet for long enough to be pinged."""
-        return self.lent.heard + self.ping_interval
+        return self.guarded.last_received_at + self.ping_interval
 
     @property
     def _silent_at(self) -> float:
@@ -105,7 +105,7 @@ class Liveness:
         whole gateway may have been held up."""
         if not self._is_pinged:
             return math.inf
-        return max(self._quiet_at + self.ping_timeout, self._pinged_at + self.ping_timeout / 2, self._spared_until)
+        return max(self._quiet_at + self.ping_timeout, self._pinged_at + self.ping_timeout / 2, self._kept_until)
 
 
 def _tick_after(due: float) -> float:

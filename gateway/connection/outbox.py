@@ -61,15 +61,15 @@ class Outbox:
     _sending: int = 0
     _waiting_since: float = 0.0
     _closed: bool = False
-    _overflowed: bool = False
+    _refuses: bool = False
     _changed: trio.Event = field(factory=trio.Event)
 
     def put(self, frame: Frame) -> bool:
         """Queue it, and say whether it was taken."""
-        if self._closed or self._overflowed:
+        if self._closed or self._refuses:
             return False
         if self._queue and self.size + frame.size > self.max_bytes:
-            self._overflowed = True
+            self._refuses = True
             return False
         self._append(frame)
         return True
@@ -79,9 +79,9 @@ class Outbox:
         if not self._closed:
             self._insert(self._sending, _PING)
 
-    def close(self, last: Frame, *, backlog: bool) -> None:
-        """Take ``last`` and nothing after it; without ``backlog`` only what is being sent stays before it."""
-        if not backlog:
+    def close(self, last: Frame, *, keep_queued: bool) -> None:
+        """Take ``last`` and nothing after it; without ``keep_queued`` only what is being sent stays before it."""
+        if not keep_queued:
             while len(self._queue) > self._sending:
                 self.size -= self._queue.pop().size
         self._closed = True
@@ -121,13 +121,13 @@ class Outbox:
         return len(self._queue)
 
     @property
-    def stuck_at(self) -> float:
+    def stalled_at(self) -> float:
         """When nothing of what waits will have been taken for too long, if nothing is taken, or comes, before."""
         return (self._waiting_since if self._queue else trio.current_time()) + self.max_age
 
-    def give_up(self) -> None:
+    def refuse_more(self) -> None:
         """Take nothing more."""
-        self._overflowed = True
+        self._refuses = True
 
     async def wait_empty(self) -> None:
         """Return when everything has been handed to the network."""

@@ -17,7 +17,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from wsproto.utilities import LocalProtocolError
 
 from gateway.connection import end_reasons
-from gateway.connection.end_reasons import Ending
+from gateway.connection.end_reasons import EndReason
 from protocol import limits
 from protocol.errors import CloseCode
 
@@ -28,7 +28,7 @@ SEND_ERRORS = (ConnectionClosed, LocalProtocolError, trio.BrokenResourceError, t
 _CLOSE_FRAME = b"\x88"
 
 
-class LentStream(trio.abc.Stream):
+class GuardedStream(trio.abc.Stream):
     """The client's stream as trio-websocket gets it: only its owner closes it, after a last word where one is due.
 
     ``heard`` is when something came last.  ``unread`` are the bytes that came since the last whole message.  It calls
@@ -37,32 +37,32 @@ class LentStream(trio.abc.Stream):
     """
 
     def __init__(self, stream: trio.abc.Stream, max_unread: int, overflow: Callable[[], None]) -> None:
-        self.heard = trio.current_time()
-        self.unread = 0
+        self.last_received_at = trio.current_time()
+        self.bytes_since_message = 0
         self._max_unread = max_unread
         self._overflow = overflow
         self._stream = stream
         self._sending = trio.Lock()
         self._is_opening = True
-        self._given_back = False
-        self._said_why = False
+        self._released = False
+        self._close_frame_sent = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Pass it on, and notice a close frame: trio-websocket sends each frame by itself."""
-        async with self._alone():
-            self._said_why = self._said_why or bytes(data[:1]) == _CLOSE_FRAME
+        async with self._exclusively():
+            self._close_frame_sent = self._close_frame_sent or bytes(data[:1]) == _CLOSE_FRAME
             await self._stream.send_all(data)
 
     async def send_frames(self, frames: bytes) -> None:
         """Send whole frames, between those of trio-websocket.  ``ClosedResourceError`` after a close frame, which is
         the last that may be sent (RFC 6455 section 5.5.1)."""
-        async with self._alone():
-            if self._said_why:
+        async with self._exclusively():
+            if self._close_frame_sent:
                 raise trio.ClosedResourceError
             await self._stream.send_all(frames)
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
+    async def _exclusively(self) -> AsyncIterator[None]:
         """One sends at a time.  No checkpoint when nobody does, as the lock's own would be: sending is one."""
         try:
             self._sending.acquire_nowait()
@@ -77,35 +77,35 @@ class LentStream(trio.abc.Stream):
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        if self._given_back:
+        if self._released:
             raise trio.ClosedResourceError
         if self._is_opening:
             # The library takes a head of more than 16 KiB only at once; the front door has bounded it, and read it.
             max_bytes = None
         data = await self._stream.receive_some(max_bytes)
         if data:
-            self.heard = trio.current_time()
+            self.last_received_at = trio.current_time()
         if self._is_opening:
             self._is_opening = False
             return data
-        self.unread += len(data)
-        if self.unread > self._max_unread:
+        self.bytes_since_message += len(data)
+        if self.bytes_since_message > self._max_unread:
             self._overflow()
         return data
 
     async def aclose(self) -> None:
         """Give it back."""
-        self._given_back = True
+        self._released = True
         await trio.lowlevel.checkpoint()
 
-    async def say_why(self, code: int) -> None:
+    async def send_close_frame(self, code: int) -> None:
         """Send a close frame (RFC 6455 section 5.5.1) if none was sent, and read on until the client has seen it.
 
         Without that, what is still unread would make the close a reset, which overtakes the frame.  Its caller bounds
         it.  Only for when trio-websocket's tasks are gone.
         """
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            if not self._said_why:
+            if not self._close_frame_sent:
                 await self.send_all(_CLOSE_FRAME + b"\x02" + code.to_bytes(2, "big"))
             if isinstance(self._stream, trio.abc.HalfCloseableStream):
                 await self._stream.send_eof()
@@ -136,7 +136,7 @@ async def accept(
     raise NotAcceptedError("the upgrade took too long")
 
 
-def how_it_closed(closed: ConnectionClosed) -> Ending:
+def end_reason_of(closed: ConnectionClosed) -> EndReason:
     """What the end of a WebSocket that the gateway has not closed means."""
     if closed.reason is None:
         return end_reasons.BROKE_WEBSOCKET

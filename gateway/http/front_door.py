@@ -15,10 +15,11 @@ from starlette.types import ASGIApp
 
 from gateway.config import Config
 from gateway.http import asgi
-from gateway.http.http1 import ClientGone, Exchange, HttpError, HttpRefusal
-from gateway.http.prefixed_stream import PutBackStream
-from gateway.http.refusal_log import HttpRefusals
+from gateway.http.http1 import ClientGone, Exchange, HttpError
+from gateway.http.prefixed_stream import PrefixedStream
+from gateway.http.refusal_log import RefusalLog
 from gateway.http.upgrade import check_upgrade, handshake_of
+from gateway.ops.http_refusal import HttpRefusal
 from gateway.ops.log import new_reference
 from gateway.ops.metrics import Metrics
 from protocol.limits import PATH
@@ -42,7 +43,7 @@ class FrontDoor:
         self._app = app
         self._serve_client = serve_client
         self._metrics = metrics
-        self._refusals = HttpRefusals(metrics)
+        self._refusals = RefusalLog(metrics)
         self._last_client_left = trio.Event()
         self.clients = 0
         self.requests = 0
@@ -70,7 +71,7 @@ class FrontDoor:
         try:
             if upgrade := await self._serve_http(stream, remote):
                 with self._client_counted():
-                    await self._serve_client(PutBackStream(stream, upgrade), remote)
+                    await self._serve_client(PrefixedStream(stream, upgrade), remote)
         except* (ClientGone, trio.BrokenResourceError, trio.ClosedResourceError) as gone:
             log.debug("client gone", remote=remote, error=repr(gone.exceptions[0]))
         except* Exception as errors:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from email.utils import formatdate
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
@@ -10,6 +9,7 @@ import h11
 import trio
 
 from gateway.config import Config
+from gateway.ops.http_refusal import HttpRefusal
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -17,21 +17,6 @@ _PIECE: Final = 64 * 1024
 _REASONS: Final = {int(status): status.phrase.encode() for status in HTTPStatus}
 _LINGER_BYTES: Final = 1024 * 1024
 _LINGER_SECONDS: Final = 1
-
-
-class HttpRefusal(StrEnum):
-    """Why a request is not served, for the operator."""
-
-    MALFORMED = "malformed"
-    UNAUTHORIZED = "unauthorized"
-    ORIGIN = "origin"
-    NOT_A_WEBSOCKET = "not_a_websocket"
-    TOO_SLOW = "too_slow"
-    HEAD_TOO_LARGE = "head_too_large"
-    BODY_TOO_LARGE = "body_too_large"
-    TOO_MANY_CONNECTIONS = "too_many_connections"
-    FULL = "full"
-    DRAINING = "draining"
 
 
 _REFUSALS: Final = {

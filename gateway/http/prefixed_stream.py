@@ -3,7 +3,7 @@
 import trio
 
 
-class PutBackStream(trio.abc.HalfCloseableStream):
+class PrefixedStream(trio.abc.HalfCloseableStream):
     """``stream`` with ``head`` put back in front of what it still brings.
 
     Closing either closes both.

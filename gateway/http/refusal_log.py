@@ -8,7 +8,7 @@ import trio
 from attrs import define, field
 
 from gateway.connection.rates import TokenBucket
-from gateway.http.http1 import HttpRefusal
+from gateway.ops.http_refusal import HttpRefusal
 from gateway.ops.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class _Lines:
 
 
 @define
-class HttpRefusals:
+class RefusalLog:
     """Counts every refusal, and logs five at once of each reason, then one every 10 s.
 
     A line names the setting that decides, if there is one, and how many of its reason were left out before it.

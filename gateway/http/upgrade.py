@@ -53,7 +53,7 @@ def check_upgrade(request: h11.Request, allowed_origins: Sequence[str]) -> None:
     keys = [value for name, value in request.headers if name == b"sec-websocket-key"]
     if len(keys) != 1 or not _is_key(keys[0]):
         raise HttpError(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be there once, 16 bytes in base64")
-    handshake = _rehearse(handshake_of(request))
+    handshake = _parse_handshake(handshake_of(request))
     if handshake.subprotocols and SUBPROTOCOL not in handshake.subprotocols:
         raise HttpError(HTTPStatus.BAD_REQUEST, f"no subprotocol in common; spoken here: {SUBPROTOCOL}")
     for name, value in request.headers:  # there should be one; of several each must be let in
@@ -68,7 +68,7 @@ def _is_key(value: bytes) -> bool:
         return False
 
 
-def _rehearse(head: bytes) -> Request:
+def _parse_handshake(head: bytes) -> Request:
     """What the WebSocket library will make of the handshake."""
     connection = WSConnection(ConnectionType.SERVER)
     try:

@@ -23,17 +23,17 @@ EVERY: Final = 1.0
 """Seconds between two looks at whether it is time."""
 
 
-class Sessions(Protocol):
+class CountedConnections(Protocol):
     """What is asked of a gateway: how many connections are open, and how many have ended."""
 
     @property
-    def open(self) -> int: ...
+    def open_connections(self) -> int: ...
     @property
-    def ended(self) -> int: ...
+    def ended_connections(self) -> int: ...
 
 
 @asynccontextmanager
-async def kept_aside(sessions: Sessions) -> AsyncIterator[None]:
+async def collect_when_idle(connections: CountedConnections) -> AsyncIterator[None]:
     """As long as the block runs, in the whole process: for a process that is nothing but a gateway."""
     before = gc.get_threshold()
     gc.collect()
@@ -41,7 +41,7 @@ async def kept_aside(sessions: Sessions) -> AsyncIterator[None]:
     gc.set_threshold(*THRESHOLDS)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_collect_when_nobody_is_there, sessions)
+            nursery.start_soon(_collect_repeatedly, connections)
             yield
             nursery.cancel_scope.cancel()
     finally:
@@ -49,10 +49,10 @@ async def kept_aside(sessions: Sessions) -> AsyncIterator[None]:
         gc.unfreeze()
 
 
-async def _collect_when_nobody_is_there(sessions: Sessions) -> Never:
+async def _collect_repeatedly(connections: CountedConnections) -> Never:
     collected_after = 0
     while True:
         await trio.sleep(EVERY)
-        if sessions.ended - collected_after >= (MANY if sessions.open else 1):
-            collected_after = sessions.ended
+        if connections.ended_connections - collected_after >= (MANY if connections.open_connections else 1):
+            collected_after = connections.ended_connections
             gc.collect()

@@ -7,6 +7,7 @@ that it cannot drift.  What *happened* is counted here, by the methods that the 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol, get_args
 
+from attrs import frozen
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -19,7 +20,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 import sfu
-from gateway.http.http1 import HttpRefusal
+from gateway.ops.http_refusal import HttpRefusal
 from gateway.ops.log_writer import lost_lines
 from protocol.errors import CloseCode, ErrorCode
 from protocol.events import LeaveReason
@@ -38,8 +39,8 @@ class Plane(Protocol):
     def totals(self) -> PlaneTotals: ...
 
 
-class Media(Protocol):
-    """A media port, as far as it is shown."""
+class CountedRouter(Protocol):
+    """A router, as far as it is shown."""
 
     @property
     def plane(self) -> Plane: ...
@@ -53,21 +54,19 @@ class Media(Protocol):
     def census(self) -> sfu.Census: ...
 
 
-class ChannelsCensus(Protocol):
+@frozen
+class ChannelCounts:
     """Open connections, channels, and the members of all channels together."""
 
-    @property
-    def sessions(self) -> int: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def members(self) -> int: ...
+    connections: int
+    channels: int
+    members: int
 
 
-class Census(Protocol):
-    """Who can say how many there are now."""
+class CountedChannels(Protocol):
+    """All channels, as far as they are counted."""
 
-    def census(self) -> ChannelsCensus: ...
+    def counts(self) -> ChannelCounts: ...
 
 
 class Metrics:
@@ -156,9 +155,9 @@ class Metrics:
         """A connection was ended by an exception before it was a session."""
         self._connection_errors.inc()
 
-    def watch(self, channels: Census, *media: Media) -> None:
-        """Show what these hold, from now on; the media ports together.  Called once."""
-        self.registry.register(_Now(channels, media, lambda: (self._forced_cleanups, self._failed_cleanups)))
+    def watch(self, channels: CountedChannels, *routers: CountedRouter) -> None:
+        """Show what these hold, from now on; the routers together.  Called once."""
+        self.registry.register(_Now(channels, routers, lambda: (self._forced_cleanups, self._failed_cleanups)))
 
     def render(self) -> bytes:
         """Prometheus text, of :data:`CONTENT_TYPE`."""
@@ -168,29 +167,31 @@ class Metrics:
 class _Now(Collector):
     """Reads the one truth at every scrape."""
 
-    def __init__(self, channels: Census, media: Sequence[Media], cleanups: Callable[[], tuple[int, int]]) -> None:
+    def __init__(
+        self, channels: CountedChannels, routers: Sequence[CountedRouter], cleanups: Callable[[], tuple[int, int]]
+    ) -> None:
         self._channels = channels
-        self._media = media
+        self._routers = routers
         self._cleanups = cleanups
 
     def collect(self) -> Iterable[Metric]:
-        here = self._channels.census()
-        yield GaugeMetricFamily("sfu_sessions", "Open WebSocket connections.", here.sessions)
-        yield GaugeMetricFamily("sfu_channels", "Channels.", here.channels)
-        yield GaugeMetricFamily("sfu_members", "Members of all channels together.", here.members)
+        now = self._channels.counts()
+        yield GaugeMetricFamily("sfu_sessions", "Open WebSocket connections.", now.connections)
+        yield GaugeMetricFamily("sfu_channels", "Channels.", now.channels)
+        yield GaugeMetricFamily("sfu_members", "Members of all channels together.", now.members)
 
-        live = [media.census() for media in self._media]
-        yield GaugeMetricFamily("sfu_peers", "Peers on the media ports.", sum(port.peers for port in live))
-        yield GaugeMetricFamily("sfu_transports", "Transports.", sum(port.transports for port in live))
-        yield GaugeMetricFamily("sfu_producers", "Producers.", sum(port.producers for port in live))
-        yield GaugeMetricFamily("sfu_consumers", "Consumers.", sum(port.consumers for port in live))
-        yield from self._packets([media.plane.totals() for media in self._media])
+        live = [router.census() for router in self._routers]
+        yield GaugeMetricFamily("sfu_peers", "Peers on the media ports.", sum(router.peers for router in live))
+        yield GaugeMetricFamily("sfu_transports", "Transports.", sum(router.transports for router in live))
+        yield GaugeMetricFamily("sfu_producers", "Producers.", sum(router.producers for router in live))
+        yield GaugeMetricFamily("sfu_consumers", "Consumers.", sum(router.consumers for router in live))
+        yield from self._packets([router.plane.totals() for router in self._routers])
 
         forced = CounterMetricFamily("sfu_forced_cleanups", "Goodbyes cut off by their deadline.", labels=["layer"])
         failed = CounterMetricFamily("sfu_failed_cleanups", "Steps of an exit that raised.", labels=["layer"])
         in_media = (
-            sum(media.forced_cleanups for media in self._media),
-            sum(media.failed_cleanups for media in self._media),
+            sum(router.forced_cleanups for router in self._routers),
+            sum(router.failed_cleanups for router in self._routers),
         )
         for family, gateway, media in zip((forced, failed), self._cleanups(), in_media, strict=True):
             family.add_metric(["gateway"], gateway)
@@ -199,7 +200,7 @@ class _Now(Collector):
         yield CounterMetricFamily(
             "sfu_slow_path_errors",
             "Exceptions caught while dispatching datagrams.",
-            sum(media.slow_path_errors for media in self._media),
+            sum(router.slow_path_errors for router in self._routers),
         )
 
         yield CounterMetricFamily("sfu_log_lines_lost", "Lines of the log that nobody took in time.", lost_lines())

@@ -28,17 +28,17 @@ class Observer:
         """Tell the client.  A transport's producers went before it, all in one step: the list changes once."""
         self.channel.update(self.member)
         state = _TOLD_STATES[transport.state]
-        self.member.connection.tell(TransportStateChanged(transport.id, state))
+        self.member.connection.send_event(TransportStateChanged(transport.id, state))
 
     def producer_closed(self, producer: sfu.Producer) -> None:
         """It went with its transport, of which we are told next: then the list changes."""
 
     def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
-        self.member.connection.tell(ConsumerClosed(consumer.id, why.value))
+        self.member.connection.send_event(ConsumerClosed(consumer.id, why.value))
 
     def consumer_updated(self, consumer: sfu.Consumer) -> None:
         layers = None if consumer.layers is None else convert(consumer.layers, Layers)
-        self.member.connection.tell(ConsumerUpdated(consumer.id, consumer.producer_paused, layers))
+        self.member.connection.send_event(ConsumerUpdated(consumer.id, consumer.producer_paused, layers))
 
     def failed(self, error: Exception) -> None:
         """Code that ran for this peer on somebody else's behalf raised: it ends, and nobody else notices."""

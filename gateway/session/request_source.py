@@ -6,11 +6,10 @@ from attrs import define, field
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.rates import TokenBucket
-from gateway.refusals import RefusedError
 from protocol.codec import decode_request
-from protocol.errors import ErrorCode, ProtocolError
+from protocol.errors import ErrorCode, ProtocolError, RequestError
 from protocol.requests import Request
-from protocol.responses import Error, ErrorData
+from protocol.responses import Error
 
 BYTES_PER_TOKEN = 8192
 """A request costs one token, and one more for each so many bytes: reading it costs more, too."""
@@ -42,9 +41,9 @@ class RequestSource:
             try:
                 request = decode_request(text)
             except ProtocolError as error:
-                self.connection.respond(Error(error.request_id, ErrorData(error.code, error.message, error.path)))
+                self.connection.respond(Error.for_frame(error))
                 continue
             if self._allowed.take(cost, now):
                 return request
-            refused = RefusedError(ErrorCode.RATE_LIMITED, "too many requests in too short a time")
-            self.connection.respond(refused.answer(request.id))
+            refused = RequestError(ErrorCode.RATE_LIMITED, "too many requests in too short a time")
+            self.connection.respond(Error.for_request(request.id, refused))

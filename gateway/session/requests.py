@@ -17,10 +17,9 @@ from gateway.channel.channel import Channel
 from gateway.channel.member import Member, Publication
 from gateway.connection.outbox import Frame
 from gateway.gateway import Gateway
-from gateway.media_objects import convert, refusals
-from gateway.refusals import RefusedError
+from gateway.media_objects import convert, request_errors
 from gateway.session.statistics import session_stats
-from protocol.errors import ErrorCode
+from protocol.errors import ErrorCode, RequestError
 from protocol.events import MessageReceived
 from protocol.requests import (
     Close,
@@ -43,7 +42,7 @@ from protocol.stats import Stats
 BYTES_PER_TOKEN = 65536
 """A message costs one token, and one more for each so many bytes that it takes in all outboxes together."""
 
-Kind = Literal["transports", "producers", "consumers"]
+ObjectTable = Literal["transports", "producers", "consumers"]
 
 
 @frozen(eq=False)
@@ -55,26 +54,26 @@ class Session:
     member: Member
     peer: sfu.Peer
 
-    def require_own(self, kind: Kind, object_id: str) -> None:
+    def require_own(self, table: ObjectTable, object_id: str) -> None:
         """It must be there and one's own: ``forbidden`` where it is another member's, else ``not_found``."""
-        if object_id in getattr(self.peer, kind):
+        if object_id in getattr(self.peer, table):
             return
         for other in self.channel.members.values():
-            if other.peer is not None and object_id in getattr(other.peer, kind):
-                raise RefusedError(ErrorCode.FORBIDDEN, f"this is not one of your {kind}")
-        raise RefusedError(ErrorCode.NOT_FOUND, f"there is no such thing among your {kind}")
+            if other.peer is not None and object_id in getattr(other.peer, table):
+                raise RequestError(ErrorCode.FORBIDDEN, f"this is not one of your {table}")
+        raise RequestError(ErrorCode.NOT_FOUND, f"there is no such thing among your {table}")
 
-    def spend_on_telling(self, cost: int = 1) -> None:
+    def spend_broadcast(self, cost: int = 1) -> None:
         """What one client makes the gateway tell others is bounded, so that it cannot crowd out the rest."""
-        if not self.member.connection.messages.take(cost, trio.current_time()):
-            raise RefusedError(ErrorCode.RATE_LIMITED, "too much to tell to too many in too short a time")
+        if not self.member.connection.broadcast_budget.take(cost, trio.current_time()):
+            raise RequestError(ErrorCode.RATE_LIMITED, "too much to tell to too many in too short a time")
 
 
 def perform(session: Session, data: RequestData) -> OkData:
-    """Do what is asked and return the ``data`` of its ``ok``.  Raises :exc:`RefusedError`."""
+    """Do what is asked and return the ``data`` of its ``ok``.  Raises :exc:`RequestError`."""
     handler = HANDLERS.get(type(data))
     if handler is None:
-        raise RefusedError(ErrorCode.ALREADY_JOINED, "leave first")
+        raise RequestError(ErrorCode.ALREADY_JOINED, "leave first")
     return handler(session, data)
 
 
@@ -84,8 +83,8 @@ def perform(session: Session, data: RequestData) -> OkData:
 def create_transport(session: Session, data: CreateTransport) -> TransportCreated:
     capabilities = _capabilities(data.rtp_capabilities)
     if capabilities is not None:  # kept for the transport's life
-        capabilities = session.gateway.share(capabilities)
-    with refusals("rtpCapabilities"):
+        capabilities = session.gateway.intern_capabilities(capabilities)
+    with request_errors("rtpCapabilities"):
         transport = session.peer.create_transport(data.direction, capabilities)
     return TransportCreated(
         transport.id,
@@ -98,14 +97,14 @@ def create_transport(session: Session, data: CreateTransport) -> TransportCreate
 def connect_transport(session: Session, data: ConnectTransport) -> Done:
     session.require_own("transports", data.transport_id)
     parameters = convert(data.dtls_parameters, sfu.parameters.DtlsParameters)
-    with refusals("dtlsParameters"):
+    with request_errors("dtlsParameters"):
         session.peer.connect_transport(data.transport_id, parameters)
     return Done()
 
 
 def restart_ice(session: Session, data: RestartIce) -> IceRestarted:
     session.require_own("transports", data.transport_id)
-    with refusals():
+    with request_errors():
         return IceRestarted(convert(session.peer.restart_ice(data.transport_id), protocol.media.IceParameters))
 
 
@@ -115,8 +114,8 @@ def restart_ice(session: Session, data: RestartIce) -> IceRestarted:
 def produce(session: Session, data: Produce) -> Produced:
     session.require_own("transports", data.transport_id)
     parameters = convert(data.rtp_parameters, sfu.parameters.RtpParameters)
-    session.spend_on_telling()
-    with refusals("rtpParameters"):
+    session.spend_broadcast()
+    with request_errors("rtpParameters"):
         producer = session.peer.produce(data.transport_id, data.kind, parameters, paused=data.paused)
     session.member.publications[producer.id] = Publication(producer, data.source)
     session.channel.update(session.member)
@@ -127,7 +126,7 @@ def consume(session: Session, data: Consume) -> Consumed:
     session.require_own("transports", data.transport_id)
     owner, publication = session.channel.find_publication(data.producer_id)
     on_screen = publication.source in ("screen", "screen_audio")
-    with refusals("rtpCapabilities"):
+    with request_errors("rtpCapabilities"):
         consumer = session.peer.consume(
             data.transport_id,
             publication.producer,
@@ -159,10 +158,10 @@ def resume(session: Session, data: Resume) -> Done:
 
 
 def _set_paused(session: Session, data: Pause | Resume, *, paused: bool) -> Done:
-    with refusals():
+    with request_errors():
         if data.producer_id is not None:
             session.require_own("producers", data.producer_id)
-            session.spend_on_telling()
+            session.spend_broadcast()
             session.peer.set_producer_paused(data.producer_id, paused)
             session.channel.update(session.member)
         elif data.consumer_id is not None:
@@ -172,7 +171,7 @@ def _set_paused(session: Session, data: Pause | Resume, *, paused: bool) -> Done
 
 
 def close(session: Session, data: Close) -> Done:
-    with refusals():
+    with request_errors():
         if data.consumer_id is not None:
             session.require_own("consumers", data.consumer_id)
             session.peer.close_consumer(data.consumer_id)
@@ -188,7 +187,7 @@ def close(session: Session, data: Close) -> Done:
 
 def set_layers(session: Session, data: SetLayers) -> Done:
     session.require_own("consumers", data.consumer_id)
-    with refusals():
+    with request_errors():
         session.peer.set_layers(data.consumer_id, data.spatial, data.temporal)
     return Done()
 
@@ -204,7 +203,7 @@ def message(session: Session, data: SendMessage) -> Delivered:
     else:
         receivers = [members[user_id] for user_id in dict.fromkeys(data.to) if user_id in members]
     frame = Frame.of(MessageReceived(sender.user_id, data.data))
-    session.spend_on_telling(1 + frame.size * len(receivers) // BYTES_PER_TOKEN)
+    session.spend_broadcast(1 + frame.size * len(receivers) // BYTES_PER_TOKEN)
     return Delivered(sum(receiver.send(frame) for receiver in receivers))
 
 

@@ -11,19 +11,18 @@ import trio
 
 import sfu
 from gateway.channel.channel import Channel
-from gateway.channel.member import Member, instant
+from gateway.channel.member import Member, format_instant
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection, open_connection
 from gateway.connection.liveness import no_media
 from gateway.connection.websocket import NotAcceptedError
 from gateway.gateway import Gateway
-from gateway.refusals import RefusedError
 from gateway.session.observer import Observer
 from gateway.session.request_source import RequestSource
 from gateway.session.requests import Session, perform
-from protocol.errors import ErrorCode
+from protocol.errors import ErrorCode, RequestError
 from protocol.requests import Join, Leave, Request
-from protocol.responses import Error, ErrorData, Joined, Ok
+from protocol.responses import Error, Joined, Ok
 from protocol.vocabulary import Participant
 
 Seat = tuple[Channel, Member]
@@ -34,7 +33,7 @@ async def serve_client(stream: trio.abc.Stream, *, gateway: Gateway, remote: str
 
     Raises no ``Exception``.
     """
-    with gateway.connection(remote) as connection:
+    with gateway.register_connection(remote) as connection:
         try:
             await serve_sessions(stream, gateway, connection)
         except* NotAcceptedError as refused:
@@ -60,8 +59,8 @@ async def serve_sessions(stream: trio.abc.Stream, gateway: Gateway, connection: 
                 ):
                     leave = await serve_requests(session, requests)
                 connection.respond(Ok(leave.id))  # and perhaps it joins again
-            except RefusedError as refused:
-                connection.respond(refused.answer(join.id))
+            except RequestError as refused:
+                connection.respond(Error.for_request(join.id, refused))
 
 
 def _innermost(error: BaseException) -> str:
@@ -98,14 +97,14 @@ def _is_token(expected: str | None, given: str | None) -> bool:
 
 @asynccontextmanager
 async def take_seat(gateway: Gateway, connection: Connection, request: Request) -> AsyncIterator[Seat]:
-    """The seat that a ``join`` asks for.  Raises :exc:`RefusedError` where there is none to be had.
+    """The seat that a ``join`` asks for.  Raises :exc:`RequestError` where there is none to be had.
 
     What is logged of the connection in the meantime names the user.
     """
     join = request.data
     assert isinstance(join, Join)
     user_id = join.user_id or gateway.new_id()
-    participant = Participant(user_id, join.username, instant(gateway.today()), join.metadata)
+    participant = Participant(user_id, join.username, format_instant(gateway.today()), join.metadata)
     member = Member(gateway.new_id(), connection, participant)
 
     def welcome(channel: Channel) -> None:
@@ -127,14 +126,14 @@ async def take_seat(gateway: Gateway, connection: Connection, request: Request) 
             yield channel, member
     finally:
         # A connection that is ending is this user's to the last.
-        connection.log = before if connection.ending is None else connection.log
+        connection.log = before if connection.end_reason is None else connection.log
 
 
 @asynccontextmanager
 async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
     """The media of who has a seat, and with it all that requests work on."""
     channel, member = seat
-    async with sfu.open_peer(gateway.port_of(channel), Observer(channel, member), name=member.user_id) as peer:
+    async with sfu.open_peer(gateway.router_of(channel), Observer(channel, member), name=member.user_id) as peer:
         member.peer = peer
         member.connection.media_heard_at = peer.media_heard_at
         try:
@@ -164,15 +163,15 @@ def answer(session: Session, request: Request) -> None:
     response: Ok | Error
     try:
         response = Ok(request.id, perform(session, request.data))
-    except RefusedError as refused:
-        response = refused.answer(request.id)
+    except RequestError as refused:
+        response = Error.for_request(request.id, refused)
     except Exception as error:
         reference = connection.fail(error)
-        fault = ErrorData(ErrorCode.INTERNAL, "a fault of the gateway", reference=reference)
-        response = Error(request.id, fault)
+        fault = RequestError(ErrorCode.INTERNAL, "a fault of the gateway", reference=reference)
+        response = Error.for_request(request.id, fault)
     connection.respond(response)
 
 
 def refuse(connection: Connection, request: Request, code: ErrorCode, message: str) -> None:
     """Answer a request with an error."""
-    connection.respond(RefusedError(code, message).answer(request.id))
+    connection.respond(Error.for_request(request.id, RequestError(code, message)))

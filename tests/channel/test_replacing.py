@@ -102,8 +102,8 @@ async def test_who_came_while_a_waiter_was_waking_up_is_not_ended_by_it(
         channel.remove(older)  # wakes the waiter up, which has not run yet when the last one comes
         async with channel.seat(last, lambda _: None):
             await wait_all_tasks_blocked()
-            assert waiter.connection.ending is end_reasons.REPLACED
-            assert last.connection.ending is None
+            assert waiter.connection.end_reason is end_reasons.REPLACED
+            assert last.connection.end_reason is None
             assert channel.members == {"ada": last}
             assert channel.occupants == 1
 

@@ -92,7 +92,7 @@ class Gate:
 
     @property
     def port(self) -> sfu.Port:
-        return self.server.gateway.port
+        return self.server.gateway.routers[0]
 
     def stream(self, name: str = "") -> trio.abc.Stream:
         """The client's end of a new connection."""
@@ -208,7 +208,7 @@ async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settin
 
     plane = MemoryDataPlane(transmit, rng)
 
-    def open_port(media_settings: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Port]:
+    def open_router(media_settings: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Port]:
         return sfu.serve_port(media_settings, plane, [MEDIA_ADDRESS], rng=rng, today=TODAY)
 
     make_gateway: Any = partial(Gateway, today=lambda: TODAY)
@@ -216,10 +216,10 @@ async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settin
         async with (
             trio.open_nursery() as nursery,
             open_server(
-                Config(planes=1, **settings), listeners=(), open_port=open_port, make_gateway=make_gateway
+                Config(planes=1, **settings), listeners=(), open_router=open_router, make_gateway=make_gateway
             ) as server,
         ):
-            log.port = server.gateway.port
+            log.port = server.gateway.routers[0]
             yield Gate(server, nursery, plane, rng, media, journal, log)
             nursery.cancel_scope.cancel()
     check_frames(journal)

@@ -9,7 +9,7 @@ from trio_websocket import ConnectionClosed
 
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
-from gateway.connection.end_reasons import Ending
+from gateway.connection.end_reasons import EndReason
 from tests.session.rig import RawClient, Rig, open_rig
 
 
@@ -23,28 +23,32 @@ async def stuck_before_the_close_frame(rig: Rig) -> RawClient:
 
 
 CLOSED_BY_US = [
-    ending for ending in vars(end_reasons).values() if isinstance(ending, Ending) and ending.code is not None
+    end_reason
+    for end_reason in vars(end_reasons).values()
+    if isinstance(end_reason, EndReason) and end_reason.code is not None
 ]
 
 
 def connection_of(rig: Rig) -> Connection:
     """The newest connection."""
-    return list(rig.gateway.sessions.values())[-1]
+    return list(rig.gateway.connections.values())[-1]
 
 
-@pytest.mark.parametrize("ending", CLOSED_BY_US, ids=[ending.why.replace(" ", "-") for ending in CLOSED_BY_US])
+@pytest.mark.parametrize(
+    "end_reason", CLOSED_BY_US, ids=[end_reason.text.replace(" ", "-") for end_reason in CLOSED_BY_US]
+)
 async def test_a_reading_client_gets_the_reason_and_then_the_code_at_once(
-    autojump_clock: MockClock, ending: Ending
+    autojump_clock: MockClock, end_reason: EndReason
 ) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         begun = trio.current_time()
-        connection_of(rig).end(ending)
-        assert await ada.wait_closed() == ending.code
+        connection_of(rig).end(end_reason)
+        assert await ada.wait_closed() == end_reason.code
         assert trio.current_time() == begun
-        expected: dict[str, Any] = {"reason": ending.why, "code": ending.code}
-        if ending.retry_after_ms is not None:
-            expected["retryAfterMs"] = ending.retry_after_ms
+        expected: dict[str, Any] = {"reason": end_reason.text, "code": end_reason.code}
+        if end_reason.retry_after_ms is not None:
+            expected["retryAfterMs"] = end_reason.retry_after_ms
         assert ada.frames == [{"type": "closing", "data": expected}]
         await wait_all_tasks_blocked()
         rig.assert_empty()
@@ -53,8 +57,8 @@ async def test_a_reading_client_gets_the_reason_and_then_the_code_at_once(
 async def test_the_first_reason_stands(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
-        for ending in (end_reasons.REPLACED, end_reasons.DRAINING, end_reasons.INTERNAL):
-            connection_of(rig).end(ending)
+        for end_reason in (end_reasons.REPLACED, end_reasons.DRAINING, end_reasons.INTERNAL):
+            connection_of(rig).end(end_reason)
         assert await ada.wait_closed() == 4409
         assert [line["event"] for line in rig.lines("ada")].count("client disconnected") == 1
 

@@ -12,31 +12,31 @@ from trio_websocket import CloseReason
 from gateway.config import Config
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
-from gateway.connection.end_reasons import Ending
+from gateway.connection.end_reasons import EndReason
 from gateway.connection.outbox import Frame
-from gateway.connection.websocket import LentStream
+from gateway.connection.websocket import GuardedStream
 from gateway.ops.metrics import Metrics
 
 CLOSE_FRAME = b"\x88\x02\x03\xe8"
 
 
-def lent_stream() -> tuple[LentStream, MemoryReceiveStream]:
+def guarded_stream() -> tuple[GuardedStream, MemoryReceiveStream]:
     """A stream as the gateway has it, and what the client gets."""
     sending, sent = memory_stream_one_way_pair()
-    return LentStream(trio.StapledStream(sending, memory_stream_one_way_pair()[1]), 1000, lambda: None), sent
+    return GuardedStream(trio.StapledStream(sending, memory_stream_one_way_pair()[1]), 1000, lambda: None), sent
 
 
 async def test_nothing_is_sent_behind_a_close_frame() -> None:
-    lent, sent = lent_stream()
-    await lent.send_frames(b"\x81\x01a")
-    await lent.send_all(CLOSE_FRAME)
+    guarded, sent = guarded_stream()
+    await guarded.send_frames(b"\x81\x01a")
+    await guarded.send_all(CLOSE_FRAME)
     with pytest.raises(trio.ClosedResourceError):
-        await lent.send_frames(b"\x81\x01b")
+        await guarded.send_frames(b"\x81\x01b")
     assert await sent.receive_some() == b"\x81\x01a" + CLOSE_FRAME
 
 
 @pytest.mark.parametrize(
-    ("reason", "ending"),
+    ("reason", "end_reason"),
     [
         (CloseReason(1000, None), end_reasons.CLOSED),
         (CloseReason(1001, None), end_reasons.DISCONNECTED),
@@ -44,12 +44,12 @@ async def test_nothing_is_sent_behind_a_close_frame() -> None:
     ],
 )
 async def test_who_sends_and_meets_the_clients_close_frame_first_ends_it_for_the_right_reason(
-    reason: CloseReason | None, ending: Ending
+    reason: CloseReason | None, end_reason: EndReason
 ) -> None:
-    lent, _ = lent_stream()
-    await lent.send_all(CLOSE_FRAME)  # trio-websocket's answer to the client's
+    guarded, _ = guarded_stream()
+    await guarded.send_all(CLOSE_FRAME)  # trio-websocket's answer to the client's
     connection = Connection(Config(), Metrics(), structlog.get_logger())
     connection.outbox.put(Frame.of_text("more"))
     websocket: Any = SimpleNamespace(closed=reason)
-    await connection.write(websocket, lent)
-    assert connection.ending is ending
+    await connection.write(websocket, guarded)
+    assert connection.end_reason is end_reason

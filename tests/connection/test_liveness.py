@@ -6,10 +6,10 @@ from attrs import define, field
 from trio.testing import MockClock, memory_stream_one_way_pair, wait_all_tasks_blocked
 
 from gateway.connection import end_reasons
-from gateway.connection.end_reasons import Ending
+from gateway.connection.end_reasons import EndReason
 from gateway.connection.liveness import TICK, Liveness
 from gateway.connection.outbox import Frame, Outbox
-from gateway.connection.websocket import LentStream
+from gateway.connection.websocket import GuardedStream
 from tests.session.rig import open_rig
 
 PING_INTERVAL, PING_TIMEOUT = 5.0, 4.5
@@ -57,14 +57,14 @@ async def test_what_came_in_the_moment_in_which_it_is_too_late_counts(
     """As after a pause of the whole gateway: its timers and its sockets are due in one step, in any order."""
 
     for _ in range(20):
-        lent = lent_over(Speaking())
-        nursery.start_soon(read, lent)
-        nursery.start_soon(must_stay, Liveness(lent, pinging(nursery, []), PING_INTERVAL, PING_TIMEOUT))
+        guarded = guarded_over(Speaking())
+        nursery.start_soon(read, guarded)
+        nursery.start_soon(must_stay, Liveness(guarded, pinging(nursery, []), PING_INTERVAL, PING_TIMEOUT))
     await trio.sleep(10 * PATIENCE)
 
 
-def lent_over(stream: trio.abc.ReceiveStream) -> LentStream:
-    return LentStream(trio.StapledStream(memory_stream_one_way_pair()[0], stream), 1000, lambda: None)
+def guarded_over(stream: trio.abc.ReceiveStream) -> GuardedStream:
+    return GuardedStream(trio.StapledStream(memory_stream_one_way_pair()[0], stream), 1000, lambda: None)
 
 
 def pinging(nursery: trio.Nursery, pings: list[float]) -> Outbox:
@@ -79,9 +79,9 @@ def pinging(nursery: trio.Nursery, pings: list[float]) -> Outbox:
     return outbox
 
 
-async def read(lent: LentStream) -> None:
+async def read(guarded: GuardedStream) -> None:
     while True:
-        await lent.receive_some()
+        await guarded.receive_some()
 
 
 async def must_stay(liveness: Liveness) -> None:
@@ -93,9 +93,9 @@ async def test_nobody_is_gone_who_was_not_pinged_since_the_whole_gateway_was_hel
 ) -> None:
     pings: list[float] = []
     network, theirs = memory_stream_one_way_pair()
-    lent = lent_over(theirs)
-    nursery.start_soon(read, lent)
-    nursery.start_soon(must_stay, Liveness(lent, pinging(nursery, pings), PING_INTERVAL, PING_TIMEOUT))
+    guarded = guarded_over(theirs)
+    nursery.start_soon(read, guarded)
+    nursery.start_soon(must_stay, Liveness(guarded, pinging(nursery, pings), PING_INTERVAL, PING_TIMEOUT))
     await wait_all_tasks_blocked()
     autojump_clock.jump(60)
     await wait_all_tasks_blocked()
@@ -112,8 +112,8 @@ async def test_many_that_fell_quiet_at_any_moment_are_pinged_together(
     pings: list[float] = []
     begun = trio.current_time()
     for _ in range(50):
-        lent = lent_over(memory_stream_one_way_pair()[1])
-        nursery.start_soon(Liveness(lent, pinging(nursery, pings), PING_INTERVAL, PING_TIMEOUT).wait_gone)
+        guarded = guarded_over(memory_stream_one_way_pair()[1])
+        nursery.start_soon(Liveness(guarded, pinging(nursery, pings), PING_INTERVAL, PING_TIMEOUT).wait_gone)
         await trio.sleep(1 / 50)
     await trio.sleep(PING_INTERVAL + TICK)
     assert len(pings) == 50
@@ -128,9 +128,9 @@ async def test_whatever_is_configured_there_is_time_to_answer_and_the_end_comes_
 ) -> None:
     pings: list[float] = []
     begun = trio.current_time()
-    lent = lent_over(memory_stream_one_way_pair()[1])
-    ending = await Liveness(lent, pinging(nursery, pings), interval, timeout).wait_gone()
-    assert ending is end_reasons.TIMED_OUT
+    guarded = guarded_over(memory_stream_one_way_pair()[1])
+    end_reason = await Liveness(guarded, pinging(nursery, pings), interval, timeout).wait_gone()
+    assert end_reason is end_reasons.TIMED_OUT
     assert trio.current_time() - begun == pytest.approx(interval + timeout)
     (pinged,) = pings
     assert interval <= pinged - begun <= interval + min(TICK, timeout / 2) + 1e-9
@@ -142,8 +142,8 @@ async def test_whoever_takes_nothing_is_gone_when_it_should_be_whatever_is_confi
 ) -> None:
     """The outbox fills between two looks, and nobody is woken for it."""
     outbox = Outbox(1000, age)
-    liveness = Liveness(lent_over(Speaking()), outbox, ping_interval=1000, ping_timeout=1000)
-    ended: list[tuple[Ending, float]] = []
+    liveness = Liveness(guarded_over(Speaking()), outbox, ping_interval=1000, ping_timeout=1000)
+    ended: list[tuple[EndReason, float]] = []
 
     async def watch() -> None:
         ended.append((await liveness.wait_gone(), trio.current_time()))
@@ -154,8 +154,8 @@ async def test_whoever_takes_nothing_is_gone_when_it_should_be_whatever_is_confi
     begun = trio.current_time()
     outbox.put(Frame.of_text("something"))
     await trio.sleep(age + 1)
-    ((ending, at),) = ended
-    assert ending is end_reasons.TOO_SLOW
+    ((end_reason, at),) = ended
+    assert end_reason is end_reasons.TOO_SLOW
     assert at - begun == pytest.approx(age)
 
 
@@ -186,8 +186,8 @@ class Media:
 
 def quiet_with(media: Media) -> Liveness:
     """A client that says nothing on its WebSocket from now on."""
-    lent = lent_over(memory_stream_one_way_pair()[1])
-    return Liveness(lent, Outbox(1000, 1000), PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at)
+    guarded = guarded_over(memory_stream_one_way_pair()[1])
+    return Liveness(guarded, Outbox(1000, 1000), PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at)
 
 
 @pytest.mark.parametrize("until", [-1.0, 0.0, 0.1, 4.0, 9.0, 9.5, 9.6, 10.4, 10.5, 10.6, 15.0, 19.9, 20.0, 1000.0])
@@ -205,10 +205,10 @@ async def test_media_is_looked_at_only_when_the_websocket_was_silent_for_too_lon
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     media = Media(1e9)
-    lent = lent_over(Speaking())
+    guarded = guarded_over(Speaking())
     outbox = Outbox(1000, 1000)
-    nursery.start_soon(read, lent)
-    liveness = Liveness(lent, outbox, PING_INTERVAL, PING_TIMEOUT + 1, MEDIA_GRACE, media.heard_at)
+    nursery.start_soon(read, guarded)
+    liveness = Liveness(guarded, outbox, PING_INTERVAL, PING_TIMEOUT + 1, MEDIA_GRACE, media.heard_at)
     nursery.start_soon(must_stay, liveness)
     await trio.sleep(100)
     assert media.asked == []
@@ -221,13 +221,13 @@ async def test_a_websocket_that_is_back_while_media_kept_it_is_as_good_as_before
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     network, theirs = memory_stream_one_way_pair()
-    lent = lent_over(theirs)
-    nursery.start_soon(read, lent)
+    guarded = guarded_over(theirs)
+    nursery.start_soon(read, guarded)
     media = Media(trio.current_time() + 9)
     ended: list[float] = []
 
     async def watch() -> None:
-        liveness = Liveness(lent, Outbox(1000, 1000), PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at)
+        liveness = Liveness(guarded, Outbox(1000, 1000), PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at)
         await liveness.wait_gone()
         ended.append(trio.current_time())
 
@@ -244,13 +244,13 @@ async def test_a_gateway_that_was_held_up_asks_both_the_websocket_and_media(
 ) -> None:
     """What came meanwhile is not read yet: neither may be taken for silent before it could be."""
     pings: list[float] = []
-    lent = lent_over(memory_stream_one_way_pair()[1])
+    guarded = guarded_over(memory_stream_one_way_pair()[1])
     media = Media(1e9)
     ended: list[float] = []
 
     async def watch() -> None:
         outbox = pinging(nursery, pings)
-        await Liveness(lent, outbox, PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at).wait_gone()
+        await Liveness(guarded, outbox, PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at).wait_gone()
         ended.append(trio.current_time())
 
     nursery.start_soon(watch)

@@ -8,7 +8,7 @@ from wsproto.events import Event, Ping, TextMessage
 from gateway.connection import end_reasons
 from gateway.connection.liveness import Liveness
 from gateway.connection.outbox import BATCH_BYTES, Frame, Outbox
-from gateway.connection.websocket import LentStream
+from gateway.connection.websocket import GuardedStream
 from protocol.events import ActiveSpeakers, MessageReceived
 
 
@@ -17,8 +17,8 @@ def frame(text: str, size: int | None = None) -> Frame:
 
 
 async def note_when_stuck(outbox: Outbox, times: list[float]) -> None:
-    lent = LentStream(memory_stream_pair()[0], 1000, lambda: None)
-    assert await Liveness(lent, outbox, ping_interval=1000, ping_timeout=1000).wait_gone() is end_reasons.TOO_SLOW
+    guarded = GuardedStream(memory_stream_pair()[0], 1000, lambda: None)
+    assert await Liveness(guarded, outbox, ping_interval=1000, ping_timeout=1000).wait_gone() is end_reasons.TOO_SLOW
     times.append(trio.current_time())
 
 
@@ -182,7 +182,7 @@ async def test_after_closing_the_backlog_is_sent_then_the_last_frame_then_nothin
 ) -> None:
     network, outbox = Slow(), Outbox(100, 10)
     outbox.put(frame("one"))
-    outbox.close(frame("last"), backlog=True)
+    outbox.close(frame("last"), keep_queued=True)
     assert not outbox.put(frame("too late"))
     nursery.start_soon(outbox.send_all, network)
     network.may.release()
@@ -201,7 +201,7 @@ async def test_closing_without_the_backlog_keeps_only_what_is_on_its_way(
     await wait_all_tasks_blocked()
     for text in ("two", "three"):
         outbox.put(frame(text))
-    outbox.close(frame("last"), backlog=False)
+    outbox.close(frame("last"), keep_queued=False)
     assert outbox.size == len("one") + len("last")
     network.may.release()
     network.may.release()
@@ -241,7 +241,7 @@ async def test_a_ping_goes_before_what_waits_and_behind_what_is_being_sent(
 
 async def test_nobody_is_pinged_any_more_once_it_was_closed(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     network, outbox = Slow(), Outbox(100, 10)
-    outbox.close(frame("last"), backlog=True)
+    outbox.close(frame("last"), keep_queued=True)
     outbox.ping()
     nursery.start_soon(outbox.send_all, network)
     network.may.release()

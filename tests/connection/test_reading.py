@@ -71,7 +71,7 @@ async def test_what_is_no_websocket_is_closed_as_the_rfc_has_it(
         (ada,) = await rig.joined("ada")
         await ada.stream.send_all(data)
         assert await ada.wait_closed() == code
-        assert rig.gateway.channels.census().members == 0
+        assert rig.gateway.channels.counts().members == 0
         assert rig.serving == 1  # until the client has seen it, or a second has passed
         await trio.sleep(1.01)
         rig.assert_empty()

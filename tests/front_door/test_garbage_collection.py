@@ -11,9 +11,11 @@ from gateway.ops import garbage_collection
 
 
 @define
-class Sessions:
-    open: int = 0
-    ended: int = 0
+class Connections:
+    """Stands for a gateway's connections: how many are open, and how many have ended."""
+
+    open_connections: int = 0
+    ended_connections: int = 0
 
 
 class Cycle:
@@ -30,26 +32,26 @@ def old_cycle() -> weakref.ref[Cycle]:
 
 
 async def test_cycles_are_found_within_a_second_after_the_last_one_has_gone(autojump_clock: MockClock) -> None:
-    sessions = Sessions(open=1)
-    async with garbage_collection.kept_aside(sessions):
+    connections = Connections(open_connections=1)
+    async with garbage_collection.collect_when_idle(connections):
         left_behind = old_cycle()
-        sessions.ended = 10
+        connections.ended_connections = 10
         await trio.sleep(3600)
         assert left_behind() is not None
-        sessions.open, sessions.ended = 0, 11
+        connections.open_connections, connections.ended_connections = 0, 11
         await trio.sleep(garbage_collection.EVERY + 0.1)
         assert left_behind() is None
 
 
 async def test_cycles_are_found_after_very_many_have_gone_although_somebody_is_there(autojump_clock: MockClock) -> None:
-    sessions = Sessions(open=1)
-    async with garbage_collection.kept_aside(sessions):
+    connections = Connections(open_connections=1)
+    async with garbage_collection.collect_when_idle(connections):
         for _ in range(3):
             left_behind = old_cycle()
-            sessions.ended += garbage_collection.MANY - 1
+            connections.ended_connections += garbage_collection.MANY - 1
             await trio.sleep(60)
             assert left_behind() is not None
-            sessions.ended += 1
+            connections.ended_connections += 1
             await trio.sleep(garbage_collection.EVERY + 0.1)
             assert left_behind() is None
 
@@ -58,7 +60,7 @@ async def test_where_nothing_has_ended_nothing_is_looked_for(autojump_clock: Moc
     looked = []
     gc.callbacks.append(lambda phase, info: looked.append(info["generation"]) if phase == "start" else None)
     try:
-        async with garbage_collection.kept_aside(Sessions()):
+        async with garbage_collection.collect_when_idle(Connections()):
             looked.clear()
             await trio.sleep(3600)
             assert 2 not in looked
@@ -68,7 +70,7 @@ async def test_where_nothing_has_ended_nothing_is_looked_for(autojump_clock: Moc
 
 async def test_the_process_is_left_as_it_was(autojump_clock: MockClock) -> None:
     before = gc.get_threshold()
-    async with garbage_collection.kept_aside(Sessions()):
+    async with garbage_collection.collect_when_idle(Connections()):
         assert gc.get_threshold() == garbage_collection.THRESHOLDS
         assert gc.get_freeze_count() > 0
         await trio.lowlevel.checkpoint()

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import sfu
 from gateway.config import Config
 from gateway.http.routes import make_app
-from gateway.ops.metrics import Metrics
+from gateway.ops.metrics import ChannelCounts, Metrics
 from protocol.errors import ErrorCode
 from protocol.events import LeaveReason
 from sfu.dataplane.interface import Drop, PlaneTotals
@@ -19,16 +19,11 @@ from tests.front_door.rig import Clients, Door, request, upgrade
 from tests.front_door.stand_ins import Rooms
 
 
-@frozen
-class People:
+class Channels:
     """Stands for the channels: how many there are."""
 
-    sessions: int = 5
-    channels: int = 2
-    members: int = 4
-
-    def census(self) -> "People":
-        return self
+    def counts(self) -> ChannelCounts:
+        return ChannelCounts(connections=5, channels=2, members=4)
 
 
 @frozen
@@ -50,8 +45,8 @@ class Plane:
 
 
 @frozen
-class MediaPort:
-    """Stands for the media port."""
+class Router:
+    """Stands for a router."""
 
     plane: Plane = Plane()
     forced_cleanups: int = 3
@@ -73,7 +68,7 @@ def shown(metrics: Metrics) -> dict[str, float]:
 
 def test_what_is_now_is_read_when_it_is_asked_for() -> None:
     metrics = Metrics()
-    metrics.watch(People(), MediaPort())
+    metrics.watch(Channels(), Router())
     now = shown(metrics)
     expected = {
         "sfu_sessions": 5,
@@ -102,7 +97,7 @@ def test_what_is_now_is_read_when_it_is_asked_for() -> None:
 
 def test_what_happened_is_counted() -> None:
     metrics = Metrics()
-    metrics.watch(People(), MediaPort())
+    metrics.watch(Channels(), Router())
     metrics.joined()
     metrics.left("disconnected")
     metrics.leave_to_told(0.003)
@@ -132,7 +127,7 @@ def test_every_reason_and_code_is_there_from_the_start() -> None:
 
 def test_names_are_as_prometheus_has_them() -> None:
     metrics = Metrics()
-    metrics.watch(People(), MediaPort())
+    metrics.watch(Channels(), Router())
     metrics.http_response(200)
     families = list(text_string_to_metric_families(metrics.render().decode()))
     assert all(family.documentation.endswith(".") for family in families)
@@ -152,7 +147,7 @@ def test_two_gateways_in_one_process_count_for_themselves() -> None:
 
 async def test_metrics_are_prometheus_text_with_the_process_in_it() -> None:
     metrics = Metrics()
-    metrics.watch(People(), MediaPort())
+    metrics.watch(Channels(), Router())
     door = Door(app=make_app(Config(), metrics, Rooms(), lambda: True), metrics=metrics)
     answer = await door.ask(request("/metrics"))
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"

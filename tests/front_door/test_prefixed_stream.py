@@ -4,12 +4,12 @@ import pytest
 import trio
 from trio.testing import check_half_closeable_stream, memory_stream_pair
 
-from gateway.http.prefixed_stream import PutBackStream
+from gateway.http.prefixed_stream import PrefixedStream
 
 
 async def test_what_was_put_back_comes_before_what_comes() -> None:
     near, far = memory_stream_pair()
-    stream = PutBackStream(near, b"head")
+    stream = PrefixedStream(near, b"head")
     await far.send_all(b"tail")
     assert await stream.receive_some(3) == b"hea"
     assert await stream.receive_some(100) == b"d"
@@ -18,7 +18,7 @@ async def test_what_was_put_back_comes_before_what_comes() -> None:
 
 async def test_putting_nothing_back_changes_nothing() -> None:
     near, far = memory_stream_pair()
-    stream = PutBackStream(near, b"")
+    stream = PrefixedStream(near, b"")
     await far.send_all(b"tail")
     await far.send_eof()
     assert await stream.receive_some(2) == b"ta"
@@ -28,7 +28,7 @@ async def test_putting_nothing_back_changes_nothing() -> None:
 
 async def test_reading_what_was_put_back_can_be_cancelled() -> None:
     near, _ = memory_stream_pair()
-    stream = PutBackStream(near, b"head")
+    stream = PrefixedStream(near, b"head")
     with trio.CancelScope() as scope:
         scope.cancel()
         await stream.receive_some()
@@ -38,16 +38,16 @@ async def test_reading_what_was_put_back_can_be_cancelled() -> None:
 
 async def test_after_closing_nothing_that_was_put_back_is_read() -> None:
     near, _ = memory_stream_pair()
-    stream = PutBackStream(near, b"head")
+    stream = PrefixedStream(near, b"head")
     await stream.aclose()
     with pytest.raises(trio.ClosedResourceError):
         await stream.receive_some()
 
 
 async def test_it_is_a_stream_like_any_other(autojump_clock: trio.testing.MockClock) -> None:
-    async def make_pair() -> tuple[PutBackStream, PutBackStream]:
+    async def make_pair() -> tuple[PrefixedStream, PrefixedStream]:
         await trio.lowlevel.checkpoint()
         near, far = memory_stream_pair()
-        return PutBackStream(near, b""), PutBackStream(far, b"")
+        return PrefixedStream(near, b""), PrefixedStream(far, b"")
 
     await check_half_closeable_stream(make_pair, None)

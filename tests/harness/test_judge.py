@@ -60,7 +60,7 @@ def test_telling_of_a_leave_before_the_list_changes_is_caught(monkeypatch: Patch
     close = sfu.Peer.close
 
     def tell_first(peer: Any) -> Any:
-        peer.observer.channel._tell_change("user_left", peer.observer.member, reason="left")
+        peer.observer.channel._broadcast_change("user_left", peer.observer.member, reason="left")
         return close(peer)
 
     monkeypatch.setattr(sfu.Peer, "close", tell_first)
@@ -144,7 +144,7 @@ def after(monkeypatch: Patch, method: str, more: Callable[[Channel, Member], obj
 def test_telling_of_a_leave_twice_is_caught(monkeypatch: Patch) -> None:
     def again(channel: Channel, member: Member) -> None:
         channel.revision += 1
-        channel._tell_change("user_left", member, reason="left")
+        channel._broadcast_change("user_left", member, reason="left")
 
     after(monkeypatch, "remove", again)
     caught(2, "user_left of ada, who is not listed")
@@ -154,14 +154,14 @@ def test_telling_of_a_join_twice_is_caught(monkeypatch: Patch) -> None:
     def again(channel: Channel, member: Member) -> None:
         if len(channel.members) > 1:
             channel.revision += 1
-            channel._tell_change("user_joined", member, but=member)
+            channel._broadcast_change("user_joined", member, but=member)
 
     after(monkeypatch, "admit", again)
     caught(2, "ada joined and is listed already")
 
 
 def test_telling_somebody_of_its_own_leave_is_caught(monkeypatch: Patch) -> None:
-    tell = Channel._tell_change
+    tell = Channel._broadcast_change
 
     def tell_it_too(channel: Channel, kind: Any, about: Member, **more: Any) -> int:
         if kind != "user_left":
@@ -175,7 +175,7 @@ def test_telling_somebody_of_its_own_leave_is_caught(monkeypatch: Patch) -> None
         ada, _ben = await world.joined("ada", "ben")
         await ada.leave()
 
-    monkeypatch.setattr(Channel, "_tell_change", tell_it_too)
+    monkeypatch.setattr(Channel, "_broadcast_change", tell_it_too)
     caught(2, "its own user_left", scenario)
 
 
@@ -209,13 +209,13 @@ def test_a_ghost_that_stays_on_the_list_is_caught(monkeypatch: Patch) -> None:
 
 
 def test_a_revision_that_rises_by_two_is_caught(monkeypatch: Patch) -> None:
-    tell = Channel._tell_change
+    tell = Channel._broadcast_change
 
     def skip_one(channel: Channel, *about: Any, **more: Any) -> int:
         channel.revision += 1
         return tell(channel, *about, **more)
 
-    monkeypatch.setattr(Channel, "_tell_change", skip_one)
+    monkeypatch.setattr(Channel, "_broadcast_change", skip_one)
     caught(3, "revision 4 came after 2")
 
 

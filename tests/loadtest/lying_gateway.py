@@ -12,31 +12,31 @@ from gateway.channel.member import Member
 
 DELAY = 0.4
 
-_tell_change = Channel._tell_change
+_broadcast_change = Channel._broadcast_change
 
 
 def _forget_one(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
     """Who has been there for longest is not told that anybody left."""
     if kind == "user_left" and channel.members:
         but = next(iter(channel.members.values()))
-    return _tell_change(channel, kind, about, but=but, reason=reason)
+    return _broadcast_change(channel, kind, about, but=but, reason=reason)
 
 
 def _forget_all(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
     """Nobody is told of every other leave."""
     if kind == "user_left" and channel.revision % 2:
         return 0
-    return _tell_change(channel, kind, about, but=but, reason=reason)
+    return _broadcast_change(channel, kind, about, but=but, reason=reason)
 
 
 def _tell_late(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
     """Leaves are told when nobody cares any more."""
     if kind != "user_left":
-        return _tell_change(channel, kind, about, but=but, reason=reason)
+        return _broadcast_change(channel, kind, about, but=but, reason=reason)
 
     async def later() -> None:
         await trio.sleep(DELAY)
-        _tell_change(channel, kind, about, but=but, reason=reason)
+        _broadcast_change(channel, kind, about, but=but, reason=reason)
 
     trio.lowlevel.spawn_system_task(later)
     return 0
@@ -44,20 +44,20 @@ def _tell_late(channel: Channel, kind: Any, about: Member, *, but: Any = None, r
 
 def _tell_twice(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
     if kind == "user_left":
-        _tell_change(channel, kind, about, but=but, reason=reason)
-    return _tell_change(channel, kind, about, but=but, reason=reason)
+        _broadcast_change(channel, kind, about, but=but, reason=reason)
+    return _broadcast_change(channel, kind, about, but=but, reason=reason)
 
 
 def _invent_reasons(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
-    return _tell_change(channel, kind, about, but=but, reason="removed" if kind == "user_left" else None)
+    return _broadcast_change(channel, kind, about, but=but, reason="removed" if kind == "user_left" else None)
 
 
 def _slander(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
     """When somebody joins, everybody is told that they left, too."""
-    told = _tell_change(channel, kind, about, but=but, reason=reason)
+    told = _broadcast_change(channel, kind, about, but=but, reason=reason)
     if kind == "user_joined":
         channel.revision += 1
-        _tell_change(channel, "user_left", about, but=about, reason="left")
+        _broadcast_change(channel, "user_left", about, but=about, reason="left")
     return told
 
 
@@ -72,5 +72,5 @@ FAULTS: dict[str, Callable[..., int]] = {
 
 
 if __name__ == "__main__":
-    Channel._tell_change = FAULTS[sys.argv[1]]  # type: ignore[method-assign]
+    Channel._broadcast_change = FAULTS[sys.argv[1]]  # type: ignore[method-assign]
     gateway.cli.main(sys.argv[2:])

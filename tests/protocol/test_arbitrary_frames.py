@@ -44,7 +44,7 @@ def read(raw: bytes | str) -> None:
         return
     assert refused.code in (ErrorCode.MALFORMED, ErrorCode.INVALID, ErrorCode.UNKNOWN_TYPE)
     assert (refused.request_id is None) == (refused.code is ErrorCode.MALFORMED)
-    answer = Error.answering(refused)
+    answer = Error.for_frame(refused)
     assert decode_from_gateway(encode(answer), _Anything()) == answer
 
 

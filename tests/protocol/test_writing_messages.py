@@ -48,14 +48,14 @@ def test_an_error_has_only_the_parts_that_it_needs() -> None:
 
 def test_the_error_about_a_frame_without_an_id_has_a_null_id() -> None:
     error = ProtocolError(ErrorCode.MALFORMED, "not JSON")
-    assert encode(Error.answering(error)) == (
+    assert encode(Error.for_frame(error)) == (
         '{"id":null,"type":"error","data":{"code":"malformed","message":"not JSON"}}'
     )
 
 
 def test_a_refusal_keeps_path_and_reference() -> None:
     error = RequestError(ErrorCode.INTERNAL, "broken", "data.x", "ref-1")
-    assert Error.refusing(7, error) == Error(7, ErrorData(ErrorCode.INTERNAL, "broken", "data.x", "ref-1"))
+    assert Error.for_request(7, error) == Error(7, ErrorData(ErrorCode.INTERNAL, "broken", "data.x", "ref-1"))
 
 
 @pytest.mark.parametrize(("layers", "text"), [(None, "null"), (Layers(2, 1), '{"spatial":2,"temporal":1}')])

@@ -200,8 +200,8 @@ class Rig:
 
     def assert_empty(self) -> None:
         """Nothing is left of anybody."""
-        census, media = self.gateway.channels.census(), self.port.census()
-        assert (census.sessions, census.channels, census.members) == (0, 0, 0)
+        census, media = self.gateway.channels.counts(), self.port.census()
+        assert (census.connections, census.channels, census.members) == (0, 0, 0)
         assert (media.peers, media.transports, media.producers, media.consumers) == (0, 0, 0, 0)
         assert self.serving == 0
 
@@ -243,7 +243,7 @@ async def open_rig(*, seed: int = 1, **settings: Any) -> AsyncIterator[Rig]:
             sfu.serve_port(config.media, plane, [("192.0.2.1", 40000)], rng=rng, today=TODAY) as port,
         ):
             log.port = port
-            gateway = Gateway(config, port, metrics, new_id=lambda: f"made-up-{next(numbers)}", today=lambda: TODAY)
+            gateway = Gateway(config, [port], metrics, new_id=lambda: f"made-up-{next(numbers)}", today=lambda: TODAY)
             metrics.watch(gateway.channels, port)
             yield Rig(gateway, port, metrics, nursery, log)
             nursery.cancel_scope.cancel()

@@ -68,7 +68,7 @@ async def test_while_the_gateway_drains_nobody_gets_in(autojump_clock: MockClock
         await ada.ok("ping")
         rig.gateway.end_all()
         assert await ada.wait_closed() == 1001
-        assert ada.frames[-1]["data"]["reason"] == end_reasons.DRAINING.why
+        assert ada.frames[-1]["data"]["reason"] == end_reasons.DRAINING.text
         await wait_all_tasks_blocked()
         rig.assert_empty()
 

@@ -129,7 +129,7 @@ async def test_many_with_much_metadata_who_leave_at_once_close_nobody_who_reads(
         await wait_all_tasks_blocked()
         for client in clients:
             client.forget()
-        for connection in list(rig.gateway.sessions.values())[10:]:
+        for connection in list(rig.gateway.connections.values())[10:]:
             connection.end(end_reasons.DISCONNECTED)
         await wait_all_tasks_blocked()
         assert [client.closed for client in clients[:10]] == [None] * 10

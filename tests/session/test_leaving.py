@@ -58,7 +58,7 @@ async def be_replaced(rig: Rig, client: RawClient) -> None:
 
 async def drain(rig: Rig, client: RawClient) -> None:
     await trio.lowlevel.checkpoint()
-    next(iter(rig.gateway.sessions.values())).end(end_reasons.DRAINING)
+    next(iter(rig.gateway.connections.values())).end(end_reasons.DRAINING)
 
 
 async def send_binary(rig: Rig, client: RawClient) -> None:
@@ -82,7 +82,7 @@ async def flood(rig: Rig, client: RawClient) -> None:
 
 async def hit_a_bug(rig: Rig, client: RawClient) -> None:
     await trio.lowlevel.checkpoint()
-    next(iter(rig.gateway.sessions.values())).fail(RuntimeError("a bug"))
+    next(iter(rig.gateway.connections.values())).fail(RuntimeError("a bug"))
 
 
 WAYS: list[tuple[Callable[[Rig, RawClient], Awaitable[None]], str, int | None]] = [
@@ -140,7 +140,7 @@ async def test_leaving_is_answered_when_everything_is_gone_and_the_others_know(a
         answer = await ada.next()
         assert answer["type"] == "ok"
         assert [frame["type"] for frame in ben.frames] == ["consumer_closed", "voice_state"]
-        assert rig.gateway.channels.census().members == 1
+        assert rig.gateway.channels.counts().members == 1
         assert await ada.take_all() == []
 
 
@@ -245,7 +245,7 @@ async def test_what_is_logged_of_a_refused_join_is_not_about_the_user_later(auto
 async def test_a_hundred_who_leave_at_once_are_all_told_of_in_order(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         watcher, *_others = await rig.joined("watcher", *(f"user-{number}" for number in range(100)))
-        for connection in list(rig.gateway.sessions.values())[1:]:
+        for connection in list(rig.gateway.connections.values())[1:]:
             connection.end(end_reasons.DISCONNECTED)
         frames = await watcher.take_all()
         assert [frame["data"]["revision"] for frame in frames] == list(range(102, 202))

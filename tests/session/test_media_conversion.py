@@ -5,9 +5,8 @@ import pytest
 
 import protocol.media
 import sfu.parameters
-from gateway.media_objects import convert, refusals
-from gateway.refusals import RefusedError
-from protocol.errors import ErrorCode
+from gateway.media_objects import convert, request_errors
+from protocol.errors import ErrorCode, RequestError
 from protocol.structuring import structure
 from sfu import errors
 from sfu.capabilities import ROUTER_CAPABILITIES
@@ -53,7 +52,7 @@ def test_the_media_side_names_no_field_that_the_wire_does_not_have(name: str) ->
     ],
 )
 def test_every_error_of_the_media_side_has_its_code(error: Exception, code: ErrorCode) -> None:
-    with pytest.raises(RefusedError) as refused, refusals("rtpParameters"):
+    with pytest.raises(RequestError) as refused, request_errors("rtpParameters"):
         raise error
     assert refused.value.code is code
 
@@ -67,11 +66,11 @@ def test_every_error_of_the_media_side_has_its_code(error: Exception, code: Erro
     ],
 )
 def test_the_path_of_an_invalid_field_begins_at_the_request(media_object: str | None, path: str, expected: str) -> None:
-    with pytest.raises(RefusedError) as refused, refusals(media_object):
+    with pytest.raises(RequestError) as refused, request_errors(media_object):
         raise errors.InvalidParameters("x", path)
     assert refused.value.path == expected
 
 
 def test_other_exceptions_pass() -> None:
-    with pytest.raises(ZeroDivisionError), refusals():
+    with pytest.raises(ZeroDivisionError), request_errors():
         raise ZeroDivisionError

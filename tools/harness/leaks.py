@@ -42,7 +42,7 @@ def take_census(world: World, *, objects: bool = False) -> Census:
         {
             "trio tasks": trio.lowlevel.current_statistics().tasks_living,
             "file descriptors": len(list(Path("/proc/self/fd").iterdir())),
-            "connections": len(gateway.sessions),
+            "connections": len(gateway.connections),
             "channels": len(gateway.channels.channels),
             "clients at the front door": world.server.front_door.clients,
             "requests at the front door": world.server.front_door.requests,

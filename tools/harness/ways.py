@@ -13,7 +13,7 @@ import trio
 from attrs import field, frozen
 
 from gateway.connection import end_reasons
-from gateway.connection.end_reasons import Ending
+from gateway.connection.end_reasons import EndReason
 from gateway.connection.outbox import Frame
 from protocol.events import LeaveReason, MessageReceived
 from tools.harness.client import Client, Gone
@@ -170,9 +170,9 @@ def read_nothing(world: World, client: Client) -> None:
 # The gateway, or somebody else, ends it.
 
 
-def _end(world: World, client: Client, ending: Ending) -> None:
+def _end(world: World, client: Client, end_reason: EndReason) -> None:
     if (connection := world.connection(client.name)) is not None:
-        connection.end(ending)
+        connection.end(end_reason)
 
 
 @_way("cancelled", "draining", code=1001)

@@ -92,7 +92,7 @@ class World:
 
     @property
     def port(self) -> sfu.Port:
-        return self.gateway.port
+        return self.gateway.routers[0]
 
     def new_ssrc(self) -> int:
         return next(self._ssrcs)
@@ -143,7 +143,7 @@ class World:
 
     def connection(self, name: str) -> Connection | None:
         """The gateway's object for a client's connection; None when it is gone."""
-        found = [one for one in self.gateway.sessions.values() if name_of_connection(one) == name]
+        found = [one for one in self.gateway.connections.values() if name_of_connection(one) == name]
         return found[0] if found else None
 
     def endpoint(self, client: Client, created: Any) -> Endpoint:
@@ -231,7 +231,7 @@ class World:
     def _has_settled(self) -> bool:
         """Whether the dead are gone, whoever else is being closed, and the transports whose media was cut."""
         cut = any(endpoint.link.cut for client in self.clients.values() for endpoint in client.endpoints.values())
-        closing = any(connection.ending is not None for connection in self.gateway.sessions.values())
+        closing = any(connection.end_reason is not None for connection in self.gateway.connections.values())
         return not cut and not closing and not any(name in self.serving for name in self.dead)
 
     async def _wait_for(self, condition: Callable[[], bool]) -> None:
@@ -302,7 +302,7 @@ async def open_world(*, seed: int = 1, conditions: Conditions = CLEAN, **setting
     transmit: list[Callable[[Path, bytes], Drop | None]] = [network.transmit]
     plane = MemoryDataPlane(lambda path, datagram: transmit[0](path, datagram), rng)
 
-    def open_port(media: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Port]:
+    def open_router(media: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Port]:
         return sfu.serve_port(media, plane, [MEDIA_ADDRESS], rng=rng, today=TODAY)
 
     make_gateway: Any = partial(
@@ -315,7 +315,7 @@ async def open_world(*, seed: int = 1, conditions: Conditions = CLEAN, **setting
     with captured_log() as log, wrapped_steps(trace, faults), breakable_ping(broken_for):
         async with (
             trio.open_nursery() as tasks,
-            open_server(config, listeners=(), open_port=open_port, make_gateway=make_gateway) as server,
+            open_server(config, listeners=(), open_router=open_router, make_gateway=make_gateway) as server,
         ):
             tasks.start_soon(network.run, name="network")
             world = World(

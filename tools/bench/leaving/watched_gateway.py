@@ -105,7 +105,7 @@ class Watcher(trio.abc.Instrument):
             self.longest_collection = max(self.longest_collection, took)
 
     def _look(self) -> None:
-        sizes = [connection.outbox.size for connection in self.server.gateway.sessions.values()]
+        sizes = [connection.outbox.size for connection in self.server.gateway.connections.values()]
         self.outboxes = max(self.outboxes, sum(sizes))
         self.largest_outbox = max(self.largest_outbox, *sizes, 0)
 

@@ -66,7 +66,7 @@ MUTATIONS: Final = (
         "gateway/channel/channel.py",
         """\
             self.metrics.failed_cleanup()
-            self._take_off(member, member.why_gone)
+            self._take_off_list(member, member.leave_reason)
             raise
 """,
         """\
@@ -89,10 +89,10 @@ MUTATIONS: Final = (
         "gateway/connection/connection.py",
         """\
             with trio.move_on_after(config.goodbye_timeout, shield=True):
-                await lent.say_why""",
+                await guarded.send_close_frame""",
         """\
             with trio.CancelScope(shield=True):
-                await lent.say_why""",
+                await guarded.send_close_frame""",
         (
             "tests/guarantees/test_every_way.py"
             "::test_who_dies_in_the_middle_of_a_call_is_gone_and_the_others_talk_on[no WebSocket any more-clean]",

@@ -126,7 +126,7 @@ MUTATIONS: Final = (
         5,
         "After a gap in the network a client is closed whose media is back before its WebSocket.",
         "gateway/connection/liveness.py",
-        "        if now >= self._silent_at and now >= self._spare():\n",
+        "        if now >= self._silent_at and now >= self._media_keeps_until():\n",
         "        if now >= self._silent_at:\n",
         (
             "tests/guarantees/test_speed.py"
@@ -139,11 +139,11 @@ MUTATIONS: Final = (
         "gateway/connection/websocket.py",
         """\
         if data:
-            self.heard = trio.current_time()
+            self.last_received_at = trio.current_time()
 """,
         """\
         if data and b"\\x8a" in data[:1]:
-            self.heard = trio.current_time()
+            self.last_received_at = trio.current_time()
 """,
         ("tests/connection/test_liveness.py::test_who_talks_is_there_although_its_pong_does_not_come",),
     ),

@@ -64,11 +64,11 @@ MUTATIONS: Final = (
         del self.members[member.user_id]
         member.gone.set()
         self.revision += 1
-        return self._tell_change("user_left", member, reason=reason)
+        return self._broadcast_change("user_left", member, reason=reason)
 """,
         """\
         self.revision += 1
-        told = self._tell_change("user_left", member, but=member, reason=reason)
+        told = self._broadcast_change("user_left", member, but=member, reason=reason)
         del self.members[member.user_id]
         member.gone.set()
         return told

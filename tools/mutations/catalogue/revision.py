@@ -12,10 +12,10 @@ MUTATIONS: Final = (
         "gateway/channel/channel.py",
         """\
             self.revision += 1
-            self._tell_change("user_updated", member)
+            self._broadcast_change("user_updated", member)
 """,
         """\
-            self._tell_change("user_updated", member)
+            self._broadcast_change("user_updated", member)
 """,
         (tests.RESET,),
     ),
@@ -26,14 +26,14 @@ MUTATIONS: Final = (
         """\
         self.members[member.user_id] = member
         self.revision += 1
-        self._tell_change("user_joined", member, but=member)
+        self._broadcast_change("user_joined", member, but=member)
         welcome(self)
 """,
         """\
         welcome(self)
         self.members[member.user_id] = member
         self.revision += 1
-        self._tell_change("user_joined", member, but=member)
+        self._broadcast_change("user_joined", member, but=member)
 """,
         (tests.RESET,),
     ),
@@ -43,13 +43,13 @@ MUTATIONS: Final = (
         "gateway/channel/channel.py",
         """\
         self.revision += 1
-        self._tell_change("user_joined", member, but=member)
+        self._broadcast_change("user_joined", member, but=member)
         welcome(self)
 """,
         """\
         welcome(self)
         self.revision += 1
-        self._tell_change("user_joined", member, but=member)
+        self._broadcast_change("user_joined", member, but=member)
 """,
         (tests.RESET,),
     ),
@@ -59,10 +59,10 @@ MUTATIONS: Final = (
         "gateway/channel/channel.py",
         """\
         self.revision += 1
-        return self._tell_change("user_left", member, reason=reason)
+        return self._broadcast_change("user_left", member, reason=reason)
 """,
         """\
-        told = self._tell_change("user_left", member, reason=reason)
+        told = self._broadcast_change("user_left", member, reason=reason)
         self.revision += 1
         return told
 """,
@@ -80,7 +80,7 @@ MUTATIONS: Final = (
         3,
         "After an overflow an outbox takes what still fits, behind a gap.",
         "gateway/connection/outbox.py",
-        "        if self._closed or self._overflowed:\n",
+        "        if self._closed or self._refuses:\n",
         "        if self._closed:\n",
         ("tests/connection/test_outbox.py::test_after_an_overflow_nothing_more_is_taken_so_that_nobody_sees_a_gap",),
     ),

@@ -49,11 +49,11 @@ MUTATIONS: Final = (
         "An end is recorded, and the session goes on until it asks for something.",
         "gateway/connection/connection.py",
         """\
-            self.ending = ending
+            self.end_reason = end_reason
             self.scope.cancel()
 """,
         """\
-            self.ending = ending
+            self.end_reason = end_reason
 """,
         (tests.RESET,),
     ),
@@ -97,7 +97,7 @@ MUTATIONS: Final = (
         6,
         "Media keeps a client for ever whose WebSocket is silent.",
         "gateway/connection/liveness.py",
-        "min(self.media_heard_at() + patience, self.lent.heard + self.media_grace)\n",
+        "min(self.media_heard_at() + patience, self.guarded.last_received_at + self.media_grace)\n",
         "self.media_heard_at() + patience\n",
         (f"{_SPEED}::test_media_keeps_nobody_for_long_whose_websocket_is_silent",),
     ),

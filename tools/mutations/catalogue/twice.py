@@ -15,12 +15,12 @@ MUTATIONS: Final = (
         """\
                 raise
             finally:
-                self._remove_surely(member)
+                self._remove_guarded(member)
 """,
         """\
                 raise
             else:
-                self._remove_surely(member)
+                self._remove_guarded(member)
 """,
         (tests.RESET,),
     ),
@@ -48,11 +48,11 @@ MUTATIONS: Final = (
         "Who waits for a seat is not ended by somebody who comes later.",
         "gateway/channel/channel.py",
         """\
-        if (waiting := self._next_in.get(user_id)) is not None:
+        if (waiting := self._waiting.get(user_id)) is not None:
             waiting.end(end_reasons.REPLACED)
-        self._next_in""",
+        self._waiting""",
         """\
-        self._next_in""",
+        self._waiting""",
         (
             f"{_REPLACING}::test_of_three_who_join_at_once_the_last_one_wins",
             "tests/conformance/test_guarantees.py"

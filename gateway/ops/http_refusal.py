@@ -1,0 +1,18 @@
+"""Why an HTTP request is not served: the labels of ``sfu_http_refusals`` and of the log line."""
+
+from enum import StrEnum
+
+
+class HttpRefusal(StrEnum):
+    """Why a request is not served, for the operator."""
+
+    MALFORMED = "malformed"
+    UNAUTHORIZED = "unauthorized"
+    ORIGIN = "origin"
+    NOT_A_WEBSOCKET = "not_a_websocket"
+    TOO_SLOW = "too_slow"
+    HEAD_TOO_LARGE = "head_too_large"
+    BODY_TOO_LARGE = "body_too_large"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    FULL = "full"
+    DRAINING = "draining"
