@@ -12,7 +12,7 @@ ORACLE := tests/ortc/oracle
 DATAPLANE := sfu/dataplane
 ARGS ?=
 
-PACKAGES := gateway sfu protocol tools tests
+PACKAGES := gateway sfu protocol tools tests docs/examples
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/*.ts $(WEB)/tsconfig*.json -type f 2>/dev/null)
 
 RUST_SOURCES := $(shell find $(DATAPLANE)/Cargo.toml $(DATAPLANE)/src -type f 2>/dev/null)

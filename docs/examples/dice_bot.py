@@ -1,0 +1,53 @@
+"""A bot that stays in a channel, greets everybody who joins, and rolls a die when it is asked.
+
+    python dice_bot.py ws://127.0.0.1:8080/ws kitchen
+
+It reconnects by the rules of the protocol: it stops where the close code says so, and backs off between attempts.
+"""
+
+import random
+import sys
+
+import trio
+
+from protocol import MessageReceived, NextStep, VoiceState, client
+
+
+async def answer(bot: client.Client) -> None:
+    """Answer events until the connection ends, which raises ConnectionClosed."""
+    async for event in bot.events():
+        match event:
+            case VoiceState(type="user_joined", user_id=user_id, username=username):
+                await bot.send_message({"text": f"Welcome, {username}. Send the text 'roll' for a die."}, to=[user_id])
+            case MessageReceived(from_=user_id, data={"text": "roll"}):
+                await bot.send_message({"text": str(random.randint(1, 6))}, to=[user_id])
+
+
+def least_wait(closed: client.ConnectionClosed) -> float:
+    """The seconds that the protocol and the gateway ask for before the next attempt."""
+    asked = closed.closing.retry_after_ms if closed.closing is not None else None
+    return max(5.0 if closed.next_step is NextStep.JOIN_AGAIN_LATER else 0.0, (asked or 0) / 1000)
+
+
+async def main(url: str, channel: str) -> None:
+    wait = 1.0
+    while True:
+        try:
+            async with client.connect(url) as bot:
+                await bot.join(channel, "Dice", user_id="dice-bot")
+                print("joined", flush=True)
+                wait = 1.0
+                await answer(bot)
+        except client.ConnectionClosed as closed:
+            print(f"closed with {closed.code}", flush=True)
+            if closed.next_step is NextStep.STOP:
+                return
+            wait = max(wait, least_wait(closed))
+        except (client.ConnectError, client.EventsLost) as error:
+            print(error, flush=True)
+        await trio.sleep(wait * random.uniform(1, 1.5))
+        wait = min(2 * wait, 30.0)
+
+
+if __name__ == "__main__":
+    trio.run(main, sys.argv[1], sys.argv[2])
