@@ -7,7 +7,7 @@ export default defineConfig({
   plugins: [react()],
   build: {
     target: "es2022",
-    // Neither inline scripts nor data: addresses, so that the gateway may send a strict Content-Security-Policy.
+    // No inline scripts and no data: URLs, because the gateway sends a strict Content-Security-Policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },

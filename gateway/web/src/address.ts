@@ -1,9 +1,9 @@
 /**
- * The page's address: which channel it leads to, and what it asks for.
+ * The page's address: its path names a channel, its query holds options.
  *
- * Anybody can send anybody a link, so nothing in an address starts a device: a person presses Join, and sees before
- * what will be on. A link may switch a device off, never on. Kiosks, where nobody is there to press, are a setting of
- * the gateway.
+ * A link can come from anybody, so no link starts a device. The person sees which devices will be on, and presses
+ * Join. A link may switch a device off, but never on. Only a gateway that its operator made a kiosk lets a page join
+ * without a press.
  */
 
 const FOLDER = "/c/";
@@ -13,9 +13,10 @@ export function pathOf(channelId: string): string {
 }
 
 /**
- * The channel that a path leads to; undefined where it leads to none.
+ * The channel that a path names, or undefined if it names none.
  *
- * It may be no channel's name: that is for the person to correct. Elsewhere they would meet somebody else.
+ * The name may be invalid. The form then asks the person to correct it, since a corrected guess could lead to the
+ * wrong people.
  */
 export function channelIn(path: string): string | undefined {
   const written = path.startsWith(FOLDER) ? path.slice(FOLDER.length).replace(/\/$/, "") : "";
@@ -26,18 +27,18 @@ export function channelIn(path: string): string | undefined {
   }
 }
 
-/** What the query asks for: `name`, `user`, `token`, `mic=0`, `camera=0`; `join=1` counts at a kiosk alone. */
-export interface Wishes {
+/** The options in a link's query: `name`, `user`, `token`, `mic=0`, `camera=0` and, at a kiosk, `join=1`. */
+export interface LinkOptions {
   readonly name?: string | undefined;
   readonly userId?: string | undefined;
   readonly token?: string | undefined;
   readonly join: boolean;
-  /** False where it is to be off; else the person decides. */
+  /** False if the link switches it off. Otherwise the person decides. */
   readonly microphone?: false | undefined;
   readonly camera?: false | undefined;
 }
 
-export function wishesIn(search: string): Wishes {
+export function linkOptionsIn(search: string): LinkOptions {
   const query = new URLSearchParams(search);
   const off = (name: string) => (query.get(name) === "0" ? false : undefined);
   return {
@@ -50,7 +51,7 @@ export function wishesIn(search: string): Wishes {
   };
 }
 
-/** Whether the operator made this gateway one for kiosks, whose pages may join by themselves. */
+/** Whether the operator made this gateway a kiosk, whose page may join without a press of a button. */
 export async function isKiosk(load: (path: string) => Promise<Response>): Promise<boolean> {
   try {
     const settings: unknown = await (await load("/page.json")).json();
@@ -60,7 +61,7 @@ export async function isKiosk(load: (path: string) => Promise<Response>): Promis
   }
 }
 
-/** Where the gateway listens for this page. */
+/** The address of the gateway's WebSocket: the one that served this page. */
 export function gatewayUrl({ protocol, host }: Pick<Location, "protocol" | "host">): string {
   return `${protocol === "https:" ? "wss:" : "ws:"}//${host}/ws`;
 }

@@ -1,9 +1,9 @@
 /**
- * `window.__room`: what tests and curious people may look at. Nothing on it changes the call.
+ * `window.__room` lets tests and curious people look at the call. Nothing on it changes the call.
  *
- * - `state()` is what the page shows, as plain data
- * - `stats()` resolves to `{inbound, outbound}`: the browser's own statistics of every stream, with `userId` and
- *   `source` added, because the peer connections are out of reach inside mediasoup-client
+ * - `state()` returns what the page shows, as plain data.
+ * - `stats()` resolves to `{inbound, outbound}`, the browser's own statistics of every stream, labelled with `userId`
+ *   and `source`. A page cannot get them elsewhere: mediasoup-client hides the peer connections.
  */
 import type { Room } from "./room";
 import type { RoomStats } from "./stats";
@@ -19,7 +19,7 @@ declare global {
   }
 }
 
-/** Returns what takes it away again. */
+/** Set `window.__room`. Returns a function that removes it. */
 export function showToTests(room: Room): () => void {
   window.__room = Object.freeze({ state: () => describe(room), stats: () => room.stats() });
   return () => {

@@ -1,12 +1,13 @@
 /**
- * What one receives: a consumer for everything the list shows, and for nothing else.
+ * Receives media: one consumer for each producer in the participant list, and no others.
  *
- * `want()` is told the list after every change. What is new is consumed, what has gone is dropped at once, also when
- * it is still being consumed. Consumes run side by side: mediasoup-client puts them in order where it must.
+ * The session calls `want()` after every change of the list. It starts consuming new producers and drops missing ones
+ * at once, even in the middle of a `consume`. Several `consume` requests run at the same time; mediasoup-client orders
+ * its own steps where it must.
  */
 import type { types } from "mediasoup-client";
 
-import { MediaTransport, type Link } from "./mediaTransport";
+import { MediaTransport, type TransportContext } from "./mediaTransport";
 import type { ConsumerClosedReason, Participant, ParticipantProducer, Source } from "./protocol";
 import { ConnectionEnded, RequestError } from "./signalling";
 import type { Measured } from "./stats";
@@ -14,7 +15,7 @@ import type { Measured } from "./stats";
 const RETRY_MS = 1_000;
 const TRIES = 3;
 
-/** A remote track that is here to be shown or heard. */
+/** A remote track that is ready to be played. */
 export interface RemoteMedia {
   readonly userId: string;
   readonly producerId: string;
@@ -26,7 +27,7 @@ export interface RemoteMedia {
 interface Entry {
   readonly userId: string;
   readonly producer: ParticipantProducer;
-  /** Raised with every new attempt, so that an older one sees that it is not wanted any more. */
+  /** Goes up with every attempt to consume. An older attempt that is still running sees this and stops. */
   attempt: number;
   failures: number;
   retry?: ReturnType<typeof setTimeout> | undefined;
@@ -35,18 +36,18 @@ interface Entry {
 }
 
 export class Inbound {
-  readonly #link: Link;
+  readonly #context: TransportContext;
   readonly #changed: () => void;
   readonly #flowing: (flows: boolean) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #transport: MediaTransport;
   #media: readonly RemoteMedia[] = [];
 
-  constructor(link: Link, handlers: { changed(): void; flowing(flows: boolean): void }) {
-    this.#link = link;
+  constructor(context: TransportContext, handlers: { changed(): void; flowing(flows: boolean): void }) {
+    this.#context = context;
     this.#changed = handlers.changed;
     this.#flowing = handlers.flowing;
-    this.#transport = new MediaTransport("receive", link, {
+    this.#transport = new MediaTransport("receive", context, {
       lost: () => this.#transportLost(),
       flowing: handlers.flowing,
     });
@@ -60,7 +61,7 @@ export class Inbound {
     return this.#media;
   }
 
-  /** Make what is received follow the list. What is to be dropped is dropped before this returns. */
+  /** Consume exactly the producers of `others`. Consumers of missing producers are closed before this returns. */
   want(others: readonly Participant[]): void {
     const wanted = new Set(others.flatMap((each) => each.producers.map((producer) => producer.producerId)));
     for (const [producerId, entry] of this.#entries) {
@@ -74,12 +75,12 @@ export class Inbound {
         if (!this.#entries.has(producer.producerId)) this.#begin({ userId, producer, attempt: 0, failures: 0 });
       }
     }
-    // A transport that was lost and is not needed any more is not missed.
+    // With nothing to receive, a lost transport is no reason for a notice.
     if (this.#entries.size === 0) this.#flowing(true);
     this.#publish();
   }
 
-  /** The gateway closed a consumer. Whether its producer is to be consumed again, the list says. */
+  /** The gateway closed a consumer. If the consumer failed, try again while its producer is in the list. */
   consumerClosed(consumerId: string, reason: ConsumerClosedReason): void {
     const entry = [...this.#entries.values()].find((each) => each.consumerId === consumerId);
     if (!entry) return;
@@ -88,10 +89,10 @@ export class Inbound {
     if (reason === "failed") this.#retryLater(entry);
   }
 
-  /** What is received, for statistics. */
+  /** Every received stream with its labels, for the statistics. */
   get measured(): Measured<{ userId: string; source: Source }>[] {
     return [...this.#entries.values()].flatMap(({ userId, producer, consumer }) =>
-      consumer ? [{ what: { userId, source: producer.source }, getStats: () => consumer.getStats() }] : [],
+      consumer ? [{ labels: { userId, source: producer.source }, getStats: () => consumer.getStats() }] : [],
     );
   }
 
@@ -109,7 +110,7 @@ export class Inbound {
 
   async #consume(entry: Entry, attempt: number): Promise<void> {
     const isWanted = () => entry.attempt === attempt;
-    const { signalling } = this.#link;
+    const { signalling } = this.#context;
     const { producerId } = entry.producer;
     try {
       const transport = await this.#transport.get();
@@ -118,7 +119,7 @@ export class Inbound {
       const answer = await signalling.request("consume", { transportId, producerId, paused: true });
       if (!isWanted()) return;
       const { consumerId, kind, rtpParameters } = answer;
-      // From here on `consumer_closed` can name it, while the browser is still busy with it.
+      // The gateway may close this consumer while the browser is still making it, so note its id now.
       entry.consumerId = consumerId;
       const consumer = await transport.consume({ id: consumerId, producerId, kind, rtpParameters });
       if (!isWanted()) return consumer.close();
@@ -137,8 +138,8 @@ export class Inbound {
     const { consumerId } = entry;
     this.#drop(entry);
     this.#publish();
-    if (consumerId !== undefined) this.#link.signalling.request("close", { consumerId }).catch(() => undefined);
-    // No common codec today is no common codec in a second.
+    if (consumerId !== undefined) this.#context.signalling.request("close", { consumerId }).catch(() => undefined);
+    // `unsupported` means no common codec, and that will not change.
     const isHopeless = error instanceof RequestError && error.code === "unsupported";
     if (!isHopeless) this.#retryLater(entry);
   }
@@ -159,7 +160,7 @@ export class Inbound {
   #transportLost(): void {
     for (const entry of this.#entries.values()) {
       this.#drop(entry);
-      // The gateway had said of each consumer that it failed; it was not the consumer's fault.
+      // The gateway reported each consumer as failed, but the cause was the transport. Allow all tries again.
       entry.failures = 0;
       this.#begin(entry);
     }

@@ -1,30 +1,30 @@
 /**
- * One's own microphone, camera and screen: asked for, muted, stopped.
+ * The person's own microphone, camera and screen: starts, mutes and stops them.
  *
- * The tracks outlive connections, so that a reconnect neither asks again nor lets the camera's light flicker. Every
- * failure ends as a `Trouble` that can be said in plain words; nothing here throws.
+ * The tracks outlive connections. A reconnect therefore neither asks for permission again nor makes the camera's light
+ * flicker. Nothing here throws: every failure becomes a `Trouble`, which the page explains in plain words.
  */
 import type { Source } from "./protocol";
 
-export type Device = "microphone" | "camera" | "screen";
+export type LocalDevice = "microphone" | "camera" | "screen";
 
-/** Why a device cannot be used, or can no more. */
+/** Why a device does not start, or has stopped. */
 export type Trouble = "refused" | "missing" | "busy" | "insecure" | "unplugged" | "unsent" | "failed";
 
-export interface DeviceState {
+export interface LocalDeviceState {
   readonly status: "off" | "starting" | "on" | "muted";
-  /** What it gives, to be shown; for a microphone nobody needs it. */
+  /** The device's video, for the preview. A microphone has none. */
   readonly stream?: MediaStream | undefined;
   readonly trouble?: Trouble | undefined;
 }
 
-export type LocalState = Readonly<Record<Device, DeviceState>>;
+export type LocalState = Readonly<Record<LocalDevice, LocalDeviceState>>;
 
 export interface LocalMediaHandlers {
   changed(): void;
-  /** A track is there to be sent, or sent paused. */
+  /** Send this track as `source`, or send it paused. */
   available(source: Source, track: MediaStreamTrack, paused: boolean): void;
-  /** A source is not to be sent any more. */
+  /** Stop sending `source`. */
   gone(source: Source): void;
 }
 
@@ -35,15 +35,15 @@ const CAMERA: MediaTrackConstraints = {
   frameRate: { ideal: 30 },
 };
 const SCREEN: DisplayMediaStreamOptions = { video: { frameRate: { ideal: 15, max: 30 } }, audio: true };
-const OFF: DeviceState = { status: "off" };
+const OFF: LocalDeviceState = { status: "off" };
 
 export class LocalMedia {
   readonly #handlers: LocalMediaHandlers;
   readonly #devices: MediaDevices | undefined;
   readonly #permissions: Permissions | undefined;
   readonly #tracks = new Map<Source, MediaStreamTrack>();
-  /** Raised by `stop`, so that a permission given later does not switch a device on behind one's back. */
-  readonly #wishes: Record<Device, number> = { microphone: 0, camera: 0, screen: 0 };
+  /** Goes up with every start and stop, so that a permission given after `stop` does not switch the device on. */
+  readonly #attempts: Record<LocalDevice, number> = { microphone: 0, camera: 0, screen: 0 };
   #state: LocalState = { microphone: OFF, camera: OFF, screen: OFF };
 
   constructor(handlers: LocalMediaHandlers, browser: Partial<Pick<Navigator, "mediaDevices" | "permissions">>) {
@@ -56,19 +56,19 @@ export class LocalMedia {
     return this.#state;
   }
 
-  /** Every track there is now: what a new connection has to send. */
+  /** All tracks that a new connection has to send. */
   get tracks(): { source: Source; track: MediaStreamTrack; paused: boolean }[] {
     return [...this.#tracks].map(([source, track]) => ({ source, track, paused: !track.enabled }));
   }
 
-  /** Ask for what one joins with: both in one question where the browser can put it so. */
+  /** Start the wanted devices. Asking for both at once lets the browser ask the person only once. */
   async start(wanted: { microphone: boolean; camera: boolean }): Promise<void> {
     if (wanted.microphone && wanted.camera) await this.#startBoth();
     else if (wanted.microphone) await this.#startOne("microphone");
     else if (wanted.camera) await this.#startOne("camera");
   }
 
-  /** Mute at once; unmute at once too when the microphone is there, otherwise ask for it. */
+  /** Mute or unmute at once. If there is no microphone yet, unmuting asks for one. */
   async setMicrophone(on: boolean): Promise<void> {
     const track = this.#tracks.get("microphone");
     if (!track) return on ? this.#startUnlessStarting("microphone") : this.stop("microphone");
@@ -77,7 +77,7 @@ export class LocalMedia {
     this.#handlers.available("microphone", track, !on);
   }
 
-  /** Off means off: the camera's light goes out. */
+  /** Start or stop the camera. Off releases the device, so its light goes out. */
   async setCamera(on: boolean): Promise<void> {
     if (!on) this.stop("camera");
     else if (!this.#tracks.has("camera")) await this.#startUnlessStarting("camera");
@@ -88,8 +88,8 @@ export class LocalMedia {
     else if (this.#state.screen.status === "off") await this.#startScreen();
   }
 
-  stop(device: Device): void {
-    this.#wishes[device] += 1;
+  stop(device: LocalDevice): void {
+    this.#attempts[device] += 1;
     for (const source of sourcesOf(device)) this.#drop(source);
     this.#set(device, OFF);
   }
@@ -98,36 +98,40 @@ export class LocalMedia {
     for (const device of ["microphone", "camera", "screen"] as const) this.stop(device);
   }
 
-  /** Stop it, because of something that the person has to know. */
-  fail(device: Device, trouble: Trouble): void {
+  /** Stop the device because of a trouble, which the page then shows. */
+  fail(device: LocalDevice, trouble: Trouble): void {
     this.stop(device);
     this.#set(device, { status: "off", trouble });
   }
 
-  /** The person has read what the trouble is. */
-  dismiss(device: Device): void {
+  /** The person has dismissed the notice about the trouble. */
+  dismiss(device: LocalDevice): void {
     this.#set(device, { ...this.#state[device], trouble: undefined });
   }
 
   async #startBoth(): Promise<void> {
-    const wishes = { microphone: this.#wish("microphone"), camera: this.#wish("camera") };
+    const attempts = { microphone: this.#begin("microphone"), camera: this.#begin("camera") };
     let stream: MediaStream;
     try {
       stream = await this.#getUserMedia({ audio: MICROPHONE, video: CAMERA });
     } catch (error) {
-      return this.#startApart(error, wishes);
+      return this.#startApart(error, attempts);
     }
     for (const track of stream.getTracks()) {
       const device = track.kind === "audio" ? "microphone" : "camera";
-      this.#took(device, wishes[device], device, track);
+      this.#took(device, attempts[device], device, track);
     }
   }
 
-  /** One of the two fails both. Which one it is shows when they are asked for one by one, without asking twice. */
-  async #startApart(error: unknown, wishes: Record<"microphone" | "camera", number>): Promise<void> {
+  /**
+   * Start the devices one by one after starting both has failed, to learn which one is in trouble.
+   *
+   * After a refusal this must not ask the person again. So a device is tried only if the other one alone was blocked.
+   */
+  async #startApart(error: unknown, attempts: Record<"microphone" | "camera", number>): Promise<void> {
     const trouble = troubleOf(error);
     for (const device of ["microphone", "camera"] as const) {
-      if (this.#wishes[device] !== wishes[device]) continue;
+      if (this.#attempts[device] !== attempts[device]) continue;
       const other = device === "microphone" ? "camera" : "microphone";
       const isWorthTrying = trouble === "refused" ? await this.#onlyDenied(other) : trouble !== "insecure";
       if (isWorthTrying) await this.#startOne(device);
@@ -135,7 +139,7 @@ export class LocalMedia {
     }
   }
 
-  /** Whether it is this device, and not the other one, that was blocked for good. */
+  /** Whether the person has blocked this device for good, but not the other one. */
   async #onlyDenied(device: "microphone" | "camera"): Promise<boolean> {
     const [denied, other] = await Promise.all([
       this.#isDenied(device),
@@ -148,40 +152,40 @@ export class LocalMedia {
     try {
       return (await this.#permissions?.query({ name: device }))?.state === "denied";
     } catch {
-      // Not every browser knows these names.
+      // Not every browser knows these permission names.
       return false;
     }
   }
 
-  /** A second question would be put beside the first one. */
+  /** Start the device, unless the browser is asking the person for it already. */
   async #startUnlessStarting(device: "microphone" | "camera"): Promise<void> {
     if (this.#state[device].status !== "starting") await this.#startOne(device);
   }
 
   async #startOne(device: "microphone" | "camera"): Promise<void> {
-    const wish = this.#wish(device);
+    const attempt = this.#begin(device);
     try {
       const constraints = device === "microphone" ? { audio: MICROPHONE } : { video: CAMERA };
       const stream = await this.#getUserMedia(constraints);
-      for (const track of stream.getTracks()) this.#took(device, wish, device, track);
+      for (const track of stream.getTracks()) this.#took(device, attempt, device, track);
     } catch (error) {
-      if (this.#wishes[device] === wish) this.#set(device, { status: "off", trouble: troubleOf(error) });
+      if (this.#attempts[device] === attempt) this.#set(device, { status: "off", trouble: troubleOf(error) });
     }
   }
 
   async #startScreen(): Promise<void> {
-    const wish = this.#wish("screen");
+    const attempt = this.#begin("screen");
     try {
       if (!this.#devices?.getDisplayMedia) throw new Insecure();
       const stream = await this.#devices.getDisplayMedia(SCREEN);
       for (const track of stream.getTracks()) {
-        // Small print matters more on a screen than smooth motion.
+        // On a shared screen, legible text matters more than smooth motion.
         if (track.kind === "video") track.contentHint = "detail";
-        this.#took("screen", wish, track.kind === "video" ? "screen" : "screen_audio", track);
+        this.#took("screen", attempt, track.kind === "video" ? "screen" : "screen_audio", track);
       }
     } catch (error) {
-      if (this.#wishes.screen !== wish) return;
-      // Closing the browser's picker is a change of mind, nothing to talk about.
+      if (this.#attempts.screen !== attempt) return;
+      // A person who closes the browser's picker has changed their mind and needs no notice.
       const trouble = troubleOf(error);
       this.#set("screen", { status: "off", trouble: trouble === "refused" ? undefined : trouble });
     }
@@ -192,13 +196,13 @@ export class LocalMedia {
     return this.#devices.getUserMedia(constraints);
   }
 
-  #wish(device: Device): number {
+  #begin(device: LocalDevice): number {
     this.#set(device, { status: "starting" });
-    return ++this.#wishes[device];
+    return ++this.#attempts[device];
   }
 
-  #took(device: Device, wish: number, source: Source, track: MediaStreamTrack): void {
-    if (this.#wishes[device] !== wish) return track.stop();
+  #took(device: LocalDevice, attempt: number, source: Source, track: MediaStreamTrack): void {
+    if (this.#attempts[device] !== attempt) return track.stop();
     this.#tracks.set(source, track);
     track.onended = () => this.#ended(device, source);
     const stream = track.kind === "video" ? new MediaStream([track]) : this.#state[device].stream;
@@ -206,8 +210,8 @@ export class LocalMedia {
     this.#handlers.available(source, track, false);
   }
 
-  /** A track ends by itself when its device is pulled out, or when sharing is stopped in the browser's own bar. */
-  #ended(device: Device, source: Source): void {
+  /** A track ends by itself if its device is unplugged, or if sharing is stopped in the browser's own bar. */
+  #ended(device: LocalDevice, source: Source): void {
     if (source === "screen_audio") this.#drop(source);
     else if (device === "screen") this.stop(device);
     else this.fail(device, "unplugged");
@@ -222,20 +226,20 @@ export class LocalMedia {
     this.#handlers.gone(source);
   }
 
-  #set(device: Device, state: DeviceState): void {
+  #set(device: LocalDevice, state: LocalDeviceState): void {
     this.#state = { ...this.#state, [device]: state };
     this.#handlers.changed();
   }
 }
 
-/** Whether the person wants it on, though the browser may still be asking them. */
-export function isOn({ status }: DeviceState): boolean {
+/** Whether the device is on, or starting while the browser still asks for permission. */
+export function isOn({ status }: LocalDeviceState): boolean {
   return status === "on" || status === "starting";
 }
 
 class Insecure extends Error {}
 
-/** What a browser's error means to the person in front of it. */
+/** The trouble that a browser's error stands for. */
 export function troubleOf(error: unknown): Trouble {
   if (error instanceof Insecure) return "insecure";
   switch (error instanceof Error ? error.name : "") {
@@ -253,6 +257,6 @@ export function troubleOf(error: unknown): Trouble {
   }
 }
 
-function sourcesOf(device: Device): readonly Source[] {
+function sourcesOf(device: LocalDevice): readonly Source[] {
   return device === "screen" ? ["screen", "screen_audio"] : [device];
 }

@@ -1,9 +1,9 @@
 /**
- * One direction's transport: opened when it is first needed, opened again when it was lost.
+ * The transport for one direction. It is opened when first needed, and opened again after a loss.
  *
- * Losing it costs its producers or consumers, never the session: whoever uses it is told, and asks for it anew. The
- * others see producers go and come, so a transport that worked is not given up while the gateway keeps it: a gap heals
- * by itself, a longer one by restarting ICE, however often it takes.
+ * A loss takes the transport's producers or consumers with it, but not the session: their owner gets `lost()` and asks
+ * for another transport. Everybody else sees those producers go and come, so a transport that worked is worth saving.
+ * A short gap heals by itself; after a longer one ICE is restarted, until it connects or `GIVE_UP_AFTER_MS` is over.
  */
 import type { Device, types } from "mediasoup-client";
 
@@ -11,35 +11,35 @@ import type { Direction, TransportCreated, TransportState } from "./protocol";
 import { RequestError, type Signalling } from "./signalling";
 
 /**
- * How long a browser may report `disconnected`, or try after a restart, before ICE is restarted (again).
+ * How long to wait before restarting ICE, after `disconnected` or after the restart before.
  *
- * Firefox says `disconnected` as soon as it cannot send, and a restart within a gap only makes it fail.
+ * Firefox reports `disconnected` as soon as it cannot send. A restart during the gap would only fail.
  */
 const RESTART_AFTER_MS = 6_000;
-/** From one restart to the next at least: Firefox without an interface fails within milliseconds. */
+/** Shortest time between two restarts. Without a network interface, Firefox fails each within milliseconds. */
 const LEAST_BETWEEN_RESTARTS_MS = 1_000;
-/** How long a transport that worked may be without a connection before it is given up. */
+/** How long a transport that has worked may stay without a connection before it is replaced. */
 const GIVE_UP_AFTER_MS = 30_000;
 const FIRST_REOPEN_MS = 500;
 const LONGEST_REOPEN_MS = 30_000;
 
-export interface Link {
-  /** Resolves when the device knows what the gateway can do; nothing can be opened before. */
+export interface TransportContext {
+  /** Resolves once the device has loaded the gateway's capabilities. No transport can be opened before. */
   readonly device: Promise<Device>;
   readonly signalling: Signalling;
   readonly iceServers: RTCIceServer[];
 }
 
 export interface MediaTransportHandlers {
-  /** Its producers or consumers are gone; `get()` opens another. */
+  /** The transport is gone, with its producers or consumers. `get()` opens another one. */
   lost(): void;
-  /** Whether media can get through, as far as is known. */
+  /** Whether media gets through, as far as the browser knows. Called when that changes. */
   flowing(flows: boolean): void;
 }
 
 export class MediaTransport {
   readonly #direction: Direction;
-  readonly #link: Link;
+  readonly #context: TransportContext;
   readonly #handlers: MediaTransportHandlers;
   readonly #configure: (transport: types.Transport) => void;
   #opening: Promise<types.Transport> | undefined;
@@ -51,25 +51,25 @@ export class MediaTransport {
   #giveUp: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
-  /** `configure` is called with each new transport before it is used. */
+  /** `configure` prepares each new transport before its first use. */
   constructor(
     direction: Direction,
-    link: Link,
+    context: TransportContext,
     handlers: MediaTransportHandlers,
     configure: (transport: types.Transport) => void = () => undefined,
   ) {
     this.#direction = direction;
-    this.#link = link;
+    this.#context = context;
     this.#handlers = handlers;
     this.#configure = configure;
   }
 
-  /** The transport, opened if there is none. Rejects when it cannot be had. */
+  /** The transport, opened if there is none. Rejects if it cannot be opened. */
   get(): Promise<types.Transport> {
     if (!this.#opening) {
       const opening = this.#open();
       this.#opening = opening;
-      // Who comes next may try again.
+      // After a failure, the next caller tries again.
       opening.catch(() => {
         if (this.#opening === opening) this.#opening = undefined;
       });
@@ -77,15 +77,15 @@ export class MediaTransport {
     return this.#opening;
   }
 
-  /** Whether media gets through, as far as the browser knows. */
+  /** Whether the browser reports the transport as connected. */
   get isConnected(): boolean {
     return this.#transport?.connectionState === "connected";
   }
 
   /**
-   * Resolves once the browser can open what it is sent; never where the transport is lost first.
+   * Resolves once the browser can decrypt media. Never resolves if the transport is lost first.
    *
-   * Firefox counts nothing that comes before, and asks for the key frame that it lost a second later.
+   * Media must not flow earlier: Firefox drops it, and takes a second to ask again for the key frame it dropped.
    */
   connected(transport: types.Transport): Promise<void> {
     if (transport.connectionState === "connected") return Promise.resolve();
@@ -94,12 +94,12 @@ export class MediaTransport {
     });
   }
 
-  /** The machine has a network again, perhaps another one: what has no connection need not wait for its restart. */
+  /** The machine has a network again, perhaps a different one. A transport without a connection restarts at once. */
   networkIsBack(): void {
     if (this.#transport && this.#giveUp !== undefined) this.#restartSoon(this.#transport);
   }
 
-  /** The gateway's word about one of this session's transports. */
+  /** The gateway reported a new state of one of this session's transports, perhaps of this one. */
   stateChanged(transportId: string, state: TransportState): void {
     if (transportId !== this.#transport?.id) return;
     if (state === "failed" || state === "closed") this.#lose(false);
@@ -113,10 +113,10 @@ export class MediaTransport {
   }
 
   async #open(): Promise<types.Transport> {
-    const { signalling } = this.#link;
-    const device = await this.#link.device;
+    const { signalling } = this.#context;
+    const device = await this.#context.device;
     if (this.#losses > 0) await this.#sleep(Math.min(FIRST_REOPEN_MS * 2 ** (this.#losses - 1), LONGEST_REOPEN_MS));
-    // With the capabilities given here, none of the many `consume` has to repeat them.
+    // Naming the capabilities once, here, saves repeating them in every `consume`.
     const receiving = this.#direction === "receive" ? { rtpCapabilities: device.recvRtpCapabilities } : {};
     const created = await signalling.request("create_transport", { direction: this.#direction, ...receiving });
     if (this.#closed) throw new Error("closed");
@@ -131,7 +131,7 @@ export class MediaTransport {
     return transport;
   }
 
-  /** Never over when this is closed meanwhile: there is nothing left to be done then. */
+  /** Never resolves if this is closed meanwhile, so the opening stops here. */
   #sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
       this.#timer = setTimeout(resolve, ms);
@@ -139,7 +139,7 @@ export class MediaTransport {
   }
 
   #create(device: Device, created: TransportCreated): types.Transport {
-    const { iceServers } = this.#link;
+    const { iceServers } = this.#context;
     const { transportId: id, iceParameters, iceCandidates, dtlsParameters } = created;
     const options = { id, iceParameters, iceCandidates, dtlsParameters, iceServers };
     return this.#direction === "send" ? device.createSendTransport(options) : device.createRecvTransport(options);
@@ -155,7 +155,7 @@ export class MediaTransport {
     } else if (state === "disconnected") {
       this.#restartAfter(RESTART_AFTER_MS, transport);
     } else if (state === "failed") {
-      // What never worked may do so with a new transport; a restart asks the same of the same gateway.
+      // A transport that never worked is replaced. A restart would only repeat what has failed.
       if (!this.#wasConnected) return this.#lose(true);
       this.#handlers.flowing(false);
       this.#restartSoon(transport);
@@ -176,10 +176,10 @@ export class MediaTransport {
     this.#restartedAt = performance.now();
     this.#restartAfter(RESTART_AFTER_MS, transport);
     try {
-      const { iceParameters } = await this.#link.signalling.request("restart_ice", { transportId: transport.id });
+      const { iceParameters } = await this.#context.signalling.request("restart_ice", { transportId: transport.id });
       if (transport === this.#transport) await transport.restartIce({ iceParameters });
     } catch (error) {
-      // What the gateway does not know any more no restart brings back. Else there is another one, and an end to them.
+      // No restart can revive a transport that the gateway has forgotten. After other errors the next restart follows.
       const isGone = error instanceof RequestError && error.code === "not_found";
       if (isGone && transport === this.#transport) this.#lose(false);
     }
@@ -198,7 +198,7 @@ export class MediaTransport {
     this.#transport = this.#opening = undefined;
     this.#losses += 1;
     if (gatewayHasIt) {
-      this.#link.signalling.request("close", { transportId: transport.id }).catch(() => undefined);
+      this.#context.signalling.request("close", { transportId: transport.id }).catch(() => undefined);
     }
     transport.close();
     this.#handlers.flowing(false);

@@ -1,4 +1,4 @@
-/** What the protocol takes as the name of a channel and of a person, and how near to it one gets without guessing. */
+/** The protocol's rules for names of channels and people, and corrections that bring typed text close to them. */
 import { LIMITS } from "./protocol";
 
 const CHANNEL = new RegExp(`^[A-Za-z0-9_.:-]{1,${LIMITS.maxIdCharacters}}$`);
@@ -11,7 +11,11 @@ export function asChannel(text: string): string {
   return text.replace(/\s+/g, "-").slice(0, LIMITS.maxIdCharacters);
 }
 
-/** Empty where nothing is left to call somebody by. The gateway counts code points and takes no control characters. */
+/**
+ * The text as a valid name. Empty if nothing printable is left.
+ *
+ * The gateway refuses control characters and counts code points, as this does.
+ */
 export function asUsername(text: string): string {
   const plain = text.replace(/[\p{Cc}\p{Cs}]+/gu, " ").trim();
   return [...plain].slice(0, LIMITS.maxUsernameCharacters).join("").trim();

@@ -1,13 +1,13 @@
 /**
- * What one sends: at most one producer for each source, made to follow what is wanted.
+ * Sends media: at most one producer for each source.
  *
- * Wanting is immediate and never fails; one queue then makes the producers follow, so that switching a camera on and
- * off quickly ends as the last wish says. The tracks belong to the caller and are never stopped here: previews live
- * on them, and so does the next connection.
+ * `send()` and `stop()` only record what is wanted, so they return at once and never fail. A queue then changes the
+ * producers one step at a time. However fast a camera is switched on and off, the last call wins. The tracks belong to
+ * the caller and are never stopped here, because the preview and the next connection use them too.
  */
 import type { types } from "mediasoup-client";
 
-import { MediaTransport, type Link } from "./mediaTransport";
+import { MediaTransport, type TransportContext } from "./mediaTransport";
 import type { Source } from "./protocol";
 import { ConnectionEnded, RequestError } from "./signalling";
 import type { Measured } from "./stats";
@@ -18,14 +18,14 @@ interface Wanted {
 }
 
 export interface OutboundHandlers {
-  /** The gateway or the browser would not take it; it is not wanted any more. */
+  /** The gateway or the browser rejected the track. It will not be tried again. */
   failed(source: Source, error: unknown): void;
   flowing(flows: boolean): void;
 }
 
-/** How each source is encoded. One encoding each: layers come when the gateway can choose among them. */
+/** How each source is encoded. There is one encoding for each source, without simulcast layers. */
 const ENCODING: Readonly<Record<Source, Pick<types.ProducerOptions, "encodings" | "codecOptions">>> = {
-  // FEC rides along where packets get lost, DTX keeps silence from costing a stream.
+  // FEC repairs lost packets. DTX sends almost nothing during silence.
   microphone: { codecOptions: { opusFec: true, opusDtx: true, opusStereo: false } },
   camera: { encodings: [{ maxBitrate: 2_000_000 }] },
   screen: { encodings: [{ maxBitrate: 3_000_000 }] },
@@ -34,7 +34,7 @@ const ENCODING: Readonly<Record<Source, Pick<types.ProducerOptions, "encodings" 
 };
 
 export class Outbound {
-  readonly #link: Link;
+  readonly #context: TransportContext;
   readonly #handlers: OutboundHandlers;
   readonly #wanted = new Map<Source, Wanted>();
   readonly #producers = new Map<Source, types.Producer>();
@@ -42,34 +42,34 @@ export class Outbound {
   #queue: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor(link: Link, handlers: OutboundHandlers) {
-    this.#link = link;
+  constructor(context: TransportContext, handlers: OutboundHandlers) {
+    this.#context = context;
     this.#handlers = handlers;
     const lost = { lost: () => this.#transportLost(), flowing: handlers.flowing };
-    this.#transport = new MediaTransport("send", link, lost, (transport) => this.#announce(transport));
+    this.#transport = new MediaTransport("send", context, lost, (transport) => this.#announce(transport));
   }
 
   get transport(): MediaTransport {
     return this.#transport;
   }
 
-  /** Send this track as `source`, in place of what was sent as it before. */
+  /** Send this track as `source`. It replaces the track that was sent as `source` before. */
   send(source: Source, track: MediaStreamTrack, paused = false): void {
     this.#wanted.set(source, { track, paused });
     this.#follow(source);
   }
 
-  /** Stop sending as `source`. The producer goes when its turn comes; the caller stops the track, at once. */
+  /** Stop sending `source`. The producer is closed in its turn; the caller stops the track at once. */
   stop(source: Source): void {
     this.#wanted.delete(source);
     this.#follow(source);
-    // A transport that was lost and is not needed any more is not missed.
+    // With nothing to send, a lost transport is no reason for a notice.
     if (this.#wanted.size === 0) this.#handlers.flowing(true);
   }
 
-  /** What is sent, for statistics. */
+  /** Every sent stream with its labels, for the statistics. */
   get measured(): Measured<{ source: Source }>[] {
-    return [...this.#producers].map(([source, producer]) => ({ what: { source }, getStats: () => producer.getStats() }));
+    return [...this.#producers].map(([source, producer]) => ({ labels: { source }, getStats: () => producer.getStats() }));
   }
 
   close(): void {
@@ -82,7 +82,7 @@ export class Outbound {
   #announce(transport: types.Transport): void {
     transport.on("produce", ({ kind, rtpParameters, appData }, done, failed) => {
       const { source, paused } = appData as { source: Source; paused: boolean };
-      this.#link.signalling
+      this.#context.signalling
         .request("produce", { transportId: transport.id, kind, rtpParameters, source, paused })
         .then(({ producerId }) => done({ id: producerId }), failed);
     });
@@ -105,11 +105,11 @@ export class Outbound {
 
   async #produce(source: Source, { track, paused }: Wanted): Promise<void> {
     const transport = await this.#transport.get();
-    // It may have been given up while the transport was opened.
+    // The caller may have stopped it while the transport was being opened.
     if (this.#wanted.get(source)?.track !== track) return;
     const options = { track, stopTracks: false, disableTrackOnPause: false, appData: { source, paused } };
     const producer = await transport.produce({ ...options, ...ENCODING[source] }).catch((error: unknown) => {
-      // A transport that was lost meanwhile is asked for again by `#transportLost`; a track that ended is over.
+      // After a lost transport `#transportLost` sends the track again. A track that has ended is not worth an error.
       if (transport.closed || track.readyState === "ended") return undefined;
       throw error;
     });
@@ -130,9 +130,9 @@ export class Outbound {
     await this.#tell(paused ? "pause" : "resume", producer.id);
   }
 
-  /** A producer that the gateway does not know any more is as good as closed; every other no is a failure. */
+  /** Tell the gateway about a producer. `not_found` is no failure: the producer is closed already. */
   async #tell(type: "close" | "pause" | "resume", producerId: string): Promise<void> {
-    await this.#link.signalling.request(type, { producerId }).catch((error: unknown) => {
+    await this.#context.signalling.request(type, { producerId }).catch((error: unknown) => {
       if (!(error instanceof RequestError && error.code === "not_found")) throw error;
     });
   }
@@ -143,7 +143,7 @@ export class Outbound {
   }
 
   #failed(source: Source, error: unknown): void {
-    // When the connection went, what is wanted is sent again over the next one.
+    // The next connection sends everything again, so the end of this one is no failure.
     if (this.#closed || error instanceof ConnectionEnded || !this.#wanted.has(source)) return;
     this.#wanted.delete(source);
     this.#handlers.failed(source, error);

@@ -1,8 +1,8 @@
-/** What comes after a connection has ended: stop, join again, or join again later. The protocol says which. */
+/** What to do after a connection has ended: stop, join again, or join again later. The protocol says which. */
 import { nextStep, type ErrorCode } from "./protocol";
 import type { Ended } from "./signalling";
 
-/** An error in answer to `join` is acted on like the close code that the same cause would have had. */
+/** An error in answer to `join` is treated like the close code for the same cause. */
 const CLOSE_CODE_OF: Partial<Record<ErrorCode, number>> = {
   unauthenticated: 4401,
   forbidden: 4403,
@@ -21,11 +21,11 @@ const FIRST_MS = { join_again: 1_000, join_again_later: 5_000 };
 const LONGEST_MS = 30_000;
 
 /**
- * How long to wait before attempt number `attempt` (0 is the first one after having been joined), in milliseconds.
+ * How many milliseconds to wait before the next attempt, or undefined if there must be none.
  *
- * It doubles up to 30 s and is spread over a quarter more by `random` (0 to 1), so that a channel that lost its
- * gateway does not come back as one burst. A gateway that says how long it wants to be left alone is believed,
- * unless that is shorter than the first wait. Undefined: do not.
+ * The wait doubles with every `attempt` (0 is the first), up to 30 s. `random` (0 to 1) adds up to a quarter, so that
+ * a whole channel does not come back in one burst. If the gateway asked for a certain wait, that replaces the doubled
+ * one, but it is never shorter than the first wait.
  */
 export function delayMs(ended: Ended, attempt: number, random: number): number | undefined {
   const step = nextStep(ended.code);

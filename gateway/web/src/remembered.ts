@@ -1,4 +1,4 @@
-/** What the join form remembers in this browser. A browser that forbids storage just forgets. */
+/** The join form's last entries, kept in this browser. If the browser forbids storage, they are forgotten. */
 export interface Remembered {
   readonly name: string;
   readonly microphone: boolean;
@@ -22,10 +22,10 @@ export function recall(): Remembered {
   }
 }
 
-export function remember(what: Remembered): void {
+export function remember(entry: Remembered): void {
   try {
-    localStorage.setItem(KEY, JSON.stringify(what));
+    localStorage.setItem(KEY, JSON.stringify(entry));
   } catch {
-    // Private windows and strict settings refuse: then the name is typed again next time.
+    // Private windows and strict settings forbid storage. The person then types the name again next time.
   }
 }

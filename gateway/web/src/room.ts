@@ -1,8 +1,8 @@
 /**
- * Being in a channel: joining it, staying in it across lost connections, leaving it.
+ * A person's presence in a channel: joining, staying across lost connections, leaving.
  *
- * There is one state, replaced as a whole with every change. While there is no connection nobody else is shown:
- * who is there is what the gateway's list says, and then there is none.
+ * There is one state, and every change replaces it as a whole. Without a connection the page shows nobody else, because
+ * only the gateway's list says who is in the channel.
  */
 import type { Device } from "mediasoup-client";
 
@@ -13,28 +13,28 @@ import { Session, type Presence } from "./session";
 import { BROKEN, ConnectionEnded, RequestError, Signalling, type Ended, type OpenSocket } from "./signalling";
 import { readStats, type RoomStats } from "./stats";
 
-/** Having been in for this long, the next loss is a new one and waits as short as the first. */
+/** After this long in the channel, the next loss starts again with the shortest wait. */
 const SETTLED_MS = 10_000;
-/** Longest wait for the answer to `leave`; the connection is closed then in any case. */
+/** Longest wait for the answer to `leave`. The connection is closed after it in any case. */
 const LEAVE_TIMEOUT_MS = 2_000;
 
 export interface JoinOptions {
   readonly channelId: string;
   readonly username: string;
-  /** Who one wants to be; the gateway makes an id up where there is none. */
+  /** The user id to join with. Without one the gateway makes one up. */
   readonly userId?: string | undefined;
-  /** For gateways that ask for one. */
+  /** Needed by a gateway that asks for a token. */
   readonly token?: string | undefined;
   readonly microphone: boolean;
   readonly camera: boolean;
 }
 
-/** `waiting` is between two attempts, `ended` when there will be no other unless the person wants one. */
+/** `waiting` is the time between two attempts. After `ended` there is no attempt unless the person asks for one. */
 export type Phase = "idle" | "joining" | "joined" | "waiting" | "ended";
 
 export interface News {
   readonly serial: number;
-  readonly what: "joined" | "left";
+  readonly event: "joined" | "left";
   readonly username: string;
 }
 
@@ -44,14 +44,14 @@ export interface RoomState {
   readonly username: string;
   readonly presence: Presence;
   readonly local: LocalState;
-  /** Why there is no connection: what ended the last one, and whether one had been in the channel by then. */
+  /** Why there is no connection: how the last one ended, and whether it had joined the channel. */
   readonly ended?: (Ended & { readonly wasJoined: boolean }) | undefined;
-  /** When the next attempt comes, on the clock of `performance.now()`. */
+  /** The time of the next attempt, on the clock of `performance.now()`. */
   readonly retryAt?: number | undefined;
   readonly news?: News | undefined;
 }
 
-/** What a room needs of the world around it. */
+/** The parts of the browser that a room uses. Tests pass their own. */
 export interface Surroundings {
   readonly url: string;
   readonly browser: Partial<Pick<Navigator, "mediaDevices" | "permissions">>;
@@ -61,7 +61,7 @@ export interface Surroundings {
   random(): number;
 }
 
-/** The reason given when it is the browser that cannot do it. */
+/** The reason in `ended` if mediasoup-client does not support this browser. */
 export const UNSUPPORTED = "unsupported browser";
 
 const NOBODY: Presence = { self: "", participants: [], media: [], speakers: [], flowing: true };
@@ -99,7 +99,7 @@ export class Room {
 
   readonly getState = (): RoomState => this.#state;
 
-  /** Enter a channel, and stay in it until `leave`. Neither microphone nor camera is waited for. */
+  /** Join a channel, and stay in it until `leave`. This does not wait for microphone or camera. */
   join(options: JoinOptions): void {
     this.leave();
     this.#options = options;
@@ -110,7 +110,7 @@ export class Room {
     this.#connect();
   }
 
-  /** Leave at once; the gateway is told in the background. */
+  /** Leave at once. The request to the gateway runs in the background. */
   leave(): void {
     const signalling = this.#signalling;
     const wasJoined = this.#session !== undefined;
@@ -122,7 +122,7 @@ export class Room {
     this.#update({ phase: "idle", ended: undefined });
   }
 
-  /** Leave in the one step that a page has left when it goes away. `comeBack` undoes it. */
+  /** Leave because the page is going away, which allows no more than one synchronous step. `comeBack` undoes it. */
   abandon(): void {
     if (this.#state.phase === "ended") return;
     const signalling = this.#signalling;
@@ -133,22 +133,22 @@ export class Room {
     this.#update({ phase: "idle", ended: undefined });
   }
 
-  /** The page is shown again as it was when it went away. Who was not in a channel then is not now. */
+  /** The browser shows the page again after `abandon`. Rejoin, if the person was in a channel then. */
   comeBack(): void {
     if (this.#state.phase === "idle") this.joinAgain();
   }
 
-  /** Join again as one last was, after an end; with another token, where there is one. */
+  /** Join again with the last options, and perhaps with another token. */
   joinAgain(token = this.#options?.token): void {
     if (this.#options) this.join({ ...this.#options, token });
   }
 
-  /** Do not wait any longer for the next attempt. */
+  /** Start the next attempt now. */
   retryNow(): void {
     if (this.#state.phase === "waiting") this.#connect();
   }
 
-  /** What was lost with the network need not be waited for. A wait that the gateway asked for goes on. */
+  /** Reconnect at once if the connection broke. A wait that the gateway asked for goes on. */
   networkIsBack(): void {
     this.#session?.networkIsBack();
     if (this.#state.ended?.code === BROKEN) this.retryNow();
@@ -170,7 +170,7 @@ export class Room {
       url,
       {
         opened: () => void this.#opened(signalling),
-        // A connection that is being left has no part in the next one's session.
+        // While an old connection is closing, its events must not reach the new session.
         event: (event) => signalling === this.#signalling && this.#session?.handle(event),
         ended: (ended) => this.#lost(signalling, ended),
       },
@@ -204,8 +204,8 @@ export class Room {
   #entered(session: Session): void {
     this.#session = session;
     this.#joinedAt = this.#surroundings.now();
-    // A connection that breaks leaves oneself behind in the channel for a while. As the same user one takes that
-    // place; as a new one, one would be there twice.
+    // After a broken connection the gateway keeps the old participant for a while. Rejoining with the same user id
+    // replaces it. With a new id the others would see this person twice.
     if (this.#options) this.#options = { ...this.#options, userId: session.self };
     this.#update({ phase: "joined", ended: undefined });
     for (const { source, track, paused } of this.#local.tracks) session.outbound.send(source, track, paused);
@@ -229,7 +229,7 @@ export class Room {
     this.#update({ phase: "waiting", ended: why, retryAt: now() + delay, presence: NOBODY });
   }
 
-  /** So that coming back begins with the devices that were on. */
+  /** Note which devices are on, so that rejoining starts the same ones. */
   #rememberDevices(): void {
     const { microphone, camera } = this.#local.state;
     if (!this.#options || this.#state.phase === "idle") return;
@@ -252,8 +252,8 @@ export class Room {
     this.#update({ presence });
   }
 
-  #tell(what: News["what"], { username }: Participant): void {
-    this.#update({ news: { serial: (this.#state.news?.serial ?? 0) + 1, what, username } });
+  #tell(event: News["event"], { username }: Participant): void {
+    this.#update({ news: { serial: (this.#state.news?.serial ?? 0) + 1, event, username } });
   }
 
   #update(change: Partial<RoomState>): void {
@@ -266,7 +266,7 @@ function endedBy(error: unknown): Ended {
   if (error instanceof ConnectionEnded) return error.ended;
   if (error instanceof RequestError) return { code: closeCodeOf(error.code), reason: error.message };
   const { name, message } = error as Error;
-  // mediasoup-client knows no handler for this browser; anything else is a fault that may pass.
+  // mediasoup-client does not support this browser. Any other error may be temporary, so try again.
   return name === "UnsupportedError" ? { code: 4400, reason: UNSUPPORTED } : { code: BROKEN, reason: message };
 }
 

@@ -1,7 +1,7 @@
-/** The participant list: the one truth about who is there and what there is to consume. */
+/** The participant list. It alone decides who is in the channel and which producers there are to consume. */
 import type { Participant, VoiceState } from "./protocol";
 
-/** What an event did to the list. After a `gap` the list cannot be trusted any more: join again. */
+/** What an event did to the list. After a `gap` the list may be wrong, and the client has to join again. */
 export type Change =
   | { readonly kind: "applied"; readonly joined: readonly Participant[]; readonly left: readonly Participant[] }
   | { readonly kind: "stale" }
@@ -16,7 +16,7 @@ export class Roster {
     this.#revision = revision;
   }
 
-  /** In the order of joining. A new array after each change, so that it may be compared by identity. */
+  /** In the order of joining. Every change makes a new array, so arrays may be compared by identity. */
   get participants(): readonly Participant[] {
     return this.#participants;
   }
@@ -42,7 +42,7 @@ function changed(before: readonly Participant[], { type, participant }: VoiceSta
   return before.map((each) => (each.userId === participant.userId ? participant : each));
 }
 
-/** Those of `these` who are not in `list`. */
+/** The participants in `these` who are not in `list`. */
 function missingFrom(list: readonly Participant[], these: readonly Participant[]): readonly Participant[] {
   const present = new Set(list.map((each) => each.userId));
   return these.filter((each) => !present.has(each.userId));

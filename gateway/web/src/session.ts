@@ -1,4 +1,4 @@
-/** One stay in a channel, from the answer to `join` until the connection or the stay ends. */
+/** One stay in a channel over one connection, from the answer to `join` until either ends. */
 import type { Device } from "mediasoup-client";
 
 import { Inbound, type RemoteMedia } from "./inbound";
@@ -7,13 +7,13 @@ import type { GatewayEvent, Join, Joined, Participant, Source } from "./protocol
 import { Roster, type Change } from "./roster";
 import type { Signalling } from "./signalling";
 
-/** What is there to be shown. All of it belongs to one moment: nobody's media without them in the list. */
+/** A consistent picture of the channel at one moment. Everybody whose media is in it is also in the list. */
 export interface Presence {
   readonly self: string;
   readonly participants: readonly Participant[];
   readonly media: readonly RemoteMedia[];
   readonly speakers: readonly string[];
-  /** False while a transport that was there is being replaced. */
+  /** False while a needed transport does not get media through. */
   readonly flowing: boolean;
 }
 
@@ -21,9 +21,9 @@ export interface SessionHandlers {
   changed(presence: Presence): void;
   joined(participant: Participant): void;
   left(participant: Participant): void;
-  /** Something that one wanted to send was not taken. */
+  /** The gateway or the browser rejected a track to be sent. */
   notSent(source: Source, error: unknown): void;
-  /** This browser cannot be made to talk to this gateway. */
+  /** The browser cannot use this gateway's capabilities. */
   unusable(error: unknown): void;
 }
 
@@ -44,25 +44,25 @@ export class Session {
     this.#handlers = handlers;
     this.#self = ok.userId;
     this.#roster = new Roster(ok.participants, ok.revision);
-    const link = { device, signalling, iceServers: ok.iceServers };
-    this.#inbound = new Inbound(link, {
+    const context = { device, signalling, iceServers: ok.iceServers };
+    this.#inbound = new Inbound(context, {
       changed: () => this.#changed(),
       flowing: (flows) => this.#flowing("inbound", flows),
     });
-    this.#outbound = new Outbound(link, {
+    this.#outbound = new Outbound(context, {
       failed: handlers.notSent,
       flowing: (flows) => this.#flowing("outbound", flows),
     });
   }
 
   /**
-   * Join a channel over a connection that is open. From here on its events go to `handle`.
+   * Join a channel over an open connection. The caller passes the connection's events to `handle`.
    *
-   * Rejects with `RequestError` when the gateway does not let one in, with `ConnectionEnded` when it goes first.
+   * Rejects with `RequestError` if the gateway refuses, and with `ConnectionEnded` if the connection ends first.
    */
   static async join(signalling: Signalling, device: Device, data: Join, handlers: SessionHandlers): Promise<Session> {
     const ok = await signalling.request("join", data);
-    // Events may come while the device gets ready, so the list is kept from now on and the device awaited later.
+    // Events may arrive while the device loads. So keep the list from now on; transports wait for the device.
     const loading = device.load({ routerRtpCapabilities: ok.routerRtpCapabilities }).then(() => device);
     const session = new Session(signalling, loading, ok, handlers);
     loading.catch(handlers.unusable);
@@ -124,14 +124,14 @@ export class Session {
 
   #listChanged(change: Change): void {
     if (change.kind === "stale") return;
-    // Somewhere a change was missed. Only a new snapshot can be trusted.
+    // An event is missing, so the list may be wrong. Joining again brings a new snapshot.
     if (change.kind === "gap") return this.#signalling.drop("the participant list has a gap");
     this.#follow();
     change.left.forEach(this.#handlers.left);
     change.joined.forEach(this.#handlers.joined);
   }
 
-  /** First what is received, then what is shown: nobody is seen to leave while they can still be heard. */
+  /** Drop the media first, then show the list. Nobody may vanish from the page while they can still be heard. */
   #follow(): void {
     this.#isApplying = true;
     this.#inbound.want(this.#roster.participants.filter(({ userId }) => userId !== this.#self));
@@ -139,10 +139,10 @@ export class Session {
     this.#changed();
   }
 
-  #flowing(way: "inbound" | "outbound", flows: boolean): void {
-    if (flows !== this.#blocked.has(way)) return;
-    if (flows) this.#blocked.delete(way);
-    else this.#blocked.add(way);
+  #flowing(direction: "inbound" | "outbound", flows: boolean): void {
+    if (flows !== this.#blocked.has(direction)) return;
+    if (flows) this.#blocked.delete(direction);
+    else this.#blocked.add(direction);
     this.#changed();
   }
 

@@ -1,8 +1,8 @@
 /**
- * One WebSocket to the gateway: requests and their answers, events, liveness.
+ * One WebSocket to the gateway: requests and answers, events, and pings to notice a dead connection.
  *
- * It knows the envelope and nothing of what the messages mean. It ends once, with the code that says what to do
- * next; after that every request fails with `ConnectionEnded` and no handler is called again.
+ * It knows the envelope of messages but not their meaning. It ends once, with a close code that says what to do next.
+ * After that every request fails with `ConnectionEnded`, and no handler is called again.
  */
 import {
   LIMITS,
@@ -15,25 +15,26 @@ import {
   type RequestType,
 } from "./protocol";
 
-/** Longest wait for the WebSocket to open, in milliseconds. Browsers alone would wait minutes. */
+/** Longest wait for the WebSocket to open. A browser alone would wait for minutes. */
 const OPEN_TIMEOUT_MS = 10_000;
-/** How often is looked whether the gateway is still there. */
+/** How often to check whether the gateway is still alive. */
 const LOOK_EVERY_MS = 1_000;
-/** Longest wait for an answer. Joining may have to wait for an older session's cleaning up, at most 5 s. */
+/** Longest wait for an answer. A join may have to wait up to 5 s, while the gateway closes an older session. */
 const ANSWER_TIMEOUT_MS = 15_000;
-/** What a browser reports for a close without a code, and for none at all. */
+/** A browser reports this code for a close frame without a code (RFC 6455, section 7.4.1). */
 const NO_CODE = 1005;
+/** A browser reports this code if the connection ended without a close frame. */
 export const BROKEN = 1006;
-/** A close frame has room for 123 bytes of UTF-8, three for each of these; browsers throw at more. */
+/** A close frame has room for 123 bytes of UTF-8, which is 41 characters of up to 3 bytes. Browsers throw at more. */
 const MAX_CLOSE_REASON = 41;
-/** `WebSocket.OPEN`, which is not there where tests run. */
+/** `WebSocket.OPEN`. The tests run without a `WebSocket` class. */
 const OPEN = 1;
 
-/** How a connection ended. `code` is a WebSocket close code, 1006 where there was none. */
+/** How a connection ended. `code` is a WebSocket close code, or 1006 if there was none. */
 export interface Ended {
   readonly code: number;
   readonly reason: string;
-  /** The gateway's wish how long to stay away, in milliseconds. */
+  /** How long the gateway asks to wait before coming back, in milliseconds. */
   readonly retryAfterMs?: number;
 }
 
@@ -43,7 +44,7 @@ export interface SignallingHandlers {
   ended(ended: Ended): void;
 }
 
-/** What is used of a browser's WebSocket; tests bring their own. */
+/** The part of a browser's WebSocket that is used here. Tests pass their own. */
 export type Socket = Pick<WebSocket, "readyState" | "onopen" | "onmessage" | "onclose" | "send" | "close">;
 export type OpenSocket = (url: string, subprotocol: string) => Socket;
 
@@ -60,7 +61,7 @@ export class RequestError extends Error {
   }
 }
 
-/** There is no connection any more, so the request has no answer. */
+/** The connection ended, so the request gets no answer. */
 export class ConnectionEnded extends Error {
   override readonly name = "ConnectionEnded";
 
@@ -69,7 +70,7 @@ export class ConnectionEnded extends Error {
   }
 }
 
-interface Waiting {
+interface PendingRequest {
   resolve(data: never): void;
   reject(error: Error): void;
   timer: ReturnType<typeof setTimeout>;
@@ -78,7 +79,7 @@ interface Waiting {
 export class Signalling {
   readonly #socket: Socket;
   readonly #handlers: SignallingHandlers;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #pending = new Map<number, PendingRequest>();
   readonly #openTimer: ReturnType<typeof setTimeout>;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
   #heardAt = 0;
@@ -105,8 +106,8 @@ export class Signalling {
   /**
    * Send a request and wait for its answer.
    *
-   * Rejects with `RequestError` when the gateway says no, with `ConnectionEnded` when the connection goes first. An
-   * answer that does not come at all means that the connection is sick: it is dropped.
+   * Rejects with `RequestError` if the gateway answers with an error, and with `ConnectionEnded` if the connection ends
+   * first. If no answer comes in time, the connection counts as broken and is dropped.
    */
   request<T extends RequestType>(
     type: T,
@@ -118,17 +119,17 @@ export class Signalling {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.drop(`no answer to ${type}`), timeoutMs);
-      this.#waiting.set(id, { resolve, reject, timer });
-      // Between the gateway's close frame and `onclose`, which ends this request too, a browser only complains.
+      this.#pending.set(id, { resolve, reject, timer });
+      // After the gateway's close frame a browser only logs a complaint. `onclose` follows and ends this request.
       if (this.#socket.readyState === OPEN) this.#socket.send(JSON.stringify({ id, type, data }));
     });
   }
 
   /**
-   * Ask for a sign of life every `intervalMs`: a browser is shown no WebSocket pings, and its TCP waits minutes.
+   * Send a `ping` request every `intervalMs`. Pages cannot see WebSocket pings, and TCP alone notices a loss too late.
    *
-   * A gateway that has said nothing for two intervals is given up. While `hasMedia` says that media gets through, it has
-   * as long as it gives us itself: after a gap in the network UDP is back before TCP.
+   * A gateway that stays silent for two intervals counts as dead. While `hasMedia` returns true it gets longer, as long
+   * as the gateway itself waits for a client: after a gap in the network, media (UDP) is back before TCP.
    */
   keepAlive(intervalMs: number, hasMedia: () => boolean = () => false): void {
     clearInterval(this.#pingTimer);
@@ -139,7 +140,7 @@ export class Signalling {
       const now = performance.now();
       if (hasMedia()) mediaAt = now;
       const silentFor = now - this.#heardAt;
-      // A browser may let a hidden page look but once a minute: what was not asked needs no answer.
+      // In a hidden page this timer may run only once a minute. A gateway that got no ping owes no answer.
       if (unansweredSince === undefined || unansweredSince <= this.#heardAt) unansweredSince = undefined;
       else if (now - unansweredSince >= intervalMs) {
         const patience = now - mediaAt < intervalMs ? 1000 * LIMITS.mediaGrace : 2 * intervalMs;
@@ -152,17 +153,17 @@ export class Signalling {
     }, LOOK_EVERY_MS);
   }
 
-  /** Close in an orderly way, on our own account. */
+  /** Close the connection with a close frame, because this side wants to. */
   close(code = 1000, reason = "left"): void {
     this.#end({ code, reason }, code);
   }
 
-  /** Give the connection up as broken, as if it had been lost. */
+  /** Close the connection and treat it as broken. */
   drop(reason: string): void {
     this.giveUp({ code: BROKEN, reason });
   }
 
-  /** Give the connection up, with what its handlers are to be told instead of the close code. */
+  /** Close the connection and pass `ended` to the handlers, in place of a close code. */
   giveUp(ended: Ended): void {
     this.#end(ended, 1000);
   }
@@ -173,12 +174,12 @@ export class Signalling {
     if (!message) return this.drop("the gateway sent something that is no message");
     if (!("id" in message)) return this.#event(message);
     const { id } = message;
-    const waiting = id === null ? undefined : this.#waiting.get(id);
-    if (id === null || !waiting) return;
-    this.#waiting.delete(id);
-    clearTimeout(waiting.timer);
-    if (message.type === "ok") waiting.resolve(message.data as never);
-    else waiting.reject(requestError(message.data));
+    const pending = id === null ? undefined : this.#pending.get(id);
+    if (id === null || !pending) return;
+    this.#pending.delete(id);
+    clearTimeout(pending.timer);
+    if (message.type === "ok") pending.resolve(message.data as never);
+    else pending.reject(requestError(message.data));
   }
 
   #event(event: GatewayEvent): void {
@@ -186,7 +187,7 @@ export class Signalling {
     this.#handlers.event(event);
   }
 
-  /** `closing` says more than the close frame, and sometimes comes where that one does not. */
+  /** How the connection ended. A `closing` event says more than the close frame, and may arrive without one. */
   #whyClosed(code: number, reason: string): Ended {
     const isTold = code !== NO_CODE && code !== BROKEN;
     if (!this.#closing) return { code: isTold ? code : BROKEN, reason };
@@ -201,11 +202,11 @@ export class Signalling {
     clearInterval(this.#pingTimer);
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     if (closeWith !== undefined) this.#socket.close(closeWith, ended.reason.slice(0, MAX_CLOSE_REASON));
-    for (const { reject, timer } of this.#waiting.values()) {
+    for (const { reject, timer } of this.#pending.values()) {
       clearTimeout(timer);
       reject(new ConnectionEnded(ended));
     }
-    this.#waiting.clear();
+    this.#pending.clear();
     this.#handlers.ended(ended);
   }
 }

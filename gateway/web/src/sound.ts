@@ -1,8 +1,8 @@
 /**
- * Playing what others say, and knowing when the browser does not let us.
+ * Plays the voices of others, and notices when the browser refuses to.
  *
- * Browsers play no sound before the person has touched the page, not even on a page that captures. The refusal shows
- * only in what `play()` answers; a touch later on cures it.
+ * Browsers may play no sound until the person has clicked, tapped or pressed a key on the page. A page learns about it
+ * only when `play()` rejects. After a click it may try again.
  */
 export type Playable = Pick<HTMLMediaElement, "play">;
 
@@ -18,7 +18,7 @@ export class Sound {
 
   readonly isBlocked = (): boolean => this.#isBlocked;
 
-  /** Play this element now, and again when sound is turned on. Returns what takes it out again. */
+  /** Play this element now, and again in `turnOn()`. Returns a function that removes it. */
   add(element: Playable): () => void {
     this.#elements.add(element);
     void this.#play(element);
@@ -28,7 +28,7 @@ export class Sound {
     };
   }
 
-  /** To be called from a click or a key press: that is what the browser waits for. */
+  /** Play every element again. Call this from a click or a key press, because the browser waits for one. */
   async turnOn(): Promise<void> {
     this.#setBlocked(false);
     await Promise.all([...this.#elements].map((element) => this.#play(element)));
@@ -38,7 +38,7 @@ export class Sound {
     try {
       await element.play();
     } catch (error) {
-      // Any other error (the element went, its track was replaced) is no refusal.
+      // Other errors are harmless: the element was removed, or its track was replaced.
       const isRefused = error instanceof Error && error.name === "NotAllowedError";
       if (isRefused && this.#elements.has(element)) this.#setBlocked(true);
     }

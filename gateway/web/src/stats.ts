@@ -1,10 +1,10 @@
-/** What the browser measures of one's media, told apart by who and what it is. For people who test and debug. */
+/** The browser's own media statistics, labelled with user and source. For testing and debugging. */
 import type { Source } from "./protocol";
 import type { Session } from "./session";
 
-/** A browser's own `inbound-rtp` entry, with whose and what it is. */
+/** A browser's own `inbound-rtp` entry, labelled with the user it comes from and its source. */
 export type InboundStats = Record<string, unknown> & { userId: string; source: Source };
-/** A browser's own `outbound-rtp` entry, with what it is. */
+/** A browser's own `outbound-rtp` entry, labelled with its source. */
 export type OutboundStats = Record<string, unknown> & { source: Source };
 
 export interface RoomStats {
@@ -12,17 +12,17 @@ export interface RoomStats {
   readonly outbound: OutboundStats[];
 }
 
-/** What one stream is, and where its browser measures it. */
+/** One stream: its labels, and the function that gives the browser's statistics of it. */
 export interface Measured<T> {
-  readonly what: T;
+  readonly labels: T;
   getStats(): Promise<RTCStatsReport>;
 }
 
 /**
- * Empty lists while there is no session or no media.
+ * The statistics of every stream. The lists are empty while there is no session or no media.
  *
- * Each sender and receiver is asked for its own. In the statistics of a whole connection browsers name a stream in
- * different ways: Chromium by its track's id, Firefox by nothing at all where it sends.
+ * Each sender and receiver is asked separately. In the statistics of a whole connection streams are hard to identify:
+ * Chromium gives the track's id, but Firefox gives nothing for sent streams.
  */
 export async function readStats(session: Session | undefined): Promise<RoomStats> {
   const [inbound, outbound] = await Promise.all([
@@ -37,12 +37,12 @@ async function entriesOf<T extends object>(streams: Measured<T>[], type: string)
   return reports.flat();
 }
 
-async function entriesOfOne<T extends object>({ what, getStats }: Measured<T>, type: string) {
+async function entriesOfOne<T extends object>({ labels, getStats }: Measured<T>, type: string) {
   try {
     const entries = [...(await getStats()).values()] as Record<string, unknown>[];
-    return entries.filter((entry) => entry["type"] === type).map((entry) => ({ ...entry, ...what }));
+    return entries.filter((entry) => entry["type"] === type).map((entry) => ({ ...entry, ...labels }));
   } catch {
-    // It was closed meanwhile: there is nothing of it to be measured.
+    // The stream was closed meanwhile, so there is nothing to measure.
     return [];
   }
 }

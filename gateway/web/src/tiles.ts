@@ -1,4 +1,4 @@
-/** Which tiles there are, and how large they can be. */
+/** Which tiles the page shows, and how large they can be. */
 import type { Participant, Source } from "./protocol";
 import type { RoomState } from "./room";
 
@@ -13,7 +13,7 @@ export interface TileContent {
   readonly track?: MediaStreamTrack | undefined;
 }
 
-/** Screens first, then the others in the order of joining, then oneself. */
+/** Shared screens first, then the others in the order of joining, then the person's own tile. */
 export function tilesOf(state: RoomState): TileContent[] {
   const { participants, self } = state.presence;
   const others = participants.filter(({ userId }) => userId !== self);
@@ -35,9 +35,9 @@ function remoteTile(state: RoomState, participant: Participant, kind: "camera" |
     kind,
     isSelf: false,
     isMuted,
-    // The list knows of a mute at once, the gateway's ear only when the voice has faded from its memory.
+    // A mute changes the list at once. The list of speakers may name a muted person a moment longer.
     isSpeaking: !isMuted && state.presence.speakers.includes(userId),
-    // A paused camera would show its last picture for ever.
+    // The track of a paused camera would keep showing its last frame.
     track: isShown ? media?.track : undefined,
   };
 }
@@ -46,7 +46,7 @@ function ownTile({ presence, username, local }: RoomState, kind: "camera" | "scr
   const { self, speakers } = presence;
   const isMuted = local.microphone.status !== "on";
   return {
-    // One's id comes with joining, one's picture before it. No user id has an @.
+    // The person's own camera shows before the gateway gives a user id. No user id contains an @.
     key: `@self ${kind}`,
     userId: self,
     username,
@@ -58,13 +58,13 @@ function ownTile({ presence, username, local }: RoomState, kind: "camera" | "scr
   };
 }
 
-/** Whether the list says that this participant sends it just now. */
+/** Whether, by the list, this participant is sending `source` now. */
 function sends({ producers }: Participant, source: Source): boolean {
   return producers.some((producer) => producer.source === source && !producer.paused);
 }
 
 const WIDEST = 16 / 9;
-/** An upright screen may cut more off a picture's sides than a wide one has to. */
+/** The narrowest tiles, as width by height. On an upright window tiles may crop more of a video's sides. */
 const NARROWEST = { wide: 4 / 3, upright: 3 / 4 };
 const SMALLEST_WIDTH = 140;
 
@@ -73,7 +73,11 @@ export interface TileSize {
   readonly height: number;
 }
 
-/** The size at which `count` tiles fill a space best, all in CSS pixels. Too many for it: small ones, to scroll. */
+/**
+ * The size at which `count` tiles fill `space` best, in CSS pixels.
+ *
+ * If they would become too small, they get the smallest useful width, and the grid scrolls.
+ */
 export function tileSize(count: number, space: TileSize, gap: number): TileSize {
   const narrowest = space.width > space.height ? NARROWEST.wide : NARROWEST.upright;
   let best: TileSize = { width: 0, height: 0 };

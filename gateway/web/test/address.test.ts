@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { channelIn, gatewayUrl, isKiosk, pathOf, wishesIn } from "../src/address";
+import { channelIn, gatewayUrl, isKiosk, pathOf, linkOptionsIn } from "../src/address";
 
 describe("an address", () => {
   it.each(["lobby", "a.b:c-d_e", "X"])("leads to the channel that it was made for: %s", (channelId) => {
@@ -11,7 +11,7 @@ describe("an address", () => {
     expect(channelIn(path)).toBeUndefined();
   });
 
-  it("with a name that no channel can have keeps it, to be corrected", () => {
+  it("keeps an invalid channel name, so that the person can correct it", () => {
     expect(["/c/a/b", "/c/%zz", "/c/caf%C3%A9%20au%20lait"].map(channelIn)).toEqual(["a/b", "%zz", "café au lait"]);
   });
 
@@ -19,23 +19,23 @@ describe("an address", () => {
     expect(channelIn("/c/lobby/")).toBe("lobby");
   });
 
-  it("can fill in the form, and ask a kiosk to join", () => {
-    expect(wishesIn("?name=Ada&join=1&mic=0&token=s%2B1")).toEqual({
+  it("can fill in the form and ask a kiosk to join", () => {
+    expect(linkOptionsIn("?name=Ada&join=1&mic=0&token=s%2B1")).toEqual({
       ...{ name: "Ada", userId: undefined, token: "s+1", join: true },
       ...{ microphone: false, camera: undefined },
     });
-    expect(wishesIn("")).toMatchObject({ join: false, name: undefined });
-    expect(wishesIn("?join=0&user=u1")).toMatchObject({ join: false, userId: "u1" });
+    expect(linkOptionsIn("")).toMatchObject({ join: false, name: undefined });
+    expect(linkOptionsIn("?join=0&user=u1")).toMatchObject({ join: false, userId: "u1" });
   });
 
-  it("can switch a device off, and never on", () => {
-    expect(wishesIn("?mic=0&camera=0")).toMatchObject({ microphone: false, camera: false });
+  it("can switch a device off, but never on", () => {
+    expect(linkOptionsIn("?mic=0&camera=0")).toMatchObject({ microphone: false, camera: false });
     for (const on of ["1", "true", "on", ""]) {
-      expect(wishesIn(`?mic=${on}&camera=${on}`)).toMatchObject({ microphone: undefined, camera: undefined });
+      expect(linkOptionsIn(`?mic=${on}&camera=${on}`)).toMatchObject({ microphone: undefined, camera: undefined });
     }
   });
 
-  it("joins by itself only where the operator said so, and not when that cannot be known", async () => {
+  it("joins without a press only if the gateway says that it is a kiosk", async () => {
     const answer = (text: string) => async () => new Response(text);
     expect(await isKiosk(answer('{"kiosk": true}'))).toBe(true);
     for (const text of ['{"kiosk": false}', '{"kiosk": "yes"}', "{}", "null", "<!doctype html>", ""]) {
@@ -44,7 +44,7 @@ describe("an address", () => {
     expect(await isKiosk(() => Promise.reject(new Error("no network")))).toBe(false);
   });
 
-  it("of the gateway is that of the page", () => {
+  it("of the gateway has the page's own host", () => {
     expect(gatewayUrl({ protocol: "http:", host: "127.0.0.1:8080" })).toBe("ws://127.0.0.1:8080/ws");
     expect(gatewayUrl({ protocol: "https:", host: "calls.example" })).toBe("wss://calls.example/ws");
   });

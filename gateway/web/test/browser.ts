@@ -1,4 +1,4 @@
-/** The devices of a browser that asks no one. */
+/** A browser's devices and permissions, without a person to ask. */
 import { FakeMediaStreamTrack } from "fake-mediastreamtrack";
 
 type Kind = "audio" | "video";
@@ -17,14 +17,14 @@ export function domError(name: string): Error {
   return Object.assign(new Error(name), { name });
 }
 
-/** Everything it gave out is in `tracks`; what it was asked for is in `asked`. */
+/** Records all tracks that it gave out in `tracks`, and all calls in `asked`. */
 export class FakeBrowser {
   readonly tracks: MediaStreamTrack[] = [];
   readonly asked: string[] = [];
-  /** Errors by kind of what is asked for: "audio", "video", "screen". */
+  /** Names of errors to throw, by "audio", "video" or "screen". */
   readonly refusals = new Map<string, string>();
   readonly permissionStates = new Map<string, PermissionState>();
-  /** While set, questions are not answered. */
+  /** While this promise is pending, no call is answered. */
   held: Promise<void> | undefined;
 
   readonly mediaDevices = {

@@ -1,4 +1,4 @@
-/** A gateway without a network, and the few things of a browser that the client's classes touch. */
+/** A gateway without a network, and the parts of a browser that the client's classes use. */
 import { Device, FakeHandler, testFakeParameters } from "mediasoup-client";
 import { vi } from "vitest";
 
@@ -36,7 +36,7 @@ export class FakeSocket implements Socket {
   }
 
   close(code = 1000, reason = ""): void {
-    // Browsers refuse a reason that does not fit a close frame.
+    // Browsers throw if the reason does not fit into a close frame.
     if (new TextEncoder().encode(reason).length > 123) throw Object.assign(new Error("reason"), { name: "SyntaxError" });
     this.closedWith = code;
   }
@@ -54,7 +54,7 @@ export class FakeSocket implements Socket {
     this.say({ type, data });
   }
 
-  /** The gateway's side closes, or the network does. */
+  /** The gateway closes the connection, or the network breaks it. */
   lose(code: number, reason = ""): void {
     this.onclose?.call(this as never, { code, reason } as CloseEvent);
   }
@@ -71,13 +71,13 @@ export class FakeSocket implements Socket {
 
 type Answers = { [T in RequestType]?: (data: RequestMap[T]["data"]) => RequestMap[T]["ok"] | FakeError | Silence };
 
-/** What a test makes the gateway answer instead of `ok`. */
+/** Answers that a test can give in place of `ok`. */
 export class FakeError {
   constructor(readonly code: string) {}
 }
 export class Silence {}
 
-/** Answers every request one task later, as a network would, and counts what it gave ids to. */
+/** Answers every request one task later, as over a network. Every id that it gives is new. */
 export class FakeGateway {
   readonly sockets: FakeSocket[] = [];
   readonly answers: Answers = {};
@@ -100,7 +100,7 @@ export class FakeGateway {
     return socket;
   }
 
-  /** Tell a change of the list, with the next revision. */
+  /** Send a change of the list with the next revision. */
   tell(type: VoiceState["type"], who: Participant, after: Participant[], more: Partial<VoiceState> = {}): void {
     this.participants = after;
     this.revision += 1;
@@ -156,7 +156,7 @@ function transport(transportId: string): RequestMap["create_transport"]["ok"] {
   return { transportId, iceParameters, iceCandidates, dtlsParameters };
 }
 
-/** A device whose transports are connected once the gateway has taken what they connect with, or never. */
+/** A device whose transports connect once the gateway has answered `connect_transport`, or never. */
 export function createDevice(connects = true): Promise<Device> {
   const fake = FakeHandler.createFactory(testFakeParameters);
   const factory: typeof fake.factory = (options) => {
@@ -180,7 +180,7 @@ export function participant(userId: string, sources: Source[] = [], username = u
   return { userId, username, joinedAt: "2026-11-01T09:30:00Z", metadata: {}, producers };
 }
 
-/** Let everything happen that waits for nothing but its turn. */
+/** Let everything run that waits for no more than a few milliseconds. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await vi.advanceTimersByTimeAsync(1);
 }

@@ -22,7 +22,7 @@ function media(browser: Partial<FakeBrowser> = new FakeBrowser()) {
 const BOTH = { microphone: true, camera: true };
 
 describe("joining with microphone and camera", () => {
-  it("asks for both in one question", async () => {
+  it("asks the browser for both at once", async () => {
     const browser = new FakeBrowser();
     const { local, log, statuses } = media(browser);
     await local.start(BOTH);
@@ -31,7 +31,7 @@ describe("joining with microphone and camera", () => {
     expect(statuses()).toEqual(["on", "on", "off"]);
   });
 
-  it("asks only for what is wanted", async () => {
+  it("asks only for the wanted device", async () => {
     const browser = new FakeBrowser();
     const { local, statuses } = media(browser);
     await local.start({ microphone: true, camera: false });
@@ -40,7 +40,7 @@ describe("joining with microphone and camera", () => {
     expect(statuses()).toEqual(["on", "off", "off"]);
   });
 
-  it("has the microphone where there is no camera, and says that there is none", async () => {
+  it("starts the microphone without a camera, and reports the missing camera", async () => {
     const browser = new FakeBrowser();
     browser.refusals.set("video", "NotFoundError");
     const { local, log, statuses } = media(browser);
@@ -49,7 +49,7 @@ describe("joining with microphone and camera", () => {
     expect(statuses()).toEqual(["on", "missing", "off"]);
   });
 
-  it("has the camera where the microphone is busy", async () => {
+  it("starts the camera while the microphone is busy", async () => {
     const browser = new FakeBrowser();
     browser.refusals.set("audio", "NotReadableError");
     const { local, statuses } = media(browser);
@@ -57,7 +57,7 @@ describe("joining with microphone and camera", () => {
     expect(statuses()).toEqual(["busy", "on", "off"]);
   });
 
-  it("does not ask a second time after a no", async () => {
+  it("does not ask again after a refusal", async () => {
     const browser = new FakeBrowser();
     browser.refusals.set("video", "NotAllowedError");
     const { local, statuses } = media(browser);
@@ -66,7 +66,7 @@ describe("joining with microphone and camera", () => {
     expect(statuses()).toEqual(["refused", "refused", "off"]);
   });
 
-  it("has the microphone where only the camera was blocked for good", async () => {
+  it("starts the microphone if only the camera is blocked for good", async () => {
     const browser = new FakeBrowser();
     browser.refusals.set("video", "NotAllowedError");
     browser.permissionStates.set("camera", "denied");
@@ -76,13 +76,13 @@ describe("joining with microphone and camera", () => {
     expect(statuses()).toEqual(["on", "refused", "off"]);
   });
 
-  it("says so where the address is not one that browsers trust", async () => {
+  it("reports an address on which browsers give no devices", async () => {
     const { local, statuses } = media({});
     await local.start(BOTH);
     expect(statuses()).toEqual(["insecure", "insecure", "off"]);
   });
 
-  it("switches nothing on when the answer comes after one has left", async () => {
+  it("starts nothing if permission comes after leaving", async () => {
     const browser = new FakeBrowser();
     let answer: () => void = () => undefined;
     browser.held = new Promise((resolve) => (answer = resolve));
@@ -98,7 +98,7 @@ describe("joining with microphone and camera", () => {
 });
 
 describe("muting", () => {
-  it("silences the track at once and keeps the microphone", async () => {
+  it("disables the track at once and keeps the microphone", async () => {
     const browser = new FakeBrowser();
     const { local, log } = media(browser);
     await local.setMicrophone(true);
@@ -111,7 +111,7 @@ describe("muting", () => {
     expect(browser.asked).toEqual(["audio"]);
   });
 
-  it("is what a new connection begins with", async () => {
+  it("lasts into the next connection", async () => {
     const { local } = media();
     await local.setMicrophone(true);
     await local.setMicrophone(false);
@@ -119,7 +119,7 @@ describe("muting", () => {
   });
 });
 
-describe("a device that is being started", () => {
+describe("a device that is starting", () => {
   it("is not asked for again", async () => {
     const browser = new FakeBrowser();
     const { local, statuses } = media(browser);
@@ -130,7 +130,7 @@ describe("a device that is being started", () => {
 });
 
 describe("the camera", () => {
-  it("goes out when it is stopped, and is asked for again when it is started", async () => {
+  it("is released when stopped, and asked for again when started", async () => {
     const browser = new FakeBrowser();
     const { local, log } = media(browser);
     await local.setCamera(true);
@@ -140,7 +140,7 @@ describe("the camera", () => {
     expect(log).toEqual(["camera", "camera gone", "camera"]);
   });
 
-  it("that is pulled out is not sent any more, and said to be gone", async () => {
+  it("is no longer sent after being unplugged, and reported as unplugged", async () => {
     const browser = new FakeBrowser();
     const { local, log, statuses } = media(browser);
     await local.setCamera(true);
@@ -151,7 +151,7 @@ describe("the camera", () => {
 });
 
 describe("sharing the screen", () => {
-  it("sends its sound too when there is any", async () => {
+  it("sends the screen's sound if it has any", async () => {
     const { local, log } = media();
     await local.setScreen(true);
     expect(log).toEqual(["screen", "screen_audio"]);
@@ -159,7 +159,7 @@ describe("sharing the screen", () => {
     expect(log.slice(2)).toEqual(["screen gone", "screen_audio gone"]);
   });
 
-  it("ends without a word when it is stopped in the browser's own bar", async () => {
+  it("ends without a notice when stopped in the browser's own bar", async () => {
     const browser = new FakeBrowser();
     const { local, statuses } = media(browser);
     await local.setScreen(true);
@@ -168,7 +168,7 @@ describe("sharing the screen", () => {
     expect(local.tracks).toEqual([]);
   });
 
-  it("goes on in silence when only its sound ends", async () => {
+  it("goes on without sound when only its sound ends", async () => {
     const browser = new FakeBrowser();
     const { local, log, statuses } = media(browser);
     await local.setScreen(true);
@@ -177,7 +177,7 @@ describe("sharing the screen", () => {
     expect(statuses()).toEqual(["off", "off", "on"]);
   });
 
-  it("makes no words about a change of mind", async () => {
+  it("shows no notice when the person closes the browser's picker", async () => {
     const browser = new FakeBrowser();
     browser.refusals.set("screen", "NotAllowedError");
     const { local, statuses } = media(browser);
@@ -199,7 +199,7 @@ describe("a trouble", () => {
     expect(troubleOf(domError(name))).toBe(trouble);
   });
 
-  it("goes when it is dismissed, and when the device starts after all", async () => {
+  it("ends when it is dismissed, and when the device starts", async () => {
     const browser = new FakeBrowser();
     browser.refusals.set("video", "NotFoundError");
     const { local, statuses } = media(browser);

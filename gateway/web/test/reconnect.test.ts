@@ -32,11 +32,11 @@ describe("after a close code", () => {
     expect(delayMs(ended(code), 0, 0)).toBe(delay);
   });
 
-  it("of the protocol there is always something that this table says", () => {
+  it("of the protocol there is a row in this table", () => {
     expect(FIRST_DELAYS.map(([code]) => code)).toEqual(Object.keys(CLOSE_CODES).map(Number));
   });
 
-  it("that nobody knows, the next attempt comes later", () => {
+  it("that is unknown, the next attempt comes later", () => {
     expect(delayMs(ended(1012), 0, 0)).toBe(5_000);
   });
 });
@@ -47,23 +47,23 @@ describe("the wait", () => {
     expect(delays).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000, 30_000]);
   });
 
-  it("is spread over a quarter more, so that not everybody comes back at once", () => {
+  it("gets up to a quarter longer at random, so that not everybody comes back at once", () => {
     expect(delayMs(ended(1006), 0, 0.5)).toBe(1_125);
     expect(delayMs(ended(1006), 0, 1)).toBe(1_250);
   });
 
-  it("is what the gateway asked for, if it asked, and never shorter", () => {
+  it("is at least as long as the gateway asked for", () => {
     expect(delayMs(ended(4429, 60_000), 0, 0)).toBe(60_000);
     expect(delayMs(ended(1001, 8_000), 0, 1)).toBe(10_000);
     expect(delayMs(ended(1001, 8_000), 5, 0)).toBe(8_000);
   });
 
-  it("is not shortened below the first one by a gateway that asks for next to nothing", () => {
+  it("is never shorter than the first wait, whatever the gateway asks for", () => {
     expect(delayMs(ended(1001, 10), 0, 0)).toBe(5_000);
     expect(delayMs(ended(4500, 0), 0, 0)).toBe(1_000);
   });
 
-  it("is none at all where one must stop, whatever the gateway says about coming back", () => {
+  it("does not exist after a code that says stop, whatever the gateway asks for", () => {
     expect(delayMs(ended(4409, 1_000), 0, 0)).toBeUndefined();
   });
 });
@@ -78,7 +78,7 @@ describe("an error in answer to join", () => {
     ["timeout", 4500],
     ["invalid", 4400],
     ["conflict", 4400],
-  ] as const)("%s counts like a close with %i", (error, code) => {
+  ] as const)("%s counts as close code %i", (error, code) => {
     expect(closeCodeOf(error)).toBe(code);
   });
 });

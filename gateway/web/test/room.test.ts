@@ -34,7 +34,7 @@ async function joined(gateway?: FakeGateway, browser?: FakeBrowser) {
 }
 
 describe("joining", () => {
-  it("shows who is there, and sends microphone and camera", async () => {
+  it("shows the participants, and sends microphone and camera", async () => {
     const gateway = new FakeGateway();
     gateway.participants = [participant("bea")];
     const { present } = await joined(gateway);
@@ -54,7 +54,7 @@ describe("joining", () => {
     expect(gateway.socket.asked("produce").map(({ source }) => source)).toEqual(["microphone", "camera"]);
   });
 
-  it("goes on without a camera that is refused, to listen and watch", async () => {
+  it("goes on without a camera if the person refuses it", async () => {
     const browser = new FakeBrowser();
     browser.refusals.set("video", "NotAllowedError");
     const { room, gateway } = await joined(undefined, browser);
@@ -62,7 +62,7 @@ describe("joining", () => {
     expect(gateway.socket.asked("produce")).toEqual([]);
   });
 
-  it("ends where the gateway forbids it", async () => {
+  it("ends if the gateway forbids it", async () => {
     const gateway = new FakeGateway();
     gateway.answers.join = () => new FakeError("forbidden");
     const { room, browser } = setUp(gateway);
@@ -73,7 +73,7 @@ describe("joining", () => {
     expect(gateway.socket.closedWith).toBe(1000);
   });
 
-  it("is tried again later where the channel is full", async () => {
+  it("is tried again later if the channel is full", async () => {
     const gateway = new FakeGateway();
     gateway.answers.join = () => new FakeError("limit_exceeded");
     const { room } = setUp(gateway);
@@ -86,7 +86,7 @@ describe("joining", () => {
     expect(room.getState().phase).toBe("joined");
   });
 
-  it("ends in a browser that mediasoup-client does not know", async () => {
+  it("ends in a browser that mediasoup-client does not support", async () => {
     const unknown = () => Promise.reject(Object.assign(new Error("device not supported"), { name: "UnsupportedError" }));
     const { room } = setUp(undefined, undefined, unknown);
     room.join(ADA);
@@ -96,7 +96,7 @@ describe("joining", () => {
 });
 
 describe("a connection that breaks", () => {
-  it("shows nobody else until one is back, because nobody knows who is there", async () => {
+  it("shows nobody else until the next list arrives", async () => {
     const gateway = new FakeGateway();
     gateway.participants = [participant("bea", ["camera"])];
     const { room, present } = await joined(gateway);
@@ -105,7 +105,7 @@ describe("a connection that breaks", () => {
     expect(room.getState()).toMatchObject({ phase: "waiting", presence: { media: [] }, ended: { wasJoined: true } });
   });
 
-  it("is followed by joining again as the same user, with the same camera", async () => {
+  it("is followed by joining again as the same user, with the same camera track", async () => {
     const { room, gateway, browser } = await joined();
     gateway.socket.lose(1006);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -126,7 +126,7 @@ describe("a connection that breaks", () => {
     expect(gateway.socket.asked("produce")).toMatchObject([{ source: "microphone", paused: true }, { paused: false }]);
   });
 
-  it("is tried again after ever longer waits, and says when", async () => {
+  it("is replaced after ever longer waits, and the time of the next attempt is shown", async () => {
     const { room, gateway } = await joined();
     gateway.isAway = true;
     gateway.socket.lose(1006);
@@ -134,13 +134,13 @@ describe("a connection that breaks", () => {
     for (let attempt = 0; attempt < 4; attempt += 1) {
       const wait = (room.getState().retryAt ?? 0) - performance.now();
       waits.push(wait);
-      // The attempt itself takes the fake gateway one more.
+      // The fake gateway answers the attempt one millisecond later.
       await vi.advanceTimersByTimeAsync(wait + 1);
     }
     expect(waits).toEqual([1_000, 2_000, 4_000, 8_000]);
   });
 
-  it("waits as short as the first time when one had been in for a while", async () => {
+  it("starts again with the shortest wait after some time in the channel", async () => {
     const { room, gateway } = await joined();
     for (let time = 0; time < 3; time += 1) {
       await vi.advanceTimersByTimeAsync(10_000);
@@ -151,7 +151,7 @@ describe("a connection that breaks", () => {
     }
   });
 
-  it("waits longer each time when the gateway drops one at once", async () => {
+  it("waits longer each time if the gateway always drops the connection at once", async () => {
     const { room, gateway } = await joined();
     const waits: number[] = [];
     for (let time = 0; time < 3; time += 1) {
@@ -163,7 +163,7 @@ describe("a connection that breaks", () => {
     expect(waits).toEqual([1_000, 2_000, 4_000]);
   });
 
-  it("is not waited for when the person says so", async () => {
+  it("is replaced at once when the person asks for it", async () => {
     const { room, gateway } = await joined();
     gateway.socket.tell("closing", { reason: "draining", code: 1001, retryAfterMs: 20_000 });
     gateway.socket.lose(1001);
@@ -175,7 +175,7 @@ describe("a connection that breaks", () => {
     expect(gateway.sockets).toHaveLength(2);
   });
 
-  it("is not waited for when the network is back", async () => {
+  it("is replaced at once when the network is back", async () => {
     const { room, gateway } = await joined();
     gateway.socket.lose(1006);
     room.networkIsBack();
@@ -183,7 +183,7 @@ describe("a connection that breaks", () => {
     expect(room.getState().phase).toBe("joined");
   });
 
-  it("is waited for as long as the gateway asked, whatever the network does", async () => {
+  it("is replaced no sooner than the gateway asked, even when the network is back", async () => {
     const { room, gateway } = await joined();
     gateway.socket.tell("closing", { reason: "too many requests", code: 4429, retryAfterMs: 20_000 });
     gateway.socket.lose(4429);
@@ -192,7 +192,7 @@ describe("a connection that breaks", () => {
     expect(gateway.sockets).toHaveLength(1);
   });
 
-  it("brings the list back whole after a gap in its revisions", async () => {
+  it("brings a whole new list after a gap in the revisions", async () => {
     const gateway = new FakeGateway();
     gateway.participants = [participant("bea")];
     const { present } = await joined(gateway);
@@ -205,8 +205,8 @@ describe("a connection that breaks", () => {
   });
 });
 
-describe("somebody who was replaced", () => {
-  it("stops, with the camera off, and does not fight back", async () => {
+describe("a person who was replaced", () => {
+  it("stops with the camera off, and does not rejoin", async () => {
     const { room, gateway, browser } = await joined();
     gateway.socket.tell("closing", { reason: "replaced", code: 4409 });
     gateway.socket.lose(4409);
@@ -216,7 +216,7 @@ describe("somebody who was replaced", () => {
     expect(browser.tracks.every(({ readyState }) => readyState === "ended")).toBe(true);
   });
 
-  it("can come back as the same user, with the devices that were on", async () => {
+  it("can rejoin as the same user, with the devices that were on", async () => {
     const { room, gateway, browser } = await joined();
     await room.local.setCamera(false);
     gateway.socket.lose(4409);
@@ -228,7 +228,7 @@ describe("somebody who was replaced", () => {
 });
 
 describe("leaving", () => {
-  it("is over at once for the person, and tells the gateway before the connection is closed", async () => {
+  it("takes effect at once, and sends `leave` before closing the connection", async () => {
     const { room, gateway, browser } = await joined();
     room.leave();
     expect(room.getState()).toMatchObject({ phase: "idle", presence: { participants: [] } });
@@ -239,7 +239,7 @@ describe("leaving", () => {
     expect(gateway.socket.closedWith).toBe(1000);
   });
 
-  it("closes the connection of a gateway that does not answer, too", async () => {
+  it("closes the connection even if the gateway does not answer", async () => {
     const { room, gateway } = await joined();
     gateway.socket.heard = () => undefined;
     room.leave();
@@ -247,7 +247,7 @@ describe("leaving", () => {
     expect(gateway.socket.closedWith).toBe(1000);
   });
 
-  it("ends the waiting for another attempt", async () => {
+  it("ends the wait for another attempt", async () => {
     const { room, gateway } = await joined();
     gateway.socket.lose(1006);
     room.leave();
@@ -256,7 +256,7 @@ describe("leaving", () => {
     expect(room.getState().phase).toBe("idle");
   });
 
-  it("while still joining leaves nothing behind", async () => {
+  it("while joining leaves nothing behind", async () => {
     const { room, gateway } = setUp();
     room.join(ADA);
     room.leave();
@@ -265,7 +265,7 @@ describe("leaving", () => {
     expect(room.getState().phase).toBe("idle");
   });
 
-  it("hears nothing of the old channel in the next one", async () => {
+  it("keeps the old channel's events out of the next channel", async () => {
     const { room, gateway, present } = await joined();
     const old = gateway.socket;
     gateway.answers.leave = () => new Silence();
@@ -280,7 +280,7 @@ describe("leaving", () => {
     expect(room.getState().news).toBeUndefined();
   });
 
-  it("lets one join another channel, as somebody new", async () => {
+  it("allows joining another channel with a new user id", async () => {
     const { room, gateway } = await joined();
     room.leave();
     room.join({ ...ADA, channelId: "kitchen" });
@@ -291,7 +291,7 @@ describe("leaving", () => {
 });
 
 describe("a page that goes away", () => {
-  it("closes its connection in the same step", async () => {
+  it("closes its connection before the event handler returns", async () => {
     const { room, gateway, browser } = await joined();
     room.abandon();
     expect(gateway.socket.closedWith).toBe(1000);
@@ -310,7 +310,7 @@ describe("a page that goes away", () => {
 });
 
 describe("a page that comes back", () => {
-  it("does not join again for somebody who had left", async () => {
+  it("does not rejoin for a person who had left", async () => {
     const { room, gateway } = await joined();
     room.leave();
     room.abandon();
@@ -320,7 +320,7 @@ describe("a page that comes back", () => {
     expect(room.getState().phase).toBe("idle");
   });
 
-  it("does not take the place back from another window", async () => {
+  it("does not rejoin after being replaced by another window", async () => {
     const { room, gateway } = await joined();
     gateway.socket.lose(4409);
     room.abandon();
@@ -330,7 +330,7 @@ describe("a page that comes back", () => {
     expect(room.getState()).toMatchObject({ phase: "ended", ended: { code: 4409 } });
   });
 
-  it("asks again for the devices that were being asked for", async () => {
+  it("asks again for devices whose permission was still open", async () => {
     const browser = new FakeBrowser();
     browser.held = new Promise(() => undefined);
     const { room } = await joined(undefined, browser);
@@ -342,7 +342,7 @@ describe("a page that comes back", () => {
 });
 
 describe("a gateway that asks for a token", () => {
-  it("is given the one that one came with, also after a connection was lost", async () => {
+  it("gets the link's token, and gets it again after a lost connection", async () => {
     const { room, gateway } = setUp();
     room.join({ ...ADA, token: "secret" });
     await settle();
@@ -352,7 +352,7 @@ describe("a gateway that asks for a token", () => {
     for (const { sent } of gateway.sockets) expect(sent[0]?.data).toMatchObject({ token: "secret" });
   });
 
-  it("lets one in with the devices that were wanted, once the right one is given", async () => {
+  it("lets the person in with the wanted devices once the token is right", async () => {
     const { room, gateway, browser } = setUp();
     gateway.answers.join = () => new FakeError("unauthenticated");
     room.join(ADA);
@@ -368,12 +368,12 @@ describe("a gateway that asks for a token", () => {
 });
 
 describe("news", () => {
-  it("is who came and who went, each told once", async () => {
+  it("names everybody who joined or left, once", async () => {
     const { room, gateway } = await joined();
     const [bea, me] = [participant("bea"), participant("me")];
     gateway.tell("user_joined", bea, [me, bea]);
-    expect(room.getState().news).toEqual({ serial: 1, what: "joined", username: "bea" });
+    expect(room.getState().news).toEqual({ serial: 1, event: "joined", username: "bea" });
     gateway.tell("user_left", bea, [me]);
-    expect(room.getState().news).toEqual({ serial: 2, what: "left", username: "bea" });
+    expect(room.getState().news).toEqual({ serial: 2, event: "left", username: "bea" });
   });
 });

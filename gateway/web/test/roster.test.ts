@@ -17,7 +17,7 @@ function change(type: VoiceState["type"], who: Participant, revision: number, af
 const names = (list: readonly Participant[]) => list.map(({ userId }) => userId);
 
 describe("a list", () => {
-  it("becomes what the event says it is after the change", () => {
+  it("takes the whole list from an event that has one", () => {
     const roster = new Roster([ada, bea], 4);
     const told = roster.apply(change("user_joined", cleo, 5, [ada, bea, cleo]));
     expect(told).toEqual({ kind: "applied", joined: [cleo], left: [] });
@@ -25,26 +25,26 @@ describe("a list", () => {
     expect(roster.revision).toBe(5);
   });
 
-  it("takes a joiner at its end when the event has no list", () => {
+  it("puts a new participant at its end if the event has no list", () => {
     const roster = new Roster([ada], 1);
     expect(roster.apply(change("user_joined", bea, 2))).toMatchObject({ kind: "applied", joined: [bea] });
     expect(names(roster.participants)).toEqual(["ada", "bea"]);
   });
 
-  it("loses who left when the event has no list", () => {
+  it("removes a participant who left if the event has no list", () => {
     const roster = new Roster([ada, bea, cleo], 1);
     expect(roster.apply(change("user_left", bea, 2))).toMatchObject({ kind: "applied", left: [bea] });
     expect(names(roster.participants)).toEqual(["ada", "cleo"]);
   });
 
-  it("changes who was updated, in place, when the event has no list", () => {
+  it("updates a participant in place if the event has no list", () => {
     const roster = new Roster([ada, bea, cleo], 1);
     const talking = participant("bea", ["microphone"]);
     expect(roster.apply(change("user_updated", talking, 2))).toEqual({ kind: "applied", joined: [], left: [] });
     expect(roster.participants).toEqual([ada, talking, cleo]);
   });
 
-  it("follows several changes of one step, of which only the last has the list", () => {
+  it("applies several events of which only the last has the list", () => {
     const roster = new Roster([ada, bea, cleo], 7);
     roster.apply(change("user_left", bea, 8));
     roster.apply(change("user_left", cleo, 9, [ada]));
@@ -52,13 +52,13 @@ describe("a list", () => {
     expect(roster.revision).toBe(9);
   });
 
-  it("notices a change that was missed, and does not pretend to know the list then", () => {
+  it("reports a gap after a missed event, and stays as it was", () => {
     const roster = new Roster([ada], 4);
     expect(roster.apply(change("user_joined", cleo, 6, [ada, bea, cleo]))).toEqual({ kind: "gap" });
     expect(roster.revision).toBe(4);
   });
 
-  it("does not apply a change twice", () => {
+  it("does not apply an event twice", () => {
     const roster = new Roster([ada], 4);
     expect(roster.apply(change("user_joined", bea, 4))).toEqual({ kind: "stale" });
     expect(names(roster.participants)).toEqual(["ada"]);

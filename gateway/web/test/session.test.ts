@@ -12,7 +12,7 @@ afterEach(() => vi.useRealTimers());
 
 const track = (kind: "audio" | "video") => new FakeMediaStreamTrack({ kind }) as unknown as MediaStreamTrack;
 
-/** Somebody called "me" joins a channel where these people are already. */
+/** The user "me" joins a channel that has these participants. */
 async function join(others: Participant[], gateway = new FakeGateway(), connects = true) {
   gateway.participants = others;
   const shown: Presence[] = [];
@@ -50,7 +50,7 @@ const heardAndSeen = ({ media }: Presence) => media.map(({ userId, source }) => 
 const present = ({ participants }: Presence) => participants.map(({ userId }) => userId);
 
 describe("receiving", () => {
-  it("consumes everything that the list shows, and nothing of oneself", async () => {
+  it("consumes every producer in the list except the person's own", async () => {
     const { gateway, now } = await join([participant("ada", ["microphone", "camera"]), participant("bea")]);
     expect(heardAndSeen(now())).toEqual(["ada microphone", "ada camera"]);
     expect(gateway.socket.asked("consume")).toMatchObject([
@@ -59,7 +59,7 @@ describe("receiving", () => {
     ]);
   });
 
-  it("opens its transport with the first thing there is to receive, and no sooner", async () => {
+  it("opens its transport when there is something to receive, and no sooner", async () => {
     const { gateway } = await join([participant("ada")]);
     expect(gateway.socket.types()).toEqual(["join"]);
     const talking = participant("ada", ["microphone"]);
@@ -68,20 +68,20 @@ describe("receiving", () => {
     expect(gateway.socket.asked("create_transport")).toMatchObject([{ direction: "receive" }]);
   });
 
-  it("tells its capabilities once, with the transport", async () => {
+  it("sends its capabilities once, with the transport", async () => {
     const { gateway } = await join([participant("ada", ["microphone", "camera"])]);
     expect(gateway.socket.asked("create_transport")[0]).toHaveProperty("rtpCapabilities.codecs");
     for (const consume of gateway.socket.asked("consume")) expect(consume).not.toHaveProperty("rtpCapabilities");
   });
 
-  it("lets a consumer flow only after the browser has made it", async () => {
+  it("resumes a consumer only after the browser has made it", async () => {
     const { gateway } = await join([participant("ada", ["camera"])]);
     const types = gateway.socket.types();
     expect(types).toEqual(["join", "create_transport", "consume", "connect_transport", "resume"]);
     expect(gateway.socket.asked("resume")).toEqual([{ consumerId: expect.stringContaining("consumer-of-ada-camera") }]);
   });
 
-  it("lets nothing flow before the browser can open it: a key frame that comes sooner is lost", async () => {
+  it("resumes no consumer before the transport is connected, as an early key frame would be lost", async () => {
     const { gateway, session, now } = await join([participant("ada", ["microphone", "camera"])], new FakeGateway(), false);
     await vi.advanceTimersByTimeAsync(5_000);
     expect(heardAndSeen(now())).toEqual(["ada microphone", "ada camera"]);
@@ -92,7 +92,7 @@ describe("receiving", () => {
     expect(gateway.socket.asked("resume")).toHaveLength(2);
   });
 
-  it("does not let flow what went while the browser connected", async () => {
+  it("does not resume a consumer whose producer went while the browser connected", async () => {
     const { gateway, session } = await join([participant("ada", ["camera"])], new FakeGateway(), false);
     gateway.tell("user_left", participant("ada"), [participant("me")]);
     const transport = await session.inbound.transport.get();
@@ -109,7 +109,7 @@ describe("receiving", () => {
     expect(heardAndSeen(now())).toEqual(["ada microphone"]);
   });
 
-  it("follows a list that comes as a single change, as it does in large channels", async () => {
+  it("follows events without a list, as large channels send them", async () => {
     const { gateway, now } = await join([participant("ada")]);
     const bea = participant("bea", ["camera"]);
     gateway.participants = [...gateway.participants, bea];
@@ -122,7 +122,7 @@ describe("receiving", () => {
     expect(heardAndSeen(now())).toEqual(["bea camera"]);
   });
 
-  it("drops a stream that the list does not show any more, and keeps the others", async () => {
+  it("drops a stream that is no longer in the list, and keeps the others", async () => {
     const { gateway, now } = await join([participant("ada", ["microphone", "camera"])]);
     const camera = now().media[1]?.track;
     const talking = participant("ada", ["microphone"]);
@@ -132,7 +132,7 @@ describe("receiving", () => {
     expect(now().media[0]?.track.readyState).toBe("live");
   });
 
-  it("drops a consumer that the gateway closed before the list says so", async () => {
+  it("drops a consumer that the gateway closed before the list changes", async () => {
     const { gateway, now } = await join([participant("ada", ["camera"])]);
     const [resumed] = gateway.socket.asked("resume");
     const consumerId = resumed?.consumerId as string;
@@ -140,9 +140,9 @@ describe("receiving", () => {
     expect(heardAndSeen(now())).toEqual([]);
   });
 
-  it("ends with no consumer when the gateway closes it while the browser is still making it", async () => {
+  it("keeps no consumer if the gateway closes it while the browser is making it", async () => {
     const gateway = new FakeGateway();
-    // The browser makes no consumer before its transport's `connect_transport` was answered.
+    // The browser makes no consumer before `connect_transport` is answered.
     gateway.answers.connect_transport = () => new Silence();
     const { now } = await join([participant("ada", ["camera"])], gateway);
     const consumerId = "consumer-of-ada-camera-2";
@@ -155,7 +155,7 @@ describe("receiving", () => {
     expect(gateway.socket.asked("resume")).toEqual([]);
   });
 
-  it("ends with no consumer when somebody leaves before `consume` is answered", async () => {
+  it("keeps no consumer if its user leaves before `consume` is answered", async () => {
     const gateway = new FakeGateway();
     gateway.answers.consume = () => new Silence();
     const { now, log } = await join([participant("ada", ["camera"])], gateway);
@@ -168,7 +168,7 @@ describe("receiving", () => {
     expect(log).toEqual(["ada left"]);
   });
 
-  it("does not trouble the browser with the answer to a `consume` that came too late", async () => {
+  it("ignores the answer to a `consume` that came too late", async () => {
     const gateway = new FakeGateway();
     gateway.answers.consume = () => new Silence();
     await join([participant("ada", ["camera"])], gateway);
@@ -180,7 +180,7 @@ describe("receiving", () => {
     expect(gateway.socket.types()).not.toContain("connect_transport");
   });
 
-  it("consumes again what failed at the gateway but is still in the list", async () => {
+  it("consumes a producer again if its consumer failed at the gateway", async () => {
     const { gateway, now } = await join([participant("ada", ["camera"])]);
     const [resumed] = gateway.socket.asked("resume");
     gateway.socket.tell("consumer_closed", { consumerId: resumed?.consumerId as string, reason: "failed" });
@@ -190,7 +190,7 @@ describe("receiving", () => {
     expect(heardAndSeen(now())).toEqual(["ada camera"]);
   });
 
-  it("does not ask for ever for what the gateway will not give", async () => {
+  it("stops asking after several refusals", async () => {
     const gateway = new FakeGateway();
     gateway.answers.consume = () => new FakeError("internal");
     await join([participant("ada", ["camera"])], gateway);
@@ -198,7 +198,7 @@ describe("receiving", () => {
     expect(gateway.socket.asked("consume")).toHaveLength(3);
   });
 
-  it("does not count against a stream that its transports failed", async () => {
+  it("allows all tries again after a transport has failed", async () => {
     const gateway = new FakeGateway();
     const { now } = await join([participant("ada", ["camera"])], gateway);
     const fail = () => {
@@ -217,7 +217,7 @@ describe("receiving", () => {
     expect(heardAndSeen(now())).toEqual(["ada camera"]);
   });
 
-  it("does not ask twice where there is no common codec", async () => {
+  it("does not ask twice if there is no common codec", async () => {
     const gateway = new FakeGateway();
     gateway.answers.consume = () => new FakeError("unsupported");
     await join([participant("ada", ["camera"])], gateway);
@@ -225,7 +225,7 @@ describe("receiving", () => {
     expect(gateway.socket.asked("consume")).toHaveLength(1);
   });
 
-  it("opens another transport when the gateway has closed it, and consumes everything again", async () => {
+  it("opens another transport and consumes everything again after the gateway has closed it", async () => {
     const { gateway, now } = await join([participant("ada", ["microphone", "camera"])]);
     const { transportId } = gateway.socket.asked("consume")[0] ?? { transportId: "" };
     gateway.socket.tell("transport_state", { transportId, state: "closed" });
@@ -235,7 +235,7 @@ describe("receiving", () => {
     await settle();
     expect(heardAndSeen(now())).toEqual(["ada microphone", "ada camera"]);
     expect(gateway.socket.asked("create_transport")).toHaveLength(2);
-    // It went at the gateway: nothing is left there to close.
+    // The gateway has closed it already, so the client must not.
     expect(gateway.socket.asked("close")).toEqual([]);
   });
 });
@@ -259,7 +259,7 @@ describe("a transport", () => {
     expect(heardAndSeen(now())).toEqual(["ada camera"]);
   });
 
-  it("that stays disconnected gets new ICE credentials, and is kept when they help", async () => {
+  it("that stays disconnected gets new ICE credentials, and is kept if they help", async () => {
     const { gateway, now, transport, report } = await disconnected();
     await vi.advanceTimersByTimeAsync(6_000);
     await settle();
@@ -271,7 +271,7 @@ describe("a transport", () => {
     expect(heardAndSeen(now())).toEqual(["ada camera"]);
   });
 
-  it("that failed after it worked keeps all that runs over it, and gets new ICE credentials at once", async () => {
+  it("that failed after it worked keeps its media, and gets new ICE credentials at once", async () => {
     const { gateway, now, transport, report } = await disconnected();
     await vi.advanceTimersByTimeAsync(5_000);
     report("failed");
@@ -287,7 +287,7 @@ describe("a transport", () => {
     expect(gateway.socket.asked("close")).toEqual([]);
   });
 
-  it("that is disconnected gets new ICE credentials at once when the machine has a network again", async () => {
+  it("that is disconnected gets new ICE credentials at once when the network is back", async () => {
     const { gateway, session, transport, report } = await disconnected();
     session.networkIsBack();
     await settle();
@@ -299,7 +299,7 @@ describe("a transport", () => {
     expect(gateway.socket.asked("restart_ice")).toHaveLength(1);
   });
 
-  it("whose restarts fail within milliseconds is restarted once a second", async () => {
+  it("whose restarts fail within milliseconds is restarted once a second at most", async () => {
     const { gateway, report } = await disconnected();
     gateway.answers.restart_ice = () => {
       setTimeout(() => ["connecting" as const, "failed" as const].forEach(report), 3);
@@ -312,7 +312,7 @@ describe("a transport", () => {
     expect(asked.length).toBeLessThan(12);
   });
 
-  it("that the gateway does not know any more is not restarted but replaced", async () => {
+  it("that the gateway has forgotten is replaced, not restarted", async () => {
     const { gateway, now, report } = await disconnected();
     gateway.answers.restart_ice = () => new FakeError("not_found") as never;
     report("failed");
@@ -323,7 +323,7 @@ describe("a transport", () => {
     expect(heardAndSeen(now())).toEqual(["ada camera"]);
   });
 
-  it("that they do not help for half a minute is closed at the gateway, and another is opened", async () => {
+  it("is closed and replaced after half a minute of restarts that do not help", async () => {
     const { gateway, now, transport, report } = await disconnected();
     await vi.advanceTimersByTimeAsync(6_000);
     report("connecting");
@@ -339,7 +339,7 @@ describe("a transport", () => {
     expect(heardAndSeen(now())).toEqual(["ada camera"]);
   });
 
-  it("that never worked is replaced when it failed, and again after ever longer waits", async () => {
+  it("that never worked is replaced when it fails, and again after ever longer waits", async () => {
     const { gateway, session } = await join([participant("ada", ["camera"])], new FakeGateway(), false);
     for (const wait of [500, 1_000, 2_000]) {
       const transport = await session.inbound.transport.get();
@@ -353,7 +353,7 @@ describe("a transport", () => {
     }
   });
 
-  it("that works again says that sound and picture get through", async () => {
+  it("that works again reports that media flows", async () => {
     const { gateway, session, now } = await join([participant("ada", ["camera"])], new FakeGateway(), false);
     const first = await session.inbound.transport.get();
     gateway.socket.tell("transport_state", { transportId: first.id, state: "failed" });
@@ -367,7 +367,7 @@ describe("a transport", () => {
 });
 
 describe("a transport that was lost", () => {
-  it("is not missed when there is nothing to receive any more", async () => {
+  it("causes no notice once there is nothing to receive", async () => {
     const { gateway, session, now } = await join([participant("ada", ["camera"])]);
     const { id: transportId } = await session.inbound.transport.get();
     gateway.socket.tell("transport_state", { transportId, state: "closed" });
@@ -375,7 +375,7 @@ describe("a transport that was lost", () => {
     expect(now()).toMatchObject({ flowing: true, participants: [{ userId: "me" }] });
   });
 
-  it("is not missed when there is nothing to send any more", async () => {
+  it("causes no notice once there is nothing to send", async () => {
     const { gateway, session, now } = await join([]);
     session.outbound.send("camera", track("video"));
     await settle();
@@ -388,7 +388,7 @@ describe("a transport that was lost", () => {
 });
 
 describe("when somebody leaves", () => {
-  it("their sound and picture end before the list is shown without them", async () => {
+  it("their media ends before the list is shown without them", async () => {
     const { gateway, session, shown } = await join([participant("ada", ["microphone", "camera"])]);
     const tracks = session.presence.media.map((each) => each.track);
     const states: string[][] = [];
@@ -402,7 +402,7 @@ describe("when somebody leaves", () => {
     expect(shown).toHaveLength(before + 1);
   });
 
-  it("nothing that is shown has their media without them, or them without the count", async () => {
+  it("no state has their media without their entry in the list", async () => {
     const { gateway, shown } = await join([participant("ada", ["microphone", "camera"]), participant("bea", ["camera"])]);
     gateway.tell("user_left", participant("ada"), [participant("bea", ["camera"]), participant("me")]);
     await settle();
@@ -412,7 +412,7 @@ describe("when somebody leaves", () => {
     expect(present(shown.at(-1) as Presence)).toEqual(["bea", "me"]);
   });
 
-  it("and comes back, they are consumed anew", async () => {
+  it("and comes back, their producers are consumed again", async () => {
     const { gateway, now, log } = await join([participant("ada", ["camera"])]);
     const me = participant("me");
     gateway.tell("user_left", participant("ada"), [me]);
@@ -424,8 +424,8 @@ describe("when somebody leaves", () => {
   });
 });
 
-describe("a revision that is missing", () => {
-  it("gives the connection up, since only a new snapshot can be trusted", async () => {
+describe("a missing revision", () => {
+  it("ends the connection, so that the next one brings a new snapshot", async () => {
     const { gateway, ends, shown } = await join([participant("ada")]);
     const before = shown.length;
     gateway.revision += 1;
@@ -436,7 +436,7 @@ describe("a revision that is missing", () => {
 });
 
 describe("sending", () => {
-  it("opens its transport with the first thing to send, and says what it is", async () => {
+  it("opens its transport with the first track, and names the track's source", async () => {
     const { gateway, session } = await join([]);
     session.outbound.send("camera", track("video"));
     await settle();
@@ -445,7 +445,7 @@ describe("sending", () => {
     expect(gateway.socket.asked("produce")).toMatchObject([{ kind: "video", source: "camera", paused: false }]);
   });
 
-  it("offers one encoding of the camera", async () => {
+  it("sends one encoding of the camera", async () => {
     const { gateway, session } = await join([]);
     session.outbound.send("camera", track("video"));
     await settle();
@@ -464,7 +464,7 @@ describe("sending", () => {
     expect(gateway.socket.types().slice(-3)).toEqual(["produce", "pause", "resume"]);
   });
 
-  it("says so when the gateway does not let an unmuted one be heard", async () => {
+  it("reports a producer that the gateway does not resume", async () => {
     const { gateway, session, refused } = await join([]);
     const microphone = track("audio");
     session.outbound.send("microphone", microphone, true);
@@ -475,14 +475,14 @@ describe("sending", () => {
     expect(refused).toEqual(["microphone"]);
   });
 
-  it("begins paused when it is muted already", async () => {
+  it("starts paused if the track is muted already", async () => {
     const { gateway, session } = await join([]);
     session.outbound.send("microphone", track("audio"), true);
     await settle();
     expect(gateway.socket.asked("produce")).toMatchObject([{ source: "microphone", paused: true }]);
   });
 
-  it("closes the producer of what is stopped, and leaves the track to its owner", async () => {
+  it("closes the producer of a stopped source, and leaves the track running", async () => {
     const { gateway, session } = await join([]);
     const camera = track("video");
     session.outbound.send("camera", camera);
@@ -493,7 +493,7 @@ describe("sending", () => {
     expect(camera.readyState).toBe("live");
   });
 
-  it("ends as the last wish says when the wishes come faster than the gateway answers", async () => {
+  it("ends as the last call says, even if calls come faster than answers", async () => {
     const { gateway, session } = await join([]);
     const [first, last] = [track("video"), track("video")];
     const sent: unknown[] = [];
@@ -510,7 +510,7 @@ describe("sending", () => {
     expect(sent).toEqual([last]);
   });
 
-  it("sends everything again over another transport when the gateway has closed the first", async () => {
+  it("sends everything again over another transport after the gateway has closed the first", async () => {
     const { gateway, session } = await join([]);
     session.outbound.send("microphone", track("audio"));
     session.outbound.send("camera", track("video"));
@@ -525,7 +525,7 @@ describe("sending", () => {
     ]);
   });
 
-  it("says so when the gateway does not take it, and does not insist", async () => {
+  it("reports a refusal by the gateway, and does not try again", async () => {
     const gateway = new FakeGateway();
     gateway.answers.produce = () => new FakeError("unsupported");
     const { session, refused, ends } = await join([], gateway);
@@ -536,10 +536,10 @@ describe("sending", () => {
     expect(ends).toEqual([]);
   });
 
-  it("does not begin with what was stopped while the transport was opened", async () => {
+  it("does not send a track that was stopped while the transport opened", async () => {
     const { gateway, session } = await join([]);
     session.outbound.send("camera", track("video"));
-    // Asked, but not answered: the gateway takes a task for that.
+    // The request is sent but not yet answered, since the fake gateway answers one task later.
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
     expect(gateway.socket.types().at(-1)).toBe("create_transport");
     session.outbound.stop("camera");
@@ -547,7 +547,7 @@ describe("sending", () => {
     expect(gateway.socket.asked("produce")).toEqual([]);
   });
 
-  it("does not send a track that ended before its turn came", async () => {
+  it("does not send a track that has ended before its turn", async () => {
     const { gateway, session, refused } = await join([]);
     const camera = track("video");
     session.outbound.send("camera", camera);
@@ -558,15 +558,15 @@ describe("sending", () => {
   });
 });
 
-describe("a session that is closed", () => {
-  it("has stopped every track that it received", async () => {
+describe("a closed session", () => {
+  it("has stopped every received track", async () => {
     const { session } = await join([participant("ada", ["microphone", "camera"])]);
     const tracks = session.presence.media.map((each) => each.track);
     session.close();
     expect(tracks.map((each) => each.readyState)).toEqual(["ended", "ended"]);
   });
 
-  it("leaves no timer behind, whatever it was waiting for", async () => {
+  it("leaves no timer behind, whatever it waited for", async () => {
     const { gateway, session, signalling } = await join([participant("ada", ["camera"]), participant("bea", ["camera"])]);
     const [resumed] = gateway.socket.asked("resume");
     gateway.socket.tell("consumer_closed", { consumerId: resumed?.consumerId as string, reason: "failed" });
@@ -584,7 +584,7 @@ describe("a session that is closed", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("shows nothing any more, whatever still comes in", async () => {
+  it("reports nothing more, whatever still arrives", async () => {
     const { gateway, session, shown } = await join([participant("ada", ["camera"])]);
     const before = shown.length;
     session.close();

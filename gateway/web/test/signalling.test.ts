@@ -33,14 +33,14 @@ function connected() {
 }
 
 describe("a request", () => {
-  it("goes out in the envelope, over the protocol's own subprotocol", () => {
+  it("is sent in the envelope, over the protocol's WebSocket subprotocol", () => {
     const { signalling, socket } = connected();
     void signalling.request("create_transport", { direction: "send" });
     expect(socket.subprotocol).toBe("trio-sfu.v1");
     expect(socket.sent).toEqual([{ id: 1, type: "create_transport", data: { direction: "send" } }]);
   });
 
-  it("is answered by the response that has its id", async () => {
+  it("is answered by the response with its id", async () => {
     const { signalling, socket } = connected();
     const first = signalling.request("restart_ice", { transportId: "a" });
     const second = signalling.request("message", { data: 1 });
@@ -50,7 +50,7 @@ describe("a request", () => {
     expect(await first).toEqual({ iceParameters: { usernameFragment: "u", password: "p" } });
   });
 
-  it("that is refused rejects with the code and the path", async () => {
+  it("that is refused rejects with the error's code and path", async () => {
     const { signalling, socket } = connected();
     const request = signalling.request("join", { channelId: "lobby", username: "" });
     socket.say({ id: 1, type: "error", data: { code: "invalid", message: "too short", path: "data.username" } });
@@ -58,7 +58,7 @@ describe("a request", () => {
     await expect(request).rejects.toMatchObject({ code: "invalid", message: "too short", path: "data.username" });
   });
 
-  it("that is never answered means that the connection is sick, so it is dropped as broken", async () => {
+  it("that is never answered ends the connection as broken", async () => {
     const { signalling, socket, ends } = connected();
     const request = signalling.request("leave", {}, 2_000);
     const outcome = expect(request).rejects.toThrow(ConnectionEnded);
@@ -68,14 +68,14 @@ describe("a request", () => {
     expect(socket.closedWith).toBe(1000);
   });
 
-  it("fails with the connection when that ends first", async () => {
+  it("fails if the connection ends first", async () => {
     const { signalling, socket } = connected();
     const request = signalling.request("leave", {});
     socket.lose(4500);
     await expect(request).rejects.toMatchObject({ name: "ConnectionEnded", ended: { code: 4500 } });
   });
 
-  it("is not put on a socket that is closing already, and fails when that is closed", async () => {
+  it("is not written to a closing socket, and fails when that is closed", async () => {
     const { signalling, socket } = connected();
     socket.readyState = 2;
     const answer = signalling.request("ping", {});
@@ -84,7 +84,7 @@ describe("a request", () => {
     expect(socket.sent).toEqual([]);
   });
 
-  it("fails at once when the connection has ended before", async () => {
+  it("fails at once if the connection has ended before", async () => {
     const { signalling, socket } = connected();
     socket.lose(1006);
     await expect(signalling.request("leave", {})).rejects.toThrow(ConnectionEnded);
@@ -92,14 +92,14 @@ describe("a request", () => {
   });
 });
 
-describe("what comes in", () => {
-  it("goes to the handler when it has no id", () => {
+describe("an incoming message", () => {
+  it("goes to the handler if it has no id", () => {
     const { socket, events } = connected();
     socket.tell("active_speakers", { userIds: ["ada"] });
     expect(events).toEqual([{ type: "active_speakers", data: { userIds: ["ada"] } }]);
   });
 
-  it("disturbs nobody when it answers a request that nobody made", () => {
+  it("is ignored if it answers a request that was never made", () => {
     const { socket, events, ends } = connected();
     socket.say({ id: null, type: "error", data: { code: "malformed", message: "what?" } });
     socket.say({ id: 99, type: "ok", data: {} });
@@ -115,33 +115,33 @@ describe("what comes in", () => {
 });
 
 describe("the end of a connection", () => {
-  it("is told with the code that the gateway closed with", () => {
+  it("has the gateway's close code", () => {
     const { socket, ends } = connected();
     socket.lose(4408, "no join");
     expect(ends).toEqual([{ code: 4408, reason: "no join" }]);
   });
 
-  it("carries what `closing` said about coming back", () => {
+  it("carries the wait that `closing` asked for", () => {
     const { socket, ends } = connected();
     socket.tell("closing", { reason: "draining", code: 1001, retryAfterMs: 7_000 });
     socket.lose(1001);
     expect(ends).toEqual([{ code: 1001, reason: "draining", retryAfterMs: 7_000 }]);
   });
 
-  it("has the code that `closing` announced when the close frame got lost", () => {
+  it("has the code from `closing` if the close frame got lost", () => {
     const { socket, ends } = connected();
     socket.tell("closing", { reason: "replaced", code: 4409 });
     socket.lose(1006);
     expect(ends).toEqual([{ code: 4409, reason: "replaced" }]);
   });
 
-  it("counts as broken when the close frame had no code", () => {
+  it("counts as broken if the close frame has no code", () => {
     const { socket, ends } = connected();
     socket.lose(1005);
     expect(ends).toEqual([{ code: 1006, reason: "" }]);
   });
 
-  it("is told once, and nothing after it", () => {
+  it("is reported once, and nothing after it", () => {
     const { signalling, socket, events, ends } = connected();
     const { onmessage, onclose } = socket;
     signalling.close();
@@ -152,7 +152,7 @@ describe("the end of a connection", () => {
     expect(ends).toEqual([{ code: 1000, reason: "left" }]);
   });
 
-  it("is told also when the reason is too long for a close frame", async () => {
+  it("is reported even if the reason is too long for a close frame", async () => {
     const { signalling, socket, ends } = connected();
     const answer = signalling.request("join", { channelId: "lobby", username: "Ada" });
     signalling.giveUp({ code: 4400, reason: "ü".repeat(1_000) });
@@ -161,7 +161,7 @@ describe("the end of a connection", () => {
     expect(socket.closedWith).toBe(1000);
   });
 
-  it("comes after ten seconds when the socket never opens", async () => {
+  it("comes after ten seconds if the socket never opens", async () => {
     const { ends, opened } = connect();
     await vi.advanceTimersByTimeAsync(9_999);
     expect(ends).toEqual([]);
@@ -172,7 +172,7 @@ describe("the end of a connection", () => {
 });
 
 describe("keeping alive", () => {
-  it("asks for a sign of life at every interval", async () => {
+  it("sends a ping at every interval", async () => {
     const { signalling, socket, ends } = connected();
     signalling.keepAlive(5_000);
     for (let id = 1; id <= 3; id += 1) {
@@ -183,14 +183,14 @@ describe("keeping alive", () => {
     expect(ends).toEqual([]);
   });
 
-  it("gives up a gateway that has fallen silent within two intervals", async () => {
+  it("drops a gateway that has been silent for two intervals", async () => {
     const { signalling, ends } = connected();
     signalling.keepAlive(5_000);
     await vi.advanceTimersByTimeAsync(10_000);
     expect(ends).toEqual([{ code: 1006, reason: "no answer to ping" }]);
   });
 
-  it("waits for a gateway whose media gets through, for as long as the gateway waits for it", async () => {
+  it("waits longer for a gateway whose media gets through", async () => {
     const { signalling, socket, ends } = connected();
     signalling.keepAlive(5_000, () => true);
     await vi.advanceTimersByTimeAsync(19_000);
@@ -202,7 +202,7 @@ describe("keeping alive", () => {
     expect(ends).toEqual([{ code: 1006, reason: "no answer to ping" }]);
   });
 
-  it("goes by media that is back after a gap, and not by what got through before it", async () => {
+  it("counts media that is back after a gap, but not media from before it", async () => {
     const { signalling, ends } = connected();
     let hasMedia = true;
     signalling.keepAlive(5_000, () => hasMedia);
@@ -218,7 +218,7 @@ describe("keeping alive", () => {
     expect(ends).toEqual([{ code: 1006, reason: "no answer to ping" }]);
   });
 
-  it("does not give up a gateway that a hidden page has not asked", async () => {
+  it("does not drop a gateway that a hidden page sent no ping", async () => {
     const { signalling, socket, ends } = connected();
     let slept = 0;
     const now = performance.now.bind(performance);
@@ -232,7 +232,7 @@ describe("keeping alive", () => {
     expect(ends).toEqual([]);
   });
 
-  it("stops with the connection", async () => {
+  it("ends with the connection", async () => {
     const { signalling, socket } = connected();
     signalling.keepAlive(5_000);
     socket.lose(1001);

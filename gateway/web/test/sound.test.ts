@@ -11,7 +11,7 @@ function element(error?: string) {
 const settled = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
 describe("sound", () => {
-  it("plays what is added", async () => {
+  it("plays an added element", async () => {
     const sound = new Sound();
     const audio = element();
     sound.add(audio);
@@ -20,7 +20,7 @@ describe("sound", () => {
     expect(sound.isBlocked()).toBe(false);
   });
 
-  it("is blocked when the browser wants a gesture first, and says so", async () => {
+  it("reports that the browser waits for a gesture", async () => {
     const sound = new Sound();
     const told = vi.fn();
     sound.subscribe(told);
@@ -30,14 +30,14 @@ describe("sound", () => {
     expect(told).toHaveBeenCalledOnce();
   });
 
-  it("is not blocked by an element that went before it could play", async () => {
+  it("is not blocked by an element that was removed before it could play", async () => {
     const sound = new Sound();
     sound.add(element("AbortError"));
     await settled();
     expect(sound.isBlocked()).toBe(false);
   });
 
-  it("plays everything once it is turned on", async () => {
+  it("plays every element once it is turned on", async () => {
     const sound = new Sound();
     const voices = [element("NotAllowedError"), element("NotAllowedError")];
     voices.forEach((voice) => sound.add(voice));
@@ -48,7 +48,7 @@ describe("sound", () => {
     expect(sound.isBlocked()).toBe(false);
   });
 
-  it("stays blocked when turning it on was refused as well", async () => {
+  it("stays blocked if the browser refuses again", async () => {
     const sound = new Sound();
     sound.add(element("NotAllowedError"));
     await settled();
@@ -56,7 +56,7 @@ describe("sound", () => {
     expect(sound.isBlocked()).toBe(true);
   });
 
-  it("is nothing to turn on when whoever was to be heard has left", async () => {
+  it("is not blocked once every element is gone", async () => {
     const sound = new Sound();
     const remove = sound.add(element("NotAllowedError"));
     await settled();

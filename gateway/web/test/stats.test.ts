@@ -13,7 +13,7 @@ function session(inbound: object[], outbound: object[]): Session {
   return { inbound: { measured: inbound }, outbound: { measured: outbound } } as unknown as Session;
 }
 
-// As Firefox 153 says it: nothing leads from what is sent to its track.
+// As Firefox 153 reports it: no field leads from a sent stream to its track.
 const sent = report(
   { id: "5a5a6b2b", type: "outbound-rtp", kind: "video", ssrc: 7, framesEncoded: 30 },
   { id: "9c8b7a6d", type: "remote-inbound-rtp", kind: "video", ssrc: 7, localId: "5a5a6b2b" },
@@ -25,29 +25,29 @@ const received = report(
 );
 
 describe("statistics", () => {
-  it("say of each stream whose and what it is, though a browser names no track", async () => {
+  it("label each stream with user and source, even if the browser names no track", async () => {
     const joined = session(
-      [{ what: { userId: "ada", source: "microphone" }, getStats: received }],
-      [{ what: { source: "camera" }, getStats: sent }],
+      [{ labels: { userId: "ada", source: "microphone" }, getStats: received }],
+      [{ labels: { source: "camera" }, getStats: sent }],
     );
     const { inbound, outbound } = await readStats(joined);
     expect(inbound).toEqual([{ id: "22697f8", type: "inbound-rtp", kind: "audio", packetsReceived: 48, userId: "ada", source: "microphone" }]);
     expect(outbound).toEqual([{ id: "5a5a6b2b", type: "outbound-rtp", kind: "video", ssrc: 7, framesEncoded: 30, source: "camera" }]);
   });
 
-  it("have an entry for each layer that is sent", async () => {
+  it("have an entry for each sent layer", async () => {
     const layers = report({ id: "1", type: "outbound-rtp", rid: "q" }, { id: "2", type: "outbound-rtp", rid: "f" });
-    const { outbound } = await readStats(session([], [{ what: { source: "camera" }, getStats: layers }]));
+    const { outbound } = await readStats(session([], [{ labels: { source: "camera" }, getStats: layers }]));
     expect(outbound.map(({ rid }) => rid)).toEqual(["q", "f"]);
   });
 
-  it("leave out what is closed while it is asked, and lose nothing else by it", async () => {
-    const closed = { what: { source: "screen" }, getStats: () => Promise.reject(new Error("closed")) };
-    const { outbound } = await readStats(session([], [closed, { what: { source: "camera" }, getStats: sent }]));
+  it("leave out only the stream that was closed meanwhile", async () => {
+    const closed = { labels: { source: "screen" }, getStats: () => Promise.reject(new Error("closed")) };
+    const { outbound } = await readStats(session([], [closed, { labels: { source: "camera" }, getStats: sent }]));
     expect(outbound.map(({ source }) => source)).toEqual(["camera"]);
   });
 
-  it("are empty where there is no session", async () => {
+  it("are empty without a session", async () => {
     expect(await readStats(undefined)).toEqual({ inbound: [], outbound: [] });
   });
 });

@@ -19,23 +19,23 @@ function state(change: Partial<RoomState["presence"]> = {}, local: Partial<RoomS
 const described = (room: RoomState) => tilesOf(room).map(({ userId, kind }) => `${userId} ${kind}`);
 
 describe("the tiles", () => {
-  it("are one for everybody in the list, oneself last", () => {
+  it("show everybody in the list, the person's own tile last", () => {
     const participants = [participant("ada"), participant("me"), participant("bea")];
     expect(described(state({ participants }))).toEqual(["ada camera", "bea camera", "me camera"]);
   });
 
-  it("have the screens that are shared before the people", () => {
+  it("show shared screens before people", () => {
     const participants = [participant("ada"), participant("bea", ["screen", "camera"]), participant("me")];
     const tiles = ["bea screen", "ada camera", "bea camera", "me camera"];
     expect(described(state({ participants }))).toEqual(tiles);
   });
 
-  it("have one's own screen while it is shared", () => {
+  it("show the person's own screen while it is shared", () => {
     const screen = { status: "on", stream: new FakeStream([fakeTrack("video")]) as unknown as MediaStream } as const;
     expect(described(state({}, { screen }))).toEqual(["me screen", "me camera"]);
   });
 
-  it("show the picture of whoever the list says is sending one", () => {
+  it("show video only of participants who send it, by the list", () => {
     const track = fakeTrack("video");
     const ada = participant("ada", ["camera"]);
     const media = [{ userId: "ada", producerId: "ada-camera", kind: "video", source: "camera", track }] as const;
@@ -44,7 +44,7 @@ describe("the tiles", () => {
     expect(tilesOf(state({ participants: [paused], media }))[0]?.track).toBeUndefined();
   });
 
-  it("mark whoever sends no sound as muted", () => {
+  it("mark a participant without sound as muted", () => {
     const talking = participant("ada", ["microphone"]);
     const paused = participant("bea", ["microphone"]);
     for (const producer of paused.producers) producer.paused = true;
@@ -52,38 +52,38 @@ describe("the tiles", () => {
     expect(tilesOf(state({ participants })).map(({ isMuted }) => isMuted)).toEqual([false, true, true, true]);
   });
 
-  it("mark whoever speaks", () => {
+  it("mark a participant who speaks", () => {
     const participants = [participant("ada", ["microphone"]), participant("bea", ["microphone"])];
     const local = { microphone: { status: "on" } } as const;
     const tiles = tilesOf(state({ participants, speakers: ["bea", "me"] }, local));
     expect(tiles.map(({ isSpeaking }) => isSpeaking)).toEqual([false, true, true]);
   });
 
-  it("do not mark who is muted as speaking, although the gateway still remembers their voice", () => {
+  it("do not mark a muted participant as speaking, even if the speaker list does", () => {
     const bea = participant("bea", ["microphone"]);
     for (const producer of bea.producers) producer.paused = true;
     const tiles = tilesOf(state({ participants: [bea], speakers: ["bea", "me"] }));
     expect(tiles.map(({ isSpeaking }) => isSpeaking)).toEqual([false, false]);
   });
 
-  it("are told apart whatever user id somebody chose", () => {
+  it("have different keys, whatever the user ids are", () => {
     const keys = tilesOf(state({ participants: [participant("self"), participant("me")] })).map(({ key }) => key);
     expect(new Set(keys).size).toBe(2);
   });
 });
 
 describe("a tile's size", () => {
-  it("fills a wide space with one picture as wide as pictures are", () => {
+  it("fills a wide space with one 16:9 tile", () => {
     expect(tileSize(1, { width: 1600, height: 900 }, 10)).toEqual({ width: 1600, height: 900 });
     expect(tileSize(1, { width: 2000, height: 900 }, 10)).toEqual({ width: 1600, height: 900 });
   });
 
-  it("puts two side by side on a wide space and below one another on an upright one", () => {
+  it("puts two side by side in a wide space, and one above the other in an upright one", () => {
     expect(tileSize(2, { width: 1210, height: 500 }, 10)).toEqual({ width: 600, height: 450 });
     expect(tileSize(2, { width: 390, height: 810 }, 10)).toEqual({ width: 390, height: 400 });
   });
 
-  it("lets as many as there are fit without a scroll, while they are not too small", () => {
+  it("lets all tiles fit without scrolling while they are large enough", () => {
     for (let count = 1; count <= 20; count += 1) {
       const { width, height } = tileSize(count, { width: 1200, height: 700 }, 10);
       const columns = Math.floor((1200 + 10) / (width + 10));
@@ -91,7 +91,7 @@ describe("a tile's size", () => {
     }
   });
 
-  it("is never too small to know somebody", () => {
+  it("is never too small to recognise somebody", () => {
     expect(tileSize(300, { width: 390, height: 600 }, 10)).toEqual({ width: 190, height: 106 });
     expect(tileSize(3, { width: 0, height: 0 }, 10)).toEqual({ width: 140, height: 78 });
   });

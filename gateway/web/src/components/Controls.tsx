@@ -1,5 +1,5 @@
 import { useShortcuts } from "../hooks/useShortcuts";
-import { isOn, type DeviceState } from "../localMedia";
+import { isOn, type LocalDeviceState } from "../localMedia";
 import type { Room, RoomState } from "../room";
 import { Icon, type IconName } from "./Icon";
 
@@ -54,7 +54,7 @@ export function Controls({ room, local, onLeave }: ControlsProps) {
   );
 }
 
-function microphoneLabel({ status }: DeviceState): string {
+function microphoneLabel({ status }: LocalDeviceState): string {
   if (status === "on" || status === "starting") return "Mute";
   return status === "muted" ? "Unmute" : "Start microphone";
 }

@@ -2,7 +2,7 @@ import { useEffect, useState } from "react";
 
 import { Icon } from "./Icon";
 
-/** Puts the channel's address on the clipboard. */
+/** A button that copies the channel's address to the clipboard. */
 export function CopyLink() {
   const [isCopied, setCopied] = useState(false);
   useEffect(() => {
@@ -17,7 +17,7 @@ export function CopyLink() {
       await navigator.clipboard.writeText(link);
       setCopied(true);
     } catch {
-      // There is no clipboard on a page that is not served securely.
+      // Browsers offer no clipboard to pages served over plain http.
       window.prompt("Copy this link:", link);
     }
   };

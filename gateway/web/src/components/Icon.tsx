@@ -1,4 +1,4 @@
-/** The page's icons: outlines on a grid of 24, in the colour of the text around them. */
+/** The page's icons. They are outlines on a 24 × 24 grid and take the colour of the text around them. */
 const PATHS = {
   microphone: "M12 15a3.5 3.5 0 0 0 3.5-3.5v-5a3.5 3.5 0 0 0-7 0v5A3.5 3.5 0 0 0 12 15ZM5.5 11.5a6.5 6.5 0 0 0 13 0M12 18v3.5",
   muted:

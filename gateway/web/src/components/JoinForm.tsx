@@ -1,26 +1,26 @@
-import { useEffect, useRef, useState, type FormEvent } from "react";
+import { useEffect, useRef, useState, type FormEvent, type Ref } from "react";
 
-import type { Wishes } from "../address";
+import type { LinkOptions } from "../address";
 import { asChannel, asUsername, isChannel } from "../names";
 import { LIMITS } from "../protocol";
 import { recall, remember } from "../remembered";
 import type { JoinOptions } from "../room";
 
 interface JoinFormProps {
-  /** The channel that the address leads to. */
+  /** The channel named in the page's address. */
   channelId: string | undefined;
-  wishes: Wishes;
+  linkOptions: LinkOptions;
   onJoin(options: FormOptions): void;
 }
 
 export type FormOptions = Omit<JoinOptions, "userId" | "token">;
 
-export function JoinForm({ channelId, wishes, onJoin }: JoinFormProps) {
+export function JoinForm({ channelId, linkOptions, onJoin }: JoinFormProps) {
   const [remembered] = useState(recall);
-  const [username, setUsername] = useState(wishes.name ?? remembered.name);
+  const [username, setUsername] = useState(linkOptions.name ?? remembered.name);
   const [channel, setChannel] = useState(channelId ?? "lobby");
-  const [microphone, setMicrophone] = useState(wishes.microphone ?? remembered.microphone);
-  const [camera, setCamera] = useState(wishes.camera ?? remembered.camera);
+  const [microphone, setMicrophone] = useState(linkOptions.microphone ?? remembered.microphone);
+  const [camera, setCamera] = useState(linkOptions.camera ?? remembered.camera);
   const nameField = useRef<HTMLInputElement>(null);
   const channelField = useRef<HTMLInputElement>(null);
   const button = useRef<HTMLButtonElement>(null);
@@ -28,7 +28,7 @@ export function JoinForm({ channelId, wishes, onJoin }: JoinFormProps) {
   const isBadChannel = channel !== "" && !isChannel(channel);
   const isComplete = isNamed && isChannel(channel);
 
-  // Whoever is known needs no more than Enter.
+  // Focus the first field that needs attention. Someone with a remembered name only has to press Enter.
   useEffect(() => {
     const next = !isNamed ? nameField : isBadChannel ? channelField : button;
     next.current?.focus();
@@ -50,42 +50,9 @@ export function JoinForm({ channelId, wishes, onJoin }: JoinFormProps) {
       <form className="card" onSubmit={submit} aria-labelledby="lobby-title">
         <span className="brand" aria-hidden="true" />
         <h1 id="lobby-title">Join a channel</h1>
-        <p className="muted">Voice and video with whoever is there. No account, no download.</p>
-        <label className="field">
-          <span>Your name</span>
-          <input
-            ref={nameField}
-            data-testid="name"
-            name="name"
-            value={username}
-            onChange={(event) => setUsername(event.target.value)}
-            maxLength={LIMITS.maxUsernameCharacters}
-            autoComplete="nickname"
-            placeholder="How others see you"
-            required
-          />
-        </label>
-        <label className="field">
-          <span>Channel</span>
-          <input
-            ref={channelField}
-            data-testid="channel"
-            name="channel"
-            value={channel}
-            onChange={(event) => setChannel(asChannel(event.target.value))}
-            aria-describedby="channel-hint"
-            aria-invalid={isBadChannel}
-            autoCapitalize="none"
-            autoComplete="off"
-            spellCheck={false}
-            required
-          />
-          <small id="channel-hint" className={isBadChannel ? "wrong" : "muted"} aria-live="polite">
-            {isBadChannel
-              ? `Only the letters a to z, digits and _ . : - can be in a channel's name, ${LIMITS.maxIdCharacters} at most.`
-              : "Whoever enters the same channel meets you there."}
-          </small>
-        </label>
+        <p className="muted">Talk by voice and video. No account, no download.</p>
+        <NameField ref={nameField} value={username} onChange={setUsername} />
+        <ChannelField ref={channelField} value={channel} isBad={isBadChannel} onChange={setChannel} />
         <fieldset className="choices">
           <legend className="hidden">Join with</legend>
           <Choice label="Microphone" isOn={microphone} onChange={setMicrophone} />
@@ -96,6 +63,57 @@ export function JoinForm({ channelId, wishes, onJoin }: JoinFormProps) {
         </button>
       </form>
     </main>
+  );
+}
+
+interface FieldProps {
+  ref: Ref<HTMLInputElement>;
+  value: string;
+  onChange(value: string): void;
+}
+
+function NameField({ ref, value, onChange }: FieldProps) {
+  return (
+    <label className="field">
+      <span>Your name</span>
+      <input
+        ref={ref}
+        data-testid="name"
+        name="name"
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+        maxLength={LIMITS.maxUsernameCharacters}
+        autoComplete="nickname"
+        placeholder="How others see you"
+        required
+      />
+    </label>
+  );
+}
+
+function ChannelField({ ref, value, isBad, onChange }: FieldProps & { isBad: boolean }) {
+  return (
+    <label className="field">
+      <span>Channel</span>
+      <input
+        ref={ref}
+        data-testid="channel"
+        name="channel"
+        value={value}
+        onChange={(event) => onChange(asChannel(event.target.value))}
+        aria-describedby="channel-hint"
+        aria-invalid={isBad}
+        autoCapitalize="none"
+        autoComplete="off"
+        spellCheck={false}
+        required
+      />
+      <small id="channel-hint" className={isBad ? "wrong" : "muted"} aria-live="polite">
+        {isBad
+          ? `Please use only the letters a to z, digits and _ . : - (at most ${LIMITS.maxIdCharacters} characters).`
+          : "People who enter the same channel meet you there."}
+      </small>
+    </label>
   );
 }
 

@@ -1,4 +1,4 @@
-/** Elements that a track plays in. A remote track that is in no element is not even decoded. */
+/** The elements that play a track. Browsers do not even decode a remote track that no element plays. */
 import { useEffect, useRef } from "react";
 
 import type { Sound } from "../sound";
@@ -11,7 +11,7 @@ interface VideoProps {
   isMirrored: boolean;
 }
 
-/** Pictures only, so that no browser ever refuses to play it. */
+/** Plays video only. Browsers never refuse to play a silent element. */
 export function Video({ track, label, userId, kind, isMirrored }: VideoProps) {
   const element = useRef<HTMLVideoElement>(null);
   useEffect(() => attach(element.current, track), [track]);

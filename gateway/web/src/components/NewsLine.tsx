@@ -4,7 +4,7 @@ import type { News } from "../room";
 
 const SHOWN_MS = 4_000;
 
-/** Says who came and who went, to be seen for a moment and to be read out. */
+/** Shows for a moment who joined or left. Screen readers read it out. */
 export function NewsLine({ news }: { news: News | undefined }) {
   const [shown, setShown] = useState<News>();
   useEffect(() => {
@@ -16,7 +16,7 @@ export function NewsLine({ news }: { news: News | undefined }) {
     <p className="news" aria-live="polite" data-testid="news">
       {shown && (
         <span key={shown.serial}>
-          <bdi>{shown.username}</bdi> {shown.what}
+          <bdi>{shown.username}</bdi> {shown.event}
         </span>
       )}
     </p>

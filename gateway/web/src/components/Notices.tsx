@@ -1,7 +1,7 @@
 import { useSyncExternalStore, type ReactNode } from "react";
 
 import { useCountdown } from "../hooks/useCountdown";
-import type { Device } from "../localMedia";
+import type { LocalDevice } from "../localMedia";
 import type { Room, RoomState } from "../room";
 import type { Sound } from "../sound";
 import { blockedWords, troubles, waitingWords, type TroubleWords } from "../words";
@@ -13,7 +13,7 @@ interface NoticesProps {
   sound: Sound;
 }
 
-/** What the person should know or do, the most pressing first. */
+/** Everything the person should know or do now, the most urgent first. */
 export function Notices({ room, state, sound }: NoticesProps) {
   const isBlocked = useSyncExternalStore(sound.subscribe, sound.isBlocked);
   const { phase, ended, presence, local } = state;
@@ -21,7 +21,7 @@ export function Notices({ room, state, sound }: NoticesProps) {
     <div className="notices" role="status">
       {ended && phase !== "joined" && <Waiting room={room} state={state} ended={ended} />}
       {isBlocked && (
-        <Notice code="sound" title="The browser keeps the sound off" text="It waits for you to turn it on.">
+        <Notice code="sound" title="The sound is off" text="The browser waits for you to turn it on.">
           <button type="button" className="primary" data-testid="sound-button" onClick={() => void sound.turnOn()}>
             <Icon name="sound" /> Turn on sound
           </button>
@@ -49,7 +49,7 @@ function Waiting({ room, state, ended }: WaitingProps) {
   const isWaiting = state.phase === "waiting" && seconds > 0;
   return (
     <Notice code={String(ended.code)} title={title} text={text}>
-      {/* Read out once, not every second. */}
+      {/* Hidden from screen readers, which would read it out every second. They get the line below. */}
       <span className="countdown" aria-hidden="true">
         {isWaiting ? `Reconnecting in ${seconds} s` : "Reconnecting…"}
       </span>
@@ -77,7 +77,7 @@ function TroubleNotice({ room, trouble, devices, title, text }: TroubleWords & {
   );
 }
 
-function start(room: Room, device: Device): void {
+function start(room: Room, device: LocalDevice): void {
   if (device === "microphone") void room.local.setMicrophone(true);
   else if (device === "camera") void room.local.setCamera(true);
   else void room.local.setScreen(true);

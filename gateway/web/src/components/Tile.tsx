@@ -25,7 +25,7 @@ export function Tile({ tile }: { tile: TileContent }) {
         </span>
       )}
       {track && (
-        <Video track={track} label={`Picture of ${username}${note}`} userId={userId} kind={kind} isMirrored={isSelf && !isScreen} />
+        <Video track={track} label={`Video of ${username}${note}`} userId={userId} kind={kind} isMirrored={isSelf && !isScreen} />
       )}
       <span className="name">
         {showsMuted && (
@@ -48,13 +48,13 @@ function initialsOf(username: string): string {
   return [words[0], ...words.slice(1).slice(-1)].map(firstOf).join("").toUpperCase();
 }
 
-/** What a reader takes for one character: flags and many emoji are several. */
+/** The first character as a reader counts them. A flag or an emoji can be several code points. */
 function firstOf(word = ""): string {
   const [first] = new Intl.Segmenter().segment(word);
   return first?.segment ?? "";
 }
 
-/** The same person has the same colour for everybody. */
+/** A colour (0 to 359 degrees) that depends on the name alone, so that everybody sees the same one. */
 function hueOf(username: string): number {
   return [...username].reduce((sum, character) => (sum * 31 + (character.codePointAt(0) ?? 0)) % 360, 7);
 }

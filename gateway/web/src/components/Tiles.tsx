@@ -5,7 +5,7 @@ import { Tile } from "./Tile";
 
 const GAP = 10;
 
-/** Everybody's tiles, as large as fits. A screen that is shared takes most of the room. */
+/** The tiles of all participants, as large as fits. Shared screens take most of the space. */
 export function Tiles({ tiles }: { tiles: readonly TileContent[] }) {
   const screens = tiles.filter(({ kind }) => kind === "screen");
   const people = tiles.filter(({ kind }) => kind === "camera");

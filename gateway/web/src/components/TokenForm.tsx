@@ -3,13 +3,13 @@ import { useEffect, useRef, useState, type FormEvent } from "react";
 import { LIMITS } from "../protocol";
 
 interface TokenFormProps {
-  /** A token was given, and the gateway did not take it. */
+  /** The gateway rejected the token that was given. */
   isWrong: boolean;
   onToken(token: string): void;
   onBack(): void;
 }
 
-/** Asks for what the gateway wants to see before it lets somebody in. */
+/** Asks for the token that this gateway requires. */
 export function TokenForm({ isWrong, onToken, onBack }: TokenFormProps) {
   const [token, setToken] = useState("");
   const field = useRef<HTMLInputElement>(null);
@@ -24,8 +24,8 @@ export function TokenForm({ isWrong, onToken, onBack }: TokenFormProps) {
     <main className="lobby">
       <form className="card" onSubmit={submit} aria-labelledby="token-title" data-testid="notice" data-code="4401">
         <span className="brand" aria-hidden="true" />
-        <h1 id="token-title">A token is needed</h1>
-        <p className="muted">This gateway lets in who brings its token. Whoever runs it can give it to you.</p>
+        <h1 id="token-title">This gateway asks for a token</h1>
+        <p className="muted">The people who run the gateway can give you one.</p>
         <label className="field">
           <span>Token</span>
           <input
@@ -43,7 +43,7 @@ export function TokenForm({ isWrong, onToken, onBack }: TokenFormProps) {
           />
           {isWrong && (
             <small id="token-hint" className="wrong" role="alert">
-              The token that was given is not the right one.
+              This token is not the right one.
             </small>
           )}
         </label>

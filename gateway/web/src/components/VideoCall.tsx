@@ -19,7 +19,7 @@ interface VideoCallProps {
 export function VideoCall({ room, state, onLeave }: VideoCallProps) {
   const [sound] = useState(() => new Sound());
   const title = useRef<HTMLHeadingElement>(null);
-  // Whoever listens to the page hears where they have come to.
+  // A screen reader reads out the heading that has the focus: the channel's name.
   useEffect(() => title.current?.focus(), []);
 
   const { channelId, presence, local, news } = state;
@@ -47,7 +47,7 @@ export function VideoCall({ room, state, onLeave }: VideoCallProps) {
   );
 }
 
-/** The count is the list's, and there is one only while there is a list. */
+/** How many people are in the channel. Without a connection there is no list, so there is no count. */
 function Together({ state }: { state: RoomState }) {
   const { phase, presence, ended } = state;
   if (phase === "joined") {

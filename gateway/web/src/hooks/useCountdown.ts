@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 
-/** Whole seconds until `until` (on the clock of `performance.now()`), counting down; 0 when it is over or not set. */
+/** Whole seconds left until `until`, a time of `performance.now()`. It is 0 afterwards, and without an `until`. */
 export function useCountdown(until: number | undefined): number {
   const [now, setNow] = useState(() => performance.now());
   useEffect(() => {

@@ -1,4 +1,4 @@
-/** The room of this page: created once, left when the page goes, shown as it changes. */
+/** The one room of this page. The hook leaves it when the page goes away and renders its changes. */
 import { Device } from "mediasoup-client";
 import { useEffect, useState, useSyncExternalStore } from "react";
 
@@ -15,16 +15,16 @@ export function useRoom(): UseRoom {
   const state = useSyncExternalStore(room.subscribe, room.getState);
 
   useEffect(() => {
-    // Browsers may keep a page that was left and show it again as it was: then it joins again.
-    const came = (event: PageTransitionEvent) => event.persisted && room.comeBack();
-    const left = () => room.abandon();
+    // A browser may keep the page in its back/forward cache and show it again as it was. Then it rejoins.
+    const shown = (event: PageTransitionEvent) => event.persisted && room.comeBack();
+    const hidden = () => room.abandon();
     const online = () => room.networkIsBack();
-    window.addEventListener("pagehide", left);
-    window.addEventListener("pageshow", came);
+    window.addEventListener("pagehide", hidden);
+    window.addEventListener("pageshow", shown);
     window.addEventListener("online", online);
     return () => {
-      window.removeEventListener("pagehide", left);
-      window.removeEventListener("pageshow", came);
+      window.removeEventListener("pagehide", hidden);
+      window.removeEventListener("pageshow", shown);
       window.removeEventListener("online", online);
       room.leave();
     };

@@ -2,7 +2,7 @@ import { useEffect, useRef } from "react";
 
 export type Shortcuts = Readonly<Record<string, () => void>>;
 
-/** Single keys that work wherever nothing is being typed. */
+/** Single-key shortcuts. They do nothing while the person types in a field. */
 export function useShortcuts(shortcuts: Shortcuts): void {
   const current = useRef(shortcuts);
   useEffect(() => {

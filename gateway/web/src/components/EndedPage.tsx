@@ -5,14 +5,14 @@ import { endedWords } from "../words";
 
 const REPLACED = 4409;
 
-interface EndedProps {
+interface EndedPageProps {
   ended: NonNullable<RoomState["ended"]>;
   onAgain(): void;
   onBack(): void;
 }
 
-/** Out of the channel, and not coming back unless the person says so. */
-export function Ended({ ended, onAgain, onBack }: EndedProps) {
+/** Shown after the call ended. The page rejoins only if the person presses the button. */
+export function EndedPage({ ended, onAgain, onBack }: EndedPageProps) {
   const again = useRef<HTMLButtonElement>(null);
   useEffect(() => again.current?.focus(), []);
   const { title, text } = endedWords(ended);
