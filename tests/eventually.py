@@ -1,4 +1,4 @@
-"""Waiting for what has no event to wait for: state on the other side of a socket."""
+"""Wait for a state that no event announces, such as the state at the other end of a socket."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import trio
 
 
 async def eventually(condition: Callable[[], object], seconds: float = 5) -> None:
-    """Return when the condition holds; ``TooSlowError`` when it does not in time (virtual where the clock is)."""
+    """Return once the condition holds.  Raises ``TooSlowError`` after so many seconds of Trio's clock."""
     with trio.fail_after(seconds):
         while True:
             if condition():

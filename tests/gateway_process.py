@@ -1,4 +1,4 @@
-"""The gateway as people run it: a process of its own, told to stop by SIGTERM, observed from outside."""
+"""The gateway as people run it: in a process of its own, stopped by SIGTERM and observed from outside."""
 
 import json
 import os
@@ -17,14 +17,14 @@ from attrs import define
 T = TypeVar("T")
 
 ENVIRONMENT = dict(os.environ)
-"""What a process that is started in a thread gets: pytest changes its own environment all the time, and where ``exec``
-reads it meanwhile, it fails with EFAULT."""
+"""The environment of processes that a thread starts.  pytest keeps changing its own, and an ``exec`` that reads it at
+that moment fails with EFAULT."""
 _START_TIMEOUT = 20
 _STOP_TIMEOUT = 10
 
 
-def eventually(look: Callable[[], T], is_right: Callable[[T], bool], within: float) -> T:
-    """Look again and again until what is seen is right; fails, with what was seen last, after ``within`` seconds."""
+def poll_until(look: Callable[[], T], is_right: Callable[[T], bool], within: float) -> T:
+    """Call ``look`` until its value is right, and return that.  Fails after ``within`` seconds with the last value."""
     deadline = time.monotonic() + within
     while not is_right(seen := look()):
         assert time.monotonic() < deadline, f"after {within} s: {seen!r}"
@@ -34,7 +34,7 @@ def eventually(look: Callable[[], T], is_right: Callable[[T], bool], within: flo
 
 @define
 class GatewayProcess:
-    """A gateway that listens."""
+    """A running gateway."""
 
     process: "subprocess.Popen[bytes]"
     log_file: Path
@@ -51,40 +51,40 @@ class GatewayProcess:
 
     @property
     def media_port(self) -> int:
-        """The first of them."""
+        """The first media port."""
         return int(self.media.partition(",")[0].rpartition(":")[2])
 
     def log(self) -> list[dict[str, Any]]:
-        """What it has logged so far."""
+        """All events that it has logged so far."""
         return _read_log(self.log_file)
 
     def metrics(self) -> dict[str, float]:
-        """Its figures, by name with labels as Prometheus writes them."""
+        """Its metrics.  Names include the labels, as Prometheus writes them."""
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as response:
             lines = response.read().decode().splitlines()
         samples = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}
 
     def live(self) -> dict[str, int]:
-        """What is alive in it now."""
+        """How many sessions, channels, members and media objects it has now."""
         figures = self.metrics()
         names = ("sessions", "channels", "members", "transports", "producers", "consumers", "routes")
         return {name: int(figures[f"sfu_{name}"]) for name in names}
 
     def open_files(self) -> list[str]:
-        """What its file descriptors stand for: sockets by their inode."""
+        """The targets of its file descriptors.  A socket's target names its inode."""
         found = []
         for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
-            with suppress(FileNotFoundError):  # closed since
+            with suppress(FileNotFoundError):  # it was closed meanwhile
                 found.append(str(link.readlink()))
         return sorted(found)
 
     def becomes_empty(self, within: float = 3) -> None:
-        """Wait until nothing of any call is left."""
-        eventually(self.live, lambda live: not any(live.values()), within)
+        """Wait until no call has left anything behind."""
+        poll_until(self.live, lambda live: not any(live.values()), within)
 
     def stop(self) -> None:
-        """SIGTERM; it has to end by itself, and well."""
+        """Send SIGTERM.  The gateway has to end by itself, with status 0."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(_STOP_TIMEOUT) == 0, self.log_file.read_text()
 
@@ -93,9 +93,9 @@ class GatewayProcess:
 def run_gateway(
     log_file: Path, *options: str, port: int = 0, media_port: int = 0, module: Sequence[str] = ("gateway",)
 ) -> Iterator[GatewayProcess]:
-    """Start a gateway; when the block is left it has to stop with status 0, and not to have logged an error.
+    """Start a gateway.  At the end of the block it must stop with status 0, without having logged an error.
 
-    ``module`` is what runs in the gateway's place, with arguments that come before its own.
+    ``module`` is the module to run in place of the gateway, followed by arguments to put before the gateway's own.
     """
     command = [sys.executable, "-m", *module, "serve", "--log-format", "json", "--drain-timeout", "0"]
     ports = ["--port", str(port), "--media-port", str(media_port)]
@@ -121,11 +121,11 @@ def _listening(process: "subprocess.Popen[bytes]", log_file: Path) -> dict[str, 
         assert process.poll() is None, log_file.read_text()
         return next((line for line in _read_log(log_file) if line["event"] == "listening"), None)
 
-    listening = eventually(look, lambda line: line is not None, _START_TIMEOUT)
+    listening = poll_until(look, lambda line: line is not None, _START_TIMEOUT)
     assert listening is not None
     return listening
 
 
 def _read_log(log_file: Path) -> list[dict[str, Any]]:
-    whole, newline, _ = log_file.read_text().rpartition("\n")  # a line may be half written
+    whole, newline, _ = log_file.read_text().rpartition("\n")  # the last line may be incomplete
     return [json.loads(line) for line in (whole + newline).splitlines()]

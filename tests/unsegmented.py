@@ -1,8 +1,8 @@
-"""A process in which the kernel knows no segmentation of UDP, as Linux before 4.18: neither sending nor receiving.
+"""Run pytest as if the kernel had no UDP segmentation offload, like Linux before 4.18.
 
     python -m tests.unsegmented tests/dataplane tests/media
 
-runs pytest in one.  seccomp answers both socket options with ENOPROTOOPT, as such a kernel does.
+A seccomp filter refuses both socket options (UDP_SEGMENT, UDP_GRO) with ENOPROTOOPT, as such a kernel does.
 """
 
 import ctypes
@@ -18,11 +18,11 @@ UDP_SEGMENT, UDP_GRO = 103, 104
 _SOL_UDP = 17
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-# <linux/bpf_common.h>: load a word at an offset; go on here or there where it equals a constant; return a constant.
+# <linux/bpf_common.h>: load a word at an offset; jump if it equals a constant; return a constant.
 _LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
-# <linux/seccomp.h>, struct seccomp_data: offsets of the call's number, its system, and the low words of two arguments.
+# <linux/seccomp.h>, struct seccomp_data: offsets of the call's number, its architecture, and two arguments' low words.
 _NUMBER, _SYSTEM, _LEVEL, _OPTION = 0, 4, 24, 32
-#: The system's name for audits, and its number of setsockopt.
+#: For each architecture: its AUDIT_ARCH constant, and its system call number of setsockopt.
 _SYSTEMS = {"x86_64": (0xC000003E, 54), "aarch64": (0xC00000B7, 208)}
 
 
@@ -31,7 +31,7 @@ class _Program(ctypes.Structure):
 
 
 def refuse_segmentation() -> None:
-    """For this thread and what it starts, programs too, from now on and for ever.  Raises ``OSError``."""
+    """Refuse segmentation for this thread and everything it starts.  This cannot be undone.  Raises ``OSError``."""
     system, setsockopt = _SYSTEMS[platform.machine()]
     code = [
         (_LOAD, 0, 0, _SYSTEM),

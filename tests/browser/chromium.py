@@ -1,4 +1,4 @@
-"""A Chromium process of one's own: with fake devices, without a window, and killable."""
+"""A separate Chromium process with fake devices and without a window, which a test may kill."""
 
 import signal
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 from playwright.sync_api import Browser, Playwright
 
-from tests.gateway_process import eventually
+from tests.gateway_process import poll_until
 from tools.chromium import FLAGS, find_chromium
 
 _START_TIMEOUT = 30
@@ -17,20 +17,20 @@ _START_TIMEOUT = 30
 
 @frozen
 class Chromium:
-    """A browser process and Playwright's hold on it."""
+    """A browser process, and Playwright's connection to it."""
 
     process: "subprocess.Popen[bytes]"
     browser: Browser
 
     def kill(self) -> None:
-        """End the browser as the kernel does it when memory runs out."""
+        """End the browser with SIGKILL, as the kernel does when memory runs out."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
 
 
 @contextmanager
 def run_chromium(playwright: Playwright, profile: Path, *flags: str) -> Iterator[Chromium]:
-    """Start a browser that keeps its profile in a folder of its own."""
+    """Start a browser with a profile in a new folder."""
     command = [
         find_chromium(),
         *FLAGS,
@@ -59,4 +59,4 @@ def _debugging_port(process: "subprocess.Popen[bytes]", profile: Path) -> int:
         assert process.poll() is None, (profile / "log").read_text(errors="replace")
         return file.read_text().splitlines() if file.exists() else []
 
-    return int(eventually(look, lambda lines: len(lines) == 2, _START_TIMEOUT)[0])
+    return int(poll_until(look, lambda lines: len(lines) == 2, _START_TIMEOUT)[0])

@@ -1,4 +1,4 @@
-"""One gateway and one browser for each file of tests; every test has a channel of its own."""
+"""One gateway and one browser for each test file.  Every test uses a channel of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,15 +38,18 @@ def chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def invite(gateway: GatewayProcess, chromium: Chromium) -> Iterator[Invite]:
-    """Seats people before the page, by name.  After the test they go; nothing of them is left, nothing went wrong."""
+    """Opens the page for people, by name.
+
+    After the test it closes their pages, and checks that the gateway is empty and that no page logged an error.
+    """
     people: list[Person] = []
 
     def invite(name: str, context: BrowserContext | None = None) -> Person:
-        people.append(Person.sits_down(context or chromium.browser.new_context(), gateway.url, name))
+        people.append(Person.new_in(context or chromium.browser.new_context(), gateway.url, name))
         return people[-1]
 
     yield invite
     for person in people:
-        person.goes()
+        person.closes_page()
     gateway.becomes_empty()
-    assert [complaint for person in people for complaint in person.complaints] == []
+    assert [error for person in people for error in person.errors] == []

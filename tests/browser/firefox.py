@@ -1,4 +1,4 @@
-"""A Firefox process of one's own, with fake devices and without a window, and the people in front of it."""
+"""A separate Firefox process with fake devices and without a window, and the people who use it."""
 
 import subprocess
 import time
@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from attrs import define, frozen
 
 from tests.browser.marionette import Marionette
-from tests.gateway_process import ENVIRONMENT, eventually
+from tests.gateway_process import ENVIRONMENT, poll_until
 from tools.firefox import FLAGS, find_firefox, write_profile
 
 _START_TIMEOUT = 60
@@ -20,19 +20,22 @@ _NONE: Mapping[str, object] = {}
 
 @frozen
 class Firefox:
-    """A browser process and Marionette's hold on it."""
+    """A browser process, and the Marionette connection to it."""
 
     marionette: Marionette
 
-    def sits_down(self, url: str, name: str) -> "FirefoxPerson":
-        """Somebody in a window of their own."""
+    def new_person(self, url: str, name: str) -> "FirefoxPerson":
+        """A person with a new window."""
         window = self.marionette.command("WebDriver:NewWindow", type="window")["handle"]
         return FirefoxPerson(self.marionette, window, url, name)
 
 
 @define
 class FirefoxPerson:
-    """Somebody in front of the web client in Firefox.  They look one after the other: it has one remote control."""
+    """A person who uses the web client in Firefox.
+
+    All people share one Marionette session, so each call first switches to the person's window.
+    """
 
     marionette: Marionette
     window: str
@@ -40,16 +43,16 @@ class FirefoxPerson:
     name: str
 
     def joins(self, channel: str) -> None:
-        """Follow a link, press Join, and wait to be in."""
+        """Follow a link, press Join, and wait until joined."""
         self._look()
         self.marionette.command(
             "WebDriver:Navigate", url=f"{self.url}/c/{quote(channel)}?{urlencode({'name': self.name})}"
         )
         self.marionette.click("[data-testid=join]")
-        eventually(lambda: self.asks("window.__room.state().phase"), lambda phase: phase == "joined", within=10)
+        poll_until(lambda: self.asks("window.__room.state().phase"), lambda phase: phase == "joined", within=10)
 
     def asks(self, expression: str) -> Any:
-        """The value of an expression in the page, awaited where it says so."""
+        """The value of a JavaScript expression in the page.  It may contain ``await``."""
         self._look()
         return self.marionette.evaluate(expression)
 
@@ -57,34 +60,34 @@ class FirefoxPerson:
     def user_id(self) -> str:
         return str(self.asks("window.__room.state().self"))
 
-    def stats(self, way: str) -> list[dict[str, Any]]:
-        """What the browser measures of what is ``inbound`` or ``outbound``."""
-        found: list[dict[str, Any]] = self.asks("await window.__room.stats()")[way]
+    def stats(self, direction: str) -> list[dict[str, Any]]:
+        """The browser's statistics of its ``inbound`` or ``outbound`` streams."""
+        found: list[dict[str, Any]] = self.asks("await window.__room.stats()")[direction]
         return found
 
     def frames_from(self, user_id: str) -> int:
-        """How many pictures of somebody's camera were decoded."""
+        """How many frames of a user's camera were decoded."""
         of_them = (each for each in self.stats("inbound") if (each["userId"], each["source"]) == (user_id, "camera"))
         return int(next(of_them, {}).get("framesDecoded", 0))
 
     def watches(self, user_id: str, within: float) -> None:
-        """Pictures of somebody come within so many seconds, and go on to come."""
+        """Frames of a user arrive within so many seconds, and keep arriving."""
         frames_grow(lambda: self.frames_from(user_id), within)
 
     def watches_again(self, user_id: str, within: float) -> None:
-        """The same of somebody whose pictures came before."""
+        """More frames of a user arrive within so many seconds, and keep arriving."""
         had = self.frames_from(user_id)
         frames_grow(lambda: self.frames_from(user_id) - had, within)
 
     def producers(self) -> set[str]:
-        """Everything that the list shows somebody to send."""
+        """The ids of all producers in the participant list."""
         participants = self.asks("window.__room.state().participants")
         return {producer["producerId"] for each in participants for producer in each["producers"]}
 
     def reads(self, test_id: str, within: float) -> str:
-        """The text of something, once it is there."""
+        """The text of an element, once it exists."""
         selector = f"document.querySelector('[data-testid={test_id}]')?.textContent"
-        return str(eventually(lambda: self.asks(selector), lambda text: text is not None, within))
+        return str(poll_until(lambda: self.asks(selector), lambda text: text is not None, within))
 
     def leaves(self) -> None:
         self._look()
@@ -95,15 +98,15 @@ class FirefoxPerson:
 
 
 def frames_grow(look: Callable[[], int], within: float) -> None:
-    """The number is not 0 within so many seconds, and then grows for a second."""
-    first = eventually(look, lambda frames: frames > 0, within)
+    """The number is above 0 within so many seconds, and higher a second later."""
+    first = poll_until(look, lambda frames: frames > 0, within)
     time.sleep(1)
-    assert look() > first, f"the picture stands still at {first}"
+    assert look() > first, f"the video stands still at frame {first}"
 
 
 @contextmanager
 def run_firefox(profile: Path, more: Mapping[str, object] = _NONE) -> Iterator[Firefox]:
-    """Start a browser that keeps its profile, with ``more`` preferences, in a folder of its own."""
+    """Start a browser with ``more`` preferences and a profile in a new folder."""
     write_profile(profile, more)
     command = [find_firefox(), *FLAGS, "--profile", str(profile)]
     with (
@@ -127,4 +130,4 @@ def _port(process: "subprocess.Popen[bytes]", profile: Path) -> int:
         assert process.poll() is None, (profile / "log").read_text(errors="replace")
         return file.read_text().strip() if file.exists() else ""
 
-    return int(eventually(look, bool, _START_TIMEOUT))
+    return int(poll_until(look, bool, _START_TIMEOUT))

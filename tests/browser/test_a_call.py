@@ -1,4 +1,4 @@
-"""Two and three people call each other, with Chromium's fake camera and microphone."""
+"""Two or three people call each other, with Chromium's fake camera and microphone."""
 
 import time
 
@@ -9,7 +9,7 @@ from tests.browser.conftest import Invite
 pytestmark = pytest.mark.browser
 
 
-def test_two_people_see_and_hear_each_other_within_ten_seconds_and_their_pictures_get_better(invite: Invite) -> None:
+def test_two_people_see_and_hear_each_other_within_ten_seconds_and_their_bitrate_rises(invite: Invite) -> None:
     ada, ben = invite("Ada"), invite("Ben")
     ada.joins("two")
     ben.joins("two")
@@ -17,13 +17,13 @@ def test_two_people_see_and_hear_each_other_within_ten_seconds_and_their_picture
     began = [ada.target_bitrate(), ben.target_bitrate()]
 
     ada.watches_and_hears(ben.user_id, by=joined + 10, seconds=3)
-    ben.watches_and_hears(ada.user_id, by=joined + 13, seconds=3)  # looked at after Ada, whose turn took 3 s
+    ben.watches_and_hears(ada.user_id, by=joined + 13, seconds=3)  # 3 s later, because Ada's check took 3 s
     for person, bitrate in zip((ada, ben), began, strict=True):
         person.reaches_target_bitrate(2 * bitrate, by=joined + 20)
-    ada.hears_in_step_with_the_picture(ben.user_id, by=joined + 20)
+    ada.hears_in_sync_with_video(ben.user_id, by=joined + 20)
 
 
-def test_who_joins_late_sees_and_hears_everybody(invite: Invite) -> None:
+def test_a_late_joiner_sees_and_hears_everybody(invite: Invite) -> None:
     ada, ben = invite("Ada"), invite("Ben")
     ada.joins("three")
     ben.joins("three")
@@ -36,7 +36,7 @@ def test_who_joins_late_sees_and_hears_everybody(invite: Invite) -> None:
         late.watches_and_hears(early.user_id, by=joined + 20)
 
 
-def test_muting_shows_at_the_others_and_nothing_is_heard_until_it_is_undone(invite: Invite) -> None:
+def test_others_see_that_a_person_is_muted_and_hear_nothing_until_they_unmute(invite: Invite) -> None:
     ada, ben = invite("Ada"), invite("Ben")
     ada.joins("mute")
     ben.joins("mute")

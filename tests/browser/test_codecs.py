@@ -1,4 +1,4 @@
-"""What one payload type means may differ from sender to sender: Chromium plays all of it on one transport."""
+"""Senders may use one payload type with different codec parameters.  Chromium plays them all on one transport."""
 
 import json
 import time
@@ -12,8 +12,8 @@ from tests.browser.person import Person
 
 pytestmark = pytest.mark.browser
 
-# The page as it is, in front of a router of H264 alone, with parameters of its streams as another client has them.
-_OTHERWISE = """({ mode, video, audio }) => {
+# Changes the page's messages: the router seems to offer only H264, and streams get the parameters of another client.
+_CHANGE_MESSAGES = """({ mode, video, audio }) => {
   const parse = JSON.parse;
   JSON.parse = (text, reviver) => {
     const message = parse(text, reviver);
@@ -22,8 +22,8 @@ _OTHERWISE = """({ mode, video, audio }) => {
       router.codecs = router.codecs.filter(({ mimeType, parameters }) =>
         mimeType === "audio/opus" || (mimeType === "video/H264" && mode.includes(parameters["packetization-mode"])));
     }
-    const told = message?.data?.rtpParameters;
-    if (told) (window.__told ??= []).push(told.codecs[0]);
+    const received = message?.data?.rtpParameters;
+    if (received) (window.__received ??= []).push(received.codecs[0]);
     return message;
   };
   const send = WebSocket.prototype.send;
@@ -40,13 +40,13 @@ _OTHERWISE = """({ mode, video, audio }) => {
 def sends(
     invite: Invite, chromium: Chromium, name: str, *, mode: list[int], video: dict[str, Any], audio: dict[str, Any]
 ) -> Person:
-    """Somebody whose streams are of this packetization mode and have these parameters."""
+    """A person whose streams have this packetization mode and these parameters."""
     context = chromium.browser.new_context()
-    context.add_init_script(f"({_OTHERWISE})({json.dumps({'mode': mode, 'video': video, 'audio': audio})})")
+    context.add_init_script(f"({_CHANGE_MESSAGES})({json.dumps({'mode': mode, 'video': video, 'audio': audio})})")
     return invite(name, context)
 
 
-def test_h264_of_two_levels_and_modes_and_opus_of_both_kinds_are_played_side_by_side(
+def test_h264_of_two_levels_and_modes_and_mono_and_stereo_opus_play_side_by_side(
     invite: Invite, chromium: Chromium
 ) -> None:
     sets = {"sprop-parameter-sets": "Z0LgH42NQA==,aM48gA=="}
@@ -61,14 +61,14 @@ def test_h264_of_two_levels_and_modes_and_opus_of_both_kinds_are_played_side_by_
     for sender in (ada, ben, cleo):
         eve.watches_and_hears(sender.user_id, by=joined + 20, seconds=2)
 
-    told = eve.page.evaluate("window.__told")
+    received = eve.page.evaluate("window.__received")
     h264 = sorted(
         (codec["payloadType"], codec["parameters"]["profile-level-id"], codec["parameters"]["packetization-mode"])
-        for codec in told
+        for codec in received
         if codec["mimeType"] == "video/H264"
     )
     assert h264 == [(105, "42e01f", 1), (105, "42e034", 1), (115, "42e01f", 0)]
-    assert sorted("sprop-stereo" in codec["parameters"] for codec in told if codec["mimeType"] == "audio/opus") == [
+    assert sorted("sprop-stereo" in codec["parameters"] for codec in received if codec["mimeType"] == "audio/opus") == [
         False,
         False,
         True,

@@ -1,4 +1,4 @@
-"""The real Firefox, with the gateway as it is without any option unless a test says otherwise."""
+"""Real Firefox with a gateway.  The gateway has its default options unless a test says otherwise."""
 
 import time
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def see_each_other(ada: FirefoxPerson, ben: FirefoxPerson) -> None:
 
 
 def test_two_windows_on_the_gateways_own_machine_see_each_other(firefox: Firefox, gateway: GatewayProcess) -> None:
-    ada, ben = (firefox.sits_down(gateway.url, name) for name in ("Ada", "Ben"))
+    ada, ben = (firefox.new_person(gateway.url, name) for name in ("Ada", "Ben"))
     ada.joins("firefox")
     ben.joins("firefox")
     see_each_other(ada, ben)
@@ -48,7 +48,7 @@ def test_two_windows_on_the_gateways_own_machine_see_each_other(firefox: Firefox
 
 
 def test_firefox_and_chromium_see_each_other(firefox: Firefox, gateway: GatewayProcess, invite: Invite) -> None:
-    ada, ben = firefox.sits_down(gateway.url, "Ada"), invite("Ben")
+    ada, ben = firefox.new_person(gateway.url, "Ada"), invite("Ben")
     ben.joins("both")
     ada.joins("both")
     joined = time.monotonic()
@@ -58,18 +58,18 @@ def test_firefox_and_chromium_see_each_other(firefox: Firefox, gateway: GatewayP
 
 
 @needs_namespaces
-def test_where_the_machine_has_no_address_but_loopback_the_page_says_what_to_do(tmp_path: Path) -> None:
+def test_on_a_machine_with_loopback_alone_the_page_says_which_option_helps(tmp_path: Path) -> None:
     with new_namespaces(1):
         configure("ip", "link", "set", "lo", "up")
         with run_gateway(tmp_path / "log") as gateway, run_firefox(tmp_path / "profile") as firefox:
-            ada = firefox.sits_down(gateway.url, "Ada")
+            ada = firefox.new_person(gateway.url, "Ada")
             ada.joins("alone")
             assert "--media-host" in ada.reads("notice", within=10)
 
 
 @contextmanager
 def two_machines() -> Iterator[tuple[int, int]]:
-    """Namespaces of a browser and of a gateway: signalling goes by 10.0.1.0/24, media by 10.0.2.0/24."""
+    """Network namespaces of a browser and a gateway.  Signalling uses 10.0.1.0/24, media uses 10.0.2.0/24."""
     with new_namespaces(2) as (browser, gateway):
         for number in (1, 2):
             near, far = f"near{number}", f"far{number}"
@@ -92,21 +92,21 @@ def up(link: str, address: str | None = None) -> None:
 
 
 @needs_namespaces
-def test_five_seconds_without_media_cost_no_producer(tmp_path: Path) -> None:
+def test_five_seconds_without_a_network_for_media_cost_no_producer(tmp_path: Path) -> None:
     options = ("--host", "10.0.1.1", "--media-host", "10.0.2.1", "--planes", "1")
     with two_machines() as (browser, far):
         enter(far)
         with run_gateway(tmp_path / "log", *options) as gateway:
             enter(browser)
             with run_firefox(tmp_path / "profile", ANYWHERE) as firefox:
-                ada, ben = (firefox.sits_down(gateway.url, name) for name in ("Ada", "Ben"))
+                ada, ben = (firefox.new_person(gateway.url, name) for name in ("Ada", "Ben"))
                 ada.joins("gap")
                 ben.joins("gap")
                 see_each_other(ada, ben)
                 before = ada.producers()
                 assert len(before) == 4
 
-                # As pulling a cable: Firefox notices at once that it cannot send.
+                # Like pulling a cable: Firefox notices at once that it cannot send.
                 configure("ip", "link", "set", "near2", "down")
                 time.sleep(5)
                 configure("ip", "link", "set", "near2", "up")

@@ -1,4 +1,4 @@
-"""However somebody leaves, the others see it at once, and nothing of them stays behind."""
+"""However a person leaves, the others see it at once, and the gateway keeps nothing of that person."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ from playwright.sync_api import Playwright
 from tests.browser.chromium import Chromium, run_chromium
 from tests.browser.conftest import Invite
 from tests.browser.person import Person
-from tests.gateway_process import GatewayProcess, eventually, run_gateway
+from tests.gateway_process import GatewayProcess, poll_until, run_gateway
 from tools.chromium import PERMITTED, TOUCHED
 
 pytestmark = pytest.mark.browser
@@ -27,7 +27,7 @@ ONE_PERSON = {
 
 
 def talk(ada: Person, ben: Person, channel: str) -> None:
-    """A call of two that has got as far as sound and picture both ways."""
+    """Let two people join, and wait until they see and hear each other."""
     ada.joins(channel)
     ben.joins(channel)
     ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
@@ -38,28 +38,28 @@ def only_one_person_is_left(gateway: GatewayProcess) -> None:
     assert gateway.live() == ONE_PERSON
 
 
-def test_who_closes_the_tab_is_gone_at_once(invite: Invite, gateway: GatewayProcess) -> None:
+def test_a_person_who_closes_the_tab_is_gone_at_once(invite: Invite, gateway: GatewayProcess) -> None:
     ada, ben = invite("Ada"), invite("Ben")
     talk(ada, ben, "closes")
-    with ada.sees_together_soon(1, within=AT_ONCE):
-        ben.tab_closes()
+    with ada.will_see_together(1, within=AT_ONCE):
+        ben.closes_tab()
     only_one_person_is_left(gateway)
 
 
-def test_who_goes_to_another_page_is_gone_at_once(invite: Invite, gateway: GatewayProcess) -> None:
+def test_a_person_who_goes_to_another_page_is_gone_at_once(invite: Invite, gateway: GatewayProcess) -> None:
     ada, ben = invite("Ada"), invite("Ben")
     talk(ada, ben, "goes")
-    with ada.sees_together_soon(1, within=AT_ONCE):
-        ben.goes_elsewhere()
+    with ada.will_see_together(1, within=AT_ONCE):
+        ben.navigates_away()
     only_one_person_is_left(gateway)
 
 
-def test_who_presses_leave_is_gone_at_once_and_may_join_again(invite: Invite, gateway: GatewayProcess) -> None:
+def test_a_person_who_presses_leave_is_gone_at_once_and_may_join_again(invite: Invite, gateway: GatewayProcess) -> None:
     ada, ben = invite("Ada"), invite("Ben")
     talk(ada, ben, "leaves")
-    with ada.sees_together_soon(1, within=AT_ONCE):
+    with ada.will_see_together(1, within=AT_ONCE):
         ben.presses("leave")
-    eventually(gateway.live, lambda live: live == ONE_PERSON, within=1)
+    poll_until(gateway.live, lambda live: live == ONE_PERSON, within=1)
 
     ben.sees("join")
     ben.presses("join")
@@ -67,24 +67,24 @@ def test_who_presses_leave_is_gone_at_once_and_may_join_again(invite: Invite, ga
     ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
 
 
-def test_whose_browser_is_killed_is_gone_at_once(
+def test_a_person_whose_browser_is_killed_is_gone_at_once(
     invite: Invite, gateway: GatewayProcess, playwright: Playwright, tmp_path: Path
 ) -> None:
     ada = invite("Ada")
     with run_chromium(playwright, tmp_path / "profile", PERMITTED, TOUCHED) as doomed:
         ben = invite("Ben", doomed.browser.new_context())
         talk(ada, ben, "killed")
-        with ada.sees_together_soon(1, within=AT_ONCE):
+        with ada.will_see_together(1, within=AT_ONCE):
             doomed.kill()
     only_one_person_is_left(gateway)
 
 
-def test_the_log_tells_the_story_of_a_leave_in_order(invite: Invite, gateway: GatewayProcess) -> None:
+def test_the_log_has_the_steps_of_a_leave_in_order(invite: Invite, gateway: GatewayProcess) -> None:
     ada, ben = invite("Ada"), invite("Ben")
     talk(ada, ben, "story")
     bens = ben.user_id
-    with ada.sees_together_soon(1, within=AT_ONCE):
-        ben.tab_closes()
+    with ada.will_see_together(1, within=AT_ONCE):
+        ben.closes_tab()
 
     story = [line for line in gateway.log() if line.get("user") == bens]
     joined, disconnected, closed, removed, told = story
@@ -100,17 +100,17 @@ def test_the_log_tells_the_story_of_a_leave_in_order(invite: Invite, gateway: Ga
     assert told["members"] == 1
 
 
-def test_when_the_last_one_has_left_nothing_is_left(chromium: Chromium, tmp_path: Path) -> None:
+def test_after_the_last_person_has_left_the_gateway_is_empty(chromium: Chromium, tmp_path: Path) -> None:
     with run_gateway(tmp_path / "log") as gateway:
         before = gateway.open_files()
-        people = [Person.sits_down(chromium.browser.new_context(), gateway.url, name) for name in ("Ada", "Ben", "Eve")]
+        people = [Person.new_in(chromium.browser.new_context(), gateway.url, name) for name in ("Ada", "Ben", "Eve")]
         for person in people:
             person.joins("last")
         people[0].watches_and_hears(people[2].user_id, by=time.monotonic() + 15)
-        eventually(gateway.live, lambda live: live["routes"] == 12, within=10)
+        poll_until(gateway.live, lambda live: live["routes"] == 12, within=10)
         assert len(gateway.open_files()) >= len(before) + len(people)
 
         for person in people:
-            person.goes()
+            person.closes_page()
         gateway.becomes_empty()
-        eventually(gateway.open_files, lambda files: files == before, within=2)
+        poll_until(gateway.open_files, lambda files: files == before, within=2)

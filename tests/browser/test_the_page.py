@@ -1,4 +1,4 @@
-"""What the page does when something is not as one would wish."""
+"""The page in less usual cases: kiosks, refused devices, restarts, odd links, tokens, small screens."""
 
 import time
 from collections.abc import Iterator
@@ -23,39 +23,37 @@ navigator.mediaDevices.getUserMedia = (wanted) => { window.__questions += 1; ret
 
 @pytest.fixture(scope="module")
 def wary_chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    """One that plays no sound before a touch, and gives devices to nobody it was not told of."""
+    """A Chromium that plays no sound before a user gesture, and grants no devices by itself."""
     with run_chromium(playwright, tmp_path_factory.mktemp("wary") / "profile") as chromium:
         yield chromium
 
 
-def test_a_kiosk_joins_untouched_and_has_a_button_that_turns_the_sound_on(
+def test_a_kiosk_joins_without_a_gesture_and_shows_a_button_that_turns_the_sound_on(
     chromium: Chromium, wary_chromium: Chromium, tmp_path: Path
 ) -> None:
     with run_gateway(tmp_path / "log", "--kiosk") as kiosk:
-        ada = Person.sits_down(
-            wary_chromium.browser.new_context(permissions=["camera", "microphone"]), kiosk.url, "Ada"
-        )
-        ben = Person.sits_down(chromium.browser.new_context(), kiosk.url, "Ben")
+        ada = Person.new_in(wary_chromium.browser.new_context(permissions=["camera", "microphone"]), kiosk.url, "Ada")
+        ben = Person.new_in(chromium.browser.new_context(), kiosk.url, "Ben")
         ben.joins("gesture")
-        # With a device on, Chromium would let the page play, and which is first is chance.
+        # While a device is on, Chromium lets the page play sound. So the kiosk joins without devices.
         ada.opens("gesture", join=1, mic=0, camera=0)
-        ada.sees_untouched("sound-button", within=10)
-        assert ada.asks_untouched("document.querySelector('[data-testid=audio]').paused") is True
+        ada.sees_without_gesture("sound-button", within=10)
+        assert ada.evaluates_without_gesture("document.querySelector('[data-testid=audio]').paused") is True
 
         ada.presses("sound-button")
         ada.no_longer_sees("sound-button")
         ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
         for person in (ada, ben):
-            person.goes()
-            assert person.complaints == []
+            person.closes_page()
+            assert person.errors == []
 
 
-def test_no_address_starts_a_device_though_the_browser_would_let_it(invite: Invite, gateway: GatewayProcess) -> None:
+def test_no_link_starts_a_device_even_if_the_browser_would_allow_it(invite: Invite, gateway: GatewayProcess) -> None:
     ada = invite("Ada")
     ada.page.add_init_script(COUNT_QUESTIONS)
     ada.opens("invited", join=1, mic=1, camera=1)
-    ada.is_asked_for("join")
-    # What the page would have done by itself it would have done by now: the gateway's answer is all it waits for.
+    ada.has_focus_on("join")
+    # A page that joins by itself waits for the gateway's answer alone, so it would have joined by now.
     ada.page.wait_for_load_state("networkidle")
     assert ada.page.evaluate("window.__questions") == 0
     assert gateway.live()["sessions"] == 0
@@ -65,7 +63,7 @@ def test_no_address_starts_a_device_though_the_browser_would_let_it(invite: Invi
     assert ada.page.evaluate("window.__questions") == 1
 
 
-def test_a_link_does_not_switch_on_what_a_person_has_switched_off(invite: Invite) -> None:
+def test_a_link_does_not_switch_on_a_device_that_the_person_has_switched_off(invite: Invite) -> None:
     ada = invite("Ada")
     ada.opens("off")
     for device in ("with-microphone", "with-camera"):
@@ -77,11 +75,11 @@ def test_a_link_does_not_switch_on_what_a_person_has_switched_off(invite: Invite
     assert not any(ada.sees(device).is_checked() for device in ("with-microphone", "with-camera"))
 
 
-def test_who_refuses_the_camera_is_in_anyway_and_watches(
+def test_a_person_who_refuses_the_camera_still_joins_and_watches(
     invite: Invite, gateway: GatewayProcess, wary_chromium: Chromium
 ) -> None:
     context = wary_chromium.browser.new_context()
-    context.grant_permissions([], origin=gateway.url)  # naming none refuses all
+    context.grant_permissions([], origin=gateway.url)  # an empty list refuses every permission
     ada, ben = invite("Ada", context), invite("Ben")
     ben.joins("refused")
     ada.joins("refused")
@@ -91,9 +89,9 @@ def test_who_refuses_the_camera_is_in_anyway_and_watches(
     ben.sees("tile", user_id=ada.user_id, muted="true")
 
 
-def test_when_the_gateway_is_restarted_the_page_comes_back_by_itself(chromium: Chromium, tmp_path: Path) -> None:
+def test_after_a_restart_of_the_gateway_the_page_rejoins_by_itself(chromium: Chromium, tmp_path: Path) -> None:
     with run_gateway(tmp_path / "first") as first:
-        people = [Person.sits_down(chromium.browser.new_context(), first.url, name) for name in ("Ada", "Ben")]
+        people = [Person.new_in(chromium.browser.new_context(), first.url, name) for name in ("Ada", "Ben")]
         for person in people:
             person.joins("restart")
         people[0].sees_together(2, within=5)
@@ -109,13 +107,13 @@ def test_when_the_gateway_is_restarted_the_page_comes_back_by_itself(chromium: C
         ada.watches_and_hears(ben.user_id, by=time.monotonic() + 10)
         ben.watches_and_hears(ada.user_id, by=time.monotonic() + 10)
         for person in people:
-            person.goes()
-            person.forgives("WebSocket connection")  # the attempts in between
-            assert person.complaints == []
+            person.closes_page()
+            person.ignores_errors_with("WebSocket connection")  # the attempts before the restart was over
+            assert person.errors == []
         second.becomes_empty()
 
 
-def test_who_joins_in_another_tab_is_told_in_the_first_and_it_stays_out(invite: Invite) -> None:
+def test_after_joining_in_a_second_tab_the_first_tab_says_so_and_does_not_rejoin(invite: Invite) -> None:
     first, second, ben = invite("Ada"), invite("Ada"), invite("Ben")
     ben.joins("replaced")
     first.joins("replaced", user="ada")
@@ -129,10 +127,10 @@ def test_who_joins_in_another_tab_is_told_in_the_first_and_it_stays_out(invite: 
     first.sees("notice", code="4409")
 
 
-def test_joining_takes_a_name_and_the_enter_key_and_the_address_can_be_shared(invite: Invite) -> None:
+def test_joining_takes_only_a_name_and_enter_and_the_address_can_be_shared(invite: Invite) -> None:
     ada, ben = invite("Ada"), invite("Ben")
     ada.page.goto(ada.url)
-    ada.is_asked_for("name")
+    ada.has_focus_on("name")
     ada.page.keyboard.type("Ada Lovelace")
     ada.page.get_by_test_id("channel").fill("tea")
     ada.page.keyboard.press("Enter")
@@ -140,7 +138,7 @@ def test_joining_takes_a_name_and_the_enter_key_and_the_address_can_be_shared(in
     assert ada.page.url == f"{ada.url}/c/tea"
 
     ben.page.goto(ada.page.url)
-    ben.is_asked_for("name")
+    ben.has_focus_on("name")
     ben.page.keyboard.type("Ben")
     ben.page.keyboard.press("Enter")
     ben.sees_together(2, within=5)
@@ -153,12 +151,12 @@ def test_joining_takes_a_name_and_the_enter_key_and_the_address_can_be_shared(in
     ben.sees_together(1, within=1)
 
 
-def test_a_channel_that_cannot_be_is_corrected_and_nobody_lands_in_another(
+def test_the_person_corrects_an_invalid_channel_name_and_joins_no_other_channel(
     invite: Invite, gateway: GatewayProcess
 ) -> None:
     ada = invite("Ada")
     ada.opens("tea & cake")
-    ada.is_asked_for("channel")
+    ada.has_focus_on("channel")
     assert ada.sees("channel").input_value() == "tea & cake"
     assert gateway.live()["sessions"] == 0
 
@@ -168,25 +166,23 @@ def test_a_channel_that_cannot_be_is_corrected_and_nobody_lands_in_another(
     assert ada.page.url.startswith(f"{ada.url}/c/tea-and-cake")
 
 
-def test_a_name_from_a_link_is_made_one_that_the_gateway_takes(invite: Invite) -> None:
+def test_a_name_from_a_link_is_changed_to_one_that_the_gateway_accepts(invite: Invite) -> None:
     ada = invite(f"  Ada\t{'x' * 100}")
     ada.joins("names")
     assert ada.page.locator(".who").inner_text() == f"Ada {'x' * 60} (you)"
 
 
-def test_where_a_token_is_asked_for_it_comes_with_the_link_or_from_the_person(
-    chromium: Chromium, tmp_path: Path
-) -> None:
+def test_a_required_token_comes_from_the_link_or_from_the_person(chromium: Chromium, tmp_path: Path) -> None:
     with run_gateway(tmp_path / "log", "--join-token", "open sesame") as guarded:
-        ada, ben = (Person.sits_down(chromium.browser.new_context(), guarded.url, name) for name in ("Ada", "Ben"))
+        ada, ben = (Person.new_in(chromium.browser.new_context(), guarded.url, name) for name in ("Ada", "Ben"))
         ada.joins("cave", token="open sesame")
         ben.opens("cave")
         ben.presses("join")
-        ben.is_asked_for("token")
+        ben.has_focus_on("token")
         ben.page.keyboard.type("open barley")
         ben.page.keyboard.press("Enter")
         ben.page.get_by_text("not the right one").wait_for()
-        ben.is_asked_for("token")
+        ben.has_focus_on("token")
         ben.page.keyboard.type("open sesame")
         ben.page.keyboard.press("Enter")
         ben.sees_together(2, within=5)
@@ -194,23 +190,23 @@ def test_where_a_token_is_asked_for_it_comes_with_the_link_or_from_the_person(
         ben.presses("join")
         ben.sees_together(2, within=5)
         for person in (ada, ben):
-            person.goes()
-            assert person.complaints == []
+            person.closes_page()
+            assert person.errors == []
         guarded.becomes_empty()
 
 
-def test_who_comes_back_with_the_browsers_button_is_in_again_or_one_press_from_it(invite: Invite) -> None:
-    """A page that the browser kept goes on, as its person joined in it; one that is loaded anew asks."""
+def test_after_the_browsers_back_button_the_page_rejoins_or_shows_its_form(invite: Invite) -> None:
+    """A page that the browser kept rejoins.  A page that the browser reloaded shows its form."""
     ada, ben = invite("Ada"), invite("Ben")
     ada.joins("back")
     ben.joins("back")
     ada.sees_together(2, within=5)
-    ben.goes_elsewhere()
+    ben.navigates_away()
     ada.sees_together(1, within=5)
 
-    ben.comes_back()
-    if ben.was_loaded_anew():
-        ben.is_asked_for("join")
+    ben.presses_the_back_button()
+    if ben.page_was_reloaded():
+        ben.has_focus_on("join")
         ada.sees_together(1, within=1)
         ben.presses("join")
     ada.sees_together(2, within=10)
@@ -218,13 +214,13 @@ def test_who_comes_back_with_the_browsers_button_is_in_again_or_one_press_from_i
     ben.watches_and_hears(ada.user_id, by=time.monotonic() + 10)
 
 
-def test_a_phone_shows_two_people_without_anything_sticking_out(invite: Invite, chromium: Chromium) -> None:
+def test_on_a_phone_no_element_reaches_beyond_the_window(invite: Invite, chromium: Chromium) -> None:
     ada, ben = (
         invite(name, chromium.browser.new_context(viewport={"width": 360, "height": 740})) for name in ("Ada", "Ben")
     )
     ada.page.goto(ada.url)
     ada.sees("join")
-    assert ada.sticks_out() == []
+    assert ada.overflowing_elements() == []
 
     ada.joins("phone")
     ben.joins("phone")
@@ -232,4 +228,4 @@ def test_a_phone_shows_two_people_without_anything_sticking_out(invite: Invite, 
     assert ada.sees("tile").count() == 2
     for control in ("mute", "camera", "screen", "leave"):
         ada.sees(control)
-    assert ada.sticks_out() == []
+    assert ada.overflowing_elements() == []

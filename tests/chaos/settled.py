@@ -4,7 +4,7 @@ import time
 
 from tests.chaos.crowd import Crowd, Someone
 from tests.chaos.media import STREAMS
-from tests.gateway_process import GatewayProcess, eventually
+from tests.gateway_process import GatewayProcess, poll_until
 
 
 async def settle(crowd: Crowd, gateway: GatewayProcess, within: float) -> float:
@@ -17,7 +17,7 @@ async def settle(crowd: Crowd, gateway: GatewayProcess, within: float) -> float:
     await crowd.until(lambda: difference(crowd) is None, deadline, lambda: difference(crowd) or "")
     figures = figures_of(len(crowd.present()))
     try:
-        eventually(gateway.live, lambda live: live == figures, max(0.5, deadline - time.monotonic()))
+        poll_until(gateway.live, lambda live: live == figures, max(0.5, deadline - time.monotonic()))
     except AssertionError as error:
         raise AssertionError(crowd.story(f"/metrics should show {figures}, {error}")) from None
     return time.monotonic() - crowd.last_deed

@@ -13,8 +13,8 @@ from protocol.events import LeaveReason
 from sfu.wire.certificate import generate_certificate
 from tests.chaos.settled import figures_of
 from tests.chaos.visits import WAYS, Visitors, Way
-from tests.eventually import eventually as until
-from tests.gateway_process import GatewayProcess, eventually, run_gateway
+from tests.eventually import eventually
+from tests.gateway_process import GatewayProcess, poll_until, run_gateway
 from tools.light import Identity
 
 SEED: Final = int(os.environ.get("CHAOS_SEED", "20261101"))
@@ -38,12 +38,12 @@ async def test_ten_thousand_visits_leave_nothing_behind(identity: Identity, tmp_
             memory = []
             for _ in range(THOUSANDS):
                 await visitors.come(1000)
-                eventually(gateway.live, lambda live: live == figures_of(1), within=5)
+                poll_until(gateway.live, lambda live: live == figures_of(1), within=5)
                 # The connection over which that was told may not be closed yet.
-                eventually(gateway.open_files, lambda now: now == files, within=2)
+                poll_until(gateway.open_files, lambda now: now == files, within=2)
                 memory.append(resident(gateway))
             # What the last ones to leave caused may be told and not yet read.
-            await until(lambda: ledger.users == [ledger.own_id])
+            await eventually(lambda: ledger.users == [ledger.own_id])
         print(f"seed {SEED}, KiB after each thousand: {memory}")
         assert memory[-1] - memory[0] < MOST_GROWTH
         gateway.becomes_empty()

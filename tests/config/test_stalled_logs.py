@@ -18,7 +18,7 @@ from urllib.request import urlopen
 import pytest
 from attrs import define
 
-from tests.gateway_process import ENVIRONMENT, GatewayProcess, eventually
+from tests.gateway_process import ENVIRONMENT, GatewayProcess, poll_until
 
 PATIENCE = 20
 PROMPTLY = 10.0
@@ -55,7 +55,7 @@ class Stalled:
         """Make more lines than a page holds."""
         for _ in range(30):
             self.visit().close()
-        eventually(lambda: self.connect("/metrics"), lambda shown: "sfu_sessions 0.0" in shown, PROMPTLY)
+        poll_until(lambda: self.connect("/metrics"), lambda shown: "sfu_sessions 0.0" in shown, PROMPTLY)
 
     def rest_of_log(self) -> list[dict[str, Any]]:
         """What was not read yet, up to the end of the process."""
@@ -113,7 +113,7 @@ def test_a_second_signal_ends_a_gateway_whose_log_nobody_reads(second: signal.Si
         gateway.fill()
         stays = gateway.visit()
         gateway.process.send_signal(signal.SIGTERM)
-        eventually(lambda: _is_ready(gateway), lambda ready: not ready, PROMPTLY)
+        poll_until(lambda: _is_ready(gateway), lambda ready: not ready, PROMPTLY)
         gateway.process.send_signal(second)
         assert gateway.process.wait(PROMPTLY) == status
         stays.close()
@@ -130,7 +130,7 @@ def _is_ready(gateway: Stalled) -> bool:
 def test_a_second_signal_is_the_last_line_of_a_log_that_is_read() -> None:
     with stalled_gateway() as gateway, gateway.visit():
         gateway.process.send_signal(signal.SIGTERM)
-        eventually(lambda: _is_ready(gateway), lambda ready: not ready, PROMPTLY)
+        poll_until(lambda: _is_ready(gateway), lambda ready: not ready, PROMPTLY)
         gateway.process.send_signal(signal.SIGTERM)
         assert gateway.rest_of_log()[-1]["event"] == "exiting at once"
 
@@ -147,7 +147,7 @@ def _listening_port(process: "subprocess.Popen[bytes]") -> int | None:
 
 
 def _port_of(process: "subprocess.Popen[bytes]") -> int:
-    port = eventually(lambda: _listening_port(process), lambda port: port is not None, PATIENCE)
+    port = poll_until(lambda: _listening_port(process), lambda port: port is not None, PATIENCE)
     assert port is not None
     return port
 
@@ -179,7 +179,7 @@ def test_lines_that_a_full_disk_did_not_take_are_counted() -> None:
         try:
             port = _port_of(process)
             lost = re.compile(r"^sfu_log_lines_lost_total ([0-9.]+)$", re.MULTILINE)
-            eventually(lambda: lost.findall(_get(port, "/metrics")), lambda found: float(found[0]) >= 1, PATIENCE)
+            poll_until(lambda: lost.findall(_get(port, "/metrics")), lambda found: float(found[0]) >= 1, PATIENCE)
         finally:
             process.kill()
 

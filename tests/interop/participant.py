@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define
 
-from tests.gateway_process import GatewayProcess, eventually
+from tests.gateway_process import GatewayProcess, poll_until
 
 Stream = dict[str, Any]
 _STOP_TIMEOUT = 10
@@ -30,11 +30,11 @@ class Participant:
         self, user_id: str, source: str, is_right: Callable[[Stream], bool], within: float = 15
     ) -> Stream | None:
         """Wait until what it receives of somebody is right."""
-        return eventually(lambda: self._latest(user_id, source), lambda now: now is not None and is_right(now), within)
+        return poll_until(lambda: self._latest(user_id, source), lambda now: now is not None and is_right(now), within)
 
     def no_longer_receives(self, user_id: str, within: float = 5) -> None:
         """Wait until nothing of somebody is received."""
-        eventually(lambda: {stream["user"] for stream in self._streams()}, lambda users: user_id not in users, within)
+        poll_until(lambda: {stream["user"] for stream in self._streams()}, lambda users: user_id not in users, within)
 
     def freezes(self) -> None:
         """From now on it does nothing at all, while its sockets stay open."""

@@ -38,7 +38,7 @@ def test_a_browser_that_goes_is_no_longer_received(invite: Invite, gateway: Gate
     ada_id = ada.user_id
     with run_participant(gateway, "goes", "Robin", tmp_path) as robin:
         robin.receives(ada_id, "camera", lambda now: now["frames"] > 5)
-        ada.tab_closes()
+        ada.closes_tab()
         robin.no_longer_receives(ada_id)
 
         eve = invite("Eve")
@@ -52,6 +52,6 @@ def test_who_falls_silent_is_gone_within_ten_seconds(invite: Invite, gateway: Ga
     ada.joins("silent")
     with run_participant(gateway, "silent", "Robin", tmp_path) as robin:
         ada.watches_and_hears(robin.user_id, by=time.monotonic() + 15)
-        with ada.sees_together_soon(1, within=10.5):  # the browser has to be told, too
+        with ada.will_see_together(1, within=10.5):  # the browser has to be told, too
             robin.freezes()
         robin.is_killed()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway_process import GatewayProcess, eventually, run_gateway
+from tests.gateway_process import GatewayProcess, poll_until, run_gateway
 from tests.loadtest.tool import children_of, command, end_of, run_tool, started_tool, wait_until
 
 
@@ -174,4 +174,4 @@ def test_without_figures_of_the_gateway_it_says_so(gateway: GatewayProcess) -> N
     assert run.status == 1
     assert run.broken == {"cpu_per_packet"}
     assert "no figures" in run.report["gateway"]["unavailable"]
-    eventually(lambda: gateway.live()["members"], lambda members: members == 0, 5)
+    poll_until(lambda: gateway.live()["members"], lambda members: members == 0, 5)

@@ -50,7 +50,7 @@ export function JoinForm({ channelId, linkOptions, onJoin }: JoinFormProps) {
       <form className="card" onSubmit={submit} aria-labelledby="lobby-title">
         <span className="brand" aria-hidden="true" />
         <h1 id="lobby-title">Join a channel</h1>
-        <p className="muted">Talk by voice and video. No account, no download.</p>
+        <p className="muted">Talk with others by voice and video. No account, no download.</p>
         <NameField ref={nameField} value={username} onChange={setUsername} />
         <ChannelField ref={channelField} value={channel} isBad={isBadChannel} onChange={setChannel} />
         <fieldset className="choices">
