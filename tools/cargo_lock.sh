@@ -1,8 +1,8 @@
 #!/bin/sh
-# Cargo.lock names the registry that it was made with, and addresses stay out of the repository. Cargo.pins is the same
-# without them: every version with its checksum. Usage: cargo_lock.sh write|pin [FOLDER]
-#   write  makes Cargo.lock from Cargo.pins, with the registry that cargo uses here
-#   pin    makes Cargo.pins from the newest versions that Cargo.toml allows
+# Cargo.lock contains the address of a registry, which must stay out of the repository. Cargo.pins holds the same
+# versions and checksums without it. Usage: cargo_lock.sh write|pin [FOLDER]
+#   write  make Cargo.lock from Cargo.pins, with the registry that cargo uses on this machine
+#   pin    make Cargo.pins from the newest versions that Cargo.toml allows
 set -e
 cd "$(dirname "$0")/../${2:-sfu/dataplane}"
 case $1 in

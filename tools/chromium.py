@@ -1,4 +1,4 @@
-"""Where Chromium is, and how to start it so that it calls without a window, a person or devices."""
+"""Finds Chromium, and holds the flags for calls without a window, a person or real devices."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 FLAGS = (
     "--headless=new",
-    "--no-sandbox",  # it refuses to start as root otherwise
+    "--no-sandbox",  # Chromium refuses to start as root otherwise
     "--no-first-run",
     "--disable-gpu",
     "--disable-sync",
@@ -15,7 +15,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-default-apps",
     "--disable-extensions",
-    # Pages are looked at side by side; none is in the background.
+    # Several pages call at once, and none of them may count as being in the background.
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
@@ -23,16 +23,16 @@ FLAGS = (
     "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns,Translate,MediaRouter",
 )
-#: The person answers every question for a device with yes.
+#: Chromium grants every request for a device.
 PERMITTED = "--use-fake-ui-for-media-stream"
-#: The person has touched the page before: sound plays.
+#: Sound plays without a user gesture.
 TOUCHED = "--autoplay-policy=no-user-gesture-required"
 
 
 def find_chromium() -> str:
-    """The browser that CHROMIUM in the environment names, or the first that is installed.
+    """The path of the browser that the environment variable CHROMIUM names, or of the first installed one.
 
-    Raises ``FileNotFoundError``, with the way to get one.
+    Raises ``FileNotFoundError`` if there is none.  Its text says how to get one.
     """
     named = os.environ.get("CHROMIUM")
     for name in (named,) if named else _NAMES:

@@ -1,5 +1,5 @@
-// In place of the camera: a drawn person before a wall, who sways a little. The microphone is the browser's own fake
-// one, which beeps, or one that nobody speaks into.
+// Replaces the camera with a drawing of a person who sways a little. The microphone is the browser's own fake one,
+// which beeps, or a silent one. `LOOK` stands for the person's colours; tools/screenshot.py fills it in.
 (() => {
   const WIDTH = 1280;
   const HEIGHT = 720;

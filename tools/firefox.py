@@ -1,4 +1,4 @@
-"""Where Firefox is, and how to start it so that it calls without a window, a person or devices."""
+"""Finds Firefox, and holds the settings for calls without a window, a person or real devices."""
 
 import json
 import os
@@ -10,11 +10,11 @@ _NAMES = ("firefox-esr", "firefox")
 
 FLAGS = ("--headless", "--no-remote", "--marionette")
 
-#: Written into the profile: fake devices that are given without a question, and nothing that calls home.
+#: Preferences of a profile: fake devices that need no permission, and no requests to Mozilla.
 PREFERENCES: Mapping[str, object] = {
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
-    "marionette.port": 0,  # it finds a free one, and writes it into the profile
+    "marionette.port": 0,  # Firefox picks a free port and writes it into the profile
     "app.update.enabled": False,
     "browser.shell.checkDefaultBrowser": False,
     "browser.startup.page": 0,
@@ -26,7 +26,7 @@ PREFERENCES: Mapping[str, object] = {
     "services.settings.server": "data:,",
     "toolkit.telemetry.enabled": False,
 }
-#: Devices on pages that are served over http from another machine, too.
+#: More preferences: devices also on pages that another machine serves over http.
 ANYWHERE: Mapping[str, object] = {
     "media.devices.insecure.enabled": True,
     "media.getusermedia.insecure.enabled": True,
@@ -34,9 +34,9 @@ ANYWHERE: Mapping[str, object] = {
 
 
 def find_firefox() -> str:
-    """The browser that FIREFOX in the environment names, or the first that is installed.
+    """The path of the browser that the environment variable FIREFOX names, or of the first installed one.
 
-    Raises ``FileNotFoundError``, with the way to get one.
+    Raises ``FileNotFoundError`` if there is none.  Its text says how to get one.
     """
     named = os.environ.get("FIREFOX")
     for name in (named,) if named else _NAMES:
@@ -46,7 +46,7 @@ def find_firefox() -> str:
 
 
 def write_profile(folder: Path, more: Mapping[str, object] = {}) -> None:
-    """A new profile with these preferences, and with ``more``."""
+    """Create a profile with :data:`PREFERENCES` and ``more``.  Raises ``FileExistsError`` if the folder exists."""
     folder.mkdir(parents=True)
     lines = (
         f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in {**PREFERENCES, **more}.items()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tests drive a real Chromium. Takes the one that is there, else installs Debian's when it may.
+# The tests drive a real Chromium. If there is none, this installs Debian's, which needs root and apt.
 for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
   if [ -n "$name" ] && command -v "$name" >/dev/null; then
     exit 0
@@ -8,7 +8,7 @@ done
 
 how='Install Chromium (Debian, Ubuntu: apt install chromium), or name one in the variable CHROMIUM.'
 if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
-  echo "error: the tests need Chromium, and this is not root on a system with apt. $how" >&2
+  echo "error: the tests need Chromium, and only root can install it with apt. $how" >&2
   exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive

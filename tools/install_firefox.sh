@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tests drive a real Firefox, too. Takes the one that is there, else installs Debian's when it may.
+# The tests also drive a real Firefox. If there is none, this installs Debian's, which needs root and apt.
 for name in "${FIREFOX:-}" firefox-esr firefox; do
   if [ -n "$name" ] && command -v "$name" >/dev/null; then
     exit 0
@@ -8,7 +8,7 @@ done
 
 how='Install Firefox (Debian, Ubuntu: apt install firefox-esr), or name one in the variable FIREFOX.'
 if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
-  echo "error: the tests need Firefox, and this is not root on a system with apt. $how" >&2
+  echo "error: the tests need Firefox, and only root can install it with apt. $how" >&2
   exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive

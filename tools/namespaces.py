@@ -1,7 +1,7 @@
-"""Network namespaces without names, held by file descriptors: nothing of them can outlive who made them.
+"""Network namespaces without names.  File descriptors hold them, so they end with the process that made them.
 
-Tests cut links in them, benches put servers and clients at the two ends of a link.  This machine's own interfaces are
-out of their sight.  It takes Linux, iproute2 and root.
+Tests cut links in them.  Benches put servers and clients at the two ends of a link.  The machine's own interfaces are
+not visible in them.  They need Linux, iproute2 and root.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ _PROBE: Final = ("unshare", "--net", "ip", "link", "add", "probe", "type")
 
 
 def why_not(kind: str = "veth") -> str | None:
-    """Why this machine does not let us have a network of our own, of such links; None where it does."""
+    """Why this machine cannot make a network namespace with a link of this kind, or None if it can."""
     try:
         done = subprocess.run((*_PROBE, kind), capture_output=True, text=True, timeout=10, check=False)
     except OSError as error:
@@ -28,7 +28,10 @@ def why_not(kind: str = "veth") -> str | None:
 
 @contextmanager
 def new_namespaces(count: int) -> Iterator[list[int]]:
-    """Descriptors of so many; this thread is in the last one, and in its own again when the block is left."""
+    """Make so many namespaces, and yield their descriptors.
+
+    This thread is in the last one during the block, and back in its own after it.
+    """
     descriptors = [this_namespace()]
     try:
         for _ in range(count):
@@ -42,26 +45,30 @@ def new_namespaces(count: int) -> Iterator[list[int]]:
 
 
 def path(namespace: int) -> str:
-    """What ``ip`` and ``nsenter`` take for a name, for as long as this process lives."""
+    """A path that ``ip`` and ``nsenter`` take for a namespace.  It is valid while this process lives."""
     return f"/proc/{os.getpid()}/fd/{namespace}"
 
 
 def enter(namespace: int) -> None:
-    """Go on in another namespace, with this thread alone, and with the processes that it starts."""
+    """Move this thread, and processes that it starts from now on, to another namespace."""
     _call("setns", namespace, _CLONE_NEWNET)
 
 
 def this_namespace() -> int:
+    """A new descriptor of this thread's namespace.  The caller closes it."""
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def configure(*command: str) -> str:
-    """Run ``ip`` or ``bridge`` in this thread's namespace; what it printed."""
+    """Run ``ip`` or ``bridge`` in this thread's namespace, and return its output.
+
+    Raises ``subprocess.CalledProcessError`` if the command fails.
+    """
     return subprocess.run(command, check=True, capture_output=True, timeout=10, text=True).stdout
 
 
 def _call(name: str, *arguments: int) -> None:
-    # The os module has these from Python 3.12 on.
+    # Python's os module has unshare and setns only from version 3.12 on.
     if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")

@@ -1,4 +1,4 @@
-"""The part of a page that a tool writes: what is between two marker comments."""
+"""Pages of which a tool writes a part: the text between two marker comments."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from attrs import frozen
 
 
 class NoPlace(Exception):
-    """The page has no place for what a tool writes."""
+    """The page lacks the marker comments, or cannot be read."""
 
 
 @frozen
 class Place:
-    """Between ``<!-- name: begin -->`` and ``<!-- name: end -->``."""
+    """The place between ``<!-- name: begin -->`` and ``<!-- name: end -->``."""
 
     name: str
 
@@ -26,11 +26,11 @@ class Place:
         return f"<!-- {self.name}: end -->"
 
     def check(self, page: Path) -> None:
-        """Raises :exc:`NoPlace` where there is nothing to write into: better before the work than after it."""
+        """Raises :exc:`NoPlace` if the page has no such place.  Call this before the work whose result it will hold."""
         self._split(page)
 
     def replace(self, page: Path, text: str) -> None:
-        """Put ``text`` between the markers, in place of what is there.  Raises :exc:`NoPlace`."""
+        """Replace the text between the markers.  Raises :exc:`NoPlace`."""
         before, after = self._split(page)
         page.write_text(f"{before}{self.begin}\n\n{text.strip()}\n\n{self.end}{after}", encoding="utf-8")
 

@@ -1,7 +1,7 @@
-"""The pictures in the README: ``python -m tools.screenshot http://127.0.0.1:8080 docs/images``.
+"""Takes the README's screenshots: ``python -m tools.screenshot http://127.0.0.1:8080 docs/images``.
 
-Two people join a channel of a gateway that runs already, and one of them is photographed: in the light, in the dark
-and on a phone.
+Two people join a channel of a running gateway.  The screenshots show one person's page in light colours, in dark
+colours, and in the size of a phone.
 """
 
 import json
@@ -42,15 +42,15 @@ _PEOPLE = {
 
 
 @app.default
-def photograph(url: str, folder: Path) -> None:
+def take_screenshots(url: str, folder: Path) -> None:
     """Write call.png, call-dark.png and call-phone.png.
 
     Parameters
     ----------
     url
-        Of the gateway.
+        The address of a running gateway.
     folder
-        For the pictures.
+        The folder for the screenshots.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
@@ -59,10 +59,10 @@ def photograph(url: str, folder: Path) -> None:
         _join(browser, url, "Ben")
         page = _join(browser, url, "Ada")
         page.locator("video").nth(1).wait_for()
-        page.wait_for_timeout(20_000)  # until the rate has climbed, and nobody is announced any more
-        _shoot(page, folder / "call.png", _WINDOW, "light")
-        _shoot(page, folder / "call-dark.png", _WINDOW, "dark")
-        _shoot(page, folder / "call-phone.png", _PHONE, "light")
+        page.wait_for_timeout(20_000)  # until the bitrate is high and the news of joining is gone
+        _take(page, folder / "call.png", _WINDOW, "light")
+        _take(page, folder / "call-dark.png", _WINDOW, "dark")
+        _take(page, folder / "call-phone.png", _PHONE, "light")
         browser.close()
 
 
@@ -76,10 +76,10 @@ def _join(browser: Browser, url: str, name: str) -> Page:
     return page
 
 
-def _shoot(page: Page, file: Path, window: tuple[int, int], scheme: str) -> None:
+def _take(page: Page, file: Path, window: tuple[int, int], scheme: str) -> None:
     page.set_viewport_size({"width": window[0], "height": window[1]})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    page.wait_for_timeout(1_000)  # sizes and colours change smoothly
+    page.wait_for_timeout(1_000)  # until sizes and colours have stopped changing
     page.locator(".tile.speaking").wait_for()
     page.screenshot(path=file)
     print(f"{file}: {file.stat().st_size / 1024:.0f} KiB")
