@@ -7,16 +7,14 @@ need no trio.
 from protocol import limits
 from protocol.codec import Message, decode_from_gateway, decode_request, encode, from_json, to_json
 from protocol.constraints import InvalidValueError
+from protocol.declarations import EVENT_TYPES, EVENTS, OK_DATA, REQUEST_TYPES, REQUESTS, Event, OkData, RequestData
 from protocol.errors import CloseCode, ErrorCode, NextStep, ProtocolError, RequestError, next_step
 from protocol.events import (
-    EVENT_TYPES,
-    EVENTS,
     ActiveSpeakers,
     Closing,
     ConsumerClosed,
     ConsumerClosedReason,
     ConsumerUpdated,
-    Event,
     LeaveReason,
     MessageReceived,
     TransportState,
@@ -25,42 +23,32 @@ from protocol.events import (
     VoiceStateType,
 )
 from protocol.requests import (
-    REQUEST_TYPES,
-    REQUESTS,
     Close,
     ConnectTransport,
     Consume,
+    Consumed,
     CreateTransport,
+    Delivered,
     GetStats,
+    IceRestarted,
+    IceServer,
     Join,
+    Joined,
     Leave,
     Pause,
     Ping,
     Produce,
+    Produced,
     Request,
-    RequestData,
     RestartIce,
     Resume,
     SendMessage,
     SetLayers,
-)
-from protocol.responses import (
-    OK_DATA,
-    Consumed,
-    Delivered,
-    Done,
-    Error,
-    ErrorData,
-    IceRestarted,
-    IceServer,
-    Joined,
-    Ok,
-    OkData,
-    Produced,
     TransportCreated,
 )
+from protocol.responses import Done, Error, ErrorData, Ok
 from protocol.stats import ConsumerStats, EncodingStats, ProducerStats, Stats, TransportStats
-from protocol.vocabulary import Direction, Kind, Layers, Participant, ParticipantProducer, Source
+from protocol.vocabulary import Direction, Layers, MediaKind, Participant, ParticipantProducer, Source
 
 __all__ = [
     "EVENTS",
@@ -94,10 +82,10 @@ __all__ = [
     "InvalidValueError",
     "Join",
     "Joined",
-    "Kind",
     "Layers",
     "Leave",
     "LeaveReason",
+    "MediaKind",
     "Message",
     "MessageReceived",
     "NextStep",

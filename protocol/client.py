@@ -21,42 +21,38 @@ from attrs import define, evolve, field
 
 from protocol import limits
 from protocol.codec import decode_from_gateway, encode
+from protocol.declarations import Event, OkData, RequestData
 from protocol.errors import CloseCode, ErrorCode, ProtocolError, RequestError
 from protocol.event_buffer import ConnectionClosed, EventBuffer, EventsLost
-from protocol.events import Closing, Event
+from protocol.events import Closing
 from protocol.link import ConnectError, Headers, Link, Timeouts, open_stream
 from protocol.media import DtlsParameters, RtpCapabilities, RtpParameters
 from protocol.requests import (
     Close,
     ConnectTransport,
     Consume,
+    Consumed,
     CreateTransport,
+    Delivered,
     GetStats,
+    IceRestarted,
     Join,
+    Joined,
     Leave,
     Pause,
     Ping,
     Produce,
+    Produced,
     Request,
-    RequestData,
     RestartIce,
     Resume,
     SendMessage,
     SetLayers,
-)
-from protocol.responses import (
-    Consumed,
-    Delivered,
-    Error,
-    IceRestarted,
-    Joined,
-    Ok,
-    OkData,
-    Produced,
     TransportCreated,
 )
+from protocol.responses import Error, Ok
 from protocol.stats import Stats
-from protocol.vocabulary import Direction, Kind, Source
+from protocol.vocabulary import Direction, MediaKind, Source
 
 __all__ = [
     "Client",
@@ -73,8 +69,8 @@ DEFAULT_EVENT_BUFFER = 4 * 1024 * 1024
 DEFAULT_TIMEOUTS = Timeouts()
 _MAX_UNANSWERED = 256
 
-A = TypeVar("A")
-Decode = Callable[[bytes | str, Mapping[int, type[RequestData]]], Ok | Error | Event]
+A = TypeVar("A", bound=OkData)
+Decode = Callable[[bytes | str, Mapping[int, type[RequestData[Any]]]], Ok | Error | Event]
 """Reads a frame, as :func:`protocol.codec.decode_from_gateway` does."""
 
 
@@ -99,7 +95,7 @@ class Client:
         self._link = Link(timeouts, self._receive, self._end)
         self._events = EventBuffer(event_buffer)
         self._ids = itertools.count(1)
-        self._asked: dict[int, type[RequestData]] = {}
+        self._asked: dict[int, type[RequestData[Any]]] = {}
         self._answers: dict[int, _Answer] = {}
         self._unanswered = trio.Semaphore(_MAX_UNANSWERED)
         self._closing: Closing | None = None
@@ -115,7 +111,7 @@ class Client:
         metadata: dict[str, Any] | None = None,
     ) -> Joined:
         """Enter a channel."""
-        return await self._ask(Join(channel_id, username, user_id, token, metadata or {}), Joined)
+        return await self.request(Join(channel_id, username, user_id, token, metadata or {}))
 
     async def leave(self) -> None:
         """Leave the channel; returns when this session's media is gone and the others have been told."""
@@ -125,7 +121,7 @@ class Client:
         self, direction: Direction, *, rtp_capabilities: RtpCapabilities | None = None
     ) -> TransportCreated:
         """Make a transport to send or to receive over."""
-        return await self._ask(CreateTransport(direction, rtp_capabilities), TransportCreated)
+        return await self.request(CreateTransport(direction, rtp_capabilities))
 
     async def connect_transport(self, transport_id: str, dtls_parameters: DtlsParameters) -> None:
         """Hand over one's DTLS parameters; returns before the handshake."""
@@ -133,19 +129,19 @@ class Client:
 
     async def restart_ice(self, transport_id: str) -> IceRestarted:
         """Get new ICE credentials for a transport."""
-        return await self._ask(RestartIce(transport_id), IceRestarted)
+        return await self.request(RestartIce(transport_id))
 
     async def produce(
         self,
         transport_id: str,
-        kind: Kind,
+        kind: MediaKind,
         rtp_parameters: RtpParameters,
         source: Source,
         *,
         paused: bool = False,
     ) -> Produced:
         """Announce a stream that one sends."""
-        return await self._ask(Produce(transport_id, kind, rtp_parameters, source, paused), Produced)
+        return await self.request(Produce(transport_id, kind, rtp_parameters, source, paused))
 
     async def consume(
         self,
@@ -156,7 +152,7 @@ class Client:
         paused: bool = True,
     ) -> Consumed:
         """Ask for somebody's stream."""
-        return await self._ask(Consume(transport_id, producer_id, rtp_capabilities, paused), Consumed)
+        return await self.request(Consume(transport_id, producer_id, rtp_capabilities, paused))
 
     async def pause(self, *, producer_id: str | None = None, consumer_id: str | None = None) -> None:
         """Pause one's own producer or consumer."""
@@ -182,7 +178,7 @@ class Client:
 
     async def send_message(self, data: Any, *, to: Sequence[str] | None = None) -> Delivered:
         """Send any JSON to the others, or to these users."""
-        return await self._ask(SendMessage(data, None if to is None else tuple(to)), Delivered)
+        return await self.request(SendMessage(data, None if to is None else tuple(to)))
 
     async def ping(self) -> None:
         """Ask for a sign of life."""
@@ -190,10 +186,10 @@ class Client:
 
     async def stats(self) -> Stats:
         """What the gateway measures of one's own media."""
-        return await self._ask(GetStats(), Stats)
+        return await self.request(GetStats())
 
-    async def request(self, data: RequestData) -> OkData:
-        """Send a request and wait for its answer."""
+    async def request(self, data: RequestData[A]) -> A:
+        """Send a request and wait for its answer, which is of the class that the request's class declares."""
         with trio.fail_after(self._timeouts.request):
             await self._unanswered.acquire()
             answer = await self._send(data)
@@ -203,13 +199,9 @@ class Client:
         if isinstance(answer.response, Error):
             error = answer.response.data
             raise RequestError(error.code, error.message, error.path, error.reference)
-        return answer.response.data
+        return cast(A, answer.response.data)  # decoding has made sure of it
 
-    async def _ask(self, data: RequestData, _answer: type[A]) -> A:
-        # Decoding has made sure that the answer is of the request's class in OK_DATA.
-        return cast(A, await self.request(data))
-
-    async def _send(self, data: RequestData) -> _Answer:
+    async def _send(self, data: RequestData[Any]) -> _Answer:
         request = Request(next(self._ids), data)
         answer = _Answer()
         self._asked[request.id] = type(data)

@@ -8,11 +8,11 @@ import attrs
 
 from protocol import limits
 from protocol.constraints import InvalidValueError, wire_name
+from protocol.declarations import EVENT_TYPES, EVENTS, OK_DATA, REQUESTS, Event, RequestData
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.events import EVENT_TYPES, EVENTS, Event
 from protocol.json_text import UnreadableError, parse_untrusted
-from protocol.requests import REQUESTS, Request, RequestData
-from protocol.responses import OK_DATA, Error, ErrorData, Ok
+from protocol.requests import Request
+from protocol.responses import Error, ErrorData, Ok
 from protocol.structuring import hook_for, structure
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ def decode_request(raw: bytes | str) -> Request:
     return Request(request_id, _data(frame, cls, request_id))
 
 
-def decode_from_gateway(raw: bytes | str, asked: Mapping[int, type[RequestData]]) -> Ok | Error | Event:
+def decode_from_gateway(raw: bytes | str, asked: Mapping[int, type[RequestData[Any]]]) -> Ok | Error | Event:
     """Read a frame from the gateway.  ``asked`` says which request each id stands for that has no answer yet.
 
     Raises :exc:`ProtocolError` and nothing else: ``unknown_type`` for an event that this version does not know, which
@@ -123,7 +123,7 @@ def decode_from_gateway(raw: bytes | str, asked: Mapping[int, type[RequestData]]
     return _response(frame, asked)
 
 
-def _response(frame: dict[str, Any], asked: Mapping[int, type[RequestData]]) -> Ok | Error:
+def _response(frame: dict[str, Any], asked: Mapping[int, type[RequestData[Any]]]) -> Ok | Error:
     request_id = frame["id"]
     if request_id is not None and (type(request_id) is not int or request_id not in asked):
         raise ProtocolError(ErrorCode.MALFORMED, "answers nothing that was asked", "id")

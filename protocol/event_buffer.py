@@ -5,8 +5,9 @@ from typing import NoReturn
 
 import trio
 
+from protocol.declarations import Event
 from protocol.errors import NextStep, next_step
-from protocol.events import Closing, Event
+from protocol.events import Closing
 
 
 class ConnectionClosed(Exception):

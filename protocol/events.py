@@ -6,6 +6,7 @@ from attrs import frozen
 
 from protocol import limits
 from protocol.constraints import InvalidValueError, Range
+from protocol.declarations import Event, event
 from protocol.vocabulary import ChannelId, Count, Layers, ObjectId, Participant, Text, UserId, Username
 
 VoiceStateType = Literal["user_joined", "user_left", "user_updated"]
@@ -14,8 +15,9 @@ ConsumerClosedReason = Literal["producer_closed", "user_left", "failed"]
 TransportState = Literal["connected", "disconnected", "failed", "closed"]
 
 
+@event("voice_state")
 @frozen
-class VoiceState:
+class VoiceState(Event):
     """A change of a channel's list.
 
     ``participant`` is who it is about, as it is now or, in ``user_left``, as it was.  ``count`` is how many there are
@@ -38,16 +40,18 @@ class VoiceState:
             raise InvalidValueError("must be there in user_left and only there", "reason")
 
 
+@event("consumer_closed")
 @frozen
-class ConsumerClosed:
+class ConsumerClosed(Event):
     """A consumer of this session is gone, and not because the session asked for it."""
 
     consumer_id: ObjectId
     reason: ConsumerClosedReason
 
 
+@event("consumer_updated")
 @frozen
-class ConsumerUpdated:
+class ConsumerUpdated(Event):
     """A consumer's producer paused or resumed, or other layers are forwarded now, or none."""
 
     consumer_id: ObjectId
@@ -55,49 +59,37 @@ class ConsumerUpdated:
     layers: Layers | None
 
 
+@event("transport_state")
 @frozen
-class TransportStateChanged:
+class TransportStateChanged(Event):
     """A transport of this session connected, fell silent, failed or closed."""
 
     transport_id: ObjectId
     state: TransportState
 
 
+@event("active_speakers")
 @frozen
-class ActiveSpeakers:
+class ActiveSpeakers(Event):
     """Who speaks now, loudest first."""
 
     user_ids: tuple[UserId, ...]
 
 
+@event("message")
 @frozen
-class MessageReceived:
+class MessageReceived(Event):
     """What another member sent with ``message``."""
 
     from_: UserId
     data: Any
 
 
+@event("closing")
 @frozen
-class Closing:
+class Closing(Event):
     """The last message before the gateway closes the connection with ``code`` (see ``CloseCode``)."""
 
     reason: Text
     code: Annotated[int, Range(1000, 4999)]
     retry_after_ms: Annotated[int, Range(0, limits.MAX_REQUEST_ID)] | None = None
-
-
-Event = (
-    VoiceState | ConsumerClosed | ConsumerUpdated | TransportStateChanged | ActiveSpeakers | MessageReceived | Closing
-)
-
-EVENTS: dict[str, type[Event]] = {
-    "voice_state": VoiceState,
-    "consumer_closed": ConsumerClosed,
-    "consumer_updated": ConsumerUpdated,
-    "transport_state": TransportStateChanged,
-    "active_speakers": ActiveSpeakers,
-    "message": MessageReceived,
-    "closing": Closing,
-}
-EVENT_TYPES: dict[type[Event], str] = {cls: name for name, cls in EVENTS.items()}

@@ -12,9 +12,8 @@ import attrs
 
 from protocol import limits, media, vocabulary
 from protocol.constraints import Json, split_annotated, wire_name, without_none
-from protocol.events import EVENTS
-from protocol.requests import REQUESTS
-from protocol.responses import OK_DATA, ErrorData
+from protocol.declarations import EVENTS, OK_DATA, REQUESTS
+from protocol.responses import ErrorData
 
 PLAIN: dict[Any, Json] = {
     str: {"type": "string"},

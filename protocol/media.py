@@ -22,7 +22,7 @@ from protocol.constraints import (
     Skipping,
     Whole,
 )
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 
 ShortText = Annotated[str, Characters(0, limits.MAX_SHORT_TEXT_CHARACTERS)]
 MimeType = Annotated[
@@ -71,7 +71,7 @@ class RtpCodecCapability:
 
     mime_type: ShortText
     clock_rate: Annotated[int, Whole(), Range(0, 2**32 - 1)]
-    kind: Kind | None = field(default=None, metadata=IGNORABLE)
+    kind: MediaKind | None = field(default=None, metadata=IGNORABLE)
     preferred_payload_type: PayloadType | None = field(default=None, metadata=IGNORABLE)
     channels: Channels | None = field(default=None, metadata=IGNORABLE)
     parameters: CapabilityParameters = field(factory=dict, metadata=IGNORABLE)
@@ -84,7 +84,7 @@ class RtpHeaderExtension:
 
     uri: Uri
     preferred_id: ExtensionId | None = field(default=None, metadata=IGNORABLE)
-    kind: Kind | None = field(default=None, metadata=IGNORABLE)
+    kind: MediaKind | None = field(default=None, metadata=IGNORABLE)
     preferred_encrypt: bool = field(default=False, metadata=IGNORABLE)
     direction: ExtensionDirection = field(default="sendrecv", metadata=IGNORABLE)
 

@@ -1,120 +1,16 @@
-"""What the gateway answers: one class for the ``data`` of each request's ``ok``, and the envelopes."""
+"""The envelopes of the gateway's answers: ``ok`` and ``error``."""
 
 from attrs import frozen
 
+from protocol.declarations import OkData
 from protocol.errors import ErrorCode, ProtocolError, RequestError
-from protocol.media import DtlsParameters, IceCandidate, IceParameters, RtpCapabilities, RtpParameters, ShortText
-from protocol.requests import (
-    Close,
-    ConnectTransport,
-    Consume,
-    CreateTransport,
-    GetStats,
-    Join,
-    Leave,
-    Pause,
-    Ping,
-    Produce,
-    RequestData,
-    RestartIce,
-    Resume,
-    SendMessage,
-    SetLayers,
-)
-from protocol.stats import Stats
-from protocol.vocabulary import ChannelId, Count, Kind, ObjectId, Participant, Source, Text, UserId
+from protocol.media import ShortText
+from protocol.vocabulary import Text
 
 
 @frozen
-class IceServer:
-    """A STUN or TURN server, as ``RTCPeerConnection`` takes it."""
-
-    urls: tuple[Text, ...]
-    username: Text | None = None
-    credential: Text | None = None
-
-
-@frozen
-class Done:
+class Done(OkData):
     """``ok`` with nothing to say."""
-
-
-@frozen
-class Joined:
-    """``ok`` of ``join``: who one is now, and the list, oneself included, as of ``revision``."""
-
-    session_id: ObjectId
-    user_id: UserId
-    channel_id: ChannelId
-    participants: tuple[Participant, ...]
-    revision: Count
-    router_rtp_capabilities: RtpCapabilities
-    ice_servers: tuple[IceServer, ...]
-    ping_interval_ms: Count
-
-
-@frozen
-class TransportCreated:
-    """``ok`` of ``create_transport``: all the client needs to connect; there is no trickle."""
-
-    transport_id: ObjectId
-    ice_parameters: IceParameters
-    ice_candidates: tuple[IceCandidate, ...]
-    dtls_parameters: DtlsParameters
-
-
-@frozen
-class IceRestarted:
-    """``ok`` of ``restart_ice``: the new credentials."""
-
-    ice_parameters: IceParameters
-
-
-@frozen
-class Produced:
-    """``ok`` of ``produce``."""
-
-    producer_id: ObjectId
-
-
-@frozen
-class Consumed:
-    """``ok`` of ``consume``: whose stream it is, and how it will come."""
-
-    consumer_id: ObjectId
-    producer_id: ObjectId
-    user_id: UserId
-    kind: Kind
-    source: Source
-    rtp_parameters: RtpParameters
-    producer_paused: bool
-
-
-@frozen
-class Delivered:
-    """``ok`` of ``message``: to how many it went."""
-
-    delivered: Count
-
-
-OkData = Done | Joined | TransportCreated | IceRestarted | Produced | Consumed | Delivered | Stats
-
-OK_DATA: dict[type[RequestData], type[OkData]] = {
-    Join: Joined,
-    Leave: Done,
-    CreateTransport: TransportCreated,
-    ConnectTransport: Done,
-    RestartIce: IceRestarted,
-    Produce: Produced,
-    Consume: Consumed,
-    Pause: Done,
-    Resume: Done,
-    Close: Done,
-    SetLayers: Done,
-    SendMessage: Delivered,
-    Ping: Done,
-    GetStats: Stats,
-}
 
 
 @frozen

@@ -9,8 +9,9 @@ from attrs import frozen
 
 from protocol import limits
 from protocol.constraints import Range
+from protocol.declarations import OkData
 from protocol.media import Rid, Ssrc
-from protocol.vocabulary import Count, Direction, Kind, Layers, ObjectId, Source
+from protocol.vocabulary import Count, Direction, Layers, MediaKind, ObjectId, Source
 
 Milliseconds = Annotated[float, Range(0, limits.MAX_REQUEST_ID)]
 TransportStatsState = Literal["new", "connecting", "connected", "disconnected"]
@@ -43,7 +44,7 @@ class ProducerStats:
     """One's own producer, encodings in rising quality."""
 
     producer_id: ObjectId
-    kind: Kind
+    kind: MediaKind
     source: Source
     paused: bool
     encodings: tuple[EncodingStats, ...]
@@ -58,7 +59,7 @@ class ConsumerStats:
 
     consumer_id: ObjectId
     producer_id: ObjectId
-    kind: Kind
+    kind: MediaKind
     paused: bool
     packets: Count
     bytes: Count
@@ -68,7 +69,7 @@ class ConsumerStats:
 
 
 @frozen
-class Stats:
+class Stats(OkData):
     """``ok`` of ``stats``."""
 
     transports: tuple[TransportStats, ...]

@@ -2,6 +2,7 @@
 
 import enum
 import re
+import sys
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -9,6 +10,7 @@ import attrs
 
 from protocol import errors, events, limits, media, requests, responses, stats, vocabulary
 from protocol.constraints import split_annotated, wire_name, without_none
+from protocol.declarations import EVENTS, OK_DATA, REQUESTS
 from protocol.errors import CloseCode, ErrorCode, NextStep
 
 HEADER = """\
@@ -19,10 +21,10 @@ import type { types } from 'mediasoup-client';
 # mediasoup-client has types of its own for these, under the same names.
 IMPORTED: dict[Any, str] = {
     **{cls: cls.__name__ for cls in media.MEDIA_CLASSES if cls is not media.RtpRtxParameters},
-    vocabulary.Kind: "MediaKind",
+    vocabulary.MediaKind: "MediaKind",
 }
 # `RTCPeerConnection` takes these.
-BUILT_IN: dict[Any, str] = {responses.IceServer: "RTCIceServer"}
+BUILT_IN: dict[Any, str] = {requests.IceServer: "RTCIceServer"}
 
 NAMED_LITERALS: dict[Any, str] = {
     vocabulary.Source: "Source",
@@ -44,20 +46,6 @@ PLAIN: dict[Any, str] = {
     type(None): "null",
 }
 
-STRUCTURES: tuple[type[attrs.AttrsInstance], ...] = (
-    vocabulary.Layers,
-    vocabulary.ParticipantProducer,
-    vocabulary.Participant,
-    *requests.REQUESTS.values(),
-    stats.TransportStats,
-    stats.EncodingStats,
-    stats.ProducerStats,
-    stats.ConsumerStats,
-    *dict.fromkeys(responses.OK_DATA.values()),
-    responses.ErrorData,
-    *events.EVENTS.values(),
-)
-
 ENVELOPES = """\
 export type RequestType = keyof RequestMap;
 
@@ -77,6 +65,33 @@ export type GatewayEvent = { [T in EventType]: { type: T; data: EventMap[T] } }[
 
 export type GatewayMessage = Response | GatewayEvent;
 """
+
+
+def structures() -> list[type[attrs.AttrsInstance]]:
+    """Every class that becomes a type: those of the messages, and those inside them without a name elsewhere."""
+    messages: list[type[attrs.AttrsInstance]] = [*REQUESTS.values(), *dict.fromkeys(OK_DATA.values())]
+    messages += [responses.ErrorData, *EVENTS.values()]
+    inside = {cls for message in messages for cls in classes_inside(message)} - set(messages)
+    shared = [cls for cls in vars(vocabulary).values() if isinstance(cls, type) and cls in inside]
+    others = sorted(inside - set(shared), key=definition_place)
+    return [*shared, *messages[: len(REQUESTS)], *others, *messages[len(REQUESTS) :]]
+
+
+def classes_inside(hint: Any) -> set[type[attrs.AttrsInstance]]:
+    """The classes that become types and stand anywhere inside a type hint, itself included."""
+    bare, _ = split_annotated(hint)
+    if bare in NAMES:
+        return set()
+    if attrs.has(bare):
+        hints = get_type_hints(bare, include_extras=True)
+        fields = [hints[attribute.name] for attribute in attrs.fields(bare)]
+        return {bare}.union(*map(classes_inside, fields))
+    return set().union(*map(classes_inside, get_args(bare)))
+
+
+def definition_place(cls: type) -> tuple[str, int]:
+    """Where a class is defined, for sorting: its module, and its place in that."""
+    return cls.__module__, list(vars(sys.modules[cls.__module__]).values()).index(cls)
 
 
 def type_expression(hint: Any) -> str:
@@ -111,7 +126,7 @@ def members(cls: type[attrs.AttrsInstance]) -> list[str]:
 
 def always_sent(cls: type[attrs.AttrsInstance]) -> bool:
     """Whether the gateway writes it, and so never leaves out a field whose default is a value."""
-    return cls not in requests.REQUESTS.values()
+    return cls not in REQUESTS.values()
 
 
 def summary(cls: type[attrs.AttrsInstance]) -> str:
@@ -219,16 +234,15 @@ def bounds() -> str:
 def typescript() -> str:
     """The whole module."""
     requests_table = {
-        name: f"{{ data: {cls.__name__}; ok: {responses.OK_DATA[cls].__name__} }}"
-        for name, cls in requests.REQUESTS.items()
+        name: f"{{ data: {cls.__name__}; ok: {OK_DATA[cls].__name__} }}" for name, cls in REQUESTS.items()
     }
     parts = [
         HEADER,
         literals(),
         codes(),
-        *map(structure, STRUCTURES),
+        *map(structure, structures()),
         table("RequestMap", requests_table),
-        table("EventMap", {name: cls.__name__ for name, cls in events.EVENTS.items()}),
+        table("EventMap", {name: cls.__name__ for name, cls in EVENTS.items()}),
         ENVELOPES,
         bounds(),
     ]

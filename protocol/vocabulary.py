@@ -7,7 +7,7 @@ from attrs import field, frozen
 from protocol import limits
 from protocol.constraints import Characters, EncodedSize, InvalidValueError, Items, Pattern, Range, Trimmed, wire_name
 
-Kind = Literal["audio", "video"]
+MediaKind = Literal["audio", "video"]
 Source = Literal["microphone", "camera", "screen", "screen_audio", "other"]
 Direction = Literal["send", "receive"]
 
@@ -52,7 +52,7 @@ class ParticipantProducer:
     """One stream that a participant sends, as the participant list shows it."""
 
     producer_id: ObjectId
-    kind: Kind
+    kind: MediaKind
     source: Source
     paused: bool
 
@@ -68,7 +68,7 @@ class Participant:
     producers: tuple[ParticipantProducer, ...] = ()
 
 
-@frozen
+@frozen(weakref_slot=False)
 class OneOf:
     """A request about exactly one of several objects: all but one of the ``alternatives`` stay None.
 

@@ -18,8 +18,9 @@ from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
 from gateway.ops.metrics import Metrics
 from protocol import limits
+from protocol.declarations import Event
 from protocol.errors import ErrorCode, RequestError
-from protocol.events import ActiveSpeakers, Event, LeaveReason, VoiceState, VoiceStateType
+from protocol.events import ActiveSpeakers, LeaveReason, VoiceState, VoiceStateType
 from protocol.vocabulary import Participant
 
 Welcome = Callable[["Channel"], None]

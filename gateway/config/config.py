@@ -16,7 +16,7 @@ from attrs.validators import optional
 
 from gateway.config.origins import parse_origin
 from protocol import limits
-from protocol.responses import IceServer
+from protocol.requests import IceServer
 from sfu.settings import MediaSettings
 
 LARGEST_PORT: Final = 65535

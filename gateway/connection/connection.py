@@ -25,8 +25,9 @@ from gateway.connection.shielded import open_shielded_nursery
 from gateway.connection.websocket import SEND_ERRORS, GuardedStream, accept, end_reason_of
 from gateway.ops.log import new_reference
 from gateway.ops.metrics import Metrics
+from protocol.declarations import Event
 from protocol.errors import CloseCode, ErrorCode
-from protocol.events import Closing, Event
+from protocol.events import Closing
 from protocol.responses import Error, Ok
 
 MAX_UNREAD_MESSAGES = 8

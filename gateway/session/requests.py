@@ -5,7 +5,7 @@ So nothing can close between being found and being used, and no request waits fo
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_type_hints
 
 import trio
 from attrs import frozen
@@ -19,24 +19,30 @@ from gateway.connection.outbox import Frame
 from gateway.gateway import Gateway
 from gateway.media_objects import convert, request_errors
 from gateway.session.statistics import session_stats
+from protocol.declarations import OK_DATA, OkData, RequestData
 from protocol.errors import ErrorCode, RequestError
 from protocol.events import MessageReceived
 from protocol.requests import (
     Close,
     ConnectTransport,
     Consume,
+    Consumed,
     CreateTransport,
+    Delivered,
     GetStats,
+    IceRestarted,
+    Join,
     Pause,
     Ping,
     Produce,
-    RequestData,
+    Produced,
     RestartIce,
     Resume,
     SendMessage,
     SetLayers,
+    TransportCreated,
 )
-from protocol.responses import Consumed, Delivered, Done, IceRestarted, OkData, Produced, TransportCreated
+from protocol.responses import Done
 from protocol.stats import Stats
 
 BYTES_PER_TOKEN = 65536
@@ -69,17 +75,36 @@ class Session:
             raise RequestError(ErrorCode.RATE_LIMITED, "too much to tell to too many in too short a time")
 
 
-def perform(session: Session, data: RequestData) -> OkData:
+Handler = Callable[[Session, Any], OkData]
+HANDLERS: dict[type[RequestData[Any]], Handler] = {}
+"""The function that serves each class of request."""
+
+_Function = TypeVar("_Function", bound=Handler)
+
+
+def handler(function: _Function) -> _Function:
+    """Have a function serve the requests of the class of its argument ``data``.
+
+    Raises ``TypeError`` where it does not return the class that this request declares as its answer.
+    """
+    types = get_type_hints(function)
+    if types["return"] is not OK_DATA[types["data"]]:
+        raise TypeError(f"{function.__name__} must return {OK_DATA[types['data']].__name__}")
+    HANDLERS[types["data"]] = function
+    return function
+
+
+def perform(session: Session, data: RequestData[Any]) -> OkData:
     """Do what is asked and return the ``data`` of its ``ok``.  Raises :exc:`RequestError`."""
-    handler = HANDLERS.get(type(data))
-    if handler is None:
+    if isinstance(data, Join):
         raise RequestError(ErrorCode.ALREADY_JOINED, "leave first")
-    return handler(session, data)
+    return HANDLERS[type(data)](session, data)
 
 
 # Transports.
 
 
+@handler
 def create_transport(session: Session, data: CreateTransport) -> TransportCreated:
     capabilities = _capabilities(data.rtp_capabilities)
     if capabilities is not None:  # kept for the transport's life
@@ -94,6 +119,7 @@ def create_transport(session: Session, data: CreateTransport) -> TransportCreate
     )
 
 
+@handler
 def connect_transport(session: Session, data: ConnectTransport) -> Done:
     session.require_own("transports", data.transport_id)
     parameters = convert(data.dtls_parameters, sfu.parameters.DtlsParameters)
@@ -102,6 +128,7 @@ def connect_transport(session: Session, data: ConnectTransport) -> Done:
     return Done()
 
 
+@handler
 def restart_ice(session: Session, data: RestartIce) -> IceRestarted:
     session.require_own("transports", data.transport_id)
     with request_errors():
@@ -111,6 +138,7 @@ def restart_ice(session: Session, data: RestartIce) -> IceRestarted:
 # Producers and consumers.
 
 
+@handler
 def produce(session: Session, data: Produce) -> Produced:
     session.require_own("transports", data.transport_id)
     parameters = convert(data.rtp_parameters, sfu.parameters.RtpParameters)
@@ -122,6 +150,7 @@ def produce(session: Session, data: Produce) -> Produced:
     return Produced(producer.id)
 
 
+@handler
 def consume(session: Session, data: Consume) -> Consumed:
     session.require_own("transports", data.transport_id)
     owner, publication = session.channel.find_publication(data.producer_id)
@@ -149,10 +178,12 @@ def _capabilities(given: protocol.media.RtpCapabilities | None) -> sfu.parameter
     return None if given is None else convert(given, sfu.parameters.RtpCapabilities)
 
 
+@handler
 def pause(session: Session, data: Pause) -> Done:
     return _set_paused(session, data, paused=True)
 
 
+@handler
 def resume(session: Session, data: Resume) -> Done:
     return _set_paused(session, data, paused=False)
 
@@ -170,6 +201,7 @@ def _set_paused(session: Session, data: Pause | Resume, *, paused: bool) -> Done
     return Done()
 
 
+@handler
 def close(session: Session, data: Close) -> Done:
     with request_errors():
         if data.consumer_id is not None:
@@ -185,6 +217,7 @@ def close(session: Session, data: Close) -> Done:
     return Done()
 
 
+@handler
 def set_layers(session: Session, data: SetLayers) -> Done:
     session.require_own("consumers", data.consumer_id)
     with request_errors():
@@ -195,6 +228,7 @@ def set_layers(session: Session, data: SetLayers) -> Done:
 # The rest.
 
 
+@handler
 def message(session: Session, data: SendMessage) -> Delivered:
     """To everyone else, or to those named who are here (oneself, too, when named)."""
     members, sender = session.channel.members, session.member
@@ -207,25 +241,11 @@ def message(session: Session, data: SendMessage) -> Delivered:
     return Delivered(sum(receiver.send(frame) for receiver in receivers))
 
 
+@handler
 def ping(session: Session, data: Ping) -> Done:
     return Done()
 
 
+@handler
 def stats(session: Session, data: GetStats) -> Stats:
     return session_stats(session.peer, session.member)
-
-
-HANDLERS: dict[type[RequestData], Callable[[Session, Any], OkData]] = {
-    CreateTransport: create_transport,
-    ConnectTransport: connect_transport,
-    RestartIce: restart_ice,
-    Produce: produce,
-    Consume: consume,
-    Pause: pause,
-    Resume: resume,
-    Close: close,
-    SetLayers: set_layers,
-    SendMessage: message,
-    Ping: ping,
-    GetStats: stats,
-}

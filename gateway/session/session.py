@@ -21,8 +21,8 @@ from gateway.session.observer import Observer
 from gateway.session.request_source import RequestSource
 from gateway.session.requests import Session, perform
 from protocol.errors import ErrorCode, RequestError
-from protocol.requests import Join, Leave, Request
-from protocol.responses import Error, Joined, Ok
+from protocol.requests import Join, Joined, Leave, Request
+from protocol.responses import Error, Ok
 from protocol.vocabulary import Participant
 
 Seat = tuple[Channel, Member]

@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.config import Config
-from protocol.responses import IceServer
+from protocol.requests import IceServer
 from tests.conformance.rig import closing, hang_up, open_gate
 from tests.session.rig import RawClient, camera, microphone, send_transport
 

@@ -14,7 +14,8 @@ from gateway.config import Config
 from gateway.server import open_server
 from protocol import ErrorCode, RequestError, from_json
 from protocol.client import Client, ConnectionClosed
-from protocol.events import ConsumerClosed, ConsumerUpdated, Event, MessageReceived, TransportStateChanged, VoiceState
+from protocol.declarations import Event
+from protocol.events import ConsumerClosed, ConsumerUpdated, MessageReceived, TransportStateChanged, VoiceState
 from protocol.media import DtlsParameters, RtpCapabilities, RtpParameters
 from tests.conformance.rig import dtls_parameters, open_gate
 from tests.media.rtp import Rtp, read

@@ -6,7 +6,7 @@ import sys
 import pytest
 import trio
 
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.interop.media import Comparison, Tally, begins_key_frame, opus_frame, video_frame
 from tools.interop.page import table
 from tools.interop.program import ProgramFailed, running_program
@@ -64,7 +64,7 @@ def test_garbage_is_not_counted() -> None:
 def test_what_is_lost_at_the_end_or_between_is_noticed_and_what_was_before_is_not(
     numbers: list[int], problems: list[str]
 ) -> None:
-    kind: Kind = "audio"
+    kind: MediaKind = "audio"
     assert Comparison(kind, 10, numbers).problems() == problems
 
 

@@ -33,7 +33,7 @@ json_values = st.recursive(
 )
 
 
-def ok_example(cls: type[T]) -> T:
+def example(cls: type[T]) -> T:
     """An object of a message class with the least in it."""
     return cast(T, _example(cls))
 

@@ -13,9 +13,10 @@ from wsproto.events import Request as WebSocketRequest
 
 from protocol import decode_request, encode
 from protocol.client import Client, Timeouts, connect_over
+from protocol.declarations import OkData
 from protocol.limits import SUBPROTOCOL
 from protocol.requests import Request
-from protocol.responses import Done, Ok, OkData
+from protocol.responses import Done, Ok
 
 WebSocket = trio_websocket.WebSocketConnection
 StreamPair = Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]]

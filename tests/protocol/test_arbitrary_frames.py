@@ -48,7 +48,7 @@ def read(raw: bytes | str) -> None:
     assert decode_from_gateway(encode(answer), _Anything()) == answer
 
 
-class _Anything(dict[int, type[RequestData]]):
+class _Anything(dict[int, type[RequestData[Any]]]):
     """Every id was asked."""
 
     def __contains__(self, key: object) -> bool:

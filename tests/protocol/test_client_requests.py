@@ -1,6 +1,7 @@
 """Requests of the Python client, against a server that does what each test needs."""
 
 from collections.abc import Awaitable, Callable
+from inspect import iscoroutinefunction
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from protocol import (
 )
 from protocol.client import Client, ConnectionClosed
 from protocol.media import DtlsFingerprint, DtlsParameters, RtpCapabilities, RtpCodecParameters, RtpParameters
-from tests.protocol.examples import ok_example
+from tests.protocol.examples import example
 from tests.protocol.server import (
     TIMEOUTS,
     WebSocket,
@@ -54,14 +55,31 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
 }
 
 
-def test_there_is_a_method_for_every_request() -> None:
-    assert CALLS.keys() == REQUESTS.keys()
+def test_every_method_that_sends_a_request_is_tried_here() -> None:
+    methods = {name for name in vars(Client) if iscoroutinefunction(getattr(Client, name)) and not name.startswith("_")}
+    assert {"send_message" if name == "message" else name for name in CALLS} | {"request"} == methods
 
 
 @pytest.mark.parametrize("name", REQUESTS)
+async def test_each_request_can_be_sent_as_an_object_and_returns_the_answer_that_it_declares(name: str) -> None:
+    request = example(REQUESTS[name])
+    expected = example(OK_DATA[REQUESTS[name]])
+    seen = []
+
+    async def script(websocket: WebSocket) -> None:
+        seen.append(await next_request(websocket))
+        await answer(websocket, seen[0], expected)
+        await stay(websocket)
+
+    async with client_of(script) as client:
+        assert await client.request(request) == expected
+    assert [(sent.type, sent.data) for sent in seen] == [(name, request)]
+
+
+@pytest.mark.parametrize("name", CALLS)
 async def test_each_method_sends_its_request_and_returns_what_was_answered(name: str) -> None:
     cls = REQUESTS[name]
-    expected = ok_example(OK_DATA[cls])
+    expected = example(OK_DATA[cls])
     seen = []
 
     async def script(websocket: WebSocket) -> None:

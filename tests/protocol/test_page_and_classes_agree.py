@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import attrs
 import pytest
@@ -29,7 +29,7 @@ from protocol import (
     limits,
 )
 from protocol.constraints import wire_name
-from protocol.requests import RequestData
+from protocol.declarations import RequestData
 from protocol.stats import ConsumerStats, EncodingStats, ProducerStats, TransportStats, TransportStatsState
 from protocol.vocabulary import OneOf
 
@@ -79,7 +79,7 @@ def test_the_page_has_every_request_and_no_other() -> None:
 @pytest.mark.parametrize("name", REQUESTS)
 def test_the_page_has_the_fields_of_each_request_and_its_ok(name: str) -> None:
     data, ok = rows("Requests")[name]
-    cls: type[RequestData] = REQUESTS[name]
+    cls: type[RequestData[Any]] = REQUESTS[name]
     must, may = split_optional(data)
     assert must == required(cls)
     assert must | may == fields(cls)

@@ -12,7 +12,8 @@ from gateway.config import Config
 from gateway.server import open_server
 from gateway.session import session
 from protocol import client
-from protocol.events import Event, VoiceState
+from protocol.declarations import Event
+from protocol.events import VoiceState
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

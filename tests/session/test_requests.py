@@ -7,6 +7,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from gateway.session.requests import HANDLERS, Session, handler
+from protocol import REQUESTS, Delivered, Join, Leave, Ping
 from tests.session.media_objects import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus
 from tests.session.rig import RawClient, camera, microphone, open_rig, receive_transport, send_transport
 
@@ -25,6 +27,18 @@ NEEDS_A_CHANNEL: list[tuple[str, dict[str, Any]]] = [
     ("ping", {}),
     ("stats", {}),
 ]
+
+
+def test_every_request_but_join_and_leave_has_a_handler() -> None:
+    assert HANDLERS.keys() == {*REQUESTS.values()} - {Join, Leave}
+
+
+def test_a_handler_that_returns_another_class_than_the_request_declares_is_refused() -> None:
+    with pytest.raises(TypeError, match="ping must return Done"):
+
+        @handler
+        def ping(session: Session, data: Ping) -> Delivered:
+            return Delivered(0)
 
 
 @pytest.mark.parametrize(("kind", "data"), NEEDS_A_CHANNEL, ids=[kind for kind, _ in NEEDS_A_CHANNEL])

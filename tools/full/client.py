@@ -10,8 +10,8 @@ from aiortc import MediaStreamTrack
 from protocol.client import Client, ConnectionClosed, connect
 from protocol.events import ConsumerClosed, VoiceState
 from protocol.media import DtlsParameters, DtlsRole, RtpCapabilities, RtpParameters
-from protocol.responses import Joined
-from protocol.vocabulary import Direction, Kind, Participant, ParticipantProducer, Source
+from protocol.requests import Joined
+from protocol.vocabulary import Direction, MediaKind, Participant, ParticipantProducer, Source
 from tools.full.bridge import Bridge, open_bridge
 from tools.full.media import Media
 from tools.full.meters import Heard, Seen
@@ -26,7 +26,7 @@ _GOODBYE = 5.0
 class Reception:
     """Somebody's stream, as it comes in.  ``latest`` is what came so far."""
 
-    def __init__(self, consumer_id: str, kind: Kind) -> None:
+    def __init__(self, consumer_id: str, kind: MediaKind) -> None:
         self.consumer_id = consumer_id
         self.latest: Heard | Seen = Heard() if kind == "audio" else Seen()
         #: Whether the gateway has said that no more will come.
@@ -183,7 +183,7 @@ class _Asked:
         client.dtls_roles[client._directions[transport_id]] = dtls_parameters.role
         await client._bridge.ask(client.signalling.connect_transport, transport_id, dtls_parameters)
 
-    async def produce(self, transport_id: str, kind: Kind, rtp_parameters: RtpParameters, source: Source) -> str:
+    async def produce(self, transport_id: str, kind: MediaKind, rtp_parameters: RtpParameters, source: Source) -> str:
         ask = self._client._bridge.ask
         produced = await ask(self._client.signalling.produce, transport_id, kind, rtp_parameters, source)
         return produced.producer_id

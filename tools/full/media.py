@@ -18,7 +18,7 @@ from pymediasoup.rtp_parameters import RtpParameters as RtpParametersModel
 from pymediasoup.transport import Transport
 
 from protocol.media import DtlsParameters, RtpCapabilities, RtpParameters
-from protocol.vocabulary import Direction, Kind, Source
+from protocol.vocabulary import Direction, MediaKind, Source
 from tools.full.loopback import use_loopback
 from tools.full.meters import Heard, Seen, watch
 from tools.full.wire import from_model
@@ -31,7 +31,9 @@ class Signalling(Protocol):
 
     async def connect(self, transport_id: str, dtls_parameters: DtlsParameters) -> None: ...
 
-    async def produce(self, transport_id: str, kind: Kind, rtp_parameters: RtpParameters, source: Source) -> str: ...
+    async def produce(
+        self, transport_id: str, kind: MediaKind, rtp_parameters: RtpParameters, source: Source
+    ) -> str: ...
 
 
 class Media:
@@ -69,7 +71,7 @@ class Media:
         async def connect(dtls_parameters: DtlsModel) -> None:
             await self._signalling.connect(transport.id, from_model(dtls_parameters, DtlsParameters))
 
-        async def produce(kind: Kind, rtp_parameters: RtpParametersModel, app_data: Json) -> str:
+        async def produce(kind: MediaKind, rtp_parameters: RtpParametersModel, app_data: Json) -> str:
             parameters = from_model(rtp_parameters, RtpParameters)
             return await self._signalling.produce(transport.id, kind, parameters, app_data["source"])
 

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from protocol.codec import encode
-from protocol.responses import Ok, OkData
+from protocol.declarations import OkData
+from protocol.responses import Ok
 from protocol.structuring import structure
 
 T = TypeVar("T")

@@ -23,8 +23,8 @@ from gateway.connection.connection import Connection
 from gateway.gateway import Gateway
 from gateway.server import Server, open_server
 from gateway.session.requests import HANDLERS, Session
+from protocol.declarations import OkData
 from protocol.requests import Ping
-from protocol.responses import OkData
 from sfu.dataplane.interface import Drop, Path
 from sfu.dataplane.memory import MemoryDataPlane
 from sfu.wire.certificate import generate_certificate

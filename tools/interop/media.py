@@ -14,7 +14,7 @@ import attrs
 from attrs import define, field
 
 import protocol.media as media
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from sfu.wire.errors import BadDatagram
 from sfu.wire.rtp import RtpHeader, padding_size_untrusted, parse_header_untrusted
 
@@ -129,7 +129,7 @@ class Tally:
 class Comparison:
     """What was sent of one stream, which of its packets' numbers came, and how many of them may be missing."""
 
-    kind: Kind
+    kind: MediaKind
     sent: int
     numbers: Sequence[int]
     may_miss: int = 0

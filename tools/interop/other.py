@@ -13,7 +13,7 @@ from attrs import define, field
 import protocol.media as media
 from protocol.client import Client
 from protocol.events import VoiceState
-from protocol.vocabulary import Direction, Kind, Source
+from protocol.vocabulary import Direction, MediaKind, Source
 from sfu.wire import rtcp, rtp
 from sfu.wire.errors import BadDatagram
 from sfu.wire.ntp import from_ntp
@@ -49,7 +49,7 @@ async def open_transport(
         yield created.transport_id, endpoint
 
 
-def _random(bits: int) -> dict[Kind, int]:
+def _random(bits: int) -> dict[MediaKind, int]:
     """RFC 3550 section 5.1 wants random beginnings."""
     audio, video = random.sample(range(1, 1 << bits), 2)
     return {"audio": audio, "video": video}
@@ -64,18 +64,18 @@ class Talker:
     transport_id: str
     endpoint: LightEndpoint
     video: str
-    sent: dict[Kind, int] = field(factory=lambda: {"audio": 0, "video": 0})
+    sent: dict[MediaKind, int] = field(factory=lambda: {"audio": 0, "video": 0})
     asked: int = 0
     producers: list[str] = field(factory=list)
     muted: bool = False
-    _ssrcs: dict[Kind, int] = field(factory=lambda: _random(31))
-    _sequences: dict[Kind, int] = field(factory=lambda: _random(15))
-    _timestamps: dict[Kind, int] = field(factory=lambda: _random(32))
+    _ssrcs: dict[MediaKind, int] = field(factory=lambda: _random(31))
+    _sequences: dict[MediaKind, int] = field(factory=lambda: _random(15))
+    _timestamps: dict[MediaKind, int] = field(factory=lambda: _random(32))
     _key_wanted: bool = True
     _pictures: int = 0
 
     async def publish(self) -> None:
-        codecs: dict[Kind, media.RtpCodecParameters] = {"audio": OPUS, "video": VIDEO[self.video]}
+        codecs: dict[MediaKind, media.RtpCodecParameters] = {"audio": OPUS, "video": VIDEO[self.video]}
         for kind, codec in codecs.items():
             parameters = media.RtpParameters(
                 codecs=(codec,), encodings=(media.RtpEncodingParameters(ssrc=self._ssrcs[kind]),)
@@ -102,7 +102,7 @@ class Talker:
             self._pictures += 1
             self._send("video", VIDEO[self.video].payload_type, frame, _VIDEO_STEP)
 
-    def _send(self, kind: Kind, payload_type: int, payloads: list[bytes], step: int) -> None:
+    def _send(self, kind: MediaKind, payload_type: int, payloads: list[bytes], step: int) -> None:
         for index, payload in enumerate(payloads):
             marker = kind == "video" and index == len(payloads) - 1
             header = rtp.FIXED_HEADER.pack(
@@ -141,11 +141,11 @@ class Listener:
     transport_id: str
     endpoint: LightEndpoint
     user: str
-    tallies: dict[Kind, Tally] = field(factory=dict)
+    tallies: dict[MediaKind, Tally] = field(factory=dict)
     left: trio.Event = field(factory=trio.Event)
     left_because: str | None = None
     far: float = 0.0
-    _streams: dict[int, tuple[Kind, int]] = field(factory=dict)
+    _streams: dict[int, tuple[MediaKind, int]] = field(factory=dict)
     _latest: dict[int, tuple[float, int]] = field(factory=dict)
     _offsets: dict[int, float] = field(factory=dict)
 

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from protocol.client import ConnectError, ConnectionClosed, RequestError, connect
 from protocol.events import VoiceState
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.interop.clients import Client
 from tools.interop.media import Comparison
 from tools.interop.other import INTERVAL, Listener, Talker, open_transport
@@ -26,7 +26,7 @@ PATIENCE: Final = 30.0
 _MUTE: Final = 8.0
 _ON_ITS_WAY: Final = 0.5
 #: Frames a second of sound and of pictures, and the share of them that must have come where packets are not numbered.
-_RATES: Final[dict[Kind, int]] = {"audio": 50, "video": 10}
+_RATES: Final[dict[MediaKind, int]] = {"audio": 50, "video": 10}
 _ENOUGH: Final = 0.5
 #: How programs mark what the gateway told them.
 TOLD: Final = "said to be"
@@ -93,7 +93,7 @@ async def _hear(
 
 def _compare_sent(done: Line, listener: Listener, scenario: Scenario) -> list[str]:
     problems = []
-    kinds: tuple[Kind, ...] = ("audio", "video")
+    kinds: tuple[MediaKind, ...] = ("audio", "video")
     for kind in kinds:
         tally = listener.tallies.get(kind)
         numbers = tally.numbers if tally is not None else []

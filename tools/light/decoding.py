@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from protocol.codec import decode_from_gateway
-from protocol.events import Event
-from protocol.requests import RequestData
+from protocol.declarations import Event, RequestData
 from protocol.responses import Error, Ok
 
 #: Different events that are remembered: more than a channel's members are told between two looks of the slowest.
@@ -24,7 +23,7 @@ class SharedDecoder:
     def __init__(self) -> None:
         self._events: dict[str, Event] = {}
 
-    def __call__(self, raw: bytes | str, asked: Mapping[int, type[RequestData]]) -> Ok | Error | Event:
+    def __call__(self, raw: bytes | str, asked: Mapping[int, type[RequestData[Any]]]) -> Ok | Error | Event:
         if isinstance(raw, str) and (known := self._events.get(raw)) is not None:
             return known
         message = decode_from_gateway(raw, asked)

@@ -19,7 +19,8 @@ from attrs import define, field
 
 from protocol import limits
 from protocol.codec import encode
-from protocol.requests import Request, RequestData
+from protocol.declarations import RequestData
+from protocol.requests import Request
 from tools.bench.leaving import BenchError
 from tools.bench.websocket import Sockets, WebSocket
 
@@ -83,12 +84,12 @@ class Client(WebSocket):
     _next_id: int = 0
     _answers: dict[int, _Answers] = field(factory=dict)
 
-    async def ask(self, request: RequestData) -> dict[str, Any]:
+    async def ask(self, request: RequestData[Any]) -> dict[str, Any]:
         """The ``data`` of its ``ok``.  Raises :exc:`BenchError` for an error, or when none comes."""
         [data] = await self.ask_all([request])
         return data
 
-    async def ask_all(self, requests: Sequence[RequestData]) -> list[dict[str, Any]]:
+    async def ask_all(self, requests: Sequence[RequestData[Any]]) -> list[dict[str, Any]]:
         """The same for many, sent at once."""
         if not requests:
             return []
