@@ -5,7 +5,7 @@ use std::ops::{Index, IndexMut};
 
 use slotmap::{Key, SlotMap, new_key_type};
 
-use super::spec::{Id, Refused};
+use crate::core::interface::spec::{Id, Refused};
 
 new_key_type! {
     /// Of a transport.

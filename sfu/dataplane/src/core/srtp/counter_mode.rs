@@ -118,7 +118,7 @@ fn rollovers(index: u64) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::hex::hex;
+    use crate::core::wire::hex::hex;
 
     /// RFC 3711 appendix B.2: the key stream for a session key and salt, SSRC and index 0.
     #[test]

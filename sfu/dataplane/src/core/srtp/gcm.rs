@@ -128,7 +128,7 @@ fn with_index(header: &[u8], index: RtcpIndex) -> [u8; RTCP_HEADER_SIZE + RtcpIn
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::hex::hex;
+    use crate::core::wire::hex::hex;
 
     const RTP: &str = "8040f17b 8041f8d3 5501a0b2 47616c6c 69612065 7374206f 6d6e6973 20646976 69736120 696e2070
                        61727465 73207472 6573";

@@ -40,7 +40,7 @@ pub fn derive(master_key: &[u8], master_salt: &[u8], label: Label, out: &mut [u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::hex::hex;
+    use crate::core::wire::hex::hex;
 
     /// RFC 3711 appendix B.3.
     #[test]

@@ -7,8 +7,8 @@ pub mod window;
 
 use std::collections::HashMap;
 
-use super::drops::Drop;
-use super::rtp::{Header, be32};
+use crate::core::interface::drop_reason::Drop;
+use crate::core::wire::rtp::{Header, be32};
 use counter_mode::CounterMode;
 use gcm::Gcm;
 use window::{RtcpWindow, RtpWindow};

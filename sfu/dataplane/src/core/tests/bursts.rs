@@ -1,7 +1,7 @@
 //! A frame's packets leave as one, and in time.
 
-use super::super::rtp::FIXED_HEADER_SIZE;
 use super::*;
+use crate::core::wire::rtp::FIXED_HEADER_SIZE;
 
 const HOLD: f64 = 0.001;
 const LARGEST: usize = 1500 - 20 - 8; // bytes of a datagram on a path of 1,500

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::core::SourceClock;
-use crate::core::stun::Credentials;
+use crate::core::wire::stun::Credentials;
 
 const USERNAME_FRAGMENT: &str = "ours";
 const PASSWORD: &str = "a password";

@@ -16,8 +16,8 @@ mod sources;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::rtp::{Header, parse_header_untrusted};
 use super::srtp::window::RtpWindow;
+use super::wire::rtp::{Header, parse_header_untrusted};
 use super::{ConsumerSpec, Core, Credentials, Drop, EncodingSpec, Id, Path, ProducerSpec, Profile, SourceClock, Srtp};
 
 const PROFILES: [Profile; 3] = [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80];

@@ -1,8 +1,8 @@
 //! What receivers report of what they are sent (RFC 3550 section 6.4).
 
-use super::Core;
-use super::rtp::{be16, be32};
-use super::table::TransportKey;
+use crate::core::engine::Core;
+use crate::core::table::TransportKey;
+use crate::core::wire::rtp::{be16, be32};
 
 const HEADER_SIZE: usize = 4;
 const BLOCK_SIZE: usize = 24;
@@ -89,7 +89,7 @@ pub fn only_reports_untrusted(packet: &[u8], mut take: impl FnMut(Block)) -> boo
 
 impl Core {
     /// Keep what this transport's receiver reports, and say whether the slow path need not see the packet.
-    pub(super) fn hear_reports_untrusted(&mut self, key: TransportKey, packet: &[u8], now: f64) -> bool {
+    pub(in crate::core) fn hear_reports_untrusted(&mut self, key: TransportKey, packet: &[u8], now: f64) -> bool {
         let Self { transports, consumers, .. } = self;
         let transport = &transports[key];
         only_reports_untrusted(packet, |block| {
@@ -103,7 +103,7 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::hex::hex;
+    use crate::core::wire::hex::hex;
 
     const BLOCK: &str = "0000000a 40fffffe 00010002 00000003 00000004 00010000";
 

@@ -5,15 +5,15 @@ use std::sync::LazyLock;
 
 use slotmap::{SlotMap, new_key_type};
 
-use super::clock::FollowedClock;
-use super::events::{EncodingStats, ProducerStats};
-use super::extensions::Rewriter;
-use super::moving::Moves;
-use super::payload::{Codec, Frame, ParameterSets, Picture, primary_untrusted};
-use super::reception::Reception;
-use super::rtp::{Element, Header, Malformed, find};
-use super::spec::{EncodingSpec, Id, ProducerSpec, Refused};
-use super::table::{ConsumerKey, ProducerKey, TransportKey};
+use crate::core::interface::event::{EncodingStats, ProducerStats};
+use crate::core::interface::spec::{EncodingSpec, Id, ProducerSpec, Refused};
+use crate::core::receive::clock::FollowedClock;
+use crate::core::receive::ssrc_changes::Moves;
+use crate::core::receive::statistics::Reception;
+use crate::core::table::{ConsumerKey, ProducerKey, TransportKey};
+use crate::core::wire::extensions::Rewriter;
+use crate::core::wire::payload::{Codec, Frame, ParameterSets, Picture, primary_untrusted};
+use crate::core::wire::rtp::{Element, Header, Malformed, find};
 
 new_key_type! {
     /// Of a rewriter in its producer.

@@ -1,7 +1,7 @@
 //! What waits to leave to one receiver: a frame's packets come in a burst, and leave as one.
 
-use super::srtp::Srtp;
-use super::table::ConsumerKey;
+use crate::core::srtp::Srtp;
+use crate::core::table::ConsumerKey;
 
 const MAX_RUN_BYTES: usize = 65_000; // a datagram is at most 65,535 with its headers, and so is a segmented send
 const MAX_BYTES_KEPT: usize = 32 * 1024; // several frames; a key frame's memory is given back
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), [43, 43]);
         let mut opened = Vec::new();
         for packet in &mut sent {
-            let header = crate::core::rtp::parse_header_untrusted(packet, &mut Vec::new()).unwrap();
+            let header = crate::core::wire::rtp::parse_header_untrusted(packet, &mut Vec::new()).unwrap();
             let size = srtp.open_rtp(packet, &header, |_| false).unwrap();
             opened.push(packet[..size].to_vec());
         }

@@ -1,17 +1,17 @@
 //! What the slow path asks for: each takes effect before it returns, or changes nothing.
 
-use super::Core;
-use super::address::Path;
-use super::clock::SourceClock;
-use super::drops::Drop;
-use super::extensions::{MidElement, Rewriter, RewriterKey};
-use super::incoming::{EncodingKey, Producer, RewriterSlot, learnt_names};
-use super::outgoing::Consumer;
-use super::rtp::be32;
-use super::spec::{ConsumerSpec, Id, ProducerSpec, Refused};
-use super::srtp::{Profile, RTCP_HEADER_SIZE, Srtp};
-use super::table::ProducerKey;
-use super::transport::Transport;
+use crate::core::engine::Core;
+use crate::core::interface::drop_reason::Drop;
+use crate::core::interface::spec::{ConsumerSpec, Id, ProducerSpec, Refused};
+use crate::core::receive::clock::SourceClock;
+use crate::core::receive::producer::{EncodingKey, Producer, RewriterSlot, learnt_names};
+use crate::core::send::consumer::Consumer;
+use crate::core::srtp::{Profile, RTCP_HEADER_SIZE, Srtp};
+use crate::core::table::ProducerKey;
+use crate::core::transport::Transport;
+use crate::core::wire::address::Path;
+use crate::core::wire::extensions::{MidElement, Rewriter, RewriterKey};
+use crate::core::wire::rtp::be32;
 
 impl Core {
     /// A transport without keys and paths.

@@ -1,9 +1,9 @@
 //! What goes up to the slow path, and what can be asked about.
 
-use super::address::Path;
-use super::drops::Drops;
-use super::feedback::Reception;
-use super::spec::Id;
+use crate::core::interface::drop_reason::Drops;
+use crate::core::interface::spec::Id;
+use crate::core::wire::address::Path;
+use crate::core::wire::receiver_report::Reception;
 
 /// How many datagrams for the slow path are kept between two looks; the rest is dropped.
 pub const MAX_EVENTS: usize = 1024;
@@ -34,7 +34,7 @@ pub enum Event {
 
 impl Event {
     /// How large the datagram was, of what came of one.
-    pub(super) fn size(&self) -> Option<u64> {
+    pub(in crate::core) fn size(&self) -> Option<u64> {
         match self {
             Event::Slow { data, .. } => Some(data.len() as u64),
             Event::Rtcp { size, .. } => Some(*size as u64),
@@ -43,7 +43,7 @@ impl Event {
     }
 
     /// Whether it says that this transport fell silent, is lost, or came back.
-    pub(super) fn is_life_of(&self, id: Id) -> bool {
+    pub(in crate::core) fn is_life_of(&self, id: Id) -> bool {
         match self {
             Event::Silent { transport, .. } | Event::Lost { transport, .. } | Event::Back { transport } => {
                 *transport == id
@@ -53,7 +53,7 @@ impl Event {
     }
 
     /// Whether it is about this transport.
-    pub(super) fn is_of(&self, id: Id) -> bool {
+    pub(in crate::core) fn is_of(&self, id: Id) -> bool {
         match self {
             Event::Slow { transport, .. } => *transport == Some(id),
             Event::Rtcp { transport, .. } => *transport == id,

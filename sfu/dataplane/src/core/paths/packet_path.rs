@@ -1,15 +1,15 @@
 //! What happens to a datagram: told apart, opened, counted, and made anew for whoever takes it.
 
-use super::Core;
-use super::address::Path;
-use super::demux::{Protocol, classify};
-use super::drops::Drop;
-use super::events::{Event, MAX_EVENTS};
-use super::incoming::{EncodingKey, Packet, Unpacked};
-use super::rtp::{Element, Header, Malformed, padding_size_untrusted, parse_header_untrusted};
-use super::srtp::{MAX_DATAGRAM, RTCP_HEADER_SIZE};
-use super::table::TransportKey;
-use super::transport::Transport;
+use crate::core::engine::Core;
+use crate::core::interface::drop_reason::Drop;
+use crate::core::interface::event::{Event, MAX_EVENTS};
+use crate::core::receive::producer::{EncodingKey, Packet, Unpacked};
+use crate::core::srtp::{MAX_DATAGRAM, RTCP_HEADER_SIZE};
+use crate::core::table::TransportKey;
+use crate::core::transport::Transport;
+use crate::core::wire::address::Path;
+use crate::core::wire::demux::{Protocol, classify};
+use crate::core::wire::rtp::{Element, Header, Malformed, padding_size_untrusted, parse_header_untrusted};
 
 impl Core {
     /// Work off one datagram, which is opened in place.  Whatever it holds, nothing panics.

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::address::Path;
-use super::burst::Burst;
-use super::consent::Consent;
-use super::incoming::EncodingKey;
-use super::spec::Id;
-use super::srtp::Srtp;
-use super::table::{ConsumerKey, ProducerKey};
+use crate::core::interface::spec::Id;
+use crate::core::paths::consent_path::Consent;
+use crate::core::receive::producer::EncodingKey;
+use crate::core::send::batch::Burst;
+use crate::core::srtp::Srtp;
+use crate::core::table::{ConsumerKey, ProducerKey};
+use crate::core::wire::address::Path;
 
 /// How many addresses a transport may send from.
 pub const MAX_PATHS: usize = 16;

@@ -8,12 +8,12 @@
 
 use std::collections::VecDeque;
 
-use super::Core;
-use super::address::Path;
-use super::events::Event;
-use super::spec::{Id, Refused};
-use super::stun::{Credentials, is_indication_untrusted};
-use super::table::TransportKey;
+use crate::core::engine::Core;
+use crate::core::interface::event::Event;
+use crate::core::interface::spec::{Id, Refused};
+use crate::core::table::TransportKey;
+use crate::core::wire::address::Path;
+use crate::core::wire::stun::{Credentials, is_indication_untrusted};
 
 /// What is known of one transport's client.  Times are in seconds.
 #[derive(Default)]
@@ -114,7 +114,7 @@ impl Core {
     }
 
     /// Media that authenticated and is no repetition came at `now`.
-    pub(super) fn hear_media(&mut self, key: TransportKey, now: f64) {
+    pub(in crate::core) fn hear_media(&mut self, key: TransportKey, now: f64) {
         let consent = &mut self.transports[key].consent;
         consent.media_at = Some(now);
         if consent.stage != Stage::Heard {
@@ -124,7 +124,13 @@ impl Core {
 
     /// Answer it if it is a request that changes nothing, take it for a sign of life if it is an indication, and say
     /// whether it was one of them.
-    pub(super) fn answer_untrusted(&mut self, key: TransportKey, datagram: &[u8], path: Path, now: f64) -> bool {
+    pub(in crate::core) fn answer_untrusted(
+        &mut self,
+        key: TransportKey,
+        datagram: &[u8],
+        path: Path,
+        now: f64,
+    ) -> bool {
         let transport = &mut self.transports[key];
         let credentials = transport.consent.answering.as_deref();
         let Some(binding) = credentials.and_then(|credentials| credentials.read_untrusted(datagram)) else {

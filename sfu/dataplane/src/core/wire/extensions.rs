@@ -1,6 +1,6 @@
 //! Header extensions from the producer's ids to what one kind of consumer takes (RFC 8285).
 
-use super::rtp::{Element, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
+use crate::core::wire::rtp::{Element, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 
 const HEAD: usize = 4; // of a block: its profile, and its size in words
 

@@ -1,11 +1,11 @@
 //! Who is sent which encoding: moving consumers between an encoding's routes and those who wait for it.
 
-use super::Core;
-use super::incoming::{EncodingKey, Packet};
-use super::outgoing::Layers;
-use super::payload::Frame;
-use super::rtp::Header;
-use super::table::ConsumerKey;
+use crate::core::engine::Core;
+use crate::core::receive::producer::{EncodingKey, Packet};
+use crate::core::send::consumer::Layers;
+use crate::core::table::ConsumerKey;
+use crate::core::wire::payload::Frame;
+use crate::core::wire::rtp::Header;
 
 fn remove(from: &mut Vec<ConsumerKey>, consumer: ConsumerKey) {
     from.retain(|&one| one != consumer);
@@ -13,7 +13,7 @@ fn remove(from: &mut Vec<ConsumerKey>, consumer: ConsumerKey) {
 
 impl Core {
     /// Take the consumer out of every packet's way.
-    pub(super) fn stop(&mut self, key: ConsumerKey) {
+    pub(in crate::core) fn stop(&mut self, key: ConsumerKey) {
         self.wait_no_more(key);
         self.leave_route(key);
         let consumer = &mut self.consumers[key];
@@ -24,7 +24,7 @@ impl Core {
     }
 
     /// Let the consumer wait for the encoding that it should take up, if that is another than it has.
-    pub(super) fn aim(&mut self, key: ConsumerKey) {
+    pub(in crate::core) fn aim(&mut self, key: ConsumerKey) {
         self.wait_no_more(key);
         let consumer = &mut self.consumers[key];
         let (Some(producer), Some(target)) = (consumer.producer, consumer.target) else { return };
@@ -37,13 +37,13 @@ impl Core {
     }
 
     /// What the consumer is sent ends here; it begins again where an encoding can be taken up.
-    pub(super) fn restart(&mut self, key: ConsumerKey) {
+    pub(in crate::core) fn restart(&mut self, key: ConsumerKey) {
         self.stop(key);
         self.aim(key);
     }
 
     /// A packet at which the encoding can be taken up: a decoder gets its parameter sets first where it has none.
-    pub(super) fn begin_waiting(&mut self, at: EncodingKey, packet: &Packet) {
+    pub(in crate::core) fn begin_waiting(&mut self, at: EncodingKey, packet: &Packet) {
         let parameter_sets = &self.producers[at.producer].encodings[at.index].parameter_sets;
         let sets = parameter_sets.missing_in(packet.payload, packet.frame.is_some_and(|frame| frame.parameters));
         let mut place = 0;
@@ -79,14 +79,14 @@ impl Core {
     }
 
     /// The slow path is to be told if its layers are others than it knows.
-    pub(super) fn note_changed(&mut self, key: ConsumerKey) {
+    pub(in crate::core) fn note_changed(&mut self, key: ConsumerKey) {
         if !std::mem::replace(&mut self.consumers[key].changed, true) {
             self.changed.push(key);
         }
     }
 
     /// The encoding and the highest temporal layer that are forwarded now.
-    pub(super) fn layers(&self, key: ConsumerKey) -> Layers {
+    pub(in crate::core) fn layers(&self, key: ConsumerKey) -> Layers {
         let consumer = &self.consumers[key];
         let (Some(producer), Some(current)) = (consumer.producer, consumer.current) else { return (None, None) };
         let top = self.producers[producer].encodings[current].top_temporal;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
-use super::rtp::{be16, be32};
+use crate::core::wire::rtp::{be16, be32};
 
 const HEADER_SIZE: usize = 20;
 const COOKIE: u32 = 0x2112_A442;
@@ -201,7 +201,7 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::hex::hex;
+    use crate::core::wire::hex::hex;
 
     fn credentials() -> Credentials {
         Credentials::new("ours", "a password of more than 22 letters")

@@ -1,15 +1,15 @@
 //! A stream that goes out: one consumer's view of a producer's packets.
 
-use super::clock::SourceClock;
-use super::extensions::{MidElement, Rewriter};
-use super::incoming::{Packet, Producer, RewriterSlot};
-use super::numbering::Numbering;
-use super::payload::{Frame, write_picture};
-use super::reports::Reporting;
-use super::rtp::FIXED_HEADER_SIZE;
-use super::spec::{ConsumerSpec, Id};
-use super::srtp::window::RtpWindow;
-use super::table::{ProducerKey, TransportKey};
+use crate::core::interface::spec::{ConsumerSpec, Id};
+use crate::core::receive::clock::SourceClock;
+use crate::core::receive::producer::{Packet, Producer, RewriterSlot};
+use crate::core::send::sender_report::Reporting;
+use crate::core::send::sequence_translator::Numbering;
+use crate::core::srtp::window::RtpWindow;
+use crate::core::table::{ProducerKey, TransportKey};
+use crate::core::wire::extensions::{MidElement, Rewriter};
+use crate::core::wire::payload::{Frame, write_picture};
+use crate::core::wire::rtp::FIXED_HEADER_SIZE;
 
 const ALL_LAYERS: u8 = 7;
 const CLOCKS_TRUSTED_WITHIN: i64 = 5; // seconds that sender reports and arrival may be apart; more, and they are wrong

@@ -1,10 +1,10 @@
 //! Sender reports about what is forwarded, on the sender's own clocks (RFC 3550 section 6.4).
 
-use super::Core;
-use super::clock::middle;
-use super::feedback::{Block, Reception};
-use super::outgoing::Consumer;
-use super::table::TransportKey;
+use crate::core::engine::Core;
+use crate::core::receive::clock::middle;
+use crate::core::send::consumer::Consumer;
+use crate::core::table::TransportKey;
+use crate::core::wire::receiver_report::{Block, Reception};
 
 const KEPT: usize = 5; // so many of the newest reports can be answered: those of some seconds
 const SOONEST: f64 = 1.0; // seconds from a report to the next, where the clock was moved
@@ -70,7 +70,7 @@ pub fn spread(serial: u64) -> f64 {
 
 impl Core {
     /// Put the reports that are due behind the media that waits to leave.
-    pub(super) fn add_reports(&mut self, key: TransportKey, now: f64) {
+    pub(in crate::core) fn add_reports(&mut self, key: TransportKey, now: f64) {
         let Self { transports, consumers, producers, report, drops, .. } = self;
         let transport = &mut transports[key];
         let Some(srtp) = &mut transport.srtp else { return };

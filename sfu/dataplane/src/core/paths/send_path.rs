@@ -1,12 +1,12 @@
 //! What leaves: bursts to their receivers, and how they are counted.
 
-use super::Core;
-use super::address::Path;
-use super::burst::{Burst, Waiting};
-use super::consent::Answer;
-use super::drops::Drop;
-use super::srtp::Srtp;
-use super::table::{ConsumerKey, TransportKey};
+use crate::core::engine::Core;
+use crate::core::interface::drop_reason::Drop;
+use crate::core::paths::consent_path::Answer;
+use crate::core::send::batch::{Burst, Waiting};
+use crate::core::srtp::Srtp;
+use crate::core::table::{ConsumerKey, TransportKey};
+use crate::core::wire::address::Path;
 
 /// Enough to count a datagram of a consumer when it has left.
 #[derive(Clone, Copy, Debug)]

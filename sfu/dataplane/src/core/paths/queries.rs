@@ -1,8 +1,8 @@
 //! What can be asked about at any time.
 
-use super::Core;
-use super::events::{ConsumerStats, ProducerStats, Totals};
-use super::spec::{Id, Refused};
+use crate::core::engine::Core;
+use crate::core::interface::event::{ConsumerStats, ProducerStats, Totals};
+use crate::core::interface::spec::{Id, Refused};
 
 impl Core {
     /// What was received so far.

@@ -2,15 +2,15 @@
 
 use slotmap::SlotMap;
 
-use super::Core;
-use super::burst::{Seal, Waiting, most_padding};
-use super::drops::{Drop, Drops};
-use super::extensions::Rewriter;
-use super::incoming::{EncodingKey, Packet, Producer, RewriterSlot};
-use super::outgoing::{Consumer, Rewritten};
-use super::reports::spread;
-use super::table::{ConsumerKey, Table, TransportKey};
-use super::transport::Transport;
+use crate::core::engine::Core;
+use crate::core::interface::drop_reason::{Drop, Drops};
+use crate::core::receive::producer::{EncodingKey, Packet, Producer, RewriterSlot};
+use crate::core::send::batch::{Seal, Waiting, most_padding};
+use crate::core::send::consumer::{Consumer, Rewritten};
+use crate::core::send::sender_report::spread;
+use crate::core::table::{ConsumerKey, Table, TransportKey};
+use crate::core::transport::Transport;
+use crate::core::wire::extensions::Rewriter;
 
 /// Everything that a copy touches but its producer.
 pub struct Copies<'a> {
@@ -27,7 +27,7 @@ pub struct Copies<'a> {
 
 impl Core {
     /// For the copies of this packet, beside the producer that it is of.
-    pub(super) fn copies(&mut self, at: EncodingKey, packet: &Packet) -> (Copies<'_>, &mut Producer) {
+    pub(in crate::core) fn copies(&mut self, at: EncodingKey, packet: &Packet) -> (Copies<'_>, &mut Producer) {
         let Self { producers, consumers, transports, drops, changed, dirty, hold, reports, .. } = self;
         let producer = &mut producers[at.producer];
         // A frame ends with the marker; before it more is to come, for which the burst may wait.

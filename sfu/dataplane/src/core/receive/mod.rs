@@ -1,0 +1,6 @@
+//! A stream that comes in: the machines between an opened packet and its forwarding.
+
+pub mod clock;
+pub mod producer;
+pub mod ssrc_changes;
+pub mod statistics;

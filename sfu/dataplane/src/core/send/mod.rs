@@ -1,0 +1,6 @@
+//! A stream that goes out: the machines between a forwarded packet and the socket.
+
+pub mod batch;
+pub mod consumer;
+pub mod sender_report;
+pub mod sequence_translator;
