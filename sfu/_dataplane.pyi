@@ -1,11 +1,11 @@
 """The native packet path.  What each command does and raises is said in :mod:`sfu.dataplane.interface`."""
 
-from sfu.dataplane.core import RandomSource, Transmit
+from sfu.dataplane.core import RandomSource, SendDatagram
 from sfu.dataplane.interface import (
     ConsumerId,
     ConsumerSpec,
     ConsumerStats,
-    Drop,
+    DropReason,
     Event,
     Path,
     PlaneTotals,
@@ -23,7 +23,7 @@ MAX_EVENTS: int
 MAX_SOURCES: int
 """How many SSRCs without media may send reports at a time; of each its replay window is kept."""
 
-def rehearse() -> None:
+def self_test() -> None:
     """Carry a made-up call from one core to another, once; nothing leaves.
 
     Raises ``RuntimeError`` where it does not arrive: this build cannot carry calls on this machine.
@@ -55,7 +55,7 @@ class Plane:
     def set_layers(self, consumer: ConsumerId, encoding: int | None, temporal: int | None) -> None: ...
     def send(self, path: Path, datagram: bytes) -> None: ...
     def send_rtcp(self, transport: TransportId, packet: bytes) -> None: ...
-    def count_drop(self, reason: Drop) -> None: ...
+    def count_drop(self, reason: DropReason) -> None: ...
     def producer_stats(self, producer: ProducerId) -> ProducerStats: ...
     def consumer_stats(self, consumer: ConsumerId) -> ConsumerStats: ...
     def totals(self) -> PlaneTotals: ...
@@ -63,7 +63,7 @@ class Plane:
 class DataPlaneCore(Plane):
     """Everything of :class:`sfu.dataplane.interface.DataPlane` but waiting and sockets, which a shell adds."""
 
-    def __init__(self, transmit: Transmit, random: RandomSource) -> None: ...
+    def __init__(self, transmit: SendDatagram, random: RandomSource) -> None: ...
     def receive(self, datagram: bytes, path: Path, now: float) -> None:
         """Work off one datagram, ``now`` in seconds.  Whatever it holds, nothing is raised.
 

@@ -19,7 +19,7 @@ from sfu.dataplane.interface import (
     ConsentExpired,
     ConsumerId,
     DataPlane,
-    Drop,
+    DropReason,
     EncodingFlows,
     EncodingLearned,
     Event,
@@ -226,14 +226,14 @@ class Port:
         try:
             request = parse_binding_request_untrusted(event.data)
         except UnexpectedMessage:
-            self.plane.count_drop(Drop.UNEXPECTED_STUN)
+            self.plane.count_drop(DropReason.UNEXPECTED_STUN)
             return
         except BadDatagram:
-            self.plane.count_drop(Drop.MALFORMED_STUN)
+            self.plane.count_drop(DropReason.MALFORMED_STUN)
             return
         transport = self.usernames.get(request.local_ufrag)
         if transport is None:
-            self.plane.count_drop(Drop.UNKNOWN_USERNAME)
+            self.plane.count_drop(DropReason.UNKNOWN_USERNAME)
             return
         transport.peer.guard(transport.receive_stun, request, event.path, now)
 

@@ -10,7 +10,7 @@ def rehearse_call() -> None:
 
     Raises ``RuntimeError`` where it cannot carry calls on this machine.
     """
-    dataplane.rehearse()
+    dataplane.self_test()
 
 
 def rehearse_handshake(port: Port) -> None:

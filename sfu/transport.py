@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from sfu import reports
-from sfu.dataplane.interface import Drop, Path, TransportId
+from sfu.dataplane.interface import DropReason, Path, TransportId
 from sfu.errors import Conflict, InvalidParameters
 from sfu.keyframes import Patience
 from sfu.settings import TransportState
@@ -122,10 +122,10 @@ class Transport:
         try:
             answer = self.ice.receive_binding(request, path.host, path.port)
         except WrongPassword:
-            self.plane.count_drop(Drop.WRONG_PASSWORD)
+            self.plane.count_drop(DropReason.WRONG_PASSWORD)
             return
         except UnknownUsername:
-            self.plane.count_drop(Drop.UNKNOWN_USERNAME)
+            self.plane.count_drop(DropReason.UNKNOWN_USERNAME)
             return
         self.port.learn_usernames(self)
         self.plane.note_binding(self.plane_id, now)
@@ -187,19 +187,19 @@ class Transport:
     def receive_dtls(self, datagram: bytes, now: float) -> None:
         """A datagram of the handshake, or what comes after it: only a close_notify or an alert matters then."""
         if self.dtls is None:
-            self.plane.count_drop(Drop.UNEXPECTED_DTLS)
+            self.plane.count_drop(DropReason.UNEXPECTED_DTLS)
             return
         try:
             self.dtls.receive(datagram, now)
         except BadDatagram:
-            self.plane.count_drop(Drop.MALFORMED_DTLS)
+            self.plane.count_drop(DropReason.MALFORMED_DTLS)
         self._flush_dtls(now)
 
     def receive_rtcp(self, packet: bytes, at: float) -> None:
         try:
             reports.receive(self, packet, at)
         except BadDatagram:
-            self.plane.count_drop(Drop.MALFORMED_RTCP)
+            self.plane.count_drop(DropReason.MALFORMED_RTCP)
 
     # Time.
 

@@ -48,8 +48,8 @@ def _producer(publication: Publication) -> ProducerStats:
 
 def _consumer(consumer: sfu.Consumer) -> ConsumerStats:
     stats = consumer.stats()
-    reception = stats.reception
-    round_trip = None if reception is None else reception.round_trip
+    report = stats.reception_report
+    round_trip = None if report is None else report.round_trip
     return ConsumerStats(
         consumer_id=consumer.id,
         producer_id=consumer.producer.id,
@@ -58,6 +58,6 @@ def _consumer(consumer: sfu.Consumer) -> ConsumerStats:
         packets=stats.packets,
         bytes=stats.bytes,
         layers=None if consumer.layers is None else convert(consumer.layers, Layers),
-        fraction_lost=None if reception is None else reception.fraction_lost / 256,
+        fraction_lost=None if report is None else report.fraction_lost / 256,
         round_trip_ms=None if round_trip is None else 1000 * round_trip,
     )

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sfu._dataplane import ENCODING_IDLE, MAX_EVENTS, MAX_SOURCES, DataPlaneCore
-from sfu.dataplane.interface import Drop, Path
+from sfu.dataplane.interface import DropReason, Path
 
-__all__ = ["ENCODING_IDLE", "MAX_EVENTS", "MAX_SOURCES", "DataPlaneCore", "RandomSource", "Transmit"]
+__all__ = ["ENCODING_IDLE", "MAX_EVENTS", "MAX_SOURCES", "DataPlaneCore", "RandomSource", "SendDatagram"]
 
-Transmit = Callable[[Path, bytes], Drop | None]
+SendDatagram = Callable[[Path, bytes], DropReason | None]
 """Sends a datagram at once, or says why not."""
 
 

@@ -28,7 +28,7 @@ class Path(NamedTuple):
     local: int = 0
 
 
-class Drop(enum.StrEnum):
+class DropReason(enum.StrEnum):
     """Why a datagram or a copy of a packet went no further; the label of the drop counters."""
 
     EMPTY = "empty"
@@ -243,7 +243,7 @@ class ProducerStats:
 
 
 @frozen
-class Reception:
+class ReceptionReport:
     """A receiver's newest report about what it is sent (RFC 3550 section 6.4.1).
 
     ``fraction_lost`` is in 1/256 since the report before, ``lost`` the total, ``jitter`` in timestamp units.
@@ -273,7 +273,7 @@ class ConsumerStats:
     timestamp_offset: int
     last_timestamp: int
     last_at: float | None
-    reception: Reception | None
+    reception_report: ReceptionReport | None
 
 
 @frozen
@@ -287,7 +287,7 @@ class PlaneTotals:
     bytes_in: int
     packets_out: int
     bytes_out: int
-    drops: Mapping[Drop, int]
+    drops: Mapping[DropReason, int]
     transports: int
     producers: int
     routes: int
@@ -394,7 +394,7 @@ class DataPlane(Protocol):
         """Seal a compound packet and send it; nothing happens without keys and a path, nor in the name of a consumer
         (its SSRC comes first in the packet) that was removed."""
 
-    def count_drop(self, reason: Drop) -> None:
+    def count_drop(self, reason: DropReason) -> None:
         """For what only the slow path can tell."""
 
     def producer_stats(self, producer: ProducerId) -> ProducerStats: ...

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import trio
 
-from sfu.dataplane.core import DataPlaneCore, RandomSource, Transmit
+from sfu.dataplane.core import DataPlaneCore, RandomSource, SendDatagram
 from sfu.dataplane.interface import Event, Path, TransportId
 
 _QUEUE = 4096
@@ -16,7 +16,7 @@ _BATCH = 64
 class MemoryDataPlane(DataPlaneCore):
     """Datagrams come through :meth:`deliver` and leave through ``transmit``."""
 
-    def __init__(self, transmit: Transmit, random: RandomSource) -> None:
+    def __init__(self, transmit: SendDatagram, random: RandomSource) -> None:
         super().__init__(transmit, random)
         self._arrived: deque[tuple[bytes, Path]] = deque()
         self._readable = trio.Event()

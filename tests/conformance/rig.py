@@ -22,7 +22,7 @@ from gateway.gateway import Gateway
 from gateway.server import Server, open_server
 from protocol import decode_from_gateway
 from protocol.limits import SUBPROTOCOL
-from sfu.dataplane.interface import Drop, Path
+from sfu.dataplane.interface import DropReason, Path
 from sfu.dataplane.memory import MemoryDataPlane
 from tests.media.memory import Client as MediaClient
 from tests.session.media_objects import CAPABILITIES
@@ -200,7 +200,7 @@ async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settin
     journal: list[Note] = []
     media: dict[Path, MediaClient] = {}
 
-    def transmit(path: Path, datagram: bytes) -> Drop | None:
+    def transmit(path: Path, datagram: bytes) -> DropReason | None:
         journal.append(Note(trio.current_time(), path, datagram))
         if path in media:
             media[path].receive(datagram)

@@ -9,7 +9,7 @@ from sfu.dataplane.core import DataPlaneCore
 from sfu.dataplane.interface import (
     ConsumerId,
     ConsumerSpec,
-    Drop,
+    DropReason,
     EncodingFlows,
     EncodingSpec,
     Event,
@@ -122,11 +122,11 @@ class Rig:
     def __init__(self, seed: int = 0) -> None:
         self.sent: list[tuple[Path, bytes]] = []
         self.now = 1000.0
-        self.refuse: Drop | None = None
+        self.refuse: DropReason | None = None
         self.core = DataPlaneCore(self._transmit, Random(seed))
         self._numbers = 0
 
-    def _transmit(self, path: Path, datagram: bytes) -> Drop | None:
+    def _transmit(self, path: Path, datagram: bytes) -> DropReason | None:
         if self.refuse is None:
             self.sent.append((path, datagram))
         return self.refuse
@@ -159,7 +159,7 @@ class Rig:
         producer = self.produce(sender, spec)
         return sender, producer, receiver, self.consume(receiver, producer)
 
-    def dropped(self) -> dict[Drop, int]:
+    def dropped(self) -> dict[DropReason, int]:
         """What was dropped so far, without the zeros."""
         return {reason: count for reason, count in self.core.totals().drops.items() if count}
 

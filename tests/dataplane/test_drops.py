@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from sfu.dataplane.core import MAX_EVENTS
-from sfu.dataplane.interface import Drop, Path, RtcpArrived, SlowDatagram
+from sfu.dataplane.interface import DropReason, Path, RtcpArrived, SlowDatagram
 from sfu.wire.srtp import SrtpProfile
 from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
 
@@ -17,17 +17,17 @@ REPORT = b"\x81\xce\x00\x02\x00\x00\x11\x11\x00\x00\x00\x01"
 @pytest.mark.parametrize(
     ("datagram", "reason"),
     [
-        (b"", Drop.EMPTY),
-        (b"\x80" * 1501, Drop.OVERSIZED),
-        (b"\x10zrtp", Drop.UNKNOWN_PROTOCOL),
-        (b"\x40turn", Drop.UNKNOWN_PROTOCOL),
-        (b"\xc0", Drop.UNKNOWN_PROTOCOL),
-        (DTLS, Drop.UNKNOWN_ADDRESS),
-        (b"\x80\x6f" + bytes(40), Drop.UNKNOWN_ADDRESS),
-        (REPORT, Drop.UNKNOWN_ADDRESS),
+        (b"", DropReason.EMPTY),
+        (b"\x80" * 1501, DropReason.OVERSIZED),
+        (b"\x10zrtp", DropReason.UNKNOWN_PROTOCOL),
+        (b"\x40turn", DropReason.UNKNOWN_PROTOCOL),
+        (b"\xc0", DropReason.UNKNOWN_PROTOCOL),
+        (DTLS, DropReason.UNKNOWN_ADDRESS),
+        (b"\x80\x6f" + bytes(40), DropReason.UNKNOWN_ADDRESS),
+        (REPORT, DropReason.UNKNOWN_ADDRESS),
     ],
 )
-def test_what_comes_from_where_nobody_was_taught_is_dropped(datagram: bytes, reason: Drop) -> None:
+def test_what_comes_from_where_nobody_was_taught_is_dropped(datagram: bytes, reason: DropReason) -> None:
     rig = Rig()
     rig.core.receive(datagram, NOWHERE, 0.0)
     assert rig.dropped() == {reason: 1}
@@ -55,7 +55,7 @@ def test_media_before_the_keys_is_dropped(datagram: bytes) -> None:
     client = rig.client(connected=False)
     rig.core.add_path(client.transport, client.path)
     client.arrive(datagram)
-    assert rig.dropped() == {Drop.NO_KEYS: 1}
+    assert rig.dropped() == {DropReason.NO_KEYS: 1}
 
 
 def test_rtp_that_is_shorter_than_its_header_is_dropped() -> None:
@@ -63,21 +63,21 @@ def test_rtp_that_is_shorter_than_its_header_is_dropped() -> None:
     client = rig.client()
     client.arrive(b"\x80\x6f\x00")
     client.arrive(b"\x9f\x6f" + bytes(30))
-    assert rig.dropped() == {Drop.MALFORMED_RTP: 2}
+    assert rig.dropped() == {DropReason.MALFORMED_RTP: 2}
 
 
 def test_rtp_with_more_padding_than_payload_is_dropped() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
     sender.send(b"\xa0\x6f\x00\x01\x00\x00\x00\x00" + (1111).to_bytes(4) + b"ab\x09")
-    assert rig.dropped() == {Drop.MALFORMED_RTP: 1}
+    assert rig.dropped() == {DropReason.MALFORMED_RTP: 1}
     assert receiver.datagrams() == []
 
 
 def test_rtcp_without_a_sender_is_dropped() -> None:
     rig = Rig()
     rig.client().arrive(b"\x80\xc9\x00\x01")
-    assert rig.dropped() == {Drop.MALFORMED_RTCP: 1}
+    assert rig.dropped() == {DropReason.MALFORMED_RTCP: 1}
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))
@@ -89,7 +89,7 @@ def test_media_under_other_keys_is_not_authentic(profile: SrtpProfile) -> None:
     stranger.path = sender.path
     stranger.send_rtp(1)
     stranger.arrive(stranger.sending.protect_rtcp(REPORT))
-    assert rig.dropped() == {Drop.UNAUTHENTIC: 2}
+    assert rig.dropped() == {DropReason.UNAUTHENTIC: 2}
     assert receiver.datagrams() == []
     assert rig.events() == []
 
@@ -103,7 +103,7 @@ def test_a_replayed_packet_is_dropped_and_counted(profile: SrtpProfile) -> None:
     report = sender.sending.protect_rtcp(REPORT)
     for datagram in (media, report, media, report):
         sender.arrive(datagram)
-    assert rig.dropped() == {Drop.REPLAYED: 2}
+    assert rig.dropped() == {DropReason.REPLAYED: 2}
     assert len(receiver.packets()) == 1
     assert [type(event) for event in rig.events()].count(RtcpArrived) == 1
 
@@ -114,7 +114,7 @@ def test_a_packet_older_than_the_replay_window_is_dropped_as_replayed() -> None:
     old = sender.sending.protect(b"\x80\x6f\x00\x01\x00\x00\x00\x00" + (1111).to_bytes(4) + b"x")
     sender.send_rtp(2000)
     sender.arrive(old)
-    assert rig.dropped() == {Drop.REPLAYED: 1}
+    assert rig.dropped() == {DropReason.REPLAYED: 1}
     assert len(receiver.packets()) == 1
 
 
@@ -123,9 +123,9 @@ def test_a_stream_that_nobody_produces_is_dropped_after_it_authenticated() -> No
     rig = Rig()
     sender, _, _, _ = rig.call()
     sender.send_rtp(1, ssrc=9)
-    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+    assert rig.dropped() == {DropReason.UNKNOWN_STREAM: 1}
     sender.arrive(b"\x80\x6f\x00\x01\x00\x00\x00\x00" + (8).to_bytes(4) + b"not even sealed")
-    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1, Drop.UNAUTHENTIC: 1}
+    assert rig.dropped() == {DropReason.UNKNOWN_STREAM: 1, DropReason.UNAUTHENTIC: 1}
 
 
 def test_payload_types_that_the_producer_did_not_name_are_dropped() -> None:
@@ -134,7 +134,7 @@ def test_payload_types_that_the_producer_did_not_name_are_dropped() -> None:
     sender.send_rtp(1)
     sender.send_rtp(2, payload_type=13)
     sender.send_rtp(3)
-    assert rig.dropped() == {Drop.UNKNOWN_PAYLOAD_TYPE: 1}
+    assert rig.dropped() == {DropReason.UNKNOWN_PAYLOAD_TYPE: 1}
     first, second = receiver.headers()
     assert second.sequence_number == first.sequence_number + 1
 
@@ -146,7 +146,7 @@ def test_packets_of_nothing_but_padding_are_left_out_and_leave_no_gap() -> None:
     sender.send_rtp(2, payload=b"", padding=200)
     sender.send_rtp(3, payload=b"")
     sender.send_rtp(4)
-    assert rig.dropped() == {Drop.PADDING_ONLY: 2}
+    assert rig.dropped() == {DropReason.PADDING_ONLY: 2}
     first, second = receiver.headers()
     assert second.sequence_number == first.sequence_number + 1
 
@@ -155,12 +155,12 @@ def test_packets_of_a_paused_producer_are_dropped() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call(evolve(AUDIO, paused=True))
     sender.send_rtp(1)
-    assert rig.dropped() == {Drop.PRODUCER_PAUSED: 1}
+    assert rig.dropped() == {DropReason.PRODUCER_PAUSED: 1}
     assert receiver.datagrams() == []
 
 
-@pytest.mark.parametrize("reason", [Drop.SEND_WOULD_BLOCK, Drop.SEND_FAILED])
-def test_what_the_socket_does_not_take_is_counted_as_dropped_and_not_as_sent(reason: Drop) -> None:
+@pytest.mark.parametrize("reason", [DropReason.SEND_WOULD_BLOCK, DropReason.SEND_FAILED])
+def test_what_the_socket_does_not_take_is_counted_as_dropped_and_not_as_sent(reason: DropReason) -> None:
     rig = Rig()
     sender, _, receiver, consumer = rig.call()
     sender.send_rtp(1)
@@ -191,7 +191,7 @@ def test_datagrams_for_the_slow_path_are_bounded() -> None:
     rig = Rig()
     for _ in range(MAX_EVENTS + 3):
         rig.core.receive(STUN, NOWHERE, 0.0)
-    assert rig.dropped() == {Drop.EVENTS_FULL: 3}
+    assert rig.dropped() == {DropReason.EVENTS_FULL: 3}
     assert len(rig.events()) == MAX_EVENTS
     rig.core.receive(STUN, NOWHERE, 0.0)
     assert len(rig.events()) == 1
@@ -199,10 +199,10 @@ def test_datagrams_for_the_slow_path_are_bounded() -> None:
 
 def test_the_slow_path_counts_what_only_it_can_tell() -> None:
     rig = Rig()
-    rig.core.count_drop(Drop.WRONG_PASSWORD)
-    rig.core.count_drop(Drop.WRONG_PASSWORD)
-    assert rig.dropped() == {Drop.WRONG_PASSWORD: 2}
+    rig.core.count_drop(DropReason.WRONG_PASSWORD)
+    rig.core.count_drop(DropReason.WRONG_PASSWORD)
+    assert rig.dropped() == {DropReason.WRONG_PASSWORD: 2}
 
 
 def test_every_reason_is_in_the_totals_from_the_start() -> None:
-    assert set(Rig().core.totals().drops) == set(Drop)
+    assert set(Rig().core.totals().drops) == set(DropReason)

@@ -3,7 +3,7 @@
 import pytest
 from attrs import evolve
 
-from sfu.dataplane.interface import Drop, EncodingLearned, EncodingSpec, LayersChanged, ProducerId, ProducerSpec
+from sfu.dataplane.interface import DropReason, EncodingLearned, EncodingSpec, LayersChanged, ProducerId, ProducerSpec
 from tests.dataplane.rig import AUDIO, VIDEO, Client, Rig
 from tests.dataplane.vp8 import vp8
 
@@ -47,7 +47,7 @@ def test_what_does_not_fit_is_nobody_s(mid: str | None, rid: str | None, payload
     rig = Rig()
     sender, _, _, _ = rig.call(SIMULCAST)
     send(sender, 1, 50, mid, rid, kind=payload_type)
-    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+    assert rig.dropped() == {DropReason.UNKNOWN_STREAM: 1}
     assert rig.events() == []
 
 
@@ -56,7 +56,7 @@ def test_a_single_encoding_is_told_by_its_mid_alone() -> None:
     sender, producer, receiver, _ = rig.call(BY_MID)
     send(sender, 1, 50, "9", None, kind=111)
     send(sender, 2, 50, "0", None, kind=111)
-    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+    assert rig.dropped() == {DropReason.UNKNOWN_STREAM: 1}
     assert rig.events()[0] == EncodingLearned(producer, 0, 50)
     assert len(receiver.packets()) == 1
 
@@ -82,11 +82,11 @@ def test_nothing_is_learnt_from_a_packet_that_is_not_authentic() -> None:
     stranger = Client(rig, rig.number(), sender.keys.profile)
     stranger.path = sender.path
     send(stranger, 1, 66, "1", "h")
-    assert rig.dropped() == {Drop.UNAUTHENTIC: 1}
+    assert rig.dropped() == {DropReason.UNAUTHENTIC: 1}
     assert rig.events() == []
     assert rig.core.producer_stats(producer).encodings[1].ssrc is None
     send(sender, 2, 66, None, None)
-    assert rig.dropped() == {Drop.UNAUTHENTIC: 1, Drop.UNKNOWN_STREAM: 1}
+    assert rig.dropped() == {DropReason.UNAUTHENTIC: 1, DropReason.UNKNOWN_STREAM: 1}
 
 
 def test_an_encoding_that_comes_with_another_ssrc_begins_anew() -> None:
@@ -107,7 +107,7 @@ def test_an_encoding_that_comes_with_another_ssrc_begins_anew() -> None:
     stats = rig.core.producer_stats(producer).encodings[0]
     assert (stats.ssrc, stats.packets, stats.lost) == (59, 2, 0)
     send(sender, 3, 50, None, None)
-    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+    assert rig.dropped() == {DropReason.UNKNOWN_STREAM: 1}
 
 
 def test_one_encoding_holds_one_ssrc_however_often_it_changes() -> None:
@@ -120,7 +120,7 @@ def test_one_encoding_holds_one_ssrc_however_often_it_changes() -> None:
     ]
     for ssrc in range(100, 199):
         send(sender, 2, ssrc, None, None)
-    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 99}
+    assert rig.dropped() == {DropReason.UNKNOWN_STREAM: 99}
 
 
 def test_what_was_learnt_of_a_producer_that_is_gone_is_not_told() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sfu.dataplane.interface import ConsumerId, Drop, LayersChanged, PlaneTotals, ProducerId, TransportId
+from sfu.dataplane.interface import ConsumerId, DropReason, LayersChanged, PlaneTotals, ProducerId, TransportId
 from tests.dataplane.rig import AUDIO, VIDEO, Rig, consumer_spec
 from tests.dataplane.vp8 import vp8
 
@@ -40,7 +40,7 @@ def test_a_removed_producer_s_packets_go_nowhere_and_its_consumers_stay() -> Non
     rig.core.remove_producer(producer)
     sender.send_rtp(2)
     assert receiver.datagrams() == []
-    assert rig.dropped() == {Drop.UNKNOWN_STREAM: 1}
+    assert rig.dropped() == {DropReason.UNKNOWN_STREAM: 1}
     assert rig.core.totals().routes == 0
     rig.core.set_consumer_paused(consumer, False)
     rig.core.set_layers(consumer, 0, None)
@@ -64,7 +64,7 @@ def test_a_removed_transport_takes_all_that_is_on_it_along() -> None:
     sender.send_rtp(2)
     receiver.send_rtp(2)
     assert rig.sent == []
-    assert rig.dropped() == {Drop.UNKNOWN_ADDRESS: 1}
+    assert rig.dropped() == {DropReason.UNKNOWN_ADDRESS: 1}
     assert census(rig.core.totals()) == (1, 1, 0, 1)
     assert rig.core.consumer_stats(returned).packets == 1
     with pytest.raises(KeyError):
@@ -104,7 +104,7 @@ def test_a_replay_is_known_again_after_its_producer_was_made_anew() -> None:
     again = rig.produce(sender)
     sender.arrive(datagram)
     assert rig.core.producer_stats(again).encodings[0].packets == 0
-    assert rig.dropped() == {Drop.REPLAYED: 1}
+    assert rig.dropped() == {DropReason.REPLAYED: 1}
 
 
 def test_an_ssrc_is_never_sent_with_twice_under_the_same_keys() -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from attrs import evolve
 
-from sfu.dataplane.interface import ConsumerId, Drop, LayersChanged, ProducerId, Reception
+from sfu.dataplane.interface import ConsumerId, DropReason, LayersChanged, ProducerId, ReceptionReport
 from sfu.wire.ntp import middle, to_short
 from sfu.wire.rtcp import ReceiverReport, ReportBlock, RtcpPacket, SenderReport, SourceDescription, encode
 from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
@@ -34,11 +34,11 @@ class Voice:
         """What is measured when the receiver answers this report, so many seconds after it came."""
         block = ReportBlock(7000 + self.consumer, 1, 2, 3, 4, last_report, to_short(delay))
         self.receiver.arrive(self.receiver.sending.protect_rtcp(encode([ReceiverReport(9, (block,))])))
-        reception = self.rig.core.consumer_stats(self.consumer).reception
-        assert reception is not None
-        assert (reception.fraction_lost, reception.lost, reception.jitter) == (1, 2, 4)
+        report = self.rig.core.consumer_stats(self.consumer).reception_report
+        assert report is not None
+        assert (report.fraction_lost, report.lost, report.jitter) == (1, 2, 4)
         assert self.rig.core.take_events() in ([], [LayersChanged(self.consumer, 0, None)])
-        return reception.round_trip
+        return report.round_trip
 
     def speak(self, after: float = 0) -> list[list[RtcpPacket]]:
         """What is told with one packet."""
@@ -117,7 +117,7 @@ def test_what_was_reported_last_stays_when_it_begins_again() -> None:
     voice.rig.core.set_consumer_paused(voice.consumer, True)
     voice.rig.core.set_consumer_paused(voice.consumer, False)
     voice.speak()
-    assert voice.rig.core.consumer_stats(voice.consumer).reception == Reception(1, 2, 4, measured)
+    assert voice.rig.core.consumer_stats(voice.consumer).reception_report == ReceptionReport(1, 2, 4, measured)
 
 
 def test_what_somebody_else_reports_about_it_says_nothing() -> None:
@@ -126,7 +126,7 @@ def test_what_somebody_else_reports_about_it_says_nothing() -> None:
     block = ReportBlock(7000 + voice.consumer, 1, 2, 3, 4)
     for client in (other, voice.sender):
         client.arrive(client.sending.protect_rtcp(encode([ReceiverReport(9, (block,))])))
-    assert voice.rig.core.consumer_stats(voice.consumer).reception is None
+    assert voice.rig.core.consumer_stats(voice.consumer).reception_report is None
 
 
 def test_an_encoding_that_begins_anew_has_no_clock_until_it_is_reported() -> None:
@@ -167,9 +167,9 @@ def test_the_newest_reports_are_known_by_the_middle_of_their_time() -> None:
 def test_a_report_that_cannot_be_sent_is_counted_like_any_datagram() -> None:
     voice = Voice()
     voice.clock()
-    voice.rig.refuse = Drop.SEND_WOULD_BLOCK
+    voice.rig.refuse = DropReason.SEND_WOULD_BLOCK
     voice.sender.send_rtp(0)
-    assert voice.rig.dropped() == {Drop.SEND_WOULD_BLOCK: 2}
+    assert voice.rig.dropped() == {DropReason.SEND_WOULD_BLOCK: 2}
     assert voice.rig.core.totals().packets_out == 0
 
 

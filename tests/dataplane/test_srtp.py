@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pylibsrtp import Error as SrtpError
 
-from sfu.dataplane.interface import Drop, RtcpArrived
+from sfu.dataplane.interface import DropReason, RtcpArrived
 from sfu.wire.rtp import encode, parse_header_untrusted
 from sfu.wire.srtp import SrtpProfile
 from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
@@ -115,7 +115,7 @@ def test_numbers_wrap_and_what_is_late_passes_once_and_no_later_than_the_window(
                 refused += 1
                 assert arrived == []
             passed.update(int.from_bytes(packet[12:]) for packet in arrived)
-    assert rig.dropped().get(Drop.REPLAYED, 0) == refused
+    assert rig.dropped().get(DropReason.REPLAYED, 0) == refused
     assert passed <= seen
     assert newest in passed
 
@@ -145,7 +145,7 @@ def test_reports_pass_both_ways_and_come_once(profile: SrtpProfile, ssrc: int, b
         rig.core.send_rtcp(client.transport, report)
         (datagram,) = client.datagrams()
         assert client.receiving.unprotect_rtcp(datagram) == report
-    assert rig.dropped().get(Drop.REPLAYED, 0) == len(bodies)
+    assert rig.dropped().get(DropReason.REPLAYED, 0) == len(bodies)
 
 
 @settings(derandomize=True, max_examples=300, deadline=None)

@@ -11,7 +11,7 @@ import trio.testing
 from pylibsrtp import Policy
 
 from sfu.dataplane import udp
-from sfu.dataplane.interface import ConsumerId, Drop, Path, ProducerId, SlowDatagram, TransportId
+from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, SlowDatagram, TransportId
 from sfu.dataplane.udp import UdpDataPlane, bind_all
 from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
@@ -178,7 +178,7 @@ async def test_an_oversized_datagram_is_dropped_and_an_empty_one_too() -> None:
         await received(plane, 2)
         assert plane.poll(1.0) == []
         drops = plane.totals().drops
-        assert (drops[Drop.OVERSIZED], drops[Drop.EMPTY]) == (1, 1)
+        assert (drops[DropReason.OVERSIZED], drops[DropReason.EMPTY]) == (1, 1)
 
 
 def test_sending_to_where_nothing_can_go_is_counted_and_harms_nobody() -> None:
@@ -186,7 +186,7 @@ def test_sending_to_where_nothing_can_go_is_counted_and_harms_nobody() -> None:
         plane.send(Path("2001:db8::1", 9), b"wrong family")
         plane.send(Path("127.0.0.1", 9, 5), b"no such socket")
         plane.send(Path("127.0.0.1", 9), bytes(70000))
-        assert plane.totals().drops[Drop.SEND_FAILED] == 3
+        assert plane.totals().drops[DropReason.SEND_FAILED] == 3
         assert plane.totals().packets_out == 0
         plane.send(Path(*remote.getsockname()), b"still here")
         assert remote.recv(100) == b"still here"
@@ -239,7 +239,7 @@ def test_a_host_that_is_gone_sends_nothing_and_has_its_place_again_when_it_is_ba
         plane.stop_listening("127.0.0.1")
         assert plane.addresses == [("127.0.0.2", plane.port)]
         plane.send(Path("127.0.0.1", remote.getsockname()[1], 0), b"lost")
-        assert plane.totals().drops[Drop.SEND_FAILED] == 1
+        assert plane.totals().drops[DropReason.SEND_FAILED] == 1
         plane.listen("127.0.0.3")
         plane.listen("127.0.0.1")
         plane.send(Path("127.0.0.1", remote.getsockname()[1], 0), b"back")

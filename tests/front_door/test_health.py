@@ -14,7 +14,7 @@ from gateway.http.routes import make_app
 from gateway.ops.metrics import ChannelCounts, Metrics
 from protocol.errors import ErrorCode
 from protocol.events import LeaveReason
-from sfu.dataplane.interface import Drop, PlaneTotals
+from sfu.dataplane.interface import DropReason, PlaneTotals
 from tests.front_door.rig import Clients, Door, request, upgrade
 from tests.front_door.stand_ins import Rooms
 
@@ -36,7 +36,7 @@ class Plane:
             bytes_in=10_000,
             packets_out=300,
             bytes_out=30_000,
-            drops={Drop.REPLAYED: 7, Drop.EMPTY: 0},
+            drops={DropReason.REPLAYED: 7, DropReason.EMPTY: 0},
             transports=8,
             producers=6,
             routes=12,

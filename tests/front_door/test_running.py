@@ -132,7 +132,7 @@ async def test_a_machine_that_cannot_carry_calls_starts_no_gateway(monkeypatch: 
     def fail() -> None:
         raise RuntimeError("2 of 3 packets arrived")
 
-    monkeypatch.setattr("sfu._dataplane.rehearse", fail)
+    monkeypatch.setattr("sfu._dataplane.self_test", fail)
     with pytest.raises(StartError, match="the data plane cannot carry calls on this machine: 2 of 3 packets arrived"):
         await serve(CONFIG)
 

@@ -10,7 +10,7 @@ import trio
 from attrs import define, field
 
 import sfu
-from sfu.dataplane.interface import Drop, Path
+from sfu.dataplane.interface import DropReason, Path
 from sfu.dataplane.memory import MemoryDataPlane
 from tools.light.transport import Identity, LightTransport
 
@@ -82,7 +82,7 @@ async def open_network(settings: sfu.MediaSettings, *, seed: int = 1) -> AsyncIt
     rng = random.Random(seed)
     clients: dict[Path, Client] = {}
 
-    def transmit(path: Path, datagram: bytes) -> Drop | None:
+    def transmit(path: Path, datagram: bytes) -> DropReason | None:
         if path in clients:
             clients[path].receive(datagram)
         return None

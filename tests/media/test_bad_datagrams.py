@@ -13,7 +13,7 @@ from attrs import frozen
 from trio.testing import wait_all_tasks_blocked
 
 import sfu
-from sfu.dataplane.interface import Drop
+from sfu.dataplane.interface import DropReason
 from sfu.wire import rtcp
 from tests.eventually import eventually
 from tests.media.conftest import Connect, Notices
@@ -70,13 +70,17 @@ class Stranger:
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
 
-    async def sends(self, datagram: bytes) -> dict[Drop, int]:
+    async def sends(self, datagram: bytes) -> dict[DropReason, int]:
         """The drops that one datagram causes."""
         before = self.port.plane.totals()
         self.socket.sendto(datagram, self.port.addresses[0])
         await arrived(self.port, before.packets_in + 1)
         after = self.port.plane.totals().drops
-        return {reason: after[reason] - before.drops[reason] for reason in Drop if after[reason] > before.drops[reason]}
+        return {
+            reason: after[reason] - before.drops[reason]
+            for reason in DropReason
+            if after[reason] > before.drops[reason]
+        }
 
     def was_answered(self) -> bool:
         try:
@@ -112,32 +116,32 @@ def right_binding(transport: sfu.Transport) -> bytes:
 BINDING_RESPONSE = bytes(stun.Message(stun.Method.BINDING, stun.Class.RESPONSE))
 CLIENT_HELLO_HEAD = bytes([22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
 
-BAD: list[tuple[str, Drop, Callable[[Call], bytes]]] = [
-    ("an unknown protocol", Drop.UNKNOWN_PROTOCOL, lambda _: bytes([100]) * 50),
-    ("something oversized", Drop.OVERSIZED, lambda _: b"\x00\x01" + bytes(1900)),
-    ("STUN of garbage", Drop.MALFORMED_STUN, lambda _: b"\x00\x01" + bytes(range(60))),
-    ("truncated STUN", Drop.MALFORMED_STUN, lambda call: right_binding(call.transport)[:-5]),
-    ("oversized STUN", Drop.MALFORMED_STUN, lambda call: right_binding(call.transport) + bytes(400)),
+BAD: list[tuple[str, DropReason, Callable[[Call], bytes]]] = [
+    ("an unknown protocol", DropReason.UNKNOWN_PROTOCOL, lambda _: bytes([100]) * 50),
+    ("something oversized", DropReason.OVERSIZED, lambda _: b"\x00\x01" + bytes(1900)),
+    ("STUN of garbage", DropReason.MALFORMED_STUN, lambda _: b"\x00\x01" + bytes(range(60))),
+    ("truncated STUN", DropReason.MALFORMED_STUN, lambda call: right_binding(call.transport)[:-5]),
+    ("oversized STUN", DropReason.MALFORMED_STUN, lambda call: right_binding(call.transport) + bytes(400)),
     (
         "STUN that answers",
-        Drop.UNEXPECTED_STUN,
+        DropReason.UNEXPECTED_STUN,
         lambda _: bytes(stun.Message(stun.Method.BINDING, stun.Class.RESPONSE)),
     ),
-    ("STUN for nobody", Drop.UNKNOWN_USERNAME, lambda _: binding_request("nobody:them", "x" * 24)),
+    ("STUN for nobody", DropReason.UNKNOWN_USERNAME, lambda _: binding_request("nobody:them", "x" * 24)),
     (
         "STUN with a wrong password",
-        Drop.WRONG_PASSWORD,
+        DropReason.WRONG_PASSWORD,
         lambda call: binding_request(f"{call.transport.ice_parameters.username_fragment}:them", "x" * 24),
     ),
-    ("DTLS from nowhere", Drop.UNKNOWN_ADDRESS, lambda _: CLIENT_HELLO_HEAD + bytes(100)),
-    ("RTP from nowhere", Drop.UNKNOWN_ADDRESS, lambda _: bytes(Rtp(111, 1, 1, 1111, bytes(50)))),
-    ("RTCP from nowhere", Drop.UNKNOWN_ADDRESS, lambda _: rtcp.encode(rtcp.receiver_reports(1, ()))),
+    ("DTLS from nowhere", DropReason.UNKNOWN_ADDRESS, lambda _: CLIENT_HELLO_HEAD + bytes(100)),
+    ("RTP from nowhere", DropReason.UNKNOWN_ADDRESS, lambda _: bytes(Rtp(111, 1, 1, 1111, bytes(50)))),
+    ("RTCP from nowhere", DropReason.UNKNOWN_ADDRESS, lambda _: rtcp.encode(rtcp.receiver_reports(1, ()))),
 ]
 
 
 @pytest.mark.parametrize(("drop", "make"), [(drop, make) for _, drop, make in BAD], ids=[what for what, _, _ in BAD])
 async def test_what_a_stranger_sends_is_dropped_counted_and_not_answered(
-    port: sfu.Port, connect: Connect, stranger: Stranger, drop: Drop, make: Callable[[Call], bytes]
+    port: sfu.Port, connect: Connect, stranger: Stranger, drop: DropReason, make: Callable[[Call], bytes]
 ) -> None:
     async with open_call(port, connect) as call:
         assert await stranger.sends(make(call)) == {drop: 1}
@@ -147,7 +151,7 @@ async def test_what_a_stranger_sends_is_dropped_counted_and_not_answered(
 
 
 async def test_an_empty_datagram_is_counted(port: sfu.Port, stranger: Stranger) -> None:
-    assert await stranger.sends(b"") == {Drop.EMPTY: 1}
+    assert await stranger.sends(b"") == {DropReason.EMPTY: 1}
 
 
 async def test_the_stranger_is_heard_once_it_knows_the_password(
@@ -160,21 +164,23 @@ async def test_the_stranger_is_heard_once_it_knows_the_password(
         assert stranger.was_answered()
 
 
-async def from_the_client(call: Call, port: sfu.Port, *datagrams: bytes) -> dict[Drop, int]:
+async def from_the_client(call: Call, port: sfu.Port, *datagrams: bytes) -> dict[DropReason, int]:
     before = port.plane.totals()
     for datagram in datagrams:
         call.microphone.transport.send_raw(datagram)
     call.microphone.send()
     await arrived(port, before.packets_in + len(datagrams))
     after = port.plane.totals().drops
-    return {reason: after[reason] - before.drops[reason] for reason in Drop if after[reason] > before.drops[reason]}
+    return {
+        reason: after[reason] - before.drops[reason] for reason in DropReason if after[reason] > before.drops[reason]
+    }
 
 
 async def test_srtp_that_was_seen_before_is_dropped(port: sfu.Port, connect: Connect) -> None:
     async with open_call(port, connect) as call:
         call.microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"once")))
         [sealed] = call.microphone.transport.datagrams_to_send()
-        assert await from_the_client(call, port, sealed, sealed, sealed) == {Drop.REPLAYED: 2}
+        assert await from_the_client(call, port, sealed, sealed, sealed) == {DropReason.REPLAYED: 2}
         await call.speaker.until(lambda: call.speaker.transport.rtp)
         await call.still_works()
         assert [read(packet).payload for packet in call.speaker.transport.rtp] == [b"once", b"still here"]
@@ -185,7 +191,7 @@ async def test_srtp_that_was_changed_on_the_way_is_dropped(port: sfu.Port, conne
         call.microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"honest")))
         [sealed] = call.microphone.transport.datagrams_to_send()
         changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
-        assert await from_the_client(call, port, changed) == {Drop.UNAUTHENTIC: 1}
+        assert await from_the_client(call, port, changed) == {DropReason.UNAUTHENTIC: 1}
         await call.still_works()
 
 
@@ -193,7 +199,7 @@ async def test_a_stream_that_nobody_announced_is_dropped(port: sfu.Port, connect
     async with open_call(port, connect) as call:
         call.microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 999, b"early")))
         [sealed] = call.microphone.transport.datagrams_to_send()
-        assert await from_the_client(call, port, sealed) == {Drop.UNKNOWN_STREAM: 1}
+        assert await from_the_client(call, port, sealed) == {DropReason.UNKNOWN_STREAM: 1}
         await call.still_works()
 
 
@@ -209,14 +215,14 @@ async def test_authentic_rtcp_that_makes_no_sense_is_dropped(port: sfu.Port, con
     async with open_call(port, connect) as call:
         call.microphone.transport.send_rtcp(packet)
         [sealed] = call.microphone.transport.datagrams_to_send()
-        assert await from_the_client(call, port, sealed) == {Drop.MALFORMED_RTCP: 1}
+        assert await from_the_client(call, port, sealed) == {DropReason.MALFORMED_RTCP: 1}
         await call.still_works()
 
 
 async def test_dtls_garbage_from_the_client_itself_hurts_nothing(port: sfu.Port, connect: Connect) -> None:
     async with open_call(port, connect) as call:
         drops = await from_the_client(call, port, bytes([22]) * 40, bytes([23]) + bytes(80), bytes([63]))
-        assert set(drops) <= {Drop.MALFORMED_DTLS}
+        assert set(drops) <= {DropReason.MALFORMED_DTLS}
         await call.still_works()
 
 

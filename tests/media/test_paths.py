@@ -9,7 +9,7 @@ from attrs import frozen
 from trio.testing import MockClock
 
 import sfu
-from sfu.dataplane.interface import Drop, Path
+from sfu.dataplane.interface import DropReason, Path
 from sfu.settings import TransportState
 from tests.media.conftest import Notices
 from tests.media.memory import Client, Network, open_network
@@ -159,7 +159,7 @@ async def test_a_client_hello_before_connect_transport_is_dropped_and_the_client
         transport = ada.create_transport("send")
         client = network.client(transport, identity)
         await trio.sleep(0.1)
-        assert network.plane.totals().drops[Drop.UNEXPECTED_DTLS] > 0
+        assert network.plane.totals().drops[DropReason.UNEXPECTED_DTLS] > 0
         ada.connect_transport(transport.id, client.transport.dtls_parameters)
         await trio.sleep(1)
         assert transport.connected

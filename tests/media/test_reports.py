@@ -9,7 +9,7 @@ from attrs import frozen
 from trio.testing import MockClock
 
 import sfu
-from sfu.dataplane.interface import Reception
+from sfu.dataplane.interface import ReceptionReport
 from sfu.wire import rtcp
 from sfu.wire.ntp import middle, to_short
 from tests.eventually import eventually
@@ -248,10 +248,10 @@ async def test_the_round_trip_is_measured_by_our_own_clock(autojump_clock: MockC
         call.answer(rtcp.ReceiverReport(1, (block,)))
         await trio.lowlevel.checkpoint()
         await trio.testing.wait_all_tasks_blocked()
-        reception = consumer.stats().reception
-        assert reception is not None
-        assert (reception.fraction_lost, reception.lost, reception.jitter) == (3, 1, 0)
-        assert reception.round_trip == pytest.approx(0.05, abs=0.011)
+        report = consumer.stats().reception_report
+        assert report is not None
+        assert (report.fraction_lost, report.lost, report.jitter) == (3, 1, 0)
+        assert report.round_trip == pytest.approx(0.05, abs=0.011)
 
 
 async def test_a_receiver_that_reports_what_cannot_be_measures_nothing(
@@ -268,7 +268,7 @@ async def test_a_receiver_that_reports_what_cannot_be_measures_nothing(
             block = rtcp.ReportBlock(consumer.ssrc, 0, lost, 1, 0, last_sr, delay)
             call.answer(rtcp.ReceiverReport(1, (block,)))
             await trio.testing.wait_all_tasks_blocked()
-            assert consumer.stats().reception == Reception(0, lost, 0, None)
+            assert consumer.stats().reception_report == ReceptionReport(0, lost, 0, None)
 
 
 async def test_what_receivers_report_does_not_come_up_and_what_they_ask_for_does(
@@ -283,7 +283,7 @@ async def test_what_receivers_report_does_not_come_up_and_what_they_ask_for_does
         call.answer(report, description)
         await trio.testing.wait_all_tasks_blocked()
         assert seen == []
-        assert consumer.stats().reception == Reception(0, 7, 0, None)
+        assert consumer.stats().reception_report == ReceptionReport(0, 7, 0, None)
         call.answer(report, description, rtcp.PictureLossIndication(1, consumer.ssrc))
         await trio.testing.wait_all_tasks_blocked()
         assert len(seen) == 1

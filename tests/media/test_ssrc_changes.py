@@ -5,7 +5,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from sfu.dataplane.interface import Drop
+from sfu.dataplane.interface import DropReason
 from sfu.errors import Conflict
 from sfu.wire import rtcp
 from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, opus, vp8
@@ -78,4 +78,4 @@ async def test_a_bad_item_beside_a_request_for_a_picture_does_not_hide_it(
         call.receiver.flush()
         await trio.sleep(0.1)
         assert len(requests(take(call.sender))) == 1
-        assert call.network.plane.totals().drops[Drop.MALFORMED_RTCP] == 1
+        assert call.network.plane.totals().drops[DropReason.MALFORMED_RTCP] == 1

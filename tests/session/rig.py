@@ -128,7 +128,7 @@ class RawClient:
         return [json.loads(text) for text in self._texts]
 
     def forget(self) -> None:
-        """Drop everything that came."""
+        """DropReason everything that came."""
         self._texts.clear()
 
     async def close(self, code: int = 1000) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Never
 import trio
 from attrs import define, field, frozen
 
-from sfu.dataplane.interface import Drop, Path
+from sfu.dataplane.interface import DropReason, Path
 
 Deliver = Callable[[bytes], object]
 
@@ -97,7 +97,7 @@ class Network:
         if (link := self.links.pop(path, None)) is not None:
             link.cut = True
 
-    def transmit(self, path: Path, datagram: bytes) -> Drop | None:
+    def transmit(self, path: Path, datagram: bytes) -> DropReason | None:
         """What the media port sends."""
         if (link := self.links.get(path)) is not None:
             self.send(link.to_client, datagram)

@@ -25,7 +25,7 @@ from gateway.server import Server, open_server
 from gateway.session.requests import HANDLERS, Session
 from protocol.declarations import OkData
 from protocol.requests import Ping
-from sfu.dataplane.interface import Drop, Path
+from sfu.dataplane.interface import DropReason, Path
 from sfu.dataplane.memory import MemoryDataPlane
 from sfu.wire.certificate import generate_certificate
 from sfu.wire.demux import Protocol, classify
@@ -190,7 +190,7 @@ class World:
         stays = sorted((stay for stay in here if stay.channel == channel), key=lambda stay: stay.revision)
         return [stay.user for stay in stays]
 
-    def transmit(self, path: Path, datagram: bytes) -> Drop | None:
+    def transmit(self, path: Path, datagram: bytes) -> DropReason | None:
         """What the media port sends goes over the network, and is noted."""
         if classify(datagram) is Protocol.RTP:
             self.trace.note_forwarded(self._ports.get(path.port, "nobody"), int.from_bytes(datagram[8:12]))
@@ -299,7 +299,7 @@ async def open_world(*, seed: int = 1, conditions: Conditions = CLEAN, **setting
     rng = random.Random(seed)
     numbers = itertools.count(1)
     network, trace, faults = Network(seed), Trace(), Faults()
-    transmit: list[Callable[[Path, bytes], Drop | None]] = [network.transmit]
+    transmit: list[Callable[[Path, bytes], DropReason | None]] = [network.transmit]
     plane = MemoryDataPlane(lambda path, datagram: transmit[0](path, datagram), rng)
 
     def open_router(media: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Port]:

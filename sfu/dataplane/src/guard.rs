@@ -27,18 +27,18 @@ pub fn words(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{Drop, Event};
+    use crate::core::{DropReason, Event};
 
     #[test]
     fn a_panic_empties_the_core_and_is_told_and_the_core_goes_on() {
         let mut core = Core::new(0.0);
         core.add_transport(1).unwrap();
-        core.count_drop(Drop::Empty);
+        core.count_drop(DropReason::Empty);
         let panicked = guarded(&mut core, |_| -> () { panic!("bug {}", 7) });
         assert_eq!(panicked, Err(Panicked("bug 7".into())));
         assert_eq!(core.totals().transports, 0);
         assert_eq!(core.totals().drops.iter().map(|(_, count)| count).sum::<u64>(), 1);
-        assert_eq!(core.take_events(9), [Event::Failed { why: "bug 7".into() }]);
+        assert_eq!(core.take_events(9), [Event::PlaneFailed { why: "bug 7".into() }]);
         assert_eq!(guarded(&mut core, |core| core.add_transport(1)), Ok(Ok(())));
     }
 }

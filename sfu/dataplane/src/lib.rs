@@ -2,13 +2,13 @@
 
 #[allow(missing_docs)]
 pub mod core;
+#[allow(missing_docs)]
+pub mod fair_mutex;
 #[cfg_attr(not(feature = "python"), allow(dead_code))]
 mod guard;
 #[cfg(feature = "python")]
 mod python;
 #[allow(missing_docs)]
-pub mod rehearsal;
+pub mod self_test;
 #[allow(missing_docs)]
 pub mod shell;
-#[allow(missing_docs)]
-pub mod turns;

@@ -5,24 +5,24 @@
 
 mod engine;
 mod interface;
+mod keys;
 mod paths;
 mod receive;
 mod send;
 mod srtp;
-mod table;
 #[cfg(test)]
 mod tests;
 mod transport;
 mod wire;
 
 pub use engine::Core;
-pub use interface::drop_reason::{Drop, Drops};
-pub use interface::event::{ConsumerStats, EncodingStats, Event, MAX_EVENTS, ProducerStats, Totals};
+pub use interface::drop_reason::{DropCounts, DropReason};
+pub use interface::event::{Event, MAX_EVENTS};
 pub use interface::spec::{ConsumerSpec, EncodingSpec, Id, ProducerSpec, Refused};
-pub use paths::send_path::{Leaving, Receipt};
-pub use receive::clock::SourceClock;
+pub use interface::statistics::{ConsumerStats, EncodingStats, ProducerStats, ReceptionReport, Totals};
+pub use receive::clock::NtpMapping;
 pub use receive::statistics::IDLE_AFTER;
+pub use send::transmit::{SendReceipt, Transmit};
 pub use srtp::{MAX_DATAGRAM, MAX_SOURCES, Profile, Srtp};
 pub use wire::address::Path;
-pub use wire::receiver_report::Reception;
 pub use wire::stun::Credentials;

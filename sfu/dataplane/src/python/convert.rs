@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyMapping};
 
-use crate::core::{ConsumerSpec, ConsumerStats, Drop, EncodingSpec, EncodingStats, Event, Path, ProducerSpec};
-use crate::core::{ProducerStats, Profile, Reception, Refused, Totals};
+use crate::core::{ConsumerSpec, ConsumerStats, DropReason, EncodingSpec, EncodingStats, Event, Path, ProducerSpec};
+use crate::core::{ProducerStats, Profile, ReceptionReport, Refused, Totals};
 
 /// A class of the interface module.
 fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
@@ -63,10 +63,10 @@ pub fn transmitted<'py>(
     Ok((path_object(py, path)?, PyBytes::new(py, datagram)))
 }
 
-/// A `Drop`, or `None`.
-pub fn reason(given: &Bound<'_, PyAny>) -> PyResult<Option<Drop>> {
+/// A `DropReason`, or `None`.
+pub fn reason(given: &Bound<'_, PyAny>) -> PyResult<Option<DropReason>> {
     let Some(label) = given.extract::<Option<String>>()? else { return Ok(None) };
-    let known = Drop::ALL.iter().copied().find(|drop| drop.label() == label);
+    let known = DropReason::ALL.iter().copied().find(|reason| reason.label() == label);
     known.map(Some).ok_or_else(|| PyValueError::new_err(format!("no such reason: {label}")))
 }
 
@@ -131,19 +131,21 @@ pub fn consumer_spec(given: &Bound<'_, PyAny>) -> PyResult<ConsumerSpec> {
 /// An `Event`.
 pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyAny>> {
     match event {
-        Event::Slow { path, transport, data } => {
+        Event::SlowDatagram { path, transport, data } => {
             class(py, "SlowDatagram")?.call1((path_object(py, path)?, transport, PyBytes::new(py, &data)))
         }
-        Event::Rtcp { transport, packet, at, .. } => {
+        Event::RtcpArrived { transport, packet, at, .. } => {
             class(py, "RtcpArrived")?.call1((transport, PyBytes::new(py, &packet), at))
         }
-        Event::Learned { producer, encoding, ssrc } => class(py, "EncodingLearned")?.call1((producer, encoding, ssrc)),
-        Event::Silent { transport, last_at } => class(py, "FellSilent")?.call1((transport, last_at)),
-        Event::Lost { transport, last_at } => class(py, "ConsentExpired")?.call1((transport, last_at)),
-        Event::Back { transport } => class(py, "CameBack")?.call1((transport,)),
-        Event::Flows { producer, encoding } => class(py, "EncodingFlows")?.call1((producer, encoding)),
-        Event::Failed { why } => class(py, "PlaneFailed")?.call1((why,)),
-        Event::Layers { consumer, encoding, temporal } => {
+        Event::EncodingLearned { producer, encoding, ssrc } => {
+            class(py, "EncodingLearned")?.call1((producer, encoding, ssrc))
+        }
+        Event::FellSilent { transport, last_at } => class(py, "FellSilent")?.call1((transport, last_at)),
+        Event::ConsentExpired { transport, last_at } => class(py, "ConsentExpired")?.call1((transport, last_at)),
+        Event::CameBack { transport } => class(py, "CameBack")?.call1((transport,)),
+        Event::EncodingFlows { producer, encoding } => class(py, "EncodingFlows")?.call1((producer, encoding)),
+        Event::PlaneFailed { why } => class(py, "PlaneFailed")?.call1((why,)),
+        Event::LayersChanged { consumer, encoding, temporal } => {
             class(py, "LayersChanged")?.call1((consumer, encoding, temporal))
         }
     }
@@ -160,13 +162,13 @@ pub fn consumer_stats<'py>(py: Python<'py>, stats: &ConsumerStats) -> PyResult<B
         stats.timestamp_offset,
         stats.last_timestamp,
         stats.last_at,
-        stats.reception.map(|reception| reception_object(py, &reception)).transpose()?,
+        stats.reception_report.map(|report| reception_report(py, &report)).transpose()?,
     ))
 }
 
-/// A `Reception`.
-fn reception_object<'py>(py: Python<'py>, of: &Reception) -> PyResult<Bound<'py, PyAny>> {
-    class(py, "Reception")?.call1((of.fraction_lost, of.lost, of.jitter, of.round_trip))
+/// A `ReceptionReport`.
+fn reception_report<'py>(py: Python<'py>, of: &ReceptionReport) -> PyResult<Bound<'py, PyAny>> {
+    class(py, "ReceptionReport")?.call1((of.fraction_lost, of.lost, of.jitter, of.round_trip))
 }
 
 /// A `ProducerStats`.
@@ -193,7 +195,7 @@ fn encoding_stats<'py>(py: Python<'py>, stats: &EncodingStats) -> PyResult<Bound
 
 /// A `PlaneTotals`.
 pub fn totals<'py>(py: Python<'py>, totals: &Totals) -> PyResult<Bound<'py, PyAny>> {
-    let reason = class(py, "Drop")?;
+    let reason = class(py, "DropReason")?;
     let drops = PyDict::new(py);
     for (drop, count) in totals.drops.iter() {
         drops.set_item(reason.call1((drop.label(),))?, count)?;

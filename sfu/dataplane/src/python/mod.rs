@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 
 /// Carry a made-up call from one core to another, once; nothing leaves.  Raises `RuntimeError` where it does not arrive.
 #[pyfunction]
-fn rehearse() -> PyResult<()> {
-    crate::rehearsal::rehearse().map_err(PyRuntimeError::new_err)
+fn self_test() -> PyResult<()> {
+    crate::self_test::self_test().map_err(PyRuntimeError::new_err)
 }
 
 /// The packet path, opened for Python.
@@ -19,7 +19,7 @@ fn rehearse() -> PyResult<()> {
 #[pyo3(name = "_dataplane")]
 mod module {
     #[pymodule_export]
-    use super::rehearse;
+    use super::self_test;
     #[pymodule_export]
     const MAX_EVENTS: usize = crate::core::MAX_EVENTS;
     #[pymodule_export]

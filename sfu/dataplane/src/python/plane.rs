@@ -7,10 +7,10 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::convert;
-use crate::core::{Core, Drop, Id, Path, SourceClock};
+use crate::core::{Core, DropReason, Id, NtpMapping, Path};
+use crate::fair_mutex::FairMutex;
 use crate::guard::guarded;
 use crate::shell::Sockets;
-use crate::turns::Turns;
 
 /// A Python object that is there until it is cleared.
 pub type Slot = Mutex<Option<Py<PyAny>>>;
@@ -18,7 +18,7 @@ pub type Slot = Mutex<Option<Py<PyAny>>>;
 /// Everything of `sfu.dataplane.interface.DataPlane` but waiting and packets, which its subclasses add.
 #[pyclass(subclass, frozen, module = "sfu._dataplane")]
 pub struct Plane {
-    pub core: Arc<Turns<Core>>,
+    pub core: Arc<FairMutex<Core>>,
     /// Sends a datagram at once, or says why not; nothing leaves where there is none.
     pub transmit: Slot,
     /// Draws first sequence numbers.
@@ -30,7 +30,7 @@ pub struct Plane {
 impl Plane {
     pub fn empty(hold: f64) -> Self {
         Self {
-            core: Arc::new(Turns::new(Core::new(hold))),
+            core: Arc::new(FairMutex::new(Core::new(hold))),
             transmit: Slot::default(),
             random: Slot::default(),
             sockets: Mutex::default(),
@@ -53,13 +53,13 @@ impl Plane {
     }
 
     /// What `transmit` says to a datagram.
-    fn transmit(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<Option<Drop>> {
+    fn transmit(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<Option<DropReason>> {
         match Self::held(&self.transmit, py) {
             Some(transmit) => {
                 let refused = transmit.bind(py).call1(convert::transmitted(py, path, datagram)?)?;
                 convert::reason(&refused)
             }
-            None => Ok(Some(Drop::SendFailed)),
+            None => Ok(Some(DropReason::SendFailed)),
         }
     }
 
@@ -174,7 +174,7 @@ impl Plane {
         timestamp: u32,
         at: f64,
     ) -> PyResult<()> {
-        let clock = SourceClock { ntp, timestamp, at };
+        let clock = NtpMapping { ntp, timestamp, at };
         Ok(self.with(py, |core| core.set_source_clock(producer, encoding, clock))??)
     }
 

@@ -7,11 +7,12 @@ mod clock;
 mod inbox;
 #[cfg(test)]
 mod segmentation;
+mod shared;
 mod sockets;
 mod thread;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -19,54 +20,14 @@ use std::thread::JoinHandle;
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::core::{Core, Event};
+use crate::fair_mutex::FairMutex;
 use crate::guard::guarded;
-use crate::turns::Turns;
 use clock::Clock;
+use shared::{Shared, lower, raise};
 pub use sockets::Sockets;
 
 /// How long a video frame's packets may wait for its last, in seconds.
 pub const HOLD: f64 = 0.001;
-
-/// What the thread and its owner share.
-struct Shared {
-    core: Arc<Turns<Core>>,
-    /// What the thread takes up when it is woken.
-    sockets: Mutex<Arc<Sockets>>,
-    clock: Clock,
-    /// Readable while there are events.
-    told: OwnedFd,
-    /// It is, or is about to be.
-    telling: AtomicBool,
-    /// Readable when the thread is to look at `sockets` and `closing`.
-    wake: OwnedFd,
-    closing: AtomicBool,
-}
-
-impl Shared {
-    /// The sockets as they are to be from now on.
-    fn sockets(&self) -> Arc<Sockets> {
-        Arc::clone(&self.sockets.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Let the owner know that there are events; with the core's lock held.
-    fn tell(&self, core: &Core) {
-        if core.has_events() && !self.telling.swap(true, Ordering::AcqRel) {
-            raise(&self.told);
-        }
-    }
-}
-
-/// Make an eventfd readable.
-fn raise(descriptor: impl AsFd) {
-    // It can only fail when it was raised 2^64 times and never lowered, and is readable then.
-    let _ = rustix::io::write(descriptor, &1u64.to_ne_bytes());
-}
-
-/// Make an eventfd not readable.
-fn lower(descriptor: impl AsFd) {
-    // It can only fail when it is not readable.
-    let _ = rustix::io::read(descriptor, &mut [0; 8]);
-}
 
 /// Owns the thread; it ends when this is closed or dropped.
 pub struct Shell {
@@ -76,7 +37,7 @@ pub struct Shell {
 
 impl Shell {
     /// Move packets between the core and the sockets from now on, which is `now` on the caller's clock in seconds.
-    pub fn start(core: Arc<Turns<Core>>, sockets: Arc<Sockets>, now: f64) -> io::Result<Self> {
+    pub fn start(core: Arc<FairMutex<Core>>, sockets: Arc<Sockets>, now: f64) -> io::Result<Self> {
         let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
         let shared = Arc::new(Shared {
             core,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 
 use super::inbox::Inbox;
-use crate::core::{Drop, Path};
+use crate::core::{DropReason, Path};
 
 /// One of our sockets.
 pub struct Socket {
@@ -102,20 +102,20 @@ impl Sockets {
     ///
     /// They leave one by one where they cannot leave together; then the first that cannot leave keeps back the rest,
     /// and speaks for all.
-    pub fn send(&self, path: Path, bytes: &[u8], segment: usize) -> Result<(), Drop> {
-        let socket = self.0.get(path.local as usize).and_then(Option::as_ref).ok_or(Drop::SendFailed)?;
+    pub fn send(&self, path: Path, bytes: &[u8], segment: usize) -> Result<(), DropReason> {
+        let socket = self.0.get(path.local as usize).and_then(Option::as_ref).ok_or(DropReason::SendFailed)?;
         if path.remote.port() == 0 {
             // Whoever sends from there wants no answer (RFC 768), and the system says the same (EINVAL) as of
             // segmentation that it has not: one such client would end it for all.
-            return Err(Drop::SendFailed);
+            return Err(DropReason::SendFailed);
         }
         socket.send(path.remote, bytes, segment).map_err(|error| reason(&error))
     }
 }
 
 /// Why a datagram was not sent: only a full buffer passes by itself.
-fn reason(error: &io::Error) -> Drop {
-    if error.kind() == ErrorKind::WouldBlock { Drop::SendWouldBlock } else { Drop::SendFailed }
+fn reason(error: &io::Error) -> DropReason {
+    if error.kind() == ErrorKind::WouldBlock { DropReason::SendWouldBlock } else { DropReason::SendFailed }
 }
 
 #[cfg(test)]
@@ -127,8 +127,8 @@ mod tests {
 
     #[test]
     fn a_full_buffer_is_told_from_what_cannot_be_sent() {
-        assert_eq!(reason(&ErrorKind::WouldBlock.into()), Drop::SendWouldBlock);
-        assert_eq!(reason(&ErrorKind::ConnectionRefused.into()), Drop::SendFailed);
+        assert_eq!(reason(&ErrorKind::WouldBlock.into()), DropReason::SendWouldBlock);
+        assert_eq!(reason(&ErrorKind::ConnectionRefused.into()), DropReason::SendFailed);
     }
 
     fn bound() -> UdpSocket {
@@ -170,7 +170,7 @@ mod tests {
             let sockets = open(vec![ours]);
             sockets.send(path(&receiver), b"onetwotri4", 3).unwrap();
             assert_eq!(received(&receiver), [&b"one"[..], b"two", b"tri", b"4"]);
-            assert_eq!(sockets.send(Path { local: 1, ..path(&receiver) }, b"x", 1), Err(Drop::SendFailed));
+            assert_eq!(sockets.send(Path { local: 1, ..path(&receiver) }, b"x", 1), Err(DropReason::SendFailed));
         });
     }
 
@@ -210,10 +210,10 @@ mod tests {
             let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
             let elsewhere = "[2001:db8::1]:9".parse().unwrap();
             for remote in [nobody, elsewhere] {
-                assert_eq!(sockets.send(Path { remote, local: 0 }, b"x", 1), Err(Drop::SendFailed));
-                assert_eq!(sockets.send(Path { remote, local: 0 }, b"onetwo", 3), Err(Drop::SendFailed));
+                assert_eq!(sockets.send(Path { remote, local: 0 }, b"x", 1), Err(DropReason::SendFailed));
+                assert_eq!(sockets.send(Path { remote, local: 0 }, b"onetwo", 3), Err(DropReason::SendFailed));
             }
-            assert_eq!(sockets.send(path(&receiver), &[0; 70_000], 70_000), Err(Drop::SendFailed));
+            assert_eq!(sockets.send(path(&receiver), &[0; 70_000], 70_000), Err(DropReason::SendFailed));
             assert_eq!(sockets.max_segments(), segments);
             sockets.send(path(&receiver), b"onetwo", 3).unwrap();
             assert_eq!(received(&receiver), [&b"one"[..], b"two"]);

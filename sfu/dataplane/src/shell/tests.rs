@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::segmentation::{each_way, open as as_it_is, refuse_segmented_sends};
 use super::*;
 use crate::core::Credentials;
-use crate::core::{ConsumerSpec, Drop, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
+use crate::core::{ConsumerSpec, DropReason, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
 
 const KEYS: [u8; 28] = [7; 28];
 
@@ -24,10 +24,10 @@ fn path(socket: &UdpSocket) -> Path {
 }
 
 /// A plane with its thread, and where it is.
-fn started(open: impl Fn(Vec<UdpSocket>) -> Sockets) -> (Shell, Arc<Turns<Core>>, Path) {
+fn started(open: impl Fn(Vec<UdpSocket>) -> Sockets) -> (Shell, Arc<FairMutex<Core>>, Path) {
     let ours = bound();
     let address = path(&ours);
-    let core = Arc::new(Turns::new(Core::new(HOLD)));
+    let core = Arc::new(FairMutex::new(Core::new(HOLD)));
     let sockets = Arc::new(open(vec![ours]));
     (Shell::start(Arc::clone(&core), sockets, 100.0).unwrap(), core, address)
 }
@@ -53,7 +53,7 @@ fn is_told(shell: &Shell) -> bool {
     poll(&mut [PollFd::new(&shell.shared.told, PollFlags::IN)], Some(&timeout)) == Ok(1)
 }
 
-fn connect(core: &Turns<Core>, transport: u64, remote: &UdpSocket) {
+fn connect(core: &FairMutex<Core>, transport: u64, remote: &UdpSocket) {
     let mut core = core.lock();
     core.add_transport(transport).unwrap();
     core.set_keys(transport, Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap();
@@ -78,7 +78,7 @@ fn packet(number: u16, last: bool) -> Vec<u8> {
 }
 
 /// A video from one socket to another.
-fn call(core: &Turns<Core>, sender: &UdpSocket, receiver: &UdpSocket) {
+fn call(core: &FairMutex<Core>, sender: &UdpSocket, receiver: &UdpSocket) {
     connect(core, 1, sender);
     connect(core, 2, receiver);
     let spec = ProducerSpec {
@@ -101,12 +101,12 @@ fn datagrams_for_the_slow_path_come_up_with_their_time() {
         let remote = bound();
         connect(&core, 1, &remote);
         remote.send_to(b"\x00stun", address.remote).unwrap();
-        let expected = Event::Slow { path: path(&remote), transport: Some(1), data: b"\x00stun".to_vec() };
+        let expected = Event::SlowDatagram { path: path(&remote), transport: Some(1), data: b"\x00stun".to_vec() };
         assert_eq!(first_event(&shell), expected);
         let mut report = b"\x81\xce\x00\x02\x00\x00\x00\x05\x00\x00\x00\x06".to_vec();
         Srtp::new(Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap().seal_rtcp(&mut report).unwrap();
         remote.send_to(&report, address.remote).unwrap();
-        let Event::Rtcp { at, packet, .. } = first_event(&shell) else { panic!("no report") };
+        let Event::RtcpArrived { at, packet, .. } = first_event(&shell) else { panic!("no report") };
         assert_eq!(packet, b"\x81\xce\x00\x02\x00\x00\x00\x05\x00\x00\x00\x06");
         assert!((100.0..110.0).contains(&at));
     });
@@ -140,7 +140,7 @@ fn a_binding_is_answered_by_the_thread_and_silence_is_told_though_nothing_comes(
         let mut buffer = [0; 99];
         assert_eq!(remote.recv(&mut buffer).unwrap(), 20 + 12 + 24 + 8);
         assert!(is_told(&shell));
-        let Event::Silent { transport: 1, last_at } = first_event(&shell) else { panic!("no silence") };
+        let Event::FellSilent { transport: 1, last_at } = first_event(&shell) else { panic!("no silence") };
         assert!((100.0..105.0).contains(&last_at));
         assert_eq!(core.lock().totals().packets_out, 1);
     });
@@ -159,7 +159,7 @@ fn silence_that_a_command_makes_due_earlier_is_told_in_time() {
         std::thread::sleep(Duration::from_millis(700));
         watch(&mut core.lock(), 2, 1.0);
         assert!(is_told(&shell));
-        assert_eq!(first_event(&shell), Event::Silent { transport: 2, last_at: 100.0 });
+        assert_eq!(first_event(&shell), Event::FellSilent { transport: 2, last_at: 100.0 });
     });
 }
 
@@ -178,7 +178,7 @@ fn who_was_heard_while_the_thread_was_held_up_is_not_silent() {
     drop(held);
     assert_eq!(remote.recv(&mut [0; 99]).unwrap(), 20 + 12 + 24 + 8);
     assert_eq!(shell.take_events(9), []);
-    let Event::Silent { transport: 1, last_at } = first_event(&shell) else { panic!("no silence") };
+    let Event::FellSilent { transport: 1, last_at } = first_event(&shell) else { panic!("no silence") };
     assert!(last_at > 101.2);
 }
 
@@ -190,11 +190,11 @@ fn a_bug_in_the_core_is_told_and_the_thread_goes_on() {
         call(&core, &sender, &receiver);
         core.lock().sabotage();
         sender.send_to(&packet(0, true), address.remote).unwrap();
-        let Event::Failed { why } = first_event(&shell) else { panic!("no failure") };
+        let Event::PlaneFailed { why } = first_event(&shell) else { panic!("no failure") };
         assert!(why.contains("sabotaged"), "{why}");
         assert_eq!(core.lock().totals().transports, 0);
         sender.send_to(b"\x00stun", address.remote).unwrap();
-        assert!(matches!(first_event(&shell), Event::Slow { transport: None, .. }));
+        assert!(matches!(first_event(&shell), Event::SlowDatagram { transport: None, .. }));
     });
 }
 
@@ -203,7 +203,7 @@ fn a_socket_that_is_added_is_read_and_sent_from_and_one_that_is_taken_away_is_cl
     each_way(|open| {
         let (ours, added) = (bound(), bound());
         let (first, second) = (path(&ours), Path { local: 2, ..path(&added) });
-        let core = Arc::new(Turns::new(Core::new(HOLD)));
+        let core = Arc::new(FairMutex::new(Core::new(HOLD)));
         let mut sockets = Arc::new(open(vec![ours]));
         let shell = Shell::start(core, Arc::clone(&sockets), 100.0).unwrap();
         let mut replace = |index, descriptor| {
@@ -214,16 +214,16 @@ fn a_socket_that_is_added_is_read_and_sent_from_and_one_that_is_taken_away_is_cl
         let remote = bound();
         replace(2, Some(added.into()));
         remote.send_to(b"\x00stun", second.remote).unwrap();
-        assert!(matches!(first_event(&shell), Event::Slow { path: Path { local: 2, .. }, .. }));
+        assert!(matches!(first_event(&shell), Event::SlowDatagram { path: Path { local: 2, .. }, .. }));
         let sending = replace(0, None);
         sending.send(Path { local: 2, ..path(&remote) }, b"from there", 10).unwrap();
         assert_eq!(remote.recv_from(&mut [0; 99]).unwrap(), (10, second.remote));
-        assert_eq!(sending.send(path(&remote), b"from nowhere", 12), Err(Drop::SendFailed));
-        assert_eq!(sending.send(Path { local: 1, ..path(&remote) }, b"from nowhere", 12), Err(Drop::SendFailed));
+        assert_eq!(sending.send(path(&remote), b"from nowhere", 12), Err(DropReason::SendFailed));
+        assert_eq!(sending.send(Path { local: 1, ..path(&remote) }, b"from nowhere", 12), Err(DropReason::SendFailed));
         // Its port is free again.
         wait_for(|| UdpSocket::bind(first.remote).ok());
         remote.send_to(b"\x00still", second.remote).unwrap();
-        assert!(matches!(first_event(&shell), Event::Slow { path: Path { local: 2, .. }, .. }));
+        assert!(matches!(first_event(&shell), Event::SlowDatagram { path: Path { local: 2, .. }, .. }));
     });
 }
 

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::inbox::Inbox;
-use super::{Shared, Sockets, lower};
+use super::shared::{Shared, lower};
+use super::sockets::Sockets;
 use crate::core::{Core, Path};
 use crate::guard::{guarded, words};
 

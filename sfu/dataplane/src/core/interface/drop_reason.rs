@@ -1,25 +1,25 @@
-//! Why a datagram or a copy of a packet went no further.
+//! Why the core dropped a datagram or a copy of a packet.
 
-macro_rules! drops {
+macro_rules! drop_reasons {
     ($($name:ident => $label:literal),* $(,)?) => {
-        /// A reason; its label names the counter.
+        /// Why a packet was dropped; the label names its counter in the metrics.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs)]
-        pub enum Drop { $($name),* }
+        pub enum DropReason { $($name),* }
 
-        impl Drop {
+        impl DropReason {
             /// Every reason.
-            pub const ALL: &[Drop] = &[$(Drop::$name),*];
+            pub const ALL: &[DropReason] = &[$(DropReason::$name),*];
 
             /// The label of its counter.
             pub fn label(self) -> &'static str {
-                match self { $(Drop::$name => $label),* }
+                match self { $(DropReason::$name => $label),* }
             }
         }
     };
 }
 
-drops! {
+drop_reasons! {
     Empty => "empty",
     Oversized => "oversized",
     UnknownProtocol => "unknown_protocol",
@@ -36,7 +36,7 @@ drops! {
     SendWouldBlock => "send_would_block",
     SendFailed => "send_failed",
     EventsFull => "events_full",
-    // Counted by the slow path.
+    // Only the slow path can tell these; it counts them through `Core::count_drop`.
     MalformedStun => "malformed_stun",
     UnknownUsername => "unknown_username",
     WrongPassword => "wrong_password",
@@ -47,22 +47,22 @@ drops! {
 
 /// One counter for each reason.
 #[derive(Clone, Debug)]
-pub struct Drops([u64; Drop::ALL.len()]);
+pub struct DropCounts([u64; DropReason::ALL.len()]);
 
-impl Default for Drops {
+impl Default for DropCounts {
     fn default() -> Self {
-        Self([0; Drop::ALL.len()])
+        Self([0; DropReason::ALL.len()])
     }
 }
 
-impl Drops {
-    /// Count one.
-    pub fn count(&mut self, reason: Drop) {
+impl DropCounts {
+    /// Count one drop.
+    pub fn count(&mut self, reason: DropReason) {
         self.0[reason as usize] += 1;
     }
 
     /// Every reason with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (Drop, u64)> + '_ {
-        Drop::ALL.iter().map(|&reason| (reason, self.0[reason as usize]))
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.iter().map(|&reason| (reason, self.0[reason as usize]))
     }
 }

@@ -3,3 +3,4 @@
 pub mod drop_reason;
 pub mod event;
 pub mod spec;
+pub mod statistics;

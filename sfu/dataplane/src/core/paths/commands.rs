@@ -1,17 +1,18 @@
-//! What the slow path asks for: each takes effect before it returns, or changes nothing.
+//! Commands about transports and producers.  Each takes effect before it returns, or changes nothing.
 
 use crate::core::engine::Core;
-use crate::core::interface::drop_reason::Drop;
-use crate::core::interface::spec::{ConsumerSpec, Id, ProducerSpec, Refused};
-use crate::core::receive::clock::SourceClock;
-use crate::core::receive::producer::{EncodingKey, Producer, RewriterSlot, learnt_names};
-use crate::core::send::consumer::Consumer;
+use crate::core::interface::drop_reason::DropReason;
+use crate::core::interface::spec::{Id, ProducerSpec, Refused};
+use crate::core::keys::{EncodingKey, ProducerKey};
+use crate::core::receive::clock::NtpMapping;
+use crate::core::receive::producer::{Producer, names_to_learn};
 use crate::core::srtp::{Profile, RTCP_HEADER_SIZE, Srtp};
-use crate::core::table::ProducerKey;
 use crate::core::transport::Transport;
 use crate::core::wire::address::Path;
-use crate::core::wire::extensions::{MidElement, Rewriter, RewriterKey};
 use crate::core::wire::rtp::be32;
+
+/// The command names an encoding that its producer does not have.
+pub(super) const NO_ENCODING: Refused = Refused::Invalid("the producer has no such encoding");
 
 impl Core {
     /// A transport without keys and paths.
@@ -19,7 +20,8 @@ impl Core {
         if self.transports.contains(transport) {
             return Err(Refused::Invalid("this transport is there already"));
         }
-        self.transports.insert(transport, Transport::new(transport));
+        let key = self.transports.insert(transport, Transport::new(transport));
+        self.timers.add_transport(key);
         Ok(())
     }
 
@@ -71,8 +73,9 @@ impl Core {
         for path in &self.transports[key].paths {
             self.by_path.remove(path);
         }
+        self.timers.remove_transport(key);
         self.transports.remove(transport);
-        self.datagrams.retain(|event| !event.is_of(transport));
+        self.events.forget_transport(transport);
     }
 
     /// Refused where an SSRC, or the MID and RID, are another producer's of this transport, or nothing tells an encoding.
@@ -81,9 +84,9 @@ impl Core {
         if self.producers.contains(producer) {
             return Err(Refused::Invalid("this producer is there already"));
         }
-        let names = learnt_names(&spec)?;
+        let names = names_to_learn(&spec)?;
         for &other in &self.transports[owner].producers {
-            if !names.is_disjoint(&learnt_names(&self.producers[other].spec)?) {
+            if !names.is_disjoint(&names_to_learn(&self.producers[other].spec)?) {
                 return Err(Refused::Invalid("another producer has this MID and RID"));
             }
         }
@@ -121,8 +124,7 @@ impl Core {
                 owner.forget_ssrc(ssrc, EncodingKey { producer: key, index });
             }
         }
-        self.learned.retain(|(learned, _, _)| *learned != producer);
-        self.flowing.retain(|(flowing, _)| *flowing != producer);
+        self.events.forget_producer(producer);
     }
 
     /// A paused producer's packets are dropped.  Its video consumers start again at a key frame.
@@ -133,96 +135,16 @@ impl Core {
             if paused {
                 self.stop(consumer);
             }
-            self.aim(consumer);
+            self.retarget(consumer);
         }
         Ok(())
     }
 
     /// A report of the encoding's sender: receivers are told its clock, and switch between encodings by it.
-    pub fn set_source_clock(&mut self, producer: Id, encoding: usize, clock: SourceClock) -> Result<(), Refused> {
+    pub fn set_source_clock(&mut self, producer: Id, encoding: usize, clock: NtpMapping) -> Result<(), Refused> {
         let key = self.producers.key(producer)?;
         let encoding = self.producers[key].encodings.get_mut(encoding).ok_or(NO_ENCODING)?;
         encoding.clock.report(clock);
-        Ok(())
-    }
-
-    /// Refused for an encoding that the producer has not, and for an SSRC that this transport ever sent with before.
-    ///
-    /// `first_sequence` is from 1 to 0x7FFF (RFC 3711 section 3.3.1): low enough that losing the first packets cannot
-    /// hide a wrap.
-    pub fn add_consumer(
-        &mut self,
-        transport: Id,
-        consumer: Id,
-        producer: Id,
-        spec: &ConsumerSpec,
-        first_sequence: u16,
-    ) -> Result<(), Refused> {
-        let (owner, source) = (self.transports.key(transport)?, self.producers.key(producer)?);
-        if self.consumers.contains(consumer) {
-            return Err(Refused::Invalid("this consumer is there already"));
-        }
-        if self.transports[owner].used(spec.ssrc) {
-            return Err(Refused::Invalid("this SSRC was used on this transport before"));
-        }
-        self.check_encoding(source, spec.encoding)?;
-        let mid = match (&spec.mid, spec.mid_id) {
-            (Some(mid), Some(id)) => {
-                Some(MidElement::new(id, mid.as_bytes()).ok_or(Refused::Invalid("a MID has at most 255 bytes"))?)
-            }
-            _ => None,
-        };
-        let rewriter = rewriter_for(&mut self.producers[source], spec, mid.as_ref());
-        let added = Consumer::new(consumer, owner, source, spec, rewriter, mid, first_sequence);
-        let key = self.consumers.insert(consumer, added);
-        self.transports[owner].use_ssrc(spec.ssrc, key);
-        self.transports[owner].consumers.push(key);
-        self.producers[source].consumers.push(key);
-        self.aim(key);
-        Ok(())
-    }
-
-    /// Nothing of it leaves any more, not even what waits in a burst.
-    pub fn remove_consumer(&mut self, consumer: Id) {
-        let Ok(key) = self.consumers.key(consumer) else { return };
-        self.stop(key);
-        let Some(removed) = self.consumers.remove(consumer) else { return };
-        let owner = &mut self.transports[removed.transport];
-        owner.consumers.retain(|&one| one != key);
-        owner.spend_ssrc(removed.ssrc);
-        if let Some(producer) = removed.producer {
-            let producer = &mut self.producers[producer];
-            producer.consumers.retain(|&one| one != key);
-            producer.rewriters[removed.rewriter].users -= 1;
-            if producer.rewriters[removed.rewriter].users == 0 {
-                producer.rewriters.remove(removed.rewriter);
-            }
-        }
-    }
-
-    /// A video consumer that is resumed starts at the next key frame; sequence numbers go on without a gap.
-    pub fn set_consumer_paused(&mut self, consumer: Id, paused: bool) -> Result<(), Refused> {
-        let key = self.consumers.key(consumer)?;
-        self.consumers[key].paused = paused;
-        if paused {
-            self.stop(key);
-        }
-        self.aim(key);
-        Ok(())
-    }
-
-    /// The target: forward this encoding, and of its temporal layers those up to `temporal` (`None`: all).
-    pub fn set_layers(&mut self, consumer: Id, encoding: Option<usize>, temporal: Option<u8>) -> Result<(), Refused> {
-        let key = self.consumers.key(consumer)?;
-        if let Some(producer) = self.consumers[key].producer {
-            self.check_encoding(producer, encoding)?;
-        }
-        self.consumers[key].target = encoding;
-        self.consumers[key].aim_at_temporal(temporal);
-        if encoding.is_none() {
-            self.stop(key);
-        }
-        self.aim(key);
         Ok(())
     }
 
@@ -233,7 +155,7 @@ impl Core {
     pub fn seal_rtcp(&mut self, transport: Id, packet: &mut Vec<u8>) -> Result<Option<Path>, Refused> {
         let key = self.transports.key(transport)?;
         let owner = &mut self.transports[key];
-        if packet.len() < RTCP_HEADER_SIZE || owner.spent(be32(packet, 4)) {
+        if packet.len() < RTCP_HEADER_SIZE || owner.is_retired(be32(packet, 4)) {
             return Ok(None);
         }
         let (Some(srtp), Some(path)) = (&mut owner.srtp, owner.send_path) else { return Ok(None) };
@@ -245,32 +167,7 @@ impl Core {
     }
 
     /// For what only the slow path can tell.
-    pub fn count_drop(&mut self, reason: Drop) {
+    pub fn count_drop(&mut self, reason: DropReason) {
         self.drops.count(reason);
     }
-
-    fn check_encoding(&self, producer: ProducerKey, encoding: Option<usize>) -> Result<(), Refused> {
-        match encoding {
-            Some(index) if index >= self.producers[producer].encodings.len() => Err(NO_ENCODING),
-            _ => Ok(()),
-        }
-    }
-}
-
-const NO_ENCODING: Refused = Refused::Invalid("the producer has no such encoding");
-
-/// The rewriter for this consumer, shared with the producer's other consumers that take the same.
-fn rewriter_for(producer: &mut Producer, spec: &ConsumerSpec, mid: Option<&MidElement>) -> RewriterSlot {
-    let source = &producer.spec;
-    let taken = |&(client, router): &(u8, u8)| {
-        let own = Some(client) == source.mid_id || Some(client) == source.rid_id;
-        let shadowed = mid.is_some() && Some(router) == spec.mid_id;
-        spec.extension_ids.contains(&router) && !own && !shadowed
-    };
-    let ids = source.extension_ids.iter().copied().filter(taken).collect();
-    let key = RewriterKey::new(ids, spec.mid_id, mid);
-    let shared = producer.rewriters.iter().find(|(_, rewriter)| rewriter.serves(&key)).map(|(slot, _)| slot);
-    let slot = shared.unwrap_or_else(|| producer.rewriters.insert(Rewriter::new(key, mid.cloned())));
-    producer.rewriters[slot].users += 1;
-    slot
 }

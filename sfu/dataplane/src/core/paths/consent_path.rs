@@ -1,76 +1,13 @@
-//! Who is still there (RFC 7675): signs of life are noted, silence is told, and the Binding requests that change nothing
-//! are answered.
-//!
-//! Three signs are told apart.  *Media* is RTP or RTCP that authenticated and is no repetition.  *Proof* is a Binding
-//! request or indication with the right integrity, which somebody on the way could repeat.  A *hint* is an indication
-//! without integrity (RFC 8445 section 11), which anybody can make who guesses an address: it puts off that silence is
-//! told, and never that the transport is lost.
+//! What happens to a sign of life: answer Binding requests that change nothing, and report silence and return.
 
-use std::collections::VecDeque;
-
-use crate::core::engine::Core;
+use crate::core::engine::timers::{Timer, TransportTimer};
+use crate::core::engine::{BindingAnswer, Core};
 use crate::core::interface::event::Event;
 use crate::core::interface::spec::{Id, Refused};
-use crate::core::table::TransportKey;
+use crate::core::keys::TransportKey;
+use crate::core::transport::consent::{Liveness, Watch};
 use crate::core::wire::address::Path;
 use crate::core::wire::stun::{Credentials, is_indication_untrusted};
-
-/// What is known of one transport's client.  Times are in seconds.
-#[derive(Default)]
-pub struct Consent {
-    answering: Option<Box<Credentials>>,
-    watch: Option<Watch>,
-    media_at: Option<f64>,
-    proven_at: Option<f64>,
-    hinted_at: Option<f64>,
-    stage: Stage,
-}
-
-/// After how many seconds without a sign a client is silent, and without an authentic one lost.
-#[derive(Clone, Copy)]
-struct Watch {
-    silent_after: f64,
-    lost_after: f64,
-}
-
-/// What was told of the client last.
-#[derive(Clone, Copy, Default, PartialEq)]
-enum Stage {
-    #[default]
-    Heard,
-    Silent,
-    Lost,
-}
-
-impl Consent {
-    /// When the newest authentic sign came.
-    fn heard_at(&self) -> Option<f64> {
-        newer(self.media_at, self.proven_at)
-    }
-
-    /// When there will be something to tell of its silence.
-    fn due(&self) -> Option<f64> {
-        let (watch, heard_at) = (self.watch?, self.heard_at()?);
-        let lost_at = heard_at + watch.lost_after;
-        match self.stage {
-            Stage::Heard => Some((newer(Some(heard_at), self.hinted_at)? + watch.silent_after).min(lost_at)),
-            Stage::Silent => Some(lost_at),
-            Stage::Lost => None,
-        }
-    }
-}
-
-fn newer(one: Option<f64>, other: Option<f64>) -> Option<f64> {
-    one.into_iter().chain(other).max_by(f64::total_cmp)
-}
-
-/// An answer on its way.
-#[derive(Debug)]
-pub struct Answer {
-    pub transport: TransportKey,
-    pub path: Path,
-    pub datagram: Vec<u8>,
-}
 
 impl Core {
     /// Answer the requests with these credentials that come from the transport's own paths and change nothing.
@@ -88,43 +25,42 @@ impl Core {
         Ok(())
     }
 
-    /// Tell when the client has given no sign of life for so many seconds; it was heard at `heard_at`.
+    /// Tell when the client gives no sign of life for so many seconds; it was heard at `heard_at`.
     pub fn watch(&mut self, transport: Id, heard_at: f64, silent_after: f64, lost_after: f64) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
-        self.transports[key].consent.watch = Some(Watch { silent_after, lost_after });
-        self.prove(key, heard_at);
-        self.look_in_time(key);
+        self.transports[key].consent.start_watch(Watch { silent_after, lost_after });
+        self.on_proof(key, heard_at);
+        self.arm_consent(key);
         Ok(())
     }
 
-    /// The slow path has seen a Binding request that is authentic.
+    /// The slow path has seen an authentic Binding request.
     pub fn note_binding(&mut self, transport: Id, at: f64) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
-        if self.prove(key, at) {
-            // Who notes it need not be told.
-            self.datagrams.retain(|event| !event.is_life_of(transport));
+        if self.on_proof(key, at) {
+            // The slow path knows of the return: it has noted it itself.
+            self.events.retract_liveness(transport);
         }
         Ok(())
     }
 
-    /// When the newest authentic sign came, or the newest that is media.
+    /// When the newest authentic sign came, or the newest that is media; in seconds.
     pub fn heard_at(&self, transport: Id, media: bool) -> Result<Option<f64>, Refused> {
         let consent = &self.transports[self.transports.key(transport)?].consent;
-        Ok(if media { consent.media_at } else { consent.heard_at() })
+        Ok(if media { consent.media_at() } else { consent.heard_at() })
     }
 
-    /// Media that authenticated and is no repetition came at `now`.
-    pub(in crate::core) fn hear_media(&mut self, key: TransportKey, now: f64) {
-        let consent = &mut self.transports[key].consent;
-        consent.media_at = Some(now);
-        if consent.stage != Stage::Heard {
+    /// Media came at `now` that authenticated and is no replay.
+    pub(in crate::core) fn on_media(&mut self, key: TransportKey, now: f64) {
+        if self.transports[key].consent.on_media(now) {
             self.come_back(key);
         }
     }
 
-    /// Answer it if it is a request that changes nothing, take it for a sign of life if it is an indication, and say
-    /// whether it was one of them.
-    pub(in crate::core) fn answer_untrusted(
+    /// Answer a request that changes nothing, and take an indication for a sign of life.
+    ///
+    /// Whether the datagram was one of these two; the slow path gets all others.
+    pub(in crate::core) fn take_binding_untrusted(
         &mut self,
         key: TransportKey,
         datagram: &[u8],
@@ -136,93 +72,65 @@ impl Core {
         let Some(binding) = credentials.and_then(|credentials| credentials.read_untrusted(datagram)) else {
             let is_hint = is_indication_untrusted(datagram);
             if is_hint {
-                transport.consent.hinted_at = Some(now);
+                transport.consent.on_hint(now);
             }
             return is_hint;
         };
         if !binding.indication {
+            // A nomination of another path is a decision, which the slow path takes.
             if binding.use_candidate && transport.send_path != Some(path) {
                 return false;
             }
             if let Some(credentials) = credentials {
                 let datagram = credentials.answer(&binding, path.remote);
-                self.answers.push(Answer { transport: key, path, datagram });
+                self.answers.push(BindingAnswer { transport: key, path, datagram });
             }
             transport.learn_path(path);
         }
-        self.prove(key, now);
+        self.on_proof(key, now);
         true
     }
 
-    /// Note proof that the client is there.  Whether it was not before.
-    fn prove(&mut self, key: TransportKey, at: f64) -> bool {
-        let consent = &mut self.transports[key].consent;
-        consent.proven_at = newer(consent.proven_at, Some(at));
-        let was_away = consent.stage != Stage::Heard;
+    /// Note proof that the client is there.  Whether it had been silent or lost before.
+    fn on_proof(&mut self, key: TransportKey, at: f64) -> bool {
+        let was_away = self.transports[key].consent.on_proof(at);
         if was_away {
             self.come_back(key);
         }
         was_away
     }
 
-    /// A client that was silent is heard again: tell it, unless its silence was not told yet.
+    /// Report that the client is back.  If its silence is not reported yet, take that back instead.
     fn come_back(&mut self, key: TransportKey) {
+        let id = self.transports[key].id;
+        let reported = !self.events.announces_silence_of(id);
+        self.events.retract_liveness(id);
+        if reported {
+            self.events.push_liveness(Event::CameBack { transport: id });
+        }
+        self.arm_consent(key);
+    }
+
+    /// Look again when the client is due.  Later signs of life only put that off, so the timer may fire too early.
+    fn arm_consent(&mut self, key: TransportKey) {
+        if let Some(due) = self.transports[key].consent.due() {
+            self.timers.arm(Timer::Transport(TransportTimer::Consent, key), due);
+        }
+    }
+
+    /// The consent timer of this transport fired: report silence or loss, unless a sign of life came meanwhile.
+    pub(in crate::core) fn check_consent(&mut self, key: TransportKey, now: f64) {
         let transport = &mut self.transports[key];
-        transport.consent.stage = Stage::Heard;
         let id = transport.id;
-        let untold = |event: &Event| matches!(event, Event::Silent { transport, .. } if *transport == id);
-        let told = !self.datagrams.iter().any(untold);
-        self.datagrams.retain(|event| !event.is_life_of(id));
-        if told {
-            self.datagrams.push_back(Event::Back { transport: id });
-        }
-        self.look_in_time(key);
-    }
-
-    /// Look when this transport is due; signs only put that off, so it is seen then whether it still is.
-    fn look_in_time(&mut self, key: TransportKey) {
-        let due = self.transports[key].consent.due();
-        self.silence_at = self.silence_at.into_iter().chain(due).min_by(f64::total_cmp);
-    }
-
-    /// When there is something to do that no datagram brings, in seconds.
-    pub fn next_due(&self) -> Option<f64> {
-        let dues = [self.next_flush(), self.silence_at];
-        dues.into_iter().flatten().min_by(f64::total_cmp)
-    }
-
-    /// Notice who has fallen silent, and who is lost.
-    pub fn pass_time(&mut self, now: f64) {
-        if self.silence_at.is_none_or(|at| now < at) {
-            return;
-        }
-        let mut next: Option<f64> = None;
-        for transport in self.transports.values_mut() {
-            while let Some(at) = transport.consent.due() {
-                if now < at {
-                    next = Some(next.map_or(at, |next| next.min(at)));
-                    break;
-                }
-                miss(transport.id, &mut transport.consent, &mut self.datagrams, now);
+        while let Some((liveness, last_at)) = transport.consent.expire(now) {
+            let retracted = self.events.retract_liveness(id);
+            match liveness {
+                Liveness::Lost => self.events.push_liveness(Event::ConsentExpired { transport: id, last_at }),
+                // A return that was not reported yet is void: for the slow path the client stayed silent.
+                Liveness::Silent if retracted => {}
+                _ => self.events.push_liveness(Event::FellSilent { transport: id, last_at }),
             }
         }
-        self.silence_at = next;
-    }
-}
-
-/// One that is due has given no sign: tell it.
-fn miss(transport: Id, consent: &mut Consent, events: &mut VecDeque<Event>, now: f64) {
-    let (Some(last_at), Some(watch)) = (consent.heard_at(), consent.watch) else { return };
-    let before = events.len();
-    events.retain(|event| !event.is_life_of(transport));
-    if now >= last_at + watch.lost_after {
-        consent.stage = Stage::Lost;
-        events.push_back(Event::Lost { transport, last_at });
-        return;
-    }
-    consent.stage = Stage::Silent;
-    // Where it was not told yet that it came back, nothing has changed.
-    if events.len() == before {
-        events.push_back(Event::Silent { transport, last_at });
+        self.arm_consent(key);
     }
 }

@@ -1,9 +1,13 @@
-//! What happens to a datagram, a command and a deadline.  Only these files know the engine and the machines.
+//! What happens to a datagram, a command and a deadline.  Only these files know both the engine and the machines.
 
-pub mod commands;
-pub mod consent_path;
-pub mod fanout;
-pub mod packet_path;
-pub mod queries;
-pub mod routing;
-pub mod send_path;
+mod commands;
+mod consent_path;
+mod consumer_commands;
+mod forwarding;
+mod packet_path;
+mod queries;
+mod routing;
+mod rtcp_path;
+mod send_path;
+mod source_path;
+mod timer_path;

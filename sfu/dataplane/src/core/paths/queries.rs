@@ -1,16 +1,41 @@
-//! What can be asked about at any time.
+//! What the slow path reads: events and statistics.
 
 use crate::core::engine::Core;
-use crate::core::interface::event::{ConsumerStats, ProducerStats, Totals};
+use crate::core::interface::event::Event;
 use crate::core::interface::spec::{Id, Refused};
+use crate::core::interface::statistics::{ConsumerStats, ProducerStats, Totals};
 
 impl Core {
-    /// What was received so far.
-    pub fn producer_stats(&self, producer: Id) -> Result<ProducerStats, Refused> {
-        Ok(self.producers[self.producers.key(producer)?].stats())
+    /// Whether [`Core::take_events`] has something to hand over.
+    pub fn has_events(&self) -> bool {
+        !(self.changed.is_empty() && self.events.is_empty())
     }
 
-    /// What was sent so far.
+    /// Hand over the events since the last call.
+    ///
+    /// Changes come first, once for each object and as it is now.  Then come at most `limit` datagrams and changes of
+    /// liveness, in their order.
+    pub fn take_events(&mut self, limit: usize) -> Vec<Event> {
+        let mut events = self.events.take_changes();
+        for key in std::mem::take(&mut self.changed) {
+            let layers = self.layers(key);
+            let consumer = &mut self.consumers[key];
+            consumer.changed = false;
+            if layers != consumer.reported {
+                consumer.reported = layers;
+                events.push(Event::LayersChanged { consumer: consumer.id, encoding: layers.0, temporal: layers.1 });
+            }
+        }
+        events.extend(self.events.take_ordered(limit));
+        events
+    }
+
+    /// What was received of a producer so far.
+    pub fn producer_stats(&self, producer: Id) -> Result<ProducerStats, Refused> {
+        Ok(self.producers[self.producers.key(producer)?].statistics())
+    }
+
+    /// What was sent to a consumer so far.
     pub fn consumer_stats(&self, consumer: Id) -> Result<ConsumerStats, Refused> {
         let key = self.consumers.key(consumer)?;
         let (encoding, temporal) = self.layers(key);
@@ -21,20 +46,20 @@ impl Core {
             octets: consumer.octets,
             encoding,
             temporal,
-            timestamp_offset: consumer.timestamp_offset,
-            last_timestamp: consumer.last_timestamp,
-            last_at: consumer.last_at,
-            reception: consumer.reporting.reception,
+            timestamp_offset: consumer.timestamps.offset,
+            last_timestamp: consumer.timestamps.last,
+            last_at: consumer.timestamps.last_at,
+            reception_report: consumer.reports.reception_report,
         })
     }
 
-    /// Totals, and how many there are of each.
+    /// Totals since the start, and the number of objects now.
     pub fn totals(&self) -> Totals {
         Totals {
-            packets_in: self.packets_in,
-            bytes_in: self.bytes_in,
-            packets_out: self.packets_out,
-            bytes_out: self.bytes_out,
+            packets_in: self.traffic.packets_in,
+            bytes_in: self.traffic.bytes_in,
+            packets_out: self.traffic.packets_out,
+            bytes_out: self.traffic.bytes_out,
             drops: self.drops.clone(),
             transports: self.transports.len(),
             producers: self.producers.len(),
@@ -43,12 +68,14 @@ impl Core {
         }
     }
 
-    /// The totals without the datagrams that wait for the slow path: a shell whose slow path comes later counts them when
-    /// they are handed up.
+    /// The totals without the datagrams that still wait for the slow path.
+    ///
+    /// For a shell with a thread: its slow path comes later, and must not see a datagram counted that it has not got.
     pub fn totals_handed_up(&self) -> Totals {
         let mut totals = self.totals();
-        totals.packets_in -= self.datagrams.iter().filter(|event| event.size().is_some()).count() as u64;
-        totals.bytes_in -= self.datagrams.iter().filter_map(|event| event.size()).sum::<u64>();
+        let (packets, bytes) = self.events.waiting_datagrams();
+        totals.packets_in -= packets;
+        totals.bytes_in -= bytes;
         totals
     }
 }

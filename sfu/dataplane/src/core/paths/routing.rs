@@ -1,9 +1,13 @@
-//! Who is sent which encoding: moving consumers between an encoding's routes and those who wait for it.
+//! Which encoding each consumer gets.
+//!
+//! A consumer is on the `routes` of the encoding that it gets now, and among the `waiting` of the encoding that it takes
+//! up next.  It moves from one to the other at a key frame, so that its decoder never sees a broken picture; until then
+//! the old encoding flows on.
 
 use crate::core::engine::Core;
-use crate::core::receive::producer::{EncodingKey, Packet};
+use crate::core::keys::{ConsumerKey, EncodingKey};
+use crate::core::receive::packet::Packet;
 use crate::core::send::consumer::Layers;
-use crate::core::table::ConsumerKey;
 use crate::core::wire::payload::Frame;
 use crate::core::wire::rtp::Header;
 
@@ -12,9 +16,9 @@ fn remove(from: &mut Vec<ConsumerKey>, consumer: ConsumerKey) {
 }
 
 impl Core {
-    /// Take the consumer out of every packet's way.
+    /// Forward nothing to this consumer, and let it wait for nothing.
     pub(in crate::core) fn stop(&mut self, key: ConsumerKey) {
-        self.wait_no_more(key);
+        self.leave_waiting(key);
         self.leave_route(key);
         let consumer = &mut self.consumers[key];
         consumer.reported = (None, None);
@@ -23,9 +27,9 @@ impl Core {
         }
     }
 
-    /// Let the consumer wait for the encoding that it should take up, if that is another than it has.
-    pub(in crate::core) fn aim(&mut self, key: ConsumerKey) {
-        self.wait_no_more(key);
+    /// Let the consumer wait for the encoding that is its target, unless it gets that already.
+    pub(in crate::core) fn retarget(&mut self, key: ConsumerKey) {
+        self.leave_waiting(key);
         let consumer = &mut self.consumers[key];
         let (Some(producer), Some(target)) = (consumer.producer, consumer.target) else { return };
         let producer = &mut self.producers[producer];
@@ -36,13 +40,15 @@ impl Core {
         producer.encodings[target].waiting.push(key);
     }
 
-    /// What the consumer is sent ends here; it begins again where an encoding can be taken up.
+    /// Stop the consumer and let it begin anew at the next key frame.
     pub(in crate::core) fn restart(&mut self, key: ConsumerKey) {
         self.stop(key);
-        self.aim(key);
+        self.retarget(key);
     }
 
-    /// A packet at which the encoding can be taken up: a decoder gets its parameter sets first where it has none.
+    /// Let consumers that wait for this encoding begin with this packet, in which a key frame begins.
+    ///
+    /// A consumer goes on waiting while its transport cannot send, or if it does not take the packet's format.
     pub(in crate::core) fn begin_waiting(&mut self, at: EncodingKey, packet: &Packet) {
         let parameter_sets = &self.producers[at.producer].encodings[at.index].parameter_sets;
         let sets = parameter_sets.missing_in(packet.payload, packet.frame.is_some_and(|frame| frame.parameters));
@@ -53,7 +59,8 @@ impl Core {
                 place += 1;
                 continue;
             }
-            self.wait_no_more(key);
+            // This takes the consumer out of `waiting`, so the next one is at the same place.
+            self.leave_waiting(key);
             self.leave_route(key);
             let first = packet.extended - sets.len() as i64;
             self.consumers[key].begin(&self.producers[at.producer], at.index, &Packet { extended: first, ..*packet });
@@ -65,32 +72,32 @@ impl Core {
         }
     }
 
-    /// Each in a packet of its own before this one, of the same picture.
+    /// Send the parameter sets that the key frame lacks: each in a packet of its own before it, with its timestamp.
     fn send_parameter_sets(&mut self, at: EncodingKey, key: ConsumerKey, sets: &[Vec<u8>], packet: &Packet) {
         let header = Header { marker: false, ..packet.header };
-        let (mut copies, producer) = self.copies(at, packet);
+        let (mut fanout, producer) = self.fanout(at, packet);
         for (payload, before) in sets.iter().zip((1..=sets.len() as i64).rev()) {
             let extended = packet.extended - before;
             let set = Packet { payload, padding: &[], header, extended, frame: Some(Frame::default()), ..*packet };
-            copies.put(key, &set, &mut producer.rewriters);
+            fanout.enqueue(key, &set, &mut producer.rewriters);
         }
-        // Their numbers are those of packets that came before, and may come again.
+        // They were numbered as the packets before the key frame.  Those packets may still come, and get no number.
         self.consumers[key].skip_to(packet.extended);
     }
 
-    /// The slow path is to be told if its layers are others than it knows.
+    /// The consumer's layers may differ from what the slow path knows.
     pub(in crate::core) fn note_changed(&mut self, key: ConsumerKey) {
         if !std::mem::replace(&mut self.consumers[key].changed, true) {
             self.changed.push(key);
         }
     }
 
-    /// The encoding and the highest temporal layer that are forwarded now.
+    /// The encoding and the highest temporal layer that the consumer gets now.
     pub(in crate::core) fn layers(&self, key: ConsumerKey) -> Layers {
         let consumer = &self.consumers[key];
         let (Some(producer), Some(current)) = (consumer.producer, consumer.current) else { return (None, None) };
         let top = self.producers[producer].encodings[current].top_temporal;
-        (Some(current), top.map(|top| top.min(consumer.temporal())))
+        (Some(current), top.map(|top| top.min(consumer.layers.current())))
     }
 
     fn leave_route(&mut self, key: ConsumerKey) {
@@ -100,7 +107,7 @@ impl Core {
         }
     }
 
-    fn wait_no_more(&mut self, key: ConsumerKey) {
+    fn leave_waiting(&mut self, key: ConsumerKey) {
         let consumer = &mut self.consumers[key];
         if let (Some(producer), Some(awaited)) = (consumer.producer, consumer.awaited.take()) {
             remove(&mut self.producers[producer].encodings[awaited].waiting, key);

@@ -1,53 +1,24 @@
-//! What leaves: bursts to their receivers, and how they are counted.
+//! What leaves: batches to their receivers, and how their packets are counted.
 
-use crate::core::engine::Core;
-use crate::core::interface::drop_reason::Drop;
-use crate::core::paths::consent_path::Answer;
-use crate::core::send::batch::{Burst, Waiting};
+use crate::core::engine::timers::Timer;
+use crate::core::engine::{BindingAnswer, Core};
+use crate::core::interface::drop_reason::DropReason;
+use crate::core::keys::TransportKey;
+use crate::core::send::batch::{QueuedPacket, SendBatch};
+use crate::core::send::transmit::{SendReceipt, Transmit};
 use crate::core::srtp::Srtp;
-use crate::core::table::{ConsumerKey, TransportKey};
 use crate::core::wire::address::Path;
 
-/// Enough to count a datagram of a consumer when it has left.
-#[derive(Clone, Copy, Debug)]
-pub struct Receipt {
-    consumer: ConsumerKey,
-    /// Of the sealed packet.
-    size: usize,
-    /// Of the whole plain packet; 0 for a report.
-    plain: usize,
-    /// Of its payload without padding.
-    payload: usize,
-}
-
-impl Receipt {
-    /// For a packet that is sent with this size, which may be more than it had.
-    fn of(packet: &Waiting, size: usize) -> Self {
-        let plain = if packet.seal.is_some() { usize::from(packet.plain) + size - usize::from(packet.size) } else { 0 };
-        Self { consumer: packet.consumer, size, plain, payload: usize::from(packet.payload) }
-    }
-}
-
-/// A datagram that is to be sent by itself, and then settled.
-#[derive(Debug)]
-#[allow(missing_docs)]
-pub struct Leaving {
-    pub path: Path,
-    pub datagram: Vec<u8>,
-    /// Of a consumer's.
-    pub receipt: Option<Receipt>,
-}
-
 impl Core {
-    /// Send what is due at `now`, in seconds.
+    /// Send everything that is due at `now`, in seconds.
     ///
-    /// `send` gets where to, the bytes and the size of a segment: all segments but the last, which may be smaller, have
-    /// it, and there are at most `max_segments`.  It says why they could not be sent.
+    /// `send` gets the path, the bytes and the size of a segment.  All segments have that size but the last, which may
+    /// be smaller; there are at most `max_segments`.  It returns why they could not be sent.
     pub fn flush(
         &mut self,
         now: f64,
         max_segments: usize,
-        mut send: impl FnMut(Path, &[u8], usize) -> Result<(), Drop>,
+        mut send: impl FnMut(Path, &[u8], usize) -> Result<(), DropReason>,
     ) {
         for answer in self.take_answers() {
             match send(answer.path, &answer.datagram, answer.datagram.len()) {
@@ -55,66 +26,63 @@ impl Core {
                 Err(reason) => self.drops.count(reason),
             }
         }
-        let (mut sent, mut memory) = (std::mem::take(&mut self.outcomes), std::mem::take(&mut self.padded));
-        self.each_due(now, |core, path, srtp, burst| {
-            burst.runs(
+        let mut outcomes = std::mem::take(&mut self.scratch.outcomes);
+        let mut padded = std::mem::take(&mut self.scratch.padded);
+        self.each_due(now, |core, path, srtp, batch| {
+            batch.runs(
                 max_segments,
                 |packet| core.may_leave(packet),
                 |mut run| {
                     let segment = run.segment;
-                    let outcome = send(path, run.seal(srtp, &mut memory), segment).err();
-                    sent.extend(run.sizes().map(|(packet, size)| (Receipt::of(packet, size), outcome)));
+                    let outcome = send(path, run.seal(srtp, &mut padded), segment).err();
+                    outcomes.extend(run.sizes().map(|(packet, size)| (SendReceipt::of(packet, size), outcome)));
                 },
             );
         });
-        for (receipt, outcome) in sent.drain(..) {
-            self.settle_media(&receipt, outcome);
+        for (receipt, outcome) in outcomes.drain(..) {
+            self.settle_receipt(&receipt, outcome);
         }
-        (self.outcomes, self.padded) = (sent, memory);
+        (self.scratch.outcomes, self.scratch.padded) = (outcomes, padded);
     }
 
-    /// What is due at `now`, one by one, for a shell that sends by itself and calls [`Core::settle`] for each.
-    pub fn drain(&mut self, now: f64) -> Vec<Leaving> {
+    /// Hand over every datagram that is due at `now`, for a shell that sends by itself.
+    ///
+    /// The shell calls [`Core::settle`] for each of them.
+    pub fn drain(&mut self, now: f64) -> Vec<Transmit> {
         let answers = self.take_answers().into_iter();
-        let mut leaving: Vec<Leaving> =
-            answers.map(|Answer { path, datagram, .. }| Leaving { path, datagram, receipt: None }).collect();
-        self.each_due(now, |core, path, srtp, burst| {
-            burst.runs(
+        let mut transmits: Vec<Transmit> =
+            answers.map(|BindingAnswer { path, datagram, .. }| Transmit { path, datagram, receipt: None }).collect();
+        self.each_due(now, |core, path, srtp, batch| {
+            batch.runs(
                 1,
                 |packet| core.may_leave(packet),
                 |mut run| {
-                    let receipt = run.sizes().next().map(|(packet, size)| Receipt::of(packet, size));
-                    leaving.push(Leaving { path, datagram: run.seal(srtp, &mut Vec::new()).to_vec(), receipt });
+                    let receipt = run.sizes().next().map(|(packet, size)| SendReceipt::of(packet, size));
+                    transmits.push(Transmit { path, datagram: run.seal(srtp, &mut Vec::new()).to_vec(), receipt });
                 },
             );
         });
-        leaving
+        transmits
     }
 
     /// Answers to transports that are still there.
-    fn take_answers(&mut self) -> Vec<Answer> {
+    fn take_answers(&mut self) -> Vec<BindingAnswer> {
         let mut answers = std::mem::take(&mut self.answers);
         answers.retain(|answer| self.transports.get(answer.transport).is_some());
         answers
     }
 
-    /// When [`Core::flush`] has something to send next, in seconds.
-    pub fn next_flush(&self) -> Option<f64> {
-        let dues = self.dirty.iter().filter_map(|&key| self.transports.get(key)).map(|transport| transport.burst.due());
-        dues.min_by(f64::total_cmp)
-    }
-
-    /// Count a datagram that was sent, or was not.
-    pub fn settle(&mut self, leaving: &Leaving, refused: Option<Drop>) {
-        match (&leaving.receipt, refused) {
-            (Some(receipt), refused) => self.settle_media(receipt, refused),
+    /// Count a datagram that was sent, or why it was not.
+    pub fn settle(&mut self, transmit: &Transmit, refused: Option<DropReason>) {
+        match (&transmit.receipt, refused) {
+            (Some(receipt), refused) => self.settle_receipt(receipt, refused),
             (None, Some(reason)) => self.drops.count(reason),
-            (None, None) => self.count_sent(leaving.datagram.len()),
+            (None, None) => self.count_sent(transmit.datagram.len()),
         }
     }
 
-    /// The same for one of a consumer's: media, or a report about it.
-    fn settle_media(&mut self, receipt: &Receipt, refused: Option<Drop>) {
+    /// Count a datagram of a consumer: media, or a sender report about it.
+    fn settle_receipt(&mut self, receipt: &SendReceipt, refused: Option<DropReason>) {
         if let Some(reason) = refused {
             self.drops.count(reason);
             return;
@@ -130,38 +98,46 @@ impl Core {
 
     /// Count a datagram that left, with its size in bytes.
     pub fn count_sent(&mut self, size: usize) {
-        self.packets_out += 1;
-        self.bytes_out += size as u64;
+        self.traffic.packets_out += 1;
+        self.traffic.bytes_out += size as u64;
     }
 
-    /// What a consumer that is gone, or whose producer is, has waiting in a burst stays there.
-    fn may_leave(&self, packet: &Waiting) -> bool {
+    /// Packets queued for a removed consumer, or from a removed producer, are discarded.
+    fn may_leave(&self, packet: &QueuedPacket) -> bool {
         self.consumers.get(packet.consumer).is_some_and(|consumer| consumer.producer.is_some())
     }
 
-    fn each_due(&mut self, now: f64, mut each: impl FnMut(&Self, Path, &Srtp, &mut Burst)) {
+    /// Empty every batch that is due, and arm the timer for the others.
+    fn each_due(&mut self, now: f64, mut each: impl FnMut(&Self, Path, &Srtp, &mut SendBatch)) {
+        if self.timers.deadline(Timer::Flush).is_none_or(|due| now < due) {
+            return;
+        }
+        self.timers.disarm(Timer::Flush);
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.retain(|&key| {
-            if self.transports.get(key).is_some_and(|transport| transport.burst.due() > now) {
+            let Some(due) = self.transports.get(key).map(|transport| transport.batch.due()) else { return false };
+            if due > now {
+                self.timers.arm(Timer::Flush, due);
                 return true;
             }
-            self.empty(key, now, &mut each);
+            self.empty_batch(key, now, &mut each);
             false
         });
         self.dirty = dirty;
     }
 
     /// Let everything leave that waits for this transport's receiver.
-    fn empty(&mut self, key: TransportKey, now: f64, mut each: impl FnMut(&Self, Path, &Srtp, &mut Burst)) {
-        let Some(path) = self.transports.get(key).map(|transport| transport.send_path) else { return };
+    fn empty_batch(&mut self, key: TransportKey, now: f64, mut each: impl FnMut(&Self, Path, &Srtp, &mut SendBatch)) {
+        let path = self.transports[key].send_path;
         if path.is_some() {
-            self.add_reports(key, now);
+            self.add_sender_reports(key, now);
         }
-        let mut burst = std::mem::take(&mut self.transports[key].burst);
+        // Taken out of the core while it leaves, since `each` reads the rest of the core.
+        let mut batch = std::mem::take(&mut self.transports[key].batch);
         if let (Some(path), Some(srtp)) = (path, &self.transports[key].srtp) {
-            each(self, path, srtp, &mut burst);
+            each(self, path, srtp, &mut batch);
         }
-        burst.clear();
-        self.transports[key].burst = burst;
+        batch.clear();
+        self.transports[key].batch = batch;
     }
 }

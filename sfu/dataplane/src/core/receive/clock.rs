@@ -9,13 +9,13 @@ const STEP: f64 = 1.0; // seconds; packets that come so much later may have been
 /// stay on the sender's own clocks and audio and video of one sender stay in step at every receiver.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
-pub struct SourceClock {
+pub struct NtpMapping {
     pub ntp: u64,
     pub timestamp: u32,
     pub at: f64,
 }
 
-impl SourceClock {
+impl NtpMapping {
     /// The sender's NTP time and RTP timestamp (before any offset) now.
     pub fn read(&self, clock_rate: u32, now: f64) -> (u64, u32) {
         let passed = (now - self.at).max(0.0);
@@ -39,9 +39,9 @@ impl SourceClock {
 /// stop their timestamps while they are muted, and then report nothing or what would have been.  So the clock follows
 /// where packets step away from it.
 #[derive(Clone, Copy, Debug)]
-pub struct FollowedClock {
+pub struct SenderClock {
     clock_rate: u32,
-    clock: Option<SourceClock>,
+    mapping: Option<NtpMapping>,
     /// How far packets are behind the clock, or ahead (seconds): reports and media may take different times to here.
     offset: f64,
     /// By how many units it was moved since its newest report.
@@ -52,34 +52,34 @@ pub struct FollowedClock {
     known: bool,
 }
 
-impl FollowedClock {
+impl SenderClock {
     /// `clock_rate` in Hz.
     pub fn new(clock_rate: u32) -> Self {
-        Self { clock_rate, clock: None, offset: 0.0, moved: 0, reported: false, known: false }
+        Self { clock_rate, mapping: None, offset: 0.0, moved: 0, reported: false, known: false }
     }
 
-    /// `None` before the first report.
-    pub fn get(&self) -> Option<SourceClock> {
-        self.clock
+    /// The mapping as it is now; `None` before the first report.
+    pub fn mapping(&self) -> Option<NtpMapping> {
+        self.mapping
     }
 
     /// Its sender reported.
     ///
     /// Some report the time of their last packet and not their own, so that it ages over a mute: the report says how it
     /// was then.
-    pub fn report(&mut self, clock: SourceClock) {
-        let aged_since = self.clock.and_then(|before| {
+    pub fn report(&mut self, clock: NtpMapping) {
+        let aged_since = self.mapping.and_then(|before| {
             let passed = clock.ntp.wrapping_sub(before.ntp) as i64 as f64 / NTP_SECOND;
             (passed >= 0.0 && 2.0 * passed < clock.at - before.at).then_some(before.at + passed)
         });
-        self.clock = Some(SourceClock { at: aged_since.unwrap_or(clock.at), ..clock });
+        self.mapping = Some(NtpMapping { at: aged_since.unwrap_or(clock.at), ..clock });
         self.moved = 0;
         self.reported = true;
     }
 
     /// A packet came, the one before it `pause` seconds ago (`None`: it is the first).  Whether the clock had to be moved.
     pub fn follow(&mut self, timestamp: u32, pause: Option<f64>, now: f64) -> bool {
-        let Some(clock) = &mut self.clock else { return false };
+        let Some(clock) = &mut self.mapping else { return false };
         let rate = f64::from(self.clock_rate);
         let ahead = timestamp.wrapping_sub(clock.read(self.clock_rate, now).1) as i32;
         let offset = f64::from(ahead) / rate;
@@ -114,35 +114,35 @@ pub fn middle(ntp: u64) -> u32 {
 mod tests {
     use super::*;
 
-    const START: SourceClock = SourceClock { ntp: 100 << 32, timestamp: 1000, at: 5.0 };
+    const START: NtpMapping = NtpMapping { ntp: 100 << 32, timestamp: 1000, at: 5.0 };
 
     #[test]
     fn both_halves_go_on_with_the_time_that_passes_and_never_back() {
         assert_eq!(START.read(90_000, 5.0), (100 << 32, 1000));
         assert_eq!(START.read(90_000, 5.5), ((100 << 32) + (1 << 31), 1000 + 45_000));
         assert_eq!(START.read(90_000, 4.0), (100 << 32, 1000));
-        let late = SourceClock { ntp: u64::MAX, timestamp: u32::MAX, at: 0.0 };
+        let late = NtpMapping { ntp: u64::MAX, timestamp: u32::MAX, at: 0.0 };
         assert_eq!(late.read(1, 1.0), ((1 << 32) - 1, 0));
     }
 
     #[test]
     fn encodings_of_one_sender_meet_on_one_timeline() {
-        let low = SourceClock { ntp: 100 << 32, timestamp: 4_000_000_000, at: 1.0 };
-        let high = SourceClock { ntp: (100 << 32) + (1 << 31), timestamp: 7, at: 1.5 };
+        let low = NtpMapping { ntp: 100 << 32, timestamp: 4_000_000_000, at: 1.0 };
+        let high = NtpMapping { ntp: (100 << 32) + (1 << 31), timestamp: 7, at: 1.5 };
         let (low_now, high_now) = (low.read(90_000, 2.0).1, high.read(90_000, 2.0).1);
-        let on_line = |timestamp: u32, clock: SourceClock| timestamp.wrapping_add(clock.timeline(90_000) as u32);
+        let on_line = |timestamp: u32, clock: NtpMapping| timestamp.wrapping_add(clock.timeline(90_000) as u32);
         assert_eq!(on_line(low_now, low), on_line(high_now, high));
     }
 
-    fn followed(timestamp: u32) -> FollowedClock {
-        let mut clock = FollowedClock::new(48_000);
-        clock.report(SourceClock { ntp: 100 << 32, timestamp, at: 0.0 });
+    fn followed(timestamp: u32) -> SenderClock {
+        let mut clock = SenderClock::new(48_000);
+        clock.report(NtpMapping { ntp: 100 << 32, timestamp, at: 0.0 });
         clock
     }
 
     /// What the clock says at `now`, in seconds of timestamps.
-    fn reads(clock: &FollowedClock, now: f64) -> f64 {
-        f64::from(clock.get().unwrap().read(48_000, now).1) / 48_000.0
+    fn reads(clock: &SenderClock, now: f64) -> f64 {
+        f64::from(clock.mapping().unwrap().read(48_000, now).1) / 48_000.0
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
         for reported in [4 * 48_000, 960] {
             let mut clock = followed(0);
             clock.follow(960, Some(0.02), 0.02);
-            clock.report(SourceClock { ntp: 104 << 32, timestamp: reported, at: 4.0 });
+            clock.report(NtpMapping { ntp: 104 << 32, timestamp: reported, at: 4.0 });
             clock.follow(1920, Some(8.0), 8.02);
             assert!((reads(&clock, 8.02) - 0.04).abs() < 0.03, "{reported}");
         }
@@ -177,7 +177,7 @@ mod tests {
         let mut clock = followed(48_000);
         assert!(!clock.follow(0, None, 0.0), "a second behind the report from the beginning");
         assert!(!clock.follow(960, Some(0.02), 0.02));
-        clock.report(SourceClock { ntp: 105 << 32, timestamp: 6 * 48_000, at: 5.0 });
+        clock.report(NtpMapping { ntp: 105 << 32, timestamp: 6 * 48_000, at: 5.0 });
         assert!(!clock.follow(5 * 48_000, Some(0.02), 5.0));
         assert_eq!(reads(&clock, 5.0), 6.0);
     }
@@ -189,13 +189,13 @@ mod tests {
         clock.follow(1920, Some(8.0), 8.04);
         for second in 9..12u32 {
             let at = f64::from(second);
-            clock.report(SourceClock { ntp: 0, timestamp: second * 48_000, at });
+            clock.report(NtpMapping { ntp: 0, timestamp: second * 48_000, at });
             clock.follow((second - 8) * 48_000, Some(0.02), at);
             assert_eq!(reads(&clock, at), at - 8.0, "{second}");
         }
         let mut wrong = followed(3 * 48_000);
         wrong.follow(0, None, 0.0);
-        wrong.report(SourceClock { ntp: 0, timestamp: 48_000, at: 1.0 });
+        wrong.report(NtpMapping { ntp: 0, timestamp: 48_000, at: 1.0 });
         assert!(!wrong.follow(48_000, Some(0.02), 1.0));
         assert_eq!(reads(&wrong, 1.0), 1.0);
     }
@@ -205,10 +205,10 @@ mod tests {
         let mut clock = followed(0);
         clock.follow(960, None, 0.02);
         for second in 1..8u32 {
-            clock.report(SourceClock { ntp: 100 << 32, timestamp: 0, at: f64::from(second) });
+            clock.report(NtpMapping { ntp: 100 << 32, timestamp: 0, at: f64::from(second) });
         }
         assert!(clock.follow(1920, Some(8.0), 8.0));
-        let (ntp, timestamp) = clock.get().unwrap().read(48_000, 8.0);
+        let (ntp, timestamp) = clock.mapping().unwrap().read(48_000, 8.0);
         assert_eq!((ntp >> 32, timestamp), (108, 1920));
     }
 

@@ -1,6 +1,8 @@
 //! A stream that comes in: the machines between an opened packet and its forwarding.
 
 pub mod clock;
+pub mod encoding;
+pub mod packet;
 pub mod producer;
 pub mod ssrc_changes;
 pub mod statistics;

@@ -11,7 +11,7 @@ const TIMESTAMPS: f64 = 4_294_967_296.0;
 /// Every packet has authenticated and passed replay protection, so appendix A.1's probation is not needed: a sequence
 /// number is within half a cycle of the newest, and that decides the cycle.
 #[derive(Clone, Debug)]
-pub struct Reception {
+pub struct ReceiveStats {
     clock_rate: f64,
     base: i64,
     jitter: f64,
@@ -28,7 +28,7 @@ pub struct Reception {
     pub last_at: Option<f64>,
 }
 
-impl Reception {
+impl ReceiveStats {
     /// `clock_rate` in Hz.
     pub fn new(clock_rate: u32) -> Self {
         Self {
@@ -108,79 +108,79 @@ impl Reception {
 mod tests {
     use super::*;
 
-    fn receive(reception: &mut Reception, sequence_numbers: &[i64]) -> Vec<i64> {
-        let arrive = |&number: &i64| reception.arrived(number as u16, number as u32 * 960, 100, number as f64 * 0.02);
+    fn receive(stats: &mut ReceiveStats, sequence_numbers: &[i64]) -> Vec<i64> {
+        let arrive = |&number: &i64| stats.arrived(number as u16, number as u32 * 960, 100, number as f64 * 0.02);
         sequence_numbers.iter().map(arrive).collect()
     }
 
     #[test]
     fn nothing_is_expected_before_the_first_packet() {
-        let reception = Reception::new(48000);
-        assert_eq!((reception.packets, reception.expected(), reception.lost(), reception.last_at), (0, 0, 0, None));
+        let stats = ReceiveStats::new(48000);
+        assert_eq!((stats.packets, stats.expected(), stats.lost(), stats.last_at), (0, 0, 0, None));
     }
 
     #[test]
     fn packets_that_did_not_come_are_lost_until_they_come_late() {
-        let mut reception = Reception::new(48000);
-        receive(&mut reception, &[10, 11, 14]);
-        assert_eq!((reception.expected(), reception.lost()), (5, 2));
-        assert_eq!(receive(&mut reception, &[12]), [12]);
-        assert_eq!((reception.expected(), reception.lost(), reception.bytes), (5, 1, 400));
+        let mut stats = ReceiveStats::new(48000);
+        receive(&mut stats, &[10, 11, 14]);
+        assert_eq!((stats.expected(), stats.lost()), (5, 2));
+        assert_eq!(receive(&mut stats, &[12]), [12]);
+        assert_eq!((stats.expected(), stats.lost(), stats.bytes), (5, 1, 400));
     }
 
     #[test]
     fn more_than_expected_is_a_negative_loss() {
-        let mut reception = Reception::new(48000);
-        receive(&mut reception, &[10, 9, 11]);
-        assert_eq!(reception.lost(), -1);
+        let mut stats = ReceiveStats::new(48000);
+        receive(&mut stats, &[10, 9, 11]);
+        assert_eq!(stats.lost(), -1);
     }
 
     #[test]
     fn late_sequence_numbers_belong_to_the_last_cycle() {
-        let mut reception = Reception::new(48000);
-        assert_eq!(receive(&mut reception, &[65534, 65536, 65535, 65537]), [65534, 65536, 65535, 65537]);
-        assert_eq!((reception.highest_sequence, reception.expected(), reception.lost()), (65537, 4, 0));
+        let mut stats = ReceiveStats::new(48000);
+        assert_eq!(receive(&mut stats, &[65534, 65536, 65535, 65537]), [65534, 65536, 65535, 65537]);
+        assert_eq!((stats.highest_sequence, stats.expected(), stats.lost()), (65537, 4, 0));
     }
 
     #[test]
     fn whoever_skips_thousands_of_numbers_has_lost_none_of_them() {
-        let mut reception = Reception::new(48000);
-        receive(&mut reception, &[10, 11, 11 + 3000]);
-        assert_eq!((reception.highest_sequence, reception.expected(), reception.lost()), (3011, 3, 0));
-        receive(&mut reception, &[3012, 3012 + 2999]);
-        assert_eq!(reception.lost(), 2998);
+        let mut stats = ReceiveStats::new(48000);
+        receive(&mut stats, &[10, 11, 11 + 3000]);
+        assert_eq!((stats.highest_sequence, stats.expected(), stats.lost()), (3011, 3, 0));
+        receive(&mut stats, &[3012, 3012 + 2999]);
+        assert_eq!(stats.lost(), 2998);
     }
 
     #[test]
     fn the_newest_packet_tells_the_time() {
-        let mut reception = Reception::new(48000);
-        receive(&mut reception, &[10, 12, 11]);
-        assert_eq!((reception.last_timestamp, reception.last_at), (12 * 960, Some(12.0 * 0.02)));
+        let mut stats = ReceiveStats::new(48000);
+        receive(&mut stats, &[10, 12, 11]);
+        assert_eq!((stats.last_timestamp, stats.last_at), (12 * 960, Some(12.0 * 0.02)));
     }
 
     #[test]
     fn jitter_approaches_the_mean_deviation() {
-        let mut reception = Reception::new(48000);
+        let mut stats = ReceiveStats::new(48000);
         for number in 0..500u16 {
             let late = if number % 2 == 1 { 0.005 } else { 0.0 };
-            reception.arrived(number, u32::from(number) * 960, 100, f64::from(number) * 0.02 + late);
+            stats.arrived(number, u32::from(number) * 960, 100, f64::from(number) * 0.02 + late);
         }
-        assert!([239, 240].contains(&reception.jitter()));
+        assert!([239, 240].contains(&stats.jitter()));
     }
 
     #[test]
     fn an_even_stream_that_wraps_or_comes_in_bursts_or_rests_has_no_jitter() {
-        let mut wraps = Reception::new(48000);
+        let mut wraps = ReceiveStats::new(48000);
         for number in 0..100u16 {
             let timestamp = (u32::MAX - 48000).wrapping_add(u32::from(number) * 960);
             wraps.arrived(number, timestamp, 100, f64::from(number) * 0.02);
         }
-        let mut bursts = Reception::new(90000);
+        let mut bursts = ReceiveStats::new(90000);
         for number in 0..100u16 {
             let (frame, part) = (number / 5, number % 5);
             bursts.arrived(number, u32::from(frame) * 3000, 9, f64::from(frame) / 30.0 + f64::from(part) * 0.004);
         }
-        let mut rests = Reception::new(48000);
+        let mut rests = ReceiveStats::new(48000);
         rests.arrived(1, 960, 100, 1.0);
         rests.arrived(2, 1920, 100, 61.0);
         assert_eq!((wraps.jitter(), bursts.jitter(), rests.jitter()), (0, 0, 0));

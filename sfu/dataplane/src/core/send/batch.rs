@@ -1,7 +1,7 @@
 //! What waits to leave to one receiver: a frame's packets come in a burst, and leave as one.
 
+use crate::core::keys::ConsumerKey;
 use crate::core::srtp::Srtp;
-use crate::core::table::ConsumerKey;
 
 const MAX_RUN_BYTES: usize = 65_000; // a datagram is at most 65,535 with its headers, and so is a segmented send
 const MAX_BYTES_KEPT: usize = 32 * 1024; // several frames; a key frame's memory is given back
@@ -11,7 +11,7 @@ const PADDED: u8 = 0x20; // RFC 3550 section 5.1
 
 /// A packet that waits: plain, with room for its seal behind it.  Or a report, which is sealed already.
 #[derive(Clone, Copy, Debug)]
-pub struct Waiting {
+pub struct QueuedPacket {
     /// Nothing of it leaves once it is gone.
     pub consumer: ConsumerKey,
     /// Of the sealed packet, in bytes.
@@ -35,7 +35,7 @@ pub struct Seal {
     pub index: u64,
 }
 
-impl Waiting {
+impl QueuedPacket {
     /// Seal it in place.
     fn seal(&self, srtp: &Srtp, packet: &mut [u8]) {
         if let Some(Seal { header, ssrc, index }) = self.seal {
@@ -51,25 +51,25 @@ pub fn most_padding(first_byte: u8, plain: usize) -> u16 {
 
 /// Packets, one behind the other.
 #[derive(Debug)]
-pub struct Burst {
+pub struct SendBatch {
     /// The packets, each with room for its seal.
     pub bytes: Vec<u8>,
     /// Whose receivers are to be told the clock when this leaves.
     pub reporting: Vec<ConsumerKey>,
-    waiting: Vec<Waiting>,
+    queued: Vec<QueuedPacket>,
     due: f64,
 }
 
-impl Default for Burst {
+impl Default for SendBatch {
     fn default() -> Self {
-        Self { bytes: Vec::new(), reporting: Vec::new(), waiting: Vec::new(), due: f64::INFINITY }
+        Self { bytes: Vec::new(), reporting: Vec::new(), queued: Vec::new(), due: f64::INFINITY }
     }
 }
 
-impl Burst {
+impl SendBatch {
     /// The newest bytes are a packet that must leave by `due`, in seconds.
-    pub fn push(&mut self, packet: Waiting, due: f64) {
-        self.waiting.push(packet);
+    pub fn push(&mut self, packet: QueuedPacket, due: f64) {
+        self.queued.push(packet);
         self.due = self.due.min(due);
     }
 
@@ -77,7 +77,7 @@ impl Burst {
     pub fn push_report(&mut self, consumer: ConsumerKey, report: &[u8]) {
         self.bytes.extend_from_slice(report);
         let size = report.len() as u16;
-        self.waiting.push(Waiting { consumer, size, plain: 0, payload: 0, padding: 0, seal: None });
+        self.queued.push(QueuedPacket { consumer, size, plain: 0, payload: 0, padding: 0, seal: None });
     }
 
     /// When it must leave, in seconds.
@@ -86,14 +86,14 @@ impl Burst {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.queued.is_empty()
     }
 
     /// All has left; the memory is kept for the next.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(MAX_BYTES_KEPT);
-        self.waiting.clear();
+        self.queued.clear();
         self.reporting.clear();
         self.due = f64::INFINITY;
     }
@@ -101,16 +101,16 @@ impl Burst {
     /// Cut into runs that can leave with one segmented send: all of a size but the last, which may be smaller.
     ///
     /// What `wanted` refuses is left out.  At least one packet, and at most `max_segments`, is in a run.
-    pub fn runs(&mut self, max_segments: usize, wanted: impl Fn(&Waiting) -> bool, mut take: impl FnMut(Run<'_>)) {
-        let Self { bytes, waiting, .. } = self;
+    pub fn runs(&mut self, max_segments: usize, wanted: impl Fn(&QueuedPacket) -> bool, mut take: impl FnMut(Run<'_>)) {
+        let Self { bytes, queued, .. } = self;
         let (mut index, mut start) = (0, 0);
-        while index < waiting.len() {
-            if !wanted(&waiting[index]) {
-                start += usize::from(waiting[index].size);
+        while index < queued.len() {
+            if !wanted(&queued[index]) {
+                start += usize::from(queued[index].size);
                 index += 1;
                 continue;
             }
-            let candidates = &waiting[index..waiting.len().min(index + max_segments)];
+            let candidates = &queued[index..queued.len().min(index + max_segments)];
             let candidates = candidates.split(|one| !wanted(one)).next().unwrap_or_default();
             let (count, segment) = first_run(candidates);
             let packets = &candidates[..count];
@@ -122,7 +122,7 @@ impl Burst {
 }
 
 /// How many of these packets can leave together, and the size of the largest, which all but the last are made.
-fn first_run(packets: &[Waiting]) -> (usize, usize) {
+fn first_run(packets: &[QueuedPacket]) -> (usize, usize) {
     let (mut segment, mut ceiling) = (packets[0].size, packets[0].size + packets[0].padding);
     let mut count = 1;
     for packet in &packets[1..] {
@@ -141,7 +141,7 @@ fn first_run(packets: &[Waiting]) -> (usize, usize) {
 pub struct Run<'a> {
     bytes: &'a mut [u8],
     /// In their order.
-    pub packets: &'a [Waiting],
+    pub packets: &'a [QueuedPacket],
     /// The size of all but the last once they are sealed.
     pub segment: usize,
 }
@@ -171,15 +171,16 @@ impl Run<'_> {
     }
 
     /// Each packet with its size as it is sent.
-    pub fn sizes(&self) -> impl Iterator<Item = (&Waiting, usize)> {
+    pub fn sizes(&self) -> impl Iterator<Item = (&QueuedPacket, usize)> {
         let last = self.packets.len() - 1;
-        let size = move |place, packet: &Waiting| if place == last { usize::from(packet.size) } else { self.segment };
+        let size =
+            move |place, packet: &QueuedPacket| if place == last { usize::from(packet.size) } else { self.segment };
         self.packets.iter().enumerate().map(move |(place, packet)| (packet, size(place, packet)))
     }
 }
 
 /// Append the packet, padded so that it is of this size once it is sealed (RFC 3550 section 5.1), and seal it.
-fn append_padded(packet: &Waiting, bytes: &[u8], size: usize, srtp: &Srtp, out: &mut Vec<u8>) {
+fn append_padded(packet: &QueuedPacket, bytes: &[u8], size: usize, srtp: &Srtp, out: &mut Vec<u8>) {
     let (start, padding) = (out.len(), size - bytes.len());
     if padding == 0 {
         out.extend_from_slice(bytes);
@@ -198,23 +199,23 @@ mod tests {
     use crate::core::Profile;
     use slotmap::SlotMap;
 
-    fn burst(sizes: &[u16], padding: u16) -> (Burst, Vec<ConsumerKey>) {
+    fn batch_of(sizes: &[u16], padding: u16) -> (SendBatch, Vec<ConsumerKey>) {
         let mut consumers: SlotMap<ConsumerKey, ()> = SlotMap::with_key();
-        let mut burst = Burst::default();
+        let mut batch = SendBatch::default();
         let mut keys = Vec::new();
         for &size in sizes {
             let consumer = consumers.insert(());
             keys.push(consumer);
-            burst.bytes.extend(std::iter::repeat_n(keys.len() as u8, usize::from(size)));
-            let plain = Waiting { consumer, size, plain: 0, payload: 0, padding, seal: None };
-            burst.push(plain, 1.0);
+            batch.bytes.extend(std::iter::repeat_n(keys.len() as u8, usize::from(size)));
+            let plain = QueuedPacket { consumer, size, plain: 0, payload: 0, padding, seal: None };
+            batch.push(plain, 1.0);
         }
-        (burst, keys)
+        (batch, keys)
     }
 
-    fn sizes(burst: &mut Burst, max_segments: usize, wanted: impl Fn(&Waiting) -> bool) -> Vec<Vec<u16>> {
+    fn sizes(batch: &mut SendBatch, max_segments: usize, wanted: impl Fn(&QueuedPacket) -> bool) -> Vec<Vec<u16>> {
         let mut runs = Vec::new();
-        burst.runs(max_segments, wanted, |run| {
+        batch.runs(max_segments, wanted, |run| {
             assert_eq!(run.bytes.len(), run.packets.iter().map(|packet| usize::from(packet.size)).sum::<usize>());
             assert_eq!(run.sizes().count(), run.packets.len());
             runs.push(run.sizes().map(|(_, size)| size as u16).collect());
@@ -224,42 +225,42 @@ mod tests {
 
     #[test]
     fn a_run_is_of_one_size_but_its_last() {
-        let (mut burst, _) = burst(&[9, 9, 9, 4, 4, 7, 7, 8], 0);
-        assert_eq!(sizes(&mut burst, 64, |_| true), [vec![9, 9, 9, 4], vec![4], vec![7, 7], vec![8]]);
+        let (mut batch, _) = batch_of(&[9, 9, 9, 4, 4, 7, 7, 8], 0);
+        assert_eq!(sizes(&mut batch, 64, |_| true), [vec![9, 9, 9, 4], vec![4], vec![7, 7], vec![8]]);
     }
 
     #[test]
     fn sizes_that_are_a_little_apart_are_made_equal() {
-        let (mut burst, _) = burst(&[99, 99, 100, 101, 100, 60, 99, 104], 3);
-        assert_eq!(sizes(&mut burst, 64, |_| true), [vec![101, 101, 101, 101, 101, 60], vec![99], vec![104]]);
-        assert_eq!(sizes(&mut burst, 1, |_| true).concat(), [99, 99, 100, 101, 100, 60, 99, 104]);
+        let (mut batch, _) = batch_of(&[99, 99, 100, 101, 100, 60, 99, 104], 3);
+        assert_eq!(sizes(&mut batch, 64, |_| true), [vec![101, 101, 101, 101, 101, 60], vec![99], vec![104]]);
+        assert_eq!(sizes(&mut batch, 1, |_| true).concat(), [99, 99, 100, 101, 100, 60, 99, 104]);
     }
 
     #[test]
     fn a_run_has_no_more_segments_than_can_be_sent() {
-        let (mut few, _) = burst(&[9; 5], 0);
+        let (mut few, _) = batch_of(&[9; 5], 0);
         assert_eq!(sizes(&mut few, 2, |_| true), [vec![9, 9], vec![9, 9], vec![9]]);
         assert_eq!(sizes(&mut few, 1, |_| true).len(), 5);
-        let (mut large, _) = burst(&[1400; 100], 0);
+        let (mut large, _) = batch_of(&[1400; 100], 0);
         assert_eq!(sizes(&mut large, 64, |_| true), [vec![1400; 46], vec![1400; 46], vec![1400; 8]]);
     }
 
     #[test]
     fn what_is_not_wanted_is_left_out_and_divides_a_run() {
-        let (mut burst, keys) = burst(&[9, 9, 9, 9], 0);
+        let (mut batch, keys) = batch_of(&[9, 9, 9, 9], 0);
         let gone = keys[1];
         let mut first = Vec::new();
-        burst.runs(64, |packet| packet.consumer != gone, |run| first.push(run.bytes.to_vec()));
+        batch.runs(64, |packet| packet.consumer != gone, |run| first.push(run.bytes.to_vec()));
         assert_eq!(first, [vec![1; 9], [vec![3; 9], vec![4; 9]].concat()]);
     }
 
     #[test]
     fn it_is_due_with_the_first_that_is_and_empty_when_cleared() {
-        let (mut burst, keys) = burst(&[9], 0);
-        burst.push_report(keys[0], &[]);
-        assert_eq!((burst.due(), burst.is_empty()), (1.0, false));
-        burst.clear();
-        assert_eq!((burst.due(), burst.is_empty()), (f64::INFINITY, true));
+        let (mut batch, keys) = batch_of(&[9], 0);
+        batch.push_report(keys[0], &[]);
+        assert_eq!((batch.due(), batch.is_empty()), (1.0, false));
+        batch.clear();
+        assert_eq!((batch.due(), batch.is_empty()), (f64::INFINITY, true));
     }
 
     #[test]
@@ -268,18 +269,18 @@ mod tests {
         let mut srtp = Srtp::new(Profile::AeadAes128Gcm, &key, &key).unwrap();
         let mut consumers: SlotMap<ConsumerKey, ()> = SlotMap::with_key();
         let consumer = consumers.insert(());
-        let mut burst = Burst::default();
+        let mut batch = SendBatch::default();
         for (index, payload) in [&b"short"[..], b"somewhat longer"].into_iter().enumerate() {
             let header = [0x80, 96, 0, index as u8, 0, 0, 0, 0, 0, 0, 0, 5];
-            burst.bytes.extend_from_slice(&header);
-            burst.bytes.extend_from_slice(payload);
-            burst.bytes.extend([0; 16]);
+            batch.bytes.extend_from_slice(&header);
+            batch.bytes.extend_from_slice(payload);
+            batch.bytes.extend([0; 16]);
             let (plain, payload) = (12 + payload.len() as u16, payload.len() as u16);
             let seal = Some(Seal { header: 12, ssrc: 5, index: index as u64 });
-            burst.push(Waiting { consumer, size: plain + 16, plain, payload, padding: 10, seal }, 0.0);
+            batch.push(QueuedPacket { consumer, size: plain + 16, plain, payload, padding: 10, seal }, 0.0);
         }
         let mut sent = Vec::new();
-        burst.runs(
+        batch.runs(
             64,
             |_| true,
             |mut run| {

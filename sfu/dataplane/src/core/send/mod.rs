@@ -2,5 +2,9 @@
 
 pub mod batch;
 pub mod consumer;
+pub mod picture_numbers;
 pub mod sender_report;
 pub mod sequence_translator;
+pub mod temporal_layers;
+pub mod timestamps;
+pub mod transmit;

@@ -1,108 +1,111 @@
 //! Sender reports about what is forwarded, on the sender's own clocks (RFC 3550 section 6.4).
 
-use crate::core::engine::Core;
+use crate::core::interface::statistics::ReceptionReport;
 use crate::core::receive::clock::middle;
-use crate::core::send::consumer::Consumer;
-use crate::core::table::TransportKey;
-use crate::core::wire::receiver_report::{Block, Reception};
+use crate::core::wire::receiver_report::ReportBlock;
 
-const KEPT: usize = 5; // so many of the newest reports can be answered: those of some seconds
-const SOONEST: f64 = 1.0; // seconds from a report to the next, where the clock was moved
-const SHORT_SECOND: f64 = 65_536.0; // in the middle 32 bits of the NTP format
+const KEPT: usize = 5; // newest reports that a receiver may still answer: those of some seconds
+const SOONEST: f64 = 1.0; // seconds between two reports at least, however often the clock is moved
+const SHORT_SECOND: f64 = 65_536.0; // one second in the middle 32 bits of the NTP format
 const GOLDEN: f64 = 0.618_033_988_749_894_9; // its multiples spread evenly over the fractions
 
-const SENDER_REPORT: [u8; 4] = [0x80, 200, 0, 6]; // no report blocks, 6 words behind the first
+const SENDER_REPORT: [u8; 4] = [0x80, 200, 0, 6]; // no report blocks; 6 words follow the first
 const SOURCE_DESCRIPTION: [u8; 2] = [0x81, 202]; // of one source
 const CNAME: u8 = 1;
 const MAX_CNAME: usize = 255;
 
-/// What a consumer's receiver was told, and when the next report is due.
+/// When a consumer's receiver gets its next sender report, and what it reported about those before.
 ///
-/// Reports leave behind media, so nothing is reported where nothing was sent.
-#[derive(Debug, Default)]
-pub struct Reporting {
-    /// In seconds; at once where the receiver does not know the clock yet.
-    pub due: f64,
-    /// When the newest was made, in seconds.
-    pub made_at: f64,
-    /// The middle of the NTP time of each of the newest, and when it left.
+/// A report leaves behind media, so a stream that rests reports nothing.  That is why no timer is armed for it: the
+/// next packet looks whether a report is due.
+#[derive(Debug)]
+pub struct ReportSchedule {
+    /// Mean seconds between two reports.
+    interval: f64,
+    /// When the next report is due, in seconds; at once for a receiver that does not know the clock yet.
+    due: f64,
+    /// When the newest report was due, in seconds.
+    last_at: f64,
+    /// For the newest reports: the middle of its NTP time, and when it left.
     sent: [Option<(u32, f64)>; KEPT],
-    next: usize,
-    /// What its receiver reported.
-    pub reception: Option<Reception>,
+    /// Place of the oldest of these.
+    oldest: usize,
+    /// What the receiver reported last.
+    pub reception_report: Option<ReceptionReport>,
 }
 
-impl Reporting {
-    /// It begins, or goes by another clock: what was reported before says nothing.
+impl ReportSchedule {
+    /// The first report is due at once; the mean `interval` is in seconds.
+    pub fn new(interval: f64) -> Self {
+        Self { interval, due: 0.0, last_at: 0.0, sent: [None; KEPT], oldest: 0, reception_report: None }
+    }
+
+    /// The receiver gets another clock from now on: report it at once, and forget the reports before.
     pub fn restart(&mut self) {
-        *self = Self { reception: self.reception, ..Self::default() };
+        *self = Self { reception_report: self.reception_report, ..Self::new(self.interval) };
     }
 
-    /// What was told is not true any more.  However often that is so, one report a second is enough.
+    /// The clock was moved, so that the last report is wrong now.  Report again, but once a second at most.
     pub fn hurry(&mut self, now: f64) {
-        self.due = self.due.min(now.max(self.made_at + SOONEST));
+        self.due = self.due.min(now.max(self.last_at + SOONEST));
     }
 
-    fn sent(&mut self, ntp: u64, now: f64) {
-        self.sent[self.next] = Some((middle(ntp), now));
-        self.next = (self.next + 1) % KEPT;
+    /// Whether a report is due at `now` (seconds).
+    pub fn is_due(&self, now: f64) -> bool {
+        now >= self.due
     }
 
-    /// The receiver reported.  The round trip goes by our own clock alone (RFC 3550 section 6.4.1 has both ends of it):
-    /// the NTP time in a sender report is another client's.
-    pub fn answered(&mut self, block: &Block, now: f64) {
-        let before = self.reception.and_then(|reception| reception.round_trip);
+    /// Schedule the next report; this is the `serial`-th one of the core.
+    ///
+    /// The interval is multiplied with 0.5 to 1.5 (RFC 3550 section 6.3.1), so that streams that began together do not
+    /// report together.
+    pub fn schedule(&mut self, now: f64, serial: u64) {
+        self.last_at = now;
+        self.due = now + self.interval * (0.5 + (serial as f64 * GOLDEN).fract());
+    }
+
+    /// A report with this NTP time left at `now`, in seconds.
+    pub fn record_sent(&mut self, ntp: u64, now: f64) {
+        self.sent[self.oldest] = Some((middle(ntp), now));
+        self.oldest = (self.oldest + 1) % KEPT;
+    }
+
+    /// The receiver reported at `now`, in seconds.
+    ///
+    /// The round trip is measured on our own clock alone.  RFC 3550 section 6.4.1 reads it off the NTP times, but the
+    /// NTP time in our sender reports is another client's.
+    pub fn on_report_block(&mut self, block: &ReportBlock, now: f64) {
+        let before = self.reception_report.and_then(|report| report.round_trip);
         let sent_at = self.sent.iter().flatten().find(|(report, _)| *report == block.last_report).map(|(_, at)| *at);
         let trip = sent_at.map(|sent_at| now - sent_at - f64::from(block.delay) / SHORT_SECOND);
-        // Below nothing lies what is rounded, or made up.
+        // A negative round trip is a rounding error or a forgery.  Keep the previous value.
         let round_trip = trip.filter(|trip| *trip >= 0.0).or(before);
-        let Block { fraction_lost, lost, jitter, .. } = *block;
-        self.reception = Some(Reception { fraction_lost, lost, jitter, round_trip });
+        let ReportBlock { fraction_lost, lost, jitter, .. } = *block;
+        self.reception_report = Some(ReceptionReport { fraction_lost, lost, jitter, round_trip });
     }
 }
 
-/// What the mean interval to the `serial`-th report is multiplied with: 0.5 to 1.5, as RFC 3550 section 6.3.1 has it.
-///
-/// Those who begin together do not stay together.
-pub fn spread(serial: u64) -> f64 {
-    0.5 + (serial as f64 * GOLDEN).fract()
+/// The numbers of a sender report.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct SenderInfo {
+    pub ssrc: u32,
+    pub ntp: u64,
+    pub timestamp: u32,
+    pub packets: u32,
+    pub octets: u32,
 }
 
-impl Core {
-    /// Put the reports that are due behind the media that waits to leave.
-    pub(in crate::core) fn add_reports(&mut self, key: TransportKey, now: f64) {
-        let Self { transports, consumers, producers, report, drops, .. } = self;
-        let transport = &mut transports[key];
-        let Some(srtp) = &mut transport.srtp else { return };
-        for place in 0..transport.burst.reporting.len() {
-            let consumer = transport.burst.reporting[place];
-            let Some(sender) = consumers.get_mut(consumer) else { continue };
-            let Some(producer) = sender.producer.and_then(|producer| producers.get(producer)) else { continue };
-            let clock = sender.current.and_then(|current| producer.encodings[current].clock.get());
-            let Some(clock) = clock else { continue };
-            let (ntp, timestamp) = clock.read(producer.spec.clock_rate, now);
-            write(sender, ntp, timestamp, &producer.spec.cname, report);
-            match srtp.seal_rtcp(report) {
-                Ok(()) => {
-                    sender.reporting.sent(ntp, now);
-                    transport.burst.push_report(consumer, report);
-                }
-                Err(reason) => drops.count(reason),
-            }
-        }
-    }
-}
-
-/// A compound packet of a sender report and its source's name (RFC 3550 sections 6.4.1 and 6.5).
-fn write(consumer: &Consumer, ntp: u64, timestamp: u32, cname: &str, out: &mut Vec<u8>) {
-    let ssrc = consumer.ssrc.to_be_bytes();
+/// Write a compound packet of a sender report and the source's name (RFC 3550 sections 6.4.1 and 6.5).
+pub fn write_sender_report(info: &SenderInfo, cname: &str, out: &mut Vec<u8>) {
+    let ssrc = info.ssrc.to_be_bytes();
     out.clear();
     out.extend(SENDER_REPORT);
     out.extend(ssrc);
-    out.extend(ntp.to_be_bytes());
-    out.extend(timestamp.wrapping_add(consumer.timestamp_offset).to_be_bytes());
-    out.extend((consumer.packets as u32).to_be_bytes());
-    out.extend((consumer.octets as u32).to_be_bytes());
+    out.extend(info.ntp.to_be_bytes());
+    out.extend(info.timestamp.to_be_bytes());
+    out.extend(info.packets.to_be_bytes());
+    out.extend(info.octets.to_be_bytes());
     let name = &cname.as_bytes()[..cname.len().min(MAX_CNAME)];
     // The SSRC, the item, and at least one zero to end it, in whole words.
     let words = 1 + (2 + name.len()) / 4 + 1;

@@ -19,7 +19,7 @@ struct Run {
 /// follow, so the past is a list of runs, each with its constant; a packet that comes late finds its own there.  A number
 /// maps to the same one however often it is asked for, or never to any.
 #[derive(Clone, Debug, Default)]
-pub struct Numbering {
+pub struct SequenceTranslator {
     first: Option<i64>,
     begun: bool,
     runs: VecDeque<Run>,
@@ -28,7 +28,7 @@ pub struct Numbering {
     offset: i64,
 }
 
-impl Numbering {
+impl SequenceTranslator {
     /// `first` is the first outgoing number; `None` takes the first incoming one.
     pub fn new(first: Option<i64>) -> Self {
         Self { first, ..Self::default() }
@@ -87,20 +87,20 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    fn numbering(begin: i64, first: i64) -> Numbering {
-        let mut numbers = Numbering::new(Some(first));
+    fn numbering(begin: i64, first: i64) -> SequenceTranslator {
+        let mut numbers = SequenceTranslator::new(Some(first));
         numbers.begin(begin);
         numbers
     }
 
-    fn taken(numbers: &mut Numbering, incoming: &[i64]) -> Vec<Option<i64>> {
+    fn taken(numbers: &mut SequenceTranslator, incoming: &[i64]) -> Vec<Option<i64>> {
         incoming.iter().map(|&number| numbers.take(number)).collect()
     }
 
     #[test]
     fn numbers_go_on_from_the_first_or_stay() {
         assert_eq!(taken(&mut numbering(10, 100), &[10, 11, 12]), [Some(100), Some(101), Some(102)]);
-        let mut unchanged = Numbering::new(None);
+        let mut unchanged = SequenceTranslator::new(None);
         unchanged.begin(10);
         assert_eq!(unchanged.take(10), Some(10));
     }

@@ -6,8 +6,8 @@ use ctr::{CtrCore, flavors::Ctr128BE};
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 
+use super::index::{RTCP_HEADER_SIZE, RtcpIndex, Unauthentic};
 use super::kdf::{Label, derive};
-use super::{RTCP_HEADER_SIZE, RtcpIndex, Unauthentic};
 
 pub const TAG: usize = 10;
 const SALT: usize = 14;

@@ -2,8 +2,8 @@
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey};
 
+use super::index::{RTCP_HEADER_SIZE, RtcpIndex, Unauthentic};
 use super::kdf::{Label, derive};
-use super::{RTCP_HEADER_SIZE, RtcpIndex, Unauthentic};
 
 pub const TAG: usize = 16;
 const SALT: usize = 12;

@@ -2,16 +2,20 @@
 
 mod counter_mode;
 mod gcm;
+mod index;
 mod kdf;
 pub mod window;
 
 use std::collections::HashMap;
 
-use crate::core::interface::drop_reason::Drop;
+use crate::core::interface::drop_reason::DropReason;
 use crate::core::wire::rtp::{Header, be32};
 use counter_mode::CounterMode;
 use gcm::Gcm;
+use index::RtcpIndex;
 use window::{RtcpWindow, RtpWindow};
+
+pub use index::RTCP_HEADER_SIZE;
 
 /// The largest datagram that is taken, in bytes.
 pub const MAX_DATAGRAM: usize = 1500;
@@ -19,14 +23,7 @@ pub const MAX_DATAGRAM: usize = 1500;
 pub const MAX_PLAIN_RTCP: usize = 1352;
 /// Of how many SSRCs a transport's receiving state is kept: more than a client may produce.
 pub const MAX_SOURCES: usize = 256;
-/// What of an RTCP packet is never encrypted.
-pub const RTCP_HEADER_SIZE: usize = 8;
-
 const ROLLOVER: u64 = 1 << 16;
-
-/// A packet that was not made with these keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unauthentic;
 
 /// The protection profiles (RFC 5764 section 4.1.2, RFC 7714 section 14.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,27 +43,6 @@ impl Profile {
     /// Of the master salt, in bytes.
     pub fn salt_length(self) -> usize {
         if self == Profile::Aes128CmSha1_80 { 14 } else { 12 }
-    }
-}
-
-/// The word at or near the end of an SRTCP packet: whether it is encrypted, and its 31-bit index (RFC 3711 section 3.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RtcpIndex(u32);
-
-impl RtcpIndex {
-    const SIZE: usize = 4;
-    const ENCRYPTED: u32 = 1 << 31;
-
-    fn number(self) -> u32 {
-        self.0 & !Self::ENCRYPTED
-    }
-
-    fn encrypted(self) -> bool {
-        self.0 & Self::ENCRYPTED != 0
-    }
-
-    fn word(self) -> [u8; 4] {
-        self.0.to_be_bytes()
     }
 }
 
@@ -146,12 +122,12 @@ impl Srtp {
         packet: &mut [u8],
         header: &Header,
         wanted: impl Fn(u32) -> bool,
-    ) -> Result<usize, Drop> {
+    ) -> Result<usize, DropReason> {
         let fresh = RtpWindow::default();
         let window = self.received.get(&header.ssrc).map_or(&fresh, |received| &received.rtp);
         let index = window.guess(header.sequence_number);
         if !window.accepts(index) {
-            return Err(Drop::Replayed);
+            return Err(DropReason::Replayed);
         }
         let (index, size) = if window.is_fresh() {
             self.open_first(packet, header, index)?
@@ -163,7 +139,7 @@ impl Srtp {
     }
 
     /// Open it as one of two indices.  An attempt that fails leaves nothing of a packet, so it is made on a copy.
-    fn open_first(&mut self, packet: &mut [u8], header: &Header, index: u64) -> Result<(u64, usize), Drop> {
+    fn open_first(&mut self, packet: &mut [u8], header: &Header, index: u64) -> Result<(u64, usize), DropReason> {
         let mut attempt = std::mem::take(&mut self.attempt);
         attempt.clear();
         attempt.extend_from_slice(packet);
@@ -178,12 +154,12 @@ impl Srtp {
         }
     }
 
-    fn open_as(&self, packet: &mut [u8], header: &Header, index: u64) -> Result<usize, Drop> {
+    fn open_as(&self, packet: &mut [u8], header: &Header, index: u64) -> Result<usize, DropReason> {
         let opened = match &self.receiving {
             Cipher::Gcm(gcm) => gcm.open_rtp(packet, header.size, header.ssrc, index),
             Cipher::CounterMode(counter) => counter.open_rtp(packet, header.size, header.ssrc, index),
         };
-        opened.map_err(|_| Drop::Unauthentic)
+        opened.map_err(|_| DropReason::Unauthentic)
     }
 
     /// What is kept of an SSRC of which a packet has authenticated.
@@ -202,18 +178,18 @@ impl Srtp {
     /// Open a packet in place; the size of the plain one.  It must be as long as its header.
     ///
     /// `wanted`: as in [`Srtp::open_rtp`].
-    pub fn open_rtcp(&mut self, packet: &mut [u8], wanted: impl Fn(u32) -> bool) -> Result<usize, Drop> {
+    pub fn open_rtcp(&mut self, packet: &mut [u8], wanted: impl Fn(u32) -> bool) -> Result<usize, DropReason> {
         let ssrc = be32(packet, 4);
-        let index = self.receiving.rtcp_index(packet).ok_or(Drop::Unauthentic)?;
+        let index = self.receiving.rtcp_index(packet).ok_or(DropReason::Unauthentic)?;
         let number = u64::from(index.number());
         if self.received.get(&ssrc).is_some_and(|received| !received.rtcp.accepts(number)) {
-            return Err(Drop::Replayed);
+            return Err(DropReason::Replayed);
         }
         let opened = match &self.receiving {
             Cipher::Gcm(gcm) => gcm.open_rtcp(packet, ssrc, index),
             Cipher::CounterMode(counter) => counter.open_rtcp(packet, ssrc, index),
         };
-        let size = opened.map_err(|_| Drop::Unauthentic)?;
+        let size = opened.map_err(|_| DropReason::Unauthentic)?;
         self.received_of(ssrc, wanted).rtcp.add(number);
         Ok(size)
     }
@@ -239,13 +215,13 @@ impl Srtp {
 
     /// Seal an RTCP packet in place; it must be as long as its header.
     ///
-    /// Fails with `Drop::Oversized`, and with `Drop::SendFailed` when all indices are used up (RFC 3711 section 9.2).
-    pub fn seal_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), Drop> {
+    /// Fails with `DropReason::Oversized`, and with `DropReason::SendFailed` when all indices are used up (RFC 3711 section 9.2).
+    pub fn seal_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), DropReason> {
         if packet.len() > MAX_PLAIN_RTCP {
-            return Err(Drop::Oversized);
+            return Err(DropReason::Oversized);
         }
         if self.next_rtcp_index >= RtcpIndex::ENCRYPTED {
-            return Err(Drop::SendFailed);
+            return Err(DropReason::SendFailed);
         }
         let index = RtcpIndex(self.next_rtcp_index | RtcpIndex::ENCRYPTED);
         self.next_rtcp_index += 1;

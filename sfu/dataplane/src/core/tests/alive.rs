@@ -47,7 +47,9 @@ fn first_told(core: &mut Core) -> (f64, Event) {
 }
 
 fn lives(core: &mut Core) -> Vec<Event> {
-    let of_life = |event: &Event| matches!(event, Event::Silent { .. } | Event::Lost { .. } | Event::Back { .. });
+    let of_life = |event: &Event| {
+        matches!(event, Event::FellSilent { .. } | Event::ConsentExpired { .. } | Event::CameBack { .. })
+    };
     core.take_events(usize::MAX).into_iter().filter(of_life).collect()
 }
 
@@ -87,23 +89,23 @@ fn an_indication_that_nothing_proves_puts_off_silence_and_not_the_end() {
         core.receive(&mut hint.to_vec(), path(1), f64::from(second));
         core.pass_time(f64::from(second));
     }
-    assert_eq!(core.take_events(usize::MAX), [Event::Lost { transport: 1, last_at: 1.0 }]);
+    assert_eq!(core.take_events(usize::MAX), [Event::ConsentExpired { transport: 1, last_at: 1.0 }]);
     assert_eq!(core.heard_at(1, false), Ok(Some(1.0)));
     let mut from_elsewhere = hint.to_vec();
     core.receive(&mut from_elsewhere, path(9), 40.0);
-    assert!(matches!(core.take_events(usize::MAX)[..], [Event::Slow { transport: None, .. }]));
+    assert!(matches!(core.take_events(usize::MAX)[..], [Event::SlowDatagram { transport: None, .. }]));
 }
 
 #[test]
 fn who_is_silent_is_lost_later_and_told_to_be_back_at_the_first_authentic_sign() {
     let (mut core, mut client) = watched();
-    assert_eq!(first_told(&mut core), (8.0, Event::Silent { transport: 1, last_at: 1.0 }));
+    assert_eq!(first_told(&mut core), (8.0, Event::FellSilent { transport: 1, last_at: 1.0 }));
     let mut voice = client.seal(AUDIO, 111, 1, b"voice");
     core.receive(&mut voice.clone(), path(1), 20.0);
-    assert_eq!(lives(&mut core), [Event::Back { transport: 1 }]);
+    assert_eq!(lives(&mut core), [Event::CameBack { transport: 1 }]);
     core.receive(&mut voice, path(1), 21.0);
-    assert_eq!(first_told(&mut core), (27.0, Event::Silent { transport: 1, last_at: 20.0 }));
-    assert_eq!(first_told(&mut core), (50.0, Event::Lost { transport: 1, last_at: 20.0 }));
+    assert_eq!(first_told(&mut core), (27.0, Event::FellSilent { transport: 1, last_at: 20.0 }));
+    assert_eq!(first_told(&mut core), (50.0, Event::ConsentExpired { transport: 1, last_at: 20.0 }));
     assert_eq!(core.next_due(), None);
 }
 
@@ -114,7 +116,7 @@ fn what_was_not_told_yet_and_is_over_is_not_told_any_more() {
     client.send(&mut core, AUDIO, 111, 1, b"voice");
     assert_eq!(lives(&mut core), []);
     core.pass_time(8.0);
-    assert_eq!(lives(&mut core), [Event::Silent { transport: 1, last_at: 1.0 }]);
+    assert_eq!(lives(&mut core), [Event::FellSilent { transport: 1, last_at: 1.0 }]);
     core.receive(&mut credentials().request(false), path(1), 9.0);
     core.pass_time(16.0);
     assert_eq!(lives(&mut core), []); // it came back and is silent again, as it was told
@@ -122,7 +124,7 @@ fn what_was_not_told_yet_and_is_over_is_not_told_any_more() {
     assert_eq!(lives(&mut core), []); // who says so knows
     core.pass_time(23.0);
     core.pass_time(46.0);
-    assert_eq!(lives(&mut core), [Event::Lost { transport: 1, last_at: 16.0 }]);
+    assert_eq!(lives(&mut core), [Event::ConsentExpired { transport: 1, last_at: 16.0 }]);
 }
 
 #[test]
@@ -132,8 +134,8 @@ fn silence_is_told_behind_what_came_before_it_and_before_what_comes_later() {
     core.receive(&mut other(), path(1), 7.9);
     core.pass_time(8.0);
     core.receive(&mut other(), path(1), 8.1);
-    assert!(matches!(core.take_events(1)[..], [Event::Slow { .. }]));
-    assert!(matches!(core.take_events(1)[..], [Event::Silent { .. }]));
+    assert!(matches!(core.take_events(1)[..], [Event::SlowDatagram { .. }]));
+    assert!(matches!(core.take_events(1)[..], [Event::FellSilent { .. }]));
     assert!(core.has_events());
 }
 
@@ -155,7 +157,7 @@ fn an_encoding_that_flows_after_a_while_is_told_once_and_a_voice_never() {
         core.receive(&mut client.seal(AUDIO, 111, number, b"voice"), path(1), at);
         core.take_events(usize::MAX)
     };
-    let told = [Event::Flows { producer: 11, encoding: 0 }];
+    let told = [Event::EncodingFlows { producer: 11, encoding: 0 }];
     assert_eq!(flows(1, 5.0), told);
     assert_eq!(flows(2, 7.0), []);
     assert_eq!(flows(3, 9.1), told);
@@ -168,7 +170,7 @@ fn silence_is_told_in_a_flood_that_never_ends() {
     core.pass_time(9.0);
     let told_after = (1..999).find(|_| {
         (0..40).for_each(|_| core.receive(&mut [0; 20], path(9), 9.0));
-        core.take_events(32).iter().any(|event| matches!(event, Event::Silent { transport: 1, .. }))
+        core.take_events(32).iter().any(|event| matches!(event, Event::FellSilent { transport: 1, .. }))
     });
     assert_eq!(told_after, Some(MAX_EVENTS / 32 + 1), "behind what came before");
 }

@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use super::*;
-use crate::core::SourceClock;
+use crate::core::NtpMapping;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -55,7 +55,7 @@ fn nothing_is_allocated_for_a_packet() {
             core.add_consumer(transport, 2 * transport, 10, &layered, 1).unwrap();
             core.add_consumer(transport, 2 * transport + 1, 11, &consumer(7001), 1).unwrap();
         }
-        let clock = SourceClock { ntp: 1 << 40, timestamp: 0, at: 0.0 };
+        let clock = NtpMapping { ntp: 1 << 40, timestamp: 0, at: 0.0 };
         core.set_source_clock(10, 0, clock).unwrap();
         core.set_source_clock(11, 0, clock).unwrap();
         let mut sealed = Vec::new();

@@ -37,7 +37,7 @@ fn the_packets_of_a_frame_leave_in_one_send_when_its_last_has_come() {
     assert_eq!(sends(&mut core, 1.0), []);
     sender.send(&mut core, VIDEO, 96 | 0x80, 4, VP8_KEY);
     assert_eq!(sends(&mut core, 1.0), [5]);
-    assert_eq!(core.next_flush(), None);
+    assert_eq!(core.next_due(), None);
     assert_eq!((core.totals().packets_out, core.consumer_stats(20).unwrap().packets), (5, 5));
 }
 
@@ -46,7 +46,7 @@ fn a_frame_whose_last_packet_does_not_come_waits_no_longer_than_allowed() {
     let (mut core, mut sender, _) = call();
     sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
     sender.send(&mut core, VIDEO, 96, 1, VP8_KEY);
-    assert_eq!(core.next_flush(), Some(1.0 + HOLD));
+    assert_eq!(core.next_due(), Some(1.0 + HOLD));
     assert_eq!(sends(&mut core, 1.0 + HOLD / 2.0), []);
     assert_eq!(sends(&mut core, 1.0 + HOLD), [2]);
 }
@@ -67,8 +67,8 @@ fn what_the_socket_does_not_take_is_counted_as_dropped_segment_by_segment() {
     for number in 0..3 {
         sender.send(&mut core, VIDEO, 96, number, VP8_KEY);
     }
-    core.flush(2.0, 64, |_, _, _| Err(Drop::SendWouldBlock));
-    assert_eq!(dropped(&core), [(Drop::SendWouldBlock, 3)]);
+    core.flush(2.0, 64, |_, _, _| Err(DropReason::SendWouldBlock));
+    assert_eq!(dropped(&core), [(DropReason::SendWouldBlock, 3)]);
     assert_eq!((core.totals().packets_out, core.consumer_stats(20).unwrap().packets), (0, 0));
 }
 
@@ -159,7 +159,7 @@ fn what_no_path_carries_is_left_out_and_the_rest_of_its_burst_leaves_whole() {
     for (number, size) in (0..).zip([largest, largest + 1, 50]) {
         sender.send(&mut core, VIDEO, 96, number, &[VP8_KEY, &vec![9; size - VP8_KEY.len()]].concat());
     }
-    assert_eq!(dropped(&core), [(Drop::Oversized, 1)]);
+    assert_eq!(dropped(&core), [(DropReason::Oversized, 1)]);
     let sent = leaving(&mut core, 2.0);
     let sizes: Vec<usize> = sent.iter().map(|(_, datagram)| receiver.open(datagram).unwrap().1.len()).collect();
     assert_eq!(sizes, [largest, 50]);
@@ -181,5 +181,5 @@ fn a_key_frame_leaves_in_sends_that_are_small_enough_when_padded_and_its_memory_
     let (padded, plain) = (LARGEST, LARGEST - 20);
     assert_eq!(sends, [(43 * padded + plain, padded), (16 * plain, plain)]);
     let receiver = core.transports.key(2).unwrap();
-    assert!(core.transports[receiver].burst.bytes.capacity() <= 32 * 1024);
+    assert!(core.transports[receiver].batch.bytes.capacity() <= 32 * 1024);
 }

@@ -23,7 +23,7 @@ impl Voice {
 
     fn report(&mut self, timestamp: u32, at: f64) {
         let ntp = ((100.0 + at) * 4_294_967_296.0) as u64;
-        self.core.set_source_clock(10, 0, SourceClock { ntp, timestamp, at }).unwrap();
+        self.core.set_source_clock(10, 0, NtpMapping { ntp, timestamp, at }).unwrap();
     }
 
     /// A packet comes; of the report that leaves with it, how far its clock is ahead of the packet, in seconds.

@@ -1,7 +1,7 @@
 //! Millions of mutated datagrams at a whole core: `make fuzz`.
 
 use super::*;
-use crate::core::SourceClock;
+use crate::core::NtpMapping;
 use crate::core::wire::stun::Credentials;
 
 const USERNAME_FRAGMENT: &str = "ours";
@@ -134,7 +134,7 @@ fn live(seed: u64) -> u64 {
             3 => _ = core.set_producer_paused(10 + dice.below(5) as Id, dice.below(4) == 0),
             4 => _ = core.take_events(usize::MAX),
             6 => {
-                let clock = SourceClock { ntp: dice.next(), timestamp: dice.next() as u32, at: number as f64 * 0.001 };
+                let clock = NtpMapping { ntp: dice.next(), timestamp: dice.next() as u32, at: number as f64 * 0.001 };
                 _ = core.set_source_clock(10 + dice.below(5) as Id, dice.below(2), clock);
             }
             7 => _ = core.answer_bindings(1 + dice.below(3) as Id, USERNAME_FRAGMENT, PASSWORD),

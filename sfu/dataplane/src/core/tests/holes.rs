@@ -70,7 +70,7 @@ fn a_packet_of_an_unknown_type_that_comes_late_leaves_no_hole() {
     let numbers = numbers(&mut core, &mut receiver);
     assert_no_hole(&numbers);
     assert_eq!(numbers.len(), 5);
-    assert_eq!(dropped(&core), [(Drop::UnknownPayloadType, 3)]);
+    assert_eq!(dropped(&core), [(DropReason::UnknownPayloadType, 3)]);
 }
 
 #[test]

@@ -12,13 +12,16 @@ mod removal;
 mod robustness;
 mod sealing;
 mod sources;
+mod storeys;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::srtp::window::RtpWindow;
 use super::wire::rtp::{Header, parse_header_untrusted};
-use super::{ConsumerSpec, Core, Credentials, Drop, EncodingSpec, Id, Path, ProducerSpec, Profile, SourceClock, Srtp};
+use super::{
+    ConsumerSpec, Core, Credentials, DropReason, EncodingSpec, Id, NtpMapping, Path, ProducerSpec, Profile, Srtp,
+};
 
 const PROFILES: [Profile; 3] = [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80];
 const AUDIO: u32 = 1111;
@@ -72,7 +75,7 @@ impl Client {
         core.receive(&mut packet, path(self.transport), 1.0);
     }
 
-    fn open(&mut self, datagram: &[u8]) -> Result<(Header, Vec<u8>), Drop> {
+    fn open(&mut self, datagram: &[u8]) -> Result<(Header, Vec<u8>), DropReason> {
         let mut packet = datagram.to_vec();
         let header = parse_header_untrusted(&packet, &mut Vec::new()).unwrap();
         let size = self.srtp.open_rtp(&mut packet, &header, |_| false)?;
@@ -115,6 +118,6 @@ fn leaving(core: &mut Core, now: f64) -> Vec<(Path, Vec<u8>)> {
     sent
 }
 
-fn dropped(core: &Core) -> Vec<(Drop, u64)> {
+fn dropped(core: &Core) -> Vec<(DropReason, u64)> {
     core.totals().drops.iter().filter(|(_, count)| *count > 0).collect()
 }

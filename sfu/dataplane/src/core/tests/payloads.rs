@@ -107,7 +107,7 @@ fn a_redundant_packet_that_says_too_much_costs_itself() {
     sender.send(&mut core, AUDIO, 111, 5, b"voice");
     let numbers: Vec<u16> = opened(&mut core, &mut receiver).iter().map(|(header, _)| header.sequence_number).collect();
     assert_eq!(numbers, [1, 2]);
-    let expected = [(Drop::MalformedRtp, 1), (Drop::UnknownPayloadType, 2), (Drop::PaddingOnly, 1)];
+    let expected = [(DropReason::MalformedRtp, 1), (DropReason::UnknownPayloadType, 2), (DropReason::PaddingOnly, 1)];
     assert_eq!(dropped(&core), expected);
 }
 
@@ -128,7 +128,7 @@ fn what_a_path_of_1500_bytes_carries_is_forwarded_with_our_mid_as_long_as_it_fit
 fn what_no_path_carries_is_counted() {
     let (mut core, mut sender, _) = call(video(), &takes(101));
     sender.send(&mut core, VIDEO, 96, 0, &[VP8_KEY, &vec![9; 1457 - 12 - VP8_KEY.len()]].concat());
-    assert_eq!((leaving(&mut core, 9.0).len(), dropped(&core)), (0, vec![(Drop::Oversized, 1)]));
+    assert_eq!((leaving(&mut core, 9.0).len(), dropped(&core)), (0, vec![(DropReason::Oversized, 1)]));
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn an_index_is_sealed_once_even_if_numbering_were_wrong() {
     let key = core.consumers.key(20).unwrap();
     core.consumers[key].sealed.add(5);
     sender.send(&mut core, AUDIO, 111, 1, b"voice");
-    assert_eq!(dropped(&core), [(Drop::SendFailed, 1)]);
+    assert_eq!(dropped(&core), [(DropReason::SendFailed, 1)]);
     assert_eq!(leaving(&mut core, 9.0), []);
     sender.send(&mut core, AUDIO, 111, 2, b"voice");
     assert_eq!(leaving(&mut core, 9.0).len(), 1);
@@ -54,7 +54,7 @@ fn a_replay_is_refused_and_a_changed_packet_too() {
         core.receive(&mut packet.clone(), path(1), 1.0);
         core.receive(&mut packet.clone(), path(1), 1.0);
         assert_eq!(core.producer_stats(10).unwrap().encodings[0].packets, 1);
-        assert!(dropped(&core).contains(&(Drop::Replayed, 1)));
+        assert!(dropped(&core).contains(&(DropReason::Replayed, 1)));
     }
 }
 

@@ -49,10 +49,12 @@ fn the_mid_moves_a_stream_to_another_ssrc_although_one_was_announced() {
     }
     assert_eq!(arrived(&mut core), 11);
     let learned = core.take_events(99);
-    assert!(learned.iter().any(|event| matches!(event, Event::Learned { producer: 10, encoding: 0, ssrc: 0x9999 })));
+    assert!(
+        learned.iter().any(|event| matches!(event, Event::EncodingLearned { producer: 10, encoding: 0, ssrc: 0x9999 }))
+    );
     // What comes late with the one before does not move it back.
     arrive(&mut core, &mut sender, with_mid(VIDEO, 1, b'0'), 1.5);
-    assert_eq!((dropped(&core), arrived(&mut core)), (vec![(Drop::UnknownStream, 1)], 0));
+    assert_eq!((dropped(&core), arrived(&mut core)), (vec![(DropReason::UnknownStream, 1)], 0));
     arrive(&mut core, &mut sender, with_mid(0x9999, 10, b'0'), 1.5);
     assert_eq!(arrived(&mut core), 1);
 }
@@ -62,7 +64,7 @@ fn an_ssrc_without_a_mid_or_with_an_unknown_one_moves_nothing() {
     let (mut core, mut sender, _) = call();
     sender.send(&mut core, 0x9999, 96, 0, VP8_KEY);
     arrive(&mut core, &mut sender, with_mid(0x9998, 0, b'7'), 1.0);
-    assert_eq!((dropped(&core), arrived(&mut core)), (vec![(Drop::UnknownStream, 2)], 0));
+    assert_eq!((dropped(&core), arrived(&mut core)), (vec![(DropReason::UnknownStream, 2)], 0));
     // One that was announced counts, whatever MID it has.
     arrive(&mut core, &mut sender, with_mid(VIDEO, 0, b'7'), 1.0);
     assert_eq!(arrived(&mut core), 1);
@@ -72,7 +74,7 @@ fn an_ssrc_without_a_mid_or_with_an_unknown_one_moves_nothing() {
 fn a_forged_packet_moves_nothing() {
     let (mut core, _, _) = call();
     core.receive(&mut [with_mid(0x9999, 0, b'0'), vec![0; 16]].concat(), path(1), 1.0);
-    assert_eq!(dropped(&core), [(Drop::Unauthentic, 1)]);
+    assert_eq!(dropped(&core), [(DropReason::Unauthentic, 1)]);
     assert!(!core.has_events());
 }
 
@@ -95,7 +97,7 @@ fn whoever_changes_ssrcs_without_end_is_followed_so_often_only() {
     for number in 0..150 {
         arrive(&mut core, &mut sender, with_mid(5000 + number, 0, b'0'), 1.0);
     }
-    assert_eq!(dropped(&core), [(Drop::UnknownStream, 50)]);
+    assert_eq!(dropped(&core), [(DropReason::UnknownStream, 50)]);
 }
 
 #[test]
@@ -116,7 +118,7 @@ fn a_stream_that_began_before_anybody_took_it_is_followed_over_its_rollover() {
         for number in 0..20u16 {
             sender.send(&mut core, VIDEO, 96, 65_530u16.wrapping_add(number), VP8_KEY);
         }
-        assert_eq!(dropped(&core), [(Drop::UnknownStream, 20)]);
+        assert_eq!(dropped(&core), [(DropReason::UnknownStream, 20)]);
         core.add_producer(1, 10, video()).unwrap();
         core.add_consumer(2, 20, 10, &consumer(7000), 1).unwrap();
         (14..74).for_each(|number| sender.send(&mut core, VIDEO, 96, number, VP8_KEY));
@@ -141,7 +143,7 @@ fn a_stream_whose_packets_before_the_rollover_were_lost_is_taken_up_behind_it() 
         let mut forged = sender.seal(VIDEO, 96, 64, VP8_KEY);
         *forged.last_mut().unwrap() ^= 1;
         core.receive(&mut forged, path(1), 1.0);
-        assert_eq!(dropped(&core), [(Drop::Unauthentic, 1)]);
+        assert_eq!(dropped(&core), [(DropReason::Unauthentic, 1)]);
     }
 }
 
@@ -171,7 +173,7 @@ fn an_old_datagram_is_not_taken_again_after_its_producer_was_made_anew() {
     core.remove_producer(10);
     produce(&mut core, 11, "0", VIDEO);
     core.receive(&mut old.clone(), path(1), 1.0);
-    assert_eq!(dropped(&core), [(Drop::Replayed, 1)]);
+    assert_eq!(dropped(&core), [(DropReason::Replayed, 1)]);
 }
 
 #[test]
@@ -187,10 +189,10 @@ fn how_many_sources_are_followed_is_bounded_and_the_quietest_goes_first() {
     }
     let unknown = MAX_SOURCES as u64 + 1;
     core.receive(&mut busy.clone(), path(1), 1.0);
-    assert_eq!(dropped(&core), [(Drop::Replayed, 1), (Drop::UnknownStream, unknown)]);
+    assert_eq!(dropped(&core), [(DropReason::Replayed, 1), (DropReason::UnknownStream, unknown)]);
     // Forgotten: the client's own datagram may come again, to nobody.
     core.receive(&mut first.clone(), path(1), 1.0);
-    assert_eq!(dropped(&core), [(Drop::Replayed, 1), (Drop::UnknownStream, unknown + 1)]);
+    assert_eq!(dropped(&core), [(DropReason::Replayed, 1), (DropReason::UnknownStream, unknown + 1)]);
 }
 
 #[test]
@@ -201,7 +203,7 @@ fn an_ssrc_that_goes_from_one_mid_to_another_without_end_is_followed_so_often_on
     for number in 0..2000u16 {
         let mid = if number % 2 == 0 { b'0' } else { b'1' };
         arrive(&mut core, &mut sender, with_mid(VIDEO, number, mid), 1.0 + f64::from(number) / 100.0);
-        moves += core.take_events(99).iter().filter(|event| matches!(event, Event::Learned { .. })).count();
+        moves += core.take_events(99).iter().filter(|event| matches!(event, Event::EncodingLearned { .. })).count();
     }
     assert!((20..=42).contains(&moves), "{moves} moves in 20 s");
 }

@@ -1,51 +1,59 @@
-//! What the data plane knows of one transport: keys, paths, and whose SSRCs are whose.
+//! One transport: its keys and paths, and which stream every SSRC belongs to.
+
+pub mod consent;
 
 use std::collections::{HashMap, HashSet};
 
 use crate::core::interface::spec::Id;
-use crate::core::paths::consent_path::Consent;
-use crate::core::receive::producer::EncodingKey;
-use crate::core::send::batch::Burst;
+use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey};
+use crate::core::send::batch::SendBatch;
 use crate::core::srtp::Srtp;
-use crate::core::table::{ConsumerKey, ProducerKey};
+use crate::core::transport::consent::Consent;
 use crate::core::wire::address::Path;
 
 /// How many addresses a transport may send from.
 pub const MAX_PATHS: usize = 16;
 
-const PATH_MTU: usize = 1500; // Ethernet's; who has less gets a smaller picture from senders that look (RFC 8899)
+const PATH_MTU: usize = 1500; // Ethernet's; senders that probe (RFC 8899) make smaller packets where a path carries less
 const IPV4_UDP: usize = 28; // bytes of headers
 const IPV6_UDP: usize = 48;
 
-/// `paths` are in order of their last teaching; `ssrcs` those whose RTP is taken.
-///
-/// `sent_ssrcs` are the consumers', `spent_ssrcs` those of consumers that are gone: none may begin again under the same
-/// keys, or the packets of both could be decrypted (RFC 3711 section 9.1).
+/// What the core knows of one client's transport.
 #[derive(Default)]
 pub struct Transport {
     pub id: Id,
+    /// `None` until DTLS has agreed on keys.
     pub srtp: Option<Srtp>,
+    /// The path to send on.
     pub send_path: Option<Path>,
+    /// The paths that packets may come from, the newest last.
     pub paths: Vec<Path>,
+    /// The encoding that each received SSRC belongs to.
     pub ssrcs: HashMap<u32, EncodingKey>,
     pub producers: Vec<ProducerKey>,
     pub consumers: Vec<ConsumerKey>,
-    pub burst: Burst,
+    /// Packets that wait to leave.
+    pub batch: SendBatch,
     pub consent: Consent,
+    /// The consumer that sends with each SSRC.
     sent_ssrcs: HashMap<u32, ConsumerKey>,
-    spent_ssrcs: HashSet<u32>,
+    /// The SSRCs of removed consumers.  None may be used again under the same keys: both streams would share their key
+    /// stream, and their packets could be decrypted (RFC 3711 section 9.1).
+    retired_ssrcs: HashSet<u32>,
 }
 
 impl Transport {
+    /// A transport without keys and paths.
     pub fn new(id: Id) -> Self {
         Self { id, ..Self::default() }
     }
 
+    /// Whether media can be sent.
     pub fn ready(&self) -> bool {
         self.srtp.is_some() && self.send_path.is_some()
     }
 
-    /// Make this path the newest; the one that had to go for it.
+    /// Make this path the newest.  Gives the path that had to go for it, if there are too many.
     pub fn learn_path(&mut self, path: Path) -> Option<Path> {
         self.paths.retain(|known| *known != path);
         self.paths.push(path);
@@ -57,7 +65,7 @@ impl Transport {
         Some(self.paths.remove(oldest))
     }
 
-    /// The path is another's now; go on sending to the newest that is left.
+    /// Another transport owns this path now.  Send to the newest path that is left.
     pub fn lose_path(&mut self, path: Path) {
         self.paths.retain(|known| *known != path);
         if self.send_path == Some(path) {
@@ -65,42 +73,42 @@ impl Transport {
         }
     }
 
-    /// The packets of this SSRC are not this encoding's any more; they may be another's by now.
+    /// Take the SSRC from this encoding.  Does nothing if another encoding has it by now.
     pub fn forget_ssrc(&mut self, ssrc: u32, of: EncodingKey) {
         if self.ssrcs.get(&ssrc) == Some(&of) {
             self.ssrcs.remove(&ssrc);
         }
     }
 
-    /// The largest datagram that the path to the receiver carries whole.
+    /// The largest datagram that the path to the receiver carries whole, in bytes.
     pub fn largest_datagram(&self) -> usize {
         let headers = if self.send_path.is_some_and(|path| path.remote.is_ipv6()) { IPV6_UDP } else { IPV4_UDP };
         PATH_MTU - headers
     }
 
-    /// Whether a consumer sends, or ever sent, with this SSRC.
-    pub fn used(&self, ssrc: u32) -> bool {
-        self.sent_ssrcs.contains_key(&ssrc) || self.spent(ssrc)
+    /// Whether a consumer sends with this SSRC, or ever did.
+    pub fn has_sent_with(&self, ssrc: u32) -> bool {
+        self.sent_ssrcs.contains_key(&ssrc) || self.is_retired(ssrc)
     }
 
-    /// Whether the consumer with this SSRC is gone.
-    pub fn spent(&self, ssrc: u32) -> bool {
-        self.spent_ssrcs.contains(&ssrc)
+    /// Whether the consumer with this SSRC was removed.
+    pub fn is_retired(&self, ssrc: u32) -> bool {
+        self.retired_ssrcs.contains(&ssrc)
     }
 
-    /// A consumer sends with it from now on.
+    /// The consumer sends with this SSRC from now on.
     pub fn use_ssrc(&mut self, ssrc: u32, consumer: ConsumerKey) {
         self.sent_ssrcs.insert(ssrc, consumer);
     }
 
-    /// The consumer that sends with it.
+    /// The consumer that sends with this SSRC.
     pub fn sender_of(&self, ssrc: u32) -> Option<ConsumerKey> {
         self.sent_ssrcs.get(&ssrc).copied()
     }
 
-    /// A consumer's SSRC will not be sent again.
-    pub fn spend_ssrc(&mut self, ssrc: u32) {
+    /// The consumer with this SSRC was removed: nothing may be sent with it any more.
+    pub fn retire_ssrc(&mut self, ssrc: u32) {
         self.sent_ssrcs.remove(&ssrc);
-        self.spent_ssrcs.insert(ssrc);
+        self.retired_ssrcs.insert(ssrc);
     }
 }

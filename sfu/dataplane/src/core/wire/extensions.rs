@@ -51,13 +51,13 @@ impl MidElement {
 
 /// Consumers with the same share a rewriter: the ids taken, the id of the MID and its element's size.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RewriterKey {
+pub struct ExtensionSelection {
     ids: Vec<(u8, u8)>,
     mid_id: Option<u8>,
     mid_size: usize,
 }
 
-impl RewriterKey {
+impl ExtensionSelection {
     /// `ids` are the client's ids that are taken, with the router's for each.
     pub fn new(mut ids: Vec<(u8, u8)>, mid_id: Option<u8>, mid: Option<&MidElement>) -> Self {
         ids.sort_unstable();
@@ -69,8 +69,8 @@ impl RewriterKey {
 ///
 /// A block is the consumer's MID element in the form that fits, and the tail.
 #[derive(Clone, Debug)]
-pub struct Rewriter {
-    key: RewriterKey,
+pub struct ExtensionRewriter {
+    key: ExtensionSelection,
     mid: Option<MidElement>,
     /// How many consumers use it.
     pub users: usize,
@@ -79,14 +79,14 @@ pub struct Rewriter {
     tail: Vec<u8>,
 }
 
-impl Rewriter {
+impl ExtensionRewriter {
     /// `mid` is any one of the sharers'.
-    pub fn new(key: RewriterKey, mid: Option<MidElement>) -> Self {
+    pub fn new(key: ExtensionSelection, mid: Option<MidElement>) -> Self {
         Self { key, mid, users: 0, serial: 0, two_byte: false, tail: Vec::new() }
     }
 
     /// Whether it serves consumers with this key.
-    pub fn serves(&self, key: &RewriterKey) -> bool {
+    pub fn serves(&self, key: &ExtensionSelection) -> bool {
         self.key == *key
     }
 

@@ -1,7 +1,5 @@
 //! What receivers report of what they are sent (RFC 3550 section 6.4).
 
-use crate::core::engine::Core;
-use crate::core::table::TransportKey;
 use crate::core::wire::rtp::{be16, be32};
 
 const HEADER_SIZE: usize = 4;
@@ -15,22 +13,9 @@ const EXTENDED_REPORT: u8 = 207; // RFC 3611
 const PAYLOAD_FEEDBACK: u8 = 206; // RFC 4585 section 6.3
 const APPLICATION: u8 = 15;
 
-/// A receiver's newest report about one stream (RFC 3550 section 6.4.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Reception {
-    /// Since the report before, in 1/256.
-    pub fraction_lost: u8,
-    /// In all; negative with duplicates.
-    pub lost: i32,
-    /// In timestamp units.
-    pub jitter: u32,
-    /// In seconds, by our own clock alone; `None` before a report of ours was answered.
-    pub round_trip: Option<f64>,
-}
-
 /// One block of a report.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Block {
+pub struct ReportBlock {
     pub ssrc: u32,
     pub fraction_lost: u8,
     pub lost: i32,
@@ -41,7 +26,7 @@ pub struct Block {
     pub delay: u32,
 }
 
-impl Block {
+impl ReportBlock {
     fn read(bytes: &[u8]) -> Self {
         Self {
             ssrc: be32(bytes, 0),
@@ -57,7 +42,7 @@ impl Block {
 /// Whether a compound packet is well-formed and holds nothing but what receivers report; hands out its blocks.
 ///
 /// What is not may still have handed out some: it is the slow path's, whose blocks these are as well.
-pub fn only_reports_untrusted(packet: &[u8], mut take: impl FnMut(Block)) -> bool {
+pub fn only_reports_untrusted(packet: &[u8], mut take: impl FnMut(ReportBlock)) -> bool {
     let (mut rest, mut only) = (packet, !packet.is_empty());
     while !rest.is_empty() {
         if rest.len() < HEADER_SIZE || rest[0] >> 6 != 2 {
@@ -74,7 +59,7 @@ pub fn only_reports_untrusted(packet: &[u8], mut take: impl FnMut(Block)) -> boo
             SENDER_REPORT | RECEIVER_REPORT => {
                 let blocks = usize::from(part[0] & 0x1F);
                 let Some(blocks) = part.get(first_block..first_block + blocks * BLOCK_SIZE) else { return false };
-                blocks.chunks_exact(BLOCK_SIZE).map(Block::read).for_each(&mut take);
+                blocks.chunks_exact(BLOCK_SIZE).map(ReportBlock::read).for_each(&mut take);
                 only &= part[1] == RECEIVER_REPORT && !padded;
             }
             SOURCE_DESCRIPTION | EXTENDED_REPORT => only &= !padded,
@@ -87,19 +72,6 @@ pub fn only_reports_untrusted(packet: &[u8], mut take: impl FnMut(Block)) -> boo
     only
 }
 
-impl Core {
-    /// Keep what this transport's receiver reports, and say whether the slow path need not see the packet.
-    pub(in crate::core) fn hear_reports_untrusted(&mut self, key: TransportKey, packet: &[u8], now: f64) -> bool {
-        let Self { transports, consumers, .. } = self;
-        let transport = &transports[key];
-        only_reports_untrusted(packet, |block| {
-            if let Some(consumer) = transport.sender_of(block.ssrc).and_then(|consumer| consumers.get_mut(consumer)) {
-                consumer.reporting.answered(&block, now);
-            }
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,14 +79,14 @@ mod tests {
 
     const BLOCK: &str = "0000000a 40fffffe 00010002 00000003 00000004 00010000";
 
-    fn read(packet: &[u8]) -> (bool, Vec<Block>) {
+    fn read(packet: &[u8]) -> (bool, Vec<ReportBlock>) {
         let mut blocks = Vec::new();
         (only_reports_untrusted(packet, |block| blocks.push(block)), blocks)
     }
 
     #[test]
     fn reports_of_receivers_need_nobody_else() {
-        let block = Block { ssrc: 10, fraction_lost: 64, lost: -2, jitter: 3, last_report: 4, delay: 65536 };
+        let block = ReportBlock { ssrc: 10, fraction_lost: 64, lost: -2, jitter: 3, last_report: 4, delay: 65536 };
         let report = hex(&format!("82c9000d 00000001 {BLOCK}{BLOCK}"));
         assert_eq!(read(&report), (true, vec![block; 2]));
         let described = [

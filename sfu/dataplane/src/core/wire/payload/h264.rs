@@ -1,6 +1,6 @@
 //! H.264 NAL units in RTP (RFC 6184): single, aggregated by STAP-A, fragmented by FU-A.
 
-use super::Frame;
+use super::frame::Frame;
 
 const IDR: u8 = 5;
 pub const SPS: u8 = 7;

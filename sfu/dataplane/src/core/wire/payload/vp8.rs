@@ -1,6 +1,6 @@
 //! The VP8 payload descriptor (RFC 7741 section 4.2).
 
-use super::{Frame, Picture, Tl0};
+use super::frame::{Frame, Picture, Tl0};
 
 /// A frame begins with S = 1 and PID = 0; it is a key frame where the P bit of its header is 0 (section 4.3).
 pub fn inspect_vp8_untrusted(payload: &[u8]) -> Option<Frame> {

@@ -1,6 +1,6 @@
 //! The VP9 payload descriptor (RFC 9628 section 4.2).
 
-use super::Frame;
+use super::frame::Frame;
 
 /// A key picture begins with B = 1 in its lowest spatial layer and is not predicted from others (P = 0).
 ///

@@ -1,22 +1,13 @@
-//! Things by the caller's identifier, and by a short key that is dead once the thing is gone.
+//! Objects by the caller's identifier, and by a short key that is dead once the object is gone.
 
 use std::collections::HashMap;
 use std::ops::{Index, IndexMut};
 
-use slotmap::{Key, SlotMap, new_key_type};
+use slotmap::{Key, SlotMap};
 
 use crate::core::interface::spec::{Id, Refused};
 
-new_key_type! {
-    /// Of a transport.
-    pub struct TransportKey;
-    /// Of a producer.
-    pub struct ProducerKey;
-    /// Of a consumer.
-    pub struct ConsumerKey;
-}
-
-/// Transports, producers or consumers.
+/// All transports, producers or consumers of a core.
 #[derive(Debug)]
 pub struct Table<K: Key, T> {
     slots: SlotMap<K, T>,
@@ -30,47 +21,50 @@ impl<K: Key, T> Default for Table<K, T> {
 }
 
 impl<K: Key, T> Table<K, T> {
-    /// The key of the one with this identifier.
+    /// The key of the object with this identifier.
     pub fn key(&self, id: Id) -> Result<K, Refused> {
         self.keys.get(&id).copied().ok_or(Refused::Unknown(id))
     }
 
+    /// Whether an object has this identifier.
     pub fn contains(&self, id: Id) -> bool {
         self.keys.contains_key(&id)
     }
 
-    /// Add one under an identifier that is free.
-    pub fn insert(&mut self, id: Id, thing: T) -> K {
-        let key = self.slots.insert(thing);
+    /// Add an object under an identifier that is free.
+    pub fn insert(&mut self, id: Id, object: T) -> K {
+        let key = self.slots.insert(object);
         self.keys.insert(id, key);
         key
     }
 
+    /// Take out the object with this identifier.  Its key is dead from now on.
     pub fn remove(&mut self, id: Id) -> Option<T> {
         self.slots.remove(self.keys.remove(&id)?)
     }
 
+    /// The object, unless it was removed.
     pub fn get(&self, key: K) -> Option<&T> {
         self.slots.get(key)
     }
 
+    /// The object, unless it was removed.
     pub fn get_mut(&mut self, key: K) -> Option<&mut T> {
         self.slots.get_mut(key)
     }
 
+    /// How many objects there are.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
+    /// Every object, in no particular order.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.slots.values()
     }
-
-    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.slots.values_mut()
-    }
 }
 
+/// For a key whose object is known to be there; panics otherwise.
 impl<K: Key, T> Index<K> for Table<K, T> {
     type Output = T;
 

@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::core::{
-    ConsumerSpec, Core, Credentials, EncodingSpec, Event, Id, Path, ProducerSpec, Profile, Refused, SourceClock, Srtp,
+    ConsumerSpec, Core, Credentials, EncodingSpec, Event, Id, NtpMapping, Path, ProducerSpec, Profile, Refused, Srtp,
 };
 
 const SENDER: Id = 1;
@@ -22,7 +22,7 @@ const SILENT_AFTER: f64 = 7.0; // seconds
 const LOST_AFTER: f64 = 30.0;
 
 /// Carry a frame, a report and a binding with each protection profile.  What went wrong, where something did.
-pub fn rehearse() -> Result<(), String> {
+pub fn self_test() -> Result<(), String> {
     for profile in [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80] {
         match carry(profile) {
             Ok(arrived) if arrived == SIZES.len() => {}
@@ -59,7 +59,7 @@ fn carry(profile: Profile) -> Result<usize, Refused> {
         handed_on += bytes.chunks(segment).len();
         Ok(())
     });
-    let told = far.take_events(usize::MAX).iter().filter(|event| matches!(event, Event::Rtcp { .. })).count();
+    let told = far.take_events(usize::MAX).iter().filter(|event| matches!(event, Event::RtcpArrived { .. })).count();
     let answered = near.totals().packets_out as usize - SIZES.len() - told;
     // To the far core the answer to the binding is nothing but STUN, which it hands up.
     let complete = told == 1 && answered == 1 && handed_on == SIZES.len();
@@ -96,7 +96,7 @@ fn plane(profile: Profile, receive: &[u8], send: &[u8], ssrc: u32) -> Result<Cor
     };
     core.add_producer(SENDER, STREAM, stream)?;
     if ssrc == SSRC {
-        core.set_source_clock(STREAM, 0, SourceClock { ntp: 1 << 32, timestamp: 0, at: 0.0 })?;
+        core.set_source_clock(STREAM, 0, NtpMapping { ntp: 1 << 32, timestamp: 0, at: 0.0 })?;
     }
     core.add_consumer(RECEIVER, COPY, STREAM, &copy, 1)?;
     Ok(core)
@@ -124,6 +124,6 @@ mod tests {
         for profile in [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80] {
             assert_eq!(carry(profile), Ok(SIZES.len()));
         }
-        assert_eq!(rehearse(), Ok(()));
+        assert_eq!(self_test(), Ok(()));
     }
 }

@@ -7,12 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 /// A plain mutex is taken again by the thread that is running, for as long as that has something to do; and a fair one
 /// hands over only to who sleeps already, which takes long on a busy machine.
 #[derive(Default)]
-pub struct Turns<T> {
+pub struct FairMutex<T> {
     door: Mutex<()>,
     inside: Mutex<T>,
 }
 
-impl<T> Turns<T> {
+impl<T> FairMutex<T> {
     pub fn new(inside: T) -> Self {
         Self { door: Mutex::new(()), inside: Mutex::new(inside) }
     }
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn who_comes_while_another_works_without_pause_has_the_next_turn_but_one() {
-        let (turns, over) = (Turns::new(0u32), AtomicBool::new(false));
+        let (turns, over) = (FairMutex::new(0u32), AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn nobody_goes_in_where_somebody_is_and_a_panic_locks_nobody_out() {
-        let turns = Turns::new(0);
+        let turns = FairMutex::new(0);
         let inside = turns.lock();
         assert!(turns.try_lock().is_none());
         drop(inside);

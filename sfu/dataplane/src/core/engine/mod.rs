@@ -1,0 +1,102 @@
+//! The core's state: its tables, its timers, and everything that waits to be sent or told.
+//!
+//! The engine decides nothing about packets.  The files under `paths` do, with the machines under `receive`, `send` and
+//! `transport`.
+
+pub mod event_queue;
+pub mod table;
+pub mod timers;
+
+use std::collections::HashMap;
+
+use event_queue::EventQueue;
+use table::Table;
+use timers::Timers;
+
+use crate::core::interface::drop_reason::{DropCounts, DropReason};
+use crate::core::keys::{ConsumerKey, ProducerKey, TransportKey};
+use crate::core::receive::producer::Producer;
+use crate::core::send::consumer::Consumer;
+use crate::core::send::transmit::SendReceipt;
+use crate::core::transport::Transport;
+use crate::core::wire::address::Path;
+use crate::core::wire::rtp::Element;
+
+/// The answer to a Binding request, on its way.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct BindingAnswer {
+    pub transport: TransportKey,
+    pub path: Path,
+    pub datagram: Vec<u8>,
+}
+
+/// Datagrams and bytes since the start.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Traffic {
+    pub packets_in: u64,
+    pub bytes_in: u64,
+    pub packets_out: u64,
+    pub bytes_out: u64,
+}
+
+/// Memory that is empty between calls and kept, so that the packet path allocates nothing.
+#[derive(Default)]
+#[allow(missing_docs)]
+pub struct Scratch {
+    pub elements: Vec<Element>,
+    pub report: Vec<u8>,
+    pub outcomes: Vec<(SendReceipt, Option<DropReason>)>,
+    pub padded: Vec<u8>,
+}
+
+/// The packet path without sockets and clocks, see [`crate::core`].
+#[derive(Default)]
+pub struct Core {
+    pub(in crate::core) transports: Table<TransportKey, Transport>,
+    pub(in crate::core) producers: Table<ProducerKey, Producer>,
+    pub(in crate::core) consumers: Table<ConsumerKey, Consumer>,
+    /// The transport that owns each path.
+    pub(in crate::core) by_path: HashMap<Path, TransportKey>,
+    pub(in crate::core) timers: Timers,
+    pub(in crate::core) events: EventQueue,
+    /// Consumers whose layers may have changed since the slow path was told.
+    pub(in crate::core) changed: Vec<ConsumerKey>,
+    /// Answers to Binding requests; the shell takes them after each batch of datagrams.
+    pub(in crate::core) answers: Vec<BindingAnswer>,
+    /// Transports whose send batches are not empty.
+    pub(in crate::core) dirty: Vec<TransportKey>,
+    pub(in crate::core) drops: DropCounts,
+    pub(in crate::core) traffic: Traffic,
+    /// The serial number of the newest packet.
+    pub(in crate::core) serial: u64,
+    /// How many sender reports became due.
+    pub(in crate::core) reports: u64,
+    /// How long the packets of a video frame may wait for its last one, in seconds.
+    pub(in crate::core) hold: f64,
+    pub(in crate::core) scratch: Scratch,
+    /// The next packet that is forwarded panics.
+    #[cfg(test)]
+    pub(in crate::core) sabotaged: bool,
+}
+
+impl Core {
+    /// An empty core.  `hold` is how long the packets of a video frame may wait for its last one, in seconds.
+    pub fn new(hold: f64) -> Self {
+        Self { hold, ..Self::default() }
+    }
+
+    /// Make the next packet that is forwarded panic.
+    #[cfg(test)]
+    pub fn sabotage(&mut self) {
+        self.sabotaged = true;
+    }
+
+    /// Forget everything but the totals, because the core had a bug.  The slow path is told why.
+    pub fn fail(&mut self, why: String) {
+        let Self { drops, traffic, hold, .. } = std::mem::take(self);
+        *self = Self { drops, traffic, hold, ..Self::default() };
+        self.events.push_failure(why);
+    }
+}

@@ -1,0 +1,71 @@
+//! Statistics that the slow path may ask for.
+
+use crate::core::interface::drop_reason::DropCounts;
+
+/// What was received of one encoding since it began; all totals, see RFC 3550 appendices A.1, A.3 and A.8.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct EncodingStats {
+    pub ssrc: Option<u32>,
+    pub packets: u64,
+    pub bytes: u64,
+    pub highest_sequence: i64,
+    pub expected: i64,
+    pub lost: i64,
+    pub jitter: u64,
+    pub key_frames: u64,
+    pub last_timestamp: u32,
+    pub last_at: Option<f64>,
+}
+
+/// What was received of a producer.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct ProducerStats {
+    pub encodings: Vec<EncodingStats>,
+    pub voice_packets: u64,
+    pub voice_amplitude: f64,
+}
+
+/// A receiver's newest report about one stream (RFC 3550 section 6.4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ReceptionReport {
+    /// Share of the packets lost since the report before, in 1/256.
+    pub fraction_lost: u8,
+    /// All packets lost; negative with duplicates.
+    pub lost: i32,
+    /// Interarrival jitter in timestamp units.
+    pub jitter: u32,
+    /// Round-trip time in seconds by our own clock; `None` until the receiver answers a sender report of ours.
+    pub round_trip: Option<f64>,
+}
+
+/// What was sent to one consumer, and what its receiver reported about it.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct ConsumerStats {
+    pub packets: u64,
+    pub bytes: u64,
+    pub octets: u64,
+    pub encoding: Option<usize>,
+    pub temporal: Option<u8>,
+    pub timestamp_offset: u32,
+    pub last_timestamp: u32,
+    pub last_at: Option<f64>,
+    pub reception_report: Option<ReceptionReport>,
+}
+
+/// Totals since the start, and the number of objects now.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Totals {
+    pub packets_in: u64,
+    pub bytes_in: u64,
+    pub packets_out: u64,
+    pub bytes_out: u64,
+    pub drops: DropCounts,
+    pub transports: usize,
+    pub producers: usize,
+    pub routes: usize,
+    pub paths: usize,
+}

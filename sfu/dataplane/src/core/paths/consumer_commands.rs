@@ -1,0 +1,114 @@
+//! Commands about consumers.  Each takes effect before it returns, or changes nothing.
+
+use super::commands::NO_ENCODING;
+use crate::core::engine::Core;
+use crate::core::interface::spec::{ConsumerSpec, Id, Refused};
+use crate::core::keys::{ProducerKey, RewriterKey};
+use crate::core::receive::producer::Producer;
+use crate::core::send::consumer::Consumer;
+use crate::core::wire::extensions::{ExtensionRewriter, ExtensionSelection, MidElement};
+
+impl Core {
+    /// Refused for an encoding that the producer has not, and for an SSRC that this transport ever sent with before.
+    ///
+    /// `first_sequence` is from 1 to 0x7FFF (RFC 3711 section 3.3.1): low enough that losing the first packets cannot
+    /// hide a wrap.
+    pub fn add_consumer(
+        &mut self,
+        transport: Id,
+        consumer: Id,
+        producer: Id,
+        spec: &ConsumerSpec,
+        first_sequence: u16,
+    ) -> Result<(), Refused> {
+        let (owner, source) = (self.transports.key(transport)?, self.producers.key(producer)?);
+        if self.consumers.contains(consumer) {
+            return Err(Refused::Invalid("this consumer is there already"));
+        }
+        if self.transports[owner].has_sent_with(spec.ssrc) {
+            return Err(Refused::Invalid("this SSRC was used on this transport before"));
+        }
+        self.check_encoding(source, spec.encoding)?;
+        let mid = match (&spec.mid, spec.mid_id) {
+            (Some(mid), Some(id)) => {
+                Some(MidElement::new(id, mid.as_bytes()).ok_or(Refused::Invalid("a MID has at most 255 bytes"))?)
+            }
+            _ => None,
+        };
+        let rewriter = rewriter_for(&mut self.producers[source], spec, mid.as_ref());
+        let added = Consumer::new(consumer, owner, source, spec, rewriter, mid, first_sequence);
+        let key = self.consumers.insert(consumer, added);
+        self.transports[owner].use_ssrc(spec.ssrc, key);
+        self.transports[owner].consumers.push(key);
+        self.producers[source].consumers.push(key);
+        self.retarget(key);
+        Ok(())
+    }
+
+    /// Nothing of it leaves any more, not even what waits in a burst.
+    pub fn remove_consumer(&mut self, consumer: Id) {
+        let Ok(key) = self.consumers.key(consumer) else { return };
+        self.stop(key);
+        let Some(removed) = self.consumers.remove(consumer) else { return };
+        let owner = &mut self.transports[removed.transport];
+        owner.consumers.retain(|&one| one != key);
+        owner.retire_ssrc(removed.ssrc);
+        if let Some(producer) = removed.producer {
+            let producer = &mut self.producers[producer];
+            producer.consumers.retain(|&one| one != key);
+            producer.rewriters[removed.rewriter].users -= 1;
+            if producer.rewriters[removed.rewriter].users == 0 {
+                producer.rewriters.remove(removed.rewriter);
+            }
+        }
+    }
+
+    /// A video consumer that is resumed starts at the next key frame; sequence numbers go on without a gap.
+    pub fn set_consumer_paused(&mut self, consumer: Id, paused: bool) -> Result<(), Refused> {
+        let key = self.consumers.key(consumer)?;
+        self.consumers[key].paused = paused;
+        if paused {
+            self.stop(key);
+        }
+        self.retarget(key);
+        Ok(())
+    }
+
+    /// The target: forward this encoding, and of its temporal layers those up to `temporal` (`None`: all).
+    pub fn set_layers(&mut self, consumer: Id, encoding: Option<usize>, temporal: Option<u8>) -> Result<(), Refused> {
+        let key = self.consumers.key(consumer)?;
+        if let Some(producer) = self.consumers[key].producer {
+            self.check_encoding(producer, encoding)?;
+        }
+        self.consumers[key].target = encoding;
+        self.consumers[key].layers.set_target(temporal);
+        if encoding.is_none() {
+            self.stop(key);
+        }
+        self.retarget(key);
+        Ok(())
+    }
+
+    fn check_encoding(&self, producer: ProducerKey, encoding: Option<usize>) -> Result<(), Refused> {
+        match encoding {
+            Some(index) if index >= self.producers[producer].encodings.len() => Err(NO_ENCODING),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The rewriter for this consumer, shared with the producer's other consumers that take the same.
+fn rewriter_for(producer: &mut Producer, spec: &ConsumerSpec, mid: Option<&MidElement>) -> RewriterKey {
+    let source = &producer.spec;
+    let taken = |&(client, router): &(u8, u8)| {
+        let own = Some(client) == source.mid_id || Some(client) == source.rid_id;
+        let shadowed = mid.is_some() && Some(router) == spec.mid_id;
+        spec.extension_ids.contains(&router) && !own && !shadowed
+    };
+    let ids = source.extension_ids.iter().copied().filter(taken).collect();
+    let key = ExtensionSelection::new(ids, spec.mid_id, mid);
+    let shared = producer.rewriters.iter().find(|(_, rewriter)| rewriter.serves(&key)).map(|(slot, _)| slot);
+    let slot = shared.unwrap_or_else(|| producer.rewriters.insert(ExtensionRewriter::new(key, mid.cloned())));
+    producer.rewriters[slot].users += 1;
+    slot
+}

@@ -1,0 +1,158 @@
+//! Forwarding: one packet of an encoding becomes a packet of its own for each consumer.
+//!
+//! The consumers of an encoding are on its `routes`.  For each of them the packet is rewritten into the send batch of the
+//! consumer's transport, where it waits for [`Core::flush`].  It is sealed only there, when it is clear how it leaves.
+
+use slotmap::SlotMap;
+
+use crate::core::engine::Core;
+use crate::core::engine::table::Table;
+use crate::core::engine::timers::{Timer, Timers};
+use crate::core::interface::drop_reason::{DropCounts, DropReason};
+use crate::core::keys::{ConsumerKey, EncodingKey, RewriterKey, TransportKey};
+use crate::core::receive::packet::Packet;
+use crate::core::receive::producer::Producer;
+use crate::core::send::batch::{QueuedPacket, Seal, most_padding};
+use crate::core::send::consumer::{Consumer, Rewritten};
+use crate::core::transport::Transport;
+use crate::core::wire::extensions::ExtensionRewriter;
+
+impl Core {
+    /// Forward a packet to every consumer of its encoding, and let waiting consumers begin if it starts a key frame.
+    pub(in crate::core) fn forward(&mut self, at: EncodingKey, packet: &Packet) {
+        #[cfg(test)]
+        assert!(!self.sabotaged, "sabotaged");
+        self.raise_top_layer(at, packet);
+        let waiting = !self.producers[at.producer].encodings[at.index].waiting.is_empty();
+        // A packet that comes late cannot begin a stream: the packets behind it have been dropped already.  Where the
+        // codec is not read (audio, AV1), every packet can.
+        let begins = packet.newest && !packet.left_out && packet.frame.is_none_or(|frame| frame.key);
+        if waiting && begins {
+            self.begin_waiting(at, packet);
+        }
+        let (mut fanout, producer) = self.fanout(at, packet);
+        for &key in &producer.encodings[at.index].routes {
+            fanout.enqueue(key, packet, &mut producer.rewriters);
+        }
+    }
+
+    /// Note a temporal layer that the encoding did not have before; its consumers report their layers anew.
+    fn raise_top_layer(&mut self, at: EncodingKey, packet: &Packet) {
+        let encoding = &mut self.producers[at.producer].encodings[at.index];
+        let temporal = packet.frame.and_then(|frame| frame.temporal);
+        if temporal <= encoding.top_temporal {
+            return;
+        }
+        encoding.top_temporal = temporal;
+        for place in 0..encoding.routes.len() {
+            let consumer = self.producers[at.producer].encodings[at.index].routes[place];
+            self.note_changed(consumer);
+        }
+    }
+
+    /// Split the core into the producer of this packet and everything else that its copies touch.
+    pub(in crate::core) fn fanout(&mut self, at: EncodingKey, packet: &Packet) -> (Fanout<'_>, &mut Producer) {
+        let Self { producers, consumers, transports, timers, drops, changed, dirty, hold, reports, .. } = self;
+        let producer = &mut producers[at.producer];
+        // A video frame ends with the marker.  Before that more packets follow at once, so the batch may wait for them
+        // and leave in one system call.
+        let due = if producer.spec.video && !packet.header.marker { packet.now + *hold } else { packet.now };
+        let clock_known = producer.encodings[at.index].clock.mapping().is_some();
+        (Fanout { consumers, transports, timers, drops, changed, dirty, reports, due, clock_known }, producer)
+    }
+}
+
+/// The parts of the core that the copies of a packet touch, besides its producer.
+pub(in crate::core) struct Fanout<'a> {
+    consumers: &'a mut Table<ConsumerKey, Consumer>,
+    transports: &'a mut Table<TransportKey, Transport>,
+    timers: &'a mut Timers,
+    drops: &'a mut DropCounts,
+    changed: &'a mut Vec<ConsumerKey>,
+    dirty: &'a mut Vec<TransportKey>,
+    reports: &'a mut u64,
+    /// When the copies must leave, in seconds.
+    due: f64,
+    /// The sender has reported its clock, so that it can be passed on.
+    clock_known: bool,
+}
+
+impl Fanout<'_> {
+    /// Rewrite the packet for this consumer and append it to the batch of its transport.
+    ///
+    /// Nothing is appended where the consumer leaves the packet out, or where the packet could not be sent whole.
+    pub fn enqueue(
+        &mut self,
+        key: ConsumerKey,
+        packet: &Packet,
+        rewriters: &mut SlotMap<RewriterKey, ExtensionRewriter>,
+    ) {
+        let consumer = &mut self.consumers[key];
+        let transport = &mut self.transports[consumer.transport];
+        let Some(trailer) = transport.srtp.as_ref().map(|srtp| srtp.rtp_trailer()) else {
+            self.drops.count(DropReason::SendFailed);
+            return;
+        };
+        let room = transport.largest_datagram() - trailer;
+        let layer = consumer.layers.current();
+        let start = transport.batch.bytes.len();
+        let rewritten = consumer.rewrite(packet, &mut rewriters[consumer.rewriter], room, &mut transport.batch.bytes);
+        if consumer.layers.current() != layer && !std::mem::replace(&mut consumer.changed, true) {
+            self.changed.push(key);
+        }
+        let Some(rewritten) = rewritten else { return };
+        let plain = transport.batch.bytes.len() - start;
+        if let Err(reason) = admit(consumer, plain, room, rewritten.index) {
+            transport.batch.bytes.truncate(start);
+            self.drops.count(reason);
+            return;
+        }
+        consumer.timestamps.record_sent(rewritten.timestamp, packet.now);
+        if transport.batch.is_empty() {
+            self.dirty.push(consumer.transport);
+        }
+        // Leave room for the authentication tag, so that the packet can be sealed in place.
+        transport.batch.bytes.resize(start + plain + trailer, 0);
+        let padding = most_padding(transport.batch.bytes[start], plain);
+        transport.batch.push(queued(key, consumer.ssrc, &rewritten, plain, trailer, padding), self.due);
+        self.timers.arm(Timer::Flush, self.due);
+        if self.clock_known && consumer.reports.is_due(packet.now) {
+            *self.reports += 1;
+            consumer.reports.schedule(packet.now, *self.reports);
+            transport.batch.reporting.push(key);
+        }
+    }
+}
+
+fn queued(
+    consumer: ConsumerKey,
+    ssrc: u32,
+    rewritten: &Rewritten,
+    plain: usize,
+    trailer: usize,
+    padding: u16,
+) -> QueuedPacket {
+    QueuedPacket {
+        consumer,
+        size: (plain + trailer) as u16,
+        plain: plain as u16,
+        payload: rewritten.payload as u16,
+        padding,
+        seal: Some(Seal { header: rewritten.header as u16, ssrc, index: rewritten.index }),
+    }
+}
+
+/// Whether a plain packet of this size may be sealed with this index.
+///
+/// An index must never be sealed twice under the same key and SSRC: that would give the key stream away (RFC 3711
+/// section 9.1).  The sequence numbers never repeat; this check holds even if they had a bug.
+fn admit(consumer: &mut Consumer, plain: usize, room: usize, index: u64) -> Result<(), DropReason> {
+    if plain > room {
+        return Err(DropReason::Oversized);
+    }
+    if !consumer.sealed.accepts(index) {
+        return Err(DropReason::SendFailed);
+    }
+    consumer.sealed.add(index);
+    Ok(())
+}

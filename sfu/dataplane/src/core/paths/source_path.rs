@@ -1,0 +1,60 @@
+//! Which encoding an incoming packet belongs to, and how an encoding gets its SSRC.
+
+use crate::core::engine::Core;
+use crate::core::keys::{EncodingKey, TransportKey};
+use crate::core::wire::rtp::{Element, Header};
+
+impl Core {
+    /// The encoding of a packet (RFC 8843 section 9.2, RFC 8852): its SSRC's, unless its MID and RID name another.
+    ///
+    /// `None` for a packet that belongs to nobody.  A sender may change SSRCs, but only so often: each change costs
+    /// every receiver a key frame.
+    pub(in crate::core) fn encoding_of(
+        &mut self,
+        key: TransportKey,
+        plain: &[u8],
+        header: &Header,
+        elements: &[Element],
+        now: f64,
+    ) -> Option<EncodingKey> {
+        let transport = &self.transports[key];
+        let known = transport.ssrcs.get(&header.ssrc).copied();
+        if known.is_some_and(|at| self.producers[at.producer].claimed_by(plain, elements) != Some(false)) {
+            return known;
+        }
+        let named = transport.producers.iter().find_map(|&producer| {
+            let owner = &self.producers[producer];
+            let index = if owner.knows(header.payload_type) { owner.named_by(plain, elements)? } else { return None };
+            Some(EncodingKey { producer, index })
+        });
+        let Some(at) = named else { return known };
+        let encoding = &mut self.producers[at.producer].encodings[at.index];
+        // To take another encoding's SSRC is a change as well: that one loses its receivers with it.
+        match encoding.ssrc.or(known.map(|_| header.ssrc)) {
+            Some(before) if !encoding.ssrc_changes.allow(before, header.ssrc, now) => None,
+            _ => named,
+        }
+    }
+
+    /// Give the encoding the SSRC that an authentic packet of it carries.
+    pub(in crate::core) fn learn_ssrc(&mut self, at: EncodingKey, ssrc: u32) {
+        let (id, transport) = (self.producers[at.producer].id, self.producers[at.producer].transport);
+        if let Some(before) = self.producers[at.producer].encodings[at.index].ssrc {
+            self.transports[transport].forget_ssrc(before, at);
+        }
+        self.restart_encoding(at, Some(ssrc));
+        if let Some(other) = self.transports[transport].ssrcs.insert(ssrc, at) {
+            self.restart_encoding(other, None);
+        }
+        self.events.learned(id, at.index, ssrc);
+    }
+
+    /// Begin the encoding anew under another SSRC, or under one that is not known yet.
+    fn restart_encoding(&mut self, at: EncodingKey, ssrc: Option<u32>) {
+        for consumer in self.producers[at.producer].encodings[at.index].routes.clone() {
+            self.restart(consumer);
+        }
+        let clock_rate = self.producers[at.producer].spec.clock_rate;
+        self.producers[at.producer].encodings[at.index].restart(ssrc, clock_rate);
+    }
+}

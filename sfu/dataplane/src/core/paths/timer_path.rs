@@ -1,0 +1,26 @@
+//! What happens at a deadline.
+
+use crate::core::engine::Core;
+use crate::core::engine::timers::{Timer, TransportTimer};
+
+impl Core {
+    /// When there is something to do that no datagram brings about, in seconds.
+    pub fn next_due(&self) -> Option<f64> {
+        self.timers.next_due()
+    }
+
+    /// Handle every deadline up to `now` (seconds), except that only [`Core::flush`] sends.
+    pub fn pass_time(&mut self, now: f64) {
+        let mut flush_due = false;
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Flush => flush_due = true,
+                Timer::Transport(TransportTimer::Consent, key) => self.check_consent(key, now),
+            }
+        }
+        // The batches still wait: the shell flushes after it let time pass.
+        if flush_due {
+            self.timers.arm(Timer::Flush, now);
+        }
+    }
+}

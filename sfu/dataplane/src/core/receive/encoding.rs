@@ -1,0 +1,125 @@
+//! One encoding of a producer: the packets of one SSRC.
+
+use crate::core::interface::spec::EncodingSpec;
+use crate::core::interface::statistics::EncodingStats;
+use crate::core::keys::ConsumerKey;
+use crate::core::receive::clock::SenderClock;
+use crate::core::receive::ssrc_changes::SsrcChanges;
+use crate::core::receive::statistics::ReceiveStats;
+use crate::core::wire::payload::{Codec, Frame, ParameterSets, Picture};
+
+/// The stream of one SSRC of a producer.  Without simulcast a producer has one encoding.
+#[derive(Debug)]
+pub struct Encoding {
+    pub spec: EncodingSpec,
+    /// `None` until it is learned.
+    pub ssrc: Option<u32>,
+    pub stats: ReceiveStats,
+    pub clock: SenderClock,
+    pub key_frames: u64,
+    /// The highest temporal layer so far.
+    pub top_temporal: Option<u8>,
+    /// The consumers that get its packets.
+    pub routes: Vec<ConsumerKey>,
+    /// The consumers that take it up at its next key frame.
+    pub waiting: Vec<ConsumerKey>,
+    /// For decoders that begin at a key frame without parameter sets.
+    pub parameter_sets: ParameterSets,
+    pub ssrc_changes: SsrcChanges,
+    /// Timestamp of the newest key frame.
+    key_timestamp: Option<u32>,
+    /// Timestamp of the newest packet.
+    newest_timestamp: Option<u32>,
+    /// Timestamp of the newest picture of which a slice came.
+    slice_timestamp: Option<u32>,
+    /// The newest picture id, extended.
+    newest_picture: Option<i64>,
+}
+
+impl Encoding {
+    /// An encoding of which nothing came yet.  `clock_rate` in Hz.
+    pub fn new(spec: EncodingSpec, clock_rate: u32) -> Self {
+        Self {
+            ssrc: spec.ssrc,
+            spec,
+            stats: ReceiveStats::new(clock_rate),
+            clock: SenderClock::new(clock_rate),
+            key_frames: 0,
+            top_temporal: None,
+            routes: Vec::new(),
+            waiting: Vec::new(),
+            parameter_sets: ParameterSets::default(),
+            ssrc_changes: SsrcChanges::default(),
+            key_timestamp: None,
+            newest_timestamp: None,
+            slice_timestamp: None,
+            newest_picture: None,
+        }
+    }
+
+    /// Begin anew with another SSRC, or with none that is known yet.  The consumers stay.
+    pub fn restart(&mut self, ssrc: Option<u32>, clock_rate: u32) {
+        let fresh = Self::new(std::mem::take(&mut self.spec), clock_rate);
+        let (routes, waiting) = (std::mem::take(&mut self.routes), std::mem::take(&mut self.waiting));
+        let ssrc_changes = std::mem::take(&mut self.ssrc_changes);
+        *self = Self { ssrc, routes, waiting, ssrc_changes, ..fresh };
+    }
+
+    /// Read what the payload tells about its frame, and extend its picture id (0 where it has none).
+    ///
+    /// `newest`: no later packet came before this one.
+    pub fn inspect(&mut self, codec: Codec, payload: &[u8], timestamp: u32, newest: bool) -> (Frame, i64) {
+        // A picture may come in several packets, and in H.264 with delimiters and parameter sets before its first slice.
+        // Only its first packet (in H.264 its first slice) begins a frame, so remember the timestamp that it had.
+        let seen = if codec == Codec::H264 { self.slice_timestamp } else { self.newest_timestamp };
+        let frame = codec.inspect(payload, newest && seen != Some(timestamp));
+        if newest {
+            self.newest_timestamp = Some(timestamp);
+        }
+        if newest && frame.slice {
+            self.slice_timestamp = Some(timestamp);
+        }
+        if codec == Codec::H264 {
+            self.parameter_sets.take_untrusted(payload);
+        }
+        if frame.key && self.key_timestamp != Some(timestamp) {
+            self.key_timestamp = Some(timestamp);
+            self.key_frames += 1;
+        }
+        (frame, frame.picture.map_or(0, |picture| self.extend_picture(picture)))
+    }
+
+    /// Whether this is the encoding's RID.
+    pub fn has_rid(&self, rid: &[u8]) -> bool {
+        self.spec.rid.as_ref().is_some_and(|name| name.as_bytes() == rid)
+    }
+
+    /// Extend a picture id to the number nearest to the newest one.
+    fn extend_picture(&mut self, picture: Picture) -> i64 {
+        let id = i64::from(picture.id);
+        let newest = *self.newest_picture.get_or_insert(id);
+        let half = 1 << (picture.bits - 1);
+        let step = ((id - newest + half) & (2 * half - 1)) - half;
+        if step > 0 {
+            self.newest_picture = Some(newest + step);
+        }
+        newest + step
+    }
+
+    /// Everything counted so far.
+    pub fn statistics(&self) -> EncodingStats {
+        let stats = &self.stats;
+        EncodingStats {
+            ssrc: self.ssrc,
+            packets: stats.packets,
+            bytes: stats.bytes,
+            highest_sequence: stats.highest_sequence,
+            expected: stats.expected(),
+            lost: stats.lost(),
+            jitter: stats.jitter(),
+            key_frames: self.key_frames,
+            last_timestamp: stats.last_timestamp,
+            last_at: stats.last_at,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Which temporal layers of an encoding a receiver gets.
+
+use crate::core::wire::payload::Frame;
+
+const ALL_LAYERS: u8 = 7;
+
+/// Lets the packets of the lower layers pass, and moves to another highest layer where no picture breaks.
+#[derive(Debug)]
+pub struct TemporalLayers {
+    target: u8,
+    current: u8,
+}
+
+impl TemporalLayers {
+    /// The highest layer to forward; `None` for all.
+    pub fn new(target: Option<u8>) -> Self {
+        Self { target: target.unwrap_or(ALL_LAYERS), current: 0 }
+    }
+
+    /// Change the highest layer as soon as the stream allows it; `None` for all.
+    pub fn set_target(&mut self, target: Option<u8>) {
+        self.target = target.unwrap_or(ALL_LAYERS);
+    }
+
+    /// A key frame is next: every layer can begin there.
+    pub fn begin(&mut self) {
+        self.current = self.target;
+    }
+
+    /// The highest layer that is forwarded now.
+    pub fn current(&self) -> u8 {
+        self.current
+    }
+
+    /// Whether to forward a packet of this layer.
+    ///
+    /// A frame depends on frames of its own and of lower layers.  So a layer can be dropped at the beginning of any
+    /// frame.  It can be added only at a key frame, at a frame that depends on lower layers alone (`sync`), or behind a
+    /// frame that promises the same for the next (`switch_up`).
+    pub fn takes(&mut self, frame: Frame, layer: u8) -> bool {
+        let before = self.current;
+        if frame.begins {
+            if frame.key || self.target < before {
+                self.current = self.target;
+            } else if frame.sync && before < layer && layer <= self.target {
+                self.current = layer;
+            }
+        }
+        let takes = layer <= self.current;
+        if takes && frame.switch_up && self.current < self.target {
+            self.current = self.target;
+        }
+        takes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started(target: Option<u8>) -> TemporalLayers {
+        let mut layers = TemporalLayers::new(target);
+        layers.begin();
+        layers
+    }
+
+    const BEGINS: Frame = Frame {
+        begins: true,
+        key: false,
+        slice: false,
+        parameters: false,
+        temporal: None,
+        sync: false,
+        switch_up: false,
+        picture: None,
+        tl0: None,
+    };
+
+    #[test]
+    fn a_lower_target_takes_effect_at_the_next_frame() {
+        let mut layers = started(Some(2));
+        layers.set_target(Some(0));
+        assert!(layers.takes(Frame { begins: false, ..BEGINS }, 2), "the rest of the frame that has begun");
+        assert!(!layers.takes(BEGINS, 2));
+        assert_eq!(layers.current(), 0);
+    }
+
+    #[test]
+    fn a_higher_target_waits_for_a_frame_that_depends_on_lower_layers_alone() {
+        let mut layers = started(Some(0));
+        layers.set_target(Some(1));
+        assert!(!layers.takes(BEGINS, 1));
+        assert!(!layers.takes(Frame { sync: true, ..BEGINS }, 2), "above the target");
+        assert!(layers.takes(Frame { sync: true, ..BEGINS }, 1));
+        assert_eq!(layers.current(), 1);
+    }
+
+    #[test]
+    fn a_key_frame_and_a_promise_reach_the_target_at_once() {
+        let mut layers = started(Some(0));
+        layers.set_target(None);
+        assert!(layers.takes(Frame { switch_up: true, ..BEGINS }, 0));
+        assert!(layers.takes(BEGINS, 3));
+        let mut layers = started(Some(0));
+        layers.set_target(Some(2));
+        assert!(layers.takes(Frame { key: true, ..BEGINS }, 2));
+    }
+}

@@ -1,0 +1,36 @@
+//! Datagrams on their way to the network, and how to count them once they have left.
+
+use crate::core::keys::ConsumerKey;
+use crate::core::send::batch::QueuedPacket;
+use crate::core::wire::address::Path;
+
+/// Enough to count a datagram of a consumer once it has left.
+#[derive(Clone, Copy, Debug)]
+pub struct SendReceipt {
+    /// The consumer whose packet it is.
+    pub(in crate::core) consumer: ConsumerKey,
+    /// Bytes of the sealed packet.
+    pub(in crate::core) size: usize,
+    /// Bytes of the whole plain packet; 0 for a sender report.
+    pub(in crate::core) plain: usize,
+    /// Bytes of the payload without padding.
+    pub(in crate::core) payload: usize,
+}
+
+impl SendReceipt {
+    /// For a packet that is sent with this size, padding included.
+    pub(in crate::core) fn of(packet: &QueuedPacket, size: usize) -> Self {
+        let plain = if packet.seal.is_some() { usize::from(packet.plain) + size - usize::from(packet.size) } else { 0 };
+        Self { consumer: packet.consumer, size, plain, payload: usize::from(packet.payload) }
+    }
+}
+
+/// A datagram for a shell that sends by itself and reports the outcome to [`Core::settle`](crate::core::Core::settle).
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Transmit {
+    pub path: Path,
+    pub datagram: Vec<u8>,
+    /// For a datagram of a consumer.
+    pub receipt: Option<SendReceipt>,
+}

@@ -1,0 +1,152 @@
+//! Whether a client is still there (RFC 7675): signs of life, silence, and the loss of consent.
+//!
+//! There are three kinds of sign.  *Media* is RTP or RTCP that authenticated and is no replay.  *Proof* is a Binding
+//! request or indication with the right integrity; somebody on the way could repeat it.  A *hint* is an indication
+//! without integrity (RFC 8445 section 11); anybody who guesses an address can forge it.  A hint puts off the report of
+//! silence, never the loss of consent.
+
+use crate::core::wire::stun::Credentials;
+
+/// After how many seconds without a sign a client is silent, and without an authentic one lost.
+#[derive(Clone, Copy)]
+pub struct Watch {
+    /// Seconds without any sign until the client counts as silent.
+    pub silent_after: f64,
+    /// Seconds without an authentic sign until consent is lost.
+    pub lost_after: f64,
+}
+
+/// The state that the slow path knows of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Liveness {
+    /// The client gives signs of life.
+    #[default]
+    Heard,
+    /// It gave none for long.
+    Silent,
+    /// It may not be sent anything any more.
+    Lost,
+}
+
+/// The signs of life of one client.  Times are in seconds.
+#[derive(Default)]
+pub struct Consent {
+    /// With these credentials the core answers Binding requests by itself.
+    pub answering: Option<Box<Credentials>>,
+    watch: Option<Watch>,
+    media_at: Option<f64>,
+    proven_at: Option<f64>,
+    hinted_at: Option<f64>,
+    liveness: Liveness,
+}
+
+impl Consent {
+    /// When the newest authentic sign came.
+    pub fn heard_at(&self) -> Option<f64> {
+        newer(self.media_at, self.proven_at)
+    }
+
+    /// When the newest media came.
+    pub fn media_at(&self) -> Option<f64> {
+        self.media_at
+    }
+
+    /// Look for silence from now on, or by other limits.
+    pub fn start_watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    /// Note media.  Whether the client had been silent or lost before.
+    pub fn on_media(&mut self, now: f64) -> bool {
+        self.media_at = Some(now);
+        self.revive()
+    }
+
+    /// Note proof.  Whether the client had been silent or lost before.
+    pub fn on_proof(&mut self, at: f64) -> bool {
+        self.proven_at = newer(self.proven_at, Some(at));
+        self.revive()
+    }
+
+    /// Note a hint.
+    pub fn on_hint(&mut self, now: f64) {
+        self.hinted_at = Some(now);
+    }
+
+    fn revive(&mut self) -> bool {
+        std::mem::take(&mut self.liveness) != Liveness::Heard
+    }
+
+    /// When the client turns silent or lost unless it gives another sign.
+    pub fn due(&self) -> Option<f64> {
+        let (watch, heard_at) = (self.watch?, self.heard_at()?);
+        let lost_at = heard_at + watch.lost_after;
+        match self.liveness {
+            Liveness::Heard => Some((newer(Some(heard_at), self.hinted_at)? + watch.silent_after).min(lost_at)),
+            Liveness::Silent => Some(lost_at),
+            Liveness::Lost => None,
+        }
+    }
+
+    /// The client's new state where it is due at `now`, and when its last authentic sign came.
+    ///
+    /// One step at a time: a client that is due for both is told silent first only if it is not lost already.
+    pub fn expire(&mut self, now: f64) -> Option<(Liveness, f64)> {
+        if self.due().is_none_or(|due| now < due) {
+            return None;
+        }
+        let (watch, last_at) = (self.watch?, self.heard_at()?);
+        self.liveness = if now >= last_at + watch.lost_after { Liveness::Lost } else { Liveness::Silent };
+        Some((self.liveness, last_at))
+    }
+}
+
+fn newer(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).max_by(f64::total_cmp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched() -> Consent {
+        let mut consent = Consent::default();
+        consent.start_watch(Watch { silent_after: 7.0, lost_after: 30.0 });
+        consent.on_proof(1.0);
+        consent
+    }
+
+    #[test]
+    fn a_client_turns_silent_first_and_lost_later() {
+        let mut consent = watched();
+        assert_eq!((consent.due(), consent.expire(7.9)), (Some(8.0), None));
+        assert_eq!(consent.expire(8.0), Some((Liveness::Silent, 1.0)));
+        assert_eq!((consent.due(), consent.expire(31.0)), (Some(31.0), Some((Liveness::Lost, 1.0))));
+        assert_eq!(consent.due(), None);
+    }
+
+    #[test]
+    fn a_client_that_is_overdue_for_both_is_lost_at_once() {
+        let mut consent = watched();
+        assert_eq!(consent.expire(99.0), Some((Liveness::Lost, 1.0)));
+        assert_eq!(consent.expire(99.0), None);
+    }
+
+    #[test]
+    fn an_authentic_sign_revives_and_a_hint_only_puts_silence_off() {
+        let mut consent = watched();
+        consent.on_hint(5.0);
+        assert_eq!((consent.due(), consent.heard_at()), (Some(12.0), Some(1.0)));
+        consent.expire(12.0);
+        assert!(consent.on_media(13.0));
+        assert!(!consent.on_proof(14.0));
+        assert_eq!((consent.heard_at(), consent.media_at(), consent.due()), (Some(14.0), Some(13.0), Some(21.0)));
+    }
+
+    #[test]
+    fn a_client_that_nobody_watches_never_expires() {
+        let mut consent = Consent::default();
+        consent.on_media(1.0);
+        assert_eq!((consent.due(), consent.expire(1e9)), (None, None));
+    }
+}

@@ -1,0 +1,51 @@
+//! What the thread and its owner share.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::clock::Clock;
+use super::sockets::Sockets;
+use crate::core::Core;
+use crate::fair_mutex::FairMutex;
+
+/// What the thread and its owner share.
+pub struct Shared {
+    pub core: Arc<FairMutex<Core>>,
+    /// The sockets that the thread uses from its next wake-up on.
+    pub sockets: Mutex<Arc<Sockets>>,
+    pub clock: Clock,
+    /// Readable while there are events.
+    pub told: OwnedFd,
+    /// `told` is readable, or is about to be.
+    pub telling: AtomicBool,
+    /// Readable when the thread must look at `sockets` and `closing`.
+    pub wake: OwnedFd,
+    pub closing: AtomicBool,
+}
+
+impl Shared {
+    /// The sockets to use from now on.
+    pub fn sockets(&self) -> Arc<Sockets> {
+        Arc::clone(&self.sockets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tell the owner that there are events.  The caller holds the lock of the core.
+    pub fn tell(&self, core: &Core) {
+        if core.has_events() && !self.telling.swap(true, Ordering::AcqRel) {
+            raise(&self.told);
+        }
+    }
+}
+
+/// Make an eventfd readable.
+pub fn raise(descriptor: impl AsFd) {
+    // It can only fail when it was raised 2^64 times and never lowered, and is readable then.
+    let _ = rustix::io::write(descriptor, &1u64.to_ne_bytes());
+}
+
+/// Make an eventfd not readable.
+pub fn lower(descriptor: impl AsFd) {
+    // It can only fail when it is not readable.
+    let _ = rustix::io::read(descriptor, &mut [0; 8]);
+}
