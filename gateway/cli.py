@@ -12,10 +12,10 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict, Env
 
 from gateway.config import SETTINGS, Config
-from gateway.config.file import ConfigError, nearest, read_config_file
+from gateway.config.file import ConfigError, closest_name, read_config_file
 from gateway.config.text import show_config
 from gateway.ops.log import configure
-from gateway.ops.log_writer import standard_error
+from gateway.ops.log_writer import non_blocking_stderr
 
 _ENVIRONMENT: Final = "SFU_"
 _USAGE_ERROR: Final = 2
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point; ends the process with 0, with 1 when the gateway failed, with 2 when it was asked wrongly."""
     if sys.platform != "linux":
         sys.exit(_fail("sfu-gateway runs on Linux only", _USAGE_ERROR))
-    standard_error()
+    non_blocking_stderr()
     try:
         command, bound, _ = app.parse_args(
             sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
@@ -115,5 +115,5 @@ def _warn_of_misspelt_variables() -> None:
     known = {setting.name for setting in SETTINGS} | {"config"}
     for name in os.environ:
         setting = name.removeprefix(_ENVIRONMENT)
-        if setting != name and setting not in map(str.upper, known) and (meant := nearest(setting, known)):
+        if setting != name and setting not in map(str.upper, known) and (meant := closest_name(setting, known)):
             log.warning("unknown environment variable", name=name, hint=f"did you mean {_ENVIRONMENT}{meant.upper()}?")

@@ -100,7 +100,7 @@ class Gateway:
 
     async def run(self) -> Never:
         """What goes on besides the connections; runs as long as the gateway does."""
-        await speakers.watch_all(self.channels.channels.values)
+        await speakers.watch_speakers(self.channels.channels.values)
 
     def end_all(self, end_reason: EndReason = end_reasons.DRAINING) -> None:
         """End every connection; each one closes its media and leaves its channel before it is closed."""

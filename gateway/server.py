@@ -26,7 +26,9 @@ from protocol import codec
 
 log = structlog.get_logger(__name__)
 
-_NOT_OURS: Final = "; media-host takes addresses of this machine, and behind NAT media-announce takes the public one"
+_ADDRESS_HINT: Final = (
+    "; media-host takes addresses of this machine, and behind NAT media-announce takes the public one"
+)
 _STATUS_OF_SECOND: Final = {signal.SIGINT: 130, signal.SIGTERM: 1, signal.SIGQUIT: 131}
 # They would end the process without a word to anybody.
 _ALSO_DRAIN: Final = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -69,20 +71,20 @@ class Server:
         HTTP is answered until the end, so that ``/readyz`` can say so.  Takes at most ``drain_timeout`` and the time
         that ending takes; no time at all when nobody is connected.
         """
-        self.close_door()
+        self.refuse_new_clients()
         with trio.move_on_after(self.config.drain_timeout):
             await self.front_door.wait_empty()
         self.end_clients()
         await self.wait_ended()
 
-    def close_door(self) -> None:
+    def refuse_new_clients(self) -> None:
         """Let no new client in."""
-        self.front_door.takes_clients = False
+        self.front_door.accepts_clients = False
         self.gateway.draining = True
 
     def end_clients(self) -> None:
         """Begin to end every session."""
-        self.close_door()
+        self.refuse_new_clients()
         self.gateway.end_all()
 
     async def wait_ended(self) -> None:
@@ -158,8 +160,8 @@ async def _enter_router(stack: AsyncExitStack, settings: sfu.MediaSettings, open
     except (OSError, ValueError) as error:
         hosts = [error.filename] if isinstance(error, OSError) and error.filename else settings.hosts or ()
         where = ", ".join(show_address((host, settings.port)) for host in hosts)
-        hint = _NOT_OURS if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL else ""
-        raise StartError(f"cannot open the media port on {where} (UDP): {_words(error)}{hint}") from error
+        hint = _ADDRESS_HINT if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL else ""
+        raise StartError(f"cannot open the media port on {where} (UDP): {_reason_text(error)}{hint}") from error
 
 
 async def _open_listeners(config: Config) -> Sequence[trio.SocketListener]:
@@ -167,10 +169,10 @@ async def _open_listeners(config: Config) -> Sequence[trio.SocketListener]:
         return await open_listeners(config.host, config.port)
     except (OSError, UnicodeError) as error:
         where = show_address((config.host, config.port))
-        raise StartError(f"cannot listen on {where} (TCP): {_words(error)}") from error
+        raise StartError(f"cannot listen on {where} (TCP): {_reason_text(error)}") from error
 
 
-def _words(error: Exception) -> str:
+def _reason_text(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 

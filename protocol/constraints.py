@@ -15,7 +15,7 @@ Json = dict[str, Any]
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def compact(value: Any) -> str:
+def compact_json(value: Any) -> str:
     """Compact JSON, as :func:`protocol.codec.encode` writes it.  Raises ``ValueError`` for what JSON cannot hold."""
     return _ENCODER.encode(value)
 
@@ -179,7 +179,7 @@ class EncodedSize:
     maximum: int
 
     def check(self, value: Any) -> Any:
-        if len(compact(value).encode()) > self.maximum:
+        if len(compact_json(value).encode()) > self.maximum:
             raise InvalidValueError(f"must not be larger than {self.maximum} bytes of JSON")
         return value
 

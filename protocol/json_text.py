@@ -6,7 +6,7 @@ import re
 from itertools import accumulate
 from typing import Any, NoReturn
 
-from protocol.constraints import compact
+from protocol.constraints import compact_json
 
 # Possessive, and the closing quote optional: one pass over the text, whatever is in it.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
@@ -20,7 +20,7 @@ class UnreadableError(Exception):
     """The bytes are not JSON, or not within the bounds.  The text says why, without quoting them."""
 
 
-def depth(text: bytes) -> int:
+def nesting_depth(text: bytes) -> int:
     """How deep arrays and objects nest in JSON text, found without parsing it; brackets in strings do not count."""
     brackets = _STRING.sub(b"", text).translate(None, _ALL_BUT_BRACKETS)
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
@@ -80,13 +80,13 @@ def parse_untrusted(raw: bytes | str, *, max_bytes: int, max_depth: int) -> Any:
     (no lone surrogates).  Raises :exc:`UnreadableError` and nothing else.
     """
     encoded = _utf8(raw, max_bytes)
-    if depth(encoded) > max_depth:
+    if nesting_depth(encoded) > max_depth:
         raise UnreadableError(f"nested deeper than {max_depth}")
     try:
         text = raw if isinstance(raw, str) else str(raw, "utf-8")
         value = _DECODER.decode(text)
         if "\\u" in text:
-            compact(value).encode()
+            compact_json(value).encode()
     except UnicodeDecodeError:
         raise UnreadableError("not UTF-8") from None
     except UnicodeEncodeError:

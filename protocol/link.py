@@ -106,7 +106,7 @@ class Link:
             with self._io_scope:
                 await self._move_bytes(stream, host, path, headers)
         finally:
-            self._ended(CloseCode.ABNORMAL, "the connection broke")
+            self._record_end(CloseCode.ABNORMAL, "the connection broke")
             self._settled.set()
             self._finished.set()
             self._goodbye_scope.cancel()
@@ -117,12 +117,12 @@ class Link:
             async with trio.open_nursery() as io:
                 await self._open(io, stream, host, path, headers)
                 if self._websocket is not None:
-                    await self._carry(io, self._websocket)
+                    await self._exchange_messages(io, self._websocket)
         except* trio_websocket.ConnectionRejected as group:
             self._failure = _rejection(group)
         except* (_NoAnswerError, LocalProtocolError, trio_websocket.ConnectionClosed) as group:
             # A LocalProtocolError is trio-websocket answering a ping after the closing has begun.
-            self._ended(CloseCode.ABNORMAL, str(group.exceptions[0]) or "the connection broke")
+            self._record_end(CloseCode.ABNORMAL, str(group.exceptions[0]) or "the connection broke")
 
     async def _open(self, io: trio.Nursery, stream: trio.abc.Stream, host: str, path: str, headers: Headers) -> None:
         watched = _WatchedStream(stream)
@@ -151,7 +151,7 @@ class Link:
         if not self._settled.is_set():
             raise _NoAnswerError("the server closed the connection instead of answering")
 
-    async def _carry(self, io: trio.Nursery, websocket: trio_websocket.WebSocketConnection) -> None:
+    async def _exchange_messages(self, io: trio.Nursery, websocket: trio_websocket.WebSocketConnection) -> None:
         io.start_soon(self._write, websocket)
         if self._timeouts.ping_interval is not None:
             io.start_soon(self._ping, websocket, self._timeouts.ping_interval)
@@ -165,11 +165,11 @@ class Link:
                 self._receive(await websocket.get_message())
         except trio_websocket.ConnectionClosed as closed:
             if closed.reason is None:
-                self._ended(CloseCode.ABNORMAL, "the connection broke")
+                self._record_end(CloseCode.ABNORMAL, "the connection broke")
             else:
-                self._ended(int(closed.reason.code), closed.reason.reason or "")
+                self._record_end(int(closed.reason.code), closed.reason.reason or "")
         except ProtocolError as error:
-            self._ended(CloseCode.PROTOCOL_ERROR, f"the gateway's message cannot be read: {error}")
+            self._record_end(CloseCode.PROTOCOL_ERROR, f"the gateway's message cannot be read: {error}")
             with trio.move_on_after(self._timeouts.goodbye):
                 await websocket.aclose(CloseCode.PROTOCOL_ERROR)
 
@@ -193,10 +193,10 @@ class Link:
                 except (trio_websocket.ConnectionClosed, LocalProtocolError):
                     return  # the reader learns why
             late = waiting.cancelled_caught
-        self._ended(CloseCode.ABNORMAL, "the gateway did not answer a ping")
+        self._record_end(CloseCode.ABNORMAL, "the gateway did not answer a ping")
         self.end()
 
-    def _ended(self, code: int, reason: str) -> None:
+    def _record_end(self, code: int, reason: str) -> None:
         """Record the end; the first reason counts."""
         if self._end is None:
             self._end = (code, reason)

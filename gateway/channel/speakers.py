@@ -12,44 +12,44 @@ from protocol.events import ActiveSpeakers
 
 INTERVAL: Final = 0.5
 # Linear amplitudes, 1 the loudest: speaking begins at -34 dBov and ends below -42 dBov (RFC 6464 section 3).
-BEGINS: Final = 0.02
-ENDS: Final = 0.008
+SPEAKING_STARTS: Final = 0.02
+SPEAKING_STOPS: Final = 0.008
 # How much of what was heard before counts: half of it is forgotten in one interval.
-MEMORY: Final = 0.5
+LOUDNESS_MEMORY: Final = 0.5
 # Who is listed is overtaken only by somebody so many times as loud; two equals do not change places all the time.
-OVERTAKES: Final = 1.5
+OVERTAKING_FACTOR: Final = 1.5
 MAX_SPEAKERS: Final = 16
 
 log = structlog.get_logger(__name__)
 
 
-async def watch_all(channels: Callable[[], Iterable[Channel]]) -> Never:
+async def watch_speakers(channels: Callable[[], Iterable[Channel]]) -> Never:
     """Tell each channel's members who speaks, whenever that has changed, for as long as the gateway lives."""
     while True:
         await trio.sleep(INTERVAL)
-        await _listen_once(list(channels()))
+        await _update_all(list(channels()))
 
 
-async def _listen_once(channels: Iterable[Channel]) -> None:
+async def _update_all(channels: Iterable[Channel]) -> None:
     """A function of its own, so that no channel is kept alive by a variable while this gateway is quiet."""
     for channel in channels:
         try:
-            listen(channel)
+            update_speakers(channel)
         except Exception:
             log.exception("the speakers of a channel could not be found", channel=channel.id)
         await trio.lowlevel.checkpoint()
 
 
-def listen(channel: Channel) -> None:
+def update_speakers(channel: Channel) -> None:
     """Hear what was said in one channel since the last time."""
-    loudness = {user_id: _hear(member) for user_id, member in channel.members.items()}
+    loudness = {user_id: _update_loudness(member) for user_id, member in channel.members.items()}
     speakers = rank(channel.speakers, loudness)
     if speakers != channel.speakers:
         channel.speakers = speakers
         channel.broadcast(ActiveSpeakers(speakers))
 
 
-def _hear(member: Member) -> float:
+def _update_loudness(member: Member) -> float:
     level = 0.0
     try:
         for publication in member.publications.values():
@@ -58,18 +58,18 @@ def _hear(member: Member) -> float:
                 level = max(level, producer.take_voice_level())
     except Exception as error:
         member.connection.fail(error)
-    member.loudness = MEMORY * member.loudness + (1 - MEMORY) * level
+    member.loudness = LOUDNESS_MEMORY * member.loudness + (1 - LOUDNESS_MEMORY) * level
     return member.loudness
 
 
 def rank(before: tuple[str, ...], loudness: Mapping[str, float]) -> tuple[str, ...]:
     """Who speaks now, loudest first, given who did before."""
-    ranked = [user_id for user_id in before if loudness.get(user_id, 0.0) >= ENDS]
-    new = [user_id for user_id, level in loudness.items() if level >= BEGINS and user_id not in ranked]
+    ranked = [user_id for user_id in before if loudness.get(user_id, 0.0) >= SPEAKING_STOPS]
+    new = [user_id for user_id, level in loudness.items() if level >= SPEAKING_STARTS and user_id not in ranked]
     ranked += sorted(new, key=lambda user_id: -loudness[user_id])
     for start in range(1, len(ranked)):
         place = start
-        while place and loudness[ranked[place]] > OVERTAKES * loudness[ranked[place - 1]]:
+        while place and loudness[ranked[place]] > OVERTAKING_FACTOR * loudness[ranked[place - 1]]:
             ranked[place - 1 : place + 1] = ranked[place], ranked[place - 1]
             place -= 1
     return tuple(ranked[:MAX_SPEAKERS])

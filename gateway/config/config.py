@@ -14,13 +14,12 @@ import attrs
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
-from gateway.config.origins import parse_origin
+from gateway.config.origins import MAX_PORT, parse_origin
 from protocol import limits
 from protocol.requests import IceServer
 from sfu.settings import MediaSettings
 
-LARGEST_PORT: Final = 65535
-MOST_PLANES: Final = 4
+MAX_AUTOMATIC_PLANES: Final = 4
 """That are started by themselves; a gateway of thousands may want more."""
 
 Check = Callable[[Any, "Attribute[Any]", Any], None]
@@ -40,7 +39,7 @@ def _between(lowest: float, highest: float = math.inf) -> Check:
 _A_MONTH: Final = 30 * 24 * 3600
 _SECONDS: Final = _between(0.001, _A_MONTH)
 """More than no time, less than a month: no bound may be taken away."""
-_PORT: Final = _between(0, LARGEST_PORT)
+_PORT: Final = _between(0, MAX_PORT)
 _COUNT: Final = _between(1, 1_000_000_000)
 
 
@@ -196,13 +195,13 @@ class Config:
     def __attrs_post_init__(self) -> None:
         if self.silence_timeout < self.disconnected_after:
             raise ValueError("silence_timeout must not be shorter than disconnected_after")
-        if (last := self.media_port + self.plane_count - 1) > LARGEST_PORT:
-            raise ValueError(f"the last of the media ports would be {last}; there are {LARGEST_PORT}")
+        if (last := self.media_port + self.plane_count - 1) > MAX_PORT:
+            raise ValueError(f"the last of the media ports would be {last}; there are {MAX_PORT}")
 
     @property
     def plane_count(self) -> int:
         """How many planes there are to be."""
-        return self.planes or min(len(os.sched_getaffinity(0)), MOST_PLANES)
+        return self.planes or min(len(os.sched_getaffinity(0)), MAX_AUTOMATIC_PLANES)
 
     @property
     def media_of_planes(self) -> list[MediaSettings]:

@@ -32,7 +32,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
     known = {setting.name: setting for setting in SETTINGS}
     for key, value in read.items():
         if key not in known:
-            meant = nearest(key, known)
+            meant = closest_name(key, known)
             raise ConfigError(f"{path}: unknown key {key!r}" + (f"; did you mean {meant!r}?" if meant else ""))
         try:
             _STRICT.structure(value, cast(Any, known[key].type))
@@ -42,7 +42,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
     return read
 
 
-def nearest(key: str, known: Iterable[str]) -> str | None:
+def closest_name(key: str, known: Iterable[str]) -> str | None:
     """The one of the known names (in lower case) that was probably meant; None when none is near."""
     return next(iter(difflib.get_close_matches(key.replace("-", "_").lower(), list(known), n=1)), None)
 
@@ -70,7 +70,6 @@ def _strict_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
     converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(str, _exactly(str))
-    converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(int, _exactly(int))
     converter.register_structure_hook(float, _exactly(int, float))
     converter.register_structure_hook(Path, _path)

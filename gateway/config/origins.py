@@ -7,8 +7,8 @@ from typing import Final
 from attrs import frozen
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_PAGES_OF: Final = {"ws": "http", "wss": "https"}
-_LARGEST_PORT: Final = 65535
+_PAGE_SCHEMES: Final = {"ws": "http", "wss": "https"}
+MAX_PORT: Final = 65535
 # Browser extensions and applications have schemes of their own, some of them with no host.
 _ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._~-]*|\[[0-9a-f:.]+\])(?::([0-9]{0,5}))?/?", re.ASCII)
 
@@ -21,7 +21,7 @@ class Origin:
     host: str
     port: int | None
 
-    def is_at(self, host: str) -> bool:
+    def matches_host(self, host: str) -> bool:
         """Whether it is the site that a ``Host`` header names, over HTTP or HTTPS (a proxy may have ended TLS)."""
         if self.scheme not in _DEFAULT_PORTS:
             return False
@@ -46,12 +46,12 @@ def parse_origin(text: str) -> Origin:
     if parts is None:
         raise ValueError("not an origin")
     scheme, host, digits = parts[1], parts[2], parts[3]
-    scheme = _PAGES_OF.get(scheme, scheme)
+    scheme = _PAGE_SCHEMES.get(scheme, scheme)
     if host.startswith("["):
         host = IPv6Address(host[1:-1]).compressed
     if not host and scheme in _DEFAULT_PORTS:
         raise ValueError("an origin without a host")
     port = int(digits) if digits else _DEFAULT_PORTS.get(scheme)
-    if port is not None and port > _LARGEST_PORT:
+    if port is not None and port > MAX_PORT:
         raise ValueError("not a port")
     return Origin(scheme, host, port)

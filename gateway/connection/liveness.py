@@ -66,7 +66,7 @@ class Liveness:
 
     def _end_reason(self) -> EndReason | None:
         now = trio.current_time()
-        if now >= self._silent_at and now >= self._media_keeps_until():
+        if now >= self._dead_at and now >= self._media_keeps_until():
             return end_reasons.TIMED_OUT
         return end_reasons.TOO_SLOW if now >= self.outbox.stalled_at else None
 
@@ -80,14 +80,14 @@ class Liveness:
         """Ping it if that is due.  Return when to look again."""
         now = trio.current_time()
         self.guarded.bytes_since_message = max(0, self.guarded.bytes_since_message - PONG_BYTES)
-        if not self._is_pinged and now >= self._quiet_at:
+        if not self._is_pinged and now >= self._ping_due_at:
             self._pinged_after, self._pinged_at, self._kept_until = self.guarded.last_received_at, now, -math.inf
             self.outbox.ping()
-        again = _tick_before(min(self._silent_at, self.outbox.stalled_at), now)
+        again = _tick_before(min(self._dead_at, self.outbox.stalled_at), now)
         if self._is_pinged:
             # Kept by its media it may be silent for long; its WebSocket may be back meanwhile, and quiet again.
             return again if now >= self._kept_until else min(again, now + max(self.ping_interval, TICK))
-        return min(again, _tick_after(self._quiet_at), self._quiet_at + self.ping_timeout / 2)
+        return min(again, _tick_after(self._ping_due_at), self._ping_due_at + self.ping_timeout / 2)
 
     @property
     def _is_pinged(self) -> bool:
@@ -95,17 +95,17 @@ class Liveness:
         return self._pinged_after == self.guarded.last_received_at
 
     @property
-    def _quiet_at(self) -> float:
+    def _ping_due_at(self) -> float:
         """When it will have been quiet for long enough to be pinged."""
         return self.guarded.last_received_at + self.ping_interval
 
     @property
-    def _silent_at(self) -> float:
+    def _dead_at(self) -> float:
         """When it will have been silent for too long.  Nobody has who was not pinged, and had no time to answer: the
         whole gateway may have been held up."""
         if not self._is_pinged:
             return math.inf
-        return max(self._quiet_at + self.ping_timeout, self._pinged_at + self.ping_timeout / 2, self._kept_until)
+        return max(self._ping_due_at + self.ping_timeout, self._pinged_at + self.ping_timeout / 2, self._kept_until)
 
 
 def _tick_after(due: float) -> float:

@@ -95,7 +95,7 @@ class Outbox:
             self._waiting_since = trio.current_time()
         self._queue.insert(place, frame)
         self.size += frame.size
-        self._notice()
+        self._wake_waiters()
 
     async def send_all(self, send: Callable[[bytes], Awaitable[None]]) -> None:
         """Send what comes, in order, as much as waits at a time, until the outbox was closed and is empty."""
@@ -109,7 +109,7 @@ class Outbox:
                 self.size -= self._queue.popleft().size
             self._sending = 0
             self._waiting_since = trio.current_time()
-            self._notice()
+            self._wake_waiters()
 
     def _next_batch(self) -> int:
         """How many frames go into the next send."""
@@ -134,6 +134,6 @@ class Outbox:
         while self._queue:
             await self._changed.wait()
 
-    def _notice(self) -> None:
+    def _wake_waiters(self) -> None:
         self._changed.set()
         self._changed = trio.Event()

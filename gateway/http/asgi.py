@@ -50,7 +50,7 @@ async def respond(app: ASGIApp, exchange: Exchange) -> None:
         raise
     if gone:
         raise ClientGone from gone[0]
-    if not exchange.has_ended:
+    if not exchange.response_complete:
         raise RuntimeError("the application ended without a whole response")
 
 

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 _RETRY_AFTER = (b"retry-after", b"5")
 
 
-class ServeClient(Protocol):
+class ServeWebSocket(Protocol):
     """Runs the whole life of one WebSocket client, from its handshake on; never raises ``Exception``."""
 
     async def __call__(self, stream: trio.abc.Stream, remote: str) -> None: ...
@@ -38,7 +38,7 @@ class ServeClient(Protocol):
 class FrontDoor:
     """``clients`` and ``requests`` are how many there are now: WebSockets, and connections that are none (yet)."""
 
-    def __init__(self, config: Config, app: ASGIApp, serve_client: ServeClient, metrics: Metrics) -> None:
+    def __init__(self, config: Config, app: ASGIApp, serve_client: ServeWebSocket, metrics: Metrics) -> None:
         self._config = config
         self._app = app
         self._serve_client = serve_client
@@ -46,15 +46,15 @@ class FrontDoor:
         self._refusals = RefusalLog(metrics)
         self._last_client_left = trio.Event()
         self.clients = 0
-        self.requests = 0
-        self._answering = 0
-        self._last_answered = trio.Event()
-        self.takes_clients = True
+        self.http_connections = 0
+        self._open_responses = 0
+        self._last_response_sent = trio.Event()
+        self.accepts_clients = True
 
     @property
     def is_ready(self) -> bool:
         """Whether a new client would be let in."""
-        return self.takes_clients and self.clients < self._config.max_connections
+        return self.accepts_clients and self.clients < self._config.max_connections
 
     async def wait_empty(self) -> None:
         """Return when no client is left."""
@@ -63,8 +63,8 @@ class FrontDoor:
 
     async def wait_answered(self) -> None:
         """Return when no request that has been read is waiting for its response."""
-        while self._answering:
-            await self._last_answered.wait()
+        while self._open_responses:
+            await self._last_response_sent.wait()
 
     async def serve(self, stream: trio.abc.Stream, remote: str) -> None:
         """The whole life of one TCP connection.  ``remote`` names it in the log.  Never raises ``Exception``."""
@@ -101,11 +101,11 @@ class FrontDoor:
 
     async def _serve_request(self, exchange: Exchange, remote: str) -> bool:
         """Answer one request; True when it is to become a WebSocket instead."""
-        if self.requests >= self._config.max_http_connections:
+        if self.http_connections >= self._config.max_http_connections:
             refusal = HttpRefusal.TOO_MANY_CONNECTIONS
             await self._refuse(exchange, _unavailable("too many connections", refusal), remote)
             return False
-        self.requests += 1
+        self.http_connections += 1
         try:
             try:
                 if not await exchange.read_head():
@@ -119,46 +119,46 @@ class FrontDoor:
             await exchange.linger()
             return False
         finally:
-            self.requests -= 1
+            self.http_connections -= 1
 
     async def _refuse(self, exchange: Exchange, error: HttpError, remote: str) -> None:
         if error.refusal is not None:
-            self._refusals.note(error.refusal, error.status, error.message, remote)
+            self._refusals.record(error.refusal, error.status, error.message, remote)
         await exchange.refuse(error)
 
     def _check_client(self, exchange: Exchange) -> None:
         """Whether this may become a WebSocket.  Raises :exc:`HttpError` when not."""
         check_upgrade(exchange.request, self._config.allowed_origins)
-        if exchange.was_followed:  # the WebSocket library would lose it
+        if exchange.has_bytes_after_head:  # the WebSocket library would lose it
             raise HttpError(HTTPStatus.BAD_REQUEST, "a client must wait for the answer to its handshake (RFC 6455)")
-        if not self.takes_clients:
+        if not self.accepts_clients:
             raise _unavailable("the gateway is going away", HttpRefusal.DRAINING)
         if self.clients >= self._config.max_connections:
             raise _unavailable("the gateway is full", HttpRefusal.FULL)
 
     async def _respond(self, exchange: Exchange, remote: str) -> None:
-        self._answering += 1
+        self._open_responses += 1
         try:
             with trio.fail_after(self._config.response_total_timeout):
                 await asgi.respond(self._app, exchange)
             if exchange.status == HTTPStatus.UNAUTHORIZED:
                 why = "without the admin token, or with a wrong one"
-                self._refusals.note(HttpRefusal.UNAUTHORIZED, HTTPStatus.UNAUTHORIZED, why, remote)
+                self._refusals.record(HttpRefusal.UNAUTHORIZED, HTTPStatus.UNAUTHORIZED, why, remote)
         except trio.TooSlowError as error:
             raise ClientGone from error
         except (HttpError, ClientGone):
             raise
         except Exception as error:
             reference = self._report(error, remote)
-            if not exchange.has_begun:
+            if not exchange.response_begun:
                 raise HttpError(
                     HTTPStatus.INTERNAL_SERVER_ERROR, f"a fault of the gateway, in its log as {reference}"
                 ) from error
         finally:
-            self._answering -= 1
-            if not self._answering:
-                self._last_answered.set()
-                self._last_answered = trio.Event()
+            self._open_responses -= 1
+            if not self._open_responses:
+                self._last_response_sent.set()
+                self._last_response_sent = trio.Event()
 
     def _report(self, error: BaseException, remote: str) -> str:
         """One line in the log for a fault of our own; returns the reference that finds it."""

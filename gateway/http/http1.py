@@ -67,7 +67,7 @@ class Exchange:
         self._config = config
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=config.max_request_head_bytes)
         self._request: h11.Request | None = None
-        self.taken = bytearray()
+        self._head = bytearray()
         self.status: int | None = None
 
     @property
@@ -78,17 +78,17 @@ class Exchange:
         return self._request
 
     @property
-    def has_begun(self) -> bool:
+    def response_begun(self) -> bool:
         """Whether the response's head is sent, so that no other can be."""
         return self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}
 
     @property
-    def has_ended(self) -> bool:
+    def response_complete(self) -> bool:
         """Whether the response is complete."""
         return self._http.our_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}
 
     @property
-    def was_followed(self) -> bool:
+    def has_bytes_after_head(self) -> bool:
         """Whether bytes came along with the head that are not part of it."""
         return bool(self._http.trailing_data[0])
 
@@ -99,18 +99,18 @@ class Exchange:
         """
         with trio.move_on_after(self._config.request_head_timeout) as scope:
             while (event := self._next_event()) is h11.NEED_DATA:
-                room = self._config.max_request_head_bytes - len(self.taken)
+                room = self._config.max_request_head_bytes - len(self._head)
                 if not room:
                     raise HttpError(
                         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                         f"the head of a request may have at most {self._config.max_request_head_bytes} bytes",
                     )
-                if not (data := await self._receive(room)) and not self.taken:
+                if not (data := await self._receive(room)) and not self._head:
                     return False
-                self.taken += data
+                self._head += data
                 self._http.receive_data(data)
         if scope.cancelled_caught:
-            if not self.taken:  # a browser's connection in reserve
+            if not self._head:  # a browser's connection in reserve
                 return False
             raise HttpError(HTTPStatus.REQUEST_TIMEOUT, "the head of the request took too long")
         if not isinstance(event, h11.Request):

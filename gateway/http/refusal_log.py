@@ -27,7 +27,7 @@ _SETTINGS: Final = {
 
 
 @define
-class _Lines:
+class _LineBudget:
     """What was said of one reason, and how often it was not said since."""
 
     allowed: TokenBucket = field(factory=lambda: TokenBucket(_LINES_PER_SECOND, _LINES_AT_ONCE))
@@ -42,12 +42,12 @@ class RefusalLog:
     """
 
     metrics: Metrics
-    _lines: defaultdict[HttpRefusal, _Lines] = field(factory=lambda: defaultdict(_Lines), init=False)
+    _budgets: defaultdict[HttpRefusal, _LineBudget] = field(factory=lambda: defaultdict(_LineBudget), init=False)
 
-    def note(self, reason: HttpRefusal, status: int, why: str, remote: str) -> None:
+    def record(self, reason: HttpRefusal, status: int, why: str, remote: str) -> None:
         """``why`` may quote the client, in moderation."""
         self.metrics.http_refusal(reason)
-        lines = self._lines[reason]
+        lines = self._budgets[reason]
         if not lines.allowed.take(1, trio.current_time()):
             lines.left_out += 1
             return

@@ -41,24 +41,24 @@ _SECURITY_HEADERS: Final = {
 _Answer = Callable[[Request], Response]
 
 
-class Channel(Protocol):
+class ListedChannel(Protocol):
     """A channel, as far as it is listed."""
 
     @property
     def members(self) -> Sized: ...
 
 
-class Channels(Protocol):
+class ModeratedChannels(Protocol):
     """All channels, as far as moderators see them."""
 
     @property
-    def channels(self) -> Mapping[str, Channel]: ...
+    def channels(self) -> Mapping[str, ListedChannel]: ...
 
     def remove(self, channel_id: str, user_id: str) -> bool:
         """End a member's session; False when there is none."""
 
 
-def make_app(config: Config, metrics: Metrics, channels: Channels, is_ready: Callable[[], bool]) -> ASGIApp:
+def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_ready: Callable[[], bool]) -> ASGIApp:
     """The ASGI application of one gateway.  ``is_ready`` says whether it takes new sessions."""
 
     def healthz(_: Request) -> Response:
@@ -90,7 +90,7 @@ def make_app(config: Config, metrics: Metrics, channels: Channels, is_ready: Cal
     return _with_security_headers(ExceptionMiddleware(Router(routes, redirect_slashes=False)))
 
 
-def _moderation(admin_token: str | None, channels: Channels) -> list[Route | Mount]:
+def _moderation(admin_token: str | None, channels: ModeratedChannels) -> list[Route | Mount]:
     """Nothing but 404 without a token to check."""
 
     def nothing(_: Request) -> Response:

@@ -95,7 +95,7 @@ def _check_origin(header: bytes, host: bytes, allowed: Sequence[str]) -> None:
     except ValueError:
         pass
     else:
-        if origin in map(parse_origin, allowed) or (not allowed and origin.is_at(host.decode("latin-1"))):
+        if origin in map(parse_origin, allowed) or (not allowed and origin.matches_host(host.decode("latin-1"))):
             return
     shown = ", ".join(allowed) if allowed else "this gateway's own host"
     raise HttpError(HTTPStatus.FORBIDDEN, f"pages from {named!r} may not connect, only those from {shown}")

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from gateway.ops.log_writer import standard_error
+from gateway.ops.log_writer import non_blocking_stderr
 
 LogFormat = Literal["console", "json"]
 
@@ -26,15 +26,15 @@ def configure(log_format: LogFormat | None = None, stream: TextIO | None = None)
     to standard error (:mod:`gateway.ops.log_writer`); a ``stream`` is written to at once, so it must be one that never
     blocks.  Fields bound with ``structlog.contextvars`` in a task are on each line of that task and its children.
     """
-    target = stream or standard_error()
+    target = stream or non_blocking_stderr()
     chosen = log_format or ("console" if target.isatty() else "json")
-    out = cast(TextIO, _Lossy(target))
+    out = cast(TextIO, _LossyStream(target))
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: list[Processor] = _for_people(out) if chosen == "console" else _for_machines()
+    last: list[Processor] = _console_processors(out) if chosen == "console" else _json_processors()
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -43,10 +43,10 @@ def configure(log_format: LogFormat | None = None, stream: TextIO | None = None)
     )
     _adopt_library_logs(out, shared, last)
     if stream is None:
-        standard_error(_notice([*shared[1:], *last]))
+        non_blocking_stderr(_loss_notice([*shared[1:], *last]))
 
 
-def _notice(processors: Sequence[Processor]) -> Callable[[int], bytes]:
+def _loss_notice(processors: Sequence[Processor]) -> Callable[[int], bytes]:
     """The line that says how many were lost, like all others; of no task, whichever it is that finds room again."""
     log = structlog.wrap_logger(
         structlog.ReturnLogger(), processors, structlog.make_filtering_bound_logger(logging.INFO)
@@ -58,7 +58,7 @@ def _notice(processors: Sequence[Processor]) -> Callable[[int], bytes]:
     return notice
 
 
-class _Lossy(io.TextIOBase):
+class _LossyStream(io.TextIOBase):
     """Lines that cannot be written (a full disk, a pipe that nobody reads any more) are lost, and nothing else is."""
 
     def __init__(self, target: TextIO) -> None:
@@ -82,14 +82,14 @@ def new_reference() -> str:
     return secrets.token_hex(4)
 
 
-def _for_people(out: TextIO) -> list[Processor]:
+def _console_processors(out: TextIO) -> list[Processor]:
     return [
         _escape_control_characters,
         structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback),
     ]
 
 
-def _for_machines() -> list[Processor]:
+def _json_processors() -> list[Processor]:
     return [
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(serializer=_to_json),

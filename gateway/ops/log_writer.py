@@ -19,7 +19,7 @@ from attrs import frozen
 
 QUEUE_BYTES: Final = 1024 * 1024
 """What may wait to be written: some 4,000 lines."""
-LAST_WORDS: Final = 2.0
+EXIT_FLUSH_SECONDS: Final = 2.0
 """Seconds that what waits may take to be written when the process ends."""
 _PIECE: Final = 64 * 1024
 
@@ -50,10 +50,10 @@ class LogWriter:
         self.notice = notice
         self.lost = 0
         self._fd = fd
-        self._most = queue_bytes
+        self._max_waiting = queue_bytes
         self._waiting = 0
-        self._untold = 0
-        self._is_torn = False
+        self._unreported = 0
+        self._line_is_torn = False
         # Both may be used again from inside themselves: the collector runs finalizers anywhere, and those may warn.
         self._lock = RLock()
         self._queue: SimpleQueue[_Entry | Event] = SimpleQueue()
@@ -63,13 +63,13 @@ class LogWriter:
         """Take whole lines, or lose them; returns at once."""
         with self._lock:
             # Once something was lost, wait until half of the room is back: one notice, not one for every line.
-            room = self._most // 2 if self._untold else self._most
+            room = self._max_waiting // 2 if self._unreported else self._max_waiting
             if self._waiting and self._waiting + len(data) > room:
                 self.lost += 1
-                self._untold += 1
+                self._unreported += 1
                 return
             self._waiting += len(data)
-            losses, self._untold = self._untold, 0
+            losses, self._unreported = self._unreported, 0
         if losses:
             self._queue.put(_Entry(self.notice(losses), 0, losses))
         self._queue.put(_Entry(data))
@@ -84,8 +84,8 @@ class LogWriter:
         while True:
             entries, done = self._next_entries()
             self._write(entries)
-            if self._untold and self._queue.empty():
-                self._tell_losses()
+            if self._unreported and self._queue.empty():
+                self._report_losses()
             if done is not None:
                 done.set()
 
@@ -102,25 +102,25 @@ class LogWriter:
                 size += len(item.data)
         return entries, None
 
-    def _tell_losses(self) -> None:
+    def _report_losses(self) -> None:
         """Nothing waits any more that could be told first.  Where the last line failed this one may fail, too."""
         with self._lock:
-            losses, self._untold = self._untold, 0
+            losses, self._unreported = self._unreported, 0
         self._write([_Entry(self.notice(losses), 0, losses)])
 
     def _write(self, entries: Sequence[_Entry]) -> None:
-        torn = b"\n" if self._is_torn else b""
+        torn = b"\n" if self._line_is_torn else b""
         written = self._write_bytes(torn + b"".join(entry.data for entry in entries)) - len(torn)
         with self._lock:
-            self._is_torn = self._is_torn and written < 0
+            self._line_is_torn = self._line_is_torn and written < 0
             for entry in entries:
                 size = len(entry.data)
                 if entry.lines:
                     self._waiting -= size
                 if written < size:
                     self.lost += entry.lines
-                    self._untold += entry.lines + entry.losses
-                    self._is_torn = self._is_torn or written > 0
+                    self._unreported += entry.lines + entry.losses
+                    self._line_is_torn = self._line_is_torn or written > 0
                 written = max(written - size, 0)
 
     def _write_bytes(self, data: bytes) -> int:
@@ -138,7 +138,7 @@ class LogWriter:
         return len(data) - len(left)
 
 
-class _Lines(io.TextIOBase):
+class _LineStream(io.TextIOBase):
     """What stands in for ``sys.stderr``: text that goes to a :class:`LogWriter`, in whole lines."""
 
     encoding = "utf-8"
@@ -172,29 +172,29 @@ class _Lines(io.TextIOBase):
         return True
 
 
-def standard_error(notice: Callable[[int], bytes] | None = None) -> TextIO:
+def non_blocking_stderr(notice: Callable[[int], bytes] | None = None) -> TextIO:
     """``sys.stderr``, from now on one that never blocks; what waits is written when the process ends.
 
     ``notice`` makes the line that says how many were lost.  A stream that somebody has put in the place of standard
     error is theirs, and stays as it is.
     """
     if sys.stderr is sys.__stderr__:
-        _take_standard_error()
-    if notice is not None and isinstance(sys.stderr, _Lines):
+        _replace_stderr()
+    if notice is not None and isinstance(sys.stderr, _LineStream):
         sys.stderr.writer.notice = notice
     return sys.stderr
 
 
-def _take_standard_error() -> None:
+def _replace_stderr() -> None:
     original = sys.__stderr__
-    _fill_standard_files()
+    _open_missing_standard_files()
     # Where it was closed, its number may be another file's by now.
     fd = original.fileno() if original is not None else os.open(os.devnull, os.O_WRONLY)
-    sys.stderr = cast(TextIO, _Lines(LogWriter(fd), fd))
-    atexit.register(last_words)
+    sys.stderr = cast(TextIO, _LineStream(LogWriter(fd), fd))
+    atexit.register(flush_before_exit)
 
 
-def _fill_standard_files() -> None:
+def _open_missing_standard_files() -> None:
     """Were one of them closed, the next socket would get its number, and what libraries say on it."""
     for fd in range(3):
         try:
@@ -203,22 +203,22 @@ def _fill_standard_files() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
 
 
-def last_words() -> None:
-    """Let what waits be written, for :data:`LAST_WORDS` at most; the process is about to end."""
-    if not isinstance(lines := sys.stderr, _Lines):
+def flush_before_exit() -> None:
+    """Let what waits be written, for :data:`EXIT_FLUSH_SECONDS` at most; the process is about to end."""
+    if not isinstance(lines := sys.stderr, _LineStream):
         return
     lines.flush()
-    is_written = lines.writer.flush(LAST_WORDS)
+    is_written = lines.writer.flush(EXIT_FLUSH_SECONDS)
     # From here on there may be no thread to write.  Nothing may block either, so a stalled one gets no more.
     sys.stderr = sys.__stderr__ if is_written else cast(TextIO, io.StringIO())
 
 
 def exit_at_once(status: int) -> NoReturn:
-    """End the process, after :func:`last_words` alone."""
-    last_words()
+    """End the process, after :func:`flush_before_exit` alone."""
+    flush_before_exit()
     os._exit(status)
 
 
 def lost_lines() -> int:
     """How many lines of standard error were lost so far."""
-    return sys.stderr.writer.lost if isinstance(sys.stderr, _Lines) else 0
+    return sys.stderr.writer.lost if isinstance(sys.stderr, _LineStream) else 0

@@ -33,7 +33,7 @@ _LEAVE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation for it
 
 
-class Plane(Protocol):
+class CountedPlane(Protocol):
     """The data plane, as far as it is shown."""
 
     def totals(self) -> PlaneTotals: ...
@@ -43,7 +43,7 @@ class CountedRouter(Protocol):
     """A router, as far as it is shown."""
 
     @property
-    def plane(self) -> Plane: ...
+    def plane(self) -> CountedPlane: ...
     @property
     def forced_cleanups(self) -> int: ...
 

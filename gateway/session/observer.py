@@ -18,7 +18,7 @@ _TOLD_STATES: dict[sfu.TransportState, TransportState] = {
 
 
 @define(eq=False)
-class Observer:
+class MemberObserver:
     """The :class:`sfu.PeerObserver` of one member.  Everything goes into outboxes; nothing waits."""
 
     channel: Channel

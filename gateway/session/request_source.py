@@ -13,7 +13,7 @@ from protocol.responses import Error
 
 BYTES_PER_TOKEN = 8192
 """A request costs one token, and one more for each so many bytes: reading it costs more, too."""
-PATIENCE = 2
+HARD_LIMIT_FACTOR = 2
 """Who asks so many times faster than allowed is closed; who asks a little too fast is only told so."""
 
 
@@ -22,20 +22,22 @@ class RequestSource:
     """Reads the inbox of one connection."""
 
     connection: Connection
-    _allowed: TokenBucket = field(init=False)
-    _bearable: TokenBucket = field(init=False)
+    _soft_limit: TokenBucket = field(init=False)
+    _hard_limit: TokenBucket = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         config = self.connection.config
-        self._allowed = TokenBucket(config.request_rate, config.request_burst)
-        self._bearable = TokenBucket(PATIENCE * config.request_rate, PATIENCE * config.request_burst)
+        self._soft_limit = TokenBucket(config.request_rate, config.request_burst)
+        self._hard_limit = TokenBucket(
+            HARD_LIMIT_FACTOR * config.request_rate, HARD_LIMIT_FACTOR * config.request_burst
+        )
 
     async def next(self) -> Request:
         """The next request.  Always a checkpoint."""
         while True:
             text, size = await self.connection.inbox.get()
             now, cost = trio.current_time(), 1 + size // BYTES_PER_TOKEN
-            if not self._bearable.take(cost, now):
+            if not self._hard_limit.take(cost, now):
                 self.connection.end(end_reasons.RATE_LIMITED)
                 continue
             try:
@@ -43,7 +45,7 @@ class RequestSource:
             except ProtocolError as error:
                 self.connection.respond(Error.for_frame(error))
                 continue
-            if self._allowed.take(cost, now):
+            if self._soft_limit.take(cost, now):
                 return request
             refused = RequestError(ErrorCode.RATE_LIMITED, "too many requests in too short a time")
             self.connection.respond(Error.for_request(request.id, refused))

@@ -17,7 +17,7 @@ from gateway.connection.connection import Connection, open_connection
 from gateway.connection.liveness import no_media
 from gateway.connection.websocket import NotAcceptedError
 from gateway.gateway import Gateway
-from gateway.session.observer import Observer
+from gateway.session.observer import MemberObserver
 from gateway.session.request_source import RequestSource
 from gateway.session.requests import Session, perform
 from protocol.errors import ErrorCode, RequestError
@@ -133,7 +133,7 @@ async def take_seat(gateway: Gateway, connection: Connection, request: Request) 
 async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
     """The media of who has a seat, and with it all that requests work on."""
     channel, member = seat
-    async with sfu.open_peer(gateway.router_of(channel), Observer(channel, member), name=member.user_id) as peer:
+    async with sfu.open_peer(gateway.router_of(channel), MemberObserver(channel, member), name=member.user_id) as peer:
         member.peer = peer
         member.connection.media_heard_at = peer.media_heard_at
         try:

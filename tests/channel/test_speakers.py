@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 import sfu
-from gateway.channel.speakers import BEGINS, ENDS, INTERVAL, MAX_SPEAKERS, rank
+from gateway.channel.speakers import INTERVAL, MAX_SPEAKERS, SPEAKING_STARTS, SPEAKING_STOPS, rank
 from tests.session.rig import RawClient, microphone, open_rig, send_transport
 
 
@@ -18,12 +18,12 @@ def test_the_loudest_comes_first() -> None:
 
 
 def test_who_is_not_loud_enough_does_not_speak() -> None:
-    assert rank((), {"ada": BEGINS * 0.9}) == ()
+    assert rank((), {"ada": SPEAKING_STARTS * 0.9}) == ()
 
 
 def test_who_speaks_goes_on_speaking_until_much_quieter() -> None:
-    assert rank(("ada",), {"ada": BEGINS * 0.9}) == ("ada",)
-    assert rank(("ada",), {"ada": ENDS * 0.9}) == ()
+    assert rank(("ada",), {"ada": SPEAKING_STARTS * 0.9}) == ("ada",)
+    assert rank(("ada",), {"ada": SPEAKING_STOPS * 0.9}) == ()
 
 
 def test_two_who_are_about_as_loud_do_not_change_places_all_the_time() -> None:
@@ -44,7 +44,7 @@ def test_a_list_is_stable_and_bounded_whatever_was_heard(first: Mapping[str, flo
     before = rank((), first)
     after = rank(before, then)
     assert len(after) == len(set(after)) <= MAX_SPEAKERS
-    assert all(then[user] >= ENDS for user in after)
+    assert all(then[user] >= SPEAKING_STOPS for user in after)
     assert rank(after, then) == after
 
 

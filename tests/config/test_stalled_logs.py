@@ -201,7 +201,10 @@ def test_a_gateway_that_cannot_start_says_so_or_ends_without_a_word(arguments: l
 
 
 def test_the_traceback_of_a_program_that_fails_is_there_to_its_last_line() -> None:
-    program = "from gateway.ops.log_writer import standard_error; standard_error(); raise RuntimeError('the last word')"
+    program = (
+        "from gateway.ops.log_writer import non_blocking_stderr; "
+        "non_blocking_stderr(); raise RuntimeError('the last word')"
+    )
     ended = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, timeout=PATIENCE)
     assert ended.returncode == 1
     assert ended.stderr.endswith(b"RuntimeError: the last word\n")
@@ -211,8 +214,8 @@ def test_the_traceback_of_a_program_that_fails_is_there_to_its_last_line() -> No
 def test_what_libraries_print_or_warn_of_goes_the_same_way() -> None:
     program = (
         "import sys, threading, time, warnings\n"
-        "from gateway.ops.log_writer import standard_error\n"
-        "standard_error()\n"
+        "from gateway.ops.log_writer import non_blocking_stderr\n"
+        "non_blocking_stderr()\n"
         "begun = time.monotonic()\n"
         "for number in range(1000):\n"
         "    print('printed', number, file=sys.stderr)\n"

@@ -187,7 +187,7 @@ async def test_it_is_alive_always_and_ready_while_it_takes_new_clients() -> None
         answer = await door.ask(request("/readyz"))
         assert (answer.status, answer.text) == (503, "not taking new sessions\n")
         assert (await door.ask(request("/healthz"))).status == 200
-    door.front.takes_clients = False
+    door.front.accepts_clients = False
     assert (await door.ask(request("/readyz"))).status == 503
     assert (await door.ask(request("/healthz"))).status == 200
 

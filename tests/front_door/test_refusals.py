@@ -124,7 +124,7 @@ async def test_that_there_is_no_room_is_in_the_log_with_the_setting_that_says_ho
         for client, _ in silent:
             await client.aclose()
         await trio.testing.wait_all_tasks_blocked()
-        door.front.takes_clients = False
+        door.front.accepts_clients = False
         assert parse(await door.raw(upgrade())).status == 503
         nursery.cancel_scope.cancel()
     assert [(line["reason"], line.get("setting")) for line in refused(log)] == [

@@ -135,7 +135,7 @@ async def test_a_client_that_goes_in_the_middle_of_its_head_leaves_nothing_behin
         nursery.start_soon(door.front.serve, server, "somewhere:1")
         await client.send_all(b"GET / HT")
         await client.aclose()
-    assert door.front.requests == 0
+    assert door.front.http_connections == 0
 
 
 @pytest.mark.parametrize(

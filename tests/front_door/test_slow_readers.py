@@ -28,7 +28,7 @@ async def test_a_client_that_never_reads_is_dropped_after_the_bound_of_one_send(
         nursery.start_soon(client.send_all, request())
         await door.front.serve(server, "somewhere:1")
     assert trio.current_time() == pytest.approx(door.config.response_timeout)
-    assert door.front.requests == 0
+    assert door.front.http_connections == 0
     with pytest.raises(trio.BrokenResourceError):
         await client.send_all(b"still there?")
 

@@ -8,7 +8,7 @@ from trio.testing import MockClock, lockstep_stream_pair, wait_all_tasks_blocked
 
 from gateway.connection import end_reasons
 from gateway.session import requests
-from gateway.session.observer import Observer
+from gateway.session.observer import MemberObserver
 from protocol.requests import Ping
 from tests.session.rig import RawClient, Rig, microphone, open_rig, receive_transport, send_transport
 
@@ -114,7 +114,7 @@ async def test_a_bug_in_what_is_told_on_anothers_behalf_ends_the_one_who_is_told
         def break_down(*_: object) -> NoReturn:
             raise RuntimeError("a bug")
 
-        monkeypatch.setattr(Observer, "consumer_closed", break_down)
+        monkeypatch.setattr(MemberObserver, "consumer_closed", break_down)
         await ada.ok("close", producerId=voice)
         assert await ben.wait_closed() == 4500
         assert [line["event"] for line in rig.log if line["level"] == "error"] == ["session failed"]

@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 import sfu
-from gateway.session.observer import Observer
+from gateway.session.observer import MemberObserver
 from tests.session.media_objects import DTLS_PARAMETERS
 from tests.session.rig import RawClient, Rig, camera, microphone, open_rig, receive_transport, send_transport
 
@@ -83,10 +83,10 @@ async def test_an_exception_while_a_member_is_told_of_anothers_producer_ends_tha
     async with open_rig() as rig:
         ada, ben, _sending, _heard = await call(rig)
 
-        def break_down(observer: Observer, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+        def break_down(observer: MemberObserver, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
             raise RuntimeError("a bug")
 
-        monkeypatch.setattr(Observer, "consumer_closed", break_down)
+        monkeypatch.setattr(MemberObserver, "consumer_closed", break_down)
         (voice, _picture) = peer_of(rig, "ada").producers
         await ada.ok("close", producerId=voice)
         assert await ben.wait_closed() == 4500

@@ -45,7 +45,7 @@ def take_census(world: World, *, objects: bool = False) -> Census:
             "connections": len(gateway.connections),
             "channels": len(gateway.channels.channels),
             "clients at the front door": world.server.front_door.clients,
-            "requests at the front door": world.server.front_door.requests,
+            "requests at the front door": world.server.front_door.http_connections,
             "peers": len(port.peers),
             "transports": len(port.transports),
             "producers": len(port.producers),

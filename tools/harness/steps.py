@@ -21,7 +21,7 @@ from gateway.channel.channel import Channel
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Outbox
 from gateway.ops.metrics import Metrics
-from gateway.session.observer import Observer
+from gateway.session.observer import MemberObserver
 from sfu.dataplane.core import DataPlaneCore
 from tools.harness.trace import Trace
 
@@ -38,7 +38,7 @@ def name_of_connection(connection: Connection) -> str:
 
 def name_of_peer(peer: sfu.Peer) -> str:
     """Whose media it is."""
-    return name_of_connection(peer.observer.member.connection) if isinstance(peer.observer, Observer) else NOBODY
+    return name_of_connection(peer.observer.member.connection) if isinstance(peer.observer, MemberObserver) else NOBODY
 
 
 def media_of(peer: sfu.Peer | None) -> int:
@@ -75,7 +75,7 @@ def _by_peer(media: Any) -> str:
     return name_of_peer(media.transport.peer)
 
 
-def _by_member(observer: Observer, *_: Any) -> str:
+def _by_member(observer: MemberObserver, *_: Any) -> str:
     return name_of_connection(observer.member.connection)
 
 
@@ -99,8 +99,8 @@ EXIT_STEPS: Final[dict[str, Step]] = {
     "remove producer": Step(DataPlaneCore, "remove_producer"),
     "remove transport": Step(DataPlaneCore, "remove_transport"),
     "forget transport": Step(sfu.Port, "forget_transport"),
-    "say consumer closed": Step(Observer, "consumer_closed", _by_member),
-    "say transport changed": Step(Observer, "transport_changed", _by_member),
+    "say consumer closed": Step(MemberObserver, "consumer_closed", _by_member),
+    "say transport changed": Step(MemberObserver, "transport_changed", _by_member),
     "say goodbye on transport": Step(sfu.Transport, "say_goodbye", lambda transport: name_of_peer(transport.peer)),
     "take off list": Step(
         Channel,

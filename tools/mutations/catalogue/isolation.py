@@ -126,8 +126,8 @@ MUTATIONS: Final = (
         5,
         "After a gap in the network a client is closed whose media is back before its WebSocket.",
         "gateway/connection/liveness.py",
-        "        if now >= self._silent_at and now >= self._media_keeps_until():\n",
-        "        if now >= self._silent_at:\n",
+        "        if now >= self._dead_at and now >= self._media_keeps_until():\n",
+        "        if now >= self._dead_at:\n",
         (
             "tests/guarantees/test_speed.py"
             "::test_whoever_is_back_in_media_after_a_gap_stays_until_its_websocket_is_back",
