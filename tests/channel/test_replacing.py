@@ -12,7 +12,7 @@ from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.ops.metrics import Metrics
 from protocol.vocabulary import Participant
-from tests.session.rig import RawClient, Rig, capture_logs, open_rig, send_transport
+from tests.session.memory_gateway import RawClient, Rig, capture_logs, open_rig, send_transport
 
 
 async def ask_to_join(client: RawClient, user: str = "ada") -> None:

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 import sfu
 from gateway.channel.speakers import INTERVAL, MAX_SPEAKERS, SPEAKING_STARTS, SPEAKING_STOPS, rank
-from tests.session.rig import RawClient, microphone, open_rig, send_transport
+from tests.session.memory_gateway import RawClient, microphone, open_rig, send_transport
 
 
 def test_the_loudest_comes_first() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sfu.wire.certificate import generate_certificate
-from tests.session.rig import slow_goodbyes
+from tests.session.memory_gateway import slow_goodbyes
 from tools.light.transport import Identity
 
 __all__ = ["identity", "slow_goodbyes"]

@@ -10,9 +10,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conformance.rig import Gate, closing, hang_up, open_gate
-from tests.front_door.rig import parse, request, upgrade
-from tests.session.rig import RawClient, microphone, send_transport
+from tests.conformance.whole_gateway import Gate, closing, hang_up, open_gate
+from tests.front_door.memory_front_door import parse, request, upgrade
+from tests.session.memory_gateway import RawClient, microphone, send_transport
 
 
 async def test_a_client_that_closes_with_1000_has_left(autojump_clock: MockClock) -> None:

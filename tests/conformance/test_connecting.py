@@ -7,9 +7,9 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.config import Config
-from tests.conformance.rig import Gate, closing, find, hang_up, open_gate
-from tests.front_door.rig import Answer, parse, upgrade
-from tests.session.rig import RawClient
+from tests.conformance.whole_gateway import Gate, closing, find, hang_up, open_gate
+from tests.front_door.memory_front_door import Answer, parse, upgrade
+from tests.session.memory_gateway import RawClient
 
 LIMIT = 256 * 1024
 

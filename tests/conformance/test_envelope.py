@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from tests.conformance.rig import Gate, open_gate
-from tests.session.media_objects import CAPABILITIES, OPUS_CODEC, opus
-from tests.session.rig import RawClient
+from tests.conformance.whole_gateway import Gate, open_gate
+from tests.session.example_media import CAPABILITIES, OPUS_CODEC, opus
+from tests.session.memory_gateway import RawClient
 
 
 async def answer(client: RawClient, text: str) -> Any:

@@ -13,9 +13,9 @@ from trio.testing import MockClock
 
 from gateway.session import requests
 from protocol.requests import Ping
-from tests.conformance.rig import closing, open_gate
-from tests.session.media_objects import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus
-from tests.session.rig import Frame, RawClient, microphone, receive_transport, send_transport
+from tests.conformance.whole_gateway import closing, open_gate
+from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus
+from tests.session.memory_gateway import Frame, RawClient, microphone, receive_transport, send_transport
 
 
 async def test_a_request_that_there_is_not(autojump_clock: MockClock) -> None:

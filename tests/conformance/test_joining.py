@@ -9,8 +9,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.config import Config
 from protocol.requests import IceServer
-from tests.conformance.rig import closing, hang_up, open_gate
-from tests.session.rig import RawClient, camera, microphone, send_transport
+from tests.conformance.whole_gateway import closing, hang_up, open_gate
+from tests.session.memory_gateway import RawClient, camera, microphone, send_transport
 
 JOINED = {
     "sessionId",

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from tests.conformance.rig import open_gate
-from tests.session.media_objects import CAPABILITIES, opus, stream, vp8
-from tests.session.rig import RawClient, receive_transport, send_transport
+from tests.conformance.whole_gateway import open_gate
+from tests.session.example_media import CAPABILITIES, opus, stream, vp8
+from tests.session.memory_gateway import RawClient, receive_transport, send_transport
 
 H264_CODEC = {
     "mimeType": "video/H264",

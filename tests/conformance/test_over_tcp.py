@@ -12,7 +12,7 @@ import trio_websocket
 from gateway.config import Config
 from gateway.server import Server, open_server
 from protocol.limits import SUBPROTOCOL
-from tests.session.rig import RawClient
+from tests.session.memory_gateway import RawClient
 
 MESSAGE = json.dumps({"id": 1, "type": "message", "data": {"data": 1}})
 

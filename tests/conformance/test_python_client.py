@@ -17,9 +17,9 @@ from protocol.client import Client, ConnectionClosed
 from protocol.declarations import Event
 from protocol.events import ConsumerClosed, ConsumerUpdated, MessageReceived, TransportStateChanged, VoiceState
 from protocol.media import DtlsParameters, RtpCapabilities, RtpParameters
-from tests.conformance.rig import dtls_parameters, open_gate
+from tests.conformance.whole_gateway import dtls_parameters, open_gate
 from tests.media.rtp import Rtp, read
-from tests.session.media_objects import CAPABILITIES, NOTHING_IN_COMMON, opus
+from tests.session.example_media import CAPABILITIES, NOTHING_IN_COMMON, opus
 from tools.light import open_light_client
 from tools.light.transport import Identity
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from tests.conformance.rig import Gate, dtls_parameters, open_gate
-from tests.session.media_objects import CAPABILITIES, OPUS_CODEC, VP8_CODEC, opus, stream, vp8
-from tests.session.rig import RawClient, receive_transport, send_transport
+from tests.conformance.whole_gateway import Gate, dtls_parameters, open_gate
+from tests.session.example_media import CAPABILITIES, OPUS_CODEC, VP8_CODEC, opus, stream, vp8
+from tests.session.memory_gateway import RawClient, receive_transport, send_transport
 from tools.light.transport import Identity
 
 MID = {"uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "id": 1}

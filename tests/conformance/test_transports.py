@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from sfu.parameters import IceParameters
-from tests.conformance.rig import Direction, Role, closing, dtls_parameters, find, open_gate
-from tests.session.media_objects import CAPABILITIES, DTLS_PARAMETERS
-from tests.session.rig import RawClient, microphone, receive_transport, send_transport
+from tests.conformance.whole_gateway import Direction, Role, closing, dtls_parameters, find, open_gate
+from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS
+from tests.session.memory_gateway import RawClient, microphone, receive_transport, send_transport
 from tools.light.transport import Identity
 
 DIRECTIONS: tuple[Direction, Direction] = ("send", "receive")

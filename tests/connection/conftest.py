@@ -1,5 +1,5 @@
 """Fixtures of the connections' tests."""
 
-from tests.session.rig import slow_goodbyes
+from tests.session.memory_gateway import slow_goodbyes
 
 __all__ = ["slow_goodbyes"]

@@ -10,7 +10,7 @@ from trio_websocket import ConnectionClosed
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.end_reasons import EndReason
-from tests.session.rig import RawClient, Rig, open_rig
+from tests.session.memory_gateway import RawClient, Rig, open_rig
 
 
 async def stuck_before_the_close_frame(rig: Rig) -> RawClient:

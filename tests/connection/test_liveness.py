@@ -10,7 +10,7 @@ from gateway.connection.end_reasons import EndReason
 from gateway.connection.liveness import TICK, Liveness
 from gateway.connection.outbox import Frame, Outbox
 from gateway.connection.websocket import GuardedStream
-from tests.session.rig import open_rig
+from tests.session.memory_gateway import open_rig
 
 PING_INTERVAL, PING_TIMEOUT = 5.0, 4.5
 PATIENCE = PING_INTERVAL + PING_TIMEOUT

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
-from tests.session.rig import RawClient, open_rig, send_transport
+from tests.session.memory_gateway import RawClient, open_rig, send_transport
 
 LIMIT = 256 * 1024
 

@@ -14,7 +14,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from gateway.config import Config
 from gateway.server import Server, open_server
-from tests.front_door.rig import Answer, connect_tcp, open_websocket, parse, read_all, request, upgrade
+from tests.front_door.memory_front_door import Answer, connect_tcp, open_websocket, parse, read_all, request, upgrade
 
 CONFIG = Config(port=0, media_port=0, join_timeout=1000)
 

@@ -15,7 +15,7 @@ from gateway.ops.metrics import ChannelCounts, Metrics
 from protocol.errors import ErrorCode
 from protocol.events import LeaveReason
 from sfu.dataplane.interface import DropReason, PlaneTotals
-from tests.front_door.rig import Clients, Door, request, upgrade
+from tests.front_door.memory_front_door import Clients, Door, request, upgrade
 from tests.front_door.stand_ins import Rooms
 
 

@@ -7,7 +7,7 @@ import pytest
 from gateway.config import Config
 from gateway.http.routes import make_app
 from gateway.ops.metrics import Metrics
-from tests.front_door.rig import Door, request
+from tests.front_door.memory_front_door import Door, request
 from tests.front_door.stand_ins import Rooms
 
 PAGE = "<!doctype html><title>the client</title>"

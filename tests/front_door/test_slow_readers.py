@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from trio.testing import MockClock, lockstep_stream_pair
 
 from gateway.config import Config
-from tests.front_door.rig import Door, drip, parse, read_all, request
+from tests.front_door.memory_front_door import Door, drip, parse, read_all, request
 
 PIECE = 64 * 1024
 

@@ -6,7 +6,7 @@ from trio.testing import memory_stream_pair
 
 from gateway.config import Config
 from protocol.limits import SUBPROTOCOL
-from tests.front_door.rig import Clients, Door, parse, request, upgrade
+from tests.front_door.memory_front_door import Clients, Door, parse, request, upgrade
 
 
 async def test_an_upgrade_is_handed_on_with_its_whole_handshake() -> None:

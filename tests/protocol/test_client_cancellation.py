@@ -7,7 +7,7 @@ from trio.abc import Instrument
 from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
 
 from protocol.client import connect_over
-from tests.protocol.server import TIMEOUTS, StreamPair, answer_everything, serve
+from tests.protocol.scripted_server import TIMEOUTS, StreamPair, answer_everything, serve
 
 
 class CancelAtStep(Instrument):

@@ -12,7 +12,7 @@ from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
 
 from protocol.client import ConnectError, ConnectionClosed, Timeouts, connect, connect_over
 from protocol.limits import SUBPROTOCOL
-from tests.protocol.server import (
+from tests.protocol.scripted_server import (
     TIMEOUTS,
     StreamPair,
     WebSocket,

@@ -5,7 +5,7 @@ import trio
 
 from protocol import ActiveSpeakers, Closing, ConsumerClosed, Event, MessageReceived, encode
 from protocol.client import ConnectionClosed, EventsLost
-from tests.protocol.server import WebSocket, answer_everything, client_of, stay, until_gone
+from tests.protocol.scripted_server import WebSocket, answer_everything, client_of, stay, until_gone
 
 
 async def test_events_come_in_order_and_then_the_end_with_its_reason() -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol.client import ConnectError, connect
-from tests.protocol.server import TIMEOUTS, answer_everything, serve
+from tests.protocol.scripted_server import TIMEOUTS, answer_everything, serve
 
 
 @pytest.fixture(scope="module")

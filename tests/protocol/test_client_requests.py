@@ -23,7 +23,7 @@ from protocol import (
 from protocol.client import Client, ConnectionClosed
 from protocol.media import DtlsFingerprint, DtlsParameters, RtpCapabilities, RtpCodecParameters, RtpParameters
 from tests.protocol.examples import example
-from tests.protocol.server import (
+from tests.protocol.scripted_server import (
     TIMEOUTS,
     WebSocket,
     answer,

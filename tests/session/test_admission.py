@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from gateway.connection import end_reasons
-from tests.session.rig import open_rig
+from tests.session.memory_gateway import open_rig
 
 
 async def test_who_does_not_join_within_ten_seconds_is_closed_with_4408(autojump_clock: MockClock) -> None:

@@ -10,7 +10,7 @@ from gateway.connection import end_reasons
 from gateway.session import requests
 from gateway.session.observer import MemberObserver
 from protocol.requests import Ping
-from tests.session.rig import RawClient, Rig, microphone, open_rig, receive_transport, send_transport
+from tests.session.memory_gateway import RawClient, Rig, microphone, open_rig, receive_transport, send_transport
 
 
 async def stuck_member(rig: Rig) -> RawClient:

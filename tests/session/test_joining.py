@@ -2,7 +2,7 @@
 
 from trio.testing import MockClock
 
-from tests.session.rig import open_rig
+from tests.session.memory_gateway import open_rig
 
 
 async def test_who_joins_gets_the_list_with_itself_on_it(autojump_clock: MockClock) -> None:

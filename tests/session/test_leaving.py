@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
 from gateway.connection import end_reasons
-from tests.session.rig import RawClient, Rig, camera, microphone, open_rig, receive_transport, send_transport
+from tests.session.memory_gateway import RawClient, Rig, camera, microphone, open_rig, receive_transport, send_transport
 
 STORY = ["media closed", "removed from channel", "told"]
 

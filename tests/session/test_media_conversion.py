@@ -10,7 +10,7 @@ from protocol.errors import ErrorCode, RequestError
 from protocol.structuring import structure
 from sfu import errors
 from sfu.capabilities import ROUTER_CAPABILITIES
-from tests.session.media_objects import CAPABILITIES, opus, vp8
+from tests.session.example_media import CAPABILITIES, opus, vp8
 
 
 @pytest.mark.parametrize("wire", [opus(), vp8()])

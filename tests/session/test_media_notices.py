@@ -6,8 +6,8 @@ from trio.testing import MockClock
 
 import sfu
 from gateway.session.observer import MemberObserver
-from tests.session.media_objects import DTLS_PARAMETERS
-from tests.session.rig import RawClient, Rig, camera, microphone, open_rig, receive_transport, send_transport
+from tests.session.example_media import DTLS_PARAMETERS
+from tests.session.memory_gateway import RawClient, Rig, camera, microphone, open_rig, receive_transport, send_transport
 
 
 def peer_of(rig: Rig, user: str) -> sfu.Peer:

@@ -9,8 +9,8 @@ from trio.testing import MockClock
 
 from gateway.session.requests import HANDLERS, Session, handler
 from protocol import REQUESTS, Delivered, Join, Leave, Ping
-from tests.session.media_objects import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus
-from tests.session.rig import RawClient, camera, microphone, open_rig, receive_transport, send_transport
+from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus
+from tests.session.memory_gateway import RawClient, camera, microphone, open_rig, receive_transport, send_transport
 
 NEEDS_A_CHANNEL: list[tuple[str, dict[str, Any]]] = [
     ("leave", {}),

@@ -2,7 +2,7 @@
 
 from trio.testing import MockClock
 
-from tests.session.rig import microphone, open_rig, receive_transport, send_transport
+from tests.session.memory_gateway import microphone, open_rig, receive_transport, send_transport
 
 
 async def test_stats_are_what_the_media_side_measures_with_the_sources(autojump_clock: MockClock) -> None:

@@ -51,7 +51,9 @@ MUTATIONS: Final = (
         """\
         return self.connection.send(frame)
 """,
-        ("tests/channel/test_list.py::test_an_exception_while_a_member_is_told_ends_that_member_and_nobody_else",),
+        (
+            "tests/channel/test_participant_list.py::test_an_exception_while_a_member_is_told_ends_that_member_and_nobody_else",
+        ),
     ),
     Mutation(
         5,

@@ -74,7 +74,7 @@ MUTATIONS: Final = (
         "gateway/channel/channel.py",
         "        if entries != member.participant.producers and self.members.get(member.user_id) is member:\n",
         "        if self.members.get(member.user_id) is member:\n",
-        ("tests/channel/test_list.py::test_what_changes_nothing_is_told_to_nobody",),
+        ("tests/channel/test_participant_list.py::test_what_changes_nothing_is_told_to_nobody",),
     ),
     Mutation(
         3,

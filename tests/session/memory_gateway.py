@@ -22,7 +22,7 @@ from gateway.ops.metrics import Metrics
 from gateway.session.session import serve_client
 from protocol.limits import SUBPROTOCOL
 from sfu.dataplane.memory import MemoryDataPlane
-from tests.session.media_objects import CAPABILITIES, opus, vp8
+from tests.session.example_media import CAPABILITIES, opus, vp8
 
 Frame = dict[str, Any]
 TODAY = datetime(2026, 11, 1, 9, 30, 0, 250_000, tzinfo=UTC)

@@ -11,7 +11,7 @@ from gateway.http.asgi import split_target
 from gateway.http.http1 import HttpError
 from gateway.http.routes import make_app
 from gateway.ops.metrics import Metrics
-from tests.front_door.rig import Door, hello_app, request, upgrade
+from tests.front_door.memory_front_door import Door, hello_app, request, upgrade
 from tests.front_door.stand_ins import Rooms
 
 ADMIN = {"Authorization": "Bearer open-sesame"}

@@ -14,7 +14,7 @@ from gateway.http.routes import make_app
 from gateway.ops.metrics import Metrics
 from gateway.server import open_server
 from protocol.limits import SUBPROTOCOL
-from tests.front_door.rig import Clients, Door, connect_tcp, drip, parse, read_all, request, upgrade
+from tests.front_door.memory_front_door import Clients, Door, connect_tcp, drip, parse, read_all, request, upgrade
 from tests.front_door.stand_ins import Rooms
 
 Cause = Callable[[Door], Awaitable[Any]]

@@ -11,7 +11,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from gateway.config import Config
 from gateway.server import Server, open_server
-from tests.front_door.rig import Answer, connect_tcp, open_websocket, parse, read_all, request
+from tests.front_door.memory_front_door import Answer, connect_tcp, open_websocket, parse, read_all, request
 
 CONFIG = Config(port=0, media_port=0, admin_token="open-sesame")
 ADMIN = {"Authorization": "Bearer open-sesame"}

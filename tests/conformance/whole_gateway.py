@@ -25,8 +25,8 @@ from protocol.limits import SUBPROTOCOL
 from sfu.dataplane.interface import DropReason, Path
 from sfu.dataplane.memory import MemoryDataPlane
 from tests.media.memory import Client as MediaClient
-from tests.session.media_objects import CAPABILITIES
-from tests.session.rig import Frame, RawClient, capture_logs
+from tests.session.example_media import CAPABILITIES
+from tests.session.memory_gateway import Frame, RawClient, capture_logs
 from tools.light.transport import Identity, LightTransport
 
 Direction = Literal["send", "receive"]

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from trio.testing import MockClock, memory_stream_pair
 
 from gateway.config import Config
-from tests.front_door.rig import Door, drip, parse, read_all, request
+from tests.front_door.memory_front_door import Door, drip, parse, read_all, request
 
 
 async def test_a_request_is_answered_and_the_connection_closed() -> None:

@@ -5,7 +5,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
-from tests.session.rig import RawClient, Rig, camera, microphone, open_rig, send_transport
+from tests.session.memory_gateway import RawClient, Rig, camera, microphone, open_rig, send_transport
 
 
 def connection_of(rig: Rig, user: str) -> Connection:

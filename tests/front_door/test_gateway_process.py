@@ -19,7 +19,7 @@ import trio
 
 from gateway.config import Config
 from gateway.server import StartError, open_server, serve
-from tests.front_door.rig import connect_tcp, open_websocket, parse, read_all, request, upgrade
+from tests.front_door.memory_front_door import connect_tcp, open_websocket, parse, read_all, request, upgrade
 
 CONFIG = Config(port=0, media_port=0)
 PATIENCE = 30
