@@ -126,14 +126,14 @@ MUTATIONS: Final = (
         "The task that listens for speakers keeps a closed channel, and all who were in it, alive.",
         "gateway/channel/speakers.py",
         """\
-        await _listen_once(list(channels()))
+        await _update_all(list(channels()))
 
 
-async def _listen_once(channels: Iterable[Channel]) -> None:
+async def _update_all(channels: Iterable[Channel]) -> None:
     \"\"\"A function of its own, so that no channel is kept alive by a variable while this gateway is quiet.\"\"\"
     for channel in channels:
         try:
-            listen(channel)
+            update_speakers(channel)
         except Exception:
             log.exception("the speakers of a channel could not be found", channel=channel.id)
         await trio.lowlevel.checkpoint()
@@ -141,7 +141,7 @@ async def _listen_once(channels: Iterable[Channel]) -> None:
         """\
         for channel in list(channels()):
             try:
-                listen(channel)
+                update_speakers(channel)
             except Exception:
                 log.exception("the speakers of a channel could not be found", channel=channel.id)
             await trio.lowlevel.checkpoint()
