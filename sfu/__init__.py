@@ -9,10 +9,10 @@ from sfu.hostnames import BadAddress
 from sfu.listening import BadAnnouncement
 from sfu.observer import PeerObserver
 from sfu.peer import Peer, PeerExit, open_peer
-from sfu.port import Census, Port, open_port, serve_port
 from sfu.producer import Producer
-from sfu.rehearsal import rehearse_call, rehearse_handshake
+from sfu.router import Census, Port, open_port, serve_port
 from sfu.settings import ConsumerEnd, MediaSettings, TransportState
+from sfu.startup import rehearse_call, rehearse_handshake
 from sfu.transport import Transport
 
 __all__ = [

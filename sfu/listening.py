@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sfu.dataplane.udp import UdpDataPlane
-    from sfu.port import Port
+    from sfu.router import Port
     from sfu.settings import MediaSettings
 
 log = structlog.get_logger(__name__)

@@ -23,7 +23,7 @@ from sfu.transport import Direction, Transport
 if TYPE_CHECKING:
     from sfu.observer import PeerObserver
     from sfu.parameters import DtlsParameters, IceParameters, Kind, RtpCapabilities, RtpParameters
-    from sfu.port import Port
+    from sfu.router import Port
 
 P = ParamSpec("P")
 T = TypeVar("T")

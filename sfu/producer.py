@@ -8,7 +8,7 @@ from sfu import reports
 from sfu.dataplane.core import ENCODING_IDLE
 from sfu.dataplane.interface import ProducerId
 from sfu.keyframes import KeyFrameRequests, Patience
-from sfu.source_clock import SourceClock
+from sfu.last_sender_report import SourceClock
 from sfu.wire import rtcp
 
 if TYPE_CHECKING:

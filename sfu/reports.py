@@ -14,8 +14,8 @@ from sfu.wire.errors import BadDatagram
 
 if TYPE_CHECKING:
     from sfu.dataplane.interface import EncodingStats
-    from sfu.port import Port
     from sfu.producer import Producer
+    from sfu.router import Port
     from sfu.transport import Transport
 
 #: Bytes of a compound packet before encryption, at most: it passes every path that carries WebRTC.

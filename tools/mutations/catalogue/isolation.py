@@ -190,7 +190,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "A client whose datagram hits a bug is not ended for it.",
-        "sfu/port.py",
+        "sfu/router.py",
         "            transport.peer.guard(transport.receive_dtls, event.data, now)\n",
         "            transport.receive_dtls(event.data, now)\n",
         (f"{tests.ON_BEHALF}::test_a_bug_in_what_a_client_sends_ends_that_client",),
@@ -198,7 +198,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "A datagram that cannot be handled ends the loop that serves everybody.",
-        "sfu/port.py",
+        "sfu/router.py",
         """\
         try:
             self._dispatch(event, now)

@@ -91,7 +91,7 @@ MUTATIONS: Final = (
     Mutation(
         1,
         "A transport's ICE usernames are not forgotten when it closes.",
-        "sfu/port.py",
+        "sfu/router.py",
         """\
         self._forget_usernames(transport)
         self.transports.pop(transport.plane_id, None)

@@ -1,7 +1,7 @@
 """What the first client would find cold, done once before it comes."""
 
 from sfu import _dataplane as dataplane
-from sfu.port import Port
+from sfu.router import Port
 from sfu.wire.dtls.dtls import Dtls, DtlsRole
 
 

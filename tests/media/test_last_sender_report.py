@@ -2,8 +2,8 @@
 
 import pytest
 
+from sfu.last_sender_report import SourceClock
 from sfu.layers import choose_encoding
-from sfu.source_clock import SourceClock
 
 
 def test_lsr_and_dlsr_are_of_the_newest_report() -> None:
