@@ -47,7 +47,7 @@ class Gateway:
     """
 
     config: Config
-    routers: Sequence[sfu.Port]
+    routers: Sequence[sfu.Router]
     metrics: Metrics
     new_id: Callable[[], str] = _random_id
     new_reference: Callable[[], str] = new_reference
@@ -64,13 +64,13 @@ class Gateway:
 
     def __attrs_post_init__(self) -> None:
         self.channels = Channels(self.config, self.metrics, self.log, self.connections, self._choose_plane)
-        self.capabilities = convert(self.routers[0].capabilities, protocol.media.RtpCapabilities)
+        self.capabilities = convert(self.routers[0].context.capabilities, protocol.media.RtpCapabilities)
 
     def intern_capabilities(self, capabilities: sfu.parameters.RtpCapabilities) -> sfu.parameters.RtpCapabilities:
         """Equal ones once: a browser's take some 20 kB, and most members have the same browser."""
         return self._interned.setdefault(repr(capabilities), capabilities)
 
-    def router_of(self, channel: Channel) -> sfu.Port:
+    def router_of(self, channel: Channel) -> sfu.Router:
         """Where the media of this channel's members is."""
         return self.routers[channel.plane]
 
@@ -78,7 +78,7 @@ class Gateway:
         """The plane that has least to do: of those with fewest streams the one with fewest channels."""
         channels = Counter(channel.plane for channel in self.channels.channels.values())
         return min(
-            range(len(self.routers)), key=lambda plane: (self.routers[plane].census().consumers, channels[plane])
+            range(len(self.routers)), key=lambda plane: (self.routers[plane].counts().consumers, channels[plane])
         )
 
     @contextmanager

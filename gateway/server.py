@@ -44,8 +44,8 @@ class ServeClient(Protocol):
     async def __call__(self, stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None: ...
 
 
-OpenRouter = Callable[[sfu.MediaSettings], AbstractAsyncContextManager[sfu.Port]]
-MakeGateway = Callable[[Config, Sequence[sfu.Port], Metrics], Gateway]
+OpenRouter = Callable[[sfu.MediaSettings], AbstractAsyncContextManager[sfu.Router]]
+MakeGateway = Callable[[Config, Sequence[sfu.Router], Metrics], Gateway]
 
 
 @frozen(eq=False)
@@ -102,7 +102,7 @@ async def open_server(
     config: Config,
     *,
     listeners: Sequence[trio.SocketListener] | None = None,
-    open_router: OpenRouter = sfu.open_port,
+    open_router: OpenRouter = sfu.open_router,
     make_gateway: MakeGateway = Gateway,
     serve_client: ServeClient = serve_client,
 ) -> AsyncIterator[Server]:
@@ -125,7 +125,7 @@ async def open_server(
         metrics.watch(gateway.channels, *routers)
         front_door = _make_front_door(config, gateway, metrics, serve_client)
         url = url_of(listeners[0]) if listeners else ""
-        media = tuple(address for router in routers for address in router.addresses)
+        media = tuple(address for router in routers for address in router.context.addresses)
         server = Server(config, gateway, front_door, url, media)
         async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
             accepting.start_soon(gateway.run)
@@ -150,7 +150,7 @@ def _handler(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaitable[N
     return serve
 
 
-async def _enter_router(stack: AsyncExitStack, settings: sfu.MediaSettings, open_router: OpenRouter) -> sfu.Port:
+async def _enter_router(stack: AsyncExitStack, settings: sfu.MediaSettings, open_router: OpenRouter) -> sfu.Router:
     try:
         return await stack.enter_async_context(open_router(settings))
     except sfu.BadAnnouncement as error:
@@ -228,12 +228,12 @@ async def _drain(server: Server, signals: AsyncIterator[int], exit_at_once: Call
 def _warm_up(gateway: Gateway) -> None:
     """What the first client would find cold, some 12 ms of its join."""
     codec.warm_up()
-    sfu.rehearse_handshake(gateway.routers[0])
+    sfu.warm_up(gateway.routers[0].context)
 
 
 def _self_test() -> None:
     try:
-        sfu.rehearse_call()
+        sfu.self_test()
     except RuntimeError as error:
         raise StartError(f"the data plane cannot carry calls on this machine: {error}") from error
 

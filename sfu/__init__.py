@@ -1,37 +1,42 @@
 """The media side: packets, transports, producers and consumers.
 
-It knows nothing of channels, users or WebSockets.  :func:`open_port` binds the one UDP port, :func:`open_peer` is one
-client's media for as long as a block runs.
+It knows nothing of channels, users or WebSockets.  :func:`open_router` binds the one UDP port of a router;
+:func:`open_peer` is one client's media for as long as a block runs.
 """
 
 from sfu.consumer import Consumer
+from sfu.context import RouterContext
+from sfu.directory import RouterCounts
+from sfu.guard import Guard
 from sfu.hostnames import BadAddress
 from sfu.listening import BadAnnouncement
 from sfu.observer import PeerObserver
 from sfu.peer import Peer, PeerExit, open_peer
 from sfu.producer import Producer
-from sfu.router import Census, Port, open_port, serve_port
+from sfu.router import Router, open_router, serve_router
 from sfu.settings import ConsumerEnd, MediaSettings, TransportState
-from sfu.startup import rehearse_call, rehearse_handshake
+from sfu.startup import self_test, warm_up
 from sfu.transport import Transport
 
 __all__ = [
     "BadAddress",
     "BadAnnouncement",
-    "Census",
     "Consumer",
     "ConsumerEnd",
+    "Guard",
     "MediaSettings",
     "Peer",
     "PeerExit",
     "PeerObserver",
-    "Port",
     "Producer",
+    "Router",
+    "RouterContext",
+    "RouterCounts",
     "Transport",
     "TransportState",
     "open_peer",
-    "open_port",
-    "rehearse_call",
-    "rehearse_handshake",
-    "serve_port",
+    "open_router",
+    "self_test",
+    "serve_router",
+    "warm_up",
 ]

@@ -2,37 +2,75 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sfu.dataplane.interface import ConsumerId
 from sfu.errors import Conflict
 from sfu.layers import Layers, choose_encoding
 
 if TYPE_CHECKING:
-    from sfu.dataplane.interface import ConsumerStats, LayersChanged
-    from sfu.parameters import Kind, RtpParameters
-    from sfu.producer import Producer
-    from sfu.transport import Transport
+    from sfu.dataplane.interface import ConsumerStats, DataPlane, LayersChanged
+    from sfu.guard import Guard
+    from sfu.keyframes import Patience
+    from sfu.parameters import MediaKind, RtpParameters
+    from sfu.settings import ConsumerEnd
+
+
+class ConsumerSource(Protocol):
+    """What a consumer needs of the producer whose stream it sends."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> MediaKind: ...
+    @property
+    def paused(self) -> bool: ...
+    @property
+    def simulcast(self) -> bool: ...
+    @property
+    def guard(self) -> Guard: ...
+
+    def active_encodings(self, now: float) -> list[bool]: ...
+    def request_key_frame(self, encoding: int, consumer_id: str, patience: Patience, now: float) -> None: ...
+    def forget_consumer(self, consumer: Consumer) -> None: ...
+
+
+class ConsumerTransport(Protocol):
+    """What a consumer needs of the transport that carries it, which is its owner."""
+
+    @property
+    def plane(self) -> DataPlane: ...
+    @property
+    def guard(self) -> Guard: ...
+    @property
+    def connected(self) -> bool: ...
+
+    def patience(self, producer: ConsumerSource, encoding: int) -> Patience: ...
+    def consumer_updated(self, consumer: Consumer) -> None: ...
+    def consumer_closed(self, consumer: Consumer, why: ConsumerEnd) -> None: ...
+    def forget_consumer(self, consumer: Consumer) -> None: ...
 
 
 class Consumer:
     """One producer's stream on one transport of another peer (or of the same).  A plain object, without a task.
 
-    ``paused`` is its owner's wish; ``producer_paused`` the producer's.  ``bounds`` is how good the owner wants it at
-    best.
+    ``paused`` is the wish of its owner, ``producer_paused`` that of the producer's owner.  ``bounds`` are the highest
+    layers that its owner wants.  ``target`` is the encoding that it should forward; until a key frame of it comes, the
+    data plane goes on with the one before.
     """
 
     def __init__(
         self,
         id_: str,
-        transport: Transport,
-        producer: Producer,
+        plane_id: ConsumerId,
+        transport: ConsumerTransport,
+        producer: ConsumerSource,
         rtp_parameters: RtpParameters,
         ssrc: int,
         paused: bool,
     ) -> None:
         self.id = id_
-        self.plane_id = ConsumerId(transport.port.new_number())
+        self.plane_id = plane_id
         self.transport = transport
         self.producer = producer
         self._rtp_parameters: RtpParameters | None = rtp_parameters
@@ -44,7 +82,12 @@ class Consumer:
         self.target = 0
 
     @property
-    def kind(self) -> Kind:
+    def guard(self) -> Guard:
+        """Runs code on the account of the peer that receives this stream."""
+        return self.transport.guard
+
+    @property
+    def kind(self) -> MediaKind:
         return self.producer.kind
 
     @property
@@ -52,7 +95,10 @@ class Consumer:
         return self.producer.paused
 
     def take_rtp_parameters(self) -> RtpParameters:
-        """What its receiver has to be told, for who tells it: once, as thousands of consumers would keep it in vain."""
+        """The parameters for the receiver, once: thousands of consumers would keep them for nothing.
+
+        Raises ``Conflict`` the second time.
+        """
         parameters, self._rtp_parameters = self._rtp_parameters, None
         if parameters is None:
             raise Conflict("the parameters of this consumer were taken before")
@@ -60,39 +106,46 @@ class Consumer:
 
     @property
     def flowing(self) -> bool:
-        """Whether nothing but the packets themselves is missing."""
+        """Whether the data plane forwards every packet that comes for it."""
         return not (self.closed or self.paused or self.producer.paused) and self.transport.connected
 
     def stats(self) -> ConsumerStats:
-        """What was sent so far."""
+        """What was sent since it began."""
         return self.transport.plane.consumer_stats(self.plane_id)
 
-    def may_flow(self, now: float) -> None:
-        """Something that held it back is gone: where that was the last thing, it needs a key frame."""
-        if self.flowing:
-            self.ask_key_frame(now)
+    # Key frames.
 
-    def complain(self, now: float) -> None:
-        """The receiver cannot decode: while it waits for another encoding, it needs a key frame of what it has, too."""
+    def on_unblocked(self, now: float) -> None:
+        """An obstacle is gone.  If it was the last one, the receiver needs a key frame to begin."""
+        if self.flowing:
+            self.request_key_frame(now)
+
+    def on_picture_loss(self, now: float) -> None:
+        """The receiver cannot decode (it sent PLI or FIR).
+
+        During a switch it still gets the encoding from before, so it needs a key frame of that one as well.
+        """
         if self.flowing and self.kind == "video":
-            self._ask_key_frame(self.target, now)
+            self._request_key_frame(self.target, now)
             forwarded = self.stats().encoding
             if forwarded is not None and forwarded != self.target:
-                self._ask_key_frame(forwarded, now)
+                self._request_key_frame(forwarded, now)
 
-    def ask_key_frame(self, now: float) -> None:
-        """The receiver is about to begin, or to go on with another encoding."""
+    def request_key_frame(self, now: float) -> None:
+        """Ask the producer for a key frame of the target encoding."""
         if self.kind == "video":
-            self._ask_key_frame(self.target, now)
+            self._request_key_frame(self.target, now)
 
-    def _ask_key_frame(self, encoding: int, now: float) -> None:
+    def _request_key_frame(self, encoding: int, now: float) -> None:
         patience = self.transport.patience(self.producer, encoding)
-        # Its owner is another client: what goes wrong there is not this one's.
-        self.producer.transport.peer.guard(self.producer.ask_key_frame, encoding, self.id, patience, now)
+        # On the producer's account: a failure there is not this receiver's.
+        self.producer.guard(self.producer.request_key_frame, encoding, self.id, patience, now)
 
     def needs_key_frame(self, encoding: int) -> bool:
-        """Whether it would begin with one, or go on."""
+        """Whether a key frame of this encoding would let the receiver begin or go on."""
         return self.flowing and (encoding == self.target or encoding == self.stats().encoding)
+
+    # Pauses.
 
     def set_paused(self, paused: bool, now: float) -> None:
         if paused == self.paused:
@@ -100,68 +153,73 @@ class Consumer:
         self.paused = paused
         self.transport.plane.set_consumer_paused(self.plane_id, paused)
         self._forget_layers()
-        self.may_flow(now)
+        self.on_unblocked(now)
+
+    def on_producer_paused(self, now: float) -> None:
+        """The producer was paused or resumed.  A notice to another receiver may have closed this consumer by now."""
+        if not self.closed:
+            self._forget_layers()
+            self.on_unblocked(now)
+            self.transport.consumer_updated(self)
 
     def _forget_layers(self) -> None:
-        """What stops by a command is not told by the data plane; what begins is."""
+        """The data plane reports layers that begin, but not layers that a pause stops."""
         if self.paused or self.producer.paused:
             self.layers = None
 
-    def producer_changed(self, now: float) -> None:
-        """Its producer was paused or resumed.  Those told before may have closed this one meanwhile."""
-        if not self.closed:
-            self._forget_layers()
-            self.may_flow(now)
-            self.transport.peer.tell_consumer_updated(self)
+    # Layers.
 
     def set_bounds(self, bounds: Layers, now: float) -> None:
-        """Forward nothing better than this."""
+        """Forward nothing above these layers."""
         self.bounds = bounds
         self.transport.plane.set_layers(self.plane_id, self.target, bounds.temporal)
-        self.aim(self.producer.active_encodings(now), now)
+        self.retarget(self.producer.active_encodings(now), now)
 
     def best_encoding(self, active: list[bool]) -> int:
-        """The best of those that flow within its bounds."""
+        """The best encoding within the bounds that flows now; see :func:`sfu.layers.choose_encoding`."""
         return choose_encoding(active, None if self.bounds is None else self.bounds.spatial, self.target)
 
-    def aim(self, active: list[bool], now: float) -> None:
-        """Go to the best encoding that flows and is within the bounds; a switch asks for a key frame."""
+    def retarget(self, active: list[bool], now: float) -> None:
+        """Choose the target encoding again.  A switch needs a key frame of the new one."""
         target = self.best_encoding(active)
         if target != self.target:
             self.target = target
             self.transport.plane.set_layers(
                 self.plane_id, target, None if self.bounds is None else self.bounds.temporal
             )
-            self.may_flow(now)
+            self.on_unblocked(now)
 
     def review(self, active: list[bool], now: float) -> None:
-        """Aim anew; and where the target flows and is still not forwarded, its key frame is what is missing."""
+        """Choose the target encoding again.  If it flows but is not forwarded yet, ask for its key frame again."""
         if self.closed:
             return
-        self.aim(active, now)
+        self.retarget(active, now)
         if active[self.target] and self.flowing and self.stats().encoding != self.target:
-            self.ask_key_frame(now)
+            self.request_key_frame(now)
 
-    def layers_changed(self, event: LayersChanged, now: float) -> None:
-        """What the data plane forwards now."""
-        layered = len(self.producer.ssrcs) > 1 or event.temporal is not None
+    def on_layers_changed(self, event: LayersChanged) -> None:
+        """The data plane forwards other layers than before."""
+        layered = self.producer.simulcast or event.temporal is not None
         now_forwarded = event.encoding is not None and layered
         layers = Layers(event.encoding or 0, event.temporal or 0) if now_forwarded else None
         if layers != self.layers:
             self.layers = layers
-            self.transport.peer.tell_consumer_updated(self)
+            self.transport.consumer_updated(self)
+
+    # The end.
+
+    def tell_closed(self, why: ConsumerEnd) -> None:
+        """Tell its owner that it ended without the owner's doing."""
+        self.transport.consumer_closed(self, why)
 
     def close(self) -> None:
-        """Leave the packet path; the second time nothing."""
+        """Leave the packet path.  The second call does nothing."""
         if not self.closed:
             self.drop()
 
     def drop(self) -> None:
-        """What :meth:`close` does, again as far as it failed before."""
+        """Do all steps of :meth:`close`, also those that failed before."""
         self.closed = True
-        transport = self.transport
-        for table in (transport.consumers, transport.peer.consumers, self.producer.consumers):
-            table.pop(self.id, None)
-        transport.consumers_by_ssrc.pop(self.ssrc, None)
-        transport.port.consumers.pop(self.plane_id, None)
-        transport.plane.remove_consumer(self.plane_id)
+        self.producer.forget_consumer(self)
+        self.transport.forget_consumer(self)
+        self.transport.plane.remove_consumer(self.plane_id)

@@ -116,7 +116,7 @@ class KeyFrameRequests:
     interval: float
     _requests: dict[int, _Request] = field(factory=dict)
 
-    def ask(self, source: KeyFrameSource, encoding: int, receiver: str, patience: Patience, now: float) -> None:
+    def add(self, source: KeyFrameSource, encoding: int, receiver: str, patience: Patience, now: float) -> None:
         """A receiver needs a key frame of this encoding; ``patience`` is its own for this encoding."""
         request = self._requests.setdefault(encoding, _Request())
         key_frames = source.key_frames(encoding)
@@ -125,28 +125,28 @@ class KeyFrameRequests:
         if receiver not in request.receivers:
             request.tries = min(request.tries, 1)
             request.receivers[receiver] = turn
-        self.pump(source, now)
+        self.send_due(source, now)
 
-    def begin_anew(self, encoding: int) -> None:
+    def restart_count(self, encoding: int) -> None:
         """Its key frames are counted from zero again: one that came since is everybody's, as many as came before."""
         if (request := self._requests.get(encoding)) is not None:
             request.frames = 0
 
-    def hurry(self, source: KeyFrameSource, encoding: int, now: float) -> None:
+    def retry_soon(self, source: KeyFrameSource, encoding: int, now: float) -> None:
         """A request has better prospects than the last had: it need not wait as long as after so many in vain."""
         request = self._requests.get(encoding)
         if request is not None and request.tries:
             request.tries = 0 if now - request.asked_at >= _SOON else 1
-            self.pump(source, now)
+            self.send_due(source, now)
 
-    def pump(self, source: KeyFrameSource, now: float) -> None:
+    def send_due(self, source: KeyFrameSource, now: float) -> None:
         """Send what is due; to be called at :meth:`get_timer` and whenever it may have become possible to ask."""
         for encoding, request in self._waiting(source):
             if now >= request.due(self.interval):
                 self._serve(source, encoding, request, now)
 
     def get_timer(self, source: KeyFrameSource) -> float | None:
-        """When :meth:`pump` has something to do, or None."""
+        """When :meth:`send_due` has something to do, or None."""
         return min((request.due(self.interval) for _, request in self._waiting(source)), default=None)
 
     def _waiting(self, source: KeyFrameSource) -> Iterator[tuple[int, _Request]]:

@@ -1,4 +1,4 @@
-"""Where a port listens and what it announces, while addresses come and go and names change."""
+"""Which addresses a router listens on and announces, while addresses come and go and names change."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sfu.wire.candidates import host_candidates
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sfu.context import RouterContext
     from sfu.dataplane.udp import UdpDataPlane
-    from sfu.router import Port
     from sfu.settings import MediaSettings
 
 log = structlog.get_logger(__name__)
@@ -27,9 +27,9 @@ class BadAnnouncement(BadAddress):
 
 
 class Listening:
-    """Made by :func:`prepare_listening`; :meth:`run` keeps one port's sockets and candidates as they should be.
+    """Made by :func:`prepare_listening`; :meth:`run` keeps one router's sockets and candidates up to date.
 
-    Transports that are there already keep what they were told: an ICE-lite agent has no way to add to it.
+    Existing transports keep the candidates that their clients were sent: ICE-lite has no way to add to them.
     """
 
     def __init__(self, settings: MediaSettings, hosts: Sequence[str] | None, announced: Hosts) -> None:
@@ -56,28 +56,28 @@ class Listening:
 
     @property
     def announced(self) -> tuple[str, ...]:
-        """What is announced instead of the port's own addresses, if anything."""
+        """The addresses that are announced instead of the router's own, if any."""
         return self._announced.addresses
 
-    async def run(self, plane: UdpDataPlane, port: Port) -> None:
-        """Watch the machine's addresses, and the names, for as long as the port is open."""
+    async def run(self, plane: UdpDataPlane, context: RouterContext) -> None:
+        """Watch the machine's addresses, and the names, for as long as the router is open."""
         async with trio.open_nursery() as nursery:
             if self._hosts is None or any(is_wildcard(host) for host in self._hosts):
-                nursery.start_soon(self._watch_addresses, plane, port)
+                nursery.start_soon(self._watch_addresses, plane, context)
             if self._announced.names:
-                nursery.start_soon(self._watch_names, port)
+                nursery.start_soon(self._watch_names, context)
 
-    async def _watch_addresses(self, plane: UdpDataPlane, port: Port) -> None:
+    async def _watch_addresses(self, plane: UdpDataPlane, context: RouterContext) -> None:
         while True:
             await trio.sleep(self._settings.address_interval)
             try:
-                self.follow(plane, port)
+                self.follow(plane, context)
             except OSError as error:
                 self._complain("addresses", f"the addresses of this machine cannot be read: {error}")
             else:
                 self._complaints.pop("addresses", None)
 
-    def follow(self, plane: UdpDataPlane, port: Port) -> None:
+    def follow(self, plane: UdpDataPlane, context: RouterContext) -> None:
         """Listen and announce as the machine's addresses are now."""
         machine = machine_addresses()
         listening = {host for host, _ in plane.addresses}
@@ -86,13 +86,13 @@ class Listening:
             if host not in listening and can_bind(host):
                 self._listen(plane, host)
         gone = listening.difference(wanted)
-        # The last one stays, gone or not: a port always has an address to announce.
+        # The last one stays, gone or not: a router always has an address to announce.
         for host in gone if len(gone) < len(plane.addresses) else ():
             plane.stop_listening(host)
             log.info("address gone", address=host, media_port=plane.port)
         bound = {host for host, _ in plane.addresses}
         announced = self._choose([each for each in machine if each.address in bound]).announce
-        port.listen(plane.addresses, self.announced or [host for host in announced if host in bound])
+        context.set_addresses(plane.addresses, self.announced or [host for host in announced if host in bound])
 
     def _listen(self, plane: UdpDataPlane, host: str) -> None:
         try:
@@ -103,12 +103,12 @@ class Listening:
             self._complaints.pop(host, None)
             log.info("address found", address=host, media_port=plane.port)
 
-    async def _watch_names(self, port: Port) -> None:
+    async def _watch_names(self, context: RouterContext) -> None:
         while True:
             await trio.sleep(self._settings.name_interval)
             for name in self._announced.names:
                 await self._look_up(name)
-            port.listen(port.addresses, self.announced)
+            context.set_addresses(context.addresses, self.announced)
 
     async def _look_up(self, name: str) -> None:
         before = self._announced.answer_of(name)

@@ -1,4 +1,4 @@
-"""What the owner of a peer is told."""
+"""The notices that the owner of a peer gets."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ if TYPE_CHECKING:
 
 
 class PeerObserver(Protocol):
-    """The owner of a peer, as it is told what it did not do itself.
+    """The owner of a peer.  It gets a notice of every change that it did not make itself.
 
     Every method is synchronous, and may call the peer.  An exception in one of the first four ends this peer's owner,
     through :meth:`failed`, and nobody else.
     """
 
     def transport_changed(self, transport: Transport) -> None:
-        """It is connected, disconnected, failed or closed; see its ``state``.  Not after one's own close."""
+        """The transport is now connected, disconnected, failed or closed (see its ``state``).
+
+        There is no notice after the owner's own close.
+        """
 
     def producer_closed(self, producer: Producer) -> None:
-        """It went with its transport."""
+        """The producer closed with its transport."""
 
     def consumer_closed(self, consumer: Consumer, why: ConsumerEnd) -> None: ...
 
     def consumer_updated(self, consumer: Consumer) -> None:
-        """Its producer was paused or resumed, or other layers are forwarded."""
+        """The consumer's producer was paused or resumed, or the data plane forwards other layers."""
 
     def failed(self, error: Exception) -> None:
-        """Code that ran for this peer raised; the owner should end it."""
+        """Code that ran for this peer raised ``error``.  The owner should end the peer."""

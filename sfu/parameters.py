@@ -8,7 +8,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-Kind = Literal["audio", "video"]
+MediaKind = Literal["audio", "video"]
 CodecParameters = dict[str, str | int | float]
 
 
@@ -27,7 +27,7 @@ class RtpCodecCapability:
     Clients may leave ``kind`` out: what counts is the one in ``mime_type``.
     """
 
-    kind: Kind | None
+    kind: MediaKind | None
     mime_type: str
     clock_rate: int
     preferred_payload_type: int | None = None
@@ -42,7 +42,7 @@ class RtpHeaderExtension:
 
     uri: str
     preferred_id: int | None = None
-    kind: Kind | None = None
+    kind: MediaKind | None = None
     preferred_encrypt: bool = False
     direction: Literal["sendrecv", "sendonly", "recvonly", "inactive"] = "sendrecv"
 

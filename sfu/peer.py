@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
@@ -13,19 +13,22 @@ import trio
 from attrs import evolve, frozen
 
 from sfu import ortc
+from sfu.closing import Resource, close_or_drop
 from sfu.consumer import Consumer
+from sfu.dataplane.interface import ConsumerId, ProducerId
 from sfu.errors import Conflict, InvalidParameters, LimitExceeded, NotFound, WrongDirection
+from sfu.guard import Guard
 from sfu.layers import Layers
 from sfu.producer import Producer
 from sfu.settings import ConsumerEnd, TransportState
 from sfu.transport import Direction, Transport
 
 if TYPE_CHECKING:
+    from sfu.context import RouterContext
+    from sfu.directory import Directory
     from sfu.observer import PeerObserver
-    from sfu.parameters import DtlsParameters, IceParameters, Kind, RtpCapabilities, RtpParameters
-    from sfu.router import Port
+    from sfu.parameters import DtlsParameters, IceParameters, MediaKind, RtpCapabilities, RtpParameters
 
-P = ParamSpec("P")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -41,42 +44,60 @@ class PeerExit:
     forced: int = 0
 
 
-class Peer:
-    """Made by :func:`open_peer`.  All methods are synchronous: between finding a producer and connecting a consumer
-    to it nothing else can run, so it cannot close in between."""
+class PeerRouter(Protocol):
+    """What a peer needs of the router that it is on."""
 
-    def __init__(self, port: Port, observer: PeerObserver, name: str, nursery: trio.Nursery) -> None:
-        self.port = port
+    @property
+    def context(self) -> RouterContext: ...
+    @property
+    def directory(self) -> Directory: ...
+
+
+class Peer:
+    """Made by :func:`open_peer`.
+
+    All methods are synchronous.  No other task can run between finding a producer and connecting a consumer to it, so
+    the producer cannot close in between.
+    """
+
+    def __init__(self, router: PeerRouter, observer: PeerObserver, name: str, nursery: trio.Nursery) -> None:
+        self.context = router.context
         self.observer = observer
         self.name = name
+        self.guard = Guard(observer, name)
         self.transports: dict[str, Transport] = {}
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
-        # By transport and producer, or by producer.  Weak: what is closed is nobody's, and the packet path need not
-        # tell us.
-        self._copies: WeakValueDictionary[tuple[str, str], Consumer] = WeakValueDictionary()
+        # The consumer of each transport and producer.  Weak: nobody else keeps a closed consumer, and no table has to
+        # be told that it closed.
+        self._consumer_of: WeakValueDictionary[tuple[str, str], Consumer] = WeakValueDictionary()
         self.left = False
         self.exit: PeerExit | None = None
-        self.number = port.new_number()
+        self.number = self.context.new_number()
         self.cname = ""
+        self.directory = router.directory
         self._nursery = nursery
         self._forced = 0
         self._leaving_since = 0.0
+        self.directory.peers.add(self.number)
 
     # Making.
 
     def create_transport(self, direction: Direction, rtp_capabilities: RtpCapabilities | None = None) -> Transport:
-        """One of each direction at a time, else ``Conflict``.  ``rtp_capabilities`` are the default for consuming."""
+        """A new transport.  ``rtp_capabilities`` are the default for its consumers.
+
+        Raises ``Conflict`` if there is one of this direction, and ``InvalidParameters`` for contradictory capabilities.
+        """
         if self.left:
             raise Conflict("this peer has left")
         if any(transport.direction == direction for transport in self.transports.values()):
             raise Conflict(f"there is a {direction} transport already")
         if rtp_capabilities is not None:
             ortc.validate_capabilities(rtp_capabilities)
-        transport = Transport(self, direction, rtp_capabilities)
+        transport = Transport(self.context, self, direction, rtp_capabilities)
         self.transports[transport.id] = transport
-        self.port.learn_usernames(transport)
-        self.port.transports[transport.plane_id] = transport
+        self.directory.update_usernames(transport)
+        self.directory.transports[transport.plane_id] = transport
         self._nursery.start_soon(transport.run, name=f"transport {self.name} {direction}")
         return transport
 
@@ -86,22 +107,27 @@ class Peer:
     def restart_ice(self, transport_id: str) -> IceParameters:
         return self.transport(transport_id).restart_ice()
 
-    def produce(self, transport_id: str, kind: Kind, parameters: RtpParameters, *, paused: bool = False) -> Producer:
+    def produce(
+        self, transport_id: str, kind: MediaKind, parameters: RtpParameters, *, paused: bool = False
+    ) -> Producer:
         """Take a stream that the client sends."""
         transport = self.transport(transport_id)
         if transport.direction != "send":
             raise WrongDirection("this is not a send transport")
-        if len(self.producers) >= self.port.settings.max_producers:
-            raise LimitExceeded(f"at most {self.port.settings.max_producers} producers")
-        self.cname = self.cname or self.port.new_id()
-        plan = ortc.accept_producer(kind, parameters, self.port.capabilities, default_cname=self.cname, paused=paused)
-        producer = Producer(transport, plan, paused)
+        if len(self.producers) >= self.context.settings.max_producers:
+            raise LimitExceeded(f"at most {self.context.settings.max_producers} producers")
+        self.cname = self.cname or self.context.new_id()
+        plan = ortc.accept_producer(
+            kind, parameters, self.context.capabilities, default_cname=self.cname, paused=paused
+        )
+        plane_id = ProducerId(self.context.new_number())
+        producer = Producer(self.context.new_id(), plane_id, transport, plan, paused)
         try:
-            transport.plane.add_producer(transport.plane_id, producer.plane_id, plan.spec)
+            transport.plane.add_producer(transport.plane_id, plane_id, plan.spec)
         except ValueError as error:
             raise Conflict(str(error)) from error
         self.producers[producer.id] = transport.producers[producer.id] = producer
-        self.port.producers[producer.plane_id] = producer
+        self.directory.producers[plane_id] = producer
         transport.wake()
         return producer
 
@@ -114,20 +140,25 @@ class Peer:
         stream: str,
         paused: bool = True,
     ) -> Consumer:
-        """Send a producer's stream to this client, once over each transport, else ``Conflict``: copies multiply what
-        one client's packets cost.  ``stream`` groups what is played in step (the first half of ``msid``, RFC 8830)."""
+        """Send a producer's stream to this client.  ``capabilities`` default to the transport's.
+
+        ``stream`` groups the consumers that are played in step (the first half of ``msid``, RFC 8830).
+
+        Raises ``Conflict`` for a second consumer of the producer on one transport: each copy multiplies what one
+        client's packets cost.
+        """
         transport = self.transport(transport_id)
         if transport.direction != "receive":
             raise WrongDirection("this is not a receive transport")
         if producer.closed:
             raise NotFound("this producer has closed")
-        if len(self.consumers) >= self.port.settings.max_consumers:
-            raise LimitExceeded(f"at most {self.port.settings.max_consumers} consumers")
+        if len(self.consumers) >= self.context.settings.max_consumers:
+            raise LimitExceeded(f"at most {self.context.settings.max_consumers} consumers")
         capabilities = capabilities or transport.rtp_capabilities
         if capabilities is None:
             raise InvalidParameters("neither the transport nor this request has rtpCapabilities")
         ortc.validate_capabilities(capabilities)
-        consumer_id, ssrc = self.port.new_id(), self.port.new_ssrc(transport)
+        consumer_id, ssrc = self.context.new_id(), self.context.new_ssrc(transport.consumers_by_ssrc)
         rtp_parameters = ortc.plan_consumer(
             producer.plan.consumable,
             capabilities,
@@ -135,35 +166,38 @@ class Peer:
             mid=transport.next_mid(),
             msid=f"{stream} {consumer_id}",
         )
-        copy = self._copies.get((transport.id, producer.id))
-        if copy is not None and not copy.closed:
+        existing = self._consumer_of.get((transport.id, producer.id))
+        if existing is not None and not existing.closed:
             raise Conflict("this transport has a consumer of this producer already")
-        consumer = Consumer(consumer_id, transport, producer, rtp_parameters, ssrc, paused)
-        self._connect(consumer, rtp_parameters, trio.current_time())
+        plane_id = ConsumerId(self.context.new_number())
+        consumer = Consumer(consumer_id, plane_id, transport, producer, rtp_parameters, ssrc, paused)
+        self._connect(consumer, transport, producer, rtp_parameters)
         return consumer
 
-    def _connect(self, consumer: Consumer, rtp_parameters: RtpParameters, now: float) -> None:
-        transport, producer = consumer.transport, consumer.producer
+    def _connect(
+        self, consumer: Consumer, transport: Transport, producer: Producer, rtp_parameters: RtpParameters
+    ) -> None:
+        now = trio.current_time()
         consumer.target = consumer.best_encoding(producer.active_encodings(now))
         spec = ortc.consumer_spec(
             rtp_parameters,
             encoding=consumer.target,
             paused=consumer.paused,
-            report_interval=self.port.settings.report_interval_of(consumer.kind),
+            report_interval=self.context.settings.report_interval_of(consumer.kind),
         )
         transport.plane.add_consumer(transport.plane_id, consumer.plane_id, producer.plane_id, spec)
-        self.consumers[consumer.id] = transport.consumers[consumer.id] = consumer
-        self._copies[transport.id, producer.id] = consumer
+        self.consumers[consumer.id] = consumer
+        self._consumer_of[transport.id, producer.id] = consumer
         transport.consumers_by_ssrc[consumer.ssrc] = consumer
         producer.consumers[consumer.id] = consumer
-        self.port.consumers[consumer.plane_id] = consumer
-        consumer.may_flow(now)
+        self.directory.consumers[consumer.plane_id] = consumer
+        consumer.on_unblocked(now)
 
     def media_heard_at(self) -> float:
         """When its newest authentic media came on any transport, in seconds; minus infinity for never."""
         return max((transport.media_heard_at() for transport in self.transports.values()), default=-math.inf)
 
-    # Finding what is one's own: NotFound for everything else.
+    # Finding one's own; ``NotFound`` for everything else.
 
     def transport(self, transport_id: str) -> Transport:
         return _own(self.transports, transport_id, "transport")
@@ -183,7 +217,7 @@ class Peer:
         self.consumer(consumer_id).set_paused(paused, trio.current_time())
 
     def set_layers(self, consumer_id: str, spatial: int, temporal: int) -> None:
-        """Upper bounds of what this consumer forwards."""
+        """The highest layers that this consumer forwards."""
         if spatial < 0 or temporal < 0:
             raise InvalidParameters("0 is the lowest layer")
         self.consumer(consumer_id).set_bounds(Layers(spatial, temporal), trio.current_time())
@@ -194,143 +228,133 @@ class Peer:
         self.consumer(consumer_id).close()
 
     def close_producer(self, producer_id: str) -> None:
-        tell_orphans(self.producer(producer_id).close(), ConsumerEnd.PRODUCER_CLOSED)
+        tell_closed(self.producer(producer_id).close(), ConsumerEnd.PRODUCER_CLOSED)
 
     def close_transport(self, transport_id: str) -> None:
-        """With all that runs over it.  The owner asked for it and is told nothing."""
+        """Close it with all streams on it.  The owner asked for it, and so gets no notice."""
         transport = self.transport(transport_id)
-        self._nursery.start_soon(self._courtesy, transport, trio.current_time() + self.port.settings.exit_timeout)
-        _, _, orphans = self._close_transport(transport)
-        tell_orphans(orphans, ConsumerEnd.PRODUCER_CLOSED)
+        deadline = trio.current_time() + self.context.settings.exit_timeout
+        self._nursery.start_soon(self._say_goodbye, transport, deadline)
+        _, _, closed_consumers = self._close_transport(transport)
+        tell_closed(closed_consumers, ConsumerEnd.PRODUCER_CLOSED)
 
     def lose_transport(self, transport: Transport, *, failed: bool) -> None:
-        """It failed, fell silent or was ended by the client: close it with all that runs over it, then tell."""
-        consumers, producers, orphans = self._close_transport(transport)
+        """It failed, fell silent or was ended by the client: close it with all streams on it, then notify."""
+        consumers, producers, closed_consumers = self._close_transport(transport)
         for consumer in consumers:
-            self.guard(self.observer.consumer_closed, consumer, ConsumerEnd.FAILED)
-        tell_orphans(orphans, ConsumerEnd.PRODUCER_CLOSED)
+            self.consumer_closed(consumer, ConsumerEnd.FAILED)
+        tell_closed(closed_consumers, ConsumerEnd.PRODUCER_CLOSED)
         for producer in producers:
             self.guard(self.observer.producer_closed, producer)
         if failed:
             transport.state = TransportState.FAILED
-            self.guard(self.observer.transport_changed, transport)
+            self.transport_changed(transport)
         transport.state = TransportState.CLOSED
-        self.guard(self.observer.transport_changed, transport)
+        self.transport_changed(transport)
 
     def _close_transport(self, transport: Transport) -> tuple[list[Consumer], list[Producer], list[Consumer]]:
-        """Its consumers, its producers, the consumers of those: all closed, nobody told."""
-        consumers = list(transport.consumers.values())
+        """Close its consumers, its producers with their consumers, and then itself.  Nobody is told yet.
+
+        Returns its own consumers, its producers, and the consumers of those producers.
+        """
+        consumers = list(transport.consumers_by_ssrc.values())
         producers = list(transport.producers.values())
         for consumer in consumers:
             consumer.close()
-        orphans = [orphan for producer in producers for orphan in producer.close()]
+        closed_consumers = [consumer for producer in producers for consumer in producer.close()]
         transport.close()
         self.transports.pop(transport.id, None)
-        return consumers, producers, orphans
+        return consumers, producers, closed_consumers
 
     # Leaving.
 
     def leave(self) -> list[Transport]:
-        """:meth:`close`, of which nothing may be left undone: should it fail as a whole, it is done again."""
+        """Call :meth:`close`.  If it fails as a whole, call it again, so that nothing stays open."""
         try:
             return self.close()
         except Exception:
-            self.port.failed_cleanups += 1
+            self.context.failed_cleanups += 1
             log.exception("closing a peer failed", peer=self.name)
             return self.close()
 
     def close(self) -> list[Transport]:
-        """Everything in one synchronous pass, then tell whom it concerns; gives the transports, which may still say
-        goodbye.  See docs/closures.md."""
+        """Close everything in one synchronous pass, then notify the other peers.  See docs/closures.md.
+
+        Returns the transports, which may still say goodbye.
+        """
         self.left = True
         self._leaving_since = trio.current_time()
         consumers, producers = list(self.consumers.values()), list(self.producers.values())
         transports = list(self.transports.values())
-        orphans = [orphan for producer in producers for orphan in producer.consumers.values()]
-        resources: list[Consumer | Producer | Transport] = [*consumers, *producers, *transports]
+        closed_consumers = [consumer for producer in producers for consumer in producer.consumers.values()]
+        resources: list[Resource] = [*consumers, *producers, *transports]
         for resource in resources:
-            self._close(resource)
+            close_or_drop(resource, self.context)
         self.transports.clear()
-        self.port.peers.pop(self.number, None)
+        self.directory.peers.discard(self.number)
         self.exit = PeerExit(len(consumers), len(producers), len(transports))
-        tell_orphans((orphan for orphan in orphans if orphan.transport.peer is not self), ConsumerEnd.USER_LEFT)
+        # This peer may have listened to itself; it gets no notice of its own leaving.
+        others = (consumer for consumer in closed_consumers if consumer.guard is not self.guard)
+        tell_closed(others, ConsumerEnd.USER_LEFT)
         return transports
 
-    def _close(self, resource: Consumer | Producer | Transport) -> None:
-        """One that fails is logged and counted, dropped by force, and does not keep the others from closing."""
-        try:
-            resource.close()
-        except Exception:
-            self._note_failure("closing failed", resource)
-            self.drop(resource)
-
-    def drop(self, resource: Consumer | Producer | Transport) -> None:
-        """After a close that failed: take it out of every table and off the packet path, whatever is still there."""
-        try:
-            resource.drop()
-        except Exception:
-            self._note_failure("dropping failed", resource)
-
-    def _note_failure(self, event: str, resource: Consumer | Producer | Transport) -> None:
-        self.port.failed_cleanups += 1
-        log.exception(event, peer=self.name, what=type(resource).__name__, id=resource.id)
-
     async def say_goodbyes(self, transports: Iterable[Transport], deadline: float) -> None:
-        """All at once, each bounded, none of them needed."""
+        """Send all goodbyes side by side, each with a time limit.  Nothing depends on them."""
         try:
-            async with trio.open_nursery() as courtesies:
+            async with trio.open_nursery() as goodbyes:
                 for transport in transports:
-                    courtesies.start_soon(self._courtesy, transport, deadline)
+                    goodbyes.start_soon(self._say_goodbye, transport, deadline)
         finally:
             if self.exit is not None:
                 self.exit = evolve(self.exit, seconds=trio.current_time() - self._leaving_since, forced=self._forced)
 
-    async def _courtesy(self, transport: Transport, deadline: float) -> None:
-        """One goodbye, which may hang or fail without harm."""
-        deadline = min(trio.current_time() + self.port.settings.courtesy_timeout, deadline)
+    async def _say_goodbye(self, transport: Transport, deadline: float) -> None:
+        """One goodbye, which may hang or fail without harm.
+
+        The shield lets it happen although the peer's scope is cancelled; the deadline bounds the shield.
+        """
+        deadline = min(trio.current_time() + self.context.settings.courtesy_timeout, deadline)
         with trio.CancelScope(deadline=deadline, shield=True) as scope:
             try:
                 await transport.say_goodbye()
             except Exception:
-                self.port.failed_cleanups += 1
+                self.context.failed_cleanups += 1
                 log.exception("a transport's goodbye failed", peer=self.name, transport=transport.id)
         if scope.cancelled_caught:
             self._forced += 1
-            self.port.forced_cleanups += 1
+            self.context.forced_cleanups += 1
             log.warning("a transport's goodbye was cut off", peer=self.name, transport=transport.id)
 
-    # Code that runs for this peer on somebody else's behalf.
+    # What its transports tell it (:class:`sfu.transport.TransportOwner`).
 
-    def guard(self, step: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Run it; an exception ends this peer's owner and never the caller.  Gives whether there was none.
-
-        It is the owner who logs it, with what it tells its client.
-        """
-        try:
-            step(*args, **kwargs)
-        except Exception as error:
-            self._fail(error)
-            return False
-        return True
-
-    def _fail(self, error: Exception) -> None:
-        try:
-            self.observer.failed(error)
-        except Exception:
-            log.exception("its owner could not even be told", peer=self.name)
-
-    def tell_transport_changed(self, transport: Transport) -> None:
+    def transport_changed(self, transport: Transport) -> None:
         self.guard(self.observer.transport_changed, transport)
 
-    def tell_consumer_updated(self, consumer: Consumer) -> None:
+    def consumer_updated(self, consumer: Consumer) -> None:
         self.guard(self.observer.consumer_updated, consumer)
 
+    def consumer_closed(self, consumer: Consumer, why: ConsumerEnd) -> None:
+        self.guard(self.observer.consumer_closed, consumer, why)
 
-def tell_orphans(orphans: Iterable[Consumer], why: ConsumerEnd) -> None:
-    """Consumers went with their producer: tell each owner, who is mostly another client."""
-    for consumer in orphans:
-        peer = consumer.transport.peer
-        peer.guard(peer.observer.consumer_closed, consumer, why)
+    def update_usernames(self, transport: Transport) -> None:
+        self.directory.update_usernames(transport)
+
+    def forget_transport(self, transport: Transport) -> None:
+        self.directory.forget_transport(transport)
+
+    def forget_producer(self, producer: Producer) -> None:
+        self.producers.pop(producer.id, None)
+        self.directory.producers.pop(producer.plane_id, None)
+
+    def forget_consumer(self, consumer: Consumer) -> None:
+        self.consumers.pop(consumer.id, None)
+        self.directory.consumers.pop(consumer.plane_id, None)
+
+
+def tell_closed(closed_consumers: Iterable[Consumer], why: ConsumerEnd) -> None:
+    """Tell the owners of these consumers, mostly other clients, that they closed with their producer."""
+    for consumer in closed_consumers:
+        consumer.tell_closed(why)
 
 
 def _own(things: dict[str, T], id_: str, what: str) -> T:
@@ -341,25 +365,24 @@ def _own(things: dict[str, T], id_: str, what: str) -> T:
 
 
 @asynccontextmanager
-async def open_peer(port: Port, observer: PeerObserver, *, name: str) -> AsyncIterator[Peer]:
+async def open_peer(router: PeerRouter, observer: PeerObserver, *, name: str) -> AsyncIterator[Peer]:
     """A client's media for as long as the block runs; ``name`` is for logs.
 
-    Leaving the block, for whatever reason, takes everything out of the packet path before anything else happens, and
-    is done within ``settings.exit_timeout``.  An exception comes out as the block raised it.
+    Leaving the block first takes everything out of the packet path, then sends goodbyes for at most
+    ``settings.exit_timeout`` seconds.  An exception comes out as the block raised it.
     """
     raised: Exception | None = None
     async with trio.open_nursery() as nursery:
-        peer = Peer(port, observer, name, nursery)
-        port.peers[peer.number] = peer
+        peer = Peer(router, observer, name, nursery)
         try:
             yield peer
         except Exception as error:
-            # Not through the nursery, which is nobody's business and would wrap it.
+            # Kept from the nursery, which would wrap it in a group.
             raised = error
         finally:
             transports = peer.leave()
-            deadline = trio.current_time() + port.settings.exit_timeout
-            # Each goodbye has a shield of its own; this one has the bound of them all where they are waited for.
+            deadline = trio.current_time() + router.context.settings.exit_timeout
+            # Each goodbye has a shield of its own.  This one bounds them all together, while we wait for them.
             with trio.CancelScope(deadline=deadline, shield=True):
                 await peer.say_goodbyes(transports, deadline)
             nursery.cancel_scope.cancel()

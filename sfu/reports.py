@@ -1,53 +1,59 @@
-"""The RTCP of one transport: what clients ask for, and what publishers are told (RFC 3550 section 6.4).
+"""The RTCP of one transport: requests of clients, and receiver reports to publishers (RFC 3550 section 6.4).
 
-Publishers get honest receiver reports, without which no encoder raises its rate.  What is reported to receivers, and
-by them, is the data plane's, which does it beside the packets that it is about.
+Publishers get honest receiver reports, without which no encoder raises its rate.  Reports to and from receivers are
+the data plane's: it sends and reads them beside the packets that they are about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
 
+from sfu.feedback import description
 from sfu.wire import rtcp
 from sfu.wire.errors import BadDatagram
 
 if TYPE_CHECKING:
+    from sfu.consumer import Consumer
+    from sfu.context import RouterContext
     from sfu.dataplane.interface import EncodingStats
     from sfu.producer import Producer
-    from sfu.router import Port
-    from sfu.transport import Transport
 
-#: Bytes of a compound packet before encryption, at most: it passes every path that carries WebRTC.
-MAX_COMPOUND = 1200
+MAX_COMPOUND: Final = 1200
+"""Largest compound packet in bytes before encryption: it passes every path that carries WebRTC."""
 
 
-def receive(transport: Transport, packet: bytes, now: float) -> None:
-    """Act on a compound packet that came on this transport.
+def receive(
+    packet: bytes, producers: Collection[Producer], consumers_by_ssrc: Mapping[int, Consumer], now: float
+) -> None:
+    """Act on a compound packet that came on the transport of these producers and consumers.
 
-    Raises ``BadDatagram`` where part of it could not be read, after acting on the rest.
+    Raises ``BadDatagram`` if a part of it is malformed, after acting on the others.
     """
-    broken: dict[int, None] = {}
+    # A receiver may repeat its request in one packet (PLI and FIR): a dict keeps each SSRC once, in order.
+    undecodable: dict[int, None] = {}
     faults: list[BadDatagram] = []
-    for one in rtcp.parse_untrusted(packet, faults):
-        match one:
+    for part in rtcp.parse_untrusted(packet, faults):
+        match part:
             case rtcp.SenderReport():
-                for producer in transport.producers.values():
-                    producer.sender_report(one, now)
+                for producer in producers:
+                    producer.on_sender_report(part, now)
             case rtcp.PictureLossIndication(media_ssrc=ssrc):
-                broken[ssrc] = None
+                undecodable[ssrc] = None
             case rtcp.FullIntraRequest(entries=entries):
-                broken.update((entry.ssrc, None) for entry in entries)
-    for ssrc in broken:
-        _ask_key_frame(transport, ssrc, now)
+                undecodable.update((entry.ssrc, None) for entry in entries)
+    for ssrc in undecodable:
+        # An SSRC without a consumer is no error: the consumer may have closed meanwhile.
+        if (consumer := consumers_by_ssrc.get(ssrc)) is not None:
+            consumer.on_picture_loss(now)
     if faults:
         raise faults[0]
 
 
-def due(transport: Transport, now: float) -> Iterator[bytes]:
-    """The compound packets that are due now: everything about this transport's streams, in as few as hold it."""
+def receiver_reports(context: RouterContext, producers: Collection[Producer], now: float) -> Iterator[bytes]:
+    """The compound packets with the reports about all these producers, as few as hold them."""
     compound = b""
-    for part in _parts(transport, now):
+    for part in _parts(context, producers, now):
         if compound and len(compound) + len(part) > MAX_COMPOUND:
             yield compound
             compound = b""
@@ -56,29 +62,12 @@ def due(transport: Transport, now: float) -> Iterator[bytes]:
         yield compound
 
 
-def feedback(port: Port, packet: rtcp.RtcpPacket) -> bytes:
-    """A compound packet that tells a sender something out of turn (RFC 4585 section 3.1)."""
-    return rtcp.encode([*rtcp.receiver_reports(port.rtcp_ssrc, ()), _description(port), packet])
-
-
-def _parts(transport: Transport, now: float) -> Iterator[bytes]:
-    """Reports, each with the name of its source: in any number they make a compound packet (RFC 3550 section 6.1)."""
-    port = transport.port
-    blocks = [block for producer in transport.producers.values() for block in _blocks(producer, now)]
+def _parts(context: RouterContext, producers: Collection[Producer], now: float) -> Iterator[bytes]:
+    """Reports, each with the router's CNAME: any number of them is a compound packet (RFC 3550 section 6.1)."""
+    blocks = [block for producer in producers for block in _blocks(producer, now)]
     if blocks:
-        for one in rtcp.receiver_reports(port.rtcp_ssrc, blocks):
-            yield rtcp.encode([one, _description(port)])
-
-
-def _description(port: Port) -> rtcp.SourceDescription:
-    return rtcp.SourceDescription(port.rtcp_ssrc, port.cname)
-
-
-def _ask_key_frame(transport: Transport, ssrc: int, now: float) -> None:
-    """A receiver cannot decode; that its consumer is paused, or that we know no such stream, is no error."""
-    consumer = transport.consumers_by_ssrc.get(ssrc)
-    if consumer is not None:
-        consumer.complain(now)
+        for report in rtcp.receiver_reports(context.rtcp_ssrc, blocks):
+            yield rtcp.encode([report, description(context)])
 
 
 def _blocks(producer: Producer, now: float) -> Iterator[rtcp.ReportBlock]:
@@ -89,7 +78,7 @@ def _blocks(producer: Producer, now: float) -> Iterator[rtcp.ReportBlock]:
 
 def _block(producer: Producer, encoding: int, stats: EncodingStats, now: float) -> rtcp.ReportBlock:
     assert stats.ssrc is not None
-    last_sr, delay = producer.clocks[encoding].last_report(now)
+    last_sr, delay = producer.sender_reports[encoding].lsr_and_dlsr(now)
     return rtcp.ReportBlock(
         ssrc=stats.ssrc,
         fraction_lost=producer.take_fraction_lost(encoding, stats),

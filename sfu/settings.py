@@ -4,7 +4,7 @@ import enum
 
 from attrs import frozen
 
-from sfu.parameters import Kind
+from sfu.parameters import MediaKind
 
 
 @frozen
@@ -48,7 +48,7 @@ class MediaSettings:
     max_consumers: int = 1024
     video_orientation: bool = True
 
-    def report_interval_of(self, kind: Kind) -> float:
+    def report_interval_of(self, kind: MediaKind) -> float:
         """How often receivers of such media are told its sender's clock."""
         return self.report_interval if kind == "video" else self.audio_report_interval
 

@@ -1,33 +1,33 @@
-"""What the first client would find cold, done once before it comes."""
+"""What a process does once, before the first client comes."""
 
 from sfu import _dataplane as dataplane
-from sfu.router import Port
+from sfu.context import RouterContext
 from sfu.wire.dtls.dtls import Dtls, DtlsRole
 
 
-def rehearse_call() -> None:
-    """A call through the data plane alone, of which nothing leaves: its first packets and a few hundred kilobytes.
+def self_test() -> None:
+    """Carry a made-up call through a data plane of its own: some packets and a few hundred kilobytes, none sent.
 
-    Raises ``RuntimeError`` where it cannot carry calls on this machine.
+    Raises ``RuntimeError`` if the data plane cannot carry calls on this machine.
     """
     dataplane.self_test()
 
 
-def rehearse_handshake(port: Port) -> None:
-    """A DTLS handshake of the port with itself, and its end: 3 ms that are not the first client's then."""
-    fingerprints = port.dtls_parameters.fingerprints
-    one, other = (Dtls(port.dtls_context, role, fingerprints) for role in (DtlsRole.CLIENT, DtlsRole.SERVER))
-    other.start(0)
-    one.start(0)
-    _exchange(one, other)
-    one.close()
-    _exchange(one, other)
+def warm_up(context: RouterContext) -> None:
+    """Do a DTLS handshake of the router with itself, so that the first client does not wait 3 ms for cold code."""
+    fingerprints = context.dtls_parameters.fingerprints
+    client, server = (Dtls(context.dtls_context, role, fingerprints) for role in (DtlsRole.CLIENT, DtlsRole.SERVER))
+    server.start(0)
+    client.start(0)
+    _exchange(client, server)
+    client.close()
+    _exchange(client, server)
 
 
-def _exchange(one: Dtls, other: Dtls) -> None:
-    """Carry datagrams to and fro until there are none; they fall silent, as no time passes."""
-    while (to_other := one.datagrams_to_send()) + (to_one := other.datagrams_to_send()):
-        for datagram in to_other:
-            other.receive(datagram, 0)
-        for datagram in to_one:
-            one.receive(datagram, 0)
+def _exchange(client: Dtls, server: Dtls) -> None:
+    """Carry datagrams both ways until neither side has one.  No time passes, so that nothing is repeated."""
+    while (to_server := client.datagrams_to_send()) + (to_client := server.datagrams_to_send()):
+        for datagram in to_server:
+            server.receive(datagram, 0)
+        for datagram in to_client:
+            client.receive(datagram, 0)

@@ -1,9 +1,9 @@
-"""One client's ICE-lite, DTLS and SRTP association, and what runs over it."""
+"""One client's ICE-lite, DTLS and SRTP association, and the streams that run over it."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -19,10 +19,12 @@ from sfu.wire.errors import BadDatagram, UnknownUsername, WrongPassword
 from sfu.wire.ice import IceAgent
 
 if TYPE_CHECKING:
-    from sfu.consumer import Consumer
+    from sfu.consumer import Consumer, ConsumerSource
+    from sfu.context import RouterContext
+    from sfu.guard import Guard
     from sfu.parameters import DtlsParameters, IceCandidate, IceParameters, RtpCapabilities
-    from sfu.peer import Peer
     from sfu.producer import Producer
+    from sfu.settings import ConsumerEnd
     from sfu.wire.stun import BindingRequest
 
 Direction = Literal["send", "receive"]
@@ -30,30 +32,51 @@ Direction = Literal["send", "receive"]
 log = structlog.get_logger(__name__)
 
 
+class TransportOwner(Protocol):
+    """What a transport needs of the peer that owns it."""
+
+    @property
+    def guard(self) -> Guard: ...
+
+    def transport_changed(self, transport: Transport) -> None: ...
+    def lose_transport(self, transport: Transport, *, failed: bool) -> None: ...
+    def update_usernames(self, transport: Transport) -> None: ...
+    def forget_transport(self, transport: Transport) -> None: ...
+    def forget_producer(self, producer: Producer) -> None: ...
+    def forget_consumer(self, consumer: Consumer) -> None: ...
+    def consumer_updated(self, consumer: Consumer) -> None: ...
+    def consumer_closed(self, consumer: Consumer, why: ConsumerEnd) -> None: ...
+
+
 class Transport:
     """A transport of one peer.  ``direction`` is the client's: it sends on a ``send`` transport.
 
-    Datagrams are handed in by the port; time passes in :meth:`run`, the one task it has.  Nothing is cleaned up in
-    that task: :meth:`close` is synchronous and complete, whoever calls it.
+    The router hands datagrams in.  Time passes in :meth:`run`, the one task of a transport.  That task cleans nothing
+    up: :meth:`close` is synchronous and complete, whoever calls it.
     """
 
-    def __init__(self, peer: Peer, direction: Direction, rtp_capabilities: RtpCapabilities | None) -> None:
-        port = peer.port
-        self.peer = peer
-        self.port = port
-        self.settings = port.settings
-        self.plane = port.plane
+    def __init__(
+        self,
+        context: RouterContext,
+        owner: TransportOwner,
+        direction: Direction,
+        rtp_capabilities: RtpCapabilities | None,
+    ) -> None:
+        self.context = context
+        self.settings = context.settings
+        self.plane = context.plane
+        self.guard = owner.guard
+        self._owner = owner
         self.direction = direction
         self.rtp_capabilities = rtp_capabilities
-        self.id = port.new_id()
-        self.plane_id = TransportId(port.new_number())
+        self.id = context.new_id()
+        self.plane_id = TransportId(context.new_number())
         self.state = TransportState.NEW
         self.closed = False
         self.producers: dict[str, Producer] = {}
-        self.consumers: dict[str, Consumer] = {}
         self.consumers_by_ssrc: dict[int, Consumer] = {}
-        self._patience: WeakKeyDictionary[Producer, dict[int, Patience]] = WeakKeyDictionary()
-        self.ice = IceAgent(port.random_bytes)
+        self._patience: WeakKeyDictionary[ConsumerSource, dict[int, Patience]] = WeakKeyDictionary()
+        self.ice = IceAgent(context.random_bytes)
         self.known_usernames: tuple[str, ...] = ()
         self.dtls: Dtls | None = None
         self._mids = 0
@@ -72,25 +95,27 @@ class Transport:
 
     @property
     def ice_candidates(self) -> tuple[IceCandidate, ...]:
-        return self.port.candidates
+        return self.context.candidates
 
     @property
     def dtls_parameters(self) -> DtlsParameters:
-        return self.port.dtls_parameters
+        return self.context.dtls_parameters
 
     # What the client asks for.
 
     def connect(self, parameters: DtlsParameters, now: float) -> None:
-        """Begin: the client's fingerprints and role are known.  ``Conflict`` the second time.
+        """Begin, with the client's fingerprints and DTLS role.
 
-        The client's role ``client`` makes us the DTLS server, which waits; otherwise we begin the handshake, with the
-        first authenticated STUN binding (before that there is no address to send to).
+        If the client's role is ``client``, we are the DTLS server and wait for it.  Otherwise we begin the handshake
+        with the first authenticated STUN binding, since before that there is no address to send to.
+
+        Raises ``Conflict`` the second time.
         """
         if self.dtls is not None:
             raise Conflict("this transport is connected already")
         role = DtlsRole.SERVER if parameters.role == "client" else DtlsRole.CLIENT
         try:
-            self.dtls = Dtls(self.port.dtls_context, role, parameters.fingerprints)
+            self.dtls = Dtls(self.context.dtls_context, role, parameters.fingerprints)
         except ValueError as error:
             raise InvalidParameters(str(error), "fingerprints") from error
         self.state = TransportState.CONNECTING
@@ -100,10 +125,10 @@ class Transport:
         self.wake()
 
     def restart_ice(self) -> IceParameters:
-        """New credentials (RFC 8445 section 2.4); the old ones hold until the client uses the new."""
+        """New credentials (RFC 8445 section 2.4).  The old ones stay valid until the client uses the new ones."""
         self.plane.hand_up_bindings(self.plane_id)
         parameters = self.ice.restart()
-        self.port.learn_usernames(self)
+        self._owner.update_usernames(self)
         return parameters
 
     def next_mid(self) -> str:
@@ -111,14 +136,17 @@ class Transport:
         self._mids += 1
         return str(self._mids - 1)
 
-    def patience(self, producer: Producer, encoding: int) -> Patience:
-        """For the client's key frame requests: a consumer that is closed and made again is no new receiver."""
+    def patience(self, producer: ConsumerSource, encoding: int) -> Patience:
+        """The patience for this client's key frame requests.
+
+        It belongs to the transport: a client that closes its consumer and makes another is no new receiver.
+        """
         return self._patience.setdefault(producer, {}).setdefault(encoding, Patience())
 
-    # What comes from the network.
+    # Datagrams from the network.
 
     def receive_stun(self, request: BindingRequest, path: Path, now: float) -> None:
-        """A binding request with one of our usernames; whether the password is right too is seen here."""
+        """A binding request with one of our usernames; its password is checked here."""
         try:
             answer = self.ice.receive_binding(request, path.host, path.port)
         except WrongPassword:
@@ -127,19 +155,19 @@ class Transport:
         except UnknownUsername:
             self.plane.count_drop(DropReason.UNKNOWN_USERNAME)
             return
-        self.port.learn_usernames(self)
+        self._owner.update_usernames(self)
         self.plane.note_binding(self.plane_id, now)
         if answer.valid:
-            # Before the answer: it is followed by DTLS at once, and the data plane does not wait for us.
+            # Before the answer: the client sends DTLS right after it, and the data plane does not wait for us.
             self.plane.add_path(self.plane_id, path)
         self.plane.send(path, answer.datagram)
         if answer.valid:
             self._use_path(path, nominated=answer.nominated, now=now)
-        self.came_back(now)
+        self.on_heard_again(now)
         self._hand_bindings_down()
 
     def _use_path(self, path: Path, *, nominated: bool, now: float) -> None:
-        """Every authenticated address stays good to receive from; the newest nominated one is sent to."""
+        """Send to the newest nominated path.  Every authenticated address stays good to receive from."""
         if self._path is None or nominated:
             self._path = path
             self.plane.set_send_path(self.plane_id, path)
@@ -147,45 +175,13 @@ class Transport:
             self._start_handshake(now)
 
     def _hand_bindings_down(self) -> None:
-        """While they change nothing, they need not come up here (RFC 7675)."""
+        """Let the data plane answer binding requests that change nothing (RFC 7675)."""
         credentials = self.ice.only_credentials
         if self.connected and credentials is not None:
             self.plane.answer_bindings(self.plane_id, credentials.username_fragment, credentials.password)
 
-    # Signs of life, which the data plane notes.
-
-    def fell_silent(self, last_at: float) -> None:
-        """There was none since then, for as long as makes a client disconnected."""
-        if self.state is TransportState.CONNECTED and not self._heard_since(last_at):
-            self._change(TransportState.DISCONNECTED)
-
-    def came_back(self, now: float) -> None:
-        """There is one again, if there was none: who waits for the client's key frames need not wait any longer."""
-        if self.state is TransportState.DISCONNECTED:
-            self._change(TransportState.CONNECTED)
-            for producer in self.producers.values():
-                producer.may_answer(now)
-
-    def lose_consent(self, last_at: float) -> None:
-        """There was none since then, for as long as may be sent to a client without (RFC 7675 section 5.1)."""
-        if not self._heard_since(last_at):
-            self.fail("no sign of life from the client any more")
-
-    def _heard_since(self, last_at: float) -> bool:
-        """Whether a sign came while the silence was on its way up here."""
-        heard_at = self.plane.heard_at(self.plane_id)
-        return heard_at is not None and heard_at > last_at
-
-    def media_heard_at(self) -> float:
-        """When its newest authentic RTP or RTCP came, in seconds; minus infinity for never."""
-        try:
-            heard_at = self.plane.media_heard_at(self.plane_id)
-        except KeyError:  # the data plane has failed, and we are about to be told
-            heard_at = None
-        return -math.inf if heard_at is None else heard_at
-
     def receive_dtls(self, datagram: bytes, now: float) -> None:
-        """A datagram of the handshake, or what comes after it: only a close_notify or an alert matters then."""
+        """A datagram of the handshake.  After the handshake only a close_notify or an alert matters."""
         if self.dtls is None:
             self.plane.count_drop(DropReason.UNEXPECTED_DTLS)
             return
@@ -197,9 +193,41 @@ class Transport:
 
     def receive_rtcp(self, packet: bytes, at: float) -> None:
         try:
-            reports.receive(self, packet, at)
+            reports.receive(packet, self.producers.values(), self.consumers_by_ssrc, at)
         except BadDatagram:
             self.plane.count_drop(DropReason.MALFORMED_RTCP)
+
+    # Signs of life, which the data plane watches for.
+
+    def on_silent(self, last_at: float) -> None:
+        """No sign of life came since ``last_at``, for long enough to call the client disconnected."""
+        if self.state is TransportState.CONNECTED and not self._heard_since(last_at):
+            self._change(TransportState.DISCONNECTED)
+
+    def on_heard_again(self, now: float) -> None:
+        """A sign of life came.  If it ended a silence, key frame requests need not wait any longer."""
+        if self.state is TransportState.DISCONNECTED:
+            self._change(TransportState.CONNECTED)
+            for producer in self.producers.values():
+                producer.on_reachable(now)
+
+    def on_consent_expired(self, last_at: float) -> None:
+        """No sign of life came since ``last_at``, so nothing may be sent to the client (RFC 7675 section 5.1)."""
+        if not self._heard_since(last_at):
+            self.fail("no sign of life from the client any more")
+
+    def _heard_since(self, last_at: float) -> bool:
+        """Whether a sign of life came while the event waited in the data plane's queue."""
+        heard_at = self.plane.heard_at(self.plane_id)
+        return heard_at is not None and heard_at > last_at
+
+    def media_heard_at(self) -> float:
+        """When its newest authentic RTP or RTCP came, in seconds; minus infinity for never."""
+        try:
+            heard_at = self.plane.media_heard_at(self.plane_id)
+        except KeyError:  # the data plane has failed, and its event to say so is on the way
+            heard_at = None
+        return -math.inf if heard_at is None else heard_at
 
     # Time.
 
@@ -210,12 +238,12 @@ class Transport:
                 self._wake = trio.Event()
                 with trio.move_on_at(self.get_timer()):
                     await self._wake.wait()
-                # Failed once, it would fail again at once: the owner has to end it.
-                if not self.peer.guard(self.handle_timer, trio.current_time()):
+                # After a failure the same timer would fail again at once: the owner has to end this transport.
+                if not self.guard(self.handle_timer, trio.current_time()):
                     return
 
     def wake(self) -> None:
-        """Something may be due earlier than before."""
+        """Look at the timers again: one may be due earlier than before."""
         self._wake.set()
 
     def get_timer(self) -> float:
@@ -238,13 +266,13 @@ class Transport:
         if self.closed:
             return
         for producer in self.producers.values():
-            producer.pump(now)
+            producer.handle_timer(now)
         if self.producers and now >= self._next_report:
             self._report(now)
             self._next_report = now + self.settings.report_interval
 
     def _report(self, now: float) -> None:
-        for packet in reports.due(self, now):
+        for packet in reports.receiver_reports(self.context, self.producers.values(), now):
             self.plane.send_rtcp(self.plane_id, packet)
         for producer in self.producers.values():
             producer.review_consumers(now)
@@ -257,9 +285,10 @@ class Transport:
         self._flush_dtls(now)
 
     def _flush_dtls(self, now: float) -> None:
-        """Send what the handshake left to be sent, then see what became of it.
+        """Send the handshake's datagrams, then act on its events.
 
-        The keys come first: our last flight is followed by media at once, and the data plane does not wait for us.
+        The data plane gets the keys before our last flight leaves.  The client sends media right after that flight,
+        and the data plane does not wait for us.
         """
         assert self.dtls is not None
         datagrams, event = self.dtls.datagrams_to_send(), self.dtls.next_event()
@@ -277,8 +306,8 @@ class Transport:
         match event:
             case DtlsConnected():
                 self._handshake_deadline = math.inf
-                # A random phase, or those that connect at once would all report at once for ever.
-                self._next_report = now + self.settings.report_interval * self.port.random.random()
+                # A random phase: transports that connect together would otherwise report together for ever.
+                self._next_report = now + self.settings.report_interval * self.context.random.random()
                 settings = self.settings
                 self.plane.watch(self.plane_id, now, settings.disconnected_after, settings.silence_timeout)
                 self._change(TransportState.CONNECTED)
@@ -287,13 +316,13 @@ class Transport:
             case DtlsFailed(reason):
                 self.fail(reason)
             case DtlsClosed():
-                self.peer.lose_transport(self, failed=False)
+                self._owner.lose_transport(self, failed=False)
 
     def _begin_media(self, now: float) -> None:
-        for consumer in self.consumers.values():
-            consumer.may_flow(now)
+        for consumer in self.consumers_by_ssrc.values():
+            consumer.on_unblocked(now)
         for producer in self.producers.values():
-            producer.pump(now)
+            producer.handle_timer(now)
 
     @property
     def connected(self) -> bool:
@@ -301,37 +330,58 @@ class Transport:
 
     def _change(self, state: TransportState) -> None:
         self.state = state
-        log.debug("transport", peer=self.peer.name, transport=self.id, state=str(state))
+        log.debug("transport", peer=self.guard.name, transport=self.id, state=str(state))
         self.wake()
-        self.peer.tell_transport_changed(self)
+        self._owner.transport_changed(self)
+
+    # Events of the streams on it.
+
+    def release_ssrc(self, ssrc: int) -> None:
+        """An encoding of one producer has this SSRC from now on, so that no other encoding has."""
+        for producer in self.producers.values():
+            producer.release_ssrc(ssrc)
+
+    def consumer_updated(self, consumer: Consumer) -> None:
+        self._owner.consumer_updated(consumer)
+
+    def consumer_closed(self, consumer: Consumer, why: ConsumerEnd) -> None:
+        self._owner.consumer_closed(consumer, why)
+
+    def forget_producer(self, producer: Producer) -> None:
+        self.producers.pop(producer.id, None)
+        self._owner.forget_producer(producer)
+
+    def forget_consumer(self, consumer: Consumer) -> None:
+        self.consumers_by_ssrc.pop(consumer.ssrc, None)
+        self._owner.forget_consumer(consumer)
 
     # The end.
 
     def fail(self, why: str) -> None:
-        """End it because something went wrong: its owner is told ``failed``, then ``closed``."""
+        """End it because something went wrong.  Its owner is told ``failed``, then ``closed``."""
         if self.closed:
             return
-        log.info("transport failed", peer=self.peer.name, transport=self.id, why=why)
-        self.peer.lose_transport(self, failed=True)
+        log.info("transport failed", peer=self.guard.name, transport=self.id, why=why)
+        self._owner.lose_transport(self, failed=True)
 
     def close(self) -> None:
-        """Leave the packet path: synchronous, complete, and the second time nothing.
+        """Leave the packet path: synchronous and complete.  The second call does nothing.
 
-        Its producers and consumers must be closed before; :class:`sfu.peer.Peer` sees to the order.
+        Its producers and consumers must be closed before; :class:`sfu.peer.Peer` keeps that order.
         """
         if not self.closed:
             self.drop()
 
     def drop(self) -> None:
-        """What :meth:`close` does, again as far as it failed before."""
+        """Do all steps of :meth:`close`, also those that failed before."""
         self.closed = True
         self.state = TransportState.CLOSED
         self._scope.cancel()
-        self.port.forget_transport(self)
+        self._owner.forget_transport(self)
         self.plane.remove_transport(self.plane_id)
 
     async def say_goodbye(self) -> None:
-        """The courtesy after :meth:`close`: a close_notify, so that the client need not wait for silence."""
+        """After :meth:`close`, send a close_notify, so that the client need not wait for silence."""
         await trio.lowlevel.checkpoint()
         if self.dtls is not None and self._path is not None:
             self.dtls.close()

@@ -39,19 +39,25 @@ class CountedPlane(Protocol):
     def totals(self) -> PlaneTotals: ...
 
 
-class CountedRouter(Protocol):
-    """A router, as far as it is shown."""
+class RouterContext(Protocol):
+    """The part of :class:`sfu.RouterContext` that is shown."""
 
     @property
     def plane(self) -> CountedPlane: ...
     @property
     def forced_cleanups(self) -> int: ...
-
     @property
     def failed_cleanups(self) -> int: ...
     @property
     def slow_path_errors(self) -> int: ...
-    def census(self) -> sfu.Census: ...
+
+
+class CountedRouter(Protocol):
+    """The part of :class:`sfu.Router` that is shown."""
+
+    @property
+    def context(self) -> RouterContext: ...
+    def counts(self) -> sfu.RouterCounts: ...
 
 
 @frozen
@@ -180,18 +186,18 @@ class _Now(Collector):
         yield GaugeMetricFamily("sfu_channels", "Channels.", now.channels)
         yield GaugeMetricFamily("sfu_members", "Members of all channels together.", now.members)
 
-        live = [router.census() for router in self._routers]
+        live = [router.counts() for router in self._routers]
         yield GaugeMetricFamily("sfu_peers", "Peers on the media ports.", sum(router.peers for router in live))
         yield GaugeMetricFamily("sfu_transports", "Transports.", sum(router.transports for router in live))
         yield GaugeMetricFamily("sfu_producers", "Producers.", sum(router.producers for router in live))
         yield GaugeMetricFamily("sfu_consumers", "Consumers.", sum(router.consumers for router in live))
-        yield from self._packets([router.plane.totals() for router in self._routers])
+        yield from self._packets([router.context.plane.totals() for router in self._routers])
 
         forced = CounterMetricFamily("sfu_forced_cleanups", "Goodbyes cut off by their deadline.", labels=["layer"])
         failed = CounterMetricFamily("sfu_failed_cleanups", "Steps of an exit that raised.", labels=["layer"])
         in_media = (
-            sum(router.forced_cleanups for router in self._routers),
-            sum(router.failed_cleanups for router in self._routers),
+            sum(router.context.forced_cleanups for router in self._routers),
+            sum(router.context.failed_cleanups for router in self._routers),
         )
         for family, gateway, media in zip((forced, failed), self._cleanups(), in_media, strict=True):
             family.add_metric(["gateway"], gateway)
@@ -200,7 +206,7 @@ class _Now(Collector):
         yield CounterMetricFamily(
             "sfu_slow_path_errors",
             "Exceptions caught while dispatching datagrams.",
-            sum(router.slow_path_errors for router in self._routers),
+            sum(router.context.slow_path_errors for router in self._routers),
         )
 
         yield CounterMetricFamily("sfu_log_lines_lost", "Lines of the log that nobody took in time.", lost_lines())

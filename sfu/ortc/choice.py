@@ -7,7 +7,7 @@ from attrs import frozen
 from sfu.errors import InvalidParameters, Unsupported
 from sfu.ortc.codecs import is_media, is_red, split_mime_type
 from sfu.ortc.validation import MAX_CODECS, check_count, check_payload_type, numbered
-from sfu.parameters import Kind, RtpCodecParameters, RtpEncodingParameters
+from sfu.parameters import MediaKind, RtpCodecParameters, RtpEncodingParameters
 
 
 @frozen
@@ -19,7 +19,7 @@ class Choice:
 
 
 def choose_codec(
-    kind: Kind, codecs: Sequence[RtpCodecParameters], encodings: Sequence[RtpEncodingParameters]
+    kind: MediaKind, codecs: Sequence[RtpCodecParameters], encodings: Sequence[RtpEncodingParameters]
 ) -> Choice:
     """The codec that the encodings name, else the first of this kind that carries media.
 
@@ -43,7 +43,7 @@ def choose_codec(
 
 
 def _check_any(
-    kind: Kind,
+    kind: MediaKind,
     codecs: Sequence[RtpCodecParameters],
     ours: Sequence[RtpCodecParameters],
     media: Sequence[RtpCodecParameters],

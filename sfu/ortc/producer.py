@@ -15,7 +15,7 @@ from sfu.ortc.h264 import sender_parameters
 from sfu.ortc.validation import recognisable, usable_mid, used_encodings, used_extensions
 from sfu.parameters import (
     CodecParameters,
-    Kind,
+    MediaKind,
     RtcpParameters,
     RtpCapabilities,
     RtpCodecParameters,
@@ -45,7 +45,12 @@ class ProducerPlan:
 
 
 def accept_producer(
-    kind: Kind, parameters: RtpParameters, capabilities: RtpCapabilities, *, default_cname: str, paused: bool = False
+    kind: MediaKind,
+    parameters: RtpParameters,
+    capabilities: RtpCapabilities,
+    *,
+    default_cname: str,
+    paused: bool = False,
 ) -> ProducerPlan:
     """Match a client's stream with the router's ``capabilities``.
 
@@ -76,7 +81,7 @@ def accept_producer(
 class _Used:
     """What of a client's parameters is used; everything else in them is ignored."""
 
-    kind: Kind
+    kind: MediaKind
     choice: Choice
     encodings: tuple[RtpEncodingParameters, ...]
     extension_ids: dict[str, int]
@@ -84,7 +89,7 @@ class _Used:
     cname: str
 
 
-def _used(kind: Kind, parameters: RtpParameters, capabilities: RtpCapabilities, default_cname: str) -> _Used:
+def _used(kind: MediaKind, parameters: RtpParameters, capabilities: RtpCapabilities, default_cname: str) -> _Used:
     choice = choose_codec(kind, parameters.codecs, parameters.encodings)
     uris = {MID_URI, RID_URI, *_forwarded(kind, capabilities)}
     ids = used_extensions(parameters.header_extensions, uris)
@@ -149,7 +154,7 @@ def _of_the_sender(codec: RtpCodecParameters) -> CodecParameters:
             return {}
 
 
-def _forwarded(kind: Kind, capabilities: RtpCapabilities) -> dict[str, int]:
+def _forwarded(kind: MediaKind, capabilities: RtpCapabilities) -> dict[str, int]:
     """The router's ids, by URI, of the extensions that consumers of this kind may get."""
     return {
         extension.uri: extension.preferred_id

@@ -47,7 +47,7 @@ async def test_the_newer_one_waits_until_the_older_one_is_cleaned_up_whole(autoj
         await ask_to_join(newer)
         assert await ben.voice_state("user_left")
         assert trio.current_time() - begun == pytest.approx(1)
-        assert rig.port.census().transports == 0
+        assert rig.port.counts().transports == 0
         assert (await newer.next())["type"] == "ok"
         assert trio.current_time() - begun == pytest.approx(1)
 

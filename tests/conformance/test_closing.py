@@ -177,7 +177,7 @@ async def test_nothing_is_left_of_anybody_however_they_ended(
         await microphone(ada, await send_transport(ada))
         await end(gate, ada)
         await wait_all_tasks_blocked()
-        census, media, plane = gate.server.gateway.channels.counts(), gate.port.census(), gate.plane.totals()
+        census, media, plane = gate.server.gateway.channels.counts(), gate.port.counts(), gate.plane.totals()
         assert (census.channels, census.members) == (0, 0)
         assert (media.peers, media.transports, media.producers, media.consumers) == (0, 0, 0, 0)
         assert (plane.transports, plane.producers, plane.routes, plane.paths) == (0, 0, 0, 0)

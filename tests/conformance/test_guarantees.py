@@ -129,7 +129,7 @@ async def test_consumers_producers_and_transports_go_in_this_order_and_then_the_
 ) -> None:
     async with open_gate() as gate:
         ada, ben = await talk(gate, identity, "ada", "ben")
-        hers = gate.port.consumers.copy()
+        hers = gate.port.directory.consumers.copy()
         hers = {number: one for number, one in hers.items() if one.ssrc == ada.ssrcs["ben"]}
         order: list[str] = []
 
@@ -298,7 +298,7 @@ async def test_a_goodbye_that_hangs_or_fails_holds_nobody_up_and_is_logged_and_c
         assert trio.current_time() - begun <= most
         assert gone - begun <= 0.02  # her media went at once, whatever the goodbye did
         assert gate.plane.totals().routes == 0
-        assert gate.port.forced_cleanups == (2 if goodbye is hang else 0)
+        assert gate.port.context.forced_cleanups == (2 if goodbye is hang else 0)
         assert [line for line in gate.log if "goodbye" in line["event"]]
 
 
@@ -386,4 +386,4 @@ async def test_a_machine_that_is_switched_off_is_gone_within_ten_seconds_with_it
             pass
         assert (frame["data"]["type"], frame["data"]["reason"]) == ("user_left", "timed_out")
         assert trio.current_time() - begun <= 10
-        assert gate.port.census().transports == 2
+        assert gate.port.counts().transports == 2

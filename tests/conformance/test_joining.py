@@ -94,7 +94,7 @@ async def test_leaving_is_answered_when_media_is_gone_and_the_others_are_told(
         gate.journal.clear()
         begun = trio.current_time()
         assert await ada.ok("leave") == {}
-        assert gate.port.census().producers == gate.port.census().transports == 0
+        assert gate.port.counts().producers == gate.port.counts().transports == 0
         await wait_all_tasks_blocked()
         (left,) = [note for note in gate.journal if note.to == "ben" and b'"user_left"' in note.data]
         (answered,) = [note for note in gate.journal if note.to == "ada" and b'"ok"' in note.data]

@@ -91,7 +91,7 @@ class Gate:
     _taps: list[Tap] = field(factory=list)
 
     @property
-    def port(self) -> sfu.Port:
+    def port(self) -> sfu.Router:
         return self.server.gateway.routers[0]
 
     def stream(self, name: str = "") -> trio.abc.Stream:
@@ -208,8 +208,8 @@ async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settin
 
     plane = MemoryDataPlane(transmit, rng)
 
-    def open_router(media_settings: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Port]:
-        return sfu.serve_port(media_settings, plane, [MEDIA_ADDRESS], rng=rng, today=TODAY)
+    def open_router(media_settings: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Router]:
+        return sfu.serve_router(media_settings, plane, [MEDIA_ADDRESS], rng=rng, today=TODAY)
 
     make_gateway: Any = partial(Gateway, today=lambda: TODAY)
     with capture_logs() as log:

@@ -45,16 +45,23 @@ class Plane:
 
 
 @frozen
-class Router:
-    """Stands for a router."""
+class Context:
+    """Stands for what a router's peers share."""
 
     plane: Plane = Plane()
     forced_cleanups: int = 3
     failed_cleanups: int = 1
     slow_path_errors: int = 1
 
-    def census(self) -> sfu.Census:
-        return sfu.Census(peers=4, transports=8, producers=6, consumers=14)
+
+@frozen
+class Router:
+    """Stands for a router."""
+
+    context: Context = Context()
+
+    def counts(self) -> sfu.RouterCounts:
+        return sfu.RouterCounts(peers=4, transports=8, producers=6, consumers=14)
 
 
 def shown(metrics: Metrics) -> dict[str, float]:

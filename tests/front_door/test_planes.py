@@ -46,7 +46,7 @@ async def hear(speaker: LightClient, listener: LightClient) -> None:
     raise AssertionError("nothing was heard")
 
 
-def ports_of(server: Server) -> list[sfu.Port]:
+def ports_of(server: Server) -> list[sfu.Router]:
     return list(server.gateway.routers)
 
 
@@ -58,13 +58,13 @@ async def test_channels_are_spread_and_each_talks_on_its_own_plane(identity: Ide
         await hear(ada, cleo)
         await hear(ben, dora)
         for port in ports_of(server):
-            assert port.census() == sfu.Census(peers=2, transports=2, producers=1, consumers=1)
-            assert port.plane.totals().packets_out > 0
+            assert port.counts() == sfu.RouterCounts(peers=2, transports=2, producers=1, consumers=1)
+            assert port.context.plane.totals().packets_out > 0
         shown = server.gateway.metrics.render().decode().splitlines()
         assert {"sfu_peers 4.0", "sfu_transports 4.0", "sfu_producers 2.0", "sfu_consumers 2.0"} <= set(shown)
-        totals = [port.plane.totals() for port in ports_of(server)]
+        totals = [port.context.plane.totals() for port in ports_of(server)]
         assert f"sfu_routes {sum(plane.routes for plane in totals):.1f}" in shown
-        assert {address for _, address in server.media} == {port.addresses[0][1] for port in ports_of(server)}
+        assert {address for _, address in server.media} == {port.context.addresses[0][1] for port in ports_of(server)}
 
 
 async def test_a_channel_opens_where_least_flows(identity: Identity) -> None:

@@ -46,7 +46,7 @@ def test_a_cleanup_of_media_that_fails_is_logged_and_the_list_is_right_all_the_s
         told = await ben.event("voice_state", type="user_left")
         assert [one["userId"] for one in told["participants"]] == ["ben"]
         assert [line["event"] for line in world.log if line["level"] == "error"]
-        assert world.port.failed_cleanups == 1
+        assert world.port.context.failed_cleanups == 1
 
     run_scenario(scenario)
 

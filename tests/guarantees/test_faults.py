@@ -56,9 +56,9 @@ def test_media_whose_cleanup_fails_does_not_stay(step: str) -> None:
         await world.call("ada", "ben", "eve")
         reset(world, "eve")
         await world.settle()
-        assert world.port.failed_cleanups == 1
-        assert world.port.plane.totals().transports == 4
-        assert world.port.plane.totals().routes == 2
+        assert world.port.context.failed_cleanups == 1
+        assert world.port.context.plane.totals().transports == 4
+        assert world.port.context.plane.totals().routes == 2
 
     run_scenario(scenario)
 
@@ -97,7 +97,7 @@ def test_a_handshake_that_stalls_ends_the_transport_and_not_the_session() -> Non
         ada.cut_media()
         await ada.event("transport_state", transportId=transport_id, state="failed")
         assert ada.present is not None
-        assert world.port.census().transports == 0
+        assert world.port.counts().transports == 0
         hit_a_bug(world, "ada")
         assert (await ben.event("voice_state", type="user_left"))["reason"] == "failed"
 

@@ -34,7 +34,7 @@ def test_a_bug_in_what_a_client_sends_ends_that_client(method: str, monkeypatch:
         original: Callable[..., None] = getattr(sfu.Transport, method)
 
         def break_down(transport: sfu.Transport, *arguments: Any) -> None:
-            if name_of_peer(transport.peer) == "ada":
+            if name_of_peer(transport) == "ada":
                 raise RuntimeError("made to fail")
             original(transport, *arguments)
 
@@ -51,7 +51,7 @@ def test_a_bug_in_what_a_client_sends_ends_that_client(method: str, monkeypatch:
             ada.endpoints["send"].flush()
             told = await ben.event("voice_state", type="user_left", userId="ada")
         assert told["reason"] == "failed"
-        assert world.port.slow_path_errors == 0
+        assert world.port.context.slow_path_errors == 0
 
     run_scenario(scenario)
 
@@ -59,18 +59,18 @@ def test_a_bug_in_what_a_client_sends_ends_that_client(method: str, monkeypatch:
 def test_a_bug_in_dispatching_is_logged_and_counted_and_the_call_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(world: World) -> None:
         await world.call("ada", "ben")
-        original = sfu.Port._dispatch
+        original = sfu.Router._dispatch
         failures = iter([RuntimeError("made to fail")])
 
-        def break_down(port: sfu.Port, *arguments: Any) -> None:
+        def break_down(port: sfu.Router, *arguments: Any) -> None:
             if (failure := next(failures, None)) is not None:
                 raise failure
             original(port, *arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(sfu.Port, "_dispatch", break_down)
+            patch.setattr(sfu.Router, "_dispatch", break_down)
             await trio.sleep(3)
-        assert world.port.slow_path_errors == 1
+        assert world.port.context.slow_path_errors == 1
         assert "an event from the network could not be handled" in [line["event"] for line in world.log]
 
     run_scenario(scenario)

@@ -83,9 +83,9 @@ def test_telling_of_consumers_before_everything_is_closed_is_caught(monkeypatch:
     drop = sfu.Producer.drop
 
     def drop_and_tell(producer: Any) -> Any:
-        orphans = drop(producer)
-        sfu.peer.tell_orphans(orphans, sfu.ConsumerEnd.USER_LEFT)
-        return orphans
+        closed_consumers = drop(producer)
+        sfu.peer.tell_closed(closed_consumers, sfu.ConsumerEnd.USER_LEFT)
+        return closed_consumers
 
     monkeypatch.setattr(sfu.Producer, "drop", drop_and_tell)
     caught(1, "close (producer|transport) after say consumer closed")
@@ -98,16 +98,18 @@ def test_forwarding_after_the_end_is_caught(monkeypatch: Patch) -> None:
 
 
 def test_telling_of_a_consumers_end_after_its_senders_leave_is_caught(monkeypatch: Patch) -> None:
-    remove, tell = Channel.remove, sfu.peer.tell_orphans
+    remove, tell = Channel.remove, sfu.peer.tell_closed
     late: list[tuple[list[sfu.Consumer], Any]] = []
 
     def tell_late(channel: Channel, member: Member) -> None:
         remove(channel, member)
-        for orphans, why in late:
-            tell(orphans, why)
+        for closed_consumers, why in late:
+            tell(closed_consumers, why)
         late.clear()
 
-    monkeypatch.setattr(sfu.peer, "tell_orphans", lambda orphans, why: late.append((list(orphans), why)))
+    monkeypatch.setattr(
+        sfu.peer, "tell_closed", lambda closed_consumers, why: late.append((list(closed_consumers), why))
+    )
     monkeypatch.setattr(Channel, "remove", tell_late)
     caught(1, "told of a consumer's end after its sender's leave")
 

@@ -29,20 +29,20 @@ def test_a_task_that_goes_on_is_a_leak() -> None:
 
 
 def test_a_transport_that_stays_in_a_table_is_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget, remove = sfu.Port.forget_transport, Channel.remove
-    forgotten: list[sfu.Transport] = []
+    forget, remove = sfu.Peer.forget_transport, Channel.remove
+    forgotten: list[tuple[sfu.Peer, sfu.Transport]] = []
 
-    def keep(port: sfu.Port, transport: sfu.Transport) -> None:
-        forget(port, transport)
-        forgotten.append(transport)
+    def keep(peer: sfu.Peer, transport: sfu.Transport) -> None:
+        forget(peer, transport)
+        forgotten.append((peer, transport))
 
     def put_back(channel: Channel, member: Member) -> None:
         remove(channel, member)  # only then, or the judge would see it first
-        for transport in forgotten:
-            if transport.peer is member.peer:
-                transport.port.transports[transport.plane_id] = transport
+        for peer, transport in forgotten:
+            if peer is member.peer:
+                peer.directory.transports[transport.plane_id] = transport
 
-    monkeypatch.setattr(sfu.Port, "forget_transport", keep)
+    monkeypatch.setattr(sfu.Peer, "forget_transport", keep)
     monkeypatch.setattr(Channel, "remove", put_back)
     with pytest.raises(Leak, match="'transports': 4"):
         run_scenario(a_visit, objects=False)

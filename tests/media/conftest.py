@@ -49,9 +49,9 @@ def identity() -> Identity:
 
 
 @pytest.fixture
-async def port() -> AsyncIterator[sfu.Port]:
-    async with sfu.open_port(sfu.MediaSettings(port=0)) as port:
-        yield port
+async def router() -> AsyncIterator[sfu.Router]:
+    async with sfu.open_router(sfu.MediaSettings(port=0)) as router:
+        yield router
 
 
 class Connect(Protocol):
@@ -79,7 +79,7 @@ def connect(identity: Identity) -> Connect:
         light = LightTransport(
             identity, transport.ice_parameters, transport.dtls_parameters, dtls_role=dtls_role, rng=random.Random()
         )
-        async with open_endpoint(light, address or peer.port.addresses[0]) as endpoint:
+        async with open_endpoint(light, address or peer.context.addresses[0]) as endpoint:
             peer.connect_transport(transport.id, light.dtls_parameters)
             endpoint.start()
             # The side that sends the last flight is connected first, and may not send before the other is.

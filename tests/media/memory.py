@@ -53,7 +53,7 @@ class Client:
 class Network:
     """The port, and who is connected to it by address."""
 
-    port: sfu.Port
+    router: sfu.Router
     nursery: trio.Nursery
     rng: random.Random
     plane: MemoryDataPlane
@@ -90,7 +90,7 @@ async def open_network(settings: sfu.MediaSettings, *, seed: int = 1) -> AsyncIt
     plane = MemoryDataPlane(transmit, rng)
     async with (
         trio.open_nursery() as nursery,
-        sfu.serve_port(settings, plane, [ADDRESS], rng=rng, today=datetime(2026, 1, 1, tzinfo=UTC)) as port,
+        sfu.serve_router(settings, plane, [ADDRESS], rng=rng, today=datetime(2026, 1, 1, tzinfo=UTC)) as router,
     ):
-        yield Network(port, nursery, rng, plane, clients)
+        yield Network(router, nursery, rng, plane, clients)
         nursery.cancel_scope.cancel()

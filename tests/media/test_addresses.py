@@ -127,19 +127,19 @@ def test_the_interface_address_is_an_ipv4_one_where_there_is_one() -> None:
 
 
 async def test_loopback_is_the_last_that_clients_try() -> None:
-    async with sfu.open_port(sfu.MediaSettings(hosts=None, port=0)) as port:
-        assert port.addresses[0][0] == "127.0.0.1"
-        assert [each.address for each in port.candidates][-1] == "127.0.0.1"
-        assert len(port.candidates) <= 2
+    async with sfu.open_router(sfu.MediaSettings(hosts=None, port=0)) as router:
+        assert router.context.addresses[0][0] == "127.0.0.1"
+        assert [each.address for each in router.context.candidates][-1] == "127.0.0.1"
+        assert len(router.context.candidates) <= 2
 
 
 @pytest.mark.parametrize("host", ["", "127.0.0.1:40000", "[::1]", "http://media.example", "256.1.1.1", "1.2.3", "a b"])
 async def test_what_is_neither_address_nor_name_is_said(host: str) -> None:
     with pytest.raises(sfu.BadAddress, match="is neither an address nor a name"):
-        async with sfu.open_port(sfu.MediaSettings(hosts=(host,), port=0)):
+        async with sfu.open_router(sfu.MediaSettings(hosts=(host,), port=0)):
             pass
     with pytest.raises(sfu.BadAnnouncement, match="is neither an address nor a name"):
-        async with sfu.open_port(sfu.MediaSettings(announce=(host,), port=0)):
+        async with sfu.open_router(sfu.MediaSettings(announce=(host,), port=0)):
             pass
 
 
@@ -149,7 +149,7 @@ async def test_a_wildcard_for_what_the_machine_has_not_is_an_error_not_a_deaf_po
     monkeypatch.setattr(ifaddr, "get_adapters", lambda: [Adapter("lo", [Ip("127.0.0.1")])])
     for hosts in (("::",), ()):
         with pytest.raises(sfu.BadAddress, match="no address"):
-            async with sfu.open_port(sfu.MediaSettings(hosts=hosts, port=0)):
+            async with sfu.open_router(sfu.MediaSettings(hosts=hosts, port=0)):
                 pass
 
 
@@ -166,13 +166,13 @@ def has_ipv6() -> bool:
 @pytest.mark.parametrize("hosts", [("::1",), ("127.0.0.1", "::1")])
 async def test_a_call_over_each_address_of_a_port(connect: Connect, hosts: tuple[str, ...]) -> None:
     async with (
-        sfu.open_port(sfu.MediaSettings(hosts=hosts, port=0)) as port,
-        sfu.open_peer(port, Notices(), name="ada") as ada,
-        sfu.open_peer(port, Notices(), name="bob") as bob,
+        sfu.open_router(sfu.MediaSettings(hosts=hosts, port=0)) as router,
+        sfu.open_peer(router, Notices(), name="ada") as ada,
+        sfu.open_peer(router, Notices(), name="bob") as bob,
     ):
-        assert [host for host, _ in port.addresses] == list(hosts)
-        assert len({number for _, number in port.addresses}) == 1
-        first, last = port.addresses[0], port.addresses[-1]
+        assert [host for host, _ in router.context.addresses] == list(hosts)
+        assert len({number for _, number in router.context.addresses}) == 1
+        first, last = router.context.addresses[0], router.context.addresses[-1]
         # The two may be of different families: what comes in by one socket leaves by the other.
         async with (
             connect(ada, "send", address=first) as (sending, microphone),
@@ -180,7 +180,7 @@ async def test_a_call_over_each_address_of_a_port(connect: Connect, hosts: tuple
         ):
             assert [candidate.address for candidate in sending.ice_candidates] == sorted(hosts, reverse=True)
             producer = ada.produce(sending.id, "audio", opus(1111))
-            bob.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
+            bob.consume(receiving.id, producer, router.context.capabilities, stream="ada", paused=False)
             microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"hello")))
             microphone.send()
             await speaker.until(lambda: speaker.transport.rtp)
@@ -189,7 +189,7 @@ async def test_a_call_over_each_address_of_a_port(connect: Connect, hosts: tuple
 
 async def test_announced_addresses_stand_in_the_candidates_instead() -> None:
     settings = sfu.MediaSettings(port=0, announce=("203.0.113.5", "2001:db8::5"))
-    async with sfu.open_port(settings) as port, sfu.open_peer(port, Notices(), name="ada") as ada:
+    async with sfu.open_router(settings) as router, sfu.open_peer(router, Notices(), name="ada") as ada:
         candidates = ada.create_transport("send").ice_candidates
         assert [candidate.address for candidate in candidates] == ["2001:db8::5", "203.0.113.5"]
-        assert {candidate.port for candidate in candidates} == {port.addresses[0][1]}
+        assert {candidate.port for candidate in candidates} == {router.context.addresses[0][1]}

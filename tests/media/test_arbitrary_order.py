@@ -56,7 +56,7 @@ class Restless(Notices):
 
 @define(eq=False)
 class World:
-    port: sfu.Port
+    router: sfu.Router
     rng: random.Random
     peers: list[sfu.Peer]
     everything: set[sfu.Consumer | sfu.Producer | sfu.Transport] = field(factory=set)
@@ -99,7 +99,7 @@ class World:
         producers = [producer for other in self.peers for producer in other.producers.values()]
         if producers:
             paused = self.rng.random() < 0.3
-            transport_id, capabilities = self.over(peer, "receive"), self.port.capabilities
+            transport_id, capabilities = self.over(peer, "receive"), self.router.context.capabilities
             chosen = self.rng.choice(producers)
             self.everything.add(peer.consume(transport_id, chosen, capabilities, stream="them", paused=paused))
 
@@ -124,7 +124,7 @@ class World:
 
     def close_transport(self, peer: sfu.Peer) -> None:
         transport = peer.transport(self.own(peer.transports))
-        self.note_closing(peer, transport, *transport.producers.values(), *transport.consumers.values())
+        self.note_closing(peer, transport, *transport.producers.values(), *transport.consumers_by_ssrc.values())
         peer.close_transport(transport.id)
 
     def fail(self, peer: sfu.Peer) -> None:
@@ -136,16 +136,16 @@ class World:
     # What always holds.
 
     def check(self) -> None:
-        port, totals = self.port, self.port.plane.totals()
+        directory, totals = self.router.directory, self.router.context.plane.totals()
         transports = {each for peer in self.peers for each in peer.transports.values()}
         producers = {each for peer in self.peers for each in peer.producers.values()}
         consumers = {each for peer in self.peers for each in peer.consumers.values()}
         assert transports | producers | consumers == {each for each in self.everything if not each.closed}
-        assert set(port.transports.values()) == set(port.usernames.values()) == transports
-        assert set(port.producers.values()) == producers
-        assert set(port.consumers.values()) == consumers
+        assert set(directory.transports.values()) == set(directory.usernames.values()) == transports
+        assert set(directory.producers.values()) == producers
+        assert set(directory.consumers.values()) == consumers
         assert {each for transport in transports for each in transport.producers.values()} == producers
-        assert {each for transport in transports for each in transport.consumers.values()} == consumers
+        assert {each for transport in transports for each in transport.consumers_by_ssrc.values()} == consumers
         assert {each for producer in producers for each in producer.consumers.values()} == consumers
         assert (totals.transports, totals.producers, totals.routes) == (len(transports), len(producers), len(consumers))
         for peer in self.peers:
@@ -160,11 +160,7 @@ class World:
             for word, thing in owner.told
             if word.startswith(("consumer closed", "producer closed")) or word == "transport closed"
         )
-        owned = {
-            each
-            for each in self.everything
-            if (each.peer if isinstance(each, sfu.Transport) else each.transport.peer) is peer
-        }
+        owned = {each for each in self.everything if each.guard is peer.guard}
         expected = {each for each in owned if each.closed} - owner.closed_by_itself
         assert ends == Counter(dict.fromkeys(expected, 1))
 
@@ -190,10 +186,10 @@ async def test_whatever_owners_do_and_whenever_the_books_balance(autojump_clock:
         owners = [Restless() for _ in NAMES]
         async with AsyncExitStack() as stack:
             peers = [
-                await stack.enter_async_context(sfu.open_peer(network.port, owner, name=name))
+                await stack.enter_async_context(sfu.open_peer(network.router, owner, name=name))
                 for owner, name in zip(owners, NAMES, strict=True)
             ]
-            world = World(network.port, random.Random(seed), peers)
+            world = World(network.router, random.Random(seed), peers)
             for owner in owners:
                 owner.world = world
             for _ in range(200):
@@ -203,7 +199,7 @@ async def test_whatever_owners_do_and_whenever_the_books_balance(autojump_clock:
             world.check()
             for owner in owners:
                 owner.world = None
-        assert network.port.census() == sfu.Census(0, 0, 0, 0)
-        assert not network.port.usernames
-        assert network.port.slow_path_errors == 0
+        assert network.router.counts() == sfu.RouterCounts(0, 0, 0, 0)
+        assert not network.router.directory.usernames
+        assert network.router.context.slow_path_errors == 0
         assert sum(len(owner.told) for owner in owners) >= 10

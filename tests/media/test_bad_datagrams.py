@@ -43,44 +43,40 @@ class Call:
 
 
 @asynccontextmanager
-async def open_call(port: sfu.Port, connect: Connect) -> AsyncIterator[Call]:
+async def open_call(router: sfu.Router, connect: Connect) -> AsyncIterator[Call]:
     async with (
-        sfu.open_peer(port, Notices(), name="ada") as ada,
-        sfu.open_peer(port, Notices(), name="bob") as bob,
+        sfu.open_peer(router, Notices(), name="ada") as ada,
+        sfu.open_peer(router, Notices(), name="bob") as bob,
         connect(ada, "send") as (sending, microphone),
         connect(bob, "receive") as (receiving, speaker),
     ):
         producer = ada.produce(sending.id, "audio", opus(ssrc=1111))
-        consumer = bob.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
+        consumer = bob.consume(receiving.id, producer, router.context.capabilities, stream="ada", paused=False)
         yield Call(sending, microphone, receiving, speaker, consumer)
 
 
-async def arrived(port: sfu.Port, packets: int) -> None:
+async def arrived(router: sfu.Router, packets: int) -> None:
     """So many datagrams have come, and what the data plane hands up of them has been handled."""
-    await eventually(lambda: port.plane.totals().packets_in >= packets)
+    await eventually(lambda: router.context.plane.totals().packets_in >= packets)
     await wait_all_tasks_blocked(0.01)
 
 
 class Stranger:
     """A socket that never authenticated, and what the gateway counts while it speaks."""
 
-    def __init__(self, port: sfu.Port) -> None:
-        self.port = port
+    def __init__(self, router: sfu.Router) -> None:
+        self.router = router
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
 
     async def sends(self, datagram: bytes) -> dict[DropReason, int]:
         """The drops that one datagram causes."""
-        before = self.port.plane.totals()
-        self.socket.sendto(datagram, self.port.addresses[0])
-        await arrived(self.port, before.packets_in + 1)
-        after = self.port.plane.totals().drops
-        return {
-            reason: after[reason] - before.drops[reason]
-            for reason in DropReason
-            if after[reason] > before.drops[reason]
-        }
+        before = self.router.context.plane.totals()
+        self.socket.sendto(datagram, self.router.context.addresses[0])
+        await arrived(self.router, before.packets_in + 1)
+        after = self.router.context.plane.totals().drops
+        return {reason: after[reason] - before.drops[reason] for reason in DropReason if after[reason] > before.drops[reason]}
 
     def was_answered(self) -> bool:
         try:
@@ -91,8 +87,8 @@ class Stranger:
 
 
 @pytest.fixture
-async def stranger(port: sfu.Port) -> AsyncIterator[Stranger]:
-    stranger = Stranger(port)
+async def stranger(router: sfu.Router) -> AsyncIterator[Stranger]:
+    stranger = Stranger(router)
     yield stranger
     stranger.socket.close()
 
@@ -141,65 +137,63 @@ BAD: list[tuple[str, DropReason, Callable[[Call], bytes]]] = [
 
 @pytest.mark.parametrize(("drop", "make"), [(drop, make) for _, drop, make in BAD], ids=[what for what, _, _ in BAD])
 async def test_what_a_stranger_sends_is_dropped_counted_and_not_answered(
-    port: sfu.Port, connect: Connect, stranger: Stranger, drop: DropReason, make: Callable[[Call], bytes]
+    router: sfu.Router, connect: Connect, stranger: Stranger, drop: DropReason, make: Callable[[Call], bytes]
 ) -> None:
-    async with open_call(port, connect) as call:
+    async with open_call(router, connect) as call:
         assert await stranger.sends(make(call)) == {drop: 1}
         await call.still_works()
         assert not stranger.was_answered()
-        assert port.slow_path_errors == 0
+        assert router.context.slow_path_errors == 0
 
 
-async def test_an_empty_datagram_is_counted(port: sfu.Port, stranger: Stranger) -> None:
+async def test_an_empty_datagram_is_counted(router: sfu.Router, stranger: Stranger) -> None:
     assert await stranger.sends(b"") == {DropReason.EMPTY: 1}
 
 
 async def test_the_stranger_is_heard_once_it_knows_the_password(
-    port: sfu.Port, connect: Connect, stranger: Stranger
+    router: sfu.Router, connect: Connect, stranger: Stranger
 ) -> None:
     """So the silence above is not that of a test that speaks to nobody."""
-    async with open_call(port, connect) as call:
+    async with open_call(router, connect) as call:
         assert await stranger.sends(right_binding(call.transport)) == {}
         await call.still_works()
         assert stranger.was_answered()
 
 
-async def from_the_client(call: Call, port: sfu.Port, *datagrams: bytes) -> dict[DropReason, int]:
-    before = port.plane.totals()
+async def from_the_client(call: Call, router: sfu.Router, *datagrams: bytes) -> dict[DropReason, int]:
+    before = router.context.plane.totals()
     for datagram in datagrams:
         call.microphone.transport.send_raw(datagram)
     call.microphone.send()
-    await arrived(port, before.packets_in + len(datagrams))
-    after = port.plane.totals().drops
-    return {
-        reason: after[reason] - before.drops[reason] for reason in DropReason if after[reason] > before.drops[reason]
-    }
+    await arrived(router, before.packets_in + len(datagrams))
+    after = router.context.plane.totals().drops
+    return {reason: after[reason] - before.drops[reason] for reason in DropReason if after[reason] > before.drops[reason]}
 
 
-async def test_srtp_that_was_seen_before_is_dropped(port: sfu.Port, connect: Connect) -> None:
-    async with open_call(port, connect) as call:
+async def test_srtp_that_was_seen_before_is_dropped(router: sfu.Router, connect: Connect) -> None:
+    async with open_call(router, connect) as call:
         call.microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"once")))
         [sealed] = call.microphone.transport.datagrams_to_send()
-        assert await from_the_client(call, port, sealed, sealed, sealed) == {DropReason.REPLAYED: 2}
+        assert await from_the_client(call, router, sealed, sealed, sealed) == {DropReason.REPLAYED: 2}
         await call.speaker.until(lambda: call.speaker.transport.rtp)
         await call.still_works()
         assert [read(packet).payload for packet in call.speaker.transport.rtp] == [b"once", b"still here"]
 
 
-async def test_srtp_that_was_changed_on_the_way_is_dropped(port: sfu.Port, connect: Connect) -> None:
-    async with open_call(port, connect) as call:
+async def test_srtp_that_was_changed_on_the_way_is_dropped(router: sfu.Router, connect: Connect) -> None:
+    async with open_call(router, connect) as call:
         call.microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"honest")))
         [sealed] = call.microphone.transport.datagrams_to_send()
         changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
-        assert await from_the_client(call, port, changed) == {DropReason.UNAUTHENTIC: 1}
+        assert await from_the_client(call, router, changed) == {DropReason.UNAUTHENTIC: 1}
         await call.still_works()
 
 
-async def test_a_stream_that_nobody_announced_is_dropped(port: sfu.Port, connect: Connect) -> None:
-    async with open_call(port, connect) as call:
+async def test_a_stream_that_nobody_announced_is_dropped(router: sfu.Router, connect: Connect) -> None:
+    async with open_call(router, connect) as call:
         call.microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 999, b"early")))
         [sealed] = call.microphone.transport.datagrams_to_send()
-        assert await from_the_client(call, port, sealed) == {DropReason.UNKNOWN_STREAM: 1}
+        assert await from_the_client(call, router, sealed) == {DropReason.UNKNOWN_STREAM: 1}
         await call.still_works()
 
 
@@ -211,30 +205,32 @@ async def test_a_stream_that_nobody_announced_is_dropped(port: sfu.Port, connect
         struct.pack("!BBHI", 0x9F, 201, 1, 1),  # 31 report blocks, none there
     ],
 )
-async def test_authentic_rtcp_that_makes_no_sense_is_dropped(port: sfu.Port, connect: Connect, packet: bytes) -> None:
-    async with open_call(port, connect) as call:
+async def test_authentic_rtcp_that_makes_no_sense_is_dropped(
+    router: sfu.Router, connect: Connect, packet: bytes
+) -> None:
+    async with open_call(router, connect) as call:
         call.microphone.transport.send_rtcp(packet)
         [sealed] = call.microphone.transport.datagrams_to_send()
-        assert await from_the_client(call, port, sealed) == {DropReason.MALFORMED_RTCP: 1}
+        assert await from_the_client(call, router, sealed) == {DropReason.MALFORMED_RTCP: 1}
         await call.still_works()
 
 
-async def test_dtls_garbage_from_the_client_itself_hurts_nothing(port: sfu.Port, connect: Connect) -> None:
-    async with open_call(port, connect) as call:
-        drops = await from_the_client(call, port, bytes([22]) * 40, bytes([23]) + bytes(80), bytes([63]))
+async def test_dtls_garbage_from_the_client_itself_hurts_nothing(router: sfu.Router, connect: Connect) -> None:
+    async with open_call(router, connect) as call:
+        drops = await from_the_client(call, router, bytes([22]) * 40, bytes([23]) + bytes(80), bytes([63]))
         assert set(drops) <= {DropReason.MALFORMED_DTLS}
         await call.still_works()
 
 
-async def test_thousands_of_mutated_datagrams_disturb_no_call(port: sfu.Port, connect: Connect) -> None:
+async def test_thousands_of_mutated_datagrams_disturb_no_call(router: sfu.Router, connect: Connect) -> None:
     rng = random.Random(3)
-    async with open_call(port, connect) as call:
+    async with open_call(router, connect) as call:
         call.microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"first", extension=b"\x10\x8a")))
         call.microphone.transport.send_rtcp(rtcp.encode([rtcp.SenderReport(1111, 1, 2, 3, 4)]))
         seeds = [*call.microphone.transport.datagrams_to_send(), right_binding(call.transport), CLIENT_HELLO_HEAD * 8]
         for _ in range(40):
-            await from_the_client(call, port, *(mutate(rng.choice(seeds), rng) for _ in range(50)))
-        assert port.slow_path_errors == 0
+            await from_the_client(call, router, *(mutate(rng.choice(seeds), rng) for _ in range(50)))
+        assert router.context.slow_path_errors == 0
         await call.still_works()
 
 

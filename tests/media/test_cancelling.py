@@ -9,7 +9,7 @@ from trio.testing import MockClock
 import sfu
 from tests.media.conftest import Notices
 from tests.media.memory import Network, open_network
-from tests.media.test_closing import connected, listen, nothing_is_left, speak
+from tests.media.test_closing import connected, listen, nothing_is_left, speak, transport_of
 from tools.light.transport import Identity
 
 SETTINGS = sfu.MediaSettings()
@@ -31,13 +31,13 @@ class AtStep(trio.abc.Instrument):
 
 async def a_session(network: Network, notices: Notices, identity: Identity, bob: sfu.Peer) -> None:
     """Ada comes, speaks, is heard by Bob, hears him, closes a transport and goes."""
-    async with sfu.open_peer(network.port, notices, name="ada") as ada:
+    async with sfu.open_peer(network.router, notices, name="ada") as ada:
         mine = speak(ada)
-        await connected(network, ada, mine.transport, identity)
+        await connected(network, ada, transport_of(mine), identity)
         listen(bob, mine)
         consumer = listen(ada, *bob.producers.values())
-        await connected(network, ada, consumer.transport, identity)
-        ada.close_transport(consumer.transport.id)
+        await connected(network, ada, transport_of(consumer), identity)
+        ada.close_transport(transport_of(consumer).id)
         await trio.sleep(1)
 
 
@@ -45,7 +45,7 @@ async def cancelled_after(step: int, identity: Identity) -> bool:
     """Whether the session lived so long."""
     adas, bobs = Notices(), Notices()
     async with open_network(SETTINGS) as network:
-        async with sfu.open_peer(network.port, bobs, name="bob") as bob:
+        async with sfu.open_peer(network.router, bobs, name="bob") as bob:
             speak(bob, 2222)
             with trio.CancelScope() as session:
                 instrument = AtStep(step, session.cancel)
@@ -54,15 +54,15 @@ async def cancelled_after(step: int, identity: Identity) -> bool:
             # It would have been taken off without a word, had it raised.
             trio.lowlevel.remove_instrument(instrument)
             assert adas.errors == bobs.errors == []
-            assert network.port.census().peers == 1
-            assert list(network.port.transports.values()) == list(bob.transports.values())
+            assert network.router.counts().peers == 1
+            assert list(network.router.directory.transports.values()) == list(bob.transports.values())
             assert [producer.consumers for producer in bob.producers.values()] == [{}]
             heard = any(transport.direction == "receive" for transport in bob.transports.values())
             assert bobs.words == ["consumer closed: user_left"] * heard
             for client in network.clients.values():
                 # Who was connected has its goodbye, although the scope was cancelled.
                 assert client.transport.closed_by_gateway or not client.transport.connected
-        assert nothing_is_left(network.port)
+        assert nothing_is_left(network.router)
     return instrument.steps >= step
 
 

@@ -46,6 +46,11 @@ class Acting(Notices):
         self._act()
 
 
+def transport_of(stream: sfu.Producer | sfu.Consumer) -> sfu.Transport:
+    assert isinstance(stream.transport, sfu.Transport)
+    return stream.transport
+
+
 def speak(peer: sfu.Peer, ssrc: int = 1111) -> sfu.Producer:
     """A producer of this peer, on its send transport, which is made when there is none."""
     sending = [each for each in peer.transports.values() if each.direction == "send"]
@@ -56,13 +61,17 @@ def speak(peer: sfu.Peer, ssrc: int = 1111) -> sfu.Producer:
 def listen(peer: sfu.Peer, producer: sfu.Producer) -> sfu.Consumer:
     receiving = [each for each in peer.transports.values() if each.direction == "receive"]
     transport = receiving[0] if receiving else peer.create_transport("receive")
-    return peer.consume(transport.id, producer, peer.port.capabilities, stream="them", paused=False)
+    return peer.consume(transport.id, producer, peer.context.capabilities, stream="them", paused=False)
 
 
-def nothing_is_left(port: sfu.Port) -> bool:
-    totals = port.plane.totals()
+def nothing_is_left(router: sfu.Router) -> bool:
+    totals = router.context.plane.totals()
     in_the_plane = totals.transports, totals.producers, totals.routes, totals.paths
-    return in_the_plane == (0, 0, 0, 0) and port.census() == sfu.Census(0, 0, 0, 0) and not port.usernames
+    return (
+        in_the_plane == (0, 0, 0, 0)
+        and router.counts() == sfu.RouterCounts(0, 0, 0, 0)
+        and not router.directory.usernames
+    )
 
 
 async def connected(network: Network, peer: sfu.Peer, transport: sfu.Transport, identity: Identity) -> None:
@@ -74,10 +83,10 @@ async def connected(network: Network, peer: sfu.Peer, transport: sfu.Transport, 
 async def test_what_the_block_raises_comes_out_as_it_is(autojump_clock: MockClock) -> None:
     async with open_network(SETTINGS) as network:
         with pytest.raises(ValueError, match=r"^mine$"):
-            async with sfu.open_peer(network.port, Notices(), name="ada") as ada:
+            async with sfu.open_peer(network.router, Notices(), name="ada") as ada:
                 ada.create_transport("send")
                 raise ValueError("mine")
-        assert nothing_is_left(network.port)
+        assert nothing_is_left(network.router)
 
 
 async def test_an_owner_that_fails_even_at_failing_stops_nobody(autojump_clock: MockClock) -> None:
@@ -91,10 +100,10 @@ async def test_an_owner_that_fails_even_at_failing_stops_nobody(autojump_clock: 
     careful = Notices()
     async with (
         open_network(SETTINGS) as network,
-        sfu.open_peer(network.port, Hopeless(), name="bob") as bob,
-        sfu.open_peer(network.port, careful, name="cleo") as cleo,
+        sfu.open_peer(network.router, Hopeless(), name="bob") as bob,
+        sfu.open_peer(network.router, careful, name="cleo") as cleo,
     ):
-        async with sfu.open_peer(network.port, Notices(), name="ada") as ada:
+        async with sfu.open_peer(network.router, Notices(), name="ada") as ada:
             producer = speak(ada)
             listen(bob, producer)
             listen(cleo, producer)
@@ -114,18 +123,18 @@ async def test_a_peer_that_is_leaving_makes_nothing_new(
                 ada.create_transport("send")
             refused.append(True)
 
-        async with sfu.open_peer(network.port, Notices(), name="ada") as ada:
+        async with sfu.open_peer(network.router, Notices(), name="ada") as ada:
             monkeypatch.setattr(ada.create_transport("receive"), "say_goodbye", try_to_go_on)
         with pytest.raises(Conflict, match="left"):
             ada.create_transport("send")
         assert refused
-        assert nothing_is_left(network.port)
+        assert nothing_is_left(network.router)
 
 
 async def test_leaving_tells_each_listener_once_and_oneself_nothing(autojump_clock: MockClock) -> None:
     own, bobs = Notices(), Notices()
-    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, bobs, name="bob") as bob:
-        async with sfu.open_peer(network.port, own, name="ada") as ada:
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.router, bobs, name="bob") as bob:
+        async with sfu.open_peer(network.router, own, name="ada") as ada:
             producer = speak(ada)
             listen(ada, producer)
             listen(bob, producer)
@@ -144,7 +153,7 @@ async def test_two_who_hear_each_other_may_leave_at_once(autojump_clock: MockClo
             ready: list[sfu.Peer] = []
 
             async def stay(notices: Notices, name: str) -> None:
-                async with sfu.open_peer(network.port, notices, name=name) as peer:
+                async with sfu.open_peer(network.router, notices, name=name) as peer:
                     speak(peer)
                     ready.append(peer)
                     await trio.sleep_forever()
@@ -157,7 +166,7 @@ async def test_two_who_hear_each_other_may_leave_at_once(autojump_clock: MockClo
             both.cancel_scope.cancel()
         # Whose exit comes second has no consumer any more: the first took it away, and told.
         assert sorted([adas.words, bobs.words]) == [[], ["consumer closed: user_left"]]
-        assert nothing_is_left(network.port)
+        assert nothing_is_left(network.router)
 
 
 async def test_closing_a_transport_from_inside_a_notice_of_its_end_is_too_late_and_harmless(
@@ -166,12 +175,12 @@ async def test_closing_a_transport_from_inside_a_notice_of_its_end_is_too_late_a
     notices = Acting()
     async with (
         open_network(SETTINGS) as network,
-        sfu.open_peer(network.port, Notices(), name="ada") as ada,
-        sfu.open_peer(network.port, notices, name="bob") as bob,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
+        sfu.open_peer(network.router, notices, name="bob") as bob,
     ):
         first, second = speak(ada, 1), speak(ada, 2)
         listen(bob, first)
-        lost = listen(bob, second).transport
+        lost = transport_of(listen(bob, second))
         bobs_own = speak(bob, 3)
 
         def close_everything() -> None:
@@ -197,9 +206,9 @@ async def test_a_consumer_that_its_owner_closed_meanwhile_is_not_spoken_of_any_m
     notices, others = Acting(), Acting()
     async with (
         open_network(SETTINGS) as network,
-        sfu.open_peer(network.port, Notices(), name="ada") as ada,
-        sfu.open_peer(network.port, notices, name="bob") as bob,
-        sfu.open_peer(network.port, others, name="cleo") as cleo,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
+        sfu.open_peer(network.router, notices, name="bob") as bob,
+        sfu.open_peer(network.router, others, name="cleo") as cleo,
     ):
         producer = speak(ada)
         one, other = listen(bob, producer), listen(cleo, producer)
@@ -213,7 +222,7 @@ async def test_a_consumer_that_its_owner_closed_meanwhile_is_not_spoken_of_any_m
 async def test_a_transport_is_told_failed_and_closed_once(autojump_clock: MockClock, identity: Identity) -> None:
     notices = Acting()
     async with open_network(SETTINGS) as network:
-        async with sfu.open_peer(network.port, notices, name="ada") as ada:
+        async with sfu.open_peer(network.router, notices, name="ada") as ada:
             transport = ada.create_transport("send")
             notices.on = {"transport failed": lambda: transport.fail("again")}
             transport.fail("for the test")
@@ -227,7 +236,7 @@ async def test_a_transport_whose_time_fails_ends_its_owner_and_does_not_spin(
     autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notices = Notices()
-    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.router, notices, name="ada") as ada:
         transport = ada.create_transport("send")
         await connected(network, ada, transport, identity)
 
@@ -247,21 +256,21 @@ async def test_when_everybody_has_left_nothing_is_left(autojump_clock: MockClock
     async with open_network(SETTINGS) as network:
         tasks_before = tasks_of_the_media_side()
         async with (
-            sfu.open_peer(network.port, Notices(), name="ada") as ada,
-            sfu.open_peer(network.port, Notices(), name="bob") as bob,
+            sfu.open_peer(network.router, Notices(), name="ada") as ada,
+            sfu.open_peer(network.router, Notices(), name="bob") as bob,
         ):
             producer = speak(ada)
             consumer = listen(bob, producer)
-            await connected(network, ada, producer.transport, identity)
-            await connected(network, bob, consumer.transport, identity)
-            ada.restart_ice(producer.transport.id)
-            assert not nothing_is_left(network.port)
+            await connected(network, ada, transport_of(producer), identity)
+            await connected(network, bob, transport_of(consumer), identity)
+            ada.restart_ice(transport_of(producer).id)
+            assert not nothing_is_left(network.router)
             assert len(tasks_of_the_media_side()) == len(tasks_before) + 2
-        assert nothing_is_left(network.port)
+        assert nothing_is_left(network.router)
         assert tasks_of_the_media_side() == tasks_before
-        assert not network.port.transports
-        assert not network.port.producers
-        assert not network.port.consumers
+        assert not network.router.directory.transports
+        assert not network.router.directory.producers
+        assert not network.router.directory.consumers
 
 
 def tasks_of_the_media_side() -> list[str]:

@@ -32,32 +32,32 @@ def ip() -> Iterator[Callable[[str], str]]:
         yield ip
 
 
-def announced(port: sfu.Port) -> list[str]:
-    return [candidate.address for candidate in port.candidates]
+def announced(router: sfu.Router) -> list[str]:
+    return [candidate.address for candidate in router.context.candidates]
 
 
 async def test_an_address_that_comes_is_announced_to_new_transports_and_carries_a_call(
     ip: Callable[[str], str], connect: Connect
 ) -> None:
     async with (
-        sfu.open_port(SETTINGS) as port,
-        sfu.open_peer(port, Notices(), name="ada") as ada,
-        sfu.open_peer(port, Notices(), name="bob") as bob,
+        sfu.open_router(SETTINGS) as router,
+        sfu.open_peer(router, Notices(), name="ada") as ada,
+        sfu.open_peer(router, Notices(), name="bob") as bob,
     ):
-        assert announced(port) == ["127.0.0.1"]
-        old = port.addresses[0]
+        assert announced(router) == ["127.0.0.1"]
+        old = router.context.addresses[0]
         with structlog.testing.capture_logs() as logs:
             ip("address add 192.0.2.7/24 dev lo")
-            await eventually(lambda: announced(port) == ["192.0.2.7"])
+            await eventually(lambda: announced(router) == ["192.0.2.7"])
         assert [(line["event"], line["address"]) for line in logs] == [("address found", "192.0.2.7")]
-        assert port.addresses == (old, ("192.0.2.7", old[1]))
+        assert router.context.addresses == (old, ("192.0.2.7", old[1]))
         # What came before goes on where it is: one comes in by the old address, one by the new.
         async with (
             connect(ada, "send", address=old) as (sending, microphone),
-            connect(bob, "receive", address=port.addresses[1]) as (receiving, speaker),
+            connect(bob, "receive", address=router.context.addresses[1]) as (receiving, speaker),
         ):
             producer = ada.produce(sending.id, "audio", opus(1111))
-            bob.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
+            bob.consume(receiving.id, producer, router.context.capabilities, stream="ada", paused=False)
             microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"hello")))
             microphone.send()
             await speaker.until(lambda: speaker.transport.rtp)
@@ -67,21 +67,21 @@ async def test_an_address_that_comes_is_announced_to_new_transports_and_carries_
 async def test_an_address_that_goes_is_announced_no_more_and_its_socket_is_closed(ip: Callable[[str], str]) -> None:
     ip("address add 192.0.2.7/24 dev lo")
     ip("address add 198.51.100.7/24 dev lo")
-    async with sfu.open_port(SETTINGS) as port:
-        assert announced(port) == ["192.0.2.7", "198.51.100.7"]
-        number = port.addresses[0][1]
+    async with sfu.open_router(SETTINGS) as router:
+        assert announced(router) == ["192.0.2.7", "198.51.100.7"]
+        number = router.context.addresses[0][1]
         with structlog.testing.capture_logs() as logs:
             ip("address delete 192.0.2.7/24 dev lo")
-            await eventually(lambda: announced(port) == ["198.51.100.7"])
+            await eventually(lambda: announced(router) == ["198.51.100.7"])
         assert [(line["event"], line["address"]) for line in logs] == [("address gone", "192.0.2.7")]
         ip("address delete 198.51.100.7/24 dev lo")
-        await eventually(lambda: announced(port) == ["127.0.0.1"])
+        await eventually(lambda: announced(router) == ["127.0.0.1"])
         ip("address add 192.0.2.7/24 dev lo")
-        await eventually(lambda: announced(port) == ["192.0.2.7"])
-        assert {host for host, _ in port.addresses} == {"127.0.0.1", "192.0.2.7"}
-        assert {each for _, each in port.addresses} == {number}
+        await eventually(lambda: announced(router) == ["192.0.2.7"])
+        assert {host for host, _ in router.context.addresses} == {"127.0.0.1", "192.0.2.7"}
+        assert {each for _, each in router.context.addresses} == {number}
         ip("address add 198.51.100.7/24 dev lo")
-        await eventually(lambda: len(port.addresses) == 3)
+        await eventually(lambda: len(router.context.addresses) == 3)
 
 
 async def test_a_call_goes_on_when_its_address_was_gone_for_a_moment(
@@ -89,72 +89,72 @@ async def test_a_call_goes_on_when_its_address_was_gone_for_a_moment(
 ) -> None:
     ip("address add 192.0.2.7/24 dev lo")
     async with (
-        sfu.open_port(SETTINGS) as port,
-        sfu.open_peer(port, Notices(), name="ada") as ada,
+        sfu.open_router(SETTINGS) as router,
+        sfu.open_peer(router, Notices(), name="ada") as ada,
         connect(ada, "send") as (sending, microphone),
     ):
         producer = ada.produce(sending.id, "audio", opus(1111))
         ip("address delete 192.0.2.7/24 dev lo")
-        await eventually(lambda: announced(port) == ["127.0.0.1"])
+        await eventually(lambda: announced(router) == ["127.0.0.1"])
         ip("address add 192.0.2.7/24 dev lo")
         ip("address add 198.51.100.7/24 dev lo")
-        await eventually(lambda: len(port.addresses) == 3)
+        await eventually(lambda: len(router.context.addresses) == 3)
         microphone.transport.send_rtp(bytes(Rtp(111, 1, 0, 1111, b"still here")))
         microphone.send()
         await eventually(lambda: producer.encoding_stats()[0].packets == 1)
 
 
 async def test_an_address_whose_port_is_taken_is_tried_again_and_the_log_says_it_once(ip: Callable[[str], str]) -> None:
-    async with sfu.open_port(SETTINGS) as port:
+    async with sfu.open_router(SETTINGS) as router:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
             ip("address add 192.0.2.7/24 dev lo")
             taken.bind(("192.0.2.7", 0))
             number = taken.getsockname()[1]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-            assert number != port.addresses[0][1]
+            assert number != router.context.addresses[0][1]
             ip("address add 198.51.100.7/24 dev lo")
             with structlog.testing.capture_logs() as logs:
-                taken.bind(("198.51.100.7", port.addresses[0][1]))
-                await eventually(lambda: "192.0.2.7" in announced(port) and len(logs) >= 2)
+                taken.bind(("198.51.100.7", router.context.addresses[0][1]))
+                await eventually(lambda: "192.0.2.7" in announced(router) and len(logs) >= 2)
                 await trio.sleep(0.3)
-            assert announced(port) == ["192.0.2.7"]
+            assert announced(router) == ["192.0.2.7"]
             assert [line["event"] for line in logs if line["log_level"] == "warning"] == [
                 "cannot listen on 198.51.100.7: Address already in use"
             ]
-        await eventually(lambda: announced(port) == ["192.0.2.7", "198.51.100.7"])
+        await eventually(lambda: announced(router) == ["192.0.2.7", "198.51.100.7"])
 
 
 async def test_when_the_last_address_goes_the_port_waits_for_another(ip: Callable[[str], str]) -> None:
     if not has_ipv6():
         pytest.skip("no IPv6 here")
-    async with sfu.open_port(attrs.evolve(SETTINGS, hosts=("::",))) as port:
-        assert announced(port) == ["::1"]
+    async with sfu.open_router(attrs.evolve(SETTINGS, hosts=("::",))) as router:
+        assert announced(router) == ["::1"]
         ip("address delete ::1/128 dev lo")
         await trio.sleep(0.2)
-        assert announced(port) == ["::1"]
+        assert announced(router) == ["::1"]
         ip("address add 2001:db8::7/64 dev lo nodad")
-        await eventually(lambda: [host for host, _ in port.addresses] == ["2001:db8::7"])
-        assert announced(port) == ["2001:db8::7"]
+        await eventually(lambda: [host for host, _ in router.context.addresses] == ["2001:db8::7"])
+        assert announced(router) == ["2001:db8::7"]
 
 
 async def test_explicit_addresses_are_left_alone(ip: Callable[[str], str]) -> None:
     ip("address add 192.0.2.7/24 dev lo")
-    async with sfu.open_port(sfu.MediaSettings(hosts=("192.0.2.7",), port=0, address_interval=0.01)) as port:
+    async with sfu.open_router(sfu.MediaSettings(hosts=("192.0.2.7",), port=0, address_interval=0.01)) as router:
         ip("address add 198.51.100.7/24 dev lo")
         await trio.sleep(0.1)
-        assert announced(port) == ["192.0.2.7"]
+        assert announced(router) == ["192.0.2.7"]
 
 
 async def test_the_interface_address_of_the_default_follows_the_network_that_the_machine_is_in(
     ip: Callable[[str], str],
 ) -> None:
-    async with sfu.open_port(sfu.MediaSettings(hosts=None, port=0, address_interval=0.05)) as port:
-        assert announced(port) == ["127.0.0.1"]
+    async with sfu.open_router(sfu.MediaSettings(hosts=None, port=0, address_interval=0.05)) as router:
+        assert announced(router) == ["127.0.0.1"]
         ip("address add 192.0.2.7/24 dev lo")
-        await eventually(lambda: announced(port) == ["192.0.2.7", "127.0.0.1"])
+        await eventually(lambda: announced(router) == ["192.0.2.7", "127.0.0.1"])
         ip("address delete 192.0.2.7/24 dev lo")
         ip("address add 203.0.113.8/24 dev lo")
-        await eventually(lambda: announced(port) == ["203.0.113.8", "127.0.0.1"])
+        await eventually(lambda: announced(router) == ["203.0.113.8", "127.0.0.1"])
 
 
 async def test_the_interface_address_is_that_of_the_default_route(ip: Callable[[str], str]) -> None:
@@ -164,5 +164,5 @@ async def test_the_interface_address_is_that_of_the_default_route(ip: Callable[[
     ip("address add 203.0.113.8/24 dev lo")
     ip("address add 192.0.2.7/24 dev up1")
     ip("route add default via 192.0.2.1")
-    async with sfu.open_port(sfu.MediaSettings(hosts=None, port=0)) as port:
-        assert announced(port) == ["192.0.2.7", "127.0.0.1"]
+    async with sfu.open_router(sfu.MediaSettings(hosts=None, port=0)) as router:
+        assert announced(router) == ["192.0.2.7", "127.0.0.1"]

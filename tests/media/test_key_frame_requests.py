@@ -37,13 +37,13 @@ class Camera:
 
     def ask(self, encoding: int, now: float, receiver: str = "ada") -> None:
         patience = self.patience.setdefault((encoding, receiver), Patience())
-        self._requests.ask(self, encoding, receiver, patience, now)
+        self._requests.add(self, encoding, receiver, patience, now)
 
-    def hurry(self, encoding: int, now: float) -> None:
-        self._requests.hurry(self, encoding, now)
+    def retry_soon(self, encoding: int, now: float) -> None:
+        self._requests.retry_soon(self, encoding, now)
 
-    def pump(self, now: float) -> None:
-        self._requests.pump(self, now)
+    def send_due(self, now: float) -> None:
+        self._requests.send_due(self, now)
 
     def get_timer(self) -> float | None:
         return self._requests.get_timer(self)
@@ -53,7 +53,7 @@ class Camera:
         at = []
         while (timer := self.get_timer()) is not None and timer < until:
             before = len(self.asked)
-            self.pump(timer)
+            self.send_due(timer)
             at += [timer] * (len(self.asked) - before)
         return at
 
@@ -122,14 +122,14 @@ def test_what_may_be_answered_now_is_asked_at_once_and_once() -> None:
     camera.ask(0, now=0)
     camera.run(until=60)
     asked = len(camera.asked)
-    camera.hurry(0, now=61)
-    camera.hurry(0, now=61)
+    camera.retry_soon(0, now=61)
+    camera.retry_soon(0, now=61)
     assert len(camera.asked) == asked + 1
     assert camera.get_timer() == 61 + INTERVAL
     camera.frames = 1
-    camera.hurry(0, now=61.5)
+    camera.retry_soon(0, now=61.5)
     assert len(camera.asked) == asked + 1
-    camera.hurry(1, now=61.5)
+    camera.retry_soon(1, now=61.5)
     assert len(camera.asked) == asked + 1
 
 
@@ -137,7 +137,7 @@ def test_what_nobody_needs_is_not_asked_when_it_may_be_answered() -> None:
     camera = Camera()
     camera.ask(0, now=0)
     camera.gone.add("ada")
-    camera.hurry(0, now=0.5)
+    camera.retry_soon(0, now=0.5)
     assert camera.asked == [0]
     assert camera.get_timer() is None
 
@@ -147,7 +147,7 @@ def test_a_request_waits_until_the_encoding_can_be_asked() -> None:
     camera.ask(0, now=5)
     assert camera.get_timer() is None
     camera.ready = True
-    camera.pump(7)
+    camera.send_due(7)
     assert camera.asked == [0]
 
 
@@ -156,7 +156,7 @@ def test_a_key_frame_that_comes_before_a_request_left_makes_it_needless() -> Non
     camera.ask(0, now=5)
     camera.frames = 1
     camera.ready = True
-    camera.pump(7)
+    camera.send_due(7)
     assert camera.asked == []
     assert camera.get_timer() is None
 

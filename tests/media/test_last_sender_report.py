@@ -2,15 +2,15 @@
 
 import pytest
 
-from sfu.last_sender_report import SourceClock
+from sfu.last_sender_report import LastSenderReport
 from sfu.layers import choose_encoding
 
 
 def test_lsr_and_dlsr_are_of_the_newest_report() -> None:
-    clock = SourceClock()
-    assert clock.last_report(1) == (0, 0)
-    clock.report(ntp=0x1234_5678_9ABC_DEF0, now=10)
-    assert clock.last_report(10.5) == (0x5678_9ABC, 32768)
+    report = LastSenderReport()
+    assert report.lsr_and_dlsr(1) == (0, 0)
+    report.on_report(ntp=0x1234_5678_9ABC_DEF0, now=10)
+    assert report.lsr_and_dlsr(10.5) == (0x5678_9ABC, 32768)
 
 
 @pytest.mark.parametrize(

@@ -45,16 +45,16 @@ async def name_server() -> NameServer:
     return server
 
 
-def announced(port: sfu.Port) -> list[str]:
-    return [candidate.address for candidate in port.candidates]
+def announced(router: sfu.Router) -> list[str]:
+    return [candidate.address for candidate in router.context.candidates]
 
 
 async def test_a_new_transport_is_told_what_the_name_has_become(
     name_server: NameServer, autojump_clock: MockClock
 ) -> None:
-    async with sfu.open_port(SETTINGS) as port, sfu.open_peer(port, Notices(), name="ada") as ada:
+    async with sfu.open_router(SETTINGS) as router, sfu.open_peer(router, Notices(), name="ada") as ada:
         before = ada.create_transport("send").ice_candidates
-        assert [(each.address, each.port) for each in before] == [("203.0.113.5", port.addresses[0][1])]
+        assert [(each.address, each.port) for each in before] == [("203.0.113.5", router.context.addresses[0][1])]
         name_server.answer = ["203.0.113.99"]
         with structlog.testing.capture_logs() as logs:
             await trio.sleep(61)
@@ -67,35 +67,35 @@ async def test_all_answers_are_announced_of_both_families_but_not_without_bound(
     name_server: NameServer, autojump_clock: MockClock
 ) -> None:
     name_server.answer = ["2001:db8::5", "203.0.113.5", "203.0.113.6"]
-    async with sfu.open_port(SETTINGS) as port:
-        assert announced(port) == ["2001:db8::5", "203.0.113.5", "203.0.113.6"]
+    async with sfu.open_router(SETTINGS) as router:
+        assert announced(router) == ["2001:db8::5", "203.0.113.5", "203.0.113.6"]
     name_server.answer = [f"203.0.113.{number}" for number in range(1, 100)]
-    async with sfu.open_port(SETTINGS) as port:
-        assert len(announced(port)) == MOST_ANSWERS
+    async with sfu.open_router(SETTINGS) as router:
+        assert len(announced(router)) == MOST_ANSWERS
 
 
 async def test_answers_in_another_order_change_nothing(name_server: NameServer, autojump_clock: MockClock) -> None:
     name_server.answer = ["203.0.113.5", "203.0.113.6"]
-    async with sfu.open_port(SETTINGS) as port:
+    async with sfu.open_router(SETTINGS) as router:
         name_server.answer = ["203.0.113.6", "203.0.113.5"]
         with structlog.testing.capture_logs() as logs:
             await trio.sleep(61)
-        assert (announced(port), logs) == (["203.0.113.5", "203.0.113.6"], [])
+        assert (announced(router), logs) == (["203.0.113.5", "203.0.113.6"], [])
 
 
 @pytest.mark.parametrize("trouble", [socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), None])
 async def test_when_the_name_cannot_be_resolved_the_last_answer_stays_and_the_log_says_it_once(
     name_server: NameServer, autojump_clock: MockClock, trouble: OSError | None
 ) -> None:
-    async with sfu.open_port(SETTINGS) as port:
+    async with sfu.open_router(SETTINGS) as router:
         name_server.answer = trouble
         with structlog.testing.capture_logs() as logs:
             await trio.sleep(700)
             assert name_server.asked > 10
-            assert announced(port) == ["203.0.113.5"]
+            assert announced(router) == ["203.0.113.5"]
             name_server.answer = ["203.0.113.7"]
             await trio.sleep(70)
-        assert announced(port) == ["203.0.113.7"]
+        assert announced(router) == ["203.0.113.7"]
         warning, info = logs
         assert (warning["log_level"], info["log_level"]) == ("warning", "info")
         assert "home.example" in warning["event"]
@@ -118,10 +118,10 @@ async def test_a_name_without_an_address_at_the_start_is_said(
 ) -> None:
     name_server.answer = answer
     with pytest.raises(sfu.BadAnnouncement, match=f"'home.example' {why}"):
-        async with sfu.open_port(SETTINGS):
+        async with sfu.open_router(SETTINGS):
             pass
     with pytest.raises(sfu.BadAddress, match=f"'home.example' {why}"):
-        async with sfu.open_port(sfu.MediaSettings(port=0, hosts=("home.example",))):
+        async with sfu.open_router(sfu.MediaSettings(port=0, hosts=("home.example",))):
             pass
 
 
@@ -129,27 +129,27 @@ async def test_a_loopback_answer_is_announced_only_where_it_is_the_only_one(
     name_server: NameServer, autojump_clock: MockClock
 ) -> None:
     name_server.answer = ["127.0.1.1", "203.0.113.5"]
-    async with sfu.open_port(SETTINGS) as port:
-        assert announced(port) == ["203.0.113.5"]
+    async with sfu.open_router(SETTINGS) as router:
+        assert announced(router) == ["203.0.113.5"]
     name_server.answer = ["127.0.1.1"]
-    async with sfu.open_port(SETTINGS) as port:
-        assert announced(port) == ["127.0.1.1"]
+    async with sfu.open_router(SETTINGS) as router:
+        assert announced(router) == ["127.0.1.1"]
 
 
 async def test_addresses_beside_names_stay_as_they_are(name_server: NameServer, autojump_clock: MockClock) -> None:
     settings = attrs.evolve(SETTINGS, announce=("198.51.100.9", "home.example", "198.51.100.9"))
-    async with sfu.open_port(settings) as port:
+    async with sfu.open_router(settings) as router:
         name_server.answer = ["203.0.113.8"]
         await trio.sleep(61)
-        assert announced(port) == ["198.51.100.9", "203.0.113.8"]
+        assert announced(router) == ["198.51.100.9", "203.0.113.8"]
 
 
 async def test_media_listens_on_what_a_name_means_as_far_as_this_machine_has_it(
     name_server: NameServer, autojump_clock: MockClock
 ) -> None:
     name_server.answer = ["127.0.0.1", "127.0.0.2"]
-    async with sfu.open_port(sfu.MediaSettings(port=0, hosts=("localhost",))) as port:
-        assert [host for host, _ in port.addresses] == ["127.0.0.1", "127.0.0.2"]
+    async with sfu.open_router(sfu.MediaSettings(port=0, hosts=("localhost",))) as router:
+        assert [host for host, _ in router.context.addresses] == ["127.0.0.1", "127.0.0.2"]
     name_server.answer = ["2001:db8:dead::1", "127.0.0.1"]
-    async with sfu.open_port(sfu.MediaSettings(port=0, hosts=("localhost",))) as port:
-        assert [host for host, _ in port.addresses] == ["127.0.0.1"]
+    async with sfu.open_router(sfu.MediaSettings(port=0, hosts=("localhost",))) as router:
+        assert [host for host, _ in router.context.addresses] == ["127.0.0.1"]

@@ -28,7 +28,10 @@ async def test_addresses_are_known_before_stun_is_answered_and_keys_before_the_l
 
         monkeypatch.setattr(network.plane, method, noted)
 
-    async with open_network(sfu.MediaSettings()) as network, sfu.open_peer(network.port, Notices(), name="ada") as ada:
+    async with (
+        open_network(sfu.MediaSettings()) as network,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
+    ):
         noting("add_path", "address")
         noting("set_keys", "keys")
         noting("send", lambda _, datagram: "answer" if classify(datagram) is Protocol.STUN else "flight")

@@ -48,14 +48,14 @@ async def open_call(identity: Identity) -> AsyncIterator[Call]:
     notices = Notices()
     async with (
         open_network(SETTINGS) as network,
-        sfu.open_peer(network.port, Notices(), name="ada") as ada,
-        sfu.open_peer(network.port, notices, name="bob") as bob,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
+        sfu.open_peer(network.router, notices, name="bob") as bob,
     ):
         sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
         await connected(network, ada, sending, identity)
         await connected(network, bob, receiving, identity)
         producer = ada.produce(sending.id, "audio", opus(1111))
-        bob.consume(receiving.id, producer, network.port.capabilities, stream="ada", paused=False)
+        bob.consume(receiving.id, producer, network.router.context.capabilities, stream="ada", paused=False)
         microphone, speaker = network.clients.values()
         yield Call(network, ada, bob, microphone, speaker, receiving, notices)
 
@@ -106,7 +106,7 @@ async def test_who_takes_over_an_address_has_it_until_its_owner_checks_again(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
-        async with sfu.open_peer(call.network.port, Notices(), name="eve") as eve:
+        async with sfu.open_peer(call.network.router, Notices(), name="eve") as eve:
             call.network.plane.deliver(binding(eve.create_transport("send")), call.speaker.path)
             await trio.testing.wait_all_tasks_blocked()
             assert not await call.heard()
@@ -134,7 +134,7 @@ async def test_a_restart_while_connecting_delays_nothing_and_leaves_no_names_beh
     autojump_clock: MockClock, identity: Identity, uses_new: bool
 ) -> None:
     async with open_network(SETTINGS) as network:
-        async with sfu.open_peer(network.port, Notices(), name="ada") as ada:
+        async with sfu.open_peer(network.router, Notices(), name="ada") as ada:
             transport = ada.create_transport("send")
             client = network.client(transport, identity)
             client.reachable = False
@@ -142,20 +142,20 @@ async def test_a_restart_while_connecting_delays_nothing_and_leaves_no_names_beh
             await trio.sleep(CHECK_INTERVAL)
             for _ in range(100):
                 parameters = ada.restart_ice(transport.id)
-            assert len(network.port.usernames) == 2
+            assert len(network.router.directory.usernames) == 2
             if uses_new:
                 client.transport.use_ice(parameters)
             client.reachable = True
             await trio.sleep(2 * CHECK_INTERVAL)
             assert transport.state is TransportState.CONNECTED
-            assert len(network.port.usernames) == (1 if uses_new else 2)
-        assert not network.port.usernames
+            assert len(network.router.directory.usernames) == (1 if uses_new else 2)
+        assert not network.router.directory.usernames
 
 
 async def test_a_client_hello_before_connect_transport_is_dropped_and_the_clients_next_one_taken(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
-    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, Notices(), name="ada") as ada:
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.router, Notices(), name="ada") as ada:
         transport = ada.create_transport("send")
         client = network.client(transport, identity)
         await trio.sleep(0.1)

@@ -17,20 +17,20 @@ async def test_whoever_was_on_a_plane_that_failed_loses_its_media_and_may_begin_
     speaker, listener = Notices(), Notices()
     async with (
         open_network(SETTINGS) as network,
-        sfu.open_peer(network.port, speaker, name="ada") as ada,
-        sfu.open_peer(network.port, listener, name="ben") as ben,
+        sfu.open_peer(network.router, speaker, name="ada") as ada,
+        sfu.open_peer(network.router, listener, name="ben") as ben,
     ):
         producer = ada.produce(ada.create_transport("send").id, "audio", opus(1111))
         receiving = ben.create_transport("receive")
-        ben.consume(receiving.id, producer, network.port.capabilities, stream="ada", paused=False)
-        network.port.handle(PlaneFailed("a bug"), 0.0)
+        ben.consume(receiving.id, producer, network.router.context.capabilities, stream="ada", paused=False)
+        network.router.handle(PlaneFailed("a bug"), 0.0)
         assert speaker.words == ["producer closed", "transport failed", "transport closed"]
         assert [word for word in listener.words if word.startswith("transport")] == [
             "transport failed",
             "transport closed",
         ]
         assert any(word.startswith("consumer closed") for word in listener.words)
-        assert network.port.slow_path_errors == 1
-        assert network.port.census() == sfu.Census(peers=2, transports=0, producers=0, consumers=0)
+        assert network.router.context.slow_path_errors == 1
+        assert network.router.counts() == sfu.RouterCounts(peers=2, transports=0, producers=0, consumers=0)
         assert speaker.errors == listener.errors == []
         ada.create_transport("send")

@@ -27,6 +27,7 @@ DTLS = DtlsParameters((DtlsFingerprint("sha-256", ":".join(["ab"] * 32)),), "cli
 
 @frozen
 class Room:
+    router: sfu.Router
     ada: sfu.Peer
     bob: sfu.Peer
     sending: sfu.Transport
@@ -36,14 +37,14 @@ class Room:
     def consume(
         self, capabilities: RtpCapabilities | None = None, producer: sfu.Producer | None = None
     ) -> sfu.Consumer:
-        given = capabilities or self.bob.port.capabilities
+        given = capabilities or self.bob.context.capabilities
         return self.bob.consume(self.receiving.id, producer or self.producer, given, stream="ada")
 
     def is_unchanged(self) -> bool:
         """Nothing that was refused left anything behind."""
-        totals = self.ada.port.plane.totals()
-        return (totals.transports, totals.producers, totals.routes) == (2, 1, 0) and self.ada.port.census() == (
-            sfu.Census(2, 2, 1, 0)
+        totals = self.ada.context.plane.totals()
+        return (totals.transports, totals.producers, totals.routes) == (2, 1, 0) and self.router.counts() == (
+            sfu.RouterCounts(2, 2, 1, 0)
         )
 
 
@@ -52,11 +53,11 @@ async def open_room(settings: sfu.MediaSettings | None = None) -> AsyncIterator[
     """Ada sends one stream, Bob could receive it."""
     async with (
         open_network(settings or sfu.MediaSettings()) as network,
-        sfu.open_peer(network.port, Notices(), name="ada") as ada,
-        sfu.open_peer(network.port, Notices(), name="bob") as bob,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
+        sfu.open_peer(network.router, Notices(), name="bob") as bob,
     ):
         sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
-        yield Room(ada, bob, sending, receiving, ada.produce(sending.id, "audio", opus(1)))
+        yield Room(network.router, ada, bob, sending, receiving, ada.produce(sending.id, "audio", opus(1)))
 
 
 async def test_there_is_one_transport_of_each_direction(autojump_clock: MockClock) -> None:
@@ -156,10 +157,10 @@ async def test_a_transport_has_one_consumer_of_a_producer_at_a_time(autojump_clo
     async with open_room() as room:
         for _ in range(3):
             consumer = room.consume()
-            for capabilities in (None, RtpCapabilities(room.bob.port.capabilities.codecs)):
+            for capabilities in (None, RtpCapabilities(room.bob.context.capabilities.codecs)):
                 with pytest.raises(Conflict, match="has a consumer of this producer already"):
                     room.consume(capabilities)
-            assert room.ada.port.census().consumers == 1
+            assert room.router.counts().consumers == 1
             room.bob.close_consumer(consumer.id)
         assert room.is_unchanged()
 
@@ -168,7 +169,7 @@ async def test_a_transport_that_comes_after_another_may_consume_the_same(autojum
     async with open_room() as room:
         room.consume()
         room.bob.close_transport(room.receiving.id)
-        again = room.bob.create_transport("receive", room.bob.port.capabilities)
+        again = room.bob.create_transport("receive", room.bob.context.capabilities)
         room.bob.consume(again.id, room.producer, None, stream="ada")
         with pytest.raises(Conflict):
             room.bob.consume(again.id, room.producer, None, stream="ada")
@@ -176,7 +177,7 @@ async def test_a_transport_that_comes_after_another_may_consume_the_same(autojum
 
 async def test_ones_own_producer_is_consumed_once_as_everybody_elses(autojump_clock: MockClock) -> None:
     async with open_room() as room:
-        receiving = room.ada.create_transport("receive", room.ada.port.capabilities)
+        receiving = room.ada.create_transport("receive", room.ada.context.capabilities)
         room.ada.consume(receiving.id, room.producer, None, stream="ada")
         with pytest.raises(Conflict):
             room.ada.consume(receiving.id, room.producer, None, stream="ada")

@@ -49,15 +49,17 @@ class Call:
         self.receiver.flush()
 
     def consume(self, producer: sfu.Producer) -> sfu.Consumer:
-        return self.bob.consume(self.receiving.id, producer, self.network.port.capabilities, stream="ada", paused=False)
+        return self.bob.consume(
+            self.receiving.id, producer, self.network.router.context.capabilities, stream="ada", paused=False
+        )
 
 
 @asynccontextmanager
 async def open_call(identity: Identity, settings: sfu.MediaSettings | None = None) -> AsyncIterator[Call]:
     async with (
         open_network(settings or sfu.MediaSettings()) as network,
-        sfu.open_peer(network.port, Notices(), name="ada") as ada,
-        sfu.open_peer(network.port, Notices(), name="bob") as bob,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
+        sfu.open_peer(network.router, Notices(), name="bob") as bob,
     ):
         sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
         await connected(network, ada, sending, identity)
@@ -92,7 +94,7 @@ async def test_every_compound_packet_begins_with_a_report_and_names_its_sources(
         await trio.sleep(2)
         call.send(1, 1, 96, VP8_INTER_FRAME)
         await trio.testing.wait_all_tasks_blocked()
-        for client, ssrc in ((call.sender, call.network.port.rtcp_ssrc), (call.receiver, consumer.ssrc)):
+        for client, ssrc in ((call.sender, call.network.router.context.rtcp_ssrc), (call.receiver, consumer.ssrc)):
             compounds = take(client)
             assert compounds
             for first, *rest in compounds:
@@ -296,7 +298,7 @@ async def test_transports_that_connect_at_once_do_not_report_at_once(
         times: list[float] = []
 
         async def connect(number: int) -> None:
-            async with sfu.open_peer(network.port, Notices(), name=str(number)) as peer:
+            async with sfu.open_peer(network.router, Notices(), name=str(number)) as peer:
                 transport = peer.create_transport("send")
                 await connected(network, peer, transport, identity)
                 peer.produce(transport.id, "audio", opus(1))
@@ -321,7 +323,7 @@ async def test_asking_for_one_picture_a_hundred_times_in_a_packet_is_asking_once
         call.send(1, 1, 96, VP8_INTER_FRAME)
         await trio.sleep(5)
         asked: list[int] = []
-        monkeypatch.setattr(producer, "ask_key_frame", lambda encoding, *_: asked.append(encoding))
+        monkeypatch.setattr(producer, "request_key_frame", lambda encoding, *_: asked.append(encoding))
         entries = tuple(rtcp.FullIntraRequestEntry(consumer.ssrc, number) for number in range(100))
         losses = [rtcp.PictureLossIndication(1, consumer.ssrc)] * 20
         call.answer(*rtcp.receiver_reports(1, ()), rtcp.FullIntraRequest(1, entries), *losses)

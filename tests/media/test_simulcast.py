@@ -88,13 +88,13 @@ async def open_scene(identity: Identity) -> AsyncIterator[Scene]:
     notices = Updates()
     async with (
         open_network(SETTINGS) as network,
-        sfu.open_peer(network.port, Notices(), name="ada") as ada,
-        sfu.open_peer(network.port, notices, name="bob") as bob,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
+        sfu.open_peer(network.router, notices, name="bob") as bob,
         trio.open_nursery() as nursery,
     ):
         sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
         producer = ada.produce(sending.id, "video", SIMULCAST)
-        consumer = bob.consume(receiving.id, producer, network.port.capabilities, stream="ada", paused=False)
+        consumer = bob.consume(receiving.id, producer, network.router.context.capabilities, stream="ada", paused=False)
         clients = network.client(sending, identity), network.client(receiving, identity)
         for peer, transport, client in zip((ada, bob), (sending, receiving), clients, strict=True):
             peer.connect_transport(transport.id, client.transport.dtls_parameters)
@@ -247,7 +247,7 @@ async def test_an_encoding_that_goes_on_under_another_ssrc_is_begun_anew(
         best.ssrc, best.base = 8002, 77
         await trio.sleep(0.5)
         assert scene.producer.ssrcs == [7000, 7001, 8002]
-        assert scene.producer.clocks[2].ntp is None
+        assert scene.producer.sender_reports[2].ntp is None
         assert best.asked == asked + 1
         await trio.sleep(3)
         seen = scene.take_seen()

@@ -33,7 +33,7 @@ async def test_a_handshake_that_is_not_done_in_time_fails_its_transport(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     notices = Notices()
-    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.router, notices, name="ada") as ada:
         transport = ada.create_transport("send")
         client = network.client(transport, identity)
         client.reachable = False
@@ -51,7 +51,7 @@ async def test_a_transport_that_nobody_connects_lives_as_long_as_its_session(
 ) -> None:
     async with (
         open_network(SETTINGS) as network,
-        sfu.open_peer(network.port, Notices(), name="ada") as ada,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
     ):
         transport = ada.create_transport("send")
         await trio.sleep(3600)
@@ -65,7 +65,7 @@ async def test_a_client_that_falls_silent_is_disconnected_then_gone_and_may_come
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     notices = Notices()
-    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.router, notices, name="ada") as ada:
         transport = ada.create_transport("send")
         client = network.client(transport, identity)
         ada.connect_transport(transport.id, client.transport.dtls_parameters)
@@ -99,7 +99,7 @@ async def test_handshakes_get_through_when_a_third_of_all_datagrams_is_lost(
     patient = sfu.MediaSettings(handshake_timeout=1000)
     async with open_network(patient, seed=7) as network:
         for number in range(20):
-            async with sfu.open_peer(network.port, Notices(), name=f"peer {number}") as peer:
+            async with sfu.open_peer(network.router, Notices(), name=f"peer {number}") as peer:
                 transport = peer.create_transport("send")
                 client = network.client(transport, identity, dtls_role=role, loss=0.3)
                 peer.connect_transport(transport.id, client.transport.dtls_parameters)
@@ -111,7 +111,7 @@ async def test_old_credentials_hold_until_the_client_uses_the_new_ones(
 ) -> None:
     async with (
         open_network(SETTINGS) as network,
-        sfu.open_peer(network.port, Notices(), name="ada") as ada,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
     ):
         transport = ada.create_transport("send")
         client = network.client(transport, identity)
@@ -141,21 +141,21 @@ async def test_a_goodbye_that_hangs_is_cut_off_and_one_that_fails_hurts_nobody(
         raise RuntimeError("no goodbye")
 
     async with open_network(SETTINGS) as network:
-        async with sfu.open_peer(network.port, Notices(), name="ada") as ada:
+        async with sfu.open_peer(network.router, Notices(), name="ada") as ada:
             monkeypatch.setattr(ada.create_transport("send"), "say_goodbye", hang)
             monkeypatch.setattr(ada.create_transport("receive"), "say_goodbye", fail)
             left_at = trio.current_time()
         assert trio.current_time() - left_at == pytest.approx(SETTINGS.courtesy_timeout)
         assert ada.exit is not None
         assert (ada.exit.transports, ada.exit.forced) == (2, 1)
-        assert network.port.forced_cleanups == 1
-        assert network.port.census() == sfu.Census(0, 0, 0, 0)
+        assert network.router.context.forced_cleanups == 1
+        assert network.router.counts() == sfu.RouterCounts(0, 0, 0, 0)
 
 
 async def test_leaving_works_from_a_cancelled_scope(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_network(SETTINGS) as network:
         with trio.CancelScope() as session:
-            async with sfu.open_peer(network.port, Notices(), name="ada") as ada:
+            async with sfu.open_peer(network.router, Notices(), name="ada") as ada:
                 transport = ada.create_transport("send")
                 client = network.client(transport, identity)
                 ada.connect_transport(transport.id, client.transport.dtls_parameters)
@@ -164,7 +164,7 @@ async def test_leaving_works_from_a_cancelled_scope(autojump_clock: MockClock, i
                 await trio.sleep_forever()
         assert session.cancelled_caught
         assert client.transport.closed_by_gateway
-        assert network.port.census() == sfu.Census(0, 0, 0, 0)
+        assert network.router.counts() == sfu.RouterCounts(0, 0, 0, 0)
 
 
 async def test_bindings_that_change_nothing_do_not_come_up(
@@ -178,7 +178,7 @@ async def test_bindings_that_change_nothing_do_not_come_up(
         receive(transport, request, path, now)
 
     monkeypatch.setattr(sfu.Transport, "receive_stun", note)
-    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, Notices(), name="ada") as ada:
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.router, Notices(), name="ada") as ada:
         transport = ada.create_transport("send")
         client = network.client(transport, identity)
         ada.connect_transport(transport.id, client.transport.dtls_parameters)
@@ -204,7 +204,7 @@ async def test_bindings_that_change_nothing_do_not_come_up(
 
 async def test_silence_before_the_handshake_is_no_disconnection(autojump_clock: MockClock, identity: Identity) -> None:
     notices = Notices()
-    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.router, notices, name="ada") as ada:
         transport = ada.create_transport("send")
         client = network.client(transport, identity)
         await trio.sleep(3)
@@ -227,7 +227,7 @@ class Call(NamedTuple):
 async def open_call(identity: Identity) -> AsyncIterator[Call]:
     """A client that has been connected for a minute, between two of its bindings."""
     notices = Notices()
-    async with open_network(SETTINGS) as network, sfu.open_peer(network.port, notices, name="ada") as ada:
+    async with open_network(SETTINGS) as network, sfu.open_peer(network.router, notices, name="ada") as ada:
         transport = ada.create_transport("send")
         client = network.client(transport, identity)
         ada.connect_transport(transport.id, client.transport.dtls_parameters)
@@ -282,9 +282,9 @@ async def test_a_silence_that_is_told_late_and_is_over_ends_nothing(
 ) -> None:
     async with open_call(identity) as call:
         before = trio.current_time() - SETTINGS.silence_timeout
-        call.network.port.handle(late(call.transport.plane_id, before), trio.current_time())
+        call.network.router.handle(late(call.transport.plane_id, before), trio.current_time())
         assert call.notices.words == ["transport connected"]
-        assert call.network.port.slow_path_errors == 0
+        assert call.network.router.context.slow_path_errors == 0
 
 
 async def test_of_a_transport_that_the_data_plane_has_forgotten_no_media_is_heard(

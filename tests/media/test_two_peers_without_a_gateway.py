@@ -17,16 +17,16 @@ def requests(packets: list[bytes], kind: type) -> list[rtcp.RtcpPacket]:
 
 @pytest.mark.parametrize("role", ["client", "server"])
 async def test_a_stream_goes_from_one_to_the_other_rewritten(
-    port: sfu.Port, connect: Connect, role: Literal["client", "server"]
+    router: sfu.Router, connect: Connect, role: Literal["client", "server"]
 ) -> None:
     async with (
-        sfu.open_peer(port, Notices(), name="ada") as ada,
-        sfu.open_peer(port, Notices(), name="bob") as bob,
+        sfu.open_peer(router, Notices(), name="ada") as ada,
+        sfu.open_peer(router, Notices(), name="bob") as bob,
         connect(ada, "send", role) as (sending, microphone),
         connect(bob, "receive", role) as (receiving, speaker),
     ):
         producer = ada.produce(sending.id, "audio", opus(ssrc=1111))
-        consumer = bob.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
+        consumer = bob.consume(receiving.id, producer, router.context.capabilities, stream="ada", paused=False)
         for number in range(5):
             packet = Rtp(111, 65534 + number & 0xFFFF, 960 * number, 1111, b"tone %d" % number, extension=b"\x10\x8a")
             microphone.transport.send_rtp(bytes(packet))
@@ -44,16 +44,16 @@ async def test_a_stream_goes_from_one_to_the_other_rewritten(
 
 
 async def test_a_video_consumer_begins_with_a_key_frame_that_its_producer_was_asked_for(
-    port: sfu.Port, connect: Connect
+    router: sfu.Router, connect: Connect
 ) -> None:
     async with (
-        sfu.open_peer(port, Notices(), name="ada") as ada,
-        sfu.open_peer(port, Notices(), name="bob") as bob,
+        sfu.open_peer(router, Notices(), name="ada") as ada,
+        sfu.open_peer(router, Notices(), name="bob") as bob,
         connect(ada, "send") as (sending, camera),
         connect(bob, "receive") as (receiving, screen),
     ):
         producer = ada.produce(sending.id, "video", vp8(2222))
-        consumer = bob.consume(receiving.id, producer, port.capabilities, stream="ada")
+        consumer = bob.consume(receiving.id, producer, router.context.capabilities, stream="ada")
         camera.transport.send_rtp(bytes(Rtp(96, 1, 0, 2222, VP8_KEY_FRAME)))
         camera.transport.send_rtp(bytes(Rtp(96, 2, 3000, 2222, VP8_INTER_FRAME)))
         camera.send()
@@ -73,16 +73,16 @@ async def test_a_video_consumer_begins_with_a_key_frame_that_its_producer_was_as
 
 
 async def test_a_receivers_picture_loss_reaches_the_sender_as_the_kind_it_knows(
-    port: sfu.Port, connect: Connect
+    router: sfu.Router, connect: Connect
 ) -> None:
     async with (
-        sfu.open_peer(port, Notices(), name="ada") as ada,
-        sfu.open_peer(port, Notices(), name="bob") as bob,
+        sfu.open_peer(router, Notices(), name="ada") as ada,
+        sfu.open_peer(router, Notices(), name="bob") as bob,
         connect(ada, "send") as (sending, camera),
         connect(bob, "receive") as (receiving, screen),
     ):
         producer = ada.produce(sending.id, "video", vp8(2222, FIR))
-        consumer = bob.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
+        consumer = bob.consume(receiving.id, producer, router.context.capabilities, stream="ada", paused=False)
         await camera.until(lambda: requests(camera.transport.rtcp, rtcp.FullIntraRequest))
         camera.transport.send_rtp(bytes(Rtp(96, 1, 0, 2222, VP8_KEY_FRAME)))
         camera.send()
@@ -100,16 +100,16 @@ async def test_a_receivers_picture_loss_reaches_the_sender_as_the_kind_it_knows(
 
 
 async def test_reports_tell_the_sender_what_arrived_and_the_receiver_the_senders_clock(
-    port: sfu.Port, connect: Connect
+    router: sfu.Router, connect: Connect
 ) -> None:
     async with (
-        sfu.open_peer(port, Notices(), name="ada") as ada,
-        sfu.open_peer(port, Notices(), name="bob") as bob,
+        sfu.open_peer(router, Notices(), name="ada") as ada,
+        sfu.open_peer(router, Notices(), name="bob") as bob,
         connect(ada, "send") as (sending, microphone),
         connect(bob, "receive") as (receiving, speaker),
     ):
         producer = ada.produce(sending.id, "audio", opus(1111))
-        consumer = bob.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
+        consumer = bob.consume(receiving.id, producer, router.context.capabilities, stream="ada", paused=False)
         for sequence in (10, 11, 13):
             microphone.transport.send_rtp(bytes(Rtp(111, sequence, 960 * sequence, 1111, b"x" * 50)))
         ntp = 0xE000_1234_5678_0000
@@ -136,34 +136,36 @@ async def test_reports_tell_the_sender_what_arrived_and_the_receiver_the_senders
 
 
 async def test_leaving_takes_everything_out_of_the_packet_path_and_tells_who_was_listening(
-    port: sfu.Port, connect: Connect
+    router: sfu.Router, connect: Connect
 ) -> None:
     notices = Notices()
-    async with sfu.open_peer(port, notices, name="bob") as bob, connect(bob, "receive") as (receiving, _):
-        async with sfu.open_peer(port, Notices(), name="ada") as ada, connect(ada, "send") as (sending, camera):
+    async with sfu.open_peer(router, notices, name="bob") as bob, connect(bob, "receive") as (receiving, _):
+        async with sfu.open_peer(router, Notices(), name="ada") as ada, connect(ada, "send") as (sending, camera):
             producer = ada.produce(sending.id, "video", vp8(2222))
-            consumer = bob.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
-            assert port.plane.totals().routes == 1
+            consumer = bob.consume(receiving.id, producer, router.context.capabilities, stream="ada", paused=False)
+            assert router.context.plane.totals().routes == 1
         assert camera.transport.closed_by_gateway is False  # not read yet: the endpoint ended before the peer
         assert ada.exit is not None
         assert (ada.exit.consumers, ada.exit.producers, ada.exit.transports, ada.exit.forced) == (0, 1, 1, 0)
         assert notices.told[-1] == ("consumer closed: user_left", consumer)
-        assert port.census() == sfu.Census(peers=1, transports=1, producers=0, consumers=0)
-    totals = port.plane.totals()
+        assert router.counts() == sfu.RouterCounts(peers=1, transports=1, producers=0, consumers=0)
+    totals = router.context.plane.totals()
     assert (totals.transports, totals.producers, totals.routes, totals.paths) == (0, 0, 0, 0)
-    assert port.census() == sfu.Census(0, 0, 0, 0)
+    assert router.counts() == sfu.RouterCounts(0, 0, 0, 0)
 
 
-async def test_a_close_notify_ends_the_transport_with_all_that_runs_over_it(port: sfu.Port, connect: Connect) -> None:
+async def test_a_close_notify_ends_the_transport_with_all_that_runs_over_it(
+    router: sfu.Router, connect: Connect
+) -> None:
     ada_notices, bob_notices = Notices(), Notices()
     async with (
-        sfu.open_peer(port, ada_notices, name="ada") as ada,
-        sfu.open_peer(port, bob_notices, name="bob") as bob,
+        sfu.open_peer(router, ada_notices, name="ada") as ada,
+        sfu.open_peer(router, bob_notices, name="bob") as bob,
         connect(ada, "send") as (sending, microphone),
         connect(bob, "receive") as (receiving, _),
     ):
         producer = ada.produce(sending.id, "audio", opus(1111))
-        bob.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
+        bob.consume(receiving.id, producer, router.context.capabilities, stream="ada", paused=False)
         microphone.transport.close()
         microphone.send()
         await eventually(lambda: not sending.connected)
@@ -174,7 +176,7 @@ async def test_a_close_notify_ends_the_transport_with_all_that_runs_over_it(port
 
 
 async def test_an_error_in_what_one_owner_is_told_ends_that_owner_and_no_other(
-    port: sfu.Port, connect: Connect
+    router: sfu.Router, connect: Connect
 ) -> None:
     class Clumsy(Notices):
         def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
@@ -182,15 +184,15 @@ async def test_an_error_in_what_one_owner_is_told_ends_that_owner_and_no_other(
 
     clumsy, careful = Clumsy(), Notices()
     async with (
-        sfu.open_peer(port, Notices(), name="ada") as ada,
-        sfu.open_peer(port, clumsy, name="bob") as bob,
-        sfu.open_peer(port, careful, name="cleo") as cleo,
+        sfu.open_peer(router, Notices(), name="ada") as ada,
+        sfu.open_peer(router, clumsy, name="bob") as bob,
+        sfu.open_peer(router, careful, name="cleo") as cleo,
         connect(ada, "send") as (sending, _),
     ):
         producer = ada.produce(sending.id, "audio", opus(1111))
         for peer in (bob, cleo):
             receiving = peer.create_transport("receive")
-            peer.consume(receiving.id, producer, port.capabilities, stream="ada", paused=False)
+            peer.consume(receiving.id, producer, router.context.capabilities, stream="ada", paused=False)
         ada.close_producer(producer.id)
         assert [str(error) for error in clumsy.errors] == ["clumsy"]
         assert careful.words == ["consumer closed: producer_closed"]

@@ -17,6 +17,7 @@ from tests.eventually import eventually
 from tests.media.conftest import Notices
 from tests.media.memory import Client, Network, open_network
 from tests.media.rtp import FIR, PLI, VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, vp8
+from tests.media.test_closing import transport_of
 from tools.light.transport import Identity
 
 SETTINGS = sfu.MediaSettings()
@@ -87,8 +88,8 @@ class Scene:
 async def open_scene(identity: Identity, *feedback: RtcpFeedback) -> AsyncIterator[Scene]:
     async with (
         open_network(SETTINGS) as network,
-        sfu.open_peer(network.port, Notices(), name="ada") as ada,
-        sfu.open_peer(network.port, Notices(), name="bob") as bob,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
+        sfu.open_peer(network.router, Notices(), name="bob") as bob,
         trio.open_nursery() as nursery,
     ):
         sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
@@ -97,7 +98,7 @@ async def open_scene(identity: Identity, *feedback: RtcpFeedback) -> AsyncIterat
             peer.connect_transport(transport.id, client.transport.dtls_parameters)
         await eventually(lambda: all(client.transport.connected for client in clients))
         producer = ada.produce(sending.id, "video", vp8(SSRC, *feedback))
-        consumer = bob.consume(receiving.id, producer, network.port.capabilities, stream="ada", paused=True)
+        consumer = bob.consume(receiving.id, producer, network.router.context.capabilities, stream="ada", paused=True)
         scene = Scene(network, ada, bob, producer, consumer, *clients)
         nursery.start_soon(scene.film)
         await trio.sleep(1)
@@ -146,7 +147,7 @@ async def test_a_camera_whose_transport_is_back_is_asked_at_once(
         await trio.sleep(away)
         scene.camera.reachable = True
         assert await scene.begins_within(2 * FRAME + SHORT)
-        assert scene.producer.transport.state is TransportState.CONNECTED
+        assert transport_of(scene.producer).state is TransportState.CONNECTED
 
 
 async def test_a_camera_that_is_back_without_media_is_asked_with_its_first_sign_of_life(
@@ -156,10 +157,10 @@ async def test_a_camera_that_is_back_without_media_is_asked_with_its_first_sign_
         scene.camera.reachable = False
         scene.bob.set_consumer_paused(scene.consumer.id, False)
         await trio.sleep(14)
-        assert scene.producer.transport.state is TransportState.DISCONNECTED
+        assert transport_of(scene.producer).state is TransportState.DISCONNECTED
         scene.hear()
         scene.camera.reachable = True
-        await eventually(lambda: scene.producer.transport.state is TransportState.CONNECTED, seconds=5)
+        await eventually(lambda: transport_of(scene.producer).state is TransportState.CONNECTED, seconds=5)
         assert await scene.asked_in(SHORT) == 1
 
 
@@ -210,7 +211,7 @@ async def test_nobody_is_asked_for_what_nobody_waits_for_any_more(
         ends[end](scene)
         scene.hear()
         assert await scene.asked_in(60) == 0
-        assert scene.producer.transport.peer.observer.errors == []  # type: ignore[attr-defined]
+        assert scene.ada.observer.errors == []  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("every", [0.1, 1.0])
@@ -248,7 +249,7 @@ async def test_a_receiver_that_closes_and_consumes_without_end_does_not_get_a_ke
 ) -> None:
     async with open_scene(identity) as scene:
         scene.sends = scene.obeys = True
-        capabilities, transport = scene.network.port.capabilities, scene.consumer.transport
+        capabilities, transport = scene.network.router.context.capabilities, transport_of(scene.consumer)
         for _ in range(600):
             scene.bob.close_consumer(scene.consumer.id)
             scene.consumer = scene.bob.consume(transport.id, scene.producer, capabilities, stream="ada", paused=False)

@@ -18,7 +18,7 @@ from sfu.capabilities import ROUTER_CAPABILITIES
 from sfu.errors import SfuError
 from sfu.ortc import accept_producer, plan_consumer, validate_capabilities
 from sfu.ortc.h264 import profile_of
-from sfu.parameters import Kind, RtpCodecParameters
+from sfu.parameters import MediaKind, RtpCodecParameters
 from tests.ortc.recorded import Json, to_wire
 
 _ORACLE = Path(__file__).parent / "oracle"
@@ -44,13 +44,13 @@ class Mediasoup:
         codecs = [{**to_wire(codec), "kind": codec.kind} for codec in ROUTER_CAPABILITIES.codecs]
         assert self._ask("router", codecs=codecs).accepted
 
-    def produce(self, kind: Kind, parameters: Json) -> Answer:
+    def produce(self, kind: MediaKind, parameters: Json) -> Answer:
         return self._ask("produce", kind=kind, rtpParameters=parameters)
 
     def capabilities(self, capabilities: Json) -> Answer:
         return self._ask("capabilities", rtpCapabilities=capabilities)
 
-    def consume(self, kind: Kind, parameters: Json, capabilities: Json) -> Answer:
+    def consume(self, kind: MediaKind, parameters: Json, capabilities: Json) -> Answer:
         return self._ask("consume", kind=kind, rtpParameters=parameters, rtpCapabilities=capabilities)
 
     def _ask(self, question: str, **given: Any) -> Answer:
@@ -75,13 +75,13 @@ def run_mediasoup() -> Iterator[Mediasoup]:
 class Ours:
     """The same questions to this gateway: what comes on the wire is read, converted and matched."""
 
-    def produce(self, kind: Kind, parameters: Json) -> Answer:
+    def produce(self, kind: MediaKind, parameters: Json) -> Answer:
         return _answer(lambda: _produced(kind, parameters).codecs[0])
 
     def capabilities(self, capabilities: Json) -> Answer:
         return _answer(lambda: _validated(capabilities))
 
-    def consume(self, kind: Kind, parameters: Json, capabilities: Json) -> Answer:
+    def consume(self, kind: MediaKind, parameters: Json, capabilities: Json) -> Answer:
         def consume() -> RtpCodecParameters:
             consumable = _produced(kind, parameters)
             return plan_consumer(consumable, _validated(capabilities), ssrc=5, mid="0", msid="a b").codecs[0]
@@ -89,7 +89,7 @@ class Ours:
         return _answer(consume)
 
 
-def _produced(kind: Kind, parameters: Json) -> sfu.parameters.RtpParameters:
+def _produced(kind: MediaKind, parameters: Json) -> sfu.parameters.RtpParameters:
     read = convert(structure(parameters, protocol.media.RtpParameters), sfu.parameters.RtpParameters)
     return accept_producer(kind, read, ROUTER_CAPABILITIES, default_cname="made-up").consumable
 

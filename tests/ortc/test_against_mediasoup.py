@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sfu.capabilities import ROUTER_CAPABILITIES
-from sfu.parameters import Kind
+from sfu.parameters import MediaKind
 from tests.ortc import differences
 from tests.ortc.changes import ONE_OF_CAPABILITIES, ONE_OF_THE_STREAM
 from tests.ortc.changing import Change
@@ -49,7 +49,7 @@ def mediasoup() -> Iterator[Mediasoup]:
         yield oracle
 
 
-def kind_of(stream: str) -> Kind:
+def kind_of(stream: str) -> MediaKind:
     return "audio" if "opus" in stream else "video"
 
 

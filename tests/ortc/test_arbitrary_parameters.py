@@ -11,7 +11,7 @@ from sfu.capabilities import MID_URI, RID_URI, ROUTER_CAPABILITIES, VIDEO_ORIENT
 from sfu.errors import InvalidParameters, Unsupported
 from sfu.ortc import accept_producer, can_consume, consumer_spec, plan_consumer, validate_capabilities
 from sfu.parameters import (
-    Kind,
+    MediaKind,
     RtcpFeedback,
     RtcpParameters,
     RtpCapabilities,
@@ -37,7 +37,7 @@ def many(strategy: st.SearchStrategy[T], maximum: int = 4) -> st.SearchStrategy[
     return st.lists(strategy, max_size=maximum).map(tuple)
 
 
-KINDS: st.SearchStrategy[Kind] = st.sampled_from(("audio", "video"))
+KINDS: st.SearchStrategy[MediaKind] = st.sampled_from(("audio", "video"))
 MIME_TYPES = mostly(
     st.sampled_from(["audio/opus", "video/VP8", "VIDEO/vp9", "video/H264", "video/rtx", "video/red"]), st.text()
 )
@@ -91,7 +91,7 @@ CAPABILITIES = st.builds(
 
 @RELIABLE
 @given(KINDS, STREAMS)
-def test_an_arbitrary_stream_gives_a_plan_or_is_refused(kind: Kind, parameters: RtpParameters) -> None:
+def test_an_arbitrary_stream_gives_a_plan_or_is_refused(kind: MediaKind, parameters: RtpParameters) -> None:
     try:
         plan = accept_producer(kind, parameters, ROUTER_CAPABILITIES, default_cname="made-up")
     except (InvalidParameters, Unsupported):
@@ -125,7 +125,7 @@ def test_arbitrary_capabilities_are_valid_or_refused(capabilities: RtpCapabiliti
 def test_arbitrary_capabilities_give_a_consumer_exactly_where_they_can_consume(
     name: str, capabilities: RtpCapabilities
 ) -> None:
-    kind: Kind = "audio" if name == "opus" else "video"
+    kind: MediaKind = "audio" if name == "opus" else "video"
     plan = accept_producer(kind, CHROMIUM.produced[name], ROUTER_CAPABILITIES, default_cname="made-up")
     possible = can_consume(plan.consumable, capabilities)
     try:

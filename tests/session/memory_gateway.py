@@ -148,7 +148,7 @@ class Rig:
     """A gateway, and the way to it.  ``log`` has what was logged, as dictionaries."""
 
     gateway: Gateway
-    port: sfu.Port
+    port: sfu.Router
     metrics: Metrics
     nursery: trio.Nursery
     log: list[Any]
@@ -200,7 +200,7 @@ class Rig:
 
     def assert_empty(self) -> None:
         """Nothing is left of anybody."""
-        census, media = self.gateway.channels.counts(), self.port.census()
+        census, media = self.gateway.channels.counts(), self.port.counts()
         assert (census.connections, census.channels, census.members) == (0, 0, 0)
         assert (media.peers, media.transports, media.producers, media.consumers) == (0, 0, 0, 0)
         assert self.serving == 0
@@ -209,10 +209,10 @@ class Rig:
 class Log(list[Any]):
     """Structlog's processor that keeps what is logged, with what media there was at that moment."""
 
-    port: sfu.Port | None = None
+    port: sfu.Router | None = None
 
     def __call__(self, _: Any, level: str, line: Any) -> Any:
-        self.append({**line, "level": level, "media": self.port and self.port.census()})
+        self.append({**line, "level": level, "media": self.port and self.port.counts()})
         raise structlog.DropEvent
 
 
@@ -240,7 +240,7 @@ async def open_rig(*, seed: int = 1, **settings: Any) -> AsyncIterator[Rig]:
     with capture_logs() as log:
         async with (
             trio.open_nursery() as nursery,
-            sfu.serve_port(config.media, plane, [("192.0.2.1", 40000)], rng=rng, today=TODAY) as port,
+            sfu.serve_router(config.media, plane, [("192.0.2.1", 40000)], rng=rng, today=TODAY) as port,
         ):
             log.port = port
             gateway = Gateway(config, [port], metrics, new_id=lambda: f"made-up-{next(numbers)}", today=lambda: TODAY)

@@ -271,4 +271,4 @@ async def test_who_leaves_is_off_the_list_and_told_of_whatever_becomes_of_the_lo
         frames = [frame["data"] for frame in await ben.take_all() if frame["type"] == "voice_state"]
         assert [(frame["type"], frame["userId"]) for frame in frames] == [("user_left", "ada")]
         assert rig.serving == 1
-        assert rig.port.census().peers == 1
+        assert rig.port.counts().peers == 1

@@ -36,7 +36,7 @@ def take_census(world: World, *, objects: bool = False) -> Census:
     """Count what is there now; counting ``objects`` is dear, and needs :func:`forget_what_is_old` before it."""
     alive = objects_since() if objects else None
     gateway, port = world.gateway, world.port
-    totals = port.plane.totals()
+    totals = port.context.plane.totals()
     lines = gateway.channels.metrics.render().decode().splitlines()
     return Census(
         {
@@ -46,11 +46,11 @@ def take_census(world: World, *, objects: bool = False) -> Census:
             "channels": len(gateway.channels.channels),
             "clients at the front door": world.server.front_door.clients,
             "requests at the front door": world.server.front_door.http_connections,
-            "peers": len(port.peers),
-            "transports": len(port.transports),
-            "producers": len(port.producers),
-            "consumers": len(port.consumers),
-            "ICE usernames": len(port.usernames),
+            "peers": len(port.directory.peers),
+            "transports": len(port.directory.transports),
+            "producers": len(port.directory.producers),
+            "consumers": len(port.directory.consumers),
+            "ICE usernames": len(port.directory.usernames),
             "transports in the packet path": totals.transports,
             "producers in the packet path": totals.producers,
             "routes": totals.routes,

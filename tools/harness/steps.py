@@ -36,21 +36,25 @@ def name_of_connection(connection: Connection) -> str:
     return str(structlog.get_context(connection.log).get("remote", NOBODY))
 
 
-def name_of_peer(peer: sfu.Peer) -> str:
-    """Whose media it is."""
-    return name_of_connection(peer.observer.member.connection) if isinstance(peer.observer, MemberObserver) else NOBODY
+def name_of_peer(media: sfu.Peer | sfu.Transport | sfu.Producer | sfu.Consumer) -> str:
+    """The client whose media this is."""
+    owner = media.guard.owner
+    return name_of_connection(owner.member.connection) if isinstance(owner, MemberObserver) else NOBODY
+
+
+def number_of_peer(producer: sfu.Producer) -> int | None:
+    """The number of the peer that sends this stream."""
+    owner = producer.guard.owner
+    return owner.member.peer.number if isinstance(owner, MemberObserver) and owner.member.peer is not None else None
 
 
 def media_of(peer: sfu.Peer | None) -> int:
-    """How many transports, producers and consumers of this peer the media port still knows."""
+    """How many transports, producers and consumers of this peer the router still knows."""
     if peer is None:
         return 0
-    port = peer.port
-    return (
-        sum(one.peer is peer for one in port.transports.values())
-        + sum(one.transport.peer is peer for one in port.producers.values())
-        + sum(one.transport.peer is peer for one in port.consumers.values())
-    )
+    known = peer.directory
+    tables = (known.transports.values(), known.producers.values(), known.consumers.values())
+    return sum(one.guard is peer.guard for table in tables for one in table)
 
 
 Names = dict[str, Any]
@@ -71,10 +75,6 @@ class Step:
     after: Callable[..., Names] = lambda *_, **__: {}
 
 
-def _by_peer(media: Any) -> str:
-    return name_of_peer(media.transport.peer)
-
-
 def _by_member(observer: MemberObserver, *_: Any) -> str:
     return name_of_connection(observer.member.connection)
 
@@ -92,16 +92,16 @@ EXIT_STEPS: Final[dict[str, Step]] = {
         before=lambda connection, end_reason: {"why": end_reason.text, "first": connection.end_reason is None},
     ),
     "close peer": Step(sfu.Peer, "close", name_of_peer, before=lambda peer: {"number": peer.number}),
-    "close consumer": Step(sfu.Consumer, "close", _by_peer),
-    "close producer": Step(sfu.Producer, "close", _by_peer),
-    "close transport": Step(sfu.Transport, "close", lambda transport: name_of_peer(transport.peer)),
+    "close consumer": Step(sfu.Consumer, "close", name_of_peer),
+    "close producer": Step(sfu.Producer, "close", name_of_peer),
+    "close transport": Step(sfu.Transport, "close", name_of_peer),
     "remove consumer": Step(DataPlaneCore, "remove_consumer"),
     "remove producer": Step(DataPlaneCore, "remove_producer"),
     "remove transport": Step(DataPlaneCore, "remove_transport"),
-    "forget transport": Step(sfu.Port, "forget_transport"),
+    "forget transport": Step(sfu.Peer, "forget_transport"),
     "say consumer closed": Step(MemberObserver, "consumer_closed", _by_member),
     "say transport changed": Step(MemberObserver, "transport_changed", _by_member),
-    "say goodbye on transport": Step(sfu.Transport, "say_goodbye", lambda transport: name_of_peer(transport.peer)),
+    "say goodbye on transport": Step(sfu.Transport, "say_goodbye", name_of_peer),
     "take off list": Step(
         Channel,
         "remove",
@@ -137,7 +137,7 @@ OTHER_STEPS: Final[dict[str, Step]] = {
         after=lambda peer, _, producer, *__, result, **___: {
             "ssrc": result.ssrc,
             "peer": peer.number,
-            "source": producer.transport.peer.number,
+            "source": number_of_peer(producer),
         },
     ),
 }

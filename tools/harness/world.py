@@ -91,7 +91,7 @@ class World:
         return self.server.gateway
 
     @property
-    def port(self) -> sfu.Port:
+    def port(self) -> sfu.Router:
         return self.gateway.routers[0]
 
     def new_ssrc(self) -> int:
@@ -302,8 +302,8 @@ async def open_world(*, seed: int = 1, conditions: Conditions = CLEAN, **setting
     transmit: list[Callable[[Path, bytes], DropReason | None]] = [network.transmit]
     plane = MemoryDataPlane(lambda path, datagram: transmit[0](path, datagram), rng)
 
-    def open_router(media: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Port]:
-        return sfu.serve_port(media, plane, [MEDIA_ADDRESS], rng=rng, today=TODAY)
+    def open_router(media: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Router]:
+        return sfu.serve_router(media, plane, [MEDIA_ADDRESS], rng=rng, today=TODAY)
 
     make_gateway: Any = partial(
         Gateway,

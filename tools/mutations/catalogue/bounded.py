@@ -13,8 +13,8 @@ MUTATIONS: Final = (
         4,
         "The goodbyes of a peer's transports are said one after the other.",
         "sfu/peer.py",
-        "                    courtesies.start_soon(self._courtesy, transport, deadline)\n",
-        "                    await self._courtesy(transport, deadline)\n",
+        "                    goodbyes.start_soon(self._say_goodbye, transport, deadline)\n",
+        "                    await self._say_goodbye(transport, deadline)\n",
         (tests.TEN_HANG,),
     ),
     Mutation(
@@ -29,7 +29,7 @@ MUTATIONS: Final = (
         4,
         "A goodbye that is cut off is not counted.",
         "sfu/peer.py",
-        "            self.port.forced_cleanups += 1\n",
+        "            self.context.forced_cleanups += 1\n",
         "",
         (_HANGS,),
     ),
@@ -50,13 +50,13 @@ MUTATIONS: Final = (
     Mutation(
         4,
         "What could not be closed stays where it is.",
-        "sfu/peer.py",
+        "sfu/closing.py",
         """\
-            self._note_failure("closing failed", resource)
-            self.drop(resource)
+        _note_failure("closing failed", resource, context)
+        drop_by_force(resource, context)
 """,
         """\
-            self._note_failure("closing failed", resource)
+        _note_failure("closing failed", resource, context)
 """,
         (f"{tests.CLEANUP_FAILS}[close consumer]",),
     ),

@@ -59,8 +59,8 @@ MUTATIONS: Final = (
         5,
         "An exception at the owner of a consumer is the one's whose producer has closed.",
         "sfu/peer.py",
-        "        peer.guard(peer.observer.consumer_closed, consumer, why)\n",
-        "        peer.observer.consumer_closed(consumer, why)\n",
+        "        self.guard(self.observer.consumer_closed, consumer, why)\n",
+        "        self.observer.consumer_closed(consumer, why)\n",
         (
             "tests/session/test_media_notices.py"
             "::test_an_exception_while_a_member_is_told_of_anothers_producer_ends_that_member_only",
@@ -71,8 +71,8 @@ MUTATIONS: Final = (
         "A consumer that cannot be closed keeps its producer from closing, which is another client's.",
         "sfu/producer.py",
         """\
-            if not consumer.transport.peer.guard(consumer.close):
-                consumer.transport.peer.drop(consumer)
+            if not consumer.guard(consumer.close):
+                drop_by_force(consumer, self.transport.context)
 """,
         "            consumer.close()\n",
         (f"{tests.ON_BEHALF}::test_a_consumer_that_cannot_be_closed_ends_its_owner_and_not_who_closes_the_producer",),
@@ -191,7 +191,7 @@ MUTATIONS: Final = (
         5,
         "A client whose datagram hits a bug is not ended for it.",
         "sfu/router.py",
-        "            transport.peer.guard(transport.receive_dtls, event.data, now)\n",
+        "            transport.guard(transport.receive_dtls, event.data, now)\n",
         "            transport.receive_dtls(event.data, now)\n",
         (f"{tests.ON_BEHALF}::test_a_bug_in_what_a_client_sends_ends_that_client",),
     ),
@@ -203,7 +203,7 @@ MUTATIONS: Final = (
         try:
             self._dispatch(event, now)
         except Exception:
-            self.slow_path_errors += 1
+            self.context.slow_path_errors += 1
             log.exception("an event from the network could not be handled")
 """,
         """\

@@ -40,13 +40,13 @@ MUTATIONS: Final = (
         "sfu/peer.py",
         """\
             transports = peer.leave()
-            deadline = trio.current_time() + port.settings.exit_timeout
-            # Each goodbye has a shield of its own; this one has the bound of them all where they are waited for.
+            deadline = trio.current_time() + router.context.settings.exit_timeout
+            # Each goodbye has a shield of its own.  This one bounds them all together, while we wait for them.
             with trio.CancelScope(deadline=deadline, shield=True):
                 await peer.say_goodbyes(transports, deadline)
 """,
         """\
-            deadline = trio.current_time() + port.settings.exit_timeout
+            deadline = trio.current_time() + router.context.settings.exit_timeout
             with trio.CancelScope(deadline=deadline, shield=True):
                 await peer.say_goodbyes(list(peer.transports.values()), deadline)
             peer.leave()
@@ -80,18 +80,18 @@ MUTATIONS: Final = (
         "A transport that closes stays in the data plane.",
         "sfu/transport.py",
         """\
-        self.port.forget_transport(self)
+        self._owner.forget_transport(self)
         self.plane.remove_transport(self.plane_id)
 """,
         """\
-        self.port.forget_transport(self)
+        self._owner.forget_transport(self)
 """,
         (tests.RESET,),
     ),
     Mutation(
         1,
         "A transport's ICE usernames are not forgotten when it closes.",
-        "sfu/router.py",
+        "sfu/directory.py",
         """\
         self._forget_usernames(transport)
         self.transports.pop(transport.plane_id, None)
@@ -103,9 +103,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         1,
-        "A consumer that closes stays in the port's table.",
-        "sfu/consumer.py",
-        "        transport.port.consumers.pop(self.plane_id, None)\n",
+        "A consumer that closes stays in the router's directory.",
+        "sfu/peer.py",
+        "        self.directory.consumers.pop(consumer.plane_id, None)\n",
         "",
         (tests.RESET,),
     ),

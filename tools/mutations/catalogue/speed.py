@@ -114,7 +114,7 @@ MUTATIONS: Final = (
         "A close_notify of the client is not acted on.",
         "sfu/transport.py",
         """\
-                self.peer.lose_transport(self, failed=False)
+                self._owner.lose_transport(self, failed=False)
 """,
         """\
                 pass

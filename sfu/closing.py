@@ -1,0 +1,47 @@
+"""Closing transports, producers and consumers so that one that fails keeps no other from closing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+if TYPE_CHECKING:
+    from sfu.context import RouterContext
+    from sfu.guard import Guard
+
+log = structlog.get_logger(__name__)
+
+
+class Resource(Protocol):
+    """A transport, producer or consumer."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def guard(self) -> Guard: ...
+
+    def close(self) -> object: ...
+    def drop(self) -> object: ...
+
+
+def close_or_drop(resource: Resource, context: RouterContext) -> None:
+    """Close it.  If that raises, log and count the failure and drop it by force."""
+    try:
+        resource.close()
+    except Exception:
+        _note_failure("closing failed", resource, context)
+        drop_by_force(resource, context)
+
+
+def drop_by_force(resource: Resource, context: RouterContext) -> None:
+    """After a failed close, take it out of every table and off the packet path, as far as it is still there."""
+    try:
+        resource.drop()
+    except Exception:
+        _note_failure("dropping failed", resource, context)
+
+
+def _note_failure(event: str, resource: Resource, context: RouterContext) -> None:
+    context.failed_cleanups += 1
+    log.exception(event, peer=resource.guard.name, what=type(resource).__name__, id=resource.id)

@@ -1,0 +1,86 @@
+"""What all streams of one router share and none of them owns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sfu.capabilities import router_capabilities
+from sfu.ortc import PROBATOR_SSRC
+from sfu.parameters import DtlsParameters
+from sfu.wire.candidates import host_candidates
+from sfu.wire.certificate import generate_certificate
+from sfu.wire.dtls.dtls import DtlsContext
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Container, Sequence
+    from datetime import datetime
+
+    from sfu.dataplane.interface import DataPlane
+    from sfu.settings import MediaSettings
+
+
+class RouterContext:
+    """Settings, data plane, certificate, capabilities, addresses, generators and counters of one router.
+
+    ``rtcp_ssrc`` and ``cname`` name the router itself in RTCP (RFC 3550 sections 6.4 and 6.5.1).
+
+    Counters since the start: ``slow_path_errors`` are exceptions that belonged to no client, ``forced_cleanups``
+    goodbyes that reached their deadline, and ``failed_cleanups`` steps of an exit that raised.
+    """
+
+    def __init__(
+        self,
+        settings: MediaSettings,
+        plane: DataPlane,
+        addresses: Sequence[tuple[str, int]],
+        rng: random.Random,
+        today: datetime,
+        announced: Sequence[str] = (),
+    ) -> None:
+        """See :meth:`set_addresses` for ``addresses`` and ``announced``, and for what they raise."""
+        self.settings = settings
+        self.plane = plane
+        self.set_addresses(addresses, announced or settings.announce)
+        self.capabilities = router_capabilities(video_orientation=settings.video_orientation)
+        certificate = generate_certificate(today)
+        self.dtls_context = DtlsContext(certificate)
+        self.dtls_parameters = DtlsParameters(fingerprints=(certificate.fingerprint,), role="auto")
+        self.random_bytes = rng.randbytes
+        self.random = rng
+        self._numbers = 0
+        self.rtcp_ssrc = self._random_ssrc()
+        self.cname = self.new_id()
+        self.forced_cleanups = 0
+        self.failed_cleanups = 0
+        self.slow_path_errors = 0
+
+    def set_addresses(self, addresses: Sequence[tuple[str, int]], announced: Sequence[str]) -> None:
+        """From now on the router listens on ``addresses`` and offers clients candidates on the ``announced`` hosts.
+
+        Without ``announced`` the candidates are the addresses themselves.  Raises ``ValueError`` for an address that
+        no client can send to.
+        """
+        self.addresses = tuple(addresses)
+        number = self.addresses[0][1]
+        self.candidates = host_candidates([(host, number) for host in announced] or self.addresses)
+
+    def new_id(self) -> str:
+        """An identifier of 96 random bits, which no client can guess."""
+        return self.random_bytes(12).hex()
+
+    def new_number(self) -> int:
+        """An identifier for the data plane; never used twice."""
+        self._numbers += 1
+        return self._numbers
+
+    def new_ssrc(self, taken: Container[int]) -> int:
+        """A random SSRC that is neither ``taken`` nor the router's own (RFC 3550 section 8.1)."""
+        while (ssrc := self._random_ssrc()) in taken or ssrc == self.rtcp_ssrc:
+            pass
+        return ssrc
+
+    def _random_ssrc(self) -> int:
+        while (ssrc := self.random.getrandbits(32)) in {0, PROBATOR_SSRC}:
+            pass
+        return ssrc
