@@ -76,7 +76,11 @@ class Stranger:
         self.socket.sendto(datagram, self.router.context.addresses[0])
         await arrived(self.router, before.packets_in + 1)
         after = self.router.context.plane.totals().drops
-        return {reason: after[reason] - before.drops[reason] for reason in DropReason if after[reason] > before.drops[reason]}
+        return {
+            reason: after[reason] - before.drops[reason]
+            for reason in DropReason
+            if after[reason] > before.drops[reason]
+        }
 
     def was_answered(self) -> bool:
         try:
@@ -167,7 +171,9 @@ async def from_the_client(call: Call, router: sfu.Router, *datagrams: bytes) -> 
     call.microphone.send()
     await arrived(router, before.packets_in + len(datagrams))
     after = router.context.plane.totals().drops
-    return {reason: after[reason] - before.drops[reason] for reason in DropReason if after[reason] > before.drops[reason]}
+    return {
+        reason: after[reason] - before.drops[reason] for reason in DropReason if after[reason] > before.drops[reason]
+    }
 
 
 async def test_srtp_that_was_seen_before_is_dropped(router: sfu.Router, connect: Connect) -> None:
