@@ -119,7 +119,7 @@ real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(ST
 	$(BIN)/pytest $(ARGS) $(VIRTUAL:%=--ignore=%)
 
 soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## anybody does anything, with new scripts, for a long time (SOAK_EXAMPLES=100000)
-	SOAK_EXAMPLES=$${SOAK_EXAMPLES:-100000} $(BIN)/pytest tests/guarantees/test_anything.py $(ARGS)
+	SOAK_EXAMPLES=$${SOAK_EXAMPLES:-100000} $(BIN)/pytest tests/guarantees/test_random_scripts.py $(ARGS)
 
 mutations: $(STAMPS)/dev $(STAMPS)/dataplane  ## break each guarantee on purpose and see which test notices, into docs/guarantees.md
 	$(BIN)/python -m tools.mutations --write docs/guarantees.md $(ARGS)

@@ -15,9 +15,9 @@ from typing import IO, Literal
 import trio
 from attrs import define, field
 
+from tests.chaos.client_forker import Command
 from tests.chaos.network import LOOPBACK, Network
 from tests.chaos.reports import ROOM, Report
-from tests.chaos.zygote import Command
 
 _ROOT = Path(__file__).parents[2]
 _LAST_DEEDS = 25
@@ -199,7 +199,7 @@ async def open_crowd(url: str, folder: Path, network: Network = LOOPBACK) -> Asy
 
 @contextmanager
 def _run_zygote(reports: int, errors: Path) -> Iterator[IO[bytes]]:
-    command = [sys.executable, "-m", "tests.chaos.zygote", str(reports)]
+    command = [sys.executable, "-m", "tests.chaos.client_forker", str(reports)]
     with (
         errors.open("wb") as log,
         subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, pass_fds=[reports], cwd=_ROOT) as zygote,

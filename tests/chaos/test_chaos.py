@@ -10,9 +10,9 @@ import random
 import time
 from pathlib import Path
 
+from tests.chaos.correctness import settle
 from tests.chaos.crowd import Someone, open_crowd
 from tests.chaos.network import Network
-from tests.chaos.settled import settle
 from tests.chaos.storm import Storm
 from tests.gateway_process import run_gateway
 
@@ -33,7 +33,7 @@ STARTED_WITHIN = 60.0
 """Nothing is promised of forty that start in one moment, with eighty handshakes; it only has to end."""
 
 
-async def test_after_a_storm_every_list_is_the_truth(network: Network, tmp_path: Path) -> None:
+async def test_after_a_storm_every_list_is_correct(network: Network, tmp_path: Path) -> None:
     options = (*network.options, "--ping-interval", str(PING_INTERVAL), "--ping-timeout", str(PING_TIMEOUT))
     with run_gateway(tmp_path / "log", *options) as gateway:
         async with open_crowd(gateway.websocket_url, tmp_path, network) as crowd:

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.chaos.correctness import settle
 from tests.chaos.crowd import Crowd, Someone, open_crowd
 from tests.chaos.network import LOOPBACK, Network
-from tests.chaos.settled import settle
 from tests.gateway_process import GatewayProcess, run_gateway
 
 AT_ONCE = 1.0
@@ -49,7 +49,7 @@ def listed_with_media(someone: Someone) -> bool:
     return someone.said is not None and someone.said.producers == 1
 
 
-async def test_whose_process_is_killed_is_gone_from_every_list_at_once(tmp_path: Path) -> None:
+async def test_a_killed_client_is_gone_from_every_list_at_once(tmp_path: Path) -> None:
     async with three(tmp_path) as (crowd, gateway):
         crowd.kill(crowd.everybody["eve"])
         await told_without(crowd, "eve", within=AT_ONCE)
@@ -57,7 +57,7 @@ async def test_whose_process_is_killed_is_gone_from_every_list_at_once(tmp_path:
         assert reasons(gateway) == ["disconnected"]
 
 
-async def test_who_is_back_before_the_killed_process_was_missed_is_listed_once(tmp_path: Path) -> None:
+async def test_a_client_that_restarts_at_once_is_listed_once(tmp_path: Path) -> None:
     async with three(tmp_path) as (crowd, gateway):
         eve = crowd.everybody["eve"]
         for _ in range(5):
@@ -66,7 +66,7 @@ async def test_who_is_back_before_the_killed_process_was_missed_is_listed_once(t
         await settle(crowd, gateway, SETTLED_WITHIN)
 
 
-async def test_whose_process_is_stopped_is_gone_when_its_pong_is_late_and_joins_again(tmp_path: Path) -> None:
+async def test_a_stopped_client_is_gone_when_its_pong_is_late_and_then_rejoins(tmp_path: Path) -> None:
     async with three(tmp_path) as (crowd, gateway):
         eve = crowd.everybody["eve"]
         crowd.stop(eve)
@@ -78,7 +78,7 @@ async def test_whose_process_is_stopped_is_gone_when_its_pong_is_late_and_joins_
         await settle(crowd, gateway, SETTLED_WITHIN)
 
 
-async def test_who_was_stopped_for_a_moment_has_not_left_and_catches_up(tmp_path: Path) -> None:
+async def test_a_client_that_was_stopped_for_a_moment_has_not_left_and_catches_up(tmp_path: Path) -> None:
     async with three(tmp_path) as (crowd, gateway):
         ben, eve = crowd.everybody["ben"], crowd.everybody["eve"]
         crowd.stop(eve)
@@ -90,7 +90,9 @@ async def test_who_was_stopped_for_a_moment_has_not_left_and_catches_up(tmp_path
         assert len(reasons(gateway)) == 1, "only ben left"
 
 
-async def test_who_is_cut_off_is_gone_when_its_pong_is_late_and_joins_again(divided: Network, tmp_path: Path) -> None:
+async def test_a_client_that_is_cut_off_is_gone_when_its_pong_is_late_and_then_rejoins(
+    divided: Network, tmp_path: Path
+) -> None:
     fast = ("--ping-interval", "1", "--ping-timeout", "2")
     async with three(tmp_path, *fast, network=divided) as (crowd, gateway):
         crowd.cut(0)

@@ -11,7 +11,7 @@ import pytest
 
 from protocol.events import LeaveReason
 from sfu.wire.certificate import generate_certificate
-from tests.chaos.settled import figures_of
+from tests.chaos.correctness import figures_of
 from tests.chaos.visits import WAYS, Visitors, Way
 from tests.eventually import eventually
 from tests.gateway_process import GatewayProcess, poll_until, run_gateway
@@ -51,9 +51,7 @@ async def test_ten_thousand_visits_leave_nothing_behind(identity: Identity, tmp_
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_the_others_are_told_how_a_visit_ended_whatever_else_goes_on(
-    way: Way, identity: Identity, tmp_path: Path
-) -> None:
+async def test_the_others_learn_how_a_visit_ended(way: Way, identity: Identity, tmp_path: Path) -> None:
     with run_gateway(tmp_path / "log") as gateway:
         visitors = Visitors("127.0.0.1", gateway.port, identity, random.Random(SEED), ways=(way,))
         await visitors.come(VISITS)

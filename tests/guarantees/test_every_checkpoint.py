@@ -1,16 +1,16 @@
-"""A client dies at each checkpoint of its life, one after the other, and is gone whole every time."""
+"""A client dies at each checkpoint of its life, one run after the other, and never leaves anything behind."""
 
 import pytest
 
 from tools.harness import CLEAN, ROUGH, Conditions, EveryCheckpoint, Way, World, every_checkpoint
 from tools.harness.ways import cancelled, closed_normally, removed, reset
 
-#: Fewer, and the scenario would not be what it says it is.
+#: With fewer checkpoints the scenario would not do what it says.
 FEWEST = 150
 
 
 async def last(checkpoints: EveryCheckpoint) -> int:
-    """Go through them all; how many there were."""
+    """Run all of them, and return how many there were."""
     number = 0
     async for attempt in checkpoints:
         number += 1
@@ -46,12 +46,12 @@ async def life(world: World) -> None:
     [(cancelled, CLEAN), (reset, CLEAN), (removed, CLEAN), (cancelled, ROUGH)],
     ids=["cancelled", "reset", "removed", "cancelled on a rough network"],
 )
-async def test_who_dies_at_any_checkpoint_of_a_whole_life_is_gone_whole(way: Way, conditions: Conditions) -> None:
+async def test_a_client_that_dies_at_any_checkpoint_leaves_nothing_behind(way: Way, conditions: Conditions) -> None:
     assert await last(every_checkpoint(life, "eve", way=way, conditions=conditions)) > FEWEST
 
 
 async def eve_leaves(world: World) -> None:
-    """Eve's connection breaks while the others talk with her."""
+    """Eve's connection breaks during a call."""
     _ada, ben, _eve = await world.call("ada", "ben", "eve")
     world.mark()
     reset(world, "eve")
@@ -59,11 +59,11 @@ async def eve_leaves(world: World) -> None:
 
 
 @pytest.mark.parametrize("way", [cancelled, closed_normally], ids=str)
-async def test_another_who_dies_at_any_of_the_others_checkpoints_while_one_leaves_is_gone_as_well(way: Way) -> None:
+async def test_a_second_client_may_die_at_any_checkpoint_while_another_leaves(way: Way) -> None:
     assert await last(every_checkpoint(eve_leaves, "ada", way=way, counted=("ada", "ben"), from_mark=True)) > 8
 
 
-async def test_a_replacement_at_any_checkpoint_of_a_joins_life_ends_with_one_of_them_listed() -> None:
+async def test_after_a_replacement_at_any_checkpoint_of_a_join_the_user_is_listed_once() -> None:
     async def scenario(world: World) -> None:
         (ben,) = await world.joined("ben")
         old = world.client("ada")
@@ -71,7 +71,7 @@ async def test_a_replacement_at_any_checkpoint_of_a_joins_life_ends_with_one_of_
         await old.join()
         await old.publish(speak=False)
         newer = world.client("ada#2")
-        world.excuse("ada", dead=False)  # only if the newer one comes so far
+        world.expect_end("ada", must=False)  # only if the newer client gets that far
         await newer.connect()
         await newer.join()
         await ben.event("voice_state", type="user_left", userId="ada")

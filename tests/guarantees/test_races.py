@@ -1,4 +1,4 @@
-"""Two things at the same time, in every order in which Trio may run them."""
+"""Two things happen at the same time, in many of the orders in which Trio may run them."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -10,11 +10,11 @@ from tools.harness import Client, Gone, Refused, World, run_scenario
 from tools.harness.ways import DEADLY, Way, reset
 
 SEEDS = range(12)
-"""Trio shuffles the tasks of a tick by the seed: each is another order."""
+"""Each seed makes Trio run the tasks of a tick in another order."""
 
 
 async def at_once(*actions: Callable[[], Awaitable[object]]) -> None:
-    """All of them in one tick; that a connection ends meanwhile is no failure."""
+    """Do all of them in one tick.  The end of a connection is no failure."""
 
     async def act(action: Callable[[], Awaitable[object]]) -> None:
         with suppress(Gone, Refused):
@@ -26,7 +26,7 @@ async def at_once(*actions: Callable[[], Awaitable[object]]) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_leave_that_comes_while_joining(seed: int) -> None:
+def test_a_leave_during_a_join_is_answered(seed: int) -> None:
     async def scenario(world: World) -> None:
         (ben,) = await world.joined("ben")
         (ada,) = await world.connected("ada")
@@ -34,14 +34,14 @@ def test_a_leave_that_comes_while_joining(seed: int) -> None:
         await ada.request("leave")
         await ben.event("voice_state", type="user_left", userId="ada")
         await ada.until(lambda frame: frame.get("id") == 2)
-        assert ada.present is None
+        assert ada.current_stay is None
 
     run_scenario(scenario, seed=seed)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("hang", [False, True], ids=["quick exit", "slow exit"])
-def test_three_who_join_with_one_user_id_at_once_end_with_the_last_to_come(seed: int, hang: bool) -> None:
+def test_of_three_simultaneous_joins_with_one_user_id_one_remains(seed: int, hang: bool) -> None:
     async def scenario(world: World) -> None:
         (ben,) = await world.joined("ben")
         if hang:
@@ -49,7 +49,7 @@ def test_three_who_join_with_one_user_id_at_once_end_with_the_last_to_come(seed:
         names = ["ada#1", "ada#2", "ada#3"]
         clients = await world.connected(*names)
         for name in names:
-            world.excuse(name, dead=False)
+            world.expect_end(name, must=False)
         await at_once(*(client.join for client in clients))
         await ben.event("voice_state", type="user_joined", userId="ada")
         await world.settle()
@@ -60,24 +60,24 @@ def test_three_who_join_with_one_user_id_at_once_end_with_the_last_to_come(seed:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_replacement_while_the_replaced_one_is_closing_waits_until_it_is_gone(seed: int) -> None:
+def test_a_replacement_waits_until_the_replaced_client_is_gone(seed: int) -> None:
     async def scenario(world: World) -> None:
         world.faults.hangs("say goodbye on transport", "ada", times=float("inf"))
         ada, ben = await world.call("ada", "ben")
         reset(world, "ada")
         (newer,) = await world.joined("ada#2")
         await ben.event("voice_state", type="user_joined", userId="ada")
-        changes = [heard.frame["data"] for heard in ben.transcript if heard.frame["type"] == "voice_state"]
+        changes = [received.frame["data"] for received in ben.transcript if received.frame["type"] == "voice_state"]
         about_ada = [change["type"] for change in changes if change["userId"] == "ada"]
         assert about_ada[-2:] == ["user_left", "user_joined"]
-        assert newer.present is not None
-        assert ada.present is None
+        assert newer.current_stay is not None
+        assert ada.current_stay is None
 
     run_scenario(scenario, seed=seed)
 
 
 @pytest.mark.parametrize("way", DEADLY.values(), ids=str)
-def test_a_producers_owner_dies_while_a_consumer_is_being_created(way: Way) -> None:
+def test_a_producers_owner_may_die_while_a_consumer_is_being_created(way: Way) -> None:
     async def scenario(world: World) -> None:
         ada, ben = await world.joined("ada", "ben")
         voices = [await ada.publish(speak=False) for _ in range(6)]
@@ -101,7 +101,7 @@ def test_a_producers_owner_dies_while_a_consumer_is_being_created(way: Way) -> N
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("hang", [False, True], ids=["quick exit", "slow exit"])
-def test_the_last_member_leaves_while_another_joins_and_there_is_one_channel(seed: int, hang: bool) -> None:
+def test_there_is_one_channel_when_the_last_member_leaves_while_another_joins(seed: int, hang: bool) -> None:
     async def scenario(world: World) -> None:
         (ada,) = await world.call("ada")
         if hang:
@@ -119,7 +119,7 @@ def test_the_last_member_leaves_while_another_joins_and_there_is_one_channel(see
     run_scenario(scenario, seed=seed)
 
 
-def test_a_hundred_members_who_leave_at_one_instant_are_all_told_of() -> None:
+def test_a_hundred_simultaneous_leaves_are_all_announced() -> None:
     async def scenario(world: World) -> None:
         names = [f"user-{number}" for number in range(100)]
         watcher, *_others = await world.joined("watcher", *names)
@@ -127,9 +127,9 @@ def test_a_hundred_members_who_leave_at_one_instant_are_all_told_of() -> None:
             reset(world, name)
         await watcher.event("voice_state", type="user_left", count=1)
         left = [
-            heard.frame["data"]["userId"]
-            for heard in watcher.transcript
-            if heard.frame["type"] == "voice_state" and heard.frame["data"]["type"] == "user_left"
+            received.frame["data"]["userId"]
+            for received in watcher.transcript
+            if received.frame["type"] == "voice_state" and received.frame["data"]["type"] == "user_left"
         ]
         assert sorted(left) == sorted(names)
 
@@ -137,7 +137,7 @@ def test_a_hundred_members_who_leave_at_one_instant_are_all_told_of() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_close_frame_that_comes_while_the_gateway_is_sending_is_told_as_what_it_is(seed: int) -> None:
+def test_a_close_frame_during_sending_counts_as_a_leave(seed: int) -> None:
     async def scenario(world: World) -> None:
         ada, ben = await world.joined("ada", "ben")
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""A closed connection is acted on at once, a silent one within ten seconds."""
+"""The gateway acts on a closed connection at once, and on a silent one within ten seconds."""
 
 from collections.abc import Awaitable, Callable
 
@@ -8,16 +8,16 @@ import trio
 from sfu.dataplane.interface import Path
 from sfu.wire.demux import Protocol, classify
 from tools.harness import DEADLY, Client, Way, World, run_scenario
-from tools.harness.ways import deaf, read_nothing, replaced, silent
+from tools.harness.ways import replaced, sent_no_pong, silent, stopped_reading
 
 SECONDS = 10
 WITH_MEDIA = 20
-SEEN_LATER = {silent.name, deaf.name, read_nothing.name, replaced.name}
+SEEN_LATER = {silent.name, sent_no_pong.name, stopped_reading.name, replaced.name}
 AT_ONCE = [way for name, way in DEADLY.items() if name not in SEEN_LATER]
 
 
 @pytest.mark.parametrize("way", AT_ONCE, ids=str)
-def test_an_end_that_is_seen_is_told_in_the_same_instant(way: Way) -> None:
+def test_a_visible_end_is_announced_in_the_same_instant(way: Way) -> None:
     async def scenario(world: World) -> None:
         _ada, ben = await world.call("ada", "ben")
         begun = trio.current_time()
@@ -29,37 +29,37 @@ def test_an_end_that_is_seen_is_told_in_the_same_instant(way: Way) -> None:
 
 
 @pytest.mark.parametrize("after", [second / 2 for second in range(11)])
-@pytest.mark.parametrize("way", [silent, deaf], ids=str)
-def test_whoever_falls_silent_at_whatever_moment_is_told_of_well_within_ten_seconds(way: Way, after: float) -> None:
+@pytest.mark.parametrize("way", [silent, sent_no_pong], ids=str)
+def test_a_silent_client_is_gone_well_within_ten_seconds(way: Way, after: float) -> None:
     async def scenario(world: World) -> None:
         _ada, ben = await world.joined("ada", "ben")
         await trio.sleep(5 + after)
         begun = trio.current_time()
         way(world, "ada")
         await ben.event("voice_state", type="user_left", userId="ada")
-        # With room for a machine that is busy.
+        # Leave room for a busy machine.
         assert trio.current_time() - begun <= SECONDS - 0.4
 
     run_scenario(scenario)
 
 
-# Media is a sign of life, too, for a while.
+# For a while, media is a sign of life too.
 
 
 def cut(world: World, client: Client) -> None:
-    """Nothing passes any more in either direction, on UDP and TCP."""
+    """Cut the network of a client, for UDP and TCP, in both directions."""
     client.stream.stop()
     client.cut_media()
     world.interrupted.update(producer for one in world.clients.values() for producer in one.producers)
 
 
 @pytest.mark.parametrize("after", [second / 2 for second in range(11)])
-def test_whoever_is_silent_on_the_websocket_and_in_media_is_told_of_within_ten_seconds(after: float) -> None:
+def test_a_client_silent_in_websocket_and_media_is_gone_within_ten_seconds(after: float) -> None:
     async def scenario(world: World) -> None:
         ada, ben = await world.call("ada", "ben")
         await trio.sleep(5 + after)
         begun = trio.current_time()
-        world.excuse("ada")
+        world.expect_end("ada")
         cut(world, ada)
         await ben.event("voice_state", type="user_left", userId="ada")
         assert trio.current_time() - begun <= SECONDS - 0.4
@@ -68,8 +68,8 @@ def test_whoever_is_silent_on_the_websocket_and_in_media_is_told_of_within_ten_s
 
 
 @pytest.mark.parametrize("after", [second / 2 for second in range(11)])
-def test_whoever_is_back_in_media_after_a_gap_stays_until_its_websocket_is_back(after: float) -> None:
-    """UDP is back at once, and TCP sends again what was lost when its timer is due."""
+def test_a_client_whose_media_is_back_after_a_gap_stays_until_its_websocket_is_back(after: float) -> None:
+    """UDP is back at once, but TCP sends lost data again only when its timer is due."""
 
     async def scenario(world: World) -> None:
         ada, ben = await world.call("ada", "ben")
@@ -88,12 +88,12 @@ def test_whoever_is_back_in_media_after_a_gap_stays_until_its_websocket_is_back(
 
 
 @pytest.mark.parametrize("after", [second / 2 for second in range(11)])
-def test_media_keeps_nobody_for_long_whose_websocket_is_silent(after: float) -> None:
+def test_media_keeps_a_client_with_a_silent_websocket_only_for_a_while(after: float) -> None:
     async def scenario(world: World) -> None:
         ada, ben = await world.call("ada", "ben")
         await trio.sleep(5 + after)
         begun = trio.current_time()
-        world.excuse("ada")
+        world.expect_end("ada")
         ada.stream.stop()
         await ben.event("voice_state", type="user_left", userId="ada")
         assert WITH_MEDIA - 6 <= trio.current_time() - begun <= WITH_MEDIA
@@ -118,7 +118,7 @@ async def forge_media(world: World, client: Client, sent: list[tuple[bytes, Path
 
 
 @pytest.mark.parametrize("imitate", [repeat_media, forge_media])
-def test_nobody_can_keep_somebody_who_is_gone_with_media_that_is_repeated_or_forged(
+def test_repeated_or_forged_media_does_not_keep_a_client_that_is_gone(
     imitate: Callable[[World, Client, list[tuple[bytes, Path]]], Awaitable[None]],
 ) -> None:
     async def scenario(world: World) -> None:
@@ -136,7 +136,7 @@ def test_nobody_can_keep_somebody_who_is_gone_with_media_that_is_repeated_or_for
             line.deliver = record
         await trio.sleep(7)
         begun = trio.current_time()
-        world.excuse("ada")
+        world.expect_end("ada")
         cut(world, ada)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(imitate, world, ada, sent)

@@ -1,4 +1,4 @@
-"""Every checkpoint is visited, once each, and what breaks at one of them names it."""
+"""The harness visits every checkpoint once, and reports at which one a guarantee broke."""
 
 import pytest
 import trio
@@ -10,7 +10,7 @@ from tools.harness.ways import cancelled
 
 
 async def eve_looks_in(world: World) -> None:
-    """Eve is there for a moment, with Ben."""
+    """Eve joins Ben for a moment."""
     await world.joined("ben")
     eve = world.client("eve")
     await eve.connect()
@@ -21,7 +21,7 @@ async def eve_looks_in(world: World) -> None:
 
 
 def count(*counted: str, from_mark: bool = False) -> int:
-    """How many checkpoints an untouched run has."""
+    """The number of checkpoints of a run in which nobody dies."""
     instrument = AtCheckpoint(0, counted, lambda world: None, from_mark)
     return run_scenario(eve_looks_in, objects=False, instrument=instrument).checkpoints
 
@@ -39,14 +39,14 @@ async def test_every_checkpoint_is_visited_in_order_and_the_last_run_is_untouche
     assert attempt.checkpoints == await count_in_thread("eve")
 
 
-async def test_other_clients_checkpoints_count_where_they_are_asked_for_and_from_the_mark_on() -> None:
+async def test_checkpoints_of_other_clients_can_count_and_only_from_a_mark_on() -> None:
     both = every_checkpoint(eve_looks_in, "eve", counted=("ben", "eve"), from_mark=True)
-    *_, last = [attempt.checkpoints async for attempt in both]  # and not the worlds with them
+    *_, last = [attempt.checkpoints async for attempt in both]  # keep only the numbers, or every world would stay alive
     assert last == await count_in_thread("ben", "eve", from_mark=True)
     assert await count_in_thread("eve", from_mark=True) < last < await count_in_thread("ben", "eve")
 
 
-async def test_what_breaks_at_one_checkpoint_only_is_raised_and_names_it() -> None:
+async def test_a_guarantee_broken_at_one_checkpoint_is_raised_with_its_number() -> None:
     visited: list[int] = []
 
     def begin(world: World, client: object) -> None:
@@ -57,7 +57,7 @@ async def test_what_breaks_at_one_checkpoint_only_is_raised_and_names_it() -> No
             ben.end(end_reasons.INTERNAL)
         cancelled(world, "eve")
 
-    way = Way("cancelled, and once another with it", begin, frozenset(["draining"]))
+    way = Way("cancelled, and once together with Ben", begin, frozenset(["draining"]))
     with pytest.raises(GuaranteeBroken) as caught:
         async for _ in every_checkpoint(eve_looks_in, "eve", way=way, seed=7):
             pass
@@ -66,7 +66,7 @@ async def test_what_breaks_at_one_checkpoint_only_is_raised_and_names_it() -> No
     assert caught.value.__notes__ == [f"eve: {way.name}, at checkpoint 3 of eve; seed 7"]
 
 
-async def test_an_act_that_raises_is_raised() -> None:
+async def test_an_exception_of_the_way_to_die_is_raised() -> None:
     def begin(world: World, client: object) -> None:
         raise KeyError("on purpose")
 

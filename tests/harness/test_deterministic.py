@@ -1,4 +1,4 @@
-"""A run is the same every time, anywhere, and says so when it can not be, or does not end."""
+"""A run is the same every time and in every process.  A run that cannot be, or does not end, is reported."""
 
 import inspect
 import os
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.harness.five import hash_of, trace
+from tests.harness.call_among_five import hash_of, trace
 from tools.harness import Stuck, run
 from tools.harness.deterministic import InstrumentLost
 
@@ -33,7 +33,7 @@ def test_another_seed_gives_another_run() -> None:
 
 def test_another_process_with_other_hashes_gives_the_same_run() -> None:
     environment = {**os.environ, "PYTHONHASHSEED": "4711"}
-    program = [sys.executable, "-m", "tests.harness.five"]
+    program = [sys.executable, "-m", "tests.harness.call_among_five"]
     printed = subprocess.run(program, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
     assert printed == hash_of(first_trace())
 
@@ -57,7 +57,7 @@ def order_of_tasks(seed: int) -> list[int]:
 
 def test_the_private_switch_of_trio_is_still_there(monkeypatch: pytest.MonkeyPatch) -> None:
     core: Any = trio._core._run
-    monkeypatch.setattr(core, "_ALLOW_DETERMINISTIC_SCHEDULING", False)  # other tools turn it on for good
+    monkeypatch.setattr(core, "_ALLOW_DETERMINISTIC_SCHEDULING", False)  # other tools may have turned it on for good
     assert isinstance(core._r, random.Random)
     loop = inspect.getsource(core.unrolled_run)
     assert "_ALLOW_DETERMINISTIC_SCHEDULING" in loop
@@ -66,7 +66,7 @@ def test_the_private_switch_of_trio_is_still_there(monkeypatch: pytest.MonkeyPat
     assert core._ALLOW_DETERMINISTIC_SCHEDULING is False
 
 
-def test_a_run_that_is_stuck_names_the_task_and_what_it_waits_for() -> None:
+def test_a_stuck_run_lists_its_tasks_and_what_they_wait_for() -> None:
     async def wait_for_godot() -> None:
         await trio.Event().wait()
 
@@ -85,12 +85,12 @@ class Raises(trio.abc.Instrument):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_an_instrument_that_trio_dropped_is_missed() -> None:
+def test_an_instrument_that_trio_dropped_is_reported() -> None:
     with pytest.raises(InstrumentLost, match="Raises raised"):
         run(trio.lowlevel.checkpoint, instruments=[Raises()])
 
 
-def test_virtual_time_is_not_waited_for() -> None:
+def test_virtual_time_takes_no_real_time() -> None:
     async def scenario() -> float:
         began = trio.current_time()
         await trio.sleep(80_000)

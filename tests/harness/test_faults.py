@@ -1,4 +1,4 @@
-"""Faults happen where and as often as they were asked for, and nothing of them is left after the run."""
+"""Faults happen where and as often as asked.  After the run the gateway's methods are as before."""
 
 import pytest
 import trio
@@ -21,12 +21,12 @@ def test_a_step_that_does_not_exist_is_refused(ask: object) -> None:
         ask(Faults(), "fly")
 
 
-def test_a_step_that_takes_no_time_cannot_hang() -> None:
+def test_a_synchronous_step_cannot_hang() -> None:
     with pytest.raises(ValueError, match="'close consumer' is synchronous"):
         Faults().hangs("close consumer")
 
 
-def test_a_fault_happens_as_often_as_asked_and_counts_it() -> None:
+def test_a_fault_happens_as_often_as_asked_and_is_counted() -> None:
     faults = Faults()
     fault = faults.raises("tell", "ada", times=2)
     assert faults.take("tell", "ben", after=False) is None
@@ -35,7 +35,7 @@ def test_a_fault_happens_as_often_as_asked_and_counts_it() -> None:
     assert fault.happened == 2
 
 
-def test_a_fault_of_nobody_in_particular_happens_to_whoever_comes() -> None:
+def test_a_fault_without_a_client_happens_to_any_client() -> None:
     faults = Faults()
     fault = faults.raises("tell")
     assert faults.take("tell", "ben", after=False) is fault
@@ -48,22 +48,22 @@ def test_a_step_can_fail_before_its_work_and_after_it() -> None:
     assert faults.take("tell", "ada", after=False) is before
 
 
-def test_a_fault_that_has_happened_to_somebody_gives_way_to_that_of_whoever_comes() -> None:
+def test_a_used_up_fault_of_one_client_gives_way_to_the_fault_of_any_client() -> None:
     faults = Faults()
     hers, anybodys = faults.raises("tell", "ada"), faults.raises("tell")
     assert faults.take("tell", "ada", after=False) is hers
     assert faults.take("tell", "ada", after=False) is anybodys
 
 
-async def test_what_is_slow_takes_its_seconds_and_what_raises_raises(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_slow_step_takes_its_time_and_a_raising_step_raises(autojump_clock: trio.testing.MockClock) -> None:
     faults = Faults()
     faults.is_slow("say goodbye", 3)
     began = trio.current_time()
-    await faults.strike_async("say goodbye", "ada", after=False)
+    await faults.apply_async("say goodbye", "ada", after=False)
     assert trio.current_time() - began == 3
     faults.raises("say goodbye")
     with pytest.raises(Broken, match="say goodbye"):
-        await faults.strike_async("say goodbye", "ada", after=False)
+        await faults.apply_async("say goodbye", "ada", after=False)
 
 
 def test_a_fault_in_a_run_happens_once_and_is_counted() -> None:

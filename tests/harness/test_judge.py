@@ -1,4 +1,4 @@
-"""Each rule of the judge catches the gateway at what the rule forbids; the gateway is made wrong on purpose here."""
+"""Each test breaks the gateway on purpose, and sees that a rule of the judge catches it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,21 +21,21 @@ from sfu.dataplane.interface import Path
 from sfu.dataplane.memory import MemoryDataPlane
 from sfu.wire.demux import Protocol, classify
 from tools.harness import GuaranteeBroken, World, run_scenario
-from tools.harness.endpoint import Received
+from tools.harness.endpoint import ReceivedStream
 from tools.harness.ways import removed, reset
 
 Patch = pytest.MonkeyPatch
 
 
-async def ada_is_lost(world: World) -> None:
+async def adas_connection_breaks(world: World) -> None:
     """Ben, Ada and Cleo talk, and Ada's connection breaks."""
     await world.call("ben", "ada", "cleo")
     reset(world, "ada")
     await trio.sleep(1)
 
 
-def caught(guarantee: int, why: str, scenario: Callable[[World], Any] = ada_is_lost) -> None:
-    """The judge finds this guarantee broken, for this reason, and says by which line."""
+def caught(guarantee: int, why: str, scenario: Callable[[World], Any] = adas_connection_breaks) -> None:
+    """The judge reports this guarantee as broken, for this reason, and names a line."""
     with pytest.raises(GuaranteeBroken, match=why) as found:
         run_scenario(scenario, objects=False)
     assert found.value.guarantee == guarantee
@@ -44,19 +44,19 @@ def caught(guarantee: int, why: str, scenario: Callable[[World], Any] = ada_is_l
     assert str(found.value.line).strip() in str(found.value)
 
 
-def test_a_right_gateway_is_found_right() -> None:
-    run_scenario(ada_is_lost, objects=False)
+def test_a_correct_gateway_passes() -> None:
+    run_scenario(adas_connection_breaks, objects=False)
 
 
 # 1. Order.
 
 
-def test_media_that_outlives_the_place_on_the_list_is_caught(monkeypatch: Patch) -> None:
+def test_media_that_is_still_open_when_the_list_changes_is_caught(monkeypatch: Patch) -> None:
     monkeypatch.setattr(sfu.Peer, "close", lambda peer: [])
     caught(1, "while its media was still there")
 
 
-def test_telling_of_a_leave_before_the_list_changes_is_caught(monkeypatch: Patch) -> None:
+def test_announcing_a_leave_before_the_list_changes_is_caught(monkeypatch: Patch) -> None:
     close = sfu.Peer.close
 
     def tell_first(peer: Any) -> Any:
@@ -64,7 +64,7 @@ def test_telling_of_a_leave_before_the_list_changes_is_caught(monkeypatch: Patch
         return close(peer)
 
     monkeypatch.setattr(sfu.Peer, "close", tell_first)
-    caught(1, "told of a leave before the list has changed")
+    caught(1, "a leave was announced before the list had changed")
 
 
 def test_closing_producers_before_consumers_is_caught(monkeypatch: Patch) -> None:
@@ -79,7 +79,7 @@ def test_closing_producers_before_consumers_is_caught(monkeypatch: Patch) -> Non
     caught(1, "close consumer after close producer")
 
 
-def test_telling_of_consumers_before_everything_is_closed_is_caught(monkeypatch: Patch) -> None:
+def test_announcing_closed_consumers_before_everything_is_closed_is_caught(monkeypatch: Patch) -> None:
     drop = sfu.Producer.drop
 
     def drop_and_tell(producer: Any) -> Any:
@@ -94,10 +94,10 @@ def test_telling_of_consumers_before_everything_is_closed_is_caught(monkeypatch:
 def test_forwarding_after_the_end_is_caught(monkeypatch: Patch) -> None:
     for method in ("remove_consumer", "remove_producer", "remove_transport"):
         monkeypatch.setattr(DataPlaneCore, method, lambda plane, number: None)
-    caught(1, "a packet of or to it was forwarded later")
+    caught(1, "a packet from or to it was forwarded later")
 
 
-def test_telling_of_a_consumers_end_after_its_senders_leave_is_caught(monkeypatch: Patch) -> None:
+def test_announcing_a_consumers_end_after_its_senders_leave_is_caught(monkeypatch: Patch) -> None:
     remove, tell = Channel.remove, sfu.peer.tell_closed
     late: list[tuple[list[sfu.Consumer], Any]] = []
 
@@ -111,14 +111,14 @@ def test_telling_of_a_consumers_end_after_its_senders_leave_is_caught(monkeypatc
         sfu.peer, "tell_closed", lambda closed_consumers, why: late.append((list(closed_consumers), why))
     )
     monkeypatch.setattr(Channel, "remove", tell_late)
-    caught(1, "told of a consumer's end after its sender's leave")
+    caught(1, "a consumer's end was announced after its sender's leave")
 
 
 # 2. Exactly once.
 
 
 def keep_from_ben(monkeypatch: Patch) -> None:
-    """Ben is not told who leaves."""
+    """Ben gets no ``user_left``."""
     send = Member.send
 
     def forget_ben(member: Member, frame: Frame) -> bool:
@@ -127,13 +127,13 @@ def keep_from_ben(monkeypatch: Patch) -> None:
     monkeypatch.setattr(Member, "send", forget_ben)
 
 
-def test_a_leave_that_somebody_is_not_told_of_is_caught(monkeypatch: Patch) -> None:
+def test_a_leave_that_a_client_does_not_hear_of_is_caught(monkeypatch: Patch) -> None:
     keep_from_ben(monkeypatch)
-    caught(2, "in the end ben is shown")
+    caught(2, "in the end ben lists")
 
 
 def after(monkeypatch: Patch, method: str, more: Callable[[Channel, Member], object]) -> None:
-    """Do this, too, whenever this method of a channel has been called."""
+    """Call ``more`` after every call of this method of a channel."""
     original = getattr(Channel, method)
 
     def patched(channel: Channel, member: Member, *rest: Any) -> None:
@@ -143,26 +143,26 @@ def after(monkeypatch: Patch, method: str, more: Callable[[Channel, Member], obj
     monkeypatch.setattr(Channel, method, patched)
 
 
-def test_telling_of_a_leave_twice_is_caught(monkeypatch: Patch) -> None:
+def test_announcing_a_leave_twice_is_caught(monkeypatch: Patch) -> None:
     def again(channel: Channel, member: Member) -> None:
         channel.revision += 1
         channel._broadcast_change("user_left", member, reason="left")
 
     after(monkeypatch, "remove", again)
-    caught(2, "user_left of ada, who is not listed")
+    caught(2, "user_left about ada, who was not listed")
 
 
-def test_telling_of_a_join_twice_is_caught(monkeypatch: Patch) -> None:
+def test_announcing_a_join_twice_is_caught(monkeypatch: Patch) -> None:
     def again(channel: Channel, member: Member) -> None:
         if len(channel.members) > 1:
             channel.revision += 1
             channel._broadcast_change("user_joined", member, but=member)
 
     after(monkeypatch, "admit", again)
-    caught(2, "ada joined and is listed already")
+    caught(2, "ada joined, but was listed already")
 
 
-def test_telling_somebody_of_its_own_leave_is_caught(monkeypatch: Patch) -> None:
+def test_announcing_a_leave_to_the_leaver_is_caught(monkeypatch: Patch) -> None:
     tell = Channel._broadcast_change
 
     def tell_it_too(channel: Channel, kind: Any, about: Member, **more: Any) -> int:
@@ -178,18 +178,18 @@ def test_telling_somebody_of_its_own_leave_is_caught(monkeypatch: Patch) -> None
         await ada.leave()
 
     monkeypatch.setattr(Channel, "_broadcast_change", tell_it_too)
-    caught(2, "its own user_left", scenario)
+    caught(2, "it got a user_left about itself", scenario)
 
 
 def snapshots(monkeypatch: Patch, change: Callable[[Sequence[Participant]], Sequence[Participant]]) -> None:
-    """Every list of participants that is sent is this one instead."""
+    """Change every list of participants that the gateway sends."""
     snapshot = Channel.snapshot
     monkeypatch.setattr(Channel, "snapshot", lambda channel: tuple(change(snapshot(channel))))
 
 
-def test_somebody_who_is_listed_twice_is_caught(monkeypatch: Patch) -> None:
+def test_a_user_who_is_listed_twice_is_caught(monkeypatch: Patch) -> None:
     snapshots(monkeypatch, lambda people: [*people[:1], *people])
-    caught(2, "somebody is listed twice")
+    caught(2, "a user is listed twice")
 
 
 def test_a_joiner_who_is_not_the_last_on_the_list_is_caught(monkeypatch: Patch) -> None:
@@ -199,12 +199,12 @@ def test_a_joiner_who_is_not_the_last_on_the_list_is_caught(monkeypatch: Patch) 
         await ada.join()
 
     snapshots(monkeypatch, lambda people: people[::-1])
-    caught(2, "who joins is the last on the list", scenario)
+    caught(2, "the new participant is not the last on the list", scenario)
 
 
 def test_a_ghost_that_stays_on_the_list_is_caught(monkeypatch: Patch) -> None:
     after(monkeypatch, "remove", lambda channel, member: channel.members.update({member.user_id: member}))
-    caught(2, "in lobby are listed")
+    caught(2, "lobby lists")
 
 
 # 3. Revision.
@@ -221,7 +221,7 @@ def test_a_revision_that_rises_by_two_is_caught(monkeypatch: Patch) -> None:
     caught(3, "revision 4 came after 2")
 
 
-def test_a_change_that_somebody_is_not_told_of_is_caught_at_the_next(monkeypatch: Patch) -> None:
+def test_a_missed_change_is_caught_at_the_next_one(monkeypatch: Patch) -> None:
     async def scenario(world: World) -> None:
         await world.joined("ben", "ada", "cleo")
         reset(world, "ada")
@@ -233,7 +233,7 @@ def test_a_change_that_somebody_is_not_told_of_is_caught_at_the_next(monkeypatch
 
 
 def changes(monkeypatch: Patch, **wrong: Callable[[Any], Any]) -> None:
-    """Every change is told with these fields made wrong."""
+    """Make these fields wrong in every announced change."""
     encode = Frame.of
 
     def wrongly(message: Any) -> Frame:
@@ -247,12 +247,12 @@ def changes(monkeypatch: Patch, **wrong: Callable[[Any], Any]) -> None:
 
 def test_a_wrong_count_is_caught(monkeypatch: Patch) -> None:
     changes(monkeypatch, count=lambda count: count + 1)
-    caught(3, "there are 2, and the count says 3")
+    caught(3, "the list has 2, but the count says 3")
 
 
 def test_a_wrong_list_is_caught(monkeypatch: Patch) -> None:
     changes(monkeypatch, participants=lambda people: people and people[::-1])
-    caught(3, "the whole list is not what the changes make of it")
+    caught(3, "the whole list differs from the list with all changes applied")
 
 
 # 4. Bounded.
@@ -285,7 +285,7 @@ def test_a_goodbye_without_a_bound_is_caught(monkeypatch: Patch) -> None:
 # 5. Isolation.
 
 
-def test_closing_somebody_with_no_fault_of_its_own_is_caught(monkeypatch: Patch) -> None:
+def test_closing_a_client_without_a_reason_is_caught(monkeypatch: Patch) -> None:
     def end_ben(channel: Channel, _: Member) -> None:
         if "ben" in channel.members:
             channel.members["ben"].connection.end(end_reasons.INTERNAL)
@@ -294,7 +294,7 @@ def test_closing_somebody_with_no_fault_of_its_own_is_caught(monkeypatch: Patch)
     caught(5, "ben was closed")
 
 
-def test_media_that_somebody_misses_is_caught(monkeypatch: Patch) -> None:
+def test_missing_media_is_caught(monkeypatch: Patch) -> None:
     deliver, numbers = MemoryDataPlane.deliver, iter(range(1_000_000))
 
     def lose_some(plane: MemoryDataPlane, datagram: bytes, path: Path) -> bool:
@@ -307,7 +307,7 @@ def test_media_that_somebody_misses_is_caught(monkeypatch: Patch) -> None:
 
 
 @pytest.mark.parametrize("wrong", [("other", 2), ("voice", 1)], ids=["of another stream", "again"])
-def test_a_packet_that_should_not_have_come_is_caught(wrong: tuple[str, int]) -> None:
+def test_an_unexpected_packet_is_caught(wrong: tuple[str, int]) -> None:
     async def scenario(world: World) -> None:
         ben, _ada = await world.call("ben", "ada")
         await trio.sleep(1)
@@ -315,11 +315,11 @@ def test_a_packet_that_should_not_have_come_is_caught(wrong: tuple[str, int]) ->
         origin, number = wrong
         stream.take(stream.producer if origin == "voice" else origin, number, trio.current_time())
 
-    caught(5, "got packets of another stream, or again", scenario)
+    caught(5, "got repeated packets, or those of another stream", scenario)
 
 
-def test_what_is_received_is_told_apart() -> None:
-    stream = Received("voice", 1)
+def test_gaps_repetitions_and_foreign_packets_are_counted_apart() -> None:
+    stream = ReceivedStream("voice", 1)
     for origin, number in [("voice", 1), ("voice", 2), ("voice", 5), ("voice", 5), ("other", 6)]:
         stream.take(origin, number, 0)
     assert (stream.packets, stream.gaps, stream.repeated, stream.strange) == (5, 2, 1, 1)

@@ -1,4 +1,4 @@
-"""Whatever is left of people who have gone is found and named."""
+"""The harness finds and names everything that clients leave behind."""
 
 import pytest
 import trio
@@ -11,7 +11,7 @@ from tools.harness import Leak, World, run_scenario
 
 
 async def a_visit(world: World) -> None:
-    """Two come, talk and go."""
+    """Two clients join, talk and leave."""
     await world.call("ada", "ben")
 
 
@@ -37,7 +37,7 @@ def test_a_transport_that_stays_in_a_table_is_a_leak(monkeypatch: pytest.MonkeyP
         forgotten.append((peer, transport))
 
     def put_back(channel: Channel, member: Member) -> None:
-        remove(channel, member)  # only then, or the judge would see it first
+        remove(channel, member)  # before this, the judge would notice it first
         for peer, transport in forgotten:
             if peer is member.peer:
                 peer.directory.transports[transport.plane_id] = transport
@@ -48,7 +48,7 @@ def test_a_transport_that_stays_in_a_table_is_a_leak(monkeypatch: pytest.MonkeyP
         run_scenario(a_visit, objects=False)
 
 
-def test_an_object_that_somebody_holds_is_a_leak() -> None:
+def test_an_object_that_is_still_referenced_is_a_leak() -> None:
     held: list[object] = []
 
     async def scenario(world: World) -> None:

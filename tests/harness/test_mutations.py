@@ -1,4 +1,4 @@
-"""The list of mutations is that of the code as it is."""
+"""Every mutation in the catalogue fits the code."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tools.mutations.mutation import REPOSITORY, Mutation
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.broken)
-def test_what_a_mutation_replaces_stands_exactly_once_in_its_file(mutation: Mutation) -> None:
+def test_the_text_that_a_mutation_replaces_occurs_exactly_once(mutation: Mutation) -> None:
     mutation.check()
     assert mutation.before != mutation.after
     assert mutation.tests

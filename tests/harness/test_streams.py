@@ -19,12 +19,12 @@ async def full_pair() -> tuple[MemoryStream, MemoryStream]:
     return ours, theirs
 
 
-async def test_they_keep_the_rules_of_all_streams(autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_streams_keep_trios_rules(autojump_clock: trio.testing.MockClock) -> None:
     with trio.fail_after(60):
         await check_half_closeable_stream(open_pair, full_pair)
 
 
-async def test_who_sends_more_than_fits_waits_until_it_is_read() -> None:
+async def test_a_sender_of_more_than_fits_waits_for_the_reader() -> None:
     ours, theirs = memory_stream_pair(4)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ours.send_all, b"123456")
@@ -36,7 +36,7 @@ async def test_who_sends_more_than_fits_waits_until_it_is_read() -> None:
     assert await theirs.receive_some() == b"56"
 
 
-async def test_after_the_end_is_sent_the_other_way_stays_open() -> None:
+async def test_after_send_eof_the_other_direction_stays_open() -> None:
     ours, theirs = memory_stream_pair()
     await ours.send_all(b"last")
     await ours.send_eof()
@@ -45,7 +45,7 @@ async def test_after_the_end_is_sent_the_other_way_stays_open() -> None:
     assert await ours.receive_some() == b"answer"
 
 
-async def test_what_was_sent_before_a_close_is_read_and_what_is_sent_after_it_is_refused() -> None:
+async def test_bytes_sent_before_a_close_are_read_and_bytes_sent_after_it_are_refused() -> None:
     ours, theirs = memory_stream_pair()
     await ours.send_all(b"last")
     await ours.aclose()
@@ -54,7 +54,7 @@ async def test_what_was_sent_before_a_close_is_read_and_what_is_sent_after_it_is
     assert [await theirs.receive_some(), await theirs.receive_some()] == [b"last", b""]
 
 
-async def test_closing_wakes_ones_own_task_that_waits_for_room() -> None:
+async def test_closing_wakes_the_task_that_waits_to_send() -> None:
     ours, _theirs = await full_pair()
     async with trio.open_nursery() as nursery:
 
@@ -67,7 +67,7 @@ async def test_closing_wakes_ones_own_task_that_waits_for_room() -> None:
         ours.close()
 
 
-async def test_a_reset_fails_both_ends_and_loses_what_was_under_way() -> None:
+async def test_a_reset_fails_both_ends_and_loses_bytes_in_flight() -> None:
     ours, theirs = memory_stream_pair()
     await ours.send_all(b"lost")
     ours.reset()
@@ -78,7 +78,7 @@ async def test_a_reset_fails_both_ends_and_loses_what_was_under_way() -> None:
             await end.send_all(b"x")
 
 
-async def test_what_was_under_way_arrives_when_a_stopped_stream_goes_on() -> None:
+async def test_bytes_in_flight_arrive_when_a_stopped_stream_goes_on() -> None:
     ours, theirs = memory_stream_pair()
     ours.stop()
     await ours.send_all(b"there")
@@ -102,7 +102,7 @@ async def test_a_stopped_stream_fills_up_and_then_the_sender_waits() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_who_does_not_read_can_still_send() -> None:
+async def test_an_end_that_does_not_read_can_still_send() -> None:
     ours, theirs = memory_stream_pair()
     ours.stop_reading()
     await theirs.send_all(b"unread")
@@ -115,7 +115,7 @@ async def test_who_does_not_read_can_still_send() -> None:
     assert await ours.receive_some() == b"unread"
 
 
-async def test_two_tasks_that_do_the_same_are_told_so() -> None:
+async def test_two_tasks_cannot_receive_at_once() -> None:
     ours, _theirs = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ours.receive_some)
@@ -125,7 +125,7 @@ async def test_two_tasks_that_do_the_same_are_told_so() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_send_that_is_cancelled_leaves_whole_what_there_was_room_for() -> None:
+async def test_a_cancelled_send_still_delivers_the_bytes_that_had_room() -> None:
     ours, theirs = memory_stream_pair(4)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ours.send_all, b"123456")
@@ -137,7 +137,7 @@ async def test_a_send_that_is_cancelled_leaves_whole_what_there_was_room_for() -
     assert scope.cancelled_caught
 
 
-async def test_a_receive_that_is_cancelled_takes_nothing() -> None:
+async def test_a_cancelled_receive_takes_nothing() -> None:
     ours, theirs = memory_stream_pair()
     with trio.move_on_after(0) as scope:
         await theirs.receive_some()

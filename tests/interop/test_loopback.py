@@ -8,12 +8,12 @@ import aioice.ice
 from tools.full import loopback
 
 
-def test_aioice_still_asks_this_function_for_its_addresses() -> None:
+def test_aioice_still_gets_its_addresses_from_the_patched_function() -> None:
     assert list(inspect.signature(loopback._on_other_addresses).parameters) == ["use_ipv4", "use_ipv6"]
     assert "get_host_addresses(" in inspect.getsource(aioice.ice.Connection)
 
 
-def test_only_the_loop_that_asked_gets_loopback_addresses() -> None:
+def test_only_the_event_loop_that_asked_for_it_gets_loopback_addresses() -> None:
     async def addresses(asks: bool) -> list[str]:
         if asks:
             loopback.use_loopback()

@@ -61,7 +61,7 @@ async def test_the_gateway_takes_either_role_in_dtls(gateway: GatewayProcess) ->
         assert ben.dtls_roles == {"receive": "client"}
 
 
-async def test_who_sends_before_the_other_comes_is_seen_from_a_key_frame_on(gateway: GatewayProcess) -> None:
+async def test_a_late_joiner_sees_a_running_video_from_a_key_frame_on(gateway: GatewayProcess) -> None:
     async with open_full_client(gateway.websocket_url, "late", "Ada", user_id="ada") as ada:
         await ada.send_video(Pattern(RED))
         await trio.sleep(1)  # the key frame at the beginning is over
@@ -69,7 +69,7 @@ async def test_who_sends_before_the_other_comes_is_seen_from_a_key_frame_on(gate
             await sees(await ben.receive("ada", "camera"), RED)
 
 
-async def test_a_stream_that_ends_is_told_and_the_next_one_comes_over_the_same_transport(
+async def test_after_a_stream_ends_the_next_one_uses_the_same_transport(
     gateway: GatewayProcess,
 ) -> None:
     async with two_in(gateway, "again") as (ada, ben):
@@ -85,7 +85,7 @@ async def test_a_stream_that_ends_is_told_and_the_next_one_comes_over_the_same_t
         await hears(await ben.receive("ada", "microphone"), 880)
 
 
-async def test_who_is_paused_is_not_heard_until_resumed(gateway: GatewayProcess) -> None:
+async def test_a_paused_producer_is_not_heard_until_resumed(gateway: GatewayProcess) -> None:
     async with two_in(gateway, "paused") as (ada, ben):
         producer_id = await ada.send_audio()
         reception = await ben.receive("ada", "microphone")
@@ -101,7 +101,7 @@ async def test_who_is_paused_is_not_heard_until_resumed(gateway: GatewayProcess)
         await reception.until(lambda now: now.heard.energy > 2 * LOUD_ENOUGH)
 
 
-async def test_a_client_that_goes_without_a_word_is_gone_for_the_others(gateway: GatewayProcess) -> None:
+async def test_a_client_that_disconnects_is_gone_for_the_others(gateway: GatewayProcess) -> None:
     async with open_full_client(gateway.websocket_url, "gone", "Ada", user_id="ada") as ada:
         async with open_full_client(gateway.websocket_url, "gone", "Ben", user_id="ben") as ben:
             await ben.send_audio()
@@ -123,7 +123,7 @@ async def test_a_full_client_leaves_no_thread_behind(gateway: GatewayProcess) ->
     assert left == set()
 
 
-async def test_media_flows_over_ipv6_where_the_gateway_offers_nothing_else(tmp_path: Path) -> None:
+async def test_media_flows_over_ipv6_if_the_gateway_offers_nothing_else(tmp_path: Path) -> None:
     with run_gateway(tmp_path / "log", "--media-host", "::1") as gateway:
         async with two_in(gateway, "ipv6") as (ada, ben):
             await ada.send_audio()

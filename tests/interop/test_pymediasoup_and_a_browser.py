@@ -32,7 +32,7 @@ def test_a_browser_and_pymediasoup_hear_and_see_each_other(
     ada.sees_together(1, within=2)
 
 
-def test_a_browser_that_goes_is_no_longer_received(invite: Invite, gateway: GatewayProcess, tmp_path: Path) -> None:
+def test_a_browser_that_leaves_is_no_longer_received(invite: Invite, gateway: GatewayProcess, tmp_path: Path) -> None:
     ada = invite("Ada")
     ada.joins("goes")
     ada_id = ada.user_id
@@ -47,7 +47,7 @@ def test_a_browser_that_goes_is_no_longer_received(invite: Invite, gateway: Gate
         eve.watches_and_hears(robin.user_id, by=time.monotonic() + 10)
 
 
-def test_who_falls_silent_is_gone_within_ten_seconds(invite: Invite, gateway: GatewayProcess, tmp_path: Path) -> None:
+def test_a_silent_client_is_gone_within_ten_seconds(invite: Invite, gateway: GatewayProcess, tmp_path: Path) -> None:
     ada = invite("Ada")
     ada.joins("silent")
     with run_participant(gateway, "silent", "Robin", tmp_path) as robin:

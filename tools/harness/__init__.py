@@ -1,15 +1,17 @@
-"""The cancellation harness: a whole gateway in memory, everybody's death at every checkpoint, and a judge.
+"""The cancellation harness: a whole gateway in memory, under a virtual clock.
 
-docs/testing.md says how to use it.
+A scenario runs again and again, and each time a client dies at another checkpoint.  A judge then checks the guarantees
+of docs/protocol.md.  docs/testing.md says how to use it.
 """
 
 from tools.harness.checkpoints import Attempt, EveryCheckpoint, every_checkpoint, run_scenario
-from tools.harness.client import Client, Gone, Refused
+from tools.harness.client import Client
 from tools.harness.deterministic import Stuck, run
 from tools.harness.faults import Broken, Faults
 from tools.harness.judge import GuaranteeBroken, judge
 from tools.harness.leaks import Leak
 from tools.harness.network import CLEAN, ROUGH, Conditions
+from tools.harness.transcript import Gone, Refused
 from tools.harness.ways import DEADLY, WAYS, Way
 from tools.harness.world import World, open_world
 

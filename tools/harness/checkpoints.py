@@ -1,4 +1,4 @@
-"""Running scenarios: once, or again and again with something happening at the 1st, 2nd, 3rd … checkpoint."""
+"""Runs scenarios: once, or again and again with a death at the 1st, 2nd, 3rd … checkpoint."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any, Final
 import trio
 from attrs import define, field
 
-from tools.harness.client import Gone, Refused
 from tools.harness.deterministic import run
 from tools.harness.judge import judge
-from tools.harness.leaks import forget_what_is_old
+from tools.harness.leaks import ignore_existing_objects
 from tools.harness.trace import Trace
+from tools.harness.transcript import Gone, Refused
 from tools.harness.ways import Way, cancelled
-from tools.harness.world import World, open_world, server_task
+from tools.harness.world import World, open_world, server_task_name
 
 Scenario = Callable[[World], Awaitable[None]]
 
-#: A scenario with more checkpoints than this does not end.
+#: A scenario with more checkpoints than this counts as endless.
 MOST_CHECKPOINTS: Final = 20_000
-#: Objects that outlive their client are looked for in each so-manieth run.
+#: One in so many runs looks for objects that outlive their client.
 OBJECTS_EVERY: Final = 10
-# Virtual seconds; a scenario whose victim is gone may wait for it for as long as its clients are patient.
+# Virtual seconds.  A scenario may wait for a dead victim for as long as a client's patience lasts.
 _SCENARIO_ENDS_AFTER: Final = 600.0
 
 
 @define(eq=False)
 class Attempt:
-    """One run of a scenario, over and judged.
+    """One finished and judged run of a scenario.
 
-    ``checkpoint`` is the one at which something happened (0: it was not reached, or nothing was to happen),
-    ``checkpoints`` how many there were, ``seconds`` how long it took in virtual time.
+    ``checkpoint`` is the number of the checkpoint at which the client died, or 0 if the run had fewer checkpoints or no
+    death.  ``checkpoints`` is how many checkpoints the run had.  ``seconds`` is its length in virtual time.
     """
 
     seed: int
@@ -44,7 +44,7 @@ class Attempt:
 
     @property
     def untouched(self) -> bool:
-        """Whether it got through without anything happening."""
+        """Whether the run ended without a death."""
         return self.checkpoint == 0
 
 
@@ -56,11 +56,14 @@ def run_scenario(
     instrument: AtCheckpoint | None = None,
     **world: Any,
 ) -> Attempt:
-    """Run a scenario in a world of its own (``world``: see :func:`open_world`), then let everything come to its end,
-    judge it, let everybody go and see whether anything is left.
+    """Run a scenario in a new world, judge it, disconnect everybody, and check that nothing is left.
 
-    ``objects`` also looks for objects of our own classes that outlive their client, which takes some real time.
-    Raises :exc:`GuaranteeBroken`, and whatever the scenario raises without a client of its having been ended.
+    ``seed`` decides everything random.  ``objects`` also looks for objects of the gateway's classes that outlive their
+    client, which takes some real time.  ``instrument`` acts at a checkpoint.  ``world`` holds more arguments of
+    :func:`open_world`.
+
+    Raises :exc:`GuaranteeBroken` and :exc:`Leak`.  An exception of the scenario itself is raised too, unless it only
+    says that a client's connection is over and the scenario expected that.
     """
     attempt = Attempt(seed)
 
@@ -71,7 +74,7 @@ def run_scenario(
             attempt.trace = attempt.world.trace
             try:
                 await _live(attempt.world, scenario, instrument, objects)
-            except Exception as error:  # not through the nurseries, which would wrap it in a group for each
+            except Exception as error:  # each nursery that it passed would wrap it in a group
                 raised.append(error)
             attempt.seconds = attempt.world.seconds
 
@@ -88,7 +91,7 @@ def run_scenario(
 
 async def _live(world: World, scenario: Scenario, instrument: AtCheckpoint | None, objects: bool) -> None:
     if objects:
-        forget_what_is_old()
+        ignore_existing_objects()
     try:
         if instrument is not None:
             instrument.world = world
@@ -96,7 +99,7 @@ async def _live(world: World, scenario: Scenario, instrument: AtCheckpoint | Non
             try:
                 await scenario(world)
             except (Gone, Refused, trio.TooSlowError):
-                if not world.excused:  # nobody had a reason to be gone
+                if not world.may_end:  # no client was expected to end
                     raise
         assert not scope.cancelled_caught, "the scenario does not come to an end"
         if instrument is not None:
@@ -113,11 +116,11 @@ async def _live(world: World, scenario: Scenario, instrument: AtCheckpoint | Non
 
 @define(eq=False)
 class AtCheckpoint(trio.abc.Instrument):
-    """Lets something happen after the ``checkpoint``-th step of the tasks that serve certain clients.
+    """Calls ``act`` once, after a certain number of steps of the tasks that serve certain clients.
 
-    A step of a task ends at a checkpoint, so this is each checkpoint in turn.  ``counted`` are the clients whose tasks
-    count, and those below them; counting begins with the scenario, or (``from_mark``) where it calls
-    :meth:`World.mark`.
+    Trio runs a task from one checkpoint to the next, and calls that a step.  So counting steps counts checkpoints.
+    ``checkpoint`` is the number of the step, from 1; 0 only counts.  ``counted`` names the clients whose tasks (and
+    child tasks) count.  Counting begins with the scenario, or with ``from_mark`` at its call of :meth:`World.mark`.
     """
 
     checkpoint: int
@@ -132,7 +135,7 @@ class AtCheckpoint(trio.abc.Instrument):
     _error: Exception | None = None
 
     def __attrs_post_init__(self) -> None:
-        self._names = frozenset(map(server_task, self.counted))
+        self._names = frozenset(map(server_task_name, self.counted))
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         world = self.world
@@ -143,7 +146,7 @@ class AtCheckpoint(trio.abc.Instrument):
             self.reached = True
             try:
                 self.act(world)
-            except Exception as error:  # or Trio would drop this instrument and go on
+            except Exception as error:  # Trio would drop an instrument that raises, and go on
                 self._error = error
 
     def _is_counted(self, task: trio.lowlevel.Task | None) -> bool:
@@ -154,7 +157,7 @@ class AtCheckpoint(trio.abc.Instrument):
         return False
 
     def check(self) -> None:
-        """Raises what the act raised."""
+        """Raises the exception that ``act`` raised, if any."""
         if self._error is not None:
             raise self._error
 
@@ -171,16 +174,18 @@ def every_checkpoint(
 ) -> EveryCheckpoint:
     """``async for attempt in every_checkpoint(scenario, victim="alice")``.
 
-    Runs the scenario again and again, and lets ``victim`` die by ``way`` at the 1st, 2nd, 3rd … checkpoint of its own
-    tasks in the gateway (or of those of the clients in ``counted``), until a run gets through untouched, which comes
-    last.  Every run is judged; what breaks a guarantee is raised, with a note that says at which checkpoint.
+    Runs the scenario again and again.  The client ``victim`` dies by ``way`` at the 1st, 2nd, 3rd … checkpoint of its
+    tasks in the gateway, or of the tasks of the clients in ``counted``.  ``from_mark`` counts only from the scenario's
+    call of :meth:`World.mark`.  The last run has fewer checkpoints than that, so nobody dies in it.
+
+    Raises the same exceptions as :func:`run_scenario`, with a note that names the victim, the way and the checkpoint.
     """
     return EveryCheckpoint(scenario, victim, way, counted or (victim,), from_mark, seed, world)
 
 
 @define(eq=False)
 class EveryCheckpoint:
-    """Made by :func:`every_checkpoint`; iterating it is running the scenario."""
+    """Made by :func:`every_checkpoint`.  Each step of the iteration runs the scenario once."""
 
     scenario: Scenario
     victim: str
@@ -199,8 +204,8 @@ class EveryCheckpoint:
         if self._over:
             raise StopAsyncIteration
         if self._next > MOST_CHECKPOINTS:
-            raise AssertionError(f"more than {MOST_CHECKPOINTS} checkpoints: the scenario does not end")
-        # In a thread, as a program that runs in Trio cannot run another Trio in its own.
+            raise AssertionError(f"the scenario has more than {MOST_CHECKPOINTS} checkpoints, so it does not end")
+        # In a thread, because one thread cannot run Trio inside Trio.
         attempt = await trio.to_thread.run_sync(self._attempt)
         self._over = attempt.untouched
         self._next += 1
@@ -208,7 +213,7 @@ class EveryCheckpoint:
 
     def _attempt(self) -> Attempt:
         instrument = AtCheckpoint(self._next, self.counted, self._act, self.from_mark)
-        # Looking for objects takes as long as the run: not each time, but at the end of each sort of run.
+        # Looking for objects takes as long as the run itself, so only some runs do it.
         objects = self._next % OBJECTS_EVERY == 1
         try:
             return run_scenario(self.scenario, seed=self.seed, objects=objects, instrument=instrument, **self.world)

@@ -1,6 +1,6 @@
-"""A client of a gateway in memory: signalling on a WebSocket, media on the network, and a transcript of all it saw.
+"""A client of a gateway in memory.  It has signalling on a WebSocket, media on the network, and a transcript.
 
-It speaks the protocol's JSON by itself, through no class of ours, so that it sees what is really sent.
+It reads and writes the protocol's JSON without the gateway's classes, so that it sees the bytes as they are.
 """
 
 from __future__ import annotations
@@ -13,76 +13,36 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 import trio_websocket
-from attrs import define, field, frozen
+from attrs import define, field
 
 from protocol.limits import PATH, SUBPROTOCOL
 from tools.harness.endpoint import Endpoint
 from tools.harness.offers import CAPABILITIES, media_parameters
 from tools.harness.streams import MemoryStream
+from tools.harness.transcript import Frame, Gone, ReceivedFrame, Refused, Stay
 
 if TYPE_CHECKING:
     from tools.harness.world import World
 
-Frame = dict[str, Any]
 Direction = Literal["send", "receive"]
 Kind = Literal["audio", "video"]
 
-#: Virtual seconds that a client waits for an answer; far beyond all bounds of the gateway.
+#: Virtual seconds that a client waits for an answer, which is much longer than all limits of the gateway.
 PATIENCE = 60.0
 
-# Requests after which a stream may have gaps.
+# After these requests a stream may have gaps.
 _INTERRUPTS = frozenset({"pause", "resume", "close", "set_layers"})
-# What a connection raises that is over.
-_OVER = (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError)
-
-
-class Gone(Exception):
-    """The client's connection is over: ``client`` is its name, ``code`` the close code, None where it just broke."""
-
-    def __init__(self, client: str, code: int | None = None) -> None:
-        super().__init__(client, code)
-        self.client = client
-        self.code = code
-
-
-class Refused(AssertionError):
-    """A request was answered with an error."""
-
-    def __init__(self, client: str, kind: str, error: Frame) -> None:
-        super().__init__(f"{client}: {kind} was refused: {error}")
-        self.code = error["code"]
-
-
-@frozen
-class Heard:
-    """A frame that came: its place in the order of everything, and when."""
-
-    order: int
-    at: float
-    frame: Frame
-
-
-@define
-class Stay:
-    """One stay in a channel, as the client knows it: from the answer to ``join`` on."""
-
-    channel: str
-    user: str
-    joined: Heard
-    left: Heard | None = None
-
-    @property
-    def revision(self) -> int:
-        """The list's when it joined."""
-        return int(self.joined.frame["data"]["revision"])
+# The exceptions of a connection that is over.
+_CLOSED = (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 @define(eq=False)
 class Client:
-    """One connection.  ``name`` is how the run speaks of it; ``user`` is the user id it joins with.
+    """One connection of a user.
 
-    ``transcript`` is every frame that came, ``stays`` the channels that it was in.  ``close_code`` is set with
-    ``over``.  ``consumed`` says by SSRC whose stream comes there.
+    ``name`` identifies it in traces and messages.  ``user`` is the user id that it joins with.  ``transcript`` has
+    every received frame, and ``stays`` the stays in channels.  ``over`` is set at the end of the connection, together
+    with ``close_code``.  ``consumed`` has the answer to ``consume`` by SSRC, and ``producers`` the SSRC by producer id.
     """
 
     world: World
@@ -90,7 +50,7 @@ class Client:
     user: str
     stream: MemoryStream
     tasks: trio.Nursery
-    transcript: list[Heard] = field(factory=list)
+    transcript: list[ReceivedFrame] = field(factory=list)
     stays: list[Stay] = field(factory=list)
     close_code: int | None = None
     over: trio.Event = field(factory=trio.Event)
@@ -100,18 +60,18 @@ class Client:
     transports: dict[Direction, str] = field(factory=dict)
     _websocket: trio_websocket.WebSocketConnection | None = None
     _ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
-    _asked: dict[int, str] = field(factory=dict)
-    _came: trio.Event = field(factory=trio.Event)
+    _request_types: dict[int, str] = field(factory=dict)
+    _changed: trio.Event = field(factory=trio.Event)
 
     # The connection.
 
     async def connect(self) -> None:
-        """The WebSocket's handshake.  Raises :exc:`Gone` where there is none."""
-        wrap: Any = trio_websocket.wrap_client_stream  # its annotations know sockets only
-        with trio.move_on_after(PATIENCE):  # it waits for ever for an answer that does not come
+        """Do the WebSocket handshake.  Raises :exc:`Gone` if it fails or takes too long."""
+        wrap: Any = trio_websocket.wrap_client_stream  # its annotations allow only sockets
+        with trio.move_on_after(PATIENCE):  # it has no timeout of its own
             try:
                 self._websocket = await wrap(self.tasks, self.stream, "gateway", PATH, subprotocols=[SUBPROTOCOL])
-            except (*_OVER, trio_websocket.HandshakeError):
+            except (*_CLOSED, trio_websocket.HandshakeError):
                 self._end(None)
         if self._websocket is None:
             self._end(None)
@@ -127,33 +87,33 @@ class Client:
     async def _read(self, websocket: trio_websocket.WebSocketConnection) -> None:
         try:
             while True:
-                self._hear(json.loads(await websocket.get_message()))
+                self._receive(json.loads(await websocket.get_message()))
         except trio_websocket.ConnectionClosed as closed:
             self._end(closed.reason.code if closed.reason else None)
 
-    def _hear(self, frame: Frame) -> None:
-        heard = Heard(self.world.trace.next(), trio.current_time(), frame)
-        self.transcript.append(heard)
-        kind = self._asked.get(frame.get("id", -1))
+    def _receive(self, frame: Frame) -> None:
+        received = ReceivedFrame(self.world.trace.next(), trio.current_time(), frame)
+        self.transcript.append(received)
+        kind = self._request_types.get(frame.get("id", -1))
         if frame["type"] == "ok" and kind == "join":
-            self.stays.append(Stay(frame["data"]["channelId"], frame["data"]["userId"], heard))
+            self.stays.append(Stay(frame["data"]["channelId"], frame["data"]["userId"], received))
         elif frame["type"] == "ok" and kind == "leave":
-            self.stays[-1].left = heard
+            self.stays[-1].left = received
             self._forget_media()
         elif frame["type"] == "ok" and kind == "consume":
             self.consumed[frame["data"]["rtpParameters"]["encodings"][0]["ssrc"]] = frame["data"]
         elif frame["type"] == "transport_state" and frame["data"]["state"] == "closed":
             self._lose_transport(frame["data"]["transportId"])
-        self._notice()
+        self._notify()
 
     def _end(self, code: int | None) -> None:
         self.close_code = code
         self.over.set()
         self._forget_media()
-        self._notice()
+        self._notify()
 
     def _forget_media(self) -> None:
-        """The session is over, and its transports with it."""
+        """Forget all media, because the session has ended."""
         self.transports.clear()
         for endpoint in self.endpoints.values():
             endpoint.close()
@@ -167,36 +127,36 @@ class Client:
                 self.endpoints.pop(direction).close()
 
     def cut_media(self) -> None:
-        """Its media's network is gone."""
+        """Cut the network for its media."""
         self.world.interrupted.update(self.producers)
         for endpoint in self.endpoints.values():
             endpoint.link.cut = True
 
-    def say_media_goodbye(self) -> None:
-        """It ends its DTLS associations by itself (an alert, RFC 5246 section 7.2.1)."""
+    def close_dtls(self) -> None:
+        """Close its DTLS associations with a close_notify alert (RFC 5246, section 7.2.1)."""
         self.world.interrupted.update(self.producers)
         for endpoint in self.endpoints.values():
             endpoint.transport.close()
             endpoint.flush()
             endpoint.quiet = True
 
-    def _notice(self) -> None:
-        self._came.set()
-        self._came = trio.Event()
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
 
-    # Asking.
+    # Requests and events.
 
     async def send_text(self, text: str | bytes) -> None:
-        """One frame, as it is.  Raises :exc:`Gone`."""
+        """Send one frame as it is.  Raises :exc:`Gone`."""
         try:
             await self.websocket.send_message(text)
-        except _OVER:
+        except _CLOSED:
             raise Gone(self.name, self.close_code) from None
 
     async def request(self, kind: str, /, **data: Any) -> int:
-        """Send a request and do not wait for its answer; returns its id."""
+        """Send a request without waiting for its answer, and return its id.  Raises :exc:`Gone`."""
         number = next(self._ids)
-        self._asked[number] = kind
+        self._request_types[number] = kind
         if kind in _INTERRUPTS:
             self._interrupt(data)
         await self.send_text(json.dumps({"id": number, "type": kind, "data": data}))
@@ -207,80 +167,87 @@ class Client:
         self.world.interrupted.update(consumed or [str(data.get("producerId"))])
 
     async def answer(self, number: int) -> Frame:
-        """The answer to the request with this id."""
+        """Wait for the answer to the request with this id.  Raises as :meth:`until`."""
         return await self.until(lambda frame: frame.get("id") == number)
 
     async def ask(self, kind: str, /, **data: Any) -> Any:
-        """Send a request, which must succeed; the data of its ``ok``.  Raises :exc:`Refused` and :exc:`Gone`."""
+        """Send a request, and return the data of its ``ok``.
+
+        Raises :exc:`Refused` if the answer is an error, and as :meth:`until`.
+        """
         answer = await self.answer(await self.request(kind, **data))
         if answer["type"] != "ok":
             raise Refused(self.name, kind, answer["data"])
         return answer["data"]
 
-    async def until(self, wanted: Callable[[Frame], bool], *, given: Callable[[], bool] = lambda: True) -> Frame:
-        """The first frame of the whole transcript, now or later, that is wanted.  It can come only where ``given``.
+    async def until(self, wanted: Callable[[Frame], bool], *, possible: Callable[[], bool] = lambda: True) -> Frame:
+        """Wait for the first frame in the transcript for which ``wanted`` is true.
 
-        Raises :exc:`Gone`, and ``trio.TooSlowError`` after :data:`PATIENCE` where the client was not made to be silent.
+        Raises :exc:`Gone` if the connection is over, or if ``possible`` becomes false.  Raises ``trio.TooSlowError``
+        after :data:`PATIENCE` seconds, or :exc:`Gone` if the client was made to die.
         """
         looked = 0
         with trio.move_on_after(PATIENCE):
             while True:
-                for heard in self.transcript[looked:]:
-                    if wanted(heard.frame):
-                        return heard.frame
+                for received in self.transcript[looked:]:
+                    if wanted(received.frame):
+                        return received.frame
                 looked = len(self.transcript)
-                if self.over.is_set() or not given():
+                if self.over.is_set() or not possible():
                     raise Gone(self.name, self.close_code)
-                await self._came.wait()
-        if self.name in self.world.dead:
+                await self._changed.wait()
+        if self.name in self.world.must_end:
             raise Gone(self.name)
-        raise trio.TooSlowError(f"{self.name} waits in vain")
+        raise trio.TooSlowError(f"{self.name} waited in vain for a frame")
 
     async def event(self, kind: str, /, **about: Any) -> Any:
-        """The data of the first such event whose data has these values."""
+        """Wait for the first event of this type whose data has these values, and return its data."""
         frame = await self.until(
             lambda frame: frame["type"] == kind and about.items() <= frame["data"].items() and "id" not in frame
         )
         return frame["data"]
 
-    # What a client does.
+    # Joining, leaving and media.
 
     async def join(self, channel: str = "lobby", **data: Any) -> Any:
-        """Join with :attr:`user` as user id and name."""
+        """Join a channel with :attr:`user` as user id and name, and return the data of the answer."""
         return await self.ask("join", **{"channelId": channel, "username": self.user, "userId": self.user, **data})
 
     async def leave(self) -> None:
         await self.ask("leave")
 
     async def close(self, code: int = 1000) -> None:
-        """Close the WebSocket in an orderly way."""
-        self.world.excuse(self.name)
-        with trio.move_on_after(PATIENCE), suppress(Gone, *_OVER):
+        """Close the WebSocket with a close frame."""
+        self.world.expect_end(self.name)
+        with trio.move_on_after(PATIENCE), suppress(Gone, *_CLOSED):
             await self.websocket.aclose(code)
 
     async def transport(self, direction: Direction, *, wait: bool = True) -> str:
-        """The id of the transport of this direction; made and connected when there is none."""
+        """The id of the transport for this direction.  It is created and connected if there is none.
+
+        ``wait`` waits until it is connected.  Raises :exc:`Gone` if it is lost before.
+        """
         if direction not in self.transports:
             asked = {"rtpCapabilities": CAPABILITIES} if direction == "receive" else {}
             created = await self.ask("create_transport", direction=direction, **asked)
-            if self.over.is_set():  # the answer and the end came at once: nobody would take this endpoint away
+            if self.over.is_set():  # the connection ended together with the answer: nobody would close the endpoint
                 raise Gone(self.name)
             made = self.endpoints[direction] = self.world.endpoint(self, created)
             self.transports[direction] = created["transportId"]
             await self.ask("connect_transport", transportId=created["transportId"], dtlsParameters=made.dtls_parameters)
             self.tasks.start_soon(made.run, name=f"{self.name} {direction}s")
         transport_id, endpoint = self.transports.get(direction), self.endpoints.get(direction)
-        if transport_id is None or endpoint is None:  # gone while it was made
+        if transport_id is None or endpoint is None:  # lost while it was being made
             raise Gone(self.name)
         if wait:
             up = {"type": "transport_state", "data": {"transportId": transport_id, "state": "connected"}}
-            await self.until(lambda frame: frame == up, given=lambda: transport_id in self.transports.values())
+            await self.until(lambda frame: frame == up, possible=lambda: transport_id in self.transports.values())
             with trio.fail_after(PATIENCE):
                 await endpoint.settled.wait()
         return transport_id
 
     async def publish(self, kind: Kind = "audio", *, speak: bool = True, **data: Any) -> str:
-        """Announce a stream, and begin to send it; its producer's id."""
+        """Produce a stream, and return its producer id.  With ``speak`` start sending packets as well."""
         transport_id = await self.transport("send", wait=speak)
         ssrc = self.world.new_ssrc()
         parameters = media_parameters(kind, ssrc)
@@ -296,13 +263,13 @@ class Client:
         return producer_id
 
     async def subscribe(self, producer_id: str, *, paused: bool = False) -> str:
-        """Take somebody's stream; the consumer's id."""
+        """Consume a stream, and return the consumer id."""
         transport_id = await self.transport("receive", wait=False)
         asked = {"transportId": transport_id, "producerId": producer_id, "paused": paused}
         return str((await self.ask("consume", **asked))["consumerId"])
 
     @property
-    def present(self) -> Stay | None:
-        """The stay that goes on, as far as this client knows."""
+    def current_stay(self) -> Stay | None:
+        """The stay that has not ended, as far as this client knows."""
         here = self.stays[-1] if self.stays and not self.over.is_set() else None
         return here if here is not None and here.left is None else None

@@ -1,6 +1,6 @@
-"""The same run every time: Trio without chance, under a virtual clock, with a watchdog on the real one.
+"""Runs Trio the same way every time: seeded scheduling, a virtual clock, and a watchdog in real time.
 
-The one file that knows a private part of Trio.  ``tests/harness/test_deterministic.py`` fails when that part changes.
+Only this file uses a private part of Trio.  ``tests/harness/test_deterministic.py`` fails if that part changes.
 """
 
 import os
@@ -15,20 +15,20 @@ from trio.testing import MockClock
 
 T = TypeVar("T")
 
-#: Real seconds that a run may take; what is virtual about it takes none, so a run that needs them is stuck.
+#: Real seconds after which a run counts as stuck.  Virtual time takes no real time.
 REAL_SECONDS: Final = 60.0
-#: Real seconds from the cancellation of a stuck run to the end of the process, where even that does not help.
+#: Real seconds that a stuck run has to end after its cancellation.  Then the process is aborted.
 GRACE: Final = 10.0
 _FRAMES_SHOWN: Final = 3
 _TASKS_SHOWN: Final = 100
 
 
 class Stuck(AssertionError):
-    """A run did not come to its end.  The message lists every task and what it waits for."""
+    """A run did not end.  The message lists every task and what it waits for."""
 
 
 class InstrumentLost(AssertionError):
-    """Trio dropped an instrument, as it does with one that raises: what it should have seen or done is missing."""
+    """Trio dropped an instrument because it raised, so the run went on without it."""
 
 
 def run(
@@ -40,8 +40,8 @@ def run(
 ) -> T:
     """``trio.run`` in virtual time, with the same order of tasks for the same ``seed``.
 
-    Time jumps as soon as every task waits, so nothing in it may wait for a thread or a file descriptor.  Only one run
-    at a time in a process.  Raises :exc:`Stuck` after ``real_seconds``, and :exc:`InstrumentLost`.
+    Time jumps as soon as every task waits, so no task may wait for a thread or a file descriptor.  A process can have
+    only one such run at a time.  Raises :exc:`Stuck` after ``real_seconds``, and :exc:`InstrumentLost`.
     """
 
     async def main() -> T:
@@ -56,13 +56,17 @@ def run(
                 raise InstrumentLost(f"{type(instrument).__name__} raised, and Trio went on without it") from None
         return result
 
-    with _without_chance(seed):
+    with _seeded_scheduling(seed):
         return trio.run(main, clock=MockClock(autojump_threshold=0), instruments=instruments)
 
 
 @contextmanager
-def _without_chance(seed: int) -> Iterator[None]:
-    """Trio draws the order of the tasks of each tick; sorted first and drawn with a seed, it is the same each time."""
+def _seeded_scheduling(seed: int) -> Iterator[None]:
+    """Make Trio's order of tasks depend on the seed alone.
+
+    Trio shuffles the tasks of each tick.  Its private switch sorts them before that, and a seed makes the shuffle
+    repeatable.
+    """
     core: Any = trio._core._run
     before, core._ALLOW_DETERMINISTIC_SCHEDULING = core._ALLOW_DETERMINISTIC_SCHEDULING, True
     core._r.seed(seed)
@@ -79,33 +83,33 @@ _tasks_when_stuck: dict[trio.CancelScope, str] = {}
 
 @contextmanager
 def _watched(real_seconds: float) -> Iterator[trio.CancelScope]:
-    """A scope that is cancelled from outside when real time is up: a deadlock in virtual time never ends by itself."""
+    """A scope that a thread cancels when the real time is up.  A deadlock in virtual time would never end by itself."""
     scope, token = trio.CancelScope(), trio.lowlevel.current_trio_token()
 
     def give_up() -> None:
         _tasks_when_stuck[scope] = f"stuck after {real_seconds:g} real seconds\n{describe_tasks()}"
         scope.cancel()
 
-    def bark() -> None:
+    def cancel_from_thread() -> None:
         token.run_sync_soon(give_up)
-        bite.start()
+        abort_timer.start()
 
-    def end_process() -> None:
+    def abort() -> None:
         sys.stderr.write(f"a run ignores its cancellation: {_tasks_when_stuck.get(scope, 'it does not even yield')}\n")
         os.abort()
 
-    bite, watchdog = threading.Timer(GRACE, end_process), threading.Timer(real_seconds, bark)
-    bite.daemon = watchdog.daemon = True
-    watchdog.start()
+    abort_timer, cancel_timer = threading.Timer(GRACE, abort), threading.Timer(real_seconds, cancel_from_thread)
+    abort_timer.daemon = cancel_timer.daemon = True
+    cancel_timer.start()
     try:
         yield scope
     finally:
-        watchdog.cancel()
-        bite.cancel()
+        cancel_timer.cancel()
+        abort_timer.cancel()
 
 
 def describe_tasks() -> str:
-    """Every task of the running loop, indented by nesting, with the innermost frames of what it waits for."""
+    """Every task of the running loop, indented by nesting, with the innermost frames of its wait."""
     root = trio.lowlevel.current_root_task()
     lines = list(_describe(root, "")) if root is not None else []
     more = [f"… and {len(lines) - _TASKS_SHOWN} more"] if len(lines) > _TASKS_SHOWN else []
@@ -116,7 +120,7 @@ def _describe(task: trio.lowlevel.Task, indent: str) -> Iterator[str]:
     frames = [
         f"{frame.f_code.co_name}:{line}"
         for frame, line in task.iter_await_frames()
-        if not frame.f_globals.get("__name__", "").startswith("trio._core.")  # the same in every task that waits
+        if not frame.f_globals.get("__name__", "").startswith("trio._core.")  # those are the same in every waiting task
     ]
     yield f"{indent}{task.name}: {' > '.join(frames[-_FRAMES_SHOWN:])}"
     for nursery in task.child_nurseries:

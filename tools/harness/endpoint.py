@@ -1,4 +1,4 @@
-"""One transport of a client on the network in memory, the streams it sends, and what it checks in those it receives."""
+"""The client's end of one transport on the network in memory.  It sends streams and checks those it receives."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from tools.harness.network import Link, Network
 from tools.harness.offers import CLOCK_RATES, PAYLOAD_TYPES
 from tools.light.transport import LightTransport
 
-#: Packets a second of one stream: enough that a gap shows, few enough to be cheap.
+#: Packets a second of one stream.  That is enough to show gaps, and few enough to be cheap.
 PACKETS_PER_SECOND = 10
-# The first bytes of a VP8 key frame (RFC 7741 section 4.2): every packet is one, so receivers begin anywhere.
+# The first bytes of a VP8 key frame (RFC 7741, section 4.2).  Every packet is one, so receivers can begin anywhere.
 _VP8_KEY_FRAME = bytes([0x10, 0x00])
 _HEADER = struct.Struct("!BBHII")
 
 
 @define
-class Received:
-    """What came of one stream of ``producer``.  Its packets are numbered by the sender, from ``first`` to ``last``.
+class ReceivedStream:
+    """Counts of the packets that arrived with one SSRC, which should all be from ``producer``.
 
-    ``gaps`` are numbers that did not come in their turn, ``repeated`` those that came late or again, ``strange``
-    packets that are of another stream than they should be.
+    The sender numbers its packets.  ``first`` and ``last`` are the lowest and highest number that arrived.  ``gaps``
+    counts skipped numbers, ``repeated`` counts numbers that came late or again, ``strange`` counts packets of other
+    producers.
     """
 
     producer: str
@@ -51,16 +52,17 @@ class Received:
 
 @define(eq=False)
 class Endpoint:
-    """Made by :meth:`tools.harness.world.World.endpoint`.  ``streams`` are those received, by SSRC.
+    """Made by :meth:`tools.harness.world.World.endpoint`.
 
-    ``settled`` is set when it is connected, or closed.
+    ``streams`` has the received streams by SSRC.  ``settled`` is set once the endpoint is connected or closed.  While
+    ``quiet`` it sends no media.
     """
 
     transport: LightTransport
     path: Path
     network: Network
     link: Link = field(init=False)
-    streams: dict[int, Received] = field(factory=dict)
+    streams: dict[int, ReceivedStream] = field(factory=dict)
     closed: bool = False
     quiet: bool = False
     settled: trio.Event = field(factory=trio.Event)
@@ -73,7 +75,7 @@ class Endpoint:
         return {"role": ours.role, "fingerprints": fingerprints}
 
     def receive(self, datagram: bytes) -> None:
-        """A datagram arrives."""
+        """Take a datagram from the network."""
         self.transport.receive(datagram, trio.current_time())
         if self.transport.connected:
             self.settled.set()
@@ -84,13 +86,13 @@ class Endpoint:
         self.flush()
 
     def flush(self) -> None:
-        """Let out what the transport has to send."""
+        """Send the datagrams that the transport has ready."""
         for datagram in self.transport.datagrams_to_send():
             self.network.send(self.link.to_gateway, datagram)
         self._wake.set()
 
     async def run(self) -> None:
-        """ICE, DTLS, and what time brings, until :meth:`close`."""
+        """Connect with ICE and DTLS, and serve the transport's timers, until :meth:`close`."""
         self.transport.start(trio.current_time())
         while not self.closed:
             self.flush()
@@ -100,15 +102,14 @@ class Endpoint:
             self.transport.handle_timer(trio.current_time())
 
     def close(self) -> None:
-        """Nobody is at this address any more."""
+        """Close the endpoint.  Datagrams to its address are lost from now on."""
         self.closed = True
         self.settled.set()
         self._wake.set()
         self.network.disconnect(self.path)
 
     async def speak(self, kind: str, ssrc: int, producer_id: str) -> None:
-        """Send a stream for as long as the endpoint is there and not ``quiet``; each packet says which number it is
-        of whose stream."""
+        """Send a stream until the endpoint is closed or ``quiet``.  Each packet holds the producer id and a number."""
         ticks = CLOCK_RATES[kind] // PACKETS_PER_SECOND
         for number in itertools.count(1):
             if self.closed or self.quiet:
@@ -127,5 +128,5 @@ class Endpoint:
         origin, _, number = packet[offset:].removeprefix(_VP8_KEY_FRAME).decode().partition(" ")
         stream = self.streams.get(ssrc)
         if stream is None:
-            stream = self.streams[ssrc] = Received(origin, int(number))
+            stream = self.streams[ssrc] = ReceivedStream(origin, int(number))
         stream.take(origin, int(number), trio.current_time())

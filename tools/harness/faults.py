@@ -1,4 +1,4 @@
-"""What can be made to go wrong inside the gateway: any step of any exit can raise, hang, or be slow."""
+"""Makes steps of an exit go wrong inside the gateway: a step can raise, hang, or be slow."""
 
 import math
 
@@ -9,15 +9,15 @@ from tools.harness.steps import EXIT_STEPS, is_async
 
 
 class Broken(Exception):
-    """What a step raises that was made to."""
+    """The exception of a step that was made to fail."""
 
 
 @define(eq=False)
 class Fault:
-    """What becomes of a step: it takes ``seconds`` longer (infinity: for ever), or it ``raises`` :exc:`Broken`.
+    """A fault of a step: it ``raises`` :exc:`Broken`, or takes ``seconds`` longer (infinity never ends).
 
-    It comes instead of the step's own work (before it, where it is only slow), or ``after`` it.  ``times`` is how
-    often it will still happen, ``happened`` how often it has.
+    The fault happens before the step's own work, or ``after`` it.  ``times`` is how often it will still happen, and
+    ``happened`` is how often it has happened.
     """
 
     raises: bool = False
@@ -29,57 +29,63 @@ class Fault:
 
 @define(eq=False)
 class Faults:
-    """Which steps go wrong, for one client or (``whom`` None) for whoever takes them.
+    """The faults of a run.  Each belongs to a step, and to one client or (None) to any client.
 
-    ``struck`` are the clients for whom one did: they may be closed for it.
+    ``affected`` has the clients for whom a fault happened.  The gateway may close them for it.
     """
 
-    struck: set[str] = field(factory=set)
+    affected: set[str] = field(factory=set)
     _faults: dict[tuple[str, str | None, bool], Fault] = field(factory=dict)
 
-    def raises(self, step: str, whom: str | None = None, *, after: bool = False, times: float = 1) -> Fault:
-        """The step raises :exc:`Broken`."""
-        return self._add(step, whom, Fault(raises=True, after=after, times=times))
+    def raises(self, step: str, client: str | None = None, *, after: bool = False, times: float = 1) -> Fault:
+        """Make the step raise :exc:`Broken`.  Raises ``ValueError`` if there is no such step."""
+        return self._add(step, client, Fault(raises=True, after=after, times=times))
 
-    def hangs(self, step: str, whom: str | None = None, *, after: bool = False, times: float = 1) -> Fault:
-        """The step does not come to an end by itself."""
-        return self.is_slow(step, math.inf, whom, after=after, times=times)
+    def hangs(self, step: str, client: str | None = None, *, after: bool = False, times: float = 1) -> Fault:
+        """Make the step wait for ever.  Raises ``ValueError`` as :meth:`is_slow`."""
+        return self.is_slow(step, math.inf, client, after=after, times=times)
 
     def is_slow(
-        self, step: str, seconds: float, whom: str | None = None, *, after: bool = False, times: float = 1
+        self, step: str, seconds: float, client: str | None = None, *, after: bool = False, times: float = 1
     ) -> Fault:
-        """The step takes so many seconds longer.  ``ValueError`` for one that is synchronous and cannot wait."""
+        """Make the step take so many seconds longer.
+
+        Raises ``ValueError`` if there is no such step, or if it is synchronous and so cannot wait.
+        """
         _check_exists(step)
         if not is_async(step):
-            raise ValueError(f"{step!r} is synchronous: it takes no time, and can only raise")
-        return self._add(step, whom, Fault(seconds=seconds, after=after, times=times))
+            raise ValueError(f"{step!r} is synchronous, so it can raise but not wait")
+        return self._add(step, client, Fault(seconds=seconds, after=after, times=times))
 
-    def _add(self, step: str, whom: str | None, fault: Fault) -> Fault:
+    def _add(self, step: str, client: str | None, fault: Fault) -> Fault:
         _check_exists(step)
-        self._faults[step, whom, fault.after] = fault
+        self._faults[step, client, fault.after] = fault
         return fault
 
-    def take(self, step: str, whom: str, *, after: bool) -> Fault | None:
-        """The fault that is due here, one for this client before one for whoever comes; it counts as happened."""
-        for whose in (whom, None):
+    def take(self, step: str, client: str, *, after: bool) -> Fault | None:
+        """The fault that is due for this step of this client, or None.  It then counts as happened.
+
+        A fault for this client comes before a fault for any client.
+        """
+        for whose in (client, None):
             fault = self._faults.get((step, whose, after))
             if fault is not None and fault.times > 0:
                 fault.times -= 1
                 fault.happened += 1
-                self.struck.add(whom)
+                self.affected.add(client)
                 return fault
         return None
 
-    def strike(self, step: str, whom: str, *, after: bool) -> None:
-        """Let the fault of a synchronous step happen, if there is one."""
-        if (fault := self.take(step, whom, after=after)) is not None and fault.raises:
-            raise Broken(f"{step}: made to fail")
+    def apply(self, step: str, client: str, *, after: bool) -> None:
+        """Let the fault of a synchronous step happen, if one is due."""
+        if (fault := self.take(step, client, after=after)) is not None and fault.raises:
+            raise Broken(f"the step {step!r} was made to fail")
 
-    async def strike_async(self, step: str, whom: str, *, after: bool) -> None:
-        """The same for an asynchronous one."""
-        if (fault := self.take(step, whom, after=after)) is not None:
+    async def apply_async(self, step: str, client: str, *, after: bool) -> None:
+        """Let the fault of an asynchronous step happen, if one is due."""
+        if (fault := self.take(step, client, after=after)) is not None:
             if fault.raises:
-                raise Broken(f"{step}: made to fail")
+                raise Broken(f"the step {step!r} was made to fail")
             await trio.sleep(fault.seconds)
 
 

@@ -1,4 +1,4 @@
-"""What is left of people who have gone: nothing may be."""
+"""Finds what clients leave behind after they have gone.  There must be nothing."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ _OURS = ("gateway.", "sfu.", "protocol.")
 
 
 class Leak(AssertionError):
-    """Something outlives those whose it was."""
+    """Something outlives the client that it belonged to."""
 
 
 @frozen
-class Census:
-    """How many there are of each kind of thing that a client's life makes, by name; ``series`` are those of /metrics.
+class ResourceCounts:
+    """How many there are of each kind of resource that a client uses.
 
-    ``objects`` are those of our own classes by class, where they were counted.
+    ``counts`` has the kinds by name.  ``series`` has the names of the time series in /metrics.  ``objects`` counts the
+    objects of the gateway's own classes by class, or is None if they were not counted.
     """
 
     counts: dict[str, int]
@@ -32,13 +33,13 @@ class Census:
     objects: Counter[str] | None = None
 
 
-def take_census(world: World, *, objects: bool = False) -> Census:
-    """Count what is there now; counting ``objects`` is dear, and needs :func:`forget_what_is_old` before it."""
-    alive = objects_since() if objects else None
+def count_resources(world: World, *, objects: bool = False) -> ResourceCounts:
+    """Count all resources now.  Counting ``objects`` is slow, and needs :func:`ignore_existing_objects` before it."""
+    alive = count_new_objects() if objects else None
     gateway, port = world.gateway, world.port
     totals = port.context.plane.totals()
     lines = gateway.channels.metrics.render().decode().splitlines()
-    return Census(
+    return ResourceCounts(
         {
             "trio tasks": trio.lowlevel.current_statistics().tasks_living,
             "file descriptors": len(list(Path("/proc/self/fd").iterdir())),
@@ -61,26 +62,29 @@ def take_census(world: World, *, objects: bool = False) -> Census:
     )
 
 
-def check(now: Census, before: Census) -> None:
-    """Raises :exc:`Leak`.  Series of /metrics may come to be once (an HTTP status), and not with a client's name."""
+def check(now: ResourceCounts, before: ResourceCounts) -> None:
+    """Raises :exc:`Leak` if there is more than before.
+
+    New series in /metrics are allowed only for HTTP statuses, which a run may be the first to produce.
+    """
     more = {name: count for name, count in now.counts.items() if count > before.counts[name]}
     if more:
-        raise Leak(f"there are more than before anybody came: {more}")
+        raise Leak(f"there is more than before the first client: {more}")
     if now.objects:
-        raise Leak(f"objects that are alive and nobody's: {dict(now.objects)}")
+        raise Leak(f"objects that outlive their client: {dict(now.objects)}")
     named = [one for one in now.series - before.series if not one.startswith("sfu_http_responses")]
     if named:
-        raise Leak(f"series of /metrics that somebody has left behind: {named}")
+        raise Leak(f"series of /metrics that a client has left behind: {named}")
 
 
-def forget_what_is_old() -> None:
-    """From here on :func:`objects_since` counts only what is new.  Undone by ``gc.unfreeze``."""
+def ignore_existing_objects() -> None:
+    """Make :func:`count_new_objects` ignore all objects that exist now.  ``gc.unfreeze`` undoes it."""
     gc.collect()
     gc.freeze()
 
 
-def objects_since() -> Counter[str]:
-    """Objects of our own classes that are new and still alive after a collection, by class."""
+def count_new_objects() -> Counter[str]:
+    """Count by class the objects of the gateway's own classes that are new and survive a garbage collection."""
     gc.collect()
     names = (type(one) for one in gc.get_objects())
     return Counter(f"{cls.__module__}.{cls.__qualname__}" for cls in names if cls.__module__.startswith(_OURS))

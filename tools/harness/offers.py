@@ -1,4 +1,4 @@
-"""Media objects as the harness's clients put them on the wire."""
+"""The media objects that the harness's clients send."""
 
 from typing import Any
 

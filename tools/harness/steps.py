@@ -1,7 +1,7 @@
-"""The steps of a session's life and end, by name.  Each is noted in the trace; those of an exit can be made to fail.
+"""The steps of a session's life and end, by name.  The trace records each, and those of an exit can be made to fail.
 
-A step is a method of the gateway's own classes, which is wrapped for the time of a run.  The gateway knows nothing
-of it, and this file knows nothing but names of methods: what they do is not repeated here.
+A step is a method of one of the gateway's classes.  It is wrapped for the time of a run, so the gateway knows nothing
+of it.  This file knows the methods' names, but does not repeat what they do.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ NOBODY: Final = "-"
 
 
 def name_of_connection(connection: Connection) -> str:
-    """The client at the other end: the harness connects it with its name as its address."""
+    """The name of the client at the other end.  The harness uses that name as the client's address."""
     return str(structlog.get_context(connection.log).get("remote", NOBODY))
 
 
 def name_of_peer(media: sfu.Peer | sfu.Transport | sfu.Producer | sfu.Consumer) -> str:
-    """The client whose media this is."""
+    """The name of the client whose media this is."""
     owner = media.guard.owner
     return name_of_connection(owner.member.connection) if isinstance(owner, MemberObserver) else NOBODY
 
@@ -48,7 +48,7 @@ def number_of_peer(producer: sfu.Producer) -> int | None:
     return owner.member.peer.number if isinstance(owner, MemberObserver) and owner.member.peer is not None else None
 
 
-def media_of(peer: sfu.Peer | None) -> int:
+def media_count(peer: sfu.Peer | None) -> int:
     """How many transports, producers and consumers of this peer the router still knows."""
     if peer is None:
         return 0
@@ -62,15 +62,16 @@ Names = dict[str, Any]
 
 @frozen
 class Step:
-    """``method`` of ``owner``.
+    """A step: the method ``method`` of the class ``owner``.
 
-    ``whom`` says whose step it is, from the arguments of the call (its object first).  ``before`` says what is to be
-    noted when it begins (nothing is noted then when not given), ``after`` what when it has ended, given its result.
+    ``client_of`` gets the arguments of the call, the object first, and returns the client's name.  ``before`` returns
+    the details to record when the step begins; without it a synchronous step's beginning is not recorded.  ``after``
+    returns the details to record at its end, given also its result.
     """
 
     owner: type
     method: str
-    whom: Callable[..., str] = lambda *_: NOBODY
+    client_of: Callable[..., str] = lambda *_: NOBODY
     before: Callable[..., Names] | None = None
     after: Callable[..., Names] = lambda *_, **__: {}
 
@@ -83,7 +84,7 @@ def _by_connection(connection: Connection, *_: Any) -> str:
     return name_of_connection(connection)
 
 
-#: Every step of an exit, from the inside out (docs/closures.md).  Asynchronous ones can hang, all can raise.
+#: Every step of an exit, from the inside out (docs/closures.md).  All can raise, and asynchronous ones can hang.
 EXIT_STEPS: Final[dict[str, Step]] = {
     "end": Step(
         Connection,
@@ -110,7 +111,7 @@ EXIT_STEPS: Final[dict[str, Step]] = {
             "channel": channel.id,
             "user": member.user_id,
             "reason": member.leave_reason,
-            "media": media_of(member.peer),
+            "media": media_count(member.peer),
             "peer": member.peer and member.peer.number,
             "seconds": member.seconds_since_end(trio.current_time()),
         },
@@ -122,7 +123,7 @@ EXIT_STEPS: Final[dict[str, Step]] = {
     "close outbox": Step(Outbox, "close"),
 }
 
-#: What is noted besides.
+#: Other steps that the trace records.
 OTHER_STEPS: Final[dict[str, Step]] = {
     "put on list": Step(
         Channel,
@@ -144,13 +145,13 @@ OTHER_STEPS: Final[dict[str, Step]] = {
 
 
 def is_async(step: str) -> bool:
-    """Whether it can take time."""
+    """Whether the step is asynchronous, so that it can take time."""
     return inspect.iscoroutinefunction(getattr(EXIT_STEPS[step].owner, EXIT_STEPS[step].method))
 
 
 @contextmanager
 def wrapped_steps(trace: Trace, faults: Faults) -> Iterator[None]:
-    """Note every step in the trace, and let faults happen, for as long as the block runs."""
+    """During the block, record every step in the trace, and let faults happen."""
     steps = {**EXIT_STEPS, **OTHER_STEPS}
     originals = {name: getattr(step.owner, step.method) for name, step in steps.items()}
     for name, step in steps.items():
@@ -166,13 +167,13 @@ def wrapped_steps(trace: Trace, faults: Faults) -> Iterator[None]:
 def _wrap(name: str, step: Step, original: Callable[..., Any], trace: Trace, faults: Faults) -> Callable[..., Any]:
     @functools.wraps(original)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        whom = step.whom(*args)
+        client = step.client_of(*args)
         if step.before is not None:
-            trace.note(f"begin: {name}", whom, **step.before(*args))
-        faults.strike(name, whom, after=False)
+            trace.note(f"begin: {name}", client, **step.before(*args))
+        faults.apply(name, client, after=False)
         result = original(*args, **kwargs)
-        trace.note(name, whom, **step.after(*args, result=result, **kwargs))
-        faults.strike(name, whom, after=True)
+        trace.note(name, client, **step.after(*args, result=result, **kwargs))
+        faults.apply(name, client, after=True)
         return result
 
     return wrapped
@@ -183,12 +184,12 @@ def _wrap_async(
 ) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(original)
     async def wrapped(*args: Any, **kwargs: Any) -> Any:
-        whom = step.whom(*args)
-        trace.note(f"begin: {name}", whom)
-        await faults.strike_async(name, whom, after=False)
+        client = step.client_of(*args)
+        trace.note(f"begin: {name}", client)
+        await faults.apply_async(name, client, after=False)
         result = await original(*args, **kwargs)
-        trace.note(name, whom)
-        await faults.strike_async(name, whom, after=True)
+        trace.note(name, client)
+        await faults.apply_async(name, client, after=True)
         return result
 
     return wrapped

@@ -1,7 +1,7 @@
-"""Two ends of a connection in memory that can break in all the ways in which TCP breaks.
+"""A pair of streams in memory that can break in every way in which TCP breaks.
 
-``trio.testing.memory_stream_pair`` takes any amount unread and knows no reset; here each direction holds a bounded
-number of bytes, and can end (FIN), break (RST) or come to a standstill.
+``trio.testing.memory_stream_pair`` has unbounded buffers and no reset.  Here each direction holds a limited number of
+bytes, and it can end (FIN), break (RST) or stop.
 """
 
 import operator
@@ -12,17 +12,17 @@ from typing import Final
 import trio
 from attrs import define, field
 
-#: Bytes that one direction holds, as a socket's buffers would: whoever sends more waits.
+#: Bytes that one direction holds, like the buffers of a socket.  A sender of more has to wait.
 CAPACITY: Final = 256 * 1024
 _PIECE: Final = 64 * 1024
 
 
 @define(eq=False)
-class Direction:
-    """One way from one end to the other.
+class Pipe:
+    """One direction of a connection.
 
-    ``ended``: nothing comes after what is in it.  ``broken``: both ends fail at once.  ``stopped``: what is in it does
-    not arrive, and once it is full the sender waits; it all arrives when it goes on.
+    After ``ended`` no more bytes are put in, and the receiver reads the rest.  After ``broken`` both ends fail at once.
+    While ``stopped`` no byte arrives, and the sender waits once the pipe is full.  Afterwards the bytes arrive.
     """
 
     capacity: int
@@ -33,7 +33,7 @@ class Direction:
     _changed: trio.Event = field(factory=trio.Event)
 
     def change(self, **flags: bool) -> None:
-        """Set some of the flags; whoever waits looks again."""
+        """Set some of the flags, and wake the waiting tasks."""
         for name, value in flags.items():
             setattr(self, name, value)
         self._notice()
@@ -42,18 +42,18 @@ class Direction:
         self._changed.set()
         self._changed = trio.Event()
 
-    async def wait_room(self) -> None:
+    async def wait_for_room(self) -> None:
         while len(self._bytes) >= self.capacity and not (self.broken or self.ended):
             await self._changed.wait()
 
     async def put(self, data: bytes | bytearray | memoryview) -> None:
-        """Take all of it, waiting for room.  Cancelled, it keeps what there was room for, as TCP does."""
+        """Put all bytes in, and wait for room.  If cancelled, the bytes put in so far will arrive, as in TCP."""
         rest = memoryview(data)
         while rest:
-            await self.wait_room()
+            await self.wait_for_room()
             if self.broken:
                 raise trio.BrokenResourceError("reset")
-            if self.ended:  # meanwhile, by the sender itself
+            if self.ended:  # by the sender itself, while it waited
                 raise trio.ClosedResourceError("the end of the stream was sent")
             room = self.capacity - len(self._bytes)
             self._bytes += rest[:room]
@@ -61,7 +61,7 @@ class Direction:
             self._notice()
 
     async def take(self, max_bytes: int) -> bytes:
-        """What is there, at least a byte; nothing at the end."""
+        """Wait for at least one byte, and return at most ``max_bytes``.  The result is empty at the end."""
         while (self.stopped or not (self._bytes or self.ended)) and not self.broken:
             await self._changed.wait()
         if self.broken:
@@ -75,7 +75,7 @@ class Direction:
 class MemoryStream(trio.abc.HalfCloseableStream):
     """One end of :func:`memory_stream_pair`."""
 
-    def __init__(self, outgoing: Direction, incoming: Direction) -> None:
+    def __init__(self, outgoing: Pipe, incoming: Pipe) -> None:
         self.outgoing = outgoing
         self.incoming = incoming
         self._closed = False
@@ -93,7 +93,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         with self._one_at_a_time("sending"):
             await trio.lowlevel.checkpoint()
             self._check_open()
-            await self.outgoing.wait_room()
+            await self.outgoing.wait_for_room()
             self._check_open()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -105,24 +105,24 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             return await self.incoming.take(_PIECE if max_bytes is None else max_bytes)
 
     @contextmanager
-    def _one_at_a_time(self, what: str) -> Iterator[None]:
-        if what in self._busy:
-            raise trio.BusyResourceError(f"another task is {what}")
-        self._busy.add(what)
+    def _one_at_a_time(self, action: str) -> Iterator[None]:
+        if action in self._busy:
+            raise trio.BusyResourceError(f"another task is {action}")
+        self._busy.add(action)
         try:
             yield
         except trio.BrokenResourceError:
-            self._check_open()  # closed meanwhile, by ourselves
+            self._check_open()  # this end was closed meanwhile
             raise
         finally:
-            self._busy.discard(what)
+            self._busy.discard(action)
 
     def _check_open(self) -> None:
         if self._closed:
             raise trio.ClosedResourceError("this end was closed") from None
 
     async def send_eof(self) -> None:
-        """FIN: the other end reads what is left, then the end."""
+        """Send a FIN.  The other end reads the rest, then the end."""
         with self._one_at_a_time("sending"):
             await trio.lowlevel.checkpoint()
             self._check_open()
@@ -132,32 +132,34 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self.close()
         await trio.lowlevel.checkpoint()
 
-    # What happens to connections.
+    # The ways in which connections end or stop.
 
     def close(self) -> None:
-        """FIN, and no more reading: the other end reads what is left, then the end; what it sends is refused."""
+        """Send a FIN and stop reading.  The other end reads the rest, then the end, and its sending fails."""
         if not self._closed:
             self._closed = True
             self.outgoing.change(ended=True)
             self.incoming.change(broken=True)
 
     def reset(self) -> None:
-        """RST: what is under way is gone, and both ends fail."""
+        """Send an RST.  Both ends fail, and the bytes in flight are lost."""
         self.outgoing.change(broken=True)
         self.incoming.change(broken=True)
 
     def stop(self, stopped: bool = True) -> None:
-        """Nothing arrives any more in either direction and nobody is told: the network between is gone, or this end's
-        program is stopped.  With False it goes on, and what was under way arrives."""
+        """Stop both directions without a sign, as a broken network or a stopped program does.
+
+        With False they go on, and the bytes in flight arrive.
+        """
         self.outgoing.change(stopped=stopped)
         self.incoming.change(stopped=stopped)
 
     def stop_reading(self, stopped: bool = True) -> None:
-        """This end's program does not read any more; what it sends still leaves."""
+        """Stop reading at this end, but go on sending.  With False, read again."""
         self.incoming.change(stopped=stopped)
 
 
 def memory_stream_pair(capacity: int = CAPACITY) -> tuple[MemoryStream, MemoryStream]:
-    """Both ends of a new connection; ``capacity`` is in bytes, for each direction."""
-    there, back = Direction(capacity), Direction(capacity)
+    """Both ends of a new connection.  ``capacity`` is in bytes, for each direction."""
+    there, back = Pipe(capacity), Pipe(capacity)
     return MemoryStream(there, back), MemoryStream(back, there)

@@ -1,6 +1,7 @@
-"""Every way to die, by name.  Each is synchronous, so that it can happen in the middle of anything.
+"""Every way in which a client can die, by name.
 
-What takes time (a close frame, a flood) is begun at once, in a task of the client's.
+Each is synchronous, so that it can happen at any moment.  A way that takes time, such as a close frame or a flood,
+starts a task of the client for it.
 """
 
 from __future__ import annotations
@@ -16,23 +17,24 @@ from gateway.connection import end_reasons
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.outbox import Frame
 from protocol.events import LeaveReason, MessageReceived
-from tools.harness.client import Client, Gone
+from tools.harness.client import Client
+from tools.harness.transcript import Gone
 
 if TYPE_CHECKING:
     from tools.harness.world import World
 
-#: How many bad messages, and how many requests, are more than any configuration of a test allows.
+#: More malformed messages, and more requests, than the configuration of any test allows.
 TOO_MANY_ERRORS: Final = 30
 TOO_MANY_REQUESTS: Final = 5000
 
 
 @frozen
 class Way:
-    """One way to die.  Called with the world and the client's name, it begins.
+    """One way to die.  Call it with the world and the client's name to begin it.
 
-    ``reasons`` are what ``user_left`` may say; another end may always overtake it.  ``code`` is the close code with
-    which the gateway closes, None where the client does or where nobody is left to be told.  ``ends`` says whether the
-    connection is over afterwards (``leave`` ends a stay, and not the connection).
+    ``reasons`` are the reasons that ``user_left`` may give, or none if the client stays in the channel.  ``code`` is
+    the gateway's close code, or None if the gateway sends none.  ``ends`` says whether the connection is over
+    afterwards, which it is not after ``leave``.
     """
 
     name: str
@@ -49,7 +51,7 @@ class Way:
         client = world.clients.get(name)
         if client is not None and not client.over.is_set():
             if self.reasons:
-                world.excuse(name, dead=self.ends)
+                world.expect_end(name, must=self.ends)
             self.begin(world, client)
 
     def __str__(self) -> str:
@@ -70,7 +72,7 @@ def _way(
 
 
 def _start(client: Client, action: Callable[[Client], Awaitable[None]]) -> None:
-    """Begin something that takes time; that the connection ends meanwhile is the point of it."""
+    """Start an action that takes time.  The connection is expected to end during it."""
 
     async def act() -> None:
         with suppress(Gone, trio.TooSlowError, trio.BrokenResourceError):
@@ -79,7 +81,7 @@ def _start(client: Client, action: Callable[[Client], Awaitable[None]]) -> None:
     client.tasks.start_soon(act, name=f"{client.name} dies")
 
 
-# The client goes, or its network does.
+# The client or its network goes away.
 
 
 @_way("close frame 1000", "left")
@@ -93,12 +95,12 @@ def closed_tab(world: World, client: Client) -> None:
 
 
 @_way("FIN without a close frame", "disconnected")
-def finished(world: World, client: Client) -> None:
+def sent_fin(world: World, client: Client) -> None:
     client.stream.close()
 
 
-@_way("half a FIN: nothing more is sent, what comes is read", "disconnected")
-def half_finished(world: World, client: Client) -> None:
+@_way("FIN, but it reads on", "disconnected")
+def sent_fin_and_reads_on(world: World, client: Client) -> None:
     client.stream.outgoing.change(ended=True)
 
 
@@ -113,8 +115,8 @@ def silent(world: World, client: Client) -> None:
     client.cut_media()
 
 
-@_way("a pong that never comes", "timed_out", "failed")
-def deaf(world: World, client: Client) -> None:
+@_way("no pong", "timed_out", "failed")
+def sent_no_pong(world: World, client: Client) -> None:
     client.stream.stop_reading()
 
 
@@ -126,21 +128,21 @@ def left(world: World, client: Client) -> None:
     _start(client, leave)
 
 
-# It misbehaves.
+# The client misbehaves.
 
 
-@_way("a frame that is not text", "failed", code=1003)
-def sent_bytes(world: World, client: Client) -> None:
+@_way("a binary frame", "failed", code=1003)
+def sent_binary_frame(world: World, client: Client) -> None:
     _start(client, lambda client: client.send_text(b"\0"))
 
 
-@_way("no WebSocket any more", "failed")
-def broke_websocket(world: World, client: Client) -> None:
+@_way("bytes that are no WebSocket frame", "failed")
+def sent_no_websocket(world: World, client: Client) -> None:
     _start(client, lambda client: client.stream.outgoing.put(b"\xff\xff\xff\xff"))
 
 
-@_way("a flood past the error budget", "failed", code=4400)
-def talked_nonsense(world: World, client: Client) -> None:
+@_way("too many malformed messages", "failed", code=4400)
+def sent_malformed_messages(world: World, client: Client) -> None:
     async def talk(client: Client) -> None:
         for _ in range(TOO_MANY_ERRORS):
             await client.send_text("{")
@@ -148,7 +150,7 @@ def talked_nonsense(world: World, client: Client) -> None:
     _start(client, talk)
 
 
-@_way("a flood of requests", "failed", code=4429)
+@_way("too many requests", "failed", code=4429)
 def flooded(world: World, client: Client) -> None:
     async def flood(client: Client) -> None:
         for _ in range(TOO_MANY_REQUESTS):
@@ -158,7 +160,7 @@ def flooded(world: World, client: Client) -> None:
 
 
 @_way("a full outbox", "failed", "timed_out", code=4413)
-def read_nothing(world: World, client: Client) -> None:
+def stopped_reading(world: World, client: Client) -> None:
     client.stream.stop_reading()
     connection = world.connection(client.name)
     if connection is not None:
@@ -167,7 +169,7 @@ def read_nothing(world: World, client: Client) -> None:
             connection.send(frame)
 
 
-# The gateway, or somebody else, ends it.
+# The gateway or another client ends it.
 
 
 def _end(world: World, client: Client, end_reason: EndReason) -> None:
@@ -202,8 +204,8 @@ def replaced(world: World, client: Client) -> None:
 
 
 @_way("a handler that raises", "failed", code=4500)
-def hit_a_bug(world: World, client: Client) -> None:
-    world.broken_for.add(client.name)
+def handler_raised(world: World, client: Client) -> None:
+    world.ping_fails_for.add(client.name)
 
     async def ping(client: Client) -> None:
         await client.request("ping")
@@ -211,24 +213,24 @@ def hit_a_bug(world: World, client: Client) -> None:
     _start(client, ping)
 
 
-@_way("a bug in what others tell it", "failed", code=4500)
-def hit_by_a_bug(world: World, client: Client) -> None:
+@_way("a bug while others notify it", "failed", code=4500)
+def notification_raised(world: World, client: Client) -> None:
     if (connection := world.connection(client.name)) is not None:
         connection.fail(RuntimeError("made to fail"))
 
 
-# Its media goes, and it stays.
+# The client loses its media, but stays in the channel.
 
 
-@_way("STUN that stops", ends=False)
+@_way("no STUN", ends=False)
 def lost_media(world: World, client: Client) -> None:
     client.cut_media()
 
 
 @_way("a DTLS alert", ends=False)
-def alerted(world: World, client: Client) -> None:
-    client.say_media_goodbye()
+def sent_dtls_alert(world: World, client: Client) -> None:
+    client.close_dtls()
 
 
-#: Those after which the client is off the list.
+#: The ways after which the client is off the list.
 DEADLY: Final = {name: way for name, way in WAYS.items() if way.reasons}

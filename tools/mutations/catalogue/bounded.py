@@ -94,8 +94,8 @@ MUTATIONS: Final = (
             with trio.CancelScope(shield=True):
                 await guarded.send_close_frame""",
         (
-            "tests/guarantees/test_every_way.py"
-            "::test_who_dies_in_the_middle_of_a_call_is_gone_and_the_others_talk_on[no WebSocket any more-clean]",
+            "tests/guarantees/test_every_way_to_die.py"
+            "::test_a_client_that_dies_in_a_call_is_gone_and_the_others_go_on[bytes that are no WebSocket frame-clean]",
             "tests/connection/test_reading.py::test_what_is_no_websocket_is_closed_as_the_rfc_has_it",
         ),
     ),

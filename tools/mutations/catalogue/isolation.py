@@ -75,7 +75,7 @@ MUTATIONS: Final = (
                 drop_by_force(consumer, self.transport.context)
 """,
         "            consumer.close()\n",
-        (f"{tests.ON_BEHALF}::test_a_consumer_that_cannot_be_closed_ends_its_owner_and_not_who_closes_the_producer",),
+        (f"{tests.ON_BEHALF}::test_a_consumer_that_cannot_be_closed_ends_its_owner_but_not_the_producers_owner",),
     ),
     Mutation(
         5,
@@ -132,7 +132,7 @@ MUTATIONS: Final = (
         "        if now >= self._dead_at:\n",
         (
             "tests/guarantees/test_speed.py"
-            "::test_whoever_is_back_in_media_after_a_gap_stays_until_its_websocket_is_back",
+            "::test_a_client_whose_media_is_back_after_a_gap_stays_until_its_websocket_is_back",
         ),
     ),
     Mutation(
@@ -193,7 +193,7 @@ MUTATIONS: Final = (
         "sfu/router.py",
         "            transport.guard(transport.receive_dtls, event.data, now)\n",
         "            transport.receive_dtls(event.data, now)\n",
-        (f"{tests.ON_BEHALF}::test_a_bug_in_what_a_client_sends_ends_that_client",),
+        (f"{tests.ON_BEHALF}::test_a_bug_while_handling_a_datagram_ends_the_client_that_sent_it",),
     ),
     Mutation(
         5,
@@ -209,6 +209,6 @@ MUTATIONS: Final = (
         """\
         self._dispatch(event, now)
 """,
-        (f"{tests.ON_BEHALF}::test_a_bug_in_dispatching_is_logged_and_counted_and_the_call_goes_on",),
+        (f"{tests.ON_BEHALF}::test_a_bug_in_the_dispatcher_is_logged_and_counted_and_the_call_goes_on",),
     ),
 )

@@ -74,7 +74,7 @@ MUTATIONS: Final = (
                 await member.connection.outbox.wait_empty()
 """,
         (
-            f"{tests.IN_A_CALL}[a pong that never comes-clean]",
+            f"{tests.IN_A_CALL}[no pong-clean]",
             f"{tests.IN_A_CALL}[a full outbox-clean]",
             f"{_ISOLATION}::test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_nobody_waits_for_it",
             f"{_ISOLATION}::test_a_slow_reader_is_closed_when_a_message_has_waited_too_long",
@@ -91,7 +91,7 @@ MUTATIONS: Final = (
         """\
         return
 """,
-        (f"{tests.LOST_MEDIA}[STUN that stops]",),
+        (f"{tests.LOST_MEDIA}[no STUN]",),
     ),
     Mutation(
         6,
@@ -99,7 +99,7 @@ MUTATIONS: Final = (
         "gateway/connection/liveness.py",
         "min(self.media_heard_at() + patience, self.guarded.last_received_at + self.media_grace)\n",
         "self.media_heard_at() + patience\n",
-        (f"{_SPEED}::test_media_keeps_nobody_for_long_whose_websocket_is_silent",),
+        (f"{_SPEED}::test_media_keeps_a_client_with_a_silent_websocket_only_for_a_while",),
     ),
     Mutation(
         6,
@@ -107,7 +107,7 @@ MUTATIONS: Final = (
         "sfu/transport.py",
         "            heard_at = self.plane.media_heard_at(self.plane_id)\n",
         "            heard_at = self.plane.heard_at(self.plane_id)\n",
-        (f"{_SPEED}::test_nobody_can_keep_somebody_who_is_gone_with_media_that_is_repeated_or_forged",),
+        (f"{_SPEED}::test_repeated_or_forged_media_does_not_keep_a_client_that_is_gone",),
     ),
     Mutation(
         6,
@@ -132,6 +132,6 @@ MUTATIONS: Final = (
         """\
         self.end(end_reasons.DISCONNECTED)
 """,
-        (f"{tests.ON_BEHALF}::test_a_connection_that_breaks_during_its_goodbye_is_done_with_it_at_once",),
+        (f"{tests.ON_BEHALF}::test_a_connection_that_breaks_during_its_goodbye_ends_at_once",),
     ),
 )

@@ -1,6 +1,6 @@
 """Run pytest as if the kernel had no UDP segmentation offload, like Linux before 4.18.
 
-    python -m tests.unsegmented tests/dataplane tests/media
+    python -m tests.without_segmentation tests/dataplane tests/media
 
 A seccomp filter refuses both socket options (UDP_SEGMENT, UDP_GRO) with ENOPROTOOPT, as such a kernel does.
 """

@@ -1,4 +1,4 @@
-"""Every way to die, alone and in pairs: nobody becomes a ghost, and nobody else notices more than that."""
+"""Every way to die, alone and in pairs.  No ghost stays behind, and the other clients see nothing but the leave."""
 
 from collections.abc import Awaitable, Callable
 from itertools import combinations_with_replacement
@@ -7,13 +7,13 @@ import pytest
 from trio.testing import wait_all_tasks_blocked
 
 from tools.harness import CLEAN, DEADLY, ROUGH, WAYS, Attempt, Conditions, Way, World, run_scenario
-from tools.harness.ways import alerted, drained, lost_media
+from tools.harness.ways import drained, lost_media, sent_dtls_alert
 
 Order = Callable[[World, Way, Way], Awaitable[None]]
 
 
 def left(attempt: Attempt, user: str) -> list[str]:
-    """The reasons with which this user has left, in order."""
+    """The reasons of this user's leaves, in order."""
     assert attempt.world is not None
     return [
         entry.detail["reason"] for entry in attempt.trace.of("begin: take off list") if entry.detail["user"] == user
@@ -22,13 +22,13 @@ def left(attempt: Attempt, user: str) -> list[str]:
 
 @pytest.mark.parametrize("conditions", [CLEAN, ROUGH], ids=["clean", "rough"])
 @pytest.mark.parametrize("way", DEADLY.values(), ids=str)
-def test_who_dies_in_the_middle_of_a_call_is_gone_and_the_others_talk_on(way: Way, conditions: Conditions) -> None:
+def test_a_client_that_dies_in_a_call_is_gone_and_the_others_go_on(way: Way, conditions: Conditions) -> None:
     async def scenario(world: World) -> None:
         ada, ben, _cleo = await world.call("ada", "ben", "cleo")
         way(world, "ada")
         told = await ben.event("voice_state", type="user_left", userId="ada")
         assert told["reason"] in way.reasons
-        assert ben.present is not None
+        assert ben.current_stay is not None
         if way.code is not None and not ada.stream.incoming.stopped:
             await ada.over.wait()
             assert ada.close_code == way.code
@@ -37,8 +37,8 @@ def test_who_dies_in_the_middle_of_a_call_is_gone_and_the_others_talk_on(way: Wa
     assert left(attempt, "ada")[0] in way.reasons
 
 
-@pytest.mark.parametrize("way", [lost_media, alerted], ids=str)
-def test_who_loses_only_the_media_stays_on_the_list_without_it(way: Way) -> None:
+@pytest.mark.parametrize("way", [lost_media, sent_dtls_alert], ids=str)
+def test_a_client_that_loses_only_its_media_stays_listed_without_it(way: Way) -> None:
     async def scenario(world: World) -> None:
         ada, ben, _cleo = await world.call("ada", "ben", "cleo")
         (sending,) = [id_ for direction, id_ in ada.transports.items() if direction == "send"]
@@ -53,18 +53,18 @@ def test_who_loses_only_the_media_stays_on_the_list_without_it(way: Way) -> None
     run_scenario(scenario)
 
 
-def test_draining_ends_everybody_in_order_and_leaves_nothing() -> None:
+def test_draining_ends_every_session_and_leaves_nothing_behind() -> None:
     async def scenario(world: World) -> None:
         await world.call("ada", "ben", "cleo")
         for name in world.clients:
-            world.excuse(name)
+            world.expect_end(name)
         await world.server.drain()
 
     attempt = run_scenario(scenario, drain_timeout=2)
     assert [left(attempt, user) for user in ("ada", "ben", "cleo")] == [["draining"]] * 3
 
 
-# Two at a time.
+# Two clients die.
 
 
 async def _one_after_the_other(world: World, one: Way, other: Way) -> None:
@@ -87,7 +87,7 @@ async def _at_once(world: World, one: Way, other: Way) -> None:
 
 @pytest.mark.parametrize("order", [_one_after_the_other, _the_other_first, _at_once])
 @pytest.mark.parametrize("one", WAYS.values(), ids=str)
-def test_any_two_who_die_in_any_two_ways_do_not_get_in_each_others_way(one: Way, order: Order) -> None:
+def test_two_clients_may_die_in_any_two_ways(one: Way, order: Order) -> None:
     tried = 0
     for first, other in combinations_with_replacement(WAYS.values(), 2):
         if first is one:
@@ -108,6 +108,6 @@ def _two_die(one: Way, other: Way, order: Order) -> Callable[[World], Awaitable[
     return scenario
 
 
-def test_the_list_of_ways_is_that_of_the_issue() -> None:
+def test_there_are_at_least_twenty_ways_to_die() -> None:
     assert drained.name in DEADLY
     assert len(WAYS) >= 20

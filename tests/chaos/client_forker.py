@@ -1,6 +1,6 @@
 """A process that has everything imported and forks clients, so that a client costs a few milliseconds.
 
-    python -m tests.chaos.zygote REPORTS_DESCRIPTOR
+    python -m tests.chaos.client_forker REPORTS_DESCRIPTOR
 
 One command a line on standard input, see :class:`Command`.  It signals only children that it has not yet waited for, so
 that a process id is never somebody else's.  When its input ends it kills all of them and ends.

@@ -1,6 +1,6 @@
-"""What is gone is freed by the last reference to it: memory does not wait for Python's garbage collection.
+"""The objects of a client that has gone are freed at once, without Python's garbage collection.
 
-The gateway counts on it when it keeps that collection out of the way of calls (gateway/ops/garbage_collection.py).
+The gateway relies on this, because it keeps that collection away from calls (gateway/ops/garbage_collection.py).
 """
 
 import gc
@@ -24,7 +24,7 @@ def no_collector() -> Iterator[None]:
 
 
 def belongings(world: World, user: str) -> list[weakref.ref[object]]:
-    """All that this member's life is made of, as it is now."""
+    """Weak references to all objects of this member."""
     member = world.gateway.channels.channels["lobby"].members[user]
     peer = member.peer
     assert peer is not None
@@ -36,14 +36,14 @@ def belongings(world: World, user: str) -> list[weakref.ref[object]]:
 
 
 @pytest.mark.parametrize("way", DEADLY.values(), ids=str)
-def test_who_has_gone_in_whatever_way_is_freed_at_once(way: Way) -> None:
+def test_a_client_that_has_gone_is_freed_at_once(way: Way) -> None:
     async def scenario(world: World) -> None:
         _ada, ben, _cleo = await world.call("ada", "ben", "cleo")
         hers = belongings(world, "ada")
         with no_collector():
             way(world, "ada")
             await ben.event("voice_state", type="user_left", userId="ada")
-            # Who has only left may join again for a while, and is gone after that.
+            # A client that has only left may join again for a while.
             await trio.sleep(world.config.join_timeout + world.config.goodbye_timeout)
             left = [ref() for ref in hers if ref() is not None]
         assert left == []

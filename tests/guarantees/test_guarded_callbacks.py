@@ -1,4 +1,4 @@
-"""Code that runs for somebody else: what goes wrong in it ends its owner, and neither the caller nor the server."""
+"""Code that runs on behalf of another client.  An error in it ends that client, not the caller and not the server."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +9,12 @@ import trio
 import sfu
 from tools.harness import World, run_scenario
 from tools.harness.steps import name_of_peer
-from tools.harness.ways import alerted, removed
+from tools.harness.ways import removed, sent_dtls_alert
 
 SEEDS = range(6)
 
 
-def test_a_consumer_that_cannot_be_closed_ends_its_owner_and_not_who_closes_the_producer() -> None:
+def test_a_consumer_that_cannot_be_closed_ends_its_owner_but_not_the_producers_owner() -> None:
     async def scenario(world: World) -> None:
         _ada, ben, eve = await world.call("ada", "ben", "eve")
         world.faults.raises("close consumer", "ada")
@@ -28,7 +28,9 @@ def test_a_consumer_that_cannot_be_closed_ends_its_owner_and_not_who_closes_the_
 
 
 @pytest.mark.parametrize("method", ["receive_stun", "receive_dtls", "receive_rtcp"])
-def test_a_bug_in_what_a_client_sends_ends_that_client(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_while_handling_a_datagram_ends_the_client_that_sent_it(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario(world: World) -> None:
         ada, ben, _cleo = await world.call("ada", "ben", "cleo")
         original: Callable[..., None] = getattr(sfu.Transport, method)
@@ -40,13 +42,15 @@ def test_a_bug_in_what_a_client_sends_ends_that_client(method: str, monkeypatch:
 
         with monkeypatch.context() as patch:
             patch.setattr(sfu.Transport, method, break_down)
-            world.excuse("ada")
+            world.expect_end("ada")
             if method == "receive_dtls":
                 ada.endpoints["send"].transport.close()
             elif method == "receive_rtcp":
-                picture_loss = b"\x81\xce\x00\x02\x00\x00\x00\x01\x00\x00\x00\x02"  # reports alone do not come up
+                picture_loss = (
+                    b"\x81\xce\x00\x02\x00\x00\x00\x01\x00\x00\x00\x02"  # the data plane keeps reports to itself
+                )
                 ada.endpoints["send"].transport.send_rtcp(picture_loss)
-            else:  # bindings come up for as long as credentials change
+            else:  # Binding requests reach Python only while the credentials change
                 await ada.ask("restart_ice", transportId=ada.transports["send"])
             ada.endpoints["send"].flush()
             told = await ben.event("voice_state", type="user_left", userId="ada")
@@ -56,7 +60,7 @@ def test_a_bug_in_what_a_client_sends_ends_that_client(method: str, monkeypatch:
     run_scenario(scenario)
 
 
-def test_a_bug_in_dispatching_is_logged_and_counted_and_the_call_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_in_the_dispatcher_is_logged_and_counted_and_the_call_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(world: World) -> None:
         await world.call("ada", "ben")
         original = sfu.Router._dispatch
@@ -81,7 +85,7 @@ def test_a_dtls_alert_closes_the_transport_at_once() -> None:
         ada, _ben = await world.call("ada", "ben")
         sending = ada.transports["send"]
         begun = trio.current_time()
-        alerted(world, "ada")
+        sent_dtls_alert(world, "ada")
         await ada.event("transport_state", transportId=sending, state="closed")
         assert trio.current_time() - begun < 0.1
 
@@ -89,7 +93,7 @@ def test_a_dtls_alert_closes_the_transport_at_once() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_connection_that_breaks_during_its_goodbye_is_done_with_it_at_once(seed: int) -> None:
+def test_a_connection_that_breaks_during_its_goodbye_ends_at_once(seed: int) -> None:
     async def scenario(world: World) -> None:
         (ben,) = await world.joined("ben")
         ada = world.client("ada", capacity=1024)
@@ -100,7 +104,7 @@ def test_a_connection_that_breaks_during_its_goodbye_is_done_with_it_at_once(see
             await ben.ask("message", data="x" * 1000)
         removed(world, "ada")
         await trio.sleep(0.25)
-        assert "ada" in world.serving  # what waits to be sent goes before the goodbye, and does not get through
+        assert "ada" in world.serving  # queued messages go before the goodbye, and they do not get through
         ada.stream.reset()
         await trio.sleep(0.25)
         assert "ada" not in world.serving
@@ -109,12 +113,12 @@ def test_a_connection_that_breaks_during_its_goodbye_is_done_with_it_at_once(see
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_who_replaces_the_only_member_of_a_channel_comes_into_the_same_channel(seed: int) -> None:
+def test_replacing_the_only_member_keeps_the_same_channel(seed: int) -> None:
     async def scenario(world: World) -> None:
         world.faults.hangs("say goodbye on transport", times=10)
         await world.call("ada")
         channel = world.gateway.channels.channels["lobby"]
-        world.excuse("ada")
+        world.expect_end("ada")
         (newer,) = await world.joined("ada#2")
         assert world.gateway.channels.channels["lobby"] is channel
         assert newer.stays[0].revision == channel.revision

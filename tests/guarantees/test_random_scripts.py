@@ -1,7 +1,7 @@
-"""Anybody does anything and dies in any way at any time: up to twenty clients, under hypothesis.
+"""Up to twenty clients do random things and die in random ways, from scripts that hypothesis makes.
 
-``make test`` gives it about two minutes; ``make soak`` goes on with new scripts for as long as one likes
-(``SOAK_EXAMPLES``).  What fails shrinks to a short script, which is printed and can be run again as it stands.
+``make test`` runs it for about two minutes.  ``make soak`` runs as many new scripts as ``SOAK_EXAMPLES`` says.
+Hypothesis shrinks a failure to a short script and prints it, so that it can be run again.
 """
 
 import os
@@ -23,19 +23,19 @@ CHANNELS = ["lobby", "cellar"]
 
 Action = tuple[str, ...]
 
-# Whom it is about: which of those who are there, counted round.
-anybody = st.integers(0, MOST_CLIENTS - 1).map(str)
+# The client of an action, as a number that counts through the present clients again and again.
+any_client = st.integers(0, MOST_CLIENTS - 1).map(str)
 actions: st.SearchStrategy[Action] = st.one_of(
     st.tuples(st.just("join"), st.sampled_from(USERS), st.sampled_from(CHANNELS)),
     st.tuples(st.just("join"), st.sampled_from(USERS), st.just("lobby")),
-    st.tuples(st.just("join_again"), anybody),
-    st.tuples(st.just("publish"), anybody, st.sampled_from(["audio", "video"])),
-    st.tuples(st.just("subscribe"), anybody, anybody),
-    st.tuples(st.just("pause"), anybody),
-    st.tuples(st.just("close"), anybody),
-    st.tuples(st.just("leave"), anybody),
-    st.tuples(st.just("message"), anybody),
-    st.tuples(st.just("die"), anybody, st.sampled_from(list(WAYS))),
+    st.tuples(st.just("join_again"), any_client),
+    st.tuples(st.just("publish"), any_client, st.sampled_from(["audio", "video"])),
+    st.tuples(st.just("subscribe"), any_client, any_client),
+    st.tuples(st.just("pause"), any_client),
+    st.tuples(st.just("close"), any_client),
+    st.tuples(st.just("leave"), any_client),
+    st.tuples(st.just("message"), any_client),
+    st.tuples(st.just("die"), any_client, st.sampled_from(list(WAYS))),
     st.tuples(st.just("wait"), st.sampled_from(["0", "0.01", "0.05", "0.5", "6"])),
     st.tuples(st.just("wait"), st.sampled_from(["0", "0.01", "0.05"])),
     st.tuples(st.just("hang"), st.sampled_from([step for step in EXIT_STEPS if is_async(step)])),
@@ -43,7 +43,10 @@ actions: st.SearchStrategy[Action] = st.one_of(
 
 
 class Script:
-    """Plays actions, each in a task of its own: the next begins in the next tick, unless a ``wait`` comes between."""
+    """Plays the actions of a script, each in a task of its own.
+
+    The next action begins in the next tick of Trio, unless a ``wait`` comes between.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -61,17 +64,19 @@ class Script:
                     await trio.lowlevel.checkpoint()
 
     async def _try(self, action: Callable[..., Awaitable[None]], *arguments: str) -> None:
-        """That a client is gone or refused by now is part of it; that it waits in vain is not."""
+        """Do an action.  Its client may be gone or refused by now, but must not wait in vain."""
         with suppress(Gone, Refused), trio.fail_after(120):
             await action(*arguments)
 
     def _one(self, number: str) -> Client:
-        """One of those who are there, as far as they know."""
+        """One of the clients that, as far as they know, are in a channel."""
         here = [
-            client for client in self.world.clients.values() if client.present and client.name not in self.world.dead
+            client
+            for client in self.world.clients.values()
+            if client.current_stay and client.name not in self.world.must_end
         ]
         if not here:
-            raise Gone("nobody")
+            raise Gone("no client is there")
         return here[int(number) % len(here)]
 
     async def join(self, user: str, channel: str) -> None:
@@ -83,21 +88,21 @@ class Script:
 
     async def join_again(self, number: str) -> None:
         idle = [client for client in self.world.clients.values() if client.stays and not client.over.is_set()]
-        if idle and (client := idle[int(number) % len(idle)]).present is None:
+        if idle and (client := idle[int(number) % len(idle)]).current_stay is None:
             await self._join(client, "lobby")
 
     async def _join(self, client: Client, channel: str) -> None:
-        # Whoever has this id there already is replaced; and so is this one, should another come.
+        # This join replaces another client of the same user, and a later join may replace this one.
         for other in self.world.clients.values():
             if other.user == client.user:
-                self.world.excuse(other.name, dead=False)
+                self.world.expect_end(other.name, must=False)
         await client.join(channel)
 
     async def publish(self, number: str, kind: str) -> None:
         await self._one(number).publish("audio" if kind == "audio" else "video")
 
     async def subscribe(self, number: str, other: str) -> None:
-        await self._one(number).subscribe(next(iter(self._one(other).producers), "nobody's"))
+        await self._one(number).subscribe(next(iter(self._one(other).producers), "no such producer"))
 
     async def pause(self, number: str) -> None:
         client = self._one(number)
@@ -139,7 +144,7 @@ class Script:
     seed=st.integers(0, 2**16),
     rough=st.booleans(),
 )
-def test_whatever_anybody_does_every_guarantee_holds(first: int, script: list[Action], seed: int, rough: bool) -> None:
+def test_every_guarantee_holds_for_random_scripts(first: int, script: list[Action], seed: int, rough: bool) -> None:
     async def scenario(world: World) -> None:
         note(f"await world.call(*{USERS[:first]!r})\nawait Script(world).play({script!r})")
         await world.call(*USERS[:first])

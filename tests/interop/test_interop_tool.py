@@ -20,14 +20,14 @@ def packet(payload: bytes, sequence: int, padding: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("mime_type", ["video/VP8", "video/H264"])
-def test_a_key_frame_is_known_by_its_first_packet_alone(mime_type: str) -> None:
+def test_only_the_first_packet_of_a_key_frame_begins_it(mime_type: str) -> None:
     key = video_frame(mime_type, 0, 5, key=True)
     assert [begins_key_frame(mime_type, payload) for payload in key] == [True] + [False] * (len(key) - 1)
     assert not begins_key_frame(mime_type, video_frame(mime_type, 0, 5, key=False)[0])
 
 
 @pytest.mark.parametrize("padding", [0, 1, 15])
-def test_a_packet_is_known_by_its_number_with_or_without_padding(padding: int) -> None:
+def test_the_number_of_a_packet_is_read_with_or_without_padding(padding: int) -> None:
     tally = Tally("audio/opus")
     for number in (70_000, 70_001, 70_003):
         tally.take_untrusted(packet(opus_frame(number)[0], number & 0xFFFF, padding))
@@ -35,7 +35,7 @@ def test_a_packet_is_known_by_its_number_with_or_without_padding(padding: int) -
     assert tally.holes == 1
 
 
-def test_padding_alone_is_no_media_and_its_sequence_number_no_hole() -> None:
+def test_a_packet_of_padding_is_neither_media_nor_a_hole() -> None:
     tally = Tally("audio/opus")
     tally.take_untrusted(packet(opus_frame(0)[0], 65_535))
     tally.take_untrusted(packet(b"", 0, padding=200))
@@ -61,14 +61,12 @@ def test_garbage_is_not_counted() -> None:
         ([], ["no audio came"]),
     ],
 )
-def test_what_is_lost_at_the_end_or_between_is_noticed_and_what_was_before_is_not(
-    numbers: list[int], problems: list[str]
-) -> None:
+def test_losses_after_the_first_received_packet_are_reported(numbers: list[int], problems: list[str]) -> None:
     kind: MediaKind = "audio"
     assert Comparison(kind, 10, numbers).problems() == problems
 
 
-def test_the_page_has_a_row_for_each_scenario_and_says_what_fails_and_what_was_left_out() -> None:
+def test_the_page_has_a_row_for_each_scenario_and_lists_failures_and_gaps() -> None:
     works, fails, other = SCENARIOS[:3]
     outcomes = [
         Outcome("Pion", works, "works"),
@@ -94,20 +92,20 @@ def test_the_page_has_a_row_for_each_scenario_and_says_what_fails_and_what_was_l
     ]
 
 
-async def test_a_program_says_what_it_did_and_leaves_when_it_is_told_to() -> None:
+async def test_a_program_reports_its_events_and_ends_when_asked_to() -> None:
     script = 'import sys; print(\'{"event": "done", "sent": 3}\', flush=True); sys.stdin.read()'
     async with running_program((sys.executable, "-c", script), {}) as program:
         assert (await program.until("done", 10))["sent"] == 3
         await program.leave()
 
 
-async def test_the_last_words_of_a_program_that_ended_are_told() -> None:
+async def test_the_error_output_of_a_program_that_ended_is_raised() -> None:
     async with running_program((sys.executable, "-c", "import sys; sys.exit('no way to the gateway')"), {}) as program:
         with pytest.raises(ProgramFailed, match="no way to the gateway"):
             await program.until("done", 10)
 
 
-async def test_a_program_that_hangs_is_given_up_and_ended() -> None:
+async def test_a_hanging_program_is_killed() -> None:
     async with running_program((sys.executable, "-c", "import time; time.sleep(600)"), {}) as program:
         with pytest.raises(ProgramFailed, match=r"within 0\.2 s"):
             await program.until("done", 0.2)

@@ -1,5 +1,7 @@
-"""Any step of any exit goes wrong: it is logged and counted, the others still run, the list is right, nothing is left,
-and all of it takes no longer than it may."""
+"""A step of an exit goes wrong.
+
+The gateway logs and counts it, runs all other steps in time, keeps the list right, and leaves nothing behind.
+"""
 
 import math
 
@@ -7,10 +9,10 @@ import pytest
 
 from tools.harness import Client, World, run_scenario
 from tools.harness.steps import EXIT_STEPS, is_async
-from tools.harness.ways import alerted, hit_a_bug, removed, reset
+from tools.harness.ways import handler_raised, removed, reset, sent_dtls_alert
 
 SLOW = [(step, seconds) for step in EXIT_STEPS if is_async(step) for seconds in (0.5, math.inf)]
-# Of these steps the gateway knows no owner: who takes them first is struck.
+# The harness cannot tell whose step these are, so the first one fails.
 OWNERLESS = {
     "remove consumer",
     "remove producer",
@@ -20,15 +22,15 @@ OWNERLESS = {
     "time leave",
     "close outbox",
 }
-# Those that are taken on behalf of others, with whom the others' consumers, notices and lists change.
-AT_ANOTHERS = {"tell", "say consumer closed"}
+# These steps change other clients' consumers, notices and lists.
+OF_OTHERS = {"tell", "say consumer closed"}
 
 
-# What Eve goes by, where it is not that she is removed, so that the step is taken.
-WAYS = {"end": reset, "say transport changed": alerted}
+# How Eve dies, if being removed would not lead to the step.
+WAYS = {"end": reset, "say transport changed": sent_dtls_alert}
 
 
-async def eve_goes(world: World, ben: Client, step: str) -> None:
+async def eve_dies(world: World, ben: Client, step: str) -> None:
     WAYS.get(step, removed)(world, "eve")
     await ben.event("voice_state", type="user_left", userId="eve")
 
@@ -36,12 +38,12 @@ async def eve_goes(world: World, ben: Client, step: str) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["instead of its work", "after its work"])
 @pytest.mark.parametrize("step", EXIT_STEPS)
 def test_a_step_that_raises_is_logged_and_everything_else_still_happens(step: str, after: bool) -> None:
-    whom = None if step in OWNERLESS else "ada" if step in AT_ANOTHERS else "eve"
+    client = None if step in OWNERLESS else "ada" if step in OF_OTHERS else "eve"
 
     async def scenario(world: World) -> None:
         _ada, ben, _eve = await world.call("ada", "ben", "eve")
-        fault = world.faults.raises(step, whom, after=after)
-        await eve_goes(world, ben, step)
+        fault = world.faults.raises(step, client, after=after)
+        await eve_dies(world, ben, step)
         await world.settle()
         assert fault.happened == 1
         assert [line for line in world.log if line["level"] == "error"]
@@ -50,7 +52,7 @@ def test_a_step_that_raises_is_logged_and_everything_else_still_happens(step: st
 
 
 @pytest.mark.parametrize("step", ["close consumer", "close producer", "close transport", "close peer"])
-def test_media_whose_cleanup_fails_does_not_stay(step: str) -> None:
+def test_media_whose_cleanup_fails_is_still_removed(step: str) -> None:
     async def scenario(world: World) -> None:
         world.faults.raises(step, "eve")
         await world.call("ada", "ben", "eve")
@@ -68,7 +70,7 @@ def test_a_step_that_takes_too_long_is_cut_off_and_counted(step: str, seconds: f
     async def scenario(world: World) -> None:
         _ada, ben, _eve = await world.call("ada", "ben", "eve")
         fault = world.faults.is_slow(step, seconds, "eve", times=math.inf)
-        await eve_goes(world, ben, step)
+        await eve_dies(world, ben, step)
         await world.settle()
         assert fault.happened
         text = world.gateway.channels.metrics.render().decode()
@@ -90,15 +92,15 @@ def test_ten_goodbyes_that_hang_take_no_longer_than_one() -> None:
     run_scenario(scenario)
 
 
-def test_a_handshake_that_stalls_ends_the_transport_and_not_the_session() -> None:
+def test_a_stalled_handshake_ends_the_transport_but_not_the_session() -> None:
     async def scenario(world: World) -> None:
         (ada, ben) = await world.joined("ada", "ben")
         transport_id = await ada.transport("send", wait=False)
         ada.cut_media()
         await ada.event("transport_state", transportId=transport_id, state="failed")
-        assert ada.present is not None
+        assert ada.current_stay is not None
         assert world.port.counts().transports == 0
-        hit_a_bug(world, "ada")
+        handler_raised(world, "ada")
         assert (await ben.event("voice_state", type="user_left"))["reason"] == "failed"
 
     run_scenario(scenario)

@@ -1,4 +1,4 @@
-"""A call among five; run as a program it prints a hash of its trace, to compare with another process's."""
+"""A call among five.  As a program it prints a hash of its trace, to compare with another process's."""
 
 import hashlib
 import sys
@@ -8,7 +8,7 @@ from tools.harness.ways import reset
 
 
 async def call_among_five(world: World) -> None:
-    """All hear all, and one is lost."""
+    """All five hear each other, and one connection breaks."""
     _ada, ben, *_ = await world.call("ada", "ben", "cleo", "dan", "eve")
     reset(world, "ada")
     await ben.event("voice_state", type="user_left", userId="ada")
