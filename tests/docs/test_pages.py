@@ -1,0 +1,32 @@
+"""What every page has in common, and the words of the program that pages quote."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import PAGES, ROOT, name_of
+
+_OPENING = re.compile(r"# [^\n]+\n\n(For |This page is for )")
+_EVENTS = (
+    "client disconnected",
+    "media closed",
+    "removed from channel",
+    "told",
+    "request refused",
+    "log lines lost",
+    "address found",
+    "address gone",
+)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "README.md"], ids=name_of)
+def test_a_page_begins_with_its_readers(page: Path) -> None:
+    assert _OPENING.match(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("event", _EVENTS)
+def test_the_operating_page_names_log_events_that_exist(event: str) -> None:
+    assert f"`{event}`" in (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    sources = [*(ROOT / "gateway").rglob("*.py"), *(ROOT / "sfu").rglob("*.py")]
+    assert any(re.search(f"[\"']{event}[\"']", source.read_text(encoding="utf-8")) for source in sources)
