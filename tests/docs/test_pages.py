@@ -30,3 +30,8 @@ def test_the_operating_page_names_log_events_that_exist(event: str) -> None:
     assert f"`{event}`" in (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     sources = [*(ROOT / "gateway").rglob("*.py"), *(ROOT / "sfu").rglob("*.py")]
     assert any(re.search(f"[\"']{event}[\"']", source.read_text(encoding="utf-8")) for source in sources)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_has_no_leftover_of_a_merge(page: Path) -> None:
+    assert not re.search("<{7}|>{7}", page.read_text(encoding="utf-8"))
