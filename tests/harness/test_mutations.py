@@ -6,7 +6,7 @@ from tools.mutations.catalogue import MUTATIONS
 from tools.mutations.mutation import REPOSITORY, Mutation
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.broken)
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.description)
 def test_the_text_that_a_mutation_replaces_occurs_exactly_once(mutation: Mutation) -> None:
     mutation.check()
     assert mutation.before != mutation.after

@@ -1,6 +1,6 @@
-"""Each guarantee of docs/protocol.md broken on purpose, to see which test notices.
+"""Breaks each guarantee of docs/protocol.md on purpose, to see which test notices.
 
-    python -m tools.mutations [--jobs 2] [--only 7 "checkpoint"] [--write docs/guarantees.md]
+    python -m tools.mutations [--jobs 2] [--only 7 "outbox"] [--write docs/guarantees.md]
 
-Nothing is changed in the checkout: every mutation is made in a scratch copy of its own.
+The checkout itself stays unchanged: every mutation gets a scratch copy.
 """

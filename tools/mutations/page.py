@@ -1,4 +1,4 @@
-"""The table of what was broken and who noticed."""
+"""The table of mutations and the tests that noticed them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ PLACE: Final = Place("mutations")
 
 
 def table(results: Sequence[Result]) -> str:
-    """As Markdown, in the order of the guarantees."""
+    """The results as Markdown, in the order of the guarantees."""
     lines = ["| | broken on purpose | in | noticed by |", "|---|---|---|---|"]
     for result in sorted(results, key=lambda result: result.mutation.guarantee):
         mutation = result.mutation
         noticed = _code(result.test) if result.outcome is Outcome.CAUGHT else f"**{result.outcome}**"
-        lines.append(f"| {mutation.guarantee} | {mutation.broken} | {_code(mutation.file)} | {noticed} |")
+        lines.append(f"| {mutation.guarantee} | {mutation.description} | {_code(mutation.file)} | {noticed} |")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Making a scratch copy, a mutation in it, and running the tests that ought to notice."""
+"""Applies each mutation in a scratch copy, and runs the tests that should notice it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ from attrs import frozen
 from tools.mutations import witness
 from tools.mutations.mutation import REPOSITORY, Mutation
 
-#: Seconds; no selection of tests takes nearly as long by itself.
+#: Longest time for one run of pytest, in seconds.  No selection of tests takes nearly as long without a mutation.
 MOST_SECONDS: Final = 240.0
 _COPIED: Final = (*witness.PACKAGES, "docs", "pyproject.toml", "README.md")
 _LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", "node_modules", "target", ".*")
 
 
 class NotGreen(Exception):
-    """Tests fail where nothing is broken: what they say of mutations means nothing."""
+    """Tests fail without a mutation, so their results with mutations mean nothing."""
 
 
 class Outcome(enum.StrEnum):
-    """What became of a mutation.
+    """The result of a mutation.
 
-    ``HUNG`` tells nobody what is wrong, and ``NOT_RUN`` broke more than it meant to: neither counts as noticed.
+    Only ``CAUGHT`` counts as noticed.  After ``HUNG`` nobody knows the cause, and with ``NOT_RUN`` the edit broke more
+    than it should.
     """
 
     CAUGHT = "caught"
@@ -46,7 +47,10 @@ class Outcome(enum.StrEnum):
 
 @frozen
 class Result:
-    """``test`` is the first that failed (or hangs), ``why`` the first line of what it says."""
+    """The outcome of a mutation.
+
+    ``test`` is the first test that failed or hung, and ``why`` the first line of its error.
+    """
 
     mutation: Mutation
     outcome: Outcome
@@ -56,7 +60,7 @@ class Result:
 
 
 def copy(target: Path, origin: Path = REPOSITORY) -> None:
-    """A scratch copy of the checkout's packages and of what the tests read beside them."""
+    """Copy the checkout's packages, and the other files that the tests read."""
     for name in _COPIED:
         source = origin / name
         if source.is_dir():
@@ -67,27 +71,27 @@ def copy(target: Path, origin: Path = REPOSITORY) -> None:
 
 @contextmanager
 def scratch_copy(origin: Path = REPOSITORY) -> Iterator[Path]:
-    """One that is there for as long as the block runs."""
+    """A scratch copy for the time of the block."""
     with tempfile.TemporaryDirectory(prefix="mutation-") as directory:
         copy(Path(directory), origin)
         yield Path(directory)
 
 
 async def run_all(
-    mutations: Sequence[Mutation], *, jobs: int, max_seconds: float, told: Callable[[Result], None]
+    mutations: Sequence[Mutation], *, jobs: int, max_seconds: float, on_result: Callable[[Result], None]
 ) -> list[Result]:
-    """Try all of them, ``jobs`` at a time, on the checkout as it is now; ``told`` gets each result as it comes.
+    """Try all mutations on the checkout as it is now, ``jobs`` at a time.  ``on_result`` gets each result at once.
 
     Raises :exc:`StaleMutation`.
     """
     results: dict[Mutation, Result] = {}
-    turn = trio.CapacityLimiter(jobs)
+    limiter = trio.CapacityLimiter(jobs)
     with scratch_copy() as snapshot:
 
         async def one(mutation: Mutation) -> None:
-            async with turn:
+            async with limiter:
                 results[mutation] = await try_one(mutation, snapshot, max_seconds)
-                told(results[mutation])
+                on_result(results[mutation])
 
         for mutation in mutations:
             mutation.check(snapshot)
@@ -98,7 +102,7 @@ async def run_all(
 
 
 async def try_one(mutation: Mutation, origin: Path, max_seconds: float) -> Result:
-    """Make one mutation and see."""
+    """Apply one mutation, and run its tests."""
     with scratch_copy(origin) as root:
         mutation.apply(root)
         begun = time.monotonic()
@@ -107,11 +111,11 @@ async def try_one(mutation: Mutation, origin: Path, max_seconds: float) -> Resul
 
 
 async def must_pass(selections: Iterable[str], max_seconds: float) -> None:
-    """See that the tests pass where nothing is broken.  Raises :exc:`NotGreen` where they do not."""
+    """Check that the tests pass without a mutation.  Raises :exc:`NotGreen` if they do not."""
     with scratch_copy() as root:
         status, output = await _pytest(root, list(selections), max_seconds)
         if status != 0:
-            raise NotGreen(f"the tests fail, or hang, where nothing is broken:\n{output}")
+            raise NotGreen(f"the tests fail or hang without a mutation:\n{output}")
 
 
 def _judge(mutation: Mutation, seen: list[dict[str, str]], status: int | None, output: str, seconds: float) -> Result:
@@ -125,15 +129,17 @@ def _judge(mutation: Mutation, seen: list[dict[str, str]], status: int | None, o
     if status is None:
         return result(Outcome.HUNG, seconds, running)
     if status < 0 and running:
-        return result(Outcome.CAUGHT, seconds, running, "it ended the process, as a run that ignores its cancellation")
+        return result(
+            Outcome.CAUGHT, seconds, running, "it ended the process, as a run does that ignores its cancellation"
+        )
     if status != 0:
         return result(Outcome.NOT_RUN, seconds, running, f"pytest ended with {status}:\n{output}")
     return result(Outcome.SURVIVED, seconds)
 
 
 async def _pytest(root: Path, tests: Sequence[str], max_seconds: float) -> tuple[int | None, str]:
-    """Its exit status, None where it took too long, and what it said."""
-    # First on the path, before what an editable install has put there; the witness checks that it worked.
+    """pytest's exit status (None if it took too long) and its output."""
+    # The copy must come before an editable install on the path.  The witness checks that it does.
     environment = {
         **os.environ,
         "PYTHONPATH": str(root),

@@ -1,6 +1,7 @@
-"""A pytest plugin, for the pytest that runs in a scratch copy: says which test failed first, and of which code.
+"""A pytest plugin for the runs in scratch copies.  It reports which test failed first.
 
-What it saw it writes as JSON to the file that the environment variable names.
+It also checks that pytest imports the scratch copy and not the checkout.  It writes its reports as JSON into the file
+that the environment variable :data:`REPORT` names.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ PACKAGES: Final = ("gateway", "sfu", "protocol", "tools", "tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Raises ``UsageError`` where the packages are not those of the scratch copy."""
+    """Raises ``UsageError`` if the packages do not come from the scratch copy."""
     for name in PACKAGES:
         found = importlib.import_module(name).__file__
         if found is None or not Path(found).resolve().is_relative_to(config.rootpath.resolve()):
@@ -26,26 +27,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_logstart(nodeid: str) -> None:
-    _say(running=nodeid)
+    _report(running=nodeid)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.failed:
-        _say(failed=report.nodeid, why=_first_line_of_error(report.longreprtext))
+        _report(failed=report.nodeid, why=_first_line_of_error(report.longreprtext))
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.failed:
-        _say(uncollected=report.nodeid, why=_first_line_of_error(report.longreprtext))
+        _report(uncollected=report.nodeid, why=_first_line_of_error(report.longreprtext))
 
 
 def _first_line_of_error(text: str) -> str:
+    """The line that pytest marks as the error, or else the last line with words, as at the end of an exception group."""
     lines = [line.strip(" |+-") for line in text.splitlines()]
-    return next(
-        (line.removeprefix("E").strip() for line in lines if line.startswith("E  ")), lines[-1] if lines else ""
-    )
+    marked = (line.removeprefix("E").strip() for line in lines if line.startswith("E  "))
+    return next(marked, None) or next((line for line in reversed(lines) if line), "")
 
 
-def _say(**seen: str) -> None:
+def _report(**seen: str) -> None:
     with Path(os.environ[REPORT]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(seen) + "\n")

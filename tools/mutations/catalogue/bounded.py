@@ -1,4 +1,4 @@
-"""Guarantee 4: cleaning up is bounded and whole, even when a step fails or hangs."""
+"""Guarantee 4: cleaning up is complete and takes limited time, even if a step fails or hangs."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ _HANGS = f"{_GUARANTEES}::test_a_goodbye_that_hangs_or_fails_holds_nobody_up_and
 MUTATIONS: Final = (
     Mutation(
         4,
-        "The goodbyes of a peer's transports are said one after the other.",
+        "A peer says goodbye on its transports one after the other.",
         "sfu/peer.py",
         "                    goodbyes.start_soon(self._say_goodbye, transport, deadline)\n",
         "                    await self._say_goodbye(transport, deadline)\n",
@@ -19,7 +19,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         4,
-        "A transport's goodbye is shielded without a deadline.",
+        "A transport's goodbye has a shield without a deadline.",
         "sfu/peer.py",
         "        with trio.CancelScope(deadline=deadline, shield=True) as scope:\n",
         "        with trio.CancelScope(shield=True) as scope:\n",
@@ -35,7 +35,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         4,
-        "A peer's closing that fails as a whole is given up.",
+        "A peer whose closing fails as a whole is not closed a second time.",
         "sfu/peer.py",
         """\
             log.exception("closing a peer failed", peer=self.name)
@@ -49,7 +49,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         4,
-        "What could not be closed stays where it is.",
+        "A media object that cannot be closed stays in the tables.",
         "sfu/closing.py",
         """\
         _note_failure("closing failed", resource, context)
@@ -62,7 +62,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         4,
-        "Who could not be taken off the list stays on it.",
+        "A member whose removal fails stays on the list.",
         "gateway/channel/channel.py",
         """\
             self.metrics.failed_cleanup()
@@ -77,7 +77,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         4,
-        "A connection waits for its goodbye for as long as that takes.",
+        "A connection waits for its goodbye without a limit.",
         "gateway/connection/connection.py",
         "                with trio.move_on_after(config.goodbye_timeout, shield=True) as late:\n",
         "                with trio.CancelScope(shield=True) as late:\n",
@@ -85,7 +85,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         4,
-        "The last word to a client that broke RFC 6455 waits until the client has read it.",
+        "The close frame for a client that broke RFC 6455 waits until the client reads it.",
         "gateway/connection/connection.py",
         """\
             with trio.move_on_after(config.goodbye_timeout, shield=True):
@@ -101,7 +101,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         4,
-        "Who is cancelled from outside is not told why: the tasks that move its bytes have no shield.",
+        "A cancelled client gets no reason, because the tasks that move its bytes have no shield.",
         "gateway/connection/shielded.py",
         "    scope = trio.CancelScope(shield=True)\n",
         "    scope = trio.CancelScope()\n",
@@ -109,7 +109,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         4,
-        "A channel that the last one has left stays open.",
+        "A channel stays open after its last member has left.",
         "gateway/channel/channels.py",
         """\
             if not channel.occupants:
@@ -123,7 +123,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         4,
-        "The task that listens for speakers keeps a closed channel, and all who were in it, alive.",
+        "The task that finds speakers keeps closed channels and their members alive.",
         "gateway/channel/speakers.py",
         """\
         await _update_all(list(channels()))

@@ -1,4 +1,4 @@
-"""Guarantee 5: nobody waits for, or fails with, somebody else."""
+"""Guarantee 5: no client waits for another one or fails with it."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ _GUARANTEES = "tests/conformance/test_guarantees.py"
 MUTATIONS: Final = (
     Mutation(
         5,
-        "An outbox takes as many bytes as come.",
+        "An outbox takes any number of bytes.",
         "gateway/connection/outbox.py",
         "        if self._queue and self.size + frame.size > self.max_bytes:\n",
         "        if False:\n",
@@ -19,7 +19,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "Nobody looks how long nothing of what waits is taken.",
+        "An outbox never counts its client as stalled.",
         "gateway/connection/outbox.py",
         "        return (self._waiting_since if self._queue else trio.current_time()) + self.max_age\n",
         "        return trio.current_time() + self.max_age\n",
@@ -27,7 +27,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "Who asks for something waits until everybody in the channel has read what came of it.",
+        "A client's next request waits until everybody in the channel has read the effects of the last one.",
         "gateway/session/session.py",
         "        answer(session, request)\n",
         """\
@@ -39,7 +39,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "An exception at somebody who is told of a change is the teller's.",
+        "An exception while notifying a member is raised at the client that caused the change.",
         "gateway/channel/member.py",
         """\
         try:
@@ -57,7 +57,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "An exception at the owner of a consumer is the one's whose producer has closed.",
+        "An exception while notifying a consumer's owner is raised at the owner of the closed producer.",
         "sfu/peer.py",
         "        self.guard(self.observer.consumer_closed, consumer, why)\n",
         "        self.observer.consumer_closed(consumer, why)\n",
@@ -68,7 +68,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "A consumer that cannot be closed keeps its producer from closing, which is another client's.",
+        "A consumer that cannot be closed keeps another client's producer from closing.",
         "sfu/producer.py",
         """\
             if not consumer.guard(consumer.close):
@@ -79,7 +79,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "Who takes something, but is behind, is taken for somebody who takes nothing.",
+        "A client that reads, but is behind, counts as stalled.",
         "gateway/connection/outbox.py",
         """\
             self._sending = 0
@@ -92,7 +92,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "Who reads in time is closed when the gateway was held up, since its timers come first.",
+        "After a stall of the gateway, a client that reads in time is closed, because the timers run first.",
         "gateway/connection/liveness.py",
         """\
             await trio.lowlevel.checkpoint()  # who reads or sends may be due, too: all may have been held up
@@ -102,7 +102,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "Who speaks in time is closed when the gateway was held up, since its timers come first.",
+        "After a stall of the gateway, a client that sends in time is closed, because the timers run first.",
         "gateway/connection/liveness.py",
         """\
             await trio.lowlevel.checkpoint()  # who reads or sends may be due, too: all may have been held up
@@ -112,7 +112,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "Who was not even pinged is closed for its silence when the gateway was held up.",
+        "After a stall of the gateway, a client that got no ping is closed for its silence.",
         "gateway/connection/liveness.py",
         """\
         if not self._is_pinged:
@@ -126,7 +126,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "After a gap in the network a client is closed whose media is back before its WebSocket.",
+        "After a gap in the network, a client is closed although its media is back before its WebSocket.",
         "gateway/connection/liveness.py",
         "        if now >= self._dead_at and now >= self._media_keeps_until():\n",
         "        if now >= self._dead_at:\n",
@@ -137,7 +137,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "A pong that is late ends a client that talks.",
+        "A client that sends messages is closed because its pong is late.",
         "gateway/connection/websocket.py",
         """\
         if data:
@@ -151,7 +151,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "An alert of anybody who knows the address ends a transport.",
+        "An alert from anybody who knows the address closes a transport.",
         "sfu/wire/dtls/alerts.py",
         """\
         except InvalidTag:
@@ -165,7 +165,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "An inbox takes as many requests as come.",
+        "An inbox takes any number of requests.",
         "gateway/connection/inbox.py",
         """\
         if len(self._queue) >= self.max_messages or self.size + size > self.max_bytes:
@@ -176,7 +176,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "Who asks far too fast is refused and refused again, and never closed.",
+        "A client that floods is refused again and again, but never closed.",
         "gateway/session/request_source.py",
         """\
                 self.connection.end(end_reasons.RATE_LIMITED)
@@ -189,7 +189,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "A client whose datagram hits a bug is not ended for it.",
+        "A bug while handling a client's datagram does not end that client.",
         "sfu/router.py",
         "            transport.guard(transport.receive_dtls, event.data, now)\n",
         "            transport.receive_dtls(event.data, now)\n",
@@ -197,7 +197,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         5,
-        "A datagram that cannot be handled ends the loop that serves everybody.",
+        "An exception while handling one datagram ends the loop that serves everybody.",
         "sfu/router.py",
         """\
         try:

@@ -1,4 +1,4 @@
-"""Guarantee 1: media, then the list, then the others."""
+"""Guarantee 1: first the media is closed, then the list changes, then the others are notified."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from tools.mutations.mutation import Mutation
 MUTATIONS: Final = (
     Mutation(
         1,
-        "The seat is nested in the media, so that the list changes before the peer is closed.",
+        "The list changes before the peer is closed, because the media encloses the seat.",
         "gateway/session/session.py",
         """\
                 async with (
@@ -28,7 +28,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         1,
-        "A peer that goes closes its producers before its consumers.",
+        "A peer closes its producers before its consumers.",
         "sfu/peer.py",
         "= [*consumers, *producers, *transports]\n",
         "= [*producers, *consumers, *transports]\n",
@@ -36,7 +36,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         1,
-        "A peer says its goodbyes while its media still flows.",
+        "A peer says goodbye while its media still flows.",
         "sfu/peer.py",
         """\
             transports = peer.leave()
@@ -58,7 +58,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         1,
-        "The others are told before the list changes.",
+        "The others are notified before the list changes.",
         "gateway/channel/channel.py",
         """\
         del self.members[member.user_id]
@@ -77,7 +77,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         1,
-        "A transport that closes stays in the data plane.",
+        "A closed transport stays in the data plane.",
         "sfu/transport.py",
         """\
         self._owner.forget_transport(self)
@@ -90,7 +90,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         1,
-        "A transport's ICE usernames are not forgotten when it closes.",
+        "The ICE usernames of a closed transport are not forgotten.",
         "sfu/directory.py",
         """\
         self._forget_usernames(transport)

@@ -1,4 +1,4 @@
-"""Guarantee 3: revisions rise by one, and a snapshot and the events after it leave no gap."""
+"""Guarantee 3: revisions rise by one, and there is no gap between a snapshot and the events after it."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from tools.mutations.mutation import Mutation
 MUTATIONS: Final = (
     Mutation(
         3,
-        "A change of a member's producers does not count.",
+        "A change of a member's producers does not raise the revision.",
         "gateway/channel/channel.py",
         """\
             self.revision += 1
@@ -21,7 +21,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         3,
-        "The snapshot of who joins is taken before it is on the list.",
+        "The snapshot for a new member is taken before the member is on the list.",
         "gateway/channel/channel.py",
         """\
         self.members[member.user_id] = member
@@ -39,7 +39,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         3,
-        "The snapshot of who joins has the revision from before.",
+        "The snapshot for a new member has the revision from before the join.",
         "gateway/channel/channel.py",
         """\
         self.revision += 1
@@ -55,7 +55,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         3,
-        "A change is counted after it was told.",
+        "The revision rises only after the change was announced.",
         "gateway/channel/channel.py",
         """\
         self.revision += 1
@@ -70,7 +70,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         3,
-        "What changes nothing is told as a change, of which the list knows nothing.",
+        "An update that changes nothing is announced.",
         "gateway/channel/channel.py",
         "        if entries != member.participant.producers and self.members.get(member.user_id) is member:\n",
         "        if self.members.get(member.user_id) is member:\n",
@@ -78,7 +78,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         3,
-        "After an overflow an outbox takes what still fits, behind a gap.",
+        "After an overflow the outbox takes messages again, behind a gap.",
         "gateway/connection/outbox.py",
         "        if self._closed or self._refuses:\n",
         "        if self._closed:\n",

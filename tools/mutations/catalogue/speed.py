@@ -1,4 +1,4 @@
-"""Guarantee 6: an end that is seen is acted on at once, and silence is seen in time."""
+"""Guarantee 6: the gateway acts on a visible end at once, and notices silence in time."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ _SPEED = "tests/guarantees/test_speed.py"
 MUTATIONS: Final = (
     Mutation(
         6,
-        "Nothing is read while requests wait to be worked off, so that an end is not seen meanwhile.",
+        "The gateway reads nothing while requests wait, so it does not see the end of a connection.",
         "gateway/connection/connection.py",
         """\
             try:
@@ -27,7 +27,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         6,
-        "Silence is noticed and nothing comes of it.",
+        "A silent client is noticed but not closed.",
         "gateway/connection/connection.py",
         "        self.end(await liveness.wait_gone())\n",
         "        await liveness.wait_gone()\n",
@@ -35,7 +35,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         6,
-        "Silence is noticed at the next moment at which many look together.",
+        "A silent client is noticed one tick too late.",
         "gateway/connection/liveness.py",
         "    return tick if tick > now else due\n",
         "    return _tick_after(due)\n",
@@ -46,7 +46,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         6,
-        "An end is recorded, and the session goes on until it asks for something.",
+        "An end is recorded, but the session goes on until its next request.",
         "gateway/connection/connection.py",
         """\
             self.end_reason = end_reason
@@ -59,7 +59,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         6,
-        "A session waits until its client has read everything, and closes its media after that.",
+        "A session closes its media only after its client has read everything.",
         "gateway/session/session.py",
         """\
         try:
@@ -82,7 +82,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         6,
-        "A transport that is silent is told of, and never closed.",
+        "A silent transport is never closed.",
         "sfu/transport.py",
         """\
         if not self._heard_since(last_at):
@@ -95,7 +95,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         6,
-        "Media keeps a client for ever whose WebSocket is silent.",
+        "Media keeps a client for ever although its WebSocket is silent.",
         "gateway/connection/liveness.py",
         "min(self.media_heard_at() + patience, self.guarded.last_received_at + self.media_grace)\n",
         "self.media_heard_at() + patience\n",
@@ -103,7 +103,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         6,
-        "A client that is gone is kept with Binding requests that somebody repeats.",
+        "Repeated Binding requests keep a client that is gone.",
         "sfu/transport.py",
         "            heard_at = self.plane.media_heard_at(self.plane_id)\n",
         "            heard_at = self.plane.heard_at(self.plane_id)\n",
@@ -111,7 +111,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         6,
-        "A close_notify of the client is not acted on.",
+        "A client's close_notify does not close its transport.",
         "sfu/transport.py",
         """\
                 self._owner.lose_transport(self, failed=False)
@@ -123,7 +123,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         6,
-        "A goodbye goes on when the connection is found to be broken.",
+        "A goodbye goes on after the connection has broken.",
         "gateway/connection/connection.py",
         """\
         self._goodbye.cancel()

@@ -1,4 +1,4 @@
-"""Tests that several mutations ought to make fail."""
+"""Tests that should notice several of the mutations."""
 
 from typing import Final
 

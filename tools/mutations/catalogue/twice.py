@@ -1,4 +1,4 @@
-"""Guarantee 2: everybody leaves exactly once, and nobody is listed twice."""
+"""Guarantee 2: every participant leaves exactly once, and nobody is listed twice."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _REPLACING = "tests/channel/test_replacing.py"
 MUTATIONS: Final = (
     Mutation(
         2,
-        "Only who leaves without an exception is taken off the list.",
+        "A member is taken off the list only if its session ends without an exception.",
         "gateway/channel/channel.py",
         """\
                 raise
@@ -26,7 +26,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         2,
-        "Who replaces somebody does not wait until the older session is gone.",
+        "A replacing client does not wait until the older session is gone.",
         "gateway/channel/channel.py",
         "                await older.gone.wait()\n",
         "                break\n",
@@ -34,7 +34,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         2,
-        "Who wakes up for a seat does not look whether it was ended in the meantime, before it ends who sits there.",
+        "A client that wakes up for a seat ends the seat's holder, although it was itself ended meanwhile.",
         "gateway/channel/channel.py",
         """\
                 # Somebody newer may have taken the seat between the older one's going and our waking up.
@@ -45,7 +45,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         2,
-        "Who waits for a seat is not ended by somebody who comes later.",
+        "A client that waits for a seat is not ended by a later client.",
         "gateway/channel/channel.py",
         """\
         if (waiting := self._waiting.get(user_id)) is not None:
@@ -61,7 +61,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         2,
-        "Who waits for a seat does not count as an occupant, and ends up in a channel that nobody else finds.",
+        "A client that waits for a seat does not count as an occupant, so it may join a channel that was closed.",
         "gateway/channel/channel.py",
         """\
         self.occupants += 1
@@ -77,7 +77,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         2,
-        "Who is behind with reading is not told who has left.",
+        "A client that is behind with reading gets no `user_left`.",
         "gateway/channel/channel.py",
         "        receivers = [member for member in self.members.values() if member is not but]\n",
         """\
