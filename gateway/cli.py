@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """What neither the command line nor the environment says comes from the file that they name."""
+    """Fill in from the configuration file every setting that neither the command line nor the environment gives."""
     given = arguments.get("--config", None)
     if given is None or not given.tokens:
         return
@@ -49,14 +49,14 @@ app = App(
 def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
     """Run the gateway until SIGTERM, SIGHUP or Ctrl-C.
 
-    Every option is also a key of the configuration file (with _ for -) and a
-    variable in the environment (lists there: separated by spaces). The command
-    line comes before the environment, and that before the file.
+    Every option is also a key of the configuration file, with _ instead of -,
+    and a variable in the environment, where spaces separate the items of a
+    list. The command line overrides the environment, which overrides the file.
 
     Parameters
     ----------
     config
-        Configuration file, in TOML.
+        Path of the configuration file, in TOML.
     """
     from gateway.server import StartError, serve
 
@@ -76,22 +76,25 @@ def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
 
 @app.command(name="config")
 def show(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
-    """Print the configuration that serve would run with; secrets are masked.
+    """Print the configuration that serve would use, with masked secrets.
 
     Parameters
     ----------
     config
-        Configuration file, in TOML.
+        Path of the configuration file, in TOML.
     """
     try:
         print(show_config(settings), flush=True)
-    except BrokenPipeError:  # `sfu-gateway config | head`: the reader has seen enough
+    except BrokenPipeError:  # `sfu-gateway config | head` closes the pipe early
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; ends the process with 0, with 1 when the gateway failed, with 2 when it was asked wrongly."""
+    """Run the command and end the process.
+
+    The exit status is 0, 1 where the gateway failed, or 2 for a wrong command line, environment or file.
+    """
     if sys.platform != "linux":
         sys.exit(_fail("sfu-gateway runs on Linux only", _USAGE_ERROR))
     non_blocking_stderr()
@@ -100,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
             sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
         )
     except (CycloptsError, ConfigError, ValueError) as error:
-        # The first line says what is wrong; a second would quote the value, which may be a credential.
+        # The first line names the mistake. The second would quote the value, which may be a credential.
         sys.exit(_fail(str(error).strip().partition("\n")[0].rstrip(" :"), _USAGE_ERROR))
     sys.exit(command(*bound.args, **bound.kwargs))
 
@@ -111,7 +114,7 @@ def _fail(message: str, status: int) -> int:
 
 
 def _warn_of_misspelt_variables() -> None:
-    """A variable that is nearly one of ours does nothing; others with the prefix may be somebody else's."""
+    """Warn of variables whose name nearly matches a setting. Variables of other programs may share the prefix."""
     known = {setting.name for setting in SETTINGS} | {"config"}
     for name in os.environ:
         setting = name.removeprefix(_ENVIRONMENT)

@@ -1,4 +1,4 @@
-"""One gateway: what its connections share."""
+"""The state that all connections of one gateway share."""
 
 import secrets
 from collections import Counter
@@ -28,7 +28,7 @@ from gateway.ops.metrics import Metrics
 
 
 def _random_id() -> str:
-    """96 random bits: nobody guesses another's."""
+    """Make an id of 96 random bits, which nobody can guess."""
     return secrets.token_hex(12)
 
 
@@ -38,12 +38,11 @@ def _today() -> datetime:
 
 @define(eq=False)
 class Gateway:
-    """Configuration, media ports, channels and open connections.
+    """The configuration, routers, channels and open connections.
 
-    There is one router for each plane; a channel's media is on one of them (:meth:`router_of`).  ``connections`` are
-    the open ones in the order in which they came, ``ended_connections`` counts those that are gone.
-    ``new_id`` makes ids, ``new_reference`` those of failures, ``today`` tells the date (in UTC); they are injected
-    where the same run is wanted again.
+    Each plane has a router, and :meth:`router_of` finds the router of a channel's media. ``connections`` holds the open
+    connections by id, oldest first. ``ended_connections`` counts the ended ones. Tests inject ``new_id`` (ids),
+    ``new_reference`` (references of failures) and ``today`` (the date, in UTC), so that a run can be repeated.
     """
 
     config: Config
@@ -67,15 +66,16 @@ class Gateway:
         self.capabilities = convert(self.routers[0].context.capabilities, protocol.media.RtpCapabilities)
 
     def intern_capabilities(self, capabilities: sfu.parameters.RtpCapabilities) -> sfu.parameters.RtpCapabilities:
-        """Equal ones once: a browser's take some 20 kB, and most members have the same browser."""
+        """Return the kept object for equal capabilities. One browser's take some 20 kB, and most members use the same
+        browser."""
         return self._interned.setdefault(repr(capabilities), capabilities)
 
     def router_of(self, channel: Channel) -> sfu.Router:
-        """Where the media of this channel's members is."""
+        """The router that carries the media of this channel's members."""
         return self.routers[channel.plane]
 
     def _choose_plane(self) -> int:
-        """The plane that has least to do: of those with fewest streams the one with fewest channels."""
+        """The least loaded plane: the fewest consumers, and among equals the fewest channels."""
         channels = Counter(channel.plane for channel in self.channels.channels.values())
         return min(
             range(len(self.routers)), key=lambda plane: (self.routers[plane].counts().consumers, channels[plane])
@@ -83,7 +83,7 @@ class Gateway:
 
     @contextmanager
     def register_connection(self, remote: str) -> Iterator[Connection]:
-        """A new connection, among ``connections`` for as long as the block runs."""
+        """Make a connection and keep it in ``connections`` while the block runs."""
         name = self.new_id()
         log = self.log.bind(connection=name, remote=remote)
         self.connections[name] = Connection(self.config, self.metrics, log, self.new_reference)
@@ -95,17 +95,17 @@ class Gateway:
 
     @property
     def open_connections(self) -> int:
-        """How many connections there are."""
+        """The number of open connections."""
         return len(self.connections)
 
     async def run(self) -> Never:
-        """What goes on besides the connections; runs as long as the gateway does."""
+        """Run the background tasks of the gateway until cancelled."""
         await speakers.watch_speakers(self.channels.channels.values)
 
     def end_all(self, end_reason: EndReason = end_reasons.DRAINING) -> None:
-        """End every connection; each one closes its media and leaves its channel before it is closed."""
+        """End every connection. Each closes its media and leaves its channel before its WebSocket closes."""
         for connection in list(self.connections.values()):
             try:
                 connection.end(end_reason)
-            except Exception as error:  # one that cannot be ended keeps none of the others
+            except Exception as error:  # a connection that cannot be ended must not keep the others
                 connection.fail(error)

@@ -1,6 +1,6 @@
-"""Media objects between the wire's classes and those of the media side, which name their fields alike.
+"""Conversion of media objects between the classes of ``protocol`` and those of ``sfu``.
 
-Neither side knows the other's classes; here is the only place that sees both, and it goes by the names.
+Neither package knows the other's classes, but both give their fields the same names. Only this module sees both.
 """
 
 import types
@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 def convert(value: object, target: type[T]) -> T:
-    """``value`` as an object of the attrs class ``target``, with everything in it converted alike.
+    """Convert ``value`` and everything in it to the attrs class ``target``, field by field.
 
-    Fields that ``target`` does not know are left out, and those that ``value`` lacks keep their defaults.
+    Fields that ``target`` lacks are dropped. Fields that ``value`` lacks keep their defaults.
     """
     return cast(T, _converter(cast(Any, target))(value))
 
@@ -67,9 +67,9 @@ _CODES: dict[type[sfu.errors.SfuError], ErrorCode] = {
 
 @contextmanager
 def request_errors(media_object: str | None = None) -> "typing.Iterator[None]":
-    """Turn what the media side raises into the refusal of a request.
+    """Turn an exception of ``sfu`` into a :exc:`RequestError`.
 
-    ``media_object`` is the request's field, by its wire name, in which the path of an ``invalid`` begins.
+    ``media_object`` is the wire name of the request's field. The path of an ``invalid`` error begins with it.
     """
     try:
         yield

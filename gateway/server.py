@@ -1,4 +1,4 @@
-"""The gateway's life: the ports open, clients come, a signal asks it to stop, clients leave, the ports close."""
+"""The life of the gateway: open the ports, serve clients, stop on a signal, let clients leave, close the ports."""
 
 import errno
 import resource
@@ -26,20 +26,18 @@ from protocol import codec
 
 log = structlog.get_logger(__name__)
 
-_ADDRESS_HINT: Final = (
-    "; media-host takes addresses of this machine, and behind NAT media-announce takes the public one"
-)
+_ADDRESS_HINT: Final = "; media-host takes addresses of this machine, media-announce the public address of a NAT"
 _STATUS_OF_SECOND: Final = {signal.SIGINT: 130, signal.SIGTERM: 1, signal.SIGQUIT: 131}
-# They would end the process without a word to anybody.
+# Unless the gateway catches these signals, they end the process before any client gets a goodbye.
 _ALSO_DRAIN: Final = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class StartError(Exception):
-    """The gateway cannot start; the message says in one line why."""
+    """The gateway cannot start. The message gives the reason in one line."""
 
 
 class ServeClient(Protocol):
-    """Runs the whole life of one WebSocket client; never raises ``Exception``."""
+    """Serves one WebSocket client from its handshake to its end. Never raises ``Exception``."""
 
     async def __call__(self, stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None: ...
 
@@ -52,7 +50,7 @@ MakeGateway = Callable[[Config, Sequence[sfu.Router], Metrics], Gateway]
 class Server:
     """One running gateway.
 
-    ``url`` is where browsers find it (empty without listeners), ``media`` where its media ports are.
+    ``url`` is the address for browsers, empty without listeners. ``media`` holds the addresses of the media ports.
     """
 
     config: Config
@@ -62,14 +60,14 @@ class Server:
     media: tuple[tuple[str, int], ...]
 
     async def serve_stream(self, stream: trio.abc.Stream, remote: str = "memory") -> None:
-        """One client connection that did not come through a listener; returns when it is over."""
+        """Serve a client connection that came through no listener. Return when it has ended."""
         await self.front_door.serve(stream, remote)
 
     async def drain(self) -> None:
-        """Let no new client in, wait for the others to leave by themselves, then end those that stayed.
+        """Refuse new clients, wait for the others to leave, then end those that stayed.
 
-        HTTP is answered until the end, so that ``/readyz`` can say so.  Takes at most ``drain_timeout`` and the time
-        that ending takes; no time at all when nobody is connected.
+        The gateway answers HTTP until the end, so that ``/readyz`` reports the drain. This takes at most
+        ``drain_timeout`` plus the time to end the sessions, and no time without clients.
         """
         self.refuse_new_clients()
         with trio.move_on_after(self.config.drain_timeout):
@@ -78,18 +76,18 @@ class Server:
         await self.wait_ended()
 
     def refuse_new_clients(self) -> None:
-        """Let no new client in."""
+        """Refuse new clients from now on."""
         self.front_door.accepts_clients = False
         self.gateway.draining = True
 
     def end_clients(self) -> None:
-        """Begin to end every session."""
+        """Start to end every session. Does not wait."""
         self.refuse_new_clients()
         self.gateway.end_all()
 
     async def wait_ended(self) -> None:
-        """Return when no session is left, or when they take longer than they may."""
-        # Each of them is bounded by itself; twice that is for a machine that is busy.
+        """Wait until every session has ended, for a bounded time."""
+        # Each exit has a bound of its own. A busy machine gets twice the sum.
         bound = 2 * (self.config.exit_timeout + self.config.courtesy_timeout + self.config.goodbye_timeout)
         with trio.move_on_after(bound) as scope:
             await self.front_door.wait_empty()
@@ -106,16 +104,16 @@ async def open_server(
     make_gateway: MakeGateway = Gateway,
     serve_client: ServeClient = serve_client,
 ) -> AsyncIterator[Server]:
-    """A gateway that runs as long as the block.  Leaving the block ends every client, bounded in time.
+    """Run a gateway for as long as the block runs. Leaving the block ends every client in bounded time.
 
-    ``listeners`` are opened as ``config`` says when not given; an empty sequence stands for none, for a gateway that
-    lives on :meth:`Server.serve_stream` alone.  The other arguments are its parts, for programs that bring their own.
+    Without ``listeners``, the gateway opens those of ``config``. With an empty sequence it has none and serves only
+    :meth:`Server.serve_stream`. The other arguments replace parts of the gateway, for tests and other programs.
 
     Raises :exc:`StartError`.
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        # Bound first, so that a port that is taken fails outside of any nursery; served last.
+        # Bind first, so that an occupied port raises outside of any nursery. Accept connections last.
         if listeners is None:
             listeners = await _open_listeners(config)
         for listener in listeners:
@@ -154,9 +152,9 @@ async def _enter_router(stack: AsyncExitStack, settings: sfu.MediaSettings, open
     try:
         return await stack.enter_async_context(open_router(settings))
     except sfu.BadAnnouncement as error:
-        raise StartError(f"cannot announce what media-announce says: {error}") from error
+        raise StartError(f"cannot announce the addresses of media-announce: {error}") from error
     except sfu.BadAddress as error:
-        raise StartError(f"cannot listen where media-host says: {error}") from error
+        raise StartError(f"cannot listen on the addresses of media-host: {error}") from error
     except (OSError, ValueError) as error:
         hosts = [error.filename] if isinstance(error, OSError) and error.filename else settings.hosts or ()
         where = ", ".join(show_address((host, settings.port)) for host in hosts)
@@ -193,7 +191,8 @@ async def serve(
     exit_at_once: Callable[[int], NoReturn] = exit_at_once,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run a gateway until a signal asks it to end, then drain.  A second SIGTERM, SIGINT or SIGQUIT ends it at once.
+    """Run a gateway until the first signal, then drain it. A second SIGTERM, SIGINT or SIGQUIT ends the process at
+    once.
 
     Raises :exc:`StartError`.
     """
@@ -218,7 +217,7 @@ async def serve(
 
 async def _drain(server: Server, signals: AsyncIterator[int], exit_at_once: Callable[[int], NoReturn]) -> None:
     for number in set(_ending_signals()) - _STATUS_OF_SECOND.keys():
-        signal.signal(number, signal.SIG_IGN)  # until the receiver is closed, which puts back what was before
+        signal.signal(number, signal.SIG_IGN)  # Closing the signal receiver restores the former handler.
     async with trio.open_nursery() as watch:
         watch.start_soon(_exit_on_second, signals, exit_at_once)
         await server.drain()
@@ -226,7 +225,7 @@ async def _drain(server: Server, signals: AsyncIterator[int], exit_at_once: Call
 
 
 def _warm_up(gateway: Gateway) -> None:
-    """What the first client would find cold, some 12 ms of its join."""
+    """Do now the work of the first use, which would add some 12 ms to the first join."""
     codec.warm_up()
     sfu.warm_up(gateway.routers[0].context)
 
@@ -235,17 +234,20 @@ def _self_test() -> None:
     try:
         sfu.self_test()
     except RuntimeError as error:
-        raise StartError(f"the data plane cannot carry calls on this machine: {error}") from error
+        raise StartError(f"the data plane failed its self-test on this machine: {error}") from error
 
 
 def _ending_signals() -> list[signal.Signals]:
-    """What drains.  A signal that was ignored when we began stays so, as ``nohup`` wants it."""
+    """The signals that drain. A signal that was ignored at the start stays ignored, as ``nohup`` expects."""
     others = [number for number in _ALSO_DRAIN if signal.getsignal(number) is not signal.SIG_IGN]
     return [signal.SIGINT, signal.SIGTERM, *others]
 
 
 async def _exit_on_second(signals: AsyncIterator[int], exit_at_once: Callable[[int], NoReturn]) -> None:
-    """Not on SIGHUP: a terminal that closes sends several, and systemd may send one right behind its SIGTERM."""
+    """End the process on the second signal, but not on SIGHUP.
+
+    A closing terminal sends SIGHUP several times, and systemd may send it right after its SIGTERM.
+    """
     async for number in signals:
         if (status := _STATUS_OF_SECOND.get(signal.Signals(number))) is not None:
             log.warning("exiting at once", signal=signal.Signals(number).name)
@@ -253,10 +255,10 @@ async def _exit_on_second(signals: AsyncIterator[int], exit_at_once: Callable[[i
 
 
 def _allow_many_files(config: Config) -> None:
-    """As many open files as the system lets us have; a connection is one each."""
+    """Raise the limit of open files as far as the system allows. Every connection needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     wanted = config.max_connections + config.max_http_connections
     if hard != resource.RLIM_INFINITY and hard < wanted:
-        log.warning("fewer open files allowed than connections", open_files=hard, connections=wanted)
+        log.warning("the limit of open files is below the limit of connections", open_files=hard, connections=wanted)

@@ -1,7 +1,7 @@
-"""The channel supervisor: the single writer of who is in a channel.
+"""A channel: the list of its members, and the only code that changes this list.
 
-An object without a task, whose methods (all but :meth:`Channel.seat`) have no checkpoint.  That is what makes each
-change, its revision and the telling of it one step, and a removal impossible to cancel.
+A channel has no task, and no method but :meth:`Channel.seat` has a checkpoint. So a change of the list, its revision
+and its broadcast are one step, and no cancellation can interrupt a removal.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -24,15 +24,15 @@ from protocol.events import ActiveSpeakers, LeaveReason, VoiceState, VoiceStateT
 from protocol.vocabulary import Participant
 
 Welcome = Callable[["Channel"], None]
-"""Puts the joiner's ``ok``, with the snapshot, into its outbox."""
+"""Puts the joiner's ``ok``, with the snapshot of the list, into its outbox."""
 
 
 @define(eq=False)
 class Channel:
-    """Who is here, in the order of joining, and the number of the list's newest state.
+    """The members in the order of joining, and the revision of their list.
 
-    ``occupants`` counts those who wait for a seat, too: the channel lives as long as there is one.  ``speakers`` is
-    what ``active_speakers`` said last, ``plane`` the number of the plane that its media is on.
+    ``occupants`` counts members and clients that wait for a seat; the channel lives while there is one. ``speakers`` is
+    the content of the last ``active_speakers``. ``plane`` is the number of the plane that carries the channel's media.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Channel:
     async def seat(self, member: Member, welcome: Welcome) -> AsyncIterator[Member]:
         """Be a member for as long as the block runs.
 
-        An older session of the same user is ended first, and this waits until it is gone; the last to come wins.
+        End an older session of the same user first, and wait until it is gone. Of several newcomers the last one wins.
         Raises :exc:`RequestError` where the channel is full.
         """
         self.occupants += 1
@@ -81,7 +81,7 @@ class Channel:
                 if older.leaving_since is None:
                     older.connection.end(end_reasons.REPLACED)
                 await older.gone.wait()
-                # Somebody newer may have taken the seat between the older one's going and our waking up.
+                # A newer connection may have taken the seat after the older one left and before this task ran.
                 await trio.lowlevel.checkpoint_if_cancelled()
         finally:
             if self._waiting.get(user_id) is connection:
@@ -91,7 +91,7 @@ class Channel:
     # Changing the list.
 
     def admit(self, member: Member, welcome: Welcome) -> None:
-        """Put it on the list, tell the others, answer it with the snapshot."""
+        """Add a member to the list, notify the others, and answer the member with the snapshot."""
         self.members[member.user_id] = member
         self.revision += 1
         self._broadcast_change("user_joined", member, but=member)
@@ -102,7 +102,7 @@ class Channel:
         member.connection.log.info("client joined", members=len(self.members))
 
     def update(self, member: Member) -> None:
-        """Its producers changed: all that changed in one step is one change of the list."""
+        """Take over the state of the member's producers. All changes of one step make one change of the list."""
         member.forget_closed_publications()
         entries = tuple(publication.entry for publication in member.publications.values())
         if entries != member.participant.producers and self.members.get(member.user_id) is member:
@@ -111,13 +111,13 @@ class Channel:
             self._broadcast_change("user_updated", member)
 
     def remove(self, member: Member) -> None:
-        """Take it off the list and tell the others.  Its media is closed by now."""
+        """Take a member off the list and notify the others. Its media is closed already."""
         reason = member.leave_reason
         told = self._take_off_list(member, reason)
         seconds = member.seconds_since_end(trio.current_time())
         self.metrics.left(reason)
         self.metrics.leave_to_told(seconds)
-        # The story comes last: whatever becomes of the log, who has gone is off the list.
+        # Log last: the member must be off the list even if logging fails.
         log = member.connection.log
         if member.peer is not None and (closed := member.peer.exit) is not None:
             log.info("media closed", **attrs.asdict(closed))
@@ -133,7 +133,7 @@ class Channel:
         return self._broadcast_change("user_left", member, reason=reason)
 
     def _remove_guarded(self, member: Member) -> None:
-        """:meth:`remove`; should anything in it fail, it is counted and raised, and the member is off the list."""
+        """Remove a member, also where a part of :meth:`remove` raises. Count the exception and raise it again."""
         try:
             self.remove(member)
         except Exception:
@@ -142,7 +142,8 @@ class Channel:
             raise
 
     def expel(self, user_id: str) -> bool:
-        """A moderator wants this user out, whether in or about to come in; False where there is no such user."""
+        """End the session of a user, or its wait for a seat, on behalf of a moderator. False where the user is not
+        here."""
         member, waiting = self.members.get(user_id), self._waiting.get(user_id)
         if waiting is not None:
             waiting.end(end_reasons.REMOVED)
@@ -150,23 +151,24 @@ class Channel:
             member.connection.end(end_reasons.REMOVED)
         return member is not None or waiting is not None
 
-    # Looking.
+    # Looking things up.
 
     def find_publication(self, producer_id: str) -> tuple[Member, Publication]:
-        """Who sends it, and what.  Raises :exc:`RequestError` where nobody here does."""
+        """Return a producer of this channel and the member that owns it. Raises :exc:`RequestError` where there is
+        none."""
         for member in self.members.values():
             if (publication := member.publications.get(producer_id)) is not None:
                 return member, publication
         raise RequestError(ErrorCode.NOT_FOUND, "there is no such producer in this channel")
 
     def snapshot(self) -> tuple[Participant, ...]:
-        """The list, in the order of joining."""
+        """The entries of the list, in the order of joining."""
         return tuple(member.participant for member in self.members.values())
 
-    # Telling.
+    # Notifying members.
 
     def broadcast(self, event: Event) -> int:
-        """Tell every member; how many took it."""
+        """Send an event to every member. Return how many outboxes took it."""
         frame = Frame.of(event)
         return sum(member.send(frame) for member in list(self.members.values()))
 
@@ -194,7 +196,7 @@ class Channel:
 
 
 def _is_a_bug(error: BaseException) -> bool:
-    """Whether there is anything but cancellation in it."""
+    """Whether an exception or group contains anything but cancellation."""
     if isinstance(error, BaseExceptionGroup):
         return error.subgroup(Exception) is not None
     return isinstance(error, Exception)

@@ -1,4 +1,4 @@
-"""All channels of a gateway: who comes first opens one, who leaves last closes it."""
+"""All channels of a gateway. The first member opens a channel, and the last one closes it."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sized
 from contextlib import asynccontextmanager
@@ -15,8 +15,11 @@ from protocol.errors import ErrorCode, RequestError
 
 @define(eq=False)
 class Channels:
-    """The channels by id.  ``connections`` are the open ones, to be counted; ``choose_plane`` says on which plane
-    the media of a channel is to be that opens now."""
+    """The open channels by id.
+
+    ``connections`` are the open connections, which are only counted here. ``choose_plane`` returns the number of the
+    plane for a new channel's media.
+    """
 
     config: Config
     metrics: Metrics
@@ -27,16 +30,16 @@ class Channels:
 
     @property
     def channels(self) -> Mapping[str, Channel]:
-        """Those that are open now, in the order in which they were opened."""
+        """The open channels, in the order of opening."""
         return self._channels
 
     def counts(self) -> ChannelCounts:
-        """How many there are now."""
+        """Count connections, channels and members."""
         members = sum(len(channel.members) for channel in self._channels.values())
         return ChannelCounts(len(self.connections), len(self._channels), members)
 
     def remove(self, channel_id: str, user_id: str) -> bool:
-        """A moderator removes a user (close code 4403); False where there is no such user in such a channel."""
+        """Remove a user on behalf of a moderator (close code 4403). False where this channel has no such user."""
         channel = self._channels.get(channel_id)
         return channel is not None and channel.expel(user_id)
 
@@ -44,7 +47,7 @@ class Channels:
     async def seat(self, channel_id: str, member: Member, welcome: Welcome) -> AsyncIterator[Channel]:
         """Be a member of a channel for as long as the block runs; see :meth:`Channel.seat`.
 
-        Raises :exc:`RequestError` where there are too many channels, or too many members.
+        Raises :exc:`RequestError` where there are too many channels or too many members.
         """
         channel = self._open(channel_id)
         try:

@@ -1,4 +1,4 @@
-"""Someone in a channel: what the list says of them, and the way to tell them something."""
+"""A member of a channel: its entry in the list, and the way to send it events."""
 
 from datetime import datetime
 
@@ -15,25 +15,25 @@ from protocol.vocabulary import Participant, ParticipantProducer, Source
 
 @frozen(eq=False)
 class Publication:
-    """A producer of a member, with what only signalling knows of it."""
+    """A producer of a member, with its source, which only signalling knows."""
 
     producer: sfu.Producer
     source: Source
 
     @property
     def entry(self) -> ParticipantProducer:
-        """The line of the list about it, as it is now."""
+        """The producer's line in the list, with its present state."""
         producer = self.producer
         return ParticipantProducer(producer.id, producer.kind, self.source, producer.paused)
 
 
 @define(eq=False)
 class Member:
-    """A seat in a channel, taken by one connection.  The channel is the only one that changes the list.
+    """A seat in a channel, taken by one connection. Only the channel changes the list.
 
-    ``participant`` is the entry of the list.  ``peer`` is the member's media, once it has any.  ``leaving_since`` is
-    when ``leave`` was asked for, ``loudness`` how loud its voice was lately (0–1).  ``gone`` is set in the step in
-    which the others are told.
+    ``participant`` is the entry in the list. ``peer`` is the member's media while it has any. ``leaving_since`` is the
+    time of its ``leave`` request. ``loudness`` is the recent loudness of its voice, from 0 to 1. ``gone`` is set in the
+    step that notifies the others of its leave.
     """
 
     session_id: str
@@ -50,39 +50,39 @@ class Member:
         return self.participant.user_id
 
     def leave(self) -> None:
-        """The client has asked to leave: whatever ends the connection from now on, it left."""
+        """Note the client's ``leave``. From now on its reason is ``left``, whatever ends the connection."""
         self.leaving_since = trio.current_time()
         self.connection.log.info("client left", why="leave")
 
     def seconds_since_end(self, now: float) -> float:
-        """How many seconds ago the end was first seen."""
+        """The number of seconds since the end was first noticed."""
         times = (self.leaving_since, self.connection.ended_at)
         return now - min((time for time in times if time is not None), default=now)
 
     @property
     def leave_reason(self) -> LeaveReason:
-        """What ``user_left`` will say."""
+        """The reason for ``user_left``."""
         if self.leaving_since is not None:
             return "left"
         return self.connection.end_reason.leave_reason if self.connection.end_reason else "failed"
 
     @property
     def is_behind(self) -> bool:
-        """Whether so much waits for it that it is told only what has changed, without the whole list."""
+        """Whether so many bytes wait for it that events leave out the whole list."""
         return self.connection.outbox.size > limits.LISTED_BACKLOG
 
     def forget_closed_publications(self) -> None:
-        """Drop the publications whose producer has closed, in whichever way."""
+        """Drop the publications whose producer has closed."""
         open_ones = {id_: found for id_, found in self.publications.items() if not found.producer.closed}
         self.publications = open_ones
 
     def forget_media(self) -> None:
-        """It is gone: member and media would keep each other alive until a collection."""
+        """Break the cycle between member and media, which only a garbage collection would free."""
         self.peer = None
         self.publications = {}
 
     def send(self, frame: Frame) -> bool:
-        """Tell it, on somebody else's behalf: an exception ends this member's session and never the teller's."""
+        """Send a frame on another client's behalf. An exception ends this member's session and never the sender's."""
         try:
             return self.connection.send(frame)
         except Exception as error:
@@ -91,5 +91,5 @@ class Member:
 
 
 def format_instant(when: datetime) -> str:
-    """ISO 8601 with milliseconds, as the protocol has it; ``when`` is in UTC."""
+    """Format a time in UTC as the protocol does: ISO 8601 with milliseconds."""
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Who speaks: one task for the whole gateway listens to every channel, twice a second."""
+"""Detection of active speakers. One task of the gateway measures every channel twice a second."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Never
@@ -11,12 +11,12 @@ from gateway.channel.member import Member
 from protocol.events import ActiveSpeakers
 
 INTERVAL: Final = 0.5
-# Linear amplitudes, 1 the loudest: speaking begins at -34 dBov and ends below -42 dBov (RFC 6464 section 3).
+# Linear amplitudes with 1 the loudest. A voice counts from -34 dBov on and until -42 dBov (RFC 6464 section 3).
 SPEAKING_STARTS: Final = 0.02
 SPEAKING_STOPS: Final = 0.008
-# How much of what was heard before counts: half of it is forgotten in one interval.
+# The weight of the past in a member's loudness: each interval halves it.
 LOUDNESS_MEMORY: Final = 0.5
-# Who is listed is overtaken only by somebody so many times as loud; two equals do not change places all the time.
+# A speaker overtakes another only at this multiple of its loudness. Otherwise two equals would swap all the time.
 OVERTAKING_FACTOR: Final = 1.5
 MAX_SPEAKERS: Final = 16
 
@@ -24,24 +24,24 @@ log = structlog.get_logger(__name__)
 
 
 async def watch_speakers(channels: Callable[[], Iterable[Channel]]) -> Never:
-    """Tell each channel's members who speaks, whenever that has changed, for as long as the gateway lives."""
+    """Broadcast ``active_speakers`` in each channel whenever its speakers change. Runs as long as the gateway."""
     while True:
         await trio.sleep(INTERVAL)
         await _update_all(list(channels()))
 
 
 async def _update_all(channels: Iterable[Channel]) -> None:
-    """A function of its own, so that no channel is kept alive by a variable while this gateway is quiet."""
+    """Update every channel. Its own function: no variable may keep a closed channel alive."""
     for channel in channels:
         try:
             update_speakers(channel)
         except Exception:
-            log.exception("the speakers of a channel could not be found", channel=channel.id)
+            log.exception("cannot update the speakers of a channel", channel=channel.id)
         await trio.lowlevel.checkpoint()
 
 
 def update_speakers(channel: Channel) -> None:
-    """Hear what was said in one channel since the last time."""
+    """Measure the voices of one channel since the last call, and broadcast its speakers if they changed."""
     loudness = {user_id: _update_loudness(member) for user_id, member in channel.members.items()}
     speakers = rank(channel.speakers, loudness)
     if speakers != channel.speakers:
@@ -63,7 +63,7 @@ def _update_loudness(member: Member) -> float:
 
 
 def rank(before: tuple[str, ...], loudness: Mapping[str, float]) -> tuple[str, ...]:
-    """Who speaks now, loudest first, given who did before."""
+    """The user ids of the present speakers, loudest first, given the former ones and everybody's loudness."""
     ranked = [user_id for user_id in before if loudness.get(user_id, 0.0) >= SPEAKING_STOPS]
     new = [user_id for user_id, level in loudness.items() if level >= SPEAKING_STARTS and user_id not in ranked]
     ranked += sorted(new, key=lambda user_id: -loudness[user_id])

@@ -1,8 +1,7 @@
-"""A client's WebSocket: always read, never waited for when written, and closed with a goodbye in bounded time.
+"""One client's WebSocket: reading never pauses, writing never blocks the session, and closing takes bounded time.
 
-The tasks that move bytes live in a nursery that no cancellation from outside reaches; leaving
-:func:`open_connection` ends it, on every path.  So the client still hears why it is closed when the scope of its
-session was cancelled.
+Tasks in a shielded nursery move the bytes, and leaving :func:`open_connection` ends them on every path. So the client
+still gets its goodbye after the scope of its session was cancelled.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -31,17 +30,16 @@ from protocol.events import Closing
 from protocol.responses import Error, Ok
 
 MAX_UNREAD_MESSAGES = 8
-"""So many times the bytes of the largest message may come without a whole one among them."""
+"""A client may send this many times the largest message size without completing a message."""
 
 
 @define(eq=False)
 class Connection:
-    """One client's connection.  Whoever wants it gone calls :meth:`end`, and there is one way out: its scope.
+    """One client's connection. :meth:`end` is the only way to end it: it cancels ``scope``.
 
-    ``end_reason`` and ``ended_at`` are the first reason and its time, ``reference`` finds a failure in the log, and
-    ``owed_close_code`` is the close code owed to a client that broke RFC 6455.  ``broadcast_budget``
-    bounds what it makes the gateway send to others.
-    ``media_heard_at`` says when its session's media was heard last, while it has a session.
+    ``end_reason`` and ``ended_at`` are the first reason and its time. ``reference`` finds a failure in the log.
+    ``owed_close_code`` is the close code for a client that broke RFC 6455. ``broadcast_budget`` bounds the messages
+    that the client causes to other clients. ``media_heard_at`` returns the time of the session's last media.
     """
 
     config: Config
@@ -67,10 +65,10 @@ class Connection:
         self.inbox = Inbox(self.config.inbox_messages, self.config.inbox_bytes)
         self.outbox = Outbox(self.config.outbox_bytes, self.config.outbox_age)
 
-    # Ending it.
+    # Ending the connection.
 
     def end(self, end_reason: EndReason) -> None:
-        """Record why, if it is the first to say so, and cancel; nothing else happens here."""
+        """Record the first reason and cancel the scope. The blocks inside the scope do all the cleanup."""
         if self.end_reason is None:
             self.ended_at = trio.current_time()
             self.end_reason = end_reason
@@ -78,26 +76,26 @@ class Connection:
             self.log.info("client disconnected", why=end_reason.text)
 
     async def wait_end(self) -> NoReturn:
-        """Wait to be cancelled, in a session that has nothing more to do."""
+        """Wait for the cancellation of the scope."""
         await trio.sleep_forever()
         raise AssertionError("unreachable")
 
     def fail(self, error: BaseException) -> str:
-        """End it for an exception in its own code, or in code that ran for it; return the reference of the log."""
+        """End the connection because its own code raised, or code that ran for it. Return the log reference."""
         self.reference = self.reference or self.new_reference()
         self.end(end_reasons.INTERNAL)
         self.metrics.session_error()
         self.log.error("session failed", reference=self.reference, exc_info=error)
         return self.reference
 
-    # Telling it something.
+    # Sending messages.
 
     def hold_events(self) -> None:
-        """Keep what is sent from now on behind the next response: a request's response precedes its events."""
+        """Hold events back until the next response: a response precedes the events that its request causes."""
         self._held = []
 
     def respond(self, response: Ok | Error) -> None:
-        """Answer a request, then let out what was held."""
+        """Send the response to a request, then the events that were held back."""
         if isinstance(response, Error):
             self._count_error(response.data.code)
         held, self._held = self._held or [], None
@@ -110,7 +108,7 @@ class Connection:
             self.end(end_reasons.TOO_MANY_ERRORS)
 
     def send(self, frame: Frame) -> bool:
-        """Put an event into the outbox, and say whether it was taken.  Waits for nobody."""
+        """Put an event into the outbox and return whether it was accepted. Does not wait."""
         if self._held is not None:
             self._held.append(frame)
             return True
@@ -119,17 +117,18 @@ class Connection:
     def _put(self, frame: Frame) -> bool:
         taken = self.outbox.put(frame)
         if not taken:
-            self.end(end_reasons.TOO_SLOW)  # unless it is closed: then it has ended before
+            # A closed outbox also refuses, but then the connection has an end reason already.
+            self.end(end_reasons.TOO_SLOW)
         return taken
 
     def send_event(self, event: Event) -> bool:
-        """:meth:`send`, for an event that only this client gets."""
+        """Encode and send an event that only this client gets."""
         return self.send(Frame.of(event))
 
     # Moving bytes.
 
     async def read(self, websocket: WebSocketConnection, guarded: GuardedStream) -> None:
-        """Take what comes into the inbox, whatever the session is doing; the end of the connection is seen here."""
+        """Read into the inbox, even while the session is busy. So the end of the connection is seen at once."""
         while True:
             try:
                 message = await websocket.get_message()
@@ -145,16 +144,16 @@ class Connection:
                 self.end(end_reasons.RATE_LIMITED)
 
     async def write(self, websocket: WebSocketConnection, guarded: GuardedStream) -> None:
-        """Send what the outbox holds."""
+        """Send the frames of the outbox."""
         try:
             await self.outbox.send_all(guarded.send_frames)
         except SEND_ERRORS:
-            if websocket.closed is not None:  # a close frame came, and who sends may see it before who reads
+            if websocket.closed is not None:  # A close frame came. The writer may notice it before the reader does.
                 self.websocket_closed(ConnectionClosed(websocket.closed))
             self.lost()
 
     async def keep_alive(self, guarded: GuardedStream) -> None:
-        """Ping it when it is quiet; end it when it stays silent, or takes nothing of what waits for it."""
+        """Ping a quiet client. End the connection of a silent client, and of one that stopped reading."""
         config = self.config
         liveness = Liveness(
             guarded,
@@ -167,24 +166,24 @@ class Connection:
         self.end(await liveness.wait_gone())
 
     def websocket_closed(self, closed: ConnectionClosed) -> None:
-        """The WebSocket is over; whoever sees it first says so."""
+        """Note the end of the WebSocket; the reader or the writer calls this first."""
         self.end(end_reason_of(closed))
         if self.end_reason is end_reasons.BROKE_WEBSOCKET:
             self.owed_close_code = closed.reason.code if closed.reason else CloseCode.PROTOCOL_ERROR
 
     def lost(self) -> None:
-        """Nothing can be sent any more."""
+        """Nothing can be sent any more. Skip the goodbye."""
         self._goodbye.cancel()
         self.end(end_reasons.DISCONNECTED)
 
     def io_failed(self, errors: ExceptionGroup[Exception]) -> None:
-        """One of the tasks that move bytes raised: trio-websocket, mostly, whose client was impolite."""
+        """Handle an exception in a task that moves bytes. Most come from trio-websocket after a protocol violation."""
         if errors.split(SEND_ERRORS)[1] is not None:
             self.fail(errors)
         self.lost()
 
     async def say_goodbye(self, websocket: WebSocketConnection) -> None:
-        """Flush, say why, close with the code.  Its caller bounds it."""
+        """Send the queued frames and ``closing``, then close with the code. The caller bounds the time."""
         end_reason = self.end_reason
         if end_reason is None or end_reason.code is None or websocket.closed is not None:
             return
@@ -199,10 +198,11 @@ class Connection:
 
 @asynccontextmanager
 async def open_connection(stream: trio.abc.Stream, connection: Connection) -> AsyncIterator[None]:
-    """Answer the upgrade request in ``stream`` and be a WebSocket connection while the block runs, in its scope.
+    """Accept the upgrade request in ``stream`` and serve the WebSocket while the block runs.
 
-    Exceptions of the block end here: logged once, told to the client with 4500.  The stream is closed afterwards,
-    by force, whatever happened.  Raises ``NotAcceptedError`` before the block is entered.
+    The block runs in ``connection.scope``. An exception of it ends here: it is logged once and closes the WebSocket
+    with 4500. Afterwards the stream is closed by force, on every path. Raises ``NotAcceptedError`` before the block
+    begins.
     """
     config = connection.config
     guarded = GuardedStream(
@@ -223,10 +223,11 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
             except* Exception as errors:
                 connection.fail(errors)
             finally:
-                connection.end(end_reasons.DRAINING)  # unless it has ended: then the gateway itself is cancelled
+                # no effect on a connection that has ended; without an end reason, the gateway itself was cancelled
+                connection.end(end_reasons.DRAINING)
                 with trio.move_on_after(config.goodbye_timeout, shield=True) as late:
                     await connection.say_goodbye(websocket)
-                if late.cancel_called:  # trio-websocket may have swallowed what was caught
+                if late.cancel_called:  # trio-websocket may swallow the cancellation, so cancelled_caught can be False
                     connection.metrics.forced_cleanup()
                     connection.log.info("goodbye cut off")
     finally:

@@ -1,4 +1,4 @@
-"""Why a connection ends: the one table of reasons, what the others are told, and the close code (docs/closures.md)."""
+"""The reasons why a connection ends, each with its ``user_left`` reason and close code (docs/closures.md)."""
 
 from typing import Final
 
@@ -12,9 +12,9 @@ from protocol.events import LeaveReason
 class EndReason:
     """One way in which a connection ends.
 
-    ``text`` is a phrase for people, in the log and in ``closing``.  ``leave_reason`` is the reason in ``user_left``.
-    ``code`` is the close code that the gateway sends; None where no client is left to get it.  ``retry_after_ms`` asks
-    the client to wait before it returns.  ``keep_queued`` says whether queued messages are sent before the goodbye.
+    ``text`` is a phrase for people, in the log and in ``closing``. ``leave_reason`` is the reason in ``user_left``.
+    ``code`` is the close code that the gateway sends; None where no client is left to get it. ``retry_after_ms`` asks
+    the client to wait before it returns. ``keep_queued`` tells whether queued messages are sent before the goodbye.
     """
 
     text: str
@@ -24,13 +24,13 @@ class EndReason:
     keep_queued: bool = field(default=True, kw_only=True)
 
 
-# The client, or the network between, ended it.
+# The client or the network ends the connection.
 CLOSED: Final = EndReason("the client closed the connection", "left")
 DISCONNECTED: Final = EndReason("the connection is gone", "disconnected")
 TIMED_OUT: Final = EndReason("nothing came, not even a pong", "timed_out")
 BROKE_WEBSOCKET: Final = EndReason("the client broke the WebSocket protocol", "failed")
 
-# The gateway ends it.
+# The gateway ends the connection.
 NOT_TEXT: Final = EndReason("a frame that is not text", "failed", CloseCode.UNSUPPORTED_DATA)
 TOO_BIG: Final = EndReason("a message is too big", "failed", CloseCode.TOO_BIG)
 TOO_MANY_ERRORS: Final = EndReason("too many bad messages", "failed", CloseCode.TOO_MANY_ERRORS)

@@ -1,4 +1,4 @@
-"""What a client has sent and its session has not worked off yet, bounded by count and by bytes."""
+"""The messages that a client has sent and its session has not read yet, bounded by count and by bytes."""
 
 from collections import deque
 
@@ -8,7 +8,7 @@ from attrs import define, field
 
 @define(eq=False)
 class Inbox:
-    """Filled by the task that always reads, so that a closed connection is seen at once; emptied by the session."""
+    """A queue between the task that always reads the WebSocket and the session, which reads it when it is free."""
 
     max_messages: int
     max_bytes: int
@@ -17,7 +17,7 @@ class Inbox:
     _filled: trio.Event = field(factory=trio.Event)
 
     def put(self, text: str, size: int) -> bool:
-        """Queue a message of ``size`` bytes; False where there is no room."""
+        """Queue a message of ``size`` bytes. False where there is no room."""
         if len(self._queue) >= self.max_messages or self.size + size > self.max_bytes:
             return False
         self._queue.append((text, size))
@@ -26,7 +26,7 @@ class Inbox:
         return True
 
     async def get(self) -> tuple[str, int]:
-        """The oldest message and its size in bytes.  Always a checkpoint."""
+        """Return the oldest message and its size in bytes. Always a checkpoint."""
         await trio.lowlevel.checkpoint()
         while not self._queue:
             self._filled = trio.Event()

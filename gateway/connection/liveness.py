@@ -1,11 +1,11 @@
-"""Whether a client is still there: it is pinged when it is quiet, and gone when it stays so, or takes nothing.
+"""Detection of dead clients: ping a quiet client, and give up one that stays silent or stops reading.
 
-One task a connection looks at the clock.  Nobody wakes it, and it wakes together with those of all other connections.
+Each connection has one task that checks the clock. The tasks of all connections wake at the same times.
 
-Media is a sign of life, too.  After a gap in the network UDP is back at once, while TCP waits for its retransmission,
-which comes the later the longer the gap was.  So a client that is quiet on the WebSocket is not gone while its media
-comes, until ``media_grace`` after it was heard there: a WebSocket may be dead for good, and not merely late.  A client
-that is silent on both is gone as soon as one that has no media.
+Authentic media also proves that a client lives. After a network outage UDP works again at once, while TCP waits for a
+retransmission, and the longer the outage, the longer the wait. So media keeps a client that is silent on its WebSocket,
+but only for ``media_grace`` after the WebSocket was last heard: it may be dead for good. A client that is silent on
+both counts as dead as soon as a client without media.
 """
 
 import math
@@ -22,25 +22,26 @@ from gateway.connection.websocket import GuardedStream
 from protocol import limits
 
 TICK: Final = 0.25
-"""Seconds.  Looks fall on multiples of it where they may, so that Trio wakes once for all that are due: to wake costs
-several times what one look does.  A ping is late by so much at most; an end, which is rare, is not."""
+"""Seconds. Checks fall on multiples of this, so that Trio wakes once for many connections: waking costs several times
+as much as one check. This may delay a ping by one tick, but never an end."""
 
 PONG_BYTES: Final = 128
-"""What is taken off the bytes that wait for a whole message with every look, more than a pong has, or a client's own
-ping, so that a quiet client may stay for ever."""
+"""Bytes forgiven at every check, more than a pong or a client's own ping has. So control frames alone never exceed the
+limit of unread bytes, however long a client stays."""
 
 
 def no_media() -> float:
-    """When media was heard of a client that has none."""
+    """The time of the last media of a client without media."""
     return -math.inf
 
 
 @define(eq=False)
 class Liveness:
-    """``ping_interval``, ``ping_timeout`` and ``media_grace`` are seconds, as in :class:`gateway.config.Config`.
+    """Watches one connection.
 
-    ``media_heard_at`` says when the client's newest media came that was authentic and no repetition, in seconds.  It is
-    asked only when the client is about to count as silent.
+    ``ping_interval``, ``ping_timeout`` and ``media_grace`` are in seconds, as in :class:`gateway.config.Config`.
+    ``media_heard_at`` returns the time of the client's last authentic media, replays excluded. It is called only before
+    the client would count as dead.
     """
 
     guarded: GuardedStream
@@ -54,12 +55,13 @@ class Liveness:
     _kept_until: float = -math.inf
 
     async def wait_gone(self) -> EndReason:
-        """Return when it is gone, and how; its outbox takes nothing more then."""
+        """Return the end reason as soon as the client is gone. The outbox refuses further frames then."""
         while True:
             await trio.sleep_until(self._check())
             if self._end_reason() is None:
                 continue
-            await trio.lowlevel.checkpoint()  # who reads or sends may be due, too: all may have been held up
+            # After a stall of the whole gateway, let the reader and the writer run before judging.
+            await trio.lowlevel.checkpoint()
             if (ending := self._end_reason()) is not None:
                 self.outbox.refuse_more()
                 return ending
@@ -71,13 +73,13 @@ class Liveness:
         return end_reasons.TOO_SLOW if now >= self.outbox.stalled_at else None
 
     def _media_keeps_until(self) -> float:
-        """Look at its media.  Return until when that keeps it, were nothing more to come."""
+        """Look at the client's media. Return until when it keeps the client, if no more comes."""
         patience = self.ping_interval + self.ping_timeout
         self._kept_until = min(self.media_heard_at() + patience, self.guarded.last_received_at + self.media_grace)
         return self._kept_until
 
     def _check(self) -> float:
-        """Ping it if that is due.  Return when to look again."""
+        """Ping the client if that is due. Return the time of the next check."""
         now = trio.current_time()
         self.guarded.bytes_since_message = max(0, self.guarded.bytes_since_message - PONG_BYTES)
         if not self._is_pinged and now >= self._ping_due_at:
@@ -85,24 +87,24 @@ class Liveness:
             self.outbox.ping()
         again = _tick_before(min(self._dead_at, self.outbox.stalled_at), now)
         if self._is_pinged:
-            # Kept by its media it may be silent for long; its WebSocket may be back meanwhile, and quiet again.
+            # Media may keep it silent for long. If its WebSocket comes back and falls quiet again, a new ping is due.
             return again if now >= self._kept_until else min(again, now + max(self.ping_interval, TICK))
         return min(again, _tick_after(self._ping_due_at), self._ping_due_at + self.ping_timeout / 2)
 
     @property
     def _is_pinged(self) -> bool:
-        """Whether it was pinged after the last that was heard of it."""
+        """Whether a ping was sent since the client was last heard."""
         return self._pinged_after == self.guarded.last_received_at
 
     @property
     def _ping_due_at(self) -> float:
-        """When it will have been quiet for long enough to be pinged."""
+        """Time at which the client has been quiet long enough for a ping."""
         return self.guarded.last_received_at + self.ping_interval
 
     @property
     def _dead_at(self) -> float:
-        """When it will have been silent for too long.  Nobody has who was not pinged, and had no time to answer: the
-        whole gateway may have been held up."""
+        """Time at which the client counts as dead. Infinite until we have pinged it: the gateway itself may have
+        stalled."""
         if not self._is_pinged:
             return math.inf
         return max(self._ping_due_at + self.ping_timeout, self._pinged_at + self.ping_timeout / 2, self._kept_until)
@@ -113,6 +115,6 @@ def _tick_after(due: float) -> float:
 
 
 def _tick_before(due: float, now: float) -> float:
-    """The last tick before ``due``, or ``due`` itself where none is left."""
+    """The last tick before ``due``, or ``due`` itself where no tick is left."""
     tick = math.floor(due / TICK) * TICK if due < math.inf else due
     return tick if tick > now else due

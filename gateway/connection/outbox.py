@@ -1,4 +1,4 @@
-"""What waits to be sent to one client, bounded by bytes and by how long nothing of it is taken, never by count."""
+"""The frames that wait to be sent to one client, bounded by bytes and by how long the client may read nothing."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -13,16 +13,16 @@ from wsproto.events import Ping, TextMessage
 from protocol.codec import Message, encode
 
 BATCH_BYTES: Final = 64 * 1024
-"""So much of what waits goes into one send; a larger frame goes alone."""
+"""The most bytes of one send. A larger frame goes alone."""
 
 _FRAMING: Final = Connection(ConnectionType.SERVER)
 
 
 @frozen
 class Frame:
-    """One encoded message, made once however many clients get it: a server's frames are the same for everybody.
+    """One encoded message. It is encoded once for all receivers, since a server's frames carry no mask.
 
-    ``wire`` is the whole WebSocket frame (RFC 6455 section 5.2), ``size`` counts the bytes of its text.
+    ``wire`` is the whole WebSocket frame (RFC 6455 section 5.2). ``size`` is the size of its text in bytes.
     """
 
     wire: bytes
@@ -46,12 +46,12 @@ _PING: Final = Frame(_FRAMING.send(Ping()), 0)
 
 @define(eq=False)
 class Outbox:
-    """A queue that never makes anyone wait: :meth:`put` takes a frame or, over a bound, refuses it.
+    """A queue whose :meth:`put` never waits: it takes a frame or, over a limit, refuses it.
 
-    From then on it takes nothing more: what comes after a gap would be worse than nothing.  Its owner ends whose it is.
-    ``max_bytes`` bounds what waits, what is being sent included (a frame that is larger alone may wait alone);
-    ``max_age`` is how many seconds it may wait without anything of it being taken.  It is not the age of the oldest
-    frame: when the gateway itself is slow, frames grow old that their client would have read at once.
+    After one refusal it refuses everything, since a stream with a gap is worse than none. Its owner then ends the
+    connection. ``max_bytes`` limits the queued bytes, those being sent included; a single larger frame may wait alone.
+    ``max_age`` is how many seconds frames may wait while the client reads nothing. It is not the age of the oldest
+    frame: a slow gateway also lets frames grow old.
     """
 
     max_bytes: int
@@ -65,7 +65,7 @@ class Outbox:
     _changed: trio.Event = field(factory=trio.Event)
 
     def put(self, frame: Frame) -> bool:
-        """Queue it, and say whether it was taken."""
+        """Queue a frame and return whether it was accepted."""
         if self._closed or self._refuses:
             return False
         if self._queue and self.size + frame.size > self.max_bytes:
@@ -75,12 +75,13 @@ class Outbox:
         return True
 
     def ping(self) -> None:
-        """Have a ping sent next, before all that waits: its answer has little time."""
+        """Queue a ping before all waiting frames: the client has little time to answer it."""
         if not self._closed:
             self._insert(self._sending, _PING)
 
     def close(self, last: Frame, *, keep_queued: bool) -> None:
-        """Take ``last`` and nothing after it; without ``keep_queued`` only what is being sent stays before it."""
+        """Queue ``last`` and refuse all later frames. Without ``keep_queued``, drop the frames that are not being sent
+        yet."""
         if not keep_queued:
             while len(self._queue) > self._sending:
                 self.size -= self._queue.pop().size
@@ -98,7 +99,7 @@ class Outbox:
         self._wake_waiters()
 
     async def send_all(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """Send what comes, in order, as much as waits at a time, until the outbox was closed and is empty."""
+        """Send the frames in order, as many at a time as wait, until the outbox is closed and empty."""
         while self._queue or not self._closed:
             if not self._queue:
                 await self._changed.wait()
@@ -112,7 +113,7 @@ class Outbox:
             self._wake_waiters()
 
     def _next_batch(self) -> int:
-        """How many frames go into the next send."""
+        """The number of frames in the next send."""
         size = 0
         for count, frame in enumerate(self._queue):
             size += len(frame.wire)
@@ -122,15 +123,15 @@ class Outbox:
 
     @property
     def stalled_at(self) -> float:
-        """When nothing of what waits will have been taken for too long, if nothing is taken, or comes, before."""
+        """Time at which the client counts as stalled, unless it reads before then."""
         return (self._waiting_since if self._queue else trio.current_time()) + self.max_age
 
     def refuse_more(self) -> None:
-        """Take nothing more."""
+        """Refuse all further frames."""
         self._refuses = True
 
     async def wait_empty(self) -> None:
-        """Return when everything has been handed to the network."""
+        """Wait until the network has taken every frame."""
         while self._queue:
             await self._changed.wait()
 

@@ -1,14 +1,14 @@
-"""Bounds over time.  All of them take ``now``, in seconds on the caller's clock."""
+"""Limits over time. Every method takes ``now``, in seconds on the caller's clock."""
 
 from attrs import define, field
 
 
 @define
 class TokenBucket:
-    """Lets ``burst`` through at once and ``rate`` per second in the long run.
+    """Lets ``burst`` pass at once and ``rate`` per second in the long run.
 
-    A bucket that is not empty lets anything through and goes into debt for it, so that a cost larger than ``burst``
-    is possible and is paid for afterwards.
+    A bucket that is not empty lets any cost pass and goes into debt. So a cost above ``burst`` is possible, and is paid
+    for afterwards.
     """
 
     rate: float
@@ -20,7 +20,7 @@ class TokenBucket:
         self._level = self.burst
 
     def take(self, cost: float, now: float) -> bool:
-        """Whether it may pass; only what passes is paid for."""
+        """Return whether ``cost`` may pass. A refused cost is not charged."""
         if self._at is not None:
             self._level = min(self.burst, self._level + (now - self._at) * self.rate)
         self._at = now
@@ -39,6 +39,6 @@ class ErrorBudget:
     _times: list[float] = field(factory=list)
 
     def spend(self, now: float) -> bool:
-        """Count one; False when it is one too many."""
+        """Count one error. False where it is one too many."""
         self._times = [*(time for time in self._times if time > now - self.window), now]
         return len(self._times) <= self.limit

@@ -1,4 +1,4 @@
-"""A nursery for tasks that must outlive the cancellation of what they work for."""
+"""A nursery for tasks that must outlive the cancellation of the code they work for."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,10 +8,9 @@ import trio
 
 @asynccontextmanager
 async def open_shielded_nursery(failed: Callable[[ExceptionGroup[Exception]], None]) -> AsyncIterator[trio.Nursery]:
-    """A nursery whose tasks no cancellation from outside reaches; leaving the block cancels them, on every path.
+    """Open a nursery whose tasks no outer cancellation reaches. Leaving the block cancels them, on every path.
 
-    The block itself is not shielded.  An exception in one of the tasks ends all of them, is handed to ``failed`` and
-    goes no further.
+    The block itself is not shielded. An exception in a task ends all tasks and goes to ``failed``, and no further.
     """
     scope = trio.CancelScope(shield=True)
     opened = trio.Event()

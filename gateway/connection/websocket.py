@@ -1,12 +1,12 @@
-"""trio-websocket, as far as a connection needs it, with its rough edges taken off.
+"""The parts of trio-websocket that a connection uses, with remedies for its weaknesses.
 
-- Its reader raises out of its task when a frame comes at the wrong moment (a ping while we are closing); the nursery
-  it runs in is the connection's own, so nobody else notices.
-- Its limit of a message's size counts characters, so the size in bytes is checked again, by the reader.
-- When the peer breaks RFC 6455 it closes the stream, mostly without the close frame that would say why; so it gets
-  one that it cannot close.
-- It reads on its own task, a message at a time, so a pong waits behind everything that its client sent before.  What
-  is heard of a client is therefore noted where the bytes come in.
+- Its reader task raises when a frame comes at the wrong moment, such as a ping while closing. So it runs in a nursery
+  of its own connection.
+- Its message limit counts characters. So our reader checks the size in bytes again.
+- After a violation of RFC 6455 it mostly closes the stream without a close frame. So it gets a stream that it cannot
+  close.
+- It reads one message at a time in its own task, so a pong waits behind all earlier messages. So the time of the last
+  sign of life is noted where bytes arrive.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +21,7 @@ from gateway.connection.end_reasons import EndReason
 from protocol import limits
 from protocol.errors import CloseCode
 
-# What a broken or closing connection raises at who sends.
+# The exceptions of sending on a broken or closing connection.
 SEND_ERRORS = (ConnectionClosed, LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -29,11 +29,11 @@ _CLOSE_FRAME = b"\x88"
 
 
 class GuardedStream(trio.abc.Stream):
-    """The client's stream as trio-websocket gets it: only its owner closes it, after a last word where one is due.
+    """The client's stream as trio-websocket gets it. Only its owner closes it, after a close frame where one is due.
 
-    ``heard`` is when something came last.  ``unread`` are the bytes that came since the last whole message.  It calls
-    ``overflow`` when they are more than ``max_unread``: fragments without a byte of text in them count nowhere else,
-    and are kept all the same.
+    ``last_received_at`` is the time of the last bytes. ``bytes_since_message`` counts the bytes since the last whole
+    message. Above ``max_unread`` it calls ``overflow``: no other limit counts empty fragments, which use memory as
+    well.
     """
 
     def __init__(self, stream: trio.abc.Stream, max_unread: int, overflow: Callable[[], None]) -> None:
@@ -48,14 +48,16 @@ class GuardedStream(trio.abc.Stream):
         self._close_frame_sent = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Pass it on, and notice a close frame: trio-websocket sends each frame by itself."""
+        """Send data of trio-websocket, which sends each frame by itself, and note a close frame."""
         async with self._exclusively():
             self._close_frame_sent = self._close_frame_sent or bytes(data[:1]) == _CLOSE_FRAME
             await self._stream.send_all(data)
 
     async def send_frames(self, frames: bytes) -> None:
-        """Send whole frames, between those of trio-websocket.  ``ClosedResourceError`` after a close frame, which is
-        the last that may be sent (RFC 6455 section 5.5.1)."""
+        """Send whole frames between those of trio-websocket.
+
+        Raises ``ClosedResourceError`` after a close frame: no frame may follow it (RFC 6455 section 5.5.1).
+        """
         async with self._exclusively():
             if self._close_frame_sent:
                 raise trio.ClosedResourceError
@@ -63,7 +65,7 @@ class GuardedStream(trio.abc.Stream):
 
     @asynccontextmanager
     async def _exclusively(self) -> AsyncIterator[None]:
-        """One sends at a time.  No checkpoint when nobody does, as the lock's own would be: sending is one."""
+        """Let one task send at a time. A free lock needs no checkpoint of its own, since sending has one."""
         try:
             self._sending.acquire_nowait()
         except trio.WouldBlock:
@@ -80,7 +82,7 @@ class GuardedStream(trio.abc.Stream):
         if self._released:
             raise trio.ClosedResourceError
         if self._is_opening:
-            # The library takes a head of more than 16 KiB only at once; the front door has bounded it, and read it.
+            # trio-websocket accepts a head above 16 KiB only in one piece. The front door has read and bounded it.
             max_bytes = None
         data = await self._stream.receive_some(max_bytes)
         if data:
@@ -94,15 +96,15 @@ class GuardedStream(trio.abc.Stream):
         return data
 
     async def aclose(self) -> None:
-        """Give it back."""
+        """Refuse further reading, and leave the stream open for its owner."""
         self._released = True
         await trio.lowlevel.checkpoint()
 
     async def send_close_frame(self, code: int) -> None:
-        """Send a close frame (RFC 6455 section 5.5.1) if none was sent, and read on until the client has seen it.
+        """Send a close frame (RFC 6455 section 5.5.1) if none was sent, and read until the client closes its side.
 
-        Without that, what is still unread would make the close a reset, which overtakes the frame.  Its caller bounds
-        it.  Only for when trio-websocket's tasks are gone.
+        Closing a TCP connection with unread bytes resets it, and a reset overtakes the frame. Call this only after the
+        tasks of trio-websocket have ended. The caller bounds the time.
         """
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             if not self._close_frame_sent:
@@ -114,17 +116,16 @@ class GuardedStream(trio.abc.Stream):
 
 
 class NotAcceptedError(Exception):
-    """The upgrade was refused, or did not come to an end in time."""
+    """The upgrade was refused, or took too long."""
 
 
 async def accept(
     nursery: trio.Nursery, stream: trio.abc.Stream, *, max_size: int, max_seconds: float
 ) -> WebSocketConnection:
-    """Answer the upgrade request in ``stream``; trio-websocket's own task runs in ``nursery``.
+    """Accept the upgrade request in ``stream``. The task of trio-websocket runs in ``nursery``.
 
-    Our subprotocol is spoken with clients that offer it or none; that the others are refused is up to the front door.
-    ``max_size`` bounds a message in characters.  Raises :exc:`NotAcceptedError` where the client has not finished
-    after ``max_seconds``.
+    The answer names our subprotocol where the client offers it; the front door has refused every other. ``max_size``
+    bounds a message in characters. Raises :exc:`NotAcceptedError` where the client takes more than ``max_seconds``.
     """
     with trio.move_on_after(max_seconds):
         try:
@@ -137,7 +138,7 @@ async def accept(
 
 
 def end_reason_of(closed: ConnectionClosed) -> EndReason:
-    """What the end of a WebSocket that the gateway has not closed means."""
+    """The end reason for a WebSocket that the gateway did not close itself."""
     if closed.reason is None:
         return end_reasons.BROKE_WEBSOCKET
     match closed.reason.code:

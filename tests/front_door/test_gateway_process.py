@@ -133,7 +133,7 @@ async def test_a_machine_that_cannot_carry_calls_starts_no_gateway(monkeypatch: 
         raise RuntimeError("2 of 3 packets arrived")
 
     monkeypatch.setattr("sfu._dataplane.self_test", fail)
-    with pytest.raises(StartError, match="the data plane cannot carry calls on this machine: 2 of 3 packets arrived"):
+    with pytest.raises(StartError, match="the data plane failed its self-test on this machine: 2 of 3 packets arrived"):
         await serve(CONFIG)
 
 
@@ -146,8 +146,8 @@ async def test_a_host_that_is_none_of_ours_cannot_be_listened_on() -> None:
 @pytest.mark.parametrize(
     ("host", "why"),
     [
-        ("203.0.113.7", "behind NAT media-announce takes the public one"),
-        ("2001:db8::7", "behind NAT media-announce takes the public one"),
+        ("203.0.113.7", "media-announce the public address of a NAT"),
+        ("2001:db8::7", "media-announce the public address of a NAT"),
     ],
 )
 async def test_a_media_host_that_is_none_of_ours_cannot_be_opened(host: str, why: str) -> None:
@@ -165,16 +165,18 @@ async def test_a_media_host_that_is_none_of_ours_cannot_be_opened(host: str, why
     ],
 )
 async def test_a_host_of_which_nothing_can_be_made_is_said_with_its_setting(host: str, why: str) -> None:
-    with pytest.raises(StartError, match=f"^cannot listen where media-host says: {why}"):
+    with pytest.raises(StartError, match=f"^cannot listen on the addresses of media-host: {why}"):
         async with open_server(Config(port=0, media_port=0, media_host=(host,))):
             pass
-    with pytest.raises(StartError, match=f"^cannot announce what media-announce says: {why}"):
+    with pytest.raises(StartError, match=f"^cannot announce the addresses of media-announce: {why}"):
         async with open_server(Config(port=0, media_port=0, media_announce=(host,))):
             pass
 
 
 async def test_an_address_to_announce_that_nobody_can_send_to_is_said() -> None:
-    with pytest.raises(StartError, match=r"^cannot announce what media-announce says: nobody can send to 0\.0\.0\.0$"):
+    with pytest.raises(
+        StartError, match=r"^cannot announce the addresses of media-announce: nobody can send to 0\.0\.0\.0$"
+    ):
         async with open_server(Config(port=0, media_port=0, media_announce=("0.0.0.0",))):
             pass
 

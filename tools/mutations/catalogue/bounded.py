@@ -130,12 +130,12 @@ MUTATIONS: Final = (
 
 
 async def _update_all(channels: Iterable[Channel]) -> None:
-    \"\"\"A function of its own, so that no channel is kept alive by a variable while this gateway is quiet.\"\"\"
+    \"\"\"Update every channel. Its own function: no variable may keep a closed channel alive.\"\"\"
     for channel in channels:
         try:
             update_speakers(channel)
         except Exception:
-            log.exception("the speakers of a channel could not be found", channel=channel.id)
+            log.exception("cannot update the speakers of a channel", channel=channel.id)
         await trio.lowlevel.checkpoint()
 """,
         """\
@@ -143,7 +143,7 @@ async def _update_all(channels: Iterable[Channel]) -> None:
             try:
                 update_speakers(channel)
             except Exception:
-                log.exception("the speakers of a channel could not be found", channel=channel.id)
+                log.exception("cannot update the speakers of a channel", channel=channel.id)
             await trio.lowlevel.checkpoint()
 """,
         (tests.RESET,),

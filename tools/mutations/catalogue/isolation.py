@@ -95,7 +95,8 @@ MUTATIONS: Final = (
         "After a stall of the gateway, a client that reads in time is closed, because the timers run first.",
         "gateway/connection/liveness.py",
         """\
-            await trio.lowlevel.checkpoint()  # who reads or sends may be due, too: all may have been held up
+            # After a stall of the whole gateway, let the reader and the writer run before judging.
+            await trio.lowlevel.checkpoint()
 """,
         "",
         ("tests/connection/test_outbox.py::test_who_takes_what_waits_in_the_moment_in_which_it_is_too_old_keeps_up",),
@@ -105,7 +106,8 @@ MUTATIONS: Final = (
         "After a stall of the gateway, a client that sends in time is closed, because the timers run first.",
         "gateway/connection/liveness.py",
         """\
-            await trio.lowlevel.checkpoint()  # who reads or sends may be due, too: all may have been held up
+            # After a stall of the whole gateway, let the reader and the writer run before judging.
+            await trio.lowlevel.checkpoint()
 """,
         "",
         ("tests/connection/test_liveness.py::test_what_came_in_the_moment_in_which_it_is_too_late_counts",),

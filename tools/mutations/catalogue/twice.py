@@ -37,7 +37,7 @@ MUTATIONS: Final = (
         "A client that wakes up for a seat ends the seat's holder, although it was itself ended meanwhile.",
         "gateway/channel/channel.py",
         """\
-                # Somebody newer may have taken the seat between the older one's going and our waking up.
+                # A newer connection may have taken the seat after the older one left and before this task ran.
                 await trio.lowlevel.checkpoint_if_cancelled()
 """,
         "",
