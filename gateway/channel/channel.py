@@ -113,7 +113,7 @@ class Channel:
     def remove(self, member: Member) -> None:
         """Take a member off the list and notify the others. Its media is closed already."""
         reason = member.leave_reason
-        told = self._take_off_list(member, reason)
+        notified = self._take_off_list(member, reason)
         seconds = member.seconds_since_end(trio.current_time())
         self.metrics.left(reason)
         self.metrics.leave_to_told(seconds)
@@ -122,7 +122,7 @@ class Channel:
         if member.peer is not None and (closed := member.peer.exit) is not None:
             log.info("media closed", **attrs.asdict(closed))
         log.info("removed from channel", reason=reason, remaining=len(self.members))
-        log.info("told", members=told, seconds=seconds)
+        log.info("members notified", members=notified, seconds=seconds)
 
     def _take_off_list(self, member: Member, reason: LeaveReason) -> int:
         if self.members.get(member.user_id) is not member:

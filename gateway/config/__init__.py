@@ -1,4 +1,4 @@
-"""The settings of one gateway: what they are, and how a file, the environment and the command line give them."""
+"""The settings of one gateway, and how a file, the environment and the command line set them."""
 
 from gateway.config.config import SETTINGS, Config, is_secret
 

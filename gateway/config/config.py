@@ -1,7 +1,7 @@
-"""Every bound and address of the gateway, each with a name.
+"""Every limit and address of the gateway, each with a name.
 
-Times are in seconds, sizes in bytes.  The text below each field is what ``sfu-gateway serve --help`` and
-``sfu-gateway config`` show.
+Times are in seconds, sizes in bytes. ``sfu-gateway serve --help`` and ``sfu-gateway config`` show the text below each
+field.
 """
 
 import math
@@ -20,7 +20,7 @@ from protocol.requests import IceServer
 from sfu.settings import MediaSettings
 
 MAX_AUTOMATIC_PLANES: Final = 4
-"""That are started by themselves; a gateway of thousands may want more."""
+"""Upper limit of the automatic choice. Set ``planes`` for more."""
 
 Check = Callable[[Any, "Attribute[Any]", Any], None]
 _MASKED: Final = "masked"
@@ -38,7 +38,7 @@ def _between(lowest: float, highest: float = math.inf) -> Check:
 
 _A_MONTH: Final = 30 * 24 * 3600
 _SECONDS: Final = _between(0.001, _A_MONTH)
-"""More than no time, less than a month: no bound may be taken away."""
+"""Above zero and below a month: no timeout may be switched off."""
 _PORT: Final = _between(0, MAX_PORT)
 _COUNT: Final = _between(1, 1_000_000_000)
 
@@ -48,7 +48,7 @@ def _seconds(default: float) -> Any:
 
 
 def _of_media(name: str, check: Check | None = None) -> Any:
-    """A setting of the media side: its default is that of :class:`MediaSettings`, under ``name``."""
+    """Make a setting of the media side. Its default is that of the field ``name`` of :class:`MediaSettings`."""
     default = attrs.fields_dict(MediaSettings)[name].default
     return field(default=default, validator=check, metadata={_MEDIA: name})
 
@@ -80,7 +80,7 @@ def _origins(_: Any, attribute: "Attribute[Any]", value: tuple[str, ...]) -> Non
 
 @frozen(kw_only=True)
 class Config:
-    """How one gateway listens, how long it waits, and how much it takes.
+    """The addresses, timeouts and limits of one gateway.
 
     Raises ``ValueError``, with the name of the field, for a value out of range.
     """
@@ -88,45 +88,47 @@ class Config:
     host: str = field(default="127.0.0.1", validator=_not_empty)
     """Address or name on which HTTP and WebSocket listen."""
     port: int = field(default=8080, validator=_PORT)
-    """TCP port for HTTP and WebSocket; 0 picks a free one."""
+    """TCP port for HTTP and WebSocket. 0 picks a free port."""
 
     media_host: tuple[str, ...] | None = field(default=None, validator=_not_empty, metadata={_MEDIA: "hosts"})
-    """Addresses or names on which media listens, IPv4 and IPv6; when not given, 127.0.0.1 and an interface address."""
+    """Addresses or names on which media listens, IPv4 and IPv6. Default: 127.0.0.1 and one address of an interface.
+    """
     media_announce: tuple[str, ...] = _of_media("announce")
-    """Addresses or names told to clients instead of media_host, for a machine behind NAT."""
+    """Addresses or names announced to clients instead of media_host, for a machine behind NAT."""
     media_port: int = _of_media("port", _PORT)
-    """First UDP port for media; each plane has one, in a row. 0 picks free ones."""
+    """First UDP port for media. Each plane uses one port, in a row. 0 picks free ports."""
     planes: int | None = field(default=None, validator=optional(_between(1, 64)))
-    """Threads that forward media, each channel on one of them; when not given, one for each core, at most 4."""
+    """Threads that forward media; each channel runs on one of them. Default: one for each core, at most 4."""
 
     video_orientation: bool = _of_media("video_orientation")
-    """Let phones send the picture as the camera gives it, with how to turn it; when false, they turn it themselves."""
+    """Whether phones send the camera's picture as it is, with its rotation beside it. If false, phones rotate the
+    picture."""
 
     log_format: Literal["console", "json"] | None = None
-    """How logs look; when not given, console on a terminal and json elsewhere."""
+    """Format of the logs. Default: console on a terminal, json elsewhere."""
 
     join_token: str | None = _secret()
-    """What `join` must bring as its token; when not given, everybody may join."""
+    """Token that every `join` must contain. Default: everybody may join."""
     admin_token: str | None = _secret()
-    """Opens /api to who brings it as a bearer token; when not given, there is no /api."""
+    """Bearer token for /api. Default: /api does not exist."""
     allowed_origins: tuple[str, ...] = field(default=(), validator=_origins)
-    """Origins whose pages may connect, such as https://call.example.org, or * for all; when not given, pages from this
+    """Origins whose pages may connect, such as https://call.example.org, or * for all. Default: the pages of this
     gateway's own host."""
     ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)
-    """STUN and TURN servers told to clients, each with urls and optionally username and credential."""
+    """STUN and TURN servers announced to clients, each with urls and optionally username and credential."""
     kiosk: bool = False
-    """Whether the page joins by itself, with camera and microphone, where its address says join=1; for kiosks alone."""
+    """For kiosks only: whether a page with join=1 in its address joins by itself, with camera and microphone."""
     web_root: Path | None = None
-    """Folder of the built web client; when not given, the one that is installed with the gateway."""
+    """Folder of the built web client. Default: the folder that is installed with the gateway."""
 
     ping_interval: float = _seconds(limits.PING_INTERVAL)
-    """Seconds that a client may be quiet before it is pinged, at most a quarter of a second later."""
+    """Seconds of silence after which the gateway pings a client, at most a quarter of a second later."""
     ping_timeout: float = _seconds(limits.PONG_TIMEOUT)
-    """Seconds beyond ping_interval after which a quiet client counts as gone, if not even the pong came."""
+    """Seconds beyond ping_interval after which a silent client counts as gone, if it does not answer the ping."""
     media_grace: float = _seconds(limits.MEDIA_GRACE)
-    """Seconds since its WebSocket was heard for which a quiet client is kept while its media comes."""
+    """Seconds for which media keeps a client whose WebSocket is silent, counted from its last sign of life there."""
     join_timeout: float = _seconds(limits.JOIN_TIMEOUT)
-    """Seconds from connecting (or leaving) to the next join."""
+    """Seconds from connecting, or from leaving, to the next join."""
     websocket_handshake_timeout: float = _seconds(10)
     """Seconds that a WebSocket handshake may take."""
     goodbye_timeout: float = _seconds(limits.GOODBYE_TIMEOUT)
@@ -134,30 +136,30 @@ class Config:
     handshake_timeout: float = _of_media("handshake_timeout", _SECONDS)
     """Seconds from connect_transport to the end of the DTLS handshake."""
     disconnected_after: float = _of_media("disconnected_after", _SECONDS)
-    """Seconds without media, reports and STUN after which a transport is reported as disconnected."""
+    """Seconds without media, reports and STUN after which a transport counts as disconnected."""
     silence_timeout: float = _of_media("silence_timeout", _SECONDS)
     """Seconds without authentic media, reports and STUN after which a transport is closed (RFC 7675: 30)."""
     courtesy_timeout: float = _of_media("courtesy_timeout", _SECONDS)
     """Seconds for the goodbye of one transport when a session ends."""
     exit_timeout: float = _of_media("exit_timeout", _SECONDS)
-    """Seconds for all the goodbyes of a session together."""
+    """Seconds for all goodbyes of a session together."""
     drain_timeout: float = field(default=30, validator=_between(0, _A_MONTH))
-    """Seconds that connected clients have to leave by themselves when the gateway stops."""
+    """Seconds that clients have to leave by themselves when the gateway stops."""
     request_head_timeout: float = _seconds(5)
-    """Seconds in which the head of an HTTP request must have come."""
+    """Seconds that the head of an HTTP request may take to arrive."""
     request_body_timeout: float = _seconds(10)
-    """Seconds in which the body of an HTTP request must have come."""
+    """Seconds that the body of an HTTP request may take to arrive."""
     response_timeout: float = _seconds(10)
-    """Seconds that one piece (at most 64 KiB) of an HTTP response may take to be sent."""
+    """Seconds that one piece of an HTTP response (at most 64 KiB) may take to be sent."""
     response_total_timeout: float = _seconds(300)
     """Seconds that a whole HTTP response may take."""
 
     max_connections: int = _count(10_000)
     """WebSocket connections at a time."""
     max_http_connections: int = _count(1_000)
-    """TCP connections at a time that are not WebSockets yet, or never will be."""
+    """TCP connections at a time that are not WebSockets."""
     max_request_head_bytes: int = field(default=40 * 1024, validator=_between(1024, 1024**2))
-    """Bytes of the head of an HTTP request; by default 32 KiB of cookies, and room for the rest."""
+    """Bytes of the head of an HTTP request. The default leaves 32 KiB for cookies, and room for the rest."""
     max_request_body_bytes: int = field(default=64 * 1024, validator=_between(0, 1024**3))
     """Bytes of the body of an HTTP request."""
 
@@ -172,52 +174,52 @@ class Config:
     max_message_bytes: int = field(default=limits.MAX_REQUEST_BYTES, validator=_between(1024, limits.MAX_REQUEST_BYTES))
     """Bytes of one message from a client."""
     outbox_bytes: int = field(default=8 * 1024**2, validator=_between(64 * 1024))
-    """Bytes of messages that may wait for one client; the snapshot of a full channel must fit."""
+    """Bytes of messages that may wait for one client. The snapshot of a full channel must fit."""
     outbox_age: float = _seconds(10)
-    """Seconds that messages may wait without the client taking anything."""
+    """Seconds that messages may wait while the client reads nothing."""
     inbox_messages: int = _count(1024)
-    """Messages of one client that may wait to be worked off."""
+    """Messages of one client that may wait for their turn."""
     inbox_bytes: int = field(default=4 * 1024**2, validator=_between(limits.MAX_REQUEST_BYTES))
-    """Bytes of those messages together."""
+    """Bytes of these messages together."""
     request_rate: float = field(default=100, validator=_between(1, 1_000_000))
     """Requests of one client per second, in the long run."""
     request_burst: int = _count(2048)
-    """Requests of one client at once; who joins a full channel consumes everything in it."""
+    """Requests of one client at once. A client that joins a full channel consumes every stream in it."""
     message_rate: float = field(default=20, validator=_between(0.1, 1_000_000))
-    """What one client may cause to be told to others per second, in the long run: messages, producers, pauses."""
+    """Messages and changes that one client may cause to others per second, in the long run."""
     message_burst: int = _count(100)
-    """The same at once."""
+    """Messages and changes that one client may cause to others at once."""
     error_budget: int = _count(limits.ERROR_BUDGET)
-    """Messages that could not be understood, within error_window, that a client survives."""
+    """Unreadable messages of one client within error_window before the gateway closes its connection."""
     error_window: float = _seconds(limits.ERROR_BUDGET_WINDOW)
-    """Seconds in which they count."""
+    """Seconds in which these messages count."""
 
     def __attrs_post_init__(self) -> None:
         if self.silence_timeout < self.disconnected_after:
             raise ValueError("silence_timeout must not be shorter than disconnected_after")
         if (last := self.media_port + self.plane_count - 1) > MAX_PORT:
-            raise ValueError(f"the last of the media ports would be {last}; there are {MAX_PORT}")
+            raise ValueError(f"the last media port would be {last}, above {MAX_PORT}")
 
     @property
     def plane_count(self) -> int:
-        """How many planes there are to be."""
+        """The number of planes."""
         return self.planes or min(len(os.sched_getaffinity(0)), MAX_AUTOMATIC_PLANES)
 
     @property
     def media_of_planes(self) -> list[MediaSettings]:
-        """What the media ports are to be opened with, one for each plane."""
+        """The settings of each plane's media port."""
         numbers = range(self.plane_count)
         return [attrs.evolve(self.media, port=self.media_port and self.media_port + number) for number in numbers]
 
     @property
     def media(self) -> MediaSettings:
-        """What the first media port is to be opened with."""
+        """The settings of the first media port."""
         given = {setting.metadata[_MEDIA]: setting.name for setting in SETTINGS if _MEDIA in setting.metadata}
         return MediaSettings(**{name: getattr(self, setting) for name, setting in given.items()})
 
 
 def is_secret(attribute: "Attribute[Any]") -> bool:
-    """Whether the value of this field of :class:`Config` must not be shown."""
+    """Whether the value of a field of :class:`Config` must be masked."""
     return bool(attribute.metadata.get(_MASKED))
 
 

@@ -1,4 +1,4 @@
-"""Configuration files: TOML, read strictly.  Nothing is coerced, and no key is ignored."""
+"""Configuration files: TOML, read strictly. No value is converted, and no key is ignored."""
 
 import difflib
 import tomllib
@@ -13,11 +13,11 @@ from protocol.requests import IceServer
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used; the message says in one line where and why."""
+    """A configuration that cannot be used. The message gives the place and the reason in one line."""
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """The settings in a file, each of them known and of the right type, as TOML has them.
+    """Read the settings of a file, and check that each is known and of the right type.
 
     Raises :exc:`ConfigError`.
     """
@@ -36,14 +36,14 @@ def read_config_file(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{path}: unknown key {key!r}" + (f"; did you mean {meant!r}?" if meant else ""))
         try:
             _STRICT.structure(value, cast(Any, known[key].type))
-        except Exception as error:  # cattrs has many, and none of them speaks to the person who wrote the file
+        except Exception as error:  # cattrs raises many exceptions, none of which helps the author of the file
             shown = "" if is_secret(known[key]) or key == "ice_servers" else f", not {value!r}"
             raise ConfigError(f"{path}: {key} must be {_in_words(known[key].type)}{shown}") from error
     return read
 
 
 def closest_name(key: str, known: Iterable[str]) -> str | None:
-    """The one of the known names (in lower case) that was probably meant; None when none is near."""
+    """Return the known name (in lower case) that ``key`` probably means. None where no name is similar."""
     return next(iter(difflib.get_close_matches(key.replace("-", "_").lower(), list(known), n=1)), None)
 
 

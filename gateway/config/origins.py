@@ -1,4 +1,4 @@
-"""Origins of web pages (RFC 6454), equal where browsers mean the same: a scheme's own port may be left out."""
+"""Origins of web pages (RFC 6454), compared as browsers do: the default port of a scheme may be left out."""
 
 import re
 from ipaddress import IPv6Address
@@ -9,20 +9,20 @@ from attrs import frozen
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https"}
 MAX_PORT: Final = 65535
-# Browser extensions and applications have schemes of their own, some of them with no host.
+# Browser extensions and applications have schemes of their own, some without a host.
 _ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._~-]*|\[[0-9a-f:.]+\])(?::([0-9]{0,5}))?/?", re.ASCII)
 
 
 @frozen
 class Origin:
-    """``port`` is that of the scheme where none is written, and None where the scheme has none."""
+    """``port`` is the written or the default port of the scheme. None where the scheme has none."""
 
     scheme: str
     host: str
     port: int | None
 
     def matches_host(self, host: str) -> bool:
-        """Whether it is the site that a ``Host`` header names, over HTTP or HTTPS (a proxy may have ended TLS)."""
+        """Whether it is the site of a ``Host`` header, over HTTP or HTTPS, since a proxy may have ended TLS."""
         if self.scheme not in _DEFAULT_PORTS:
             return False
         try:
@@ -32,13 +32,13 @@ class Origin:
 
 
 NULL: Final = Origin("null", "", None)
-"""What pages without an origin send: files, sandboxed frames."""
+"""The origin that pages without an origin send: files and sandboxed frames."""
 
 
 def parse_origin(text: str) -> Origin:
-    """``https://call.example.org:8443`` or ``null``; ``wss`` counts as ``https``, and a slash at the end as nothing.
+    """Parse ``https://call.example.org:8443`` or ``null``. ``wss`` counts as ``https``, and a final slash is ignored.
 
-    Raises ``ValueError`` for everything else: a path, a pattern, a host alone, letters that are not ASCII.
+    Raises ``ValueError`` for everything else: a path, a pattern, a host alone, letters outside ASCII.
     """
     if text == "null":
         return NULL

@@ -1,4 +1,4 @@
-"""A configuration as text, each setting with its explanation."""
+"""A configuration as text, with the explanation of each setting."""
 
 import json
 import textwrap
@@ -17,12 +17,12 @@ _WIDTH: Final = 100
 
 
 def explanations() -> dict[str, str]:
-    """What each setting means."""
+    """Return the explanation of each setting."""
     return {found.arg_name: " ".join((found.description or "").split()) for found in parse_from_object(Config).params}
 
 
 def show_config(config: Config) -> str:
-    """TOML that a file could hold; what has no value is a comment, and secrets are masked."""
+    """Return the configuration as TOML. A setting without a value is a comment, and secrets are masked."""
     return "\n".join(_lines(config))
 
 

@@ -27,7 +27,7 @@ class EndReason:
 # The client or the network ends the connection.
 CLOSED: Final = EndReason("the client closed the connection", "left")
 DISCONNECTED: Final = EndReason("the connection is gone", "disconnected")
-TIMED_OUT: Final = EndReason("nothing came, not even a pong", "timed_out")
+TIMED_OUT: Final = EndReason("no sign of life, not even a pong", "timed_out")
 BROKE_WEBSOCKET: Final = EndReason("the client broke the WebSocket protocol", "failed")
 
 # The gateway ends the connection.

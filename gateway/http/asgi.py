@@ -1,4 +1,4 @@
-"""A small ASGI server side: one request, one response (ASGI 3, HTTP connection scope 2.4)."""
+"""A small ASGI server: one request and one response (ASGI 3, HTTP connection scope 2.4)."""
 
 import re
 from typing import Any, Final
@@ -16,10 +16,10 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9._~/-]")
 
 
 async def respond(app: ASGIApp, exchange: Exchange) -> None:
-    """Read the body of the request, run ``app`` on it, and send what it says, as it says it.
+    """Read the request's body, run ``app`` on it, and send the response while ``app`` produces it.
 
-    Raises ``HttpError`` when the body is at fault, ``ClientGone`` when nobody is left to answer,
-    ``RuntimeError`` when the app ends without a whole response, and whatever the app raises.
+    Raises ``HttpError`` for a bad body and ``ClientGone`` where the client has disconnected. Raises ``RuntimeError``
+    where the application ends without a whole response, and every exception of the application.
     """
     scope = connection_scope(exchange.request)
     body = await exchange.read_body()
@@ -29,7 +29,7 @@ async def respond(app: ASGIApp, exchange: Exchange) -> None:
         if unread:
             await trio.lowlevel.checkpoint()
             return unread.pop()
-        # Nobody is told that the client has gone until something is sent to it; then ``send`` raises OSError.
+        # A disconnected client shows only when something is sent to it. Then ``send`` raises OSError.
         await trio.sleep_forever()
         raise AssertionError("unreachable")
 
@@ -45,7 +45,7 @@ async def respond(app: ASGIApp, exchange: Exchange) -> None:
     try:
         await app(scope, receive, send)
     except Exception as error:
-        if gone:  # whatever the app makes of it
+        if gone:  # even where the app has turned it into another exception
             raise ClientGone from error
         raise
     if gone:
@@ -64,16 +64,16 @@ async def _send(exchange: Exchange, message: Message) -> None:
 
 
 def split_target(request: h11.Request) -> tuple[str, bytes, bytes]:
-    """The decoded path, the path as it came, and the query (RFC 9112 section 3.2).
+    """Return the decoded path, the raw path, and the query of a request's target (RFC 9112 section 3.2).
 
-    A rule of a proxy names ``/metrics`` or ``/api/``, so nothing answers to another spelling of a first segment.
-    Raises :exc:`HttpError` 400 for a target that has no path, such as ``*``, or has control characters in it, and 404
-    where the first segment hides plain characters or a slash behind ``%``.
+    Rules of proxies name paths such as ``/metrics`` or ``/api/``. So another spelling of the first segment must not
+    reach them. Raises :exc:`HttpError` 400 for a target without a path, such as ``*``, or with control characters.
+    Raises 404 where the first segment hides plain characters or a slash behind ``%``.
     """
     target = request.target
     if b"#" in target:
-        raise HttpError(400, "the target of a request has no fragment")
-    if not target.startswith(b"/"):  # the absolute form, as proxies get it
+        raise HttpError(400, "the target of a request must have no fragment")
+    if not target.startswith(b"/"):  # the absolute form, which proxies receive
         try:
             parts = urlsplit(target)
         except ValueError:
@@ -84,19 +84,19 @@ def split_target(request: h11.Request) -> tuple[str, bytes, bytes]:
     raw_path, _, query = target.partition(b"?")
     path = unquote(raw_path.decode("ascii"))
     if _CONTROL.search(path):
-        raise HttpError(400, "the path of a request has no control characters")
+        raise HttpError(400, "the path of a request must have no control characters")
     if _is_disguised(raw_path.split(b"/", 2)[1].decode("ascii")):
-        raise HttpError(404, "the first part of a path is to be written without % where it needs none")
+        raise HttpError(404, "the first segment of a path must not escape characters that need no escape")
     return path, raw_path, query
 
 
 def _is_disguised(segment: str) -> bool:
-    """Whether it is another spelling of what could be written plainly (RFC 3986 section 2.3), or holds a slash."""
+    """Whether a segment escapes a character that needs no escape (RFC 3986 section 2.3), or a slash."""
     return any(_PLAIN.fullmatch(unquote(escape)) for escape in _ESCAPE.findall(segment))
 
 
 def connection_scope(request: h11.Request) -> dict[str, Any]:
-    """What the application is told of the request."""
+    """Return the ASGI scope of a request."""
     path, raw_path, query = split_target(request)
     return {
         "type": "http",

@@ -1,7 +1,7 @@
-"""The TCP port's front door: reads each connection's request once, and sends it to where it belongs.
+"""The entrance of the TCP port: it reads one request of each connection and routes it.
 
-An upgrade on ``/ws`` becomes a WebSocket client; everything else is one HTTP request, answered and closed.  Nothing
-that a connection does, and no exception in it, reaches another one or the server.
+An upgrade on ``/ws`` becomes a WebSocket client. Everything else gets one HTTP response, and the connection closes. No
+connection, and no exception in one, affects another connection or the server.
 """
 
 from collections.abc import Iterator
@@ -30,13 +30,16 @@ _RETRY_AFTER = (b"retry-after", b"5")
 
 
 class ServeWebSocket(Protocol):
-    """Runs the whole life of one WebSocket client, from its handshake on; never raises ``Exception``."""
+    """Serves one WebSocket client from its handshake to its end. Never raises ``Exception``."""
 
     async def __call__(self, stream: trio.abc.Stream, remote: str) -> None: ...
 
 
 class FrontDoor:
-    """``clients`` and ``requests`` are how many there are now: WebSockets, and connections that are none (yet)."""
+    """Serves the connections of the TCP port.
+
+    ``clients`` counts the open WebSockets, ``http_connections`` all other open connections.
+    """
 
     def __init__(self, config: Config, app: ASGIApp, serve_client: ServeWebSocket, metrics: Metrics) -> None:
         self._config = config
@@ -53,21 +56,21 @@ class FrontDoor:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a new client would be let in."""
+        """Whether a new client would be accepted."""
         return self.accepts_clients and self.clients < self._config.max_connections
 
     async def wait_empty(self) -> None:
-        """Return when no client is left."""
+        """Wait until no WebSocket client is left."""
         while self.clients:
             await self._last_client_left.wait()
 
     async def wait_answered(self) -> None:
-        """Return when no request that has been read is waiting for its response."""
+        """Wait until every request that was read has its response."""
         while self._open_responses:
             await self._last_response_sent.wait()
 
     async def serve(self, stream: trio.abc.Stream, remote: str) -> None:
-        """The whole life of one TCP connection.  ``remote`` names it in the log.  Never raises ``Exception``."""
+        """Serve one TCP connection to its end. ``remote`` names it in the log. Never raises ``Exception``."""
         try:
             if upgrade := await self._serve_http(stream, remote):
                 with self._client_counted():
@@ -91,7 +94,7 @@ class FrontDoor:
                 self._last_client_left = trio.Event()
 
     async def _serve_http(self, stream: trio.abc.Stream, remote: str) -> bytes:
-        """Answer one request; the handshake in it when it is to become a WebSocket instead, else nothing."""
+        """Read one request. Return the handshake of a WebSocket, or nothing once another request is answered."""
         exchange = Exchange(stream, self._config)
         try:
             return handshake_of(exchange.request) if await self._serve_request(exchange, remote) else b""
@@ -100,7 +103,7 @@ class FrontDoor:
                 self._metrics.http_response(exchange.status)
 
     async def _serve_request(self, exchange: Exchange, remote: str) -> bool:
-        """Answer one request; True when it is to become a WebSocket instead."""
+        """Answer one request, or return True where it asks for a WebSocket."""
         if self.http_connections >= self._config.max_http_connections:
             refusal = HttpRefusal.TOO_MANY_CONNECTIONS
             await self._refuse(exchange, _unavailable("too many connections", refusal), remote)
@@ -127,9 +130,9 @@ class FrontDoor:
         await exchange.refuse(error)
 
     def _check_client(self, exchange: Exchange) -> None:
-        """Whether this may become a WebSocket.  Raises :exc:`HttpError` when not."""
+        """Check that the request may become a WebSocket. Raises :exc:`HttpError`."""
         check_upgrade(exchange.request, self._config.allowed_origins)
-        if exchange.has_bytes_after_head:  # the WebSocket library would lose it
+        if exchange.has_bytes_after_head:  # the WebSocket library would lose these bytes
             raise HttpError(HTTPStatus.BAD_REQUEST, "a client must wait for the answer to its handshake (RFC 6455)")
         if not self.accepts_clients:
             raise _unavailable("the gateway is going away", HttpRefusal.DRAINING)
@@ -142,7 +145,7 @@ class FrontDoor:
             with trio.fail_after(self._config.response_total_timeout):
                 await asgi.respond(self._app, exchange)
             if exchange.status == HTTPStatus.UNAUTHORIZED:
-                why = "without the admin token, or with a wrong one"
+                why = "the admin token is missing or wrong"
                 self._refusals.record(HttpRefusal.UNAUTHORIZED, HTTPStatus.UNAUTHORIZED, why, remote)
         except trio.TooSlowError as error:
             raise ClientGone from error
@@ -152,7 +155,8 @@ class FrontDoor:
             reference = self._report(error, remote)
             if not exchange.response_begun:
                 raise HttpError(
-                    HTTPStatus.INTERNAL_SERVER_ERROR, f"a fault of the gateway, in its log as {reference}"
+                    HTTPStatus.INTERNAL_SERVER_ERROR,
+                    f"an internal error of the gateway, with this reference in its log: {reference}",
                 ) from error
         finally:
             self._open_responses -= 1
@@ -161,7 +165,7 @@ class FrontDoor:
                 self._last_response_sent = trio.Event()
 
     def _report(self, error: BaseException, remote: str) -> str:
-        """One line in the log for a fault of our own; returns the reference that finds it."""
+        """Log a fault of our own. Return the reference of the line."""
         reference = new_reference()
         self._metrics.connection_error()
         log.error("connection failed", remote=remote, reference=reference, exc_info=error)

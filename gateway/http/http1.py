@@ -1,4 +1,4 @@
-"""One HTTP/1.1 request and its answer on one stream, every read and every send bounded in size and time (RFC 9112)."""
+"""One HTTP/1.1 request and its response on one stream, with limits of size and time for every step (RFC 9112)."""
 
 from collections.abc import Iterable, Sequence
 from email.utils import formatdate
@@ -32,9 +32,9 @@ _REFUSALS: Final = {
 
 
 class HttpError(Exception):
-    """A request that is answered with ``status`` and ``message``, in words fit for the client.
+    """A request gets ``status`` and ``message`` as its answer; the message must be fit for the client.
 
-    ``refusal`` is the operator's word for it; None where there is none, as for a fault of our own.
+    ``refusal`` is the reason for the operator. None where there is none, as for a fault of our own.
     """
 
     def __init__(
@@ -52,14 +52,13 @@ class HttpError(Exception):
 
 
 class ClientGone(OSError):
-    """The client closed the connection, or reads too slowly; there is nobody to answer."""
+    """The client closed the connection or reads too slowly: no answer can reach it."""
 
 
 class Exchange:
-    """Read the head, then the body, then send one response; the connection closes after it.
+    """Reads the head, then the body, then sends one response. The connection closes afterwards.
 
-    ``taken`` is every byte that was read with the head, for whoever takes over the connection; ``status`` is that of
-    the response, once it was begun.
+    ``status`` is the status of the response, once it has begun.
     """
 
     def __init__(self, stream: trio.abc.Stream, config: Config) -> None:
@@ -72,14 +71,14 @@ class Exchange:
 
     @property
     def request(self) -> h11.Request:
-        """The head; only after :meth:`read_head` has returned True."""
+        """The head. Only after :meth:`read_head` has returned True."""
         if self._request is None:
             raise RuntimeError("the head has not been read")
         return self._request
 
     @property
     def response_begun(self) -> bool:
-        """Whether the response's head is sent, so that no other can be."""
+        """Whether the head of a response is sent, so that no other response is possible."""
         return self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}
 
     @property
@@ -89,11 +88,11 @@ class Exchange:
 
     @property
     def has_bytes_after_head(self) -> bool:
-        """Whether bytes came along with the head that are not part of it."""
+        """Whether bytes came right behind the head."""
         return bool(self._http.trailing_data[0])
 
     async def read_head(self) -> bool:
-        """Read up to the end of the head; False when the client went without a byte.
+        """Read to the end of the head. False where the client disconnects before its first byte.
 
         Raises :exc:`HttpError` 400, 408, 431 or 501.
         """
@@ -110,7 +109,7 @@ class Exchange:
                 self._head += data
                 self._http.receive_data(data)
         if scope.cancelled_caught:
-            if not self._head:  # a browser's connection in reserve
+            if not self._head:  # Browsers open spare connections, which stay silent.
                 return False
             raise HttpError(HTTPStatus.REQUEST_TIMEOUT, "the head of the request took too long")
         if not isinstance(event, h11.Request):
@@ -119,7 +118,7 @@ class Exchange:
         return True
 
     async def read_body(self) -> bytes:
-        """All of the body.  Raises :exc:`HttpError` 400, 408 or 413."""
+        """Read the whole body. Raises :exc:`HttpError` 400, 408 or 413."""
         most = self._config.max_request_body_bytes
         declared = _header(self.request, b"content-length")
         if declared is not None and int(declared) > most:
@@ -158,25 +157,25 @@ class Exchange:
             raise ClientGone from error
 
     async def start(self, status: int, headers: Headers) -> None:
-        """Send the head of the response.  ``Connection: close`` and ``Date`` are added."""
+        """Send the head of the response, with ``Connection: close`` and ``Date``."""
         kept = [(name, value) for name, value in headers if name.lower() not in {b"connection", b"date"}]
         kept += [(b"date", formatdate(usegmt=True).encode()), (b"connection", b"close")]
         self.status = status
         await self._send(h11.Response(status_code=status, headers=kept, reason=_REASONS.get(status, b"")))
 
     async def write(self, data: bytes) -> None:
-        """Send a part of the body, which a response to HEAD has not."""
+        """Send a part of the body. A response to HEAD has no body."""
         if self._request is not None and self._request.method == b"HEAD":
             return
         for start in range(0, len(data), _PIECE):
             await self._send(h11.Data(data=data[start : start + _PIECE]))
 
     async def finish(self) -> None:
-        """The response is complete."""
+        """Complete the response."""
         await self._send(h11.EndOfMessage())
 
     async def refuse(self, error: HttpError) -> None:
-        """Answer with an error in plain text.  Only before :meth:`start`."""
+        """Answer with an error in plain text. Only before :meth:`start`."""
         body = f"{error.message}\n".encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
         headers += [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"), *error.headers]
@@ -195,10 +194,10 @@ class Exchange:
             raise ClientGone from error
 
     async def linger(self) -> None:
-        """Take what the client still sends, for a moment.
+        """Read for a moment what the client still sends.
 
-        Closing a TCP connection with unread bytes resets it, and the client might lose the response (RFC 9112 section
-        9.6).  Nothing happens when the request was read whole.
+        Closing a TCP connection with unread bytes resets it, and the client may lose the response (RFC 9112 section
+        9.6). This does nothing when the whole request was read.
         """
         if self._http.their_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}:
             return

@@ -1,12 +1,12 @@
-"""A stream whose first bytes were read already, and are read again."""
+"""A stream with a prefix: bytes that were read before are read again."""
 
 import trio
 
 
 class PrefixedStream(trio.abc.HalfCloseableStream):
-    """``stream`` with ``head`` put back in front of what it still brings.
+    """Yields ``head`` first, then the bytes of ``stream``.
 
-    Closing either closes both.
+    Closing this stream closes the other.
     """
 
     def __init__(self, stream: trio.abc.Stream, head: bytes) -> None:
@@ -30,8 +30,8 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
         await self.transport_stream.wait_send_all_might_not_block()
 
     async def send_eof(self) -> None:
-        """Raises ``AttributeError`` where the stream below cannot close one direction alone."""
-        await self.transport_stream.send_eof()  # type: ignore[attr-defined]  # whoever calls it knows the stream
+        """Close one direction. Raises ``AttributeError`` where the stream below cannot do that."""
+        await self.transport_stream.send_eof()  # type: ignore[attr-defined]  # the caller knows the stream
 
     async def aclose(self) -> None:
         self._head = b""

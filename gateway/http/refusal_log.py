@@ -1,4 +1,4 @@
-"""Refused requests in the log, for whoever has to find out why.  Anybody can cause them, so the rate is bounded."""
+"""The log of refused HTTP requests, for operators. Any client can cause a line, so the rate is limited."""
 
 from collections import defaultdict
 from typing import Final
@@ -28,7 +28,7 @@ _SETTINGS: Final = {
 
 @define
 class _LineBudget:
-    """What was said of one reason, and how often it was not said since."""
+    """How many lines a reason may still have, and how many were left out."""
 
     allowed: TokenBucket = field(factory=lambda: TokenBucket(_LINES_PER_SECOND, _LINES_AT_ONCE))
     left_out: int = 0
@@ -36,16 +36,16 @@ class _LineBudget:
 
 @define
 class RefusalLog:
-    """Counts every refusal, and logs five at once of each reason, then one every 10 s.
+    """Counts every refusal. Of each reason it logs five at once, then one every 10 s.
 
-    A line names the setting that decides, if there is one, and how many of its reason were left out before it.
+    A line names the setting that decides, if there is one, and the number of lines left out before it.
     """
 
     metrics: Metrics
     _budgets: defaultdict[HttpRefusal, _LineBudget] = field(factory=lambda: defaultdict(_LineBudget), init=False)
 
     def record(self, reason: HttpRefusal, status: int, why: str, remote: str) -> None:
-        """``why`` may quote the client, in moderation."""
+        """Count a refusal, and log it if its reason has lines left. ``why`` may quote the client, up to a length."""
         self.metrics.http_refusal(reason)
         lines = self._budgets[reason]
         if not lines.allowed.take(1, trio.current_time()):

@@ -1,4 +1,4 @@
-"""What HTTP answers besides WebSockets: health, metrics, moderation, and the web client's files."""
+"""The HTTP routes besides the WebSocket: health, metrics, moderation, and the files of the web client."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sized
@@ -27,7 +27,7 @@ _SECURITY_HEADERS: Final = {
             "style-src 'self'",
             "img-src 'self' data: blob:",
             "media-src 'self' blob: mediastream:",
-            "connect-src 'self' ws: wss:",  # Safari before 16 does not count WebSockets among 'self'
+            "connect-src 'self' ws: wss:",  # Safari before 16 does not count WebSockets among 'self'.
             "object-src 'none'",
             "base-uri 'none'",
             "form-action 'self'",
@@ -42,7 +42,7 @@ _Answer = Callable[[Request], Response]
 
 
 class ListedChannel(Protocol):
-    """A channel, as far as it is listed."""
+    """A channel, as far as moderators see it."""
 
     @property
     def members(self) -> Sized: ...
@@ -55,11 +55,11 @@ class ModeratedChannels(Protocol):
     def channels(self) -> Mapping[str, ListedChannel]: ...
 
     def remove(self, channel_id: str, user_id: str) -> bool:
-        """End a member's session; False when there is none."""
+        """End a member's session. False where there is no such member."""
 
 
 def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_ready: Callable[[], bool]) -> ASGIApp:
-    """The ASGI application of one gateway.  ``is_ready`` says whether it takes new sessions."""
+    """Make the ASGI application of one gateway. ``is_ready`` tells whether it accepts new sessions."""
 
     def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
@@ -76,7 +76,7 @@ def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_r
         return Response(metrics.render(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 
     def page_settings(_: Request) -> Response:
-        # In a file of its own: the page may have no inline script, and it asks only where its address says join=1.
+        # A file of its own, since the page may have no inline script. The page asks only where its address has join=1.
         return JSONResponse({"kiosk": config.kiosk}, headers={"cache-control": "no-store"})
 
     routes = [
@@ -91,7 +91,7 @@ def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_r
 
 
 def _moderation(admin_token: str | None, channels: ModeratedChannels) -> list[Route | Mount]:
-    """Nothing but 404 without a token to check."""
+    """Return the moderation routes. Without a token to check, they all answer 404."""
 
     def nothing(_: Request) -> Response:
         raise HTTPException(HTTPStatus.NOT_FOUND)

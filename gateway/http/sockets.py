@@ -1,4 +1,4 @@
-"""TCP listeners, and addresses as people write them."""
+"""TCP listeners, and addresses in the form that people write."""
 
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -8,7 +8,7 @@ import trio
 
 
 async def open_listeners(host: str, port: int) -> Sequence[trio.SocketListener]:
-    """One listener for each address of ``host``, all on one port, which is free to choose when ``port`` is 0.
+    """Open one listener for each address of ``host``, all on the same port. With ``port`` 0 any free port will do.
 
     Raises ``OSError``.
     """
@@ -22,13 +22,13 @@ async def open_listeners(host: str, port: int) -> Sequence[trio.SocketListener]:
 
 
 def show_address(address: Sequence[Any]) -> str:
-    """``127.0.0.1:8080`` or ``[::1]:8080``."""
+    """Format an address as ``127.0.0.1:8080`` or ``[::1]:8080``."""
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def url_of(listener: trio.SocketListener) -> str:
-    """Where a browser on this machine finds it; a wildcard address is none that one can go to."""
+    """Return the URL for a browser on this machine. A wildcard address becomes loopback."""
     host, port = listener.socket.getsockname()[:2]
     address = ip_address(host)
     if address.is_unspecified:
@@ -37,8 +37,8 @@ def url_of(listener: trio.SocketListener) -> str:
 
 
 def remote_name(stream: trio.SocketStream) -> str:
-    """Who is at the other end, for the log."""
+    """Return the address of the other end, for the log."""
     try:
         return show_address(stream.socket.getpeername())
-    except OSError:  # gone already
+    except OSError:  # already disconnected
         return "unknown"

@@ -1,7 +1,6 @@
-"""Whether a request for ``/ws`` may become a WebSocket (RFC 6455 section 4.2.1).
+"""The checks of a WebSocket handshake on ``/ws`` (RFC 6455 section 4.2.1).
 
-Everything is checked here, before the WebSocket library sees it: a handshake that library cannot read makes it wait
-for ever.
+They all run before the WebSocket library sees the request: a handshake that it cannot read makes it wait for ever.
 """
 
 import binascii
@@ -19,9 +18,9 @@ from protocol.limits import PATH, SUBPROTOCOL
 
 
 def handshake_of(request: h11.Request) -> bytes:
-    """The head of the request again, with nothing in it but the handshake.
+    """Return the head of the request again, reduced to the handshake.
 
-    The WebSocket library keeps every header for as long as the connection lives, and cookies alone may be 32 KiB.
+    The WebSocket library keeps every header while the connection lives, and cookies alone may be 32 KiB.
     """
     start = b"%s %s HTTP/%s\r\n" % (request.method, request.target, request.http_version)
     kept = (b"%s: %s\r\n" % item for item in request.headers.raw_items() if _is_of_handshake(item[0].lower()))
@@ -33,9 +32,9 @@ def _is_of_handshake(name: bytes) -> bool:
 
 
 def check_upgrade(request: h11.Request, allowed_origins: Sequence[str]) -> None:
-    """Return when a WebSocket may begin.
+    """Check that a WebSocket may begin.
 
-    Raises :exc:`HttpError` 400, 403, 405 or 426, in words.
+    Raises :exc:`HttpError` 400, 403, 405 or 426, with the reason in words.
     """
     if request.method not in {b"GET", b"HEAD"}:
         raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, f"{PATH} is for WebSockets only", [(b"allow", b"GET")])
@@ -47,16 +46,16 @@ def check_upgrade(request: h11.Request, allowed_origins: Sequence[str]) -> None:
             [(b"upgrade", b"websocket")],
         )
     if names.get(b"transfer-encoding") or int(names.get(b"content-length", b"0")):
-        raise HttpError(HTTPStatus.BAD_REQUEST, "a WebSocket handshake has no body")
+        raise HttpError(HTTPStatus.BAD_REQUEST, "a WebSocket handshake must have no body")
     if request.http_version < b"1.1":
         raise HttpError(HTTPStatus.BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1")
     keys = [value for name, value in request.headers if name == b"sec-websocket-key"]
     if len(keys) != 1 or not _is_key(keys[0]):
-        raise HttpError(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be there once, 16 bytes in base64")
+        raise HttpError(HTTPStatus.BAD_REQUEST, "the request must have one Sec-WebSocket-Key, 16 bytes in base64")
     handshake = _parse_handshake(handshake_of(request))
     if handshake.subprotocols and SUBPROTOCOL not in handshake.subprotocols:
-        raise HttpError(HTTPStatus.BAD_REQUEST, f"no subprotocol in common; spoken here: {SUBPROTOCOL}")
-    for name, value in request.headers:  # there should be one; of several each must be let in
+        raise HttpError(HTTPStatus.BAD_REQUEST, f"this gateway speaks only the subprotocol {SUBPROTOCOL}")
+    for name, value in request.headers:  # A request should have one origin. Each of several must be allowed.
         if name == b"origin":
             _check_origin(value, names.get(b"host", b""), allowed_origins)
 
@@ -69,7 +68,7 @@ def _is_key(value: bytes) -> bool:
 
 
 def _parse_handshake(head: bytes) -> Request:
-    """What the WebSocket library will make of the handshake."""
+    """Parse the handshake as the WebSocket library will."""
     connection = WSConnection(ConnectionType.SERVER)
     try:
         connection.receive_data(head)
@@ -86,7 +85,7 @@ def _parse_handshake(head: bytes) -> Request:
 
 
 def _check_origin(header: bytes, host: bytes, allowed: Sequence[str]) -> None:
-    """Browsers say from which site a page is; only those sites' pages may connect that we know."""
+    """Check the site of the page, as the browser states it."""
     if "*" in allowed:
         return
     named = header.decode("latin-1")

@@ -1,4 +1,4 @@
-"""The built web client's files."""
+"""The files of the built web client."""
 
 from http import HTTPStatus
 from os import PathLike, stat_result
@@ -21,11 +21,11 @@ Then load this page again.
 
 
 class WebFiles(StaticFiles):
-    """One page for ``/`` and for every ``/c/<channel>``; what Vite put a hash into is kept by browsers for ever."""
+    """Serves one page for ``/`` and every ``/c/<channel>``. Browsers keep files with a hash in their name for ever."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(directory=folder, check_dir=False)
-        self.config_checked = True  # a folder that is missing is answered in words, see below
+        self.config_checked = True  # get_response() below answers in words where the folder is missing
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         if path not in {".", "c", _INDEX} and not path.startswith("c/"):

@@ -1,10 +1,9 @@
-"""Python's cyclic garbage collection, kept out of the way of calls.
+"""Scheduling of Python's cyclic garbage collection, so that it does not interrupt calls.
 
-Who leaves a gateway is freed by the last reference to it; no collector is needed for that (tests/guarantees/
-test_no_collector.py holds it to that).  Python would look for cycles all the same, in everything there is whenever a
-quarter of it is new, and every call would stand still meanwhile: 350 ms in a channel of five hundred.  So it looks at
-what is new by itself, and at everything when nobody is there; what bugs and libraries may leave is bounded by doing it
-after many sessions, too.
+Reference counts alone free a client that leaves; tests/guarantees/test_no_collector.py checks that. Python would still
+search all objects for cycles whenever a quarter of them is new, and every call would wait: 350 ms in a channel of five
+hundred. So Python collects new objects only. A full collection runs when no client is connected. It also runs after
+many sessions, to bound what bugs and libraries may leave behind.
 """
 
 import gc
@@ -15,16 +14,16 @@ from typing import Final, Never, Protocol
 import trio
 
 THRESHOLDS: Final = (20_000, 10, 2**31 - 1)
-"""Objects more than before until the youngest are looked at, a millisecond or two; so many times that until those that
-were young then; everything: never by itself."""
+"""``gc`` thresholds: collect generation 0 after 20,000 net allocations (1–2 ms), generation 1 at every tenth of these,
+and never collect generation 2."""
 MANY: Final = 5000
-"""Connections that may end until everything is looked at although somebody is there."""
+"""The number of ended connections after which a full collection runs even while clients are connected."""
 EVERY: Final = 1.0
-"""Seconds between two looks at whether it is time."""
+"""Seconds between two checks of whether a full collection is due."""
 
 
 class CountedConnections(Protocol):
-    """What is asked of a gateway: how many connections are open, and how many have ended."""
+    """The connections of a gateway, as far as they are counted."""
 
     @property
     def open_connections(self) -> int: ...
@@ -34,10 +33,10 @@ class CountedConnections(Protocol):
 
 @asynccontextmanager
 async def collect_when_idle(connections: CountedConnections) -> AsyncIterator[None]:
-    """As long as the block runs, in the whole process: for a process that is nothing but a gateway."""
+    """Schedule the collections of the whole process while the block runs. Only for a process that is just a gateway."""
     before = gc.get_threshold()
     gc.collect()
-    gc.freeze()  # modules and classes: they stay, and need not be looked at again
+    gc.freeze()  # Modules and classes stay, so no collection needs to look at them again.
     gc.set_threshold(*THRESHOLDS)
     try:
         async with trio.open_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""Why an HTTP request is not served: the labels of ``sfu_http_refusals`` and of the log line."""
+"""The reasons for refusing an HTTP request: the labels of ``sfu_http_refusals`` and of the log line."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Logs: one line for each thing that happened, on standard error, as JSON or for people."""
+"""Logs: one line for each event, on standard error, as JSON or for people."""
 
 import io
 import json
@@ -15,16 +15,16 @@ from gateway.ops.log_writer import non_blocking_stderr
 
 LogFormat = Literal["console", "json"]
 
-# What other libraries log below this is of no use to an operator.
+# Messages of libraries below this level do not help an operator.
 _LIBRARIES_FROM: Final = logging.WARNING
 
 
 def configure(log_format: LogFormat | None = None, stream: TextIO | None = None) -> None:
-    """Where logs go and how they look.
+    """Set the destination and the format of the logs.
 
-    ``log_format`` None stands for ``console`` on a terminal and ``json`` elsewhere.  Without ``stream`` a thread writes
-    to standard error (:mod:`gateway.ops.log_writer`); a ``stream`` is written to at once, so it must be one that never
-    blocks.  Fields bound with ``structlog.contextvars`` in a task are on each line of that task and its children.
+    ``log_format`` None means ``console`` on a terminal and ``json`` elsewhere. Without ``stream``, a thread writes to
+    standard error (:mod:`gateway.ops.log_writer`). A ``stream`` is written to directly, so it must never block. Fields
+    that a task binds with ``structlog.contextvars`` are on each line of that task and its children.
     """
     target = stream or non_blocking_stderr()
     chosen = log_format or ("console" if target.isatty() else "json")
@@ -47,7 +47,8 @@ def configure(log_format: LogFormat | None = None, stream: TextIO | None = None)
 
 
 def _loss_notice(processors: Sequence[Processor]) -> Callable[[int], bytes]:
-    """The line that says how many were lost, like all others; of no task, whichever it is that finds room again."""
+    """Return the function that makes the line about lost lines. It has no fields of a task, since any task may write
+    it."""
     log = structlog.wrap_logger(
         structlog.ReturnLogger(), processors, structlog.make_filtering_bound_logger(logging.INFO)
     )
@@ -59,7 +60,7 @@ def _loss_notice(processors: Sequence[Processor]) -> Callable[[int], bytes]:
 
 
 class _LossyStream(io.TextIOBase):
-    """Lines that cannot be written (a full disk, a pipe that nobody reads any more) are lost, and nothing else is."""
+    """Drops lines that cannot be written, on a full disk or a pipe without a reader, and raises nothing."""
 
     def __init__(self, target: TextIO) -> None:
         self._target = target
@@ -78,7 +79,7 @@ class _LossyStream(io.TextIOBase):
 
 
 def new_reference() -> str:
-    """A few characters by which a line of the log is found again; told to whoever is affected."""
+    """Make a short reference that finds a line of the log. The affected client gets it, too."""
     return secrets.token_hex(4)
 
 
@@ -101,7 +102,7 @@ def _to_json(event: Any, **_: Any) -> str:
 
 
 def _escape_control_characters(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """What clients chose must not look like a line of its own, nor speak to the terminal."""
+    """Escape text that clients chose: it must not look like a line of its own, nor control the terminal."""
     return {
         key: value.encode("unicode_escape").decode() if isinstance(value, str) and not value.isprintable() else value
         for key, value in event.items()
@@ -109,7 +110,7 @@ def _escape_control_characters(_: WrappedLogger, __: str, event: EventDict) -> E
 
 
 def _adopt_library_logs(out: TextIO, shared: list[Processor], last: list[Processor]) -> None:
-    """Libraries use the standard library's logging; their lines look like ours."""
+    """Libraries use the standard library's logging. Give their lines our format."""
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

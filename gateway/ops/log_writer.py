@@ -1,7 +1,7 @@
-"""Standard error that never blocks: a bounded queue, and a thread of its own that writes.
+"""A standard error that never blocks: a bounded queue, and a thread that writes.
 
-A pipe that nobody reads, a terminal that is stopped or a disk that hangs holds up whoever writes to it.  The gateway
-is one thread, so it would stand still as a whole.  Lines that find no room are lost, and counted.
+A pipe without a reader, a stopped terminal or a hanging disk blocks the writer. The gateway is one thread, so all of it
+would stop. Lines that find no room in the queue are dropped and counted.
 """
 
 import atexit
@@ -18,15 +18,15 @@ from typing import Final, NoReturn, TextIO, cast
 from attrs import frozen
 
 QUEUE_BYTES: Final = 1024 * 1024
-"""What may wait to be written: some 4,000 lines."""
+"""The most bytes that may wait to be written: some 4,000 lines."""
 EXIT_FLUSH_SECONDS: Final = 2.0
-"""Seconds that what waits may take to be written when the process ends."""
+"""Seconds for writing the waiting lines when the process ends."""
 _PIECE: Final = 64 * 1024
 
 
 @frozen
 class _Entry:
-    """Bytes to write.  ``lines`` are lost with them, ``losses`` remain to be told without them."""
+    """Bytes to write. If they are lost, ``lines`` lines are lost, and ``losses`` former losses stay unreported."""
 
     data: bytes
     lines: int = 1
@@ -38,10 +38,10 @@ def _plain_notice(lost: int) -> bytes:
 
 
 class LogWriter:
-    """Writes to a file descriptor in the order of :meth:`put`, from a daemon thread.
+    """Writes to a file descriptor from a daemon thread, in the order of :meth:`put`.
 
-    ``lost`` counts the entries that were given up, because too much waited or they could not be written.  The first
-    that is written after a loss is ``notice(count)``.
+    ``lost`` counts dropped entries: the queue was full, or the write failed. After a loss, the next written line is
+    ``notice(count)``.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class LogWriter:
         self._waiting = 0
         self._unreported = 0
         self._line_is_torn = False
-        # Both may be used again from inside themselves: the collector runs finalizers anywhere, and those may warn.
+        # Reentrant, as is the queue: the garbage collector runs finalizers anywhere, and these may log a warning.
         self._lock = RLock()
         self._queue: SimpleQueue[_Entry | Event] = SimpleQueue()
         Thread(target=self._run, name="log", daemon=True).start()
 
     def put(self, data: bytes) -> None:
-        """Take whole lines, or lose them; returns at once."""
+        """Queue whole lines, or drop them. Returns at once."""
         with self._lock:
-            # Once something was lost, wait until half of the room is back: one notice, not one for every line.
+            # After a loss, wait until half of the room is free. This gives one notice, not one for every line.
             room = self._max_waiting // 2 if self._unreported else self._max_waiting
             if self._waiting and self._waiting + len(data) > room:
                 self.lost += 1
@@ -75,7 +75,7 @@ class LogWriter:
         self._queue.put(_Entry(data))
 
     def flush(self, seconds: float) -> bool:
-        """Wait until everything that was put so far is written or lost; False when that takes longer."""
+        """Wait until every line so far is written or lost. False where that takes longer than ``seconds``."""
         done = Event()
         self._queue.put(done)
         return done.wait(seconds)
@@ -90,7 +90,7 @@ class LogWriter:
                 done.set()
 
     def _next_entries(self) -> tuple[list[_Entry], Event | None]:
-        """At least one, or somebody who waits; then what is there, as far as it fits into one piece."""
+        """Return at least one entry or a waiting flush, and as many queued entries as fit into one piece."""
         entries: list[_Entry] = []
         size = 0
         with suppress(Empty):
@@ -103,7 +103,7 @@ class LogWriter:
         return entries, None
 
     def _report_losses(self) -> None:
-        """Nothing waits any more that could be told first.  Where the last line failed this one may fail, too."""
+        """Write the notice with no other line behind it. If the last line failed, this one may fail as well."""
         with self._lock:
             losses, self._unreported = self._unreported, 0
         self._write([_Entry(self.notice(losses), 0, losses)])
@@ -124,12 +124,12 @@ class LogWriter:
                 written = max(written - size, 0)
 
     def _write_bytes(self, data: bytes) -> int:
-        """How many were written before it failed."""
+        """Write the data. Return how many bytes were written before an error."""
         left = memoryview(data)
         while left:
             try:
                 left = left[os.write(self._fd, left) :]
-            except BlockingIOError:  # whoever shares the pipe with us has made it non-blocking
+            except BlockingIOError:  # another process on the same pipe has made it non-blocking
                 writable = select.poll()
                 writable.register(self._fd, select.POLLOUT)
                 writable.poll()
@@ -139,7 +139,7 @@ class LogWriter:
 
 
 class _LineStream(io.TextIOBase):
-    """What stands in for ``sys.stderr``: text that goes to a :class:`LogWriter`, in whole lines."""
+    """Replaces ``sys.stderr``: collects text to whole lines for a :class:`LogWriter`."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -173,10 +173,9 @@ class _LineStream(io.TextIOBase):
 
 
 def non_blocking_stderr(notice: Callable[[int], bytes] | None = None) -> TextIO:
-    """``sys.stderr``, from now on one that never blocks; what waits is written when the process ends.
+    """Make ``sys.stderr`` non-blocking and return it. The waiting lines are written when the process ends.
 
-    ``notice`` makes the line that says how many were lost.  A stream that somebody has put in the place of standard
-    error is theirs, and stays as it is.
+    ``notice`` makes the line about lost lines. A stream that another program put in the place of standard error stays.
     """
     if sys.stderr is sys.__stderr__:
         _replace_stderr()
@@ -188,37 +187,37 @@ def non_blocking_stderr(notice: Callable[[int], bytes] | None = None) -> TextIO:
 def _replace_stderr() -> None:
     original = sys.__stderr__
     _open_missing_standard_files()
-    # Where it was closed, its number may be another file's by now.
+    # If standard error was closed, its number may belong to another file now.
     fd = original.fileno() if original is not None else os.open(os.devnull, os.O_WRONLY)
     sys.stderr = cast(TextIO, _LineStream(LogWriter(fd), fd))
     atexit.register(flush_before_exit)
 
 
 def _open_missing_standard_files() -> None:
-    """Were one of them closed, the next socket would get its number, and what libraries say on it."""
+    """Open the standard files that are closed. Else the next socket gets such a number, and libraries write into it."""
     for fd in range(3):
         try:
             os.fstat(fd)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number
 
 
 def flush_before_exit() -> None:
-    """Let what waits be written, for :data:`EXIT_FLUSH_SECONDS` at most; the process is about to end."""
+    """Write the waiting lines before the process ends, for at most :data:`EXIT_FLUSH_SECONDS`."""
     if not isinstance(lines := sys.stderr, _LineStream):
         return
     lines.flush()
     is_written = lines.writer.flush(EXIT_FLUSH_SECONDS)
-    # From here on there may be no thread to write.  Nothing may block either, so a stalled one gets no more.
+    # From here on the thread may be gone, and nothing may block. So a stalled writer gets no more lines.
     sys.stderr = sys.__stderr__ if is_written else cast(TextIO, io.StringIO())
 
 
 def exit_at_once(status: int) -> NoReturn:
-    """End the process, after :func:`flush_before_exit` alone."""
+    """End the process at once, after :func:`flush_before_exit` only."""
     flush_before_exit()
     os._exit(status)
 
 
 def lost_lines() -> int:
-    """How many lines of standard error were lost so far."""
+    """The number of lines of standard error that were lost so far."""
     return sys.stderr.writer.lost if isinstance(sys.stderr, _LineStream) else 0

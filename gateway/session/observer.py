@@ -1,4 +1,4 @@
-"""What the media side tells the owner of a peer, as events for that client and changes of the list."""
+"""The reports of the media side about one peer, as events for its client and changes of the list."""
 
 from attrs import define
 
@@ -19,19 +19,19 @@ _TOLD_STATES: dict[sfu.TransportState, TransportState] = {
 
 @define(eq=False)
 class MemberObserver:
-    """The :class:`sfu.PeerObserver` of one member.  Everything goes into outboxes; nothing waits."""
+    """The :class:`sfu.PeerObserver` of one member. It only fills outboxes and never waits."""
 
     channel: Channel
     member: Member
 
     def transport_changed(self, transport: sfu.Transport) -> None:
-        """Tell the client.  A transport's producers went before it, all in one step: the list changes once."""
+        """Send the new state. The transport's producers closed in the same step, so the list changes once."""
         self.channel.update(self.member)
         state = _TOLD_STATES[transport.state]
         self.member.connection.send_event(TransportStateChanged(transport.id, state))
 
     def producer_closed(self, producer: sfu.Producer) -> None:
-        """It went with its transport, of which we are told next: then the list changes."""
+        """Do nothing: the producer went with its transport, whose change comes next and updates the list."""
 
     def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
         self.member.connection.send_event(ConsumerClosed(consumer.id, why.value))
@@ -41,5 +41,5 @@ class MemberObserver:
         self.member.connection.send_event(ConsumerUpdated(consumer.id, consumer.producer_paused, layers))
 
     def failed(self, error: Exception) -> None:
-        """Code that ran for this peer on somebody else's behalf raised: it ends, and nobody else notices."""
+        """Code that ran for this peer on another's behalf raised. End this peer's session only."""
         self.member.connection.fail(error)

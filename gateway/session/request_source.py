@@ -1,4 +1,4 @@
-"""The requests of one connection, in the order in which they came; what is no request is answered here."""
+"""The requests of one connection, in order. Frames that are no request are answered here."""
 
 import trio
 from attrs import define, field
@@ -12,9 +12,9 @@ from protocol.requests import Request
 from protocol.responses import Error
 
 BYTES_PER_TOKEN = 8192
-"""A request costs one token, and one more for each so many bytes: reading it costs more, too."""
+"""A request costs one token, plus one for this many bytes, since a large request takes longer to decode."""
 HARD_LIMIT_FACTOR = 2
-"""Who asks so many times faster than allowed is closed; who asks a little too fast is only told so."""
+"""A client above the rate limit gets an error. At this multiple of the limit, its connection is closed."""
 
 
 @define(eq=False)
@@ -33,7 +33,7 @@ class RequestSource:
         )
 
     async def next(self) -> Request:
-        """The next request.  Always a checkpoint."""
+        """Return the next request. Always a checkpoint."""
         while True:
             text, size = await self.connection.inbox.get()
             now, cost = trio.current_time(), 1 + size // BYTES_PER_TOKEN

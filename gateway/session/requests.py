@@ -1,7 +1,7 @@
-"""What each request of a session does: one small function per type, none with a checkpoint, and the table of them.
+"""The handlers of the requests inside a session: one small function for each type, without checkpoints.
 
-So nothing can close between being found and being used, and no request waits for ICE, DTLS or media.  ``join`` and
-``leave`` are not here: they are the two ends of a session (:mod:`gateway.session.session`).
+So no object closes between its lookup and its use, and no request waits for ICE, DTLS or media. ``join`` and ``leave``
+are missing here: they begin and end a session (:mod:`gateway.session.session`).
 """
 
 from collections.abc import Callable
@@ -46,14 +46,14 @@ from protocol.responses import Done
 from protocol.stats import Stats
 
 BYTES_PER_TOKEN = 65536
-"""A message costs one token, and one more for each so many bytes that it takes in all outboxes together."""
+"""A message costs one token, plus one for this many bytes that it takes in all outboxes together."""
 
 ObjectTable = Literal["transports", "producers", "consumers"]
 
 
 @frozen(eq=False)
 class Session:
-    """What the requests of one session work on."""
+    """One client's stay in a channel: everything that its requests work on."""
 
     gateway: Gateway
     channel: Channel
@@ -61,29 +61,30 @@ class Session:
     peer: sfu.Peer
 
     def require_own(self, table: ObjectTable, object_id: str) -> None:
-        """It must be there and one's own: ``forbidden`` where it is another member's, else ``not_found``."""
+        """Check that an object is the client's own. Raises ``forbidden`` for another member's object, else
+        ``not_found``."""
         if object_id in getattr(self.peer, table):
             return
         for other in self.channel.members.values():
             if other.peer is not None and object_id in getattr(other.peer, table):
                 raise RequestError(ErrorCode.FORBIDDEN, f"this is not one of your {table}")
-        raise RequestError(ErrorCode.NOT_FOUND, f"there is no such thing among your {table}")
+        raise RequestError(ErrorCode.NOT_FOUND, f"none of your {table} has this id")
 
     def spend_broadcast(self, cost: int = 1) -> None:
-        """What one client makes the gateway tell others is bounded, so that it cannot crowd out the rest."""
+        """Charge a broadcast to the client, so that its messages cannot crowd out everybody else's."""
         if not self.member.connection.broadcast_budget.take(cost, trio.current_time()):
-            raise RequestError(ErrorCode.RATE_LIMITED, "too much to tell to too many in too short a time")
+            raise RequestError(ErrorCode.RATE_LIMITED, "too many messages to other members in too short a time")
 
 
 Handler = Callable[[Session, Any], OkData]
 HANDLERS: dict[type[RequestData[Any]], Handler] = {}
-"""The function that serves each class of request."""
+"""The handler of each class of request."""
 
 _Function = TypeVar("_Function", bound=Handler)
 
 
 def handler(function: _Function) -> _Function:
-    """Have a function serve the requests of the class of its argument ``data``.
+    """Register a function as the handler for the class of its argument ``data``.
 
     Raises ``TypeError`` where it does not return the class that this request declares as its answer.
     """
@@ -95,7 +96,7 @@ def handler(function: _Function) -> _Function:
 
 
 def perform(session: Session, data: RequestData[Any]) -> OkData:
-    """Do what is asked and return the ``data`` of its ``ok``.  Raises :exc:`RequestError`."""
+    """Serve a request and return the ``data`` of its ``ok``. Raises :exc:`RequestError`."""
     if isinstance(data, Join):
         raise RequestError(ErrorCode.ALREADY_JOINED, "leave first")
     return HANDLERS[type(data)](session, data)
@@ -107,7 +108,7 @@ def perform(session: Session, data: RequestData[Any]) -> OkData:
 @handler
 def create_transport(session: Session, data: CreateTransport) -> TransportCreated:
     capabilities = _capabilities(data.rtp_capabilities)
-    if capabilities is not None:  # kept for the transport's life
+    if capabilities is not None:  # the transport keeps them for life
         capabilities = session.gateway.intern_capabilities(capabilities)
     with request_errors("rtpCapabilities"):
         transport = session.peer.create_transport(data.direction, capabilities)
@@ -225,12 +226,12 @@ def set_layers(session: Session, data: SetLayers) -> Done:
     return Done()
 
 
-# The rest.
+# Everything else.
 
 
 @handler
 def message(session: Session, data: SendMessage) -> Delivered:
-    """To everyone else, or to those named who are here (oneself, too, when named)."""
+    """Send a message to all other members, or to the named ones who are here. A client may name itself."""
     members, sender = session.channel.members, session.member
     if data.to is None:
         receivers = [member for member in members.values() if member is not sender]

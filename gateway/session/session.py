@@ -1,6 +1,6 @@
-"""The life of one client: it connects, joins, is served, leaves, and joins again or goes.
+"""The life of one client: it connects, joins, is served, leaves, and joins again or disconnects.
 
-The order in which it ends is the order of nesting in :func:`serve_sessions`; nothing else keeps it.
+A session ends in the order of nesting in :func:`serve_sessions`. No other code keeps this order.
 """
 
 import hmac
@@ -29,7 +29,7 @@ Seat = tuple[Channel, Member]
 
 
 async def serve_client(stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None:
-    """Serve one WebSocket client, from its upgrade request (still in ``stream``) until nothing is left of it.
+    """Serve one WebSocket client, from the upgrade request in ``stream`` to the end of the connection.
 
     Raises no ``Exception``.
     """
@@ -43,22 +43,22 @@ async def serve_client(stream: trio.abc.Stream, *, gateway: Gateway, remote: str
 
 
 async def serve_sessions(stream: trio.abc.Stream, gateway: Gateway, connection: Connection) -> None:
-    """One session after the other.
+    """Serve one session after the other.
 
-    ``leave`` returns from :func:`serve_requests`; everything else that ends a session cancels the connection's scope.
-    Either way the blocks are left from the inside out.
+    ``leave`` returns from :func:`serve_requests`. Every other end of a session cancels the connection's scope. Both
+    ways leave the blocks from the inside out.
     """
     requests = RequestSource(connection)
-    async with open_connection(stream, connection):  # left last: says why, closes the WebSocket
+    async with open_connection(stream, connection):  # left last: says goodbye, closes the WebSocket
         while True:
             join = await next_join(gateway, connection, requests)
             try:
                 async with (
-                    take_seat(gateway, connection, join) as seat,  # left second: off the list, the others are told
-                    open_media(gateway, seat) as session,  # left first: consumers, producers, transports
+                    take_seat(gateway, connection, join) as seat,  # left second: leaves the list, notifies the others
+                    open_media(gateway, seat) as session,  # left first: closes consumers, producers, transports
                 ):
                     leave = await serve_requests(session, requests)
-                connection.respond(Ok(leave.id))  # and perhaps it joins again
+                connection.respond(Ok(leave.id))  # the client may join again
             except RequestError as refused:
                 connection.respond(Error.for_request(join.id, refused))
 
@@ -70,9 +70,9 @@ def _innermost(error: BaseException) -> str:
 
 
 async def next_join(gateway: Gateway, connection: Connection, requests: RequestSource) -> Request:
-    """A ``join`` that may go on.  Ends the connection when none comes in time.
+    """Wait for a ``join`` that is allowed. End the connection when none comes in time.
 
-    The time runs from connecting, and again from leaving: every wait has a bound.
+    The time runs from connecting, and anew from each leave.
     """
     with trio.CancelScope(deadline=trio.current_time() + gateway.config.join_timeout) as in_time:
         while True:
@@ -97,9 +97,9 @@ def _is_token(expected: str | None, given: str | None) -> bool:
 
 @asynccontextmanager
 async def take_seat(gateway: Gateway, connection: Connection, request: Request) -> AsyncIterator[Seat]:
-    """The seat that a ``join`` asks for.  Raises :exc:`RequestError` where there is none to be had.
+    """Take the seat that a ``join`` asks for. Raises :exc:`RequestError` where that is impossible.
 
-    What is logged of the connection in the meantime names the user.
+    Meanwhile the connection's log lines name the channel and the user.
     """
     join = request.data
     assert isinstance(join, Join)
@@ -125,13 +125,13 @@ async def take_seat(gateway: Gateway, connection: Connection, request: Request) 
         async with gateway.channels.seat(join.channel_id, member, welcome) as channel:
             yield channel, member
     finally:
-        # A connection that is ending is this user's to the last.
+        # The last log lines of an ending connection still name its user.
         connection.log = before if connection.end_reason is None else connection.log
 
 
 @asynccontextmanager
 async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
-    """The media of who has a seat, and with it all that requests work on."""
+    """Open the media of a member. Yield the session on which its requests work."""
     channel, member = seat
     async with sfu.open_peer(gateway.router_of(channel), MemberObserver(channel, member), name=member.user_id) as peer:
         member.peer = peer
@@ -139,11 +139,12 @@ async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
         try:
             yield Session(gateway, channel, member, peer)
         finally:
-            member.connection.media_heard_at = no_media  # or it would keep what is gone alive
+            # The connection outlives the session and must not keep its media alive.
+            member.connection.media_heard_at = no_media
 
 
 async def serve_requests(session: Session, requests: RequestSource) -> Request:
-    """Answer one request after the other; return the ``leave``, which is answered when all is gone."""
+    """Serve requests until ``leave``, and return it. Its answer waits until the session is gone."""
     while True:
         request = await requests.next()
         if isinstance(request.data, Leave):
@@ -153,10 +154,10 @@ async def serve_requests(session: Session, requests: RequestSource) -> Request:
 
 
 def answer(session: Session, request: Request) -> None:
-    """Exactly one response, and behind it the events that the request caused at its own sender.
+    """Send exactly one response to a request, then the events that the request caused at its own client.
 
-    An exception that is no refusal leaves nobody knows what behind: it is answered with the reference of the log, and
-    it ends the session.
+    An unexpected exception leaves the session in an unknown state. Reply ``internal`` with the log reference and end
+    the session.
     """
     connection = session.member.connection
     connection.hold_events()

@@ -1,4 +1,4 @@
-"""The answer to ``stats``: what the media side measures of one session, in the protocol's units."""
+"""The answer to ``stats``: the measurements of one session's media, in the protocol's units."""
 
 import sfu
 from gateway.channel.member import Member, Publication
@@ -6,7 +6,7 @@ from gateway.media_objects import convert
 from protocol.stats import ConsumerStats, EncodingStats, ProducerStats, Stats, TransportStats, TransportStatsState
 from protocol.vocabulary import Layers
 
-# A peer keeps only live transports: there is none that failed or closed.
+# A peer keeps only live transports, so none is failed or closed.
 _STATES: dict[sfu.TransportState, TransportStatsState] = {
     sfu.TransportState.NEW: "new",
     sfu.TransportState.CONNECTING: "connecting",
@@ -16,7 +16,7 @@ _STATES: dict[sfu.TransportState, TransportStatsState] = {
 
 
 def session_stats(peer: sfu.Peer, member: Member) -> Stats:
-    """Of one's own transports, producers and consumers; the sources are what only signalling knows."""
+    """Collect the statistics of the client's own transports, producers and consumers."""
     return Stats(
         tuple(_transport(transport) for transport in peer.transports.values()),
         tuple(_producer(publication) for publication in member.publications.values()),

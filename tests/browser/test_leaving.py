@@ -96,7 +96,7 @@ def test_the_log_has_the_steps_of_a_leave_in_order(invite: Invite, gateway: Gate
     assert closed["seconds"] < AT_ONCE
     assert removed["event"] == "removed from channel"
     assert (removed["reason"], removed["remaining"]) == ("left", 1)
-    assert told["event"] == "told"
+    assert told["event"] == "members notified"
     assert told["members"] == 1
 
 

@@ -209,7 +209,7 @@ async def test_an_exception_in_the_application_ends_only_its_own_request() -> No
     door = Door(app=broken)
     answer = await door.ask(request("/broken"))
     assert answer.status == 500
-    assert "in its log as" in answer.text
+    assert "with this reference in its log" in answer.text
     assert "KeyError" not in answer.text
     assert (await door.ask(request("/fine"))).status == 204
     assert b"sfu_connection_errors_total 1.0" in door.metrics.render()

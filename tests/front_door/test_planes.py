@@ -96,5 +96,5 @@ def test_there_is_a_plane_for_each_core_and_four_at_most(monkeypatch: pytest.Mon
 
 
 def test_the_last_port_must_be_one() -> None:
-    with pytest.raises(ValueError, match="the last of the media ports would be 65536"):
+    with pytest.raises(ValueError, match="the last media port would be 65536"):
         Config(media_port=65533, planes=4)

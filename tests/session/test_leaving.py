@@ -13,7 +13,7 @@ from trio_websocket import ConnectionClosed
 from gateway.connection import end_reasons
 from tests.session.memory_gateway import RawClient, Rig, camera, microphone, open_rig, receive_transport, send_transport
 
-STORY = ["media closed", "removed from channel", "told"]
+STORY = ["media closed", "removed from channel", "members notified"]
 
 
 async def with_media(rig: Rig) -> tuple[RawClient, RawClient]:
@@ -208,7 +208,7 @@ async def test_the_measured_time_of_a_leave_begins_with_the_request(autojump_clo
     async with open_rig() as rig:
         ada, _ben = await with_media(rig)
         await ada.ok("leave")
-        (told,) = [line for line in rig.lines("ada") if line["event"] == "told"]
+        (told,) = [line for line in rig.lines("ada") if line["event"] == "members notified"]
         assert told["seconds"] == pytest.approx(1)
         (closed,) = [line for line in rig.lines("ada") if line["event"] == "media closed"]
         assert closed["seconds"] == pytest.approx(1)
@@ -226,7 +226,7 @@ async def test_what_is_logged_after_leaving_is_not_about_the_user_any_more(autoj
             "client left",
             "media closed",
             "removed from channel",
-            "told",
+            "members notified",
         ]
         assert rig.log[-1]["event"] == "client disconnected"
 

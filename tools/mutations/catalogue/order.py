@@ -12,8 +12,8 @@ MUTATIONS: Final = (
         "gateway/session/session.py",
         """\
                 async with (
-                    take_seat(gateway, connection, join) as seat,  # left second: off the list, the others are told
-                    open_media(gateway, seat) as session,  # left first: consumers, producers, transports
+                    take_seat(gateway, connection, join) as seat,  # left second: leaves the list, notifies the others
+                    open_media(gateway, seat) as session,  # left first: closes consumers, producers, transports
                 ):
                     leave = await serve_requests(session, requests)
 """,
