@@ -101,8 +101,7 @@ class Config:
     """Threads that forward media; each channel runs on one of them. Default: one for each core, at most 4."""
 
     video_orientation: bool = _of_media("video_orientation")
-    """Whether phones send the camera's picture as it is, with its rotation beside it. If false, phones rotate the
-    picture."""
+    """Whether phones send the picture unrotated, with its rotation beside it. If false, phones rotate it."""
 
     log_format: Literal["console", "json"] | None = None
     """Format of the logs. Default: console on a terminal, json elsewhere."""
@@ -112,8 +111,7 @@ class Config:
     admin_token: str | None = _secret()
     """Bearer token for /api. Default: /api does not exist."""
     allowed_origins: tuple[str, ...] = field(default=(), validator=_origins)
-    """Origins whose pages may connect, such as https://call.example.org, or * for all. Default: the pages of this
-    gateway's own host."""
+    """Origins of pages that may connect, such as https://call.example.org, or *. Default: this gateway's own host."""
     ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)
     """STUN and TURN servers announced to clients, each with urls and optionally username and credential."""
     kiosk: bool = False
