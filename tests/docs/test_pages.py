@@ -12,7 +12,7 @@ _EVENTS = (
     "client disconnected",
     "media closed",
     "removed from channel",
-    "told",
+    "members notified",
     "request refused",
     "log lines lost",
     "address found",

@@ -110,7 +110,13 @@ async def test_an_exception_in_a_transports_own_task_ends_its_session_with_its_m
         assert (await ben.event("consumer_closed"))["reason"] == "user_left"
         assert (await ben.voice_state("user_left"))["reason"] == "failed"
         events = [line["event"] for line in rig.lines("ada")]
-        assert events[-5:] == ["client disconnected", "media closed", "removed from channel", "members notified", "session failed"]
+        assert events[-5:] == [
+            "client disconnected",
+            "media closed",
+            "removed from channel",
+            "members notified",
+            "session failed",
+        ]
         (logged,) = [line for line in rig.log if line["event"] == "session failed"]
         assert "a bug in a transport" in repr(logged["exc_info"])
         assert ben.closed is None
