@@ -1,108 +1,444 @@
-"""The native packet path.  What each command does and raises is said in :mod:`sfu.dataplane.interface`."""
+"""The boundary between decisions (Python, for each event) and packets (Rust, for each packet).
+
+A data plane holds no policy.  It opens, rewrites, seals, forwards and counts packets.  It does not ask for key frames
+and does not choose layers; it hands up what it cannot decide.
+
+Every call is synchronous and takes effect before it returns: after ``remove_…`` no packet of that object leaves any
+more.  Commands may be called from any thread.  The caller chooses the identifiers of transports, producers and
+consumers, and never uses one twice.
+
+The source is in ``sfu/dataplane/src``.  The classes of values are its structs, and frozen there; they are written here
+as dataclasses, so that a type checker knows their constructor and fields.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Literal
 
 from sfu.dataplane.core import RandomSource, SendDatagram
-from sfu.dataplane.interface import (
-    ConsumerId,
-    ConsumerSpec,
-    ConsumerStats,
-    DropReason,
-    Event,
-    Path,
-    PlaneTotals,
-    ProducerId,
-    ProducerSpec,
-    ProducerStats,
-    TransportId,
-)
+from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, TransportId
 from sfu.wire.srtp import SrtpKeys
 
 ENCODING_IDLE: float
-"""An encoding without a packet for so long (seconds) does not flow."""
+"""An encoding without a packet for this long (seconds) does not flow."""
 MAX_EVENTS: int
-"""How many datagrams for the slow path are kept between two looks; the rest is dropped."""
+"""Datagrams for the slow path that wait at most; the rest is dropped and counted."""
 MAX_SOURCES: int
-"""How many SSRCs without media may send reports at a time; of each its replay window is kept."""
+"""SSRCs without media that may send RTCP at a time: a replay window is kept for each."""
 
 def self_test() -> None:
-    """Carry a made-up call from one core to another, once; nothing leaves.
+    """Forward a made-up frame from one core to another with each protection profile; nothing leaves the process.
 
-    Raises ``RuntimeError`` where it does not arrive: this build cannot carry calls on this machine.
+    Raises ``RuntimeError`` if a packet does not arrive: this build cannot carry calls on this machine.
     """
 
-class Plane:
-    """The commands, whoever moves the packets.  They may be called from any thread."""
+# Specifications.
+
+@dataclass(frozen=True)
+class EncodingSpec:
+    """One encoding of a producer.
+
+    Without an SSRC it is learned from the MID and RID extensions (RFC 8843, RFC 8852).  With one, these still move it.
+    """
+
+    ssrc: int | None = None
+    rid: str | None = None
+
+@dataclass(frozen=True, kw_only=True)
+class ProducerSpec:
+    """A stream that comes in.
+
+    ``codec`` is the lower-case MIME type: it says how to find key frames and temporal layers.  ``clock_rate`` is in Hz.
+    ``payload_types`` maps the client's payload types to the router's; packets of others are dropped.
+    ``extension_ids`` maps the client's header extension ids to the router's; other extensions are taken out.
+    ``encodings`` are in rising quality.  ``cname`` names the sender in reports (RFC 3550 section 6.5.1).
+
+    ``mid_id``, ``rid_id`` and ``audio_level_id`` are the client's ids of the extensions that the data plane itself
+    reads (RFC 8843, RFC 8852, RFC 6464).
+
+    Packets of ``red_payload_types`` (the client's) hold redundant blocks (RFC 2198).  Their primary block is forwarded
+    as if it had come by itself, under the payload type that the block names.
+    """
+
+    kind: Literal["audio", "video"]
+    codec: str
+    clock_rate: int
+    payload_types: Mapping[int, int]
+    encodings: Sequence[EncodingSpec]
+    extension_ids: Mapping[int, int] = ...
+    red_payload_types: Set[int] = ...
+    mid: str | None = None
+    mid_id: int | None = None
+    rid_id: int | None = None
+    audio_level_id: int | None = None
+    cname: str = ""
+    paused: bool = False
+
+@dataclass(frozen=True)
+class ConsumerFormat:
+    """How a receiver takes streams of one kind.  Make it once, and share it among all consumers that are alike.
+
+    ``payload_types`` and ``extension_ids`` are the router's that the receiver takes; the rest is left out.  Consumers
+    with a MID write it into every packet as extension ``mid_id``.  ``report_interval`` is the mean time between two
+    sender reports, in seconds (see :meth:`DataPlane.set_source_clock`).
+    """
+
+    payload_types: Set[int]
+    extension_ids: Set[int] = ...
+    mid_id: int | None = None
+    report_interval: float = 1
+
+# Events.
+
+@dataclass(frozen=True)
+class SlowDatagram:
+    """STUN from anywhere, or DTLS from a transport's path.  ``transport`` is None for a path that nobody owns.
+
+    Not the Binding requests that :meth:`DataPlane.answer_bindings` is about.
+    """
+
+    path: Path
+    transport: TransportId | None
+    data: bytes
+
+@dataclass(frozen=True)
+class RtcpArrived:
+    """An SRTCP packet, opened: the plain compound packet (RFC 3550 section 6.1; may be reduced-size, RFC 5506).
+
+    A packet with nothing but reception reports does not come up; :class:`ConsumerStats` holds the reports.
+    """
+
+    transport: TransportId
+    packet: bytes
+    at: float
+
+@dataclass(frozen=True)
+class EncodingLearned:
+    """The SSRC of an encoding became known, or changed."""
+
+    producer: ProducerId
+    encoding: int
+    ssrc: int
+
+@dataclass(frozen=True)
+class EncodingFlows:
+    """A packet of a video encoding came: the first ever, or the first for ``ENCODING_IDLE`` seconds."""
+
+    producer: ProducerId
+    encoding: int
+
+@dataclass(frozen=True)
+class LayersChanged:
+    """A consumer now forwards this encoding (None: nothing yet) up to this temporal layer (None: not layered)."""
+
+    consumer: ConsumerId
+    encoding: int | None
+    temporal: int | None
+
+@dataclass(frozen=True)
+class FellSilent:
+    """The client has given no sign of life for as long as :meth:`DataPlane.watch` said.
+
+    The last authentic sign came at ``last_at``, in seconds.
+    """
+
+    transport: TransportId
+    last_at: float
+
+@dataclass(frozen=True)
+class ConsentExpired:
+    """Nothing authentic has come since ``last_at`` (seconds): nothing may be sent to the client (RFC 7675)."""
+
+    transport: TransportId
+    last_at: float
+
+@dataclass(frozen=True)
+class CameBack:
+    """A client that had fallen silent gave an authentic sign of life."""
+
+    transport: TransportId
+
+@dataclass(frozen=True)
+class PlaneFailed:
+    """The data plane had a bug and has forgotten every transport, producer and consumer.  It goes on empty."""
+
+    why: str
+
+Event = (
+    SlowDatagram
+    | RtcpArrived
+    | EncodingLearned
+    | EncodingFlows
+    | LayersChanged
+    | FellSilent
+    | ConsentExpired
+    | CameBack
+    | PlaneFailed
+)
+"""Something that a datagram, or its absence, brought about.  In the extension it is the base class of the events."""
+
+# Statistics.
+
+@dataclass(frozen=True)
+class EncodingStats:
+    """What was received of one encoding since it began.  All are totals: a reader takes differences.
+
+    ``highest_sequence`` is extended by its cycles (RFC 3550 appendix A.1).  ``expected`` and ``lost`` follow appendix
+    A.3; duplicates can make ``lost`` negative.  ``jitter`` follows appendix A.8, in timestamp units.  ``bytes`` counts
+    whole plain RTP packets.  The newest packet had ``last_timestamp`` and came at ``last_at``.
+    """
+
+    ssrc: int | None
+    packets: int
+    bytes: int
+    highest_sequence: int
+    expected: int
+    lost: int
+    jitter: int
+    key_frames: int
+    last_timestamp: int
+    last_at: float | None
+
+@dataclass(frozen=True)
+class ProducerStats:
+    """``voice_packets`` had an audio level; ``voice_amplitude`` is the sum of their linear amplitudes (0–1 each)."""
+
+    encodings: list[EncodingStats]
+    voice_packets: int
+    voice_amplitude: float
+
+@dataclass(frozen=True)
+class ReceptionReport:
+    """A receiver's newest report about a stream that we send (RFC 3550 section 6.4.1).
+
+    ``fraction_lost`` is in 1/256 since the report before, ``lost`` the total, ``jitter`` in timestamp units.
+    ``round_trip`` is in seconds by our own clock; None until the receiver answers a sender report of ours.
+    """
+
+    fraction_lost: int
+    lost: int
+    jitter: int
+    round_trip: float | None
+
+@dataclass(frozen=True)
+class ConsumerStats:
+    """What was sent to one consumer, and what its receiver reported about it.
+
+    ``packets`` counts all that left, also padding sent in the place of a late packet that was left out.  ``octets``
+    counts payloads alone, as sender reports do (RFC 3550 section 6.4.1); ``bytes`` counts whole plain RTP packets.
+    ``timestamp_offset`` is what is added (mod 2**32) to the current encoding's timestamps.
+    """
+
+    packets: int
+    bytes: int
+    octets: int
+    encoding: int | None
+    temporal: int | None
+    timestamp_offset: int
+    last_timestamp: int
+    last_at: float | None
+    reception_report: ReceptionReport | None
+
+@dataclass(frozen=True)
+class PlaneTotals:
+    """Packets, bytes and drops since the start, as whole datagrams; and the number of objects now.
+
+    ``routes`` counts consumers that have their producer.  A datagram for the slow path is counted when it is handed
+    up at the latest.
+    """
+
+    packets_in: int
+    bytes_in: int
+    packets_out: int
+    bytes_out: int
+    drops: Mapping[DropReason, int]
+    transports: int
+    producers: int
+    routes: int
+    paths: int
+
+# Data planes.
+
+class DataPlane:
+    """What the slow path may ask of a data plane.  The subclasses differ in how packets come and go.
+
+    Every method raises ``KeyError`` for an identifier that is unknown, and ``ValueError`` for one that is taken.
+    Removing an object that is gone already, with its transport say, does nothing.
+    """
 
     def add_transport(self, transport: TransportId) -> None: ...
-    def set_keys(self, transport: TransportId, keys: SrtpKeys) -> None: ...
-    def add_path(self, transport: TransportId, path: Path) -> None: ...
-    def set_send_path(self, transport: TransportId, path: Path) -> None: ...
-    def answer_bindings(self, transport: TransportId, username_fragment: str, password: str) -> None: ...
-    def hand_up_bindings(self, transport: TransportId) -> None: ...
-    def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None: ...
-    def note_binding(self, transport: TransportId, at: float) -> None: ...
-    def heard_at(self, transport: TransportId) -> float | None: ...
-    def media_heard_at(self, transport: TransportId) -> float | None: ...
-    def remove_transport(self, transport: TransportId) -> None: ...
-    def add_producer(self, transport: TransportId, producer: ProducerId, spec: ProducerSpec) -> None: ...
-    def remove_producer(self, producer: ProducerId) -> None: ...
-    def set_producer_paused(self, producer: ProducerId, paused: bool) -> None: ...
-    def set_source_clock(self, producer: ProducerId, encoding: int, ntp: int, timestamp: int, at: float) -> None: ...
+    def set_keys(self, transport: TransportId, keys: SrtpKeys) -> None:
+        """Let media flow from now on, both ways.  Raises ``ValueError`` the second time."""
+
+    def add_path(self, transport: TransportId, path: Path) -> None:
+        """Take datagrams from here as this transport's: an authenticated STUN binding came from it.
+
+        A transport keeps its newest 16 paths.  A path that another transport had moves here.  The first path is also
+        the one to send on.
+        """
+
+    def set_send_path(self, transport: TransportId, path: Path) -> None:
+        """Send to here from now on (RFC 8445 section 8.1.1: the newest nominated pair)."""
+
+    def answer_bindings(self, transport: TransportId, username_fragment: str, password: str) -> None:
+        """Answer the Binding requests that change nothing, and hand up the others as before.
+
+        Such a request is authentic with the given credentials and comes from one of the transport's paths.  It has
+        nothing in it that needs a decision, and nominates no path but the one that is sent on (RFC 8445 section 7.3).
+        """
+
+    def hand_up_bindings(self, transport: TransportId) -> None:
+        """Hand up every Binding request again."""
+
+    def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:
+        """Report when the client, which was heard at ``heard_at``, gives no more signs of life.  Times in seconds.
+
+        :class:`FellSilent` comes after ``silent_after`` without a sign, :class:`CameBack` at the next authentic one,
+        :class:`ConsentExpired` after ``lost_after`` without an authentic one.
+
+        Authentic signs are RTP and RTCP that authenticated and are no replay, and Binding requests and indications
+        with the right integrity (RFC 7675 section 5.1).  Anybody who knows an address can forge a Binding indication
+        without integrity (RFC 8445 section 11).  From one of the transport's paths it puts off :class:`FellSilent`,
+        and nothing else.
+        """
+
+    def note_binding(self, transport: TransportId, at: float) -> None:
+        """Note an authentic Binding request that came up: a sign of life.  No :class:`CameBack` follows."""
+
+    def heard_at(self, transport: TransportId) -> float | None:
+        """When the newest authentic sign of life came, in seconds; None for never."""
+
+    def media_heard_at(self, transport: TransportId) -> float | None:
+        """When the newest authentic RTP or RTCP came that is no replay, in seconds; None for never."""
+
+    def remove_transport(self, transport: TransportId) -> None:
+        """Forget its keys and paths, with every producer and consumer still on it."""
+
+    def add_producer(self, transport: TransportId, producer: ProducerId, spec: ProducerSpec) -> None:
+        """Take in a stream.
+
+        Raises ``ValueError`` if another producer of this transport has its SSRC, its MID, or its RID without a MID.
+        Also if nothing would identify an encoding: it has no SSRC, no RID and, unless it is the only one, no MID.
+        """
+
+    def remove_producer(self, producer: ProducerId) -> None:
+        """Forget the producer and stop its consumers.  The consumers stay until they are removed."""
+
+    def set_producer_paused(self, producer: ProducerId, paused: bool) -> None:
+        """Drop the packets of a paused producer.  Its video consumers start again at a key frame."""
+
+    def set_source_clock(self, producer: ProducerId, encoding: int, ntp: int, timestamp: int, at: float) -> None:
+        """A sender report about the encoding came at ``at``: its 64-bit NTP time and its RTP timestamp.
+
+        From then on receivers get sender reports on that clock, moved on by the time that has passed here (RFC 3550
+        section 6.4.1).  The first leaves with the next packets.  The others follow at random, half to three halves of
+        the ``report_interval`` apart; none leaves while nothing is sent.
+
+        Switches between encodings keep to these clocks; without them they go by arrival times.  A clock is forgotten
+        when its encoding begins anew with another SSRC.
+        """
+
     def add_consumer(
-        self, transport: TransportId, consumer: ConsumerId, producer: ProducerId, spec: ConsumerSpec
-    ) -> None: ...
+        self,
+        transport: TransportId,
+        consumer: ConsumerId,
+        producer: ProducerId,
+        consumer_format: ConsumerFormat,
+        ssrc: int,
+        mid: str | None = None,
+        *,
+        encoding: int | None = 0,
+        temporal: int | None = None,
+        paused: bool = True,
+    ) -> None:
+        """Send a producer's stream to this transport.  ``encoding`` and ``temporal`` are those of :meth:`set_layers`.
+
+        Raises ``ValueError`` for an encoding that the producer does not have.  Also for an SSRC that this transport
+        ever sent with: its packets would be encrypted with the same key stream (RFC 3711 section 9.1).
+        """
+
     def remove_consumer(self, consumer: ConsumerId) -> None: ...
-    def set_consumer_paused(self, consumer: ConsumerId, paused: bool) -> None: ...
-    def set_layers(self, consumer: ConsumerId, encoding: int | None, temporal: int | None) -> None: ...
-    def send(self, path: Path, datagram: bytes) -> None: ...
-    def send_rtcp(self, transport: TransportId, packet: bytes) -> None: ...
-    def count_drop(self, reason: DropReason) -> None: ...
+    def set_consumer_paused(self, consumer: ConsumerId, paused: bool) -> None:
+        """A video consumer that is resumed starts at the next key frame.  Sequence numbers go on without a gap."""
+
+    def set_layers(self, consumer: ConsumerId, encoding: int | None, temporal: int | None) -> None:
+        """Set the target: switch to this encoding at its next key frame (None: forward nothing).
+
+        Of a codec with temporal layers, forward those up to ``temporal`` (None: all).
+        """
+
+    def send(self, path: Path, datagram: bytes) -> None:
+        """Send a datagram of the slow path (STUN, DTLS) as it is."""
+
+    def send_rtcp(self, transport: TransportId, packet: bytes) -> None:
+        """Seal a compound packet and send it.
+
+        Does nothing without keys and a path, and for a packet whose first SSRC is that of a removed consumer.
+        """
+
+    def count_drop(self, reason: DropReason) -> None:
+        """Count a drop that only the slow path can tell."""
+
     def producer_stats(self, producer: ProducerId) -> ProducerStats: ...
     def consumer_stats(self, consumer: ConsumerId) -> ConsumerStats: ...
     def totals(self) -> PlaneTotals: ...
 
-class DataPlaneCore(Plane):
-    """Everything of :class:`sfu.dataplane.interface.DataPlane` but waiting and sockets, which a shell adds."""
+    # Subclasses written in Python add these two.
+
+    async def wait(self) -> None:
+        """Return when :meth:`poll` may have something; always a checkpoint.
+
+        Raises ``trio.ClosedResourceError`` once the plane is closed, also while it waits.
+        """
+
+    def poll(self, now: float) -> Sequence[Event]:
+        """Hand over a bounded batch of events; the next call hands over the rest.
+
+        First comes what was learned and what changed, as it is now and once for each object.  Then come datagrams in
+        their order, and among them the clients that fell silent or came back.  A change by a command (a pause stops a
+        consumer) is no event.  ``now`` is in seconds on the caller's clock (``trio.current_time()``).
+        """
+
+    def close(self) -> None:
+        """Close the sockets.  Nothing leaves any more.  Calling it twice does nothing."""
+
+class DataPlaneCore(DataPlane):
+    """A data plane without sockets and clock: a subclass or a test brings both."""
 
     def __init__(self, transmit: SendDatagram, random: RandomSource) -> None: ...
     def receive(self, datagram: bytes, path: Path, now: float) -> None:
-        """Work off one datagram, ``now`` in seconds.  Whatever it holds, nothing is raised.
+        """Take in one datagram, at ``now`` in seconds.  It may hold anything; nothing is raised.
 
-        What comes of it goes to ``transmit`` before this returns.
+        Its copies go to ``transmit`` before this returns.
         """
 
     def get_timer(self) -> float | None:
         """When :meth:`handle_timer` has something to do next, in seconds; None for never."""
 
     def handle_timer(self, now: float) -> None:
-        """It is ``now``, in seconds.  What comes of it goes to ``transmit`` before this returns."""
+        """Handle the deadlines up to ``now``, in seconds.  Datagrams go to ``transmit`` before this returns."""
 
     def take_events(self) -> list[Event]:
-        """What came of the datagrams since the last call: changes first, then what the slow path has to read."""
+        """Hand over all events since the last call, in the order of :meth:`DataPlane.poll`."""
 
-    def close(self) -> None:
-        """Nothing leaves any more."""
-
-class ThreadedPlane(Plane):
+class ThreadedPlane(DataPlane):
     """Moves packets between UDP sockets in a thread of its own, which never runs Python."""
 
     def __init__(self, descriptors: list[int], random: RandomSource, now: float) -> None:
-        """Take over bound UDP sockets, by their descriptors; it is ``now`` on the caller's clock, in seconds.
+        """Take over bound UDP sockets, by their descriptors.  It is ``now`` on the caller's clock, in seconds.
 
-        Raises ``OSError`` for what is no such socket.
+        Raises ``OSError`` for a descriptor that is no such socket.
         """
 
     def set_socket(self, index: int, descriptor: int | None) -> None:
-        """From now on ``Path.local`` of this index is this bound UDP socket, or none; does nothing once closed.
+        """Let ``Path.local`` of this index mean this bound UDP socket from now on, or none.
 
-        It takes the descriptor over.  A socket that was there closes after the thread's current batch.  Raises
-        ``OSError`` for what is no such socket.
+        The plane takes over the descriptor.  A socket that was there closes after the thread's current batch.  Does
+        nothing once closed.  Raises ``OSError`` for a descriptor that is no such socket.
         """
 
     def fileno(self) -> int:
-        """Readable while there are events; -1 once closed."""
+        """A descriptor that is readable while there are events; -1 once closed."""
 
     def take_events(self, limit: int) -> list[Event]:
-        """What came since the last call: all that changed, and at most ``limit`` datagrams; nothing once closed."""
-
-    def close(self) -> None:
-        """End the thread and close the sockets.  Nothing leaves any more; calling it twice does nothing."""
+        """Hand over all changes and at most ``limit`` datagrams since the last call; nothing once closed."""

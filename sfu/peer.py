@@ -179,13 +179,17 @@ class Peer:
     ) -> None:
         now = trio.current_time()
         consumer.target = consumer.best_encoding(producer.active_encodings(now))
-        spec = ortc.consumer_spec(
-            rtp_parameters,
+        report_interval = self.context.settings.report_interval_of(consumer.kind)
+        transport.plane.add_consumer(
+            transport.plane_id,
+            consumer.plane_id,
+            producer.plane_id,
+            ortc.consumer_format(rtp_parameters, report_interval=report_interval),
+            consumer.ssrc,
+            rtp_parameters.mid,
             encoding=consumer.target,
             paused=consumer.paused,
-            report_interval=self.context.settings.report_interval_of(consumer.kind),
         )
-        transport.plane.add_consumer(transport.plane_id, consumer.plane_id, producer.plane_id, spec)
         self.consumers[consumer.id] = consumer
         self._consumer_of[transport.id, producer.id] = consumer
         transport.consumers_by_ssrc[consumer.ssrc] = consumer

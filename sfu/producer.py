@@ -12,6 +12,8 @@ from sfu.last_sender_report import LastSenderReport
 from sfu.wire import rtcp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sfu.consumer import Consumer
     from sfu.context import RouterContext
     from sfu.dataplane.interface import (
@@ -84,7 +86,7 @@ class Producer:
         """Whether it has several encodings."""
         return len(self.ssrcs) > 1
 
-    def encoding_stats(self) -> tuple[EncodingStats, ...]:
+    def encoding_stats(self) -> Sequence[EncodingStats]:
         return self.transport.plane.producer_stats(self.plane_id).encodings
 
     def set_paused(self, paused: bool, now: float) -> None:

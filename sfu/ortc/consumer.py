@@ -5,7 +5,7 @@ from typing import Final
 from attrs import evolve
 
 from sfu.capabilities import MID_URI
-from sfu.dataplane.interface import ConsumerSpec
+from sfu.dataplane.interface import ConsumerFormat
 from sfu.errors import Unsupported
 from sfu.ortc.codecs import can_decode, same_codec
 from sfu.parameters import RtpCapabilities, RtpCodecCapability, RtpCodecParameters, RtpParameters
@@ -50,32 +50,15 @@ def plan_consumer(
     )
 
 
-def consumer_spec(
-    parameters: RtpParameters,
-    *,
-    report_interval: float,
-    encoding: int | None = 0,
-    temporal: int | None = None,
-    paused: bool = True,
-) -> ConsumerSpec:
-    """What the data plane is told about a consumer with the parameters of :func:`plan_consumer`.
+def consumer_format(parameters: RtpParameters, *, report_interval: float) -> ConsumerFormat:
+    """What the data plane is told about consumers with the parameters of :func:`plan_consumer`.
 
-    The other arguments are those of :class:`sfu.dataplane.interface.ConsumerSpec`.
+    ``report_interval`` is the mean time between two sender reports, in seconds.
     """
-    [ssrc] = [encoding.ssrc for encoding in parameters.encodings if encoding.ssrc is not None]
     ids = {extension.uri: extension.id for extension in parameters.header_extensions}
     mid_id = ids.pop(MID_URI, None)
-    return ConsumerSpec(
-        ssrc=ssrc,
-        payload_types=frozenset(codec.payload_type for codec in parameters.codecs),
-        extension_ids=frozenset(ids.values()),
-        mid=parameters.mid,
-        mid_id=mid_id,
-        encoding=encoding,
-        temporal=temporal,
-        report_interval=report_interval,
-        paused=paused,
-    )
+    payload_types = {codec.payload_type for codec in parameters.codecs}
+    return ConsumerFormat(payload_types, set(ids.values()), mid_id, report_interval)
 
 
 def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> tuple[RtpCodecParameters, ...]:

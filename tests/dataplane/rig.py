@@ -1,14 +1,17 @@
 """A data plane core with clients around it that seal and open by themselves."""
 
+from inspect import signature
 from random import Random
+from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 from pylibsrtp import Policy, Session
 
 from sfu.dataplane.core import DataPlaneCore
 from sfu.dataplane.interface import (
+    ConsumerFormat,
     ConsumerId,
-    ConsumerSpec,
+    DataPlane,
     DropReason,
     EncodingFlows,
     EncodingSpec,
@@ -34,6 +37,38 @@ AUDIO = ProducerSpec(
 VIDEO = ProducerSpec(
     kind="video", codec="video/vp8", clock_rate=90000, payload_types={96: 101}, encodings=[EncodingSpec(ssrc=2222)]
 )
+
+
+def changed(spec: ProducerSpec, **changes: Any) -> ProducerSpec:
+    """The same specification but for these fields."""
+    return ProducerSpec(**{name: getattr(spec, name) for name in signature(ProducerSpec).parameters} | changes)
+
+
+@frozen
+class ConsumerSpec:
+    """What ``add_consumer`` is told about a receiver that takes every payload type of these tests."""
+
+    ssrc: int = 7000
+    extension_ids: frozenset[int] = frozenset()
+    mid: str | None = None
+    mid_id: int | None = None
+    encoding: int | None = 0
+    temporal: int | None = None
+    report_interval: float = 1
+    paused: bool = False
+
+    def add_to(self, plane: DataPlane, transport: TransportId, consumer: ConsumerId, producer: ProducerId) -> None:
+        plane.add_consumer(
+            transport,
+            consumer,
+            producer,
+            ConsumerFormat({100, 101}, self.extension_ids, self.mid_id, self.report_interval),
+            self.ssrc,
+            self.mid,
+            encoding=self.encoding,
+            temporal=self.temporal,
+            paused=self.paused,
+        )
 
 
 def srtp_session(profile: SrtpProfile, key: bytes, direction: int) -> Session:
@@ -148,9 +183,10 @@ class Rig:
         return producer
 
     def consume(self, client: Client, producer: ProducerId, spec: ConsumerSpec | None = None) -> ConsumerId:
+        """Add a consumer, with its number added to the SSRC of the specification."""
         consumer = ConsumerId(self.number())
-        spec = spec or consumer_spec()
-        self.core.add_consumer(client.transport, consumer, producer, evolve(spec, ssrc=spec.ssrc + consumer))
+        spec = spec or ConsumerSpec()
+        evolve(spec, ssrc=spec.ssrc + consumer).add_to(self.core, client.transport, consumer, producer)
         return consumer
 
     def call(self, spec: ProducerSpec = AUDIO) -> tuple[Client, ProducerId, Client, ConsumerId]:
@@ -166,25 +202,3 @@ class Rig:
     def events(self) -> list[Event]:
         """Without that video flows: nearly every test sends some."""
         return [event for event in self.core.take_events() if not isinstance(event, EncodingFlows)]
-
-
-def consumer_spec(
-    *,
-    extension_ids: frozenset[int] = frozenset(),
-    mid: str | None = None,
-    mid_id: int | None = None,
-    encoding: int | None = 0,
-    temporal: int | None = None,
-    paused: bool = False,
-) -> ConsumerSpec:
-    """One that takes everything; the rig adds the consumer's number to the SSRC."""
-    return ConsumerSpec(
-        ssrc=7000,
-        payload_types=frozenset({100, 101}),
-        extension_ids=extension_ids,
-        mid=mid,
-        mid_id=mid_id,
-        encoding=encoding,
-        temporal=temporal,
-        paused=paused,
-    )

@@ -1,12 +1,11 @@
 """What is not forwarded, and how it is counted."""
 
 import pytest
-from attrs import evolve
 
 from sfu.dataplane.core import MAX_EVENTS
 from sfu.dataplane.interface import DropReason, Path, RtcpArrived, SlowDatagram
 from sfu.wire.srtp import SrtpProfile
-from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
+from tests.dataplane.rig import AUDIO, Client, ConsumerSpec, Rig, changed
 
 NOWHERE = Path("198.51.100.9", 9)
 STUN = b"\x00\x01\x00\x00"
@@ -153,7 +152,7 @@ def test_packets_of_nothing_but_padding_are_left_out_and_leave_no_gap() -> None:
 
 def test_packets_of_a_paused_producer_are_dropped() -> None:
     rig = Rig()
-    sender, _, receiver, _ = rig.call(evolve(AUDIO, paused=True))
+    sender, _, receiver, _ = rig.call(changed(AUDIO, paused=True))
     sender.send_rtp(1)
     assert rig.dropped() == {DropReason.PRODUCER_PAUSED: 1}
     assert receiver.datagrams() == []
@@ -180,7 +179,7 @@ def test_a_packet_that_our_mid_makes_larger_is_forwarded() -> None:
     rig = Rig()
     sender, receiver, other = rig.client(), rig.client(), rig.client()
     producer = rig.produce(sender)
-    rig.consume(receiver, producer, consumer_spec(mid="0", mid_id=4))
+    rig.consume(receiver, producer, ConsumerSpec(mid="0", mid_id=4))
     rig.consume(other, producer)
     sender.send_rtp(1, payload=bytes(1344))
     assert [len(client.datagrams()[0]) for client in (receiver, other)] == [1344 + 12 + 8 + 16, 1344 + 12 + 16]

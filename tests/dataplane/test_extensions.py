@@ -1,13 +1,11 @@
 """Header extensions from the client's ids to the router's."""
 
 import pytest
-from attrs import evolve
 
-from sfu.dataplane.interface import ConsumerSpec
-from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
+from tests.dataplane.rig import AUDIO, Client, ConsumerSpec, Rig, changed
 
 # Chromium's ids: audio level 1, abs-send-time 2, MID 4, playout delay 5; they collide with the router's.
-CHROMIUM = evolve(AUDIO, extension_ids={1: 10, 2: 4, 4: 1, 5: 2}, mid="0", mid_id=4, rid_id=10, audio_level_id=1)
+CHROMIUM = changed(AUDIO, extension_ids={1: 10, 2: 4, 4: 1, 5: 2}, mid="0", mid_id=4, rid_id=10, audio_level_id=1)
 LEVEL, TIME, MID, RID, DELAY = (1, b"\x85"), (2, b"abc"), (4, b"0"), (10, b"h"), (5, b"def")
 EVERYTHING = frozenset(range(1, 256))
 
@@ -18,7 +16,7 @@ def forward(
     """The first byte of the packet that the consumer gets, and its extension block with what follows."""
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
-    source = CHROMIUM if producer is None else evolve(CHROMIUM, extension_ids=producer)
+    source = CHROMIUM if producer is None else changed(CHROMIUM, extension_ids=producer)
     rig.consume(receiver, rig.produce(sender, source), spec)
     sender.send_rtp(1, extensions=elements)
     (packet,) = receiver.packets()
@@ -26,35 +24,35 @@ def forward(
 
 
 def test_all_ids_are_rewritten_at_once_and_the_producer_s_mid_and_rid_stay_here() -> None:
-    first, rest = forward(LEVEL, TIME, MID, RID, DELAY, spec=consumer_spec(extension_ids=EVERYTHING))
+    first, rest = forward(LEVEL, TIME, MID, RID, DELAY, spec=ConsumerSpec(extension_ids=EVERYTHING))
     assert first == 0x90
     assert rest == b"\xbe\xde\x00\x03\xa0\x85\x42abc\x22def\x00\x00" + b"media"
 
 
 def test_the_consumer_s_mid_is_written_before_the_rest() -> None:
-    _, rest = forward(LEVEL, MID, spec=consumer_spec(extension_ids=EVERYTHING, mid="17", mid_id=1))
+    _, rest = forward(LEVEL, MID, spec=ConsumerSpec(extension_ids=EVERYTHING, mid="17", mid_id=1))
     assert rest == b"\xbe\xde\x00\x02\x1117\xa0\x85\x00\x00\x00" + b"media"
 
 
 def test_the_consumer_s_mid_is_written_where_there_was_no_extension() -> None:
-    first, rest = forward(spec=consumer_spec(mid="17", mid_id=1))
+    first, rest = forward(spec=ConsumerSpec(mid="17", mid_id=1))
     assert first == 0x90
     assert rest == b"\xbe\xde\x00\x01\x1117\x00" + b"media"
 
 
 def test_nothing_else_is_written_under_the_id_of_the_consumer_s_mid() -> None:
-    _, rest = forward(TIME, spec=consumer_spec(extension_ids=EVERYTHING, mid="0", mid_id=4))
+    _, rest = forward(TIME, spec=ConsumerSpec(extension_ids=EVERYTHING, mid="0", mid_id=4))
     assert rest == b"\xbe\xde\x00\x01\x400\x00\x00" + b"media"
 
 
 def test_without_anything_to_say_there_is_no_block() -> None:
-    first, rest = forward(LEVEL, TIME, spec=consumer_spec())
+    first, rest = forward(LEVEL, TIME, spec=ConsumerSpec())
     assert first == 0x80
     assert rest == b"media"
 
 
 def test_what_the_producer_did_not_map_and_the_consumer_does_not_take_is_left_out() -> None:
-    _, rest = forward(LEVEL, TIME, (7, b"?"), DELAY, spec=consumer_spec(extension_ids=frozenset({2, 4, 7})))
+    _, rest = forward(LEVEL, TIME, (7, b"?"), DELAY, spec=ConsumerSpec(extension_ids=frozenset({2, 4, 7})))
     assert rest == b"\xbe\xde\x00\x02\x42abc\x22def" + b"media"
 
 
@@ -69,27 +67,27 @@ def test_what_the_producer_did_not_map_and_the_consumer_does_not_take_is_left_ou
 def test_what_the_one_byte_form_cannot_hold_makes_the_block_two_byte(
     router_id: int, value: bytes, block: bytes
 ) -> None:
-    _, rest = forward((1, value), DELAY, producer={1: router_id, 5: 2}, spec=consumer_spec(extension_ids=EVERYTHING))
+    _, rest = forward((1, value), DELAY, producer={1: router_id, 5: 2}, spec=ConsumerSpec(extension_ids=EVERYTHING))
     assert rest == block + b"media"
 
 
 def test_two_byte_elements_are_exact_with_a_mid_in_the_same_form() -> None:
     _, rest = forward(
-        (1, b""), DELAY, producer={1: 3, 5: 200}, spec=consumer_spec(extension_ids=EVERYTHING, mid="ab", mid_id=9)
+        (1, b""), DELAY, producer={1: 3, 5: 200}, spec=ConsumerSpec(extension_ids=EVERYTHING, mid="ab", mid_id=9)
     )
     assert rest == b"\x10\x00\x00\x03\x09\x02ab\x03\x00\xc8\x03def" + b"\x00" + b"media"
 
 
 def test_a_mid_that_needs_two_bytes_takes_the_rest_along() -> None:
     long = "m" * 17
-    _, rest = forward(LEVEL, spec=consumer_spec(extension_ids=EVERYTHING, mid=long, mid_id=1))
+    _, rest = forward(LEVEL, spec=ConsumerSpec(extension_ids=EVERYTHING, mid=long, mid_id=1))
     assert rest == b"\x10\x00\x00\x06\x01\x11" + long.encode() + b"\x0a\x01\x85\x00\x00" + b"media"
-    _, rest = forward(LEVEL, spec=consumer_spec(extension_ids=EVERYTHING, mid="0", mid_id=20))
+    _, rest = forward(LEVEL, spec=ConsumerSpec(extension_ids=EVERYTHING, mid="0", mid_id=20))
     assert rest == b"\x10\x00\x00\x02\x14\x010\x0a\x01\x85\x00\x00" + b"media"
 
 
 def test_two_byte_blocks_are_read_and_written_shorter_where_they_can_be() -> None:
-    _, rest = forward((1, b"\x85"), (255, b"z"), producer={1: 3, 255: 14}, spec=consumer_spec(extension_ids=EVERYTHING))
+    _, rest = forward((1, b"\x85"), (255, b"z"), producer={1: 3, 255: 14}, spec=ConsumerSpec(extension_ids=EVERYTHING))
     assert rest == b"\xbe\xde\x00\x01\x30\x85\xe0z" + b"media"
 
 
@@ -100,7 +98,7 @@ def test_consumers_who_take_the_same_share_all_but_their_mids() -> None:
     receivers: list[tuple[Client, bytes]] = []
     for mid in ("0", "1", "22", None):
         receiver = rig.client()
-        spec = consumer_spec(extension_ids=frozenset({10}), mid=mid, mid_id=1)
+        spec = ConsumerSpec(extension_ids=frozenset({10}), mid=mid, mid_id=1)
         rig.consume(receiver, producer, spec)
         element = b"" if mid is None else bytes((0x10 | len(mid) - 1,)) + mid.encode()
         receivers.append((receiver, element + b"\xa0\x85"))

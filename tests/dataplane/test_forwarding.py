@@ -3,14 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfu.dataplane.interface import ConsumerSpec, LayersChanged, Path
+from sfu.dataplane.interface import ConsumerFormat, ConsumerId, LayersChanged, Path
 from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpProfile
-from tests.dataplane.rig import AUDIO, Rig, consumer_spec
+from tests.dataplane.rig import AUDIO, ConsumerSpec, Rig, changed
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))
@@ -76,7 +75,7 @@ def test_the_slow_path_is_told_once_that_a_consumer_flows() -> None:
 def test_a_consumer_gets_only_the_payload_types_that_it_takes() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
-    producer = rig.produce(sender, evolve(AUDIO, payload_types={111: 100, 13: 99}))
+    producer = rig.produce(sender, changed(AUDIO, payload_types={111: 100, 13: 99}))
     rig.consume(receiver, producer)
     sender.send_rtp(1, payload_type=13)
     assert receiver.packets() == []
@@ -106,7 +105,8 @@ def test_a_paused_consumer_gets_nothing_and_goes_on_without_a_gap() -> None:
 def test_a_consumer_is_paused_until_it_is_resumed_unless_its_spec_says_otherwise() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
-    consumer = rig.consume(receiver, rig.produce(sender), ConsumerSpec(ssrc=1, payload_types=frozenset({100})))
+    consumer = ConsumerId(9)
+    rig.core.add_consumer(receiver.transport, consumer, rig.produce(sender), ConsumerFormat({100}), 1)
     sender.send_rtp(1)
     assert receiver.packets() == []
     rig.core.set_consumer_paused(consumer, False)
@@ -321,9 +321,9 @@ def test_what_is_there_already_is_a_value_error() -> None:
     calls: list[Callable[[], object]] = [
         lambda: rig.core.add_transport(client.transport),
         lambda: rig.core.set_keys(client.transport, client.keys),
-        lambda: rig.core.add_producer(client.transport, producer, evolve(AUDIO, encodings=[])),
+        lambda: rig.core.add_producer(client.transport, producer, changed(AUDIO, encodings=[])),
         lambda: rig.core.add_producer(client.transport, type(producer)(99), AUDIO),
-        lambda: rig.core.add_consumer(client.transport, consumer, producer, consumer_spec()),
+        lambda: ConsumerSpec().add_to(rig.core, client.transport, consumer, producer),
         lambda: rig.core.set_layers(consumer, 1, None),
     ]
     for call in calls:

@@ -7,14 +7,13 @@ from contextlib import contextmanager
 
 import pytest
 import trio
-from attrs import evolve
 from pylibsrtp import Policy
 
 from sfu.dataplane.interface import ConsumerId, Path, ProducerId, TransportId
 from sfu.dataplane.udp import UdpDataPlane
 from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
-from tests.dataplane.rig import AUDIO, VIDEO, consumer_spec, srtp_session
+from tests.dataplane.rig import AUDIO, VIDEO, ConsumerSpec, srtp_session
 from tests.dataplane.vp8 import vp8
 
 HOST = "127.0.0.1"
@@ -84,7 +83,7 @@ def connect(plane: UdpDataPlane, transport: TransportId, remote: socket.socket) 
 def produce(plane: UdpDataPlane, number: int) -> list[ProducerId]:
     producers = [ProducerId(2 * number), ProducerId(2 * number + 1)]
     for producer, spec in zip(producers, (AUDIO, VIDEO), strict=True):
-        plane.add_producer(SPEAKER, producer, evolve(spec))
+        plane.add_producer(SPEAKER, producer, spec)
     return producers
 
 
@@ -116,9 +115,7 @@ async def test_no_packet_is_seen_after_what_it_was_for_was_removed(
                 connect(plane, TransportId(number), receiver)
                 for offset, producer in enumerate(producers):
                     consumer = ConsumerId(2 * number + offset)
-                    plane.add_consumer(
-                        TransportId(number), consumer, producer, evolve(consumer_spec(), ssrc=7000 + offset)
-                    )
+                    ConsumerSpec(ssrc=7000 + offset).add_to(plane, TransportId(number), consumer, producer)
                 with trio.fail_after(5):
                     await trio.lowlevel.wait_readable(receiver)
                 remove(plane, number)

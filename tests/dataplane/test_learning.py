@@ -1,15 +1,14 @@
 """SSRCs that nobody told us are learnt from MID and RID (RFC 8843, RFC 8852)."""
 
 import pytest
-from attrs import evolve
 
 from sfu.dataplane.interface import DropReason, EncodingLearned, EncodingSpec, LayersChanged, ProducerId, ProducerSpec
-from tests.dataplane.rig import AUDIO, VIDEO, Client, Rig
+from tests.dataplane.rig import AUDIO, VIDEO, Client, Rig, changed
 from tests.dataplane.vp8 import vp8
 
 MID, RID = 4, 10
-SIMULCAST = evolve(VIDEO, encodings=[EncodingSpec(rid="l"), EncodingSpec(rid="h")], mid="1", mid_id=MID, rid_id=RID)
-BY_MID = evolve(AUDIO, encodings=[EncodingSpec()], mid="0", mid_id=MID)
+SIMULCAST = changed(VIDEO, encodings=[EncodingSpec(rid="l"), EncodingSpec(rid="h")], mid="1", mid_id=MID, rid_id=RID)
+BY_MID = changed(AUDIO, encodings=[EncodingSpec()], mid="0", mid_id=MID)
 
 
 def send(
@@ -63,14 +62,14 @@ def test_a_single_encoding_is_told_by_its_mid_alone() -> None:
 
 def test_a_rid_is_enough_where_the_producer_has_no_mid() -> None:
     rig = Rig()
-    sender, producer, _, _ = rig.call(evolve(SIMULCAST, mid=None))
+    sender, producer, _, _ = rig.call(changed(SIMULCAST, mid=None))
     send(sender, 1, 50, None, "h")
     assert rig.events() == [EncodingLearned(producer, 1, 50)]
 
 
 def test_a_given_ssrc_gives_way_to_the_one_that_carries_its_mid() -> None:
     rig = Rig()
-    sender, producer, receiver, _ = rig.call(evolve(AUDIO, mid="0", mid_id=MID))
+    sender, producer, receiver, _ = rig.call(changed(AUDIO, mid="0", mid_id=MID))
     send(sender, 1, 50, "0", None, kind=111)
     assert rig.events()[0] == EncodingLearned(producer, 0, 50)
     assert len(receiver.packets()) == 1
@@ -134,12 +133,12 @@ def test_what_was_learnt_of_a_producer_that_is_gone_is_not_told() -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        evolve(AUDIO, encodings=[EncodingSpec()]),
-        evolve(AUDIO, encodings=[EncodingSpec()], mid="0"),
-        evolve(AUDIO, encodings=[EncodingSpec(rid="h")]),
-        evolve(AUDIO, encodings=[EncodingSpec(), EncodingSpec()], mid="0", mid_id=MID),
-        evolve(AUDIO, encodings=[EncodingSpec(rid="h"), EncodingSpec(rid="h")], rid_id=RID),
-        evolve(AUDIO, encodings=[EncodingSpec(ssrc=1), EncodingSpec(ssrc=1)]),
+        changed(AUDIO, encodings=[EncodingSpec()]),
+        changed(AUDIO, encodings=[EncodingSpec()], mid="0"),
+        changed(AUDIO, encodings=[EncodingSpec(rid="h")]),
+        changed(AUDIO, encodings=[EncodingSpec(), EncodingSpec()], mid="0", mid_id=MID),
+        changed(AUDIO, encodings=[EncodingSpec(rid="h"), EncodingSpec(rid="h")], rid_id=RID),
+        changed(AUDIO, encodings=[EncodingSpec(ssrc=1), EncodingSpec(ssrc=1)]),
     ],
 )
 def test_encodings_that_nothing_would_tell_apart_are_refused(spec: ProducerSpec) -> None:
@@ -158,8 +157,8 @@ def test_one_transport_s_names_and_ssrcs_are_no_one_else_s_there() -> None:
         with pytest.raises(ValueError):
             rig.produce(client, spec)
         rig.produce(other, spec)
-    rig.produce(client, evolve(SIMULCAST, mid="2"))
-    rig.produce(client, evolve(BY_MID, mid="3"))
+    rig.produce(client, changed(SIMULCAST, mid="2"))
+    rig.produce(client, changed(BY_MID, mid="3"))
     assert rig.core.totals().producers == 8
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sfu.dataplane.interface import ConsumerId, DropReason, LayersChanged, PlaneTotals, ProducerId, TransportId
-from tests.dataplane.rig import AUDIO, VIDEO, Rig, consumer_spec
+from tests.dataplane.rig import AUDIO, VIDEO, ConsumerSpec, Rig
 from tests.dataplane.vp8 import vp8
 
 REPORT = b"\x81\xce\x00\x02\x00\x00\x11\x11\x00\x00\x00\x01"
@@ -110,15 +110,9 @@ def test_a_replay_is_known_again_after_its_producer_was_made_anew() -> None:
 def test_an_ssrc_is_never_sent_with_twice_under_the_same_keys() -> None:
     rig = Rig()
     _, producer, receiver, consumer = rig.call()
-    spec = consumer_spec()
     for _ in range(2):
         with pytest.raises(ValueError):
-            rig.core.add_consumer(
-                receiver.transport,
-                type(consumer)(99),
-                producer,
-                type(spec)(ssrc=7000 + consumer, payload_types=frozenset({100})),
-            )
+            ConsumerSpec(ssrc=7000 + consumer).add_to(rig.core, receiver.transport, ConsumerId(99), producer)
         rig.core.remove_consumer(consumer)
 
 

@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 from attrs import evolve
 
-from sfu.dataplane.interface import ConsumerId, DropReason, LayersChanged, ProducerId, ReceptionReport
+from sfu.dataplane.interface import ConsumerId, DropReason, EncodingSpec, LayersChanged, ProducerId, ReceptionReport
 from sfu.wire.ntp import middle, to_short
 from sfu.wire.rtcp import ReceiverReport, ReportBlock, RtcpPacket, SenderReport, SourceDescription, encode
-from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
+from tests.dataplane.rig import AUDIO, Client, ConsumerSpec, Rig, changed
 
 NTP = 0x1234_5678_9ABC_DEF0
 NTP_SECOND = 1 << 32
@@ -22,8 +22,8 @@ class Voice:
         self.rig = Rig()
         self.sender: Client = self.rig.client()
         self.receiver: Client = self.rig.client()
-        self.producer: ProducerId = self.rig.produce(self.sender, evolve(AUDIO, cname=cname))
-        spec = evolve(consumer_spec(), report_interval=INTERVAL)
+        self.producer: ProducerId = self.rig.produce(self.sender, changed(AUDIO, cname=cname))
+        spec = evolve(ConsumerSpec(), report_interval=INTERVAL)
         self.consumer: ConsumerId = self.rig.consume(self.receiver, self.producer, spec)
         self._number = 0
 
@@ -132,8 +132,7 @@ def test_what_somebody_else_reports_about_it_says_nothing() -> None:
 def test_an_encoding_that_begins_anew_has_no_clock_until_it_is_reported() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
-    encoding = evolve(AUDIO.encodings[0], ssrc=None)
-    spec = evolve(AUDIO, encodings=[encoding], mid="0", mid_id=1)
+    spec = changed(AUDIO, encodings=[EncodingSpec()], mid="0", mid_id=1)
     producer = rig.produce(sender, spec)
     rig.consume(receiver, producer)
     sender.send_rtp(1, ssrc=1, extensions=((1, b"0"),))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from itertools import permutations
 
 import pytest
-from attrs import evolve
 
 from sfu.dataplane.core import ENCODING_IDLE
 from sfu.dataplane.interface import (
@@ -18,7 +17,7 @@ from sfu.dataplane.interface import (
     TransportId,
 )
 from sfu.wire.rtp import encode
-from tests.dataplane.rig import AUDIO, VIDEO, Client, Rig
+from tests.dataplane.rig import AUDIO, VIDEO, Client, Rig, changed
 from tests.wire.binding import attribute, message, request, sealed
 
 UFRAG, PASSWORD = "0123456789abcdef", "a password of thirty-two letters"
@@ -207,7 +206,7 @@ def test_of_a_transport_that_is_gone_no_silence_is_told() -> None:
 def test_an_encoding_that_flows_after_a_while_is_told_once() -> None:
     rig = Rig()
     client = rig.client()
-    producer = rig.produce(client, evolve(VIDEO, encodings=[EncodingSpec(ssrc=2222), EncodingSpec(ssrc=2223)]))
+    producer = rig.produce(client, changed(VIDEO, encodings=[EncodingSpec(ssrc=2222), EncodingSpec(ssrc=2223)]))
     rig.produce(client, AUDIO)
     flows = EncodingFlows(producer, 0)
     for wait, told in ((0.0, [flows]), (0.1, []), (ENCODING_IDLE, []), (ENCODING_IDLE + 0.1, [flows])):

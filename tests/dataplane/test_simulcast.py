@@ -3,17 +3,16 @@
 from itertools import pairwise
 
 import pytest
-from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfu.dataplane.interface import ConsumerId, EncodingSpec, LayersChanged, ProducerId
 from sfu.wire.rtp import parse_header_untrusted
-from tests.dataplane.rig import VIDEO, Client, Rig, consumer_spec
+from tests.dataplane.rig import VIDEO, Client, ConsumerSpec, Rig, changed
 from tests.dataplane.vp8 import vp8
 
 LOW, HIGH = 2222, 3333
-SIMULCAST = evolve(VIDEO, encodings=[EncodingSpec(ssrc=LOW), EncodingSpec(ssrc=HIGH)])
+SIMULCAST = changed(VIDEO, encodings=[EncodingSpec(ssrc=LOW), EncodingSpec(ssrc=HIGH)])
 
 
 class Camera:
@@ -185,9 +184,9 @@ def test_looking_at_nothing_stops_at_once_and_begins_again_at_a_key_frame() -> N
 def test_a_consumer_may_begin_with_any_encoding_or_with_none() -> None:
     camera = Camera()
     receiver = camera.rig.client()
-    camera.rig.consume(receiver, camera.producer, consumer_spec(encoding=1))
+    camera.rig.consume(receiver, camera.producer, ConsumerSpec(encoding=1))
     idle = camera.rig.client()
-    camera.rig.consume(idle, camera.producer, consumer_spec(encoding=None))
+    camera.rig.consume(idle, camera.producer, ConsumerSpec(encoding=None))
     camera.low(1, key=True)
     camera.high(1, key=True)
     assert [header.timestamp for header in receiver.headers()] == [7_003_000]

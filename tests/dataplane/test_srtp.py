@@ -8,10 +8,10 @@ from pylibsrtp import Error as SrtpError
 from sfu.dataplane.interface import DropReason, RtcpArrived
 from sfu.wire.rtp import encode, parse_header_untrusted
 from sfu.wire.srtp import SrtpProfile
-from tests.dataplane.rig import AUDIO, Client, Rig, consumer_spec
+from tests.dataplane.rig import AUDIO, Client, ConsumerSpec, Rig, changed
 
 WINDOW = 1024
-SENT_AS_IT_IS = evolve(AUDIO, extension_ids={number: number for number in range(1, 256)})
+SENT_AS_IT_IS = changed(AUDIO, extension_ids={number: number for number in range(1, 256)})
 
 profiles = st.sampled_from(list(SrtpProfile))
 one_byte = st.tuples(st.integers(1, 14), st.binary(min_size=1, max_size=16))
@@ -56,7 +56,7 @@ def call(sending: SrtpProfile, receiving: SrtpProfile) -> tuple[Rig, Client, Cli
     """Somebody who sends and somebody who gets all of it, its extensions under their own ids."""
     rig = Rig()
     sender, receiver = rig.client(sending), rig.client(receiving)
-    rig.consume(receiver, rig.produce(sender, SENT_AS_IT_IS), consumer_spec(extension_ids=frozenset(range(256))))
+    rig.consume(receiver, rig.produce(sender, SENT_AS_IT_IS), ConsumerSpec(extension_ids=frozenset(range(256))))
     return rig, sender, receiver
 
 

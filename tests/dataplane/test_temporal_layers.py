@@ -1,9 +1,7 @@
 """Thinning out VP8 and VP9 by their temporal layers."""
 
-from attrs import evolve
-
 from sfu.dataplane.interface import LayersChanged
-from tests.dataplane.rig import VIDEO, Client, Rig, consumer_spec
+from tests.dataplane.rig import VIDEO, Client, ConsumerSpec, Rig, changed
 from tests.dataplane.vp8 import vp8
 
 # One round of three layers: the second in the middle, the third in between.
@@ -32,7 +30,7 @@ def test_without_a_target_all_layers_pass() -> None:
 def test_layers_above_the_target_are_left_out_and_no_number_is_missed() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
-    consumer = rig.consume(receiver, rig.produce(sender, VIDEO), consumer_spec(temporal=1))
+    consumer = rig.consume(receiver, rig.produce(sender, VIDEO), ConsumerSpec(temporal=1))
     for number in range(9):
         send_vp8(sender, number, key=not number)
     packets = receiver.packets()
@@ -47,7 +45,7 @@ def test_layers_above_the_target_are_left_out_and_no_number_is_missed() -> None:
 def test_a_layer_that_is_left_out_late_fills_the_gap_that_it_left() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
-    rig.consume(receiver, rig.produce(sender, VIDEO), consumer_spec(temporal=0))
+    rig.consume(receiver, rig.produce(sender, VIDEO), ConsumerSpec(temporal=0))
     for number in (0, 1, 3, 4, 6, 7, 8, 5):
         send_vp8(sender, number, key=not number)
     *packets, filling = receiver.packets()
@@ -73,7 +71,7 @@ def test_going_down_waits_for_the_end_of_the_frame() -> None:
 def test_going_up_waits_for_a_frame_at_which_the_layer_can_be_taken_up() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
-    consumer = rig.consume(receiver, rig.produce(sender, VIDEO), consumer_spec(temporal=0))
+    consumer = rig.consume(receiver, rig.produce(sender, VIDEO), ConsumerSpec(temporal=0))
     for number in range(4):
         send_vp8(sender, number, key=not number)
     rig.core.set_layers(consumer, 0, 2)
@@ -90,7 +88,7 @@ def test_going_up_waits_for_a_frame_at_which_the_layer_can_be_taken_up() -> None
 def test_going_up_goes_no_higher_than_the_target() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
-    consumer = rig.consume(receiver, rig.produce(sender, VIDEO), consumer_spec(temporal=0))
+    consumer = rig.consume(receiver, rig.produce(sender, VIDEO), ConsumerSpec(temporal=0))
     send_vp8(sender, 0, key=True)
     rig.core.set_layers(consumer, 0, 1)
     for number in range(1, 8):
@@ -101,7 +99,7 @@ def test_going_up_goes_no_higher_than_the_target() -> None:
 def test_a_key_frame_takes_up_every_layer_of_the_target() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
-    consumer = rig.consume(receiver, rig.produce(sender, VIDEO), consumer_spec(temporal=0))
+    consumer = rig.consume(receiver, rig.produce(sender, VIDEO), ConsumerSpec(temporal=0))
     send_vp8(sender, 0, key=True)
     rig.core.set_layers(consumer, 0, None)
     for number in range(4, 8):
@@ -127,8 +125,8 @@ def vp9(temporal: int, *, key: bool = False, up: bool = False) -> bytes:
 def test_vp9_is_thinned_out_and_taken_up_where_its_encoder_allows() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
-    producer = rig.produce(sender, evolve(VIDEO, codec="video/vp9"))
-    consumer = rig.consume(receiver, producer, consumer_spec(temporal=0))
+    producer = rig.produce(sender, changed(VIDEO, codec="video/vp9"))
+    consumer = rig.consume(receiver, producer, ConsumerSpec(temporal=0))
     payloads = [vp9(0, key=True), vp9(1), vp9(0), vp9(1), vp9(0, up=True), vp9(1), vp9(0), vp9(1)]
     for number, payload in enumerate(payloads):
         if number == 2:

@@ -15,7 +15,7 @@ from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, Sl
 from sfu.dataplane.udp import UdpDataPlane, bind_all
 from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
-from tests.dataplane.rig import AUDIO, consumer_spec, srtp_session
+from tests.dataplane.rig import AUDIO, ConsumerSpec, srtp_session
 from tests.eventually import eventually
 
 HOSTS = ["127.0.0.1", "::1"]
@@ -100,7 +100,7 @@ async def test_media_is_forwarded_from_one_family_to_the_other() -> None:
             host, port = remote.getsockname()[:2]
             plane.add_path(TransportId(number), Path(host, port, number))
         plane.add_producer(TransportId(0), ProducerId(0), AUDIO)
-        plane.add_consumer(TransportId(1), ConsumerId(0), ProducerId(0), consumer_spec())
+        ConsumerSpec().add_to(plane, TransportId(1), ConsumerId(0), ProducerId(0))
         sealing = srtp_session(keys.profile, keys.receive, Policy.SSRC_ANY_OUTBOUND)
         plain = encode(payload_type=111, sequence_number=1, timestamp=2, ssrc=1111, payload=b"over there")
         sender.sendto(sealing.protect(plain), plane.addresses[0])

@@ -1,10 +1,9 @@
 """Video begins with a key frame."""
 
 import pytest
-from attrs import evolve
 
 from sfu.dataplane.interface import LayersChanged
-from tests.dataplane.rig import VIDEO, Client, Rig
+from tests.dataplane.rig import VIDEO, Client, Rig, changed
 from tests.dataplane.vp8 import vp8
 
 
@@ -84,14 +83,14 @@ def test_a_consumer_whose_transport_comes_up_late_waits_for_the_next_key_frame()
 
 def test_video_of_a_codec_that_we_cannot_read_begins_at_once() -> None:
     rig = Rig()
-    sender, _, receiver, _ = rig.call(evolve(VIDEO, codec="video/av1"))
+    sender, _, receiver, _ = rig.call(changed(VIDEO, codec="video/av1"))
     send(sender, 1, DELTA)
     assert receiver.payloads() == [DELTA]
 
 
 def test_one_h264_key_frame_in_several_packets_counts_once() -> None:
     rig = Rig()
-    sender, producer, receiver, _ = rig.call(evolve(VIDEO, codec="video/h264"))
+    sender, producer, receiver, _ = rig.call(changed(VIDEO, codec="video/h264"))
     for number, payload in enumerate(
         (b"\x61slice", b"\x67sps", b"\x68pps", b"\x67sps", b"\x7c\x85idr", b"\x7c\x45idr")
     ):

@@ -4,9 +4,9 @@ import pytest
 from attrs import evolve
 
 from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, PLI, ROUTER_CAPABILITIES
-from sfu.dataplane.interface import ConsumerSpec
+from sfu.dataplane.interface import ConsumerFormat
 from sfu.errors import Unsupported
-from sfu.ortc import PROBATOR_SSRC, can_consume, consumer_spec, plan_consumer
+from sfu.ortc import PROBATOR_SSRC, can_consume, consumer_format, plan_consumer
 from sfu.parameters import (
     RtcpFeedback,
     RtcpParameters,
@@ -91,7 +91,7 @@ def test_header_extensions_that_the_receiver_lacks_are_left_out() -> None:
     deaf = RtpCapabilities(CHROMIUM.capabilities.codecs)
     told = consume(plan(CHROMIUM, "opus").consumable, deaf)
     assert told.header_extensions == ()
-    assert consumer_spec(told, report_interval=1).mid_id is None
+    assert consumer_format(told, report_interval=1).mid_id is None
 
 
 @pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L1T3")])
@@ -101,21 +101,7 @@ def test_there_is_one_encoding_with_the_layers_to_choose_from(name: str, mode: s
 
 def test_the_data_plane_is_told_the_same_numbers() -> None:
     told = consume(plan(CHROMIUM, "opus").consumable)
-    assert consumer_spec(told, report_interval=5) == ConsumerSpec(
-        ssrc=5000,
-        payload_types=frozenset({100}),
-        extension_ids=frozenset({10}),
-        mid="7",
-        mid_id=1,
-        report_interval=5,
-    )
-
-
-def test_the_data_plane_is_told_the_first_target() -> None:
-    told = consume(plan(CHROMIUM, "vp8Simulcast").consumable)
-    spec = consumer_spec(told, report_interval=1, encoding=2, temporal=1, paused=False)
-    assert (spec.encoding, spec.temporal, spec.paused) == (2, 1, False)
-    assert consumer_spec(told, report_interval=1, encoding=None).encoding is None
+    assert consumer_format(told, report_interval=5) == ConsumerFormat({100}, {10}, mid_id=1, report_interval=5)
 
 
 @pytest.mark.parametrize("ssrc", [0, PROBATOR_SSRC, 2**32])

@@ -175,7 +175,7 @@ def test_long_mids_and_rids_are_taken_as_far_as_packets_can_carry_them(size: int
 def test_a_mid_or_rid_that_no_packet_can_carry_is_ignored_where_there_is_an_ssrc(name: str) -> None:
     [encoding] = CAMERA.encodings
     spec = accept(evolve(CAMERA, mid=name, encodings=(evolve(encoding, rid=name),))).spec
-    assert (spec.mid, spec.encodings) == (None, (EncodingSpec(encoding.ssrc),))
+    assert (spec.mid, spec.encodings) == (None, [EncodingSpec(encoding.ssrc)])
 
 
 def test_rids_make_up_for_a_mid_that_packets_do_not_carry() -> None:
@@ -212,7 +212,7 @@ def test_an_unreadable_scalability_mode_is_taken_for_none(mode: str) -> None:
 
 @pytest.mark.parametrize("encodings", [(), (RtpEncodingParameters(),)])
 def test_an_encoding_that_says_nothing_is_learnt_from_its_mid(encodings: tuple[RtpEncodingParameters, ...]) -> None:
-    assert accept(evolve(CAMERA, encodings=encodings)).spec.encodings == (EncodingSpec(),)
+    assert accept(evolve(CAMERA, encodings=encodings)).spec.encodings == [EncodingSpec()]
 
 
 def test_a_codec_beside_the_one_that_is_used_may_be_anything() -> None:

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use _dataplane::core::{ConsumerSpec, Core, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
+use _dataplane::core::{ConsumerFormat, ConsumerSpec, Core, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
 
 const ROUNDS: usize = 5;
 const PACKETS: usize = 4000; // of one round
@@ -41,25 +41,24 @@ fn connected(profile: Profile, load: Load, receivers: u64) -> (Core, Srtp) {
         codec: load.codec.into(),
         video: load.video,
         clock_rate: 90000,
-        payload_types: vec![(96, 100)],
+        payload_types: [(96, 100)].into(),
         encodings: vec![EncodingSpec { ssrc: Some(1), rid: None }],
-        extension_ids: vec![(1, 10), (2, 4), (4, 1)],
+        extension_ids: [(1, 10), (2, 4), (4, 1)].into(),
         mid: Some("0".into()),
         mid_id: Some(4),
         audio_level_id: Some(1),
         ..ProducerSpec::default()
     };
     core.add_producer(0, 0, producer).unwrap();
+    let format = ConsumerFormat {
+        payload_types: [100].into(),
+        extension_ids: [4, 10].into(),
+        mid_id: Some(1),
+        ..ConsumerFormat::default()
+    };
     for receiver in 1..=receivers {
-        let consumer = ConsumerSpec {
-            ssrc: 1000 + receiver as u32,
-            payload_types: vec![100],
-            extension_ids: vec![4, 10],
-            mid: Some(receiver.to_string()),
-            mid_id: Some(1),
-            encoding: Some(0),
-            ..ConsumerSpec::default()
-        };
+        let mid = receiver.to_string();
+        let consumer = ConsumerSpec { mid: Some(&mid), ..ConsumerSpec::new(&format, 1000 + receiver as u32) };
         core.add_consumer(receiver, receiver, 0, &consumer, 1).unwrap();
     }
     (core, Srtp::new(profile, &ours, &theirs).unwrap())

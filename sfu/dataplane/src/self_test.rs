@@ -5,7 +5,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::core::{
-    ConsumerSpec, Core, Credentials, EncodingSpec, Event, Id, NtpMapping, Path, ProducerSpec, Profile, Refused, Srtp,
+    ConsumerFormat, ConsumerSpec, Core, Credentials, EncodingSpec, Event, Id, NtpMapping, Path, ProducerSpec, Profile,
+    Refused, Srtp,
 };
 
 const SENDER: Id = 1;
@@ -81,19 +82,17 @@ fn plane(profile: Profile, receive: &[u8], send: &[u8], ssrc: u32) -> Result<Cor
         codec: "video/vp8".into(),
         video: true,
         clock_rate: 90_000,
-        payload_types: vec![(PAYLOAD_TYPE, PAYLOAD_TYPE)],
+        payload_types: [(PAYLOAD_TYPE, PAYLOAD_TYPE)].into(),
         encodings: vec![EncodingSpec { ssrc: Some(ssrc), rid: None }],
         ..ProducerSpec::default()
     };
-    let copy = ConsumerSpec {
-        ssrc: ssrc + 1,
-        payload_types: vec![PAYLOAD_TYPE],
-        mid: Some("0".into()),
+    let format = ConsumerFormat {
+        payload_types: [PAYLOAD_TYPE].into(),
         mid_id: Some(1),
-        encoding: Some(0),
         report_interval: 1.0,
-        ..ConsumerSpec::default()
+        ..ConsumerFormat::default()
     };
+    let copy = ConsumerSpec { mid: Some("0"), ..ConsumerSpec::new(&format, ssrc + 1) };
     core.add_producer(SENDER, STREAM, stream)?;
     if ssrc == SSRC {
         core.set_source_clock(STREAM, 0, NtpMapping { ntp: 1 << 32, timestamp: 0, at: 0.0 })?;

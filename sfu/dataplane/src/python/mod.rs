@@ -1,5 +1,6 @@
-//! The Python face: `sfu._dataplane`, with the interface of `sfu/dataplane/interface.py`.
+//! The Python face: the extension module `sfu._dataplane`, as `sfu/_dataplane.pyi` describes it.
 
+mod classes;
 mod convert;
 mod memory;
 mod plane;
@@ -8,7 +9,6 @@ mod threaded;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-/// Carry a made-up call from one core to another, once; nothing leaves.  Raises `RuntimeError` where it does not arrive.
 #[pyfunction]
 fn self_test() -> PyResult<()> {
     crate::self_test::self_test().map_err(PyRuntimeError::new_err)
@@ -18,18 +18,32 @@ fn self_test() -> PyResult<()> {
 #[pymodule]
 #[pyo3(name = "_dataplane")]
 mod module {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::memory::DataPlaneCore;
+    #[pymodule_export]
+    use super::plane::DataPlane;
     #[pymodule_export]
     use super::self_test;
+    #[pymodule_export]
+    use super::threaded::ThreadedPlane;
+    #[pymodule_export]
+    use crate::core::{
+        ConsumerFormat, ConsumerStats, EncodingSpec, EncodingStats, Event, PlaneTotals, ProducerSpec, ProducerStats,
+        ReceptionReport,
+    };
+
     #[pymodule_export]
     const MAX_EVENTS: usize = crate::core::MAX_EVENTS;
     #[pymodule_export]
     const MAX_SOURCES: usize = crate::core::MAX_SOURCES;
     #[pymodule_export]
     const ENCODING_IDLE: f64 = crate::core::IDLE_AFTER;
-    #[pymodule_export]
-    use super::memory::DataPlaneCore;
-    #[pymodule_export]
-    use super::plane::Plane;
-    #[pymodule_export]
-    use super::threaded::ThreadedPlane;
+
+    #[pymodule_init]
+    fn add_events(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let event = module.py().get_type::<Event>();
+        super::classes::EVENTS.iter().try_for_each(|name| module.add(*name, event.getattr(*name)?))
+    }
 }

@@ -5,9 +5,13 @@ use std::sync::{Arc, Mutex};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
-use super::convert;
-use crate::core::{Core, DropReason, Id, NtpMapping, Path};
+use super::convert::SrtpKeys;
+use crate::core::{
+    ConsumerFormat, ConsumerSpec, ConsumerStats, Core, DropReason, Id, NtpMapping, Path, PlaneTotals, ProducerSpec,
+    ProducerStats,
+};
 use crate::fair_mutex::FairMutex;
 use crate::guard::guarded;
 use crate::shell::Sockets;
@@ -17,7 +21,7 @@ pub type Slot = Mutex<Option<Py<PyAny>>>;
 
 /// Everything of `sfu.dataplane.interface.DataPlane` but waiting and packets, which its subclasses add.
 #[pyclass(subclass, frozen, module = "sfu._dataplane")]
-pub struct Plane {
+pub struct DataPlane {
     pub core: Arc<FairMutex<Core>>,
     /// Sends a datagram at once, or says why not; nothing leaves where there is none.
     pub transmit: Slot,
@@ -27,7 +31,7 @@ pub struct Plane {
     pub sockets: Mutex<Option<Arc<Sockets>>>,
 }
 
-impl Plane {
+impl DataPlane {
     pub fn empty(hold: f64) -> Self {
         Self {
             core: Arc::new(FairMutex::new(Core::new(hold))),
@@ -55,10 +59,7 @@ impl Plane {
     /// What `transmit` says to a datagram.
     fn transmit(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<Option<DropReason>> {
         match Self::held(&self.transmit, py) {
-            Some(transmit) => {
-                let refused = transmit.bind(py).call1(convert::transmitted(py, path, datagram)?)?;
-                convert::reason(&refused)
-            }
+            Some(transmit) => transmit.bind(py).call1((path, PyBytes::new(py, datagram)))?.extract(),
             None => Ok(Some(DropReason::SendFailed)),
         }
     }
@@ -87,7 +88,7 @@ impl Plane {
 }
 
 #[pymethods]
-impl Plane {
+impl DataPlane {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         for slot in [&self.transmit, &self.random] {
             if let Ok(held) = slot.try_lock() {
@@ -109,18 +110,16 @@ impl Plane {
         Ok(self.with(py, |core| core.add_transport(transport))??)
     }
 
-    fn set_keys(&self, py: Python<'_>, transport: Id, keys: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (profile, receive, send) = convert::keys(keys)?;
+    fn set_keys(&self, py: Python<'_>, transport: Id, keys: SrtpKeys) -> PyResult<()> {
+        let SrtpKeys { profile, receive, send } = keys;
         Ok(self.with(py, |core| core.set_keys(transport, profile, &receive, &send))??)
     }
 
-    fn add_path(&self, py: Python<'_>, transport: Id, path: &Bound<'_, PyAny>) -> PyResult<()> {
-        let path = convert::path(path)?;
+    fn add_path(&self, py: Python<'_>, transport: Id, path: Path) -> PyResult<()> {
         Ok(self.with(py, |core| core.add_path(transport, path))??)
     }
 
-    fn set_send_path(&self, py: Python<'_>, transport: Id, path: &Bound<'_, PyAny>) -> PyResult<()> {
-        let path = convert::path(path)?;
+    fn set_send_path(&self, py: Python<'_>, transport: Id, path: Path) -> PyResult<()> {
         Ok(self.with(py, |core| core.set_send_path(transport, path))??)
     }
 
@@ -128,8 +127,14 @@ impl Plane {
         self.with(py, |core| core.remove_transport(transport))
     }
 
-    fn add_producer(&self, py: Python<'_>, transport: Id, producer: Id, spec: &Bound<'_, PyAny>) -> PyResult<()> {
-        let spec = convert::producer_spec(spec)?;
+    fn add_producer(
+        &self,
+        py: Python<'_>,
+        transport: Id,
+        producer: Id,
+        spec: &Bound<'_, ProducerSpec>,
+    ) -> PyResult<()> {
+        let spec = spec.get().clone();
         Ok(self.with(py, |core| core.add_producer(transport, producer, spec))??)
     }
 
@@ -178,15 +183,24 @@ impl Plane {
         Ok(self.with(py, |core| core.set_source_clock(producer, encoding, clock))??)
     }
 
+    #[pyo3(signature = (
+        transport, consumer, producer, consumer_format, ssrc, mid = None, *, encoding = 0, temporal = None, paused = true
+    ))]
+    #[allow(clippy::too_many_arguments)]
     fn add_consumer(
         &self,
         py: Python<'_>,
         transport: Id,
         consumer: Id,
         producer: Id,
-        spec: &Bound<'_, PyAny>,
+        consumer_format: &Bound<'_, ConsumerFormat>,
+        ssrc: u32,
+        mid: Option<&str>,
+        encoding: Option<usize>,
+        temporal: Option<u8>,
+        paused: bool,
     ) -> PyResult<()> {
-        let spec = convert::consumer_spec(spec)?;
+        let spec = ConsumerSpec { format: consumer_format.get(), ssrc, mid, encoding, temporal, paused };
         let random = Self::held(&self.random, py).ok_or_else(|| PyRuntimeError::new_err("the plane was not made"))?;
         let first_sequence: u16 = random.bind(py).call_method1("randrange", (1, 0x8000))?.extract()?;
         Ok(self.with(py, |core| core.add_consumer(transport, consumer, producer, &spec, first_sequence))??)
@@ -204,8 +218,8 @@ impl Plane {
         Ok(self.with(py, |core| core.set_layers(consumer, encoding, temporal))??)
     }
 
-    fn send(&self, py: Python<'_>, path: &Bound<'_, PyAny>, datagram: &[u8]) -> PyResult<()> {
-        self.send_now(py, convert::path(path)?, datagram)
+    fn send(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<()> {
+        self.send_now(py, path, datagram)
     }
 
     fn send_rtcp(&self, py: Python<'_>, transport: Id, packet: &[u8]) -> PyResult<()> {
@@ -216,22 +230,19 @@ impl Plane {
         }
     }
 
-    fn count_drop(&self, py: Python<'_>, reason: &Bound<'_, PyAny>) -> PyResult<()> {
-        if let Some(reason) = convert::reason(reason)? {
-            self.with(py, |core| core.count_drop(reason))?;
-        }
-        Ok(())
+    fn count_drop(&self, py: Python<'_>, reason: DropReason) -> PyResult<()> {
+        self.with(py, |core| core.count_drop(reason))
     }
 
-    fn producer_stats<'py>(&self, py: Python<'py>, producer: Id) -> PyResult<Bound<'py, PyAny>> {
-        convert::producer_stats(py, &self.with(py, |core| core.producer_stats(producer))??)
+    fn producer_stats(&self, py: Python<'_>, producer: Id) -> PyResult<ProducerStats> {
+        Ok(self.with(py, |core| core.producer_stats(producer))??)
     }
 
-    fn consumer_stats<'py>(&self, py: Python<'py>, consumer: Id) -> PyResult<Bound<'py, PyAny>> {
-        convert::consumer_stats(py, &self.with(py, |core| core.consumer_stats(consumer))??)
+    fn consumer_stats(&self, py: Python<'_>, consumer: Id) -> PyResult<ConsumerStats> {
+        Ok(self.with(py, |core| core.consumer_stats(consumer))??)
     }
 
-    fn totals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        convert::totals(py, &self.with(py, |core| core.totals())?)
+    fn totals(&self, py: Python<'_>) -> PyResult<PlaneTotals> {
+        self.with(py, |core| core.totals())
     }
 }

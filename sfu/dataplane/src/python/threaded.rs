@@ -7,12 +7,12 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::convert;
-use super::plane::Plane;
+use super::plane::DataPlane;
+use crate::core::{Event, PlaneTotals};
 use crate::shell::{HOLD, Shell, Sockets};
 
 /// Moves packets between UDP sockets in a thread of its own.
-#[pyclass(extends = Plane, subclass, frozen, module = "sfu._dataplane")]
+#[pyclass(extends = DataPlane, subclass, frozen, module = "sfu._dataplane")]
 #[derive(Default)]
 pub struct ThreadedPlane {
     shell: Mutex<Option<Shell>>,
@@ -23,7 +23,7 @@ impl ThreadedPlane {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyClassInitializer<Self> {
-        PyClassInitializer::from(Plane::empty(HOLD)).add_subclass(Self::default())
+        PyClassInitializer::from(DataPlane::empty(HOLD)).add_subclass(Self::default())
     }
 
     /// Take over bound UDP sockets, by their descriptors; it is `now` on the caller's clock, in seconds.
@@ -56,15 +56,14 @@ impl ThreadedPlane {
         Ok(lock(&self.shell)?.as_ref().map_or(-1, Shell::descriptor))
     }
 
-    /// At most `limit` datagrams and all that changed; nothing once closed.
-    fn take_events<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    fn take_events(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Event>> {
         let events = py.detach(|| Ok::<_, PyErr>(lock(&self.shell)?.as_ref().map(|shell| shell.take_events(limit))))?;
-        events.unwrap_or_default().into_iter().map(|event| convert::event(py, event)).collect()
+        Ok(events.unwrap_or_default())
     }
 
-    /// Datagrams for the slow path are counted when they are handed up.
-    fn totals<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        convert::totals(slf.py(), &slf.as_super().get().with(slf.py(), |core| core.totals_handed_up())?)
+    /// Python takes events later than the thread counts them, so count a datagram when it is handed up.
+    fn totals(slf: &Bound<'_, Self>) -> PyResult<PlaneTotals> {
+        slf.as_super().get().with(slf.py(), |core| core.totals_handed_up())
     }
 
     /// End the thread and close the sockets.  Nothing leaves any more; calling it twice does nothing.

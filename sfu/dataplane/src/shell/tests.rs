@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::segmentation::{each_way, open as as_it_is, refuse_segmented_sends};
 use super::*;
 use crate::core::Credentials;
-use crate::core::{ConsumerSpec, DropReason, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
+use crate::core::{ConsumerFormat, ConsumerSpec, DropReason, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
 
 const KEYS: [u8; 28] = [7; 28];
 
@@ -85,11 +85,12 @@ fn call(core: &FairMutex<Core>, sender: &UdpSocket, receiver: &UdpSocket) {
         codec: "video/vp8".into(),
         video: true,
         clock_rate: 90000,
-        payload_types: vec![(96, 96)],
+        payload_types: [(96, 96)].into(),
         encodings: vec![EncodingSpec { ssrc: Some(5), rid: None }],
         ..ProducerSpec::default()
     };
-    let consumer = ConsumerSpec { ssrc: 6, payload_types: vec![96], encoding: Some(0), ..ConsumerSpec::default() };
+    let format = ConsumerFormat { payload_types: [96].into(), ..ConsumerFormat::default() };
+    let consumer = ConsumerSpec::new(&format, 6);
     core.lock().add_producer(1, 1, spec).unwrap();
     core.lock().add_consumer(2, 1, 1, &consumer, 1).unwrap();
 }

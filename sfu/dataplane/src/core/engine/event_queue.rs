@@ -9,8 +9,9 @@ use crate::core::interface::spec::Id;
 /// Events in their order, and changes of which only the newest state counts.
 #[derive(Debug, Default)]
 pub struct EventQueue {
-    /// Datagrams for the slow path; among them the clients that fell silent, came back or are lost.
-    ordered: VecDeque<Event>,
+    /// Datagrams for the slow path, each with its size on the wire in bytes.  Among them are the clients that fell
+    /// silent, came back or are lost, without a size.
+    ordered: VecDeque<(Event, Option<usize>)>,
     /// Producer, encoding and SSRC.
     learned: Vec<(Id, usize, u32)>,
     /// Producers and their video encodings that began to flow.
@@ -29,35 +30,37 @@ impl EventQueue {
         self.ordered.len() + self.learned.len() + self.flowing.len()
     }
 
-    /// Queue a datagram; fails with [`DropReason::EventsFull`] once [`MAX_EVENTS`] wait.
-    pub fn push_datagram(&mut self, event: Event) -> Result<(), DropReason> {
+    /// Queue a datagram of `size` bytes; fails with [`DropReason::EventsFull`] once [`MAX_EVENTS`] wait.
+    pub fn push_datagram(&mut self, event: Event, size: usize) -> Result<(), DropReason> {
         if self.ordered.len() >= MAX_EVENTS {
             return Err(DropReason::EventsFull);
         }
-        self.ordered.push_back(event);
+        self.ordered.push_back((event, Some(size)));
         Ok(())
     }
 
     /// Queue a change of a client's liveness.  There is always room: a transport has at most one such event waiting.
     pub fn push_liveness(&mut self, event: Event) {
-        self.ordered.push_back(event);
+        self.ordered.push_back((event, None));
     }
 
     /// Queue the failure of the whole core, of which everything else was forgotten.
     pub fn push_failure(&mut self, why: String) {
-        self.ordered.push_back(Event::PlaneFailed { why });
+        self.ordered.push_back((Event::PlaneFailed { why }, None));
     }
 
     /// Take back what waits about this client's liveness, because it is over.  Whether something did.
     pub fn retract_liveness(&mut self, transport: Id) -> bool {
         let before = self.ordered.len();
-        self.ordered.retain(|event| !event.is_liveness_of(transport));
+        self.ordered.retain(|(event, _)| !event.is_liveness_of(transport));
         self.ordered.len() < before
     }
 
     /// Whether it waits here that this client fell silent.
     pub fn announces_silence_of(&self, transport: Id) -> bool {
-        self.ordered.iter().any(|event| matches!(event, Event::FellSilent { transport: id, .. } if *id == transport))
+        self.ordered
+            .iter()
+            .any(|(event, _)| matches!(event, Event::FellSilent { transport: id, .. } if *id == transport))
     }
 
     /// The encoding has this SSRC now.
@@ -77,7 +80,7 @@ impl EventQueue {
 
     /// Drop all events of a transport that is gone.
     pub fn forget_transport(&mut self, transport: Id) {
-        self.ordered.retain(|event| !event.is_of(transport));
+        self.ordered.retain(|(event, _)| !event.is_of(transport));
     }
 
     /// Drop all events of a producer that is gone.
@@ -98,12 +101,12 @@ impl EventQueue {
 
     /// Hand over at most `limit` of the ordered events.
     pub fn take_ordered(&mut self, limit: usize) -> impl Iterator<Item = Event> {
-        self.ordered.drain(..limit.min(self.ordered.len()))
+        self.ordered.drain(..limit.min(self.ordered.len())).map(|(event, _)| event)
     }
 
     /// How many datagrams wait, and their bytes.
     pub fn waiting_datagrams(&self) -> (u64, u64) {
-        let sizes = self.ordered.iter().filter_map(Event::size);
-        sizes.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size))
+        let sizes = self.ordered.iter().filter_map(|(_, size)| *size);
+        sizes.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size as u64))
     }
 }

@@ -46,7 +46,7 @@ drop_reasons! {
 }
 
 /// One counter for each reason.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DropCounts([u64; DropReason::ALL.len()]);
 
 impl Default for DropCounts {
@@ -56,6 +56,12 @@ impl Default for DropCounts {
 }
 
 impl DropCounts {
+    /// Take over the counts of another.
+    #[cfg(feature = "python")]
+    pub fn set(&mut self, reason: DropReason, count: u64) {
+        self.0[reason as usize] = count;
+    }
+
     /// Count one drop.
     pub fn count(&mut self, reason: DropReason) {
         self.0[reason as usize] += 1;

@@ -7,13 +7,14 @@ use crate::core::wire::address::Path;
 pub const MAX_EVENTS: usize = 1024;
 
 /// Something that a datagram, or its absence, brought about.
+#[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, module = "sfu._dataplane"))]
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Event {
     /// STUN from anywhere (`transport` is `None` unless it owns the path), or DTLS from a transport's path.
     SlowDatagram { path: Path, transport: Option<Id>, data: Vec<u8> },
-    /// An SRTCP packet, opened; it came at `at` seconds and had `size` bytes when sealed.
-    RtcpArrived { transport: Id, packet: Vec<u8>, at: f64, size: usize },
+    /// An SRTCP packet, opened; it came at `at` seconds.
+    RtcpArrived { transport: Id, packet: Vec<u8>, at: f64 },
     /// The SSRC of an encoding became known, or changed.
     EncodingLearned { producer: Id, encoding: usize, ssrc: u32 },
     /// The client has given no sign of life for long.  The last authentic one came at `last_at` seconds.
@@ -31,15 +32,6 @@ pub enum Event {
 }
 
 impl Event {
-    /// The size of the datagram that the event carries, in bytes.
-    pub fn size(&self) -> Option<u64> {
-        match self {
-            Event::SlowDatagram { data, .. } => Some(data.len() as u64),
-            Event::RtcpArrived { size, .. } => Some(*size as u64),
-            _ => None,
-        }
-    }
-
     /// Whether it says that this transport fell silent, is lost, or came back.
     pub fn is_liveness_of(&self, id: Id) -> bool {
         match self {

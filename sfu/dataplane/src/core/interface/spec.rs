@@ -1,19 +1,34 @@
-//! What the caller says about the streams that come in and go out, and what it may do wrong.
+//! What the caller says about the streams that come in and go out, and why a command may be refused.
+//!
+//! The classes of Python are these structs themselves: `src/python` adds constructors, and nothing is converted.
 
-/// Identifiers are the caller's, and never used twice.
+use std::collections::BTreeSet;
+
+/// An identifier that the caller chooses, and never uses twice.
 pub type Id = u64;
 
 /// A command that cannot be carried out; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// There is nothing with this identifier.
+    /// No object has this identifier.
     Unknown(Id),
-    /// What is wrong, in words.
+    /// The reason, in words.
     Invalid(&'static str),
 }
 
-/// One encoding of a producer.  Without an SSRC it is learnt from the MID and RID extensions (RFC 8843, RFC 8852).
-#[derive(Clone, Debug, Default)]
+/// Numbers of the client, with the router's number for each, in the client's order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NumberMap(pub Vec<(u8, u8)>);
+
+impl<const N: usize> From<[(u8, u8); N]> for NumberMap {
+    fn from(pairs: [(u8, u8); N]) -> Self {
+        Self(pairs.into())
+    }
+}
+
+/// One encoding of a producer.  Without an SSRC it is learned from the MID and RID extensions (RFC 8843, RFC 8852).
+#[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, from_py_object, module = "sfu._dataplane"))]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs)]
 pub struct EncodingSpec {
     pub ssrc: Option<u32>,
@@ -21,7 +36,8 @@ pub struct EncodingSpec {
 }
 
 /// A stream that comes in.
-#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, module = "sfu._dataplane"))]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProducerSpec {
     /// The lower-case MIME type.
     pub codec: String,
@@ -29,15 +45,15 @@ pub struct ProducerSpec {
     pub video: bool,
     /// In Hz.
     pub clock_rate: u32,
-    /// The client's payload types and the router's; others are dropped.
-    pub payload_types: Vec<(u8, u8)>,
+    /// The client's payload types and the router's; packets of others are dropped.
+    pub payload_types: NumberMap,
     /// In rising quality.
     pub encodings: Vec<EncodingSpec>,
     /// The client's header extension ids and the router's; others are taken out.
-    pub extension_ids: Vec<(u8, u8)>,
-    /// The client's, of packets that hold redundant blocks of the others (RFC 2198).
-    pub red_payload_types: Vec<u8>,
-    /// Of the media section.
+    pub extension_ids: NumberMap,
+    /// The client's payload types of packets that hold redundant blocks of the others (RFC 2198).
+    pub red_payload_types: BTreeSet<u8>,
+    /// The MID of its media section.
     pub mid: Option<String>,
     /// The client's id of the MID extension (RFC 8843).
     pub mid_id: Option<u8>,
@@ -45,31 +61,46 @@ pub struct ProducerSpec {
     pub rid_id: Option<u8>,
     /// The client's id of the audio level extension (RFC 6464).
     pub audio_level_id: Option<u8>,
-    /// By which its sender is named (RFC 3550 section 6.5.1).
+    /// The name of its sender in reports (RFC 3550 section 6.5.1).
     pub cname: String,
     /// Its packets are dropped.
     pub paused: bool,
 }
 
+/// How a receiver takes streams of one kind.  It is made once, and shared by all consumers that are alike.
+#[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, module = "sfu._dataplane"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConsumerFormat {
+    /// The router's payload types that the receiver takes; other packets are left out.
+    pub payload_types: BTreeSet<u8>,
+    /// The router's header extension ids that the receiver takes; other extensions are left out.
+    pub extension_ids: BTreeSet<u8>,
+    /// The router's id of the MID extension, if consumers write their MID into every packet.
+    pub mid_id: Option<u8>,
+    /// Mean seconds between two sender reports.
+    pub report_interval: f64,
+}
+
 /// A stream that goes out.
-#[derive(Clone, Debug, Default)]
-pub struct ConsumerSpec {
+#[derive(Clone, Copy, Debug)]
+pub struct ConsumerSpec<'a> {
+    /// How its receiver takes it.
+    pub format: &'a ConsumerFormat,
     /// Never one that this transport sent with before.
     pub ssrc: u32,
-    /// The router's, that this receiver takes.
-    pub payload_types: Vec<u8>,
-    /// The router's, that this receiver takes.
-    pub extension_ids: Vec<u8>,
-    /// Written into every packet, as extension `mid_id`, where both are given.
-    pub mid: Option<String>,
-    /// See `mid`.
-    pub mid_id: Option<u8>,
+    /// Written into every packet, as extension `mid_id` of the format, where both are given.
+    pub mid: Option<&'a str>,
     /// The first target; `None` for nothing.
     pub encoding: Option<usize>,
     /// The highest temporal layer to forward; `None` for all.
     pub temporal: Option<u8>,
-    /// How often the receiver is told the sender's clock, on the average, in seconds.
-    pub report_interval: f64,
     /// Nothing is sent until it is resumed.
     pub paused: bool,
+}
+
+impl<'a> ConsumerSpec<'a> {
+    /// A consumer of all temporal layers of the first encoding, without a MID.
+    pub fn new(format: &'a ConsumerFormat, ssrc: u32) -> Self {
+        Self { format, ssrc, mid: None, encoding: Some(0), temporal: None, paused: false }
+    }
 }

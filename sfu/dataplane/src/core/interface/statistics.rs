@@ -3,6 +3,10 @@
 use crate::core::interface::drop_reason::DropCounts;
 
 /// What was received of one encoding since it began; all totals, see RFC 3550 appendices A.1, A.3 and A.8.
+#[cfg_attr(
+    feature = "python",
+    pyo3::pyclass(frozen, eq, get_all, from_py_object, new = "from_fields", module = "sfu._dataplane")
+)]
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct EncodingStats {
@@ -19,6 +23,7 @@ pub struct EncodingStats {
 }
 
 /// What was received of a producer.
+#[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, new = "from_fields", module = "sfu._dataplane"))]
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct ProducerStats {
@@ -28,6 +33,10 @@ pub struct ProducerStats {
 }
 
 /// A receiver's newest report about one stream (RFC 3550 section 6.4.1).
+#[cfg_attr(
+    feature = "python",
+    pyo3::pyclass(frozen, eq, get_all, from_py_object, new = "from_fields", module = "sfu._dataplane")
+)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ReceptionReport {
     /// Share of the packets lost since the report before, in 1/256.
@@ -41,6 +50,7 @@ pub struct ReceptionReport {
 }
 
 /// What was sent to one consumer, and what its receiver reported about it.
+#[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, new = "from_fields", module = "sfu._dataplane"))]
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct ConsumerStats {
@@ -56,9 +66,10 @@ pub struct ConsumerStats {
 }
 
 /// Totals since the start, and the number of objects now.
-#[derive(Clone, Debug)]
+#[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, new = "from_fields", module = "sfu._dataplane"))]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
-pub struct Totals {
+pub struct PlaneTotals {
     pub packets_in: u64,
     pub bytes_in: u64,
     pub packets_out: u64,

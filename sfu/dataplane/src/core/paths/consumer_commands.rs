@@ -18,7 +18,7 @@ impl Core {
         transport: Id,
         consumer: Id,
         producer: Id,
-        spec: &ConsumerSpec,
+        spec: &ConsumerSpec<'_>,
         first_sequence: u16,
     ) -> Result<(), Refused> {
         let (owner, source) = (self.transports.key(transport)?, self.producers.key(producer)?);
@@ -29,7 +29,7 @@ impl Core {
             return Err(Refused::Invalid("this SSRC was used on this transport before"));
         }
         self.check_encoding(source, spec.encoding)?;
-        let mid = match (&spec.mid, spec.mid_id) {
+        let mid = match (spec.mid, spec.format.mid_id) {
             (Some(mid), Some(id)) => {
                 Some(MidElement::new(id, mid.as_bytes()).ok_or(Refused::Invalid("a MID has at most 255 bytes"))?)
             }
@@ -98,15 +98,15 @@ impl Core {
 }
 
 /// The rewriter for this consumer, shared with the producer's other consumers that take the same.
-fn rewriter_for(producer: &mut Producer, spec: &ConsumerSpec, mid: Option<&MidElement>) -> RewriterKey {
+fn rewriter_for(producer: &mut Producer, spec: &ConsumerSpec<'_>, mid: Option<&MidElement>) -> RewriterKey {
     let source = &producer.spec;
     let taken = |&(client, router): &(u8, u8)| {
         let own = Some(client) == source.mid_id || Some(client) == source.rid_id;
-        let shadowed = mid.is_some() && Some(router) == spec.mid_id;
-        spec.extension_ids.contains(&router) && !own && !shadowed
+        let shadowed = mid.is_some() && Some(router) == spec.format.mid_id;
+        spec.format.extension_ids.contains(&router) && !own && !shadowed
     };
-    let ids = source.extension_ids.iter().copied().filter(taken).collect();
-    let key = ExtensionSelection::new(ids, spec.mid_id, mid);
+    let ids = source.extension_ids.0.iter().copied().filter(taken).collect();
+    let key = ExtensionSelection::new(ids, spec.format.mid_id, mid);
     let shared = producer.rewriters.iter().find(|(_, rewriter)| rewriter.serves(&key)).map(|(slot, _)| slot);
     let slot = shared.unwrap_or_else(|| producer.rewriters.insert(ExtensionRewriter::new(key, mid.cloned())));
     producer.rewriters[slot].users += 1;

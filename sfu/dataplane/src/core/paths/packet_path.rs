@@ -37,10 +37,10 @@ impl Core {
         let slow = |data: &[u8]| Event::SlowDatagram { path, transport, data: data.to_vec() };
         match (protocol, known) {
             (Protocol::Stun, Some(key)) if self.take_binding_untrusted(key, datagram, path, now) => Ok(()),
-            (Protocol::Stun, _) => self.events.push_datagram(slow(datagram)),
+            (Protocol::Stun, _) => self.events.push_datagram(slow(datagram), datagram.len()),
             (Protocol::Unknown, _) => Err(DropReason::UnknownProtocol),
             (_, None) => Err(DropReason::UnknownAddress),
-            (Protocol::Dtls, _) => self.events.push_datagram(slow(datagram)),
+            (Protocol::Dtls, _) => self.events.push_datagram(slow(datagram), datagram.len()),
             (Protocol::Rtcp, Some(key)) => self.receive_rtcp_untrusted(key, datagram, now),
             (Protocol::Rtp, Some(key)) => {
                 let mut elements = std::mem::take(&mut self.scratch.elements);

@@ -3,7 +3,7 @@
 use crate::core::engine::Core;
 use crate::core::interface::event::Event;
 use crate::core::interface::spec::{Id, Refused};
-use crate::core::interface::statistics::{ConsumerStats, ProducerStats, Totals};
+use crate::core::interface::statistics::{ConsumerStats, PlaneTotals, ProducerStats};
 
 impl Core {
     /// Whether [`Core::take_events`] has something to hand over.
@@ -53,9 +53,9 @@ impl Core {
         })
     }
 
-    /// Totals since the start, and the number of objects now.
-    pub fn totals(&self) -> Totals {
-        Totals {
+    /// PlaneTotals since the start, and the number of objects now.
+    pub fn totals(&self) -> PlaneTotals {
+        PlaneTotals {
             packets_in: self.traffic.packets_in,
             bytes_in: self.traffic.bytes_in,
             packets_out: self.traffic.packets_out,
@@ -71,7 +71,7 @@ impl Core {
     /// The totals without the datagrams that still wait for the slow path.
     ///
     /// For a shell with a thread: its slow path comes later, and must not see a datagram counted that it has not got.
-    pub fn totals_handed_up(&self) -> Totals {
+    pub fn totals_handed_up(&self) -> PlaneTotals {
         let mut totals = self.totals();
         let (packets, bytes) = self.events.waiting_datagrams();
         totals.packets_in -= packets;

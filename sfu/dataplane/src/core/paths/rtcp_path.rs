@@ -28,7 +28,7 @@ impl Core {
             return Ok(());
         }
         let packet = datagram[..plain].to_vec();
-        self.events.push_datagram(Event::RtcpArrived { transport, packet, at: now, size: datagram.len() })
+        self.events.push_datagram(Event::RtcpArrived { transport, packet, at: now }, datagram.len())
     }
 
     /// Keep what this transport's receiver reports.  Whether the slow path need not see the packet.

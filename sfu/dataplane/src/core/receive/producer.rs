@@ -45,7 +45,7 @@ pub type Unpacked<'a> = (Option<u8>, &'a [u8]);
 impl Producer {
     pub fn new(id: Id, transport: TransportKey, spec: ProducerSpec) -> Self {
         let mut payload_types = [None; 128];
-        for &(client, router) in &spec.payload_types {
+        for &(client, router) in &spec.payload_types.0 {
             payload_types[usize::from(client & 0x7F)] = Some(router & 0x7F);
         }
         Self {
@@ -56,7 +56,7 @@ impl Producer {
             encodings: spec.encodings.iter().map(|one| Encoding::new(one.clone(), spec.clock_rate)).collect(),
             consumers: Vec::new(),
             rewriters: SlotMap::with_key(),
-            first_payload_type: spec.payload_types.first().map_or(0, |&(_, router)| router & 0x7F),
+            first_payload_type: spec.payload_types.0.first().map_or(0, |&(_, router)| router & 0x7F),
             payload_types,
             redundant: spec.red_payload_types.iter().fold(0, |set, &one| set | 1 << (one & 0x7F)),
             voice_packets: 0,

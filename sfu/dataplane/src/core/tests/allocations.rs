@@ -45,13 +45,8 @@ fn nothing_is_allocated_for_a_packet() {
         core.add_producer(1, 11, audio()).unwrap();
         for transport in 2..6 {
             Client::connect(&mut core, transport, profile);
-            let layered = ConsumerSpec {
-                temporal: Some(0),
-                mid: Some("0".into()),
-                mid_id: Some(4),
-                report_interval: 0.01,
-                ..consumer(7000)
-            };
+            let format = ConsumerFormat { report_interval: 0.01, ..with_mid(4) };
+            let layered = ConsumerSpec { temporal: Some(0), mid: Some("0"), ..ConsumerSpec::new(&format, 7000) };
             core.add_consumer(transport, 2 * transport, 10, &layered, 1).unwrap();
             core.add_consumer(transport, 2 * transport + 1, 11, &consumer(7001), 1).unwrap();
         }

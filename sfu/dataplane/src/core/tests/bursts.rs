@@ -113,7 +113,7 @@ fn padding_is_behind_the_payload_under_every_profile_whatever_is_in_the_header()
         let mut sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
         let mut receiver = Client::connect(&mut core, 2, profile);
         core.add_producer(1, 10, video()).unwrap();
-        let spec = ConsumerSpec { mid: Some("mid".into()), mid_id: Some(4), ..consumer(7000) };
+        let spec = ConsumerSpec { format: &with_mid(4), mid: Some("mid"), ..consumer(7000) };
         core.add_consumer(2, 20, 10, &spec, 1).unwrap();
         for (number, (sources, added)) in (0..).zip([(0, 0), (2, 0), (1, 1), (0, 0)]) {
             let mut packet = vec![0x80 | sources, 96, 0, number, 0, 0, 0, 0];

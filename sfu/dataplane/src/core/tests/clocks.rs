@@ -17,7 +17,8 @@ impl Voice {
         let sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
         let receiver = Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
         core.add_producer(1, 10, audio()).unwrap();
-        core.add_consumer(2, 20, 10, &ConsumerSpec { report_interval: 5.0, ..consumer(7000) }, 1).unwrap();
+        core.add_consumer(2, 20, 10, &ConsumerSpec::new(&ConsumerFormat { report_interval: 5.0, ..format() }, 7000), 1)
+            .unwrap();
         Self { core, sender, receiver, number: 0 }
     }
 

@@ -43,8 +43,8 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
         ];
         let spec = ProducerSpec {
             codec: codec.into(),
-            payload_types: vec![(96, 101), (97, 100)],
-            extension_ids: vec![(1, 1), (2, 14), (3, 15), (4, 2)],
+            payload_types: [(96, 101), (97, 100)].into(),
+            extension_ids: [(1, 1), (2, 14), (3, 15), (4, 2)].into(),
             mid: Some(number.to_string()),
             mid_id: Some(1),
             rid_id: Some(2),
@@ -56,12 +56,12 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
             continue;
         }
         for transport in 1..4 {
-            let spec = ConsumerSpec {
-                extension_ids: vec![1, 2, 14, 15],
-                mid: Some("x".into()),
+            let format = ConsumerFormat {
+                extension_ids: [1, 2, 14, 15].into(),
                 mid_id: Some([3, 20][dice.below(2)]),
-                ..consumer(number as u32)
+                ..format()
             };
+            let spec = ConsumerSpec { mid: Some("x"), ..ConsumerSpec::new(&format, number as u32) };
             core.add_consumer(transport, 100 * number + transport, number, &spec, 1).unwrap();
         }
     }

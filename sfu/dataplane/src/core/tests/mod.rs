@@ -16,11 +16,13 @@ mod storeys;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::LazyLock;
 
 use super::srtp::window::RtpWindow;
 use super::wire::rtp::{Header, parse_header_untrusted};
 use super::{
-    ConsumerSpec, Core, Credentials, DropReason, EncodingSpec, Id, NtpMapping, Path, ProducerSpec, Profile, Srtp,
+    ConsumerFormat, ConsumerSpec, Core, Credentials, DropReason, EncodingSpec, Id, NtpMapping, Path, ProducerSpec,
+    Profile, Srtp,
 };
 
 const PROFILES: [Profile; 3] = [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80];
@@ -87,7 +89,7 @@ fn audio() -> ProducerSpec {
     ProducerSpec {
         codec: "audio/opus".into(),
         clock_rate: 48000,
-        payload_types: vec![(111, 100)],
+        payload_types: [(111, 100)].into(),
         encodings: vec![EncodingSpec { ssrc: Some(AUDIO), rid: None }],
         ..ProducerSpec::default()
     }
@@ -98,14 +100,25 @@ fn video() -> ProducerSpec {
         codec: "video/vp8".into(),
         video: true,
         clock_rate: 90000,
-        payload_types: vec![(96, 101)],
+        payload_types: [(96, 101)].into(),
         encodings: vec![EncodingSpec { ssrc: Some(VIDEO), rid: None }],
         ..ProducerSpec::default()
     }
 }
 
-fn consumer(ssrc: u32) -> ConsumerSpec {
-    ConsumerSpec { ssrc, payload_types: vec![100, 101], encoding: Some(0), ..ConsumerSpec::default() }
+/// A receiver of every kind of stream, which gets no header extensions.
+fn format() -> ConsumerFormat {
+    ConsumerFormat { payload_types: [100, 101].into(), ..ConsumerFormat::default() }
+}
+
+/// The same, with a MID in every packet, as extension `mid_id`.
+fn with_mid(mid_id: u8) -> ConsumerFormat {
+    ConsumerFormat { mid_id: Some(mid_id), ..format() }
+}
+
+fn consumer(ssrc: u32) -> ConsumerSpec<'static> {
+    static FORMAT: LazyLock<ConsumerFormat> = LazyLock::new(format);
+    ConsumerSpec::new(&FORMAT, ssrc)
 }
 
 /// Everything that leaves at `now`, one datagram each.

@@ -13,13 +13,14 @@ fn call() -> (Core, Client, Client) {
     let mut core = Core::new(0.0);
     let sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
     let receiver = Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
-    let spec = ProducerSpec { codec: "video/h264".into(), payload_types: vec![(105, 105)], ..video() };
+    let spec = ProducerSpec { codec: "video/h264".into(), payload_types: [(105, 105)].into(), ..video() };
     core.add_producer(1, 10, spec).unwrap();
     (core, sender, receiver)
 }
 
 fn join(core: &mut Core, consumer: Id) {
-    let spec = ConsumerSpec { payload_types: vec![105], ..super::consumer(7000 + consumer as u32) };
+    let format = ConsumerFormat { payload_types: [105].into(), ..format() };
+    let spec = ConsumerSpec::new(&format, 7000 + consumer as u32);
     core.add_consumer(2, consumer, 10, &spec, 1).unwrap();
 }
 

@@ -8,10 +8,10 @@ const LARGEST: usize = 1500 - 20 - 8; // bytes of a datagram on a path of 1,500
 const TAG: usize = 16;
 
 fn h264() -> ProducerSpec {
-    ProducerSpec { codec: "video/h264".into(), payload_types: vec![(105, 105)], ..video() }
+    ProducerSpec { codec: "video/h264".into(), payload_types: [(105, 105)].into(), ..video() }
 }
 
-fn call(spec: ProducerSpec, receive: &ConsumerSpec) -> (Core, Client, Client) {
+fn call(spec: ProducerSpec, receive: &ConsumerSpec<'_>) -> (Core, Client, Client) {
     let mut core = Core::new(0.0);
     let sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
     let receiver = Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
@@ -20,8 +20,13 @@ fn call(spec: ProducerSpec, receive: &ConsumerSpec) -> (Core, Client, Client) {
     (core, sender, receiver)
 }
 
-fn takes(payload_type: u8) -> ConsumerSpec {
-    ConsumerSpec { payload_types: vec![payload_type], ..consumer(7000) }
+/// A receiver of this payload type alone.
+fn only(payload_type: u8) -> ConsumerFormat {
+    ConsumerFormat { payload_types: [payload_type].into(), ..format() }
+}
+
+fn takes(payload_type: u8) -> ConsumerSpec<'static> {
+    ConsumerSpec::new(Box::leak(Box::new(only(payload_type))), 7000)
 }
 
 fn opened(core: &mut Core, receiver: &mut Client) -> Vec<(Header, Vec<u8>)> {
@@ -60,7 +65,7 @@ fn parameter_sets_with_padding_behind_them_are_a_key_frame() {
 #[test]
 fn padding_is_no_payload_whatever_the_codec_and_goes_along() {
     for (codec, payload) in [("audio/opus", &b"voice"[..]), ("video/vp8", VP8_KEY), ("video/vp9", b"\x08key")] {
-        let spec = ProducerSpec { codec: codec.into(), payload_types: vec![(96, 101)], ..video() };
+        let spec = ProducerSpec { codec: codec.into(), payload_types: [(96, 101)].into(), ..video() };
         let (mut core, mut sender, mut receiver) = call(spec, &takes(101));
         let mut sealed = sender.seal_whole(padded(VIDEO, 96, 0, payload, 200));
         core.receive(&mut sealed, path(1), 1.0);
@@ -74,7 +79,8 @@ fn padding_is_no_payload_whatever_the_codec_and_goes_along() {
 #[test]
 fn a_padded_packet_that_padding_makes_too_large_is_forwarded_without() {
     let (mut core, mut sender, mut receiver) = call(video(), &takes(101));
-    let spec = ConsumerSpec { mid: Some("0".into()), mid_id: Some(1), payload_types: vec![101], ..consumer(7001) };
+    let format = ConsumerFormat { mid_id: Some(1), ..only(101) };
+    let spec = ConsumerSpec { mid: Some("0"), ..ConsumerSpec::new(&format, 7001) };
     core.add_consumer(2, 21, 10, &spec, 1).unwrap();
     let payload = [VP8_KEY, &[9; 1350]].concat();
     let mut sealed = sender.seal_whole(padded(VIDEO, 96, 0, &payload, (1456 - 12 - payload.len()) as u8));
@@ -85,7 +91,7 @@ fn a_padded_packet_that_padding_makes_too_large_is_forwarded_without() {
 
 #[test]
 fn a_redundant_packet_is_forwarded_as_its_primary_block() {
-    let spec = ProducerSpec { red_payload_types: vec![63], ..audio() };
+    let spec = ProducerSpec { red_payload_types: [63].into(), ..audio() };
     let (mut core, mut sender, mut receiver) = call(spec, &takes(100));
     sender.send(&mut core, AUDIO, 63, 0, b"\x6ffirst");
     sender.send(&mut core, AUDIO, 63, 1, b"\xef\x0f\x00\x05\x6ffirstsecond");
@@ -97,7 +103,7 @@ fn a_redundant_packet_is_forwarded_as_its_primary_block() {
 
 #[test]
 fn a_redundant_packet_that_says_too_much_costs_itself() {
-    let spec = ProducerSpec { red_payload_types: vec![63], ..audio() };
+    let spec = ProducerSpec { red_payload_types: [63].into(), ..audio() };
     let (mut core, mut sender, mut receiver) = call(spec, &takes(100));
     sender.send(&mut core, AUDIO, 111, 0, b"voice");
     sender.send(&mut core, AUDIO, 63, 1, b"\xef\x0f\x03\xff\x6fvoice");
@@ -113,7 +119,8 @@ fn a_redundant_packet_that_says_too_much_costs_itself() {
 
 #[test]
 fn what_a_path_of_1500_bytes_carries_is_forwarded_with_our_mid_as_long_as_it_fits() {
-    let with_mid = ConsumerSpec { mid: Some("0".into()), mid_id: Some(1), ..takes(101) };
+    let format = ConsumerFormat { mid_id: Some(1), ..only(101) };
+    let with_mid = ConsumerSpec { mid: Some("0"), ..ConsumerSpec::new(&format, 7000) };
     for (size, size_of_mid) in [(1349, 8), (1448, 8), (1449, 0), (1456, 0)] {
         let (mut core, mut sender, mut receiver) = call(video(), &with_mid);
         sender.send(&mut core, VIDEO, 96, 0, &[VP8_KEY, &vec![9; size - 12 - VP8_KEY.len()]].concat());

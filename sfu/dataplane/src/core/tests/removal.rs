@@ -135,8 +135,7 @@ fn a_rewriter_goes_with_the_last_who_shares_it() {
     let mut core = waiting();
     let rewriters = |core: &Core| core.producers[core.producers.key(10).unwrap()].rewriters.len();
     assert_eq!(rewriters(&core), 1);
-    core.add_consumer(2, 30, 10, &ConsumerSpec { mid: Some("0".into()), mid_id: Some(4), ..consumer(7009) }, 1)
-        .unwrap();
+    core.add_consumer(2, 30, 10, &ConsumerSpec { format: &with_mid(4), mid: Some("0"), ..consumer(7009) }, 1).unwrap();
     assert_eq!(rewriters(&core), 2);
     core.remove_consumer(30);
     core.remove_consumer(22);

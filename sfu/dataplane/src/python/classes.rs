@@ -1,0 +1,150 @@
+//! Constructors and representations of the classes that Rust and Python share.
+//!
+//! The classes themselves are the structs under `src/core/interface`.
+
+use std::collections::BTreeSet;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::core::{
+    ConsumerFormat, ConsumerStats, EncodingSpec, EncodingStats, Event, NumberMap, PlaneTotals, ProducerSpec,
+    ProducerStats, ReceptionReport,
+};
+
+/// The names of the events' classes, under which the module shows them too.
+pub const EVENTS: &[&str] = &[
+    "SlowDatagram",
+    "RtcpArrived",
+    "EncodingLearned",
+    "EncodingFlows",
+    "LayersChanged",
+    "FellSilent",
+    "ConsentExpired",
+    "CameBack",
+    "PlaneFailed",
+];
+
+#[pymethods]
+impl EncodingSpec {
+    #[new]
+    #[pyo3(signature = (ssrc = None, rid = None))]
+    fn new(ssrc: Option<u32>, rid: Option<String>) -> Self {
+        Self { ssrc, rid }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[pymethods]
+impl ProducerSpec {
+    #[new]
+    #[pyo3(signature = (
+        *, kind, codec, clock_rate, payload_types, encodings, extension_ids = NumberMap::default(),
+        red_payload_types = BTreeSet::new(), mid = None, mid_id = None, rid_id = None, audio_level_id = None,
+        cname = String::new(), paused = false,
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        kind: &str,
+        codec: String,
+        clock_rate: u32,
+        payload_types: NumberMap,
+        encodings: Vec<EncodingSpec>,
+        extension_ids: NumberMap,
+        red_payload_types: BTreeSet<u8>,
+        mid: Option<String>,
+        mid_id: Option<u8>,
+        rid_id: Option<u8>,
+        audio_level_id: Option<u8>,
+        cname: String,
+        paused: bool,
+    ) -> PyResult<Self> {
+        let video = match kind {
+            "audio" => false,
+            "video" => true,
+            _ => return Err(PyValueError::new_err(format!("neither audio nor video: {kind}"))),
+        };
+        Ok(Self {
+            codec,
+            video,
+            clock_rate,
+            payload_types,
+            encodings,
+            extension_ids,
+            red_payload_types,
+            mid,
+            mid_id,
+            rid_id,
+            audio_level_id,
+            cname,
+            paused,
+        })
+    }
+
+    #[getter]
+    fn kind(&self) -> &'static str {
+        if self.video { "video" } else { "audio" }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[pymethods]
+impl ConsumerFormat {
+    #[new]
+    #[pyo3(signature = (payload_types, extension_ids = BTreeSet::new(), mid_id = None, report_interval = 1.0))]
+    fn new(payload_types: BTreeSet<u8>, extension_ids: BTreeSet<u8>, mid_id: Option<u8>, report_interval: f64) -> Self {
+        Self { payload_types, extension_ids, mid_id, report_interval }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[pymethods]
+impl Event {
+    fn __repr__(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[pymethods]
+impl EncodingStats {
+    fn __repr__(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[pymethods]
+impl ProducerStats {
+    fn __repr__(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[pymethods]
+impl ReceptionReport {
+    fn __repr__(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[pymethods]
+impl ConsumerStats {
+    fn __repr__(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[pymethods]
+impl PlaneTotals {
+    fn __repr__(&self) -> String {
+        format!("{self:?}")
+    }
+}
