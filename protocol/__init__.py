@@ -1,7 +1,7 @@
-"""What travels on the wire between clients and the gateway: messages, strict decoding, errors, a client.
+"""The messages between clients and the gateway, their strict decoding, their errors, and a client.
 
-The page is docs/protocol.md.  The client is :mod:`protocol.client`; it is not imported here, so that the messages
-need no trio.
+docs/protocol.md describes them. Import the client as :mod:`protocol.client`. This module does not import it, so that
+the messages alone do not need trio.
 """
 
 from protocol import limits

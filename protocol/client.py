@@ -5,9 +5,9 @@
         async for event in client.events():
             ...
 
-Requests may run at the same time, from any number of tasks.  Each waits for its answer for ``timeouts.request``
-seconds and raises ``trio.TooSlowError`` after that.  One that is cancelled or too slow is done all the same, once it
-has been sent; its answer is dropped when it comes.
+Any number of tasks may send requests at the same time. Each request waits for its answer for ``timeouts.request``
+seconds, then raises ``trio.TooSlowError``. The gateway also serves a request that was sent and then cancelled, or that
+was too slow. Its answer is dropped.
 """
 
 import itertools
@@ -71,22 +71,22 @@ _MAX_UNANSWERED = 256
 
 A = TypeVar("A", bound=OkData)
 Decode = Callable[[bytes | str, Mapping[int, type[RequestData[Any]]]], Ok | Error | Event]
-"""Reads a frame, as :func:`protocol.codec.decode_from_gateway` does."""
+"""Decodes a frame, as :func:`protocol.codec.decode_from_gateway` does."""
 
 
 @define
 class _Answer:
-    """A place for the answer to one request."""
+    """The place for the answer to one request."""
 
     came: trio.Event = field(factory=trio.Event)
     response: Ok | Error | None = None
 
 
 class Client:
-    """A connection to the gateway; made by :func:`connect` and :func:`connect_over`.
+    """A connection to the gateway. :func:`connect` and :func:`connect_over` make it.
 
-    Every request raises :exc:`RequestError` where the gateway refuses it, :exc:`ConnectionClosed` where the
-    connection ends first, and ``trio.TooSlowError``.
+    Every request raises :exc:`RequestError` where the gateway refuses it, :exc:`ConnectionClosed` where the connection
+    ends before the answer, and ``trio.TooSlowError``.
     """
 
     def __init__(self, timeouts: Timeouts, event_buffer: int, decode: Decode = decode_from_gateway) -> None:
@@ -114,17 +114,17 @@ class Client:
         return await self.request(Join(channel_id, username, user_id, token, metadata or {}))
 
     async def leave(self) -> None:
-        """Leave the channel; returns when this session's media is gone and the others have been told."""
+        """Leave the channel. Returns when this session's media is closed and the other members are notified."""
         await self.request(Leave())
 
     async def create_transport(
         self, direction: Direction, *, rtp_capabilities: RtpCapabilities | None = None
     ) -> TransportCreated:
-        """Make a transport to send or to receive over."""
+        """Create a transport in one direction."""
         return await self.request(CreateTransport(direction, rtp_capabilities))
 
     async def connect_transport(self, transport_id: str, dtls_parameters: DtlsParameters) -> None:
-        """Hand over one's DTLS parameters; returns before the handshake."""
+        """Set the client's DTLS parameters. Returns before the handshake."""
         await self.request(ConnectTransport(transport_id, dtls_parameters))
 
     async def restart_ice(self, transport_id: str) -> IceRestarted:
@@ -140,7 +140,7 @@ class Client:
         *,
         paused: bool = False,
     ) -> Produced:
-        """Announce a stream that one sends."""
+        """Announce a stream that the client sends."""
         return await self.request(Produce(transport_id, kind, rtp_parameters, source, paused))
 
     async def consume(
@@ -151,15 +151,15 @@ class Client:
         rtp_capabilities: RtpCapabilities | None = None,
         paused: bool = True,
     ) -> Consumed:
-        """Ask for somebody's stream."""
+        """Ask for a stream of another member."""
         return await self.request(Consume(transport_id, producer_id, rtp_capabilities, paused))
 
     async def pause(self, *, producer_id: str | None = None, consumer_id: str | None = None) -> None:
-        """Pause one's own producer or consumer."""
+        """Pause the client's own producer or consumer."""
         await self.request(Pause(producer_id, consumer_id))
 
     async def resume(self, *, producer_id: str | None = None, consumer_id: str | None = None) -> None:
-        """Resume one's own producer or consumer."""
+        """Resume the client's own producer or consumer."""
         await self.request(Resume(producer_id, consumer_id))
 
     async def close(
@@ -169,27 +169,27 @@ class Client:
         consumer_id: str | None = None,
         transport_id: str | None = None,
     ) -> None:
-        """Close one's own producer, consumer or transport.  (The connection closes with its ``async with``.)"""
+        """Close the client's own producer, consumer or transport. Leaving ``async with`` closes the connection."""
         await self.request(Close(producer_id, consumer_id, transport_id))
 
     async def set_layers(self, consumer_id: str, spatial: int, temporal: int) -> None:
-        """Bound the layers that a consumer gets; 0 is the lowest."""
+        """Limit the layers of a consumer. 0 is the lowest layer."""
         await self.request(SetLayers(consumer_id, spatial, temporal))
 
     async def send_message(self, data: Any, *, to: Sequence[str] | None = None) -> Delivered:
-        """Send any JSON to the others, or to these users."""
+        """Send any JSON to all other members, or to the given users."""
         return await self.request(SendMessage(data, None if to is None else tuple(to)))
 
     async def ping(self) -> None:
-        """Ask for a sign of life."""
+        """Ask the gateway for a sign of life."""
         await self.request(Ping())
 
     async def stats(self) -> Stats:
-        """What the gateway measures of one's own media."""
+        """Return the gateway's measurements of this session's media."""
         return await self.request(GetStats())
 
     async def request(self, data: RequestData[A]) -> A:
-        """Send a request and wait for its answer, which is of the class that the request's class declares."""
+        """Send a request and return its answer, an object of the class that the request declares."""
         with trio.fail_after(self._timeouts.request):
             await self._unanswered.acquire()
             answer = await self._send(data)
@@ -199,7 +199,7 @@ class Client:
         if isinstance(answer.response, Error):
             error = answer.response.data
             raise RequestError(error.code, error.message, error.path, error.reference)
-        return cast(A, answer.response.data)  # decoding has made sure of it
+        return cast(A, answer.response.data)  # decoding has checked the class
 
     async def _send(self, data: RequestData[Any]) -> _Answer:
         request = Request(next(self._ids), data)
@@ -218,7 +218,7 @@ class Client:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise self._closed() from None
         finally:
-            if not sent:  # nobody will answer it
+            if not sent:  # a request that was not sent gets no answer
                 self._forget(request.id)
         return answer
 
@@ -228,11 +228,10 @@ class Client:
         return self._answers.pop(request_id, None)
 
     def events(self) -> "Events":
-        """The events as they come, in order, for one task at a time.
+        """Return the events in order, for one task at a time.
 
-        Iterating raises :exc:`EventsLost` where events had to be dropped (see ``event_buffer`` of :func:`connect`)
-        and can go on after it; it raises :exc:`ConnectionClosed` when the connection is over and every event has been
-        taken.
+        Iterating raises :exc:`EventsLost` where events were dropped (``event_buffer`` of :func:`connect`), and may go
+        on after it. It raises :exc:`ConnectionClosed` after the last event of a closed connection.
         """
         return Events(self._events)
 
@@ -243,7 +242,7 @@ class Client:
             message = self._decode(frame, self._asked)
         except ProtocolError as error:
             if error.code is ErrorCode.UNKNOWN_TYPE and error.request_id is None:
-                return  # an event that came after version 1
+                return  # an event of a later version
             raise
         if not isinstance(message, Ok | Error):
             if isinstance(message, Closing):
@@ -267,7 +266,7 @@ class Client:
 
 
 class Events:
-    """What :meth:`Client.events` gives."""
+    """The events of one client, as :meth:`Client.events` returns them."""
 
     def __init__(self, buffer: EventBuffer) -> None:
         self._buffer = buffer
@@ -288,11 +287,11 @@ async def connect(
     headers: Headers = (),
     ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Client]:
-    """Connect to a gateway's ``ws:`` or ``wss:`` URL; leaving the block closes the connection with 1000.
+    """Connect to a gateway's ``ws:`` or ``wss:`` URL. Leaving the block closes the connection with 1000.
 
-    ``event_buffer`` bounds, in characters of JSON, the events that nobody has looked at yet; over it the oldest are
-    dropped.  ``headers`` go with the HTTP request.  Raises :exc:`ConnectError`, and ``ValueError`` for what is no
-    such URL.  Exceptions from inside the block come out as they are.
+    ``event_buffer`` limits the events that the program has not taken yet, in characters of JSON. Above it, the oldest
+    are dropped. ``headers`` go with the HTTP request. Raises :exc:`ConnectError`, and ``ValueError`` for another kind
+    of URL. Exceptions of the block come out unchanged.
     """
     deadline = trio.current_time() + timeouts.connect
     try:
@@ -308,9 +307,8 @@ async def connect(
 
 
 def _reason(error: BaseException) -> str:
-    reason = (
-        error.__cause__ or error
-    )  # trio keeps TLS's reasons in the cause, and there a group of one for each address
+    # trio puts TLS errors into the cause, and the errors of several addresses into a group there.
+    reason = error.__cause__ or error
     while isinstance(reason, BaseExceptionGroup):
         reason = reason.exceptions[0]
     return str(reason) or "it took too long"
@@ -327,9 +325,9 @@ async def connect_over(
     headers: Headers = (),
     decode: Decode = decode_from_gateway,
 ) -> AsyncIterator[Client]:
-    """Like :func:`connect`, over a stream that is open already, and that is closed afterwards on every path.
+    """Connect like :func:`connect`, over an open stream. The stream is closed afterwards on every path.
 
-    ``decode`` is for programs with many clients, which may read what all of them get once.
+    ``decode`` lets a program with many clients decode a frame once that all of them get.
     """
     client = Client(timeouts, event_buffer, decode)
     link = client._link
@@ -351,7 +349,7 @@ async def connect_over(
         if body_error is None or not _only_cancelled_beside(body_error, group):
             raise
     if body_error is not None:
-        raise body_error  # as it was, not in the group that the nursery makes of it
+        raise body_error  # unchanged, not inside the nursery's exception group
 
 
 def _only_cancelled_beside(error: BaseException, group: BaseExceptionGroup[BaseException]) -> bool:

@@ -1,4 +1,4 @@
-"""Messages to text and back: :func:`encode`, :func:`decode_request`, :func:`decode_from_gateway`."""
+"""Encoding and decoding of messages: :func:`encode`, :func:`decode_request`, :func:`decode_from_gateway`."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ Message = Request | Ok | Error | Event
 
 
 def _members_of(cls: type[attrs.AttrsInstance]) -> Callable[[Any], dict[str, Any]]:
-    """The function that lists an object's members by wire name; a None that stands for absence is left out."""
+    """Make the function that lists an object's members by wire name, without each None that means absence."""
     names = [(attribute.name, wire_name(attribute.name), attribute.default is None) for attribute in attrs.fields(cls)]
 
     def members(message: Any) -> dict[str, Any]:
@@ -38,7 +38,7 @@ _members: dict[type, Callable[[Any], dict[str, Any]]] = {}
 
 
 def _as_object(message: Any) -> dict[str, Any]:
-    """One level of a message: json descends into what it returns."""
+    """Return one level of a message. The JSON encoder descends into it."""
     cls = type(message)
     members = _members.get(cls)
     if members is None:
@@ -54,10 +54,10 @@ _ENCODER = json.JSONEncoder(
 
 
 def encode(message: Message) -> str:
-    """The text of one frame.  ``len(text.encode())`` is its size on the wire.
+    """Return the text of one frame. ``len(text.encode())`` is its size on the wire.
 
-    Fields that are None are left out where the protocol has them optional, and ``null`` where null is a value.
-    Raises ``ValueError`` for a number that is not finite.
+    A field that is None is left out where the protocol has it optional, and is ``null`` where null is a value. Raises
+    ``ValueError`` for a number that is not finite.
     """
     match message:
         case Ok():
@@ -72,12 +72,12 @@ def encode(message: Message) -> str:
 
 
 def to_json(value: Any) -> Any:
-    """Plain dicts and lists for an object of this package, such as the media objects that mediasoup clients take."""
+    """Return an object of this package as dicts and lists, such as the media objects for mediasoup clients."""
     return json.loads(_ENCODER.encode(value))
 
 
 def from_json(value: Any, cls: type[T]) -> T:
-    """An object of this package from plain dicts and lists, checked like a frame's.
+    """Make an object of this package from dicts and lists, with the checks of a frame.
 
     Raises :exc:`protocol.constraints.InvalidValueError`.
     """
@@ -85,16 +85,17 @@ def from_json(value: Any, cls: type[T]) -> T:
 
 
 def warm_up() -> None:
-    """Make now what reading requests takes, some 10 ms, rather than when the first of each kind comes."""
+    """Make all decoders of requests now. Otherwise the first request of each type would make its own, some 10 ms in
+    all."""
     for cls in REQUESTS.values():
         hook_for(cls)
 
 
 def decode_request(raw: bytes | str) -> Request:
-    """Read a frame from a client, whatever it holds.
+    """Decode any frame from a client.
 
-    Raises :exc:`ProtocolError` and nothing else: ``malformed`` with ``request_id`` None where it cannot be read as a
-    request, else ``unknown_type`` or ``invalid`` with the id to answer to.
+    Raises :exc:`ProtocolError` and nothing else. A frame that is no request at all is ``malformed``, and ``request_id``
+    is None. Other faults are ``unknown_type`` or ``invalid``, with the id for the answer.
     """
     frame = _frame(raw, limits.MAX_REQUEST_BYTES, limits.MAX_REQUEST_DEPTH)
     request_id = frame.get("id")
@@ -108,10 +109,10 @@ def decode_request(raw: bytes | str) -> Request:
 
 
 def decode_from_gateway(raw: bytes | str, asked: Mapping[int, type[RequestData[Any]]]) -> Ok | Error | Event:
-    """Read a frame from the gateway.  ``asked`` says which request each id stands for that has no answer yet.
+    """Decode any frame from the gateway. ``asked`` maps the id of each unanswered request to its class.
 
-    Raises :exc:`ProtocolError` and nothing else: ``unknown_type`` for an event that this version does not know, which
-    a client skips; anything else means that the gateway does not keep to the protocol.
+    Raises :exc:`ProtocolError` and nothing else. A client skips an event of ``unknown_type``, which a later version has
+    added. Every other error means that the gateway breaks the protocol.
     """
     frame = _frame(raw, limits.MAX_GATEWAY_MESSAGE_BYTES, limits.MAX_GATEWAY_MESSAGE_DEPTH)
     if "id" not in frame:
@@ -161,5 +162,5 @@ def _data(frame: dict[str, Any], cls: type[T], request_id: int | None = None) ->
 
 
 def wire_path(first: str, *rest: str | int) -> str:
-    """A path as errors carry it, such as ``data.rtpParameters.codecs[0].mimeType``."""
+    """Format a path as errors carry it, such as ``data.rtpParameters.codecs[0].mimeType``."""
     return first + "".join(f"[{place}]" if isinstance(place, int) else f".{place}" for place in rest)

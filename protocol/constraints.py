@@ -1,6 +1,6 @@
-"""What a field's value must satisfy besides its type, attached to the type with ``typing.Annotated``.
+"""Constraints on the values of fields beyond their type, attached to the type with ``typing.Annotated``.
 
-Decoding, the JSON Schema and the tests' generators all read these, so that a bound is written down once.
+Decoding, the JSON Schema and the generators of the tests all read them, so each limit is written once.
 """
 
 import json
@@ -16,15 +16,16 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 
 def compact_json(value: Any) -> str:
-    """Compact JSON, as :func:`protocol.codec.encode` writes it.  Raises ``ValueError`` for what JSON cannot hold."""
+    """Return compact JSON, as :func:`protocol.codec.encode` writes it. Raises ``ValueError`` where JSON cannot hold a
+    value."""
     return _ENCODER.encode(value)
 
 
 class InvalidValueError(ValueError):
-    """A value is not what its field allows.
+    """A field does not allow this value.
 
-    ``message`` completes a sentence that begins with the field's name.  ``path`` leads from the value that was
-    checked to the part of it that is wrong: names as on the wire, and indices.
+    ``message`` completes a sentence that begins with the field's name. ``path`` leads from the checked value to the
+    wrong part of it, as names on the wire and indices.
     """
 
     def __init__(self, message: str, *path: str | int) -> None:
@@ -34,22 +35,22 @@ class InvalidValueError(ValueError):
 
 
 class OversizedError(InvalidValueError):
-    """A value is larger than its field allows, which is refused even where nobody would have used it."""
+    """A value is larger than its field allows. It is refused even where its content would be ignored."""
 
 
 class Constraint(Protocol):
     """A rule for one value."""
 
     def check(self, value: Any) -> Any:
-        """Return the value to use; raises :exc:`InvalidValueError`."""
+        """Return the value to use. Raises :exc:`InvalidValueError`."""
 
     def json_schema(self) -> Json:
-        """The keywords that say the same in JSON Schema, as far as it can."""
+        """Return the JSON Schema keywords for the rule, as far as JSON Schema can express it."""
 
 
 @frozen
 class Range:
-    """A number between two bounds, both allowed."""
+    """A number between two limits, both allowed."""
 
     minimum: int
     maximum: int
@@ -65,9 +66,9 @@ class Range:
 
 @frozen
 class Whole:
-    """A number that may be written with a fraction of zero: JSON makes no difference between 5 and 5.0.
+    """A number that may have a fraction of zero, since JSON does not distinguish 5 from 5.0.
 
-    It is applied before the type is checked, so that everything behind it sees an integer.
+    It applies before the type is checked, so that every later check sees an integer.
     """
 
     def check(self, value: Any) -> Any:
@@ -79,7 +80,7 @@ class Whole:
 
 @frozen
 class Skipping:
-    """An array or a map of which each part that cannot be read is left out, unless it is too large."""
+    """An array or a map whose unreadable parts are left out, unless they are too large."""
 
     def check(self, value: Any) -> Any:
         return value
@@ -90,7 +91,7 @@ class Skipping:
 
 @frozen
 class Characters:
-    """A text's length in code points, bounds included."""
+    """The length of a text in code points, both limits allowed."""
 
     minimum: int
     maximum: int
@@ -107,7 +108,7 @@ class Characters:
 
 @frozen
 class Items:
-    """How many elements an array, or members an object, has; bounds included."""
+    """The number of elements of an array, both limits allowed."""
 
     minimum: int
     maximum: int
@@ -124,7 +125,7 @@ class Items:
 
 @frozen
 class Members:
-    """How many members an object used as a map has, and how long their names are at most."""
+    """The largest number of members of a map, and the largest length of their names."""
 
     maximum: int
     name_characters: int
@@ -142,7 +143,7 @@ class Members:
 
 @frozen
 class Pattern:
-    """A text that matches a regular expression from end to end (one that ECMA-262 reads the same way)."""
+    """A text that matches a whole regular expression. ECMA-262 must read the expression the same way."""
 
     expression: str
     rule: str
@@ -163,7 +164,7 @@ class Pattern:
 
 @frozen
 class Trimmed:
-    """A text without white space around it: taken off, not refused."""
+    """A text whose surrounding white space is removed rather than refused."""
 
     def check(self, value: Any) -> Any:
         return value.strip()
@@ -174,7 +175,7 @@ class Trimmed:
 
 @frozen
 class EncodedSize:
-    """JSON of at most so many bytes, written compactly in UTF-8."""
+    """A limit on the size of a value as compact JSON in UTF-8."""
 
     maximum: int
 
@@ -188,7 +189,7 @@ class EncodedSize:
 
 
 def split_annotated(hint: Any) -> tuple[Any, list[Constraint]]:
-    """Take a type hint apart into the type and the rules for its values, in the order in which they apply."""
+    """Split a type hint into the type and the rules for its values, in the order in which they apply."""
     if get_origin(hint) is not Annotated:
         return hint, []
     bare, *rules = get_args(hint)
@@ -196,14 +197,14 @@ def split_annotated(hint: Any) -> tuple[Any, list[Constraint]]:
 
 
 IGNORABLE: Final = {"ignorable": True}
-"""Metadata of an attrs field that nothing here depends on: what does not fit is as good as absent.
+"""Metadata of an attrs field that the gateway does not depend on. A wrong value counts as absent.
 
-It is refused all the same where it is too large.
+A value that is too large is refused all the same.
 """
 
 
 def without_none(hint: Any) -> Any:
-    """The type of a field when it is there, where None stands for its being left out."""
+    """Return the type of a field that is present, where None means that the field is absent."""
     if get_origin(hint) not in (Union, UnionType):
         return hint
     members = tuple(member for member in get_args(hint) if member is not type(None))
@@ -211,6 +212,6 @@ def without_none(hint: Any) -> Any:
 
 
 def wire_name(name: str) -> str:
-    """The camelCase name on the wire of a snake_case field; ``from_`` is ``from``."""
+    """Return the camelCase wire name of a snake_case field. ``from_`` becomes ``from``."""
     first, *rest = name.rstrip("_").split("_")
     return first + "".join(word.capitalize() for word in rest)

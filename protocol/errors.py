@@ -1,10 +1,10 @@
-"""What can go wrong: error codes of single requests, and the codes with which connections close."""
+"""Error codes of single requests, and close codes of connections."""
 
 import enum
 
 
 class ErrorCode(enum.StrEnum):
-    """Why a request was not done."""
+    """Why a request failed."""
 
     MALFORMED = "malformed"
     INVALID = "invalid"
@@ -24,12 +24,12 @@ class ErrorCode(enum.StrEnum):
 
     @property
     def meaning(self) -> str:
-        """One line for people."""
+        """A description in one line, for people."""
         return _ERROR_MEANINGS[self]
 
     @property
     def is_counted(self) -> bool:
-        """Whether it counts against the connection's error budget: only what a correct client never causes."""
+        """Whether the error counts against the error budget. A correct client never causes such an error."""
         return self in _COUNTED
 
 
@@ -37,18 +37,18 @@ _ERROR_MEANINGS = {
     ErrorCode.MALFORMED: "the frame cannot be read as a request",
     ErrorCode.INVALID: "a field is missing or not what the protocol allows; path says which",
     ErrorCode.UNKNOWN_TYPE: "there is no request of this type",
-    ErrorCode.NOT_JOINED: "this needs a channel, and the session is in none",
-    ErrorCode.ALREADY_JOINED: "the session is in a channel already",
+    ErrorCode.NOT_JOINED: "the client must join a channel first",
+    ErrorCode.ALREADY_JOINED: "the client is in a channel already",
     ErrorCode.UNAUTHENTICATED: "the token is missing or not accepted",
     ErrorCode.FORBIDDEN: "this user may not do that",
-    ErrorCode.NOT_FOUND: "there is no such object, or no longer",
-    ErrorCode.CONFLICT: "it does not fit what is there already",
+    ErrorCode.NOT_FOUND: "there is no such object, or it has closed",
+    ErrorCode.CONFLICT: "the request contradicts the present state",
     ErrorCode.UNSUPPORTED: "no codec in common",
     ErrorCode.LIMIT_EXCEEDED: "there are too many of these",
     ErrorCode.RATE_LIMITED: "too many requests in too short a time",
-    ErrorCode.MEDIA_FAILED: "the media side could not do it",
-    ErrorCode.TIMEOUT: "it took too long",
-    ErrorCode.INTERNAL: "a fault of the gateway; reference finds it in the log",
+    ErrorCode.MEDIA_FAILED: "the media side failed",
+    ErrorCode.TIMEOUT: "the request took too long",
+    ErrorCode.INTERNAL: "an internal error of the gateway; reference finds it in the log",
 }
 _COUNTED = frozenset({ErrorCode.MALFORMED, ErrorCode.INVALID, ErrorCode.UNKNOWN_TYPE})
 
@@ -62,7 +62,7 @@ class NextStep(enum.StrEnum):
 
 
 class CloseCode(enum.IntEnum):
-    """With which code a WebSocket closes (RFC 6455 section 7.4), and what a client does next."""
+    """The code with which a WebSocket closes (RFC 6455 section 7.4), and the client's next step."""
 
     NORMAL = 1000
     GOING_AWAY = 1001
@@ -82,7 +82,7 @@ class CloseCode(enum.IntEnum):
 
     @property
     def meaning(self) -> str:
-        """One line for people."""
+        """A description in one line, for people."""
         return _CLOSES[self][1]
 
     @property
@@ -93,8 +93,8 @@ class CloseCode(enum.IntEnum):
 
 _CLOSES = {
     CloseCode.NORMAL: (NextStep.STOP, "the client left"),
-    CloseCode.GOING_AWAY: (NextStep.JOIN_AGAIN_LATER, "the gateway is going away; elsewhere will do, too"),
-    CloseCode.PROTOCOL_ERROR: (NextStep.STOP, "not WebSocket as RFC 6455 has it: a bug"),
+    CloseCode.GOING_AWAY: (NextStep.JOIN_AGAIN_LATER, "the gateway is going away; another one may take the client"),
+    CloseCode.PROTOCOL_ERROR: (NextStep.STOP, "a violation of RFC 6455: a bug"),
     CloseCode.UNSUPPORTED_DATA: (NextStep.STOP, "a frame that is not text: a bug"),
     CloseCode.ABNORMAL: (NextStep.JOIN_AGAIN, "the connection broke; never sent"),
     CloseCode.INVALID_TEXT: (NextStep.STOP, "a text frame that is not UTF-8: a bug"),
@@ -106,15 +106,15 @@ _CLOSES = {
     CloseCode.REPLACED: (NextStep.STOP, "a newer connection of the same user took its place"),
     CloseCode.TOO_SLOW: (NextStep.JOIN_AGAIN, "the client reads too slowly"),
     CloseCode.RATE_LIMITED: (NextStep.JOIN_AGAIN_LATER, "too many requests in too short a time"),
-    CloseCode.INTERNAL: (NextStep.JOIN_AGAIN, "a fault of the gateway"),
+    CloseCode.INTERNAL: (NextStep.JOIN_AGAIN, "an internal error of the gateway"),
 }
 
 
 def next_step(code: int | None) -> NextStep:
-    """What a client does after a close with this code, also one that this protocol does not define.
+    """Return a client's next step after a close with this code, even one that the protocol does not define.
 
-    None stands for a close frame without a code.  An unknown code comes from something in between, such as a proxy
-    that restarts: worth another try, but not at once.
+    None stands for a close frame without a code. An unknown code comes from an intermediary, such as a restarting
+    proxy: worth another try, but not at once.
     """
     try:
         return CloseCode(code or 0).next_step
@@ -123,10 +123,10 @@ def next_step(code: int | None) -> NextStep:
 
 
 class ProtocolError(Exception):
-    """A frame from the other side that is no message of this protocol; the only exception that decoding raises.
+    """A frame from the other side is no message of this protocol. Decoding raises no other exception.
 
-    ``path`` names the field at fault as on the wire, None where the fault is not in one field.  ``request_id`` is the
-    id to answer to, None where the frame has none that can be used.
+    ``path`` is the wire path of the wrong field, None where no single field is wrong. ``request_id`` is the id for the
+    answer, None where the frame has no usable id.
     """
 
     def __init__(self, code: ErrorCode, message: str, path: str | None = None, request_id: int | None = None) -> None:
@@ -142,7 +142,10 @@ class ProtocolError(Exception):
 
 
 class RequestError(Exception):
-    """A request was not done: raised where the gateway works on it, and again where its client waits for it."""
+    """A request failed. The gateway raises it while serving the request, the client where it waits for the answer.
+
+    ``path`` is the wire path of the wrong field, ``reference`` that of a log line; each is None where there is none.
+    """
 
     def __init__(self, code: ErrorCode, message: str, path: str | None = None, reference: str | None = None) -> None:
         super().__init__(code, message, path, reference)

@@ -1,4 +1,4 @@
-"""The events that a client has received and its program has not yet looked at."""
+"""The events that a client has received and its program has not taken yet."""
 
 from collections import deque
 from typing import NoReturn
@@ -11,10 +11,10 @@ from protocol.events import Closing
 
 
 class ConnectionClosed(Exception):
-    """The connection is over.
+    """The connection is closed.
 
-    ``code`` is the close code (1006 where it just broke), ``reason`` a text for people, ``closing`` the gateway's
-    last event where it sent one.
+    ``code`` is the close code, 1006 where the connection broke. ``reason`` is a text for people. ``closing`` is the
+    gateway's last event, where it sent one.
     """
 
     def __init__(self, code: int, reason: str = "", closing: Closing | None = None) -> None:
@@ -30,7 +30,7 @@ class ConnectionClosed(Exception):
 
 
 class EventsLost(Exception):
-    """So many events were dropped here, the oldest first, since the program did not keep up with them."""
+    """The program was too slow: ``count`` events were dropped, the oldest first."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count)
@@ -38,11 +38,10 @@ class EventsLost(Exception):
 
 
 class EventBuffer:
-    """Events in order, bounded by the size that they had on the wire.
+    """A queue of events with a limit on their size on the wire.
 
-    Over the bound the oldest are dropped: a program that never looks at events costs no more than the bound, and one
-    that looks too late learns where the gap is.  ``max_size`` is in characters of JSON; the newest event is kept
-    whatever its size.
+    Above the limit the oldest events are dropped. So a program that ignores events uses bounded memory, and a slow
+    program learns where the gap is. ``max_size`` is in characters of JSON. The newest event stays, whatever its size.
     """
 
     def __init__(self, max_size: int) -> None:
@@ -54,7 +53,7 @@ class EventBuffer:
         self._readers = trio.lowlevel.ParkingLot()
 
     def put(self, event: Event, size: int) -> None:
-        """Append an event that had ``size`` characters.  Never waits."""
+        """Append an event of ``size`` characters. Never waits."""
         self._events.append((event, size))
         self._size += size
         while self._size > self._max_size and len(self._events) > 1:
@@ -63,12 +62,12 @@ class EventBuffer:
         self._readers.unpark()
 
     def end(self, end: ConnectionClosed) -> None:
-        """Nothing comes any more; readers get what is there, then :exc:`ConnectionClosed`."""
+        """Note that no more events come. Readers get the remaining ones, then :exc:`ConnectionClosed`."""
         self._end = end
         self._readers.unpark_all()
 
     async def get(self) -> Event:
-        """The next event.  Raises :exc:`EventsLost` at a gap, :exc:`ConnectionClosed` after the last one."""
+        """Return the next event. Raises :exc:`EventsLost` at a gap, :exc:`ConnectionClosed` after the last event."""
         await trio.lowlevel.checkpoint()
         while True:
             if self._lost:

@@ -1,4 +1,4 @@
-"""What the gateway tells unasked: one class per event type, holding that event's ``data``."""
+"""The events that the gateway sends on its own: one class for each type, with that event's ``data``."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,9 +20,9 @@ TransportState = Literal["connected", "disconnected", "failed", "closed"]
 class VoiceState(Event):
     """A change of a channel's list.
 
-    ``participant`` is who it is about, as it is now or, in ``user_left``, as it was.  ``count`` is how many there are
-    after the change and ``participants`` the list then, or None where it is left out.  ``reason`` is there in
-    ``user_left`` and nowhere else; raises :exc:`protocol.constraints.InvalidValueError` otherwise.
+    ``participant`` is the changed entry, or in ``user_left`` the removed one. ``count`` is the number of members after
+    the change. ``participants`` is the new list, or None where it is left out. ``reason`` belongs to ``user_left``
+    only. Raises :exc:`protocol.constraints.InvalidValueError` otherwise.
     """
 
     type: VoiceStateType
@@ -43,7 +43,7 @@ class VoiceState(Event):
 @event("consumer_closed")
 @frozen
 class ConsumerClosed(Event):
-    """A consumer of this session is gone, and not because the session asked for it."""
+    """A consumer of this session closed, although the session did not ask for it."""
 
     consumer_id: ObjectId
     reason: ConsumerClosedReason
@@ -52,7 +52,7 @@ class ConsumerClosed(Event):
 @event("consumer_updated")
 @frozen
 class ConsumerUpdated(Event):
-    """A consumer's producer paused or resumed, or other layers are forwarded now, or none."""
+    """A consumer's producer paused or resumed, or the forwarded layers changed."""
 
     consumer_id: ObjectId
     producer_paused: bool
@@ -71,7 +71,7 @@ class TransportStateChanged(Event):
 @event("active_speakers")
 @frozen
 class ActiveSpeakers(Event):
-    """Who speaks now, loudest first."""
+    """The present speakers, loudest first."""
 
     user_ids: tuple[UserId, ...]
 
@@ -79,7 +79,7 @@ class ActiveSpeakers(Event):
 @event("message")
 @frozen
 class MessageReceived(Event):
-    """What another member sent with ``message``."""
+    """A message that another member sent with ``message``."""
 
     from_: UserId
     data: Any

@@ -1,7 +1,7 @@
-"""A JSON Schema (draft 2020-12) of everything on the wire, made from the message classes.
+"""A JSON Schema (draft 2020-12) of the whole protocol, generated from the message classes.
 
-What it cannot say: limits on a value's encoded size (they stand in a description), the trimming of a username, and
-that ids answer what was asked.
+It cannot express three rules: the limits on the encoded size of a value (a description states them), the trimming of
+user names, and that answers match requests.
 """
 
 import enum
@@ -27,7 +27,7 @@ REQUEST_ID: Json = {"type": "integer", "minimum": 0, "maximum": limits.MAX_REQUE
 
 
 def value_schema(hint: Any, definitions: dict[str, Json]) -> Json:
-    """The schema of a field's value; the classes that it needs are added to ``definitions``."""
+    """Return the schema of a field's value. Adds the classes that it uses to ``definitions``."""
     bare, rules = split_annotated(hint)
     schema = _bare_schema(bare, definitions)
     for rule in rules:
@@ -53,9 +53,9 @@ def _bare_schema(bare: Any, definitions: dict[str, Json]) -> Json:
 
 
 def class_reference(cls: type[attrs.AttrsInstance], definitions: dict[str, Json]) -> Json:
-    """A reference to a class's schema, which is added to ``definitions`` where it is not there yet."""
+    """Return a reference to a class's schema, and add the schema to ``definitions`` if it is missing."""
     if cls.__name__ not in definitions:
-        definitions[cls.__name__] = {}  # keeps its place among the others
+        definitions[cls.__name__] = {}  # reserves the place among the other definitions
         definitions[cls.__name__] = _class_schema(cls, definitions)
     return {"$ref": f"#/$defs/{cls.__name__}"}
 
@@ -92,7 +92,7 @@ def _envelope(name: str, cls: type[attrs.AttrsInstance], definitions: dict[str, 
 
 
 def json_schema() -> Json:
-    """The whole schema; its definitions ``Request``, ``Response`` and ``Event`` can be used each on its own."""
+    """Return the whole schema. Its definitions ``Request``, ``Response`` and ``Event`` are usable on their own."""
     classes: dict[str, Json] = {}
     requests = [_envelope(name, cls, classes, REQUEST_ID) for name, cls in REQUESTS.items()]
     oks = [_envelope("ok", cls, classes, REQUEST_ID) for cls in dict.fromkeys(OK_DATA.values())]

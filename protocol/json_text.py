@@ -1,4 +1,4 @@
-"""JSON from the network, bounded before it is parsed (RFC 8259)."""
+"""JSON from the network, checked against limits before it is parsed (RFC 8259)."""
 
 import json
 import math
@@ -8,20 +8,20 @@ from typing import Any, NoReturn
 
 from protocol.constraints import compact_json
 
-# Possessive, and the closing quote optional: one pass over the text, whatever is in it.
+# Possessive, and with an optional closing quote, so that any text takes a single pass.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-# The digits and sign of the largest integer that a double holds.
+# The characters of the largest integer that a double holds, sign included.
 _MAX_INTEGER_CHARACTERS = 310
 
 
 class UnreadableError(Exception):
-    """The bytes are not JSON, or not within the bounds.  The text says why, without quoting them."""
+    """The bytes are not JSON, or exceed a limit. The message gives the reason without quoting them."""
 
 
 def nesting_depth(text: bytes) -> int:
-    """How deep arrays and objects nest in JSON text, found without parsing it; brackets in strings do not count."""
+    """Return how deep arrays and objects nest, without parsing the text. Brackets inside strings do not count."""
     brackets = _STRING.sub(b"", text).translate(None, _ALL_BUT_BRACKETS)
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
 
@@ -61,7 +61,7 @@ _DECODER = json.JSONDecoder(
 
 
 def _utf8(raw: bytes | str, max_bytes: int) -> bytes:
-    """The bytes of a frame, checked for size; for text, the length says already when it is far too much."""
+    """Return the bytes of a frame, checked for size. The length of a text already reveals many that are too large."""
     if len(raw) > max_bytes:
         raise UnreadableError(f"larger than {max_bytes} bytes")
     try:
@@ -74,10 +74,10 @@ def _utf8(raw: bytes | str, max_bytes: int) -> bytes:
 
 
 def parse_untrusted(raw: bytes | str, *, max_bytes: int, max_depth: int) -> Any:
-    """Parse one JSON text (RFC 8259) of at most ``max_bytes`` of UTF-8 whose arrays and objects nest ``max_depth``.
+    """Parse one JSON text (RFC 8259) of at most ``max_bytes`` in UTF-8, nested at most ``max_depth`` deep.
 
-    No member name may come twice in an object, every number must be finite as a double, and strings must be Unicode
-    (no lone surrogates).  Raises :exc:`UnreadableError` and nothing else.
+    An object must not repeat a member name. Every number must be finite as a double. Strings must be Unicode, without
+    lone surrogates. Raises :exc:`UnreadableError` and nothing else.
     """
     encoded = _utf8(raw, max_bytes)
     if nesting_depth(encoded) > max_depth:

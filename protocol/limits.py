@@ -1,7 +1,7 @@
-"""The bounds of the protocol, version 1, in one place.
+"""The limits of version 1 of the protocol.
 
-Sizes are in bytes of UTF-8, lengths in characters (code points) or items, times in seconds.  What a gateway's
-operator may configure is here as its default.
+Sizes are in bytes of UTF-8, lengths in characters (code points) or items, times in seconds. Limits that an operator may
+configure appear here with their defaults.
 """
 
 from typing import Final
@@ -12,10 +12,10 @@ PATH: Final = "/ws"
 # One frame.
 MAX_REQUEST_BYTES: Final = 256 * 1024
 MAX_REQUEST_DEPTH: Final = 32
-# Snapshots of full channels are larger than anything a client may send, and nest what clients sent two deeper.
+# A snapshot of a full channel is larger than any request, and nests the clients' values two levels deeper.
 MAX_GATEWAY_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 MAX_GATEWAY_MESSAGE_DEPTH: Final = 64
-# The largest integer that every JSON reader, a browser among them, keeps exactly (RFC 8259 section 6).
+# The largest integer that every JSON reader keeps exactly, browsers included (RFC 8259 section 6).
 MAX_REQUEST_ID: Final = 2**53 - 1
 
 # Fields.
@@ -37,18 +37,18 @@ MAX_CODEC_PARAMETER_CHARACTERS: Final = 1024
 MAX_FINGERPRINTS: Final = 16
 MAX_SHORT_TEXT_CHARACTERS: Final = 256
 
-# ``voice_state`` carries the whole list up to this many members.
+# ``voice_state`` carries the whole list of a channel with up to this many members.
 MAX_LISTED_PARTICIPANTS: Final = 100
-# And as long as no more bytes than this wait to be sent to the client: lists would soon be all that waits.
+# It leaves the list out while more bytes than this wait for a client. Otherwise lists would soon fill the queue.
 LISTED_BACKLOG: Final = 65536
 
-# Bad messages that a connection survives, and the window in which they count.
+# The number of bad messages that a connection survives, and the time in which they count.
 ERROR_BUDGET: Final = 20
 ERROR_BUDGET_WINDOW: Final = 10.0
 
 PING_INTERVAL: Final = 5.0
 PONG_TIMEOUT: Final = 4.5
-# From the last that was heard of a WebSocket, while its session's media comes.
+# Seconds from the last sign of life on a WebSocket, while its session's media still comes.
 MEDIA_GRACE: Final = 20.0
 JOIN_TIMEOUT: Final = 10.0
 SESSION_CLEANUP_TIMEOUT: Final = 5.0

@@ -1,9 +1,9 @@
-"""The WebSocket under a client: opened, read all the time, written in order, and always closed in bounded time.
+"""The WebSocket of a client: opened, always read, written in order, and closed in bounded time.
 
-trio-websocket does the framing.  What it leaves to its user is done here: somebody always takes its messages (it
-stops reading, and so answering pings, when nobody does), no cancellation can cut a frame in half (one task writes),
-and the goodbye still works when the program around it is being cancelled: the tasks that move bytes run shielded,
-and their owner ends them on every path.
+trio-websocket does the framing and leaves three tasks to its user. First, somebody must always take its messages:
+otherwise it stops reading, and with that answering pings. Second, no cancellation may cut a frame in half, so a single
+task writes. Third, the goodbye must work while the program around it is cancelled. So the tasks that move bytes are
+shielded, and their owner ends them on every path.
 """
 
 import ssl
@@ -27,7 +27,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class ConnectError(Exception):
-    """No connection came about.  ``status`` and ``body`` are the HTTP answer, where there was one."""
+    """The connection failed. ``status`` and ``body`` are those of the HTTP answer, if there was one."""
 
     def __init__(self, message: str, status: int | None = None, body: bytes = b"") -> None:
         super().__init__(message, status, body)
@@ -43,9 +43,9 @@ class ConnectError(Exception):
 class Timeouts:
     """How long a client waits, in seconds.
 
-    ``connect`` is for everything up to the open WebSocket, ``request`` for one answer, ``goodbye`` for leaving.  The
-    client pings every ``ping_interval`` (None: never) and gives the connection up when the pong is ``pong`` late: by
-    default it is as patient as a gateway that hears its media.
+    ``connect`` covers everything up to the open WebSocket, ``request`` one answer, ``goodbye`` the leave. The client
+    pings every ``ping_interval`` (None: never). It gives the connection up when a pong is ``pong`` late. The default
+    has the patience of a gateway that still gets the client's media.
     """
 
     connect: float = 10.0
@@ -56,10 +56,10 @@ class Timeouts:
 
 
 class Link:
-    """One WebSocket connection.  ``receive`` is called with each frame, in order, and must not wait.
+    """One WebSocket connection. It calls ``receive`` with each frame, in order; ``receive`` must not wait.
 
-    It may raise :exc:`ProtocolError`, which ends the connection with 1002.  ``on_end`` is called once, with the
-    reason, when nothing more can come.
+    ``receive`` may raise :exc:`ProtocolError`, which ends the connection with 1002. The link calls ``on_end`` once,
+    with close code and reason, when nothing more can come.
     """
 
     def __init__(
@@ -73,24 +73,24 @@ class Link:
         self._on_end = on_end
         self._websocket: trio_websocket.WebSocketConnection | None = None
         self._to_send, self._outbox = trio.open_memory_channel[str](_OUTBOX)
-        self._settled = trio.Event()  # open, or failed
+        self._settled = trio.Event()  # open or failed
         self._written = trio.Event()
         self._finished = trio.Event()
-        self._io_scope = trio.CancelScope(shield=True)  # ended by end(), which the owner calls on every path
+        self._io_scope = trio.CancelScope(shield=True)  # the owner calls end() on every path
         self._goodbye_scope = trio.CancelScope()
         self._leaving = False
         self._end: tuple[int, str] | None = None
         self._failure: ConnectError | None = None
 
     async def send(self, text: str) -> None:
-        """Hand a frame to the writer; cancelled or not, it goes out whole or not at all.
+        """Hand a frame to the writer. It is sent whole or not at all, even where this call is cancelled.
 
-        Raises ``trio.BrokenResourceError`` or ``trio.ClosedResourceError`` when the connection is over.
+        Raises ``trio.BrokenResourceError`` or ``trio.ClosedResourceError`` when the connection is closed.
         """
         await self._to_send.send(text)
 
     async def opened(self) -> None:
-        """Wait until messages can pass; raises :exc:`ConnectError`."""
+        """Wait until the WebSocket is open. Raises :exc:`ConnectError`."""
         with trio.move_on_after(self._timeouts.connect) as waiting:
             await self._settled.wait()
         if waiting.cancelled_caught:
@@ -101,7 +101,7 @@ class Link:
             raise ConnectError(self._end[1] if self._end else "the connection broke")
 
     async def run(self, stream: trio.abc.Stream, host: str, path: str, headers: Headers) -> None:
-        """Move bytes until :meth:`end`, or until the connection ends.  Raises nothing, closes the stream."""
+        """Move bytes until :meth:`end` or the end of the connection, then close the stream. Raises nothing."""
         try:
             with self._io_scope:
                 await self._move_bytes(stream, host, path, headers)
@@ -121,7 +121,7 @@ class Link:
         except* trio_websocket.ConnectionRejected as group:
             self._failure = _rejection(group)
         except* (_NoAnswerError, LocalProtocolError, trio_websocket.ConnectionClosed) as group:
-            # A LocalProtocolError is trio-websocket answering a ping after the closing has begun.
+            # trio-websocket raises LocalProtocolError when it answers a ping during the close.
             self._record_end(CloseCode.ABNORMAL, str(group.exceptions[0]) or "the connection broke")
 
     async def _open(self, io: trio.Nursery, stream: trio.abc.Stream, host: str, path: str, headers: Headers) -> None:
@@ -129,7 +129,7 @@ class Link:
         io.start_soon(self._expect_answer, watched)
         websocket = await trio_websocket.wrap_client_stream(
             io,
-            cast(trio.SocketStream, watched),  # any stream will do, as its documentation says
+            cast(trio.SocketStream, watched),  # any stream will do, as the library's documentation says
             host,
             path,
             subprotocols=[limits.SUBPROTOCOL],
@@ -179,7 +179,7 @@ class Link:
                 async for text in self._outbox:
                     await websocket.send_message(text)
             except (trio_websocket.ConnectionClosed, LocalProtocolError):
-                pass  # the reader learns why
+                pass  # the reader learns the reason
             finally:
                 self._written.set()
 
@@ -191,22 +191,23 @@ class Link:
                 try:
                     await websocket.ping()
                 except (trio_websocket.ConnectionClosed, LocalProtocolError):
-                    return  # the reader learns why
+                    return  # the reader learns the reason
             late = waiting.cancelled_caught
         self._record_end(CloseCode.ABNORMAL, "the gateway did not answer a ping")
         self.end()
 
     def _record_end(self, code: int, reason: str) -> None:
-        """Record the end; the first reason counts."""
+        """Record the end of the connection. Only the first call counts."""
         if self._end is None:
             self._end = (code, reason)
             self._on_end(code, reason)
 
     async def say_goodbye(self) -> None:
-        """Send what is waiting and close the WebSocket with 1000.  Takes as long as the other side: bound it."""
+        """Send the queued frames and close the WebSocket with 1000. The other side decides how long this takes: set a
+        limit."""
         if self._websocket is None:
             return
-        if self._end is not None:  # it is being closed already
+        if self._end is not None:  # the close has begun already
             await self._finished.wait()
             return
         self._leaving = True
@@ -216,16 +217,16 @@ class Link:
             await self._websocket.aclose(CloseCode.NORMAL)
 
     def end(self) -> None:
-        """Have :meth:`run` return, whatever it is doing."""
+        """Make :meth:`run` return at once."""
         self._io_scope.cancel()
 
 
 class _NoAnswerError(Exception):
-    """The stream ended before the handshake did."""
+    """The stream ended before the handshake was complete."""
 
 
 class _WatchedStream(trio.abc.Stream):
-    """A stream that says when nothing more will come."""
+    """A stream with an event for its end."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
@@ -259,9 +260,11 @@ def _rejection(group: BaseExceptionGroup[trio_websocket.ConnectionRejected]) -> 
 
 
 async def open_stream(url: str, ssl_context: ssl.SSLContext | None) -> tuple[trio.abc.Stream, str, str]:
-    """A TCP or TLS stream to where a ``ws:`` or ``wss:`` URL points, the Host header, and the path with its query.
+    """Open a TCP or TLS stream to a ``ws:`` or ``wss:`` URL. Return it with the Host header and the path with its
+    query.
 
-    Raises ``ValueError`` for another kind of URL, ``OSError`` or ``trio.BrokenResourceError`` where there is no way.
+    Raises ``ValueError`` for another kind of URL, and ``OSError`` or ``trio.BrokenResourceError`` where connecting
+    fails.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:

@@ -1,7 +1,7 @@
-"""The media objects, exactly those of mediasoup-client 3 with snake_case names.
+"""The media objects of mediasoup-client 3, with snake_case names.
 
-Inside them ``null`` on the wire means absent, fields that are None are left out, and 5.0 is the integer 5.  A field
-that nothing here depends on is :data:`protocol.constraints.IGNORABLE`.
+Inside them, ``null`` on the wire means absent, fields that are None are left out, and 5.0 is the integer 5. A field
+that the gateway does not depend on is :data:`protocol.constraints.IGNORABLE`.
 """
 
 import re
@@ -34,14 +34,14 @@ Channels = Annotated[int, Whole(), Range(1, 255)]
 Ssrc = Annotated[int, Whole(), Range(1, 2**32 - 1)]
 ExtensionId = Annotated[int, Whole(), Range(1, 255)]
 Uri = Annotated[str, Characters(1, limits.MAX_SHORT_TEXT_CHARACTERS)]
-# What a RID is that streams are told apart by (RFC 8851 section 10, RFC 8852 section 3.1).
+# A RID that tells streams apart (RFC 8851 section 10, RFC 8852 section 3.1).
 Rid = Annotated[str, Pattern("[A-Za-z0-9_-]{1,255}", "must be 1 to 255 letters, digits, _ or -")]
 ParameterText = Annotated[str, Characters(0, limits.MAX_CODEC_PARAMETER_CHARACTERS)]
 CodecParameters = Annotated[
     dict[str, Annotated[ParameterText | int | float, Whole()]],
     Members(limits.MAX_CODEC_PARAMETERS, limits.MAX_SHORT_TEXT_CHARACTERS),
 ]
-# What a receiver cannot mean by its parameters, it leaves out.
+# A receiver's parameters that make no sense count as absent.
 CapabilityParameters = Annotated[CodecParameters, Skipping()]
 ExtensionDirection = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Priority = Literal["very-low", "low", "medium", "high"]
@@ -64,9 +64,9 @@ RtcpFeedbacks = Annotated[tuple[RtcpFeedback, ...], Items(0, limits.MAX_RTCP_FEE
 
 @frozen
 class RtpCodecCapability:
-    """A codec that an endpoint can receive.  ``clock_rate`` in Hz; ``channels`` only for audio.
+    """A codec that an endpoint can receive. ``clock_rate`` is in Hz. Only audio has ``channels``.
 
-    What kind it is, ``mime_type`` says; one that is neither audio nor video is as good as none.
+    ``mime_type`` says whether it is audio or video. A codec of any other kind is ignored.
     """
 
     mime_type: ShortText
@@ -91,7 +91,7 @@ class RtpHeaderExtension:
 
 @frozen
 class RtpCapabilities:
-    """What an endpoint can receive."""
+    """The codecs and header extensions that an endpoint can receive."""
 
     codecs: Annotated[tuple[RtpCodecCapability, ...], Items(0, limits.MAX_CODECS)] = ()
     header_extensions: Annotated[tuple[RtpHeaderExtension, ...], Items(0, limits.MAX_HEADER_EXTENSIONS)] = ()
@@ -110,10 +110,10 @@ class RtpCodecParameters:
 
     @staticmethod
     def used_members(members: Json) -> Json:
-        """What of an object on the wire counts.
+        """Return the members of an object on the wire that count.
 
-        Video has no channels, whatever clients write for none.  Parameters of what travels beside a codec say how its
-        sender or a decoder uses that, which nobody here is.  Some languages write no parameters as an empty array.
+        Video has no channels, whatever clients write. Parameters of codecs beside the media (RTX, RED, FEC) instruct a
+        sender or a decoder, and the gateway is neither. Some languages write missing parameters as an empty array.
         """
         kind, _, name = str(members.get("mimeType")).lower().partition("/")
         unused = {"channels"} if kind != "audio" else set()
@@ -134,14 +134,14 @@ class RtpHeaderExtensionParameters:
 
 @frozen
 class RtpRtxParameters:
-    """Where an encoding's retransmissions go (RFC 4588); 0 says that there are none."""
+    """The stream of an encoding's retransmissions (RFC 4588). SSRC 0 means that there is none."""
 
     ssrc: Annotated[int, Whole(), Range(0, 2**32 - 1)]
 
 
 @frozen
 class RtpEncodingParameters:
-    """One encoding of a stream: its SSRC, or (simulcast) its RID.  ``max_bitrate`` in bit/s."""
+    """One encoding of a stream, with its SSRC or (simulcast) its RID. ``max_bitrate`` is in bit/s."""
 
     ssrc: Ssrc | None = None
     rid: ShortText | None = None
@@ -160,7 +160,7 @@ class RtpEncodingParameters:
 
 @frozen
 class RtcpParameters:
-    """RTCP of a stream.  ``mux`` is true where it is left out: there is no other way here."""
+    """The RTCP of a stream. ``mux`` is true by default; the gateway knows no other way."""
 
     cname: ShortText | None = None
     reduced_size: bool = field(default=True, metadata=IGNORABLE)
@@ -190,7 +190,7 @@ class IceParameters:
 
 @frozen
 class IceCandidate:
-    """An ICE candidate (RFC 8445 section 5.1).  ``ip`` repeats ``address`` for clients older than the rename."""
+    """An ICE candidate (RFC 8445 section 5.1). ``ip`` repeats ``address`` for clients older than the rename."""
 
     foundation: ShortText
     priority: Annotated[int, Whole(), Range(0, 2**32 - 1)]
@@ -204,10 +204,11 @@ class IceCandidate:
 
 @frozen
 class DtlsFingerprint:
-    """A certificate's hash (RFC 8122 section 5).  Upper and lower case are the same in both fields.
+    """A certificate's hash (RFC 8122 section 5). Both fields ignore case.
 
-    The value of a hash function that is not one of :data:`FINGERPRINT_BYTES` may be anything: nobody looks at it.
-    Raises :exc:`protocol.constraints.InvalidValueError` where that of one that is has another form or length.
+    The value of an unknown hash function may be anything, since the gateway does not use it. For a hash function in
+    :data:`FINGERPRINT_BYTES`, raises :exc:`protocol.constraints.InvalidValueError` where the value has another form or
+    length.
     """
 
     algorithm: Annotated[
@@ -223,9 +224,9 @@ class DtlsFingerprint:
 
 @frozen
 class DtlsParameters:
-    """DTLS role and certificate fingerprints; one that matches is enough.  ``auto`` of a client is ``server``.
+    """DTLS role and certificate fingerprints; one matching fingerprint is enough. A client's ``auto`` means ``server``.
 
-    Raises :exc:`protocol.constraints.InvalidValueError` where no fingerprint is of a hash function that we know.
+    Raises :exc:`protocol.constraints.InvalidValueError` where no fingerprint has a known hash function.
     """
 
     fingerprints: Annotated[tuple[DtlsFingerprint, ...], Items(1, limits.MAX_FINGERPRINTS)]

@@ -1,6 +1,6 @@
-"""What a client asks, and what it is answered: one class for the ``data`` of each request, one for each ``ok``.
+"""The requests of clients and their answers: one class for the ``data`` of each request and of each ``ok``.
 
-A field with a default may be left out on the wire; where the default is None, it is left out when it is None.
+A field with a default is optional on the wire. Where the default is None, a field that is None is left out.
 """
 
 from typing import Any, ClassVar
@@ -33,7 +33,7 @@ from protocol.vocabulary import (
 
 @frozen
 class IceServer:
-    """A STUN or TURN server, as ``RTCPeerConnection`` takes it."""
+    """A STUN or TURN server, in the form that ``RTCPeerConnection`` takes."""
 
     urls: tuple[Text, ...]
     username: Text | None = None
@@ -42,7 +42,7 @@ class IceServer:
 
 @frozen
 class Joined(OkData):
-    """``ok`` of ``join``: who one is now, and the list, oneself included, as of ``revision``."""
+    """``ok`` of ``join``: the client's ids, and the list of the channel with itself in it, as of ``revision``."""
 
     session_id: ObjectId
     user_id: UserId
@@ -57,7 +57,7 @@ class Joined(OkData):
 @request("join")
 @frozen
 class Join(RequestData[Joined]):
-    """Enter a channel.  The ``username`` is trimmed; the gateway makes up a ``user_id`` where there is none."""
+    """Enter a channel. The ``username`` is trimmed. Without a ``user_id``, the gateway makes one."""
 
     channel_id: ChannelId
     username: Username
@@ -69,12 +69,12 @@ class Join(RequestData[Joined]):
 @request("leave")
 @frozen
 class Leave(RequestData[Done]):
-    """Leave the channel; the connection stays and may join again."""
+    """Leave the channel. The connection stays and may join again."""
 
 
 @frozen
 class TransportCreated(OkData):
-    """``ok`` of ``create_transport``: all the client needs to connect; there is no trickle."""
+    """``ok`` of ``create_transport``: everything that the client needs to connect, since there is no trickle ICE."""
 
     transport_id: ObjectId
     ice_parameters: IceParameters
@@ -85,7 +85,7 @@ class TransportCreated(OkData):
 @request("create_transport")
 @frozen
 class CreateTransport(RequestData[TransportCreated]):
-    """Make a transport in one direction, seen from the client.  One of each at a time."""
+    """Create a transport in one direction, seen from the client. A session has at most one in each direction."""
 
     direction: Direction
     rtp_capabilities: RtpCapabilities | None = None
@@ -94,7 +94,7 @@ class CreateTransport(RequestData[TransportCreated]):
 @request("connect_transport")
 @frozen
 class ConnectTransport(RequestData[Done]):
-    """Hand over the client's DTLS parameters.  Answered before the handshake."""
+    """Set the client's DTLS parameters. The answer precedes the handshake."""
 
     transport_id: ObjectId
     dtls_parameters: DtlsParameters
@@ -117,7 +117,7 @@ class RestartIce(RequestData[IceRestarted]):
 
 @frozen
 class Produced(OkData):
-    """``ok`` of ``produce``."""
+    """``ok`` of ``produce``: the id of the new producer."""
 
     producer_id: ObjectId
 
@@ -136,7 +136,7 @@ class Produce(RequestData[Produced]):
 
 @frozen
 class Consumed(OkData):
-    """``ok`` of ``consume``: whose stream it is, and how it will come."""
+    """``ok`` of ``consume``: the owner of the stream, and the parameters for receiving it."""
 
     consumer_id: ObjectId
     producer_id: ObjectId
@@ -150,9 +150,9 @@ class Consumed(OkData):
 @request("consume")
 @frozen
 class Consume(RequestData[Consumed]):
-    """Start to receive somebody's stream over the receiving transport.
+    """Start to receive another member's stream over the receiving transport.
 
-    ``rtp_capabilities`` may be None where ``create_transport`` gave them.  Starts paused unless told otherwise.
+    ``rtp_capabilities`` may be None where ``create_transport`` had them. The consumer starts paused by default.
     """
 
     transport_id: ObjectId
@@ -164,7 +164,7 @@ class Consume(RequestData[Consumed]):
 @request("pause")
 @frozen
 class Pause(OneOf, RequestData[Done]):
-    """Stop the flow of one's own producer or consumer."""
+    """Pause the client's own producer or consumer."""
 
     alternatives: ClassVar[tuple[str, ...]] = ("producer_id", "consumer_id")
 
@@ -175,7 +175,7 @@ class Pause(OneOf, RequestData[Done]):
 @request("resume")
 @frozen
 class Resume(OneOf, RequestData[Done]):
-    """Let one's own producer or consumer flow again."""
+    """Resume the client's own producer or consumer."""
 
     alternatives: ClassVar[tuple[str, ...]] = ("producer_id", "consumer_id")
 
@@ -186,7 +186,7 @@ class Resume(OneOf, RequestData[Done]):
 @request("close")
 @frozen
 class Close(OneOf, RequestData[Done]):
-    """Close one's own producer, consumer, or transport with all that runs over it."""
+    """Close the client's own producer or consumer, or its transport with every stream on it."""
 
     alternatives: ClassVar[tuple[str, ...]] = ("producer_id", "consumer_id", "transport_id")
 
@@ -198,7 +198,7 @@ class Close(OneOf, RequestData[Done]):
 @request("set_layers")
 @frozen
 class SetLayers(RequestData[Done]):
-    """Bound the layers that a consumer gets; 0 is the lowest."""
+    """Limit the layers of a consumer. 0 is the lowest layer."""
 
     consumer_id: ObjectId
     spatial: Layer
@@ -207,7 +207,7 @@ class SetLayers(RequestData[Done]):
 
 @frozen
 class Delivered(OkData):
-    """``ok`` of ``message``: to how many it went."""
+    """``ok`` of ``message``: the number of members that get it."""
 
     delivered: Count
 
@@ -215,7 +215,7 @@ class Delivered(OkData):
 @request("message")
 @frozen
 class SendMessage(RequestData[Delivered]):
-    """Send any JSON to the others in the channel, or to the user ids in ``to``."""
+    """Send any JSON to all other members of the channel, or to the user ids in ``to``."""
 
     data: MessageData
     to: Recipients | None = None
@@ -230,12 +230,12 @@ class Ping(RequestData[Done]):
 @request("stats")
 @frozen
 class GetStats(RequestData[Stats]):
-    """Ask what the gateway measures of this session's media."""
+    """Ask for the gateway's measurements of this session's media."""
 
 
 @frozen
 class Request:
-    """A request as it travels: ``id`` is the client's choice, 0 to 2**53 - 1, and comes back in the response."""
+    """The envelope of a request. The client chooses ``id``, from 0 to 2**53 - 1, and the response repeats it."""
 
     id: int
     data: RequestData[Any]

@@ -1,4 +1,4 @@
-"""The envelopes of the gateway's answers: ``ok`` and ``error``."""
+"""The gateway's responses to requests: ``ok`` and ``error``."""
 
 from attrs import frozen
 
@@ -10,12 +10,12 @@ from protocol.vocabulary import Text
 
 @frozen
 class Done(OkData):
-    """``ok`` with nothing to say."""
+    """``ok`` without content."""
 
 
 @frozen
 class Ok:
-    """The answer to a request that was done."""
+    """The response to a request that succeeded."""
 
     id: int
     data: OkData = Done()
@@ -23,10 +23,10 @@ class Ok:
 
 @frozen
 class ErrorData:
-    """Why a request was not done.
+    """Why a request failed.
 
-    ``path`` names the field at fault as on the wire, such as ``data.rtpParameters.codecs[0].mimeType``;
-    ``reference`` finds an internal error in the gateway's log.
+    ``path`` is the wire path of the wrong field, such as ``data.rtpParameters.codecs[0].mimeType``. ``reference`` finds
+    an internal error in the gateway's log.
     """
 
     code: ErrorCode
@@ -37,17 +37,17 @@ class ErrorData:
 
 @frozen
 class Error:
-    """The answer to a request that was not done; ``id`` is None where the frame had none that could be used."""
+    """The response to a request that failed. ``id`` is None where the frame had no usable id."""
 
     id: int | None
     data: ErrorData
 
     @classmethod
     def for_frame(cls, error: ProtocolError) -> "Error":
-        """The answer to a frame that could not be read."""
+        """Make the response to an unreadable frame."""
         return cls(error.request_id, ErrorData(error.code, error.message, error.path))
 
     @classmethod
     def for_request(cls, request_id: int, error: RequestError) -> "Error":
-        """The answer to a request that was not done."""
+        """Make the response to a request that failed."""
         return cls(request_id, ErrorData(error.code, error.message, error.path, error.reference))

@@ -1,4 +1,4 @@
-"""``python -m protocol.schema`` writes what is made from the message classes: JSON Schema and TypeScript."""
+"""``python -m protocol.schema`` writes the files generated from the message classes: JSON Schema and TypeScript."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ TYPESCRIPT = ROOT / "gateway" / "web" / "src" / "protocol.ts"
 
 
 def generated() -> dict[Path, str]:
-    """What each generated file should hold."""
+    """Return the content of each generated file."""
     return {
         JSON_SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         TYPESCRIPT: typescript(),

@@ -1,6 +1,6 @@
-"""What ``stats`` answers: totals since each object began, so that a reader takes differences.
+"""The answer to ``stats``. Counters start with each object, so a reader takes differences.
 
-Times are in milliseconds, sizes whole RTP packets in bytes.  What has not been measured yet is left out.
+Times are in milliseconds. Sizes are those of whole RTP packets, in bytes. Values without a measurement are left out.
 """
 
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ TransportStatsState = Literal["new", "connecting", "connected", "disconnected"]
 
 @frozen
 class TransportStats:
-    """A transport: ``new`` until it is connected by the client, ``connecting`` until media can flow."""
+    """A transport: ``new`` before the client connects it, ``connecting`` until media can flow."""
 
     transport_id: ObjectId
     direction: Direction
@@ -28,7 +28,7 @@ class TransportStats:
 
 @frozen
 class EncodingStats:
-    """What came in of one encoding.  ``lost`` follows RFC 3550 appendix A.3 and is negative with duplicates."""
+    """What arrived of one encoding. ``lost`` follows RFC 3550 appendix A.3, so duplicates make it negative."""
 
     packets: Count
     bytes: Count
@@ -41,7 +41,7 @@ class EncodingStats:
 
 @frozen
 class ProducerStats:
-    """One's own producer, encodings in rising quality."""
+    """A producer of this session, with its encodings in rising quality."""
 
     producer_id: ObjectId
     kind: MediaKind
@@ -52,9 +52,9 @@ class ProducerStats:
 
 @frozen
 class ConsumerStats:
-    """One's own consumer.  Loss and round trip are what the client's receiver reports say (RFC 3550 section 6.4.1).
+    """A consumer of this session. The client's receiver reports give loss and round trip (RFC 3550 section 6.4.1).
 
-    ``fraction_lost`` is 0 to 1.
+    ``fraction_lost`` is from 0 to 1.
     """
 
     consumer_id: ObjectId

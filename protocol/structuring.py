@@ -1,6 +1,6 @@
-"""From parsed JSON to message classes: strict, so that nothing is coerced, and with a path to what is wrong.
+"""Conversion of parsed JSON to message classes: strict, without coercion, and with the path of each fault.
 
-cattrs makes the code that fills a class; the hooks here replace all of its conversions, since its own coerce.  Every
+cattrs makes the code that fills a class. Its own conversions coerce values, so the hooks here replace them all. Every
 hook raises :exc:`protocol.constraints.InvalidValueError` and nothing else.
 """
 
@@ -34,20 +34,20 @@ _converter = Converter(detailed_validation=True)
 
 
 def structure(value: Any, cls: type[T]) -> T:
-    """Make a message of class ``cls`` from parsed JSON; unknown members are ignored.
+    """Make a message of class ``cls`` from parsed JSON. Unknown members are ignored.
 
-    Raises :exc:`InvalidValueError`, whose path leads from ``value`` to the fault in it.
+    Raises :exc:`InvalidValueError`, whose path leads from ``value`` to the fault.
     """
     return cast(T, hook_for(cls)(value, cls))
 
 
 def hook_for(hint: Any) -> Hook:
-    """The function that checks and converts values of a type."""
+    """Return the function that checks and converts values of a type."""
     return _converter.get_structure_hook(hint)
 
 
 def _exactly(types: tuple[type, ...], words: str) -> Hook:
-    # `type(value) in`, since True is an int to isinstance().
+    # not isinstance(): True is an int to it
     def check(value: Any, _: Any) -> Any:
         if type(value) not in types:
             raise InvalidValueError(f"must be {words}")
@@ -63,7 +63,7 @@ def _annotated(hint: Any) -> Hook:
     if get_origin(bare) is dict:
         return _map(bare, rules)
     inner = hook_for(bare)
-    # The only rule that comes before the type's own check.
+    # Whole is the only rule that applies before the check of the type.
     first = [rule for rule in rules if isinstance(rule, Whole)]
     then = [rule for rule in rules if not isinstance(rule, Whole)]
 
@@ -86,7 +86,7 @@ def _array(hint: Any, rules: Sequence[Constraint] = ()) -> Hook:
     def check(value: Any, _: Any) -> tuple[Any, ...]:
         if type(value) is not list:
             raise InvalidValueError("must be an array")
-        for rule in rules:  # before the elements are looked at: there may be very many
+        for rule in rules:  # Check the limits before the elements, which may be many.
             rule.check(value)
         return tuple(part for _, part in _parts(inner, enumerate(value), element, skipping))
 
@@ -105,7 +105,7 @@ def _map(hint: Any, rules: Sequence[Constraint] = ()) -> Hook:
             rule.check(value)
         if inner is None:
             return value
-        # Only media objects have maps of checked values, and in those null means absent.
+        # Only media objects have maps with checked values, and there null means absent.
         present = ((name, part) for name, part in value.items() if part is not None)
         return dict(_parts(inner, present, element, skipping))
 
@@ -113,7 +113,7 @@ def _map(hint: Any, rules: Sequence[Constraint] = ()) -> Hook:
 
 
 def _parts(inner: Hook, parts: Iterable[tuple[_Place, Any]], hint: Any, skipping: bool) -> Iterator[tuple[_Place, Any]]:
-    """Each part converted, with its place; where ``skipping``, without those that cannot be."""
+    """Yield each converted part with its place. With ``skipping``, leave out unreadable parts."""
     for place, part in parts:
         try:
             yield place, _part(inner, part, hint, place)
@@ -182,7 +182,7 @@ def _object(cls: type[attrs.AttrsInstance]) -> Hook:
         overrides[attribute.name] = override(rename=wire_name(attribute.name), struct_hook=hook)
     fill = make_dict_structure_fn(cls, _converter, **overrides)
     null_is_absent = cls in MEDIA_CLASSES
-    used_members = getattr(cls, "used_members", None)  # what counts depends on what else is there
+    used_members = getattr(cls, "used_members", None)  # the members that count may depend on each other
 
     def check(value: Any, _: Any) -> Any:
         if type(value) is not dict:
@@ -214,7 +214,7 @@ def _ignoring(inner: Hook, default: Any) -> Hook:
 
 
 def _first_fault(group: ClassValidationError) -> InvalidValueError:
-    """The first field's fault of all that cattrs collected, or else the rule across fields that the class raised."""
+    """Return the first fault in a field, or else the fault that the class found across its fields."""
     in_fields, in_class = group.group_exceptions()
     if not in_fields:
         (error,) = in_class

@@ -1,4 +1,4 @@
-"""TypeScript types of the wire, made from the message classes for the browser client."""
+"""TypeScript types of the protocol, generated from the message classes for the browser client."""
 
 import enum
 import re
@@ -18,7 +18,7 @@ HEADER = """\
 import type { types } from 'mediasoup-client';
 """
 
-# mediasoup-client has types of its own for these, under the same names.
+# mediasoup-client has its own types for these, under the same names.
 IMPORTED: dict[Any, str] = {
     **{cls: cls.__name__ for cls in media.MEDIA_CLASSES if cls is not media.RtpRtxParameters},
     vocabulary.MediaKind: "MediaKind",
@@ -68,7 +68,7 @@ export type GatewayMessage = Response | GatewayEvent;
 
 
 def structures() -> list[type[attrs.AttrsInstance]]:
-    """Every class that becomes a type: those of the messages, and those inside them without a name elsewhere."""
+    """Return the classes to declare: those of the messages, and those inside them without a type elsewhere."""
     messages: list[type[attrs.AttrsInstance]] = [*REQUESTS.values(), *dict.fromkeys(OK_DATA.values())]
     messages += [responses.ErrorData, *EVENTS.values()]
     inside = {cls for message in messages for cls in classes_inside(message)} - set(messages)
@@ -78,7 +78,7 @@ def structures() -> list[type[attrs.AttrsInstance]]:
 
 
 def classes_inside(hint: Any) -> set[type[attrs.AttrsInstance]]:
-    """The classes that become types and stand anywhere inside a type hint, itself included."""
+    """Return every class to declare that stands inside a type hint, itself included."""
     bare, _ = split_annotated(hint)
     if bare in NAMES:
         return set()
@@ -90,12 +90,12 @@ def classes_inside(hint: Any) -> set[type[attrs.AttrsInstance]]:
 
 
 def definition_place(cls: type) -> tuple[str, int]:
-    """Where a class is defined, for sorting: its module, and its place in that."""
+    """Return where a class is defined, for sorting: its module, and its place there."""
     return cls.__module__, list(vars(sys.modules[cls.__module__]).values()).index(cls)
 
 
 def type_expression(hint: Any) -> str:
-    """The TypeScript type of what a type hint describes, as it is on the wire."""
+    """Return the TypeScript type for the wire form of a type hint."""
     bare, _ = split_annotated(hint)
     if (name := NAMES.get(bare) or PLAIN.get(bare)) is not None:
         return name
@@ -113,7 +113,7 @@ def type_expression(hint: Any) -> str:
 
 
 def members(cls: type[attrs.AttrsInstance]) -> list[str]:
-    """The members of an object type, one per field; what may be left out on the wire is optional."""
+    """Return the members of an object type, one for each field. A field that may be absent is optional."""
     hints = get_type_hints(cls, include_extras=True)
     lines = []
     for attribute in attrs.fields(cls):
@@ -125,12 +125,12 @@ def members(cls: type[attrs.AttrsInstance]) -> list[str]:
 
 
 def always_sent(cls: type[attrs.AttrsInstance]) -> bool:
-    """Whether the gateway writes it, and so never leaves out a field whose default is a value."""
+    """Whether the gateway writes the class. It always writes a field that has a value as its default."""
     return cls not in REQUESTS.values()
 
 
 def summary(cls: type[attrs.AttrsInstance]) -> str:
-    """The first line of a class's docstring, its fields named as on the wire."""
+    """Return the first line of a class's docstring, with its fields named as on the wire."""
     first = (cls.__doc__ or "").strip().splitlines()[0].replace(".  ", ". ")
     fields = {attribute.name for attribute in attrs.fields(cls)}
 
@@ -142,7 +142,7 @@ def summary(cls: type[attrs.AttrsInstance]) -> str:
 
 
 def structure(cls: type[attrs.AttrsInstance]) -> str:
-    """The declaration of one class's type."""
+    """Return the declaration of one class's type."""
     comment = f"/** {summary(cls)} */\n"
     if issubclass(cls, vocabulary.OneOf):
         names = [wire_name(name) for name in cls.alternatives]
@@ -163,7 +163,7 @@ def structure(cls: type[attrs.AttrsInstance]) -> str:
 
 
 def literals() -> str:
-    """The named unions of texts, and aliases for what is imported."""
+    """Return the named unions of texts, and the aliases of imported types."""
     imported = "".join(f"export type {name} = types.{name};\n" for name in IMPORTED.values())
     unions = "".join(
         f"export type {name} = {' | '.join(repr(value) for value in get_args(literal))};\n"
@@ -173,23 +173,23 @@ def literals() -> str:
 
 
 def table(name: str, rows: dict[str, str]) -> str:
-    """An object type that maps the types of messages to those of their data."""
+    """Return an object type that maps the types of messages to those of their data."""
     return f"export type {name} = {{\n" + "".join(f"  {key}: {value};\n" for key, value in rows.items()) + "};\n"
 
 
 def constant(name: str, rows: dict[str, str], annotation: str = "") -> str:
-    """A constant object, its values TypeScript expressions."""
+    """Return a constant object whose values are TypeScript expressions."""
     body = "".join(f"  {key}: {value},\n" for key, value in rows.items())
     return f"export const {name}{annotation} = {{\n{body}}} as const;\n"
 
 
 def quoted(text: str) -> str:
-    """A TypeScript string literal."""
+    """Return a TypeScript string literal."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def enumeration(cls: type[enum.StrEnum], constant_name: str) -> str:
-    """A list of texts, and the type of one of them."""
+    """Return a list of texts and the type of one of them."""
     values = "".join(f"  {quoted(member.value)},\n" for member in cls)
     return (
         f"export const {constant_name} = [\n{values}] as const;\n"
@@ -198,7 +198,7 @@ def enumeration(cls: type[enum.StrEnum], constant_name: str) -> str:
 
 
 def codes() -> str:
-    """Error codes, and close codes with what a client does next."""
+    """Return the error codes, and the close codes with the client's next step."""
     closes = {
         str(
             int(code)
@@ -220,7 +220,7 @@ def codes() -> str:
 
 
 def bounds() -> str:
-    """The constants of :mod:`protocol.limits`; times in seconds."""
+    """Return the constants of :mod:`protocol.limits`. Times are in seconds."""
     names = [name for name in vars(limits) if name.isupper()]
     rows = {
         wire_name(name.lower()): quoted(value) if isinstance(value, str) else str(value)
@@ -232,7 +232,7 @@ def bounds() -> str:
 
 
 def typescript() -> str:
-    """The whole module."""
+    """Return the whole module."""
     requests_table = {
         name: f"{{ data: {cls.__name__}; ok: {OK_DATA[cls].__name__} }}" for name, cls in REQUESTS.items()
     }

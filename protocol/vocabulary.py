@@ -15,7 +15,7 @@ _NAME = Pattern(f"[A-Za-z0-9_.:-]{{1,{limits.MAX_ID_CHARACTERS}}}", "must be 1 t
 
 ChannelId = Annotated[str, _NAME]
 UserId = Annotated[str, _NAME]
-# The gateway makes these up: a client that asks for one that cannot exist is told `not_found`, not `invalid`.
+# The gateway makes these ids. A client that asks for an impossible one gets `not_found`, not `invalid`.
 ObjectId = Annotated[str, Characters(1, limits.MAX_ID_CHARACTERS)]
 Username = Annotated[
     str,
@@ -41,7 +41,7 @@ Instant = Annotated[
 
 @frozen
 class Layers:
-    """A spatial and a temporal layer; 0 is the lowest."""
+    """A spatial and a temporal layer. 0 is the lowest."""
 
     spatial: Layer
     temporal: Layer
@@ -49,7 +49,7 @@ class Layers:
 
 @frozen
 class ParticipantProducer:
-    """One stream that a participant sends, as the participant list shows it."""
+    """One stream that a participant sends, as an entry of the participant list shows it."""
 
     producer_id: ObjectId
     kind: MediaKind
@@ -59,7 +59,7 @@ class ParticipantProducer:
 
 @frozen
 class Participant:
-    """Someone in a channel.  ``joined_at`` is ISO 8601 in UTC, with a ``Z``."""
+    """A member of a channel. ``joined_at`` is ISO 8601 in UTC, with a ``Z``."""
 
     user_id: UserId
     username: Username
@@ -70,7 +70,7 @@ class Participant:
 
 @frozen(weakref_slot=False)
 class OneOf:
-    """A request about exactly one of several objects: all but one of the ``alternatives`` stay None.
+    """A request about exactly one of several objects: only one of the ``alternatives`` is not None.
 
     Raises :exc:`protocol.constraints.InvalidValueError` otherwise.
     """

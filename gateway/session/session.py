@@ -168,7 +168,7 @@ def answer(session: Session, request: Request) -> None:
         response = Error.for_request(request.id, refused)
     except Exception as error:
         reference = connection.fail(error)
-        fault = RequestError(ErrorCode.INTERNAL, "a fault of the gateway", reference=reference)
+        fault = RequestError(ErrorCode.INTERNAL, "an internal error of the gateway", reference=reference)
         response = Error.for_request(request.id, fault)
     connection.respond(response)
 

@@ -53,8 +53,8 @@ export type NextStep = (typeof NEXT_STEPS)[number];
 /** What a client does after a close. */
 export const CLOSE_CODES = {
   1000: { name: 'normal', next: 'stop', meaning: 'the client left' },
-  1001: { name: 'going_away', next: 'join_again_later', meaning: 'the gateway is going away; elsewhere will do, too' },
-  1002: { name: 'protocol_error', next: 'stop', meaning: 'not WebSocket as RFC 6455 has it: a bug' },
+  1001: { name: 'going_away', next: 'join_again_later', meaning: 'the gateway is going away; another one may take the client' },
+  1002: { name: 'protocol_error', next: 'stop', meaning: 'a violation of RFC 6455: a bug' },
   1003: { name: 'unsupported_data', next: 'stop', meaning: 'a frame that is not text: a bug' },
   1006: { name: 'abnormal', next: 'join_again', meaning: 'the connection broke; never sent' },
   1007: { name: 'invalid_text', next: 'stop', meaning: 'a text frame that is not UTF-8: a bug' },
@@ -66,7 +66,7 @@ export const CLOSE_CODES = {
   4409: { name: 'replaced', next: 'stop', meaning: 'a newer connection of the same user took its place' },
   4413: { name: 'too_slow', next: 'join_again', meaning: 'the client reads too slowly' },
   4429: { name: 'rate_limited', next: 'join_again_later', meaning: 'too many requests in too short a time' },
-  4500: { name: 'internal', next: 'join_again', meaning: 'a fault of the gateway' },
+  4500: { name: 'internal', next: 'join_again', meaning: 'an internal error of the gateway' },
 } as const;
 export type CloseCode = keyof typeof CLOSE_CODES;
 
@@ -75,13 +75,13 @@ export function nextStep(code: number): NextStep {
   return code in CLOSE_CODES ? CLOSE_CODES[code as CloseCode].next : 'join_again_later';
 }
 
-/** A spatial and a temporal layer; 0 is the lowest. */
+/** A spatial and a temporal layer. 0 is the lowest. */
 export type Layers = {
   spatial: number;
   temporal: number;
 };
 
-/** One stream that a participant sends, as the participant list shows it. */
+/** One stream that a participant sends, as an entry of the participant list shows it. */
 export type ParticipantProducer = {
   producerId: string;
   kind: MediaKind;
@@ -89,7 +89,7 @@ export type ParticipantProducer = {
   paused: boolean;
 };
 
-/** Someone in a channel. `joinedAt` is ISO 8601 in UTC, with a `Z`. */
+/** A member of a channel. `joinedAt` is ISO 8601 in UTC, with a `Z`. */
 export type Participant = {
   userId: string;
   username: string;
@@ -98,7 +98,7 @@ export type Participant = {
   producers: ParticipantProducer[];
 };
 
-/** Enter a channel. The `username` is trimmed; the gateway makes up a `userId` where there is none. */
+/** Enter a channel. The `username` is trimmed. Without a `userId`, the gateway makes one. */
 export type Join = {
   channelId: string;
   username: string;
@@ -107,16 +107,16 @@ export type Join = {
   metadata?: Record<string, unknown>;
 };
 
-/** Leave the channel; the connection stays and may join again. */
+/** Leave the channel. The connection stays and may join again. */
 export type Leave = Record<string, never>;
 
-/** Make a transport in one direction, seen from the client. One of each at a time. */
+/** Create a transport in one direction, seen from the client. A session has at most one in each direction. */
 export type CreateTransport = {
   direction: Direction;
   rtpCapabilities?: RtpCapabilities;
 };
 
-/** Hand over the client's DTLS parameters. Answered before the handshake. */
+/** Set the client's DTLS parameters. The answer precedes the handshake. */
 export type ConnectTransport = {
   transportId: string;
   dtlsParameters: DtlsParameters;
@@ -136,7 +136,7 @@ export type Produce = {
   paused?: boolean;
 };
 
-/** Start to receive somebody's stream over the receiving transport. */
+/** Start to receive another member's stream over the receiving transport. */
 export type Consume = {
   transportId: string;
   producerId: string;
@@ -144,30 +144,30 @@ export type Consume = {
   paused?: boolean;
 };
 
-/** Stop the flow of one's own producer or consumer. */
+/** Pause the client's own producer or consumer. */
 export type Pause =
   | { producerId: string; consumerId?: never }
   | { producerId?: never; consumerId: string };
 
-/** Let one's own producer or consumer flow again. */
+/** Resume the client's own producer or consumer. */
 export type Resume =
   | { producerId: string; consumerId?: never }
   | { producerId?: never; consumerId: string };
 
-/** Close one's own producer, consumer, or transport with all that runs over it. */
+/** Close the client's own producer or consumer, or its transport with every stream on it. */
 export type Close =
   | { producerId: string; consumerId?: never; transportId?: never }
   | { producerId?: never; consumerId: string; transportId?: never }
   | { producerId?: never; consumerId?: never; transportId: string };
 
-/** Bound the layers that a consumer gets; 0 is the lowest. */
+/** Limit the layers of a consumer. 0 is the lowest layer. */
 export type SetLayers = {
   consumerId: string;
   spatial: number;
   temporal: number;
 };
 
-/** Send any JSON to the others in the channel, or to the user ids in `to`. */
+/** Send any JSON to all other members of the channel, or to the user ids in `to`. */
 export type SendMessage = {
   data: unknown;
   to?: string[];
@@ -176,17 +176,17 @@ export type SendMessage = {
 /** Ask for a sign of life, for clients that cannot see WebSocket pings. */
 export type Ping = Record<string, never>;
 
-/** Ask what the gateway measures of this session's media. */
+/** Ask for the gateway's measurements of this session's media. */
 export type GetStats = Record<string, never>;
 
-/** A transport: `new` until it is connected by the client, `connecting` until media can flow. */
+/** A transport: `new` before the client connects it, `connecting` until media can flow. */
 export type TransportStats = {
   transportId: string;
   direction: Direction;
   state: TransportStatsState;
 };
 
-/** What came in of one encoding. `lost` follows RFC 3550 appendix A.3 and is negative with duplicates. */
+/** What arrived of one encoding. `lost` follows RFC 3550 appendix A.3, so duplicates make it negative. */
 export type EncodingStats = {
   packets: number;
   bytes: number;
@@ -197,7 +197,7 @@ export type EncodingStats = {
   rid?: string;
 };
 
-/** One's own producer, encodings in rising quality. */
+/** A producer of this session, with its encodings in rising quality. */
 export type ProducerStats = {
   producerId: string;
   kind: MediaKind;
@@ -206,7 +206,7 @@ export type ProducerStats = {
   encodings: EncodingStats[];
 };
 
-/** One's own consumer. Loss and round trip are what the client's receiver reports say (RFC 3550 section 6.4.1). */
+/** A consumer of this session. The client's receiver reports give loss and round trip (RFC 3550 section 6.4.1). */
 export type ConsumerStats = {
   consumerId: string;
   producerId: string;
@@ -219,7 +219,7 @@ export type ConsumerStats = {
   roundTripMs?: number;
 };
 
-/** `ok` of `join`: who one is now, and the list, oneself included, as of `revision`. */
+/** `ok` of `join`: the client's ids, and the list of the channel with itself in it, as of `revision`. */
 export type Joined = {
   sessionId: string;
   userId: string;
@@ -231,10 +231,10 @@ export type Joined = {
   pingIntervalMs: number;
 };
 
-/** `ok` with nothing to say. */
+/** `ok` without content. */
 export type Done = Record<string, never>;
 
-/** `ok` of `create_transport`: all the client needs to connect; there is no trickle. */
+/** `ok` of `create_transport`: everything that the client needs to connect, since there is no trickle ICE. */
 export type TransportCreated = {
   transportId: string;
   iceParameters: IceParameters;
@@ -247,12 +247,12 @@ export type IceRestarted = {
   iceParameters: IceParameters;
 };
 
-/** `ok` of `produce`. */
+/** `ok` of `produce`: the id of the new producer. */
 export type Produced = {
   producerId: string;
 };
 
-/** `ok` of `consume`: whose stream it is, and how it will come. */
+/** `ok` of `consume`: the owner of the stream, and the parameters for receiving it. */
 export type Consumed = {
   consumerId: string;
   producerId: string;
@@ -263,7 +263,7 @@ export type Consumed = {
   producerPaused: boolean;
 };
 
-/** `ok` of `message`: to how many it went. */
+/** `ok` of `message`: the number of members that get it. */
 export type Delivered = {
   delivered: number;
 };
@@ -275,7 +275,7 @@ export type Stats = {
   consumers: ConsumerStats[];
 };
 
-/** Why a request was not done. */
+/** Why a request failed. */
 export type ErrorData = {
   code: ErrorCode;
   message: string;
@@ -296,13 +296,13 @@ export type VoiceState = {
   reason?: LeaveReason;
 };
 
-/** A consumer of this session is gone, and not because the session asked for it. */
+/** A consumer of this session closed, although the session did not ask for it. */
 export type ConsumerClosed = {
   consumerId: string;
   reason: ConsumerClosedReason;
 };
 
-/** A consumer's producer paused or resumed, or other layers are forwarded now, or none. */
+/** A consumer's producer paused or resumed, or the forwarded layers changed. */
 export type ConsumerUpdated = {
   consumerId: string;
   producerPaused: boolean;
@@ -315,12 +315,12 @@ export type TransportStateChanged = {
   state: TransportState;
 };
 
-/** Who speaks now, loudest first. */
+/** The present speakers, loudest first. */
 export type ActiveSpeakers = {
   userIds: string[];
 };
 
-/** What another member sent with `message`. */
+/** A message that another member sent with `message`. */
 export type MessageReceived = {
   from: string;
   data: unknown;
