@@ -27,7 +27,7 @@ _NOT_IN_A_CHECKOUT = {"gateway/web/dist", "sfu/dataplane/target"}
 def names_in(file: Path) -> frozenset[str]:
     """What a source file defines: ``function``, ``Class``, ``Class.method``."""
     text = file.read_text(encoding="utf-8")
-    if file.suffix == ".py":
+    if file.suffix in (".py", ".pyi"):
         return frozenset(_python_names(ast.parse(text), ""))
     if file.suffix == ".rs":
         return frozenset({*_RUST.findall(text), *_IMPL.findall(text)})
@@ -56,7 +56,7 @@ def names_of_classes() -> frozenset[str]:
 
 
 def _is_defined(file: Path, name: str) -> bool:
-    if file.suffix == ".py":
+    if file.suffix in (".py", ".pyi"):
         return name in names_in(file)
     return set(re.split(r"::|\.", name)) <= names_in(file)
 
