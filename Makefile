@@ -1,4 +1,4 @@
-# `make run` starts the gateway on a fresh checkout, `make test` checks everything. Both are quick when nothing changed.
+# `make run` starts the gateway on a fresh checkout, `make test` runs every check. Both are quick if nothing has changed.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -17,25 +17,25 @@ WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/index.html $(WEB)/*.
 
 RUST_SOURCES := $(shell find $(DATAPLANE)/Cargo.toml $(DATAPLANE)/src -type f 2>/dev/null)
 CARGO := cargo
-# Where rustup puts it, for shells that do not know yet.
+# rustup installs cargo here. Shells that are older than the installation do not know it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
 .PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations interop bench bench-leave bench-planes bench-core clean lock tools-present format
 
-help:  ## this list
+help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
-run: $(STAMPS)/runtime $(STAMPS)/dataplane $(STAMPS)/web  ## start the gateway at http://127.0.0.1:8080 (options: make run ARGS="--port 9000")
+run: $(STAMPS)/runtime $(STAMPS)/dataplane $(STAMPS)/web  ## start the gateway at http://127.0.0.1:8080 (with options: make run ARGS="--port 9000")
 	exec $(BIN)/sfu-gateway serve $(ARGS)
 
-dev: $(STAMPS)/dev $(STAMPS)/dataplane  ## what tests, benches and synthetic clients need, in .venv
+dev: $(STAMPS)/dev $(STAMPS)/dataplane  ## install into .venv what tests, benches and synthetic clients need
 
-# Two at a time, or it would take as long as all of it together.
-test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox  ## every check there is
+# Two checks run at a time, which about halves the time.
+test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox  ## run every check
 	$(MAKE) --no-print-directory --jobs 2 real-unit virtual-unit lint types web-check rust-check wheel-check
 
-# What must be there before anything can be made; a missing one is named with the way to get it.
+# Checks for the tools that every build needs, and says how to get a missing one.
 tools-present:
 	@tools/prerequisites.sh "$(PYTHON)"
 
@@ -44,7 +44,7 @@ $(STAMPS)/venv: | tools-present
 	$(PYTHON) -m venv $(VENV) || { echo "error: cannot make a virtual environment; on Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
-# Versions and checksums of what the packet path is built from.
+# The versions and checksums of the packet path's dependencies.
 $(DATAPLANE)/Cargo.lock: $(DATAPLANE)/Cargo.pins $(DATAPLANE)/Cargo.toml | tools-present
 	tools/cargo_lock.sh write
 
@@ -54,7 +54,7 @@ $(STAMPS)/runtime: requirements/runtime.txt pyproject.toml $(STAMPS)/venv | $(DA
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Installing built it; here it is built again when its sources changed, into the source tree.
+# The first installation has built the extension. This builds it again, into the source tree, after a change.
 $(STAMPS)/dataplane: $(RUST_SOURCES) $(DATAPLANE)/Cargo.lock $(STAMPS)/runtime
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --quiet --release --locked --skip-install
 	@touch $@
@@ -68,7 +68,7 @@ $(STAMPS)/web-modules: $(WEB)/package.json $(WEB)/package-lock.json | tools-pres
 	npm --prefix $(WEB) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# mediasoup's matching, with which the tests compare ours; its worker is not built.
+# The tests compare our matching of media parameters with mediasoup's. They do not need its worker.
 $(STAMPS)/oracle: $(ORACLE)/package.json $(ORACLE)/package-lock.json | tools-present
 	@mkdir -p $(STAMPS)
 	npm --prefix $(ORACLE) ci --ignore-scripts --no-audit --no-fund --loglevel=error
@@ -78,36 +78,36 @@ $(STAMPS)/web: $(STAMPS)/web-modules $(WEB_SOURCES)
 	npm --prefix $(WEB) run --silent build
 	@touch $@
 
-lint: $(STAMPS)/dev  ## style, structure, async pitfalls
+lint: $(STAMPS)/dev  ## check style, structure and async pitfalls
 	$(BIN)/ruff check $(PACKAGES)
 	$(BIN)/ruff format --check $(PACKAGES)
 	git ls-files --cached --others --exclude-standard '*.py' | xargs -P 2 -n 150 \
 		$(BIN)/flake8-async --enable=ASYNC --startable-in-context-manager=run_endpoint
 	$(BIN)/lint-imports
 
-types: $(STAMPS)/dev  ## mypy --strict
+types: $(STAMPS)/dev  ## check types with mypy --strict
 	$(BIN)/mypy
 
-web-check: $(STAMPS)/web  ## the browser client's types and unit tests
+web-check: $(STAMPS)/web  ## check the browser client's types and run its unit tests
 	npm --prefix $(WEB) run --silent check
 
-rust-check: $(STAMPS)/venv $(DATAPLANE)/Cargo.lock  ## the packet path: clippy with warnings as errors, its own tests
+rust-check: $(STAMPS)/venv $(DATAPLANE)/Cargo.lock  ## check the packet path with clippy (warnings are errors) and run its tests
 	$(CARGO) fmt --manifest-path $(DATAPLANE)/Cargo.toml --check
 	$(CARGO) clippy $(CORE) --all-targets -- --deny warnings
 	PYO3_PYTHON=$(abspath $(BIN))/python $(CARGO) clippy --quiet --locked --manifest-path $(DATAPLANE)/Cargo.toml -- --deny warnings
 	$(CARGO) test $(CORE)
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --manifest-path $(DATAPLANE)/Cargo.toml --offline check --hide-inclusion-graph licenses bans sources; fi
 
-fuzz: $(DATAPLANE)/Cargo.lock  ## ten million mutated datagrams at the packet path (FUZZ_DATAGRAMS=10000000)
+fuzz: $(DATAPLANE)/Cargo.lock  ## send ten million mutated datagrams to the packet path (FUZZ_DATAGRAMS=10000000)
 	FUZZ_DATAGRAMS=$${FUZZ_DATAGRAMS:-10000000} $(CARGO) test $(CORE) --profile fuzz -- --ignored --nocapture million
 
-wheel: $(STAMPS)/runtime $(STAMPS)/web  ## a wheel that needs neither Rust nor Node, in dist/
+wheel: $(STAMPS)/runtime $(STAMPS)/web  ## build a wheel in dist/, which needs neither Rust nor Node to install
 	$(BIN)/maturin build --quiet --release --locked --out dist
 
-wheel-check: wheel  ## installs it where there is neither, and runs a call through it
+wheel-check: wheel  ## install the wheel where neither Rust nor Node exists, and try it
 	tools/check_wheel.sh "$(PYTHON)" "$$(ls -t $(abspath dist)/*.whl | head -1)"
 
-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox  ## all tests, the browser's too
+unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox  ## run all Python tests, including those in browsers (some: ARGS="tests/media -k silent")
 	$(BIN)/pytest $(ARGS)
 
 VIRTUAL := tests/guarantees tests/harness
@@ -118,29 +118,29 @@ virtual-unit: $(STAMPS)/dev $(STAMPS)/dataplane
 real-unit: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox
 	$(BIN)/pytest $(ARGS) $(VIRTUAL:%=--ignore=%)
 
-soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## anybody does anything, with new scripts, for a long time (SOAK_EXAMPLES=100000)
+soak: $(STAMPS)/dev $(STAMPS)/dataplane  ## run random scripts of many clients for a long time (SOAK_EXAMPLES=100000)
 	SOAK_EXAMPLES=$${SOAK_EXAMPLES:-100000} $(BIN)/pytest tests/guarantees/test_random_scripts.py $(ARGS)
 
-mutations: $(STAMPS)/dev $(STAMPS)/dataplane  ## break each guarantee on purpose and see which test notices, into docs/guarantees.md
+mutations: $(STAMPS)/dev $(STAMPS)/dataplane  ## break each guarantee on purpose, and write the tests that notice into docs/guarantees.md
 	$(BIN)/python -m tools.mutations --write docs/guarantees.md $(ARGS)
 
-# Clients whose tools are missing are left out, and named.
-interop: $(STAMPS)/dev $(STAMPS)/dataplane  ## clients that others wrote against a gateway, into docs/interop.md (some 5 minutes)
+# It skips clients whose tools are missing, and says so.
+interop: $(STAMPS)/dev $(STAMPS)/dataplane  ## try other people's WebRTC stacks, and write the results into docs/interop.md (about 5 minutes)
 	@mkdir -p $(STAMPS)/interop
 	$(BIN)/python -m tools.interop --write docs/interop.md $(ARGS)
 
-# Without Janus or Rust it goes on without what they are for, and says so.
-bench: $(STAMPS)/dev $(STAMPS)/dataplane  ## our gateway beside Janus and beside what is possible, into docs/performance.md (some 12 minutes, root)
+# Without Janus or Rust it leaves out the parts that need them, and says so.
+bench: $(STAMPS)/dev $(STAMPS)/dataplane  ## compare with Janus and with the least possible cost, into docs/performance.md (about 12 minutes, root)
 	@tools/bench/install_janus.sh $(STAMPS)/janus || echo "going on without Janus" >&2
 	$(BIN)/python -m tools.bench.beside $(if $(ARGS),$(ARGS),--write docs/performance.md)
 
-bench-core: $(DATAPLANE)/Cargo.lock  ## what the packet path does for one copy of a packet, all but the sending
+bench-core: $(DATAPLANE)/Cargo.lock  ## measure the packet path's work for one copy of a packet, without the sending
 	$(CARGO) bench $(CORE)
 
-bench-planes: $(STAMPS)/dev $(STAMPS)/dataplane  ## how much more two planes forward than one, into docs/performance.md (some minutes, root)
+bench-planes: $(STAMPS)/dev $(STAMPS)/dataplane  ## compare two planes with one, into docs/performance.md (some minutes, root)
 	$(BIN)/python -m tools.bench.planes --write docs/performance.md $(ARGS)
 
-bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## how soon others know that somebody left, into docs/guarantees.md (some minutes)
+bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## measure how soon others learn of a leave, into docs/guarantees.md (some minutes)
 	$(BIN)/python -m tools.bench.leave --write docs/guarantees.md $(ARGS)
 
 $(STAMPS)/chromium:
@@ -148,22 +148,22 @@ $(STAMPS)/chromium:
 	tools/install_chromium.sh
 	@touch $@
 
-$(STAMPS)/firefox: | $(STAMPS)/chromium  # apt does one thing at a time
+$(STAMPS)/firefox: | $(STAMPS)/chromium  # one after the other, since apt has a lock
 	@mkdir -p $(STAMPS)
 	tools/install_firefox.sh
 	@touch $@
 
-format: $(STAMPS)/dev  ## put the code in shape
+format: $(STAMPS)/dev  ## format the code
 	$(BIN)/ruff check --fix $(PACKAGES)
 	$(BIN)/ruff format $(PACKAGES)
 	$(CARGO) fmt --manifest-path $(DATAPLANE)/Cargo.toml
 
-lock: $(STAMPS)/dev  ## pin the dependencies anew
+lock: $(STAMPS)/dev  ## pin the newest allowed dependencies
 	tools/lock.sh $(BIN)
 	tools/cargo_lock.sh pin
 	tools/cargo_lock.sh pin tools/interop/str0m
 
-clean:  ## back to a fresh checkout
+clean:  ## remove everything that make has built or installed
 	rm -rf $(VENV) $(STAMPS) $(ORACLE)/node_modules $(WEB)/node_modules $(WEB)/dist dist .*_cache .hypothesis
 	rm -rf $(DATAPLANE)/target $(DATAPLANE)/Cargo.lock sfu/_dataplane.*.so
 	rm -rf tools/interop/*/node_modules tools/interop/str0m/Cargo.lock

@@ -1,9 +1,9 @@
-"""A process that has everything imported and forks clients, so that a client costs a few milliseconds.
+"""A process that has imported everything and forks clients, so that a client costs only a few milliseconds.
 
     python -m tests.chaos.client_forker REPORTS_DESCRIPTOR
 
-One command a line on standard input, see :class:`Command`.  It signals only children that it has not yet waited for, so
-that a process id is never somebody else's.  When its input ends it kills all of them and ends.
+It reads one :class:`Command` a line from standard input.  It signals only children that it has not yet waited for, so
+that a process id never belongs to another process.  At the end of its input it kills all children and ends.
 """
 
 import ctypes
@@ -32,7 +32,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 @frozen
 class Command:
-    """Start ``process`` for ``user`` in the network namespace ``place``, or, with a ``signal``, send it that."""
+    """Start ``process`` for ``user`` in the network namespace ``place``, or send it ``signal`` if that is not 0."""
 
     process: str
     user: str = ""
@@ -45,8 +45,8 @@ class Command:
 
 
 @define
-class Zygote:
-    """``children`` are the processes not yet waited for, by name."""
+class ClientForker:
+    """``children`` has the ids of the processes that it has not yet waited for, by name."""
 
     reports: int
     identity: Identity
@@ -86,7 +86,7 @@ class Zygote:
             _become_client(command, self.identity, Reporter(command.process, self.reports))
 
     def reap(self, flags: int = os.WNOHANG) -> None:
-        """Wait for those that have ended; one that was not killed tells the test so, as it cannot itself."""
+        """Wait for children that have ended.  Report those that were not killed, since they cannot do so themselves."""
         for process, pid in list(self.children.items()):
             waited, status = os.waitpid(pid, flags)
             if waited:
@@ -97,13 +97,13 @@ class Zygote:
 
     def end(self) -> None:
         for pid in self.children.values():
-            os.kill(pid, signal.SIGKILL)  # also where it is stopped
+            os.kill(pid, signal.SIGKILL)  # this works on stopped processes too
         self.reap(flags=0)
 
 
 def _become_client(command: Command, identity: Identity, reporter: Reporter) -> NoReturn:
     try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # for when the zygote is killed itself
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # in case the forker itself is killed
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.close(_COMMANDS)
@@ -114,19 +114,19 @@ def _become_client(command: Command, identity: Identity, reporter: Reporter) -> 
         trio.run(Member(command.user, command.url, identity, reporter).stay)
     except BaseException:
         traceback.print_exc()
-        raise  # nowhere
+        raise  # os._exit below ends the process first
     finally:
         sys.stderr.flush()
         os._exit(1)
 
 
 def main() -> None:
-    zygote = Zygote(int(sys.argv[1]), Identity.of(generate_certificate(datetime.now(UTC))))
-    gc.freeze()  # or every child would copy the pages of what it collects
+    forker = ClientForker(int(sys.argv[1]), Identity.of(generate_certificate(datetime.now(UTC))))
+    gc.freeze()  # otherwise garbage collection in each child would copy all memory pages
     try:
-        zygote.run()
+        forker.run()
     finally:
-        zygote.end()
+        forker.end()
 
 
 if __name__ == "__main__":

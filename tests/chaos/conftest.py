@@ -1,4 +1,4 @@
-"""The gateway process and the network that tests of this folder run in."""
+"""The network in which the tests of this folder run."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ PLACES = 3
 
 @pytest.fixture
 def network() -> Iterator[Network]:
-    """One that can be cut, where this machine allows it; else loopback, without ``places``."""
+    """A network whose links can be cut, or loopback without ``places`` if this machine does not allow that."""
     if why_no_namespaces() is not None:
         yield LOOPBACK
     else:
@@ -21,7 +21,7 @@ def network() -> Iterator[Network]:
 
 @pytest.fixture
 def divided(network: Network) -> Network:
-    """One that can be cut."""
+    """A network whose links can be cut.  Without one, the test is skipped."""
     if not network.places:
         pytest.skip(why_no_namespaces() or "no network namespaces here")
     return network

@@ -1,4 +1,4 @@
-"""The client processes of a test, what it has done to them, and what they say."""
+"""The client processes of a test, the actions on them, and their reports."""
 
 import os
 import signal
@@ -20,19 +20,22 @@ from tests.chaos.network import LOOPBACK, Network
 from tests.chaos.reports import ROOM, Report
 
 _ROOT = Path(__file__).parents[2]
-_LAST_DEEDS = 25
+_LAST_ACTIONS = 25
 
 
 @define
-class Someone:
-    """One user and the process that is this user now.  ``place`` is an index of the network's, None for home."""
+class ClientProcess:
+    """One user, and the process that plays this user now.
+
+    ``place`` is an index of the network's places, or None for the gateway's own.  ``life`` counts the processes.
+    """
 
     user: str
     place: int | None
     life: int = 0
     state: Literal["running", "stopped", "dead"] = "dead"
-    said: Report | None = None
-    fate: str = "never started"
+    report: Report | None = None
+    last_change: str = "never started"
 
     @property
     def process(self) -> str:
@@ -41,51 +44,51 @@ class Someone:
 
 @define
 class Crowd:
-    """Who is in which state: the truth of a test, and its deeds, each with its time.
+    """All client processes and their states, which decide what is correct.
 
-    ``lists`` are all lists that anybody saw, by revision.  ``watch`` is called with every report.
+    ``lists`` has every list that a client has seen, by revision.  ``fault`` is the first broken promise or failure.
     """
 
     url: str
     network: Network
     commands: IO[bytes]
     errors: Path
-    everybody: dict[str, Someone] = field(factory=dict)
+    clients: dict[str, ClientProcess] = field(factory=dict)
     cut_off: set[int] = field(factory=set)
     lists: dict[int, tuple[str, ...]] = field(factory=dict)
     fault: str | None = None
     reports: int = 0
     began: float = field(factory=time.monotonic)
-    deeds: deque[str] = field(factory=lambda: deque(maxlen=_LAST_DEEDS))
+    actions: deque[str] = field(factory=lambda: deque(maxlen=_LAST_ACTIONS))
     count: Counter[str] = field(factory=Counter)
-    last_deed: float = field(factory=time.monotonic)
+    last_action: float = field(factory=time.monotonic)
     _heard: trio.Event = field(factory=trio.Event)
 
-    # What is done to them.
+    # Actions on the processes.
 
-    def start(self, someone: Someone) -> None:
-        """A new process for this user, whose last one is dead."""
-        assert someone.state == "dead"
-        someone.life += 1
-        someone.said = None
-        place = "" if someone.place is None else self.network.places[someone.place]
-        self._command(Command(someone.process, someone.user, self.url, place))
-        self._did(someone, "running", "started")
+    def start(self, client: ClientProcess) -> None:
+        """Start a new process for this user.  The last one must be dead."""
+        assert client.state == "dead"
+        client.life += 1
+        client.report = None
+        place = "" if client.place is None else self.network.places[client.place]
+        self._command(Command(client.process, client.user, self.url, place))
+        self._did(client, "running", "started")
 
-    def kill(self, someone: Someone) -> None:
-        self._send(someone, signal.SIGKILL)
-        self._did(someone, "dead", "killed")
+    def kill(self, client: ClientProcess) -> None:
+        self._send(client, signal.SIGKILL)
+        self._did(client, "dead", "killed")
 
-    def stop(self, someone: Someone) -> None:
-        self._send(someone, signal.SIGSTOP)
-        self._did(someone, "stopped", "stopped")
+    def stop(self, client: ClientProcess) -> None:
+        self._send(client, signal.SIGSTOP)
+        self._did(client, "stopped", "stopped")
 
-    def wake(self, someone: Someone) -> None:
-        self._send(someone, signal.SIGCONT)
-        self._did(someone, "running", "woken")
+    def wake(self, client: ClientProcess) -> None:
+        self._send(client, signal.SIGCONT)
+        self._did(client, "running", "woken")
 
     def cut(self, place: int) -> None:
-        """A partition: this place and the gateway do not reach each other any more."""
+        """Cut the network between this place and the gateway."""
         self.network.cut(place)
         self.cut_off.add(place)
         self._note("cut off", f"place {place}")
@@ -95,37 +98,37 @@ class Crowd:
         self.cut_off.discard(place)
         self._note("healed", f"place {place}")
 
-    def _did(self, someone: Someone, state: Literal["running", "stopped", "dead"], what: str) -> None:
-        someone.state = state
-        self._note(what, someone.process)
-        someone.fate = f"{what} at {self.last_deed - self.began:.2f} s"
+    def _did(self, client: ClientProcess, state: Literal["running", "stopped", "dead"], what: str) -> None:
+        client.state = state
+        self._note(what, client.process)
+        client.last_change = f"{what} at {self.last_action - self.began:.2f} s"
 
-    def _note(self, deed: str, whom: str) -> None:
-        self.last_deed = time.monotonic()
-        self.deeds.append(f"{self.last_deed - self.began:6.2f} s  {whom} {deed}")
-        self.count[deed] += 1
+    def _note(self, action: str, whom: str) -> None:
+        self.last_action = time.monotonic()
+        self.actions.append(f"{self.last_action - self.began:6.2f} s  {whom} {action}")
+        self.count[action] += 1
 
-    def _send(self, someone: Someone, number: int) -> None:
-        self._command(Command(someone.process, signal=number))
+    def _send(self, client: ClientProcess, number: int) -> None:
+        self._command(Command(client.process, signal=number))
 
     def _command(self, command: Command) -> None:
         self.commands.write(command.line())
         self.commands.flush()
 
-    # What they are.
+    # The correct state.
 
-    def present(self) -> dict[str, Someone]:
-        """Who must be listed once all has settled: those who live, run and are reachable."""
+    def present(self) -> dict[str, ClientProcess]:
+        """The clients that have to be listed in the end: those that run and are reachable, by user."""
         return {
-            someone.user: someone
-            for someone in self.everybody.values()
-            if someone.state == "running" and someone.place not in self.cut_off
+            client.user: client
+            for client in self.clients.values()
+            if client.state == "running" and client.place not in self.cut_off
         }
 
-    # What they say.
+    # Reports of the processes.
 
     async def listen(self, pipe: trio.abc.ReceiveStream) -> None:
-        """Take in reports until cancelled."""
+        """Read reports until cancelled."""
         unread = b""
         while True:
             whole, _, unread = (unread + await pipe.receive_some(65536)).rpartition(b"\n")
@@ -135,45 +138,45 @@ class Crowd:
 
     def _take_in(self, report: Report) -> None:
         self.reports += 1
-        someone = self.everybody[report.process.partition(".")[0]]
+        client = self.clients[report.process.partition(".")[0]]
         if report.is_fault:
             self.fault = self.fault or f"{report.process}: {report.word}"
-        elif report.process == someone.process:  # and not the last word of one who is dead
-            someone.said = report
+        elif report.process == client.process:  # ignore late reports of dead processes
+            client.report = report
         if report.revision >= 0:
             seen = self.lists.setdefault(report.revision, report.users)
             if seen != report.users:
                 self.fault = self.fault or (
-                    f"at revision {report.revision} {report.process} sees {report.users}, another one {seen}"
+                    f"at revision {report.revision} {report.process} sees {report.users}, but another client {seen}"
                 )
 
-    async def until(self, holds: Callable[[], bool], deadline: float, describe: Callable[[], str]) -> None:
-        """Wait for what the reports will say, until ``deadline`` (of ``time.monotonic()``).
+    async def until(self, holds: Callable[[], bool], deadline: float, reason: Callable[[], str]) -> None:
+        """Wait until ``holds`` is true.
 
-        Fails then, or as soon as a client has seen a promise broken, with the story so far.
+        Fails at ``deadline`` (a time of ``time.monotonic()``) or as soon as a client has seen a broken promise.
         """
         while self.fault is None and not holds():
             self._heard = trio.Event()
             with trio.move_on_after(deadline - time.monotonic()):
                 await self._heard.wait()
-            assert time.monotonic() < deadline or holds(), self.story(describe())
-        assert self.fault is None, self.story(self.fault)
+            assert time.monotonic() < deadline or holds(), self.failure_message(reason())
+        assert self.fault is None, self.failure_message(self.fault)
 
-    def story(self, what: str) -> str:
-        """A failure in words: what is wrong, what should be, what was done last, what clients wrote to stderr."""
+    def failure_message(self, what: str) -> str:
+        """A failure in words: the problem, the correct state, the last actions, and the clients' error output."""
         absent = [
-            f"{someone.process} {someone.fate}" + (", cut off" if someone.place in self.cut_off else "")
-            for someone in self.everybody.values()
-            if someone.user not in self.present()
+            f"{client.process} {client.last_change}" + (", cut off" if client.place in self.cut_off else "")
+            for client in self.clients.values()
+            if client.user not in self.present()
         ]
         return "\n".join(
             [
                 what,
-                f"now it is {time.monotonic() - self.began:.2f} s",
+                f"the time is {time.monotonic() - self.began:.2f} s",
                 f"should be there: {' '.join(self.present())}",
                 f"should not: {', '.join(absent) or 'nobody'}",
-                "last deeds:",
-                *self.deeds,
+                "last actions:",
+                *self.actions,
                 self.errors.read_text()[-4000:],
             ]
         )
@@ -181,14 +184,14 @@ class Crowd:
 
 @asynccontextmanager
 async def open_crowd(url: str, folder: Path, network: Network = LOOPBACK) -> AsyncIterator[Crowd]:
-    """Nobody yet.  When the block is left all processes are killed, stopped ones as well."""
+    """A crowd without clients.  At the end of the block all processes are killed, including stopped ones."""
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     fcntl(writing, F_SETPIPE_SZ, ROOM)
     errors = folder / "clients"
     try:
-        # The pipe outlives those who write to it, or the last of them would fail.
+        # The pipe has to outlive the processes that write to it.
         async with trio.lowlevel.FdStream(reading) as pipe, trio.open_nursery() as nursery:
-            with _run_zygote(writing, errors) as commands:
+            with _run_forker(writing, errors) as commands:
                 crowd = Crowd(url, network, commands, errors)
                 nursery.start_soon(crowd.listen, pipe)
                 yield crowd
@@ -198,18 +201,18 @@ async def open_crowd(url: str, folder: Path, network: Network = LOOPBACK) -> Asy
 
 
 @contextmanager
-def _run_zygote(reports: int, errors: Path) -> Iterator[IO[bytes]]:
+def _run_forker(reports: int, errors: Path) -> Iterator[IO[bytes]]:
     command = [sys.executable, "-m", "tests.chaos.client_forker", str(reports)]
     with (
         errors.open("wb") as log,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, pass_fds=[reports], cwd=_ROOT) as zygote,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, pass_fds=[reports], cwd=_ROOT) as forker,
     ):
-        assert zygote.stdin is not None
+        assert forker.stdin is not None
         try:
-            yield zygote.stdin
+            yield forker.stdin
         finally:
             try:
-                zygote.stdin.close()
-                assert zygote.wait(10) == 0, errors.read_text()
+                forker.stdin.close()
+                assert forker.wait(10) == 0, errors.read_text()
             finally:
-                zygote.kill()  # it may have ended by now; its children end with it
+                forker.kill()  # unless it has ended; its children end with it

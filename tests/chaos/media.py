@@ -1,4 +1,4 @@
-"""The media of a client process: one stream out, a few streams in, over transports with real ICE and DTLS."""
+"""The media of a client process: it sends one stream and receives a few, with real ICE and DTLS."""
 
 import itertools
 import random
@@ -17,14 +17,14 @@ from tools.light import Identity, LightEndpoint, LightTransport, run_endpoint
 
 OPUS = media.RtpCodecParameters("audio/opus", 111, 48000, channels=2)
 STREAMS = 3
-"""How many others everybody listens to: enough that each leaving takes consumers of several others with it."""
+"""How many streams each client receives.  With several, each leave closes consumers of several others."""
 
 
 @define
 class Media:
-    """What one session sends and takes; its endpoints run in ``tasks``.
+    """The media of one session.  Its endpoints run in ``tasks``.
 
-    ``heard`` are the consumers, each with the producer it takes.
+    ``heard`` has the producer id of each consumer, by consumer id.
     """
 
     signalling: Client
@@ -38,7 +38,7 @@ class Media:
     _lost: set[str] = field(factory=set)
 
     async def open(self, ssrc: int) -> None:
-        """Both transports up to the end of the handshake, and a producer."""
+        """Connect both transports, and start to send a stream."""
         sending = await self._connect("send")
         receiving = await self._connect("receive")
         parameters = media.RtpParameters(codecs=(OPUS,), encodings=(media.RtpEncodingParameters(ssrc=ssrc),))
@@ -61,8 +61,8 @@ class Media:
         return endpoint
 
     async def listen(self, listed: dict[str, Participant]) -> bool:
-        """Take the streams of those who come next on the list, up to :data:`STREAMS`; whether one was added."""
-        listed = dict(listed)  # as it is now
+        """Consume the streams of the next users on the list, up to :data:`STREAMS`.  Returns whether one was added."""
+        listed = dict(listed)  # the list may change meanwhile
         users = sorted(listed)
         own = users.index(self.joined.user_id)
         added = False
@@ -76,7 +76,7 @@ class Media:
         try:
             consumed = await self.signalling.consume(self.transports["receive"], producer_id, paused=False)
         except RequestError as error:
-            if error.code != ErrorCode.NOT_FOUND:  # which is normal: it has closed since
+            if error.code != ErrorCode.NOT_FOUND:  # the producer may have been closed meanwhile
                 raise
             return False
         if consumed.consumer_id not in self._lost:
@@ -84,13 +84,16 @@ class Media:
         return True
 
     def lose(self, consumer_id: str) -> None:
-        """It is closed, which may be known before its opening has been taken in: different tasks hear of the two."""
+        """Forget a closed consumer.
+
+        Different tasks handle its end and the answer to ``consume``, so the end may come first.
+        """
         self._lost.add(consumer_id)
         self.heard.pop(consumer_id, None)
 
 
 async def _speak(ssrc: int, sending: LightEndpoint, receiving: LightEndpoint) -> None:
-    """A packet now and then, so that something flows; nobody looks at what comes."""
+    """Send a packet every half second, and discard what arrives."""
     for number in itertools.count():
         header = struct.pack("!BBHII", 0x80, OPUS.payload_type, number % 2**16, number * 24_000 % 2**32, ssrc)
         sending.transport.send_rtp(header + bytes(20))

@@ -1,4 +1,4 @@
-"""What a client process does: be in the channel, and come back after whatever happened to it."""
+"""The program of a client process: it joins the channel, and rejoins after every loss."""
 
 import random
 
@@ -8,18 +8,18 @@ from protocol import Joined
 from protocol.client import Client, ConnectError, ConnectionClosed, RequestError, Timeouts, connect
 from protocol.errors import NextStep
 from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
-from tests.chaos.ledger import Ledger, Violation
 from tests.chaos.media import Media
 from tests.chaos.reports import Reporter
+from tests.chaos.tracked_list import TrackedList, Violation
 from tools.light import Identity
 
 CHANNEL = "chaos"
 TIMEOUTS = Timeouts(connect=1, request=5, goodbye=0.5, ping_interval=1, pong=2)
-"""A client that waits as long as people's do would spend most of a run of one minute waiting."""
+"""Short ones, since with usual timeouts a client would spend most of a minute waiting."""
 
 
 class MediaLost(Exception):
-    """A transport has ended; the session is begun anew."""
+    """A transport has ended, so the member starts a new session."""
 
 
 class Member:
@@ -32,13 +32,13 @@ class Member:
         self.reporter = reporter
         self.rng = random.Random(f"{user} {reporter.process}")
         self.newest = -1
-        self.ledger: Ledger | None = None
+        self.tracked: TrackedList | None = None
         self.media: Media | None = None
         self.changed = trio.Event()
         self.stopped = False
 
     async def stay(self) -> None:
-        """Join, and join again for as long as the table of close codes says so."""
+        """Join, and join again as long as the close code says so."""
         while not self.stopped:
             try:
                 await self.visit()
@@ -52,55 +52,57 @@ class Member:
                     self.stop(f"closed with {closed.code}, {closed.reason or 'without a reason'}")
             except* (ConnectError, MediaLost, trio.TooSlowError) as errors:
                 self.away(_innermost(errors))
-            await trio.sleep(self.rng.uniform(0.1, 0.4))  # or all who were cut off would come back in one moment
+            await trio.sleep(
+                self.rng.uniform(0.1, 0.4)
+            )  # otherwise all clients that were cut off would come back at once
 
     async def visit(self) -> None:
-        """One session, as long as it lasts."""
+        """One session, until it ends."""
         async with connect(self.url, timeouts=TIMEOUTS) as signalling:
             joined = await signalling.join(CHANNEL, self.user.upper(), user_id=self.user)
             try:
-                self.ledger = Ledger.of(joined, newer_than=self.newest)
+                self.tracked = TrackedList.of(joined, newer_than=self.newest)
                 async with trio.open_nursery() as nursery:
                     self.media = Media(signalling, joined, self.identity, self.rng, nursery)
-                    nursery.start_soon(self.follow, signalling, self.ledger, self.media)
-                    nursery.start_soon(self.talk, joined, self.ledger, self.media)
+                    nursery.start_soon(self.follow, signalling, self.tracked, self.media)
+                    nursery.start_soon(self.talk, joined, self.tracked, self.media)
             finally:
-                self.ledger = self.media = None
+                self.tracked = self.media = None
 
-    async def follow(self, signalling: Client, ledger: Ledger, media: Media) -> None:
-        """Take in what the gateway tells."""
-        self.show(ledger, media)
+    async def follow(self, signalling: Client, tracked: TrackedList, media: Media) -> None:
+        """Apply the gateway's events."""
+        self.show(tracked, media)
         async for event in signalling.events():
             match event:
                 case VoiceState():
-                    ledger.apply(event)
-                    self.show(ledger, media)
+                    tracked.apply(event)
+                    self.show(tracked, media)
                 case ConsumerClosed():
                     media.lose(event.consumer_id)
-                    self.show(ledger, media)
+                    self.show(tracked, media)
                 case TransportStateChanged(state="failed" | "closed"):
                     raise MediaLost(f"a transport is {event.state}")
 
-    async def talk(self, joined: Joined, ledger: Ledger, media: Media) -> None:
-        """Send a stream, and listen to some of the others, whoever they are just now."""
+    async def talk(self, joined: Joined, tracked: TrackedList, media: Media) -> None:
+        """Send a stream, and receive the streams of some of the other members."""
         try:
             await media.open(ssrc=self.rng.randrange(1, 2**32))
         except RequestError as error:
             raise MediaLost(str(error)) from error
-        self.show(ledger, media)
+        self.show(tracked, media)
         while True:
             self.changed = trio.Event()
-            if await media.listen(ledger.listed):
-                self.show(ledger, media)
+            if await media.listen(tracked.listed):
+                self.show(tracked, media)
             else:
                 await self.changed.wait()
 
-    def show(self, ledger: Ledger, media: Media) -> None:
-        self.newest = ledger.revision
+    def show(self, tracked: TrackedList, media: Media) -> None:
+        self.newest = tracked.revision
         self.changed.set()
         self.reporter.tell(
-            revision=ledger.revision,
-            users=tuple(ledger.users),
+            revision=tracked.revision,
+            users=tuple(tracked.users),
             transports=len(media.transports),
             producers=len(media.producers),
             consumers=len(media.heard),
@@ -110,7 +112,7 @@ class Member:
         self.reporter.tell(word=f"away: {why!r}")
 
     def stop(self, why: str) -> None:
-        """Something that must not happen in these tests."""
+        """Stop for good, because of something that must not happen in these tests."""
         self.stopped = True
         self.reporter.tell(word=why, is_fault=True)
 

@@ -1,7 +1,7 @@
-"""A network of the test's own, whose links can be cut without a word to either side.
+"""A network for one test, whose links can be cut without a sign to either side.
 
-The gateway lives in one network namespace, each group of clients in another; a bridge joins them.  A port of the bridge
-that is disabled drops what comes either way: no reset, no error, packets just vanish.
+The gateway lives in one network namespace and each group of clients in another.  A bridge joins them.  A disabled port
+of the bridge drops packets in both directions, without a reset or an error.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _FORWARDING: Final = "3"
 
 @frozen
 class Network:
-    """Where a gateway can listen, and where clients can live: ``places`` are paths of their namespaces."""
+    """A network with the gateway at ``host``.  ``places`` has the paths of the clients' namespaces."""
 
     host: str
     places: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class Network:
         object.__setattr__(self, "options", ("--host", self.host, "--media-host", self.host))
 
     def cut(self, place: int) -> None:
-        """From now on nothing passes between that place and the gateway."""
+        """Cut the link between that place and the gateway."""
         configure("bridge", "link", "set", "dev", _port(place), "state", _DISABLED)
 
     def heal(self, place: int) -> None:
@@ -39,7 +39,7 @@ LOOPBACK: Final = Network("127.0.0.1")
 
 
 def why_no_namespaces() -> str | None:
-    """Why this machine does not let us have a network of our own; None where it does."""
+    """Why this machine cannot make such a network, or None if it can."""
     try:
         configure("bridge", "-Version")
     except OSError as error:
@@ -49,7 +49,7 @@ def why_no_namespaces() -> str | None:
 
 @contextmanager
 def open_network(places: int) -> Iterator[Network]:
-    """Be, with this thread and the processes it starts, in the gateway's namespace while the block runs."""
+    """Make the network.  During the block this thread, and processes that it starts, are in the gateway's namespace."""
     with new_namespaces(places + 1) as namespaces:  # the last one is the gateway's
         paths = tuple(path(namespace) for namespace in namespaces[:-1])
         _build(namespaces[-1], namespaces[:-1], paths)

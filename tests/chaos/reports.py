@@ -1,7 +1,7 @@
-"""What a client process tells the test: one line of JSON, in one pipe for all of them.
+"""Reports from client processes to the test: lines of JSON in one pipe for all of them.
 
-A line is no longer than what the system writes at once and whole (``PIPE_BUF``), so that a process may be killed or
-stopped at any moment without leaving half a line to the others.
+A line is at most ``PIPE_BUF`` bytes long, so the system writes it as a whole.  A killed or stopped process never leaves
+half a line behind.
 """
 
 import json
@@ -13,16 +13,16 @@ from typing import Any
 from attrs import asdict, frozen
 
 ROOM = 1024 * 1024
-"""Bytes that may wait in the pipe, for when the test is busy with something else."""
+"""Size of the pipe in bytes, enough for times when the test does not read."""
 
 
 @frozen(kw_only=True)
 class Report:
-    """Where a client process is now.
+    """The state of a client process.
 
-    ``at`` is its ``time.monotonic()``, which is one clock for the whole machine.  ``revision`` and ``users`` are the
-    list as it sees it (-1 and nobody while it is not in the channel), the rest is what it has of media.  ``word``, if
-    there is one, says what became of it: why it is not in the channel, or what went wrong for good (``is_fault``).
+    ``at`` is its ``time.monotonic()``, which is the same clock in all processes.  ``revision`` and ``users`` are its
+    list, or -1 and nobody while it is not in the channel.  ``word`` says why it is not in the channel.  With
+    ``is_fault`` it says what went wrong for good.
     """
 
     process: str
@@ -43,13 +43,13 @@ class Report:
 
 @frozen
 class Reporter:
-    """The writing end, for one process."""
+    """Writes the reports of one process."""
 
     process: str
     descriptor: int
 
     def tell(self, **fields: Any) -> None:
-        """Raises ``BlockingIOError`` where the test does not read."""
+        """Write a report.  Raises ``BlockingIOError`` if the pipe is full."""
         line = json.dumps(asdict(Report(process=self.process, at=time.monotonic(), **fields))).encode() + b"\n"
         assert len(line) <= select.PIPE_BUF, f"a line of {len(line)} bytes may be written in pieces"
         os.write(self.descriptor, line)

@@ -1,4 +1,4 @@
-"""Random deeds: killing, stopping, cutting off, and all ways back."""
+"""Random actions: killing, stopping and cutting off clients, and bringing them back."""
 
 import random
 from collections.abc import Callable
@@ -7,30 +7,30 @@ from typing import Literal
 import trio
 from attrs import define
 
-from tests.chaos.crowd import Crowd, Someone
+from tests.chaos.crowd import ClientProcess, Crowd
 
 MOST_ABSENT = 0.6
-"""Of all; with fewer left there would soon be nobody to see a ghost."""
+"""The largest share of absent clients.  With fewer present ones, nobody might be left to see a ghost."""
 
 
 @define
 class Storm:
-    """Each deed is drawn anew, and what cannot be done just now is drawn again.  ``spared`` see it from end to end."""
+    """Draws random actions.  If an action is impossible now, it draws again.  The users in ``spared`` always stay."""
 
     crowd: Crowd
     rng: random.Random
     spared: frozenset[str]
 
-    async def rage(self, seconds: float) -> None:
-        """A deed every tenth of a second to half of one; several at once now and then."""
+    async def run(self, seconds: float) -> None:
+        """Act every 0.1 to 0.5 seconds, and now and then do several actions at once."""
         with trio.move_on_after(seconds):
             while True:
                 for _ in range(self.rng.choice((1, 1, 1, 1, 6))):
-                    self.strike()
+                    self.act()
                 await trio.sleep(self.rng.uniform(0.1, 0.5))
 
-    def strike(self) -> None:
-        deeds: list[Callable[[], bool]] = [
+    def act(self) -> None:
+        actions: list[Callable[[], bool]] = [
             *[self.kill] * 4,
             *[self.kill_and_start] * 3,
             *[self.start] * 5,
@@ -40,18 +40,18 @@ class Storm:
             *[self.cut] * 1,
             *[self.heal] * 2,
         ]
-        while not self.rng.choice(deeds)():
+        while not self.rng.choice(actions)():
             pass
 
     def kill(self) -> bool:
         return self._each(self._one("running", leaves=True), self.crowd.kill)
 
     def kill_and_start(self) -> bool:
-        """Back before the gateway can have noticed."""
+        """Kill a process and start a new one before the gateway can have noticed."""
         return self._each(self._one("running"), self.crowd.kill, self.crowd.start)
 
     def kill_stopped(self) -> bool:
-        """Killed without ever having run again."""
+        """Kill a stopped process, which never runs again."""
         return self._each(self._one("stopped"), self.crowd.kill)
 
     def start(self) -> bool:
@@ -61,7 +61,7 @@ class Storm:
         return self._each(self._one("running", leaves=True), self.crowd.stop)
 
     def wake(self) -> bool:
-        """After a tenth of a second, or after longer than the gateway waits."""
+        """Wake a stopped process, perhaps after longer than the gateway waits."""
         return self._each(self._one("stopped"), self.crowd.wake)
 
     def cut(self) -> bool:
@@ -79,19 +79,19 @@ class Storm:
 
     @property
     def _is_full(self) -> bool:
-        return len(self.crowd.present()) < (1 - MOST_ABSENT) * len(self.crowd.everybody)
+        return len(self.crowd.present()) < (1 - MOST_ABSENT) * len(self.crowd.clients)
 
-    def _one(self, state: Literal["running", "stopped", "dead"], *, leaves: bool = False) -> Someone | None:
-        """Somebody in this state; nobody where enough are absent already."""
+    def _one(self, state: Literal["running", "stopped", "dead"], *, leaves: bool = False) -> ClientProcess | None:
+        """A client in this state, or None.  With ``leaves`` also None if enough are absent already."""
         if leaves and self._is_full:
             return None
-        candidates = [one for one in self.crowd.everybody.values() if one.state == state]
+        candidates = [one for one in self.crowd.clients.values() if one.state == state]
         candidates = [one for one in candidates if one.user not in self.spared]
         return self.rng.choice(candidates) if candidates else None
 
-    def _each(self, someone: Someone | None, *deeds: Callable[[Someone], None]) -> bool:
-        if someone is None:
+    def _each(self, client: ClientProcess | None, *actions: Callable[[ClientProcess], None]) -> bool:
+        if client is None:
             return False
-        for deed in deeds:
-            deed(someone)
+        for action in actions:
+            action(client)
         return True

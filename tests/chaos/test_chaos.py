@@ -1,8 +1,8 @@
-"""Forty client processes, one minute of killing, stopping, cutting off and coming back, and never a ghost.
+"""Forty client processes are killed, stopped, cut off and brought back for a minute, without a ghost.
 
     CHAOS_SEED=7 CHAOS_SECONDS=600 pytest tests/chaos/test_chaos.py
 
-The same seed chooses the same deeds as long as the machine is as fast; what a failure shows is the deeds themselves.
+The same seed draws the same actions, but their times depend on the machine.  A failure lists the last actions.
 """
 
 import os
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tests.chaos.correctness import settle
-from tests.chaos.crowd import Someone, open_crowd
+from tests.chaos.crowd import ClientProcess, open_crowd
 from tests.chaos.network import Network
 from tests.chaos.storm import Storm
 from tests.gateway_process import run_gateway
@@ -23,29 +23,29 @@ SECONDS = float(os.environ.get("CHAOS_SECONDS", "60"))
 STORM = 4.0
 
 PING_INTERVAL, PING_TIMEOUT = 1, 2
-"""Short, or the gateway's default of ten seconds would leave room for four quiet moments in a minute; and long enough
-that a busy machine, which may not run a client for a second, is not taken for a dead one."""
+"""With the default of ten seconds a minute would have time for only four checks.  With less, a client that a busy
+machine does not run for a second would count as dead."""
 SETTLED_WITHIN = 20.0
-"""A silent client is gone after three seconds.  One that was cut off may need as long to notice that it was, and then
-some attempts, each of a second, to connect, and to make its media, with half of the clients doing so at once: two to
-four seconds on an idle machine, seven on one with a load of 14.  How soon one alone is missed is measured elsewhere."""
+"""A silent client is gone after three seconds.  A client that was cut off needs as long to notice it, and then some
+attempts of a second each to reconnect.  With half of the clients doing so at once, that takes two to four seconds on an
+idle machine, and seven at a load of 14.  Another test measures how soon a single client is missed."""
 STARTED_WITHIN = 60.0
-"""Nothing is promised of forty that start in one moment, with eighty handshakes; it only has to end."""
+"""The gateway promises no time for forty clients that start at once, with eighty handshakes.  It only has to end."""
 
 
 async def test_after_a_storm_every_list_is_correct(network: Network, tmp_path: Path) -> None:
     options = (*network.options, "--ping-interval", str(PING_INTERVAL), "--ping-timeout", str(PING_TIMEOUT))
     with run_gateway(tmp_path / "log", *options) as gateway:
         async with open_crowd(gateway.websocket_url, tmp_path, network) as crowd:
-            print(f"seed {SEED}, places that can be cut off: {len(network.places)}")  # shown where the test fails
-            for someone in forty(network):
-                crowd.everybody[someone.user] = someone
-                crowd.start(someone)
+            print(f"seed {SEED}, places that can be cut off: {len(network.places)}")  # shown if the test fails
+            for client in forty(network):
+                crowd.clients[client.user] = client
+                crowd.start(client)
             took = [await settle(crowd, gateway, STARTED_WITHIN)]
-            storm = Storm(crowd, random.Random(SEED), frozenset(list(crowd.everybody)[:SPARED]))
+            storm = Storm(crowd, random.Random(SEED), frozenset(list(crowd.clients)[:SPARED]))
             end = time.monotonic() + SECONDS
             while time.monotonic() < end:
-                await storm.rage(STORM)
+                await storm.run(STORM)
                 took.append(await settle(crowd, gateway, SETTLED_WITHIN))
             print(
                 "settled after",
@@ -55,7 +55,7 @@ async def test_after_a_storm_every_list_is_correct(network: Network, tmp_path: P
         gateway.becomes_empty()
 
 
-def forty(network: Network) -> list[Someone]:
-    """The first ones live where the gateway does, the others in equal groups where the network can be cut."""
+def forty(network: Network) -> list[ClientProcess]:
+    """Forty clients.  The first ones live beside the gateway, the others in equal groups behind links to cut."""
     homes = [None, *range(len(network.places))]
-    return [Someone(f"c{number:02}", homes[number * len(homes) // CLIENTS]) for number in range(CLIENTS)]
+    return [ClientProcess(f"c{number:02}", homes[number * len(homes) // CLIENTS]) for number in range(CLIENTS)]

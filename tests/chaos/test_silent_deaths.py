@@ -1,4 +1,4 @@
-"""One process is killed, stopped or cut off: how soon the others are told, and what becomes of it when it is back."""
+"""One process is killed, stopped or cut off.  The others learn of it in time, and later it rejoins."""
 
 import time
 from collections.abc import AsyncIterator
@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.chaos.correctness import settle
-from tests.chaos.crowd import Crowd, Someone, open_crowd
+from tests.chaos.crowd import ClientProcess, Crowd, open_crowd
 from tests.chaos.network import LOOPBACK, Network
 from tests.gateway_process import GatewayProcess, run_gateway
 
 AT_ONCE = 1.0
 SILENT = 10.0
-"""Of the protocol's guarantees (docs/protocol.md): a silent one is acted on within this, by default."""
+"""By the protocol's guarantees (docs/protocol.md), a silent client is gone within this time by default."""
 SCHEDULING = 0.5
-"""What a busy machine may add to an interval and a timeout."""
+"""Time that a busy machine may add to an interval and a timeout."""
 SETTLED_WITHIN = 20.0
 
 
@@ -22,44 +22,44 @@ SETTLED_WITHIN = 20.0
 async def three(
     folder: Path, *options: str, network: Network = LOOPBACK
 ) -> AsyncIterator[tuple[Crowd, GatewayProcess]]:
-    """Ada, Ben and Eve with their media, each a process; Eve lives elsewhere where there is such a place."""
+    """Ada, Ben and Eve in a process each, with media.  Eve lives in another place if the network has one."""
     with run_gateway(folder / "log", *network.options, *options) as gateway:
         async with open_crowd(gateway.websocket_url, folder, network) as crowd:
             for user in ("ada", "ben", "eve"):
                 place = 0 if user == "eve" and network.places else None
-                crowd.everybody[user] = Someone(user, place)
-                crowd.start(crowd.everybody[user])
+                crowd.clients[user] = ClientProcess(user, place)
+                crowd.start(crowd.clients[user])
             await settle(crowd, gateway, SETTLED_WITHIN)
             yield crowd, gateway
         gateway.becomes_empty()
 
 
-async def told_without(crowd: Crowd, user: str, within: float) -> None:
-    """Wait until ada and ben have been told that ``user`` is gone, within so many seconds of the last deed."""
-    others = [crowd.everybody[name] for name in ("ada", "ben")]
+async def others_see_it_gone(crowd: Crowd, user: str, within: float) -> None:
+    """Wait until Ada and Ben no longer list ``user``, at most so many seconds after the last action."""
+    others = [crowd.clients[name] for name in ("ada", "ben")]
 
     def gone() -> bool:
-        return all(other.said is not None and user not in other.said.users for other in others)
+        return all(other.report is not None and user not in other.report.users for other in others)
 
-    await crowd.until(gone, crowd.last_deed + within, lambda: f"a ghost: {user} is still listed after {within} s")
-    print(f"told after {time.monotonic() - crowd.last_deed:.3f} s")
+    await crowd.until(gone, crowd.last_action + within, lambda: f"a ghost: {user} is still listed after {within} s")
+    print(f"gone after {time.monotonic() - crowd.last_action:.3f} s")
 
 
-def listed_with_media(someone: Someone) -> bool:
-    return someone.said is not None and someone.said.producers == 1
+def listed_with_media(client: ClientProcess) -> bool:
+    return client.report is not None and client.report.producers == 1
 
 
 async def test_a_killed_client_is_gone_from_every_list_at_once(tmp_path: Path) -> None:
     async with three(tmp_path) as (crowd, gateway):
-        crowd.kill(crowd.everybody["eve"])
-        await told_without(crowd, "eve", within=AT_ONCE)
+        crowd.kill(crowd.clients["eve"])
+        await others_see_it_gone(crowd, "eve", within=AT_ONCE)
         await settle(crowd, gateway, AT_ONCE)
         assert reasons(gateway) == ["disconnected"]
 
 
 async def test_a_client_that_restarts_at_once_is_listed_once(tmp_path: Path) -> None:
     async with three(tmp_path) as (crowd, gateway):
-        eve = crowd.everybody["eve"]
+        eve = crowd.clients["eve"]
         for _ in range(5):
             crowd.kill(eve)
             crowd.start(eve)
@@ -68,9 +68,9 @@ async def test_a_client_that_restarts_at_once_is_listed_once(tmp_path: Path) -> 
 
 async def test_a_stopped_client_is_gone_when_its_pong_is_late_and_then_rejoins(tmp_path: Path) -> None:
     async with three(tmp_path) as (crowd, gateway):
-        eve = crowd.everybody["eve"]
+        eve = crowd.clients["eve"]
         crowd.stop(eve)
-        await told_without(crowd, "eve", within=SILENT + SCHEDULING)
+        await others_see_it_gone(crowd, "eve", within=SILENT + SCHEDULING)
         await settle(crowd, gateway, SILENT + 2 * SCHEDULING)
         assert reasons(gateway) == ["timed_out"]
 
@@ -80,11 +80,13 @@ async def test_a_stopped_client_is_gone_when_its_pong_is_late_and_then_rejoins(t
 
 async def test_a_client_that_was_stopped_for_a_moment_has_not_left_and_catches_up(tmp_path: Path) -> None:
     async with three(tmp_path) as (crowd, gateway):
-        ben, eve = crowd.everybody["ben"], crowd.everybody["eve"]
+        ben, eve = crowd.clients["ben"], crowd.clients["eve"]
         crowd.stop(eve)
         crowd.kill(ben)
         crowd.start(ben)
-        await crowd.until(lambda: listed_with_media(ben), crowd.last_deed + SETTLED_WITHIN, lambda: f"{ben} is not in")
+        await crowd.until(
+            lambda: listed_with_media(ben), crowd.last_action + SETTLED_WITHIN, lambda: f"{ben} is not in"
+        )
         crowd.wake(eve)
         await settle(crowd, gateway, SETTLED_WITHIN)
         assert len(reasons(gateway)) == 1, "only ben left"
@@ -96,7 +98,7 @@ async def test_a_client_that_is_cut_off_is_gone_when_its_pong_is_late_and_then_r
     fast = ("--ping-interval", "1", "--ping-timeout", "2")
     async with three(tmp_path, *fast, network=divided) as (crowd, gateway):
         crowd.cut(0)
-        await told_without(crowd, "eve", within=3 + SCHEDULING)
+        await others_see_it_gone(crowd, "eve", within=3 + SCHEDULING)
         await settle(crowd, gateway, 3 + 2 * SCHEDULING)
         assert reasons(gateway) == ["timed_out"]
 
@@ -105,5 +107,5 @@ async def test_a_client_that_is_cut_off_is_gone_when_its_pong_is_late_and_then_r
 
 
 def reasons(gateway: GatewayProcess) -> list[str]:
-    """Why people have left, as the others were told."""
+    """The reasons of all leaves, as the gateway announced them."""
     return [line["reason"] for line in gateway.log() if line["event"] == "removed from channel"]

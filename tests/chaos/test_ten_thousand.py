@@ -1,4 +1,4 @@
-"""After ten thousand visits a gateway holds what it held after the first thousand."""
+"""After ten thousand visits, a gateway holds no more than after the first thousand."""
 
 import os
 import random
@@ -21,8 +21,8 @@ SEED: Final = int(os.environ.get("CHAOS_SEED", "20261101"))
 THOUSANDS: Final = 10
 VISITS: Final = 100
 MOST_GROWTH: Final = 4 * 1024
-"""KiB.  Measured are 240 to 940, nearly all of it in the second and third thousand, where the allocator still finds its
-size; a kilobyte kept of each visit makes ten thousand."""
+"""KiB.  Measured growth is 240 to 940, nearly all of it in the second and third thousand, while the allocator still
+grows.  A leak of one kilobyte for each visit would make ten thousand."""
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +33,21 @@ def identity() -> Identity:
 async def test_ten_thousand_visits_leave_nothing_behind(identity: Identity, tmp_path: Path) -> None:
     with run_gateway(tmp_path / "log") as gateway:
         visitors = Visitors("127.0.0.1", gateway.port, identity, random.Random(SEED))
-        async with visitors.watched() as ledger:
+        async with visitors.watched() as tracked:
             files = gateway.open_files()
             memory = []
             for _ in range(THOUSANDS):
                 await visitors.come(1000)
                 poll_until(gateway.live, lambda live: live == figures_of(1), within=5)
-                # The connection over which that was told may not be closed yet.
+                # The connection of the last request for metrics may not be closed yet.
                 poll_until(gateway.open_files, lambda now: now == files, within=2)
                 memory.append(resident(gateway))
-            # What the last ones to leave caused may be told and not yet read.
-            await eventually(lambda: ledger.users == [ledger.own_id])
+            # The last events may be sent, but not yet read.
+            await eventually(lambda: tracked.users == [tracked.own_id])
         print(f"seed {SEED}, KiB after each thousand: {memory}")
         assert memory[-1] - memory[0] < MOST_GROWTH
         gateway.becomes_empty()
-        assert told(gateway) == visitors.told + Counter(left=1)
+        assert leaves(gateway) == visitors.expected_leaves + Counter(left=1)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -56,18 +56,18 @@ async def test_the_others_learn_how_a_visit_ended(way: Way, identity: Identity, 
         visitors = Visitors("127.0.0.1", gateway.port, identity, random.Random(SEED), ways=(way,))
         await visitors.come(VISITS)
         gateway.becomes_empty()
-        assert told(gateway) == visitors.told
+        assert leaves(gateway) == visitors.expected_leaves
 
 
 def resident(gateway: GatewayProcess) -> int:
-    """Its memory that is in use, in KiB."""
+    """The gateway's resident memory, in KiB."""
     status = Path(f"/proc/{gateway.process.pid}/status").read_text()
     [kib] = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
     return int(kib)
 
 
-def told(gateway: GatewayProcess) -> Counter[str]:
-    """How often which reason was given for a leaving."""
+def leaves(gateway: GatewayProcess) -> Counter[str]:
+    """How many leaves the gateway counted, by reason."""
     figures = gateway.metrics()
     counts = {reason: int(figures[f'sfu_leaves_total{{reason="{reason}"}}']) for reason in get_args(LeaveReason)}
     return +Counter(counts)

@@ -1,4 +1,4 @@
-"""Short visits to a gateway, each on a connection of its own, that end in every way in which a client can end one."""
+"""Short visits to a gateway.  Each has its own connection, and they end in every way in which a client can end one."""
 
 import random
 import socket
@@ -15,34 +15,34 @@ import protocol.media as media
 from protocol import Joined
 from protocol.client import Client, ConnectionClosed, connect_over
 from protocol.events import LeaveReason, VoiceState
-from tests.chaos.ledger import Ledger
 from tests.chaos.media import OPUS, Media
+from tests.chaos.tracked_list import TrackedList
 from tools.light import Identity
 
 Way = Literal["leave", "close", "reset", "fin"]
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
-TOLD: Final[dict[Way, LeaveReason]] = {
+REASONS: Final[dict[Way, LeaveReason]] = {
     "leave": "left",
     "close": "left",
     "reset": "disconnected",
     "fin": "disconnected",
 }
-"""What the others are told of who goes in such a way (docs/closures.md)."""
+"""The reason that the gateway gives for each way of leaving (docs/closures.md)."""
 
 AT_A_TIME: Final = 20
 WITH_MEDIA: Final = 0.03
-"""Of the visits: two handshakes cost thirty times what joining does."""
+"""Share of visits with media.  It is small because two handshakes cost thirty times as much as joining."""
 UNCONNECTED: Final = 0.05
-"""Of the other visits: those that end before any handshake."""
+"""Share of the other visits that open transports but never connect them."""
 STAGE: Final = "stage"
 CHANNELS: Final = 5
-"""The other visits are spread over so many: few enough that there is mostly somebody to tell."""
+"""Number of channels for the other visits.  They are so few that a channel is rarely empty."""
 _VISIT_TIMEOUT: Final = 20
 
 
 @define
 class Visitors:
-    """They go in one of ``ways``; ``made`` counts the visits by the way in which they ended."""
+    """Makes visits that end in one of ``ways``.  ``made`` counts them by the way in which they ended."""
 
     host: str
     port: int
@@ -52,15 +52,15 @@ class Visitors:
     made: Counter[Way] = field(factory=Counter)
 
     @property
-    def told(self) -> Counter[str]:
-        """How often others, if there were any, should have been told which reason."""
-        told = Counter[str]()
+    def expected_leaves(self) -> Counter[str]:
+        """How many leaves the gateway should have counted, by reason."""
+        leaves = Counter[str]()
         for way, count in self.made.items():
-            told[TOLD[way]] += count
-        return told
+            leaves[REASONS[way]] += count
+        return leaves
 
     async def come(self, count: int) -> None:
-        """So many visits, :data:`AT_A_TIME` at a time."""
+        """Make so many visits, :data:`AT_A_TIME` at a time."""
         left = iter(range(count))
 
         async def one_after_the_other() -> None:
@@ -88,7 +88,7 @@ class Visitors:
 
     @asynccontextmanager
     async def on_stage(self, signalling: Client) -> AsyncIterator[Media]:
-        """Sending a stream, and taking those of the others, in the channel where this is done."""
+        """Join the channel with media, send a stream, and receive those of the others."""
         joined = await signalling.join(STAGE, "Singer")
         async with trio.open_nursery() as nursery:
             singer = Media(signalling, joined, self.identity, self.rng, nursery)
@@ -98,23 +98,23 @@ class Visitors:
             nursery.cancel_scope.cancel()
 
     @asynccontextmanager
-    async def watched(self) -> AsyncIterator[Ledger]:
-        """Be on stage as long as the block runs, see everybody come and go, and check each change against the last."""
+    async def watched(self) -> AsyncIterator[TrackedList]:
+        """Stay in the channel with media during the block, and check every change of its list."""
         stream = await trio.open_tcp_stream(self.host, self.port)
         async with connect_over(stream) as signalling, self.on_stage(signalling) as singer:
-            ledger = Ledger.of(singer.joined, newer_than=-1)
-            singer.tasks.start_soon(_follow, signalling, ledger)
-            yield ledger
+            tracked = TrackedList.of(singer.joined, newer_than=-1)
+            singer.tasks.start_soon(_follow, signalling, tracked)
+            yield tracked
 
 
-async def _follow(signalling: Client, ledger: Ledger) -> None:
+async def _follow(signalling: Client, tracked: TrackedList) -> None:
     async for event in signalling.events():
         if isinstance(event, VoiceState):
-            ledger.apply(event)
+            tracked.apply(event)
 
 
 async def _announce(signalling: Client, joined: Joined) -> None:
-    """A producer over a transport that nobody connects."""
+    """Announce a producer over a transport that is never connected."""
     await signalling.create_transport("receive", rtp_capabilities=joined.router_rtp_capabilities)
     created = await signalling.create_transport("send")
     parameters = media.RtpParameters(codecs=(OPUS,), encodings=(media.RtpEncodingParameters(ssrc=1),))
@@ -126,7 +126,7 @@ async def _go(way: Way, signalling: Client, stream: trio.SocketStream) -> None:
         case "leave":
             await signalling.leave()
         case "close":
-            pass  # with 1000, when the block is left
+            pass  # the end of the block closes with 1000
         case "reset":
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             await trio.aclose_forcefully(stream)

@@ -1,4 +1,4 @@
-"""The gateway and, for those who ask, a browser: both processes of their own."""
+"""The gateway, and a browser for tests that ask for one, each in a process of its own."""
 
 from collections.abc import Iterator
 

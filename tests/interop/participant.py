@@ -1,4 +1,4 @@
-"""A pymediasoup participant in a process of its own: ``python -m tools.full``."""
+"""A pymediasoup participant in a separate process: ``python -m tools.full``."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ _STOP_TIMEOUT = 10
 
 @define
 class Participant:
-    """What it reports of the streams it receives."""
+    """The participant's process, and its reports of the streams that it receives."""
 
     user_id: str
     process: "subprocess.Popen[bytes]"
@@ -29,15 +29,15 @@ class Participant:
     def receives(
         self, user_id: str, source: str, is_right: Callable[[Stream], bool], within: float = 15
     ) -> Stream | None:
-        """Wait until what it receives of somebody is right."""
+        """Wait until its reports of a user's stream are right."""
         return poll_until(lambda: self._latest(user_id, source), lambda now: now is not None and is_right(now), within)
 
     def no_longer_receives(self, user_id: str, within: float = 5) -> None:
-        """Wait until nothing of somebody is received."""
+        """Wait until it receives nothing from a user."""
         poll_until(lambda: {stream["user"] for stream in self._streams()}, lambda users: user_id not in users, within)
 
     def freezes(self) -> None:
-        """From now on it does nothing at all, while its sockets stay open."""
+        """Stop the process.  Its sockets stay open."""
         self.process.send_signal(signal.SIGSTOP)
 
     def is_killed(self) -> None:
@@ -52,14 +52,14 @@ class Participant:
 
     def _streams(self) -> list[Stream]:
         assert self.process.poll() is None, self.errors.read_text()
-        whole = self.reports.read_text().rpartition("\n")[0]  # a line may be half written
+        whole = self.reports.read_text().rpartition("\n")[0]  # the last line may be incomplete
         streams: list[Stream] = json.loads(whole.rpartition("\n")[2] or "[]")
         return streams
 
 
 @contextmanager
 def run_participant(gateway: GatewayProcess, channel: str, name: str, folder: Path) -> Iterator[Participant]:
-    """Start one, whose user id is its name in small letters; it has to end with status 0 when it is told to."""
+    """Start a participant whose user id is its name in small letters.  SIGTERM has to end it with status 0."""
     user_id = name.lower()
     command = [sys.executable, "-m", "tools.full", gateway.websocket_url, channel, name, "--user-id", user_id]
     reports, errors = folder / f"{user_id}.reports", folder / f"{user_id}.errors"

@@ -1,4 +1,4 @@
-"""What ``make interop`` says of other people's clients can be believed: it notices what is lost, and it ends."""
+"""The tool behind ``make interop``: it notices lost packets, and never hangs."""
 
 import struct
 import sys
@@ -7,10 +7,10 @@ import pytest
 import trio
 
 from protocol.vocabulary import MediaKind
-from tools.interop.media import Comparison, Tally, begins_key_frame, opus_frame, video_frame
+from tools.interop.media import Comparison, PacketTally, begins_key_frame, opus_frame, video_frame
 from tools.interop.page import table
 from tools.interop.program import ProgramFailed, running_program
-from tools.interop.run import Outcome
+from tools.interop.run import ScenarioResult
 from tools.interop.scenario import SCENARIOS
 
 
@@ -28,7 +28,7 @@ def test_only_the_first_packet_of_a_key_frame_begins_it(mime_type: str) -> None:
 
 @pytest.mark.parametrize("padding", [0, 1, 15])
 def test_the_number_of_a_packet_is_read_with_or_without_padding(padding: int) -> None:
-    tally = Tally("audio/opus")
+    tally = PacketTally("audio/opus")
     for number in (70_000, 70_001, 70_003):
         tally.take_untrusted(packet(opus_frame(number)[0], number & 0xFFFF, padding))
     assert tally.numbers == [70_000, 70_001, 70_003]
@@ -36,7 +36,7 @@ def test_the_number_of_a_packet_is_read_with_or_without_padding(padding: int) ->
 
 
 def test_a_packet_of_padding_is_neither_media_nor_a_hole() -> None:
-    tally = Tally("audio/opus")
+    tally = PacketTally("audio/opus")
     tally.take_untrusted(packet(opus_frame(0)[0], 65_535))
     tally.take_untrusted(packet(b"", 0, padding=200))
     tally.take_untrusted(packet(opus_frame(1)[0], 1))
@@ -44,7 +44,7 @@ def test_a_packet_of_padding_is_neither_media_nor_a_hole() -> None:
 
 
 def test_garbage_is_not_counted() -> None:
-    tally = Tally("video/VP8")
+    tally = PacketTally("video/VP8")
     for garbage in (b"", b"\x80", packet(b"x", 1, padding=3)[:-3] + b"\xff"):
         assert tally.take_untrusted(garbage) is None
     assert tally.numbers == []
@@ -55,10 +55,10 @@ def test_garbage_is_not_counted() -> None:
     [
         ([3, 4, 5, 6, 7, 8, 9], []),
         ([5, 3, 4, 6, 9, 8, 7], []),
-        ([3, 4, 6, 7, 8, 9], ["1 of 7 packets of audio were lost"]),
-        ([3, 4, 5, 6, 7], ["2 of 7 packets of audio were lost"]),
-        ([3, 4, 5, 5, 6, 7, 8, 9], ["1 packets of audio came again"]),
-        ([], ["no audio came"]),
+        ([3, 4, 6, 7, 8, 9], ["1 of 7 audio packets were lost"]),
+        ([3, 4, 5, 6, 7], ["2 of 7 audio packets were lost"]),
+        ([3, 4, 5, 5, 6, 7, 8, 9], ["1 audio packets came twice"]),
+        ([], ["no audio arrived"]),
     ],
 )
 def test_losses_after_the_first_received_packet_are_reported(numbers: list[int], problems: list[str]) -> None:
@@ -68,12 +68,12 @@ def test_losses_after_the_first_received_packet_are_reported(numbers: list[int],
 
 def test_the_page_has_a_row_for_each_scenario_and_lists_failures_and_gaps() -> None:
     works, fails, other = SCENARIOS[:3]
-    outcomes = [
-        Outcome("Pion", works, "works"),
-        Outcome("Pion", fails, "fails", ("no audio came",)),
-        Outcome("Pion", other, "not tried", ("it cannot",)),
+    results = [
+        ScenarioResult("Pion", works, "works"),
+        ScenarioResult("Pion", fails, "fails", ("no audio came",)),
+        ScenarioResult("Pion", other, "not tried", ("it cannot",)),
     ]
-    text = table({"Pion": "4.2", "str0m": ""}, {"str0m": "there is no cargo"}, outcomes)
+    text = table({"Pion": "4.2", "str0m": ""}, {"str0m": "there is no cargo"}, results)
     assert text.splitlines() == [
         "| the client | Pion 4.2 |",
         "|---|---|",

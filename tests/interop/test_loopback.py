@@ -1,4 +1,4 @@
-"""What tools.full.loopback relies on in aioice, which is private there."""
+"""tools.full.loopback relies on private parts of aioice, which these tests watch."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""pymediasoup clients call each other: other people's ICE, DTLS, SRTP and codecs, against the gateway's."""
+"""pymediasoup clients call each other, with other people's ICE, DTLS, SRTP and codecs."""
 
 import threading
 from collections.abc import AsyncIterator
@@ -29,13 +29,13 @@ async def two_in(gateway: GatewayProcess, channel: str) -> AsyncIterator[tuple[F
 
 
 async def hears(reception: Reception, pitch: int) -> None:
-    """Wait until a tone has come, and is this one."""
+    """Wait until a tone has arrived, and check its pitch."""
     await reception.until(lambda now: now.heard.energy > LOUD_ENOUGH and now.heard.pitch > 0)
     assert reception.heard.pitch == pytest.approx(pitch, rel=0.02)
 
 
 async def sees(reception: Reception, colour: tuple[int, int]) -> None:
-    """Wait until a moving picture has come, and is this one."""
+    """Wait until a video has arrived, and check its colour and size."""
     await reception.until(lambda now: now.seen.frames > 15)
     assert reception.seen.colour == pytest.approx(colour, abs=8)
     assert (reception.seen.width, reception.seen.height) == (Pattern().width, Pattern().height)
@@ -64,7 +64,7 @@ async def test_the_gateway_takes_either_role_in_dtls(gateway: GatewayProcess) ->
 async def test_a_late_joiner_sees_a_running_video_from_a_key_frame_on(gateway: GatewayProcess) -> None:
     async with open_full_client(gateway.websocket_url, "late", "Ada", user_id="ada") as ada:
         await ada.send_video(Pattern(RED))
-        await trio.sleep(1)  # the key frame at the beginning is over
+        await trio.sleep(1)  # the first key frame was sent before
         async with open_full_client(gateway.websocket_url, "late", "Ben") as ben:
             await sees(await ben.receive("ada", "camera"), RED)
 
@@ -92,7 +92,7 @@ async def test_a_paused_producer_is_not_heard_until_resumed(gateway: GatewayProc
         await hears(reception, 440)
 
         await ada.signalling.pause(producer_id=producer_id)
-        await trio.sleep(0.5)  # what was on its way
+        await trio.sleep(0.5)  # for packets in flight
         before = reception.latest
         await trio.sleep(0.5)
         assert reception.latest == before

@@ -1,4 +1,4 @@
-"""pymediasoup and Chromium in one channel, both ways."""
+"""pymediasoup and Chromium in one channel receive each other's media."""
 
 import time
 from pathlib import Path
@@ -52,6 +52,6 @@ def test_a_silent_client_is_gone_within_ten_seconds(invite: Invite, gateway: Gat
     ada.joins("silent")
     with run_participant(gateway, "silent", "Robin", tmp_path) as robin:
         ada.watches_and_hears(robin.user_id, by=time.monotonic() + 15)
-        with ada.will_see_together(1, within=10.5):  # the browser has to be told, too
+        with ada.will_see_together(1, within=10.5):  # the notice to the browser takes time too
             robin.freezes()
         robin.is_killed()

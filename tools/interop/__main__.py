@@ -1,6 +1,6 @@
-"""Run clients that others wrote against a gateway, see whether media passes, and print the table.
+"""Run other people's WebRTC stacks against a gateway, see whether media passes, and print the table.
 
-Exit status: 0 where everything that was tried works, 1 where something does not, 2 where nothing can be said.
+Exit status: 0 if everything that was tried works, 1 if something fails, 2 if nothing could be tried.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tools.bench.gateway_process import ARGUMENTS, GatewayProcess, running_gatew
 from tools.bench.process import ServerEnded
 from tools.interop.clients import CLIENTS, CannotBuild, Client, Command
 from tools.interop.page import PLACE, table
-from tools.interop.run import Outcome, run
+from tools.interop.run import ScenarioResult, run
 from tools.interop.scenario import SCENARIOS, Scenario
 from tools.light import Identity
 from tools.page import NoPlace
@@ -31,11 +31,13 @@ _EMPTY_WITHIN = 10.0
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.interop", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--jobs", type=int, default=3, metavar="N", help="so many at a time")
-    parser.add_argument("--clients", nargs="+", default=[], metavar="NAME", help="these alone")
-    parser.add_argument("--only", nargs="+", default=[], metavar="WHAT", help="numbers of scenarios, or words in them")
-    parser.add_argument("--write", type=Path, metavar="FILE", help=f"put the table there, after {PLACE.begin}")
-    parser.add_argument("--list", action="store_true", help="list clients and scenarios and do nothing")
+    parser.add_argument("--jobs", type=int, default=3, metavar="N", help="number of runs at a time")
+    parser.add_argument("--clients", nargs="+", default=[], metavar="NAME", help="only these clients")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="WHAT", help="numbers of scenarios, or words in their names"
+    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help=f"write the table into it, after {PLACE.begin}")
+    parser.add_argument("--list", action="store_true", help="list clients and scenarios, and exit")
     return parser.parse_args(arguments)
 
 
@@ -45,7 +47,7 @@ def chosen_clients(names: Sequence[str]) -> list[Client]:
 
 
 def chosen_scenarios(only: Sequence[str]) -> list[Scenario]:
-    """Those that are meant by number (from 1) or by words; all where nothing is said."""
+    """The scenarios with these numbers (from 1) or with these words in their names.  All if ``only`` is empty."""
     return [
         scenario
         for number, scenario in enumerate(SCENARIOS, 1)
@@ -53,20 +55,20 @@ def chosen_scenarios(only: Sequence[str]) -> list[Scenario]:
     ]
 
 
-def tell(outcome: Outcome) -> None:
-    """One line for each, as it comes."""
-    why = f": {'; '.join(outcome.problems)}" if outcome.problems else ""
-    print(f"{outcome.client}, {outcome.scenario.name}: {outcome.word}{why}", file=sys.stderr, flush=True)
+def print_result(result: ScenarioResult) -> None:
+    """Print a result as soon as it is there."""
+    why = f": {'; '.join(result.problems)}" if result.problems else ""
+    print(f"{result.client}, {result.scenario.name}: {result.status}{why}", file=sys.stderr, flush=True)
 
 
 @define
-class Session:
-    """All runs against two gateways: one with one address for media, one with two."""
+class InteropRun:
+    """All runs, against two gateways: one with one address for media, one with two."""
 
     gateways: Sequence[GatewayProcess]
     identity: Identity
     jobs: trio.CapacityLimiter
-    outcomes: list[Outcome] = field(factory=list)
+    results: list[ScenarioResult] = field(factory=list)
     versions: dict[str, str] = field(factory=dict)
     not_built: dict[str, str] = field(factory=dict)
 
@@ -76,7 +78,7 @@ class Session:
             async with trio.open_nursery() as nursery:
                 for scenario in scenarios:
                     if (reason := client.cannot(scenario)) is not None:
-                        self._note(Outcome(client.name, scenario, "not tried", (reason,)))
+                        self._note(ScenarioResult(client.name, scenario, "not tried", (reason,)))
                     elif command is not None:
                         nursery.start_soon(self._try, client, command, scenario)
 
@@ -86,7 +88,7 @@ class Session:
             command = await client.build()
         except CannotBuild as error:
             self.not_built[client.name] = str(error)
-            print(f"{client.name} is left out: {error}", file=sys.stderr, flush=True)
+            print(f"skipping {client.name}: {error}", file=sys.stderr, flush=True)
             return None
         self.versions[client.name] = client.version()
         return command
@@ -97,20 +99,18 @@ class Session:
             url = gateway.url.replace("http", "ws", 1) + "/ws"
             self._note(await run(client, command, url, self.identity, scenario))
 
-    def _note(self, outcome: Outcome) -> None:
-        if outcome.word != "not tried":
-            tell(outcome)
-        self.outcomes.append(outcome)
+    def _note(self, result: ScenarioResult) -> None:
+        if result.status != "not tried":
+            print_result(result)
+        self.results.append(result)
 
-    def sorted_outcomes(self) -> list[Outcome]:
+    def sorted_results(self) -> list[ScenarioResult]:
         order = list(self.versions)
-        return sorted(
-            self.outcomes, key=lambda outcome: (order.index(outcome.client), SCENARIOS.index(outcome.scenario))
-        )
+        return sorted(self.results, key=lambda result: (order.index(result.client), SCENARIOS.index(result.scenario)))
 
 
 async def left_over(gateway: GatewayProcess) -> list[str]:
-    """What is still alive in a gateway that everybody has left."""
+    """What a gateway still holds after everybody has left, and the errors in its log."""
     names = ("sessions", "transports", "producers", "consumers", "routes")
     alive: list[str] = []
     with trio.move_on_after(_EMPTY_WITHIN):
@@ -124,34 +124,34 @@ async def left_over(gateway: GatewayProcess) -> list[str]:
     return [*alive, *(f"in its log: {json.loads(line).get('event')}" for line in errors)]
 
 
-async def try_all(options: argparse.Namespace) -> tuple[Session, list[str]]:
+async def try_all(options: argparse.Namespace) -> tuple[InteropRun, list[str]]:
     def serve(addresses: Sequence[str]) -> tuple[str, ...]:
         hosts = (word for address in addresses for word in ("--media-host", address))
         return ("gateway", *ARGUMENTS, *hosts)
 
     identity = Identity.of(generate_certificate(datetime.now(UTC)))
     async with running_gateway(serve(_ADDRESSES[:1])) as one, running_gateway(serve(_ADDRESSES)) as two:
-        session = Session((one, two), identity, trio.CapacityLimiter(options.jobs))
-        await session.try_all(chosen_clients(options.clients), chosen_scenarios(options.only))
+        interop_run = InteropRun((one, two), identity, trio.CapacityLimiter(options.jobs))
+        await interop_run.try_all(chosen_clients(options.clients), chosen_scenarios(options.only))
         left = [*await left_over(one), *await left_over(two)]
-    return session, left
+    return interop_run, left
 
 
 def report(options: argparse.Namespace) -> int:
     if options.write is not None:
         PLACE.check(options.write)
-    session, left = trio.run(try_all, options)
-    outcomes = session.sorted_outcomes()
-    text = table(session.versions, session.not_built, outcomes)
+    interop_run, left = trio.run(try_all, options)
+    results = interop_run.sorted_results()
+    text = table(interop_run.versions, interop_run.not_built, results)
     print(text)
     if options.write is not None:
         PLACE.replace(options.write, text)
     for what in left:
-        print(f"the gateway has left over: {what}", file=sys.stderr)
-    if not any(outcome.word in ("works", "fails") for outcome in outcomes):
+        print(f"the gateway still has: {what}", file=sys.stderr)
+    if not any(result.status in ("works", "fails") for result in results):
         print("error: nothing could be tried", file=sys.stderr)
         return 2
-    return 1 if left or any(outcome.word == "fails" for outcome in outcomes) else 0
+    return 1 if left or any(result.status == "fails" for result in results) else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The clients: how each is built here, which version it is, and what is tried with it."""
+"""The clients: how to build each, which version it is, and which scenarios it can play."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ _HERE: Final = Path(__file__).parent
 _ROOT: Final = _HERE.parent.parent
 _BUILT: Final = _ROOT / ".stamps" / "interop"
 _BUILDS_WITHIN: Final = 1200.0
-# GStreamer's bindings are the system's, and so is their Python.
+# GStreamer's Python bindings belong to the system's Python.
 _SYSTEM_PYTHON: Final = "/usr/bin/python3"
 
 
 class CannotBuild(Exception):
-    """The text says what is missing, or what went wrong."""
+    """A client cannot be built.  The text says what is missing or what failed."""
 
 
 @frozen
 class Client:
-    """``build`` gives its command, or raises :exc:`CannotBuild`; ``version`` may be asked after that.
+    """A client on another WebRTC stack.
 
-    ``cannot`` says why it does not play a scenario, where it does not: the stack has no way to do that.  ``clock`` says
-    whether its own sender reports go with its packets.
+    ``build`` returns the command that runs it, or raises :exc:`CannotBuild`.  ``version`` may be called after that.
+    ``cannot`` returns the reason why the stack cannot play a scenario, or None if it can.  ``clock`` says whether the
+    stack's sender reports agree with its packets.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Client:
 
 
 async def _make(*command: str, folder: Path, **environment: str) -> str:
-    """Run a step of a build; what it printed."""
+    """Run a step of a build, and return its output.  Raises :exc:`CannotBuild`."""
     if shutil.which(command[0]) is None:
         raise CannotBuild(f"there is no {command[0]}")
     with trio.move_on_after(_BUILDS_WITHIN):
@@ -63,7 +64,7 @@ async def _make(*command: str, folder: Path, **environment: str) -> str:
             check=False,
         )
         if done.returncode != 0:
-            words = done.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
+            words = done.stderr.decode(errors="replace").strip().splitlines() or ["it printed no error"]
             raise CannotBuild(f"{' '.join(command[:2])} failed: {words[-1]}")
         return done.stdout.decode()
     raise CannotBuild(f"{' '.join(command[:2])} took too long")
@@ -124,23 +125,23 @@ def _gstreamer_version() -> str:
 
 
 def _cannot(**reasons: str) -> Callable[[Scenario], str | None]:
-    """By twist."""
-    return lambda scenario: reasons.get(scenario.twist)
+    """Reasons by variation."""
+    return lambda scenario: reasons.get(scenario.variation)
 
 
 def _libwebrtc_cannot(scenario: Scenario) -> str | None:
     if scenario.video != "video/VP8":
         return "this build of libwebrtc has no H264"
     if scenario.direction == "receive" and scenario.role == "server":
-        return "mediasoup-client offers both roles, and libwebrtc takes that of the client"
-    return None if scenario.twist in ("", "long", "mute", "restart_ice") else "it makes its packets by itself"
+        return "mediasoup-client offers both roles, and libwebrtc always picks the client"
+    return None if scenario.variation in ("", "long", "mute", "restart_ice") else "libwebrtc makes its packets itself"
 
 
 def _aiortc_cannot(scenario: Scenario) -> str | None:
     if scenario.direction == "receive":
-        return "it decodes what it receives: tests/interop has that, with real media"
-    if scenario.twist not in ("", "long") or scenario.role == "server" or scenario.video != "video/VP8":
-        return "it chooses codec, role and packets by itself"
+        return "aiortc decodes what it receives, which tests/interop covers with real media"
+    if scenario.variation not in ("", "long") or scenario.role == "server" or scenario.video != "video/VP8":
+        return "aiortc chooses codec, role and packets itself"
     return None
 
 
@@ -150,7 +151,7 @@ CLIENTS: Final = (
         "str0m",
         _build_str0m,
         lambda: _pinned("str0m/Cargo.pins", r'name = "str0m"\nversion = "([^"]+)"'),
-        _cannot(padding="it pads by itself alone", probes="it pads by itself alone"),
+        _cannot(padding="str0m decides itself when to pad", probes="str0m decides itself when to pad"),
     ),
     Client(
         "mediasoup-client",
@@ -162,10 +163,14 @@ CLIENTS: Final = (
         "werift",
         partial(_build_with_npm, "werift"),
         partial(_npm_version, "werift", "werift"),
-        _cannot(restart_ice="it begins no checks after a restart"),
+        _cannot(restart_ice="werift starts no checks after a restart"),
     ),
     Client(
-        "GStreamer", _build_gstreamer, _gstreamer_version, _cannot(restart_ice="webrtcbin has no restart"), clock=False
+        "GStreamer",
+        _build_gstreamer,
+        _gstreamer_version,
+        _cannot(restart_ice="webrtcbin cannot restart ICE"),
+        clock=False,
     ),
     Client("aiortc", _build_aiortc, lambda: version("aiortc"), _aiortc_cannot),
 )

@@ -1,7 +1,7 @@
-"""Synthetic media whose packets are numbered, and what is counted of it.
+"""Synthetic media with numbered packets, and counts of the packets that arrived.
 
-Each payload ends with its number, four bytes.  Nobody decodes them; what the gateway looks into (VP8's payload
-descriptor, the types of H264's NAL units) is as in real streams.  The programs make and read the same form.
+Each payload ends with its number in four bytes.  Nobody decodes the payloads.  The parts that the gateway reads are as
+in real streams: VP8's payload descriptor, and the types of H264's NAL units.  All programs make and read the same form.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VIDEO: Final = {
 _FILLING: Final = bytes(40)
 _NUMBER: Final = struct.Struct("!I")
 _SMALLEST: Final = 5
-# A STAP-A of SPS and PPS; the number follows in an SEI message (RFC 6184 section 5.7.1).
+# A STAP-A with SPS and PPS.  The number follows in an SEI message (RFC 6184, section 5.7.1).
 _PARAMETER_SETS: Final = bytes.fromhex("78 0007 6742e01f8c8d40 0004 68ce3c80")
 _KEY_PICTURE: Final = bytes.fromhex("100200 9d012a 8002 6801")
 _PICTURE: Final = bytes.fromhex("110200")
@@ -44,7 +44,7 @@ def opus_frame(number: int) -> list[bytes]:
 
 
 def video_frame(mime_type: str, number: int, picture: int, *, key: bool) -> list[bytes]:
-    """The payloads of one picture, numbered from ``number`` on; a key picture has several."""
+    """The payloads of one video frame, numbered from ``number`` on.  A key frame has several."""
     if mime_type == "video/VP8":
         picture_id = struct.pack("!BH", 0x80, 0x8000 | picture & 0x7FFF)
         first = b"\x90" + picture_id + (_KEY_PICTURE if key else _PICTURE)
@@ -65,16 +65,16 @@ def _numbered(head: bytes, number: int) -> bytes:
 
 
 def begins_key_frame(mime_type: str, payload: bytes) -> bool:
-    """Whether a payload, which is not empty, is the first of a key picture."""
+    """Whether a payload is the first of a key frame.  The payload must not be empty."""
     if mime_type == "video/VP8":
         return payload[0] & 0x17 == 0x10 and not payload[_vp8_descriptor_size(payload)] & 1
     if mime_type == "video/H264":
-        return payload[0] & 0x1F in (7, 24)  # the parameter sets before it
+        return payload[0] & 0x1F in (7, 24)  # the parameter sets come first
     return False
 
 
 def _vp8_descriptor_size(payload: bytes) -> int:
-    """RFC 7741 section 4.2."""
+    """The size of VP8's payload descriptor (RFC 7741, section 4.2)."""
     if not payload[0] & 0x80:
         return 1
     flags = payload[1]
@@ -85,9 +85,12 @@ def _vp8_descriptor_size(payload: bytes) -> int:
 
 
 @define
-class Tally:
-    """What came of one stream: ``numbers`` in the order of arrival; ``holes`` are sequence numbers that never came,
-    between the lowest and the highest."""
+class PacketTally:
+    """The packets that arrived from one stream.
+
+    ``numbers`` are their numbers in the order of arrival.  ``holes`` is how many sequence numbers are missing between
+    the lowest and the highest.
+    """
 
     mime_type: str
     numbers: list[int] = field(factory=list)
@@ -97,7 +100,7 @@ class Tally:
     _newest: int | None = None
 
     def take_untrusted(self, packet: bytes) -> RtpHeader | None:
-        """Count an opened packet; None where it is none, or padding alone."""
+        """Count a decrypted packet.  Returns its header, or None if it is no media packet or only padding."""
         try:
             header = parse_header_untrusted(packet)
             payload = packet[header.size : len(packet) - padding_size_untrusted(packet, header)]
@@ -127,7 +130,7 @@ class Tally:
 
 @attrs.frozen
 class Comparison:
-    """What was sent of one stream, which of its packets' numbers came, and how many of them may be missing."""
+    """Compares one sent stream with the numbers that arrived, of which ``may_miss`` may be missing."""
 
     kind: MediaKind
     sent: int
@@ -135,14 +138,14 @@ class Comparison:
     may_miss: int = 0
 
     def problems(self) -> list[str]:
-        """In words; what was sent before the first packet that came was sent to nobody."""
+        """The problems in words.  Packets before the first one that arrived do not count."""
         if not self.numbers:
-            return [f"no {self.kind} came"]
-        first, came = min(self.numbers), set(self.numbers)
+            return [f"no {self.kind} arrived"]
+        first, arrived = min(self.numbers), set(self.numbers)
         expected = self.sent - first
         found = []
-        if (missing := expected - len(came)) > self.may_miss:
-            found.append(f"{missing} of {expected} packets of {self.kind} were lost")
-        if again := len(self.numbers) - len(came):
-            found.append(f"{again} packets of {self.kind} came again")
+        if (missing := expected - len(arrived)) > self.may_miss:
+            found.append(f"{missing} of {expected} {self.kind} packets were lost")
+        if repeated := len(self.numbers) - len(arrived):
+            found.append(f"{repeated} {self.kind} packets came twice")
         return found

@@ -1,4 +1,4 @@
-"""A program of a client, as the runner sees it: settings in, lines of JSON out."""
+"""A client's program as the runner sees it: settings go in, lines of JSON come out."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Line = dict[str, Any]
 
 
 class ProgramFailed(Exception):
-    """It ended before its time, or said what makes no sense; the text has its last words."""
+    """A program ended too early, took too long, or printed nonsense.  The text includes its last line of errors."""
 
 
 @define(eq=False)
 class Program:
-    """Made by :func:`running_program`.  ``states`` are what it and the gateway said of its transport."""
+    """Made by :func:`running_program`.  ``states`` has the transport's states that the program printed."""
 
     process: trio.Process
     states: list[str] = field(factory=list)
@@ -34,7 +34,7 @@ class Program:
     _ended: bool = False
 
     async def until(self, event: str, seconds: float) -> Line:
-        """The line that tells of ``event``.  Raises :exc:`ProgramFailed` where it does not come in time."""
+        """Wait for the line of this event.  Raises :exc:`ProgramFailed` if it does not come within ``seconds``."""
         with trio.move_on_after(seconds):
             while True:
                 found = next((line for line in self._lines if line.get("event") == event), None)
@@ -43,21 +43,26 @@ class Program:
                 if self._ended:
                     raise ProgramFailed(self._last_words())
                 await self._changed.wait()
-        raise ProgramFailed(f"it was not {event!r} within {seconds:g} s; {self._last_words()}")
+        raise ProgramFailed(f"it did not report {event!r} within {seconds:g} s; {self._last_words()}")
 
     async def leave(self) -> None:
-        """Tell it to leave, which is the end of its standard input, and wait until it has."""
+        """Tell it to leave by closing its standard input, and wait until it has ended.
+
+        Raises :exc:`ProgramFailed` if it does not end, or ends with an error.
+        """
         assert self.process.stdin is not None
         await self.process.stdin.aclose()
         with trio.move_on_after(LEAVES_WITHIN):
             if await self.process.wait() != 0:
                 raise ProgramFailed(self._last_words())
             return
-        raise ProgramFailed("it did not leave when it was told to")
+        raise ProgramFailed("it did not end when asked to")
 
     def _last_words(self) -> str:
         words = self._errors.decode(errors="replace").strip().splitlines()
-        return words[-1] if words else f"it ended with {self.process.returncode}" if self._ended else "it says nothing"
+        return (
+            words[-1] if words else f"it ended with {self.process.returncode}" if self._ended else "it printed no error"
+        )
 
     async def _read(self) -> None:
         assert self.process.stdout is not None
@@ -75,7 +80,7 @@ class Program:
         try:
             line = json.loads(text)
         except ValueError:
-            return  # a library that prints
+            return  # printed by a library
         if not isinstance(line, dict):
             return
         if line.get("event") == "state":
@@ -96,7 +101,7 @@ class Program:
 
 @asynccontextmanager
 async def running_program(command: Sequence[str], settings: Mapping[str, Any]) -> AsyncIterator[Program]:
-    """The program for as long as the block runs; after it, it is killed where it has not left."""
+    """Run a program for the time of the block.  If it has not ended by then, it is killed."""
     process = await trio.lowlevel.open_process(
         [*command, json.dumps(settings)],
         stdin=subprocess.PIPE,

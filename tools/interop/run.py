@@ -1,4 +1,4 @@
-"""One run: a program and the other participant in a channel of their own."""
+"""One run: a program and the light participant in a channel of their own."""
 
 from __future__ import annotations
 
@@ -13,45 +13,47 @@ from protocol.client import ConnectError, ConnectionClosed, RequestError, connec
 from protocol.events import VoiceState
 from protocol.vocabulary import MediaKind
 from tools.interop.clients import Client
+from tools.interop.light_participant import INTERVAL, Listener, Talker, open_transport
 from tools.interop.media import Comparison
-from tools.interop.other import INTERVAL, Listener, Talker, open_transport
 from tools.interop.program import Line, ProgramFailed, running_program
 from tools.interop.scenario import SCENARIOS, Scenario
 from tools.light import Identity
 
-Word = Literal["works", "fails", "not tried"]
+Status = Literal["works", "fails", "not tried"]
 
-#: Beyond the media's own time, for all else of a run: programs start slowly on a machine that is busy.
+#: Seconds for everything but the media.  Programs start slowly on a busy machine.
 PATIENCE: Final = 30.0
 _MUTE: Final = 8.0
 _ON_ITS_WAY: Final = 0.5
-#: Frames a second of sound and of pictures, and the share of them that must have come where packets are not numbered.
+#: Frames a second, and the share of them that must arrive if packets have no numbers.
 _RATES: Final[dict[MediaKind, int]] = {"audio": 50, "video": 10}
 _ENOUGH: Final = 0.5
-#: How programs mark what the gateway told them.
-TOLD: Final = "said to be"
+#: How programs mark a state that the gateway reported.
+REPORTED: Final = "reported as"
 _BAD_STATES: Final = ("disconnected", "failed")
 
 
 @frozen
-class Outcome:
-    """What came of a scenario with a client; ``problems`` are whole clauses in words."""
+class ScenarioResult:
+    """The result of a scenario with a client.  ``problems`` are short sentences."""
 
     client: str
     scenario: Scenario
-    word: Word
+    status: Status
     problems: Sequence[str] = ()
 
 
-async def run(client: Client, command: Sequence[str], url: str, identity: Identity, scenario: Scenario) -> Outcome:
-    """Bounded, and nothing is left of it: neither the program nor anything at the gateway."""
+async def run(
+    client: Client, command: Sequence[str], url: str, identity: Identity, scenario: Scenario
+) -> ScenarioResult:
+    """Play a scenario with a client.  It always ends, and leaves neither a process nor anything at the gateway."""
     settings = {
         **scenario.settings(),
         "url": url,
         "channel": f"{client.name.lower()}:{SCENARIOS.index(scenario)}",
-        "user": "stranger",
+        "user": "program",
     }
-    play = partial(_hear, clock=client.clock) if scenario.direction == "send" else _speak
+    play = partial(_listen, clock=client.clock) if scenario.direction == "send" else _talk
     problems: list[str] = []
     try:
         with trio.fail_after(scenario.seconds + _MUTE + 2 * PATIENCE):
@@ -59,8 +61,8 @@ async def run(client: Client, command: Sequence[str], url: str, identity: Identi
     except* ProgramFailed as failures:
         problems = [_first(failures)]
     except* (RequestError, ConnectionClosed, ConnectError, OSError, trio.TooSlowError) as failures:
-        problems = [f"the other side: {_first(failures) or 'too slow'}"]
-    return Outcome(client.name, scenario, "fails" if problems else "works", problems)
+        problems = [f"the light participant failed: {_first(failures) or 'too slow'}"]
+    return ScenarioResult(client.name, scenario, "fails" if problems else "works", problems)
 
 
 def _first(failure: BaseException) -> str:
@@ -69,10 +71,10 @@ def _first(failure: BaseException) -> str:
     return str(failure)
 
 
-async def _hear(
+async def _listen(
     command: Sequence[str], url: str, identity: Identity, scenario: Scenario, settings: dict[str, Any], *, clock: bool
 ) -> list[str]:
-    """The program sends, we count."""
+    """The program sends, and the light participant counts."""
     async with connect(url) as signalling, trio.open_nursery() as nursery:
         joined = await signalling.join(settings["channel"], "listener")
         capabilities = joined.router_rtp_capabilities
@@ -100,21 +102,21 @@ def _compare_sent(done: Line, listener: Listener, scenario: Scenario) -> list[st
         if (sent := done.get("sent")) is not None:
             problems += Comparison(kind, sent[kind], numbers).problems()
         elif len(numbers) < (least := int(scenario.seconds * _RATES[kind] * _ENOUGH)):
-            problems.append(f"{len(numbers)} packets of {kind} came, and {least} at least should have")
+            problems.append(f"only {len(numbers)} {kind} packets arrived, at least {least} should have")
     return problems
 
 
 def _bad(states: Sequence[str]) -> list[str]:
-    """What the gateway says of the transport always counts; what the stack says, where it stays so."""
-    told = [state for state in states if state.startswith(TOLD)]
-    latest = [state for state in states if not state.startswith(TOLD)][-1:]
-    return [f"its transport was {state}" for state in dict.fromkeys(told + latest) if state.endswith(_BAD_STATES)]
+    """Bad states of the transport.  One from the gateway always counts, one from the stack only if it was the last."""
+    reported = [state for state in states if state.startswith(REPORTED)]
+    latest = [state for state in states if not state.startswith(REPORTED)][-1:]
+    return [f"its transport was {state}" for state in dict.fromkeys(reported + latest) if state.endswith(_BAD_STATES)]
 
 
-async def _speak(
+async def _talk(
     command: Sequence[str], url: str, identity: Identity, scenario: Scenario, settings: dict[str, Any]
 ) -> list[str]:
-    """We send, the program counts."""
+    """The light participant sends, and the program counts."""
     async with connect(url) as signalling, trio.open_nursery() as nursery:
         await signalling.join(settings["channel"], "talker")
         async with open_transport(signalling, "send", identity) as (transport_id, endpoint):
@@ -124,7 +126,7 @@ async def _speak(
             nursery.start_soon(talker.run, stopped)
             async with running_program(command, settings) as program:
                 await program.until("receiving", PATIENCE)
-                await _talk(talker, scenario)
+                await _wait_and_mute(talker, scenario)
                 stopped.set()
                 await trio.sleep(_ON_ITS_WAY)
                 states = list(program.states)
@@ -137,9 +139,9 @@ async def _speak(
     return [*_compare_received(done, talker, scenario), *problems, *_bad(states)]
 
 
-async def _talk(talker: Talker, scenario: Scenario) -> None:
+async def _wait_and_mute(talker: Talker, scenario: Scenario) -> None:
     await trio.sleep(scenario.seconds / 2)
-    if scenario.twist == "mute":
+    if scenario.variation == "mute":
         talker.muted = True
         await trio.sleep(_MUTE)
         talker.muted = False
@@ -147,7 +149,7 @@ async def _talk(talker: Talker, scenario: Scenario) -> None:
 
 
 def _compare_received(done: Line, talker: Talker, scenario: Scenario) -> list[str]:
-    """Against the numbers that came, or against the stack's own statistics where it shows no packets."""
+    """Compare with the numbers that arrived, or with the stack's own statistics if it shows no packets."""
     problems = []
     may_miss = int(scenario.gap / INTERVAL)
     for kind, sent in talker.sent.items():
@@ -155,14 +157,14 @@ def _compare_received(done: Line, talker: Talker, scenario: Scenario) -> list[st
         if "numbers" in received:
             problems += Comparison(kind, sent, received["numbers"], may_miss).problems()
         elif not received["packets"] or received["lost"] > may_miss:
-            problems.append(f"{received['packets']} packets of {kind} came, and {received['lost']} were lost")
+            problems.append(f"{received['packets']} {kind} packets arrived and {received['lost']} were lost")
     video = done.get("received", {}).get("video", {})
     if video.get("numbers") and not video["firstIsKey"]:
-        problems.append("the picture does not begin with a key frame")
+        problems.append("the video does not begin with a key frame")
     if talker.asked < 2:
-        problems.append("nobody asked us for the key frame that it asks for")
+        problems.append("its request for a key frame did not reach the sender")
     elif video.get("keys", 2) < 2:
-        problems.append("the key frame that it asked for did not come")
+        problems.append("the key frame that it asked for did not arrive")
     return problems
 
 
@@ -170,5 +172,5 @@ async def _left(events: Any, user: str) -> list[str]:
     with trio.move_on_after(PATIENCE):
         async for event in events:
             if isinstance(event, VoiceState) and event.username == user and event.type == "user_left":
-                return [] if event.reason == "left" else [f"it left as {event.reason!r}"]
+                return [] if event.reason == "left" else [f"it left with the reason {event.reason!r}"]
     return ["it never left"]

@@ -41,7 +41,7 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 
 def _first_line_of_error(text: str) -> str:
-    """The line that pytest marks as the error, or else the last line with words (an exception group)."""
+    """The line that pytest marks as the error.  Exception groups have none, so take the last line with words there."""
     lines = [line.strip(" |+-") for line in text.splitlines()]
     marked = (line.removeprefix("E").strip() for line in lines if line.startswith("E  "))
     return next(marked, None) or next((line for line in reversed(lines) if line), "")

@@ -1,1 +1,1 @@
-"""pymediasoup on aiortc, which ``tools.full`` has made a client of."""
+"""pymediasoup on aiortc, with the client of ``tools.full``."""

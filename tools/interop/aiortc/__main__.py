@@ -16,7 +16,7 @@ def tell(event: str, **data: Any) -> None:
 
 
 async def send(settings: dict[str, Any]) -> None:
-    """Its packets are its own: they are not numbered, and only holes between them can be counted."""
+    """Send audio and video.  aiortc's packets have no numbers, so the listener can only count the holes."""
     async with open_full_client(settings["url"], settings["channel"], settings["user"]) as client:
         await client.send_audio()
         await client.send_video()

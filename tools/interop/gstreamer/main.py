@@ -1,6 +1,6 @@
-"""A participant whose media is GStreamer's webrtcbin with libnice: ``main.py SETTINGS`` (JSON), ``main.py --version``.
+"""A participant on GStreamer's webrtcbin with libnice: ``main.py SETTINGS`` (JSON), ``main.py --version``.
 
-It runs in the system's Python, which has GStreamer's bindings, with nothing but the standard library beside them.
+It runs in the system's Python, because that has GStreamer's bindings.  Otherwise it needs only the standard library.
 """
 
 import json
@@ -18,7 +18,7 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstSdp", "1.0")
 gi.require_version("GstWebRTC", "1.0")
 from gi.repository import Gst, GstSdp, GstWebRTC  # noqa: E402
-from media import Stream, Tally  # noqa: E402
+from media import PacketTally, Stream  # noqa: E402
 from sdp import attribute, describe  # noqa: E402
 from signalling import Refused, Signalling  # noqa: E402
 
@@ -49,7 +49,7 @@ def tell(event: str, **data: Any) -> None:
 
 
 class Participant:
-    """In a channel, with a pipeline that is webrtcbin and what is linked to it."""
+    """A participant in a channel, with a GStreamer pipeline around webrtcbin."""
 
     def __init__(self, settings: Json) -> None:
         self.settings = settings
@@ -61,14 +61,14 @@ class Participant:
         self.webrtc = Gst.ElementFactory.make("webrtcbin")
         self.webrtc.set_property("bundle-policy", GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE)
         self.webrtc.connect("notify::connection-state", self._on_state)
-        # Kept: its reference is a floating one, which the bindings take for theirs and would drop.
+        # Keep the reference. It is a floating one, which the bindings would take for theirs and drop.
         self.ice = self.webrtc.get_property("ice-agent")
         self.ice.emit("add-local-ip-address", LOOPBACK)
         self.pipeline.add(self.webrtc)
 
     def _on_event(self, kind: str, data: Any) -> None:
         if kind == "transport_state":
-            tell("state", state=f"said to be {data['state']}")
+            tell("state", state=f"reported as {data['state']}")
         elif kind in ("consumer_closed", "closed"):
             self.closed.put(kind)
 
@@ -80,17 +80,17 @@ class Participant:
 
     def until_connected(self) -> None:
         if not self.connected.wait(PATIENCE):
-            raise Refused("ICE and DTLS do not come up")
+            raise Refused("ICE and DTLS did not connect")
 
     def promise(self, action: str, *arguments: Any) -> Any:
-        """Have webrtcbin do something, and wait until it has; its reply, which owns what is in it."""
+        """Let webrtcbin do something, wait for the end, and return the reply.  The reply owns its contents."""
         promise = Gst.Promise.new()
         self.webrtc.emit(action, *arguments, promise)
         promise.wait()
         return promise.get_reply()
 
     def create(self, what: str) -> str:
-        """The description that it makes and takes as its own."""
+        """Create a local description (``offer`` or ``answer``), set it, and return its text."""
         reply = self.promise(f"create-{what}", None)
         description = reply.get_value(what)
         self.promise("set-local-description", description)
@@ -114,14 +114,14 @@ class Participant:
         return {"client": "passive", "server": "active"}[self.settings["role"]]
 
     def leave(self) -> None:
-        select.select([sys.stdin], [], [], PATIENCE)  # its end tells us to
+        select.select([sys.stdin], [], [], PATIENCE)  # the end of the input asks us to leave
         self.signalling.ask("leave")
         self.pipeline.set_state(Gst.State.NULL)
         self.signalling.close()
 
 
 class Sender(Participant):
-    """Sends sound and a picture, packet by packet."""
+    """Sends audio and video, packet by packet."""
 
     def run(self) -> None:
         codecs = [OPUS, VIDEO[self.settings["video"]]]
@@ -132,7 +132,7 @@ class Sender(Participant):
                 codec["payloadType"],
                 random.getrandbits(30) + 1,
                 MID_ID,
-                self.settings["twist"],
+                self.settings["variation"],
                 first.get(kind),
             )
             for codec, kind in zip(codecs, ("audio", "video"), strict=True)
@@ -159,20 +159,20 @@ class Sender(Participant):
         self.connect(transport, offer)
         self.take("answer", describe(transport, parameters, "recvonly", self.gateways_setup))
         self.until_connected()
-        if self.settings["twist"] == "wrap":
+        if self.settings["variation"] == "wrap":
             self.send_for(EARLY * INTERVAL)
         self._produce(transport, parameters)
-        self._send_with_twist(transport, parameters)
+        self._send_with_variation(transport, parameters)
         audio, video = self.streams
         tell("done", sent={"audio": audio.number, "video": video.number}, asked=video.asked)
         self.leave()
 
     def _until_caps(self) -> None:
-        """What has no caps yet would be left out of the offer."""
+        """Wait until every pad has caps, because the offer leaves out a pad without them."""
         deadline = time.monotonic() + PATIENCE
         while any(sink.get_current_caps() is None for sink in self.sinks):
             if time.monotonic() > deadline:
-                raise Refused("the pipeline does not begin")
+                raise Refused("the pipeline did not start")
             time.sleep(0.01)
 
     def _source(self, codec: Json, stream: Stream) -> Any:
@@ -211,19 +211,19 @@ class Sender(Participant):
             for (kind, source), one in zip(sources, parameters, strict=True)
         ]
 
-    def _send_with_twist(self, transport: Json, parameters: list[Json]) -> None:
+    def _send_with_variation(self, transport: Json, parameters: list[Json]) -> None:
         half = self.settings["seconds"] / 2
         self.send_for(half)
         video = self.streams[1]
-        if self.settings["twist"] == "mute":
+        if self.settings["variation"] == "mute":
             time.sleep(MUTED)
-            video.timestamp += round(MUTED * 90000)  # the sound's goes on as if nothing had been, as with many clients
-        elif self.settings["twist"] == "again":
+            video.timestamp += round(MUTED * 90000)  # like many clients, the audio's clock does not count the mute
+        elif self.settings["variation"] == "again":
             for producer in self.producers:
                 self.signalling.ask("close", producerId=producer)
             self.send_for(EARLY * INTERVAL)
             self._produce(transport, parameters)
-        elif self.settings["twist"] == "new_ssrc":
+        elif self.settings["variation"] == "new_ssrc":
             video.ssrc, video.sequence, video.key_wanted = video.ssrc + 1, video.ssrc >> 16, True
         self.send_for(half)
 
@@ -245,10 +245,10 @@ class Sender(Participant):
 
 
 class Receiver(Participant):
-    """Counts what the participant "talker" sends, until that is closed."""
+    """Counts the packets of the participant "talker", until the gateway closes the consumers."""
 
     def run(self) -> None:
-        self.tallies = {"audio": Tally(), "video": Tally()}
+        self.tallies = {"audio": PacketTally(), "video": PacketTally()}
         self.pads = {}
         self.webrtc.connect("pad-added", self._on_pad)
         self.pipeline.set_state(Gst.State.PLAYING)
@@ -261,7 +261,7 @@ class Receiver(Participant):
         ]
         self.mime_types = {stream["kind"]: stream["rtpParameters"]["codecs"][0]["mimeType"] for stream in streams}
         parameters = [stream["rtpParameters"] for stream in streams]
-        # Its answers are always active: where it is to be the server, the offer leaves it no choice.
+        # Its answers always choose to be active. To make it the server, the offer has to leave no choice.
         setup = "actpass" if self.settings["role"] == "client" else "active"
         self.take("offer", describe(transport, parameters, "sendonly", setup))
         answer = self.create("answer")
@@ -276,8 +276,8 @@ class Receiver(Participant):
         for _ in streams:
             if self.closed.get(timeout=PATIENCE + self.settings["seconds"]) == "closed":
                 raise Refused("the WebSocket ended")
-        time.sleep(1)  # what its jitter buffer holds
-        tell("done", received={kind: tally.told() for kind, tally in self.tallies.items()})
+        time.sleep(1)  # until its jitter buffer is empty
+        tell("done", received={kind: tally.as_json() for kind, tally in self.tallies.items()})
         self.leave()
 
     def _capabilities(self) -> Json:

@@ -1,4 +1,4 @@
-"""Numbered packets, in the form of ``tools/interop/media.py``, made by hand: no encoder has to be installed."""
+"""Numbered packets in the form of ``tools/interop/media.py``.  They need no encoder."""
 
 import struct
 from collections.abc import Iterator
@@ -45,27 +45,27 @@ def begins_key_frame(mime_type: str, payload: bytes) -> bool:
 
 
 class Stream:
-    """What is sent of one stream: numbers, and what is unusual about its packets."""
+    """One sent stream with numbered packets, and perhaps with unusual ones."""
 
     def __init__(
-        self, mime_type: str, payload_type: int, ssrc: int, mid_id: int, twist: str, first: int | None
+        self, mime_type: str, payload_type: int, ssrc: int, mid_id: int, variation: str, first: int | None
     ) -> None:
         self.mime_type, self.payload_type, self.ssrc = mime_type, payload_type, ssrc
-        self.mid_id, self.mid, self.twist = mid_id, "", twist
+        self.mid_id, self.mid, self.variation = mid_id, "", variation
         self.sequence = ssrc & 0x7FFF if first is None else first
         self.timestamp = ssrc
         self.number = self.frames = self.asked = 0
         self.key_wanted = True
 
     def packets(self, step: int) -> Iterator[bytes]:
-        """Those of the next frame."""
+        """The packets of the next frame."""
         key, self.key_wanted = self.key_wanted, False
         payloads = frame(self.mime_type, self.number, self.frames, key)
         for index, payload in enumerate(payloads):
-            padding = 1 + self.number % 15 if self.twist == "padding" else 0
+            padding = 1 + self.number % 15 if self.variation == "padding" else 0
             yield self._packet(payload, padding, last=index == len(payloads) - 1)
             self.number += 1
-        if self.twist == "probes":
+        if self.variation == "probes":
             yield from (self._packet(b"", 200, last=False) for _ in range(2))
         self.frames += 1
         self.timestamp += step
@@ -85,9 +85,9 @@ class Stream:
         return header + self._extensions() + payload + end
 
     def _extensions(self) -> bytes:
-        """RFC 8285: the MID, in the two-byte form behind an extension that needs it."""
+        """Header extensions (RFC 8285): the MID, and in the two-byte form another extension before it."""
         mid = self.mid.encode()
-        if self.twist == "two_byte":
+        if self.variation == "two_byte":
             profile, block = 0x1000, bytes([20, 20]) + bytes(20) + bytes([self.mid_id, len(mid)]) + mid
         else:
             profile, block = 0xBEDE, bytes([self.mid_id << 4 | len(mid) - 1]) + mid
@@ -95,8 +95,8 @@ class Stream:
         return struct.pack("!HH", profile, len(block) // 4) + block
 
 
-class Tally:
-    """What came of one stream."""
+class PacketTally:
+    """The packets that arrived from one stream."""
 
     def __init__(self) -> None:
         self.numbers, self.keys, self.first_is_key = [], 0, False
@@ -113,5 +113,5 @@ class Tally:
         self.keys += key
         self.numbers.append(int.from_bytes(payload[-4:], "big"))
 
-    def told(self) -> Json:
+    def as_json(self) -> Json:
         return {"numbers": self.numbers, "keys": self.keys, "firstIsKey": self.first_is_key}

@@ -1,4 +1,4 @@
-"""The gateway's side of a session, as a description."""
+"""The gateway's side of a session as SDP."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,10 @@ Json = dict[str, Any]
 
 
 def describe(transport: Json, sections: list[Json], direction: str, setup: str) -> str:
-    """``sections`` are rtpParameters with a mid; ``direction`` is recvonly in an answer and sendonly in an offer."""
+    """The gateway's SDP.  ``sections`` are rtpParameters with a mid.
+
+    ``direction`` is recvonly in an answer and sendonly in an offer.
+    """
     mids = " ".join(section["mid"] for section in sections)
     lines = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", f"a=group:BUNDLE {mids}", "a=ice-lite"]
     for section in sections:

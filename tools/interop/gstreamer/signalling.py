@@ -1,6 +1,6 @@
-"""docs/protocol.md over libsoup's WebSocket: requests with their answers, and events.
+"""The protocol over libsoup's WebSocket: requests with their answers, and events.
 
-GLib's loop runs in a thread of its own; who asks waits in another.
+GLib's loop runs in a thread of its own, and callers wait in other threads.
 """
 
 import json
@@ -24,7 +24,7 @@ class Refused(Exception):
 
 
 class Signalling:
-    """A connection to the gateway's WebSocket ``url``; ``events`` has what was not asked for."""
+    """A connection to the gateway's WebSocket ``url``.  ``on_event`` is called with each event."""
 
     def __init__(self, url: str, on_event: Callable[[str, Json], None]) -> None:
         self._on_event = on_event
@@ -63,7 +63,7 @@ class Signalling:
             answer.put(message)
 
     def ask(self, kind: str, /, **data: Any) -> Any:
-        """The answer's data.  Raises :exc:`Refused`."""
+        """Send a request, and return the data of its answer.  Raises :exc:`Refused`."""
         self._next_id += 1
         answer = self._answers[self._next_id] = queue.Queue()
         text = json.dumps({"id": self._next_id, "type": kind, "data": data})

@@ -1,5 +1,5 @@
-// A participant whose media is mediasoup-client's, unmodified, on libwebrtc in Node: `node main.js SETTINGS` (JSON; see
-// docs/interop.md). libwebrtc encodes and numbers by itself: what comes is counted by its own statistics.
+// A participant on unmodified mediasoup-client with libwebrtc in Node: `node main.js SETTINGS` (JSON, see
+// docs/interop.md). libwebrtc makes its own packets, without our numbers, so only its statistics count what arrives.
 import wrtc from "@roamhq/wrtc";
 import { Device } from "mediasoup-client";
 import WebSocket from "ws";
@@ -12,7 +12,7 @@ const WIDTH = 320;
 const HEIGHT = 180;
 const { RTCAudioSource, RTCVideoSource } = wrtc.nonstandard;
 
-Object.assign(globalThis, wrtc); // where mediasoup-client looks for what a browser has
+Object.assign(globalThis, wrtc); // mediasoup-client expects a browser's globals
 
 const tell = (event, data = {}) => console.log(JSON.stringify({ event, ...data }));
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -22,7 +22,7 @@ function within(milliseconds, promise, what) {
   return Promise.race([promise, late]);
 }
 
-// A tone, and a picture that changes.
+// A tone, and a video that changes.
 class Sources {
   constructor() {
     const audio = new RTCAudioSource();
@@ -60,7 +60,7 @@ class Participant {
 
   async join() {
     this.signalling = await Signalling.open(WebSocket, this.settings.url, (type, data) => {
-      if (type === "transport_state") tell("state", { state: `said to be ${data.state}` });
+      if (type === "transport_state") tell("state", { state: `reported as ${data.state}` });
       if (type === "consumer_closed" && --this.#open === 0) this.#closed();
     });
     const { channel, user } = this.settings;
@@ -68,7 +68,7 @@ class Participant {
     await this.device.load({ routerRtpCapabilities: this.joined.routerRtpCapabilities });
   }
 
-  // mediasoup-client takes the other role than the one that it is told.
+  // mediasoup-client takes the opposite of the role in `dtlsParameters`.
   async #openTransport(direction, create) {
     const { rtpCapabilities } = this.device;
     const capabilities = direction === "receive" ? { rtpCapabilities } : {};
@@ -102,13 +102,13 @@ class Participant {
     const { audio, video } = this.sources.tracks;
     await transport.produce({ track: audio, appData: { source: "microphone" } });
     await transport.produce({ track: video, appData: { source: "camera" } });
-    await within(PATIENCE, this.connected, "ICE and DTLS do not come up");
+    await within(PATIENCE, this.connected, "ICE and DTLS did not connect");
     await sleep(this.settings.seconds * 500);
-    if (this.settings.twist === "mute") {
+    if (this.settings.variation === "mute") {
       this.sources.muted = true;
       await sleep(MUTED);
       this.sources.muted = false;
-    } else if (this.settings.twist === "restart_ice") {
+    } else if (this.settings.variation === "restart_ice") {
       await this.#restartIce(transport);
     }
     await sleep(this.settings.seconds * 500);
@@ -129,11 +129,11 @@ class Participant {
       this.#open += 1;
     }
     const closed = new Promise((resolve) => (this.#closed = resolve));
-    await within(PATIENCE, this.connected, "ICE and DTLS do not come up");
+    await within(PATIENCE, this.connected, "ICE and DTLS did not connect");
     for (const { id } of Object.values(consumers)) await this.signalling.ask("resume", { consumerId: id });
     tell("receiving");
     await sleep(this.settings.seconds * 500);
-    if (this.settings.twist === "restart_ice") await this.#restartIce(transport);
+    if (this.settings.variation === "restart_ice") await this.#restartIce(transport);
     await within(PATIENCE + this.settings.seconds * 1000, closed, "a consumer was never closed");
     const inbound = [...(await transport.getStats()).values()].filter(({ type }) => type === "inbound-rtp");
     const received = Object.fromEntries(
@@ -145,7 +145,7 @@ class Participant {
 
   async leave(transport) {
     const ended = new Promise((resolve) => process.stdin.resume().once("end", resolve));
-    await within(PATIENCE, ended, "nobody told it to leave");
+    await within(PATIENCE, ended, "it was not asked to leave");
     await this.signalling.ask("leave");
     this.sources?.stop();
     transport.close();

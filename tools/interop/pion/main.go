@@ -1,4 +1,4 @@
-// Command pion is a participant whose media is Pion's. Its one argument is JSON; see settings and docs/interop.md.
+// Command pion is a participant on Pion. Its one argument is JSON: see settings and docs/interop.md.
 package main
 
 import (
@@ -24,12 +24,12 @@ type settings struct {
 	Channel   string  `json:"channel"`
 	User      string  `json:"user"`
 	Direction string  `json:"direction"` // send or receive
-	Role      string  `json:"role"`      // our part in DTLS: client or server
+	Role      string  `json:"role"`      // our role in DTLS: client or server
 	Video     string  `json:"video"`     // video/VP8 or video/H264
-	Twist     string  `json:"twist"`     // what is unusual about this run, or nothing
+	Variation string  `json:"variation"` // the unusual part of this run, if any
 	Seconds   float64 `json:"seconds"`   // of media
 
-	First map[string]uint16 `json:"first"` // sequence numbers of audio and video, random where there are none
+	First map[string]uint16 `json:"first"` // first sequence numbers of audio and video, or null for random ones
 }
 
 // client is a participant in a channel.
@@ -84,7 +84,7 @@ func run(text string) error {
 	if c.pc, err = newPeerConnection(c.settings); err != nil {
 		return err
 	}
-	var once sync.Once // it is connected again after a restart
+	var once sync.Once // it connects a second time after a restart
 	c.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		tell("state", object{"state": state.String()})
 		if state == webrtc.PeerConnectionStateConnected {
@@ -99,7 +99,7 @@ func run(text string) error {
 	if err != nil {
 		return err
 	}
-	untilToldToLeave()
+	waitForEndOfInput()
 	if err = c.ask(ctx, "leave", object{}, nil); err != nil {
 		return err
 	}
@@ -109,16 +109,16 @@ func run(text string) error {
 	return c.socket.Close(1000, "")
 }
 
-// untilToldToLeave waits for the end of standard input.
-func untilToldToLeave() {
-	told := make(chan struct{})
+// waitForEndOfInput waits for the end of standard input, which asks this program to leave.
+func waitForEndOfInput() {
+	ended := make(chan struct{})
 	go func() {
-		defer close(told)
+		defer close(ended)
 		for input := bufio.NewScanner(os.Stdin); input.Scan(); {
 		}
 	}()
 	select {
-	case <-told:
+	case <-ended:
 	case <-time.After(patience):
 	}
 }
@@ -128,7 +128,7 @@ func (c *client) untilConnected() error {
 	case <-c.connected:
 		return nil
 	case <-time.After(patience):
-		return fmt.Errorf("ICE and DTLS are not up, but %s", c.pc.ConnectionState())
+		return fmt.Errorf("ICE and DTLS did not connect: the state is %s", c.pc.ConnectionState())
 	}
 }
 
@@ -148,7 +148,7 @@ func audioCodec() webrtc.RTPCodecParameters {
 		MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1"}}
 }
 
-// newPeerConnection has Opus and one video codec, the MID extension, Pion's usual interceptors, and loopback.
+// newPeerConnection makes one with Opus, one video codec, the MID extension, Pion's usual interceptors, and loopback.
 func newPeerConnection(s settings) (*webrtc.PeerConnection, error) {
 	media := &webrtc.MediaEngine{}
 	if err := media.RegisterCodec(audioCodec(), webrtc.RTPCodecTypeAudio); err != nil {
@@ -162,7 +162,7 @@ func newPeerConnection(s settings) (*webrtc.PeerConnection, error) {
 			return nil, err
 		}
 	}
-	interceptors := &interceptor.Registry{} // they send and answer NACKs, and write reports
+	interceptors := &interceptor.Registry{} // they handle NACKs and write reports
 	if err := webrtc.ConfigureNack(media, interceptors); err != nil {
 		return nil, err
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/pion/rtp"
 )
 
-// A frame is made of the payloads of its packets. Each ends with the packet's number, so that a receiver knows which
-// of them came. The counting receiver of the runner (tools/interop/media.py) reads the same form.
+// A frame is a list of payloads, one for each packet. Each ends with the packet's number, so that the receiver knows
+// which packets arrived. The runner (tools/interop/media.py) reads and writes the same form.
 type framer func(number uint32, frame uint16, key bool) [][]byte
 
 func numbered(head []byte, number uint32) []byte {
@@ -20,7 +20,7 @@ func opusFrame(number uint32, _ uint16, _ bool) [][]byte {
 	return [][]byte{numbered([]byte{0x78}, number)}
 }
 
-// vp8Frame is RFC 7741's descriptor with a picture id of 15 bits, and the beginning of a frame's header (RFC 6386).
+// vp8Frame has the descriptor of RFC 7741 with a picture id of 15 bits, and the beginning of a frame header (RFC 6386).
 func vp8Frame(number uint32, frame uint16, key bool) [][]byte {
 	head := []byte{0x90, 0x80, 0x80 | byte(frame>>8), byte(frame), 0x11, 0x02, 0x00}
 	if !key {
@@ -32,19 +32,19 @@ func vp8Frame(number uint32, frame uint16, key bool) [][]byte {
 	return [][]byte{numbered(head, number), numbered(later, number+1)}
 }
 
-// h264Frame is, for a key frame, a STAP-A of parameter sets and an IDR slice in two FU-As (RFC 6184).
+// h264Frame has, for a key frame, a STAP-A with the parameter sets and an IDR slice in two FU-As (RFC 6184).
 func h264Frame(number uint32, _ uint16, key bool) [][]byte {
 	if !key {
 		return [][]byte{numbered([]byte{0x41, 0x9a}, number)}
 	}
 	stap := []byte{0x78, 0, 7, 0x67, 0x42, 0xe0, 0x1f, 0x8c, 0x8d, 0x40, 0, 4, 0x68, 0xce, 0x3c, 0x80}
-	// The number is in a SEI message behind them.
+	// The number is in an SEI message after them.
 	sei := numbered([]byte{0x06, 0x05, 41}, number)
 	stap = append(append(stap, 0, byte(len(sei))), sei...)
 	return [][]byte{stap, numbered([]byte{0x7c, 0x85, 0x88}, number+1), numbered([]byte{0x7c, 0x45}, number+2)}
 }
 
-// isKey tells whether a packet begins a key frame.
+// isKey returns whether a packet begins a key frame.
 func isKey(codec string, payload []byte) bool {
 	switch codec {
 	case "video/VP8":
@@ -68,7 +68,7 @@ func isKey(codec string, payload []byte) bool {
 	return false
 }
 
-// tally counts a stream's packets by the numbers that they carry.
+// tally counts the packets of a stream by their numbers.
 type tally struct {
 	Keys    int      `json:"keys"`
 	Numbers []uint32 `json:"numbers"`
@@ -77,7 +77,7 @@ type tally struct {
 
 func (t *tally) take(codec string, packet *rtp.Packet) {
 	size := len(packet.Payload)
-	if size < 5 { // padding alone
+	if size < 5 { // only padding
 		return
 	}
 	if isKey(codec, packet.Payload) {

@@ -18,21 +18,21 @@ const (
 	probeSize  = 200
 )
 
-// outgoing is a numbered stream.
+// outgoing is a sent stream of numbered packets.
 type outgoing struct {
 	codec     webrtc.RTPCodecParameters
 	track     *webrtc.TrackLocalStaticRTP
 	sender    *webrtc.RTPSender
 	frame     framer
-	twist     string
+	variation string
 	mid       string
 	midID     uint8
 	sequence  uint16
 	timestamp uint32
 	frames    uint16
 	number    uint32
-	wanted    atomic.Bool  // a key frame is
-	asked     atomic.Int32 // how often
+	wanted    atomic.Bool  // whether the next frame must be a key frame
+	asked     atomic.Int32 // how often a key frame was requested
 
 	producerID string
 }
@@ -47,7 +47,7 @@ func (c *client) newOutgoing(codec webrtc.RTPCodecParameters, frame framer) (*ou
 	if err != nil {
 		return nil, err
 	}
-	o := &outgoing{codec: codec, track: track, sender: transceiver.Sender(), frame: frame, twist: c.Twist}
+	o := &outgoing{codec: codec, track: track, sender: transceiver.Sender(), frame: frame, variation: c.Variation}
 	o.sequence, o.timestamp = uint16(rand.IntN(1<<15)), rand.Uint32()
 	if first, ok := c.First[kindOf(codec)]; ok {
 		o.sequence = first
@@ -78,12 +78,12 @@ func (o *outgoing) readFeedback() {
 	}
 }
 
-// sendFrame writes the packets of the next frame, a key frame where one is wanted; step is the timestamp's.
+// sendFrame writes the packets of the next frame, which is a key frame if one is wanted. The timestamp grows by step.
 func (o *outgoing) sendFrame(step uint32) error {
 	payloads := o.frame(o.number, o.frames, o.wanted.Swap(false))
 	for index, payload := range payloads {
 		padding := byte(0)
-		if o.twist == "padding" {
+		if o.variation == "padding" {
 			padding = byte(1 + o.number%15)
 		}
 		if err := o.write(payload, padding, index == len(payloads)-1); err != nil {
@@ -91,7 +91,7 @@ func (o *outgoing) sendFrame(step uint32) error {
 		}
 		o.number++
 	}
-	if o.twist == "probes" { // padding alone behind the frame, with its timestamp, as estimators of bandwidth send it
+	if o.variation == "probes" { // packets of padding with the frame's timestamp, as bandwidth estimators send them
 		for range 2 {
 			if err := o.write(nil, probeSize, false); err != nil {
 				return err
@@ -106,7 +106,7 @@ func (o *outgoing) sendFrame(step uint32) error {
 func (o *outgoing) write(payload []byte, padding byte, last bool) error {
 	header := rtp.Header{Version: 2, Marker: last && o.codec.ClockRate == 90000, SequenceNumber: o.sequence,
 		Timestamp: o.timestamp, Padding: padding > 0, PaddingSize: padding}
-	if o.twist == "two_byte" {
+	if o.variation == "two_byte" {
 		header.Extension, header.ExtensionProfile = true, twoByte
 		if err := header.SetExtension(unknownID, make([]byte, 20)); err != nil {
 			return err
@@ -119,7 +119,7 @@ func (o *outgoing) write(payload []byte, padding byte, last bool) error {
 	return o.track.WriteRTP(&rtp.Packet{Header: header, Payload: payload})
 }
 
-// parameters are what produce and the gateway's side of the description are told.
+// parameters returns the parameters for produce and for the gateway's side of the SDP.
 func (o *outgoing) parameters() rtpParameters {
 	fmtp, feedback := object{}, []object{}
 	for pair := range strings.SplitSeq(o.codec.SDPFmtpLine, ";") {

@@ -19,7 +19,7 @@ type consumed struct {
 	RTPParameters rtpParameters `json:"rtpParameters"`
 }
 
-// receive takes what the participant "talker" sends until that is closed, and tells what came.
+// receive consumes the producers of the participant "talker" until they are closed, and reports what arrived.
 func (c *client) receive(ctx context.Context) error {
 	tallies := map[string]*tally{"audio": {}, "video": {}}
 	var lock sync.Mutex
@@ -59,8 +59,8 @@ func (c *client) receive(ctx context.Context) error {
 	if err = c.askKeyFrame(streams); err != nil {
 		return err
 	}
-	if c.Twist == "restart_ice" {
-		time.Sleep(time.Second / 2) // or the key frame falls into the gap
+	if c.Variation == "restart_ice" {
+		time.Sleep(time.Second / 2) // so that the key frame does not fall into the gap
 		if err = c.restartICE(ctx, &t, nil); err == nil {
 			err = c.answer(ctx, t, streams, 2)
 		}
@@ -77,7 +77,7 @@ func (c *client) receive(ctx context.Context) error {
 	return nil
 }
 
-// capabilities are those of the router for the codecs that this run is about.
+// capabilities returns the router's capabilities for the codecs of this run.
 func (c *client) capabilities() object {
 	router := c.joined.Capabilities
 	codecs := slices.DeleteFunc(slices.Clone(router.Codecs), func(codec object) bool {
@@ -106,12 +106,12 @@ func (c *client) consumeAll(ctx context.Context, t transport) ([]consumed, error
 		}
 	}
 	if len(streams) == 0 {
-		return nil, errors.New("nobody sends anything")
+		return nil, errors.New("there is nothing to receive")
 	}
 	return streams, nil
 }
 
-// answer hands Pion the gateway's offer, and on the first time tells the gateway what Pion answers.
+// answer gives Pion an offer for the gateway. The first time it sends Pion's answer to the gateway.
 func (c *client) answer(ctx context.Context, t transport, streams []consumed, version int) error {
 	var sections []rtpParameters
 	for _, stream := range streams {
@@ -134,7 +134,7 @@ func (c *client) answer(ctx context.Context, t transport, streams []consumed, ve
 	return c.pc.SetLocalDescription(answer)
 }
 
-// askKeyFrame sends a PLI for the picture.
+// askKeyFrame sends a PLI for the video.
 func (c *client) askKeyFrame(streams []consumed) error {
 	var requests []rtcp.Packet
 	for _, stream := range streams {
@@ -145,7 +145,7 @@ func (c *client) askKeyFrame(streams []consumed) error {
 	return c.pc.WriteRTCP(requests)
 }
 
-// untilClosed waits until the gateway has said of each consumer that it is gone.
+// untilClosed waits until the gateway has reported each consumer as closed.
 func (c *client) untilClosed(streams []consumed) error {
 	deadline := time.After(patience + time.Duration(c.Seconds*float64(time.Second)))
 	for open := len(streams); open > 0; {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// The gateway's media objects, as docs/protocol.md has them.
+// The gateway's media objects, as in docs/protocol.md.
 type (
 	transport struct {
 		TransportID    string         `json:"transportId"`
@@ -54,7 +54,7 @@ type (
 	}
 )
 
-// describe writes the gateway's side of a session; direction is "recvonly" in an answer, "sendonly" in an offer.
+// describe writes the gateway's side of a session as SDP. The direction is "recvonly" in an answer, "sendonly" in an offer.
 func describe(t transport, sections []rtpParameters, direction, setup string, version int) string {
 	var mids, text strings.Builder
 	for _, section := range sections {
@@ -106,7 +106,7 @@ func formatParameters(parameters object) string {
 	return strings.Join(texts, ";")
 }
 
-// attributes are the values of all lines a=name:… of a description.
+// attributes returns the values of all lines a=name:… of a description.
 func attributes(description, name string) []string {
 	var values []string
 	for line := range strings.Lines(description) {
@@ -117,7 +117,7 @@ func attributes(description, name string) []string {
 	return values
 }
 
-// ourDTLS is what connect_transport is told: the fingerprint of our description, and the role that was agreed on.
+// ourDTLS returns the parameters for connect_transport: the fingerprint in our SDP, and our role.
 func ourDTLS(description, role string) dtlsParameters {
 	algorithm, value, _ := strings.Cut(attributes(description, "fingerprint")[0], " ")
 	return dtlsParameters{Role: role, Fingerprints: []fingerprint{{Algorithm: algorithm, Value: value}}}

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	early    = 20 // frames that come before produce is answered, where the numbering starts before the wrap
+	early    = 20 // frames to send before the answer to produce, in runs that start just before the wrap
 	interval = 20 * time.Millisecond
 	muted    = 8 * time.Second
-	// RTP time of a frame of sound, of a picture (every other interval), and of the mute.
+	// RTP time of an audio frame, of a video frame (every other interval), and of the mute.
 	audioStep, videoStep, videoMuted = 960, 3600, 8 * 90000
 )
 
-// send publishes sound and a picture, and sends them for the time that was asked for.
+// send publishes audio and video, and sends them for the configured time.
 func (c *client) send(ctx context.Context) error {
 	frame := vp8Frame
 	if c.Video == webrtc.MimeTypeH264 {
@@ -31,7 +31,7 @@ func (c *client) send(ctx context.Context) error {
 		return err
 	}
 	streams := []*outgoing{audio, video}
-	if c.Twist == "new_ssrc" { // a second one takes the picture over, as where an encoder starts anew
+	if c.Variation == "new_ssrc" { // a second stream takes over the video, as after a restart of the encoder
 		other, err := c.newOutgoing(videoCodec(c.Video), frame)
 		if err != nil {
 			return err
@@ -48,7 +48,7 @@ func (c *client) send(ctx context.Context) error {
 	if err = c.untilConnected(); err != nil {
 		return err
 	}
-	if c.Twist == "wrap" {
+	if c.Variation == "wrap" {
 		if err = c.sendFor(early*interval, audio, video); err != nil {
 			return err
 		}
@@ -56,14 +56,14 @@ func (c *client) send(ctx context.Context) error {
 	if err = c.produce(ctx, t, streams[:2]); err != nil {
 		return err
 	}
-	if video, err = c.sendWithTwist(ctx, t, streams); err != nil {
+	if video, err = c.sendWithVariation(ctx, t, streams); err != nil {
 		return err
 	}
 	tell("done", object{"sent": object{"audio": audio.number, "video": video.number}, "asked": video.asked.Load()})
 	return nil
 }
 
-// produce announces sound and picture, in this order.
+// produce announces audio and video, in this order.
 func (c *client) produce(ctx context.Context, t transport, streams []*outgoing) error {
 	sources := []string{"microphone", "camera"}
 	for index, o := range streams {
@@ -79,7 +79,7 @@ func (c *client) produce(ctx context.Context, t transport, streams []*outgoing) 
 	return nil
 }
 
-// produceAgain closes the producers, sends on for a while, and announces the same streams again.
+// produceAgain closes the producers, goes on sending for a while, and announces the same streams again.
 func (c *client) produceAgain(ctx context.Context, t transport, audio, video *outgoing) error {
 	for _, o := range []*outgoing{audio, video} {
 		if err := c.ask(ctx, "close", object{"producerId": o.producerID}, nil); err != nil {
@@ -92,17 +92,17 @@ func (c *client) produceAgain(ctx context.Context, t transport, audio, video *ou
 	return c.produce(ctx, t, []*outgoing{audio, video})
 }
 
-// sendWithTwist sends for half of the time, does what is unusual, and sends on; gives who sent the picture at the end.
-func (c *client) sendWithTwist(ctx context.Context, t transport, streams []*outgoing) (*outgoing, error) {
+// sendWithVariation sends half of the time, does the unusual part, and sends on. It returns the last sender of the video.
+func (c *client) sendWithVariation(ctx context.Context, t transport, streams []*outgoing) (*outgoing, error) {
 	audio, video := streams[0], streams[1]
 	half := time.Duration(c.Seconds / 2 * float64(time.Second))
 	if err := c.sendFor(half, audio, video); err != nil {
 		return nil, err
 	}
-	switch c.Twist {
+	switch c.Variation {
 	case "mute":
 		time.Sleep(muted)
-		video.timestamp += videoMuted // the sound's goes on as if nothing had been, as with many clients
+		video.timestamp += videoMuted // like many clients, the audio's clock does not count the mute
 	case "restart_ice":
 		if err := c.restartICE(ctx, &t, streams); err != nil {
 			return nil, err
@@ -151,7 +151,7 @@ func (c *client) restartICE(ctx context.Context, t *transport, streams []*outgoi
 	return nil
 }
 
-// offer has Pion describe what it sends, tells the gateway, and hands Pion the gateway's answer.
+// offer lets Pion make an offer, tells the gateway its parameters, and gives Pion an answer for the gateway.
 func (c *client) offer(ctx context.Context, t transport, streams []*outgoing, restart bool) error {
 	offer, err := c.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart})
 	if err != nil {
@@ -170,7 +170,7 @@ func (c *client) offer(ctx context.Context, t transport, streams []*outgoing, re
 	mids := attributes(offer.SDP, "mid")
 	var sections []rtpParameters
 	for index, o := range streams {
-		if !restart { // one that has taken over keeps the MID of the other
+		if !restart { // a stream that has taken over keeps the other's MID
 			o.mid, o.midID = mids[index], id
 		}
 		section := o.parameters()

@@ -17,7 +17,7 @@ const (
 
 type object = map[string]any
 
-// signalling speaks docs/protocol.md: requests with their answers, and events.
+// signalling speaks the protocol: requests with their answers, and events.
 type signalling struct {
 	socket  *websocket.Conn
 	lock    sync.Mutex
@@ -59,11 +59,11 @@ func (s *signalling) read(ctx context.Context) {
 			if m.Type == "transport_state" {
 				var told struct{ State string }
 				_ = json.Unmarshal(m.Data, &told)
-				tell("state", object{"state": "said to be " + told.State})
+				tell("state", object{"state": "reported as " + told.State})
 			}
 			select {
 			case s.events <- m:
-			default: // nobody looks at so many
+			default: // full: nobody needs so many events
 			}
 			continue
 		}
@@ -77,7 +77,7 @@ func (s *signalling) read(ctx context.Context) {
 	}
 }
 
-// ask sends a request and reads its answer into result, which may be nil.
+// ask sends a request and reads the data of its answer into result, which may be nil.
 func (s *signalling) ask(ctx context.Context, kind string, data object, result any) error {
 	answer := make(chan message, 1)
 	s.lock.Lock()

@@ -1,4 +1,4 @@
-// A participant whose media is werift's: `node main.js SETTINGS` (JSON; see docs/interop.md).
+// A participant on werift: `node main.js SETTINGS` (JSON, see docs/interop.md).
 import {
   MediaStreamTrack,
   RTCPeerConnection,
@@ -36,7 +36,7 @@ const VIDEO = {
 const tell = (event, data = {}) => console.log(JSON.stringify({ event, ...data }));
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-// What is promised, or an error where that takes too long.
+// The promise, or an error if it takes too long.
 function within(milliseconds, promise, what) {
   const late = new Promise((_, reject) => setTimeout(() => reject(new Error(what)), milliseconds).unref());
   return Promise.race([promise, late]);
@@ -72,7 +72,7 @@ class Participant {
 
   async join() {
     this.signalling = await Signalling.open(WebSocket, this.settings.url, (type, data) => {
-      if (type === "transport_state") tell("state", { state: `said to be ${data.state}` });
+      if (type === "transport_state") tell("state", { state: `reported as ${data.state}` });
       if (type === "consumer_closed" && --this.#open === 0) this.#closed();
     });
     const { channel, user } = this.settings;
@@ -80,7 +80,7 @@ class Participant {
   }
 
   untilConnected() {
-    return within(PATIENCE, this.connected, "ICE and DTLS do not come up");
+    return within(PATIENCE, this.connected, "ICE and DTLS did not connect");
   }
 
   async connect({ transportId }, description) {
@@ -96,7 +96,7 @@ class Participant {
 
   async send() {
     const tracks = ["audio", "video"].map((kind) => new MediaStreamTrack({ kind }));
-    if (this.settings.twist === "new_ssrc") tracks.push(new MediaStreamTrack({ kind: "video" }));
+    if (this.settings.variation === "new_ssrc") tracks.push(new MediaStreamTrack({ kind: "video" }));
     this.transceivers = tracks.map((track) => this.pc.addTransceiver(track, { direction: "sendonly" }));
     const transport = await this.signalling.ask("create_transport", { direction: "send" });
     const codecs = [OPUS, VIDEO[this.settings.video], VIDEO[this.settings.video]];
@@ -111,7 +111,7 @@ class Participant {
     );
     await this.untilConnected();
     const [audio, video] = this.streams;
-    if (this.settings.twist === "wrap") await this.#sendFor(EARLY * INTERVAL, audio, video);
+    if (this.settings.variation === "wrap") await this.#sendFor(EARLY * INTERVAL, audio, video);
     this.produce = async () => {
       const producers = [];
       for (const [index, kind] of ["audio", "video"].entries()) {
@@ -122,11 +122,11 @@ class Participant {
       return producers;
     };
     this.producers = await this.produce();
-    const last = await this.#sendWithTwist(transport, codecs);
+    const last = await this.#sendWithVariation(transport, codecs);
     tell("done", { sent: { audio: audio.number, video: last.number }, asked: last.asked });
   }
 
-  // Has werift describe what it sends, tells the gateway, and hands werift the gateway's answer.
+  // Lets werift make an offer, tells the gateway its parameters, and gives werift an answer for the gateway.
   async #offer(transport, codecs, restart) {
     const offer = await this.pc.createOffer({ iceRestart: restart });
     await this.pc.setLocalDescription(offer);
@@ -147,23 +147,23 @@ class Participant {
     return parameters;
   }
 
-  async #sendWithTwist(transport, codecs) {
+  async #sendWithVariation(transport, codecs) {
     const [audio, video, other] = this.streams;
     const half = this.settings.seconds * 500;
     await this.#sendFor(half, audio, video);
-    if (this.settings.twist === "mute") {
+    if (this.settings.variation === "mute") {
       await sleep(MUTED);
-      video.timestamp = (video.timestamp + MUTED * 90) >>> 0; // the sound's goes on as if nothing had been
-    } else if (this.settings.twist === "restart_ice") {
+      video.timestamp = (video.timestamp + MUTED * 90) >>> 0; // the audio's clock does not count the mute
+    } else if (this.settings.variation === "restart_ice") {
       await this.restartIce(transport);
-      // Media goes on meanwhile.
+      // Media goes on during the restart.
       await Promise.all([this.#offer(transport, codecs, true), this.#sendFor(half, audio, video)]);
       return video;
-    } else if (this.settings.twist === "again") {
+    } else if (this.settings.variation === "again") {
       for (const { producerId } of this.producers) await this.signalling.ask("close", { producerId });
       await this.#sendFor(EARLY * INTERVAL, audio, video);
       await this.produce();
-    } else if (this.settings.twist === "new_ssrc") {
+    } else if (this.settings.variation === "new_ssrc") {
       const { number, frames, timestamp, asked } = video;
       Object.assign(other, { number, frames, timestamp, asked, mid: this.transceivers[1].mid });
       await this.#sendFor(half, audio, other);
@@ -192,7 +192,7 @@ class Participant {
     const streams = [];
     for (const { producerId } of producers.flatMap((participant) => participant.producers))
       streams.push(await this.signalling.ask("consume", { transportId, producerId }));
-    if (streams.length === 0) throw new Error("nobody sends anything");
+    if (streams.length === 0) throw new Error("there is nothing to receive");
     this.#open = streams.length;
     const closed = new Promise((resolve) => (this.#closed = resolve));
     const received = { audio: new Tally(), video: new Tally() };
@@ -209,7 +209,7 @@ class Participant {
     const video = this.pc.getTransceivers().find(({ kind }) => kind === "video");
     const { rtpParameters } = streams.find(({ kind }) => kind === "video");
     await video.receiver.sendRtcpPLI(rtpParameters.encodings[0].ssrc);
-    if (this.settings.twist === "restart_ice") {
+    if (this.settings.variation === "restart_ice") {
       await this.restartIce(transport);
       await this.#answer(transport, streams, true);
     }
@@ -230,7 +230,7 @@ class Participant {
     const sections = streams.map(({ rtpParameters }) => rtpParameters);
     const offer = describe(transport, sections, "sendonly", "actpass", restart ? 2 : 1);
     await this.pc.setRemoteDescription({ type: "offer", sdp: offer });
-    // It would be the client, whatever the offer says.
+    // werift would be the client, whatever the offer says.
     for (const dtls of this.pc.dtlsTransports) dtls.role = this.settings.role;
     const answer = await this.pc.createAnswer();
     if (!restart) await this.connect(transport, answer.sdp);
@@ -239,7 +239,7 @@ class Participant {
 
   async leave() {
     const ended = new Promise((resolve) => process.stdin.resume().once("end", resolve));
-    await within(PATIENCE, ended, "nobody told it to leave");
+    await within(PATIENCE, ended, "it was not asked to leave");
     await this.signalling.ask("leave");
     await this.pc.close();
     await this.signalling.close();

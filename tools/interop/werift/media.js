@@ -1,4 +1,4 @@
-// Numbered packets, in the form of tools/interop/media.py.
+// Numbered packets in the form of tools/interop/media.py.
 import { RtpHeader, RtpPacket } from "werift";
 
 const FILLING = Buffer.alloc(40);
@@ -40,16 +40,16 @@ function beginsKeyFrame(mimeType, payload) {
   return mimeType === "video/H264" && (payload[0] & 31) === 24;
 }
 
-// A numbered stream that is sent over a track.
+// A stream of numbered packets, sent over a track.
 export class Stream {
   number = 0;
   frames = 0;
   asked = 0;
   keyWanted = true;
-  mid; // only where it is not the track's own
+  mid; // set only if it is not the track's own
 
-  constructor(track, codec, midId, { twist, first }) {
-    Object.assign(this, { track, codec, midId, twist });
+  constructor(track, codec, midId, { variation, first }) {
+    Object.assign(this, { track, codec, midId, variation });
     this.sequence = first?.[track.kind] ?? Math.floor(Math.random() * 0x8000);
     this.timestamp = Math.floor(Math.random() * 2 ** 32);
   }
@@ -58,11 +58,11 @@ export class Stream {
     const payloads = frame(this.codec.mimeType, this.number, this.frames, this.keyWanted);
     this.keyWanted = false;
     payloads.forEach((payload, index) => {
-      const padding = this.twist === "padding" ? 1 + (this.number % 15) : 0;
+      const padding = this.variation === "padding" ? 1 + (this.number % 15) : 0;
       this.#write(payload, padding, index === payloads.length - 1);
       this.number += 1;
     });
-    if (this.twist === "probes") for (let count = 0; count < 2; count++) this.#write(Buffer.alloc(0), 200, false);
+    if (this.variation === "probes") for (let count = 0; count < 2; count++) this.#write(Buffer.alloc(0), 200, false);
     this.frames += 1;
     this.timestamp = (this.timestamp + step) >>> 0;
   }
@@ -77,19 +77,19 @@ export class Stream {
       paddingSize: padding,
       extensions: this.mid === undefined ? [] : [{ id: this.midId, payload: Buffer.from(this.mid) }],
     });
-    if (this.twist === "two_byte") {
+    if (this.variation === "two_byte") {
       header.extensionProfile = TWO_BYTE;
       header.extensions.push({ id: UNKNOWN_ID, payload: Buffer.alloc(20) });
     }
     this.sequence = (this.sequence + 1) & 0xffff;
-    // werift sends the flag, and leaves the padding itself to its caller.
+    // werift sets the padding flag, but its caller has to write the padding.
     const end = Buffer.alloc(padding, 0);
     if (padding > 0) end[padding - 1] = padding;
     this.track.writeRtp(new RtpPacket(header, Buffer.concat([payload, end])));
   }
 }
 
-// What came of one stream.
+// The packets that arrived from one stream.
 export class Tally {
   numbers = [];
   keys = 0;

@@ -1,5 +1,5 @@
-// The gateway's side of a session, as a description. `sections` are rtpParameters with a mid; `direction` is recvonly in
-// an answer and sendonly in an offer.
+// The gateway's side of a session as SDP. `sections` are rtpParameters with a mid. `direction` is recvonly in an answer
+// and sendonly in an offer.
 export function describe(transport, sections, direction, setup, version) {
   const head = [
     "v=0",
@@ -42,7 +42,7 @@ function describeSection({ iceParameters, iceCandidates, dtlsParameters }, secti
   ];
 }
 
-// The values of all lines a=name:…
+// The values of all lines a=name:….
 export function attributes(description, name) {
   const begin = `a=${name}:`;
   const lines = description.split(/\r?\n/).filter((line) => line.startsWith(begin));

@@ -1,4 +1,4 @@
-// docs/protocol.md over the WebSocket of the package ws: requests with their answers, and events.
+// The protocol over the WebSocket of the package ws: requests with their answers, and events.
 
 const ANSWER_WITHIN = 10_000;
 
@@ -29,7 +29,7 @@ export class Signalling {
     });
   }
 
-  // The answer's data; rejects where the gateway refuses, or does not answer.
+  // Sends a request and resolves to the data of its answer. Rejects if the gateway refuses or does not answer.
   ask(type, data = {}) {
     const id = ++this.#nextId;
     return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-//! A participant whose media is str0m's: `interop-str0m SETTINGS` (JSON; see docs/interop.md).
+//! A participant on str0m: `interop-str0m SETTINGS` (JSON, see docs/interop.md).
 
 mod media;
 mod peer;
@@ -22,13 +22,13 @@ pub type Failure = Box<dyn std::error::Error>;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// One line of JSON for the runner.
+/// Prints one line of JSON for the runner.
 pub fn tell(event: &str, mut data: Value) {
     data["event"] = json!(event);
     println!("{data}");
 }
 
-/// In a channel.
+/// A participant in a channel.
 pub struct Participant {
     settings: Value,
     signalling: Signalling,
@@ -40,7 +40,7 @@ impl Participant {
         self.settings["role"].as_str().unwrap_or("client").into()
     }
 
-    /// Those of the router for the codecs that this run is about.
+    /// The router's capabilities for the codecs of this run.
     fn capabilities(&self) -> Value {
         let router = &self.joined["routerRtpCapabilities"];
         let keep = |list: &Value, is_right: &dyn Fn(&Value) -> bool| -> Vec<Value> {
@@ -60,7 +60,7 @@ impl Participant {
         producers.map(|producer| producer["producerId"].clone()).collect()
     }
 
-    /// Let time pass, with nothing to send or to count.
+    /// Waits without sending or counting.
     fn pass(&mut self, peer: &mut Peer, duration: Duration) -> Result<(), Failure> {
         let deadline = Instant::now() + duration;
         while Instant::now() < deadline {
@@ -71,7 +71,7 @@ impl Participant {
         Ok(())
     }
 
-    /// When standard input has ended.
+    /// Leaves the channel after the end of standard input.
     fn leave(&mut self, mut peer: Peer) -> Result<(), Failure> {
         let (told, ended) = mpsc::channel();
         thread::spawn(move || {
@@ -81,7 +81,7 @@ impl Participant {
         let deadline = Instant::now() + PATIENCE;
         while ended.try_recv().is_err() {
             if Instant::now() > deadline {
-                return Err("nobody told it to leave".into());
+                return Err("it was not asked to leave".into());
             }
             self.pass(&mut peer, LOOK)?;
         }

@@ -1,4 +1,4 @@
-//! Numbered payloads, in the form of tools/interop/media.py.
+//! Numbered payloads in the form of tools/interop/media.py.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn begins_key_frame(mime_type: &str, payload: &[u8]) -> bool {
     }
 }
 
-/// What came of one stream.
+/// The packets that arrived from one stream.
 #[derive(Default)]
 pub struct Tally {
     numbers: Vec<u32>,

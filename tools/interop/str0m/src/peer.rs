@@ -1,4 +1,4 @@
-//! str0m and a socket, without SDP: the gateway's media objects go straight into its direct API.
+//! str0m with a socket and without SDP: the gateway's media objects go straight into str0m's direct API.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
@@ -46,7 +46,7 @@ impl ExtensionSerializer for Large {
     }
 }
 
-/// What is configured for one kind of media.
+/// The configuration of one kind of media.
 #[derive(Clone)]
 pub struct Section {
     pub kind: MediaKind,
@@ -63,7 +63,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(sections: &[Section], mid_id: u8, twist: &str) -> Result<Self, Failure> {
+    pub fn new(sections: &[Section], mid_id: u8, variation: &str) -> Result<Self, Failure> {
         let mut config = RtcConfig::new().set_rtp_mode(true).clear_codecs().clear_extension_map();
         for section in sections {
             let (codecs, pt) = (config.codec_config(), section.payload_type.into());
@@ -81,7 +81,7 @@ impl Peer {
             }
         }
         config = config.set_extension(mid_id, Extension::RtpMid);
-        if twist == "two_byte" {
+        if variation == "two_byte" {
             config = config.set_extension(mid_id + 1, Extension::with_serializer(UNKNOWN_URI, Large));
         }
         let mut rtc = config.build(Instant::now());
@@ -94,7 +94,7 @@ impl Peer {
         Ok(Self { rtc, socket, local, events: Vec::new() })
     }
 
-    /// Our side of DTLS, for connect_transport.
+    /// Our DTLS parameters, for connect_transport.
     pub fn dtls_parameters(&mut self, role: &str) -> Value {
         let fingerprint = self.rtc.direct_api().local_dtls_fingerprint().clone();
         let value: Vec<_> = fingerprint.bytes.iter().map(|byte| format!("{byte:02X}")).collect();
@@ -102,7 +102,7 @@ impl Peer {
         json!({"role": role, "fingerprints": [fingerprint]})
     }
 
-    /// Take the gateway's side of the transport, and begin.
+    /// Takes the gateway's side of the transport, and begins to connect.
     pub fn connect(&mut self, transport: &Value, role: &str) -> Result<(), Failure> {
         for candidate in transport["iceCandidates"].as_array().ok_or("no candidates")? {
             let address = candidate["address"].as_str().ok_or("no address")?.parse()?;
@@ -121,14 +121,14 @@ impl Peer {
         Ok(())
     }
 
-    /// Go on with other credentials on both sides.
+    /// Restarts ICE with new credentials on both sides.
     pub fn restart_ice(&mut self, ice_parameters: &Value) {
         let mut api = self.rtc.direct_api();
         api.set_local_ice_credentials(IceCreds::new());
         api.set_remote_ice_credentials(credentials(ice_parameters));
     }
 
-    /// Send what is to be sent, and take what comes, until `deadline`; events are kept.
+    /// Sends and receives datagrams until `deadline`. Events are kept.
     pub fn drive(&mut self, deadline: Instant) -> Result<(), Failure> {
         let mut buffer = [0; 2000];
         loop {
@@ -159,7 +159,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Let out what waits; when to come again.
+    /// Sends what str0m has ready, and returns the time of its next timer.
     pub fn drain(&mut self) -> Result<Instant, Failure> {
         loop {
             match self.rtc.poll_output()? {
@@ -185,7 +185,7 @@ impl Peer {
                 return Ok(());
             }
         }
-        Err("ICE and DTLS do not come up".into())
+        Err("ICE and DTLS did not connect".into())
     }
 }
 

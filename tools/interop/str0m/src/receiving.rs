@@ -1,4 +1,4 @@
-//! Takes what the participant "talker" sends until that is closed, and tells what came.
+//! Consumes the producers of the participant "talker" until they are closed, and reports what arrived.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ struct Stream {
     consumer_id: Value,
 }
 
-/// Reads what `consume` answered.
+/// Reads the answer to `consume`.
 fn stream(consumed: &Value) -> Result<Stream, Failure> {
     let parameters = &consumed["rtpParameters"];
     let codec = &parameters["codecs"][0];
@@ -36,7 +36,7 @@ fn stream(consumed: &Value) -> Result<Stream, Failure> {
 
 pub fn receive(participant: &mut Participant) -> Result<(), Failure> {
     let settings = participant.settings.clone();
-    let (twist, role) = (settings["twist"].as_str().unwrap_or_default(), participant.role());
+    let (variation, role) = (settings["variation"].as_str().unwrap_or_default(), participant.role());
     let capabilities = participant.capabilities();
     let data = json!({"direction": "receive", "rtpCapabilities": capabilities});
     let transport = participant.signalling.ask("create_transport", data)?;
@@ -71,8 +71,8 @@ pub fn receive(participant: &mut Participant) -> Result<(), Failure> {
             stream.request_keyframe(KeyframeRequestKind::Pli);
         }
     }
-    if twist == "restart_ice" {
-        let later = Instant::now() + Duration::from_millis(500); // or the key frame may fall into a gap
+    if variation == "restart_ice" {
+        let later = Instant::now() + Duration::from_millis(500); // so that the key frame does not fall into a gap
         received.take_until(participant, &mut peer, later, usize::MAX)?;
         let answer = participant.signalling.ask("restart_ice", json!({"transportId": id}))?;
         peer.restart_ice(&answer["iceParameters"]);
@@ -86,7 +86,7 @@ pub fn receive(participant: &mut Participant) -> Result<(), Failure> {
     participant.leave(peer)
 }
 
-/// What has come so far; `closed` counts consumers that the gateway has closed.
+/// The packets that have arrived so far. `closed` counts the consumers that the gateway has closed.
 struct Received {
     tallies: HashMap<Ssrc, (MediaKind, String, Tally)>,
     closed: usize,
@@ -99,7 +99,7 @@ impl Received {
         Self { tallies: streams.iter().map(tally).collect(), closed: 0 }
     }
 
-    /// Until the time has come, or so many consumers are closed.
+    /// Counts until a certain time, or until so many consumers are closed.
     fn take_until(
         &mut self,
         participant: &mut Participant,

@@ -1,4 +1,4 @@
-//! Publishes sound and a picture, and sends them for the time that was asked for.
+//! Publishes audio and video, and sends them for the configured time.
 
 use std::time::{Duration, Instant};
 
@@ -80,7 +80,7 @@ fn codec(mime_type: &str) -> Value {
 
 pub fn send(participant: &mut Participant) -> Result<(), Failure> {
     let settings = participant.settings.clone();
-    let (twist, role) = (settings["twist"].as_str().unwrap_or_default(), participant.role());
+    let (variation, role) = (settings["variation"].as_str().unwrap_or_default(), participant.role());
     let codecs = [codec("audio/opus"), codec(settings["video"].as_str().unwrap_or_default())];
     let section = |index: usize| Section {
         kind: [MediaKind::Audio, MediaKind::Video][index],
@@ -88,7 +88,7 @@ pub fn send(participant: &mut Participant) -> Result<(), Failure> {
         payload_type: codecs[index]["payloadType"].as_u64().unwrap_or_default() as u8,
         mid: index.to_string().as_str().into(),
     };
-    let mut peer = Peer::new(&[section(0), section(1)], MID_ID, twist)?;
+    let mut peer = Peer::new(&[section(0), section(1)], MID_ID, variation)?;
     let transport = participant.signalling.ask("create_transport", json!({"direction": "send"}))?;
     let mut streams = [0, 1].map(|index| {
         let section = section(index);
@@ -104,27 +104,27 @@ pub fn send(participant: &mut Participant) -> Result<(), Failure> {
     participant.signalling.ask("connect_transport", json!({"transportId": id, "dtlsParameters": ours}))?;
     peer.connect(&transport, &role)?;
     peer.until_connected(PATIENCE)?;
-    if twist == "wrap" {
+    if variation == "wrap" {
         send_for(participant, &mut peer, &mut streams, INTERVAL * EARLY)?;
     }
     let producers = produce(participant, id, &streams, &codecs)?;
     let half = Duration::from_secs_f64(settings["seconds"].as_f64().unwrap_or_default() / 2.0);
     send_for(participant, &mut peer, &mut streams, half)?;
-    if twist == "again" {
+    if variation == "again" {
         for producer in producers {
             participant.signalling.ask("close", json!({"producerId": producer}))?;
         }
         send_for(participant, &mut peer, &mut streams, INTERVAL * EARLY)?;
         produce(participant, id, &streams, &codecs)?;
     }
-    turn(participant, &mut peer, &mut streams, twist, id)?;
+    turn(participant, &mut peer, &mut streams, variation, id)?;
     send_for(participant, &mut peer, &mut streams, half)?;
     let [audio, video] = &streams;
     tell("done", json!({"sent": {"audio": audio.number, "video": video.number}, "asked": video.asked}));
     participant.leave(peer)
 }
 
-/// Announce sound and picture; their producers' ids.
+/// Announces audio and video, and returns their producer ids.
 fn produce(
     participant: &mut Participant,
     transport_id: &Value,
@@ -140,19 +140,19 @@ fn produce(
     Ok(producers)
 }
 
-/// What is unusual, half-way.
+/// Does the unusual part of the run, half-way.
 fn turn(
     participant: &mut Participant,
     peer: &mut Peer,
     streams: &mut [Stream; 2],
-    twist: &str,
+    variation: &str,
     transport_id: &Value,
 ) -> Result<(), Failure> {
     let video = &mut streams[1];
-    match twist {
+    match variation {
         "mute" => {
             participant.pass(peer, MUTED)?;
-            // The sound's clock goes on as if nothing had been, as with many clients.
+            // Like many clients, the audio's clock does not count the mute.
             video.timestamp = video.timestamp.wrapping_add(MUTED.as_secs() as u32 * 90_000);
         }
         "restart_ice" => {

@@ -1,4 +1,4 @@
-//! docs/protocol.md over tungstenite's WebSocket: requests with their answers, and events.
+//! The protocol over tungstenite's WebSocket: requests with their answers, and events.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -14,7 +14,7 @@ use crate::{Failure, tell};
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(1);
 
-/// A connection to the gateway; `events` are those that nobody has looked at.
+/// A connection to the gateway. `events` has the events that were not read yet.
 pub struct Signalling {
     socket: WebSocket<TcpStream>,
     next_id: u64,
@@ -29,12 +29,12 @@ impl Signalling {
         let authority = request.uri().authority().ok_or("no address in the URL")?;
         let stream = TcpStream::connect(authority.as_str())?;
         let (socket, _) = tungstenite::client(request, stream).map_err(|error| error.to_string())?;
-        // Media is driven by the same thread: nobody waits here for long.
+        // The same thread also drives the media, so it must not wait here for long.
         socket.get_ref().set_read_timeout(Some(LOOK))?;
         Ok(Self { socket, next_id: 0, events: VecDeque::new() })
     }
 
-    /// The answer's data.
+    /// Sends a request, and returns the data of its answer.
     pub fn ask(&mut self, kind: &str, data: Value) -> Result<Value, Failure> {
         self.next_id += 1;
         let id = self.next_id;
@@ -54,7 +54,7 @@ impl Signalling {
         Err(format!("{kind}: no answer").into())
     }
 
-    /// Take what has come, and answer the gateway's pings.
+    /// Takes the messages that have arrived, and answers the gateway's pings.
     pub fn look(&mut self) -> Result<(), Failure> {
         while self.read()?.is_some() {}
         Ok(())
@@ -74,7 +74,7 @@ impl Signalling {
         let message: Value = serde_json::from_str(&text)?;
         if message["type"] == "transport_state" {
             let state = message["data"]["state"].as_str().unwrap_or_default();
-            tell("state", json!({"state": format!("said to be {state}")}));
+            tell("state", json!({"state": format!("reported as {state}")}));
         }
         if message.get("id").is_none() {
             self.events.push_back(message.clone());
@@ -87,7 +87,7 @@ impl Signalling {
         let deadline = Instant::now() + ANSWER_WITHIN;
         while Instant::now() < deadline {
             if self.read().is_err() {
-                return Ok(()); // the other side has closed it, too
+                return Ok(()); // the other side has closed it as well
             }
         }
         Err("the gateway does not close the WebSocket".into())

@@ -1,4 +1,4 @@
-"""The other participant of a run: a light client that sends numbered packets, or counts those that come."""
+"""The other participant of a run: a light client that sends numbered packets, or counts those it receives."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from protocol.vocabulary import Direction, MediaKind, Source
 from sfu.wire import rtcp, rtp
 from sfu.wire.errors import BadDatagram
 from sfu.wire.ntp import from_ntp
-from tools.interop.media import OPUS, VIDEO, Tally, opus_frame, video_frame
+from tools.interop.media import OPUS, VIDEO, PacketTally, opus_frame, video_frame
 from tools.light import Identity, LightEndpoint, LightTransport, open_endpoint
 
 INTERVAL: Final = 0.02
 _AUDIO_STEP: Final = 960
 _VIDEO_STEP: Final = 3600
 _CONNECTS_WITHIN: Final = 10.0
-# Seconds: more than any path takes, less than a mute.
+# Seconds: longer than a packet takes on any path, shorter than a mute.
 _FAR: Final = 2.0
 _JUST_NOW: Final = 0.1
 
@@ -36,7 +36,7 @@ async def open_transport(
     identity: Identity,
     capabilities: media.RtpCapabilities | None = None,
 ) -> AsyncIterator[tuple[str, LightEndpoint]]:
-    """A connected transport, its id and its endpoint."""
+    """A connected transport: its id and its endpoint."""
     created = await signalling.create_transport(direction, rtp_capabilities=capabilities)
     light = LightTransport(identity, created.ice_parameters, created.dtls_parameters, rng=random.SystemRandom())
     candidate = created.ice_candidates[0]
@@ -50,15 +50,17 @@ async def open_transport(
 
 
 def _random(bits: int) -> dict[MediaKind, int]:
-    """RFC 3550 section 5.1 wants random beginnings."""
+    """Random first values, as RFC 3550, section 5.1 wants them."""
     audio, video = random.sample(range(1, 1 << bits), 2)
     return {"audio": audio, "video": video}
 
 
 @define(eq=False)
 class Talker:
-    """Sends sound and a picture until it is stopped; ``sent`` counts packets of each, ``asked`` the key frames that
-    were asked for."""
+    """Sends audio and video until it is stopped.
+
+    ``sent`` counts the packets of each.  ``asked`` counts the requests for key frames.
+    """
 
     signalling: Client
     transport_id: str
@@ -85,7 +87,7 @@ class Talker:
             self.producers.append(produced.producer_id)
 
     async def run(self, stopped: trio.Event) -> None:
-        """Send at its pace; what is late is sent late, never left out."""
+        """Send frames in real time.  A late frame is still sent."""
         due, tick = trio.current_time(), 0
         while not stopped.is_set():
             if not self.muted:
@@ -135,13 +137,13 @@ def _parts_untrusted(packet: bytes) -> list[rtcp.RtcpPacket]:
 
 @define(eq=False)
 class Listener:
-    """Consumes whatever the participant ``user_id`` produces, and counts it."""
+    """Consumes everything that the participant ``user`` produces, and counts the packets."""
 
     signalling: Client
     transport_id: str
     endpoint: LightEndpoint
     user: str
-    tallies: dict[MediaKind, Tally] = field(factory=dict)
+    tallies: dict[MediaKind, PacketTally] = field(factory=dict)
     left: trio.Event = field(factory=trio.Event)
     left_because: str | None = None
     far: float = 0.0
@@ -150,7 +152,7 @@ class Listener:
     _offsets: dict[int, float] = field(factory=dict)
 
     async def follow(self) -> None:
-        """Consume what is new, until the participant has left."""
+        """Consume new producers, until the participant has left."""
         consumed: set[str] = set()
         async for event in self.signalling.events():
             if not isinstance(event, VoiceState) or event.username != self.user:
@@ -167,13 +169,13 @@ class Listener:
     async def _consume(self, producer_id: str) -> None:
         consumed = await self.signalling.consume(self.transport_id, producer_id)
         ssrc, codec = consumed.rtp_parameters.encodings[0].ssrc, consumed.rtp_parameters.codecs[0]
-        assert ssrc is not None, "the gateway promises one"
+        assert ssrc is not None, "the gateway promises an SSRC"
         self._streams[ssrc] = consumed.kind, codec.clock_rate
-        self.tallies[consumed.kind] = Tally(codec.mime_type)
+        self.tallies[consumed.kind] = PacketTally(codec.mime_type)
         await self.signalling.resume(consumer_id=consumed.consumer_id)
 
     async def listen(self) -> None:
-        """Count what comes, until cancelled."""
+        """Count packets and compare reports, until cancelled."""
         transport = self.endpoint.transport
         while True:
             await self.endpoint.until(lambda: transport.rtp or transport.rtcp, seconds=3600)
@@ -190,27 +192,27 @@ class Listener:
             self._latest[header.ssrc] = trio.current_time(), header.timestamp
 
     def _compare_clocks_untrusted(self, report: bytes) -> None:
-        """How far a sender report has moved from the packets, in seconds, since the first of its stream."""
+        """Measure how far, in seconds, a sender report has moved from the packets since the stream's first report."""
         now = trio.current_time()
         for part in _parts_untrusted(report):
             if not isinstance(part, rtcp.SenderReport) or part.ssrc not in self._latest:
                 continue
             arrived, timestamp = self._latest[part.ssrc]
             if now - arrived > _JUST_NOW:
-                continue  # a mute
+                continue  # the stream is muted
             ticks = ((timestamp - part.rtp_timestamp + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-            # Its clock may have any epoch: only changes of the offset count.
+            # The sender's clock may have any epoch, so only changes of the offset count.
             offset = from_ntp(part.ntp) + ticks / self._streams[part.ssrc][1] - arrived
             self.far = max(self.far, abs(offset - self._offsets.setdefault(part.ssrc, offset)))
 
     def problems(self, *, clock: bool) -> list[str]:
-        """What is wrong whatever was sent; of its ``clock`` only where its own reports can be believed."""
-        found = [f"sender reports are {self.far:.1f} s from the packets"] if clock and self.far > _FAR else []
+        """The problems that do not depend on what was sent.  ``clock`` includes those of the sender reports."""
+        found = [f"sender reports are {self.far:.1f} s away from the packets"] if clock and self.far > _FAR else []
         for kind, tally in self.tallies.items():
             if tally.holes:
                 found.append(f"{tally.holes} sequence numbers of {kind} are missing")
             if kind == "video" and tally.numbers and not tally.first_is_key:
-                found.append("the picture does not begin with a key frame")
+                found.append("the video does not begin with a key frame")
         if self.left_because != "left":
-            found.append(f"it left as {self.left_because!r}")
+            found.append(f"it left with the reason {self.left_because!r}")
         return found
