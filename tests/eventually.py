@@ -6,7 +6,7 @@ import trio
 
 
 async def eventually(condition: Callable[[], object], seconds: float = 5) -> None:
-    """Return once the condition holds.  Raises ``TooSlowError`` after so many seconds of Trio's clock."""
+    """Return once the condition holds.  Raises ``TooSlowError`` after ``seconds`` of Trio's clock."""
     with trio.fail_after(seconds):
         while True:
             if condition():

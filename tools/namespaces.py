@@ -28,7 +28,7 @@ def why_not(kind: str = "veth") -> str | None:
 
 @contextmanager
 def new_namespaces(count: int) -> Iterator[list[int]]:
-    """Make so many namespaces, and yield their descriptors.
+    """Make ``count`` namespaces, and yield their descriptors.
 
     This thread is in the last one during the block, and back in its own after it.
     """

@@ -71,11 +71,11 @@ class FirefoxPerson:
         return int(next(of_them, {}).get("framesDecoded", 0))
 
     def watches(self, user_id: str, within: float) -> None:
-        """Frames of a user arrive within so many seconds, and keep arriving."""
+        """Frames of a user arrive ``within`` seconds, and keep arriving."""
         frames_grow(lambda: self.frames_from(user_id), within)
 
     def watches_again(self, user_id: str, within: float) -> None:
-        """More frames of a user arrive within so many seconds, and keep arriving."""
+        """More frames of a user arrive ``within`` seconds, and keep arriving."""
         had = self.frames_from(user_id)
         frames_grow(lambda: self.frames_from(user_id) - had, within)
 
@@ -98,7 +98,7 @@ class FirefoxPerson:
 
 
 def frames_grow(look: Callable[[], int], within: float) -> None:
-    """The number is above 0 within so many seconds, and higher a second later."""
+    """The number of frames is above 0 ``within`` seconds, and higher a second later."""
     first = poll_until(look, lambda frames: frames > 0, within)
     time.sleep(1)
     assert look() > first, f"the video stands still at frame {first}"

@@ -124,7 +124,7 @@ class Person:
         return float(self.inbound().get((user_id, source), {}).get("totalAudioEnergy", 0))
 
     def watches_and_hears(self, user_id: str, by: float, seconds: int = 1) -> None:
-        """Video and sound of a user arrive by ``by`` (monotonic clock), and keep arriving for so many seconds."""
+        """Video and sound of a user arrive by ``by`` (monotonic clock), and keep arriving for ``seconds``."""
         last = self._frames_and_energy(user_id)
         while not all(last):
             assert time.monotonic() < by, f"{self.name} has {last} (frames, sound energy) of {user_id}"

@@ -24,7 +24,7 @@ async def settle(crowd: Crowd, gateway: GatewayProcess, within: float) -> float:
 
 
 def figures_of(members: int) -> dict[str, int]:
-    """The gateway's metrics with so many members and their media."""
+    """The gateway's metrics while ``members`` clients are in the channel with their media."""
     heard = min(STREAMS, members - 1) * members
     return {
         "sessions": members,

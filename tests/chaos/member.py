@@ -52,9 +52,8 @@ class Member:
                     self.stop(f"closed with {closed.code}, {closed.reason or 'without a reason'}")
             except* (ConnectError, MediaLost, trio.TooSlowError) as errors:
                 self.away(_innermost(errors))
-            await trio.sleep(
-                self.rng.uniform(0.1, 0.4)
-            )  # otherwise all clients that were cut off would come back at once
+            # A random wait, so that clients that were cut off do not all come back at the same moment.
+            await trio.sleep(self.rng.uniform(0.1, 0.4))
 
     async def visit(self) -> None:
         """One session, until it ends."""

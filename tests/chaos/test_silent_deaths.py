@@ -35,7 +35,7 @@ async def three(
 
 
 async def others_see_it_gone(crowd: Crowd, user: str, within: float) -> None:
-    """Wait until Ada and Ben no longer list ``user``, at most so many seconds after the last action."""
+    """Wait until Ada and Ben no longer list ``user``, at most ``within`` seconds after the last action."""
     others = [crowd.clients[name] for name in ("ada", "ben")]
 
     def gone() -> bool:

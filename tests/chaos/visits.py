@@ -60,7 +60,7 @@ class Visitors:
         return leaves
 
     async def come(self, count: int) -> None:
-        """Make so many visits, :data:`AT_A_TIME` at a time."""
+        """Make ``count`` visits, :data:`AT_A_TIME` at a time."""
         left = iter(range(count))
 
         async def one_after_the_other() -> None:

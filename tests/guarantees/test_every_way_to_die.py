@@ -26,8 +26,8 @@ def test_a_client_that_dies_in_a_call_is_gone_and_the_others_go_on(way: Way, con
     async def scenario(world: World) -> None:
         ada, ben, _cleo = await world.call("ada", "ben", "cleo")
         way(world, "ada")
-        told = await ben.event("voice_state", type="user_left", userId="ada")
-        assert told["reason"] in way.reasons
+        leave = await ben.event("voice_state", type="user_left", userId="ada")
+        assert leave["reason"] in way.reasons
         assert ben.current_stay is not None
         if way.code is not None and not ada.stream.incoming.stopped:
             await ada.over.wait()

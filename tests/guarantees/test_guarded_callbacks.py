@@ -19,8 +19,8 @@ def test_a_consumer_that_cannot_be_closed_ends_its_owner_but_not_the_producers_o
         _ada, ben, eve = await world.call("ada", "ben", "eve")
         world.faults.raises("close consumer", "ada")
         await eve.ask("close", producerId=next(iter(eve.producers)))
-        told = await ben.event("voice_state", type="user_left", userId="ada")
-        assert told["reason"] == "failed"
+        leave = await ben.event("voice_state", type="user_left", userId="ada")
+        assert leave["reason"] == "failed"
         await world.settle()
         assert world.present_in("lobby") == ["ben", "eve"]
 
@@ -53,8 +53,8 @@ def test_a_bug_while_handling_a_datagram_ends_the_client_that_sent_it(
             else:  # Binding requests reach Python only while the credentials change
                 await ada.ask("restart_ice", transportId=ada.transports["send"])
             ada.endpoints["send"].flush()
-            told = await ben.event("voice_state", type="user_left", userId="ada")
-        assert told["reason"] == "failed"
+            leave = await ben.event("voice_state", type="user_left", userId="ada")
+        assert leave["reason"] == "failed"
         assert world.port.context.slow_path_errors == 0
 
     run_scenario(scenario)

@@ -21,20 +21,20 @@ def order_of(attempt: Attempt, client: str) -> list[str]:
 
 
 def test_on_disconnect_media_closes_then_the_list_changes_then_user_left_names_who_remains() -> None:
-    told: list[Any] = []
+    leave: list[Any] = []
 
     async def scenario(world: World) -> None:
         _ada, ben, _cleo = await world.call("ada", "ben", "cleo")
         reset(world, "ada")
-        told.append(await ben.event("voice_state", type="user_left"))
+        leave.append(await ben.event("voice_state", type="user_left"))
 
     attempt = run_scenario(scenario)
     # Changing the list and notifying the others is one step, which ends after the last notice.
     assert order_of(attempt, "ada") == ["media cleaned up", "others notified", "off the list"]
     begins = {entry.step: entry.order for entry in attempt.trace.entries if entry.client == "ada"}
     assert begins["close peer"] < begins["begin: take off list"]
-    assert [one["userId"] for one in told[0]["participants"]] == ["ben", "cleo"]
-    assert (told[0]["userId"], told[0]["reason"], told[0]["count"]) == ("ada", "disconnected", 2)
+    assert [one["userId"] for one in leave[0]["participants"]] == ["ben", "cleo"]
+    assert (leave[0]["userId"], leave[0]["reason"], leave[0]["count"]) == ("ada", "disconnected", 2)
 
 
 @pytest.mark.parametrize("step", ["close consumer", "close producer", "close transport", "say goodbye on transport"])
@@ -43,8 +43,8 @@ def test_a_failed_media_cleanup_is_logged_and_the_list_is_still_right(step: str)
         world.faults.raises(step, "ada")
         _ada, ben = await world.call("ada", "ben")
         reset(world, "ada")
-        told = await ben.event("voice_state", type="user_left")
-        assert [one["userId"] for one in told["participants"]] == ["ben"]
+        leave = await ben.event("voice_state", type="user_left")
+        assert [one["userId"] for one in leave["participants"]] == ["ben"]
         assert [line["event"] for line in world.log if line["level"] == "error"]
         assert world.port.context.failed_cleanups == 1
 

@@ -144,7 +144,7 @@ def test_a_close_frame_during_sending_counts_as_a_leave(seed: int) -> None:
             await ben.request("message", data="hello")
         await ada.request("ping")
         await ada.close()
-        told = await ben.event("voice_state", type="user_left")
-        assert told["reason"] == "left"
+        leave = await ben.event("voice_state", type="user_left")
+        assert leave["reason"] == "left"
 
     run_scenario(scenario, seed=seed)

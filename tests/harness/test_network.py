@@ -31,7 +31,7 @@ def connect(network: Network, conditions: Conditions, path: Path = ADA) -> tuple
 async def carry(
     conditions: Conditions, datagrams: Sequence[bytes], *, seed: int = 1, others: int = 0, pause: float = 0.001
 ) -> Arrivals:
-    """Send these datagrams over a new network, and after each so many of another client."""
+    """Send these datagrams over a new network, and after each of them ``others`` datagrams of another client."""
     network = Network(seed)
     link, arrivals = connect(network, conditions)
     other, _ = connect(network, conditions, BEN)

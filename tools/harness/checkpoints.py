@@ -21,7 +21,7 @@ Scenario = Callable[[World], Awaitable[None]]
 
 #: A scenario with more checkpoints than this counts as endless.
 MOST_CHECKPOINTS: Final = 20_000
-#: One in so many runs looks for objects that outlive their client.
+#: In one of this many runs, the harness looks for objects that outlive their client.
 OBJECTS_EVERY: Final = 10
 # Virtual seconds.  A scenario may wait for a dead victim for as long as a client's patience lasts.
 _SCENARIO_ENDS_AFTER: Final = 600.0

@@ -48,7 +48,7 @@ class Faults:
     def is_slow(
         self, step: str, seconds: float, client: str | None = None, *, after: bool = False, times: float = 1
     ) -> Fault:
-        """Make the step take so many seconds longer.
+        """Make the step take ``seconds`` longer.
 
         Raises ``ValueError`` if there is no such step, or if it is synchronous and so cannot wait.
         """

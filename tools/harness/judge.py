@@ -142,11 +142,11 @@ class Replay:
 
 def judge_outside_stays(client: Client) -> None:
     """A client gets no event about a list before it joins, or after it has left."""
-    told = {received.order: received for received in client.transcript if received.frame["type"] == "voice_state"}
+    events = {received.order: received for received in client.transcript if received.frame["type"] == "voice_state"}
     for stay in client.stays:
         for received in _during(client, stay):
-            told.pop(received.order, None)
-    for received in told.values():
+            events.pop(received.order, None)
+    for received in events.values():
         raise GuaranteeBroken(3, f"{client.name} got an event outside of any stay", received)
 
 
@@ -168,9 +168,9 @@ def judge_stay(world: World, client: Client, stay: Stay) -> None:
         expected = world.present_in(stay.channel)
         if list(replay.people) != expected:
             shown = list(replay.people)
-            told = [received for received in _during(client, stay) if received.frame["type"] == "voice_state"]
+            events = [received for received in _during(client, stay) if received.frame["type"] == "voice_state"]
             why = f"in the end {client.name} lists {shown}, but {expected} are in the channel"
-            raise GuaranteeBroken(2, why, (told or [stay.joined])[-1])
+            raise GuaranteeBroken(2, why, (events or [stay.joined])[-1])
 
 
 def _judge_consumer_closed(client: Client, received: ReceivedFrame, replay: Replay) -> None:

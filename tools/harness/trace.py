@@ -8,7 +8,7 @@ from attrs import define, field, frozen
 
 @frozen
 class Entry:
-    """One step of one client, ``at`` so many seconds of virtual time.
+    """One step of one client.  ``at`` is its time in virtual seconds since the first entry.
 
     ``order`` is its place in the order of all events.  ``client`` is the client's name.  ``detail`` holds details by
     name.  Most steps have two entries, whose names are ``begin: step`` and ``step``.

@@ -133,15 +133,15 @@ def _libwebrtc_cannot(scenario: Scenario) -> str | None:
     if scenario.video != "video/VP8":
         return "this build of libwebrtc has no H264"
     if scenario.direction == "receive" and scenario.role == "server":
-        return "mediasoup-client offers both roles, and libwebrtc always picks the client"
-    return None if scenario.variation in ("", "long", "mute", "restart_ice") else "libwebrtc makes its packets itself"
+        return "it offers both roles, and libwebrtc always picks the client"
+    return None if scenario.variation in ("", "long", "mute", "restart_ice") else "it makes its packets itself"
 
 
 def _aiortc_cannot(scenario: Scenario) -> str | None:
     if scenario.direction == "receive":
-        return "aiortc decodes what it receives, which tests/interop covers with real media"
+        return "it decodes what it receives, which tests/interop covers with real media"
     if scenario.variation not in ("", "long") or scenario.role == "server" or scenario.video != "video/VP8":
-        return "aiortc chooses codec, role and packets itself"
+        return "it chooses codec, role and packets itself"
     return None
 
 
@@ -151,7 +151,7 @@ CLIENTS: Final = (
         "str0m",
         _build_str0m,
         lambda: _pinned("str0m/Cargo.pins", r'name = "str0m"\nversion = "([^"]+)"'),
-        _cannot(padding="str0m decides itself when to pad", probes="str0m decides itself when to pad"),
+        _cannot(padding="it decides itself when to pad", probes="it decides itself when to pad"),
     ),
     Client(
         "mediasoup-client",
@@ -163,7 +163,7 @@ CLIENTS: Final = (
         "werift",
         partial(_build_with_npm, "werift"),
         partial(_npm_version, "werift", "werift"),
-        _cannot(restart_ice="werift starts no checks after a restart"),
+        _cannot(restart_ice="it starts no checks after a restart"),
     ),
     Client(
         "GStreamer",

@@ -80,7 +80,7 @@ def scratch_copy(origin: Path = REPOSITORY) -> Iterator[Path]:
 async def run_all(
     mutations: Sequence[Mutation], *, jobs: int, max_seconds: float, on_result: Callable[[Result], None]
 ) -> list[Result]:
-    """Try all mutations on the checkout as it is now, ``jobs`` at a time.  ``on_result`` gets each result at once.
+    """Try all mutations on the checkout as it is now, ``jobs`` at a time.  ``on_result`` gets each result.
 
     Raises :exc:`StaleMutation`.
     """

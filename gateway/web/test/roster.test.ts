@@ -19,8 +19,8 @@ const names = (list: readonly Participant[]) => list.map(({ userId }) => userId)
 describe("a list", () => {
   it("takes the whole list from an event that has one", () => {
     const roster = new Roster([ada, bea], 4);
-    const told = roster.apply(change("user_joined", cleo, 5, [ada, bea, cleo]));
-    expect(told).toEqual({ kind: "applied", joined: [cleo], left: [] });
+    const applied = roster.apply(change("user_joined", cleo, 5, [ada, bea, cleo]));
+    expect(applied).toEqual({ kind: "applied", joined: [cleo], left: [] });
     expect(roster.participants).toEqual([ada, bea, cleo]);
     expect(roster.revision).toBe(5);
   });

@@ -22,12 +22,12 @@ describe("sound", () => {
 
   it("reports that the browser waits for a gesture", async () => {
     const sound = new Sound();
-    const told = vi.fn();
-    sound.subscribe(told);
+    const listener = vi.fn();
+    sound.subscribe(listener);
     sound.add(element("NotAllowedError"));
     await settled();
     expect(sound.isBlocked()).toBe(true);
-    expect(told).toHaveBeenCalledOnce();
+    expect(listener).toHaveBeenCalledOnce();
   });
 
   it("is not blocked by an element that was removed before it could play", async () => {

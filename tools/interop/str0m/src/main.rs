@@ -73,10 +73,10 @@ impl Participant {
 
     /// Leaves the channel after the end of standard input.
     fn leave(&mut self, mut peer: Peer) -> Result<(), Failure> {
-        let (told, ended) = mpsc::channel();
+        let (sender, ended) = mpsc::channel();
         thread::spawn(move || {
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
-            let _ = told.send(());
+            let _ = sender.send(());
         });
         let deadline = Instant::now() + PATIENCE;
         while ended.try_recv().is_err() {

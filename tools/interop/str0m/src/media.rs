@@ -75,7 +75,7 @@ impl Tally {
         self.numbers.push(u32::from_be_bytes(*number));
     }
 
-    pub fn told(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         json!({"numbers": self.numbers, "keys": self.keys, "firstIsKey": self.first_is_key})
     }
 }

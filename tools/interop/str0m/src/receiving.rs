@@ -81,7 +81,7 @@ pub fn receive(participant: &mut Participant) -> Result<(), Failure> {
     if received.closed < streams.len() {
         return Err("a consumer was never closed".into());
     }
-    let [audio, video] = [MediaKind::Audio, MediaKind::Video].map(|kind| received.told(kind));
+    let [audio, video] = [MediaKind::Audio, MediaKind::Video].map(|kind| received.to_json(kind));
     tell("done", json!({"received": {"audio": audio, "video": video}}));
     participant.leave(peer)
 }
@@ -123,8 +123,8 @@ impl Received {
         Ok(())
     }
 
-    fn told(&self, kind: MediaKind) -> Value {
+    fn to_json(&self, kind: MediaKind) -> Value {
         let tally = self.tallies.values().find(|(its_kind, ..)| *its_kind == kind);
-        tally.map_or_else(|| Tally::default().told(), |(_, _, tally)| tally.told())
+        tally.map_or_else(|| Tally::default().to_json(), |(_, _, tally)| tally.to_json())
     }
 }
