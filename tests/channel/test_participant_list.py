@@ -68,7 +68,7 @@ async def test_a_channel_that_is_full_refuses_and_the_connection_may_try_another
         await cleo.join("cleo", "cellar")
 
 
-async def test_who_replaces_itself_in_a_full_channel_gets_in(autojump_clock: MockClock) -> None:
+async def test_a_user_may_replace_its_own_session_in_a_full_channel(autojump_clock: MockClock) -> None:
     async with open_rig(max_members=2) as rig:
         await rig.joined("ada", "ben")
         newer = await rig.connect()
@@ -101,7 +101,7 @@ async def test_a_change_is_encoded_once_for_all_members(
         assert len({id(frame) for frame in sent}) == 1
 
 
-async def test_an_exception_while_a_member_is_told_ends_that_member_and_nobody_else(
+async def test_an_exception_while_notifying_a_member_ends_only_that_member(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_rig() as rig:
@@ -124,7 +124,7 @@ async def test_an_exception_while_a_member_is_told_ends_that_member_and_nobody_e
         assert [line["user"] for line in rig.log if line["event"] == "session failed"] == ["ben"]
 
 
-async def test_producers_are_listed_with_what_they_are_and_whether_they_are_paused(autojump_clock: MockClock) -> None:
+async def test_producers_are_listed_with_kind_source_and_pause(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.joined("ada", "ben")
         sending = await send_transport(ada)
@@ -140,7 +140,7 @@ async def test_producers_are_listed_with_what_they_are_and_whether_they_are_paus
         assert states[2]["participants"][0]["producers"] == [{**first, "paused": False}, second]
 
 
-async def test_what_changes_nothing_is_told_to_nobody(autojump_clock: MockClock) -> None:
+async def test_a_request_that_changes_nothing_causes_no_event(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.joined("ada", "ben")
         voice = await microphone(ada, await send_transport(ada))

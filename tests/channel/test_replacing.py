@@ -38,7 +38,7 @@ async def test_the_older_session_is_closed_and_the_others_see_it_leave_before_th
 
 
 @pytest.mark.usefixtures("slow_goodbyes")
-async def test_the_newer_one_waits_until_the_older_one_is_cleaned_up_whole(autojump_clock: MockClock) -> None:
+async def test_a_newer_session_waits_until_the_older_one_is_cleaned_up(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         older, ben = await rig.joined("ada", "ben")
         await send_transport(older)
@@ -79,7 +79,7 @@ async def test_of_three_who_join_an_empty_channel_one_after_the_other_the_last_o
         assert users(rig) == ["ada"]
 
 
-async def test_who_came_while_a_waiter_was_waking_up_is_not_ended_by_it(
+async def test_a_waiter_does_not_end_a_newcomer_that_took_the_seat_before_it(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     with capture_logs():
@@ -149,7 +149,7 @@ async def test_waiting_for_a_seat_does_not_use_up_the_time_to_join(autojump_cloc
 
 
 @pytest.mark.usefixtures("slow_goodbyes")
-async def test_who_is_leaving_is_waited_for_and_keeps_its_connection(autojump_clock: MockClock) -> None:
+async def test_a_newcomer_waits_for_a_leaving_session_which_keeps_its_connection(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         older, ben = await rig.joined("ada", "ben")
         await send_transport(older)
@@ -166,7 +166,7 @@ async def test_who_is_leaving_is_waited_for_and_keeps_its_connection(autojump_cl
 
 
 @pytest.mark.usefixtures("slow_goodbyes")
-async def test_a_moderator_removes_who_is_about_to_come_in_too(autojump_clock: MockClock) -> None:
+async def test_a_moderator_can_also_remove_a_user_who_waits_for_a_seat(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (older,) = await rig.joined("ada")
         await send_transport(older)
@@ -180,7 +180,7 @@ async def test_a_moderator_removes_who_is_about_to_come_in_too(autojump_clock: M
         rig.assert_empty()
 
 
-async def test_nobody_can_be_removed_who_is_not_there(autojump_clock: MockClock) -> None:
+async def test_removing_an_absent_user_fails(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         await rig.joined("ada")
         assert not rig.gateway.channels.remove("lobby", "ben")

@@ -17,21 +17,21 @@ def test_the_loudest_comes_first() -> None:
     assert rank((), {"ada": 0.1, "ben": 0.3, "cleo": 0.2}) == ("ben", "cleo", "ada")
 
 
-def test_who_is_not_loud_enough_does_not_speak() -> None:
+def test_a_quiet_voice_does_not_count_as_speaking() -> None:
     assert rank((), {"ada": SPEAKING_STARTS * 0.9}) == ()
 
 
-def test_who_speaks_goes_on_speaking_until_much_quieter() -> None:
+def test_a_speaker_counts_as_speaking_until_much_quieter() -> None:
     assert rank(("ada",), {"ada": SPEAKING_STARTS * 0.9}) == ("ada",)
     assert rank(("ada",), {"ada": SPEAKING_STOPS * 0.9}) == ()
 
 
-def test_two_who_are_about_as_loud_do_not_change_places_all_the_time() -> None:
+def test_two_equally_loud_speakers_do_not_swap_places_all_the_time() -> None:
     assert rank(("ada", "ben"), {"ada": 0.1, "ben": 0.14}) == ("ada", "ben")
     assert rank(("ada", "ben"), {"ada": 0.1, "ben": 0.16}) == ("ben", "ada")
 
 
-def test_who_has_left_does_not_speak() -> None:
+def test_a_member_that_left_does_not_speak() -> None:
     assert rank(("ada", "ben"), {"ben": 0.1}) == ("ben",)
 
 
@@ -40,7 +40,9 @@ def test_who_has_left_does_not_speak() -> None:
     st.dictionaries(st.integers(0, 40).map(str), st.floats(0, 1)),
     st.dictionaries(st.integers(0, 40).map(str), st.floats(0, 1)),
 )
-def test_a_list_is_stable_and_bounded_whatever_was_heard(first: Mapping[str, float], then: Mapping[str, float]) -> None:
+def test_the_list_of_speakers_is_stable_and_bounded_for_any_loudness(
+    first: Mapping[str, float], then: Mapping[str, float]
+) -> None:
     before = rank((), first)
     after = rank(before, then)
     assert len(after) == len(set(after)) <= MAX_SPEAKERS
@@ -60,7 +62,7 @@ async def speaking(client: RawClient, source: str = "microphone") -> str:
     return await microphone(client, await send_transport(client), source=source)
 
 
-async def test_everybody_is_told_who_speaks_when_that_changes_and_only_then(
+async def test_every_change_of_the_speakers_is_broadcast_and_nothing_else(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
 ) -> None:
     voices = Voices(monkeypatch)
@@ -84,7 +86,7 @@ async def test_everybody_is_told_who_speaks_when_that_changes_and_only_then(
         assert [frame["type"] for frame in await ben.take_all()].count("active_speakers") == 2 + len(told)
 
 
-async def test_who_joins_while_somebody_speaks_is_told_after_its_snapshot(
+async def test_a_newcomer_gets_the_present_speakers_after_its_snapshot(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voices = Voices(monkeypatch)
@@ -99,7 +101,7 @@ async def test_who_joins_while_somebody_speaks_is_told_after_its_snapshot(
         assert await ben.event("active_speakers") == {"userIds": ["ada"]}
 
 
-async def test_the_sound_of_a_screen_is_nobodys_voice(
+async def test_the_sound_of_a_screen_does_not_count_as_a_voice(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voices = Voices(monkeypatch)
@@ -112,7 +114,7 @@ async def test_the_sound_of_a_screen_is_nobodys_voice(
         assert await ada.take_all() == []
 
 
-async def test_an_exception_while_somebody_is_heard_ends_that_session_and_the_others_are_heard_on(
+async def test_an_exception_in_measuring_a_member_ends_only_that_session(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_rig() as rig:
@@ -132,7 +134,7 @@ async def test_an_exception_while_somebody_is_heard_ends_that_session_and_the_ot
         assert sorted(kinds) == ["active_speakers", "voice_state"]
 
 
-async def test_who_joins_is_not_told_of_a_speaker_who_has_just_left(
+async def test_a_newcomer_is_not_notified_of_a_speaker_that_has_just_left(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voices = Voices(monkeypatch)

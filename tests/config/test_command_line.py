@@ -53,7 +53,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_without_a_word_it_listens_on_this_machine_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_by_default_the_gateway_listens_on_this_machine_only(capsys: pytest.CaptureFixture[str]) -> None:
     got = effective(capsys)
     assert (got["host"], got["port"], got["media_port"]) == ("127.0.0.1", 8080, 40000)
     assert "media_host" not in got  # loopback and one interface address: which one, the machine decides
@@ -101,7 +101,7 @@ def test_a_switch_can_be_turned_off_and_on_from_everywhere(
     assert effective(capsys, "--video-orientation")["video_orientation"] is True
 
 
-def test_a_variable_that_is_nearly_one_of_ours_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelt_variable_causes_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trio, "run", lambda *_: None)
     for name in ("SFU_PROT", "SFU_CONFIGG", "SFU_PORT", "SFU_CONFIG", "SFU_HOME", "SFU_IMAGE_TAG"):
         monkeypatch.setenv(name, "1")
@@ -200,7 +200,7 @@ def test_every_setting_is_an_option_of_serve_with_its_explanation(capsys: pytest
         (["--config", "/nowhere.toml"], "error: cannot read /nowhere.toml: No such file or directory"),
     ],
 )
-def test_what_cannot_be_used_is_one_line_and_status_2(
+def test_an_unusable_setting_gives_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
 ) -> None:
     assert refusal(capsys, *arguments) == complaint
@@ -244,7 +244,7 @@ def test_another_system_than_linux_is_one_line_and_status_2(
     assert refusal(capsys, "config") == "error: sfu-gateway runs on Linux only"
 
 
-def test_whoever_reads_only_the_head_of_the_configuration_sees_no_traceback() -> None:
+def test_printing_the_configuration_to_a_closed_pipe_gives_no_traceback() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:

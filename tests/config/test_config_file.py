@@ -13,7 +13,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_what_a_file_says_is_read_as_it_is(tmp_path: Path) -> None:
+def test_the_settings_of_a_file_are_read_unchanged(tmp_path: Path) -> None:
     read = read_config_file(
         write(
             tmp_path,
@@ -57,7 +57,7 @@ def test_an_unknown_key_is_an_error_that_names_the_nearest_known_one(tmp_path: P
     assert str(caught.value) == f"{path}: unknown key '{key}'; did you mean '{meant}'?"
 
 
-def test_a_key_that_is_like_no_other_is_just_unknown(tmp_path: Path) -> None:
+def test_an_unknown_key_that_resembles_none_gets_no_suggestion(tmp_path: Path) -> None:
     path = write(tmp_path, "xyzzy = 1\n")
     with pytest.raises(ConfigError) as caught:
         read_config_file(path)

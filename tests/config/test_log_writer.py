@@ -65,7 +65,7 @@ def test_lines_are_written_in_the_order_in_which_they_came(pipe: Pipe) -> None:
     assert writer.lost == 0
 
 
-def test_who_logs_does_not_wait_for_who_reads_and_hears_how_many_lines_were_lost(pipe: Pipe) -> None:
+def test_logging_never_waits_for_the_reader_and_counts_lost_lines(pipe: Pipe) -> None:
     writer = LogWriter(pipe.writing, queue_bytes=10_000)
     begun = time.monotonic()
     put_all(writer, lines(0, 10_000))
@@ -82,7 +82,7 @@ def test_who_logs_does_not_wait_for_who_reads_and_hears_how_many_lines_were_lost
     assert writer.lost == lost
 
 
-def test_a_loss_is_told_where_it_was_before_what_came_later(pipe: Pipe) -> None:
+def test_the_notice_of_a_loss_precedes_all_later_lines(pipe: Pipe) -> None:
     writer = LogWriter(pipe.writing, queue_bytes=10_000)
     put_all(writer, lines(0, 200))
     kept = 200 - writer.lost
@@ -97,7 +97,7 @@ def test_a_loss_is_told_where_it_was_before_what_came_later(pipe: Pipe) -> None:
     assert read == b"".join(lines(0, kept)) + b"%d log lines lost\nlater\n" % lost
 
 
-def test_lines_for_a_full_disk_are_lost_and_counted_and_hold_up_nobody() -> None:
+def test_lines_for_a_full_disk_are_lost_and_counted_without_blocking() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     writer = LogWriter(full, queue_bytes=10_000)
     for _ in range(3):
@@ -107,7 +107,7 @@ def test_lines_for_a_full_disk_are_lost_and_counted_and_hold_up_nobody() -> None
     os.close(full)
 
 
-def test_lines_that_nobody_reads_any_more_are_counted_until_somebody_does(pipe: Pipe) -> None:
+def test_lines_without_a_reader_are_counted_until_there_is_one(pipe: Pipe) -> None:
     writer = LogWriter(pipe.writing)
     pipe.close_reading()
     put_all(writer, lines(0, 7))
@@ -120,7 +120,7 @@ def test_lines_that_nobody_reads_any_more_are_counted_until_somebody_does(pipe: 
     again.close()
 
 
-def test_a_line_that_was_torn_does_not_run_into_the_next_one(tmp_path: Path) -> None:
+def test_a_torn_line_does_not_run_into_the_next_one(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with (tmp_path / "log").open("w+b") as file:
         writer = LogWriter(file.fileno())
@@ -135,7 +135,7 @@ def test_a_line_that_was_torn_does_not_run_into_the_next_one(tmp_path: Path) -> 
         assert (tmp_path / "log").read_bytes() == lines(0, 1)[0] + lines(1, 2)[0][:40] + b"\n1 log lines lost\nwhole\n"
 
 
-def test_a_pipe_that_somebody_made_non_blocking_loses_nothing(pipe: Pipe) -> None:
+def test_a_pipe_that_another_process_made_non_blocking_loses_nothing(pipe: Pipe) -> None:
     os.set_blocking(pipe.writing, False)
     writer = LogWriter(pipe.writing)
     put_all(writer, lines(0, 1000))
@@ -159,7 +159,7 @@ class Chatty:
         self.writer.put(b"collected\n")
 
 
-def test_what_is_said_while_something_is_being_said_deadlocks_nobody(pipe: Pipe) -> None:
+def test_logging_from_inside_of_logging_does_not_deadlock(pipe: Pipe) -> None:
     writer = LogWriter(pipe.writing)
     old = gc.get_threshold()
     gc.set_threshold(1)  # the collector runs at nearly every allocation

@@ -68,7 +68,7 @@ def test_the_context_of_a_task_is_on_its_lines() -> None:
 
 @pytest.mark.parametrize("value", ["two\nlines", "\x1b[31mred", "bell\x07", "\u2028separator", "a\rb", "\x9b31mred"])
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_what_clients_chose_cannot_pretend_to_be_a_line_of_the_log(log_format: Any, value: str) -> None:
+def test_text_chosen_by_clients_cannot_pose_as_a_line_of_the_log(log_format: Any, value: str) -> None:
     out = io.StringIO()
     configure(log_format, out)
     structlog.get_logger().info("joined", user=value)
@@ -78,7 +78,7 @@ def test_what_clients_chose_cannot_pretend_to_be_a_line_of_the_log(log_format: A
     assert "\r" not in line
 
 
-def test_on_a_terminal_it_is_for_people_and_elsewhere_for_machines() -> None:
+def test_logs_are_for_people_on_a_terminal_and_for_machines_elsewhere() -> None:
     terminal, file = Terminal(), io.StringIO()
     configure(None, terminal)
     structlog.get_logger().info("listening", url="x")
@@ -88,7 +88,7 @@ def test_on_a_terminal_it_is_for_people_and_elsewhere_for_machines() -> None:
     assert as_json(file)[0]["event"] == "listening"
 
 
-def test_colours_are_for_terminals_alone() -> None:
+def test_only_a_terminal_gets_colours() -> None:
     out = io.StringIO()
     configure("console", out)
     structlog.get_logger().info("listening", url="x")
@@ -96,7 +96,7 @@ def test_colours_are_for_terminals_alone() -> None:
     assert "listening" in out.getvalue()
 
 
-def test_what_libraries_log_looks_the_same() -> None:
+def test_lines_of_libraries_look_like_ours() -> None:
     out = io.StringIO()
     configure("json", out)
     logging.getLogger("some.library").warning("watch %s", "out")

@@ -87,7 +87,7 @@ def stalled_gateway(*options: str) -> Iterator[Stalled]:
             os.close(reading)
 
 
-def test_a_gateway_whose_log_nobody_reads_serves_and_stops_as_ever() -> None:
+def test_a_gateway_whose_log_has_no_reader_serves_and_stops_normally() -> None:
     with stalled_gateway("--drain-timeout", "0") as gateway:
         gateway.fill()
         assert gateway.connect() == "ok\n"
@@ -97,7 +97,7 @@ def test_a_gateway_whose_log_nobody_reads_serves_and_stops_as_ever() -> None:
         assert time.monotonic() - begun < PROMPTLY
 
 
-def test_when_it_is_read_again_everything_that_waited_is_there() -> None:
+def test_waiting_lines_arrive_when_the_log_is_read_again() -> None:
     with stalled_gateway("--drain-timeout", "0") as gateway:
         gateway.fill()
         gateway.process.send_signal(signal.SIGTERM)
@@ -108,7 +108,7 @@ def test_when_it_is_read_again_everything_that_waited_is_there() -> None:
 
 
 @pytest.mark.parametrize(("second", "status"), [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
-def test_a_second_signal_ends_a_gateway_whose_log_nobody_reads(second: signal.Signals, status: int) -> None:
+def test_a_second_signal_ends_a_gateway_whose_log_has_no_reader(second: signal.Signals, status: int) -> None:
     with stalled_gateway() as gateway:
         gateway.fill()
         stays = gateway.visit()
@@ -158,7 +158,7 @@ def _get(port: int, path: str) -> str:
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", "2>/dev/null"])
-def test_a_gateway_with_no_place_for_its_log_serves_and_stops_as_ever(redirection: str) -> None:
+def test_a_gateway_without_standard_error_serves_and_stops_normally(redirection: str) -> None:
     command = f"exec {' '.join(SERVE)} --drain-timeout 0 --port 0 {redirection}"
     with subprocess.Popen(["/bin/sh", "-c", command], env=ENVIRONMENT) as process:
         try:
@@ -171,7 +171,7 @@ def test_a_gateway_with_no_place_for_its_log_serves_and_stops_as_ever(redirectio
             process.kill()
 
 
-def test_lines_that_a_full_disk_did_not_take_are_counted() -> None:
+def test_lines_that_a_full_disk_refused_are_counted() -> None:
     with (
         Path("/dev/full").open("wb") as full,
         subprocess.Popen([*SERVE, "--port", "0"], stderr=full, env=ENVIRONMENT) as process,
@@ -185,7 +185,7 @@ def test_lines_that_a_full_disk_did_not_take_are_counted() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["serve", "--port", "eighty"], ["serve", "--host", "192.0.2.1"]])
-def test_a_gateway_that_cannot_start_says_so_or_ends_without_a_word(arguments: list[str]) -> None:
+def test_a_gateway_that_cannot_start_ends_even_if_it_cannot_log(arguments: list[str]) -> None:
     ended = subprocess.run([*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, timeout=PATIENCE, check=False)
     assert ended.returncode in (1, 2)
     assert ended.stderr.startswith(b"error: ")
@@ -200,7 +200,7 @@ def test_a_gateway_that_cannot_start_says_so_or_ends_without_a_word(arguments: l
         os.close(writing)
 
 
-def test_the_traceback_of_a_program_that_fails_is_there_to_its_last_line() -> None:
+def test_the_traceback_of_a_failed_program_is_written_whole() -> None:
     program = (
         "from gateway.ops.log_writer import non_blocking_stderr; "
         "non_blocking_stderr(); raise RuntimeError('the last word')"
@@ -211,7 +211,7 @@ def test_the_traceback_of_a_program_that_fails_is_there_to_its_last_line() -> No
     assert ended.stderr.startswith(b"Traceback ")
 
 
-def test_what_libraries_print_or_warn_of_goes_the_same_way() -> None:
+def test_output_and_warnings_of_libraries_do_not_block_either() -> None:
     program = (
         "import sys, threading, time, warnings\n"
         "from gateway.ops.log_writer import non_blocking_stderr\n"

@@ -43,7 +43,7 @@ async def moderate(gate: Gate, user: str, channel: str = "lobby") -> int:
     return parse(received, "DELETE").status
 
 
-async def test_who_is_removed_by_a_moderator_is_closed_with_4403(autojump_clock: MockClock) -> None:
+async def test_a_client_that_a_moderator_removes_is_closed_with_4403(autojump_clock: MockClock) -> None:
     async with open_gate(admin_token="secret") as gate:
         ada, ben = await gate.joined("ada", "ben")
         assert await moderate(gate, "ada") == 204
@@ -52,7 +52,7 @@ async def test_who_is_removed_by_a_moderator_is_closed_with_4403(autojump_clock:
         assert (await ben.voice_state("user_left"))["reason"] == "removed"
 
 
-async def test_who_is_replaced_is_closed_with_4409_and_gone_before_the_new_one_is_answered(
+async def test_a_replaced_client_is_closed_with_4409_and_gone_before_the_new_one_is_answered(
     autojump_clock: MockClock,
 ) -> None:
     async with open_gate() as gate:
@@ -70,7 +70,7 @@ async def test_who_is_replaced_is_closed_with_4409_and_gone_before_the_new_one_i
         assert await ben.take_all() == []
 
 
-async def test_who_reads_too_slowly_is_closed_with_4413(autojump_clock: MockClock) -> None:
+async def test_a_slow_reader_is_closed_with_4413(autojump_clock: MockClock) -> None:
     async with open_gate(outbox_bytes=64 * 1024, message_burst=1000) as gate:
         ada, ben = await gate.joined("ada", "ben")
         gag = trio.Event()
@@ -94,7 +94,7 @@ async def test_a_gateway_that_stops_closes_with_1001(autojump_clock: MockClock, 
         assert data["retryAfterMs"] >= 0
 
 
-async def test_a_draining_gateway_serves_who_is_there_and_takes_nobody_new(autojump_clock: MockClock) -> None:
+async def test_a_draining_gateway_serves_its_clients_and_accepts_no_new_ones(autojump_clock: MockClock) -> None:
     async with open_gate(drain_timeout=30) as gate:
         ada, ben = await gate.joined("ada", "ben")
         begun = trio.current_time()
@@ -111,7 +111,7 @@ async def test_a_draining_gateway_serves_who_is_there_and_takes_nobody_new(autoj
         assert trio.current_time() - begun == pytest.approx(30)
 
 
-async def test_those_who_take_longer_to_end_see_the_others_drained(
+async def test_a_session_that_ends_late_sees_the_others_leave_as_drained(
     autojump_clock: MockClock, slow_goodbyes: None
 ) -> None:
     async with open_gate() as gate:
@@ -124,7 +124,7 @@ async def test_those_who_take_longer_to_end_see_the_others_drained(
         assert sorted(told) == [("ada", "draining"), ("cleo", "draining")]
 
 
-async def test_closing_is_the_last_message_even_when_much_is_waiting(autojump_clock: MockClock) -> None:
+async def test_closing_is_the_last_message_even_behind_a_long_queue(autojump_clock: MockClock) -> None:
     async with open_gate(message_burst=1000) as gate:
         ada, ben = await gate.joined("ada", "ben")
         for number in range(200):
@@ -169,7 +169,7 @@ async def _drain(gate: Gate, _: RawClient) -> None:
 @pytest.mark.parametrize(
     "end", [_leave, _replace, partial(_close, 1000), partial(_close, 1001), _hang_up, _remove, _binary, _drain]
 )
-async def test_nothing_is_left_of_anybody_however_they_ended(
+async def test_nothing_is_left_of_a_session_however_it_ended(
     autojump_clock: MockClock, end: Callable[[Gate, RawClient], Awaitable[None]]
 ) -> None:
     async with open_gate(admin_token="secret", drain_timeout=1) as gate:

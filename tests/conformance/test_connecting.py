@@ -56,7 +56,7 @@ async def test_subprotocols_may_be_offered_in_several_headers(autojump_clock: Mo
 
 
 @pytest.mark.parametrize("offered", ["chat, trio-sfu.v2", "trio-sfu", "Trio-SFU.v1"])
-async def test_only_unknown_subprotocols_are_refused_with_400_and_the_one_that_is_spoken(
+async def test_a_client_that_offers_only_unknown_subprotocols_gets_400_and_the_known_one(
     autojump_clock: MockClock, offered: str
 ) -> None:
     async with open_gate() as gate:
@@ -196,7 +196,7 @@ async def test_a_client_that_falls_silent_is_gone_within_ten_seconds(
         assert ben.closed is None
 
 
-async def test_how_often_the_gateway_pings_is_told_and_is_the_configurations(autojump_clock: MockClock) -> None:
+async def test_the_answer_to_join_names_the_configured_ping_interval(autojump_clock: MockClock) -> None:
     async with open_gate(ping_interval=3.5, ping_timeout=1) as gate:
         ada, ben = await gate.joined("ada", "ben")
         cleo = await gate.connect()
@@ -209,7 +209,7 @@ async def test_how_often_the_gateway_pings_is_told_and_is_the_configurations(aut
     assert (Config().ping_interval, Config().ping_timeout) == (5, 4.5)
 
 
-async def test_a_closed_connection_is_acted_on_at_once(autojump_clock: MockClock) -> None:
+async def test_a_closed_connection_ends_its_session_at_once(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         begun = trio.current_time()
@@ -221,7 +221,7 @@ async def test_a_closed_connection_is_acted_on_at_once(autojump_clock: MockClock
 # Joining in time.
 
 
-async def test_who_has_not_joined_after_ten_seconds_is_closed_with_4408(autojump_clock: MockClock) -> None:
+async def test_a_client_that_does_not_join_in_ten_seconds_is_closed_with_4408(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         client = await gate.connect()
         begun = trio.current_time()
@@ -230,7 +230,7 @@ async def test_who_has_not_joined_after_ten_seconds_is_closed_with_4408(autojump
         assert trio.current_time() - begun == pytest.approx(10)
 
 
-async def test_who_joins_in_time_stays(autojump_clock: MockClock) -> None:
+async def test_a_client_that_joins_in_time_stays(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         client = await gate.connect()
         await trio.sleep(9.9)
@@ -239,7 +239,7 @@ async def test_who_joins_in_time_stays(autojump_clock: MockClock) -> None:
         assert await client.ok("ping") == {}
 
 
-async def test_waiting_for_an_older_session_to_end_does_not_count(
+async def test_waiting_for_an_older_session_does_not_count_as_time_to_join(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def take_eleven_seconds(_: object) -> None:

@@ -50,7 +50,7 @@ async def send_transport(client: RawClient) -> str:
         "[" * 100_000,
     ],
 )
-async def test_a_frame_that_cannot_be_read_gets_an_error_with_id_null_and_the_connection_lives(
+async def test_an_unreadable_frame_gets_an_error_with_id_null_and_the_connection_stays(
     autojump_clock: MockClock, text: str
 ) -> None:
     async with open_gate() as gate:
@@ -110,7 +110,7 @@ async def test_thirty_two_levels_of_nesting_are_read(autojump_clock: MockClock) 
         ({"metadata": {"x": "y" * 4090}}, "data.metadata"),
     ],
 )
-async def test_a_join_that_is_not_as_the_page_says_is_invalid_and_says_where(
+async def test_an_invalid_join_gets_an_error_with_the_path_of_the_field(
     autojump_clock: MockClock, changed: dict[str, Any], path: str
 ) -> None:
     async with open_gate() as gate:
@@ -132,7 +132,7 @@ async def test_a_join_that_is_not_as_the_page_says_is_invalid_and_says_where(
         {"metadata": {}, "username": "Ada", "unheardOf": {"of": None}},
     ],
 )
-async def test_a_join_within_the_limits_is_taken(autojump_clock: MockClock, given: dict[str, Any]) -> None:
+async def test_a_join_within_the_limits_is_accepted(autojump_clock: MockClock, given: dict[str, Any]) -> None:
     async with open_gate() as gate:
         client = await gate.connect()
         joined = await client.ok("join", **{"channelId": "lobby", **given})
@@ -141,7 +141,7 @@ async def test_a_join_within_the_limits_is_taken(autojump_clock: MockClock, give
         assert me["metadata"] == given.get("metadata", {})
 
 
-async def test_free_json_is_measured_compact_however_it_was_written(autojump_clock: MockClock) -> None:
+async def test_free_json_is_measured_in_compact_form(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         client = await gate.connect()
         spacious = '{"x":' + " " * 5000 + '"\\u0061"}'
@@ -211,7 +211,7 @@ async def test_data_is_an_object_or_not_there(autojump_clock: MockClock, data: A
 
 
 @pytest.mark.parametrize("kind", [None, 5, {}, "", "Ping", "closing", "voice_state"])
-async def test_a_type_that_is_no_request_is_unknown_or_invalid_and_answered_with_its_id(
+async def test_an_unknown_or_invalid_type_is_answered_with_the_id_of_the_request(
     autojump_clock: MockClock, kind: Any
 ) -> None:
     async with open_gate() as gate:
@@ -221,7 +221,7 @@ async def test_a_type_that_is_no_request_is_unknown_or_invalid_and_answered_with
         assert frame["data"]["code"] == ("unknown_type" if isinstance(kind, str) else "invalid")
 
 
-async def test_null_for_a_whole_field_of_a_request_is_a_value_and_a_wrong_one(autojump_clock: MockClock) -> None:
+async def test_null_is_a_wrong_value_for_a_field_of_a_request(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         frame = await ada.ask("pause", producerId=None, consumerId="c")
@@ -266,7 +266,7 @@ async def test_unknown_fields_are_ignored_everywhere(autojump_clock: MockClock) 
 # Order.
 
 
-async def test_every_request_gets_exactly_one_answer_in_the_order_they_came(autojump_clock: MockClock) -> None:
+async def test_every_request_gets_exactly_one_answer_in_order(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         client = await gate.connect()
         texts = [
@@ -290,7 +290,7 @@ async def test_every_request_gets_exactly_one_answer_in_the_order_they_came(auto
         assert answers == wanted
 
 
-async def test_what_a_request_causes_at_its_sender_comes_after_its_answer(autojump_clock: MockClock) -> None:
+async def test_the_events_that_a_request_causes_at_its_sender_follow_its_answer(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         sending = await send_transport(ada)

@@ -18,7 +18,7 @@ from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS, NOTHING_I
 from tests.session.memory_gateway import Frame, RawClient, microphone, receive_transport, send_transport
 
 
-async def test_a_request_that_there_is_not(autojump_clock: MockClock) -> None:
+async def test_a_request_of_an_unknown_type_is_refused(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         frame = await ada.ask("dance", steps=2)
@@ -63,7 +63,7 @@ async def test_a_second_join_is_refused_and_changes_nothing(autojump_clock: Mock
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong"])
-async def test_a_missing_or_wrong_token(autojump_clock: MockClock, token: str | None) -> None:
+async def test_a_missing_or_wrong_token_is_refused(autojump_clock: MockClock, token: str | None) -> None:
     async with open_gate(join_token="right") as gate:
         client = await gate.connect()
         given = {} if token is None else {"token": token}
@@ -72,7 +72,7 @@ async def test_a_missing_or_wrong_token(autojump_clock: MockClock, token: str | 
         assert code == 4401
 
 
-async def test_what_is_another_members_is_forbidden_and_what_is_nobodys_not_found(autojump_clock: MockClock) -> None:
+async def test_another_members_object_is_forbidden_and_an_unknown_one_not_found(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         sending = await send_transport(ada)
@@ -92,7 +92,7 @@ async def test_what_is_another_members_is_forbidden_and_what_is_nobodys_not_foun
         assert (await ben.ok("stats"))["consumers"][0]["paused"] is True
 
 
-async def test_what_was_closed_is_not_found(autojump_clock: MockClock) -> None:
+async def test_a_closed_object_is_not_found(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         sending = await send_transport(ada)
@@ -112,7 +112,7 @@ async def test_a_producer_of_another_channel_is_not_found(autojump_clock: MockCl
         assert await ben.error("consume", transportId=await receive_transport(ben), producerId=voice) == "not_found"
 
 
-async def test_what_does_not_fit_what_is_there_is_a_conflict(autojump_clock: MockClock) -> None:
+async def test_a_request_that_contradicts_the_present_state_is_a_conflict(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         sending, receiving = await send_transport(ada), await receive_transport(ada)
@@ -130,7 +130,7 @@ async def test_what_does_not_fit_what_is_there_is_a_conflict(autojump_clock: Moc
         assert await ada.error("consume", transportId=sending, **consume) == "conflict"
 
 
-async def test_a_stream_that_is_not_of_its_kind_is_invalid(autojump_clock: MockClock) -> None:
+async def test_a_stream_with_the_codec_of_another_kind_is_invalid(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         asked = {"kind": "video", "rtpParameters": opus(), "source": "camera"}
@@ -156,7 +156,7 @@ async def test_no_codec_in_common_is_unsupported_and_the_client_stays_connected(
         await ben.ok("consume", transportId=receiving, producerId=voice)
 
 
-async def test_too_many_of_something(autojump_clock: MockClock) -> None:
+async def test_exceeding_a_limit_of_objects_is_refused(autojump_clock: MockClock) -> None:
     async with open_gate(max_producers=2, max_consumers=2, max_members=2, max_channels=1) as gate:
         ada, ben = await gate.joined("ada", "ben")
         sending, receiving = await send_transport(ada), await receive_transport(ben)
@@ -199,7 +199,7 @@ async def test_too_many_messages_are_rate_limited(autojump_clock: MockClock) -> 
         await ada.ok("message", data=10)
 
 
-async def test_a_fault_of_the_gateway_has_a_reference_that_its_log_has_too_and_no_traceback(
+async def test_an_internal_error_has_a_reference_to_the_log_and_no_traceback(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def break_down(*_: object) -> NoReturn:
@@ -230,7 +230,7 @@ async def ask(client: RawClient, text: str) -> Frame:
     return await client.next()
 
 
-async def test_twenty_bad_messages_in_ten_seconds_are_survived_and_the_next_closes_with_4400(
+async def test_the_twenty_first_bad_message_in_ten_seconds_closes_with_4400(
     autojump_clock: MockClock,
 ) -> None:
     async with open_gate() as gate:
@@ -247,7 +247,7 @@ async def test_twenty_bad_messages_in_ten_seconds_are_survived_and_the_next_clos
 
 
 @pytest.mark.parametrize("text", [MALFORMED, INVALID, UNKNOWN])
-async def test_each_of_the_three_kinds_counts(autojump_clock: MockClock, text: str) -> None:
+async def test_each_of_the_three_counted_errors_counts(autojump_clock: MockClock, text: str) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         for _ in range(21):
@@ -255,7 +255,7 @@ async def test_each_of_the_three_kinds_counts(autojump_clock: MockClock, text: s
         assert await ada.wait_closed() == 4400
 
 
-async def test_the_budget_comes_back_with_time(autojump_clock: MockClock) -> None:
+async def test_the_error_budget_recovers_with_time(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         for _ in range(5):
@@ -280,7 +280,7 @@ async def _conflict(client: RawClient) -> str:
 @pytest.mark.parametrize(
     ("cause", "code"), [(_not_found, "not_found"), (_already_joined, "already_joined"), (_conflict, "conflict")]
 )
-async def test_no_other_error_counts(
+async def test_no_other_error_counts_against_the_budget(
     autojump_clock: MockClock, cause: Callable[[RawClient], Awaitable[str]], code: str
 ) -> None:
     async with open_gate() as gate:

@@ -106,7 +106,7 @@ ENDS: list[End] = [leave, close, hang_up, break_rules, talk_nonsense]
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_once_user_left_is_sent_no_packet_from_or_to_that_session_is_forwarded(
+async def test_after_user_left_no_packet_from_or_to_that_session_is_forwarded(
     autojump_clock: MockClock, identity: Identity, end: End
 ) -> None:
     async with open_gate() as gate:
@@ -207,9 +207,7 @@ async def produce(observer: Observer, ssrc: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_every_observers_list_is_right_under_random_joins_and_leaves(
-    autojump_clock: MockClock, seed: int
-) -> None:
+async def test_every_members_list_is_right_under_random_joins_and_leaves(autojump_clock: MockClock, seed: int) -> None:
     rng = random.Random(seed)
     done: list[str] = []
     async with open_gate(request_burst=10_000) as gate:
@@ -237,7 +235,7 @@ async def test_every_observers_list_is_right_under_random_joins_and_leaves(
         assert {"join again", "update", *(end.__name__ for end in ENDS)} == set(done)
 
 
-async def test_who_is_replaced_again_and_again_leaves_once_each_time_before_the_next_comes(
+async def test_every_replaced_session_leaves_once_before_the_next_one_joins(
     autojump_clock: MockClock,
 ) -> None:
     async with open_gate() as gate:
@@ -277,7 +275,7 @@ async def fail(_: sfu.Transport) -> NoReturn:
     ("goodbye", "settings", "most"),
     [(hang, {}, 5.0), (hang, {"courtesy_timeout": 60}, 5.0), (hang, {"exit_timeout": 0.5}, 0.5), (fail, {}, 0.0)],
 )
-async def test_a_goodbye_that_hangs_or_fails_holds_nobody_up_and_is_logged_and_counted(
+async def test_a_goodbye_that_hangs_or_fails_is_cut_off_logged_and_counted(
     autojump_clock: MockClock,
     identity: Identity,
     monkeypatch: pytest.MonkeyPatch,
@@ -325,7 +323,7 @@ async def test_one_step_that_fails_does_not_keep_the_others_from_closing(
 # 5. Isolation.
 
 
-async def test_nobodys_media_or_messages_wait_for_a_client_that_does_not_read(
+async def test_a_client_that_does_not_read_delays_no_other_clients_media_or_messages(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_gate(outbox_bytes=256 * 1024) as gate:
@@ -347,7 +345,7 @@ async def test_nobodys_media_or_messages_wait_for_a_client_that_does_not_read(
         assert [(one["userId"], one["type"]) for one in left] == [("stuck", "user_left")]
 
 
-async def test_a_client_that_floods_is_closed_and_nobody_else_is(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_a_client_that_floods_is_the_only_one_closed(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_gate(request_burst=50, request_rate=10) as gate:
         ada, ben, flood = await talk(gate, identity, "ada", "ben", "flood")
         with suppress(ConnectionClosed):
@@ -363,7 +361,9 @@ async def test_a_client_that_floods_is_closed_and_nobody_else_is(autojump_clock:
 
 
 @pytest.mark.parametrize("end", [hang_up, close, leave])
-async def test_an_end_that_is_seen_is_acted_on_at_once(autojump_clock: MockClock, identity: Identity, end: End) -> None:
+async def test_an_end_takes_effect_as_soon_as_it_is_seen(
+    autojump_clock: MockClock, identity: Identity, end: End
+) -> None:
     async with open_gate() as gate:
         ada, ben = await talk(gate, identity, "ada", "ben")
         begun = trio.current_time()
@@ -374,7 +374,7 @@ async def test_an_end_that_is_seen_is_acted_on_at_once(autojump_clock: MockClock
         assert trio.current_time() == begun
 
 
-async def test_a_machine_that_is_switched_off_is_gone_within_ten_seconds_with_its_media(
+async def test_a_client_that_loses_power_is_gone_within_ten_seconds_with_its_media(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_gate() as gate:

@@ -25,7 +25,7 @@ JOINED = {
 VOICE_STATE = {"type", "channelId", "userId", "username", "revision", "participant", "count", "participants"}
 
 
-async def test_what_the_answer_to_join_holds(autojump_clock: MockClock) -> None:
+async def test_the_answer_to_join_has_every_field(autojump_clock: MockClock) -> None:
     turn = IceServer(("turn:turn.example.org:3478",), "user", "secret")
     async with open_gate(ice_servers=(IceServer(("stun:stun.example.org",)), turn)) as gate:
         client = await gate.connect()
@@ -85,7 +85,7 @@ async def test_participants_are_listed_in_the_order_of_joining_with_their_produc
         ]
 
 
-async def test_leaving_is_answered_when_media_is_gone_and_the_others_are_told(
+async def test_leave_is_answered_after_media_is_closed_and_the_others_are_notified(
     autojump_clock: MockClock, slow_goodbyes: None
 ) -> None:
     async with open_gate(courtesy_timeout=2) as gate:
@@ -102,7 +102,7 @@ async def test_leaving_is_answered_when_media_is_gone_and_the_others_are_told(
         assert ben.frames[-1]["data"]["reason"] == "left"
 
 
-async def test_after_leaving_the_connection_joins_again_as_somebody_else(autojump_clock: MockClock) -> None:
+async def test_after_leaving_a_connection_may_join_as_another_user(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         before = await ada.ok("leave")
@@ -114,7 +114,7 @@ async def test_after_leaving_the_connection_joins_again_as_somebody_else(autojum
         assert [frame["data"]["type"] for frame in await ben.take_all()] == ["user_left", "user_joined"]
 
 
-async def test_after_leaving_one_has_ten_seconds_again(autojump_clock: MockClock) -> None:
+async def test_after_leaving_a_client_has_ten_seconds_to_join_again(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         await ada.ok("leave")
@@ -133,7 +133,7 @@ async def test_a_channel_that_the_last_one_left_begins_anew(autojump_clock: Mock
 # voice_state.
 
 
-async def test_what_user_joined_says(autojump_clock: MockClock) -> None:
+async def test_user_joined_has_every_field(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         ben = await gate.connect()
@@ -147,7 +147,7 @@ async def test_what_user_joined_says(autojump_clock: MockClock) -> None:
         assert await ben.take_all() == []  # nobody gets their own
 
 
-async def test_what_user_updated_says_and_that_everybody_gets_it(autojump_clock: MockClock) -> None:
+async def test_every_member_gets_user_updated_with_every_field(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         sending = await send_transport(ada)
@@ -171,7 +171,7 @@ async def test_what_user_updated_says_and_that_everybody_gets_it(autojump_clock:
             revision += 1
 
 
-async def test_what_changes_nothing_is_not_told(autojump_clock: MockClock) -> None:
+async def test_a_pause_that_changes_nothing_causes_no_event(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         voice = await microphone(ada, await send_transport(ada))
@@ -180,7 +180,7 @@ async def test_what_changes_nothing_is_not_told(autojump_clock: MockClock) -> No
         assert await ben.take_all() == []
 
 
-async def test_what_user_left_says(autojump_clock: MockClock) -> None:
+async def test_user_left_has_every_field(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ada, ben, cleo = await gate.joined("ada", "ben", "cleo")
         voice = await microphone(ada, await send_transport(ada))
@@ -209,7 +209,7 @@ async def test_several_producers_that_close_in_one_step_are_one_change(autojump_
         assert told["data"]["participant"]["producers"] == []
 
 
-async def test_the_whole_list_is_told_up_to_a_hundred_members_and_left_out_above(autojump_clock: MockClock) -> None:
+async def test_events_carry_the_list_of_up_to_a_hundred_members(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         crowd = await gate.joined(*(f"user-{number}" for number in range(100)))
         first = crowd[0]
@@ -224,7 +224,7 @@ async def test_the_whole_list_is_told_up_to_a_hundred_members_and_left_out_above
         assert told["count"] == len(told["participants"]) == 100
 
 
-async def test_a_crowd_that_leaves_at_once_is_told_one_by_one(autojump_clock: MockClock) -> None:
+async def test_members_that_leave_at_once_get_one_event_each(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         crowd = await gate.joined(*(f"user-{number}" for number in range(20)))
         stays, *go = crowd
@@ -240,7 +240,7 @@ async def test_a_crowd_that_leaves_at_once_is_told_one_by_one(autojump_clock: Mo
 
 
 @pytest.mark.parametrize("what", ["other channel", "not in a channel"])
-async def test_who_is_elsewhere_is_told_nothing(autojump_clock: MockClock, what: str) -> None:
+async def test_other_channels_get_no_events(autojump_clock: MockClock, what: str) -> None:
     async with open_gate() as gate:
         bystander: RawClient = await gate.connect()
         if what == "other channel":
@@ -276,7 +276,7 @@ async def test_a_message_goes_to_everybody_else_in_the_channel(autojump_clock: M
         ([], []),
     ],
 )
-async def test_a_message_goes_to_those_named_who_are_here_once_each(
+async def test_a_message_goes_once_to_each_named_member(
     autojump_clock: MockClock, to: list[str], receivers: list[str]
 ) -> None:
     async with open_gate() as gate:
@@ -289,7 +289,7 @@ async def test_a_message_goes_to_those_named_who_are_here_once_each(
         assert got == {user: int(user in receivers) for user in clients}
 
 
-async def test_a_ping_is_answered_with_nothing_in_it(autojump_clock: MockClock) -> None:
+async def test_a_ping_gets_an_empty_answer(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         assert await ada.ok("ping") == {}

@@ -32,7 +32,7 @@ async def router_capabilities(client: RawClient) -> Any:
 # What is promised.
 
 
-async def test_the_capabilities_promise_only_what_is_done(autojump_clock: MockClock) -> None:
+async def test_the_router_offers_only_capabilities_that_it_supports(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         promised = await router_capabilities(await gate.connect())
         assert set(promised) == {"codecs", "headerExtensions"}
@@ -69,7 +69,7 @@ CONSUMED = {"consumerId", "producerId", "userId", "kind", "source", "rtpParamete
         (opus(), "other", "ada"),
     ],
 )
-async def test_what_the_answer_to_consume_holds(
+async def test_the_answer_to_consume_has_every_field(
     autojump_clock: MockClock, parameters: dict[str, Any], source: str, stream_id: str
 ) -> None:
     async with open_gate() as gate:
@@ -144,7 +144,7 @@ async def test_payload_type_127_does_not_occur_whatever_the_clients_prefer(
 
 
 @pytest.mark.parametrize("rtcp", [None, {}, {"cname": ""}, {"cname": None}, {"cname": "her-own"}])
-async def test_a_cname_is_there_whatever_the_producer_said(autojump_clock: MockClock, rtcp: Any) -> None:
+async def test_consumers_always_get_a_cname(autojump_clock: MockClock, rtcp: Any) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         parameters = opus()
@@ -157,7 +157,7 @@ async def test_a_cname_is_there_whatever_the_producer_said(autojump_clock: MockC
         assert len(consumed["rtpParameters"]["encodings"]) == 1
 
 
-async def test_streams_of_one_person_share_a_cname(autojump_clock: MockClock) -> None:
+async def test_streams_of_one_user_share_a_cname(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         sending, receiving = await send_transport(ada), await receive_transport(ben)
@@ -185,7 +185,7 @@ async def test_simulcast_comes_as_one_encoding(autojump_clock: MockClock) -> Non
         assert "rid" not in encoding
 
 
-async def test_what_a_receiver_did_not_offer_is_not_sent_to_it(autojump_clock: MockClock) -> None:
+async def test_a_receiver_gets_only_extensions_and_feedback_that_it_offered(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         parameters = vp8()
@@ -208,7 +208,7 @@ async def test_what_a_receiver_did_not_offer_is_not_sent_to_it(autojump_clock: M
 # What consume takes its capabilities from.
 
 
-async def test_capabilities_are_the_transports_or_the_requests_or_it_is_invalid(autojump_clock: MockClock) -> None:
+async def test_capabilities_come_from_the_transport_or_the_request_and_must_exist(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         producer = await produced(ada, await send_transport(ada), opus(), "microphone")
@@ -220,7 +220,7 @@ async def test_capabilities_are_the_transports_or_the_requests_or_it_is_invalid(
         await ben.ok("consume", transportId=await receive_transport(ben), producerId=producer)
 
 
-async def test_the_routers_own_capabilities_can_be_given_back_to_it(autojump_clock: MockClock) -> None:
+async def test_a_client_may_send_the_routers_own_capabilities(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         ben = await gate.connect()

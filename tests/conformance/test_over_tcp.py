@@ -70,7 +70,9 @@ async def test_the_close_code_arrives_while_the_client_is_still_sending(
     ("data", "code"),
     [(b"\x81\x82\0\0\0\0\xff\xff", 1007), (b"\x83\x82\0\0\0\0xx", 1002), (b"\x81\x02xx", 1002), (b"GET / HTTP", 1002)],
 )
-async def test_a_client_that_breaks_websocket_learns_so(server: Server, data: bytes, code: int) -> None:
+async def test_a_client_that_breaks_the_websocket_protocol_gets_a_close_code(
+    server: Server, data: bytes, code: int
+) -> None:
     async with connected(server, "ada") as ada, connected(server, "ben") as ben:
         assert isinstance(ada.stream, trio.abc.Stream)
         await ada.stream.send_all(data + bytes(100_000))

@@ -89,7 +89,7 @@ async def test_the_client_learns_why_it_was_closed(autojump_clock: MockClock) ->
         assert closed.value.closing.code == 1001
 
 
-async def test_over_real_sockets_a_voice_is_heard_until_its_speaker_hangs_up(identity: Identity) -> None:
+async def test_over_real_sockets_audio_flows_until_the_speaker_leaves(identity: Identity) -> None:
     async with open_server(Config(port=0, media_port=0)) as server, AsyncExitStack() as stack:
         url = server.url.replace("http", "ws") + "/ws"
         ben = await stack.enter_async_context(open_light_client(url, "lobby", "Ben", identity))

@@ -75,7 +75,7 @@ async def open_call(identity: Identity, **settings: Any) -> AsyncIterator[Call]:
 # Pausing.
 
 
-async def test_packets_before_produce_is_done_are_dropped_and_those_after_flow(
+async def test_packets_are_dropped_before_produce_and_flow_after_it(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -107,7 +107,7 @@ async def test_a_consumer_starts_paused_unless_it_says_otherwise(
         assert [frame["type"] for frame in await call.ada.take_all()] == ["voice_state"]  # that it produced: no more
 
 
-async def test_a_paused_producer_does_not_flow_and_its_consumers_owners_are_told(
+async def test_a_paused_producer_does_not_flow_and_the_owners_of_its_consumers_are_notified(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -131,7 +131,7 @@ async def test_a_producer_may_begin_paused(autojump_clock: MockClock, identity: 
         assert call.received() == []
 
 
-async def test_what_is_closed_flows_no_more_and_its_owner_is_told_unless_it_closed_it(
+async def test_a_closed_stream_stops_and_its_owner_is_notified_unless_it_closed_it(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -188,7 +188,7 @@ Last = Literal["resume", "producer", "transport"]
 
 
 @pytest.mark.parametrize("last", ["resume", "producer", "transport"])
-async def test_a_key_frame_is_asked_for_when_video_can_first_flow_whatever_comes_last(
+async def test_a_key_frame_is_requested_when_video_can_first_flow(
     autojump_clock: MockClock, identity: Identity, last: Last
 ) -> None:
     async with open_gate() as gate:
@@ -231,7 +231,7 @@ async def test_a_key_frame_is_asked_for_when_video_can_first_flow_whatever_comes
         assert len(call.received()) == 1
 
 
-async def test_no_key_frame_is_asked_of_a_voice(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_no_key_frame_is_requested_from_audio(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_call(identity) as call:
         voice = await microphone(call.ada, call.sending, 1001)
         await call.send(1001, b"packet", 111)
@@ -249,7 +249,7 @@ async def simulcast(call: Call) -> str:
     return str((await call.ada.ok("produce", transportId=call.sending, **asked))["producerId"])
 
 
-async def test_layers_are_told_and_bounded_and_each_switch_asks_for_a_key_frame(
+async def test_layers_are_reported_and_limited_and_each_switch_requests_a_key_frame(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -283,7 +283,7 @@ async def test_layers_are_told_and_bounded_and_each_switch_asks_for_a_key_frame(
 # Speakers.
 
 
-async def test_speakers_are_told_loudest_first(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_active_speakers_lists_the_loudest_first(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         calls = []
@@ -319,7 +319,7 @@ async def test_speakers_are_told_loudest_first(autojump_clock: MockClock, identi
 # Figures.
 
 
-async def test_what_stats_holds(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_stats_has_every_field(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_call(identity) as call:
         voice = await microphone(call.ada, call.sending, 1001)
         picture = await simulcast(call)

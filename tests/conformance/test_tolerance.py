@@ -76,7 +76,7 @@ async def test_whole_numbers_may_have_a_fraction_of_zero_everywhere(autojump_clo
 
 
 @pytest.mark.parametrize("channels", [{}, {"channels": None}, {"channels": 2}, {"channels": 2.0}])
-async def test_opus_is_two_channels_however_little_is_said(autojump_clock: MockClock, channels: dict[str, Any]) -> None:
+async def test_opus_has_two_channels_by_default(autojump_clock: MockClock, channels: dict[str, Any]) -> None:
     bare = {"mimeType": "audio/opus", "clockRate": 48000, **channels}
     capabilities = {"codecs": [{"kind": "audio", "preferredPayloadType": 100, **bare}]}
     async with open_gate() as gate:
@@ -84,7 +84,7 @@ async def test_opus_is_two_channels_however_little_is_said(autojump_clock: MockC
         assert codec["channels"] == 2
 
 
-async def test_channels_of_video_are_not_looked_at(autojump_clock: MockClock) -> None:
+async def test_channels_of_video_are_ignored(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         assert (await consumed(gate, stream({**VP8_CODEC, "channels": 0}, 5)))["codecs"]
 
@@ -96,7 +96,7 @@ async def test_opus_of_one_channel_is_unsupported(autojump_clock: MockClock) -> 
         assert answer["data"]["code"] == "unsupported"
 
 
-async def test_what_travels_beside_a_codec_refuses_nothing(autojump_clock: MockClock) -> None:
+async def test_codecs_beside_the_media_codec_cause_no_refusal(autojump_clock: MockClock) -> None:
     def video(name: str, payload_type: int, **parameters: Any) -> dict[str, Any]:
         number = {"payloadType": payload_type, "clockRate": 90000}
         return {"mimeType": f"video/{name}", **number, "parameters": parameters}
@@ -147,7 +147,7 @@ async def test_h264_is_consumed_at_the_level_of_its_sender(
         assert codec["parameters"]["packetization-mode"] == mode.get("packetization_mode", 0)
 
 
-async def test_a_device_without_any_format_parameters_is_seen(autojump_clock: MockClock) -> None:
+async def test_a_receiver_without_format_parameters_gets_video(autojump_clock: MockClock) -> None:
     bare = {"mimeType": "video/H264", "clockRate": 90000}
     capabilities = {"codecs": [{"kind": "video", "preferredPayloadType": 105, **bare}]}
     async with open_gate() as gate:
@@ -155,7 +155,7 @@ async def test_a_device_without_any_format_parameters_is_seen(autojump_clock: Mo
 
 
 @pytest.mark.parametrize("mode", ["L3T3", "L3T3_KEY", "S3T3"])
-async def test_spatial_layers_of_one_encoding_are_not_promised(autojump_clock: MockClock, mode: str) -> None:
+async def test_the_layers_of_an_svc_encoding_are_not_offered(autojump_clock: MockClock, mode: str) -> None:
     vp9 = {"mimeType": "video/VP9", "payloadType": 98, "clockRate": 90000}
     async with open_gate() as gate:
         parameters = {**stream(vp9, 5), "encodings": [{"ssrc": 5, "scalabilityMode": mode}]}
@@ -189,9 +189,7 @@ async def test_spatial_layers_of_one_encoding_are_not_promised(autojump_clock: M
         {"codecs": [OPUS_CODEC, VP8_CODEC]},
     ],
 )
-async def test_details_of_a_stream_that_nobody_uses_refuse_nothing(
-    autojump_clock: MockClock, change: dict[str, Any]
-) -> None:
+async def test_unused_details_of_a_stream_cause_no_refusal(autojump_clock: MockClock, change: dict[str, Any]) -> None:
     async with open_gate() as gate:
         told = await consumed(gate, {**opus(), **change})
         assert told["rtcp"]["cname"].isascii()
@@ -212,7 +210,7 @@ async def test_details_of_a_stream_that_nobody_uses_refuse_nothing(
         ({"encodings": [{"rid": "a"}]}, "encodings[0]"),
     ],
 )
-async def test_what_is_used_and_contradicts_is_refused(
+async def test_contradictions_in_used_fields_are_refused(
     autojump_clock: MockClock, change: dict[str, Any], path: str
 ) -> None:
     async with open_gate() as gate:
@@ -221,7 +219,7 @@ async def test_what_is_used_and_contradicts_is_refused(
         assert (error["code"], error["path"]) == ("invalid", f"data.rtpParameters.{path}")
 
 
-async def test_streams_of_one_person_share_a_cname_that_was_made_up(autojump_clock: MockClock) -> None:
+async def test_streams_of_one_user_share_a_generated_cname(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         sending, receiving = await send_transport(ada), await receive_transport(ben)
@@ -234,7 +232,7 @@ async def test_streams_of_one_person_share_a_cname_that_was_made_up(autojump_clo
         assert len(cnames) == 1
 
 
-async def test_details_of_capabilities_that_nobody_uses_refuse_nothing(autojump_clock: MockClock) -> None:
+async def test_unused_details_of_capabilities_cause_no_refusal(autojump_clock: MockClock) -> None:
     opus_codec, vp8_codec = CAPABILITIES["codecs"]
     without_kind = {key: value for key, value in opus_codec.items() if key != "kind"}
     codecs = [

@@ -18,7 +18,7 @@ DIRECTIONS: tuple[Direction, Direction] = ("send", "receive")
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-async def test_what_the_answer_to_create_transport_holds(autojump_clock: MockClock, direction: Direction) -> None:
+async def test_the_answer_to_create_transport_has_every_field(autojump_clock: MockClock, direction: Direction) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         created = await ada.ok("create_transport", direction=direction)
@@ -152,7 +152,7 @@ async def test_a_certificate_that_matches_none_fails_the_transport(
         [wrong("sha-256", 32)] * 17,
     ],
 )
-async def test_fingerprints_that_are_none_are_invalid(autojump_clock: MockClock, fingerprints: list[Any]) -> None:
+async def test_malformed_fingerprints_are_invalid(autojump_clock: MockClock, fingerprints: list[Any]) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         given = {"role": "client", "fingerprints": fingerprints}
@@ -163,7 +163,7 @@ async def test_fingerprints_that_are_none_are_invalid(autojump_clock: MockClock,
         assert error["path"].startswith("data.dtlsParameters.fingerprints")
 
 
-async def test_connect_transport_is_answered_before_anything_has_come_from_the_client(
+async def test_connect_transport_is_answered_before_the_handshake(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_gate() as gate:
@@ -177,7 +177,7 @@ async def test_connect_transport_is_answered_before_anything_has_come_from_the_c
         assert trio.current_time() == begun
 
 
-async def test_ice_and_dtls_have_ten_seconds_to_come_up(autojump_clock: MockClock) -> None:
+async def test_ice_and_dtls_must_connect_within_ten_seconds(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         transport = await send_transport(ada)
@@ -226,7 +226,9 @@ async def test_new_credentials_replace_the_old_ones_and_everything_else_stays(
         assert [one["consumerId"] for one in (await ben.ok("stats"))["consumers"]] == [heard]
 
 
-async def test_silence_is_told_and_its_end_too(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_the_client_is_notified_of_a_silent_transport_and_of_its_return(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
     async with open_gate() as gate:
         ada, media, sending, *_ = await call(gate, identity)
         media.reachable = False
@@ -235,7 +237,7 @@ async def test_silence_is_told_and_its_end_too(autojump_clock: MockClock, identi
         assert await ada.event("transport_state") == {"transportId": sending, "state": "connected"}
 
 
-async def test_a_transport_that_is_silent_for_too_long_is_closed_with_all_that_runs_over_it(
+async def test_a_transport_that_is_silent_for_too_long_is_closed_with_its_streams(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_gate() as gate:
@@ -281,7 +283,7 @@ async def test_a_close_notify_closes_the_transport_at_once(autojump_clock: MockC
 # Closing.
 
 
-async def test_closing_a_transport_closes_all_that_runs_over_it_and_nothing_else(
+async def test_closing_a_transport_closes_its_streams_and_nothing_else(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_gate() as gate:

@@ -63,7 +63,7 @@ async def test_the_first_reason_stands(autojump_clock: MockClock) -> None:
         assert [line["event"] for line in rig.lines("ada")].count("client disconnected") == 1
 
 
-async def test_what_was_queued_before_the_end_still_comes_before_the_reason(autojump_clock: MockClock) -> None:
+async def test_queued_messages_are_sent_before_the_reason(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.joined("ada", "ben")
         await ben.request("message", data="last words")
@@ -73,7 +73,7 @@ async def test_what_was_queued_before_the_end_still_comes_before_the_reason(auto
         assert [frame["type"] for frame in ada.frames] == ["message", "closing"]
 
 
-async def test_a_client_that_does_not_read_costs_one_second_and_is_told_nothing(autojump_clock: MockClock) -> None:
+async def test_a_client_that_does_not_read_costs_one_second_and_gets_no_goodbye(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         stuck = await rig.connect(read=False, streams=lockstep_stream_pair)
         await stuck.request("join", channelId="lobby", username="stuck", userId="stuck")
@@ -131,7 +131,7 @@ async def test_a_silent_client_gets_no_goodbye_and_its_stream_is_closed(autojump
         rig.assert_empty()
 
 
-async def test_a_ping_of_the_client_while_it_is_being_closed_harms_nobody(autojump_clock: MockClock) -> None:
+async def test_a_ping_from_the_client_during_the_close_does_no_harm(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         client = await stuck_before_the_close_frame(rig)
         connection_of(rig).end(end_reasons.DRAINING)
@@ -143,7 +143,7 @@ async def test_a_ping_of_the_client_while_it_is_being_closed_harms_nobody(autoju
         assert not [line for line in rig.log if line["level"] == "error"]
 
 
-async def test_a_bug_is_told_with_the_reference_of_the_log_and_no_more(autojump_clock: MockClock) -> None:
+async def test_a_bug_is_reported_with_the_log_reference_only(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         connection_of(rig).fail(RuntimeError("a secret detail"))

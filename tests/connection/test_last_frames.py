@@ -43,7 +43,7 @@ async def test_nothing_is_sent_behind_a_close_frame() -> None:
         (None, end_reasons.DISCONNECTED),
     ],
 )
-async def test_who_sends_and_meets_the_clients_close_frame_first_ends_it_for_the_right_reason(
+async def test_a_writer_that_meets_the_clients_close_frame_first_records_the_right_reason(
     reason: CloseReason | None, end_reason: EndReason
 ) -> None:
     guarded, _ = guarded_stream()

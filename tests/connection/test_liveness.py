@@ -17,7 +17,7 @@ PATIENCE = PING_INTERVAL + PING_TIMEOUT
 MEDIA_GRACE = 20.0
 
 
-async def test_who_talks_is_there_although_its_pong_does_not_come(autojump_clock: MockClock) -> None:
+async def test_any_traffic_counts_as_liveness(autojump_clock: MockClock) -> None:
     """A pong waits behind what its client sent before; a WebSocket that reads nothing stands for a long queue."""
     async with open_rig() as rig:
         ada, ben = await rig.connect(read=False), await rig.connect()
@@ -33,7 +33,7 @@ async def test_who_talks_is_there_although_its_pong_does_not_come(autojump_clock
         assert trio.current_time() - silent_since == pytest.approx(PATIENCE)
 
 
-async def test_who_answers_pings_is_there_for_ever(autojump_clock: MockClock) -> None:
+async def test_a_client_that_answers_pings_stays_for_ever(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         await trio.sleep(24 * 3600)
@@ -51,9 +51,7 @@ class Speaking(trio.abc.ReceiveStream):
         await trio.lowlevel.checkpoint()
 
 
-async def test_what_came_in_the_moment_in_which_it_is_too_late_counts(
-    autojump_clock: MockClock, nursery: trio.Nursery
-) -> None:
+async def test_bytes_that_arrive_at_the_deadline_count(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     """As after a pause of the whole gateway: its timers and its sockets are due in one step, in any order."""
 
     for _ in range(20):
@@ -88,7 +86,7 @@ async def must_stay(liveness: Liveness) -> None:
     raise AssertionError(await liveness.wait_gone())
 
 
-async def test_nobody_is_gone_who_was_not_pinged_since_the_whole_gateway_was_held_up(
+async def test_after_a_stall_of_the_gateway_a_client_is_pinged_before_it_counts_as_dead(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     pings: list[float] = []
@@ -106,7 +104,7 @@ async def test_nobody_is_gone_who_was_not_pinged_since_the_whole_gateway_was_hel
     assert pings == [60, pytest.approx(60 + PING_TIMEOUT / 2 - 0.1 + PING_INTERVAL, abs=TICK)]
 
 
-async def test_many_that_fell_quiet_at_any_moment_are_pinged_together(
+async def test_clients_that_fell_quiet_at_different_times_are_pinged_together(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     pings: list[float] = []
@@ -123,7 +121,7 @@ async def test_many_that_fell_quiet_at_any_moment_are_pinged_together(
 
 
 @pytest.mark.parametrize(("interval", "timeout"), [(0.1, 0.1), (0.001, 3), (60, 0.01), (7, 7)])
-async def test_whatever_is_configured_there_is_time_to_answer_and_the_end_comes_when_it_should(
+async def test_with_any_configuration_there_is_time_to_answer_and_the_end_is_on_time(
     autojump_clock: MockClock, nursery: trio.Nursery, interval: float, timeout: float
 ) -> None:
     pings: list[float] = []
@@ -137,7 +135,7 @@ async def test_whatever_is_configured_there_is_time_to_answer_and_the_end_comes_
 
 
 @pytest.mark.parametrize("age", [0.01, 3, 10, 60])
-async def test_whoever_takes_nothing_is_gone_when_it_should_be_whatever_is_configured(
+async def test_with_any_configuration_a_client_that_reads_nothing_ends_on_time(
     autojump_clock: MockClock, nursery: trio.Nursery, age: float
 ) -> None:
     """The outbox fills between two looks, and nobody is woken for it."""
@@ -191,7 +189,7 @@ def quiet_with(media: Media) -> Liveness:
 
 
 @pytest.mark.parametrize("until", [-1.0, 0.0, 0.1, 4.0, 9.0, 9.5, 9.6, 10.4, 10.5, 10.6, 15.0, 19.9, 20.0, 1000.0])
-async def test_silence_is_counted_from_the_last_sign_of_either_and_media_counts_for_a_while(
+async def test_media_postpones_the_end_of_a_silent_websocket_for_a_while(
     autojump_clock: MockClock, until: float
 ) -> None:
     begun = trio.current_time()
@@ -201,7 +199,7 @@ async def test_silence_is_counted_from_the_last_sign_of_either_and_media_counts_
     assert trio.current_time() - begun == pytest.approx(expected)
 
 
-async def test_media_is_looked_at_only_when_the_websocket_was_silent_for_too_long(
+async def test_media_is_checked_only_when_the_websocket_was_silent_for_too_long(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     media = Media(1e9)
@@ -217,7 +215,7 @@ async def test_media_is_looked_at_only_when_the_websocket_was_silent_for_too_lon
     assert len(gone.asked) <= 6
 
 
-async def test_a_websocket_that_is_back_while_media_kept_it_is_as_good_as_before(
+async def test_a_websocket_that_returns_while_media_kept_it_is_watched_as_before(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     network, theirs = memory_stream_one_way_pair()
@@ -239,7 +237,7 @@ async def test_a_websocket_that_is_back_while_media_kept_it_is_as_good_as_before
     assert ended == [pytest.approx(back + PATIENCE)]
 
 
-async def test_a_gateway_that_was_held_up_asks_both_the_websocket_and_media(
+async def test_after_a_stall_the_gateway_checks_both_websocket_and_media(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """What came meanwhile is not read yet: neither may be taken for silent before it could be."""

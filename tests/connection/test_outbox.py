@@ -61,7 +61,7 @@ async def test_frames_leave_in_the_order_they_came(autojump_clock: MockClock, nu
     assert outbox.size == 0
 
 
-async def test_more_bytes_than_allowed_overflow_and_are_not_taken() -> None:
+async def test_more_bytes_than_allowed_are_refused() -> None:
     await trio.lowlevel.checkpoint()
     outbox = Outbox(100, 10)
     assert outbox.put(frame("a", 60))
@@ -83,7 +83,7 @@ async def test_one_frame_larger_than_the_bound_may_wait_alone() -> None:
     assert not outbox.put(frame("x", 1))
 
 
-async def test_what_is_being_sent_counts_until_it_is_sent(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_frames_being_sent_count_until_they_are_sent(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     network, other_network = Slow(), Slow()
     outbox, other = Outbox(100, 10), Outbox(100, 10)
     for sender, link in ((outbox, network), (other, other_network)):
@@ -96,9 +96,7 @@ async def test_what_is_being_sent_counts_until_it_is_sent(autojump_clock: MockCl
     assert outbox.put(frame("b", 100))
 
 
-async def test_what_waits_is_sent_at_once_as_long_as_it_is_not_too_much(
-    autojump_clock: MockClock, nursery: trio.Nursery
-) -> None:
+async def test_waiting_frames_are_sent_together_up_to_a_limit(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     network, outbox = Slow(), Outbox(10 * BATCH_BYTES, 10)
     texts = ["a", "b", "c" * BATCH_BYTES, "d", *("e" * (BATCH_BYTES // 3) for _ in range(4))]
     for text in texts:
@@ -110,7 +108,7 @@ async def test_what_waits_is_sent_at_once_as_long_as_it_is_not_too_much(
     assert network.sends == [2, 1, 3, 2]
 
 
-async def test_what_nobody_takes_overflows_when_it_has_waited_too_long(
+async def test_frames_that_the_client_does_not_read_overflow_after_a_time(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     network, stuck = Slow(), list[float]()
@@ -130,7 +128,7 @@ async def test_what_nobody_takes_overflows_when_it_has_waited_too_long(
     assert not outbox.put(frame("c"))
 
 
-async def test_what_is_old_because_much_waited_before_it_does_not_overflow(
+async def test_a_frame_that_is_old_only_because_of_the_queue_does_not_overflow(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     network, stuck = Slow(), list[float]()
@@ -146,9 +144,7 @@ async def test_what_is_old_because_much_waited_before_it_does_not_overflow(
     assert not stuck
 
 
-async def test_who_takes_what_waits_in_the_moment_in_which_it_is_too_old_keeps_up(
-    autojump_clock: MockClock, nursery: trio.Nursery
-) -> None:
+async def test_a_client_that_reads_at_the_deadline_keeps_up(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     """As after a pause of the whole gateway: its timers and its sockets are due in one step, in any order."""
     stuck = list[float]()
 
@@ -177,7 +173,7 @@ async def test_a_slow_reader_that_keeps_up_never_overflows(autojump_clock: MockC
     assert not stuck
 
 
-async def test_after_closing_the_backlog_is_sent_then_the_last_frame_then_nothing(
+async def test_after_closing_the_queued_frames_are_sent_then_the_last_one_then_nothing(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     network, outbox = Slow(), Outbox(100, 10)
@@ -192,7 +188,7 @@ async def test_after_closing_the_backlog_is_sent_then_the_last_frame_then_nothin
     assert network.sent == ["one", "last"]
 
 
-async def test_closing_without_the_backlog_keeps_only_what_is_on_its_way(
+async def test_closing_without_queued_frames_keeps_only_those_being_sent(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     network, outbox = Slow(), Outbox(100, 10)
@@ -214,7 +210,7 @@ def test_a_message_is_encoded_once_and_shared() -> None:
     assert made.text == '{"type":"active_speakers","data":{"userIds":["ada"]}}'
 
 
-async def test_after_an_overflow_nothing_more_is_taken_so_that_nobody_sees_a_gap() -> None:
+async def test_after_an_overflow_every_frame_is_refused_so_that_there_is_no_gap() -> None:
     await trio.lowlevel.checkpoint()
     outbox = Outbox(10, 60)
     assert outbox.put(frame("12345678"))
@@ -222,7 +218,7 @@ async def test_after_an_overflow_nothing_more_is_taken_so_that_nobody_sees_a_gap
     assert not outbox.put(frame("1"))
 
 
-async def test_a_ping_goes_before_what_waits_and_behind_what_is_being_sent(
+async def test_a_ping_goes_before_waiting_frames_and_behind_those_being_sent(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     network, outbox = Slow(), Outbox(100, 10)
@@ -239,7 +235,7 @@ async def test_a_ping_goes_before_what_waits_and_behind_what_is_being_sent(
     assert network.sends == [1, 2]
 
 
-async def test_nobody_is_pinged_any_more_once_it_was_closed(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_closed_outbox_sends_no_ping(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     network, outbox = Slow(), Outbox(100, 10)
     outbox.close(frame("last"), keep_queued=True)
     outbox.ping()

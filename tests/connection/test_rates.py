@@ -11,7 +11,7 @@ def test_a_burst_passes_at_once_and_no_more() -> None:
     assert [bucket.take(1, 0.0) for _ in range(65)] == [True] * 64 + [False]
 
 
-def test_what_was_used_comes_back_with_time() -> None:
+def test_used_tokens_come_back_with_time() -> None:
     bucket = TokenBucket(rate=10, burst=64)
     for _ in range(64):
         bucket.take(1, 5.0)
@@ -31,7 +31,7 @@ def test_a_cost_larger_than_the_burst_passes_and_is_paid_for_afterwards() -> Non
     assert bucket.take(1, 10.5)
 
 
-def test_what_does_not_pass_costs_nothing() -> None:
+def test_a_refused_cost_is_not_charged() -> None:
     bucket = TokenBucket(rate=1, burst=1)
     bucket.take(1, 0.0)
     for tenth in range(10):
@@ -49,7 +49,7 @@ def test_in_the_long_run_no_more_than_the_rate_passes(waits: list[float]) -> Non
     assert passed <= 5 + 3 * now + 1
 
 
-def test_twenty_errors_within_ten_seconds_are_borne_and_the_next_is_not() -> None:
+def test_the_budget_allows_twenty_errors_in_ten_seconds_and_no_more() -> None:
     budget = ErrorBudget(20, 10)
     assert [budget.spend(n * 0.45) for n in range(21)] == [True] * 20 + [False]
 

@@ -64,7 +64,7 @@ async def test_a_message_far_larger_than_allowed_closes_with_1009_too(autojump_c
         (b"\x81\x81\0\0\0\0\xff", 1007),  # text that is not UTF-8
     ],
 )
-async def test_what_is_no_websocket_is_closed_as_the_rfc_has_it(
+async def test_a_violation_of_rfc_6455_is_closed_with_its_code(
     autojump_clock: MockClock, data: bytes, code: int
 ) -> None:
     async with open_rig() as rig:
@@ -82,9 +82,7 @@ async def test_what_is_no_websocket_is_closed_as_the_rfc_has_it(
     "text",
     ["", "{", "[]", "7", "null", '"join"', "{}", '{"id":null,"type":"ping"}', '{"id":-1,"type":"ping"}', '{"id":"1"}'],
 )
-async def test_what_cannot_be_read_as_a_request_gets_an_error_without_an_id(
-    autojump_clock: MockClock, text: str
-) -> None:
+async def test_an_unreadable_request_gets_an_error_without_an_id(autojump_clock: MockClock, text: str) -> None:
     async with open_rig() as rig:
         client = await rig.connect()
         await client.raw(text)
@@ -128,7 +126,7 @@ async def test_bad_messages_now_and_then_are_survived(autojump_clock: MockClock)
         assert ada.closed is None
 
 
-async def test_errors_of_a_client_that_is_only_unlucky_do_not_count(autojump_clock: MockClock) -> None:
+async def test_errors_that_a_correct_client_can_cause_do_not_count(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         for _ in range(50):
@@ -146,7 +144,7 @@ async def test_a_burst_of_requests_as_in_joining_a_full_channel_passes(autojump_
         assert [frame["id"] for frame in frames] == sorted(frame["id"] for frame in frames)
 
 
-async def test_who_asks_too_fast_is_told_so_first_and_closed_with_4429_if_it_goes_on(
+async def test_too_many_requests_get_errors_first_and_then_the_close_code_4429(
     autojump_clock: MockClock,
 ) -> None:
     async with open_rig(request_rate=10, request_burst=64) as rig:
@@ -175,7 +173,7 @@ async def test_large_requests_cost_more_than_small_ones(autojump_clock: MockCloc
         assert [(await ada.ask("message", **large))["type"] for _ in range(3)].count("error") == 1
 
 
-async def test_fragments_without_a_byte_in_them_do_not_pile_up_for_ever(autojump_clock: MockClock) -> None:
+async def test_empty_fragments_do_not_pile_up_for_ever(autojump_clock: MockClock) -> None:
     async with open_rig(max_message_bytes=1024) as rig:
         (ada,) = await rig.joined("ada")
         beginning, nothing_more = b"\x01\x80\0\0\0\0", b"\0\x80\0\0\0\0"
@@ -203,7 +201,7 @@ async def test_more_than_the_inbox_holds_closes_with_4429(autojump_clock: MockCl
         assert await newer.wait_closed() == 4429
 
 
-async def test_what_a_client_sends_is_read_while_its_session_waits(autojump_clock: MockClock) -> None:
+async def test_a_client_is_read_while_its_session_waits(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         client = await rig.connect()
         await client.raw(json.dumps({"id": 1, "type": "ping"}))

@@ -49,13 +49,13 @@ async def messages_until_closed(websocket: WebSocketConnection) -> tuple[list[An
             return messages, closed.reason.code if closed.reason else None
 
 
-async def test_with_nobody_connected_it_ends_at_once(autojump_clock: MockClock) -> None:
+async def test_draining_without_clients_ends_at_once(autojump_clock: MockClock) -> None:
     async with open_server(CONFIG, listeners=()) as server:
         await server.drain()
     assert trio.current_time() == 0
 
 
-async def test_it_ends_when_the_last_client_has_left_by_itself(autojump_clock: MockClock) -> None:
+async def test_draining_ends_when_the_last_client_has_left(autojump_clock: MockClock) -> None:
     async with open_server(CONFIG, listeners=()) as server, connect(server) as first, connect(server) as second:
 
         async def leave(websocket: WebSocketConnection, after: float) -> None:
@@ -69,7 +69,7 @@ async def test_it_ends_when_the_last_client_has_left_by_itself(autojump_clock: M
             assert trio.current_time() == pytest.approx(3, abs=0.1)
 
 
-async def test_who_stays_is_told_and_closed_with_1001_when_the_time_is_up(autojump_clock: MockClock) -> None:
+async def test_clients_that_stay_are_closed_with_1001_when_the_time_is_up(autojump_clock: MockClock) -> None:
     async with open_server(CONFIG, listeners=()) as server, connect(server) as websocket:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.drain)
@@ -79,7 +79,7 @@ async def test_who_stays_is_told_and_closed_with_1001_when_the_time_is_up(autoju
         assert [(message["type"], message["data"]["code"]) for message in messages] == [("closing", 1001)]
 
 
-async def test_while_it_drains_no_new_client_gets_in_but_http_is_answered(autojump_clock: MockClock) -> None:
+async def test_a_draining_gateway_refuses_clients_and_answers_http(autojump_clock: MockClock) -> None:
     async with open_server(CONFIG, listeners=()) as server, connect(server) as websocket:
         assert (await ask(server, request("/readyz"))).status == 200
         async with trio.open_nursery() as nursery:
@@ -120,7 +120,7 @@ async def test_cancelling_it_ends_every_client_with_its_goodbye(autojump_clock: 
     assert trio.current_time() < 1
 
 
-async def test_a_client_that_will_not_end_is_ended_by_force() -> None:
+async def test_a_client_that_does_not_end_is_ended_by_force() -> None:
     events = []
 
     async def deaf(stream: trio.abc.Stream, *, gateway: object, remote: str) -> None:

@@ -31,7 +31,7 @@ def old_cycle() -> weakref.ref[Cycle]:
     return weakref.ref(cycle)
 
 
-async def test_cycles_are_found_within_a_second_after_the_last_one_has_gone(autojump_clock: MockClock) -> None:
+async def test_a_full_collection_runs_within_a_second_after_the_last_client_left(autojump_clock: MockClock) -> None:
     connections = Connections(open_connections=1)
     async with garbage_collection.collect_when_idle(connections):
         left_behind = old_cycle()
@@ -43,7 +43,7 @@ async def test_cycles_are_found_within_a_second_after_the_last_one_has_gone(auto
         assert left_behind() is None
 
 
-async def test_cycles_are_found_after_very_many_have_gone_although_somebody_is_there(autojump_clock: MockClock) -> None:
+async def test_a_full_collection_runs_after_many_sessions_even_with_clients(autojump_clock: MockClock) -> None:
     connections = Connections(open_connections=1)
     async with garbage_collection.collect_when_idle(connections):
         for _ in range(3):
@@ -56,7 +56,7 @@ async def test_cycles_are_found_after_very_many_have_gone_although_somebody_is_t
             assert left_behind() is None
 
 
-async def test_where_nothing_has_ended_nothing_is_looked_for(autojump_clock: MockClock) -> None:
+async def test_no_collection_runs_when_no_connection_has_ended(autojump_clock: MockClock) -> None:
     looked = []
     gc.callbacks.append(lambda phase, info: looked.append(info["generation"]) if phase == "start" else None)
     try:
@@ -68,7 +68,7 @@ async def test_where_nothing_has_ended_nothing_is_looked_for(autojump_clock: Moc
         gc.callbacks.pop()
 
 
-async def test_the_process_is_left_as_it_was(autojump_clock: MockClock) -> None:
+async def test_the_settings_of_the_collector_are_restored(autojump_clock: MockClock) -> None:
     before = gc.get_threshold()
     async with garbage_collection.collect_when_idle(Connections()):
         assert gc.get_threshold() == garbage_collection.THRESHOLDS

@@ -50,7 +50,7 @@ def line_about(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
     raise AssertionError(f"it ended without {event}")
 
 
-def test_it_says_where_it_is_serves_there_and_stops_on_sigterm() -> None:
+def test_the_gateway_prints_its_address_serves_there_and_stops_on_sigterm() -> None:
     with gateway("--log-format", "json") as process:
         line = line_about(process, "listening")
         for media in line["media"].split(", "):
@@ -65,7 +65,7 @@ def test_it_says_where_it_is_serves_there_and_stops_on_sigterm() -> None:
         assert process.wait(PATIENCE) == 0
 
 
-def test_a_second_ctrl_c_ends_it_at_once_although_somebody_is_connected() -> None:
+def test_a_second_ctrl_c_ends_the_gateway_at_once() -> None:
     with gateway("--log-format", "json") as process:
         host, _, port = line_about(process, "listening")["url"].removeprefix("http://").rpartition(":")
         with socket.create_connection((host, int(port))) as client:
@@ -90,7 +90,7 @@ AFRESH = (
 """A command that starts another one with SIGHUP as usual, however we were started."""
 
 
-def test_a_terminal_that_closes_drains_it_once_and_tells_its_clients() -> None:
+def test_a_closing_terminal_drains_the_gateway_once_with_goodbyes() -> None:
     with gateway("--log-format", "json", "--drain-timeout", "1", prefix=AFRESH) as process:
         host, _, port = line_about(process, "listening")["url"].removeprefix("http://").rpartition(":")
         with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
@@ -119,7 +119,7 @@ def test_a_gateway_under_nohup_outlives_its_terminal() -> None:
         assert process.wait(PATIENCE) == 0
 
 
-def test_a_port_that_is_taken_is_one_clear_line_and_status_1() -> None:
+def test_an_occupied_port_gives_one_clear_line_and_status_1() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "gateway", "serve", "--port", str(port), "--media-port", "0"]
@@ -128,7 +128,7 @@ def test_a_port_that_is_taken_is_one_clear_line_and_status_1() -> None:
     assert ended.stderr == f"error: cannot listen on 127.0.0.1:{port} (TCP): Address already in use\n"
 
 
-async def test_a_machine_that_cannot_carry_calls_starts_no_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_self_test_keeps_the_gateway_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise RuntimeError("2 of 3 packets arrived")
 
@@ -137,7 +137,7 @@ async def test_a_machine_that_cannot_carry_calls_starts_no_gateway(monkeypatch: 
         await serve(CONFIG)
 
 
-async def test_a_host_that_is_none_of_ours_cannot_be_listened_on() -> None:
+async def test_the_gateway_cannot_listen_on_a_foreign_host() -> None:
     with pytest.raises(StartError, match=r"cannot listen on 192\.0\.2\.1:0 \(TCP\): "):
         async with open_server(Config(host="192.0.2.1", port=0, media_port=0)):
             pass
@@ -150,7 +150,7 @@ async def test_a_host_that_is_none_of_ours_cannot_be_listened_on() -> None:
         ("2001:db8::7", "media-announce the public address of a NAT"),
     ],
 )
-async def test_a_media_host_that_is_none_of_ours_cannot_be_opened(host: str, why: str) -> None:
+async def test_the_gateway_cannot_open_a_foreign_media_host(host: str, why: str) -> None:
     with pytest.raises(StartError, match=f"cannot open the media port on .*{why}$"):
         async with open_server(Config(port=0, media_port=0, media_host=(host,))):
             pass
@@ -164,7 +164,7 @@ async def test_a_media_host_that_is_none_of_ours_cannot_be_opened(host: str, why
         ("nobody.invalid", "the name 'nobody.invalid' cannot be resolved: "),
     ],
 )
-async def test_a_host_of_which_nothing_can_be_made_is_said_with_its_setting(host: str, why: str) -> None:
+async def test_an_unusable_host_is_reported_with_its_setting(host: str, why: str) -> None:
     with pytest.raises(StartError, match=f"^cannot listen on the addresses of media-host: {why}"):
         async with open_server(Config(port=0, media_port=0, media_host=(host,))):
             pass
@@ -173,7 +173,7 @@ async def test_a_host_of_which_nothing_can_be_made_is_said_with_its_setting(host
             pass
 
 
-async def test_an_address_to_announce_that_nobody_can_send_to_is_said() -> None:
+async def test_an_unreachable_announced_address_is_reported() -> None:
     with pytest.raises(
         StartError, match=r"^cannot announce the addresses of media-announce: nobody can send to 0\.0\.0\.0$"
     ):
@@ -181,7 +181,7 @@ async def test_an_address_to_announce_that_nobody_can_send_to_is_said() -> None:
             pass
 
 
-async def test_a_media_port_that_is_taken_cannot_be_opened() -> None:
+async def test_an_occupied_media_port_cannot_be_opened() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -203,7 +203,7 @@ def usual_signals() -> Iterator[None]:
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
 )
-async def test_a_signal_drains_and_ends_it(usual_signals: None, number: signal.Signals) -> None:
+async def test_a_signal_drains_and_ends_the_gateway(usual_signals: None, number: signal.Signals) -> None:
     with structlog.testing.capture_logs() as logs:
         async with trio.open_nursery() as nursery:
             await nursery.start(serve, CONFIG)
@@ -249,7 +249,7 @@ async def test_a_second_signal_ends_the_process_with_a_status_that_shows_it(
         ("::", "http://[::1]:"),
     ],
 )
-async def test_its_url_leads_to_it(host: str, shown: str) -> None:
+async def test_the_url_of_a_server_leads_to_it(host: str, shown: str) -> None:
     async with open_server(Config(host=host, port=0, media_port=0)) as server:
         assert server.url.startswith(shown)
         stream = await connect_tcp(server)
@@ -285,7 +285,7 @@ def open_files() -> set[str]:
     return set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - pathlib would open one more
 
 
-async def test_clients_of_all_kinds_leave_no_descriptors_behind() -> None:
+async def test_clients_leave_no_file_descriptors_behind() -> None:
     before = open_files()
     async with open_server(CONFIG) as server:
         running = open_files()

@@ -73,7 +73,7 @@ def shown(metrics: Metrics) -> dict[str, float]:
     }
 
 
-def test_what_is_now_is_read_when_it_is_asked_for() -> None:
+def test_gauges_are_read_at_every_scrape() -> None:
     metrics = Metrics()
     metrics.watch(Channels(), Router())
     now = shown(metrics)
@@ -102,7 +102,7 @@ def test_what_is_now_is_read_when_it_is_asked_for() -> None:
     assert {name: now[name] for name in expected} == expected
 
 
-def test_what_happened_is_counted() -> None:
+def test_counters_count_events() -> None:
     metrics = Metrics()
     metrics.watch(Channels(), Router())
     metrics.joined()
@@ -124,7 +124,7 @@ def test_what_happened_is_counted() -> None:
     assert now["sfu_forced_cleanups_total[gateway]"] == 2
 
 
-def test_every_reason_and_code_is_there_from_the_start() -> None:
+def test_every_reason_and_code_has_a_sample_from_the_start() -> None:
     """A counter that appears with its first event hides that event from Prometheus' rate()."""
     now = shown(Metrics())
     assert {now[f"sfu_leaves_total[{reason}]"] for reason in get_args(LeaveReason)} == {0}
@@ -132,7 +132,7 @@ def test_every_reason_and_code_is_there_from_the_start() -> None:
     assert {now[f"sfu_closes_total[{code}]"] for code in (1001, 4403, 4409, 4413, 4500)} == {0}
 
 
-def test_names_are_as_prometheus_has_them() -> None:
+def test_names_follow_the_rules_of_prometheus() -> None:
     metrics = Metrics()
     metrics.watch(Channels(), Router())
     metrics.http_response(200)
@@ -145,7 +145,7 @@ def test_names_are_as_prometheus_has_them() -> None:
             assert not sample.name.endswith("_created")
 
 
-def test_two_gateways_in_one_process_count_for_themselves() -> None:
+def test_two_gateways_in_one_process_count_separately() -> None:
     first, second = Metrics(), Metrics()
     first.joined()
     assert shown(first)["sfu_joins_total"] == 1
@@ -185,7 +185,7 @@ def occupied(door: Door) -> Iterator[None]:
     door.front.clients -= 1
 
 
-async def test_it_is_alive_always_and_ready_while_it_takes_new_clients() -> None:
+async def test_the_gateway_is_always_alive_and_ready_while_it_accepts_clients() -> None:
     door = Door(
         Config(max_connections=1), make_app(Config(), Metrics(), Rooms(), lambda: door.front.is_ready), Clients()
     )

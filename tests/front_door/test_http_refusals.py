@@ -102,7 +102,7 @@ async def test_a_refusal_says_in_the_log_why_and_which_setting_decides(
     assert happened(door) == {reason: 1}
 
 
-async def test_that_there_is_no_room_is_in_the_log_with_the_setting_that_says_how_much_there_is(
+async def test_a_full_gateway_is_logged_with_the_setting_of_the_limit(
     log: list[EventDict],
 ) -> None:
     async def stay(stream: trio.abc.Stream) -> None:
@@ -135,7 +135,7 @@ async def test_that_there_is_no_room_is_in_the_log_with_the_setting_that_says_ho
     assert happened(door) == {"full": 1, "too_many_connections": 1, "draining": 1}
 
 
-async def test_who_comes_without_the_admin_token_is_in_the_log_and_what_it_sent_is_not(log: list[EventDict]) -> None:
+async def test_a_missing_admin_token_is_logged_without_the_sent_token(log: list[EventDict]) -> None:
     config, metrics = Config(admin_token="open sesame"), Metrics()
     door = Door(config, make_app(config, metrics, Rooms(), lambda: True), metrics=metrics)
     assert (await door.ask(request("/api/channels", headers={"Authorization": "Bearer abracadabra"}))).status == 401
@@ -145,7 +145,7 @@ async def test_who_comes_without_the_admin_token_is_in_the_log_and_what_it_sent_
     assert happened(door) == {"unauthorized": 1}
 
 
-async def test_whoever_causes_a_thousand_refusals_causes_a_few_lines_that_say_how_many_were_left_out(
+async def test_a_thousand_refusals_make_a_few_lines_with_the_number_left_out(
     autojump_clock: MockClock, log: list[EventDict]
 ) -> None:
     door = Door()
@@ -166,7 +166,7 @@ async def test_whoever_causes_a_thousand_refusals_causes_a_few_lines_that_say_ho
     assert "left_out" not in refused(log)[-1]
 
 
-async def test_what_a_client_wrote_makes_no_long_line(log: list[EventDict]) -> None:
+async def test_quoted_text_of_a_client_makes_no_long_line(log: list[EventDict]) -> None:
     await Door().raw(upgrade(Origin="https://" + "x" * 30_000 + ".example"))
     (line,) = refused(log)
     assert len(repr(line)) < 1000

@@ -45,7 +45,7 @@ async def test_a_chunked_body_is_handed_over_whole() -> None:
     assert answer.text == "POST /  5"
 
 
-async def test_a_client_that_waits_for_100_continue_is_told_to_go_on() -> None:
+async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
     client, server = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Door().front.serve, server, "somewhere:1")
@@ -59,7 +59,7 @@ async def test_a_request_in_absolute_form_means_its_path() -> None:
     assert (await Door().ask(request("http://x/there?q=1"))).text == "GET /there q=1 0"
 
 
-async def test_an_old_client_is_answered_in_its_own_way() -> None:
+async def test_an_http_1_0_client_gets_an_answer() -> None:
     received = await Door().raw(b"GET /old HTTP/1.0\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 200 ")
     assert b"transfer-encoding" not in received.lower()
@@ -91,7 +91,7 @@ async def test_a_response_to_head_has_the_length_and_no_body() -> None:
         b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
-async def test_a_request_that_is_none_gets_400_in_words(data: bytes) -> None:
+async def test_an_unreadable_request_gets_400_in_words(data: bytes) -> None:
     answer = await Door().ask(data)
     assert answer.status == 400
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -111,7 +111,7 @@ async def test_a_head_just_within_its_bound_is_answered() -> None:
     assert (await Door(config).ask(request("/", headers={"X": "x" * (2049 - empty)}))).status == 431
 
 
-async def test_a_head_that_drips_gets_408(autojump_clock: MockClock) -> None:
+async def test_a_slow_head_gets_408(autojump_clock: MockClock) -> None:
     client, server = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Door().front.serve, server, "somewhere:1")
@@ -120,7 +120,7 @@ async def test_a_head_that_drips_gets_408(autojump_clock: MockClock) -> None:
         assert trio.current_time() == pytest.approx(Config().request_head_timeout)
 
 
-async def test_a_connection_in_reserve_is_closed_without_a_word(autojump_clock: MockClock) -> None:
+async def test_a_spare_connection_is_closed_without_an_answer(autojump_clock: MockClock) -> None:
     client, server = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Door().front.serve, server, "somewhere:1")
@@ -151,7 +151,7 @@ async def test_a_body_that_is_too_large_gets_413(data: bytes) -> None:
     assert "1000 bytes" in answer.text
 
 
-async def test_a_body_that_drips_gets_408(autojump_clock: MockClock) -> None:
+async def test_a_slow_body_gets_408(autojump_clock: MockClock) -> None:
     client, server = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Door().front.serve, server, "somewhere:1")
@@ -161,7 +161,7 @@ async def test_a_body_that_drips_gets_408(autojump_clock: MockClock) -> None:
         assert trio.current_time() == pytest.approx(Config().request_body_timeout)
 
 
-async def test_who_still_sends_when_refused_gets_the_answer_before_the_connection_goes(
+async def test_a_client_that_still_sends_gets_its_refusal_before_the_close(
     autojump_clock: MockClock,
 ) -> None:
     """A connection that is closed with unread bytes is reset, and the answer lost."""
@@ -184,7 +184,7 @@ async def test_who_still_sends_when_refused_gets_the_answer_before_the_connectio
     assert closed_at == [pytest.approx(1)]
 
 
-async def test_connections_are_bounded_and_the_next_one_is_told_so(autojump_clock: MockClock) -> None:
+async def test_connections_are_limited_and_the_next_one_gets_503(autojump_clock: MockClock) -> None:
     door = Door(Config(max_http_connections=2))
     silent = [memory_stream_pair() for _ in range(2)]
     async with trio.open_nursery() as nursery:
@@ -215,7 +215,7 @@ async def test_an_exception_in_the_application_ends_only_its_own_request() -> No
     assert b"sfu_connection_errors_total 1.0" in door.metrics.render()
 
 
-async def test_an_application_that_stops_half_way_is_seen_to_have() -> None:
+async def test_a_response_that_stops_half_way_is_visibly_incomplete() -> None:
     async def half(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"10")]})
         await send({"type": "http.response.body", "body": b"half", "more_body": True})
@@ -224,7 +224,7 @@ async def test_an_application_that_stops_half_way_is_seen_to_have() -> None:
     assert (answer.status, answer.body, answer.complete) == (200, b"half", False)
 
 
-async def test_an_application_that_says_nothing_gets_500_said_for_it() -> None:
+async def test_an_application_without_a_response_causes_500() -> None:
     async def mute(scope: Scope, receive: Receive, send: Send) -> None:
         await trio.lowlevel.checkpoint()
 
@@ -243,7 +243,7 @@ async def test_cancelling_reaches_through_every_connection(autojump_clock: MockC
 
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(st.one_of(st.binary(max_size=300), st.binary(max_size=60).map(lambda tail: request("/ws")[:-2] + tail)))
-def test_no_bytes_bring_it_down(data: bytes) -> None:
+def test_no_bytes_crash_the_front_door(data: bytes) -> None:
     async def send() -> None:
         door = Door()
         client, server = memory_stream_pair()

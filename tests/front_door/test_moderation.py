@@ -23,7 +23,7 @@ def door(rooms: Rooms) -> Door:
     return Door(app=make_app(Config(admin_token="open-sesame"), Metrics(), rooms, lambda: True))
 
 
-async def test_channels_are_listed_with_how_many_are_in_them(door: Door) -> None:
+async def test_channels_are_listed_with_their_number_of_members(door: Door) -> None:
     answer = await door.ask(request("/api/channels", headers=ADMIN))
     assert answer.status == 200
     assert answer.json == {"channels": [{"channelId": "kitchen", "members": 2}, {"channelId": "a:b.c", "members": 1}]}
@@ -38,7 +38,7 @@ async def test_a_participant_is_removed(door: Door, rooms: Rooms, channel: str) 
 
 
 @pytest.mark.parametrize("path", ["kitchen/participants/carol", "nowhere/participants/alice"])
-async def test_removing_who_is_not_there_is_404(door: Door, rooms: Rooms, path: str) -> None:
+async def test_removing_an_absent_user_is_404(door: Door, rooms: Rooms, path: str) -> None:
     answer = await door.ask(request(f"/api/channels/{path}", "DELETE", ADMIN))
     assert answer.status == 404
     assert rooms.by_id["kitchen"] == ["alice", "bob"]
@@ -50,7 +50,7 @@ async def test_removing_who_is_not_there_is_404(door: Door, rooms: Rooms, path: 
 @pytest.mark.parametrize(
     ("path", "method"), [("/api/channels", "GET"), ("/api/channels/kitchen/participants/alice", "DELETE")]
 )
-async def test_without_the_token_nothing_is_shown_or_done(
+async def test_without_the_admin_token_moderation_is_refused(
     door: Door, rooms: Rooms, authorization: str | None, path: str, method: str
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}

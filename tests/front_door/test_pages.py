@@ -38,7 +38,7 @@ async def test_the_page_is_there_for_every_channel_and_never_stale(web_root: Pat
     assert answer.headers["cache-control"] == "no-cache"
 
 
-async def test_whether_it_is_a_kiosk_is_asked_every_time_and_it_is_none_unless_the_operator_says_so() -> None:
+async def test_the_kiosk_setting_is_never_cached_and_off_by_default() -> None:
     for config, kiosk in ((Config(), b'{"kiosk":false}'), (Config(kiosk=True), b'{"kiosk":true}')):
         answer = await Door(app=make_app(config, Metrics(), Rooms(), lambda: True)).ask(request("/page.json"))
         assert (answer.status, answer.body) == (200, kiosk)
@@ -47,14 +47,14 @@ async def test_whether_it_is_a_kiosk_is_asked_every_time_and_it_is_none_unless_t
         assert "script-src 'self'" in answer.headers["content-security-policy"]
 
 
-async def test_a_file_with_a_hash_in_its_name_is_kept_for_ever(web_root: Path) -> None:
+async def test_a_file_with_a_hash_in_its_name_is_cached_for_ever(web_root: Path) -> None:
     answer = await door_to(web_root).ask(request("/assets/index-d34db33f.js"))
     assert answer.text == SCRIPT
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
-async def test_other_files_are_asked_for_again_and_only_sent_when_they_changed(web_root: Path) -> None:
+async def test_other_files_are_revalidated_and_sent_only_after_a_change(web_root: Path) -> None:
     door = door_to(web_root)
     first = await door.ask(request("/favicon.svg"))
     assert first.headers["cache-control"] == "no-cache"
@@ -62,12 +62,12 @@ async def test_other_files_are_asked_for_again_and_only_sent_when_they_changed(w
     assert (again.status, again.body) == (304, b"")
 
 
-async def test_a_part_of_a_file_can_be_asked_for(web_root: Path) -> None:
+async def test_a_client_may_request_a_part_of_a_file(web_root: Path) -> None:
     answer = await door_to(web_root).ask(request("/assets/index-d34db33f.js", headers={"Range": "bytes=0-6"}))
     assert (answer.status, answer.text) == (206, "console")
 
 
-async def test_head_tells_of_a_file_without_sending_it(web_root: Path) -> None:
+async def test_head_describes_a_file_without_sending_it(web_root: Path) -> None:
     answer = await door_to(web_root).ask(request("/", "HEAD"), "HEAD")
     assert answer.headers["content-length"] == str(len(PAGE))
     assert answer.body == b""

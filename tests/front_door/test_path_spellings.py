@@ -38,13 +38,13 @@ async def test_a_control_character_in_a_path_is_400(door: Door, path: str, code:
 
 
 @pytest.mark.parametrize("target", ["http://x/metrics%0a", "/metrics%0A?a=b", "/metrics%0d%0a", "/ws%0A"])
-async def test_so_it_is_in_every_form_of_a_request(door: Door, target: str) -> None:
+async def test_a_control_character_is_400_in_every_form_of_a_request(door: Door, target: str) -> None:
     assert (await door.ask(request(target))).status == 400
     assert (await door.ask(upgrade(target))).status == 400
     assert door.clients.came == []
 
 
-async def test_what_is_printable_may_be_escaped(door: Door) -> None:
+async def test_printable_characters_may_be_escaped(door: Door) -> None:
     for path in ("/c/k%69tchen", "/c/a%2Fb", "/c/%C3%BCber", "/c/a%20b", "/c/100%25", "/c/%E2%80%A8"):
         assert (await door.ask(request(path))).status == 200
     assert (await Door(app=hello_app).ask(request("/a%20b?c=%0A"))).text == "GET /a b c=%0A 0"
@@ -123,13 +123,13 @@ async def test_another_spelling_of_the_api_is_404(door: Door, target: str) -> No
 
 
 @pytest.mark.parametrize("target", ["/%77s", "/w%73", "/ws/", "//ws", "/./ws", "/WS", "/ws;x"])
-async def test_another_spelling_of_the_websockets_address_is_none(door: Door, target: str) -> None:
+async def test_another_spelling_of_the_websocket_path_is_404(door: Door, target: str) -> None:
     assert (await door.ask(upgrade(target))).status == 404
     assert door.clients.came == []
 
 
 @pytest.mark.parametrize("target", ["/metrics", "/metrics?x=y", "http://x/metrics", "https://y:1/metrics"])
-async def test_the_one_spelling_answers_whoever_asks(door: Door, target: str) -> None:
+async def test_the_plain_spelling_is_answered(door: Door, target: str) -> None:
     answer = await door.ask(request(target))
     assert answer.status == 200
     assert "sfu_sessions" in answer.text or "sfu_joins_total" in answer.text
@@ -152,7 +152,7 @@ class Head:
         max_size=6,
     )
 )
-def test_whatever_is_put_together_only_the_plain_target_means_metrics(parts: list[str]) -> None:
+def test_of_all_combinations_only_the_plain_target_means_metrics(parts: list[str]) -> None:
     target = "/" + "".join(parts)
     try:
         path, _, _ = split_target(Head(target.encode()))  # type: ignore[arg-type]  # more is not looked at

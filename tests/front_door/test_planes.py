@@ -67,7 +67,7 @@ async def test_channels_are_spread_and_each_talks_on_its_own_plane(identity: Ide
         assert {address for _, address in server.media} == {port.context.addresses[0][1] for port in ports_of(server)}
 
 
-async def test_a_channel_opens_where_least_flows(identity: Identity) -> None:
+async def test_a_channel_opens_on_the_least_loaded_plane(identity: Identity) -> None:
     async with (
         open_server(Config(port=0, media_port=0, planes=3)) as server,
         people(server, identity, ["busy:ada", "busy:ben"]) as (ada, ben),
@@ -95,6 +95,6 @@ def test_there_is_a_plane_for_each_core_and_four_at_most(monkeypatch: pytest.Mon
         assert [media.port for media in Config().media_of_planes] == list(range(40000, 40000 + planes))
 
 
-def test_the_last_port_must_be_one() -> None:
+def test_the_last_media_port_must_exist() -> None:
     with pytest.raises(ValueError, match="the last media port would be 65536"):
         Config(media_port=65533, planes=4)

@@ -7,7 +7,7 @@ from trio.testing import check_half_closeable_stream, memory_stream_pair
 from gateway.http.prefixed_stream import PrefixedStream
 
 
-async def test_what_was_put_back_comes_before_what_comes() -> None:
+async def test_the_prefix_is_read_before_the_stream() -> None:
     near, far = memory_stream_pair()
     stream = PrefixedStream(near, b"head")
     await far.send_all(b"tail")
@@ -16,7 +16,7 @@ async def test_what_was_put_back_comes_before_what_comes() -> None:
     assert await stream.receive_some() == b"tail"
 
 
-async def test_putting_nothing_back_changes_nothing() -> None:
+async def test_an_empty_prefix_changes_nothing() -> None:
     near, far = memory_stream_pair()
     stream = PrefixedStream(near, b"")
     await far.send_all(b"tail")
@@ -26,7 +26,7 @@ async def test_putting_nothing_back_changes_nothing() -> None:
     assert await stream.receive_some() == b""
 
 
-async def test_reading_what_was_put_back_can_be_cancelled() -> None:
+async def test_reading_the_prefix_can_be_cancelled() -> None:
     near, _ = memory_stream_pair()
     stream = PrefixedStream(near, b"head")
     with trio.CancelScope() as scope:
@@ -36,7 +36,7 @@ async def test_reading_what_was_put_back_can_be_cancelled() -> None:
     assert await stream.receive_some() == b"head"
 
 
-async def test_after_closing_nothing_that_was_put_back_is_read() -> None:
+async def test_after_closing_the_prefix_is_not_read() -> None:
     near, _ = memory_stream_pair()
     stream = PrefixedStream(near, b"head")
     await stream.aclose()
@@ -44,7 +44,7 @@ async def test_after_closing_nothing_that_was_put_back_is_read() -> None:
         await stream.receive_some()
 
 
-async def test_it_is_a_stream_like_any_other(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_prefixed_stream_is_a_trio_stream(autojump_clock: trio.testing.MockClock) -> None:
     async def make_pair() -> tuple[PrefixedStream, PrefixedStream]:
         await trio.lowlevel.checkpoint()
         near, far = memory_stream_pair()

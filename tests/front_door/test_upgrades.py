@@ -9,7 +9,7 @@ from protocol.limits import SUBPROTOCOL
 from tests.front_door.memory_front_door import Clients, Door, parse, request, upgrade
 
 
-async def test_an_upgrade_is_handed_on_with_its_whole_handshake() -> None:
+async def test_an_upgrade_is_passed_on_with_its_whole_handshake() -> None:
     door = Door()
     data = upgrade()
     assert await door.raw(data) == b"HTTP/1.1 204 A client now\r\n\r\n"
@@ -37,13 +37,13 @@ async def test_a_frame_that_does_not_wait_for_the_answer_is_refused_not_lost() -
         upgrade(Sec_WebSocket_Extensions="permessage-deflate; client_max_window_bits"),
     ],
 )
-async def test_what_clients_really_send_is_let_in(data: bytes) -> None:
+async def test_the_handshakes_of_real_clients_are_accepted(data: bytes) -> None:
     door = Door()
     assert (await door.raw(data)).startswith(b"HTTP/1.1 204 ")
 
 
 @pytest.mark.parametrize("offered", ["chat", "trio-sfu.v2", "trio-sfu.v1.1, TRIO-SFU.V1"])
-async def test_who_speaks_only_unknown_subprotocols_is_told_which_are_spoken(offered: str) -> None:
+async def test_a_client_of_unknown_subprotocols_gets_the_known_one(offered: str) -> None:
     door = Door()
     answer = await door.ask(upgrade(Sec_WebSocket_Protocol=offered))
     assert answer.status == 400
@@ -52,7 +52,7 @@ async def test_who_speaks_only_unknown_subprotocols_is_told_which_are_spoken(off
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_without_an_upgrade_it_says_what_it_is_for(method: str) -> None:
+async def test_a_request_for_ws_without_an_upgrade_gets_426(method: str) -> None:
     answer = await Door().ask(request("/ws", method), method)
     assert answer.status == 426
     assert answer.headers["upgrade"] == "websocket"
@@ -96,7 +96,7 @@ async def test_a_bad_handshake_gets_400_at_once(data: bytes) -> None:
     assert door.clients.came == []
 
 
-async def test_another_version_of_websocket_is_told_ours() -> None:
+async def test_another_version_of_websocket_gets_the_supported_one() -> None:
     answer = await Door().ask(upgrade(Sec_WebSocket_Version="8"))
     assert (answer.status, answer.headers["sec-websocket-version"]) == (426, "13")
 
@@ -186,7 +186,7 @@ async def test_configured_origins_may_connect_and_no_others() -> None:
         ("chrome-extension://AbCdEf", "chrome-extension://abcdef"),
     ],
 )
-async def test_an_origin_is_the_same_however_it_is_written(allowed: str, origin: str) -> None:
+async def test_equal_origins_may_be_written_differently(allowed: str, origin: str) -> None:
     door = Door(Config(allowed_origins=("https://other.example", allowed)))
     assert (await door.raw(upgrade(Origin=origin))).startswith(b"HTTP/1.1 204 ")
 
@@ -206,11 +206,11 @@ async def test_an_origin_is_the_same_however_it_is_written(allowed: str, origin:
         ("null", "file://"),
     ],
 )
-async def test_an_origin_that_is_not_configured_is_another_one(allowed: str, origin: str) -> None:
+async def test_similar_origins_are_not_equal(allowed: str, origin: str) -> None:
     assert (await Door(Config(allowed_origins=(allowed,))).ask(upgrade(Origin=origin))).status == 403
 
 
-async def test_of_several_origins_each_must_be_let_in() -> None:
+async def test_of_several_origins_each_must_be_allowed() -> None:
     door = Door(Config(allowed_origins=("https://a.example", "https://b.example")))
 
     async def status(*origins: str) -> int:
@@ -227,7 +227,7 @@ async def test_a_star_lets_every_page_connect() -> None:
     assert (await door.raw(upgrade(Origin="null"))).startswith(b"HTTP/1.1 204 ")
 
 
-async def test_clients_are_bounded_and_the_next_one_is_told_so() -> None:
+async def test_clients_are_limited_and_the_next_one_gets_503() -> None:
     async def stay(stream: trio.abc.Stream) -> None:
         await stream.send_all(b"in")
         await trio.sleep_forever()

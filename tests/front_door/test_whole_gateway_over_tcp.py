@@ -63,7 +63,7 @@ async def test_the_subprotocol_is_agreed_on(server: Server) -> None:
         assert websocket.subprotocol == "trio-sfu.v1"
 
 
-async def test_the_figures_show_who_is_there_and_nobody_when_all_have_left(server: Server) -> None:
+async def test_the_metrics_count_the_clients_and_return_to_zero(server: Server) -> None:
     names = ("sfu_sessions", "sfu_channels", "sfu_members", "sfu_peers", "sfu_transports")
     async with joined(server, "alice"), joined(server, "bob"):
         now = await figures(server)

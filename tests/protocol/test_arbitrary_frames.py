@@ -138,7 +138,7 @@ def test_changed_frames_from_the_gateway_give_a_message_or_a_protocol_error(even
 
 @repeatable
 @given(events)
-def test_plain_json_and_back(event: Event) -> None:
+def test_an_event_survives_conversion_to_plain_json_and_back(event: Event) -> None:
     plain = to_json(event)
     assert isinstance(plain, dict)
     assert from_json(plain, type(event)) == event

@@ -58,7 +58,7 @@ async def test_a_cancelled_block_still_says_goodbye_and_costs_no_time(autojump_c
     assert codes == [1000]
 
 
-async def test_what_was_asked_before_leaving_is_still_sent() -> None:
+async def test_requests_made_before_leaving_are_still_sent() -> None:
     leaving = trio.Event()
     seen = []
 
@@ -77,7 +77,7 @@ async def test_what_was_asked_before_leaving_is_still_sent() -> None:
     assert [request.type for request in seen] == ["ping"] * 5
 
 
-async def test_an_exception_from_inside_comes_out_as_it_is() -> None:
+async def test_an_exception_of_the_block_comes_out_unchanged() -> None:
     error = BodyError()
     ours, theirs = memory_stream_pair()
     async with trio.open_nursery() as nursery:
@@ -180,7 +180,7 @@ async def test_a_refusal_without_a_body_is_understood() -> None:
     assert (caught.value.status, caught.value.body) == (503, b"")
 
 
-async def test_an_address_where_nobody_listens_is_said_to_refuse() -> None:
+async def test_a_refused_connection_is_reported_as_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(ConnectError, match="Connection refused"):
@@ -255,7 +255,7 @@ async def test_a_url_leads_to_the_server_over_tcp() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_port_where_nobody_listens_is_a_connect_error() -> None:
+async def test_a_port_without_a_listener_is_a_connect_error() -> None:
     listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
     port = listener.socket.getsockname()[1]
     await listener.aclose()
@@ -265,7 +265,7 @@ async def test_a_port_where_nobody_listens_is_a_connect_error() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/ws", "ws:///ws", "127.0.0.1:8080", ""])
-async def test_what_is_no_websocket_url_is_refused(url: str) -> None:
+async def test_a_url_of_another_scheme_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
         async with connect(url):
             pass

@@ -59,7 +59,7 @@ async def test_a_frame_that_cannot_be_read_ends_the_connection_with_1002(frame: 
     assert codes == [1002]
 
 
-async def test_events_that_nobody_takes_are_dropped_from_the_oldest_and_the_gap_shows() -> None:
+async def test_unread_events_are_dropped_oldest_first_and_the_gap_shows() -> None:
     events: list[Event] = [ConsumerClosed(str(number), "failed") for number in range(10)]
     all_sent = trio.Event()
 
@@ -91,7 +91,7 @@ async def test_an_event_larger_than_the_buffer_is_still_delivered() -> None:
         assert await anext(client.events()) == event
 
 
-async def test_a_wait_for_events_that_is_cancelled_loses_none() -> None:
+async def test_a_cancelled_wait_loses_no_event() -> None:
     release = trio.Event()
 
     async def script(websocket: WebSocket) -> None:

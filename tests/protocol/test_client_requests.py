@@ -94,7 +94,7 @@ async def test_each_method_sends_its_request_and_returns_what_was_answered(name:
     assert result in (expected, None)
 
 
-async def test_answers_find_their_requests_in_whatever_order_they_come() -> None:
+async def test_answers_reach_their_requests_in_any_order() -> None:
     async def script(websocket: WebSocket) -> None:
         requests = [await next_request(websocket) for _ in range(3)]
         for request in reversed(requests):
@@ -171,7 +171,7 @@ async def test_a_cancelled_request_leaves_the_connection_as_it_was(autojump_cloc
     assert len(seen) == 2
 
 
-async def test_more_requests_than_may_be_open_wait_for_their_turn(autojump_clock: trio.testing.MockClock) -> None:
+async def test_requests_above_the_limit_wait_for_their_turn(autojump_clock: trio.testing.MockClock) -> None:
     counted = 0
 
     async def script(websocket: WebSocket) -> None:
@@ -215,14 +215,14 @@ async def test_a_request_over_the_size_limit_is_not_sent() -> None:
         await client.ping()
 
 
-async def test_what_json_cannot_hold_is_not_sent() -> None:
+async def test_values_that_json_cannot_hold_are_not_sent() -> None:
     async with client_of(answer_everything) as client:
         with pytest.raises(ValueError, match="JSON"):
             await client.send_message({"level": float("nan")})
         await client.ping()
 
 
-async def test_an_answer_to_nothing_ends_the_connection_as_a_bug_of_the_gateway() -> None:
+async def test_an_answer_to_no_request_ends_the_connection_as_a_bug_of_the_gateway() -> None:
     codes = []
 
     async def script(websocket: WebSocket) -> None:

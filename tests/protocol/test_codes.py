@@ -5,7 +5,7 @@ import pytest
 from protocol import CloseCode, ErrorCode, NextStep, next_step
 
 
-def test_only_what_a_correct_client_never_causes_counts_against_the_budget() -> None:
+def test_only_errors_that_a_correct_client_never_causes_count() -> None:
     counted = {code for code in ErrorCode if code.is_counted}
     assert counted == {ErrorCode.MALFORMED, ErrorCode.INVALID, ErrorCode.UNKNOWN_TYPE}
 
@@ -18,14 +18,14 @@ def test_only_what_a_correct_client_never_causes_counts_against_the_budget() -> 
         (NextStep.JOIN_AGAIN_LATER, {1001, 4429}),
     ],
 )
-def test_each_close_code_says_what_a_client_does_next(step: NextStep, codes: set[int]) -> None:
+def test_each_close_code_has_a_next_step(step: NextStep, codes: set[int]) -> None:
     assert {code for code in CloseCode if next_step(code) is step} == codes
 
 
 @pytest.mark.parametrize("code", [None, 1005, 1012, 3000, 4999])
-def test_a_code_from_something_in_between_is_worth_a_later_try(code: int | None) -> None:
+def test_an_unknown_close_code_means_to_join_again_later(code: int | None) -> None:
     assert next_step(code) is NextStep.JOIN_AGAIN_LATER
 
 
-def test_every_code_has_words_for_people() -> None:
+def test_every_code_has_a_description() -> None:
     assert all(code.meaning for code in [*ErrorCode, *CloseCode])

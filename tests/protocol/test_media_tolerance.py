@@ -56,7 +56,7 @@ def test_an_integer_may_be_written_with_a_fraction_of_zero() -> None:
     assert {type(number) for number in numbers} == {int}
 
 
-def test_it_is_the_same_on_the_wire() -> None:
+def test_a_whole_number_with_a_fraction_or_an_exponent_is_read_from_a_frame() -> None:
     data = {"transportId": "t", "kind": "audio", "source": "other", "rtpParameters": {"codecs": [OPUS]}}
     plain = json.dumps({"id": 1, "type": "produce", "data": data})
     written = plain.replace("111", "1.11e2").replace("48000", "48000.0")
@@ -72,7 +72,7 @@ def test_rates_are_numbers_as_browsers_take_them(rate: float) -> None:
 
 @pytest.mark.parametrize("number", [True, "5", 5.5, [5]])
 @pytest.mark.parametrize("field", ["ssrc", "codecPayloadType"])
-def test_what_is_used_is_still_a_whole_number(field: str, number: Any) -> None:
+def test_used_fields_must_be_whole_numbers(field: str, number: Any) -> None:
     with pytest.raises(InvalidValueError) as refused:
         encoding(**{field: number})
     assert refused.value.path == ("encodings", 0, field)
@@ -98,34 +98,34 @@ JUNK = ["yes", 5, -1, 1.5, True, [], {}, {"a": 1}]
     ],
 )
 @pytest.mark.parametrize("junk", JUNK)
-def test_what_an_encoding_says_beside_what_is_used_may_be_anything(name: str, field: str, junk: Any) -> None:
+def test_unused_fields_of_an_encoding_may_hold_anything(name: str, field: str, junk: Any) -> None:
     read = encoding(**{name: junk})
     assert read.ssrc == 1
     assert getattr(read, field) in (None, junk)
 
 
 @pytest.mark.parametrize("junk", JUNK[1:])
-def test_an_msid_and_switches_of_rtcp_may_be_anything(junk: Any) -> None:
+def test_msid_and_rtcp_switches_may_hold_anything(junk: Any) -> None:
     read = parameters(msid=junk, rtcp={"cname": "c", "mux": junk, "reducedSize": junk})
     assert (read.msid, read.rtcp.cname, read.rtcp.mux) == (None, "c", True)
 
 
 @pytest.mark.parametrize("junk", [5, "nack", None, {}, {"type": 5}, {"type": None}, []])
-def test_feedback_that_cannot_be_read_is_left_out(junk: Any) -> None:
+def test_unreadable_feedback_is_left_out(junk: Any) -> None:
     [codec] = parameters(codecs=[{**OPUS, "rtcpFeedback": [junk, {"type": "nack", "parameter": 5}]}]).codecs
     assert codec.rtcp_feedback == (RtcpFeedback("nack"),)
     [codec] = parameters(codecs=[{**OPUS, "rtcpFeedback": junk}]).codecs
     assert codec.rtcp_feedback == ()
 
 
-def test_zeros_that_a_client_writes_for_nothing_are_nothing() -> None:
+def test_zero_stands_for_an_absent_value_where_clients_write_it() -> None:
     vp8 = {"mimeType": "video/VP8", "payloadType": 96, "clockRate": 90000, "channels": 0}
     read = parameters(codecs=[vp8], encodings=[{"ssrc": 5, "rid": "", "rtx": {"ssrc": 0}, "maxBitrate": 0}])
     assert (read.codecs[0].channels, read.encodings[0].ssrc) == (None, 5)
 
 
 @pytest.mark.parametrize("junk", JUNK)
-def test_parameters_of_a_header_extension_may_be_anything(junk: Any) -> None:
+def test_parameters_of_a_header_extension_may_hold_anything(junk: Any) -> None:
     [extension] = parameters(headerExtensions=[{"uri": "urn:x", "id": 3, "parameters": junk}]).header_extensions
     assert (extension.uri, extension.id) == ("urn:x", 3)
 
@@ -144,7 +144,7 @@ def test_parameters_of_a_header_extension_may_be_anything(junk: Any) -> None:
         {"rtcpFeedback": "nack"},
     ],
 )
-def test_a_capability_is_what_it_is_named_whatever_else_it_says(change: dict[str, Any]) -> None:
+def test_unused_fields_of_a_capability_may_hold_anything(change: dict[str, Any]) -> None:
     codec = {"kind": "audio", **{key: value for key, value in OPUS.items() if key != "payloadType"}, **change}
     [read] = structure({"codecs": [codec]}, RtpCapabilities).codecs
     assert (read.mime_type, read.clock_rate, read.parameters) == ("audio/opus", 48000, {})
@@ -156,7 +156,7 @@ def test_a_capability_needs_no_kind_and_no_payload_type() -> None:
 
 
 @pytest.mark.parametrize("mime_type", ["application/webrtc-datachannel", "text/t140", "opus", "", "video/a b"])
-def test_capabilities_may_name_what_is_neither_audio_nor_video(mime_type: str) -> None:
+def test_capabilities_may_name_other_kinds_than_audio_and_video(mime_type: str) -> None:
     assert structure({"codecs": [{"mimeType": mime_type, "clockRate": 0}]}, RtpCapabilities).codecs
 
 
@@ -172,7 +172,7 @@ def test_capabilities_may_name_what_is_neither_audio_nor_video(mime_type: str) -
         {"preferredEncrypt": "no"},
     ],
 )
-def test_a_header_extension_that_can_be_received_is_known_by_its_uri_alone(change: dict[str, Any]) -> None:
+def test_only_the_uri_of_a_receivable_header_extension_counts(change: dict[str, Any]) -> None:
     extension = {"uri": "urn:x", "preferredId": 5, "kind": "audio", **change}
     [read] = structure({"headerExtensions": [extension]}, RtpCapabilities).header_extensions
     assert isinstance(read, RtpHeaderExtension)
@@ -196,7 +196,7 @@ def test_a_header_extension_that_can_be_received_is_known_by_its_uri_alone(chang
         ({"headerExtensions": [5]}, ("headerExtensions", 0)),
     ],
 )
-def test_capabilities_must_name_things_and_be_of_a_bounded_size(
+def test_capabilities_need_names_and_have_a_limited_size(
     capabilities: dict[str, Any], path: tuple[str | int, ...]
 ) -> None:
     with pytest.raises(InvalidValueError) as refused:
@@ -209,7 +209,7 @@ def test_capabilities_must_name_things_and_be_of_a_bounded_size(
 
 @pytest.mark.parametrize("algorithm", ["sha-1", "SHA-224", "md5", "md2", "sha3-256", "x.y_z", "sha-2566"])
 @pytest.mark.parametrize("value", [":".join(["ab"] * 20), "", "GG", "no hex", 5, None])
-def test_hash_functions_that_are_unknown_are_ignored_whatever_their_value(algorithm: str, value: Any) -> None:
+def test_unknown_hash_functions_are_ignored(algorithm: str, value: Any) -> None:
     unknown = {"algorithm": algorithm, "value": value}
     for fingerprints in ([unknown, SHA_256], [SHA_256, unknown], [SHA_256, unknown, SHA_256]):
         assert len(structure({"fingerprints": fingerprints}, DtlsParameters).fingerprints) == len(fingerprints)
@@ -229,7 +229,7 @@ def test_hash_functions_that_are_unknown_are_ignored_whatever_their_value(algori
         ([{"algorithm": "sha-256"}], ("fingerprints", 0, "value")),
     ],
 )
-def test_one_known_hash_is_needed_and_known_ones_have_their_form(
+def test_a_known_hash_function_is_required_in_its_form(
     fingerprints: list[dict[str, Any]], path: tuple[str | int, ...]
 ) -> None:
     with pytest.raises(InvalidValueError) as refused:

@@ -53,11 +53,11 @@ def test_bytes_are_read_like_text() -> None:
     assert decode_request(raw.encode()) == decode_request(raw) == Request(0, Join("lobby", "Ænna 🎤"))
 
 
-def test_data_may_be_left_out_where_nothing_is_in_it() -> None:
+def test_empty_data_may_be_left_out() -> None:
     assert decode_request('{"id":1,"type":"leave"}') == Request(1, Leave())
 
 
-def test_data_that_is_left_out_where_something_is_needed_names_what_is_missing() -> None:
+def test_missing_data_names_the_missing_field() -> None:
     error = refusal('{"id":1,"type":"join"}')
     assert (error.code, error.path, error.request_id) == (ErrorCode.INVALID, "data.channelId", 1)
 
@@ -106,7 +106,7 @@ def test_unknown_fields_are_ignored_everywhere() -> None:
         '{"id":1,"type":"ping"}'.encode("utf-16"),
     ],
 )
-def test_what_is_not_one_json_object_is_malformed_and_has_no_id(raw: str | bytes) -> None:
+def test_anything_but_one_json_object_is_malformed_without_an_id(raw: str | bytes) -> None:
     error = refusal(raw)
     assert (error.code, error.request_id) == (ErrorCode.MALFORMED, None)
 
@@ -123,7 +123,7 @@ def test_an_integer_that_a_double_can_hold_is_read() -> None:
 
 
 @pytest.mark.parametrize("raw_id", ["null", "true", "-1", "1.0", "1e2", '"7"', "[]", "{}", str(2**53), "9" * 300])
-def test_an_id_that_cannot_be_used_is_malformed(raw_id: str) -> None:
+def test_an_unusable_id_is_malformed(raw_id: str) -> None:
     error = refusal(f'{{"id":{raw_id},"type":"ping"}}')
     assert (error.code, error.path, error.request_id) == (ErrorCode.MALFORMED, "id", None)
 
@@ -145,14 +145,14 @@ def test_an_unknown_type_is_answered_by_its_id(name: str) -> None:
 
 
 @pytest.mark.parametrize("raw", ['{"id":7}', '{"id":7,"type":null}', '{"id":7,"type":5}', '{"id":7,"type":["join"]}'])
-def test_a_type_that_is_no_text_is_invalid(raw: str) -> None:
+def test_a_type_must_be_a_text(raw: str) -> None:
     error = refusal(raw)
     assert (error.code, error.path, error.request_id) == (ErrorCode.INVALID, "type", 7)
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 @pytest.mark.parametrize("data", [None, 5, "x", [], True])
-def test_data_that_is_no_object_is_invalid(name: str, data: Any) -> None:
+def test_data_must_be_an_object(name: str, data: Any) -> None:
     assert invalid_path(name, data) == "data"
 
 
@@ -184,13 +184,13 @@ def test_nothing_is_coerced_and_the_path_names_the_field(type_: str, data: Any, 
 
 
 @pytest.mark.parametrize("channel_id", ["a", "A-z_0.9:x", "x" * 128])
-def test_channel_ids_that_are_allowed(channel_id: str) -> None:
+def test_allowed_channel_ids_are_read(channel_id: str) -> None:
     data = {**JOIN, "channelId": channel_id, "userId": channel_id}
     assert decode_request(frame("join", data)).data == Join(channel_id, "Anna", channel_id)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 129, "a b", "a/b", "ä", "a\n", "𝟎", "a\u0000"])
-def test_channel_and_user_ids_that_are_not_allowed(name: str) -> None:
+def test_other_channel_and_user_ids_are_invalid(name: str) -> None:
     assert invalid_path("join", {**JOIN, "channelId": name}) == "data.channelId"
     assert invalid_path("join", {**JOIN, "userId": name}) == "data.userId"
 
@@ -198,7 +198,7 @@ def test_channel_and_user_ids_that_are_not_allowed(name: str) -> None:
 @pytest.mark.parametrize(
     "username", ["", "   ", "\u3000", "x" * 65, "a\nb", "a\u0000b", "a\u0085b", "a\u007f", "\u009bx"]
 )
-def test_usernames_that_are_not_allowed(username: str) -> None:
+def test_bad_usernames_are_invalid(username: str) -> None:
     assert invalid_path("join", {**JOIN, "username": username}) == "data.username"
 
 
@@ -238,12 +238,12 @@ def test_exactly_one_object_is_named(name: str, data: Any) -> None:
     assert invalid_path(name, data) == "data"
 
 
-def test_an_alternative_that_is_null_is_a_wrong_value() -> None:
+def test_null_is_a_wrong_value_for_an_alternative() -> None:
     assert invalid_path("pause", {"producerId": "p", "consumerId": None}) == "data.consumerId"
     assert decode_request(frame("pause", {"producerId": "p"})).data == Pause("p")
 
 
-def test_what_is_left_out_of_consume_has_its_default() -> None:
+def test_absent_fields_of_consume_have_their_defaults() -> None:
     data = decode_request(frame("consume", {"transportId": "t", "producerId": "p"})).data
     assert data == Consume("t", "p", None, paused=True)
 
@@ -309,7 +309,7 @@ def test_null_inside_media_objects_means_absent() -> None:
         ({"codecs": [{**OPUS, "channels": "2"}]}, "codecs[0].channels"),
     ],
 )
-def test_media_parameters_are_checked_to_the_last_field(change: dict[str, Any], path: str) -> None:
+def test_every_field_of_media_parameters_is_checked(change: dict[str, Any], path: str) -> None:
     data = {"transportId": "t", "kind": "audio", "source": "other", "rtpParameters": {"codecs": [OPUS], **change}}
     assert invalid_path("produce", data) == f"data.rtpParameters.{path}"
 

@@ -31,17 +31,17 @@ from protocol.media import RtcpParameters, RtpCodecParameters, RtpEncodingParame
 ANNA = Participant("anna", "Anna", "2026-11-01T09:30:00Z")
 
 
-def test_a_request_is_written_with_its_type_and_without_what_is_absent() -> None:
+def test_a_request_is_written_with_its_type_and_without_absent_fields() -> None:
     assert encode(Request(7, Consume("t", "p"))) == (
         '{"id":7,"type":"consume","data":{"transportId":"t","producerId":"p","paused":true}}'
     )
 
 
-def test_an_ok_without_anything_to_say_still_has_data() -> None:
+def test_an_empty_ok_still_has_data() -> None:
     assert encode(Ok(7)) == encode(Ok(7, Done())) == '{"id":7,"type":"ok","data":{}}'
 
 
-def test_an_error_has_only_the_parts_that_it_needs() -> None:
+def test_an_error_has_only_the_fields_that_it_needs() -> None:
     data = ErrorData(ErrorCode.NOT_FOUND, "no such producer")
     assert encode(Error(7, data)) == '{"id":7,"type":"error","data":{"code":"not_found","message":"no such producer"}}'
 
@@ -101,7 +101,7 @@ def test_media_objects_are_written_as_mediasoup_clients_take_them() -> None:
     assert from_json(to_json(parameters), RtpParameters) == parameters
 
 
-def test_text_that_is_not_ascii_is_written_as_it_is() -> None:
+def test_text_outside_ascii_is_written_unescaped() -> None:
     assert "Ænna 🎤" in encode(MessageReceived("anna", "Ænna 🎤"))
 
 
@@ -110,7 +110,7 @@ def test_a_number_that_json_cannot_hold_is_not_written() -> None:
         encode(MessageReceived("anna", float("inf")))
 
 
-def test_what_is_no_message_is_not_written() -> None:
+def test_only_messages_are_encoded() -> None:
     with pytest.raises(TypeError, match="not part of the protocol"):
         encode(MessageReceived("anna", object()))
 

@@ -8,7 +8,7 @@ from gateway.connection import end_reasons
 from tests.session.memory_gateway import open_rig
 
 
-async def test_who_does_not_join_within_ten_seconds_is_closed_with_4408(autojump_clock: MockClock) -> None:
+async def test_a_client_that_does_not_join_within_ten_seconds_is_closed_with_4408(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         client = await rig.connect()
         begun = trio.current_time()
@@ -21,7 +21,7 @@ async def test_who_does_not_join_within_ten_seconds_is_closed_with_4408(autojump
 
 
 @pytest.mark.parametrize("given", [{}, {"token": ""}, {"token": "wrong"}, {"token": "sésame "}])
-async def test_without_the_token_one_is_refused_and_closed_with_4401(
+async def test_a_join_without_the_token_is_refused_and_closed_with_4401(
     autojump_clock: MockClock, given: dict[str, str]
 ) -> None:
     async with open_rig(join_token="sésame") as rig:
@@ -31,19 +31,19 @@ async def test_without_the_token_one_is_refused_and_closed_with_4401(
         assert not rig.gateway.channels.channels
 
 
-async def test_with_the_token_one_gets_in(autojump_clock: MockClock) -> None:
+async def test_a_join_with_the_token_is_accepted(autojump_clock: MockClock) -> None:
     async with open_rig(join_token="sésame") as rig:
         client = await rig.connect()
         await client.join("ada", token="sésame")
 
 
-async def test_without_a_configured_token_any_will_do(autojump_clock: MockClock) -> None:
+async def test_without_a_configured_token_any_token_is_accepted(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         client = await rig.connect()
         await client.join("ada", token="whatever")
 
 
-async def test_who_has_no_user_id_gets_one(autojump_clock: MockClock) -> None:
+async def test_a_user_without_an_id_gets_one(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         first, second = await rig.connect(), await rig.connect()
         ids = [(await client.ok("join", channelId="lobby", username="ada"))["userId"] for client in (first, second)]
@@ -58,7 +58,7 @@ async def test_names_are_trimmed(autojump_clock: MockClock) -> None:
         assert joined["participants"][0]["username"] == "Ada"
 
 
-async def test_while_the_gateway_drains_nobody_gets_in(autojump_clock: MockClock) -> None:
+async def test_a_draining_gateway_refuses_joins(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         late = await rig.connect()
@@ -73,7 +73,7 @@ async def test_while_the_gateway_drains_nobody_gets_in(autojump_clock: MockClock
         rig.assert_empty()
 
 
-async def test_an_upgrade_that_does_not_come_to_an_end_is_given_up(autojump_clock: MockClock) -> None:
+async def test_an_upgrade_that_takes_too_long_is_given_up(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ours, theirs = memory_stream_pair()
         rig.nursery.start_soon(rig.serve, theirs)
@@ -86,7 +86,7 @@ async def test_an_upgrade_that_does_not_come_to_an_end_is_given_up(autojump_cloc
         assert rig.log[0]["why"] == "the upgrade took too long"
 
 
-async def test_a_stream_that_breaks_during_the_upgrade_harms_nobody(autojump_clock: MockClock) -> None:
+async def test_a_stream_that_breaks_during_the_upgrade_does_no_harm(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ours, theirs = memory_stream_pair()
         rig.nursery.start_soon(rig.serve, theirs)

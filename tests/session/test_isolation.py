@@ -21,7 +21,7 @@ async def stuck_member(rig: Rig) -> RawClient:
     return stuck
 
 
-async def test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_nobody_waits_for_it(
+async def test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_delays_no_other_client(
     autojump_clock: MockClock,
 ) -> None:
     async with open_rig(outbox_bytes=64 * 1024, message_burst=1000) as rig:
@@ -49,7 +49,7 @@ async def test_a_slow_reader_is_closed_when_a_message_has_waited_too_long(autoju
         assert trio.current_time() - begun <= 3
 
 
-async def test_a_slow_reader_that_wakes_up_gets_the_reason_without_the_backlog(autojump_clock: MockClock) -> None:
+async def test_a_slow_reader_that_wakes_up_gets_the_reason_without_queued_frames(autojump_clock: MockClock) -> None:
     async with open_rig(outbox_bytes=64 * 1024, message_burst=1000) as rig:
         stuck = await stuck_member(rig)
         (ada,) = await rig.joined("ada")
@@ -62,7 +62,7 @@ async def test_a_slow_reader_that_wakes_up_gets_the_reason_without_the_backlog(a
         assert len([frame for frame in stuck.frames if frame["type"] == "message"]) < 5
 
 
-async def test_many_messages_at_once_are_no_reason_to_close_a_reading_client(autojump_clock: MockClock) -> None:
+async def test_a_burst_of_messages_does_not_close_a_reading_client(autojump_clock: MockClock) -> None:
     async with open_rig(message_burst=10_000) as rig:
         ada, ben = await rig.joined("ada", "ben")
         for number in range(1000):
@@ -103,7 +103,7 @@ async def test_a_reset_in_the_middle_of_a_burst_ends_one_session(autojump_clock:
         await ben.ok("ping")
 
 
-async def test_a_bug_in_what_is_told_on_anothers_behalf_ends_the_one_who_is_told_and_is_logged_once(
+async def test_a_bug_in_notifying_a_member_ends_only_that_member_and_is_logged_once(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_rig() as rig:
@@ -121,7 +121,7 @@ async def test_a_bug_in_what_is_told_on_anothers_behalf_ends_the_one_who_is_told
         await ada.ok("ping")
 
 
-async def test_many_with_much_metadata_who_leave_at_once_close_nobody_who_reads(autojump_clock: MockClock) -> None:
+async def test_many_simultaneous_leaves_with_much_metadata_close_no_reading_client(autojump_clock: MockClock) -> None:
     async with open_rig(outbox_bytes=1024**2) as rig:
         clients = [await rig.connect() for _ in range(40)]
         for number, client in enumerate(clients):
@@ -139,7 +139,7 @@ async def test_many_with_much_metadata_who_leave_at_once_close_nobody_who_reads(
         assert "participants" not in told[-1]
 
 
-async def test_who_pauses_and_resumes_without_end_is_told_to_slow_down_before_the_others_notice(
+async def test_endless_pausing_is_rate_limited_before_the_others_notice(
     autojump_clock: MockClock,
 ) -> None:
     async with open_rig(message_burst=10) as rig:

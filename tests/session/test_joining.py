@@ -5,7 +5,7 @@ from trio.testing import MockClock
 from tests.session.memory_gateway import open_rig
 
 
-async def test_who_joins_gets_the_list_with_itself_on_it(autojump_clock: MockClock) -> None:
+async def test_a_joining_client_gets_the_list_with_itself_on_it(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada = await rig.connect()
         joined = await ada.join("ada", metadata={"colour": "blue"})
@@ -24,7 +24,7 @@ async def test_who_joins_gets_the_list_with_itself_on_it(autojump_clock: MockClo
         ]
 
 
-async def test_the_others_are_told_who_joined_and_who_left(autojump_clock: MockClock) -> None:
+async def test_the_others_are_notified_of_joins_and_leaves(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.connect(), await rig.connect()
         await ada.join("ada")

@@ -102,7 +102,7 @@ WAYS: list[tuple[Callable[[Rig, RawClient], Awaitable[None]], str, int | None]] 
 
 
 @pytest.mark.parametrize(("end", "reason", "code"), WAYS, ids=[way[0].__name__ for way in WAYS])
-async def test_media_goes_first_then_the_place_on_the_list_then_the_others_are_told(
+async def test_media_closes_first_then_the_list_changes_then_the_others_are_notified(
     autojump_clock: MockClock, end: Callable[[Rig, RawClient], Awaitable[None]], reason: str, code: int | None
 ) -> None:
     async with open_rig() as rig:
@@ -133,7 +133,9 @@ async def test_media_goes_first_then_the_place_on_the_list_then_the_others_are_t
             assert ada.frames[-1]["type"] == "closing"
 
 
-async def test_leaving_is_answered_when_everything_is_gone_and_the_others_know(autojump_clock: MockClock) -> None:
+async def test_leave_is_answered_after_everything_is_closed_and_the_others_are_notified(
+    autojump_clock: MockClock,
+) -> None:
     async with open_rig() as rig:
         ada, ben = await with_media(rig)
         await ada.request("leave")
@@ -144,7 +146,7 @@ async def test_leaving_is_answered_when_everything_is_gone_and_the_others_know(a
         assert await ada.take_all() == []
 
 
-async def test_who_has_left_may_join_again_another_channel_as_somebody_else(autojump_clock: MockClock) -> None:
+async def test_after_leaving_a_client_may_join_another_channel_as_another_user(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         await ada.ok("leave")
@@ -155,7 +157,7 @@ async def test_who_has_left_may_join_again_another_channel_as_somebody_else(auto
         assert await ada.error("produce", transportId="x", kind="audio", source="other", rtpParameters={}) == "invalid"
 
 
-async def test_after_leaving_there_are_ten_seconds_again_to_join(autojump_clock: MockClock) -> None:
+async def test_after_leaving_there_are_ten_seconds_to_join_again(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         await trio.sleep(100)
@@ -193,7 +195,7 @@ async def test_a_cancelled_gateway_still_leaves_in_order(autojump_clock: MockClo
         rig.assert_empty()
 
 
-async def test_the_time_from_the_end_to_the_telling_is_measured(autojump_clock: MockClock) -> None:
+async def test_the_time_from_the_end_to_the_notification_is_measured(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, _ben = await with_media(rig)
         await ada.close()
@@ -215,7 +217,7 @@ async def test_the_measured_time_of_a_leave_begins_with_the_request(autojump_clo
         assert closed["forced"] == 2
 
 
-async def test_what_is_logged_after_leaving_is_not_about_the_user_any_more(autojump_clock: MockClock) -> None:
+async def test_log_lines_after_leaving_do_not_name_the_user(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         await ada.ok("leave")
@@ -231,7 +233,7 @@ async def test_what_is_logged_after_leaving_is_not_about_the_user_any_more(autoj
         assert rig.log[-1]["event"] == "client disconnected"
 
 
-async def test_what_is_logged_of_a_refused_join_is_not_about_the_user_later(autojump_clock: MockClock) -> None:
+async def test_log_lines_after_a_refused_join_do_not_name_the_user(autojump_clock: MockClock) -> None:
     async with open_rig(max_members=1) as rig:
         await rig.joined("ada")
         ben = await rig.connect()
@@ -242,7 +244,7 @@ async def test_what_is_logged_of_a_refused_join_is_not_about_the_user_later(auto
         assert rig.lines("ben") == []
 
 
-async def test_a_hundred_who_leave_at_once_are_all_told_of_in_order(autojump_clock: MockClock) -> None:
+async def test_a_hundred_simultaneous_leaves_are_all_broadcast_in_order(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         watcher, *_others = await rig.joined("watcher", *(f"user-{number}" for number in range(100)))
         for connection in list(rig.gateway.connections.values())[1:]:
@@ -255,9 +257,7 @@ async def test_a_hundred_who_leave_at_once_are_all_told_of_in_order(autojump_clo
 
 
 @pytest.mark.parametrize("event", ["client disconnected", *STORY])
-async def test_who_leaves_is_off_the_list_and_told_of_whatever_becomes_of_the_log(
-    autojump_clock: MockClock, event: str
-) -> None:
+async def test_a_leave_is_broadcast_even_when_logging_fails(autojump_clock: MockClock, event: str) -> None:
     async with open_rig() as rig:
         ada, ben = await with_media(rig)
 

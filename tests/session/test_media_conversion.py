@@ -28,7 +28,7 @@ def test_capabilities_survive_the_way_there_and_back() -> None:
     assert convert(router, sfu.parameters.RtpCapabilities) == ROUTER_CAPABILITIES
 
 
-def test_what_the_other_side_does_not_know_is_left_out() -> None:
+def test_fields_that_the_target_lacks_are_left_out() -> None:
     given = protocol.media.RtpEncodingParameters(ssrc=7, max_framerate=30.0)
     inside = convert(given, sfu.parameters.RtpEncodingParameters)
     assert inside == sfu.parameters.RtpEncodingParameters(ssrc=7)
@@ -71,6 +71,6 @@ def test_the_path_of_an_invalid_field_begins_at_the_request(media_object: str | 
     assert refused.value.path == expected
 
 
-def test_other_exceptions_pass() -> None:
+def test_other_exceptions_pass_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), request_errors():
         raise ZeroDivisionError

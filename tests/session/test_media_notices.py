@@ -28,7 +28,7 @@ async def call(rig: Rig) -> tuple[RawClient, RawClient, str, str]:
     return ada, ben, sending, heard
 
 
-async def test_a_handshake_that_does_not_come_about_fails_and_closes_the_transport(autojump_clock: MockClock) -> None:
+async def test_a_handshake_that_times_out_closes_the_transport_as_failed(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben, sending, heard = await call(rig)
         await ada.ok("connect_transport", transportId=sending, dtlsParameters=DTLS_PARAMETERS)
@@ -77,7 +77,7 @@ async def test_a_producer_that_is_closed_takes_its_consumers_with_it_before_the_
         assert [entry["kind"] for entry in change["data"]["participant"]["producers"]] == ["video"]
 
 
-async def test_an_exception_while_a_member_is_told_of_anothers_producer_ends_that_member_only(
+async def test_an_exception_in_notifying_a_member_of_a_closed_producer_ends_only_that_member(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_rig() as rig:

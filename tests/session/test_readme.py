@@ -18,7 +18,7 @@ from protocol.events import VoiceState
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_lines_that_the_readme_shows_are_those_of_the_session() -> None:
+def test_the_readme_shows_the_code_of_the_session() -> None:
     (shown,) = re.findall(r"## How it works, in a dozen lines\n\n```python\n(.*?)```", README, re.DOTALL)
     code = dedent(getsource(session.serve_sessions).partition('"""\n    requests = ')[2].partition("\n")[2])
     assert shown == code

@@ -56,20 +56,20 @@ async def test_everything_but_join_needs_a_channel(autojump_clock: MockClock, ki
     [(kind, data) for kind, data in NEEDS_A_CHANNEL if any(key.endswith("Id") for key in data)],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_what_does_not_exist_is_not_found(autojump_clock: MockClock, kind: str, data: dict[str, Any]) -> None:
+async def test_an_unknown_object_is_not_found(autojump_clock: MockClock, kind: str, data: dict[str, Any]) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         assert await ada.error(kind, **data) == "not_found"
 
 
-async def test_who_has_joined_cannot_join_again_before_leaving(autojump_clock: MockClock) -> None:
+async def test_a_client_cannot_join_twice_without_leaving(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         assert await ada.error("join", channelId="cellar", username="ada") == "already_joined"
         await ada.ok("ping")
 
 
-async def test_a_transport_comes_with_all_that_a_client_needs_to_connect(autojump_clock: MockClock) -> None:
+async def test_a_new_transport_has_everything_that_a_client_needs(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         created = await ada.ok("create_transport", direction="send")
@@ -94,7 +94,7 @@ async def test_there_is_one_transport_of_each_direction_at_a_time(autojump_clock
         await send_transport(ada)
 
 
-async def test_connecting_is_answered_at_once_and_only_once_possible(autojump_clock: MockClock) -> None:
+async def test_connect_transport_is_answered_at_once_and_works_only_once(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         sending = await send_transport(ada)
@@ -135,7 +135,7 @@ async def test_the_response_of_produce_comes_before_the_event_it_causes(autojump
         assert change["data"]["participant"]["producers"][0]["producerId"] == answer["data"]["producerId"]
 
 
-async def test_consuming_says_whose_stream_it_is_and_how_it_will_come(autojump_clock: MockClock) -> None:
+async def test_the_answer_to_consume_names_the_owner_and_the_parameters(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.joined("ada", "ben")
         picture = await camera(ada, await send_transport(ada), paused=True)
@@ -152,7 +152,7 @@ async def test_consuming_says_whose_stream_it_is_and_how_it_will_come(autojump_c
 
 
 @pytest.mark.parametrize("source", ["screen", "screen_audio"])
-async def test_a_screen_and_its_sound_are_a_group_of_their_own(autojump_clock: MockClock, source: str) -> None:
+async def test_a_screen_and_its_sound_share_a_stream_id(autojump_clock: MockClock, source: str) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.joined("ada", "ben")
         producer = await microphone(ada, await send_transport(ada), source=source)
@@ -160,7 +160,7 @@ async def test_a_screen_and_its_sound_are_a_group_of_their_own(autojump_clock: M
         assert consumed["rtpParameters"]["msid"].startswith("ada-screen ")
 
 
-async def test_capabilities_given_with_consume_win_over_the_transports(autojump_clock: MockClock) -> None:
+async def test_capabilities_in_consume_override_those_of_the_transport(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.joined("ada", "ben")
         voice = await microphone(ada, await send_transport(ada))
@@ -169,7 +169,7 @@ async def test_capabilities_given_with_consume_win_over_the_transports(autojump_
         assert await ben.error("consume", **asked, rtpCapabilities=NOTHING_IN_COMMON) == "unsupported"
 
 
-async def test_who_never_said_what_it_can_receive_is_told_which_field_is_missing(autojump_clock: MockClock) -> None:
+async def test_consume_without_any_capabilities_names_the_missing_field(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.joined("ada", "ben")
         voice = await microphone(ada, await send_transport(ada))
@@ -178,7 +178,7 @@ async def test_who_never_said_what_it_can_receive_is_told_which_field_is_missing
         assert (answer["data"]["code"], answer["data"]["path"]) == ("invalid", "data.rtpCapabilities")
 
 
-async def test_without_a_common_codec_one_is_told_so_and_stays_connected(autojump_clock: MockClock) -> None:
+async def test_without_a_common_codec_consume_fails_and_the_client_stays(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         sending = await send_transport(ada)
@@ -198,7 +198,7 @@ async def test_parameters_that_contradict_themselves_are_named_by_their_path(aut
         assert answer["data"].get("path", "data.rtpParameters").startswith("data.rtpParameters")
 
 
-async def test_one_may_consume_ones_own_stream(autojump_clock: MockClock) -> None:
+async def test_a_client_may_consume_its_own_stream(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         (ada,) = await rig.joined("ada")
         voice = await microphone(ada, await send_transport(ada))
@@ -221,7 +221,7 @@ async def test_a_producer_of_another_channel_is_not_found(autojump_clock: MockCl
         assert await ben.error("close", producerId=voice) == "not_found"
 
 
-async def test_what_is_somebody_elses_in_the_channel_is_forbidden(autojump_clock: MockClock) -> None:
+async def test_another_members_object_is_forbidden(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.joined("ada", "ben")
         sending, receiving = await send_transport(ada), await receive_transport(ada)
@@ -256,7 +256,9 @@ async def test_more_consumers_than_allowed_exceed_the_limit(autojump_clock: Mock
         assert await ada.error("consume", **asked) == "limit_exceeded"
 
 
-async def test_consumers_are_told_when_their_producer_pauses_and_resumes(autojump_clock: MockClock) -> None:
+async def test_the_owners_of_consumers_are_notified_when_the_producer_pauses_and_resumes(
+    autojump_clock: MockClock,
+) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.joined("ada", "ben")
         voice = await microphone(ada, await send_transport(ada))
@@ -270,7 +272,7 @@ async def test_consumers_are_told_when_their_producer_pauses_and_resumes(autojum
             assert change["data"]["participant"]["producers"][0]["paused"] is paused
 
 
-async def test_closing_a_consumer_or_changing_its_layers_concerns_nobody_else(autojump_clock: MockClock) -> None:
+async def test_closing_a_consumer_or_changing_its_layers_notifies_no_other_client(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.joined("ada", "ben")
         voice = await microphone(ada, await send_transport(ada))
@@ -293,7 +295,7 @@ async def test_a_message_goes_to_everybody_else(autojump_clock: MockClock) -> No
         assert await ada.take_all() == []
 
 
-async def test_a_message_goes_once_to_each_of_those_named_who_are_here(autojump_clock: MockClock) -> None:
+async def test_a_message_goes_once_to_each_named_member_present(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben, cleo = await rig.joined("ada", "ben", "cleo")
         answer = await ada.ok("message", data=1, to=["ben", "nobody", "ben"])
@@ -310,7 +312,7 @@ async def test_a_message_to_oneself_comes_after_its_response(autojump_clock: Moc
         assert [frame["type"] for frame in await ada.take_all()] == ["ok", "message"]
 
 
-async def test_messages_are_limited_in_number_and_in_bytes_times_receivers(autojump_clock: MockClock) -> None:
+async def test_messages_are_limited_by_number_and_by_bytes_to_all_receivers(autojump_clock: MockClock) -> None:
     async with open_rig(message_rate=1, message_burst=4) as rig:
         ada, ben = await rig.joined("ada", "ben")
         for _ in range(4):
@@ -324,7 +326,7 @@ async def test_messages_are_limited_in_number_and_in_bytes_times_receivers(autoj
         assert await clients[0].error("message", data=1) == "rate_limited"
 
 
-async def test_equal_capabilities_are_kept_once_and_as_long_as_somebody_has_them(autojump_clock: MockClock) -> None:
+async def test_equal_capabilities_are_kept_once_and_only_while_in_use(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben, cleo = await rig.joined("ada", "ben", "cleo")
         for client in (ada, ben):

@@ -5,7 +5,7 @@ from trio.testing import MockClock
 from tests.session.memory_gateway import microphone, open_rig, receive_transport, send_transport
 
 
-async def test_stats_are_what_the_media_side_measures_with_the_sources(autojump_clock: MockClock) -> None:
+async def test_stats_combine_the_measurements_with_the_sources(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         ada, ben = await rig.joined("ada", "ben")
         sending = await send_transport(ada)

@@ -6,7 +6,7 @@ from tools.mutations.catalogue import tests
 from tools.mutations.mutation import Mutation
 
 _GUARANTEES = "tests/conformance/test_guarantees.py"
-_HANGS = f"{_GUARANTEES}::test_a_goodbye_that_hangs_or_fails_holds_nobody_up_and_is_logged_and_counted"
+_HANGS = f"{_GUARANTEES}::test_a_goodbye_that_hangs_or_fails_is_cut_off_logged_and_counted"
 
 MUTATIONS: Final = (
     Mutation(
@@ -96,7 +96,7 @@ MUTATIONS: Final = (
         (
             "tests/guarantees/test_every_way_to_die.py"
             "::test_a_client_that_dies_in_a_call_is_gone_and_the_others_go_on[bytes that are no WebSocket frame-clean]",
-            "tests/connection/test_reading.py::test_what_is_no_websocket_is_closed_as_the_rfc_has_it",
+            "tests/connection/test_reading.py::test_a_violation_of_rfc_6455_is_closed_with_its_code",
         ),
     ),
     Mutation(

@@ -15,7 +15,7 @@ MUTATIONS: Final = (
         "gateway/connection/outbox.py",
         "        if self._queue and self.size + frame.size > self.max_bytes:\n",
         "        if False:\n",
-        (f"{_ISOLATION}::test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_nobody_waits_for_it",),
+        (f"{_ISOLATION}::test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_delays_no_other_client",),
     ),
     Mutation(
         5,
@@ -35,7 +35,7 @@ MUTATIONS: Final = (
         for member in list(session.channel.members.values()):
             await member.connection.outbox.wait_empty()
 """,
-        (f"{_GUARANTEES}::test_nobodys_media_or_messages_wait_for_a_client_that_does_not_read",),
+        (f"{_GUARANTEES}::test_a_client_that_does_not_read_delays_no_other_clients_media_or_messages",),
     ),
     Mutation(
         5,
@@ -51,9 +51,7 @@ MUTATIONS: Final = (
         """\
         return self.connection.send(frame)
 """,
-        (
-            "tests/channel/test_participant_list.py::test_an_exception_while_a_member_is_told_ends_that_member_and_nobody_else",
-        ),
+        ("tests/channel/test_participant_list.py::test_an_exception_while_notifying_a_member_ends_only_that_member",),
     ),
     Mutation(
         5,
@@ -63,7 +61,7 @@ MUTATIONS: Final = (
         "        self.observer.consumer_closed(consumer, why)\n",
         (
             "tests/session/test_media_notices.py"
-            "::test_an_exception_while_a_member_is_told_of_anothers_producer_ends_that_member_only",
+            "::test_an_exception_in_notifying_a_member_of_a_closed_producer_ends_only_that_member",
         ),
     ),
     Mutation(
@@ -88,7 +86,7 @@ MUTATIONS: Final = (
         """\
             self._sending = 0
 """,
-        ("tests/connection/test_outbox.py::test_what_is_old_because_much_waited_before_it_does_not_overflow",),
+        ("tests/connection/test_outbox.py::test_a_frame_that_is_old_only_because_of_the_queue_does_not_overflow",),
     ),
     Mutation(
         5,
@@ -99,7 +97,7 @@ MUTATIONS: Final = (
             await trio.lowlevel.checkpoint()
 """,
         "",
-        ("tests/connection/test_outbox.py::test_who_takes_what_waits_in_the_moment_in_which_it_is_too_old_keeps_up",),
+        ("tests/connection/test_outbox.py::test_a_client_that_reads_at_the_deadline_keeps_up",),
     ),
     Mutation(
         5,
@@ -110,7 +108,7 @@ MUTATIONS: Final = (
             await trio.lowlevel.checkpoint()
 """,
         "",
-        ("tests/connection/test_liveness.py::test_what_came_in_the_moment_in_which_it_is_too_late_counts",),
+        ("tests/connection/test_liveness.py::test_bytes_that_arrive_at_the_deadline_count",),
     ),
     Mutation(
         5,
@@ -123,7 +121,7 @@ MUTATIONS: Final = (
         "",
         (
             "tests/connection/test_liveness.py"
-            "::test_nobody_is_gone_who_was_not_pinged_since_the_whole_gateway_was_held_up",
+            "::test_after_a_stall_of_the_gateway_a_client_is_pinged_before_it_counts_as_dead",
         ),
     ),
     Mutation(
@@ -149,7 +147,7 @@ MUTATIONS: Final = (
         if data and b"\\x8a" in data[:1]:
             self.last_received_at = trio.current_time()
 """,
-        ("tests/connection/test_liveness.py::test_who_talks_is_there_although_its_pong_does_not_come",),
+        ("tests/connection/test_liveness.py::test_any_traffic_counts_as_liveness",),
     ),
     Mutation(
         5,
@@ -187,7 +185,7 @@ MUTATIONS: Final = (
         """\
                 continue
 """,
-        (f"{_GUARANTEES}::test_a_client_that_floods_is_closed_and_nobody_else_is",),
+        (f"{_GUARANTEES}::test_a_client_that_floods_is_the_only_one_closed",),
     ),
     Mutation(
         5,

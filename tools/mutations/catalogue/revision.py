@@ -74,7 +74,7 @@ MUTATIONS: Final = (
         "gateway/channel/channel.py",
         "        if entries != member.participant.producers and self.members.get(member.user_id) is member:\n",
         "        if self.members.get(member.user_id) is member:\n",
-        ("tests/channel/test_participant_list.py::test_what_changes_nothing_is_told_to_nobody",),
+        ("tests/channel/test_participant_list.py::test_a_request_that_changes_nothing_causes_no_event",),
     ),
     Mutation(
         3,
@@ -82,6 +82,6 @@ MUTATIONS: Final = (
         "gateway/connection/outbox.py",
         "        if self._closed or self._refuses:\n",
         "        if self._closed:\n",
-        ("tests/connection/test_outbox.py::test_after_an_overflow_nothing_more_is_taken_so_that_nobody_sees_a_gap",),
+        ("tests/connection/test_outbox.py::test_after_an_overflow_every_frame_is_refused_so_that_there_is_no_gap",),
     ),
 )

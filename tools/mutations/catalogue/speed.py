@@ -23,7 +23,7 @@ MUTATIONS: Final = (
             try:
                 message = await websocket.get_message()
 """,
-        ("tests/connection/test_reading.py::test_what_a_client_sends_is_read_while_its_session_waits",),
+        ("tests/connection/test_reading.py::test_a_client_is_read_while_its_session_waits",),
     ),
     Mutation(
         6,
@@ -41,7 +41,7 @@ MUTATIONS: Final = (
         "    return _tick_after(due)\n",
         (
             "tests/connection/test_liveness.py"
-            "::test_whatever_is_configured_there_is_time_to_answer_and_the_end_comes_when_it_should",
+            "::test_with_any_configuration_there_is_time_to_answer_and_the_end_is_on_time",
         ),
     ),
     Mutation(
@@ -76,7 +76,7 @@ MUTATIONS: Final = (
         (
             f"{tests.IN_A_CALL}[no pong-clean]",
             f"{tests.IN_A_CALL}[a full outbox-clean]",
-            f"{_ISOLATION}::test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_nobody_waits_for_it",
+            f"{_ISOLATION}::test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_delays_no_other_client",
             f"{_ISOLATION}::test_a_slow_reader_is_closed_when_a_message_has_waited_too_long",
         ),
     ),

@@ -41,7 +41,7 @@ MUTATIONS: Final = (
                 await trio.lowlevel.checkpoint_if_cancelled()
 """,
         "",
-        (f"{_REPLACING}::test_who_came_while_a_waiter_was_waking_up_is_not_ended_by_it",),
+        (f"{_REPLACING}::test_a_waiter_does_not_end_a_newcomer_that_took_the_seat_before_it",),
     ),
     Mutation(
         2,
@@ -55,8 +55,7 @@ MUTATIONS: Final = (
         self._waiting""",
         (
             f"{_REPLACING}::test_of_three_who_join_at_once_the_last_one_wins",
-            "tests/conformance/test_guarantees.py"
-            "::test_who_is_replaced_again_and_again_leaves_once_each_time_before_the_next_comes",
+            "tests/conformance/test_guarantees.py::test_every_replaced_session_leaves_once_before_the_next_one_joins",
         ),
     ),
     Mutation(
@@ -88,8 +87,8 @@ MUTATIONS: Final = (
         ]
 """,
         (
-            "tests/session/test_isolation.py::test_many_with_much_metadata_who_leave_at_once_close_nobody_who_reads",
-            "tests/conformance/test_joining.py::test_a_crowd_that_leaves_at_once_is_told_one_by_one",
+            "tests/session/test_isolation.py::test_many_simultaneous_leaves_with_much_metadata_close_no_reading_client",
+            "tests/conformance/test_joining.py::test_members_that_leave_at_once_get_one_event_each",
         ),
     ),
 )
