@@ -1,5 +1,8 @@
 //! Statistics that the slow path may ask for.
 
+// The constructors for Python, which PyO3 generates, take every field.
+#![cfg_attr(feature = "python", allow(clippy::too_many_arguments))]
+
 use crate::core::interface::drop_reason::DropCounts;
 
 /// What was received of one encoding since it began; all totals, see RFC 3550 appendices A.1, A.3 and A.8.
