@@ -1,7 +1,7 @@
-"""The data plane without sockets and clocks: datagrams and `now` in, datagrams and events out.
+"""The data plane without sockets and clock: datagrams and ``now`` in, datagrams and events out.
 
-It is the native one of :mod:`sfu._dataplane`, whose source is in ``src/`` beside this file; ``src/core`` holds what it
-does, and is the same in a program's own network as in a thread with sockets.
+The class comes from the extension :mod:`sfu._dataplane`, whose source is in ``src/`` beside this file.  A thread with
+sockets and a network that a test makes up run the same core, ``src/core``.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from sfu.dataplane.interface import DropReason, Path
 __all__ = ["ENCODING_IDLE", "MAX_EVENTS", "MAX_SOURCES", "DataPlaneCore", "RandomSource", "SendDatagram"]
 
 SendDatagram = Callable[[Path, bytes], DropReason | None]
-"""Sends a datagram at once, or says why not."""
+"""Sends a datagram at once, or returns why it could not."""
 
 
 class RandomSource(Protocol):
-    """What is taken of :class:`random.Random`."""
+    """The part of :class:`random.Random` that a data plane uses."""
 
     def randrange(self, start: int, stop: int, /) -> int: ...

@@ -1,4 +1,4 @@
-"""The data plane on UDP sockets: a thread that moves packets, and what Python needs to command it and to listen."""
+"""The data plane on UDP sockets: a thread of its own moves packets, and Python commands it and reads its events."""
 
 import errno
 import socket
@@ -13,29 +13,28 @@ from sfu._dataplane import ThreadedPlane
 from sfu.dataplane.core import RandomSource
 from sfu.dataplane.interface import Event
 
-_BUFFER = 4 * 1024 * 1024  # bytes asked of the kernel in each direction; it may give less
-_BATCH = 32  # datagrams for the slow path in one poll: some milliseconds of work
+_BUFFER = 4 * 1024 * 1024  # bytes of socket buffer in each direction that we ask for; the kernel may grant less
+_BATCH = 32  # datagrams for the slow path in one poll: they are some milliseconds of work
 _PORT_ATTEMPTS = 32
 _MOST_SOCKETS = 64
 
 
 class UdpDataPlane(ThreadedPlane):
-    """Owns one socket for each host, all on the same ``port``; ``Path.local`` is the index of the socket.
+    """Owns one socket for each host, all on the same ``port``.  ``Path.local`` is the index of the socket.
 
-    ``addresses`` are the host and port of each that is open.  Packets are read and forwarded in a thread of the data
-    plane's own, all the time; :meth:`poll` only tells what came of them, with times on Trio's clock as it is when the
-    plane is made.
+    ``addresses`` are the host and port of each open socket.  A thread reads and forwards packets all the time;
+    :meth:`poll` only hands over the events.  Their times are on the clock of the Trio run that made the plane.
     """
 
     def __init__(self, hosts: Sequence[str], port: int, random: RandomSource | None = None) -> None:
-        """Bind to numeric IPv4 and IPv6 addresses; port 0 finds one that is free on all of them.
+        """Bind to numeric IPv4 and IPv6 addresses.  Port 0 finds a port that is free on all of them.
 
-        Raises ``OSError`` where that cannot be done.
+        Raises ``OSError`` if an address cannot be bound.
         """
         sockets = bind_all(hosts, port)
         names = [bound.getsockname() for bound in sockets]
         self.port: int = names[0][1]
-        # By the index of the socket; a host keeps its own for as long as possible, since paths go by it.
+        # Hosts by the index of their socket.  Paths hold the index, so a host keeps its own as long as possible.
         self._hosts: list[str] = [name[0] for name in names]
         self._closed: list[int] = []
         now = trio.current_time() if trio.lowlevel.in_trio_run() else time.monotonic()
@@ -48,7 +47,7 @@ class UdpDataPlane(ThreadedPlane):
     def listen(self, host: str) -> None:
         """Open a socket on one more numeric address.
 
-        Raises ``OSError`` where it cannot be bound, and where there are too many already.
+        Raises ``OSError`` if it cannot be bound, or if there are too many sockets already.
         """
         index = self._index_for(host)
         [bound] = bind_all([host], self.port)
@@ -58,7 +57,7 @@ class UdpDataPlane(ThreadedPlane):
             self._closed.remove(index)
 
     def _index_for(self, host: str) -> int:
-        """The one that it had; else a new one; else that of the host which is gone for longest."""
+        """The index that the host had before, else a new one, else that of the host that is gone for longest."""
         if (known := next((index for index in self._closed if self._hosts[index] == host), None)) is not None:
             return known
         if len(self._hosts) < _MOST_SOCKETS:
@@ -68,7 +67,7 @@ class UdpDataPlane(ThreadedPlane):
         raise OSError(errno.EMFILE, "too many addresses")
 
     def stop_listening(self, host: str) -> None:
-        """Close the socket on this address, which is open.  What was to be sent from there is not sent any more."""
+        """Close the socket on this address, which must be open.  Paths with its index lead nowhere from now on."""
         index = next(at for at, each in enumerate(self._hosts) if each == host and at not in self._closed)
         self._closed.append(index)
         self.set_socket(index, None)
@@ -91,7 +90,7 @@ class UdpDataPlane(ThreadedPlane):
 
 
 def bind_all(hosts: Sequence[str], port: int) -> list[socket.socket]:
-    """Non-blocking sockets on the same port of all hosts.  Raises ``OSError``, whose ``filename`` is the host."""
+    """Bind non-blocking sockets to the same port of all hosts.  Raises ``OSError`` with the host as ``filename``."""
     for _ in range(1 if port else _PORT_ATTEMPTS - 1):
         with suppress(OSError):
             return _bind_once(hosts, port)
@@ -99,7 +98,7 @@ def bind_all(hosts: Sequence[str], port: int) -> list[socket.socket]:
 
 
 def can_bind(host: str) -> bool:
-    """Whether a numeric address can be bound now, on some port."""
+    """Whether some port of a numeric address can be bound now."""
     try:
         for bound in _bind_once([host], 0):
             bound.close()
@@ -120,7 +119,7 @@ def _bind_once(hosts: Sequence[str], port: int) -> list[socket.socket]:
     except OSError as error:
         for bound in sockets:
             bound.close()
-        error.filename = host  # whoever tells of it does not know which it was
+        error.filename = host  # the caller must name the host, and knows only the list
         raise
     return sockets
 
@@ -128,7 +127,7 @@ def _bind_once(hosts: Sequence[str], port: int) -> list[socket.socket]:
 def _configure(bound: socket.socket) -> None:
     bound.setblocking(False)
     if bound.family == socket.AF_INET6:
-        # Or it would take IPv4 as well, and leave no port for a socket of its own.
+        # Otherwise it would take IPv4 too, and the IPv4 socket could not have the same port.
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     for direction in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         with suppress(OSError):

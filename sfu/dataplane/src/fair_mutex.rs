@@ -1,11 +1,13 @@
-//! A lock that whoever works without pause takes turns with others for.
+//! A mutex that a busy thread cannot keep to itself.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// A mutex with a door before it: who waits holds the door, so that who has just been inside comes after.
+/// Two mutexes, one behind the other: the door and the inside.
 ///
-/// A plain mutex is taken again by the thread that is running, for as long as that has something to do; and a fair one
-/// hands over only to who sleeps already, which takes long on a busy machine.
+/// A waiting thread holds the door while it waits for the inside.  The thread that has just been inside must pass the
+/// door again, so the waiting one comes first.  With a plain mutex the running thread takes the lock again as long as
+/// it has work.  A mutex that hands over to sleeping threads helps only once they sleep, which takes long on a busy
+/// machine.
 #[derive(Default)]
 pub struct FairMutex<T> {
     door: Mutex<()>,
@@ -13,17 +15,18 @@ pub struct FairMutex<T> {
 }
 
 impl<T> FairMutex<T> {
+    /// An unlocked mutex.
     pub fn new(inside: T) -> Self {
         Self { door: Mutex::new(()), inside: Mutex::new(inside) }
     }
 
-    /// Wait for one's turn: not longer than those inside and at the door take.
+    /// Wait for the lock: not longer than the threads inside and at the door need.
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        let _held = through(self.door.lock());
-        through(self.inside.lock())
+        let _held = ignore_poison(self.door.lock());
+        ignore_poison(self.inside.lock())
     }
 
-    /// Go in if nobody is there.
+    /// Take the lock if no other thread holds it or waits for it.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let _held = self.door.try_lock().ok()?;
         match self.inside.try_lock() {
@@ -34,8 +37,8 @@ impl<T> FairMutex<T> {
     }
 }
 
-/// What panics inside is caught there, and leaves everything as it should be ([`crate::guard`]).
-fn through<T>(locked: Result<T, PoisonError<T>>) -> T {
+/// Ignore poisoning: a panic inside is caught there, and leaves the core usable ([`crate::guard`]).
+fn ignore_poison<T>(locked: Result<T, PoisonError<T>>) -> T {
     locked.unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -46,12 +49,12 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn who_comes_while_another_works_without_pause_has_the_next_turn_but_one() {
-        let (turns, over) = (FairMutex::new(0u32), AtomicBool::new(false));
+    fn a_waiting_thread_gets_the_lock_soon_although_another_takes_it_without_pause() {
+        let (mutex, over) = (FairMutex::new(0u32), AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
-                    let mut inside = turns.lock();
+                    let mut inside = mutex.lock();
                     *inside += 1;
                     let start = Instant::now();
                     while start.elapsed() < Duration::from_millis(1) {
@@ -60,11 +63,11 @@ mod tests {
                 }
             });
             for _ in 0..50 {
-                let before = *turns.lock();
+                let before = *mutex.lock();
                 std::thread::sleep(Duration::from_millis(2));
                 let asked = Instant::now();
-                let inside = turns.lock();
-                // Many turns passed while it slept; what counts is that it comes in at all, and soon.
+                let inside = mutex.lock();
+                // The other thread had the lock many times meanwhile.  This one must get it at all, and soon.
                 assert!(*inside >= before);
                 assert!(asked.elapsed() < Duration::from_secs(1));
             }
@@ -73,19 +76,19 @@ mod tests {
     }
 
     #[test]
-    fn nobody_goes_in_where_somebody_is_and_a_panic_locks_nobody_out() {
-        let turns = FairMutex::new(0);
-        let inside = turns.lock();
-        assert!(turns.try_lock().is_none());
+    fn try_lock_fails_while_the_lock_is_held_and_a_panic_releases_it() {
+        let mutex = FairMutex::new(0);
+        let inside = mutex.lock();
+        assert!(mutex.try_lock().is_none());
         drop(inside);
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                let _inside = turns.lock();
+                let _inside = mutex.lock();
                 panic!("inside");
             });
             assert!(thread.join().is_err());
         });
-        assert!(turns.try_lock().is_some());
-        *turns.lock() = 1;
+        assert!(mutex.try_lock().is_some());
+        *mutex.lock() = 1;
     }
 }

@@ -1,27 +1,27 @@
-//! A bug in the core ends what the core does, and nothing else.
+//! A panic in the core empties the core, and stops nothing else.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::core::Core;
 
-/// What went wrong, in words.
+/// The message of a panic.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Panicked(pub String);
 
-/// Do something with the core.  Where that panics, the core forgets everything, and the slow path is told.
+/// Do something with the core.  If that panics, the core forgets everything and tells the slow path.
 pub fn guarded<T>(core: &mut Core, work: impl FnOnce(&mut Core) -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(|| work(core))).map_err(|panic| {
-        let why = words(panic.as_ref());
+        let why = message_of(panic.as_ref());
         core.fail(why.clone());
         Panicked(why)
     })
 }
 
-/// What a panic was raised with.
-pub fn words(panic: &(dyn Any + Send)) -> String {
+/// The message that a panic was raised with.
+pub fn message_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("no words").to_owned()
+    text.unwrap_or("no message").to_owned()
 }
 
 #[cfg(test)]
@@ -30,7 +30,7 @@ mod tests {
     use crate::core::{DropReason, Event};
 
     #[test]
-    fn a_panic_empties_the_core_and_is_told_and_the_core_goes_on() {
+    fn a_panic_empties_the_core_and_is_reported_and_the_core_goes_on() {
         let mut core = Core::new(0.0);
         core.add_transport(1).unwrap();
         core.count_drop(DropReason::Empty);

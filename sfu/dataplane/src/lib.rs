@@ -1,4 +1,4 @@
-//! The packet path of trio-sfu: SRTP packets are opened, rewritten, sealed and forwarded here, and never touch Python.
+//! The packet path of trio-sfu: it opens, rewrites, seals and forwards SRTP packets, which never touch Python.
 
 #[allow(missing_docs)]
 pub mod core;

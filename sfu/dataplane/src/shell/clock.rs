@@ -1,8 +1,8 @@
-//! The caller's clock, read in the thread.
+//! The caller's clock, for the thread to read.
 
 use std::time::Instant;
 
-/// Seconds on a clock that another keeps; both go at the same speed.
+/// The caller's clock, which runs at the speed of the system's monotonic one.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
@@ -15,7 +15,7 @@ impl Clock {
         Self { start: Instant::now(), offset: now }
     }
 
-    /// In seconds.
+    /// The time now, in seconds.
     pub fn now(&self) -> f64 {
         self.offset + self.start.elapsed().as_secs_f64()
     }

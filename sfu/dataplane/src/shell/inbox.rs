@@ -1,4 +1,4 @@
-//! What one look at a socket brings: several messages, each with one datagram or several of one sender.
+//! Memory for one read of a socket: several messages, each with one or more datagrams of one sender (UDP GRO).
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use quinn_udp::RecvMeta;
 
 const MESSAGES: usize = 16;
-const MESSAGE_SIZE: usize = 65_535; // what the system puts together is no larger than one datagram can be
+const MESSAGE_SIZE: usize = 65_535; // the system joins datagrams up to the size of the largest possible one
 
-/// Memory for received messages, kept.
+/// Memory for received messages, used again for every read.
 pub struct Inbox {
     memory: Vec<u8>,
     metas: [RecvMeta; MESSAGES],
@@ -21,7 +21,7 @@ impl Default for Inbox {
 }
 
 impl Inbox {
-    /// Let `receive` fill buffers and say how many, as `recvmmsg` does.
+    /// Let `receive` fill the buffers.  It returns how many it filled, like `recvmmsg`.
     pub fn fill(
         &mut self,
         receive: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
@@ -32,13 +32,13 @@ impl Inbox {
         receive(&mut buffers, &mut self.metas)
     }
 
-    /// The datagrams of the first `messages`, and where each came from.
+    /// The datagrams of the first `messages`, each with the address that it came from.
     pub fn datagrams(&mut self, messages: usize) -> impl Iterator<Item = (&mut [u8], SocketAddr)> {
         let metas = &self.metas[..messages];
         self.memory.chunks_exact_mut(MESSAGE_SIZE).zip(metas).flat_map(|(memory, meta)| {
             let size = meta.len.min(MESSAGE_SIZE);
             let datagrams = memory[..size].chunks_mut(meta.stride.max(1));
-            // An empty datagram is one, too.
+            // An empty datagram has no chunk, but must be counted.
             let empty = (size == 0).then_some(Default::default());
             empty.into_iter().chain(datagrams).map(|datagram| (datagram, meta.addr))
         })

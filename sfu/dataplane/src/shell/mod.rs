@@ -1,7 +1,7 @@
 //! The core in a thread of its own, with sockets.
 //!
-//! The thread never calls Python; Python reads what it is told when [`Shell::descriptor`] is readable, and gives its
-//! commands under the core's lock, which the thread holds for one batch at most.
+//! The thread never calls Python.  Python takes events when [`Shell::descriptor`] is readable, and gives its commands
+//! under the core's lock.  The thread holds that lock for one batch of datagrams at most.
 
 mod clock;
 mod inbox;
@@ -26,17 +26,17 @@ use clock::Clock;
 use shared::{Shared, lower, raise};
 pub use sockets::Sockets;
 
-/// How long a video frame's packets may wait for its last, in seconds.
+/// How long the packets of a video frame may wait for its last one, in seconds.
 pub const HOLD: f64 = 0.001;
 
-/// Owns the thread; it ends when this is closed or dropped.
+/// Owns the thread, which ends when the shell is closed or dropped.
 pub struct Shell {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Shell {
-    /// Move packets between the core and the sockets from now on, which is `now` on the caller's clock in seconds.
+    /// Start to move packets between the core and the sockets.  It is `now` on the caller's clock, in seconds.
     pub fn start(core: Arc<FairMutex<Core>>, sockets: Arc<Sockets>, now: f64) -> io::Result<Self> {
         let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
         let shared = Arc::new(Shared {
@@ -54,18 +54,18 @@ impl Shell {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Go on with these sockets, after the batch that the thread is at.
+    /// Use these sockets from the thread's next batch on.
     pub fn replace_sockets(&self, sockets: Arc<Sockets>) {
         *self.shared.sockets.lock().unwrap_or_else(PoisonError::into_inner) = sockets;
         raise(&self.shared.wake);
     }
 
-    /// Readable while there are events.
+    /// A descriptor that is readable while there are events.
     pub fn descriptor(&self) -> RawFd {
         self.shared.told.as_raw_fd()
     }
 
-    /// At most `limit` datagrams and everything else that is to be told.
+    /// Take all changes and at most `limit` datagrams.
     pub fn take_events(&self, limit: usize) -> Vec<Event> {
         let mut core = self.shared.core.lock();
         let events = guarded(&mut core, |core| core.take_events(limit)).unwrap_or_default();
@@ -76,12 +76,12 @@ impl Shell {
         events
     }
 
-    /// End the thread, after the batch that it is at.  Twice does nothing.
+    /// End the thread after its current batch.  Calling it twice does nothing.
     pub fn close(&mut self) {
         self.shared.closing.store(true, Ordering::Release);
         raise(&self.shared.wake);
         if let Some(thread) = self.thread.take() {
-            // It catches its panics.
+            // The thread catches its own panics, so there is no error to see.
             let _ = thread.join();
         }
     }

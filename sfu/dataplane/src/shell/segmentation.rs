@@ -1,4 +1,4 @@
-//! For tests: systems with segmentation, without it, and with sockets that turn out to have none.
+//! For tests: systems with segmentation, systems without it, and sockets that refuse it later.
 
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
@@ -10,7 +10,7 @@ use super::Sockets;
 
 pub type Open = fn(Vec<UdpSocket>) -> Sockets;
 
-/// Run a test on this system as it is, and as if its kernel were older than segmentation.
+/// Run a test on this system, and again as if its kernel were older than segmentation.
 pub fn each_way(test: impl Fn(Open)) {
     test(open);
     test(open_unsegmented);
@@ -20,7 +20,7 @@ pub fn open(sockets: Vec<UdpSocket>) -> Sockets {
     Sockets::new(sockets.into_iter().map(Into::into).collect()).unwrap()
 }
 
-/// In a thread of its own, since a filter stays for as long as its thread.
+/// Open in a thread of its own: a filter lasts as long as its thread.
 fn open_unsegmented(sockets: Vec<UdpSocket>) -> Sockets {
     let opened = std::thread::scope(|scope| {
         let opening = scope.spawn(|| {
@@ -45,7 +45,7 @@ fn refusal() -> BpfProgram {
     SeccompFilter::new(by_call, SeccompAction::Allow, answer, here).unwrap().try_into().unwrap()
 }
 
-/// From now on the kernel refuses every segmented send of this socket (EINVAL), and no other.
+/// Make the kernel refuse every segmented send of this socket (EINVAL), and no other.
 #[allow(unsafe_code)]
 pub fn refuse_segmented_sends(socket: &UdpSocket) {
     let on: libc::c_int = 1;

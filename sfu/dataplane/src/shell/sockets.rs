@@ -1,4 +1,4 @@
-//! UDP sockets with segmentation, both ways, where the system has it.
+//! UDP sockets, with segmentation in both directions (GSO and GRO) if the system has it.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
@@ -23,9 +23,9 @@ impl Socket {
         Ok(Self { io, state })
     }
 
-    /// Fill the inbox with what is there; how many messages, 0 where nothing is.
+    /// Fill the inbox with what has arrived.  Gives the number of messages.
     pub fn receive(&self, inbox: &mut Inbox) -> usize {
-        // An error is about something that was sent earlier, not about what comes next.
+        // An error here is about an earlier send (ICMP), not about the datagrams that come next.
         inbox.fill(|buffers, metas| self.state.recv(UdpSockRef::from(&self.io), buffers, metas)).unwrap_or(0)
     }
 
@@ -35,7 +35,7 @@ impl Socket {
         }
         if self.has_segmentation() {
             match self.send_segmented(destination, bytes, segment) {
-                // Some devices have none, and tell only now; nothing was sent.
+                // Some devices have no segmentation, and only a send tells.  Nothing was sent.
                 Err(_) if !self.has_segmentation() => {}
                 done => return done,
             }
@@ -43,12 +43,12 @@ impl Socket {
         bytes.chunks(segment).try_for_each(|one| self.send_one(destination, one))
     }
 
-    /// It may turn out with a send that there is none.
+    /// Whether segmented sends work, as far as we know.  A send may tell otherwise.
     fn has_segmentation(&self) -> bool {
         self.state.max_gso_segments() > 1
     }
 
-    /// Without the control messages of a segmented send, which take the kernel a tenth longer.
+    /// Send one datagram without control messages, which would cost the kernel a tenth more.
     fn send_one(&self, destination: SocketAddr, datagram: &[u8]) -> io::Result<()> {
         self.io.send_to(datagram, destination).map(|_| ())
     }
@@ -65,10 +65,10 @@ impl AsFd for Socket {
     }
 }
 
-/// One socket for each of our addresses; `Path::local` is the index.
+/// One socket for each of our addresses, by the index in `Path::local`.
 ///
-/// A list never changes, so that nobody who sends waits for a lock.  Where an address comes or goes another list takes
-/// its place, with the same sockets at the same indices.
+/// A list never changes, so that sending needs no lock.  When an address comes or goes, a new list takes its place,
+/// with the same sockets at the same indices.
 pub struct Sockets(Vec<Option<Arc<Socket>>>);
 
 impl Sockets {
@@ -78,7 +78,7 @@ impl Sockets {
         descriptors.into_iter().map(socket).collect::<io::Result<_>>().map(Self)
     }
 
-    /// The same list with this socket, or with none, at an index.
+    /// A list with this socket, or with none, at an index, and otherwise the same.
     pub fn with(&self, index: usize, descriptor: Option<OwnedFd>) -> io::Result<Self> {
         let mut sockets = self.0.clone();
         if sockets.len() <= index {
@@ -88,32 +88,32 @@ impl Sockets {
         Ok(Self(sockets))
     }
 
-    /// All of them, in their order, each with its index.
+    /// All sockets in their order, each with its index.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Socket)> {
         (0..).zip(&self.0).filter_map(|(index, socket)| Some((index, socket.as_deref()?)))
     }
 
-    /// How many segments one send may have; fewer once the system turned out not to have segmentation.
+    /// Segments that one send may have: 1 once the system proved to have no segmentation.
     pub fn max_segments(&self) -> usize {
         self.iter().map(|(_, socket)| socket.state.max_gso_segments()).min().unwrap_or(1)
     }
 
-    /// Send segments of this size, of which the last may be smaller, or say why not.
+    /// Send segments of this size, the last of which may be smaller.  Fails with the reason.
     ///
-    /// They leave one by one where they cannot leave together; then the first that cannot leave keeps back the rest,
-    /// and speaks for all.
+    /// Without segmentation they leave one by one.  If one of them fails, the rest is not sent, and all count as
+    /// failed.
     pub fn send(&self, path: Path, bytes: &[u8], segment: usize) -> Result<(), DropReason> {
         let socket = self.0.get(path.local as usize).and_then(Option::as_ref).ok_or(DropReason::SendFailed)?;
         if path.remote.port() == 0 {
-            // Whoever sends from there wants no answer (RFC 768), and the system says the same (EINVAL) as of
-            // segmentation that it has not: one such client would end it for all.
+            // Source port 0 means that no answer is wanted (RFC 768).  A send there fails with EINVAL, like a segmented
+            // send on a device without segmentation.  So one such client would end segmentation for all.
             return Err(DropReason::SendFailed);
         }
         socket.send(path.remote, bytes, segment).map_err(|error| reason(&error))
     }
 }
 
-/// Why a datagram was not sent: only a full buffer passes by itself.
+/// Why a datagram was not sent.  Only a full buffer will pass by itself.
 fn reason(error: &io::Error) -> DropReason {
     if error.kind() == ErrorKind::WouldBlock { DropReason::SendWouldBlock } else { DropReason::SendFailed }
 }
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_buffer_is_told_from_what_cannot_be_sent() {
+    fn a_full_buffer_is_distinguished_from_other_errors() {
         assert_eq!(reason(&ErrorKind::WouldBlock.into()), DropReason::SendWouldBlock);
         assert_eq!(reason(&ErrorKind::ConnectionRefused.into()), DropReason::SendFailed);
     }
@@ -150,7 +150,7 @@ mod tests {
         })
     }
 
-    /// How many messages the next look at the first socket brings, and the datagrams in them.
+    /// Read the first socket: the number of messages, and the datagrams in them.
     fn look(sockets: &Sockets) -> (usize, Vec<Vec<u8>>) {
         let mut inbox = Inbox::default();
         let start = Instant::now();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_arrives_as_its_segments() {
+    fn a_segmented_send_arrives_as_its_segments() {
         each_way(|open| {
             let (ours, receiver) = (bound(), bound());
             let sockets = open(vec![ours]);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_leaves_together_only_where_the_system_has_segmentation() {
+    fn segments_leave_together_only_if_the_system_has_segmentation() {
         each_way(|open| {
             let ours = bound();
             let remote = path(&ours);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_refuses_segmented_sends_loses_nothing_and_is_not_asked_again() {
+    fn a_socket_that_refuses_a_segmented_send_loses_nothing_and_gets_no_other() {
         each_way(|open| {
             let (ours, receiver) = (bound(), bound());
             refuse_segmented_sends(&ours);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_does_not_end_segmentation() {
+    fn an_unsendable_datagram_does_not_end_segmentation() {
         each_way(|open| {
             let (ours, receiver) = (bound(), bound());
             let sockets = open(vec![ours]);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_together_is_told_apart_and_an_empty_datagram_too() {
+    fn joined_datagrams_are_separated_and_an_empty_one_is_kept() {
         each_way(|open| {
             let ours = bound();
             let remote = path(&ours);

@@ -1,4 +1,4 @@
-//! The thread: wait, receive, move, send, tell; and again.
+//! The thread: wait, receive, forward, send, tell, and again.
 
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,19 +10,19 @@ use super::inbox::Inbox;
 use super::shared::{Shared, lower};
 use super::sockets::Sockets;
 use crate::core::{Core, Path};
-use crate::guard::{guarded, words};
+use crate::guard::{guarded, message_of};
 
-/// Datagrams for which the lock is held: with 200 receivers some milliseconds.
+/// Datagrams for which the lock is held at a time: with 200 receivers this takes some milliseconds.
 const BATCH: usize = 8;
-/// A thread that goes wrong outside the core more often than this stays ended.
+/// After this many panics outside the core the thread ends for good.
 const MAX_PANICS: usize = 3;
 
-/// Run until closed; what panics is told, and the thread goes on with an empty core.
+/// Run until closed.  After a panic the slow path is told, and the thread goes on with an empty core.
 pub fn supervise(shared: &Shared) {
     for _ in 0..MAX_PANICS {
         let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(shared))) else { return };
         let mut core = shared.core.lock();
-        core.fail(words(panic.as_ref()));
+        core.fail(message_of(panic.as_ref()));
         shared.tell(&core);
     }
 }
@@ -34,9 +34,9 @@ fn run(shared: &Shared) {
     }
 }
 
-/// Run with these sockets, until woken.
+/// Run with these sockets until the owner wakes the thread.
 fn run_with(shared: &Shared, sockets: &Sockets, inbox: &mut Inbox) {
-    // Something may be due already: it waited while the sockets were others.
+    // Something may have become due while the thread changed its sockets.
     let (mut due, mut unread_since) = (Some(0.0), None);
     let mut watched = vec![PollFd::new(&shared.wake, PollFlags::IN)];
     watched.extend(sockets.iter().map(|(_, socket)| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
@@ -53,7 +53,7 @@ fn run_with(shared: &Shared, sockets: &Sockets, inbox: &mut Inbox) {
         }
         let mut core = shared.core.lock();
         let now = shared.clock.now();
-        // Held up for long, the thread would take those for silent whose requests wait in its sockets.
+        // After a stall, read the sockets before declaring a client silent: its requests may still wait there.
         let since = *unread_since.get_or_insert(now);
         if all_read || now - since > LONGEST_READING {
             unread_since = None;
@@ -63,18 +63,18 @@ fn run_with(shared: &Shared, sockets: &Sockets, inbox: &mut Inbox) {
     }
 }
 
-/// So long nobody is taken for silent while there is more to read, in seconds: a busy plane always has more.
+/// How long the check for silent clients may wait for sockets that always have more to read, in seconds.
 const LONGEST_READING: f64 = 1.0;
 
-/// How long the thread sleeps at most, in seconds.  What a command makes due meanwhile is the silence of a client: told
-/// so much late at most.
+/// How long the thread sleeps at most, in seconds.  A command does not wake it, so a deadline that a command sets may
+/// be handled this much late.  Only silent clients have such deadlines.
 const LONGEST_SLEEP: f64 = 0.5;
 
-/// Return when there is something to do, in any case at `due` (seconds); whether the owner woke the thread.
+/// Return when there is something to do, and at `due` (seconds) at the latest.  Whether the owner woke the thread.
 fn wait(shared: &Shared, watched: &mut [PollFd<'_>], due: Option<f64>) -> bool {
     let seconds = due.map_or(LONGEST_SLEEP, |due| (due - shared.clock.now()).clamp(0.0, LONGEST_SLEEP));
     let timeout = Timespec { tv_sec: 0, tv_nsec: (seconds * 1e9) as i64 };
-    // Interrupted or not: all is looked at anyway.
+    // After an interruption the loop looks at everything anyway.
     let _ = poll(watched, Some(&timeout));
     let woken = !watched[0].revents().is_empty();
     if woken {
@@ -83,13 +83,13 @@ fn wait(shared: &Shared, watched: &mut [PollFd<'_>], due: Option<f64>) -> bool {
     woken
 }
 
-/// Work off the inbox, in batches, between which commands have their turn.
+/// Hand the inbox to the core in batches.  Between two batches a waiting command gets the lock.
 fn move_all(shared: &Shared, sockets: &Sockets, inbox: &mut Inbox, messages: usize, local: u32) {
     let mut datagrams = inbox.datagrams(messages).peekable();
     while datagrams.peek().is_some() {
         let mut core = shared.core.lock();
         let now = shared.clock.now();
-        // What went wrong is told like any event.
+        // A panic comes out as an event.
         let _ = guarded(&mut core, |core| {
             for (datagram, remote) in datagrams.by_ref().take(BATCH) {
                 core.receive(datagram, Path { remote, local }, now);
@@ -99,7 +99,7 @@ fn move_all(shared: &Shared, sockets: &Sockets, inbox: &mut Inbox, messages: usi
     }
 }
 
-/// Send what is due and tell what is to be told; when more is due, in seconds.
+/// Send what is due, and tell the owner of events.  Gives the next deadline, in seconds.
 fn flush(shared: &Shared, sockets: &Sockets, core: &mut Core) -> Option<f64> {
     let now = shared.clock.now();
     let flushed = guarded(core, |core| {

@@ -78,7 +78,8 @@ impl Core {
         self.events.forget_transport(transport);
     }
 
-    /// Refused where an SSRC, or the MID and RID, are another producer's of this transport, or nothing tells an encoding.
+    /// Refused where an SSRC, or the MID and RID, are another producer's of this transport, or nothing tells an
+    /// encoding.
     pub fn add_producer(&mut self, transport: Id, producer: Id, spec: ProducerSpec) -> Result<(), Refused> {
         let owner = self.transports.key(transport)?;
         if self.producers.contains(producer) {

@@ -1,7 +1,8 @@
 //! Forwarding: one packet of an encoding becomes a packet of its own for each consumer.
 //!
-//! The consumers of an encoding are on its `routes`.  For each of them the packet is rewritten into the send batch of the
-//! consumer's transport, where it waits for [`Core::flush`].  It is sealed only there, when it is clear how it leaves.
+//! The consumers of an encoding are on its `routes`.  For each of them the packet is rewritten into the send batch of
+//! the consumer's transport, where it waits for [`Core::flush`].  It is sealed only there, when it is clear how it
+//! leaves.
 
 use slotmap::SlotMap;
 

@@ -1,12 +1,12 @@
-//! The wall clock of a source, as its sender reports tell it (RFC 3550 section 6.4.1).
+//! The sender's clock: which NTP time belongs to which RTP timestamp (RFC 3550 section 6.4.1).
 
-const NTP_SECOND: f64 = 4_294_967_296.0; // in the 64-bit NTP format
-const STEP: f64 = 1.0; // seconds; packets that come so much later may have been held up on their way
+const NTP_SECOND: f64 = 4_294_967_296.0; // one second in the 64-bit NTP format
+const STEP: f64 = 1.0; // seconds: a smaller deviation is the network's jitter, a larger one means that a clock stepped
 
-/// Which NTP time of the sender belongs to which RTP timestamp, from its newest report, which came at `at` seconds.
+/// A pair of the sender's clocks: at `at` seconds here it was `ntp` there, and its media was at `timestamp`.
 ///
-/// Sender reports to receivers are made from it: the pair is moved on by the time that has passed here, so both halves
-/// stay on the sender's own clocks and audio and video of one sender stay in step at every receiver.
+/// Sender reports to receivers are made from it.  Both halves are moved on by the time that passed here, so they stay
+/// on the sender's own clocks: audio and video of one sender stay in step at every receiver.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct NtpMapping {
@@ -16,16 +16,17 @@ pub struct NtpMapping {
 }
 
 impl NtpMapping {
-    /// The sender's NTP time and RTP timestamp (before any offset) now.
+    /// The sender's NTP time and RTP timestamp at `now`, in seconds.
     pub fn read(&self, clock_rate: u32, now: f64) -> (u64, u32) {
         let passed = (now - self.at).max(0.0);
         let ntp = self.ntp.wrapping_add((passed * NTP_SECOND) as u64);
         (ntp, self.timestamp.wrapping_add((passed * f64::from(clock_rate)) as u64 as u32))
     }
 
-    /// What to add (mod 2^32) to its timestamps to get the NTP time in units of the clock rate.
+    /// What to add (mod 2^32) to a timestamp to get its NTP time in units of the clock rate.
     ///
-    /// So all encodings of one sender meet on one timeline.
+    /// Two encodings of one sender have different timestamps for the same moment, but the same NTP time.  So the
+    /// difference of their timelines is the difference of their timestamps.
     pub fn timeline(&self, clock_rate: u32) -> i64 {
         let half = 1u128 << 31;
         let units = (u128::from(self.ntp) * u128::from(clock_rate) + half) >> 32;
@@ -33,27 +34,28 @@ impl NtpMapping {
     }
 }
 
-/// A source's clock, kept in step with the packets that come.
+/// A sender's clock, kept in step with its packets between two reports.
 ///
-/// A report says how NTP time and timestamps go together; both are moved on by the time that passes here.  Some senders
-/// stop their timestamps while they are muted, and then report nothing or what would have been.  So the clock follows
-/// where packets step away from it.
+/// Some senders stop their timestamps while they are muted.  Meanwhile they report nothing, or the time that would have
+/// been.  A mapping that is only moved on would then be ahead of the media by the length of the mute, and a receiver
+/// would play audio and video apart.  So the mapping follows wherever the packets step away from it.
 #[derive(Clone, Copy, Debug)]
 pub struct SenderClock {
     clock_rate: u32,
     mapping: Option<NtpMapping>,
-    /// How far packets are behind the clock, or ahead (seconds): reports and media may take different times to here.
+    /// How far packets are ahead of the mapping, in seconds (negative: behind).  It need not be 0, as reports and media
+    /// may take different times to get here.
     offset: f64,
-    /// By how many units it was moved since its newest report.
+    /// Timestamp units by which the mapping was moved since its newest report.
     moved: i64,
     /// A report came, and no packet since.
     reported: bool,
-    /// A packet came since the first report.
+    /// A packet came since the first report, so `offset` means something.
     known: bool,
 }
 
 impl SenderClock {
-    /// `clock_rate` in Hz.
+    /// A clock without a report.  `clock_rate` in Hz.
     pub fn new(clock_rate: u32) -> Self {
         Self { clock_rate, mapping: None, offset: 0.0, moved: 0, reported: false, known: false }
     }
@@ -63,43 +65,47 @@ impl SenderClock {
         self.mapping
     }
 
-    /// Its sender reported.
+    /// Take over a sender report.
     ///
-    /// Some report the time of their last packet and not their own, so that it ages over a mute: the report says how it
-    /// was then.
-    pub fn report(&mut self, clock: NtpMapping) {
+    /// Some senders report the time of their last packet instead of the time of the report.  Over a mute such a pair
+    /// ages: its NTP time advances less than half as fast as ours.  Then the pair belongs to the moment of that packet.
+    pub fn report(&mut self, reported: NtpMapping) {
         let aged_since = self.mapping.and_then(|before| {
-            let passed = clock.ntp.wrapping_sub(before.ntp) as i64 as f64 / NTP_SECOND;
-            (passed >= 0.0 && 2.0 * passed < clock.at - before.at).then_some(before.at + passed)
+            let passed = reported.ntp.wrapping_sub(before.ntp) as i64 as f64 / NTP_SECOND;
+            (passed >= 0.0 && 2.0 * passed < reported.at - before.at).then_some(before.at + passed)
         });
-        self.mapping = Some(NtpMapping { at: aged_since.unwrap_or(clock.at), ..clock });
+        self.mapping = Some(NtpMapping { at: aged_since.unwrap_or(reported.at), ..reported });
         self.moved = 0;
         self.reported = true;
     }
 
-    /// A packet came, the one before it `pause` seconds ago (`None`: it is the first).  Whether the clock had to be moved.
+    /// Compare a packet with the mapping, and move the mapping if the packet stepped away.  Whether it was moved.
+    ///
+    /// The packet before it came `pause` seconds earlier (`None`: there was none).
     pub fn follow(&mut self, timestamp: u32, pause: Option<f64>, now: f64) -> bool {
-        let Some(clock) = &mut self.mapping else { return false };
+        let Some(mapping) = &mut self.mapping else { return false };
         let rate = f64::from(self.clock_rate);
-        let ahead = timestamp.wrapping_sub(clock.read(self.clock_rate, now).1) as i32;
+        let ahead = timestamp.wrapping_sub(mapping.read(self.clock_rate, now).1) as i32;
         let offset = f64::from(ahead) / rate;
         let step = offset - self.offset;
         let flows = pause.is_none_or(|pause| pause < STEP);
-        // A report may step while packets flow on.  It knows better, unless it contradicts them more than those before:
-        // some senders count their mute in reports for ever.
+        // While packets flow on, a step comes from the new report, which knows better.  But some senders count their
+        // mute in every report, for ever.  Such a report contradicts the packets more than the one before, and is not
+        // trusted.
         let trusted =
             !std::mem::replace(&mut self.known, true) || step.abs() < STEP || offset.abs() < self.offset.abs();
         if std::mem::replace(&mut self.reported, false) && flows && trusted {
             self.offset = offset;
             return false;
         }
-        // Packets that were held up on their way catch up; those of who was muted never do.
+        // Packets that were held up in the network step back by as much as they stepped away.  Undo the move exactly,
+        // or rounding would add up.  After a mute they never come back.
         let caught_up = self.moved != 0 && (step + self.moved as f64 / rate).abs() < STEP / 2.0;
         if !caught_up && step.abs() < STEP {
             return false;
         }
         let change = if caught_up { self.moved.wrapping_neg() } else { (step * rate) as i64 };
-        clock.timestamp = clock.timestamp.wrapping_add(change as u32);
+        mapping.timestamp = mapping.timestamp.wrapping_add(change as u32);
         self.moved = self.moved.wrapping_add(change);
         true
     }
@@ -117,7 +123,7 @@ mod tests {
     const START: NtpMapping = NtpMapping { ntp: 100 << 32, timestamp: 1000, at: 5.0 };
 
     #[test]
-    fn both_halves_go_on_with_the_time_that_passes_and_never_back() {
+    fn a_mapping_moves_on_with_time_and_never_back() {
         assert_eq!(START.read(90_000, 5.0), (100 << 32, 1000));
         assert_eq!(START.read(90_000, 5.5), ((100 << 32) + (1 << 31), 1000 + 45_000));
         assert_eq!(START.read(90_000, 4.0), (100 << 32, 1000));
@@ -126,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn encodings_of_one_sender_meet_on_one_timeline() {
+    fn two_encodings_of_one_sender_have_one_timeline() {
         let low = NtpMapping { ntp: 100 << 32, timestamp: 4_000_000_000, at: 1.0 };
         let high = NtpMapping { ntp: (100 << 32) + (1 << 31), timestamp: 7, at: 1.5 };
         let (low_now, high_now) = (low.read(90_000, 2.0).1, high.read(90_000, 2.0).1);
@@ -173,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn media_that_comes_later_than_its_reports_keeps_its_distance() {
+    fn media_that_arrives_later_than_its_reports_keeps_its_distance() {
         let mut clock = followed(48_000);
         assert!(!clock.follow(0, None, 0.0), "a second behind the report from the beginning");
         assert!(!clock.follow(960, Some(0.02), 0.02));
@@ -183,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_goes_on_counting_a_mute_is_corrected_and_a_better_one_believed() {
+    fn a_report_that_counts_a_mute_is_corrected_and_a_better_one_trusted() {
         let mut clock = followed(0);
         clock.follow(960, None, 0.02);
         clock.follow(1920, Some(8.0), 8.04);
@@ -201,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_aged_over_a_mute_is_of_when_it_was_made() {
+    fn a_report_that_aged_over_a_mute_belongs_to_the_last_packet() {
         let mut clock = followed(0);
         clock.follow(960, None, 0.02);
         for second in 1..8u32 {
@@ -213,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_after_a_stall_ends_where_it_began() {
+    fn a_burst_after_a_stall_leaves_the_mapping_as_it_was() {
         let mut clock = followed(0);
         for packet in 1..100u32 {
             let due = f64::from(packet) * 0.02;
@@ -225,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_named_by_the_middle_of_its_time() {
+    fn a_report_is_named_by_the_middle_of_its_ntp_time() {
         assert_eq!(middle(0x1122_3344_5566_7788), 0x3344_5566);
     }
 }

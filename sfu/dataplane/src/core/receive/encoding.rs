@@ -69,8 +69,9 @@ impl Encoding {
     ///
     /// `newest`: no later packet came before this one.
     pub fn inspect(&mut self, codec: Codec, payload: &[u8], timestamp: u32, newest: bool) -> (Frame, i64) {
-        // A picture may come in several packets, and in H.264 with delimiters and parameter sets before its first slice.
-        // Only its first packet (in H.264 its first slice) begins a frame, so remember the timestamp that it had.
+        // A picture may come in several packets, and in H.264 with delimiters and parameter sets before its first
+        // slice.  Only its first packet (in H.264 its first slice) begins a frame, so remember the timestamp that it
+        // had.
         let seen = if codec == Codec::H264 { self.slice_timestamp } else { self.newest_timestamp };
         let frame = codec.inspect(payload, newest && seen != Some(timestamp));
         if newest {

@@ -1,35 +1,38 @@
-//! What was received of one SSRC, as receiver reports want it (RFC 3550 appendices A.1, A.3, A.8).
+//! Receive statistics of one SSRC, as receiver reports need them (RFC 3550 appendices A.1, A.3, A.8).
 
-const MAX_DROPOUT: i64 = 3000; // RFC 3550 appendix A.1: whoever skips more has begun anew and lost nothing
-const MAX_PAUSE: f64 = 5.0; // seconds; a timestamp that jumps further says nothing about the network
-/// Without a packet for so long (seconds) nothing flows.
+const MAX_DROPOUT: i64 = 3000; // RFC 3550 appendix A.1: a sender that skips more numbers began anew and lost nothing
+const MAX_PAUSE: f64 = 5.0; // seconds: a timestamp that jumps further says nothing about the network
+/// An encoding without a packet for this long (seconds) does not flow.
 pub const IDLE_AFTER: f64 = 2.0;
 const TIMESTAMPS: f64 = 4_294_967_296.0;
 
-/// Counts, and extends sequence numbers.
+/// Counts packets, and extends their sequence numbers so that they never wrap.
 ///
-/// Every packet has authenticated and passed replay protection, so appendix A.1's probation is not needed: a sequence
-/// number is within half a cycle of the newest, and that decides the cycle.
+/// The probation of appendix A.1 is not needed, as every packet has authenticated and is no replay.  A sequence number
+/// is within half a cycle of the newest one, and that decides its cycle.
 #[derive(Clone, Debug)]
 pub struct ReceiveStats {
     clock_rate: f64,
+    /// The first sequence number.
     base: i64,
+    /// In timestamp units.
     jitter: f64,
+    /// Arrival time less timestamp of the newest packet, in timestamp units.
     transit: f64,
-    /// All that came.
+    /// Packets that came.
     pub packets: u64,
-    /// Of whole plain packets.
+    /// Their bytes: whole plain packets.
     pub bytes: u64,
-    /// Extended by its cycles.
+    /// The highest sequence number, extended by its cycles.
     pub highest_sequence: i64,
-    /// Of the newest packet.
+    /// The timestamp of the newest packet.
     pub last_timestamp: u32,
     /// When the newest packet came, in seconds.
     pub last_at: Option<f64>,
 }
 
 impl ReceiveStats {
-    /// `clock_rate` in Hz.
+    /// Nothing came yet.  `clock_rate` in Hz.
     pub fn new(clock_rate: u32) -> Self {
         Self {
             clock_rate: f64::from(clock_rate),
@@ -44,12 +47,12 @@ impl ReceiveStats {
         }
     }
 
-    /// Whether nothing flows before a packet that comes now.
+    /// Whether the stream rested until `now`, in seconds.
     pub fn idle(&self, now: f64) -> bool {
         self.last_at.is_none_or(|last_at| now - last_at > IDLE_AFTER)
     }
 
-    /// Count a packet of `size` bytes; its sequence number, extended by its cycles.
+    /// Count a packet of `size` bytes that came at `now` (seconds).  Gives its extended sequence number.
     pub fn arrived(&mut self, sequence_number: u16, timestamp: u32, size: usize, now: f64) -> i64 {
         self.packets += 1;
         self.bytes += size as u64;
@@ -76,10 +79,11 @@ impl ReceiveStats {
         self.highest_sequence
     }
 
-    /// Once per timestamp: the packets of one video frame leave in a burst, which is not the network's doing.
+    /// Update the jitter, once for each timestamp: the packets of a video frame have one timestamp but leave as a
+    /// burst, which is not the network's doing.
     fn measure_jitter(&mut self, timestamp: u32, now: f64) {
         let transit = now * self.clock_rate - f64::from(timestamp);
-        // Timestamps wrap; what counts is the difference, which is small.
+        // Both clocks count modulo 2^32; their difference is small.
         let half = TIMESTAMPS / 2.0;
         let change = ((transit - self.transit + half).rem_euclid(TIMESTAMPS) - half).abs();
         self.transit = transit;
@@ -88,17 +92,17 @@ impl ReceiveStats {
         }
     }
 
-    /// How many packets there should be (appendix A.3).
+    /// Packets that the sender sent, as far as we know (appendix A.3).
     pub fn expected(&self) -> i64 {
         if self.packets == 0 { 0 } else { self.highest_sequence - self.base + 1 }
     }
 
-    /// How many are missing; negative with duplicates.
+    /// Packets that are missing; negative with duplicates.
     pub fn lost(&self) -> i64 {
         self.expected() - self.packets as i64
     }
 
-    /// In timestamp units (appendix A.8).
+    /// Interarrival jitter in timestamp units (appendix A.8).
     pub fn jitter(&self) -> u64 {
         self.jitter as u64
     }
@@ -120,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_that_did_not_come_are_lost_until_they_come_late() {
+    fn a_missing_packet_is_lost_until_it_comes_late() {
         let mut stats = ReceiveStats::new(48000);
         receive(&mut stats, &[10, 11, 14]);
         assert_eq!((stats.expected(), stats.lost()), (5, 2));
@@ -129,21 +133,21 @@ mod tests {
     }
 
     #[test]
-    fn more_than_expected_is_a_negative_loss() {
+    fn more_packets_than_expected_are_a_negative_loss() {
         let mut stats = ReceiveStats::new(48000);
         receive(&mut stats, &[10, 9, 11]);
         assert_eq!(stats.lost(), -1);
     }
 
     #[test]
-    fn late_sequence_numbers_belong_to_the_last_cycle() {
+    fn a_late_sequence_number_belongs_to_the_cycle_before() {
         let mut stats = ReceiveStats::new(48000);
         assert_eq!(receive(&mut stats, &[65534, 65536, 65535, 65537]), [65534, 65536, 65535, 65537]);
         assert_eq!((stats.highest_sequence, stats.expected(), stats.lost()), (65537, 4, 0));
     }
 
     #[test]
-    fn whoever_skips_thousands_of_numbers_has_lost_none_of_them() {
+    fn a_jump_of_thousands_of_numbers_loses_none_of_them() {
         let mut stats = ReceiveStats::new(48000);
         receive(&mut stats, &[10, 11, 11 + 3000]);
         assert_eq!((stats.highest_sequence, stats.expected(), stats.lost()), (3011, 3, 0));
@@ -152,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_packet_tells_the_time() {
+    fn the_newest_packet_sets_the_timestamp() {
         let mut stats = ReceiveStats::new(48000);
         receive(&mut stats, &[10, 12, 11]);
         assert_eq!((stats.last_timestamp, stats.last_at), (12 * 960, Some(12.0 * 0.02)));
@@ -169,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_even_stream_that_wraps_or_comes_in_bursts_or_rests_has_no_jitter() {
+    fn wrapping_bursts_and_rests_of_an_even_stream_are_no_jitter() {
         let mut wraps = ReceiveStats::new(48000);
         for number in 0..100u16 {
             let timestamp = (u32::MAX - 48000).wrapping_add(u32::from(number) * 960);

@@ -1,32 +1,36 @@
-//! What waits to leave to one receiver: a frame's packets come in a burst, and leave as one.
+//! Packets that wait to leave to one receiver.
+//!
+//! The packets of a video frame come together.  They wait for the last of them and leave in one segmented send (UDP
+//! GSO), which costs the system about as much as a single packet.
 
 use crate::core::keys::ConsumerKey;
 use crate::core::srtp::Srtp;
 
-const MAX_RUN_BYTES: usize = 65_000; // a datagram is at most 65,535 with its headers, and so is a segmented send
-const MAX_BYTES_KEPT: usize = 32 * 1024; // several frames; a key frame's memory is given back
-const MAX_PADDING: u16 = 64; // one part in so many of a packet: encoders split a frame into sizes some bytes apart
+const MAX_RUN_BYTES: usize = 65_000; // a segmented send has at most 65,535 bytes with its headers, like a datagram
+const MAX_BYTES_KEPT: usize = 32 * 1024; // room for several frames; the memory of a large key frame is given back
+const MAX_PADDING: u16 = 64; // a packet grows by 1/64 at most: encoders split a frame into sizes some bytes apart
 
-const PADDED: u8 = 0x20; // RFC 3550 section 5.1
+const PADDED: u8 = 0x20; // the padding bit of the first byte (RFC 3550 section 5.1)
 
-/// A packet that waits: plain, with room for its seal behind it.  Or a report, which is sealed already.
+/// A packet that waits: plain media with room for its tag behind it, or a report that is sealed already.
 #[derive(Clone, Copy, Debug)]
 pub struct QueuedPacket {
-    /// Nothing of it leaves once it is gone.
+    /// The consumer whose packet it is.  The packet is discarded if the consumer was removed.
     pub consumer: ConsumerKey,
-    /// Of the sealed packet, in bytes.
+    /// Bytes of the sealed packet.
     pub size: u16,
-    /// Of the whole plain packet; 0 for a report.
+    /// Bytes of the whole plain packet; 0 for a report.
     pub plain: u16,
-    /// Of its payload without padding; 0 for a report.
+    /// Bytes of the payload without padding; 0 for a report.
     pub payload: u16,
-    /// How much larger it may be made.
+    /// Bytes of padding that may be added.
     pub padding: u16,
-    /// How it is to be sealed; a report is sealed already.
+    /// How to seal it; `None` for a report, which is sealed already.
     pub seal: Option<Seal>,
 }
 
-/// With how large a header, under which SSRC, and as which of its packets.
+/// What sealing needs to know: the size of the header in bytes, the SSRC, and the packet index (RFC 3711 section
+/// 3.3.1).
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Seal {
@@ -36,7 +40,7 @@ pub struct Seal {
 }
 
 impl QueuedPacket {
-    /// Seal it in place.
+    /// Seal the packet in place.
     fn seal(&self, srtp: &Srtp, packet: &mut [u8]) {
         if let Some(Seal { header, ssrc, index }) = self.seal {
             srtp.seal_rtp(packet, usize::from(header), ssrc, index);
@@ -44,19 +48,20 @@ impl QueuedPacket {
     }
 }
 
-/// How much a plain packet of this size may grow; one that is padded already stays as it is.
+/// Bytes of padding that a plain packet of this size may get; none if it is padded already.
 pub fn most_padding(first_byte: u8, plain: usize) -> u16 {
     if first_byte & PADDED == 0 { plain as u16 / MAX_PADDING } else { 0 }
 }
 
-/// Packets, one behind the other.
+/// The packets that wait for one receiver, one behind the other.
 #[derive(Debug)]
 pub struct SendBatch {
-    /// The packets, each with room for its seal.
+    /// The bytes of the packets, each with room for its tag.
     pub bytes: Vec<u8>,
-    /// Whose receivers are to be told the clock when this leaves.
+    /// Consumers for which a sender report is due when the batch leaves.
     pub reporting: Vec<ConsumerKey>,
     queued: Vec<QueuedPacket>,
+    /// When the batch must leave, in seconds; infinite if it is empty.
     due: f64,
 }
 
@@ -67,20 +72,20 @@ impl Default for SendBatch {
 }
 
 impl SendBatch {
-    /// The newest bytes are a packet that must leave by `due`, in seconds.
+    /// Queue the packet whose bytes were appended last.  It must leave by `due`, in seconds.
     pub fn push(&mut self, packet: QueuedPacket, due: f64) {
         self.queued.push(packet);
         self.due = self.due.min(due);
     }
 
-    /// A sealed report, which leaves with the rest.
+    /// Queue a sealed report, which leaves with the rest.
     pub fn push_report(&mut self, consumer: ConsumerKey, report: &[u8]) {
         self.bytes.extend_from_slice(report);
         let size = report.len() as u16;
         self.queued.push(QueuedPacket { consumer, size, plain: 0, payload: 0, padding: 0, seal: None });
     }
 
-    /// When it must leave, in seconds.
+    /// When the batch must leave, in seconds.
     pub fn due(&self) -> f64 {
         self.due
     }
@@ -89,7 +94,7 @@ impl SendBatch {
         self.queued.is_empty()
     }
 
-    /// All has left; the memory is kept for the next.
+    /// Forget the packets, and keep the memory for the next ones.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(MAX_BYTES_KEPT);
@@ -98,9 +103,10 @@ impl SendBatch {
         self.due = f64::INFINITY;
     }
 
-    /// Cut into runs that can leave with one segmented send: all of a size but the last, which may be smaller.
+    /// Cut the batch into runs, each of which can leave with one segmented send.
     ///
-    /// What `wanted` refuses is left out.  At least one packet, and at most `max_segments`, is in a run.
+    /// All packets of such a send have the same size but the last, which may be smaller.  A run has at least one packet
+    /// and at most `max_segments`.  Packets that `wanted` refuses are discarded.
     pub fn runs(&mut self, max_segments: usize, wanted: impl Fn(&QueuedPacket) -> bool, mut take: impl FnMut(Run<'_>)) {
         let Self { bytes, queued, .. } = self;
         let (mut index, mut start) = (0, 0);
@@ -121,7 +127,9 @@ impl SendBatch {
     }
 }
 
-/// How many of these packets can leave together, and the size of the largest, which all but the last are made.
+/// How many of these packets can leave together, and the size to which all but the last are padded.
+///
+/// Packets join the run as long as each of them may grow to the size of the largest.
 fn first_run(packets: &[QueuedPacket]) -> (usize, usize) {
     let (mut segment, mut ceiling) = (packets[0].size, packets[0].size + packets[0].padding);
     let mut count = 1;
@@ -140,14 +148,17 @@ fn first_run(packets: &[QueuedPacket]) -> (usize, usize) {
 /// Packets that can leave with one segmented send.
 pub struct Run<'a> {
     bytes: &'a mut [u8],
-    /// In their order.
+    /// The packets, in their order.
     pub packets: &'a [QueuedPacket],
-    /// The size of all but the last once they are sealed.
+    /// Bytes of each sealed packet but the last.
     pub segment: usize,
 }
 
 impl Run<'_> {
-    /// Sealed, and padded where that makes them equal; `memory` is for the latter.
+    /// Seal every packet, and pad those that are too small.  Gives the bytes to send.
+    ///
+    /// Packets of one size are sealed in place.  Padding moves the packets behind it, so padded ones are copied to
+    /// `memory`.
     pub fn seal<'b>(&'b mut self, srtp: &Srtp, memory: &'b mut Vec<u8>) -> &'b [u8] {
         let (last, others) = self.packets.split_last().expect("a run has packets");
         if others.iter().all(|packet| usize::from(packet.size) == self.segment) {
@@ -170,7 +181,7 @@ impl Run<'_> {
         memory
     }
 
-    /// Each packet with its size as it is sent.
+    /// Each packet with the size with which it is sent.
     pub fn sizes(&self) -> impl Iterator<Item = (&QueuedPacket, usize)> {
         let last = self.packets.len() - 1;
         let size =
@@ -179,7 +190,9 @@ impl Run<'_> {
     }
 }
 
-/// Append the packet, padded so that it is of this size once it is sealed (RFC 3550 section 5.1), and seal it.
+/// Append the packet, padded to this size when sealed (RFC 3550 section 5.1), and seal it.
+///
+/// The padding goes in front of the tag: it is part of the packet that is encrypted and authenticated.
 fn append_padded(packet: &QueuedPacket, bytes: &[u8], size: usize, srtp: &Srtp, out: &mut Vec<u8>) {
     let (start, padding) = (out.len(), size - bytes.len());
     if padding == 0 {
@@ -224,20 +237,20 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_of_one_size_but_its_last() {
+    fn a_run_has_one_size_but_for_its_last_packet() {
         let (mut batch, _) = batch_of(&[9, 9, 9, 4, 4, 7, 7, 8], 0);
         assert_eq!(sizes(&mut batch, 64, |_| true), [vec![9, 9, 9, 4], vec![4], vec![7, 7], vec![8]]);
     }
 
     #[test]
-    fn sizes_that_are_a_little_apart_are_made_equal() {
+    fn sizes_that_differ_a_little_are_padded_to_one() {
         let (mut batch, _) = batch_of(&[99, 99, 100, 101, 100, 60, 99, 104], 3);
         assert_eq!(sizes(&mut batch, 64, |_| true), [vec![101, 101, 101, 101, 101, 60], vec![99], vec![104]]);
         assert_eq!(sizes(&mut batch, 1, |_| true).concat(), [99, 99, 100, 101, 100, 60, 99, 104]);
     }
 
     #[test]
-    fn a_run_has_no_more_segments_than_can_be_sent() {
+    fn a_run_has_no_more_segments_than_one_send_may_have() {
         let (mut few, _) = batch_of(&[9; 5], 0);
         assert_eq!(sizes(&mut few, 2, |_| true), [vec![9, 9], vec![9, 9], vec![9]]);
         assert_eq!(sizes(&mut few, 1, |_| true).len(), 5);
@@ -246,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_wanted_is_left_out_and_divides_a_run() {
+    fn an_unwanted_packet_is_discarded_and_divides_a_run() {
         let (mut batch, keys) = batch_of(&[9, 9, 9, 9], 0);
         let gone = keys[1];
         let mut first = Vec::new();
@@ -255,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_due_with_the_first_that_is_and_empty_when_cleared() {
+    fn a_batch_is_due_with_its_first_packet_and_empty_once_cleared() {
         let (mut batch, keys) = batch_of(&[9], 0);
         batch.push_report(keys[0], &[]);
         assert_eq!((batch.due(), batch.is_empty()), (1.0, false));
@@ -264,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_authentic_and_says_how_much_it_is() {
+    fn padding_is_authenticated_and_ends_with_its_size() {
         let key = [3; 28];
         let mut srtp = Srtp::new(Profile::AeadAes128Gcm, &key, &key).unwrap();
         let mut consumers: SlotMap<ConsumerKey, ()> = SlotMap::with_key();

@@ -1,9 +1,9 @@
-//! Numbers that go on without a gap for what we leave out, and keep the gaps of what the network lost.
+//! Sequence numbers for one receiver: no gap for packets that we leave out, the same gap for packets that were lost.
 
 use std::collections::VecDeque;
 
-const MAX_DROPOUT: i64 = 3000; // as RFC 3550 appendix A.1: a sender that skips more has begun anew
-const MAX_RUNS: usize = 256;
+const MAX_DROPOUT: i64 = 3000; // as RFC 3550 appendix A.1: a sender that skips more numbers began anew
+const MAX_RUNS: usize = 256; // late packets of older runs get no number
 
 /// Incoming numbers from `start` to before `end` go out with `offset` added.
 #[derive(Clone, Copy, Debug)]
@@ -13,28 +13,33 @@ struct Run {
     offset: i64,
 }
 
-/// Maps the incoming numbers of one source (extended, so that they never wrap) to outgoing ones.
+/// Maps incoming numbers of one source to outgoing ones.  Both are extended, so that they never wrap.
 ///
-/// While nothing is left out, both differ by a constant.  Each number left out lowers the constant by one for all that
-/// follow, so the past is a list of runs, each with its constant; a packet that comes late finds its own there.  A number
-/// maps to the same one however often it is asked for, or never to any.
+/// While nothing is left out, both differ by a constant offset.  Each number that is left out lowers the offset by one
+/// for all that follow.  So the past is a list of runs, each with its offset, and a late packet finds its run there.  A
+/// number maps to the same outgoing number every time, or never to any.
 #[derive(Clone, Debug, Default)]
 pub struct SequenceTranslator {
+    /// The first outgoing number; `None` takes the first incoming one.
     first: Option<i64>,
     begun: bool,
+    /// The past, the oldest first.
     runs: VecDeque<Run>,
+    /// One more than the highest incoming number so far.
     next_in: i64,
+    /// The first incoming number of the current run.
     run_start: i64,
+    /// What is added to the numbers of the current run.
     offset: i64,
 }
 
 impl SequenceTranslator {
-    /// `first` is the first outgoing number; `None` takes the first incoming one.
+    /// `first` is the first outgoing number; `None` takes the first incoming one.  [`Self::begin`] must follow.
     pub fn new(first: Option<i64>) -> Self {
         Self { first, ..Self::default() }
     }
 
-    /// A new source, or one taken up again: `number` comes next, all before it is too late.
+    /// Begin with a new source, or with the same after a break: `number` comes next.  Everything before is too late.
     pub fn begin(&mut self, number: i64) {
         self.offset =
             if self.begun { self.next_in + self.offset - number } else { self.first.map_or(0, |first| first - number) };
@@ -44,7 +49,7 @@ impl SequenceTranslator {
         self.run_start = number;
     }
 
-    /// The outgoing number of a packet; `None` when it is too late for it or was left out.
+    /// The outgoing number of a packet that is sent.  `None` for one that comes too late or was left out.
     pub fn take(&mut self, number: i64) -> Option<i64> {
         if number >= self.next_in {
             if number - self.next_in >= MAX_DROPOUT {
@@ -60,7 +65,10 @@ impl SequenceTranslator {
         (number < run.end).then_some(number + run.offset)
     }
 
-    /// This one gets no number.  Where it comes late one was kept for it, which is given: unused, it stays a gap.
+    /// The packet is not sent and gets no number.
+    ///
+    /// If later packets were sent already, a number was kept for this one.  That number is given back: the caller must
+    /// send something under it, or the receiver sees a gap.
     pub fn leave_out(&mut self, number: i64) -> Option<i64> {
         if number < self.next_in {
             return self.take(number);
@@ -87,7 +95,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    fn numbering(begin: i64, first: i64) -> SequenceTranslator {
+    fn translator(begin: i64, first: i64) -> SequenceTranslator {
         let mut numbers = SequenceTranslator::new(Some(first));
         numbers.begin(begin);
         numbers
@@ -98,21 +106,21 @@ mod tests {
     }
 
     #[test]
-    fn numbers_go_on_from_the_first_or_stay() {
-        assert_eq!(taken(&mut numbering(10, 100), &[10, 11, 12]), [Some(100), Some(101), Some(102)]);
+    fn numbers_start_at_the_first_or_stay_as_they_are() {
+        assert_eq!(taken(&mut translator(10, 100), &[10, 11, 12]), [Some(100), Some(101), Some(102)]);
         let mut unchanged = SequenceTranslator::new(None);
         unchanged.begin(10);
         assert_eq!(unchanged.take(10), Some(10));
     }
 
     #[test]
-    fn what_the_network_lost_stays_missing_and_may_still_come() {
-        assert_eq!(taken(&mut numbering(10, 100), &[10, 13, 11]), [Some(100), Some(103), Some(101)]);
+    fn a_lost_packet_leaves_its_gap_and_may_still_come() {
+        assert_eq!(taken(&mut translator(10, 100), &[10, 13, 11]), [Some(100), Some(103), Some(101)]);
     }
 
     #[test]
-    fn what_is_left_out_is_not_missed_and_never_gets_a_number() {
-        let mut numbers = numbering(10, 100);
+    fn a_packet_that_is_left_out_leaves_no_gap_and_never_gets_a_number() {
+        let mut numbers = translator(10, 100);
         numbers.take(10);
         numbers.leave_out(11);
         numbers.leave_out(12);
@@ -121,15 +129,15 @@ mod tests {
 
     #[test]
     fn a_late_packet_gets_the_number_that_was_kept_for_it() {
-        let mut numbers = numbering(10, 100);
+        let mut numbers = translator(10, 100);
         numbers.take(10);
         numbers.leave_out(12);
         assert_eq!(taken(&mut numbers, &[13, 11]), [Some(102), Some(101)]);
     }
 
     #[test]
-    fn who_is_left_out_late_is_given_the_number_that_was_kept_for_it() {
-        let mut numbers = numbering(10, 100);
+    fn a_late_packet_that_is_left_out_gives_its_kept_number_back() {
+        let mut numbers = translator(10, 100);
         taken(&mut numbers, &[10, 12]);
         assert_eq!(numbers.leave_out(11), Some(101));
         assert_eq!(numbers.leave_out(13), None);
@@ -141,16 +149,16 @@ mod tests {
     }
 
     #[test]
-    fn another_beginning_goes_on_without_a_gap_and_forgets_the_past() {
-        let mut numbers = numbering(10, 100);
+    fn a_new_beginning_continues_without_a_gap_and_forgets_the_past() {
+        let mut numbers = translator(10, 100);
         taken(&mut numbers, &[10, 12]);
         numbers.begin(7);
         assert_eq!(taken(&mut numbers, &[7, 6]), [Some(103), None]);
     }
 
     #[test]
-    fn a_jump_of_thousands_is_another_beginning() {
-        let mut numbers = numbering(10, 100);
+    fn a_jump_of_thousands_is_a_new_beginning() {
+        let mut numbers = translator(10, 100);
         numbers.take(10);
         assert_eq!(numbers.take(11 + 3000), Some(101));
         numbers.leave_out(3012 + 3000);
@@ -159,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_past_is_bounded() {
-        let mut numbers = numbering(0, 100);
+        let mut numbers = translator(0, 100);
         for number in (0..2000).step_by(2) {
             numbers.take(number);
             numbers.leave_out(number + 1);
@@ -168,10 +176,11 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes late, twice or never: a packet's number is its place among those not left out in time.
+        /// Packets may come late, twice or never.  A packet's number is its place among those that were not left out in
+        /// time.
         #[test]
         fn every_number_is_unique_and_keeps_the_order(arrivals in prop::collection::vec((0..60i64, any::<bool>()), 1..80)) {
-            let mut numbers = numbering(0, 100);
+            let mut numbers = translator(0, 100);
             let mut highest = -1;
             let mut left_out = BTreeSet::new();
             let mut got = BTreeMap::new();

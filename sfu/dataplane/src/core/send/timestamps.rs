@@ -4,7 +4,8 @@ use crate::core::receive::clock::NtpMapping;
 use crate::core::receive::packet::Packet;
 use crate::core::receive::producer::Producer;
 
-const CLOCKS_TRUSTED_WITHIN: i64 = 5; // seconds by which sender reports and arrival may disagree before the reports are wrong
+/// Seconds by which sender reports and arrival times may disagree.  Above that the reports are wrong.
+const CLOCKS_TRUSTED_WITHIN: i64 = 5;
 
 /// Adds an offset to timestamps, chosen anew whenever the source changes.
 ///

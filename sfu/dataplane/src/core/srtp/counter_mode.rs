@@ -9,6 +9,7 @@ use sha1::Sha1;
 use super::index::{RTCP_HEADER_SIZE, RtcpIndex, Unauthentic};
 use super::kdf::{Label, derive};
 
+/// Bytes of the authentication tag.
 pub const TAG: usize = 10;
 const SALT: usize = 14;
 
@@ -32,8 +33,10 @@ impl Keys {
         Self { cipher: Aes128::new(&key.into()), salt, hmac }
     }
 
-    /// Encrypt or decrypt: the salt, the SSRC from the fifth byte, the index from the ninth, and a counter of blocks
-    /// (section 4.1.1).
+    /// Encrypt or decrypt in place.
+    ///
+    /// The initial counter is the salt, XORed with the SSRC from the fifth byte and with the index from the ninth.  Its
+    /// last two bytes count blocks (section 4.1.1).
     fn apply(&self, ssrc: u32, index: u64, data: &mut [u8]) {
         let mut counter = [0; 16];
         counter[..SALT].copy_from_slice(&self.salt);
@@ -45,6 +48,7 @@ impl Keys {
         StreamCipherCoreWrapper::from_core(core).apply_keystream(data);
     }
 
+    /// The tag of both parts, one behind the other.
     fn authenticator(&self, data: &[u8], also: &[u8]) -> Hmac<Sha1> {
         let mut hmac = self.hmac.clone();
         hmac.update(data);
@@ -60,13 +64,16 @@ pub struct CounterMode {
 }
 
 impl CounterMode {
+    /// The sizes must be those of the profile.
     pub fn new(master_key: &[u8], master_salt: &[u8]) -> Self {
         let rtp = [Label::RtpEncryption, Label::RtpAuthentication, Label::RtpSalt];
         let rtcp = [Label::RtcpEncryption, Label::RtcpAuthentication, Label::RtcpSalt];
         Self { rtp: Keys::new(master_key, master_salt, rtp), rtcp: Keys::new(master_key, master_salt, rtcp) }
     }
 
-    /// The rollover counter is authenticated behind the packet, and not sent (section 4.2).
+    /// Seal in place; the packet has [`TAG`] bytes of room at its end.
+    ///
+    /// The rollover counter is authenticated as if it followed the packet, but is not sent (section 4.2).
     pub fn seal_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) {
         let (plain, room) = packet.split_at_mut(packet.len() - TAG);
         self.rtp.apply(ssrc, index, &mut plain[header..]);
@@ -74,6 +81,7 @@ impl CounterMode {
         room.copy_from_slice(&tag[..TAG]);
     }
 
+    /// Open in place.  Gives the size of the plain packet.
     pub fn open_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) -> Result<usize, Unauthentic> {
         if packet.len() < header + TAG {
             return Err(Unauthentic);
@@ -85,7 +93,7 @@ impl CounterMode {
         Ok(sealed.len())
     }
 
-    /// The index comes between packet and tag, and is authenticated (section 3.4).
+    /// Seal in place.  The index is appended and authenticated, and the tag follows (section 3.4).
     pub fn seal_rtcp(&self, packet: &mut Vec<u8>, ssrc: u32, index: RtcpIndex) {
         self.rtcp.apply(ssrc, u64::from(index.number()), &mut packet[RTCP_HEADER_SIZE..]);
         packet.extend_from_slice(&index.word());
@@ -93,7 +101,9 @@ impl CounterMode {
         packet.extend_from_slice(&tag[..TAG]);
     }
 
-    /// What is not encrypted is not taken: whoever negotiated this profile encrypts (RFC 5764 section 4.1.2).
+    /// Open in place.  Gives the size of the plain packet.
+    ///
+    /// A packet that is not encrypted is refused: the profile demands encryption (RFC 5764 section 4.1.2).
     pub fn open_rtcp(&self, packet: &mut [u8], ssrc: u32, index: RtcpIndex) -> Result<usize, Unauthentic> {
         if !index.encrypted() || packet.len() < RTCP_HEADER_SIZE + RtcpIndex::SIZE + TAG {
             return Err(Unauthentic);
@@ -105,12 +115,13 @@ impl CounterMode {
         Ok(plain)
     }
 
-    /// Where the index of an SRTCP packet is.
+    /// The place of the index in an SRTCP packet.
     pub fn index_at(packet: &[u8]) -> Option<usize> {
         packet.len().checked_sub(TAG + RtcpIndex::SIZE)
     }
 }
 
+/// The rollover counter, as it is authenticated.
 fn rollovers(index: u64) -> [u8; 4] {
     ((index >> 16) as u32).to_be_bytes()
 }
@@ -122,7 +133,7 @@ mod tests {
 
     /// RFC 3711 appendix B.2: the key stream for a session key and salt, SSRC and index 0.
     #[test]
-    fn the_key_stream_of_rfc_3711_is_made() {
+    fn the_key_stream_is_that_of_rfc_3711() {
         let mut salt = [0; SALT];
         salt.copy_from_slice(&hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD"));
         let mut key = [0; 16];

@@ -5,6 +5,7 @@ use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, Un
 use super::index::{RTCP_HEADER_SIZE, RtcpIndex, Unauthentic};
 use super::kdf::{Label, derive};
 
+/// Bytes of the authentication tag.
 pub const TAG: usize = 16;
 const SALT: usize = 12;
 
@@ -26,7 +27,7 @@ impl Key {
         Self { key, salt }
     }
 
-    /// Two zeros, the SSRC, and what tells packets apart, all salted (sections 8.1 and 9.1).
+    /// The salt, XORed with the SSRC from the third byte and with the packet's own bytes behind (sections 8.1 and 9.1).
     fn nonce(&self, ssrc: u32, rest: [u8; 6]) -> Nonce {
         let mut nonce = self.salt;
         for (byte, with) in nonce[2..].iter_mut().zip(ssrc.to_be_bytes().into_iter().chain(rest)) {
@@ -52,6 +53,7 @@ pub struct Gcm {
 }
 
 impl Gcm {
+    /// The sizes must be those of the profile.
     pub fn new(master_key: &[u8], master_salt: &[u8]) -> Self {
         Self {
             rtp: Key::new(master_key, master_salt, Label::RtpEncryption, Label::RtpSalt),
@@ -59,18 +61,19 @@ impl Gcm {
         }
     }
 
-    /// Rollover counter and sequence number (section 8.1).
+    /// The packet's bytes are its rollover counter and sequence number (section 8.1).
     fn rtp_nonce(&self, ssrc: u32, index: u64) -> Nonce {
         let [_, _, rest @ ..] = index.to_be_bytes();
         self.rtp.nonce(ssrc, rest)
     }
 
-    /// Two zeros and the 31 bits of the index (section 9.1).
+    /// The packet's bytes are two zeros and the 31 bits of its index (section 9.1).
     fn rtcp_nonce(&self, ssrc: u32, index: RtcpIndex) -> Nonce {
         let [a, b, c, d] = index.number().to_be_bytes();
         self.rtcp.nonce(ssrc, [0, 0, a, b, c, d])
     }
 
+    /// Seal in place; the packet has [`TAG`] bytes of room at its end.  The header is authenticated, not encrypted.
     pub fn seal_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) {
         let (plain, room) = packet.split_at_mut(packet.len() - TAG);
         let (clear, payload) = plain.split_at_mut(header);
@@ -78,6 +81,7 @@ impl Gcm {
         room.copy_from_slice(tag.as_ref());
     }
 
+    /// Open in place.  Gives the size of the plain packet.
     pub fn open_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) -> Result<usize, Unauthentic> {
         if packet.len() < header + TAG {
             return Err(Unauthentic);
@@ -88,7 +92,7 @@ impl Gcm {
         Ok(plain)
     }
 
-    /// The header is in the clear; with the index, which comes last, it is authenticated (section 9.2).
+    /// Seal in place.  Tag and index are appended; header and index are authenticated, not encrypted (section 9.2).
     pub fn seal_rtcp(&self, packet: &mut Vec<u8>, ssrc: u32, index: RtcpIndex) {
         let (clear, payload) = packet.split_at_mut(RTCP_HEADER_SIZE);
         let tag = self.rtcp.seal(self.rtcp_nonce(ssrc, index), &with_index(clear, index), payload);
@@ -96,6 +100,7 @@ impl Gcm {
         packet.extend_from_slice(&index.word());
     }
 
+    /// Open in place.  Gives the size of the plain packet.
     pub fn open_rtcp(&self, packet: &mut [u8], ssrc: u32, index: RtcpIndex) -> Result<usize, Unauthentic> {
         let end = packet.len() - RtcpIndex::SIZE;
         if end < RTCP_HEADER_SIZE + TAG {
@@ -107,7 +112,8 @@ impl Gcm {
             let (clear, sealed) = packet[..end].split_at_mut(RTCP_HEADER_SIZE);
             self.rtcp.open(nonce, &with_index(clear, index), sealed)?;
         } else {
-            // Only authenticated (section 9.3): the tag is for the whole packet with the index behind it.
+            // Authenticated only (section 9.3).  The tag covers the whole packet with the index right behind it, so
+            // move the index to where the tag was.
             let mut tag = [0; TAG];
             tag.copy_from_slice(&packet[plain..end]);
             packet[plain..plain + RtcpIndex::SIZE].copy_from_slice(&index.word());
@@ -117,6 +123,7 @@ impl Gcm {
     }
 }
 
+/// The authenticated bytes of an encrypted packet.
 fn with_index(header: &[u8], index: RtcpIndex) -> [u8; RTCP_HEADER_SIZE + RtcpIndex::SIZE] {
     let mut authenticated = [0; RTCP_HEADER_SIZE + RtcpIndex::SIZE];
     authenticated[..RTCP_HEADER_SIZE].copy_from_slice(header);
@@ -124,7 +131,7 @@ fn with_index(header: &[u8], index: RtcpIndex) -> [u8; RTCP_HEADER_SIZE + RtcpIn
     authenticated
 }
 
-/// RFC 7714 sections 16 and 17, which give session keys.
+/// The examples of RFC 7714 sections 16 and 17, which give session keys.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn rtcp_that_is_only_authenticated_is_taken() {
+    fn rtcp_that_is_authenticated_only_is_accepted() {
         let tagged = "81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef
                       deadbeef deadbeef deadbeef 841dd968 3dd78ec9 2ae58790 125f62b3 000005d4";
         let mut packet = hex(tagged);

@@ -4,7 +4,7 @@ use aes::cipher::{KeyIvInit, StreamCipher};
 use aes::{Aes128, Aes256};
 use ctr::Ctr128BE;
 
-/// What a key is for (RFC 3711 section 4.3.1).
+/// The purpose of a session key (RFC 3711 section 4.3.1).
 #[derive(Clone, Copy, Debug)]
 pub enum Label {
     /// Encrypting RTP.
@@ -23,7 +23,7 @@ pub enum Label {
 
 /// Fill `out` with the session key for `label`; the key derivation rate is zero.
 ///
-/// `master_key` has 16 or 32 bytes; `master_salt` 14, or 12 which count as followed by zeros.
+/// `master_key` has 16 or 32 bytes.  `master_salt` has 14 bytes, or 12 that count as if zeros followed.
 pub fn derive(master_key: &[u8], master_salt: &[u8], label: Label, out: &mut [u8]) {
     let mut iv = [0; 16];
     iv[..master_salt.len()].copy_from_slice(master_salt);

@@ -1,4 +1,4 @@
-//! SRTP and SRTCP of one transport (RFC 3711, RFC 7714).
+//! SRTP and SRTCP of one transport (RFC 3711, RFC 7714): opening what it receives, sealing what it sends.
 
 mod counter_mode;
 mod gcm;
@@ -17,11 +17,11 @@ use window::{RtcpWindow, RtpWindow};
 
 pub use index::RTCP_HEADER_SIZE;
 
-/// The largest datagram that is taken, in bytes.
+/// The largest datagram that is accepted, in bytes.
 pub const MAX_DATAGRAM: usize = 1500;
-/// The largest RTCP packet that is sealed: with trailer, index and headers it fits a path of 1,500 bytes.
+/// The largest RTCP packet that is sealed, in bytes.  With tag, index and headers it fits a path of 1,500 bytes.
 pub const MAX_PLAIN_RTCP: usize = 1352;
-/// Of how many SSRCs a transport's receiving state is kept: more than a client may produce.
+/// SSRCs of which a transport keeps receiving state: more than a client may produce.
 pub const MAX_SOURCES: usize = 256;
 const ROLLOVER: u64 = 1 << 16;
 
@@ -35,12 +35,12 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// Of the master key, in bytes.
+    /// Bytes of the master key.
     pub fn key_length(self) -> usize {
         if self == Profile::AeadAes256Gcm { 32 } else { 16 }
     }
 
-    /// Of the master salt, in bytes.
+    /// Bytes of the master salt.
     pub fn salt_length(self) -> usize {
         if self == Profile::Aes128CmSha1_80 { 14 } else { 12 }
     }
@@ -53,7 +53,7 @@ enum Cipher {
 }
 
 impl Cipher {
-    /// A master key followed by its salt; `None` where they have not the profile's sizes.
+    /// From a master key followed by its salt; `None` if their sizes are not those of the profile.
     fn new(profile: Profile, key_and_salt: &[u8]) -> Option<Self> {
         if key_and_salt.len() != profile.key_length() + profile.salt_length() {
             return None;
@@ -65,7 +65,7 @@ impl Cipher {
         })
     }
 
-    /// Where the index of an SRTCP packet is.
+    /// The index of an SRTCP packet; `None` if the packet is too short for one.
     fn rtcp_index(&self, packet: &[u8]) -> Option<RtcpIndex> {
         let at = match self {
             Self::Gcm(_) => packet.len().checked_sub(RtcpIndex::SIZE),
@@ -75,33 +75,35 @@ impl Cipher {
     }
 }
 
-/// What was received with one SSRC.
+/// The receiving state of one SSRC.
 #[derive(Default)]
 struct Received {
     rtp: RtpWindow,
     rtcp: RtcpWindow,
-    /// Its newest packet's place among all of the transport's.
+    /// The place of its newest packet among all that the transport opened.
     used: u64,
 }
 
 /// Opens what a transport receives and seals what it sends.
 ///
-/// Rollover counters and replay windows belong to the keys and the SSRC, whether or not anybody takes the stream
-/// (RFC 3711 section 3.2.3): they begin with the first packet that authenticates and last as long as the keys.  Of more
-/// than [`MAX_SOURCES`] SSRCs, the one is forgotten that nobody takes and that was quiet for longest.
+/// Rollover counters and replay windows belong to the keys and the SSRC, even if no producer takes the stream (RFC 3711
+/// section 3.2.3).  They begin with the first packet that authenticates, and last as long as the keys.  Above
+/// [`MAX_SOURCES`] SSRCs, one without a producer is forgotten: the one that was quiet for longest.
 pub struct Srtp {
     receiving: Cipher,
     sending: Cipher,
     received: HashMap<u32, Received>,
+    /// Packets opened so far.
     opened: u64,
     /// Empty between calls; its memory is kept.
     attempt: Vec<u8>,
-    /// One for all SSRCs: gaps are allowed, and no SSRC's index can begin anew.
+    /// One counter for all SSRCs.  An index may skip numbers, but must never be used twice with one SSRC.
     next_rtcp_index: u32,
 }
 
 impl Srtp {
-    /// For each direction the master key followed by the master salt; `None` where they have not the profile's sizes.
+    /// For each direction the master key followed by the master salt; `None` if their sizes are not those of the
+    /// profile.
     pub fn new(profile: Profile, receive: &[u8], send: &[u8]) -> Option<Self> {
         Some(Self {
             receiving: Cipher::new(profile, receive)?,
@@ -113,10 +115,11 @@ impl Srtp {
         })
     }
 
-    /// Open a packet in place; the size of the plain one, which begins where the sealed one does.
+    /// Open a packet in place.  Gives the size of the plain packet, which begins where the sealed one does.
     ///
-    /// While nothing of its SSRC has authenticated, a packet may come from behind the first rollover, as those before
-    /// it were lost: the next rollover counter is tried as well.  `wanted`: whether somebody takes an SSRC's stream.
+    /// The rollover counter is not on the wire; it is guessed from the packets before (RFC 3711 section 3.3.1).  For
+    /// the first packet of an SSRC it should be 0.  But all packets before the first rollover may have been lost, so 1
+    /// is tried as well.  `wanted` says whether a producer takes an SSRC.
     pub fn open_rtp(
         &mut self,
         packet: &mut [u8],
@@ -138,7 +141,7 @@ impl Srtp {
         Ok(size)
     }
 
-    /// Open it as one of two indices.  An attempt that fails leaves nothing of a packet, so it is made on a copy.
+    /// Try both indices.  An attempt that fails destroys the packet, so the first one is made on a copy.
     fn open_first(&mut self, packet: &mut [u8], header: &Header, index: u64) -> Result<(u64, usize), DropReason> {
         let mut attempt = std::mem::take(&mut self.attempt);
         attempt.clear();
@@ -162,7 +165,7 @@ impl Srtp {
         opened.map_err(|_| DropReason::Unauthentic)
     }
 
-    /// What is kept of an SSRC of which a packet has authenticated.
+    /// The state of an SSRC of which a packet has just authenticated.
     fn received_of(&mut self, ssrc: u32, wanted: impl Fn(u32) -> bool) -> &mut Received {
         self.opened += 1;
         if self.received.len() >= MAX_SOURCES && !self.received.contains_key(&ssrc) {
@@ -175,9 +178,9 @@ impl Srtp {
         received
     }
 
-    /// Open a packet in place; the size of the plain one.  It must be as long as its header.
+    /// Open a packet in place.  Gives the size of the plain packet.  The packet must not be shorter than its header.
     ///
-    /// `wanted`: as in [`Srtp::open_rtp`].
+    /// `wanted` is that of [`Srtp::open_rtp`].
     pub fn open_rtcp(&mut self, packet: &mut [u8], wanted: impl Fn(u32) -> bool) -> Result<usize, DropReason> {
         let ssrc = be32(packet, 4);
         let index = self.receiving.rtcp_index(packet).ok_or(DropReason::Unauthentic)?;
@@ -194,7 +197,7 @@ impl Srtp {
         Ok(size)
     }
 
-    /// How many bytes a sealed RTP packet has more than the plain one.
+    /// Bytes that a sealed RTP packet has more than the plain one.
     pub fn rtp_trailer(&self) -> usize {
         match &self.sending {
             Cipher::Gcm(_) => gcm::TAG,
@@ -202,10 +205,11 @@ impl Srtp {
         }
     }
 
-    /// Seal an RTP packet with a header of `header` bytes, in place; it has [`Srtp::rtp_trailer`] bytes of room behind it.
+    /// Seal an RTP packet in place.  Its header has `header` bytes, and its last [`Srtp::rtp_trailer`] bytes are room.
     ///
-    /// `index` is 2^16 times the rollover counter and the sequence number; never twice the same with one SSRC
-    /// (RFC 3711 section 9.1), which the caller sees to.
+    /// `index` is 2^16 times the rollover counter, plus the sequence number.  The caller must never use an index twice
+    /// with one SSRC: both packets would get the same key stream, and could be decrypted together (RFC 3711 section
+    /// 9.1).
     pub fn seal_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) {
         match &self.sending {
             Cipher::Gcm(gcm) => gcm.seal_rtp(packet, header, ssrc, index),
@@ -213,9 +217,9 @@ impl Srtp {
         }
     }
 
-    /// Seal an RTCP packet in place; it must be as long as its header.
+    /// Seal an RTCP packet in place.  The packet must not be shorter than its header.
     ///
-    /// Fails with `DropReason::Oversized`, and with `DropReason::SendFailed` when all indices are used up (RFC 3711 section 9.2).
+    /// Fails with `Oversized`, and with `SendFailed` once all indices are used up (RFC 3711 section 9.2).
     pub fn seal_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), DropReason> {
         if packet.len() > MAX_PLAIN_RTCP {
             return Err(DropReason::Oversized);

@@ -1,4 +1,4 @@
-//! Which packet indices were seen (RFC 3711 section 3.3.2), and which index a sequence number means (section 3.3.1).
+//! Replay protection (RFC 3711 section 3.3.2), and the packet index of a sequence number (section 3.3.1).
 
 /// The newest `64 * WORDS` indices, each seen or not.
 #[derive(Clone, Debug)]
@@ -7,9 +7,9 @@ pub struct Window<const WORDS: usize> {
     seen: [u64; WORDS],
 }
 
-/// For RTP: 0.1 s of a fast video, and what browsers use.
+/// For RTP: 1,024 packets, as browsers use; 0.1 s of a fast video.
 pub type RtpWindow = Window<16>;
-/// For RTCP.
+/// For RTCP: 128 packets.
 pub type RtcpWindow = Window<2>;
 
 impl<const WORDS: usize> Default for Window<WORDS> {
@@ -26,24 +26,25 @@ impl<const WORDS: usize> Window<WORDS> {
         self.highest == 0 && self.seen[0] == 0
     }
 
-    /// The index that is nearest to the highest so far: 2^16 times the rollover counter and the sequence number
-    /// (RFC 3711 appendix A).  Before the first rollover nothing is guessed to be from before the beginning.
+    /// The index nearest to the highest so far: 2^16 times the rollover counter, plus the sequence number (RFC 3711
+    /// appendix A).  No index is below 0, so before the first rollover a distant number counts as ahead.
     pub fn guess(&self, sequence_number: u16) -> u64 {
         let step = sequence_number.wrapping_sub(self.highest as u16);
-        // Half a cycle is ahead in the lower half of a cycle and behind in the upper one: appendix A compares so.
+        // Exactly half a cycle counts as ahead in the lower half of a cycle, and as behind in the upper: see appendix
+        // A.
         let ahead = step < 0x8000 || (step == 0x8000 && self.highest & 0x8000 == 0);
         let near =
             if ahead { self.highest + u64::from(step) } else { (self.highest + u64::from(step)).wrapping_sub(0x10000) };
         if near > u64::MAX / 2 { u64::from(sequence_number) } else { near }
     }
 
-    /// Whether it is new, and not older than the window.
+    /// Whether the index is new, and not older than the window.
     pub fn accepts(&self, index: u64) -> bool {
         index > self.highest
             || (self.highest - index < Self::SIZE && self.seen[Self::word(index)] & Self::bit(index) == 0)
     }
 
-    /// This one was seen; only for one that is accepted.
+    /// Note an index as seen.  It must be one that [`Self::accepts`].
     pub fn add(&mut self, index: u64) {
         if index > self.highest {
             if index - self.highest >= Self::SIZE {
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_comes_from_before_the_beginning() {
+    fn no_index_lies_before_the_beginning() {
         assert_eq!(RtpWindow::default().guess(60000), 60000);
         assert_eq!(after(5).guess(65000), 65000);
     }
@@ -109,7 +110,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_seen_twice_and_nothing_new_is_refused(indices in prop::collection::vec(0..400u64, 0..300)) {
+        fn no_index_is_accepted_twice_and_no_new_one_refused(indices in prop::collection::vec(0..400u64, 0..300)) {
             let mut window = RtcpWindow::default();
             let mut seen = BTreeSet::new();
             for index in indices {

@@ -5,7 +5,7 @@ mod allocations;
 mod bursts;
 mod clocks;
 mod fuzz;
-mod holes;
+mod gaps;
 mod parameter_sets;
 mod payloads;
 mod removal;

@@ -1,4 +1,4 @@
-//! H.264 key frames with whatever stands before them, and decoders that begin there.
+//! Decoders that begin at an H.264 key frame, with different units before its slices.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn send(core: &mut Core, sender: &mut Client, first: u16, timestamp: u32, units:
     }
 }
 
-/// Payloads, after a look that their numbers have no gap.
+/// The payloads that the receiver got, each with its timestamp; their sequence numbers have no gap.
 fn got(core: &mut Core, receiver: &mut Client) -> Vec<(u32, Vec<u8>)> {
     let opened: Vec<_> = leaving(core, 9.0).iter().map(|(_, datagram)| receiver.open(datagram).unwrap()).collect();
     assert!(opened.windows(2).all(|pair| pair[1].0.sequence_number == pair[0].0.sequence_number + 1));
@@ -45,7 +45,7 @@ fn got(core: &mut Core, receiver: &mut Client) -> Vec<(u32, Vec<u8>)> {
 }
 
 #[test]
-fn an_idr_picture_is_a_key_frame_whatever_stands_before_its_slice() {
+fn an_idr_picture_is_a_key_frame_with_any_units_before_its_slice() {
     for before in [&[AUD][..], &[SEI], &[PPS], &[AUD, SEI], &[AUD, PPS, SEI], &[]] {
         let (mut core, mut sender, mut receiver) = call();
         join(&mut core, 20);
@@ -59,7 +59,7 @@ fn an_idr_picture_is_a_key_frame_whatever_stands_before_its_slice() {
 }
 
 #[test]
-fn the_second_slice_of_an_idr_picture_is_no_key_frame_of_its_own() {
+fn the_second_slice_of_an_idr_picture_does_not_begin_a_key_frame() {
     let (mut core, mut sender, mut receiver) = call();
     send(&mut core, &mut sender, 0, 1000, &[AUD, IDR]);
     join(&mut core, 20);
@@ -68,7 +68,7 @@ fn the_second_slice_of_an_idr_picture_is_no_key_frame_of_its_own() {
 }
 
 #[test]
-fn who_begins_at_a_bare_idr_picture_gets_the_newest_parameter_sets_first() {
+fn a_receiver_that_begins_at_a_bare_idr_picture_gets_the_newest_parameter_sets_first() {
     let (mut core, mut sender, mut receiver) = call();
     send(&mut core, &mut sender, 0, 1000, &[SPS, PPS, IDR]);
     send(&mut core, &mut sender, 3, 2000, &[SLICE]);
@@ -77,13 +77,13 @@ fn who_begins_at_a_bare_idr_picture_gets_the_newest_parameter_sets_first() {
     send(&mut core, &mut sender, 6, 4000, &[SLICE]);
     let expected = [(3000, SPS), (3000, PPS), (3000, IDR), (4000, SLICE)].map(|(at, unit)| (at, unit.to_vec()));
     assert_eq!(got(&mut core, &mut receiver), expected);
-    // Who was there already has them.
+    // A receiver that had them already does not get them again.
     send(&mut core, &mut sender, 7, 5000, &[AUD, IDR]);
     assert_eq!(got(&mut core, &mut receiver).len(), 2);
 }
 
 #[test]
-fn parameter_sets_that_come_with_the_picture_come_once() {
+fn parameter_sets_that_come_with_the_picture_are_sent_once() {
     let (mut core, mut sender, mut receiver) = call();
     join(&mut core, 20);
     send(&mut core, &mut sender, 0, 1000, &[SPS, PPS, IDR]);
@@ -91,7 +91,7 @@ fn parameter_sets_that_come_with_the_picture_come_once() {
 }
 
 #[test]
-fn what_comes_late_from_before_the_picture_does_not_take_the_numbers_of_its_parameter_sets() {
+fn a_late_packet_from_before_the_picture_does_not_take_the_number_of_a_parameter_set() {
     let (mut core, mut sender, mut receiver) = call();
     send(&mut core, &mut sender, 0, 1000, &[SPS, PPS, IDR]);
     join(&mut core, 20);
@@ -103,7 +103,7 @@ fn what_comes_late_from_before_the_picture_does_not_take_the_numbers_of_its_para
 }
 
 #[test]
-fn who_begins_at_a_sequence_parameter_set_alone_gets_the_picture_parameter_sets_from_before() {
+fn a_receiver_that_begins_at_a_sequence_parameter_set_alone_gets_the_earlier_picture_parameter_sets() {
     for (before, picture) in [(&[][..], &[PPS, SPS, IDR][..]), (&[PPS], &[SPS, IDR])] {
         let (mut core, mut sender, mut receiver) = call();
         join(&mut core, 20);

@@ -1,9 +1,9 @@
-//! Whatever arrives, nothing panics and nobody else notices.
+//! Whatever arrives, nothing panics and no other client is disturbed.
 
 use super::*;
 use proptest::prelude::*;
 
-/// A datagram, and what is changed in it: bytes, its length, where it comes from.
+/// A datagram, and the changes to it: some bytes, its length, and where it comes from.
 #[derive(Clone, Debug)]
 struct Mutation {
     start: u8,

@@ -1,9 +1,9 @@
-//! What leaves can be opened, and is sealed once.
+//! Sealed packets: the receiver can open them, and no packet index is sealed twice.
 
 use super::*;
 
 #[test]
-fn packets_pass_under_every_profile_from_every_profile() {
+fn packets_pass_from_every_profile_to_every_other() {
     for (from, to) in PROFILES.into_iter().flat_map(|from| PROFILES.map(|to| (from, to))) {
         let mut core = Core::new(0.0);
         let mut sender = Client::connect(&mut core, 1, from);
@@ -22,7 +22,7 @@ fn packets_pass_under_every_profile_from_every_profile() {
 }
 
 #[test]
-fn an_index_is_sealed_once_even_if_numbering_were_wrong() {
+fn an_index_is_sealed_once_even_if_the_sequence_numbers_had_a_bug() {
     let mut core = Core::new(0.0);
     let mut sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
     Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
@@ -39,7 +39,7 @@ fn an_index_is_sealed_once_even_if_numbering_were_wrong() {
 }
 
 #[test]
-fn a_replay_is_refused_and_a_changed_packet_too() {
+fn a_replayed_and_a_changed_packet_are_refused() {
     for profile in PROFILES {
         let mut core = Core::new(0.0);
         let mut sender = Client::connect(&mut core, 1, profile);
@@ -59,7 +59,7 @@ fn a_replay_is_refused_and_a_changed_packet_too() {
 }
 
 #[test]
-fn keys_of_another_size_are_refused() {
+fn keys_of_a_wrong_size_are_refused() {
     let mut core = Core::new(0.0);
     core.add_transport(1).unwrap();
     for size in [0, 27, 29, 44] {

@@ -1,11 +1,11 @@
-//! Whose packet it is, and how far its SSRC has come: across rollovers, producers and changes of the SSRC.
+//! Which encoding a packet belongs to, and the rollover counter of its SSRC, across producers and SSRC changes.
 
 use super::*;
 use crate::core::{Event, MAX_SOURCES, Refused};
 
 const MID: u8 = 1;
 
-/// A sender of video with the MID `0`, to one who takes it.
+/// A sender of video with the MID `0`, and a receiver.
 fn call() -> (Core, Client, Client) {
     let mut core = Core::new(0.0);
     let sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
@@ -41,7 +41,7 @@ fn arrived(core: &mut Core) -> usize {
 }
 
 #[test]
-fn the_mid_moves_a_stream_to_another_ssrc_although_one_was_announced() {
+fn the_mid_moves_a_stream_to_another_ssrc_than_the_announced_one() {
     let (mut core, mut sender, _) = call();
     arrive(&mut core, &mut sender, with_mid(VIDEO, 0, b'0'), 1.0);
     for number in 0..10 {
@@ -52,7 +52,7 @@ fn the_mid_moves_a_stream_to_another_ssrc_although_one_was_announced() {
     assert!(
         learned.iter().any(|event| matches!(event, Event::EncodingLearned { producer: 10, encoding: 0, ssrc: 0x9999 }))
     );
-    // What comes late with the one before does not move it back.
+    // A late packet with the SSRC before does not move the stream back.
     arrive(&mut core, &mut sender, with_mid(VIDEO, 1, b'0'), 1.5);
     assert_eq!((dropped(&core), arrived(&mut core)), (vec![(DropReason::UnknownStream, 1)], 0));
     arrive(&mut core, &mut sender, with_mid(0x9999, 10, b'0'), 1.5);
@@ -60,12 +60,12 @@ fn the_mid_moves_a_stream_to_another_ssrc_although_one_was_announced() {
 }
 
 #[test]
-fn an_ssrc_without_a_mid_or_with_an_unknown_one_moves_nothing() {
+fn an_unknown_ssrc_without_a_known_mid_moves_nothing() {
     let (mut core, mut sender, _) = call();
     sender.send(&mut core, 0x9999, 96, 0, VP8_KEY);
     arrive(&mut core, &mut sender, with_mid(0x9998, 0, b'7'), 1.0);
     assert_eq!((dropped(&core), arrived(&mut core)), (vec![(DropReason::UnknownStream, 2)], 0));
-    // One that was announced counts, whatever MID it has.
+    // An announced SSRC counts, whatever the MID.
     arrive(&mut core, &mut sender, with_mid(VIDEO, 0, b'7'), 1.0);
     assert_eq!(arrived(&mut core), 1);
 }
@@ -79,7 +79,7 @@ fn a_forged_packet_moves_nothing() {
 }
 
 #[test]
-fn an_ssrc_that_another_producer_had_is_the_one_whose_mid_it_carries() {
+fn an_ssrc_of_another_producer_moves_to_the_producer_of_its_mid() {
     let (mut core, mut sender, _) = call();
     produce(&mut core, 11, "1", 3333);
     core.add_consumer(2, 21, 11, &consumer(7001), 1).unwrap();
@@ -92,7 +92,7 @@ fn an_ssrc_that_another_producer_had_is_the_one_whose_mid_it_carries() {
 }
 
 #[test]
-fn whoever_changes_ssrcs_without_end_is_followed_so_often_only() {
+fn endless_ssrc_changes_are_followed_up_to_a_limit() {
     let (mut core, mut sender, _) = call();
     for number in 0..150 {
         arrive(&mut core, &mut sender, with_mid(5000 + number, 0, b'0'), 1.0);
@@ -110,7 +110,7 @@ fn two_producers_of_a_transport_cannot_share_a_mid() {
 }
 
 #[test]
-fn a_stream_that_began_before_anybody_took_it_is_followed_over_its_rollover() {
+fn a_stream_is_followed_over_its_rollover_before_any_producer_takes_it() {
     for profile in PROFILES {
         let mut core = Core::new(0.0);
         let mut sender = Client::connect(&mut core, 1, profile);
@@ -127,7 +127,7 @@ fn a_stream_that_began_before_anybody_took_it_is_followed_over_its_rollover() {
 }
 
 #[test]
-fn a_stream_whose_packets_before_the_rollover_were_lost_is_taken_up_behind_it() {
+fn a_stream_whose_packets_before_the_rollover_were_lost_is_opened_behind_it() {
     for profile in PROFILES {
         let mut core = Core::new(0.0);
         let mut sender = Client::connect(&mut core, 1, profile);
@@ -139,7 +139,7 @@ fn a_stream_whose_packets_before_the_rollover_were_lost_is_taken_up_behind_it() 
         }
         (4..64).for_each(|number| sender.send(&mut core, VIDEO, 96, number, VP8_KEY));
         assert_eq!((arrived(&mut core), dropped(&core)), (60, vec![]), "{profile:?}");
-        // Once something has authenticated there is one index only.
+        // Once a packet has authenticated, only one index is tried.
         let mut forged = sender.seal(VIDEO, 96, 64, VP8_KEY);
         *forged.last_mut().unwrap() ^= 1;
         core.receive(&mut forged, path(1), 1.0);
@@ -148,7 +148,7 @@ fn a_stream_whose_packets_before_the_rollover_were_lost_is_taken_up_behind_it() 
 }
 
 #[test]
-fn a_producer_that_is_closed_and_made_again_goes_on_where_its_stream_is() {
+fn a_producer_that_is_made_again_continues_with_the_rollover_counter_of_its_stream() {
     let (mut core, mut sender, _) = call();
     let mut old = sender.seal(VIDEO, 96, 100, VP8_KEY);
     core.receive(&mut old.clone(), path(1), 1.0);
@@ -166,7 +166,7 @@ fn a_producer_that_is_closed_and_made_again_goes_on_where_its_stream_is() {
 }
 
 #[test]
-fn an_old_datagram_is_not_taken_again_after_its_producer_was_made_anew() {
+fn a_replay_is_refused_after_its_producer_was_made_again() {
     let (mut core, mut sender, _) = call();
     let old = sender.seal(VIDEO, 96, 5, VP8_KEY);
     core.receive(&mut old.clone(), path(1), 1.0);
@@ -177,7 +177,7 @@ fn an_old_datagram_is_not_taken_again_after_its_producer_was_made_anew() {
 }
 
 #[test]
-fn how_many_sources_are_followed_is_bounded_and_the_quietest_goes_first() {
+fn the_number_of_followed_ssrcs_is_bounded_and_the_quietest_is_forgotten_first() {
     let (mut core, mut sender, _) = call();
     let first = sender.seal(100, 96, 0, VP8_KEY);
     core.receive(&mut first.clone(), path(1), 1.0);
@@ -190,13 +190,13 @@ fn how_many_sources_are_followed_is_bounded_and_the_quietest_goes_first() {
     let unknown = MAX_SOURCES as u64 + 1;
     core.receive(&mut busy.clone(), path(1), 1.0);
     assert_eq!(dropped(&core), [(DropReason::Replayed, 1), (DropReason::UnknownStream, unknown)]);
-    // Forgotten: the client's own datagram may come again, to nobody.
+    // The core has forgotten that SSRC, so a replay is opened; it goes to nobody.
     core.receive(&mut first.clone(), path(1), 1.0);
     assert_eq!(dropped(&core), [(DropReason::Replayed, 1), (DropReason::UnknownStream, unknown + 1)]);
 }
 
 #[test]
-fn an_ssrc_that_goes_from_one_mid_to_another_without_end_is_followed_so_often_only() {
+fn an_ssrc_that_alternates_between_two_mids_is_followed_up_to_a_limit() {
     let (mut core, mut sender, _) = call();
     produce(&mut core, 11, "1", 3333);
     let mut moves = 0;

@@ -14,7 +14,7 @@ use crate::core::wire::address::Path;
 /// How many addresses a transport may send from.
 pub const MAX_PATHS: usize = 16;
 
-const PATH_MTU: usize = 1500; // Ethernet's; senders that probe (RFC 8899) make smaller packets where a path carries less
+const PATH_MTU: usize = 1500; // Ethernet; a sender on a smaller path finds that out and sends less (RFC 8899)
 const IPV4_UDP: usize = 28; // bytes of headers
 const IPV6_UDP: usize = 48;
 

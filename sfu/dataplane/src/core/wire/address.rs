@@ -1,11 +1,11 @@
-//! Where datagrams come from and go to.
+//! Paths: where datagrams come from and go to.
 
 use std::net::SocketAddr;
 
-/// The remote address of a datagram, and which of our sockets it uses.
+/// The remote address of a datagram, and the socket of ours that it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
-    /// The other end.
+    /// The address of the other end.
     pub remote: SocketAddr,
     /// The index of our socket.
     pub local: u32,

@@ -1,21 +1,21 @@
-//! Telling apart what shares one UDP port (RFC 7983), and RTP from RTCP (RFC 5761).
+//! The protocols that share one UDP port (RFC 7983), with RTCP on the same port as RTP (RFC 5761).
 
-/// What a datagram claims to be.
+/// The protocol that a datagram claims to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// RFC 8489.
     Stun,
     /// RFC 6347 and RFC 9147.
     Dtls,
-    /// RFC 3550, sealed.
+    /// SRTP (RFC 3711).
     Rtp,
-    /// RFC 3550, sealed.
+    /// SRTCP (RFC 3711).
     Rtcp,
-    /// ZRTP, TURN channels, and what has no meaning yet.
+    /// ZRTP, TURN channels, or unassigned.
     Unknown,
 }
 
-/// By the first byte (RFC 7983 section 7); RTCP by its packet type in the second (RFC 5761 section 4).
+/// Look at the first byte (RFC 7983 section 7), and for RTCP at the packet type in the second (RFC 5761 section 4).
 pub fn classify(datagram: &[u8]) -> Protocol {
     match datagram {
         [0..=3, ..] => Protocol::Stun,

@@ -1,15 +1,15 @@
-//! Header extensions from the producer's ids to what one kind of consumer takes (RFC 8285).
+//! Header extensions rewritten from the client's ids to the router's (RFC 8285), for one kind of consumer at a time.
 
 use crate::core::wire::rtp::{Element, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 
-const HEAD: usize = 4; // of a block: its profile, and its size in words
+const HEAD: usize = 4; // bytes before the elements: the profile, and the size in words
 
 /// Whether an element with this id and a value of this size does not fit the one-byte form.
 fn needs_two_bytes(number: u8, size: usize) -> bool {
     number > 14 || size == 0 || size > 16
 }
 
-/// Append one element, without filling.
+/// Append one element, without padding.
 fn encode_element(number: u8, value: &[u8], two_byte: bool, out: &mut Vec<u8>) {
     if two_byte {
         out.extend_from_slice(&[number, value.len() as u8]);
@@ -49,7 +49,9 @@ impl MidElement {
     }
 }
 
-/// Consumers with the same share a rewriter: the ids taken, the id of the MID and its element's size.
+/// The extensions that a consumer takes.  Consumers with equal selections share a rewriter.
+///
+/// MIDs may differ in value, but not in size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtensionSelection {
     ids: Vec<(u8, u8)>,
@@ -58,39 +60,44 @@ pub struct ExtensionSelection {
 }
 
 impl ExtensionSelection {
-    /// `ids` are the client's ids that are taken, with the router's for each.
+    /// `ids` are the client's ids that the consumer takes, with the router's for each.
     pub fn new(mut ids: Vec<(u8, u8)>, mid_id: Option<u8>, mid: Option<&MidElement>) -> Self {
         ids.sort_unstable();
         Self { ids, mid_id: mid_id.filter(|_| mid.is_some()), mid_size: mid.map_or(0, |mid| mid.two_byte.len()) }
     }
 }
 
-/// All of a packet's ids at once, shared by the consumers whose blocks differ in the MID's value alone.
+/// Rewrites the extension of a packet once for all consumers with the same selection.
 ///
-/// A block is the consumer's MID element in the form that fits, and the tail.
+/// The blocks of these consumers differ in the value of their MIDs alone.  A block is the consumer's MID element,
+/// followed by the tail that all share.
 #[derive(Clone, Debug)]
 pub struct ExtensionRewriter {
     key: ExtensionSelection,
+    /// The MID of any one of the consumers: it decides on the form of the elements.
     mid: Option<MidElement>,
-    /// How many consumers use it.
+    /// How many consumers share it.
     pub users: usize,
+    /// The packet for which the rest was prepared.
     serial: u64,
+    /// All elements of the block have the two-byte form.
     two_byte: bool,
+    /// Elements behind the MID.
     tail: Vec<u8>,
 }
 
 impl ExtensionRewriter {
-    /// `mid` is any one of the sharers'.
+    /// `mid` is that of any one of the consumers.
     pub fn new(key: ExtensionSelection, mid: Option<MidElement>) -> Self {
         Self { key, mid, users: 0, serial: 0, two_byte: false, tail: Vec::new() }
     }
 
-    /// Whether it serves consumers with this key.
+    /// Whether it serves consumers with this selection.
     pub fn serves(&self, key: &ExtensionSelection) -> bool {
         self.key == *key
     }
 
-    /// Prepare for a packet; the second time for the same `serial` (from 1) nothing.
+    /// Prepare the tail for a packet, unless it is prepared already for this `serial` (from 1).
     pub fn prepare(&mut self, packet: &[u8], elements: &[Element], serial: u64) {
         if self.serial == serial {
             return;
@@ -109,13 +116,13 @@ impl ExtensionRewriter {
         }
     }
 
-    /// Bytes of the block of the packet that was prepared for, with this MID; 0 where there is nothing to say.
+    /// Bytes of the block for the prepared packet with this MID; 0 if the packet needs no extension.
     pub fn size(&self, mid: Option<&MidElement>) -> usize {
         let elements = self.tail.len() + mid.map_or(0, |mid| mid.in_form(self.two_byte).len());
         if elements == 0 { 0 } else { HEAD + elements.next_multiple_of(4) }
     }
 
-    /// Append the block of the packet that was prepared for, with this MID.
+    /// Append the block for the prepared packet with this MID.
     pub fn write(&self, mid: Option<&MidElement>, out: &mut Vec<u8>) {
         let size = self.size(mid);
         if size == 0 {

@@ -1,4 +1,4 @@
-//! What the network writes and reads: RTP, its header extensions, payloads, RTCP and STUN.  Nothing here keeps state.
+//! Formats on the wire: RTP with its header extensions and payloads, RTCP and STUN.
 
 pub mod address;
 pub mod demux;

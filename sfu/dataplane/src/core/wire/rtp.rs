@@ -1,52 +1,52 @@
-//! RTP headers (RFC 3550 section 5.1) and their extensions (RFC 8285), read from the network.
+//! RTP headers (RFC 3550 section 5.1) and their extensions (RFC 8285).
 
-/// Bytes of a header without contributing sources and extensions.
+/// Bytes of a header without contributing sources and extension.
 pub const FIXED_HEADER_SIZE: usize = 12;
 /// The profile of one-byte elements (RFC 8285 section 4.2).
 pub const ONE_BYTE_PROFILE: u16 = 0xBEDE;
 /// The profile of two-byte elements (section 4.3); its lowest four bits are the sender's to use.
 pub const TWO_BYTE_PROFILE: u16 = 0x1000;
 
-const STOP: u8 = 15; // RFC 8285 section 4.2: whoever meets this id reads no further
+const STOP: u8 = 15; // RFC 8285 section 4.2: a reader stops at this id
 
-/// Not RTP version 2, or shorter than it says.
+/// The packet is not RTP version 2, or shorter than its header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// One packet's header, read.
+/// The header of one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The payload's last byte counts how much of its end is padding.
+    /// The packet ends with padding; its last byte is the size of it.
     pub padding: bool,
-    /// The marker bit: the last packet of a video frame.
+    /// The marker bit, which marks the last packet of a video frame.
     pub marker: bool,
-    /// 0–127.
+    /// From 0 to 127.
     pub payload_type: u8,
-    /// Wraps.
+    /// Counts packets, modulo 2^16.
     pub sequence_number: u16,
-    /// Wraps; in units of the codec's clock.
+    /// In units of the codec's clock, modulo 2^32.
     pub timestamp: u32,
-    /// Whose packet it is.
+    /// The SSRC.
     pub ssrc: u32,
-    /// Where the contributing sources end; they begin after the fixed header.
+    /// The end of the contributing sources, which begin after the fixed header.
     pub csrcs_end: usize,
-    /// Where the payload begins.
+    /// Bytes of the whole header: the payload begins here.
     pub size: usize,
 }
 
-/// A header extension element: its id, and where in the packet its value is.
+/// A header extension element: its id, and the place of its value in the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Element {
-    /// 1–255.
+    /// The id, from 1 to 255.
     pub number: u8,
-    /// Where the value begins.
+    /// The first byte of the value.
     pub start: u16,
-    /// Where it ends.
+    /// The byte behind the value.
     pub end: u16,
 }
 
 impl Element {
-    /// The value, in the packet that the element was read from.
+    /// The value.  `packet` is the one that the element was read from.
     pub fn value<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
         &packet[usize::from(self.start)..usize::from(self.end)]
     }
@@ -58,19 +58,20 @@ pub fn find<'a>(packet: &'a [u8], elements: &[Element], number: Option<u8>) -> O
     elements.iter().find(|element| element.number == number).map(|element| element.value(packet))
 }
 
-/// Two bytes, most significant first; there must be as many.
+/// Read two bytes, the most significant first; panics if they are not there.
 pub fn be16(packet: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([packet[at], packet[at + 1]])
 }
 
-/// Four bytes, most significant first; there must be as many.
+/// Read four bytes, the most significant first; panics if they are not there.
 pub fn be32(packet: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]])
 }
 
-/// Read the header of an RTP packet, or of an SRTP packet, whose header is in the clear.
+/// Read the header of an RTP packet, or of an SRTP packet: its header is not encrypted.
 ///
-/// `elements` is emptied and filled with the extension's elements in their order.  Packets are at most 65,535 bytes.
+/// `elements` is emptied and filled with the elements of the extension, in their order.  A packet of more than 65,535
+/// bytes is malformed.
 pub fn parse_header_untrusted(packet: &[u8], elements: &mut Vec<Element>) -> Result<Header, Malformed> {
     elements.clear();
     if packet.len() < FIXED_HEADER_SIZE || packet.len() > usize::from(u16::MAX) || packet[0] >> 6 != 2 {
@@ -103,7 +104,7 @@ pub fn parse_header_untrusted(packet: &[u8], elements: &mut Vec<Element>) -> Res
     })
 }
 
-/// How many bytes at the packet's end are padding.
+/// Bytes of padding at the end of the packet.
 pub fn padding_size_untrusted(packet: &[u8], header: &Header) -> Result<usize, Malformed> {
     if !header.padding {
         return Ok(0);
@@ -123,9 +124,9 @@ fn parse_extensions_untrusted(profile: u16, packet: &[u8], at: usize, end: usize
     }
 }
 
-/// RFC 8285 section 4.2: four bits of id and four of the value's size less one; zero bytes are filling.
+/// RFC 8285 section 4.2: four bits of id, and four bits of the value's size less one.  Zero bytes are padding.
 ///
-/// An element that runs over the block ends the reading, as does the stop; those before it count.
+/// Reading ends at the stop id, and at an element that runs over the end of the block.  The elements before it count.
 fn parse_one_byte_untrusted(packet: &[u8], mut at: usize, end: usize, elements: &mut Vec<Element>) {
     while at < end {
         let head = packet[at];
@@ -143,9 +144,9 @@ fn parse_one_byte_untrusted(packet: &[u8], mut at: usize, end: usize, elements: 
     }
 }
 
-/// RFC 8285 section 4.3: a byte of id and a byte of the value's size; zero ids are filling.
+/// RFC 8285 section 4.3: a byte of id, and a byte of the value's size.  Zero ids are padding.
 ///
-/// An element that runs over the block ends the reading; those before it count.
+/// Reading ends at an element that runs over the end of the block.  The elements before it count.
 fn parse_two_byte_untrusted(packet: &[u8], mut at: usize, end: usize, elements: &mut Vec<Element>) {
     while at < end {
         let number = packet[at];
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_that_runs_over_the_block_ends_the_reading_and_costs_nothing_else() {
+    fn an_element_that_runs_over_the_block_ends_the_reading_alone() {
         for (block, before) in [
             (&b"\xbe\xde\x00\x01\x10\x30\x5f\x01"[..], vec![(1, b"0".to_vec())]),
             (b"\xbe\xde\x00\x01\x17abc", vec![]),
@@ -221,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn elements_of_a_strange_profile_are_passed_over() {
+    fn elements_of_an_unknown_profile_are_ignored() {
         let (header, elements) = parse(&packet(0x90, b"\x12\x34\x00\x01abcd")).unwrap();
         assert_eq!((header.size, elements), (20, vec![]));
     }
 
     #[test]
-    fn what_is_cut_off_is_malformed() {
+    fn a_truncated_header_is_malformed() {
         for rest in [&b""[..], b"\xbe\xde\x00", b"\xbe\xde\x00\x01abc"] {
             assert_eq!(parse(&packet(0x90, rest)), Err(Malformed));
         }
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_counted_by_its_last_byte() {
+    fn the_last_byte_is_the_size_of_the_padding() {
         for (payload, padding) in [(&b"a\x00\x02"[..], Ok(2)), (b"\x01", Ok(1)), (b"a\x00", Err(Malformed))] {
             let packet = packet(0xA0, payload);
             let (header, _) = parse(&packet).unwrap();
@@ -249,7 +250,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_read_is_within_the_packet(mut packet in prop::collection::vec(any::<u8>(), 0..80), version in any::<bool>()) {
+        fn everything_that_is_read_lies_within_the_packet(mut packet in prop::collection::vec(any::<u8>(), 0..80), version in any::<bool>()) {
             if version && !packet.is_empty() {
                 packet[0] = packet[0] & 0x3F | 0x80;
             }

@@ -1,42 +1,43 @@
 //! What one packet tells about its frame.
 
-/// A picture id, in the packet at `at` with 7 or 15 bits.
+/// A picture id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// Wraps.
+    /// The id, modulo 2^`bits`.
     pub id: u16,
-    /// Where it is, from the beginning of the payload.
+    /// Its place from the beginning of the payload.
     pub at: u16,
-    /// 7 or 15.
+    /// Bits of the id: 7 or 15.
     pub bits: u8,
 }
 
-/// TL0PICIDX: which picture of the lowest temporal layer this one depends on.
+/// TL0PICIDX: the number of the picture in the lowest temporal layer that this one depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tl0 {
-    /// Wraps.
+    /// The number, modulo 2^8.
     pub index: u8,
-    /// Where it is, from the beginning of the payload.
+    /// Its place from the beginning of the payload.
     pub at: u16,
 }
 
-/// What one packet tells about its frame.  Picture ids and TL0PICIDX are VP8's alone: those are numbered on across
-/// switches.
+/// What one packet tells about its frame.
+///
+/// Only VP8 gives a picture id and TL0PICIDX here, because only its numbers must go on across switches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     /// A key frame begins here.
     pub key: bool,
     /// A frame begins here.
     pub begins: bool,
-    /// There is a part of an H.264 picture here.
+    /// The packet holds a part of an H.264 picture, not only what may stand before it.
     pub slice: bool,
-    /// This packet holds what decoders need first (H.264's sequence parameter set).
+    /// The packet holds what an H.264 decoder needs first: a sequence parameter set.
     pub parameters: bool,
-    /// The temporal layer, where the packet names one.
+    /// The temporal layer, if the packet names one.
     pub temporal: Option<u8>,
-    /// This layer can be taken up at this frame.
+    /// The frame depends on lower layers alone, so a receiver can take up its layer here.
     pub sync: bool,
-    /// Every higher layer can be taken up right after it.
+    /// The frames behind this one depend on none before it, so a receiver can take up higher layers after it.
     pub switch_up: bool,
     /// The picture id.
     pub picture: Option<Picture>,

@@ -3,14 +3,17 @@
 use super::frame::Frame;
 
 const IDR: u8 = 5;
+/// NAL unit type of a sequence parameter set.
 pub const SPS: u8 = 7;
+/// NAL unit type of a picture parameter set.
 pub const PPS: u8 = 8;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
-/// A key frame begins at its sequence parameter set, or at an IDR slice that is the first slice of its picture.
+/// Read a payload.  `fresh`: no slice of its picture came yet.
 ///
-/// Delimiters, SEI and picture parameter sets may stand before that slice.  `fresh`: no slice of the picture came yet.
+/// A key frame begins at its sequence parameter set, or at the first slice of an IDR picture.  Delimiters, SEI and
+/// picture parameter sets may stand before that slice; a decoder can skip them.
 pub fn inspect_h264_untrusted(payload: &[u8], fresh: bool) -> Frame {
     let mut frame = Frame { begins: fresh, ..Frame::default() };
     let mut idr = false;
@@ -23,7 +26,7 @@ pub fn inspect_h264_untrusted(payload: &[u8], fresh: bool) -> Frame {
     frame
 }
 
-/// The kind of each NAL unit that the payload has a part of, and whether the unit begins here.
+/// Call `each` with the type of every NAL unit in the payload, and whether the unit begins here.
 fn each_kind(payload: &[u8], mut each: impl FnMut(u8, bool)) {
     let Some(first) = payload.first() else { return };
     if first & 0x1F == FU_A {
@@ -35,7 +38,7 @@ fn each_kind(payload: &[u8], mut each: impl FnMut(u8, bool)) {
     }
 }
 
-/// The NAL units that are whole in this payload (sections 5.6 and 5.7.1); each has its first byte.
+/// Call `each` with every NAL unit that is whole in this payload (sections 5.6 and 5.7.1).  None of them is empty.
 pub fn each_unit(payload: &[u8], mut each: impl FnMut(&[u8])) {
     match payload {
         [first, units @ ..] if first & 0x1F == STAP_A => each_aggregated(units, each),
@@ -82,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_are_told_from_what_stands_before_them() {
+    fn slices_are_distinguished_from_units_before_them() {
         for (payload, slice) in [
             (&b"\x65idr"[..], true),
             (b"\x61slice", true),

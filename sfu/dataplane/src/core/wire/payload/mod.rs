@@ -1,4 +1,4 @@
-//! What the packet path must see inside a payload: where key frames begin, and layers.  Nothing else is looked at.
+//! What the packet path must know about a payload: key frames, temporal layers and picture numbers.
 
 mod frame;
 mod h264;
@@ -26,7 +26,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// By its lower-case MIME type; `None` for what cannot be read, which begins anywhere.
+    /// By the lower-case MIME type.  `None` for a codec that is not read: its streams can begin at any packet.
     pub fn from_mime(mime: &str) -> Option<Self> {
         match mime {
             "video/h264" => Some(Self::H264),
@@ -36,9 +36,9 @@ impl Codec {
         }
     }
 
-    /// Look at a payload; `fresh` says that no packet of its picture came before, in H.264 no slice of it.
+    /// Read what a payload tells about its frame; a truncated descriptor tells nothing.
     ///
-    /// What is cut off says nothing.
+    /// `fresh`: no packet of its picture came before (in H.264 no slice of it).
     pub fn inspect(self, payload: &[u8], fresh: bool) -> Frame {
         match self {
             Self::H264 => inspect_h264_untrusted(payload, fresh),
@@ -55,7 +55,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_payload_can_be_looked_at(payload in prop::collection::vec(any::<u8>(), 0..40), fresh in any::<bool>()) {
+        fn any_payload_can_be_inspected(payload in prop::collection::vec(any::<u8>(), 0..40), fresh in any::<bool>()) {
             for codec in [Codec::H264, Codec::Vp8, Codec::Vp9] {
                 let frame = codec.inspect(&payload, fresh);
                 if let Some(picture) = frame.picture {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_that_is_cut_off_says_nothing() {
+    fn a_truncated_descriptor_tells_nothing() {
         for codec in [Codec::H264, Codec::Vp8, Codec::Vp9] {
             assert!(!codec.inspect(b"", true).key);
             assert!(!codec.inspect(b"\xf8", true).key);

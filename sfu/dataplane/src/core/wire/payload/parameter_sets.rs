@@ -1,19 +1,19 @@
-//! The H.264 parameter sets of a stream, for who begins in the middle of it.
+//! The H.264 parameter sets of a stream, for receivers that join in the middle of it.
 
 use super::h264::{PPS, SPS, each_unit};
 
-const MAX_UNITS: usize = 8; // of one stream: encoders have one or two of each kind
+const MAX_UNITS: usize = 8; // of one stream; encoders use one or two of each kind
 const MAX_UNIT_SIZE: usize = 512; // bytes; usual ones have under 50
 
-/// The newest parameter sets that came, each a whole NAL unit.
+/// The newest parameter sets, each a whole NAL unit.
 ///
-/// An encoder may send them once and an IDR picture alone later, or long before it.  A decoder that begins there needs
+/// An encoder may send them once, and later IDR pictures without them.  A decoder that begins at such a picture needs
 /// them first (ITU-T H.264 section 7.4.1.2.1).
 #[derive(Clone, Debug, Default)]
 pub struct ParameterSets(Vec<Box<[u8]>>);
 
 impl ParameterSets {
-    /// Keep what this payload holds of them.
+    /// Keep the parameter sets in this payload.
     pub fn take_untrusted(&mut self, payload: &[u8]) {
         each_unit(payload, |unit| {
             if matches!(unit[0] & 0x1F, SPS | PPS) && unit.len() <= MAX_UNIT_SIZE {
@@ -22,15 +22,16 @@ impl ParameterSets {
         });
     }
 
-    /// Sequence parameter sets first, as the others refer to them.
+    /// All of them; sequence parameter sets first, as the others refer to them.
     pub fn units(&self) -> impl Iterator<Item = &[u8]> {
         let of = |kind: u8| self.0.iter().filter(move |unit| unit[0] & 0x1F == kind).map(|unit| &**unit);
         of(SPS).chain(of(PPS))
     }
 
-    /// What a decoder needs before this payload, in which a key frame begins, with its own sequence parameter set or not.
+    /// The parameter sets that a decoder needs before this payload, in which a key frame begins.
     ///
-    /// A sequence parameter set may stand alone there: picture parameter sets came before it, or are not repeated.
+    /// `has_sequence`: the payload has a sequence parameter set.  It may lack the picture parameter sets all the same,
+    /// if the encoder sent them before or does not repeat them.
     pub fn missing_in(&self, payload: &[u8], has_sequence: bool) -> Vec<Vec<u8>> {
         let mut has_picture = false;
         each_unit(payload, |unit| has_picture |= unit[0] & 0x1F == PPS);
@@ -52,13 +53,14 @@ impl ParameterSets {
     }
 }
 
-/// Its `seq_parameter_set_id` (section 7.3.2.1.1, behind profile and level) or `pic_parameter_set_id` (section 7.3.2.2).
+/// The unit's `seq_parameter_set_id` (section 7.3.2.1.1, behind profile and level) or `pic_parameter_set_id` (section
+/// 7.3.2.2).
 fn number_of(unit: &[u8]) -> Option<u32> {
     let at = if unit[0] & 0x1F == SPS { 4 } else { 1 };
     exp_golomb(unit.get(at..)?)
 }
 
-/// The number in front of these bits (section 9.1), up to 254; `None` for more.
+/// The Exp-Golomb code at the beginning of these bits (section 9.1), up to 254; `None` for a larger number.
 fn exp_golomb(bytes: &[u8]) -> Option<u32> {
     let bits = u32::from(*bytes.first()?) << 8 | u32::from(bytes.get(1).copied().unwrap_or_default());
     let zeros = (bits << 16).leading_zeros();
@@ -86,13 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn slices_fragments_and_what_is_too_large_are_not_kept() {
+    fn slices_fragments_and_oversized_units_are_not_kept() {
         let large = [&b"\x67\x42\xe0\x1f"[..], &[0x80; MAX_UNIT_SIZE]].concat();
         assert_eq!(kept(&[b"\x65idr", b"\x09\x10", b"\x7c\x87\x42", &large]), Vec::<Vec<u8>>::new());
     }
 
     #[test]
-    fn how_many_are_kept_is_bounded() {
+    fn the_number_of_kept_sets_is_bounded() {
         let many: Vec<Vec<u8>> = (0..20u8).map(|number| vec![0x68, 0x80 | number]).collect();
         let distinct: Vec<Vec<u8>> = (1..15u32)
             .map(|number| {

@@ -1,11 +1,11 @@
-//! Redundant audio data (RFC 2198): the primary block, and older ones before it.
+//! Redundant audio (RFC 2198): a primary block behind blocks of earlier packets.
 
 const MORE: u8 = 0x80; // another block's header follows
 const HEADER_SIZE: usize = 4; // of a redundant block: payload type, timestamp offset (14 bits), length (10 bits)
 
-/// The payload type of the primary block, which comes last and takes the rest, and its payload (section 3).
+/// The payload type and the payload of the primary block, which is the last (section 3).
 ///
-/// `None` where the headers do not end or speak of more than there is.
+/// `None` if the headers do not end, or announce more bytes than there are.
 pub fn primary_untrusted(payload: &[u8]) -> Option<(u8, &[u8])> {
     let (mut at, mut redundant) = (0, 0);
     loop {
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_primary_block_comes_behind_all_others() {
+    fn the_primary_block_follows_all_others() {
         for (payload, expected) in [
             (&b"\x6fnew"[..], Some((111, &b"new"[..]))),
             (b"\xef\x0f\x00\x03\x6foldnew", Some((111, b"new"))),

@@ -2,7 +2,9 @@
 
 use super::frame::{Frame, Picture, Tl0};
 
-/// A frame begins with S = 1 and PID = 0; it is a key frame where the P bit of its header is 0 (section 4.3).
+/// Read a payload; `None` if it is truncated.
+///
+/// A frame begins with S = 1 and PID = 0.  It is a key frame if the P bit of its header is 0 (section 4.3).
 pub fn inspect_vp8_untrusted(payload: &[u8]) -> Option<Frame> {
     let first = *payload.first()?;
     let mut at = 1;
@@ -41,7 +43,7 @@ fn read_picture(payload: &[u8], at: usize) -> Option<Picture> {
     Some(Picture { id, at: at as u16, bits })
 }
 
-/// Put another picture id in the place of one; of `number`, which never wraps, as many bits as there is room for.
+/// Replace a picture id with the lowest bits of `number`, which never wraps: as many as the old id had.
 pub fn write_picture(payload: &mut [u8], place: Picture, number: i64) {
     let at = usize::from(place.at);
     if place.bits == 15 {
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_of_the_descriptor_is_found() {
+    fn every_field_of_the_descriptor_is_read() {
         let frame = inspect_vp8_untrusted(b"\x90\xe0\x81\x2c\x07\xa0\x00").unwrap();
         assert_eq!(frame.picture, Some(Picture { id: 300, at: 2, bits: 15 }));
         assert_eq!(frame.tl0, Some(Tl0 { index: 7, at: 4 }));
@@ -86,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_id_is_written_with_the_bits_that_it_had() {
+    fn a_picture_id_keeps_its_number_of_bits() {
         let mut payload = *b"\x90\x80\xff\xff";
         write_picture(&mut payload, Picture { id: 0, at: 2, bits: 15 }, 0x18001);
         assert_eq!(payload[2..], [0x80, 0x01]);

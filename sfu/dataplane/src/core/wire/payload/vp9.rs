@@ -2,9 +2,10 @@
 
 use super::frame::Frame;
 
-/// A key picture begins with B = 1 in its lowest spatial layer and is not predicted from others (P = 0).
+/// Read a payload; `None` if it is truncated.
 ///
-/// All spatial layers are treated alike.
+/// A key picture begins with B = 1 in its lowest spatial layer, and is not predicted from other pictures (P = 0).  All
+/// spatial layers are forwarded alike.
 pub fn inspect_vp9_untrusted(payload: &[u8]) -> Option<Frame> {
     let first = *payload.first()?;
     let mut at = 1;
@@ -36,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn key_pictures_and_layers_are_found() {
+    fn key_pictures_and_layers_are_read() {
         for (payload, expected) in [
             (&b"\x08x"[..], frame(true, true, None, false)),
             (b"\x48x", frame(false, true, None, false)),
