@@ -6,7 +6,7 @@ import pytest
 
 from sfu.dataplane.interface import Path, SlowDatagram, TransportId
 from sfu.wire.stun import binding_success, parse_binding_request_untrusted
-from tests.dataplane.rig import Client, Rig
+from tests.dataplane.core_with_clients import Client, Rig
 from tests.wire.binding import attribute, message, request, sealed
 
 UFRAG, PASSWORD = "0123456789abcdef", "a password of thirty-two letters"

@@ -5,7 +5,7 @@ import pytest
 from sfu.dataplane.core import MAX_EVENTS
 from sfu.dataplane.interface import DropReason, Path, RtcpArrived, SlowDatagram
 from sfu.wire.srtp import SrtpProfile
-from tests.dataplane.rig import AUDIO, Client, ConsumerSpec, Rig, changed
+from tests.dataplane.core_with_clients import AUDIO, Client, ConsumerSpec, Rig, changed
 
 NOWHERE = Path("198.51.100.9", 9)
 STUN = b"\x00\x01\x00\x00"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.dataplane.rig import AUDIO, Client, ConsumerSpec, Rig, changed
+from tests.dataplane.core_with_clients import AUDIO, Client, ConsumerSpec, Rig, changed
 
 # Chromium's ids: audio level 1, abs-send-time 2, MID 4, playout delay 5; they collide with the router's.
 CHROMIUM = changed(AUDIO, extension_ids={1: 10, 2: 4, 4: 1, 5: 2}, mid="0", mid_id=4, rid_id=10, audio_level_id=1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sfu.dataplane.interface import ConsumerFormat, ConsumerId, LayersChanged, Path
 from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpProfile
-from tests.dataplane.rig import AUDIO, ConsumerSpec, Rig, changed
+from tests.dataplane.core_with_clients import AUDIO, ConsumerSpec, Rig, changed
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sfu.dataplane.interface import ConsumerId, DropReason, LayersChanged, PlaneTotals, ProducerId, TransportId
-from tests.dataplane.rig import AUDIO, VIDEO, ConsumerSpec, Rig
+from tests.dataplane.core_with_clients import AUDIO, VIDEO, ConsumerSpec, Rig
 from tests.dataplane.vp8 import vp8
 
 REPORT = b"\x81\xce\x00\x02\x00\x00\x11\x11\x00\x00\x00\x01"

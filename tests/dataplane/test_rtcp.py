@@ -5,7 +5,7 @@ import pytest
 from sfu.dataplane.core import MAX_SOURCES
 from sfu.dataplane.interface import RtcpArrived, TransportId
 from sfu.wire.srtp import SrtpProfile
-from tests.dataplane.rig import Rig
+from tests.dataplane.core_with_clients import Rig
 
 
 def report(ssrc: int) -> bytes:

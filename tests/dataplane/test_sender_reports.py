@@ -8,7 +8,7 @@ from attrs import evolve
 from sfu.dataplane.interface import ConsumerId, DropReason, EncodingSpec, LayersChanged, ProducerId, ReceptionReport
 from sfu.wire.ntp import middle, to_short
 from sfu.wire.rtcp import ReceiverReport, ReportBlock, RtcpPacket, SenderReport, SourceDescription, encode
-from tests.dataplane.rig import AUDIO, Client, ConsumerSpec, Rig, changed
+from tests.dataplane.core_with_clients import AUDIO, Client, ConsumerSpec, Rig, changed
 
 NTP = 0x1234_5678_9ABC_DEF0
 NTP_SECOND = 1 << 32

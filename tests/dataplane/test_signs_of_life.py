@@ -17,7 +17,7 @@ from sfu.dataplane.interface import (
     TransportId,
 )
 from sfu.wire.rtp import encode
-from tests.dataplane.rig import AUDIO, VIDEO, Client, Rig, changed
+from tests.dataplane.core_with_clients import AUDIO, VIDEO, Client, Rig, changed
 from tests.wire.binding import attribute, message, request, sealed
 
 UFRAG, PASSWORD = "0123456789abcdef", "a password of thirty-two letters"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sfu.dataplane.interface import ConsumerId, EncodingSpec, LayersChanged, ProducerId
 from sfu.wire.rtp import parse_header_untrusted
-from tests.dataplane.rig import VIDEO, Client, ConsumerSpec, Rig, changed
+from tests.dataplane.core_with_clients import VIDEO, Client, ConsumerSpec, Rig, changed
 from tests.dataplane.vp8 import vp8
 
 LOW, HIGH = 2222, 3333

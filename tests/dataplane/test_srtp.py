@@ -8,7 +8,7 @@ from pylibsrtp import Error as SrtpError
 from sfu.dataplane.interface import DropReason, RtcpArrived
 from sfu.wire.rtp import encode, parse_header_untrusted
 from sfu.wire.srtp import SrtpProfile
-from tests.dataplane.rig import AUDIO, Client, ConsumerSpec, Rig, changed
+from tests.dataplane.core_with_clients import AUDIO, Client, ConsumerSpec, Rig, changed
 
 WINDOW = 1024
 SENT_AS_IT_IS = changed(AUDIO, extension_ids={number: number for number in range(1, 256)})

@@ -1,7 +1,7 @@
 """Thinning out VP8 and VP9 by their temporal layers."""
 
 from sfu.dataplane.interface import LayersChanged
-from tests.dataplane.rig import VIDEO, Client, ConsumerSpec, Rig, changed
+from tests.dataplane.core_with_clients import VIDEO, Client, ConsumerSpec, Rig, changed
 from tests.dataplane.vp8 import vp8
 
 # One round of three layers: the second in the middle, the third in between.

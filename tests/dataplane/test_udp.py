@@ -15,7 +15,7 @@ from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, Sl
 from sfu.dataplane.udp import UdpDataPlane, bind_all
 from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
-from tests.dataplane.rig import AUDIO, ConsumerSpec, srtp_session
+from tests.dataplane.core_with_clients import AUDIO, ConsumerSpec, srtp_session
 from tests.eventually import eventually
 
 HOSTS = ["127.0.0.1", "::1"]

@@ -3,7 +3,7 @@
 import pytest
 
 from sfu.dataplane.interface import LayersChanged
-from tests.dataplane.rig import VIDEO, Client, Rig, changed
+from tests.dataplane.core_with_clients import VIDEO, Client, Rig, changed
 from tests.dataplane.vp8 import vp8
 
 

@@ -8,7 +8,7 @@ import pytest
 from sfu.dataplane.core import DataPlaneCore
 from sfu.dataplane.interface import Path, SlowDatagram, TransportId
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
-from tests.dataplane.rig import Rig
+from tests.dataplane.core_with_clients import Rig
 
 STUN = b"\x00\x01\x00\x00"
 

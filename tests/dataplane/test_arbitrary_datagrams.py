@@ -6,7 +6,7 @@ from pylibsrtp import Error as SrtpError
 
 from sfu.dataplane.interface import Path
 from sfu.wire.rtp import encode
-from tests.dataplane.rig import AUDIO, VIDEO, Rig, changed
+from tests.dataplane.core_with_clients import AUDIO, VIDEO, Rig, changed
 from tests.dataplane.vp8 import vp8
 
 MEDIA = encode(

@@ -13,7 +13,7 @@ from sfu.dataplane.interface import ConsumerId, Path, ProducerId, TransportId
 from sfu.dataplane.udp import UdpDataPlane
 from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
-from tests.dataplane.rig import AUDIO, VIDEO, ConsumerSpec, srtp_session
+from tests.dataplane.core_with_clients import AUDIO, VIDEO, ConsumerSpec, srtp_session
 from tests.dataplane.vp8 import vp8
 
 HOST = "127.0.0.1"

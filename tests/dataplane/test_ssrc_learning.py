@@ -3,7 +3,7 @@
 import pytest
 
 from sfu.dataplane.interface import DropReason, EncodingLearned, EncodingSpec, LayersChanged, ProducerId, ProducerSpec
-from tests.dataplane.rig import AUDIO, VIDEO, Client, Rig, changed
+from tests.dataplane.core_with_clients import AUDIO, VIDEO, Client, Rig, changed
 from tests.dataplane.vp8 import vp8
 
 MID, RID = 4, 10
