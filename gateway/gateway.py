@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Never
-from weakref import WeakValueDictionary
 
 import structlog
 from attrs import define, field
@@ -14,7 +13,6 @@ from structlog.typing import FilteringBoundLogger
 
 import protocol.media
 import sfu
-import sfu.parameters
 from gateway.channel import speakers
 from gateway.channel.channel import Channel
 from gateway.channel.channels import Channels
@@ -57,18 +55,10 @@ class Gateway:
     channels: Channels = field(init=False)
     capabilities: protocol.media.RtpCapabilities = field(init=False)
     log: FilteringBoundLogger = field(factory=structlog.get_logger, init=False)
-    _interned: "WeakValueDictionary[str, sfu.parameters.RtpCapabilities]" = field(
-        factory=WeakValueDictionary, init=False
-    )
 
     def __attrs_post_init__(self) -> None:
         self.channels = Channels(self.config, self.metrics, self.log, self.connections, self._choose_plane)
         self.capabilities = convert(self.routers[0].context.capabilities, protocol.media.RtpCapabilities)
-
-    def intern_capabilities(self, capabilities: sfu.parameters.RtpCapabilities) -> sfu.parameters.RtpCapabilities:
-        """Return the kept object for equal capabilities. One browser's take some 20 kB, and most members use the same
-        browser."""
-        return self._interned.setdefault(repr(capabilities), capabilities)
 
     def router_of(self, channel: Channel) -> sfu.Router:
         """The router that carries the media of this channel's members."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sfu.dataplane.interface import ConsumerStats, DataPlane, LayersChanged
     from sfu.guard import Guard
     from sfu.keyframes import Patience
+    from sfu.ortc import ConsumerPlan
     from sfu.parameters import MediaKind, RtpParameters
     from sfu.settings import ConsumerEnd
 
@@ -54,6 +55,7 @@ class ConsumerTransport(Protocol):
 class Consumer:
     """One producer's stream on one transport of another peer (or of the same).  A plain object, without a task.
 
+    ``plan`` is what it has in common with other consumers of equal streams and receivers.
     ``paused`` is the wish of its owner, ``producer_paused`` that of the producer's owner.  ``bounds`` are the highest
     layers that its owner wants.  ``target`` is the encoding that it should forward; until a key frame of it comes, the
     data plane goes on with the one before.
@@ -65,6 +67,7 @@ class Consumer:
         plane_id: ConsumerId,
         transport: ConsumerTransport,
         producer: ConsumerSource,
+        plan: ConsumerPlan,
         rtp_parameters: RtpParameters,
         ssrc: int,
         paused: bool,
@@ -73,6 +76,7 @@ class Consumer:
         self.plane_id = plane_id
         self.transport = transport
         self.producer = producer
+        self.plan = plan
         self._rtp_parameters: RtpParameters | None = rtp_parameters
         self.ssrc = ssrc
         self.paused = paused

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from sfu.capabilities import router_capabilities
-from sfu.ortc import PROBATOR_SSRC
+from sfu.ortc import PROBATOR_SSRC, Receiver
 from sfu.parameters import DtlsParameters
 from sfu.wire.candidates import host_candidates
 from sfu.wire.certificate import generate_certificate
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sfu.dataplane.interface import DataPlane
+    from sfu.parameters import RtpCapabilities
     from sfu.settings import MediaSettings
 
 
@@ -48,6 +50,8 @@ class RouterContext:
         self.dtls_parameters = DtlsParameters(fingerprints=(certificate.fingerprint,), role="auto")
         self.random_bytes = rng.randbytes
         self.random = rng
+        # Weak: the transports of the clients own it.
+        self._receivers: WeakValueDictionary[str, Receiver] = WeakValueDictionary()
         self._numbers = 0
         self.rtcp_ssrc = self._random_ssrc()
         self.cname = self.new_id()
@@ -64,6 +68,14 @@ class RouterContext:
         self.addresses = tuple(addresses)
         number = self.addresses[0][1]
         self.candidates = host_candidates([(host, number) for host in announced] or self.addresses)
+
+    def receiver(self, capabilities: RtpCapabilities) -> Receiver:
+        """The receiver for these capabilities.  Clients with equal ones share it, as most have the same browser."""
+        key = repr(capabilities)
+        receiver = self._receivers.get(key)
+        if receiver is None:
+            receiver = self._receivers[key] = Receiver(capabilities)
+        return receiver
 
     def new_id(self) -> str:
         """An identifier of 96 random bits, which no client can guess."""

@@ -92,9 +92,11 @@ class Peer:
             raise Conflict("this peer has left")
         if any(transport.direction == direction for transport in self.transports.values()):
             raise Conflict(f"there is a {direction} transport already")
+        receiver = None
         if rtp_capabilities is not None:
             ortc.validate_capabilities(rtp_capabilities)
-        transport = Transport(self.context, self, direction, rtp_capabilities)
+            receiver = self.context.receiver(rtp_capabilities)
+        transport = Transport(self.context, self, direction, receiver)
         self.transports[transport.id] = transport
         self.directory.update_usernames(transport)
         self.directory.transports[transport.plane_id] = transport
@@ -154,39 +156,29 @@ class Peer:
             raise NotFound("this producer has closed")
         if len(self.consumers) >= self.context.settings.max_consumers:
             raise LimitExceeded(f"at most {self.context.settings.max_consumers} consumers")
-        capabilities = capabilities or transport.rtp_capabilities
-        if capabilities is None:
-            raise InvalidParameters("neither the transport nor this request has rtpCapabilities")
-        ortc.validate_capabilities(capabilities)
-        consumer_id, ssrc = self.context.new_id(), self.context.new_ssrc(transport.consumers_by_ssrc)
-        rtp_parameters = ortc.plan_consumer(
-            producer.plan.consumable,
-            capabilities,
-            ssrc=ssrc,
-            mid=transport.next_mid(),
-            msid=f"{stream} {consumer_id}",
-        )
+        report_interval = self.context.settings.report_interval_of(producer.kind)
+        plan = _receiver(transport, capabilities).plan(producer.plan, report_interval=report_interval)
         existing = self._consumer_of.get((transport.id, producer.id))
         if existing is not None and not existing.closed:
             raise Conflict("this transport has a consumer of this producer already")
+        consumer_id, ssrc = self.context.new_id(), self.context.new_ssrc(transport.consumers_by_ssrc)
+        mid, msid = transport.next_mid(), f"{stream} {consumer_id}"
+        rtp_parameters = plan.parameters(ssrc=ssrc, mid=mid, msid=msid, cname=producer.plan.cname)
         plane_id = ConsumerId(self.context.new_number())
-        consumer = Consumer(consumer_id, plane_id, transport, producer, rtp_parameters, ssrc, paused)
-        self._connect(consumer, transport, producer, rtp_parameters)
+        consumer = Consumer(consumer_id, plane_id, transport, producer, plan, rtp_parameters, ssrc, paused)
+        self._connect(consumer, transport, producer, mid)
         return consumer
 
-    def _connect(
-        self, consumer: Consumer, transport: Transport, producer: Producer, rtp_parameters: RtpParameters
-    ) -> None:
+    def _connect(self, consumer: Consumer, transport: Transport, producer: Producer, mid: str) -> None:
         now = trio.current_time()
         consumer.target = consumer.best_encoding(producer.active_encodings(now))
-        report_interval = self.context.settings.report_interval_of(consumer.kind)
         transport.plane.add_consumer(
             transport.plane_id,
             consumer.plane_id,
             producer.plane_id,
-            ortc.consumer_format(rtp_parameters, report_interval=report_interval),
+            consumer.plan.format,
             consumer.ssrc,
-            rtp_parameters.mid,
+            mid,
             encoding=consumer.target,
             paused=consumer.paused,
         )
@@ -359,6 +351,17 @@ def tell_closed(closed_consumers: Iterable[Consumer], why: ConsumerEnd) -> None:
     """Tell the owners of these consumers, mostly other clients, that they closed with their producer."""
     for consumer in closed_consumers:
         consumer.tell_closed(why)
+
+
+def _receiver(transport: Transport, capabilities: RtpCapabilities | None) -> ortc.Receiver:
+    """The receiver with a request's capabilities, or else with the transport's."""
+    if capabilities is not None:
+        ortc.validate_capabilities(capabilities)
+        # Not a shared one: that would search for equal capabilities, which takes longer than one plan.
+        return ortc.Receiver(capabilities)
+    if transport.receiver is None:
+        raise InvalidParameters("neither the transport nor this request has rtpCapabilities")
+    return transport.receiver
 
 
 def _own(things: dict[str, T], id_: str, what: str) -> T:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from sfu.consumer import Consumer, ConsumerSource
     from sfu.context import RouterContext
     from sfu.guard import Guard
-    from sfu.parameters import DtlsParameters, IceCandidate, IceParameters, RtpCapabilities
+    from sfu.ortc import Receiver
+    from sfu.parameters import DtlsParameters, IceCandidate, IceParameters
     from sfu.producer import Producer
     from sfu.settings import ConsumerEnd
     from sfu.wire.stun import BindingRequest
@@ -51,6 +52,8 @@ class TransportOwner(Protocol):
 class Transport:
     """A transport of one peer.  ``direction`` is the client's: it sends on a ``send`` transport.
 
+    ``receiver`` has the client's capabilities, where it named them for all its consumers.
+
     The router hands datagrams in.  Time passes in :meth:`run`, the one task of a transport.  That task cleans nothing
     up: :meth:`close` is synchronous and complete, whoever calls it.
     """
@@ -60,7 +63,7 @@ class Transport:
         context: RouterContext,
         owner: TransportOwner,
         direction: Direction,
-        rtp_capabilities: RtpCapabilities | None,
+        receiver: Receiver | None,
     ) -> None:
         self.context = context
         self.settings = context.settings
@@ -68,7 +71,7 @@ class Transport:
         self.guard = owner.guard
         self._owner = owner
         self.direction = direction
-        self.rtp_capabilities = rtp_capabilities
+        self.receiver = receiver
         self.id = context.new_id()
         self.plane_id = TransportId(context.new_number())
         self.state = TransportState.NEW

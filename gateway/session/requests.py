@@ -17,7 +17,7 @@ from gateway.channel.channel import Channel
 from gateway.channel.member import Member, Publication
 from gateway.connection.outbox import Frame
 from gateway.gateway import Gateway
-from gateway.media_objects import convert, request_errors
+from gateway.media_objects import convert, parameters_of, request_errors
 from gateway.session.statistics import session_stats
 from protocol.declarations import OK_DATA, OkData, RequestData
 from protocol.errors import ErrorCode, RequestError
@@ -107,11 +107,8 @@ def perform(session: Session, data: RequestData[Any]) -> OkData:
 
 @handler
 def create_transport(session: Session, data: CreateTransport) -> TransportCreated:
-    capabilities = _capabilities(data.rtp_capabilities)
-    if capabilities is not None:  # the transport keeps them for life
-        capabilities = session.gateway.intern_capabilities(capabilities)
     with request_errors("rtpCapabilities"):
-        transport = session.peer.create_transport(data.direction, capabilities)
+        transport = session.peer.create_transport(data.direction, _capabilities(data.rtp_capabilities))
     return TransportCreated(
         transport.id,
         convert(transport.ice_parameters, protocol.media.IceParameters),
@@ -170,7 +167,7 @@ def consume(session: Session, data: Consume) -> Consumed:
         user_id=owner.user_id,
         kind=consumer.kind,
         source=publication.source,
-        rtp_parameters=convert(consumer.take_rtp_parameters(), protocol.media.RtpParameters),
+        rtp_parameters=parameters_of(consumer),
         producer_paused=consumer.producer_paused,
     )
 

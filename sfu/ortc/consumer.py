@@ -1,18 +1,88 @@
-"""From a producer's plan and a receiver's capabilities to the parameters of one consumer."""
+"""From a producer's parameters and a receiver's capabilities to the parameters of one consumer."""
 
 from typing import Final
 
-from attrs import evolve
+from attrs import define, evolve, field, frozen
 
 from sfu.capabilities import MID_URI
 from sfu.dataplane.interface import ConsumerFormat
 from sfu.errors import Unsupported
 from sfu.ortc.codecs import can_decode, same_codec
-from sfu.parameters import RtpCapabilities, RtpCodecCapability, RtpCodecParameters, RtpParameters
+from sfu.ortc.producer import ProducerPlan
+from sfu.parameters import (
+    RtcpParameters,
+    RtpCapabilities,
+    RtpCodecCapability,
+    RtpCodecParameters,
+    RtpEncodingParameters,
+    RtpHeaderExtensionParameters,
+    RtpParameters,
+)
 
 # mediasoup-client receives its own probing stream under this SSRC.
 PROBATOR_SSRC: Final = 1234
 MAX_MID_CHARACTERS: Final = 8
+MAX_PLANS: Final = 64
+"""A receiver keeps at most this many plans: a client can publish streams of ever new parameters."""
+
+
+@frozen(eq=False)
+class ConsumerPlan:
+    """What all consumers of equal streams at equal receivers have in common.
+
+    ``format`` is for the data plane: it holds the numbers of ``codecs`` and ``header_extensions``.
+    """
+
+    codecs: tuple[RtpCodecParameters, ...]
+    header_extensions: tuple[RtpHeaderExtensionParameters, ...]
+    scalability_mode: str | None
+    format: ConsumerFormat
+
+    def parameters(self, *, ssrc: int, mid: str, msid: str, cname: str | None) -> RtpParameters:
+        """The parameters that the receiver is sent.
+
+        ``mid`` is decimal and never used twice in a transport's life, ``msid`` is ``<stream> <track>`` (RFC 8830), and
+        ``cname`` is the producer's (RFC 3550 section 6.5.1).
+
+        Raises ``ValueError`` for an SSRC or a MID that no consumer may have.
+        """
+        if not 1 <= ssrc < 2**32 or ssrc == PROBATOR_SSRC:
+            raise ValueError(f"no SSRC for a consumer: {ssrc}")
+        if not (mid.isascii() and mid.isdecimal() and len(mid) <= MAX_MID_CHARACTERS):
+            raise ValueError(f"no MID for a consumer: {mid!r}")
+        return RtpParameters(
+            codecs=self.codecs,
+            mid=mid,
+            header_extensions=self.header_extensions,
+            encodings=(RtpEncodingParameters(ssrc, scalability_mode=self.scalability_mode),),
+            rtcp=RtcpParameters(cname),
+            msid=msid,
+        )
+
+
+@define(eq=False)
+class Receiver:
+    """A client's capabilities, with the plans for the streams that it received so far.
+
+    A plan depends on nothing but the values of both sides, so that clients with equal capabilities share a receiver.
+    """
+
+    capabilities: RtpCapabilities
+    _plans: dict[tuple[str, float], ConsumerPlan] = field(factory=dict)
+
+    def plan(self, producer: ProducerPlan, *, report_interval: float) -> ConsumerPlan:
+        """The plan for consumers of this producer's stream, see :func:`plan_consumer`.
+
+        Raises :exc:`Unsupported` if no codec is in common.
+        """
+        key = (producer.consumable_key, report_interval)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = plan_consumer(producer.consumable, self.capabilities, report_interval=report_interval)
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            self._plans[key] = plan
+        return plan
 
 
 def can_consume(consumable: RtpParameters, capabilities: RtpCapabilities) -> bool:
@@ -21,44 +91,32 @@ def can_consume(consumable: RtpParameters, capabilities: RtpCapabilities) -> boo
 
 
 def plan_consumer(
-    consumable: RtpParameters, capabilities: RtpCapabilities, *, ssrc: int, mid: str, msid: str
-) -> RtpParameters:
-    """What a receiver is told about a consumer: the router's numbers, reduced to what both sides have.
+    consumable: RtpParameters, capabilities: RtpCapabilities, *, report_interval: float
+) -> ConsumerPlan:
+    """The router's numbers for the stream, reduced to what both sides have.
 
-    Header extensions are matched by URI alone, as clients list one that serves both kinds under either.  ``mid`` is
-    decimal and never used twice in a transport's life, ``msid`` is ``<stream> <track>`` (RFC 8830).
+    Header extensions are matched by URI alone, since clients list one that serves both kinds under either kind.
+    ``report_interval`` is the mean time between two sender reports, in seconds.
 
-    Raises :exc:`Unsupported` where no codec is in common, and ``ValueError`` for an SSRC or a MID that no consumer may
-    have.
+    Raises :exc:`Unsupported` if no codec is in common.
     """
-    if not 1 <= ssrc < 2**32 or ssrc == PROBATOR_SSRC:
-        raise ValueError(f"no SSRC for a consumer: {ssrc}")
-    if not (mid.isascii() and mid.isdecimal() and len(mid) <= MAX_MID_CHARACTERS):
-        raise ValueError(f"no MID for a consumer: {mid!r}")
     codecs = _common_codecs(consumable, capabilities)
     if not codecs:
         wanted = ", ".join(codec.mime_type for codec in consumable.codecs)
         raise Unsupported(f"the receiver cannot play {wanted}")
     uris = {extension.uri for extension in capabilities.header_extensions}
-    return evolve(
-        consumable,
-        codecs=codecs,
-        mid=mid,
-        header_extensions=tuple(extension for extension in consumable.header_extensions if extension.uri in uris),
-        encodings=tuple(evolve(encoding, ssrc=ssrc) for encoding in consumable.encodings),
-        msid=msid,
-    )
-
-
-def consumer_format(parameters: RtpParameters, *, report_interval: float) -> ConsumerFormat:
-    """What the data plane is told about consumers with the parameters of :func:`plan_consumer`.
-
-    ``report_interval`` is the mean time between two sender reports, in seconds.
-    """
-    ids = {extension.uri: extension.id for extension in parameters.header_extensions}
+    extensions = tuple(extension for extension in consumable.header_extensions if extension.uri in uris)
+    ids = {extension.uri: extension.id for extension in extensions}
     mid_id = ids.pop(MID_URI, None)
-    payload_types = {codec.payload_type for codec in parameters.codecs}
-    return ConsumerFormat(payload_types, set(ids.values()), mid_id, report_interval)
+    [encoding] = consumable.encodings
+    return ConsumerPlan(
+        codecs=codecs,
+        header_extensions=extensions,
+        scalability_mode=encoding.scalability_mode,
+        format=ConsumerFormat(
+            {codec.payload_type for codec in codecs}, set(ids.values()), mid_id=mid_id, report_interval=report_interval
+        ),
+    )
 
 
 def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> tuple[RtpCodecParameters, ...]:
@@ -67,14 +125,14 @@ def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> 
         receiver = _receiver_of(codec, capabilities)
         if receiver is not None:
             feedback = tuple(one for one in codec.rtcp_feedback if one in receiver.rtcp_feedback)
-            # Most receivers have all of it: then it is the producer's own, which thousands of consumers may share.
+            # Most receivers have all of it.  Then the codec is the producer's own object, which all consumers share.
             told = codec if feedback == codec.rtcp_feedback else evolve(codec, rtcp_feedback=feedback)
             common.append(told if same_codec(receiver, codec) else _in_mode_1(told))
     return tuple(common)
 
 
 def _receiver_of(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> RtpCodecCapability | None:
-    """How the receiver would describe the codec; the same configuration goes before one that can decode it, too."""
+    """The receiver's description of the codec.  The same configuration goes before another that can decode it."""
     for matches in (same_codec, can_decode):
         for candidate in capabilities.codecs:
             if matches(candidate, codec):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, PLI, RID_URI
 from sfu.dataplane.interface import EncodingSpec, ProducerSpec
@@ -35,6 +35,7 @@ class ProducerPlan:
 
     ``spec`` is for the data plane.  ``pli`` and ``fir`` say how the client takes key frame requests.  ``consumable``
     is what any consumer of it starts from: the router's payload type and extension ids, one encoding, no SSRC.
+    ``consumable_key`` is the same for streams whose consumers have the same plans.
     """
 
     spec: ProducerSpec
@@ -42,6 +43,13 @@ class ProducerPlan:
     fir: bool
     cname: str
     consumable: RtpParameters
+    consumable_key: str = field(init=False)
+
+    @consumable_key.default
+    def _key(self) -> str:
+        # All that a consumer's plan depends on: without the CNAME, which differs from client to client.
+        told = self.consumable
+        return repr((told.codecs, told.header_extensions, told.encodings))
 
 
 def accept_producer(

@@ -83,8 +83,7 @@ class Ours:
 
     def consume(self, kind: MediaKind, parameters: Json, capabilities: Json) -> Answer:
         def consume() -> RtpCodecParameters:
-            consumable = _produced(kind, parameters)
-            return plan_consumer(consumable, _validated(capabilities), ssrc=5, mid="0", msid="a b").codecs[0]
+            return plan_consumer(_produced(kind, parameters), _validated(capabilities), report_interval=1).codecs[0]
 
         return _answer(consume)
 

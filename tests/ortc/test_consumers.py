@@ -6,7 +6,7 @@ from attrs import evolve
 from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, PLI, ROUTER_CAPABILITIES
 from sfu.dataplane.interface import ConsumerFormat
 from sfu.errors import Unsupported
-from sfu.ortc import PROBATOR_SSRC, can_consume, consumer_format, plan_consumer
+from sfu.ortc import MAX_PLANS, PROBATOR_SSRC, ConsumerPlan, Receiver, can_consume, plan_consumer
 from sfu.parameters import (
     RtcpFeedback,
     RtcpParameters,
@@ -16,14 +16,20 @@ from sfu.parameters import (
     RtpHeaderExtensionParameters,
     RtpParameters,
 )
-from tests.ortc.plans import plan
+from tests.ortc.plans import accept, plan
 from tests.ortc.recorded import CHROMIUM, CLIENTS, PYMEDIASOUP, to_wire
 
 
 def consume(
     consumable: RtpParameters, capabilities: RtpCapabilities = CHROMIUM.capabilities, *, ssrc: int = 5000
 ) -> RtpParameters:
-    return plan_consumer(consumable, capabilities, ssrc=ssrc, mid="7", msid="ann consumer")
+    consumer = plan_consumer(consumable, capabilities, report_interval=1)
+    return consumer.parameters(ssrc=ssrc, mid="7", msid="ann consumer", cname=consumable.rtcp.cname)
+
+
+def planned(name: str, capabilities: RtpCapabilities = CHROMIUM.capabilities) -> ConsumerPlan:
+    """The plan for consumers of one of Chromium's streams."""
+    return plan_consumer(plan(CHROMIUM, name).consumable, capabilities, report_interval=5)
 
 
 def test_chromium_is_told_all_it_needs_to_play_a_microphone() -> None:
@@ -89,9 +95,8 @@ def test_feedback_that_the_router_does_not_serve_is_not_promised_to_who_asks() -
 
 def test_header_extensions_that_the_receiver_lacks_are_left_out() -> None:
     deaf = RtpCapabilities(CHROMIUM.capabilities.codecs)
-    told = consume(plan(CHROMIUM, "opus").consumable, deaf)
-    assert told.header_extensions == ()
-    assert consumer_format(told, report_interval=1).mid_id is None
+    assert planned("opus", deaf).header_extensions == ()
+    assert planned("opus", deaf).format.mid_id is None
 
 
 @pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L1T3")])
@@ -100,8 +105,7 @@ def test_there_is_one_encoding_with_the_layers_to_choose_from(name: str, mode: s
 
 
 def test_the_data_plane_is_told_the_same_numbers() -> None:
-    told = consume(plan(CHROMIUM, "opus").consumable)
-    assert consumer_format(told, report_interval=5) == ConsumerFormat({100}, {10}, mid_id=1, report_interval=5)
+    assert planned("opus").format == ConsumerFormat({100}, {10}, mid_id=1, report_interval=5)
 
 
 @pytest.mark.parametrize("ssrc", [0, PROBATOR_SSRC, 2**32])
@@ -113,7 +117,35 @@ def test_a_consumer_gets_no_ssrc_that_clients_cannot_take(ssrc: int) -> None:
 @pytest.mark.parametrize("mid", ["", "x", "-1", "١", "123456789"])
 def test_a_consumers_mid_is_decimal_and_short(mid: str) -> None:
     with pytest.raises(ValueError, match="MID"):
-        plan_consumer(plan(CHROMIUM, "vp8").consumable, CHROMIUM.capabilities, ssrc=1, mid=mid, msid="a b")
+        planned("vp8").parameters(ssrc=1, mid=mid, msid="a b", cname="made-up")
+
+
+def test_a_receiver_plans_equal_streams_once() -> None:
+    receiver = Receiver(CHROMIUM.capabilities)
+    one = plan(CHROMIUM, "opus")
+    other_client = evolve(CHROMIUM.produced["opus"], rtcp=RtcpParameters("another"))
+    assert receiver.plan(one, report_interval=1) is receiver.plan(accept(other_client, "audio"), report_interval=1)
+    assert receiver.plan(one, report_interval=1) is not receiver.plan(plan(CHROMIUM, "opusStereo"), report_interval=1)
+
+
+def test_a_receiver_keeps_a_bounded_number_of_plans() -> None:
+    receiver = Receiver(CHROMIUM.capabilities)
+    camera = CHROMIUM.produced["h264"]
+    plans = []
+    for number in range(2 * MAX_PLANS):
+        [codec, *others] = camera.codecs
+        parameters = codec.parameters | {"sprop-parameter-sets": f"Z{number:03}"}
+        changed = evolve(camera, codecs=(evolve(codec, parameters=parameters), *others))
+        plans.append(receiver.plan(accept(changed), report_interval=1))
+    assert len(set(plans)) == 2 * MAX_PLANS
+    assert len(receiver._plans) <= MAX_PLANS
+
+
+def test_a_stream_that_a_receiver_cannot_play_is_refused_each_time() -> None:
+    receiver = Receiver(PYMEDIASOUP.capabilities)
+    for _ in range(2):
+        with pytest.raises(Unsupported):
+            receiver.plan(plan(CHROMIUM, "vp9"), report_interval=1)
 
 
 def test_no_retransmission_and_no_null_is_on_the_wire() -> None:

@@ -26,7 +26,7 @@ def camera(**parameters: str | int) -> RtpParameters:
 
 
 def told(sent: RtpParameters, capabilities: RtpCapabilities = ROUTER_CAPABILITIES) -> RtpCodecParameters:
-    [codec] = plan_consumer(accept(sent).consumable, capabilities, ssrc=5, mid="0", msid="a b").codecs
+    [codec] = plan_consumer(accept(sent).consumable, capabilities, report_interval=1).codecs
     return codec
 
 

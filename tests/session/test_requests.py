@@ -332,7 +332,7 @@ async def test_equal_capabilities_are_kept_once_and_only_while_in_use(autojump_c
         for client in (ada, ben):
             await receive_transport(client)
         await cleo.ok("create_transport", direction="receive", rtpCapabilities=NOTHING_IN_COMMON)
-        of_ada, of_ben, of_cleo = (one.rtp_capabilities for one in rig.gateway.routers[0].directory.transports.values())
+        of_ada, of_ben, of_cleo = (one.receiver for one in rig.gateway.routers[0].directory.transports.values())
         assert of_ada is of_ben
         assert of_ada is not None
         assert of_ada != of_cleo
