@@ -7,15 +7,16 @@ from typing import Final
 
 import trio
 from attrs import define, field, frozen
-from wsproto.connection import Connection, ConnectionType
-from wsproto.events import Ping, TextMessage
 
 from protocol.codec import Message, encode
 
 BATCH_BYTES: Final = 64 * 1024
 """The most bytes of one send. A larger frame goes alone."""
 
-_FRAMING: Final = Connection(ConnectionType.SERVER)
+_TEXT: Final = b"\x81"
+_PING_HEADER: Final = b"\x89\x00"
+_LENGTH_IN_16_BITS: Final = 126
+_LENGTH_IN_64_BITS: Final = 127
 
 
 @frozen
@@ -34,14 +35,24 @@ class Frame:
 
     @classmethod
     def of_text(cls, text: str) -> "Frame":
-        return cls(_FRAMING.send(TextMessage(text)), len(text.encode()))
+        payload = text.encode()
+        return cls(_TEXT + _payload_length(len(payload)) + payload, len(payload))
 
     @property
     def text(self) -> str:
         return self.wire[-self.size :].decode()
 
 
-_PING: Final = Frame(_FRAMING.send(Ping()), 0)
+def _payload_length(size: int) -> bytes:
+    """The length field of a frame without a mask, as a server sends them (RFC 6455 section 5.2)."""
+    if size < _LENGTH_IN_16_BITS:
+        return size.to_bytes(1, "big")
+    if size < 2**16:
+        return _LENGTH_IN_16_BITS.to_bytes(1, "big") + size.to_bytes(2, "big")
+    return _LENGTH_IN_64_BITS.to_bytes(1, "big") + size.to_bytes(8, "big")
+
+
+_PING: Final = Frame(_PING_HEADER, 0)
 
 
 @define(eq=False)
@@ -62,7 +73,7 @@ class Outbox:
     _waiting_since: float = 0.0
     _closed: bool = False
     _refuses: bool = False
-    _changed: trio.Event = field(factory=trio.Event)
+    _changed: trio.Event | None = None
 
     def put(self, frame: Frame) -> bool:
         """Queue a frame and return whether it was accepted."""
@@ -102,7 +113,7 @@ class Outbox:
         """Send the frames in order, as many at a time as wait, until the outbox is closed and empty."""
         while self._queue or not self._closed:
             if not self._queue:
-                await self._changed.wait()
+                await self._wait_changed()
                 continue
             self._sending = self._next_batch()
             await send(b"".join(frame.wire for frame in islice(self._queue, self._sending)))
@@ -111,6 +122,8 @@ class Outbox:
             self._sending = 0
             self._waiting_since = trio.current_time()
             self._wake_waiters()
+            if self._queue:  # sending may not have been a checkpoint
+                await trio.lowlevel.checkpoint()
 
     def _next_batch(self) -> int:
         """The number of frames in the next send."""
@@ -133,8 +146,15 @@ class Outbox:
     async def wait_empty(self) -> None:
         """Wait until the network has taken every frame."""
         while self._queue:
-            await self._changed.wait()
+            await self._wait_changed()
+
+    async def _wait_changed(self) -> None:
+        # An event is made only when somebody waits: most frames come while the writer is still sending.
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
 
     def _wake_waiters(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None

@@ -9,8 +9,9 @@
   sign of life is noted where bytes arrive.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol, runtime_checkable
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
@@ -28,6 +29,13 @@ SEND_ERRORS = (ConnectionClosed, LocalProtocolError, trio.BrokenResourceError, t
 _CLOSE_FRAME = b"\x88"
 
 
+@runtime_checkable
+class _ImmediateStream(Protocol):
+    """A stream that can send without waiting."""
+
+    def send_nowait(self, data: bytes) -> int: ...
+
+
 class GuardedStream(trio.abc.Stream):
     """The client's stream as trio-websocket gets it. Only its owner closes it, after a close frame where one is due.
 
@@ -42,6 +50,7 @@ class GuardedStream(trio.abc.Stream):
         self._max_unread = max_unread
         self._overflow = overflow
         self._stream = stream
+        self._immediate = stream if isinstance(stream, _ImmediateStream) else None
         self._sending = trio.Lock()
         self._is_opening = True
         self._released = False
@@ -49,31 +58,34 @@ class GuardedStream(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send data of trio-websocket, which sends each frame by itself, and note a close frame."""
-        async with self._exclusively():
+        await self._acquire()
+        try:
             self._close_frame_sent = self._close_frame_sent or bytes(data[:1]) == _CLOSE_FRAME
             await self._stream.send_all(data)
+        finally:
+            self._sending.release()
 
     async def send_frames(self, frames: bytes) -> None:
         """Send whole frames between those of trio-websocket.
 
         Raises ``ClosedResourceError`` after a close frame: no frame may follow it (RFC 6455 section 5.5.1).
         """
-        async with self._exclusively():
+        await self._acquire()
+        try:
             if self._close_frame_sent:
                 raise trio.ClosedResourceError
-            await self._stream.send_all(frames)
+            sent = 0 if self._immediate is None else self._immediate.send_nowait(frames)
+            if sent < len(frames):
+                await self._stream.send_all(memoryview(frames)[sent:])
+        finally:
+            self._sending.release()
 
-    @asynccontextmanager
-    async def _exclusively(self) -> AsyncIterator[None]:
-        """Let one task send at a time. A free lock needs no checkpoint of its own, since sending has one."""
+    async def _acquire(self) -> None:
+        """Let one task send at a time. A free lock needs no checkpoint."""
         try:
             self._sending.acquire_nowait()
         except trio.WouldBlock:
             await self._sending.acquire()
-        try:
-            yield
-        finally:
-            self._sending.release()
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()

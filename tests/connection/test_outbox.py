@@ -1,5 +1,6 @@
 """What waits for one client: bounded by bytes and age, in order, and waited for by nobody."""
 
+import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 from wsproto.connection import Connection, ConnectionType
@@ -243,3 +244,10 @@ async def test_a_closed_outbox_sends_no_ping(autojump_clock: MockClock, nursery:
     network.may.release()
     await outbox.wait_empty()
     assert network.sent == ["last"]
+
+
+@pytest.mark.parametrize("size", [1, 125, 126, 65_535, 65_536, 200_000])
+def test_a_frame_is_framed_as_a_websocket_library_would(size: int) -> None:
+    text = "x" * size
+    assert Frame.of_text(text).wire == Connection(ConnectionType.SERVER).send(TextMessage(text))
+    assert Frame.of_text(text).text == text

@@ -1,5 +1,8 @@
 """Bytes that were read are read again."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 from trio.testing import check_half_closeable_stream, memory_stream_pair
@@ -51,3 +54,39 @@ async def test_a_prefixed_stream_is_a_trio_stream(autojump_clock: trio.testing.M
         return PrefixedStream(near, b""), PrefixedStream(far, b"")
 
     await check_half_closeable_stream(make_pair, None)
+
+
+@asynccontextmanager
+async def socket_pair() -> AsyncIterator[tuple[trio.SocketStream, trio.SocketStream]]:
+    """Two ends of one connection."""
+    near, far = (trio.SocketStream(end) for end in trio.socket.socketpair())
+    async with near, far:
+        yield near, far
+
+
+async def test_a_socket_is_sent_at_once_what_it_takes() -> None:
+    async with socket_pair() as (near, far):
+        stream = PrefixedStream(near, b"")
+        assert stream.send_nowait(b"hello") == 5
+        assert await far.receive_some() == b"hello"
+        sent = 0
+        while taken := stream.send_nowait(bytes(100_000)):
+            sent += taken
+        assert sent > 0
+        assert stream.send_nowait(b"one more") == 0
+
+
+async def test_a_broken_socket_raises_when_it_is_sent_something_at_once() -> None:
+    async with socket_pair() as (near, far):
+        stream = PrefixedStream(near, b"")
+        await far.aclose()
+        with pytest.raises(trio.BrokenResourceError):
+            stream.send_nowait(b"hello")
+        await near.aclose()
+        with pytest.raises(trio.BrokenResourceError):
+            stream.send_nowait(b"hello")
+
+
+async def test_a_stream_that_is_no_socket_takes_nothing_at_once() -> None:
+    near, _ = memory_stream_pair()
+    assert PrefixedStream(near, b"").send_nowait(b"hello") == 0
