@@ -90,9 +90,7 @@ def can_consume(consumable: RtpParameters, capabilities: RtpCapabilities) -> boo
     return bool(_common_codecs(consumable, capabilities))
 
 
-def plan_consumer(
-    consumable: RtpParameters, capabilities: RtpCapabilities, *, report_interval: float
-) -> ConsumerPlan:
+def plan_consumer(consumable: RtpParameters, capabilities: RtpCapabilities, *, report_interval: float) -> ConsumerPlan:
     """The router's numbers for the stream, reduced to what both sides have.
 
     Header extensions are matched by URI alone, since clients list one that serves both kinds under either kind.
