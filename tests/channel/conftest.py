@@ -1,4 +1,4 @@
-"""Fixtures of the channels' tests."""
+"""Fixtures for the tests of channels."""
 
 from tests.session.memory_gateway import slow_goodbyes
 

@@ -1,4 +1,4 @@
-"""The list of a channel: what the members are told of it, and its numbering."""
+"""The list of a channel: its events, its content and its revision."""
 
 import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -34,7 +34,7 @@ async def test_everybody_sees_every_change_exactly_once_and_in_order(autojump_cl
         last = 5 + 3 * 5 + 1
         for client, snapshot in zip(clients[:4], snapshots, strict=False):
             assert revisions(client) == list(range(snapshot + 1, last + 1))
-        # Who left saw everything but its own leaving.
+        # A member that left saw every change but its own leave.
         assert revisions(clients[4]) == list(range(6, last))
 
 

@@ -1,4 +1,4 @@
-"""Joining with a user id that is in the channel already: the last to come wins, one after the other."""
+"""Joining with a user id that is in the channel already: each newcomer replaces the older session, in order."""
 
 import pytest
 import structlog
@@ -99,7 +99,7 @@ async def test_a_waiter_does_not_end_a_newcomer_that_took_the_seat_before_it(
         channel.admit(older, lambda _: None)
         nursery.start_soon(sit, waiter)
         await wait_all_tasks_blocked()
-        channel.remove(older)  # wakes the waiter up, which has not run yet when the last one comes
+        channel.remove(older)  # wakes the waiter, which has not run yet when the last one comes
         async with channel.seat(last, lambda _: None):
             await wait_all_tasks_blocked()
             assert waiter.connection.end_reason is end_reasons.REPLACED

@@ -1,4 +1,4 @@
-"""Who speaks: loudest first, and told only when it changes."""
+"""Active speakers: the loudest first, and an event only after a change."""
 
 from collections.abc import Mapping
 
@@ -51,7 +51,7 @@ def test_the_list_of_speakers_is_stable_and_bounded_for_any_loudness(
 
 
 class Voices:
-    """How loud each producer is now."""
+    """Sets the present loudness of each producer."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.levels: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Where settings come from, who wins, and what is said when they cannot be used."""
+"""The sources of settings, their priority, and the messages about unusable settings."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str) -> int:
-    """The status with which the command ends."""
+    """Run the command and return its exit status."""
     with pytest.raises(SystemExit) as ended:
         cli.main(list(arguments))
     status = ended.value.code or 0
@@ -32,13 +32,13 @@ def run(*arguments: str) -> int:
 
 
 def effective(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    """The configuration that ``sfu-gateway config`` prints, which is TOML."""
+    """Return the configuration that ``sfu-gateway config`` prints, read as TOML."""
     assert run("config", *arguments) == 0
     return tomllib.loads(capsys.readouterr().out)
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line that is said when a configuration cannot be used."""
+    """Return the one line about an unusable configuration."""
     assert run("config", *arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -56,7 +56,7 @@ def file(tmp_path: Path) -> Path:
 def test_by_default_the_gateway_listens_on_this_machine_only(capsys: pytest.CaptureFixture[str]) -> None:
     got = effective(capsys)
     assert (got["host"], got["port"], got["media_port"]) == ("127.0.0.1", 8080, 40000)
-    assert "media_host" not in got  # loopback and one interface address: which one, the machine decides
+    assert "media_host" not in got  # loopback and one interface address, which depends on the machine
 
 
 def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defaults(

@@ -1,4 +1,4 @@
-"""Configuration files are read strictly, and what is wrong in them is named."""
+"""Configuration files are read strictly, and every fault is named."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Standard error that nobody takes, or that takes nothing: what is written, what is lost, and that it is said."""
+"""A standard error without a reader, or one that takes nothing: some lines are written, the lost ones are counted."""
 
 import fcntl
 import gc
@@ -18,7 +18,7 @@ SOON = 5.0
 
 
 class Pipe:
-    """A pipe of one page."""
+    """Open a pipe with room for one page."""
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
@@ -48,7 +48,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 def lines(first: int, last: int) -> list[bytes]:
-    """Hundred bytes each."""
+    """Make a line of a hundred bytes."""
     return [b"%099d\n" % number for number in range(first, last)]
 
 
@@ -90,7 +90,7 @@ def test_the_notice_of_a_loss_precedes_all_later_lines(pipe: Pipe) -> None:
     while True:
         lost = writer.lost
         writer.put(b"later\n")
-        if writer.lost == lost:  # half of the room is back
+        if writer.lost == lost:  # half of the room is free again
             break
         read += os.read(pipe.reading, 100)
     read += pipe.read_until(b"later\n")
@@ -124,7 +124,7 @@ def test_a_torn_line_does_not_run_into_the_next_one(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with (tmp_path / "log").open("w+b") as file:
         writer = LogWriter(file.fileno())
-        resource.setrlimit(resource.RLIMIT_FSIZE, (140, hard))  # as a disk that is full after so many bytes
+        resource.setrlimit(resource.RLIMIT_FSIZE, (140, hard))  # like a disk that is full after this many bytes
         try:
             put_all(writer, lines(0, 2))
             assert writer.flush(SOON)
@@ -150,7 +150,7 @@ def test_a_line_that_is_larger_than_the_queue_is_still_a_line(pipe: Pipe) -> Non
 
 
 class Chatty:
-    """Says something when it is collected, as warnings do."""
+    """Writes a line when it is collected, as warnings do."""
 
     def __init__(self, writer: LogWriter) -> None:
         self.writer, self.itself = writer, self

@@ -1,4 +1,4 @@
-"""What log lines look like."""
+"""The format of log lines."""
 
 import errno
 import io
@@ -23,7 +23,7 @@ def restored() -> Iterator[None]:
 
 
 class Terminal(io.StringIO):
-    """Says that it is a terminal."""
+    """Claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -112,7 +112,7 @@ def test_references_are_short_and_not_the_same_twice() -> None:
 
 
 class Full(io.StringIO):
-    """A disk without room."""
+    """Behaves like a disk without room."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,4 +1,4 @@
-"""docs/operating.md says what is there: its file is accepted, and every metric has its line."""
+"""docs/operating.md matches the code: the gateway accepts its file, and every metric has its line."""
 
 import re
 from pathlib import Path

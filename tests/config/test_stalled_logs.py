@@ -1,4 +1,4 @@
-"""A gateway whose log nobody takes: it serves, it stops when it is asked to, and what can be said is said."""
+"""A gateway whose log has no reader: it serves, it stops when asked, and it writes the lines that find room."""
 
 import fcntl
 import json
@@ -22,7 +22,7 @@ from tests.gateway_process import ENVIRONMENT, GatewayProcess, poll_until
 
 PATIENCE = 20
 PROMPTLY = 10.0
-"""Seconds in which a gateway that drains nobody ends, its last words included."""
+"""Seconds in which a gateway without clients ends, its last log lines included."""
 COMMAND = (sys.executable, "-m", "gateway")
 SERVE = (*COMMAND, "serve", "--media-port", "0", "--log-format", "json")
 UPGRADE = (
@@ -33,7 +33,7 @@ UPGRADE = (
 
 @define
 class Stalled:
-    """A gateway that has said where it listens, and of whose log nothing was read since."""
+    """Start a gateway and read its log up to its address, and no further."""
 
     process: "subprocess.Popen[bytes]"
     reading: int
@@ -44,7 +44,7 @@ class Stalled:
             return str(answer.read().decode())
 
     def visit(self) -> socket.socket:
-        """Become a client; that is a line of the log, and its end another one."""
+        """Connect as a client. This makes a line of the log, and the end of the client another one."""
         host, _, port = self.url.removeprefix("http://").rpartition(":")
         client = socket.create_connection((host, int(port)), timeout=PROMPTLY)
         client.sendall(UPGRADE)
@@ -58,7 +58,7 @@ class Stalled:
         poll_until(lambda: self.connect("/metrics"), lambda shown: "sfu_sessions 0.0" in shown, PROMPTLY)
 
     def rest_of_log(self) -> list[dict[str, Any]]:
-        """What was not read yet, up to the end of the process."""
+        """Read the rest of the log, up to the end of the process."""
         with os.fdopen(os.dup(self.reading), "rb") as rest:
             return [json.loads(line) for line in rest.read().splitlines()]
 
@@ -136,7 +136,7 @@ def test_a_second_signal_is_the_last_line_of_a_log_that_is_read() -> None:
 
 
 def _listening_port(process: "subprocess.Popen[bytes]") -> int | None:
-    """Of a gateway that has no place to say it."""
+    """Return the port of a gateway that cannot print it."""
     assert process.poll() is None
     files = GatewayProcess(process, Path(os.devnull), "", "").open_files()
     for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]:
@@ -191,7 +191,7 @@ def test_a_gateway_that_cannot_start_ends_even_if_it_cannot_log(arguments: list[
     assert ended.stderr.startswith(b"error: ")
 
     reading, writing = small_pipe()
-    os.write(writing, bytes(4096))  # full, from the start
+    os.write(writing, bytes(4096))  # full from the start
     try:
         process = subprocess.Popen([*COMMAND, *arguments], env=ENVIRONMENT, stderr=writing)
         assert process.wait(PATIENCE) == ended.returncode

@@ -1,4 +1,4 @@
-"""Fixtures of the conformance tests."""
+"""Fixtures for the conformance tests."""
 
 from datetime import UTC, datetime
 
@@ -13,5 +13,5 @@ __all__ = ["identity", "slow_goodbyes"]
 
 @pytest.fixture(scope="session")
 def identity() -> Identity:
-    """The certificate of all clients that send or receive media."""
+    """The certificate of all clients with media."""
     return Identity.of(generate_certificate(datetime.now(UTC)))

@@ -1,6 +1,6 @@
-"""Closing: every code with which the gateway closes, and what it says before.
+"""Every code with which the gateway closes a connection, and the message before it.
 
-The codes of bad frames are in ``test_connecting``, those of errors in ``test_errors``; 1006 is never sent.
+``test_connecting`` tests the codes for bad frames, ``test_errors`` those for errors. The gateway never sends 1006.
 """
 
 from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ async def test_a_client_that_closes_otherwise_is_disconnected(autojump_clock: Mo
 
 
 async def moderate(gate: Gate, user: str, channel: str = "lobby") -> int:
-    """A moderator removes a user; the HTTP status."""
+    """Remove a user as a moderator, and return the HTTP status."""
     stream = gate.stream()
     target = f"/api/channels/{channel}/participants/{user}"
     await stream.send_all(request(target, "DELETE", {"Authorization": "Bearer secret"}))

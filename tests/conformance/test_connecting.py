@@ -1,4 +1,4 @@
-"""Connecting: the upgrade, subprotocols, frames, liveness and the time in which to join."""
+"""Connecting: the upgrade, subprotocols, frames, liveness and the time limit for joining."""
 
 import json
 
@@ -15,7 +15,7 @@ LIMIT = 256 * 1024
 
 
 async def answer_to(gate: Gate, handshake: bytes, *, stop: bytes | None = None) -> bytes:
-    """What comes back for these bytes, up to ``stop`` or the end."""
+    """Send these bytes and return the answer, up to ``stop`` or the end."""
     stream = gate.stream()
     await stream.send_all(handshake)
     received = b""
@@ -92,7 +92,7 @@ async def test_a_binary_frame_closes_with_1003(autojump_clock: MockClock) -> Non
 
 
 def padded(size: int, *, filler: str = "x") -> str:
-    """A ``ping`` of exactly ``size`` bytes of UTF-8."""
+    """Make a ``ping`` of exactly ``size`` bytes of UTF-8."""
     frame = json.dumps({"id": 77, "type": "ping", "data": {"more": ""}})
     room = size - len(frame.encode())
     assert room % len(filler.encode()) == 0
@@ -132,7 +132,7 @@ async def test_a_message_far_over_the_limit_closes_with_1009(autojump_clock: Moc
 
 
 async def raw_frame(client: RawClient, opcode: int, payload: bytes, *, final: bool = True) -> None:
-    """A frame that a correct WebSocket library would not send."""
+    """Make a frame that a correct WebSocket library would not send."""
     assert len(payload) < 126
     head = bytes([final << 7 | opcode, 0x80 | len(payload), 0, 0, 0, 0])
     await client.stream.send_all(head + payload)

@@ -1,4 +1,4 @@
-"""Messages: the envelope, strictness, exactly one answer to each request, in order, and events after it."""
+"""Messages: the envelope, strict decoding, exactly one answer to each request, in order, with events after it."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from tests.session.memory_gateway import RawClient
 
 
 async def answer(client: RawClient, text: str) -> Any:
-    """What comes back for one frame."""
+    """Send one frame and return the answer."""
     await client.raw(text)
     return await client.next()
 
@@ -21,7 +21,7 @@ async def send_transport(client: RawClient) -> str:
     return str((await client.ok("create_transport", direction="send"))["transportId"])
 
 
-# What is no request.
+# Frames that are no requests.
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ async def test_no_event_names_an_object_before_the_answer_that_first_named_it(au
 
 
 async def _busy_call(gate: Gate, ada: RawClient, ben: RawClient) -> None:
-    """Ben consumes while Ada pauses and closes, all at the same time."""
+    """Ben consumes while Ada pauses and closes at the same time."""
     receiving = await ben.request("create_transport", direction="receive", rtpCapabilities=CAPABILITIES)
     sending = await send_transport(ada)
     for number in range(5):

@@ -1,7 +1,7 @@
-"""Errors: every code that this gateway can answer with, and the budget of bad messages.
+"""Every error code that this gateway sends, and the budget of bad messages.
 
-``media_failed`` and ``timeout`` are of the protocol, and nothing in this gateway answers with them: no request waits,
-and what the media side refuses has a code of its own.
+The protocol also has ``media_failed`` and ``timeout``. This gateway never sends them: no request waits, and every error
+of the media side has its own code.
 """
 
 from collections.abc import Awaitable, Callable
@@ -87,7 +87,7 @@ async def test_another_members_object_is_forbidden_and_an_unknown_one_not_found(
         assert await ben.error("close", transportId="nobodys") == "not_found"
         assert await ben.error("restart_ice", transportId=sending) == "forbidden"
         assert await ada.error("set_layers", consumerId=heard, spatial=0, temporal=0) == "forbidden"
-        # Nothing of it was touched.
+        # Ada's objects are unchanged.
         assert (await ada.ok("stats"))["producers"][0]["paused"] is False
         assert (await ben.ok("stats"))["consumers"][0]["paused"] is True
 
@@ -242,7 +242,7 @@ async def test_the_twenty_first_bad_message_in_ten_seconds_closes_with_4400(
         await ada.raw(MALFORMED)
         code, _ = await closing(ada)
         assert code == 4400
-        assert ada.frames[0]["data"]["code"] == "malformed"  # also the last of them has its answer
+        assert ada.frames[0]["data"]["code"] == "malformed"  # the last of them has its answer, too
         assert (await ben.voice_state("user_left"))["reason"] == "failed"
 
 

@@ -1,4 +1,4 @@
-"""What the gateway promises, each at least once from end to end."""
+"""The guarantees of the gateway, each tested at least once from end to end."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ from tools.light.transport import Identity
 
 @define
 class Person:
-    """Somebody who speaks and listens; ``ssrcs`` says by user id under which one each voice comes here."""
+    """A member that speaks and listens. ``ssrcs`` maps each user id to the SSRC of its voice here."""
 
     gate: Gate
     client: RawClient
@@ -41,7 +41,7 @@ class Person:
         self.ssrcs[other.user] = consumed["rtpParameters"]["encodings"][0]["ssrc"]
 
     async def speak(self) -> None:
-        """A packet every 20 ms, for as long as the gateway can be reached."""
+        """Send a packet every 20 ms while the gateway is reachable."""
         for number in range(10_000):
             self.sender.transport.send_rtp(bytes(Rtp(111, number % 65536, 960 * number, self.ssrc, b"voice")))
             self.sender.flush()
@@ -49,7 +49,7 @@ class Person:
 
 
 async def talk(gate: Gate, identity: Identity, *users: str) -> list[Person]:
-    """Everybody hears everybody."""
+    """Let every member receive every other member's voice."""
     people = []
     for number, (user, client) in enumerate(zip(users, await gate.joined(*users), strict=True)):
         sending, sender = await gate.connected(client, "send", identity)
@@ -68,7 +68,7 @@ async def talk(gate: Gate, identity: Identity, *users: str) -> list[Person]:
 
 
 def forwarded(notes: list[Note]) -> list[Note]:
-    """The media packets among what left the gateway."""
+    """Return the media packets among the gateway's output."""
     return [note for note in notes if not isinstance(note.to, str) and classify(note.data) is Protocol.RTP]
 
 
@@ -77,7 +77,7 @@ def ssrc_of(note: Note) -> int:
 
 
 def position(notes: list[Note], user: str, text: bytes) -> int:
-    """Where this was first written to this user's WebSocket."""
+    """Return the place of the first such message on this user's WebSocket."""
     return next(number for number, note in enumerate(notes) if note.to == user and text in note.data)
 
 
@@ -116,7 +116,7 @@ async def test_after_user_left_no_packet_from_or_to_that_session_is_forwarded(
         hers = {ben.ssrcs["ada"], cleo.ssrcs["ada"]}
         assert {ssrc_of(note) for note in forwarded(gate.journal)} > hers
         await end(ada.client)
-        await trio.sleep(0.5)  # Ada goes on speaking all the time
+        await trio.sleep(0.5)  # Ada speaks all the time
 
         told = min(position(gate.journal, user, b'"user_left"') for user in ("ben", "cleo"))
         after = forwarded(gate.journal[told:])
@@ -148,7 +148,7 @@ async def test_consumers_producers_and_transports_go_in_this_order_and_then_the_
         while (frame := await ben.client.next())["type"] == "active_speakers":
             pass
         assert order == ["consumer", "consumer at ben's", "producer", "transport", "transport"]
-        # The owner of a consumer hears of it before the list changes.
+        # The owner of a consumer is notified before the list changes.
         assert (frame["type"], frame["data"]["reason"]) == ("consumer_closed", "user_left")
         assert (await ben.client.voice_state("user_left"))["userId"] == "ada"
 
@@ -158,7 +158,7 @@ async def test_consumers_producers_and_transports_go_in_this_order_and_then_the_
 
 @define
 class Observer:
-    """Keeps a list as a client would, from nothing but what it is sent, and fails where a promise is broken."""
+    """Keeps a list from the received events alone, as a client does, and fails where a guarantee is broken."""
 
     user: str
     client: RawClient
@@ -167,7 +167,7 @@ class Observer:
     listed: list[str]
 
     def take(self) -> None:
-        """Apply all that came."""
+        """Apply every event that came."""
         for frame in self.client.frames:
             if frame["type"] == "voice_state":
                 self._apply(frame["data"])
@@ -192,7 +192,7 @@ class Observer:
 
 
 async def join(gate: Gate, user: str) -> Observer:
-    """Join, whether that replaces somebody or not."""
+    """Join, possibly replacing an older session."""
     client = await gate.connect(user)
     joined = await client.join(user)
     listed = [one["userId"] for one in joined["participants"]]
@@ -224,7 +224,7 @@ async def test_every_members_list_is_right_under_random_joins_and_leaves(autojum
             else:
                 await next(end for end in ENDS if end.__name__ == way)(here.pop(user).client)
             done.append(way)
-            if rng.random() < 0.5:  # otherwise the next thing happens while this one is still under way
+            if rng.random() < 0.5:  # otherwise the next step begins while this one is still under way
                 await wait_all_tasks_blocked()
         await wait_all_tasks_blocked()
         for observer in here.values():
@@ -294,7 +294,7 @@ async def test_a_goodbye_that_hangs_or_fails_is_cut_off_logged_and_counted(
             pass
         assert frame["data"]["type"] == "user_left"
         assert trio.current_time() - begun <= most
-        assert gone - begun <= 0.02  # her media went at once, whatever the goodbye did
+        assert gone - begun <= 0.02  # her media closed at once, before the goodbye
         assert gate.plane.totals().routes == 0
         assert gate.port.context.forced_cleanups == (2 if goodbye is hang else 0)
         assert [line for line in gate.log if "goodbye" in line["event"]]
@@ -339,7 +339,7 @@ async def test_a_client_that_does_not_read_delays_no_other_clients_media_or_mess
         assert trio.current_time() == begun
         await trio.sleep(5)
         voices = [note for note in forwarded(gate.journal) if note.to == ben.receiver.path]
-        assert len(voices) == pytest.approx(2 * 5 / 0.02, rel=0.02)  # two voices, all the time
+        assert len(voices) == pytest.approx(2 * 5 / 0.02, rel=0.02)  # two voices all the time
         await trio.sleep(15)
         left = [frame["data"] for frame in await ben.client.take_all() if frame["type"] == "voice_state"]
         assert [(one["userId"], one["type"]) for one in left] == [("stuck", "user_left")]

@@ -144,7 +144,7 @@ async def test_user_joined_has_every_field(autojump_clock: MockClock) -> None:
         assert (told["revision"], told["count"]) == (joined["revision"], 2)
         assert told["participants"] == joined["participants"]
         assert told["participant"] == joined["participants"][1]
-        assert await ben.take_all() == []  # nobody gets their own
+        assert await ben.take_all() == []  # no client gets its own
 
 
 async def test_every_member_gets_user_updated_with_every_field(autojump_clock: MockClock) -> None:
@@ -191,7 +191,7 @@ async def test_user_left_has_every_field(autojump_clock: MockClock) -> None:
         assert told[0] == told[1]
         assert set(told[0]) == VOICE_STATE | {"reason"}
         assert (told[0]["userId"], told[0]["count"], told[0]["reason"]) == ("ada", 2, "left")
-        # As they last were.
+        # Their last state.
         assert [one["producerId"] for one in told[0]["participant"]["producers"]] == [voice]
         assert [one["userId"] for one in told[0]["participants"]] == ["ben", "cleo"]
 
@@ -233,7 +233,7 @@ async def test_members_that_leave_at_once_get_one_event_each(autojump_clock: Moc
         told = [frame["data"] for frame in await stays.take_all()]
         assert [one["type"] for one in told] == ["user_left"] * 19
         assert [one["count"] for one in told] == list(range(19, 0, -1))
-        # Every list that is told is the list after that change; the last change has it.
+        # Every list in an event is the list after that change. The last event has it.
         for one in told:
             assert len(one.get("participants", range(one["count"]))) == one["count"]
         assert [one["userId"] for one in told[-1]["participants"]] == ["user-0"]
@@ -251,7 +251,7 @@ async def test_other_channels_get_no_events(autojump_clock: MockClock, what: str
         assert await bystander.take_all() == []
 
 
-# Messages, ping.
+# Messages and ping.
 
 
 async def test_a_message_goes_to_everybody_else_in_the_channel(autojump_clock: MockClock) -> None:

@@ -1,4 +1,4 @@
-"""What the gateway puts into media objects: only what it does, and nothing that mediasoup-client would trip over."""
+"""The gateway's media objects: they offer only supported features, and nothing that mediasoup-client cannot handle."""
 
 import random
 from typing import Any
@@ -29,7 +29,7 @@ async def router_capabilities(client: RawClient) -> Any:
     return (await client.join("reader", channel="library"))["routerRtpCapabilities"]
 
 
-# What is promised.
+# The router's capabilities.
 
 
 async def test_the_router_offers_only_capabilities_that_it_supports(autojump_clock: MockClock) -> None:
@@ -109,7 +109,7 @@ async def test_mids_are_never_used_again_on_a_transport(autojump_clock: MockCloc
 
 
 class Unlucky(random.Random):
-    """Every other 32-bit number it draws is one that must not be used."""
+    """A source of 32-bit numbers, every other of which is forbidden."""
 
     def getrandbits(self, k: int) -> int:
         drawn = super().getrandbits(k)
@@ -205,7 +205,7 @@ async def test_a_receiver_gets_only_extensions_and_feedback_that_it_offered(auto
         assert consumed["rtpParameters"]["headerExtensions"] == []  # CAPABILITIES has none
 
 
-# What consume takes its capabilities from.
+# Where consume takes its capabilities from.
 
 
 async def test_capabilities_come_from_the_transport_or_the_request_and_must_exist(autojump_clock: MockClock) -> None:

@@ -1,4 +1,4 @@
-"""Closing over real sockets, where a connection that is closed with something unread loses what was sent last."""
+"""Closing over real sockets, where closing with unread bytes loses the last message."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ MESSAGE = json.dumps({"id": 1, "type": "message", "data": {"data": 1}})
 async def connected(server: Server, user: str) -> AsyncIterator[RawClient]:
     host, _, port = server.url.removeprefix("http://").rpartition(":")
     async with await trio.open_tcp_stream(host, int(port)) as stream, trio.open_nursery() as nursery:
-        wrap: Any = trio_websocket.wrap_client_stream  # its annotations know sockets only
+        wrap: Any = trio_websocket.wrap_client_stream  # the annotations of trio-websocket know sockets only
         client = RawClient(await wrap(nursery, stream, "gateway", "/ws", subprotocols=[SUBPROTOCOL]), stream)
         nursery.start_soon(client.read)
         await client.join(user)
@@ -36,7 +36,7 @@ async def server() -> AsyncIterator[Server]:
 
 
 async def send_all(client: RawClient, *frames: str | bytes) -> None:
-    """What the client has still to say when it is closed already must not cost it the reason."""
+    """A client that still sends after the close must get the reason all the same."""
     try:
         for frame in frames:
             await client.raw(frame)
@@ -61,7 +61,7 @@ async def test_the_close_code_arrives_while_the_client_is_still_sending(
         await send_all(ada, *frames)
         with trio.fail_after(5):
             assert await ada.wait_closed() == code
-        if len(frames[0]) <= 512 * 1024:  # what is far too long closes as a fault of WebSocket, without a message
+        if len(frames[0]) <= 512 * 1024:  # a far too long message closes as a protocol fault, without a message
             assert ada.frames[-1]["type"] == "closing"
             assert ada.frames[-1]["data"]["code"] == code
 

@@ -1,6 +1,6 @@
-"""The Python client against the whole gateway: it decodes all that the gateway says, and takes no liberty with it.
+"""The Python client against the whole gateway: it decodes every message, and sends nothing else than the protocol.
 
-The first test runs in memory, the last one over real sockets, media included.
+The first test runs in memory, the last one over real sockets with media.
 """
 
 from contextlib import AsyncExitStack
@@ -25,7 +25,7 @@ from tools.light.transport import Identity
 
 
 async def next_event(client: Client) -> Event:
-    """The next event; one is there already, or comes."""
+    """Return the next event, waiting for it where necessary."""
     async for event in client.events():
         return event
     raise AssertionError("unreachable")

@@ -1,4 +1,4 @@
-"""Streams that flow: what is paused does not, key frames are asked for, layers, speakers and figures are told."""
+"""Flowing streams: pausing, requests for key frames, layers, speakers and statistics."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 
 @define
 class Call:
-    """Ada sends and Ben receives; their transports are up, and nothing is produced yet."""
+    """Connect the transports of Ada, who sends, and of Ben, who receives. Nothing is produced yet."""
 
     gate: Gate
     ada: RawClient
@@ -37,7 +37,7 @@ class Call:
         return await self.ben.ok("consume", transportId=self.receiving, producerId=producer, **options)
 
     async def send(self, ssrc: int, payload: bytes, payload_type: int = 96, extension: bytes | None = None) -> None:
-        """One packet of Ada's, a new frame each."""
+        """Send one packet of Ada's, which is a whole new frame."""
         self.sequence += 1
         packet = Rtp(payload_type, self.sequence, 3000 * self.sequence, ssrc, payload, True, extension)
         self.sender.transport.send_rtp(bytes(packet))
@@ -45,13 +45,13 @@ class Call:
         await wait_all_tasks_blocked()
 
     def received(self) -> list[Rtp]:
-        """What came to Ben since the last time."""
+        """Return the packets that Ben got since the last call."""
         packets = [read(packet) for packet in self.receiver.transport.rtp]
         self.receiver.transport.rtp.clear()
         return packets
 
     def asked(self) -> list[int]:
-        """The SSRCs of which Ada was asked for a key frame since the last time."""
+        """Return the SSRCs for which Ada got requests for a key frame since the last call."""
         asked = []
         for compound in self.sender.transport.rtcp:
             for packet in rtcp.parse_untrusted(compound):
@@ -104,7 +104,8 @@ async def test_a_consumer_starts_paused_unless_it_says_otherwise(
         await call.ben.ok("pause", consumerId=consumed["consumerId"])
         await call.send(1001, b"three", 111)
         assert call.received() == []
-        assert [frame["type"] for frame in await call.ada.take_all()] == ["voice_state"]  # that it produced: no more
+        # no further event of that type
+        assert [frame["type"] for frame in await call.ada.take_all()] == ["voice_state"]
 
 
 async def test_a_paused_producer_does_not_flow_and_the_owners_of_its_consumers_are_notified(
@@ -224,7 +225,7 @@ async def test_a_key_frame_is_requested_when_video_can_first_flow(
         await steps[last]()
         await wait_all_tasks_blocked()
         assert call.asked() == [2001]
-        # Not before the key frame is anything of the picture forwarded.
+        # No packet of the picture is forwarded before the key frame.
         await call.send(2001, VP8_INTER_FRAME)
         assert call.received() == []
         await call.send(2001, VP8_KEY_FRAME)
@@ -270,7 +271,7 @@ async def test_layers_are_reported_and_limited_and_each_switch_requests_a_key_fr
         await call.send(2002, VP8_KEY_FRAME)
         assert call.received() == []
 
-        # Numbers above what there is mean the best there is.
+        # Numbers above the highest layer mean the highest layer.
         await trio.sleep(1)
         for ssrc in (2001, 2002):
             await call.send(ssrc, VP8_INTER_FRAME)
@@ -293,7 +294,7 @@ async def test_active_speakers_lists_the_loudest_first(autojump_clock: MockClock
             asked = {"kind": "audio", "rtpParameters": parameters, "source": "microphone"}
             await client.ok("produce", transportId=sending, **asked)
             calls.append(Call(gate, client, client, sending, "", media, media))
-        levels = {1001: 30, 1002: 10}  # -dBov: the higher the softer
+        levels = {1001: 30, 1002: 10}  # -dBov: a higher value is softer
 
         async def speak() -> None:
             while True:
@@ -316,7 +317,7 @@ async def test_active_speakers_lists_the_loudest_first(autojump_clock: MockClock
             pass
 
 
-# Figures.
+# Statistics.
 
 
 async def test_stats_has_every_field(autojump_clock: MockClock, identity: Identity) -> None:
@@ -347,7 +348,7 @@ async def test_stats_has_every_field(autojump_clock: MockClock, identity: Identi
             "packets": 3,
         }
         assert entry["bytes"] >= 3 * 62
-        # What has not been measured yet is left out.
+        # Values without a measurement are left out.
         assert set(entry) == {"consumerId", "producerId", "kind", "paused", "packets", "bytes"}
         ssrc = read(call.receiver.transport.rtp[0]).ssrc
         report = rtcp.ReportBlock(ssrc, 64, 1, 3, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""What clients put into media objects beside what is used refuses nothing; what is used must not contradict."""
+"""Unused fields of media objects cause no refusal. Used fields must not contradict each other."""
 
 import json
 from typing import Any
@@ -26,14 +26,14 @@ def h264(**parameters: Any) -> dict[str, Any]:
 
 
 async def attempt(client: RawClient, parameters: Any, kind: str | None = None) -> Any:
-    """The answer to a ``produce`` of this."""
+    """Return the answer to a ``produce`` of these parameters."""
     kind = kind or parameters["codecs"][0]["mimeType"].partition("/")[0].lower()
     asked = {"kind": kind, "rtpParameters": parameters, "source": "other"}
     return await client.ask("produce", transportId=await send_transport(client), **asked)
 
 
 async def consumed(gate: Gate, parameters: Any, capabilities: Any = None) -> Any:
-    """What somebody is told who consumes this stream with these capabilities, else with the router's own."""
+    """Return the parameters of a consumer of this stream, with these capabilities or the router's own."""
     (ada,) = await gate.joined("ada")
     ben = await gate.connect()
     router = (await ben.join("ben"))["routerRtpCapabilities"]
@@ -163,7 +163,7 @@ async def test_the_layers_of_an_svc_encoding_are_not_offered(autojump_clock: Moc
         assert encoding["scalabilityMode"] == "L1T3"
 
 
-# What is not used.
+# Unused fields.
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ async def test_weak_fingerprints_alone_are_invalid(autojump_clock: MockClock) ->
         assert "sha-256" in error["message"]
 
 
-# The operator's switch.
+# The operator's setting.
 
 
 @pytest.mark.parametrize("offered", [True, False])

@@ -1,4 +1,4 @@
-"""Transports: how they are made, connected, restarted and closed, and what is told of their state."""
+"""Transports: creating, connecting, restarting and closing them, and the events about their state."""
 
 import hashlib
 from typing import Any
@@ -36,7 +36,7 @@ async def test_the_answer_to_create_transport_has_every_field(autojump_clock: Mo
         (fingerprint,) = created["dtlsParameters"]["fingerprints"]
         assert fingerprint["algorithm"] == "sha-256"
         assert len(bytes.fromhex(fingerprint["value"].replace(":", ""))) == 32
-        # There is no trickle: nothing comes later.
+        # There is no trickle ICE: no candidate comes later.
         await trio.sleep(20)
         assert await ada.take_all() == []
 
@@ -181,7 +181,7 @@ async def test_ice_and_dtls_must_connect_within_ten_seconds(autojump_clock: Mock
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         transport = await send_transport(ada)
-        await trio.sleep(60)  # before connect_transport there is no limit
+        await trio.sleep(60)  # there is no limit before connect_transport
         await ada.ok("connect_transport", transportId=transport, dtlsParameters=DTLS_PARAMETERS)
         begun = trio.current_time()
         assert await ada.event("transport_state") == {"transportId": transport, "state": "failed"}
@@ -190,11 +190,11 @@ async def test_ice_and_dtls_must_connect_within_ten_seconds(autojump_clock: Mock
         await send_transport(ada)
 
 
-# While it is up.
+# While a transport is up.
 
 
 async def call(gate: Any, identity: Identity) -> tuple[RawClient, Any, str, RawClient, Any, str]:
-    """Ada sends to Ben, both transports up."""
+    """Let Ada send to Ben, with both transports connected."""
     ada, ben = await gate.joined("ada", "ben")
     sending, ada_media = await gate.connected(ada, "send", identity)
     voice = await microphone(ada, sending)
@@ -289,7 +289,7 @@ async def test_closing_a_transport_closes_its_streams_and_nothing_else(
     async with open_gate() as gate:
         ada, media, sending, ben, ben_media, heard = await call(gate, identity)
         assert await ada.ok("close", transportId=sending) == {}
-        # Nobody is told of what they closed themselves; only the list has changed.
+        # No client gets an event about what it closed itself. Only the list has changed.
         assert [frame["type"] for frame in await ada.take_all()] == ["voice_state"]
         assert media.transport.closed_by_gateway
         assert await ben.event("consumer_closed") == {"consumerId": heard, "reason": "producer_closed"}

@@ -1,6 +1,6 @@
-"""A whole gateway, its streams and its media network in memory, under virtual time.
+"""A whole gateway, with its streams and its media network in memory, under virtual time.
 
-What the gateway writes, on whichever way, is noted in one journal, so that tests can tell what came before what.
+One journal records every output of the gateway, so that tests can compare the order.
 """
 
 import json
@@ -37,7 +37,7 @@ MEDIA_ADDRESS = ("192.0.2.1", 40000)
 
 @frozen
 class Note:
-    """Something that left the gateway at ``at``: bytes on a WebSocket's stream, or a datagram to an address."""
+    """An output of the gateway at the time ``at``: bytes on a WebSocket's stream, or a datagram to an address."""
 
     at: float
     to: str | Path
@@ -46,9 +46,9 @@ class Note:
 
 @define
 class Tap(trio.abc.Stream):
-    """The gateway's end of a stream, noting what is written to it; while ``gag`` is not set, nothing can be.
+    """The gateway's end of a stream, which records what is written to it. Writing waits while ``gag`` is not set.
 
-    Where ``dead`` is set, what the client sends does not arrive, nor does the end of the stream.
+    Where ``dead`` is set, neither the client's bytes nor the end of its stream arrive.
     """
 
     stream: trio.abc.Stream
@@ -79,7 +79,7 @@ class Tap(trio.abc.Stream):
 
 @define
 class Gate:
-    """The gateway and the ways to it; ``journal`` has what it wrote, in order."""
+    """The gateway and the ways to it. ``journal`` records its output in order."""
 
     server: Server
     nursery: trio.Nursery
@@ -95,14 +95,14 @@ class Gate:
         return self.server.gateway.routers[0]
 
     def stream(self, name: str = "") -> trio.abc.Stream:
-        """The client's end of a new connection."""
+        """Return the client's end of a new connection."""
         ours, theirs = memory_stream_pair()
         self._taps.append(Tap(theirs, ours, name or f"stream {len(self._taps)}", self.journal))
         self.nursery.start_soon(self._serve, self._taps[-1])
         return ours
 
     def taps(self, name: str) -> list[Tap]:
-        """The gateway's ends of the streams of this name."""
+        """Return the gateway's ends of the streams of this name."""
         return [tap for tap in self._taps if tap.name == name]
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
@@ -111,9 +111,9 @@ class Gate:
     async def connect(
         self, name: str = "", *, subprotocols: Sequence[str] = (SUBPROTOCOL,), read: bool = True
     ) -> RawClient:
-        """A new WebSocket; its frames in the journal go to ``name``."""
+        """Open a WebSocket. The journal has its frames under ``name``."""
         ours = self.stream(name)
-        wrap: Any = trio_websocket.wrap_client_stream  # its annotations know sockets only
+        wrap: Any = trio_websocket.wrap_client_stream  # the annotations of trio-websocket know sockets only
         websocket = await wrap(self.nursery, ours, "gateway", "/ws", subprotocols=subprotocols)
         client = RawClient(websocket, ours)
         if read:
@@ -121,7 +121,7 @@ class Gate:
         return client
 
     async def joined(self, *users: str, channel: str = "lobby") -> list[RawClient]:
-        """Clients that joined one after the other and have taken everything that came of it."""
+        """Return clients that joined one after the other and have taken every frame."""
         clients = [await self.connect(user) for user in users]
         for client, user in zip(clients, users, strict=True):
             await client.join(user, channel)
@@ -133,7 +133,7 @@ class Gate:
     def media_client(
         self, created: Any, identity: Identity, *, dtls_role: Role = "client", host: str = "198.51.100.1"
     ) -> MediaClient:
-        """The client's side of a transport, from the data of ``create_transport``'s ok.  Run it to begin."""
+        """Make the client's side of a transport from the answer to ``create_transport``. It starts when it is run."""
         ice, dtls = created["iceParameters"], created["dtlsParameters"]
         transport = LightTransport(
             identity,
@@ -147,7 +147,7 @@ class Gate:
         return client
 
     async def connected(self, client: RawClient, direction: Direction, identity: Identity) -> tuple[str, MediaClient]:
-        """A transport of this client that is up, and the media on it; what came meanwhile is dropped."""
+        """Connect a transport of this client and return it with its media. Events in the meantime are dropped."""
         asked = {"rtpCapabilities": CAPABILITIES} if direction == "receive" else {}
         created = await client.ok("create_transport", direction=direction, **asked)
         media = self.media_client(created, identity)
@@ -157,31 +157,31 @@ class Gate:
         return created["transportId"], media
 
     def switch_off(self, client: RawClient) -> None:
-        """The client's machine is off: its connection stays open, and nothing comes from it any more."""
+        """Turn the client's machine off: its connection stays open, and nothing comes from it any more."""
         for tap in self._taps:
             tap.dead |= tap.client is client.stream
 
     def written(self, name: str) -> bytes:
-        """Everything that was written on one WebSocket's stream."""
+        """Return all bytes that were written on one WebSocket's stream."""
         return b"".join(note.data for note in self.journal if note.to == name)
 
 
 def dtls_parameters(media: MediaClient, **changed: Any) -> dict[str, Any]:
-    """A media client's parameters for ``connect_transport``."""
+    """Return a media client's parameters for ``connect_transport``."""
     ours = media.transport.dtls_parameters
     fingerprints = [{"algorithm": one.algorithm, "value": one.value} for one in ours.fingerprints]
     return {"role": ours.role, "fingerprints": fingerprints, **changed}
 
 
 async def find(client: RawClient, kind: str) -> Any:
-    """The data of the next event of this kind; what comes before it is dropped."""
+    """Return the data of the next event of this type, and drop the frames before it."""
     while (frame := await client.next())["type"] != kind:
         pass
     return frame["data"]
 
 
 async def closing(client: RawClient) -> tuple[int | None, Frame]:
-    """Wait for the end: the close code, and the ``closing`` event, which must be the last thing that came."""
+    """Wait for the end. Return the close code and the ``closing`` event, which must be the last message."""
     code = await client.wait_closed()
     last = client.frames[-1]
     assert last["type"] == "closing", client.frames
@@ -195,7 +195,7 @@ async def closing(client: RawClient) -> tuple[int | None, Frame]:
 
 @asynccontextmanager
 async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settings: Any) -> AsyncIterator[Gate]:
-    """A gateway with this configuration for as long as the block runs, with nothing in the log of the process."""
+    """Run a gateway with this configuration while the block runs, without writing its log."""
     rng = rng or random.Random(seed)
     journal: list[Note] = []
     media: dict[Path, MediaClient] = {}
@@ -226,7 +226,7 @@ async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settin
 
 
 def check_frames(journal: Sequence[Note]) -> None:
-    """Every message that was sent is one of the page's, and has a null only where the page says *or null*."""
+    """Check that docs/protocol.md has every sent message, and a null only where it says *or null*."""
     for data in {note.data for note in journal if isinstance(note.to, str) and note.data[0] == 0x81}:  # text frames
         text = data[header_size(data) :].decode()
         frame = json.loads(text)
@@ -241,7 +241,7 @@ def check_frames(journal: Sequence[Note]) -> None:
 
 
 def frames(data: bytes) -> Iterator[bytes]:
-    """The WebSocket frames in what was sent at once; an HTTP response, in front of them, is one piece."""
+    """Split one send into its WebSocket frames. An HTTP response before them is one piece."""
     if data.startswith(b"HTTP"):
         yield data
         return
@@ -253,12 +253,12 @@ def frames(data: bytes) -> Iterator[bytes]:
 
 
 def header_size(frame: bytes) -> int:
-    """Bytes before the payload of a server's frame (RFC 6455 section 5.2)."""
+    """Return the number of bytes before the payload of a server's frame (RFC 6455 section 5.2)."""
     return {126: 4, 127: 10}.get(frame[1], 2)
 
 
 def nulls(value: Any, path: str = "") -> list[str]:
-    """Where there is a null that nobody asked for."""
+    """Return the places of unexpected nulls."""
     if isinstance(value, dict):
         own = [(key, inner) for key, inner in value.items() if key not in ("metadata", "data", "layers")]
         return [one for key, inner in own for one in nulls(inner, f"{path}.{key}")]
@@ -268,6 +268,6 @@ def nulls(value: Any, path: str = "") -> list[str]:
 
 
 async def hang_up(client: RawClient) -> None:
-    """The client's machine is gone: its stream ends, without a word of WebSocket."""
+    """Let the client's process die: its stream ends without a close frame."""
     with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         await trio.aclose_forcefully(client.stream)

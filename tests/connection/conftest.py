@@ -1,4 +1,4 @@
-"""Fixtures of the connections' tests."""
+"""Fixtures for the tests of connections."""
 
 from tests.session.memory_gateway import slow_goodbyes
 

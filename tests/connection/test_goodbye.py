@@ -1,4 +1,4 @@
-"""How a connection is closed: with a reason and a code, in bounded time, whatever the client does."""
+"""The close of a connection: with a reason and a code, in bounded time, whatever the client does."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.session.memory_gateway import RawClient, Rig, open_rig
 
 
 async def stuck_before_the_close_frame(rig: Rig) -> RawClient:
-    """A client whose WebSocket reads no further than two messages, and so never sees a close frame."""
+    """Connect a client whose WebSocket stops reading after two messages, and so never sees a close frame."""
     client = await rig.connect(read=False)
     for _ in range(3):
         await client.request("ping")
@@ -30,7 +30,7 @@ CLOSED_BY_US = [
 
 
 def connection_of(rig: Rig) -> Connection:
-    """The newest connection."""
+    """Return the newest connection."""
     return list(rig.gateway.connections.values())[-1]
 
 
@@ -136,10 +136,10 @@ async def test_a_ping_from_the_client_during_the_close_does_no_harm(autojump_clo
         client = await stuck_before_the_close_frame(rig)
         connection_of(rig).end(end_reasons.DRAINING)
         await wait_all_tasks_blocked()
-        assert rig.serving == 1  # the close frame has gone out, and is not answered yet
+        assert rig.serving == 1  # the close frame is sent and not answered yet
         with trio.move_on_after(0.5):
             await client.websocket.ping(b"still here")
-        assert rig.serving == 0  # trio-websocket's reader broke on it; there is nothing left to wait for
+        assert rig.serving == 0  # trio-websocket's reader raised; there is nothing left to wait for
         assert not [line for line in rig.log if line["level"] == "error"]
 
 

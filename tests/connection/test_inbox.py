@@ -1,4 +1,4 @@
-"""What a client has sent and nobody has worked off yet."""
+"""The messages of a client that its session has not read yet."""
 
 import trio
 from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked

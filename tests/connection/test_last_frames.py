@@ -1,4 +1,4 @@
-"""A close frame is the last that is sent, and whoever meets it first knows what it meant."""
+"""Nothing follows a close frame, and reader and writer agree on what a client's close frame means."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +21,7 @@ CLOSE_FRAME = b"\x88\x02\x03\xe8"
 
 
 def guarded_stream() -> tuple[GuardedStream, MemoryReceiveStream]:
-    """A stream as the gateway has it, and what the client gets."""
+    """Return a stream as the gateway has it, and the bytes that the client gets."""
     sending, sent = memory_stream_one_way_pair()
     return GuardedStream(trio.StapledStream(sending, memory_stream_one_way_pair()[1]), 1000, lambda: None), sent
 
@@ -47,7 +47,7 @@ async def test_a_writer_that_meets_the_clients_close_frame_first_records_the_rig
     reason: CloseReason | None, end_reason: EndReason
 ) -> None:
     guarded, _ = guarded_stream()
-    await guarded.send_all(CLOSE_FRAME)  # trio-websocket's answer to the client's
+    await guarded.send_all(CLOSE_FRAME)  # trio-websocket's answer to the client's close frame
     connection = Connection(Config(), Metrics(), structlog.get_logger())
     connection.outbox.put(Frame.of_text("more"))
     websocket: Any = SimpleNamespace(closed=reason)

@@ -1,4 +1,4 @@
-"""How the gateway knows that a client is still there: by anything that comes of it."""
+"""The detection of dead clients: any bytes from a client are a sign of life."""
 
 import pytest
 import trio
@@ -18,7 +18,7 @@ MEDIA_GRACE = 20.0
 
 
 async def test_any_traffic_counts_as_liveness(autojump_clock: MockClock) -> None:
-    """A pong waits behind what its client sent before; a WebSocket that reads nothing stands for a long queue."""
+    """A pong waits behind all earlier messages. A WebSocket that reads nothing stands for a long queue."""
     async with open_rig() as rig:
         ada, ben = await rig.connect(read=False), await rig.connect()
         await ada.request("join", channelId="lobby", username="ada", userId="ada")
@@ -41,7 +41,7 @@ async def test_a_client_that_answers_pings_stays_for_ever(autojump_clock: MockCl
 
 
 class Speaking(trio.abc.ReceiveStream):
-    """Something comes whenever it is nearly too late."""
+    """Bytes arrive just before each deadline."""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         await trio.sleep(PATIENCE)
@@ -52,7 +52,7 @@ class Speaking(trio.abc.ReceiveStream):
 
 
 async def test_bytes_that_arrive_at_the_deadline_count(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """As after a pause of the whole gateway: its timers and its sockets are due in one step, in any order."""
+    """After a stall of the whole gateway, its timers and its sockets are due in one step, in any order."""
 
     for _ in range(20):
         guarded = guarded_over(Speaking())
@@ -66,7 +66,7 @@ def guarded_over(stream: trio.abc.ReceiveStream) -> GuardedStream:
 
 
 def pinging(nursery: trio.Nursery, pings: list[float]) -> Outbox:
-    """An outbox that notes when it sends, to a client that takes everything at once."""
+    """Make an outbox that notes when it sends, to a client that reads at once."""
 
     async def take(data: bytes) -> None:
         await trio.lowlevel.checkpoint()
@@ -138,7 +138,7 @@ async def test_with_any_configuration_there_is_time_to_answer_and_the_end_is_on_
 async def test_with_any_configuration_a_client_that_reads_nothing_ends_on_time(
     autojump_clock: MockClock, nursery: trio.Nursery, age: float
 ) -> None:
-    """The outbox fills between two looks, and nobody is woken for it."""
+    """The outbox fills between two checks, and nothing wakes the task that checks."""
     outbox = Outbox(1000, age)
     liveness = Liveness(guarded_over(Speaking()), outbox, ping_interval=1000, ping_timeout=1000)
     ended: list[tuple[EndReason, float]] = []
@@ -166,12 +166,12 @@ async def test_a_client_that_only_pings_by_itself_may_stay_for_weeks(autojump_cl
         assert await ada.ok("ping") == {}
 
 
-# Media of a client whose WebSocket is quiet.
+# The media of a client with a quiet WebSocket.
 
 
 @define
 class Media:
-    """Comes ``until`` then (seconds); ``asked`` is how often somebody wanted to know."""
+    """Media that comes until ``until`` (in seconds). ``asked`` counts the calls."""
 
     until: float
     asked: list[float] = field(factory=list)
@@ -183,7 +183,7 @@ class Media:
 
 
 def quiet_with(media: Media) -> Liveness:
-    """A client that says nothing on its WebSocket from now on."""
+    """Make a client that sends nothing on its WebSocket from now on."""
     guarded = guarded_over(memory_stream_one_way_pair()[1])
     return Liveness(guarded, Outbox(1000, 1000), PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at)
 
@@ -240,7 +240,7 @@ async def test_a_websocket_that_returns_while_media_kept_it_is_watched_as_before
 async def test_after_a_stall_the_gateway_checks_both_websocket_and_media(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """What came meanwhile is not read yet: neither may be taken for silent before it could be."""
+    """Bytes and media that came during the stall are not read yet. Neither may count as silent before that."""
     pings: list[float] = []
     guarded = guarded_over(memory_stream_one_way_pair()[1])
     media = Media(1e9)

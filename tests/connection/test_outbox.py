@@ -1,4 +1,4 @@
-"""What waits for one client: bounded by bytes and age, in order, and waited for by nobody."""
+"""The frames that wait for one client: in order, bounded by bytes and age, and never waited for."""
 
 import pytest
 import trio
@@ -29,8 +29,10 @@ def show(event: Event) -> str:
 
 
 class Slow:
-    """A network that takes what it is given when told to; ``sent`` has the text of the frames (``ping`` for a ping),
-    ``sends`` their count in each send."""
+    """A network that takes frames when a test allows it.
+
+    ``sent`` holds the texts of the frames (``ping`` for a ping), ``sends`` the number of frames in each send.
+    """
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -146,7 +148,7 @@ async def test_a_frame_that_is_old_only_because_of_the_queue_does_not_overflow(
 
 
 async def test_a_client_that_reads_at_the_deadline_keeps_up(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """As after a pause of the whole gateway: its timers and its sockets are due in one step, in any order."""
+    """After a stall of the whole gateway, its timers and its sockets are due in one step, in any order."""
     stuck = list[float]()
 
     async def take(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Bounds over time."""
+"""Limits over time."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""What a connection makes of what comes, well-formed or not."""
+"""How a connection handles the frames of a client, well-formed or not."""
 
 import json
 
@@ -13,7 +13,7 @@ LIMIT = 256 * 1024
 
 
 def message_of(size: int, letter: str = "x") -> str:
-    """A request that the gateway does not know, of so many bytes."""
+    """Make a request of an unknown type with this many bytes."""
     head, tail = '{"id":1,"type":"', '"}'
     count = (size - len(head) - len(tail)) // len(letter.encode())
     return head + letter * count + tail
@@ -60,7 +60,7 @@ async def test_a_message_far_larger_than_allowed_closes_with_1009_too(autojump_c
     ("data", "code"),
     [
         (b"\xff\x80\0\0\0\0", 1002),  # reserved bits
-        (b"\x81\x01x", 1002),  # not masked, as a client's frames must be
+        (b"\x81\x01x", 1002),  # not masked, unlike a client's frames
         (b"\x81\x81\0\0\0\0\xff", 1007),  # text that is not UTF-8
     ],
 )
@@ -72,7 +72,7 @@ async def test_a_violation_of_rfc_6455_is_closed_with_its_code(
         await ada.stream.send_all(data)
         assert await ada.wait_closed() == code
         assert rig.gateway.channels.counts().members == 0
-        assert rig.serving == 1  # until the client has seen it, or a second has passed
+        assert rig.serving == 1  # until the client has seen it, or for a second
         await trio.sleep(1.01)
         rig.assert_empty()
         assert not [line for line in rig.log if line["level"] == "error"]

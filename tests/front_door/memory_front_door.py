@@ -1,4 +1,4 @@
-"""A front door on in-memory streams, and a client that shows what came back."""
+"""A front door on in-memory streams, and a client that shows the answers."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ UPGRADE_HEADERS = {
 
 @frozen
 class Answer:
-    """A response as a client sees it; ``complete`` is False where the connection ended before it did."""
+    """A response as a client sees it. ``complete`` is False where the connection ended too early."""
 
     status: int
     headers: dict[str, str]
@@ -47,7 +47,7 @@ class Answer:
 
 
 def parse(received: bytes, method: str = "GET") -> Answer:
-    """One response, and nothing after it."""
+    """Parse one response with nothing after it."""
     client = h11.Connection(h11.CLIENT)
     client.send(h11.Request(method=method, target="/", headers=[("host", "x")]))
     client.receive_data(received)
@@ -68,14 +68,14 @@ def parse(received: bytes, method: str = "GET") -> Answer:
 def request(
     target: str = "/", method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"", host: str = "x"
 ) -> bytes:
-    """A request's bytes, with exactly these headers and a Host."""
+    """Make the bytes of a request with exactly these headers and a Host."""
     lines = {"Host": host, **(headers or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
 
 
 def upgrade(target: str = "/ws", **changed: str | None) -> bytes:
-    """A WebSocket handshake; ``changed`` replaces headers (with _ for -), or drops them where it is None."""
+    """Make a WebSocket handshake. ``changed`` replaces headers (with _ for -), or drops those that are None."""
     headers = dict(UPGRADE_HEADERS)
     for name, value in changed.items():
         known = next((key for key in headers if key.lower() == name.replace("_", "-").lower()), name.replace("_", "-"))
@@ -88,7 +88,7 @@ def upgrade(target: str = "/ws", **changed: str | None) -> bytes:
 
 
 async def hello_app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Says what it was asked."""
+    """Answers with a description of the request."""
     body = (await receive())["body"]
     text = f"{scope['method']} {scope['path']} {scope['query_string'].decode()} {len(body)}"
     await PlainTextResponse(text)(scope, receive, send)
@@ -96,7 +96,7 @@ async def hello_app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @define
 class Clients:
-    """Stands for the part that serves WebSockets: notes who came, and runs ``then`` on each."""
+    """Replaces the part that serves WebSockets: records the clients, and runs ``then`` on each."""
 
     then: Callable[[trio.abc.Stream], Awaitable[None]] | None = None
     came: list[str] = field(factory=list)
@@ -113,7 +113,7 @@ class Clients:
 
 @define
 class Door:
-    """A front door with an application and clients of its own."""
+    """A front door with its own application and clients."""
 
     config: Config = field(factory=Config)
     app: ASGIApp = hello_app
@@ -125,7 +125,7 @@ class Door:
         self.front = FrontDoor(self.config, self.app, self.clients, self.metrics)
 
     async def raw(self, data: bytes) -> bytes:
-        """Send this on a new connection, and return all that came until the other side closed."""
+        """Send these bytes on a new connection. Return the answer up to the close."""
         client, server = memory_stream_pair()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.front.serve, server, "somewhere:1")
@@ -135,12 +135,12 @@ class Door:
         return received
 
     async def ask(self, data: bytes, method: str = "GET") -> Answer:
-        """:meth:`raw`, as a response."""
+        """Parse the answer of :meth:`raw` as a response."""
         return parse(await self.raw(data), method)
 
 
 async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
-    """Everything up to the end, which may be a rough one."""
+    """Return all bytes up to the end, which may be a reset."""
     received = bytearray()
     try:
         while data := await stream.receive_some():
@@ -151,7 +151,7 @@ async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
 
 
 async def drip(stream: trio.abc.SendStream, data: bytes, every: float) -> None:
-    """Send one byte at a time, as long as the other side takes them."""
+    """Send one byte at a time while the other side takes them."""
     with suppress(trio.BrokenResourceError):
         for byte in data:
             await stream.send_all(bytes([byte]))
@@ -159,13 +159,13 @@ async def drip(stream: trio.abc.SendStream, data: bytes, every: float) -> None:
 
 
 async def open_websocket(nursery: trio.Nursery, stream: trio.abc.Stream) -> trio_websocket.WebSocketConnection:
-    """A client's side of the handshake on this stream."""
-    wrap: Any = trio_websocket.wrap_client_stream  # its annotations know sockets only
+    """Do the client's side of the handshake on this stream."""
+    wrap: Any = trio_websocket.wrap_client_stream  # the annotations of trio-websocket know sockets only
     websocket: trio_websocket.WebSocketConnection = await wrap(nursery, stream, "x", "/ws", subprotocols=[SUBPROTOCOL])
     return websocket
 
 
 async def connect_tcp(server: Server) -> trio.SocketStream:
-    """A connection through the server's listener."""
+    """Connect through the server's listener."""
     host, _, port = server.url.removeprefix("http://").rpartition(":")
     return await trio.open_tcp_stream(host.strip("[]"), int(port))

@@ -1,4 +1,4 @@
-"""Stand-ins for the parts behind the front door that these tests are not about."""
+"""Replacements for the parts behind the front door that a test does not need."""
 
 import threading
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class Room:
 
 @define
 class Rooms:
-    """Channels by id; ``threads`` are those that asked for a removal."""
+    """Channels by id. ``threads`` records the threads that asked for a removal."""
 
     by_id: dict[str, list[str]] = field(factory=dict)
     threads: set[int] = field(factory=set)

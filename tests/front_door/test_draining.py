@@ -1,4 +1,4 @@
-"""How a gateway stops."""
+"""The stop of a gateway."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ CONFIG = Config(port=0, media_port=0, join_timeout=1000)
 
 @asynccontextmanager
 async def connect(server: Server) -> AsyncIterator[WebSocketConnection]:
-    """A WebSocket client of this server, without sockets."""
+    """Connect a WebSocket client to this server without sockets."""
     near, far = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.serve_stream, far)
@@ -40,7 +40,7 @@ async def ask(server: Server, data: bytes) -> Answer:
 
 
 async def messages_until_closed(websocket: WebSocketConnection) -> tuple[list[Any], int | None]:
-    """What still comes, and the close code."""
+    """Return the remaining messages and the close code."""
     messages = []
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Python looks for cycles in everything when nobody is there, or after very many have gone; never in between."""
+"""A full garbage collection runs without clients, or after many sessions, and at no other time."""
 
 import gc
 import weakref
@@ -12,14 +12,14 @@ from gateway.ops import garbage_collection
 
 @define
 class Connections:
-    """Stands for a gateway's connections: how many are open, and how many have ended."""
+    """Counts connections in the place of a gateway."""
 
     open_connections: int = 0
     ended_connections: int = 0
 
 
 class Cycle:
-    """What only a collector frees; old already, so that it takes a collection of everything."""
+    """An object that only a full collection frees: it is in a cycle, and old already."""
 
     def __init__(self) -> None:
         self.itself = self

@@ -1,4 +1,4 @@
-"""The gateway as a process: it says where it is, obeys signals, and leaves nothing behind."""
+"""The gateway as a process: it prints its address, obeys signals, and leaves nothing behind."""
 
 import json
 import os
@@ -26,12 +26,12 @@ PATIENCE = 30
 
 
 class ExitedAtOnceError(Exception):
-    """Stands for the end of the process."""
+    """Replaces the end of the process."""
 
 
 @contextmanager
 def gateway(*arguments: str, prefix: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
-    """``sfu-gateway serve`` on free ports, as a process of its own; ``prefix`` is a command that starts it."""
+    """Run ``sfu-gateway serve`` on free ports in a process of its own. ``prefix`` is a command that starts it."""
     command = [*prefix, sys.executable, "-m", "gateway", "serve", "--port", "0", "--media-port", "0", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -41,7 +41,7 @@ def gateway(*arguments: str, prefix: Sequence[str] = ()) -> Iterator[subprocess.
 
 
 def line_about(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
-    """The next line of the log that is about this."""
+    """Return the next line of the log about this event."""
     assert process.stderr is not None
     for text in process.stderr:
         line: dict[str, Any] = json.loads(text)
@@ -87,7 +87,7 @@ AFRESH = (
     "-c",
     "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
 )
-"""A command that starts another one with SIGHUP as usual, however we were started."""
+"""Return a command that starts another one with the default handling of SIGHUP."""
 
 
 def test_a_closing_terminal_drains_the_gateway_once_with_goodbyes() -> None:
@@ -192,7 +192,7 @@ async def test_an_occupied_media_port_cannot_be_opened() -> None:
 
 @pytest.fixture
 def usual_signals() -> Iterator[None]:
-    """As a process has them that nobody started with some of them ignored."""
+    """Restore the default handling of signals, which the parent process may have changed."""
     numbers = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
     before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
     yield
@@ -230,7 +230,7 @@ async def test_a_second_signal_ends_the_process_with_a_status_that_shows_it(
                 websocket = await open_websocket(nursery, stream)
                 signal.raise_signal(first)
                 await trio.testing.wait_all_tasks_blocked()
-                for _ in range(3):  # a terminal that closes sends some
+                for _ in range(3):  # a closing terminal sends several
                     signal.raise_signal(signal.SIGHUP)
                     await trio.testing.wait_all_tasks_blocked()
                 assert statuses == []
@@ -259,7 +259,7 @@ async def test_the_url_of_a_server_leads_to_it(host: str, shown: str) -> None:
 
 
 class TwoAddresses(trio.abc.HostnameResolver):
-    """Every name stands for this machine, twice."""
+    """Resolve every name to this machine, twice."""
 
     async def getaddrinfo(self, host: object, port: Any, *_: int) -> list[Any]:
         await trio.lowlevel.checkpoint()

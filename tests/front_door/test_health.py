@@ -1,4 +1,4 @@
-"""What those who watch over the gateway see."""
+"""Health checks and metrics, as a monitoring system sees them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from tests.front_door.stand_ins import Rooms
 
 
 class Channels:
-    """Stands for the channels: how many there are."""
+    """Counts in the place of the channels."""
 
     def counts(self) -> ChannelCounts:
         return ChannelCounts(connections=5, channels=2, members=4)
@@ -28,7 +28,7 @@ class Channels:
 
 @frozen
 class Plane:
-    """Stands for the data plane."""
+    """Counts in the place of the data plane."""
 
     def totals(self) -> PlaneTotals:
         return PlaneTotals(
@@ -46,7 +46,7 @@ class Plane:
 
 @frozen
 class Context:
-    """Stands for what a router's peers share."""
+    """Counts in the place of a router's context."""
 
     plane: Plane = Plane()
     forced_cleanups: int = 3
@@ -56,7 +56,7 @@ class Context:
 
 @frozen
 class Router:
-    """Stands for a router."""
+    """Counts in the place of a router."""
 
     context: Context = Context()
 
@@ -65,7 +65,7 @@ class Router:
 
 
 def shown(metrics: Metrics) -> dict[str, float]:
-    """Each sample by its name and labels."""
+    """Return each sample by its name and labels."""
     return {
         sample.name + "".join(f"[{value}]" for value in sample.labels.values()): sample.value
         for family in text_string_to_metric_families(metrics.render().decode())
@@ -125,7 +125,7 @@ def test_counters_count_events() -> None:
 
 
 def test_every_reason_and_code_has_a_sample_from_the_start() -> None:
-    """A counter that appears with its first event hides that event from Prometheus' rate()."""
+    """If a counter appears with its first event, Prometheus' rate() misses that event."""
     now = shown(Metrics())
     assert {now[f"sfu_leaves_total[{reason}]"] for reason in get_args(LeaveReason)} == {0}
     assert {now[f"sfu_request_errors_total[{code}]"] for code in ErrorCode} == {0}
@@ -179,7 +179,7 @@ async def test_responses_are_counted_by_status() -> None:
 
 @contextmanager
 def occupied(door: Door) -> Iterator[None]:
-    """One client is connected."""
+    """Keep one client connected."""
     door.front.clients += 1
     yield
     door.front.clients -= 1

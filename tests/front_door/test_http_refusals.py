@@ -1,4 +1,4 @@
-"""What is refused at the front door is in the log, at a bounded rate, and in a figure."""
+"""Every refusal of the front door appears in the log, at a limited rate, and in a metric."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -32,7 +32,7 @@ def refused(log: list[EventDict]) -> list[EventDict]:
 
 
 def counted(door: Door) -> dict[str, int]:
-    """By reason, those that happened."""
+    """Return the numbers of refusals that happened, by reason."""
     samples = (line.rpartition(" ") for line in door.metrics.render().decode().splitlines())
     prefix = 'sfu_http_refusals_total{reason="'
     return {name[len(prefix) : -2]: int(float(value)) for name, _, value in samples if name.startswith(prefix)}
@@ -155,7 +155,7 @@ async def test_a_thousand_refusals_make_a_few_lines_with_the_number_left_out(
     assert len(few) <= 10
     assert happened(door) == {"malformed": 1000}
 
-    await door.raw(upgrade(Origin="https://evil.example"))  # which is another reason
+    await door.raw(upgrade(Origin="https://evil.example"))  # another reason
     assert refused(log)[len(few) :][0]["reason"] == "origin"
 
     await trio.sleep(60)
@@ -172,11 +172,11 @@ async def test_quoted_text_of_a_client_makes_no_long_line(log: list[EventDict]) 
     assert len(repr(line)) < 1000
 
 
-# Heads as large as proxies pass them.
+# Heads as large as proxies let pass.
 
 
 def cookies(size: int) -> str:
-    """So many bytes, as one header."""
+    """Make one header of this many bytes."""
     return "; ".join(f"session{number:04}={'c' * 88}" for number in range(size // 100 + 1))[:size]
 
 

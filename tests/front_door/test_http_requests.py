@@ -1,4 +1,4 @@
-"""What the front door does with requests, good and bad."""
+"""How the front door answers requests, good and bad."""
 
 import pytest
 import trio
@@ -164,7 +164,7 @@ async def test_a_slow_body_gets_408(autojump_clock: MockClock) -> None:
 async def test_a_client_that_still_sends_gets_its_refusal_before_the_close(
     autojump_clock: MockClock,
 ) -> None:
-    """A connection that is closed with unread bytes is reset, and the answer lost."""
+    """Closing a connection with unread bytes resets it, and the answer is lost."""
     door = Door()
     client, server = memory_stream_pair()
     closed_at = []

@@ -1,4 +1,4 @@
-"""What moderators can see and do over HTTP."""
+"""The HTTP interface for moderators."""
 
 import threading
 
@@ -75,6 +75,6 @@ async def test_other_methods_are_not_allowed(door: Door) -> None:
 
 
 async def test_moderation_runs_in_the_thread_of_the_gateway(door: Door, rooms: Rooms) -> None:
-    """What it calls belongs to trio."""
+    """The called code belongs to trio."""
     await door.ask(request("/api/channels/kitchen/participants/alice", "DELETE", ADMIN))
     assert rooms.threads == {threading.get_ident()}

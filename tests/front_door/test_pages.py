@@ -1,4 +1,4 @@
-"""What the browser gets: the web client's files, and with which headers."""
+"""The files of the web client, and their headers."""
 
 from pathlib import Path
 

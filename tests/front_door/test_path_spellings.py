@@ -1,4 +1,4 @@
-"""A proxy's rule names ``/metrics`` or ``/api/``: the gateway answers to that spelling and to no other."""
+"""Rules of proxies name ``/metrics`` or ``/api/``: the gateway answers that spelling and no other."""
 
 from pathlib import Path
 
@@ -136,7 +136,7 @@ async def test_the_plain_spelling_is_answered(door: Door, target: str) -> None:
 
 
 class Head:
-    """A request, as far as its path is looked at."""
+    """A request of which only the path counts."""
 
     def __init__(self, target: bytes) -> None:
         self.target = target

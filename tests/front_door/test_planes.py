@@ -1,4 +1,4 @@
-"""Several planes: each channel's media is on one of them, and together they are one gateway."""
+"""Several planes: each carries the media of some channels, and together they make one gateway."""
 
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -24,7 +24,7 @@ def identity() -> Identity:
 
 @asynccontextmanager
 async def people(server: Server, identity: Identity, names: Sequence[str]) -> AsyncIterator[list[LightClient]]:
-    """Clients, each in the channel before the colon of its name."""
+    """Return clients, each in the channel before the colon of its name."""
     url = server.url.replace("http", "ws", 1) + "/ws"
     async with AsyncExitStack() as stack:
         opened = [open_light_client(url, name.partition(":")[0], name, identity) for name in names]
@@ -32,7 +32,7 @@ async def people(server: Server, identity: Identity, names: Sequence[str]) -> As
 
 
 async def hear(speaker: LightClient, listener: LightClient) -> None:
-    """A voice goes from one to the other."""
+    """Let a voice flow from one client to the other."""
     producer = await speaker.publish("audio", ssrc=42)
     await listener.subscribe(producer)
     sending, receiving = await speaker.transport("send"), await listener.transport("receive")

@@ -1,4 +1,4 @@
-"""Bytes that were read are read again."""
+"""A stream with a prefix yields these bytes first."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

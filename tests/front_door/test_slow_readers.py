@@ -1,4 +1,4 @@
-"""A client that does not read its response holds nothing for long."""
+"""A client that does not read its response uses resources for a short time only."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -16,7 +16,7 @@ PIECE = 64 * 1024
 
 
 async def large_app(scope: Scope, receive: Receive, send: Send) -> None:
-    """One megabyte in one piece."""
+    """Answers with one megabyte in one piece."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % 2**20)]})
     await send({"type": "http.response.body", "body": bytes(2**20)})
 
@@ -123,14 +123,15 @@ async def test_a_response_is_sent_as_it_comes() -> None:
 
 
 async def streaming_app(scope: Scope, receive: Receive, send: Send) -> None:
-    """One megabyte in many pieces, in the framework's own way."""
+    """Answers with one megabyte in many pieces, through the framework."""
 
     async def pieces() -> AsyncGenerator[bytes, None]:
         for _ in range(16):
             yield bytes(PIECE)
             await trio.lowlevel.checkpoint()
 
-    async with aclosing(pieces()) as body:  # the framework leaves it to the collector, which may come at any time
+    # the framework leaves it to the garbage collector, which may run at any time
+    async with aclosing(pieces()) as body:
         await StreamingResponse(body)(scope, receive, send)
 
 

@@ -1,4 +1,4 @@
-"""Which requests for /ws become WebSockets, and what the others are told."""
+"""Which requests for /ws become WebSockets, and the answers to the others."""
 
 import pytest
 import trio

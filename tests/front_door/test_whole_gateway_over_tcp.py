@@ -1,4 +1,4 @@
-"""The whole gateway, over its one TCP port: what moderators and figures show is what is."""
+"""The whole gateway over its TCP port: moderators and metrics see the real state."""
 
 import json
 from collections.abc import AsyncIterator
@@ -30,14 +30,14 @@ async def ask(server: Server, data: bytes) -> Answer:
 
 
 async def figures(server: Server) -> dict[str, float]:
-    """The figures that have no labels."""
+    """Return the metrics without labels."""
     lines = (await ask(server, request("/metrics"))).text.splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines) if name.isidentifier()}
 
 
 @asynccontextmanager
 async def joined(server: Server, user: str) -> AsyncIterator[WebSocketConnection]:
-    """A client in the kitchen."""
+    """Connect a client that joins the kitchen."""
     async with await connect_tcp(server) as stream, trio.open_nursery() as nursery:
         websocket = await open_websocket(nursery, stream)
         join = {"id": 1, "type": "join", "data": {"channelId": "kitchen", "username": user, "userId": user}}
@@ -50,7 +50,7 @@ async def joined(server: Server, user: str) -> AsyncIterator[WebSocketConnection
 
 
 async def close_code(websocket: WebSocketConnection) -> int | None:
-    """Read until it is closed."""
+    """Read until the connection is closed."""
     try:
         while True:
             await websocket.get_message()

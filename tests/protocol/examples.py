@@ -34,7 +34,7 @@ json_values = st.recursive(
 
 
 def example(cls: type[T]) -> T:
-    """An object of a message class with the least in it."""
+    """Return the smallest object of a message class."""
     return cast(T, _example(cls))
 
 
@@ -79,7 +79,7 @@ def _object_example(cls: type[attrs.AttrsInstance]) -> attrs.AttrsInstance:
 
 
 def arbitrary(cls: type[T]) -> st.SearchStrategy[T]:
-    """Objects of a message class with anything in their fields that the protocol allows."""
+    """Generate objects of a message class with any values that the protocol allows."""
     return cast("st.SearchStrategy[T]", _strategy(cls))
 
 

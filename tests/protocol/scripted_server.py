@@ -1,4 +1,4 @@
-"""The other end of a client: a WebSocket server that does what a test's script says, over a stream in memory."""
+"""A WebSocket server for tests of the client: it runs a test's script over a stream in memory."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ TIMEOUTS = Timeouts(connect=5, request=5, goodbye=1, ping_interval=None)
 
 
 async def next_request(websocket: WebSocket) -> Request:
-    """The next request that the client sent."""
+    """Return the next request of the client."""
     return decode_request(await websocket.get_message())
 
 
@@ -35,7 +35,7 @@ async def answer(websocket: WebSocket, request: Request, data: OkData | None = N
 
 
 async def answer_everything(websocket: WebSocket) -> None:
-    """A script that answers each request with an empty ``ok``, until the client goes."""
+    """Answer each request with an empty ``ok`` until the client disconnects."""
     try:
         while True:
             await answer(websocket, await next_request(websocket))
@@ -44,7 +44,7 @@ async def answer_everything(websocket: WebSocket) -> None:
 
 
 async def until_gone(websocket: WebSocket) -> int:
-    """Read until the connection is over; the close code."""
+    """Read until the connection is closed, and return the close code."""
     try:
         while True:
             await websocket.get_message()
@@ -53,7 +53,7 @@ async def until_gone(websocket: WebSocket) -> int:
 
 
 async def stay(websocket: WebSocket) -> None:
-    """A script that reads until the client goes."""
+    """Read until the client disconnects."""
     await until_gone(websocket)
 
 
@@ -89,7 +89,7 @@ async def client_of(
     stream_pair: StreamPair = memory_stream_pair,
     **options: Any,
 ) -> AsyncIterator[Client]:
-    """A client connected to a server that runs ``script``; the script must have ended well when it is left."""
+    """Connect a client to a server that runs ``script``. Leaving the block requires that the script ended well."""
     ours, theirs = stream_pair()
     async with trio.open_nursery() as nursery:
         await nursery.start(serve, theirs, script)

@@ -1,4 +1,4 @@
-"""Whatever arrives, there is a message or one ProtocolError; and what is encoded reads back as it was."""
+"""Any frame gives a message or one ProtocolError, and every encoded message decodes to itself."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ events = st.one_of([arbitrary(cls) for cls in EVENTS.values()])
 
 
 def read(raw: bytes | str) -> None:
-    """Read a frame from a client; what is refused must come with an answer that its client can read."""
+    """Decode a frame from a client. The client must be able to decode the answer to a refused frame."""
     try:
         decode_request(raw)
     except ProtocolError as error:
@@ -49,7 +49,7 @@ def read(raw: bytes | str) -> None:
 
 
 class _Anything(dict[int, type[RequestData[Any]]]):
-    """Every id was asked."""
+    """A table in which every id belongs to a request."""
 
     def __contains__(self, key: object) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""protocol/ stands on its own: no media, no gateway, no asyncio; and the messages alone need no trio."""
+"""The package protocol needs neither media nor gateway nor asyncio, and its messages need no trio."""
 
 import ast
 import subprocess

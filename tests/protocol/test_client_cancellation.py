@@ -1,4 +1,4 @@
-"""A program cancelled at any step of its connection leaves nothing behind, and soon."""
+"""A program cancelled at any step of its connection leaves nothing behind, and ends soon."""
 
 import pytest
 import trio
@@ -11,7 +11,7 @@ from tests.protocol.scripted_server import TIMEOUTS, StreamPair, answer_everythi
 
 
 class CancelAtStep(Instrument):
-    """Cancels ``scope`` after so many steps of any task."""
+    """Cancels ``scope`` after this many steps of any task."""
 
     def __init__(self, step: int, scope: trio.CancelScope) -> None:
         self.left = step
@@ -24,7 +24,7 @@ class CancelAtStep(Instrument):
 
 
 async def run_cancelled_at(step: int, stream_pair: StreamPair) -> bool:
-    """Run a small program, cancelled at a step; whether it lived to see that step."""
+    """Run a small program that is cancelled at a step. Return whether it came that far."""
     ours, theirs = stream_pair()
     program = trio.CancelScope()
     instrument = CancelAtStep(step, program)
@@ -33,7 +33,7 @@ async def run_cancelled_at(step: int, stream_pair: StreamPair) -> bool:
         try:
             await serve(theirs, answer_everything)
         except* trio_websocket.ConnectionClosed:
-            pass  # the client was gone before it was accepted
+            pass  # the client disconnected before it was accepted
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server)
@@ -44,7 +44,7 @@ async def run_cancelled_at(step: int, stream_pair: StreamPair) -> bool:
                 requests.start_soon(client.ping)
                 await client.ping()
         assert trio.current_time() - started <= TIMEOUTS.goodbye
-        trio.lowlevel.remove_instrument(instrument)  # raises where it failed and was dropped
+        trio.lowlevel.remove_instrument(instrument)  # raises where an awaitable failed and was dropped
         with pytest.raises(trio.ClosedResourceError):
             await ours.send_all(b"x")
         nursery.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""How the Python client's connection begins and ends: always in bounded time, and with nothing left behind."""
+"""The beginning and the end of the Python client's connection: in bounded time, with nothing left behind."""
 
 import math
 import socket
@@ -27,7 +27,7 @@ from tests.protocol.scripted_server import (
 
 
 class BodyError(Exception):
-    """Raised by the program inside the block."""
+    """The program raises this inside the block."""
 
 
 def closes_seen(codes: list[int]) -> Callable[[WebSocket], Awaitable[None]]:
@@ -63,7 +63,7 @@ async def test_requests_made_before_leaving_are_still_sent() -> None:
     seen = []
 
     async def script(websocket: WebSocket) -> None:
-        await leaving.wait()  # until then the requests pile up on the client's side
+        await leaving.wait()  # until then the requests pile up in the client
         for _ in range(5):
             seen.append(await next_request(websocket))
         await stay(websocket)

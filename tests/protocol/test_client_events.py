@@ -1,4 +1,4 @@
-"""Events at the Python client: in order, bounded, and an end that says why."""
+"""The events of the Python client: in order, bounded, and ended by an exception with the reason."""
 
 import pytest
 import trio
@@ -72,7 +72,7 @@ async def test_unread_events_are_dropped_oldest_first_and_the_gap_shows() -> Non
     size = len(encode(events[0]))
     async with client_of(script, event_buffer=3 * size) as client:
         await all_sent.wait()
-        await client.ping()  # comes back after the events
+        await client.ping()  # the answer follows the events
         iterator = client.events()
         with pytest.raises(EventsLost) as caught:
             await anext(iterator)

@@ -17,7 +17,7 @@ from tests.protocol.scripted_server import TIMEOUTS, answer_everything, serve
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A PEM file with a key and a certificate of its own for 127.0.0.1."""
+    """Make a PEM file with a key and a certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gateway")])
     now = datetime.datetime.now(datetime.UTC)
@@ -74,7 +74,7 @@ async def test_a_certificate_that_is_not_trusted_is_a_connect_error(
         try:
             await serve_tls(listener, certificate)
         except* trio.BrokenResourceError:
-            pass  # the client went away
+            pass  # the client disconnected
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(refused)

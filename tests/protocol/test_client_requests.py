@@ -1,4 +1,4 @@
-"""Requests of the Python client, against a server that does what each test needs."""
+"""The requests of the Python client, against a server that runs each test's script."""
 
 from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction

@@ -1,4 +1,4 @@
-"""Error codes and close codes: what counts, and what a client does next."""
+"""Error codes and close codes: which errors count, and the client's next step."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is made from the classes is up to date, and says what the classes say."""
+"""The generated files are up to date, and match the classes."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""In media objects a number is what JSON takes for one, and what nobody uses refuses nothing."""
+"""Media objects are read tolerantly: numbers in any form of JSON, and junk in unused fields."""
 
 import json
 from typing import Any
@@ -78,7 +78,7 @@ def test_used_fields_must_be_whole_numbers(field: str, number: Any) -> None:
     assert refused.value.path == ("encodings", 0, field)
 
 
-# What nobody uses.
+# Unused fields.
 
 JUNK = ["yes", 5, -1, 1.5, True, [], {}, {"a": 1}]
 

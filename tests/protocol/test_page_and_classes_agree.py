@@ -1,4 +1,4 @@
-"""docs/protocol.md and the classes say the same: neither names anything that the other does not."""
+"""docs/protocol.md and the classes name the same messages, fields and values."""
 
 import re
 from pathlib import Path
@@ -37,20 +37,20 @@ PAGE = (Path(__file__).parent.parent.parent / "docs" / "protocol.md").read_text(
 
 
 def section(title: str) -> str:
-    """The text of one section of the page."""
+    """Return the text of one section of the page."""
     (body,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
     return str(body)
 
 
 def rows(title: str) -> dict[str, list[str]]:
-    """A section's first table, by the first cell of each row, which loses its backticks."""
+    """Return the rows of a section's first table by their first cell, without its backticks."""
     table = section(title).split("|---|", 1)[1].split("\n\n", 1)[0]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[1:]]
     return {first.strip("`"): rest for first, *rest in cells}
 
 
 def named(cell: str) -> set[str]:
-    """What stands in backticks."""
+    """Return the words in backticks."""
     return set(re.findall("`([^`]+)`", cell))
 
 
@@ -65,7 +65,7 @@ def required(cls: type[attrs.AttrsInstance]) -> set[str]:
 
 
 def split_optional(cell: str) -> tuple[set[str], set[str]]:
-    """The required and the optional fields that a table's cell names."""
+    """Return the required and the optional fields that a table's cell names."""
     if cell.startswith("one of "):
         return set(), named(cell)
     must, _, may = cell.partition("optional")

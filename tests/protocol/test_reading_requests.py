@@ -1,4 +1,4 @@
-"""What the gateway makes of the frames that clients send: a request, or one error with what to answer."""
+"""Decoding of frames from clients: each gives a request, or one error with all that its answer needs."""
 
 import json
 from typing import Any
@@ -209,7 +209,7 @@ def test_a_username_is_measured_after_trimming_and_in_characters() -> None:
 
 
 def test_metadata_is_bounded_by_its_size_as_compact_utf8() -> None:
-    fitting = {"a": "é" * ((limits.MAX_METADATA_BYTES - 8) // 2)}  # {"a":"…"} is 8 bytes around it
+    fitting = {"a": "é" * ((limits.MAX_METADATA_BYTES - 8) // 2)}  # {"a":"…"} adds 8 bytes
     assert decode_request(json.dumps({"id": 1, "type": "join", "data": {**JOIN, "metadata": fitting}}, indent=8))
     fitting["a"] += "x"
     assert invalid_path("join", {**JOIN, "metadata": fitting}) == "data.metadata"
@@ -363,7 +363,7 @@ def test_the_size_of_a_frame_counts_bytes_not_characters() -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_a_frame_nests_32_deep_and_not_deeper(opening: str, closing: str) -> None:
-    levels = limits.MAX_REQUEST_DEPTH - 2  # the envelope and data are two
+    levels = limits.MAX_REQUEST_DEPTH - 2  # the envelope and data are two levels
     assert decode_request(frame("message", {"data": None}).replace("null", opening * levels + "1" + closing * levels))
     too_deep = frame("message", {"data": None}).replace("null", opening * (levels + 1) + "1" + closing * (levels + 1))
     assert refusal(too_deep).code is ErrorCode.MALFORMED
@@ -385,5 +385,5 @@ def test_brackets_inside_texts_do_not_count_as_nesting() -> None:
     "raw", ['"\\' * 130_000, '{"a":"' + '\\"' * 130_000, '"' * 262_000, "[],{}" * 50_000, '"a' * 130_000]
 )
 def test_no_frame_takes_long_to_refuse(raw: str) -> None:
-    # Anything quadratic in a frame of this size takes minutes; the suite's own patience is the bound.
+    # Anything quadratic takes minutes with a frame of this size, and so exceeds the time limit of the suite.
     assert refusal(raw).code is ErrorCode.MALFORMED

@@ -1,4 +1,4 @@
-"""How messages are written: compactly, with what is absent left out and what is null kept."""
+"""Encoding of messages: compact, without absent fields, and with each null that is a value."""
 
 import json
 

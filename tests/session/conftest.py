@@ -1,4 +1,4 @@
-"""Fixtures of the sessions' tests."""
+"""Fixtures for the tests of sessions."""
 
 from tests.session.memory_gateway import slow_goodbyes
 

@@ -1,4 +1,4 @@
-"""Media objects as a client puts them on the wire."""
+"""Examples of media objects, as a client sends them."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ DTLS_PARAMETERS = {"role": "client", "fingerprints": [FINGERPRINT]}
 
 
 def stream(codec: dict[str, Any], ssrc: int) -> dict[str, Any]:
-    """The ``rtpParameters`` of a stream with one encoding."""
+    """Return the ``rtpParameters`` of a stream with one encoding."""
     return {
         "codecs": [codec],
         "encodings": [{"ssrc": ssrc}],
@@ -35,10 +35,10 @@ def stream(codec: dict[str, Any], ssrc: int) -> dict[str, Any]:
 
 
 def opus(ssrc: int = 1001) -> dict[str, Any]:
-    """A microphone's."""
+    """Return the parameters of a microphone."""
     return stream(OPUS_CODEC, ssrc)
 
 
 def vp8(ssrc: int = 2001) -> dict[str, Any]:
-    """A camera's."""
+    """Return the parameters of a camera."""
     return stream(VP8_CODEC, ssrc)

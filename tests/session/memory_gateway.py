@@ -1,4 +1,4 @@
-"""A gateway without sockets under virtual time, and clients that write down every frame in the order it came."""
+"""A gateway without sockets under virtual time, and clients that record every frame in order."""
 
 import itertools
 import json
@@ -29,14 +29,14 @@ TODAY = datetime(2026, 11, 1, 9, 30, 0, 250_000, tzinfo=UTC)
 
 
 class ClosedEarly(AssertionError):
-    """A frame was waited for, and the connection ended instead."""
+    """The connection ended where a frame was expected."""
 
 
 @define
 class RawClient:
-    """The other end of one connection.
+    """The client's end of one connection.
 
-    ``closed`` is the close code, when there is one.
+    ``closed`` is the close code, once there is one.
     """
 
     websocket: trio_websocket.WebSocketConnection
@@ -48,7 +48,7 @@ class RawClient:
     _ids: "itertools.count[int]" = field(factory=lambda: itertools.count(1))
 
     async def read(self) -> None:
-        """Take what comes, until the connection is over."""
+        """Read frames until the connection is closed."""
         try:
             while True:
                 self._texts.append(await self.websocket.get_message())
@@ -59,7 +59,7 @@ class RawClient:
             self._came.set()
 
     async def next(self) -> Frame:
-        """The oldest frame; fails where none comes."""
+        """Return the oldest frame. Fails where none comes."""
         with trio.fail_after(60):
             while not self._texts:
                 if self.over.is_set():
@@ -69,7 +69,7 @@ class RawClient:
         return dict(json.loads(self._texts.pop(0)))
 
     async def raw(self, text: str | bytes) -> None:
-        """Send one frame as it is."""
+        """Send one frame unchanged."""
         await self.websocket.send_message(text)
 
     async def request(self, kind: str, /, **data: Any) -> int:
@@ -79,7 +79,7 @@ class RawClient:
         return number
 
     async def ask(self, kind: str, /, **data: Any) -> Frame:
-        """Send a request and return its response.  Frames that came before it stay where they are."""
+        """Send a request and return its response. Earlier frames stay unread."""
         number = await self.request(kind, **data)
         seen: list[str | bytes] = []
         while (frame := await self.next()).get("id", -1) != number:
@@ -88,35 +88,35 @@ class RawClient:
         return frame
 
     async def ok(self, kind: str, /, **data: Any) -> Any:
-        """Send a request, which must succeed, and return its data."""
+        """Send a request that must succeed, and return its data."""
         frame = await self.ask(kind, **data)
         assert frame["type"] == "ok", frame
         return frame["data"]
 
     async def error(self, kind: str, /, **data: Any) -> str:
-        """Send a request, which must be refused, and return the code."""
+        """Send a request that must fail, and return the code."""
         frame = await self.ask(kind, **data)
         assert frame["type"] == "error", frame
         return str(frame["data"]["code"])
 
     async def join(self, user: str, channel: str = "lobby", **data: Any) -> Any:
-        """Join with a user id that is the name, too."""
+        """Join with the name as user id."""
         return await self.ok("join", channelId=channel, username=user, userId=user, **data)
 
     async def event(self, kind: str, /) -> Any:
-        """The data of the next frame, which must be such an event."""
+        """Return the data of the next frame, which must be an event of this type."""
         frame = await self.next()
         assert frame["type"] == kind, frame
         return frame["data"]
 
     async def voice_state(self, kind: str, /) -> Any:
-        """The data of the next frame, which must be such a change of the list."""
+        """Return the data of the next frame, which must be a change of the list of this type."""
         data = await self.event("voice_state")
         assert data["type"] == kind, data
         return data
 
     async def take_all(self) -> list[Frame]:
-        """Everything that has come by the time nothing moves any more."""
+        """Return all frames that have come by the time every task waits."""
         await wait_all_tasks_blocked()
         taken = self.frames
         self.forget()
@@ -124,11 +124,11 @@ class RawClient:
 
     @property
     def frames(self) -> list[Frame]:
-        """Everything that came and was not taken yet."""
+        """Return all frames that came and were not taken yet."""
         return [json.loads(text) for text in self._texts]
 
     def forget(self) -> None:
-        """DropReason everything that came."""
+        """Drop all frames that came."""
         self._texts.clear()
 
     async def close(self, code: int = 1000) -> None:
@@ -137,7 +137,7 @@ class RawClient:
             await self.websocket.aclose(code)
 
     async def wait_closed(self) -> int | None:
-        """Wait for the end of the connection; its close code."""
+        """Wait for the end of the connection, and return its close code."""
         with trio.fail_after(60):
             await self.over.wait()
         return self.closed
@@ -145,7 +145,7 @@ class RawClient:
 
 @define
 class Rig:
-    """A gateway, and the way to it.  ``log`` has what was logged, as dictionaries."""
+    """A gateway and the way to it. ``log`` holds the log lines as dictionaries."""
 
     gateway: Gateway
     port: sfu.Router
@@ -171,13 +171,13 @@ class Rig:
         streams: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]] = memory_stream_pair,
         name: str | None = None,
     ) -> RawClient:
-        """A new client; without ``read`` it reads nothing until its :meth:`RawClient.read` is started.
+        """Connect a client. Without ``read``, it reads nothing until a test starts :meth:`RawClient.read`.
 
-        ``name`` is that of the task that serves it.
+        ``name`` is the name of the task that serves it.
         """
         ours, theirs = streams()
         self.nursery.start_soon(self.serve, theirs, name=name)
-        wrap: Any = trio_websocket.wrap_client_stream  # its annotations know sockets only
+        wrap: Any = trio_websocket.wrap_client_stream  # the annotations of trio-websocket know sockets only
         websocket = await wrap(self.nursery, ours, "gateway", "/ws", subprotocols=[SUBPROTOCOL])
         client = RawClient(websocket, ours)
         if read:
@@ -185,7 +185,7 @@ class Rig:
         return client
 
     async def joined(self, *users: str, channel: str = "lobby") -> list[RawClient]:
-        """Clients that joined one after the other and have taken everything that came of it."""
+        """Return clients that joined one after the other and have taken every frame."""
         clients = [await self.connect() for _ in users]
         for client, user in zip(clients, users, strict=True):
             await client.join(user, channel)
@@ -195,11 +195,11 @@ class Rig:
         return clients
 
     def lines(self, user: str) -> list[Any]:
-        """What was logged about a user, in order; each line with the census of the media side at that moment."""
+        """Return the log lines about a user, in order, each with the counts of the media side at that moment."""
         return [line for line in self.log if line.get("user") == user]
 
     def assert_empty(self) -> None:
-        """Nothing is left of anybody."""
+        """Check that nothing is left of any session."""
         census, media = self.gateway.channels.counts(), self.port.counts()
         assert (census.connections, census.channels, census.members) == (0, 0, 0)
         assert (media.peers, media.transports, media.producers, media.consumers) == (0, 0, 0, 0)
@@ -207,7 +207,7 @@ class Rig:
 
 
 class Log(list[Any]):
-    """Structlog's processor that keeps what is logged, with what media there was at that moment."""
+    """A structlog processor that keeps the lines, each with the counts of the media side at that moment."""
 
     port: sfu.Router | None = None
 
@@ -218,7 +218,7 @@ class Log(list[Any]):
 
 @contextmanager
 def capture_logs() -> Iterator[Log]:
-    """Collect what is logged in the block, and log nothing."""
+    """Collect the log lines of the block instead of writing them."""
     log = Log()
     processors = structlog.get_config()["processors"]
     before = list(processors)
@@ -231,7 +231,7 @@ def capture_logs() -> Iterator[Log]:
 
 @asynccontextmanager
 async def open_rig(*, seed: int = 1, **settings: Any) -> AsyncIterator[Rig]:
-    """A gateway with this configuration for as long as the block runs; clients that are left are cancelled."""
+    """Run a gateway with this configuration while the block runs. Remaining clients are cancelled."""
     config = Config(**settings)
     rng = random.Random(seed)
     numbers = itertools.count(1)
@@ -251,7 +251,7 @@ async def open_rig(*, seed: int = 1, **settings: Any) -> AsyncIterator[Rig]:
 
 @pytest.fixture
 def slow_goodbyes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Transports never get done saying goodbye: the exit of a peer that has one takes its second."""
+    """Let no transport finish its goodbye, so that the exit of a peer takes its whole second."""
 
     async def hang(_: sfu.Transport) -> None:
         await trio.sleep_forever()
@@ -260,24 +260,24 @@ def slow_goodbyes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def send_transport(client: RawClient) -> str:
-    """A new transport to send over."""
+    """Create a sending transport and return its id."""
     created = await client.ok("create_transport", direction="send")
     return str(created["transportId"])
 
 
 async def receive_transport(client: RawClient) -> str:
-    """A new transport to receive over, which knows what the client can receive."""
+    """Create a receiving transport with the client's capabilities, and return its id."""
     created = await client.ok("create_transport", direction="receive", rtpCapabilities=CAPABILITIES)
     return str(created["transportId"])
 
 
 async def microphone(client: RawClient, transport: str, ssrc: int = 1001, **options: Any) -> str:
-    """A new audio producer."""
+    """Create an audio producer and return its id."""
     asked = {"kind": "audio", "rtpParameters": opus(ssrc), "source": "microphone", **options}
     return str((await client.ok("produce", transportId=transport, **asked))["producerId"])
 
 
 async def camera(client: RawClient, transport: str, ssrc: int = 2001, **options: Any) -> str:
-    """A new video producer."""
+    """Create a video producer and return its id."""
     asked = {"kind": "video", "rtpParameters": vp8(ssrc), "source": "camera", **options}
     return str((await client.ok("produce", transportId=transport, **asked))["producerId"])

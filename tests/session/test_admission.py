@@ -1,4 +1,4 @@
-"""Who may come in, and how long that may take."""
+"""The conditions for joining, and the time limit."""
 
 import pytest
 import trio
@@ -13,7 +13,7 @@ async def test_a_client_that_does_not_join_within_ten_seconds_is_closed_with_440
         client = await rig.connect()
         begun = trio.current_time()
         await trio.sleep(9)
-        assert await client.error("ping") == "not_joined"  # asking for something else does not help
+        assert await client.error("ping") == "not_joined"  # other requests do not extend the time
         assert await client.wait_closed() == 4408
         assert trio.current_time() - begun == pytest.approx(10)
         await wait_all_tasks_blocked()

@@ -1,4 +1,4 @@
-"""What one client does wrong is that client's problem."""
+"""A client's faults affect that client only."""
 
 from typing import NoReturn
 
@@ -14,7 +14,7 @@ from tests.session.memory_gateway import RawClient, Rig, microphone, open_rig, r
 
 
 async def stuck_member(rig: Rig) -> RawClient:
-    """A member that stops reading, and whose stream holds nothing for it."""
+    """Connect a member that stops reading, over a stream without a buffer."""
     stuck = await rig.connect(read=False, streams=lockstep_stream_pair)
     await stuck.request("join", channelId="lobby", username="stuck", userId="stuck")
     await wait_all_tasks_blocked()

@@ -1,4 +1,4 @@
-"""However a session ends: first its media, then its place on the list, then the others are told."""
+"""Every end of a session closes its media, then changes the list, then notifies the others."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,7 +17,7 @@ STORY = ["media closed", "removed from channel", "members notified"]
 
 
 async def with_media(rig: Rig) -> tuple[RawClient, RawClient]:
-    """Two members; the first sends two streams, one of which the second receives, and receives one from it."""
+    """Set up two members. The first sends two streams and the second one. Each receives one stream of the other."""
     ada, ben = await rig.joined("ada", "ben")
     sending = await send_transport(ada)
     voice = await microphone(ada, sending)
@@ -118,7 +118,8 @@ async def test_media_closes_first_then_the_list_changes_then_the_others_are_noti
 
         story = [line for line in rig.lines("ada") if line["event"] in STORY][:3]
         assert [line["event"] for line in story] == STORY
-        # Ben's two transports, his producer, and no consumer: nothing of Ada's is left before anything is told.
+        # Ben's two transports and his producer are left, and no consumer. Everything of Ada's is closed before any
+        # event.
         for line in story:
             assert (line["media"].transports, line["media"].producers, line["media"].consumers) == (2, 1, 0)
         assert (story[0]["consumers"], story[0]["producers"], story[0]["transports"]) == (1, 2, 2)
@@ -173,7 +174,7 @@ async def test_a_silent_client_is_gone_within_ten_seconds(autojump_clock: MockCl
         ada = await rig.connect(read=False)
         await ada.request("join", channelId="lobby", username="ada", userId="ada")
         await ben.voice_state("user_joined")
-        # Its reader takes no more than a message or two that nobody fetches: no pong comes back after that.
+        # Its reader holds only a message or two that no task takes, so later pongs do not come back.
         for number in range(3):
             await ben.ok("message", data=number)
         begun = trio.current_time()

@@ -1,4 +1,4 @@
-"""Media objects between the wire's classes and those of the media side."""
+"""Conversion of media objects between the classes of the wire and of the media side."""
 
 import attrs
 import pytest

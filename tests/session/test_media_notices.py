@@ -1,4 +1,4 @@
-"""What a session and the others are told when media ends that nobody closed."""
+"""Events of a session and its channel when media ends without a request."""
 
 import pytest
 import trio
@@ -17,7 +17,7 @@ def peer_of(rig: Rig, user: str) -> sfu.Peer:
 
 
 async def call(rig: Rig) -> tuple[RawClient, RawClient, str, str]:
-    """Ada sends two streams, Ben receives the first; Ada's transport and Ben's consumer."""
+    """Ada sends two streams, and Ben receives the first. Return Ada's transport and Ben's consumer."""
     ada, ben = await rig.joined("ada", "ben")
     sending = await send_transport(ada)
     voice = await microphone(ada, sending)
@@ -39,7 +39,7 @@ async def test_a_handshake_that_times_out_closes_the_transport_as_failed(autojum
         assert await ada.event("transport_state") == {"transportId": sending, "state": "failed"}
         assert await ada.event("transport_state") == {"transportId": sending, "state": "closed"}
         assert await ben.event("consumer_closed") == {"consumerId": heard, "reason": "producer_closed"}
-        # Two producers went in one step: that is one change of the list.
+        # Two producers closed in one step make one change of the list.
         (told,) = await ben.take_all()
         assert told["data"]["revision"] == change["revision"]
         assert told["data"]["participants"][0]["producers"] == []

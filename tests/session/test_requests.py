@@ -1,4 +1,4 @@
-"""What each request does, what it answers, and how it is refused."""
+"""Every request: its effect, its answer and its errors."""
 
 import weakref
 from typing import Any
@@ -102,7 +102,7 @@ async def test_connect_transport_is_answered_at_once_and_works_only_once(autojum
         begun = autojump_clock.current_time()
         await ada.ok("connect_transport", **asked)
         await microphone(ada, sending)
-        assert autojump_clock.current_time() == begun  # nobody has shaken hands, and nobody waited for it
+        assert autojump_clock.current_time() == begun  # the answer did not wait for a handshake
         assert await ada.error("connect_transport", **asked) == "conflict"
 
 

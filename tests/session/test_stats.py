@@ -1,4 +1,4 @@
-"""What a session is told of its own media."""
+"""The statistics of a session's own media."""
 
 from trio.testing import MockClock
 
