@@ -130,6 +130,8 @@ async def open_server(
             if listeners:
                 accept = partial(trio.serve_listeners, handler_nursery=connections)
                 await accepting.start(accept, _handler(front_door), list(listeners))
+            # Closing, in this order: end every session, so that each client gets its goodbye; stop the background tasks
+            # and the listeners, which have answered /readyz until now; finish begun responses; cut the rest.
             try:
                 yield server
             finally:

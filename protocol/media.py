@@ -30,7 +30,7 @@ MimeType = Annotated[
 ]
 PayloadType = Annotated[int, Whole(), Range(0, 127)]
 ClockRate = Annotated[int, Whole(), Range(1, 2**32 - 1)]
-Channels = Annotated[int, Whole(), Range(1, 255)]
+AudioChannels = Annotated[int, Whole(), Range(1, 255)]
 Ssrc = Annotated[int, Whole(), Range(1, 2**32 - 1)]
 ExtensionId = Annotated[int, Whole(), Range(1, 255)]
 Uri = Annotated[str, Characters(1, limits.MAX_SHORT_TEXT_CHARACTERS)]
@@ -73,7 +73,7 @@ class RtpCodecCapability:
     clock_rate: Annotated[int, Whole(), Range(0, 2**32 - 1)]
     kind: MediaKind | None = field(default=None, metadata=IGNORABLE)
     preferred_payload_type: PayloadType | None = field(default=None, metadata=IGNORABLE)
-    channels: Channels | None = field(default=None, metadata=IGNORABLE)
+    channels: AudioChannels | None = field(default=None, metadata=IGNORABLE)
     parameters: CapabilityParameters = field(factory=dict, metadata=IGNORABLE)
     rtcp_feedback: RtcpFeedbacks = field(default=(), metadata=IGNORABLE)
 
@@ -104,7 +104,7 @@ class RtpCodecParameters:
     mime_type: MimeType
     payload_type: PayloadType
     clock_rate: ClockRate
-    channels: Channels | None = None
+    channels: AudioChannels | None = None
     parameters: CodecParameters = field(factory=dict)
     rtcp_feedback: RtcpFeedbacks = field(default=(), metadata=IGNORABLE)
 

@@ -55,6 +55,8 @@ class Channel:
         End an older session of the same user first, and wait until it is gone. Of several newcomers the last one wins.
         Raises :exc:`RequestError` where the channel is full.
         """
+        # The media blocks are nested inside this one, so media is closed when the member leaves the list. The removal
+        # has no checkpoint: no cancellation can keep a member on the list that is gone.
         self.occupants += 1
         try:
             await self._wait_for_seat(member.user_id, member.connection)
@@ -73,6 +75,8 @@ class Channel:
             self.occupants -= 1
 
     async def _wait_for_seat(self, user_id: str, connection: Connection) -> None:
+        # At most one connection of a user waits: each newcomer ends the one before it. A session that is leaving by
+        # request keeps its connection, and the newcomer only waits for it.
         if (waiting := self._waiting.get(user_id)) is not None:
             waiting.end(end_reasons.REPLACED)
         self._waiting[user_id] = connection

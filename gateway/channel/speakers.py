@@ -67,6 +67,8 @@ def rank(before: tuple[str, ...], loudness: Mapping[str, float]) -> tuple[str, .
     ranked = [user_id for user_id in before if loudness.get(user_id, 0.0) >= SPEAKING_STOPS]
     new = [user_id for user_id, level in loudness.items() if level >= SPEAKING_STARTS and user_id not in ranked]
     ranked += sorted(new, key=lambda user_id: -loudness[user_id])
+    # Insertion sort from the former order. A speaker moves up only past one that is clearly softer, so the order is
+    # stable while loudness varies a little.
     for start in range(1, len(ranked)):
         place = start
         while place and loudness[ranked[place]] > OVERTAKING_FACTOR * loudness[ranked[place - 1]]:

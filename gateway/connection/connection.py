@@ -209,6 +209,9 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
         stream, MAX_UNREAD_MESSAGES * config.max_message_bytes, lambda: connection.end(end_reasons.TOO_BIG)
     )
     try:
+        # The tasks that move bytes run outside of connection.scope, and shielded from the cancellation of the gateway.
+        # So they still work after every end of the session: the writer sends the goodbye, and the reader sees the
+        # client's close frame. Leaving this block cancels them.
         async with open_shielded_nursery(connection.io_failed) as io:
             websocket = await accept(
                 io, guarded, max_size=2 * config.max_message_bytes, max_seconds=config.websocket_handshake_timeout
@@ -231,6 +234,8 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
                     connection.metrics.forced_cleanup()
                     connection.log.info("goodbye cut off")
     finally:
+        # After a violation of RFC 6455, trio-websocket has mostly closed its stream without a close frame. Its tasks
+        # are gone now, so no other frame can get in between.
         if connection.owed_close_code is not None:
             with trio.move_on_after(config.goodbye_timeout, shield=True):
                 await guarded.send_close_frame(connection.owed_close_code)

@@ -62,9 +62,9 @@ class Liveness:
                 continue
             # After a stall of the whole gateway, let the reader and the writer run before judging.
             await trio.lowlevel.checkpoint()
-            if (ending := self._end_reason()) is not None:
+            if (end_reason := self._end_reason()) is not None:
                 self.outbox.refuse_more()
-                return ending
+                return end_reason
 
     def _end_reason(self) -> EndReason | None:
         now = trio.current_time()
@@ -80,6 +80,8 @@ class Liveness:
 
     def _check(self) -> float:
         """Ping the client if that is due. Return the time of the next check."""
+        # Nothing wakes this task: arriving bytes only move the times, and each check computes the deadlines anew. That
+        # costs less than one wake-up for every message. So a check must come before every possible deadline.
         now = trio.current_time()
         self.guarded.bytes_since_message = max(0, self.guarded.bytes_since_message - PONG_BYTES)
         if not self._is_pinged and now >= self._ping_due_at:

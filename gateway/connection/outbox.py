@@ -115,6 +115,8 @@ class Outbox:
             if not self._queue:
                 await self._wait_changed()
                 continue
+            # Frames stay in the queue while they are being sent. So they count against the limit, and neither a ping
+            # nor the last frame can get in front of bytes that are on their way.
             self._sending = self._next_batch()
             await send(b"".join(frame.wire for frame in islice(self._queue, self._sending)))
             for _ in range(self._sending):

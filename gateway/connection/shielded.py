@@ -16,6 +16,8 @@ async def open_shielded_nursery(failed: Callable[[ExceptionGroup[Exception]], No
     opened = trio.Event()
     nurseries: list[trio.Nursery] = []
 
+    # The nursery lives in a task of its own, next to the block. So the cancellation of the block does not reach its
+    # tasks, and an exception in one of them does not cancel the block.
     async def hold() -> None:
         try:
             with scope:

@@ -111,6 +111,8 @@ class LogWriter:
     def _write(self, entries: Sequence[_Entry]) -> None:
         torn = b"\n" if self._line_is_torn else b""
         written = self._write_bytes(torn + b"".join(entry.data for entry in entries)) - len(torn)
+        # A write may fail in the middle of the entries. Those before that place are written, the one at it is torn,
+        # and the others are lost: subtract the size of each entry from the written bytes to tell them apart.
         with self._lock:
             self._line_is_torn = self._line_is_torn and written < 0
             for entry in entries:
