@@ -18,7 +18,7 @@ UDP_SEGMENT, UDP_GRO = 103, 104
 _SOL_UDP = 17
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-# <linux/bpf_common.h>: load a word at an offset; jump if it equals a constant; return a constant.
+# Instructions of <linux/bpf_common.h>: load a word at an offset, jump if it equals a constant, return a constant.
 _LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
 # <linux/seccomp.h>, struct seccomp_data: offsets of the call's number, its architecture, and two arguments' low words.
 _NUMBER, _SYSTEM, _LEVEL, _OPTION = 0, 4, 24, 32

@@ -1,5 +1,5 @@
 // Replaces the camera with a drawing of a person who sways a little. The microphone is the browser's own fake one,
-// which beeps, or a silent one. `LOOK` stands for the person's colours; tools/screenshot.py fills it in.
+// which beeps, or a silent one. tools/screenshot.py replaces `LOOK` with the person's colours.
 (() => {
   const WIDTH = 1280;
   const HEIGHT = 720;

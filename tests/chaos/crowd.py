@@ -215,4 +215,4 @@ def _run_forker(reports: int, errors: Path) -> Iterator[IO[bytes]]:
                 forker.stdin.close()
                 assert forker.wait(10) == 0, errors.read_text()
             finally:
-                forker.kill()  # unless it has ended; its children end with it
+                forker.kill()  # unless it has ended, and its children with it

@@ -119,8 +119,9 @@ class AtCheckpoint(trio.abc.Instrument):
     """Calls ``act`` once, after a certain number of steps of the tasks that serve certain clients.
 
     Trio runs a task from one checkpoint to the next, and calls that a step.  So counting steps counts checkpoints.
-    ``checkpoint`` is the number of the step, from 1; 0 only counts.  ``counted`` names the clients whose tasks (and
-    child tasks) count.  Counting begins with the scenario, or with ``from_mark`` at its call of :meth:`World.mark`.
+    ``checkpoint`` is the number of the step, from 1.  With 0 it only counts.  ``counted`` names the clients whose tasks
+    (and child tasks) count.  Counting begins with the scenario, or with ``from_mark`` at its call of
+    :meth:`World.mark`.
     """
 
     checkpoint: int
@@ -175,8 +176,8 @@ def every_checkpoint(
     """``async for attempt in every_checkpoint(scenario, victim="alice")``.
 
     Runs the scenario again and again.  The client ``victim`` dies by ``way`` at the 1st, 2nd, 3rd … checkpoint of its
-    tasks in the gateway, or of the tasks of the clients in ``counted``.  ``from_mark`` counts only from the scenario's
-    call of :meth:`World.mark`.  The last run has fewer checkpoints than that, so nobody dies in it.
+    tasks in the gateway.  ``counted`` names other clients whose checkpoints count instead.  With ``from_mark`` counting
+    begins at the scenario's call of :meth:`World.mark`.  The last run has too few checkpoints, so nobody dies in it.
 
     Raises the same exceptions as :func:`run_scenario`, with a note that names the victim, the way and the checkpoint.
     """

@@ -1,7 +1,7 @@
 """The steps of a session's life and end, by name.  The trace records each, and those of an exit can be made to fail.
 
 A step is a method of one of the gateway's classes.  It is wrapped for the time of a run, so the gateway knows nothing
-of it.  This file knows the methods' names, but does not repeat what they do.
+of it.  This file knows only the methods' names.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Step:
     """A step: the method ``method`` of the class ``owner``.
 
     ``client_of`` gets the arguments of the call, the object first, and returns the client's name.  ``before`` returns
-    the details to record when the step begins; without it a synchronous step's beginning is not recorded.  ``after``
-    returns the details to record at its end, given also its result.
+    the details to record when the step begins.  Without it, the beginning of a synchronous step is not recorded.
+    ``after`` also gets the result, and returns the details to record at the end.
     """
 
     owner: type

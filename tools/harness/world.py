@@ -55,8 +55,8 @@ def identity() -> Identity:
 class World:
     """A gateway, its network and its clients.  Made by :func:`open_world`.
 
-    ``clients`` has all clients that ever connected, by name.  ``may_end`` has the clients whose end was caused and is
-    therefore no fault of the gateway; those in ``must_end`` have to be gone in the end.  ``interrupted`` has the
+    ``clients`` has all clients that ever connected, by name.  ``may_end`` has the clients whose end the test caused, so
+    that it is no fault of the gateway.  Those in ``must_end`` have to be gone in the end.  ``interrupted`` has the
     producers whose streams may have gaps.  The gateway's handler of ``ping`` raises for the clients in
     ``ping_fails_for``.  ``log`` has the gateway's log events.  ``serving`` has the cancel scopes of the tasks that
     serve clients.

@@ -2,8 +2,8 @@
  * `window.__room` lets tests and curious people look at the call. Nothing on it changes the call.
  *
  * - `state()` returns what the page shows, as plain data.
- * - `stats()` resolves to `{inbound, outbound}`, the browser's own statistics of every stream, labelled with `userId`
- *   and `source`. A page cannot get them elsewhere: mediasoup-client hides the peer connections.
+ * - `stats()` resolves to `{inbound, outbound}`: the browser's own statistics of every stream, with `userId` and
+ *   `source` added. mediasoup-client hides the peer connections, so a page cannot get them elsewhere.
  */
 import type { Room } from "./room";
 import type { RoomStats } from "./stats";

@@ -2,8 +2,8 @@
  * Receives media: one consumer for each producer in the participant list, and no others.
  *
  * The session calls `want()` after every change of the list. It starts consuming new producers and drops missing ones
- * at once, even in the middle of a `consume`. Several `consume` requests run at the same time; mediasoup-client orders
- * its own steps where it must.
+ * at once, even in the middle of a `consume`. Several `consume` requests run at the same time.
+ * mediasoup-client orders its own steps where it must.
  */
 import type { types } from "mediasoup-client";
 

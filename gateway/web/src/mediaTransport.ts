@@ -3,7 +3,7 @@
  *
  * A loss takes the transport's producers or consumers with it, but not the session: their owner gets `lost()` and asks
  * for another transport. Everybody else sees those producers go and come, so a transport that worked is worth saving.
- * A short gap heals by itself; after a longer one ICE is restarted, until it connects or `GIVE_UP_AFTER_MS` is over.
+ * A short gap heals by itself. After a longer one this restarts ICE, until it connects or `GIVE_UP_AFTER_MS` is over.
  */
 import type { Device, types } from "mediasoup-client";
 

@@ -1,7 +1,7 @@
 /**
  * Sends media: at most one producer for each source.
  *
- * `send()` and `stop()` only record what is wanted, so they return at once and never fail. A queue then changes the
+ * `send()` and `stop()` only record the wanted tracks, so they return at once and never fail. A queue then changes the
  * producers one step at a time. However fast a camera is switched on and off, the last call wins. The tracks belong to
  * the caller and are never stopped here, because the preview and the next connection use them too.
  */
@@ -59,7 +59,7 @@ export class Outbound {
     this.#follow(source);
   }
 
-  /** Stop sending `source`. The producer is closed in its turn; the caller stops the track at once. */
+  /** Stop sending `source`. The queue closes the producer in its turn. The caller stops the track. */
   stop(source: Source): void {
     this.#wanted.delete(source);
     this.#follow(source);

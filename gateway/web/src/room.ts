@@ -1,8 +1,8 @@
 /**
  * A person's presence in a channel: joining, staying across lost connections, leaving.
  *
- * There is one state, and every change replaces it as a whole. Without a connection the page shows nobody else, because
- * only the gateway's list says who is in the channel.
+ * There is one state, and every change replaces it as a whole. Without a connection the page shows no other person,
+ * because only the gateway's list says who is in the channel.
  */
 import type { Device } from "mediasoup-client";
 

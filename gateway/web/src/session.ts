@@ -62,7 +62,7 @@ export class Session {
    */
   static async join(signalling: Signalling, device: Device, data: Join, handlers: SessionHandlers): Promise<Session> {
     const ok = await signalling.request("join", data);
-    // Events may arrive while the device loads. So keep the list from now on; transports wait for the device.
+    // Events may arrive while the device loads. So keep the list from now on. Only the transports wait for the device.
     const loading = device.load({ routerRtpCapabilities: ok.routerRtpCapabilities }).then(() => device);
     const session = new Session(signalling, loading, ok, handlers);
     loading.catch(handlers.unusable);

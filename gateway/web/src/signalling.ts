@@ -128,8 +128,8 @@ export class Signalling {
   /**
    * Send a `ping` request every `intervalMs`. Pages cannot see WebSocket pings, and TCP alone notices a loss too late.
    *
-   * A gateway that stays silent for two intervals counts as dead. While `hasMedia` returns true it gets longer, as long
-   * as the gateway itself waits for a client: after a gap in the network, media (UDP) is back before TCP.
+   * A gateway that stays silent for two intervals counts as dead. While `hasMedia` returns true it gets more time, the
+   * same that it gives a client. After a gap in the network, media over UDP is back earlier than TCP.
    */
   keepAlive(intervalMs: number, hasMedia: () => boolean = () => false): void {
     clearInterval(this.#pingTimer);

@@ -103,7 +103,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         1,
-        "A consumer that closes stays in the router's directory.",
+        "A closed consumer stays in the router's directory.",
         "sfu/peer.py",
         "        self.directory.consumers.pop(consumer.plane_id, None)\n",
         "",
