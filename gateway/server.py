@@ -21,7 +21,7 @@ from gateway.http.sockets import open_listeners, remote_name, show_address, url_
 from gateway.ops import garbage_collection
 from gateway.ops.log_writer import exit_at_once
 from gateway.ops.metrics import Metrics
-from gateway.session.session import serve_client
+from gateway.session.lifecycle import serve_client
 from protocol import codec
 
 log = structlog.get_logger(__name__)

@@ -1,6 +1,6 @@
 """What the pages say about the code is there: every path, and every function that a page names with its file.
 
-Pages write a function as ``gateway/session/session.py::serve_sessions``, and a method as ``sfu/peer.py::Peer.close``.
+Pages write a function as ``gateway/session/lifecycle.py::serve_sessions``, and a method as ``sfu/peer.py::Peer.close``.
 """
 
 import ast

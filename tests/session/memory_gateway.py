@@ -19,7 +19,7 @@ import sfu
 from gateway.config import Config
 from gateway.gateway import Gateway
 from gateway.ops.metrics import Metrics
-from gateway.session.session import serve_client
+from gateway.session.lifecycle import serve_client
 from protocol.limits import SUBPROTOCOL
 from sfu.dataplane.memory import MemoryDataPlane
 from tests.session.example_media import CAPABILITIES, opus, vp8

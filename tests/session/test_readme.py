@@ -10,7 +10,7 @@ import trio
 
 from gateway.config import Config
 from gateway.server import open_server
-from gateway.session import session
+from gateway.session import lifecycle
 from protocol import client
 from protocol.declarations import Event
 from protocol.events import VoiceState
@@ -20,7 +20,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 def test_the_readme_shows_the_code_of_the_session() -> None:
     (shown,) = re.findall(r"## How it works, in a dozen lines\n\n```python\n(.*?)```", README, re.DOTALL)
-    code = dedent(getsource(session.serve_sessions).partition('"""\n    requests = ')[2].partition("\n")[2])
+    code = dedent(getsource(lifecycle.serve_sessions).partition('"""\n    requests = ')[2].partition("\n")[2])
     assert shown == code
 
 

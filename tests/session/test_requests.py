@@ -7,7 +7,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from gateway.session.requests import HANDLERS, Session, handler
+from gateway.session.handlers import HANDLERS, handler
+from gateway.session.session import Session
 from protocol import REQUESTS, Delivered, Join, Leave, Ping
 from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus
 from tests.session.memory_gateway import RawClient, camera, microphone, open_rig, receive_transport, send_transport

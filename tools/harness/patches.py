@@ -8,7 +8,8 @@ from typing import Any
 
 import structlog
 
-from gateway.session.requests import HANDLERS, Session
+from gateway.session.handlers import HANDLERS
+from gateway.session.session import Session
 from protocol.declarations import OkData
 from protocol.requests import Ping
 from tools.harness.steps import name_of_connection

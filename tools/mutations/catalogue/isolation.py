@@ -28,7 +28,7 @@ MUTATIONS: Final = (
     Mutation(
         5,
         "A client's next request waits until everybody in the channel has read the effects of the last one.",
-        "gateway/session/session.py",
+        "gateway/session/lifecycle.py",
         "        answer(session, request)\n",
         """\
         answer(session, request)

@@ -9,7 +9,7 @@ MUTATIONS: Final = (
     Mutation(
         1,
         "The list changes before the peer is closed, because the media encloses the seat.",
-        "gateway/session/session.py",
+        "gateway/session/lifecycle.py",
         """\
                 async with (
                     take_seat(gateway, connection, join) as seat,  # left second: leaves the list, notifies the others

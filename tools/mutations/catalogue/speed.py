@@ -60,7 +60,7 @@ MUTATIONS: Final = (
     Mutation(
         6,
         "A session closes its media only after its client has read everything.",
-        "gateway/session/session.py",
+        "gateway/session/lifecycle.py",
         """\
         try:
             yield Session(gateway, channel, member, peer)

@@ -1,23 +1,19 @@
 """The handlers of the requests inside a session: one small function for each type, without checkpoints.
 
 So no object closes between its lookup and its use, and no request waits for ICE, DTLS or media. ``join`` and ``leave``
-are missing here: they begin and end a session (:mod:`gateway.session.session`).
+are missing here: they begin and end a session (:mod:`gateway.session.lifecycle`).
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, get_type_hints
-
-import trio
-from attrs import frozen
+from typing import Any, TypeVar, get_type_hints
 
 import protocol.media
 import sfu
 import sfu.parameters
-from gateway.channel.channel import Channel
-from gateway.channel.member import Member, Publication
+from gateway.channel.member import Publication
 from gateway.connection.outbox import Frame
-from gateway.gateway import Gateway
 from gateway.media_objects import convert, parameters_of, request_errors
+from gateway.session.session import Session
 from gateway.session.statistics import session_stats
 from protocol.declarations import OK_DATA, OkData, RequestData
 from protocol.errors import ErrorCode, RequestError
@@ -47,34 +43,6 @@ from protocol.stats import Stats
 
 BYTES_PER_TOKEN = 65536
 """A message costs one token, plus one for this many bytes that it takes in all outboxes together."""
-
-ObjectTable = Literal["transports", "producers", "consumers"]
-
-
-@frozen(eq=False)
-class Session:
-    """One client's stay in a channel: everything that its requests work on."""
-
-    gateway: Gateway
-    channel: Channel
-    member: Member
-    peer: sfu.Peer
-
-    def require_own(self, table: ObjectTable, object_id: str) -> None:
-        """Check that an object is the client's own. Raises ``forbidden`` for another member's object, else
-        ``not_found``."""
-        if object_id in getattr(self.peer, table):
-            return
-        for other in self.channel.members.values():
-            if other.peer is not None and object_id in getattr(other.peer, table):
-                raise RequestError(ErrorCode.FORBIDDEN, f"this is not one of your {table}")
-        raise RequestError(ErrorCode.NOT_FOUND, f"none of your {table} has this id")
-
-    def spend_broadcast(self, cost: int = 1) -> None:
-        """Charge a broadcast to the client, so that its messages cannot crowd out everybody else's."""
-        if not self.member.connection.broadcast_budget.take(cost, trio.current_time()):
-            raise RequestError(ErrorCode.RATE_LIMITED, "too many messages to other members in too short a time")
-
 
 Handler = Callable[[Session, Any], OkData]
 HANDLERS: dict[type[RequestData[Any]], Handler] = {}

@@ -1,0 +1,179 @@
+"""The life of one client: it connects, joins, is served, leaves, and joins again or disconnects.
+
+A session ends in the order of nesting in :func:`serve_sessions`. No other code keeps this order.
+"""
+
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+import sfu
+from gateway.channel.channel import Channel
+from gateway.channel.member import Member, format_instant
+from gateway.connection import end_reasons
+from gateway.connection.connection import Connection, open_connection
+from gateway.connection.liveness import no_media
+from gateway.connection.websocket import NotAcceptedError
+from gateway.gateway import Gateway
+from gateway.session.handlers import perform
+from gateway.session.observer import MemberObserver
+from gateway.session.request_source import RequestSource
+from gateway.session.session import Session
+from protocol.errors import ErrorCode, RequestError
+from protocol.requests import Join, Joined, Leave, Request
+from protocol.responses import Error, Ok
+from protocol.vocabulary import Participant
+
+Seat = tuple[Channel, Member]
+
+
+async def serve_client(stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None:
+    """Serve one WebSocket client, from the upgrade request in ``stream`` to the end of the connection.
+
+    Raises no ``Exception``.
+    """
+    with gateway.register_connection(remote) as connection:
+        try:
+            await serve_sessions(stream, gateway, connection)
+        except* NotAcceptedError as refused:
+            connection.log.info("not accepted", why=_innermost(refused))
+        except* Exception as errors:
+            connection.fail(errors)
+
+
+async def serve_sessions(stream: trio.abc.Stream, gateway: Gateway, connection: Connection) -> None:
+    """Serve one session after the other.
+
+    ``leave`` returns from :func:`serve_requests`. Every other end of a session cancels the connection's scope. Both
+    ways leave the blocks from the inside out.
+    """
+    requests = RequestSource(connection)
+    async with open_connection(stream, connection):  # left last: says goodbye, closes the WebSocket
+        while True:
+            join = await next_join(gateway, connection, requests)
+            try:
+                async with (
+                    take_seat(gateway, connection, join) as seat,  # left second: leaves the list, notifies the others
+                    open_media(gateway, seat) as session,  # left first: closes consumers, producers, transports
+                ):
+                    leave = await serve_requests(session, requests)
+                connection.respond(Ok(leave.id))  # the client may join again
+            except RequestError as refused:
+                connection.respond(Error.for_request(join.id, refused))
+
+
+def _innermost(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
+async def next_join(gateway: Gateway, connection: Connection, requests: RequestSource) -> Request:
+    """Wait for a ``join`` that is allowed. End the connection when none comes in time.
+
+    The time runs from connecting, and anew from each leave.
+    """
+    with trio.CancelScope(deadline=trio.current_time() + gateway.config.join_timeout) as in_time:
+        while True:
+            request = await requests.next()
+            if not isinstance(request.data, Join):
+                refuse(connection, request, ErrorCode.NOT_JOINED, "join first")
+            elif gateway.draining:
+                connection.end(end_reasons.DRAINING)
+            elif not _is_token(gateway.config.join_token, request.data.token):
+                refuse(connection, request, ErrorCode.UNAUTHENTICATED, "the token is missing or wrong")
+                connection.end(end_reasons.UNAUTHENTICATED)
+            else:
+                return request
+    assert in_time.cancelled_caught
+    connection.end(end_reasons.NO_JOIN)
+    return await connection.wait_end()
+
+
+def _is_token(expected: str | None, given: str | None) -> bool:
+    return expected is None or hmac.compare_digest(expected.encode(), (given or "").encode())
+
+
+@asynccontextmanager
+async def take_seat(gateway: Gateway, connection: Connection, request: Request) -> AsyncIterator[Seat]:
+    """Take the seat that a ``join`` asks for. Raises :exc:`RequestError` where that is impossible.
+
+    Meanwhile the connection's log lines name the channel and the user.
+    """
+    join = request.data
+    assert isinstance(join, Join)
+    user_id = join.user_id or gateway.new_id()
+    participant = Participant(user_id, join.username, format_instant(gateway.today()), join.metadata)
+    member = Member(gateway.new_id(), connection, participant)
+
+    def welcome(channel: Channel) -> None:
+        data = Joined(
+            session_id=member.session_id,
+            user_id=user_id,
+            channel_id=channel.id,
+            participants=channel.snapshot(),
+            revision=channel.revision,
+            router_rtp_capabilities=gateway.capabilities,
+            ice_servers=gateway.config.ice_servers,
+            ping_interval_ms=round(gateway.config.ping_interval * 1000),
+        )
+        connection.respond(Ok(request.id, data))
+
+    before, connection.log = connection.log, connection.log.bind(channel=join.channel_id, user=user_id)
+    try:
+        async with gateway.channels.seat(join.channel_id, member, welcome) as channel:
+            yield channel, member
+    finally:
+        # The last log lines of an ending connection still name its user.
+        connection.log = before if connection.end_reason is None else connection.log
+
+
+@asynccontextmanager
+async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
+    """Open the media of a member. Yield the session on which its requests work."""
+    channel, member = seat
+    async with sfu.open_peer(gateway.router_of(channel), MemberObserver(channel, member), name=member.user_id) as peer:
+        member.peer = peer
+        member.connection.media_heard_at = peer.media_heard_at
+        try:
+            yield Session(gateway, channel, member, peer)
+        finally:
+            # The connection outlives the session and must not keep its media alive.
+            member.connection.media_heard_at = no_media
+
+
+async def serve_requests(session: Session, requests: RequestSource) -> Request:
+    """Serve requests until ``leave``, and return it. Its answer waits until the session is gone."""
+    while True:
+        request = await requests.next()
+        if isinstance(request.data, Leave):
+            session.member.leave()
+            return request
+        answer(session, request)
+
+
+def answer(session: Session, request: Request) -> None:
+    """Send exactly one response to a request, then the events that the request caused at its own client.
+
+    An unexpected exception leaves the session in an unknown state. Reply ``internal`` with the log reference and end
+    the session.
+    """
+    connection = session.member.connection
+    connection.hold_events()
+    response: Ok | Error
+    try:
+        response = Ok(request.id, perform(session, request.data))
+    except RequestError as refused:
+        response = Error.for_request(request.id, refused)
+    except Exception as error:
+        reference = connection.fail(error)
+        fault = RequestError(ErrorCode.INTERNAL, "an internal error of the gateway", reference=reference)
+        response = Error.for_request(request.id, fault)
+    connection.respond(response)
+
+
+def refuse(connection: Connection, request: Request, code: ErrorCode, message: str) -> None:
+    """Answer a request with an error."""
+    connection.respond(Error.for_request(request.id, RequestError(code, message)))
