@@ -17,12 +17,8 @@ from sfu.ortc.consumer import (
     plan_consumer,
 )
 from sfu.ortc.producer import ProducerPlan, accept_producer
-from sfu.ortc.validation import MAX_CODECS, MAX_ENCODINGS, MAX_HEADER_EXTENSIONS, validate_capabilities
 
 __all__ = [
-    "MAX_CODECS",
-    "MAX_ENCODINGS",
-    "MAX_HEADER_EXTENSIONS",
     "MAX_MID_CHARACTERS",
     "MAX_PLANS",
     "PROBATOR_SSRC",
@@ -32,5 +28,4 @@ __all__ = [
     "accept_producer",
     "can_consume",
     "plan_consumer",
-    "validate_capabilities",
 ]

@@ -6,7 +6,7 @@ from attrs import frozen
 
 from sfu.errors import InvalidParameters, Unsupported
 from sfu.ortc.codecs import is_media, is_red, split_mime_type
-from sfu.ortc.validation import MAX_CODECS, check_count, check_payload_type, numbered
+from sfu.ortc.validation import check_payload_type, numbered
 from sfu.parameters import MediaKind, RtpCodecParameters, RtpEncodingParameters
 
 
@@ -28,7 +28,6 @@ def choose_codec(
     Raises :exc:`Unsupported` for RED that carries nothing and for encodings of several codecs, and
     :exc:`InvalidParameters` where there is no codec, or where what is used contradicts itself.
     """
-    check_count(codecs, MAX_CODECS, "codecs")
     ours = [codec for codec in codecs if split_mime_type(codec.mime_type)[0] == kind]
     media = [codec for codec in ours if is_media(codec)]
     reds = [codec for codec in ours if is_red(codec)]
@@ -37,7 +36,7 @@ def choose_codec(
     carrying = [red for red in reds if red.clock_rate == codec.clock_rate]
     for one, path in numbered(codecs, "codecs"):
         if one is codec or one in carrying:
-            _check(one, path)
+            check_payload_type(one.payload_type, f"{path}.payloadType")
     _check_told_apart(codecs, [codec, *carrying])
     return Choice(codec, frozenset(red.payload_type for red in carrying))
 
@@ -87,12 +86,6 @@ def _by_payload_type(
     if carried is None:
         raise Unsupported("RED needs beside it a codec of its clock rate")
     return carried
-
-
-def _check(codec: RtpCodecParameters, path: str) -> None:
-    check_payload_type(codec.payload_type, f"{path}.payloadType")
-    if codec.clock_rate < 1:
-        raise InvalidParameters("a clock rate is positive", f"{path}.clockRate")
 
 
 def _check_told_apart(codecs: Sequence[RtpCodecParameters], used: Sequence[RtpCodecParameters]) -> None:

@@ -184,15 +184,6 @@ async def test_ones_own_producer_is_consumed_once_as_everybody_elses(autojump_cl
         room.consume()  # another client's copy is its own
 
 
-@pytest.mark.parametrize(("spatial", "temporal"), [(-1, 0), (0, -1)])
-async def test_there_are_no_layers_below_the_lowest(autojump_clock: MockClock, spatial: int, temporal: int) -> None:
-    async with open_room() as room:
-        consumer = room.consume()
-        with pytest.raises(InvalidParameters, match="0 is the lowest"):
-            room.bob.set_layers(consumer.id, spatial, temporal)
-        assert consumer.bounds is None
-
-
 def test_every_refusal_is_of_the_one_kind_that_callers_catch() -> None:
     for kind in (Conflict, InvalidParameters, LimitExceeded, NotFound, Unsupported, WrongDirection):
         assert issubclass(kind, SfuError)

@@ -193,6 +193,8 @@ def test_only_the_uri_of_a_receivable_header_extension_counts(change: dict[str, 
         ({"codecs": [{**OPUS, "rtcpFeedback": [{"type": "nack"}] * 33}]}, ("codecs", 0, "rtcpFeedback")),
         ({"codecs": [{**OPUS, "rtcpFeedback": [{"type": "n" * 257}]}]}, ("codecs", 0, "rtcpFeedback", 0, "type")),
         ({"headerExtensions": [{"preferredId": 5}]}, ("headerExtensions", 0, "uri")),
+        ({"codecs": [{"mimeType": "video/VP8", "clockRate": 1}] * 129}, ("codecs",)),
+        ({"headerExtensions": [{"uri": "u"}] * 65}, ("headerExtensions",)),
         ({"headerExtensions": [5]}, ("headerExtensions", 0)),
     ],
 )

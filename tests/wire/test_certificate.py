@@ -57,16 +57,24 @@ def test_unknown_algorithms_are_ignored() -> None:
 
 @pytest.mark.parametrize(
     "useless",
-    [
-        [],
-        [DtlsFingerprint("sha-1", "00:11")],
-        [DtlsFingerprint("sha-256", "")],
-        [DtlsFingerprint("sha-256", ":".join(["0g"] * 32))],
-        [DtlsFingerprint("sha-256", ":".join(["00"] * 31))],
-        [DtlsFingerprint("sha-512", ":".join(["00"] * 32))],
-    ],
-    ids=["none", "unknown algorithm", "empty", "not hex", "too short", "another algorithm's length"],
+    [[], [DtlsFingerprint("sha-1", "00:11")]],
+    ids=["none", "unknown algorithm"],
 )
 def test_fingerprints_of_which_none_can_be_checked_are_an_error(useless: list[DtlsFingerprint]) -> None:
     with pytest.raises(ValueError, match="sha-256, sha-384, sha-512"):
         usable_fingerprints(useless)
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        DtlsFingerprint("sha-256", ""),
+        DtlsFingerprint("sha-256", ":".join(["0g"] * 32)),
+        DtlsFingerprint("sha-256", with_colons(fingerprint("sha-256")).value[:-3]),
+        DtlsFingerprint("sha-256", with_colons(fingerprint("sha-256")).value + ":00"),
+        DtlsFingerprint("sha-512", with_colons(fingerprint("sha-256")).value),
+    ],
+    ids=["empty", "not hex", "too short", "too long", "another algorithm's"],
+)
+def test_a_malformed_fingerprint_fits_no_certificate(malformed: DtlsFingerprint) -> None:
+    assert not certificate_matches(DER, usable_fingerprints([malformed]))
