@@ -48,23 +48,23 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
 
 
 def parameters_of(consumer: sfu.Consumer) -> RtpParameters:
-    """The parameters of a new consumer for its receiver, ready to be encoded.
+    """Return the parameters of a new consumer for its receiver, ready to be encoded.
 
-    Somebody who joins a large channel causes hundreds of consumers, most of them with the same plan.  So this converts
-    one of each plan and changes the four fields that differ.
+    A client that joins a large channel makes hundreds of consumers, most of them with the same plan. So this converts
+    the parameters of each plan once, and replaces the four fields that differ between consumers.
     """
-    told = consumer.take_rtp_parameters()
+    own = consumer.take_rtp_parameters()
     plain = _plain_parameters.get(consumer.plan)
     if plain is None:
-        plain = _plain_parameters[consumer.plan] = to_json(convert(told, RtpParameters))
-    [encoding], [plain_encoding] = told.encodings, plain["encodings"]
+        plain = _plain_parameters[consumer.plan] = to_json(convert(own, RtpParameters))
+    [encoding], [plain_encoding] = own.encodings, plain["encodings"]
     changed = {
-        "mid": told.mid,
+        "mid": own.mid,
         "encodings": [{**plain_encoding, "ssrc": encoding.ssrc}],
-        "rtcp": {**plain["rtcp"], "cname": told.rtcp.cname},
-        "msid": told.msid,
+        "rtcp": {**plain["rtcp"], "cname": own.rtcp.cname},
+        "msid": own.msid,
     }
-    # The encoder takes plain values as they are.
+    # The encoder writes plain values unchanged.
     return cast(RtpParameters, {**plain, **changed})
 
 

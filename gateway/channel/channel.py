@@ -56,7 +56,7 @@ class Channel:
         Raises :exc:`RequestError` where the channel is full.
         """
         # The media blocks are nested inside this one, so media is closed when the member leaves the list. The removal
-        # has no checkpoint: no cancellation can keep a member on the list that is gone.
+        # has no checkpoint: no cancellation can leave a member on the list after its media is gone.
         self.occupants += 1
         try:
             await self._wait_for_seat(member.user_id, member.connection)

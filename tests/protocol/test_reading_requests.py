@@ -300,6 +300,7 @@ def test_null_inside_media_objects_means_absent() -> None:
         ({"encodings": [{"rid": "a" * 257}]}, "encodings[0].rid"),
         ({"encodings": [{"scalabilityMode": "L" * 257}]}, "encodings[0].scalabilityMode"),
         ({"encodings": [{"rtx": {}}]}, "encodings[0].rtx.ssrc"),
+        ({"encodings": [{"rtx": {"ssrc": 2**32}}]}, "encodings[0].rtx.ssrc"),
         ({"rtcp": {"cname": 5}}, "rtcp.cname"),
         ({"rtcp": {"cname": "c" * 257}}, "rtcp.cname"),
         ({"msid": "m" * 257}, "msid"),
