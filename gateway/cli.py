@@ -49,9 +49,9 @@ app = App(
 def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
     """Run the gateway until SIGTERM, SIGHUP or Ctrl-C.
 
-    Every option is also a key of the configuration file, with _ instead of -,
-    and a variable in the environment, where spaces separate the items of a
-    list. The command line overrides the environment, which overrides the file.
+    Every option is also a key of the configuration file, with _ instead of -.
+    It is also a variable in the environment, where spaces separate the items
+    of a list. The command line overrides the environment, and that the file.
 
     Parameters
     ----------

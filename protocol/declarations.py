@@ -1,7 +1,7 @@
 """How a message is declared, and the tables that everything else about messages is read from.
 
 The codec, the JSON Schema, the TypeScript types, the Python client's types and the gateway's dispatch all read these
-tables.  Importing the package :mod:`protocol` fills them.  docs/adding-a-request.md walks through one request.
+tables. Importing the package :mod:`protocol` fills them. docs/adding-a-request.md walks through one request.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ _EventClass = TypeVar("_EventClass", bound=type[Event])
 def request(name: str) -> Callable[[_RequestClass], _RequestClass]:
     """Declare a class as the ``data`` of the request type ``name``.
 
-    The class names its answer: ``class Join(RequestData[Joined])``.  Raises ``TypeError`` where it names none, and
+    The class names its answer: ``class Join(RequestData[Joined])``. Raises ``TypeError`` where it names none, and
     ``ValueError`` where the type is declared already.
     """
 

@@ -151,7 +151,7 @@ class Outbox:
             await self._wait_changed()
 
     async def _wait_changed(self) -> None:
-        # An event is made only when somebody waits: most frames come while the writer is still sending.
+        # Make an event only for a waiting task. Most frames come while the writer is still sending.
         if self._changed is None:
             self._changed = trio.Event()
         await self._changed.wait()

@@ -29,9 +29,9 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
         await self.transport_stream.send_all(data)
 
     def send_nowait(self, data: bytes) -> int:
-        """Send what the socket takes at once.  Returns how many bytes that was; 0 for a stream that is no socket.
+        """Send what the socket takes at once. Return how many bytes that was, and 0 for a stream that is no socket.
 
-        Trio's own stream yields to the scheduler twice for each send, which costs more than the system call.  Raises
+        Trio's own stream yields to the scheduler twice for each send, which costs more than the system call. Raises
         ``trio.BrokenResourceError`` if the connection is broken.
         """
         if not isinstance(self.transport_stream, trio.SocketStream):
