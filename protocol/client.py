@@ -20,12 +20,12 @@ import trio
 from attrs import define, evolve, field
 
 from protocol import limits
+from protocol.client_websocket import ClientWebSocket, ConnectError, Headers, Timeouts, open_stream
 from protocol.codec import decode_from_gateway, encode
 from protocol.declarations import Event, OkData, RequestData
 from protocol.errors import CloseCode, ErrorCode, ProtocolError, RequestError
 from protocol.event_buffer import ConnectionClosed, EventBuffer, EventsLost
 from protocol.events import Closing
-from protocol.link import ConnectError, Headers, Link, Timeouts, open_stream
 from protocol.media import DtlsParameters, RtpCapabilities, RtpParameters
 from protocol.requests import (
     Close,
@@ -92,7 +92,7 @@ class Client:
     def __init__(self, timeouts: Timeouts, event_buffer: int, decode: Decode = decode_from_gateway) -> None:
         self._timeouts = timeouts
         self._decode = decode
-        self._link = Link(timeouts, self._receive, self._end)
+        self._websocket = ClientWebSocket(timeouts, self._receive, self._end)
         self._events = EventBuffer(event_buffer)
         self._ids = itertools.count(1)
         self._asked: dict[int, type[RequestData[Any]]] = {}
@@ -213,7 +213,7 @@ class Client:
             text = encode(request)
             if len(text.encode()) > limits.MAX_REQUEST_BYTES:
                 raise ValueError(f"a request may have {limits.MAX_REQUEST_BYTES} bytes, not more")
-            await self._link.send(text)
+            await self._websocket.send(text)
             sent = True
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise self._closed() from None
@@ -330,21 +330,21 @@ async def connect_over(
     ``decode`` lets a program with many clients decode a frame once that all of them get.
     """
     client = Client(timeouts, event_buffer, decode)
-    link = client._link
+    websocket = client._websocket
     body_error: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(link.run, stream, host, path, headers)
+            nursery.start_soon(websocket.run, stream, host, path, headers)
             try:
-                await link.opened()
+                await websocket.opened()
                 yield client
             except BaseException as error:
                 body_error = error
                 raise
             finally:
                 with trio.move_on_after(timeouts.goodbye, shield=True):
-                    await link.say_goodbye()
-                link.end()
+                    await websocket.say_goodbye()
+                websocket.end()
     except BaseExceptionGroup as group:
         if body_error is None or not _only_cancelled_beside(body_error, group):
             raise

@@ -11,7 +11,7 @@ import trio
 from gateway.config import Config
 from gateway.ops.http_refusal import HttpRefusal
 
-Headers = Iterable[tuple[bytes, bytes]]
+HeaderFields = Iterable[tuple[bytes, bytes]]
 
 _PIECE: Final = 64 * 1024
 _REASONS: Final = {int(status): status.phrase.encode() for status in HTTPStatus}
@@ -156,7 +156,7 @@ class Exchange:
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ClientGone from error
 
-    async def start(self, status: int, headers: Headers) -> None:
+    async def start(self, status: int, headers: HeaderFields) -> None:
         """Send the head of the response, with ``Connection: close`` and ``Date``."""
         kept = [(name, value) for name, value in headers if name.lower() not in {b"connection", b"date"}]
         kept += [(b"date", formatdate(usegmt=True).encode()), (b"connection", b"close")]

@@ -9,7 +9,7 @@ from gateway.media_objects import convert
 from protocol.events import ConsumerClosed, ConsumerUpdated, TransportState, TransportStateChanged
 from protocol.vocabulary import Layers
 
-_TOLD_STATES: dict[sfu.TransportState, TransportState] = {
+_REPORTED_STATES: dict[sfu.TransportState, TransportState] = {
     sfu.TransportState.CONNECTED: "connected",
     sfu.TransportState.DISCONNECTED: "disconnected",
     sfu.TransportState.FAILED: "failed",
@@ -27,7 +27,7 @@ class MemberObserver:
     def transport_changed(self, transport: sfu.Transport) -> None:
         """Send the new state. The transport's producers closed in the same step, so the list changes once."""
         self.channel.update(self.member)
-        state = _TOLD_STATES[transport.state]
+        state = _REPORTED_STATES[transport.state]
         self.member.connection.send_event(TransportStateChanged(transport.id, state))
 
     def producer_closed(self, producer: sfu.Producer) -> None:

@@ -14,8 +14,8 @@ from attrs import define, field
 import protocol.media as media
 from protocol import Joined
 from protocol.client import Client, ConnectError, Decode, Timeouts, connect_over
+from protocol.client_websocket import open_stream
 from protocol.codec import decode_from_gateway
-from protocol.link import open_stream
 from tools.light.endpoint import LightEndpoint, run_endpoint
 from tools.light.poller import Poller
 from tools.light.reception import Kind, Reception, StreamMeter

@@ -55,11 +55,11 @@ class Timeouts:
     pong: float = limits.MEDIA_GRACE - limits.PING_INTERVAL
 
 
-class Link:
-    """One WebSocket connection. It calls ``receive`` with each frame, in order; ``receive`` must not wait.
+class ClientWebSocket:
+    """One WebSocket connection. It calls ``receive`` with each frame, and ``on_end`` once, after the last frame.
 
-    ``receive`` may raise :exc:`ProtocolError`, which ends the connection with 1002. The link calls ``on_end`` once,
-    with close code and reason, when nothing more can come.
+    ``receive`` must not wait. It may raise :exc:`ProtocolError`, which ends the connection with 1002. ``on_end`` gets
+    the close code and the reason.
     """
 
     def __init__(
