@@ -12,7 +12,7 @@ import pytest
 from protocol.events import LeaveReason
 from sfu.wire.certificate import generate_certificate
 from tests.chaos.correctness import figures_of
-from tests.chaos.visits import WAYS, Visitors, Way
+from tests.chaos.visits import VISIT_ENDS, VisitEnd, Visitors
 from tests.eventually import eventually
 from tests.gateway_process import GatewayProcess, poll_until, run_gateway
 from tools.light import Identity
@@ -50,10 +50,10 @@ async def test_ten_thousand_visits_leave_nothing_behind(identity: Identity, tmp_
         assert leaves(gateway) == visitors.expected_leaves + Counter(left=1)
 
 
-@pytest.mark.parametrize("way", WAYS)
-async def test_the_others_learn_how_a_visit_ended(way: Way, identity: Identity, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", VISIT_ENDS)
+async def test_the_others_learn_how_a_visit_ended(end: VisitEnd, identity: Identity, tmp_path: Path) -> None:
     with run_gateway(tmp_path / "log") as gateway:
-        visitors = Visitors("127.0.0.1", gateway.port, identity, random.Random(SEED), ways=(way,))
+        visitors = Visitors("127.0.0.1", gateway.port, identity, random.Random(SEED), ends=(end,))
         await visitors.come(VISITS)
         gateway.becomes_empty()
         assert leaves(gateway) == visitors.expected_leaves

@@ -1,4 +1,4 @@
-"""Short visits to a gateway.  Each has its own connection, and they end in every way in which a client can end one."""
+"""Short visits to a gateway.  Each has its own connection, and a client ends them in every possible way."""
 
 import random
 import socket
@@ -19,15 +19,15 @@ from tests.chaos.media import OPUS, Media
 from tests.chaos.tracked_list import TrackedList
 from tools.light import Identity
 
-Way = Literal["leave", "close", "reset", "fin"]
-WAYS: Final[tuple[Way, ...]] = get_args(Way)
-REASONS: Final[dict[Way, LeaveReason]] = {
+VisitEnd = Literal["leave", "close", "reset", "fin"]
+VISIT_ENDS: Final[tuple[VisitEnd, ...]] = get_args(VisitEnd)
+REASONS: Final[dict[VisitEnd, LeaveReason]] = {
     "leave": "left",
     "close": "left",
     "reset": "disconnected",
     "fin": "disconnected",
 }
-"""The reason that the gateway gives for each way of leaving (docs/closures.md)."""
+"""The reason that the gateway gives for each end of a visit (docs/closures.md)."""
 
 AT_A_TIME: Final = 20
 WITH_MEDIA: Final = 0.03
@@ -42,21 +42,21 @@ _VISIT_TIMEOUT: Final = 20
 
 @define
 class Visitors:
-    """Makes visits that end in one of ``ways``.  ``made`` counts them by the way in which they ended."""
+    """Makes visits, each with one of these ``ends``.  ``made`` counts them by end."""
 
     host: str
     port: int
     identity: Identity
     rng: random.Random
-    ways: tuple[Way, ...] = WAYS
-    made: Counter[Way] = field(factory=Counter)
+    ends: tuple[VisitEnd, ...] = VISIT_ENDS
+    made: Counter[VisitEnd] = field(factory=Counter)
 
     @property
     def expected_leaves(self) -> Counter[str]:
         """How many leaves the gateway should have counted, by reason."""
         leaves = Counter[str]()
-        for way, count in self.made.items():
-            leaves[REASONS[way]] += count
+        for end, count in self.made.items():
+            leaves[REASONS[end]] += count
         return leaves
 
     async def come(self, count: int) -> None:
@@ -72,19 +72,19 @@ class Visitors:
                 nursery.start_soon(one_after_the_other)
 
     async def visit(self) -> None:
-        way = self.rng.choice(self.ways)
+        end = self.rng.choice(self.ends)
         stream = await trio.open_tcp_stream(self.host, self.port)
         with trio.fail_after(_VISIT_TIMEOUT):
             async with connect_over(stream) as signalling:
                 if self.rng.random() < WITH_MEDIA:
                     async with self.on_stage(signalling):
-                        await _go(way, signalling, stream)
+                        await _go(end, signalling, stream)
                 else:
                     joined = await signalling.join(f"room{self.rng.randrange(CHANNELS)}", "Visitor")
                     if self.rng.random() < UNCONNECTED:
                         await _announce(signalling, joined)
-                    await _go(way, signalling, stream)
-        self.made[way] += 1
+                    await _go(end, signalling, stream)
+        self.made[end] += 1
 
     @asynccontextmanager
     async def on_stage(self, signalling: Client) -> AsyncIterator[Media]:
@@ -121,8 +121,8 @@ async def _announce(signalling: Client, joined: Joined) -> None:
     await signalling.produce(created.transport_id, "audio", parameters, "microphone")
 
 
-async def _go(way: Way, signalling: Client, stream: trio.SocketStream) -> None:
-    match way:
+async def _go(end: VisitEnd, signalling: Client, stream: trio.SocketStream) -> None:
+    match end:
         case "leave":
             await signalling.leave()
         case "close":

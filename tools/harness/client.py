@@ -19,13 +19,13 @@ from protocol.limits import PATH, SUBPROTOCOL
 from tools.harness.endpoint import Endpoint
 from tools.harness.offers import CAPABILITIES, media_parameters
 from tools.harness.streams import MemoryStream
-from tools.harness.transcript import Frame, Gone, ReceivedFrame, Refused, Stay
+from tools.harness.transcript import Gone, Json, ReceivedFrame, Refused, Stay
 
 if TYPE_CHECKING:
     from tools.harness.world import World
 
 Direction = Literal["send", "receive"]
-Kind = Literal["audio", "video"]
+MediaKind = Literal["audio", "video"]
 
 #: Virtual seconds that a client waits for an answer, which is much longer than all limits of the gateway.
 PATIENCE = 60.0
@@ -55,7 +55,7 @@ class Client:
     close_code: int | None = None
     over: trio.Event = field(factory=trio.Event)
     endpoints: dict[Direction, Endpoint] = field(factory=dict)
-    consumed: dict[int, Frame] = field(factory=dict)
+    consumed: dict[int, Json] = field(factory=dict)
     producers: dict[str, int] = field(factory=dict)
     transports: dict[Direction, str] = field(factory=dict)
     _websocket: trio_websocket.WebSocketConnection | None = None
@@ -91,7 +91,7 @@ class Client:
         except trio_websocket.ConnectionClosed as closed:
             self._end(closed.reason.code if closed.reason else None)
 
-    def _receive(self, frame: Frame) -> None:
+    def _receive(self, frame: Json) -> None:
         received = ReceivedFrame(self.world.trace.next(), trio.current_time(), frame)
         self.transcript.append(received)
         kind = self._request_types.get(frame.get("id", -1))
@@ -162,11 +162,11 @@ class Client:
         await self.send_text(json.dumps({"id": number, "type": kind, "data": data}))
         return number
 
-    def _interrupt(self, data: Frame) -> None:
+    def _interrupt(self, data: Json) -> None:
         consumed = [one["producerId"] for one in self.consumed.values() if one["consumerId"] == data.get("consumerId")]
         self.world.interrupted.update(consumed or [str(data.get("producerId"))])
 
-    async def answer(self, number: int) -> Frame:
+    async def answer(self, number: int) -> Json:
         """Wait for the answer to the request with this id.  Raises as :meth:`until`."""
         return await self.until(lambda frame: frame.get("id") == number)
 
@@ -180,7 +180,7 @@ class Client:
             raise Refused(self.name, kind, answer["data"])
         return answer["data"]
 
-    async def until(self, wanted: Callable[[Frame], bool], *, possible: Callable[[], bool] = lambda: True) -> Frame:
+    async def until(self, wanted: Callable[[Json], bool], *, possible: Callable[[], bool] = lambda: True) -> Json:
         """Wait for the first frame in the transcript for which ``wanted`` is true.
 
         Raises :exc:`Gone` if the connection is over, or if ``possible`` becomes false.  Raises ``trio.TooSlowError``
@@ -246,7 +246,7 @@ class Client:
                 await endpoint.settled.wait()
         return transport_id
 
-    async def publish(self, kind: Kind = "audio", *, speak: bool = True, **data: Any) -> str:
+    async def publish(self, kind: MediaKind = "audio", *, speak: bool = True, **data: Any) -> str:
         """Produce a stream, and return its producer id.  With ``speak`` start sending packets as well."""
         transport_id = await self.transport("send", wait=speak)
         ssrc = self.world.new_ssrc()

@@ -13,7 +13,7 @@ from attrs import define
 
 from protocol.errors import CloseCode
 from tools.harness.client import Client
-from tools.harness.trace import Entry
+from tools.harness.trace import TraceEntry
 from tools.harness.transcript import ReceivedFrame, Stay
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def judge_order(world: World) -> None:
             _judge_closing(entries[place:], entry)
 
 
-def _judge_closing(entries: list[Entry], begin: Entry) -> None:
+def _judge_closing(entries: list[TraceEntry], begin: TraceEntry) -> None:
     """A peer closes its consumers, then its producers, then its transports.  Only then are the others notified of the
     end of their consumers."""
     order = ["close consumer", "close producer", "close transport", "say consumer closed"]
@@ -79,7 +79,7 @@ def _judge_closing(entries: list[Entry], begin: Entry) -> None:
             reached = order.index(entry.step)
 
 
-def _judge_notices(before: list[Entry], removal: Entry) -> None:
+def _judge_notices(before: list[TraceEntry], removal: TraceEntry) -> None:
     """Nobody gets a ``user_left`` before the list has changed."""
     leaver, channel = removal.detail["user"], removal.detail["channel"]
     for entry in reversed(before):
@@ -94,7 +94,7 @@ def _is_leave_of(text: str, user: str, channel: str) -> bool:
     return '"type":"user_left"' in head and f'"userId":"{user}"' in head and f'"channelId":"{channel}"' in head
 
 
-def _judge_forwarding(world: World, removal: Entry) -> None:
+def _judge_forwarding(world: World, removal: TraceEntry) -> None:
     """The gateway forwards no packet from or to a session after its removal from the list."""
     session = removal.detail["peer"]
     for entry in world.trace.of("consume"):

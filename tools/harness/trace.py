@@ -7,7 +7,7 @@ from attrs import define, field, frozen
 
 
 @frozen
-class Entry:
+class TraceEntry:
     """One step of one client.  ``at`` is its time in virtual seconds since the first entry.
 
     ``order`` is its place in the order of all events.  ``client`` is the client's name.  ``detail`` holds details by
@@ -33,17 +33,17 @@ class Trace:
     checks that no packet came later than it may.
     """
 
-    entries: list[Entry] = field(factory=list)
+    entries: list[TraceEntry] = field(factory=list)
     forwarded: dict[tuple[str, int], int] = field(factory=dict)
     _order: int = 0
     _begun: float | None = None
 
-    def note(self, step: str, client: str, **detail: Any) -> Entry:
+    def note(self, step: str, client: str, **detail: Any) -> TraceEntry:
         """Record a step that happens now."""
         now = trio.current_time()
         if self._begun is None:
             self._begun = now
-        entry = Entry(self.next(), now - self._begun, step, client, detail)
+        entry = TraceEntry(self.next(), now - self._begun, step, client, detail)
         self.entries.append(entry)
         return entry
 
@@ -56,7 +56,7 @@ class Trace:
         """Record that a media packet with this SSRC left the gateway for the client ``to``."""
         self.forwarded[to, ssrc] = self.next()
 
-    def of(self, step: str, client: str | None = None) -> list[Entry]:
+    def of(self, step: str, client: str | None = None) -> list[TraceEntry]:
         """The entries of one step, of one client or of all."""
         return [entry for entry in self.entries if entry.step == step and client in (None, entry.client)]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import define, frozen
 
-Frame = dict[str, Any]
+Json = dict[str, Any]
 
 
 class Gone(Exception):
@@ -24,7 +24,7 @@ class Gone(Exception):
 class Refused(AssertionError):
     """The gateway answered a request with an error, whose code is ``code``."""
 
-    def __init__(self, client: str, kind: str, error: Frame) -> None:
+    def __init__(self, client: str, kind: str, error: Json) -> None:
         super().__init__(f"{client}: {kind} was refused: {error}")
         self.code = error["code"]
 
@@ -35,7 +35,7 @@ class ReceivedFrame:
 
     order: int
     at: float
-    frame: Frame
+    frame: Json
 
 
 @define

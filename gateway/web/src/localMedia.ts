@@ -119,7 +119,7 @@ export class LocalMedia {
     }
     for (const track of stream.getTracks()) {
       const device = track.kind === "audio" ? "microphone" : "camera";
-      this.#took(device, attempts[device], device, track);
+      this.#useTrack(device, attempts[device], device, track);
     }
   }
 
@@ -167,7 +167,7 @@ export class LocalMedia {
     try {
       const constraints = device === "microphone" ? { audio: MICROPHONE } : { video: CAMERA };
       const stream = await this.#getUserMedia(constraints);
-      for (const track of stream.getTracks()) this.#took(device, attempt, device, track);
+      for (const track of stream.getTracks()) this.#useTrack(device, attempt, device, track);
     } catch (error) {
       if (this.#attempts[device] === attempt) this.#set(device, { status: "off", trouble: troubleOf(error) });
     }
@@ -181,7 +181,7 @@ export class LocalMedia {
       for (const track of stream.getTracks()) {
         // On a shared screen, legible text matters more than smooth motion.
         if (track.kind === "video") track.contentHint = "detail";
-        this.#took("screen", attempt, track.kind === "video" ? "screen" : "screen_audio", track);
+        this.#useTrack("screen", attempt, track.kind === "video" ? "screen" : "screen_audio", track);
       }
     } catch (error) {
       if (this.#attempts.screen !== attempt) return;
@@ -201,7 +201,7 @@ export class LocalMedia {
     return ++this.#attempts[device];
   }
 
-  #took(device: LocalDevice, attempt: number, source: Source, track: MediaStreamTrack): void {
+  #useTrack(device: LocalDevice, attempt: number, source: Source, track: MediaStreamTrack): void {
     if (this.#attempts[device] !== attempt) return track.stop();
     this.#tracks.set(source, track);
     track.onended = () => this.#ended(device, source);

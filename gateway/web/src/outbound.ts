@@ -46,7 +46,7 @@ export class Outbound {
     this.#context = context;
     this.#handlers = handlers;
     const lost = { lost: () => this.#transportLost(), flowing: handlers.flowing };
-    this.#transport = new MediaTransport("send", context, lost, (transport) => this.#announce(transport));
+    this.#transport = new MediaTransport("send", context, lost, (transport) => this.#onProduce(transport));
   }
 
   get transport(): MediaTransport {
@@ -79,7 +79,7 @@ export class Outbound {
     this.#transport.close();
   }
 
-  #announce(transport: types.Transport): void {
+  #onProduce(transport: types.Transport): void {
     transport.on("produce", ({ kind, rtpParameters, appData }, done, failed) => {
       const { source, paused } = appData as { source: Source; paused: boolean };
       this.#context.signalling
