@@ -12,15 +12,15 @@ from attrs import frozen
 
 LOOPBACK: Final = "127.0.0.1"
 MOST_ADDRESSES: Final = 16
-"""So many addresses of this machine are listened on for wildcards: each is a candidate that clients have to try."""
+"""A wildcard stands for at most this many addresses: each is one more candidate that clients have to try."""
 
-# Bridges and tunnels of container and virtual machine software lead to guests, not to clients.  br-lan is a router's
-# own network.
+# Bridges and tunnels of containers and virtual machines lead to guests of this machine, not to clients.  OpenWrt calls
+# its own network br-lan.
 _BRIDGES: Final = re.compile(
     r"br-(?!lan|wan)|docker|podman|cni|veth|virbr|vnet|vmnet|vboxnet|lxc|lxd|incus|flannel|cali|cilium|weave|kube|nerdctl"
 )
-# Connecting a UDP socket sends nothing; it makes the system choose a route.  These are for documentation (RFC 5737,
-# RFC 3849), so that nobody is there.
+# Connecting a UDP socket sends nothing, but makes the system choose a route.  Nobody has these addresses: they are for
+# documentation (RFC 5737, RFC 3849).
 _ELSEWHERE: Final = ((socket.AF_INET, "198.51.100.1"), (socket.AF_INET6, "2001:db8::1"))
 
 
@@ -37,7 +37,7 @@ class InterfaceAddress:
 
     @property
     def rank(self) -> int:
-        """0 leads to clients, 1 to guests of this machine, 2 to this machine alone."""
+        """The lower, the better: 0 leads to clients, 1 to guests of this machine, 2 to this machine alone."""
         if ipaddress.ip_address(self.address).is_loopback:
             return 2
         return 1 if _BRIDGES.match(self.interface) else 0
@@ -52,16 +52,16 @@ class Choice:
 
 
 def choose(hosts: Sequence[str] | None, machine: Sequence[InterfaceAddress], interface: str | None = None) -> Choice:
-    """What to bind and to announce of numeric ``hosts``, on a machine that has these addresses.
+    """The addresses to bind and to announce, from numeric ``hosts`` and the addresses that the machine has.
 
-    A wildcard stands for each address of the machine: one socket per address answers from the address that was asked,
-    which one socket on a wildcard does not where a machine has several.  Of those only the best are announced:
-    loopback and the bridges of containers only where there is nothing else.
+    A wildcard stands for each address of the machine.  Each gets a socket of its own, so that an answer leaves from the
+    address that was asked; one socket on the wildcard would not do that.  Only the best of these are announced:
+    loopback and the bridges of containers only if there is nothing else.
 
-    Where ``hosts`` is None it is loopback and one ``interface`` address (see :func:`interface_address`), if there is
+    Without ``hosts`` the choice is loopback and the ``interface`` address (see :func:`interface_address`), if there is
     one: Firefox does not send media to loopback.
 
-    Raises ``ValueError`` for what is not a numeric address.
+    Raises ``ValueError`` for a host that is not a numeric address.
     """
     if hosts is None:
         both = (LOOPBACK,) if interface is None else (LOOPBACK, interface)
@@ -77,13 +77,13 @@ def choose(hosts: Sequence[str] | None, machine: Sequence[InterfaceAddress], int
     candidates = sorted((each for each in found.values() if each.address not in named), key=lambda each: each.rank)
     candidates = candidates[:MOST_ADDRESSES]
     best = min((each.rank for each in candidates), default=0)
-    # What an operator names is announced; a wildcard adds to it what leads to clients.
+    # Announce all that the operator names.  A wildcard beside it adds only addresses that lead to clients.
     announced = [each.address for each in candidates if each.rank == (0 if named else best)]
     return Choice((*named, *(each.address for each in candidates)), (*named, *announced))
 
 
 def machine_addresses() -> list[InterfaceAddress]:
-    """The addresses that this machine has now.  Raises ``OSError`` where the system does not say."""
+    """The addresses that this machine has now.  Raises ``OSError`` if the system does not list them."""
     found = []
     for adapter in ifaddr.get_adapters():
         for ip in adapter.ips:
@@ -96,9 +96,9 @@ def machine_addresses() -> list[InterfaceAddress]:
 
 
 def interface_address(machine: Iterable[InterfaceAddress]) -> str | None:
-    """One address of this machine that is neither loopback nor a bridge of containers; None where there is none.
+    """One address that leads to clients, or None.
 
-    The default route's goes first, and IPv4.
+    The address of the default route is the first choice, and IPv4 goes before IPv6.
     """
     usable = [each.address for each in sorted(machine, key=lambda each: each.version) if each.rank == 0]
     for family, elsewhere in _ELSEWHERE:

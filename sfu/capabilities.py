@@ -1,8 +1,8 @@
-"""What this router can receive and send: the promise that clients load before anything else.
+"""The codecs and header extensions of the router, which clients load before anything else.
 
-Only what is served stands here.  There is neither ``nack`` nor RTX, as nothing retransmits yet, and neither
-``transport-cc`` nor its header extension: a browser that is offered them and never answered takes the silence for a
-dead network and stays at its lowest rate.  Payload type 127 is mediasoup-client's own.
+The router offers only features that it serves.  There is no ``nack`` and no RTX, since nothing retransmits yet.
+There is no ``transport-cc`` and no header extension for it: a browser that gets no such feedback takes the silence for
+a dead network and stays at its lowest rate.  Payload type 127 is mediasoup-client's own.
 """
 
 from typing import Final
@@ -34,20 +34,20 @@ def _h264(profile_level_id: str, payload_type: int, packetization_mode: int = 1)
     )
 
 
-# Clients send with the first codec of a kind that they have, so the order is the preference.  The even payload types
-# between the video codecs are left for their retransmissions.
+# Clients send with the first codec of a kind that they have, so the order is the router's preference.  The even payload
+# types between the video codecs are reserved for their retransmissions.
 _CODECS: Final = (
-    # In-band FEC is Opus' own cure for loss; it takes no part of ours, and a sender only uses it when asked to.
+    # Opus repairs loss with in-band FEC of its own.  The router need not help, but senders use it only if asked.
     RtpCodecCapability("audio", "audio/opus", 48000, 100, 2, {"minptime": 10, "useinbandfec": 1}),
     _video("video/VP8", 101),
     _video("video/VP9", 103, {"profile-id": 0}),
     _h264("42e01f", 105),
     _h264("4d0032", 107),
     _h264("640032", 109),
-    # Constrained High is what Apple's devices offer first, plain Baseline what encoders in hardware often say.
+    # Apple's devices offer Constrained High first; hardware encoders often say plain Baseline.
     _h264("640c34", 111),
     _h264("42001f", 113),
-    # Devices that put each NAL unit into a packet of its own; one that says nothing means this, too.
+    # For devices that put each NAL unit into a packet of its own.  A device that names no mode means this one, too.
     _h264("42e01f", 115, packetization_mode=0),
     _h264("4d0032", 117, packetization_mode=0),
     _h264("640032", 119, packetization_mode=0),
@@ -57,15 +57,15 @@ _CODECS: Final = (
 
 
 def router_capabilities(*, video_orientation: bool = True) -> RtpCapabilities:
-    """What the router offers.
+    """The router's codecs and header extensions.
 
-    Without ``video_orientation`` senders turn the picture themselves, for receivers that do not.
+    Without the ``video_orientation`` extension senders turn the picture themselves, for receivers that cannot.
     """
     # One entry per kind, as mediasoup has it.
     extensions = [
         RtpHeaderExtension(MID_URI, 1, "audio"),
         RtpHeaderExtension(MID_URI, 1, "video"),
-        # A consumer is one stream, so that its packets need no RID: received, never sent.
+        # The router reads RIDs but sends none: a consumer is one stream, so its packets need none.
         RtpHeaderExtension(RID_URI, 2, "video", direction="recvonly"),
         RtpHeaderExtension(AUDIO_LEVEL_URI, 10, "audio"),
     ]

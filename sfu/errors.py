@@ -1,8 +1,8 @@
-"""What the media layer raises at its callers: each is a caller's mistake or a limit, never a bug of ours."""
+"""The exceptions that the media side raises for mistakes of its callers and for limits, never for bugs of its own."""
 
 
 class SfuError(Exception):
-    """Base of all; the message is fit to be shown to the client that asked."""
+    """Base class.  The client that asked may see the message."""
 
 
 class Unsupported(SfuError):
@@ -22,11 +22,11 @@ class InvalidParameters(SfuError):
 
 
 class NotFound(SfuError):
-    """No such transport, producer or consumer, or it has closed."""
+    """There is no such transport, producer or consumer, or it has closed."""
 
 
 class Conflict(SfuError):
-    """It is there already: a second transport of a direction, a second connect or copy of a stream, an SSRC in use."""
+    """It exists already: a second transport of a direction, a second connect or copy of a stream, an SSRC in use."""
 
 
 class WrongDirection(SfuError):

@@ -1,4 +1,4 @@
-"""Names of hosts, as operators write them in place of addresses."""
+"""Host names that operators write in place of addresses."""
 
 import ipaddress
 import re
@@ -9,20 +9,20 @@ from typing import Final
 import trio
 
 MOST_ANSWERS: Final = 8
-"""So many addresses of one name are taken."""
+"""At most this many addresses of one name are used."""
 
-# RFC 1123 section 2.1, the underscores that private networks use, and letters that IDNA writes in ASCII.  What ends in
-# a number would be an address.
+# RFC 1123 section 2.1, with the underscores of private networks and the letters that IDNA writes in ASCII.  A text that
+# ends in a number would be an address.
 _LABEL: Final = r"\w([\w-]{0,61}\w)?"
 _NAME: Final = re.compile(rf"(?=.{{1,253}}\.?\Z)({_LABEL}\.)*(?=[^.]*[^.\d]){_LABEL}\.?")
 
 
 class BadAddress(ValueError):
-    """An address or a name of which nothing can be made; the message says which and why."""
+    """An unusable address or name; the message says which one and why."""
 
 
 def is_address(host: str) -> bool:
-    """Whether it is numeric: IPv4 or IPv6."""
+    """Whether the host is a numeric IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -31,21 +31,22 @@ def is_address(host: str) -> bool:
 
 
 def is_wildcard(host: str) -> bool:
-    """Whether it stands for each address of the machine."""
+    """Whether the host stands for each address of the machine."""
     return is_address(host) and ipaddress.ip_address(host).is_unspecified
 
 
 def check_host(host: str) -> None:
-    """Raises :exc:`BadAddress` for what is neither a numeric address nor can be a name."""
+    """Raises :exc:`BadAddress` if the host can be neither a numeric address nor a name."""
     if not is_address(host) and not _NAME.fullmatch(host):
         raise BadAddress(f"{host!r} is neither an address nor a name (it takes no port, no brackets and no URL)")
 
 
 class Hosts:
-    """Addresses and names, with the addresses that the names had when they were last looked up.
+    """Addresses and names, with the addresses that the names had at the last look-up.
 
-    ``names`` are those that are no addresses.  With ``for_clients`` a loopback address is an answer only where there is
-    no other: a machine's own name often has one in its hosts file.  Raises :exc:`BadAddress` for what can be neither.
+    ``names`` are the hosts that are no addresses.  With ``for_clients`` a loopback address counts only if a name has no
+    other: a machine's own name often has one in its hosts file.  Raises :exc:`BadAddress` for a host that can be
+    neither.
     """
 
     def __init__(self, hosts: Iterable[str], timeout: float, *, for_clients: bool = False) -> None:
@@ -59,25 +60,25 @@ class Hosts:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Numeric, in order and once each."""
+        """All numeric addresses, in order and once each."""
         return tuple(dict.fromkeys(each for answer in self._answers.values() for each in answer))
 
     def answer_of(self, name: str) -> tuple[str, ...]:
         return self._answers[name]
 
     async def look_up(self, name: str) -> None:
-        """Look up one of the names.  Raises :exc:`BadAddress`, and then what it was before stays."""
+        """Look up one of the names.  If that fails, raises :exc:`BadAddress` and keeps the addresses from before."""
         found = await _look_up(name, self._timeout)
         usable = [each for each in found if not (each.is_link_local or each.is_unspecified or each.is_multicast)]
         best = [each for each in usable if not (self._for_clients and each.is_loopback)] or usable
         if not best:
             raise BadAddress(f"the name {name!r} has no address that anybody could send to")
-        # Name servers give the same answers in changing order.
+        # Name servers change the order of their answers.
         ordered = sorted(best, key=lambda each: (each.version, int(each)))
         self._answers[name] = tuple(str(each) for each in ordered[:MOST_ANSWERS])
 
     async def look_up_all(self) -> None:
-        """Raises :exc:`BadAddress` for the first that has no address."""
+        """Look up all names.  Raises :exc:`BadAddress` for the first that has no address."""
         for name in self.names:
             await self.look_up(name)
 

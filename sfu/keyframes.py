@@ -1,23 +1,23 @@
-"""Asking a producer for key frames: seldom enough for the encoder, often enough that nobody waits in vain.
+"""Asking a producer for key frames: seldom enough for the encoder, often enough that no receiver waits in vain.
 
-An encoding is asked on behalf of *receivers*: the consumers that cannot begin without a key frame, or whose client says
+An encoding is asked on behalf of *receivers*: consumers that cannot begin without a key frame, or whose client reports
 that it cannot decode (PLI, FIR).  Each encoding is in one of three states.
 
 - **Quiet**: no receiver needs a key frame.
-- **Wanted**: a receiver needs one, and nothing was sent for it yet.  The request leaves at once, with three exceptions.
-  It waits until the producer can be asked (its SSRC known, its transport connected, not paused).  It waits for the
-  receiver's own turn (:class:`Patience`).  And after :data:`BURST` requests in a row that were answered, it waits until
-  one each ``interval`` is not exceeded: many receivers that come one after the other do not get a key frame each.
-- **Asked**: the request was sent, and no key frame has come.  Whoever needs one now is served by it: twenty receivers
-  make one request.  It is repeated after 1, 1, 2, 4, 4, … times ``interval``, for as long as one of the receivers still
-  needs it; a receiver that is new makes the next repetition due after one ``interval``.  When the encoding begins to
-  flow, or the producer's transport is back, it is repeated at once.
+- **Wanted**: a receiver needs one, and no request was sent for it yet.  The request leaves at once, with three
+  exceptions.  It waits until the producer can be asked (its SSRC is known, its transport is connected, it is not
+  paused).  It waits for the receiver's own turn (:class:`Patience`).  And after :data:`BURST` answered requests in a
+  row, the next ones leave one each ``interval``: many receivers that come one after the other share key frames.
+- **Asked**: the request was sent, and no key frame has come.  It also serves receivers that need a key frame from now
+  on: twenty receivers make one request.  While a receiver still needs it, it is repeated after 1, 1, 2, 4, 4, … times
+  ``interval``.  A new receiver makes the next repetition due after one ``interval``.  It is repeated at once when the
+  encoding begins to flow, or when the producer's transport is back.
 
-A key frame leads from each state back to *quiet*, since all who need one get it.  A receiver that does not (it was lost
-on the way, or the receiver's transport was not ready) asks again, which is a request that follows an answered one.
+A key frame leads from each state back to *quiet*, since it reaches every receiver.  A receiver may miss it: it was lost
+on the way, or the receiver's transport was not ready.  Then the receiver asks again, as if for the first time.
 
 A receiver that asks without end has its requests spaced out further and further, by its own :class:`Patience`.  It
-holds nobody else up, and a key frame that another receiver brings about reaches it as well.
+delays no other receiver, and it also gets the key frames that others cause.
 """
 
 from collections.abc import Iterator
@@ -26,28 +26,28 @@ from typing import Final, Protocol
 from attrs import define, field
 
 BACKOFF: Final = (1.0, 1.0, 2.0, 4.0)
-"""In intervals: how long after each try the next one comes; the last of them for ever."""
+"""Intervals from each try to the next; the last value applies for ever."""
 BURST: Final = 3
-"""How many requests may follow one another at once, where each is answered."""
+"""This many requests may leave right after one another, if each is answered."""
 SPACING: Final = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0)
-"""Seconds from one request of a receiver to its next, by how many in a row were answered; the last of them for ever."""
+"""Seconds from one request of a receiver to its next, by the number answered in a row; the last applies for ever."""
 CALM: Final = 10.0
-"""Seconds without a request after which a receiver's picture counts as fine."""
+"""After this many seconds without a request a receiver counts as able to decode."""
 _SOON: Final = 0.1
-"""Seconds after a request in which another is not worth it, whatever has happened: the first may be on its way."""
+"""No request leaves within this many seconds of the last one, whose key frame may be on its way."""
 
 
 class KeyFrameSource(Protocol):
-    """Who is asked: a producer."""
+    """The producer that is asked."""
 
     def can_be_asked(self, encoding: int) -> bool:
-        """Whether a request would reach it now: its SSRC known, its transport connected."""
+        """Whether a request would reach it now."""
 
     def is_needed(self, encoding: int, receiver: str) -> bool:
         """Whether the receiver would still begin, or go on, with a key frame of this encoding."""
 
     def key_frames(self, encoding: int) -> int:
-        """How many it has sent so far."""
+        """How many key frames of this encoding came so far."""
 
     def send_key_frame_request(self, encoding: int) -> None: ...
 
@@ -56,7 +56,7 @@ class KeyFrameSource(Protocol):
 class Patience:
     """When the requests of one receiver for one encoding may leave: later and later, as long as they are answered.
 
-    Requests that no key frame has answered are not spaced out here: those leave together with everybody's.
+    It does not space out unanswered requests, which leave together with those of other receivers.
     """
 
     _due: float | None = None
@@ -65,7 +65,10 @@ class Patience:
     _frames: int = 0
 
     def next_turn(self, key_frames: int, now: float) -> float:
-        """It asks ``now``, when the encoding has sent so many key frames.  When that may leave, in seconds."""
+        """The receiver asks ``now``, after so many ``key_frames`` of the encoding.
+
+        Returns the time at which this request may leave, in seconds.
+        """
         calm, self._asked_at = now - self._asked_at >= CALM, now
         if self._due is None or (calm and now >= self._due):
             self._due, self._answered, self._frames = now, 0, key_frames
@@ -77,8 +80,11 @@ class Patience:
 
 @define
 class _Request:
-    """Of one encoding.  ``receivers`` need a key frame, each from some time on, and none has come since there were
-    ``frames``; for that it was asked ``tries`` times, at last at ``asked_at``."""
+    """The request for one encoding.
+
+    Each of ``receivers`` needs a key frame from the given time on.  None has come since the encoding had sent
+    ``frames``.  It was asked ``tries`` times for the next one, last at ``asked_at``.
+    """
 
     receivers: dict[str, float] = field(factory=dict)
     frames: int = 0
@@ -87,20 +93,20 @@ class _Request:
     _full_at: float = 0.0
 
     def settle(self, key_frames: int) -> None:
-        """One that came is everybody's.  There may be fewer than before: under another SSRC they are counted anew."""
+        """Forget the receivers if a key frame came.  Under a new SSRC the count is lower than before."""
         if key_frames != self.frames:
             self.receivers.clear()
         if not self.receivers:
             self.frames, self.tries = key_frames, 0
 
     def due(self, interval: float) -> float:
-        """When it is to be sent, or sent again."""
+        """When to send it, or to send it again."""
         if self.tries:
             return self.asked_at + interval * BACKOFF[min(self.tries, len(BACKOFF)) - 1]
         return max(min(self.receivers.values()), self._full_at - BURST * interval + interval)
 
-    def sent(self, interval: float, now: float) -> None:
-        """A token of a bucket of ``BURST``, which has a new one each interval and is full at ``_full_at``."""
+    def record_sent(self, interval: float, now: float) -> None:
+        """Take a token from a bucket of ``BURST`` that gains one each interval and is full at ``_full_at``."""
         self.tries += 1
         self.asked_at = now
         self._full_at = max(self._full_at, now) + interval
@@ -110,7 +116,8 @@ class _Request:
 class KeyFrameRequests:
     """The requests to one producer, one state for each of its encodings; ``interval`` is in seconds.
 
-    The producer is an argument of each call: it owns this, and what is closed should need no collector.
+    The producer is an argument of each call, not a field.  A reference back to it would be a cycle, which only the
+    garbage collector frees.
     """
 
     interval: float
@@ -128,25 +135,31 @@ class KeyFrameRequests:
         self.send_due(source, now)
 
     def restart_count(self, encoding: int) -> None:
-        """Its key frames are counted from zero again: one that came since is everybody's, as many as came before."""
+        """The encoding counts its key frames from zero again, under a new SSRC.
+
+        So one that comes now differs from the old count, even if as many came before.
+        """
         if (request := self._requests.get(encoding)) is not None:
             request.frames = 0
 
     def retry_soon(self, source: KeyFrameSource, encoding: int, now: float) -> None:
-        """A request has better prospects than the last had: it need not wait as long as after so many in vain."""
+        """A request has better prospects than the last ones, so forget how often it was repeated in vain."""
         request = self._requests.get(encoding)
         if request is not None and request.tries:
             request.tries = 0 if now - request.asked_at >= _SOON else 1
             self.send_due(source, now)
 
     def send_due(self, source: KeyFrameSource, now: float) -> None:
-        """Send what is due; to be called at :meth:`get_timer` and whenever it may have become possible to ask."""
+        """Send the requests that are due.
+
+        Call it at :meth:`get_timer`, and whenever it may have become possible to ask the producer.
+        """
         for encoding, request in self._waiting(source):
             if now >= request.due(self.interval):
                 self._serve(source, encoding, request, now)
 
     def get_timer(self, source: KeyFrameSource) -> float | None:
-        """When :meth:`send_due` has something to do, or None."""
+        """When :meth:`send_due` has something to do; None for never."""
         return min((request.due(self.interval) for _, request in self._waiting(source)), default=None)
 
     def _waiting(self, source: KeyFrameSource) -> Iterator[tuple[int, _Request]]:
@@ -155,11 +168,11 @@ class KeyFrameRequests:
                 yield encoding, request
 
     def _serve(self, source: KeyFrameSource, encoding: int, request: _Request, now: float) -> None:
-        """Ask, if that is still needed, and due for one of those who need it."""
+        """Ask if a receiver still needs a key frame and its turn has come."""
         key_frames = source.key_frames(encoding)
         needed = {one: turn for one, turn in request.receivers.items() if source.is_needed(encoding, one)}
         request.receivers = needed
         request.settle(key_frames)
         if request.receivers and now >= request.due(self.interval):
-            request.sent(self.interval, now)
+            request.record_sent(self.interval, now)
             source.send_key_frame_request(encoding)

@@ -1,4 +1,4 @@
-"""Which of a producer's encodings a consumer is to get."""
+"""Choosing the encoding of a producer that a consumer gets."""
 
 from attrs import frozen
 
@@ -12,10 +12,10 @@ class Layers:
 
 
 def choose_encoding(active: list[bool], bound: int | None, current: int) -> int:
-    """The best encoding that flows and is not above ``bound``; the lowest when only better ones do.
+    """The best encoding that flows and is not above ``bound``; the lowest if only encodings above it flow.
 
-    A sender that is short of bandwidth gives up its highest encodings first and comes back with the lowest.  One that
-    sends nothing at all tells nothing, so ``current`` stays as far as the bound allows.
+    A sender that runs short of bandwidth first drops its highest encodings, and comes back with the lowest.  While no
+    encoding flows, the choice stays at ``current``, or at ``bound`` if that is lower.
     """
     top = len(active) - 1 if bound is None else min(bound, len(active) - 1)
     if not any(active):

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class BadAnnouncement(BadAddress):
-    """What clients are to be told is no address that anybody could send to, and no name that has one."""
+    """A host to announce is no address that clients could send to, and no name that has one."""
 
 
 class Listening:
@@ -39,12 +39,12 @@ class Listening:
         self._complaints: dict[str, str] = {}
 
     def choose(self) -> Choice:
-        """For the machine as it is now.
+        """Choose the addresses to bind and to announce on the machine as it is now.
 
-        Raises :exc:`BadAddress` where there is no address, ``OSError`` where the system does not tell.
+        Raises :exc:`BadAddress` if there is no address to bind, and ``OSError`` if the system does not list them.
         """
         machine = machine_addresses()
-        # An IPv6 address cannot be bound while the system still looks whether it is another's.
+        # A new IPv6 address cannot be bound while the system checks that no other machine has it.
         unusable = {host for host in self._choose(machine).listen if not can_bind(host)}
         choice = self._choose([each for each in machine if each.address not in unusable])
         if not choice.listen:
@@ -78,7 +78,7 @@ class Listening:
                 self._complaints.pop("addresses", None)
 
     def follow(self, plane: UdpDataPlane, context: RouterContext) -> None:
-        """Listen and announce as the machine's addresses are now."""
+        """Listen on and announce the addresses that the machine has now."""
         machine = machine_addresses()
         listening = {host for host, _ in plane.addresses}
         wanted = self._choose(machine).listen
@@ -122,7 +122,7 @@ class Listening:
             log.info("name has other addresses", name=name, addresses=after, were=before)
 
     def _complain(self, about: str, what: str) -> None:
-        """Once, not every time."""
+        """Log a warning, unless the last one about the same thing was the same."""
         if self._complaints.get(about) != what:
             self._complaints[about] = what
             log.warning(what, goes_on="as before")
@@ -131,7 +131,7 @@ class Listening:
 async def prepare_listening(settings: MediaSettings) -> Listening:
     """Resolve the names in the settings.
 
-    Raises :exc:`BadAddress` for hosts of which nothing can be made, :exc:`BadAnnouncement` for those to be announced.
+    Raises :exc:`BadAddress` for unusable hosts to listen on, :exc:`BadAnnouncement` for unusable hosts to announce.
     """
     hosts = None if settings.hosts is None else await _resolve(settings.hosts, settings.name_timeout)
     try:
@@ -148,7 +148,7 @@ async def _resolve(given: Sequence[str], at_most: float) -> tuple[str, ...]:
     await hosts.look_up_all()
     unusable: set[str] = set()
     for name in hosts.names:
-        # localhost is ::1, too, on machines that have no IPv6.
+        # localhost resolves to ::1 even on machines without IPv6.
         refused = {address for address in hosts.answer_of(name) if not can_bind(address)}
         if len(refused) < len(hosts.answer_of(name)):
             unusable |= refused

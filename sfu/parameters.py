@@ -1,7 +1,7 @@
 """The media objects that a client and the router agree on, as mediasoup-client 3 names them.
 
-The field names are the snake_case of those on the wire; the gateway converts by name.  The classes say what the
-router works with; that a value is in range is checked where it comes in, see :mod:`sfu.ortc`.
+The field names are the snake_case of those on the wire; the gateway converts by name.  It has checked ranges and sizes
+when it read a message; :mod:`sfu.ortc` checks that the values do not contradict each other.
 """
 
 from typing import Literal
@@ -24,7 +24,7 @@ class RtcpFeedback:
 class RtpCodecCapability:
     """A codec that a side can send or receive.  ``clock_rate`` is in Hz; ``channels`` only for audio.
 
-    Clients may leave ``kind`` out: what counts is the one in ``mime_type``.
+    Clients may leave ``kind`` out: only the kind in ``mime_type`` counts.
     """
 
     kind: MediaKind | None
@@ -38,7 +38,7 @@ class RtpCodecCapability:
 
 @frozen
 class RtpHeaderExtension:
-    """A header extension (RFC 8285) that a side can send, receive or both.  Nobody looks at a client's identifier."""
+    """A header extension (RFC 8285) that a side can send, receive or both.  A client's identifier is not used."""
 
     uri: str
     preferred_id: int | None = None
@@ -80,7 +80,7 @@ class RtpRtxParameters:
 
 @frozen
 class RtpEncodingParameters:
-    """One encoding of a stream: an SSRC, or a RID (RFC 8852) whose SSRC the first packets tell."""
+    """One encoding of a stream: an SSRC, or a RID (RFC 8852) whose SSRC the first packets show."""
 
     ssrc: int | None = None
     rid: str | None = None
@@ -93,7 +93,7 @@ class RtpEncodingParameters:
 
 @frozen
 class RtcpParameters:
-    """``cname`` is RFC 3550's; ``mux`` is always taken as true (Chromium leaves it out)."""
+    """``cname`` is that of RFC 3550.  ``mux`` always counts as true, since Chromium leaves it out."""
 
     cname: str | None = None
     reduced_size: bool = True

@@ -1,4 +1,4 @@
-"""Bounds and addresses of the media side.  Times are in seconds."""
+"""Limits and addresses of the media side.  Times are in seconds."""
 
 import enum
 
@@ -9,25 +9,26 @@ from sfu.parameters import MediaKind
 
 @frozen
 class MediaSettings:
-    """How a port listens and what its peers may have.
+    """How a router listens, and the limits of its peers.
 
-    ``hosts`` are the addresses to bind, IPv4 and IPv6, or names of them; a wildcard stands for each address of the
-    machine, None for loopback and one interface address.  ``port`` is one UDP port for everybody, 0 picks a free one.
-    ``announce`` replaces the addresses told to clients, for a machine behind NAT; names in it are looked up again every
-    ``name_interval``, each for ``name_timeout`` at most.  Every ``address_interval`` it is seen which addresses of the
-    machine came and went.
+    ``hosts`` are the addresses to bind, IPv4 and IPv6, or names of them.  A wildcard stands for each address of the
+    machine, None for loopback and one interface address.  ``port`` is one UDP port for all clients; 0 picks a free one.
+    ``announce`` replaces the addresses that clients are sent, for a machine behind NAT.  Every ``name_interval`` the
+    router looks up its names again, each for at most ``name_timeout``.  Every ``address_interval`` it checks which
+    addresses of the machine came and went.
 
-    ``handshake_timeout`` runs from ``connect`` to the end of the DTLS handshake.  A connected transport is
-    *disconnected* after ``disconnected_after`` without a sign of life (clients send a STUN binding every 2.5 to 6 s,
-    or media, or reports about what they get), and closed after ``silence_timeout`` without an authentic one, which is
-    how long consent to send lasts (RFC 7675 section 5.1).  ``courtesy_timeout`` bounds one resource's goodbye,
-    ``exit_timeout`` all of a peer's.  ``max_…`` are for each peer.
+    ``handshake_timeout`` runs from ``connect`` to the end of the DTLS handshake.  A connected transport becomes
+    *disconnected* after ``disconnected_after`` without a sign of life: a STUN binding (clients send one every 2.5 to
+    6 s), media, or a report about received media.  It closes after ``silence_timeout`` without an authentic one; that
+    long consent to send lasts (RFC 7675 section 5.1).  ``courtesy_timeout`` limits the goodbye of one transport,
+    ``exit_timeout`` all goodbyes of a peer.  ``max_producers`` and ``max_consumers`` are for each peer.
 
-    Who sends media is told every ``report_interval`` how it arrives.  Who receives is told the senders' clocks with the
-    first packets, and from then on every ``report_interval`` for video and ``audio_report_interval`` for audio on the
-    average, which is how often browsers do it.
+    Senders get a report about their media every ``report_interval``.  Receivers get the senders' clocks with the first
+    packets, and then on average every ``report_interval`` for video and every ``audio_report_interval`` for audio.
+    Browsers do it as often.
 
-    ``video_orientation`` offers clients its header extension (3GPP TS 26.114 section 7.4.5).
+    ``key_frame_interval`` is the unit of all waits for key frames, see :mod:`sfu.keyframes`.  ``video_orientation``
+    offers clients its header extension (3GPP TS 26.114 section 7.4.5).
     """
 
     hosts: tuple[str, ...] | None = ("127.0.0.1",)
@@ -49,12 +50,12 @@ class MediaSettings:
     video_orientation: bool = True
 
     def report_interval_of(self, kind: MediaKind) -> float:
-        """How often receivers of such media are told its sender's clock."""
+        """The mean time between two sender reports to receivers of such media."""
         return self.report_interval if kind == "video" else self.audio_report_interval
 
 
 class TransportState(enum.StrEnum):
-    """Where a transport stands; the last four are told to its owner."""
+    """The state of a transport.  Its owner gets a notice of each of the last four."""
 
     NEW = "new"
     CONNECTING = "connecting"
@@ -65,7 +66,7 @@ class TransportState(enum.StrEnum):
 
 
 class ConsumerEnd(enum.StrEnum):
-    """Why a consumer ended that its owner did not close."""
+    """Why a consumer closed without its owner's doing."""
 
     PRODUCER_CLOSED = "producer_closed"
     USER_LEFT = "user_left"

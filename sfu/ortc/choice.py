@@ -1,4 +1,4 @@
-"""Which of the codecs of a stream is the one that it is sent with."""
+"""Choosing the one codec of a stream that the router takes."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from sfu.parameters import MediaKind, RtpCodecParameters, RtpEncodingParameters
 
 @frozen
 class Choice:
-    """The codec of a stream, and the payload types under which it may come inside RED (RFC 2198)."""
+    """The codec of a stream, and the client's payload types that carry it inside RED (RFC 2198)."""
 
     codec: RtpCodecParameters
     red_payload_types: frozenset[int]
@@ -21,12 +21,13 @@ class Choice:
 def choose_codec(
     kind: MediaKind, codecs: Sequence[RtpCodecParameters], encodings: Sequence[RtpEncodingParameters]
 ) -> Choice:
-    """The codec that the encodings name, else the first of this kind that carries media.
+    """The codec that the encodings name, or else the first of this kind that carries media.
 
-    RED stands for what it carries: a codec of the same clock rate.  All other codecs are ignored.
+    An encoding that names RED means the codec inside it: the first of the same clock rate.  All other codecs are
+    ignored.
 
-    Raises :exc:`Unsupported` for RED that carries nothing and for encodings of several codecs, and
-    :exc:`InvalidParameters` where there is no codec, or where what is used contradicts itself.
+    Raises :exc:`Unsupported` for RED without such a codec and for encodings of several codecs.  Raises
+    :exc:`InvalidParameters` if there is no codec, or if the used codecs contradict each other.
     """
     ours = [codec for codec in codecs if split_mime_type(codec.mime_type)[0] == kind]
     media = [codec for codec in ours if is_media(codec)]
@@ -89,7 +90,7 @@ def _by_payload_type(
 
 
 def _check_told_apart(codecs: Sequence[RtpCodecParameters], used: Sequence[RtpCodecParameters]) -> None:
-    """What comes under the payload types that are used must be one thing."""
+    """Each used payload type must mean one codec."""
     payload_types = {codec.payload_type for codec in used}
     first: dict[int, RtpCodecParameters] = {}
     for codec, path in numbered(codecs, "codecs"):

@@ -1,4 +1,4 @@
-"""Whether two descriptions of a codec mean the same bits on the wire."""
+"""Comparing descriptions of codecs."""
 
 from typing import Final
 
@@ -7,23 +7,23 @@ from sfu.parameters import CodecParameters, RtpCodecCapability, RtpCodecParamete
 
 Codec = RtpCodecCapability | RtpCodecParameters
 
-# They travel beside a media codec and carry none of their own.
+# They accompany a media codec, and carry no media of their own.
 _AUXILIARY: Final = frozenset({"rtx", "red", "ulpfec", "flexfec-03", "cn", "telephone-event"})
 
 
 def split_mime_type(mime_type: str) -> tuple[str, str]:
-    """Kind and name, in lower case (RFC 4855 section 3: they are compared without case)."""
+    """Kind and name in lower case, since case does not count (RFC 4855 section 3)."""
     kind, _, name = mime_type.lower().partition("/")
     return kind, name
 
 
 def is_red(codec: Codec) -> bool:
-    """Whether this is another codec with earlier frames of it for redundancy (RFC 2198)."""
+    """Whether it wraps another codec and repeats its earlier frames for redundancy (RFC 2198)."""
     return split_mime_type(codec.mime_type)[1] == "red"
 
 
 def is_media(codec: Codec) -> bool:
-    """Whether it carries audio or video itself, rather than retransmission, redundancy or comfort noise."""
+    """Whether it carries audio or video, rather than retransmissions, redundancy or comfort noise."""
     name = split_mime_type(codec.mime_type)[1]
     return bool(name) and name not in _AUXILIARY
 
@@ -31,17 +31,17 @@ def is_media(codec: Codec) -> bool:
 def same_codec(one: Codec, other: Codec) -> bool:
     """Whether both describe the same configuration.
 
-    H.264 must agree in profile and packetization mode (RFC 6184 section 8.2.2), VP9 in profile (RFC 9628
-    section 6), the others in name, clock rate and channels alone.
+    All codecs must agree in name, clock rate and channels.  H.264 must also agree in profile and packetization mode
+    (RFC 6184 section 8.2.2), VP9 in profile (RFC 9628 section 6).
     """
     return _same_but_for_packetization(one, other) and packetization_mode(one) == packetization_mode(other)
 
 
 def can_decode(receiver: Codec, sent: Codec) -> bool:
-    """Whether what is sent as one can be decoded by who has the other.
+    """Whether a receiver with one codec can decode a stream of the other.
 
-    That is :func:`same_codec`, and H.264 of packetization mode 0 wherever mode 1 is understood: there single NAL units
-    are allowed beside the others (RFC 6184 section 6.3).
+    It can if they are the :func:`same_codec`.  A receiver of H.264 in packetization mode 1 also decodes mode 0, whose
+    single NAL units mode 1 allows as well (RFC 6184 section 6.3).
     """
     return same_codec(receiver, sent) or (
         packetization_mode(sent) == "0"
@@ -51,7 +51,7 @@ def can_decode(receiver: Codec, sent: Codec) -> bool:
 
 
 def packetization_mode(codec: Codec) -> str | None:
-    """H.264's (RFC 6184 section 8.1), and None for other codecs."""
+    """The packetization mode of H.264 (RFC 6184 section 8.1); None for other codecs."""
     is_h264 = split_mime_type(codec.mime_type) == ("video", "h264")
     return _text("packetization-mode", codec.parameters) if is_h264 else None
 
@@ -69,11 +69,11 @@ def _same_but_for_packetization(one: Codec, other: Codec) -> bool:
 
 
 def _channels(codec: Codec, name: str) -> int:
-    # Opus is two on the wire, whatever is in it (RFC 7587 section 7).
+    # Opus always counts as two channels (RFC 7587 section 7).
     return (2 if name == "opus" else 1) if codec.channels is None else codec.channels
 
 
 def _text(key: str, parameters: CodecParameters) -> str:
-    # All of these default to 0; some clients write numbers as text, or as 1.0.
+    # All these parameters default to 0.  Some clients write numbers as text, or as 1.0.
     value = parameters.get(key, 0)
     return str(int(value) if isinstance(value, float) and value.is_integer() else value) or "0"

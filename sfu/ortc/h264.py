@@ -16,8 +16,8 @@ class Profile(enum.Enum):
     HIGH = enum.auto()
 
 
-# RFC 6184 table 5 as profile_idc, a mask for profile-iop and what it must leave; constrained high is H.264's
-# annex A.2.4.2.  The rows of one profile_idc exclude each other.
+# RFC 6184 table 5: profile_idc, a mask for profile-iop, and the value of the masked bits.  Constrained High is from
+# annex A.2.4.2 of H.264.  The rows of one profile_idc exclude each other.
 _TABLE = (
     (0x42, 0b0100_1111, 0b0100_0000, Profile.CONSTRAINED_BASELINE),
     (0x4D, 0b1000_1111, 0b1000_0000, Profile.CONSTRAINED_BASELINE),
@@ -29,20 +29,20 @@ _TABLE = (
     (0x64, 0b1111_1111, 0b0000_0000, Profile.HIGH),
 )
 
-# Not the RFC's default (baseline, level 1) but the one that all WebRTC implementations use.
+# All WebRTC implementations use this default, not the RFC's (Baseline, level 1).
 _DEFAULT = "42e01f"
 
 
-# The levels that libwebrtc knows, as level_idc; it refuses a description with any other.
+# The values of level_idc that libwebrtc knows.  It refuses a description with any other.
 _LEVELS = frozenset({10, 11, 12, 13, 20, 21, 22, 30, 31, 32, 40, 41, 42, 50, 51, 52})
-# Parameter sets in base64 (RFC 6184 section 8.1), so that nothing in it can end a line of SDP.
+# Parameter sets in base64 (RFC 6184 section 8.1).  No other character is allowed, since it could end a line of SDP.
 _PARAMETER_SETS = re.compile(r"[A-Za-z0-9+/]+={0,2}(?:,[A-Za-z0-9+/]+={0,2})*")
 
 
 def profile_of(parameters: CodecParameters) -> Profile | None:
-    """The profile that a codec's parameters name; None for one that is malformed or not in use in WebRTC.
+    """The profile that a codec's parameters name; None for a malformed one or one that WebRTC does not use.
 
-    The level is not looked at: it bounds what a sender may send, and every client says ``level-asymmetry-allowed``.
+    The level does not count: it limits the sender alone, since every client says ``level-asymmetry-allowed``.
     """
     text = _profile_level_id(parameters)
     if not re.fullmatch("[0-9A-Fa-f]{6}", text):
@@ -55,9 +55,9 @@ def profile_of(parameters: CodecParameters) -> Profile | None:
 
 
 def sender_parameters(parameters: CodecParameters) -> CodecParameters:
-    """What receivers are told of a sender's own parameters: its profile and level, and its parameter sets.
+    """The sender's own parameters that receivers need: its profile and level, and its parameter sets.
 
-    The level is what a receiver must be able to decode (RFC 6184 section 8.2.2).  One that nobody knows is left out.
+    A receiver must be able to decode the level (RFC 6184 section 8.2.2).  An unknown level is left out.
     """
     told: CodecParameters = {}
     text = _profile_level_id(parameters)
@@ -70,6 +70,6 @@ def sender_parameters(parameters: CodecParameters) -> CodecParameters:
 
 
 def _profile_level_id(parameters: CodecParameters) -> str:
-    # Some parsers take 640032 for a number.
+    # Some parsers read 640032 as a number.
     value = parameters.get("profile-level-id", _DEFAULT)
     return str(int(value) if isinstance(value, float) and value.is_integer() else value) or _DEFAULT

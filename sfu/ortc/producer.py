@@ -1,4 +1,4 @@
-"""From the parameters of a client's stream to a plan for it in the router's numbers."""
+"""From the parameters of a client's stream to a plan in the router's numbers."""
 
 import re
 from collections.abc import Sequence
@@ -25,17 +25,17 @@ from sfu.parameters import (
 )
 
 _SCALABILITY_MODE = re.compile(r"[LS]([1-9])T([1-9])(h|_KEY|_KEY_SHIFT)?")  # as the W3C's webrtc-svc names them
-# It ends in other people's SDP, so nothing in it may end a line (RFC 8866 section 5, RFC 3550 section 6.5.1).
+# Receivers write it into their SDP, so it must not end a line (RFC 8866 section 5, RFC 3550 section 6.5.1).
 _CNAME: Final = re.compile("[!-~]{1,255}")
 
 
 @frozen
 class ProducerPlan:
-    """What is known of a producer once its parameters are accepted.
+    """A producer's parameters, once they are accepted.
 
-    ``spec`` is for the data plane.  ``pli`` and ``fir`` say how the client takes key frame requests.  ``consumable``
-    is what any consumer of it starts from: the router's payload type and extension ids, one encoding, no SSRC.
-    ``consumable_key`` is the same for streams whose consumers have the same plans.
+    ``spec`` is for the data plane.  ``pli`` and ``fir`` say which key frame requests the client understands.
+    ``consumable`` is the start for all its consumers: the router's payload type and extension ids, one encoding, no
+    SSRC.  Streams with equal ``consumable_key`` have consumers with equal plans.
     """
 
     spec: ProducerSpec
@@ -62,16 +62,16 @@ def accept_producer(
 ) -> ProducerPlan:
     """Match a client's stream with the router's ``capabilities``.
 
-    A producer has one codec: the one its encodings name, else the first that carries media.  RED around it is taken
-    off.  Packets of its other payload types, and header extensions that the router does not have or that are encrypted
-    (RFC 6904), are dropped.  ``default_cname`` stands in where the client gives none that SDP can hold.
+    A producer has one codec: the one that its encodings name, or else the first that carries media.  The data plane
+    unwraps it from RED, and drops packets of other payload types.  It also drops header extensions that the router does
+    not have, and encrypted ones (RFC 6904).  ``default_cname`` replaces a CNAME that is missing or does not fit SDP.
 
-    Raises :exc:`Unsupported` where the router has no such codec, :exc:`InvalidParameters` where what is used of the
-    parameters contradicts itself.
+    Raises :exc:`Unsupported` if the router does not have the codec, and :exc:`InvalidParameters` if the used parameters
+    contradict each other.
     """
     used = _used(kind, parameters, capabilities, default_cname)
     codec = _router_codec(used.choice.codec, capabilities)
-    # Every packet of a consumer carries a MID of its own; the rest only what the producer sends.
+    # The router itself writes a MID into a consumer's packets.  All other extensions must come from the producer.
     forwarded = _forwarded(kind, capabilities)
     forwarded = {uri: id_ for uri, id_ in forwarded.items() if uri in used.extension_ids or uri == MID_URI}
     consumable = RtpParameters(
@@ -87,7 +87,7 @@ def accept_producer(
 
 @frozen
 class _Used:
-    """What of a client's parameters is used; everything else in them is ignored."""
+    """The client's parameters that are used.  All others are ignored."""
 
     kind: MediaKind
     choice: Choice
@@ -132,7 +132,7 @@ def _spec(used: _Used, codec: RtpCodecParameters, forwarded: dict[str, int], *, 
 
 
 def _router_codec(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> RtpCodecParameters:
-    """The router's description of the codec, under its payload type, with what only the sender can know."""
+    """The router's description of the codec, with the sender's own parameters that receivers need."""
     for candidate in capabilities.codecs:
         if candidate.preferred_payload_type is not None and same_codec(codec, candidate):
             return RtpCodecParameters(
@@ -140,18 +140,20 @@ def _router_codec(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> R
                 payload_type=candidate.preferred_payload_type,
                 clock_rate=candidate.clock_rate,
                 channels=candidate.channels,
-                parameters=candidate.parameters | _of_the_sender(codec),
+                parameters=candidate.parameters | _sender_parameters(codec),
                 rtcp_feedback=candidate.rtcp_feedback,
             )
     raise Unsupported(f"the router does not have this {codec.mime_type}")
 
 
-def _of_the_sender(codec: RtpCodecParameters) -> CodecParameters:
-    """What of the producer's parameters receivers are told.
+def _sender_parameters(codec: RtpCodecParameters) -> CodecParameters:
+    """The producer's parameters that receivers need.
 
-    Opus' ``sprop-stereo`` (RFC 7587 section 6.1), without which receivers decode to mono, and H.264's level and
-    parameter sets.  All else is the router's own.  So a payload type may mean two levels in one receiver's consumers,
-    which RFC 8843 section 9.1 does not like; browsers look at each consumer's own, as they have to for mediasoup.
+    Without Opus' ``sprop-stereo`` (RFC 7587 section 6.1) receivers decode to mono.  H.264 has its level and parameter
+    sets.  All others are the router's own.
+
+    So one payload type may mean two levels in one receiver's consumers, against RFC 8843 section 9.1.  Browsers use
+    each consumer's own parameters, as mediasoup needs it, too.
     """
     match split_mime_type(codec.mime_type):
         case ("audio", "opus"):
@@ -163,7 +165,7 @@ def _of_the_sender(codec: RtpCodecParameters) -> CodecParameters:
 
 
 def _forwarded(kind: MediaKind, capabilities: RtpCapabilities) -> dict[str, int]:
-    """The router's ids, by URI, of the extensions that consumers of this kind may get."""
+    """The router's ids, by URI, of the extensions that consumers of this kind may carry."""
     return {
         extension.uri: extension.preferred_id
         for extension in capabilities.header_extensions
@@ -173,9 +175,9 @@ def _forwarded(kind: MediaKind, capabilities: RtpCapabilities) -> dict[str, int]
 
 
 def _scalability_mode(encodings: Sequence[RtpEncodingParameters]) -> str | None:
-    """The layers that a consumer can choose from, as mediasoup writes them: simulcast's count as spatial layers.
+    """The layers that a consumer can choose from, written as mediasoup does: each encoding is a spatial layer.
 
-    Spatial layers within one encoding are not switched: all of them are forwarded, so there is one to choose from.
+    The router forwards all spatial layers inside one encoding, so that they count as one.
     """
     matches = (_SCALABILITY_MODE.fullmatch(encoding.scalability_mode or "") for encoding in encodings)
     mode = next((match for match in matches if match), None)

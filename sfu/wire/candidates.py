@@ -1,4 +1,4 @@
-"""The host candidates that we offer; ICE-lite has no others (RFC 8445 sections 5.1.1 and 5.2)."""
+"""The host candidates of the router.  ICE-lite has no other kind (RFC 8445 sections 5.1.1 and 5.2)."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _RTP_COMPONENT: Final = 1
 def host_candidates(addresses: Iterable[tuple[str, int]]) -> tuple[IceCandidate, ...]:
     """One candidate for each (host, port): loopback last, IPv6 before IPv4 (RFC 8421), otherwise in the order given.
 
-    Raises ``ValueError`` for what is not a numeric, specified unicast address.
+    Raises ``ValueError`` for a host that is not a numeric, specified unicast address.
     """
     checked = [(_unicast(host), port) for host, port in addresses]
     preferred = sorted(checked, key=lambda each: (each[0].is_loopback, -each[0].version))
@@ -21,7 +21,7 @@ def host_candidates(addresses: Iterable[tuple[str, int]]) -> tuple[IceCandidate,
 
 
 def _candidate(rank: int, address: str, port: int) -> IceCandidate:
-    # Candidates on different addresses never share a foundation (RFC 8445 section 5.1.1.3), so a number will do.
+    # Candidates on different addresses never share a foundation (RFC 8445 section 5.1.1.3), so a counter will do.
     return IceCandidate(
         foundation=str(rank + 1), priority=_priority(65535 - rank), address=address, ip=address, port=port
     )

@@ -1,4 +1,4 @@
-"""The self-signed certificate of the gateway, and the check of a peer's against its fingerprints (RFC 8122)."""
+"""The router's self-signed certificate, and the check of a peer's certificate by its fingerprints (RFC 8122)."""
 
 import datetime
 import hashlib
@@ -16,7 +16,7 @@ LIFETIME: Final = datetime.timedelta(days=365)
 _CLOCK_SKEW: Final = datetime.timedelta(days=1)
 
 _HASHES: Final[Mapping[str, str]] = {"sha-256": "sha256", "sha-384": "sha384", "sha-512": "sha512"}
-"""Names of hash functions (RFC 8122 section 5), and what :mod:`hashlib` calls them."""
+"""Names of hash functions (RFC 8122 section 5), with those of :mod:`hashlib`."""
 
 
 @frozen
@@ -33,9 +33,9 @@ class Certificate:
 
 
 def generate_certificate(today: datetime.datetime) -> Certificate:
-    """A new key and certificate, valid from a day before ``today`` (aware) for a year after it."""
+    """A new key and certificate, valid from a day before ``today`` (aware) to a year after it."""
     key = ec.generate_private_key(ec.SECP256R1())
-    # The name tells nothing: a peer knows us by the fingerprint alone.
+    # The name does not matter: a peer knows us by the fingerprint alone.
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "WebRTC")])
     certificate = (
         x509.CertificateBuilder()
@@ -65,9 +65,9 @@ def usable_fingerprints(fingerprints: Sequence[DtlsFingerprint]) -> tuple[DtlsFi
 
 
 def certificate_matches(der: bytes, fingerprints: Sequence[DtlsFingerprint]) -> bool:
-    """Does any of the fingerprints fit the certificate, given in its DER form (RFC 8122 section 5)?
+    """Whether any of the fingerprints fits the certificate in DER form (RFC 8122 section 5).
 
-    Unknown algorithms are ignored.  The certificate is hashed, not read: it may be anything.
+    Fingerprints of unknown hash functions are ignored.  The certificate is hashed, not parsed, so it may be anything.
     """
     return any(
         hashlib.new(_HASHES[each.algorithm.lower()], der).hexdigest() == each.value.lower().replace(":", "")

@@ -1,4 +1,4 @@
-"""Telling apart what shares one UDP port (RFC 7983), and RTP from RTCP (RFC 5761)."""
+"""Telling the protocols on one UDP port apart (RFC 7983), and RTP from RTCP (RFC 5761)."""
 
 import enum
 
@@ -12,7 +12,7 @@ class Protocol(enum.Enum):
 
 
 def _by_first_byte(first: int) -> Protocol:
-    """RFC 7983 section 7.  ZRTP, TURN channels and whatever has no meaning yet are unknown to us."""
+    """RFC 7983 section 7.  ZRTP, TURN channels and unassigned values are unknown to us."""
     if first <= 3:
         return Protocol.STUN
     if 20 <= first <= 63:
@@ -26,10 +26,10 @@ _FIRST_BYTE = tuple(_by_first_byte(first) for first in range(256))
 
 
 def classify(datagram: bytes) -> Protocol:
-    """What a datagram claims to be, from its first two bytes; never raises.
+    """The protocol that a datagram's first two bytes claim.  Never raises.
 
-    RTP and RTCP share their first bytes.  The second byte of RTCP is its packet type, 192–223, and RTP keeps out of
-    the payload types that would look like it with the marker bit set (RFC 5761 section 4).
+    RTP and RTCP share their first byte.  The second byte of RTCP is its packet type, 192–223.  RTP avoids the payload
+    types that would look like it with the marker bit (RFC 5761 section 4).
     """
     if not datagram:
         return Protocol.UNKNOWN

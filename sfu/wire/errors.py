@@ -1,19 +1,19 @@
-"""What the functions of this layer raise for bytes from the network, and nothing else."""
+"""The only exceptions that functions of this layer raise for bytes from the network."""
 
 
 class BadDatagram(Exception):
-    """A datagram that cannot be used; the text says why and quotes nothing of it.
+    """An unusable datagram.  The text says why, and quotes nothing of it.
 
-    It is dropped and counted, never answered.
+    The caller drops and counts it, and never answers it.
     """
 
 
 class UnexpectedMessage(BadDatagram):
-    """Well-formed, but nothing that is asked of us: a STUN response or indication, a method other than Binding."""
+    """Well-formed STUN that asks for nothing: a response or indication, or a method other than Binding."""
 
 
 class UnknownUsername(BadDatagram):
-    """A Binding request for credentials that this agent does not have, or no longer."""
+    """A Binding request for credentials that this agent never had, or no longer has."""
 
 
 class WrongPassword(BadDatagram):

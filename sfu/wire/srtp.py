@@ -1,4 +1,4 @@
-"""What DTLS-SRTP (RFC 5764) hands from the handshake to the packet path."""
+"""The keys that DTLS-SRTP (RFC 5764) hands from the handshake to the packet path."""
 
 import enum
 from typing import Final
@@ -10,7 +10,7 @@ EXPORTER_LABEL: Final = b"EXTRACTOR-dtls_srtp"
 
 
 class SrtpProfile(enum.Enum):
-    """The protection profiles we speak, by the names of RFC 5764 section 4.1.2 and RFC 7714 section 14.2."""
+    """The supported protection profiles, by their names in RFC 5764 section 4.1.2 and RFC 7714 section 14.2."""
 
     AEAD_AES_128_GCM = "SRTP_AEAD_AES_128_GCM"
     AEAD_AES_256_GCM = "SRTP_AEAD_AES_256_GCM"
@@ -18,23 +18,23 @@ class SrtpProfile(enum.Enum):
 
     @property
     def key_length(self) -> int:
-        """Of the master key, in bytes."""
+        """Length of the master key in bytes."""
         return 32 if self is SrtpProfile.AEAD_AES_256_GCM else 16
 
     @property
     def salt_length(self) -> int:
-        """Of the master salt, in bytes."""
+        """Length of the master salt in bytes."""
         return 14 if self is SrtpProfile.AES128_CM_SHA1_80 else 12
 
     @property
     def keying_material_length(self) -> int:
-        """What both directions need together, in bytes."""
+        """Length of the keys and salts of both directions in bytes."""
         return 2 * (self.key_length + self.salt_length)
 
 
 @frozen(repr=False)
 class SrtpKeys:
-    """What DTLS agreed on: for each direction the master key followed by the master salt."""
+    """The result of a handshake: for each direction the master key followed by the master salt."""
 
     profile: SrtpProfile
     receive: bytes
@@ -42,10 +42,10 @@ class SrtpKeys:
 
 
 def srtp_keys(profile: SrtpProfile, material: bytes, *, is_client: bool) -> SrtpKeys:
-    """Share out the exported keying material; ``is_client`` says which side of the handshake we were.
+    """Split the exported keying material.  ``is_client`` is our role in the handshake.
 
-    It is, in this order: the client's key, the server's key, the client's salt, the server's salt (RFC 5764 section
-    4.2).  Raises ``ValueError`` where it has not the profile's length.
+    Its parts are the client's key, the server's key, the client's salt and the server's salt (RFC 5764 section 4.2).
+    Raises ``ValueError`` if its length is not that of the profile.
     """
     if len(material) != profile.keying_material_length:
         raise ValueError(f"{profile.value} needs {profile.keying_material_length} bytes of keying material")

@@ -1,7 +1,7 @@
 """Reading a peer's alerts after the handshake without OpenSSL, which would keep some 90 kB for it.
 
-Nothing runs over DTLS here but its handshake, so an alert is all that still matters (RFC 5246 section 7.2), and to read
-one takes a key and a salt.  Only for AEAD ciphers, which every browser chooses; whoever speaks another keeps OpenSSL.
+After the handshake only alerts matter (RFC 5246 section 7.2), since nothing else runs over DTLS here.  A key and a salt
+are enough to read them.  This covers the AEAD ciphers, which every browser chooses; with others OpenSSL stays.
 """
 
 import hmac
@@ -23,8 +23,11 @@ _FATAL: Final = 2
 
 @frozen
 class Suite:
-    """An AEAD cipher.  ``salt`` is the length of what is not sent of its nonce, ``explicit`` of what is (RFC 5288
-    section 3, RFC 7905 section 2); ``hash_name`` is that of the PRF."""
+    """An AEAD cipher.  All lengths are in bytes.
+
+    ``salt`` is the length of the nonce's secret part, ``explicit`` of the part that each record carries (RFC 5288
+    section 3, RFC 7905 section 2).  ``hash_name`` is the hash function of the PRF.
+    """
 
     aead: type[AESGCM] | type[ChaCha20Poly1305]
     key: int
@@ -38,12 +41,12 @@ SUITES: Final[Mapping[str, Suite]] = {
     "AES256-GCM-SHA384": Suite(AESGCM, 32, 4, 8, "sha384"),
     "CHACHA20-POLY1305": Suite(ChaCha20Poly1305, 32, 12, 0, "sha256"),
 }
-"""By how OpenSSL calls them, behind the exchange of keys."""
+"""By the ends of OpenSSL's cipher names, which begin with the key exchange."""
 
 
 @frozen(repr=False)
 class AlertReader:
-    """``key`` and ``salt`` are those with which the peer writes."""
+    """Reads the alerts of one peer, which writes with ``key`` and ``salt``."""
 
     suite: Suite
     key: bytes
@@ -51,13 +54,13 @@ class AlertReader:
 
     @classmethod
     def of(cls, connection: SSL.Connection, *, is_client: bool) -> "AlertReader | None":
-        """For a connection whose handshake is done; ``is_client`` is our own role.  None for other ciphers."""
+        """A reader for a connection after its handshake, or None for other ciphers.  ``is_client`` is our role."""
         name = connection.get_cipher_name() or ""
         suite = next((SUITES[ending] for ending in SUITES if name.endswith(ending)), None)
         master, server, client = connection.master_key(), connection.server_random(), connection.client_random()
         if suite is None or not (master and server and client):
             return None
-        # RFC 5246 section 6.3: keys for writing of the client and the server, then the salts of both.
+        # RFC 5246 section 6.3: the write keys of client and server, then the salts of both.
         block = prf(master, b"key expansion" + server + client, 2 * (suite.key + suite.salt), suite.hash_name)
         keys, salts = block[: 2 * suite.key], block[2 * suite.key :]
         if is_client:
@@ -65,7 +68,7 @@ class AlertReader:
         return cls(suite, keys[: suite.key], salts[: suite.salt])
 
     def ending_untrusted(self, record: Record) -> str | None:
-        """Why this record ends the association; None where it does not, or is not the peer's at all."""
+        """Why this record ends the association.  None if it does not end it, or if the peer did not write it."""
         if record.content_type != ALERT or (alert := self._open_untrusted(record)) is None or len(alert) != 2:
             return None
         level, description = alert
@@ -74,12 +77,12 @@ class AlertReader:
         return f"fatal alert {description}" if level == _FATAL else None
 
     def _open_untrusted(self, record: Record) -> bytes | None:
-        """What is inside; None where it was not sealed by the peer."""
+        """The decrypted content, or None if the peer did not seal it."""
         explicit, sealed = record.fragment[: self.suite.explicit], record.fragment[self.suite.explicit :]
         size = len(sealed) - _TAG
         if size < 0:
             return None
-        # Epoch and number (RFC 6347 section 4.1.2.1), type and version, and the length of what is inside.
+        # Epoch and sequence number (RFC 6347 section 4.1.2.1), type and version, and the length of the content.
         authenticated = record.raw[3:11] + record.raw[:3] + size.to_bytes(2, "big")
         nonce = self.salt + explicit if explicit else _xor(self.salt, record.raw[3:11].rjust(len(self.salt), b"\0"))
         try:

@@ -1,4 +1,4 @@
-"""What every DTLS connection with the gateway's certificate shares."""
+"""The OpenSSL context that all DTLS connections with one certificate share."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _DTLS_1_2: Final = 0xFEFD
 _CIPHERS: Final = ":".join(
     f"ECDHE-{signature}-{cipher}"
     for cipher in ("AES128-GCM-SHA256", "CHACHA20-POLY1305", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA")
-    # Our own certificate is ECDSA; a peer that is the server may have an RSA one.
+    # Our own certificate is ECDSA.  A peer in the server role may have an RSA one.
     for signature in ("ECDSA", "RSA")
 )
 
@@ -36,7 +36,7 @@ class PeerCheck:
 
 
 class DtlsContext:
-    """The certificate, ciphers and SRTP profiles of the gateway, for both roles.  Make it once."""
+    """The router's certificate, ciphers and SRTP profiles, for both DTLS roles.  Make it once."""
 
     def __init__(self, certificate: Certificate) -> None:
         context = SSL.Context(SSL.DTLS_METHOD)
@@ -59,7 +59,7 @@ class DtlsContext:
         self._context = context
 
     def connection(self, check: PeerCheck, *, is_client: bool) -> SSL.Connection:
-        """A new connection on memory BIOs, which notes in ``check`` what the peer's certificate is."""
+        """A new connection on memory BIOs.  It notes in ``check`` whether the peer's certificate fits."""
         connection = SSL.Connection(self._context, None)
         connection.set_app_data(check)
         connection.set_ciphertext_mtu(MAX_DATAGRAM)
@@ -71,9 +71,9 @@ class DtlsContext:
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
-    """Trust by fingerprint alone (RFC 8122 section 6.2): who signed the certificate, and until when, says nothing.
+    """Trust by fingerprint alone (RFC 8122 section 6.2), whatever the certificate's signature and dates.
 
-    Refusing it here, in the middle of the handshake, tells the peer by an alert and keeps our last flight back.
+    A refusal here, in the middle of the handshake, sends the peer an alert and keeps our last flight back.
     """
     check = connection.get_app_data()
     if depth == 0 and not check.passed:

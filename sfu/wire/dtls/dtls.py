@@ -1,11 +1,12 @@
 """DTLS 1.2 for one transport, in either role, under the caller's clock (RFC 6347, RFC 5764).
 
-OpenSSL does the cryptography on memory BIOs.  Ours are the clock (:mod:`sfu.wire.dtls.flight`) and the choice of what
-reaches OpenSSL at all: during the handshake, records that may be part of it; afterwards, where it is still needed,
-encrypted alerts and data.  Handshake messages after the handshake never do, so there is no renegotiation.
+OpenSSL does the cryptography on memory BIOs.  The clock is ours (:mod:`sfu.wire.dtls.flight`), and so is the choice of
+the records that reach OpenSSL.  During the handshake these are records that may be part of it.  Afterwards, if OpenSSL
+is still there, they are encrypted alerts and data.  Later handshake messages never reach it, so that nobody can
+renegotiate.
 
-It holds some 90 kB for each association, more than all else that a client takes.  So it is let go after the handshake:
-our close_notify is written by then, and :mod:`sfu.wire.dtls.alerts` reads the peer's.
+OpenSSL holds some 90 kB for each association, more than all else of a client.  So we free it after the handshake: our
+close_notify is written by then, and :mod:`sfu.wire.dtls.alerts` reads the peer's.
 """
 
 from collections.abc import Sequence
@@ -43,11 +44,11 @@ __all__ = [
 
 MAX_HANDSHAKE_DATAGRAMS: Final = 400
 MAX_HANDSHAKE_BYTES: Final = 256 * 1024
-"""What a peer may send before the handshake is done; one on a clean network takes six datagrams and some 4 KiB."""
+"""Limits of what a peer may send in a handshake.  On a clean network it takes six datagrams and some 4 KiB."""
 
 _FROM_CLIENT: Final = frozenset({1, 11, 15, 16, 20})
 _FROM_SERVER: Final = frozenset({2, 3, 4, 11, 12, 13, 14, 20, 22})
-"""Types of handshake messages (RFC 5246 section 7.4, RFC 6347 section 4.3.2) by who sends them."""
+"""Types of handshake messages by their sender (RFC 5246 section 7.4, RFC 6347 section 4.3.2)."""
 
 _READ_SIZE: Final = 65536
 
@@ -55,12 +56,12 @@ _READ_SIZE: Final = 65536
 class Dtls:
     """One DTLS association.
 
-    Each call may leave datagrams and events: take them by :meth:`datagrams_to_send` and :meth:`next_event`, and ask
+    Each call may leave datagrams and events.  Take them with :meth:`datagrams_to_send` and :meth:`next_event`, and ask
     :meth:`get_timer` again.
     """
 
     def __init__(self, context: DtlsContext, role: DtlsRole, fingerprints: Sequence[DtlsFingerprint]) -> None:
-        """``fingerprints`` are the peer's; raises ``ValueError`` when there is none that we can check."""
+        """``fingerprints`` are the peer's.  Raises ``ValueError`` if we can check none of them."""
         self._role = role
         self._state = DtlsState.NEW
         self._check = PeerCheck(usable_fingerprints(fingerprints))
@@ -69,7 +70,7 @@ class Dtls:
         self._outgoing: list[bytes] = []
         self._events: list[DtlsEvent] = []
         self._alerts: AlertReader | None = None
-        self._goodbye: list[bytes] = []
+        self._close_notify: list[bytes] = []
         self._datagrams_in = 0
         self._bytes_in = 0
         self._plain_records = 0
@@ -81,7 +82,7 @@ class Dtls:
         return self._state
 
     def start(self, now: float) -> None:
-        """Send the first flight (client), or be ready for it (server).  Once, before anything else."""
+        """Send the first flight as a client, or await it as a server.  Call it once, before anything else."""
         if self._state is not DtlsState.NEW:
             raise RuntimeError("DTLS was started before")
         self._state = DtlsState.CONNECTING
@@ -91,8 +92,8 @@ class Dtls:
     def receive(self, datagram: bytes, now: float) -> None:
         """Take a datagram of the peer.
 
-        Raises ``BadDatagram`` where nothing in it can be DTLS of this association; that changes nothing.  Once the
-        association has failed or is closed, everything is ignored.
+        Raises ``BadDatagram`` for a datagram that cannot be DTLS of this association, which stays as it was.  An
+        association that failed or closed ignores every datagram.
         """
         records = parse_records_untrusted(datagram)
         if self._state is DtlsState.CONNECTING:
@@ -101,11 +102,11 @@ class Dtls:
             self._receive_connected_untrusted(records, now)
 
     def get_timer(self) -> float | None:
-        """When to call :meth:`handle_timer`, in the seconds of ``now``; None: not at all."""
+        """When to call :meth:`handle_timer`, in the seconds of ``now``; None for never."""
         return self._flight.resend_at
 
     def handle_timer(self, now: float) -> None:
-        """Resend the flight that was not answered (RFC 6347 section 4.2.4).  Does nothing before its time."""
+        """Resend an unanswered flight that is due (RFC 6347 section 4.2.4)."""
         if self._flight.resend_at is None or now < self._flight.resend_at:
             return
         if self._flight.resends == MAX_RESENDS:
@@ -114,18 +115,18 @@ class Dtls:
             self._outgoing += self._flight.resend(now)
 
     def datagrams_to_send(self) -> list[bytes]:
-        """What has to be sent now, in order; each at most 1,200 bytes.  Taking them forgets them."""
+        """Take the datagrams to send now, in order; each has at most 1,200 bytes."""
         datagrams, self._outgoing = self._outgoing, []
         return datagrams
 
     def next_event(self) -> DtlsEvent | None:
-        """The oldest event that was not taken yet."""
+        """Take the oldest event."""
         return self._events.pop(0) if self._events else None
 
     def close(self) -> None:
-        """End it; leaves a close_notify to be sent where there is a connection.  Twice does nothing."""
+        """End it.  A connected association leaves a close_notify to send.  The second call does nothing."""
         if self._state is DtlsState.CONNECTED:
-            self._say_goodbye()
+            self._send_close_notify()
         if self._state is not DtlsState.FAILED:
             self._end(DtlsState.CLOSED)
 
@@ -142,18 +143,18 @@ class Dtls:
         numbers = [record.message_sequence for record in plausible if record.message_sequence is not None]
         repeated = any(number <= self._highest_answered for number in numbers)
         self._highest_message = max(self._highest_message, *numbers, -1)
-        self._open_connection.bio_write(b"".join(self._defused(record) for record in plausible))
+        self._open_connection.bio_write(b"".join(self._renumbered(record) for record in plausible))
         self._shake_hands(now)
         if repeated:
-            # A browser's timer is far shorter than ours (RFC 6347 section 4.2.4, "WAITING").
+            # Do not wait for our own timer: a browser's is far shorter (RFC 6347 section 4.2.4, "WAITING").
             self._outgoing += self._flight.repeat(now)
 
-    def _defused(self, record: Record) -> bytes:
-        """A record without the harm that a forged or repeated plain-text one's number can do.
+    def _renumbered(self, record: Record) -> bytes:
+        """The record, with a sequence number that can do no harm if it is plain text.
 
-        OpenSSL's replay window holds for plain text as well: one forged high number, and all that follows is old;
-        a message that came too early, and its repetition is a replay.  So they are numbered as they come.  The
-        handshake messages inside have numbers of their own.
+        OpenSSL applies its replay window to plain text as well.  After one forged high number it would take all later
+        records for old ones, and after a message that came too early it would take the repetition for a replay.  So we
+        number them as they come.  The handshake messages inside have numbers of their own.
         """
         if record.epoch != 0:
             return record.raw
@@ -182,15 +183,15 @@ class Dtls:
 
     def _finish_handshake(self, now: float) -> None:
         self._send_flight(now)
-        # The server's flight is the last, as there is no resumption.  Would the client repeat its own as well, one
-        # datagram that the network doubles would have the two answer each other for ever.
+        # The server's flight is the last, since there is no resumption.  If the client repeated its own flight as well,
+        # one datagram that the network doubles would make both sides answer each other for ever.
         self._flight.finish(keep=self._role is DtlsRole.SERVER)
-        if not self._check.passed:  # a handshake in which none was shown, as when a session is resumed
+        if not self._check.passed:  # the peer showed none, as when it resumes a session
             self._fail("no certificate")
             return
         name = self._open_connection.get_selected_srtp_profile().decode()
         if not name:
-            self._say_goodbye()
+            self._send_close_notify()
             self._fail("no SRTP profile in common")
             return
         profile = SrtpProfile(name)
@@ -199,32 +200,32 @@ class Dtls:
         self._events.append(DtlsConnected(srtp_keys(profile, material, is_client=self._role is DtlsRole.CLIENT)))
         self._read_connection()
         if self._state is DtlsState.CONNECTED:
-            self._let_go()
+            self._free_openssl()
 
-    def _let_go(self) -> None:
-        """Keep what the end needs, and give OpenSSL's memory back."""
+    def _free_openssl(self) -> None:
+        """Free OpenSSL's memory, and keep what the end needs."""
         self._alerts = AlertReader.of(self._open_connection, is_client=self._role is DtlsRole.CLIENT)
         if self._alerts is not None:
-            self._goodbye = self._write_goodbye()
+            self._close_notify = self._write_close_notify()
             self._connection = None
 
     def _read_alerts_untrusted(self, alerts: AlertReader, records: list[Record]) -> None:
         for record in records:
             if (why := alerts.ending_untrusted(record)) is not None:
                 if why == CLOSE_NOTIFY:
-                    self._say_goodbye()
+                    self._send_close_notify()
                 self._closed_by_peer(why)
                 return
 
     def _read_connection(self) -> None:
-        """Decrypt what came.  Data is dropped: nothing here runs over DTLS but its own handshake."""
+        """Decrypt what came, for its alerts.  Data is dropped: nothing here runs over DTLS but its handshake."""
         try:
             while True:
                 self._open_connection.recv(_READ_SIZE)
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
-            self._say_goodbye()
+            self._send_close_notify()
             self._closed_by_peer(CLOSE_NOTIFY)
         except SSL.Error as error:
             self._closed_by_peer(_text(error))
@@ -235,10 +236,10 @@ class Dtls:
             self._outgoing += datagrams
             self._highest_answered = self._highest_message
 
-    def _say_goodbye(self) -> None:
-        self._outgoing += self._write_goodbye() if self._alerts is None else self._goodbye
+    def _send_close_notify(self) -> None:
+        self._outgoing += self._write_close_notify() if self._alerts is None else self._close_notify
 
-    def _write_goodbye(self) -> list[bytes]:
+    def _write_close_notify(self) -> list[bytes]:
         try:
             self._open_connection.shutdown()
         except SSL.Error:
@@ -274,7 +275,7 @@ class Dtls:
 
 
 def _text(error: SSL.Error) -> str:
-    """What OpenSSL says about an error, in one line; it does not always say something."""
+    """OpenSSL's reasons for an error in one line, or our words if it gives none."""
     queue = error.args[0] if error.args else ()
     reasons = dict.fromkeys(str(entry[-1]) for entry in queue)
     return "; ".join(reasons) or "refused by OpenSSL"

@@ -1,4 +1,4 @@
-"""What becomes of a DTLS association, and who of the two we are."""
+"""The events of a DTLS association, its states, and our role."""
 
 import enum
 
@@ -8,7 +8,7 @@ from sfu.wire.srtp import SrtpKeys
 
 
 class DtlsRole(enum.Enum):
-    """Our own role; the client speaks first."""
+    """Our own role.  The client speaks first."""
 
     CLIENT = "client"
     SERVER = "server"
@@ -24,21 +24,21 @@ class DtlsState(enum.Enum):
 
 @frozen
 class DtlsConnected:
-    """The handshake is done and the peer's certificate is the expected one."""
+    """The handshake is done, and the peer's certificate has the expected fingerprint."""
 
     keys: SrtpKeys
 
 
 @frozen
 class DtlsFailed:
-    """The handshake will not succeed; ``reason`` is for the log.  An alert for the peer may wait to be sent."""
+    """The handshake failed; ``reason`` is for the log.  An alert for the peer may be waiting to be sent."""
 
     reason: str
 
 
 @frozen
 class DtlsClosed:
-    """The peer ended the connection: close_notify, or a fatal alert after the handshake."""
+    """The peer ended the connection, by a close_notify or by a fatal alert after the handshake."""
 
     reason: str
 

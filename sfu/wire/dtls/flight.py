@@ -1,7 +1,7 @@
 """Sending a flight of a handshake again until it is answered (RFC 6347 section 4.2.4).
 
-OpenSSL has a timer of its own, but that one runs in real time.  Here the records of the last flight are kept and sent
-again as they were, under the caller's clock.
+OpenSSL's own timer runs in real time.  This one runs on the caller's clock: it keeps the records of the last flight and
+sends them again unchanged.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from sfu.wire.dtls.records import Record, pack
 FIRST_TIMEOUT: Final = 1.0
 LONGEST_TIMEOUT: Final = 8.0
 MAX_RESENDS: Final = 12
-"""After so many without an answer the peer is given up, some 80 s; whoever owns the transport is less patient."""
+"""After this many without an answer, some 80 s, the handshake fails.  A transport's own deadline comes earlier."""
 
 REPEAT_GAP: Final = 0.02
-"""A flight is not repeated for a peer's sake more often than this, in seconds: its own is several datagrams."""
+"""Seconds between repetitions that the peer causes: its repeated flight is several datagrams, and one is enough."""
 
 
 class Flight:
@@ -31,9 +31,9 @@ class Flight:
         self._changed_cipher = False
 
     def begin(self, records: Sequence[Record], now: float) -> list[bytes]:
-        """The next flight is among these records; gives the datagrams to send, none where there is none.
+        """Begin a new flight with the new ones of these records.  Returns the datagrams to send, if any.
 
-        What was sent before is left out: OpenSSL's own timer repeats, too, even in front of a new flight.
+        Records that were sent before are left out: OpenSSL repeats them on its own timer, even before a new flight.
         """
         records = [record for record in records if self._is_new(record)]
         if not records:
@@ -49,13 +49,13 @@ class Flight:
         return list(self._datagrams)
 
     def _is_new(self, record: Record) -> bool:
-        # The cipher changes once in a handshake, and behind that everything is encrypted and has no number to see.
+        # The cipher changes once in a handshake.  Later records are encrypted, so their message numbers are hidden.
         if record.message_sequence is None:
             return not self._changed_cipher
         return record.message_sequence >= self._next_message
 
     def resend(self, now: float) -> list[bytes]:
-        """The time has come: send it again, and wait twice as long."""
+        """Send the flight again, and wait twice as long."""
         self.resends += 1
         self._timeout = min(self._timeout * 2, LONGEST_TIMEOUT)
         self.resend_at = now + self._timeout
@@ -63,13 +63,13 @@ class Flight:
         return list(self._datagrams)
 
     def finish(self, *, keep: bool) -> None:
-        """The handshake is done.  Keep the flight where ours was the last: nobody acknowledges it."""
+        """The handshake is done.  ``keep`` our flight if it was the last, which nobody acknowledges."""
         self.resend_at = None
         if not keep:
             self._datagrams = []
 
     def repeat(self, now: float) -> list[bytes]:
-        """The peer repeats the flight that this one answers, so this one was lost: send it again."""
+        """The peer repeated its flight, so our answer was lost.  Returns our flight, unless it left just now."""
         if now - self._last_sent_at < REPEAT_GAP:
             return []
         self._last_sent_at = now

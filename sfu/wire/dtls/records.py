@@ -1,4 +1,4 @@
-"""DTLS records (RFC 6347 section 4.1) as far as they can be read without keys."""
+"""The parts of DTLS records (RFC 6347 section 4.1) that are readable without keys."""
 
 import struct
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from attrs import frozen
 from sfu.wire.errors import BadDatagram
 
 MAX_DATAGRAM: Final = 1200
-"""What we send stays within this, in bytes: it passes every path that carries WebRTC."""
+"""Largest datagram that we send, in bytes: it passes every path that carries WebRTC."""
 
 CHANGE_CIPHER_SPEC: Final = 20
 ALERT: Final = 21
@@ -22,12 +22,12 @@ _VERSIONS: Final = (0xFEFF, 0xFEFD)
 _FATAL: Final = 2
 _MAX_RECORD: Final = 2**14 + 2048
 _MAX_MESSAGE: Final = 2**14
-"""A handshake message may claim this many bytes at most; OpenSSL sets aside what a fragment claims."""
+"""Largest handshake message in bytes.  OpenSSL allocates the size that a fragment claims."""
 
 
 @frozen
 class Record:
-    """One record; ``raw`` is all of it, ``fragment`` what follows its header."""
+    """One record.  ``raw`` is the whole record, ``fragment`` its content behind the header."""
 
     content_type: int
     epoch: int
@@ -45,15 +45,14 @@ class Record:
         return int.from_bytes(self.fragment[4:6], "big")
 
     def renumbered(self, sequence: int) -> bytes:
-        """The record with another sequence number; only plain-text ones bear that."""
+        """The record with another sequence number.  Only plain-text records stay valid with it."""
         return self.raw[:5] + sequence.to_bytes(6, "big") + self.raw[11:]
 
 
 def parse_records_untrusted(datagram: bytes) -> list[Record]:
     """The records of a datagram.
 
-    Raises ``BadDatagram`` for frames that are wrong, versions that are no DTLS up to 1.2, and epochs that only
-    a renegotiation has.
+    Raises ``BadDatagram`` for wrong framing, for versions above DTLS 1.2, and for epochs that only a renegotiation has.
     """
     if not datagram:
         raise BadDatagram("nothing")
@@ -74,10 +73,10 @@ def parse_records_untrusted(datagram: bytes) -> list[Record]:
 
 
 def is_plausible_untrusted(record: Record, messages: frozenset[int]) -> bool:
-    """May this record be part of a handshake in which the peer sends these types of messages?
+    """Whether this record may be part of a handshake in which the peer sends these types of messages.
 
-    OpenSSL gives up a handshake over plain-text records that make no sense, and over a handful of warnings, while
-    RFC 6347 section 4.1.2.7 wants invalid records ignored.  Encrypted records are left to the keys.
+    RFC 6347 section 4.1.2.7 wants invalid records ignored.  But OpenSSL ends a handshake after nonsense in plain text,
+    and after a handful of warnings.  The keys decide about encrypted records.
     """
     if record.epoch != 0:
         return True
@@ -89,7 +88,7 @@ def is_plausible_untrusted(record: Record, messages: frozenset[int]) -> bool:
 
 
 def _holds_messages_untrusted(fragment: bytes, messages: frozenset[int]) -> bool:
-    """Is this a row of whole fragments of handshake messages (RFC 6347 section 4.2.2) of these types?"""
+    """Whether it holds whole fragments of handshake messages of these types (RFC 6347 section 4.2.2)."""
     position = 0
     while position < len(fragment):
         if len(fragment) - position < _MESSAGE_HEADER_SIZE or fragment[position] not in messages:
@@ -104,7 +103,7 @@ def _holds_messages_untrusted(fragment: bytes, messages: frozenset[int]) -> bool
 
 
 def pack(records: Iterable[Record]) -> list[bytes]:
-    """Put records into as few datagrams as hold them in order."""
+    """Put records, in order, into as few datagrams as hold them."""
     datagrams: list[bytes] = []
     for record in records:
         if datagrams and len(datagrams[-1]) + len(record.raw) <= MAX_DATAGRAM:
