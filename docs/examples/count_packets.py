@@ -14,7 +14,7 @@ from attrs import define, field
 
 from protocol import ConsumerClosed, ErrorCode, Participant, RequestError, VoiceState
 from sfu.wire.certificate import generate_certificate
-from tools.light import Identity, LightClient, Poller, Reception, open_light_client
+from tools.light import Identity, LightClient, PacketMeter, Poller, open_light_client
 
 
 @define
@@ -66,7 +66,8 @@ async def main(url: str, channel: str) -> None:
     async with trio.open_nursery() as nursery:
         poller = Poller()
         nursery.start_soon(poller.run)
-        async with open_light_client(url, channel, "Meter", identity, poller=poller, reception=Reception()) as listener:
+        opening = open_light_client(url, channel, "Meter", identity, poller=poller, packet_meter=PacketMeter())
+        async with opening as listener:
             meter = Meter(listener)
             nursery.start_soon(meter.report)
             await meter.follow()

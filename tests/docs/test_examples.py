@@ -17,7 +17,7 @@ from sfu.wire.certificate import generate_certificate
 from tests.docs.pages import ROOT
 from tests.gateway_process import ENVIRONMENT, GatewayProcess, run_gateway
 from tools.light import Identity, open_light_client
-from tools.light.media import encode_audio
+from tools.light.encoders import encode_audio
 from tools.light.publication import Publication
 
 EXAMPLES: Final = ROOT / "docs" / "examples"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import sfu.parameters
 from sfu.wire.certificate import generate_certificate
-from tools.light import Identity, LightEndpoint, LightTransport, Reception
+from tools.light import Identity, LightEndpoint, LightTransport, PacketMeter
 from tools.light.endpoint import open_socket
 
 _IDENTITY = Identity.of(generate_certificate(datetime.now(UTC)))
@@ -44,8 +44,8 @@ def gateway() -> socket.socket:
 async def test_garbage_that_looks_like_media_is_counted(gateway: socket.socket) -> None:
     await trio.lowlevel.checkpoint()
     with gateway, open_socket(gateway.getsockname()) as sock:
-        reception = Reception()
-        endpoint = LightEndpoint(transport(), sock, reception=reception)
+        packet_meter = PacketMeter()
+        endpoint = LightEndpoint(transport(), sock, packet_meter=packet_meter)
         for datagram in (
             b"",
             b"\x80",
@@ -58,8 +58,8 @@ async def test_garbage_that_looks_like_media_is_counted(gateway: socket.socket) 
         endpoint.read()
         assert endpoint.traffic.received == 6
         assert endpoint.traffic.received_rtp == 2
-        assert reception.strays == 1  # too short for a header
-        [meter] = reception.streams.values()
+        assert packet_meter.strays == 1  # too short for a header
+        [meter] = packet_meter.streams.values()
         assert (meter.counts.packets, meter.counts.unopened) == (1, 1)
 
 
@@ -78,7 +78,7 @@ async def test_a_gateway_that_is_gone_is_counted_and_not_raised(gateway: socket.
 async def test_reading_is_bounded(gateway: socket.socket) -> None:
     await trio.lowlevel.checkpoint()
     with gateway, open_socket(gateway.getsockname()) as sock:
-        endpoint = LightEndpoint(transport(), sock, reception=Reception())
+        endpoint = LightEndpoint(transport(), sock, packet_meter=PacketMeter())
         for _ in range(200):
             gateway.sendto(bytes(20), sock.getsockname())
         endpoint.read()

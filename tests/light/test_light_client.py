@@ -11,12 +11,12 @@ import trio
 
 from protocol.client import ConnectError, RequestError
 from protocol.events import VoiceState
+from protocol.vocabulary import Kind
 from sfu.wire.certificate import generate_certificate
 from tests.gateway_process import GatewayProcess, run_gateway
-from tools.light import Identity, LightClient, Poller, Reception, open_light_client
-from tools.light.media import encode_audio, encode_video
+from tools.light import Identity, LightClient, PacketMeter, Poller, open_light_client
+from tools.light.encoders import encode_audio, encode_video
 from tools.light.publication import Publication
-from tools.light.reception import Kind
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +53,12 @@ async def send(speaker: LightClient, kind: Kind, seconds: float) -> Publication:
 async def test_each_packet_is_counted_and_a_sample_tells_the_latency(
     gateway: GatewayProcess, identity: Identity, kind: Kind
 ) -> None:
-    reception = Reception()
+    packet_meter = PacketMeter()
     async with (
         running_poller() as poller,
         open_light_client(gateway.websocket_url, "one", "speaker", identity, poller=poller) as speaker,
         open_light_client(
-            gateway.websocket_url, "one", "listener", identity, poller=poller, reception=reception
+            gateway.websocket_url, "one", "listener", identity, poller=poller, packet_meter=packet_meter
         ) as listener,
     ):
         producer = await speaker.publish(kind, 4711)
@@ -66,10 +66,10 @@ async def test_each_packet_is_counted_and_a_sample_tells_the_latency(
         publication = await send(speaker, kind, 1)
         meter = listener.streams[consumer]
         assert meter.expect_until(publication.packets) == 0
-        counts = reception.counts(kind)
+        counts = packet_meter.counts(kind)
         assert (counts.lost, counts.duplicated, counts.reordered, counts.strange, counts.unopened) == (0, 0, 0, 0, 0)
         assert counts.packets == publication.packets
-        latency = reception.take_latency(kind).quantile(0.5)
+        latency = packet_meter.take_latency(kind).quantile(0.5)
         assert latency is not None
         assert 0 < latency < 0.1
         assert listener.endpoints["receive"].traffic.received_rtp == counts.packets

@@ -1,4 +1,4 @@
-"""Events that many clients of one process get, decoded once."""
+"""Decodes an event once that many clients of one process get."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from protocol.codec import decode_from_gateway
 from protocol.declarations import Event, RequestData
 from protocol.responses import Error, Ok
 
-#: Different events that are remembered: more than a channel's members are told between two looks of the slowest.
+#: Different events that are remembered by default: more than the slowest client of a channel has waiting.
 _KEPT: Final = 256
 
 
 class SharedDecoder:
-    """In the place of :func:`protocol.codec.decode_from_gateway`, for all clients of a process.
+    """Stands in for :func:`protocol.codec.decode_from_gateway` in all clients of a process.
 
-    A channel's members are all told the same, letter by letter, and messages cannot be changed: so each text is
-    decoded, and checked as strictly, for the first who gets it.
+    All members of a channel get the same bytes, and messages are immutable.  So the first client's copy is decoded, as
+    strictly as ever, and the others get the result.  It remembers ``kept`` different events.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = _KEPT) -> None:
+        self._kept = kept
         self._events: dict[str, Event] = {}
 
     def __call__(self, raw: bytes | str, asked: Mapping[int, type[RequestData[Any]]]) -> Ok | Error | Event:
@@ -29,6 +30,6 @@ class SharedDecoder:
         message = decode_from_gateway(raw, asked)
         if isinstance(raw, str) and not isinstance(message, Ok | Error):
             self._events[raw] = message
-            if len(self._events) > _KEPT:
+            if len(self._events) > self._kept:
                 del self._events[next(iter(self._events))]
         return message

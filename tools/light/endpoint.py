@@ -13,28 +13,28 @@ from typing import Final
 import trio
 from attrs import define
 
+from tools.light.packet_meter import PacketMeter
 from tools.light.poller import Poller
-from tools.light.reception import Reception
 from tools.light.transport import LightTransport
 
-#: Datagrams of one socket that are read in one go.
+#: Datagrams that one call reads from one socket.
 BATCH: Final = 64
 _LARGEST: Final = 2048
 _RECEIVE_BUFFER: Final = 1024 * 1024
-# <asm-generic/sockios.h>: when the datagram that was read last arrived, by the system's clock.
+# <asm-generic/sockios.h>: the arrival time of the datagram that was read last, by the system's clock.
 _SIOCGSTAMPNS: Final = 0x8907
 _TIMESPEC: Final = struct.Struct("qq")
-# One for all: what is read is worked off before the next is read.
+# One buffer for all sockets: each datagram is handled before the next is read.
 _buffer = bytearray(_LARGEST)
 _view = memoryview(_buffer)
 
 
 @define
 class Traffic:
-    """Datagrams of one socket or of many, whole, of every protocol.
+    """Counts whole datagrams of every protocol, of one socket or of many.
 
-    ``unsent`` did not fit into the socket, or the system would not send them; ``errors`` are what the network said
-    about earlier ones.
+    ``unsent`` counts those that the system did not take, for example because the socket was full.  ``errors`` counts
+    ICMP errors about earlier ones.
     """
 
     sent: int = 0
@@ -48,11 +48,11 @@ class Traffic:
 
 
 class LightEndpoint:
-    """Made by :func:`run_endpoint`.
+    """A light transport and its UDP ``socket``; :func:`run_endpoint` makes it.
 
-    Without a ``reception`` each packet is opened and kept in ``transport.rtp``.  With one it is counted there, and
-    nobody is woken for it.  ``on_rtcp`` is called with each RTCP packet, opened; without it they are kept in
-    ``transport.rtcp``.
+    A ``packet_meter`` counts RTP packets without waking a task; without one, ``transport.rtp`` collects them
+    decrypted.  ``on_rtcp`` gets each decrypted RTCP packet.  Without it ``transport.rtcp`` collects them, or, beside a
+    ``packet_meter``, they are dropped undecrypted.
     """
 
     def __init__(
@@ -60,25 +60,28 @@ class LightEndpoint:
         transport: LightTransport,
         sock: socket.socket,
         *,
-        reception: Reception | None = None,
+        packet_meter: PacketMeter | None = None,
         on_rtcp: Callable[[bytes], object] | None = None,
     ) -> None:
         self.transport = transport
-        self.reception = reception
+        self.packet_meter = packet_meter
         self.on_rtcp = on_rtcp
         self.traffic = Traffic()
-        self._socket = sock
+        self.socket = sock
         self._size = 0
         self._arrival = trio.Event()
         self._departure = trio.Event()
+        self._reading = trio.CancelScope()
+        self._running = trio.CancelScope()
+        self._poller: Poller | None = None
 
     def start(self) -> None:
-        """Begin with ICE, and DTLS behind it."""
+        """Begin with ICE; DTLS follows."""
         self.transport.start(trio.current_time())
         self.send()
 
     async def until(self, condition: Callable[[], object], seconds: float = 5) -> None:
-        """Wait until the condition holds; it is looked at whenever something arrived.  ``TooSlowError`` after that."""
+        """Wait until ``condition`` holds; each arrival checks it.  Raises ``trio.TooSlowError`` after ``seconds``."""
         with trio.fail_after(seconds):
             while not condition():
                 await self._arrival.wait()
@@ -87,19 +90,19 @@ class LightEndpoint:
         await self.until(lambda: self.transport.connected, seconds)
 
     def send(self) -> None:
-        """Something was put into the transport: let it out, at once."""
+        """Send what the transport has queued, at once."""
         for datagram in self.transport.datagrams_to_send():
             self._transmit(datagram)
         self._departure.set()
 
     def send_rtp(self, packet: bytes) -> bool:
-        """Seal a packet and send it at once; whether the system took it.  No task is woken for it."""
+        """Encrypt a packet and send it at once, without waking a task; return whether the system took it."""
         sent = self._transmit(self.transport.seal_rtp(packet))
         self.traffic.sent_rtp += sent
         return sent
 
     def send_rtcp(self, packet: bytes) -> None:
-        """Seal a compound packet and send it at once."""
+        """Encrypt a compound packet and send it at once."""
         self.transport.send_rtcp(packet)
         self.send()
 
@@ -107,9 +110,9 @@ class LightEndpoint:
         traffic = self.traffic
         for _ in range(2):
             try:
-                self._socket.send(datagram)
+                self.socket.send(datagram)
             except ConnectionRefusedError:
-                # About an earlier one; the error is told once, and this one was not sent.
+                # The error is about an earlier datagram.  The system reports it once and did not send this one.
                 traffic.errors += 1
             except OSError:
                 break
@@ -120,10 +123,18 @@ class LightEndpoint:
         traffic.unsent += 1
         return False
 
+    def close(self) -> None:
+        """End :func:`run_endpoint`, which closes the socket without a word to the server."""
+        self._running.cancel()
+
     async def run(self) -> None:
-        """Do what time brings, until cancelled."""
+        """Handle the transport's timers until closed or cancelled."""
+        with self._running:
+            await self._run()
+
+    async def _run(self) -> None:
         while True:
-            # Before the send: what is added while this waits must not be missed.
+            # Renewed before sending, so that datagrams queued meanwhile end the wait below.
             self._departure = trio.Event()
             for datagram in self.transport.datagrams_to_send():
                 self._transmit(datagram)
@@ -132,14 +143,27 @@ class LightEndpoint:
             self.transport.handle_timer(trio.current_time())
 
     async def run_receiver(self) -> None:
-        """Read the socket as soon as there is something; what a :class:`Poller` does for many."""
-        while True:
-            await trio.lowlevel.wait_readable(self._socket)
-            self.read()
+        """Read the socket as soon as it is readable, until cancelled or told to stop; a :class:`Poller` reads many."""
+        with self._reading:
+            while True:
+                await trio.lowlevel.wait_readable(self.socket)
+                self.read()
+
+    def use_poller(self, poller: Poller) -> None:
+        """Let ``poller`` read the socket from now on."""
+        poller.add(self.socket, self.read)
+        self._poller = poller
+
+    def stop_reading(self) -> None:
+        """Leave the socket to another reader, or unread; sending goes on."""
+        self._reading.cancel()
+        if self._poller is not None:
+            self._poller.remove(self.socket)
+            self._poller = None
 
     def read(self) -> None:
-        """Work off what has arrived, a bounded number of datagrams."""
-        receive, traffic, reception = self._socket.recv_into, self.traffic, self.reception
+        """Handle the datagrams that have arrived, at most :data:`BATCH`."""
+        receive, traffic, packet_meter = self.socket.recv_into, self.traffic, self.packet_meter
         for _ in range(BATCH):
             try:
                 size = receive(_buffer)
@@ -150,13 +174,17 @@ class LightEndpoint:
                 continue
             traffic.received += 1
             traffic.received_bytes += size
-            # RTP, and not RTCP (RFC 7983, RFC 5761 section 4)
-            if 128 <= _buffer[0] <= 191 and not 192 <= _buffer[1] <= 223 and size > 1:
-                traffic.received_rtp += 1
-                if reception is not None:
-                    self._size = size
-                    reception.receive_untrusted(_buffer, size, self._opened, self.arrived_at)
-                    continue
+            # RTP and RTCP (RFC 7983); the second byte tells them apart (RFC 5761 section 4).
+            if 128 <= _buffer[0] <= 191 and size > 1:
+                if 192 <= _buffer[1] <= 223:
+                    if packet_meter is not None and self.on_rtcp is None:
+                        continue
+                else:
+                    traffic.received_rtp += 1
+                    if packet_meter is not None:
+                        self._size = size
+                        packet_meter.receive_untrusted(_buffer, size, self._opened, self.arrived_at)
+                        continue
             self._take(bytes(_view[:size]))
 
     def _take(self, datagram: bytes) -> None:
@@ -174,14 +202,14 @@ class LightEndpoint:
         return self.transport.open_rtp(bytes(_view[: self._size]))
 
     def arrived_at(self) -> int:
-        """When the datagram that was read last reached the socket, in nanoseconds of ``time.monotonic_ns()``.
+        """Return when the newest datagram reached the socket, in nanoseconds of ``time.monotonic_ns()``.
 
-        The system has noted it, so how late this process came to read it does not count.
+        The kernel noted that time, so a late read does not change it.
         """
         now = time.monotonic_ns()
         try:
-            noted = fcntl.ioctl(self._socket, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
-        except OSError:  # not noted
+            noted = fcntl.ioctl(self.socket, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
+        except OSError:  # the kernel noted no time
             return now
         seconds, nanoseconds = _TIMESPEC.unpack(noted)
         ago: int = time.time_ns() - (seconds * 1_000_000_000 + nanoseconds)
@@ -189,16 +217,13 @@ class LightEndpoint:
 
 
 def open_socket(address: tuple[str, int]) -> socket.socket:
-    """A UDP socket that talks to this address alone, from whichever of our addresses leads there.
-
-    Raises ``OSError``.
-    """
+    """Return a UDP socket that is connected to this address.  Raises ``OSError``."""
     sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         sock.connect(address)
-        with suppress(OSError):  # nothing was read yet; from now on the system notes when datagrams arrive
+        with suppress(OSError):  # fails, since nothing was read yet, and makes the kernel note arrival times
             fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
     except BaseException:
         sock.close()
@@ -211,34 +236,34 @@ async def run_endpoint(
     address: tuple[str, int],
     *,
     poller: Poller | None = None,
-    reception: Reception | None = None,
+    packet_meter: PacketMeter | None = None,
     on_rtcp: Callable[[bytes], object] | None = None,
+    sock: socket.socket | None = None,
     task_status: trio.TaskStatus[LightEndpoint] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Move a transport's datagrams between a socket of its own and the gateway's ``address``, until cancelled.
+    """Move a transport's datagrams between a UDP socket and the server's ``address``, until cancelled.
 
-    Tell the gateway :attr:`LightTransport.dtls_parameters` by ``connect_transport``, then :meth:`LightEndpoint.start`.
-    With a ``poller`` the socket is read by it instead of by a task of its own.  Raises ``OSError`` where there is no
-    way to the address.
+    Send the gateway :attr:`LightTransport.dtls_parameters` in ``connect_transport``, then call
+    :meth:`LightEndpoint.start`.  With a ``poller``, that reads the socket; otherwise a task does.  Without a connected
+    ``sock`` it opens one.  Raises ``OSError`` where no route leads to the address.
     """
-    with open_socket(address) as sock:
-        endpoint = LightEndpoint(transport, sock, reception=reception, on_rtcp=on_rtcp)
+    with sock or open_socket(address) as connected:
+        endpoint = LightEndpoint(transport, connected, packet_meter=packet_meter, on_rtcp=on_rtcp)
         async with trio.open_nursery() as nursery:
             if poller is None:
                 nursery.start_soon(endpoint.run_receiver)
             else:
-                poller.add(sock, endpoint.read)
+                endpoint.use_poller(poller)
             try:
                 task_status.started(endpoint)
                 await endpoint.run()
             finally:
-                if poller is not None:
-                    poller.remove(sock)
+                endpoint.stop_reading()
 
 
 @asynccontextmanager
 async def open_endpoint(transport: LightTransport, address: tuple[str, int]) -> AsyncIterator[LightEndpoint]:
-    """:func:`run_endpoint` for as long as the block runs."""
+    """Do :func:`run_endpoint` for as long as the block runs."""
     async with trio.open_nursery() as nursery:
         yield await nursery.start(run_endpoint, transport, address)
         nursery.cancel_scope.cancel()

@@ -1,42 +1,48 @@
-"""A stream that a light client sends: a loop of encoded media, numbered, timed and stamped anew."""
+"""A stream that a light client sends: a loop of media with new sequence numbers, timestamps and stamps."""
 
 from __future__ import annotations
 
 import random
 import struct
 import time
+from collections.abc import Iterator
 from typing import Final, Never
 
 import trio
 from attrs import define, field
 
+from protocol.vocabulary import Kind
 from sfu.wire import rtcp
 from sfu.wire.errors import BadDatagram
+from sfu.wire.ntp import to_ntp
 from tools.light.endpoint import LightEndpoint
-from tools.light.media import MediaFrame, MediaLoop
-from tools.light.reception import Kind
-from tools.light.stamp import PADDING_FLAG, write_stamp
+from tools.light.media_loop import MediaFrame, MediaLoop
+from tools.light.stamp import PADDING_FLAG, STAMP_SIZE, write_stamp
 
-#: As :class:`tools.light.LightClient` announces them.
+#: Those that :class:`tools.light.LightMedia` announces.
 PAYLOAD_TYPES: Final[dict[Kind, int]] = {"audio": 111, "video": 96}
 _HEADER: Final = struct.Struct("!BBHII")
 # RFC 7741 section 4.2: X, then S in the first packet of a frame; I, a picture id of 15 bits.
 _FIRST, _LATER, _HAS_PICTURE_ID = 0x90, 0x80, 0x80
 _VP8: Final = struct.Struct("!BBH")
-# So late, frames are left out, as a camera does, instead of all sent at once.
+# Seconds after which a late frame is left out, as a camera does, instead of sent in one burst with others.
 _GIVE_UP: Final = 0.5
 
 
 @define(eq=False)
 class Publication:
-    """``frames``, ``packets`` and ``octets`` (of whole plain packets) count what was sent, ``key_frame_requests`` what
-    the gateway asked for; ``latest`` is by how much the latest frame was late, in seconds, and ``skipped`` the frames
-    that were left out for being far too late."""
+    """Sends ``loop`` on ``endpoint``.  With a ``cname`` it also sends one sender report a second.
+
+    ``frames``, ``key_frames``, ``packets`` and ``octets`` (of whole unencrypted packets) count what was sent,
+    ``key_frame_requests`` those of the gateway, ``skipped`` the frames that were left out because they were far too
+    late.  ``latest`` is the greatest delay of a frame, in seconds.
+    """
 
     loop: MediaLoop
     endpoint: LightEndpoint
     ssrc: int
     rng: random.Random
+    cname: str | None = None
     frames: int = 0
     key_frames: int = 0
     packets: int = 0
@@ -50,13 +56,13 @@ class Publication:
     _picture: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        # RFC 3550 section 5.1 wants random beginnings; below 2**15, or SRTP's first guess of the rollover may be wrong.
+        # RFC 3550 section 5.1 wants random beginnings.  From 2**15 on, SRTP's first guess of the rollover may be wrong.
         self._sequence = self.rng.randrange(1 << 15)
         self._timestamp = self.rng.getrandbits(32)
         self._picture = self.rng.getrandbits(15)
 
     async def run(self) -> Never:
-        """Send frame by frame until cancelled, each at its time, from a random moment within the first interval on."""
+        """Send each frame at its time until cancelled; begin at a random moment within the first interval."""
         interval = 1 / self.loop.rate
         due = trio.current_time() + interval * self.rng.random()
         while True:
@@ -72,20 +78,40 @@ class Publication:
             due += interval
 
     def send_frame(self) -> None:
-        """Send the next frame, now."""
+        """Send the next frame now, and the sender report that is due after it."""
+        for packet in self.next_frame():
+            self.endpoint.send_rtp(packet)
+        # Each stream reports at a frame of its own.
+        if self.cname is not None and self.frames % self.loop.rate == self.ssrc % self.loop.rate:
+            self.endpoint.send_rtcp(self.sender_report(self.cname))
+
+    def next_frame(self) -> Iterator[bytes]:
+        """Yield the packets of the next frame; each is stamped when it is taken, so encrypt and send it at once."""
         frame = self.loop.frames[self._at]
         self._at = (self._at + 1) % len(self.loop.frames)
         last = len(frame.chunks) - 1
         for index, chunk in enumerate(frame.chunks):
             packet = self._packet(frame, index, chunk, last=index == last)
             self.octets += len(packet)
-            self.endpoint.send_rtp(packet)
             self.packets += 1
             self._sequence += 1
+            yield packet
         self.frames += 1
         self.key_frames += frame.key
         self._timestamp += self.loop.clock_rate // self.loop.rate
         self._picture += 1
+
+    def sender_report(self, cname: str) -> bytes:
+        """Return a compound packet about the frames sent so far (RFC 3550 sections 6.4.1 and 6.5.1)."""
+        report = rtcp.SenderReport(
+            self.ssrc,
+            ntp=to_ntp(time.time()),
+            rtp_timestamp=self._timestamp - self.loop.clock_rate // self.loop.rate & 0xFFFFFFFF,
+            packets=self.packets & 0xFFFFFFFF,
+            # Neither headers nor padding count, and the stamp is padding.
+            octets=self.octets - self.packets * (_HEADER.size + STAMP_SIZE) & 0xFFFFFFFF,
+        )
+        return rtcp.encode([report, rtcp.SourceDescription(self.ssrc, cname)])
 
     def _packet(self, frame: MediaFrame, index: int, chunk: bytes, *, last: bool) -> bytes:
         kind = self.loop.kind
@@ -101,11 +127,11 @@ class Publication:
         if kind == "video":
             picture = self._picture & 0x7FFF | 0x8000
             descriptor = _VP8.pack(_LATER if index else _FIRST, _HAS_PICTURE_ID, picture)
-        # Stamped as late as can be: each for itself.
+        # Stamped last, so that latency begins just before the packet is sealed.
         return b"".join((header, descriptor, chunk, write_stamp(self.ssrc, self.packets, time.monotonic_ns())))
 
     def receive_rtcp_untrusted(self, packet: bytes) -> None:
-        """What the gateway says about the stream: a request for a key frame has the loop begin anew."""
+        """Handle RTCP about the stream: a request for a key frame restarts the loop."""
         try:
             parts = rtcp.parse_untrusted(packet)
         except BadDatagram:

@@ -1,4 +1,4 @@
-"""The client's side of one transport: a controlling ICE agent, DTLS and SRTP, sans-IO."""
+"""The client's side of one transport, sans-IO: a controlling ICE agent, DTLS and SRTP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from sfu.wire.srtp import SrtpKeys, SrtpProfile
 IceParameters = sfu.parameters.IceParameters | protocol.media.IceParameters
 DtlsParameters = sfu.parameters.DtlsParameters | protocol.media.DtlsParameters
 
-#: Seconds between checks until one is answered, and after that (RFC 7675 section 5.1).
+#: Seconds between connectivity checks before the first answer, and between consent checks after it (RFC 7675 section
+#: 5.1).
 CHECK_INTERVAL = 0.1
 CONSENT_INTERVAL = 2.5
 
@@ -36,7 +37,7 @@ _PROFILES = {
 
 @frozen
 class Identity:
-    """A client's certificate and what is made from it once."""
+    """A client's certificate and the DTLS context made from it.  Clients may share one."""
 
     certificate: Certificate
     context: DtlsContext
@@ -47,11 +48,13 @@ class Identity:
 
 
 class LightTransport:
-    """One association with the gateway.
+    """One association with a server.
 
-    Feed it datagrams and time; take what is to be sent from :meth:`datagrams_to_send` and what arrived, opened, from
-    ``rtp`` and ``rtcp`` (the reader empties them); ``unopened`` counts what could not be opened or read.  ``dtls_role``
-    is the client's own.
+    Feed it datagrams and time.  Send what :meth:`datagrams_to_send` returns.  ``rtp`` and ``rtcp`` collect decrypted
+    packets until the reader empties them; ``unopened`` counts datagrams that could not be decrypted or parsed.
+
+    ``dtls_role`` is the client's own.  With a ``password``, its own ICE password, it answers the connectivity checks of
+    a server at ``peer`` (RFC 8445 section 7.3).
     """
 
     def __init__(
@@ -62,9 +65,13 @@ class LightTransport:
         *,
         dtls_role: Literal["client", "server"] = "client",
         rng: random.Random,
+        password: str | None = None,
+        peer: tuple[str, int] | None = None,
     ) -> None:
         self._ice = ice
         self._rng = rng
+        self._password = password
+        self._peer = peer
         self._ufrag = f"{rng.getrandbits(32):08x}"
         self._tie_breaker = rng.getrandbits(64)
         self._fingerprint = identity.certificate.fingerprint
@@ -85,7 +92,7 @@ class LightTransport:
 
     @property
     def dtls_parameters(self) -> sfu.parameters.DtlsParameters:
-        """Ours, for ``connect_transport``."""
+        """The client's own parameters, for ``connect_transport``."""
         return sfu.parameters.DtlsParameters((self._fingerprint,), self._role.value)
 
     @property
@@ -98,7 +105,7 @@ class LightTransport:
         self._check(now)
 
     def use_ice(self, parameters: IceParameters) -> IceParameters:
-        """After ``restart_ice``: check with these credentials from now on.  Gives the old ones."""
+        """Check with these credentials from now on, after ``restart_ice``; return the old ones."""
         old, self._ice = self._ice, parameters
         return old
 
@@ -106,13 +113,13 @@ class LightTransport:
         self._outgoing.append(self.seal_rtp(packet))
 
     def seal_rtp(self, packet: bytes) -> bytes:
-        """For who sends the datagram itself."""
+        """Encrypt a packet for a caller that sends the datagram itself."""
         assert self._send is not None, "not connected yet"
         sealed: bytes = self._send.protect(packet)
         return sealed
 
     def open_rtp(self, datagram: bytes) -> bytes | None:
-        """For who keeps the packets itself; None, and counted, where it cannot be opened."""
+        """Decrypt a packet for a caller that keeps it; None, counted in ``unopened``, where that fails."""
         opened: list[bytes] = []
         if self._receive is not None:
             self._open(self._receive.unprotect, datagram, opened)
@@ -123,15 +130,15 @@ class LightTransport:
         self._outgoing.append(self._send.protect_rtcp(packet))
 
     def send_raw(self, datagram: bytes) -> None:
-        """Anything at all; for tests of what the gateway makes of it."""
+        """Queue any bytes; tests send malformed datagrams."""
         self._outgoing.append(datagram)
 
     def stop_checking(self) -> None:
-        """Send no Binding requests any more, as libnice does once it is connected."""
+        """Send no more Binding requests, as libnice does once it is connected."""
         self._next_check = math.inf
 
     def close(self) -> None:
-        """Leaves a close_notify to be sent."""
+        """Queue a close_notify and stop checking."""
         self._dtls.close()
         self._next_check = math.inf
         self._outgoing += self._dtls.datagrams_to_send()
@@ -154,7 +161,7 @@ class LightTransport:
     def _open(self, unprotect: Callable[[bytes], bytes], datagram: bytes, opened: list[bytes]) -> None:
         try:
             opened.append(unprotect(datagram))
-        except pylibsrtp.Error:  # a repetition of the network's, or not for these keys
+        except pylibsrtp.Error:  # the network repeated it, or it belongs to other keys
             self.unopened += 1
 
     def get_timer(self) -> float:
@@ -185,18 +192,33 @@ class LightTransport:
 
     def _receive_stun(self, datagram: bytes, now: float) -> None:
         try:
-            answer = stun.parse_message(datagram)
-            authentic = answer.check_message_integrity(self._ice.password.encode())
-        except (ValueError, LookupError, struct.error):  # what aioice lets out
+            message = stun.parse_message(datagram)
+            if message.message_class is stun.Class.REQUEST:
+                self._answer_check(message)
+                return
+            authentic = message.check_message_integrity(self._ice.password.encode())
+        except (ValueError, LookupError, struct.error):  # aioice's parser raises these
             self.unopened += 1
             return
-        if self.validated or not authentic or answer.message_class is not stun.Class.RESPONSE:
+        if self.validated or not authentic or message.message_class is not stun.Class.RESPONSE:
             return
         self.validated = True
         self._next_check = now + CONSENT_INTERVAL
         if self._role is DtlsRole.CLIENT and self._dtls.state is DtlsState.NEW:
             self._dtls.start(now)
             self._follow_dtls()
+
+    def _answer_check(self, check: stun.Message) -> None:
+        if self._password is None or not check.check_message_integrity(self._password.encode()):
+            return
+        answer = stun.Message(
+            stun.Method.BINDING,
+            stun.Class.RESPONSE,
+            transaction_id=check.transaction_id,
+            attributes={"XOR-MAPPED-ADDRESS": self._peer},
+        )
+        answer.add_message_integrity(self._password.encode())
+        self._outgoing.append(bytes(answer))
 
     def _receive_dtls(self, datagram: bytes, now: float) -> None:
         try:

@@ -17,8 +17,9 @@ from attrs import frozen
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from tools.light.reception import Kind
+from protocol.vocabulary import Kind
 from tools.loadtest.conductor import Aborted, Conductor
+from tools.loadtest.failures import first_error
 from tools.loadtest.full_clients import NoFullClientsError
 from tools.loadtest.gateway_figures import GatewayWatch, is_running
 from tools.loadtest.plan import CHURN_KINDS, TOKEN_VARIABLE, ChurnKind, Plan, metrics_url, websocket_url
@@ -243,7 +244,7 @@ def _run(plan: Plan, watch: GatewayWatch, thresholds: tuple[Threshold, ...], opt
         except* (Aborted, KeyboardInterrupt):
             pass
         except* (ProcessEnded, NoFullClientsError) as group:
-            conductor.error = f"{_first(group)}"
+            conductor.error = f"{first_error(group)}"
             results = conclude(conductor, thresholds)
     if results is None:
         return _fail("stopped at once, without a report", _INTERRUPTED)
@@ -272,12 +273,6 @@ def _write(results: Results, options: Options, *, quiet: bool) -> int:
     if results.conductor.error is not None:
         return _fail(results.conductor.error, status)
     return status
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _fail(message: str, status: int) -> int:

@@ -12,8 +12,9 @@ from typing import Final, Literal, TypeVar
 import trio
 from attrs import define, field
 
-from tools.light.media import MediaLoop, encode_audio, encode_video
-from tools.light.reception import Kind
+from protocol.vocabulary import Kind
+from tools.light.encoders import encode_audio, encode_video
+from tools.light.media_loop import MediaLoop
 from tools.loadtest.full_clients import JOIN_SECONDS, FullClient, open_full_clients
 from tools.loadtest.gateway_figures import GatewayFigures, GatewayWatch, NoFiguresError
 from tools.loadtest.messages import (

@@ -1,4 +1,4 @@
-"""What goes wrong with a client because of the gateway, or of the way to it, in words."""
+"""Errors that the gateway, or the network to it, causes in a client, in words."""
 
 from __future__ import annotations
 
@@ -24,30 +24,32 @@ FAILURES: Final = (
 
 
 class ClientFailed(Exception):
-    """A client was ended by something that it did not want; the text says what."""
+    """An error ended a client; the text says which."""
 
 
 @asynccontextmanager
-async def plainly() -> AsyncIterator[None]:
-    """What goes wrong with a client comes out as one :exc:`ClientFailed`, whatever nursery it came through."""
+async def one_failure() -> AsyncIterator[None]:
+    """Turn each of :data:`FAILURES`, also inside exception groups, into one :exc:`ClientFailed`."""
     try:
         yield
     except FAILURES as error:
-        raise ClientFailed(_words(error)) from error
+        raise ClientFailed(describe(error)) from error
     except BaseExceptionGroup as group:
         ours, rest = group.split(FAILURES)
         if ours is None or (rest is not None and rest.split(trio.Cancelled)[1] is not None):
             raise
-        raise ClientFailed(_words(_first(ours))) from group
+        raise ClientFailed(describe(first_error(ours))) from group
 
 
-def _first(error: BaseException) -> BaseException:
+def first_error(error: BaseException) -> BaseException:
+    """Return the first exception of nested groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
-def _words(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
+    """Return one line for a person."""
     match error:
         case ConnectionClosed(code=CloseCode.ABNORMAL):
             return error.reason or "the connection broke"
@@ -57,7 +59,7 @@ def _words(error: BaseException) -> str:
         case RequestError():
             return f"the gateway refused: {error}"
         case EventsLost():
-            return "events came faster than they were looked at"
+            return "events came faster than the client took them"
         case trio.TooSlowError():
             return "the gateway did not answer in time"
     return str(error)

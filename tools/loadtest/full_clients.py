@@ -11,8 +11,9 @@ from typing import Any, Final
 import trio
 from attrs import define, field
 
+from tools.loadtest.child import ChildProcess
 from tools.loadtest.plan import TOKEN_VARIABLE, Plan
-from tools.loadtest.processes import Child, open_child
+from tools.loadtest.processes import open_python
 
 #: Longest wait until a full client is in.
 JOIN_SECONDS: Final = 30.0
@@ -29,7 +30,7 @@ class FullClient:
 
     user_id: str
     channel_id: str
-    child: Child
+    child: ChildProcess
     expected: int
     joined: trio.Event = field(factory=trio.Event)
     failure: str | None = None
@@ -98,7 +99,7 @@ async def open_full_clients(plan: Plan) -> AsyncIterator[list[FullClient]]:
             user_id, channel_id = f"full-{number}", plan.channel_id(number % plan.channels)
             arguments = ["-m", "tools.full", plan.url, channel_id, user_id, "--user-id", user_id]
             secret = {} if plan.token is None else {TOKEN_VARIABLE: plan.token}
-            child = await stack.enter_async_context(open_child(user_id, arguments, secret))
+            child = await stack.enter_async_context(open_python(user_id, arguments, secret))
             clients.append(FullClient(user_id, channel_id, child, _expected(plan, channel_id)))
             nursery.start_soon(clients[-1].follow)
         yield clients

@@ -1,4 +1,4 @@
-"""What the gateway says of itself, by its ``/metrics``, and what the system says of its process."""
+"""The gateway's own ``/metrics``, and the system's figures of its process."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ _SAMPLE: Final = re.compile(rb"^([a-zA-Z_:][^ ]*) ([0-9.eE+-]+|NaN)$", re.MULTIL
 
 
 class NoFiguresError(Exception):
-    """They cannot be had; the text says why."""
+    """The figures are not available; the text says why."""
 
 
 @frozen
 class GatewayFigures:
-    """At one moment; what is not known is None.  ``cpu`` in seconds, ``memory`` in bytes, ``packets_…`` whole datagrams
-    on the media port."""
+    """The figures at one moment; None where unknown.
+
+    ``cpu`` is in seconds, ``memory`` in bytes; ``packets_in`` and ``packets_out`` count datagrams on the media ports.
+    """
 
     at: float
     cpu: float | None = None
@@ -49,10 +51,10 @@ class GatewayWatch:
         """Raises :exc:`NoFiguresError`."""
         samples: dict[str, float] = {}
         if self.metrics is not None:
-            samples = await trio.to_thread.run_sync(_scrape, self.metrics, abandon_on_cancel=True)
+            samples = await trio.to_thread.run_sync(scrape, self.metrics, abandon_on_cancel=True)
         cpu, memory = samples.get("process_cpu_seconds_total"), samples.get("process_resident_memory_bytes")
         if self.pid is not None:
-            cpu, memory = _of_process(self.pid)
+            cpu, memory = _usage(self.pid)
         return GatewayFigures(
             time.monotonic(),
             cpu,
@@ -73,7 +75,8 @@ def _sum(samples: dict[str, float], prefix: str) -> int | None:
     return sum(found) if found else None
 
 
-def _scrape(url: str) -> dict[str, float]:
+def scrape(url: str) -> dict[str, float]:
+    """Read all samples from ``/metrics``, by name and labels.  Raises :exc:`NoFiguresError`."""
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
             text = answer.read(_MOST)
@@ -86,16 +89,23 @@ def _scrape(url: str) -> dict[str, float]:
     return samples
 
 
-def _of_process(pid: int) -> tuple[float, float]:
-    """Processor time so far, from its own clock (clock_getcpuclockid), and resident bytes."""
+def cpu_seconds(pid: int) -> float:
+    """Processor time of all threads of a process so far, from the process's own clock (clock_getcpuclockid)."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process now."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _usage(pid: int) -> tuple[float, float]:
     try:
-        cpu = time.clock_gettime(~pid << 3 | 2)
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return cpu_seconds(pid), float(resident_bytes(pid))
     except (OSError, ValueError, OverflowError, IndexError) as error:
         raise NoFiguresError(f"process {pid} cannot be looked at: {error}") from error
-    return cpu, float(pages * resource.getpagesize())
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process that we may look at."""
+    """Whether this process exists and may be read."""
     return os.path.exists(f"/proc/{pid}/statm")  # noqa: PTH110 - not a file that anybody wrote

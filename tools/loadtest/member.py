@@ -14,12 +14,11 @@ from attrs import define, field
 from protocol.client import RequestError
 from protocol.errors import ErrorCode
 from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
-from protocol.vocabulary import Participant
+from protocol.vocabulary import Kind, Participant
 from tools.light import Identity, LightClient, Poller, SharedDecoder, open_light_client
-from tools.light.media import MediaLoop
+from tools.light.media_loop import MediaLoop
 from tools.light.publication import Publication
-from tools.light.reception import Kind
-from tools.loadtest.failures import FAILURES, ClientFailed, plainly
+from tools.loadtest.failures import FAILURES, ClientFailed, one_failure
 from tools.loadtest.messages import Asked, Ended, Joined, Leaving, Quiet, Told
 from tools.loadtest.plan import ChurnKind, Plan, Slot
 from tools.loadtest.roster import Roster
@@ -126,7 +125,7 @@ class Member:
         planned = False
         tally.facts.append(Asked(time.monotonic(), visit.channel_id, visit.user_id, visit.number))
         try:
-            async with plainly():
+            async with one_failure():
                 await self._be_there(visit)
                 planned = True
         finally:
@@ -148,7 +147,7 @@ class Member:
             user_id=visit.user_id,
             token=around.plan.token,
             poller=around.poller,
-            reception=visit.reception,
+            packet_meter=visit.packet_meter,
             on_rtcp=visit.receive_rtcp_untrusted,
             decode=around.decode,
         ) as client:

@@ -14,9 +14,9 @@ import trio
 from attrs import define, field, frozen
 
 from protocol.events import LeaveReason, VoiceStateType
-from tools.light import Counts, Histogram, Traffic
-from tools.light.media import MediaLoop
-from tools.light.reception import Kind
+from protocol.vocabulary import Kind
+from tools.light import Histogram, PacketCounts, Traffic
+from tools.light.media_loop import MediaLoop
 from tools.loadtest.plan import ChurnKind, Plan, Slot
 
 _SIZE: Final = struct.Struct("!I")
@@ -175,7 +175,7 @@ class Snapshot:
     silent: int = 0
     strays: int = 0
     sending: dict[Kind, Sending] = field(factory=dict)
-    received: dict[Kind, Counts] = field(factory=dict)
+    received: dict[Kind, PacketCounts] = field(factory=dict)
     traffic: Traffic = field(factory=Traffic)
     failures: dict[str, int] = field(factory=dict)
     latency: dict[Kind, Histogram] = field(factory=dict)

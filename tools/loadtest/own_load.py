@@ -23,19 +23,21 @@ UNSENT_SHARE: Final = 0.001
 
 @define
 class LagMeter:
-    """How late this process woke up at worst since it was last asked."""
+    """Measures how late this process wakes up from sleeps of ``look`` seconds."""
 
+    look: float = LOOK
     _worst: float = 0.0
     _due: float = field(factory=time.monotonic)
 
     async def run(self) -> Never:
         """Until cancelled."""
         while True:
-            self._due = time.monotonic() + LOOK
-            await trio.sleep(LOOK)
+            self._due = time.monotonic() + self.look
+            await trio.sleep(self.look)
             self._worst = max(self._worst, time.monotonic() - self._due)
 
     def take(self) -> float:
+        """Return the longest delay since the last call, in seconds."""
         worst, self._worst = self._worst, 0.0
         return max(0.0, worst)
 

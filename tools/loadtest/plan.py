@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from attrs import field, frozen
 from attrs.validators import ge, gt
 
-from tools.light.reception import Kind
+from protocol.vocabulary import Kind
 
 ChurnKind = Literal["leave", "close", "kill"]
 #: In the environment, what ``--token`` is; the gateway's own setting has the same name.

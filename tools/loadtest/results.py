@@ -7,8 +7,8 @@ from typing import Any, Final
 import attrs
 from attrs import frozen
 
+from protocol.vocabulary import Kind
 from tools.light import Histogram
-from tools.light.reception import Kind
 from tools.loadtest.conductor import Conductor
 from tools.loadtest.gateway_figures import GatewayFigures
 from tools.loadtest.own_load import unsent_complaint

@@ -7,9 +7,9 @@ import time
 import attrs
 from attrs import define, field
 
-from tools.light import Counts, Histogram, LightClient, Reception, Traffic
+from protocol.vocabulary import Kind
+from tools.light import Histogram, LightClient, PacketCounts, PacketMeter, Traffic
 from tools.light.publication import Publication
-from tools.light.reception import Kind
 from tools.loadtest.messages import Fact, Sending, Snapshot
 
 _TRAFFIC = tuple(attribute.name for attribute in attrs.fields(Traffic))
@@ -31,7 +31,7 @@ class Visit:
     user_id: str
     channel_id: str
     number: int
-    reception: Reception = field(factory=Reception)
+    packet_meter: PacketMeter = field(factory=PacketMeter)
     publications: dict[int, Publication] = field(factory=dict)
     wanted: set[str] = field(factory=set)
     listed_at_join: frozenset[str] = frozenset()
@@ -63,13 +63,13 @@ class Tally:
     first_media: Histogram = field(factory=Histogram)
     _strays: int = 0
     _sending: dict[Kind, Sending] = field(factory=dict)
-    _received: dict[Kind, Counts] = field(factory=dict)
+    _received: dict[Kind, PacketCounts] = field(factory=dict)
     _latency: dict[Kind, Histogram] = field(factory=dict)
     _traffic: Traffic = field(factory=Traffic)
 
     def __attrs_post_init__(self) -> None:
         for kind in self.kinds:
-            self._sending[kind], self._received[kind], self._latency[kind] = Sending(), Counts(), Histogram()
+            self._sending[kind], self._received[kind], self._latency[kind] = Sending(), PacketCounts(), Histogram()
 
     def fail(self, why: str) -> None:
         """Something went wrong with a client that should not have."""
@@ -85,10 +85,12 @@ class Tally:
         self.visits.pop(visit.user_id, None)
         self._add(visit, self._sending, self._received, self._traffic)
         for kind in self.kinds:
-            self._latency[kind].add(visit.reception.take_latency(kind))
+            self._latency[kind].add(visit.packet_meter.take_latency(kind))
         self._strays += _strays(visit)
 
-    def _add(self, visit: Visit, sending: dict[Kind, Sending], received: dict[Kind, Counts], traffic: Traffic) -> None:
+    def _add(
+        self, visit: Visit, sending: dict[Kind, Sending], received: dict[Kind, PacketCounts], traffic: Traffic
+    ) -> None:
         for publication in visit.publications.values():
             total = sending[publication.loop.kind]
             total.frames += publication.frames
@@ -98,7 +100,7 @@ class Tally:
             total.key_frame_requests += publication.key_frame_requests
             total.skipped += publication.skipped
         for kind in self.kinds:
-            received[kind].add(visit.reception.counts(kind))
+            received[kind].add(visit.packet_meter.counts(kind))
         if visit.client is not None:
             for endpoint in visit.client.endpoints.values():
                 add_traffic(traffic, endpoint.traffic)
@@ -113,7 +115,7 @@ class Tally:
             self._add(visit, sending, received, traffic)
             strays += _strays(visit)
             for kind in self.kinds:
-                latency[kind].add(visit.reception.take_latency(kind))
+                latency[kind].add(visit.packet_meter.take_latency(kind))
         return Snapshot(
             joined=len(self.visits),
             joins=self.joins,
@@ -135,5 +137,5 @@ class Tally:
 
 def _strays(visit: Visit) -> int:
     """Packets of streams that nobody asked for, or that were closed."""
-    unexpected = sum(meter.counts.packets for meter in visit.reception.streams.values() if meter.kind is None)
-    return visit.reception.strays + unexpected
+    unexpected = sum(meter.counts.packets for meter in visit.packet_meter.streams.values() if meter.kind is None)
+    return visit.packet_meter.strays + unexpected

@@ -9,8 +9,8 @@ from typing import Final
 import attrs
 from attrs import define, field, frozen
 
-from tools.light import Counts, Histogram, Traffic
-from tools.light.reception import Kind
+from protocol.vocabulary import Kind
+from tools.light import Histogram, PacketCounts, Traffic
 from tools.loadtest.gateway_figures import GatewayFigures
 from tools.loadtest.messages import Sending, Snapshot
 from tools.loadtest.own_load import OwnLoad, Second
@@ -52,13 +52,13 @@ class Sum:
     silent: int = 0
     strays: int = 0
     sending: dict[Kind, Sending] = field(factory=dict)
-    received: dict[Kind, Counts] = field(factory=dict)
+    received: dict[Kind, PacketCounts] = field(factory=dict)
     traffic: Traffic = field(factory=Traffic)
     failures: Counter[str] = field(factory=Counter)
 
     @property
-    def all_received(self) -> Counts:
-        total = Counts()
+    def all_received(self) -> PacketCounts:
+        total = PacketCounts()
         for counts in self.received.values():
             total.add(counts)
         return total
@@ -113,7 +113,7 @@ class Totals:
         total = Sum(
             at=time.monotonic(),
             sending={kind: Sending() for kind in self.kinds},
-            received={kind: Counts() for kind in self.kinds},
+            received={kind: PacketCounts() for kind in self.kinds},
         )
         for snapshot in self._latest.values():
             for name in ("joined", "joins", "leaves", "failed", "silent", "strays"):

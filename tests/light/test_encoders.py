@@ -10,7 +10,8 @@ import pytest
 from aiortc.codecs.vpx import VpxPayloadDescriptor
 
 from tools.light import LightEndpoint
-from tools.light.media import MediaLoop, encode_audio, encode_video
+from tools.light.encoders import encode_audio, encode_video
+from tools.light.media_loop import MediaLoop
 from tools.light.publication import Publication
 from tools.light.stamp import STAMP_SIZE, read_stamp_untrusted
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 import trio
 from attrs import define, field
 
+from protocol.vocabulary import Kind
 from tools.light.histogram import Histogram
 from tools.light.stamp import read_stamp_untrusted
-
-Kind = Literal["audio", "video"]
 
 #: One of so many packets is opened, by its sequence number: a prime, so that each place in a burst gets its turn.
 OPEN_EVERY: Final = 11
@@ -28,7 +27,7 @@ _HEADER: Final = struct.Struct("!BBHII")
 
 
 @define
-class Counts:
+class PacketCounts:
     """Totals of one stream or of many.
 
     ``bytes`` are whole SRTP packets.  ``reordered`` came after one with a higher number, ``duplicated`` again; ``lost``
@@ -46,7 +45,7 @@ class Counts:
     unstamped: int = 0
     strange: int = 0
 
-    def add(self, other: Counts) -> None:
+    def add(self, other: PacketCounts) -> None:
         for name in _COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -57,7 +56,7 @@ class Counts:
         return self.lost / expected if expected else 0.0
 
 
-_COUNTED: Final = tuple(attribute.name for attribute in attrs.fields(Counts))
+_COUNTED: Final = tuple(attribute.name for attribute in attrs.fields(PacketCounts))
 
 
 @define(eq=False)
@@ -68,7 +67,7 @@ class StreamMeter:
     ssrc: int
     kind: Kind | None = None
     producer_id: str | None = None
-    counts: Counts = field(factory=Counts)
+    counts: PacketCounts = field(factory=PacketCounts)
     latency: Histogram = field(factory=Histogram)
     begun: trio.Event = field(factory=trio.Event)
     first_at: float | None = None
@@ -159,7 +158,7 @@ class StreamMeter:
 
 
 @define(eq=False)
-class Reception:
+class PacketMeter:
     """All streams of one endpoint.  Give it to :func:`tools.light.open_light_client`, which tells it what to expect.
 
     ``done`` are the counts, and ``done_latency`` the latencies, of streams that were closed, by kind; ``strays`` are
@@ -168,7 +167,7 @@ class Reception:
 
     open_every: int = OPEN_EVERY
     streams: dict[int, StreamMeter] = field(factory=dict)
-    done: dict[Kind, Counts] = field(factory=lambda: {"audio": Counts(), "video": Counts()})
+    done: dict[Kind, PacketCounts] = field(factory=lambda: {"audio": PacketCounts(), "video": PacketCounts()})
     done_latency: dict[Kind, Histogram] = field(factory=lambda: {"audio": Histogram(), "video": Histogram()})
     strays: int = 0
     _closed: dict[int, None] = field(factory=dict)
@@ -193,9 +192,9 @@ class Reception:
         self.done[meter.kind].add(meter.counts)
         self.done_latency[meter.kind].add(meter.latency)
 
-    def counts(self, kind: Kind) -> Counts:
+    def counts(self, kind: Kind) -> PacketCounts:
         """Of all streams of a kind, closed or not."""
-        total = Counts()
+        total = PacketCounts()
         total.add(self.done[kind])
         for meter in self.streams.values():
             if meter.kind == kind:

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.light import Counts, Reception, StreamMeter
+from tools.light import PacketCounts, PacketMeter, StreamMeter
 from tools.light.stamp import PADDING_FLAG, read_stamp_untrusted, write_stamp
 
 SSRC = 77
 
 
-def counted(sequences: Iterable[int]) -> Counts:
+def counted(sequences: Iterable[int]) -> PacketCounts:
     meter = StreamMeter(SSRC)
     for sequence in sequences:
         meter.take(sequence & 0xFFFF, 100)
@@ -81,10 +81,10 @@ def test_a_stamp_is_read_as_it_was_written_and_nothing_else_is_one() -> None:
 
 
 class Stream:
-    """Packets of one source as a reception gets them, without encryption."""
+    """Packets of one source as a packet_meter gets them, without encryption."""
 
-    def __init__(self, reception: Reception, source: int = 5) -> None:
-        self.reception = reception
+    def __init__(self, packet_meter: PacketMeter, source: int = 5) -> None:
+        self.packet_meter = packet_meter
         self.source = source
 
     def arrives(self, number: int, *, sequence: int | None = None, after: int = 1_000_000) -> None:
@@ -94,37 +94,37 @@ class Stream:
         buffer = bytearray(2048)
         buffer[: len(packet)] = packet
         arrived_at = number * 20_000_000 + after
-        self.reception.receive_untrusted(buffer, len(packet), lambda: packet, lambda: arrived_at)
+        self.packet_meter.receive_untrusted(buffer, len(packet), lambda: packet, lambda: arrived_at)
 
 
 def test_a_sample_is_opened_and_tells_how_long_packets_took() -> None:
-    reception = Reception()
-    meter = reception.expect(SSRC, "audio", "p1")
-    stream = Stream(reception)
+    packet_meter = PacketMeter()
+    meter = packet_meter.expect(SSRC, "audio", "p1")
+    stream = Stream(packet_meter)
     for number in range(500):
         stream.arrives(number, after=3_000_000)
     assert meter.begun.is_set()
     assert 500 // 11 <= meter.counts.opened <= 500 // 11 + 2
-    latency = reception.take_latency("audio")
+    latency = packet_meter.take_latency("audio")
     assert latency.count == meter.counts.opened
     assert latency.quantile(0.5) == pytest.approx(0.003, rel=0.02)
-    assert reception.take_latency("audio").count == 0
+    assert packet_meter.take_latency("audio").count == 0
 
 
 def test_packets_that_overtake_the_answer_are_counted() -> None:
-    reception = Reception()
-    stream = Stream(reception)
+    packet_meter = PacketMeter()
+    stream = Stream(packet_meter)
     stream.arrives(0)
-    meter = reception.expect(SSRC, "video", "p1")
+    meter = packet_meter.expect(SSRC, "video", "p1")
     stream.arrives(1)
     assert meter.counts.packets == 2
-    assert reception.counts("video").packets == 2
+    assert packet_meter.counts("video").packets == 2
 
 
 def test_what_its_source_sent_and_what_never_came_at_the_end_is_lost() -> None:
-    reception = Reception()
-    meter = reception.expect(SSRC, "audio", "p1")
-    stream = Stream(reception)
+    packet_meter = PacketMeter()
+    meter = packet_meter.expect(SSRC, "audio", "p1")
+    stream = Stream(packet_meter)
     for number in range(10, 100):
         stream.arrives(number)
     assert meter.newest_number == 99
@@ -135,28 +135,28 @@ def test_what_its_source_sent_and_what_never_came_at_the_end_is_lost() -> None:
 
 
 def test_packets_of_another_source_than_the_streams_are_strange() -> None:
-    reception = Reception(open_every=1)
-    meter = reception.expect(SSRC, "audio", "p1")
-    Stream(reception, source=5).arrives(0)
-    Stream(reception, source=6).arrives(1)
+    packet_meter = PacketMeter(open_every=1)
+    meter = packet_meter.expect(SSRC, "audio", "p1")
+    Stream(packet_meter, source=5).arrives(0)
+    Stream(packet_meter, source=6).arrives(1)
     assert meter.counts.strange == 1
 
 
 def test_a_closed_stream_stays_counted_and_what_comes_after_is_stray() -> None:
-    reception = Reception(open_every=1)
-    reception.expect(SSRC, "audio", "p1")
-    stream = Stream(reception)
+    packet_meter = PacketMeter(open_every=1)
+    packet_meter.expect(SSRC, "audio", "p1")
+    stream = Stream(packet_meter)
     for number in range(3):
         stream.arrives(number)
-    reception.close(SSRC)
+    packet_meter.close(SSRC)
     stream.arrives(3)
-    assert reception.counts("audio").packets == 3
-    assert reception.strays == 1
-    assert reception.take_latency("audio").count == 3
+    assert packet_meter.counts("audio").packets == 3
+    assert packet_meter.strays == 1
+    assert packet_meter.take_latency("audio").count == 3
 
 
 def test_garbage_is_stray() -> None:
-    reception = Reception()
-    reception.receive_untrusted(bytearray(2048), 5, lambda: None, lambda: 0)
-    assert reception.strays == 1
-    assert reception.streams == {}
+    packet_meter = PacketMeter()
+    packet_meter.receive_untrusted(bytearray(2048), 5, lambda: None, lambda: 0)
+    assert packet_meter.strays == 1
+    assert packet_meter.streams == {}

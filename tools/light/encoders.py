@@ -1,7 +1,7 @@
-"""Media that real encoders made once, to be sent again and again: Opus and VP8, by way of PyAV.
+"""Opus and VP8 that real encoders made, by way of PyAV, to be sent in a loop.
 
-A loop of some seconds begins with a key frame, so that it can be repeated, and begun again when somebody asks for a
-key frame.  Nothing is encoded while it is sent.
+The loop begins with a key frame.  So it can repeat, and start again when a receiver asks for a key frame.  Sending
+encodes nothing.
 """
 
 from __future__ import annotations
@@ -14,17 +14,14 @@ from fractions import Fraction
 from typing import Final
 
 import av
-from attrs import frozen
 from av import AudioFrame, VideoFrame
 
-from tools.light.reception import Kind
+from tools.light.media_loop import AUDIO_RATE, VIDEO_RATE, MediaFrame, MediaLoop
 
 LOOP_SECONDS: Final = 2
-AUDIO_RATE: Final = 48_000
-VIDEO_RATE: Final = 90_000
 AUDIO_FRAMES: Final = 50
 AUDIO_BITRATE: Final = 32_000
-#: Bytes of encoded media in one packet: with all headers, the stamp and the seal it stays below 1,200.
+#: Bytes of encoded media in one packet; with headers, stamp and SRTP tag a packet stays below 1,200 bytes.
 MAX_CHUNK: Final = 1100
 _SAMPLES: Final = AUDIO_RATE // AUDIO_FRAMES
 _KEY_FRAME_BIT: Final = 0x01
@@ -32,36 +29,8 @@ _STREAK: Final = 48
 _LARGER_FROM: Final = 500_000
 
 
-@frozen
-class MediaFrame:
-    """An encoded frame, cut into what fits into packets; ``key`` says that nothing before it is needed."""
-
-    chunks: tuple[bytes, ...]
-    key: bool
-
-
-@frozen
-class MediaLoop:
-    """``frames`` are due ``rate`` times a second; ``clock_rate`` is that of the RTP timestamps."""
-
-    kind: Kind
-    rate: int
-    clock_rate: int
-    frames: tuple[MediaFrame, ...]
-
-    @property
-    def bitrate(self) -> float:
-        """Bits of encoded media a second."""
-        size = sum(len(chunk) for frame in self.frames for chunk in frame.chunks)
-        return 8 * size * self.rate / len(self.frames)
-
-    @property
-    def packets_per_second(self) -> float:
-        return sum(len(frame.chunks) for frame in self.frames) * self.rate / len(self.frames)
-
-
 def encode_audio(bitrate: int = AUDIO_BITRATE) -> MediaLoop:
-    """A voice-like tone in Opus, 50 frames a second, one to a packet (RFC 7587 section 4.2)."""
+    """Encode a voice-like tone in Opus, 50 frames a second, one in each packet (RFC 7587 section 4.2)."""
     codec = av.CodecContext.create("libopus", "w")
     codec.bit_rate = bitrate
     codec.format, codec.layout, codec.sample_rate = "s16", "mono", AUDIO_RATE
@@ -72,7 +41,7 @@ def encode_audio(bitrate: int = AUDIO_BITRATE) -> MediaLoop:
 
 
 def _sounds() -> Iterator[AudioFrame]:
-    """A harmonic tone whose loudness comes and goes four times a second, as syllables do."""
+    """Yield a harmonic tone that swells four times a second, as syllables do."""
     for number in range(LOOP_SECONDS * AUDIO_FRAMES):
         frame = AudioFrame(format="s16", layout="mono", samples=_SAMPLES)
         times = [(number * _SAMPLES + index) / AUDIO_RATE for index in range(_SAMPLES)]
@@ -92,17 +61,17 @@ def _voice(time: float) -> float:
 
 
 def encode_video(bitrate: int, rate: int) -> MediaLoop:
-    """A moving, noisy picture in VP8; ``bitrate`` in bit/s, ``rate`` in frames a second.
+    """Encode a moving, noisy picture in VP8; ``bitrate`` in bit/s, ``rate`` in frames a second.
 
-    There is as much noise in it as makes the encoder use the bits that it may.  What comes out is in
-    :attr:`MediaLoop.bitrate`: within a quarter of what was asked for between 100 kbit/s and 4 Mbit/s.
+    The noise makes the encoder use all bits that it may.  Between 100 kbit/s and 4 Mbit/s the result,
+    :attr:`MediaLoop.bitrate`, is within a quarter of ``bitrate``.
     """
     width, height = (320, 180) if bitrate < _LARGER_FROM else (640, 360)
     codec = av.CodecContext.create("libvpx", "w")
     codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
     codec.bit_rate = bitrate
     codec.framerate, codec.time_base = Fraction(rate), Fraction(1, rate)
-    codec.gop_size = 10 * LOOP_SECONDS * rate  # the first frame alone is a key frame
+    codec.gop_size = 10 * LOOP_SECONDS * rate  # only the first frame is a key frame
     codec.qmin, codec.qmax = 2, 60
     codec.options = {
         "deadline": "realtime",

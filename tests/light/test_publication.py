@@ -1,0 +1,87 @@
+"""What a publication sends."""
+
+import random
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from attrs import define, field
+
+from sfu.wire import rtcp
+from sfu.wire.ntp import from_ntp
+from sfu.wire.rtp import parse_header_untrusted
+from tools.bench.beside.drain import is_rtp
+from tools.light import LightEndpoint
+from tools.light.media_loop import MediaLoop, constant_loop
+from tools.light.publication import Publication
+
+AUDIO = constant_loop("audio", rate=50, packets=1, payload_size=100)
+VIDEO = constant_loop("video", rate=30, packets=5, payload_size=1100)
+
+
+@define
+class Network(LightEndpoint):
+    """Keeps all packets unencrypted, in the order of sending."""
+
+    packets: list[bytes] = field(factory=list)
+
+    def send_rtp(self, packet: bytes) -> bool:
+        self.packets.append(packet)
+        return True
+
+    def send_rtcp(self, packet: bytes) -> None:
+        self.packets.append(packet)
+
+
+def sent(loop: MediaLoop, ssrc: int, frames: int, cname: str | None = "source") -> list[bytes]:
+    network = Network()
+    publication = Publication(loop, network, ssrc, random.Random(1), cname)
+    for _ in range(frames):
+        publication.send_frame()
+    return network.packets
+
+
+@pytest.mark.parametrize("loop", [AUDIO, VIDEO], ids=lambda one: one.kind)
+def test_it_reports_once_a_second_how_much_it_has_sent_and_when(loop: MediaLoop) -> None:
+    packets = payload = reports = timestamp = 0
+    for packet in sent(loop, 7, 3 * loop.rate):
+        if is_rtp(packet[0], packet[1]):
+            header = parse_header_untrusted(packet)
+            packets, timestamp = packets + 1, header.timestamp
+            payload += len(packet) - header.size - packet[-1]
+            continue
+        report, name = rtcp.parse_untrusted(packet)
+        assert isinstance(report, rtcp.SenderReport)
+        assert (report.ssrc, report.packets, report.octets, report.rtp_timestamp) == (7, packets, payload, timestamp)
+        assert report.reports == ()
+        assert name == rtcp.SourceDescription(7, "source")
+        reports += 1
+    assert (packets, reports) == (3 * loop.packets_per_second, 3)
+
+
+@pytest.mark.parametrize("loop", [AUDIO, VIDEO], ids=lambda one: one.kind)
+def test_packets_of_a_constant_loop_have_the_size_that_was_asked_for(loop: MediaLoop) -> None:
+    packets = sent(loop, 7, loop.rate, cname=None)
+    assert {len(packet) - parse_header_untrusted(packet).size for packet in packets} == {loop.payload_size}
+    assert loop.payload_size in (100, 1100)
+
+
+def test_reports_are_on_the_wall_clock() -> None:
+    reports = [rtcp.parse_untrusted(packet)[0] for packet in sent(AUDIO, 7, 150) if not is_rtp(packet[0], packet[1])]
+    times = [from_ntp(report.ntp) for report in reports if isinstance(report, rtcp.SenderReport)]
+    assert all(0 <= later - earlier < 10 for earlier, later in pairwise(times))
+    assert len(times) == 3
+
+
+def test_each_stream_reports_at_a_frame_of_its_own() -> None:
+    moments = Counter(
+        [is_rtp(packet[0], packet[1]) for packet in sent(AUDIO, ssrc, AUDIO.rate)].index(False)
+        for ssrc in range(1000, 1000 + AUDIO.rate)
+    )
+    assert moments == dict.fromkeys(range(1, AUDIO.rate + 1), 1)
+
+
+def test_without_a_cname_it_sends_no_reports() -> None:
+    packets = sent(AUDIO, 7, AUDIO.rate, cname=None)
+    assert all(is_rtp(packet[0], packet[1]) for packet in packets)
+    assert len(packets) == AUDIO.rate

@@ -1,0 +1,130 @@
+"""Signalling of many clients of one gateway, for benches: :class:`PooledWebSocket` without a decoded event.
+
+An event keeps its bytes and gets its time when it is read; a bench looks into it afterwards.  So a list of 30 KB for
+each of 99 members takes a few milliseconds, and a bench measures the gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import trio
+from attrs import define, field
+
+from protocol import limits
+from protocol.client import ConnectionClosed, RequestError
+from protocol.codec import decode_from_gateway, encode
+from protocol.requests import Request, RequestData
+from protocol.responses import Error, Ok, OkData
+from tools.light.websocket import PooledWebSocket
+
+ANSWER_SECONDS: Final = 60.0
+_RESPONSE: Final = b'{"id":'
+# An event's type and the user id stand in its first bytes, before the list.
+_HEAD: Final = 160
+_OK: Final = b'"type":"ok"'
+_VOICE_STATE: Final = b'{"type":"voice_state"'
+_LEFT: Final = b'"type":"user_left"'
+_USER: Final = b'"userId":"'
+
+
+@define
+class _Batch:
+    """Requests that were sent together; ``answers`` are in the order of the requests."""
+
+    outstanding: int
+    answers: list[bytes] = field(factory=list)
+    done: trio.Event = field(factory=trio.Event)
+
+
+@define(eq=False)
+class LeanSignalling(PooledWebSocket):
+    """A client's signalling; make it by :meth:`tools.light.websocket.WebSocketPool.open`.
+
+    ``on_message`` gets the time of each message, ``on_left`` a user id and the time at which this client was told that
+    the user left.  ``events`` collects the undecoded ``voice_state`` events, unless ``keep_events`` is False.
+    """
+
+    path = limits.PATH
+    subprotocol = limits.SUBPROTOCOL
+
+    on_message: Callable[[float], object] | None = field(default=None, kw_only=True)
+    on_left: Callable[[str, float], object] | None = field(default=None, kw_only=True)
+    keep_events: bool = field(default=True, kw_only=True)
+    events: list[bytes] = field(factory=list)
+    _next_id: int = 0
+    _batches: dict[int, _Batch] = field(factory=dict)
+
+    async def request(self, data: RequestData) -> OkData:
+        """Send one request and return what its answer holds; raises what :meth:`requests` raises."""
+        [answer] = await self.requests([data])
+        return answer
+
+    async def requests(self, requests: Iterable[RequestData]) -> list[OkData]:
+        """Send requests in one write and return what their answers hold, in the same order.
+
+        Raises :exc:`RequestError` for the first refusal, :exc:`ConnectionClosed`, ``OSError``, and
+        ``trio.TooSlowError`` after :data:`ANSWER_SECONDS`.
+        """
+        asked: dict[int, type[RequestData]] = {}
+        answers = await self._exchange(requests, asked)
+        return [_data(decode_from_gateway(answer.decode(), asked)) for answer in answers]
+
+    async def perform(self, requests: Iterable[RequestData]) -> None:
+        """Like :meth:`requests`, without decoding the answers of requests that succeed."""
+        asked: dict[int, type[RequestData]] = {}
+        for answer in await self._exchange(requests, asked):
+            if answer.find(_OK, 0, _HEAD) < 0:
+                _data(decode_from_gateway(answer.decode(), asked))
+
+    async def _exchange(self, requests: Iterable[RequestData], asked: dict[int, type[RequestData]]) -> list[bytes]:
+        """Send requests, note in ``asked`` what was asked under which id, and return the answers."""
+        texts = []
+        for data in requests:
+            self._next_id += 1
+            asked[self._next_id] = type(data)
+            texts.append(encode(Request(self._next_id, data)))
+        if not asked:
+            return []
+        batch = _Batch(len(asked))
+        self._batches |= dict.fromkeys(asked, batch)
+        await self.send_text(*texts)
+        with trio.fail_after(ANSWER_SECONDS):
+            await batch.done.wait()
+        if batch.outstanding:
+            raise ConnectionClosed(self.close_code or 0)
+        return batch.answers
+
+    def receive_text(self, payload: bytes, at: float) -> None:
+        if self.on_message is not None:
+            self.on_message(at)
+        if payload.startswith(_RESPONSE):
+            self._take_answer(payload)
+            return
+        if not payload.startswith(_VOICE_STATE):
+            return
+        if self.keep_events:
+            self.events.append(payload)
+        if self.on_left is not None and payload.find(_LEFT, 0, _HEAD) >= 0:
+            start = payload.index(_USER) + len(_USER)
+            self.on_left(payload[start : payload.index(b'"', start)].decode(), at)
+
+    def _take_answer(self, payload: bytes) -> None:
+        batch = self._batches.pop(int(payload[len(_RESPONSE) : payload.index(b",")]))
+        batch.answers.append(payload)
+        batch.outstanding -= 1
+        if not batch.outstanding:
+            batch.done.set()
+
+    def ended(self) -> None:
+        for batch in self._batches.values():
+            batch.done.set()
+
+
+def _data(message: object) -> OkData:
+    if isinstance(message, Error):
+        error = message.data
+        raise RequestError(error.code, error.message, error.path, error.reference)
+    assert isinstance(message, Ok)
+    return message.data

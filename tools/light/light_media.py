@@ -1,0 +1,163 @@
+"""The media of one participant over light transports, whatever carries the signalling."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final, TypeVar, cast
+
+import trio
+from attrs import define, field
+
+import protocol.media as media
+from protocol.requests import ConnectTransport, Consume, CreateTransport, Produce, RequestData
+from protocol.responses import Consumed, OkData, Produced, TransportCreated
+from protocol.vocabulary import Direction, Kind, Source
+from tools.light.endpoint import LightEndpoint, run_endpoint
+from tools.light.packet_meter import PacketMeter, StreamMeter
+from tools.light.poller import Poller
+from tools.light.transport import Identity, LightTransport
+
+T = TypeVar("T")
+Requests = Callable[[Iterable[RequestData]], Awaitable[list[OkData]]]
+"""Sends requests and returns what their answers hold, in the same order."""
+
+#: Payload types 111 and 96 are those of :data:`tools.light.publication.PAYLOAD_TYPES`.
+CODECS: Final[dict[Kind, media.RtpCodecParameters]] = {
+    "audio": media.RtpCodecParameters("audio/opus", 111, 48000, channels=2),
+    "video": media.RtpCodecParameters(
+        "video/VP8", 96, 90000, rtcp_feedback=(media.RtcpFeedback("nack", "pli"), media.RtcpFeedback("ccm", "fir"))
+    ),
+}
+_SOURCES: Final[dict[Kind, Source]] = {"audio": "microphone", "video": "camera"}
+HANDSHAKE_SECONDS: Final = 10.0
+
+
+class BadAnswerError(Exception):
+    """An answer of the gateway has the right form and makes no sense; the text says why."""
+
+
+@define(kw_only=True)
+class LightMedia:
+    """Transports of one participant, and the streams on them.
+
+    ``streams`` are the received streams by consumer id; only a ``packet_meter`` fills them.  Set ``on_rtcp`` before the
+    sending transport is made: it gets that transport's RTCP.  ``tasks`` runs one task for each transport.
+    """
+
+    identity: Identity
+    rng: random.Random
+    tasks: trio.Nursery
+    router_capabilities: media.RtpCapabilities
+    requests: Requests
+    poller: Poller | None = None
+    packet_meter: PacketMeter | None = None
+    on_rtcp: Callable[[bytes], object] | None = None
+    endpoints: dict[Direction, LightEndpoint] = field(factory=dict)
+    streams: dict[str, StreamMeter] = field(factory=dict)
+    _transports: dict[Direction, str] = field(factory=dict)
+    _opening: dict[Direction, trio.Lock] = field(factory=lambda: {"send": trio.Lock(), "receive": trio.Lock()})
+
+    async def transport(self, direction: Direction) -> LightEndpoint:
+        """Return the connected transport of this direction; make it on the first call.
+
+        Raises what requests raise, :exc:`BadAnswerError`, ``OSError`` where no route leads to the gateway's address,
+        and ``trio.TooSlowError`` where ICE and DTLS take more than :data:`HANDSHAKE_SECONDS`.
+        """
+        with self._hurried_poller():
+            endpoint = await self.start_transport(direction)
+            await endpoint.connected(HANDSHAKE_SECONDS)
+        return endpoint
+
+    async def start_transport(self, direction: Direction) -> LightEndpoint:
+        """Like :meth:`transport`, but return as soon as ICE and DTLS have begun."""
+        async with self._opening[direction]:
+            if direction not in self._transports:
+                await self._start(direction)
+        return self.endpoints[direction]
+
+    async def _start(self, direction: Direction) -> None:
+        wanted = self.router_capabilities if direction == "receive" else None
+        created = await self._request(CreateTransport(direction, wanted), TransportCreated)
+        try:
+            [candidate, *_] = created.ice_candidates
+            transport = LightTransport(self.identity, created.ice_parameters, created.dtls_parameters, rng=self.rng)
+        except ValueError as error:
+            raise BadAnswerError(f"no transport can be made of the gateway's answer: {error}") from error
+        run = partial(
+            run_endpoint,
+            transport,
+            (candidate.address, candidate.port),
+            poller=self.poller,
+            packet_meter=self.packet_meter if direction == "receive" else None,
+            on_rtcp=self.on_rtcp if direction == "send" else None,
+        )
+        # A task, not a block: one participant opens and closes its transports independently of others.
+        endpoint: LightEndpoint = await self.tasks.start(run)
+        ours = transport.dtls_parameters
+        fingerprints = tuple(media.DtlsFingerprint("sha-256", one.value) for one in ours.fingerprints)
+        parameters = media.DtlsParameters(fingerprints, ours.role)
+        await self.requests([ConnectTransport(created.transport_id, parameters)])
+        endpoint.start()
+        self.endpoints[direction], self._transports[direction] = endpoint, created.transport_id
+
+    async def publish(self, kind: Kind, ssrc: int) -> str:
+        """Announce a stream (Opus as payload type 111, VP8 as 96) and return its producer id."""
+        [producer_id] = await self.publish_all([(kind, ssrc)])
+        return producer_id
+
+    async def publish_all(self, streams: Iterable[tuple[Kind, int]]) -> list[str]:
+        """Announce streams, each a kind and an SSRC, in one go; return their producer ids."""
+        await self.transport("send")
+        requests = []
+        for kind, ssrc in streams:
+            encodings = (media.RtpEncodingParameters(ssrc=ssrc),)
+            parameters = media.RtpParameters(codecs=(CODECS[kind],), encodings=encodings)
+            requests.append(Produce(self._transports["send"], kind, parameters, _SOURCES[kind]))
+        return [cast(Produced, answer).producer_id for answer in await self.requests(requests)]
+
+    async def subscribe(self, producer_id: str) -> str:
+        """Consume a stream, not paused; return the consumer id."""
+        await self.transport("receive")
+        [consumer_id] = await self.consume_all([producer_id])
+        return consumer_id
+
+    async def consume_all(self, producer_ids: Iterable[str]) -> list[str]:
+        """Consume streams in one go; :meth:`start_transport` must have made the receiving transport."""
+        asked = list(producer_ids)
+        answers = [cast(Consumed, answer) for answer in await self.requests(self.consumes(asked))]
+        if self.packet_meter is not None:
+            for producer_id, consumed in zip(asked, answers, strict=True):
+                ssrc = consumed.rtp_parameters.encodings[0].ssrc
+                assert ssrc is not None, "the gateway gives each consumer one"
+                self.streams[consumed.consumer_id] = self.packet_meter.expect(ssrc, consumed.kind, producer_id)
+        return [consumed.consumer_id for consumed in answers]
+
+    def consumes(self, producer_ids: Iterable[str]) -> list[Consume]:
+        """Return the requests of :meth:`consume_all`, for a caller that sends them itself."""
+        return [Consume(self._transports["receive"], producer_id, paused=False) for producer_id in producer_ids]
+
+    def forget(self, consumer_id: str) -> None:
+        """Stop expecting packets for a closed consumer; its counts stay."""
+        meter = self.streams.pop(consumer_id, None)
+        if meter is not None and self.packet_meter is not None:
+            self.packet_meter.close(meter.ssrc)
+
+    async def _request(self, data: RequestData, _answer: type[T]) -> T:
+        # Decoding made sure that each answer has the class that its request asks for.
+        [answer] = await self.requests([data])
+        return cast(T, answer)
+
+    @contextmanager
+    def _hurried_poller(self) -> Iterator[None]:
+        """Let the poller look more often during a handshake, where each round trip counts."""
+        if self.poller is None:
+            yield
+            return
+        self.poller.hurried += 1
+        try:
+            yield
+        finally:
+            self.poller.hurried -= 1
