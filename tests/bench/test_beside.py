@@ -1,4 +1,4 @@
-"""The bench itself, short: real servers, real clients, real packets."""
+"""Short runs of the bench: real servers, real clients, real packets."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import trio
 
 from tools.bench.beside.__main__ import main
 from tools.bench.beside.contest import Contest, Contestant
-from tools.bench.beside.draining import open_drainer
+from tools.bench.beside.drain_process import open_drain
 from tools.bench.beside.scenarios import AUDIO, VIDEO, Scenario
 from tools.bench.janus import process as janus
 from tools.bench.network import LOOPBACK, Link, open_link
@@ -28,8 +28,8 @@ def link() -> Iterator[Link]:
 
 
 def check(link: Link, contestant: Contestant, scenario: Scenario) -> None:
-    with open_drainer() as drainer:
-        contest = Contest(link, drainer, SECONDS, None, Progress())
+    with open_drain() as drain:
+        contest = Contest(link, drain, SECONDS, None, Progress())
         outcome = trio.run(contest.run, [scenario], [contestant], 1)
     assert outcome.failures == []
     [run] = outcome.runs[scenario.name, contestant]
@@ -59,10 +59,10 @@ def test_janus_is_measured(link: Link, scenario: Scenario) -> None:
     check(link, "janus", scenario)
 
 
-def test_a_server_that_cannot_begin_is_a_failure_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tools.bench.beside.ours.ARGUMENTS", ("serve", "--no-such-option"))
-    with open_drainer() as drainer:
-        contest = Contest(LOOPBACK, drainer, SECONDS, None, Progress())
+def test_a_server_that_cannot_start_fails_its_own_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.bench.beside.gateway_contestant.ARGUMENTS", ("serve", "--no-such-option"))
+    with open_drain() as drain:
+        contest = Contest(LOOPBACK, drain, SECONDS, None, Progress())
         gateway: Contestant = "gateway"
         outcome = trio.run(contest.run, [ONE_TO_TWO], [gateway], 1)
     [failure] = outcome.failures
@@ -70,7 +70,7 @@ def test_a_server_that_cannot_begin_is_a_failure_of_its_own(monkeypatch: pytest.
     assert not outcome.runs
 
 
-def test_without_namespaces_there_is_one_line_that_says_so(
+def test_without_namespaces_one_line_says_why(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tools.bench.network.why_not", lambda: "no network namespaces here: not permitted")

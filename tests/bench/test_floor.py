@@ -1,4 +1,4 @@
-"""The floor seals as SRTP does, and sends what its plan says."""
+"""The floor encrypts as SRTP does, and sends its plan."""
 
 import os
 import shutil
@@ -48,11 +48,11 @@ def opened(sock: socket.socket, key: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("segmented", [False, True], ids=["one by one", "segmented"])
-async def test_what_it_sends_opens_and_nothing_is_missing(program: Path, segmented: bool) -> None:
+async def test_all_packets_of_a_plan_arrive_and_decrypt(program: Path, segmented: bool) -> None:
     socks, keys = receivers(2), [os.urandom(28), os.urandom(28)]
     streams = [
-        floor.Stream(period=0.05, phase=0, burst=3, size=700, receivers=[0, 1]),
-        floor.Stream(period=0.02, phase=0.01, burst=1, size=90, receivers=[1]),
+        floor.PlannedStream(period=0.05, phase=0, burst=3, size=700, receivers=[0, 1]),
+        floor.PlannedStream(period=0.02, phase=0.01, burst=1, size=90, receivers=[1]),
     ]
     text = floor.plan(
         SECONDS,
@@ -72,6 +72,6 @@ async def test_what_it_sends_opens_and_nothing_is_missing(program: Path, segment
     assert 0 < measured.cpu < SECONDS + 1
 
 
-async def test_a_plan_that_is_none_is_refused(program: Path) -> None:
+async def test_it_refuses_text_that_is_no_plan(program: Path) -> None:
     with pytest.raises(floor.NoFloor, match="not a line of a plan: send somehow"):
         await floor.run(program, (), "seconds 1\nsend somehow\n", 1)

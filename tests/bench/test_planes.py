@@ -1,4 +1,4 @@
-"""The bench of planes: one short run of it, and what it says of its runs."""
+"""The bench of planes: a short run, and its report."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,12 +14,12 @@ from tools.bench.planes.__main__ import main
 from tools.bench.planes.measure import Result, measure
 from tools.bench.planes.tables import Conditions, text
 from tools.bench.progress import Progress
-from tools.bench.source import Source
 from tools.light import Identity
+from tools.light.media_loop import constant_loop
 from tools.namespaces import configure, why_not
 
-SOURCE = Source("video", "video", rate=40, burst=5, size=1100)
-CONDITIONS = Conditions("2 cores", SOURCE, receivers=60, rounds=1, seconds=3, date="2026-01-01")
+LOOP = constant_loop("video", rate=40, packets=5, payload_size=1100)
+CONDITIONS = Conditions("2 cores", LOOP, receivers=60, rounds=1, seconds=3, date="2026-01-01")
 ONE = Result(packets=700_000, sunk=700_100, dropped=2_000, planes=[0.99], interpreter=0.04, generator=0.17, idle=0.8)
 TWO = evolve(ONE, packets=1_330_000, sunk=1_330_000, dropped=0, planes=[0.9, 0.89], idle=0.0)
 
@@ -32,9 +32,9 @@ def link() -> Iterator[Link]:
         yield made
 
 
-def test_each_channel_has_a_plane_and_everything_that_leaves_goes_into_the_sink(link: Link) -> None:
+def test_each_channel_has_a_plane_and_all_that_leaves_goes_into_the_sink(link: Link) -> None:
     identity = Identity.of(generate_certificate(datetime.now(UTC)))
-    run = trio.run(measure, 2, link, identity, SOURCE, 3, 0.5, Progress())
+    run = trio.run(measure, 2, link, identity, LOOP, 3, 0.5, Progress())
     # Two channels, three receivers: 1,200 a second, of half a second on a machine that has other things to do.
     assert 600 < run.packets < 2400
     assert run.sunk == pytest.approx(run.packets, rel=0.1)
@@ -45,7 +45,7 @@ def test_each_channel_has_a_plane_and_everything_that_leaves_goes_into_the_sink(
     assert "udp" not in configure(*link.prefix, "ip", "rule")
 
 
-def test_two_planes_are_told_in_packets_of_one() -> None:
+def test_the_report_compares_two_planes_with_one() -> None:
     said = text({1: [ONE], 2: [TWO]}, CONDITIONS)
     assert "| 1 | 700,000 | 700,100 | 0.99 | 0.04 | 0.17 | 0.80 | 707,071 | 2,000 |" in said
     assert "| 2 | 1,330,000 | 1,330,000 | 1.79 | 0.04 | 0.17 | 0.00 | 743,017 | 0 |" in said
@@ -54,7 +54,7 @@ def test_two_planes_are_told_in_packets_of_one() -> None:
     assert "doubted" not in said
 
 
-def test_the_middle_of_the_rounds_counts() -> None:
+def test_the_report_takes_the_median_of_the_rounds() -> None:
     said = text({1: [ONE, ONE, ONE], 2: [TWO, evolve(TWO, packets=700_000, sunk=700_000), TWO]}, CONDITIONS)
     assert "**1.90 times** the packets of one (1.00–1.90)" in said
 
@@ -63,19 +63,19 @@ def test_the_middle_of_the_rounds_counts() -> None:
     ("one", "two", "why"),
     [
         (evolve(ONE, planes=[0.7]), TWO, "1 had time to spare"),
-        (evolve(ONE, planes=[0.7], idle=0.0), TWO, "one plane had but 0.70 of a core: something else ran"),
-        (ONE, evolve(TWO, planes=[0.5, 0.5]), "two planes had but 1.00 cores"),
+        (evolve(ONE, planes=[0.7], idle=0.0), TWO, "one plane had only 0.70 of a core: something else ran"),
+        (ONE, evolve(TWO, planes=[0.5, 0.5]), "two planes had only 1.00 cores"),
         (ONE, evolve(TWO, idle=0.3), "2 had time to spare"),
         (ONE, evolve(TWO, sunk=900_000), "with 2 the interface counted other packets"),
     ],
 )
-def test_a_run_that_shows_nothing_is_said_to(one: Result, two: Result, why: str) -> None:
+def test_the_report_says_why_a_run_proves_nothing(one: Result, two: Result, why: str) -> None:
     said = text({1: [one], 2: [two]}, CONDITIONS)
     assert "To be doubted" in said
     assert why in said
 
 
-def test_without_namespaces_there_is_one_line_that_says_so(
+def test_without_namespaces_one_line_says_why(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tools.bench.network.why_not", lambda: "no network namespaces here: not permitted")

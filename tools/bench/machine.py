@@ -1,4 +1,4 @@
-"""What a bench ran on, in one line: figures without it say nothing."""
+"""Describes the machine that a bench ran on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe() -> str:
-    """Cores that may be used, the processor's model, the kernel and Python."""
+    """Return the number of usable cores, the processor's model, the kernel and Python, in one line."""
     cores = len(os.sched_getaffinity(0))
     plural = "" if cores == 1 else "s"
     kernel = f"{platform.system()} {platform.release()}"

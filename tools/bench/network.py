@@ -1,6 +1,6 @@
-"""Where a bench's servers and its clients live: two network namespaces with one veth pair between them.
+"""Two network namespaces with a veth pair between them: one for the server, one for the clients.
 
-On loopback some servers gather no candidates, and a machine's own interfaces would be in their sight.
+Some servers gather no candidates on loopback, and here no server sees the machine's own interfaces.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 from attrs import frozen
 
+from tools.bench import BenchError
 from tools.namespaces import configure, enter, new_namespaces, path, why_not
 
 SERVER: Final = "10.0.0.1"
@@ -19,29 +20,26 @@ CLIENTS: Final = "10.0.0.2"
 CARRIER_SECONDS: Final = 5.0
 
 
-class NoNetwork(Exception):
-    """This machine does not let the bench have a network of its own."""
+class NoNetwork(BenchError):
+    """The bench may not make network namespaces here; the text says why."""
 
 
 @frozen
 class Link:
-    """Addresses of its ends; whoever has the link is at the clients'.
-
-    ``prefix`` before a command runs it at the server's end.
-    """
+    """Addresses of both ends.  The bench itself is at the clients' end; ``prefix`` runs a command at the server's."""
 
     prefix: tuple[str, ...] = ()
     server: str = "127.0.0.1"
     clients: str = "127.0.0.1"
 
 
-#: No link at all, for servers that take loopback.
+#: No link, for servers that work on loopback.
 LOOPBACK: Final = Link()
 
 
 @contextmanager
 def open_link() -> Iterator[Link]:
-    """Be, with this thread and the processes it starts, at the clients' end while the block runs.
+    """Move this thread, and the processes that it starts, to the clients' end while the block runs.
 
     Raises :exc:`NoNetwork`.
     """
@@ -57,7 +55,7 @@ def open_link() -> Iterator[Link]:
         _set_up("downlink", f"{SERVER}/24")
         _wait_carrier("downlink")
         enter(clients)
-        # The command replaces nsenter, so that its process is the one that was started.
+        # nsenter becomes the command, so the started process is the server itself.
         yield Link(("nsenter", f"--net={name}", "--"), SERVER, CLIENTS)
 
 
@@ -68,7 +66,7 @@ def _set_up(interface: str, *addresses: str) -> None:
 
 
 def _wait_carrier(interface: str) -> None:
-    """The kernel tells of a carrier up to a second late, and servers leave an interface without one out."""
+    """Wait for the carrier: the kernel reports it up to a second late, and servers ignore interfaces without one."""
     deadline = time.monotonic() + CARRIER_SECONDS
     while "LOWER_UP" not in (seen := configure("ip", "link", "show", "dev", interface)) or "NO-CARRIER" in seen:
         if time.monotonic() > deadline:

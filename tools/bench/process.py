@@ -1,73 +1,52 @@
-"""A server in a process of its own, for benches: its processor time, its memory, its log."""
+"""A server in a process of its own: its processor time and its memory."""
 
 from __future__ import annotations
 
-import os
 import re
-import resource
 import subprocess
-import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import IO, Any, TypeVar
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
 
 import trio
 from attrs import define
 
-START_SECONDS = 20.0
-STOP_SECONDS = 15.0
-LINES_SHOWN = 12
+from tools.bench import BenchError
+from tools.loadtest.child import ChildProcess, open_child
+from tools.loadtest.gateway_figures import cpu_seconds, resident_bytes
+
+START_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 15.0
 
 
-class ServerEnded(Exception):
-    """It ended before the bench did, or never began; the text has the end of its log."""
+class ServerEnded(BenchError):
+    """A server ended too early, or did not start; the text holds the end of its log."""
 
 
-@define
-class ServerProcess:
-    """Made by :func:`running`.  Its log goes to a file, so that a server never waits for who reads it."""
-
-    name: str
-    process: trio.Process
-    _log: IO[bytes]
+@define(eq=False)
+class ServerProcess(ChildProcess):
+    """Made by :func:`running`."""
 
     @property
     def pid(self) -> int:
         return self.process.pid
 
     def cpu_seconds(self) -> float:
-        """Processor time of all threads so far, in nanoseconds' resolution: another process's clock
-        (clock_getcpuclockid)."""
-        return time.clock_gettime(~self.pid << 3 | 2)
-
-    def cpu_split(self) -> tuple[float, float]:
-        """User and system time so far, in the resolution of a clock tick."""
-        fields = self._proc("stat").rpartition(")")[2].split()
-        tick = os.sysconf("SC_CLK_TCK")
-        return int(fields[11]) / tick, int(fields[12]) / tick
+        """Processor time of all threads so far."""
+        return cpu_seconds(self.pid)
 
     def memory(self) -> int:
-        """Resident bytes now."""
-        return int(self._proc("statm").split()[1]) * resource.getpagesize()
+        """Resident memory now, in bytes."""
+        return resident_bytes(self.pid)
 
     def threads(self) -> int:
-        found = re.search(r"^Threads:\s*(\d+)", self._proc("status"), re.MULTILINE)
+        found = re.search(r"^Threads:\s*(\d+)", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
         assert found is not None
         return int(found[1])
 
-    def log(self) -> bytes:
-        return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0)
-
-    def last_lines(self) -> str:
-        return "\n".join(self.log().decode(errors="replace").splitlines()[-LINES_SHOWN:])
-
-    def _proc(self, name: str) -> str:
-        with open(f"/proc/{self.pid}/{name}") as file:  # noqa: PTH123 - not a file that anybody wrote
-            return file.read()
-
     async def wait_until(self, listens: Callable[[], object]) -> None:
-        """Wait until it is so far.  Raises :exc:`ServerEnded` where it ends before, or does not get there."""
+        """Wait until the server listens.  Raises :exc:`ServerEnded`, also after :data:`START_SECONDS`."""
         with trio.move_on_after(START_SECONDS):
             while self.process.poll() is None:
                 if listens():
@@ -76,16 +55,9 @@ class ServerProcess:
         raise ServerEnded(f"{self.name} did not begin to listen; its log:\n{self.last_lines()}")
 
     async def watch(self) -> None:
-        """Raise when it ends."""
+        """Raise :exc:`ServerEnded` when it ends."""
         status = await self.process.wait()
         raise ServerEnded(f"{self.name} ended with {status}; the end of its log:\n{self.last_lines()}")
-
-    async def stop(self) -> None:
-        for end in (self.process.terminate, self.process.kill):
-            if self.process.poll() is None:
-                end()
-                with trio.move_on_after(STOP_SECONDS, shield=True):
-                    await self.process.wait()
 
 
 S = TypeVar("S", bound=ServerProcess)
@@ -99,20 +71,14 @@ async def running(
     listens: Callable[[S], object],
     **options: Any,
 ) -> AsyncIterator[S]:
-    """The command for as long as the block runs; :exc:`ServerEnded` when it ends by itself.
+    """Run ``command`` for as long as the block runs; enter the block when ``listens`` returns true.
 
-    ``kind`` is the class to make of it, ``listens`` says when the block may begin; ``options`` are those of
-    ``trio.lowlevel.open_process``.  What it prints is its log where they do not say otherwise.
+    ``options`` are those of :func:`tools.loadtest.child.open_child`.  Raises :exc:`ServerEnded`.
     """
-    with tempfile.TemporaryFile() as log:
-        streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **options}
-        server = kind(name, await trio.lowlevel.open_process(list(command), **streams), log)
-        try:
-            await server.wait_until(lambda: listens(server))
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(server.watch)
-                yield server
-                nursery.cancel_scope.cancel()
-        finally:
-            with trio.move_on_after(3 * STOP_SECONDS, shield=True):
-                await server.stop()
+    options = {"stdin": subprocess.DEVNULL, **options}
+    async with open_child(kind, name, command, stop_seconds=STOP_SECONDS, **options) as server:
+        await server.wait_until(lambda: listens(server))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.watch)
+            yield server
+            nursery.cancel_scope.cancel()

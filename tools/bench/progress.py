@@ -1,4 +1,4 @@
-"""One line about what is going on, on standard error."""
+"""One line on standard error about what the bench does."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Final
 
 from attrs import define, field
 
-# Where the line cannot be written over (a file, a pipe), so often at most.
+# Seconds between two lines, at least, where a line cannot be overwritten (a file, a pipe).
 EVERY_SECONDS: Final = 5.0
 _WRITE_OVER: Final = "\r\x1b[K"
 
 
 @define
 class Progress:
-    """Called with what begins now; ``round`` goes before it."""
+    """Call it with a text about the step that begins; ``round`` goes before the text."""
 
     round: str = ""
     _begun: float = field(factory=time.monotonic)
@@ -31,10 +31,11 @@ class Progress:
             print(line, file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self.end()
         print(text, file=sys.stderr, flush=True)
 
     def end(self) -> None:
+        """Clear the line."""
         if sys.stderr.isatty():
             print(_WRITE_OVER, end="", file=sys.stderr, flush=True)

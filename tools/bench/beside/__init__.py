@@ -1,1 +1,1 @@
-"""Our gateway beside Janus and beside what this machine can do at all: ``python -m tools.bench.beside``."""
+"""Our gateway beside Janus and beside the least that is possible on this machine: ``python -m tools.bench.beside``."""

@@ -1,54 +1,56 @@
-"""What the bench wants of a server, whoever wrote it: members that publish, subscribe and go."""
+"""What the bench wants of a contestant: a server, and members that publish, subscribe and leave."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import trio
 from attrs import define, field, frozen
 
-from tools.bench.beside.legs import Leg
+from protocol.vocabulary import Kind
 from tools.bench.process import ServerProcess
-from tools.bench.source import Kind
+from tools.light import LightEndpoint
 
-#: A name that nobody heard of is not waited for longer.
+M = TypeVar("M")
+#: Seconds that a member has to be told of a leave.
 TOLD_SECONDS = 10.0
 
 
 @frozen
 class Stream:
-    """One encoding of one kind, to be published."""
+    """A stream to publish."""
 
     kind: Kind
     ssrc: int
 
 
 @frozen
-class Publication:
-    """What a subscriber needs to know of what somebody published; only its server's adapter looks into it."""
+class Offered:
+    """A member's published streams, as only its own contestant understands them."""
 
     reference: Any
 
 
 class Member(Protocol):
-    """Somebody in the conference.  ``gone`` has those of whom it was told that they left."""
+    """A member of the conference; ``gone`` notes which others have left."""
 
     @property
     def gone(self) -> Gone: ...
 
-    async def publish(self, streams: Sequence[Stream]) -> tuple[Leg, Publication]: ...
+    async def publish(self, streams: Sequence[Stream]) -> tuple[LightEndpoint, Offered]: ...
 
-    async def subscribe(self, publications: Sequence[Publication]) -> Leg:
-        """All streams of all these, on one transport; returns when it is connected."""
+    async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
+        """Receive all these streams on one transport; return when it is connected."""
 
     def hang_up(self) -> None:
-        """Break the signalling connection off without a word.  The member's legs say nothing either."""
+        """Break the signalling connection without a word; the transports say nothing either."""
 
 
 class Conference(Protocol):
-    """A server, and how to enter the one conference on it."""
+    """A running server with one conference."""
 
     @property
     def process(self) -> ServerProcess: ...
@@ -56,9 +58,16 @@ class Conference(Protocol):
     def member(self, name: str) -> AbstractAsyncContextManager[Member]: ...
 
 
+async def stay(entering: AbstractAsyncContextManager[M], task_status: trio.TaskStatus[M]) -> None:
+    """Be a member until cancelled; start it in a nursery, which returns the member once it has entered."""
+    async with entering as member:
+        task_status.started(member)
+        await trio.sleep_forever()
+
+
 @define
 class Gone:
-    """Names that somebody was told have left, in the adapter's terms."""
+    """Names of members whose leaving a member was told."""
 
     _names: set[str] = field(factory=set)
     _changed: trio.Event = field(factory=trio.Event)
@@ -75,5 +84,5 @@ class Gone:
                 await self._changed.wait()
 
 
-Opened = Callable[[], AbstractAsyncContextManager[Conference]]
-"""Starts a server."""
+def new_ssrc() -> int:
+    return secrets.randbelow(1 << 31) + 1

@@ -1,11 +1,13 @@
-"""Reads what is forwarded, in a process of its own: counts every packet, opens those of a few receivers for latency.
+"""Counts forwarded packets in a process of its own, and decrypts those of a few receivers to measure latency.
 
     python -m tools.bench.beside.drain
 
-The same program drains every server and the floor, so that waking the receivers costs all of them alike.  Standard
-input is a socket pair of packets (:mod:`tools.bench.beside.draining` is its other end): each message is one command in
-JSON, and a receiver's socket comes with its own.  A packet's latency ends when the kernel has put it into its socket's
-queue, by the kernel's clock, so that how fast this process reads does not count.
+One program drains all contestants, so that waking the receivers costs each of them the same.  Standard input is one end
+of a socket pair; :mod:`tools.bench.beside.drain_process` has the other.  Each message is a command in JSON, and brings
+the socket of a receiver where it adds one.
+
+A packet's latency ends when the kernel puts it into the socket's queue, by the kernel's clock.  So it does not matter
+how soon this process reads.
 """
 
 from __future__ import annotations
@@ -27,23 +29,23 @@ from tools.light.stamp import read_stamp_untrusted
 LARGEST_COMMAND: Final = 4096
 _LARGEST: Final = 2048
 _BUFFERED: Final = 4 << 20
-_TIMESTAMP: Final = 35  # SO_TIMESTAMPNS of asm-generic/socket.h, which Python has no name for
+_TIMESTAMP: Final = 35  # SO_TIMESTAMPNS of asm-generic/socket.h; Python has no name for it
 _TIMESPEC: Final = struct.Struct("@qq")
 _POLL_SECONDS: Final = 1.0
 
 _buffer: Final = bytearray(_LARGEST)
-#: From the clock of stamps to the kernel's.  A run is too short for the two to drift apart.
+#: From the clock of stamps to the clock of the kernel.  A run is too short for the two to drift apart.
 _clock_offset: Final = time.time_ns() - time.monotonic_ns()
 
 
 def is_rtp(first: int, second: int) -> bool:
-    """By the first two bytes of a datagram (RFC 7983, RFC 5761 section 4)."""
+    """Tell RTP from everything else by the first two bytes of a datagram (RFC 7983, RFC 5761 section 4)."""
     return first & 0xC0 == 0x80 and not 192 <= second <= 223
 
 
 @define(eq=False)
 class Receiver:
-    """One socket; ``first_media`` in nanoseconds since the epoch.  One with a ``session`` opens what it gets."""
+    """One receiver's socket; ``first_media`` is in nanoseconds since the epoch.  A ``session`` decrypts packets."""
 
     sock: socket.socket
     session: Session | None = None
@@ -53,7 +55,7 @@ class Receiver:
     unopened: int = 0
 
     def read(self) -> None:
-        """One datagram: whoever has more is ready again at once."""
+        """Read one datagram; epoll reports a socket with more again at once."""
         try:
             size = self.sock.recv_into(_buffer)
         except OSError:  # the server is gone
@@ -64,7 +66,7 @@ class Receiver:
             self.packets += 1
 
     def open(self) -> None:
-        """One datagram, and how long it took; what the kernel noted comes with it."""
+        """Read one datagram and measure its latency; the kernel's arrival time comes with it."""
         try:
             datagram, notes, _, _ = self.sock.recvmsg(_LARGEST, 64)
         except OSError:
@@ -81,13 +83,13 @@ class Receiver:
         except Error:
             self.unopened += 1
             return
-        if stamp is not None:  # the floor's packets have none
+        if stamp is not None:  # the floor's packets have no stamp
             self.latencies.append(arrived - _clock_offset - stamp.sent_at)
 
 
 @define
 class Drain:
-    """Until the other end closes."""
+    """Reads all receivers and obeys commands until the other end closes."""
 
     control: socket.socket
     _epoll: select.epoll = field(factory=select.epoll)
@@ -104,7 +106,7 @@ class Drain:
                 if descriptor == control:
                     if not self._obey():
                         return
-                # Its command may just have been to forget the others.
+                # A command may have removed this receiver since the poll.
                 elif (read := readers.get(descriptor)) is not None:
                     read()
 
@@ -138,7 +140,7 @@ class Drain:
         return sum(receiver.packets for receiver in self._receivers)
 
     def _do_first_media(self, start: int) -> list[int | None]:
-        """Of so many from that one on: an answer has its limits."""
+        """Return the times of 50 receivers from ``start`` on; more would not fit into an answer."""
         return [receiver.first_media for receiver in self._receivers[start : start + 50]]
 
     def _do_report(self) -> dict[str, Any]:
@@ -173,7 +175,7 @@ def _policy(key: bytes) -> Policy:
 
 
 def dropped() -> int:
-    """What did not fit into the receivers' sockets: the load generator's loss, not the server's."""
+    """Datagrams that did not fit into the receivers' sockets: a loss of the load generator, not of the server."""
     lines = Path("/proc/thread-self/net/udp").read_text().splitlines()[1:]
     return sum(int(line.split()[-1]) for line in lines)
 

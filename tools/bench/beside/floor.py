@@ -1,4 +1,4 @@
-"""Running the floor (``tools/bench/floor``, a program in Rust): built when it is not, told what to send, read."""
+"""Builds and runs the floor, a program in Rust (``tools/bench/floor``) that only encrypts and sends."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import trio
 from attrs import frozen
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from tools.bench import BenchError
+
 SOURCE: Final = Path(__file__).parents[1] / "floor"
-#: Where ``make bench`` has it built; out of the way of the sources.
+#: The folder into which ``make bench`` builds it, outside of the sources.
 BUILT: Final = Path(".stamps/floor")
 BUILD_SECONDS: Final = 300.0
 MASTER_KEY: Final = 16
@@ -23,13 +25,13 @@ _LABEL_KEY, _LABEL_SALT = 0, 2
 _SPARE_SECONDS: Final = 20.0
 
 
-class NoFloor(Exception):
-    """The floor cannot be measured here."""
+class NoFloor(BenchError):
+    """The floor cannot be built or run here; the text says why."""
 
 
 @frozen
-class Stream:
-    """As the floor's plan has it: times in seconds, ``receivers`` by number."""
+class PlannedStream:
+    """A stream of a plan: times in seconds, ``receivers`` by number."""
 
     period: float
     phase: float
@@ -39,8 +41,8 @@ class Stream:
 
 
 @frozen
-class Floor:
-    """What sealing and sending cost: ``cpu`` in seconds, of it ``user`` and ``system``."""
+class FloorCost:
+    """The cost of encrypting and sending: ``cpu`` in seconds, which is ``user`` and ``system`` together."""
 
     packets: int
     sends: int
@@ -51,11 +53,11 @@ class Floor:
 
 
 def build() -> Path:
-    """The program, built first where it is not up to date.  Raises :exc:`NoFloor`."""
+    """Build the program where it is not up to date, and return its path.  Raises :exc:`NoFloor`."""
     cargo = shutil.which("cargo")
     if cargo is None:
         raise NoFloor("the floor is a program in Rust, and there is no cargo (https://rustup.rs, or apt install cargo)")
-    # Absolute: cargo takes a relative one from where its manifest is.
+    # Absolute, since cargo resolves a relative path from the manifest's folder.
     command = [cargo, "build", "--quiet", "--release", "--manifest-path", str(SOURCE / "Cargo.toml")]
     command += ["--target-dir", str(BUILT.absolute())]
     done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
@@ -65,23 +67,29 @@ def build() -> Path:
 
 
 def session_keys(master: bytes) -> tuple[bytes, bytes]:
-    """Session key and salt of RTP from the master key followed by the master salt (RFC 3711 section 4.3, RFC 7714
-    section 11)."""
+    """Derive the session key and salt of RTP from the master key and, behind it, the master salt.
+
+    RFC 3711 section 4.3, RFC 7714 section 11.
+    """
     key, salt = master[:MASTER_KEY], master[MASTER_KEY:]
     return _derive(key, salt, _LABEL_KEY, MASTER_KEY), _derive(key, salt, _LABEL_SALT, MASTER_SALT)
 
 
 def _derive(key: bytes, salt: bytes, label: int, length: int) -> bytes:
-    # The salt is padded to 112 bits on the right; the label stands above 48 bits of an index that is always zero.
+    # The salt is padded to 112 bits on the right.  The label stands above the 48 bits of the index, which is zero.
     counter = int.from_bytes(salt.ljust(14, b"\0")) ^ label << 48
     stream = Cipher(algorithms.AES(key), modes.CTR((counter << 16).to_bytes(16))).encryptor()
     return stream.update(bytes(length))
 
 
 def plan(
-    seconds: float, receivers: Sequence[tuple[tuple[str, int], bytes]], streams: Sequence[Stream], *, segmented: bool
+    seconds: float,
+    receivers: Sequence[tuple[tuple[str, int], bytes]],
+    streams: Sequence[PlannedStream],
+    *,
+    segmented: bool,
 ) -> str:
-    """What the floor reads: ``receivers`` are addresses and master keys."""
+    """Return the plan that the floor reads; ``receivers`` are addresses and master keys."""
     lines = [f"seconds {seconds}", f"send {'segmented' if segmented else 'single'}"]
     for (host, port), master in receivers:
         key, salt = session_keys(master)
@@ -93,8 +101,8 @@ def plan(
     return "\n".join(lines) + "\n"
 
 
-async def run(program: Path, prefix: Sequence[str], text: str, seconds: float) -> Floor:
-    """Follow a plan of so many seconds; ``prefix`` runs it at the server's end.  Raises :exc:`NoFloor`."""
+async def run(program: Path, prefix: Sequence[str], text: str, seconds: float) -> FloorCost:
+    """Run a plan of so many seconds; ``prefix`` runs it at the server's end.  Raises :exc:`NoFloor`."""
     command = [*prefix, str(program)]
     with trio.fail_after(seconds + _SPARE_SECONDS):
         done = await trio.run_process(
@@ -102,4 +110,4 @@ async def run(program: Path, prefix: Sequence[str], text: str, seconds: float) -
         )
     if done.returncode != 0:
         raise NoFloor(f"the floor failed: {done.stderr.decode(errors='replace').strip()}")
-    return Floor(**json.loads(done.stdout))
+    return FloorCost(**json.loads(done.stdout))

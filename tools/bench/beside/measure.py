@@ -1,4 +1,4 @@
-"""One scenario on one server, once: fill it, let it forward, count, let somebody go."""
+"""One run of a scenario on a server: fill the call, forward, count, and let one member leave."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ from collections.abc import Sequence
 import trio
 from attrs import frozen
 
+from tools.bench import BenchError
+from tools.bench.beside.call import open_call
 from tools.bench.beside.conference import Conference
-from tools.bench.beside.crowd import BadRun, open_crowd
-from tools.bench.beside.draining import Drainer, Received
+from tools.bench.beside.drain_process import DrainProcess, Received
 from tools.bench.beside.scenarios import Scenario
-from tools.bench.beside.sending import send
 from tools.bench.progress import Progress
+from tools.bench.sending import send
 
 SETTLE_SECONDS = 0.5
-#: Nothing came for so long: what was under way has arrived.
+#: After so long without a packet, everything on the way has arrived.
 QUIET_SECONDS = 0.25
-#: A server that is overrun may take a while; what comes later counts as lost.
+#: An overrun server may need longer; packets after this time count as lost.
 QUIET_AT_MOST = 3.0
 FILL_SECONDS = 180.0
 
 
 @frozen
 class Result:
-    """Of one run; times in seconds, memory in bytes.
+    """Figures of one run; times in seconds, memory in bytes.
 
-    ``joins`` are each member's time from opening its WebSocket to its first packet, less what it waited for others.
-    ``told`` is None where nobody was told in time.  ``busy`` is the load generator's own processor time as a share of
-    one core, ``drain_busy`` of it the drain's; ``profiles`` are the SRTP profiles that were agreed on.
+    ``joins`` are the times from opening a WebSocket to the first packet, without the waits for other members.  ``told``
+    is the time from a broken connection until another member knew, None for never.
+
+    ``busy`` and ``drain_busy`` are processor time of the load generator and of the drain, as shares of a core.
+    ``profiles`` are the SRTP profiles that were negotiated.
     """
 
     cpu: float
@@ -68,29 +71,29 @@ class Result:
 
 
 async def measure(
-    scenario: Scenario, conference: Conference, drainer: Drainer, seconds: float, progress: Progress
+    scenario: Scenario, conference: Conference, drain: DrainProcess, seconds: float, progress: Progress
 ) -> Result:
-    """Raises :exc:`BadRun` and ``trio.TooSlowError``."""
+    """Raises :exc:`BenchError` and ``trio.TooSlowError``."""
     process = conference.process
     await trio.sleep(SETTLE_SECONDS)
     memory = process.memory()
-    async with open_crowd(scenario, conference, drainer) as crowd:
+    async with open_call(scenario, conference, drain) as call:
         progress(f"{process.name}: {scenario.members} join")
         with trio.fail_after(FILL_SECONDS):
-            await crowd.fill()
-        joins = crowd.joins()
-        await until_quiet(drainer)
-        drainer.begin()
+            await call.fill()
+        joins = call.joins()
+        await until_quiet(drain)
+        drain.begin()
         progress(f"{process.name} forwards {scenario.rate} packets a second")
         cpu, own, began = process.cpu_seconds(), time.process_time(), time.monotonic()
-        sent = await send(crowd.flows, seconds)
-        await until_quiet(drainer)
+        sent = await send(call.flows, seconds)
+        await until_quiet(drain)
         spent, lasted = process.cpu_seconds() - cpu, time.monotonic() - began
         busy = (time.process_time() - own) / lasted
-        received, after, threads = drainer.report(), process.memory(), process.threads()
+        received, after, threads = drain.report(), process.memory(), process.threads()
         if not received.packets:
-            raise BadRun("nothing was forwarded")
-        told = await crowd.somebody_goes()
+            raise BenchError("nothing was forwarded")
+        told = await call.let_one_leave()
         return Result(
             cpu=spent,
             seconds=lasted,
@@ -104,14 +107,14 @@ async def measure(
             threads=threads,
             late_p99=sent.late_p99,
             busy=busy,
-            profiles=crowd.profiles(),
+            profiles=call.profiles(),
         )
 
 
-async def until_quiet(drainer: Drainer) -> None:
-    """Return when nothing comes any more, or enough was waited."""
+async def until_quiet(drain: DrainProcess) -> None:
+    """Wait until no packet comes any more, but not longer than :data:`QUIET_AT_MOST`."""
     with trio.move_on_after(QUIET_AT_MOST):
         before = -1
-        while (now := drainer.count()) != before:
+        while (now := drain.count()) != before:
             before = now
             await trio.sleep(QUIET_SECONDS)

@@ -1,13 +1,15 @@
-"""Plots as SVG, readable on light and dark pages: each brings its own background, and follows the reader's choice."""
+"""Bar charts as SVG; each brings its background, for light and for dark pages."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 from xml.sax.saxutils import escape
 
 from attrs import frozen
+
+from tools.bench.markdown import Summary
 
 WIDTH: Final = 860
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 74, 46
@@ -27,25 +29,16 @@ _STYLE: Final = """
 
 
 @frozen
-class Bar:
-    """A value, and the least and the most it was."""
-
-    value: float
-    least: float
-    most: float
-
-
-@frozen
-class Series:
-    """One colour: its name and a bar for each group, None where there is none."""
+class Bars:
+    """Bars of one colour: their name, and a height for each group, None for no bar."""
 
     name: str
-    bars: Sequence[Bar | None]
+    heights: Sequence[Summary | None]
 
 
 @frozen
 class Axis:
-    """From ``low`` at the bottom to ``high`` at the top; ``ticks`` are marked."""
+    """Reaches from ``low`` at the bottom to ``high`` at the top, and marks ``ticks``."""
 
     low: float
     high: float
@@ -61,7 +54,7 @@ class Axis:
 
 
 def linear(values: Sequence[float]) -> Axis:
-    """From zero, in steps of 1, 2 or 5 times a power of ten."""
+    """Return an axis from zero, in steps of 1, 2 or 5 times a power of ten."""
     most = max(values) * 1.08
     decade = 10.0 ** math.floor(math.log10(most / 4))
     step = next(factor * decade for factor in (1, 2, 5, 10) if most / (factor * decade) <= 6)
@@ -70,19 +63,19 @@ def linear(values: Sequence[float]) -> Axis:
 
 
 def logarithmic(values: Sequence[float]) -> Axis:
-    """Whole powers of ten; values must be above zero."""
+    """Return an axis of whole powers of ten for values above zero."""
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     high = max(high, low + 1)
     ticks = [factor * 10.0**decade for decade in range(low, high) for factor in (1, 2, 5)]
     return Axis(10.0**low, 10.0**high, [*ticks, 10.0**high], logarithmic=True)
 
 
-def values_of(series: Sequence[Series]) -> list[float]:
-    return [value for one in series for bar in one.bars if bar for value in (bar.least, bar.value, bar.most)]
-
-
-def grouped_bars(title: str, unit: str, groups: Sequence[str], series: Sequence[Series], axis: Axis) -> str:
-    """Bars side by side for each group, each with its value above it and a line from the least to the most."""
+def grouped_bars(
+    title: str, unit: str, groups: Sequence[str], series: Sequence[Bars], scale: Callable[[Sequence[float]], Axis]
+) -> str:
+    """Draw the bars of each group side by side, with their medians, and lines from the least to the most."""
+    heights = [height for one in series for height in one.heights if height]
+    axis = scale([value for height in heights for value in (height.least, height.median, height.most)])
     label = escape(title, {'"': "&quot;"})
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {_HEIGHT}" width="{WIDTH}" height="{_HEIGHT}" '
@@ -96,30 +89,28 @@ def grouped_bars(title: str, unit: str, groups: Sequence[str], series: Sequence[
     step = (WIDTH - _LEFT - _RIGHT) / len(groups)
     for number, group in enumerate(groups):
         middle = _LEFT + (number + 0.5) * step
-        parts.append(
-            f'<text class="text" x="{middle:.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle">'
-            f"{escape(group)}</text>"
-        )
+        y = _HEIGHT - _BOTTOM + 20
+        parts.append(f'<text class="text" x="{middle:.1f}" y="{y}" text-anchor="middle">{escape(group)}</text>')
         width = step * 0.82 / len(series)
         for index, one in enumerate(series):
-            if (bar := one.bars[number]) is not None:
-                parts += _bar(bar, one.name, index, middle + (index - len(series) / 2) * width, width, axis)
+            if (height := one.heights[number]) is not None:
+                parts += _bar(height, one.name, index, middle + (index - len(series) / 2) * width, width, axis)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _bar(bar: Bar, name: str, index: int, x: float, width: float, axis: Axis) -> list[str]:
-    top, least, most = axis.y(bar.value), axis.y(bar.least), axis.y(bar.most)
-    said = f"{name}: {bar.value:.3g} ({bar.least:.3g} to {bar.most:.3g})"
-    centre, height = x + width / 2, _HEIGHT - _BOTTOM - top
+def _bar(height: Summary, name: str, index: int, x: float, width: float, axis: Axis) -> list[str]:
+    top, least, most = axis.y(height.median), axis.y(height.least), axis.y(height.most)
+    said = f"{name}: {height.median:.3g} ({height.least:.3g} to {height.most:.3g})"
+    centre, size, value = x + width / 2, _HEIGHT - _BOTTOM - top, _short(height.median)
     return [
-        f'<rect class="s{index}" x="{x + 1:.1f}" y="{top:.1f}" width="{width - 2:.1f}" height="{height:.1f}">'
+        f'<rect class="s{index}" x="{x + 1:.1f}" y="{top:.1f}" width="{width - 2:.1f}" height="{size:.1f}">'
         f"<title>{escape(said)}</title></rect>",
         f'<path class="spread" d="M{centre:.1f} {least:.1f}V{most:.1f}"/>',
-        f'<text class="text small" x="{centre:.1f}" y="{most - 4:.1f}" text-anchor="middle">{_short(bar.value)}</text>',
+        f'<text class="text small" x="{centre:.1f}" y="{most - 4:.1f}" text-anchor="middle">{value}</text>',
     ]
 
 
-def _legend(series: Sequence[Series]) -> list[str]:
+def _legend(series: Sequence[Bars]) -> list[str]:
     parts, x = [], float(_LEFT)
     for index, one in enumerate(series):
         parts += [

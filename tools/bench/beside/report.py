@@ -1,23 +1,25 @@
-"""Putting tables and plots into a page."""
+"""Writes the tables and the plots of a contest into a page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tools.bench.beside.contest import Contestant, Outcome
-from tools.bench.beside.plots import Bar, Series, grouped_bars, linear, logarithmic, values_of
+from tools.bench.beside.figures import LATENCY_P99, MEMORY, NAMES, SERVERS, Column, Conditions, cpu, text
+from tools.bench.beside.plots import Bars, grouped_bars, linear, logarithmic
 from tools.bench.beside.scenarios import Scenario
-from tools.bench.beside.summary import Figure, cpu, row
-from tools.bench.beside.tables import NAMES, SERVERS, Conditions, text
+from tools.bench.markdown import Summary
 from tools.page import Place
 
 IMAGES: Final = "images"
+Value = Callable[[str, Contestant], Summary | None]
 
 
 def write(page: Path, place: Place, outcome: Outcome, scenarios: Sequence[Scenario], conditions: Conditions) -> None:
-    """The plots go beside the page.  Raises :exc:`tools.page.NoPlace`."""
+    """Write the tables into the page and the plots beside it.  Raises :exc:`tools.page.NoPlace`."""
     links = []
     for name, title, drawn in plots(outcome, scenarios):
         folder = page.parent / IMAGES
@@ -28,52 +30,28 @@ def write(page: Path, place: Place, outcome: Outcome, scenarios: Sequence[Scenar
 
 
 def plots(outcome: Outcome, scenarios: Sequence[Scenario]) -> Iterator[tuple[str, str, str]]:
-    """File names, titles and drawings, of what there is to draw."""
+    """Yield file name, title and drawing of each plot that has any data."""
 
-    def of_row(value: Callable[[Scenario, Contestant], Figure | None], factor: float) -> list[Series]:
-        return [_series(who, scenarios, value, factor) for who in SERVERS]
+    def of_server(column: Column, scenario: str, contestant: Contestant) -> Summary | None:
+        return column.summary(outcome.runs.get((scenario, contestant), []))
 
-    def latency(scenario: Scenario, who: Contestant) -> Figure | None:
-        runs = outcome.runs.get((scenario.name, who))
-        return row(runs).latency_p99 if runs else None
-
-    def memory(scenario: Scenario, who: Contestant) -> Figure | None:
-        runs = outcome.runs.get((scenario.name, who))
-        return row(runs).memory if runs else None
-
-    def cost(scenario: Scenario, who: Contestant) -> Figure | None:
-        return cpu(outcome, scenario.name, who)
-
-    drawings = (
-        (
-            "bench-cpu.svg",
-            "CPU µs for each packet that arrived",
-            "µs",
-            [_series(who, scenarios, cost, 1e6) for who in NAMES],
-            linear,
-        ),
-        ("bench-latency.svg", "Forwarding latency, 99th percentile", "ms", of_row(latency, 1000), logarithmic),
-        ("bench-memory.svg", "Memory for each member", "kB", of_row(memory, 1e-3), linear),
-    )
+    latency, memory = partial(of_server, LATENCY_P99), partial(of_server, MEMORY)
     groups = [scenario.title for scenario in scenarios]
-    for name, title, unit, series, axis in drawings:
-        seen = [one for one in series if any(one.bars)]
-        if seen:
-            yield name, title, grouped_bars(title, unit, groups, seen, axis(values_of(seen)))
+    for name, title, unit, factor, contestants, value, axis in (
+        ("cpu", "CPU µs for each packet that arrived", "µs", 1e6, tuple(NAMES), partial(cpu, outcome), linear),
+        ("latency", "Forwarding latency, 99th percentile", "ms", 1e3, SERVERS, latency, logarithmic),
+        ("memory", "Memory for each member", "kB", 1e-3, SERVERS, memory, linear),
+    ):
+        bars = [_bars(one, scenarios, value, factor) for one in contestants]
+        if drawable := [one for one in bars if any(one.heights)]:
+            yield f"bench-{name}.svg", title, grouped_bars(title, unit, groups, drawable, axis)
 
 
-def _series(
-    who: Contestant,
-    scenarios: Sequence[Scenario],
-    value: Callable[[Scenario, Contestant], Figure | None],
-    factor: float,
-) -> Series:
-    bars = []
+def _bars(contestant: Contestant, scenarios: Sequence[Scenario], value: Value, factor: float) -> Bars:
+    heights: list[Summary | None] = []
     for scenario in scenarios:
-        figure = value(scenario, who)
-        # What did not grow has no place on a logarithmic axis.
-        drawable = figure is not None and figure.least > 0
-        bars.append(
-            Bar(figure.median * factor, figure.least * factor, figure.most * factor) if figure and drawable else None
-        )
-    return Series(NAMES[who], bars)
+        summary = value(scenario.name, contestant)
+        # A logarithmic axis has no place for zero and less.
+        drawable = summary if summary is not None and summary.least > 0 else None
+        heights.append(drawable and Summary(drawable.median * factor, drawable.least * factor, drawable.most * factor))
+    return Bars(NAMES[contestant], heights)

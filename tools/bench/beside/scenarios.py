@@ -1,4 +1,4 @@
-"""What is measured: who sends what to whom."""
+"""What the contestants must carry: the members, and the streams that they send to each other."""
 
 from __future__ import annotations
 
@@ -7,45 +7,42 @@ from typing import Final
 
 from attrs import frozen
 
-from tools.bench.source import Source
+from tools.light.media_loop import MediaLoop, constant_loop
 
-VIDEO: Final = Source("video", "video", rate=30, burst=5, size=1100)
-AUDIO: Final = Source("audio", "audio", rate=50, burst=1, size=100)
+#: 30 frames a second of five packets; a payload has 1,100 bytes, as a camera's of 1.2 Mbit/s.
+VIDEO: Final = constant_loop("video", rate=30, packets=5, payload_size=1100)
+AUDIO: Final = constant_loop("audio", rate=50, packets=1, payload_size=100)
 
 
 @frozen
 class Scenario:
-    """``members`` people, of whom the first ``publishers`` send each of ``sources``.
-
-    Everybody receives whatever others send.
-    """
+    """``members`` people; each of the first ``publishers`` sends all ``streams``, and all receive the others'."""
 
     name: str
     title: str
-    sources: tuple[Source, ...]
+    streams: tuple[MediaLoop, ...]
     publishers: int
     members: int
 
     @property
-    def bursts(self) -> bool:
-        """Whether there is anything to segment."""
-        return any(source.burst > 1 for source in self.sources)
+    def has_bursts(self) -> bool:
+        """Whether a frame has several packets, so that segmented sends help."""
+        return any(stream.packets_per_second > stream.rate for stream in self.streams)
 
     @property
     def rate(self) -> int:
-        """Packets a second that are forwarded."""
-        sent = sum(source.rate * source.burst for source in self.sources)
+        """Packets a second that leave the server."""
+        sent = sum(round(stream.packets_per_second) for stream in self.streams)
         return sent * self.publishers * (self.members - 1)
 
     def receivers_of(self, publisher: int) -> list[int]:
-        """Members by number."""
+        """Members, by number, that receive from a publisher."""
         return [number for number in range(self.members) if number != publisher]
 
 
-def _one_to_many(source: Source, receivers: int) -> Scenario:
-    return Scenario(
-        f"{source.kind}-{receivers}", f"{source.kind} to {receivers}", (source,), publishers=1, members=1 + receivers
-    )
+def _one_to_many(stream: MediaLoop, receivers: int) -> Scenario:
+    title = f"{stream.kind} to {receivers}"
+    return Scenario(f"{stream.kind}-{receivers}", title, (stream,), publishers=1, members=1 + receivers)
 
 
 SCENARIOS: Final[Sequence[Scenario]] = (

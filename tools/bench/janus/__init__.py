@@ -1,1 +1,1 @@
-"""Janus beside us: started by hand with a configuration of the bench, spoken to over its WebSocket API."""
+"""Janus as a contestant: the bench configures and starts it, and speaks to it over its WebSocket API."""

@@ -1,4 +1,4 @@
-"""Janus' JSON over a WebSocket: requests and what they are answered, what handles are told, keeping a session alive."""
+"""Janus' JSON over a WebSocket: requests, events, and the keepalive of a session."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ import trio
 from attrs import define, field
 
 from protocol.errors import CloseCode
-from tools.bench.websocket import Sockets, WebSocket
+from tools.bench import BenchError
+from tools.light.websocket import PooledWebSocket, WebSocketPool
 
 REQUEST_SECONDS: Final = 15.0
-# Janus ends a session that says nothing for 60 s.
+# Janus ends a session after 60 s of silence.
 KEEPALIVE_SECONDS: Final = 20.0
 
 Message = dict[str, Any]
 
 
-class JanusError(Exception):
-    """Janus refused, or said what the bench cannot use."""
+class JanusError(BenchError):
+    """Janus refused a request, or closed the connection."""
 
 
 @define
-class _Question:
-    """``final`` says which message is the answer: a plugin first acknowledges."""
+class _Asked:
+    """A request without an answer yet; ``final`` tells the answer from a plugin's acknowledgement."""
 
     final: Callable[[Message], bool]
     came: trio.Event = field(factory=trio.Event)
@@ -36,26 +37,26 @@ class _Question:
 
 
 @define(eq=False)
-class Session(WebSocket):
-    """Made by :func:`open_session`.  ``hear`` is called with every event that answers nothing."""
+class JanusSession(PooledWebSocket):
+    """Made by :func:`open_session`.  ``on_event`` gets every message that answers no request."""
 
     path = "/"
     subprotocol = "janus-protocol"
 
-    hear: Callable[[Message], None] = field(kw_only=True)
+    on_event: Callable[[Message], None] = field(kw_only=True)
     _id: int = 0
     _numbers: itertools.count[int] = field(factory=itertools.count)
-    _questions: dict[str, _Question] = field(factory=dict)
+    _asked: dict[str, _Asked] = field(factory=dict)
 
     async def create(self) -> None:
         self._id = (await self._ask({"janus": "create"}))["data"]["id"]
 
-    async def attach(self, plugin: str) -> Handle:
+    async def attach(self, plugin: str) -> JanusHandle:
         answer = await self._ask({"janus": "attach", "plugin": plugin, "session_id": self._id})
-        return Handle(self, answer["data"]["id"])
+        return JanusHandle(self, answer["data"]["id"])
 
     async def ask_handle(self, handle: int, body: Message, jsep: Message | None = None) -> Message:
-        """Ask a plugin something and wait for what it says, which may come with a ``jsep``."""
+        """Send a plugin a request and return its answer, with the ``jsep`` that came along, or None."""
         message = {"janus": "message", "session_id": self._id, "handle_id": handle, "body": body}
         if jsep is not None:
             message["jsep"] = jsep
@@ -67,14 +68,14 @@ class Session(WebSocket):
 
     async def _ask(self, message: Message, final: Callable[[Message], bool] = lambda answer: True) -> Message:
         number = str(next(self._numbers))
-        question = self._questions[number] = _Question(final)
+        asked = self._asked[number] = _Asked(final)
         try:
             with trio.fail_after(REQUEST_SECONDS):
                 await self.send_text(json.dumps({**message, "transaction": number}))
-                await question.came.wait()
+                await asked.came.wait()
         finally:
-            del self._questions[number]
-        answer = question.answer
+            del self._asked[number]
+        answer = asked.answer
         if answer is None:
             raise JanusError(f"the connection ended before {message['janus']} was answered")
         if answer["janus"] == "error":
@@ -82,35 +83,35 @@ class Session(WebSocket):
         return answer
 
     async def keep_alive(self) -> None:
-        """Until it ends."""
+        """Keep the session alive until it ends."""
         while self.close_code is None:
             await self._ask({"janus": "keepalive", "session_id": self._id})
             await trio.sleep(KEEPALIVE_SECONDS)
 
     def receive_text(self, payload: bytes, at: float) -> None:
         message = json.loads(payload)
-        question = self._questions.get(message.get("transaction", ""))
-        if question is None:
-            self.hear(message)
-        elif question.final(message):
-            question.answer = message
-            question.came.set()
+        asked = self._asked.get(message.get("transaction", ""))
+        if asked is None:
+            self.on_event(message)
+        elif asked.final(message):
+            asked.answer = message
+            asked.came.set()
 
     def hang_up(self) -> None:
-        """Break the connection off without a word."""
+        """Break the connection without a word."""
         self.end(CloseCode.ABNORMAL)
         self.close()
 
     def ended(self) -> None:
-        for question in self._questions.values():
-            question.came.set()
+        for asked in self._asked.values():
+            asked.came.set()
 
 
 @define
-class Handle:
+class JanusHandle:
     """One attachment to a plugin, with at most one transport."""
 
-    session: Session
+    session: JanusSession
     id: int
 
     async def ask(self, body: Message, jsep: Message | None = None) -> Message:
@@ -118,9 +119,9 @@ class Handle:
 
 
 @asynccontextmanager
-async def open_session(sockets: Sockets, hear: Callable[[Message], None]) -> AsyncIterator[Session]:
-    """A session for as long as the block runs; leaving the block just closes the socket."""
-    session = await sockets.open(partial(Session, hear=hear))
+async def open_session(pool: WebSocketPool, on_event: Callable[[Message], None]) -> AsyncIterator[JanusSession]:
+    """Open a session for as long as the block runs; leaving the block only closes the socket."""
+    session = await pool.open(partial(JanusSession, on_event=on_event))
     try:
         async with trio.open_nursery() as nursery:
             await session.create()

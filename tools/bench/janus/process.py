@@ -1,4 +1,4 @@
-"""A Janus of the bench's own: an ordinary process, with a configuration that is written for it and nothing else."""
+"""A Janus that the bench starts as a process, with a configuration that it writes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Final
 
 from attrs import define
 
+from tools.bench import BenchError
 from tools.bench.process import ServerProcess, running
 
 #: Where ``tools/bench/install_janus.sh`` unpacks the package for ``make bench``.
@@ -31,7 +32,7 @@ general: {{
 }}
 nat: {{
   ice_lite = true
-  # As our own gateway, and for the same reason: there is nothing to find out behind one address.
+  # As our gateway: one address needs no gathering.
   ice_enforce_list = "{host}"
 }}
 plugins: {{ disable = "{plugins}" }}
@@ -45,7 +46,7 @@ room-{room}: {{
   publishers = 1000
   audiocodec = "opus"
   videocodec = "vp8"
-  # Nothing is capped, and no key frames are asked for on a timer.
+  # No cap on the bitrate, and no key frame requests on a timer.
   bitrate = 0
   fir_freq = 0
   record = false
@@ -64,13 +65,13 @@ admin: {{ admin_ws = false }}
 """
 
 
-class NoJanus(Exception):
-    """There is no Janus to compare with."""
+class NoJanus(BenchError):
+    """No Janus is installed."""
 
 
-@define
+@define(eq=False)
 class JanusProcess(ServerProcess):
-    """Made by :func:`running_janus`; ``address`` is its WebSocket API's."""
+    """Made by :func:`running_janus`; ``address`` is that of its WebSocket API."""
 
     address: tuple[str, int] = ("", WEBSOCKET_PORT)
 
@@ -89,7 +90,7 @@ class Installed:
 
 
 def find() -> Installed:
-    """The bench's own, else the machine's.  Raises :exc:`NoJanus`."""
+    """Return the Janus that ``make bench`` unpacked, or the system's.  Raises :exc:`NoJanus`."""
     for binary in (UNPACKED / "usr/bin/janus", Path(shutil.which("janus") or "/usr/bin/janus")):
         if binary.exists() and (found := _modules(binary.absolute())) is not None:
             return Installed(binary.absolute(), found)
@@ -102,7 +103,7 @@ def _modules(binary: Path) -> Path | None:
 
 
 def write_configuration(folder: Path, installed: Installed, host: str) -> None:
-    """Everything that Janus will read, into an empty folder."""
+    """Write everything that Janus reads into an empty folder."""
     others = {
         kind: ",".join(name for name in _names(installed.modules / kind) if keep not in name)
         for kind, keep in (("plugins", "videoroom"), ("transports", "websockets"))
@@ -114,13 +115,13 @@ def write_configuration(folder: Path, installed: Installed, host: str) -> None:
 
 
 def _names(folder: Path) -> Sequence[str]:
-    """As Janus wants them in its lists: the file's name up to ``.so``."""
+    """Names of libraries up to ``.so``, as Janus' lists of disabled plugins want them."""
     return sorted({f"{one.name.partition('.so')[0]}.so" for one in folder.iterdir()})
 
 
 @asynccontextmanager
 async def running_janus(host: str, prefix: Sequence[str]) -> AsyncIterator[JanusProcess]:
-    """A Janus that listens at ``host`` for as long as the block runs; ``prefix`` runs it there.
+    """Run a Janus that listens at ``host`` for as long as the block runs; ``prefix`` runs it there.
 
     Raises :exc:`NoJanus`.
     """

@@ -1,38 +1,38 @@
-"""As much SDP as a VideoRoom takes: one bundled transport, streams of one direction (RFC 8829, RFC 8843).
+"""SDP for Janus' VideoRoom: one bundled transport with streams of one direction (RFC 8829, RFC 8843).
 
-Light clients speak no SDP.  Here what they have (ICE and DTLS parameters, codecs, SSRCs) becomes an offer or an answer,
-and what Janus says becomes what they need.
+Light clients speak no SDP.  This module makes offers and answers of their ICE and DTLS parameters, codecs and SSRCs,
+and reads the same from Janus' descriptions.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 from attrs import frozen
 
 from protocol.media import DtlsFingerprint, DtlsParameters, IceParameters
-
-Kind = Literal["audio", "video"]
+from protocol.vocabulary import Kind
+from tools.bench import BenchError
 
 _FORMATS: Final = {"audio": 111, "video": 96}
 _CODECS: Final = {
     "audio": ("a=rtpmap:111 opus/48000/2",),
-    # No generic NACK: the light clients ask for no retransmission, and our gateway offers none.
+    # No generic NACK: light clients ask for no retransmission, and our gateway offers none.
     "video": ("a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack pli", "a=rtcp-fb:96 ccm fir"),
 }
 _CANDIDATE: Final = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", re.MULTILINE | re.IGNORECASE)
 _HEAD: Final = ("v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0")
 
 
-class BadDescription(ValueError):
-    """Not a description that the bench can use."""
+class BadDescription(BenchError):
+    """The bench cannot use a description; the text says why."""
 
 
 @frozen
 class Stream:
-    """A media section that sends: its kind and SSRC."""
+    """A stream that a media section sends."""
 
     kind: Kind
     ssrc: int
@@ -40,7 +40,7 @@ class Stream:
 
 @frozen
 class Section:
-    """A media section of somebody's offer; ``formats`` are its payload types."""
+    """A media section of an offer; ``formats`` are its payload types."""
 
     kind: Kind
     mid: str
@@ -49,7 +49,7 @@ class Section:
 
 @frozen
 class Description:
-    """What a light client needs of an offer or an answer."""
+    """The part of an offer or an answer that a light client needs."""
 
     ice: IceParameters
     dtls: DtlsParameters
@@ -59,8 +59,10 @@ class Description:
 
 @frozen
 class Credentials:
-    """One's own part: ``fingerprint`` is the SHA-256 of the certificate, in hexadecimal with colons, ``address`` the
-    one candidate."""
+    """The client's own parameters.
+
+    ``fingerprint`` is the SHA-256 of the certificate in hexadecimal with colons, ``address`` the one candidate.
+    """
 
     ufrag: str
     password: str
@@ -69,7 +71,7 @@ class Credentials:
 
 
 def offer(credentials: Credentials, streams: Sequence[Stream]) -> str:
-    """Offer to send these; whoever answers chooses who begins with DTLS."""
+    """Offer to send these streams; the other side chooses the DTLS roles."""
     sections = [
         [
             *_section(stream.kind, str(mid), (_FORMATS[stream.kind],), credentials, "actpass"),
@@ -83,7 +85,7 @@ def offer(credentials: Credentials, streams: Sequence[Stream]) -> str:
 
 
 def answer(credentials: Credentials, offered: Description) -> str:
-    """Take all that is offered, as the side that waits for the other's ClientHello."""
+    """Accept every offered stream, as the DTLS server."""
     sections = [
         [
             *_section(section.kind, section.mid, section.formats[:1], credentials, "passive"),
@@ -96,7 +98,7 @@ def answer(credentials: Credentials, offered: Description) -> str:
 
 
 def parse(text: str) -> Description:
-    """Janus' offer or answer.  Raises :exc:`BadDescription`."""
+    """Read an offer or an answer of Janus.  Raises :exc:`BadDescription`."""
     session, *rest = re.split(r"^(?=m=)", text, flags=re.MULTILINE)
     sections = tuple(_parse_section(one) for one in rest)
     candidate = _CANDIDATE.search(text)

@@ -1,1 +1,1 @@
-"""Two planes beside one: what they forward at most, when nobody but the gateway needs the processor for it."""
+"""How much two planes forward at most beside one, when the gateway has the processor for itself."""

@@ -1,4 +1,4 @@
-"""What a gateway forwards when it is offered more than it can, and who had the processor meanwhile."""
+"""Measures what an overloaded gateway forwards, and how much processor time each part used."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import Final
 import trio
 from attrs import frozen
 
-from tools.bench.beside.ours import open_gateway
+from tools.bench.beside.gateway_contestant import open_gateway
 from tools.bench.gateway_process import PACKETS_OUT, GatewayProcess
 from tools.bench.network import Link
 from tools.bench.planes import sink
-from tools.bench.planes.channels import Channels, open_channels
-from tools.bench.planes.load import send_until
+from tools.bench.planes.channels import open_channels
+from tools.bench.planes.load import SegmentedStream, send_until
 from tools.bench.progress import Progress
-from tools.bench.source import Source
 from tools.light import Identity
+from tools.light.media_loop import MediaLoop
 
 WARM_SECONDS: Final = 1.0
-#: What the extension calls its threads.
+#: The name that the extension gives its threads.
 PLANE_THREAD: Final = "data plane"
 
 
 @frozen
 class Reading:
-    """Totals at one moment; times in seconds.  ``planes`` are the processor times of the planes' threads."""
+    """Totals at one moment; times in seconds.  ``planes`` holds the processor time of each plane's thread."""
 
     at: float
     packets: float
@@ -44,9 +44,12 @@ class Reading:
 
 @frozen
 class Result:
-    """Of one run: per second what left the gateway, by its own count and by the interface's, and what did not fit into
-    its sockets; and processor time in cores: of each plane's thread, of the rest of the gateway, of the load generator,
-    idle."""
+    """Figures of one run.
+
+    Packets a second that the gateway sent (``packets``, by its own count), that reached the sink (``sunk``), and that
+    did not fit into the gateway's sockets (``dropped``).  Cores that each plane's thread used (``planes``), the rest of
+    the gateway (``interpreter``) and the load ``generator``, and that nothing used (``idle``).
+    """
 
     packets: float
     sunk: float
@@ -91,7 +94,7 @@ def read(gateway: GatewayProcess) -> Reading:
 
 
 def plane_seconds(pid: int) -> list[float]:
-    """Processor time of each plane's thread so far."""
+    """Return the processor time of each plane's thread so far, in seconds."""
     threads = sorted(Path(f"/proc/{pid}/task").iterdir(), key=lambda thread: int(thread.name))
     names = {thread: (thread / "comm").read_text().strip() for thread in threads}
     return [
@@ -100,31 +103,31 @@ def plane_seconds(pid: int) -> list[float]:
 
 
 def idle_seconds() -> float:
-    """Of all cores together, so far."""
+    """Return the idle time of all cores together so far."""
     fields = Path("/proc/stat").read_text().splitlines()[0].split()
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(
-    planes: int, link: Link, identity: Identity, source: Source, receivers: int, seconds: float, progress: Progress
+    planes: int, link: Link, identity: Identity, loop: MediaLoop, receivers: int, seconds: float, progress: Progress
 ) -> Result:
-    """Two channels on a gateway with so many planes."""
+    """Run two channels on a gateway with so many planes."""
     options = ["--planes", str(planes)]
     name = f"{planes} plane{'' if planes == 1 else 's'}"
     progress(f"{name}: the gateway starts")
     async with (
         open_gateway(link.server, link.prefix, identity, options) as conference,
-        open_channels(conference, source, receivers, progress) as channels,
+        open_channels(conference, loop, receivers, progress) as streams,
     ):
         with sink.open_sink(link):
             progress(f"{name}: it forwards what it can")
-            return await _forward(conference.process, channels, seconds)
+            return await _forward(conference.process, streams, seconds)
 
 
-async def _forward(gateway: GatewayProcess, channels: Channels, seconds: float) -> Result:
+async def _forward(gateway: GatewayProcess, streams: Sequence[SegmentedStream], seconds: float) -> Result:
     over = threading.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(trio.to_thread.run_sync, send_until, over, channels.streams))
+        nursery.start_soon(partial(trio.to_thread.run_sync, send_until, over, streams))
         try:
             await trio.sleep(WARM_SECONDS)
             before = await trio.to_thread.run_sync(read, gateway)

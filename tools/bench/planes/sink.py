@@ -1,9 +1,9 @@
-"""Where forwarded packets go: out of an interface, as into a card, and to nobody.
+"""Discards forwarded packets behind an interface, as a network card takes them.
 
-Receivers on the same machine would need more of its cores than the gateway.  So once they are connected, the server's
-namespace sends everything in UDP into a veth pair of its own, whose other end drops it at once: the frames are for
-another machine.  The pair takes no segmented sends, so that each packet is made and counted by itself, as it is for
-most cards.  TCP goes on as before, and so does what clients send.
+Receivers on the same machine would need more of its cores than the gateway.  So, once they are connected, the server's
+namespace sends all UDP into a second veth pair.  Its other end drops the frames, since they are addressed to another
+machine.  The pair takes no segmented sends: the kernel makes and counts each packet by itself, as for most cards.  TCP
+and the clients' own packets are not affected.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tools.namespaces import configure
 INTERFACE: Final = "sink"
 _OTHER_END: Final = "drain"
 _TABLE: Final = "100"
-# Documentation's (RFC 5737) and locally administered: nobody's.
+# An address for documentation (RFC 5737) and a locally administered one: no host has them.
 _GATEWAY: Final = "192.0.2.1"
 _NOBODY: Final = "02:00:00:00:00:99"
 _SENT_PACKETS: Final = 9
@@ -27,7 +27,7 @@ _SENT_PACKETS: Final = 9
 
 @contextmanager
 def open_sink(link: Link) -> Iterator[None]:
-    """Everything in UDP that leaves the server's end goes nowhere while the block runs."""
+    """Discard all UDP that leaves the server's end while the block runs."""
 
     def ip(*arguments: str) -> None:
         configure(*link.prefix, "ip", *arguments)
@@ -45,7 +45,7 @@ def open_sink(link: Link) -> Iterator[None]:
 
 
 def sent(pid: int) -> int:
-    """Packets that went into the sink so far, by the interface's own counter; ``pid`` is in the server's namespace."""
+    """Return the packets that went into the sink so far; ``pid`` is a process in the server's namespace."""
     for line in Path(f"/proc/{pid}/net/dev").read_text().splitlines():
         name, found, counts = line.partition(":")
         if found and name.strip() == INTERFACE:
@@ -54,6 +54,6 @@ def sent(pid: int) -> int:
 
 
 def dropped(pid: int) -> int:
-    """Datagrams so far that did not fit into the UDP sockets of the server's namespace."""
+    """Return the datagrams so far that did not fit into UDP sockets of the server's namespace."""
     lines = Path(f"/proc/{pid}/net/udp").read_text().splitlines()[1:]
     return sum(int(line.split()[-1]) for line in lines)

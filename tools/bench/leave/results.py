@@ -1,4 +1,4 @@
-"""The results as Markdown, with what was aimed at beside what was measured."""
+"""The results as Markdown, each beside its aim."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Final
 from attrs import frozen
 
 from protocol import limits
-from tools.bench.leaving import at_once, cost, one_by_one
-from tools.bench.leaving.at_once import AtOnce
-from tools.bench.leaving.cost import Cost
-from tools.bench.leaving.one_by_one import Leave, Load
-from tools.bench.leaving.silence import Silence
-from tools.bench.leaving.watched_gateway import Report
-from tools.bench.leaving.ways import WAYS
+from tools.bench.leave import at_once, cost, one_by_one
+from tools.bench.leave.at_once import AtOnce
+from tools.bench.leave.cost import Cost
+from tools.bench.leave.endings import ENDINGS
+from tools.bench.leave.one_by_one import Leave, Load
+from tools.bench.leave.silence import Silence
+from tools.bench.leave.watched_gateway import Report
+from tools.bench.markdown import table
 
 TOLD_AIM: Final = 0.05
 SILENCE_AIM: Final = 10.0
@@ -26,7 +27,7 @@ STEP_AIM: Final = 0.1
 
 @frozen
 class Results:
-    """All that the bench found out.  ``watched`` and ``report`` are of the run that watched itself."""
+    """Everything that the bench measured.  ``watched`` and ``report`` are of the run whose gateway watched itself."""
 
     machine: str
     seconds: float
@@ -40,7 +41,7 @@ class Results:
 
     def __str__(self) -> str:
         parts = [
-            f"On {self.machine}; the clients on the same cores, in a process of their own.  "
+            f"On {self.machine}; the clients on the same cores, in a process of their own. "
             f"The whole bench took {self.seconds:.0f} s.",
             *_one_by_one(self.load, self.leaves),
             *_silence(self.silence),
@@ -51,13 +52,9 @@ class Results:
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The smallest of the values that is not below ``share`` of them (nearest rank)."""
+    """Return the smallest value that at least ``share`` of the values do not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
 def _ms(seconds: float, digits: int = 1) -> str:
@@ -74,14 +71,14 @@ def _met(measured: float, aim: float) -> str:
 
 def _one_by_one(load: Load, leaves: Sequence[Leave]) -> list[str]:
     p99 = percentile((leave.last_told for leave in leaves), 0.99)
-    rows = [_leaves_row(way.name, [leave for leave in leaves if leave.way is way]) for way in WAYS]
+    rows = [_leaves_row(ending.name, [leave for leave in leaves if leave.ending is ending]) for ending in ENDINGS]
     rows.append(_leaves_row("**all**", leaves))
     head = ["the socket closes by", "leaves", "p50", "p99", "longest", "first told, p50", "the bench itself late by"]
     return [
         f"### One of {one_by_one.MEMBERS} leaves",
-        f"{load.consumers:,} consumers, {one_by_one.SPEAKERS} members speak: {load.packets_out:,.0f} packets out a "
-        f"second, which keep one core busy for {load.cpu_share:.0%} while nobody leaves.  Milliseconds from the "
-        f"socket's closing until the last of the others has been told; p99 is the nearest rank.",
+        f"{load.consumers:,} consumers. {one_by_one.SPEAKERS} members speak: the gateway sends {load.packets_out:,.0f} "
+        f"packets a second, for which it needs {load.cpu_share:.0%} of a core while nobody leaves. The times are "
+        "milliseconds from the socket's closing until the last of the others was told; p99 is the nearest rank.",
         table(head, rows),
         f"Aim: p99 of all at most {_ms(TOLD_AIM, 0)} ms: {_met(p99, TOLD_AIM)}.",
     ]
@@ -100,13 +97,14 @@ def _silence(silent: Silence) -> list[str]:
         [name, str(len(times)), f"{min(times):.2f}", f"{statistics.median(times):.2f}", f"{max(times):.2f}"]
         for name, times in (
             ("all at one moment", silent.at_one_moment),
-            ("each just after a pong, the worst there is", silent.after_pong),
+            ("each just after a pong, the worst moment", silent.after_pong),
         )
     ]
     worst = max(silent.at_one_moment + silent.after_pong)
     return [
         f"### Members of {one_by_one.MEMBERS} fall silent",
-        "Their sockets stay open.  Seconds from the last sign of life until the last of the others has been told.",
+        "Their sockets stay open. The times are seconds from the last sign of life until the last of the others was "
+        "told.",
         table(["silent", "members", "shortest", "p50", "longest"], rows),
         f"Aim: at most {SILENCE_AIM:g} s with the defaults (a ping every {limits.PING_INTERVAL:g} s, "
         f"{limits.PONG_TIMEOUT:g} s for its pong): {_met(worst, SILENCE_AIM)}"
@@ -115,38 +113,43 @@ def _silence(silent: Silence) -> list[str]:
 
 
 def _at_once(measured: AtOnce, watched: AtOnce, report: Report) -> list[str]:
-    step, name = report.longest_steps[0]
-    rows = [
+    return [
+        f"### {at_once.LEAVERS} of {at_once.MEMBERS} leave at once",
+        f"The bench closes their sockets in one loop, in {_ms(measured.closing)} ms, by FIN, close frame and reset in "
+        f"turn. Each member has two transports and a microphone and consumes {at_once.SPEAKERS} streams.",
+        table(["what", "measured", "aim"], [*_at_once_rows(measured), *_watched_rows(report), _lag_row(measured)]),
+        "† in a second run, in which the gateway watched its own steps; in that run the last was told after "
+        f"{watched.last_told:.2f} s. A message that waits in many outboxes is in memory once and counts in each.",
+    ]
+
+
+def _at_once_rows(measured: AtOnce) -> list[list[str]]:
+    return [
         ["the first of the others told of one", f"{measured.first_told:.2f} s", ""],
         ["the last of the others told of all", f"{measured.last_told:.2f} s", ""],
         ["processor time of the gateway until then", f"{measured.cpu:.2f} s", ""],
         ["lists, revisions, one `user_left` each, checked at", f"{measured.others} of {measured.others}", "met"],
         ["readers that keep up and were closed", "0", "met"],
         ["resident memory before, at most", f"{_mb(measured.memory_before)}, {_mb(measured.memory_peak)}", ""],
-        [
-            "all outboxes together, at most †",
-            _mb(report.outboxes),
-            f"{_mb(OUTBOXES_AIM)}: {_met(report.outboxes, OUTBOXES_AIM)}",
-        ],
+    ]
+
+
+def _watched_rows(report: Report) -> list[list[str]]:
+    step, name = report.longest_steps[0]
+    outboxes_met = f"{_mb(OUTBOXES_AIM)}: {_met(report.outboxes, OUTBOXES_AIM)}"
+    collections = f"{report.collections}, {_ms(report.longest_collection)} ms"
+    return [
+        ["all outboxes together, at most †", _mb(report.outboxes), outboxes_met],
         ["the largest outbox †", _mb(report.largest_outbox), ""],
         [f"the longest step († in `{name}`)", f"{_ms(step)} ms", f"{_ms(STEP_AIM, 0)} ms: {_met(step, STEP_AIM)}"],
         ["the longest step, without garbage collection †", f"{_ms(report.longest_own)} ms", ""],
-        [
-            "collections of the oldest generation, the longest †",
-            f"{report.collections}, {_ms(report.longest_collection)} ms",
-            "",
-        ],
+        ["collections of the oldest generation, the longest †", collections, ""],
         ["the longest time without a look at the network †", f"{_ms(report.longest_round)} ms", ""],
-        ["the bench itself late by", f"{_ms(measured.lag)} ms at most", ""],
     ]
-    return [
-        f"### {at_once.LEAVERS} of {at_once.MEMBERS} leave at once",
-        f"Their sockets are closed in one loop, which took {_ms(measured.closing)} ms, by FIN, close frame and reset "
-        f"in turn.  All have two transports and a microphone and take {at_once.SPEAKERS} streams.",
-        table(["what", "measured", "aim"], rows),
-        f"† in a second run, in which the gateway watched its own steps; there the last was told after "
-        f"{watched.last_told:.2f} s.  What waits in many outboxes is in memory once and counted in each.",
-    ]
+
+
+def _lag_row(measured: AtOnce) -> list[str]:
+    return ["the bench itself late by", f"{_ms(measured.lag)} ms at most", ""]
 
 
 def _costs(costs: Sequence[Cost]) -> list[str]:
@@ -154,8 +157,8 @@ def _costs(costs: Sequence[Cost]) -> list[str]:
     rows = [[str(one.members), "yes" if one.with_media else "no", _ms(one.join, 2), _ms(one.leave, 2)] for one in costs]
     return [
         "### What a join and a leave cost",
-        f"Milliseconds of the gateway's processor time, medians of {cost.ROUNDS}; a join is all that follows from it: "
-        "the WebSocket's opening, and with media two handshakes, a microphone, a consumer of each other member's, and "
-        "one at each other member of the new one's; a leave is all of that closing.  Telling the others is in it.",
+        f"Milliseconds of the gateway's processor time, medians of {cost.ROUNDS}. A join begins with the WebSocket. "
+        "With media it has two handshakes and a microphone; the new member consumes every other member's stream, and "
+        "every other member the new one's. A leave closes all of that. Both include telling the others.",
         table(head, rows),
     ]

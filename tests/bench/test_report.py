@@ -1,4 +1,4 @@
-"""What the bench says of its runs."""
+"""The tables and plots of a contest."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -7,13 +7,13 @@ import pytest
 from attrs import evolve
 
 from tools.bench.beside.contest import FloorResult, Outcome
-from tools.bench.beside.draining import Received
-from tools.bench.beside.floor import Floor
+from tools.bench.beside.drain_process import Received
+from tools.bench.beside.figures import Conditions, text
+from tools.bench.beside.floor import FloorCost
 from tools.bench.beside.measure import Result
 from tools.bench.beside.plots import linear, logarithmic
 from tools.bench.beside.report import plots, write
 from tools.bench.beside.scenarios import SCENARIOS
-from tools.bench.beside.tables import Conditions, text
 from tools.page import Place
 
 SCENARIO = SCENARIOS[0]
@@ -40,8 +40,8 @@ def outcome(*runs: Result) -> Outcome:
     made = Outcome()
     made.runs[SCENARIO.name, "gateway"] = list(runs)
     made.runs[SCENARIO.name, "janus"] = [evolve(RUN, cpu=0.06)]
-    made.floors[SCENARIO.name, "floor"] = [FloorResult(Floor(1000, 1000, 0.008, 0.001, 0.007, 0.0), 1000)]
-    made.floors[SCENARIO.name, "floor-segmented"] = [FloorResult(Floor(1000, 200, 0.004, 0.001, 0.003, 0.0), 1000)]
+    made.floors[SCENARIO.name, "floor"] = [FloorResult(FloorCost(1000, 1000, 0.008, 0.001, 0.007, 0.0), 1000)]
+    made.floors[SCENARIO.name, "floor-segmented"] = [FloorResult(FloorCost(1000, 200, 0.004, 0.001, 0.003, 0.0), 1000)]
     return made
 
 
@@ -49,7 +49,7 @@ def said(made: Outcome) -> str:
     return text(made, [SCENARIO], CONDITIONS, [])
 
 
-def test_a_figure_is_the_median_with_the_least_and_the_most() -> None:
+def test_a_cell_has_the_median_the_least_and_the_most() -> None:
     table = said(outcome(RUN, evolve(RUN, cpu=0.018), evolve(RUN, cpu=0.03)))
     assert "| video to 10 | 1,500 | 20.0 (18.0–30.0) | 60.0 | 8.0 | 4.0 | 3.0 | 5.0 |" in table
 
@@ -59,17 +59,17 @@ def test_every_column_has_its_unit() -> None:
     assert "| video to 10 | trio-sfu | 1.00 | 2.00 | 0.00% | 20 | 90 | 3.0 | 200 | 1 | 1.0 | 8% |" in table
 
 
-def test_packets_that_did_not_arrive_are_lost_and_cost_nothing() -> None:
+def test_packets_that_did_not_arrive_are_lost_and_not_in_the_cost() -> None:
     run = evolve(RUN, expected=1250)
     assert run.loss == pytest.approx(0.2)
     assert run.cpu_per_packet == pytest.approx(20e-6)
 
 
-def test_who_was_told_too_late_is_not_given_a_time() -> None:
+def test_a_member_that_was_never_told_has_no_time() -> None:
     assert "| > 10000 |" in said(outcome(RUN, evolve(RUN, told=None)))
 
 
-def test_what_was_not_measured_is_left_open() -> None:
+def test_a_figure_that_was_not_measured_is_a_dash() -> None:
     table = said(Outcome(runs={(SCENARIO.name, "gateway"): [RUN]}))
     assert "| video to 10 | 1,500 | 20.0 | – | – | – | – | – |" in table
 
@@ -81,23 +81,23 @@ def test_what_was_not_measured_is_left_open() -> None:
         (evolve(RUN, busy=0.9), "busy for 90% of a core"),
         (evolve(RUN, received=evolve(RECEIVED, cpu=3.9)), "busy for 98% of a core"),
         (evolve(RUN, received=evolve(RECEIVED, dropped=3)), "3 packets did not fit"),
-        (evolve(RUN, received=evolve(RECEIVED, unopened=2)), "2 could not be opened"),
+        (evolve(RUN, received=evolve(RECEIVED, unopened=2)), "2 could not be decrypted"),
     ],
 )
-def test_a_load_generator_at_its_end_is_said_to_be(run: Result, why: str) -> None:
+def test_the_report_doubts_runs_of_an_overloaded_generator(run: Result, why: str) -> None:
     assert "To be doubted" not in said(outcome(RUN))
     table = said(outcome(run))
     assert "To be doubted" in table
     assert why in table
 
 
-def test_transports_that_were_not_alike_are_told() -> None:
+def test_the_report_names_differing_srtp_profiles() -> None:
     assert "Every transport used AEAD_AES_128_GCM." in said(outcome(RUN))
     other = evolve(RUN, profiles=frozenset({"AES128_CM_SHA1_80"}))
     assert "**Not alike**: transports used AEAD_AES_128_GCM, AES128_CM_SHA1_80." in said(outcome(RUN, other))
 
 
-def test_what_failed_is_told() -> None:
+def test_the_report_names_failures() -> None:
     made = outcome(RUN)
     made.failures.append("video to 10, janus: it ended\nwith a log")
     assert "**Failed**: video to 10, janus: it ended\n" in said(made) + "\n"
@@ -123,7 +123,7 @@ def test_a_bar_is_as_high_as_its_value() -> None:
     assert [height / heights[0] for height in heights] == pytest.approx([1, 3, 0.4, 0.2], abs=0.01)
 
 
-def test_an_axis_holds_what_is_drawn() -> None:
+def test_an_axis_covers_all_values() -> None:
     for values in ([3.0], [0.4, 7], [12, 80], [0.02, 900]):
         for axis in (linear(values), logarithmic(values)):
             assert axis.low <= min(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -11,24 +11,27 @@ import trio
 from attrs import frozen
 
 from tools.bench.gateway_process import PACKETS_OUT, GatewayProcess
-from tools.bench.leaving.channel import Channel, Member, open_channel
-from tools.bench.leaving.lag import Lag
-from tools.bench.leaving.ways import WAYS, Way, now
-from tools.bench.source import Sender, Source
+from tools.bench.leave.at_once import LOOK_SECONDS
+from tools.bench.leave.channel import Channel, Member, open_channel
+from tools.bench.leave.endings import ENDINGS, Ending, now
+from tools.bench.progress import Progress
+from tools.light.media_loop import constant_loop
+from tools.light.publication import Publication
+from tools.loadtest.own_load import LagMeter
 
 MEMBERS: Final = 100
 SPEAKERS: Final = 2
-SPEECH: Final = Source("speech", "audio", rate=50, burst=1, size=100)
+SPEECH: Final = constant_loop("audio", rate=50, packets=1, payload_size=100)
 TOLD_SECONDS: Final = 10.0
-
-Progress = Callable[[str], None]
+#: Checking everybody's events holds the bench up; after so long it has caught up with the media.
+CATCH_UP_SECONDS: Final = 0.1
 
 
 @frozen
 class Leave:
-    """One leave, in seconds from the socket's closing.  ``lag`` is by how much this side was late meanwhile."""
+    """One leave.  Seconds since the connection ended; ``lag`` is the bench's own delay at most, meanwhile."""
 
-    way: Way
+    ending: Ending
     first_told: float
     last_told: float
     lag: float
@@ -36,27 +39,18 @@ class Leave:
 
 @frozen
 class Load:
-    """What goes on in the full channel while nobody leaves."""
+    """The gateway's load in the full channel while nobody leaves: share of a core, packets a second, consumers."""
 
     cpu_share: float
     packets_out: float
     consumers: int
 
 
-async def speak(members: list[Member]) -> None:
-    """Each of them sends, for as long as it is not cancelled."""
-    senders = [Sender(SPEECH, member.legs["send"], member.ssrc) for member in members]
-    while True:
-        for sender in senders:
-            sender.send_burst()
-        await trio.sleep(1 / SPEECH.rate)
-
-
 async def fill(channel: Channel, progress: Progress) -> None:
-    """A channel in which everybody has a microphone and hears everybody else."""
+    """Let everybody join, publish a microphone, and consume every other microphone."""
     progress(f"{MEMBERS} members join")
     await channel.fill([f"m{number}" for number in range(MEMBERS)], with_media=True)
-    progress("everybody takes everybody's stream")
+    progress("everybody consumes everybody's stream")
     await channel.subscribe_all(list(channel.members.values()))
     await channel.settle()
     channel.check()
@@ -72,44 +66,40 @@ async def measure_load(gateway: GatewayProcess, seconds: float = 3.0) -> Load:
     return Load(cpu / took, packets / took, int(consumers))
 
 
-async def leave(channel: Channel, member: Member, way: Way, lag: Lag) -> Leave:
-    """One goes, and all others are told the truth."""
-    others = channel.others([member.user_id])
+async def leave(channel: Channel, member: Member, ending: Ending, lag: LagMeter) -> Leave:
+    """Let one member leave, wait until all others were told, and check what they were told."""
+    await trio.sleep(CATCH_UP_SECONDS)
     del channel.members[member.user_id]
-    watch = channel.crowd.expect([member.user_id], len(others))
-    channel.crowd.ignore(member.client)
+    watch = channel.listeners.expect([member.user_id], len(channel.members))
+    member.signalling.ignore()
     lag.take()
     begun = now()
-    way.go(member.client.socket)
-    await channel.crowd.told(watch, TOLD_SECONDS)
+    ending.end(member.signalling.socket)
+    await channel.listeners.wait_all_told(watch, TOLD_SECONDS)
     [times] = watch.times.values()
-    left = Leave(way, times[0] - begun, times[-1] - begun, lag.take())
+    left = Leave(ending, times[0] - begun, times[-1] - begun, lag.take())
     await channel.settle()
-    channel.check([member.user_id], [way.reason])
-    member.go()
+    channel.check([member.user_id], [ending.reason])
+    member.close()
     return left
 
 
 async def come_back(channel: Channel, user_id: str) -> None:
-    member = await channel.join(user_id)
-    await channel.publish(member)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(channel.subscribe, member, channel.others([user_id]))
-        nursery.start_soon(channel.each_subscribes, channel.others([user_id]), [member])
+    await channel.meet(await channel.join(user_id))
     await channel.settle()
     channel.check()
 
 
 async def leave_one_by_one(channel: Channel, leaves: int, progress: Progress) -> list[Leave]:
-    """In a full channel; the ways take turns, and the speakers stay."""
-    rng, lag, done = random.Random(2), Lag(), []
-    quiet_ones = list(channel.members)[SPEAKERS:]
+    """Let randomly chosen members leave a full channel, by each ending in turn.  The speakers stay."""
+    rng, lag, done = random.Random(2), LagMeter(LOOK_SECONDS), []
+    silent = list(channel.members)[SPEAKERS:]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lag.run)
         for number in range(leaves):
             progress(f"leave {number + 1} of {leaves}")
-            member = channel.members[rng.choice(quiet_ones)]
-            done.append(await leave(channel, member, WAYS[number % len(WAYS)], lag))
+            member = channel.members[rng.choice(silent)]
+            done.append(await leave(channel, member, ENDINGS[number % len(ENDINGS)], lag))
             await come_back(channel, member.user_id)
         nursery.cancel_scope.cancel()
     return done
@@ -117,9 +107,11 @@ async def leave_one_by_one(channel: Channel, leaves: int, progress: Progress) ->
 
 @asynccontextmanager
 async def open_full_channel(gateway: GatewayProcess, progress: Progress) -> AsyncIterator[Channel]:
-    """Everybody has a microphone and hears everybody else; some speak, for as long as the block runs."""
+    """Fill a channel and let :data:`SPEAKERS` members speak for as long as the block runs."""
     async with open_channel(gateway, "bench") as channel, trio.open_nursery() as nursery:
         await fill(channel, progress)
-        nursery.start_soon(speak, list(channel.members.values())[:SPEAKERS])
+        for member in list(channel.members.values())[:SPEAKERS]:
+            endpoint = member.media.endpoints["send"]
+            nursery.start_soon(Publication(SPEECH, endpoint, member.ssrc, random.Random(1)).run)
         yield channel
         nursery.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""Light clients speak no SDP: what the bench makes of it for Janus, and what it reads in Janus'."""
+"""The SDP that the bench writes for Janus, and reads from it."""
 
 import pytest
 
@@ -31,12 +31,12 @@ a=rtpmap:101 VP8/90000\r
 """
 
 
-def test_what_a_client_needs_is_read() -> None:
+def test_it_reads_what_a_light_client_needs() -> None:
     read = parse(THEIRS)
     assert (read.ice.username_fragment, read.ice.password) == ("abcd", "their-password-that-is-long")
     assert read.ice.ice_lite
     assert [(one.algorithm, one.value) for one in read.dtls.fingerprints] == [("sha-256", FINGERPRINT)]
-    assert read.address == ("10.0.0.1", 40000)  # RTCP goes there too: the other component's is not ours
+    assert read.address == ("10.0.0.1", 40000)  # the first component's: it carries RTCP too
     assert [(one.kind, one.mid, one.formats) for one in read.sections] == [
         ("audio", "a", (100,)),
         ("video", "v", (101, 102)),
@@ -71,7 +71,7 @@ def test_no_retransmission_is_asked_for() -> None:
     assert "rtx" not in text
 
 
-def test_what_we_make_can_be_read() -> None:
+def test_it_reads_its_own_offer() -> None:
     made: Description = parse(offer(OURS, [Stream("audio", 7)]))
     assert (made.ice.username_fragment, made.ice.password) == (OURS.ufrag, OURS.password)
     assert made.address == OURS.address
@@ -89,6 +89,6 @@ def test_what_we_make_can_be_read() -> None:
         ("a=mid:v\r\n", "", "no a=mid"),
     ],
 )
-def test_what_cannot_be_used_is_refused(old: str, new: str, why: str) -> None:
+def test_it_refuses_a_description_that_it_cannot_use(old: str, new: str, why: str) -> None:
     with pytest.raises(BadDescription, match=why):
         parse(THEIRS.replace(old, new))

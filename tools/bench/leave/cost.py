@@ -1,31 +1,32 @@
-"""What a join and a leave cost the gateway in processor time, in channels of several sizes."""
+"""The gateway's processor time for a join and for a leave, in channels of several sizes."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from typing import Final
 
 import trio
 from attrs import frozen
 
 from tools.bench.gateway_process import GatewayProcess
-from tools.bench.leaving.channel import Channel, Member, open_channel
-from tools.bench.leaving.ways import WAYS, now
+from tools.bench.leave.channel import Channel, Member, open_channel
+from tools.bench.leave.endings import ENDINGS, now
+from tools.bench.progress import Progress
 
 SIZES: Final = (1, 10, 100)
 ROUNDS: Final = 20
 IDLE_SECONDS: Final = 2.0
 TOLD_SECONDS: Final = 10.0
-# When nothing more is heard for so long, the gateway has nothing more to do.
+# After so long without a message, the gateway has finished.
 QUIET_SECONDS: Final = 0.1
 
 
 @frozen
 class Cost:
-    """Medians of :data:`ROUNDS`, in seconds of processor time, of the last of ``members``.
+    """Medians of :data:`ROUNDS`, in seconds of processor time, for the last of ``members``.
 
-    With media, a join has two handshakes and a microphone, takes everybody's stream, and everybody takes its.
+    With media, a join has two handshakes and a microphone; the new member consumes every stream, and every member the
+    new one's.
     """
 
     members: int
@@ -35,26 +36,24 @@ class Cost:
 
 
 async def measure(gateway: GatewayProcess, members: int, *, with_media: bool) -> Cost:
-    """What the gateway uses anyway for so many members is measured first and taken off."""
-    await _empty(gateway)
+    """Measure one size.  What so many idle members cost the gateway is measured first and subtracted."""
+    await _wait_empty(gateway)
     async with open_channel(gateway, f"cost-{members}-{with_media}") as channel:
         await channel.fill([f"m{number}" for number in range(members - 1)], with_media=with_media)
         if with_media:
             await channel.subscribe_all(list(channel.members.values()))
         await channel.settle()
         channel.check()
-        meter = Meter(gateway, await _idle_share(gateway))
-        pairs = [await _pair(channel, meter, with_media=with_media) for _ in range(ROUNDS)]
+        meter = CpuMeter(gateway, await _idle_share(gateway))
+        pairs = [await _join_and_leave(channel, meter, with_media=with_media) for _ in range(ROUNDS)]
     joins, leaves = zip(*pairs, strict=True)
     return Cost(members, with_media, statistics.median(joins), statistics.median(leaves))
 
 
-async def _empty(gateway: GatewayProcess) -> None:
-    """The members of the last measurement are gone, or their leaving would be taken for what goes on anyway."""
+async def _wait_empty(gateway: GatewayProcess) -> None:
+    """Wait until the members of the last measurement are gone; their leaving would count as idle cost."""
     with trio.fail_after(TOLD_SECONDS):
-        while True:
-            if not await trio.to_thread.run_sync(gateway.metric, "sfu_sessions"):
-                return
+        while await trio.to_thread.run_sync(gateway.metric, "sfu_sessions"):
             await trio.sleep(QUIET_SECONDS)
 
 
@@ -64,8 +63,8 @@ async def _idle_share(gateway: GatewayProcess) -> float:
     return (gateway.cpu_seconds() - cpu) / (now() - begun)
 
 
-class Meter:
-    """The gateway's processor time since the last look, without what it uses when nothing happens."""
+class CpuMeter:
+    """The gateway's processor time without ``idle_share``, the part of a core that it uses anyway."""
 
     def __init__(self, gateway: GatewayProcess, idle_share: float) -> None:
         self._gateway = gateway
@@ -73,53 +72,47 @@ class Meter:
         self._at, self._cpu = now(), gateway.cpu_seconds()
 
     def take(self) -> float:
+        """Return the seconds since the last call."""
         at, cpu = self._at, self._cpu
         self._at, self._cpu = now(), self._gateway.cpu_seconds()
         return self._cpu - cpu - self._idle_share * (self._at - at)
 
 
-async def _pair(channel: Channel, meter: Meter, *, with_media: bool) -> tuple[float, float]:
+async def _join_and_leave(channel: Channel, meter: CpuMeter, *, with_media: bool) -> tuple[float, float]:
     meter.take()
     member = await channel.join("guest")
     if with_media:
-        await _meet(channel, member)
-    await channel.crowd.quiet(QUIET_SECONDS)
+        await channel.meet(member)
+    await channel.listeners.quiet(QUIET_SECONDS)
     join = meter.take()
     await channel.settle()
     channel.check()
-    await channel.crowd.quiet(QUIET_SECONDS)
+    await channel.listeners.quiet(QUIET_SECONDS)
     meter.take()
     await _leave(channel, member)
     leave = meter.take()
     await channel.settle()
-    channel.check([member.user_id], [WAYS[0].reason])
-    member.go()
+    channel.check([member.user_id], [ENDINGS[0].reason])
+    member.close()
     return join, leave
-
-
-async def _meet(channel: Channel, member: Member) -> None:
-    others = channel.others([member.user_id])
-    await channel.publish(member)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(channel.subscribe, member, others)
-        nursery.start_soon(channel.each_subscribes, others, [member])
 
 
 async def _leave(channel: Channel, member: Member) -> None:
     del channel.members[member.user_id]
-    watch = channel.crowd.expect([member.user_id], len(channel.members))
-    channel.crowd.ignore(member.client)
-    WAYS[0].go(member.client.socket)
+    watch = channel.listeners.expect([member.user_id], len(channel.members))
+    member.signalling.ignore()
+    ENDINGS[0].end(member.signalling.socket)
     if channel.members:
-        await channel.crowd.told(watch, TOLD_SECONDS)
+        await channel.listeners.wait_all_told(watch, TOLD_SECONDS)
     await trio.sleep(QUIET_SECONDS)
-    await channel.crowd.quiet(QUIET_SECONDS)
+    await channel.listeners.quiet(QUIET_SECONDS)
 
 
-async def run(gateway: GatewayProcess, progress: Callable[[str], None]) -> list[Cost]:
+async def run(gateway: GatewayProcess, progress: Progress) -> list[Cost]:
+    """Measure all sizes, without media and with it."""
     costs = []
     for with_media in (False, True):
         for members in SIZES:
-            progress(f"what a join and a leave cost, {members} members, {'with' if with_media else 'without'} media")
+            progress(f"the cost of a join and a leave, {members} members, {'with' if with_media else 'without'} media")
             costs.append(await measure(gateway, members, with_media=with_media))
     return costs

@@ -1,4 +1,4 @@
-"""The other end of :mod:`tools.bench.beside.drain`."""
+"""Starts and controls :mod:`tools.bench.beside.drain`."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from typing import Any, Final
 
 from attrs import define, frozen
 
+from tools.bench import BenchError
 from tools.bench.beside.drain import LARGEST_COMMAND
 
 _ANSWER_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 5.0
 
 
-class DrainEnded(Exception):
-    """The drain is gone, and whatever it counted; what it had to say is on standard error."""
+class DrainEnded(BenchError):
+    """The drain ended or hangs, and its counts are lost; its own words are on standard error."""
 
 
 @frozen
 class Received:
-    """What all receivers got since the last :meth:`Drainer.begin`; times in seconds, ``cpu`` is the drain's own.
+    """Totals of all receivers since the last :meth:`DrainProcess.begin`; times in seconds.
 
-    ``dropped`` arrived and did not fit into the receivers' sockets.
+    ``fewest`` is the least that one receiver got, ``cpu`` the drain's own processor time.  ``dropped`` datagrams did
+    not fit into the receivers' sockets.
     """
 
     packets: int
@@ -41,28 +43,29 @@ class Received:
 
 
 @define
-class Drainer:
-    """Made by :func:`open_drainer`.  Its methods wait for the drain's answer, which takes it less than a tick."""
+class DrainProcess:
+    """Made by :func:`open_drain`.  Its methods block for the drain's answer, some microseconds."""
 
     _control: socket.socket
     _count: int = 0
 
     def add(self, sock: socket.socket, key: bytes | None = None) -> None:
-        """Let it read this socket from now on; with a ``key`` (AES-128-GCM, and its salt) it opens what comes."""
+        """Let the drain read this socket; with a ``key`` (AES-128-GCM, then its salt) it decrypts the packets."""
         self._ask("add", [sock.fileno()], key=None if key is None else key.hex())
         self._count += 1
 
     def begin(self) -> None:
+        """Count from zero again."""
         self._ask("begin")
 
     def count(self) -> int:
-        """Packets so far."""
+        """Return the packets so far."""
         count = self._ask("count")
         assert isinstance(count, int)
         return count
 
     def first_media(self) -> list[float | None]:
-        """When each receiver's first packet came, in seconds since the epoch, in the order in which they were added."""
+        """Return when each receiver's first packet came, in seconds since the epoch, in the order of adding."""
         found: list[int | None] = []
         while len(found) < self._count:
             found += self._ask("first_media", start=len(found))
@@ -75,7 +78,7 @@ class Drainer:
         return Received(**said)
 
     def clear(self) -> None:
-        """Forget all receivers."""
+        """Close and forget all receivers."""
         self._ask("clear")
         self._count = 0
 
@@ -92,8 +95,8 @@ class Drainer:
 
 
 @contextmanager
-def open_drainer() -> Iterator[Drainer]:
-    """A drain for as long as the block runs."""
+def open_drain() -> Iterator[DrainProcess]:
+    """Run a drain for as long as the block runs."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(_ANSWER_SECONDS)
     with ours, its:
@@ -101,7 +104,7 @@ def open_drainer() -> Iterator[Drainer]:
         process = subprocess.Popen(command, stdin=its.fileno(), start_new_session=True)
         its.close()
         try:
-            yield Drainer(ours)
+            yield DrainProcess(ours)
         finally:
             ours.close()
             deadline = time.monotonic() + _STOP_SECONDS

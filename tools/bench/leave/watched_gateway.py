@@ -1,10 +1,9 @@
-"""A gateway that watches its own loop: how long each step takes, how much of that Python's collector, what waits.
+"""A gateway that watches its own event loop: the length of each step, garbage collection, and the outboxes.
 
-    python -m tools.bench.leaving.watched_gateway
+    python -m tools.bench.leave.watched_gateway
 
-The gateway of ``sfu-gateway serve`` with its defaults, on free ports.  Two lines on standard input are understood:
-``begin`` installs the instrument, ``report`` removes it and answers with one line of JSON (:class:`Report`) on standard
-output.  Until ``begin``, nothing is watched.
+It is the gateway of ``sfu-gateway serve`` with its defaults, on free ports.  It reads two lines from standard input:
+``begin`` starts watching; ``report`` stops it and prints one line of JSON, a :class:`Report`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from gateway.config import Config
 from gateway.ops.log import configure
 from gateway.server import Server, serve
 
-# Looking at 500 outboxes takes some 30 µs; how often it is done at most.
+# Seconds between two looks at the outboxes, at least; a look at 500 of them takes some 30 µs.
 OUTBOXES_EVERY: Final = 0.002
 KEPT: Final = 5
 OLDEST_GENERATION: Final = 2
@@ -33,11 +32,12 @@ OLDEST_GENERATION: Final = 2
 class Report:
     """Times in seconds, sizes in bytes.
 
-    A step is what one task does between two checkpoints.  A round is all steps between two looks at the network and
-    the clock: so long a packet waits at most.  ``outboxes`` is the most that waited in all outboxes together, though
-    a message that waits in many of them is in memory once.  A collection falls into whichever
-    step is running: ``longest_own`` is the longest step without those in it.  ``collecting`` is the time of all of
-    them, ``collections`` and ``longest_collection`` are of the oldest generation.
+    A step is the work of one task between two checkpoints.  A round is all steps between two looks at the network: so
+    long a packet waits at most.  ``outboxes`` is the greatest size of all outboxes together; a message counts in each
+    outbox, though it is in memory once.
+
+    Garbage collection runs inside a step.  ``longest_own`` is the longest step without it.  ``collecting`` is the time
+    of all collections; ``collections`` and ``longest_collection`` are of the oldest generation.
     """
 
     steps: int
@@ -53,7 +53,7 @@ class Report:
 
 @define(eq=False)
 class Watcher(trio.abc.Instrument):
-    """Times steps and rounds, and looks at the outboxes between them."""
+    """Measures steps and rounds, and looks at the outboxes between steps."""
 
     server: Server
     steps: int = 0
@@ -93,7 +93,7 @@ class Watcher(trio.abc.Instrument):
             self._looked_at = now
 
     def collected(self, phase: str, info: dict[str, int]) -> None:
-        """For ``gc.callbacks``."""
+        """Measure a garbage collection, as a callback in ``gc.callbacks``."""
         if phase == "start":
             self._collection_at = time.perf_counter()
             return
@@ -118,13 +118,13 @@ class Watcher(trio.abc.Instrument):
         gc.callbacks.append(self.collected)
 
     def end(self) -> None:
-        """Raises ``KeyError`` where trio has dropped the instrument because it raised: then nothing was watched."""
+        """Raises ``KeyError`` where trio dropped the instrument because it had raised: its figures are incomplete."""
         trio.lowlevel.remove_instrument(self)
         gc.callbacks.remove(self.collected)
 
 
 async def answer(server: Server) -> None:
-    """The lines of standard input, until it is closed."""
+    """Obey the lines of standard input until it closes."""
     watcher = Watcher(server)
     async with trio.lowlevel.FdStream(os.dup(0)) as lines:
         async for data in lines:

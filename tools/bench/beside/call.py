@@ -1,0 +1,145 @@
+"""The call of one run: its members, their streams, and what the bench does with all of them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
+from attrs import define, field
+
+from tools.bench import BenchError
+from tools.bench.beside.conference import Conference, Member, Offered, Stream, new_ssrc, stay
+from tools.bench.beside.drain_process import DrainProcess
+from tools.bench.beside.scenarios import Scenario
+from tools.bench.sending import Flow, send
+from tools.light import LightEndpoint
+from tools.light.publication import Publication
+
+#: So many receivers, spread over all, decrypt their packets to measure latency.
+WITNESSES: Final = 10
+FIRST_MEDIA_SECONDS: Final = 10.0
+#: From the clock of arrival times to the clock of the drain.
+_EPOCH: Final = time.time() - time.monotonic()
+
+
+@define
+class Call:
+    """Members are tasks, so that all can end at once.  Times are seconds since the epoch, as the drain reports them."""
+
+    scenario: Scenario
+    conference: Conference
+    drain: DrainProcess
+    _nursery: trio.Nursery
+    members: list[Member] = field(factory=list)
+    flows: list[Flow] = field(factory=list)
+    _offers: list[Offered] = field(factory=list)
+    _endpoints: list[LightEndpoint] = field(factory=list)
+    _receiving: list[LightEndpoint] = field(factory=list)
+    _begun: list[float] = field(factory=list)
+    _entering: list[float] = field(factory=list)
+
+    async def fill(self) -> None:
+        """Let the publishers enter and publish one after the other; then let everybody subscribe, likewise."""
+        scenario = self.scenario
+        for number in range(scenario.publishers):
+            await self._enter(number)
+            await self._publish(number)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_sending)
+            for number in range(scenario.members):
+                if number >= scenario.publishers:
+                    await self._enter(number)
+                if scenario.publishers > 1 or number > 0:
+                    await self._subscribe(number)
+            await self._wait_first_media()
+            nursery.cancel_scope.cancel()
+
+    async def _enter(self, number: int) -> None:
+        began = time.time()
+        self.members.append(await self._nursery.start(stay, self.conference.member(f"member-{number}")))
+        self._entering.append(time.time() - began)
+
+    async def _publish(self, number: int) -> None:
+        loops = self.scenario.streams
+        streams = [Stream(loop.kind, new_ssrc()) for loop in loops]
+        began = time.time()
+        endpoint, offered = await self.members[number].publish(streams)
+        self._entering[number] += time.time() - began
+        self._offers.append(offered)
+        self._endpoints.append(endpoint)
+        for loop, stream in zip(loops, streams, strict=True):
+            publication = Publication(loop, endpoint, stream.ssrc, random.Random(), cname=f"member-{number}")
+            self.flows.append(Flow(publication, self.scenario.members - 1))
+
+    async def _subscribe(self, number: int) -> None:
+        others = [offered for index, offered in enumerate(self._offers) if index != number]
+        self._begun.append(time.time() - self._entering[number])
+        endpoint = await self.members[number].subscribe(others)
+        endpoint.stop_reading()
+        keys = endpoint.transport.keys
+        assert keys is not None
+        count = self.scenario.members if self.scenario.publishers > 1 else self.scenario.members - 1
+        is_witness = len(self._receiving) % max(1, count // WITNESSES) == 0
+        self.drain.add(endpoint.socket, keys.receive if is_witness else None)
+        self._endpoints.append(endpoint)
+        self._receiving.append(endpoint)
+
+    async def _keep_sending(self) -> None:
+        while True:
+            await send(self.flows, 1.0)
+
+    async def _wait_first_media(self) -> None:
+        with trio.move_on_after(FIRST_MEDIA_SECONDS):
+            # The drain knows, and must be asked.
+            while None in self.first_media():
+                await trio.sleep(0.05)
+
+    def first_media(self) -> list[float | None]:
+        """When the first packet came to each receiver: before the drain read the socket, or after it."""
+        return [
+            _first_packet(endpoint) or later
+            for endpoint, later in zip(self._receiving, self.drain.first_media(), strict=True)
+        ]
+
+    def joins(self) -> list[float]:
+        """Raises :exc:`BenchError` where a receiver got no packet."""
+        times = [first - begun for begun, first in zip(self._begun, self.first_media(), strict=True) if first]
+        if missing := len(self._begun) - len(times):
+            raise BenchError(f"{missing} of {len(self._begun)} receivers never got a packet")
+        return times
+
+    def profiles(self) -> frozenset[str]:
+        keys = [endpoint.transport.keys for endpoint in self._endpoints]
+        return frozenset(one.profile.name for one in keys if one is not None)
+
+    async def let_one_leave(self) -> float | None:
+        """Break the last member's connection; return the seconds until the first member is told, None for never."""
+        name = f"member-{len(self.members) - 1}"
+        began = time.perf_counter()
+        self.members[-1].hang_up()
+        try:
+            await self.members[0].gone.wait_for(name)
+        except trio.TooSlowError:
+            return None
+        return time.perf_counter() - began
+
+
+def _first_packet(endpoint: LightEndpoint) -> float | None:
+    assert endpoint.packet_meter is not None
+    times = [stream.first_at for stream in endpoint.packet_meter.streams.values() if stream.first_at is not None]
+    return min(times) + _EPOCH if times else None
+
+
+@asynccontextmanager
+async def open_call(scenario: Scenario, conference: Conference, drain: DrainProcess) -> AsyncIterator[Call]:
+    """Yield a call without members; end it with the block."""
+    async with trio.open_nursery() as nursery:
+        try:
+            yield Call(scenario, conference, drain, nursery)
+        finally:
+            nursery.cancel_scope.cancel()
+            drain.clear()

@@ -1,0 +1,1 @@
+"""How soon other members know that somebody left a channel, and what joining and leaving cost the gateway."""

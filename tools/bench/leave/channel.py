@@ -1,0 +1,195 @@
+"""One channel full of members with media, and the check that each of them was told the truth."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Final, TypeVar, cast
+
+import trio
+from attrs import define, field
+
+from protocol.events import LeaveReason, VoiceState
+from protocol.requests import Join, Ping
+from protocol.responses import Joined
+from sfu.wire.certificate import generate_certificate
+from tools.bench import BenchError
+from tools.bench.gateway_process import GatewayProcess
+from tools.bench.leave.listeners import Listener, Listeners
+from tools.light import Identity, LightMedia, PacketMeter, Poller, SharedDecoder
+from tools.loadtest.roster import Roster
+
+T = TypeVar("T")
+# Members that join at the same time: enough to keep the gateway busy, few enough that none waits long.
+JOINING: Final = 20
+SUBSCRIBING: Final = 10
+#: Packets are counted; nearly none is decrypted.
+_OPEN_EVERY: Final = 60_000
+
+
+@define(eq=False)
+class Member:
+    """A client that has joined; ``producer_id`` is None without media."""
+
+    user_id: str
+    signalling: Listener
+    roster: Roster
+    media: LightMedia
+    producer_id: str | None = None
+    ssrc: int = 0
+
+    def close(self) -> None:
+        """Close all sockets without a word."""
+        self.signalling.close()
+        for endpoint in self.media.endpoints.values():
+            endpoint.close()
+
+    def take_events(self, decode: SharedDecoder) -> list[tuple[str, LeaveReason]]:
+        """Apply the events that have come, and return who left and why.  Raises :exc:`BenchError` for a wrong one."""
+        left = []
+        for raw in self.signalling.events:
+            event = decode(raw.decode(), {})
+            assert isinstance(event, VoiceState)
+            if event.revision != self.roster.revision + 1:
+                raise BenchError(f"revision {event.revision} came after {self.roster.revision}")
+            if not self.roster.apply(event):
+                raise BenchError(f"{event.type} of {event.user_id} does not fit the list of {self.user_id}")
+            if event.reason is not None:
+                left.append((event.user_id, event.reason))
+        self.signalling.events.clear()
+        return left
+
+
+@define(eq=False)
+class Channel:
+    """Made by :func:`open_channel`.  ``members`` are those who should be on everybody's list."""
+
+    id: str
+    listeners: Listeners
+    _tasks: trio.Nursery
+    _poller: Poller = field(factory=Poller)
+    members: dict[str, Member] = field(factory=dict)
+    _identity: Identity = field(factory=lambda: Identity.of(generate_certificate(datetime.now(UTC))))
+    _rng: random.Random = field(factory=lambda: random.Random(1))
+
+    # Joining.
+
+    async def join(self, user_id: str) -> Member:
+        signalling = await self.listeners.connect()
+        joined = cast(Joined, await signalling.request(Join(self.id, user_id, user_id)))
+        media = LightMedia(
+            identity=self._identity,
+            rng=self._rng,
+            tasks=self._tasks,
+            router_capabilities=joined.router_rtp_capabilities,
+            requests=signalling.requests,
+            poller=self._poller,
+            packet_meter=PacketMeter(open_every=_OPEN_EVERY),
+            on_rtcp=lambda packet: None,
+        )
+        roster = Roster(joined.participants, joined.revision)
+        member = self.members[user_id] = Member(user_id, signalling, roster, media)
+        return member
+
+    async def publish(self, member: Member) -> None:
+        """Connect both transports at the same time, then announce a microphone."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(member.media.transport, "send")
+            nursery.start_soon(member.media.transport, "receive")
+        member.ssrc = self._rng.randrange(1, 1 << 31)
+        member.producer_id = await member.media.publish("audio", member.ssrc)
+
+    async def subscribe(self, member: Member, speakers: Iterable[Member]) -> None:
+        """Consume the streams of these members, except the member's own, in one go."""
+        wanted = [speaker.producer_id for speaker in speakers if speaker is not member]
+        requests = member.media.consumes(producer_id for producer_id in wanted if producer_id is not None)
+        await member.signalling.perform(requests)
+
+    async def meet(self, member: Member) -> None:
+        """Publish a member's microphone, and let it and all others consume each other's streams."""
+        others = self.others([member.user_id])
+        await self.publish(member)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.subscribe, member, others)
+            nursery.start_soon(self.each_subscribes, others, [member])
+
+    async def fill(self, user_ids: Iterable[str], *, with_media: bool) -> None:
+        """Let these users join, some at a time; with media, each also publishes."""
+
+        async def enter(user_id: str) -> None:
+            member = await self.join(user_id)
+            if with_media:
+                await self.publish(member)
+
+        await _for_each(user_ids, enter, at_once=JOINING)
+
+    async def subscribe_all(self, speakers: Iterable[Member]) -> None:
+        """Let every member consume the streams of these."""
+        await self.each_subscribes(self.members.values(), speakers)
+
+    async def each_subscribes(self, members: Iterable[Member], speakers: Iterable[Member]) -> None:
+        """Let some subscribe at a time: a pong waits behind the requests before it, and must come in time."""
+        taken = list(speakers)
+
+        async def take(member: Member) -> None:
+            await self.subscribe(member, taken)
+
+        await _for_each(members, take, at_once=SUBSCRIBING)
+
+    # Checking.
+
+    async def settle(self) -> None:
+        """Wait until each member has everything that the gateway has sent so far; answers come in order."""
+        async with trio.open_nursery() as nursery:
+            for member in self.members.values():
+                nursery.start_soon(member.signalling.request, Ping())
+
+    def others(self, leavers: Iterable[str]) -> list[Member]:
+        gone = set(leavers)
+        return [member for user_id, member in self.members.items() if user_id not in gone]
+
+    def check(self, leavers: Iterable[str] = (), reasons: Collection[str] = ()) -> None:
+        """Check that each member was told of each leaver once, with one of these reasons, and has the right list.
+
+        It takes the events that have come.  Raises :exc:`BenchError`.
+        """
+        gone, decode = Counter(leavers), SharedDecoder(kept=1024)
+        for member in self.members.values():
+            if member.signalling.close_code is not None:
+                raise BenchError(f"{member.user_id}, who kept up, was closed with {member.signalling.close_code}")
+            left = member.take_events(decode)
+            if Counter(user_id for user_id, _ in left) != gone:
+                raise BenchError(f"{member.user_id} was told of {len(left)} leaves, not of {gone.total()}")
+            if wrong := {reason for _, reason in left} - set(reasons):
+                raise BenchError(f"{member.user_id} was told of leaves with the reasons {wrong}, not {reasons}")
+            if differing := set(member.roster.users) ^ self.members.keys():
+                raise BenchError(f"the list of {member.user_id} is wrong: {sorted(differing)[:5]}")
+
+
+async def _for_each(items: Iterable[T], do: Callable[[T], Awaitable[object]], *, at_once: int) -> None:
+    places = trio.CapacityLimiter(at_once)
+
+    async def limited(item: T) -> None:
+        async with places:
+            await do(item)
+
+    async with trio.open_nursery() as nursery:
+        for item in items:
+            nursery.start_soon(limited, item)
+
+
+@asynccontextmanager
+async def open_channel(gateway: GatewayProcess, channel_id: str) -> AsyncIterator[Channel]:
+    """Yield an empty channel; end everything that its members need with the block."""
+    listeners, poller = Listeners(gateway.socket), Poller()
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listeners.run)
+            nursery.start_soon(poller.run)
+            yield Channel(channel_id, listeners, nursery, poller)
+            nursery.cancel_scope.cancel()
+    finally:
+        listeners.close()
