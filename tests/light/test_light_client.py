@@ -11,7 +11,7 @@ import trio
 
 from protocol.client import ConnectError, RequestError
 from protocol.events import VoiceState
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from sfu.wire.certificate import generate_certificate
 from tests.gateway_process import GatewayProcess, run_gateway
 from tools.light import Identity, LightClient, PacketMeter, Poller, open_light_client
@@ -39,7 +39,7 @@ async def running_poller() -> AsyncIterator[Poller]:
         nursery.cancel_scope.cancel()
 
 
-async def send(speaker: LightClient, kind: Kind, seconds: float) -> Publication:
+async def send(speaker: LightClient, kind: MediaKind, seconds: float) -> Publication:
     loop = encode_audio() if kind == "audio" else encode_video(500_000, 30)
     publication = Publication(loop, await speaker.transport("send"), ssrc=4711, rng=random.Random(1))
     speaker.on_rtcp = publication.receive_rtcp_untrusted
@@ -51,7 +51,7 @@ async def send(speaker: LightClient, kind: Kind, seconds: float) -> Publication:
 
 @pytest.mark.parametrize("kind", ["audio", "video"])
 async def test_each_packet_is_counted_and_a_sample_tells_the_latency(
-    gateway: GatewayProcess, identity: Identity, kind: Kind
+    gateway: GatewayProcess, identity: Identity, kind: MediaKind
 ) -> None:
     packet_meter = PacketMeter()
     async with (

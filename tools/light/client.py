@@ -13,9 +13,8 @@ from protocol import Joined
 from protocol.client import Client, ConnectError, Decode, Timeouts, connect_over
 from protocol.client_websocket import open_stream
 from protocol.codec import decode_from_gateway
-from protocol.requests import RequestData
-from protocol.responses import OkData
-from tools.light.light_media import LightMedia
+from protocol.declarations import RequestData
+from tools.light.light_media import A, LightMedia
 from tools.light.packet_meter import PacketMeter
 from tools.light.poller import Poller
 from tools.light.transport import Identity
@@ -70,7 +69,7 @@ async def open_light_client(
     failure: BaseException | None = None
     async with connect_over(stream, host=host, path=path, timeouts=timeouts, decode=decode) as signalling:
 
-        async def requests(asked: Iterable[RequestData]) -> list[OkData]:
+        async def requests(asked: Iterable[RequestData[A]]) -> list[A]:
             return [await signalling.request(data) for data in asked]
 
         joined = await signalling.join(channel_id, username, user_id=user_id, token=token)

@@ -7,7 +7,7 @@ each of 99 members takes a few milliseconds, and a bench measures the gateway.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final, cast
 
 import trio
 from attrs import define, field
@@ -15,8 +15,10 @@ from attrs import define, field
 from protocol import limits
 from protocol.client import ConnectionClosed, RequestError
 from protocol.codec import decode_from_gateway, encode
-from protocol.requests import Request, RequestData
-from protocol.responses import Error, Ok, OkData
+from protocol.declarations import RequestData
+from protocol.requests import Request
+from protocol.responses import Error, Ok
+from tools.light.light_media import A
 from tools.light.websocket import PooledWebSocket
 
 ANSWER_SECONDS: Final = 60.0
@@ -56,29 +58,32 @@ class LeanSignalling(PooledWebSocket):
     _next_id: int = 0
     _batches: dict[int, _Batch] = field(factory=dict)
 
-    async def request(self, data: RequestData) -> OkData:
+    async def request(self, data: RequestData[A]) -> A:
         """Send one request and return what its answer holds; raises what :meth:`requests` raises."""
         [answer] = await self.requests([data])
         return answer
 
-    async def requests(self, requests: Iterable[RequestData]) -> list[OkData]:
+    async def requests(self, requests: Iterable[RequestData[A]]) -> list[A]:
         """Send requests in one write and return what their answers hold, in the same order.
 
         Raises :exc:`RequestError` for the first refusal, :exc:`ConnectionClosed`, ``OSError``, and
         ``trio.TooSlowError`` after :data:`ANSWER_SECONDS`.
         """
-        asked: dict[int, type[RequestData]] = {}
+        asked: dict[int, type[RequestData[Any]]] = {}
         answers = await self._exchange(requests, asked)
-        return [_data(decode_from_gateway(answer.decode(), asked)) for answer in answers]
+        # Decoding makes sure that each answer has the class that its request names.
+        return [cast(A, _data(decode_from_gateway(answer.decode(), asked))) for answer in answers]
 
-    async def perform(self, requests: Iterable[RequestData]) -> None:
+    async def perform(self, requests: Iterable[RequestData[Any]]) -> None:
         """Like :meth:`requests`, without decoding the answers of requests that succeed."""
-        asked: dict[int, type[RequestData]] = {}
+        asked: dict[int, type[RequestData[Any]]] = {}
         for answer in await self._exchange(requests, asked):
             if answer.find(_OK, 0, _HEAD) < 0:
                 _data(decode_from_gateway(answer.decode(), asked))
 
-    async def _exchange(self, requests: Iterable[RequestData], asked: dict[int, type[RequestData]]) -> list[bytes]:
+    async def _exchange(
+        self, requests: Iterable[RequestData[Any]], asked: dict[int, type[RequestData[Any]]]
+    ) -> list[bytes]:
         """Send requests, note in ``asked`` what was asked under which id, and return the answers."""
         texts = []
         for data in requests:
@@ -122,7 +127,7 @@ class LeanSignalling(PooledWebSocket):
             batch.done.set()
 
 
-def _data(message: object) -> OkData:
+def _data(message: object) -> object:
     if isinstance(message, Error):
         error = message.data
         raise RequestError(error.code, error.message, error.path, error.reference)

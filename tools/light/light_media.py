@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, TypeVar, cast
+from typing import Final, Protocol, TypeVar
 
 import trio
 from attrs import define, field
 
 import protocol.media as media
-from protocol.requests import ConnectTransport, Consume, CreateTransport, Produce, RequestData
-from protocol.responses import Consumed, OkData, Produced, TransportCreated
-from protocol.vocabulary import Direction, Kind, Source
+from protocol.declarations import OkData, RequestData
+from protocol.requests import ConnectTransport, Consume, CreateTransport, Produce
+from protocol.vocabulary import Direction, MediaKind, Source
 from tools.light.endpoint import LightEndpoint, run_endpoint
 from tools.light.packet_meter import PacketMeter, StreamMeter
 from tools.light.poller import Poller
 from tools.light.transport import Identity, LightTransport
 
-T = TypeVar("T")
-Requests = Callable[[Iterable[RequestData]], Awaitable[list[OkData]]]
-"""Sends requests and returns what their answers hold, in the same order."""
+A = TypeVar("A", bound=OkData)
+
+
+class Requests(Protocol):
+    """Sends requests and returns what their answers hold, in the same order."""
+
+    async def __call__(self, requests: Iterable[RequestData[A]], /) -> list[A]: ...
+
 
 #: Payload types 111 and 96 are those of :data:`tools.light.publication.PAYLOAD_TYPES`.
-CODECS: Final[dict[Kind, media.RtpCodecParameters]] = {
+CODECS: Final[dict[MediaKind, media.RtpCodecParameters]] = {
     "audio": media.RtpCodecParameters("audio/opus", 111, 48000, channels=2),
     "video": media.RtpCodecParameters(
         "video/VP8", 96, 90000, rtcp_feedback=(media.RtcpFeedback("nack", "pli"), media.RtcpFeedback("ccm", "fir"))
     ),
 }
-_SOURCES: Final[dict[Kind, Source]] = {"audio": "microphone", "video": "camera"}
+_SOURCES: Final[dict[MediaKind, Source]] = {"audio": "microphone", "video": "camera"}
 HANDSHAKE_SECONDS: Final = 10.0
 
 
@@ -80,7 +85,7 @@ class LightMedia:
 
     async def _start(self, direction: Direction) -> None:
         wanted = self.router_capabilities if direction == "receive" else None
-        created = await self._request(CreateTransport(direction, wanted), TransportCreated)
+        [created] = await self.requests([CreateTransport(direction, wanted)])
         try:
             [candidate, *_] = created.ice_candidates
             transport = LightTransport(self.identity, created.ice_parameters, created.dtls_parameters, rng=self.rng)
@@ -103,12 +108,12 @@ class LightMedia:
         endpoint.start()
         self.endpoints[direction], self._transports[direction] = endpoint, created.transport_id
 
-    async def publish(self, kind: Kind, ssrc: int) -> str:
+    async def publish(self, kind: MediaKind, ssrc: int) -> str:
         """Announce a stream (Opus as payload type 111, VP8 as 96) and return its producer id."""
         [producer_id] = await self.publish_all([(kind, ssrc)])
         return producer_id
 
-    async def publish_all(self, streams: Iterable[tuple[Kind, int]]) -> list[str]:
+    async def publish_all(self, streams: Iterable[tuple[MediaKind, int]]) -> list[str]:
         """Announce streams, each a kind and an SSRC, in one go; return their producer ids."""
         await self.transport("send")
         requests = []
@@ -116,7 +121,7 @@ class LightMedia:
             encodings = (media.RtpEncodingParameters(ssrc=ssrc),)
             parameters = media.RtpParameters(codecs=(CODECS[kind],), encodings=encodings)
             requests.append(Produce(self._transports["send"], kind, parameters, _SOURCES[kind]))
-        return [cast(Produced, answer).producer_id for answer in await self.requests(requests)]
+        return [produced.producer_id for produced in await self.requests(requests)]
 
     async def subscribe(self, producer_id: str) -> str:
         """Consume a stream, not paused; return the consumer id."""
@@ -127,7 +132,7 @@ class LightMedia:
     async def consume_all(self, producer_ids: Iterable[str]) -> list[str]:
         """Consume streams in one go; :meth:`start_transport` must have made the receiving transport."""
         asked = list(producer_ids)
-        answers = [cast(Consumed, answer) for answer in await self.requests(self.consumes(asked))]
+        answers = await self.requests(self.consumes(asked))
         if self.packet_meter is not None:
             for producer_id, consumed in zip(asked, answers, strict=True):
                 ssrc = consumed.rtp_parameters.encodings[0].ssrc
@@ -144,11 +149,6 @@ class LightMedia:
         meter = self.streams.pop(consumer_id, None)
         if meter is not None and self.packet_meter is not None:
             self.packet_meter.close(meter.ssrc)
-
-    async def _request(self, data: RequestData, _answer: type[T]) -> T:
-        # Decoding made sure that each answer has the class that its request asks for.
-        [answer] = await self.requests([data])
-        return cast(T, answer)
 
     @contextmanager
     def _hurried_poller(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import frozen
 
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.light.stamp import STAMP_SIZE
 
 #: Clock rates of RTP timestamps, in Hz.
@@ -28,7 +28,7 @@ class MediaFrame:
 class MediaLoop:
     """``rate`` is in frames a second, ``clock_rate`` that of the RTP timestamps in Hz."""
 
-    kind: Kind
+    kind: MediaKind
     rate: int
     clock_rate: int
     frames: tuple[MediaFrame, ...]
@@ -49,11 +49,11 @@ class MediaLoop:
         return len(self.frames[0].chunks[0]) + _descriptor_size(self.kind) + STAMP_SIZE
 
 
-def _descriptor_size(kind: Kind) -> int:
+def _descriptor_size(kind: MediaKind) -> int:
     return DESCRIPTOR_SIZE if kind == "video" else 0
 
 
-def constant_loop(kind: Kind, rate: int, packets: int, payload_size: int) -> MediaLoop:
+def constant_loop(kind: MediaKind, rate: int, packets: int, payload_size: int) -> MediaLoop:
     """Return a loop of equal key frames that hold zeros: ``rate`` frames a second of ``packets`` packets each.
 
     ``payload_size`` counts everything behind the RTP header of a packet, descriptor and stamp among it.

@@ -14,7 +14,7 @@ import attrs
 import trio
 from attrs import define, field
 
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.light.histogram import Histogram
 from tools.light.stamp import read_stamp_untrusted
 
@@ -65,7 +65,7 @@ class StreamMeter:
     monotonic clock)."""
 
     ssrc: int
-    kind: Kind | None = None
+    kind: MediaKind | None = None
     producer_id: str | None = None
     counts: PacketCounts = field(factory=PacketCounts)
     latency: Histogram = field(factory=Histogram)
@@ -167,12 +167,12 @@ class PacketMeter:
 
     open_every: int = OPEN_EVERY
     streams: dict[int, StreamMeter] = field(factory=dict)
-    done: dict[Kind, PacketCounts] = field(factory=lambda: {"audio": PacketCounts(), "video": PacketCounts()})
-    done_latency: dict[Kind, Histogram] = field(factory=lambda: {"audio": Histogram(), "video": Histogram()})
+    done: dict[MediaKind, PacketCounts] = field(factory=lambda: {"audio": PacketCounts(), "video": PacketCounts()})
+    done_latency: dict[MediaKind, Histogram] = field(factory=lambda: {"audio": Histogram(), "video": Histogram()})
     strays: int = 0
     _closed: dict[int, None] = field(factory=dict)
 
-    def expect(self, ssrc: int, kind: Kind, producer_id: str) -> StreamMeter:
+    def expect(self, ssrc: int, kind: MediaKind, producer_id: str) -> StreamMeter:
         """Packets with this SSRC, some of which may have come, are a stream of this producer."""
         meter = self.streams.setdefault(ssrc, StreamMeter(ssrc))
         meter.kind, meter.producer_id = kind, producer_id
@@ -192,7 +192,7 @@ class PacketMeter:
         self.done[meter.kind].add(meter.counts)
         self.done_latency[meter.kind].add(meter.latency)
 
-    def counts(self, kind: Kind) -> PacketCounts:
+    def counts(self, kind: MediaKind) -> PacketCounts:
         """Of all streams of a kind, closed or not."""
         total = PacketCounts()
         total.add(self.done[kind])
@@ -201,7 +201,7 @@ class PacketMeter:
                 total.add(meter.counts)
         return total
 
-    def take_latency(self, kind: Kind) -> Histogram:
+    def take_latency(self, kind: MediaKind) -> Histogram:
         """What was measured since the last call."""
         taken = self.done_latency[kind].take()
         for meter in self.streams.values():

@@ -11,7 +11,7 @@ from typing import Final, Never
 import trio
 from attrs import define, field
 
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from sfu.wire import rtcp
 from sfu.wire.errors import BadDatagram
 from sfu.wire.ntp import to_ntp
@@ -20,7 +20,7 @@ from tools.light.media_loop import MediaFrame, MediaLoop
 from tools.light.stamp import PADDING_FLAG, STAMP_SIZE, write_stamp
 
 #: Those that :class:`tools.light.LightMedia` announces.
-PAYLOAD_TYPES: Final[dict[Kind, int]] = {"audio": 111, "video": 96}
+PAYLOAD_TYPES: Final[dict[MediaKind, int]] = {"audio": 111, "video": 96}
 _HEADER: Final = struct.Struct("!BBHII")
 # RFC 7741 section 4.2: X, then S in the first packet of a frame; I, a picture id of 15 bits.
 _FIRST, _LATER, _HAS_PICTURE_ID = 0x90, 0x80, 0x80

@@ -17,7 +17,7 @@ from attrs import frozen
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.loadtest.conductor import Aborted, Conductor
 from tools.loadtest.failures import first_error
 from tools.loadtest.full_clients import NoFullClientsError
@@ -172,7 +172,7 @@ def make_plan(url: str, options: Options) -> Plan:
         raise ValueError("--members does not go with --publishers and --subscribers")
     if members is None:
         members = 0 if options.publishers or options.subscribers else _MEMBERS
-    kinds: list[Kind] = []
+    kinds: list[MediaKind] = []
     if options.audio or not options.video:
         kinds.append("audio")
     if options.video:

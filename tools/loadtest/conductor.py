@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeVar
 import trio
 from attrs import define, field
 
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.light.encoders import encode_audio, encode_video
 from tools.light.media_loop import MediaLoop
 from tools.loadtest.full_clients import JOIN_SECONDS, FullClient, open_full_clients
@@ -82,7 +82,7 @@ class Conductor:
     measured_seconds: float = 0.0
     figures: dict[Literal["before", "began", "ended", "after"], GatewayFigures] = field(factory=dict)
     no_figures: str | None = None
-    media: dict[Kind, MediaLoop] = field(factory=dict)
+    media: dict[MediaKind, MediaLoop] = field(factory=dict)
     full: list[FullClient] = field(factory=list)
     _begun: bool = False
     _slots: tuple[Slot, ...] = ()
@@ -118,7 +118,7 @@ class Conductor:
                 nursery.cancel_scope.cancel()
         self._enter("done")
 
-    def _encode(self, kind: Kind) -> MediaLoop:
+    def _encode(self, kind: MediaKind) -> MediaLoop:
         return encode_audio() if kind == "audio" else encode_video(self.plan.bitrate, self.plan.fps)
 
     def _enter(self, phase: Phase) -> None:

@@ -14,7 +14,7 @@ from attrs import define, field
 from protocol.client import RequestError
 from protocol.errors import ErrorCode
 from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
-from protocol.vocabulary import Kind, Participant
+from protocol.vocabulary import MediaKind, Participant
 from tools.light import Identity, LightClient, Poller, SharedDecoder, open_light_client
 from tools.light.media_loop import MediaLoop
 from tools.light.publication import Publication
@@ -39,7 +39,7 @@ class Surroundings:
     """What the members of a worker share.  ``sending`` is False once nobody is to send any more."""
 
     plan: Plan
-    media: dict[Kind, MediaLoop]
+    media: dict[MediaKind, MediaLoop]
     identity: Identity
     poller: Poller
     tally: Tally

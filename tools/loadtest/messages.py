@@ -14,7 +14,7 @@ import trio
 from attrs import define, field, frozen
 
 from protocol.events import LeaveReason, VoiceStateType
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.light import Histogram, PacketCounts, Traffic
 from tools.light.media_loop import MediaLoop
 from tools.loadtest.plan import ChurnKind, Plan, Slot
@@ -32,7 +32,7 @@ class Begin:
 
     plan: Plan
     slots: tuple[Slot, ...]
-    media: dict[Kind, MediaLoop]
+    media: dict[MediaKind, MediaLoop]
     start_at: float
 
 
@@ -174,11 +174,11 @@ class Snapshot:
     failed: int = 0
     silent: int = 0
     strays: int = 0
-    sending: dict[Kind, Sending] = field(factory=dict)
-    received: dict[Kind, PacketCounts] = field(factory=dict)
+    sending: dict[MediaKind, Sending] = field(factory=dict)
+    received: dict[MediaKind, PacketCounts] = field(factory=dict)
     traffic: Traffic = field(factory=Traffic)
     failures: dict[str, int] = field(factory=dict)
-    latency: dict[Kind, Histogram] = field(factory=dict)
+    latency: dict[MediaKind, Histogram] = field(factory=dict)
     join: Histogram = field(factory=Histogram)
     first_media: Histogram = field(factory=Histogram)
     lag: float = 0.0

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from attrs import field, frozen
 from attrs.validators import ge, gt
 
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 
 ChurnKind = Literal["leave", "close", "kill"]
 #: In the environment, what ``--token`` is; the gateway's own setting has the same name.
@@ -42,7 +42,7 @@ class Plan:
     members: int = field(default=0, validator=ge(0))
     publishers: int = field(default=0, validator=ge(0))
     subscribers: int = field(default=0, validator=ge(0))
-    kinds: tuple[Kind, ...] = ("audio",)
+    kinds: tuple[MediaKind, ...] = ("audio",)
     bitrate: int = 600_000
     fps: int = field(default=30, validator=ge(1))
     duration: float = field(default=20.0, validator=gt(0))

@@ -7,7 +7,7 @@ from typing import Any, Final
 import attrs
 from attrs import frozen
 
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.light import Histogram
 from tools.loadtest.conductor import Conductor
 from tools.loadtest.gateway_figures import GatewayFigures
@@ -99,7 +99,7 @@ class Results:
             "series": [attrs.asdict(point) for point in run.totals.points],
         }
 
-    def _media(self, kind: Kind) -> dict[str, Any]:
+    def _media(self, kind: MediaKind) -> dict[str, Any]:
         received = self.total.received[kind]
         return {
             "sent": attrs.asdict(self.total.sending[kind]),
@@ -175,7 +175,7 @@ def _figures(run: Conductor, total: Sum) -> dict[str, float | None]:
     }
 
 
-def _loss(total: Sum, kind: Kind) -> float | None:
+def _loss(total: Sum, kind: MediaKind) -> float | None:
     counts = total.received.get(kind)
     return counts.loss if counts is not None and (counts.packets or counts.lost) else None
 

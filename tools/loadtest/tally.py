@@ -7,7 +7,7 @@ import time
 import attrs
 from attrs import define, field
 
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.light import Histogram, LightClient, PacketCounts, PacketMeter, Traffic
 from tools.light.publication import Publication
 from tools.loadtest.messages import Fact, Sending, Snapshot
@@ -51,7 +51,7 @@ class Visit:
 class Tally:
     """``visits`` are those that go on."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[MediaKind, ...]
     facts: list[Fact] = field(factory=list)
     visits: dict[str, Visit] = field(factory=dict)
     joins: int = 0
@@ -62,9 +62,9 @@ class Tally:
     join: Histogram = field(factory=Histogram)
     first_media: Histogram = field(factory=Histogram)
     _strays: int = 0
-    _sending: dict[Kind, Sending] = field(factory=dict)
-    _received: dict[Kind, PacketCounts] = field(factory=dict)
-    _latency: dict[Kind, Histogram] = field(factory=dict)
+    _sending: dict[MediaKind, Sending] = field(factory=dict)
+    _received: dict[MediaKind, PacketCounts] = field(factory=dict)
+    _latency: dict[MediaKind, Histogram] = field(factory=dict)
     _traffic: Traffic = field(factory=Traffic)
 
     def __attrs_post_init__(self) -> None:
@@ -89,7 +89,7 @@ class Tally:
         self._strays += _strays(visit)
 
     def _add(
-        self, visit: Visit, sending: dict[Kind, Sending], received: dict[Kind, PacketCounts], traffic: Traffic
+        self, visit: Visit, sending: dict[MediaKind, Sending], received: dict[MediaKind, PacketCounts], traffic: Traffic
     ) -> None:
         for publication in visit.publications.values():
             total = sending[publication.loop.kind]

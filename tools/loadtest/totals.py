@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 from attrs import define, field, frozen
 
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.light import Histogram, PacketCounts, Traffic
 from tools.loadtest.gateway_figures import GatewayFigures
 from tools.loadtest.messages import Sending, Snapshot
@@ -51,8 +51,8 @@ class Sum:
     failed: int = 0
     silent: int = 0
     strays: int = 0
-    sending: dict[Kind, Sending] = field(factory=dict)
-    received: dict[Kind, PacketCounts] = field(factory=dict)
+    sending: dict[MediaKind, Sending] = field(factory=dict)
+    received: dict[MediaKind, PacketCounts] = field(factory=dict)
     traffic: Traffic = field(factory=Traffic)
     failures: Counter[str] = field(factory=Counter)
 
@@ -75,11 +75,11 @@ class Totals:
     ``loads`` are those of the tool's own processes: the workers', then the conductor's.
     """
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[MediaKind, ...]
     workers: int
     began_at: float = field(factory=time.monotonic)
     measured: bool = False
-    latency: dict[Kind, Histogram] = field(factory=dict)
+    latency: dict[MediaKind, Histogram] = field(factory=dict)
     join: Histogram = field(factory=Histogram)
     first_media: Histogram = field(factory=Histogram)
     points: list[Point] = field(factory=list)

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import trio
 from attrs import define, field, frozen
 
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.bench.process import ServerProcess
 from tools.light import LightEndpoint
 
@@ -23,7 +23,7 @@ TOLD_SECONDS = 10.0
 class Stream:
     """A stream to publish."""
 
-    kind: Kind
+    kind: MediaKind
     ssrc: int
 
 

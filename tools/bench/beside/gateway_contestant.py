@@ -6,14 +6,12 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import cast
 
 import trio
 from attrs import define
 
 from protocol.errors import CloseCode
 from protocol.requests import Join
-from protocol.responses import Joined
 from tools.bench.beside.conference import Gone, Offered, Stream
 from tools.bench.gateway_process import ARGUMENTS, GatewayProcess, running_gateway
 from tools.light import Identity, LightEndpoint, LightMedia, PacketMeter
@@ -63,7 +61,7 @@ class GatewayConference:
         listening = partial(LeanSignalling, keep_events=False, on_left=lambda user_id, at: gone.add(user_id))
         signalling = await self._pool.open(listening)
         try:
-            joined = cast(Joined, await signalling.request(Join(channel, name, name)))
+            joined = await signalling.request(Join(channel, name, name))
             async with trio.open_nursery() as tasks:
                 media = LightMedia(
                     identity=self._identity,

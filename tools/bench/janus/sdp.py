@@ -13,7 +13,7 @@ from typing import Final
 from attrs import frozen
 
 from protocol.media import DtlsFingerprint, DtlsParameters, IceParameters
-from protocol.vocabulary import Kind
+from protocol.vocabulary import MediaKind
 from tools.bench import BenchError
 
 _FORMATS: Final = {"audio": 111, "video": 96}
@@ -34,7 +34,7 @@ class BadDescription(BenchError):
 class Stream:
     """A stream that a media section sends."""
 
-    kind: Kind
+    kind: MediaKind
     ssrc: int
 
 
@@ -42,7 +42,7 @@ class Stream:
 class Section:
     """A media section of an offer; ``formats`` are its payload types."""
 
-    kind: Kind
+    kind: MediaKind
     mid: str
     formats: tuple[int, ...]
 
@@ -118,7 +118,7 @@ def _parse_section(text: str) -> Section:
         raise BadDescription(f"a media section that the bench cannot use: {text.partition(chr(10))[0].strip()}")
     if found[2] == "0":
         raise BadDescription(f"the {found[1]} section was refused")
-    kind: Kind = "audio" if found[1] == "audio" else "video"
+    kind: MediaKind = "audio" if found[1] == "audio" else "video"
     return Section(kind, _attribute(text, "mid"), tuple(int(one) for one in found[3].split()))
 
 
@@ -129,7 +129,7 @@ def _attribute(text: str, name: str) -> str:
     return found[1]
 
 
-def _section(kind: Kind, mid: str, formats: Sequence[int], credentials: Credentials, setup: str) -> list[str]:
+def _section(kind: MediaKind, mid: str, formats: Sequence[int], credentials: Credentials, setup: str) -> list[str]:
     host, port = credentials.address
     return [
         f"m={kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, formats))}",

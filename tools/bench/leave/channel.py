@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 import trio
 from attrs import define, field
 
 from protocol.events import LeaveReason, VoiceState
 from protocol.requests import Join, Ping
-from protocol.responses import Joined
 from sfu.wire.certificate import generate_certificate
 from tools.bench import BenchError
 from tools.bench.gateway_process import GatewayProcess
@@ -79,7 +78,7 @@ class Channel:
 
     async def join(self, user_id: str) -> Member:
         signalling = await self.listeners.connect()
-        joined = cast(Joined, await signalling.request(Join(self.id, user_id, user_id)))
+        joined = await signalling.request(Join(self.id, user_id, user_id))
         media = LightMedia(
             identity=self._identity,
             rng=self._rng,

@@ -23,8 +23,6 @@ MEMBERS: Final = 100
 SPEAKERS: Final = 2
 SPEECH: Final = constant_loop("audio", rate=50, packets=1, payload_size=100)
 TOLD_SECONDS: Final = 10.0
-#: Checking everybody's events holds the bench up; after so long it has caught up with the media.
-CATCH_UP_SECONDS: Final = 0.1
 
 
 @frozen
@@ -68,7 +66,6 @@ async def measure_load(gateway: GatewayProcess, seconds: float = 3.0) -> Load:
 
 async def leave(channel: Channel, member: Member, ending: Ending, lag: LagMeter) -> Leave:
     """Let one member leave, wait until all others were told, and check what they were told."""
-    await trio.sleep(CATCH_UP_SECONDS)
     del channel.members[member.user_id]
     watch = channel.listeners.expect([member.user_id], len(channel.members))
     member.signalling.ignore()
