@@ -58,9 +58,9 @@ def test_media_whose_cleanup_fails_is_still_removed(step: str) -> None:
         await world.call("ada", "ben", "eve")
         reset(world, "eve")
         await world.settle()
-        assert world.port.context.failed_cleanups == 1
-        assert world.port.context.plane.totals().transports == 4
-        assert world.port.context.plane.totals().routes == 2
+        assert world.router.context.failed_cleanups == 1
+        assert world.router.context.plane.totals().transports == 4
+        assert world.router.context.plane.totals().routes == 2
 
     run_scenario(scenario)
 
@@ -99,7 +99,7 @@ def test_a_stalled_handshake_ends_the_transport_but_not_the_session() -> None:
         ada.cut_media()
         await ada.event("transport_state", transportId=transport_id, state="failed")
         assert ada.current_stay is not None
-        assert world.port.counts().transports == 0
+        assert world.router.counts().transports == 0
         handler_raised(world, "ada")
         assert (await ben.event("voice_state", type="user_left"))["reason"] == "failed"
 

@@ -55,7 +55,7 @@ def test_a_bug_while_handling_a_datagram_ends_the_client_that_sent_it(
             ada.endpoints["send"].flush()
             leave = await ben.event("voice_state", type="user_left", userId="ada")
         assert leave["reason"] == "failed"
-        assert world.port.context.slow_path_errors == 0
+        assert world.router.context.slow_path_errors == 0
 
     run_scenario(scenario)
 
@@ -66,15 +66,15 @@ def test_a_bug_in_the_dispatcher_is_logged_and_counted_and_the_call_goes_on(monk
         original = sfu.Router._dispatch
         failures = iter([RuntimeError("made to fail")])
 
-        def break_down(port: sfu.Router, *arguments: Any) -> None:
+        def break_down(router: sfu.Router, *arguments: Any) -> None:
             if (failure := next(failures, None)) is not None:
                 raise failure
-            original(port, *arguments)
+            original(router, *arguments)
 
         with monkeypatch.context() as patch:
             patch.setattr(sfu.Router, "_dispatch", break_down)
             await trio.sleep(3)
-        assert world.port.context.slow_path_errors == 1
+        assert world.router.context.slow_path_errors == 1
         assert "an event from the network could not be handled" in [line["event"] for line in world.log]
 
     run_scenario(scenario)

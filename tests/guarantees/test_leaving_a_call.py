@@ -46,7 +46,7 @@ def test_a_failed_media_cleanup_is_logged_and_the_list_is_still_right(step: str)
         leave = await ben.event("voice_state", type="user_left")
         assert [one["userId"] for one in leave["participants"]] == ["ben"]
         assert [line["event"] for line in world.log if line["level"] == "error"]
-        assert world.port.context.failed_cleanups == 1
+        assert world.router.context.failed_cleanups == 1
 
     run_scenario(scenario)
 

@@ -36,8 +36,8 @@ class ResourceCounts:
 def count_resources(world: World, *, objects: bool = False) -> ResourceCounts:
     """Count all resources now.  Counting ``objects`` is slow, and needs :func:`ignore_existing_objects` before it."""
     alive = count_new_objects() if objects else None
-    gateway, port = world.gateway, world.port
-    totals = port.context.plane.totals()
+    gateway, router = world.gateway, world.router
+    totals = router.context.plane.totals()
     lines = gateway.channels.metrics.render().decode().splitlines()
     return ResourceCounts(
         {
@@ -47,11 +47,11 @@ def count_resources(world: World, *, objects: bool = False) -> ResourceCounts:
             "channels": len(gateway.channels.channels),
             "clients at the front door": world.server.front_door.clients,
             "requests at the front door": world.server.front_door.http_connections,
-            "peers": len(port.directory.peers),
-            "transports": len(port.directory.transports),
-            "producers": len(port.directory.producers),
-            "consumers": len(port.directory.consumers),
-            "ICE usernames": len(port.directory.usernames),
+            "peers": len(router.directory.peers),
+            "transports": len(router.directory.transports),
+            "producers": len(router.directory.producers),
+            "consumers": len(router.directory.consumers),
+            "ICE usernames": len(router.directory.usernames),
             "transports in the packet path": totals.transports,
             "producers in the packet path": totals.producers,
             "routes": totals.routes,

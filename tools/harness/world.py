@@ -89,7 +89,7 @@ class World:
         return self.server.gateway
 
     @property
-    def port(self) -> sfu.Router:
+    def router(self) -> sfu.Router:
         return self.gateway.routers[0]
 
     def new_ssrc(self) -> int:
