@@ -1,10 +1,10 @@
-"""Header extensions from the client's ids to the router's."""
+"""Header extensions are rewritten from the client's ids to the router's."""
 
 import pytest
 
 from tests.dataplane.core_with_clients import AUDIO, Client, ConsumerSpec, Rig, changed
 
-# Chromium's ids: audio level 1, abs-send-time 2, MID 4, playout delay 5; they collide with the router's.
+# Chromium's ids: audio level 1, abs-send-time 2, MID 4, playout delay 5.  They overlap the router's.
 CHROMIUM = changed(AUDIO, extension_ids={1: 10, 2: 4, 4: 1, 5: 2}, mid="0", mid_id=4, rid_id=10, audio_level_id=1)
 LEVEL, TIME, MID, RID, DELAY = (1, b"\x85"), (2, b"abc"), (4, b"0"), (10, b"h"), (5, b"def")
 EVERYTHING = frozenset(range(1, 256))
@@ -13,7 +13,7 @@ EVERYTHING = frozenset(range(1, 256))
 def forward(
     *elements: tuple[int, bytes], producer: dict[int, int] | None = None, spec: ConsumerSpec
 ) -> tuple[int, bytes]:
-    """The first byte of the packet that the consumer gets, and its extension block with what follows."""
+    """The first byte of the packet that the consumer gets, and everything from its extension block on."""
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
     source = CHROMIUM if producer is None else changed(CHROMIUM, extension_ids=producer)
@@ -23,35 +23,35 @@ def forward(
     return packet[0], packet[12:]
 
 
-def test_all_ids_are_rewritten_at_once_and_the_producer_s_mid_and_rid_stay_here() -> None:
+def test_all_extension_ids_are_rewritten_and_the_producers_mid_and_rid_are_taken_out() -> None:
     first, rest = forward(LEVEL, TIME, MID, RID, DELAY, spec=ConsumerSpec(extension_ids=EVERYTHING))
     assert first == 0x90
     assert rest == b"\xbe\xde\x00\x03\xa0\x85\x42abc\x22def\x00\x00" + b"media"
 
 
-def test_the_consumer_s_mid_is_written_before_the_rest() -> None:
+def test_the_consumers_mid_is_written_before_the_other_extensions() -> None:
     _, rest = forward(LEVEL, MID, spec=ConsumerSpec(extension_ids=EVERYTHING, mid="17", mid_id=1))
     assert rest == b"\xbe\xde\x00\x02\x1117\xa0\x85\x00\x00\x00" + b"media"
 
 
-def test_the_consumer_s_mid_is_written_where_there_was_no_extension() -> None:
+def test_the_consumers_mid_is_written_into_a_packet_without_extensions() -> None:
     first, rest = forward(spec=ConsumerSpec(mid="17", mid_id=1))
     assert first == 0x90
     assert rest == b"\xbe\xde\x00\x01\x1117\x00" + b"media"
 
 
-def test_nothing_else_is_written_under_the_id_of_the_consumer_s_mid() -> None:
+def test_no_other_extension_is_written_under_the_id_of_the_mid() -> None:
     _, rest = forward(TIME, spec=ConsumerSpec(extension_ids=EVERYTHING, mid="0", mid_id=4))
     assert rest == b"\xbe\xde\x00\x01\x400\x00\x00" + b"media"
 
 
-def test_without_anything_to_say_there_is_no_block() -> None:
+def test_a_packet_without_extensions_has_no_extension_block() -> None:
     first, rest = forward(LEVEL, TIME, spec=ConsumerSpec())
     assert first == 0x80
     assert rest == b"media"
 
 
-def test_what_the_producer_did_not_map_and_the_consumer_does_not_take_is_left_out() -> None:
+def test_extensions_that_are_not_mapped_or_not_taken_are_left_out() -> None:
     _, rest = forward(LEVEL, TIME, (7, b"?"), DELAY, spec=ConsumerSpec(extension_ids=frozenset({2, 4, 7})))
     assert rest == b"\xbe\xde\x00\x02\x42abc\x22def" + b"media"
 
@@ -64,21 +64,21 @@ def test_what_the_producer_did_not_map_and_the_consumer_does_not_take_is_left_ou
         (3, b"m" * 17, b"\x10\x00\x00\x06\x03\x11" + b"m" * 17 + b"\x02\x03def"),
     ],
 )
-def test_what_the_one_byte_form_cannot_hold_makes_the_block_two_byte(
+def test_an_element_that_does_not_fit_the_one_byte_form_makes_the_block_two_byte(
     router_id: int, value: bytes, block: bytes
 ) -> None:
     _, rest = forward((1, value), DELAY, producer={1: router_id, 5: 2}, spec=ConsumerSpec(extension_ids=EVERYTHING))
     assert rest == block + b"media"
 
 
-def test_two_byte_elements_are_exact_with_a_mid_in_the_same_form() -> None:
+def test_a_two_byte_block_has_exact_elements_and_the_mid_in_the_same_form() -> None:
     _, rest = forward(
         (1, b""), DELAY, producer={1: 3, 5: 200}, spec=ConsumerSpec(extension_ids=EVERYTHING, mid="ab", mid_id=9)
     )
     assert rest == b"\x10\x00\x00\x03\x09\x02ab\x03\x00\xc8\x03def" + b"\x00" + b"media"
 
 
-def test_a_mid_that_needs_two_bytes_takes_the_rest_along() -> None:
+def test_a_mid_that_needs_the_two_byte_form_makes_the_block_two_byte() -> None:
     long = "m" * 17
     _, rest = forward(LEVEL, spec=ConsumerSpec(extension_ids=EVERYTHING, mid=long, mid_id=1))
     assert rest == b"\x10\x00\x00\x06\x01\x11" + long.encode() + b"\x0a\x01\x85\x00\x00" + b"media"
@@ -86,12 +86,12 @@ def test_a_mid_that_needs_two_bytes_takes_the_rest_along() -> None:
     assert rest == b"\x10\x00\x00\x02\x14\x010\x0a\x01\x85\x00\x00" + b"media"
 
 
-def test_two_byte_blocks_are_read_and_written_shorter_where_they_can_be() -> None:
+def test_a_two_byte_block_is_written_in_the_one_byte_form_if_it_fits() -> None:
     _, rest = forward((1, b"\x85"), (255, b"z"), producer={1: 3, 255: 14}, spec=ConsumerSpec(extension_ids=EVERYTHING))
     assert rest == b"\xbe\xde\x00\x01\x30\x85\xe0z" + b"media"
 
 
-def test_consumers_who_take_the_same_share_all_but_their_mids() -> None:
+def test_consumers_that_take_the_same_extensions_differ_in_their_mids_alone() -> None:
     rig = Rig()
     sender = rig.client()
     producer = rig.produce(sender, CHROMIUM)
@@ -124,7 +124,7 @@ def test_audio_levels_are_added_up_as_amplitudes() -> None:
     assert stats.voice_amplitude == pytest.approx(1 + 0.1)
 
 
-def test_nobody_is_heard_while_paused_or_by_packets_that_are_not_authentic() -> None:
+def test_audio_levels_of_paused_producers_and_forged_packets_do_not_count() -> None:
     rig = Rig()
     sender, producer, _, _ = rig.call(CHROMIUM)
     stranger = Client(rig, rig.number(), sender.keys.profile)

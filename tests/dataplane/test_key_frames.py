@@ -1,4 +1,4 @@
-"""Video begins with a key frame."""
+"""Video begins with a key frame, and picture numbers continue."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_a_consumer_begins_at_the_first_packet_of_a_key_frame() -> None:
 
 
 @pytest.mark.parametrize("pause", ["consumer", "producer"])
-def test_after_a_pause_it_begins_at_a_key_frame_again(pause: str) -> None:
+def test_a_consumer_begins_at_a_key_frame_again_after_a_pause(pause: str) -> None:
     rig = Rig()
     sender, producer, receiver, consumer = rig.call(VIDEO)
 
@@ -48,8 +48,8 @@ def test_after_a_pause_it_begins_at_a_key_frame_again(pause: str) -> None:
     assert [header.timestamp for header in headers] == [960, 4 * 960, 5 * 960]
 
 
-def test_a_key_frame_that_comes_late_is_not_begun_with() -> None:
-    """The packets behind its first have passed already; a picture with a hole would need another key frame anyway."""
+def test_no_consumer_begins_at_a_late_key_frame() -> None:
+    """Packets behind its first one have gone by already, and the picture would have a gap."""
     rig = Rig()
     sender, _, receiver, _ = rig.call(VIDEO)
     send(sender, 1, DELTA)
@@ -60,7 +60,7 @@ def test_a_key_frame_that_comes_late_is_not_begun_with() -> None:
     assert receiver.payloads() == [KEY]
 
 
-def test_packets_from_before_the_key_frame_stay_away_when_they_come_late() -> None:
+def test_late_packets_from_before_the_key_frame_are_not_forwarded() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call(VIDEO)
     send(sender, 1, DELTA)
@@ -69,7 +69,7 @@ def test_packets_from_before_the_key_frame_stay_away_when_they_come_late() -> No
     assert receiver.payloads() == [KEY]
 
 
-def test_a_consumer_whose_transport_comes_up_late_waits_for_the_next_key_frame() -> None:
+def test_a_consumer_whose_transport_connects_late_waits_for_the_next_key_frame() -> None:
     rig = Rig()
     sender, late = rig.client(), rig.client(connected=False)
     rig.consume(late, rig.produce(sender, VIDEO))
@@ -81,7 +81,7 @@ def test_a_consumer_whose_transport_comes_up_late_waits_for_the_next_key_frame()
     assert late.payloads() == [KEY]
 
 
-def test_video_of_a_codec_that_we_cannot_read_begins_at_once() -> None:
+def test_video_of_an_unknown_codec_begins_at_any_packet() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call(changed(VIDEO, codec="video/av1"))
     send(sender, 1, DELTA)
@@ -99,7 +99,7 @@ def test_one_h264_key_frame_in_several_packets_counts_once() -> None:
     assert len(receiver.packets()) == 5
 
 
-def test_picture_numbers_stay_as_they_are_while_nothing_is_left_out() -> None:
+def test_picture_numbers_stay_unchanged_while_no_picture_is_left_out() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call(VIDEO)
     payloads = [vp8(key=not number, picture=32766 + number, tl0=254 + number, temporal=0) for number in range(4)]
@@ -109,7 +109,7 @@ def test_picture_numbers_stay_as_they_are_while_nothing_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("bits", [7, 15])
-def test_picture_numbers_go_on_over_a_pause(bits: int) -> None:
+def test_picture_numbers_continue_after_a_pause(bits: int) -> None:
     rig = Rig()
     sender, _, receiver, consumer = rig.call(VIDEO)
     last = (1 << bits) - 1
@@ -136,7 +136,7 @@ def test_picture_numbers_go_on_over_a_pause(bits: int) -> None:
     ]
 
 
-def test_a_late_picture_does_not_turn_the_counting_of_cycles_back() -> None:
+def test_a_late_picture_does_not_turn_back_the_cycle_count() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call(VIDEO)
     payloads = [vp8(key=not number, picture=picture, bits=7) for number, picture in enumerate((40, 100, 60, 125, 1))]

@@ -1,4 +1,4 @@
-"""Removing is complete when it returns."""
+"""When a removal returns, it is complete."""
 
 import gc
 import weakref
@@ -32,7 +32,7 @@ def test_a_removed_consumer_gets_nothing_more_and_the_others_do() -> None:
         rig.core.consumer_stats(consumer)
 
 
-def test_a_removed_producer_s_packets_go_nowhere_and_its_consumers_stay() -> None:
+def test_packets_of_a_removed_producer_go_nowhere_and_its_consumers_stay() -> None:
     rig = Rig()
     sender, producer, receiver, consumer = rig.call()
     sender.send_rtp(1)
@@ -50,7 +50,7 @@ def test_a_removed_producer_s_packets_go_nowhere_and_its_consumers_stay() -> Non
         rig.core.producer_stats(producer)
 
 
-def test_a_removed_transport_takes_all_that_is_on_it_along() -> None:
+def test_removing_a_transport_removes_its_producers_and_consumers() -> None:
     rig = Rig()
     sender, producer, receiver, consumer = rig.call()
     back = rig.produce(receiver)
@@ -74,7 +74,7 @@ def test_a_removed_transport_takes_all_that_is_on_it_along() -> None:
     assert rig.core.producer_stats(producer).encodings[0].packets == 2
 
 
-def test_removing_what_is_gone_does_nothing() -> None:
+def test_removing_an_object_twice_does_nothing() -> None:
     rig = Rig()
     sender, producer, receiver, consumer = rig.call()
     for client in (sender, receiver):
@@ -85,7 +85,7 @@ def test_removing_what_is_gone_does_nothing() -> None:
     assert census(rig.core.totals()) == (0, 0, 0, 0)
 
 
-def test_nothing_waits_for_a_key_frame_after_it_was_removed() -> None:
+def test_a_removed_consumer_does_not_wait_for_a_key_frame() -> None:
     rig = Rig()
     sender, _, receiver, consumer = rig.call(VIDEO)
     rig.core.remove_consumer(consumer)
@@ -94,8 +94,8 @@ def test_nothing_waits_for_a_key_frame_after_it_was_removed() -> None:
     assert rig.events() == []
 
 
-def test_a_replay_is_known_again_after_its_producer_was_made_anew() -> None:
-    """What is kept of a stream belongs to its transport's keys."""
+def test_a_replay_is_refused_after_its_producer_was_made_again() -> None:
+    """The state of a stream belongs to the keys of its transport, not to the producer."""
     rig = Rig()
     sender, producer, _, _ = rig.call()
     datagram = sender.sending.protect(b"\x80\x6f\x00\x01\x00\x00\x00\x00" + (1111).to_bytes(4) + b"x")
@@ -107,7 +107,7 @@ def test_a_replay_is_known_again_after_its_producer_was_made_anew() -> None:
     assert rig.dropped() == {DropReason.REPLAYED: 1}
 
 
-def test_an_ssrc_is_never_sent_with_twice_under_the_same_keys() -> None:
+def test_a_consumer_cannot_reuse_an_ssrc_under_the_same_keys() -> None:
     rig = Rig()
     _, producer, receiver, consumer = rig.call()
     for _ in range(2):
@@ -139,7 +139,7 @@ def remove_producers_first(rig: Rig, there: Census) -> None:
 
 
 @pytest.mark.parametrize("remove", [remove_transports, remove_from_the_inside_out, remove_producers_first])
-def test_nothing_is_left_when_all_are_gone(remove: Callable[[Rig, Census], None]) -> None:
+def test_nothing_is_left_after_everything_was_removed(remove: Callable[[Rig, Census], None]) -> None:
     rig = Rig()
     clients = [rig.client() for _ in range(3)]
     producers = [rig.produce(client, spec) for client in clients for spec in (AUDIO, VIDEO)]
@@ -162,8 +162,8 @@ def test_nothing_is_left_when_all_are_gone(remove: Callable[[Rig, Census], None]
             rig.core.consumer_stats(consumer)
 
 
-def test_a_plane_that_nobody_holds_goes_with_what_it_sends_through() -> None:
-    """Its ``transmit`` leads back to it: only a collection can tell that nobody else holds either."""
+def test_a_plane_without_references_is_collected_with_its_transmit_function() -> None:
+    """Its ``transmit`` refers back to it, so that only the garbage collector can free both."""
     rig = Rig()
     rig.call()
     there = weakref.ref(rig)

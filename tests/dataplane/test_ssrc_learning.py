@@ -1,4 +1,4 @@
-"""SSRCs that nobody told us are learnt from MID and RID (RFC 8843, RFC 8852)."""
+"""SSRCs that were not announced are learned from MID and RID (RFC 8843, RFC 8852)."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def send(
     client.send_rtp(number, ssrc=ssrc, payload_type=kind, payload=vp8(key=key), extensions=tuple(extensions))
 
 
-def test_simulcast_encodings_are_told_by_their_rids() -> None:
+def test_simulcast_encodings_are_identified_by_their_rids() -> None:
     rig = Rig()
     sender, producer, receiver, consumer = rig.call(SIMULCAST)
     send(sender, 1, 51, "1", "h")
@@ -42,7 +42,9 @@ def test_simulcast_encodings_are_told_by_their_rids() -> None:
     ("mid", "rid", "payload_type"),
     [(None, None, 96), ("1", None, 96), (None, "h", 96), ("2", "h", 96), ("1", "x", 96), ("1", "h", 97)],
 )
-def test_what_does_not_fit_is_nobody_s(mid: str | None, rid: str | None, payload_type: int) -> None:
+def test_a_packet_whose_mid_rid_or_payload_type_does_not_match_is_dropped(
+    mid: str | None, rid: str | None, payload_type: int
+) -> None:
     rig = Rig()
     sender, _, _, _ = rig.call(SIMULCAST)
     send(sender, 1, 50, mid, rid, kind=payload_type)
@@ -50,7 +52,7 @@ def test_what_does_not_fit_is_nobody_s(mid: str | None, rid: str | None, payload
     assert rig.events() == []
 
 
-def test_a_single_encoding_is_told_by_its_mid_alone() -> None:
+def test_a_single_encoding_is_identified_by_its_mid_alone() -> None:
     rig = Rig()
     sender, producer, receiver, _ = rig.call(BY_MID)
     send(sender, 1, 50, "9", None, kind=111)
@@ -60,14 +62,14 @@ def test_a_single_encoding_is_told_by_its_mid_alone() -> None:
     assert len(receiver.packets()) == 1
 
 
-def test_a_rid_is_enough_where_the_producer_has_no_mid() -> None:
+def test_a_rid_is_enough_for_a_producer_without_a_mid() -> None:
     rig = Rig()
     sender, producer, _, _ = rig.call(changed(SIMULCAST, mid=None))
     send(sender, 1, 50, None, "h")
     assert rig.events() == [EncodingLearned(producer, 1, 50)]
 
 
-def test_a_given_ssrc_gives_way_to_the_one_that_carries_its_mid() -> None:
+def test_an_announced_ssrc_gives_way_to_one_that_carries_its_mid() -> None:
     rig = Rig()
     sender, producer, receiver, _ = rig.call(changed(AUDIO, mid="0", mid_id=MID))
     send(sender, 1, 50, "0", None, kind=111)
@@ -75,7 +77,7 @@ def test_a_given_ssrc_gives_way_to_the_one_that_carries_its_mid() -> None:
     assert len(receiver.packets()) == 1
 
 
-def test_nothing_is_learnt_from_a_packet_that_is_not_authentic() -> None:
+def test_no_ssrc_is_learned_from_a_forged_packet() -> None:
     rig = Rig()
     sender, producer, _, _ = rig.call(SIMULCAST)
     stranger = Client(rig, rig.number(), sender.keys.profile)
@@ -88,7 +90,7 @@ def test_nothing_is_learnt_from_a_packet_that_is_not_authentic() -> None:
     assert rig.dropped() == {DropReason.UNAUTHENTIC: 1, DropReason.UNKNOWN_STREAM: 1}
 
 
-def test_an_encoding_that_comes_with_another_ssrc_begins_anew() -> None:
+def test_an_encoding_with_another_ssrc_begins_anew() -> None:
     rig = Rig()
     sender, producer, receiver, consumer = rig.call(SIMULCAST)
     send(sender, 1, 50, "1", "l")
@@ -109,7 +111,7 @@ def test_an_encoding_that_comes_with_another_ssrc_begins_anew() -> None:
     assert rig.dropped() == {DropReason.UNKNOWN_STREAM: 1}
 
 
-def test_one_encoding_holds_one_ssrc_however_often_it_changes() -> None:
+def test_an_encoding_has_one_ssrc_however_often_it_changes() -> None:
     rig = Rig()
     sender, producer, _, _ = rig.call(SIMULCAST)
     for ssrc in range(100, 200):
@@ -122,7 +124,7 @@ def test_one_encoding_holds_one_ssrc_however_often_it_changes() -> None:
     assert rig.dropped() == {DropReason.UNKNOWN_STREAM: 99}
 
 
-def test_what_was_learnt_of_a_producer_that_is_gone_is_not_told() -> None:
+def test_an_ssrc_learned_for_a_removed_producer_is_not_reported() -> None:
     rig = Rig()
     sender, producer, _, _ = rig.call(SIMULCAST)
     send(sender, 1, 50, "1", "l")
@@ -141,7 +143,7 @@ def test_what_was_learnt_of_a_producer_that_is_gone_is_not_told() -> None:
         changed(AUDIO, encodings=[EncodingSpec(ssrc=1), EncodingSpec(ssrc=1)]),
     ],
 )
-def test_encodings_that_nothing_would_tell_apart_are_refused(spec: ProducerSpec) -> None:
+def test_encodings_that_nothing_would_identify_are_refused(spec: ProducerSpec) -> None:
     rig = Rig()
     client = rig.client()
     with pytest.raises(ValueError):
@@ -149,7 +151,7 @@ def test_encodings_that_nothing_would_tell_apart_are_refused(spec: ProducerSpec)
     assert rig.core.totals().producers == 0
 
 
-def test_one_transport_s_names_and_ssrcs_are_no_one_else_s_there() -> None:
+def test_producers_of_one_transport_cannot_share_a_name_or_an_ssrc() -> None:
     rig = Rig()
     client, other = rig.client(), rig.client()
     for spec in (SIMULCAST, BY_MID, AUDIO):
@@ -162,7 +164,7 @@ def test_one_transport_s_names_and_ssrcs_are_no_one_else_s_there() -> None:
     assert rig.core.totals().producers == 8
 
 
-def test_a_learnt_ssrc_is_its_encoding_s_alone() -> None:
+def test_a_learned_ssrc_cannot_be_given_to_another_producer() -> None:
     rig = Rig()
     client = rig.client()
     rig.produce(client, SIMULCAST)

@@ -1,10 +1,10 @@
-"""Thinning out VP8 and VP9 by their temporal layers."""
+"""Temporal layers of VP8 and VP9 are dropped and added."""
 
 from sfu.dataplane.interface import LayersChanged
 from tests.dataplane.core_with_clients import VIDEO, Client, ConsumerSpec, Rig, changed
 from tests.dataplane.vp8 import vp8
 
-# One round of three layers: the second in the middle, the third in between.
+# The layers of four pictures: the second layer is in the middle, the third before and after it.
 PATTERN = (0, 2, 1, 2)
 
 
@@ -27,7 +27,7 @@ def test_without_a_target_all_layers_pass() -> None:
     assert rig.core.consumer_stats(consumer).temporal == 2
 
 
-def test_layers_above_the_target_are_left_out_and_no_number_is_missed() -> None:
+def test_layers_above_the_target_are_left_out_without_a_gap_in_the_numbers() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
     consumer = rig.consume(receiver, rig.produce(sender, VIDEO), ConsumerSpec(temporal=1))
@@ -42,7 +42,7 @@ def test_layers_above_the_target_are_left_out_and_no_number_is_missed() -> None:
     assert rig.events() == [LayersChanged(consumer, 0, 1)]
 
 
-def test_a_layer_that_is_left_out_late_fills_the_gap_that_it_left() -> None:
+def test_a_late_packet_of_a_layer_that_is_left_out_fills_its_gap_with_padding() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
     rig.consume(receiver, rig.produce(sender, VIDEO), ConsumerSpec(temporal=0))
@@ -55,7 +55,7 @@ def test_a_layer_that_is_left_out_late_fills_the_gap_that_it_left() -> None:
     assert [int.from_bytes(packet[14:16]) & 0x7FFF for packet in packets] == [0, 2, 4]
 
 
-def test_going_down_waits_for_the_end_of_the_frame() -> None:
+def test_a_lower_target_takes_effect_at_the_end_of_the_frame() -> None:
     rig = Rig()
     sender, _, receiver, consumer = rig.call(VIDEO)
     send_vp8(sender, 0, key=True)
@@ -68,7 +68,7 @@ def test_going_down_waits_for_the_end_of_the_frame() -> None:
     assert rig.events() == [LayersChanged(consumer, 0, 0)]
 
 
-def test_going_up_waits_for_a_frame_at_which_the_layer_can_be_taken_up() -> None:
+def test_a_higher_target_waits_for_a_frame_at_which_the_layer_may_begin() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
     consumer = rig.consume(receiver, rig.produce(sender, VIDEO), ConsumerSpec(temporal=0))
@@ -79,13 +79,13 @@ def test_going_up_waits_for_a_frame_at_which_the_layer_can_be_taken_up() -> None
         send_vp8(sender, number)
     assert layers(receiver) == [0, 0]
     for number in range(8, 16):
-        # The middle layer can be taken up at once, the highest one round later.
+        # The middle layer can begin at once, the highest four pictures later.
         send_vp8(sender, number, sync=number in {10, 13})
     assert layers(receiver) == [0, 1, 0, 2, 1, 2]
     assert rig.core.consumer_stats(consumer).temporal == 2
 
 
-def test_going_up_goes_no_higher_than_the_target() -> None:
+def test_a_switch_up_goes_no_higher_than_the_target() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
     consumer = rig.consume(receiver, rig.produce(sender, VIDEO), ConsumerSpec(temporal=0))
@@ -96,7 +96,7 @@ def test_going_up_goes_no_higher_than_the_target() -> None:
     assert layers(receiver) == [0, 1, 0, 1]
 
 
-def test_a_key_frame_takes_up_every_layer_of_the_target() -> None:
+def test_a_key_frame_begins_every_layer_up_to_the_target() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
     consumer = rig.consume(receiver, rig.produce(sender, VIDEO), ConsumerSpec(temporal=0))
@@ -107,7 +107,7 @@ def test_a_key_frame_takes_up_every_layer_of_the_target() -> None:
     assert layers(receiver) == [0, 0, 2, 1, 2]
 
 
-def test_the_slow_path_is_told_of_layers_as_they_show() -> None:
+def test_layers_are_reported_when_they_appear() -> None:
     rig = Rig()
     sender, _, _, consumer = rig.call(VIDEO)
     send_vp8(sender, 0, key=True)
@@ -118,11 +118,11 @@ def test_the_slow_path_is_told_of_layers_as_they_show() -> None:
 
 
 def vp9(temporal: int, *, key: bool = False, up: bool = False) -> bytes:
-    """Flexible mode, with layer indices; spatial layer 0."""
+    """A VP9 payload in flexible mode with layer indices, of spatial layer 0."""
     return bytes((0xB8 if key else 0xF8, 0x05, temporal << 5 | up << 4)) + b"frame"
 
 
-def test_vp9_is_thinned_out_and_taken_up_where_its_encoder_allows() -> None:
+def test_vp9_layers_are_dropped_and_added_where_the_encoder_allows() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
     producer = rig.produce(sender, changed(VIDEO, codec="video/vp9"))

@@ -1,4 +1,4 @@
-"""Where the system has no segmentation, everything goes on, packet by packet."""
+"""Without segmentation of the system (UDP GSO and GRO) everything works, packet by packet."""
 
 import platform
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "aarch64"}, reason="what to refuse is known for these")
-def test_the_data_plane_is_the_same_where_the_system_has_no_segmentation() -> None:
+def test_the_tests_of_the_data_plane_pass_without_segmentation() -> None:
     command = [sys.executable, "-m", "tests.without_segmentation", "-q", "tests/dataplane/test_udp.py"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -12,7 +12,7 @@ def vp8(
     sync: bool = False,
     body: bytes = b"frame",
 ) -> bytes:
-    """A descriptor (RFC 7741 section 4.2) with what is given, and the first byte of a frame where one begins."""
+    """A descriptor (RFC 7741 section 4.2) with the given fields, and the first byte of the frame if one begins."""
     extended = 0
     rest = b""
     if picture is not None:
