@@ -4,7 +4,7 @@
 //! under the core's lock.  The thread holds that lock for one batch of datagrams at most.
 
 mod clock;
-mod inbox;
+mod receive_buffers;
 #[cfg(test)]
 mod segmentation;
 mod shared;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 
-use super::inbox::Inbox;
+use super::receive_buffers::ReceiveBuffers;
 use crate::core::{DropReason, Path};
 
 /// One of our sockets.
@@ -23,10 +23,10 @@ impl Socket {
         Ok(Self { io, state })
     }
 
-    /// Fill the inbox with what has arrived.  Gives the number of messages.
-    pub fn receive(&self, inbox: &mut Inbox) -> usize {
+    /// Fill the buffers with what has arrived.  Gives the number of messages.
+    pub fn receive(&self, buffers: &mut ReceiveBuffers) -> usize {
         // An error here is about an earlier send (ICMP), not about the datagrams that come next.
-        inbox.fill(|buffers, metas| self.state.recv(UdpSockRef::from(&self.io), buffers, metas)).unwrap_or(0)
+        buffers.fill(|slices, metas| self.state.recv(UdpSockRef::from(&self.io), slices, metas)).unwrap_or(0)
     }
 
     fn send(&self, destination: SocketAddr, bytes: &[u8], segment: usize) -> io::Result<()> {
@@ -152,12 +152,12 @@ mod tests {
 
     /// Read the first socket: the number of messages, and the datagrams in them.
     fn look(sockets: &Sockets) -> (usize, Vec<Vec<u8>>) {
-        let mut inbox = Inbox::default();
+        let mut buffers = ReceiveBuffers::default();
         let start = Instant::now();
         loop {
-            let messages = sockets.iter().next().unwrap().1.receive(&mut inbox);
+            let messages = sockets.iter().next().unwrap().1.receive(&mut buffers);
             if messages > 0 {
-                return (messages, inbox.datagrams(messages).map(|(datagram, _)| datagram.to_vec()).collect());
+                return (messages, buffers.datagrams(messages).map(|(datagram, _)| datagram.to_vec()).collect());
             }
             assert!(start.elapsed() < Duration::from_secs(5), "nothing came");
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::inbox::Inbox;
+use super::receive_buffers::ReceiveBuffers;
 use super::shared::{Shared, lower};
 use super::sockets::Sockets;
 use crate::core::{Core, Path};
@@ -28,14 +28,14 @@ pub fn supervise(shared: &Shared) {
 }
 
 fn run(shared: &Shared) {
-    let mut inbox = Inbox::default();
+    let mut buffers = ReceiveBuffers::default();
     while !shared.closing.load(Ordering::Acquire) {
-        run_with(shared, &shared.sockets(), &mut inbox);
+        run_with(shared, &shared.sockets(), &mut buffers);
     }
 }
 
 /// Run with these sockets until the owner wakes the thread.
-fn run_with(shared: &Shared, sockets: &Sockets, inbox: &mut Inbox) {
+fn run_with(shared: &Shared, sockets: &Sockets, buffers: &mut ReceiveBuffers) {
     // Something may have become due while the thread changed its sockets.
     let (mut due, mut unread_since) = (Some(0.0), None);
     let mut watched = vec![PollFd::new(&shared.wake, PollFlags::IN)];
@@ -47,8 +47,8 @@ fn run_with(shared: &Shared, sockets: &Sockets, inbox: &mut Inbox) {
         for ((local, socket), watched) in sockets.iter().zip(&watched[1..]) {
             if !watched.revents().is_empty() {
                 all_read = false;
-                let messages = socket.receive(inbox);
-                move_all(shared, sockets, inbox, messages, local);
+                let messages = socket.receive(buffers);
+                move_all(shared, sockets, buffers, messages, local);
             }
         }
         let mut core = shared.core.lock();
@@ -83,9 +83,9 @@ fn wait(shared: &Shared, watched: &mut [PollFd<'_>], due: Option<f64>) -> bool {
     woken
 }
 
-/// Hand the inbox to the core in batches.  Between two batches a waiting command gets the lock.
-fn move_all(shared: &Shared, sockets: &Sockets, inbox: &mut Inbox, messages: usize, local: u32) {
-    let mut datagrams = inbox.datagrams(messages).peekable();
+/// Hand the buffers to the core in batches.  Between two batches a waiting command gets the lock.
+fn move_all(shared: &Shared, sockets: &Sockets, buffers: &mut ReceiveBuffers, messages: usize, local: u32) {
+    let mut datagrams = buffers.datagrams(messages).peekable();
     while datagrams.peek().is_some() {
         let mut core = shared.core.lock();
         let now = shared.clock.now();

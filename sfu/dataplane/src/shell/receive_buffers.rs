@@ -9,18 +9,18 @@ const MESSAGES: usize = 16;
 const MESSAGE_SIZE: usize = 65_535; // the system joins datagrams up to the size of the largest possible one
 
 /// Memory for received messages, used again for every read.
-pub struct Inbox {
+pub struct ReceiveBuffers {
     memory: Vec<u8>,
     metas: [RecvMeta; MESSAGES],
 }
 
-impl Default for Inbox {
+impl Default for ReceiveBuffers {
     fn default() -> Self {
         Self { memory: vec![0; MESSAGES * MESSAGE_SIZE], metas: [RecvMeta::default(); MESSAGES] }
     }
 }
 
-impl Inbox {
+impl ReceiveBuffers {
     /// Let `receive` fill the buffers.  It returns how many it filled, like `recvmmsg`.
     pub fn fill(
         &mut self,
