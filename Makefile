@@ -82,8 +82,9 @@ lint: $(STAMPS)/dev  ## check style, structure and async pitfalls
 	$(BIN)/ruff check $(PACKAGES)
 	$(BIN)/ruff format --check $(PACKAGES)
 	git ls-files --cached --others --exclude-standard '*.py' | xargs -P 2 -n 150 \
-		$(BIN)/flake8-async --enable=ASYNC --startable-in-context-manager=run_endpoint
+		$(BIN)/flake8-async --enable=ASYNC --startable-in-context-manager=run_endpoint,stay
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.check_sizes
 
 types: $(STAMPS)/dev  ## check types with mypy --strict
 	$(BIN)/mypy

@@ -366,7 +366,6 @@ def test_gaps_are_the_network_s_alone_whatever_is_lost_late_padded_or_paused(
             queue.append((index + delay + (0.5 if delay else 0), index, step, sender.sending.protect(plain)))
         elif step != "lost":
             queue.append((index, index, step, b""))
-
     got: dict[int, int] = {}
     highest = -1
     left_out: set[int] = set()

@@ -29,10 +29,10 @@ async def open_channels(
     Raises ``trio.TooSlowError`` and what joining raises.
     """
     async with trio.open_nursery() as members:
+        streams = []
         with trio.fail_after(FILL_SECONDS):
-            streams = [
-                await _fill(conference, members, number, loop, receivers, progress) for number in range(CHANNELS)
-            ]
+            for number in range(CHANNELS):
+                streams.append(await _fill(conference, members, number, loop, receivers, progress))
         yield streams
         members.cancel_scope.cancel()
 
