@@ -14,7 +14,7 @@ from trio_websocket import ConnectionClosed
 import sfu
 from sfu.wire.demux import Protocol, classify
 from tests.conformance.whole_gateway import Gate, Note, closing, hang_up, open_gate
-from tests.media.memory import Client as MediaClient
+from tests.media.memory_network import Client as MediaClient
 from tests.media.rtp import Rtp
 from tests.session.example_media import opus
 from tests.session.memory_gateway import Frame, RawClient, microphone, send_transport

@@ -24,7 +24,7 @@ from protocol import decode_from_gateway
 from protocol.limits import SUBPROTOCOL
 from sfu.dataplane.interface import DropReason, Path
 from sfu.dataplane.memory import MemoryDataPlane
-from tests.media.memory import Client as MediaClient
+from tests.media.memory_network import Client as MediaClient
 from tests.session.example_media import CAPABILITIES
 from tests.session.memory_gateway import Frame, RawClient, capture_logs
 from tools.light.transport import Identity, LightTransport

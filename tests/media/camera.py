@@ -1,4 +1,7 @@
-"""A camera that sends VP8 simulcast over a light transport: encodings known by RID alone, key frames when asked."""
+"""A camera that sends VP8 simulcast over a light transport.
+
+Its encodings have RIDs and no SSRCs, and it sends key frames on request.
+"""
 
 import trio
 from attrs import define, field
@@ -10,7 +13,7 @@ from sfu.parameters import (
     RtpParameters,
 )
 from sfu.wire import rtcp
-from tests.media.memory import Client
+from tests.media.memory_network import Client
 from tests.media.rtp import FIR, PLI, VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp
 
 FRAME = 0.05
@@ -32,7 +35,7 @@ SIMULCAST = RtpParameters(
 
 @define
 class Layer:
-    """One encoding.  ``base`` is where its timestamps begin: they all run from the same clock.
+    """One encoding.  Its timestamps begin at ``base``; those of all encodings run on one clock.
 
     Its encoder takes ``lag`` frames for a picture, which arrives by so much later than it was taken.
     """
@@ -63,7 +66,7 @@ class Camera:
     )
 
     async def run(self) -> None:
-        """A frame of each layer that flows every 50 ms, a sender report for each once a second."""
+        """Send a frame of each flowing encoding every 50 ms, and a sender report for each every second."""
         frame = 0
         while True:
             self._hear()

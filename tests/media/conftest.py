@@ -1,4 +1,4 @@
-"""A media port on loopback, and light clients on sockets of their own."""
+"""A router on loopback, and light clients with sockets of their own."""
 
 import random
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from tools.light.transport import Identity
 
 @define
 class Notices:
-    """A peer's owner that writes down what it is told."""
+    """A peer's owner that records its notices."""
 
     told: list[tuple[str, object]] = field(factory=list)
     errors: list[Exception] = field(factory=list)
@@ -66,7 +66,7 @@ class Connect(Protocol):
 
 @pytest.fixture
 def connect(identity: Identity) -> Connect:
-    """Gives a new transport of a peer with a light client connected to it, over the port's first address or another."""
+    """Connects a light client to a new transport of a peer, over the router's first address or another one."""
 
     @asynccontextmanager
     async def connect(
@@ -82,7 +82,7 @@ def connect(identity: Identity) -> Connect:
         async with open_endpoint(light, address or peer.context.addresses[0]) as endpoint:
             peer.connect_transport(transport.id, light.dtls_parameters)
             endpoint.start()
-            # The side that sends the last flight is connected first, and may not send before the other is.
+            # The side that sends the last flight connects first, and must not send before the other has connected.
             await endpoint.connected()
             await eventually(lambda: transport.connected)
             yield transport, endpoint

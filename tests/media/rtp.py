@@ -1,4 +1,4 @@
-"""RTP packets as tests write and read them (RFC 3550 section 5.1)."""
+"""RTP packets for tests to write and read (RFC 3550 section 5.1)."""
 
 import struct
 
@@ -15,7 +15,7 @@ from sfu.parameters import (
 PLI = RtcpFeedback("nack", "pli")
 FIR = RtcpFeedback("ccm", "fir")
 
-#: VP8 payload descriptors (RFC 7741 section 4.2) with the first byte of a key frame or of another behind them.
+#: VP8 payload descriptors (RFC 7741 section 4.2), each with the first byte of a key frame or of another frame.
 VP8_KEY_FRAME = bytes([0x10, 0x00]) + bytes(30)
 VP8_INTER_FRAME = bytes([0x10, 0x01]) + bytes(30)
 
@@ -58,7 +58,7 @@ def read(packet: bytes) -> Rtp:
 
 
 def vp8(ssrc: int, *feedback: RtcpFeedback, payload_type: int = 96) -> RtpParameters:
-    """What a client says that sends VP8."""
+    """The parameters of a client that sends VP8."""
     return RtpParameters(
         codecs=(RtpCodecParameters("video/VP8", payload_type, 90000, rtcp_feedback=feedback or (PLI, FIR)),),
         mid="0",
@@ -68,7 +68,7 @@ def vp8(ssrc: int, *feedback: RtcpFeedback, payload_type: int = 96) -> RtpParame
 
 
 def opus(ssrc: int, payload_type: int = 111, mid: str | None = None) -> RtpParameters:
-    """What a client says that sends Opus with audio levels."""
+    """The parameters of a client that sends Opus with audio levels."""
     return RtpParameters(
         codecs=(RtpCodecParameters("audio/opus", payload_type, 48000, channels=2),),
         mid=mid or f"a{ssrc}",

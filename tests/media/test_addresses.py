@@ -1,4 +1,4 @@
-"""Which addresses the port listens on and announces, and calls over each of them."""
+"""The addresses that a router listens on and announces, and calls over each of them."""
 
 import socket
 
@@ -14,7 +14,7 @@ from tests.media.rtp import Rtp, opus, read
 
 @frozen
 class Ip:
-    """What :mod:`ifaddr` says of an address: IPv6 ones are a tuple with flow and scope."""
+    """An address as :mod:`ifaddr` lists it: IPv6 addresses are a tuple with flow and scope."""
 
     ip: str | tuple[str, int, int]
 
@@ -45,7 +45,7 @@ def on(**interfaces: str) -> list[InterfaceAddress]:
 MACHINE = on(lo="127.0.0.1 ::1", eth0="192.0.2.7 2001:db8::7", docker0="172.17.0.1")
 
 
-def test_the_addresses_of_a_machine_are_without_those_that_need_a_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_local_addresses_of_the_machine_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ifaddr, "get_adapters", lambda: ADAPTERS)
     assert machine_addresses() == [
         InterfaceAddress("lo", "127.0.0.1"),
@@ -68,9 +68,7 @@ def test_the_addresses_of_a_machine_are_without_those_that_need_a_scope(monkeypa
         (["2001:DB8:0::7", "2001:db8::7"], ("2001:db8::7",)),
     ],
 )
-def test_a_wildcard_is_each_address_of_the_machine_once_the_best_first(
-    hosts: list[str], listen: tuple[str, ...]
-) -> None:
+def test_a_wildcard_stands_for_each_address_once_best_first(hosts: list[str], listen: tuple[str, ...]) -> None:
     assert choose(hosts, MACHINE).listen == listen
 
 
@@ -94,7 +92,7 @@ def test_a_wildcard_is_each_address_of_the_machine_once_the_best_first(
         (["127.0.0.1", "0.0.0.0"], on(lo="127.0.0.1", docker0="172.17.0.1"), ("127.0.0.1",)),
     ],
 )
-def test_of_a_wildcard_only_what_leads_to_clients_is_announced_if_there_is_any(
+def test_a_wildcard_announces_only_addresses_that_lead_to_clients(
     hosts: list[str], machine: list[InterfaceAddress], announce: tuple[str, ...]
 ) -> None:
     assert choose(hosts, machine).announce == announce
@@ -104,29 +102,29 @@ def test_of_a_wildcard_only_what_leads_to_clients_is_announced_if_there_is_any(
     "interface",
     ["docker0", "br-5f1c9a2b7d3e", "virbr0", "veth12ab", "cni0", "podman1", "lxcbr0", "lxdbr0", "cali1f", "flannel.1"],
 )
-def test_a_bridge_to_guests_is_no_way_to_clients(interface: str) -> None:
+def test_bridges_of_containers_do_not_lead_to_clients(interface: str) -> None:
     machine = [InterfaceAddress(interface, "172.17.0.1"), InterfaceAddress("wlan0", "192.0.2.8")]
     assert choose(["0.0.0.0"], machine).announce == ("192.0.2.8",)
     assert interface_address(machine) == "192.0.2.8"
 
 
-def test_a_machine_with_hundreds_of_addresses_is_listened_on_at_a_bounded_number() -> None:
+def test_a_wildcard_binds_a_bounded_number_of_addresses() -> None:
     many = [InterfaceAddress("eth0", f"10.0.{number}.1") for number in range(200)]
     assert len(choose(["0.0.0.0"], [*MACHINE, *many]).listen) == MOST_ADDRESSES
 
 
-def test_without_hosts_it_is_loopback_and_one_interface_address() -> None:
+def test_without_hosts_the_choice_is_loopback_and_one_interface_address() -> None:
     assert choose(None, MACHINE, "192.0.2.7") == Choice(("127.0.0.1", "192.0.2.7"), ("127.0.0.1", "192.0.2.7"))
     assert choose(None, MACHINE, None) == Choice(("127.0.0.1",), ("127.0.0.1",))
 
 
-def test_the_interface_address_is_an_ipv4_one_where_there_is_one() -> None:
+def test_the_interface_address_is_ipv4_if_possible() -> None:
     assert interface_address(on(lo="127.0.0.1 ::1", docker0="172.17.0.1")) is None
     assert interface_address(on(eth0="2001:db8:9::7")) == "2001:db8:9::7"
     assert interface_address(on(eth0="2001:db8:9::7 203.0.113.9", eth1="203.0.113.10")) == "203.0.113.9"
 
 
-async def test_loopback_is_the_last_that_clients_try() -> None:
+async def test_clients_try_loopback_last() -> None:
     async with sfu.open_router(sfu.MediaSettings(hosts=None, port=0)) as router:
         assert router.context.addresses[0][0] == "127.0.0.1"
         assert [each.address for each in router.context.candidates][-1] == "127.0.0.1"
@@ -134,7 +132,7 @@ async def test_loopback_is_the_last_that_clients_try() -> None:
 
 
 @pytest.mark.parametrize("host", ["", "127.0.0.1:40000", "[::1]", "http://media.example", "256.1.1.1", "1.2.3", "a b"])
-async def test_what_is_neither_address_nor_name_is_said(host: str) -> None:
+async def test_the_error_names_a_host_that_is_neither_address_nor_name(host: str) -> None:
     with pytest.raises(sfu.BadAddress, match="is neither an address nor a name"):
         async with sfu.open_router(sfu.MediaSettings(hosts=(host,), port=0)):
             pass
@@ -143,7 +141,7 @@ async def test_what_is_neither_address_nor_name_is_said(host: str) -> None:
             pass
 
 
-async def test_a_wildcard_for_what_the_machine_has_not_is_an_error_not_a_deaf_port(
+async def test_a_wildcard_without_any_address_of_its_version_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ifaddr, "get_adapters", lambda: [Adapter("lo", [Ip("127.0.0.1")])])
@@ -164,7 +162,7 @@ def has_ipv6() -> bool:
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
 @pytest.mark.parametrize("hosts", [("::1",), ("127.0.0.1", "::1")])
-async def test_a_call_over_each_address_of_a_port(connect: Connect, hosts: tuple[str, ...]) -> None:
+async def test_a_call_works_over_each_address_of_the_router(connect: Connect, hosts: tuple[str, ...]) -> None:
     async with (
         sfu.open_router(sfu.MediaSettings(hosts=hosts, port=0)) as router,
         sfu.open_peer(router, Notices(), name="ada") as ada,
@@ -173,7 +171,7 @@ async def test_a_call_over_each_address_of_a_port(connect: Connect, hosts: tuple
         assert [host for host, _ in router.context.addresses] == list(hosts)
         assert len({number for _, number in router.context.addresses}) == 1
         first, last = router.context.addresses[0], router.context.addresses[-1]
-        # The two may be of different families: what comes in by one socket leaves by the other.
+        # The two may differ in family: media that comes in by one socket leaves by the other.
         async with (
             connect(ada, "send", address=first) as (sending, microphone),
             connect(bob, "receive", address=last) as (receiving, speaker),
@@ -187,7 +185,7 @@ async def test_a_call_over_each_address_of_a_port(connect: Connect, hosts: tuple
             assert read(speaker.transport.rtp[0]).payload == b"hello"
 
 
-async def test_announced_addresses_stand_in_the_candidates_instead() -> None:
+async def test_announced_addresses_replace_those_of_the_router_in_candidates() -> None:
     settings = sfu.MediaSettings(port=0, announce=("203.0.113.5", "2001:db8::5"))
     async with sfu.open_router(settings) as router, sfu.open_peer(router, Notices(), name="ada") as ada:
         candidates = ada.create_transport("send").ice_candidates

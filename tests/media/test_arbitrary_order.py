@@ -1,4 +1,4 @@
-"""Peers that do anything in any order, also from inside what they are told: the books always balance."""
+"""Peers that do anything in any order, also inside notices.  All tables agree after every step."""
 
 import random
 from collections import Counter
@@ -14,7 +14,7 @@ import sfu
 from sfu.errors import SfuError
 from tests.media.camera import SIMULCAST
 from tests.media.conftest import Notices
-from tests.media.memory import open_network
+from tests.media.memory_network import open_network
 from tests.media.rtp import opus, vp8
 
 NAMES = ("ada", "bob", "cleo")
@@ -22,7 +22,7 @@ NAMES = ("ada", "bob", "cleo")
 
 @define(eq=False)
 class Restless(Notices):
-    """An owner that answers many a notice with something else at once, some notices deep."""
+    """An owner that answers some notices with another action at once, a few levels deep."""
 
     world: "World | None" = None
     depth: int = 0
@@ -69,7 +69,7 @@ class World:
             return
 
     def own(self, things: Iterable[str]) -> str:
-        """Mostly one that there is."""
+        """The id of an object, mostly of an existing one."""
         known = list(things)
         return self.rng.choice(known) if known and self.rng.random() < 0.9 else "none of it"
 
@@ -77,11 +77,11 @@ class World:
         return self.own(each.id for each in peer.transports.values() if each.direction == direction)
 
     def note_closing(self, peer: sfu.Peer, *things: object) -> None:
-        """Of what one closes oneself one is not told."""
+        """An owner gets no notice of objects that it closes itself."""
         assert isinstance(peer.observer, Restless)
         peer.observer.closed_by_itself.update(things)
 
-    # What can be done.
+    # Actions.
 
     def create_transport(self, peer: sfu.Peer) -> None:
         self.everything.add(peer.create_transport(self.rng.choice(("send", "receive"))))
@@ -133,7 +133,7 @@ class World:
     def restart_ice(self, peer: sfu.Peer) -> None:
         peer.restart_ice(self.own(peer.transports))
 
-    # What always holds.
+    # Invariants.
 
     def check(self) -> None:
         directory, totals = self.router.directory, self.router.context.plane.totals()
@@ -153,7 +153,7 @@ class World:
             self.check_notices(peer, peer.observer)
 
     def check_notices(self, peer: sfu.Peer, owner: Restless) -> None:
-        """Exactly once of each end that is not one's own doing."""
+        """Each object that its owner did not close itself caused exactly one notice."""
         assert owner.errors == []
         ends = Counter(
             thing
@@ -181,7 +181,7 @@ ACTIONS = (
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_whatever_owners_do_and_whenever_the_books_balance(autojump_clock: MockClock, seed: int) -> None:
+async def test_all_tables_agree_whatever_owners_do_and_whenever(autojump_clock: MockClock, seed: int) -> None:
     async with open_network(sfu.MediaSettings(), seed=seed) as network:
         owners = [Restless() for _ in NAMES]
         async with AsyncExitStack() as stack:

@@ -1,5 +1,7 @@
-"""What strangers and broken clients send to the media port: dropped, counted by reason, not answered, and no call is
-disturbed by it."""
+"""Datagrams of strangers and broken clients.
+
+The router drops them, counts them by reason and does not answer; no call is disturbed.
+"""
 
 import random
 import socket
@@ -32,7 +34,7 @@ class Call:
     consumer: sfu.Consumer
 
     async def still_works(self) -> None:
-        """A packet that Ada sends now reaches Bob, and nobody was told that anything ended."""
+        """A packet that Ada sends now reaches Bob, and there was no notice of an end."""
         before = len(self.speaker.transport.rtp)
         self.microphone.transport.send_rtp(bytes(Rtp(111, 1000 + before, 960 * before, 1111, b"still here")))
         self.microphone.send()
@@ -56,13 +58,13 @@ async def open_call(router: sfu.Router, connect: Connect) -> AsyncIterator[Call]
 
 
 async def arrived(router: sfu.Router, packets: int) -> None:
-    """So many datagrams have come, and what the data plane hands up of them has been handled."""
+    """So many datagrams have come, and the router has handled their events."""
     await eventually(lambda: router.context.plane.totals().packets_in >= packets)
     await wait_all_tasks_blocked(0.01)
 
 
 class Stranger:
-    """A socket that never authenticated, and what the gateway counts while it speaks."""
+    """A socket that never authenticated, and the drops that the router counts while it sends."""
 
     def __init__(self, router: sfu.Router) -> None:
         self.router = router
@@ -154,10 +156,10 @@ async def test_an_empty_datagram_is_counted(router: sfu.Router, stranger: Strang
     assert await stranger.sends(b"") == {DropReason.EMPTY: 1}
 
 
-async def test_the_stranger_is_heard_once_it_knows_the_password(
+async def test_the_stranger_gets_an_answer_with_the_right_password(
     router: sfu.Router, connect: Connect, stranger: Stranger
 ) -> None:
-    """So the silence above is not that of a test that speaks to nobody."""
+    """Proves that the stranger of the other tests does reach the router."""
     async with open_call(router, connect) as call:
         assert await stranger.sends(right_binding(call.transport)) == {}
         await call.still_works()
@@ -211,7 +213,7 @@ async def test_a_stream_that_nobody_announced_is_dropped(router: sfu.Router, con
         struct.pack("!BBHI", 0x9F, 201, 1, 1),  # 31 report blocks, none there
     ],
 )
-async def test_authentic_rtcp_that_makes_no_sense_is_dropped(
+async def test_malformed_rtcp_of_the_client_itself_is_dropped(
     router: sfu.Router, connect: Connect, packet: bytes
 ) -> None:
     async with open_call(router, connect) as call:
@@ -221,7 +223,7 @@ async def test_authentic_rtcp_that_makes_no_sense_is_dropped(
         await call.still_works()
 
 
-async def test_dtls_garbage_from_the_client_itself_hurts_nothing(router: sfu.Router, connect: Connect) -> None:
+async def test_malformed_dtls_of_the_client_itself_disturbs_no_call(router: sfu.Router, connect: Connect) -> None:
     async with open_call(router, connect) as call:
         drops = await from_the_client(call, router, bytes([22]) * 40, bytes([23]) + bytes(80), bytes([63]))
         assert set(drops) <= {DropReason.MALFORMED_DTLS}

@@ -1,4 +1,4 @@
-"""A peer that is cancelled after any step of any task, one after the other: nothing of it is left, whenever it is."""
+"""A peer is cancelled after each step of each task in turn, and never leaves anything behind."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 import sfu
 from tests.media.conftest import Notices
-from tests.media.memory import Network, open_network
+from tests.media.memory_network import Network, open_network
 from tests.media.test_closing import connected, listen, nothing_is_left, speak, transport_of
 from tools.light.transport import Identity
 
@@ -17,7 +17,7 @@ SETTINGS = sfu.MediaSettings()
 
 @define(eq=False)
 class AtStep(trio.abc.Instrument):
-    """Does something after so many steps of all tasks."""
+    """Calls a function after so many steps of all tasks."""
 
     step: int
     act: Callable[[], None]
@@ -30,7 +30,7 @@ class AtStep(trio.abc.Instrument):
 
 
 async def a_session(network: Network, notices: Notices, identity: Identity, bob: sfu.Peer) -> None:
-    """Ada comes, speaks, is heard by Bob, hears him, closes a transport and goes."""
+    """Ada comes, talks with Bob, closes a transport and goes."""
     async with sfu.open_peer(network.router, notices, name="ada") as ada:
         mine = speak(ada)
         await connected(network, ada, transport_of(mine), identity)
@@ -42,7 +42,7 @@ async def a_session(network: Network, notices: Notices, identity: Identity, bob:
 
 
 async def cancelled_after(step: int, identity: Identity) -> bool:
-    """Whether the session lived so long."""
+    """Whether the session lived that long."""
     adas, bobs = Notices(), Notices()
     async with open_network(SETTINGS) as network:
         async with sfu.open_peer(network.router, bobs, name="bob") as bob:
@@ -51,7 +51,7 @@ async def cancelled_after(step: int, identity: Identity) -> bool:
                 instrument = AtStep(step, session.cancel)
                 trio.lowlevel.add_instrument(instrument)
                 await a_session(network, adas, identity, bob)
-            # It would have been taken off without a word, had it raised.
+            # Trio removes an instrument that raised, without failing.
             trio.lowlevel.remove_instrument(instrument)
             assert adas.errors == bobs.errors == []
             assert network.router.counts().peers == 1
@@ -60,13 +60,13 @@ async def cancelled_after(step: int, identity: Identity) -> bool:
             heard = any(transport.direction == "receive" for transport in bob.transports.values())
             assert bobs.words == ["consumer closed: user_left"] * heard
             for client in network.clients.values():
-                # Who was connected has its goodbye, although the scope was cancelled.
+                # A connected client got its goodbye, although the scope was cancelled.
                 assert client.transport.closed_by_gateway or not client.transport.connected
         assert nothing_is_left(network.router)
     return instrument.steps >= step
 
 
-async def test_whenever_it_is_cancelled_a_peer_leaves_nothing_and_tells_once(
+async def test_a_peer_cancelled_at_any_step_leaves_nothing_and_notifies_once(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     step = 1

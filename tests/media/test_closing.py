@@ -1,4 +1,4 @@
-"""Who is told what when something ends: exactly once, in order, and whatever those who are told do about it."""
+"""The notices when something ends: exactly once, in order, and whatever their receivers do about them."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from sfu.errors import Conflict, NotFound
 from sfu.settings import TransportState
 from tests.eventually import eventually
 from tests.media.conftest import Notices
-from tests.media.memory import Network, open_network
+from tests.media.memory_network import Network, open_network
 from tests.media.rtp import opus
 from tools.light.transport import Identity
 
@@ -21,7 +21,7 @@ SETTINGS = sfu.MediaSettings()
 
 @define
 class Acting(Notices):
-    """An owner that does something at once when it is told of something."""
+    """An owner that acts at once on a notice."""
 
     on: dict[str, Callable[[], object]] = field(factory=dict)
 
@@ -52,7 +52,7 @@ def transport_of(stream: sfu.Producer | sfu.Consumer) -> sfu.Transport:
 
 
 def speak(peer: sfu.Peer, ssrc: int = 1111) -> sfu.Producer:
-    """A producer of this peer, on its send transport, which is made when there is none."""
+    """A new producer of this peer, on its send transport or a new one."""
     sending = [each for each in peer.transports.values() if each.direction == "send"]
     transport = sending[0] if sending else peer.create_transport("send")
     return peer.produce(transport.id, "audio", opus(ssrc))
@@ -80,7 +80,7 @@ async def connected(network: Network, peer: sfu.Peer, transport: sfu.Transport, 
     await eventually(lambda: transport.connected and client.transport.connected)
 
 
-async def test_what_the_block_raises_comes_out_as_it_is(autojump_clock: MockClock) -> None:
+async def test_an_exception_of_the_block_passes_unchanged(autojump_clock: MockClock) -> None:
     async with open_network(SETTINGS) as network:
         with pytest.raises(ValueError, match=r"^mine$"):
             async with sfu.open_peer(network.router, Notices(), name="ada") as ada:
@@ -89,7 +89,7 @@ async def test_what_the_block_raises_comes_out_as_it_is(autojump_clock: MockCloc
         assert nothing_is_left(network.router)
 
 
-async def test_an_owner_that_fails_even_at_failing_stops_nobody(autojump_clock: MockClock) -> None:
+async def test_an_owner_whose_failure_handler_raises_stops_no_other(autojump_clock: MockClock) -> None:
     class Hopeless(Notices):
         def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
             raise RuntimeError("clumsy")
@@ -111,9 +111,7 @@ async def test_an_owner_that_fails_even_at_failing_stops_nobody(autojump_clock: 
         assert careful.words == ["consumer closed: user_left"]
 
 
-async def test_a_peer_that_is_leaving_makes_nothing_new(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_leaving_peer_creates_no_transport(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_network(SETTINGS) as network:
         refused: list[bool] = []
 
@@ -131,7 +129,7 @@ async def test_a_peer_that_is_leaving_makes_nothing_new(
         assert nothing_is_left(network.router)
 
 
-async def test_leaving_tells_each_listener_once_and_oneself_nothing(autojump_clock: MockClock) -> None:
+async def test_leaving_notifies_each_listener_once_and_not_oneself(autojump_clock: MockClock) -> None:
     own, bobs = Notices(), Notices()
     async with open_network(SETTINGS) as network, sfu.open_peer(network.router, bobs, name="bob") as bob:
         async with sfu.open_peer(network.router, own, name="ada") as ada:
@@ -146,7 +144,7 @@ async def test_leaving_tells_each_listener_once_and_oneself_nothing(autojump_clo
         assert ada.exit == sfu.PeerExit(consumers=2, producers=1, transports=2, seconds=0, forced=0)
 
 
-async def test_two_who_hear_each_other_may_leave_at_once(autojump_clock: MockClock) -> None:
+async def test_two_peers_that_hear_each_other_can_leave_together(autojump_clock: MockClock) -> None:
     adas, bobs = Notices(), Notices()
     async with open_network(SETTINGS) as network:
         async with trio.open_nursery() as both:
@@ -164,12 +162,12 @@ async def test_two_who_hear_each_other_may_leave_at_once(autojump_clock: MockClo
             for one, other in (ready, reversed(ready)):
                 listen(one, *other.producers.values())
             both.cancel_scope.cancel()
-        # Whose exit comes second has no consumer any more: the first took it away, and told.
+        # The first exit closed the other peer's consumer and gave notice, so the second had none left.
         assert sorted([adas.words, bobs.words]) == [[], ["consumer closed: user_left"]]
         assert nothing_is_left(network.router)
 
 
-async def test_closing_a_transport_from_inside_a_notice_of_its_end_is_too_late_and_harmless(
+async def test_closing_a_transport_inside_a_notice_of_its_end_is_harmless(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     notices = Acting()
@@ -193,7 +191,7 @@ async def test_closing_a_transport_from_inside_a_notice_of_its_end_is_too_late_a
         notices.on = {"consumer closed: failed": close_everything}
         bob.connect_transport(lost.id, network.client(lost, identity).transport.dtls_parameters)
         network.clients.clear()
-        # Its second notice finds the receive transport that the first one made, and replaces it.
+        # The second notice replaces the receive transport that the first one created.
         lost.fail("for the test")
         assert notices.errors == []
         assert notices.words == ["consumer closed: failed"] * 2 + ["transport failed", "transport closed"]
@@ -202,7 +200,7 @@ async def test_closing_a_transport_from_inside_a_notice_of_its_end_is_too_late_a
         assert first.consumers == second.consumers == {}
 
 
-async def test_a_consumer_that_its_owner_closed_meanwhile_is_not_spoken_of_any_more(autojump_clock: MockClock) -> None:
+async def test_a_consumer_closed_during_a_notice_causes_no_further_notice(autojump_clock: MockClock) -> None:
     notices, others = Acting(), Acting()
     async with (
         open_network(SETTINGS) as network,
@@ -219,7 +217,9 @@ async def test_a_consumer_that_its_owner_closed_meanwhile_is_not_spoken_of_any_m
         assert notices.errors == others.errors == []
 
 
-async def test_a_transport_is_told_failed_and_closed_once(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_a_failing_transport_gives_one_notice_failed_and_one_closed(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
     notices = Acting()
     async with open_network(SETTINGS) as network:
         async with sfu.open_peer(network.router, notices, name="ada") as ada:
@@ -232,7 +232,7 @@ async def test_a_transport_is_told_failed_and_closed_once(autojump_clock: MockCl
         assert notices.errors == []
 
 
-async def test_a_transport_whose_time_fails_ends_its_owner_and_does_not_spin(
+async def test_a_transport_whose_timer_raises_ends_its_owner_and_does_not_spin(
     autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notices = Notices()
@@ -252,7 +252,7 @@ async def test_a_transport_whose_time_fails_ends_its_owner_and_does_not_spin(
         assert [str(error) for error in notices.errors] == ["no time"]
 
 
-async def test_when_everybody_has_left_nothing_is_left(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_nothing_is_left_after_the_last_peer_left(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_network(SETTINGS) as network:
         tasks_before = tasks_of_the_media_side()
         async with (
@@ -274,7 +274,7 @@ async def test_when_everybody_has_left_nothing_is_left(autojump_clock: MockClock
 
 
 def tasks_of_the_media_side() -> list[str]:
-    """Names of all tasks of this run that are the media side's."""
+    """Names of all tasks of the media side."""
     root = trio.lowlevel.current_root_task()
     assert root is not None
     found, waiting = [], [root]

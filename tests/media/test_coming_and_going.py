@@ -1,4 +1,4 @@
-"""Addresses of the machine come and go while the port is open, in a network namespace of the test's own."""
+"""Addresses of the machine come and go while the router is open, in a network namespace of the test."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ SETTINGS = sfu.MediaSettings(hosts=("0.0.0.0",), port=0, address_interval=0.05)
 
 @pytest.fixture
 def ip() -> Iterator[Callable[[str], str]]:
-    """Runs ``ip`` in a namespace in which there is loopback alone; this thread is there as long as the test runs."""
+    """Runs ``ip`` in a namespace with loopback alone.  The test's thread stays in it for the whole test."""
     if (why := why_not()) is not None:
         pytest.skip(why)
     with new_namespaces(1):
@@ -36,7 +36,7 @@ def announced(router: sfu.Router) -> list[str]:
     return [candidate.address for candidate in router.context.candidates]
 
 
-async def test_an_address_that_comes_is_announced_to_new_transports_and_carries_a_call(
+async def test_a_new_address_is_announced_to_new_transports_and_carries_a_call(
     ip: Callable[[str], str], connect: Connect
 ) -> None:
     async with (
@@ -51,7 +51,7 @@ async def test_an_address_that_comes_is_announced_to_new_transports_and_carries_
             await eventually(lambda: announced(router) == ["192.0.2.7"])
         assert [(line["event"], line["address"]) for line in logs] == [("address found", "192.0.2.7")]
         assert router.context.addresses == (old, ("192.0.2.7", old[1]))
-        # What came before goes on where it is: one comes in by the old address, one by the new.
+        # Existing media goes on: one client uses the old address, the other the new one.
         async with (
             connect(ada, "send", address=old) as (sending, microphone),
             connect(bob, "receive", address=router.context.addresses[1]) as (receiving, speaker),
@@ -64,7 +64,7 @@ async def test_an_address_that_comes_is_announced_to_new_transports_and_carries_
             assert read(speaker.transport.rtp[0]).payload == b"hello"
 
 
-async def test_an_address_that_goes_is_announced_no_more_and_its_socket_is_closed(ip: Callable[[str], str]) -> None:
+async def test_a_removed_address_is_no_longer_announced_and_its_socket_closes(ip: Callable[[str], str]) -> None:
     ip("address add 192.0.2.7/24 dev lo")
     ip("address add 198.51.100.7/24 dev lo")
     async with sfu.open_router(SETTINGS) as router:
@@ -84,9 +84,7 @@ async def test_an_address_that_goes_is_announced_no_more_and_its_socket_is_close
         await eventually(lambda: len(router.context.addresses) == 3)
 
 
-async def test_a_call_goes_on_when_its_address_was_gone_for_a_moment(
-    ip: Callable[[str], str], connect: Connect
-) -> None:
+async def test_a_call_survives_a_short_absence_of_its_address(ip: Callable[[str], str], connect: Connect) -> None:
     ip("address add 192.0.2.7/24 dev lo")
     async with (
         sfu.open_router(SETTINGS) as router,
@@ -104,7 +102,7 @@ async def test_a_call_goes_on_when_its_address_was_gone_for_a_moment(
         await eventually(lambda: producer.encoding_stats()[0].packets == 1)
 
 
-async def test_an_address_whose_port_is_taken_is_tried_again_and_the_log_says_it_once(ip: Callable[[str], str]) -> None:
+async def test_an_address_with_an_occupied_port_is_retried_and_logged_once(ip: Callable[[str], str]) -> None:
     async with sfu.open_router(SETTINGS) as router:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
             ip("address add 192.0.2.7/24 dev lo")
@@ -124,7 +122,7 @@ async def test_an_address_whose_port_is_taken_is_tried_again_and_the_log_says_it
         await eventually(lambda: announced(router) == ["192.0.2.7", "198.51.100.7"])
 
 
-async def test_when_the_last_address_goes_the_port_waits_for_another(ip: Callable[[str], str]) -> None:
+async def test_a_router_without_any_address_waits_for_a_new_one(ip: Callable[[str], str]) -> None:
     if not has_ipv6():
         pytest.skip("no IPv6 here")
     async with sfu.open_router(attrs.evolve(SETTINGS, hosts=("::",))) as router:
@@ -137,7 +135,7 @@ async def test_when_the_last_address_goes_the_port_waits_for_another(ip: Callabl
         assert announced(router) == ["2001:db8::7"]
 
 
-async def test_explicit_addresses_are_left_alone(ip: Callable[[str], str]) -> None:
+async def test_explicit_addresses_are_not_watched(ip: Callable[[str], str]) -> None:
     ip("address add 192.0.2.7/24 dev lo")
     async with sfu.open_router(sfu.MediaSettings(hosts=("192.0.2.7",), port=0, address_interval=0.01)) as router:
         ip("address add 198.51.100.7/24 dev lo")
@@ -145,7 +143,7 @@ async def test_explicit_addresses_are_left_alone(ip: Callable[[str], str]) -> No
         assert announced(router) == ["192.0.2.7"]
 
 
-async def test_the_interface_address_of_the_default_follows_the_network_that_the_machine_is_in(
+async def test_the_default_interface_address_follows_the_machine_to_another_network(
     ip: Callable[[str], str],
 ) -> None:
     async with sfu.open_router(sfu.MediaSettings(hosts=None, port=0, address_interval=0.05)) as router:

@@ -1,4 +1,4 @@
-"""Asking for key frames: once for many, again when none comes, seldom for who is never content."""
+"""Requests for key frames: shared by receivers, repeated when ignored, and rarer if one asks without end."""
 
 import itertools
 
@@ -12,7 +12,7 @@ INTERVAL = 1.0
 
 @define
 class Camera:
-    """What a producer is to the requests: whether it can be asked, what it sent, what it was asked, who needs it."""
+    """Stands for a producer: whether it can be asked, its key frames, its requests, and the receivers in need."""
 
     ready: bool = True
     answers: bool = False
@@ -49,7 +49,7 @@ class Camera:
         return self._requests.get_timer(self)
 
     def run(self, until: float) -> list[float]:
-        """Let time pass; when it was asked."""
+        """Let time pass.  Returns the times of the requests."""
         at = []
         while (timer := self.get_timer()) is not None and timer < until:
             before = len(self.asked)
@@ -107,7 +107,7 @@ def test_an_unanswered_request_is_repeated_less_and_less_often_for_as_long_as_so
     assert camera.get_timer() is None
 
 
-def test_a_receiver_that_begins_to_wait_does_not_wait_as_long_as_others_were_ignored() -> None:
+def test_a_new_receiver_does_not_inherit_the_long_waits_of_others() -> None:
     camera = Camera()
     camera.ask(0, now=0)
     last = camera.run(until=60)[-1]
@@ -117,7 +117,7 @@ def test_a_receiver_that_begins_to_wait_does_not_wait_as_long_as_others_were_ign
     assert camera.get_timer() == last + INTERVAL
 
 
-def test_what_may_be_answered_now_is_asked_at_once_and_once() -> None:
+def test_a_request_that_has_become_answerable_leaves_at_once_and_once() -> None:
     camera = Camera()
     camera.ask(0, now=0)
     camera.run(until=60)
@@ -133,7 +133,7 @@ def test_what_may_be_answered_now_is_asked_at_once_and_once() -> None:
     assert len(camera.asked) == asked + 1
 
 
-def test_what_nobody_needs_is_not_asked_when_it_may_be_answered() -> None:
+def test_a_request_that_no_receiver_needs_is_not_retried() -> None:
     camera = Camera()
     camera.ask(0, now=0)
     camera.gone.add("ada")
@@ -151,7 +151,7 @@ def test_a_request_waits_until_the_encoding_can_be_asked() -> None:
     assert camera.asked == [0]
 
 
-def test_a_key_frame_that_comes_before_a_request_left_makes_it_needless() -> None:
+def test_a_key_frame_that_comes_first_cancels_the_waiting_request() -> None:
     camera = Camera(ready=False)
     camera.ask(0, now=5)
     camera.frames = 1
@@ -169,7 +169,7 @@ def test_encodings_are_asked_independently() -> None:
 
 
 @pytest.mark.parametrize("every", [0.05, 0.5, 1.0, 3.0])
-def test_one_receiver_that_asks_without_end_gets_fewer_and_fewer(every: float) -> None:
+def test_a_receiver_that_asks_without_end_gets_fewer_and_fewer(every: float) -> None:
     camera = Camera(answers=True)
     steps = round(120 / every)
     for step in range(steps):
@@ -178,7 +178,7 @@ def test_one_receiver_that_asks_without_end_gets_fewer_and_fewer(every: float) -
     assert len(camera.asked) <= len(SPACING) + 120 / SPACING[-1]
 
 
-def test_a_receiver_that_asks_without_end_does_not_hold_up_another() -> None:
+def test_a_receiver_that_asks_without_end_delays_no_other() -> None:
     camera = Camera(answers=True)
     for step in range(60):
         camera.run(until=step / 2)
@@ -188,7 +188,7 @@ def test_a_receiver_that_asks_without_end_does_not_hold_up_another() -> None:
     assert len(camera.asked) == asked + 1
 
 
-def test_a_receiver_whose_picture_was_fine_for_a_while_is_served_at_once_again() -> None:
+def test_a_receiver_that_was_calm_for_a_while_is_served_at_once_again() -> None:
     camera = Camera(answers=True)
     for step in range(60):
         camera.run(until=step / 2)
@@ -200,7 +200,7 @@ def test_a_receiver_whose_picture_was_fine_for_a_while_is_served_at_once_again()
     assert len(camera.asked) == asked + 2
 
 
-def test_a_receiver_that_asked_too_early_is_served_when_it_is_its_turn_though_it_asks_no_more() -> None:
+def test_a_receiver_that_asked_too_early_is_served_later_without_asking_again() -> None:
     camera = Camera(answers=True)
     for now in (0.0, 0.1, 0.2):
         camera.ask(0, now)

@@ -1,4 +1,4 @@
-"""What reports say about a sender's newest report, and which encoding is chosen."""
+"""The report fields about the newest sender report, and the choice of an encoding."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from sfu.last_sender_report import LastSenderReport
 from sfu.layers import choose_encoding
 
 
-def test_lsr_and_dlsr_are_of_the_newest_report() -> None:
+def test_lsr_and_dlsr_refer_to_the_newest_sender_report() -> None:
     report = LastSenderReport()
     assert report.lsr_and_dlsr(1) == (0, 0)
     report.on_report(ntp=0x1234_5678_9ABC_DEF0, now=10)

@@ -1,4 +1,4 @@
-"""Where a transport sends to and takes from as its client moves, and when its ICE is restarted.  In virtual time."""
+"""The paths that a transport sends to and receives from, as its client moves and restarts ICE.  In virtual time."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ import sfu
 from sfu.dataplane.interface import DropReason, Path
 from sfu.settings import TransportState
 from tests.media.conftest import Notices
-from tests.media.memory import Client, Network, open_network
+from tests.media.memory_network import Client, Network, open_network
 from tests.media.rtp import Rtp, opus, read
 from tests.media.test_bad_datagrams import binding_request
 from tests.media.test_closing import connected
@@ -65,7 +65,9 @@ def binding(transport: sfu.Transport, **attributes: object) -> bytes:
     return binding_request(f"{ice.username_fragment}:them", ice.password, **attributes)
 
 
-async def test_media_follows_the_client_to_where_it_nominates(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_media_follows_the_client_to_the_path_that_it_nominates(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
     async with open_call(identity) as call:
         assert await call.heard()
         before, after = call.speaker.path, Path("198.51.100.77", 7777)
@@ -78,7 +80,7 @@ async def test_media_follows_the_client_to_where_it_nominates(autojump_clock: Mo
         assert call.notices.words == ["transport connected"]
 
 
-async def test_a_path_that_is_only_checked_is_taken_from_and_not_sent_to(
+async def test_a_path_that_is_checked_but_not_nominated_is_only_received_from(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -90,7 +92,7 @@ async def test_a_path_that_is_only_checked_is_taken_from_and_not_sent_to(
         assert await call.heard()
 
 
-async def test_a_client_of_a_hundred_addresses_keeps_sixteen_and_the_one_in_use(
+async def test_a_client_with_a_hundred_addresses_keeps_sixteen_and_the_one_in_use(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -102,7 +104,7 @@ async def test_a_client_of_a_hundred_addresses_keeps_sixteen_and_the_one_in_use(
         assert await call.heard()
 
 
-async def test_who_takes_over_an_address_has_it_until_its_owner_checks_again(
+async def test_an_address_belongs_to_the_client_that_checked_it_last(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -117,7 +119,7 @@ async def test_who_takes_over_an_address_has_it_until_its_owner_checks_again(
         assert call.notices.words == ["transport connected"]
 
 
-async def test_a_client_in_the_wrong_role_is_told_and_moves_nothing(
+async def test_a_client_in_the_wrong_ice_role_gets_an_error_and_changes_nothing(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -130,7 +132,7 @@ async def test_a_client_in_the_wrong_role_is_told_and_moves_nothing(
 
 
 @pytest.mark.parametrize("uses_new", [True, False])
-async def test_a_restart_while_connecting_delays_nothing_and_leaves_no_names_behind(
+async def test_an_ice_restart_while_connecting_delays_nothing_and_leaves_no_usernames(
     autojump_clock: MockClock, identity: Identity, uses_new: bool
 ) -> None:
     async with open_network(SETTINGS) as network:
@@ -152,7 +154,7 @@ async def test_a_restart_while_connecting_delays_nothing_and_leaves_no_names_beh
         assert not network.router.directory.usernames
 
 
-async def test_a_client_hello_before_connect_transport_is_dropped_and_the_clients_next_one_taken(
+async def test_a_client_hello_before_connect_transport_is_dropped_and_the_next_one_taken(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_network(SETTINGS) as network, sfu.open_peer(network.router, Notices(), name="ada") as ada:

@@ -1,17 +1,17 @@
-"""A data plane that had a bug has forgotten everybody, and everybody is told."""
+"""A data plane that had a bug has forgotten every client, and every client gets a notice."""
 
 from trio.testing import MockClock
 
 import sfu
 from sfu.dataplane.interface import PlaneFailed
 from tests.media.conftest import Notices
-from tests.media.memory import open_network
+from tests.media.memory_network import open_network
 from tests.media.rtp import opus
 
 SETTINGS = sfu.MediaSettings()
 
 
-async def test_whoever_was_on_a_plane_that_failed_loses_its_media_and_may_begin_again(
+async def test_clients_of_a_failed_plane_lose_their_media_and_can_begin_again(
     autojump_clock: MockClock,
 ) -> None:
     speaker, listener = Notices(), Notices()

@@ -1,4 +1,4 @@
-"""What a peer refuses, and in which words: they are shown to the client that asked."""
+"""The requests that a peer refuses, and its messages, which the client sees."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ from sfu.errors import (
 )
 from sfu.parameters import DtlsFingerprint, DtlsParameters, RtpCapabilities
 from tests.media.conftest import Notices
-from tests.media.memory import open_network
+from tests.media.memory_network import open_network
 from tests.media.rtp import opus, vp8
 
 DTLS = DtlsParameters((DtlsFingerprint("sha-256", ":".join(["ab"] * 32)),), "client")
@@ -41,7 +41,7 @@ class Room:
         return self.bob.consume(self.receiving.id, producer or self.producer, given, stream="ada")
 
     def is_unchanged(self) -> bool:
-        """Nothing that was refused left anything behind."""
+        """No refused request left anything behind."""
         totals = self.ada.context.plane.totals()
         return (totals.transports, totals.producers, totals.routes) == (2, 1, 0) and self.router.counts() == (
             sfu.RouterCounts(2, 2, 1, 0)
@@ -50,7 +50,7 @@ class Room:
 
 @asynccontextmanager
 async def open_room(settings: sfu.MediaSettings | None = None) -> AsyncIterator[Room]:
-    """Ada sends one stream, Bob could receive it."""
+    """Ada sends one stream, and Bob could receive it."""
     async with (
         open_network(settings or sfu.MediaSettings()) as network,
         sfu.open_peer(network.router, Notices(), name="ada") as ada,
@@ -92,7 +92,7 @@ async def test_streams_go_over_transports_of_their_direction(autojump_clock: Moc
         assert room.is_unchanged()
 
 
-async def test_what_is_not_there_or_anothers_is_not_found(autojump_clock: MockClock) -> None:
+async def test_missing_objects_and_those_of_others_are_not_found(autojump_clock: MockClock) -> None:
     async with open_room() as room:
         ada, bob = room.ada, room.bob
         attempts = (
@@ -118,7 +118,7 @@ async def test_a_producer_that_has_closed_cannot_be_consumed(autojump_clock: Moc
             room.consume()
 
 
-async def test_a_receiver_has_to_say_what_it_can_play(autojump_clock: MockClock) -> None:
+async def test_a_receiver_must_give_its_capabilities(autojump_clock: MockClock) -> None:
     async with open_room() as room:
         with pytest.raises(InvalidParameters, match="rtpCapabilities"):
             room.bob.consume(room.receiving.id, room.producer, None, stream="ada")
@@ -134,7 +134,7 @@ async def test_two_producers_of_one_transport_have_ssrcs_of_their_own(autojump_c
         assert room.is_unchanged()
 
 
-async def test_a_peer_has_so_many_producers(autojump_clock: MockClock) -> None:
+async def test_the_number_of_producers_of_a_peer_is_limited(autojump_clock: MockClock) -> None:
     async with open_room(sfu.MediaSettings(max_producers=2)) as room:
         room.ada.produce(room.sending.id, "audio", opus(2))
         with pytest.raises(LimitExceeded, match="at most 2 producers"):
@@ -143,7 +143,7 @@ async def test_a_peer_has_so_many_producers(autojump_clock: MockClock) -> None:
         room.ada.produce(room.sending.id, "audio", opus(3))
 
 
-async def test_a_peer_has_so_many_consumers(autojump_clock: MockClock) -> None:
+async def test_the_number_of_consumers_of_a_peer_is_limited(autojump_clock: MockClock) -> None:
     async with open_room(sfu.MediaSettings(max_consumers=2)) as room:
         others = [room.ada.produce(room.sending.id, "audio", opus(ssrc)) for ssrc in (2, 3)]
         first, _ = room.consume(), room.consume(producer=others[0])
@@ -165,7 +165,7 @@ async def test_a_transport_has_one_consumer_of_a_producer_at_a_time(autojump_clo
         assert room.is_unchanged()
 
 
-async def test_a_transport_that_comes_after_another_may_consume_the_same(autojump_clock: MockClock) -> None:
+async def test_a_new_transport_may_consume_what_the_closed_one_did(autojump_clock: MockClock) -> None:
     async with open_room() as room:
         room.consume()
         room.bob.close_transport(room.receiving.id)
@@ -175,7 +175,7 @@ async def test_a_transport_that_comes_after_another_may_consume_the_same(autojum
             room.bob.consume(again.id, room.producer, None, stream="ada")
 
 
-async def test_ones_own_producer_is_consumed_once_as_everybody_elses(autojump_clock: MockClock) -> None:
+async def test_a_peers_own_producer_can_be_consumed_once_like_any_other(autojump_clock: MockClock) -> None:
     async with open_room() as room:
         receiving = room.ada.create_transport("receive", room.ada.context.capabilities)
         room.ada.consume(receiving.id, room.producer, None, stream="ada")
@@ -184,6 +184,6 @@ async def test_ones_own_producer_is_consumed_once_as_everybody_elses(autojump_cl
         room.consume()  # another client's copy is its own
 
 
-def test_every_refusal_is_of_the_one_kind_that_callers_catch() -> None:
+def test_every_exception_of_the_media_side_has_one_base_class() -> None:
     for kind in (Conflict, InvalidParameters, LimitExceeded, NotFound, Unsupported, WrongDirection):
         assert issubclass(kind, SfuError)

@@ -1,4 +1,4 @@
-"""RTCP reports: what is in them, how many there are, and what hostile ones can do.  All in virtual time."""
+"""RTCP reports: their contents, their number, and hostile ones.  In virtual time."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from sfu.wire import rtcp
 from sfu.wire.ntp import middle, to_short
 from tests.eventually import eventually
 from tests.media.conftest import Notices
-from tests.media.memory import Client, Network, open_network
+from tests.media.memory_network import Client, Network, open_network
 from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, opus, vp8
 from tests.media.test_closing import connected
 from tools.light.transport import Identity
@@ -69,7 +69,7 @@ async def open_call(identity: Identity, settings: sfu.MediaSettings | None = Non
 
 
 def take(client: Client) -> list[list[rtcp.RtcpPacket]]:
-    """The compound packets that came."""
+    """Take the compound packets that came."""
     packets, client.transport.rtcp[:] = list(client.transport.rtcp), []
     return [rtcp.parse_untrusted(packet) for packet in packets]
 
@@ -137,9 +137,7 @@ async def test_each_stream_is_reported_with_the_first_packet_after_its_clock_is_
         assert (told.rtp_timestamp - offset) % 2**32 == pytest.approx(7000 + 24000, abs=480)
 
 
-async def test_a_sender_that_is_silent_is_not_reported_as_sending(
-    autojump_clock: MockClock, identity: Identity
-) -> None:
+async def test_a_silent_sender_is_not_reported_as_sending(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_call(identity) as call:
         call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
         call.report(1, 100)
@@ -161,8 +159,8 @@ async def speak(call: Call, ssrc: int, seconds: int) -> None:
         await trio.sleep(0.1)
 
 
-async def test_a_sender_that_has_no_clock_is_not_given_one(autojump_clock: MockClock, identity: Identity) -> None:
-    """An NTP time of zero says so (RFC 3550 section 6.4.1)."""
+async def test_a_sender_without_clock_causes_no_sender_reports(autojump_clock: MockClock, identity: Identity) -> None:
+    """Its NTP time is zero (RFC 3550 section 6.4.1)."""
     async with open_call(identity) as call:
         call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
         for number, ntp in enumerate((0, 100)):
@@ -173,7 +171,7 @@ async def test_a_sender_that_has_no_clock_is_not_given_one(autojump_clock: MockC
             assert [told.ntp // NTP_SECOND for told in sender_reports(take(call.receiver))] == [100] * number
 
 
-async def test_who_only_hears_has_the_clocks_within_a_second_and_again_every_five(
+async def test_a_receiver_gets_the_clocks_within_a_second_and_then_every_five(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call, trio.open_nursery() as nursery:
@@ -186,7 +184,7 @@ async def test_who_only_hears_has_the_clocks_within_a_second_and_again_every_fiv
         assert len(blocks(take(call.sender))) >= 100  # who sends is told every second
 
 
-async def test_each_voice_that_begins_later_has_its_clock_told_within_a_second_too(
+async def test_the_clock_of_a_later_voice_is_sent_within_a_second(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call, trio.open_nursery() as nursery:
@@ -203,7 +201,7 @@ async def test_each_voice_that_begins_later_has_its_clock_told_within_a_second_t
             await trio.sleep(4.1)
 
 
-async def test_a_voice_that_was_silent_has_its_clock_told_again_within_a_second(
+async def test_the_clock_of_a_voice_after_silence_is_sent_within_a_second(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -217,9 +215,7 @@ async def test_a_voice_that_was_silent_has_its_clock_told_again_within_a_second(
             await trio.sleep(8 + number)
 
 
-async def test_what_was_lost_is_told_once_and_duplicates_are_no_loss(
-    autojump_clock: MockClock, identity: Identity
-) -> None:
+async def test_loss_is_reported_once_and_duplicates_are_no_loss(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_call(identity) as call:
         call.ada.produce(call.sending.id, "audio", opus(1))
         for number in (65534, 65535, 65537, 65538):
@@ -227,7 +223,7 @@ async def test_what_was_lost_is_told_once_and_duplicates_are_no_loss(
         await trio.sleep(1)
         [block] = blocks(take(call.sender))
         assert (block.lost, block.fraction_lost, block.highest_sequence) == (1, 256 // 5, 65538)
-        # The one that was late comes: more than expected, which is no negative fraction.
+        # A late packet makes more than expected, but no negative fraction.
         call.send(1, 65536)
         await trio.sleep(1)
         [block] = blocks(take(call.sender))
@@ -242,7 +238,7 @@ async def test_the_round_trip_is_measured_by_our_own_clock(autojump_clock: MockC
         call.send(1, 0)
         await eventually(lambda: call.receiver.transport.rtcp)
         told = sender_reports(take(call.receiver))
-        # Meanwhile the sender's clock is set back, which is nothing to this receiver.
+        # Meanwhile the sender's clock is set back, which must not affect this receiver.
         call.report(1, 7)
         await trio.sleep(0.25)
         waited = 0.2
@@ -256,9 +252,7 @@ async def test_the_round_trip_is_measured_by_our_own_clock(autojump_clock: MockC
         assert report.round_trip == pytest.approx(0.05, abs=0.011)
 
 
-async def test_a_receiver_that_reports_what_cannot_be_measures_nothing(
-    autojump_clock: MockClock, identity: Identity
-) -> None:
+async def test_impossible_receiver_reports_give_no_round_trip(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_call(identity) as call:
         consumer = call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
         call.report(1, 100)
@@ -273,7 +267,7 @@ async def test_a_receiver_that_reports_what_cannot_be_measures_nothing(
             assert consumer.stats().reception_report == ReceptionReport(0, lost, 0, None)
 
 
-async def test_what_receivers_report_does_not_come_up_and_what_they_ask_for_does(
+async def test_receiver_reports_stay_in_the_data_plane_and_requests_come_up(
     autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bytes] = []
@@ -291,7 +285,7 @@ async def test_what_receivers_report_does_not_come_up_and_what_they_ask_for_does
         assert len(seen) == 1
 
 
-async def test_transports_that_connect_at_once_do_not_report_at_once(
+async def test_transports_that_connect_together_do_not_report_together(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_network(sfu.MediaSettings()) as network, trio.open_nursery() as nursery:
@@ -313,7 +307,7 @@ async def test_transports_that_connect_at_once_do_not_report_at_once(
         nursery.cancel_scope.cancel()
 
 
-async def test_asking_for_one_picture_a_hundred_times_in_a_packet_is_asking_once(
+async def test_a_hundred_requests_for_one_key_frame_in_a_packet_count_once(
     autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_call(identity) as call:

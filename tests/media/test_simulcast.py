@@ -1,4 +1,4 @@
-"""Simulcast from a client that names its encodings by RID to one that sees a single stream.  All in virtual time."""
+"""Simulcast from a client that names its encodings by RID to a client that sees one stream.  In virtual time."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from sfu.wire import rtcp
 from tests.eventually import eventually
 from tests.media.camera import FRAME, FRAME_TICKS, SIMULCAST, Camera
 from tests.media.conftest import Notices
-from tests.media.memory import Client, Network, open_network
+from tests.media.memory_network import Client, Network, open_network
 from tests.media.rtp import Rtp, read
 from tools.light.transport import Identity
 
@@ -24,7 +24,7 @@ SETTINGS = sfu.MediaSettings()
 
 @define
 class Updates(Notices):
-    """What was told of a consumer, each time."""
+    """The layers of a consumer at each notice."""
 
     updates: list[tuple[bool, Layers | None]] = field(factory=list)
 
@@ -64,7 +64,7 @@ def is_key(packet: Rtp) -> bool:
 
 
 def switches(packets: list[Rtp]) -> list[int]:
-    """Where another layer begins than the packet before was of."""
+    """The positions at which another layer begins."""
     return [at for at in range(1, len(packets)) if layer_of(packets[at]) != layer_of(packets[at - 1])]
 
 
@@ -133,11 +133,11 @@ async def test_bounds_switch_down_and_up_and_the_stream_goes_on_as_one(
         assert [layer_of(seen[at]) for at in switches(seen)][-4:] == [0, 1, 2, 0]
         assert all(is_key(seen[at]) for at in switches(seen))
         assert is_one_stream(seen)
-        # Nobody asks for what nobody waits for.
+        # No receiver waits, so there is no request.
         assert sum(layer.asked for layer in scene.camera.layers) <= 6
 
 
-async def test_a_switch_goes_by_when_pictures_were_taken_and_not_by_when_they_came(
+async def test_a_switch_aligns_timestamps_by_capture_time_not_by_arrival(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_scene(identity) as scene:
@@ -151,7 +151,7 @@ async def test_a_switch_goes_by_when_pictures_were_taken_and_not_by_when_they_ca
         seen = scene.take_seen()
         [at] = switches(seen)
         assert [layer_of(seen[at - 1]), layer_of(seen[at])] == [0, 2]
-        # The lowest layer showed what was four frames old; the best one shows what is now.
+        # The lowest layer lagged by four frames; the best one shows the present.
         assert abs((seen[at].timestamp - seen[at - 1].timestamp) % 2**32 - 5 * FRAME_TICKS) <= FRAME_TICKS
 
 
@@ -169,7 +169,7 @@ async def test_reports_after_a_switch_are_about_the_timestamps_that_the_receiver
         assert abs((round(reported) - report.rtp_timestamp + 2**31) % 2**32 - 2**31) <= FRAME_TICKS
 
 
-async def test_a_sender_that_gives_up_its_best_encoding_is_followed_down_and_up(
+async def test_a_consumer_follows_a_sender_that_drops_its_best_encoding_and_resumes_it(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_scene(identity) as scene:
@@ -183,7 +183,7 @@ async def test_a_sender_that_gives_up_its_best_encoding_is_followed_down_and_up(
         assert scene.consumer.layers == Layers(2, 0)
 
 
-async def test_a_sender_that_is_silent_for_a_while_is_taken_up_where_it_was(
+async def test_a_consumer_goes_on_with_its_encoding_after_a_silence(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_scene(identity) as scene:
@@ -200,7 +200,7 @@ async def test_a_sender_that_is_silent_for_a_while_is_taken_up_where_it_was(
         assert [layer.asked for layer in scene.camera.layers] == asked
 
 
-async def test_key_frames_are_asked_for_until_one_comes(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_a_key_frame_is_requested_until_one_comes(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_scene(identity) as scene:
         await trio.sleep(5)
         scene.camera.hears = False
@@ -214,7 +214,7 @@ async def test_key_frames_are_asked_for_until_one_comes(autojump_clock: MockCloc
         assert scene.consumer.layers == Layers(0, 0)
 
 
-async def test_a_receiver_that_cannot_decode_what_it_has_need_not_wait_for_what_it_shall_get(
+async def test_a_receiver_that_cannot_decode_during_a_switch_gets_a_key_frame_of_the_old_encoding(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_scene(identity) as scene:
@@ -236,14 +236,12 @@ async def test_a_receiver_that_cannot_decode_what_it_has_need_not_wait_for_what_
         assert [layer.asked for layer in scene.camera.layers] == asked
 
 
-async def test_an_encoding_that_goes_on_under_another_ssrc_is_begun_anew(
-    autojump_clock: MockClock, identity: Identity
-) -> None:
+async def test_an_encoding_begins_anew_under_another_ssrc(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_scene(identity) as scene:
         await trio.sleep(5)
         best = scene.camera.layers[2]
         asked = best.asked
-        # Another encoder: other timestamps, and its first frame, which was a key frame, was lost.
+        # Another encoder with other timestamps.  Its first frame, a key frame, was lost.
         best.ssrc, best.base = 8002, 77
         await trio.sleep(0.5)
         assert scene.producer.ssrcs == [7000, 7001, 8002]

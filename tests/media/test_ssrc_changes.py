@@ -16,7 +16,7 @@ MID_ID = 4
 MID_0, MID_1 = (bytes([MID_ID << 4]) + name for name in (b"0", b"1"))
 
 
-async def test_a_stream_that_moves_is_asked_for_a_key_frame_under_its_new_ssrc(
+async def test_a_stream_that_changes_its_ssrc_is_asked_for_a_key_frame_under_the_new_one(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -36,7 +36,7 @@ async def test_a_stream_that_moves_is_asked_for_a_key_frame_under_its_new_ssrc(
         assert consumer.stats().packets == 2
 
 
-async def test_a_stream_that_takes_another_ones_ssrc_is_the_one_that_is_asked(
+async def test_key_frame_requests_for_an_ssrc_go_to_the_stream_that_took_it_over(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -63,7 +63,7 @@ async def test_two_producers_of_a_transport_cannot_share_a_mid(autojump_clock: M
         call.ada.produce(call.sending.id, "audio", opus(2, mid="a1"))
 
 
-async def test_a_bad_item_beside_a_request_for_a_picture_does_not_hide_it(
+async def test_a_malformed_part_beside_a_key_frame_request_does_not_hide_it(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:

@@ -16,7 +16,7 @@ def requests(packets: list[bytes], kind: type) -> list[rtcp.RtcpPacket]:
 
 
 @pytest.mark.parametrize("role", ["client", "server"])
-async def test_a_stream_goes_from_one_to_the_other_rewritten(
+async def test_a_stream_reaches_the_other_client_with_the_routers_numbers(
     router: sfu.Router, connect: Connect, role: Literal["client", "server"]
 ) -> None:
     async with (
@@ -43,9 +43,7 @@ async def test_a_stream_goes_from_one_to_the_other_rewritten(
         assert producer.take_voice_level() == pytest.approx(10 ** (-10 / 20), rel=1e-6)
 
 
-async def test_a_video_consumer_begins_with_a_key_frame_that_its_producer_was_asked_for(
-    router: sfu.Router, connect: Connect
-) -> None:
+async def test_a_video_consumer_begins_with_a_requested_key_frame(router: sfu.Router, connect: Connect) -> None:
     async with (
         sfu.open_peer(router, Notices(), name="ada") as ada,
         sfu.open_peer(router, Notices(), name="bob") as bob,
@@ -72,7 +70,7 @@ async def test_a_video_consumer_begins_with_a_key_frame_that_its_producer_was_as
         assert [read(packet).timestamp for packet in screen.transport.rtp] == [9000, 12000]
 
 
-async def test_a_receivers_picture_loss_reaches_the_sender_as_the_kind_it_knows(
+async def test_a_picture_loss_reaches_the_sender_as_a_request_that_it_understands(
     router: sfu.Router, connect: Connect
 ) -> None:
     async with (
@@ -99,7 +97,7 @@ async def test_a_receivers_picture_loss_reaches_the_sender_as_the_kind_it_knows(
         assert second.entries[0].sequence == first.entries[0].sequence + 1
 
 
-async def test_reports_tell_the_sender_what_arrived_and_the_receiver_the_senders_clock(
+async def test_senders_get_receiver_reports_and_receivers_the_senders_clock(
     router: sfu.Router, connect: Connect
 ) -> None:
     async with (
@@ -129,15 +127,13 @@ async def test_reports_tell_the_sender_what_arrived_and_the_receiver_the_senders
         [told, *_] = requests(speaker.transport.rtcp, rtcp.SenderReport)
         assert isinstance(told, rtcp.SenderReport)
         assert (told.ssrc, told.packets, told.octets) == (consumer.ssrc, 3, 150)
-        # Moved on by the time in between, both halves alike.
+        # Both halves moved on by the time in between.
         seconds = (told.ntp - ntp) / 2**32
         assert 0 <= seconds < 5
         assert told.rtp_timestamp - 123456 == pytest.approx(seconds * 48000, abs=2)
 
 
-async def test_leaving_takes_everything_out_of_the_packet_path_and_tells_who_was_listening(
-    router: sfu.Router, connect: Connect
-) -> None:
+async def test_leaving_clears_the_packet_path_and_notifies_listeners(router: sfu.Router, connect: Connect) -> None:
     notices = Notices()
     async with sfu.open_peer(router, notices, name="bob") as bob, connect(bob, "receive") as (receiving, _):
         async with sfu.open_peer(router, Notices(), name="ada") as ada, connect(ada, "send") as (sending, camera):
@@ -154,9 +150,7 @@ async def test_leaving_takes_everything_out_of_the_packet_path_and_tells_who_was
     assert router.counts() == sfu.RouterCounts(0, 0, 0, 0)
 
 
-async def test_a_close_notify_ends_the_transport_with_all_that_runs_over_it(
-    router: sfu.Router, connect: Connect
-) -> None:
+async def test_a_close_notify_closes_the_transport_and_all_its_streams(router: sfu.Router, connect: Connect) -> None:
     ada_notices, bob_notices = Notices(), Notices()
     async with (
         sfu.open_peer(router, ada_notices, name="ada") as ada,
@@ -175,9 +169,7 @@ async def test_a_close_notify_ends_the_transport_with_all_that_runs_over_it(
         assert again.state is sfu.TransportState.NEW
 
 
-async def test_an_error_in_what_one_owner_is_told_ends_that_owner_and_no_other(
-    router: sfu.Router, connect: Connect
-) -> None:
+async def test_an_error_in_an_owners_notice_ends_that_owner_and_no_other(router: sfu.Router, connect: Connect) -> None:
     class Clumsy(Notices):
         def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
             raise RuntimeError("clumsy")

@@ -1,4 +1,4 @@
-"""Who waits for a key frame gets one as soon as its sender can give it, however long it takes.  In virtual time."""
+"""Receivers that wait for a key frame, and senders that cannot give one yet.  In virtual time."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from sfu.settings import TransportState
 from sfu.wire import rtcp
 from tests.eventually import eventually
 from tests.media.conftest import Notices
-from tests.media.memory import Client, Network, open_network
+from tests.media.memory_network import Client, Network, open_network
 from tests.media.rtp import FIR, PLI, VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, vp8
 from tests.media.test_closing import transport_of
 from tools.light.transport import Identity
@@ -46,7 +46,7 @@ class Scene:
     _number: int = 0
 
     def hear(self) -> bool:
-        """Whether the camera was asked since it looked last."""
+        """Whether the camera was asked since the last look."""
         packets, self.camera.transport.rtcp[:] = list(self.camera.transport.rtcp), []
         parsed = [one for packet in packets for one in rtcp.parse_untrusted(packet)]
         requests = [one for one in parsed if isinstance(one, rtcp.PictureLossIndication | rtcp.FullIntraRequest)]
@@ -74,7 +74,7 @@ class Scene:
         self.screen.flush()
 
     async def asked_in(self, seconds: float) -> int:
-        """How often the camera is asked in this time."""
+        """How often the camera is asked in these seconds."""
         before = len(self.asked)
         await trio.sleep(seconds)
         return len(self.asked) - before
@@ -111,7 +111,7 @@ SHORT = 2 * FRAME + 0.01
 
 @pytest.mark.parametrize("feedback", [(PLI, FIR), (PLI,), (FIR,)])
 @pytest.mark.parametrize("silence", [0.5, 9.3, 61.3])
-async def test_a_camera_that_is_silent_is_asked_again_and_at_once_when_it_flows(
+async def test_a_silent_camera_is_asked_again_and_at_once_when_it_flows(
     autojump_clock: MockClock, identity: Identity, silence: float, feedback: tuple[RtcpFeedback, ...]
 ) -> None:
     async with open_scene(identity, *feedback) as scene:
@@ -122,7 +122,7 @@ async def test_a_camera_that_is_silent_is_asked_again_and_at_once_when_it_flows(
         assert await scene.begins_within(2 * FRAME + SHORT)
 
 
-async def test_a_camera_that_flows_and_ignores_requests_is_asked_for_as_long_as_somebody_waits(
+async def test_a_camera_that_ignores_requests_is_asked_as_long_as_a_receiver_waits(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_scene(identity) as scene:
@@ -136,7 +136,7 @@ async def test_a_camera_that_flows_and_ignores_requests_is_asked_for_as_long_as_
 
 
 @pytest.mark.parametrize("away", [3, 9.3, 25])
-async def test_a_camera_whose_transport_is_back_is_asked_at_once(
+async def test_a_reconnected_camera_is_asked_at_once(
     autojump_clock: MockClock, identity: Identity, away: float
 ) -> None:
     async with open_scene(identity) as scene:
@@ -150,7 +150,7 @@ async def test_a_camera_whose_transport_is_back_is_asked_at_once(
         assert transport_of(scene.producer).state is TransportState.CONNECTED
 
 
-async def test_a_camera_that_is_back_without_media_is_asked_with_its_first_sign_of_life(
+async def test_a_reconnected_camera_without_media_is_asked_at_its_first_sign_of_life(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_scene(identity) as scene:
@@ -165,7 +165,7 @@ async def test_a_camera_that_is_back_without_media_is_asked_with_its_first_sign_
 
 
 @pytest.mark.parametrize("paused", [0.5, 30])
-async def test_a_camera_that_is_resumed_is_asked_at_once_though_it_ignored_requests_before(
+async def test_a_resumed_camera_is_asked_at_once_even_if_it_ignored_requests(
     autojump_clock: MockClock, identity: Identity, paused: float
 ) -> None:
     async with open_scene(identity) as scene:
@@ -179,7 +179,7 @@ async def test_a_camera_that_is_resumed_is_asked_at_once_though_it_ignored_reque
         assert await scene.begins_within(SHORT)
 
 
-async def test_a_camera_that_goes_on_and_off_is_asked_once_whenever_it_begins_to_flow(
+async def test_an_intermittent_camera_is_asked_once_each_time_it_begins_to_flow(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_scene(identity) as scene:
@@ -196,7 +196,7 @@ async def test_a_camera_that_goes_on_and_off_is_asked_once_whenever_it_begins_to
 
 
 @pytest.mark.parametrize("end", ["consumer paused", "consumer closed", "producer paused", "producer closed"])
-async def test_nobody_is_asked_for_what_nobody_waits_for_any_more(
+async def test_a_camera_that_no_receiver_waits_for_is_not_asked(
     autojump_clock: MockClock, identity: Identity, end: str
 ) -> None:
     ends: dict[str, Callable[[Scene], None]] = {
@@ -226,7 +226,7 @@ async def test_a_receiver_that_complains_without_end_gets_fewer_and_fewer_key_fr
             scene.complain()
             await trio.sleep(every)
         assert len(scene.asked) <= len(SPACING) + 60 / SPACING[-1]
-        # Its picture is fine for a while; then it is served at once again, twice.
+        # After a calm while the receiver is served at once again, twice.
         await trio.sleep(30)
         for _ in range(2):
             scene.complain()
@@ -257,9 +257,7 @@ async def test_a_receiver_that_closes_and_consumes_without_end_does_not_get_a_ke
         assert len(scene.asked) <= len(SPACING) + 60 / SPACING[-1]
 
 
-async def test_a_key_frame_with_which_a_stream_moves_to_another_ssrc_is_an_answer(
-    autojump_clock: MockClock, identity: Identity
-) -> None:
+async def test_a_key_frame_under_a_new_ssrc_answers_the_request(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_scene(identity) as scene:
         scene.sends = scene.obeys = True
         scene.bob.set_consumer_paused(scene.consumer.id, False)
@@ -276,10 +274,10 @@ async def test_a_key_frame_with_which_a_stream_moves_to_another_ssrc_is_an_answe
         assert (len(scene.asked), await scene.asked_in(60)) == (before, 0)
 
 
-async def test_a_receiver_that_lost_its_first_key_frame_has_another_at_once(
+async def test_a_receiver_that_lost_its_first_key_frame_gets_another_at_once(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
-    """As Firefox does: the first packets come right behind our Finished, and it drops them."""
+    """Firefox drops the first packets, which come right after our Finished."""
     async with open_scene(identity) as scene:
         scene.sends = scene.obeys = True
         scene.bob.set_consumer_paused(scene.consumer.id, False)
@@ -289,7 +287,9 @@ async def test_a_receiver_that_lost_its_first_key_frame_has_another_at_once(
         assert await scene.asked_in(SHORT) == 1
 
 
-async def test_a_camera_that_knows_neither_request_is_not_asked(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_a_camera_that_understands_neither_pli_nor_fir_is_not_asked(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
     async with open_scene(identity, RtcpFeedback("nack", "")) as scene:
         scene.bob.set_consumer_paused(scene.consumer.id, False)
         assert await scene.asked_in(30) == 0

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.ortc.changing import Change, add, beside, both, codec, drop, each, first, fractions, put, twice
+from tests.ortc.edits import Change, add, beside, both, codec, drop, each, first, fractions, put, twice
 
 C: Final = ("codecs", 0)
 P: Final = (*C, "parameters")
@@ -53,7 +53,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "feedback without a type": put(*C, "rtcpFeedback", value=[{"parameter": "pli"}]),
     "feedback that is no object": put(*C, "rtcpFeedback", value=[5]),
     "feedback whose parameter is a number": put(*C, "rtcpFeedback", value=[{"type": "nack", "parameter": 5}]),
-    # What is beside the codec.
+    # Codecs that accompany the media codec.
     "rtx of the codec": lambda given: given["codecs"].append(
         codec("video/rtx", 120, parameters={"apt": given["codecs"][0]["payloadType"]})
     ),
@@ -166,7 +166,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
         codecPayloadType=given["codecs"][0]["payloadType"]
     ),
     "a payload type named that is not there": put(*E, "codecPayloadType", value=5),
-    # What JavaScript takes for nothing.
+    # Values that are falsy in JavaScript.
     "a mid that is 0": put("mid", value=0),
     "a rid that is false": put(*E, "rid", value=False),
     "a cname that is 0": put("rtcp", value={"cname": 0}),
@@ -176,7 +176,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "header extensions 0": put("headerExtensions", value=0),
     "rtcp false": put("rtcp", value=False),
     "an empty mime type": put(*C, "mimeType", value=""),
-    # The rest.
+    # Others.
     "no mid": drop("mid"),
     "an empty mid": put("mid", value=""),
     "a mid that is a number": put("mid", value=5),

@@ -1,8 +1,8 @@
-"""Where this gateway answers otherwise than mediasoup's ``ortc``, and why.
+"""The cases in which this gateway answers otherwise than mediasoup's ``ortc``, and why.
 
-The keys are names of changes in :mod:`tests.ortc.changes`: of one to a stream that is sent, of one to capabilities, and
-for consumers of either.  A difference that is not here fails the comparison, and so does one
-here that is none any more.  ``accepts`` and ``refuses`` are what this gateway does; mediasoup does the opposite.
+The keys are names of changes in :mod:`tests.ortc.changes`: to a stream, to capabilities, and for consumers to either.
+A difference that is missing here fails the comparison, and so does one that no longer exists.  ``accepts`` and
+``refuses`` are the answer of this gateway; mediasoup does the opposite.
 """
 
 from typing import Literal
@@ -123,7 +123,7 @@ CAPABILITIES = {
 
 
 CONSUMERS = {
-    # Without codecs mediasoup says no, too.
+    # Without codecs mediasoup refuses as well.
     **{name: known for name, known in CAPABILITIES.items() if name != "codecs false"},
     **_accepts("Opus is two channels on the wire (RFC 7587)", "opus without channels", "opus with channels null"),
     **_accepts("a number that was left as text says the same", "packetization mode 1 as text"),

@@ -1,4 +1,4 @@
-"""mediasoup's JavaScript as an oracle, and this gateway asked the same: does it take that, and as which codec?"""
+"""mediasoup's JavaScript as an oracle, and the same questions to this gateway: is it accepted, and as which codec?"""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ _ORACLE = Path(__file__).parent / "oracle"
 
 @frozen
 class Answer:
-    """Whether something is taken, and for a stream or a consumer the codec: its name, payload type and variant."""
+    """Whether an object is accepted, and the codec of a stream or consumer: its name, payload type and variant."""
 
     accepted: bool
     codec: tuple[str, int, str] | None = None
@@ -73,7 +73,7 @@ def run_mediasoup() -> Iterator[Mediasoup]:
 
 
 class Ours:
-    """The same questions to this gateway: what comes on the wire is read, converted and matched."""
+    """The same questions to this gateway, which reads, converts and matches the object."""
 
     def produce(self, kind: MediaKind, parameters: Json) -> Answer:
         return _answer(lambda: _produced(kind, parameters).codecs[0])

@@ -1,4 +1,4 @@
-"""What real clients sent, recorded once from clients that had loaded this router's capabilities (``data/``)."""
+"""Parameters of real clients, recorded once from clients that had loaded this router's capabilities (``data/``)."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def to_wire(value: Any) -> Json:
 
 
 class Client:
-    """One recorded client: what it can receive, and the parameters of what it sent, by name."""
+    """One recorded client: its capabilities, and the parameters of its streams by name."""
 
     def __init__(self, name: str) -> None:
         recording = json.loads((Path(__file__).parent / "data" / f"{name}.json").read_text())

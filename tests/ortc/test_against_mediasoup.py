@@ -1,4 +1,4 @@
-"""What mediasoup's matching accepts, refuses and chooses, this one does; each difference is listed with its reason."""
+"""This matching accepts, refuses and chooses as mediasoup's does.  Each difference is listed with its reason."""
 
 import copy
 import json
@@ -13,8 +13,8 @@ from sfu.capabilities import ROUTER_CAPABILITIES
 from sfu.parameters import MediaKind
 from tests.ortc import differences
 from tests.ortc.changes import ONE_OF_CAPABILITIES, ONE_OF_THE_STREAM
-from tests.ortc.changing import Change
 from tests.ortc.differences import Difference
+from tests.ortc.edits import Change
 from tests.ortc.mediasoup import Answer, Mediasoup, Ours, run_mediasoup
 from tests.ortc.recorded import Json, to_wire
 
@@ -76,13 +76,13 @@ def check_listed(found: Mapping[str, set[str]], listed: Mapping[str, Difference]
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_what_real_clients_send_is_taken_as_mediasoup_takes_it(mediasoup: Mediasoup, stream: str) -> None:
+def test_streams_of_real_clients_match_as_in_mediasoup(mediasoup: Mediasoup, stream: str) -> None:
     ours = OURS.produce(kind_of(stream), STREAMS[stream])
     assert ours.accepted
     assert difference(ours, mediasoup.produce(kind_of(stream), STREAMS[stream])) is None
 
 
-def test_every_change_to_a_stream_is_answered_as_by_mediasoup_or_listed(mediasoup: Mediasoup) -> None:
+def test_every_changed_stream_matches_as_in_mediasoup_or_is_a_listed_difference(mediasoup: Mediasoup) -> None:
     found: dict[str, set[str]] = {}
     for name, change in ONE_OF_THE_STREAM.items():
         for stream, original in STREAMS.items():
@@ -95,7 +95,7 @@ def test_every_change_to_a_stream_is_answered_as_by_mediasoup_or_listed(mediasou
     check_listed(found, differences.STREAMS)
 
 
-def test_every_change_to_capabilities_is_answered_as_by_mediasoup_or_listed(mediasoup: Mediasoup) -> None:
+def test_all_changed_capabilities_match_as_in_mediasoup_or_are_a_listed_difference(mediasoup: Mediasoup) -> None:
     found: dict[str, set[str]] = {}
     for name, change in ONE_OF_CAPABILITIES.items():
         for original in RECEIVERS.values():
@@ -106,7 +106,7 @@ def test_every_change_to_capabilities_is_answered_as_by_mediasoup_or_listed(medi
     check_listed(found, differences.CAPABILITIES)
 
 
-def test_consumers_are_made_and_get_the_codec_as_by_mediasoup_or_it_is_listed(mediasoup: Mediasoup) -> None:
+def test_consumers_get_the_codec_as_in_mediasoup_or_it_is_a_listed_difference(mediasoup: Mediasoup) -> None:
     """Every recorded stream, and H.264 in all its variants, to every recorded receiver with one change each."""
     variants = {name: changed(STREAMS["chromium h264"], ONE_OF_THE_STREAM[name]) for name in OF_H264}
     found: dict[str, set[str]] = {}
@@ -131,7 +131,7 @@ NAMES = st.sampled_from(sorted(ONE_OF_THE_STREAM))
 
 @pytest.fixture(scope="module")
 def reasons() -> set[str]:
-    """What we say where we refuse, for a reason that is listed, what mediasoup takes."""
+    """Our messages for objects that we refuse, for a listed reason, and mediasoup accepts."""
     names = [name for name, known in differences.STREAMS.items() if known.ours == "refuses"]
     answers = [
         OURS.produce(kind_of(stream), changed(original, ONE_OF_THE_STREAM[name]))
@@ -143,7 +143,7 @@ def reasons() -> set[str]:
 
 @settings(derandomize=True, max_examples=600, deadline=None)
 @given(st.sampled_from(sorted(STREAMS)), st.lists(NAMES, min_size=2, max_size=3, unique=True))
-def test_changes_together_differ_only_for_reasons_that_one_alone_has(
+def test_combined_changes_differ_only_for_the_reason_of_one_of_them(
     mediasoup: Mediasoup, reasons: set[str], stream: str, names: list[str]
 ) -> None:
     try:
@@ -162,7 +162,7 @@ def test_changes_together_differ_only_for_reasons_that_one_alone_has(
     st.sampled_from(sorted(RECEIVERS)),
     st.lists(st.sampled_from(sorted(ONE_OF_CAPABILITIES)), min_size=2, max_size=3, unique=True),
 )
-def test_changes_of_a_receiver_together_differ_only_for_reasons_that_one_alone_has(
+def test_combined_changes_of_a_receiver_differ_only_for_the_reason_of_one_of_them(
     mediasoup: Mediasoup, stream: str, receiver: str, names: list[str]
 ) -> None:
     try:

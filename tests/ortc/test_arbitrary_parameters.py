@@ -1,4 +1,4 @@
-"""Whatever a client writes into its media objects gives a plan or this layer's exceptions, and nothing else."""
+"""Arbitrary media objects of a client give a plan or one of the exceptions of this layer."""
 
 from typing import TypeVar
 
@@ -115,7 +115,7 @@ def test_a_good_codec_with_arbitrary_encodings_and_extensions_gives_a_plan_or_is
 
 @RELIABLE
 @given(st.sampled_from(["opus", "vp8", "h264"]), CAPABILITIES)
-def test_arbitrary_capabilities_give_a_consumer_exactly_where_they_can_consume(
+def test_arbitrary_capabilities_give_a_consumer_exactly_if_they_can_consume(
     name: str, capabilities: RtpCapabilities
 ) -> None:
     kind: MediaKind = "audio" if name == "opus" else "video"
@@ -131,7 +131,7 @@ def test_arbitrary_capabilities_give_a_consumer_exactly_where_they_can_consume(
 
 
 def check_consistent(consumable: RtpParameters, payload_types: dict[int, int]) -> None:
-    """One codec of the router's, reached from the client's payload type; nothing that could break a line of SDP."""
+    """It has one codec of the router, for the client's payload type, and nothing that could break a line of SDP."""
     [codec] = consumable.codecs
     assert list(payload_types.values()) == [codec.payload_type]
     assert codec.payload_type in {known.preferred_payload_type for known in ROUTER_CAPABILITIES.codecs}

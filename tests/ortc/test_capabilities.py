@@ -1,4 +1,4 @@
-"""The router's promise: everything in it is served, and clients can load it."""
+"""The capabilities of the router: it serves all of them, and clients can load them."""
 
 import asyncio
 
@@ -31,20 +31,20 @@ def test_a_client_may_send_the_routers_own_capabilities() -> None:
     assert len(read.codecs) == len(CODECS)
 
 
-def test_only_key_frame_requests_are_promised_as_feedback_and_only_for_video() -> None:
+def test_only_key_frame_requests_for_video_are_offered_as_feedback() -> None:
     for codec in CODECS:
         assert codec.rtcp_feedback == ((PLI, FIR) if codec.kind == "video" else ())
 
 
-def test_no_retransmission_is_promised() -> None:
+def test_no_retransmission_is_offered() -> None:
     assert not [codec for codec in CODECS if codec.mime_type.lower().endswith("/rtx")]
 
 
-def test_no_header_extension_of_congestion_control_is_promised() -> None:
+def test_no_header_extension_of_congestion_control_is_offered() -> None:
     assert not [uri for uri in (extension.uri for extension in EXTENSIONS) if "transport-wide" in uri or "abs-" in uri]
 
 
-def test_every_codec_has_a_dynamic_payload_type_of_its_own_that_is_not_the_probators() -> None:
+def test_every_codec_has_its_own_dynamic_payload_type_and_not_the_probators() -> None:
     payload_types = [codec.preferred_payload_type for codec in CODECS]
     assert len(set(payload_types)) == len(payload_types)
     assert set(payload_types) <= set(range(96, 127))
@@ -56,7 +56,7 @@ def test_vp8_is_the_preferred_video_codec_and_opus_the_audio_codec() -> None:
     assert set(names[3:]) == {"video/H264"}
 
 
-def test_each_h264_profile_of_webrtc_is_there_in_both_packetization_modes_and_mode_1_first() -> None:
+def test_each_h264_profile_of_webrtc_is_offered_in_mode_1_and_then_in_mode_0() -> None:
     h264 = [codec for codec in CODECS if codec.mime_type == "video/H264"]
     assert [codec.parameters["packetization-mode"] for codec in h264] == [1] * len(Profile) + [0] * len(Profile)
     for mode in (0, 1):
@@ -64,7 +64,7 @@ def test_each_h264_profile_of_webrtc_is_there_in_both_packetization_modes_and_mo
         assert sorted(map(str, offered)) == sorted(map(str, Profile))
 
 
-def test_video_orientation_is_offered_unless_it_is_switched_off() -> None:
+def test_video_orientation_is_offered_unless_switched_off() -> None:
     without = router_capabilities(video_orientation=False)
     assert without.codecs == CODECS
     gone = set(EXTENSIONS) - set(without.header_extensions)

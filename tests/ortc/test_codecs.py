@@ -1,4 +1,4 @@
-"""When two descriptions of a codec mean the same bits, and when not."""
+"""Comparing descriptions of codecs."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from sfu.ortc.codecs import can_decode, is_media, is_red, same_codec
 from sfu.ortc.h264 import Profile, profile_of
 from sfu.parameters import CodecParameters, RtpCodecParameters
 
-# Profile-level-ids that Chromium, Firefox, Safari, Android and aiortc offer, and the corners of RFC 6184's table 5.
+# Profile-level-ids of Chromium, Firefox, Safari, Android and aiortc, and the corner cases of RFC 6184's table 5.
 PROFILES = {
     "42e01f": Profile.CONSTRAINED_BASELINE,
     "42C02A": Profile.CONSTRAINED_BASELINE,
@@ -41,12 +41,12 @@ def test_a_malformed_or_unused_profile_level_id_names_none(text: str) -> None:
     assert profile_of({"profile-level-id": text}) is None
 
 
-def test_a_profile_level_id_that_a_parser_took_for_a_number_is_still_one() -> None:
+def test_a_profile_level_id_that_was_parsed_as_a_number_is_recognised() -> None:
     assert profile_of({"profile-level-id": 640032}) is Profile.HIGH
     assert profile_of({"profile-level-id": 640032.0}) is Profile.HIGH
 
 
-def test_without_a_profile_level_id_constrained_baseline_is_meant() -> None:
+def test_without_a_profile_level_id_the_profile_is_constrained_baseline() -> None:
     assert profile_of({}) is Profile.CONSTRAINED_BASELINE
     assert profile_of({"profile-level-id": ""}) is Profile.CONSTRAINED_BASELINE
 
@@ -61,12 +61,12 @@ def test_clock_rates_must_agree() -> None:
     assert not same_codec(codec("audio/opus", 48000, 2), codec("audio/opus", 16000, 2))
 
 
-def test_audio_channels_must_agree_and_are_one_when_left_out() -> None:
+def test_audio_channels_must_agree_and_default_to_one() -> None:
     assert same_codec(codec("audio/PCMU", 8000), codec("audio/PCMU", 8000, 1))
     assert not same_codec(codec("audio/L16", 48000, 2), codec("audio/L16", 48000))
 
 
-def test_opus_is_two_channels_on_the_wire_when_they_are_left_out() -> None:
+def test_opus_channels_default_to_two() -> None:
     assert same_codec(codec("audio/opus", 48000, 2), codec("audio/opus", 48000))
     assert not same_codec(codec("audio/opus", 48000, 2), codec("audio/opus", 48000, 1))
     assert not same_codec(codec("audio/multiopus", 48000, 2), codec("audio/multiopus", 48000))
@@ -92,7 +92,7 @@ def test_two_unreadable_h264_profiles_do_not_agree() -> None:
     assert not same_codec(strange, strange)
 
 
-def test_h264_packetization_modes_must_agree_and_are_zero_when_left_out() -> None:
+def test_h264_packetization_modes_must_agree_and_default_to_zero() -> None:
     assert not same_codec(codec("video/H264", packetization_mode=1), codec("video/H264"))
     assert same_codec(codec("video/H264", packetization_mode=0), codec("video/H264"))
     assert same_codec(codec("video/H264", packetization_mode=1), codec("video/H264", packetization_mode="1"))
@@ -100,12 +100,12 @@ def test_h264_packetization_modes_must_agree_and_are_zero_when_left_out() -> Non
 
 @pytest.mark.parametrize("one", [1, "1", 1.0])
 @pytest.mark.parametrize("other", [1, "1", 1.0])
-def test_numbers_are_the_same_however_they_are_written(one: str | int, other: str | int) -> None:
+def test_numbers_compare_equal_in_any_notation(one: str | int, other: str | int) -> None:
     assert same_codec(codec("video/H264", packetization_mode=one), codec("video/H264", packetization_mode=other))
     assert same_codec(codec("video/VP9", profile_id=one), codec("video/VP9", profile_id=other))
 
 
-def test_who_understands_packetization_mode_1_can_decode_mode_0_and_not_the_other_way_round() -> None:
+def test_a_receiver_of_packetization_mode_1_decodes_mode_0_but_not_vice_versa() -> None:
     single, aggregated = codec("video/H264"), codec("video/H264", packetization_mode=1)
     assert can_decode(aggregated, single)
     assert not can_decode(single, aggregated)
@@ -113,12 +113,12 @@ def test_who_understands_packetization_mode_1_can_decode_mode_0_and_not_the_othe
     assert not can_decode(codec("video/H264", packetization_mode=2), single)
 
 
-def test_vp9_profiles_must_agree_and_are_zero_when_left_out() -> None:
+def test_vp9_profiles_must_agree_and_default_to_zero() -> None:
     assert same_codec(codec("video/VP9"), codec("video/VP9", profile_id=0))
     assert not same_codec(codec("video/VP9"), codec("video/VP9", profile_id=2))
 
 
-def test_what_travels_beside_media_is_not_media() -> None:
+def test_codecs_that_accompany_media_are_not_media() -> None:
     assert is_red(codec("audio/RED"))
     assert not is_red(codec("video/rtx"))
     assert is_media(codec("audio/opus"))

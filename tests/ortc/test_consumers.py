@@ -1,4 +1,4 @@
-"""What a receiver is told about a stream, and the data plane with it."""
+"""The parameters of consumers, for their receivers and for the data plane."""
 
 import pytest
 from attrs import evolve
@@ -32,7 +32,7 @@ def planned(name: str, capabilities: RtpCapabilities = CHROMIUM.capabilities) ->
     return plan_consumer(plan(CHROMIUM, name).consumable, capabilities, report_interval=5)
 
 
-def test_chromium_is_told_all_it_needs_to_play_a_microphone() -> None:
+def test_chromium_gets_all_parameters_to_play_a_microphone() -> None:
     assert consume(plan(CHROMIUM, "opus").consumable) == RtpParameters(
         codecs=(RtpCodecParameters("audio/opus", 100, 48000, 2, {"minptime": 10, "useinbandfec": 1}),),
         mid="7",
@@ -46,7 +46,7 @@ def test_chromium_is_told_all_it_needs_to_play_a_microphone() -> None:
     )
 
 
-def test_mid_goes_to_audio_consumers_although_chromium_lists_it_under_video_alone() -> None:
+def test_audio_consumers_carry_a_mid_although_chromium_lists_it_only_for_video() -> None:
     assert [one.kind for one in CHROMIUM.capabilities.header_extensions if one.uri == MID_URI] == ["video"]
     assert MID_URI in [extension.uri for extension in consume(plan(CHROMIUM, "opus").consumable).header_extensions]
 
@@ -66,7 +66,7 @@ def test_every_client_can_play_every_other(sender: str, receiver: str, name: str
 
 
 @pytest.mark.parametrize("name", ["vp9", "h264Main"])
-def test_pymediasoup_cannot_play_what_it_did_not_load(name: str) -> None:
+def test_pymediasoup_cannot_play_codecs_that_it_did_not_load(name: str) -> None:
     consumable = plan(CHROMIUM, name).consumable
     assert not can_consume(consumable, PYMEDIASOUP.capabilities)
     with pytest.raises(Unsupported, match=consumable.codecs[0].mime_type):
@@ -77,13 +77,13 @@ def test_a_receiver_without_capabilities_can_play_nothing() -> None:
     assert not can_consume(plan(CHROMIUM, "vp8").consumable, RtpCapabilities())
 
 
-def test_feedback_is_what_both_sides_have() -> None:
+def test_consumers_use_the_feedback_that_both_sides_have() -> None:
     consumable = plan(CHROMIUM, "vp8").consumable
     assert consume(consumable).codecs[0].rtcp_feedback == (PLI, FIR)
     assert consume(consumable, PYMEDIASOUP.capabilities).codecs[0].rtcp_feedback == (PLI,)
 
 
-def test_feedback_that_the_router_does_not_serve_is_not_promised_to_who_asks() -> None:
+def test_feedback_that_the_router_does_not_serve_is_not_promised() -> None:
     greedy = RtpCapabilities(
         tuple(
             evolve(codec, rtcp_feedback=(RtcpFeedback("nack"), RtcpFeedback("transport-cc"), *codec.rtcp_feedback))
@@ -100,16 +100,16 @@ def test_header_extensions_that_the_receiver_lacks_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L1T3")])
-def test_there_is_one_encoding_with_the_layers_to_choose_from(name: str, mode: str | None) -> None:
+def test_a_consumer_has_one_encoding_that_names_its_layers(name: str, mode: str | None) -> None:
     assert consume(plan(CHROMIUM, name).consumable).encodings == (RtpEncodingParameters(5000, scalability_mode=mode),)
 
 
-def test_the_data_plane_is_told_the_same_numbers() -> None:
+def test_the_data_plane_gets_the_same_numbers() -> None:
     assert planned("opus").format == ConsumerFormat({100}, {10}, mid_id=1, report_interval=5)
 
 
 @pytest.mark.parametrize("ssrc", [0, PROBATOR_SSRC, 2**32])
-def test_a_consumer_gets_no_ssrc_that_clients_cannot_take(ssrc: int) -> None:
+def test_a_consumer_gets_no_ssrc_that_clients_reject(ssrc: int) -> None:
     with pytest.raises(ValueError, match="SSRC"):
         consume(plan(CHROMIUM, "vp8").consumable, ssrc=ssrc)
 
@@ -148,6 +148,6 @@ def test_a_stream_that_a_receiver_cannot_play_is_refused_each_time() -> None:
             receiver.plan(plan(CHROMIUM, "vp9"), report_interval=1)
 
 
-def test_no_retransmission_and_no_null_is_on_the_wire() -> None:
+def test_a_consumer_has_neither_retransmissions_nor_nulls_on_the_wire() -> None:
     [encoding] = to_wire(consume(plan(PYMEDIASOUP, "vp8").consumable))["encodings"]
     assert encoding == {"ssrc": 5000}

@@ -39,24 +39,24 @@ def receiver(**parameters: str | int) -> RtpCapabilities:
 @pytest.mark.parametrize(
     "profile_level_id", ["42e01f", "42c02a", "4d001f", "640033", "640c1f", "640c34", "42001f", "420028"]
 )
-def test_each_profile_goes_through_with_the_level_of_its_sender(profile_level_id: str, mode: int) -> None:
+def test_receivers_get_each_profile_with_the_senders_level(profile_level_id: str, mode: int) -> None:
     codec = told(camera(profile_level_id=profile_level_id, packetization_mode=mode))
     assert codec.parameters["profile-level-id"] == profile_level_id
     assert codec.parameters["packetization-mode"] == mode
     assert codec.parameters["level-asymmetry-allowed"] == 1
 
 
-def test_without_parameters_constrained_baseline_in_mode_0_is_meant() -> None:
+def test_without_parameters_h264_is_constrained_baseline_in_mode_0() -> None:
     codec = told(camera())
     assert (codec.parameters["profile-level-id"], codec.parameters["packetization-mode"]) == ("42e01f", 0)
 
 
-def test_upper_case_is_the_same() -> None:
+def test_upper_case_in_a_profile_level_id_does_not_matter() -> None:
     assert told(camera(profile_level_id="42E034", packetization_mode=1)).parameters["profile-level-id"] == "42e034"
 
 
 @pytest.mark.parametrize("level", ["ff", "00", "21"])
-def test_a_level_that_nobody_knows_is_told_as_the_routers(level: str) -> None:
+def test_an_unknown_level_is_replaced_by_the_routers(level: str) -> None:
     codec = told(camera(profile_level_id=f"42e0{level}", packetization_mode=1))
     assert codec.parameters["profile-level-id"] == "42e01f"
 
@@ -66,11 +66,11 @@ def test_parameter_sets_are_passed_on() -> None:
 
 
 @pytest.mark.parametrize("sets", ["", "a b", "Z0==,\r\na=inactive", "Z0;max-fs=1", 5])
-def test_what_is_no_parameter_set_is_not_passed_on(sets: str | int) -> None:
+def test_a_malformed_parameter_set_is_not_passed_on(sets: str | int) -> None:
     assert "sprop-parameter-sets" not in told(camera(sprop_parameter_sets=sets)).parameters
 
 
-def test_nothing_else_of_the_senders_parameters_is_passed_on() -> None:
+def test_no_other_parameter_of_the_sender_is_passed_on() -> None:
     assert told(camera(packetization_mode=1, x_mine=5)).parameters == {
         "packetization-mode": 1,
         "level-asymmetry-allowed": 1,
@@ -87,23 +87,23 @@ def test_a_payload_type_means_one_profile_and_packetization_mode() -> None:
     assert len(meanings) == 10
 
 
-def test_single_nal_units_go_to_who_understands_mode_1_and_are_told_as_that() -> None:
+def test_mode_0_goes_to_receivers_of_mode_1_and_is_announced_as_mode_1() -> None:
     codec = told(camera(packetization_mode=0), receiver(packetization_mode=1))
     assert codec.parameters["packetization-mode"] == 1
 
 
-def test_mode_0_goes_before_mode_1_where_the_receiver_has_both() -> None:
+def test_a_receiver_of_both_modes_gets_mode_0_as_mode_0() -> None:
     both = RtpCapabilities(receiver(packetization_mode=1).codecs + receiver(packetization_mode=0).codecs)
     assert told(camera(packetization_mode=0), both).parameters["packetization-mode"] == 0
 
 
-def test_aggregated_nal_units_do_not_go_to_who_has_mode_0_alone() -> None:
+def test_mode_1_does_not_go_to_a_receiver_of_mode_0_alone() -> None:
     with pytest.raises(Unsupported):
         told(camera(packetization_mode=1), receiver(packetization_mode=0))
 
 
 @pytest.mark.parametrize("sender", [{}, {"packetization_mode": 0, "profile_level_id": "42001f"}])
-def test_chromium_is_sent_mode_0_under_a_payload_type_that_it_loaded(sender: dict[str, str | int]) -> None:
+def test_chromium_gets_mode_0_under_a_payload_type_that_it_loaded(sender: dict[str, str | int]) -> None:
     codec = told(camera(**sender), CHROMIUM.capabilities)
     assert codec.parameters["packetization-mode"] == 0
     # mediasoup-client refuses a consumer whose payload type is not among those it loaded.

@@ -1,4 +1,4 @@
-"""Parameters that contradict themselves are refused, with the path of the field on the wire."""
+"""Contradictory parameters are refused, with the path of the field on the wire."""
 
 from typing import Any
 

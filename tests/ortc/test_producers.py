@@ -40,7 +40,7 @@ MICROPHONE = CHROMIUM.produced["opus"]
         ("pymediasoup", "h264", "video/h264", {101: 105}),
     ],
 )
-def test_what_real_clients_send_is_accepted_under_the_routers_payload_type(
+def test_streams_of_real_clients_get_the_routers_payload_type(
     client: str, name: str, codec: str, payload_types: Mapping[int, int]
 ) -> None:
     spec = plan(CLIENTS[client], name).spec
@@ -83,14 +83,14 @@ def test_a_producer_can_begin_paused() -> None:
     assert not accept(CAMERA).spec.paused
 
 
-def test_chromium_takes_pli_and_fir_and_pymediasoup_only_pli() -> None:
+def test_chromium_understands_pli_and_fir_and_pymediasoup_only_pli() -> None:
     chromium, pymediasoup = plan(CHROMIUM, "vp8"), plan(PYMEDIASOUP, "vp8")
     assert (chromium.pli, chromium.fir) == (True, True)
     assert (pymediasoup.pli, pymediasoup.fir) == (True, False)
     assert not plan(CHROMIUM, "opus").pli
 
 
-def test_what_is_consumable_carries_the_routers_codec_and_nothing_of_the_producers_numbers() -> None:
+def test_the_consumable_has_the_routers_codec_and_none_of_the_producers_numbers() -> None:
     consumable = plan(CHROMIUM, "h264").consumable
     router = next(codec for codec in ROUTER_CAPABILITIES.codecs if codec.preferred_payload_type == 105)
     assert consumable.codecs == (
@@ -100,13 +100,13 @@ def test_what_is_consumable_carries_the_routers_codec_and_nothing_of_the_produce
     assert (consumable.mid, consumable.msid) == (None, None)
 
 
-def test_every_codec_parameter_is_the_routers_but_that_a_stereo_sender_is_stereo() -> None:
+def test_all_opus_parameters_are_the_routers_but_the_senders_stereo() -> None:
     plain, stereo = ({"minptime": 10, "useinbandfec": 1}, {"minptime": 10, "useinbandfec": 1, "sprop-stereo": 1})
     assert plan(PYMEDIASOUP, "opus").consumable.codecs[0].parameters == plain
     assert plan(CHROMIUM, "opusStereo").consumable.codecs[0].parameters == stereo
 
 
-def test_what_is_consumable_lists_mid_and_only_the_other_extensions_that_the_producer_sends() -> None:
+def test_the_consumable_lists_mid_and_otherwise_only_extensions_of_the_producer() -> None:
     def extensions(plan: ProducerPlan) -> list[tuple[str, int]]:
         return [(extension.uri, extension.id) for extension in plan.consumable.header_extensions]
 
@@ -125,7 +125,7 @@ def test_an_encrypted_or_unknown_header_extension_is_dropped() -> None:
     assert [extension.uri for extension in accepted.consumable.header_extensions] == [MID_URI]
 
 
-def test_a_header_extension_in_the_clear_counts_when_its_encrypted_twin_is_listed_too() -> None:
+def test_a_header_extension_in_the_clear_counts_beside_its_encrypted_twin() -> None:
     twin = RtpHeaderExtensionParameters(VIDEO_ORIENTATION_URI, 13, encrypt=True)
     accepted = accept(evolve(CAMERA, header_extensions=(*CAMERA.header_extensions, twin)))
     assert accepted.spec.extension_ids == {3: 11}
@@ -138,7 +138,7 @@ def test_an_audio_level_on_video_is_not_read() -> None:
     assert 5 not in spec.extension_ids
 
 
-def test_the_clients_cname_is_kept_and_a_missing_one_made_up() -> None:
+def test_the_clients_cname_is_kept_and_a_missing_one_is_made_up() -> None:
     assert plan(CHROMIUM, "opus").cname == MICROPHONE.rtcp.cname
     made_up = plan(CHROMIUM, "vp8Simulcast")  # where Chromium's is empty
     assert made_up.cname == made_up.consumable.rtcp.cname == DEFAULT_CNAME
@@ -151,12 +151,12 @@ def test_a_cname_that_sdp_cannot_hold_is_replaced(cname: str) -> None:
     assert accepted.cname == accepted.spec.cname == accepted.consumable.rtcp.cname == DEFAULT_CNAME
 
 
-def test_a_header_extension_that_is_listed_twice_has_its_first_identifier() -> None:
+def test_the_first_identifier_of_a_header_extension_listed_twice_counts() -> None:
     twice = (RtpHeaderExtensionParameters(VIDEO_ORIENTATION_URI, 5), *CAMERA.header_extensions)
     assert accept(evolve(CAMERA, header_extensions=twice)).spec.extension_ids == {5: 11}
 
 
-def test_header_extensions_that_are_not_used_may_contradict_each_other() -> None:
+def test_unused_header_extensions_may_contradict_each_other() -> None:
     unknown = (RtpHeaderExtensionParameters("urn:a", 13), RtpHeaderExtensionParameters("urn:b", 13))
     beyond = (RtpHeaderExtensionParameters("urn:c", 0), RtpHeaderExtensionParameters("urn:d", 300))
     accepted = accept(evolve(CAMERA, header_extensions=(*CAMERA.header_extensions, *unknown, *beyond)))
@@ -164,7 +164,7 @@ def test_header_extensions_that_are_not_used_may_contradict_each_other() -> None
 
 
 @pytest.mark.parametrize("size", [1, 16, 33, 255])
-def test_long_mids_and_rids_are_taken_as_far_as_packets_can_carry_them(size: int) -> None:
+def test_mids_and_rids_may_be_as_long_as_packets_can_carry(size: int) -> None:
     simulcast = CHROMIUM.produced["vp8Simulcast"]
     encodings = tuple(RtpEncodingParameters(rid="abc"[index] * size) for index in range(3))
     spec = accept(evolve(simulcast, mid="m" * size, encodings=encodings)).spec
@@ -172,13 +172,13 @@ def test_long_mids_and_rids_are_taken_as_far_as_packets_can_carry_them(size: int
 
 
 @pytest.mark.parametrize("name", ["", "n" * 256, "zwölf", "a\nb"])
-def test_a_mid_or_rid_that_no_packet_can_carry_is_ignored_where_there_is_an_ssrc(name: str) -> None:
+def test_an_encoding_with_ssrc_ignores_a_mid_or_rid_that_no_packet_can_carry(name: str) -> None:
     [encoding] = CAMERA.encodings
     spec = accept(evolve(CAMERA, mid=name, encodings=(evolve(encoding, rid=name),))).spec
     assert (spec.mid, spec.encodings) == (None, [EncodingSpec(encoding.ssrc)])
 
 
-def test_rids_make_up_for_a_mid_that_packets_do_not_carry() -> None:
+def test_rids_suffice_without_a_usable_mid() -> None:
     simulcast = CHROMIUM.produced["vp8Simulcast"]
     only_rid = tuple(extension for extension in simulcast.header_extensions if extension.uri != MID_URI)
     spec = accept(evolve(simulcast, mid=None, header_extensions=only_rid)).spec
@@ -187,7 +187,7 @@ def test_rids_make_up_for_a_mid_that_packets_do_not_carry() -> None:
 
 
 @pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L1T3")])
-def test_those_layers_are_told_that_can_be_chosen_from(name: str, mode: str | None) -> None:
+def test_the_scalability_mode_names_the_layers_to_choose_from(name: str, mode: str | None) -> None:
     assert plan(CHROMIUM, name).consumable.encodings[0].scalability_mode == mode
 
 
@@ -195,7 +195,7 @@ def test_those_layers_are_told_that_can_be_chosen_from(name: str, mode: str | No
     ("sent", "told"),
     [("L3T3", "L1T3"), ("L3T3_KEY", "L1T3"), ("S3T3", "L1T3"), ("L2T2h", "L1T2"), ("L1T2", "L1T2"), ("L3T1", "L1T1")],
 )
-def test_spatial_layers_in_one_encoding_cannot_be_chosen_from_and_are_not_told(sent: str, told: str) -> None:
+def test_spatial_layers_inside_one_encoding_count_as_one(sent: str, told: str) -> None:
     one = evolve(CAMERA.encodings[0], scalability_mode=sent)
     assert accept(evolve(CAMERA, encodings=(one,))).consumable.encodings[0].scalability_mode == told
     two = evolve(one, ssrc=7)
@@ -203,7 +203,7 @@ def test_spatial_layers_in_one_encoding_cannot_be_chosen_from_and_are_not_told(s
 
 
 @pytest.mark.parametrize("mode", ["L3T3_KEY\r\na=inactive", "L0T1", "nonsense", ""])
-def test_an_unreadable_scalability_mode_is_taken_for_none(mode: str) -> None:
+def test_an_unreadable_scalability_mode_counts_as_none(mode: str) -> None:
     one = evolve(CAMERA.encodings[0], scalability_mode=mode)
     assert accept(evolve(CAMERA, encodings=(one,))).consumable.encodings[0].scalability_mode is None
     two = evolve(one, ssrc=7)
@@ -211,11 +211,11 @@ def test_an_unreadable_scalability_mode_is_taken_for_none(mode: str) -> None:
 
 
 @pytest.mark.parametrize("encodings", [(), (RtpEncodingParameters(),)])
-def test_an_encoding_that_says_nothing_is_learnt_from_its_mid(encodings: tuple[RtpEncodingParameters, ...]) -> None:
+def test_an_encoding_without_ssrc_and_rid_is_learnt_from_its_mid(encodings: tuple[RtpEncodingParameters, ...]) -> None:
     assert accept(evolve(CAMERA, encodings=encodings)).spec.encodings == [EncodingSpec()]
 
 
-def test_a_codec_beside_the_one_that_is_used_may_be_anything() -> None:
+def test_unused_codecs_may_be_anything() -> None:
     [vp8] = CAMERA.codecs
     beside = (
         RtpCodecParameters("video/rtx", 97, 90000, parameters={"apt": 96}),
@@ -230,11 +230,11 @@ def test_a_codec_beside_the_one_that_is_used_may_be_anything() -> None:
         assert accept(evolve(CAMERA, codecs=codecs)).spec.payload_types == {96: 101}
 
 
-def test_a_codec_that_is_listed_twice_alike_is_one() -> None:
+def test_two_equal_entries_of_a_codec_count_as_one() -> None:
     assert accept(evolve(CAMERA, codecs=CAMERA.codecs * 2)).spec.payload_types == {96: 101}
 
 
-def test_of_several_codecs_the_first_is_the_one_unless_the_encodings_name_another() -> None:
+def test_the_first_of_several_codecs_is_used_unless_the_encodings_name_another() -> None:
     [vp8] = CAMERA.codecs
     vp9 = RtpCodecParameters("video/VP9", 98, 90000)
     both = evolve(CAMERA, codecs=(vp9, vp8))
@@ -271,12 +271,12 @@ def test_a_codec_to_which_the_router_gives_no_payload_type_is_unsupported() -> N
         accept_producer("video", CAMERA, numberless, default_cname=DEFAULT_CNAME)
 
 
-def test_opus_without_channels_is_the_routers_opus() -> None:
+def test_opus_without_channels_matches_the_routers_opus() -> None:
     unsaid = evolve(MICROPHONE, codecs=(evolve(MICROPHONE.codecs[0], channels=None),))
     assert accept(unsaid, "audio").consumable.codecs[0].channels == 2
 
 
-def test_mono_opus_is_not_the_routers_opus() -> None:
+def test_mono_opus_does_not_match_the_routers_opus() -> None:
     with pytest.raises(Unsupported):
         accept(evolve(MICROPHONE, codecs=(evolve(MICROPHONE.codecs[0], channels=1),)), "audio")
 

@@ -1,4 +1,4 @@
-"""RED (RFC 2198) is a way in which a codec comes, not a codec."""
+"""RED (RFC 2198) wraps a codec, and is no codec of its own."""
 
 import pytest
 from attrs import evolve
@@ -23,7 +23,7 @@ def microphone(*codecs: RtpCodecParameters, named: int | None = None) -> RtpPara
 
 @pytest.mark.parametrize("codecs", [(RED, OPUS), (OPUS, RED)])
 @pytest.mark.parametrize("named", [None, 63, 111])
-def test_opus_in_red_is_opus(codecs: tuple[RtpCodecParameters, ...], named: int | None) -> None:
+def test_opus_in_red_counts_as_opus(codecs: tuple[RtpCodecParameters, ...], named: int | None) -> None:
     accepted = accept(microphone(*codecs, named=named), "audio")
     assert accepted.spec.codec == "audio/opus"
     assert accepted.spec.payload_types == {111: 100}
@@ -35,7 +35,7 @@ def test_without_red_no_payload_type_is_unwrapped() -> None:
     assert accept(microphone(OPUS), "audio").spec.red_payload_types == frozenset()
 
 
-def test_video_in_red_is_that_video() -> None:
+def test_video_in_red_counts_as_that_video() -> None:
     fec = RtpCodecParameters("video/ulpfec", 117, 90000)
     retransmissions = (
         RtpCodecParameters("video/rtx", 97, 90000, parameters={"apt": 96}),
@@ -51,7 +51,7 @@ def test_several_payload_types_of_red_are_all_unwrapped() -> None:
     assert spec.red_payload_types == {62, 63}
 
 
-def test_red_of_another_clock_rate_or_kind_is_none_of_the_codecs() -> None:
+def test_red_of_another_clock_rate_or_kind_is_not_unwrapped() -> None:
     others = (evolve(RED, payload_type=62, clock_rate=8000), VIDEO_RED)
     assert accept(microphone(*others, OPUS), "audio").spec.red_payload_types == frozenset()
 
@@ -59,23 +59,23 @@ def test_red_of_another_clock_rate_or_kind_is_none_of_the_codecs() -> None:
 @pytest.mark.parametrize(
     "codecs", [(RED,), (RED, RtpCodecParameters("audio/CN", 13, 48000)), (RED, evolve(RED, payload_type=62))]
 )
-def test_red_alone_is_unsupported_and_says_why(codecs: tuple[RtpCodecParameters, ...]) -> None:
+def test_red_alone_is_unsupported_with_a_reason(codecs: tuple[RtpCodecParameters, ...]) -> None:
     with pytest.raises(Unsupported, match="RED"):
         accept(microphone(*codecs), "audio")
 
 
-def test_an_encoding_of_red_that_carries_nothing_is_unsupported() -> None:
+def test_an_encoding_of_red_without_a_codec_is_unsupported() -> None:
     with pytest.raises(Unsupported, match="RED"):
         accept(microphone(evolve(RED, clock_rate=8000), OPUS, named=63), "audio")
 
 
-def test_encodings_that_name_red_and_what_is_in_it_name_one_codec() -> None:
+def test_encodings_that_name_red_and_its_codec_name_one_codec() -> None:
     encodings = (RtpEncodingParameters(5, codec_payload_type=63), RtpEncodingParameters(6, codec_payload_type=111))
     assert accept(evolve(MICROPHONE, codecs=(OPUS, RED), encodings=encodings), "audio").spec.payload_types == {111: 100}
 
 
 @pytest.mark.parametrize("payload_type", [72, 111])
-def test_red_under_a_payload_type_that_it_cannot_have_is_refused(payload_type: int) -> None:
+def test_red_with_an_impossible_payload_type_is_refused(payload_type: int) -> None:
     with pytest.raises(InvalidParameters) as refusal:
         accept(microphone(OPUS, evolve(RED, payload_type=payload_type)), "audio")
     assert refusal.value.path == "codecs[1].payloadType"

@@ -1,4 +1,4 @@
-"""Binding requests as a peer would send them, and deliberately wrong ones."""
+"""Binding requests as peers send them, and deliberately wrong ones."""
 
 import struct
 
@@ -12,7 +12,7 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 
 def message(*attributes: bytes, message_type: int = 0x0001, cookie: bytes = b"\x21\x12\xa4\x42") -> bytes:
-    """A STUN message of these attributes, with no regard to whether it makes sense."""
+    """A STUN message of these attributes, whether it makes sense or not."""
     body = b"".join(attributes)
     return struct.pack("!HH4s12s", message_type, len(body), cookie, TRANSACTION_ID) + body
 

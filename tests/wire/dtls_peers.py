@@ -1,4 +1,4 @@
-"""Peers for DTLS: our own on a virtual network, and plain pyOpenSSL ones."""
+"""DTLS peers: our own on a virtual network, and plain pyOpenSSL ones."""
 
 import contextlib
 import datetime
@@ -25,14 +25,14 @@ PROFILES = "SRTP_AEAD_AES_256_GCM:SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80"
 
 
 def ours(role: DtlsRole, fingerprints: Sequence[DtlsFingerprint] | None = None) -> Dtls:
-    """Our side, which expects ``THEIRS`` unless told otherwise; started at 0 s."""
+    """Our side, started at 0 s.  It expects ``THEIRS`` by default."""
     dtls = Dtls(OUR_CONTEXT, role, [THEIRS.fingerprint] if fingerprints is None else fingerprints)
     dtls.start(0.0)
     return dtls
 
 
 def theirs(role: DtlsRole) -> Dtls:
-    """Another of our own kind, with the certificate that ``ours`` expects."""
+    """Another ``Dtls``, with the certificate that ``ours`` expects."""
     dtls = Dtls(THEIR_CONTEXT, role, [OURS.fingerprint])
     dtls.start(0.0)
     return dtls
@@ -43,7 +43,7 @@ def events(dtls: Dtls) -> list[DtlsEvent]:
 
 
 def exchange(one: Dtls, other: Dtls, now: float = 0.0) -> None:
-    """Carry datagrams to and fro, losing none, until both are silent."""
+    """Carry all datagrams both ways until both sides are silent."""
     for _ in range(20):
         to_other, to_one = one.datagrams_to_send(), other.datagrams_to_send()
         if not to_other and not to_one:
@@ -57,7 +57,7 @@ def exchange(one: Dtls, other: Dtls, now: float = 0.0) -> None:
 
 @define
 class Network:
-    """Two of ours under a virtual clock, on a network that loses, doubles and reorders; one draw a datagram each."""
+    """Two ``Dtls`` under a virtual clock, on a network that loses, doubles and reorders datagrams at random."""
 
     one: Dtls
     other: Dtls
@@ -70,7 +70,7 @@ class Network:
     _order: "itertools.count[int]" = field(factory=itertools.count)
 
     def run(self, until: float) -> None:
-        """Until then, or until nothing is under way and no timer runs."""
+        """Run until then, or until no datagram is under way and no timer runs."""
         while True:
             self._post()
             times = [self._under_way[0][0]] if self._under_way else []
@@ -96,7 +96,7 @@ class Network:
 
 @define
 class OpenSslPeer:
-    """A peer of plain pyOpenSSL; it sends each flight as one datagram per ``mtu``."""
+    """A plain pyOpenSSL peer.  It splits each flight into datagrams of at most ``mtu`` bytes."""
 
     connection: SSL.Connection
     done: bool = False
@@ -132,7 +132,7 @@ class OpenSslPeer:
         return cls(connection)
 
     def step(self, datagrams: Sequence[bytes] = ()) -> list[bytes]:
-        """Take these, and give what is to be sent."""
+        """Take these datagrams.  Returns those to send."""
         for datagram in datagrams or (None,):
             if datagram is not None:
                 self.connection.bio_write(datagram)
@@ -148,7 +148,7 @@ class OpenSslPeer:
         return self.written()
 
     def written(self) -> list[bytes]:
-        """What OpenSSL wrote, one record a datagram."""
+        """Take OpenSSL's output, one record in each datagram."""
         output = b""
         with contextlib.suppress(SSL.WantReadError):
             while True:
@@ -161,7 +161,7 @@ class OpenSslPeer:
         return datagrams
 
     def shake_hands(self, dtls: Dtls) -> None:
-        """A whole handshake with one of ours."""
+        """A whole handshake with a ``Dtls``."""
         to_ours = self.step()
         for _ in range(10):
             for datagram in to_ours:

@@ -1,4 +1,4 @@
-"""The candidates that a client tries, in the order in which it should."""
+"""Candidates, in the order in which clients should try them."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def test_a_single_host_candidate_has_the_priority_of_rfc_8445() -> None:
     assert (candidate.protocol, candidate.type) == ("udp", "host")
 
 
-def test_ipv6_is_preferred_and_the_given_order_kept_otherwise() -> None:
+def test_ipv6_comes_first_and_otherwise_the_given_order() -> None:
     candidates = host_candidates([("192.0.2.1", 1), ("2001:db8::1", 2), ("192.0.2.2", 3), ("2001:db8::2", 4)])
     assert [candidate.port for candidate in candidates] == [2, 4, 1, 3]
     priorities = [candidate.priority for candidate in candidates]
@@ -20,7 +20,7 @@ def test_ipv6_is_preferred_and_the_given_order_kept_otherwise() -> None:
     assert len(set(priorities)) == 4
 
 
-def test_loopback_is_the_last_that_is_tried_of_either_family() -> None:
+def test_loopback_comes_last_in_both_families() -> None:
     candidates = host_candidates([("127.0.0.1", 1), ("::1", 2), ("192.0.2.1", 3), ("127.0.0.2", 4), ("2001:db8::1", 5)])
     assert [candidate.port for candidate in candidates] == [5, 3, 2, 1, 4]
 
@@ -33,6 +33,6 @@ def test_candidates_on_different_addresses_have_different_foundations() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "localhost", ""])
-def test_an_address_that_nobody_can_send_to_is_no_candidate(host: str) -> None:
+def test_an_unusable_address_is_no_candidate(host: str) -> None:
     with pytest.raises(ValueError):
         host_candidates([(host, 40000)])

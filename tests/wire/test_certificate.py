@@ -60,7 +60,7 @@ def test_unknown_algorithms_are_ignored() -> None:
     [[], [DtlsFingerprint("sha-1", "00:11")]],
     ids=["none", "unknown algorithm"],
 )
-def test_fingerprints_of_which_none_can_be_checked_are_an_error(useless: list[DtlsFingerprint]) -> None:
+def test_fingerprints_of_unknown_hash_functions_alone_are_an_error(useless: list[DtlsFingerprint]) -> None:
     with pytest.raises(ValueError, match="sha-256, sha-384, sha-512"):
         usable_fingerprints(useless)
 

@@ -1,4 +1,4 @@
-"""DTLS handshakes end with keys for the right peer, and with nothing for any other."""
+"""DTLS handshakes give keys to the right peer and to no other."""
 
 import contextlib
 import random
@@ -68,7 +68,7 @@ def connected_pair(role: DtlsRole = DtlsRole.CLIENT) -> tuple[Dtls, Dtls]:
     return one, other
 
 
-# Agreeing
+# Agreement.
 
 
 def test_the_keys_of_the_two_sides_mirror_each_other() -> None:
@@ -84,7 +84,7 @@ def test_the_keys_of_the_two_sides_mirror_each_other() -> None:
 
 
 @both_roles
-def test_the_keys_are_what_a_plain_openssl_peer_exports(role: DtlsRole) -> None:
+def test_the_keys_equal_those_that_a_plain_openssl_peer_exports(role: DtlsRole) -> None:
     dtls, peer = ours(role), OpenSslPeer.make(opposite(role), profiles="SRTP_AEAD_AES_128_GCM")
     peer.shake_hands(dtls)
     keys = keys_of(dtls)
@@ -103,9 +103,7 @@ def test_the_keys_are_what_a_plain_openssl_peer_exports(role: DtlsRole) -> None:
         ("SRTP_AES128_CM_SHA1_32:SRTP_AES128_CM_SHA1_80", SrtpProfile.AES128_CM_SHA1_80),
     ],
 )
-def test_a_peer_that_offers_only_some_profiles_gets_one_of_them(
-    role: DtlsRole, offered: str, chosen: SrtpProfile
-) -> None:
+def test_a_peer_gets_one_of_the_profiles_that_it_offers(role: DtlsRole, offered: str, chosen: SrtpProfile) -> None:
     dtls, peer = ours(role), OpenSslPeer.make(opposite(role), profiles=offered)
     peer.shake_hands(dtls)
     keys = keys_of(dtls)
@@ -137,7 +135,7 @@ def test_aiortcs_settings_work(role: DtlsRole) -> None:
 
 
 @both_roles
-def test_a_peer_with_an_rsa_certificate_is_taken(role: DtlsRole) -> None:
+def test_a_peer_may_have_an_rsa_certificate(role: DtlsRole) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "RSA")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, TODAY, TODAY)
@@ -155,7 +153,7 @@ def test_a_peer_with_an_rsa_certificate_is_taken(role: DtlsRole) -> None:
     assert dtls.state is DtlsState.CONNECTED
 
 
-def test_a_client_hello_of_two_fragments_is_put_together() -> None:
+def test_a_client_hello_in_two_fragments_is_reassembled() -> None:
     dtls, peer = ours(DtlsRole.SERVER), OpenSslPeer.make(DtlsRole.CLIENT)
     peer.connection.set_alpn_protos([bytes([65 + number]) * 200 for number in range(6)])
     hello = peer.step()
@@ -170,7 +168,7 @@ def test_a_client_hello_of_two_fragments_is_put_together() -> None:
 
 @both_roles
 def test_a_flight_fits_into_one_datagram(role: DtlsRole) -> None:
-    # Nobody has to put flights of ours together, and none is lost in part.
+    # So no peer has to reassemble our flights, and none is lost in part.
     one, other = ours(role), theirs(opposite(role))
     for _ in range(3):
         for sender, receiver in ((one, other), (other, one)):
@@ -182,12 +180,12 @@ def test_a_flight_fits_into_one_datagram(role: DtlsRole) -> None:
     assert one.state is DtlsState.CONNECTED
 
 
-# Trusting
+# Trust.
 
 
 @both_roles
 @pytest.mark.parametrize("case", [str.upper, str.lower])
-def test_a_sha_512_fingerprint_alone_is_enough_in_any_case(role: DtlsRole, case: Callable[[str], str]) -> None:
+def test_a_sha_512_fingerprint_in_any_case_is_enough(role: DtlsRole, case: Callable[[str], str]) -> None:
     value = case(THEIRS.x509.fingerprint(hashes.SHA512()).hex(":"))
     one, other = ours(role, [DtlsFingerprint(case("sha-512"), value)]), theirs(opposite(role))
     exchange(one, other)
@@ -195,14 +193,14 @@ def test_a_sha_512_fingerprint_alone_is_enough_in_any_case(role: DtlsRole, case:
 
 
 @both_roles
-def test_a_certificate_of_another_fingerprint_fails_and_gets_no_keys(role: DtlsRole) -> None:
+def test_a_certificate_with_another_fingerprint_fails_and_gets_no_keys(role: DtlsRole) -> None:
     one, other = ours(role, [OURS.fingerprint]), theirs(opposite(role))
     exchange(one, other)
     assert failure_of(one) == "not the expected fingerprint"
     assert "alert" in failure_of(other)
 
 
-def test_a_server_holds_its_last_flight_back_from_a_wrong_certificate() -> None:
+def test_a_server_sends_no_last_flight_to_a_wrong_certificate() -> None:
     dtls, peer = ours(DtlsRole.SERVER, [OURS.fingerprint]), OpenSslPeer.make(DtlsRole.CLIENT)
     peer.shake_hands(dtls)
     assert not peer.done
@@ -243,11 +241,11 @@ def test_no_fingerprint_that_can_be_checked_is_an_error_at_once() -> None:
     assert usable_fingerprints([THEIRS.fingerprint])
 
 
-# Ending
+# The end.
 
 
 @both_roles
-def test_closing_tells_the_peer(role: DtlsRole) -> None:
+def test_closing_sends_the_peer_a_close_notify(role: DtlsRole) -> None:
     one, other = connected_pair(role)
     one.close()
     assert one.state is DtlsState.CLOSED
@@ -270,7 +268,7 @@ def test_a_peers_close_notify_is_answered_by_ours() -> None:
         peer.connection.recv(1)
 
 
-def test_closing_twice_or_before_the_handshake_is_quiet() -> None:
+def test_closing_twice_or_before_the_handshake_sends_nothing() -> None:
     one, _ = connected_pair()
     one.close()
     assert len(one.datagrams_to_send()) == 1
@@ -283,7 +281,7 @@ def test_closing_twice_or_before_the_handshake_is_quiet() -> None:
     assert early.datagrams_to_send() == []
 
 
-def test_what_comes_after_the_end_is_ignored() -> None:
+def test_datagrams_after_the_end_are_ignored() -> None:
     one, other = connected_pair()
     other.close()
     goodbye = other.datagrams_to_send()
@@ -316,7 +314,7 @@ def test_data_over_dtls_is_read_and_dropped() -> None:
     assert events(dtls) == []
 
 
-# Losing
+# Loss.
 
 
 @both_roles
@@ -334,7 +332,7 @@ def test_a_flight_is_repeated_after_1_2_4_and_8_seconds(role: DtlsRole) -> None:
         assert dtls.datagrams_to_send() == flight
 
 
-def test_a_new_flight_starts_the_timer_anew() -> None:
+def test_a_new_flight_restarts_the_timer() -> None:
     client, server = ours(DtlsRole.CLIENT), theirs(DtlsRole.SERVER)
     client.datagrams_to_send()
     client.handle_timer(1.0)
@@ -362,7 +360,7 @@ def test_a_hundred_handshakes_complete_at_30_percent_loss(role: DtlsRole) -> Non
 
 
 @both_roles
-def test_doubled_and_reordered_datagrams_hurt_no_handshake(role: DtlsRole) -> None:
+def test_doubled_and_reordered_datagrams_disturb_no_handshake(role: DtlsRole) -> None:
     for seed in range(20):
         one, other = ours(role), theirs(opposite(role))
         network = Network(one, other, random.Random(seed), loss=0.1, duplication=0.5, jitter=1.5)
@@ -370,7 +368,7 @@ def test_doubled_and_reordered_datagrams_hurt_no_handshake(role: DtlsRole) -> No
         assert (one.state, other.state) == (DtlsState.CONNECTED, DtlsState.CONNECTED), f"seed {seed}"
 
 
-def test_a_client_that_repeats_its_hello_need_not_wait_for_our_timer() -> None:
+def test_a_repeated_client_hello_is_answered_before_our_timer() -> None:
     dtls = ours(DtlsRole.SERVER)
     [hello] = OpenSslPeer.make(DtlsRole.CLIENT).step()
     dtls.receive(hello, 0.0)
@@ -401,7 +399,7 @@ def test_a_lost_last_flight_is_repeated_when_the_client_repeats_its_own() -> Non
     assert client.state is DtlsState.CONNECTED
 
 
-def test_a_doubled_last_flight_is_not_answered_or_the_two_would_never_fall_silent() -> None:
+def test_a_doubled_last_flight_causes_no_endless_exchange() -> None:
     client, server = ours(DtlsRole.CLIENT), theirs(DtlsRole.SERVER)
     last: list[bytes] = []
     for _ in range(2):
@@ -428,7 +426,7 @@ def test_a_repeated_flight_of_several_datagrams_is_answered_once() -> None:
     assert dtls.datagrams_to_send() == last
 
 
-# Garbage
+# Malformed and forged datagrams.
 
 
 def test_garbage_in_the_middle_of_a_handshake_is_refused_and_changes_nothing() -> None:
@@ -468,7 +466,7 @@ def test_garbage_in_the_middle_of_a_handshake_is_refused_and_changes_nothing() -
     ],
 )
 @both_roles
-def test_a_forged_record_with_a_far_number_spoils_no_handshake(role: DtlsRole, forged: bytes) -> None:
+def test_a_forged_record_with_a_high_number_disturbs_no_handshake(role: DtlsRole, forged: bytes) -> None:
     one, other = ours(role), theirs(opposite(role))
     for _ in range(3):
         for sender, receiver in ((one, other), (other, one)):
@@ -490,7 +488,7 @@ def test_forged_alerts_do_not_end_a_connection() -> None:
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=3), st.integers(0, 5))
 def test_mutated_dtls_raises_nothing_but_bad_datagram(changes: list[tuple[float, int]], untouched: int) -> None:
-    # Places are fractions of a datagram, because signatures make its length vary.
+    # Positions are fractions of a datagram, because its length varies with the signatures.
     one, other = ours(DtlsRole.CLIENT), theirs(DtlsRole.SERVER)
     for _ in range(3):
         for sender, receiver in ((one, other), (other, one)):
@@ -505,7 +503,7 @@ def test_mutated_dtls_raises_nothing_but_bad_datagram(changes: list[tuple[float,
 
 @settings(derandomize=True, max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=6), st.integers(0, 12))
-def test_a_truncated_or_repeated_datagram_hurts_nobody(repeats: list[int], cut: int) -> None:
+def test_truncated_and_repeated_datagrams_do_no_harm(repeats: list[int], cut: int) -> None:
     one, other = ours(DtlsRole.CLIENT), theirs(DtlsRole.SERVER)
     earlier: list[bytes] = []
     for _ in range(3):
@@ -521,7 +519,7 @@ def test_a_truncated_or_repeated_datagram_hurts_nobody(repeats: list[int], cut: 
     assert (one.state, other.state) == (DtlsState.CONNECTED, DtlsState.CONNECTED)
 
 
-def test_a_handshake_of_endless_datagrams_is_given_up() -> None:
+def test_a_handshake_of_endless_datagrams_fails() -> None:
     dtls = ours(DtlsRole.SERVER)
     hello = OpenSslPeer.make(DtlsRole.CLIENT).step()[0]
     for _ in range(MAX_HANDSHAKE_DATAGRAMS + 1):
@@ -529,6 +527,6 @@ def test_a_handshake_of_endless_datagrams_is_given_up() -> None:
     assert failure_of(dtls) == "too much for a handshake"
 
 
-def test_starting_twice_is_a_mistake_of_the_caller() -> None:
+def test_starting_twice_is_a_programming_error() -> None:
     with pytest.raises(RuntimeError):
         ours(DtlsRole.SERVER).start(0.0)

@@ -1,4 +1,4 @@
-"""How an association ends once OpenSSL is let go: the peers here are OpenSSL to the last."""
+"""The end of an association whose OpenSSL was freed.  The peers here keep OpenSSL to the end."""
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,7 +15,7 @@ both_roles = pytest.mark.parametrize("role", [DtlsRole.CLIENT, DtlsRole.SERVER])
 
 
 def connected(role: DtlsRole, cipher: str = AEAD[0]) -> tuple[Dtls, OpenSslPeer]:
-    """Ours in that role, and a peer that speaks this cipher alone."""
+    """A ``Dtls`` in that role, and a peer with this cipher alone."""
     opposite = DtlsRole.SERVER if role is DtlsRole.CLIENT else DtlsRole.CLIENT
     dtls, peer = ours(role), OpenSslPeer.make(opposite, ciphers=cipher)
     peer.shake_hands(dtls)
@@ -27,7 +27,7 @@ def connected(role: DtlsRole, cipher: str = AEAD[0]) -> tuple[Dtls, OpenSslPeer]
 
 @pytest.mark.parametrize("cipher", AEAD + OTHERS)
 @both_roles
-def test_our_close_notify_is_one_whatever_the_cipher(role: DtlsRole, cipher: str) -> None:
+def test_our_close_notify_is_valid_with_every_cipher(role: DtlsRole, cipher: str) -> None:
     dtls, peer = connected(role, cipher)
     dtls.close()
     for datagram in dtls.datagrams_to_send():
@@ -38,7 +38,7 @@ def test_our_close_notify_is_one_whatever_the_cipher(role: DtlsRole, cipher: str
 
 @pytest.mark.parametrize("cipher", AEAD + OTHERS)
 @both_roles
-def test_the_peers_close_notify_ends_it_whatever_the_cipher(role: DtlsRole, cipher: str) -> None:
+def test_the_peers_close_notify_ends_the_association_with_every_cipher(role: DtlsRole, cipher: str) -> None:
     dtls, peer = connected(role, cipher)
     peer.connection.shutdown()
     (goodbye,) = peer.written()
@@ -66,7 +66,7 @@ def test_nobody_but_the_peer_can_end_it(role: DtlsRole, cipher: str) -> None:
 
 @pytest.mark.parametrize("cipher", AEAD + OTHERS)
 @both_roles
-def test_data_of_the_peer_ends_nothing(role: DtlsRole, cipher: str) -> None:
+def test_data_of_the_peer_does_not_end_the_association(role: DtlsRole, cipher: str) -> None:
     dtls, peer = connected(role, cipher)
     peer.connection.send(b"hello")
     for datagram in peer.written():
@@ -77,7 +77,7 @@ def test_data_of_the_peer_ends_nothing(role: DtlsRole, cipher: str) -> None:
 
 
 def sealed_alert(peer: OpenSslPeer, role: DtlsRole, alert: bytes) -> bytes:
-    """A record that the peer of ours in ``role`` might send."""
+    """A record that the peer might send if we are in ``role``."""
     writes = AlertReader.of(peer.connection, is_client=role is DtlsRole.CLIENT)
     assert writes is not None
     number = bytes.fromhex("0001000000000009")
@@ -98,15 +98,15 @@ def sealed_alert(peer: OpenSslPeer, role: DtlsRole, alert: bytes) -> bytes:
     ],
 )
 @both_roles
-def test_what_an_alert_means(role: DtlsRole, alert: bytes, ends: str | None) -> None:
+def test_close_notify_and_fatal_alerts_end_the_association(role: DtlsRole, alert: bytes, ends: str | None) -> None:
     dtls, peer = connected(role)
     dtls.receive(sealed_alert(peer, role, alert), 1.0)
     assert events(dtls) == ([] if ends is None else [DtlsClosed(ends)])
     assert dtls.state is (DtlsState.CONNECTED if ends is None else DtlsState.CLOSED)
 
 
-def test_an_alert_right_behind_the_handshake_is_not_lost() -> None:
-    """It may have come in one datagram with the end of it, while OpenSSL was still asked."""
+def test_an_alert_right_after_the_handshake_is_not_lost() -> None:
+    """It may come in one datagram with the end of the handshake, which OpenSSL still reads."""
     dtls, peer = ours(DtlsRole.CLIENT), OpenSslPeer.make(DtlsRole.SERVER)
     to_peer = dtls.datagrams_to_send()
     while not peer.done:

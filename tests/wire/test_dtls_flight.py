@@ -1,4 +1,4 @@
-"""A flight is sent again until it is answered, under the caller's clock alone."""
+"""A flight is sent again until it is answered, on the caller's clock alone."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def record(size: int, message: int = 0, content_type: int = HANDSHAKE, epoch: in
     return Record(content_type, epoch, header + body)
 
 
-def test_records_share_datagrams_without_being_cut() -> None:
+def test_records_share_datagrams_unsplit() -> None:
     records = [record(500, 0), record(600, 1), record(200, 2), record(1200, 3), record(30, 4)]
     assert [len(datagram) for datagram in pack(records)] == [1100, 200, 1200, 30]
     assert b"".join(pack(records)) == b"".join(each.raw for each in records)
@@ -28,7 +28,7 @@ def test_records_are_read_back_as_they_were_packed() -> None:
         parse_records_untrusted(record(100).raw[:-1])
 
 
-def test_a_flight_that_openssl_repeats_by_its_own_clock_is_not_sent() -> None:
+def test_a_flight_that_openssl_repeats_on_its_own_timer_is_not_sent() -> None:
     flight = Flight()
     first = [record(100, 0)]
     assert flight.begin(first, 0.0) == [first[0].raw]
@@ -36,7 +36,7 @@ def test_a_flight_that_openssl_repeats_by_its_own_clock_is_not_sent() -> None:
     assert flight.resend_at == 1.0
     assert flight.resend(1.0) == [first[0].raw]
 
-    # What follows a hello-verify request, and a flight that begins with no message, are new.
+    # Records after a hello-verify request are new, and so is a flight that begins with no message.
     second = record(120, 1)
     assert flight.begin([second], 1.5) == [second.raw]
     third = record(30, 0, content_type=20)
@@ -57,7 +57,7 @@ def test_the_longest_wait_is_8_seconds() -> None:
     assert waits == [1, 2, 4] + [8] * (MAX_RESENDS - 3)
 
 
-def test_a_finished_flight_has_no_timer_and_is_kept_only_where_it_may_be_needed() -> None:
+def test_a_finished_flight_has_no_timer_and_is_kept_only_if_needed() -> None:
     kept, dropped = Flight(), Flight()
     for flight in (kept, dropped):
         flight.begin([record(100)], 0.0)

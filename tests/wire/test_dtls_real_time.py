@@ -1,4 +1,4 @@
-"""OpenSSL has a timer of its own, in real time: a second later it repeats old flights in front of new ones."""
+"""OpenSSL's own timer runs in real time: after a second it repeats old flights before new ones."""
 
 import time
 
@@ -36,7 +36,7 @@ class LossyPair:
         return self.client.state is self.server.state is DtlsState.CONNECTED
 
 
-def test_a_lost_datagram_costs_one_repetition_although_openssl_repeats_as_well() -> None:
+def test_a_lost_datagram_costs_one_repetition_although_openssl_repeats_too() -> None:
     pairs = [LossyPair(ours(DtlsRole.CLIENT), theirs(DtlsRole.SERVER), lost) for lost in range(1, 5)]
     pairs += [LossyPair(theirs(DtlsRole.CLIENT), ours(DtlsRole.SERVER), lost) for lost in range(1, 5)]
     for pair in pairs:

@@ -1,11 +1,11 @@
-"""Exported keying material is shared out as RFC 5764 section 4.2 says."""
+"""Exported keying material is split as RFC 5764 section 4.2 says."""
 
 import pytest
 
 from sfu.wire.srtp import SrtpProfile, srtp_keys
 
 
-def test_the_order_is_both_keys_and_then_both_salts() -> None:
+def test_keying_material_is_both_keys_and_then_both_salts() -> None:
     material = b"C" * 16 + b"S" * 16 + b"c" * 12 + b"s" * 12
     client = srtp_keys(SrtpProfile.AEAD_AES_128_GCM, material, is_client=True)
     assert client.send == b"C" * 16 + b"c" * 12
@@ -22,7 +22,7 @@ def test_the_order_is_both_keys_and_then_both_salts() -> None:
         (SrtpProfile.AES128_CM_SHA1_80, 16, 14),
     ],
 )
-def test_lengths_are_those_of_the_profile(profile: SrtpProfile, key: int, salt: int) -> None:
+def test_key_lengths_are_those_of_the_profile(profile: SrtpProfile, key: int, salt: int) -> None:
     assert (profile.key_length, profile.salt_length) == (key, salt)
     keys = srtp_keys(profile, bytes(2 * (key + salt)), is_client=True)
     assert len(keys.send) == len(keys.receive) == key + salt
@@ -30,6 +30,6 @@ def test_lengths_are_those_of_the_profile(profile: SrtpProfile, key: int, salt: 
         srtp_keys(profile, bytes(2 * (key + salt) - 1), is_client=True)
 
 
-def test_keys_do_not_show_in_a_log() -> None:
+def test_keys_do_not_appear_in_logs() -> None:
     keys = srtp_keys(SrtpProfile.AEAD_AES_128_GCM, b"secret!!" * 7, is_client=True)
     assert "secret" not in repr(keys)

@@ -53,7 +53,7 @@ MUTATIONS: Final = (
 """,
         (
             tests.RESET,
-            "tests/media/test_closing.py::test_a_peer_that_is_leaving_makes_nothing_new",
+            "tests/media/test_closing.py::test_a_leaving_peer_creates_no_transport",
         ),
     ),
     Mutation(

@@ -1,4 +1,4 @@
-"""The data plane does not wait for who decides: what a client may send next can be received before it is invited to."""
+"""The data plane knows the next packets of a client before the client is invited to send them."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from trio.testing import MockClock
 import sfu
 from sfu.wire.demux import Protocol, classify
 from tests.media.conftest import Notices
-from tests.media.memory import open_network
+from tests.media.memory_network import open_network
 from tests.media.test_closing import connected
 from tools.light import Identity
 
 
-async def test_addresses_are_known_before_stun_is_answered_and_keys_before_the_last_flight(
+async def test_the_data_plane_knows_paths_and_keys_before_the_client_is_answered(
     autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []

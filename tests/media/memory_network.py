@@ -1,4 +1,4 @@
-"""A media port and light clients on a network in memory, for virtual time."""
+"""A router and light clients on a network in memory, for virtual time."""
 
 import random
 from collections.abc import AsyncIterator, Callable
@@ -51,7 +51,7 @@ class Client:
 
 @define
 class Network:
-    """The port, and who is connected to it by address."""
+    """A router, and its clients by address."""
 
     router: sfu.Router
     nursery: trio.Nursery
@@ -67,7 +67,7 @@ class Network:
         dtls_role: Literal["client", "server"] = "client",
         loss: float = 0.0,
     ) -> Client:
-        """A client that begins at once; ``connect_transport`` is the caller's."""
+        """A client that begins at once.  The caller does ``connect_transport``."""
         light = LightTransport(
             identity, transport.ice_parameters, transport.dtls_parameters, dtls_role=dtls_role, rng=self.rng
         )

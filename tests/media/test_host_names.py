@@ -1,4 +1,4 @@
-"""Names in place of addresses: looked up at the start, and those to be announced again and again."""
+"""Host names in place of addresses: looked up at the start, and again and again if they are announced."""
 
 import socket
 
@@ -17,7 +17,7 @@ Answer = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int
 
 
 class NameServer(trio.abc.HostnameResolver):
-    """Answers as a test says: with addresses, with an error, or (None) never."""
+    """A name server that answers with addresses, with an error, or (None) never."""
 
     def __init__(self, *addresses: str) -> None:
         self.answer: list[str] | OSError | None = list(addresses)
@@ -49,7 +49,7 @@ def announced(router: sfu.Router) -> list[str]:
     return [candidate.address for candidate in router.context.candidates]
 
 
-async def test_a_new_transport_is_told_what_the_name_has_become(
+async def test_a_new_transport_gets_the_current_addresses_of_the_name(
     name_server: NameServer, autojump_clock: MockClock
 ) -> None:
     async with sfu.open_router(SETTINGS) as router, sfu.open_peer(router, Notices(), name="ada") as ada:
@@ -63,7 +63,7 @@ async def test_a_new_transport_is_told_what_the_name_has_become(
         assert (line["name"], line["addresses"], line["were"]) == ("home.example", ("203.0.113.99",), ("203.0.113.5",))
 
 
-async def test_all_answers_are_announced_of_both_families_but_not_without_bound(
+async def test_a_bounded_number_of_addresses_of_both_families_is_announced(
     name_server: NameServer, autojump_clock: MockClock
 ) -> None:
     name_server.answer = ["2001:db8::5", "203.0.113.5", "203.0.113.6"]
@@ -74,7 +74,7 @@ async def test_all_answers_are_announced_of_both_families_but_not_without_bound(
         assert len(announced(router)) == MOST_ANSWERS
 
 
-async def test_answers_in_another_order_change_nothing(name_server: NameServer, autojump_clock: MockClock) -> None:
+async def test_a_changed_order_of_answers_changes_nothing(name_server: NameServer, autojump_clock: MockClock) -> None:
     name_server.answer = ["203.0.113.5", "203.0.113.6"]
     async with sfu.open_router(SETTINGS) as router:
         name_server.answer = ["203.0.113.6", "203.0.113.5"]
@@ -84,7 +84,7 @@ async def test_answers_in_another_order_change_nothing(name_server: NameServer, 
 
 
 @pytest.mark.parametrize("trouble", [socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), None])
-async def test_when_the_name_cannot_be_resolved_the_last_answer_stays_and_the_log_says_it_once(
+async def test_a_failed_look_up_keeps_the_last_answer_and_is_logged_once(
     name_server: NameServer, autojump_clock: MockClock, trouble: OSError | None
 ) -> None:
     async with sfu.open_router(SETTINGS) as router:
@@ -113,7 +113,7 @@ async def test_when_the_name_cannot_be_resolved_the_last_answer_stays_and_the_lo
         (["0.0.0.0", "fe80::1", "224.0.0.1"], "has no address that anybody could send to"),
     ],
 )
-async def test_a_name_without_an_address_at_the_start_is_said(
+async def test_the_error_names_a_name_without_address_at_the_start(
     name_server: NameServer, autojump_clock: MockClock, answer: list[str] | OSError | None, why: str
 ) -> None:
     name_server.answer = answer
@@ -125,7 +125,7 @@ async def test_a_name_without_an_address_at_the_start_is_said(
             pass
 
 
-async def test_a_loopback_answer_is_announced_only_where_it_is_the_only_one(
+async def test_a_loopback_answer_is_announced_only_without_any_other(
     name_server: NameServer, autojump_clock: MockClock
 ) -> None:
     name_server.answer = ["127.0.1.1", "203.0.113.5"]
@@ -136,7 +136,7 @@ async def test_a_loopback_answer_is_announced_only_where_it_is_the_only_one(
         assert announced(router) == ["127.0.1.1"]
 
 
-async def test_addresses_beside_names_stay_as_they_are(name_server: NameServer, autojump_clock: MockClock) -> None:
+async def test_addresses_beside_names_do_not_change(name_server: NameServer, autojump_clock: MockClock) -> None:
     settings = attrs.evolve(SETTINGS, announce=("198.51.100.9", "home.example", "198.51.100.9"))
     async with sfu.open_router(settings) as router:
         name_server.answer = ["203.0.113.8"]
@@ -144,7 +144,7 @@ async def test_addresses_beside_names_stay_as_they_are(name_server: NameServer, 
         assert announced(router) == ["198.51.100.9", "203.0.113.8"]
 
 
-async def test_media_listens_on_what_a_name_means_as_far_as_this_machine_has_it(
+async def test_the_router_listens_on_those_addresses_of_a_name_that_the_machine_has(
     name_server: NameServer, autojump_clock: MockClock
 ) -> None:
     name_server.answer = ["127.0.0.1", "127.0.0.2"]

@@ -1,4 +1,4 @@
-"""Ways to change what a client sent: each makes a change of its arguments, for any recorded object."""
+"""Functions that make changes of recorded objects.  Each works on any recorded object."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -70,7 +70,7 @@ def twice(*path: str | int) -> Change:
 
 
 def fractions(value: Any) -> None:
-    """Every whole number as a browser's JavaScript could have written it."""
+    """Write every whole number as a browser's JavaScript could have written it."""
     for key, part in list(value.items() if isinstance(value, dict) else enumerate(value)):
         if isinstance(part, dict | list):
             fractions(part)
@@ -79,7 +79,7 @@ def fractions(value: Any) -> None:
 
 
 def each(change: Change, wanted: str = "") -> Change:
-    """The change, to every codec whose name has ``wanted`` in it."""
+    """Apply the change to every codec whose name contains ``wanted``."""
 
     def changes(given: Json) -> None:
         for one in given["codecs"]:
@@ -94,5 +94,5 @@ def codec(name: str, payload_type: Any, clock_rate: Any = 90000, **more: Any) ->
 
 
 def beside(name: str, payload_type: Any, clock_rate: Any = 90000, **more: Any) -> Change:
-    """Another codec behind those that are there."""
+    """One more codec at the end."""
     return add("codecs", value=codec(name, payload_type, clock_rate, **more))

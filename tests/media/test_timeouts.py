@@ -1,4 +1,4 @@
-"""What happens when nothing happens: handshakes that do not end, clients that fall silent.  All in virtual time."""
+"""Handshakes that do not finish, and clients that fall silent.  In virtual time."""
 
 import math
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +16,7 @@ from sfu.wire import rtcp
 from sfu.wire.stun import BindingRequest
 from tests.eventually import eventually
 from tests.media.conftest import Notices
-from tests.media.memory import Client, Network, open_network
+from tests.media.memory_network import Client, Network, open_network
 from tests.media.rtp import Rtp, opus
 from tests.wire.binding import message
 from tools.light.transport import CONSENT_INTERVAL, Identity
@@ -25,11 +25,11 @@ SETTINGS = sfu.MediaSettings()
 
 
 async def connected(transport: sfu.Transport, client: Client) -> None:
-    """Wait, as long as it may take on a bad network."""
+    """Wait as long as a handshake may take on a bad network."""
     await eventually(lambda: transport.connected and client.transport.connected, seconds=1000)
 
 
-async def test_a_handshake_that_is_not_done_in_time_fails_its_transport(
+async def test_a_handshake_that_takes_too_long_fails_its_transport(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     notices = Notices()
@@ -46,7 +46,7 @@ async def test_a_handshake_that_is_not_done_in_time_fails_its_transport(
         ada.create_transport("send")
 
 
-async def test_a_transport_that_nobody_connects_lives_as_long_as_its_session(
+async def test_an_unconnected_transport_lives_as_long_as_its_session(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with (
@@ -61,7 +61,7 @@ async def test_a_transport_that_nobody_connects_lives_as_long_as_its_session(
         assert transport.state is TransportState.CONNECTED
 
 
-async def test_a_client_that_falls_silent_is_disconnected_then_gone_and_may_come_back_in_between(
+async def test_a_silent_client_is_disconnected_then_closed_and_may_return_in_between(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     notices = Notices()
@@ -93,7 +93,7 @@ async def test_a_client_that_falls_silent_is_disconnected_then_gone_and_may_come
 
 
 @pytest.mark.parametrize("role", ["client", "server"])
-async def test_handshakes_get_through_when_a_third_of_all_datagrams_is_lost(
+async def test_handshakes_succeed_when_a_third_of_all_datagrams_is_lost(
     autojump_clock: MockClock, identity: Identity, role: Literal["client", "server"]
 ) -> None:
     patient = sfu.MediaSettings(handshake_timeout=1000)
@@ -130,7 +130,7 @@ async def test_old_credentials_hold_until_the_client_uses_the_new_ones(
         assert not transport.connected
 
 
-async def test_a_goodbye_that_hangs_is_cut_off_and_one_that_fails_hurts_nobody(
+async def test_a_hanging_goodbye_is_cut_off_and_a_failing_one_is_harmless(
     autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def hang() -> None:
@@ -167,7 +167,7 @@ async def test_leaving_works_from_a_cancelled_scope(autojump_clock: MockClock, i
         assert network.router.counts() == sfu.RouterCounts(0, 0, 0, 0)
 
 
-async def test_bindings_that_change_nothing_do_not_come_up(
+async def test_the_data_plane_answers_bindings_that_change_nothing(
     autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[float] = []
@@ -190,7 +190,7 @@ async def test_bindings_that_change_nothing_do_not_come_up(
         assert len(seen) == handshake
         assert network.plane.totals().packets_out >= answers + 60 / CONSENT_INTERVAL - 2
 
-        # A restart is decided about up here, until the client uses what is new.
+        # The slow path answers during a restart, until the client uses the new credentials.
         new = ada.restart_ice(transport.id)
         await trio.sleep(20)
         assert len(seen) >= handshake + 20 / CONSENT_INTERVAL - 2
@@ -202,7 +202,7 @@ async def test_bindings_that_change_nothing_do_not_come_up(
         assert transport.state is TransportState.CONNECTED
 
 
-async def test_silence_before_the_handshake_is_no_disconnection(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_silence_before_the_handshake_does_not_disconnect(autojump_clock: MockClock, identity: Identity) -> None:
     notices = Notices()
     async with open_network(SETTINGS) as network, sfu.open_peer(network.router, notices, name="ada") as ada:
         transport = ada.create_transport("send")
@@ -242,7 +242,7 @@ def last_sign(call: Call) -> float:
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-async def test_silence_is_counted_from_the_last_sign_whoever_saw_it(
+async def test_silence_counts_from_the_last_sign_of_life_on_either_path(
     autojump_clock: MockClock, identity: Identity, restarts: bool
 ) -> None:
     async with open_call(identity) as call:
@@ -261,10 +261,10 @@ async def test_silence_is_counted_from_the_last_sign_whoever_saw_it(
         assert call.notices.words[2:] == ["transport failed", "transport closed"]
 
 
-async def test_a_restart_at_the_moment_of_silence_is_not_taken_for_a_long_one(
+async def test_an_ice_restart_during_a_silence_does_not_prolong_it(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
-    """The data plane has noticed the silence, and the port has not been told yet."""
+    """The data plane has noticed the silence, and its event is still in the queue."""
     async with open_call(identity) as call:
         call.client.reachable = False
         call.network.plane.handle_timer(last_sign(call) + SETTINGS.disconnected_after)
@@ -277,7 +277,7 @@ async def test_a_restart_at_the_moment_of_silence_is_not_taken_for_a_long_one(
 
 
 @pytest.mark.parametrize("late", [FellSilent, ConsentExpired])
-async def test_a_silence_that_is_told_late_and_is_over_ends_nothing(
+async def test_a_silence_reported_after_its_end_changes_nothing(
     autojump_clock: MockClock, identity: Identity, late: type[FellSilent | ConsentExpired]
 ) -> None:
     async with open_call(identity) as call:
@@ -287,10 +287,10 @@ async def test_a_silence_that_is_told_late_and_is_over_ends_nothing(
         assert call.network.router.context.slow_path_errors == 0
 
 
-async def test_of_a_transport_that_the_data_plane_has_forgotten_no_media_is_heard(
+async def test_a_transport_unknown_to_the_data_plane_never_had_media(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
-    """It failed, and we are about to be told: who asks meanwhile gets an answer."""
+    """It failed, and its event is still in the queue: a question meanwhile gets an answer."""
     async with open_call(identity) as call:
         report(call.client)
         call.client.flush()
@@ -300,11 +300,11 @@ async def test_of_a_transport_that_the_data_plane_has_forgotten_no_media_is_hear
         assert call.ada.media_heard_at() == -math.inf
 
 
-# Clients that check seldom, or never once they are connected: what else is authentic keeps them.
+# Clients that send few or no STUN checks once connected: other authentic packets keep them.
 
 
 def report(client: Client) -> None:
-    """What a receiver sends that gets nothing yet."""
+    """The report of a receiver that gets nothing yet."""
     client.transport.send_rtcp(rtcp.encode(list(rtcp.receiver_reports(1, ()))))
 
 
@@ -314,7 +314,7 @@ def speak(client: Client) -> None:
 
 
 @pytest.mark.parametrize("sign", [speak, report])
-async def test_media_keeps_a_transport_whose_client_checks_no_more(
+async def test_media_keeps_a_transport_alive_without_stun(
     autojump_clock: MockClock, identity: Identity, sign: Callable[[Client], None]
 ) -> None:
     async with open_call(identity) as call:
@@ -337,7 +337,7 @@ async def test_media_keeps_a_transport_whose_client_checks_no_more(
 
 
 @pytest.mark.parametrize("sign", [speak, report])
-async def test_a_client_is_back_with_its_first_packet_of_media(
+async def test_the_first_media_packet_ends_a_disconnection(
     autojump_clock: MockClock, identity: Identity, sign: Callable[[Client], None]
 ) -> None:
     async with open_call(identity) as call:
@@ -365,8 +365,10 @@ async def test_consent_lasts_thirty_seconds(autojump_clock: MockClock, identity:
         assert call.transport.state is TransportState.CONNECTED
 
 
-async def test_indications_of_anybody_keep_no_transport(autojump_clock: MockClock, identity: Identity) -> None:
-    """RFC 8445 section 11: there is nothing in them to prove whose they are."""
+async def test_indications_without_integrity_keep_no_transport_alive(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    """Nothing in them proves the sender (RFC 8445 section 11)."""
     async with open_call(identity) as call:
         call.client.transport.stop_checking()
         last = last_sign(call)
@@ -380,9 +382,7 @@ async def test_indications_of_anybody_keep_no_transport(autojump_clock: MockCloc
 
 
 @pytest.mark.parametrize("what", ["forged", "repeated"])
-async def test_what_anybody_could_send_is_no_sign_of_life(
-    autojump_clock: MockClock, identity: Identity, what: str
-) -> None:
+async def test_forgeable_packets_are_no_sign_of_life(autojump_clock: MockClock, identity: Identity, what: str) -> None:
     async with open_call(identity) as call:
         call.ada.produce(call.transport.id, "audio", opus(1111))
         datagram = call.client.transport.seal_rtp(bytes(Rtp(111, 1, 960, 1111, b"voice")))
