@@ -27,7 +27,7 @@ from protocol import codec
 log = structlog.get_logger(__name__)
 
 _ADDRESS_HINT: Final = "; media-host takes addresses of this machine, media-announce the public address of a NAT"
-_STATUS_OF_SECOND: Final = {signal.SIGINT: 130, signal.SIGTERM: 1, signal.SIGQUIT: 131}
+_STATUS_OF_SECOND_SIGNAL: Final = {signal.SIGINT: 130, signal.SIGTERM: 1, signal.SIGQUIT: 131}
 # Unless the gateway catches these signals, they end the process before any client gets a goodbye.
 _ALSO_DRAIN: Final = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -218,7 +218,7 @@ async def serve(
 
 
 async def _drain(server: Server, signals: AsyncIterator[int], exit_at_once: Callable[[int], NoReturn]) -> None:
-    for number in set(_ending_signals()) - _STATUS_OF_SECOND.keys():
+    for number in set(_ending_signals()) - _STATUS_OF_SECOND_SIGNAL.keys():
         signal.signal(number, signal.SIG_IGN)  # Closing the signal receiver restores the former handler.
     async with trio.open_nursery() as watch:
         watch.start_soon(_exit_on_second, signals, exit_at_once)
@@ -251,7 +251,7 @@ async def _exit_on_second(signals: AsyncIterator[int], exit_at_once: Callable[[i
     A closing terminal sends SIGHUP several times, and systemd may send it right after its SIGTERM.
     """
     async for number in signals:
-        if (status := _STATUS_OF_SECOND.get(signal.Signals(number))) is not None:
+        if (status := _STATUS_OF_SECOND_SIGNAL.get(signal.Signals(number))) is not None:
             log.warning("exiting at once", signal=signal.Signals(number).name)
             exit_at_once(status)
 

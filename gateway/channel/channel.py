@@ -120,7 +120,7 @@ class Channel:
         notified = self._take_off_list(member, reason)
         seconds = member.seconds_since_end(trio.current_time())
         self.metrics.left(reason)
-        self.metrics.leave_to_told(seconds)
+        self.metrics.observe_leave(seconds)
         # Log last: the member must be off the list even if logging fails.
         log = member.connection.log
         if member.peer is not None and (closed := member.peer.exit) is not None:

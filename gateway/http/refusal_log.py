@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 _LINES_AT_ONCE: Final = 5
 _LINES_PER_SECOND: Final = 0.1
-_MOST_CHARACTERS: Final = 300
+_MAX_CHARACTERS: Final = 300
 
 _SETTINGS: Final = {
     HttpRefusal.ORIGIN: "allowed_origins",
@@ -56,4 +56,4 @@ class RefusalLog:
         if lines.left_out:
             fields["left_out"] = lines.left_out
             lines.left_out = 0
-        say("request refused", remote=remote, status=status, reason=str(reason), why=why[:_MOST_CHARACTERS], **fields)
+        say("request refused", remote=remote, status=status, reason=str(reason), why=why[:_MAX_CHARACTERS], **fields)

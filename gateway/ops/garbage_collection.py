@@ -16,9 +16,9 @@ import trio
 THRESHOLDS: Final = (20_000, 10, 2**31 - 1)
 """``gc`` thresholds: collect generation 0 after 20,000 net allocations (1–2 ms), generation 1 at every tenth of these,
 and never collect generation 2."""
-MANY: Final = 5000
+MANY_ENDED_CONNECTIONS: Final = 5000
 """The number of ended connections after which a full collection runs even while clients are connected."""
-EVERY: Final = 1.0
+CHECK_INTERVAL: Final = 1.0
 """Seconds between two checks of whether a full collection is due."""
 
 
@@ -51,7 +51,9 @@ async def collect_when_idle(connections: CountedConnections) -> AsyncIterator[No
 async def _collect_repeatedly(connections: CountedConnections) -> Never:
     collected_after = 0
     while True:
-        await trio.sleep(EVERY)
-        if connections.ended_connections - collected_after >= (MANY if connections.open_connections else 1):
+        await trio.sleep(CHECK_INTERVAL)
+        if connections.ended_connections - collected_after >= (
+            MANY_ENDED_CONNECTIONS if connections.open_connections else 1
+        ):
             collected_after = connections.ended_connections
             gc.collect()

@@ -132,7 +132,7 @@ class Metrics:
         """Count a session that left its channel, by the reason in ``user_left``."""
         self._leaves.labels(reason).inc()
 
-    def leave_to_told(self, seconds: float) -> None:
+    def observe_leave(self, seconds: float) -> None:
         """Observe the time from the end of a session until the others were notified."""
         self._leave_to_told.observe(seconds)
 
@@ -170,14 +170,14 @@ class Metrics:
 
     def watch(self, channels: CountedChannels, *routers: CountedRouter) -> None:
         """Export the gauges of these objects from now on; the routers are summed. Call this once."""
-        self.registry.register(_Now(channels, routers, lambda: (self._forced_cleanups, self._failed_cleanups)))
+        self.registry.register(_Gauges(channels, routers, lambda: (self._forced_cleanups, self._failed_cleanups)))
 
     def render(self) -> bytes:
         """Return the metrics as Prometheus text, of the type :data:`CONTENT_TYPE`."""
         return generate_latest(self.registry)
 
 
-class _Now(Collector):
+class _Gauges(Collector):
     """Reads the gauges from their owners at every scrape."""
 
     def __init__(

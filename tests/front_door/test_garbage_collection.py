@@ -39,7 +39,7 @@ async def test_a_full_collection_runs_within_a_second_after_the_last_client_left
         await trio.sleep(3600)
         assert left_behind() is not None
         connections.open_connections, connections.ended_connections = 0, 11
-        await trio.sleep(garbage_collection.EVERY + 0.1)
+        await trio.sleep(garbage_collection.CHECK_INTERVAL + 0.1)
         assert left_behind() is None
 
 
@@ -48,11 +48,11 @@ async def test_a_full_collection_runs_after_many_sessions_even_with_clients(auto
     async with garbage_collection.collect_when_idle(connections):
         for _ in range(3):
             left_behind = old_cycle()
-            connections.ended_connections += garbage_collection.MANY - 1
+            connections.ended_connections += garbage_collection.MANY_ENDED_CONNECTIONS - 1
             await trio.sleep(60)
             assert left_behind() is not None
             connections.ended_connections += 1
-            await trio.sleep(garbage_collection.EVERY + 0.1)
+            await trio.sleep(garbage_collection.CHECK_INTERVAL + 0.1)
             assert left_behind() is None
 
 

@@ -107,7 +107,7 @@ def test_counters_count_events() -> None:
     metrics.watch(Channels(), Router())
     metrics.joined()
     metrics.left("disconnected")
-    metrics.leave_to_told(0.003)
+    metrics.observe_leave(0.003)
     metrics.closed(4409)
     metrics.rejected("not_found")
     metrics.session_error()
