@@ -14,7 +14,7 @@ from sfu.observer import PeerObserver
 from sfu.peer import Peer, PeerExit, open_peer
 from sfu.producer import Producer
 from sfu.router import Router, open_router, serve_router
-from sfu.settings import ConsumerEnd, MediaSettings, TransportState
+from sfu.settings import ConsumerEndReason, MediaSettings, TransportState
 from sfu.startup import self_test, warm_up
 from sfu.transport import Transport
 
@@ -22,7 +22,7 @@ __all__ = [
     "BadAddress",
     "BadAnnouncement",
     "Consumer",
-    "ConsumerEnd",
+    "ConsumerEndReason",
     "Guard",
     "MediaSettings",
     "Peer",

@@ -44,14 +44,16 @@ class InterfaceAddress:
 
 
 @frozen
-class Choice:
+class AddressChoice:
     """``listen`` are the addresses to bind, in order and once each; ``announce`` are those to tell to clients."""
 
     listen: tuple[str, ...]
     announce: tuple[str, ...]
 
 
-def choose(hosts: Sequence[str] | None, machine: Sequence[InterfaceAddress], interface: str | None = None) -> Choice:
+def choose_addresses(
+    hosts: Sequence[str] | None, machine: Sequence[InterfaceAddress], interface: str | None = None
+) -> AddressChoice:
     """The addresses to bind and to announce, from numeric ``hosts`` and the addresses that the machine has.
 
     A wildcard stands for each address of the machine.  Each gets a socket of its own, so that an answer leaves from the
@@ -65,7 +67,7 @@ def choose(hosts: Sequence[str] | None, machine: Sequence[InterfaceAddress], int
     """
     if hosts is None:
         both = (LOOPBACK,) if interface is None else (LOOPBACK, interface)
-        return Choice(both, both)
+        return AddressChoice(both, both)
     named: dict[str, None] = {}
     found: dict[str, InterfaceAddress] = {}
     for host in hosts:
@@ -79,7 +81,7 @@ def choose(hosts: Sequence[str] | None, machine: Sequence[InterfaceAddress], int
     best = min((each.rank for each in candidates), default=0)
     # Announce all that the operator names.  A wildcard beside it adds only addresses that lead to clients.
     announced = [each.address for each in candidates if each.rank == (0 if named else best)]
-    return Choice((*named, *(each.address for each in candidates)), (*named, *announced))
+    return AddressChoice((*named, *(each.address for each in candidates)), (*named, *announced))
 
 
 def machine_addresses() -> list[InterfaceAddress]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sfu.keyframes import Patience
     from sfu.ortc import ConsumerPlan
     from sfu.parameters import MediaKind, RtpParameters
-    from sfu.settings import ConsumerEnd
+    from sfu.settings import ConsumerEndReason
 
 
 class ConsumerSource(Protocol):
@@ -48,7 +48,7 @@ class ConsumerTransport(Protocol):
 
     def patience(self, producer: ConsumerSource, encoding: int) -> Patience: ...
     def consumer_updated(self, consumer: Consumer) -> None: ...
-    def consumer_closed(self, consumer: Consumer, why: ConsumerEnd) -> None: ...
+    def consumer_closed(self, consumer: Consumer, why: ConsumerEndReason) -> None: ...
     def forget_consumer(self, consumer: Consumer) -> None: ...
 
 
@@ -212,7 +212,7 @@ class Consumer:
 
     # The end.
 
-    def tell_closed(self, why: ConsumerEnd) -> None:
+    def tell_closed(self, why: ConsumerEndReason) -> None:
         """Tell its owner that it ended without the owner's doing."""
         self.transport.consumer_closed(self, why)
 

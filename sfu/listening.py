@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from sfu.addresses import Choice, InterfaceAddress, choose, interface_address, machine_addresses
+from sfu.addresses import AddressChoice, InterfaceAddress, choose_addresses, interface_address, machine_addresses
 from sfu.dataplane.udp import can_bind
 from sfu.hostnames import BadAddress, Hosts, is_wildcard
 from sfu.wire.candidates import host_candidates
@@ -38,7 +38,7 @@ class Listening:
         self._announced = announced
         self._complaints: dict[str, str] = {}
 
-    def choose(self) -> Choice:
+    def choose(self) -> AddressChoice:
         """Choose the addresses to bind and to announce on the machine as it is now.
 
         Raises :exc:`BadAddress` if there is no address to bind, and ``OSError`` if the system does not list them.
@@ -51,8 +51,8 @@ class Listening:
             raise BadAddress("there is no address to listen on")
         return choice
 
-    def _choose(self, machine: Sequence[InterfaceAddress]) -> Choice:
-        return choose(self._hosts, machine, interface_address(machine) if self._hosts is None else None)
+    def _choose(self, machine: Sequence[InterfaceAddress]) -> AddressChoice:
+        return choose_addresses(self._hosts, machine, interface_address(machine) if self._hosts is None else None)
 
     @property
     def announced(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from sfu.consumer import Consumer
     from sfu.producer import Producer
-    from sfu.settings import ConsumerEnd
+    from sfu.settings import ConsumerEndReason
     from sfu.transport import Transport
 
 
@@ -27,7 +27,7 @@ class PeerObserver(Protocol):
     def producer_closed(self, producer: Producer) -> None:
         """The producer closed with its transport."""
 
-    def consumer_closed(self, consumer: Consumer, why: ConsumerEnd) -> None: ...
+    def consumer_closed(self, consumer: Consumer, why: ConsumerEndReason) -> None: ...
 
     def consumer_updated(self, consumer: Consumer) -> None:
         """The consumer's producer was paused or resumed, or the data plane forwards other layers."""

@@ -20,7 +20,7 @@ from sfu.errors import Conflict, InvalidParameters, LimitExceeded, NotFound, Wro
 from sfu.guard import Guard
 from sfu.layers import Layers
 from sfu.producer import Producer
-from sfu.settings import ConsumerEnd, TransportState
+from sfu.settings import ConsumerEndReason, TransportState
 from sfu.transport import Direction, Transport
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class Peer:
         self.consumer(consumer_id).close()
 
     def close_producer(self, producer_id: str) -> None:
-        tell_closed(self.producer(producer_id).close(), ConsumerEnd.PRODUCER_CLOSED)
+        tell_closed(self.producer(producer_id).close(), ConsumerEndReason.PRODUCER_CLOSED)
 
     def close_transport(self, transport_id: str) -> None:
         """Close it with all streams on it.  The owner asked for it, and so gets no notice."""
@@ -227,14 +227,14 @@ class Peer:
         deadline = trio.current_time() + self.context.settings.exit_timeout
         self._nursery.start_soon(self._say_goodbye, transport, deadline)
         _, _, closed_consumers = self._close_transport(transport)
-        tell_closed(closed_consumers, ConsumerEnd.PRODUCER_CLOSED)
+        tell_closed(closed_consumers, ConsumerEndReason.PRODUCER_CLOSED)
 
     def lose_transport(self, transport: Transport, *, failed: bool) -> None:
         """It failed, fell silent or was ended by the client: close it with all streams on it, then notify."""
         consumers, producers, closed_consumers = self._close_transport(transport)
         for consumer in consumers:
-            self.consumer_closed(consumer, ConsumerEnd.FAILED)
-        tell_closed(closed_consumers, ConsumerEnd.PRODUCER_CLOSED)
+            self.consumer_closed(consumer, ConsumerEndReason.FAILED)
+        tell_closed(closed_consumers, ConsumerEndReason.PRODUCER_CLOSED)
         for producer in producers:
             self.guard(self.observer.producer_closed, producer)
         if failed:
@@ -286,7 +286,7 @@ class Peer:
         self.exit = PeerExit(len(consumers), len(producers), len(transports))
         # This peer may have listened to itself; it gets no notice of its own leaving.
         others = (consumer for consumer in closed_consumers if consumer.guard is not self.guard)
-        tell_closed(others, ConsumerEnd.USER_LEFT)
+        tell_closed(others, ConsumerEndReason.USER_LEFT)
         return transports
 
     async def say_goodbyes(self, transports: Iterable[Transport], deadline: float) -> None:
@@ -324,7 +324,7 @@ class Peer:
     def consumer_updated(self, consumer: Consumer) -> None:
         self.guard(self.observer.consumer_updated, consumer)
 
-    def consumer_closed(self, consumer: Consumer, why: ConsumerEnd) -> None:
+    def consumer_closed(self, consumer: Consumer, why: ConsumerEndReason) -> None:
         self.guard(self.observer.consumer_closed, consumer, why)
 
     def update_usernames(self, transport: Transport) -> None:
@@ -342,7 +342,7 @@ class Peer:
         self.directory.consumers.pop(consumer.plane_id, None)
 
 
-def tell_closed(closed_consumers: Iterable[Consumer], why: ConsumerEnd) -> None:
+def tell_closed(closed_consumers: Iterable[Consumer], why: ConsumerEndReason) -> None:
     """Tell the owners of these consumers, mostly other clients, that they closed with their producer."""
     for consumer in closed_consumers:
         consumer.tell_closed(why)

@@ -65,7 +65,7 @@ class TransportState(enum.StrEnum):
     CLOSED = "closed"
 
 
-class ConsumerEnd(enum.StrEnum):
+class ConsumerEndReason(enum.StrEnum):
     """Why a consumer closed without its owner's doing."""
 
     PRODUCER_CLOSED = "producer_closed"

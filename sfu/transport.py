@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sfu.ortc import Receiver
     from sfu.parameters import DtlsParameters, IceCandidate, IceParameters
     from sfu.producer import Producer
-    from sfu.settings import ConsumerEnd
+    from sfu.settings import ConsumerEndReason
     from sfu.wire.stun import BindingRequest
 
 Direction = Literal["send", "receive"]
@@ -46,7 +46,7 @@ class TransportOwner(Protocol):
     def forget_producer(self, producer: Producer) -> None: ...
     def forget_consumer(self, consumer: Consumer) -> None: ...
     def consumer_updated(self, consumer: Consumer) -> None: ...
-    def consumer_closed(self, consumer: Consumer, why: ConsumerEnd) -> None: ...
+    def consumer_closed(self, consumer: Consumer, why: ConsumerEndReason) -> None: ...
 
 
 class Transport:
@@ -333,7 +333,7 @@ class Transport:
 
     def _change(self, state: TransportState) -> None:
         self.state = state
-        log.debug("transport", peer=self.guard.name, transport=self.id, state=str(state))
+        log.debug("transport changed", peer=self.guard.name, transport=self.id, state=str(state))
         self.wake()
         self._owner.transport_changed(self)
 
@@ -347,7 +347,7 @@ class Transport:
     def consumer_updated(self, consumer: Consumer) -> None:
         self._owner.consumer_updated(consumer)
 
-    def consumer_closed(self, consumer: Consumer, why: ConsumerEnd) -> None:
+    def consumer_closed(self, consumer: Consumer, why: ConsumerEndReason) -> None:
         self._owner.consumer_closed(consumer, why)
 
     def forget_producer(self, producer: Producer) -> None:

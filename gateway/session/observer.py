@@ -33,7 +33,7 @@ class MemberObserver:
     def producer_closed(self, producer: sfu.Producer) -> None:
         """Do nothing: the producer went with its transport, whose change comes next and updates the list."""
 
-    def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+    def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
         self.member.connection.send_event(ConsumerClosed(consumer.id, why.value))
 
     def consumer_updated(self, consumer: sfu.Consumer) -> None:

@@ -11,7 +11,7 @@ from sfu.parameters import MediaKind, RtpCodecParameters, RtpEncodingParameters
 
 
 @frozen
-class Choice:
+class CodecChoice:
     """The codec of a stream, and the client's payload types that carry it inside RED (RFC 2198)."""
 
     codec: RtpCodecParameters
@@ -20,7 +20,7 @@ class Choice:
 
 def choose_codec(
     kind: MediaKind, codecs: Sequence[RtpCodecParameters], encodings: Sequence[RtpEncodingParameters]
-) -> Choice:
+) -> CodecChoice:
     """The codec that the encodings name, or else the first of this kind that carries media.
 
     An encoding that names RED means the codec inside it: the first of the same clock rate.  All other codecs are
@@ -39,7 +39,7 @@ def choose_codec(
         if one is codec or one in carrying:
             check_payload_type(one.payload_type, f"{path}.payloadType")
     _check_told_apart(codecs, [codec, *carrying])
-    return Choice(codec, frozenset(red.payload_type for red in carrying))
+    return CodecChoice(codec, frozenset(red.payload_type for red in carrying))
 
 
 def _check_any(

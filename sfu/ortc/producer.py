@@ -9,7 +9,7 @@ from attrs import field, frozen
 from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, PLI, RID_URI
 from sfu.dataplane.interface import EncodingSpec, ProducerSpec
 from sfu.errors import Unsupported
-from sfu.ortc.choice import Choice, choose_codec
+from sfu.ortc.choice import CodecChoice, choose_codec
 from sfu.ortc.codecs import same_codec, split_mime_type
 from sfu.ortc.h264 import sender_parameters
 from sfu.ortc.validation import recognisable, usable_mid, used_encodings, used_extensions
@@ -90,7 +90,7 @@ class _Used:
     """The client's parameters that are used.  All others are ignored."""
 
     kind: MediaKind
-    choice: Choice
+    choice: CodecChoice
     encodings: tuple[RtpEncodingParameters, ...]
     extension_ids: dict[str, int]
     mid: str | None

@@ -47,7 +47,7 @@ async def test_a_newer_session_waits_until_the_older_one_is_cleaned_up(autojump_
         await ask_to_join(newer)
         assert await ben.voice_state("user_left")
         assert trio.current_time() - begun == pytest.approx(1)
-        assert rig.port.counts().transports == 0
+        assert rig.router.counts().transports == 0
         assert (await newer.next())["type"] == "ok"
         assert trio.current_time() - begun == pytest.approx(1)
 

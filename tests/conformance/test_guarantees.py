@@ -129,7 +129,7 @@ async def test_consumers_producers_and_transports_go_in_this_order_and_then_the_
 ) -> None:
     async with open_gate() as gate:
         ada, ben = await talk(gate, identity, "ada", "ben")
-        hers = gate.port.directory.consumers.copy()
+        hers = gate.router.directory.consumers.copy()
         hers = {number: one for number, one in hers.items() if one.ssrc == ada.ssrcs["ben"]}
         order: list[str] = []
 
@@ -296,7 +296,7 @@ async def test_a_goodbye_that_hangs_or_fails_is_cut_off_logged_and_counted(
         assert trio.current_time() - begun <= most
         assert gone - begun <= 0.02  # her media closed at once, before the goodbye
         assert gate.plane.totals().routes == 0
-        assert gate.port.context.forced_cleanups == (2 if goodbye is hang else 0)
+        assert gate.router.context.forced_cleanups == (2 if goodbye is hang else 0)
         assert [line for line in gate.log if "goodbye" in line["event"]]
 
 
@@ -386,4 +386,4 @@ async def test_a_client_that_loses_power_is_gone_within_ten_seconds_with_its_med
             pass
         assert (frame["data"]["type"], frame["data"]["reason"]) == ("user_left", "timed_out")
         assert trio.current_time() - begun <= 10
-        assert gate.port.counts().transports == 2
+        assert gate.router.counts().transports == 2

@@ -94,7 +94,7 @@ async def test_leave_is_answered_after_media_is_closed_and_the_others_are_notifi
         gate.journal.clear()
         begun = trio.current_time()
         assert await ada.ok("leave") == {}
-        assert gate.port.counts().producers == gate.port.counts().transports == 0
+        assert gate.router.counts().producers == gate.router.counts().transports == 0
         await wait_all_tasks_blocked()
         (left,) = [note for note in gate.journal if note.to == "ben" and b'"user_left"' in note.data]
         (answered,) = [note for note in gate.journal if note.to == "ada" and b'"ok"' in note.data]

@@ -91,7 +91,7 @@ class Gate:
     _taps: list[Tap] = field(factory=list)
 
     @property
-    def port(self) -> sfu.Router:
+    def router(self) -> sfu.Router:
         return self.server.gateway.routers[0]
 
     def stream(self, name: str = "") -> trio.abc.Stream:
@@ -219,7 +219,7 @@ async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settin
                 Config(planes=1, **settings), listeners=(), open_router=open_router, make_gateway=make_gateway
             ) as server,
         ):
-            log.port = server.gateway.routers[0]
+            log.router = server.gateway.routers[0]
             yield Gate(server, nursery, plane, rng, media, journal, log)
             nursery.cancel_scope.cancel()
     check_frames(journal)

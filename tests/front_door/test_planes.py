@@ -46,10 +46,6 @@ async def hear(speaker: LightClient, listener: LightClient) -> None:
     raise AssertionError("nothing was heard")
 
 
-def ports_of(server: Server) -> list[sfu.Router]:
-    return list(server.gateway.routers)
-
-
 async def test_channels_are_spread_and_each_talks_on_its_own_plane(identity: Identity) -> None:
     async with (
         open_server(Config(port=0, media_port=0, planes=2)) as server,
@@ -57,14 +53,16 @@ async def test_channels_are_spread_and_each_talks_on_its_own_plane(identity: Ide
     ):
         await hear(ada, cleo)
         await hear(ben, dora)
-        for port in ports_of(server):
-            assert port.counts() == sfu.RouterCounts(peers=2, transports=2, producers=1, consumers=1)
-            assert port.context.plane.totals().packets_out > 0
+        for router in server.gateway.routers:
+            assert router.counts() == sfu.RouterCounts(peers=2, transports=2, producers=1, consumers=1)
+            assert router.context.plane.totals().packets_out > 0
         shown = server.gateway.metrics.render().decode().splitlines()
         assert {"sfu_peers 4.0", "sfu_transports 4.0", "sfu_producers 2.0", "sfu_consumers 2.0"} <= set(shown)
-        totals = [port.context.plane.totals() for port in ports_of(server)]
+        totals = [router.context.plane.totals() for router in server.gateway.routers]
         assert f"sfu_routes {sum(plane.routes for plane in totals):.1f}" in shown
-        assert {address for _, address in server.media} == {port.context.addresses[0][1] for port in ports_of(server)}
+        assert {address for _, address in server.media} == {
+            router.context.addresses[0][1] for router in server.gateway.routers
+        }
 
 
 async def test_a_channel_opens_on_the_least_loaded_plane(identity: Identity) -> None:

@@ -84,7 +84,7 @@ def test_announcing_closed_consumers_before_everything_is_closed_is_caught(monke
 
     def drop_and_tell(producer: Any) -> Any:
         closed_consumers = drop(producer)
-        sfu.peer.tell_closed(closed_consumers, sfu.ConsumerEnd.USER_LEFT)
+        sfu.peer.tell_closed(closed_consumers, sfu.ConsumerEndReason.USER_LEFT)
         return closed_consumers
 
     monkeypatch.setattr(sfu.Producer, "drop", drop_and_tell)

@@ -29,7 +29,7 @@ class Notices:
     def producer_closed(self, producer: sfu.Producer) -> None:
         self.told.append(("producer closed", producer))
 
-    def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+    def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
         self.told.append((f"consumer closed: {why}", consumer))
 
     def consumer_updated(self, consumer: sfu.Consumer) -> None:

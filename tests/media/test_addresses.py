@@ -7,7 +7,14 @@ import pytest
 from attrs import frozen
 
 import sfu
-from sfu.addresses import MOST_ADDRESSES, Choice, InterfaceAddress, choose, interface_address, machine_addresses
+from sfu.addresses import (
+    MOST_ADDRESSES,
+    AddressChoice,
+    InterfaceAddress,
+    choose_addresses,
+    interface_address,
+    machine_addresses,
+)
 from tests.media.conftest import Connect, Notices
 from tests.media.rtp import Rtp, opus, read
 
@@ -69,7 +76,7 @@ def test_link_local_addresses_of_the_machine_are_left_out(monkeypatch: pytest.Mo
     ],
 )
 def test_a_wildcard_stands_for_each_address_once_best_first(hosts: list[str], listen: tuple[str, ...]) -> None:
-    assert choose(hosts, MACHINE).listen == listen
+    assert choose_addresses(hosts, MACHINE).listen == listen
 
 
 @pytest.mark.parametrize(
@@ -95,7 +102,7 @@ def test_a_wildcard_stands_for_each_address_once_best_first(hosts: list[str], li
 def test_a_wildcard_announces_only_addresses_that_lead_to_clients(
     hosts: list[str], machine: list[InterfaceAddress], announce: tuple[str, ...]
 ) -> None:
-    assert choose(hosts, machine).announce == announce
+    assert choose_addresses(hosts, machine).announce == announce
 
 
 @pytest.mark.parametrize(
@@ -104,18 +111,20 @@ def test_a_wildcard_announces_only_addresses_that_lead_to_clients(
 )
 def test_bridges_of_containers_do_not_lead_to_clients(interface: str) -> None:
     machine = [InterfaceAddress(interface, "172.17.0.1"), InterfaceAddress("wlan0", "192.0.2.8")]
-    assert choose(["0.0.0.0"], machine).announce == ("192.0.2.8",)
+    assert choose_addresses(["0.0.0.0"], machine).announce == ("192.0.2.8",)
     assert interface_address(machine) == "192.0.2.8"
 
 
 def test_a_wildcard_binds_a_bounded_number_of_addresses() -> None:
     many = [InterfaceAddress("eth0", f"10.0.{number}.1") for number in range(200)]
-    assert len(choose(["0.0.0.0"], [*MACHINE, *many]).listen) == MOST_ADDRESSES
+    assert len(choose_addresses(["0.0.0.0"], [*MACHINE, *many]).listen) == MOST_ADDRESSES
 
 
 def test_without_hosts_the_choice_is_loopback_and_one_interface_address() -> None:
-    assert choose(None, MACHINE, "192.0.2.7") == Choice(("127.0.0.1", "192.0.2.7"), ("127.0.0.1", "192.0.2.7"))
-    assert choose(None, MACHINE, None) == Choice(("127.0.0.1",), ("127.0.0.1",))
+    assert choose_addresses(None, MACHINE, "192.0.2.7") == AddressChoice(
+        ("127.0.0.1", "192.0.2.7"), ("127.0.0.1", "192.0.2.7")
+    )
+    assert choose_addresses(None, MACHINE, None) == AddressChoice(("127.0.0.1",), ("127.0.0.1",))
 
 
 def test_the_interface_address_is_ipv4_if_possible() -> None:

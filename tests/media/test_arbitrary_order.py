@@ -43,7 +43,7 @@ class Restless(Notices):
         super().producer_closed(producer)
         self._react()
 
-    def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+    def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
         assert consumer.closed
         super().consumer_closed(consumer, why)
         self._react()

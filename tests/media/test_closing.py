@@ -37,7 +37,7 @@ class Acting(Notices):
         super().producer_closed(producer)
         self._act()
 
-    def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+    def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
         super().consumer_closed(consumer, why)
         self._act()
 
@@ -91,7 +91,7 @@ async def test_an_exception_of_the_block_passes_unchanged(autojump_clock: MockCl
 
 async def test_an_owner_whose_failure_handler_raises_stops_no_other(autojump_clock: MockClock) -> None:
     class Hopeless(Notices):
-        def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+        def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
             raise RuntimeError("clumsy")
 
         def failed(self, error: Exception) -> None:

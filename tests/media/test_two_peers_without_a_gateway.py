@@ -171,7 +171,7 @@ async def test_a_close_notify_closes_the_transport_and_all_its_streams(router: s
 
 async def test_an_error_in_an_owners_notice_ends_that_owner_and_no_other(router: sfu.Router, connect: Connect) -> None:
     class Clumsy(Notices):
-        def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+        def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
             raise RuntimeError("clumsy")
 
     clumsy, careful = Clumsy(), Notices()

@@ -148,7 +148,7 @@ class Rig:
     """A gateway and the way to it. ``log`` holds the log lines as dictionaries."""
 
     gateway: Gateway
-    port: sfu.Router
+    router: sfu.Router
     metrics: Metrics
     nursery: trio.Nursery
     log: list[Any]
@@ -200,8 +200,8 @@ class Rig:
 
     def assert_empty(self) -> None:
         """Check that nothing is left of any session."""
-        census, media = self.gateway.channels.counts(), self.port.counts()
-        assert (census.connections, census.channels, census.members) == (0, 0, 0)
+        counts, media = self.gateway.channels.counts(), self.router.counts()
+        assert (counts.connections, counts.channels, counts.members) == (0, 0, 0)
         assert (media.peers, media.transports, media.producers, media.consumers) == (0, 0, 0, 0)
         assert self.serving == 0
 
@@ -209,10 +209,10 @@ class Rig:
 class Log(list[Any]):
     """A structlog processor that keeps the lines, each with the counts of the media side at that moment."""
 
-    port: sfu.Router | None = None
+    router: sfu.Router | None = None
 
     def __call__(self, _: Any, level: str, line: Any) -> Any:
-        self.append({**line, "level": level, "media": self.port and self.port.counts()})
+        self.append({**line, "level": level, "media": self.router and self.router.counts()})
         raise structlog.DropEvent
 
 
@@ -240,12 +240,12 @@ async def open_rig(*, seed: int = 1, **settings: Any) -> AsyncIterator[Rig]:
     with capture_logs() as log:
         async with (
             trio.open_nursery() as nursery,
-            sfu.serve_router(config.media, plane, [("192.0.2.1", 40000)], rng=rng, today=TODAY) as port,
+            sfu.serve_router(config.media, plane, [("192.0.2.1", 40000)], rng=rng, today=TODAY) as router,
         ):
-            log.port = port
-            gateway = Gateway(config, [port], metrics, new_id=lambda: f"made-up-{next(numbers)}", today=lambda: TODAY)
-            metrics.watch(gateway.channels, port)
-            yield Rig(gateway, port, metrics, nursery, log)
+            log.router = router
+            gateway = Gateway(config, [router], metrics, new_id=lambda: f"made-up-{next(numbers)}", today=lambda: TODAY)
+            metrics.watch(gateway.channels, router)
+            yield Rig(gateway, router, metrics, nursery, log)
             nursery.cancel_scope.cancel()
 
 

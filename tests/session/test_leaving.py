@@ -272,4 +272,4 @@ async def test_a_leave_is_broadcast_even_when_logging_fails(autojump_clock: Mock
         frames = [frame["data"] for frame in await ben.take_all() if frame["type"] == "voice_state"]
         assert [(frame["type"], frame["userId"]) for frame in frames] == [("user_left", "ada")]
         assert rig.serving == 1
-        assert rig.port.counts().peers == 1
+        assert rig.router.counts().peers == 1

@@ -83,7 +83,7 @@ async def test_an_exception_in_notifying_a_member_of_a_closed_producer_ends_only
     async with open_rig() as rig:
         ada, ben, _sending, _heard = await call(rig)
 
-        def break_down(observer: MemberObserver, consumer: sfu.Consumer, why: sfu.ConsumerEnd) -> None:
+        def break_down(observer: MemberObserver, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
             raise RuntimeError("a bug")
 
         monkeypatch.setattr(MemberObserver, "consumer_closed", break_down)
