@@ -1,4 +1,4 @@
-//! The core in its thread: Python gives commands and reads events.
+//! The core in a thread of its own: Python gives commands and takes events.
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,6 @@ impl ThreadedPlane {
         PyClassInitializer::from(DataPlane::empty(HOLD)).add_subclass(Self::default())
     }
 
-    /// Take over bound UDP sockets, by their descriptors; it is `now` on the caller's clock, in seconds.
     fn __init__(slf: &Bound<'_, Self>, descriptors: Vec<RawFd>, random: Py<PyAny>, now: f64) -> PyResult<()> {
         let plane = slf.as_super().get();
         let sockets = Arc::new(Sockets::new(descriptors.into_iter().map(owned).collect())?);
@@ -37,9 +36,7 @@ impl ThreadedPlane {
         Ok(())
     }
 
-    /// From now on `Path.local` of this index is this bound UDP socket, or none; does nothing once closed.
-    ///
-    /// A socket that was there closes when the thread has let go of it, which is after its batch.
+    /// The thread may still use a socket that is replaced.  The socket closes when the thread lets go of its list.
     fn set_socket(slf: &Bound<'_, Self>, index: usize, descriptor: Option<RawFd>) -> PyResult<()> {
         let (this, plane) = (slf.get(), slf.as_super().get());
         let descriptor = descriptor.map(owned);
@@ -51,7 +48,6 @@ impl ThreadedPlane {
         Ok(())
     }
 
-    /// Readable while there are events; -1 once closed.
     fn fileno(&self) -> PyResult<RawFd> {
         Ok(lock(&self.shell)?.as_ref().map_or(-1, Shell::descriptor))
     }
@@ -61,12 +57,11 @@ impl ThreadedPlane {
         Ok(events.unwrap_or_default())
     }
 
-    /// Python takes events later than the thread counts them, so count a datagram when it is handed up.
+    /// A datagram for the slow path counts once Python has taken it.
     fn totals(slf: &Bound<'_, Self>) -> PyResult<PlaneTotals> {
         slf.as_super().get().with(slf.py(), |core| core.totals_handed_up())
     }
 
-    /// End the thread and close the sockets.  Nothing leaves any more; calling it twice does nothing.
     fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (this, plane) = (slf.get(), slf.as_super().get());
         let shell = lock(&this.shell)?.take();
@@ -76,10 +71,10 @@ impl ThreadedPlane {
     }
 }
 
-/// A descriptor that its owner gave up.
+/// Take over a descriptor that its owner gave up.
 #[allow(unsafe_code)]
 fn owned(descriptor: RawFd) -> OwnedFd {
-    // SAFETY: the interface asks for descriptors that nobody else closes; `socket.detach` gives such.
+    // SAFETY: the interface asks for descriptors that nobody else closes, as `socket.detach` gives them.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
