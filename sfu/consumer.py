@@ -9,7 +9,7 @@ from sfu.errors import Conflict
 from sfu.layers import Layers, choose_encoding
 
 if TYPE_CHECKING:
-    from sfu.dataplane.interface import ConsumerStats, DataPlane, LayersChanged
+    from sfu.dataplane.interface import ConsumerStats, DataPlane, LayersChanged, ProducerId
     from sfu.guard import Guard
     from sfu.keyframes import Patience
     from sfu.ortc import ConsumerPlan
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class ConsumerSource(Protocol):
     """What a consumer needs of the producer whose stream it sends."""
 
+    @property
+    def plane_id(self) -> ProducerId: ...
     @property
     def id(self) -> str: ...
     @property
@@ -60,6 +62,23 @@ class Consumer:
     layers that its owner wants.  ``target`` is the encoding that it should forward; until a key frame of it comes, the
     data plane goes on with the one before.
     """
+
+    # A channel of 100 has 9,900 consumers: without a dict each takes 40 bytes less.
+    __slots__ = (
+        "__weakref__",
+        "_rtp_parameters",
+        "bounds",
+        "closed",
+        "id",
+        "layers",
+        "paused",
+        "plan",
+        "plane_id",
+        "producer",
+        "ssrc",
+        "target",
+        "transport",
+    )
 
     def __init__(
         self,

@@ -6,7 +6,6 @@ import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
-from weakref import WeakValueDictionary
 
 import structlog
 import trio
@@ -68,9 +67,6 @@ class Peer:
         self.transports: dict[str, Transport] = {}
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
-        # The consumer of each transport and producer.  Weak: nobody else keeps a closed consumer, and no table has to
-        # be told that it closed.
-        self._consumer_of: WeakValueDictionary[tuple[str, str], Consumer] = WeakValueDictionary()
         self.left = False
         self.exit: PeerExit | None = None
         self.number = self.context.new_number()
@@ -155,8 +151,7 @@ class Peer:
             raise LimitExceeded(f"at most {self.context.settings.max_consumers} consumers")
         report_interval = self.context.settings.report_interval_of(producer.kind)
         plan = _receiver(transport, capabilities).plan(producer.plan, report_interval=report_interval)
-        existing = self._consumer_of.get((transport.id, producer.id))
-        if existing is not None and not existing.closed:
+        if producer.plane_id in transport.consumers:
             raise Conflict("this transport has a consumer of this producer already")
         consumer_id, ssrc = self.context.new_id(), self.context.new_ssrc(transport.consumers_by_ssrc)
         mid, msid = transport.next_mid(), f"{stream} {consumer_id}"
@@ -180,7 +175,7 @@ class Peer:
             paused=consumer.paused,
         )
         self.consumers[consumer.id] = consumer
-        self._consumer_of[transport.id, producer.id] = consumer
+        transport.consumers[producer.plane_id] = consumer
         transport.consumers_by_ssrc[consumer.ssrc] = consumer
         producer.consumers[consumer.id] = consumer
         self.directory.consumers[consumer.plane_id] = consumer
@@ -248,7 +243,7 @@ class Peer:
 
         Returns its own consumers, its producers, and the consumers of those producers.
         """
-        consumers = list(transport.consumers_by_ssrc.values())
+        consumers = list(transport.consumers.values())
         producers = list(transport.producers.values())
         for consumer in consumers:
             consumer.close()

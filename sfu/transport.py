@@ -21,6 +21,7 @@ from sfu.wire.ice import IceAgent
 if TYPE_CHECKING:
     from sfu.consumer import Consumer, ConsumerSource
     from sfu.context import RouterContext
+    from sfu.dataplane.interface import ProducerId
     from sfu.guard import Guard
     from sfu.ortc import Receiver
     from sfu.parameters import DtlsParameters, IceCandidate, IceParameters
@@ -52,7 +53,8 @@ class TransportOwner(Protocol):
 class Transport:
     """A transport of one peer.  ``direction`` is the client's: it sends on a ``send`` transport.
 
-    ``receiver`` has the client's capabilities, where it named them for all its consumers.
+    ``consumers`` has the one consumer of each producer that it carries.  ``receiver`` has the client's capabilities, if
+    the client gave them for all its consumers.
 
     The router hands datagrams in.  Time passes in :meth:`run`, the one task of a transport.  That task cleans nothing
     up: :meth:`close` is synchronous and complete, whoever calls it.
@@ -77,6 +79,7 @@ class Transport:
         self.state = TransportState.NEW
         self.closed = False
         self.producers: dict[str, Producer] = {}
+        self.consumers: dict[ProducerId, Consumer] = {}
         self.consumers_by_ssrc: dict[int, Consumer] = {}
         self._patience: WeakKeyDictionary[ConsumerSource, dict[int, Patience]] = WeakKeyDictionary()
         self.ice = IceAgent(context.random_bytes)
@@ -322,7 +325,7 @@ class Transport:
                 self._owner.lose_transport(self, failed=False)
 
     def _begin_media(self, now: float) -> None:
-        for consumer in self.consumers_by_ssrc.values():
+        for consumer in self.consumers.values():
             consumer.on_unblocked(now)
         for producer in self.producers.values():
             producer.handle_timer(now)
@@ -355,6 +358,7 @@ class Transport:
         self._owner.forget_producer(producer)
 
     def forget_consumer(self, consumer: Consumer) -> None:
+        self.consumers.pop(consumer.producer.plane_id, None)
         self.consumers_by_ssrc.pop(consumer.ssrc, None)
         self._owner.forget_consumer(consumer)
 

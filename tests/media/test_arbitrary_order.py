@@ -124,7 +124,7 @@ class World:
 
     def close_transport(self, peer: sfu.Peer) -> None:
         transport = peer.transport(self.own(peer.transports))
-        self.note_closing(peer, transport, *transport.producers.values(), *transport.consumers_by_ssrc.values())
+        self.note_closing(peer, transport, *transport.producers.values(), *transport.consumers.values())
         peer.close_transport(transport.id)
 
     def fail(self, peer: sfu.Peer) -> None:
@@ -145,7 +145,7 @@ class World:
         assert set(directory.producers.values()) == producers
         assert set(directory.consumers.values()) == consumers
         assert {each for transport in transports for each in transport.producers.values()} == producers
-        assert {each for transport in transports for each in transport.consumers_by_ssrc.values()} == consumers
+        assert {each for transport in transports for each in transport.consumers.values()} == consumers
         assert {each for producer in producers for each in producer.consumers.values()} == consumers
         assert (totals.transports, totals.producers, totals.routes) == (len(transports), len(producers), len(consumers))
         for peer in self.peers:
