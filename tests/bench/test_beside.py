@@ -8,26 +8,26 @@ import trio
 from tools.bench.beside.__main__ import main
 from tools.bench.beside.contest import Contest, Contestant
 from tools.bench.beside.drain_process import open_drain
-from tools.bench.beside.scenarios import AUDIO, VIDEO, Scenario
+from tools.bench.beside.scenarios import AUDIO, VIDEO, CallScenario
 from tools.bench.janus import process as janus
-from tools.bench.network import LOOPBACK, Link, open_link
+from tools.bench.network import LOOPBACK, ServerLink, open_link
 from tools.bench.progress import Progress
 from tools.namespaces import why_not
 
-SMALL = Scenario("small", "small", (AUDIO, VIDEO), publishers=2, members=4)
-ONE_TO_TWO = Scenario("one-to-two", "one to two", (VIDEO,), publishers=1, members=3)
+SMALL = CallScenario("small", "small", (AUDIO, VIDEO), publishers=2, members=4)
+ONE_TO_TWO = CallScenario("one-to-two", "one to two", (VIDEO,), publishers=1, members=3)
 SECONDS = 0.6
 
 
 @pytest.fixture(scope="module")
-def link() -> Iterator[Link]:
+def link() -> Iterator[ServerLink]:
     if (reason := why_not()) is not None:
         pytest.skip(reason)
     with open_link() as made:
         yield made
 
 
-def check(link: Link, contestant: Contestant, scenario: Scenario) -> None:
+def check(link: ServerLink, contestant: Contestant, scenario: CallScenario) -> None:
     with open_drain() as drain:
         contest = Contest(link, drain, SECONDS, None, Progress())
         outcome = trio.run(contest.run, [scenario], [contestant], 1)
@@ -46,12 +46,12 @@ def check(link: Link, contestant: Contestant, scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("scenario", [SMALL, ONE_TO_TWO], ids=lambda one: one.title)
-def test_our_gateway_is_measured(scenario: Scenario) -> None:
+def test_our_gateway_is_measured(scenario: CallScenario) -> None:
     check(LOOPBACK, "gateway", scenario)
 
 
 @pytest.mark.parametrize("scenario", [SMALL, ONE_TO_TWO], ids=lambda one: one.title)
-def test_janus_is_measured(link: Link, scenario: Scenario) -> None:
+def test_janus_is_measured(link: ServerLink, scenario: CallScenario) -> None:
     try:
         janus.find()
     except janus.NoJanus as error:

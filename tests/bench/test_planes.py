@@ -8,31 +8,33 @@ import trio
 from attrs import evolve
 
 from sfu.wire.certificate import generate_certificate
-from tools.bench.network import Link, open_link
+from tools.bench.network import ServerLink, open_link
 from tools.bench.planes import sink
 from tools.bench.planes.__main__ import main
-from tools.bench.planes.measure import Result, measure
-from tools.bench.planes.tables import Conditions, text
+from tools.bench.planes.measure import PlanesResult, measure
+from tools.bench.planes.tables import PlanesConditions, text
 from tools.bench.progress import Progress
 from tools.light import Identity
 from tools.light.media_loop import constant_loop
 from tools.namespaces import configure, why_not
 
 LOOP = constant_loop("video", rate=40, packets=5, payload_size=1100)
-CONDITIONS = Conditions("2 cores", LOOP, receivers=60, rounds=1, seconds=3, date="2026-01-01")
-ONE = Result(packets=700_000, sunk=700_100, dropped=2_000, planes=[0.99], interpreter=0.04, generator=0.17, idle=0.8)
+CONDITIONS = PlanesConditions("2 cores", LOOP, receivers=60, rounds=1, seconds=3, date="2026-01-01")
+ONE = PlanesResult(
+    packets=700_000, sunk=700_100, dropped=2_000, planes=[0.99], interpreter=0.04, generator=0.17, idle=0.8
+)
 TWO = evolve(ONE, packets=1_330_000, sunk=1_330_000, dropped=0, planes=[0.9, 0.89], idle=0.0)
 
 
 @pytest.fixture
-def link() -> Iterator[Link]:
+def link() -> Iterator[ServerLink]:
     if (reason := why_not()) is not None:
         pytest.skip(reason)
     with open_link() as made:
         yield made
 
 
-def test_each_channel_has_a_plane_and_all_that_leaves_goes_into_the_sink(link: Link) -> None:
+def test_each_channel_has_a_plane_and_all_that_leaves_goes_into_the_sink(link: ServerLink) -> None:
     identity = Identity.of(generate_certificate(datetime.now(UTC)))
     run = trio.run(measure, 2, link, identity, LOOP, 3, 0.5, Progress())
     # Two channels, three receivers: 1,200 a second, of half a second on a machine that has other things to do.
@@ -69,7 +71,7 @@ def test_the_report_takes_the_median_of_the_rounds() -> None:
         (ONE, evolve(TWO, sunk=900_000), "with 2 the interface counted other packets"),
     ],
 )
-def test_the_report_says_why_a_run_proves_nothing(one: Result, two: Result, why: str) -> None:
+def test_the_report_says_why_a_run_proves_nothing(one: PlanesResult, two: PlanesResult, why: str) -> None:
     said = text({1: [one], 2: [two]}, CONDITIONS)
     assert "To be doubted" in said
     assert why in said

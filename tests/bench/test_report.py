@@ -6,19 +6,19 @@ from xml.etree import ElementTree
 import pytest
 from attrs import evolve
 
-from tools.bench.beside.contest import FloorResult, Outcome
-from tools.bench.beside.drain_process import Received
-from tools.bench.beside.figures import Conditions, text
+from tools.bench.beside.contest import ContestOutcome, FloorResult
+from tools.bench.beside.drain_process import DrainTotals
+from tools.bench.beside.figures import ContestConditions, text
 from tools.bench.beside.floor import FloorCost
-from tools.bench.beside.measure import Result
+from tools.bench.beside.measure import RunResult
 from tools.bench.beside.plots import linear, logarithmic
 from tools.bench.beside.report import plots, write
 from tools.bench.beside.scenarios import SCENARIOS
 from tools.page import Place
 
 SCENARIO = SCENARIOS[0]
-RECEIVED = Received(1000, 100, 0.001, 0.002, 500, 0, cpu=0.1, dropped=0)
-RUN = Result(
+RECEIVED = DrainTotals(1000, 100, 0.001, 0.002, 500, 0, cpu=0.1, dropped=0)
+RUN = RunResult(
     cpu=0.02,
     seconds=4.0,
     expected=1000,
@@ -33,11 +33,11 @@ RUN = Result(
     busy=0.05,
     profiles=frozenset({"AEAD_AES_128_GCM"}),
 )
-CONDITIONS = Conditions("2 cores", "1.1.2", 3, 4.0, 600, "2026-01-01")
+CONDITIONS = ContestConditions("2 cores", "1.1.2", 3, 4.0, 600, "2026-01-01")
 
 
-def outcome(*runs: Result) -> Outcome:
-    made = Outcome()
+def outcome(*runs: RunResult) -> ContestOutcome:
+    made = ContestOutcome()
     made.runs[SCENARIO.name, "gateway"] = list(runs)
     made.runs[SCENARIO.name, "janus"] = [evolve(RUN, cpu=0.06)]
     made.floors[SCENARIO.name, "floor"] = [FloorResult(FloorCost(1000, 1000, 0.008, 0.001, 0.007, 0.0), 1000)]
@@ -45,7 +45,7 @@ def outcome(*runs: Result) -> Outcome:
     return made
 
 
-def said(made: Outcome) -> str:
+def said(made: ContestOutcome) -> str:
     return text(made, [SCENARIO], CONDITIONS, [])
 
 
@@ -70,7 +70,7 @@ def test_a_member_that_was_never_told_has_no_time() -> None:
 
 
 def test_a_figure_that_was_not_measured_is_a_dash() -> None:
-    table = said(Outcome(runs={(SCENARIO.name, "gateway"): [RUN]}))
+    table = said(ContestOutcome(runs={(SCENARIO.name, "gateway"): [RUN]}))
     assert "| video to 10 | 1,500 | 20.0 | – | – | – | – | – |" in table
 
 
@@ -84,7 +84,7 @@ def test_a_figure_that_was_not_measured_is_a_dash() -> None:
         (evolve(RUN, received=evolve(RECEIVED, unopened=2)), "2 could not be decrypted"),
     ],
 )
-def test_the_report_doubts_runs_of_an_overloaded_generator(run: Result, why: str) -> None:
+def test_the_report_doubts_runs_of_an_overloaded_generator(run: RunResult, why: str) -> None:
     assert "To be doubted" not in said(outcome(RUN))
     table = said(outcome(run))
     assert "To be doubted" in table

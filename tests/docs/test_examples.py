@@ -18,7 +18,7 @@ from tests.docs.pages import ROOT
 from tests.gateway_process import ENVIRONMENT, GatewayProcess, run_gateway
 from tools.light import Identity, open_light_client
 from tools.light.encoders import encode_audio
-from tools.light.publication import Publication
+from tools.light.loop_sender import LoopSender
 
 EXAMPLES: Final = ROOT / "docs" / "examples"
 PAGE: Final = (ROOT / "docs" / "python-client.md").read_text(encoding="utf-8")
@@ -93,8 +93,8 @@ async def test_count_packets_counts_what_somebody_sends(gateway: GatewayProcess)
         trio.open_nursery() as nursery,
     ):
         await ada.publish("audio", 4711)
-        publication = Publication(encode_audio(), await ada.transport("send"), ssrc=4711, rng=random.Random(1))
-        nursery.start_soon(publication.run)
+        sender = LoopSender(encode_audio(), await ada.transport("send"), ssrc=4711, rng=random.Random(1))
+        nursery.start_soon(sender.run)
         with start("count_packets.py", gateway.websocket_url, "studio") as program:
             try:
                 line = await read_until(program, r"Ada's microphone: [1-9]\d* packets")

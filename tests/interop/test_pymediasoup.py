@@ -10,7 +10,7 @@ import trio
 
 from protocol.client import RequestError
 from tests.gateway_process import GatewayProcess, run_gateway
-from tools.full import FullClient, Pattern, Reception, Tone, open_full_client
+from tools.full import FullClient, MovingPattern, ReceivedStream, Tone, open_full_client
 
 RED, BLUE = (90, 200), (200, 90)
 LOUD_ENOUGH = 0.01  # a quarter of a second of the tone
@@ -28,25 +28,25 @@ async def two_in(gateway: GatewayProcess, channel: str) -> AsyncIterator[tuple[F
         await trio.to_thread.run_sync(gateway.becomes_empty)
 
 
-async def hears(reception: Reception, pitch: int) -> None:
+async def hears(stream: ReceivedStream, pitch: int) -> None:
     """Wait until a tone has arrived, and check its pitch."""
-    await reception.until(lambda now: now.heard.energy > LOUD_ENOUGH and now.heard.pitch > 0)
-    assert reception.heard.pitch == pytest.approx(pitch, rel=0.02)
+    await stream.until(lambda now: now.audio.energy > LOUD_ENOUGH and now.audio.pitch > 0)
+    assert stream.audio.pitch == pytest.approx(pitch, rel=0.02)
 
 
-async def sees(reception: Reception, colour: tuple[int, int]) -> None:
+async def sees(stream: ReceivedStream, colour: tuple[int, int]) -> None:
     """Wait until a video has arrived, and check its colour and size."""
-    await reception.until(lambda now: now.seen.frames > 15)
-    assert reception.seen.colour == pytest.approx(colour, abs=8)
-    assert (reception.seen.width, reception.seen.height) == (Pattern().width, Pattern().height)
+    await stream.until(lambda now: now.video.frames > 15)
+    assert stream.video.colour == pytest.approx(colour, abs=8)
+    assert (stream.video.width, stream.video.height) == (MovingPattern().width, MovingPattern().height)
 
 
 async def test_two_clients_hear_and_see_each_other(gateway: GatewayProcess) -> None:
     async with two_in(gateway, "both") as (ada, ben):
         await ada.send_audio(Tone(440))
-        await ada.send_video(Pattern(RED))
+        await ada.send_video(MovingPattern(RED))
         await ben.send_audio(Tone(880))
-        await ben.send_video(Pattern(BLUE))
+        await ben.send_video(MovingPattern(BLUE))
         await hears(await ben.receive("ada", "microphone"), 440)
         await hears(await ada.receive("ben", "microphone"), 880)
         await sees(await ben.receive("ada", "camera"), RED)
@@ -63,7 +63,7 @@ async def test_the_gateway_takes_either_role_in_dtls(gateway: GatewayProcess) ->
 
 async def test_a_late_joiner_sees_a_running_video_from_a_key_frame_on(gateway: GatewayProcess) -> None:
     async with open_full_client(gateway.websocket_url, "late", "Ada", user_id="ada") as ada:
-        await ada.send_video(Pattern(RED))
+        await ada.send_video(MovingPattern(RED))
         await trio.sleep(1)  # the first key frame was sent before
         async with open_full_client(gateway.websocket_url, "late", "Ben") as ben:
             await sees(await ben.receive("ada", "camera"), RED)
@@ -88,29 +88,29 @@ async def test_after_a_stream_ends_the_next_one_uses_the_same_transport(
 async def test_a_paused_producer_is_not_heard_until_resumed(gateway: GatewayProcess) -> None:
     async with two_in(gateway, "paused") as (ada, ben):
         producer_id = await ada.send_audio()
-        reception = await ben.receive("ada", "microphone")
-        await hears(reception, 440)
+        stream = await ben.receive("ada", "microphone")
+        await hears(stream, 440)
 
         await ada.signalling.pause(producer_id=producer_id)
         await trio.sleep(0.5)  # for packets in flight
-        before = reception.latest
+        before = stream.latest
         await trio.sleep(0.5)
-        assert reception.latest == before
+        assert stream.latest == before
 
         await ada.signalling.resume(producer_id=producer_id)
-        await reception.until(lambda now: now.heard.energy > 2 * LOUD_ENOUGH)
+        await stream.until(lambda now: now.audio.energy > 2 * LOUD_ENOUGH)
 
 
 async def test_a_client_that_disconnects_is_gone_for_the_others(gateway: GatewayProcess) -> None:
     async with open_full_client(gateway.websocket_url, "gone", "Ada", user_id="ada") as ada:
         async with open_full_client(gateway.websocket_url, "gone", "Ben", user_id="ben") as ben:
             await ben.send_audio()
-            reception = await ada.receive("ben", "microphone")
-            await hears(reception, 440)
+            stream = await ada.receive("ben", "microphone")
+            await hears(stream, 440)
         await ada.until(lambda participants: [each.user_id for each in participants] == ["ada"], within=1)
-        await reception.until(lambda now: now.closed, within=1)
+        await stream.until(lambda now: now.closed, within=1)
         with pytest.raises(RequestError):
-            await ada.signalling.resume(consumer_id=reception.consumer_id)
+            await ada.signalling.resume(consumer_id=stream.consumer_id)
 
 
 async def test_a_full_client_leaves_no_thread_behind(gateway: GatewayProcess) -> None:

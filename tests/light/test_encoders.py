@@ -11,8 +11,8 @@ from aiortc.codecs.vpx import VpxPayloadDescriptor
 
 from tools.light import LightEndpoint
 from tools.light.encoders import encode_audio, encode_video
+from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
-from tools.light.publication import Publication
 from tools.light.stamp import STAMP_SIZE, read_stamp_untrusted
 
 
@@ -27,12 +27,12 @@ class Wire:
         return True
 
 
-def publish(loop: MediaLoop, frames: int) -> tuple[Publication, list[bytes]]:
+def publish(loop: MediaLoop, frames: int) -> tuple[LoopSender, list[bytes]]:
     wire = Wire()
-    publication = Publication(loop, cast(LightEndpoint, wire), ssrc=9, rng=random.Random(1))
+    sender = LoopSender(loop, cast(LightEndpoint, wire), ssrc=9, rng=random.Random(1))
     for _ in range(frames):
-        publication.send_frame()
-    return publication, wire.packets
+        sender.send_frame()
+    return sender, wire.packets
 
 
 @pytest.fixture(scope="module")
@@ -51,24 +51,24 @@ def test_a_loop_of_video_begins_with_its_only_key_frame(video: MediaLoop) -> Non
 
 
 def test_packets_are_numbered_and_timed_on_across_the_loops_end(video: MediaLoop) -> None:
-    publication, packets = publish(video, 130)
+    sender, packets = publish(video, 130)
     headers = [struct.unpack_from("!BBHII", packet) for packet in packets]
     for (_, _, before, _, _), (_, _, after, _, _) in itertools.pairwise(headers):
         assert after == before + 1 & 0xFFFF
     timestamps = [timestamp for timestamp, _ in itertools.groupby(header[3] for header in headers)]
     assert all(after - before & 0xFFFFFFFF == 3000 for before, after in itertools.pairwise(timestamps))
-    assert len(timestamps) == publication.frames == 130
+    assert len(timestamps) == sender.frames == 130
     assert sum(header[1] >> 7 for header in headers) == 130  # the marker ends each frame
     stamps = [read_stamp_untrusted(packet) for packet in packets]
     assert [stamp.number for stamp in stamps if stamp] == list(range(len(packets)))
 
 
 def test_a_decoder_takes_the_video_and_minds_neither_stamp_nor_loop(video: MediaLoop) -> None:
-    publication, packets = publish(video, 70)
-    publication.receive_rtcp_untrusted(struct.pack("!BBHII", 0x81, 206, 2, 1, 9))  # a PLI for SSRC 9
-    assert publication.key_frame_requests == 1
-    wire = cast(Wire, publication.endpoint)
-    publication.send_frame()
+    sender, packets = publish(video, 70)
+    sender.receive_rtcp_untrusted(struct.pack("!BBHII", 0x81, 206, 2, 1, 9))  # a PLI for SSRC 9
+    assert sender.key_frame_requests == 1
+    wire = cast(Wire, sender.endpoint)
+    sender.send_frame()
     packets = wire.packets
     pictures, frame = [], b""
     for packet in packets:
@@ -82,7 +82,7 @@ def test_a_decoder_takes_the_video_and_minds_neither_stamp_nor_loop(video: Media
     decoded = [picture for _, data in pictures for picture in decoder.decode(av.Packet(data))]
     assert len(decoded) == 71
     assert {(picture.width, picture.height) for picture in decoded} == {(640, 360)}
-    assert publication.key_frames == 3
+    assert sender.key_frames == 3
 
 
 def test_a_decoder_takes_the_audio() -> None:
@@ -95,6 +95,6 @@ def test_a_decoder_takes_the_audio() -> None:
 
 @pytest.mark.parametrize("packet", [b"", b"\x81", bytes(12), struct.pack("!BBHII", 0x81, 206, 2, 1, 8)])
 def test_other_rtcp_asks_for_nothing(video: MediaLoop, packet: bytes) -> None:
-    publication, _ = publish(video, 3)
-    publication.receive_rtcp_untrusted(packet)
-    assert publication.key_frame_requests == 0
+    sender, _ = publish(video, 3)
+    sender.receive_rtcp_untrusted(packet)
+    assert sender.key_frame_requests == 0

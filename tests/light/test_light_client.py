@@ -16,7 +16,7 @@ from sfu.wire.certificate import generate_certificate
 from tests.gateway_process import GatewayProcess, run_gateway
 from tools.light import Identity, LightClient, PacketMeter, Poller, open_light_client
 from tools.light.encoders import encode_audio, encode_video
-from tools.light.publication import Publication
+from tools.light.loop_sender import LoopSender
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +39,14 @@ async def running_poller() -> AsyncIterator[Poller]:
         nursery.cancel_scope.cancel()
 
 
-async def send(speaker: LightClient, kind: MediaKind, seconds: float) -> Publication:
+async def send(speaker: LightClient, kind: MediaKind, seconds: float) -> LoopSender:
     loop = encode_audio() if kind == "audio" else encode_video(500_000, 30)
-    publication = Publication(loop, await speaker.transport("send"), ssrc=4711, rng=random.Random(1))
-    speaker.on_rtcp = publication.receive_rtcp_untrusted
+    sender = LoopSender(loop, await speaker.transport("send"), ssrc=4711, rng=random.Random(1))
+    speaker.on_rtcp = sender.receive_rtcp_untrusted
     with trio.move_on_after(seconds):
-        await publication.run()
+        await sender.run()
     await trio.sleep(0.1)
-    return publication
+    return sender
 
 
 @pytest.mark.parametrize("kind", ["audio", "video"])
@@ -63,12 +63,12 @@ async def test_each_packet_is_counted_and_a_sample_tells_the_latency(
     ):
         producer = await speaker.publish(kind, 4711)
         consumer = await listener.subscribe(producer)
-        publication = await send(speaker, kind, 1)
+        sender = await send(speaker, kind, 1)
         meter = listener.streams[consumer]
-        assert meter.expect_until(publication.packets) == 0
+        assert meter.expect_until(sender.packets) == 0
         counts = packet_meter.counts(kind)
         assert (counts.lost, counts.duplicated, counts.reordered, counts.strange, counts.unopened) == (0, 0, 0, 0, 0)
-        assert counts.packets == publication.packets
+        assert counts.packets == sender.packets
         latency = packet_meter.take_latency(kind).quantile(0.5)
         assert latency is not None
         assert 0 < latency < 0.1

@@ -173,5 +173,5 @@ def test_without_figures_of_the_gateway_it_says_so(gateway: GatewayProcess) -> N
     )
     assert run.status == 1
     assert run.broken == {"cpu_per_packet"}
-    assert "no figures" in run.report["gateway"]["unavailable"]
+    assert "no metrics" in run.report["gateway"]["unavailable"]
     poll_until(lambda: gateway.live()["members"], lambda members: members == 0, 5)

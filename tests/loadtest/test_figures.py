@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from protocol.events import VoiceState
 from protocol.vocabulary import Participant
 from tools.loadtest.cli import Limits, Options, make_plan
-from tools.loadtest.own_load import OwnLoad, Second, unsent_complaint
+from tools.loadtest.own_load import LoadSample, OwnLoad, unsent_complaint
 from tools.loadtest.plan import Plan, metrics_url, websocket_url
 from tools.loadtest.plots import Line, Plot, draw, nice_ticks
 from tools.loadtest.quantities import parse_bitrate, parse_rate, parse_seconds, parse_share, parse_size, show_seconds
@@ -114,8 +114,8 @@ def test_who_takes_part() -> None:
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        (Options(members=2, publishers=1), "--members does not go with"),
-        (Options(members=0), "nobody would take part"),
+        (Options(members=2, publishers=1), "--members cannot be combined with"),
+        (Options(members=0), "there would be no clients"),
         (Options(churn="often"), "--churn: 'often'"),
         (Options(churn_kinds="leave,explode"), "--churn-kinds: 'explode'"),
         (Options(duration="0"), "duration"),
@@ -127,8 +127,8 @@ def test_a_plan_that_makes_no_sense_is_refused(options: Options, what: str) -> N
         make_plan("http://x", options)
 
 
-def seconds(count: int, *, lag: float = 0.001, cpu: float = 0.2) -> list[Second]:
-    return [Second(lag, cpu) for _ in range(count)]
+def seconds(count: int, *, lag: float = 0.001, cpu: float = 0.2) -> list[LoadSample]:
+    return [LoadSample(lag, cpu) for _ in range(count)]
 
 
 def test_a_process_with_time_to_spare_is_no_bottleneck() -> None:

@@ -1,7 +1,7 @@
 """What everybody was shown, against what is true: each lie has its name, and no truth is taken for one."""
 
 from protocol.events import LeaveReason, VoiceStateType
-from tools.loadtest.messages import Asked, Ended, Fact, Joined, Leaving, Quiet, Told
+from tools.loadtest.messages import AskedFact, EndedFact, Fact, JoinedFact, LeavingFact, RestFact, ToldFact
 from tools.loadtest.plan import ChurnKind
 from tools.loadtest.truth import Truth
 
@@ -24,20 +24,20 @@ class Story:
 
     def joins(self, user: str, *, told: bool = True) -> None:
         visit = self.visits[user] = self.visits.get(user, 0) + 1
-        self.facts.append(Asked(self.tick(), CHANNEL, user, visit))
+        self.facts.append(AskedFact(self.tick(), CHANNEL, user, visit))
         self.revision += 1
         if told:
             self.all_are_told("user_joined", user)
         self.listed.append(user)
-        self.facts.append(Joined(self.tick(), CHANNEL, user, visit, self.revision, tuple(self.listed)))
+        self.facts.append(JoinedFact(self.tick(), CHANNEL, user, visit, self.revision, tuple(self.listed)))
 
     def leaves(self, user: str, kind: ChurnKind = "leave", reason: LeaveReason = "left", *, told: bool = True) -> None:
-        self.facts.append(Leaving(self.tick(), CHANNEL, user, self.visits[user], kind))
+        self.facts.append(LeavingFact(self.tick(), CHANNEL, user, self.visits[user], kind))
         self.listed.remove(user)
         self.revision += 1
         if told:
             self.all_are_told("user_left", user, reason)
-        self.facts.append(Ended(self.tick(), CHANNEL, user, self.visits[user], planned=True))
+        self.facts.append(EndedFact(self.tick(), CHANNEL, user, self.visits[user], planned=True))
 
     def all_are_told(
         self, change: VoiceStateType, about: str, reason: LeaveReason | None = None, *, but: str | None = None
@@ -57,13 +57,13 @@ class Story:
         agrees: bool = True,
     ) -> None:
         told = (self.revision if revision is None else revision, change, about, reason, agrees)
-        self.facts.append(Told(self.tick(0.01), CHANNEL, user, self.visits[user], *told))
+        self.facts.append(ToldFact(self.tick(0.01), CHANNEL, user, self.visits[user], *told))
 
     def rests(self, seen: dict[str, tuple[str, ...]] | None = None) -> None:
         self.tick(2)
         for user in self.listed:
             listed = (seen or {}).get(user, tuple(self.listed))
-            self.facts.append(Quiet(self.now, CHANNEL, user, self.visits[user], self.revision, listed))
+            self.facts.append(RestFact(self.now, CHANNEL, user, self.visits[user], self.revision, listed))
 
     def judged(self) -> Truth:
         """From two workers, whose batches come in another order than things happened."""
@@ -112,13 +112,13 @@ def test_the_last_change_can_be_missed_too() -> None:
     story.is_told("ben", "user_left", "cleo", "left")
     story.rests({"anna": ("anna", "ben", "cleo")})
     story.facts = [
-        fact if not isinstance(fact, Quiet) or fact.user_id != "anna" else Quiet(*_but_revision(fact, 3))
+        fact if not isinstance(fact, RestFact) or fact.user_id != "anna" else RestFact(*_but_revision(fact, 3))
         for fact in story.facts
     ]
     assert story.judged().errors == {"missed": 1, "ghost": 1}
 
 
-def _but_revision(quiet: Quiet, revision: int) -> tuple[float, str, str, int, int, tuple[str, ...]]:
+def _but_revision(quiet: RestFact, revision: int) -> tuple[float, str, str, int, int, tuple[str, ...]]:
     return quiet.at, quiet.channel_id, quiet.user_id, quiet.visit, revision, quiet.listed
 
 
@@ -171,7 +171,7 @@ def test_a_connection_that_broke_by_itself_is_known_to_others_first() -> None:
         story.joins(user)
     story.revision += 1
     story.is_told("anna", "user_left", "ben", "disconnected")
-    story.facts.append(Ended(story.tick(), CHANNEL, "ben", 1, planned=False))
+    story.facts.append(EndedFact(story.tick(), CHANNEL, "ben", 1, planned=False))
     story.listed.remove("ben")
     story.rests()
     assert story.judged().errors == {}
@@ -224,8 +224,8 @@ def test_a_list_with_a_ghost_or_without_somebody_in_the_answer_to_join() -> None
     story.tick(5)
     story.listed = ["ben"]
     story.revision += 1
-    story.facts.append(Asked(story.tick(), CHANNEL, "cleo", 1))
-    story.facts.append(Joined(story.tick(), CHANNEL, "cleo", 1, story.revision, ("ben", "cleo")))
+    story.facts.append(AskedFact(story.tick(), CHANNEL, "cleo", 1))
+    story.facts.append(JoinedFact(story.tick(), CHANNEL, "cleo", 1, story.revision, ("ben", "cleo")))
     assert story.judged().errors == {"ghost": 1, "absent": 1}
 
 
@@ -234,10 +234,10 @@ def test_nothing_is_judged_before_all_is_known() -> None:
     for user in ("anna", "ben"):
         story.joins(user)
     truth = Truth()
-    truth.learn(fact for fact in story.facts if isinstance(fact, Told))
+    truth.learn(fact for fact in story.facts if isinstance(fact, ToldFact))
     truth.judge(0)
     assert truth.told == 0
-    truth.learn(fact for fact in story.facts if not isinstance(fact, Told))
+    truth.learn(fact for fact in story.facts if not isinstance(fact, ToldFact))
     truth.judge(story.now)
     assert (truth.told, truth.errors) == (1, {})
 
@@ -250,7 +250,10 @@ def test_what_was_still_open_when_the_run_broke_off_says_nothing() -> None:
     truth.learn(story.facts)
     truth.judge(story.now)
     truth.learn(
-        [Leaving(story.tick(), CHANNEL, "ben", 1, "leave"), Ended(story.tick(), CHANNEL, "ben", 1, planned=True)]
+        [
+            LeavingFact(story.tick(), CHANNEL, "ben", 1, "leave"),
+            EndedFact(story.tick(), CHANNEL, "ben", 1, planned=True),
+        ]
     )
     truth.finish(everything=False)
     assert truth.errors == {}

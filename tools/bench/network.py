@@ -25,7 +25,7 @@ class NoNetwork(BenchError):
 
 
 @frozen
-class Link:
+class ServerLink:
     """Addresses of both ends.  The bench itself is at the clients' end; ``prefix`` runs a command at the server's."""
 
     prefix: tuple[str, ...] = ()
@@ -34,11 +34,11 @@ class Link:
 
 
 #: No link, for servers that work on loopback.
-LOOPBACK: Final = Link()
+LOOPBACK: Final = ServerLink()
 
 
 @contextmanager
-def open_link() -> Iterator[Link]:
+def open_link() -> Iterator[ServerLink]:
     """Move this thread, and the processes that it starts, to the clients' end while the block runs.
 
     Raises :exc:`NoNetwork`.
@@ -56,7 +56,7 @@ def open_link() -> Iterator[Link]:
         _wait_carrier("downlink")
         enter(clients)
         # nsenter becomes the command, so the started process is the server itself.
-        yield Link(("nsenter", f"--net={name}", "--"), SERVER, CLIENTS)
+        yield ServerLink(("nsenter", f"--net={name}", "--"), SERVER, CLIENTS)
 
 
 def _set_up(interface: str, *addresses: str) -> None:

@@ -8,24 +8,24 @@ from collections.abc import Sequence
 import trio
 from attrs import define, field
 
-from tools.light.publication import Publication
+from tools.light.loop_sender import LoopSender
 
 
 @define(eq=False)
 class Flow:
     """One stream to ``receivers`` members."""
 
-    publication: Publication
+    sender: LoopSender
     receivers: int
 
     @property
     def expected(self) -> int:
         """Packets that should have arrived so far."""
-        return self.publication.packets * self.receivers
+        return self.sender.packets * self.receivers
 
 
 @define
-class Sent:
+class SendResult:
     """``expected`` packets should arrive; ``late`` holds each frame's delay in seconds."""
 
     expected: int = 0
@@ -36,18 +36,18 @@ class Sent:
         return sorted(self.late)[int(0.99 * len(self.late))] if self.late else 0.0
 
 
-async def send(flows: Sequence[Flow], seconds: float) -> Sent:
+async def send(flows: Sequence[Flow], seconds: float) -> SendResult:
     """Send all flows for so long, each at moments of its own within its period, as independent cameras do."""
-    sent, begun = Sent(), trio.current_time()
+    sent, begun = SendResult(), trio.current_time()
     before = sum(flow.expected for flow in flows)
-    periods = [1 / flow.publication.loop.rate for flow in flows]
+    periods = [1 / flow.sender.loop.rate for flow in flows]
     due = [(begun + number / len(flows) * period, number) for number, period in enumerate(periods)]
     heapq.heapify(due)
     while due[0][0] < begun + seconds:
         moment, number = due[0]
         await trio.sleep_until(moment)
         sent.late.append(trio.current_time() - moment)
-        flows[number].publication.send_frame()
+        flows[number].sender.send_frame()
         heapq.heapreplace(due, (moment + periods[number], number))
     sent.expected = sum(flow.expected for flow in flows) - before
     return sent

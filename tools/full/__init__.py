@@ -1,12 +1,12 @@
 """Full clients: pymediasoup on aiortc, with codecs, ICE and DTLS of their own, driven from Trio.
 
-They are to the gateway what a browser is, in Python: tests and tools call with them.  aiortc runs on asyncio, in a
-loop beside Trio's (:mod:`tools.full.bridge`); signalling goes over :mod:`protocol.client`.  For gateways on this
-machine: their ICE knows loopback addresses alone.
+To the gateway they are like browsers.  aiortc runs in an asyncio loop beside Trio's (:mod:`tools.full.bridge`);
+:mod:`protocol.client` does the signalling.  They reach gateways on this machine only, since their ICE gathers loopback
+addresses alone.
 """
 
-from tools.full.client import FullClient, Reception, open_full_client
-from tools.full.meters import Heard, Seen
-from tools.full.tracks import Pattern, Tone
+from tools.full.client import FullClient, ReceivedStream, open_full_client
+from tools.full.meters import DecodedAudio, DecodedVideo
+from tools.full.tracks import MovingPattern, Tone
 
-__all__ = ["FullClient", "Heard", "Pattern", "Reception", "Seen", "Tone", "open_full_client"]
+__all__ = ["DecodedAudio", "DecodedVideo", "FullClient", "MovingPattern", "ReceivedStream", "Tone", "open_full_client"]

@@ -1,4 +1,4 @@
-"""A participant with a tone and a moving picture: ``python -m tools.full ws://127.0.0.1:8080/ws lobby Robin``."""
+"""A participant that sends a tone and a picture: ``python -m tools.full ws://127.0.0.1:8080/ws lobby Robin``."""
 
 import json
 import signal
@@ -12,8 +12,8 @@ import trio
 from cyclopts import App, Parameter
 
 from protocol.client import ConnectError, ConnectionClosed, RequestError
-from tools.full.client import FullClient, Reception, open_full_client
-from tools.full.tracks import Pattern, Tone
+from tools.full.client import FullClient, ReceivedStream, open_full_client
+from tools.full.tracks import MovingPattern, Tone
 
 app = App(help_format="plaintext")
 _REPORT_EVERY = 0.5
@@ -31,28 +31,28 @@ def participate(
     cb: int = 90,
     cr: int = 200,
 ) -> int:
-    """Join a channel, send a tone and a moving picture, receive what the others send.
+    """Join a channel, send a tone and a moving picture, and receive all streams.
 
-    Twice a second a line of JSON on standard output tells what came so far: for
-    each stream `user`, `source` and what was measured of it. Ends with status 0
-    at SIGTERM or Ctrl-C, with 1 when the gateway does not want it.
+    Prints a line of JSON twice a second, with `user`, `source` and measurements
+    of each stream. Exits with 0 after SIGTERM or Ctrl-C, and with 1 where the
+    gateway refuses or closes the connection.
 
     Parameters
     ----------
     url
         The gateway's WebSocket, such as ws://127.0.0.1:8080/ws.
     token
-        The gateway's join token, if it wants one.
+        Join token, where the gateway wants one.
     pitch
-        Of the tone, in Hz.
+        Pitch of the tone, in Hz.
     cb, cr
-        Colour of the picture: its chroma values, 16 to 240.
+        Chroma values of the picture, 16 to 240.
     """
 
     async def run() -> None:
         async with _until_told_to_stop(), open_full_client(url, channel, name, user_id=user_id, token=token) as client:
             await client.send_audio(Tone(pitch))
-            await client.send_video(Pattern((cb, cr)))
+            await client.send_video(MovingPattern((cb, cr)))
             await _report(client)
 
     status = 0
@@ -79,30 +79,31 @@ async def _until_told_to_stop() -> AsyncIterator[None]:
 
 
 async def _report(client: FullClient) -> None:
-    receptions: dict[tuple[str, str], Reception] = {}
+    streams: dict[tuple[str, str], ReceivedStream] = {}
     while True:
-        await _receive_what_is_new(client, receptions)
-        streams = [
-            {"user": user, "source": source, **attrs.asdict(reception.latest)}
-            for (user, source), reception in receptions.items()
+        await _receive_new_streams(client, streams)
+        report = [
+            {"user": user, "source": source, **attrs.asdict(stream.latest)}
+            for (user, source), stream in streams.items()
         ]
-        print(json.dumps(streams), flush=True)
+        print(json.dumps(report), flush=True)
         await trio.sleep(_REPORT_EVERY)
 
 
-async def _receive_what_is_new(client: FullClient, receptions: dict[tuple[str, str], Reception]) -> None:
-    for stream in [stream for stream, reception in receptions.items() if reception.closed]:
-        del receptions[stream]
+async def _receive_new_streams(client: FullClient, streams: dict[tuple[str, str], ReceivedStream]) -> None:
+    for name in [name for name, stream in streams.items() if stream.closed]:
+        del streams[name]
     for participant in client.participants:
         for producer in participant.producers:
-            stream = (participant.user_id, producer.source)
-            if participant.user_id == client.user_id or stream in receptions:
+            if participant.user_id == client.user_id or (participant.user_id, producer.source) in streams:
                 continue
             try:
-                receptions[stream] = await client.receive(*stream)
+                stream = await client.receive(participant.user_id, producer.source)
             except RequestError as error:
-                if error.code != "not_found":  # it has gone since
+                if error.code != "not_found":  # it has closed since
                     raise
+            else:
+                streams[participant.user_id, producer.source] = stream
 
 
 if __name__ == "__main__":

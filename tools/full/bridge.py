@@ -1,4 +1,4 @@
-"""An asyncio loop beside Trio, in a thread of its own, and calls across in both directions."""
+"""An asyncio loop in a thread beside Trio, with calls in both directions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +14,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class Bridge:
-    """Made by :func:`open_bridge`."""
+    """Calls between Trio and an asyncio loop; :func:`open_bridge` makes it."""
 
     def __init__(self, portal: BlockingPortal, nursery: trio.Nursery) -> None:
         self._portal = portal
@@ -22,7 +22,7 @@ class Bridge:
         self._token = trio.lowlevel.current_trio_token()
 
     async def run(self, function: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
-        """From Trio: run an async function in the asyncio loop.  Cancelling this cancels it there."""
+        """Run an async function in the asyncio loop, from Trio.  Cancelling this cancels the function."""
         future = self._portal.start_task_soon(function, *args)
         done = trio.Event()
 
@@ -33,14 +33,14 @@ class Bridge:
         try:
             await done.wait()
         finally:
-            future.cancel()  # does nothing to one that is done
+            future.cancel()  # without effect on a finished one
         return future.result()
 
     async def ask(self, function: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
-        """From asyncio: run an async function in Trio."""
+        """Run an async function in Trio, from asyncio."""
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
-        async def work_it_out() -> None:
+        async def run_and_settle() -> None:
             try:
                 result = await function(*args)
             except Exception as error:
@@ -51,11 +51,11 @@ class Bridge:
             else:
                 self._settle(answer, answer.set_result, result)
 
-        self.post(self._nursery.start_soon, work_it_out)
+        self.post(self._nursery.start_soon, run_and_settle)
         return await answer
 
     def post(self, function: Callable[[*Ts], object], *args: *Ts) -> None:
-        """From any thread: call a function soon in Trio, unless its run is over."""
+        """Call a function in Trio soon, from any thread; do nothing after the end of the Trio run."""
         with suppress(trio.RunFinishedError):
             self._token.run_sync_soon(function, *args)
 
@@ -78,7 +78,7 @@ async def open_bridge() -> AsyncIterator[Bridge]:
             yield Bridge(portal, nursery)
             nursery.cancel_scope.cancel()
     finally:
-        # Bounded by the tasks: what is left in the loop is cancelled first, and aiortc's do not resist.
+        # This ends soon: it first cancels the tasks of the loop, and aiortc's do not resist.
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 10):
             await trio.to_thread.run_sync(portal.call, portal.stop, True, abandon_on_cancel=True)
             await trio.to_thread.run_sync(portal_context.__exit__, None, None, None, abandon_on_cancel=True)

@@ -1,4 +1,4 @@
-"""A full client, as Trio programs use it."""
+"""A full client for Trio programs."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,44 +14,44 @@ from protocol.requests import Joined
 from protocol.vocabulary import Direction, MediaKind, Participant, ParticipantProducer, Source
 from tools.full.bridge import Bridge, open_bridge
 from tools.full.media import Media
-from tools.full.meters import Heard, Seen
-from tools.full.tracks import Pattern, PatternTrack, Tone, ToneTrack
+from tools.full.meters import DecodedAudio, DecodedVideo
+from tools.full.tracks import MovingPattern, MovingPatternTrack, Tone, ToneTrack
 from tools.full.wire import to_json
 
-#: Longest wait for one step of setting something up, in seconds.  Each goes over loopback and is due in far less.
+#: Longest wait for one step of a setup, in seconds.  Each step goes over loopback and needs far less.
 PATIENCE = 15.0
 _GOODBYE = 5.0
 
 
-class Reception:
-    """Somebody's stream, as it comes in.  ``latest`` is what came so far."""
+class ReceivedStream:
+    """A stream that the client receives.  ``latest`` measures what was decoded so far."""
 
     def __init__(self, consumer_id: str, kind: MediaKind) -> None:
         self.consumer_id = consumer_id
-        self.latest: Heard | Seen = Heard() if kind == "audio" else Seen()
-        #: Whether the gateway has said that no more will come.
+        self.latest: DecodedAudio | DecodedVideo = DecodedAudio() if kind == "audio" else DecodedVideo()
+        #: Whether the gateway has closed the consumer.
         self.closed = False
         self._changed = trio.lowlevel.ParkingLot()
 
     @property
-    def heard(self) -> Heard:
-        """``latest``, of a sound."""
-        assert isinstance(self.latest, Heard)
+    def audio(self) -> DecodedAudio:
+        """``latest`` of an audio stream."""
+        assert isinstance(self.latest, DecodedAudio)
         return self.latest
 
     @property
-    def seen(self) -> Seen:
-        """``latest``, of a picture."""
-        assert isinstance(self.latest, Seen)
+    def video(self) -> DecodedVideo:
+        """``latest`` of a video stream."""
+        assert isinstance(self.latest, DecodedVideo)
         return self.latest
 
-    async def until(self, condition: Callable[["Reception"], bool], within: float = PATIENCE) -> None:
-        """Wait until something is true of what came so far.  Raises ``trio.TooSlowError`` after ``within`` seconds."""
+    async def until(self, condition: Callable[["ReceivedStream"], bool], within: float = PATIENCE) -> None:
+        """Wait until ``condition`` holds for this stream.  Raises ``trio.TooSlowError`` after ``within`` seconds."""
         with trio.fail_after(within):
             while not condition(self):
                 await self._changed.park()
 
-    def _update(self, latest: Heard | Seen) -> None:
+    def _update(self, latest: DecodedAudio | DecodedVideo) -> None:
         self.latest = latest
         self._changed.unpark_all()
 
@@ -61,71 +61,71 @@ class Reception:
 
 
 class FullClient:
-    """Somebody in a channel who can send and receive; made by :func:`open_full_client`.
+    """A participant that sends and receives; :func:`open_full_client` makes it.
 
     Its methods raise what requests of :class:`protocol.client.Client` raise, and ``trio.TooSlowError``.
     """
 
     def __init__(self, client: Client, bridge: Bridge, joined: Joined) -> None:
-        #: For every request that has no method here.
+        #: For requests that have no method here.
         self.signalling = client
         self.user_id = joined.user_id
-        #: What each transport's client side is in DTLS, once it was connected.
+        #: The client's DTLS role on each connected transport.
         self.dtls_roles: dict[Direction, DtlsRole] = {}
         self._participants = joined.participants
         self._capabilities: RtpCapabilities | None = None
         self._changed = trio.lowlevel.ParkingLot()
         self._bridge = bridge
-        self._media = Media(_Asked(self))
+        self._media = Media(_BridgedSignalling(self))
         self._directions: dict[str, Direction] = {}
-        self._receptions: dict[str, Reception] = {}
+        self._streams: dict[str, ReceivedStream] = {}
         self._opening = trio.Lock()
 
     @property
     def participants(self) -> tuple[Participant, ...]:
-        """Who is in the channel, as the gateway last said."""
+        """The newest list of the channel."""
         return self._participants
 
     async def until(self, condition: Callable[[tuple[Participant, ...]], bool], within: float = PATIENCE) -> None:
-        """Wait until something is true of the participants.  Raises ``trio.TooSlowError``."""
+        """Wait until ``condition`` holds for the participants.  Raises ``trio.TooSlowError``."""
         with trio.fail_after(within):
             while not condition(self._participants):
                 await self._changed.park()
 
     async def send_audio(self, tone: Tone | None = None, source: Source = "microphone") -> str:
-        """Begin to send a tone; the producer's id."""
+        """Send a tone from now on; return the producer id."""
         return await self._send(partial(ToneTrack, tone or Tone()), source)
 
-    async def send_video(self, pattern: Pattern | None = None, source: Source = "camera") -> str:
-        """Begin to send a moving picture; the producer's id."""
-        return await self._send(partial(PatternTrack, pattern or Pattern()), source)
+    async def send_video(self, pattern: MovingPattern | None = None, source: Source = "camera") -> str:
+        """Send a moving picture from now on; return the producer id."""
+        return await self._send(partial(MovingPatternTrack, pattern or MovingPattern()), source)
 
     async def stop_sending(self, producer_id: str) -> None:
-        """Close one's own producer."""
+        """Close a producer of this client."""
         await self._bridge.run(self._media.stop_sending, producer_id)
         await self.signalling.close(producer_id=producer_id)
 
-    async def stop_receiving(self, reception: Reception) -> None:
-        """Close one's own consumer."""
-        await self._no_longer_receive(reception.consumer_id)
-        await self.signalling.close(consumer_id=reception.consumer_id)
+    async def stop_receiving(self, stream: ReceivedStream) -> None:
+        """Close a consumer of this client."""
+        await self._no_longer_receive(stream.consumer_id)
+        await self.signalling.close(consumer_id=stream.consumer_id)
 
-    async def receive(self, user_id: str, source: Source, within: float = PATIENCE) -> Reception:
-        """Receive what somebody sends, or begins to send in the next ``within`` seconds."""
+    async def receive(self, user_id: str, source: Source, within: float = PATIENCE) -> ReceivedStream:
+        """Receive a stream that a user sends, or begins to send within ``within`` seconds."""
         with trio.fail_after(within):
             await self.until(lambda participants: _find(participants, user_id, source) is not None, within)
             producer = _find(self._participants, user_id, source)
             assert producer is not None
             transport_id = await self._transport("receive")
             consumed = await self.signalling.consume(transport_id, producer.producer_id)
-            reception = self._receptions[consumed.consumer_id] = Reception(consumed.consumer_id, producer.kind)
+            stream = self._streams[consumed.consumer_id] = ReceivedStream(consumed.consumer_id, producer.kind)
             await self._bridge.run(
                 self._media.receive,
                 to_json(consumed),
-                lambda latest: self._bridge.post(reception._update, latest),
+                lambda latest: self._bridge.post(stream._update, latest),
             )
             await self.signalling.resume(consumer_id=consumed.consumer_id)
-        return reception
+        return stream
 
     async def _send(self, make_track: Callable[[], MediaStreamTrack], source: Source) -> str:
         with trio.fail_after(PATIENCE):
@@ -137,7 +137,7 @@ class FullClient:
             for transport_id, its_direction in self._directions.items():
                 if its_direction == direction:
                     return transport_id
-            # With the capabilities given here, none of the `consume` has to repeat them.
+            # With the capabilities given here, no `consume` has to repeat them.
             capabilities = self._capabilities if direction == "receive" else None
             created = await self.signalling.create_transport(direction, rtp_capabilities=capabilities)
             await self._bridge.run(self._media.open_transport, direction, to_json(created))
@@ -150,7 +150,7 @@ class FullClient:
             self._capabilities = await self._bridge.run(self._media.load, router_capabilities)
 
     async def _follow(self) -> None:
-        """Keep the list as the gateway tells it, until the connection ends."""
+        """Follow the gateway's events until the connection ends."""
         try:
             async for event in self.signalling.events():
                 match event:
@@ -160,11 +160,11 @@ class FullClient:
                     case ConsumerClosed(consumer_id=consumer_id):
                         await self._no_longer_receive(consumer_id)
         except ConnectionClosed:
-            pass  # whoever asks next is told
+            pass  # the next request raises it
 
     async def _no_longer_receive(self, consumer_id: str) -> None:
-        if reception := self._receptions.pop(consumer_id, None):
-            reception._close()
+        if stream := self._streams.pop(consumer_id, None):
+            stream._close()
             with trio.fail_after(PATIENCE):
                 await self._bridge.run(self._media.stop_receiving, consumer_id)
 
@@ -172,8 +172,8 @@ class FullClient:
         await self._bridge.run(self._media.close)
 
 
-class _Asked:
-    """What the media half asks the gateway, from its own loop."""
+class _BridgedSignalling:
+    """The requests of the asyncio half, made in Trio."""
 
     def __init__(self, client: FullClient) -> None:
         self._client = client
@@ -193,9 +193,9 @@ class _Asked:
 async def open_full_client(
     url: str, channel_id: str, username: str, *, user_id: str | None = None, token: str | None = None
 ) -> AsyncIterator[FullClient]:
-    """Join a channel of the gateway at a ``ws:`` URL; leaving the block closes media and connection, without `leave`.
+    """Join a channel of the gateway at a ``ws:`` URL.  Leaving the block closes media and connection, without `leave`.
 
-    Raises what :func:`protocol.client.connect` and ``join`` raise.  Exceptions from the block come out as they are.
+    Raises what :func:`protocol.client.connect` and ``join`` raise.  Exceptions from the block come out unchanged.
     """
     error: BaseException | None = None
     try:
@@ -214,7 +214,7 @@ async def open_full_client(
                     await client._close()
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup:
-        # The nurseries in here wrap it; their own tasks raise nothing.
+        # The nurseries wrap the block's exception; their own tasks raise none.
         if error is not None and isinstance(error, Exception):
             raise error from None
         raise

@@ -1,7 +1,7 @@
-"""ICE over loopback addresses.  This file alone reaches into aioice.
+"""ICE over loopback addresses.  Only this file replaces a private function of aioice.
 
-aioice gathers candidates on every address but loopback ones, and has no setting for it.  Here it gathers on loopback
-alone, in the loops that ask for it; others, in this process too, are left as they are.
+aioice gathers no candidates on loopback addresses, and no setting changes that.  Here it gathers them there alone,
+in the event loops that ask for it.  Other loops of the process are not affected.
 """
 
 import asyncio
@@ -21,6 +21,6 @@ def _get_host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
 
 
 def use_loopback() -> None:
-    """From now on, connections of the running loop gather candidates on loopback addresses and on no others."""
+    """Let connections of the running loop gather candidates on loopback addresses only, from now on."""
     _loops.add(asyncio.get_running_loop())
     aioice.ice.get_host_addresses = _get_host_addresses

@@ -1,6 +1,6 @@
 """The asyncio half of a full client: pymediasoup's device and transports.  Everything here runs in the bridge's loop.
 
-pymediasoup reports some of its failures as an event named ``error`` and goes on; here they are raised.
+pymediasoup reports some failures as an event ``error`` and goes on; this module raises them.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from pymediasoup.transport import Transport
 from protocol.media import DtlsParameters, RtpCapabilities, RtpParameters
 from protocol.vocabulary import Direction, MediaKind, Source
 from tools.full.loopback import use_loopback
-from tools.full.meters import Heard, Seen, watch
+from tools.full.meters import DecodedAudio, DecodedVideo, watch
 from tools.full.wire import from_model
 
 Json = dict[str, Any]
 
 
-class Signalling(Protocol):
-    """What the transports ask the gateway; called in the loop."""
+class MediaSignalling(Protocol):
+    """The requests that transports make of the gateway, called in the loop."""
 
     async def connect(self, transport_id: str, dtls_parameters: DtlsParameters) -> None: ...
 
@@ -37,26 +37,26 @@ class Signalling(Protocol):
 
 
 class Media:
-    """A device and at most one transport in each direction."""
+    """A pymediasoup device with at most one transport in each direction."""
 
-    def __init__(self, signalling: Signalling) -> None:
+    def __init__(self, signalling: MediaSignalling) -> None:
         self._signalling = signalling
         self._device = Device(AiortcHandler.createFactory(tracks=[]))
         self._transports: dict[Direction, Transport] = {}
         self._producers: dict[str, Producer] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._failure: BaseException | None = None
-        # pymediasoup runs no queue of its own: two negotiations at once would take each other's descriptions.
+        # pymediasoup has no queue: two negotiations at once would mix up their descriptions.
         self._negotiating = asyncio.Lock()
 
     async def load(self, router_capabilities: Json) -> RtpCapabilities:
-        """Learn what the gateway can do; what this client can receive."""
+        """Load the router's capabilities; return those of this client for receiving."""
         use_loopback()
         await self._device.load(RtpCapabilitiesModel(**router_capabilities))
         return from_model(self._device.recvRtpCapabilities, RtpCapabilities)
 
     async def open_transport(self, direction: Direction, created: Json) -> None:
-        """Make the client's side of a transport; it connects with the first stream over it."""
+        """Make the client's side of a transport, which connects with its first stream."""
         create = self._device.createSendTransport if direction == "send" else self._device.createRecvTransport
         transport = create(
             id=created["transportId"],
@@ -83,18 +83,18 @@ class Media:
         transport.on("error", failed)
 
     async def send(self, make_track: Callable[[], MediaStreamTrack], source: Source) -> str:
-        """Send a track; its producer's id."""
+        """Send a track; return the producer id."""
         produce = self._transports["send"].produce
         producer = await self._negotiate(produce, track=make_track(), appData={"source": source})
         self._producers[producer.id] = producer
         return str(producer.id)
 
     async def stop_sending(self, producer_id: str) -> None:
-        """End a producer's track; the transport goes on."""
+        """End a producer's track, not its transport."""
         await self._producers.pop(producer_id).close()
 
-    async def receive(self, consumed: Json, tell: Callable[[Heard | Seen], object]) -> None:
-        """Receive what ``consume`` answered, and tell after each decoded frame what came so far."""
+    async def receive(self, consumed: Json, tell: Callable[[DecodedAudio | DecodedVideo], object]) -> None:
+        """Receive the stream that ``consume`` answered; call ``tell`` after each decoded frame."""
         consumer = await self._negotiate(
             self._transports["receive"].consume,
             id=consumed["consumerId"],
@@ -105,17 +105,17 @@ class Media:
         self._watching[consumer.id] = asyncio.create_task(watch(consumer.track, tell))
 
     async def stop_receiving(self, consumer_id: str) -> None:
-        """Look no longer at what comes, if anything does.
+        """Stop measuring a stream.
 
-        pymediasoup's consumer stays open until the transport closes: when it closes one, it later gives the media
-        section to another stream, and aiortc then makes an answer that it does not accept itself.
+        pymediasoup's consumer stays open until the transport closes.  A closed one would pass its media section on to
+        another stream, and aiortc then makes an answer that it does not accept itself.
         """
         if task := self._watching.pop(consumer_id, None):
             task.cancel()
             await asyncio.wait([task])
 
     async def close(self) -> None:
-        """Close the transports, with a close_notify each, and wait until nothing of them is left in the loop."""
+        """Close the transports, each with a close_notify, and wait for the end of their tasks."""
         for transport in self._transports.values():
             await transport.close()
         if self._watching:
@@ -137,4 +137,4 @@ class Media:
             raise failure
 
 
-logging.getLogger("pymediasoup").setLevel(logging.ERROR)  # it warns of what it does not do for aiortc
+logging.getLogger("pymediasoup").setLevel(logging.ERROR)  # it warns of features that aiortc lacks

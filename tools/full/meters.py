@@ -1,4 +1,4 @@
-"""What full clients receive, measured frame by frame."""
+"""Measures decoded media frame by frame."""
 
 from array import array
 from collections.abc import Callable
@@ -13,10 +13,12 @@ _PITCH_FRAMES = 25
 
 
 @frozen
-class Heard:
-    """What came of a sound: decoded ``frames``; ``energy`` as in WebRTC's totalAudioEnergy, the sum over all time of
-    squared amplitude (1 is full scale) times seconds; ``pitch`` in Hz of the last half second, as its zero crossings
-    tell it, so it means something for a single tone only."""
+class DecodedAudio:
+    """Measurements of a decoded audio stream.
+
+    ``energy`` is that of WebRTC's totalAudioEnergy: squared amplitude (1 is full scale) times seconds, summed up.
+    ``pitch`` counts the zero crossings of the last half second, in Hz, so it fits a single tone only.
+    """
 
     frames: int = 0
     energy: float = 0.0
@@ -24,9 +26,11 @@ class Heard:
 
 
 @frozen
-class Seen:
-    """What came of a picture: decoded ``frames``, and of the last one its size in pixels and the chroma values Cb and
-    Cr in its middle."""
+class DecodedVideo:
+    """Measurements of a decoded video stream.
+
+    ``width`` and ``height`` of the last frame are in pixels; ``colour`` holds the chroma values in its middle.
+    """
 
     frames: int = 0
     width: int = 0
@@ -35,13 +39,13 @@ class Seen:
 
 
 class Meter(Protocol):
-    """Looks at one frame after the other."""
+    """Measures one frame after the other."""
 
-    def measure(self, frame: AudioFrame | VideoFrame) -> Heard | Seen: ...
+    def measure(self, frame: AudioFrame | VideoFrame) -> DecodedAudio | DecodedVideo: ...
 
 
 class SoundMeter:
-    """Makes :class:`Heard` from frames of signed 16-bit samples."""
+    """Measures frames of signed 16-bit samples."""
 
     def __init__(self) -> None:
         self._frames = 0
@@ -51,14 +55,14 @@ class SoundMeter:
         self._crossings = 0
         self._seconds = 0.0
 
-    def measure(self, frame: AudioFrame) -> Heard:
+    def measure(self, frame: AudioFrame) -> DecodedAudio:
         samples = array("h", bytes(frame.planes[0]))[: frame.samples * len(frame.layout.channels)]
         mono = samples[:: len(frame.layout.channels)]
         seconds = frame.samples / frame.sample_rate
         self._frames += 1
         self._energy += sum(sample * sample for sample in mono) / (32768**2 * len(mono)) * seconds
         self._count_crossings(mono, seconds)
-        return Heard(self._frames, self._energy, self._pitch)
+        return DecodedAudio(self._frames, self._energy, self._pitch)
 
     def _count_crossings(self, mono: "array[int]", seconds: float) -> None:
         for sample in mono:
@@ -72,20 +76,20 @@ class SoundMeter:
 
 
 class PictureMeter:
-    """Makes :class:`Seen` from I420 frames."""
+    """Measures I420 frames."""
 
     def __init__(self) -> None:
         self._frames = 0
 
-    def measure(self, frame: VideoFrame) -> Seen:
+    def measure(self, frame: VideoFrame) -> DecodedVideo:
         self._frames += 1
         _, cb, cr = frame.planes
         middle = cb.height // 2 * cb.line_size + cb.width // 2
-        return Seen(self._frames, frame.width, frame.height, (memoryview(cb)[middle], memoryview(cr)[middle]))
+        return DecodedVideo(self._frames, frame.width, frame.height, (memoryview(cb)[middle], memoryview(cr)[middle]))
 
 
-async def watch(track: MediaStreamTrack, tell: Callable[[Heard | Seen], object]) -> None:
-    """Take a track's frames for as long as there are any, and tell what they add up to after each."""
+async def watch(track: MediaStreamTrack, tell: Callable[[DecodedAudio | DecodedVideo], object]) -> None:
+    """Measure a track to its end; call ``tell`` with the measurements after each frame."""
     meter: Meter = SoundMeter() if track.kind == "audio" else PictureMeter()
     while True:
         try:

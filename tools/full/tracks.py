@@ -1,4 +1,4 @@
-"""What full clients send: a tone that can be told by its pitch, a moving picture that can be told by its colour."""
+"""The media that full clients send: a tone with its own pitch, and a moving picture with its own colour."""
 
 import asyncio
 import math
@@ -18,7 +18,7 @@ VIDEO_CLOCK_RATE = 90_000
 class Tone:
     """A sine of ``pitch`` Hz; ``loudness`` is its peak, 0 to 1.
 
-    Sound, since silence proves nothing: it is what a stream that is broken sounds like, too.
+    It is not silent, since a broken stream is silent too.
     """
 
     pitch: int = 440
@@ -26,11 +26,11 @@ class Tone:
 
 
 @frozen
-class Pattern:
-    """Stripes that move, with ``rate`` pictures a second.
+class MovingPattern:
+    """Moving stripes, ``rate`` pictures a second.
 
-    ``colour`` are the chroma values Cb and Cr, 16 to 240; 128 and 128 is grey.  ``width`` and ``height`` in pixels,
-    both even.
+    ``colour`` holds the chroma values Cb and Cr, 16 to 240; 128 and 128 is grey.  ``width`` and ``height`` are even
+    numbers of pixels.
     """
 
     colour: tuple[int, int] = (90, 200)
@@ -40,7 +40,7 @@ class Pattern:
 
 
 class _Paced(MediaStreamTrack):
-    """A track whose frames are due at regular times; one that is late is not waited for."""
+    """A track whose frames are due at regular times; it does not wait for a late one."""
 
     def __init__(self, interval: float) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class _Paced(MediaStreamTrack):
         self._number = -1
 
     async def _next(self) -> int:
-        """Wait for the next frame's time; its number, from 0."""
+        """Wait until the next frame is due; return its number, counted from 0."""
         now = asyncio.get_running_loop().time()
         if self._began is None:
             self._began = now
@@ -65,7 +65,7 @@ class ToneTrack(_Paced):
 
     def __init__(self, tone: Tone) -> None:
         super().__init__(SAMPLES / SAMPLE_RATE)
-        # One second holds whole periods of every whole number of Hz, so it can be repeated without a click.
+        # One second holds whole periods of every whole number of Hz, so it repeats without a click.
         peak, step = tone.loudness * 32767, 2 * math.pi * tone.pitch / SAMPLE_RATE
         second = array("h", (round(peak * math.sin(step * index)) for index in range(SAMPLE_RATE)))
         self._second = second.tobytes()
@@ -81,12 +81,12 @@ class ToneTrack(_Paced):
         return frame
 
 
-class PatternTrack(_Paced):
-    """A :class:`Pattern`, in I420."""
+class MovingPatternTrack(_Paced):
+    """A :class:`MovingPattern`, in I420."""
 
     kind = "video"
 
-    def __init__(self, pattern: Pattern) -> None:
+    def __init__(self, pattern: MovingPattern) -> None:
         super().__init__(1 / pattern.rate)
         self._pattern = pattern
         self._stripes = bytes(60 + 2 * (index % 64) for index in range(2 * pattern.width))

@@ -1,4 +1,4 @@
-"""Between the protocol's media objects and pymediasoup's models, by way of the JSON that both stand for."""
+"""Converts between the protocol's media objects and pymediasoup's models, by way of their common JSON."""
 
 import json
 from typing import Any, TypeVar
@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 
 def to_json(answer: OkData) -> dict[str, Any]:
-    """A response's data as it is on the wire."""
+    """Return an answer's data as JSON."""
     data: dict[str, Any] = json.loads(encode(Ok(0, answer)))["data"]
     return data
 
 
 def from_model(model: BaseModel, cls: type[T]) -> T:
-    """A media object of the protocol, from pymediasoup's."""
+    """Convert a model of pymediasoup into a media object of the protocol."""
     return structure(model.model_dump(mode="json", exclude_none=True), cls)

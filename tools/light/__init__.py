@@ -2,7 +2,7 @@
 
 from tools.light.client import LightClient, open_light_client
 from tools.light.decoding import SharedDecoder
-from tools.light.endpoint import LightEndpoint, Traffic, open_endpoint, run_endpoint
+from tools.light.endpoint import DatagramCounts, LightEndpoint, open_endpoint, run_endpoint
 from tools.light.histogram import Histogram
 from tools.light.light_media import BadAnswerError, LightMedia
 from tools.light.packet_meter import PacketCounts, PacketMeter, StreamMeter
@@ -11,6 +11,7 @@ from tools.light.transport import Identity, LightTransport
 
 __all__ = [
     "BadAnswerError",
+    "DatagramCounts",
     "Histogram",
     "Identity",
     "LightClient",
@@ -22,7 +23,6 @@ __all__ = [
     "Poller",
     "SharedDecoder",
     "StreamMeter",
-    "Traffic",
     "open_endpoint",
     "open_light_client",
     "run_endpoint",

@@ -30,7 +30,7 @@ _view = memoryview(_buffer)
 
 
 @define
-class Traffic:
+class DatagramCounts:
     """Counts whole datagrams of every protocol, of one socket or of many.
 
     ``unsent`` counts those that the system did not take, for example because the socket was full.  ``errors`` counts
@@ -66,7 +66,7 @@ class LightEndpoint:
         self.transport = transport
         self.packet_meter = packet_meter
         self.on_rtcp = on_rtcp
-        self.traffic = Traffic()
+        self.traffic = DatagramCounts()
         self.socket = sock
         self._size = 0
         self._arrival = trio.Event()

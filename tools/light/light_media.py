@@ -29,7 +29,7 @@ class Requests(Protocol):
     async def __call__(self, requests: Iterable[RequestData[A]], /) -> list[A]: ...
 
 
-#: Payload types 111 and 96 are those of :data:`tools.light.publication.PAYLOAD_TYPES`.
+#: Payload types 111 and 96 are those of :data:`tools.light.loop_sender.PAYLOAD_TYPES`.
 CODECS: Final[dict[MediaKind, media.RtpCodecParameters]] = {
     "audio": media.RtpCodecParameters("audio/opus", 111, 48000, channels=2),
     "video": media.RtpCodecParameters(

@@ -12,7 +12,7 @@ from tools.light.stamp import STAMP_SIZE
 #: Clock rates of RTP timestamps, in Hz.
 AUDIO_RATE: Final = 48_000
 VIDEO_RATE: Final = 90_000
-#: Bytes of the VP8 payload descriptor that a publication writes.
+#: Bytes of the VP8 payload descriptor that a sender writes.
 DESCRIPTOR_SIZE: Final = 4
 
 

@@ -1,6 +1,6 @@
-"""``sfu-loadtest``: synthetic clients against a running gateway, and how it did (docs/loadtest.md).
+"""``sfu-loadtest`` loads a running gateway with synthetic clients and measures it (docs/loadtest.md).
 
-A *conductor* starts worker processes, tells them when to do what, and puts together what they counted.  Each worker is
-one Trio run with light clients in it.  All of them share the machine's monotonic clock, and one truth: who is in which
-channel, which the conductor compares with what each client was shown.
+A *conductor* starts worker processes, tells them what to do and when, and adds up their counts.  Each worker is one
+Trio run with light clients.  All processes share the machine's monotonic clock.  The conductor knows who is in which
+channel, and compares that with the list that each client was shown.
 """

@@ -34,98 +34,102 @@ _FAILED: Final = 1
 _USAGE_ERROR: Final = 2
 _INTERRUPTED: Final = 130
 _STANDARD_OUTPUT: Final = Path("-")
-#: Columns of the table at the end where there is no terminal to say.
+#: Columns of the final table where standard output is no terminal.
 _WIDTH: Final = 120
-#: Who takes part when nobody says.
+#: Members by default.
 _MEMBERS: Final = 4
 
 
 @frozen
 class Options:
+    """Options of the command; their docstrings are its help."""
+
     channels: int = 1
-    """Channels."""
+    """Number of channels."""
     members: int | None = None
-    """In each channel; everybody sends and receives."""
+    """Clients in each channel that send and receive."""
     publishers: int = 0
-    """In each channel; they send only."""
+    """Clients in each channel that only send."""
     subscribers: int = 0
-    """In each channel; they receive only."""
+    """Clients in each channel that only receive."""
     audio: bool = False
-    """Send Opus, 32 kbit/s; also when neither kind is asked for."""
+    """Send Opus, 32 kbit/s. This is also the default."""
     video: bool = False
     """Send VP8."""
     bitrate: str = "600k"
-    """Of one video stream, in bit/s."""
+    """Bitrate of one video stream, in bit/s."""
     fps: int = 30
-    """Frames of one video stream per second."""
+    """Frames a second of one video stream."""
     duration: str = "20s"
-    """How long to measure, once everybody is there."""
+    """Measuring time, once all clients have joined."""
     ramp: str = "10/s"
-    """Joins per second at the beginning."""
+    """Joins a second at the beginning."""
     churn: str = "0/s"
-    """Leaves per second while measuring; who left comes back within a second."""
+    """Leaves a second while measuring. A client that left comes back within a second."""
     churn_kinds: str = ",".join(CHURN_KINDS)
-    """How they leave, by turns: leave (the request), close (the WebSocket), kill (gone without a word)."""
+    """Ways to leave, in turn: leave (the request), close (the WebSocket), kill (the process dies)."""
     processes: int = 1
-    """Processes for the light clients."""
+    """Worker processes for the light clients."""
     full: int = 0
-    """Full clients beside them, which encode and decode, each in a process of its own."""
+    """Full clients, which encode and decode, each in a process of its own."""
     token: Annotated[str | None, Parameter(env_var=TOKEN_VARIABLE)] = None
     """The gateway's join token."""
     metrics: str | None = None
-    """URL of the gateway's figures; mostly found by itself. "none": do not ask."""
+    """URL of the gateway's /metrics. The default follows from the gateway's URL; "none" reads no metrics."""
     pid: int | None = None
-    """The gateway's process, if it is on this machine: its CPU time and memory are read from the system."""
+    """Process id of a gateway on this machine. The system then tells its CPU time and memory."""
     json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None
-    """Write the whole report to this file, or to standard output (-), which then has nothing else."""
+    """Write the report to this file, or to standard output (-) and nothing else there."""
     html: Path | None = None
-    """Write a page with the figures and plots over time to this file."""
+    """Write an HTML page with the figures and plots over time to this file."""
     seed: int = 1
-    """Who leaves when is chosen by it."""
+    """Seed of the random choice of who leaves."""
 
 
 @frozen
 class Limits:
+    """Thresholds of the command; their docstrings are its help."""
+
     max_loss: str | None = None
-    """Share of all packets that may be lost, such as 1%."""
+    """Greatest share of lost packets, such as 1%."""
     max_audio_loss: str | None = None
-    """The same, of audio."""
+    """The same for audio."""
     max_video_loss: str | None = None
-    """The same, of video."""
+    """The same for video."""
     max_duplicated: str | None = None
-    """Share of packets that may come again."""
+    """Greatest share of packets that arrive twice."""
     max_reordered: str | None = None
-    """Share of packets that may be overtaken."""
+    """Greatest share of packets that a later one overtakes."""
     max_latency_p50: str | None = None
-    """Forwarding latency that half of all packets must keep, such as 5ms."""
+    """Greatest median of the forwarding latency, such as 5ms."""
     max_latency_p99: str | None = None
-    """Forwarding latency that 99 % must keep."""
+    """Greatest 99th percentile of the forwarding latency."""
     max_join_p50: str | None = None
-    """From asking for a connection to joined, half of all."""
+    """Greatest median time from connecting to joined."""
     max_join_p99: str | None = None
-    """The same, 99 %."""
+    """Greatest 99th percentile of that time."""
     max_first_media_p99: str | None = None
-    """From joined to the first packet, 99 %."""
+    """Greatest 99th percentile of the time from joined to the first packet."""
     max_leave_p50: str | None = None
-    """From beginning to leave until another was told, half of all."""
+    """Greatest median time from leaving until another client is told."""
     max_leave_p99: str | None = None
-    """The same, 99 %."""
+    """Greatest 99th percentile of that time."""
     max_roster_errors: str | None = None
-    """Times that somebody may be shown something untrue about who is there."""
+    """Most errors in the participant lists that clients are shown."""
     max_failures: str | None = "0"
-    """Things that may go wrong with clients: refused, lost, too slow."""
+    """Most failures of clients: refused, lost, or not answered in time."""
     max_silent_streams: str | None = None
-    """Streams of which no packet may come."""
+    """Most streams without any packet."""
     max_strange_packets: str | None = None
-    """Opened packets that may be of another stream, or not to be opened."""
+    """Most packets of a wrong stream, or that cannot be decrypted."""
     max_full_undecoded: str | None = None
-    """Streams of which full clients may decode nothing."""
+    """Most streams of which a full client decodes no frame."""
     max_cpu_per_packet: str | None = None
-    """CPU time of the gateway for each packet it sends, such as 50us."""
+    """Greatest CPU time of the gateway for each packet that it sends, such as 50us."""
     max_memory_per_member: str | None = None
-    """Memory of the gateway for each client, such as 500k."""
+    """Greatest memory of the gateway for each client, such as 500k."""
     max_count_difference: str | None = None
-    """Datagrams by which the gateway's counts and ours may differ."""
+    """Greatest difference between the gateway's counts of datagrams and the tool's."""
 
 
 _DEFAULTS: Final = Options()
@@ -144,16 +148,16 @@ def run(
     options: Annotated[Options, Parameter(name="*", negative=())] = _DEFAULTS,
     limits: Annotated[Limits, Parameter(name="*", group="Thresholds")] = _NO_LIMITS,
 ) -> int:
-    """Load a running gateway with synthetic clients, and say how it did.
+    """Load a running gateway with synthetic clients, and measure it.
 
-    Ends with 0; with 1 when a threshold was not kept or the gateway failed; with
-    2 when it was asked wrongly; with 3 when this tool itself was too slow, so
-    that the result is not the gateway's; with 130 after Ctrl-C.
+    Exit status: 0 for success; 1 for a broken threshold or a failed gateway; 2
+    for a wrong command; 3 where this tool itself was too slow, so that it did not
+    measure the gateway; 130 after Ctrl-C.
 
     Parameters
     ----------
     url
-        Of the gateway, such as http://127.0.0.1:8080 or wss://call.example.org/ws.
+        URL of the gateway, such as http://127.0.0.1:8080 or wss://call.example.org/ws.
     """
     try:
         plan = make_plan(url, options)
@@ -166,10 +170,10 @@ def run(
 
 
 def make_plan(url: str, options: Options) -> Plan:
-    """Raises ``ValueError``, saying which option is wrong."""
+    """Raises ``ValueError``, whose text names the wrong option."""
     members = options.members
     if members is not None and (options.publishers or options.subscribers):
-        raise ValueError("--members does not go with --publishers and --subscribers")
+        raise ValueError("--members cannot be combined with --publishers and --subscribers")
     if members is None:
         members = 0 if options.publishers or options.subscribers else _MEMBERS
     kinds: list[MediaKind] = []
@@ -197,7 +201,7 @@ def make_plan(url: str, options: Options) -> Plan:
         seed=options.seed,
     )
     if not plan.slots():
-        raise ValueError("nobody would take part: --members, --publishers and --subscribers are 0")
+        raise ValueError("there would be no clients: --members, --publishers and --subscribers are 0")
     return plan
 
 
@@ -226,10 +230,10 @@ def _watch(plan: Plan, options: Options) -> GatewayWatch:
 
 
 def _check_files(options: Options) -> None:
-    """Before the run, or all of it would be for nothing."""
+    """Check before the run that the reports can be written."""
     for option, file in (("--json", options.json), ("--html", options.html)):
         if file is not None and file != _STANDARD_OUTPUT and not os.access(file.absolute().parent, os.W_OK):
-            raise ValueError(f"{option}: {file.parent} is no folder that can be written to")
+            raise ValueError(f"{option}: the folder {file.parent} is not writable")
 
 
 def _run(plan: Plan, watch: GatewayWatch, thresholds: tuple[Threshold, ...], options: Options) -> int:
@@ -281,7 +285,7 @@ def _fail(message: str, status: int) -> int:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; the statuses are those of :func:`run`."""
+    """Run the command and exit with the status of :func:`run`."""
     try:
         command, bound, _ = app.parse_args(
             sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False

@@ -1,4 +1,4 @@
-"""The course of a run: who does what when, and what becomes of it when something goes wrong."""
+"""The course of a run, from its first process to its last, also when something goes wrong."""
 
 from __future__ import annotations
 
@@ -15,64 +15,64 @@ from attrs import define, field
 from protocol.vocabulary import MediaKind
 from tools.light.encoders import encode_audio, encode_video
 from tools.light.media_loop import MediaLoop
-from tools.loadtest.full_clients import JOIN_SECONDS, FullClient, open_full_clients
+from tools.loadtest.full_clients import JOIN_SECONDS, FullClientProcess, open_full_clients
 from tools.loadtest.gateway_figures import GatewayFigures, GatewayWatch, NoFiguresError
 from tools.loadtest.messages import (
     Batch,
     Begin,
     Churn,
-    Command,
-    Done,
-    Ended,
+    ConductorMessage,
+    EndedFact,
     Fact,
     Finish,
-    Joined,
-    Leaving,
+    Finished,
+    JoinedFact,
+    LeavingFact,
     Ready,
-    Report,
-    Sent,
+    SentPackets,
     Settle,
     Settled,
     StopSending,
+    WorkerMessage,
 )
 from tools.loadtest.own_load import LagMeter
 from tools.loadtest.plan import Plan, Slot
 from tools.loadtest.processes import ProcessEnded, WorkerProcess, open_workers
-from tools.loadtest.totals import Point, Totals
+from tools.loadtest.totals import SecondFigures, Totals
 from tools.loadtest.truth import Truth
 
-A = TypeVar("A", bound=Report)
+A = TypeVar("A", bound=WorkerMessage)
 Phase = Literal["starting", "joining", "measuring", "settling", "ending", "done"]
 
 START_SECONDS: Final = 30.0
-#: Beyond the ramp, for the last who join.
+#: Seconds for the last clients to join, beyond the ramp.
 JOINING_SECONDS: Final = 20.0
-#: From everybody being there until measuring begins: key frames and first packets are over.
+#: Seconds between the last join and measuring, so that first packets and key frames are over.
 CALM: Final = 0.7
-#: From the end of churn until everybody is back.
+#: Seconds from the end of churn until all clients are back.
 BACK_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 30.0
-#: Seconds in which signals are one.
+#: Seconds in which repeated signals count as one.
 SAME_SIGNAL: Final = 0.3
-#: The gateway has said goodbye to everybody.
+#: Seconds in which the gateway says goodbye to all clients.
 AFTER: Final = 0.3
 
 
 class Aborted(Exception):
-    """Somebody wanted it to end at once."""
+    """A second signal ended the run at once."""
 
 
 @define(eq=False)
 class Conductor:
-    """Runs a plan.  Afterwards ``truth`` and ``totals`` are what came of it, ``error`` what broke it off.
+    """Runs a plan.  ``truth`` and ``totals`` then hold the results; ``error`` says why a run broke off.
 
-    ``figures`` are the gateway's own: before anybody came, when measuring began and ended, and after all had left.
-    ``look`` is called once a second with the newest point.
+    ``figures`` are the gateway's own: before the first client, when measuring began and ended, and after the last left.
+    ``look`` gets the figures of the newest second, once a second.
     """
 
     plan: Plan
     watch: GatewayWatch
-    look: Callable[[Conductor, Point], object]
+    look: Callable[[Conductor, SecondFigures], object]
     truth: Truth = field(factory=Truth)
     totals: Totals = field(init=False)
     phase: Phase = "starting"
@@ -83,13 +83,13 @@ class Conductor:
     figures: dict[Literal["before", "began", "ended", "after"], GatewayFigures] = field(factory=dict)
     no_figures: str | None = None
     media: dict[MediaKind, MediaLoop] = field(factory=dict)
-    full: list[FullClient] = field(factory=list)
+    full: list[FullClientProcess] = field(factory=list)
     _begun: bool = False
     _slots: tuple[Slot, ...] = ()
     _by_user: dict[str, Slot] = field(factory=dict)
     _here: set[int] = field(factory=set)
     _complete: dict[int, float] = field(factory=dict)
-    _answers: dict[int, list[Report]] = field(factory=dict)
+    _answers: dict[int, list[WorkerMessage]] = field(factory=dict)
     _changed: trio.Event = field(factory=trio.Event)
     _main: trio.CancelScope = field(factory=trio.CancelScope)
     _lag: LagMeter = field(factory=LagMeter)
@@ -102,7 +102,7 @@ class Conductor:
         self._rng = random.Random(self.plan.seed)
 
     async def run(self) -> None:
-        """All of it.  Raises :exc:`Aborted`, :exc:`ProcessEnded` and what is a bug; everything else is in ``error``."""
+        """Do the whole run.  Raises :exc:`Aborted` and :exc:`ProcessEnded`; other failures go into ``error``."""
         self.media = {kind: self._encode(kind) for kind in self.plan.kinds}
         await self._take_figures("before")
         async with open_full_clients(self.plan) as self.full, open_workers(self.plan.processes) as workers:
@@ -125,7 +125,7 @@ class Conductor:
         self.phase, self.phase_began = phase, time.monotonic()
 
     def _fail(self, what: str) -> None:
-        """The run breaks off; the first reason counts."""
+        """Break the run off; the first reason is kept."""
         if self.error is None and self.phase not in ("ending", "done"):
             self.error = what
             self._main.cancel()
@@ -165,7 +165,7 @@ class Conductor:
                 await self._take_figures("ended")
 
     async def _churn(self, workers: list[WorkerProcess]) -> None:
-        """Let somebody leave, again and again; kinds take turns."""
+        """Let random clients leave at the plan's rate, each in the next way."""
         if not self.plan.churn:
             await trio.sleep_forever()
         due, number = trio.current_time(), 0
@@ -182,7 +182,7 @@ class Conductor:
             number += 1
 
     async def _wait_all_here(self, seconds: float) -> None:
-        """Until everybody is in, or will not come; not longer than that."""
+        """Wait until each client has joined or failed, at most so long."""
         with trio.move_on_after(seconds):
             while len(self._here) + self.totals.sum().failed < len(self._slots):
                 await self._changed.wait()
@@ -200,19 +200,19 @@ class Conductor:
         broke_off = self.error is not None or not self._begun
         if not broke_off:
             sent: dict[int, int] = {}
-            for answer in await self._ask(workers, StopSending(), Sent):
+            for answer in await self._ask(workers, StopSending(), SentPackets):
                 sent |= answer.packets
             await self._ask(workers, Settle(sent), Settled)
             self.truth.judge_at_rest(min(self._complete.values()))
         self.truth.measured_until = time.monotonic()
         if self._begun:
-            await self._ask(workers, Finish(), Done)
+            await self._ask(workers, Finish(), Finished)
         self.truth.finish(everything=not broke_off)
         await trio.sleep(AFTER)
         await self._take_figures("after")
         self.totals.close_second(self.truth.total, self._lag.take())
 
-    # Listening.
+    # Messages of workers.
 
     async def _listen(self, worker: WorkerProcess) -> None:
         while True:
@@ -224,7 +224,7 @@ class Conductor:
                     self._answers.setdefault(worker.number, []).append(report)
             self._changed.set()
             self._changed = trio.Event()
-            if isinstance(report, Done):
+            if isinstance(report, Finished):
                 return
 
     def _take(self, worker: int, batch: Batch) -> None:
@@ -239,29 +239,29 @@ class Conductor:
     def _note_who_is_here(self, facts: list[Fact]) -> None:
         for fact in facts:
             match fact:
-                case Joined(user_id=user_id):
+                case JoinedFact(user_id=user_id):
                     self._here.add(self._by_user[user_id].number)
-                case Leaving(user_id=user_id) | Ended(user_id=user_id):
+                case LeavingFact(user_id=user_id) | EndedFact(user_id=user_id):
                     self._here.discard(self._by_user[user_id].number)
 
     def _look_for_disaster(self) -> None:
-        """Break off when nobody ever gets in, or when half of all clients are lost."""
+        """Break off where no client can join, or where half of them are lost."""
         total = self.totals.sum()
         if not total.failed:
             return
-        [(what, _)] = total.failures.most_common(1) or [("nobody knows why", 0)]
+        [(what, _)] = total.failures.most_common(1) or [("no reason is known", 0)]
         if not total.joins:
             self._fail(f"nobody could join: {what}")
         elif 2 * total.failed >= len(self._slots):
             self._fail(f"{total.failed} of {len(self._slots)} clients were lost or not let in: {what}")
 
-    async def _ask(self, workers: list[WorkerProcess], command: Command, answer: type[A]) -> list[A]:
+    async def _ask(self, workers: list[WorkerProcess], command: ConductorMessage, answer: type[A]) -> list[A]:
         for worker in workers:
             await worker.tell(command)
         return await self._each_answers(workers, answer, ANSWER_SECONDS)
 
     async def _each_answers(self, workers: list[WorkerProcess], answer: type[A], seconds: float) -> list[A]:
-        """One such answer of each worker.  Raises :exc:`ProcessEnded` where one takes too long."""
+        """Return each worker's answer of this class.  Raises :exc:`ProcessEnded` where one takes too long."""
         found: list[A] = []
         for worker in workers:
             with trio.move_on_after(seconds) as waiting:
@@ -277,7 +277,7 @@ class Conductor:
                     return report
             await self._changed.wait()
 
-    # Looking.
+    # Figures of each second.
 
     async def _close_seconds(self) -> None:
         while True:
@@ -294,15 +294,15 @@ class Conductor:
             self.no_figures = self.no_figures or str(error)
             if moment != "ended" or self.totals.gateway is None:
                 return
-            figures = self.totals.gateway  # the newest there are
+            figures = self.totals.gateway  # the newest known ones
         self.totals.gateway = figures
         if moment is not None:
             self.figures[moment] = figures
 
     async def _heed_signals(self) -> None:
-        """The first ends the run in order, the second at once.
+        """End the run in order at the first signal, and at once at the second.
 
-        Programs that start others pass a signal on that these have had already: right after the first it is the same.
+        A parent process may pass on a signal that this one has had already, so a repetition soon after counts once.
         """
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             first_at = math.inf

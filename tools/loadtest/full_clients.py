@@ -1,4 +1,4 @@
-"""Full clients beside the light ones: pymediasoup and aiortc, in processes of their own, encoding and decoding."""
+"""Full clients beside the light ones: pymediasoup on aiortc, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tools.loadtest.child import ChildProcess
 from tools.loadtest.plan import TOKEN_VARIABLE, Plan
 from tools.loadtest.processes import open_python
 
-#: Longest wait until a full client is in.
+#: Longest wait until a full client has joined, in seconds.
 JOIN_SECONDS: Final = 30.0
 _LONGEST_LINE: Final = 1024 * 1024
 
 
 class NoFullClientsError(Exception):
-    """They cannot be had here; the text says why."""
+    """Full clients cannot run here; the text says why."""
 
 
 @define(eq=False)
-class FullClient:
-    """``expected`` is how many streams there are for it to decode."""
+class FullClientProcess:
+    """The conductor's end of a full client; ``expected`` is the number of streams for it to decode."""
 
     user_id: str
     channel_id: str
@@ -37,7 +37,7 @@ class FullClient:
     _best: dict[tuple[str, str], dict[str, Any]] = field(factory=dict)
 
     async def follow(self) -> None:
-        """Read what it tells, until it ends."""
+        """Read its reports until it ends."""
         stdout = self.child.process.stdout
         assert stdout is not None
         rest = b""
@@ -54,26 +54,26 @@ class FullClient:
         try:
             streams = json.loads(line)
         except ValueError:
-            return  # a library's, printed by the way
+            return  # a library printed something
         self.joined.set()
         for stream in streams:
-            # What has ended is told no more; who came back is counted anew.
+            # A report leaves ended streams out, and counts a stream anew after its sender came back.
             key = (stream["user"], stream["source"])
             if stream["frames"] >= self._best.get(key, stream)["frames"]:
                 self._best[key] = stream
 
     @property
     def streams(self) -> list[dict[str, Any]]:
-        """What it decoded of each stream, as ``tools.full`` tells it, with ``user``, ``source`` and ``frames``."""
+        """The newest report of each stream, with ``user``, ``source`` and the decoded ``frames``."""
         return list(self._best.values())
 
     def frames(self, source: str) -> int:
-        """Decoded of all streams from sources of this kind, such as ``camera``."""
+        """Frames decoded from all sources of this name, such as ``camera``."""
         return sum(int(stream["frames"]) for stream in self.streams if stream["source"] == source)
 
     @property
     def decoded(self) -> int:
-        """Streams of which there is at least a frame."""
+        """Streams with at least one decoded frame."""
         return sum(1 for stream in self.streams if stream["frames"])
 
     @property
@@ -82,15 +82,15 @@ class FullClient:
 
 
 def _expected(plan: Plan, channel_id: str) -> int:
-    """How many streams a full client finds in its channel: each of the others sends a tone and a picture."""
+    """Return the number of streams of others in a channel; each full client sends a tone and a picture."""
     light = sum(slot.publishes and slot.channel_id == channel_id for slot in plan.slots())
     others = sum(plan.channel_id(number % plan.channels) == channel_id for number in range(plan.full)) - 1
     return light * len(plan.kinds) + 2 * others
 
 
 @asynccontextmanager
-async def open_full_clients(plan: Plan) -> AsyncIterator[list[FullClient]]:
-    """Those of the plan, for as long as the block runs.  Raises :exc:`NoFullClientsError`."""
+async def open_full_clients(plan: Plan) -> AsyncIterator[list[FullClientProcess]]:
+    """Run the plan's full clients for as long as the block runs.  Raises :exc:`NoFullClientsError`."""
     if plan.full and find_spec("pymediasoup") is None:
         raise NoFullClientsError("full clients need pymediasoup; install it: pip install 'trio-sfu[loadtest]'")
     async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
@@ -100,7 +100,7 @@ async def open_full_clients(plan: Plan) -> AsyncIterator[list[FullClient]]:
             arguments = ["-m", "tools.full", plan.url, channel_id, user_id, "--user-id", user_id]
             secret = {} if plan.token is None else {TOKEN_VARIABLE: plan.token}
             child = await stack.enter_async_context(open_python(user_id, arguments, secret))
-            clients.append(FullClient(user_id, channel_id, child, _expected(plan, channel_id)))
+            clients.append(FullClientProcess(user_id, channel_id, child, _expected(plan, channel_id)))
             nursery.start_soon(clients[-1].follow)
         yield clients
         nursery.cancel_scope.cancel()

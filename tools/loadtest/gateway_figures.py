@@ -42,7 +42,7 @@ class GatewayFigures:
 
 @define
 class GatewayWatch:
-    """``metrics`` is a URL, ``pid`` the gateway's process on this machine; either may be missing."""
+    """Reads the figures from ``metrics``, a URL, and from ``pid``, a process on this machine; either may be None."""
 
     metrics: str | None
     pid: int | None
@@ -85,7 +85,7 @@ def scrape(url: str) -> dict[str, float]:
         raise NoFiguresError(f"{url} cannot be read: {reason}") from error
     samples = {found[1].decode(): float(found[2]) for found in _SAMPLE.finditer(text)}
     if not any(name.startswith("sfu_") for name in samples):
-        raise NoFiguresError(f"{url} has no figures of a gateway")
+        raise NoFiguresError(f"{url} has no metrics of a gateway")
     return samples
 
 

@@ -1,4 +1,4 @@
-"""One light client's life in a load test: it joins, sends, receives what there is, leaves when told, comes back."""
+"""One light client in a load test: it joins, sends, receives all streams, leaves when told, and comes back."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from protocol.errors import ErrorCode
 from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
 from protocol.vocabulary import MediaKind, Participant
 from tools.light import Identity, LightClient, Poller, SharedDecoder, open_light_client
+from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
-from tools.light.publication import Publication
 from tools.loadtest.failures import FAILURES, ClientFailed, one_failure
-from tools.loadtest.messages import Asked, Ended, Joined, Leaving, Quiet, Told
+from tools.loadtest.messages import AskedFact, EndedFact, JoinedFact, LeavingFact, RestFact, ToldFact
 from tools.loadtest.plan import ChurnKind, Plan, Slot
 from tools.loadtest.roster import Roster
-from tools.loadtest.tally import Tally, Visit
+from tools.loadtest.tally import LiveVisit, Tally
 
 Ts = TypeVarTuple("Ts")
 
-#: Seconds between leaving and asking to be let in again: at least, and at most.
+#: Least and greatest pause between leaving and joining again, in seconds.
 PAUSE: Final = (0.3, 1.0)
-#: A stream whose first packet has not come after so many seconds is silent.
+#: Seconds without a first packet after which a stream counts as silent.
 SILENCE: Final = 5.0
-#: The same at the end of the run, where nobody waits for longer: two key frames that were asked for.
+#: The same at the end of the run: the gateway has asked for two key frames by then.
 KEY_FRAME_WAIT: Final = 2.5
 
 
 @define(eq=False)
-class Surroundings:
-    """What the members of a worker share.  ``sending`` is False once nobody is to send any more."""
+class SharedState:
+    """State that the members of a worker share.  ``sending`` turns False when all members must stop sending."""
 
     plan: Plan
     media: dict[MediaKind, MediaLoop]
@@ -50,64 +50,64 @@ class Surroundings:
 
     @property
     def finishing(self) -> bool:
-        """Whether everybody is to leave, and nobody to come."""
+        """Whether all members must leave and none may join."""
         return self.finish.is_set()
 
     async def sleep(self, seconds: float) -> None:
-        """Less when it is time to finish."""
+        """Sleep, but not beyond the moment to finish."""
         with trio.move_on_after(max(0.0, seconds)):
             await self.finish.wait()
 
 
 @define(eq=False)
-class Member:
-    """The client at one slot."""
+class LoadMember:
+    """The client of one slot."""
 
     slot: Slot
-    around: Surroundings
+    shared: SharedState
     _visits: int = 0
     _go: ChurnKind | None = None
     _going: trio.Event = field(factory=trio.Event)
-    _visit: Visit | None = None
+    _visit: LiveVisit | None = None
     _roster: Roster | None = None
-    _senders: trio.CancelScope = field(factory=trio.CancelScope)
+    _sending: trio.CancelScope = field(factory=trio.CancelScope)
 
     async def live(self, start_at: float) -> None:
-        """From ``start_at`` (of the monotonic clock) until the end of the test, or until something goes wrong."""
-        await self.around.sleep(start_at - time.monotonic())
+        """Live from ``start_at``, a time of the monotonic clock, until the end of the test or the first failure."""
+        await self.shared.sleep(start_at - time.monotonic())
         try:
-            while not self.around.finishing:
+            while not self.shared.finishing:
                 await self._stay()
-                await self.around.sleep(self.around.rng.uniform(*PAUSE))
+                await self.shared.sleep(self.shared.rng.uniform(*PAUSE))
         except ClientFailed as failed:
-            self.around.tally.failed += 1
-            self.around.tally.fail(str(failed))
+            self.shared.tally.failed += 1
+            self.shared.tally.fail(str(failed))
 
     def leave(self, kind: ChurnKind) -> None:
-        """Leave like this.  Nothing happens where it is not there, or is leaving."""
+        """Leave in this way; do nothing where the member is not there or is leaving already."""
         if self._visit is not None and not self._visit.leaving:
             self._go = kind
             self._going.set()
 
     def stop_sending(self) -> dict[int, int]:
-        """What it has sent in all, by SSRC."""
-        self._senders.cancel()
-        publications = self._visit.publications.values() if self._visit is not None else ()
-        return {publication.ssrc: publication.packets for publication in publications}
+        """Stop sending; return the packets sent so far, by SSRC."""
+        self._sending.cancel()
+        senders = self._visit.senders.values() if self._visit is not None else ()
+        return {sender.ssrc: sender.packets for sender in senders}
 
     def settle(self, sent: dict[int, int]) -> None:
-        """Look for what is missing at the end of each stream; say what the list is."""
+        """Count the packets missing at the end of each stream, and report the list that the member has."""
         visit, roster = self._visit, self._roster
         if visit is None or roster is None or visit.client is None:
             return
         for consumer_id, meter in visit.client.streams.items():
             if meter.first_at is None:
                 if visit.taken_at.get(consumer_id, math.inf) < time.monotonic() - KEY_FRAME_WAIT:
-                    self.around.tally.is_silent(visit, consumer_id)
+                    self.shared.tally.is_silent(visit, consumer_id)
             elif meter.source is not None and meter.source in sent:
                 meter.expect_until(sent[meter.source])
-        self.around.tally.facts.append(
-            Quiet(
+        self.shared.tally.facts.append(
+            RestFact(
                 time.monotonic(),
                 visit.channel_id,
                 visit.user_id,
@@ -118,12 +118,12 @@ class Member:
         )
 
     async def _stay(self) -> None:
-        slot, tally = self.slot, self.around.tally
+        slot, tally = self.slot, self.shared.tally
         self._visits += 1
-        visit = Visit(slot.user_id, slot.channel_id, self._visits)
-        self._go, self._going, self._senders = None, trio.Event(), trio.CancelScope()
+        visit = LiveVisit(slot.user_id, slot.channel_id, self._visits)
+        self._go, self._going, self._sending = None, trio.Event(), trio.CancelScope()
         planned = False
-        tally.facts.append(Asked(time.monotonic(), visit.channel_id, visit.user_id, visit.number))
+        tally.facts.append(AskedFact(time.monotonic(), visit.channel_id, visit.user_id, visit.number))
         try:
             async with one_failure():
                 await self._be_there(visit)
@@ -133,30 +133,30 @@ class Member:
                 tally.leaves += planned
                 tally.end(visit)
             self._visit = self._roster = None
-            tally.facts.append(Ended(time.monotonic(), visit.channel_id, visit.user_id, visit.number, planned))
+            tally.facts.append(EndedFact(time.monotonic(), visit.channel_id, visit.user_id, visit.number, planned))
 
-    async def _be_there(self, visit: Visit) -> None:
-        around = self.around
+    async def _be_there(self, visit: LiveVisit) -> None:
+        shared = self.shared
         asked_at = time.monotonic()
         async with open_light_client(
-            around.plan.url,
+            shared.plan.url,
             visit.channel_id,
             visit.user_id,
-            around.identity,
-            rng=around.rng,
+            shared.identity,
+            rng=shared.rng,
             user_id=visit.user_id,
-            token=around.plan.token,
-            poller=around.poller,
+            token=shared.plan.token,
+            poller=shared.poller,
             packet_meter=visit.packet_meter,
             on_rtcp=visit.receive_rtcp_untrusted,
-            decode=around.decode,
+            decode=shared.decode,
         ) as client:
             self._joined(visit, client, asked_at)
-            if around.finishing:
+            if shared.finishing:
                 self.leave("leave")
             async with trio.open_nursery() as tasks:
                 tasks.start_soon(_unless_leaving, visit, self._follow, visit, client, tasks)
-                if self.slot.publishes and around.sending:
+                if self.slot.publishes and shared.sending:
                     tasks.start_soon(_unless_leaving, visit, self._publish, visit, client)
                 for participant in client.joined.participants:
                     self._take(visit, client, participant, tasks)
@@ -164,8 +164,8 @@ class Member:
                 await self._leave(visit, client)
                 tasks.cancel_scope.cancel()
 
-    def _joined(self, visit: Visit, client: LightClient, asked_at: float) -> None:
-        tally, joined = self.around.tally, client.joined
+    def _joined(self, visit: LiveVisit, client: LightClient, asked_at: float) -> None:
+        tally, joined = self.shared.tally, client.joined
         visit.client, visit.joined_at = client, time.monotonic()
         visit.listed_at_join = frozenset(
             producer.producer_id for participant in joined.participants for producer in participant.producers
@@ -176,25 +176,27 @@ class Member:
         tally.join.record(visit.joined_at - asked_at)
         listed = tuple(participant.user_id for participant in joined.participants)
         tally.facts.append(
-            Joined(visit.joined_at, visit.channel_id, visit.user_id, visit.number, joined.revision, listed)
+            JoinedFact(visit.joined_at, visit.channel_id, visit.user_id, visit.number, joined.revision, listed)
         )
 
-    async def _leave(self, visit: Visit, client: LightClient) -> None:
+    async def _leave(self, visit: LiveVisit, client: LightClient) -> None:
         kind = self._go
         assert kind is not None
         visit.leaving = True
-        self._senders.cancel()
-        self.around.tally.facts.append(Leaving(time.monotonic(), visit.channel_id, visit.user_id, visit.number, kind))
+        self._sending.cancel()
+        self.shared.tally.facts.append(
+            LeavingFact(time.monotonic(), visit.channel_id, visit.user_id, visit.number, kind)
+        )
         if kind == "leave":
             await client.signalling.leave()
-        # What has arrived is counted: after `leave` is answered that is all, with the gateway's goodbye.
+        # Count what has arrived.  After the answer to `leave` that is everything, the gateway's goodbye included.
         for endpoint in client.endpoints.values():
             endpoint.read()
         if kind == "kill":
             await client.kill()
 
-    async def _follow(self, visit: Visit, client: LightClient, tasks: trio.Nursery) -> None:
-        roster, facts = self._roster, self.around.tally.facts
+    async def _follow(self, visit: LiveVisit, client: LightClient, tasks: trio.Nursery) -> None:
+        roster, facts = self._roster, self.shared.tally.facts
         assert roster is not None
         async for event in client.signalling.events():
             match event:
@@ -208,12 +210,12 @@ class Member:
                     client.forget(consumer_id)
                     visit.taken_at.pop(consumer_id, None)
                 case TransportStateChanged(state="failed"):
-                    self.around.tally.fail("a transport failed")
+                    self.shared.tally.fail("a transport failed")
 
     # Media.
 
-    def _take(self, visit: Visit, client: LightClient, participant: Participant, tasks: trio.Nursery) -> None:
-        """Take what somebody sends, each stream once."""
+    def _take(self, visit: LiveVisit, client: LightClient, participant: Participant, tasks: trio.Nursery) -> None:
+        """Subscribe to each stream of a participant once."""
         if not self.slot.subscribes or participant.user_id == visit.user_id or visit.leaving:
             return
         for producer in participant.producers:
@@ -221,11 +223,11 @@ class Member:
                 visit.wanted.add(producer.producer_id)
                 tasks.start_soon(_unless_leaving, visit, self._subscribe, visit, client, producer.producer_id)
 
-    async def _subscribe(self, visit: Visit, client: LightClient, producer_id: str) -> None:
+    async def _subscribe(self, visit: LiveVisit, client: LightClient, producer_id: str) -> None:
         try:
             consumer_id = await client.subscribe(producer_id)
         except RequestError as error:
-            if error.code != ErrorCode.NOT_FOUND:  # it has gone since
+            if error.code != ErrorCode.NOT_FOUND:  # it has closed since
                 raise
             return
         meter = client.streams[consumer_id]
@@ -233,30 +235,28 @@ class Member:
         with trio.move_on_after(SILENCE):
             await meter.begun.wait()
         if meter.first_at is None:
-            if consumer_id in client.streams and self.around.sending and not visit.leaving:
-                self.around.tally.is_silent(visit, consumer_id)
+            if consumer_id in client.streams and self.shared.sending and not visit.leaving:
+                self.shared.tally.is_silent(visit, consumer_id)
         elif producer_id in visit.listed_at_join and not visit.had_media:
             visit.had_media = True
-            self.around.tally.first_media.record(max(0.0, meter.first_at - visit.joined_at))
+            self.shared.tally.first_media.record(max(0.0, meter.first_at - visit.joined_at))
 
-    async def _publish(self, visit: Visit, client: LightClient) -> None:
-        around = self.around
+    async def _publish(self, visit: LiveVisit, client: LightClient) -> None:
+        shared = self.shared
         endpoint = await client.transport("send")
-        with self._senders:
-            async with trio.open_nursery() as senders:
-                for kind in around.plan.kinds:
-                    publication = Publication(
-                        around.media[kind], endpoint, around.rng.randrange(1, 1 << 32), around.rng
-                    )
-                    # before the gateway may ask for a key frame of it
-                    visit.publications[publication.ssrc] = publication
-                    await client.publish(kind, publication.ssrc)
-                    senders.start_soon(publication.run)
+        with self._sending:
+            async with trio.open_nursery() as sending_tasks:
+                for kind in shared.plan.kinds:
+                    sender = LoopSender(shared.media[kind], endpoint, shared.rng.randrange(1, 1 << 32), shared.rng)
+                    # registered first: the gateway may ask for a key frame at once
+                    visit.senders[sender.ssrc] = sender
+                    await client.publish(kind, sender.ssrc)
+                    sending_tasks.start_soon(sender.run)
                 await trio.sleep_forever()
 
 
-def _told(visit: Visit, event: VoiceState, at: float, *, agrees: bool) -> Told:
-    return Told(
+def _told(visit: LiveVisit, event: VoiceState, at: float, *, agrees: bool) -> ToldFact:
+    return ToldFact(
         at,
         visit.channel_id,
         visit.user_id,
@@ -269,8 +269,8 @@ def _told(visit: Visit, event: VoiceState, at: float, *, agrees: bool) -> Told:
     )
 
 
-async def _unless_leaving(visit: Visit, do: Callable[[*Ts], Awaitable[None]], *args: *Ts) -> None:
-    """What somebody who leaves had begun may fail."""
+async def _unless_leaving(visit: LiveVisit, do: Callable[[*Ts], Awaitable[None]], *args: *Ts) -> None:
+    """Ignore the failure of a step that the member's own leaving interrupted."""
     try:
         await do(*args)
     except FAILURES:

@@ -1,7 +1,7 @@
-"""What the conductor and its workers tell each other over their pipes.
+"""The messages between the conductor and its workers.
 
-Facts carry the time of the machine's monotonic clock (``time.monotonic()``), which all of them share.  A worker sends
-its facts in the order of their times, and each batch says until when it is complete.
+Facts carry times of the machine's monotonic clock (``time.monotonic()``), which all processes share.  A worker sends
+its facts in the order of their times.  Each batch says up to which time it is complete.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 from protocol.events import LeaveReason, VoiceStateType
 from protocol.vocabulary import MediaKind
-from tools.light import Histogram, PacketCounts, Traffic
+from tools.light import DatagramCounts, Histogram, PacketCounts
 from tools.light.media_loop import MediaLoop
 from tools.loadtest.plan import ChurnKind, Plan, Slot
 
@@ -28,7 +28,7 @@ _READ: Final = 256 * 1024
 
 @frozen
 class Begin:
-    """Let these clients join, the one with number n at ``start_at + n / plan.ramp``."""
+    """Let the clients of these slots join, number n at ``start_at + n / plan.ramp``."""
 
     plan: Plan
     slots: tuple[Slot, ...]
@@ -38,7 +38,7 @@ class Begin:
 
 @frozen
 class Churn:
-    """Let this client leave like this, and come back."""
+    """Let a slot's client leave in this way and come back."""
 
     slot: int
     kind: ChurnKind
@@ -46,30 +46,33 @@ class Churn:
 
 @frozen
 class StopSending:
-    """Nobody sends any more; answered by :class:`Sent`."""
+    """Let all clients stop sending.  The answer is :class:`SentPackets`."""
 
 
 @frozen
 class Settle:
-    """What each source sent in all, by its SSRC: count what is missing at the end of each stream, and say what each
-    client's list is now, by a :class:`Quiet` each; answered by :class:`Settled`."""
+    """Let all clients count the packets that are missing at the end of each stream, and report their lists.
+
+    ``sent`` holds the packets that each source sent in all, by SSRC.  Each client reports a :class:`RestFact`; then the
+    answer is :class:`Settled`.
+    """
 
     sent: dict[int, int]
 
 
 @frozen
 class Finish:
-    """Let all clients leave, in order; answered by :class:`Done`."""
+    """Let all clients leave.  The answer is :class:`Finished`."""
 
 
-Command = Begin | Churn | StopSending | Settle | Finish
+ConductorMessage = Begin | Churn | StopSending | Settle | Finish
 
-# From a worker: facts about its own clients.
+# From a worker: facts about its clients.
 
 
 @frozen
-class Asked:
-    """A client is about to ask to be let in, for the ``visit``-th time."""
+class AskedFact:
+    """A client is about to ask to join, for the ``visit``-th time."""
 
     at: float
     channel_id: str
@@ -78,8 +81,8 @@ class Asked:
 
 
 @frozen
-class Joined:
-    """It is in, and was shown this list."""
+class JoinedFact:
+    """The client has joined, and was shown this list."""
 
     at: float
     channel_id: str
@@ -90,8 +93,8 @@ class Joined:
 
 
 @frozen
-class Leaving:
-    """It is about to leave, on purpose."""
+class LeavingFact:
+    """The client is about to leave on purpose."""
 
     at: float
     channel_id: str
@@ -101,8 +104,8 @@ class Leaving:
 
 
 @frozen
-class Ended:
-    """Its connection is over; ``planned`` where it had left, else something went wrong."""
+class EndedFact:
+    """The client's connection has ended; ``planned`` is False where a failure ended it."""
 
     at: float
     channel_id: str
@@ -112,10 +115,10 @@ class Ended:
 
 
 @frozen
-class Told:
-    """A client (``user_id``, in its ``visit``) was told a change of the list.
+class ToldFact:
+    """A client was told a change of the list.
 
-    ``agrees`` says that the change fits what it was told before, and the list in it, if there is one, the outcome.
+    ``agrees`` says that the change fits the client's list, and that the list in the event, if any, is the result.
     """
 
     at: float
@@ -130,8 +133,8 @@ class Told:
 
 
 @frozen
-class Quiet:
-    """What a client's list is, and its revision, when nothing has happened for a while."""
+class RestFact:
+    """A client's list and its revision after some time without changes."""
 
     at: float
     channel_id: str
@@ -141,14 +144,14 @@ class Quiet:
     listed: tuple[str, ...]
 
 
-Fact = Asked | Joined | Leaving | Ended | Told | Quiet
+Fact = AskedFact | JoinedFact | LeavingFact | EndedFact | ToldFact | RestFact
 
 # From a worker: figures.
 
 
 @define
-class Sending:
-    """Totals of what was sent of one kind.  ``octets`` are whole plain RTP packets."""
+class SentTotals:
+    """Totals of the streams of one kind.  ``octets`` counts whole unencrypted RTP packets."""
 
     frames: int = 0
     key_frames: int = 0
@@ -160,12 +163,11 @@ class Sending:
 
 @define
 class Snapshot:
-    """What a worker has counted.
+    """The counts of a worker since its beginning, and its measurements since the last snapshot.
 
-    Totals since its beginning, except for what was measured since the last one: ``latency`` by kind, ``join`` (from
-    asking to joined), ``first_media`` (from joined to the first packet), ``lag`` (the longest, in seconds).
-    ``failures`` counts by what happened; ``failed`` are clients that will not come (back), ``silent`` streams that
-    never began.
+    Measurements are ``latency`` by kind, ``join`` (from connecting to joined), ``first_media`` (from joined to the
+    first packet), and ``lag``, the longest delay in seconds.  ``failed`` counts clients that will not come back,
+    ``silent`` streams without any packet, ``failures`` each reason.
     """
 
     joined: int = 0
@@ -174,9 +176,9 @@ class Snapshot:
     failed: int = 0
     silent: int = 0
     strays: int = 0
-    sending: dict[MediaKind, Sending] = field(factory=dict)
+    sending: dict[MediaKind, SentTotals] = field(factory=dict)
     received: dict[MediaKind, PacketCounts] = field(factory=dict)
-    traffic: Traffic = field(factory=Traffic)
+    traffic: DatagramCounts = field(factory=DatagramCounts)
     failures: dict[str, int] = field(factory=dict)
     latency: dict[MediaKind, Histogram] = field(factory=dict)
     join: Histogram = field(factory=Histogram)
@@ -187,12 +189,12 @@ class Snapshot:
 
 @frozen
 class Ready:
-    """It can begin."""
+    """The worker can begin."""
 
 
 @frozen
 class Batch:
-    """All facts up to ``at``, from the last batch on."""
+    """All facts since the last batch, up to ``at``."""
 
     at: float
     facts: list[Fact]
@@ -200,40 +202,40 @@ class Batch:
 
 
 @frozen
-class Sent:
-    """By SSRC, what each source that was there to the end has sent in all."""
+class SentPackets:
+    """The packets that each source sent in all, by SSRC, of clients that stayed to the end."""
 
     packets: dict[int, int]
 
 
 @frozen
 class Settled:
-    """All that was asked for is in the batches before this."""
+    """All lists are in the batches before this message."""
 
 
 @frozen
-class Done:
-    """Everybody has left."""
+class Finished:
+    """All clients have left."""
 
 
-Report = Ready | Batch | Sent | Settled | Done
+WorkerMessage = Ready | Batch | SentPackets | Settled | Finished
 
 
-async def send(stream: trio.abc.SendStream, message: Command | Report) -> None:
-    """Raises what the stream raises."""
+async def send(stream: trio.abc.SendStream, message: ConductorMessage | WorkerMessage) -> None:
+    """Send a message.  Raises what the stream raises."""
     body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
     await stream.send_all(_SIZE.pack(len(body)) + body)
 
 
 @define
-class Receiver:
-    """Messages from a pipe whose other end is a process of our own (pickle trusts what it reads)."""
+class MessageReader:
+    """Reads messages from a pipe of a process of our own; pickle trusts its input."""
 
     _stream: trio.abc.ReceiveStream
     _buffer: bytearray = field(factory=bytearray)
 
     async def receive(self) -> Any:
-        """The next message, None at the end.  Raises ``ValueError`` for what is no message."""
+        """Return the next message, None at the end.  Raises ``ValueError`` for anything else."""
         header = await self._take(_SIZE.size)
         if header is None:
             return None

@@ -1,4 +1,4 @@
-"""Whether a process of the tool is itself what is measured: how late it wakes up, how much processor time it takes."""
+"""The load of the tool's own processes: above some limits the tool measures itself instead of the gateway."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Final, Never
 import trio
 from attrs import define, field, frozen
 
-#: Seconds between two looks.
+#: Seconds of each sleep that is measured.
 LOOK: Final = 0.02
-#: Waking up later than this, a process is late for what it should do: senders are not on time any more.
+#: A process that wakes up later than this, in seconds, sends late.
 LATE: Final = 0.05
-#: A share of the seconds in which a process was late, from which on it is the bottleneck.
+#: Greatest share of seconds with such a delay.
 LATE_SHARE: Final = 0.2
-#: Of one core, over :data:`BUSY_SECONDS` in a row.
+#: Greatest share of a core, over :data:`BUSY_SECONDS` in a row.
 BUSY: Final = 0.9
 BUSY_SECONDS: Final = 3
-#: Of the packets that were to be sent, the share that the system did not take or that came too late to be sent.
+#: Greatest share of due packets that were left out as too late, or that the system did not take.
 UNSENT_SHARE: Final = 0.001
 
 
@@ -30,7 +30,7 @@ class LagMeter:
     _due: float = field(factory=time.monotonic)
 
     async def run(self) -> Never:
-        """Until cancelled."""
+        """Measure until cancelled."""
         while True:
             self._due = time.monotonic() + self.look
             await trio.sleep(self.look)
@@ -43,8 +43,8 @@ class LagMeter:
 
 
 @frozen
-class Second:
-    """One second of one process: the longest lag, and the share of a core that it took."""
+class LoadSample:
+    """One second of one process: its longest delay, and its share of a core."""
 
     lag: float
     cpu: float
@@ -52,13 +52,13 @@ class Second:
 
 @define
 class OwnLoad:
-    """The seconds of one process, by name."""
+    """All seconds of one process."""
 
     name: str
-    seconds: list[Second] = field(factory=list)
+    seconds: list[LoadSample] = field(factory=list)
 
     def complaints(self) -> list[str]:
-        """Why what was measured is not the gateway's alone."""
+        """Return why the results are not the gateway's alone."""
         found = []
         late = sum(second.lag > LATE for second in self.seconds)
         if late > max(1, LATE_SHARE * len(self.seconds)):
@@ -87,7 +87,7 @@ class OwnLoad:
 
 
 def unsent_complaint(unsent: int, sent: int) -> str | None:
-    """About what should have been sent and was not, of all."""
+    """Return a complaint where too many packets were not sent, else None."""
     if unsent <= UNSENT_SHARE * (sent + unsent):
         return None
     return (

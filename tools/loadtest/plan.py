@@ -1,4 +1,4 @@
-"""What a run does: who joins which channel from which process, sends what, and when."""
+"""The plan of a run: which client joins which channel from which process, and what it sends."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from attrs.validators import ge, gt
 from protocol.vocabulary import MediaKind
 
 ChurnKind = Literal["leave", "close", "kill"]
-#: In the environment, what ``--token`` is; the gateway's own setting has the same name.
+#: The environment variable for ``--token``; the gateway's own setting has the same name.
 TOKEN_VARIABLE: Final = "SFU_JOIN_TOKEN"
 CHURN_KINDS: Final[tuple[ChurnKind, ...]] = ("leave", "close", "kill")
 
 
 @frozen
 class Slot:
-    """The place of one light client; who leaves comes back to it.  ``process`` is the worker's number."""
+    """The place of one light client, to which it comes back after leaving.  ``process`` is the worker's number."""
 
     number: int
     channel_id: str
@@ -55,7 +55,7 @@ class Plan:
     seed: int = 1
 
     def slots(self) -> tuple[Slot, ...]:
-        """Publishers first, so that whoever comes later finds something to receive; processes take turns."""
+        """Return all slots, publishers before subscribers, spread over the processes in turn."""
         slots: list[Slot] = []
         for role, count, publishes, subscribes in (
             ("member", self.members, True, True),
@@ -82,14 +82,14 @@ class Plan:
             )
 
     def channel_id(self, channel: int) -> str:
-        """Of this run alone: what an earlier one left behind is not taken for a mistake of this one."""
+        """Return an id that only this run uses, so that leftovers of an earlier run are no errors of this one."""
         return f"load-{self.run_id}-{channel}"
 
 
 def websocket_url(url: str) -> str:
-    """``http://host:port`` and ``ws://host:port`` stand for the WebSocket of the gateway there.
+    """Return the URL of the gateway's WebSocket; ``http://host:port`` and ``ws://host:port`` are enough.
 
-    Raises ``ValueError`` for what is no such URL.
+    Raises ``ValueError`` for another kind of URL.
     """
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
@@ -99,7 +99,7 @@ def websocket_url(url: str) -> str:
 
 
 def metrics_url(websocket: str) -> str:
-    """Where the gateway with this WebSocket shows its figures, if nothing in between hides them."""
+    """Return the URL of the metrics of the gateway with this WebSocket, unless a proxy hides them."""
     parts = urlsplit(websocket)
     scheme = "https" if parts.scheme == "wss" else "http"
     return urlunsplit((scheme, parts.netloc, "/metrics", "", ""))

@@ -1,4 +1,4 @@
-"""Plots over time, as SVG that needs nothing else."""
+"""Line plots over time as SVG."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ WIDTH: Final = 720
 HEIGHT: Final = 180
 _NOTHING: Final = 1e-9
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 26
-#: Told apart also by who sees no red or no green (after Okabe and Ito).
+#: Colours that people with any colour vision can tell apart (Okabe and Ito).
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 
 @frozen
 class Line:
-    """Where a value is None, the line has a gap."""
+    """A line with a gap at each None."""
 
     name: str
     values: Sequence[float | None]
@@ -27,7 +27,7 @@ class Line:
 
 @frozen
 class Plot:
-    """``times`` in seconds, the same for all lines; ``phases`` are moments with a name, drawn as vertical lines."""
+    """``times`` are in seconds and the same for all lines; ``marks`` are named moments, drawn as vertical lines."""
 
     title: str
     unit: str
@@ -37,7 +37,7 @@ class Plot:
 
 
 def draw(plot: Plot) -> str:
-    """An ``svg`` element; its text takes the page's colour."""
+    """Return an ``svg`` element whose text has the page's colour."""
     end = max(plot.times, default=1.0) or 1.0
     highest = max((value for line in plot.lines for value in line.values if value is not None), default=0.0)
     ticks = nice_ticks(highest)
@@ -89,7 +89,7 @@ def _path(points: Sequence[tuple[float, float] | None], colour: str, name: str) 
 
 
 def nice_ticks(highest: float) -> list[float]:
-    """From 0 to at least ``highest``, three to six of them, at round distances."""
+    """Return three to six ticks at round distances, from 0 to at least ``highest``."""
     if highest < _NOTHING or not math.isfinite(highest):
         return [0.0, 1.0]
     magnitude = 10.0 ** math.floor(math.log10(highest / 4))

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from tools.loadtest import messages
 from tools.loadtest.child import STOP_SECONDS, ChildProcess, open_child
-from tools.loadtest.messages import Command, Receiver
+from tools.loadtest.messages import ConductorMessage, MessageReader
 
 #: Longest wait for a worker to take a command, in seconds.
 COMMAND_SECONDS: Final = 30.0
@@ -52,11 +52,11 @@ class WorkerProcess:
 
     number: int
     child: ChildProcess
-    reports: Receiver
+    reports: MessageReader
     _commands: trio.abc.SendStream
     _sending: trio.Lock = field(factory=trio.Lock)
 
-    async def tell(self, command: Command) -> None:
+    async def tell(self, command: ConductorMessage) -> None:
         """Send a command.  Raises :exc:`ProcessEnded`."""
         try:
             async with self._sending:
@@ -65,9 +65,9 @@ class WorkerProcess:
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
             raise ProcessEnded.of(self.child) from error
 
-    async def listen(self) -> messages.Report:
+    async def listen(self) -> messages.WorkerMessage:
         """Return the next report.  Raises :exc:`ProcessEnded`."""
-        report: messages.Report | None = await self.reports.receive()
+        report: messages.WorkerMessage | None = await self.reports.receive()
         if report is None:
             with trio.move_on_after(STOP_SECONDS):
                 await self.child.process.wait()
@@ -84,5 +84,5 @@ async def open_workers(count: int) -> AsyncIterator[list[WorkerProcess]]:
             child = await stack.enter_async_context(open_python(f"worker {number}", ["-m", "tools.loadtest.worker"]))
             assert child.process.stdin is not None
             assert child.process.stdout is not None
-            workers.append(WorkerProcess(number, child, Receiver(child.process.stdout), child.process.stdin))
+            workers.append(WorkerProcess(number, child, MessageReader(child.process.stdout), child.process.stdin))
         yield workers

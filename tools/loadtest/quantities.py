@@ -1,4 +1,4 @@
-"""Amounts as people write them: ``50ms``, ``1%``, ``1.2M``, ``2/s``."""
+"""Reads and shows quantities such as ``50ms``, ``1%``, ``1.2M`` and ``2/s``."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _parse(text: str, units: Mapping[str, float], example: str) -> float:
 
 
 def parse_seconds(text: str) -> float:
-    """A time; a bare number is seconds.  Raises ``ValueError``, as all of these do."""
+    """Read a time in seconds; a bare number is seconds.  Raises ``ValueError``, as all readers here do."""
     return _parse(text, _SECONDS, "20s, 50ms, 2m")
 
 
 def parse_share(text: str) -> float:
-    """A part of a whole, 0 to 1."""
+    """Read a share, 0 to 1."""
     share = _parse(text, _SHARES, "1%, 0.01")
     if share > 1:
         raise ValueError(f"{text!r} is more than the whole; an example: 1%")
@@ -35,12 +35,12 @@ def parse_share(text: str) -> float:
 
 
 def parse_rate(text: str) -> float:
-    """How often; a bare number is per second."""
+    """Read a rate; a bare number is a second's."""
     return _parse(text, _RATES, "2/s, 30/min")
 
 
 def parse_bitrate(text: str) -> int:
-    """Bits a second."""
+    """Read a bitrate in bit/s."""
     bitrate = round(_parse(text.removesuffix("bit/s").strip(), _MULTIPLES, "600k, 1.2M"))
     if bitrate <= 0:
         raise ValueError(f"{text!r} is not understood; an example: 600k")
@@ -48,12 +48,12 @@ def parse_bitrate(text: str) -> int:
 
 
 def parse_size(text: str) -> float:
-    """Bytes, in multiples of 1024."""
+    """Read a size in bytes; ``k``, ``M`` and ``G`` are multiples of 1024."""
     return _parse(text.removesuffix("B").strip(), _SIZES, "500k, 2M")
 
 
 def show_seconds(seconds: float | None) -> str:
-    """As short as it can be read: ``1.25 ms``."""
+    """Show a time in the unit that suits it, such as ``1.25 ms``."""
     if seconds is None:
         return "–"
     if seconds < 1e-3:

@@ -1,4 +1,4 @@
-"""The report as one HTML page: the figures, the thresholds, plots over time.  It loads nothing from anywhere."""
+"""The report as one HTML page with figures, thresholds and plots over time.  It loads no other file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from tools.loadtest.plots import COLOURS, Line, Plot, draw
 from tools.loadtest.results import Results
 from tools.loadtest.table import rows, title
-from tools.loadtest.totals import Point
+from tools.loadtest.totals import SecondFigures
 from tools.loadtest.truth import MEANINGS
 
 _STYLE: Final = """
@@ -32,7 +32,7 @@ svg { width: 100%; height: auto; } .grid { stroke: var(--rule); }
 
 
 def write_html(results: Results) -> str:
-    """The whole page."""
+    """Return the page."""
     run = results.conductor
     title = f"Load on {run.plan.url}"
     parts = [
@@ -64,11 +64,11 @@ def _sayings(results: Results) -> Iterable[str]:
     if run.error is not None:
         yield f'<p class="bad says">Broken off: {escape(run.error)}</p>'
     if run.interrupted:
-        yield '<p class="warn says">Interrupted: this is what there was until then.</p>'
+        yield '<p class="warn says">Interrupted: these are the figures up to then.</p>'
     for complaint in results.overrun:
         yield f'<p class="warn says">Not the gateway\'s result: {escape(complaint)}</p>'
     if results.status == 0:
-        kept = f"All {len(results.verdicts)} thresholds kept." if results.verdicts else "Done."
+        kept = f"All {len(results.verdicts)} thresholds kept." if results.verdicts else "Finished."
         yield f'<p class="good says">{kept}</p>'
     for kind, count in sorted(run.truth.errors.items()):
         yield f'<p class="bad">List errors: {count} {escape(MEANINGS[kind])}</p>'
@@ -95,7 +95,7 @@ def _thresholds(results: Results) -> Iterable[str]:
 
 
 def plots(results: Results) -> list[Plot]:
-    """Over the seconds of the run."""
+    """Return the plots over the seconds of the run."""
     points, run = results.conductor.totals.points, results.conductor
     times = [point.at for point in points]
     marks = []
@@ -134,7 +134,7 @@ def plots(results: Results) -> list[Plot]:
     return found
 
 
-def _processor(points: list[Point]) -> list[Line]:
+def _processor(points: list[SecondFigures]) -> list[Line]:
     own = Line("the tool's busiest process", [100 * point.own_cpu for point in points])
     gateway = [None if point.gateway_cpu is None else 100 * point.gateway_cpu for point in points]
     return [Line("gateway", gateway), own] if any(value is not None for value in gateway) else [own]

@@ -1,4 +1,4 @@
-"""What a run came to: the figures, what they are made of, and whether they can be trusted."""
+"""The results of a run: its figures, their parts, and whether they are the gateway's alone."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from tools.loadtest.conductor import Conductor
 from tools.loadtest.gateway_figures import GatewayFigures
 from tools.loadtest.own_load import unsent_complaint
 from tools.loadtest.thresholds import Threshold, Verdict, judge
-from tools.loadtest.totals import Sum
+from tools.loadtest.totals import RunTotals
 
-#: Of the JSON report; raised when something in it changes its meaning.
+#: Version of the JSON report; it rises when something in the report changes its meaning.
 SCHEMA: Final = 1
 QUANTILES: Final = (0.5, 0.9, 0.99, 1.0)
 
 
 @frozen
 class Results:
-    """``figures`` by their key in :data:`tools.loadtest.thresholds.FIGURES`; ``overrun`` says why they are not the
-    gateway's alone, and is empty where they are."""
+    """``figures`` by their key in :data:`tools.loadtest.thresholds.FIGURES`.
+
+    ``overrun`` says why they are not the gateway's alone; it is empty where they are.
+    """
 
     conductor: Conductor
-    total: Sum
+    total: RunTotals
     figures: dict[str, float | None]
     verdicts: tuple[Verdict, ...]
     overrun: tuple[str, ...]
 
     @property
     def status(self) -> int:
-        """Of the process: 0 good; 1 where the run broke off or a threshold was not kept; 3 where the tool itself was
-        too slow for its result to mean anything; 130 after Ctrl-C."""
+        """Exit status: 0 success, 1 broken run or threshold, 3 the tool was too slow, 130 Ctrl-C."""
         if self.conductor.error is not None:
             return 1
         if self.conductor.interrupted:
@@ -44,7 +45,7 @@ class Results:
         return 0 if all(verdict.kept for verdict in self.verdicts) else 1
 
     def as_json(self) -> dict[str, Any]:
-        """The whole report."""
+        """Return the JSON report."""
         run, plan = self.conductor, self.conductor.plan
         shown = attrs.asdict(plan, filter=lambda attribute, _: attribute.name not in ("token", "run_id"))
         return {
@@ -119,7 +120,7 @@ class Results:
 
 
 def _quantiles(histogram: Histogram) -> dict[str, float | int | None]:
-    """Seconds."""
+    """Return quantiles in seconds."""
     shown: dict[str, float | int | None] = {"count": histogram.count, "mean": histogram.mean}
     for share in QUANTILES:
         name = "max" if share == 1 else f"p{share * 100:g}"
@@ -135,19 +136,19 @@ def all_of(histograms: dict[Any, Histogram]) -> Histogram:
 
 
 def conclude(run: Conductor, thresholds: tuple[Threshold, ...]) -> Results:
-    """After the run."""
+    """Compute the results after a run."""
     total = run.totals.sum()
     figures = _figures(run, total)
     overrun = [complaint for load in run.totals.loads for complaint in load.complaints()]
     skipped = sum(sending.skipped for sending in total.sending.values())
     unsent = unsent_complaint(total.traffic.unsent + skipped, total.traffic.sent)
-    # When the gateway is gone, nothing can be sent to it; that is not our fault.
+    # A gateway that is gone takes no packets; then the tool is not to blame.
     if unsent is not None and run.error is None:
         overrun.append(unsent)
     return Results(run, total, figures, judge(thresholds, figures), tuple(overrun))
 
 
-def _figures(run: Conductor, total: Sum) -> dict[str, float | None]:
+def _figures(run: Conductor, total: RunTotals) -> dict[str, float | None]:
     received, latency = total.all_received, all_of(run.totals.latency)
     left = all_of(run.truth.left_to_told)
     expected = bool(received.packets or received.lost)
@@ -175,7 +176,7 @@ def _figures(run: Conductor, total: Sum) -> dict[str, float | None]:
     }
 
 
-def _loss(total: Sum, kind: MediaKind) -> float | None:
+def _loss(total: RunTotals, kind: MediaKind) -> float | None:
     counts = total.received.get(kind)
     return counts.loss if counts is not None and (counts.packets or counts.lost) else None
 
@@ -189,7 +190,7 @@ def _cpu_per_packet(run: Conductor) -> float | None:
 
 
 def _packets_out(run: Conductor, began: GatewayFigures, ended: GatewayFigures) -> float | None:
-    """Sent by the gateway while measuring: as it counts them, or else as they came."""
+    """Return the packets that the gateway sent while measuring, by its own count or else by those received."""
     if began.packets_out is not None and ended.packets_out is not None:
         return ended.packets_out - began.packets_out
     points = [point for point in run.totals.points if began.at <= run.totals.began_at + point.at <= ended.at]
@@ -198,7 +199,7 @@ def _packets_out(run: Conductor, began: GatewayFigures, ended: GatewayFigures) -
     return (ended.at - began.at) * sum(point.received for point in points) / len(points)
 
 
-def _memory_per_member(run: Conductor, total: Sum) -> float | None:
+def _memory_per_member(run: Conductor, total: RunTotals) -> float | None:
     before, ended = run.figures.get("before"), run.figures.get("ended")
     members = len(run.plan.slots()) - total.failed + len(run.full)
     if before is None or ended is None or before.memory is None or ended.memory is None or members <= 0:
@@ -206,9 +207,11 @@ def _memory_per_member(run: Conductor, total: Sum) -> float | None:
     return (ended.memory - before.memory) / members
 
 
-def _differences(run: Conductor, total: Sum) -> dict[str, int] | None:
-    """What the gateway counts more than we, of datagrams ``in`` and ``out`` of its media port; full clients' are not
-    known to us."""
+def _differences(run: Conductor, total: RunTotals) -> dict[str, int] | None:
+    """Return the gateway's counts of datagrams less the tool's, ``in`` and ``out``; None where one is unknown.
+
+    The tool does not know the datagrams of full clients.
+    """
     before, after = run.figures.get("before"), run.figures.get("after")
     if before is None or after is None or run.full:
         return None
@@ -224,6 +227,6 @@ def _differences(run: Conductor, total: Sum) -> dict[str, int] | None:
     }
 
 
-def _count_difference(run: Conductor, total: Sum) -> float | None:
+def _count_difference(run: Conductor, total: RunTotals) -> float | None:
     differences = _differences(run, total)
     return None if differences is None else float(sum(abs(each) for each in differences.values()))

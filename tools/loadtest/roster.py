@@ -1,4 +1,4 @@
-"""One client's view of its channel: the list as the gateway has told it, change by change."""
+"""The participant list of one client, kept up to date by the gateway's events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from protocol.vocabulary import Participant
 
 
 class Roster:
-    """Begins with the list in the answer to ``join``."""
+    """Starts with the list in the answer to ``join``."""
 
     def __init__(self, participants: Iterable[Participant], revision: int) -> None:
         self.revision = revision
@@ -21,9 +21,9 @@ class Roster:
         return tuple(self._listed)
 
     def apply(self, event: VoiceState) -> bool:
-        """Take over a change; whether it fits what was told before, and the list in the event the outcome.
+        """Apply a change; return whether it fits the list, and whether the list in the event, if any, is the result.
 
-        Where it does not, the list in the event holds from then on, so that one mistake counts once.
+        Where it is not, the list in the event replaces this one, so that one error counts once.
         """
         user, listed = event.user_id, self._listed
         fits = (user in listed) == (event.type != "user_joined")

@@ -1,4 +1,4 @@
-"""What people see in a terminal: a live table while it runs, one table at the end."""
+"""The live table on a terminal during a run, and the table of results."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from tools.loadtest.own_load import BUSY, LATE
 from tools.loadtest.quantities import show_bitrate, show_seconds, show_share, show_size
 from tools.loadtest.results import Results, all_of
 from tools.loadtest.thresholds import FIGURES
-from tools.loadtest.totals import Point
+from tools.loadtest.totals import SecondFigures
 from tools.loadtest.truth import MEANINGS
 
-#: Seconds shown at once while it runs.
+#: Seconds that the live table shows.
 _ROWS: Final = 10
 _PHASES: Final[dict[Phase, str]] = {
     "starting": "starting",
     "joining": "clients join",
     "measuring": "measuring",
     "settling": "coming to rest",
-    "ending": "everybody leaves",
+    "ending": "clients leave",
     "done": "done",
 }
 
 
 @define
 class LiveTable:
-    """Made by :func:`open_live_table`; give its :meth:`look` to the conductor."""
+    """Made by :func:`open_live_table`; the conductor calls :meth:`look`."""
 
     _live: Live | None
-    _points: list[Point] = field(factory=list)
+    _points: list[SecondFigures] = field(factory=list)
 
-    def look(self, run: Conductor, point: Point) -> None:
-        """Once a second."""
+    def look(self, run: Conductor, point: SecondFigures) -> None:
+        """Show the newest second."""
         if self._live is None:
             return
         self._points.append(point)
@@ -53,7 +53,7 @@ class LiveTable:
 
 @contextmanager
 def open_live_table(console: Console) -> Iterator[LiveTable]:
-    """On a terminal; elsewhere nothing is shown."""
+    """Show a table on a terminal, and nothing elsewhere."""
     if not console.is_terminal:
         yield LiveTable(None)
         return
@@ -61,8 +61,8 @@ def open_live_table(console: Console) -> Iterator[LiveTable]:
         yield LiveTable(live)
 
 
-def render(run: Conductor, points: list[Point]) -> RenderableType:
-    """The newest seconds, and how far the run is."""
+def render(run: Conductor, points: list[SecondFigures]) -> RenderableType:
+    """Draw the newest seconds and the progress of the run."""
     table = Table(expand=False, pad_edge=False, box=None, header_style="bold", padding=(0, 2, 0, 0))
     heads = ("s", "clients", "sent/s", "received/s", "bitrate", "lost", "p50", "p99", "list errors", "gateway", "ours")
     for name in heads:
@@ -72,7 +72,7 @@ def render(run: Conductor, points: list[Point]) -> RenderableType:
     return Group(_progress(run), table, _remarks(run))
 
 
-def _cells(point: Point) -> list[str | Text]:
+def _cells(point: SecondFigures) -> list[str | Text]:
     cpu = "–" if point.gateway_cpu is None else f"{point.gateway_cpu:.0%}"
     own = f"{point.own_cpu:.0%} {point.lag * 1000:.0f} ms"
     return [
@@ -117,7 +117,7 @@ def _remarks(run: Conductor) -> RenderableType:
 
 
 def print_results(results: Results, console: Console) -> None:
-    """The table at the end, and what has to be said about it."""
+    """Print the table of results, errors and thresholds."""
     run = results.conductor
     console.print(title(results), style="bold")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
@@ -158,18 +158,18 @@ def title(results: Results) -> str:
 
 
 def rows(results: Results) -> list[tuple[str, str, str]]:
-    """Name, value and remark of what the table shows."""
+    """Return name, value and remark of each row."""
     run, total, figures = results.conductor, results.total, results.figures
     found: list[tuple[str, str, str]] = []
     for kind in run.plan.kinds:
         sent, got = total.sending[kind], total.received[kind]
         found.append((f"{kind} sent", f"{sent.packets} packets", _sent_remark(results, kind)))
-        remark = f"lost {got.lost} ({show_share(got.loss)}), again {got.duplicated}, overtaken {got.reordered}"
+        remark = f"lost {got.lost} ({show_share(got.loss)}), duplicated {got.duplicated}, reordered {got.reordered}"
         found.append((f"{kind} received", f"{got.packets} packets", remark))
-        found.append(_timed(f"{kind} latency", run.totals.latency[kind], "opened"))
+        found.append(_timed(f"{kind} latency", run.totals.latency[kind], "decrypted"))
     measured = [point.bitrate for point in run.totals.points if point.received]
     found.append(("received at most", show_bitrate(max(measured, default=None)), "of all clients together"))
-    found.append(_timed("asked to joined", run.totals.join, "joins"))
+    found.append(_timed("connect to joined", run.totals.join, "joins"))
     found.append(_timed("joined to media", run.totals.first_media, "joins"))
     found.append(_timed("leave to told", all_of(run.truth.left_to_told), "told"))
     found.append(("list errors", str(run.truth.total), f"of {run.truth.told} changes told"))
@@ -193,11 +193,11 @@ def _sent_remark(results: Results, kind: str) -> str:
     sent = results.total.sending["video" if kind == "video" else "audio"]
     if kind != "video":
         return f"{sent.frames} frames"
-    return f"{sent.frames} frames, {sent.key_frames} key frames, {sent.key_frame_requests} asked for"
+    return f"{sent.frames} frames, {sent.key_frames} key frames, {sent.key_frame_requests} requested"
 
 
 def _timed(name: str, histogram: Histogram, what: str) -> tuple[str, str, str]:
-    """Half of all in the value, the longest in the remark."""
+    """Return a row with the median as its value."""
     if not histogram.count:
         return name, "–", "not measured"
     p99, longest = show_seconds(histogram.quantile(0.99)), show_seconds(histogram.quantile(1))
@@ -219,6 +219,6 @@ def _gateway_rows(results: Results) -> list[tuple[str, str, str]]:
         agree = "agree" if not any(difference.values()) else "differ"
         remark = f"the gateway's less ours: {difference['in']:+d} in, {difference['out']:+d} out"
         if run.plan.churn:
-            remark += " (sent to who had just gone)"
+            remark += " (sent to clients that had just left)"
         found.append(("datagram counts", agree, remark))
     return found

@@ -1,4 +1,4 @@
-"""What one worker counts, of clients that are there and of those that have gone."""
+"""The counts of one worker, of its present clients and of those that have left."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ import attrs
 from attrs import define, field
 
 from protocol.vocabulary import MediaKind
-from tools.light import Histogram, LightClient, PacketCounts, PacketMeter, Traffic
-from tools.light.publication import Publication
-from tools.loadtest.messages import Fact, Sending, Snapshot
+from tools.light import DatagramCounts, Histogram, LightClient, PacketCounts, PacketMeter
+from tools.light.loop_sender import LoopSender
+from tools.loadtest.messages import Fact, SentTotals, Snapshot
 
-_TRAFFIC = tuple(attribute.name for attribute in attrs.fields(Traffic))
+_TRAFFIC = tuple(attribute.name for attribute in attrs.fields(DatagramCounts))
 
 
-def add_traffic(total: Traffic, more: Traffic) -> None:
+def add_traffic(total: DatagramCounts, more: DatagramCounts) -> None:
+    """Add ``more`` to ``total``."""
     for name in _TRAFFIC:
         setattr(total, name, getattr(total, name) + getattr(more, name))
 
 
 @define(eq=False)
-class Visit:
-    """One stay of a client in its channel: what it receives and sends.
+class LiveVisit:
+    """One stay of a client in its channel, with its streams.
 
-    ``wanted`` are the producers it takes, ``taken_at`` when each consumer was there, ``silent`` the consumers of which
-    nothing came.
+    ``wanted`` are the producers that it consumes, ``taken_at`` the times at which each consumer began, ``silent`` the
+    consumers without any packet.
     """
 
     user_id: str
     channel_id: str
     number: int
     packet_meter: PacketMeter = field(factory=PacketMeter)
-    publications: dict[int, Publication] = field(factory=dict)
+    senders: dict[int, LoopSender] = field(factory=dict)
     wanted: set[str] = field(factory=set)
     listed_at_join: frozenset[str] = frozenset()
     joined_at: float = 0.0
@@ -43,17 +44,17 @@ class Visit:
     leaving: bool = False
 
     def receive_rtcp_untrusted(self, packet: bytes) -> None:
-        for publication in self.publications.values():
-            publication.receive_rtcp_untrusted(packet)
+        for sender in self.senders.values():
+            sender.receive_rtcp_untrusted(packet)
 
 
 @define(eq=False)
 class Tally:
-    """``visits`` are those that go on."""
+    """``visits`` are the present stays, by user id; other fields hold totals."""
 
     kinds: tuple[MediaKind, ...]
     facts: list[Fact] = field(factory=list)
-    visits: dict[str, Visit] = field(factory=dict)
+    visits: dict[str, LiveVisit] = field(factory=dict)
     joins: int = 0
     leaves: int = 0
     failed: int = 0
@@ -62,26 +63,26 @@ class Tally:
     join: Histogram = field(factory=Histogram)
     first_media: Histogram = field(factory=Histogram)
     _strays: int = 0
-    _sending: dict[MediaKind, Sending] = field(factory=dict)
+    _sending: dict[MediaKind, SentTotals] = field(factory=dict)
     _received: dict[MediaKind, PacketCounts] = field(factory=dict)
     _latency: dict[MediaKind, Histogram] = field(factory=dict)
-    _traffic: Traffic = field(factory=Traffic)
+    _traffic: DatagramCounts = field(factory=DatagramCounts)
 
     def __attrs_post_init__(self) -> None:
         for kind in self.kinds:
-            self._sending[kind], self._received[kind], self._latency[kind] = Sending(), PacketCounts(), Histogram()
+            self._sending[kind], self._received[kind], self._latency[kind] = SentTotals(), PacketCounts(), Histogram()
 
     def fail(self, why: str) -> None:
-        """Something went wrong with a client that should not have."""
+        """Count a failure of a client."""
         self.failures[why] = self.failures.get(why, 0) + 1
 
-    def is_silent(self, visit: Visit, consumer_id: str) -> None:
-        """Nothing came of a stream that is sent; each counts once."""
+    def is_silent(self, visit: LiveVisit, consumer_id: str) -> None:
+        """Count a stream without packets, once."""
         self.silent += consumer_id not in visit.silent
         visit.silent.add(consumer_id)
 
-    def end(self, visit: Visit) -> None:
-        """A visit is over: keep what it counted."""
+    def end(self, visit: LiveVisit) -> None:
+        """End a visit and keep its counts."""
         self.visits.pop(visit.user_id, None)
         self._add(visit, self._sending, self._received, self._traffic)
         for kind in self.kinds:
@@ -89,16 +90,20 @@ class Tally:
         self._strays += _strays(visit)
 
     def _add(
-        self, visit: Visit, sending: dict[MediaKind, Sending], received: dict[MediaKind, PacketCounts], traffic: Traffic
+        self,
+        visit: LiveVisit,
+        sending: dict[MediaKind, SentTotals],
+        received: dict[MediaKind, PacketCounts],
+        traffic: DatagramCounts,
     ) -> None:
-        for publication in visit.publications.values():
-            total = sending[publication.loop.kind]
-            total.frames += publication.frames
-            total.key_frames += publication.key_frames
-            total.packets += publication.packets
-            total.octets += publication.octets
-            total.key_frame_requests += publication.key_frame_requests
-            total.skipped += publication.skipped
+        for sender in visit.senders.values():
+            total = sending[sender.loop.kind]
+            total.frames += sender.frames
+            total.key_frames += sender.key_frames
+            total.packets += sender.packets
+            total.octets += sender.octets
+            total.key_frame_requests += sender.key_frame_requests
+            total.skipped += sender.skipped
         for kind in self.kinds:
             received[kind].add(visit.packet_meter.counts(kind))
         if visit.client is not None:
@@ -106,7 +111,7 @@ class Tally:
                 add_traffic(traffic, endpoint.traffic)
 
     def snapshot(self, lag: float) -> Snapshot:
-        """All of it now; what is given since the last snapshot is taken."""
+        """Return all counts, and the measurements since the last snapshot."""
         sending = {kind: attrs.evolve(total) for kind, total in self._sending.items()}
         received = {kind: attrs.evolve(total) for kind, total in self._received.items()}
         traffic, strays = attrs.evolve(self._traffic), self._strays
@@ -135,7 +140,7 @@ class Tally:
         )
 
 
-def _strays(visit: Visit) -> int:
-    """Packets of streams that nobody asked for, or that were closed."""
+def _strays(visit: LiveVisit) -> int:
+    """Return the packets of streams that nobody consumes."""
     unexpected = sum(meter.counts.packets for meter in visit.packet_meter.streams.values() if meter.kind is None)
     return visit.packet_meter.strays + unexpected

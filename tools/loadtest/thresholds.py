@@ -1,4 +1,4 @@
-"""What a run must not exceed, so that it can be a check."""
+"""Thresholds of a run's figures, which make it a check."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ def _show_count(count: float | None) -> str:
 
 @frozen
 class Unit:
+    """Reads and shows values of one unit."""
+
     parse: Callable[[str], float]
     show: Callable[[float | None], str]
 
@@ -44,7 +46,7 @@ SIZE: Final = Unit(parse_size, show_size)
 
 @frozen
 class Figure:
-    """One that a run ends with, by its key in the report; ``--max-<name>`` bounds it."""
+    """A figure of the results, by its key in the report; ``--max-<key>`` bounds it."""
 
     key: str
     meaning: str
@@ -58,33 +60,33 @@ class Figure:
 FIGURES: Final[Mapping[str, Figure]] = {
     figure.key: figure
     for figure in (
-        Figure("loss", "packets lost, of all that should have come", SHARE),
-        Figure("audio_loss", "the same of audio", SHARE),
-        Figure("video_loss", "the same of video", SHARE),
-        Figure("duplicated", "packets that came again, of all that came", SHARE),
-        Figure("reordered", "packets that were overtaken, of all that came", SHARE),
-        Figure("latency_p50", "half of all packets were forwarded within this", SECONDS),
-        Figure("latency_p99", "99 % of all packets were forwarded within this", SECONDS),
-        Figure("join_p50", "from asking for a connection to joined", SECONDS),
-        Figure("join_p99", "from asking for a connection to joined", SECONDS),
-        Figure("first_media_p99", "from joined to the first packet", SECONDS),
-        Figure("leave_p50", "from beginning to leave until another was told", SECONDS),
-        Figure("leave_p99", "from beginning to leave until another was told", SECONDS),
-        Figure("roster_errors", "times that somebody was shown something untrue", COUNT),
-        Figure("failures", "things that went wrong with clients", COUNT),
-        Figure("silent_streams", "streams of which no packet came", COUNT),
-        Figure("strange_packets", "opened packets of another stream, or that could not be opened", COUNT),
-        Figure("full_undecoded", "streams of which a full client decoded nothing", COUNT),
-        Figure("cpu_per_packet", "of the gateway, for each packet it sent", SECONDS),
-        Figure("memory_per_member", "of the gateway, more than before anybody came", SIZE),
-        Figure("count_difference", "datagrams by which the gateway's counts and ours differ", COUNT),
+        Figure("loss", "share of expected packets that were lost", SHARE),
+        Figure("audio_loss", "the same for audio", SHARE),
+        Figure("video_loss", "the same for video", SHARE),
+        Figure("duplicated", "share of packets that arrived twice", SHARE),
+        Figure("reordered", "share of packets that a later one overtook", SHARE),
+        Figure("latency_p50", "median of the forwarding latency", SECONDS),
+        Figure("latency_p99", "99th percentile of the forwarding latency", SECONDS),
+        Figure("join_p50", "from connecting to joined, median", SECONDS),
+        Figure("join_p99", "from connecting to joined, 99th percentile", SECONDS),
+        Figure("first_media_p99", "from joined to the first packet, 99th percentile", SECONDS),
+        Figure("leave_p50", "from leaving until another client was told, median", SECONDS),
+        Figure("leave_p99", "from leaving until another client was told, 99th percentile", SECONDS),
+        Figure("roster_errors", "errors in lists that clients were shown", COUNT),
+        Figure("failures", "failures of clients", COUNT),
+        Figure("silent_streams", "streams without any packet", COUNT),
+        Figure("strange_packets", "packets of a wrong stream, or that could not be decrypted", COUNT),
+        Figure("full_undecoded", "streams of which a full client decoded no frame", COUNT),
+        Figure("cpu_per_packet", "the gateway's CPU time for each packet that it sent", SECONDS),
+        Figure("memory_per_member", "the gateway's memory for each client, above that of the empty gateway", SIZE),
+        Figure("count_difference", "difference between the gateway's counts of datagrams and the tool's", COUNT),
     )
 }
 
 
 @frozen
 class Threshold:
-    """``limit`` in the figure's own unit: shares, seconds, bytes or a count."""
+    """``limit`` is in the figure's unit: a share, seconds, bytes or a count."""
 
     figure: Figure
     limit: float
@@ -92,7 +94,7 @@ class Threshold:
 
 @frozen
 class Verdict:
-    """``value`` is None where the figure was not measured, which keeps no threshold."""
+    """``value`` is None where the figure was not measured; that breaks the threshold."""
 
     threshold: Threshold
     value: float | None
@@ -109,7 +111,7 @@ class Verdict:
 
 
 def parse_thresholds(limits: Mapping[str, str | None]) -> tuple[Threshold, ...]:
-    """From texts by the figures' keys; None stands for no limit.  Raises ``ValueError``, naming the option."""
+    """Read limits by the figures' keys; None is no limit.  Raises ``ValueError``, whose text names the option."""
     thresholds = []
     for key, text in limits.items():
         if text is None:

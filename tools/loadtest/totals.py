@@ -1,4 +1,4 @@
-"""What all workers have counted, put together: now, and second by second."""
+"""The counts of all workers together, in all and second by second."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import attrs
 from attrs import define, field, frozen
 
 from protocol.vocabulary import MediaKind
-from tools.light import Histogram, PacketCounts, Traffic
+from tools.light import DatagramCounts, Histogram, PacketCounts
 from tools.loadtest.gateway_figures import GatewayFigures
-from tools.loadtest.messages import Sending, Snapshot
-from tools.loadtest.own_load import OwnLoad, Second
+from tools.loadtest.messages import SentTotals, Snapshot
+from tools.loadtest.own_load import LoadSample, OwnLoad
 from tools.loadtest.tally import add_traffic
 
-#: A run as long as this is kept second by second; of a longer one the newest part.
+#: Seconds that are kept: the newest of a longer run.
 _MOST_POINTS: Final = 4 * 3600
-_SENDING: Final = tuple(attribute.name for attribute in attrs.fields(Sending))
+_SENDING: Final = tuple(attribute.name for attribute in attrs.fields(SentTotals))
 
 
 @frozen
-class Point:
-    """One second of the run, at ``at`` seconds from its beginning.  Rates per second; latencies in seconds."""
+class SecondFigures:
+    """One second of the run, ``at`` seconds after its beginning.  Rates are a second's, latencies in seconds."""
 
     at: float
     members: int
@@ -41,8 +41,8 @@ class Point:
 
 
 @define
-class Sum:
-    """All workers' totals at one moment."""
+class RunTotals:
+    """The totals of all workers at one moment."""
 
     at: float = 0.0
     joined: int = 0
@@ -51,9 +51,9 @@ class Sum:
     failed: int = 0
     silent: int = 0
     strays: int = 0
-    sending: dict[MediaKind, Sending] = field(factory=dict)
+    sending: dict[MediaKind, SentTotals] = field(factory=dict)
     received: dict[MediaKind, PacketCounts] = field(factory=dict)
-    traffic: Traffic = field(factory=Traffic)
+    traffic: DatagramCounts = field(factory=DatagramCounts)
     failures: Counter[str] = field(factory=Counter)
 
     @property
@@ -70,9 +70,9 @@ class Sum:
 
 @define(eq=False)
 class Totals:
-    """``measured`` says whether latencies count for the result: not while everybody is still joining.
+    """Latencies count for the result only while ``measured`` is True, not while clients are joining.
 
-    ``loads`` are those of the tool's own processes: the workers', then the conductor's.
+    ``loads`` are those of the tool's own processes: first the workers', then the conductor's.
     """
 
     kinds: tuple[MediaKind, ...]
@@ -82,14 +82,14 @@ class Totals:
     latency: dict[MediaKind, Histogram] = field(factory=dict)
     join: Histogram = field(factory=Histogram)
     first_media: Histogram = field(factory=Histogram)
-    points: list[Point] = field(factory=list)
+    points: list[SecondFigures] = field(factory=list)
     loads: list[OwnLoad] = field(factory=list)
     gateway: GatewayFigures | None = None
     _latest: dict[int, Snapshot] = field(factory=dict)
     _second: Histogram = field(factory=Histogram)
     _lags: dict[int, float] = field(factory=dict)
     _cpu: dict[int, float] = field(factory=dict)
-    _before: Sum = field(factory=Sum)
+    _before: RunTotals = field(factory=RunTotals)
     _gateway_before: GatewayFigures | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -99,7 +99,7 @@ class Totals:
         self._before.at = self.began_at
 
     def take(self, worker: int, snapshot: Snapshot) -> None:
-        """What a worker has counted since its last snapshot, and in all."""
+        """Add a worker's newest snapshot."""
         self._latest[worker] = snapshot
         self._lags[worker] = max(self._lags.get(worker, 0.0), snapshot.lag)
         self.join.add(snapshot.join)
@@ -109,10 +109,10 @@ class Totals:
             if self.measured:
                 self.latency[kind].add(histogram)
 
-    def sum(self) -> Sum:
-        total = Sum(
+    def sum(self) -> RunTotals:
+        total = RunTotals(
             at=time.monotonic(),
-            sending={kind: Sending() for kind in self.kinds},
+            sending={kind: SentTotals() for kind in self.kinds},
             received={kind: PacketCounts() for kind in self.kinds},
         )
         for snapshot in self._latest.values():
@@ -125,13 +125,13 @@ class Totals:
             total.failures.update(snapshot.failures)
         return total
 
-    def close_second(self, roster_errors: int, own_lag: float) -> Point:
-        """A second is over (or somewhat more): its point in the series."""
+    def close_second(self, roster_errors: int, own_lag: float) -> SecondFigures:
+        """Return the figures of the second, or somewhat more, since the last call."""
         total, before = self.sum(), self._before
         seconds = max(1e-3, total.at - before.at)
         received, received_before = total.all_received, before.all_received
         own_cpu = self._close_loads(seconds, own_lag)
-        point = Point(
+        point = SecondFigures(
             at=total.at - self.began_at,
             members=total.joined,
             sent=(total.packets_sent - before.packets_sent) / seconds,
@@ -153,7 +153,7 @@ class Totals:
         return point
 
     def _close_loads(self, seconds: float, own_lag: float) -> float:
-        """The largest share of a core that one of our processes took."""
+        """Return the greatest share of a core that one of the tool's processes used."""
         spent = {worker: snapshot.cpu for worker, snapshot in self._latest.items()}
         spent[self.workers] = time.process_time()
         shares = []
@@ -162,7 +162,7 @@ class Totals:
             shares.append(share)
             lag = own_lag if process == self.workers else self._lags.get(process, 0.0)
             if self.measured:
-                self.loads[process].seconds.append(Second(lag, share))
+                self.loads[process].seconds.append(LoadSample(lag, share))
                 del self.loads[process].seconds[:-_MOST_POINTS]
         self._cpu = spent
         return max(shares, default=0.0)
@@ -175,6 +175,6 @@ class Totals:
         return (now.cpu - before.cpu) / (now.at - before.at)
 
 
-def _add_sending(total: Sending, more: Sending) -> None:
+def _add_sending(total: SentTotals, more: SentTotals) -> None:
     for name in _SENDING:
         setattr(total, name, getattr(total, name) + getattr(more, name))

@@ -1,8 +1,8 @@
-"""What everybody was shown, against what the tool itself knows to be true.
+"""Compares the lists that clients were shown with what the tool knows to be true.
 
-The tool lets every client come and go, so it knows who is there; and each change of a channel's list has a revision,
-the same for everybody.  Facts of all workers are judged in the order of their times, up to the moment until which all
-of them are known (the *watermark*), so nothing is judged before what it would have to be compared with has come.
+The tool makes every client join and leave, so it knows who is in a channel.  Each change of a channel's list has a
+revision, the same for all clients.  The facts of all workers are judged in the order of their times, and only up to the
+*watermark*: the time up to which the facts of all workers are known.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 
 from protocol.events import LeaveReason, VoiceStateType
 from tools.light import Histogram
-from tools.loadtest.messages import Asked, Ended, Fact, Joined, Leaving, Quiet, Told
+from tools.loadtest.messages import AskedFact, EndedFact, Fact, JoinedFact, LeavingFact, RestFact, ToldFact
 from tools.loadtest.plan import ChurnKind
 
 ErrorKind = Literal[
@@ -26,36 +26,36 @@ ErrorKind = Literal[
 ]
 
 MEANINGS: Final[dict[ErrorKind, str]] = {
-    "missed": "changes that a client was not told, though it was there",
-    "repeated": "changes that a client was told again, or out of order",
-    "untrue": "joins and leaves that a client was told and that had not happened",
-    "reason": "leaves told with another reason than the true one",
-    "conflicting": "changes told differently from what others were told under the same revision",
-    "differs": "changes that did not fit the list that the client had, or whose list or count was another",
-    "unannounced": "leaves that nobody was told of",
-    "ghost": "entries of a list for somebody who had left",
-    "absent": "people who were there and not on a list",
+    "missed": "changes that a client in the channel was not told",
+    "repeated": "changes that a client was told twice, or out of order",
+    "untrue": "joins and leaves that a client was told but that had not happened",
+    "reason": "leaves that a client was told with a wrong reason",
+    "conflicting": "changes that clients were told differently under one revision",
+    "differs": "changes that did not fit the client's list, or whose list or count was wrong",
+    "unannounced": "leaves that no client was told",
+    "ghost": "entries in a list for clients that had left",
+    "absent": "clients in the channel that a list lacked",
 }
 
-#: Seconds after which a leave that nobody was told of counts as unannounced: what cleaning up may take at most.
+#: Seconds that the gateway may need to clean up; later, a leave that no client was told is unannounced.
 PATIENCE: Final = 5.0
-#: The same, when nobody comes or goes any more.
+#: The same after the last join and leave.
 REST: Final = 0.5
-#: Seconds that a connection's end may become known to us later than to others.
+#: Seconds by which the tool may learn of a connection's end later than other clients.
 GRACE: Final = 2.0
-#: Revisions of a channel that are kept to compare with.
+#: Revisions of a channel that are kept for comparison.
 _KEPT: Final = 20_000
 
 _REASONS: Final[dict[ChurnKind, frozenset[LeaveReason]]] = {
     "leave": frozenset({"left"}),
     "close": frozenset({"left"}),
-    "kill": frozenset({"disconnected", "replaced"}),  # replaced where it comes back before that is known
+    "kill": frozenset({"disconnected", "replaced"}),  # replaced where the client comes back before the gateway notices
 }
 
 
 @define(eq=False)
-class Visit:
-    """One stay of one client, as it is known here."""
+class VisitFacts:
+    """What the tool knows of one stay of one client."""
 
     number: int
     asked_at: float
@@ -72,39 +72,39 @@ class Visit:
 
     @property
     def there(self) -> bool:
-        """It is in, and has not begun to leave."""
+        """Whether the client has joined and has not begun to leave."""
         return self.joined_revision is not None and math.isinf(self.leaving_at) and math.isinf(self.ended_at)
 
     @property
     def coming(self) -> bool:
-        """It has asked to be let in, and has no answer."""
+        """Whether the client has asked to join and has no answer yet."""
         return self.joined_revision is None and math.isinf(self.ended_at)
 
 
 @frozen
-class Change:
+class ListChange:
     type: VoiceStateType
     about: str
 
 
 @define(eq=False)
 class ChannelTruth:
-    """Of one channel.  ``newest`` is the highest revision that anybody was told."""
+    """The truth about one channel.  ``newest`` is the highest revision that any client was told."""
 
-    visits: dict[str, list[Visit]] = field(factory=dict)
-    history: dict[int, Change] = field(factory=dict)
+    visits: dict[str, list[VisitFacts]] = field(factory=dict)
+    history: dict[int, ListChange] = field(factory=dict)
     newest: int = 0
-    ended: list[tuple[str, Visit]] = field(factory=list)
+    ended: list[tuple[str, VisitFacts]] = field(factory=list)
 
-    def visit(self, user_id: str, number: int) -> Visit:
+    def visit(self, user_id: str, number: int) -> VisitFacts:
         return next(visit for visit in reversed(self.visits[user_id]) if visit.number == number)
 
-    def latest(self, user_id: str) -> Visit | None:
+    def latest(self, user_id: str) -> VisitFacts | None:
         visits = self.visits.get(user_id)
         return visits[-1] if visits else None
 
-    def before(self, user_id: str, revision: int) -> Visit | None:
-        """The stay of a user that a ``user_left`` with this revision ends."""
+    def before(self, user_id: str, revision: int) -> VisitFacts | None:
+        """Return the stay of a user that a ``user_left`` with this revision ends."""
         for visit in reversed(self.visits.get(user_id, ())):
             if visit.joined_revision is not None and visit.joined_revision < revision:
                 return visit
@@ -113,9 +113,12 @@ class ChannelTruth:
 
 @define(eq=False)
 class Truth:
-    """``errors`` counts what was wrong, by kind.  ``left_to_told`` measures from beginning to leave until each of the
-    others was told, by how they left, of those who left before ``measured_until``.  ``examples`` describes the first
-    few mistakes.  ``outsiders`` are users that are not light clients of ours."""
+    """Judges the facts of all channels.
+
+    ``errors`` counts errors by kind; ``examples`` describes the first few.  ``left_to_told`` measures the time from
+    leaving until each other client was told, by the way of leaving, for leaves before ``measured_until``.
+    ``outsiders`` are users that are no light clients of this run.
+    """
 
     errors: Counter[ErrorKind] = field(factory=Counter)
     told: int = 0
@@ -128,19 +131,19 @@ class Truth:
     _channels: dict[str, ChannelTruth] = field(factory=dict)
 
     def learn(self, facts: Iterable[Fact]) -> None:
-        """Facts of one worker, in the order of their times."""
+        """Take facts of one worker, in the order of their times."""
         for fact in facts:
             heapq.heappush(self._waiting, (fact.at, next(self._numbers), fact))
 
     def judge(self, watermark: float, *, patience: float = PATIENCE) -> None:
-        """All facts up to this time are known: judge them."""
+        """Judge all facts up to ``watermark``; all of them must be known."""
         while self._waiting and self._waiting[0][0] <= watermark:
             self._judge(heapq.heappop(self._waiting)[2])
         for channel_id, channel in self._channels.items():
             self._judge_ended(channel_id, channel, watermark - patience)
 
     def judge_at_rest(self, watermark: float) -> None:
-        """Like :meth:`judge`, when nothing has happened for :data:`REST`: what was not told by now never will be."""
+        """Like :meth:`judge`, after :data:`REST` without changes: a change that was not told by now is missed."""
         self.judge(watermark, patience=REST)
 
     @property
@@ -150,20 +153,20 @@ class Truth:
     def _judge(self, fact: Fact) -> None:
         channel = self._channels.setdefault(fact.channel_id, ChannelTruth())
         match fact:
-            case Asked():
+            case AskedFact():
                 visits = channel.visits.setdefault(fact.user_id, [])
-                visits.append(Visit(fact.visit, fact.at))
+                visits.append(VisitFacts(fact.visit, fact.at))
                 del visits[:-3]
-            case Joined():
+            case JoinedFact():
                 self._judge_joined(channel, fact)
-            case Leaving():
+            case LeavingFact():
                 visit = channel.visit(fact.user_id, fact.visit)
                 visit.leaving_at, visit.kind, visit.counts = fact.at, fact.kind, fact.at < self.measured_until
-            case Ended():
+            case EndedFact():
                 self._ended(channel, fact)
-            case Told():
+            case ToldFact():
                 self._judge_told(channel, fact)
-            case Quiet():
+            case RestFact():
                 self._judge_quiet(channel, fact)
 
     def _wrong(self, kind: ErrorKind, what: str, count: int = 1) -> None:
@@ -171,17 +174,17 @@ class Truth:
         if len(self.examples) < 20:
             self.examples.append(f"{kind}: {what}")
 
-    def _judge_joined(self, channel: ChannelTruth, fact: Joined) -> None:
+    def _judge_joined(self, channel: ChannelTruth, fact: JoinedFact) -> None:
         visit = channel.visit(fact.user_id, fact.visit)
         visit.joined_at, visit.joined_revision, visit.revision = fact.at, fact.revision, fact.revision
         channel.newest = max(channel.newest, fact.revision)
-        self._remember(channel, fact.revision, Change("user_joined", fact.user_id), fact.user_id)
+        self._remember(channel, fact.revision, ListChange("user_joined", fact.user_id), fact.user_id)
         listed = set(fact.listed)
         if len(listed) < len(fact.listed):
             self._wrong("repeated", f"{fact.user_id} was shown somebody twice when it joined")
         for user in listed - self.outsiders:
             latest = channel.latest(user)
-            # Who has ended just now may not be known to have; who asks to be let in may be in.
+            # The tool may not know of a recent end yet, and a client that asked to join may have joined.
             if latest is None or latest.ended_at + GRACE < visit.asked_at:
                 self._wrong("ghost", f"{fact.user_id} was shown {user} when it joined")
         for user, visits in channel.visits.items():
@@ -189,23 +192,23 @@ class Truth:
                 if other.there and _is_before(other.joined_revision, fact.revision) and user not in listed:
                     self._wrong("absent", f"{fact.user_id} was not shown {user} when it joined")
 
-    def _ended(self, channel: ChannelTruth, fact: Ended) -> None:
+    def _ended(self, channel: ChannelTruth, fact: EndedFact) -> None:
         visit = channel.visit(fact.user_id, fact.visit)
         visit.ended_at, visit.planned = fact.at, fact.planned
         if visit.joined_revision is not None:
             channel.ended.append((fact.user_id, visit))
         if fact.planned and visit.early:
             self._wrong("untrue", f"others were told that {fact.user_id} left before it did", visit.early)
-        visit.early = 0  # else it was true, we only came to know it later
+        visit.early = 0  # otherwise it was true, and the tool only learned it later
 
-    def _remember(self, channel: ChannelTruth, revision: int, change: Change, teller: str) -> None:
+    def _remember(self, channel: ChannelTruth, revision: int, change: ListChange, teller: str) -> None:
         known = channel.history.setdefault(revision, change)
         if known != change:
             self._wrong("conflicting", f"{teller}, revision {revision}: {change}, others {known}")
         while len(channel.history) > _KEPT:
             del channel.history[next(iter(channel.history))]
 
-    def _judge_told(self, channel: ChannelTruth, fact: Told) -> None:
+    def _judge_told(self, channel: ChannelTruth, fact: ToldFact) -> None:
         self.told += 1
         observer = channel.visit(fact.user_id, fact.visit)
         missed = fact.revision - observer.revision - 1
@@ -217,7 +220,7 @@ class Truth:
         channel.newest = max(channel.newest, fact.revision)
         if not fact.agrees:
             self._wrong("differs", f"{fact.user_id}, revision {fact.revision}: {fact.change} of {fact.about}")
-        self._remember(channel, fact.revision, Change(fact.change, fact.about), fact.user_id)
+        self._remember(channel, fact.revision, ListChange(fact.change, fact.about), fact.user_id)
         if fact.about in self.outsiders:
             return
         if fact.change == "user_joined":
@@ -225,8 +228,8 @@ class Truth:
         elif fact.change == "user_left":
             self._judge_told_leave(channel, fact)
 
-    def _judge_told_join(self, channel: ChannelTruth, fact: Told) -> None:
-        # Its own answer may be looked at after others have been told.
+    def _judge_told_join(self, channel: ChannelTruth, fact: ToldFact) -> None:
+        # Other clients may be told before the joining client reads its answer.
         true = any(
             visit.joined_revision == fact.revision or visit.joined_revision is None
             for visit in channel.visits.get(fact.about, ())
@@ -234,7 +237,7 @@ class Truth:
         if not true:
             self._wrong("untrue", f"{fact.user_id} was told that {fact.about} joined")
 
-    def _judge_told_leave(self, channel: ChannelTruth, fact: Told) -> None:
+    def _judge_told_leave(self, channel: ChannelTruth, fact: ToldFact) -> None:
         visit = channel.before(fact.about, fact.revision)
         if visit is None or visit.left_revision not in (None, fact.revision):
             self._wrong("untrue", f"{fact.user_id} was told that {fact.about} left")
@@ -242,7 +245,7 @@ class Truth:
         visit.left_revision = fact.revision
         if visit.kind is None:
             if math.isinf(visit.ended_at):
-                visit.early += 1  # judged when it is known whether its connection ended by itself
+                visit.early += 1  # judged once the tool knows how the connection ended
             return
         if fact.reason not in _REASONS[visit.kind]:
             self._wrong("reason", f"{fact.user_id} was told {fact.reason} of {fact.about}, which was a {visit.kind}")
@@ -250,7 +253,7 @@ class Truth:
             self.left_to_told.setdefault(visit.kind, Histogram()).record(fact.at - visit.leaving_at)
 
     def _judge_ended(self, channel_id: str, channel: ChannelTruth, until: float) -> None:
-        """Of those who were gone by ``until``, each must have been announced."""
+        """Check that each leave up to ``until`` was told."""
         waiting = []
         for user, visit in channel.ended:
             if visit.ended_at > until:
@@ -259,8 +262,8 @@ class Truth:
                 self._wrong("unannounced", f"nobody in {channel_id} was told that {user} left")
         channel.ended = waiting
 
-    def _somebody_else(self, channel: ChannelTruth, left: Visit) -> bool:
-        """Whether anybody was there who should have been told, and was still there for a while."""
+    def _somebody_else(self, channel: ChannelTruth, left: VisitFacts) -> bool:
+        """Whether another client was there to be told, and stayed for a while."""
         told_by = left.ended_at + REST
         return any(
             visit is not left and visit.joined_at < left.leaving_at and min(visit.leaving_at, visit.ended_at) > told_by
@@ -268,7 +271,7 @@ class Truth:
             for visit in visits
         )
 
-    def _judge_quiet(self, channel: ChannelTruth, fact: Quiet) -> None:
+    def _judge_quiet(self, channel: ChannelTruth, fact: RestFact) -> None:
         observer = channel.visit(fact.user_id, fact.visit)
         behind = channel.newest - observer.revision
         if behind > 0:
@@ -282,13 +285,12 @@ class Truth:
             self._wrong("absent", f"the list of {fact.user_id} has no {user}")
 
     def finish(self, *, everything: bool) -> None:
-        """No more facts come.  ``everything`` is False where the run broke off, so that what is still open says
-        nothing."""
+        """Judge what is left after the last fact.  ``everything`` is False where the run broke off: facts may miss."""
         self.judge(math.inf if everything else -math.inf)
         for channel in self._channels.values():
             for user, visits in channel.visits.items():
                 if early := sum(visit.early for visit in visits):
-                    self._wrong("untrue", f"others were told that {user} left, who had not", early)
+                    self._wrong("untrue", f"others were told that {user} left, but it had not", early)
 
 
 def _is_before(revision: int | None, other: int) -> bool:

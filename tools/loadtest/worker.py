@@ -1,4 +1,4 @@
-"""A worker process: ``python -m tools.loadtest.worker``, started and told by the conductor over its pipes."""
+"""A worker process: the conductor starts ``python -m tools.loadtest.worker`` and controls it over pipes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from attrs import define, field
 from sfu.wire.certificate import generate_certificate
 from tools.light import Identity, Poller
 from tools.loadtest import messages
-from tools.loadtest.member import Member, Surroundings
+from tools.loadtest.member import LoadMember, SharedState
 from tools.loadtest.messages import (
     Batch,
     Begin,
     Churn,
-    Done,
     Finish,
+    Finished,
+    MessageReader,
     Ready,
-    Receiver,
-    Sent,
+    SentPackets,
     Settle,
     Settled,
     StopSending,
@@ -35,29 +35,29 @@ from tools.loadtest.tally import Tally
 
 #: Seconds between two batches.
 INTERVAL: Final = 0.25
-#: Longest wait for the conductor to take a batch: it hangs, or is gone.
+#: Seconds after which a conductor that takes no batch counts as gone.
 CONDUCTOR_SECONDS: Final = 30.0
-#: What is on its way when the senders stop arrives within this time.
+#: Seconds in which the last packets arrive after the senders stop.
 DRAIN: Final = 0.5
-#: Longest wait for all clients to leave.
+#: Longest wait for all clients to leave, in seconds.
 FINISH_SECONDS: Final = 15.0
 
 
 @define(eq=False)
 class Worker:
-    """``commands`` and ``reports`` are the pipes from and to the conductor."""
+    """Runs light clients; ``commands`` and ``reports`` are the pipes from and to the conductor."""
 
-    commands: Receiver
+    commands: MessageReader
     reports: trio.abc.SendStream
     lag: LagMeter = field(factory=LagMeter)
     poller: Poller = field(factory=Poller)
-    _members: dict[int, Member] = field(factory=dict)
-    _around: Surroundings | None = None
+    _members: dict[int, LoadMember] = field(factory=dict)
+    _shared: SharedState | None = None
     _writing: trio.Lock = field(factory=trio.Lock)
     _lives: trio.Event = field(factory=trio.Event)
 
     async def run(self) -> None:
-        """Until told to finish, or until the conductor is gone."""
+        """Run until the conductor says so or ends."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.poller.run)
             nursery.start_soon(self.lag.run)
@@ -68,7 +68,7 @@ class Worker:
                     break
             nursery.cancel_scope.cancel()
 
-    async def _obey(self, command: messages.Command, nursery: trio.Nursery) -> None:
+    async def _obey(self, command: messages.ConductorMessage, nursery: trio.Nursery) -> None:
         match command:
             case Begin():
                 self._begin(command, nursery)
@@ -87,38 +87,38 @@ class Worker:
     def _begin(self, begin: Begin, nursery: trio.Nursery) -> None:
         identity = Identity.of(generate_certificate(datetime.now(UTC)))
         rng = random.Random()
-        self._around = Surroundings(begin.plan, begin.media, identity, self.poller, Tally(begin.plan.kinds), rng)
+        self._shared = SharedState(begin.plan, begin.media, identity, self.poller, Tally(begin.plan.kinds), rng)
         nursery.start_soon(self._send_batches)
         nursery.start_soon(self._let_live, begin)
 
     async def _let_live(self, begin: Begin) -> None:
-        assert self._around is not None
+        assert self._shared is not None
         async with trio.open_nursery() as lives:
             for slot in begin.slots:
-                member = self._members[slot.number] = Member(slot, self._around)
+                member = self._members[slot.number] = LoadMember(slot, self._shared)
                 lives.start_soon(member.live, begin.start_at + slot.number / begin.plan.ramp)
         self._lives.set()
 
     async def _stop_sending(self) -> None:
-        assert self._around is not None
-        self._around.sending = False
+        assert self._shared is not None
+        self._shared.sending = False
         sent: dict[int, int] = {}
         for member in self._members.values():
             sent |= member.stop_sending()
         await trio.sleep(DRAIN)
         self.poller.poll()
-        await self._report(Sent(sent))
+        await self._report(SentPackets(sent))
 
     async def _finish(self) -> None:
-        around = self._around
-        if around is not None:
-            around.finish.set()
+        shared = self._shared
+        if shared is not None:
+            shared.finish.set()
             for member in self._members.values():
                 member.leave("leave")
             with trio.move_on_after(FINISH_SECONDS):
                 await self._lives.wait()
             await self._send_batch()
-        await self._report(Done())
+        await self._report(Finished())
 
     async def _send_batches(self) -> None:
         while True:
@@ -126,14 +126,14 @@ class Worker:
             await self._send_batch()
 
     async def _send_batch(self) -> None:
-        assert self._around is not None
-        tally = self._around.tally
+        assert self._shared is not None
+        tally = self._shared.tally
         facts = tally.facts.copy()
         tally.facts.clear()
         await self._report(Batch(time.monotonic(), facts, tally.snapshot(self.lag.take())))
 
-    async def _report(self, report: messages.Report) -> None:
-        # In the order in which they were made: the lock is fair, and asked for at once.
+    async def _report(self, report: messages.WorkerMessage) -> None:
+        # The lock is fair and taken at once, so messages keep the order in which they were made.
         async with self._writing:
             with trio.fail_after(CONDUCTOR_SECONDS):
                 await messages.send(self.reports, report)
@@ -141,16 +141,16 @@ class Worker:
 
 async def _work() -> None:
     commands, reports = os.dup(sys.stdin.fileno()), os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints does not garble the messages
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not garble the messages
     async with trio.lowlevel.FdStream(commands) as read, trio.lowlevel.FdStream(reports) as write:
         try:
-            await Worker(Receiver(read), write).run()
+            await Worker(MessageReader(read), write).run()
         except* (trio.BrokenResourceError, trio.TooSlowError):
-            pass  # the conductor is gone, or hangs: nobody is left to tell
+            pass  # the conductor has ended or hangs
 
 
 def main() -> None:
-    # Ctrl-C is the conductor's to act on.
+    # The conductor acts on Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     trio.run(_work)
 

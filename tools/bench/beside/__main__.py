@@ -26,11 +26,11 @@ import trio
 
 from tools.bench import machine
 from tools.bench.beside import floor
-from tools.bench.beside.contest import Contest, Contestant, Outcome
+from tools.bench.beside.contest import Contest, Contestant, ContestOutcome
 from tools.bench.beside.drain_process import open_drain
-from tools.bench.beside.figures import Conditions, text
+from tools.bench.beside.figures import ContestConditions, text
 from tools.bench.beside.report import write
-from tools.bench.beside.scenarios import SCENARIOS, Scenario
+from tools.bench.beside.scenarios import SCENARIOS, CallScenario
 from tools.bench.command import run_bench
 from tools.bench.janus import process as janus
 from tools.bench.network import open_link
@@ -100,14 +100,16 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     progress.end()
     lasted = time.monotonic() - began
     date = datetime.now(UTC).strftime("%Y-%m-%d")
-    conditions = Conditions(machine.describe(), version, rounds, seconds, lasted, date)
+    conditions = ContestConditions(machine.describe(), version, rounds, seconds, lasted, date)
     print(text(contest.outcome, scenarios, conditions, []))
     if options.write is not None:
         write(options.write, PLACE, contest.outcome, scenarios, conditions)
     return 1 if contest.outcome.failures else 0
 
 
-async def _bounded(contest: Contest, scenarios: Sequence[Scenario], who: Sequence[Contestant], rounds: int) -> Outcome:
+async def _bounded(
+    contest: Contest, scenarios: Sequence[CallScenario], who: Sequence[Contestant], rounds: int
+) -> ContestOutcome:
     with trio.fail_after(MOST_SECONDS):
         return await contest.run(scenarios, who, rounds)
 

@@ -12,12 +12,12 @@ import trio
 from attrs import define, field
 
 from tools.bench import BenchError
-from tools.bench.beside.conference import Conference, Member, Offered, Stream, new_ssrc, stay
+from tools.bench.beside.conference import Conference, ConferenceMember, Offered, StreamToPublish, new_ssrc, stay
 from tools.bench.beside.drain_process import DrainProcess
-from tools.bench.beside.scenarios import Scenario
+from tools.bench.beside.scenarios import CallScenario
 from tools.bench.sending import Flow, send
 from tools.light import LightEndpoint
-from tools.light.publication import Publication
+from tools.light.loop_sender import LoopSender
 
 #: So many receivers, spread over all, decrypt their packets to measure latency.
 WITNESSES: Final = 10
@@ -30,11 +30,11 @@ _EPOCH: Final = time.time() - time.monotonic()
 class Call:
     """Members are tasks, so that all can end at once.  Times are seconds since the epoch, as the drain reports them."""
 
-    scenario: Scenario
+    scenario: CallScenario
     conference: Conference
     drain: DrainProcess
     _nursery: trio.Nursery
-    members: list[Member] = field(factory=list)
+    members: list[ConferenceMember] = field(factory=list)
     flows: list[Flow] = field(factory=list)
     _offers: list[Offered] = field(factory=list)
     _endpoints: list[LightEndpoint] = field(factory=list)
@@ -65,15 +65,15 @@ class Call:
 
     async def _publish(self, number: int) -> None:
         loops = self.scenario.streams
-        streams = [Stream(loop.kind, new_ssrc()) for loop in loops]
+        streams = [StreamToPublish(loop.kind, new_ssrc()) for loop in loops]
         began = time.time()
         endpoint, offered = await self.members[number].publish(streams)
         self._entering[number] += time.time() - began
         self._offers.append(offered)
         self._endpoints.append(endpoint)
         for loop, stream in zip(loops, streams, strict=True):
-            publication = Publication(loop, endpoint, stream.ssrc, random.Random(), cname=f"member-{number}")
-            self.flows.append(Flow(publication, self.scenario.members - 1))
+            sender = LoopSender(loop, endpoint, stream.ssrc, random.Random(), cname=f"member-{number}")
+            self.flows.append(Flow(sender, self.scenario.members - 1))
 
     async def _subscribe(self, number: int) -> None:
         others = [offered for index, offered in enumerate(self._offers) if index != number]
@@ -137,7 +137,7 @@ def _first_packet(endpoint: LightEndpoint) -> float | None:
 
 
 @asynccontextmanager
-async def open_call(scenario: Scenario, conference: Conference, drain: DrainProcess) -> AsyncIterator[Call]:
+async def open_call(scenario: CallScenario, conference: Conference, drain: DrainProcess) -> AsyncIterator[Call]:
     """Yield a call without members; end it with the block."""
     async with trio.open_nursery() as nursery:
         try:

@@ -20,7 +20,7 @@ TOLD_SECONDS = 10.0
 
 
 @frozen
-class Stream:
+class StreamToPublish:
     """A stream to publish."""
 
     kind: MediaKind
@@ -34,13 +34,13 @@ class Offered:
     reference: Any
 
 
-class Member(Protocol):
+class ConferenceMember(Protocol):
     """A member of the conference; ``gone`` notes which others have left."""
 
     @property
-    def gone(self) -> Gone: ...
+    def gone(self) -> Departures: ...
 
-    async def publish(self, streams: Sequence[Stream]) -> tuple[LightEndpoint, Offered]: ...
+    async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]: ...
 
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
         """Receive all these streams on one transport; return when it is connected."""
@@ -55,7 +55,7 @@ class Conference(Protocol):
     @property
     def process(self) -> ServerProcess: ...
 
-    def member(self, name: str) -> AbstractAsyncContextManager[Member]: ...
+    def member(self, name: str) -> AbstractAsyncContextManager[ConferenceMember]: ...
 
 
 async def stay(entering: AbstractAsyncContextManager[M], task_status: trio.TaskStatus[M]) -> None:
@@ -66,7 +66,7 @@ async def stay(entering: AbstractAsyncContextManager[M], task_status: trio.TaskS
 
 
 @define
-class Gone:
+class Departures:
     """Names of members whose leaving a member was told."""
 
     _names: set[str] = field(factory=set)

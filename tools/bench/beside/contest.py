@@ -21,10 +21,10 @@ from tools.bench.beside.conference import Conference
 from tools.bench.beside.drain_process import DrainProcess
 from tools.bench.beside.gateway_contestant import open_gateway
 from tools.bench.beside.janus_contestant import open_janus
-from tools.bench.beside.measure import Result, measure, until_quiet
-from tools.bench.beside.scenarios import Scenario
+from tools.bench.beside.measure import RunResult, measure, until_quiet
+from tools.bench.beside.scenarios import CallScenario
 from tools.bench.command import KNOWN, explain
-from tools.bench.network import Link
+from tools.bench.network import ServerLink
 from tools.bench.progress import Progress
 from tools.light import Identity
 
@@ -49,10 +49,10 @@ class FloorResult:
 
 
 @define
-class Outcome:
+class ContestOutcome:
     """All results, by the scenario's name and the contestant; ``failures`` in words."""
 
-    runs: dict[tuple[str, Contestant], list[Result]] = field(factory=lambda: defaultdict(list))
+    runs: dict[tuple[str, Contestant], list[RunResult]] = field(factory=lambda: defaultdict(list))
     floors: dict[tuple[str, Contestant], list[FloorResult]] = field(factory=lambda: defaultdict(list))
     failures: list[str] = field(factory=list)
 
@@ -61,16 +61,18 @@ class Outcome:
 class Contest:
     """``program`` is the built floor, or None; ``options`` are further ones of ``sfu-gateway serve``."""
 
-    link: Link
+    link: ServerLink
     drain: DrainProcess
     seconds: float
     program: Path | None
     progress: Progress
     options: Sequence[str] = ()
-    outcome: Outcome = field(factory=Outcome)
+    outcome: ContestOutcome = field(factory=ContestOutcome)
     _identity: Identity = field(factory=lambda: Identity.of(generate_certificate(datetime.now(UTC))))
 
-    async def run(self, scenarios: Sequence[Scenario], contestants: Sequence[Contestant], rounds: int) -> Outcome:
+    async def run(
+        self, scenarios: Sequence[CallScenario], contestants: Sequence[Contestant], rounds: int
+    ) -> ContestOutcome:
         for scenario in scenarios:
             for number in range(rounds):
                 self.progress.round = f"{scenario.title}, round {number + 1} of {rounds}"
@@ -79,7 +81,7 @@ class Contest:
                     await self._try(scenario, contestant)
         return self.outcome
 
-    async def _try(self, scenario: Scenario, contestant: Contestant) -> None:
+    async def _try(self, scenario: CallScenario, contestant: Contestant) -> None:
         """Run one contestant once.  A known error fails this run alone."""
         try:
             if contestant == "gateway":
@@ -93,13 +95,13 @@ class Contest:
             self.outcome.failures.append(f"{scenario.title}, {contestant}: {explain(errors)}")
             self.progress(self.outcome.failures[-1].partition("\n")[0])
 
-    async def _serve(self, scenario: Scenario, contestant: Contestant, opened: Opened) -> None:
+    async def _serve(self, scenario: CallScenario, contestant: Contestant, opened: Opened) -> None:
         self.progress(f"{contestant} starts")
         async with opened(self.link.server, self.link.prefix, self._identity) as conference:
             result = await measure(scenario, conference, self.drain, self.seconds, self.progress)
         self.outcome.runs[scenario.name, contestant].append(result)
 
-    async def _floor(self, scenario: Scenario, contestant: Contestant) -> None:
+    async def _floor(self, scenario: CallScenario, contestant: Contestant) -> None:
         if self.program is None:
             return
         self.progress(f"{contestant} sends {scenario.rate} packets a second")
@@ -123,7 +125,7 @@ class Contest:
         self.outcome.floors[scenario.name, contestant].append(FloorResult(measured, received))
 
 
-def streams(scenario: Scenario) -> list[floor.PlannedStream]:
+def streams(scenario: CallScenario) -> list[floor.PlannedStream]:
     """Return what leaves a server in this scenario, with the phases of :func:`tools.bench.sending.send`."""
     flows = [(publisher, loop) for publisher in range(scenario.publishers) for loop in scenario.streams]
     return [

@@ -44,7 +44,7 @@ def is_rtp(first: int, second: int) -> bool:
 
 
 @define(eq=False)
-class Receiver:
+class DrainedSocket:
     """One receiver's socket; ``first_media`` is in nanoseconds since the epoch.  A ``session`` decrypts packets."""
 
     sock: socket.socket
@@ -93,7 +93,7 @@ class Drain:
 
     control: socket.socket
     _epoll: select.epoll = field(factory=select.epoll)
-    _receivers: list[Receiver] = field(factory=list)
+    _receivers: list[DrainedSocket] = field(factory=list)
     _readers: dict[int, Callable[[], None]] = field(factory=dict)
     _cpu: float = 0.0
     _dropped: int = 0
@@ -122,7 +122,7 @@ class Drain:
     def _do_add(self, descriptor: int, key: str | None) -> None:
         sock = socket.socket(fileno=descriptor)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFERED)
-        receiver = Receiver(sock)
+        receiver = DrainedSocket(sock)
         if key is not None:
             sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMP, 1)
             receiver.session = Session(_policy(bytes.fromhex(key)))

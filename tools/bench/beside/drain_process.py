@@ -25,7 +25,7 @@ class DrainEnded(BenchError):
 
 
 @frozen
-class Received:
+class DrainTotals:
     """Totals of all receivers since the last :meth:`DrainProcess.begin`; times in seconds.
 
     ``fewest`` is the least that one receiver got, ``cpu`` the drain's own processor time.  ``dropped`` datagrams did
@@ -71,11 +71,11 @@ class DrainProcess:
             found += self._ask("first_media", start=len(found))
         return [None if one is None else one / 1e9 for one in found]
 
-    def report(self) -> Received:
+    def report(self) -> DrainTotals:
         said = self._ask("report")
         for name in ("latency_p50", "latency_p99"):
             said[name] = None if said[name] is None else said[name] / 1e9
-        return Received(**said)
+        return DrainTotals(**said)
 
     def clear(self) -> None:
         """Close and forget all receivers."""

@@ -9,9 +9,9 @@ from typing import Final
 from attrs import frozen
 
 from tools.bench.beside.conference import TOLD_SECONDS
-from tools.bench.beside.contest import Contestant, Outcome
-from tools.bench.beside.measure import Result
-from tools.bench.beside.scenarios import Scenario
+from tools.bench.beside.contest import Contestant, ContestOutcome
+from tools.bench.beside.measure import RunResult
+from tools.bench.beside.scenarios import CallScenario
 from tools.bench.markdown import NOT_MEASURED, Summary, shown, table
 
 NAMES: Final[dict[Contestant, str]] = {
@@ -30,7 +30,7 @@ MOST_LOST: Final = 0.001
 
 
 @frozen
-class Conditions:
+class ContestConditions:
     """How the contest was run; ``janus`` is its version or empty, times are in seconds."""
 
     machine: str
@@ -46,14 +46,14 @@ class Column:
     """A figure of one server in one scenario; ``factor`` turns seconds and bytes into the unit of the head."""
 
     head: str
-    value: Callable[[Result], float | None]
+    value: Callable[[RunResult], float | None]
     factor: float = 1000
     digits: int = 1
 
-    def summary(self, runs: Sequence[Result]) -> Summary | None:
+    def summary(self, runs: Sequence[RunResult]) -> Summary | None:
         return Summary.of(self.value(run) for run in runs)
 
-    def cell(self, runs: Sequence[Result]) -> str:
+    def cell(self, runs: Sequence[RunResult]) -> str:
         return shown(self.summary(runs), self.factor, self.digits)
 
 
@@ -67,19 +67,21 @@ _JOINS: Final = (
 )
 
 
-def cpu(outcome: Outcome, scenario: str, contestant: Contestant) -> Summary | None:
+def cpu(outcome: ContestOutcome, scenario: str, contestant: Contestant) -> Summary | None:
     """Return seconds for each packet, of a server or of the floor; None where that was not measured."""
     runs = outcome.runs.get((scenario, contestant)) or outcome.floors.get((scenario, contestant)) or []
     return Summary.of(run.cpu_per_packet for run in runs)
 
 
-def text(outcome: Outcome, scenarios: Sequence[Scenario], conditions: Conditions, images: Sequence[str]) -> str:
+def text(
+    outcome: ContestOutcome, scenarios: Sequence[CallScenario], conditions: ContestConditions, images: Sequence[str]
+) -> str:
     """Return the whole report as Markdown; ``images`` are Markdown links."""
     parts = [_head(conditions), _cpu_table(outcome, scenarios), *images, _server_table(outcome, scenarios)]
     return "\n\n".join(part for part in [*parts, *_remarks(outcome, scenarios)] if part)
 
 
-def _head(conditions: Conditions) -> str:
+def _head(conditions: ContestConditions) -> str:
     beside = f"Janus {conditions.janus} beside it" if conditions.janus else "no Janus beside it"
     rounds = f"{conditions.rounds} round{'' if conditions.rounds == 1 else 's'} of {conditions.seconds:g} s"
     return (
@@ -89,7 +91,7 @@ def _head(conditions: Conditions) -> str:
     )
 
 
-def _cpu_table(outcome: Outcome, scenarios: Sequence[Scenario]) -> str:
+def _cpu_table(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> str:
     rows = []
     for scenario in scenarios:
         figures = {contestant: cpu(outcome, scenario.name, contestant) for contestant in NAMES}
@@ -103,7 +105,7 @@ def _cpu_table(outcome: Outcome, scenarios: Sequence[Scenario]) -> str:
     return f"**CPU µs of the process for each packet that arrived**\n\n{table(head, rows)}"
 
 
-def _server_table(outcome: Outcome, scenarios: Sequence[Scenario]) -> str:
+def _server_table(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> str:
     rows = [
         [scenario.title, NAMES[contestant], *_server_cells(runs)]
         for scenario in scenarios
@@ -114,7 +116,7 @@ def _server_table(outcome: Outcome, scenarios: Sequence[Scenario]) -> str:
     return table(["", "", "latency p50, ms", *heads, "its CPU"], rows) if rows else ""
 
 
-def _server_cells(runs: Sequence[Result]) -> Iterator[str]:
+def _server_cells(runs: Sequence[RunResult]) -> Iterator[str]:
     yield Column("", lambda run: run.received.latency_p50, digits=2).cell(runs)
     yield LATENCY_P99.cell(runs)
     yield f"{_median(runs, lambda run: run.loss):.2%}"
@@ -126,11 +128,11 @@ def _server_cells(runs: Sequence[Result]) -> Iterator[str]:
     yield f"{_median(runs, lambda run: run.busy) + _median(runs, lambda run: run.drain_busy):.0%}"
 
 
-def _median(runs: Sequence[Result], value: Callable[[Result], float]) -> float:
+def _median(runs: Sequence[RunResult], value: Callable[[RunResult], float]) -> float:
     return statistics.median(value(run) for run in runs)
 
 
-def _remarks(outcome: Outcome, scenarios: Sequence[Scenario]) -> Iterator[str]:
+def _remarks(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> Iterator[str]:
     if doubts := list(_doubts(outcome, scenarios)):
         yield f"**To be doubted**, since the load generator itself was slow or full: {'; '.join(doubts)}."
     profiles = frozenset().union(*(run.profiles for runs in outcome.runs.values() for run in runs))
@@ -142,7 +144,7 @@ def _remarks(outcome: Outcome, scenarios: Sequence[Scenario]) -> Iterator[str]:
         yield f"**Failed**: {failure.partition(chr(10))[0]}"
 
 
-def _doubts(outcome: Outcome, scenarios: Sequence[Scenario]) -> Iterator[str]:
+def _doubts(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> Iterator[str]:
     for scenario in scenarios:
         for contestant in SERVERS:
             if runs := outcome.runs.get((scenario.name, contestant)):
@@ -153,7 +155,7 @@ def _doubts(outcome: Outcome, scenarios: Sequence[Scenario]) -> Iterator[str]:
                 yield f"{scenario.title}, {NAMES[floor]} ({worst:.1%} did not arrive)"
 
 
-def _doubts_about(runs: Sequence[Result]) -> Iterator[str]:
+def _doubts_about(runs: Sequence[RunResult]) -> Iterator[str]:
     if (late := _median(runs, lambda run: run.late_p99)) > MOST_LATE:
         yield f"sources were {late * 1000:.0f} ms late"
     busy = max(_median(runs, lambda run: run.busy), _median(runs, lambda run: run.drain_busy))

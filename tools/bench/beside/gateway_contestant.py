@@ -12,7 +12,7 @@ from attrs import define
 
 from protocol.errors import CloseCode
 from protocol.requests import Join
-from tools.bench.beside.conference import Gone, Offered, Stream
+from tools.bench.beside.conference import Departures, Offered, StreamToPublish
 from tools.bench.gateway_process import ARGUMENTS, GatewayProcess, running_gateway
 from tools.light import Identity, LightEndpoint, LightMedia, PacketMeter
 from tools.light.lean_signalling import LeanSignalling
@@ -25,11 +25,11 @@ CHANNEL = "bench"
 class GatewayMember:
     """A member of a channel; ``gone`` has user ids."""
 
-    gone: Gone
+    gone: Departures
     _signalling: LeanSignalling
     _media: LightMedia
 
-    async def publish(self, streams: Sequence[Stream]) -> tuple[LightEndpoint, Offered]:
+    async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
         producer_ids = await self._media.publish_all((stream.kind, stream.ssrc) for stream in streams)
         return self._media.endpoints["send"], Offered(producer_ids)
 
@@ -57,7 +57,7 @@ class GatewayConference:
 
     @asynccontextmanager
     async def member(self, name: str, channel: str = CHANNEL) -> AsyncIterator[GatewayMember]:
-        gone = Gone()
+        gone = Departures()
         listening = partial(LeanSignalling, keep_events=False, on_left=lambda user_id, at: gone.add(user_id))
         signalling = await self._pool.open(listening)
         try:

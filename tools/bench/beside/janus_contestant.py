@@ -13,7 +13,7 @@ from typing import Final
 import trio
 from attrs import define, field
 
-from tools.bench.beside.conference import Gone, Offered, Stream
+from tools.bench.beside.conference import Departures, Offered, StreamToPublish
 from tools.bench.janus import sdp
 from tools.bench.janus.api import JanusHandle, JanusSession, Message, open_session
 from tools.bench.janus.process import ROOM, JanusProcess, running_janus
@@ -35,7 +35,7 @@ _DISCARD: Final = 9
 class JanusMember:
     """A member of the room; ``gone`` has the display names of members whose feed is known."""
 
-    gone: Gone
+    gone: Departures
     _session: JanusSession
     _handle: JanusHandle
     _identity: Identity
@@ -44,9 +44,9 @@ class JanusMember:
     _host: str
     _up: trio.Event
 
-    async def publish(self, streams: Sequence[Stream]) -> tuple[LightEndpoint, Offered]:
+    async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
         sock = open_socket((self._host, _DISCARD))
-        sections = [sdp.Stream(stream.kind, stream.ssrc) for stream in streams]
+        sections = [sdp.SdpStream(stream.kind, stream.ssrc) for stream in streams]
         offered = sdp.offer(self._credentials(sock), sections)
         answered = await self._handle.ask({"request": "configure"}, {"type": "offer", "sdp": offered})
         endpoint = await self._connect(sdp.parse(answered["jsep"]["sdp"]), sock)
@@ -65,8 +65,8 @@ class JanusMember:
         await handle.ask({"request": "start"}, {"type": "answer", "sdp": text})
         return await self._connect(description, sock)
 
-    def _credentials(self, sock: socket.socket) -> sdp.Credentials:
-        return sdp.Credentials(UFRAG, PASSWORD, self._identity.certificate.fingerprint.value, sock.getsockname())
+    def _credentials(self, sock: socket.socket) -> sdp.LocalCredentials:
+        return sdp.LocalCredentials(UFRAG, PASSWORD, self._identity.certificate.fingerprint.value, sock.getsockname())
 
     async def _connect(self, description: sdp.Description, sock: socket.socket) -> LightEndpoint:
         sock.connect(description.address)
@@ -101,7 +101,7 @@ class JanusConference:
 
     @asynccontextmanager
     async def member(self, name: str) -> AsyncIterator[JanusMember]:
-        gone, up = Gone(), trio.Event()
+        gone, up = Departures(), trio.Event()
 
         def on_event(event: Message) -> None:
             if event["janus"] == "webrtcup":

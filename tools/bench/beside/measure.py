@@ -11,8 +11,8 @@ from attrs import frozen
 from tools.bench import BenchError
 from tools.bench.beside.call import open_call
 from tools.bench.beside.conference import Conference
-from tools.bench.beside.drain_process import DrainProcess, Received
-from tools.bench.beside.scenarios import Scenario
+from tools.bench.beside.drain_process import DrainProcess, DrainTotals
+from tools.bench.beside.scenarios import CallScenario
 from tools.bench.progress import Progress
 from tools.bench.sending import send
 
@@ -25,7 +25,7 @@ FILL_SECONDS = 180.0
 
 
 @frozen
-class Result:
+class RunResult:
     """Figures of one run; times in seconds, memory in bytes.
 
     ``joins`` are the times from opening a WebSocket to the first packet, without the waits for other members.  ``told``
@@ -38,7 +38,7 @@ class Result:
     cpu: float
     seconds: float
     expected: int
-    received: Received
+    received: DrainTotals
     joins: Sequence[float]
     told: float | None
     memory_before: int
@@ -71,8 +71,8 @@ class Result:
 
 
 async def measure(
-    scenario: Scenario, conference: Conference, drain: DrainProcess, seconds: float, progress: Progress
-) -> Result:
+    scenario: CallScenario, conference: Conference, drain: DrainProcess, seconds: float, progress: Progress
+) -> RunResult:
     """Raises :exc:`BenchError` and ``trio.TooSlowError``."""
     process = conference.process
     await trio.sleep(SETTLE_SECONDS)
@@ -94,7 +94,7 @@ async def measure(
         if not received.packets:
             raise BenchError("nothing was forwarded")
         told = await call.let_one_leave()
-        return Result(
+        return RunResult(
             cpu=spent,
             seconds=lasted,
             expected=sent.expected,

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tools.bench.beside.contest import Contestant, Outcome
-from tools.bench.beside.figures import LATENCY_P99, MEMORY, NAMES, SERVERS, Column, Conditions, cpu, text
+from tools.bench.beside.contest import Contestant, ContestOutcome
+from tools.bench.beside.figures import LATENCY_P99, MEMORY, NAMES, SERVERS, Column, ContestConditions, cpu, text
 from tools.bench.beside.plots import Bars, grouped_bars, linear, logarithmic
-from tools.bench.beside.scenarios import Scenario
+from tools.bench.beside.scenarios import CallScenario
 from tools.bench.markdown import Summary
 from tools.page import Place
 
@@ -18,7 +18,9 @@ IMAGES: Final = "images"
 Value = Callable[[str, Contestant], Summary | None]
 
 
-def write(page: Path, place: Place, outcome: Outcome, scenarios: Sequence[Scenario], conditions: Conditions) -> None:
+def write(
+    page: Path, place: Place, outcome: ContestOutcome, scenarios: Sequence[CallScenario], conditions: ContestConditions
+) -> None:
     """Write the tables into the page and the plots beside it.  Raises :exc:`tools.page.NoPlace`."""
     links = []
     for name, title, drawn in plots(outcome, scenarios):
@@ -29,7 +31,7 @@ def write(page: Path, place: Place, outcome: Outcome, scenarios: Sequence[Scenar
     place.replace(page, text(outcome, scenarios, conditions, links))
 
 
-def plots(outcome: Outcome, scenarios: Sequence[Scenario]) -> Iterator[tuple[str, str, str]]:
+def plots(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> Iterator[tuple[str, str, str]]:
     """Yield file name, title and drawing of each plot that has any data."""
 
     def of_server(column: Column, scenario: str, contestant: Contestant) -> Summary | None:
@@ -47,7 +49,7 @@ def plots(outcome: Outcome, scenarios: Sequence[Scenario]) -> Iterator[tuple[str
             yield f"bench-{name}.svg", title, grouped_bars(title, unit, groups, drawable, axis)
 
 
-def _bars(contestant: Contestant, scenarios: Sequence[Scenario], value: Value, factor: float) -> Bars:
+def _bars(contestant: Contestant, scenarios: Sequence[CallScenario], value: Value, factor: float) -> Bars:
     heights: list[Summary | None] = []
     for scenario in scenarios:
         summary = value(scenario.name, contestant)

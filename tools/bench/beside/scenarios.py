@@ -15,7 +15,7 @@ AUDIO: Final = constant_loop("audio", rate=50, packets=1, payload_size=100)
 
 
 @frozen
-class Scenario:
+class CallScenario:
     """``members`` people; each of the first ``publishers`` sends all ``streams``, and all receive the others'."""
 
     name: str
@@ -40,14 +40,14 @@ class Scenario:
         return [number for number in range(self.members) if number != publisher]
 
 
-def _one_to_many(stream: MediaLoop, receivers: int) -> Scenario:
+def _one_to_many(stream: MediaLoop, receivers: int) -> CallScenario:
     title = f"{stream.kind} to {receivers}"
-    return Scenario(f"{stream.kind}-{receivers}", title, (stream,), publishers=1, members=1 + receivers)
+    return CallScenario(f"{stream.kind}-{receivers}", title, (stream,), publishers=1, members=1 + receivers)
 
 
-SCENARIOS: Final[Sequence[Scenario]] = (
+SCENARIOS: Final[Sequence[CallScenario]] = (
     *(_one_to_many(VIDEO, receivers) for receivers in (10, 60, 200)),
     *(_one_to_many(AUDIO, receivers) for receivers in (10, 60, 200)),
-    Scenario("meeting-10", "meeting of 10", (AUDIO, VIDEO), publishers=10, members=10),
-    Scenario("voices-25", "25 voices", (AUDIO,), publishers=25, members=25),
+    CallScenario("meeting-10", "meeting of 10", (AUDIO, VIDEO), publishers=10, members=10),
+    CallScenario("voices-25", "25 voices", (AUDIO,), publishers=25, members=25),
 )

@@ -28,7 +28,7 @@ class JanusError(BenchError):
 
 
 @define
-class _Asked:
+class _PendingRequest:
     """A request without an answer yet; ``final`` tells the answer from a plugin's acknowledgement."""
 
     final: Callable[[Message], bool]
@@ -46,7 +46,7 @@ class JanusSession(PooledWebSocket):
     on_event: Callable[[Message], None] = field(kw_only=True)
     _id: int = 0
     _numbers: itertools.count[int] = field(factory=itertools.count)
-    _asked: dict[str, _Asked] = field(factory=dict)
+    _asked: dict[str, _PendingRequest] = field(factory=dict)
 
     async def create(self) -> None:
         self._id = (await self._ask({"janus": "create"}))["data"]["id"]
@@ -68,7 +68,7 @@ class JanusSession(PooledWebSocket):
 
     async def _ask(self, message: Message, final: Callable[[Message], bool] = lambda answer: True) -> Message:
         number = str(next(self._numbers))
-        asked = self._asked[number] = _Asked(final)
+        asked = self._asked[number] = _PendingRequest(final)
         try:
             with trio.fail_after(REQUEST_SECONDS):
                 await self.send_text(json.dumps({**message, "transaction": number}))

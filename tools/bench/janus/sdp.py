@@ -31,7 +31,7 @@ class BadDescription(BenchError):
 
 
 @frozen
-class Stream:
+class SdpStream:
     """A stream that a media section sends."""
 
     kind: MediaKind
@@ -58,7 +58,7 @@ class Description:
 
 
 @frozen
-class Credentials:
+class LocalCredentials:
     """The client's own parameters.
 
     ``fingerprint`` is the SHA-256 of the certificate in hexadecimal with colons, ``address`` the one candidate.
@@ -70,7 +70,7 @@ class Credentials:
     address: tuple[str, int]
 
 
-def offer(credentials: Credentials, streams: Sequence[Stream]) -> str:
+def offer(credentials: LocalCredentials, streams: Sequence[SdpStream]) -> str:
     """Offer to send these streams; the other side chooses the DTLS roles."""
     sections = [
         [
@@ -84,7 +84,7 @@ def offer(credentials: Credentials, streams: Sequence[Stream]) -> str:
     return _whole([str(mid) for mid in range(len(streams))], sections)
 
 
-def answer(credentials: Credentials, offered: Description) -> str:
+def answer(credentials: LocalCredentials, offered: Description) -> str:
     """Accept every offered stream, as the DTLS server."""
     sections = [
         [
@@ -129,7 +129,7 @@ def _attribute(text: str, name: str) -> str:
     return found[1]
 
 
-def _section(kind: MediaKind, mid: str, formats: Sequence[int], credentials: Credentials, setup: str) -> list[str]:
+def _section(kind: MediaKind, mid: str, formats: Sequence[int], credentials: LocalCredentials, setup: str) -> list[str]:
     host, port = credentials.address
     return [
         f"m={kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, formats))}",

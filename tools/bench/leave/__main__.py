@@ -24,8 +24,8 @@ from tools.bench.gateway_process import running_gateway
 from tools.bench.leave import at_once, cost
 from tools.bench.leave.at_once import AtOnce
 from tools.bench.leave.channel import open_channel
-from tools.bench.leave.one_by_one import Leave, Load, leave_one_by_one, measure_load, open_full_channel
-from tools.bench.leave.results import Results
+from tools.bench.leave.one_by_one import Load, MeasuredLeave, leave_one_by_one, measure_load, open_full_channel
+from tools.bench.leave.results import LeaveResults
 from tools.bench.leave.silence import Silence, fall_silent
 from tools.bench.leave.watched import MODULE, Watched
 from tools.bench.leave.watched_gateway import Report
@@ -38,7 +38,7 @@ LEAVES: Final = 200
 BENCH_SECONDS: Final = 900.0
 
 
-async def full_channel(leaves: int, progress: Progress) -> tuple[Load, list[Leave], Silence]:
+async def full_channel(leaves: int, progress: Progress) -> tuple[Load, list[MeasuredLeave], Silence]:
     async with running_gateway() as gateway, open_full_channel(gateway, progress) as channel:
         load = await measure_load(gateway)
         left = await leave_one_by_one(channel, leaves, progress)
@@ -60,7 +60,7 @@ async def half_at_once_watched(progress: Progress) -> tuple[AtOnce, Report]:
         return left, await watched.report()
 
 
-async def measure(leaves: int, progress: Progress) -> Results:
+async def measure(leaves: int, progress: Progress) -> LeaveResults:
     begun = time.monotonic()
     with trio.fail_after(BENCH_SECONDS):
         load, left, silent = await full_channel(leaves, progress)
@@ -69,7 +69,7 @@ async def measure(leaves: int, progress: Progress) -> Results:
         together = await half_at_once(progress)
         watched, report = await half_at_once_watched(progress)
     seconds = time.monotonic() - begun
-    return Results(machine.describe(), seconds, load, left, silent, together, watched, report, costs)
+    return LeaveResults(machine.describe(), seconds, load, left, silent, together, watched, report, costs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ import trio
 from attrs import define, frozen
 
 from tools.bench.gateway_process import GatewayProcess
-from tools.bench.leave.channel import Channel, Member
+from tools.bench.leave.channel import BenchChannel, BenchMember
 from tools.bench.leave.endings import ENDINGS, now
 from tools.bench.progress import Progress
 from tools.loadtest.own_load import LagMeter
@@ -54,7 +54,7 @@ class PeakMemory:
             await trio.sleep(SAMPLE_SECONDS)
 
 
-async def fill(channel: Channel, progress: Progress) -> None:
+async def fill(channel: BenchChannel, progress: Progress) -> None:
     """Fill the channel in parts.  Check the events of each part, or all of them would fill the bench's memory."""
     for first in range(0, MEMBERS, JOIN_AT_ONCE):
         progress(f"{first + JOIN_AT_ONCE} of {MEMBERS} members join")
@@ -67,7 +67,7 @@ async def fill(channel: Channel, progress: Progress) -> None:
     channel.check()
 
 
-async def leave_at_once(gateway: GatewayProcess, channel: Channel) -> AtOnce:
+async def leave_at_once(gateway: GatewayProcess, channel: BenchChannel) -> AtOnce:
     """End every second member's connection, in one loop without a pause."""
     leavers = list(channel.members.values())[:: MEMBERS // LEAVERS]
     names = [member.user_id for member in leavers]
@@ -103,6 +103,6 @@ async def leave_at_once(gateway: GatewayProcess, channel: Channel) -> AtOnce:
     )
 
 
-def _end_all(leavers: list[Member]) -> None:
+def _end_all(leavers: list[BenchMember]) -> None:
     for number, member in enumerate(leavers):
         ENDINGS[number % len(ENDINGS)].end(member.signalling.socket)

@@ -17,7 +17,7 @@ from protocol.requests import Join, Ping
 from sfu.wire.certificate import generate_certificate
 from tools.bench import BenchError
 from tools.bench.gateway_process import GatewayProcess
-from tools.bench.leave.listeners import Listener, Listeners
+from tools.bench.leave.listeners import LeaveListener, Listeners
 from tools.light import Identity, LightMedia, PacketMeter, Poller, SharedDecoder
 from tools.loadtest.roster import Roster
 
@@ -30,11 +30,11 @@ _OPEN_EVERY: Final = 60_000
 
 
 @define(eq=False)
-class Member:
+class BenchMember:
     """A client that has joined; ``producer_id`` is None without media."""
 
     user_id: str
-    signalling: Listener
+    signalling: LeaveListener
     roster: Roster
     media: LightMedia
     producer_id: str | None = None
@@ -63,20 +63,20 @@ class Member:
 
 
 @define(eq=False)
-class Channel:
+class BenchChannel:
     """Made by :func:`open_channel`.  ``members`` are those who should be on everybody's list."""
 
     id: str
     listeners: Listeners
     _tasks: trio.Nursery
     _poller: Poller = field(factory=Poller)
-    members: dict[str, Member] = field(factory=dict)
+    members: dict[str, BenchMember] = field(factory=dict)
     _identity: Identity = field(factory=lambda: Identity.of(generate_certificate(datetime.now(UTC))))
     _rng: random.Random = field(factory=lambda: random.Random(1))
 
     # Joining.
 
-    async def join(self, user_id: str) -> Member:
+    async def join(self, user_id: str) -> BenchMember:
         signalling = await self.listeners.connect()
         joined = await signalling.request(Join(self.id, user_id, user_id))
         media = LightMedia(
@@ -90,10 +90,10 @@ class Channel:
             on_rtcp=lambda packet: None,
         )
         roster = Roster(joined.participants, joined.revision)
-        member = self.members[user_id] = Member(user_id, signalling, roster, media)
+        member = self.members[user_id] = BenchMember(user_id, signalling, roster, media)
         return member
 
-    async def publish(self, member: Member) -> None:
+    async def publish(self, member: BenchMember) -> None:
         """Connect both transports at the same time, then announce a microphone."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(member.media.transport, "send")
@@ -101,13 +101,13 @@ class Channel:
         member.ssrc = self._rng.randrange(1, 1 << 31)
         member.producer_id = await member.media.publish("audio", member.ssrc)
 
-    async def subscribe(self, member: Member, speakers: Iterable[Member]) -> None:
+    async def subscribe(self, member: BenchMember, speakers: Iterable[BenchMember]) -> None:
         """Consume the streams of these members, except the member's own, in one go."""
         wanted = [speaker.producer_id for speaker in speakers if speaker is not member]
         requests = member.media.consumes(producer_id for producer_id in wanted if producer_id is not None)
         await member.signalling.perform(requests)
 
-    async def meet(self, member: Member) -> None:
+    async def meet(self, member: BenchMember) -> None:
         """Publish a member's microphone, and let it and all others consume each other's streams."""
         others = self.others([member.user_id])
         await self.publish(member)
@@ -125,15 +125,15 @@ class Channel:
 
         await _for_each(user_ids, enter, at_once=JOINING)
 
-    async def subscribe_all(self, speakers: Iterable[Member]) -> None:
+    async def subscribe_all(self, speakers: Iterable[BenchMember]) -> None:
         """Let every member consume the streams of these."""
         await self.each_subscribes(self.members.values(), speakers)
 
-    async def each_subscribes(self, members: Iterable[Member], speakers: Iterable[Member]) -> None:
+    async def each_subscribes(self, members: Iterable[BenchMember], speakers: Iterable[BenchMember]) -> None:
         """Let some subscribe at a time: a pong waits behind the requests before it, and must come in time."""
         taken = list(speakers)
 
-        async def take(member: Member) -> None:
+        async def take(member: BenchMember) -> None:
             await self.subscribe(member, taken)
 
         await _for_each(members, take, at_once=SUBSCRIBING)
@@ -146,7 +146,7 @@ class Channel:
             for member in self.members.values():
                 nursery.start_soon(member.signalling.request, Ping())
 
-    def others(self, leavers: Iterable[str]) -> list[Member]:
+    def others(self, leavers: Iterable[str]) -> list[BenchMember]:
         gone = set(leavers)
         return [member for user_id, member in self.members.items() if user_id not in gone]
 
@@ -181,14 +181,14 @@ async def _for_each(items: Iterable[T], do: Callable[[T], Awaitable[object]], *,
 
 
 @asynccontextmanager
-async def open_channel(gateway: GatewayProcess, channel_id: str) -> AsyncIterator[Channel]:
+async def open_channel(gateway: GatewayProcess, channel_id: str) -> AsyncIterator[BenchChannel]:
     """Yield an empty channel; end everything that its members need with the block."""
     listeners, poller = Listeners(gateway.socket), Poller()
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listeners.run)
             nursery.start_soon(poller.run)
-            yield Channel(channel_id, listeners, nursery, poller)
+            yield BenchChannel(channel_id, listeners, nursery, poller)
             nursery.cancel_scope.cancel()
     finally:
         listeners.close()

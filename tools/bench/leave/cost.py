@@ -9,7 +9,7 @@ import trio
 from attrs import frozen
 
 from tools.bench.gateway_process import GatewayProcess
-from tools.bench.leave.channel import Channel, Member, open_channel
+from tools.bench.leave.channel import BenchChannel, BenchMember, open_channel
 from tools.bench.leave.endings import ENDINGS, now
 from tools.bench.progress import Progress
 
@@ -80,7 +80,7 @@ class CpuMeter:
         return self._cpu - cpu - self._idle_share * (self._at - at)
 
 
-async def _join_and_leave(channel: Channel, meter: CpuMeter, *, with_media: bool) -> tuple[float, float]:
+async def _join_and_leave(channel: BenchChannel, meter: CpuMeter, *, with_media: bool) -> tuple[float, float]:
     meter.take()
     member = await channel.join("guest")
     if with_media:
@@ -99,7 +99,7 @@ async def _join_and_leave(channel: Channel, meter: CpuMeter, *, with_media: bool
     return join, leave
 
 
-async def _leave(channel: Channel, member: Member) -> None:
+async def _leave(channel: BenchChannel, member: BenchMember) -> None:
     del channel.members[member.user_id]
     watch = channel.listeners.expect([member.user_id], len(channel.members))
     member.signalling.ignore()

@@ -44,7 +44,7 @@ class LeaveWatch:
 
 
 @define(eq=False)
-class Listener(LeanSignalling):
+class LeaveListener(LeanSignalling):
     """One client; :meth:`Listeners.connect` makes it.
 
     With ``dies_after_pong`` it falls silent as soon as it has answered the next ping, at ``silent_since``.
@@ -70,10 +70,10 @@ class Listeners(WebSocketPool):
 
     watch: LeaveWatch | None = None
     heard_at: float = field(factory=time.perf_counter)
-    _connected: list[Listener] = field(factory=list)
+    _connected: list[LeaveListener] = field(factory=list)
 
-    async def connect(self) -> Listener:
-        listener = await self.open(partial(Listener, on_message=self._heard, on_left=self._told))
+    async def connect(self) -> LeaveListener:
+        listener = await self.open(partial(LeaveListener, on_message=self._heard, on_left=self._told))
         self._connected.append(listener)
         return listener
 

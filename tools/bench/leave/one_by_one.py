@@ -12,11 +12,11 @@ from attrs import frozen
 
 from tools.bench.gateway_process import PACKETS_OUT, GatewayProcess
 from tools.bench.leave.at_once import LOOK_SECONDS
-from tools.bench.leave.channel import Channel, Member, open_channel
+from tools.bench.leave.channel import BenchChannel, BenchMember, open_channel
 from tools.bench.leave.endings import ENDINGS, Ending, now
 from tools.bench.progress import Progress
+from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import constant_loop
-from tools.light.publication import Publication
 from tools.loadtest.own_load import LagMeter
 
 MEMBERS: Final = 100
@@ -26,7 +26,7 @@ TOLD_SECONDS: Final = 10.0
 
 
 @frozen
-class Leave:
+class MeasuredLeave:
     """One leave.  Seconds since the connection ended; ``lag`` is the bench's own delay at most, meanwhile."""
 
     ending: Ending
@@ -44,7 +44,7 @@ class Load:
     consumers: int
 
 
-async def fill(channel: Channel, progress: Progress) -> None:
+async def fill(channel: BenchChannel, progress: Progress) -> None:
     """Let everybody join, publish a microphone, and consume every other microphone."""
     progress(f"{MEMBERS} members join")
     await channel.fill([f"m{number}" for number in range(MEMBERS)], with_media=True)
@@ -64,7 +64,7 @@ async def measure_load(gateway: GatewayProcess, seconds: float = 3.0) -> Load:
     return Load(cpu / took, packets / took, int(consumers))
 
 
-async def leave(channel: Channel, member: Member, ending: Ending, lag: LagMeter) -> Leave:
+async def leave(channel: BenchChannel, member: BenchMember, ending: Ending, lag: LagMeter) -> MeasuredLeave:
     """Let one member leave, wait until all others were told, and check what they were told."""
     del channel.members[member.user_id]
     watch = channel.listeners.expect([member.user_id], len(channel.members))
@@ -74,20 +74,20 @@ async def leave(channel: Channel, member: Member, ending: Ending, lag: LagMeter)
     ending.end(member.signalling.socket)
     await channel.listeners.wait_all_told(watch, TOLD_SECONDS)
     [times] = watch.times.values()
-    left = Leave(ending, times[0] - begun, times[-1] - begun, lag.take())
+    left = MeasuredLeave(ending, times[0] - begun, times[-1] - begun, lag.take())
     await channel.settle()
     channel.check([member.user_id], [ending.reason])
     member.close()
     return left
 
 
-async def come_back(channel: Channel, user_id: str) -> None:
+async def come_back(channel: BenchChannel, user_id: str) -> None:
     await channel.meet(await channel.join(user_id))
     await channel.settle()
     channel.check()
 
 
-async def leave_one_by_one(channel: Channel, leaves: int, progress: Progress) -> list[Leave]:
+async def leave_one_by_one(channel: BenchChannel, leaves: int, progress: Progress) -> list[MeasuredLeave]:
     """Let randomly chosen members leave a full channel, by each ending in turn.  The speakers stay."""
     rng, lag, done = random.Random(2), LagMeter(LOOK_SECONDS), []
     silent = list(channel.members)[SPEAKERS:]
@@ -103,12 +103,12 @@ async def leave_one_by_one(channel: Channel, leaves: int, progress: Progress) ->
 
 
 @asynccontextmanager
-async def open_full_channel(gateway: GatewayProcess, progress: Progress) -> AsyncIterator[Channel]:
+async def open_full_channel(gateway: GatewayProcess, progress: Progress) -> AsyncIterator[BenchChannel]:
     """Fill a channel and let :data:`SPEAKERS` members speak for as long as the block runs."""
     async with open_channel(gateway, "bench") as channel, trio.open_nursery() as nursery:
         await fill(channel, progress)
         for member in list(channel.members.values())[:SPEAKERS]:
             endpoint = member.media.endpoints["send"]
-            nursery.start_soon(Publication(SPEECH, endpoint, member.ssrc, random.Random(1)).run)
+            nursery.start_soon(LoopSender(SPEECH, endpoint, member.ssrc, random.Random(1)).run)
         yield channel
         nursery.cancel_scope.cancel()

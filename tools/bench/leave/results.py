@@ -14,7 +14,7 @@ from tools.bench.leave import at_once, cost, one_by_one
 from tools.bench.leave.at_once import AtOnce
 from tools.bench.leave.cost import Cost
 from tools.bench.leave.endings import ENDINGS
-from tools.bench.leave.one_by_one import Leave, Load
+from tools.bench.leave.one_by_one import Load, MeasuredLeave
 from tools.bench.leave.silence import Silence
 from tools.bench.leave.watched_gateway import Report
 from tools.bench.markdown import table
@@ -26,13 +26,13 @@ STEP_AIM: Final = 0.1
 
 
 @frozen
-class Results:
+class LeaveResults:
     """Everything that the bench measured.  ``watched`` and ``report`` are of the run whose gateway watched itself."""
 
     machine: str
     seconds: float
     load: Load
-    leaves: Sequence[Leave]
+    leaves: Sequence[MeasuredLeave]
     silence: Silence
     at_once: AtOnce
     watched: AtOnce
@@ -69,7 +69,7 @@ def _met(measured: float, aim: float) -> str:
     return "met" if measured <= aim else "**missed**"
 
 
-def _one_by_one(load: Load, leaves: Sequence[Leave]) -> list[str]:
+def _one_by_one(load: Load, leaves: Sequence[MeasuredLeave]) -> list[str]:
     p99 = percentile((leave.last_told for leave in leaves), 0.99)
     rows = [_leaves_row(ending.name, [leave for leave in leaves if leave.ending is ending]) for ending in ENDINGS]
     rows.append(_leaves_row("**all**", leaves))
@@ -84,7 +84,7 @@ def _one_by_one(load: Load, leaves: Sequence[Leave]) -> list[str]:
     ]
 
 
-def _leaves_row(name: str, leaves: Sequence[Leave]) -> list[str]:
+def _leaves_row(name: str, leaves: Sequence[MeasuredLeave]) -> list[str]:
     last = [leave.last_told for leave in leaves]
     first = statistics.median(leave.first_told for leave in leaves)
     worst = max(leave.lag for leave in leaves)

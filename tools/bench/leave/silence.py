@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from tools.bench.leave.channel import Channel, Member
+from tools.bench.leave.channel import BenchChannel, BenchMember
 from tools.bench.leave.one_by_one import SPEAKERS
 from tools.bench.progress import Progress
 
@@ -23,7 +23,7 @@ class Silence:
     after_pong: list[float]
 
 
-async def fall_silent(channel: Channel, progress: Progress) -> Silence:
+async def fall_silent(channel: BenchChannel, progress: Progress) -> Silence:
     """Silence some members all at one moment, and some at the worst moment: just after they answered a ping.
 
     The media of the latter goes on, which must not keep them listed.
@@ -50,6 +50,6 @@ async def fall_silent(channel: Channel, progress: Progress) -> Silence:
     return Silence(*([seconds[member.user_id] for member in some] for some in (at_one_moment, after_pong)))
 
 
-def _since(member: Member, at: float) -> float:
+def _since(member: BenchMember, at: float) -> float:
     assert member.signalling.silent_since is not None
     return at - member.signalling.silent_since

@@ -22,9 +22,9 @@ import trio
 from sfu.wire.certificate import generate_certificate
 from tools.bench import machine
 from tools.bench.command import run_bench
-from tools.bench.network import Link, open_link
-from tools.bench.planes.measure import Result, measure
-from tools.bench.planes.tables import Conditions, text
+from tools.bench.network import ServerLink, open_link
+from tools.bench.planes.measure import PlanesResult, measure
+from tools.bench.planes.tables import PlanesConditions, text
 from tools.bench.progress import Progress
 from tools.light import Identity
 from tools.light.media_loop import MediaLoop, constant_loop
@@ -50,8 +50,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-async def run(options: argparse.Namespace, link: Link, loop: MediaLoop, progress: Progress) -> dict[int, list[Result]]:
-    results: dict[int, list[Result]] = defaultdict(list)
+async def run(
+    options: argparse.Namespace, link: ServerLink, loop: MediaLoop, progress: Progress
+) -> dict[int, list[PlanesResult]]:
+    results: dict[int, list[PlanesResult]] = defaultdict(list)
     identity = Identity.of(generate_certificate(datetime.now(UTC)))
     with trio.fail_after(MOST_SECONDS):
         for number in range(options.rounds):
@@ -71,7 +73,7 @@ def bench(options: argparse.Namespace, progress: Progress) -> int:
         results = trio.run(run, options, link, loop, progress, strict_exception_groups=True)
     progress.end()
     date = datetime.now(UTC).strftime("%Y-%m-%d")
-    conditions = Conditions(machine.describe(), loop, options.receivers, options.rounds, options.seconds, date)
+    conditions = PlanesConditions(machine.describe(), loop, options.receivers, options.rounds, options.seconds, date)
     written = text(results, conditions)
     print(written)
     if options.write is not None:

@@ -9,12 +9,12 @@ from typing import Final
 
 import trio
 
-from tools.bench.beside.conference import Stream, new_ssrc, stay
+from tools.bench.beside.conference import StreamToPublish, new_ssrc, stay
 from tools.bench.beside.gateway_contestant import GatewayConference, GatewayMember
 from tools.bench.planes.load import SegmentedStream
 from tools.bench.progress import Progress
+from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
-from tools.light.publication import Publication
 
 CHANNELS: Final = 2
 FILL_SECONDS: Final = 120.0
@@ -48,8 +48,8 @@ async def _fill(
     progress(f"{receivers} join channel {number + 1} of {CHANNELS}")
     channel, ssrc = f"channel-{number}", new_ssrc()
     publisher: GatewayMember = await members.start(stay, conference.member(f"source-{number}", channel))
-    endpoint, offered = await publisher.publish([Stream(loop.kind, ssrc)])
+    endpoint, offered = await publisher.publish([StreamToPublish(loop.kind, ssrc)])
     for index in range(receivers):
         receiver: GatewayMember = await members.start(stay, conference.member(f"{number}-{index}", channel))
         (await receiver.subscribe([offered])).stop_reading()
-    return SegmentedStream(Publication(loop, endpoint, ssrc, random.Random()))
+    return SegmentedStream(LoopSender(loop, endpoint, ssrc, random.Random()))

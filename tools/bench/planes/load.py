@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import define
 
-from tools.light.publication import Publication
+from tools.light.loop_sender import LoopSender
 
 _SOL_UDP: Final = 17
 _UDP_SEGMENT: Final = 103
@@ -22,19 +22,19 @@ LATE_SECONDS: Final = 0.02
 
 @define
 class SegmentedStream:
-    """Sends the frames of a publication; ``refused`` counts those that the system did not take."""
+    """Sends each frame of a loop in one segmented send; ``refused`` counts those that the system did not take."""
 
-    publication: Publication
+    sender: LoopSender
     refused: int = 0
 
     def begin(self) -> None:
         """Raises ``OSError`` where the system has no segmentation."""
-        size = _HEADER + self.publication.loop.payload_size + _TAG
-        self.publication.endpoint.socket.setsockopt(_SOL_UDP, _UDP_SEGMENT, size)
+        size = _HEADER + self.sender.loop.payload_size + _TAG
+        self.sender.endpoint.socket.setsockopt(_SOL_UDP, _UDP_SEGMENT, size)
 
     def send_frame(self) -> None:
-        endpoint = self.publication.endpoint
-        frame = b"".join(map(endpoint.transport.seal_rtp, self.publication.next_frame()))
+        endpoint = self.sender.endpoint
+        frame = b"".join(map(endpoint.transport.seal_rtp, self.sender.next_frame()))
         try:
             endpoint.socket.send(frame)
         except (BlockingIOError, ConnectionRefusedError):
@@ -45,7 +45,7 @@ def send_until(over: Event, streams: Sequence[SegmentedStream]) -> None:
     """Send all streams at their rates until ``over`` is set, leaving out what is late."""
     for stream in streams:
         stream.begin()
-    rates = [stream.publication.loop.rate for stream in streams]
+    rates = [stream.sender.loop.rate for stream in streams]
     begun, seen = time.monotonic(), 0.0
     while not over.is_set():
         now = time.monotonic() - begun

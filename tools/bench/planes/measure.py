@@ -15,7 +15,7 @@ from attrs import frozen
 
 from tools.bench.beside.gateway_contestant import open_gateway
 from tools.bench.gateway_process import PACKETS_OUT, GatewayProcess
-from tools.bench.network import Link
+from tools.bench.network import ServerLink
 from tools.bench.planes import sink
 from tools.bench.planes.channels import open_channels
 from tools.bench.planes.load import SegmentedStream, send_until
@@ -43,7 +43,7 @@ class Reading:
 
 
 @frozen
-class Result:
+class PlanesResult:
     """Figures of one run.
 
     Packets a second that the gateway sent (``packets``, by its own count), that reached the sink (``sunk``), and that
@@ -65,7 +65,7 @@ class Result:
         return self.packets / sum(self.planes)
 
     @classmethod
-    def between(cls, before: Reading, after: Reading) -> Result:
+    def between(cls, before: Reading, after: Reading) -> PlanesResult:
         seconds = after.at - before.at
         planes = [(later - earlier) / seconds for earlier, later in zip(before.planes, after.planes, strict=True)]
         return cls(
@@ -109,8 +109,14 @@ def idle_seconds() -> float:
 
 
 async def measure(
-    planes: int, link: Link, identity: Identity, loop: MediaLoop, receivers: int, seconds: float, progress: Progress
-) -> Result:
+    planes: int,
+    link: ServerLink,
+    identity: Identity,
+    loop: MediaLoop,
+    receivers: int,
+    seconds: float,
+    progress: Progress,
+) -> PlanesResult:
     """Run two channels on a gateway with so many planes."""
     options = ["--planes", str(planes)]
     name = f"{planes} plane{'' if planes == 1 else 's'}"
@@ -124,7 +130,7 @@ async def measure(
             return await _forward(conference.process, streams, seconds)
 
 
-async def _forward(gateway: GatewayProcess, streams: Sequence[SegmentedStream], seconds: float) -> Result:
+async def _forward(gateway: GatewayProcess, streams: Sequence[SegmentedStream], seconds: float) -> PlanesResult:
     over = threading.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(trio.to_thread.run_sync, send_until, over, streams))
@@ -135,4 +141,4 @@ async def _forward(gateway: GatewayProcess, streams: Sequence[SegmentedStream], 
             after = await trio.to_thread.run_sync(read, gateway)
         finally:
             over.set()
-    return Result.between(before, after)
+    return PlanesResult.between(before, after)

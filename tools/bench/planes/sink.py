@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tools.bench.network import Link
+from tools.bench.network import ServerLink
 from tools.namespaces import configure
 
 INTERFACE: Final = "sink"
@@ -26,7 +26,7 @@ _SENT_PACKETS: Final = 9
 
 
 @contextmanager
-def open_sink(link: Link) -> Iterator[None]:
+def open_sink(link: ServerLink) -> Iterator[None]:
     """Discard all UDP that leaves the server's end while the block runs."""
 
     def ip(*arguments: str) -> None:

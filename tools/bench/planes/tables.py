@@ -9,7 +9,7 @@ from attrs import frozen
 
 from tools.bench.markdown import median, table
 from tools.bench.planes.channels import CHANNELS
-from tools.bench.planes.measure import Result
+from tools.bench.planes.measure import PlanesResult
 from tools.light.media_loop import MediaLoop
 
 #: A plane's thread that had less of a core may have waited for packets.
@@ -21,9 +21,9 @@ ENOUGH: Final = 1.7
 #: The counts of interface and gateway are read one after the other, and may differ by this share.
 APART: Final = 0.02
 
-Results = Mapping[int, Sequence[Result]]
+Results = Mapping[int, Sequence[PlanesResult]]
 #: A column: its head, the figure, and the figure's format.
-_COLUMNS: Final[Sequence[tuple[str, Callable[[Result], float], str]]] = (
+_COLUMNS: Final[Sequence[tuple[str, Callable[[PlanesResult], float], str]]] = (
     ("packets a second", lambda run: run.packets, ",.0f"),
     ("by the interface's count", lambda run: run.sunk, ",.0f"),
     ("planes' threads", lambda run: sum(run.planes), ".2f"),
@@ -36,7 +36,7 @@ _COLUMNS: Final[Sequence[tuple[str, Callable[[Result], float], str]]] = (
 
 
 @frozen
-class Conditions:
+class PlanesConditions:
     """How the bench was run; each sender sends ``loop``."""
 
     machine: str
@@ -52,7 +52,7 @@ class Conditions:
         return round(CHANNELS * self.receivers * self.loop.packets_per_second)
 
 
-def text(results: Results, conditions: Conditions) -> str:
+def text(results: Results, conditions: PlanesConditions) -> str:
     """Return the whole report as Markdown; ``results`` holds one result of each round, by the number of planes."""
     rows = [
         [str(planes), *(format(median(runs, value), style) for _, value, style in _COLUMNS)]
@@ -62,12 +62,12 @@ def text(results: Results, conditions: Conditions) -> str:
     return "\n\n".join([_head(conditions), figures, _verdict(results), *_doubts(results)])
 
 
-def cores(runs: Sequence[Result]) -> float:
+def cores(runs: Sequence[PlanesResult]) -> float:
     """Return the cores that all threads of planes used together."""
     return median(runs, lambda run: sum(run.planes))
 
 
-def _head(conditions: Conditions) -> str:
+def _head(conditions: PlanesConditions) -> str:
     loop = conditions.loop
     return (
         f"{conditions.date}, {conditions.machine}; {CHANNELS} channels with {conditions.receivers} receivers each; "

@@ -1,4 +1,4 @@
-"""What a publication sends."""
+"""What a sender sends."""
 
 import random
 from collections import Counter
@@ -12,8 +12,8 @@ from sfu.wire.ntp import from_ntp
 from sfu.wire.rtp import parse_header_untrusted
 from tools.bench.beside.drain import is_rtp
 from tools.light import LightEndpoint
+from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop, constant_loop
-from tools.light.publication import Publication
 
 AUDIO = constant_loop("audio", rate=50, packets=1, payload_size=100)
 VIDEO = constant_loop("video", rate=30, packets=5, payload_size=1100)
@@ -35,9 +35,9 @@ class Network(LightEndpoint):
 
 def sent(loop: MediaLoop, ssrc: int, frames: int, cname: str | None = "source") -> list[bytes]:
     network = Network()
-    publication = Publication(loop, network, ssrc, random.Random(1), cname)
+    sender = LoopSender(loop, network, ssrc, random.Random(1), cname)
     for _ in range(frames):
-        publication.send_frame()
+        sender.send_frame()
     return network.packets
 
 

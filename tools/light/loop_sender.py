@@ -30,7 +30,7 @@ _GIVE_UP: Final = 0.5
 
 
 @define(eq=False)
-class Publication:
+class LoopSender:
     """Sends ``loop`` on ``endpoint``.  With a ``cname`` it also sends one sender report a second.
 
     ``frames``, ``key_frames``, ``packets`` and ``octets`` (of whole unencrypted packets) count what was sent,
