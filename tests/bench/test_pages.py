@@ -1,4 +1,4 @@
-"""What a tool writes goes between its own two markers of a page, and nowhere else."""
+"""A tool replaces only the text between its two markers of a page."""
 
 from pathlib import Path
 
@@ -15,14 +15,14 @@ def page(folder: Path, text: str) -> Path:
     return made
 
 
-def test_what_is_between_the_markers_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
+def test_only_the_text_between_the_markers_is_replaced(tmp_path: Path) -> None:
     written = page(tmp_path, "before\n<!-- table: begin -->\nold\n<!-- table: end -->\nafter\n")
     PLACE.check(written)
     PLACE.replace(written, "\n| new |\n")
     assert written.read_text() == "before\n<!-- table: begin -->\n\n| new |\n\n<!-- table: end -->\nafter\n"
 
 
-def test_writing_twice_is_writing_once(tmp_path: Path) -> None:
+def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
     written = page(tmp_path, "<!-- table: begin --><!-- table: end -->")
     PLACE.replace(written, "text")
     once = written.read_text()
@@ -30,7 +30,7 @@ def test_writing_twice_is_writing_once(tmp_path: Path) -> None:
     assert written.read_text() == once
 
 
-def test_places_of_one_page_do_not_touch_each_other(tmp_path: Path) -> None:
+def test_places_of_one_page_are_independent(tmp_path: Path) -> None:
     written = page(tmp_path, "<!-- table: begin --><!-- table: end --> <!-- other: begin -->kept<!-- other: end -->")
     PLACE.replace(written, "text")
     assert written.read_text().endswith(" <!-- other: begin -->kept<!-- other: end -->")
@@ -45,7 +45,7 @@ def test_places_of_one_page_do_not_touch_each_other(tmp_path: Path) -> None:
         "<!-- table: begin --><!-- table: end --><!-- table: end -->",
     ],
 )
-def test_a_page_without_one_place_is_refused_and_stays_as_it_was(tmp_path: Path, text: str) -> None:
+def test_a_page_without_exactly_one_place_is_refused_and_unchanged(tmp_path: Path, text: str) -> None:
     written = page(tmp_path, text)
     with pytest.raises(NoPlace, match="needs one line <!-- table: begin -->"):
         PLACE.check(written)
@@ -54,6 +54,6 @@ def test_a_page_without_one_place_is_refused_and_stays_as_it_was(tmp_path: Path,
     assert written.read_text() == text
 
 
-def test_a_page_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_error_names_an_unreadable_page(tmp_path: Path) -> None:
     with pytest.raises(NoPlace, match=r"missing\.md"):
         PLACE.check(tmp_path / "missing.md")

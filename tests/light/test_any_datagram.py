@@ -1,4 +1,4 @@
-"""Whatever a gateway sends, a light client counts it and goes on."""
+"""A light client counts any datagram of a gateway and goes on."""
 
 import random
 import socket
@@ -25,7 +25,7 @@ def transport() -> LightTransport:
 
 
 @given(st.binary(max_size=200), st.integers(0, 255))
-def test_it_is_never_raised_for(datagram: bytes, first: int) -> None:
+def test_no_datagram_raises(datagram: bytes, first: int) -> None:
     light = transport()
     light.start(0)
     light.receive(bytes([first]) + datagram, 0)
@@ -63,7 +63,7 @@ async def test_garbage_that_looks_like_media_is_counted(gateway: socket.socket) 
         assert (meter.counts.packets, meter.counts.unopened) == (1, 1)
 
 
-async def test_a_gateway_that_is_gone_is_counted_and_not_raised(gateway: socket.socket) -> None:
+async def test_errors_of_a_closed_port_are_counted_and_not_raised(gateway: socket.socket) -> None:
     await trio.lowlevel.checkpoint()
     address = gateway.getsockname()
     gateway.close()
@@ -75,7 +75,7 @@ async def test_a_gateway_that_is_gone_is_counted_and_not_raised(gateway: socket.
         assert endpoint.traffic.errors > 0
 
 
-async def test_reading_is_bounded(gateway: socket.socket) -> None:
+async def test_one_read_takes_a_bounded_number_of_datagrams(gateway: socket.socket) -> None:
     await trio.lowlevel.checkpoint()
     with gateway, open_socket(gateway.getsockname()) as sock:
         endpoint = LightEndpoint(transport(), sock, packet_meter=PacketMeter())

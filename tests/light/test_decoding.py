@@ -1,4 +1,4 @@
-"""One decoder for many clients: each gets what it would get alone."""
+"""Clients that share a decoder get the same messages as with decoders of their own."""
 
 from protocol.codec import encode
 from protocol.events import ActiveSpeakers
@@ -7,7 +7,7 @@ from protocol.responses import Ok
 from tools.light import SharedDecoder
 
 
-def test_an_event_is_decoded_once_for_all() -> None:
+def test_an_event_is_decoded_once_for_all_clients() -> None:
     decode = SharedDecoder()
     text = encode(ActiveSpeakers(("anna",)))
     first = decode(text, {})
@@ -15,7 +15,7 @@ def test_an_event_is_decoded_once_for_all() -> None:
     assert decode(encode(ActiveSpeakers(("anna",))), {}) is first
 
 
-def test_an_answer_is_each_clients_own() -> None:
+def test_answers_are_not_shared_between_clients() -> None:
     decode = SharedDecoder()
     text = '{"id":1,"type":"ok","data":{}}'
     first, second = decode(text, {1: Ping}), decode(text, {1: Ping})
@@ -23,7 +23,7 @@ def test_an_answer_is_each_clients_own() -> None:
     assert first is not second
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_it_remembers_a_bounded_number_of_events() -> None:
     decode = SharedDecoder()
     for number in range(2000):
         decode(encode(ActiveSpeakers((f"user{number}",))), {})

@@ -1,4 +1,4 @@
-"""The media that light clients send is what encoders make, and decoders take it."""
+"""Light clients send real encoded media that decoders accept."""
 
 import itertools
 import random
@@ -17,7 +17,7 @@ from tools.light.stamp import STAMP_SIZE, read_stamp_untrusted
 
 
 class Wire:
-    """In an endpoint's place: keeps the packets."""
+    """Stands in for an endpoint and keeps the packets."""
 
     def __init__(self) -> None:
         self.packets: list[bytes] = []
@@ -40,7 +40,7 @@ def video() -> MediaLoop:
     return encode_video(600_000, 30)
 
 
-def test_the_encoder_uses_the_bits_that_it_may() -> None:
+def test_the_bitrate_is_near_the_one_asked_for() -> None:
     for bitrate, rate in ((100_000, 15), (600_000, 30), (2_000_000, 30)):
         assert encode_video(bitrate, rate).bitrate == pytest.approx(bitrate, rel=0.25)
     assert encode_audio(32_000).bitrate == pytest.approx(32_000, rel=0.1)
@@ -50,7 +50,7 @@ def test_a_loop_of_video_begins_with_its_only_key_frame(video: MediaLoop) -> Non
     assert [frame.key for frame in video.frames] == [True] + [False] * 59
 
 
-def test_packets_are_numbered_and_timed_on_across_the_loops_end(video: MediaLoop) -> None:
+def test_numbers_and_timestamps_go_on_across_the_end_of_the_loop(video: MediaLoop) -> None:
     sender, packets = publish(video, 130)
     headers = [struct.unpack_from("!BBHII", packet) for packet in packets]
     for (_, _, before, _, _), (_, _, after, _, _) in itertools.pairwise(headers):
@@ -63,7 +63,7 @@ def test_packets_are_numbered_and_timed_on_across_the_loops_end(video: MediaLoop
     assert [stamp.number for stamp in stamps if stamp] == list(range(len(packets)))
 
 
-def test_a_decoder_takes_the_video_and_minds_neither_stamp_nor_loop(video: MediaLoop) -> None:
+def test_a_decoder_accepts_the_video_with_its_stamps_across_the_end_of_the_loop(video: MediaLoop) -> None:
     sender, packets = publish(video, 70)
     sender.receive_rtcp_untrusted(struct.pack("!BBHII", 0x81, 206, 2, 1, 9))  # a PLI for SSRC 9
     assert sender.key_frame_requests == 1
@@ -85,7 +85,7 @@ def test_a_decoder_takes_the_video_and_minds_neither_stamp_nor_loop(video: Media
     assert sender.key_frames == 3
 
 
-def test_a_decoder_takes_the_audio() -> None:
+def test_a_decoder_accepts_the_audio() -> None:
     _, packets = publish(encode_audio(), 120)
     decoder = cast(Any, av.CodecContext.create("libopus", "r"))
     decoder.sample_rate, decoder.layout = 48_000, "mono"
@@ -94,7 +94,7 @@ def test_a_decoder_takes_the_audio() -> None:
 
 
 @pytest.mark.parametrize("packet", [b"", b"\x81", bytes(12), struct.pack("!BBHII", 0x81, 206, 2, 1, 8)])
-def test_other_rtcp_asks_for_nothing(video: MediaLoop, packet: bytes) -> None:
+def test_other_rtcp_is_no_request_for_a_key_frame(video: MediaLoop, packet: bytes) -> None:
     sender, _ = publish(video, 3)
     sender.receive_rtcp_untrusted(packet)
     assert sender.key_frame_requests == 0

@@ -1,4 +1,4 @@
-"""Quantiles of many durations, to within one per cent, whichever process counted them."""
+"""Quantiles of a histogram are exact to one per cent, also of a sum of histograms."""
 
 import random
 
@@ -15,7 +15,7 @@ def test_a_quantile_is_right_to_within_one_per_cent(share: float) -> None:
     assert Histogram.of(durations).quantile(share) == pytest.approx(exact, rel=0.0101)
 
 
-def test_two_added_are_as_one() -> None:
+def test_the_sum_of_two_histograms_has_all_durations() -> None:
     rng = random.Random(2)
     durations = [rng.random() for _ in range(1000)]
     whole, half = Histogram.of(durations), Histogram.of(durations[:300])
@@ -25,13 +25,13 @@ def test_two_added_are_as_one() -> None:
     assert half.mean == pytest.approx(whole.mean)
 
 
-def test_nothing_has_no_quantile_and_the_shortest_is_not_negative() -> None:
+def test_an_empty_histogram_has_no_quantile_and_zero_seconds_are_allowed() -> None:
     assert Histogram().quantile(0.5) is None
     assert Histogram().mean is None
     assert Histogram.of([0.0, -0.001]).quantile(1) == 0.0
 
 
-def test_what_was_taken_is_gone() -> None:
+def test_taking_empties_the_histogram() -> None:
     histogram = Histogram.of([0.1, 0.2])
     assert histogram.take().count == 2
     assert histogram.count == 0

@@ -1,4 +1,4 @@
-"""Light clients of a real gateway on loopback: cheap, and still right to the packet."""
+"""Light clients of a real gateway on loopback count every packet."""
 
 import random
 from collections.abc import AsyncIterator, Iterator
@@ -50,7 +50,7 @@ async def send(speaker: LightClient, kind: MediaKind, seconds: float) -> LoopSen
 
 
 @pytest.mark.parametrize("kind", ["audio", "video"])
-async def test_each_packet_is_counted_and_a_sample_tells_the_latency(
+async def test_every_packet_is_counted_and_a_sample_gives_the_latency(
     gateway: GatewayProcess, identity: Identity, kind: MediaKind
 ) -> None:
     packet_meter = PacketMeter()
@@ -75,7 +75,7 @@ async def test_each_packet_is_counted_and_a_sample_tells_the_latency(
         assert listener.endpoints["receive"].traffic.received_rtp == counts.packets
 
 
-async def test_who_is_killed_is_gone_without_a_word(gateway: GatewayProcess, identity: Identity) -> None:
+async def test_a_killed_client_sends_no_close_frame(gateway: GatewayProcess, identity: Identity) -> None:
     async with open_light_client(gateway.websocket_url, "two", "witness", identity, user_id="witness") as witness:
         async with open_light_client(gateway.websocket_url, "two", "victim", identity, user_id="victim") as victim:
             await victim.transport("send")
@@ -87,7 +87,7 @@ async def test_who_is_killed_is_gone_without_a_word(gateway: GatewayProcess, ide
                     break
 
 
-async def test_everything_may_end_at_once(gateway: GatewayProcess, identity: Identity) -> None:
+async def test_clients_can_all_end_at_once(gateway: GatewayProcess, identity: Identity) -> None:
     async with trio.open_nursery() as nursery:
         poller = Poller()
         nursery.start_soon(poller.run)
@@ -106,13 +106,13 @@ async def test_everything_may_end_at_once(gateway: GatewayProcess, identity: Ide
     assert poller._readers == {}
 
 
-async def test_nobody_at_the_other_end_is_one_clear_error(identity: Identity) -> None:
+async def test_a_closed_port_raises_one_clear_error(identity: Identity) -> None:
     with pytest.raises(ConnectError, match="cannot connect to"):
         async with open_light_client("ws://127.0.0.1:9/ws", "two", "nobody", identity):
             pass
 
 
-async def test_what_the_block_raises_comes_out_as_it_is(gateway: GatewayProcess, identity: Identity) -> None:
+async def test_exceptions_of_the_block_come_out_unchanged(gateway: GatewayProcess, identity: Identity) -> None:
     with pytest.raises(RequestError, match="not_found"):
         async with open_light_client(gateway.websocket_url, "three", "anna", identity) as anna:
             await anna.subscribe("nothing")

@@ -1,4 +1,4 @@
-"""What a sender sends."""
+"""The packets and reports of a loop sender."""
 
 import random
 from collections import Counter

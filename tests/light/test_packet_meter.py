@@ -1,4 +1,4 @@
-"""What is counted of a stream: sequence numbers go around, packets come late, again, or never."""
+"""The counts of a stream whose numbers wrap and whose packets come late, twice, or never."""
 
 import random
 import struct
@@ -21,7 +21,7 @@ def counted(sequences: Iterable[int]) -> PacketCounts:
     return meter.counts
 
 
-def test_a_stream_without_a_gap_has_lost_nothing_also_where_its_numbers_wrap() -> None:
+def test_a_stream_without_gaps_has_no_loss_even_where_its_numbers_wrap() -> None:
     counts = counted(range(0xFF00, 0x10100))
     assert (counts.packets, counts.lost, counts.duplicated, counts.reordered) == (0x200, 0, 0, 0)
     assert counts.bytes == 0x200 * 100
@@ -33,22 +33,22 @@ def test_numbers_that_never_come_are_lost() -> None:
     assert counts.loss == pytest.approx(0.1)
 
 
-def test_what_comes_late_is_reordered_and_not_lost() -> None:
+def test_a_late_packet_is_reordered_and_not_lost() -> None:
     counts = counted([0xFFFE, 1, 0xFFFF, 0, 2])
     assert (counts.lost, counts.reordered, counts.duplicated) == (0, 2, 0)
 
 
-def test_what_was_overtaken_by_the_first_packet_is_reordered_too() -> None:
+def test_a_packet_that_the_first_one_overtook_is_reordered_too() -> None:
     counts = counted([2, 0, 3])
     assert (counts.lost, counts.reordered) == (1, 1)
 
 
-def test_what_comes_again_is_duplicated_however_late() -> None:
+def test_a_packet_that_comes_twice_is_duplicated_however_late() -> None:
     counts = counted([*range(5000), 4999, 0, 3])
     assert (counts.packets, counts.duplicated, counts.reordered, counts.lost) == (5003, 3, 0, 0)
 
 
-def test_a_jump_counts_as_loss_and_is_not_remembered_number_by_number() -> None:
+def test_a_large_jump_counts_as_loss_without_remembering_each_number() -> None:
     meter = StreamMeter(SSRC)
     for sequence in (0, 20_000, 50_000):
         meter.take(sequence, 100)
@@ -57,7 +57,7 @@ def test_a_jump_counts_as_loss_and_is_not_remembered_number_by_number() -> None:
 
 
 @given(st.integers(0, 0xFFFF), st.integers(0, 2**32), st.integers(1, 300))
-def test_whatever_happens_to_packets_is_counted_as_what_it_was(first: int, seed: int, count: int) -> None:
+def test_loss_reordering_and_duplication_are_counted_exactly(first: int, seed: int, count: int) -> None:
     rng = random.Random(seed)
     dropped = {number for number in range(1, count) if rng.random() < 0.1 and number < count - 1}
     twice = [number for number in range(count) if number not in dropped and rng.random() < 0.1]
@@ -70,7 +70,7 @@ def test_whatever_happens_to_packets_is_counted_as_what_it_was(first: int, seed:
     assert counts.packets == len(order)
 
 
-def test_a_stamp_is_read_as_it_was_written_and_nothing_else_is_one() -> None:
+def test_a_stamp_is_read_as_written_and_nothing_else_is_a_stamp() -> None:
     packet = bytes([0x80 | PADDING_FLAG]) + bytes(11) + b"media" + write_stamp(SSRC, 9, 123456789)
     stamp = read_stamp_untrusted(packet)
     assert stamp is not None
@@ -81,7 +81,7 @@ def test_a_stamp_is_read_as_it_was_written_and_nothing_else_is_one() -> None:
 
 
 class Stream:
-    """Packets of one source as a packet_meter gets them, without encryption."""
+    """Packets of one source, unencrypted."""
 
     def __init__(self, packet_meter: PacketMeter, source: int = 5) -> None:
         self.packet_meter = packet_meter
@@ -97,7 +97,7 @@ class Stream:
         self.packet_meter.receive_untrusted(buffer, len(packet), lambda: packet, lambda: arrived_at)
 
 
-def test_a_sample_is_opened_and_tells_how_long_packets_took() -> None:
+def test_a_sample_is_decrypted_and_gives_the_latency() -> None:
     packet_meter = PacketMeter()
     meter = packet_meter.expect(SSRC, "audio", "p1")
     stream = Stream(packet_meter)
@@ -111,7 +111,7 @@ def test_a_sample_is_opened_and_tells_how_long_packets_took() -> None:
     assert packet_meter.take_latency("audio").count == 0
 
 
-def test_packets_that_overtake_the_answer_are_counted() -> None:
+def test_packets_before_the_answer_to_consume_are_counted() -> None:
     packet_meter = PacketMeter()
     stream = Stream(packet_meter)
     stream.arrives(0)
@@ -121,7 +121,7 @@ def test_packets_that_overtake_the_answer_are_counted() -> None:
     assert packet_meter.counts("video").packets == 2
 
 
-def test_what_its_source_sent_and_what_never_came_at_the_end_is_lost() -> None:
+def test_packets_missing_at_the_end_of_a_stream_are_lost() -> None:
     packet_meter = PacketMeter()
     meter = packet_meter.expect(SSRC, "audio", "p1")
     stream = Stream(packet_meter)
@@ -134,7 +134,7 @@ def test_what_its_source_sent_and_what_never_came_at_the_end_is_lost() -> None:
     assert meter.expect_until(120) == 0
 
 
-def test_packets_of_another_source_than_the_streams_are_strange() -> None:
+def test_packets_of_another_source_are_strange() -> None:
     packet_meter = PacketMeter(open_every=1)
     meter = packet_meter.expect(SSRC, "audio", "p1")
     Stream(packet_meter, source=5).arrives(0)
@@ -142,7 +142,7 @@ def test_packets_of_another_source_than_the_streams_are_strange() -> None:
     assert meter.counts.strange == 1
 
 
-def test_a_closed_stream_stays_counted_and_what_comes_after_is_stray() -> None:
+def test_a_closed_stream_keeps_its_counts_and_later_packets_are_stray() -> None:
     packet_meter = PacketMeter(open_every=1)
     packet_meter.expect(SSRC, "audio", "p1")
     stream = Stream(packet_meter)

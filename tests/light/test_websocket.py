@@ -1,4 +1,4 @@
-"""The benches' cheap WebSocket reads what a server may send."""
+"""The pooled WebSocket reads all frames that a server may send."""
 
 import socket
 
@@ -19,7 +19,7 @@ def server_frame(opcode: int, payload: bytes, *, is_last: bool = True) -> bytes:
 
 
 class Listener(PooledWebSocket):
-    """Keeps what it is told; already upgraded."""
+    """Keeps its messages; it is upgraded already."""
 
     path = "/"
     subprotocol = "test"
@@ -34,7 +34,7 @@ class Listener(PooledWebSocket):
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
-def test_frames_of_every_size_are_taken_whole(size: int) -> None:
+def test_frames_of_every_size_are_read_whole(size: int) -> None:
     buffer = bytearray(server_frame(TEXT, bytes(size)) + server_frame(PING, b"x")[:2])
     assert list(take_frames(buffer)) == [(TEXT, True, bytes(size))]
     buffer += b"x"
@@ -42,7 +42,7 @@ def test_frames_of_every_size_are_taken_whole(size: int) -> None:
     assert not buffer
 
 
-def test_a_message_in_several_frames_is_one_and_pings_may_come_between() -> None:
+def test_fragments_are_one_message_even_with_pings_between_them() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
@@ -58,7 +58,7 @@ def test_a_message_in_several_frames_is_one_and_pings_may_come_between() -> None
         assert theirs.recv(100)[0] == 0x8A  # the pong
 
 
-async def test_a_pong_waits_behind_a_message_that_is_half_sent(nursery: trio.Nursery) -> None:
+async def test_a_pong_waits_for_the_end_of_a_message_that_is_being_sent(nursery: trio.Nursery) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
@@ -77,7 +77,7 @@ async def test_a_pong_waits_behind_a_message_that_is_half_sent(nursery: trio.Nur
         assert received == message + pong
 
 
-def test_a_broken_connection_ends_it_once() -> None:
+def test_a_broken_connection_ends_the_client_once() -> None:
     ours, theirs = socket.socketpair()
     with ours:
         ours.setblocking(False)

@@ -1,4 +1,4 @@
-"""A gateway that says something untrue about who is there: ``python -m tests.loadtest.lying_gateway FAULT serve …``."""
+"""A gateway that sends wrong participant lists: ``python -m tests.loadtest.lying_gateway FAULT serve …``."""
 
 import sys
 from collections.abc import Callable
@@ -16,21 +16,21 @@ _broadcast_change = Channel._broadcast_change
 
 
 def _forget_one(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
-    """Who has been there for longest is not told that anybody left."""
+    """The oldest member is told of no leave."""
     if kind == "user_left" and channel.members:
         but = next(iter(channel.members.values()))
     return _broadcast_change(channel, kind, about, but=but, reason=reason)
 
 
 def _forget_all(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
-    """Nobody is told of every other leave."""
+    """No member is told of every second leave."""
     if kind == "user_left" and channel.revision % 2:
         return 0
     return _broadcast_change(channel, kind, about, but=but, reason=reason)
 
 
 def _tell_late(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
-    """Leaves are told when nobody cares any more."""
+    """Leaves are told late."""
     if kind != "user_left":
         return _broadcast_change(channel, kind, about, but=but, reason=reason)
 
@@ -53,7 +53,7 @@ def _invent_reasons(channel: Channel, kind: Any, about: Member, *, but: Any = No
 
 
 def _slander(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
-    """When somebody joins, everybody is told that they left, too."""
+    """After each join all members are told that the new member left."""
     told = _broadcast_change(channel, kind, about, but=but, reason=reason)
     if kind == "user_joined":
         channel.revision += 1

@@ -1,4 +1,4 @@
-"""A bad network between clients and a gateway's media port: it loses, repeats, delays and swaps packets on the way out.
+"""A bad network in front of a gateway's media port: it loses, repeats, delays and swaps packets to clients.
 
 The gateway listens on 127.0.0.1 and announces 127.0.0.2, where the relay is, on the same port.
 """
@@ -16,7 +16,7 @@ CLEAN_HOST, BAD_HOST = "127.0.0.1", "127.0.0.2"
 _LARGEST = 2048
 
 Mischief = Callable[[int, bytes], list[tuple[float, bytes]]]
-"""What becomes of the n-th RTP packet to a client: datagrams, each after so many seconds."""
+"""Turns the n-th RTP packet to a client into datagrams, each with a delay in seconds."""
 
 
 def drop_every_tenth(number: int, packet: bytes) -> list[tuple[float, bytes]]:
@@ -44,7 +44,7 @@ def stop_in_the_middle(number: int, packet: bytes) -> list[tuple[float, bytes]]:
 
 
 class Relay:
-    """One socket to the clients, and one to the gateway for each of them."""
+    """One socket for the clients, and one to the gateway for each client."""
 
     def __init__(self, port: int, mischief: Mischief) -> None:
         self._mischief = mischief
@@ -114,7 +114,7 @@ class Relay:
 
 @contextmanager
 def run_relay(port: int, mischief: Mischief) -> Iterator[None]:
-    """In front of the gateway with this media port, in a thread, for as long as the block runs."""
+    """Relay for the gateway with this media port, in a thread, for as long as the block runs."""
     relay = Relay(port, mischief)
     thread = threading.Thread(target=relay.run)
     thread.start()

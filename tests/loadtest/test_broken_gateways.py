@@ -1,4 +1,4 @@
-"""A gateway that dies, refuses or answers nonsense: one clear error, and a report of what there was until then."""
+"""A gateway that dies, refuses or answers nonsense causes one clear error and a report of the figures so far."""
 
 import socket
 import subprocess
@@ -14,11 +14,11 @@ import trio
 import trio_websocket
 
 from tests.gateway_process import run_gateway
-from tests.loadtest.tool import Run, end_of, run_tool, started_tool, wait_until
+from tests.loadtest.run_tool import Run, end_of, run_tool, started_tool, wait_until
 
 
 def says(run: Run, *words: str) -> None:
-    """Status 1, and one line on standard error with all of these words."""
+    """Check for status 1 and one line on standard error with all of these words."""
     assert run.status == 1
     [line] = run.said.splitlines()
     assert line.startswith("error: ")
@@ -26,9 +26,9 @@ def says(run: Run, *words: str) -> None:
     assert run.report["error"] == line.removeprefix("error: ")
 
 
-def test_a_gateway_that_is_killed_in_the_middle(tmp_path: Path) -> None:
+def test_a_gateway_that_is_killed_during_the_run(tmp_path: Path) -> None:
     with (
-        suppress(AssertionError),  # it does not end well
+        suppress(AssertionError),  # it ends with an error
         run_gateway(tmp_path / "log") as gateway,
         started_tool(gateway.url, "--members", "4", "--duration", "60s") as process,
     ):
@@ -45,9 +45,9 @@ def test_a_gateway_that_is_killed_in_the_middle(tmp_path: Path) -> None:
     assert run.report["overrun"] == []
 
 
-def test_nobody_listens() -> None:
+def test_a_port_on_which_nothing_listens() -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and does not listen
+        taken.bind(("127.0.0.1", 0))  # bound, but not listening
         run = run_tool(f"http://127.0.0.1:{taken.getsockname()[1]}", "--members", "2")
     says(run, "nobody could join", "cannot connect to ws://127.0.0.1")
 
@@ -58,7 +58,7 @@ def test_a_gateway_that_is_full(tmp_path: Path) -> None:
     says(run, "2 of 4 clients", "HTTP 503")
 
 
-def test_some_who_are_refused_do_not_end_the_run(tmp_path: Path) -> None:
+def test_a_few_refused_clients_do_not_end_the_run(tmp_path: Path) -> None:
     with run_gateway(tmp_path / "log", "--max-connections", "4") as gateway:
         run = run_tool(gateway.url, "--members", "5", "--duration", "1s", "--max-loss", "0.1%")
     assert run.status == 1
@@ -78,7 +78,7 @@ def test_a_gateway_that_wants_a_token(tmp_path: Path) -> None:
 
 @contextmanager
 def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Something that is no gateway, on a port of its own."""
+    """A server that is no gateway."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -109,13 +109,13 @@ def serve_a_page(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("answer", [talk_gibberish, serve_a_page])
-def test_something_that_is_no_gateway(answer: Callable[[socket.socket], None]) -> None:
+def test_a_server_that_is_no_gateway(answer: Callable[[socket.socket], None]) -> None:
     with server(answer) as url:
         says(run_tool(url, "--members", "2"), "nobody could join")
 
 
 @pytest.mark.parametrize("text", ["gibberish", '{"id": 1, "type": "ok", "data": {"channelId": 7}}'])
-async def test_a_gateway_whose_messages_make_no_sense(text: str) -> None:
+async def test_a_gateway_that_sends_nonsense(text: str) -> None:
     async def answer(request: trio_websocket.WebSocketRequest) -> None:
         websocket = await request.accept(subprotocol="trio-sfu.v1")
         with suppress(trio_websocket.ConnectionClosed):

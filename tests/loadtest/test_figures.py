@@ -1,4 +1,4 @@
-"""Amounts, thresholds, roster views, and whether the tool itself was the bottleneck."""
+"""Quantities, thresholds, plans, rosters, plots, and the load of the tool itself."""
 
 import math
 
@@ -22,11 +22,11 @@ from tools.loadtest.thresholds import FIGURES, judge, parse_thresholds
     ("text", "seconds"),
     [("20s", 20), ("50ms", 0.05), ("1.5m", 90), ("3", 3), ("80us", 8e-5), ("80µs", 8e-5), (".5s", 0.5)],
 )
-def test_times(text: str, seconds: float) -> None:
+def test_times_are_read_in_seconds(text: str, seconds: float) -> None:
     assert parse_seconds(text) == pytest.approx(seconds)
 
 
-def test_other_amounts() -> None:
+def test_other_quantities_are_read() -> None:
     assert parse_share("1%") == pytest.approx(0.01)
     assert parse_share("0.05 %") == pytest.approx(0.0005)
     assert parse_rate("2/s") == 2
@@ -37,7 +37,7 @@ def test_other_amounts() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1s", "1 parsec", "1s2", "nan", "inf"])
-def test_what_is_no_amount_is_refused_with_an_example(text: str) -> None:
+def test_a_wrong_quantity_is_refused_with_an_example(text: str) -> None:
     for parse in (parse_seconds, parse_share, parse_rate, parse_bitrate, parse_size):
         with pytest.raises(ValueError, match="an example"):
             parse(text)
@@ -45,7 +45,7 @@ def test_what_is_no_amount_is_refused_with_an_example(text: str) -> None:
         parse_share("101%")
 
 
-def test_each_figure_has_its_option_and_the_other_way_round() -> None:
+def test_each_figure_has_an_option_and_each_option_a_figure() -> None:
     assert {attribute.name for attribute in attrs.fields(Limits)} == {f"max_{key}" for key in FIGURES}
 
 
@@ -61,12 +61,12 @@ def test_a_threshold_is_kept_up_to_its_limit_and_not_beyond() -> None:
 
 
 @pytest.mark.parametrize("value", [None, math.nan])
-def test_what_was_not_measured_keeps_no_threshold(value: float | None) -> None:
+def test_a_figure_that_was_not_measured_breaks_its_threshold(value: float | None) -> None:
     [verdict] = judge(parse_thresholds({"loss": "100%"}), {"loss": value})
     assert not verdict.kept
 
 
-def test_a_threshold_that_is_not_understood_names_its_option() -> None:
+def test_a_wrong_threshold_names_its_option() -> None:
     with pytest.raises(ValueError, match="--max-latency-p99: 'fast' is not understood"):
         parse_thresholds({"latency_p99": "fast"})
     with pytest.raises(ValueError, match="--max-roster-errors: '1%' is not a whole number"):
@@ -83,7 +83,7 @@ def test_durations_are_shown_short() -> None:
     ]
 
 
-def test_urls() -> None:
+def test_the_urls_of_websocket_and_metrics_follow_from_the_gateways() -> None:
     assert websocket_url("http://127.0.0.1:8080") == "ws://127.0.0.1:8080/ws"
     assert websocket_url("https://call.example.org/") == "wss://call.example.org/ws"
     assert websocket_url("ws://localhost:1/elsewhere") == "ws://localhost:1/elsewhere"
@@ -93,7 +93,7 @@ def test_urls() -> None:
             websocket_url(wrong)
 
 
-def test_who_takes_part() -> None:
+def test_the_options_make_the_slots() -> None:
     plan = Plan("ws://x/ws", "r", channels=2, publishers=1, subscribers=2, processes=2)
     slots = plan.slots()
     assert [(slot.channel_id, slot.publishes, slot.subscribes, slot.process) for slot in slots] == [
@@ -122,7 +122,7 @@ def test_who_takes_part() -> None:
         (Options(bitrate="0"), "--bitrate"),
     ],
 )
-def test_a_plan_that_makes_no_sense_is_refused(options: Options, what: str) -> None:
+def test_a_contradictory_plan_is_refused(options: Options, what: str) -> None:
     with pytest.raises(ValueError, match=what):
         make_plan("http://x", options)
 
@@ -131,21 +131,21 @@ def seconds(count: int, *, lag: float = 0.001, cpu: float = 0.2) -> list[LoadSam
     return [LoadSample(lag, cpu) for _ in range(count)]
 
 
-def test_a_process_with_time_to_spare_is_no_bottleneck() -> None:
+def test_a_process_with_spare_time_is_no_bottleneck() -> None:
     assert OwnLoad("w", seconds(20)).complaints() == []
     assert OwnLoad("w", seconds(18) + seconds(2, lag=0.2)).complaints() == []
     assert OwnLoad("w", seconds(5) + seconds(2, cpu=1.0) + seconds(5)).complaints() == []
     assert OwnLoad("w", []).complaints() == []
 
 
-def test_a_process_that_is_late_or_busy_is_one() -> None:
+def test_a_late_or_busy_process_is_a_bottleneck() -> None:
     [late] = OwnLoad("w", seconds(10) + seconds(5, lag=0.06)).complaints()
     assert late == "w woke up more than 50 ms late in 5 of 15 seconds"
     [busy] = OwnLoad("w", seconds(10) + seconds(4, cpu=0.97)).complaints()
     assert busy == "w took more than 90% of a core for 4 seconds"
 
 
-def test_packets_that_were_not_sent_are_ours() -> None:
+def test_unsent_packets_are_the_tools_fault() -> None:
     assert unsent_complaint(1, 10_000) is None
     complaint = unsent_complaint(100, 10_000)
     assert complaint is not None
@@ -185,7 +185,7 @@ def change(kind: str, name: str, count: int, listed: tuple[str, ...] | None = No
         (change("joined", "cleo", 3, ("ben", "anna", "cleo")), False),
     ],
 )
-def test_a_change_fits_what_was_told_before_or_does_not(event: VoiceState, fits: bool) -> None:
+def test_a_roster_knows_whether_a_change_fits(event: VoiceState, fits: bool) -> None:
     roster = Roster((person("anna"), person("ben")), 1)
     assert roster.apply(event) is fits
     if event.participants is not None:
@@ -193,14 +193,14 @@ def test_a_change_fits_what_was_told_before_or_does_not(event: VoiceState, fits:
 
 
 @given(st.floats(min_value=0, max_value=1e12))
-def test_ticks_reach_the_highest_value_and_are_few(highest: float) -> None:
+def test_few_ticks_reach_the_highest_value(highest: float) -> None:
     ticks = nice_ticks(highest)
     assert ticks[0] == 0
     assert ticks[-1] >= highest * 0.999999 - 1e-9
     assert 2 <= len(ticks) <= 7
 
 
-def test_a_plot_has_a_gap_where_there_is_no_value_and_quotes_what_it_is_told() -> None:
+def test_a_plot_has_gaps_and_escapes_its_texts() -> None:
     svg = draw(Plot("<a & b>", "ms", [0, 1, 2, 3], [Line("p99", [1, None, 3, 4])], [(1.0, "now")]))
     assert "&lt;a &amp; b&gt;" in svg
     path = svg.partition('<path d="')[2].partition('"')[0]

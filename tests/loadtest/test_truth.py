@@ -1,4 +1,4 @@
-"""What everybody was shown, against what is true: each lie has its name, and no truth is taken for one."""
+"""Each kind of wrong notice is counted under its name, and no true one is counted."""
 
 from protocol.events import LeaveReason, VoiceStateType
 from tools.loadtest.messages import AskedFact, EndedFact, Fact, JoinedFact, LeavingFact, RestFact, ToldFact
@@ -9,7 +9,7 @@ CHANNEL = "c"
 
 
 class Story:
-    """Facts, one after the other, a tenth of a second apart."""
+    """Facts in their order, a tenth of a second apart."""
 
     def __init__(self) -> None:
         self.facts: list[Fact] = []
@@ -66,7 +66,7 @@ class Story:
             self.facts.append(RestFact(self.now, CHANNEL, user, self.visits[user], self.revision, listed))
 
     def judged(self) -> Truth:
-        """From two workers, whose batches come in another order than things happened."""
+        """Pass the facts on as batches of two workers, out of order."""
         truth = Truth()
         truth.learn(self.facts[1::2])
         truth.judge(-1)
@@ -76,7 +76,7 @@ class Story:
         return truth
 
 
-def test_the_truth_is_no_error() -> None:
+def test_true_notices_are_no_errors() -> None:
     story = Story()
     for user in ("anna", "ben", "cleo"):
         story.joins(user)
@@ -93,7 +93,7 @@ def test_the_truth_is_no_error() -> None:
     assert 0.01 < quantile < 0.03
 
 
-def test_who_is_not_told_has_missed_it() -> None:
+def test_a_client_that_is_not_told_has_missed_the_change() -> None:
     story = Story()
     for user in ("anna", "ben", "cleo"):
         story.joins(user)
@@ -122,7 +122,7 @@ def _but_revision(quiet: RestFact, revision: int) -> tuple[float, str, str, int,
     return quiet.at, quiet.channel_id, quiet.user_id, quiet.visit, revision, quiet.listed
 
 
-def test_a_leave_that_nobody_is_told_of_is_unannounced() -> None:
+def test_a_leave_that_no_client_is_told_is_unannounced() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)
@@ -132,7 +132,7 @@ def test_a_leave_that_nobody_is_told_of_is_unannounced() -> None:
     assert story.judged().errors == {"unannounced": 1, "ghost": 1}
 
 
-def test_told_twice() -> None:
+def test_a_change_that_is_told_twice_is_repeated() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)
@@ -142,7 +142,7 @@ def test_told_twice() -> None:
     assert story.judged().errors == {"repeated": 1, "differs": 1}
 
 
-def test_told_before_it_happened() -> None:
+def test_a_leave_that_is_told_early_is_untrue() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)
@@ -155,7 +155,7 @@ def test_told_before_it_happened() -> None:
     assert story.judged().errors == {"untrue": 1}
 
 
-def test_told_of_a_leave_that_never_happened() -> None:
+def test_a_leave_that_never_happened_is_untrue() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)
@@ -165,7 +165,7 @@ def test_told_of_a_leave_that_never_happened() -> None:
     assert truth.errors == {"untrue": 1}
 
 
-def test_a_connection_that_broke_by_itself_is_known_to_others_first() -> None:
+def test_others_may_learn_first_that_a_connection_broke() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)
@@ -177,7 +177,7 @@ def test_a_connection_that_broke_by_itself_is_known_to_others_first() -> None:
     assert story.judged().errors == {}
 
 
-def test_somebody_who_never_came() -> None:
+def test_a_join_of_an_unknown_user_is_untrue() -> None:
     story = Story()
     story.joins("anna")
     story.revision += 1
@@ -186,7 +186,7 @@ def test_somebody_who_never_came() -> None:
     assert story.judged().errors == {"untrue": 1, "ghost": 1}
 
 
-def test_an_outsider_may_come_and_go() -> None:
+def test_outsiders_may_join_and_leave() -> None:
     story = Story()
     story.joins("anna")
     story.revision += 1
@@ -198,7 +198,7 @@ def test_an_outsider_may_come_and_go() -> None:
     assert truth.errors == {}
 
 
-def test_another_reason_than_the_true_one() -> None:
+def test_a_wrong_reason_is_an_error() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)
@@ -206,7 +206,7 @@ def test_another_reason_than_the_true_one() -> None:
     assert story.judged().errors == {"reason": 1}
 
 
-def test_two_who_are_told_different_things_under_one_revision() -> None:
+def test_different_changes_under_one_revision_conflict() -> None:
     story = Story()
     for user in ("anna", "ben", "cleo"):
         story.joins(user)
@@ -216,7 +216,7 @@ def test_two_who_are_told_different_things_under_one_revision() -> None:
     assert story.judged().errors == {"conflicting": 1}
 
 
-def test_a_list_with_a_ghost_or_without_somebody_in_the_answer_to_join() -> None:
+def test_the_list_in_the_answer_to_join_is_checked() -> None:
     story = Story()
     story.joins("anna")
     story.joins("ben")
@@ -229,7 +229,7 @@ def test_a_list_with_a_ghost_or_without_somebody_in_the_answer_to_join() -> None
     assert story.judged().errors == {"ghost": 1, "absent": 1}
 
 
-def test_nothing_is_judged_before_all_is_known() -> None:
+def test_no_fact_is_judged_before_the_watermark() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)
@@ -242,7 +242,7 @@ def test_nothing_is_judged_before_all_is_known() -> None:
     assert (truth.told, truth.errors) == (1, {})
 
 
-def test_what_was_still_open_when_the_run_broke_off_says_nothing() -> None:
+def test_open_questions_are_dropped_when_the_run_breaks_off() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)

@@ -1,4 +1,4 @@
-"""Many durations in little memory: counted in buckets that grow by a fixed ratio, so that any two can be added."""
+"""A histogram of durations whose buckets grow by a fixed ratio, so that any two histograms can be added."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final
 
 from attrs import define, field
 
-#: Each bucket is this much wider than the one before: a quantile is at most 1 % off.
+#: Each bucket is so much wider than the one before that a quantile is at most 1 % off.
 _LOG_RATIO: Final = math.log(1.02)
-#: Seconds; all that is shorter is counted here.
+#: Upper end of the first bucket, in seconds.
 SHORTEST: Final = 1e-6
 
 
 @define
 class Histogram:
-    """Durations in seconds.  ``total`` is their sum, ``largest`` the exact greatest."""
+    """Counts durations in seconds.  ``total`` is their sum, ``largest`` the exact maximum."""
 
     counts: dict[int, int] = field(factory=dict)
     count: int = 0
@@ -31,7 +31,7 @@ class Histogram:
         self.largest = max(self.largest, seconds)
 
     def add(self, other: Histogram) -> None:
-        """Count the other's durations, too."""
+        """Add another histogram to this one."""
         for bucket, count in other.counts.items():
             self.counts[bucket] = self.counts.get(bucket, 0) + count
         self.count += other.count
@@ -39,13 +39,13 @@ class Histogram:
         self.largest = max(self.largest, other.largest)
 
     def take(self) -> Histogram:
-        """All so far, leaving this one empty."""
+        """Return all durations so far and empty this histogram."""
         taken = Histogram(self.counts, self.count, self.total, self.largest)
         self.counts, self.count, self.total, self.largest = {}, 0, 0.0, 0.0
         return taken
 
     def quantile(self, share: float) -> float | None:
-        """The duration that ``share`` (0 to 1) of all do not exceed; None of nothing."""
+        """Return the duration that ``share`` (0 to 1) of all do not exceed; None without durations."""
         if not self.count:
             return None
         wanted, seen = share * self.count, 0

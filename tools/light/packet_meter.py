@@ -1,7 +1,7 @@
-"""What comes of the streams that a light client receives, counted to the packet and opened now and then.
+"""Counts every packet that a light client receives, and decrypts a sample of them.
 
-RTP headers are in the clear under SRTP (RFC 3711 section 3.1): every packet is counted by its SSRC and sequence
-number, and only a sample is decrypted, to see whether it is what it should be and how long it was on its way.
+SRTP leaves RTP headers in the clear (RFC 3711 section 3.1), so SSRC and sequence number are enough to count.  A
+decrypted packet shows its source and its latency.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from protocol.vocabulary import MediaKind
 from tools.light.histogram import Histogram
 from tools.light.stamp import read_stamp_untrusted
 
-#: One of so many packets is opened, by its sequence number: a prime, so that each place in a burst gets its turn.
+#: One of so many packets is decrypted, by its sequence number.  A prime reaches each place in a burst in turn.
 OPEN_EVERY: Final = 11
-#: As RFC 3550 appendix A.1: what is further apart than this is not a gap with late packets to come.
+#: Largest gap whose packets may still come late (RFC 3550 appendix A.1).
 _MAX_GAP: Final = 3000
 _MAX_STREAMS: Final = 4096
 _HEADER: Final = struct.Struct("!BBHII")
@@ -30,9 +30,11 @@ _HEADER: Final = struct.Struct("!BBHII")
 class PacketCounts:
     """Totals of one stream or of many.
 
-    ``bytes`` are whole SRTP packets.  ``reordered`` came after one with a higher number, ``duplicated`` again; ``lost``
-    is what has not come, so it falls when something comes late.  Of those that were opened, ``unopened`` could not be,
-    ``unstamped`` had no stamp, and ``strange`` were of another source than the first of their stream.
+    ``bytes`` counts whole SRTP packets.  ``reordered`` packets came after one with a higher number, ``duplicated``
+    ones came twice.  ``lost`` packets have not come; a late packet lowers it.
+
+    ``opened`` packets were chosen for decryption.  Of those, ``unopened`` could not be decrypted, ``unstamped`` had no
+    stamp, and ``strange`` came from another source than the first of their stream.
     """
 
     packets: int = 0
@@ -51,7 +53,7 @@ class PacketCounts:
 
     @property
     def loss(self) -> float:
-        """The share of what should have come that did not, 0 to 1."""
+        """The lost share of the expected packets, 0 to 1."""
         expected = self.packets - self.duplicated + self.lost
         return self.lost / expected if expected else 0.0
 
@@ -61,8 +63,10 @@ _COUNTED: Final = tuple(attribute.name for attribute in attrs.fields(PacketCount
 
 @define(eq=False)
 class StreamMeter:
-    """One stream, by its SSRC.  ``begun`` is set with its first packet, whose arrival is ``first_at`` (seconds of the
-    monotonic clock)."""
+    """Counts one stream, by its SSRC.
+
+    The first packet sets ``begun`` and ``first_at``, its arrival in seconds of the monotonic clock.
+    """
 
     ssrc: int
     kind: MediaKind | None = None
@@ -78,7 +82,7 @@ class StreamMeter:
     _numbers: int | None = None
 
     def take(self, sequence: int, size: int) -> bool:
-        """Count a packet; whether it is newer than all before it."""
+        """Count a packet; return whether it is newer than all before it."""
         counts = self.counts
         counts.packets += 1
         counts.bytes += size
@@ -90,7 +94,7 @@ class StreamMeter:
 
     def _take_unexpected(self, sequence: int, step: int) -> bool:
         if self._highest < 0:
-            # One cycle up: what was overtaken by the first packet has a number that is not negative, either.
+            # One cycle up, so that packets which the first one overtook have no negative numbers.
             self._first = self._highest = sequence + 0x10000
             return True
         if 0 < step < 0x8000:
@@ -123,7 +127,7 @@ class StreamMeter:
             counts.duplicated += 1
 
     def take_opened(self, packet: bytes | None, arrived_at: Callable[[], int]) -> None:
-        """Look into the newest packet, opened; ``arrived_at`` gives nanoseconds of the monotonic clock."""
+        """Check the decrypted newest packet; ``arrived_at`` returns nanoseconds of the monotonic clock."""
         counts = self.counts
         counts.opened += 1
         if packet is None:
@@ -143,11 +147,11 @@ class StreamMeter:
 
     @property
     def newest_number(self) -> int | None:
-        """The sender's number of the newest packet, as the last opened one tells it."""
+        """The sender's number of the newest packet, computed from the last decrypted one."""
         return None if self._numbers is None else self._highest + self._numbers
 
     def expect_until(self, sent: int) -> int:
-        """Its source is done after ``sent`` packets: those behind the newest that came are lost; how many."""
+        """Count the packets behind the newest one as lost, of ``sent`` in all; return how many."""
         newest = self.newest_number
         if newest is None or newest + 1 >= sent:
             return 0
@@ -159,10 +163,10 @@ class StreamMeter:
 
 @define(eq=False)
 class PacketMeter:
-    """All streams of one endpoint.  Give it to :func:`tools.light.open_light_client`, which tells it what to expect.
+    """Counts all streams of one endpoint; pass it to :func:`tools.light.open_light_client`.
 
-    ``done`` are the counts, and ``done_latency`` the latencies, of streams that were closed, by kind; ``strays`` are
-    packets of closed streams, and of those that nobody expected.
+    ``done`` and ``done_latency`` hold the counts and latencies of closed streams, by kind.  ``strays`` counts packets
+    of closed streams and of unexpected ones.
     """
 
     open_every: int = OPEN_EVERY
@@ -173,13 +177,13 @@ class PacketMeter:
     _closed: dict[int, None] = field(factory=dict)
 
     def expect(self, ssrc: int, kind: MediaKind, producer_id: str) -> StreamMeter:
-        """Packets with this SSRC, some of which may have come, are a stream of this producer."""
+        """Expect a producer's stream with this SSRC; some of its packets may have come already."""
         meter = self.streams.setdefault(ssrc, StreamMeter(ssrc))
         meter.kind, meter.producer_id = kind, producer_id
         return meter
 
     def close(self, ssrc: int) -> None:
-        """No more is expected; what came stays counted in ``done``."""
+        """Stop expecting a stream; its counts stay in ``done``."""
         meter = self.streams.pop(ssrc, None)
         if meter is None:
             return
@@ -193,7 +197,7 @@ class PacketMeter:
         self.done_latency[meter.kind].add(meter.latency)
 
     def counts(self, kind: MediaKind) -> PacketCounts:
-        """Of all streams of a kind, closed or not."""
+        """Return the counts of all streams of a kind, closed ones included."""
         total = PacketCounts()
         total.add(self.done[kind])
         for meter in self.streams.values():
@@ -202,7 +206,7 @@ class PacketMeter:
         return total
 
     def take_latency(self, kind: MediaKind) -> Histogram:
-        """What was measured since the last call."""
+        """Return the latencies since the last call."""
         taken = self.done_latency[kind].take()
         for meter in self.streams.values():
             if meter.kind == kind:
@@ -230,7 +234,7 @@ class PacketMeter:
             meter.take_opened(opened(), arrived_at)
 
     def _unexpected(self, ssrc: int) -> StreamMeter | None:
-        # The first packets may overtake the answer that tells their SSRC.
+        # The first packets may overtake the answer with their SSRC.
         if ssrc in self._closed or len(self.streams) >= _MAX_STREAMS:
             return None
         meter = self.streams[ssrc] = StreamMeter(ssrc)

@@ -1,8 +1,8 @@
-"""The sockets of many endpoints, read by one task that is not woken for each packet.
+"""Reads the sockets of many endpoints in one task, which packets do not wake.
 
-It looks at its sockets some hundred times a second.  So a burst, and the packets of many streams, share one step, and
-who sends to them (a gateway on the same machine) need not wake anybody; what is measured of arrivals does not suffer,
-since the system has noted their times (see :meth:`tools.light.endpoint.LightEndpoint.arrived_at`).
+It polls its sockets some hundred times a second.  So bursts, and packets of many streams, share one step, and a gateway
+on the same machine need not wake the task for each packet it sends.  Arrival times stay exact, since the kernel notes
+them (:meth:`tools.light.endpoint.LightEndpoint.arrived_at`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Final, Never
 import trio
 from attrs import define, field
 
-#: Seconds between two looks.
+#: Seconds between two polls.
 INTERVAL: Final = 0.004
-#: Between two looks while somebody connects, where each round trip counts.
+#: Seconds between two polls during handshakes, where each round trip counts.
 HURRIED_INTERVAL: Final = 0.0002
 
 
 @define(eq=False)
 class Poller:
-    """One for each Trio run; :meth:`run` in a task of its owner's.  ``hurried`` counts those who are connecting."""
+    """Use one in each Trio run, with :meth:`run` in a task.  ``hurried`` counts the handshakes that are going on."""
 
     interval: float = INTERVAL
     hurried: int = 0
@@ -31,24 +31,24 @@ class Poller:
     _epoll: select.epoll = field(factory=select.epoll)
 
     def add(self, sock: socket.socket, read: Callable[[], None]) -> None:
-        """Call ``read`` whenever there is something in the socket; it takes a bounded number of datagrams."""
+        """Call ``read`` whenever the socket is readable; it must take a bounded number of datagrams."""
         self._epoll.register(sock, select.EPOLLIN)
         self._readers[sock.fileno()] = read
 
     def remove(self, sock: socket.socket) -> None:
-        """Before it is closed.  The poller may have ended already."""
+        """Forget a socket; call this before closing it.  The poller may have ended already."""
         del self._readers[sock.fileno()]
         if not self._epoll.closed:
             self._epoll.unregister(sock)
 
     def poll(self) -> None:
-        """One look at all of them."""
+        """Poll all sockets once."""
         for descriptor, _ in self._epoll.poll(0):
             if (read := self._readers.get(descriptor)) is not None:
                 read()
 
     async def run(self) -> Never:
-        """Until cancelled."""
+        """Poll until cancelled."""
         with self._epoll:
             while True:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())

@@ -1,4 +1,4 @@
-"""The tool against a gateway that is as it should be: counts to the packet, thresholds kept, nobody shown a lie."""
+"""Runs against a correct gateway: counts agree to the packet, thresholds are kept, and no list is wrong."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway_process import GatewayProcess, poll_until, run_gateway
-from tests.loadtest.tool import children_of, command, end_of, run_tool, started_tool, wait_until
+from tests.loadtest.run_tool import children_of, command, end_of, run_tool, started_tool, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
         yield gateway
 
 
-def test_on_a_clean_run_both_count_the_same_to_the_packet(gateway: GatewayProcess, tmp_path: Path) -> None:
+def test_gateway_and_tool_count_the_same_packets_on_a_clean_run(gateway: GatewayProcess, tmp_path: Path) -> None:
     before = gateway.metrics()
     page = tmp_path / "report.html"
     run = run_tool(
@@ -38,7 +38,7 @@ def test_on_a_clean_run_both_count_the_same_to_the_packet(gateway: GatewayProces
     media = run.report["media"]
     for kind in ("audio", "video"):
         sent, received = media[kind]["sent"]["packets"], media[kind]["received"]["packets"]
-        # Each goes to two others; what came before they subscribed, or before the first key frame, did not.
+        # Each packet goes to two others, except for those before they subscribed or before the first key frame.
         assert 0.5 * 2 * sent < received <= 2 * sent
         assert media[kind]["latency"]["count"] > 20
     assert media["video"]["sent"]["key_frames"] >= 3
@@ -47,7 +47,7 @@ def test_on_a_clean_run_both_count_the_same_to_the_packet(gateway: GatewayProces
     gateway.becomes_empty()
 
 
-def test_with_people_coming_and_going_nobody_is_shown_a_lie(gateway: GatewayProcess) -> None:
+def test_all_lists_are_right_while_clients_join_and_leave(gateway: GatewayProcess) -> None:
     run = run_tool(
         gateway.url,
         *("--publishers", "1", "--subscribers", "6", "--video", "--duration", "5s", "--churn", "3/s"),
@@ -63,13 +63,13 @@ def test_with_people_coming_and_going_nobody_is_shown_a_lie(gateway: GatewayProc
     gateway.becomes_empty()
 
 
-def test_a_threshold_that_is_not_kept_makes_the_status_1(gateway: GatewayProcess) -> None:
+def test_a_broken_threshold_makes_the_status_1(gateway: GatewayProcess) -> None:
     run = run_tool(gateway.url, "--members", "2", "--duration", "1s", "--max-latency-p50", "1us")
     assert run.status == 1
     assert run.broken == {"latency_p50"}
 
 
-def test_full_clients_decode_what_light_ones_send_and_each_other(gateway: GatewayProcess) -> None:
+def test_full_clients_decode_streams_of_light_clients_and_of_each_other(gateway: GatewayProcess) -> None:
     run = run_tool(
         gateway.url,
         *("--members", "2", "--audio", "--video", "--duration", "5s", "--full", "2"),
@@ -85,7 +85,7 @@ def test_full_clients_decode_what_light_ones_send_and_each_other(gateway: Gatewa
     gateway.becomes_empty()
 
 
-def test_ctrl_c_stops_in_order_and_reports_what_there_was(gateway: GatewayProcess) -> None:
+def test_ctrl_c_ends_the_run_in_order_with_a_report(gateway: GatewayProcess) -> None:
     with started_tool(gateway.url, "--members", "3", "--duration", "60s") as process:
         wait_until(lambda: gateway.live()["routes"] == 6)
         workers = children_of(process.pid)
@@ -115,10 +115,10 @@ def test_a_second_ctrl_c_stops_at_once(gateway: GatewayProcess) -> None:
     gateway.becomes_empty(within=15)
 
 
-def test_when_a_worker_dies_the_run_breaks_off_with_what_it_said(gateway: GatewayProcess) -> None:
+def test_a_dead_worker_breaks_the_run_off_and_its_log_is_shown(gateway: GatewayProcess) -> None:
     with started_tool(gateway.url, "--members", "3", "--duration", "60s") as process:
         wait_until(lambda: gateway.live()["routes"] == 6)
-        time.sleep(0.6)  # it has told what it counted
+        time.sleep(0.6)  # it has sent a batch
         [worker] = children_of(process.pid)
         os.kill(worker, signal.SIGKILL)
         run = end_of(process)
@@ -128,7 +128,7 @@ def test_when_a_worker_dies_the_run_breaks_off_with_what_it_said(gateway: Gatewa
     gateway.becomes_empty()
 
 
-def test_a_report_that_could_not_be_written_is_known_before_the_run(tmp_path: Path) -> None:
+def test_a_report_file_is_checked_before_the_run(tmp_path: Path) -> None:
     done = subprocess.run(
         command("http://127.0.0.1:9", "--json", str(tmp_path / "nowhere" / "report.json")),
         capture_output=True,
@@ -148,7 +148,7 @@ def test_a_report_that_could_not_be_written_is_known_before_the_run(tmp_path: Pa
         (("--pid", "999999999"), "--pid: there is no process 999999999"),
     ],
 )
-def test_who_asks_wrongly_is_told_in_one_line(options: tuple[str, ...], said: str) -> None:
+def test_a_wrong_command_is_one_line_and_status_2(options: tuple[str, ...], said: str) -> None:
     done = subprocess.run(command("http://127.0.0.1:9", *options), capture_output=True, timeout=30, check=False)
     assert done.returncode == 2
     [line] = done.stderr.decode().splitlines()
@@ -156,7 +156,7 @@ def test_who_asks_wrongly_is_told_in_one_line(options: tuple[str, ...], said: st
     assert said in line
 
 
-def test_the_process_of_the_gateway_is_looked_at_when_its_page_is_not(gateway: GatewayProcess) -> None:
+def test_a_process_id_replaces_the_metrics_for_cpu_and_memory(gateway: GatewayProcess) -> None:
     run = run_tool(
         gateway.url, "--members", "2", "--duration", "1s", "--metrics", "none", "--pid", str(gateway.process.pid)
     )
@@ -166,7 +166,7 @@ def test_the_process_of_the_gateway_is_looked_at_when_its_page_is_not(gateway: G
     assert run.figures["count_difference"] is None
 
 
-def test_without_figures_of_the_gateway_it_says_so(gateway: GatewayProcess) -> None:
+def test_missing_metrics_of_the_gateway_are_reported(gateway: GatewayProcess) -> None:
     run = run_tool(
         gateway.url,
         *("--members", "2", "--duration", "1s", "--metrics", f"{gateway.url}/healthz", "--max-cpu-per-packet", "1ms"),

@@ -1,4 +1,4 @@
-"""The tool as people run it: a process, its exit status, its report."""
+"""Runs the tool as a process, and reads its exit status and its report."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ TIMEOUT = 60
 
 @frozen
 class Run:
-    """``report`` is what ``--json -`` wrote, ``said`` standard error."""
+    """A finished run: ``report`` is the output of ``--json -``, ``said`` that on standard error."""
 
     status: int
     report: dict[str, Any]
@@ -38,7 +38,7 @@ class Run:
 
     @property
     def broken(self) -> set[str]:
-        """Thresholds that were not kept."""
+        """Keys of the broken thresholds."""
         return {verdict["figure"] for verdict in self.report["thresholds"] if not verdict["kept"]}
 
 

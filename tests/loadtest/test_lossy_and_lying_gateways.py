@@ -1,4 +1,4 @@
-"""A gateway, or a network, that misbehaves is caught, each by the right figure."""
+"""Each fault of a gateway or of the network shows in the right figure."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +19,7 @@ from tests.loadtest.relay import (
     stop_in_the_middle,
     swallow,
 )
-from tests.loadtest.tool import Run, run_tool
+from tests.loadtest.run_tool import Run, run_tool
 
 MEDIA_LIMITS = (
     *("--max-loss", "1%", "--max-duplicated", "1%", "--max-reordered", "1%", "--max-latency-p50", "50ms"),
@@ -47,7 +47,7 @@ LIES = ("forget-one", "forget-all", "tell-late", "tell-twice", "invent-reasons",
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """All of them, some at a time: most of each is waiting."""
+    """Do all runs, some at a time: each of them mostly waits."""
     with ThreadPoolExecutor(3) as pool:
         started = {
             name: pool.submit(behind_relay, tmp_path_factory.mktemp("relay"), case[0]) for name, case in CASES.items()
@@ -57,7 +57,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_happens_to_packets_shows_in_its_own_figure(runs: Runs, name: str) -> None:
+def test_each_fault_of_the_network_shows_in_its_own_figure(runs: Runs, name: str) -> None:
     _, figure, least, most = CASES[name]
     run = runs[name].result()
     assert run.status == 1
@@ -74,7 +74,7 @@ def told_by(tmp_path: Path, fault: str) -> Run:
         )
 
 
-def test_who_is_not_told_of_leaves_missed_them(runs: Runs) -> None:
+def test_a_client_that_is_not_told_of_leaves_has_missed_them(runs: Runs) -> None:
     run = runs["forget-one"].result()
     assert run.status == 1
     assert run.broken == {"roster_errors"}
@@ -82,32 +82,32 @@ def test_who_is_not_told_of_leaves_missed_them(runs: Runs) -> None:
     assert run.figures["leave_p50"] < 0.2
 
 
-def test_a_leave_that_nobody_is_told_of_is_missed_by_all(runs: Runs) -> None:
+def test_a_leave_that_no_client_is_told_is_missed_by_all(runs: Runs) -> None:
     run = runs["forget-all"].result()
     assert "roster_errors" in run.broken
     assert run.errors["missed"] >= 3
     assert run.errors["unannounced"] >= 1
 
 
-def test_leaves_that_are_told_late_are_measured(runs: Runs) -> None:
+def test_late_notices_of_leaves_are_measured(runs: Runs) -> None:
     run = runs["tell-late"].result()
     assert "leave_p50" in run.broken
     assert run.figures["leave_p50"] > 0.4
 
 
-def test_leaves_that_are_told_twice_are_counted(runs: Runs) -> None:
+def test_repeated_notices_of_leaves_are_counted(runs: Runs) -> None:
     run = runs["tell-twice"].result()
     assert "roster_errors" in run.broken
     assert run.errors["repeated"] >= 6
 
 
-def test_invented_reasons_are_counted(runs: Runs) -> None:
+def test_wrong_reasons_are_counted(runs: Runs) -> None:
     run = runs["invent-reasons"].result()
     assert run.broken == {"roster_errors"}
     assert set(run.errors) == {"reason"}
 
 
-def test_leaves_that_did_not_happen_are_counted(runs: Runs) -> None:
+def test_notices_of_leaves_that_did_not_happen_are_counted(runs: Runs) -> None:
     run = runs["slander"].result()
     assert "roster_errors" in run.broken
     assert run.errors["untrue"] >= 3
