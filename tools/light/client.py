@@ -14,7 +14,7 @@ from protocol.client import Client, ConnectError, Decode, Timeouts, connect_over
 from protocol.client_websocket import open_stream
 from protocol.codec import decode_from_gateway
 from protocol.declarations import RequestData
-from tools.light.light_media import A, LightMedia
+from tools.light.light_media import Answer, LightMedia
 from tools.light.packet_meter import PacketMeter
 from tools.light.poller import Poller
 from tools.light.transport import Identity
@@ -69,7 +69,7 @@ async def open_light_client(
     failure: BaseException | None = None
     async with connect_over(stream, host=host, path=path, timeouts=timeouts, decode=decode) as signalling:
 
-        async def requests(asked: Iterable[RequestData[A]]) -> list[A]:
+        async def requests(asked: Iterable[RequestData[Answer]]) -> list[Answer]:
             return [await signalling.request(data) for data in asked]
 
         joined = await signalling.join(channel_id, username, user_id=user_id, token=token)

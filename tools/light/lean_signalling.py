@@ -18,7 +18,7 @@ from protocol.codec import decode_from_gateway, encode
 from protocol.declarations import RequestData
 from protocol.requests import Request
 from protocol.responses import Error, Ok
-from tools.light.light_media import A
+from tools.light.light_media import Answer
 from tools.light.websocket import PooledWebSocket
 
 ANSWER_SECONDS: Final = 60.0
@@ -58,12 +58,12 @@ class LeanSignalling(PooledWebSocket):
     _next_id: int = 0
     _batches: dict[int, _Batch] = field(factory=dict)
 
-    async def request(self, data: RequestData[A]) -> A:
+    async def request(self, data: RequestData[Answer]) -> Answer:
         """Send one request and return what its answer holds; raises what :meth:`requests` raises."""
         [answer] = await self.requests([data])
         return answer
 
-    async def requests(self, requests: Iterable[RequestData[A]]) -> list[A]:
+    async def requests(self, requests: Iterable[RequestData[Answer]]) -> list[Answer]:
         """Send requests in one write and return what their answers hold, in the same order.
 
         Raises :exc:`RequestError` for the first refusal, :exc:`ConnectionClosed`, ``OSError``, and
@@ -72,7 +72,7 @@ class LeanSignalling(PooledWebSocket):
         asked: dict[int, type[RequestData[Any]]] = {}
         answers = await self._exchange(requests, asked)
         # Decoding makes sure that each answer has the class that its request names.
-        return [cast(A, _data(decode_from_gateway(answer.decode(), asked))) for answer in answers]
+        return [cast(Answer, _data(decode_from_gateway(answer.decode(), asked))) for answer in answers]
 
     async def perform(self, requests: Iterable[RequestData[Any]]) -> None:
         """Like :meth:`requests`, without decoding the answers of requests that succeed."""

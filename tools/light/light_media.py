@@ -20,13 +20,13 @@ from tools.light.packet_meter import PacketMeter, StreamMeter
 from tools.light.poller import Poller
 from tools.light.transport import Identity, LightTransport
 
-A = TypeVar("A", bound=OkData)
+Answer = TypeVar("Answer", bound=OkData)
 
 
 class Requests(Protocol):
     """Sends requests and returns what their answers hold, in the same order."""
 
-    async def __call__(self, requests: Iterable[RequestData[A]], /) -> list[A]: ...
+    async def __call__(self, requests: Iterable[RequestData[Answer]], /) -> list[Answer]: ...
 
 
 #: Payload types 111 and 96 are those of :data:`tools.light.loop_sender.PAYLOAD_TYPES`.

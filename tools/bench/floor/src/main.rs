@@ -1,7 +1,7 @@
-//! What forwarding costs at least on this machine: seal each packet as SRTP does, send it, and nothing else.
+//! Measures the least cost of forwarding on this machine: encrypt each packet as SRTP does, and send it.
 //!
-//! Reads a plan from standard input (see `plan`), follows it in real time, and prints one line of JSON: packets,
-//! processor time of this process in seconds, and how late bursts were.
+//! It reads a plan from standard input (see `plan`) and follows it in real time. Then it prints one line of JSON with
+//! the packets, the processor time of this process in seconds, and the delay of bursts.
 
 mod packet;
 mod plan;
@@ -50,7 +50,7 @@ fn run() -> Result<String, Box<dyn Error>> {
     ))
 }
 
-/// Of all threads, by the scheduler's own clock.
+/// Processor time of all threads, by the scheduler's clock.
 fn cpu_nanoseconds() -> nix::Result<i64> {
     let spec = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?;
     Ok(spec.num_nanoseconds())

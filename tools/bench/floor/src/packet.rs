@@ -1,4 +1,4 @@
-//! One RTP packet, sealed with `AEAD_AES_128_GCM` (RFC 7714).
+//! One RTP packet, encrypted with `AEAD_AES_128_GCM` (RFC 7714).
 
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::error::Unspecified;

@@ -1,4 +1,4 @@
-//! What to send, as text: one line for each thing.
+//! The plan of what to send, as text.
 //!
 //! ```text
 //! seconds 4
@@ -37,7 +37,7 @@ pub struct Plan {
     pub streams: Vec<Stream>,
 }
 
-/// The plan, or which line is not one of it.
+/// Reads a plan; the error names the wrong line.
 pub fn parse(text: &str) -> Result<Plan, String> {
     let mut plan = Plan { length: Duration::ZERO, way: Way::Single, receivers: vec![], streams: vec![] };
     for line in text.lines() {
@@ -45,7 +45,7 @@ pub fn parse(text: &str) -> Result<Plan, String> {
     }
     let known = plan.receivers.len();
     if plan.streams.iter().any(|stream| stream.receivers.iter().any(|number| *number >= known)) {
-        return Err("a stream is for a receiver that is not there".into());
+        return Err("a stream names a receiver that the plan lacks".into());
     }
     Ok(plan)
 }

@@ -1,4 +1,4 @@
-//! Following a plan in real time.
+//! Follows a plan in real time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -29,7 +29,7 @@ impl Done {
     }
 }
 
-/// One socket for everybody, as a gateway with one port has it.
+/// One socket for all receivers, as a gateway with one media port has.
 pub struct Sender {
     socket: UdpSocket,
     seals: Vec<Seal>,
@@ -78,7 +78,7 @@ impl Sender {
         Ok(std::mem::take(&mut self.done))
     }
 
-    /// As a server does that forwards each packet when it comes: all receivers, then the next packet.
+    /// Send one packet to all receivers, then the next, as a server that forwards each packet at once.
     fn send_each(&mut self, plan: &Plan, number: usize, stream: &Stream, timestamp: u32) -> Result<(), Box<dyn Error>> {
         let size = HEADER + stream.size + TAG;
         for offset in 0..stream.burst {
@@ -92,7 +92,7 @@ impl Sender {
         Ok(())
     }
 
-    /// All packets of the burst for one receiver, then the next receiver.
+    /// Send the whole burst to one receiver, then to the next.
     fn send_segmented(
         &mut self,
         plan: &Plan,
