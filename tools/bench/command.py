@@ -1,4 +1,4 @@
-"""What the commands of all benches share: progress, errors, exit statuses."""
+"""Progress, errors and exit statuses of all benches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.loadtest.failures import FAILURES, describe, first_error
 from tools.page import NoPlace
 
 INTERRUPTED: Final = 130
-#: What ends a run without a traceback.
+#: Errors that end a run without a traceback.
 KNOWN: Final = (BenchError, NoPlace, UpgradeRefused, subprocess.CalledProcessError, *FAILURES)
 
 

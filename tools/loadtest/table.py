@@ -145,7 +145,7 @@ def print_results(results: Results, console: Console) -> None:
 
 
 def title(results: Results) -> str:
-    """Who took part, with what, for how long."""
+    """Return clients, media and measuring time in one line."""
     plan, run = results.conductor.plan, results.conductor
     who = [
         f"{count} {name}{'' if count == 1 else 's'}"

@@ -92,11 +92,11 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in names]
     rounds = options.rounds or (1 if options.quick else ROUNDS)
     seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
-    who, program, version = contestants(options.only, progress)
+    taking_part, program, version = contestants(options.only, progress)
     began = time.monotonic()
     with open_link() as link, open_drain() as drain:
         contest = Contest(link, drain, seconds, program, progress, shlex.split(options.gateway))
-        trio.run(_bounded, contest, scenarios, who, rounds, strict_exception_groups=True)
+        trio.run(_bounded, contest, scenarios, taking_part, rounds, strict_exception_groups=True)
     progress.end()
     lasted = time.monotonic() - began
     date = datetime.now(UTC).strftime("%Y-%m-%d")
@@ -108,10 +108,10 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
 
 
 async def _bounded(
-    contest: Contest, scenarios: Sequence[CallScenario], who: Sequence[Contestant], rounds: int
+    contest: Contest, scenarios: Sequence[CallScenario], taking_part: Sequence[Contestant], rounds: int
 ) -> ContestOutcome:
     with trio.fail_after(MOST_SECONDS):
-        return await contest.run(scenarios, who, rounds)
+        return await contest.run(scenarios, taking_part, rounds)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What the bench wants of a contestant: a server, and members that publish, subscribe and leave."""
+"""The interface of a contestant: a server, and members that publish, subscribe and leave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the contestants must carry: the members, and the streams that they send to each other."""
+"""The scenarios: members, and the streams that they send to each other."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class AtOnce:
     """Times in seconds since the first connection ended, memory in bytes.
 
     ``closing`` is how long the bench took to end all connections, ``cpu`` the gateway's processor time until all were
-    told, ``lag`` the bench's own delay at most.  Each of ``others``, who stayed, was checked.
+    told, ``lag`` the bench's own delay at most.  ``others`` counts the members that stayed; each was checked.
     """
 
     others: int

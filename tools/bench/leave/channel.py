@@ -64,7 +64,7 @@ class BenchMember:
 
 @define(eq=False)
 class BenchChannel:
-    """Made by :func:`open_channel`.  ``members`` are those who should be on everybody's list."""
+    """Made by :func:`open_channel`.  ``members`` are those that all lists should hold."""
 
     id: str
     listeners: Listeners

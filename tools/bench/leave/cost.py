@@ -36,7 +36,7 @@ class Cost:
 
 
 async def measure(gateway: GatewayProcess, members: int, *, with_media: bool) -> Cost:
-    """Measure one size.  What so many idle members cost the gateway is measured first and subtracted."""
+    """Measure one size.  The cost of so many idle members is measured first and subtracted."""
     await _wait_empty(gateway)
     async with open_channel(gateway, f"cost-{members}-{with_media}") as channel:
         await channel.fill([f"m{number}" for number in range(members - 1)], with_media=with_media)

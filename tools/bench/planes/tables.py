@@ -1,4 +1,4 @@
-"""What the bench of planes writes into its page."""
+"""The report of the bench of planes."""
 
 from __future__ import annotations
 
