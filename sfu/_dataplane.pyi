@@ -80,7 +80,14 @@ class ConsumerFormat:
 
     ``payload_types`` and ``extension_ids`` are the router's that the receiver takes; the rest is left out.  Consumers
     with a MID write it into every packet as extension ``mid_id``.  ``report_interval`` is the mean time between two
-    sender reports, in seconds (see :meth:`DataPlane.set_source_clock`).
+    sender reports, in seconds.
+
+    Once the sender has reported its clock, receivers get sender reports on that clock, moved on by the time that has
+    passed here (RFC 3550 section 6.4.1).  The first leaves with the next packets.  The others follow at random, half to
+    three halves of the ``report_interval`` apart; none leaves while nothing is sent.
+
+    Switches between encodings keep to these clocks; without them they go by arrival times.  A clock is forgotten when
+    its encoding begins anew with another SSRC.
     """
 
     payload_types: Set[int]
@@ -91,26 +98,27 @@ class ConsumerFormat:
 # Events.
 
 @dataclass(frozen=True)
-class SlowDatagram:
-    """STUN from anywhere, or DTLS from a transport's path.  ``transport`` is None for a path that nobody owns.
+class DtlsArrived:
+    """A DTLS datagram came from one of the transport's paths."""
 
-    Not the Binding requests that :meth:`DataPlane.answer_bindings` is about.
-    """
-
-    path: Path
-    transport: TransportId | None
+    transport: TransportId
     data: bytes
 
 @dataclass(frozen=True)
-class RtcpArrived:
-    """An SRTCP packet, opened: the plain compound packet (RFC 3550 section 6.1; may be reduced-size, RFC 5506).
-
-    A packet with nothing but reception reports does not come up; :class:`ConsumerStats` holds the reports.
-    """
+class PathSelected:
+    """Datagrams to the client go to this path from now on: it is the first, or the client nominated it."""
 
     transport: TransportId
-    packet: bytes
-    at: float
+    path: Path
+
+@dataclass(frozen=True)
+class KeyFrameRequested:
+    """The consumer's receiver cannot decode what it gets (it sent PLI or FIR).
+
+    One such event waits for a consumer at a time, however often its receiver asks.
+    """
+
+    consumer: ConsumerId
 
 @dataclass(frozen=True)
 class EncodingLearned:
@@ -165,8 +173,9 @@ class PlaneFailed:
     why: str
 
 Event = (
-    SlowDatagram
-    | RtcpArrived
+    DtlsArrived
+    | PathSelected
+    | KeyFrameRequested
     | EncodingLearned
     | EncodingFlows
     | LayersChanged
@@ -256,6 +265,7 @@ class PlaneTotals:
     producers: int
     routes: int
     paths: int
+    usernames: int
 
 # Data planes.
 
@@ -270,25 +280,15 @@ class DataPlane:
     def set_keys(self, transport: TransportId, keys: SrtpKeys) -> None:
         """Let media flow from now on, both ways.  Raises ``ValueError`` the second time."""
 
-    def add_path(self, transport: TransportId, path: Path) -> None:
-        """Take datagrams from here as this transport's: an authenticated STUN binding came from it.
+    def set_credentials(self, transport: TransportId, username_fragment: str, password: str) -> None:
+        """Answer Binding requests with these credentials, as an ICE-lite agent (RFC 8445 sections 2.5 and 7.3).
 
-        A transport keeps its newest 16 paths.  A path that another transport had moves here.  The first path is also
-        the one to send on.
+        The second time is an ICE restart (section 9): the credentials before stay valid until the first authentic
+        request with the new ones.  Raises ``ValueError`` for a username fragment that is in use.
+
+        An authentic request teaches its path: datagrams from there are this transport's.  A transport keeps its newest
+        16 paths, and takes a path over from another transport.  :class:`PathSelected` tells which of them is sent on.
         """
-
-    def set_send_path(self, transport: TransportId, path: Path) -> None:
-        """Send to here from now on (RFC 8445 section 8.1.1: the newest nominated pair)."""
-
-    def answer_bindings(self, transport: TransportId, username_fragment: str, password: str) -> None:
-        """Answer the Binding requests that change nothing, and hand up the others as before.
-
-        Such a request is authentic with the given credentials and comes from one of the transport's paths.  It has
-        nothing in it that needs a decision, and nominates no path but the one that is sent on (RFC 8445 section 7.3).
-        """
-
-    def hand_up_bindings(self, transport: TransportId) -> None:
-        """Hand up every Binding request again."""
 
     def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:
         """Report when the client, which was heard at ``heard_at``, gives no more signs of life.  Times in seconds.
@@ -301,9 +301,6 @@ class DataPlane:
         without integrity (RFC 8445 section 11).  From one of the transport's paths it puts off :class:`FellSilent`,
         and nothing else.
         """
-
-    def note_binding(self, transport: TransportId, at: float) -> None:
-        """Note an authentic Binding request that came up: a sign of life.  No :class:`CameBack` follows."""
 
     def heard_at(self, transport: TransportId) -> float | None:
         """When the newest authentic sign of life came, in seconds; None for never."""
@@ -327,15 +324,21 @@ class DataPlane:
     def set_producer_paused(self, producer: ProducerId, paused: bool) -> None:
         """Drop the packets of a paused producer.  Its video consumers start again at a key frame."""
 
-    def set_source_clock(self, producer: ProducerId, encoding: int, ntp: int, timestamp: int, at: float) -> None:
-        """A sender report about the encoding came at ``at``: its 64-bit NTP time and its RTP timestamp.
+    def set_rtcp_source(self, ssrc: int, cname: str) -> None:
+        """Our SSRC and canonical name in receiver reports and key frame requests (RFC 3550 section 6)."""
 
-        From then on receivers get sender reports on that clock, moved on by the time that has passed here (RFC 3550
-        section 6.4.1).  The first leaves with the next packets.  The others follow at random, half to three halves of
-        the ``report_interval`` apart; none leaves while nothing is sent.
+    def start_reports(self, transport: TransportId, first_at: float, interval: float) -> None:
+        """Send the client receiver reports about the streams that it sends (RFC 3550 section 6.4.2).
 
-        Switches between encodings keep to these clocks; without them they go by arrival times.  A clock is forgotten
-        when its encoding begins anew with another SSRC.
+        The first leaves at ``first_at``, the others ``interval`` apart, both in seconds.  None leaves before the first
+        packet of a stream.  Raises ``ValueError`` for an interval that is not above zero.
+        """
+
+    def request_key_frame(self, producer: ProducerId, encoding: int, *, full_intra: bool) -> None:
+        """Ask the client for a key frame: with FIR (RFC 5104 section 4.3.1), or PLI (RFC 4585 section 6.3.1).
+
+        Nothing leaves while the SSRC of the encoding is not known, and without keys and a path.  Raises ``ValueError``
+        for an encoding that the producer does not have.
         """
 
     def add_consumer(
@@ -368,13 +371,7 @@ class DataPlane:
         """
 
     def send(self, path: Path, datagram: bytes) -> None:
-        """Send a datagram of the slow path (STUN, DTLS) as it is."""
-
-    def send_rtcp(self, transport: TransportId, packet: bytes) -> None:
-        """Seal a compound packet and send it.
-
-        Does nothing without keys and a path, and for a packet whose first SSRC is that of a removed consumer.
-        """
+        """Send a DTLS datagram as it is."""
 
     def count_drop(self, reason: DropReason) -> None:
         """Count a drop that only the slow path can tell."""

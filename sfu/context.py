@@ -55,6 +55,7 @@ class RouterContext:
         self._numbers = 0
         self.rtcp_ssrc = self._random_ssrc()
         self.cname = self.new_id()
+        plane.set_rtcp_source(self.rtcp_ssrc, self.cname)
         self.forced_cleanups = 0
         self.failed_cleanups = 0
         self.slow_path_errors = 0

@@ -1,4 +1,4 @@
-"""Finding the object that an event or a datagram belongs to."""
+"""Finding the object that an event belongs to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RouterCounts:
 
 @define(eq=False)
 class Directory:
-    """The objects of one router by the data plane's numbers, and the transports by ICE username fragment.
+    """The objects of one router by the data plane's numbers.
 
     It owns nothing: the nesting of blocks decides who closes whom (docs/closures.md).
     """
@@ -34,26 +34,6 @@ class Directory:
     transports: dict[TransportId, Transport] = field(factory=dict)
     producers: dict[ProducerId, Producer] = field(factory=dict)
     consumers: dict[ConsumerId, Consumer] = field(factory=dict)
-    usernames: dict[str, Transport] = field(factory=dict)
 
     def counts(self) -> RouterCounts:
         return RouterCounts(len(self.peers), len(self.transports), len(self.producers), len(self.consumers))
-
-    def update_usernames(self, transport: Transport) -> None:
-        """The ICE credentials of this transport may have changed."""
-        if transport.ice.ufrags == transport.known_usernames:
-            return
-        self._forget_usernames(transport)
-        transport.known_usernames = transport.ice.ufrags
-        for ufrag in transport.known_usernames:
-            self.usernames[ufrag] = transport
-
-    def forget_transport(self, transport: Transport) -> None:
-        """Find it by neither its number nor its usernames any more."""
-        self._forget_usernames(transport)
-        self.transports.pop(transport.plane_id, None)
-
-    def _forget_usernames(self, transport: Transport) -> None:
-        for ufrag in transport.known_usernames:
-            self.usernames.pop(ufrag, None)
-        transport.known_usernames = ()

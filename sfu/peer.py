@@ -91,7 +91,6 @@ class Peer:
         receiver = None if rtp_capabilities is None else self.context.receiver(rtp_capabilities)
         transport = Transport(self.context, self, direction, receiver)
         self.transports[transport.id] = transport
-        self.directory.update_usernames(transport)
         self.directory.transports[transport.plane_id] = transport
         self._nursery.start_soon(transport.run, name=f"transport {self.name} {direction}")
         return transport
@@ -322,11 +321,8 @@ class Peer:
     def consumer_closed(self, consumer: Consumer, why: ConsumerEndReason) -> None:
         self.guard(self.observer.consumer_closed, consumer, why)
 
-    def update_usernames(self, transport: Transport) -> None:
-        self.directory.update_usernames(transport)
-
     def forget_transport(self, transport: Transport) -> None:
-        self.directory.forget_transport(transport)
+        self.directory.transports.pop(transport.plane_id, None)
 
     def forget_producer(self, producer: Producer) -> None:
         self.producers.pop(producer.id, None)

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sfu.closing import drop_by_force
 from sfu.dataplane.core import ENCODING_IDLE
-from sfu.feedback import feedback
 from sfu.keyframes import KeyFrameRequests, Patience
-from sfu.last_sender_report import LastSenderReport
-from sfu.wire import rtcp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +49,7 @@ class Producer:
     """A microphone, camera or screen of one client.  A plain object, without a task.
 
     ``consumers`` are those of every peer that receives it.  The data plane moves its packets; this class decides.
-    ``ssrcs`` and ``sender_reports`` have one entry for each encoding; an SSRC is None until the first packet shows it.
+    ``ssrcs`` has one entry for each encoding: None until the first packet shows the SSRC.
     """
 
     def __init__(
@@ -66,11 +63,8 @@ class Producer:
         self.closed = False
         self.consumers: dict[str, Consumer] = {}
         self.ssrcs = [encoding.ssrc for encoding in plan.spec.encodings]
-        self.sender_reports = [LastSenderReport() for _ in plan.spec.encodings]
         self._key_frame_requests = KeyFrameRequests(transport.context.settings.key_frame_interval)
-        self._full_intra_requests = 0
         self._voice_read = (0, 0.0)
-        self._reported = [(0, 0) for _ in plan.spec.encodings]
 
     @property
     def guard(self) -> Guard:
@@ -107,13 +101,6 @@ class Producer:
         fresh = stats.voice_packets - packets
         return (stats.voice_amplitude - amplitude) / fresh if fresh else 0.0
 
-    def take_fraction_lost(self, encoding: int, stats: EncodingStats) -> int:
-        """The loss since the last call in 1/256 of the packets expected (RFC 3550 appendix A.3)."""
-        expected_before, lost_before = self._reported[encoding]
-        self._reported[encoding] = (stats.expected, stats.lost)
-        expected, lost = stats.expected - expected_before, stats.lost - lost_before
-        return min(lost * 256 // expected, 255) if expected > 0 and lost > 0 else 0
-
     # Key frames.
 
     def request_key_frame(self, encoding: int, consumer_id: str, patience: Patience, now: float) -> None:
@@ -148,15 +135,7 @@ class Producer:
 
     def send_key_frame_request(self, encoding: int) -> None:
         """Send PLI if the client understands it (RFC 4585 section 6.3.1), else FIR (RFC 5104 section 4.3.1)."""
-        media_ssrc = self.ssrcs[encoding]
-        assert media_ssrc is not None
-        context = self.transport.context
-        request: rtcp.RtcpPacket = rtcp.PictureLossIndication(context.rtcp_ssrc, media_ssrc)
-        if not self.plan.pli:
-            entry = rtcp.FullIntraRequestEntry(media_ssrc, self._full_intra_requests % 256)
-            self._full_intra_requests += 1
-            request = rtcp.FullIntraRequest(context.rtcp_ssrc, (entry,))
-        self.transport.plane.send_rtcp(self.transport.plane_id, feedback(context, request))
+        self.transport.plane.request_key_frame(self.plane_id, encoding, full_intra=not self.plan.pli)
 
     # Encodings.
 
@@ -164,8 +143,6 @@ class Producer:
         """The SSRC of an encoding became known, so that it can be asked; or the encoding began anew under another."""
         self.transport.release_ssrc(event.ssrc)
         if self.ssrcs[event.encoding] is not None:
-            self.sender_reports[event.encoding] = LastSenderReport()
-            self._reported[event.encoding] = (0, 0)
             self._key_frame_requests.restart_count(event.encoding)
         self.ssrcs[event.encoding] = event.ssrc
         self.review_consumers(now)
@@ -198,15 +175,6 @@ class Producer:
             active = self.active_encodings(now)
             for consumer in list(self.consumers.values()):
                 consumer.guard(consumer.review, active, now)
-
-    def on_sender_report(self, report: rtcp.SenderReport, now: float) -> None:
-        """Keep the sender's clocks: for reports to its receivers, and to switch between encodings in step."""
-        if report.ssrc not in self.ssrcs:
-            return
-        encoding = self.ssrcs.index(report.ssrc)
-        self.sender_reports[encoding].on_report(report.ntp, now)
-        if report.ntp:  # a sender without a clock says zero (RFC 3550 section 6.4.1)
-            self.transport.plane.set_source_clock(self.plane_id, encoding, report.ntp, report.rtp_timestamp, now)
 
     # The end.
 

@@ -17,27 +17,25 @@ from sfu.dataplane.interface import (
     CameBack,
     ConsentExpired,
     DataPlane,
-    DropReason,
+    DtlsArrived,
     EncodingFlows,
     EncodingLearned,
     Event,
     FellSilent,
+    KeyFrameRequested,
     LayersChanged,
+    PathSelected,
     PlaneFailed,
-    RtcpArrived,
-    SlowDatagram,
-    TransportId,
 )
 from sfu.dataplane.udp import UdpDataPlane
 from sfu.directory import Directory, RouterCounts
 from sfu.listening import prepare_listening
-from sfu.wire.demux import Protocol, classify
-from sfu.wire.errors import BadDatagram, UnexpectedMessage
-from sfu.wire.stun import parse_binding_request_untrusted
 
 if TYPE_CHECKING:
     from sfu.settings import MediaSettings
     from sfu.transport import Transport
+
+TransportEvent = DtlsArrived | PathSelected | FellSilent | ConsentExpired | CameBack
 
 log = structlog.get_logger(__name__)
 
@@ -75,11 +73,10 @@ class Router:
 
     def _dispatch(self, event: Event, now: float) -> None:
         match event:
-            case SlowDatagram():
-                self._dispatch_datagram(event, now)
-            case RtcpArrived(transport=number, packet=packet, at=at):
-                if (transport := self._transport(number)) is not None:
-                    transport.guard(transport.receive_rtcp, packet, at)
+            case DtlsArrived() | PathSelected() | FellSilent() | ConsentExpired() | CameBack():
+                # A transport may have closed since the event: both can be in one batch.
+                if (transport := self.directory.transports.get(event.transport)) is not None:
+                    _dispatch_to_transport(transport, event, now)
             case EncodingLearned():
                 if (producer := self.directory.producers.get(event.producer)) is not None:
                     producer.guard(producer.on_encoding_learned, event, now)
@@ -89,21 +86,11 @@ class Router:
             case LayersChanged():
                 if (consumer := self.directory.consumers.get(event.consumer)) is not None:
                     consumer.guard(consumer.on_layers_changed, event)
-            case FellSilent() | ConsentExpired() | CameBack():
-                self._dispatch_sign_of_life(event, now)
+            case KeyFrameRequested():
+                if (consumer := self.directory.consumers.get(event.consumer)) is not None:
+                    consumer.guard(consumer.on_picture_loss, now)
             case PlaneFailed():
                 self._fail_all(event.why)
-
-    def _dispatch_sign_of_life(self, event: FellSilent | ConsentExpired | CameBack, now: float) -> None:
-        if (transport := self._transport(event.transport)) is None:
-            return
-        match event:
-            case FellSilent():
-                transport.guard(transport.on_silent, event.last_at)
-            case ConsentExpired():
-                transport.guard(transport.on_consent_expired, event.last_at)
-            case CameBack():
-                transport.guard(transport.on_heard_again, now)
 
     def _fail_all(self, why: str) -> None:
         """The data plane has forgotten every transport.  Tell their clients, which may create new ones."""
@@ -112,30 +99,19 @@ class Router:
         for transport in list(self.directory.transports.values()):
             transport.guard(transport.fail, "the data plane failed")
 
-    def _transport(self, number: TransportId | None) -> Transport | None:
-        # A transport may have closed since the event: both can be in one batch.
-        return None if number is None else self.directory.transports.get(number)
 
-    def _dispatch_datagram(self, event: SlowDatagram, now: float) -> None:
-        if classify(event.data) is Protocol.STUN:
-            self._dispatch_stun(event, now)
-        elif (transport := self._transport(event.transport)) is not None:
+def _dispatch_to_transport(transport: Transport, event: TransportEvent, now: float) -> None:
+    match event:
+        case DtlsArrived():
             transport.guard(transport.receive_dtls, event.data, now)
-
-    def _dispatch_stun(self, event: SlowDatagram, now: float) -> None:
-        try:
-            request = parse_binding_request_untrusted(event.data)
-        except UnexpectedMessage:
-            self.context.plane.count_drop(DropReason.UNEXPECTED_STUN)
-            return
-        except BadDatagram:
-            self.context.plane.count_drop(DropReason.MALFORMED_STUN)
-            return
-        transport = self.directory.usernames.get(request.local_ufrag)
-        if transport is None:
-            self.context.plane.count_drop(DropReason.UNKNOWN_USERNAME)
-            return
-        transport.guard(transport.receive_stun, request, event.path, now)
+        case PathSelected():
+            transport.guard(transport.on_path_selected, event.path, now)
+        case FellSilent():
+            transport.guard(transport.on_silent, event.last_at)
+        case ConsentExpired():
+            transport.guard(transport.on_consent_expired, event.last_at)
+        case CameBack():
+            transport.guard(transport.on_heard_again, now)
 
 
 @asynccontextmanager

@@ -9,14 +9,13 @@ from weakref import WeakKeyDictionary
 import structlog
 import trio
 
-from sfu import reports
 from sfu.dataplane.interface import DropReason, Path, TransportId
 from sfu.errors import Conflict, InvalidParameters
 from sfu.keyframes import Patience
 from sfu.settings import TransportState
 from sfu.wire.dtls.dtls import Dtls, DtlsClosed, DtlsConnected, DtlsEvent, DtlsFailed, DtlsRole, DtlsState
-from sfu.wire.errors import BadDatagram, UnknownUsername, WrongPassword
-from sfu.wire.ice import IceAgent
+from sfu.wire.errors import BadDatagram
+from sfu.wire.ice import new_ice_parameters
 
 if TYPE_CHECKING:
     from sfu.consumer import Consumer, ConsumerSource
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from sfu.parameters import DtlsParameters, IceCandidate, IceParameters
     from sfu.producer import Producer
     from sfu.settings import ConsumerEndReason
-    from sfu.wire.stun import BindingRequest
 
 Direction = Literal["send", "receive"]
 
@@ -42,7 +40,6 @@ class TransportOwner(Protocol):
 
     def transport_changed(self, transport: Transport) -> None: ...
     def lose_transport(self, transport: Transport, *, failed: bool) -> None: ...
-    def update_usernames(self, transport: Transport) -> None: ...
     def forget_transport(self, transport: Transport) -> None: ...
     def forget_producer(self, producer: Producer) -> None: ...
     def forget_consumer(self, consumer: Consumer) -> None: ...
@@ -82,22 +79,18 @@ class Transport:
         self.consumers: dict[ProducerId, Consumer] = {}
         self.consumers_by_ssrc: dict[int, Consumer] = {}
         self._patience: WeakKeyDictionary[ConsumerSource, dict[int, Patience]] = WeakKeyDictionary()
-        self.ice = IceAgent(context.random_bytes)
-        self.known_usernames: tuple[str, ...] = ()
+        self.ice_parameters = new_ice_parameters(context.random_bytes)
         self.dtls: Dtls | None = None
         self._mids = 0
         self._path: Path | None = None
         self._handshake_deadline = math.inf
-        self._next_report = math.inf
+        self._next_review = math.inf
         self._scope = trio.CancelScope()
         self._wake = trio.Event()
         self.plane.add_transport(self.plane_id)
+        self._use_ice_parameters()
 
     # What the client needs to know.
-
-    @property
-    def ice_parameters(self) -> IceParameters:
-        return self.ice.parameters
 
     @property
     def ice_candidates(self) -> tuple[IceCandidate, ...]:
@@ -132,10 +125,13 @@ class Transport:
 
     def restart_ice(self) -> IceParameters:
         """New credentials (RFC 8445 section 2.4).  The old ones stay valid until the client uses the new ones."""
-        self.plane.hand_up_bindings(self.plane_id)
-        parameters = self.ice.restart()
-        self._owner.update_usernames(self)
-        return parameters
+        self.ice_parameters = new_ice_parameters(self.context.random_bytes)
+        self._use_ice_parameters()
+        return self.ice_parameters
+
+    def _use_ice_parameters(self) -> None:
+        ice = self.ice_parameters
+        self.plane.set_credentials(self.plane_id, ice.username_fragment, ice.password)
 
     def next_mid(self) -> str:
         """A MID that this transport has not used before (RFC 8843)."""
@@ -151,40 +147,11 @@ class Transport:
 
     # Datagrams from the network.
 
-    def receive_stun(self, request: BindingRequest, path: Path, now: float) -> None:
-        """A binding request with one of our usernames; its password is checked here."""
-        try:
-            answer = self.ice.receive_binding(request, path.host, path.port)
-        except WrongPassword:
-            self.plane.count_drop(DropReason.WRONG_PASSWORD)
-            return
-        except UnknownUsername:
-            self.plane.count_drop(DropReason.UNKNOWN_USERNAME)
-            return
-        self._owner.update_usernames(self)
-        self.plane.note_binding(self.plane_id, now)
-        if answer.valid:
-            # Before the answer: the client sends DTLS right after it, and the data plane does not wait for us.
-            self.plane.add_path(self.plane_id, path)
-        self.plane.send(path, answer.datagram)
-        if answer.valid:
-            self._use_path(path, nominated=answer.nominated, now=now)
-        self.on_heard_again(now)
-        self._hand_bindings_down()
-
-    def _use_path(self, path: Path, *, nominated: bool, now: float) -> None:
-        """Send to the newest nominated path.  Every authenticated address stays good to receive from."""
-        if self._path is None or nominated:
-            self._path = path
-            self.plane.set_send_path(self.plane_id, path)
+    def on_path_selected(self, path: Path, now: float) -> None:
+        """DTLS goes to this path from now on.  With the first one, a handshake that we begin can begin."""
+        self._path = path
         if self.dtls is not None and self.dtls.state is DtlsState.NEW:
             self._start_handshake(now)
-
-    def _hand_bindings_down(self) -> None:
-        """Let the data plane answer binding requests that change nothing (RFC 7675)."""
-        credentials = self.ice.only_credentials
-        if self.connected and credentials is not None:
-            self.plane.answer_bindings(self.plane_id, credentials.username_fragment, credentials.password)
 
     def receive_dtls(self, datagram: bytes, now: float) -> None:
         """A datagram of the handshake.  After the handshake only a close_notify or an alert matters."""
@@ -196,12 +163,6 @@ class Transport:
         except BadDatagram:
             self.plane.count_drop(DropReason.MALFORMED_DTLS)
         self._flush_dtls(now)
-
-    def receive_rtcp(self, packet: bytes, at: float) -> None:
-        try:
-            reports.receive(packet, self.producers.values(), self.consumers_by_ssrc, at)
-        except BadDatagram:
-            self.plane.count_drop(DropReason.MALFORMED_RTCP)
 
     # Signs of life, which the data plane watches for.
 
@@ -256,7 +217,7 @@ class Transport:
         """When :meth:`handle_timer` has something to do next; infinity for never."""
         timers = [self._handshake_deadline]
         if self.producers:
-            timers.append(self._next_report)
+            timers.append(self._next_review)
         if self.dtls is not None:
             timers.append(_never_if_none(self.dtls.get_timer()))
         timers += [_never_if_none(producer.get_timer()) for producer in self.producers.values()]
@@ -273,13 +234,11 @@ class Transport:
             return
         for producer in self.producers.values():
             producer.handle_timer(now)
-        if self.producers and now >= self._next_report:
-            self._report(now)
-            self._next_report = now + self.settings.report_interval
+        if self.producers and now >= self._next_review:
+            self._review_consumers(now)
+            self._next_review = now + self.settings.report_interval
 
-    def _report(self, now: float) -> None:
-        for packet in reports.receiver_reports(self.context, self.producers.values(), now):
-            self.plane.send_rtcp(self.plane_id, packet)
+    def _review_consumers(self, now: float) -> None:
         for producer in self.producers.values():
             producer.review_consumers(now)
 
@@ -312,12 +271,12 @@ class Transport:
         match event:
             case DtlsConnected():
                 self._handshake_deadline = math.inf
-                # A random phase: transports that connect together would otherwise report together for ever.
-                self._next_report = now + self.settings.report_interval * self.context.random.random()
                 settings = self.settings
+                # A random phase: transports that connect together would otherwise report together for ever.
+                self._next_review = now + settings.report_interval * self.context.random.random()
+                self.plane.start_reports(self.plane_id, self._next_review, settings.report_interval)
                 self.plane.watch(self.plane_id, now, settings.disconnected_after, settings.silence_timeout)
                 self._change(TransportState.CONNECTED)
-                self._hand_bindings_down()
                 self._begin_media(now)
             case DtlsFailed(reason):
                 self.fail(reason)

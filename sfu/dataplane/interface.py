@@ -12,20 +12,21 @@ from sfu._dataplane import (
     ConsumerFormat,
     ConsumerStats,
     DataPlane,
+    DtlsArrived,
     EncodingFlows,
     EncodingLearned,
     EncodingSpec,
     EncodingStats,
     Event,
     FellSilent,
+    KeyFrameRequested,
     LayersChanged,
+    PathSelected,
     PlaneFailed,
     PlaneTotals,
     ProducerSpec,
     ProducerStats,
     ReceptionReport,
-    RtcpArrived,
-    SlowDatagram,
 )
 
 __all__ = [
@@ -36,22 +37,23 @@ __all__ = [
     "ConsumerStats",
     "DataPlane",
     "DropReason",
+    "DtlsArrived",
     "EncodingFlows",
     "EncodingLearned",
     "EncodingSpec",
     "EncodingStats",
     "Event",
     "FellSilent",
+    "KeyFrameRequested",
     "LayersChanged",
     "Path",
+    "PathSelected",
     "PlaneFailed",
     "PlaneTotals",
     "ProducerId",
     "ProducerSpec",
     "ProducerStats",
     "ReceptionReport",
-    "RtcpArrived",
-    "SlowDatagram",
     "TransportId",
 ]
 
@@ -87,10 +89,10 @@ class DropReason(enum.StrEnum):
     SEND_WOULD_BLOCK = "send_would_block"
     SEND_FAILED = "send_failed"
     EVENTS_FULL = "events_full"
-    # The slow path counts these through ``count_drop``.
     MALFORMED_STUN = "malformed_stun"
     UNKNOWN_USERNAME = "unknown_username"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a label, not a secret
     UNEXPECTED_STUN = "unexpected_stun"
+    # The slow path counts these through ``count_drop``.
     MALFORMED_DTLS = "malformed_dtls"
     UNEXPECTED_DTLS = "unexpected_dtls"

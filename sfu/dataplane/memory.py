@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import trio
 
 from sfu.dataplane.core import DataPlaneCore, RandomSource, SendDatagram
-from sfu.dataplane.interface import Event, Path, TransportId
+from sfu.dataplane.interface import Event, Path, ProducerId, ProducerSpec, TransportId
 
 _QUEUE = 4096
 _BATCH = 64
@@ -49,6 +49,14 @@ class MemoryDataPlane(DataPlaneCore):
     def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:
         super().watch(transport, heard_at, silent_after, lost_after)
         self._readable.set()  # who waits goes by an older timer
+
+    def start_reports(self, transport: TransportId, first_at: float, interval: float) -> None:
+        super().start_reports(transport, first_at, interval)
+        self._readable.set()
+
+    def add_producer(self, transport: TransportId, producer: ProducerId, spec: ProducerSpec) -> None:
+        super().add_producer(transport, producer, spec)
+        self._readable.set()
 
     def close(self) -> None:
         super().close()

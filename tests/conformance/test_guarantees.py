@@ -12,13 +12,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed
 
 import sfu
-from sfu.wire.demux import Protocol, classify
 from tests.conformance.whole_gateway import Gate, Note, closing, hang_up, open_gate
 from tests.media.memory_network import Client as MediaClient
 from tests.media.rtp import Rtp
 from tests.session.example_media import opus
 from tests.session.memory_gateway import Frame, RawClient, microphone, send_transport
 from tools.light.transport import Identity
+from tools.light.wire.demux import Protocol, classify
 
 
 @define

@@ -9,13 +9,13 @@ import trio
 from attrs import define
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from sfu.wire import rtcp
 from tests.conformance.whole_gateway import Gate, find, open_gate
 from tests.media.memory_network import Client as MediaClient
 from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, read
 from tests.session.example_media import CAPABILITIES, opus, vp8
 from tests.session.memory_gateway import RawClient, camera, microphone
 from tools.light.transport import Identity
+from tools.light.wire import rtcp
 
 AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 

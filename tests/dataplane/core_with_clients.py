@@ -1,5 +1,8 @@
 """A data plane core with clients around it that seal and open by themselves."""
 
+import select
+import socket
+from collections import Counter
 from inspect import signature
 from random import Random
 from typing import Any
@@ -17,20 +20,26 @@ from sfu.dataplane.interface import (
     EncodingSpec,
     Event,
     Path,
+    PathSelected,
+    PlaneTotals,
     ProducerId,
     ProducerSpec,
     TransportId,
 )
-from sfu.wire.demux import Protocol, classify
-from sfu.wire.rtcp import RtcpPacket, parse_untrusted
-from sfu.wire.rtp import RtpHeader, encode, parse_header_untrusted
+from sfu.dataplane.udp import UdpDataPlane
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
+from tests.wire.binding import request
+from tools.light.wire.demux import Protocol, classify
+from tools.light.wire.rtcp import RtcpPacket, SenderReport, parse_untrusted
+from tools.light.wire.rtcp import encode as rtcp_bytes
+from tools.light.wire.rtp import RtpHeader, encode, parse_header_untrusted
 
 PROFILES = {
     SrtpProfile.AEAD_AES_128_GCM: Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
     SrtpProfile.AEAD_AES_256_GCM: Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
     SrtpProfile.AES128_CM_SHA1_80: Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
 }
+PASSWORD = "a password of thirty-two letters"
 AUDIO = ProducerSpec(
     kind="audio", codec="audio/opus", clock_rate=48000, payload_types={111: 100}, encodings=[EncodingSpec(ssrc=1111)]
 )
@@ -92,7 +101,19 @@ class Client:
 
     def connect(self) -> None:
         self.rig.core.set_keys(self.transport, self.keys)
-        self.rig.core.add_path(self.transport, self.path)
+        self.check()
+
+    def check(self, path: Path | None = None, *, nominate: bool = False) -> None:
+        """Show by a connectivity check that the client is reached at this path; its answer is not kept."""
+        sent, before = len(self.rig.sent), self.rig.core.totals()
+        self.rig.core.receive(binding_request(self.transport, nominate=nominate), path or self.path, self.rig.now)
+        assert len(self.rig.sent) == sent + 1
+        del self.rig.sent[sent:]
+        self.rig.checks += _traffic(self.rig.core.totals()) - _traffic(before)
+
+    def report(self, ssrc: int, ntp: int, timestamp: int) -> None:
+        """Send a sender report."""
+        self.arrive(self.sending.protect_rtcp(rtcp_bytes([SenderReport(ssrc, ntp, timestamp, 1, 50)])))
 
     def arrive(self, datagram: bytes) -> None:
         """The data plane receives this from here, as it is."""
@@ -158,6 +179,7 @@ class Rig:
         self.sent: list[tuple[Path, bytes]] = []
         self.now = 1000.0
         self.refuse: DropReason | None = None
+        self.checks: Counter[str] = Counter()
         self.core = DataPlaneCore(self._transmit, Random(seed))
         self._numbers = 0
 
@@ -173,6 +195,7 @@ class Rig:
     def client(self, profile: SrtpProfile = SrtpProfile.AEAD_AES_128_GCM, *, connected: bool = True) -> Client:
         client = Client(self, self.number(), profile)
         self.core.add_transport(client.transport)
+        self.core.set_credentials(client.transport, username_fragment(client.transport), PASSWORD)
         if connected:
             client.connect()
         return client
@@ -199,6 +222,40 @@ class Rig:
         """What was dropped so far, without the zeros."""
         return {reason: count for reason, count in self.core.totals().drops.items() if count}
 
+    def traffic(self) -> dict[str, int]:
+        """Packets and bytes in both directions, without connectivity checks and their answers."""
+        return _traffic(self.core.totals()) - self.checks
+
+    def all_events(self) -> list[Event]:
+        """Without those about paths: every test connects its clients."""
+        return [event for event in self.core.take_events() if not isinstance(event, PathSelected)]
+
     def events(self) -> list[Event]:
-        """Without that video flows: nearly every test sends some."""
-        return [event for event in self.core.take_events() if not isinstance(event, EncodingFlows)]
+        """Without those of video that flows as well: nearly every test sends some."""
+        return [event for event in self.all_events() if not isinstance(event, EncodingFlows)]
+
+
+def _traffic(totals: PlaneTotals) -> Counter[str]:
+    names = ("packets_in", "packets_out", "bytes_in", "bytes_out")
+    return Counter({name: getattr(totals, name) for name in names})
+
+
+def username_fragment(transport: TransportId) -> str:
+    return f"{transport:016}"
+
+
+def binding_request(transport: TransportId, *, nominate: bool = False) -> bytes:
+    """A connectivity check with the credentials of this transport."""
+    return request(f"{username_fragment(transport)}:them", PASSWORD, nominate=nominate)
+
+
+def connect_socket(plane: UdpDataPlane, transport: TransportId, keys: SrtpKeys, remote: socket.socket) -> None:
+    """Add a transport that a connectivity check from this socket reaches; its answer and its event are not kept."""
+    plane.add_transport(transport)
+    plane.set_credentials(transport, username_fragment(transport), PASSWORD)
+    plane.set_keys(transport, keys)
+    address = next(address for address in plane.addresses if (":" in address[0]) == (remote.family == socket.AF_INET6))
+    remote.sendto(binding_request(transport), address)
+    assert select.select([remote], [], [], 5)[0]
+    remote.recv(2000)
+    plane.poll(0.0)

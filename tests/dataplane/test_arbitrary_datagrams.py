@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from pylibsrtp import Error as SrtpError
 
 from sfu.dataplane.interface import Path
-from sfu.wire.rtp import encode
 from tests.dataplane.core_with_clients import AUDIO, VIDEO, Rig, changed
 from tests.dataplane.vp8 import vp8
+from tools.light.wire.rtp import encode
 
 MEDIA = encode(
     payload_type=96, sequence_number=9, timestamp=1, ssrc=2222, payload=vp8(key=True), extensions=[(1, b"a")]
@@ -47,9 +47,8 @@ def test_mutated_datagrams_raise_nothing_and_disturb_nobody(
     other.send_rtp(2)
     first, second = listener.headers()
     assert second.sequence_number == first.sequence_number + 1
-    totals = rig.core.totals()
-    assert totals.packets_in == 3
-    assert sum(totals.drops.values()) <= 1
+    assert rig.traffic()["packets_in"] == 3
+    assert sum(rig.core.totals().drops.values()) <= 1
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
@@ -72,6 +71,5 @@ def test_a_client_with_keys_may_send_any_payload_under_any_header(
         sender.arrive(sealed)
         rig.core.set_layers(consumer, 0, number % 3)
     rig.events()
-    totals = rig.core.totals()
-    assert totals.packets_out == len(receiver.packets()) == rig.core.consumer_stats(consumer).packets
+    assert rig.traffic()["packets_out"] == len(receiver.packets()) == rig.core.consumer_stats(consumer).packets
     assert rig.core.producer_stats(producer).encodings[0].packets <= len(payloads)

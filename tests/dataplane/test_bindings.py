@@ -1,127 +1,185 @@
-"""The data plane answers the Binding requests that change nothing, as the slow path would."""
+"""The data plane answers Binding requests as an ICE-lite agent does, and tells which path is sent on."""
 
 from collections.abc import Callable
 
 import pytest
+from aioice import stun
 
-from sfu.dataplane.interface import Path, SlowDatagram, TransportId
-from sfu.wire.stun import binding_success, parse_binding_request_untrusted
-from tests.dataplane.core_with_clients import Client, Rig
+from sfu.dataplane.interface import DropReason, DtlsArrived, Path, PathSelected, TransportId
+from tests.dataplane.core_with_clients import PASSWORD, Client, Rig, username_fragment
 from tests.wire.binding import attribute, message, request, sealed
 
-UFRAG, PASSWORD = "0123456789abcdef", "a password of thirty-two letters"
+UFRAG = username_fragment(TransportId(1))
 USERNAME = f"{UFRAG}:them"
 
 
-class Kept:
-    """A transport whose bindings are answered."""
+class Agent:
+    """A transport with credentials."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self) -> None:
         self.rig = Rig()
         self.client: Client = self.rig.client(connected=False)
-        self.client.path = path or self.client.path
-        self.client.connect()
-        self.answer()
-
-    def answer(self) -> None:
-        self.rig.core.answer_bindings(self.client.transport, UFRAG, PASSWORD)
 
     def arrive(self, datagram: bytes, path: Path | None = None) -> list[bytes]:
-        """What is answered."""
-        self.rig.core.receive(datagram, path or self.client.path, self.rig.now)
+        """What is answered, to where the datagram came from."""
+        path = path or self.client.path
+        self.rig.core.receive(datagram, path, self.rig.now)
+        assert {to for to, _ in self.rig.sent} <= {path}
         answers, self.rig.sent = [sent for _, sent in self.rig.sent], []
         return answers
+
+    def answered(self, datagram: bytes, path: Path | None = None, password: str = PASSWORD) -> stun.Message:
+        """The one answer, read by another implementation."""
+        [answer] = self.arrive(datagram, path)
+        parsed = stun.parse_message(answer)
+        assert parsed.check_message_integrity(password.encode())
+        assert "FINGERPRINT" in parsed.attributes
+        assert parsed.transaction_id == datagram[8:20]
+        return parsed
 
 
 @pytest.mark.parametrize("path", [Path("192.0.2.7", 4567), Path("2001:db8::7", 4567), Path("fe80::7%3", 4567)])
 @pytest.mark.parametrize("nominate", [False, True])
-def test_a_request_that_changes_nothing_is_answered_as_the_slow_path_would(path: Path, nominate: bool) -> None:
-    kept = Kept(path)
-    datagram = request(USERNAME, PASSWORD, nominate=nominate)
-    expected = binding_success(parse_binding_request_untrusted(datagram), path.host, path.port, PASSWORD)
-    assert kept.arrive(datagram) == [expected]
-    assert kept.rig.events() == []
-    totals = kept.rig.core.totals()
-    assert (totals.packets_in, totals.packets_out, totals.bytes_out) == (1, 1, len(expected))
+def test_an_authentic_request_is_told_its_own_address(path: Path, nominate: bool) -> None:
+    agent = Agent()
+    answer = agent.answered(request(USERNAME, PASSWORD, nominate=nominate), path)
+    assert answer.message_class is stun.Class.RESPONSE
+    assert answer.attributes["XOR-MAPPED-ADDRESS"] == (path.host.partition("%")[0], path.port)
+    assert agent.rig.core.take_events() == [PathSelected(agent.client.transport, path)]
+    totals = agent.rig.core.totals()
+    assert (totals.packets_in, totals.packets_out, totals.paths) == (1, 1, 1)
 
 
 def test_attributes_that_may_be_ignored_are_and_the_fingerprint_may_be_missing() -> None:
-    kept = Kept()
-    assert len(kept.arrive(request(USERNAME, PASSWORD, attribute(0xC057, b"cost"), attribute(0x8022, b"browser")))) == 1
-    assert len(kept.arrive(request(USERNAME, PASSWORD, attribute(0xC070, bytes(1300))))) == 1
+    agent = Agent()
+    agent.answered(request(USERNAME, PASSWORD, attribute(0xC057, b"cost"), attribute(0x8022, b"browser")))
+    agent.answered(request(USERNAME, PASSWORD, attribute(0xC070, bytes(1300))))
     with_fingerprint = request(USERNAME, PASSWORD)
-    raw = with_fingerprint[:2] + (len(with_fingerprint) - 28).to_bytes(2) + with_fingerprint[4:-8]
-    assert len(kept.arrive(raw)) == 1
+    agent.answered(with_fingerprint[:2] + (len(with_fingerprint) - 28).to_bytes(2) + with_fingerprint[4:-8])
 
 
-OTHERS: dict[str, Callable[[], bytes]] = {
-    "another password": lambda: request(USERNAME, "another password"),
-    "another username": lambda: request("someone:them", PASSWORD),
-    "a longer username": lambda: request(f"{UFRAG}0:them", PASSWORD),
-    "our half alone": lambda: request(UFRAG, PASSWORD),
-    "the wrong role": lambda: request(USERNAME, PASSWORD, controlled=True),
-    "an attribute that has to be understood": lambda: request(USERNAME, PASSWORD, attribute(0x7FFF, b"")),
-    "a priority of three bytes": lambda: request(USERNAME, PASSWORD, attribute(0x0024, b"abc")),
-    "a nomination with a value": lambda: request(USERNAME, PASSWORD, attribute(0x0025, b"1234")),
-    "two usernames": lambda: request(USERNAME, PASSWORD, attribute(0x0006, USERNAME.encode())),
-    "no integrity": lambda: message(attribute(0x0006, USERNAME.encode())),
-    "no username": lambda: sealed(message(), PASSWORD),
-    "another's indication": lambda: sealed(message(message_type=0x0011, cookie=b"cook"), PASSWORD),
-    "a response": lambda: sealed(message(attribute(0x0006, USERNAME.encode()), message_type=0x0101), PASSWORD),
-    "another cookie": lambda: sealed(message(attribute(0x0006, USERNAME.encode()), cookie=b"cook"), PASSWORD),
-    "a wrong fingerprint": lambda: request(USERNAME, PASSWORD)[:-1] + b"\0",
-    "something behind it": lambda: request(USERNAME, PASSWORD) + b"\0\0\0\0",
-    "half of it": lambda: request(USERNAME, PASSWORD)[:60],
-    "the first byte": lambda: b"\0",
+@pytest.mark.parametrize(
+    ("datagram", "code"),
+    [
+        (request(USERNAME, PASSWORD, controlled=True, nominate=True), 487),
+        (request(USERNAME, PASSWORD, attribute(0x7F01, b"?")), 420),
+    ],
+    ids=["the wrong role", "an attribute that has to be understood"],
+)
+def test_a_request_that_has_to_be_refused_gets_an_error_and_proves_no_path(datagram: bytes, code: int) -> None:
+    agent = Agent()
+    assert agent.answered(datagram).error_code == code
+    assert agent.rig.core.take_events() == []
+    assert agent.rig.core.totals().paths == 0
+    assert agent.rig.core.heard_at(agent.client.transport) == agent.rig.now
+
+
+BAD: dict[str, tuple[DropReason, Callable[[], bytes]]] = {
+    "another password": (DropReason.WRONG_PASSWORD, lambda: request(USERNAME, "another password")),
+    "another username": (DropReason.UNKNOWN_USERNAME, lambda: request("someone:them", PASSWORD)),
+    "a longer username": (DropReason.UNKNOWN_USERNAME, lambda: request(f"{UFRAG}0:them", PASSWORD)),
+    "our half alone": (DropReason.MALFORMED_STUN, lambda: request(UFRAG, PASSWORD)),
+    "a priority of three bytes": (
+        DropReason.MALFORMED_STUN,
+        lambda: request(USERNAME, PASSWORD, attribute(0x0024, b"abc")),
+    ),
+    "two usernames": (
+        DropReason.MALFORMED_STUN,
+        lambda: request(USERNAME, PASSWORD, attribute(0x0006, USERNAME.encode())),
+    ),
+    "no integrity": (DropReason.MALFORMED_STUN, lambda: message(attribute(0x0006, USERNAME.encode()))),
+    "no username": (DropReason.MALFORMED_STUN, lambda: sealed(message(), PASSWORD)),
+    "an indication from elsewhere": (DropReason.UNEXPECTED_STUN, lambda: message(message_type=0x0011)),
+    "a response": (
+        DropReason.UNEXPECTED_STUN,
+        lambda: sealed(message(attribute(0x0006, USERNAME.encode()), message_type=0x0101), PASSWORD),
+    ),
+    "another cookie": (
+        DropReason.MALFORMED_STUN,
+        lambda: sealed(message(attribute(0x0006, USERNAME.encode()), cookie=b"cook"), PASSWORD),
+    ),
+    "a wrong fingerprint": (DropReason.MALFORMED_STUN, lambda: request(USERNAME, PASSWORD)[:-1] + b"\0"),
+    "something behind it": (DropReason.MALFORMED_STUN, lambda: request(USERNAME, PASSWORD) + b"\0\0\0\0"),
+    "half of it": (DropReason.MALFORMED_STUN, lambda: request(USERNAME, PASSWORD)[:60]),
+    "the first byte": (DropReason.MALFORMED_STUN, lambda: b"\0"),
 }
 
 
-@pytest.mark.parametrize("what", OTHERS)
-def test_everything_else_is_for_the_slow_path(what: str) -> None:
-    kept = Kept()
-    datagram = OTHERS[what]()
-    assert kept.arrive(datagram) == []
-    assert kept.rig.events() == [SlowDatagram(kept.client.path, kept.client.transport, datagram)]
+@pytest.mark.parametrize("what", BAD)
+def test_whatever_else_comes_is_counted_and_not_answered(what: str) -> None:
+    agent = Agent()
+    reason, make = BAD[what]
+    assert agent.arrive(make()) == []
+    assert agent.rig.dropped() == {reason: 1}
+    assert agent.rig.core.take_events() == []
+    assert agent.rig.core.heard_at(agent.client.transport) is None
 
 
-def test_another_path_is_for_the_slow_path_and_so_is_its_nomination() -> None:
-    kept = Kept()
-    other = Path("192.0.2.99", 1)
+def test_the_first_path_is_sent_on_until_another_is_nominated() -> None:
+    agent = Agent()
+    first, other = agent.client.path, Path("192.0.2.99", 1)
     plain, nominating = request(USERNAME, PASSWORD), request(USERNAME, PASSWORD, nominate=True)
-    assert kept.arrive(plain, other) == []
-    kept.rig.core.add_path(kept.client.transport, other)
-    assert len(kept.arrive(plain, other)) == 1
-    assert kept.arrive(nominating, other) == []
-    kept.rig.core.set_send_path(kept.client.transport, other)
-    assert len(kept.arrive(nominating, other)) == 1
-    assert len(kept.rig.events()) == 2
+    told = []
+    for datagram, path in ((plain, first), (plain, other), (nominating, other), (nominating, other), (plain, first)):
+        agent.answered(datagram, path)
+        told += agent.rig.core.take_events()
+    assert told == [PathSelected(agent.client.transport, first), PathSelected(agent.client.transport, other)]
+
+
+def test_dtls_is_taken_from_a_path_before_anybody_has_looked_at_the_events() -> None:
+    """A client sends it right behind the answer to its check."""
+    agent = Agent()
+    agent.answered(request(USERNAME, PASSWORD))
+    agent.arrive(b"\x16\xfe\xfd\x00")
+    transport = agent.client.transport
+    assert agent.rig.core.take_events() == [
+        PathSelected(transport, agent.client.path),
+        DtlsArrived(transport, b"\x16\xfe\xfd\x00"),
+    ]
 
 
 def test_a_path_that_is_checked_is_kept_before_those_that_are_not() -> None:
-    kept = Kept()
-    checked, *others = [Path("192.0.2.99", 1 + number) for number in range(15)]
-    for path in (checked, *others):
-        kept.rig.core.add_path(kept.client.transport, path)
-    assert len(kept.arrive(request(USERNAME, PASSWORD), checked)) == 1
-    kept.rig.core.add_path(kept.client.transport, Path("192.0.2.99", 99))
-    assert len(kept.arrive(request(USERNAME, PASSWORD), checked)) == 1
-    assert kept.arrive(request(USERNAME, PASSWORD), others[0]) == []
+    agent = Agent()
+    datagram = request(USERNAME, PASSWORD)
+    checked, *others = [Path("192.0.2.99", 1 + number) for number in range(17)]
+    for path in (agent.client.path, checked, *others[:14], checked, *others[14:]):
+        agent.answered(datagram, path)
+    # The first is kept since it is sent on, and the newest 15 besides: not the oldest of the others.
+    hint = message(message_type=0x0011)
+    for path in (agent.client.path, checked, others[0]):
+        agent.arrive(hint, path)
+    assert agent.rig.dropped() == {DropReason.UNEXPECTED_STUN: 1}
 
 
-def test_bindings_are_handed_up_again_on_request() -> None:
-    kept = Kept()
-    kept.rig.core.hand_up_bindings(kept.client.transport)
-    assert kept.arrive(request(USERNAME, PASSWORD)) == []
-    assert len(kept.rig.events()) == 1
-    kept.answer()
-    assert len(kept.arrive(request(USERNAME, PASSWORD))) == 1
+def test_after_a_restart_the_old_credentials_hold_until_the_new_ones_are_used() -> None:
+    agent = Agent()
+    core, transport = agent.rig.core, agent.client.transport
+    agent.answered(request(USERNAME, PASSWORD))
+    core.set_credentials(transport, "new", "another password of 32 letters!!")
+    assert core.totals().usernames == 2
+    agent.answered(request(USERNAME, PASSWORD))
+    new = request("new:them", "another password of 32 letters!!")
+    agent.answered(new, password="another password of 32 letters!!")
+    assert core.totals().usernames == 1
+    assert agent.arrive(request(USERNAME, PASSWORD)) == []
+    assert agent.rig.dropped() == {DropReason.UNKNOWN_USERNAME: 1}
+
+
+def test_credentials_are_one_transports() -> None:
+    agent = Agent()
+    other = agent.rig.client(connected=False)
+    with pytest.raises(ValueError, match="in use"):
+        agent.rig.core.set_credentials(other.transport, UFRAG, "x")
+    with pytest.raises(KeyError):
+        agent.rig.core.set_credentials(TransportId(99), "new", "x")
+    agent.answered(request(USERNAME, PASSWORD))
 
 
 def test_of_a_transport_that_is_gone_nothing_is_answered() -> None:
-    kept = Kept()
-    kept.rig.core.remove_transport(kept.client.transport)
-    assert kept.arrive(request(USERNAME, PASSWORD)) == []
+    agent = Agent()
+    agent.rig.core.remove_transport(agent.client.transport)
+    assert agent.arrive(request(USERNAME, PASSWORD)) == []
+    assert agent.rig.dropped() == {DropReason.UNKNOWN_USERNAME: 1}
+    assert agent.rig.core.totals().usernames == 0
     with pytest.raises(KeyError):
-        kept.answer()
-    with pytest.raises(KeyError):
-        kept.rig.core.hand_up_bindings(TransportId(99))
+        agent.rig.core.set_credentials(agent.client.transport, "new", "x")

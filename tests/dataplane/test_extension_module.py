@@ -6,11 +6,11 @@ from random import Random
 import pytest
 
 from sfu.dataplane.core import DataPlaneCore
-from sfu.dataplane.interface import Path, SlowDatagram, TransportId
+from sfu.dataplane.interface import Path, PathSelected, TransportId
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
-from tests.dataplane.core_with_clients import Rig
+from tests.dataplane.core_with_clients import Rig, binding_request
 
-STUN = b"\x00\x01\x00\x00"
+DATAGRAM = b"anything"
 
 
 @pytest.mark.parametrize(
@@ -23,16 +23,18 @@ STUN = b"\x00\x01\x00\x00"
 )
 def test_addresses_come_back_as_they_were(path: Path) -> None:
     rig = Rig()
-    rig.core.receive(STUN, path, 0.0)
-    assert rig.events() == [SlowDatagram(path, None, STUN)]
-    rig.core.send(path, STUN)
-    assert rig.sent == [(path, STUN)]
+    client = rig.client(connected=False)
+    client.path = path
+    rig.core.receive(binding_request(client.transport), path, 0.0)
+    assert rig.core.take_events() == [PathSelected(client.transport, path)]
+    rig.core.send(path, DATAGRAM)
+    assert [to for to, _ in rig.sent] == [path, path]
 
 
 @pytest.mark.parametrize("host", ["somewhere.example", "", "192.0.2", "fe80::1%eth0", "::1%"])
 def test_a_host_that_is_no_numeric_address_is_a_value_error(host: str) -> None:
     with pytest.raises(ValueError, match="not a numeric address"):
-        Rig().core.send(Path(host, 1), STUN)
+        Rig().core.send(Path(host, 1), DATAGRAM)
 
 
 def test_keys_that_are_too_short_for_their_profile_are_a_value_error() -> None:

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfu.dataplane.interface import ConsumerFormat, ConsumerId, LayersChanged, Path
-from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpProfile
 from tests.dataplane.core_with_clients import AUDIO, ConsumerSpec, Rig, changed
+from tools.light.wire.rtp import encode
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))
@@ -173,7 +173,7 @@ def test_a_consumer_is_passed_over_until_its_transport_has_keys_and_a_path() -> 
     sender.send_rtp(2)
     assert rig.core.consumer_stats(consumer).packets == 0
     assert rig.dropped() == {}
-    rig.core.add_path(late.transport, late.path)
+    late.check()
     sender.send_rtp(3)
     assert len(late.packets()) == 1
 
@@ -182,9 +182,9 @@ def test_media_goes_to_the_first_path_until_another_is_chosen() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
     other = Path("2001:db8::1", 5, 1)
-    rig.core.add_path(receiver.transport, other)
+    receiver.check(other)
     sender.send_rtp(1)
-    rig.core.set_send_path(receiver.transport, other)
+    receiver.check(other, nominate=True)
     sender.send_rtp(2)
     assert [path for path, _ in rig.sent] == [receiver.path, other]
 
@@ -194,7 +194,7 @@ def test_media_comes_from_every_path_that_was_taught() -> None:
     sender, _, receiver, _ = rig.call()
     sender.send_rtp(1)
     sender.path = Path("192.0.2.99", 1)
-    rig.core.add_path(sender.transport, sender.path)
+    sender.check()
     sender.send_rtp(2)
     assert len(receiver.packets()) == 2
 
@@ -205,7 +205,7 @@ def test_a_transport_keeps_its_newest_paths_and_the_one_it_sends_on() -> None:
     first = sender.path
     others = [Path("192.0.2.200", port) for port in range(1, 17)]
     for path in others:
-        rig.core.add_path(sender.transport, path)
+        sender.check(path)
     assert rig.core.totals().paths == 16 + 1
     for number, path in enumerate((others[0], first, others[1], others[-1])):
         sender.path = path
@@ -218,7 +218,7 @@ def test_a_path_that_is_taught_again_is_the_newest() -> None:
     sender, _, receiver, _ = rig.call()
     paths = [Path("192.0.2.200", port) for port in range(1, 18)]
     for path in (*paths[:15], paths[0], *paths[15:]):
-        rig.core.add_path(sender.transport, path)
+        sender.check(path)
     for number, path in enumerate((paths[1], paths[0])):
         sender.path = path
         sender.send_rtp(number)
@@ -242,13 +242,13 @@ def test_a_path_that_another_transport_had_moves() -> None:
     newcomer = rig.client(connected=False)
     rig.core.set_keys(newcomer.transport, newcomer.keys)
     sender.send_rtp(1)
-    rig.core.add_path(newcomer.transport, receiver.path)
+    newcomer.check(receiver.path)
     sender.send_rtp(2)
     assert len(rig.sent) == 1
     assert rig.core.totals().paths == 2
     assert rig.dropped() == {}
     moved = Path("192.0.2.77", 7)
-    rig.core.add_path(receiver.transport, moved)
+    receiver.check(moved)
     sender.send_rtp(3)
     assert [path for path, _ in rig.sent] == [receiver.path, moved]
 
@@ -277,10 +277,12 @@ def test_the_counters_agree_with_what_went_through() -> None:
     assert (stats.packets, stats.octets, stats.bytes) == (5, 250, sum(map(len, plain)))
     assert (stats.encoding, stats.temporal, stats.timestamp_offset) == (0, None, 0)
     assert (stats.last_timestamp, stats.last_at) == (4 * 960, 1004.0)
-    totals = rig.core.totals()
-    assert (totals.packets_in, totals.packets_out) == (5, 5)
-    assert totals.bytes_out == sum(map(len, datagrams))
-    assert totals.bytes_in == 5 * (12 + 53 + 16)
+    assert rig.traffic() == {
+        "packets_in": 5,
+        "packets_out": 5,
+        "bytes_out": sum(map(len, datagrams)),
+        "bytes_in": 5 * (12 + 53 + 16),
+    }
     (encoding,) = rig.core.producer_stats(producer).encodings
     assert (encoding.ssrc, encoding.packets, encoding.bytes) == (1111, 5, 5 * 65)
     assert (encoding.expected, encoding.lost, encoding.highest_sequence) == (5, 0, 4)

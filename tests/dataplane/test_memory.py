@@ -6,11 +6,21 @@ import pytest
 import trio
 import trio.testing
 
-from sfu.dataplane.interface import Path, SlowDatagram
+from sfu.dataplane.interface import DtlsArrived, Path, TransportId
 from sfu.dataplane.memory import MemoryDataPlane
+from tests.dataplane.core_with_clients import PASSWORD, binding_request, username_fragment
 
 CLIENT = Path("192.0.2.1", 5)
-STUN = b"\x00\x01\x00\x00"
+DTLS = b"\x16\xfe\xfd\x00"
+
+
+def reach(plane: MemoryDataPlane) -> None:
+    """Let a connectivity check come from the client; its event is not kept."""
+    transport = TransportId(1)
+    plane.add_transport(transport)
+    plane.set_credentials(transport, username_fragment(transport), PASSWORD)
+    plane.deliver(binding_request(transport), CLIENT)
+    assert len(plane.poll(0.0)) == 1
 
 
 async def test_a_loop_around_it_runs_under_a_virtual_clock(autojump_clock: trio.testing.MockClock) -> None:
@@ -21,23 +31,26 @@ async def test_a_loop_around_it_runs_under_a_virtual_clock(autojump_clock: trio.
         while True:
             await plane.wait()
             for event in plane.poll(trio.current_time()):
-                assert isinstance(event, SlowDatagram)
-                plane.send(event.path, event.data[::-1])
+                if isinstance(event, DtlsArrived):
+                    plane.send(CLIENT, event.data[::-1])
 
     start = trio.current_time()
+    reach(plane)
+    del sent[:]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)
         for number in range(3):
             await trio.sleep(1)
-            assert plane.deliver(b"\x00" + bytes((number,)), CLIENT)
+            assert plane.deliver(b"\x16" + bytes((number,)), CLIENT)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    assert sent == [(start + 1 + number, CLIENT, bytes((number, 0))) for number in range(3)]
+    assert sent == [(start + 1 + number, CLIENT, bytes((number, 22))) for number in range(3)]
 
 
 async def test_its_receive_queue_is_bounded_and_read_in_batches() -> None:
     plane = MemoryDataPlane(lambda path, datagram: None, Random(0))
-    delivered = sum(plane.deliver(STUN, CLIENT) for _ in range(5000))
+    reach(plane)
+    delivered = sum(plane.deliver(DTLS, CLIENT) for _ in range(5000))
     assert delivered == 4096
     read = 0
     while read < delivered:
@@ -53,11 +66,11 @@ async def test_its_receive_queue_is_bounded_and_read_in_batches() -> None:
 async def test_nothing_comes_or_goes_once_it_is_closed() -> None:
     sent: list[bytes] = []
     plane = MemoryDataPlane(lambda path, datagram: sent.append(datagram), Random(0))
-    plane.deliver(STUN, CLIENT)
+    plane.deliver(DTLS, CLIENT)
     plane.close()
     plane.send(CLIENT, b"x")
     assert plane.poll(0.0) == []
-    assert not plane.deliver(STUN, CLIENT)
+    assert not plane.deliver(DTLS, CLIENT)
     assert sent == []
     with pytest.raises(trio.ClosedResourceError):
         await plane.wait()

@@ -9,12 +9,12 @@ import pytest
 import trio
 from pylibsrtp import Policy
 
-from sfu.dataplane.interface import ConsumerId, Path, ProducerId, TransportId
+from sfu.dataplane.interface import ConsumerId, ProducerId, TransportId
 from sfu.dataplane.udp import UdpDataPlane
-from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
-from tests.dataplane.core_with_clients import AUDIO, VIDEO, ConsumerSpec, srtp_session
+from tests.dataplane.core_with_clients import AUDIO, VIDEO, ConsumerSpec, connect_socket, srtp_session
 from tests.dataplane.vp8 import vp8
+from tools.light.wire.rtp import encode
 
 HOST = "127.0.0.1"
 KEYS = SrtpKeys(SrtpProfile.AEAD_AES_128_GCM, receive=bytes(28), send=bytes([1]) * 28)
@@ -65,19 +65,13 @@ def hammered() -> Iterator[UdpDataPlane]:
         plane = UdpDataPlane([HOST], 0)
         thread = threading.Thread(target=hammer)
         try:
-            connect(plane, SPEAKER, source)
+            connect_socket(plane, SPEAKER, KEYS, source)
             thread.start()
             yield plane
         finally:
             over.set()
             thread.join()
             plane.close()
-
-
-def connect(plane: UdpDataPlane, transport: TransportId, remote: socket.socket) -> None:
-    plane.add_transport(transport)
-    plane.set_keys(transport, KEYS)
-    plane.add_path(transport, Path(*remote.getsockname()))
 
 
 def produce(plane: UdpDataPlane, number: int) -> list[ProducerId]:
@@ -112,7 +106,7 @@ async def test_no_packet_is_seen_after_what_it_was_for_was_removed(
                 receiver.bind((HOST, 0))
                 receiver.setblocking(False)
                 producers = produce(plane, number)
-                connect(plane, TransportId(number), receiver)
+                connect_socket(plane, TransportId(number), KEYS, receiver)
                 for offset, producer in enumerate(producers):
                     consumer = ConsumerId(2 * number + offset)
                     ConsumerSpec(ssrc=7000 + offset).add_to(plane, TransportId(number), consumer, producer)

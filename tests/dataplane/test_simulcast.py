@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfu.dataplane.interface import ConsumerId, EncodingSpec, LayersChanged, ProducerId
-from sfu.wire.rtp import parse_header_untrusted
 from tests.dataplane.core_with_clients import VIDEO, Client, ConsumerSpec, Rig, changed
 from tests.dataplane.vp8 import vp8
+from tools.light.wire.rtp import parse_header_untrusted
 
 LOW, HIGH = 2222, 3333
 SIMULCAST = changed(VIDEO, encodings=[EncodingSpec(ssrc=LOW), EncodingSpec(ssrc=HIGH)])
@@ -40,7 +40,7 @@ class Camera:
 
     def clock(self, encoding: int, seconds: float) -> None:
         """Its timestamp 0 was at this time of the sender's."""
-        self.rig.core.set_source_clock(self.producer, encoding, round(seconds * 2**32), 0, self.rig.now)
+        self.sender.report((LOW, HIGH)[encoding], round(seconds * 2**32), 0)
 
     def look(self, encoding: int | None) -> None:
         self.rig.core.set_layers(self.consumer, encoding, None)

@@ -11,15 +11,25 @@ import trio.testing
 from pylibsrtp import Policy
 
 from sfu.dataplane import udp
-from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, SlowDatagram, TransportId
+from sfu.dataplane.interface import ConsumerId, DropReason, DtlsArrived, Path, PathSelected, ProducerId, TransportId
 from sfu.dataplane.udp import UdpDataPlane, bind_all
-from sfu.wire.rtp import encode
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
-from tests.dataplane.core_with_clients import AUDIO, ConsumerSpec, srtp_session
+from tests.dataplane.core_with_clients import (
+    AUDIO,
+    PASSWORD,
+    ConsumerSpec,
+    binding_request,
+    connect_socket,
+    srtp_session,
+    username_fragment,
+)
 from tests.eventually import eventually
+from tools.light.wire.rtp import encode
 
 HOSTS = ["127.0.0.1", "::1"]
-STUN = b"\x00\x01\x00\x00"
+DTLS = b"\x16\xfe\xfd\x00"
+KEYS = SrtpKeys(SrtpProfile.AEAD_AES_128_GCM, receive=bytes(28), send=bytes([1]) * 28)
+REMOTE = TransportId(0)
 
 
 @contextmanager
@@ -80,49 +90,45 @@ def test_port_0_tries_again_where_another_host_has_the_port_taken(monkeypatch: p
 @pytest.mark.parametrize(("host", "local"), [("127.0.0.1", 0), ("::1", 1)])
 async def test_datagrams_come_and_go_over_both_families(host: str, local: int) -> None:
     with opened() as plane, client(host) as remote:
-        remote.sendto(STUN, (host, plane.addresses[local][1]))
+        path = await reach(plane, remote, local)
+        assert (path.host, path.local) == (host, local)
+        before = plane.totals()
+        remote.sendto(DTLS, plane.addresses[local])
         with trio.fail_after(5):
             await plane.wait()
-        path = Path(host, remote.getsockname()[1], local)
-        assert plane.poll(1.0) == [SlowDatagram(path, None, STUN)]
+        assert plane.poll(1.0) == [DtlsArrived(REMOTE, DTLS)]
         plane.send(path, b"answer")
         assert remote.recvfrom(100) == (b"answer", (*plane.addresses[local], *((0, 0) if local else ())))
-        totals = plane.totals()
-        assert (totals.packets_in, totals.packets_out, totals.bytes_in, totals.bytes_out) == (1, 1, 4, 6)
+        after = plane.totals()
+        assert (after.packets_in - before.packets_in, after.bytes_in - before.bytes_in) == (1, 4)
+        assert (after.packets_out - before.packets_out, after.bytes_out - before.bytes_out) == (1, 6)
 
 
 async def test_media_is_forwarded_from_one_family_to_the_other() -> None:
-    keys = SrtpKeys(SrtpProfile.AEAD_AES_128_GCM, receive=bytes(28), send=bytes([1]) * 28)
     with opened() as plane, client("127.0.0.1") as sender, client("::1") as receiver:
         for number, remote in enumerate((sender, receiver)):
-            plane.add_transport(TransportId(number))
-            plane.set_keys(TransportId(number), keys)
-            host, port = remote.getsockname()[:2]
-            plane.add_path(TransportId(number), Path(host, port, number))
+            connect_socket(plane, TransportId(number), KEYS, remote)
         plane.add_producer(TransportId(0), ProducerId(0), AUDIO)
         ConsumerSpec().add_to(plane, TransportId(1), ConsumerId(0), ProducerId(0))
-        sealing = srtp_session(keys.profile, keys.receive, Policy.SSRC_ANY_OUTBOUND)
+        sealing = srtp_session(KEYS.profile, KEYS.receive, Policy.SSRC_ANY_OUTBOUND)
         plain = encode(payload_type=111, sequence_number=1, timestamp=2, ssrc=1111, payload=b"over there")
         sender.sendto(sealing.protect(plain), plane.addresses[0])
         with trio.fail_after(5):
             await plane.wait()
         plane.poll(1.0)
-        opening = srtp_session(keys.profile, keys.send, Policy.SSRC_ANY_INBOUND)
+        opening = srtp_session(KEYS.profile, KEYS.send, Policy.SSRC_ANY_INBOUND)
         assert opening.unprotect(receiver.recv(2000))[12:] == b"over there"
 
 
 async def test_packets_are_timed_on_the_clock_of_the_trio_run() -> None:
-    keys = SrtpKeys(SrtpProfile.AEAD_AES_128_GCM, receive=bytes(28), send=bytes(28))
     with opened(["127.0.0.1"]) as plane, client("127.0.0.1") as sender:
-        plane.add_transport(TransportId(0))
-        plane.set_keys(TransportId(0), keys)
-        plane.add_path(TransportId(0), Path(*sender.getsockname()))
+        connect_socket(plane, TransportId(0), KEYS, sender)
         plane.add_producer(TransportId(0), ProducerId(0), AUDIO)
-        sealing = srtp_session(keys.profile, keys.receive, Policy.SSRC_ANY_OUTBOUND)
+        sealing = srtp_session(KEYS.profile, KEYS.receive, Policy.SSRC_ANY_OUTBOUND)
         plain = encode(payload_type=111, sequence_number=1, timestamp=2, ssrc=1111, payload=b"when?")
         before = trio.current_time()
         sender.sendto(sealing.protect(plain), plane.addresses[0])
-        await received(plane, 1)
+        await received(plane, 2)
         (encoding,) = plane.producer_stats(ProducerId(0)).encodings
         assert encoding.last_at is not None
         # Two readings of one clock, made one after the other, set ours.
@@ -131,23 +137,38 @@ async def test_packets_are_timed_on_the_clock_of_the_trio_run() -> None:
 
 async def test_waiting_lasts_until_something_arrives() -> None:
     with opened() as plane, client("127.0.0.1") as remote:
+        connect_socket(plane, REMOTE, KEYS, remote)
         with trio.move_on_after(0.01) as scope:
             await plane.wait()
         assert scope.cancelled_caught
-        remote.sendto(STUN, plane.addresses[0])
+        remote.sendto(DTLS, plane.addresses[0])
         with trio.fail_after(5):
             await plane.wait()
 
 
 async def test_waiting_is_a_checkpoint_also_when_something_is_there() -> None:
     with opened() as plane, client("127.0.0.1") as remote:
-        remote.sendto(STUN, plane.addresses[0])
+        connect_socket(plane, REMOTE, KEYS, remote)
+        remote.sendto(DTLS, plane.addresses[0])
         with trio.fail_after(5):
             await plane.wait()
         with trio.CancelScope() as scope:
             scope.cancel()
             await plane.wait()
         assert scope.cancelled_caught
+
+
+async def reach(plane: UdpDataPlane, remote: socket.socket, local: int) -> Path:
+    """Let a connectivity check come to this socket of the plane; the path that is told."""
+    plane.add_transport(REMOTE)
+    plane.set_credentials(REMOTE, username_fragment(REMOTE), PASSWORD)
+    remote.sendto(binding_request(REMOTE), plane.addresses[local])
+    with trio.fail_after(5):
+        await plane.wait()
+    [event] = plane.poll(1.0)
+    assert isinstance(event, PathSelected)
+    assert remote.recv(2000)[:2] == b"\x01\x01"
+    return event.path
 
 
 async def received(plane: UdpDataPlane, packets: int) -> None:
@@ -157,11 +178,12 @@ async def received(plane: UdpDataPlane, packets: int) -> None:
 
 async def test_one_poll_takes_a_bounded_batch_and_the_next_the_rest() -> None:
     with opened() as plane, client("127.0.0.1") as remote:
+        connect_socket(plane, REMOTE, KEYS, remote)
         for _ in range(40):
-            remote.sendto(STUN, plane.addresses[0])
+            remote.sendto(DTLS, plane.addresses[0])
         # What is for nobody comes last, and is counted when those before it wait to be handed up.
         remote.sendto(b"\x40turn", plane.addresses[0])
-        await received(plane, 1)
+        await received(plane, 2)
         with trio.fail_after(5):
             await plane.wait()
         assert len(plane.poll(1.0)) == 32
@@ -198,10 +220,7 @@ async def test_errors_of_earlier_sends_do_not_stop_the_reading() -> None:
             nobody = Path(*gone.getsockname())
         for _ in range(100):
             plane.send(nobody, b"is anybody there?")
-        remote.sendto(STUN, plane.addresses[0])
-        with trio.fail_after(5):
-            await plane.wait()
-        assert len(plane.poll(1.0)) == 1
+        await reach(plane, remote, 0)
 
 
 @pytest.mark.parametrize("waiting", [True, False])
@@ -225,11 +244,8 @@ async def test_a_host_that_is_added_has_the_same_port_and_takes_and_sends_datagr
     with opened(["127.0.0.1"]) as plane, client("127.0.0.2") as remote:
         plane.listen("127.0.0.2")
         assert plane.addresses == [("127.0.0.1", plane.port), ("127.0.0.2", plane.port)]
-        remote.sendto(STUN, plane.addresses[1])
-        with trio.fail_after(5):
-            await plane.wait()
-        path = Path("127.0.0.2", remote.getsockname()[1], 1)
-        assert plane.poll(1.0) == [SlowDatagram(path, None, STUN)]
+        path = await reach(plane, remote, 1)
+        assert path == Path("127.0.0.2", remote.getsockname()[1], 1)
         plane.send(path, b"answer")
         assert remote.recvfrom(100) == (b"answer", plane.addresses[1])
 

@@ -41,6 +41,7 @@ class Plane:
             producers=6,
             routes=12,
             paths=9,
+            usernames=8,
         )
 
 

@@ -7,9 +7,12 @@ import pytest
 import trio
 
 import sfu
+from sfu.dataplane.interface import Path
+from tests.wire.binding import request
 from tools.harness import World, run_scenario
 from tools.harness.steps import name_of_peer
 from tools.harness.ways import removed, sent_dtls_alert
+from tools.light.wire.rtcp import PictureLossIndication, encode
 
 SEEDS = range(6)
 
@@ -27,32 +30,38 @@ def test_a_consumer_that_cannot_be_closed_ends_its_owner_but_not_the_producers_o
     run_scenario(scenario)
 
 
-@pytest.mark.parametrize("method", ["receive_stun", "receive_dtls", "receive_rtcp"])
+@pytest.mark.parametrize(
+    "method", [(sfu.Transport, "receive_dtls"), (sfu.Transport, "on_path_selected"), (sfu.Consumer, "on_picture_loss")]
+)
 def test_a_bug_while_handling_a_datagram_ends_the_client_that_sent_it(
-    method: str, monkeypatch: pytest.MonkeyPatch
+    method: tuple[type, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    owner, name = method
+
     async def scenario(world: World) -> None:
         ada, ben, _cleo = await world.call("ada", "ben", "cleo")
-        original: Callable[..., None] = getattr(sfu.Transport, method)
+        original: Callable[..., None] = getattr(owner, name)
 
-        def break_down(transport: sfu.Transport, *arguments: Any) -> None:
-            if name_of_peer(transport) == "ada":
+        def break_down(media: sfu.Transport | sfu.Consumer, *arguments: Any) -> None:
+            if name_of_peer(media) == "ada":
                 raise RuntimeError("made to fail")
-            original(transport, *arguments)
+            original(media, *arguments)
 
+        directory = world.router.directory
         with monkeypatch.context() as patch:
-            patch.setattr(sfu.Transport, method, break_down)
+            patch.setattr(owner, name, break_down)
             world.expect_end("ada")
-            if method == "receive_dtls":
+            if name == "receive_dtls":
                 ada.endpoints["send"].transport.close()
-            elif method == "receive_rtcp":
-                picture_loss = (
-                    b"\x81\xce\x00\x02\x00\x00\x00\x01\x00\x00\x00\x02"  # the data plane keeps reports to itself
-                )
-                ada.endpoints["send"].transport.send_rtcp(picture_loss)
-            else:  # Binding requests reach Python only while the credentials change
-                await ada.ask("restart_ice", transportId=ada.transports["send"])
-            ada.endpoints["send"].flush()
+                ada.endpoints["send"].flush()
+            elif name == "on_picture_loss":
+                consumer = next(each for each in directory.consumers.values() if name_of_peer(each) == "ada")
+                ada.endpoints["receive"].transport.send_rtcp(encode([PictureLossIndication(1, consumer.ssrc)]))
+                ada.endpoints["receive"].flush()
+            else:
+                ice = next(each for each in directory.transports.values() if name_of_peer(each) == "ada").ice_parameters
+                check = request(f"{ice.username_fragment}:them", ice.password, nominate=True)
+                world.plane.deliver(check, Path("198.51.100.99", 9))
             leave = await ben.event("voice_state", type="user_left", userId="ada")
         assert leave["reason"] == "failed"
         assert world.router.context.slow_path_errors == 0

@@ -6,9 +6,9 @@ import pytest
 import trio
 
 from sfu.dataplane.interface import Path
-from sfu.wire.demux import Protocol, classify
 from tools.harness import DEADLY, Client, Way, World, run_scenario
 from tools.harness.ways import replaced, sent_no_pong, silent, stopped_reading
+from tools.light.wire.demux import Protocol, classify
 
 SECONDS = 10
 WITH_MEDIA = 20

@@ -19,10 +19,10 @@ from protocol.vocabulary import Participant
 from sfu.dataplane.core import DataPlaneCore
 from sfu.dataplane.interface import Path
 from sfu.dataplane.memory import MemoryDataPlane
-from sfu.wire.demux import Protocol, classify
 from tools.harness import GuaranteeBroken, World, run_scenario
 from tools.harness.endpoint import ReceivedStream
 from tools.harness.ways import removed, reset
+from tools.light.wire.demux import Protocol, classify
 
 Patch = pytest.MonkeyPatch
 

@@ -7,13 +7,13 @@ from itertools import pairwise
 import pytest
 from attrs import define, field
 
-from sfu.wire import rtcp
-from sfu.wire.ntp import from_ntp
-from sfu.wire.rtp import parse_header_untrusted
 from tools.bench.beside.drain import is_rtp
 from tools.light import LightEndpoint
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop, constant_loop
+from tools.light.wire import rtcp
+from tools.light.wire.ntp import from_ntp
+from tools.light.wire.rtp import parse_header_untrusted
 
 AUDIO = constant_loop("audio", rate=50, packets=1, payload_size=100)
 VIDEO = constant_loop("video", rate=30, packets=5, payload_size=1100)

@@ -12,9 +12,9 @@ from sfu.parameters import (
     RtpHeaderExtensionParameters,
     RtpParameters,
 )
-from sfu.wire import rtcp
 from tests.media.memory_network import Client
 from tests.media.rtp import FIR, PLI, VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp
+from tools.light.wire import rtcp
 
 FRAME = 0.05
 """Seconds from one frame to the next."""

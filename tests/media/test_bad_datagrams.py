@@ -16,11 +16,11 @@ from trio.testing import wait_all_tasks_blocked
 
 import sfu
 from sfu.dataplane.interface import DropReason
-from sfu.wire import rtcp
 from tests.eventually import eventually
 from tests.media.conftest import Connect, Notices
 from tests.media.rtp import Rtp, opus, read
 from tools.light import LightEndpoint
+from tools.light.wire import rtcp
 
 
 @frozen

@@ -66,12 +66,8 @@ def listen(peer: sfu.Peer, producer: sfu.Producer) -> sfu.Consumer:
 
 def nothing_is_left(router: sfu.Router) -> bool:
     totals = router.context.plane.totals()
-    in_the_plane = totals.transports, totals.producers, totals.routes, totals.paths
-    return (
-        in_the_plane == (0, 0, 0, 0)
-        and router.counts() == sfu.RouterCounts(0, 0, 0, 0)
-        and not router.directory.usernames
-    )
+    in_the_plane = totals.transports, totals.producers, totals.routes, totals.paths, totals.usernames
+    return in_the_plane == (0, 0, 0, 0, 0) and router.counts() == sfu.RouterCounts(0, 0, 0, 0)
 
 
 async def connected(network: Network, peer: sfu.Peer, transport: sfu.Transport, identity: Identity) -> None:
@@ -244,8 +240,8 @@ async def test_a_transport_whose_timer_raises_ends_its_owner_and_does_not_spin(
             raise RuntimeError("no time")
 
         ada.produce(transport.id, "audio", opus(1))
-        monkeypatch.setattr(transport, "_report", fail)
-        monkeypatch.setattr(transport, "_next_report", trio.current_time())
+        monkeypatch.setattr(transport, "_review_consumers", fail)
+        monkeypatch.setattr(transport, "_next_review", trio.current_time())
         transport.wake()
         await trio.testing.wait_all_tasks_blocked()
         await trio.sleep(60)

@@ -144,14 +144,14 @@ async def test_an_ice_restart_while_connecting_delays_nothing_and_leaves_no_user
             await trio.sleep(CHECK_INTERVAL)
             for _ in range(100):
                 parameters = ada.restart_ice(transport.id)
-            assert len(network.router.directory.usernames) == 2
+            assert network.plane.totals().usernames == 2
             if uses_new:
                 client.transport.use_ice(parameters)
             client.reachable = True
             await trio.sleep(2 * CHECK_INTERVAL)
             assert transport.state is TransportState.CONNECTED
-            assert len(network.router.directory.usernames) == (1 if uses_new else 2)
-        assert not network.router.directory.usernames
+            assert network.plane.totals().usernames == (1 if uses_new else 2)
+        assert network.plane.totals().usernames == 0
 
 
 async def test_a_client_hello_before_connect_transport_is_dropped_and_the_next_one_taken(

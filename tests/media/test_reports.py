@@ -9,15 +9,15 @@ from attrs import frozen
 from trio.testing import MockClock
 
 import sfu
-from sfu.dataplane.interface import ReceptionReport
-from sfu.wire import rtcp
-from sfu.wire.ntp import middle, to_short
+from sfu.dataplane.interface import Event, KeyFrameRequested, ReceptionReport
 from tests.eventually import eventually
 from tests.media.conftest import Notices
 from tests.media.memory_network import Client, Network, open_network
 from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, opus, vp8
 from tests.media.test_closing import connected
 from tools.light.transport import Identity
+from tools.light.wire import rtcp
+from tools.light.wire.ntp import middle, to_short
 
 NTP_SECOND = 1 << 32
 
@@ -267,43 +267,51 @@ async def test_impossible_receiver_reports_give_no_round_trip(autojump_clock: Mo
             assert consumer.stats().reception_report == ReceptionReport(0, lost, 0, None)
 
 
-async def test_receiver_reports_stay_in_the_data_plane_and_requests_come_up(
+async def test_only_requests_of_receivers_reach_the_slow_path(
     autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[bytes] = []
-    monkeypatch.setattr(sfu.Transport, "receive_rtcp", lambda _, packet, at: seen.append(packet))
     async with open_call(identity) as call:
         consumer = call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
+        seen: list[Event] = []
+        monkeypatch.setattr(call.network.router, "handle", lambda event, now: seen.append(event))
         report = rtcp.ReceiverReport(1, (rtcp.ReportBlock(consumer.ssrc, 0, 7, 1, 0), rtcp.ReportBlock(99, 0, 8, 1, 0)))
         description = rtcp.SourceDescription(1, "bob")
+        call.report(1, 100)
         call.answer(report, description)
         await trio.testing.wait_all_tasks_blocked()
         assert seen == []
         assert consumer.stats().reception_report == ReceptionReport(0, 7, 0, None)
         call.answer(report, description, rtcp.PictureLossIndication(1, consumer.ssrc))
         await trio.testing.wait_all_tasks_blocked()
-        assert len(seen) == 1
+        assert seen == [KeyFrameRequested(consumer.plane_id)]
 
 
 async def test_transports_that_connect_together_do_not_report_together(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
+    interval = sfu.MediaSettings().report_interval
     async with open_network(sfu.MediaSettings()) as network, trio.open_nursery() as nursery:
-        times: list[float] = []
 
         async def connect(number: int) -> None:
             async with sfu.open_peer(network.router, Notices(), name=str(number)) as peer:
                 transport = peer.create_transport("send")
                 await connected(network, peer, transport, identity)
                 peer.produce(transport.id, "audio", opus(1))
-                times.append(transport.get_timer())
                 await trio.sleep_forever()
 
         for number in range(20):
             nursery.start_soon(connect, number)
         await trio.sleep(0.1)
-        assert len({round(time, 3) for time in times}) > 15
-        assert max(times) <= trio.current_time() + sfu.MediaSettings().report_interval
+        clients = list(network.clients.values())
+        for client in clients:
+            client.transport.send_rtp(bytes(Rtp(111, 0, 0, 1, b"voice")))
+            client.flush()
+        due = set()
+        for step in range(100):
+            await trio.sleep(interval / 100)
+            due |= {(step, client.path) for client in clients if blocks(take(client))}
+        assert len(due) == len(clients), "one report each in an interval"
+        assert len({step for step, _ in due}) > 10
         nursery.cancel_scope.cancel()
 
 

@@ -7,10 +7,10 @@ from trio.testing import MockClock
 
 from sfu.dataplane.interface import DropReason
 from sfu.errors import Conflict
-from sfu.wire import rtcp
 from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, opus, vp8
 from tests.media.test_reports import open_call, requests, take
 from tools.light.transport import Identity
+from tools.light.wire import rtcp
 
 MID_ID = 4
 MID_0, MID_1 = (bytes([MID_ID << 4]) + name for name in (b"0", b"1"))

@@ -5,10 +5,10 @@ from typing import Literal
 import pytest
 
 import sfu
-from sfu.wire import rtcp
 from tests.eventually import eventually
 from tests.media.conftest import Connect, Notices
 from tests.media.rtp import FIR, VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, opus, read, vp8
+from tools.light.wire import rtcp
 
 
 def requests(packets: list[bytes], kind: type) -> list[rtcp.RtcpPacket]:

@@ -12,13 +12,13 @@ import sfu
 from sfu.keyframes import BACKOFF, SPACING
 from sfu.parameters import RtcpFeedback
 from sfu.settings import TransportState
-from sfu.wire import rtcp
 from tests.eventually import eventually
 from tests.media.conftest import Notices
 from tests.media.memory_network import Client, Network, open_network
 from tests.media.rtp import FIR, PLI, VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, vp8
 from tests.media.test_closing import transport_of
 from tools.light.transport import Identity
+from tools.light.wire import rtcp
 
 SETTINGS = sfu.MediaSettings()
 SSRC = 2222

@@ -24,7 +24,6 @@ from gateway.server import Server, open_server
 from sfu.dataplane.interface import DropReason, Path
 from sfu.dataplane.memory import MemoryDataPlane
 from sfu.wire.certificate import generate_certificate
-from sfu.wire.demux import Protocol, classify
 from tools.harness.client import Client
 from tools.harness.endpoint import Endpoint
 from tools.harness.faults import Faults
@@ -35,6 +34,7 @@ from tools.harness.steps import name_of_connection, wrapped_steps
 from tools.harness.streams import CAPACITY, memory_stream_pair
 from tools.harness.trace import Trace
 from tools.light.transport import Identity, LightTransport
+from tools.light.wire.demux import Protocol, classify
 
 TODAY: Final = datetime(2026, 11, 1, 9, 30, 0, 250_000, tzinfo=UTC)
 MEDIA_ADDRESS: Final = ("192.0.2.1", 40000)

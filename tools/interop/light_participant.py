@@ -14,11 +14,11 @@ import protocol.media as media
 from protocol.client import Client
 from protocol.events import VoiceState
 from protocol.vocabulary import Direction, MediaKind, Source
-from sfu.wire import rtcp, rtp
-from sfu.wire.errors import BadDatagram
-from sfu.wire.ntp import from_ntp
 from tools.interop.media import OPUS, VIDEO, PacketTally, opus_frame, video_frame
 from tools.light import Identity, LightEndpoint, LightTransport, open_endpoint
+from tools.light.wire import rtcp, rtp
+from tools.light.wire.errors import BadPacket
+from tools.light.wire.ntp import from_ntp
 
 INTERVAL: Final = 0.02
 _AUDIO_STEP: Final = 960
@@ -131,7 +131,7 @@ class Talker:
 def _parts_untrusted(packet: bytes) -> list[rtcp.RtcpPacket]:
     try:
         return list(rtcp.parse_untrusted(packet))
-    except BadDatagram:
+    except BadPacket:
         return []
 
 

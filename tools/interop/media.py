@@ -15,8 +15,8 @@ from attrs import define, field
 
 import protocol.media as media
 from protocol.vocabulary import MediaKind
-from sfu.wire.errors import BadDatagram
-from sfu.wire.rtp import RtpHeader, padding_size_untrusted, parse_header_untrusted
+from tools.light.wire.errors import BadPacket
+from tools.light.wire.rtp import RtpHeader, padding_size_untrusted, parse_header_untrusted
 
 OPUS: Final = media.RtpCodecParameters("audio/opus", 111, 48000, channels=2)
 _FEEDBACK: Final = (media.RtcpFeedback("nack", "pli"), media.RtcpFeedback("ccm", "fir"))
@@ -104,7 +104,7 @@ class PacketTally:
         try:
             header = parse_header_untrusted(packet)
             payload = packet[header.size : len(packet) - padding_size_untrusted(packet, header)]
-        except BadDatagram:
+        except BadPacket:
             return None
         self._count(header.sequence_number)
         if len(payload) < _SMALLEST:

@@ -12,12 +12,12 @@ import trio
 from attrs import define, field
 
 from protocol.vocabulary import MediaKind
-from sfu.wire import rtcp
-from sfu.wire.errors import BadDatagram
-from sfu.wire.ntp import to_ntp
 from tools.light.endpoint import LightEndpoint
 from tools.light.media_loop import MediaFrame, MediaLoop
 from tools.light.stamp import PADDING_FLAG, STAMP_SIZE, write_stamp
+from tools.light.wire import rtcp
+from tools.light.wire.errors import BadPacket
+from tools.light.wire.ntp import to_ntp
 
 #: Those that :class:`tools.light.LightMedia` announces.
 PAYLOAD_TYPES: Final[dict[MediaKind, int]] = {"audio": 111, "video": 96}
@@ -134,7 +134,7 @@ class LoopSender:
         """Handle RTCP about the stream: a request for a key frame restarts the loop."""
         try:
             parts = rtcp.parse_untrusted(packet)
-        except BadDatagram:
+        except BadPacket:
             return
         if any(_asks_key_frame(part, self.ssrc) for part in parts):
             self.key_frame_requests += 1

@@ -15,10 +15,10 @@ from attrs import frozen
 import protocol.media
 import sfu.parameters
 from sfu.wire.certificate import Certificate
-from sfu.wire.demux import Protocol, classify
 from sfu.wire.dtls.dtls import Dtls, DtlsConnected, DtlsContext, DtlsFailed, DtlsRole, DtlsState
 from sfu.wire.errors import BadDatagram
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
+from tools.light.wire.demux import Protocol, classify
 
 IceParameters = sfu.parameters.IceParameters | protocol.media.IceParameters
 DtlsParameters = sfu.parameters.DtlsParameters | protocol.media.DtlsParameters

@@ -90,14 +90,15 @@ MUTATIONS: Final = (
     ),
     Mutation(
         1,
-        "The ICE usernames of a closed transport are not forgotten.",
-        "sfu/directory.py",
+        "A closed transport stays in the router's directory.",
+        "sfu/peer.py",
         """\
-        self._forget_usernames(transport)
-        self.transports.pop(transport.plane_id, None)
+    def forget_transport(self, transport: Transport) -> None:
+        self.directory.transports.pop(transport.plane_id, None)
 """,
         """\
-        self.transports.pop(transport.plane_id, None)
+    def forget_transport(self, transport: Transport) -> None:
+        pass
 """,
         (tests.RESET,),
     ),

@@ -14,8 +14,9 @@ use crate::core::{
 
 /// The names of the events' classes, under which the module shows them too.
 pub const EVENTS: &[&str] = &[
-    "SlowDatagram",
-    "RtcpArrived",
+    "DtlsArrived",
+    "PathSelected",
+    "KeyFrameRequested",
     "EncodingLearned",
     "EncodingFlows",
     "LayersChanged",

@@ -9,8 +9,7 @@ use pyo3::types::PyBytes;
 
 use super::convert::SrtpKeys;
 use crate::core::{
-    ConsumerFormat, ConsumerSpec, ConsumerStats, Core, DropReason, Id, NtpMapping, Path, PlaneTotals, ProducerSpec,
-    ProducerStats,
+    ConsumerFormat, ConsumerSpec, ConsumerStats, Core, DropReason, Id, Path, PlaneTotals, ProducerSpec, ProducerStats,
 };
 use crate::fair_mutex::FairMutex;
 use crate::guard::guarded;
@@ -115,12 +114,16 @@ impl DataPlane {
         Ok(self.with(py, |core| core.set_keys(transport, profile, &receive, &send))??)
     }
 
-    fn add_path(&self, py: Python<'_>, transport: Id, path: Path) -> PyResult<()> {
-        Ok(self.with(py, |core| core.add_path(transport, path))??)
+    fn set_credentials(&self, py: Python<'_>, transport: Id, username_fragment: &str, password: &str) -> PyResult<()> {
+        Ok(self.with(py, |core| core.set_credentials(transport, username_fragment, password))??)
     }
 
-    fn set_send_path(&self, py: Python<'_>, transport: Id, path: Path) -> PyResult<()> {
-        Ok(self.with(py, |core| core.set_send_path(transport, path))??)
+    fn set_rtcp_source(&self, py: Python<'_>, ssrc: u32, cname: &str) -> PyResult<()> {
+        self.with(py, |core| core.set_rtcp_source(ssrc, cname))
+    }
+
+    fn start_reports(&self, py: Python<'_>, transport: Id, first_at: f64, interval: f64) -> PyResult<()> {
+        Ok(self.with(py, |core| core.start_reports(transport, first_at, interval))??)
     }
 
     fn remove_transport(&self, py: Python<'_>, transport: Id) -> PyResult<()> {
@@ -146,20 +149,8 @@ impl DataPlane {
         Ok(self.with(py, |core| core.set_producer_paused(producer, paused))??)
     }
 
-    fn answer_bindings(&self, py: Python<'_>, transport: Id, username_fragment: &str, password: &str) -> PyResult<()> {
-        Ok(self.with(py, |core| core.answer_bindings(transport, username_fragment, password))??)
-    }
-
-    fn hand_up_bindings(&self, py: Python<'_>, transport: Id) -> PyResult<()> {
-        Ok(self.with(py, |core| core.hand_up_bindings(transport))??)
-    }
-
     fn watch(&self, py: Python<'_>, transport: Id, heard_at: f64, silent_after: f64, lost_after: f64) -> PyResult<()> {
         Ok(self.with(py, |core| core.watch(transport, heard_at, silent_after, lost_after))??)
-    }
-
-    fn note_binding(&self, py: Python<'_>, transport: Id, at: f64) -> PyResult<()> {
-        Ok(self.with(py, |core| core.note_binding(transport, at))??)
     }
 
     fn heard_at(&self, py: Python<'_>, transport: Id) -> PyResult<Option<f64>> {
@@ -168,19 +159,6 @@ impl DataPlane {
 
     fn media_heard_at(&self, py: Python<'_>, transport: Id) -> PyResult<Option<f64>> {
         Ok(self.with(py, |core| core.heard_at(transport, true))??)
-    }
-
-    fn set_source_clock(
-        &self,
-        py: Python<'_>,
-        producer: Id,
-        encoding: usize,
-        ntp: u64,
-        timestamp: u32,
-        at: f64,
-    ) -> PyResult<()> {
-        let clock = NtpMapping { ntp, timestamp, at };
-        Ok(self.with(py, |core| core.set_source_clock(producer, encoding, clock))??)
     }
 
     #[pyo3(signature = (
@@ -222,10 +200,10 @@ impl DataPlane {
         self.send_now(py, path, datagram)
     }
 
-    fn send_rtcp(&self, py: Python<'_>, transport: Id, packet: &[u8]) -> PyResult<()> {
-        let mut sealed = packet.to_vec();
-        match self.with(py, |core| core.seal_rtcp(transport, &mut sealed))?? {
-            Some(path) => self.send_now(py, path, &sealed),
+    #[pyo3(signature = (producer, encoding, *, full_intra))]
+    fn request_key_frame(&self, py: Python<'_>, producer: Id, encoding: usize, full_intra: bool) -> PyResult<()> {
+        match self.with(py, |core| core.request_key_frame(producer, encoding, full_intra))?? {
+            Some((path, datagram)) => self.send_now(py, path, &datagram),
             None => Ok(()),
         }
     }

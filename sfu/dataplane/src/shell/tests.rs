@@ -58,15 +58,16 @@ fn connect(core: &FairMutex<Core>, transport: u64, remote: &UdpSocket) {
     core.add_transport(transport).unwrap();
     core.set_keys(transport, Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap();
     core.add_path(transport, path(remote)).unwrap();
+    core.set_credentials(transport, &format!("ours{transport}"), "a password").unwrap();
+    core.take_events(usize::MAX);
 }
 
-/// A sealed packet of a video; the last of its frame or not.
-/// Answer the transport's bindings, and watch for its silence.
+/// Watch for the transport's silence.
 fn watch(core: &mut Core, transport: u64, silent_after: f64) {
-    core.answer_bindings(transport, "ours", "a password").unwrap();
     core.watch(transport, 100.0, silent_after, 2000.0).unwrap();
 }
 
+/// A sealed packet of a video; the last of its frame or not.
 fn packet(number: u16, last: bool) -> Vec<u8> {
     let mut packet = vec![0x80, 96 | if last { 0x80 } else { 0 }];
     packet.extend(number.to_be_bytes());
@@ -95,21 +96,21 @@ fn call(core: &FairMutex<Core>, sender: &UdpSocket, receiver: &UdpSocket) {
     core.lock().add_consumer(2, 1, 1, &consumer, 1).unwrap();
 }
 
+/// A handshake record, as far as the core looks at it.
+const DTLS: &[u8] = b"\x16dtls";
+
 #[test]
-fn datagrams_for_the_slow_path_come_up_with_their_time() {
+fn datagrams_for_the_slow_path_come_up_and_so_do_requests() {
     each_way(|open| {
         let (shell, core, address) = started(open);
-        let remote = bound();
-        connect(&core, 1, &remote);
-        remote.send_to(b"\x00stun", address.remote).unwrap();
-        let expected = Event::SlowDatagram { path: path(&remote), transport: Some(1), data: b"\x00stun".to_vec() };
-        assert_eq!(first_event(&shell), expected);
-        let mut report = b"\x81\xce\x00\x02\x00\x00\x00\x05\x00\x00\x00\x06".to_vec();
-        Srtp::new(Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap().seal_rtcp(&mut report).unwrap();
-        remote.send_to(&report, address.remote).unwrap();
-        let Event::RtcpArrived { at, packet, .. } = first_event(&shell) else { panic!("no report") };
-        assert_eq!(packet, b"\x81\xce\x00\x02\x00\x00\x00\x05\x00\x00\x00\x06");
-        assert!((100.0..110.0).contains(&at));
+        let (sender, receiver) = (bound(), bound());
+        call(&core, &sender, &receiver);
+        sender.send_to(DTLS, address.remote).unwrap();
+        assert_eq!(first_event(&shell), Event::DtlsArrived { transport: 1, data: DTLS.to_vec() });
+        let mut loss = b"\x81\xce\x00\x02\x00\x00\x00\x05\x00\x00\x00\x06".to_vec();
+        Srtp::new(Profile::AeadAes128Gcm, &KEYS, &KEYS).unwrap().seal_rtcp(&mut loss).unwrap();
+        receiver.send_to(&loss, address.remote).unwrap();
+        assert_eq!(first_event(&shell), Event::KeyFrameRequested { consumer: 1 });
     });
 }
 
@@ -137,7 +138,7 @@ fn a_binding_is_answered_by_the_thread_and_silence_is_told_though_nothing_comes(
         let remote = bound();
         connect(&core, 1, &remote);
         watch(&mut core.lock(), 1, 1.0);
-        remote.send_to(&Credentials::new("ours", "a password").request(true), address.remote).unwrap();
+        remote.send_to(&Credentials::new("ours1", "a password").request(true), address.remote).unwrap();
         let mut buffer = [0; 99];
         assert_eq!(remote.recv(&mut buffer).unwrap(), 20 + 12 + 24 + 8);
         assert!(is_told(&shell));
@@ -174,7 +175,7 @@ fn who_was_heard_while_the_thread_was_held_up_is_not_silent() {
     for _ in 0..100 {
         others.send_to(b"\xff", address.remote).unwrap();
     }
-    remote.send_to(&Credentials::new("ours", "a password").request(true), address.remote).unwrap();
+    remote.send_to(&Credentials::new("ours1", "a password").request(true), address.remote).unwrap();
     std::thread::sleep(Duration::from_millis(1300));
     drop(held);
     assert_eq!(remote.recv(&mut [0; 99]).unwrap(), 20 + 12 + 24 + 8);
@@ -194,8 +195,9 @@ fn a_bug_in_the_core_is_told_and_the_thread_goes_on() {
         let Event::PlaneFailed { why } = first_event(&shell) else { panic!("no failure") };
         assert!(why.contains("sabotaged"), "{why}");
         assert_eq!(core.lock().totals().transports, 0);
-        sender.send_to(b"\x00stun", address.remote).unwrap();
-        assert!(matches!(first_event(&shell), Event::SlowDatagram { transport: None, .. }));
+        connect(&core, 1, &sender);
+        sender.send_to(DTLS, address.remote).unwrap();
+        assert!(matches!(first_event(&shell), Event::DtlsArrived { transport: 1, .. }));
     });
 }
 
@@ -206,16 +208,20 @@ fn a_socket_that_is_added_is_read_and_sent_from_and_one_that_is_taken_away_is_cl
         let (first, second) = (path(&ours), Path { local: 2, ..path(&added) });
         let core = Arc::new(FairMutex::new(Core::new(HOLD)));
         let mut sockets = Arc::new(open(vec![ours]));
-        let shell = Shell::start(core, Arc::clone(&sockets), 100.0).unwrap();
+        let shell = Shell::start(Arc::clone(&core), Arc::clone(&sockets), 100.0).unwrap();
         let mut replace = |index, descriptor| {
             sockets = Arc::new(sockets.with(index, descriptor).unwrap());
             shell.replace_sockets(Arc::clone(&sockets));
             Arc::clone(&sockets)
         };
         let remote = bound();
+        core.lock().add_transport(1).unwrap();
+        core.lock().set_credentials(1, "ours1", "a password").unwrap();
         replace(2, Some(added.into()));
-        remote.send_to(b"\x00stun", second.remote).unwrap();
-        assert!(matches!(first_event(&shell), Event::SlowDatagram { path: Path { local: 2, .. }, .. }));
+        remote.send_to(&Credentials::new("ours1", "a password").request(true), second.remote).unwrap();
+        let there = Path { local: 2, ..path(&remote) };
+        assert_eq!(first_event(&shell), Event::PathSelected { transport: 1, path: there });
+        assert_eq!(remote.recv_from(&mut [0; 99]).unwrap(), (64, second.remote));
         let sending = replace(0, None);
         sending.send(Path { local: 2, ..path(&remote) }, b"from there", 10).unwrap();
         assert_eq!(remote.recv_from(&mut [0; 99]).unwrap(), (10, second.remote));
@@ -223,8 +229,8 @@ fn a_socket_that_is_added_is_read_and_sent_from_and_one_that_is_taken_away_is_cl
         assert_eq!(sending.send(Path { local: 1, ..path(&remote) }, b"from nowhere", 12), Err(DropReason::SendFailed));
         // Its port is free again.
         wait_for(|| UdpSocket::bind(first.remote).ok());
-        remote.send_to(b"\x00still", second.remote).unwrap();
-        assert!(matches!(first_event(&shell), Event::SlowDatagram { path: Path { local: 2, .. }, .. }));
+        remote.send_to(DTLS, second.remote).unwrap();
+        assert!(matches!(first_event(&shell), Event::DtlsArrived { transport: 1, .. }));
     });
 }
 

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::interface::event::{Event, MAX_EVENTS};
 use crate::core::interface::spec::Id;
+use crate::core::wire::address::Path;
 
 /// Events in their order, and changes of which only the newest state counts.
 #[derive(Debug, Default)]
@@ -16,26 +17,37 @@ pub struct EventQueue {
     learned: Vec<(Id, usize, u32)>,
     /// Producers and their video encodings that began to flow.
     flowing: Vec<(Id, usize)>,
+    /// Transports and the paths that they send on now.
+    selected: Vec<(Id, Path)>,
 }
 
 impl EventQueue {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.ordered.is_empty() && self.learned.is_empty() && self.flowing.is_empty()
+        self.ordered.is_empty() && self.learned.is_empty() && self.flowing.is_empty() && self.selected.is_empty()
     }
 
     /// How many events wait.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.ordered.len() + self.learned.len() + self.flowing.len()
+        self.ordered.len() + self.learned.len() + self.flowing.len() + self.selected.len()
     }
 
     /// Queue a datagram of `size` bytes; fails with [`DropReason::EventsFull`] once [`MAX_EVENTS`] wait.
     pub fn push_datagram(&mut self, event: Event, size: usize) -> Result<(), DropReason> {
+        self.push_bounded(event, Some(size))
+    }
+
+    /// Queue the request of a consumer's receiver, with the same bound.
+    pub fn push_key_frame_request(&mut self, consumer: Id) -> Result<(), DropReason> {
+        self.push_bounded(Event::KeyFrameRequested { consumer }, None)
+    }
+
+    fn push_bounded(&mut self, event: Event, size: Option<usize>) -> Result<(), DropReason> {
         if self.ordered.len() >= MAX_EVENTS {
             return Err(DropReason::EventsFull);
         }
-        self.ordered.push_back((event, Some(size)));
+        self.ordered.push_back((event, size));
         Ok(())
     }
 
@@ -78,9 +90,24 @@ impl EventQueue {
         }
     }
 
+    /// The transport sends on this path now.
+    pub fn path_selected(&mut self, transport: Id, path: Path) {
+        match self.selected.iter_mut().find(|(id, _)| *id == transport) {
+            Some((_, known)) => *known = path,
+            None => self.selected.push((transport, path)),
+        }
+    }
+
     /// Drop all events of a transport that is gone.
     pub fn forget_transport(&mut self, transport: Id) {
+        self.selected.retain(|(id, _)| *id != transport);
         self.ordered.retain(|(event, _)| !event.is_of(transport));
+    }
+
+    /// Drop the request for a key frame of a consumer that is gone.
+    pub fn forget_consumer(&mut self, consumer: Id) {
+        self.ordered
+            .retain(|(event, _)| !matches!(event, Event::KeyFrameRequested { consumer: id } if *id == consumer));
     }
 
     /// Drop all events of a producer that is gone.
@@ -89,11 +116,13 @@ impl EventQueue {
         self.flowing.retain(|(id, _)| *id != producer);
     }
 
-    /// Hand over what was learned and what flows.
+    /// Hand over which paths are used, what was learned and what flows.
     pub fn take_changes(&mut self) -> Vec<Event> {
-        let learned = self.learned.drain(..);
+        let selected = self.selected.drain(..);
         let mut changes: Vec<Event> =
-            learned.map(|(producer, encoding, ssrc)| Event::EncodingLearned { producer, encoding, ssrc }).collect();
+            selected.map(|(transport, path)| Event::PathSelected { transport, path }).collect();
+        let learned = self.learned.drain(..);
+        changes.extend(learned.map(|(producer, encoding, ssrc)| Event::EncodingLearned { producer, encoding, ssrc }));
         let flowing = self.flowing.drain(..);
         changes.extend(flowing.map(|(producer, encoding)| Event::EncodingFlows { producer, encoding }));
         changes

@@ -20,12 +20,13 @@ use crate::core::send::consumer::Consumer;
 use crate::core::send::transmit::SendReceipt;
 use crate::core::transport::Transport;
 use crate::core::wire::address::Path;
+use crate::core::wire::rtcp::RtcpSource;
 use crate::core::wire::rtp::Element;
 
-/// The answer to a Binding request, on its way.
+/// A datagram of the core's own, on its way: the answer to a Binding request, or a report.
 #[derive(Debug)]
 #[allow(missing_docs)]
-pub struct BindingAnswer {
+pub struct OwnDatagram {
     pub transport: TransportKey,
     pub path: Path,
     pub datagram: Vec<u8>,
@@ -59,12 +60,16 @@ pub struct Core {
     pub(in crate::core) consumers: Table<ConsumerKey, Consumer>,
     /// The transport that owns each path.
     pub(in crate::core) by_path: HashMap<Path, TransportKey>,
+    /// The transport that owns each ICE username fragment.
+    pub(in crate::core) by_username: HashMap<Box<str>, TransportKey>,
     pub(in crate::core) timers: Timers,
     pub(in crate::core) events: EventQueue,
     /// Consumers whose layers may have changed since the slow path was told.
     pub(in crate::core) changed: Vec<ConsumerKey>,
-    /// Answers to Binding requests; the shell takes them after each batch of datagrams.
-    pub(in crate::core) answers: Vec<BindingAnswer>,
+    /// The shell takes them after each batch of datagrams.
+    pub(in crate::core) own_datagrams: Vec<OwnDatagram>,
+    /// Who we are in the RTCP that is about no consumer.
+    pub(in crate::core) rtcp_source: RtcpSource,
     /// Transports whose send batches are not empty.
     pub(in crate::core) dirty: Vec<TransportKey>,
     pub(in crate::core) drops: DropCounts,
@@ -95,8 +100,8 @@ impl Core {
 
     /// Forget everything but the totals, because the core had a bug.  The slow path is told why.
     pub fn fail(&mut self, why: String) {
-        let Self { drops, traffic, hold, .. } = std::mem::take(self);
-        *self = Self { drops, traffic, hold, ..Self::default() };
+        let Self { drops, traffic, hold, rtcp_source, .. } = std::mem::take(self);
+        *self = Self { drops, traffic, hold, rtcp_source, ..Self::default() };
         self.events.push_failure(why);
     }
 }

@@ -21,11 +21,13 @@ pub enum Timer {
 pub enum TransportTimer {
     /// The client may have fallen silent, or lost its consent (RFC 7675).
     Consent,
+    /// The client gets receiver reports about its streams.
+    ReceiverReport,
 }
 
 impl TransportTimer {
     /// Every kind, in the order of the variants.
-    const ALL: [Self; 1] = [Self::Consent];
+    const ALL: [Self; 2] = [Self::Consent, Self::ReceiverReport];
     const COUNT: usize = Self::ALL.len();
 }
 

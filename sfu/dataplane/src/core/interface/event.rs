@@ -11,10 +11,12 @@ pub const MAX_EVENTS: usize = 1024;
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Event {
-    /// STUN from anywhere (`transport` is `None` unless it owns the path), or DTLS from a transport's path.
-    SlowDatagram { path: Path, transport: Option<Id>, data: Vec<u8> },
-    /// An SRTCP packet, opened; it came at `at` seconds.
-    RtcpArrived { transport: Id, packet: Vec<u8>, at: f64 },
+    /// A DTLS datagram from one of the transport's paths.
+    DtlsArrived { transport: Id, data: Vec<u8> },
+    /// Datagrams to the client go to this path from now on: it is the first, or the client nominated it.
+    PathSelected { transport: Id, path: Path },
+    /// A consumer's receiver cannot decode what it gets, and asks for a key frame.
+    KeyFrameRequested { consumer: Id },
     /// The SSRC of an encoding became known, or changed.
     EncodingLearned { producer: Id, encoding: usize, ssrc: u32 },
     /// The client has given no sign of life for long.  The last authentic one came at `last_at` seconds.
@@ -45,8 +47,7 @@ impl Event {
     /// Whether it is about this transport.
     pub fn is_of(&self, id: Id) -> bool {
         match self {
-            Event::SlowDatagram { transport, .. } => *transport == Some(id),
-            Event::RtcpArrived { transport, .. } => *transport == id,
+            Event::DtlsArrived { transport, .. } => *transport == id,
             _ => self.is_liveness_of(id),
         }
     }

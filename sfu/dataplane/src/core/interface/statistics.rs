@@ -82,4 +82,5 @@ pub struct PlaneTotals {
     pub producers: usize,
     pub routes: usize,
     pub paths: usize,
+    pub usernames: usize,
 }

@@ -4,12 +4,9 @@ use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::interface::spec::{Id, ProducerSpec, Refused};
 use crate::core::keys::{EncodingKey, ProducerKey};
-use crate::core::receive::clock::NtpMapping;
 use crate::core::receive::producer::{Producer, names_to_learn};
-use crate::core::srtp::{Profile, RTCP_HEADER_SIZE, Srtp};
+use crate::core::srtp::{Profile, Srtp};
 use crate::core::transport::Transport;
-use crate::core::wire::address::Path;
-use crate::core::wire::rtp::be32;
 
 /// The command names an encoding that its producer does not have.
 pub(super) const NO_ENCODING: Refused = Refused::Invalid("the producer has no such encoding");
@@ -37,30 +34,6 @@ impl Core {
         Ok(())
     }
 
-    /// Take datagrams from here as this transport's.  The first path is also the one to send on.
-    pub fn add_path(&mut self, transport: Id, path: Path) -> Result<(), Refused> {
-        let key = self.transports.key(transport)?;
-        if let Some(before) = self.by_path.insert(path, key).filter(|&before| before != key) {
-            self.transports[before].lose_path(path);
-            if !self.transports[before].ready() {
-                for consumer in self.transports[before].consumers.clone() {
-                    self.restart(consumer);
-                }
-            }
-        }
-        if let Some(oldest) = self.transports[key].learn_path(path) {
-            self.by_path.remove(&oldest);
-        }
-        Ok(())
-    }
-
-    /// Send to here from now on.
-    pub fn set_send_path(&mut self, transport: Id, path: Path) -> Result<(), Refused> {
-        let key = self.transports.key(transport)?;
-        self.transports[key].send_path = Some(path);
-        Ok(())
-    }
-
     /// Forget its keys and paths, with every producer and consumer still on it.
     pub fn remove_transport(&mut self, transport: Id) {
         let Ok(key) = self.transports.key(transport) else { return };
@@ -72,6 +45,9 @@ impl Core {
         }
         for path in &self.transports[key].paths {
             self.by_path.remove(path);
+        }
+        for username in self.transports[key].ice.iter().flat_map(|agent| agent.username_fragments()) {
+            self.by_username.remove(username);
         }
         self.timers.remove_transport(key);
         self.transports.remove(transport);
@@ -107,6 +83,7 @@ impl Core {
                 self.transports[owner].ssrcs.insert(ssrc, EncodingKey { producer: key, index });
             }
         }
+        self.arm_receiver_reports(owner);
         Ok(())
     }
 
@@ -139,32 +116,6 @@ impl Core {
             self.retarget(consumer);
         }
         Ok(())
-    }
-
-    /// A report of the encoding's sender: receivers are told its clock, and switch between encodings by it.
-    pub fn set_source_clock(&mut self, producer: Id, encoding: usize, clock: NtpMapping) -> Result<(), Refused> {
-        let key = self.producers.key(producer)?;
-        let encoding = self.producers[key].encodings.get_mut(encoding).ok_or(NO_ENCODING)?;
-        encoding.clock.report(clock);
-        Ok(())
-    }
-
-    /// Seal a compound packet in place; where to send it.
-    ///
-    /// `None` without keys and a path, in the name of a consumer (its SSRC comes first) that was removed, and for what
-    /// is too long, which is counted.
-    pub fn seal_rtcp(&mut self, transport: Id, packet: &mut Vec<u8>) -> Result<Option<Path>, Refused> {
-        let key = self.transports.key(transport)?;
-        let owner = &mut self.transports[key];
-        if packet.len() < RTCP_HEADER_SIZE || owner.is_retired(be32(packet, 4)) {
-            return Ok(None);
-        }
-        let (Some(srtp), Some(path)) = (&mut owner.srtp, owner.send_path) else { return Ok(None) };
-        if let Err(reason) = srtp.seal_rtcp(packet) {
-            self.drops.count(reason);
-            return Ok(None);
-        }
-        Ok(Some(path))
     }
 
     /// For what only the slow path can tell.

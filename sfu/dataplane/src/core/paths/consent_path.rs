@@ -1,46 +1,19 @@
-//! What happens to a sign of life: answer Binding requests that change nothing, and report silence and return.
+//! What happens to a sign of life, and where none comes: silence, return and loss are reported.
 
+use crate::core::engine::Core;
 use crate::core::engine::timers::{Timer, TransportTimer};
-use crate::core::engine::{BindingAnswer, Core};
 use crate::core::interface::event::Event;
 use crate::core::interface::spec::{Id, Refused};
 use crate::core::keys::TransportKey;
 use crate::core::transport::consent::{Liveness, Watch};
-use crate::core::wire::address::Path;
-use crate::core::wire::stun::{Credentials, is_indication_untrusted};
 
 impl Core {
-    /// Answer the requests with these credentials that come from the transport's own paths and change nothing.
-    pub fn answer_bindings(&mut self, transport: Id, username_fragment: &str, password: &str) -> Result<(), Refused> {
-        let key = self.transports.key(transport)?;
-        let credentials = Credentials::new(username_fragment, password);
-        self.transports[key].consent.answering = Some(Box::new(credentials));
-        Ok(())
-    }
-
-    /// Hand all requests up again.
-    pub fn hand_up_bindings(&mut self, transport: Id) -> Result<(), Refused> {
-        let key = self.transports.key(transport)?;
-        self.transports[key].consent.answering = None;
-        Ok(())
-    }
-
     /// Tell when the client gives no sign of life for so many seconds; it was heard at `heard_at`.
     pub fn watch(&mut self, transport: Id, heard_at: f64, silent_after: f64, lost_after: f64) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
         self.transports[key].consent.start_watch(Watch { silent_after, lost_after });
         self.on_proof(key, heard_at);
         self.arm_consent(key);
-        Ok(())
-    }
-
-    /// The slow path has seen an authentic Binding request.
-    pub fn note_binding(&mut self, transport: Id, at: f64) -> Result<(), Refused> {
-        let key = self.transports.key(transport)?;
-        if self.on_proof(key, at) {
-            // The slow path knows of the return: it has noted it itself.
-            self.events.retract_liveness(transport);
-        }
         Ok(())
     }
 
@@ -57,47 +30,11 @@ impl Core {
         }
     }
 
-    /// Answer a request that changes nothing, and take an indication for a sign of life.
-    ///
-    /// Whether the datagram was one of these two; the slow path gets all others.
-    pub(in crate::core) fn take_binding_untrusted(
-        &mut self,
-        key: TransportKey,
-        datagram: &[u8],
-        path: Path,
-        now: f64,
-    ) -> bool {
-        let transport = &mut self.transports[key];
-        let credentials = transport.consent.answering.as_deref();
-        let Some(binding) = credentials.and_then(|credentials| credentials.read_untrusted(datagram)) else {
-            let is_hint = is_indication_untrusted(datagram);
-            if is_hint {
-                transport.consent.on_hint(now);
-            }
-            return is_hint;
-        };
-        if !binding.indication {
-            // A nomination of another path is a decision, which the slow path takes.
-            if binding.use_candidate && transport.send_path != Some(path) {
-                return false;
-            }
-            if let Some(credentials) = credentials {
-                let datagram = credentials.answer(&binding, path.remote);
-                self.answers.push(BindingAnswer { transport: key, path, datagram });
-            }
-            transport.learn_path(path);
-        }
-        self.on_proof(key, now);
-        true
-    }
-
-    /// Note proof that the client is there.  Whether it had been silent or lost before.
-    fn on_proof(&mut self, key: TransportKey, at: f64) -> bool {
-        let was_away = self.transports[key].consent.on_proof(at);
-        if was_away {
+    /// Note proof that the client is there.
+    pub(in crate::core) fn on_proof(&mut self, key: TransportKey, at: f64) {
+        if self.transports[key].consent.on_proof(at) {
             self.come_back(key);
         }
-        was_away
     }
 
     /// Report that the client is back.  If its silence is not reported yet, take that back instead.

@@ -53,6 +53,9 @@ impl Core {
         let owner = &mut self.transports[removed.transport];
         owner.consumers.retain(|&one| one != key);
         owner.retire_ssrc(removed.ssrc);
+        if removed.key_frame_requested {
+            self.events.forget_consumer(consumer);
+        }
         if let Some(producer) = removed.producer {
             let producer = &mut self.producers[producer];
             producer.consumers.retain(|&one| one != key);

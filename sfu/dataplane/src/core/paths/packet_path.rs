@@ -33,14 +33,14 @@ impl Core {
         }
         let protocol = classify(datagram);
         let known = self.by_path.get(&path).copied();
-        let transport = known.map(|key| self.transports[key].id);
-        let slow = |data: &[u8]| Event::SlowDatagram { path, transport, data: data.to_vec() };
         match (protocol, known) {
-            (Protocol::Stun, Some(key)) if self.take_binding_untrusted(key, datagram, path, now) => Ok(()),
-            (Protocol::Stun, _) => self.events.push_datagram(slow(datagram), datagram.len()),
+            (Protocol::Stun, _) => self.receive_stun_untrusted(known, datagram, path, now),
             (Protocol::Unknown, _) => Err(DropReason::UnknownProtocol),
             (_, None) => Err(DropReason::UnknownAddress),
-            (Protocol::Dtls, _) => self.events.push_datagram(slow(datagram), datagram.len()),
+            (Protocol::Dtls, Some(key)) => {
+                let transport = self.transports[key].id;
+                self.events.push_datagram(Event::DtlsArrived { transport, data: datagram.to_vec() }, datagram.len())
+            }
             (Protocol::Rtcp, Some(key)) => self.receive_rtcp_untrusted(key, datagram, now),
             (Protocol::Rtp, Some(key)) => {
                 let mut elements = std::mem::take(&mut self.scratch.elements);

@@ -26,7 +26,14 @@ impl Core {
                 events.push(Event::LayersChanged { consumer: consumer.id, encoding: layers.0, temporal: layers.1 });
             }
         }
-        events.extend(self.events.take_ordered(limit));
+        for event in self.events.take_ordered(limit) {
+            if let Event::KeyFrameRequested { consumer } = event
+                && let Ok(key) = self.consumers.key(consumer)
+            {
+                self.consumers[key].key_frame_requested = false;
+            }
+            events.push(event);
+        }
         events
     }
 
@@ -65,6 +72,7 @@ impl Core {
             producers: self.producers.len(),
             routes: self.producers.values().map(|producer| producer.consumers.len()).sum(),
             paths: self.by_path.len(),
+            usernames: self.by_username.len(),
         }
     }
 

@@ -1,13 +1,13 @@
-//! What happens to RTCP: receiver reports are kept, everything else goes to the slow path; and sender reports are made.
+//! What happens to RTCP: clocks and reports are kept, requests for key frames go to the slow path; and sender reports
+//! are made.
 
 use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
-use crate::core::interface::event::Event;
 use crate::core::keys::TransportKey;
-use crate::core::send::sender_report::{SenderInfo, write_sender_report};
+use crate::core::receive::clock::NtpMapping;
 use crate::core::srtp::RTCP_HEADER_SIZE;
 use crate::core::transport::Transport;
-use crate::core::wire::receiver_report::only_reports_untrusted;
+use crate::core::wire::rtcp::{BadPacket, Packet, ReportBlock, SenderInfo, SourceDescription, read_untrusted};
 
 impl Core {
     /// Open an SRTCP packet in place, and act on it.
@@ -17,29 +17,77 @@ impl Core {
         datagram: &mut [u8],
         now: f64,
     ) -> Result<(), DropReason> {
-        let Transport { id: transport, srtp, ssrcs, .. } = &mut self.transports[key];
-        let (transport, srtp) = (*transport, srtp.as_mut().ok_or(DropReason::NoKeys)?);
+        let Transport { srtp, ssrcs, .. } = &mut self.transports[key];
+        let srtp = srtp.as_mut().ok_or(DropReason::NoKeys)?;
         if datagram.len() < RTCP_HEADER_SIZE {
             return Err(DropReason::MalformedRtcp);
         }
         let plain = srtp.open_rtcp(datagram, |ssrc| ssrcs.contains_key(&ssrc))?;
         self.on_media(key, now);
-        if self.take_receiver_reports_untrusted(key, &datagram[..plain], now) {
-            return Ok(());
+        // A part that is malformed is counted, once for the whole packet; the others are acted on all the same.
+        let mut malformed = false;
+        for packet in read_untrusted(&datagram[..plain]) {
+            match packet {
+                Ok(packet) => self.on_rtcp_packet(key, &packet, now),
+                Err(BadPacket) => malformed = true,
+            }
         }
-        let packet = datagram[..plain].to_vec();
-        self.events.push_datagram(Event::RtcpArrived { transport, packet, at: now }, datagram.len())
+        if malformed { Err(DropReason::MalformedRtcp) } else { Ok(()) }
     }
 
-    /// Keep what this transport's receiver reports.  Whether the slow path need not see the packet.
-    fn take_receiver_reports_untrusted(&mut self, key: TransportKey, packet: &[u8], now: f64) -> bool {
-        let Self { transports, consumers, .. } = self;
-        let transport = &transports[key];
-        only_reports_untrusted(packet, |block| {
-            if let Some(consumer) = transport.sender_of(block.ssrc).and_then(|consumer| consumers.get_mut(consumer)) {
-                consumer.reports.on_report_block(&block, now);
+    fn on_rtcp_packet(&mut self, key: TransportKey, packet: &Packet<'_>, now: f64) {
+        match packet {
+            Packet::SenderReport(report) => {
+                self.on_sender_report(key, &report.info, now);
+                report.blocks.iter().for_each(|block| self.on_report_block(key, &block, now));
             }
-        })
+            Packet::ReceiverReport(report) => {
+                report.blocks.iter().for_each(|block| self.on_report_block(key, &block, now));
+            }
+            Packet::PictureLoss(loss) => self.on_picture_loss(key, loss.media_ssrc),
+            Packet::FullIntraRequest(request) => {
+                request.entries.iter().for_each(|entry| self.on_picture_loss(key, entry.ssrc));
+            }
+            // Nothing depends on the others yet.
+            Packet::SourceDescription(_)
+            | Packet::Goodbye(_)
+            | Packet::Application(_)
+            | Packet::Nack(_)
+            | Packet::TransportFeedback(_)
+            | Packet::MaxBitrate(_) => {}
+        }
+    }
+
+    /// A publisher reports how its clocks go together: receivers are told, and switches between encodings go by it.
+    fn on_sender_report(&mut self, key: TransportKey, info: &SenderInfo, now: f64) {
+        let Some(&at) = self.transports[key].ssrcs.get(&info.ssrc) else { return };
+        let encoding = &mut self.producers[at.producer].encodings[at.index];
+        encoding.reporter.on_sender_report(info, now);
+        // A sender without a wall clock writes zero (RFC 3550 section 6.4.1).
+        if info.ntp != 0 {
+            encoding.clock.report(NtpMapping { ntp: info.ntp, timestamp: info.timestamp, at: now });
+        }
+    }
+
+    /// A receiver reports what it got of one of its consumers.
+    fn on_report_block(&mut self, key: TransportKey, block: &ReportBlock, now: f64) {
+        let consumer = self.transports[key].sender_of(block.ssrc);
+        if let Some(consumer) = consumer.and_then(|consumer| self.consumers.get_mut(consumer)) {
+            consumer.reports.on_report_block(block, now);
+        }
+    }
+
+    /// A receiver cannot decode one of its consumers.  The slow path is told once, until it has taken the event.
+    fn on_picture_loss(&mut self, key: TransportKey, ssrc: u32) {
+        // An SSRC without a consumer is no error: the consumer may have been removed meanwhile.
+        let consumer = self.transports[key].sender_of(ssrc);
+        let Some(consumer) = consumer.and_then(|consumer| self.consumers.get_mut(consumer)) else { return };
+        if !consumer.key_frame_requested {
+            match self.events.push_key_frame_request(consumer.id) {
+                Ok(()) => consumer.key_frame_requested = true,
+                Err(reason) => self.drops.count(reason),
+            }
+        }
     }
 
     /// Put the sender reports that are due behind the media that waits to leave.
@@ -63,7 +111,9 @@ impl Core {
                 packets: consumer.packets as u32,
                 octets: consumer.octets as u32,
             };
-            write_sender_report(&info, &producer.spec.cname, &mut scratch.report);
+            scratch.report.clear();
+            info.write(&[], &mut scratch.report);
+            SourceDescription::write(info.ssrc, &producer.spec.cname, &mut scratch.report);
             match srtp.seal_rtcp(&mut scratch.report) {
                 Ok(()) => {
                     consumer.reports.record_sent(ntp, now);

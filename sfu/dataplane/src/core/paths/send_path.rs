@@ -1,7 +1,7 @@
 //! What leaves: batches to their receivers, and how their packets are counted.
 
 use crate::core::engine::timers::Timer;
-use crate::core::engine::{BindingAnswer, Core};
+use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::keys::TransportKey;
 use crate::core::send::batch::{QueuedPacket, SendBatch};
@@ -20,9 +20,9 @@ impl Core {
         max_segments: usize,
         mut send: impl FnMut(Path, &[u8], usize) -> Result<(), DropReason>,
     ) {
-        for answer in self.take_answers() {
-            match send(answer.path, &answer.datagram, answer.datagram.len()) {
-                Ok(()) => self.count_sent(answer.datagram.len()),
+        for own in self.take_own_datagrams() {
+            match send(own.path, &own.datagram, own.datagram.len()) {
+                Ok(()) => self.count_sent(own.datagram.len()),
                 Err(reason) => self.drops.count(reason),
             }
         }
@@ -49,9 +49,9 @@ impl Core {
     ///
     /// The shell calls [`Core::settle`] for each of them.
     pub fn drain(&mut self, now: f64) -> Vec<Transmit> {
-        let answers = self.take_answers().into_iter();
+        let own = self.take_own_datagrams().into_iter();
         let mut transmits: Vec<Transmit> =
-            answers.map(|BindingAnswer { path, datagram, .. }| Transmit { path, datagram, receipt: None }).collect();
+            own.map(|OwnDatagram { path, datagram, .. }| Transmit { path, datagram, receipt: None }).collect();
         self.each_due(now, |core, path, srtp, batch| {
             batch.runs(
                 1,
@@ -65,11 +65,11 @@ impl Core {
         transmits
     }
 
-    /// Answers to transports that are still there.
-    fn take_answers(&mut self) -> Vec<BindingAnswer> {
-        let mut answers = std::mem::take(&mut self.answers);
-        answers.retain(|answer| self.transports.get(answer.transport).is_some());
-        answers
+    /// Our own datagrams to transports that are still there.
+    fn take_own_datagrams(&mut self) -> Vec<OwnDatagram> {
+        let mut own = std::mem::take(&mut self.own_datagrams);
+        own.retain(|datagram| self.transports.get(datagram.transport).is_some());
+        own
     }
 
     /// Count a datagram that was sent, or why it was not.

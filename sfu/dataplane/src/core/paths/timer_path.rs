@@ -16,6 +16,7 @@ impl Core {
             match timer {
                 Timer::Flush => flush_due = true,
                 Timer::Transport(TransportTimer::Consent, key) => self.check_consent(key, now),
+                Timer::Transport(TransportTimer::ReceiverReport, key) => self.send_receiver_reports(key, now),
             }
         }
         // The batches still wait: the shell flushes after it let time pass.

@@ -4,6 +4,7 @@ use crate::core::interface::spec::EncodingSpec;
 use crate::core::interface::statistics::EncodingStats;
 use crate::core::keys::ConsumerKey;
 use crate::core::receive::clock::SenderClock;
+use crate::core::receive::receiver_report::ReceiverReporter;
 use crate::core::receive::ssrc_changes::SsrcChanges;
 use crate::core::receive::statistics::ReceiveStats;
 use crate::core::wire::payload::{Codec, Frame, ParameterSets, Picture};
@@ -16,6 +17,7 @@ pub struct Encoding {
     pub ssrc: Option<u32>,
     pub stats: ReceiveStats,
     pub clock: SenderClock,
+    pub reporter: ReceiverReporter,
     pub key_frames: u64,
     /// The highest temporal layer so far.
     pub top_temporal: Option<u8>,
@@ -44,6 +46,7 @@ impl Encoding {
             spec,
             stats: ReceiveStats::new(clock_rate),
             clock: SenderClock::new(clock_rate),
+            reporter: ReceiverReporter::default(),
             key_frames: 0,
             top_temporal: None,
             routes: Vec::new(),

@@ -4,5 +4,6 @@ pub mod clock;
 pub mod encoding;
 pub mod packet;
 pub mod producer;
+pub mod receiver_report;
 pub mod ssrc_changes;
 pub mod statistics;

@@ -35,6 +35,8 @@ pub struct Producer {
     payload_types: [Option<u8>; 128],
     /// The set of the client's payload types for redundant audio (RFC 2198), a bit for each.
     redundant: u128,
+    /// The number of the next full intra request that is sent to it (RFC 5104 section 4.3.1).
+    pub full_intra_sequence: u8,
     voice_packets: u64,
     voice_amplitude: f64,
 }
@@ -59,6 +61,7 @@ impl Producer {
             first_payload_type: spec.payload_types.0.first().map_or(0, |&(_, router)| router & 0x7F),
             payload_types,
             redundant: spec.red_payload_types.iter().fold(0, |set, &one| set | 1 << (one & 0x7F)),
+            full_intra_sequence: 0,
             voice_packets: 0,
             voice_amplitude: 0.0,
             spec,

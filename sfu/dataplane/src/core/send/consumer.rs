@@ -36,6 +36,8 @@ pub struct Consumer {
     pub changed: bool,
     /// The layers that the slow path was told.
     pub reported: Layers,
+    /// A key frame request of its receiver waits for the slow path.
+    pub key_frame_requested: bool,
     /// Packets that left.
     pub packets: u64,
     /// Their bytes: whole plain packets.
@@ -90,6 +92,7 @@ impl Consumer {
             awaited: None,
             changed: false,
             reported: (None, None),
+            key_frame_requested: false,
             packets: 0,
             bytes: 0,
             octets: 0,

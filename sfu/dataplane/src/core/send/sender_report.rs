@@ -2,17 +2,12 @@
 
 use crate::core::interface::statistics::ReceptionReport;
 use crate::core::receive::clock::middle;
-use crate::core::wire::receiver_report::ReportBlock;
+use crate::core::wire::rtcp::ReportBlock;
 
 const KEPT: usize = 5; // newest reports that a receiver may still answer: those of some seconds
 const SOONEST: f64 = 1.0; // seconds between two reports at least, however often the clock is moved
 const SHORT_SECOND: f64 = 65_536.0; // one second in the middle 32 bits of the NTP format
 const GOLDEN: f64 = 0.618_033_988_749_894_9; // its multiples spread evenly over the fractions
-
-const SENDER_REPORT: [u8; 4] = [0x80, 200, 0, 6]; // no report blocks; 6 words follow the first
-const SOURCE_DESCRIPTION: [u8; 2] = [0x81, 202]; // of one source
-const CNAME: u8 = 1;
-const MAX_CNAME: usize = 255;
 
 /// When a consumer's receiver gets its next sender report, and what it reported about those before.
 ///
@@ -83,36 +78,4 @@ impl ReportSchedule {
         let ReportBlock { fraction_lost, lost, jitter, .. } = *block;
         self.reception_report = Some(ReceptionReport { fraction_lost, lost, jitter, round_trip });
     }
-}
-
-/// The numbers of a sender report.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
-pub struct SenderInfo {
-    pub ssrc: u32,
-    pub ntp: u64,
-    pub timestamp: u32,
-    pub packets: u32,
-    pub octets: u32,
-}
-
-/// Write a compound packet of a sender report and the source's name (RFC 3550 sections 6.4.1 and 6.5).
-pub fn write_sender_report(info: &SenderInfo, cname: &str, out: &mut Vec<u8>) {
-    let ssrc = info.ssrc.to_be_bytes();
-    out.clear();
-    out.extend(SENDER_REPORT);
-    out.extend(ssrc);
-    out.extend(info.ntp.to_be_bytes());
-    out.extend(info.timestamp.to_be_bytes());
-    out.extend(info.packets.to_be_bytes());
-    out.extend(info.octets.to_be_bytes());
-    let name = &cname.as_bytes()[..cname.len().min(MAX_CNAME)];
-    // The SSRC, the item, and at least one zero to end it, in whole words.
-    let words = 1 + (2 + name.len()) / 4 + 1;
-    out.extend(SOURCE_DESCRIPTION);
-    out.extend((words as u16).to_be_bytes());
-    out.extend(ssrc);
-    out.extend([CNAME, name.len() as u8]);
-    out.extend_from_slice(name);
-    out.resize(out.len() + 4 - (2 + name.len()) % 4, 0);
 }

@@ -4,7 +4,6 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use super::*;
-use crate::core::NtpMapping;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -50,9 +49,9 @@ fn nothing_is_allocated_for_a_packet() {
             core.add_consumer(transport, 2 * transport, 10, &layered, 1).unwrap();
             core.add_consumer(transport, 2 * transport + 1, 11, &consumer(7001), 1).unwrap();
         }
-        let clock = NtpMapping { ntp: 1 << 40, timestamp: 0, at: 0.0 };
-        core.set_source_clock(10, 0, clock).unwrap();
-        core.set_source_clock(11, 0, clock).unwrap();
+        for ssrc in [VIDEO, AUDIO] {
+            sender.report(&mut core, SenderInfo { ssrc, ntp: 1 << 40, ..SenderInfo::default() }, 0.0);
+        }
         let mut sealed = Vec::new();
         for number in 0..2000u16 {
             // Every other picture is of a layer that nobody takes.

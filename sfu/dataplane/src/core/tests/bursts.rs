@@ -76,8 +76,9 @@ fn what_the_socket_does_not_take_is_counted_as_dropped_segment_by_segment() {
 fn a_burst_goes_where_its_transport_sends_to_when_it_leaves() {
     let (mut core, mut sender, _) = call();
     sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
-    core.set_send_path(2, path(99)).unwrap();
-    assert_eq!(leaving(&mut core, 2.0)[0].0, path(99));
+    core.receive(&mut credentials(2).request(true), path(99), 1.0);
+    let sent = leaving(&mut core, 2.0);
+    assert_eq!(sent.iter().map(|(path, _)| *path).collect::<Vec<_>>(), [path(99); 2], "the answer and the frame");
 }
 
 #[test]

@@ -24,7 +24,8 @@ impl Voice {
 
     fn report(&mut self, timestamp: u32, at: f64) {
         let ntp = ((100.0 + at) * 4_294_967_296.0) as u64;
-        self.core.set_source_clock(10, 0, NtpMapping { ntp, timestamp, at }).unwrap();
+        let info = SenderInfo { ssrc: AUDIO, ntp, timestamp, ..SenderInfo::default() };
+        self.sender.report(&mut self.core, info, at);
     }
 
     /// A packet comes; of the report that leaves with it, how far its clock is ahead of the packet, in seconds.

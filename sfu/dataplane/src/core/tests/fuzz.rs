@@ -1,11 +1,6 @@
 //! Millions of mutated datagrams at a whole core: `make fuzz`.
 
 use super::*;
-use crate::core::NtpMapping;
-use crate::core::wire::stun::Credentials;
-
-const USERNAME_FRAGMENT: &str = "ours";
-const PASSWORD: &str = "a password";
 
 const SEEDS: u64 = 1000; // datagrams of one life of a core
 
@@ -66,8 +61,8 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
         }
     }
     for transport in 1..4 {
-        core.answer_bindings(transport, USERNAME_FRAGMENT, PASSWORD).unwrap();
         core.watch(transport, 0.0, 0.05, 0.2).unwrap();
+        core.start_reports(transport, 0.01, 0.02).unwrap();
     }
     clients.rotate_left(dice.below(3));
     (core, clients)
@@ -105,11 +100,12 @@ fn datagram(dice: &mut Dice, client: &mut Client, number: u16) -> Vec<u8> {
     let mut datagram = match dice.below(8) {
         0..6 => client.seal_whole(plain),
         6 => {
-            let mut report = [b"\x81\xc9\x00\x07".as_slice(), &plain[8..12], &dice.bytes(60)].concat();
+            let head = [0x80 | dice.below(32) as u8, 199 + dice.below(9) as u8, 0, dice.below(16) as u8];
+            let mut report = [&head[..], &plain[8..12], &dice.bytes(60)].concat();
             client.srtp.seal_rtcp(&mut report).unwrap();
             report
         }
-        _ if dice.below(2) == 0 => Credentials::new(USERNAME_FRAGMENT, PASSWORD).request(dice.below(2) == 0),
+        _ if dice.below(2) == 0 => credentials(1 + dice.below(3) as Id).request(dice.below(2) == 0),
         _ => dice.bytes(90),
     };
     flip(dice, &mut datagram, 6);
@@ -134,11 +130,13 @@ fn live(seed: u64) -> u64 {
             3 => _ = core.set_producer_paused(10 + dice.below(5) as Id, dice.below(4) == 0),
             4 => _ = core.take_events(usize::MAX),
             6 => {
-                let clock = NtpMapping { ntp: dice.next(), timestamp: dice.next() as u32, at: number as f64 * 0.001 };
-                _ = core.set_source_clock(10 + dice.below(5) as Id, dice.below(2), clock);
+                let ssrc = 10 * (10 + dice.below(5) as u32) + dice.below(2) as u32;
+                let (ntp, timestamp) = (dice.next(), dice.next() as u32);
+                let info = SenderInfo { ssrc, ntp, timestamp, ..SenderInfo::default() };
+                clients[dice.below(3)].report(&mut core, info, number as f64 * 0.001);
             }
-            7 => _ = core.answer_bindings(1 + dice.below(3) as Id, USERNAME_FRAGMENT, PASSWORD),
-            8 => _ = core.note_binding(1 + dice.below(3) as Id, number as f64 * 0.001),
+            7 => _ = core.set_credentials(1 + dice.below(3) as Id, &format!("ours{}", dice.below(9)), PASSWORD),
+            8 => _ = core.request_key_frame(10 + dice.below(5) as Id, dice.below(2), dice.below(2) == 0),
             9 => _ = core.watch(1 + dice.below(3) as Id, number as f64 * 0.001, 0.05, 0.2),
             5 if dice.below(30) == 0 => core.remove_producer(10 + dice.below(5) as Id),
             _ => {}

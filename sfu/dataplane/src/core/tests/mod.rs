@@ -2,6 +2,7 @@
 
 mod alive;
 mod allocations;
+mod bindings;
 mod bursts;
 mod clocks;
 mod fuzz;
@@ -9,6 +10,7 @@ mod gaps;
 mod parameter_sets;
 mod payloads;
 mod removal;
+mod reports;
 mod robustness;
 mod sealing;
 mod sources;
@@ -18,17 +20,27 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 
+use super::rtcp::SenderInfo;
 use super::srtp::window::RtpWindow;
 use super::wire::rtp::{Header, parse_header_untrusted};
 use super::{
-    ConsumerFormat, ConsumerSpec, Core, Credentials, DropReason, EncodingSpec, Id, NtpMapping, Path, ProducerSpec,
-    Profile, Srtp,
+    ConsumerFormat, ConsumerSpec, Core, Credentials, DropReason, EncodingSpec, Id, Path, ProducerSpec, Profile, Srtp,
 };
 
 const PROFILES: [Profile; 3] = [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80];
 const AUDIO: u32 = 1111;
 const VIDEO: u32 = 2222;
 const VP8_KEY: &[u8] = b"\x10\x00frame";
+const PASSWORD: &str = "a password";
+
+fn username(transport: Id) -> String {
+    format!("ours{transport}")
+}
+
+/// The credentials of a transport.
+fn credentials(transport: Id) -> Credentials {
+    Credentials::new(&username(transport), PASSWORD)
+}
 
 fn path(number: Id) -> Path {
     Path { remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1000 + number as u16), local: 0 }
@@ -48,6 +60,8 @@ impl Client {
         core.add_transport(transport).unwrap();
         core.set_keys(transport, profile, &theirs, &ours).unwrap();
         core.add_path(transport, path(transport)).unwrap();
+        core.set_credentials(transport, &username(transport), PASSWORD).unwrap();
+        core.take_events(usize::MAX);
         Self { transport, srtp: Srtp::new(profile, &ours, &theirs).unwrap(), newest: HashMap::new() }
     }
 
@@ -75,6 +89,19 @@ impl Client {
     fn send(&mut self, core: &mut Core, ssrc: u32, payload_type: u8, sequence_number: u16, payload: &[u8]) {
         let mut packet = self.seal(ssrc, payload_type, sequence_number, payload);
         core.receive(&mut packet, path(self.transport), 1.0);
+    }
+
+    /// A compound packet arrives at `now`, in seconds.
+    fn send_rtcp(&mut self, core: &mut Core, mut compound: Vec<u8>, now: f64) {
+        self.srtp.seal_rtcp(&mut compound).unwrap();
+        core.receive(&mut compound, path(self.transport), now);
+    }
+
+    /// A sender report arrives at `now`, in seconds.
+    fn report(&mut self, core: &mut Core, info: SenderInfo, now: f64) {
+        let mut report = Vec::new();
+        info.write(&[], &mut report);
+        self.send_rtcp(core, report, now);
     }
 
     fn open(&mut self, datagram: &[u8]) -> Result<(Header, Vec<u8>), DropReason> {

@@ -143,7 +143,8 @@ fn a_path_of_ipv6_carries_twenty_bytes_less() {
     for (size, arrives) in [(1436, 1), (1437, 0)] {
         let (mut core, mut sender, _) = call(video(), &takes(101));
         let remote = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 1002);
-        core.set_send_path(2, Path { remote, local: 1 }).unwrap();
+        core.receive(&mut credentials(2).request(true), Path { remote, local: 1 }, 1.0);
+        assert_eq!(leaving(&mut core, 9.0).len(), 1, "the answer");
         sender.send(&mut core, VIDEO, 96, 0, &[VP8_KEY, &vec![9; size - 12 - VP8_KEY.len()]].concat());
         assert_eq!(leaving(&mut core, 9.0).len(), arrives, "{size}");
     }

@@ -1,6 +1,7 @@
 //! Removing is complete when it returns, and leaves nothing behind.
 
 use super::*;
+use crate::core::rtcp::PictureLoss;
 
 /// A core in which a packet waits to leave to transport 2, and to transport 3.
 fn waiting() -> Core {
@@ -38,8 +39,7 @@ fn nothing_is_answered_for_a_removed_transport() {
     let mut core = Core::new(0.0);
     for transport in [1, 2] {
         Client::connect(&mut core, transport, Profile::AeadAes128Gcm);
-        core.answer_bindings(transport, "ours", "a password").unwrap();
-        core.receive(&mut Credentials::new("ours", "a password").request(false), path(transport), 1.0);
+        core.receive(&mut credentials(transport).request(false), path(transport), 1.0);
     }
     core.remove_transport(1);
     assert_eq!(receivers(&mut core), [path(2)]);
@@ -64,7 +64,7 @@ fn of_a_removed_consumer_nothing_is_reported_and_of_the_others_it_is() {
     for number in 0..3 {
         core.add_consumer(2, 20 + number, 10, &consumer(7000 + number as u32), 1).unwrap();
     }
-    core.set_source_clock(10, 0, NtpMapping { ntp: 1, timestamp: 1, at: 1.0 }).unwrap();
+    sender.report(&mut core, SenderInfo { ssrc: VIDEO, ntp: 1, ..SenderInfo::default() }, 1.0);
     sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
     core.remove_consumer(20);
     let sent = leaving(&mut core, 9.0);
@@ -86,7 +86,7 @@ fn what_is_settled_late_for_a_consumer_that_is_gone_is_counted_for_the_plane() {
 fn remains(core: &Core) -> Vec<usize> {
     let totals = core.totals();
     let tables = [totals.transports, totals.producers, core.consumers.len(), totals.routes, totals.paths];
-    [&tables[..], &[core.events.len(), core.changed.len()]].concat()
+    [&tables[..], &[totals.usernames, core.events.len(), core.changed.len()]].concat()
 }
 
 #[test]
@@ -118,13 +118,13 @@ fn nothing_is_left_when_all_are_gone_in_whichever_order() {
         for client in &mut clients {
             client.send(&mut core, AUDIO, 111, 1, b"voice");
             client.send(&mut core, VIDEO, 96, 1, VP8_KEY);
-            let mut report = [b"\x81\xce\x00\x02".as_slice(), &AUDIO.to_be_bytes(), &[0; 4]].concat();
-            client.srtp.seal_rtcp(&mut report).unwrap();
-            core.receive(&mut report, path(client.transport), 1.0);
+            let (mut loss, ssrc) = (Vec::new(), 7019 + client.transport as u32);
+            PictureLoss { sender_ssrc: AUDIO, media_ssrc: ssrc }.write(&mut loss);
+            client.send_rtcp(&mut core, loss, 1.0);
         }
-        assert_eq!(remains(&core), [3, 6, 18, 18, 3, 6, 18]);
+        assert_eq!(remains(&core), [3, 6, 18, 18, 3, 3, 6, 18]);
         remove(&mut core);
-        assert_eq!(remains(&core), [0; 7]);
+        assert_eq!(remains(&core), [0; 8]);
         assert_eq!(leaving(&mut core, 9.0), []);
         assert_eq!(core.dirty, []);
     }

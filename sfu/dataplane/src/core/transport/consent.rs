@@ -5,8 +5,6 @@
 //! without integrity (RFC 8445 section 11); anybody who guesses an address can forge it.  A hint puts off the report of
 //! silence, never the loss of consent.
 
-use crate::core::wire::stun::Credentials;
-
 /// After how many seconds without a sign a client is silent, and without an authentic one lost.
 #[derive(Clone, Copy)]
 pub struct Watch {
@@ -31,8 +29,6 @@ pub enum Liveness {
 /// The signs of life of one client.  Times are in seconds.
 #[derive(Default)]
 pub struct Consent {
-    /// With these credentials the core answers Binding requests by itself.
-    pub answering: Option<Box<Credentials>>,
     watch: Option<Watch>,
     media_at: Option<f64>,
     proven_at: Option<f64>,

@@ -1,6 +1,7 @@
 //! One transport: its keys and paths, and which stream every SSRC belongs to.
 
 pub mod consent;
+pub mod ice_agent;
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,6 +10,7 @@ use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey};
 use crate::core::send::batch::SendBatch;
 use crate::core::srtp::Srtp;
 use crate::core::transport::consent::Consent;
+use crate::core::transport::ice_agent::IceAgent;
 use crate::core::wire::address::Path;
 
 /// How many addresses a transport may send from.
@@ -17,6 +19,14 @@ pub const MAX_PATHS: usize = 16;
 const PATH_MTU: usize = 1500; // Ethernet; a sender on a smaller path finds that out and sends less (RFC 8899)
 const IPV4_UDP: usize = 28; // bytes of headers
 const IPV6_UDP: usize = 48;
+
+/// When receiver reports are due, in seconds.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct ReportTimes {
+    pub interval: f64,
+    pub next: f64,
+}
 
 /// What the core knows of one client's transport.
 #[derive(Default)]
@@ -35,6 +45,10 @@ pub struct Transport {
     /// Packets that wait to leave.
     pub batch: SendBatch,
     pub consent: Consent,
+    /// `None` before it has credentials.
+    pub ice: Option<Box<IceAgent>>,
+    /// When its client gets receiver reports; `None` before they begin.
+    pub report_times: Option<ReportTimes>,
     /// The consumer that sends with each SSRC.
     sent_ssrcs: HashMap<u32, ConsumerKey>,
     /// The SSRCs of removed consumers.  None may be used again under the same keys: both streams would share their key

@@ -6,6 +6,6 @@ pub mod extensions;
 #[cfg(test)]
 pub mod hex;
 pub mod payload;
-pub mod receiver_report;
+pub mod rtcp;
 pub mod rtp;
 pub mod stun;

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfu.wire import ntp
+from tools.light.wire import ntp
 
 
 def test_seconds_become_32_bits_before_and_after_the_point() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfu.wire.demux import Protocol, classify
+from tools.light.wire.demux import Protocol, classify
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class ReportBlock:
     ``fraction_lost`` is in 1/256 since the last report, 0–255.  ``lost`` is the total; what is beyond −2**23 to
     2**23 − 1 is written as the nearest of these.  ``highest_sequence`` is extended by its cycles (32 bits).
     ``jitter`` is in timestamp units.  ``last_sr`` and ``delay_since_last_sr`` are in 1/65,536 s (see
-    :mod:`sfu.wire.ntp`), 0 where no sender report came yet.
+    :mod:`tools.light.wire.ntp`), 0 where no sender report came yet.
     """
 
     ssrc: int
@@ -56,7 +56,7 @@ class SenderReport:
 
 @frozen
 class ReceiverReport:
-    """RFC 3550 section 6.4.2; at most 31 reports (see :func:`sfu.wire.rtcp.receiver_reports`)."""
+    """RFC 3550 section 6.4.2; at most 31 reports (see :func:`tools.light.wire.rtcp.receiver_reports`)."""
 
     ssrc: int
     reports: tuple[ReportBlock, ...] = ()

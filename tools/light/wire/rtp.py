@@ -5,7 +5,7 @@ from struct import Struct
 
 from attrs import define
 
-from sfu.wire.errors import BadDatagram
+from tools.light.wire.errors import BadPacket
 
 ONE_BYTE_PROFILE = 0xBEDE
 TWO_BYTE_PROFILE = 0x1000
@@ -41,26 +41,26 @@ class RtpHeader:
 def parse_header_untrusted(packet: bytes) -> RtpHeader:
     """Read the header of an RTP packet, or of an SRTP packet, whose header is in the clear.
 
-    Raises ``BadDatagram`` where it is not RTP version 2 or is shorter than it says.
+    Raises ``BadPacket`` where it is not RTP version 2 or is shorter than it says.
     """
     if len(packet) < FIXED_HEADER_SIZE:
-        raise BadDatagram("RTP: shorter than a header")
+        raise BadPacket("RTP: shorter than a header")
     flags, second, sequence_number, timestamp, ssrc = FIXED_HEADER.unpack_from(packet)
     if flags >> 6 != 2:
-        raise BadDatagram("RTP: not version 2")
+        raise BadPacket("RTP: not version 2")
     csrcs_end = FIXED_HEADER_SIZE + 4 * (flags & 0x0F)
     size = csrcs_end
     extensions: Sequence[tuple[int, bytes]] = ()
     if flags & 0x10:
         size += 4
         if size > len(packet):
-            raise BadDatagram("RTP: the header extension is cut off")
+            raise BadPacket("RTP: the header extension is cut off")
         profile, words = EXTENSION_HEADER.unpack_from(packet, csrcs_end)
         size += 4 * words
         if size <= len(packet):
             extensions = _parse_extensions_untrusted(profile, packet[csrcs_end + 4 : size])
     if size > len(packet):
-        raise BadDatagram("RTP: the header is cut off")
+        raise BadPacket("RTP: the header is cut off")
     return RtpHeader(
         bool(flags & 0x20),
         second > 127,
@@ -75,12 +75,12 @@ def parse_header_untrusted(packet: bytes) -> RtpHeader:
 
 
 def padding_size_untrusted(packet: bytes, header: RtpHeader) -> int:
-    """How many bytes at the packet's end are padding.  Raises ``BadDatagram`` where there are not that many."""
+    """How many bytes at the packet's end are padding.  Raises ``BadPacket`` where there are not that many."""
     if not header.padding:
         return 0
     padding = packet[-1]
     if not 0 < padding <= len(packet) - header.size:
-        raise BadDatagram("RTP: more padding than payload")
+        raise BadPacket("RTP: more padding than payload")
     return padding
 
 

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterable, Sequence
 
-from sfu.wire.rtcp.packets import (
+from tools.light.wire.rtcp.packets import (
     APPLICATION,
     CNAME,
     FULL_INTRA,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfu.wire.errors import BadDatagram
-from sfu.wire.rtp import encode, encode_extensions, padding_size_untrusted, parse_header_untrusted
+from tools.light.wire.errors import BadPacket
+from tools.light.wire.rtp import encode, encode_extensions, padding_size_untrusted, parse_header_untrusted
 
 
 def packet(*, flags: int = 0x80, rest: bytes = b"") -> bytes:
@@ -69,7 +69,7 @@ def test_an_extension_of_another_profile_is_skipped() -> None:
     ],
 )
 def test_what_is_shorter_than_it_says_is_refused(datagram: bytes, why: str) -> None:
-    with pytest.raises(BadDatagram, match=why):
+    with pytest.raises(BadPacket, match=why):
         parse_header_untrusted(datagram)
 
 
@@ -84,7 +84,7 @@ def test_padding_is_counted_by_the_last_byte() -> None:
 @pytest.mark.parametrize("tail", [b"", b"ab\x00", b"ab\x04"])
 def test_padding_that_is_not_there_is_refused(tail: bytes) -> None:
     padded = packet(flags=0xA0, rest=tail)
-    with pytest.raises(BadDatagram, match="padding"):
+    with pytest.raises(BadPacket, match="padding"):
         padding_size_untrusted(padded, parse_header_untrusted(padded))
 
 
@@ -145,7 +145,7 @@ def test_any_bytes_are_a_header_or_a_bad_datagram(flags: int, profile: bytes, re
         try:
             header = parse_header_untrusted(datagram)
             padding_size_untrusted(datagram, header)
-        except BadDatagram:
+        except BadPacket:
             continue
         assert 12 <= header.size <= len(datagram)
 

@@ -1,7 +1,7 @@
 """RTCP: what travels beside the media (RFC 3550 section 6, RFC 4585, RFC 5104)."""
 
-from sfu.wire.rtcp.building import encode, receiver_reports
-from sfu.wire.rtcp.packets import (
+from tools.light.wire.rtcp.building import encode, receiver_reports
+from tools.light.wire.rtcp.packets import (
     FullIntraRequest,
     FullIntraRequestEntry,
     Goodbye,
@@ -13,7 +13,7 @@ from sfu.wire.rtcp.packets import (
     SenderReport,
     SourceDescription,
 )
-from sfu.wire.rtcp.parsing import parse_untrusted
+from tools.light.wire.rtcp.parsing import parse_untrusted
 
 __all__ = [
     "FullIntraRequest",

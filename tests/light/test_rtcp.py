@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfu.wire import rtcp
-from sfu.wire.errors import BadDatagram
-from sfu.wire.rtcp import (
+from tools.light.wire import rtcp
+from tools.light.wire.errors import BadPacket
+from tools.light.wire.rtcp import (
     FullIntraRequest,
     FullIntraRequestEntry,
     Goodbye,
@@ -201,7 +201,7 @@ def test_padding_is_not_taken_for_content() -> None:
     ],
 )
 def test_malformed_rtcp_is_refused(hexadecimal: str) -> None:
-    with pytest.raises(BadDatagram):
+    with pytest.raises(BadPacket):
         rtcp.parse_untrusted(bytes.fromhex(hexadecimal))
 
 
@@ -215,7 +215,7 @@ def test_mutated_rtcp_raises_nothing_but_bad_datagram(seed: int, changes: int, c
         mutated[rng.randrange(len(mutated))] = rng.randrange(256)
     if cut:
         del mutated[rng.randrange(len(mutated)) :]
-    with contextlib.suppress(BadDatagram):
+    with contextlib.suppress(BadPacket):
         rtcp.parse_untrusted(bytes(mutated))
 
 
@@ -223,7 +223,7 @@ def test_mutated_rtcp_raises_nothing_but_bad_datagram(seed: int, changes: int, c
 @given(st.sampled_from([200, 201, 202, 203, 204, 205, 206, 207]), st.integers(0, 63), st.binary(max_size=64))
 def test_a_body_of_any_content_raises_nothing_but_bad_datagram(packet_type: int, low: int, body: bytes) -> None:
     body += bytes(-len(body) % 4)
-    with contextlib.suppress(BadDatagram):
+    with contextlib.suppress(BadPacket):
         rtcp.parse_untrusted(bytes([0x80 | low, packet_type, 0, len(body) // 4]) + body)
 
 
@@ -240,7 +240,7 @@ def test_a_body_of_any_content_raises_nothing_but_bad_datagram(packet_type: int,
 )
 def test_one_bad_packet_of_a_compound_costs_itself_alone(bad: str) -> None:
     report, loss = ReceiverReport(0xCAFEBABE), PictureLossIndication(0xCAFEBABE, 0x01020304)
-    faults: list[BadDatagram] = []
+    faults: list[BadPacket] = []
     compound = rtcp.encode([report]) + bytes.fromhex(bad) + rtcp.encode([loss])
     assert rtcp.parse_untrusted(compound, faults) == [report, loss]
     assert len(faults) == 1
@@ -248,6 +248,6 @@ def test_one_bad_packet_of_a_compound_costs_itself_alone(bad: str) -> None:
 
 def test_what_comes_before_a_wrong_length_is_read() -> None:
     loss = PictureLossIndication(0xCAFEBABE, 0x01020304)
-    faults: list[BadDatagram] = []
+    faults: list[BadPacket] = []
     assert rtcp.parse_untrusted(rtcp.encode([loss]) + bytes.fromhex("81 ca 0009 cafebabe"), faults) == [loss]
     assert len(faults) == 1

@@ -4,8 +4,8 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from sfu.wire.errors import BadDatagram
-from sfu.wire.rtcp.packets import (
+from tools.light.wire.errors import BadPacket
+from tools.light.wire.rtcp.packets import (
     APPLICATION,
     CNAME,
     FULL_INTRA,
@@ -37,22 +37,22 @@ _FULL_INTRA_ENTRY = struct.Struct("!IB3x")
 _REMB_HEAD = struct.Struct("!4sB3s")
 
 
-def parse_untrusted(packet: bytes, faults: list[BadDatagram] | None = None) -> list[RtcpPacket]:
+def parse_untrusted(packet: bytes, faults: list[BadPacket] | None = None) -> list[RtcpPacket]:
     """The packets of a compound packet that we understand, in order; others are skipped.
 
     Reduced-size compounds (RFC 5506) are taken as they are.  A packet whose count or padding is wrong costs itself; a
-    wrong length costs all that follows.  Each is appended to ``faults``; raises ``BadDatagram`` for the first where
+    wrong length costs all that follows.  Each is appended to ``faults``; raises ``BadPacket`` for the first where
     that is not given.
     """
     packets: list[RtcpPacket] = []
-    found: list[BadDatagram] = []
+    found: list[BadPacket] = []
     try:
         for packet_type, first, body in _bodies_untrusted(packet):
             try:
                 packets += _parse_one_untrusted(packet_type, first, body)
-            except BadDatagram as fault:
+            except BadPacket as fault:
                 found.append(fault)
-    except BadDatagram as fault:
+    except BadPacket as fault:
         found.append(fault)
     if found and faults is None:
         raise found[0]
@@ -70,21 +70,21 @@ def _parse_one_untrusted(packet_type: int, first: int, body: bytes) -> list[Rtcp
     try:
         return parse(body, first & 0x1F)
     except struct.error as error:
-        raise BadDatagram("an RTCP packet is shorter than its count says") from error
+        raise BadPacket("an RTCP packet is shorter than its count says") from error
 
 
 def _bodies_untrusted(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Type, first byte and body of each packet (RFC 3550 section 6.4.1)."""
     if not packet:
-        raise BadDatagram("nothing")
+        raise BadPacket("nothing")
     position = 0
     while position < len(packet):
         if len(packet) - position < _HEADER.size:
-            raise BadDatagram("less than an RTCP header")
+            raise BadPacket("less than an RTCP header")
         first, packet_type, words = _HEADER.unpack_from(packet, position)
         end = position + _HEADER.size + 4 * words
         if first >> 6 != 2 or end > len(packet):
-            raise BadDatagram("not RTCP, or cut off")
+            raise BadPacket("not RTCP, or cut off")
         yield packet_type, first, packet[position + _HEADER.size : end]
         position = end
 
@@ -92,7 +92,7 @@ def _bodies_untrusted(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
 def _without_padding_untrusted(body: bytes) -> bytes:
     padding = body[-1] if body else 0
     if not 0 < padding <= len(body):
-        raise BadDatagram("more padding than packet, or none")
+        raise BadPacket("more padding than packet, or none")
     return body[:-padding]
 
 
@@ -130,13 +130,13 @@ def _source_descriptions(body: bytes, count: int) -> list[RtcpPacket]:
                 descriptions.append(SourceDescription(ssrc, _text(value)))
         position += 4 - position % 4
     if position > len(body):
-        raise BadDatagram("source description items run over their packet")
+        raise BadPacket("source description items run over their packet")
     return descriptions
 
 
 def _byte(body: bytes, position: int) -> int:
     if position >= len(body):
-        raise BadDatagram("source description items have no end")
+        raise BadPacket("source description items have no end")
     return body[position]
 
 
@@ -144,7 +144,7 @@ def _text(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        raise BadDatagram("a CNAME that is not UTF-8") from error
+        raise BadPacket("a CNAME that is not UTF-8") from error
 
 
 def _goodbye(body: bytes, count: int) -> list[RtcpPacket]:
@@ -165,7 +165,7 @@ def _payload_feedback(body: bytes, form: int) -> list[RtcpPacket]:
 
 def _full_intra_request(sender_ssrc: int, control: bytes) -> FullIntraRequest:
     if not control or len(control) % _FULL_INTRA_ENTRY.size:
-        raise BadDatagram("a full intra request of no whole entries")
+        raise BadPacket("a full intra request of no whole entries")
     entries = (FullIntraRequestEntry(ssrc, number) for ssrc, number in _FULL_INTRA_ENTRY.iter_unpack(control))
     return FullIntraRequest(sender_ssrc, tuple(entries))
 

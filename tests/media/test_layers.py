@@ -1,16 +1,8 @@
-"""The report fields about the newest sender report, and the choice of an encoding."""
+"""The choice of an encoding."""
 
 import pytest
 
-from sfu.last_sender_report import LastSenderReport
 from sfu.layers import choose_encoding
-
-
-def test_lsr_and_dlsr_refer_to_the_newest_sender_report() -> None:
-    report = LastSenderReport()
-    assert report.lsr_and_dlsr(1) == (0, 0)
-    report.on_report(ntp=0x1234_5678_9ABC_DEF0, now=10)
-    assert report.lsr_and_dlsr(10.5) == (0x5678_9ABC, 32768)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+//! What happens to STUN: Binding requests are answered, and say which paths lead to a client (RFC 8445 section 7.3).
+
+use crate::core::engine::{Core, OwnDatagram};
+use crate::core::interface::drop_reason::DropReason;
+use crate::core::interface::spec::{Id, Refused};
+use crate::core::keys::TransportKey;
+use crate::core::transport::ice_agent::IceAgent;
+use crate::core::wire::address::Path;
+use crate::core::wire::stun::{BadMessage, Binding, Credentials, MessageType, message_type_untrusted};
+
+impl From<BadMessage> for DropReason {
+    fn from(_: BadMessage) -> Self {
+        DropReason::MalformedStun
+    }
+}
+
+impl Core {
+    /// Answer requests with these credentials from now on.
+    ///
+    /// The second time is an ICE restart (RFC 8445 section 9): the credentials before stay valid until the client uses
+    /// the new ones.  Refused for a username fragment that another transport has.
+    pub fn set_credentials(&mut self, transport: Id, username_fragment: &str, password: &str) -> Result<(), Refused> {
+        let key = self.transports.key(transport)?;
+        if self.by_username.contains_key(username_fragment) {
+            return Err(Refused::Invalid("this username fragment is in use"));
+        }
+        let credentials = Credentials::new(username_fragment, password);
+        match &mut self.transports[key].ice {
+            Some(agent) => {
+                if let Some(forgotten) = agent.restart(credentials) {
+                    self.by_username.remove(&forgotten);
+                }
+            }
+            ice => *ice = Some(Box::new(IceAgent::new(credentials))),
+        }
+        self.by_username.insert(username_fragment.into(), key);
+        Ok(())
+    }
+
+    /// Take datagrams from here as this transport's, as after a valid request.  The first path is also the one to send
+    /// on.
+    pub fn add_path(&mut self, transport: Id, path: Path) -> Result<(), Refused> {
+        let key = self.transports.key(transport)?;
+        self.learn_path(key, path, false);
+        Ok(())
+    }
+
+    /// Act on a STUN message; `known` is the transport that owns the path.
+    pub(in crate::core) fn receive_stun_untrusted(
+        &mut self,
+        known: Option<TransportKey>,
+        datagram: &[u8],
+        path: Path,
+        now: f64,
+    ) -> Result<(), DropReason> {
+        match message_type_untrusted(datagram)? {
+            MessageType::Request => self.answer_request_untrusted(datagram, path, now),
+            MessageType::Indication => {
+                self.take_indication_untrusted(known.ok_or(DropReason::UnexpectedStun)?, datagram, now);
+                Ok(())
+            }
+            MessageType::Other => Err(DropReason::UnexpectedStun),
+        }
+    }
+
+    /// Answer a Binding request, from wherever it came: its username says whose it is.
+    fn answer_request_untrusted(&mut self, datagram: &[u8], path: Path, now: f64) -> Result<(), DropReason> {
+        let request = Binding::read_untrusted(datagram)?;
+        let key = *self.by_username.get(request.local_fragment()).ok_or(DropReason::UnknownUsername)?;
+        let agent = self.transports[key].ice.as_mut().ok_or(DropReason::UnknownUsername)?;
+        // Nothing may be answered to whoever does not know the password, and the address proves nothing.
+        let verdict = agent.judge(&request, path.remote).ok_or(DropReason::WrongPassword)?;
+        if let Some(retired) = verdict.retired {
+            self.by_username.remove(&retired);
+        }
+        self.own_datagrams.push(OwnDatagram { transport: key, path, datagram: verdict.answer });
+        self.on_proof(key, now);
+        if verdict.valid {
+            self.learn_path(key, path, verdict.nominated);
+        }
+        Ok(())
+    }
+
+    /// Take an indication for a sign of life.  Without the right integrity it is only a hint, since anybody who guesses
+    /// an address can forge it.
+    fn take_indication_untrusted(&mut self, key: TransportKey, datagram: &[u8], now: f64) {
+        let transport = &mut self.transports[key];
+        let binding = Binding::read_untrusted(datagram);
+        if binding.is_ok_and(|binding| transport.ice.as_ref().is_some_and(|agent| agent.knows(&binding))) {
+            self.on_proof(key, now);
+        } else {
+            transport.consent.on_hint(now);
+        }
+    }
+
+    /// Every authenticated path stays good to receive from.  Send on the newest that was nominated, or on the first.
+    fn learn_path(&mut self, key: TransportKey, path: Path, nominated: bool) {
+        let before = self.transports[key].send_path;
+        if let Some(owner) = self.by_path.insert(path, key).filter(|&owner| owner != key) {
+            self.lose_path(owner, path);
+        }
+        if let Some(oldest) = self.transports[key].learn_path(path) {
+            self.by_path.remove(&oldest);
+        }
+        if nominated {
+            self.transports[key].send_path = Some(path);
+        }
+        self.report_path(key, before);
+    }
+
+    /// The path is another transport's now.
+    fn lose_path(&mut self, key: TransportKey, path: Path) {
+        let before = self.transports[key].send_path;
+        self.transports[key].lose_path(path);
+        if !self.transports[key].ready() {
+            for consumer in self.transports[key].consumers.clone() {
+                self.restart(consumer);
+            }
+        }
+        self.report_path(key, before);
+    }
+
+    /// Tell the slow path where DTLS goes, if that has changed.
+    fn report_path(&mut self, key: TransportKey, before: Option<Path>) {
+        let transport = &self.transports[key];
+        if let Some(path) = transport.send_path.filter(|&path| Some(path) != before) {
+            self.events.path_selected(transport.id, path);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! RTCP, read and written: the packets of RFC 3550 section 6, of RFC 4585, of RFC 5104, and two drafts of feedback.
+//!
+//! A file holds one packet type.  Each type has a struct that points into the received bytes, and a `write` that appends
+//! a whole packet.  Nothing is copied while reading, and what a struct holds has been checked already.
+//!
+//! ```text
+//! compound packet = packet*                      (RFC 3550 section 6.1; any order and number: RFC 5506)
+//! packet          = header (4 bytes) body [padding]
+//! ```
+
+mod application;
+mod frame;
+mod full_intra;
+mod goodbye;
+mod items;
+mod max_bitrate;
+mod nack;
+mod picture_loss;
+mod receiver_report;
+mod report_block;
+mod sender_report;
+mod source;
+mod source_description;
+#[cfg(test)]
+mod tests;
+mod transport_feedback;
+
+pub use application::Application;
+pub use frame::{BadPacket, MAX_COUNT};
+pub use full_intra::{FullIntraEntry, FullIntraRequest};
+pub use goodbye::Goodbye;
+pub use items::{Item, Items};
+pub use max_bitrate::MaxBitrate;
+pub use nack::{Nack, NackPair};
+pub use picture_loss::PictureLoss;
+pub use receiver_report::ReceiverReport;
+pub use report_block::ReportBlock;
+pub use sender_report::{SenderInfo, SenderReport};
+pub use source::RtcpSource;
+pub use source_description::SourceDescription;
+pub use transport_feedback::TransportFeedback;
+
+use frame::{
+    APPLICATION, APPLICATION_LAYER, FULL_INTRA, Frame, GENERIC_NACK, GOODBYE, PAYLOAD_FEEDBACK, PICTURE_LOSS,
+    RECEIVER_REPORT, SENDER_REPORT, SOURCE_DESCRIPTION, TRANSPORT_LAYER_FEEDBACK, TRANSPORT_WIDE, take_frame_untrusted,
+};
+
+/// One packet of a compound packet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Packet<'a> {
+    SenderReport(SenderReport<'a>),
+    ReceiverReport(ReceiverReport<'a>),
+    SourceDescription(SourceDescription<'a>),
+    Goodbye(Goodbye<'a>),
+    Application(Application<'a>),
+    Nack(Nack<'a>),
+    TransportFeedback(TransportFeedback<'a>),
+    PictureLoss(PictureLoss),
+    FullIntraRequest(FullIntraRequest<'a>),
+    MaxBitrate(MaxBitrate<'a>),
+}
+
+/// Read a compound packet from the network.
+///
+/// Gives the packets that this module knows, in their order; it passes over all others.  A packet whose content is
+/// wrong is a [`BadPacket`], and the reading goes on behind it.  A header that is wrong, or that counts more bytes than
+/// there are, is a [`BadPacket`] too and ends the reading, since nobody can tell where the next packet begins.
+pub fn read_untrusted(compound: &[u8]) -> Reader<'_> {
+    Reader { rest: compound, ended: false }
+}
+
+/// The packets of a compound packet, one after the other; see [`read_untrusted`].
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+    ended: bool,
+}
+
+impl<'a> Iterator for Reader<'a> {
+    type Item = Result<Packet<'a>, BadPacket>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            let Ok((frame, behind)) = take_frame_untrusted(self.rest) else {
+                self.ended = true;
+                return Some(Err(BadPacket));
+            };
+            self.rest = behind;
+            // An empty datagram is bad, but a compound packet may end here.
+            self.ended = behind.is_empty();
+            match frame.and_then(|frame| read_packet_untrusted(&frame)) {
+                Ok(None) => {}
+                Ok(Some(packet)) => return Some(Ok(packet)),
+                Err(bad) => return Some(Err(bad)),
+            }
+        }
+        None
+    }
+}
+
+/// The packet in this frame; `None` for a type that this module does not know.
+fn read_packet_untrusted<'a>(frame: &Frame<'a>) -> Result<Option<Packet<'a>>, BadPacket> {
+    let Frame { packet_type, count, body } = *frame;
+    Ok(Some(match packet_type {
+        SENDER_REPORT => Packet::SenderReport(SenderReport::read_untrusted(count, body)?),
+        RECEIVER_REPORT => Packet::ReceiverReport(ReceiverReport::read_untrusted(count, body)?),
+        SOURCE_DESCRIPTION => Packet::SourceDescription(SourceDescription::read_untrusted(count, body)?),
+        GOODBYE => Packet::Goodbye(Goodbye::read_untrusted(count, body)?),
+        APPLICATION => Packet::Application(Application::read_untrusted(count, body)?),
+        TRANSPORT_LAYER_FEEDBACK if count == GENERIC_NACK => Packet::Nack(Nack::read_untrusted(body)?),
+        TRANSPORT_LAYER_FEEDBACK if count == TRANSPORT_WIDE => {
+            Packet::TransportFeedback(TransportFeedback::read_untrusted(body)?)
+        }
+        PAYLOAD_FEEDBACK => return read_payload_feedback_untrusted(count, body),
+        _ => return Ok(None),
+    }))
+}
+
+/// Feedback that is about the payload (RFC 4585 section 6.3).
+fn read_payload_feedback_untrusted(format: u8, body: &[u8]) -> Result<Option<Packet<'_>>, BadPacket> {
+    let (sender_ssrc, media_ssrc, control) = frame::split_feedback_untrusted(body)?;
+    Ok(match format {
+        PICTURE_LOSS => Some(Packet::PictureLoss(PictureLoss { sender_ssrc, media_ssrc })),
+        FULL_INTRA => Some(Packet::FullIntraRequest(FullIntraRequest::read_untrusted(sender_ssrc, control)?)),
+        APPLICATION_LAYER => MaxBitrate::read_untrusted(sender_ssrc, control)?.map(Packet::MaxBitrate),
+        _ => None,
+    })
+}

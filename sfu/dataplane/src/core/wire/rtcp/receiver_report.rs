@@ -1,0 +1,30 @@
+//! Receiver reports (RFC 3550 section 6.4.2): what arrived, of those who do not send themselves.
+
+use super::frame::{BadPacket, RECEIVER_REPORT, write_frame};
+use super::items::{Items, write_items};
+use super::report_block::ReportBlock;
+use crate::core::wire::rtp::be32;
+
+/// A receiver report.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReceiverReport<'a> {
+    /// Of the receiver.
+    pub ssrc: u32,
+    /// One for each source that it receives.
+    pub blocks: Items<'a, ReportBlock>,
+}
+
+impl<'a> ReceiverReport<'a> {
+    pub(super) fn read_untrusted(count: u8, body: &'a [u8]) -> Result<Self, BadPacket> {
+        let (ssrc, rest) = body.split_at_checked(4).ok_or(BadPacket)?;
+        Ok(Self { ssrc: be32(ssrc, 0), blocks: Items::first_untrusted(rest, usize::from(count))? })
+    }
+
+    /// Append a report of this receiver with these blocks, at most 31.
+    pub fn write(ssrc: u32, blocks: &[ReportBlock], out: &mut Vec<u8>) {
+        write_frame(out, RECEIVER_REPORT, blocks.len(), |out| {
+            out.extend(ssrc.to_be_bytes());
+            write_items(blocks, out);
+        });
+    }
+}
