@@ -169,7 +169,7 @@ def test_the_page_names_the_subprotocol_the_path_and_the_times() -> None:
     assert f"`GET {limits.PATH}`" in PAGE
     connecting = section("Connecting")
     assert f"quiet for {limits.PING_INTERVAL:g} s" in connecting
-    assert f"has come for {limits.PONG_TIMEOUT:g} s after" in connecting
+    assert f"another {limits.PONG_TIMEOUT:g} s" in connecting
     assert f"`join` {limits.JOIN_TIMEOUT:g} s after" in connecting
     assert f"at most {limits.SESSION_CLEANUP_TIMEOUT:g} s" in section("What the gateway promises")
     assert f"more than {limits.MAX_LISTED_PARTICIPANTS} members" in section("Events")
