@@ -206,6 +206,8 @@ class Consumer:
         """Choose the target encoding again.  A switch needs a key frame of the new one."""
         target = self.best_encoding(active)
         if target != self.target:
+            # The data plane goes on with the old encoding until the key frame of the new one comes: a receiver can
+            # only join an encoding there.  So a switch never leaves the receiver without a picture.
             self.target = target
             self.transport.plane.set_layers(
                 self.plane_id, target, None if self.bounds is None else self.bounds.temporal
@@ -217,11 +219,13 @@ class Consumer:
         if self.closed:
             return
         self.retarget(active, now)
+        # The key frame of a switch may have been lost, or its request.  No other event would show that.
         if active[self.target] and self.flowing and self.stats().encoding != self.target:
             self.request_key_frame(now)
 
     def on_layers_changed(self, event: LayersChanged) -> None:
         """The data plane forwards other layers than before."""
+        # A stream with one encoding and no temporal layers has no layers to tell its receiver about.
         layered = self.producer.simulcast or event.temporal is not None
         now_forwarded = event.encoding is not None and layered
         layers = Layers(event.encoding or 0, event.temporal or 0) if now_forwarded else None
@@ -243,6 +247,7 @@ class Consumer:
     def drop(self) -> None:
         """Do all steps of :meth:`close`, also those that failed before."""
         self.closed = True
+        # Out of the tables first: whatever fails after this, nothing finds a closed consumer any more.
         self.producer.forget_consumer(self)
         self.transport.forget_consumer(self)
         self.transport.plane.remove_consumer(self.plane_id)

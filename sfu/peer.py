@@ -219,6 +219,7 @@ class Peer:
         """Close it with all streams on it.  The owner asked for it, and so gets no notice."""
         transport = self.transport(transport_id)
         deadline = trio.current_time() + self.context.settings.exit_timeout
+        # It only runs when this method has returned, which is after the close.
         self._nursery.start_soon(self._say_goodbye, transport, deadline)
         _, _, closed_consumers = self._close_transport(transport)
         tell_closed(closed_consumers, ConsumerEndReason.PRODUCER_CLOSED)
@@ -272,6 +273,8 @@ class Peer:
         consumers, producers = list(self.consumers.values()), list(self.producers.values())
         transports = list(self.transports.values())
         closed_consumers = [consumer for producer in producers for consumer in producer.consumers.values()]
+        # From the inside out.  First nothing is sent to this client, then nothing of it is forwarded, and the
+        # transports close last.  Notices wait until all of it is done.
         resources: list[Resource] = [*consumers, *producers, *transports]
         for resource in resources:
             close_or_drop(resource, self.context)

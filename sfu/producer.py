@@ -142,6 +142,7 @@ class Producer:
     def on_encoding_learned(self, event: EncodingLearned, now: float) -> None:
         """The SSRC of an encoding became known, so that it can be asked; or the encoding began anew under another."""
         self.transport.release_ssrc(event.ssrc)
+        # Under another SSRC an encoder may have begun anew: its clock, losses and key frames count from zero.
         if self.ssrcs[event.encoding] is not None:
             self._key_frame_requests.restart_count(event.encoding)
         self.ssrcs[event.encoding] = event.ssrc
@@ -190,6 +191,7 @@ class Producer:
         self.closed = True
         closed_consumers = list(self.consumers.values())
         for consumer in closed_consumers:
+            # On the consumer's account: it is mostly another client's, whose failure must not stop this close.
             if not consumer.guard(consumer.close):
                 drop_by_force(consumer, self.transport.context)
         self.transport.forget_producer(self)
