@@ -152,7 +152,7 @@ class Peer:
         plan = _receiver(transport, capabilities).plan(producer.plan, report_interval=report_interval)
         if producer.plane_id in transport.consumers:
             raise Conflict("this transport has a consumer of this producer already")
-        consumer_id, ssrc = self.context.new_id(), self.context.new_ssrc(transport.consumers_by_ssrc)
+        consumer_id, ssrc = self.context.new_id(), self.context.new_ssrc(transport.consumer_ssrcs)
         mid, msid = transport.next_mid(), f"{stream} {consumer_id}"
         rtp_parameters = plan.parameters(ssrc=ssrc, mid=mid, msid=msid, cname=producer.plan.cname)
         plane_id = ConsumerId(self.context.new_number())
@@ -175,7 +175,7 @@ class Peer:
         )
         self.consumers[consumer.id] = consumer
         transport.consumers[producer.plane_id] = consumer
-        transport.consumers_by_ssrc[consumer.ssrc] = consumer
+        transport.consumer_ssrcs.add(consumer.ssrc)
         producer.consumers[consumer.id] = consumer
         self.directory.consumers[consumer.plane_id] = consumer
         consumer.on_unblocked(now)

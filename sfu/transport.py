@@ -77,7 +77,7 @@ class Transport:
         self.closed = False
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[ProducerId, Consumer] = {}
-        self.consumers_by_ssrc: dict[int, Consumer] = {}
+        self.consumer_ssrcs: set[int] = set()
         self._patience: WeakKeyDictionary[ConsumerSource, dict[int, Patience]] = WeakKeyDictionary()
         self.ice_parameters = new_ice_parameters(context.random_bytes)
         self.dtls: Dtls | None = None
@@ -272,7 +272,7 @@ class Transport:
             case DtlsConnected():
                 self._handshake_deadline = math.inf
                 settings = self.settings
-                # A random phase: transports that connect together would otherwise report together for ever.
+                # A random phase: transports that connect together would otherwise review and report together for ever.
                 self._next_review = now + settings.report_interval * self.context.random.random()
                 self.plane.start_reports(self.plane_id, self._next_review, settings.report_interval)
                 self.plane.watch(self.plane_id, now, settings.disconnected_after, settings.silence_timeout)
@@ -318,7 +318,7 @@ class Transport:
 
     def forget_consumer(self, consumer: Consumer) -> None:
         self.consumers.pop(consumer.producer.plane_id, None)
-        self.consumers_by_ssrc.pop(consumer.ssrc, None)
+        self.consumer_ssrcs.discard(consumer.ssrc)
         self._owner.forget_consumer(consumer)
 
     # The end.
