@@ -35,7 +35,7 @@ install "$wheel"
 cd "$directory"
 # No other program is found by name.
 PATH="$directory/venv/bin:/usr/bin:/bin"
-for package in aiortc av pylibsrtp; do
+for package in aioice aiortc av pylibsrtp; do
   if python -c "import $package" 2>/dev/null; then fail "brings $package, which the gateway does not need"; fi
 done
 sfu-gateway --version
