@@ -7,7 +7,7 @@ import pytest
 
 from tests.docs.pages import PAGES, ROOT, name_of
 
-_OPENING = re.compile(r"# [^\n]+\n\n(For |This page is for )")
+_OPENING = re.compile(r"# [^\n]+\n\nThis page is for ")
 _EVENTS = (
     "client disconnected",
     "media closed",
