@@ -1,6 +1,6 @@
-//! A call from one core to another before there is a real one.
+//! A made-up call from one core to another, before the first real one.
 //!
-//! It shows that this build carries calls on this machine, and the first client finds warm what it needs.
+//! It tests that this build can carry calls on this machine, and warms up code and memory for the first client.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -13,15 +13,15 @@ const SENDER: Id = 1;
 const RECEIVER: Id = 2;
 const STREAM: Id = 3;
 const COPY: Id = 4;
-const SSRC: u32 = 5; // the sender's; each core's copy has the next
+const SSRC: u32 = 5; // of the client; the copy of each core has the next one
 const PAYLOAD_TYPE: u8 = 96;
 const HEADER: usize = 12;
-const SIZES: [usize; 3] = [1100, 1101, 300]; // of a frame, as encoders split it
+const SIZES: [usize; 3] = [1100, 1101, 300]; // of a frame's packets, as encoders split it
 const PASSWORD: &str = "no secret";
 const SILENT_AFTER: f64 = 7.0; // seconds
 const LOST_AFTER: f64 = 30.0;
 
-/// Carry a frame, a report and a binding with each protection profile.  What went wrong, where something did.
+/// Carry a frame, a sender report and a Binding request with each protection profile.  Fails with the reason.
 pub fn self_test() -> Result<(), String> {
     for profile in [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80] {
         match carry(profile) {
@@ -33,7 +33,9 @@ pub fn self_test() -> Result<(), String> {
     Ok(())
 }
 
-/// How many packets arrived behind two cores, the frame's report, and an answered binding.
+/// Carry a frame over two cores.  Gives the number of its packets that arrived.
+///
+/// Fails if the report, the answer or a forwarded packet is missing.
 fn carry(profile: Profile) -> Result<usize, Refused> {
     let size = profile.key_length() + profile.salt_length();
     let keys = [vec![1; size], vec![2; size], vec![3; size]];
@@ -63,15 +65,15 @@ fn carry(profile: Profile) -> Result<usize, Refused> {
         handed_on += bytes.chunks(segment).len();
         Ok(())
     });
-    // The near core answers the binding, and reports the client's clock behind the frame.  The far one refuses only the
-    // answer, which is none to a request of its own.
+    // The near core answers the request, and reports the client's clock behind the frame.  The far core refuses the
+    // answer alone: it has sent no request.
     let dropped = far.totals().drops.iter().map(|(_, count)| count).sum::<u64>();
     let complete = near.totals().packets_out as usize == SIZES.len() + 2 && handed_on == SIZES.len() && dropped == 1;
     let arrived = far.producer_stats(STREAM)?.encodings[0].packets as usize;
     if complete { Ok(arrived) } else { Err(Refused::Invalid("a report, an answer or a copy is missing")) }
 }
 
-/// One who sends to one who receives.
+/// A core with a sender and a receiver.
 fn plane(profile: Profile, receive: &[u8], send: &[u8], ssrc: u32) -> Result<Core, Refused> {
     let mut core = Core::new(0.0);
     for transport in [SENDER, RECEIVER] {
@@ -109,7 +111,7 @@ fn path(transport: Id) -> Path {
     Path { remote: SocketAddr::from((Ipv4Addr::LOCALHOST, transport as u16)), local: 0 }
 }
 
-/// A plain packet of a key frame; the last has the marker.
+/// A plain packet of a key frame; the last one has the marker.
 fn packet(number: u8, size: usize) -> Vec<u8> {
     let marker = if usize::from(number) + 1 == SIZES.len() { 0x80 } else { 0 };
     let mut packet = vec![0x80, PAYLOAD_TYPE | marker, 0, number, 0, 0, 0, 0, 0, 0, 0, SSRC as u8];
@@ -123,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_packet_of_a_self_test_arrives() {
+    fn every_packet_of_the_self_test_arrives() {
         for profile in [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80] {
             assert_eq!(carry(profile), Ok(SIZES.len()));
         }

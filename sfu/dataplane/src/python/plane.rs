@@ -1,4 +1,4 @@
-//! The commands of a data plane, whoever moves its packets.
+//! The commands of a data plane, whichever way its packets come and go.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,22 +15,25 @@ use crate::fair_mutex::FairMutex;
 use crate::guard::guarded;
 use crate::shell::Sockets;
 
-/// A Python object that is there until it is cleared.
+/// A Python object, until the garbage collector clears it.
 pub type Slot = Mutex<Option<Py<PyAny>>>;
 
-/// Everything of `sfu.dataplane.interface.DataPlane` but waiting and packets, which its subclasses add.
+/// The base class of every data plane; `sfu/_dataplane.pyi` describes its methods.
+///
+/// Subclasses add the ways of packets, and waiting for events.
 #[pyclass(subclass, frozen, module = "sfu._dataplane")]
 pub struct DataPlane {
     pub core: Arc<FairMutex<Core>>,
-    /// Sends a datagram at once, or says why not; nothing leaves where there is none.
+    /// Sends a datagram at once, or returns why it could not.  Without it nothing leaves.
     pub transmit: Slot,
     /// Draws first sequence numbers.
     pub random: Slot,
-    /// Where datagrams leave instead, if there are any.
+    /// If there are any, datagrams leave here instead of through `transmit`.
     pub sockets: Mutex<Option<Arc<Sockets>>>,
 }
 
 impl DataPlane {
+    /// A plane without any object.  `hold` is that of [`Core::new`].
     pub fn empty(hold: f64) -> Self {
         Self {
             core: Arc::new(FairMutex::new(Core::new(hold))),
@@ -40,9 +43,9 @@ impl DataPlane {
         }
     }
 
-    /// Do something with the core, and let other Python threads run while it is somebody else's.
+    /// Do something with the core.  While another thread holds it, other Python threads may run.
     ///
-    /// Raises `RuntimeError` where that went wrong; the core has then forgotten everything.
+    /// Raises `RuntimeError` after a panic; the core has then forgotten everything.
     pub fn with<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Core) -> T + Send) -> PyResult<T> {
         let done = match self.core.try_lock() {
             Some(mut core) => guarded(&mut core, work),
@@ -55,7 +58,7 @@ impl DataPlane {
         slot.lock().ok()?.as_ref().map(|object| object.clone_ref(py))
     }
 
-    /// What `transmit` says to a datagram.
+    /// Send a datagram through `transmit`.  Gives the reason if it could not be sent.
     fn transmit(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<Option<DropReason>> {
         match Self::held(&self.transmit, py) {
             Some(transmit) => transmit.bind(py).call1((path, PyBytes::new(py, datagram)))?.extract(),
@@ -63,7 +66,7 @@ impl DataPlane {
         }
     }
 
-    /// Send a datagram that is no consumer's.
+    /// Send a datagram that belongs to no consumer, and count it.
     fn send_now(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<()> {
         let sockets = self.sockets.lock().ok().and_then(|sockets| sockets.clone());
         let refused = match sockets {
@@ -76,11 +79,11 @@ impl DataPlane {
         })
     }
 
-    /// Send what waits to leave.
+    /// Send everything that is due at `now`, in seconds.
     pub fn drain(&self, py: Python<'_>, now: f64) -> PyResult<()> {
-        for leaving in self.with(py, |core| core.drain(now))? {
-            let refused = self.transmit(py, leaving.path, &leaving.datagram)?;
-            self.with(py, |core| core.settle(&leaving, refused))?;
+        for transmit in self.with(py, |core| core.drain(now))? {
+            let refused = self.transmit(py, transmit.path, &transmit.datagram)?;
+            self.with(py, |core| core.settle(&transmit, refused))?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The thread, on loopback.
+//! The thread with real sockets, on loopback.
 
 use std::net::UdpSocket;
 use std::sync::mpsc::channel;
@@ -23,7 +23,7 @@ fn path(socket: &UdpSocket) -> Path {
     Path { remote: socket.local_addr().unwrap(), local: 0 }
 }
 
-/// A plane with its thread, and where it is.
+/// A core with its thread, and the path to it.
 fn started(open: impl Fn(Vec<UdpSocket>) -> Sockets) -> (Shell, Arc<FairMutex<Core>>, Path) {
     let ours = bound();
     let address = path(&ours);
@@ -47,7 +47,7 @@ fn first_event(shell: &Shell) -> Event {
     wait_for(|| shell.take_events(1).pop())
 }
 
-/// Whether the owner is told in time that there are events.
+/// Whether the descriptor becomes readable in time.
 fn is_told(shell: &Shell) -> bool {
     let timeout = Timespec { tv_sec: 5, tv_nsec: 0 };
     poll(&mut [PollFd::new(&shell.shared.told, PollFlags::IN)], Some(&timeout)) == Ok(1)
@@ -62,12 +62,12 @@ fn connect(core: &FairMutex<Core>, transport: u64, remote: &UdpSocket) {
     core.take_events(usize::MAX);
 }
 
-/// Watch for the transport's silence.
+/// Watch the transport for silence.
 fn watch(core: &mut Core, transport: u64, silent_after: f64) {
     core.watch(transport, 100.0, silent_after, 2000.0).unwrap();
 }
 
-/// A sealed packet of a video; the last of its frame or not.
+/// A sealed packet of a video, the last one of its frame or not.
 fn packet(number: u16, last: bool) -> Vec<u8> {
     let mut packet = vec![0x80, 96 | if last { 0x80 } else { 0 }];
     packet.extend(number.to_be_bytes());
@@ -96,11 +96,11 @@ fn call(core: &FairMutex<Core>, sender: &UdpSocket, receiver: &UdpSocket) {
     core.lock().add_consumer(2, 1, 1, &consumer, 1).unwrap();
 }
 
-/// A handshake record, as far as the core looks at it.
+/// A DTLS record, as far as the core reads it.
 const DTLS: &[u8] = b"\x16dtls";
 
 #[test]
-fn datagrams_for_the_slow_path_come_up_and_so_do_requests() {
+fn datagrams_and_key_frame_requests_come_up() {
     each_way(|open| {
         let (shell, core, address) = started(open);
         let (sender, receiver) = (bound(), bound());
@@ -115,7 +115,7 @@ fn datagrams_for_the_slow_path_come_up_and_so_do_requests() {
 }
 
 #[test]
-fn a_frame_is_forwarded_whole_and_one_that_lacks_its_last_packet_too() {
+fn a_frame_is_forwarded_even_without_its_last_packet() {
     each_way(|open| {
         let (_shell, core, address) = started(open);
         let (sender, receiver) = (bound(), bound());
@@ -132,7 +132,7 @@ fn a_frame_is_forwarded_whole_and_one_that_lacks_its_last_packet_too() {
 }
 
 #[test]
-fn a_binding_is_answered_by_the_thread_and_silence_is_told_though_nothing_comes() {
+fn the_thread_answers_a_binding_and_reports_silence_without_any_datagram() {
     each_way(|open| {
         let (shell, core, address) = started(open);
         let remote = bound();
@@ -149,7 +149,7 @@ fn a_binding_is_answered_by_the_thread_and_silence_is_told_though_nothing_comes(
 }
 
 #[test]
-fn silence_that_a_command_makes_due_earlier_is_told_in_time() {
+fn a_command_that_makes_silence_due_earlier_takes_effect_in_time() {
     each_way(|open| {
         let (shell, core, _) = started(open);
         let remotes = [bound(), bound()];
@@ -157,7 +157,7 @@ fn silence_that_a_command_makes_due_earlier_is_told_in_time() {
             connect(&core, transport, remote);
         }
         watch(&mut core.lock(), 1, 1000.0);
-        // Until the thread sleeps for that.
+        // Give the thread the time to sleep until that deadline.
         std::thread::sleep(Duration::from_millis(700));
         watch(&mut core.lock(), 2, 1.0);
         assert!(is_told(&shell));
@@ -166,7 +166,7 @@ fn silence_that_a_command_makes_due_earlier_is_told_in_time() {
 }
 
 #[test]
-fn who_was_heard_while_the_thread_was_held_up_is_not_silent() {
+fn a_client_whose_request_waited_during_a_stall_is_not_silent() {
     let (shell, core, address) = started(as_it_is);
     let (remote, others) = (bound(), bound());
     connect(&core, 1, &remote);
@@ -185,7 +185,7 @@ fn who_was_heard_while_the_thread_was_held_up_is_not_silent() {
 }
 
 #[test]
-fn a_bug_in_the_core_is_told_and_the_thread_goes_on() {
+fn a_panic_in_the_core_is_reported_and_the_thread_goes_on() {
     each_way(|open| {
         let (shell, core, address) = started(open);
         let (sender, receiver) = (bound(), bound());
@@ -202,7 +202,7 @@ fn a_bug_in_the_core_is_told_and_the_thread_goes_on() {
 }
 
 #[test]
-fn a_socket_that_is_added_is_read_and_sent_from_and_one_that_is_taken_away_is_closed() {
+fn an_added_socket_works_and_a_removed_one_is_closed() {
     each_way(|open| {
         let (ours, added) = (bound(), bound());
         let (first, second) = (path(&ours), Path { local: 2, ..path(&added) });
@@ -227,7 +227,7 @@ fn a_socket_that_is_added_is_read_and_sent_from_and_one_that_is_taken_away_is_cl
         assert_eq!(remote.recv_from(&mut [0; 99]).unwrap(), (10, second.remote));
         assert_eq!(sending.send(path(&remote), b"from nowhere", 12), Err(DropReason::SendFailed));
         assert_eq!(sending.send(Path { local: 1, ..path(&remote) }, b"from nowhere", 12), Err(DropReason::SendFailed));
-        // Its port is free again.
+        // The port of the removed socket is free again.
         wait_for(|| UdpSocket::bind(first.remote).ok());
         remote.send_to(DTLS, second.remote).unwrap();
         assert!(matches!(first_event(&shell), Event::DtlsArrived { transport: 1, .. }));
@@ -235,7 +235,7 @@ fn a_socket_that_is_added_is_read_and_sent_from_and_one_that_is_taken_away_is_cl
 }
 
 #[test]
-fn closing_ends_the_thread_in_time_and_twice_does_nothing() {
+fn closing_ends_the_thread_and_closing_twice_does_nothing() {
     each_way(|open| {
         let (mut shell, core, address) = started(open);
         let sender = bound();
@@ -253,7 +253,7 @@ fn closing_ends_the_thread_in_time_and_twice_does_nothing() {
 }
 
 #[test]
-fn a_frame_that_is_refused_as_one_leaves_packet_by_packet_and_each_is_counted_once() {
+fn a_frame_leaves_packet_by_packet_if_the_segmented_send_is_refused() {
     each_way(|open| {
         let (_shell, core, address) = started(|sockets| {
             refuse_segmented_sends(&sockets[0]);

@@ -38,7 +38,7 @@ impl EventQueue {
         self.push_bounded(event, Some(size))
     }
 
-    /// Queue the request of a consumer's receiver, with the same bound.
+    /// Queue the key frame request of a consumer's receiver; fails like [`Self::push_datagram`].
     pub fn push_key_frame_request(&mut self, consumer: Id) -> Result<(), DropReason> {
         self.push_bounded(Event::KeyFrameRequested { consumer }, None)
     }
@@ -56,19 +56,19 @@ impl EventQueue {
         self.ordered.push_back((event, None));
     }
 
-    /// Queue the failure of the whole core, of which everything else was forgotten.
+    /// Queue the failure of the core.
     pub fn push_failure(&mut self, why: String) {
         self.ordered.push_back((Event::PlaneFailed { why }, None));
     }
 
-    /// Take back what waits about this client's liveness, because it is over.  Whether something did.
+    /// Take back a waiting event about this client's liveness, because it is outdated.  Whether there was one.
     pub fn retract_liveness(&mut self, transport: Id) -> bool {
         let before = self.ordered.len();
         self.ordered.retain(|(event, _)| !event.is_liveness_of(transport));
         self.ordered.len() < before
     }
 
-    /// Whether it waits here that this client fell silent.
+    /// Whether an event waits that says that this client fell silent.
     pub fn announces_silence_of(&self, transport: Id) -> bool {
         self.ordered
             .iter()
@@ -116,7 +116,7 @@ impl EventQueue {
         self.flowing.retain(|(id, _)| *id != producer);
     }
 
-    /// Hand over which paths are used, what was learned and what flows.
+    /// Hand over selected paths, learned SSRCs and encodings that flow.
     pub fn take_changes(&mut self) -> Vec<Event> {
         let selected = self.selected.drain(..);
         let mut changes: Vec<Event> =

@@ -23,7 +23,7 @@ use crate::core::wire::address::Path;
 use crate::core::wire::rtcp::RtcpSource;
 use crate::core::wire::rtp::Element;
 
-/// A datagram of the core's own, on its way: the answer to a Binding request, or a report.
+/// A datagram that the core itself makes: an answer to a Binding request, or a report.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct OwnDatagram {
@@ -66,9 +66,9 @@ pub struct Core {
     pub(in crate::core) events: EventQueue,
     /// Consumers whose layers may have changed since the slow path was told.
     pub(in crate::core) changed: Vec<ConsumerKey>,
-    /// The shell takes them after each batch of datagrams.
+    /// Datagrams of the core itself; the next flush sends them.
     pub(in crate::core) own_datagrams: Vec<OwnDatagram>,
-    /// Who we are in the RTCP that is about no consumer.
+    /// Our SSRC and name in RTCP to publishers.
     pub(in crate::core) rtcp_source: RtcpSource,
     /// Transports whose send batches are not empty.
     pub(in crate::core) dirty: Vec<TransportKey>,

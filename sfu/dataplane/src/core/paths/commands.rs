@@ -12,25 +12,25 @@ use crate::core::transport::Transport;
 pub(super) const NO_ENCODING: Refused = Refused::Invalid("the producer has no such encoding");
 
 impl Core {
-    /// A transport without keys and paths.
+    /// Add a transport without keys and paths.
     pub fn add_transport(&mut self, transport: Id) -> Result<(), Refused> {
         if self.transports.contains(transport) {
-            return Err(Refused::Invalid("this transport is there already"));
+            return Err(Refused::Invalid("this transport exists already"));
         }
         let key = self.transports.insert(transport, Transport::new(transport));
         self.timers.add_transport(key);
         Ok(())
     }
 
-    /// Media flows from now on, both ways.  For each direction the master key followed by the master salt.
+    /// Let media flow from now on, both ways.  The keys are the master key followed by the master salt.
     pub fn set_keys(&mut self, transport: Id, profile: Profile, receive: &[u8], send: &[u8]) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
         let transport = &mut self.transports[key];
         if transport.srtp.is_some() {
-            return Err(Refused::Invalid("this transport has its keys"));
+            return Err(Refused::Invalid("this transport has its keys already"));
         }
         let srtp = Srtp::new(profile, receive, send);
-        transport.srtp = Some(srtp.ok_or(Refused::Invalid("keys and salts have not the sizes of their profile"))?);
+        transport.srtp = Some(srtp.ok_or(Refused::Invalid("the keys and salts do not have the sizes of the profile"))?);
         Ok(())
     }
 
@@ -54,12 +54,14 @@ impl Core {
         self.events.forget_transport(transport);
     }
 
-    /// Refused where an SSRC, or the MID and RID, are another producer's of this transport, or nothing tells an
-    /// encoding.
+    /// Take in a stream.
+    ///
+    /// Refused if another producer of this transport has an SSRC, the MID, or the names of an encoding.  Also refused
+    /// if nothing would identify an encoding.
     pub fn add_producer(&mut self, transport: Id, producer: Id, spec: ProducerSpec) -> Result<(), Refused> {
         let owner = self.transports.key(transport)?;
         if self.producers.contains(producer) {
-            return Err(Refused::Invalid("this producer is there already"));
+            return Err(Refused::Invalid("this producer exists already"));
         }
         let names = names_to_learn(&spec)?;
         for &other in &self.transports[owner].producers {
@@ -87,7 +89,7 @@ impl Core {
         Ok(())
     }
 
-    /// Removes its consumers' routes, too; the consumers stay until they are removed.
+    /// Forget the producer and stop its consumers.  The consumers stay until they are removed.
     pub fn remove_producer(&mut self, producer: Id) {
         let Ok(key) = self.producers.key(producer) else { return };
         for consumer in self.producers[key].consumers.clone() {
@@ -105,7 +107,7 @@ impl Core {
         self.events.forget_producer(producer);
     }
 
-    /// A paused producer's packets are dropped.  Its video consumers start again at a key frame.
+    /// Drop the packets of a paused producer.  When it is resumed, its video consumers start at a key frame.
     pub fn set_producer_paused(&mut self, producer: Id, paused: bool) -> Result<(), Refused> {
         let key = self.producers.key(producer)?;
         self.producers[key].paused = paused;
@@ -118,7 +120,7 @@ impl Core {
         Ok(())
     }
 
-    /// For what only the slow path can tell.
+    /// Count a drop that only the slow path can tell.
     pub fn count_drop(&mut self, reason: DropReason) {
         self.drops.count(reason);
     }

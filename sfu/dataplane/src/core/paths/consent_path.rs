@@ -1,17 +1,17 @@
-//! What happens to a sign of life, and where none comes: silence, return and loss are reported.
+//! What happens at a sign of life, and without one: silence, return and loss of consent are reported.
 
 use crate::core::engine::Core;
 use crate::core::engine::timers::{Timer, TransportTimer};
 use crate::core::interface::event::Event;
 use crate::core::interface::spec::{Id, Refused};
 use crate::core::keys::TransportKey;
-use crate::core::transport::consent::{Liveness, Watch};
+use crate::core::transport::consent::{Liveness, SilenceLimits};
 
 impl Core {
-    /// Tell when the client gives no sign of life for so many seconds; it was heard at `heard_at`.
+    /// Report when the client gives no sign of life for this long, in seconds.  It was heard at `heard_at`.
     pub fn watch(&mut self, transport: Id, heard_at: f64, silent_after: f64, lost_after: f64) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
-        self.transports[key].consent.start_watch(Watch { silent_after, lost_after });
+        self.transports[key].consent.watch(SilenceLimits { silent_after, lost_after });
         self.on_proof(key, heard_at);
         self.arm_consent(key);
         Ok(())

@@ -9,10 +9,12 @@ use crate::core::send::consumer::Consumer;
 use crate::core::wire::extensions::{ExtensionRewriter, ExtensionSelection, MidElement};
 
 impl Core {
-    /// Refused for an encoding that the producer has not, and for an SSRC that this transport ever sent with before.
+    /// Send a producer's stream to a transport.
     ///
-    /// `first_sequence` is from 1 to 0x7FFF (RFC 3711 section 3.3.1): low enough that losing the first packets cannot
-    /// hide a wrap.
+    /// Refused for an encoding that the producer does not have, and for an SSRC that this transport ever sent with.
+    ///
+    /// `first_sequence` is from 1 to 0x7FFF (RFC 3711 section 3.3.1).  A higher one could wrap while the first packets
+    /// are lost, and the receiver would never learn of the rollover.
     pub fn add_consumer(
         &mut self,
         transport: Id,
@@ -23,7 +25,7 @@ impl Core {
     ) -> Result<(), Refused> {
         let (owner, source) = (self.transports.key(transport)?, self.producers.key(producer)?);
         if self.consumers.contains(consumer) {
-            return Err(Refused::Invalid("this consumer is there already"));
+            return Err(Refused::Invalid("this consumer exists already"));
         }
         if self.transports[owner].has_sent_with(spec.ssrc) {
             return Err(Refused::Invalid("this SSRC was used on this transport before"));
@@ -45,7 +47,7 @@ impl Core {
         Ok(())
     }
 
-    /// Nothing of it leaves any more, not even what waits in a burst.
+    /// Remove a consumer.  Not even its queued packets leave any more.
     pub fn remove_consumer(&mut self, consumer: Id) {
         let Ok(key) = self.consumers.key(consumer) else { return };
         self.stop(key);
@@ -66,7 +68,7 @@ impl Core {
         }
     }
 
-    /// A video consumer that is resumed starts at the next key frame; sequence numbers go on without a gap.
+    /// Pause or resume a consumer.  A resumed video consumer starts at the next key frame.
     pub fn set_consumer_paused(&mut self, consumer: Id, paused: bool) -> Result<(), Refused> {
         let key = self.consumers.key(consumer)?;
         self.consumers[key].paused = paused;
@@ -77,7 +79,7 @@ impl Core {
         Ok(())
     }
 
-    /// The target: forward this encoding, and of its temporal layers those up to `temporal` (`None`: all).
+    /// Set the target: this encoding (`None`: nothing) with its temporal layers up to `temporal` (`None`: all).
     pub fn set_layers(&mut self, consumer: Id, encoding: Option<usize>, temporal: Option<u8>) -> Result<(), Refused> {
         let key = self.consumers.key(consumer)?;
         if let Some(producer) = self.consumers[key].producer {
@@ -100,7 +102,10 @@ impl Core {
     }
 }
 
-/// The rewriter for this consumer, shared with the producer's other consumers that take the same.
+/// The rewriter for this consumer, which all consumers of the producer with the same selection share.
+///
+/// The producer's own MID and RID are left out: they name it on its transport.  An extension whose id the consumer's
+/// MID has is left out too.
 fn rewriter_for(producer: &mut Producer, spec: &ConsumerSpec<'_>, mid: Option<&MidElement>) -> RewriterKey {
     let source = &producer.spec;
     let taken = |&(client, router): &(u8, u8)| {

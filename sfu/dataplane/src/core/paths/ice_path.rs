@@ -1,4 +1,4 @@
-//! What happens to STUN: Binding requests are answered, and say which paths lead to a client (RFC 8445 section 7.3).
+//! What happens to STUN: Binding requests are answered, and select the paths to a client (RFC 8445 section 7.3).
 
 use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;
@@ -17,8 +17,8 @@ impl From<BadMessage> for DropReason {
 impl Core {
     /// Answer requests with these credentials from now on.
     ///
-    /// The second time is an ICE restart (RFC 8445 section 9): the credentials before stay valid until the client uses
-    /// the new ones.  Refused for a username fragment that another transport has.
+    /// The second call is an ICE restart (RFC 8445 section 9): the old credentials stay valid until the client uses the
+    /// new ones.  Refused for a username fragment of another transport.
     pub fn set_credentials(&mut self, transport: Id, username_fragment: &str, password: &str) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
         if self.by_username.contains_key(username_fragment) {
@@ -37,7 +37,7 @@ impl Core {
         Ok(())
     }
 
-    /// Take datagrams from here as this transport's, as after a valid request.  The first path is also the one to send
+    /// Accept datagrams from this path, as if a valid request had come from it.  The first path is also the one to send
     /// on.
     pub fn add_path(&mut self, transport: Id, path: Path) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
@@ -45,7 +45,7 @@ impl Core {
         Ok(())
     }
 
-    /// Act on a STUN message; `known` is the transport that owns the path.
+    /// Act on a STUN message.  `known` is the transport that owns the path.
     pub(in crate::core) fn receive_stun_untrusted(
         &mut self,
         known: Option<TransportKey>,
@@ -63,12 +63,12 @@ impl Core {
         }
     }
 
-    /// Answer a Binding request, from wherever it came: its username says whose it is.
+    /// Answer a Binding request from any address.  Its username names the transport.
     fn answer_request_untrusted(&mut self, datagram: &[u8], path: Path, now: f64) -> Result<(), DropReason> {
         let request = Binding::read_untrusted(datagram)?;
         let key = *self.by_username.get(request.local_fragment()).ok_or(DropReason::UnknownUsername)?;
         let agent = self.transports[key].ice.as_mut().ok_or(DropReason::UnknownUsername)?;
-        // Nothing may be answered to whoever does not know the password, and the address proves nothing.
+        // A sender without the password gets no answer: its address may be forged, and an answer would go to a victim.
         let verdict = agent.judge(&request, path.remote).ok_or(DropReason::WrongPassword)?;
         if let Some(retired) = verdict.retired {
             self.by_username.remove(&retired);
@@ -81,8 +81,8 @@ impl Core {
         Ok(())
     }
 
-    /// Take an indication for a sign of life.  Without the right integrity it is only a hint, since anybody who guesses
-    /// an address can forge it.
+    /// Note an indication as a sign of life.  Without the right integrity it is only a hint, as anybody who guesses an
+    /// address can forge it.
     fn take_indication_untrusted(&mut self, key: TransportKey, datagram: &[u8], now: f64) {
         let transport = &mut self.transports[key];
         let binding = Binding::read_untrusted(datagram);
@@ -93,7 +93,7 @@ impl Core {
         }
     }
 
-    /// Every authenticated path stays good to receive from.  Send on the newest that was nominated, or on the first.
+    /// Accept datagrams from an authenticated path.  Send on the newest nominated path, or else on the first one.
     fn learn_path(&mut self, key: TransportKey, path: Path, nominated: bool) {
         let before = self.transports[key].send_path;
         if let Some(owner) = self.by_path.insert(path, key).filter(|&owner| owner != key) {
@@ -108,7 +108,7 @@ impl Core {
         self.report_path(key, before);
     }
 
-    /// The path is another transport's now.
+    /// Another transport owns this path now.
     fn lose_path(&mut self, key: TransportKey, path: Path) {
         let before = self.transports[key].send_path;
         self.transports[key].lose_path(path);
@@ -120,7 +120,7 @@ impl Core {
         self.report_path(key, before);
     }
 
-    /// Tell the slow path where DTLS goes, if that has changed.
+    /// Report the path to send on if it has changed: the slow path sends DTLS there.
     fn report_path(&mut self, key: TransportKey, before: Option<Path>) {
         let transport = &self.transports[key];
         if let Some(path) = transport.send_path.filter(|&path| Some(path) != before) {

@@ -84,8 +84,8 @@ impl Core {
 
     /// Count the packet, read its frame, and forward it.
     ///
-    /// A packet that nobody may get (`refusal`) still passes through: each consumer must leave its number out, or the
-    /// receivers would take it for lost.
+    /// A packet that no consumer may get (`refusal`) passes through all the same: each consumer must leave its number
+    /// out, or the receivers would take it for lost.
     fn count_and_forward(
         &mut self,
         at: EncodingKey,
@@ -141,7 +141,7 @@ impl Core {
     }
 }
 
-/// Why nobody may get what was unpacked.
+/// Why no consumer may get this packet.
 fn refusal(unpacked: &Result<Unpacked<'_>, Malformed>) -> Option<DropReason> {
     match unpacked {
         Err(_) => Some(DropReason::MalformedRtp),

@@ -60,7 +60,7 @@ impl Core {
         })
     }
 
-    /// PlaneTotals since the start, and the number of objects now.
+    /// Totals since the start, and the number of objects now.
     pub fn totals(&self) -> PlaneTotals {
         PlaneTotals {
             packets_in: self.traffic.packets_in,

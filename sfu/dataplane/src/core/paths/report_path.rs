@@ -1,4 +1,4 @@
-//! RTCP that we send to publishers: receiver reports, and requests for key frames.
+//! RTCP to publishers: receiver reports, and requests for key frames.
 
 use crate::core::engine::timers::{Timer, TransportTimer};
 use crate::core::engine::{Core, OwnDatagram};
@@ -10,23 +10,23 @@ use crate::core::wire::address::Path;
 use crate::core::wire::rtcp::{FullIntraEntry, FullIntraRequest, PictureLoss, RtcpSource};
 
 impl Core {
-    /// Who we are in receiver reports and in requests for key frames.
+    /// Set our SSRC and name for receiver reports and for key frame requests.
     pub fn set_rtcp_source(&mut self, ssrc: u32, cname: &str) {
         self.rtcp_source = RtcpSource { ssrc, cname: cname.into() };
     }
 
-    /// Report to the client what it gets through to us: first at `first_at`, then every `interval`, both in seconds.
+    /// Send receiver reports to the client: the first at `first_at`, then every `interval`, both in seconds.
     pub fn start_reports(&mut self, transport: Id, first_at: f64, interval: f64) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
         if interval <= 0.0 {
-            return Err(Refused::Invalid("the interval of reports is above zero"));
+            return Err(Refused::Invalid("the interval of reports must be above zero"));
         }
         self.transports[key].report_times = Some(ReportTimes { interval, next: first_at });
         self.arm_receiver_reports(key);
         Ok(())
     }
 
-    /// Let the reports be made, unless the client sends nothing that they could be about.
+    /// Arm the timer of the reports, unless the client has no producer.
     pub(in crate::core) fn arm_receiver_reports(&mut self, key: TransportKey) {
         let transport = &self.transports[key];
         if let Some(times) = transport.report_times.filter(|_| !transport.producers.is_empty()) {
@@ -34,7 +34,7 @@ impl Core {
         }
     }
 
-    /// The timer of the reports fired: report about every stream of which something came.
+    /// The timer of the reports fired: report about every stream that has sent something.
     pub(in crate::core) fn send_receiver_reports(&mut self, key: TransportKey, now: f64) {
         let Some(times) = self.transports[key].report_times.as_mut() else { return };
         times.next = now + times.interval;
@@ -55,8 +55,8 @@ impl Core {
 
     /// A sealed request to the publisher for a key frame, and the path to send it on.
     ///
-    /// It is a full intra request (RFC 5104) or a picture loss indication (RFC 4585).  There is none while the SSRC is
-    /// not known, or nothing can be sent to the publisher.
+    /// The request is a full intra request (RFC 5104) or a picture loss indication (RFC 4585).  `None` while the SSRC
+    /// is unknown or nothing can be sent to the publisher.
     pub fn request_key_frame(
         &mut self,
         producer: Id,
@@ -80,7 +80,7 @@ impl Core {
         Ok(self.seal_compound(transport, compound))
     }
 
-    /// Seal a compound packet; `None` without keys and a path, and for one that is too long, which is counted.
+    /// Seal a compound packet.  `None` without keys and a path, and for a packet that is too long, which is counted.
     fn seal_compound(&mut self, key: TransportKey, mut compound: Vec<u8>) -> Option<(Path, Vec<u8>)> {
         let transport = &mut self.transports[key];
         let (srtp, path) = (transport.srtp.as_mut()?, transport.send_path?);

@@ -1,5 +1,4 @@
-//! What happens to RTCP: clocks and reports are kept, requests for key frames go to the slow path; and sender reports
-//! are made.
+//! What happens to RTCP: clocks and reports are kept, key frame requests go to the slow path, sender reports are made.
 
 use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
@@ -24,7 +23,7 @@ impl Core {
         }
         let plain = srtp.open_rtcp(datagram, |ssrc| ssrcs.contains_key(&ssrc))?;
         self.on_media(key, now);
-        // A part that is malformed is counted, once for the whole packet; the others are acted on all the same.
+        // A malformed part is counted, once for the whole compound packet.  The other parts take effect all the same.
         let mut malformed = false;
         for packet in read_untrusted(&datagram[..plain]) {
             match packet {
@@ -48,7 +47,7 @@ impl Core {
             Packet::FullIntraRequest(request) => {
                 request.entries.iter().for_each(|entry| self.on_picture_loss(key, entry.ssrc));
             }
-            // Nothing depends on the others yet.
+            // The others have no effect yet.
             Packet::SourceDescription(_)
             | Packet::Goodbye(_)
             | Packet::Application(_)
@@ -58,7 +57,7 @@ impl Core {
         }
     }
 
-    /// A publisher reports how its clocks go together: receivers are told, and switches between encodings go by it.
+    /// A publisher reports its clocks.  They are passed on to receivers, and align timestamps at switches.
     fn on_sender_report(&mut self, key: TransportKey, info: &SenderInfo, now: f64) {
         let Some(&at) = self.transports[key].ssrcs.get(&info.ssrc) else { return };
         let encoding = &mut self.producers[at.producer].encodings[at.index];
@@ -69,7 +68,7 @@ impl Core {
         }
     }
 
-    /// A receiver reports what it got of one of its consumers.
+    /// A receiver reports the losses and the jitter of one of its consumers.
     fn on_report_block(&mut self, key: TransportKey, block: &ReportBlock, now: f64) {
         let consumer = self.transports[key].sender_of(block.ssrc);
         if let Some(consumer) = consumer.and_then(|consumer| self.consumers.get_mut(consumer)) {
@@ -77,7 +76,7 @@ impl Core {
         }
     }
 
-    /// A receiver cannot decode one of its consumers.  The slow path is told once, until it has taken the event.
+    /// A receiver cannot decode one of its consumers.  One event tells the slow path, until it has taken that.
     fn on_picture_loss(&mut self, key: TransportKey, ssrc: u32) {
         // An SSRC without a consumer is no error: the consumer may have been removed meanwhile.
         let consumer = self.transports[key].sender_of(ssrc);

@@ -7,7 +7,7 @@ use crate::core::wire::rtp::{Element, Header};
 impl Core {
     /// The encoding of a packet (RFC 8843 section 9.2, RFC 8852): its SSRC's, unless its MID and RID name another.
     ///
-    /// `None` for a packet that belongs to nobody.  A sender may change SSRCs, but only so often: each change costs
+    /// `None` for a packet that belongs to no encoding.  A sender may change SSRCs, but not often: each change costs
     /// every receiver a key frame.
     pub(in crate::core) fn encoding_of(
         &mut self,

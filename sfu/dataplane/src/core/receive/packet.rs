@@ -22,7 +22,7 @@ pub struct Packet<'a> {
     pub newest: bool,
     /// The router's payload type.
     pub payload_type: u8,
-    /// Forward it to nobody: it holds no media, or media of a format that was not announced.
+    /// No consumer gets it: it holds no media, or media in a format that was not announced.
     pub left_out: bool,
     /// What the payload tells about its frame; `None` for a codec that the core does not read.
     pub frame: Option<Frame>,

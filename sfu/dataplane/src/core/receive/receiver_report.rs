@@ -1,6 +1,6 @@
-//! What a publisher is told of one of its streams (RFC 3550 section 6.4.1).
+//! Receiver reports to a publisher about its streams (RFC 3550 section 6.4.1).
 //!
-//! Publishers get honest reports, since without them no encoder raises its rate.
+//! Without them no encoder raises its bitrate.
 
 use crate::core::receive::clock::middle;
 use crate::core::receive::statistics::ReceiveStats;
@@ -8,7 +8,7 @@ use crate::core::wire::rtcp::{ReportBlock, SenderInfo};
 
 const SHORT_SECOND: f64 = 65_536.0; // in the middle 32 bits of the NTP format
 
-/// Makes the report blocks about one stream, out of its statistics.
+/// Makes the report blocks about one stream from its statistics.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReceiverReporter {
     /// NTP time of the newest sender report, and when it came in seconds.
@@ -18,12 +18,12 @@ pub struct ReceiverReporter {
 }
 
 impl ReceiverReporter {
-    /// A report of the stream's sender came at `now` (seconds).
+    /// A sender report about the stream came at `now` (seconds).
     pub fn on_sender_report(&mut self, info: &SenderInfo, now: f64) {
         self.sender_report = Some((info.ntp, now));
     }
 
-    /// The next block about this stream, or `None` where nothing of it came yet.
+    /// The next block about this stream; `None` before its first packet.
     pub fn next_block(&mut self, ssrc: u32, stats: &ReceiveStats, now: f64) -> Option<ReportBlock> {
         if stats.packets == 0 {
             return None;
@@ -42,11 +42,11 @@ impl ReceiverReporter {
         })
     }
 
-    /// Since the block before, in 1/256 of the packets that should have come (appendix A.3).
+    /// The share of packets lost since the block before, in 1/256 (appendix A.3).
     fn fraction_lost(&mut self, expected: i64, lost: i64) -> u8 {
         let (expected_now, lost_now) = (expected - self.expected_before, lost - self.lost_before);
         (self.expected_before, self.lost_before) = (expected, lost);
-        // Late packets and duplicates make it negative, which is no fraction.
+        // Late packets and duplicates can make it negative; report no loss then.
         if expected_now > 0 && lost_now > 0 { (lost_now * 256 / expected_now).min(255) as u8 } else { 0 }
     }
 }
@@ -65,12 +65,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_of_which_nothing_came_is_not_reported() {
+    fn a_stream_without_packets_is_not_reported() {
         assert_eq!(ReceiverReporter::default().next_block(1, &stats(&[]), 1.0), None);
     }
 
     #[test]
-    fn losses_are_reported_once_and_late_packets_are_no_negative_fraction() {
+    fn losses_are_reported_once_and_late_packets_give_no_negative_fraction() {
         let mut reporter = ReceiverReporter::default();
         let first = reporter.next_block(7, &stats(&[65_534, 65_535, 65_537, 65_538]), 1.0).unwrap();
         assert_eq!((first.ssrc, first.lost, first.fraction_lost, first.highest_sequence), (7, 1, 51, 65_538));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_sender_report_is_named_with_its_age() {
+    fn a_block_names_the_newest_sender_report_and_its_age() {
         let mut reporter = ReceiverReporter::default();
         let stats = stats(&[1]);
         let first = reporter.next_block(7, &stats, 1.0).unwrap();

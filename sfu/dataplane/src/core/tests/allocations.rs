@@ -1,4 +1,4 @@
-//! In the steady state nothing is allocated for a packet.
+//! In the steady state the packet path allocates nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -11,23 +11,23 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: everything is handed on to the system's allocator as it is; a counter that needs no memory is moved besides.
+// SAFETY: every call goes to the system's allocator unchanged.  The counter needs no memory.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: as our own caller promises.
+        // SAFETY: our caller gives the same promise.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as our own caller promises.
+        // SAFETY: our caller gives the same promise.
         unsafe { System.dealloc(memory, layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: as our own caller promises.
+        // SAFETY: our caller gives the same promise.
         unsafe { System.realloc(memory, layout, size) }
     }
 }
@@ -54,7 +54,7 @@ fn nothing_is_allocated_for_a_packet() {
         }
         let mut sealed = Vec::new();
         for number in 0..2000u16 {
-            // Every other picture is of a layer that nobody takes.
+            // Every other picture belongs to a layer that no consumer takes.
             let payload = [0x90, 0xE0, 0x80, number as u8, 1, (number as u8 & 1) << 6, u8::from(number > 0), 3, 4, 5];
             let marker = if number % 5 == 4 { 0x80 } else { 0 };
             sealed.push(sender.seal(VIDEO, 96 | marker, number, &payload));

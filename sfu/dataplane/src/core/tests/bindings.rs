@@ -1,11 +1,11 @@
-//! What becomes of STUN: who is answered, and which path is sent on.
+//! STUN in a whole core: which requests are answered, and which path is selected.
 
 use super::*;
 use crate::core::Event;
 use crate::core::wire::hex::hex;
 use crate::core::wire::stun::{CONTROLLED, UNHEARD_OF};
 
-/// A transport with credentials, and no path yet.
+/// A transport with credentials and without a path.
 fn unreached() -> Core {
     let mut core = Core::new(0.0);
     core.add_transport(1).unwrap();
@@ -13,7 +13,7 @@ fn unreached() -> Core {
     core
 }
 
-/// Let a message arrive from there; the first bytes of what is answered, and to where.
+/// Let a message arrive from this path.  Gives the first bytes of each answer, and where it goes.
 fn arrive(core: &mut Core, mut message: Vec<u8>, from: Id) -> Vec<(Path, [u8; 2])> {
     core.receive(&mut message, path(from), 1.0);
     leaving(core, 1.0).into_iter().map(|(path, answer)| (path, [answer[0], answer[1]])).collect()
@@ -28,7 +28,7 @@ const SUCCESS: [u8; 2] = [1, 1];
 const ERROR: [u8; 2] = [1, 0x11];
 
 #[test]
-fn the_first_path_is_selected_and_later_the_newest_that_is_nominated() {
+fn the_first_path_is_selected_and_later_the_newest_nominated_one() {
     let mut core = unreached();
     for (from, nominate, expected) in [
         (5, false, vec![path(5)]),
@@ -44,7 +44,7 @@ fn the_first_path_is_selected_and_later_the_newest_that_is_nominated() {
 }
 
 #[test]
-fn whoever_cannot_prove_that_it_knows_the_password_is_counted_and_not_answered() {
+fn a_request_without_the_right_password_is_counted_and_not_answered() {
     let other_password = Credentials::new(&username(1), "another").request(true);
     let mut answer = credentials(1).request(true);
     answer[0] = 1;
@@ -64,7 +64,7 @@ fn whoever_cannot_prove_that_it_knows_the_password_is_counted_and_not_answered()
 }
 
 #[test]
-fn a_request_that_has_to_be_refused_is_a_sign_of_life_and_proves_no_path() {
+fn a_refused_request_is_a_sign_of_life_and_adds_no_path() {
     for attribute in [CONTROLLED, UNHEARD_OF] {
         let mut core = unreached();
         assert_eq!(arrive(&mut core, credentials(1).request_with(&[attribute]), 5), [(path(5), ERROR)]);
@@ -74,13 +74,13 @@ fn a_request_that_has_to_be_refused_is_a_sign_of_life_and_proves_no_path() {
 }
 
 #[test]
-fn a_path_moves_to_the_transport_that_was_authenticated_on_it_last() {
+fn a_path_moves_to_the_transport_that_authenticated_on_it_last() {
     let mut core = Core::new(0.0);
     Client::connect(&mut core, 1, PROFILES[0]);
     Client::connect(&mut core, 2, PROFILES[0]);
     arrive(&mut core, credentials(1).request(false), 9);
     arrive(&mut core, credentials(2).request(false), 1);
-    // The first goes on sending where it still can.
+    // The first transport sends on the path that it has left.
     assert_eq!(core.take_events(usize::MAX), [Event::PathSelected { transport: 1, path: path(9) }]);
     assert_eq!(core.totals().paths, 3);
     arrive(&mut core, credentials(2).request(true), 9);
@@ -88,7 +88,7 @@ fn a_path_moves_to_the_transport_that_was_authenticated_on_it_last() {
 }
 
 #[test]
-fn a_restart_keeps_the_credentials_in_use_until_the_new_ones_are_used() {
+fn a_restart_keeps_the_old_credentials_until_the_new_ones_are_used() {
     let mut core = unreached();
     let new = Credentials::new("new", PASSWORD);
     arrive(&mut core, credentials(1).request(true), 5);
@@ -108,7 +108,7 @@ fn a_restart_keeps_the_credentials_in_use_until_the_new_ones_are_used() {
 }
 
 #[test]
-fn a_username_fragment_is_one_transports() {
+fn a_username_fragment_belongs_to_one_transport() {
     let mut core = unreached();
     core.add_transport(2).unwrap();
     assert!(core.set_credentials(2, &username(1), PASSWORD).is_err());

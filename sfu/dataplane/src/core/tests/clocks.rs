@@ -1,4 +1,4 @@
-//! What receivers are told of a sender's clock agrees with the packets that they get.
+//! The clock in sender reports agrees with the packets that the receiver gets.
 
 use super::*;
 
@@ -28,7 +28,7 @@ impl Voice {
         self.sender.report(&mut self.core, info, at);
     }
 
-    /// A packet comes; of the report that leaves with it, how far its clock is ahead of the packet, in seconds.
+    /// Let a packet come.  If a report leaves with it, by how many seconds its clock is ahead of the packet.
     fn send(&mut self, timestamp: u32, now: f64) -> Option<f64> {
         let mut packet = vec![0x80, 111];
         packet.extend(self.number.to_be_bytes());
@@ -47,7 +47,7 @@ impl Voice {
 }
 
 #[test]
-fn a_clock_that_stood_still_over_a_mute_is_told_at_once_as_it_is() {
+fn a_clock_that_stopped_during_a_mute_is_reported_at_once_as_it_is() {
     for reports_go_on in [true, false] {
         let mut voice = Voice::new();
         voice.report(0, 0.0);
@@ -65,7 +65,7 @@ fn a_clock_that_stood_still_over_a_mute_is_told_at_once_as_it_is() {
 }
 
 #[test]
-fn a_stall_of_the_network_leaves_the_clock_as_it_was() {
+fn a_stall_of_the_network_does_not_move_the_clock() {
     for stall in [1.5, 3.0, 8.0] {
         let mut voice = Voice::new();
         voice.report(0, 0.0);
@@ -81,7 +81,7 @@ fn a_stall_of_the_network_leaves_the_clock_as_it_was() {
 }
 
 #[test]
-fn timestamps_that_jump_with_every_packet_cost_one_report_a_second() {
+fn timestamps_that_jump_with_every_packet_cause_one_report_a_second() {
     let mut voice = Voice::new();
     voice.report(0, 0.0);
     let jump = |packet: u32| 960 * packet + if packet.is_multiple_of(2) { 0 } else { 2 * SECOND };

@@ -1,10 +1,10 @@
-//! Millions of mutated datagrams at a whole core: `make fuzz`.
+//! Millions of mutated datagrams for a whole core: `make fuzz`.
 
 use super::*;
 
 const SEEDS: u64 = 1000; // datagrams of one life of a core
 
-/// Numbers that are the same for the same seed (SplitMix64).
+/// A random generator with a seed (SplitMix64).
 struct Dice(u64);
 
 impl Dice {
@@ -25,7 +25,7 @@ impl Dice {
     }
 }
 
-/// Three who send every kind of stream to each other.
+/// Three clients that send every kind of stream to each other.
 fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
     let mut core = Core::new(0.0);
     let mut clients: Vec<_> =
@@ -68,7 +68,7 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
     (core, clients)
 }
 
-/// A plain packet of one of the client's streams: some with a MID, some with a header as it comes.
+/// A plain packet of one of the client's streams, sometimes with a MID and sometimes with a mutated header.
 fn packet(dice: &mut Dice, transport: Id, number: u16) -> Vec<u8> {
     let mine: Vec<u32> = (10..15).filter(|producer| 1 + producer % 3 == transport as u32).collect();
     let producer = mine[dice.below(mine.len())];
@@ -88,7 +88,7 @@ fn packet(dice: &mut Dice, transport: Id, number: u16) -> Vec<u8> {
     packet
 }
 
-/// Change a bit or several, once in `seldom`.
+/// Flip a bit with a chance of one in `seldom`, and perhaps more.
 fn flip(dice: &mut Dice, datagram: &mut [u8], seldom: usize) {
     while !datagram.is_empty() && dice.below(seldom) == 0 {
         datagram[dice.below(datagram.len())] ^= 1 << dice.below(8);
@@ -115,7 +115,7 @@ fn datagram(dice: &mut Dice, client: &mut Client, number: u16) -> Vec<u8> {
     datagram
 }
 
-/// One life of a core; how many copies left.
+/// One life of a core.  Gives the number of copies that left.
 fn live(seed: u64) -> u64 {
     let mut dice = Dice(seed);
     let (mut core, mut clients) = world(&mut dice);
@@ -147,7 +147,7 @@ fn live(seed: u64) -> u64 {
     core.totals().packets_out
 }
 
-/// Prints the seed of a life before it ends badly.
+/// A failure prints the seed of that life.
 #[test]
 #[ignore = "takes a minute: make fuzz"]
 fn ten_million_mutated_datagrams() {
@@ -163,6 +163,6 @@ fn ten_million_mutated_datagrams() {
 }
 
 #[test]
-fn a_few_lives_are_lived() {
+fn a_few_thousand_mutated_datagrams() {
     assert!((0..20).map(live).sum::<u64>() > 1000);
 }

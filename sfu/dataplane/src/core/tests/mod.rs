@@ -1,17 +1,17 @@
-//! The core as a whole, with clients around it that seal and open by themselves.
+//! The core as a whole, with clients around it that seal and open packets by themselves.
 
-mod alive;
 mod allocations;
+mod arbitrary_datagrams;
+mod batches;
 mod bindings;
-mod bursts;
 mod clocks;
 mod fuzz;
 mod gaps;
+mod liveness;
 mod parameter_sets;
 mod payloads;
 mod removal;
 mod reports;
-mod robustness;
 mod sealing;
 mod sources;
 mod storeys;
@@ -46,7 +46,7 @@ fn path(number: Id) -> Path {
     Path { remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1000 + number as u16), local: 0 }
 }
 
-/// What is at the other end of a transport.
+/// The other end of a transport.
 struct Client {
     transport: Id,
     srtp: Srtp,
@@ -74,7 +74,7 @@ impl Client {
         self.seal_whole(packet)
     }
 
-    /// Seal a packet with whatever header it has; one that is malformed stays plain.
+    /// Seal a packet with any header; a malformed packet stays plain.
     fn seal_whole(&mut self, mut packet: Vec<u8>) -> Vec<u8> {
         if let Ok(header) = parse_header_untrusted(&packet, &mut Vec::new()) {
             let newest = self.newest.entry(header.ssrc).or_default();
@@ -91,13 +91,13 @@ impl Client {
         core.receive(&mut packet, path(self.transport), 1.0);
     }
 
-    /// A compound packet arrives at `now`, in seconds.
+    /// Let a compound packet arrive at `now`, in seconds.
     fn send_rtcp(&mut self, core: &mut Core, mut compound: Vec<u8>, now: f64) {
         self.srtp.seal_rtcp(&mut compound).unwrap();
         core.receive(&mut compound, path(self.transport), now);
     }
 
-    /// A sender report arrives at `now`, in seconds.
+    /// Let a sender report arrive at `now`, in seconds.
     fn report(&mut self, core: &mut Core, info: SenderInfo, now: f64) {
         let mut report = Vec::new();
         info.write(&[], &mut report);

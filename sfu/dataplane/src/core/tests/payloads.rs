@@ -1,4 +1,4 @@
-//! What is forwarded behind the header: no padding, the primary of redundant blocks, and as much as a path carries.
+//! Payloads: padding, primary blocks of redundant audio, and the size that a path carries.
 
 use std::net::Ipv6Addr;
 
@@ -63,7 +63,7 @@ fn parameter_sets_with_padding_behind_them_are_a_key_frame() {
 }
 
 #[test]
-fn padding_is_no_payload_whatever_the_codec_and_goes_along() {
+fn padding_is_not_read_as_payload_and_is_forwarded() {
     for (codec, payload) in [("audio/opus", &b"voice"[..]), ("video/vp8", VP8_KEY), ("video/vp9", b"\x08key")] {
         let spec = ProducerSpec { codec: codec.into(), payload_types: [(96, 101)].into(), ..video() };
         let (mut core, mut sender, mut receiver) = call(spec, &takes(101));
@@ -77,7 +77,7 @@ fn padding_is_no_payload_whatever_the_codec_and_goes_along() {
 }
 
 #[test]
-fn a_padded_packet_that_padding_makes_too_large_is_forwarded_without() {
+fn a_packet_that_its_padding_makes_too_large_is_forwarded_without_it() {
     let (mut core, mut sender, mut receiver) = call(video(), &takes(101));
     let format = ConsumerFormat { mid_id: Some(1), ..only(101) };
     let spec = ConsumerSpec { mid: Some("0"), ..ConsumerSpec::new(&format, 7001) };
@@ -102,7 +102,7 @@ fn a_redundant_packet_is_forwarded_as_its_primary_block() {
 }
 
 #[test]
-fn a_redundant_packet_that_says_too_much_costs_itself() {
+fn a_malformed_redundant_packet_costs_only_itself() {
     let spec = ProducerSpec { red_payload_types: [63].into(), ..audio() };
     let (mut core, mut sender, mut receiver) = call(spec, &takes(100));
     sender.send(&mut core, AUDIO, 111, 0, b"voice");
@@ -118,7 +118,7 @@ fn a_redundant_packet_that_says_too_much_costs_itself() {
 }
 
 #[test]
-fn what_a_path_of_1500_bytes_carries_is_forwarded_with_our_mid_as_long_as_it_fits() {
+fn a_packet_gets_our_mid_as_long_as_it_fits_1500_bytes() {
     let format = ConsumerFormat { mid_id: Some(1), ..only(101) };
     let with_mid = ConsumerSpec { mid: Some("0"), ..ConsumerSpec::new(&format, 7000) };
     for (size, size_of_mid) in [(1349, 8), (1448, 8), (1449, 0), (1456, 0)] {
@@ -132,14 +132,14 @@ fn what_a_path_of_1500_bytes_carries_is_forwarded_with_our_mid_as_long_as_it_fit
 }
 
 #[test]
-fn what_no_path_carries_is_counted() {
+fn an_oversized_packet_is_counted() {
     let (mut core, mut sender, _) = call(video(), &takes(101));
     sender.send(&mut core, VIDEO, 96, 0, &[VP8_KEY, &vec![9; 1457 - 12 - VP8_KEY.len()]].concat());
     assert_eq!((leaving(&mut core, 9.0).len(), dropped(&core)), (0, vec![(DropReason::Oversized, 1)]));
 }
 
 #[test]
-fn a_path_of_ipv6_carries_twenty_bytes_less() {
+fn an_ipv6_path_carries_twenty_bytes_less() {
     for (size, arrives) in [(1436, 1), (1437, 0)] {
         let (mut core, mut sender, _) = call(video(), &takes(101));
         let remote = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 1002);
@@ -151,7 +151,7 @@ fn a_path_of_ipv6_carries_twenty_bytes_less() {
 }
 
 #[test]
-fn an_extension_that_runs_over_its_block_does_not_cost_the_packet() {
+fn a_malformed_extension_does_not_cost_the_packet() {
     for block in [&b"\xbe\xde\x00\x01\x10\x30\x5f\x01"[..], b"\x10\x00\x00\x02\x01\x01\x30\x05\x07a\x00\x00"] {
         let spec = ProducerSpec {
             mid: Some("0".into()),

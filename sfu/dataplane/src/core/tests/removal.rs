@@ -1,9 +1,9 @@
-//! Removing is complete when it returns, and leaves nothing behind.
+//! When a removal returns, it is complete and leaves nothing behind.
 
 use super::*;
 use crate::core::rtcp::PictureLoss;
 
-/// A core in which a packet waits to leave to transport 2, and to transport 3.
+/// A core in which a packet waits to leave to transport 2, and one to transport 3.
 fn waiting() -> Core {
     let mut core = Core::new(1.0);
     let mut sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
@@ -21,21 +21,21 @@ fn receivers(core: &mut Core) -> Vec<Path> {
 }
 
 #[test]
-fn nothing_that_waits_for_a_removed_consumer_leaves() {
+fn packets_queued_for_a_removed_consumer_are_discarded() {
     let mut core = waiting();
     core.remove_consumer(22);
     assert_eq!(receivers(&mut core), [path(3)]);
 }
 
 #[test]
-fn nothing_that_waits_for_a_removed_transport_leaves() {
+fn packets_queued_for_a_removed_transport_are_discarded() {
     let mut core = waiting();
     core.remove_transport(3);
     assert_eq!(receivers(&mut core), [path(2)]);
 }
 
 #[test]
-fn nothing_is_answered_for_a_removed_transport() {
+fn a_removed_transport_answers_no_request() {
     let mut core = Core::new(0.0);
     for transport in [1, 2] {
         Client::connect(&mut core, transport, Profile::AeadAes128Gcm);
@@ -46,7 +46,7 @@ fn nothing_is_answered_for_a_removed_transport() {
 }
 
 #[test]
-fn nothing_of_a_removed_producer_leaves() {
+fn packets_of_a_removed_producer_are_discarded() {
     for remove in [|core: &mut Core| core.remove_producer(10), |core: &mut Core| core.remove_transport(1)] {
         let mut core = waiting();
         remove(&mut core);
@@ -56,7 +56,7 @@ fn nothing_of_a_removed_producer_leaves() {
 }
 
 #[test]
-fn of_a_removed_consumer_nothing_is_reported_and_of_the_others_it_is() {
+fn a_removed_consumer_gets_no_sender_report_and_the_others_do() {
     let mut core = Core::new(1.0);
     let mut sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
     Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
@@ -72,7 +72,7 @@ fn of_a_removed_consumer_nothing_is_reported_and_of_the_others_it_is() {
 }
 
 #[test]
-fn what_is_settled_late_for_a_consumer_that_is_gone_is_counted_for_the_plane() {
+fn a_datagram_settled_after_its_consumer_was_removed_is_counted_in_the_totals() {
     let mut core = waiting();
     let sent = core.drain(9.0);
     core.remove_consumer(22);
@@ -90,7 +90,7 @@ fn remains(core: &Core) -> Vec<usize> {
 }
 
 #[test]
-fn nothing_is_left_when_all_are_gone_in_whichever_order() {
+fn nothing_is_left_after_everything_was_removed_in_any_order() {
     let orders: [fn(&mut Core); 3] = [
         |core| (1..4).for_each(|transport| core.remove_transport(transport)),
         |core| {
@@ -131,7 +131,7 @@ fn nothing_is_left_when_all_are_gone_in_whichever_order() {
 }
 
 #[test]
-fn a_rewriter_goes_with_the_last_who_shares_it() {
+fn a_rewriter_is_removed_with_the_last_consumer_that_shares_it() {
     let mut core = waiting();
     let rewriters = |core: &Core| core.producers[core.producers.key(10).unwrap()].rewriters.len();
     assert_eq!(rewriters(&core), 1);

@@ -1,4 +1,4 @@
-//! RTCP of whole cores: what publishers get, and what becomes of what clients send.
+//! RTCP of a whole core: reports and requests to publishers, and the effect of the clients' packets.
 
 use super::*;
 use crate::core::rtcp::{
@@ -10,7 +10,7 @@ use crate::core::{Event, ReceptionReport};
 const OURS: u32 = 99;
 const CNAME: &str = "router";
 
-/// Somebody who sends a voice and a picture to somebody, and gets reports every second from 2 on.
+/// A publisher of audio and video that gets reports every second from second 2 on, and a receiver.
 fn call() -> (Core, Client, Client) {
     let mut core = Core::new(0.0);
     core.set_rtcp_source(OURS, CNAME);
@@ -24,7 +24,7 @@ fn call() -> (Core, Client, Client) {
     (core, sender, receiver)
 }
 
-/// Let time pass; the compound packets that the client gets for it.
+/// Let time pass.  Gives the compound packets that the client gets.
 fn reports(core: &mut Core, client: &mut Client, now: f64) -> Vec<Vec<u8>> {
     core.pass_time(now);
     let sent = leaving(core, now).into_iter().filter(|(to, _)| *to == path(client.transport));
@@ -35,7 +35,7 @@ fn reports(core: &mut Core, client: &mut Client, now: f64) -> Vec<Vec<u8>> {
     .collect()
 }
 
-/// The blocks in them; each report is ours, and our name is behind it.
+/// Their report blocks.  Checks that each report has our SSRC, and our name behind it.
 fn blocks(compounds: &[Vec<u8>]) -> Vec<ReportBlock> {
     let packets = compounds.iter().flat_map(|compound| read_untrusted(compound).map(Result::unwrap));
     let report = |packet| match packet {
@@ -53,7 +53,7 @@ fn blocks(compounds: &[Vec<u8>]) -> Vec<ReportBlock> {
 }
 
 #[test]
-fn a_publisher_gets_reports_about_its_streams_at_its_own_times() {
+fn a_publisher_gets_reports_about_its_streams_at_random_intervals() {
     let (mut core, mut sender, _) = call();
     sender.send(&mut core, AUDIO, 111, 1, b"voice");
     sender.send(&mut core, AUDIO, 111, 4, b"voice");
@@ -70,7 +70,7 @@ fn a_publisher_gets_reports_about_its_streams_at_its_own_times() {
         last_report: 7 << 16,
         delay: 32_768,
     };
-    // Nothing of the picture came yet.
+    // No video packet came yet.
     assert_eq!(blocks(&first), [ReportBlock { jitter: blocks(&first)[0].jitter, ..expected }]);
     sender.send(&mut core, VIDEO, 96, 1, VP8_KEY);
     leaving(&mut core, 2.5);
@@ -102,7 +102,7 @@ fn no_timer_runs_for_a_transport_without_producers() {
 }
 
 #[test]
-fn reports_about_many_streams_pass_every_path() {
+fn reports_about_many_streams_are_split_to_fit_every_path() {
     let mut core = Core::new(0.0);
     let mut client = Client::connect(&mut core, 1, PROFILES[0]);
     core.set_rtcp_source(OURS, CNAME);
@@ -118,7 +118,7 @@ fn reports_about_many_streams_pass_every_path() {
 }
 
 #[test]
-fn an_encoding_that_begins_anew_is_reported_anew() {
+fn an_encoding_that_begins_anew_is_reported_from_zero() {
     let mut core = Core::new(0.0);
     let mut client = Client::connect(&mut core, 1, PROFILES[0]);
     core.set_rtcp_source(OURS, CNAME);
@@ -140,7 +140,7 @@ fn an_encoding_that_begins_anew_is_reported_anew() {
 }
 
 #[test]
-fn a_publisher_is_asked_for_a_key_frame_in_the_way_that_it_knows() {
+fn a_publisher_is_asked_for_a_key_frame_in_the_form_that_it_supports() {
     let (mut core, mut sender, _) = call();
     for (full_intra, expected) in [(false, "81ce 0002"), (true, "84ce 0004"), (true, "84ce 0004")] {
         let (to, mut datagram) = core.request_key_frame(11, 0, full_intra).unwrap().unwrap();
@@ -162,7 +162,7 @@ fn a_publisher_is_asked_for_a_key_frame_in_the_way_that_it_knows() {
 }
 
 #[test]
-fn nothing_is_asked_while_the_ssrc_is_not_known_or_nothing_can_be_sent() {
+fn no_key_frame_is_requested_without_an_ssrc_or_a_path() {
     let mut core = Core::new(0.0);
     Client::connect(&mut core, 1, PROFILES[0]);
     let encodings = vec![EncodingSpec { ssrc: None, rid: Some("h".into()) }];
@@ -174,7 +174,7 @@ fn nothing_is_asked_while_the_ssrc_is_not_known_or_nothing_can_be_sent() {
 }
 
 #[test]
-fn a_receiver_that_cannot_decode_is_heard_once_until_the_slow_path_has_looked() {
+fn a_key_frame_request_is_queued_once_until_the_slow_path_takes_it() {
     let (mut core, _, mut receiver) = call();
     let mut compound = Vec::new();
     ReceiverReport::write(1, &[], &mut compound);
@@ -193,7 +193,7 @@ fn a_receiver_that_cannot_decode_is_heard_once_until_the_slow_path_has_looked() 
 }
 
 #[test]
-fn a_receiver_speaks_for_its_own_consumers_alone() {
+fn a_receiver_can_request_key_frames_of_its_own_consumers_alone() {
     let (mut core, mut sender, mut receiver) = call();
     let mut compound = Vec::new();
     PictureLoss { sender_ssrc: 1, media_ssrc: 7000 }.write(&mut compound);
@@ -206,7 +206,7 @@ fn a_receiver_speaks_for_its_own_consumers_alone() {
 }
 
 #[test]
-fn a_malformed_packet_is_counted_once_and_the_others_of_its_compound_are_acted_on() {
+fn a_malformed_packet_is_counted_once_and_the_rest_of_its_compound_counts() {
     let (mut core, _, mut receiver) = call();
     let mut compound = Vec::new();
     ReceiverReport::write(1, &[], &mut compound);
@@ -224,7 +224,7 @@ fn a_malformed_packet_is_counted_once_and_the_others_of_its_compound_are_acted_o
 }
 
 #[test]
-fn a_sender_without_a_wall_clock_gives_receivers_none() {
+fn a_sender_report_without_ntp_time_gives_no_clock() {
     let (mut core, mut sender, _) = call();
     for (ntp, told) in [(0, 0), (1 << 40, 1)] {
         sender.report(&mut core, SenderInfo { ssrc: AUDIO, ntp, ..SenderInfo::default() }, 1.0);

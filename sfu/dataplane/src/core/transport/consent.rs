@@ -5,9 +5,9 @@
 //! without integrity (RFC 8445 section 11); anybody who guesses an address can forge it.  A hint puts off the report of
 //! silence, never the loss of consent.
 
-/// After how many seconds without a sign a client is silent, and without an authentic one lost.
+/// How long a client may give no sign of life.
 #[derive(Clone, Copy)]
-pub struct Watch {
+pub struct SilenceLimits {
     /// Seconds without any sign until the client counts as silent.
     pub silent_after: f64,
     /// Seconds without an authentic sign until consent is lost.
@@ -29,7 +29,7 @@ pub enum Liveness {
 /// The signs of life of one client.  Times are in seconds.
 #[derive(Default)]
 pub struct Consent {
-    watch: Option<Watch>,
+    limits: Option<SilenceLimits>,
     media_at: Option<f64>,
     proven_at: Option<f64>,
     hinted_at: Option<f64>,
@@ -47,9 +47,9 @@ impl Consent {
         self.media_at
     }
 
-    /// Look for silence from now on, or by other limits.
-    pub fn start_watch(&mut self, watch: Watch) {
-        self.watch = Some(watch);
+    /// Look for silence by these limits from now on.
+    pub fn watch(&mut self, limits: SilenceLimits) {
+        self.limits = Some(limits);
     }
 
     /// Note media.  Whether the client had been silent or lost before.
@@ -75,24 +75,24 @@ impl Consent {
 
     /// When the client turns silent or lost unless it gives another sign.
     pub fn due(&self) -> Option<f64> {
-        let (watch, heard_at) = (self.watch?, self.heard_at()?);
-        let lost_at = heard_at + watch.lost_after;
+        let (limits, heard_at) = (self.limits?, self.heard_at()?);
+        let lost_at = heard_at + limits.lost_after;
         match self.liveness {
-            Liveness::Heard => Some((newer(Some(heard_at), self.hinted_at)? + watch.silent_after).min(lost_at)),
+            Liveness::Heard => Some((newer(Some(heard_at), self.hinted_at)? + limits.silent_after).min(lost_at)),
             Liveness::Silent => Some(lost_at),
             Liveness::Lost => None,
         }
     }
 
-    /// The client's new state where it is due at `now`, and when its last authentic sign came.
+    /// If the client is due at `now`: its new state, and when its last authentic sign came.
     ///
-    /// One step at a time: a client that is due for both is told silent first only if it is not lost already.
+    /// A client that is due for both is lost at once.
     pub fn expire(&mut self, now: f64) -> Option<(Liveness, f64)> {
         if self.due().is_none_or(|due| now < due) {
             return None;
         }
-        let (watch, last_at) = (self.watch?, self.heard_at()?);
-        self.liveness = if now >= last_at + watch.lost_after { Liveness::Lost } else { Liveness::Silent };
+        let (limits, last_at) = (self.limits?, self.heard_at()?);
+        self.liveness = if now >= last_at + limits.lost_after { Liveness::Lost } else { Liveness::Silent };
         Some((self.liveness, last_at))
     }
 }
@@ -107,7 +107,7 @@ mod tests {
 
     fn watched() -> Consent {
         let mut consent = Consent::default();
-        consent.start_watch(Watch { silent_after: 7.0, lost_after: 30.0 });
+        consent.watch(SilenceLimits { silent_after: 7.0, lost_after: 30.0 });
         consent.on_proof(1.0);
         consent
     }

@@ -1,4 +1,4 @@
-//! An ICE-lite agent: it answers checks and never makes any (RFC 8445 sections 2.5 and 7.3).
+//! An ICE-lite agent: it answers connectivity checks and never sends any (RFC 8445 sections 2.5 and 7.3).
 
 use std::net::SocketAddr;
 
@@ -6,21 +6,21 @@ use crate::core::wire::stun::{Binding, Credentials, role_conflict, success, unkn
 
 /// The credentials of one transport.
 ///
-/// A restart brings new ones (RFC 8445 section 9).  Those in use stay valid until the first authentic request with the
-/// new ones, so that a client may take its time.
+/// A restart brings new ones (RFC 8445 section 9).  The old ones stay valid until the first authentic request with the
+/// new ones, so a client may take its time.
 pub struct IceAgent {
     newest: Credentials,
-    /// Those that the newest will replace.
+    /// The credentials that the newest will replace.
     replaced: Option<Credentials>,
     newest_used: bool,
 }
 
-/// What became of an authentic request.
+/// The judgement about an authentic request.
 #[derive(Debug)]
 pub struct Verdict {
-    /// Goes back to where the request came from.
+    /// The answer, which goes to the address that the request came from.
     pub answer: Vec<u8>,
-    /// Media and DTLS may be taken from that address, and sent to it.
+    /// Media and DTLS may come from that address, and go to it.
     pub valid: bool,
     /// Send to that address from now on (RFC 8445 section 7.3.2).
     pub nominated: bool,
@@ -34,9 +34,9 @@ impl IceAgent {
         Self { newest: credentials, replaced: None, newest_used: false }
     }
 
-    /// Replace the credentials.  New ones that nobody used before the next restart are forgotten.
+    /// Replace the credentials.  Credentials that the client never used before the next restart are forgotten.
     ///
-    /// Returns the username fragment of the forgotten ones.
+    /// Returns the username fragment of forgotten credentials.
     pub fn restart(&mut self, credentials: Credentials) -> Option<Box<str>> {
         let before = std::mem::replace(&mut self.newest, credentials);
         if std::mem::take(&mut self.newest_used) || self.replaced.is_none() {
@@ -51,9 +51,9 @@ impl IceAgent {
         self.valid().map(Credentials::username_fragment)
     }
 
-    /// Judge a request that came from `remote`, or say that its sender does not know the password.
+    /// Judge a request that came from `remote`.  `None` if its sender does not know the password.
     ///
-    /// Of the latter nothing may be answered, and the address proves nothing.
+    /// Such a sender must get no answer: its address may be forged.
     pub fn judge(&mut self, request: &Binding<'_>, remote: SocketAddr) -> Option<Verdict> {
         let uses_newest = self.authenticate(request)?.username_fragment() == self.newest.username_fragment();
         let retired = if uses_newest { self.replaced.take() } else { None };
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_knows_the_password_is_answered_and_may_nominate() {
+    fn a_request_with_the_password_is_answered_and_may_nominate() {
         let mut agent = IceAgent::new(credentials(1));
         for nominate in [false, true] {
             let verdict = judge(&mut agent, &credentials(1).request(nominate)).unwrap();
@@ -115,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn whoever_does_not_know_the_password_is_not_answered() {
+    fn a_request_without_the_password_is_not_answered() {
         let mut agent = IceAgent::new(credentials(1));
         assert!(judge(&mut agent, &Credentials::new("ours1", "another").request(true)).is_none());
         assert!(judge(&mut agent, &Credentials::new("stranger", "password 1").request(true)).is_none());
     }
 
     #[test]
-    fn a_client_that_is_controlled_too_is_told_to_control() {
+    fn a_client_in_the_controlled_role_gets_a_role_conflict() {
         let mut agent = IceAgent::new(credentials(1));
         let verdict = judge(&mut agent, &credentials(1).request_with(&[CONTROLLED])).unwrap();
         assert_eq!((verdict.valid, verdict.nominated), (false, false));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_that_has_to_be_known_and_is_not_is_refused() {
+    fn an_unknown_required_attribute_is_refused() {
         let mut agent = IceAgent::new(credentials(1));
         let verdict = judge(&mut agent, &credentials(1).request_with(&[CONTROLLED, UNHEARD_OF])).unwrap();
         assert_eq!((verdict.valid, verdict.nominated), (false, false));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn old_credentials_hold_until_the_new_ones_are_used() {
+    fn old_credentials_stay_valid_until_the_new_ones_are_used() {
         let mut agent = IceAgent::new(credentials(1));
         judge(&mut agent, &credentials(1).request(false)).unwrap();
         assert_eq!(agent.restart(credentials(2)), None);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn restarts_one_after_the_other_keep_the_newest_and_those_in_use() {
+    fn consecutive_restarts_keep_the_newest_credentials_and_those_in_use() {
         let mut agent = IceAgent::new(credentials(1));
         judge(&mut agent, &credentials(1).request(false)).unwrap();
         assert_eq!(agent.restart(credentials(2)), None);

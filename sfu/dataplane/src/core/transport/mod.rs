@@ -20,7 +20,7 @@ const PATH_MTU: usize = 1500; // Ethernet; a sender on a smaller path finds that
 const IPV4_UDP: usize = 28; // bytes of headers
 const IPV6_UDP: usize = 48;
 
-/// When receiver reports are due, in seconds.
+/// The times of receiver reports to a client, in seconds: the interval, and the next one.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct ReportTimes {
@@ -47,7 +47,7 @@ pub struct Transport {
     pub consent: Consent,
     /// `None` before it has credentials.
     pub ice: Option<Box<IceAgent>>,
-    /// When its client gets receiver reports; `None` before they begin.
+    /// The times of receiver reports; `None` before they begin.
     pub report_times: Option<ReportTimes>,
     /// The consumer that sends with each SSRC.
     sent_ssrcs: HashMap<u32, ConsumerKey>,

@@ -3,7 +3,7 @@
 use super::frame::{BadPacket, GOODBYE, write_frame};
 use super::items::{Items, write_items};
 
-/// A goodbye.  The reason that may follow is passed over.
+/// A goodbye.  A reason behind the sources is ignored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Goodbye<'a> {
     /// The sources that end.

@@ -1,4 +1,4 @@
-//! Lists of values that all have the same size on the wire.
+//! Lists of values of equal size on the wire.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,13 +8,13 @@ use crate::core::wire::rtp::be32;
 
 /// A value of a fixed size.
 pub trait Item: Copy {
-    /// In bytes.
+    /// The size in bytes.
     const SIZE: usize;
 
-    /// Read it from exactly as many bytes.
+    /// Read a value from exactly that many bytes.
     fn read(bytes: &[u8]) -> Self;
 
-    /// Append it.
+    /// Append the value.
     fn write(&self, out: &mut Vec<u8>);
 }
 
@@ -45,7 +45,7 @@ impl<'a, T: Item> Items<'a, T> {
         Ok(Self { bytes, of: PhantomData })
     }
 
-    /// All of these bytes, which must be whole items and at least one.
+    /// Read all of these bytes, which must be at least one item, and whole ones.
     pub fn all_untrusted(bytes: &'a [u8]) -> Result<Self, BadPacket> {
         if bytes.is_empty() || !bytes.len().is_multiple_of(T::SIZE) {
             return Err(BadPacket);

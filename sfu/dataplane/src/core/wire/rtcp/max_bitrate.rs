@@ -1,4 +1,4 @@
-//! The bitrate that a receiver thinks it can take: REMB (draft-alvestrand-rmcat-remb-03).
+//! REMB: a receiver's estimate of the bitrate that it can take (draft-alvestrand-rmcat-remb-03).
 
 use super::frame::{APPLICATION_LAYER, BadPacket, PAYLOAD_FEEDBACK, write_frame};
 use super::items::{Items, write_items};
@@ -11,11 +11,11 @@ const MANTISSA_BITS: u32 = 18;
 /// A receiver's estimate of the maximum bitrate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MaxBitrate<'a> {
-    /// Of the receiver.
+    /// SSRC of the receiver.
     pub sender_ssrc: u32,
-    /// In bit/s.
+    /// The estimate in bit/s.
     pub bitrate: u64,
-    /// The streams that share it.
+    /// SSRCs of the streams that share it.
     pub ssrcs: Items<'a, u32>,
 }
 
@@ -44,7 +44,7 @@ impl<'a> MaxBitrate<'a> {
     }
 }
 
-/// Six bits of exponent, 18 of mantissa; the highest `u64` for more than it can hold.
+/// Read six bits of exponent and 18 of mantissa.  A value above `u64` gives the highest `u64`.
 fn read_bitrate(bits: u32) -> u64 {
     let (exponent, mantissa) = (bits >> MANTISSA_BITS, u64::from(bits & ((1 << MANTISSA_BITS) - 1)));
     if mantissa != 0 && exponent > mantissa.leading_zeros() {

@@ -1,7 +1,7 @@
-//! RTCP, read and written: the packets of RFC 3550 section 6, of RFC 4585, of RFC 5104, and two drafts of feedback.
+//! Reader and writer of RTCP: the packets of RFC 3550 section 6, RFC 4585 and RFC 5104, and two drafts of feedback.
 //!
-//! A file holds one packet type.  Each type has a struct that points into the received bytes, and a `write` that appends
-//! a whole packet.  Nothing is copied while reading, and what a struct holds has been checked already.
+//! Each file holds one packet type: a struct that borrows the received bytes, and a `write` that appends a whole
+//! packet.  Reading copies nothing.  The contents of a struct have been checked.
 //!
 //! ```text
 //! compound packet = packet*                      (RFC 3550 section 6.1; any order and number: RFC 5506)
@@ -63,9 +63,9 @@ pub enum Packet<'a> {
 
 /// Read a compound packet from the network.
 ///
-/// Gives the packets that this module knows, in their order; it passes over all others.  A packet whose content is
-/// wrong is a [`BadPacket`], and the reading goes on behind it.  A header that is wrong, or that counts more bytes than
-/// there are, is a [`BadPacket`] too and ends the reading, since nobody can tell where the next packet begins.
+/// Gives the packets of known types in their order, and skips all others.  A packet with wrong content gives a
+/// [`BadPacket`], and reading continues behind it.  A wrong header, or one that counts more bytes than there are, gives
+/// a [`BadPacket`] and ends the reading: the next packet cannot be found.
 pub fn read_untrusted(compound: &[u8]) -> Reader<'_> {
     Reader { rest: compound, ended: false }
 }
@@ -87,7 +87,7 @@ impl<'a> Iterator for Reader<'a> {
                 return Some(Err(BadPacket));
             };
             self.rest = behind;
-            // An empty datagram is bad, but a compound packet may end here.
+            // An empty compound packet is bad; any other may end here.
             self.ended = behind.is_empty();
             match frame.and_then(|frame| read_packet_untrusted(&frame)) {
                 Ok(None) => {}
@@ -99,7 +99,7 @@ impl<'a> Iterator for Reader<'a> {
     }
 }
 
-/// The packet in this frame; `None` for a type that this module does not know.
+/// The packet in this frame; `None` for an unknown type.
 fn read_packet_untrusted<'a>(frame: &Frame<'a>) -> Result<Option<Packet<'a>>, BadPacket> {
     let Frame { packet_type, count, body } = *frame;
     Ok(Some(match packet_type {
@@ -117,7 +117,7 @@ fn read_packet_untrusted<'a>(frame: &Frame<'a>) -> Result<Option<Packet<'a>>, Ba
     }))
 }
 
-/// Feedback that is about the payload (RFC 4585 section 6.3).
+/// Payload-specific feedback (RFC 4585 section 6.3).
 fn read_payload_feedback_untrusted(format: u8, body: &[u8]) -> Result<Option<Packet<'_>>, BadPacket> {
     let (sender_ssrc, media_ssrc, control) = frame::split_feedback_untrusted(body)?;
     Ok(match format {

@@ -7,15 +7,15 @@ use crate::core::wire::rtp::be16;
 /// A generic NACK.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Nack<'a> {
-    /// Of the receiver.
+    /// SSRC of the receiver.
     pub sender_ssrc: u32,
-    /// Of the stream.
+    /// SSRC of the stream.
     pub media_ssrc: u32,
     /// At least one.
     pub pairs: Items<'a, NackPair>,
 }
 
-/// A packet that is missing, and which of the 16 that follow it are missing too.
+/// A missing packet, and which of the 16 packets behind it are missing too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NackPair {
     /// PID: a sequence number.
@@ -51,7 +51,7 @@ impl<'a> Nack<'a> {
         Ok(Self { sender_ssrc, media_ssrc, pairs: Items::all_untrusted(control)? })
     }
 
-    /// The sequence numbers that are missing, as they were written.
+    /// The missing sequence numbers, as they were written.
     pub fn numbers(&self) -> impl Iterator<Item = u16> + use<'a> {
         self.pairs.iter().flat_map(NackPair::numbers)
     }

@@ -1,18 +1,18 @@
-//! Picture loss indications (RFC 4585 section 6.3.1): a receiver cannot decode.
+//! Picture loss indications (RFC 4585 section 6.3.1): a receiver cannot decode a video.
 
 use super::frame::{PAYLOAD_FEEDBACK, PICTURE_LOSS, write_frame};
 
 /// A picture loss indication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PictureLoss {
-    /// Of the receiver.
+    /// SSRC of the receiver.
     pub sender_ssrc: u32,
-    /// Of the video.
+    /// SSRC of the video.
     pub media_ssrc: u32,
 }
 
 impl PictureLoss {
-    /// Append it.
+    /// Append the indication.
     pub fn write(&self, out: &mut Vec<u8>) {
         write_frame(out, PAYLOAD_FEEDBACK, usize::from(PICTURE_LOSS), |out| {
             out.extend(self.sender_ssrc.to_be_bytes());

@@ -1,4 +1,4 @@
-//! Receiver reports (RFC 3550 section 6.4.2): what arrived, of those who do not send themselves.
+//! Receiver reports (RFC 3550 section 6.4.2): reception statistics from a participant that sends no media.
 
 use super::frame::{BadPacket, RECEIVER_REPORT, write_frame};
 use super::items::{Items, write_items};
@@ -8,7 +8,7 @@ use crate::core::wire::rtp::be32;
 /// A receiver report.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReceiverReport<'a> {
-    /// Of the receiver.
+    /// SSRC of the receiver.
     pub ssrc: u32,
     /// One for each source that it receives.
     pub blocks: Items<'a, ReportBlock>,

@@ -1,4 +1,4 @@
-//! What a receiver saw of one source: the same block stands in sender and in receiver reports.
+//! Reception statistics about one source; sender and receiver reports hold the same blocks.
 
 use super::items::Item;
 use crate::core::wire::rtp::be32;
@@ -8,19 +8,19 @@ const LOST_BITS: u32 = 24;
 /// A report block (RFC 3550 section 6.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReportBlock {
-    /// Of the source that it is about.
+    /// SSRC of the source.
     pub ssrc: u32,
-    /// Since the report before, in 1/256.
+    /// Share of packets lost since the report before, in 1/256.
     pub fraction_lost: u8,
-    /// In all; negative with duplicates.  Beyond 24 bits, the nearest value is written.
+    /// All packets lost; negative with duplicates.  Beyond 24 bits, the nearest value is written.
     pub lost: i32,
-    /// Extended by its cycles.
+    /// The highest sequence number, extended by its cycles.
     pub highest_sequence: u32,
-    /// In timestamp units.
+    /// Interarrival jitter in timestamp units.
     pub jitter: u32,
     /// LSR: the middle 32 bits of the NTP time of the newest sender report; 0 before the first.
     pub last_report: u32,
-    /// DLSR: since that report came, in 1/65,536 s.
+    /// DLSR: the time since that report came, in 1/65,536 s.
     pub delay: u32,
 }
 

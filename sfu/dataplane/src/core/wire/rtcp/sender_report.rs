@@ -1,4 +1,4 @@
-//! Sender reports (RFC 3550 section 6.4.1): how the sender's clocks go together, and how much it has sent.
+//! Sender reports (RFC 3550 section 6.4.1): the sender's clocks, and how much it has sent.
 
 use super::frame::{BadPacket, SENDER_REPORT, write_frame};
 use super::items::{Items, write_items};
@@ -13,18 +13,18 @@ pub struct SenderReport<'a> {
     pub blocks: Items<'a, ReportBlock>,
 }
 
-/// What a sender says of itself.
+/// The sender's information about itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SenderInfo {
-    /// Of the stream that it is about.
+    /// SSRC of the stream.
     pub ssrc: u32,
-    /// The sender's wall clock in the 64-bit NTP format (section 4); 0 where it has none.
+    /// The sender's wall clock in the 64-bit NTP format (section 4); 0 if it has none.
     pub ntp: u64,
     /// The RTP timestamp of the same moment.
     pub timestamp: u32,
-    /// Sent so far.
+    /// Packets sent so far.
     pub packets: u32,
-    /// Of payload alone, sent so far.
+    /// Payload bytes sent so far.
     pub octets: u32,
 }
 

@@ -1,14 +1,14 @@
-//! Compound packets of one who sends no media (RFC 3550 section 6.1, RFC 4585 section 3.1).
+//! Compound packets of a participant that sends no media (RFC 3550 section 6.1, RFC 4585 section 3.1).
 
 use super::frame::MAX_COUNT;
 use super::receiver_report::ReceiverReport;
 use super::report_block::ReportBlock;
 use super::source_description::SourceDescription;
 
-/// The largest compound packet with reports, in bytes before encryption: it passes every path that carries WebRTC.
+/// The largest compound packet with reports, in bytes before encryption.  It fits every path that carries WebRTC.
 const MAX_COMPOUND: usize = 1200;
 
-/// Who we are in RTCP.
+/// Our identity in RTCP.
 #[derive(Clone, Debug, Default)]
 pub struct RtcpSource {
     /// Our SSRC.
@@ -18,14 +18,14 @@ pub struct RtcpSource {
 }
 
 impl RtcpSource {
-    /// A compound packet for the feedback that `write` appends: an empty report and our name go before it.
+    /// A compound packet with the feedback that `write` appends, behind an empty report and our name.
     pub fn feedback(&self, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut compound = self.report(&[]);
         write(&mut compound);
         compound
     }
 
-    /// The compound packets that report these blocks, as few as hold them; none without blocks.
+    /// As few compound packets as can hold these blocks; none without blocks.
     pub fn receiver_reports(&self, blocks: &[ReportBlock]) -> Vec<Vec<u8>> {
         let mut compounds: Vec<Vec<u8>> = Vec::new();
         for blocks in blocks.chunks(MAX_COUNT) {
@@ -38,7 +38,7 @@ impl RtcpSource {
         compounds
     }
 
-    /// One report with our name behind it: any number of them is a compound packet.
+    /// One report with our name behind it.  A compound packet may hold several of these.
     fn report(&self, blocks: &[ReportBlock]) -> Vec<u8> {
         let mut packet = Vec::new();
         ReceiverReport::write(self.ssrc, blocks, &mut packet);
@@ -61,7 +61,7 @@ mod tests {
         ReportBlock { ssrc, ..ReportBlock::default() }
     }
 
-    /// How many blocks each report of a compound packet has, each followed by our name.
+    /// The number of blocks in each report of a compound packet; our name follows each report.
     fn block_counts(compound: &[u8]) -> Vec<usize> {
         let packets: Vec<_> = read_untrusted(compound).map(Result::unwrap).collect();
         let reports = packets.chunks(2).map(|pair| match pair {

@@ -1,4 +1,4 @@
-//! Source descriptions (RFC 3550 section 6.5): what sources are called.
+//! Source descriptions (RFC 3550 section 6.5): the names of sources.
 
 use super::frame::{BadPacket, SOURCE_DESCRIPTION, write_frame};
 use crate::core::wire::rtp::be32;
@@ -6,7 +6,7 @@ use crate::core::wire::rtp::be32;
 const CNAME: u8 = 1;
 const MAX_ITEM: usize = 255; // the size of an item is one byte
 
-/// The canonical names (CNAME) of some sources; other items are checked and passed over.
+/// The canonical names (CNAME) of some sources; other items are checked and skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceDescription<'a> {
     chunks: u8,
@@ -43,13 +43,13 @@ impl<'a> SourceDescription<'a> {
     }
 }
 
-/// Walks over chunks; a chunk is an SSRC and items, of which a zero byte is the last.
+/// Iterates over chunks.  A chunk is an SSRC and items, and a zero byte ends it.
 struct Cnames<'a> {
     chunks: u8,
     rest: &'a [u8],
-    /// Of the chunk that is being read.
+    /// SSRC of the current chunk.
     ssrc: Option<u32>,
-    /// Of its items, read so far.
+    /// Bytes of its items read so far.
     item_bytes: usize,
 }
 
@@ -60,7 +60,7 @@ impl<'a> Cnames<'a> {
         Ok(taken)
     }
 
-    /// The next name, or `None` where the chunks end.
+    /// The next name; `None` at the end of the chunks.
     fn next_untrusted(&mut self) -> Result<Option<(u32, &'a str)>, BadPacket> {
         loop {
             let Some(ssrc) = self.ssrc else {

@@ -171,7 +171,7 @@ fn a_name_of_more_than_255_bytes_loses_whole_characters() {
 
 #[test]
 #[should_panic(expected = "32 reports or sources do not fit into one packet")]
-fn more_blocks_than_a_header_can_count_are_a_mistake_of_the_caller() {
+fn more_blocks_than_a_header_can_count_are_a_bug_of_the_caller() {
     ReceiverReport::write(1, &[BLOCK; 32], &mut Vec::new());
 }
 
@@ -186,7 +186,7 @@ fn arrivals_too_far_apart_for_one_feedback_are_left_for_the_next() {
 // What others send.
 
 #[test]
-fn types_and_formats_that_are_not_known_are_passed_over() {
+fn unknown_types_and_formats_are_skipped() {
     let unknown = "80 cf 0001 cafebabe 82 ce 0003 cafebabe 01020304 00000000 \
                    8f ce 0003 cafebabe 00000000 58585858 83 cd 0001 cafebabe 80 df 0000";
     let loss = Written::PictureLoss(PictureLoss { sender_ssrc: SENDER, media_ssrc: MEDIA });
@@ -195,7 +195,7 @@ fn types_and_formats_that_are_not_known_are_passed_over() {
 }
 
 #[test]
-fn what_may_follow_a_report_a_goodbye_or_a_name_is_passed_over() {
+fn extensions_behind_a_report_a_goodbye_or_a_name_are_skipped() {
     let report = Written::ReceiverReport(SENDER, vec![]);
     assert_eq!(read(&hex("80 c9 0002 cafebabe 12345678")), (vec![report], 0));
     let reason = hex("81 cb 0003 cafebabe 06 636c6f736564 00");
@@ -205,7 +205,7 @@ fn what_may_follow_a_report_a_goodbye_or_a_name_is_passed_over() {
 }
 
 #[test]
-fn padding_is_not_taken_for_content() {
+fn padding_is_not_read_as_content() {
     assert_eq!(read(&hex("a1 cb 0003 cafebabe 00000000 00000008")), (vec![Written::Goodbye(vec![SENDER])], 0));
     assert_eq!(read(&hex("a0 cb 0001 00000004")), (vec![Written::Goodbye(vec![])], 0));
 }
@@ -249,7 +249,7 @@ fn a_packet_that_contradicts_itself_is_bad() {
 }
 
 #[test]
-fn one_bad_packet_of_a_compound_costs_itself_alone() {
+fn a_bad_packet_of_a_compound_costs_itself_alone() {
     let packets = [Written::ReceiverReport(SENDER, vec![BLOCK]), Written::Goodbye(vec![MEDIA])];
     for (what, bytes) in &BAD[4..] {
         let (before, bad) = (write(&packets[..1]), hex(&bytes.replace("BLOCK", BLOCK_BYTES)));
@@ -258,7 +258,7 @@ fn one_bad_packet_of_a_compound_costs_itself_alone() {
 }
 
 #[test]
-fn a_wrong_length_costs_all_that_follows_it() {
+fn a_wrong_length_costs_everything_behind_it() {
     let loss = Written::PictureLoss(PictureLoss { sender_ssrc: SENDER, media_ssrc: MEDIA });
     let compound = [write(std::slice::from_ref(&loss)), hex("81 ca 0009 cafebabe")].concat();
     assert_eq!(read(&compound), (vec![loss], 1));
@@ -319,17 +319,17 @@ fn any_packet() -> impl Strategy<Value = Written> {
 
 proptest! {
     #[test]
-    fn what_was_written_is_read_back(packets in prop::collection::vec(any_packet(), 1..4)) {
+    fn every_written_packet_is_read_back(packets in prop::collection::vec(any_packet(), 1..4)) {
         prop_assert_eq!(read(&write(&packets)), (packets, 0));
     }
 
     #[test]
-    fn bytes_of_any_content_are_read_to_their_end(compound in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_are_read_to_their_end(compound in prop::collection::vec(any::<u8>(), 0..200)) {
         read(&compound);
     }
 
     #[test]
-    fn a_body_of_any_content_is_read_to_its_end(
+    fn an_arbitrary_body_is_read_to_its_end(
         packet_type in 199..208u8,
         low in 0..64u8,
         words in prop::collection::vec(any::<[u8; 4]>(), 0..20),
@@ -338,7 +338,7 @@ proptest! {
     }
 
     #[test]
-    fn a_packet_that_was_changed_or_cut_is_read_to_its_end(
+    fn a_changed_or_truncated_packet_is_read_to_its_end(
         packets in prop::collection::vec(any_packet(), 1..4),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         size in any::<prop::sample::Index>(),

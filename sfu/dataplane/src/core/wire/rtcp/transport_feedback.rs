@@ -16,23 +16,23 @@ const TWO_BITS: u16 = 0x4000;
 /// Feedback about a run of transport-wide sequence numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransportFeedback<'a> {
-    /// Of the receiver.
+    /// SSRC of the receiver.
     pub sender_ssrc: u32,
-    /// Of one of the streams; the feedback is about all.
+    /// SSRC of one of the streams; the feedback is about all of them.
     pub media_ssrc: u32,
-    /// The first sequence number that it is about.
+    /// The first sequence number.
     pub base_sequence: u16,
-    /// How many sequence numbers it is about.
+    /// The number of sequence numbers.
     pub count: u16,
-    /// Rises with every feedback, modulo 256.
+    /// The number of the feedback, modulo 256.
     pub number: u8,
-    /// In 64 ms; where arrivals are counted from.
+    /// The time from which arrivals count, in 64 ms.
     reference: i32,
     chunks: &'a [u8],
     deltas: &'a [u8],
 }
 
-/// What is said of a packet (section 3.1.1).
+/// The status of a packet (section 3.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     Missing,
@@ -130,9 +130,9 @@ impl<'a> TransportFeedback<'a> {
 
     /// Append feedback about the packets from `base_sequence` on, with when they arrived in ticks of 250 µs.
     ///
-    /// Returns how many it is about: fewer than given where two arrivals are more than 8 s apart, as no delta can hold
-    /// that.  What is left is for another feedback.  `arrivals` holds at least one packet that arrived, before the
-    /// first that is too far apart.
+    /// Returns the number of packets that it covers.  A delta cannot hold more than 8 s, so the packets behind such a
+    /// gap are left for another feedback.  `arrivals` holds at least one packet that arrived, before the first that is
+    /// too far apart.
     pub fn write(
         (sender_ssrc, media_ssrc): (u32, u32),
         number: u8,

@@ -1,4 +1,4 @@
-//! The attributes of messages (RFC 8489 section 14): their types, and what their values look like.
+//! The attributes of messages (RFC 8489 section 14): their types, and the forms of their values.
 
 use super::header::{BadMessage, HEADER_SIZE};
 use crate::core::wire::rtp::be16;
@@ -14,7 +14,7 @@ pub const FINGERPRINT: u16 = 0x8028;
 pub const ICE_CONTROLLED: u16 = 0x8029;
 pub const ICE_CONTROLLING: u16 = 0x802A;
 
-/// Whoever does not know a type below this one has to refuse the message (section 5).
+/// A message with an unknown type below this one must be refused (section 5).
 pub const FIRST_OPTIONAL: u16 = 0x8000;
 
 pub const INTEGRITY_SIZE: usize = 20;
@@ -27,12 +27,12 @@ const FINGERPRINT_MASK: u32 = 0x5354_554E;
 #[derive(Clone, Copy, Debug)]
 pub struct Attribute<'a> {
     pub kind: u16,
-    /// Where its head begins in the datagram.
+    /// The place of its head in the datagram.
     pub at: usize,
     pub value: &'a [u8],
 }
 
-/// Walks over the attributes of a message whose header has been checked.
+/// Iterates over the attributes of a message whose header has been checked.
 pub fn attributes_untrusted(datagram: &[u8]) -> impl Iterator<Item = Result<Attribute<'_>, BadMessage>> {
     let mut at = HEADER_SIZE;
     std::iter::from_fn(move || {
@@ -61,7 +61,7 @@ pub fn append(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
     message.resize(message.len().next_multiple_of(4), 0);
 }
 
-/// What a value has to look like.
+/// The form of a value.
 #[derive(Clone, Copy)]
 enum Form {
     Address,
@@ -71,9 +71,9 @@ enum Form {
     Text,
 }
 
-/// The form of an attribute, or `None` where we do not know its type.
+/// The form of an attribute; `None` for an unknown type.
 ///
-/// What no Binding request needs is known all the same: a client that sends it is not refused for it.
+/// The list has types that no Binding request needs, so that a client that sends them is not refused.
 fn form(kind: u16) -> Option<Form> {
     Some(match kind {
         USERNAME => Form::Text,
@@ -94,7 +94,7 @@ fn form(kind: u16) -> Option<Form> {
 }
 
 impl Attribute<'_> {
-    /// Whether the value has the form of its type; `None` where we do not know the type.
+    /// Whether the value has the form of its type; `None` for an unknown type.
     pub fn is_well_formed(&self) -> Option<bool> {
         let value = self.value;
         form(self.kind).map(|form| match form {
@@ -107,7 +107,7 @@ impl Attribute<'_> {
     }
 }
 
-/// The fingerprint of what comes before it, whose header has the length of the whole message (section 14.7).
+/// The fingerprint of the bytes before it; the header must have the length of the whole message (section 14.7).
 pub fn fingerprint(before: &[u8]) -> [u8; FINGERPRINT_SIZE] {
     (crc32fast::hash(before) ^ FINGERPRINT_MASK).to_be_bytes()
 }

@@ -7,27 +7,27 @@ use super::attribute::{
 use super::credentials::Credentials;
 use super::header::{BadMessage, TransactionId};
 
-/// A request or an indication whose form is right; whether it is authentic, [`Binding::is_authentic`] says.
+/// A request or an indication of the right form.  [`Binding::is_authentic`] says whether it is authentic.
 #[derive(Clone, Debug)]
 pub struct Binding<'a> {
-    /// Of the request, and of its answer.
+    /// The identifier of the request and of its answer.
     pub transaction_id: TransactionId,
     /// The client nominates the path that the request took (RFC 8445 section 8.1.1).
     pub use_candidate: bool,
-    /// The client says that it is the controlled agent, which we are as well.
+    /// The client says that it is the controlled agent, as we are.
     pub controlled: bool,
-    /// The types that we have to know and do not (RFC 8489 section 6.3.1), each once.
+    /// Unknown types that must be understood (RFC 8489 section 6.3.1), each once.
     pub unknown_attributes: Vec<u16>,
-    /// Our half of the username, and theirs behind a colon.
+    /// Our half of the username, a colon, and the client's half.
     username: &'a str,
     message: &'a [u8],
     integrity: Attribute<'a>,
 }
 
 impl<'a> Binding<'a> {
-    /// Read a message whose header has been checked, and which carries credentials (RFC 8445 section 7.2.2).
+    /// Read a message whose header has been checked.  It must carry credentials (RFC 8445 section 7.2.2).
     ///
-    /// A fingerprint must be right where there is one.  It may be missing, since the integrity proves more.
+    /// The fingerprint is optional, as the integrity proves more.  If there is one, it must be right.
     pub fn read_untrusted(datagram: &'a [u8]) -> Result<Self, BadMessage> {
         let mut reader = Reader::default();
         for attribute in attributes_untrusted(datagram) {
@@ -46,7 +46,7 @@ impl<'a> Binding<'a> {
         })
     }
 
-    /// Our half of the username, which says whose request this is.
+    /// Our half of the username, which names the transport.
     pub fn local_fragment(&self) -> &'a str {
         self.username.split(':').next().unwrap_or_default()
     }
@@ -57,10 +57,10 @@ impl<'a> Binding<'a> {
     }
 }
 
-/// What the attributes said so far.
+/// The contents of the attributes read so far.
 #[derive(Default)]
 struct Reader<'a> {
-    /// Those that we know, up to the integrity.
+    /// Known attributes up to the integrity.
     seen: Vec<u16>,
     unknown: Vec<u16>,
     username: Option<&'a str>,
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         }
         self.ended = attribute.kind == FINGERPRINT;
         if self.integrity.is_some() && !self.ended {
-            return Ok(()); // the integrity does not cover it, so it is passed over (section 14.5)
+            return Ok(()); // the integrity does not cover it, so it is ignored (section 14.5)
         }
         match attribute.is_well_formed() {
             Some(well_formed) if well_formed && !self.seen.contains(&attribute.kind) => self.seen.push(attribute.kind),

@@ -17,13 +17,13 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Both as the client was told them.
+    /// Both as the client knows them.
     pub fn new(username_fragment: &str, password: &str) -> Self {
         let integrity = Hmac::new_from_slice(password.as_bytes()).expect("HMAC takes keys of any size");
         Self { username_fragment: username_fragment.into(), integrity }
     }
 
-    /// By which requests for these credentials are told from others.
+    /// Our half of the username in requests for these credentials.
     pub fn username_fragment(&self) -> &str {
         &self.username_fragment
     }
@@ -33,7 +33,7 @@ impl Credentials {
         self.integrity_until(message, at).verify_slice(integrity).is_ok()
     }
 
-    /// Append the integrity and a fingerprint, both of which each message of an ICE agent has (RFC 8445 section 7).
+    /// Append the integrity and a fingerprint; each message of an ICE agent has both (RFC 8445 section 7).
     pub(super) fn seal(&self, message: &mut Vec<u8>) {
         let integrity = self.integrity_until(message, message.len()).finalize().into_bytes();
         append(message, MESSAGE_INTEGRITY, &integrity);
@@ -42,7 +42,7 @@ impl Credentials {
         append(message, FINGERPRINT, &fingerprint);
     }
 
-    /// The integrity of what comes before it, whose length is written as if the integrity were the last attribute.
+    /// The integrity of the bytes before it.  Their length field counts as if the integrity were the last attribute.
     fn integrity_until(&self, message: &[u8], at: usize) -> Hmac<Sha1> {
         let length = (at - HEADER_SIZE + HEAD_SIZE + INTEGRITY_SIZE) as u16;
         let mut integrity = self.integrity.clone();
@@ -53,7 +53,7 @@ impl Credentials {
     }
 }
 
-/// What a client sends, for a self-test and for tests.
+/// The messages of a client, for the self-test and for tests.
 impl Credentials {
     /// A request as the controlling agent makes it.
     pub fn request(&self, use_candidate: bool) -> Vec<u8> {
@@ -61,13 +61,13 @@ impl Credentials {
         self.message(BINDING_REQUEST, nomination)
     }
 
-    /// The same with these attributes.
+    /// A request with these attributes.
     #[cfg(test)]
     pub fn request_with(&self, attributes: &[(u16, &[u8])]) -> Vec<u8> {
         self.message(BINDING_REQUEST, attributes)
     }
 
-    /// The same for an indication.
+    /// An indication.
     #[cfg(test)]
     pub fn indication(&self) -> Vec<u8> {
         self.message(super::header::BINDING_INDICATION, &[])

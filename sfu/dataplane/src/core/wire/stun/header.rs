@@ -2,10 +2,10 @@
 
 use crate::core::wire::rtp::{be16, be32};
 
-/// Larger messages are not read, in bytes.  Those of browsers have some 100, with DTLS inside some 1,300.
+/// The largest message that is read, in bytes.  Those of browsers have some 100, with DTLS inside some 1,300.
 pub const MAX_SIZE: usize = 1500;
 pub const HEADER_SIZE: usize = 20;
-/// Told apart from other protocols by it, and addresses are masked with it.
+/// The magic cookie: it distinguishes STUN from other protocols, and masks addresses.
 pub const COOKIE: u32 = 0x2112_A442;
 
 const ANSWER_SIZE: usize = 96; // enough for all but long lists of unknown attributes
@@ -15,25 +15,25 @@ pub const BINDING_INDICATION: u16 = 0x0011;
 pub const BINDING_SUCCESS: u16 = 0x0101;
 pub const BINDING_ERROR: u16 = 0x0111;
 
-/// By which an answer is matched with its request (RFC 8489 section 5).
+/// The identifier by which an answer matches its request (RFC 8489 section 5).
 pub type TransactionId = [u8; 12];
 
-/// Not STUN, or a message without what it has to have.
+/// The datagram is not STUN, or the message lacks a required part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadMessage;
 
-/// What a message is about, by its header alone.
+/// The type of a message, by its header alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageType {
     /// A Binding request: it wants an answer.
     Request,
     /// A Binding indication, by which a client keeps a NAT open (RFC 8445 section 11).
     Indication,
-    /// Nothing that a client asks of us: an answer, or another method.
+    /// A message that no client sends to us: an answer, or another method.
     Other,
 }
 
-/// Check the header (RFC 8489 section 5), and say which type of message it is.
+/// Check the header (RFC 8489 section 5).  Gives the type of the message.
 pub fn message_type_untrusted(datagram: &[u8]) -> Result<MessageType, BadMessage> {
     if datagram.len() < HEADER_SIZE || datagram.len() > MAX_SIZE || be32(datagram, 4) != COOKIE {
         return Err(BadMessage);
@@ -49,7 +49,7 @@ pub fn message_type_untrusted(datagram: &[u8]) -> Result<MessageType, BadMessage
     })
 }
 
-/// A header whose length is still to be written.
+/// A header; [`set_length`] must write its length.
 pub fn begin(message_type: u16, transaction_id: &TransactionId) -> Vec<u8> {
     let mut message = Vec::with_capacity(ANSWER_SIZE);
     message.extend(message_type.to_be_bytes());
@@ -59,7 +59,7 @@ pub fn begin(message_type: u16, transaction_id: &TransactionId) -> Vec<u8> {
     message
 }
 
-/// Say how long the message will be with `more` bytes.
+/// Write the length that the message will have with `more` bytes.
 pub fn set_length(message: &mut [u8], more: usize) {
     let length = (message.len() - HEADER_SIZE + more) as u16;
     message[2..4].copy_from_slice(&length.to_be_bytes());

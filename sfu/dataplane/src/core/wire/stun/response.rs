@@ -1,4 +1,4 @@
-//! Answers to Binding requests, written.
+//! Answers to Binding requests.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,7 +7,7 @@ use super::credentials::Credentials;
 use super::header::{BINDING_ERROR, BINDING_SUCCESS, COOKIE, TransactionId, begin};
 use crate::core::wire::rtp::be16;
 
-/// Tells the client the address that its request came from (RFC 8489 section 7.3.1.1).
+/// A success response, with the address that the request came from (RFC 8489 section 7.3.1.1).
 pub fn success(transaction_id: &TransactionId, remote: SocketAddr, credentials: &Credentials) -> Vec<u8> {
     let mut message = begin(BINDING_SUCCESS, transaction_id);
     append(&mut message, XOR_MAPPED_ADDRESS, &mapped(remote, transaction_id));
@@ -15,7 +15,8 @@ pub fn success(transaction_id: &TransactionId, remote: SocketAddr, credentials: 
     message
 }
 
-/// The client has to control, since an ICE-lite agent never does (RFC 8445 section 7.3.1.1).
+/// An error response: the client must take the controlling role, as an ICE-lite agent never does (RFC 8445 section
+/// 7.3.1.1).
 pub fn role_conflict(transaction_id: &TransactionId, credentials: &Credentials) -> Vec<u8> {
     let mut message = begin(BINDING_ERROR, transaction_id);
     append(&mut message, ERROR_CODE, &error(487, "Role Conflict"));
@@ -23,7 +24,7 @@ pub fn role_conflict(transaction_id: &TransactionId, credentials: &Credentials) 
     message
 }
 
-/// Names the attributes that we have to know and do not (RFC 8489 section 6.3.1).
+/// An error response that names unknown required attributes (RFC 8489 section 6.3.1).
 pub fn unknown_attributes(transaction_id: &TransactionId, types: &[u16], credentials: &Credentials) -> Vec<u8> {
     let mut message = begin(BINDING_ERROR, transaction_id);
     append(&mut message, ERROR_CODE, &error(420, "Unknown Attribute"));
@@ -32,12 +33,12 @@ pub fn unknown_attributes(transaction_id: &TransactionId, types: &[u16], credent
     message
 }
 
-/// The value of ERROR-CODE: hundreds and the rest, then words (section 14.8).
+/// The value of ERROR-CODE: the hundreds, the rest, and a phrase (section 14.8).
 fn error(code: u16, reason: &str) -> Vec<u8> {
     [&[0, 0, (code / 100) as u8, (code % 100) as u8], reason.as_bytes()].concat()
 }
 
-/// The value of XOR-MAPPED-ADDRESS, which hides the address from NATs that rewrite what they find (section 14.2).
+/// The value of XOR-MAPPED-ADDRESS.  The mask hides the address from NATs that rewrite addresses (section 14.2).
 fn mapped(remote: SocketAddr, transaction_id: &TransactionId) -> Vec<u8> {
     let cookie = COOKIE.to_be_bytes();
     let port = (remote.port() ^ be16(&cookie, 0)).to_be_bytes();

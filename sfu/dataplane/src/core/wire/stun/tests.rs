@@ -66,7 +66,7 @@ fn the_sample_request_of_rfc_5769_is_read_and_authentic() {
 }
 
 #[test]
-fn a_request_that_is_changed_or_cut_anywhere_is_not_authentic() {
+fn a_changed_or_truncated_request_is_not_authentic() {
     let request = credentials().request(true);
     let authentic = |datagram: &[u8]| read(datagram).is_some_and(|request| request.is_authentic(&credentials()));
     assert!(authentic(&request));
@@ -112,7 +112,7 @@ fn an_answer_has_the_integrity_of_all_before_it_and_a_fingerprint_at_its_end() {
 }
 
 #[test]
-fn required_attributes_that_we_do_not_know_are_named_in_the_answer() {
+fn unknown_required_attributes_are_named_in_the_answer() {
     let message = sealed(&[NAME, UNHEARD_OF, (0x0035, b""), UNHEARD_OF, (0xC057, b"may be passed over")]);
     let request = read(&message).unwrap();
     assert_eq!(request.unknown_attributes, [0x7F01, 0x0035]);
@@ -123,13 +123,13 @@ fn required_attributes_that_we_do_not_know_are_named_in_the_answer() {
 }
 
 #[test]
-fn a_nomination_is_seen() {
+fn a_nomination_is_read() {
     assert!(read(&credentials().request(true)).unwrap().use_candidate);
     assert!(!read(&credentials().request(false)).unwrap().use_candidate);
 }
 
 #[test]
-fn a_fingerprint_may_be_missing() {
+fn the_fingerprint_is_optional() {
     let mut without = credentials().request(false);
     without.truncate(without.len() - 8);
     let size = (without.len() - HEADER_SIZE) as u16;
@@ -138,7 +138,7 @@ fn a_fingerprint_may_be_missing() {
 }
 
 #[test]
-fn what_follows_the_integrity_is_passed_over() {
+fn attributes_behind_the_integrity_are_ignored() {
     let message = sealed(&[NAME]);
     let integrity = &message[message.len() - 28..message.len() - 8];
     let followed = bare(&[NAME, (MESSAGE_INTEGRITY, integrity), (USE_CANDIDATE, b""), UNHEARD_OF, (PRIORITY, b"1")]);
@@ -177,7 +177,7 @@ fn a_header_that_is_no_binding_is_malformed() {
 }
 
 #[test]
-fn attributes_that_make_no_sense_are_malformed() {
+fn attributes_of_a_wrong_size_are_malformed() {
     let mut wrong_fingerprint = sealed(&[NAME]);
     *wrong_fingerprint.last_mut().unwrap() ^= 1;
     let mut too_long = bare(&[NAME, (PRIORITY, b"1234")]);
@@ -203,7 +203,7 @@ fn attributes_that_make_no_sense_are_malformed() {
 
 proptest! {
     #[test]
-    fn bytes_of_any_content_are_read_to_their_end(
+    fn arbitrary_bytes_are_read_to_their_end(
         mut body in prop::collection::vec(any::<u8>(), 0..200),
         whole in any::<bool>(),
     ) {
@@ -218,7 +218,7 @@ proptest! {
     }
 
     #[test]
-    fn attributes_of_any_content_are_read_to_their_end(
+    fn arbitrary_attributes_are_read_to_their_end(
         attributes in prop::collection::vec(
             (
                 prop::sample::select(vec![0x0006, 0x0008, 0x0009, 0x0013, 0x0020, 0x0024, 0x0025, 0x8028, 0x802A, 0x7FFF]),
@@ -233,7 +233,7 @@ proptest! {
     }
 
     #[test]
-    fn a_message_that_was_changed_is_read_to_its_end(
+    fn a_changed_message_is_read_to_its_end(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..5),
         size in any::<prop::sample::Index>(),
         repair in any::<bool>(),

@@ -1,4 +1,4 @@
-//! What counts as a sign of life, and what is told of who gives none.
+//! Signs of life, and the events about clients that give none.
 
 use super::*;
 use crate::core::{Event, MAX_EVENTS};
@@ -7,7 +7,7 @@ const SILENT_AFTER: f64 = 7.0;
 const LOST_AFTER: f64 = 30.0;
 const DTLS: u8 = 22; // the first byte of a handshake record
 
-/// Somebody who sends a voice and a picture, and was heard at 1.
+/// A watched client with audio and video, last heard at second 1.
 fn watched() -> (Core, Client) {
     let mut core = Core::new(0.0);
     let client = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
@@ -23,18 +23,18 @@ fn report(client: &mut Client) -> Vec<u8> {
     report
 }
 
-/// When it counts as silent once this came at 5.
+/// When the client counts as silent if this datagram came at second 5.
 fn silent_after(datagram: impl FnOnce(&mut Core, &mut Client) -> Vec<u8>) -> f64 {
     let (mut core, mut client) = watched();
     let mut datagram = datagram(&mut core, &mut client);
     core.receive(&mut datagram, path(1), 5.0);
-    first_told(&mut core).0
+    next_liveness_event(&mut core).0
 }
 
-/// When something is told of a life, and what.
-fn first_told(core: &mut Core) -> (f64, Event) {
+/// The next event about liveness, and when it comes.
+fn next_liveness_event(core: &mut Core) -> (f64, Event) {
     loop {
-        let due = core.next_due().expect("somebody is watched");
+        let due = core.next_due().expect("a client is watched");
         core.pass_time(due);
         if let Some(event) = lives(core).pop() {
             return (due, event);
@@ -59,7 +59,7 @@ fn media_reports_and_bindings_are_signs_of_life() {
 }
 
 #[test]
-fn what_is_forged_or_repeated_is_none() {
+fn a_forged_or_replayed_datagram_is_no_sign_of_life() {
     let nothing = 1.0 + SILENT_AFTER;
     let forged = |mut datagram: Vec<u8>| {
         *datagram.last_mut().unwrap() ^= 1;
@@ -77,7 +77,7 @@ fn what_is_forged_or_repeated_is_none() {
 }
 
 #[test]
-fn an_indication_that_nothing_proves_puts_off_silence_and_not_the_end() {
+fn an_indication_without_integrity_puts_off_silence_but_not_the_loss_of_consent() {
     let hint = b"\x00\x11\x00\x00\x21\x12\xa4\x42twelve bytes";
     assert_eq!(silent_after(|_, _| hint.to_vec()), 5.0 + SILENT_AFTER);
     let (mut core, _) = watched();
@@ -93,20 +93,20 @@ fn an_indication_that_nothing_proves_puts_off_silence_and_not_the_end() {
 }
 
 #[test]
-fn who_is_silent_is_lost_later_and_told_to_be_back_at_the_first_authentic_sign() {
+fn a_silent_client_is_lost_later_and_back_at_the_first_authentic_sign() {
     let (mut core, mut client) = watched();
-    assert_eq!(first_told(&mut core), (8.0, Event::FellSilent { transport: 1, last_at: 1.0 }));
+    assert_eq!(next_liveness_event(&mut core), (8.0, Event::FellSilent { transport: 1, last_at: 1.0 }));
     let mut voice = client.seal(AUDIO, 111, 1, b"voice");
     core.receive(&mut voice.clone(), path(1), 20.0);
     assert_eq!(lives(&mut core), [Event::CameBack { transport: 1 }]);
     core.receive(&mut voice, path(1), 21.0);
-    assert_eq!(first_told(&mut core), (27.0, Event::FellSilent { transport: 1, last_at: 20.0 }));
-    assert_eq!(first_told(&mut core), (50.0, Event::ConsentExpired { transport: 1, last_at: 20.0 }));
+    assert_eq!(next_liveness_event(&mut core), (27.0, Event::FellSilent { transport: 1, last_at: 20.0 }));
+    assert_eq!(next_liveness_event(&mut core), (50.0, Event::ConsentExpired { transport: 1, last_at: 20.0 }));
     assert_eq!(core.next_due(), None);
 }
 
 #[test]
-fn what_was_not_told_yet_and_is_over_is_not_told_any_more() {
+fn a_silence_that_is_over_before_it_was_reported_is_not_reported() {
     let (mut core, mut client) = watched();
     core.pass_time(8.0);
     client.send(&mut core, AUDIO, 111, 1, b"voice");
@@ -115,7 +115,7 @@ fn what_was_not_told_yet_and_is_over_is_not_told_any_more() {
     assert_eq!(lives(&mut core), [Event::FellSilent { transport: 1, last_at: 1.0 }]);
     core.receive(&mut credentials(1).request(false), path(1), 9.0);
     core.pass_time(16.0);
-    assert_eq!(lives(&mut core), []); // it came back and is silent again, as it was told
+    assert_eq!(lives(&mut core), []); // it came back and fell silent again, which the slow path knows already
     core.receive(&mut credentials(1).request(false), path(1), 16.0);
     assert_eq!(lives(&mut core), [Event::CameBack { transport: 1 }]);
     core.pass_time(23.0);
@@ -124,7 +124,7 @@ fn what_was_not_told_yet_and_is_over_is_not_told_any_more() {
 }
 
 #[test]
-fn silence_is_told_behind_what_came_before_it_and_before_what_comes_later() {
+fn silence_is_reported_in_the_order_of_the_datagrams() {
     let (mut core, _) = watched();
     core.receive(&mut [DTLS; 20], path(1), 7.9);
     core.pass_time(8.0);
@@ -135,7 +135,7 @@ fn silence_is_told_behind_what_came_before_it_and_before_what_comes_later() {
 }
 
 #[test]
-fn media_is_told_apart_from_bindings() {
+fn media_is_distinguished_from_bindings() {
     let (mut core, mut client) = watched();
     core.receive(&mut credentials(1).request(false), path(1), 5.0);
     assert_eq!((core.heard_at(1, false), core.heard_at(1, true)), (Ok(Some(5.0)), Ok(None)));
@@ -145,7 +145,7 @@ fn media_is_told_apart_from_bindings() {
 }
 
 #[test]
-fn an_encoding_that_flows_after_a_while_is_told_once_and_a_voice_never() {
+fn a_video_encoding_that_flows_after_a_break_is_reported_once_and_audio_never() {
     let (mut core, mut client) = watched();
     let mut flows = |number: u16, at: f64| {
         core.receive(&mut client.seal(VIDEO, 96, number, VP8_KEY), path(1), at);
@@ -159,7 +159,7 @@ fn an_encoding_that_flows_after_a_while_is_told_once_and_a_voice_never() {
 }
 
 #[test]
-fn silence_is_told_in_a_flood_that_never_ends() {
+fn silence_is_reported_even_in_an_endless_flood() {
     let (mut core, _) = watched();
     (0..MAX_EVENTS).for_each(|_| core.receive(&mut [DTLS; 20], path(1), 9.0));
     core.pass_time(9.0);

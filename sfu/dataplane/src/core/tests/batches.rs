@@ -1,4 +1,4 @@
-//! A frame's packets leave as one, and in time.
+//! The packets of a frame leave together, and in time.
 
 use super::*;
 use crate::core::wire::rtp::FIXED_HEADER_SIZE;
@@ -7,7 +7,7 @@ const HOLD: f64 = 0.001;
 const LARGEST: usize = 1500 - 20 - 8; // bytes of a datagram on a path of 1,500
 const TAG: usize = 16;
 
-/// One who sends audio and video to one who takes both.
+/// A sender of audio and video, and a receiver of both.
 fn call() -> (Core, Client, Client) {
     let mut core = Core::new(HOLD);
     let sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
@@ -29,7 +29,7 @@ fn sends(core: &mut Core, now: f64) -> Vec<usize> {
 }
 
 #[test]
-fn the_packets_of_a_frame_leave_in_one_send_when_its_last_has_come() {
+fn the_packets_of_a_frame_leave_in_one_send_when_the_last_one_has_come() {
     let (mut core, mut sender, _) = call();
     for number in 0..4 {
         sender.send(&mut core, VIDEO, 96, number, VP8_KEY);
@@ -42,7 +42,7 @@ fn the_packets_of_a_frame_leave_in_one_send_when_its_last_has_come() {
 }
 
 #[test]
-fn a_frame_whose_last_packet_does_not_come_waits_no_longer_than_allowed() {
+fn a_frame_without_its_last_packet_waits_no_longer_than_the_limit() {
     let (mut core, mut sender, _) = call();
     sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
     sender.send(&mut core, VIDEO, 96, 1, VP8_KEY);
@@ -52,7 +52,7 @@ fn a_frame_whose_last_packet_does_not_come_waits_no_longer_than_allowed() {
 }
 
 #[test]
-fn audio_leaves_at_once_and_takes_along_what_waits_for_the_same_receiver() {
+fn audio_leaves_at_once_with_everything_that_waits_for_the_same_receiver() {
     let (mut core, mut sender, mut receiver) = call();
     sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
     sender.send(&mut core, AUDIO, 111, 0, b"voice");
@@ -62,7 +62,7 @@ fn audio_leaves_at_once_and_takes_along_what_waits_for_the_same_receiver() {
 }
 
 #[test]
-fn what_the_socket_does_not_take_is_counted_as_dropped_segment_by_segment() {
+fn a_failed_send_is_counted_as_a_drop_for_each_segment() {
     let (mut core, mut sender, _) = call();
     for number in 0..3 {
         sender.send(&mut core, VIDEO, 96, number, VP8_KEY);
@@ -73,7 +73,7 @@ fn what_the_socket_does_not_take_is_counted_as_dropped_segment_by_segment() {
 }
 
 #[test]
-fn a_burst_goes_where_its_transport_sends_to_when_it_leaves() {
+fn a_batch_leaves_on_the_send_path_of_that_moment() {
     let (mut core, mut sender, _) = call();
     sender.send(&mut core, VIDEO, 96, 0, VP8_KEY);
     core.receive(&mut credentials(2).request(true), path(99), 1.0);
@@ -82,7 +82,7 @@ fn a_burst_goes_where_its_transport_sends_to_when_it_leaves() {
 }
 
 #[test]
-fn a_frame_whose_packets_are_some_bytes_apart_is_made_equal_and_leaves_in_one_send() {
+fn packets_that_differ_by_some_bytes_are_padded_and_leave_in_one_send() {
     let (mut core, mut sender, mut receiver) = call();
     let payload = |size: usize| [VP8_KEY, &vec![9; size]].concat();
     let sizes = [1100, 1100, 1101, 1101, 700];
@@ -108,7 +108,7 @@ fn a_frame_whose_packets_are_some_bytes_apart_is_made_equal_and_leaves_in_one_se
 }
 
 #[test]
-fn padding_is_behind_the_payload_under_every_profile_whatever_is_in_the_header() {
+fn padding_follows_the_payload_under_every_profile_and_header() {
     for profile in PROFILES {
         let mut core = Core::new(HOLD);
         let mut sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
@@ -138,7 +138,7 @@ fn padding_is_behind_the_payload_under_every_profile_whatever_is_in_the_header()
 }
 
 #[test]
-fn what_is_padded_already_stays_as_it_is() {
+fn a_padded_packet_gets_no_more_padding() {
     let (mut core, mut sender, mut receiver) = call();
     for (number, payload) in (0..).zip([[VP8_KEY, &[9; 700], &[2, 2]].concat(), [VP8_KEY, &[9; 705]].concat()]) {
         let mut packet = vec![if number == 0 { 0xA0 } else { 0x80 }, 96, 0, number, 0, 0, 0, 0];
@@ -154,7 +154,7 @@ fn what_is_padded_already_stays_as_it_is() {
 }
 
 #[test]
-fn what_no_path_carries_is_left_out_and_the_rest_of_its_burst_leaves_whole() {
+fn an_oversized_packet_is_dropped_and_the_rest_of_its_batch_leaves() {
     let (mut core, mut sender, mut receiver) = call();
     let largest = LARGEST - TAG - FIXED_HEADER_SIZE;
     for (number, size) in (0..).zip([largest, largest + 1, 50]) {
@@ -167,7 +167,7 @@ fn what_no_path_carries_is_left_out_and_the_rest_of_its_burst_leaves_whole() {
 }
 
 #[test]
-fn a_key_frame_leaves_in_sends_that_are_small_enough_when_padded_and_its_memory_is_given_back() {
+fn a_large_key_frame_leaves_in_several_sends_and_its_memory_is_freed() {
     let (mut core, mut sender, _) = call();
     let largest = LARGEST - TAG - FIXED_HEADER_SIZE;
     for number in 0..60 {
