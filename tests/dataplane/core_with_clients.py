@@ -1,4 +1,4 @@
-"""A data plane core with clients around it that seal and open by themselves."""
+"""A data plane core with clients around it that seal and open packets by themselves."""
 
 import select
 import socket
@@ -88,7 +88,7 @@ def srtp_session(profile: SrtpProfile, key: bytes, direction: int) -> Session:
 
 
 class Client:
-    """What is at the other end of a transport."""
+    """The other end of a transport."""
 
     def __init__(self, rig: "Rig", number: int, profile: SrtpProfile) -> None:
         self.rig = rig
@@ -104,7 +104,7 @@ class Client:
         self.check()
 
     def check(self, path: Path | None = None, *, nominate: bool = False) -> None:
-        """Show by a connectivity check that the client is reached at this path; its answer is not kept."""
+        """Send a connectivity check from this path, and drop its answer."""
         sent, before = len(self.rig.sent), self.rig.core.totals()
         self.rig.core.receive(binding_request(self.transport, nominate=nominate), path or self.path, self.rig.now)
         assert len(self.rig.sent) == sent + 1
@@ -116,7 +116,7 @@ class Client:
         self.arrive(self.sending.protect_rtcp(rtcp_bytes([SenderReport(ssrc, ntp, timestamp, 1, 50)])))
 
     def arrive(self, datagram: bytes) -> None:
-        """The data plane receives this from here, as it is."""
+        """Let the data plane receive these bytes from here."""
         self.rig.core.receive(datagram, self.path, self.rig.now)
 
     def send(self, plain: bytes) -> None:
@@ -148,7 +148,7 @@ class Client:
         )
 
     def datagrams(self) -> list[bytes]:
-        """What was sent here since the last look, still sealed."""
+        """The datagrams sent here since the last call, still sealed."""
         mine = [datagram for path, datagram in self.rig.sent if path == self.path]
         self.rig.sent = [(path, datagram) for path, datagram in self.rig.sent if path != self.path]
         return mine
@@ -160,11 +160,11 @@ class Client:
         return [datagram for _, datagram in taken]
 
     def packets(self) -> list[bytes]:
-        """The RTP packets sent here since the last look, opened."""
+        """The RTP packets sent here since the last call, opened."""
         return [self.receiving.unprotect(datagram) for datagram in self._take(Protocol.RTP)]
 
     def reports(self) -> list[list[RtcpPacket]]:
-        """The compound RTCP packets sent here since the last look, opened."""
+        """The compound RTCP packets sent here since the last call, opened."""
         return [parse_untrusted(self.receiving.unprotect_rtcp(datagram)) for datagram in self._take(Protocol.RTCP)]
 
     def headers(self) -> list[RtpHeader]:
@@ -213,13 +213,13 @@ class Rig:
         return consumer
 
     def call(self, spec: ProducerSpec = AUDIO) -> tuple[Client, ProducerId, Client, ConsumerId]:
-        """Somebody who sends and somebody who receives it."""
+        """A sender and a receiver of its stream."""
         sender, receiver = self.client(), self.client()
         producer = self.produce(sender, spec)
         return sender, producer, receiver, self.consume(receiver, producer)
 
     def dropped(self) -> dict[DropReason, int]:
-        """What was dropped so far, without the zeros."""
+        """The drop counters that are not zero."""
         return {reason: count for reason, count in self.core.totals().drops.items() if count}
 
     def traffic(self) -> dict[str, int]:
@@ -227,11 +227,11 @@ class Rig:
         return _traffic(self.core.totals()) - self.checks
 
     def all_events(self) -> list[Event]:
-        """Without those about paths: every test connects its clients."""
+        """All events but those about paths, as every test connects its clients."""
         return [event for event in self.core.take_events() if not isinstance(event, PathSelected)]
 
     def events(self) -> list[Event]:
-        """Without those of video that flows as well: nearly every test sends some."""
+        """The same without video that begins to flow, as nearly every test sends some."""
         return [event for event in self.all_events() if not isinstance(event, EncodingFlows)]
 
 
@@ -250,7 +250,7 @@ def binding_request(transport: TransportId, *, nominate: bool = False) -> bytes:
 
 
 def connect_socket(plane: UdpDataPlane, transport: TransportId, keys: SrtpKeys, remote: socket.socket) -> None:
-    """Add a transport that a connectivity check from this socket reaches; its answer and its event are not kept."""
+    """Add a transport, and let a connectivity check from this socket reach it.  Drop its answer and its event."""
     plane.add_transport(transport)
     plane.set_credentials(transport, username_fragment(transport), PASSWORD)
     plane.set_keys(transport, keys)

@@ -1,4 +1,4 @@
-"""Whatever arrives, nothing is raised and nobody else notices."""
+"""Whatever arrives, nothing is raised and no other client is disturbed."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ REPORT = b"\x81\xc9\x00\x07" + bytes(28)
     cut=st.integers(0, 100),
     from_nowhere=st.booleans(),
 )
-def test_mutated_datagrams_raise_nothing_and_disturb_nobody(
+def test_mutated_datagrams_raise_nothing_and_disturb_no_other_client(
     start: str, noise: bytes, changes: list[tuple[int, int]], cut: int, from_nowhere: bool
 ) -> None:
     rig = Rig()

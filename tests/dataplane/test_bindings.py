@@ -1,4 +1,4 @@
-"""The data plane answers Binding requests as an ICE-lite agent does, and tells which path is sent on."""
+"""The data plane answers Binding requests as an ICE-lite agent does, and selects the path to send on."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ class Agent:
         self.client: Client = self.rig.client(connected=False)
 
     def arrive(self, datagram: bytes, path: Path | None = None) -> list[bytes]:
-        """What is answered, to where the datagram came from."""
+        """The answers to the address that the datagram came from."""
         path = path or self.client.path
         self.rig.core.receive(datagram, path, self.rig.now)
         assert {to for to, _ in self.rig.sent} <= {path}
@@ -29,7 +29,7 @@ class Agent:
         return answers
 
     def answered(self, datagram: bytes, path: Path | None = None, password: str = PASSWORD) -> stun.Message:
-        """The one answer, read by another implementation."""
+        """The only answer, read by another implementation."""
         [answer] = self.arrive(datagram, path)
         parsed = stun.parse_message(answer)
         assert parsed.check_message_integrity(password.encode())
@@ -40,7 +40,7 @@ class Agent:
 
 @pytest.mark.parametrize("path", [Path("192.0.2.7", 4567), Path("2001:db8::7", 4567), Path("fe80::7%3", 4567)])
 @pytest.mark.parametrize("nominate", [False, True])
-def test_an_authentic_request_is_told_its_own_address(path: Path, nominate: bool) -> None:
+def test_an_authentic_request_is_answered_with_its_own_address(path: Path, nominate: bool) -> None:
     agent = Agent()
     answer = agent.answered(request(USERNAME, PASSWORD, nominate=nominate), path)
     assert answer.message_class is stun.Class.RESPONSE
@@ -50,7 +50,7 @@ def test_an_authentic_request_is_told_its_own_address(path: Path, nominate: bool
     assert (totals.packets_in, totals.packets_out, totals.paths) == (1, 1, 1)
 
 
-def test_attributes_that_may_be_ignored_are_and_the_fingerprint_may_be_missing() -> None:
+def test_optional_attributes_are_ignored_and_the_fingerprint_is_optional() -> None:
     agent = Agent()
     agent.answered(request(USERNAME, PASSWORD, attribute(0xC057, b"cost"), attribute(0x8022, b"browser")))
     agent.answered(request(USERNAME, PASSWORD, attribute(0xC070, bytes(1300))))
@@ -66,7 +66,7 @@ def test_attributes_that_may_be_ignored_are_and_the_fingerprint_may_be_missing()
     ],
     ids=["the wrong role", "an attribute that has to be understood"],
 )
-def test_a_request_that_has_to_be_refused_gets_an_error_and_proves_no_path(datagram: bytes, code: int) -> None:
+def test_a_refused_request_gets_an_error_and_adds_no_path(datagram: bytes, code: int) -> None:
     agent = Agent()
     assert agent.answered(datagram).error_code == code
     assert agent.rig.core.take_events() == []
@@ -106,7 +106,7 @@ BAD: dict[str, tuple[DropReason, Callable[[], bytes]]] = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_whatever_else_comes_is_counted_and_not_answered(what: str) -> None:
+def test_every_other_message_is_counted_and_not_answered(what: str) -> None:
     agent = Agent()
     reason, make = BAD[what]
     assert agent.arrive(make()) == []
@@ -115,7 +115,7 @@ def test_whatever_else_comes_is_counted_and_not_answered(what: str) -> None:
     assert agent.rig.core.heard_at(agent.client.transport) is None
 
 
-def test_the_first_path_is_sent_on_until_another_is_nominated() -> None:
+def test_the_first_path_is_selected_until_another_is_nominated() -> None:
     agent = Agent()
     first, other = agent.client.path, Path("192.0.2.99", 1)
     plain, nominating = request(USERNAME, PASSWORD), request(USERNAME, PASSWORD, nominate=True)
@@ -126,8 +126,8 @@ def test_the_first_path_is_sent_on_until_another_is_nominated() -> None:
     assert told == [PathSelected(agent.client.transport, first), PathSelected(agent.client.transport, other)]
 
 
-def test_dtls_is_taken_from_a_path_before_anybody_has_looked_at_the_events() -> None:
-    """A client sends it right behind the answer to its check."""
+def test_dtls_is_accepted_from_a_path_before_its_event_is_taken() -> None:
+    """A client sends DTLS as soon as it has the answer to its check."""
     agent = Agent()
     agent.answered(request(USERNAME, PASSWORD))
     agent.arrive(b"\x16\xfe\xfd\x00")
@@ -138,20 +138,20 @@ def test_dtls_is_taken_from_a_path_before_anybody_has_looked_at_the_events() -> 
     ]
 
 
-def test_a_path_that_is_checked_is_kept_before_those_that_are_not() -> None:
+def test_a_path_with_recent_checks_is_kept_longer_than_others() -> None:
     agent = Agent()
     datagram = request(USERNAME, PASSWORD)
     checked, *others = [Path("192.0.2.99", 1 + number) for number in range(17)]
     for path in (agent.client.path, checked, *others[:14], checked, *others[14:]):
         agent.answered(datagram, path)
-    # The first is kept since it is sent on, and the newest 15 besides: not the oldest of the others.
+    # The first path is kept because it is selected, and the newest 15 besides.  The oldest of the others is forgotten.
     hint = message(message_type=0x0011)
     for path in (agent.client.path, checked, others[0]):
         agent.arrive(hint, path)
     assert agent.rig.dropped() == {DropReason.UNEXPECTED_STUN: 1}
 
 
-def test_after_a_restart_the_old_credentials_hold_until_the_new_ones_are_used() -> None:
+def test_old_credentials_stay_valid_after_a_restart_until_the_new_ones_are_used() -> None:
     agent = Agent()
     core, transport = agent.rig.core, agent.client.transport
     agent.answered(request(USERNAME, PASSWORD))
@@ -165,7 +165,7 @@ def test_after_a_restart_the_old_credentials_hold_until_the_new_ones_are_used() 
     assert agent.rig.dropped() == {DropReason.UNKNOWN_USERNAME: 1}
 
 
-def test_credentials_are_one_transports() -> None:
+def test_a_username_fragment_belongs_to_one_transport() -> None:
     agent = Agent()
     other = agent.rig.client(connected=False)
     with pytest.raises(ValueError, match="in use"):
@@ -175,7 +175,7 @@ def test_credentials_are_one_transports() -> None:
     agent.answered(request(USERNAME, PASSWORD))
 
 
-def test_of_a_transport_that_is_gone_nothing_is_answered() -> None:
+def test_no_request_is_answered_for_a_removed_transport() -> None:
     agent = Agent()
     agent.rig.core.remove_transport(agent.client.transport)
     assert agent.arrive(request(USERNAME, PASSWORD)) == []

@@ -1,4 +1,4 @@
-"""What is not forwarded, and how it is counted."""
+"""Packets that are dropped, and their counters."""
 
 import pytest
 
@@ -25,7 +25,7 @@ REPORT = b"\x81\xce\x00\x02\x00\x00\x11\x11\x00\x00\x00\x01"
         (REPORT, DropReason.UNKNOWN_ADDRESS),
     ],
 )
-def test_what_comes_from_where_nobody_was_taught_is_dropped(datagram: bytes, reason: DropReason) -> None:
+def test_datagrams_from_unknown_addresses_are_dropped(datagram: bytes, reason: DropReason) -> None:
     rig = Rig()
     rig.core.receive(datagram, NOWHERE, 0.0)
     assert rig.dropped() == {reason: 1}
@@ -50,7 +50,7 @@ def test_media_before_the_keys_is_dropped(datagram: bytes) -> None:
     assert rig.dropped() == {DropReason.NO_KEYS: 1}
 
 
-def test_rtp_that_is_shorter_than_its_header_is_dropped() -> None:
+def test_rtp_shorter_than_its_header_is_dropped() -> None:
     rig = Rig()
     client = rig.client()
     client.arrive(b"\x80\x6f\x00")
@@ -66,14 +66,14 @@ def test_rtp_with_more_padding_than_payload_is_dropped() -> None:
     assert receiver.datagrams() == []
 
 
-def test_rtcp_without_a_sender_is_dropped() -> None:
+def test_rtcp_too_short_for_an_ssrc_is_dropped() -> None:
     rig = Rig()
     rig.client().arrive(b"\x80\xc9\x00\x01")
     assert rig.dropped() == {DropReason.MALFORMED_RTCP: 1}
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))
-def test_media_under_other_keys_is_not_authentic(profile: SrtpProfile) -> None:
+def test_media_under_other_keys_is_dropped_as_unauthentic(profile: SrtpProfile) -> None:
     rig = Rig()
     sender, receiver = rig.client(profile), rig.client(profile)
     rig.consume(receiver, rig.produce(sender))
@@ -109,8 +109,8 @@ def test_a_packet_older_than_the_replay_window_is_dropped_as_replayed() -> None:
     assert len(receiver.packets()) == 1
 
 
-def test_a_stream_that_nobody_produces_is_dropped_after_it_authenticated() -> None:
-    """Its rollover counter is followed until somebody does."""
+def test_a_stream_without_a_producer_is_authenticated_and_dropped() -> None:
+    """Its rollover counter is followed until a producer takes it."""
     rig = Rig()
     sender, _, _, _ = rig.call()
     sender.send_rtp(1, ssrc=9)
@@ -130,7 +130,7 @@ def test_payload_types_that_the_producer_did_not_name_are_dropped() -> None:
     assert second.sequence_number == first.sequence_number + 1
 
 
-def test_packets_of_nothing_but_padding_are_left_out_and_leave_no_gap() -> None:
+def test_packets_of_padding_alone_are_left_out_without_a_gap() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
     sender.send_rtp(1)
@@ -151,7 +151,7 @@ def test_packets_of_a_paused_producer_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("reason", [DropReason.SEND_WOULD_BLOCK, DropReason.SEND_FAILED])
-def test_what_the_socket_does_not_take_is_counted_as_dropped_and_not_as_sent(reason: DropReason) -> None:
+def test_a_failed_send_is_counted_as_a_drop_and_not_as_sent(reason: DropReason) -> None:
     rig = Rig()
     sender, _, receiver, consumer = rig.call()
     sender.send_rtp(1)
@@ -167,7 +167,7 @@ def test_what_the_socket_does_not_take_is_counted_as_dropped_and_not_as_sent(rea
 
 
 def test_a_packet_that_our_mid_makes_larger_is_forwarded() -> None:
-    """Up to what a path of 1,500 bytes carries: the crate's tests go on from what libsrtp's wrapper seals."""
+    """Up to the size that libsrtp's wrapper can seal; the crate's tests go on from there."""
     rig = Rig()
     sender, receiver, other = rig.client(), rig.client(), rig.client()
     producer = rig.produce(sender)
@@ -178,7 +178,7 @@ def test_a_packet_that_our_mid_makes_larger_is_forwarded() -> None:
     assert rig.dropped() == {}
 
 
-def test_datagrams_for_the_slow_path_are_bounded() -> None:
+def test_the_queue_of_datagrams_for_the_slow_path_is_bounded() -> None:
     rig = Rig()
     client = rig.client()
     for _ in range(MAX_EVENTS + 3):
@@ -189,12 +189,12 @@ def test_datagrams_for_the_slow_path_are_bounded() -> None:
     assert len(rig.events()) == 1
 
 
-def test_the_slow_path_counts_what_only_it_can_tell() -> None:
+def test_the_slow_path_counts_the_drops_that_only_it_can_tell() -> None:
     rig = Rig()
     rig.core.count_drop(DropReason.MALFORMED_DTLS)
     rig.core.count_drop(DropReason.MALFORMED_DTLS)
     assert rig.dropped() == {DropReason.MALFORMED_DTLS: 2}
 
 
-def test_every_reason_is_in_the_totals_from_the_start() -> None:
+def test_the_totals_have_every_drop_reason_from_the_start() -> None:
     assert set(Rig().core.totals().drops) == set(DropReason)

@@ -1,4 +1,4 @@
-"""What Python says to the native core, and hears from it."""
+"""Values and exceptions that cross the boundary between Python and Rust."""
 
 import threading
 from random import Random
@@ -21,7 +21,7 @@ DATAGRAM = b"anything"
         Path("fe80::1%2", 9),
     ],
 )
-def test_addresses_come_back_as_they_were(path: Path) -> None:
+def test_addresses_come_back_unchanged(path: Path) -> None:
     rig = Rig()
     client = rig.client(connected=False)
     client.path = path
@@ -32,12 +32,12 @@ def test_addresses_come_back_as_they_were(path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["somewhere.example", "", "192.0.2", "fe80::1%eth0", "::1%"])
-def test_a_host_that_is_no_numeric_address_is_a_value_error(host: str) -> None:
+def test_a_host_that_is_no_numeric_address_raises_value_error(host: str) -> None:
     with pytest.raises(ValueError, match="not a numeric address"):
         Rig().core.send(Path(host, 1), DATAGRAM)
 
 
-def test_keys_that_are_too_short_for_their_profile_are_a_value_error() -> None:
+def test_keys_too_short_for_their_profile_raise_value_error() -> None:
     rig = Rig()
     client = rig.client(connected=False)
     short = SrtpKeys(SrtpProfile.AEAD_AES_256_GCM, receive=bytes(28), send=bytes(28))
@@ -46,7 +46,7 @@ def test_keys_that_are_too_short_for_their_profile_are_a_value_error() -> None:
     client.connect()
 
 
-def test_what_transmit_raises_is_raised_and_the_core_goes_on() -> None:
+def test_an_exception_of_transmit_reaches_the_caller_and_the_core_goes_on() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
 
@@ -77,7 +77,7 @@ def test_commands_may_come_from_any_thread() -> None:
     assert rig.core.totals().transports == 10
 
 
-def test_transmit_may_command_the_core_that_called_it() -> None:
+def test_transmit_may_give_commands_to_its_core() -> None:
     def remove(path: Path, datagram: bytes) -> None:
         core.remove_transport(TransportId(1))
 

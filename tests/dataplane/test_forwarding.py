@@ -1,4 +1,4 @@
-"""One encoding from a producer to its consumers."""
+"""Packets of one encoding go from a producer to its consumers."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from tools.light.wire.rtp import encode
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))
-def test_a_packet_goes_from_the_producer_to_the_consumer_under_its_own_name(profile: SrtpProfile) -> None:
+def test_a_packet_is_forwarded_under_the_consumers_own_ssrc(profile: SrtpProfile) -> None:
     rig = Rig()
     sender, receiver = rig.client(profile), rig.client(profile)
     consumer = rig.consume(receiver, rig.produce(sender))
@@ -29,7 +29,7 @@ def test_a_packet_goes_from_the_producer_to_the_consumer_under_its_own_name(prof
     assert sender.datagrams() == []
 
 
-def test_contributing_sources_and_the_padding_of_media_pass() -> None:
+def test_contributing_sources_and_padding_are_forwarded() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
     sender.send(
@@ -40,7 +40,7 @@ def test_contributing_sources_and_the_padding_of_media_pass() -> None:
     assert packet[12:] == b"\x00\x00\x00\x05\x00\x00\x00\x06media\x00\x00\x00\x04"
 
 
-def test_sequence_numbers_begin_low_enough_that_losing_the_first_packets_hides_no_wrap() -> None:
+def test_sequence_numbers_begin_low_enough_to_survive_the_loss_of_the_first_packets() -> None:
     for seed in range(20):
         rig = Rig(seed)
         sender, _, receiver, _ = rig.call()
@@ -49,7 +49,7 @@ def test_sequence_numbers_begin_low_enough_that_losing_the_first_packets_hides_n
         assert 0 < header.sequence_number < 0x8000
 
 
-def test_sequence_numbers_and_rollovers_hold_over_several_cycles() -> None:
+def test_sequence_numbers_and_rollovers_are_right_over_several_cycles() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
     sender.send_rtp(60000)
@@ -61,7 +61,7 @@ def test_sequence_numbers_and_rollovers_hold_over_several_cycles() -> None:
         assert [got.sequence_number for got in receiver.headers()] == [expected & 0xFFFF]
 
 
-def test_the_slow_path_is_told_once_that_a_consumer_flows() -> None:
+def test_the_start_of_a_consumer_is_reported_once() -> None:
     rig = Rig()
     sender, _, _, consumer = rig.call()
     assert rig.events() == []
@@ -88,7 +88,7 @@ def test_a_consumer_gets_only_the_payload_types_that_it_takes() -> None:
     assert rig.dropped() == {}
 
 
-def test_a_paused_consumer_gets_nothing_and_goes_on_without_a_gap() -> None:
+def test_a_paused_consumer_gets_nothing_and_continues_without_a_gap() -> None:
     rig = Rig()
     sender, _, receiver, consumer = rig.call()
     sender.send_rtp(1)
@@ -102,7 +102,7 @@ def test_a_paused_consumer_gets_nothing_and_goes_on_without_a_gap() -> None:
     assert rig.dropped() == {}
 
 
-def test_a_consumer_is_paused_until_it_is_resumed_unless_its_spec_says_otherwise() -> None:
+def test_a_new_consumer_is_paused_by_default() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
     consumer = ConsumerId(9)
@@ -114,7 +114,7 @@ def test_a_consumer_is_paused_until_it_is_resumed_unless_its_spec_says_otherwise
     assert len(receiver.packets()) == 1
 
 
-def test_a_consumer_is_told_to_flow_again_after_a_pause() -> None:
+def test_the_start_of_a_consumer_is_reported_again_after_a_pause() -> None:
     rig = Rig()
     sender, _, _, consumer = rig.call()
     sender.send_rtp(1)
@@ -126,7 +126,7 @@ def test_a_consumer_is_told_to_flow_again_after_a_pause() -> None:
     assert rig.events() == [LayersChanged(consumer, 0, None)]
 
 
-def test_a_producer_that_is_resumed_goes_on_without_a_gap() -> None:
+def test_a_resumed_producer_continues_without_a_gap() -> None:
     rig = Rig()
     sender, producer, receiver, _ = rig.call()
     sender.send_rtp(1)
@@ -150,7 +150,7 @@ def test_rollovers_are_followed_while_the_producer_is_paused() -> None:
     assert len(receiver.packets()) == 2
 
 
-def test_resuming_what_flows_changes_nothing() -> None:
+def test_resuming_a_flowing_consumer_changes_nothing() -> None:
     rig = Rig()
     sender, producer, receiver, consumer = rig.call()
     sender.send_rtp(1)
@@ -163,7 +163,7 @@ def test_resuming_what_flows_changes_nothing() -> None:
     assert len(receiver.packets()) == 2
 
 
-def test_a_consumer_is_passed_over_until_its_transport_has_keys_and_a_path() -> None:
+def test_a_consumer_gets_nothing_until_its_transport_has_keys_and_a_path() -> None:
     rig = Rig()
     sender, late = rig.client(), rig.client(connected=False)
     producer = rig.produce(sender)
@@ -189,7 +189,7 @@ def test_media_goes_to_the_first_path_until_another_is_chosen() -> None:
     assert [path for path, _ in rig.sent] == [receiver.path, other]
 
 
-def test_media_comes_from_every_path_that_was_taught() -> None:
+def test_media_is_accepted_from_every_known_path() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
     sender.send_rtp(1)
@@ -213,7 +213,7 @@ def test_a_transport_keeps_its_newest_paths_and_the_one_it_sends_on() -> None:
         assert len(receiver.packets()) == (path != others[0])
 
 
-def test_a_path_that_is_taught_again_is_the_newest() -> None:
+def test_a_path_that_is_added_again_is_the_newest() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
     paths = [Path("192.0.2.200", port) for port in range(1, 18)]
@@ -236,7 +236,7 @@ def test_packets_that_are_hundreds_late_still_pass() -> None:
     assert late.sequence_number == first.sequence_number + 1
 
 
-def test_a_path_that_another_transport_had_moves() -> None:
+def test_a_path_of_another_transport_moves() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
     newcomer = rig.client(connected=False)
@@ -253,7 +253,7 @@ def test_a_path_that_another_transport_had_moves() -> None:
     assert [path for path, _ in rig.sent] == [receiver.path, moved]
 
 
-def test_every_consumer_is_served_by_itself() -> None:
+def test_every_consumer_is_independent_of_the_others() -> None:
     rig = Rig()
     sender = rig.client()
     producer = rig.produce(sender)
@@ -265,7 +265,7 @@ def test_every_consumer_is_served_by_itself() -> None:
     assert [len(receiver.packets()) for receiver in receivers] == [2, 1, 2]
 
 
-def test_the_counters_agree_with_what_went_through() -> None:
+def test_the_counters_agree_with_the_packets() -> None:
     rig = Rig()
     sender, producer, receiver, consumer = rig.call()
     for number in range(5):
@@ -289,7 +289,7 @@ def test_the_counters_agree_with_what_went_through() -> None:
     assert (encoding.last_timestamp, encoding.last_at) == (4 * 960, 1004.0)
 
 
-def test_late_packets_do_not_turn_back_what_was_sent_last() -> None:
+def test_a_late_packet_does_not_turn_back_the_last_timestamp() -> None:
     rig = Rig()
     sender, _, _, consumer = rig.call()
     sender.send_rtp(1)
@@ -300,7 +300,7 @@ def test_late_packets_do_not_turn_back_what_was_sent_last() -> None:
     assert (stats.packets, stats.last_timestamp, stats.last_at) == (3, 3 * 960, 1000.0)
 
 
-def test_a_stranger_to_the_tables_is_a_key_error() -> None:
+def test_an_unknown_identifier_raises_key_error() -> None:
     rig = Rig()
     client = rig.client()
     producer = rig.produce(client)
@@ -315,7 +315,7 @@ def test_a_stranger_to_the_tables_is_a_key_error() -> None:
             call()
 
 
-def test_what_is_there_already_is_a_value_error() -> None:
+def test_an_identifier_in_use_raises_value_error() -> None:
     rig = Rig()
     client = rig.client()
     producer = rig.produce(client)
@@ -347,10 +347,10 @@ steps = st.lists(
 
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(steps=steps, base=st.sampled_from([0, 65500]))
-def test_gaps_are_the_network_s_alone_whatever_is_lost_late_padded_or_paused(
+def test_only_lost_packets_leave_gaps_whatever_is_late_padded_or_paused(
     steps: list[tuple[str, int]], base: int
 ) -> None:
-    """Each step makes a packet; its number is how many of the following ones overtake it."""
+    """Each step makes a packet.  Its number says how many of the following packets overtake it."""
     rig = Rig()
     sender, _, receiver, consumer = rig.call()
     queue: list[tuple[float, int, str, bytes]] = []
@@ -401,7 +401,7 @@ def test_gaps_are_the_network_s_alone_whatever_is_lost_late_padded_or_paused(
             if number is None:
                 assert place == 0
                 number = sequence
-                # Nothing that was sent before has this number or a later one.
+                # No packet sent before has this number or a later one.
                 assert all((number - other) & 0xFFFF < 0x8000 and number != other for other in got.values())
             assert sequence == (number + place) & 0xFFFF
             assert index not in got

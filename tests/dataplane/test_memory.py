@@ -1,4 +1,4 @@
-"""The data plane on a network that the test makes up."""
+"""The data plane on a simulated network."""
 
 from random import Random
 
@@ -15,7 +15,7 @@ DTLS = b"\x16\xfe\xfd\x00"
 
 
 def reach(plane: MemoryDataPlane) -> None:
-    """Let a connectivity check come from the client; its event is not kept."""
+    """Let a connectivity check come from the client, and drop its event."""
     transport = TransportId(1)
     plane.add_transport(transport)
     plane.set_credentials(transport, username_fragment(transport), PASSWORD)
@@ -23,7 +23,7 @@ def reach(plane: MemoryDataPlane) -> None:
     assert len(plane.poll(0.0)) == 1
 
 
-async def test_a_loop_around_it_runs_under_a_virtual_clock(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_poll_loop_runs_under_a_virtual_clock(autojump_clock: trio.testing.MockClock) -> None:
     sent: list[tuple[float, Path, bytes]] = []
     plane = MemoryDataPlane(lambda path, datagram: sent.append((trio.current_time(), path, datagram)), Random(0))
 
@@ -47,7 +47,7 @@ async def test_a_loop_around_it_runs_under_a_virtual_clock(autojump_clock: trio.
     assert sent == [(start + 1 + number, CLIENT, bytes((number, 22))) for number in range(3)]
 
 
-async def test_its_receive_queue_is_bounded_and_read_in_batches() -> None:
+async def test_the_receive_queue_is_bounded_and_read_in_batches() -> None:
     plane = MemoryDataPlane(lambda path, datagram: None, Random(0))
     reach(plane)
     delivered = sum(plane.deliver(DTLS, CLIENT) for _ in range(5000))
@@ -63,7 +63,7 @@ async def test_its_receive_queue_is_bounded_and_read_in_batches() -> None:
     assert scope.cancelled_caught
 
 
-async def test_nothing_comes_or_goes_once_it_is_closed() -> None:
+async def test_nothing_comes_or_goes_once_the_plane_is_closed() -> None:
     sent: list[bytes] = []
     plane = MemoryDataPlane(lambda path, datagram: sent.append(datagram), Random(0))
     plane.deliver(DTLS, CLIENT)

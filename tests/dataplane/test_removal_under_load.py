@@ -1,4 +1,4 @@
-"""What was removed gets nothing more, however many packets come at that very moment."""
+"""No packet leaves for a removed object, however many packets come at that moment."""
 
 import socket
 import threading
@@ -23,7 +23,7 @@ ROUNDS = 60
 
 
 def packets() -> Iterator[bytes]:
-    """Sealed audio and video, in turns; the video's frames have five packets, so that bursts wait for their last."""
+    """Sealed audio and video in turns.  A video frame has five packets, so that batches wait for their last one."""
     session = srtp_session(KEYS.profile, KEYS.receive, Policy.SSRC_ANY_OUTBOUND)
     for number in range(1 << 30):
         sequence_number, timestamp = number & 0xFFFF, number * 960 & 0xFFFFFFFF
@@ -51,7 +51,7 @@ def packets() -> Iterator[bytes]:
 
 @contextmanager
 def hammered() -> Iterator[UdpDataPlane]:
-    """A plane at which a thread throws packets of a speaker, as fast as it can make them."""
+    """A plane that gets a speaker's packets from a thread, as fast as it can make them."""
     over = threading.Event()
 
     def hammer() -> None:
@@ -96,7 +96,7 @@ def remove_transport(plane: UdpDataPlane, number: int) -> None:
 
 
 @pytest.mark.parametrize("remove", [remove_consumers, remove_producers, remove_transport])
-async def test_no_packet_is_seen_after_what_it_was_for_was_removed(
+async def test_no_packet_arrives_after_its_consumer_producer_or_transport_was_removed(
     remove: Callable[[UdpDataPlane, int], None],
 ) -> None:
     seen = 0
@@ -113,7 +113,7 @@ async def test_no_packet_is_seen_after_what_it_was_for_was_removed(
                 with trio.fail_after(5):
                     await trio.lowlevel.wait_readable(receiver)
                 remove(plane, number)
-                # On loopback, what was sent has arrived.
+                # On loopback a datagram has arrived once it is sent.
                 seen += drain(receiver)
                 await trio.sleep(0.003)
                 assert drain(receiver) == 0
@@ -122,7 +122,7 @@ async def test_no_packet_is_seen_after_what_it_was_for_was_removed(
 
 
 def drain(receiver: socket.socket) -> int:
-    """How many datagrams are there."""
+    """Read all datagrams that have arrived, and count them."""
     count = 0
     while True:
         try:

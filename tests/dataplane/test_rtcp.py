@@ -1,4 +1,4 @@
-"""Feedback is opened, acted on and sealed; reports go to publishers."""
+"""Feedback of clients takes effect, and reports and key frame requests go to publishers."""
 
 import pytest
 
@@ -22,14 +22,14 @@ def report(ssrc: int) -> bytes:
 
 
 def heard(client: Client, datagram: bytes) -> bool:
-    """Whether it authenticated and was no replay."""
+    """Whether the packet authenticated and was no replay."""
     client.rig.now += 1
     client.arrive(datagram)
     return client.rig.core.media_heard_at(client.transport) == client.rig.now
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))
-def test_a_request_for_a_key_frame_comes_up_and_one_goes_out_sealed(profile: SrtpProfile) -> None:
+def test_a_key_frame_request_comes_up_and_one_goes_out_sealed(profile: SrtpProfile) -> None:
     rig = Rig()
     rig.core.set_rtcp_source(99, "router")
     sender, receiver = rig.client(profile), rig.client(profile)
@@ -48,7 +48,7 @@ def test_a_request_for_a_key_frame_comes_up_and_one_goes_out_sealed(profile: Srt
     assert rig.traffic()["packets_out"] == 3
 
 
-def test_nothing_is_asked_without_keys_or_a_path() -> None:
+def test_no_key_frame_is_requested_without_keys_or_a_path() -> None:
     rig = Rig()
     client = rig.client(connected=False)
     producer = rig.produce(client, VIDEO)
@@ -63,7 +63,7 @@ def test_nothing_is_asked_without_keys_or_a_path() -> None:
         rig.core.request_key_frame(ProducerId(99), 0, full_intra=False)
 
 
-def test_a_publisher_gets_receiver_reports_at_its_own_times() -> None:
+def test_a_publisher_gets_receiver_reports_at_the_set_times() -> None:
     rig = Rig()
     rig.core.set_rtcp_source(99, "router")
     sender = rig.client()
@@ -88,8 +88,8 @@ def test_a_publisher_gets_receiver_reports_at_its_own_times() -> None:
         rig.core.start_reports(sender.transport, 0.0, 0.0)
 
 
-def test_the_memory_of_who_reported_is_bounded() -> None:
-    """What is kept of a sender shows in its refusing a replay; of the oldest senders it keeps nothing."""
+def test_the_state_kept_for_reporting_ssrcs_is_bounded() -> None:
+    """A refused replay shows that the state of a sender is kept.  That of the oldest senders is forgotten."""
     rig = Rig()
     client = rig.client()
     sealed = [client.sending.protect_rtcp(report(100 + number)) for number in range(MAX_SOURCES + 1)]
@@ -98,7 +98,7 @@ def test_the_memory_of_who_reported_is_bounded() -> None:
     assert heard(client, sealed[0])
 
 
-def test_whoever_sends_media_is_remembered_whoever_else_reports() -> None:
+def test_state_of_an_ssrc_with_media_outlives_any_number_of_reporting_ssrcs() -> None:
     rig = Rig()
     sender, _, _, _ = rig.call()
     first = sender.sending.protect_rtcp(report(1111))
@@ -108,7 +108,7 @@ def test_whoever_sends_media_is_remembered_whoever_else_reports() -> None:
     assert not heard(sender, first)
 
 
-def test_whoever_reported_before_it_sent_media_is_remembered_too() -> None:
+def test_state_of_an_ssrc_that_reported_before_its_media_is_kept_too() -> None:
     rig = Rig()
     sender = rig.client()
     first = sender.sending.protect_rtcp(report(1111))

@@ -1,4 +1,4 @@
-"""Receivers are told the sender's clock, with the packets that it is about (RFC 3550 section 6.4.1)."""
+"""Receivers get sender reports with the sender's clock, behind its packets (RFC 3550 section 6.4.1)."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ INTERVAL = 5.0
 
 
 class Voice:
-    """Somebody speaks to somebody."""
+    """A speaker and a listener."""
 
     def __init__(self, cname: str = "them") -> None:
         self.rig = Rig()
@@ -31,7 +31,7 @@ class Voice:
         self.sender.report(1111, ntp, timestamp)
 
     def round_trip(self, last_report: int, delay: float = 0) -> float | None:
-        """What is measured when the receiver answers this report, so many seconds after it came."""
+        """The round trip that is measured when the receiver answers this report after so many seconds."""
         block = ReportBlock(7000 + self.consumer, 1, 2, 3, 4, last_report, to_short(delay))
         self.receiver.arrive(self.receiver.sending.protect_rtcp(encode([ReceiverReport(9, (block,))])))
         report = self.rig.core.consumer_stats(self.consumer).reception_report
@@ -41,7 +41,7 @@ class Voice:
         return report.round_trip
 
     def speak(self, after: float = 0) -> list[list[RtcpPacket]]:
-        """What is told with one packet."""
+        """The report that leaves with one packet."""
         self.rig.now += after
         self.sender.send_rtp(self._number, payload=bytes(50))
         self._number += 1
@@ -49,7 +49,7 @@ class Voice:
         return self.receiver.reports()
 
 
-def test_a_report_has_both_clocks_as_they_are_now_and_what_was_sent_before() -> None:
+def test_a_report_has_both_clocks_of_now_and_the_counts_of_packets_before() -> None:
     voice = Voice()
     assert voice.speak() == []
     voice.clock(timestamp=2**32 - 24000)
@@ -62,14 +62,14 @@ def test_a_report_has_both_clocks_as_they_are_now_and_what_was_sent_before() -> 
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 5, 254, 255, 256, 300])
-def test_names_of_all_sizes_are_framed_right(size: int) -> None:
+def test_cnames_of_all_sizes_are_framed_right(size: int) -> None:
     voice = Voice("n" * size)
     voice.clock()
     [[_, description]] = voice.speak()
     assert description == SourceDescription(7000 + voice.consumer, "n" * min(size, 255))
 
 
-def test_the_first_comes_at_once_and_the_others_at_random_around_the_interval() -> None:
+def test_the_first_report_comes_at_once_and_others_at_random_around_the_interval() -> None:
     voice = Voice()
     voice.clock()
     times = []
@@ -83,7 +83,7 @@ def test_the_first_comes_at_once_and_the_others_at_random_around_the_interval() 
     assert len({round(one, 1) for one in apart}) > 10
 
 
-def test_nothing_is_reported_where_nothing_is_sent() -> None:
+def test_a_consumer_that_is_sent_nothing_gets_no_report() -> None:
     voice = Voice()
     voice.clock()
     assert len(voice.speak()) == 1
@@ -95,7 +95,7 @@ def test_nothing_is_reported_where_nothing_is_sent() -> None:
     assert voice.rig.sent == []
 
 
-def test_who_begins_again_is_told_at_once() -> None:
+def test_a_consumer_that_begins_again_gets_a_report_at_once() -> None:
     voice = Voice()
     voice.clock()
     [[first, _]] = voice.speak()
@@ -103,11 +103,11 @@ def test_who_begins_again_is_told_at_once() -> None:
     voice.rig.core.set_consumer_paused(voice.consumer, True)
     voice.rig.core.set_consumer_paused(voice.consumer, False)
     assert len(voice.speak(after=0.1)) == 1
-    # What was told before is of no use: the receiver may have forgotten it.
+    # Earlier reports do not count: the receiver may have forgotten them.
     assert voice.round_trip(middle(first.ntp)) is None
 
 
-def test_what_was_reported_last_stays_when_it_begins_again() -> None:
+def test_the_last_reception_report_stays_when_a_consumer_begins_again() -> None:
     voice = Voice()
     voice.clock()
     [[first, _]] = voice.speak()
@@ -120,7 +120,7 @@ def test_what_was_reported_last_stays_when_it_begins_again() -> None:
     assert voice.rig.core.consumer_stats(voice.consumer).reception_report == ReceptionReport(1, 2, 4, measured)
 
 
-def test_what_somebody_else_reports_about_it_says_nothing() -> None:
+def test_reports_of_other_clients_about_a_consumer_are_ignored() -> None:
     voice = Voice()
     other = voice.rig.client()
     block = ReportBlock(7000 + voice.consumer, 1, 2, 3, 4)
@@ -129,7 +129,7 @@ def test_what_somebody_else_reports_about_it_says_nothing() -> None:
     assert voice.rig.core.consumer_stats(voice.consumer).reception_report is None
 
 
-def test_an_encoding_that_begins_anew_has_no_clock_until_it_is_reported() -> None:
+def test_an_encoding_that_begins_anew_has_no_clock_until_its_next_report() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
     spec = changed(AUDIO, encodings=[EncodingSpec()], mid="0", mid_id=1)
@@ -148,7 +148,7 @@ def test_an_encoding_that_begins_anew_has_no_clock_until_it_is_reported() -> Non
     assert len(receiver.reports()) == 1
 
 
-def test_the_newest_reports_are_known_by_the_middle_of_their_time() -> None:
+def test_the_newest_reports_are_recognised_by_the_middle_of_their_ntp_time() -> None:
     voice = Voice()
     sent = []
     for number in range(6):
@@ -159,7 +159,7 @@ def test_the_newest_reports_are_known_by_the_middle_of_their_time() -> None:
     voice.rig.now += 0.25
     measured = [voice.round_trip(name, delay=0.2) for name, _ in sent]
     assert measured == [None, *(pytest.approx(voice.rig.now - at - 0.2, abs=0.001) for _, at in sent[1:])]
-    # What answers none of ours, or came before we sent it, leaves the last one as it was.
+    # An answer to no report of ours, or to one from the future, leaves the last round trip as it was.
     assert voice.round_trip(12345) == voice.round_trip(sent[-1][0], delay=10) == measured[-1]
 
 
@@ -172,7 +172,7 @@ def test_a_report_that_cannot_be_sent_is_counted_like_any_datagram() -> None:
     assert voice.rig.traffic()["packets_out"] == 0
 
 
-def test_a_report_about_a_stream_that_is_not_there_says_nothing() -> None:
+def test_a_report_about_an_unknown_stream_is_ignored() -> None:
     voice = Voice()
     voice.sender.report(4711, NTP, 0)
     voice.receiver.report(1111, NTP, 0)

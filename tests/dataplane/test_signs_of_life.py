@@ -1,4 +1,4 @@
-"""What the data plane takes for a sign of life, and what it tells of a client that gives none."""
+"""Signs of life, and the events about clients that give none."""
 
 from collections.abc import Callable
 from itertools import permutations
@@ -27,7 +27,7 @@ HINT = message(message_type=0x0011)
 
 
 class Watched:
-    """A client that sends a voice, and is watched since it was heard now."""
+    """A client that sends audio, and is watched from now on."""
 
     def __init__(self) -> None:
         self.rig = Rig()
@@ -64,7 +64,7 @@ SIGNS: dict[str, Callable[[Watched], bytes]] = {
 
 
 @pytest.mark.parametrize("sign", SIGNS)
-def test_whatever_is_authentic_puts_silence_off_and_ends_it(sign: str) -> None:
+def test_every_authentic_sign_puts_silence_off_and_ends_it(sign: str) -> None:
     watched = Watched()
     for _ in range(3):
         watched.pass_time(SILENT_AFTER - 0.001)
@@ -82,7 +82,7 @@ def test_whatever_is_authentic_puts_silence_off_and_ends_it(sign: str) -> None:
 
 
 @pytest.mark.parametrize("sign", ["RTP", "a report"])
-def test_what_is_repeated_or_forged_is_no_sign(sign: str) -> None:
+def test_a_replayed_or_forged_packet_is_no_sign(sign: str) -> None:
     watched = Watched()
     datagram = SIGNS[sign](watched)
     forged = datagram[:-1] + bytes([datagram[-1] ^ 1])
@@ -95,7 +95,7 @@ def test_what_is_repeated_or_forged_is_no_sign(sign: str) -> None:
     assert watched.rig.core.media_heard_at(watched.transport) == heard_at
 
 
-def test_a_binding_that_is_forged_is_no_sign() -> None:
+def test_a_forged_binding_is_no_sign() -> None:
     watched = Watched()
     heard_at = watched.rig.now
     for forged in (request(USERNAME, "another password"), request("somebody:else", PASSWORD)):
@@ -114,7 +114,7 @@ def test_bindings_are_not_media() -> None:
     assert watched.rig.core.media_heard_at(watched.transport) == watched.rig.now
 
 
-def test_an_indication_without_integrity_puts_silence_off_and_never_the_end() -> None:
+def test_an_indication_without_integrity_puts_off_silence_but_not_the_loss_of_consent() -> None:
     watched = Watched()
     heard_at = watched.rig.now
     told = []
@@ -127,7 +127,7 @@ def test_an_indication_without_integrity_puts_silence_off_and_never_the_end() ->
     assert watched.rig.dropped() == {}
 
 
-def test_an_indication_without_integrity_does_not_end_silence_nor_come_from_elsewhere() -> None:
+def test_an_indication_without_integrity_neither_ends_silence_nor_counts_from_another_path() -> None:
     watched = Watched()
     elsewhere = Path("192.0.2.99", 1)
     watched.rig.core.receive(HINT, elsewhere, watched.rig.now)
@@ -138,7 +138,7 @@ def test_an_indication_without_integrity_does_not_end_silence_nor_come_from_else
     assert watched.rig.events() == [FellSilent(watched.transport, watched.rig.now - SILENT_AFTER)]
 
 
-def test_who_gives_no_sign_is_silent_and_then_lost() -> None:
+def test_a_client_without_signs_falls_silent_and_then_loses_consent() -> None:
     watched = Watched()
     began = watched.rig.now
     assert watched.rig.core.get_timer() == began + SILENT_AFTER
@@ -152,7 +152,7 @@ def test_who_gives_no_sign_is_silent_and_then_lost() -> None:
     assert watched.rig.core.get_timer() is None
 
 
-def test_a_silence_that_ended_before_it_was_told_is_none() -> None:
+def test_a_silence_that_ended_before_it_was_reported_is_not_reported() -> None:
     watched = Watched()
     watched.pass_time(SILENT_AFTER)
     watched.client.arrive(request(USERNAME, PASSWORD))
@@ -162,7 +162,7 @@ def test_a_silence_that_ended_before_it_was_told_is_none() -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_who_is_first_to_fall_silent_is_told_first(order: tuple[int, ...]) -> None:
+def test_silences_are_reported_in_their_order(order: tuple[int, ...]) -> None:
     rig = Rig()
     transports = [rig.client().transport for _ in order]
     for number in order:
@@ -174,7 +174,7 @@ def test_who_is_first_to_fall_silent_is_told_first(order: tuple[int, ...]) -> No
     assert told == [FellSilent(TransportId(3 - number), rig.now + number) for number in (0, 1, 2)]
 
 
-def test_of_a_transport_that_is_gone_no_silence_is_told() -> None:
+def test_no_silence_of_a_removed_transport_is_reported() -> None:
     watched = Watched()
     watched.pass_time(SILENT_AFTER)
     core, transport = watched.rig.core, watched.transport
@@ -187,7 +187,7 @@ def test_of_a_transport_that_is_gone_no_silence_is_told() -> None:
         core.watch(transport, 1.0, 2.0, 3.0)
 
 
-def test_an_encoding_that_flows_after_a_while_is_told_once() -> None:
+def test_an_encoding_that_flows_after_a_break_is_reported_once() -> None:
     rig = Rig()
     client = rig.client()
     producer = rig.produce(client, changed(VIDEO, encodings=[EncodingSpec(ssrc=2222), EncodingSpec(ssrc=2223)]))

@@ -1,4 +1,4 @@
-"""Switching a consumer between the encodings of one producer."""
+"""A consumer switches between the encodings of one producer."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ SIMULCAST = changed(VIDEO, encodings=[EncodingSpec(ssrc=LOW), EncodingSpec(ssrc=
 
 
 class Camera:
-    """A producer with two encodings, and one who looks at it."""
+    """A producer with two encodings, and a viewer."""
 
     def __init__(self) -> None:
         self.rig = Rig()
@@ -39,14 +39,14 @@ class Camera:
         self.sender.send_rtp(number, ssrc=ssrc, payload_type=96, timestamp=timestamp, payload=payload)
 
     def clock(self, encoding: int, seconds: float) -> None:
-        """Its timestamp 0 was at this time of the sender's."""
+        """Report that timestamp 0 was at this NTP time, in seconds."""
         self.sender.report((LOW, HIGH)[encoding], round(seconds * 2**32), 0)
 
     def look(self, encoding: int | None) -> None:
         self.rig.core.set_layers(self.consumer, encoding, None)
 
     def seen(self) -> list[tuple[str, int, int, int, int]]:
-        """Of each packet: whose, sequence number, timestamp, picture id, TL0PICIDX."""
+        """For each packet its encoding, sequence number, timestamp, picture id and TL0PICIDX."""
         seen = []
         for packet in self.receiver.packets():
             header = parse_header_untrusted(packet)
@@ -71,7 +71,7 @@ def test_the_old_encoding_flows_until_the_new_one_has_a_key_frame() -> None:
     assert [whose for whose, *_ in camera.seen()] == ["low", "low", "low", "high", "high"]
 
 
-def test_all_numbers_go_on_at_a_switch() -> None:
+def test_sequence_picture_and_layer_numbers_continue_at_a_switch() -> None:
     camera = Camera()
     camera.low(1, key=True)
     camera.look(1)
@@ -86,7 +86,7 @@ def test_all_numbers_go_on_at_a_switch() -> None:
     assert second == ("high", sequence + 3, timestamp + 9000, 4, 4)
 
 
-def test_late_packets_of_before_the_switch_stay_away() -> None:
+def test_late_packets_from_before_the_switch_are_not_forwarded() -> None:
     camera = Camera()
     camera.low(1, key=True)
     camera.low(3)
@@ -102,7 +102,7 @@ def test_late_packets_of_before_the_switch_stay_away() -> None:
     assert camera.seen()[0][1] == before[-1][1] + 1
 
 
-def test_the_slow_path_is_told_when_the_switch_is_made() -> None:
+def test_a_switch_is_reported_when_it_is_made() -> None:
     camera = Camera()
     camera.low(1, key=True)
     assert camera.rig.events() == [LayersChanged(camera.consumer, 0, 0)]
@@ -114,7 +114,7 @@ def test_the_slow_path_is_told_when_the_switch_is_made() -> None:
     assert camera.rig.core.consumer_stats(camera.consumer).encoding == 1
 
 
-def test_known_clocks_make_the_switch_exact_however_late_the_packet_is() -> None:
+def test_sender_reports_make_timestamps_exact_at_a_switch_however_late_the_packet_is() -> None:
     camera = Camera()
     camera.clock(0, 1000)
     camera.clock(1, 1000 + (90_000 - 7_000_000) / 90_000)
@@ -131,7 +131,7 @@ def test_known_clocks_make_the_switch_exact_however_late_the_packet_is() -> None
     assert stats.timestamp_offset == 0
 
 
-def test_clocks_that_cannot_be_are_not_believed() -> None:
+def test_implausible_sender_reports_are_ignored_at_a_switch() -> None:
     camera = Camera()
     camera.clock(0, 1000)
     camera.clock(1, 1000)
@@ -143,7 +143,7 @@ def test_clocks_that_cannot_be_are_not_believed() -> None:
     assert second[2] - first[2] == 9000
 
 
-def test_time_always_goes_forward_at_a_switch() -> None:
+def test_timestamps_always_go_forward_at_a_switch() -> None:
     camera = Camera()
     camera.clock(0, 1000)
     camera.clock(1, 1000 + (90_000 - 7_000_000) / 90_000)
@@ -157,7 +157,7 @@ def test_time_always_goes_forward_at_a_switch() -> None:
     assert third[2] > second[2]
 
 
-def test_a_switch_back_before_it_was_made_changes_nothing() -> None:
+def test_a_switch_that_is_taken_back_before_it_was_made_changes_nothing() -> None:
     camera = Camera()
     camera.low(1, key=True)
     camera.look(1)
@@ -167,7 +167,7 @@ def test_a_switch_back_before_it_was_made_changes_nothing() -> None:
     assert [whose for whose, *_ in camera.seen()] == ["low", "low"]
 
 
-def test_looking_at_nothing_stops_at_once_and_begins_again_at_a_key_frame() -> None:
+def test_no_target_stops_at_once_and_a_new_target_begins_at_a_key_frame() -> None:
     camera = Camera()
     camera.low(1, key=True)
     camera.look(None)
@@ -193,7 +193,7 @@ def test_a_consumer_may_begin_with_any_encoding_or_with_none() -> None:
     assert idle.packets() == []
 
 
-def test_timestamps_go_on_over_a_switch_made_in_a_pause() -> None:
+def test_timestamps_continue_over_a_switch_during_a_pause() -> None:
     camera = Camera()
     camera.low(1, key=True)
     camera.rig.core.set_consumer_paused(camera.consumer, True)
@@ -206,7 +206,7 @@ def test_timestamps_go_on_over_a_switch_made_in_a_pause() -> None:
     assert second[2] == first[2] + 180_000
 
 
-def test_timestamps_wrap_at_a_switch_as_anywhere() -> None:
+def test_timestamps_wrap_correctly_at_a_switch() -> None:
     camera = Camera()
     camera.low(1, key=True, timestamp=0xFFFFFFFF)
     camera.look(1)
@@ -248,8 +248,8 @@ actions = st.lists(
 
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(actions=actions)
-def test_whatever_happens_what_is_sent_is_one_stream(actions: list[tuple[str, int]]) -> None:
-    """Sequence numbers miss exactly what the network lost within a run; timestamps only go forward."""
+def test_a_receiver_always_sees_one_stream(actions: list[tuple[str, int]]) -> None:
+    """Only packets lost within a run leave gaps in the sequence numbers, and timestamps only go forward."""
     camera = Camera()
     newest = {LOW: 100, HIGH: 60_000}
     previous: tuple[int, int, int, int] | None = None  # encoding, its number, sequence number, timestamp
@@ -266,7 +266,7 @@ def test_whatever_happens_what_is_sent_is_one_stream(actions: list[tuple[str, in
             for _, sequence, timestamp, *_ in camera.seen():
                 if previous is not None:
                     within_a_run = newest[ssrc] - previous[1] if previous[0] == ssrc else 1
-                    # A key frame may be where a run begins.
+                    # A run may begin at a key frame.
                     assert sequence - previous[2] in ({1, within_a_run} if action.endswith("key") else {within_a_run})
                     assert 0 < (timestamp - previous[3]) & 0xFFFFFFFF < 0x80000000
                 previous = ssrc, newest[ssrc], sequence, timestamp

@@ -1,4 +1,4 @@
-"""Our SRTP and libsrtp understand each other both ways, whatever packets look like and in which order they come."""
+"""Our SRTP and libsrtp understand each other, for packets of every shape and in every order."""
 
 from attrs import evolve, frozen
 from hypothesis import given, settings
@@ -21,7 +21,7 @@ two_byte = st.tuples(st.integers(1, 255), st.binary(max_size=40))
 
 @frozen
 class Shape:
-    """What a packet looks like, but for its number."""
+    """The shape of a packet, without its number."""
 
     payload: bytes
     marker: bool
@@ -54,7 +54,7 @@ shapes = st.builds(
 
 
 def call(sending: SrtpProfile, receiving: SrtpProfile) -> tuple[Rig, Client, Client]:
-    """Somebody who sends and somebody who gets all of it, its extensions under their own ids."""
+    """A sender, and a receiver that gets everything, with the extensions under their own ids."""
     rig = Rig()
     sender, receiver = rig.client(sending), rig.client(receiving)
     rig.consume(receiver, rig.produce(sender, SENT_AS_IT_IS), ConsumerSpec(extension_ids=frozenset(range(256))))
@@ -86,10 +86,10 @@ def test_packets_of_every_shape_pass_from_one_libsrtp_to_another(
     arrivals=st.lists(st.tuples(st.integers(-1100, 40), st.sampled_from([1, 1, 1, 2])), max_size=60),
     jump=st.sampled_from([0, 0, 20000]),
 )
-def test_numbers_wrap_and_what_is_late_passes_once_and_no_later_than_the_window(
+def test_numbers_wrap_and_a_late_packet_passes_once_within_the_window(
     profile: SrtpProfile, start: int, arrivals: list[tuple[int, int]], jump: int
 ) -> None:
-    """Each arrival is a step from the newest packet so far, and how often it comes."""
+    """Each arrival is a step from the newest packet so far, and the number of times that it comes."""
     rig, sender, receiver = call(profile, profile)
     newest = start
     seen: set[int] = set()
@@ -122,7 +122,7 @@ def test_numbers_wrap_and_what_is_late_passes_once_and_no_later_than_the_window(
 
 
 def encode_numbered(number: int, index: int) -> bytes:
-    """A packet that says its number in its payload."""
+    """A packet with its number as payload."""
     return encode(
         payload_type=111, sequence_number=number & 0xFFFF, timestamp=index, ssrc=1111, payload=number.to_bytes(4)
     )
@@ -154,7 +154,7 @@ def test_reports_are_opened_once_and_requests_sealed(profile: SrtpProfile, ssrc:
 
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(profile=profiles, shape=shapes, place=st.integers(0, 2000), bit=st.integers(0, 7), rtcp=st.booleans())
-def test_a_packet_that_was_changed_anywhere_is_not_taken(
+def test_a_packet_that_was_changed_anywhere_is_refused(
     profile: SrtpProfile, shape: Shape, place: int, bit: int, rtcp: bool
 ) -> None:
     rig, sender, receiver = call(profile, profile)

@@ -55,24 +55,24 @@ def test_port_0_finds_one_port_that_is_free_on_every_host() -> None:
         assert port == same_port > 0
 
 
-def test_the_wildcards_of_both_families_go_side_by_side() -> None:
+def test_the_wildcard_addresses_of_both_families_can_be_bound_together() -> None:
     with opened(["0.0.0.0", "::"]) as plane:
         (_, port), (_, same_port) = plane.addresses
         assert port == same_port
 
 
-def test_a_port_that_is_taken_on_one_host_is_tried_no_further() -> None:
+def test_a_given_port_that_is_taken_on_one_host_fails_at_once() -> None:
     with client("::1") as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError) as caught:
             bind_all(HOSTS, port)
         assert caught.value.errno == errno.EADDRINUSE
-        # The socket that could be bound was closed again.
+        # The socket that could be bound is closed again.
         for bound in bind_all(["127.0.0.1"], port):
             bound.close()
 
 
-def test_port_0_tries_again_where_another_host_has_the_port_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_0_tries_another_port_if_one_host_has_it_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     bind_once = udp._bind_once
     failures = [OSError(errno.EADDRINUSE, "taken")] * 3
 
@@ -131,7 +131,7 @@ async def test_packets_are_timed_on_the_clock_of_the_trio_run() -> None:
         await received(plane, 2)
         (encoding,) = plane.producer_stats(ProducerId(0)).encodings
         assert encoding.last_at is not None
-        # Two readings of one clock, made one after the other, set ours.
+        # The plane's clock is set from two readings of one clock, made one after the other.
         assert before - 0.001 <= encoding.last_at <= trio.current_time() + 0.001
 
 
@@ -146,7 +146,7 @@ async def test_waiting_lasts_until_something_arrives() -> None:
             await plane.wait()
 
 
-async def test_waiting_is_a_checkpoint_also_when_something_is_there() -> None:
+async def test_waiting_is_a_checkpoint_even_if_something_is_there() -> None:
     with opened() as plane, client("127.0.0.1") as remote:
         connect_socket(plane, REMOTE, KEYS, remote)
         remote.sendto(DTLS, plane.addresses[0])
@@ -159,7 +159,7 @@ async def test_waiting_is_a_checkpoint_also_when_something_is_there() -> None:
 
 
 async def reach(plane: UdpDataPlane, remote: socket.socket, local: int) -> Path:
-    """Let a connectivity check come to this socket of the plane; the path that is told."""
+    """Let a connectivity check come to this socket of the plane.  Returns the path that is selected."""
     plane.add_transport(REMOTE)
     plane.set_credentials(REMOTE, username_fragment(REMOTE), PASSWORD)
     remote.sendto(binding_request(REMOTE), plane.addresses[local])
@@ -172,16 +172,16 @@ async def reach(plane: UdpDataPlane, remote: socket.socket, local: int) -> Path:
 
 
 async def received(plane: UdpDataPlane, packets: int) -> None:
-    """Its thread has worked off so many."""
+    """Wait until the thread has handled this many packets."""
     await eventually(lambda: plane.totals().packets_in >= packets)
 
 
-async def test_one_poll_takes_a_bounded_batch_and_the_next_the_rest() -> None:
+async def test_one_poll_takes_a_bounded_batch_and_the_next_one_the_rest() -> None:
     with opened() as plane, client("127.0.0.1") as remote:
         connect_socket(plane, REMOTE, KEYS, remote)
         for _ in range(40):
             remote.sendto(DTLS, plane.addresses[0])
-        # What is for nobody comes last, and is counted when those before it wait to be handed up.
+        # The datagram for no transport comes last.  When it is counted, those before it wait to be handed up.
         remote.sendto(b"\x40turn", plane.addresses[0])
         await received(plane, 2)
         with trio.fail_after(5):
@@ -203,7 +203,7 @@ async def test_an_oversized_datagram_is_dropped_and_an_empty_one_too() -> None:
         assert (drops[DropReason.OVERSIZED], drops[DropReason.EMPTY]) == (1, 1)
 
 
-def test_sending_to_where_nothing_can_go_is_counted_and_harms_nobody() -> None:
+def test_an_impossible_destination_is_counted_and_harms_no_other_send() -> None:
     with opened(["127.0.0.1"]) as plane, client("127.0.0.1") as remote:
         plane.send(Path("2001:db8::1", 9), b"wrong family")
         plane.send(Path("127.0.0.1", 9, 5), b"no such socket")
@@ -214,7 +214,7 @@ def test_sending_to_where_nothing_can_go_is_counted_and_harms_nobody() -> None:
         assert remote.recv(100) == b"still here"
 
 
-async def test_errors_of_earlier_sends_do_not_stop_the_reading() -> None:
+async def test_errors_of_earlier_sends_do_not_stop_reading() -> None:
     with opened(["127.0.0.1"]) as plane, client("127.0.0.1") as remote:
         with client("127.0.0.1") as gone:
             nobody = Path(*gone.getsockname())
@@ -240,7 +240,7 @@ async def wait_until_closed(plane: UdpDataPlane) -> None:
         await plane.wait()
 
 
-async def test_a_host_that_is_added_has_the_same_port_and_takes_and_sends_datagrams() -> None:
+async def test_an_added_host_has_the_same_port_and_receives_and_sends() -> None:
     with opened(["127.0.0.1"]) as plane, client("127.0.0.2") as remote:
         plane.listen("127.0.0.2")
         assert plane.addresses == [("127.0.0.1", plane.port), ("127.0.0.2", plane.port)]
@@ -250,7 +250,7 @@ async def test_a_host_that_is_added_has_the_same_port_and_takes_and_sends_datagr
         assert remote.recvfrom(100) == (b"answer", plane.addresses[1])
 
 
-def test_a_host_that_is_gone_sends_nothing_and_has_its_place_again_when_it_is_back() -> None:
+def test_a_removed_host_sends_nothing_and_gets_its_index_back_when_it_returns() -> None:
     with opened(["127.0.0.1", "127.0.0.2"]) as plane, client("127.0.0.1") as remote:
         plane.stop_listening("127.0.0.1")
         assert plane.addresses == [("127.0.0.2", plane.port)]
@@ -263,7 +263,7 @@ def test_a_host_that_is_gone_sends_nothing_and_has_its_place_again_when_it_is_ba
         assert [host for host, _ in plane.addresses] == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
 
 
-def test_hosts_that_come_and_go_for_ever_take_a_bounded_number_of_places() -> None:
+def test_hosts_that_come_and_go_use_a_bounded_number_of_indices() -> None:
     with opened(["127.0.0.1"]) as plane:
         for number in range(200):
             plane.listen(f"127.0.1.{number}")
@@ -275,7 +275,7 @@ def test_hosts_that_come_and_go_for_ever_take_a_bounded_number_of_places() -> No
         assert len(plane.addresses) == 64
 
 
-def test_a_host_that_cannot_be_bound_is_said_and_changes_nothing() -> None:
+def test_a_host_that_cannot_be_bound_raises_and_changes_nothing() -> None:
     with opened(["127.0.0.1"]) as plane:
         with pytest.raises(OSError) as caught:
             plane.listen("2001:db8:dead::1")
