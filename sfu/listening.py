@@ -36,7 +36,7 @@ class Listening:
         self._settings = settings
         self._hosts = hosts
         self._announced = announced
-        self._complaints: dict[str, str] = {}
+        self._warned: dict[str, str] = {}
 
     def choose(self) -> AddressChoice:
         """Choose the addresses to bind and to announce on the machine as it is now.
@@ -73,9 +73,9 @@ class Listening:
             try:
                 self.follow(plane, context)
             except OSError as error:
-                self._complain("addresses", f"the addresses of this machine cannot be read: {error}")
+                self._warn_once("addresses", f"the addresses of this machine cannot be read: {error}")
             else:
-                self._complaints.pop("addresses", None)
+                self._warned.pop("addresses", None)
 
     def follow(self, plane: UdpDataPlane, context: RouterContext) -> None:
         """Listen on and announce the addresses that the machine has now."""
@@ -98,9 +98,9 @@ class Listening:
         try:
             plane.listen(host)
         except OSError as error:
-            self._complain(host, f"cannot listen on {host}: {error.strerror}")
+            self._warn_once(host, f"cannot listen on {host}: {error.strerror}")
         else:
-            self._complaints.pop(host, None)
+            self._warned.pop(host, None)
             log.info("address found", address=host, media_port=plane.port)
 
     async def _watch_names(self, context: RouterContext) -> None:
@@ -115,16 +115,16 @@ class Listening:
         try:
             await self._announced.look_up(name)
         except BadAddress as error:
-            self._complain(name, str(error))
+            self._warn_once(name, str(error))
             return
-        self._complaints.pop(name, None)
+        self._warned.pop(name, None)
         if (after := self._announced.answer_of(name)) != before:
             log.info("name has other addresses", name=name, addresses=after, were=before)
 
-    def _complain(self, about: str, what: str) -> None:
+    def _warn_once(self, about: str, what: str) -> None:
         """Log a warning, unless the last one about the same thing was the same."""
-        if self._complaints.get(about) != what:
-            self._complaints[about] = what
+        if self._warned.get(about) != what:
+            self._warned[about] = what
             log.warning(what, goes_on="as before")
 
 
