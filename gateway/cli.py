@@ -50,8 +50,9 @@ def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
     """Run the gateway until SIGTERM, SIGHUP or Ctrl-C.
 
     Every option is also a key of the configuration file, with _ instead of -.
-    It is also a variable in the environment, where spaces separate the items
-    of a list. The command line overrides the environment, and that the file.
+    It is also a variable in the environment. There, spaces separate the items
+    of a list. The command line overrides the environment, and the environment
+    overrides the file.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def show(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and end the process.
 
-    The exit status is 0, 1 where the gateway failed, or 2 for a wrong command line, environment or file.
+    The exit status is 0, or 1 if the gateway failed, or 2 for a wrong command line, environment or file.
     """
     if sys.platform != "linux":
         sys.exit(_fail("sfu-gateway runs on Linux only", _USAGE_ERROR))

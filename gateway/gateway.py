@@ -30,7 +30,7 @@ def _random_id() -> str:
     return secrets.token_hex(12)
 
 
-def _today() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -40,7 +40,7 @@ class Gateway:
 
     Each plane has a router, and :meth:`router_of` finds the router of a channel's media. ``connections`` holds the open
     connections by id, oldest first. ``ended_connections`` counts the ended ones. Tests inject ``new_id`` (ids),
-    ``new_reference`` (references of failures) and ``today`` (the date, in UTC), so that a run can be repeated.
+    ``new_reference`` (references of failures) and ``utc_now`` (the time of day, in UTC), so that a run can be repeated.
     """
 
     config: Config
@@ -48,7 +48,7 @@ class Gateway:
     metrics: Metrics
     new_id: Callable[[], str] = _random_id
     new_reference: Callable[[], str] = new_reference
-    today: Callable[[], datetime] = _today
+    utc_now: Callable[[], datetime] = _utc_now
     draining: bool = False
     ended_connections: int = 0
     connections: dict[str, Connection] = field(factory=dict, init=False)
@@ -65,7 +65,7 @@ class Gateway:
         return self.routers[channel.plane]
 
     def _choose_plane(self) -> int:
-        """The least loaded plane: the fewest consumers, and among equals the fewest channels."""
+        """The number of the plane with the fewest consumers. Of equal planes, that with the fewest channels."""
         channels = Counter(channel.plane for channel in self.channels.channels.values())
         return min(
             range(len(self.routers)), key=lambda plane: (self.routers[plane].counts().consumers, channels[plane])
@@ -97,5 +97,5 @@ class Gateway:
         for connection in list(self.connections.values()):
             try:
                 connection.end(end_reason)
-            except Exception as error:  # a connection that cannot be ended must not keep the others
+            except Exception as error:  # An exception at one connection must not keep the others open.
                 connection.fail(error)

@@ -1,6 +1,6 @@
 """Conversion of media objects between the classes of ``protocol`` and those of ``sfu``.
 
-Neither package knows the other's classes, but both give their fields the same names. Only this module sees both.
+Neither package imports the other, but both give their fields the same names. Only this module imports both.
 """
 
 import types
@@ -98,7 +98,8 @@ _CODES: dict[type[sfu.errors.SfuError], ErrorCode] = {
 def request_errors(media_object: str | None = None) -> "typing.Iterator[None]":
     """Turn an exception of ``sfu`` into a :exc:`RequestError`.
 
-    ``media_object`` is the wire name of the request's field. The path of an ``invalid`` error begins with it.
+    ``media_object`` is the wire name of the request's field with the media object. An ``invalid`` error has this name
+    in its path.
     """
     try:
         yield

@@ -50,14 +50,15 @@ MakeGateway = Callable[[Config, Sequence[sfu.Router], Metrics], Gateway]
 class Server:
     """One running gateway.
 
-    ``url`` is the address for browsers, empty without listeners. ``media`` holds the addresses of the media ports.
+    ``url`` is the address for browsers, empty without listeners. ``media_addresses`` are the hosts and ports of the
+    media sockets.
     """
 
     config: Config
     gateway: Gateway
     front_door: FrontDoor
     url: str
-    media: tuple[tuple[str, int], ...]
+    media_addresses: tuple[tuple[str, int], ...]
 
     async def serve_stream(self, stream: trio.abc.Stream, remote: str = "memory") -> None:
         """Serve a client connection that came through no listener. Return when it has ended."""
@@ -67,7 +68,7 @@ class Server:
         """Refuse new clients, wait for the others to leave, then end those that stayed.
 
         The gateway answers HTTP until the end, so that ``/readyz`` reports the drain. This takes at most
-        ``drain_timeout`` plus the time to end the sessions, and no time without clients.
+        ``drain_timeout`` plus the time to end the sessions. Without clients it returns at once.
         """
         self.refuse_new_clients()
         with trio.move_on_after(self.config.drain_timeout):
@@ -106,8 +107,9 @@ async def open_server(
 ) -> AsyncIterator[Server]:
     """Run a gateway for as long as the block runs. Leaving the block ends every client in bounded time.
 
-    Without ``listeners``, the gateway opens those of ``config``. With an empty sequence it has none and serves only
-    :meth:`Server.serve_stream`. The other arguments replace parts of the gateway, for tests and other programs.
+    Without ``listeners``, the gateway opens the TCP port of ``config``. With an empty sequence it has no TCP port and
+    serves only :meth:`Server.serve_stream`. The other arguments replace parts of the gateway, for tests and other
+    programs.
 
     Raises :exc:`StartError`.
     """
@@ -129,9 +131,10 @@ async def open_server(
             accepting.start_soon(gateway.run)
             if listeners:
                 accept = partial(trio.serve_listeners, handler_nursery=connections)
-                await accepting.start(accept, _handler(front_door), list(listeners))
-            # Closing, in this order: end every session, so that each client gets its goodbye; stop the background tasks
-            # and the listeners, which have answered /readyz until now; finish begun responses; cut the rest.
+                await accepting.start(accept, _serve_socket(front_door), list(listeners))
+            # Close in this order. End every session, so that each client gets its goodbye. Stop the background tasks
+            # and the listeners: until now they have answered /readyz. Finish the begun responses. Cancel every other
+            # connection.
             try:
                 yield server
             finally:
@@ -143,7 +146,7 @@ async def open_server(
             connections.cancel_scope.cancel()
 
 
-def _handler(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaitable[None]]:
+def _serve_socket(front_door: FrontDoor) -> Callable[[trio.SocketStream], Awaitable[None]]:
     async def serve(stream: trio.SocketStream) -> None:
         await front_door.serve(stream, remote_name(stream))
 
@@ -203,7 +206,7 @@ async def serve(
     with trio.open_signal_receiver(*_ending_signals()) as signals:
         async with open_server(config) as server, garbage_collection.collect_when_idle(server.gateway):
             _warm_up(server.gateway)
-            log.info("listening", url=server.url, media=", ".join(map(show_address, server.media)))
+            log.info("listening", url=server.url, media=", ".join(map(show_address, server.media_addresses)))
             task_status.started(server)
             number = await anext(signals)
             log.info(
@@ -227,7 +230,7 @@ async def _drain(server: Server, signals: AsyncIterator[int], exit_at_once: Call
 
 
 def _warm_up(gateway: Gateway) -> None:
-    """Do now the work of the first use, which would add some 12 ms to the first join."""
+    """Prepare decoders and DTLS before the first client, whose join would take some 12 ms longer otherwise."""
     codec.warm_up()
     sfu.warm_up(gateway.routers[0].context)
 

@@ -1,7 +1,7 @@
 """A channel: the list of its members, and the only code that changes this list.
 
-A channel has no task, and no method but :meth:`Channel.seat` has a checkpoint. So a change of the list, its revision
-and its broadcast are one step, and no cancellation can interrupt a removal.
+A channel has no task, and only :meth:`Channel.seat` has checkpoints. So each change of the list is one step with its
+new revision and its broadcast, and no cancellation can interrupt a removal.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -31,8 +31,9 @@ Welcome = Callable[["Channel"], None]
 class Channel:
     """The members in the order of joining, and the revision of their list.
 
-    ``occupants`` counts members and clients that wait for a seat; the channel lives while there is one. ``speakers`` is
-    the content of the last ``active_speakers``. ``plane`` is the number of the plane that carries the channel's media.
+    ``occupants`` counts members and clients that wait for a seat. The channel stays open while there is one.
+    ``speakers`` holds the user ids of the last ``active_speakers``. ``plane`` is the number of the plane that carries
+    the channel's media.
     """
 
     id: str
@@ -52,11 +53,11 @@ class Channel:
     async def seat(self, member: Member, welcome: Welcome) -> AsyncIterator[Member]:
         """Be a member for as long as the block runs.
 
-        End an older session of the same user first, and wait until it is gone. Of several newcomers the last one wins.
-        Raises :exc:`RequestError` where the channel is full.
+        First end an older session of the same user, and wait until it is gone. If several clients wait, the last one
+        gets the seat. Raises :exc:`RequestError` if the channel is full.
         """
-        # The media blocks are nested inside this one, so media is closed when the member leaves the list. The removal
-        # has no checkpoint: no cancellation can leave a member on the list after its media is gone.
+        # The block of the media is nested inside this one, so the media has closed when the member leaves the list. The
+        # removal has no checkpoint: no cancellation can leave a member on the list after its media is gone.
         self.occupants += 1
         try:
             await self._wait_for_seat(member.user_id, member.connection)
@@ -75,8 +76,8 @@ class Channel:
             self.occupants -= 1
 
     async def _wait_for_seat(self, user_id: str, connection: Connection) -> None:
-        # At most one connection of a user waits: each newcomer ends the one before it. A session that is leaving by
-        # request keeps its connection, and the newcomer only waits for it.
+        # At most one connection of a user waits, because each newcomer ends the one that waited before. A session that
+        # leaves by its own request keeps its connection. The newcomer only waits for that session.
         if (waiting := self._waiting.get(user_id)) is not None:
             waiting.end(end_reasons.REPLACED)
         self._waiting[user_id] = connection
@@ -106,7 +107,8 @@ class Channel:
         member.connection.log.info("client joined", members=len(self.members))
 
     def update(self, member: Member) -> None:
-        """Take over the state of the member's producers. All changes of one step make one change of the list."""
+        """Copy the state of the member's producers into the list. All changes of one step make one change of the
+        list."""
         member.forget_closed_publications()
         entries = tuple(publication.entry for publication in member.publications.values())
         if entries != member.participant.producers and self.members.get(member.user_id) is member:
@@ -115,7 +117,7 @@ class Channel:
             self._broadcast_change("user_updated", member)
 
     def remove(self, member: Member) -> None:
-        """Take a member off the list and notify the others. Its media is closed already."""
+        """Take a member off the list and notify the others. The member's media has closed before."""
         reason = member.leave_reason
         notified = self._take_off_list(member, reason)
         seconds = member.seconds_since_end(trio.current_time())
@@ -137,7 +139,7 @@ class Channel:
         return self._broadcast_change("user_left", member, reason=reason)
 
     def _remove_guarded(self, member: Member) -> None:
-        """Remove a member, also where a part of :meth:`remove` raises. Count the exception and raise it again."""
+        """Remove a member even if :meth:`remove` raises. Count the exception and raise it again."""
         try:
             self.remove(member)
         except Exception:
@@ -146,7 +148,7 @@ class Channel:
             raise
 
     def expel(self, user_id: str) -> bool:
-        """End the session of a user, or its wait for a seat, on behalf of a moderator. False where the user is not
+        """End the session of a user, or its wait for a seat, on behalf of a moderator. Return whether the user was
         here."""
         member, waiting = self.members.get(user_id), self._waiting.get(user_id)
         if waiting is not None:
@@ -158,8 +160,8 @@ class Channel:
     # Looking things up.
 
     def find_publication(self, producer_id: str) -> tuple[Member, Publication]:
-        """Return a producer of this channel and the member that owns it. Raises :exc:`RequestError` where there is
-        none."""
+        """Return the member that owns a producer, and its publication. Raises :exc:`RequestError` if there is no such
+        producer."""
         for member in self.members.values():
             if (publication := member.publications.get(producer_id)) is not None:
                 return member, publication

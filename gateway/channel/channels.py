@@ -17,8 +17,8 @@ from protocol.errors import ErrorCode, RequestError
 class Channels:
     """The open channels by id.
 
-    ``connections`` are the open connections, which are only counted here. ``choose_plane`` returns the number of the
-    plane for a new channel's media.
+    This class only counts the ``connections``, the open ones. ``choose_plane`` returns the number of the plane for a
+    new channel's media.
     """
 
     config: Config
@@ -38,16 +38,16 @@ class Channels:
         members = sum(len(channel.members) for channel in self._channels.values())
         return ChannelCounts(len(self.connections), len(self._channels), members)
 
-    def remove(self, channel_id: str, user_id: str) -> bool:
-        """Remove a user on behalf of a moderator (close code 4403). False where this channel has no such user."""
+    def expel(self, channel_id: str, user_id: str) -> bool:
+        """End a user's session on behalf of a moderator (close code 4403). Return whether the channel had this user."""
         channel = self._channels.get(channel_id)
         return channel is not None and channel.expel(user_id)
 
     @asynccontextmanager
     async def seat(self, channel_id: str, member: Member, welcome: Welcome) -> AsyncIterator[Channel]:
-        """Be a member of a channel for as long as the block runs; see :meth:`Channel.seat`.
+        """Be a member of a channel for as long as the block runs, as :meth:`Channel.seat` says.
 
-        Raises :exc:`RequestError` where there are too many channels or too many members.
+        Raises :exc:`RequestError` if there are too many channels or too many members.
         """
         channel = self._open(channel_id)
         try:

@@ -29,7 +29,7 @@ class Publication:
 
 @define(eq=False)
 class Member:
-    """A seat in a channel, taken by one connection. Only the channel changes the list.
+    """The client in a seat of a channel, with the means to notify it. Only the channel changes the list.
 
     ``participant`` is the entry in the list. ``peer`` is the member's media while it has any. ``leaving_since`` is the
     time of its ``leave`` request. ``loudness`` is the recent loudness of its voice, from 0 to 1. ``gone`` is set in the
@@ -68,7 +68,7 @@ class Member:
 
     @property
     def is_behind(self) -> bool:
-        """Whether so many bytes wait for it that events leave out the whole list."""
+        """Whether so many bytes wait in its outbox that its events leave out the whole list."""
         return self.connection.outbox.size > limits.LISTED_BACKLOG
 
     def forget_closed_publications(self) -> None:
@@ -77,7 +77,7 @@ class Member:
         self.publications = open_ones
 
     def forget_media(self) -> None:
-        """Break the cycle between member and media, which only a garbage collection would free."""
+        """Break the reference cycle between member and media. Otherwise only a garbage collection would free them."""
         self.peer = None
         self.publications = {}
 

@@ -11,7 +11,8 @@ from gateway.channel.member import Member
 from protocol.events import ActiveSpeakers
 
 INTERVAL: Final = 0.5
-# Linear amplitudes with 1 the loudest. A voice counts from -34 dBov on and until -42 dBov (RFC 6464 section 3).
+# Linear amplitudes, with 1 the loudest. A voice starts to count at -34 dBov and stops to count below -42 dBov (RFC 6464
+# section 3).
 SPEAKING_STARTS: Final = 0.02
 SPEAKING_STOPS: Final = 0.008
 # The weight of the past in a member's loudness: each interval halves it.
@@ -31,7 +32,7 @@ async def watch_speakers(channels: Callable[[], Iterable[Channel]]) -> Never:
 
 
 async def _update_all(channels: Iterable[Channel]) -> None:
-    """Update every channel. Its own function: no variable may keep a closed channel alive."""
+    """Update every channel. This is a function of its own, so that no variable keeps a closed channel alive."""
     for channel in channels:
         try:
             update_speakers(channel)

@@ -91,17 +91,18 @@ class Config:
     """TCP port for HTTP and WebSocket. 0 picks a free port."""
 
     media_host: tuple[str, ...] | None = field(default=None, validator=_not_empty, metadata={_MEDIA: "hosts"})
-    """Addresses or names on which media listens, IPv4 and IPv6. Default: 127.0.0.1 and one address of an interface.
+    """Addresses or names on which the gateway listens for media, IPv4 and IPv6. Default: 127.0.0.1 and one network
+    address.
     """
     media_announce: tuple[str, ...] = _of_media("announce")
     """Addresses or names announced to clients instead of media_host, for a machine behind NAT."""
     media_port: int = _of_media("port", _PORT)
-    """First UDP port for media. Each plane uses one port, in a row. 0 picks free ports."""
+    """First UDP port for media. Each plane uses one port, with consecutive numbers. 0 picks free ports."""
     planes: int | None = field(default=None, validator=optional(_between(1, 64)))
-    """Threads that forward media; each channel runs on one of them. Default: one for each core, at most 4."""
+    """Threads that forward media. Each channel uses one of them. Default: one for each core, at most 4."""
 
     video_orientation: bool = _of_media("video_orientation")
-    """Whether phones send the picture unrotated, with its rotation beside it. If false, phones rotate it."""
+    """Whether phones send pictures unrotated, with the rotation in a header extension. If false, phones rotate them."""
 
     log_format: Literal["console", "json"] | None = None
     """Format of the logs. Default: console on a terminal, json elsewhere."""
@@ -122,9 +123,9 @@ class Config:
     ping_interval: float = _seconds(limits.PING_INTERVAL)
     """Seconds of silence after which the gateway pings a client, at most a quarter of a second later."""
     ping_timeout: float = _seconds(limits.PONG_TIMEOUT)
-    """Seconds beyond ping_interval after which a silent client counts as gone, if it does not answer the ping."""
+    """Seconds after ping_interval at which a client counts as gone, if nothing has come from it, not even a pong."""
     media_grace: float = _seconds(limits.MEDIA_GRACE)
-    """Seconds for which media keeps a client whose WebSocket is silent, counted from its last sign of life there."""
+    """Seconds from the last traffic on a WebSocket for which media alone keeps the client."""
     join_timeout: float = _seconds(limits.JOIN_TIMEOUT)
     """Seconds from connecting, or from leaving, to the next join."""
     websocket_handshake_timeout: float = _seconds(10)
@@ -134,9 +135,9 @@ class Config:
     handshake_timeout: float = _of_media("handshake_timeout", _SECONDS)
     """Seconds from connect_transport to the end of the DTLS handshake."""
     disconnected_after: float = _of_media("disconnected_after", _SECONDS)
-    """Seconds without media, reports and STUN after which a transport counts as disconnected."""
+    """Seconds without RTP, RTCP and STUN after which a transport counts as disconnected."""
     silence_timeout: float = _of_media("silence_timeout", _SECONDS)
-    """Seconds without authentic media, reports and STUN after which a transport is closed (RFC 7675: 30)."""
+    """Seconds without authentic RTP, RTCP and STUN after which a transport closes (RFC 7675: 30)."""
     courtesy_timeout: float = _of_media("courtesy_timeout", _SECONDS)
     """Seconds for the goodbye of one transport when a session ends."""
     exit_timeout: float = _of_media("exit_timeout", _SECONDS)
@@ -178,19 +179,19 @@ class Config:
     inbox_messages: int = _count(1024)
     """Messages of one client that may wait for their turn."""
     inbox_bytes: int = field(default=4 * 1024**2, validator=_between(limits.MAX_REQUEST_BYTES))
-    """Bytes of these messages together."""
+    """Bytes of all messages of one client that may wait for their turn."""
     request_rate: float = field(default=100, validator=_between(1, 1_000_000))
     """Requests of one client per second, in the long run."""
     request_burst: int = _count(2048)
     """Requests of one client at once. A client that joins a full channel consumes every stream in it."""
     message_rate: float = field(default=20, validator=_between(0.1, 1_000_000))
-    """Messages and changes that one client may cause to others per second, in the long run."""
+    """Messages and changes of the list that one client may cause per second, in the long run."""
     message_burst: int = _count(100)
-    """Messages and changes that one client may cause to others at once."""
+    """Messages and changes of the list that one client may cause at once."""
     error_budget: int = _count(limits.ERROR_BUDGET)
     """Unreadable messages of one client within error_window before the gateway closes its connection."""
     error_window: float = _seconds(limits.ERROR_BUDGET_WINDOW)
-    """Seconds in which these messages count."""
+    """Seconds in which unreadable messages count against error_budget."""
 
     def __attrs_post_init__(self) -> None:
         if self.silence_timeout < self.disconnected_after:

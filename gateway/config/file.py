@@ -43,7 +43,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
 
 
 def closest_name(key: str, known: Iterable[str]) -> str | None:
-    """Return the known name (in lower case) that ``key`` probably means. None where no name is similar."""
+    """Return the known name (in lower case) that ``key`` probably means. None if no name is similar."""
     return next(iter(difflib.get_close_matches(key.replace("-", "_").lower(), list(known), n=1)), None)
 
 

@@ -15,14 +15,16 @@ _ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._~-]*|\[[0-9a-f:.]+
 
 @frozen
 class Origin:
-    """``port`` is the written or the default port of the scheme. None where the scheme has none."""
+    """The origin of a page. ``port`` is the written one, or the default port of the scheme. None if the scheme has no
+    default port."""
 
     scheme: str
     host: str
     port: int | None
 
     def matches_host(self, host: str) -> bool:
-        """Whether it is the site of a ``Host`` header, over HTTP or HTTPS, since a proxy may have ended TLS."""
+        """Whether the origin is the site that a ``Host`` header names. Both HTTP and HTTPS match, since a proxy may
+        have ended TLS."""
         if self.scheme not in _DEFAULT_PORTS:
             return False
         try:

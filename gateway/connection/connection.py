@@ -21,7 +21,7 @@ from gateway.connection.liveness import Liveness, no_media
 from gateway.connection.outbox import Frame, Outbox
 from gateway.connection.rates import ErrorBudget, TokenBucket
 from gateway.connection.shielded import open_shielded_nursery
-from gateway.connection.websocket import SEND_ERRORS, GuardedStream, accept, end_reason_of
+from gateway.connection.websocket import SEND_ERRORS, SharedStream, accept, end_reason_of
 from gateway.ops.log import new_reference
 from gateway.ops.metrics import Metrics
 from protocol.declarations import Event
@@ -29,8 +29,8 @@ from protocol.errors import CloseCode, ErrorCode
 from protocol.events import Closing
 from protocol.responses import Error, Ok
 
-MAX_UNREAD_MESSAGES = 8
-"""A client may send this many times the largest message size without completing a message."""
+UNFINISHED_MESSAGE_FACTOR = 8
+"""A client may send this many times ``max_message_bytes`` before it completes a message."""
 
 
 @define(eq=False)
@@ -38,8 +38,9 @@ class Connection:
     """One client's connection. :meth:`end` is the only way to end it: it cancels ``scope``.
 
     ``end_reason`` and ``ended_at`` are the first reason and its time. ``reference`` finds a failure in the log.
-    ``owed_close_code`` is the close code for a client that broke RFC 6455. ``broadcast_budget`` bounds the messages
-    that the client causes to other clients. ``media_heard_at`` returns the time of the session's last media.
+    ``owed_close_code`` is the close code that a client which broke RFC 6455 still has to get. ``broadcast_budget``
+    bounds the messages that the client causes to other clients. ``media_heard_at`` returns the time of the session's
+    last media.
     """
 
     config: Config
@@ -81,7 +82,7 @@ class Connection:
         raise AssertionError("unreachable")
 
     def fail(self, error: BaseException) -> str:
-        """End the connection because its own code raised, or code that ran for it. Return the log reference."""
+        """End the connection because code that ran for it raised ``error``. Return the log reference."""
         self.reference = self.reference or self.new_reference()
         self.end(end_reasons.INTERNAL)
         self.metrics.session_error()
@@ -91,7 +92,7 @@ class Connection:
     # Sending messages.
 
     def hold_events(self) -> None:
-        """Hold events back until the next response: a response precedes the events that its request causes."""
+        """Hold events back until the next response, because a response precedes the events that its request causes."""
         self._held = []
 
     def respond(self, response: Ok | Error) -> None:
@@ -103,7 +104,7 @@ class Connection:
             self._put(frame)
 
     def _count_error(self, code: ErrorCode) -> None:
-        self.metrics.rejected(code)
+        self.metrics.request_error(code)
         if code.is_counted and not self._errors.spend(trio.current_time()):
             self.end(end_reasons.TOO_MANY_ERRORS)
 
@@ -127,15 +128,16 @@ class Connection:
 
     # Moving bytes.
 
-    async def read(self, websocket: WebSocketConnection, guarded: GuardedStream) -> None:
-        """Read into the inbox, even while the session is busy. So the end of the connection is seen at once."""
+    async def read(self, websocket: WebSocketConnection, shared: SharedStream) -> None:
+        """Read into the inbox, even while the session is busy. So the gateway notices the end of the connection at
+        once."""
         while True:
             try:
                 message = await websocket.get_message()
             except ConnectionClosed as closed:
                 self.websocket_closed(closed)
                 return
-            guarded.bytes_since_message = 0
+            shared.bytes_since_message = 0
             if isinstance(message, bytes):
                 self.end(end_reasons.NOT_TEXT)
             elif (size := len(message.encode())) > self.config.max_message_bytes:
@@ -143,20 +145,20 @@ class Connection:
             elif self.end_reason is None and not self.inbox.put(message, size):
                 self.end(end_reasons.RATE_LIMITED)
 
-    async def write(self, websocket: WebSocketConnection, guarded: GuardedStream) -> None:
+    async def write(self, websocket: WebSocketConnection, shared: SharedStream) -> None:
         """Send the frames of the outbox."""
         try:
-            await self.outbox.send_all(guarded.send_frames)
+            await self.outbox.send_all(shared.send_frames)
         except SEND_ERRORS:
             if websocket.closed is not None:  # A close frame came. The writer may notice it before the reader does.
                 self.websocket_closed(ConnectionClosed(websocket.closed))
             self.lost()
 
-    async def keep_alive(self, guarded: GuardedStream) -> None:
+    async def keep_alive(self, shared: SharedStream) -> None:
         """Ping a quiet client. End the connection of a silent client, and of one that stopped reading."""
         config = self.config
         liveness = Liveness(
-            guarded,
+            shared,
             self.outbox,
             config.ping_interval,
             config.ping_timeout,
@@ -166,13 +168,13 @@ class Connection:
         self.end(await liveness.wait_gone())
 
     def websocket_closed(self, closed: ConnectionClosed) -> None:
-        """Note the end of the WebSocket; the reader or the writer calls this first."""
+        """End the connection because its WebSocket closed. Both the reader and the writer may notice this first."""
         self.end(end_reason_of(closed))
         if self.end_reason is end_reasons.BROKE_WEBSOCKET:
             self.owed_close_code = closed.reason.code if closed.reason else CloseCode.PROTOCOL_ERROR
 
     def lost(self) -> None:
-        """Nothing can be sent any more. Skip the goodbye."""
+        """End the connection without a goodbye, because its stream is broken."""
         self._goodbye.cancel()
         self.end(end_reasons.DISCONNECTED)
 
@@ -200,13 +202,13 @@ class Connection:
 async def open_connection(stream: trio.abc.Stream, connection: Connection) -> AsyncIterator[None]:
     """Accept the upgrade request in ``stream`` and serve the WebSocket while the block runs.
 
-    The block runs in ``connection.scope``. An exception of it ends here: it is logged once and closes the WebSocket
-    with 4500. Afterwards the stream is closed by force, on every path. Raises ``NotAcceptedError`` before the block
-    begins.
+    The block runs in ``connection.scope``. An exception of the block ends here: it makes one line in the log and closes
+    the WebSocket with 4500. Afterwards this function closes the stream by force, on every path. Raises
+    ``NotAcceptedError`` before the block begins.
     """
     config = connection.config
-    guarded = GuardedStream(
-        stream, MAX_UNREAD_MESSAGES * config.max_message_bytes, lambda: connection.end(end_reasons.TOO_BIG)
+    shared = SharedStream(
+        stream, UNFINISHED_MESSAGE_FACTOR * config.max_message_bytes, lambda: connection.end(end_reasons.TOO_BIG)
     )
     try:
         # The tasks that move bytes run outside of connection.scope, and shielded from the cancellation of the gateway.
@@ -214,19 +216,20 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
         # client's close frame. Leaving this block cancels them.
         async with open_shielded_nursery(connection.io_failed) as io:
             websocket = await accept(
-                io, guarded, max_size=2 * config.max_message_bytes, max_seconds=config.websocket_handshake_timeout
+                io, shared, max_size=2 * config.max_message_bytes, max_seconds=config.websocket_handshake_timeout
             )
             connection.log.info("client connected")
-            io.start_soon(connection.read, websocket, guarded)
-            io.start_soon(connection.write, websocket, guarded)
-            io.start_soon(connection.keep_alive, guarded)
+            io.start_soon(connection.read, websocket, shared)
+            io.start_soon(connection.write, websocket, shared)
+            io.start_soon(connection.keep_alive, shared)
             try:
                 with connection.scope:
                     yield
             except* Exception as errors:
                 connection.fail(errors)
             finally:
-                # no effect on a connection that has ended; without an end reason, the gateway itself was cancelled
+                # This does nothing if the connection has an end reason. If it has none, the gateway itself was
+                # cancelled.
                 connection.end(end_reasons.DRAINING)
                 with trio.move_on_after(config.goodbye_timeout, shield=True) as late:
                     await connection.say_goodbye(websocket)
@@ -238,5 +241,5 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
         # are gone now, so no other frame can get in between.
         if connection.owed_close_code is not None:
             with trio.move_on_after(config.goodbye_timeout, shield=True):
-                await guarded.send_close_frame(connection.owed_close_code)
+                await shared.send_close_frame(connection.owed_close_code)
         await trio.aclose_forcefully(stream)

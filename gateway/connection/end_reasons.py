@@ -13,8 +13,9 @@ class EndReason:
     """One way in which a connection ends.
 
     ``text`` is a phrase for people, in the log and in ``closing``. ``leave_reason`` is the reason in ``user_left``.
-    ``code`` is the close code that the gateway sends; None where no client is left to get it. ``retry_after_ms`` asks
-    the client to wait before it returns. ``keep_queued`` tells whether queued messages are sent before the goodbye.
+    ``code`` is the close code that the gateway sends, or None if no client is left to get it. ``retry_after_ms`` asks
+    the client to wait before it returns. ``keep_queued`` tells whether the gateway sends the queued messages before the
+    goodbye.
     """
 
     text: str

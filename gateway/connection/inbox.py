@@ -17,7 +17,7 @@ class Inbox:
     _filled: trio.Event = field(factory=trio.Event)
 
     def put(self, text: str, size: int) -> bool:
-        """Queue a message of ``size`` bytes. False where there is no room."""
+        """Queue a message of ``size`` bytes. Return False if there is no room."""
         if len(self._queue) >= self.max_messages or self.size + size > self.max_bytes:
             return False
         self._queue.append((text, size))

@@ -3,9 +3,9 @@
 Each connection has one task that checks the clock. The tasks of all connections wake at the same times.
 
 Authentic media also proves that a client lives. After a network outage UDP works again at once, while TCP waits for a
-retransmission, and the longer the outage, the longer the wait. So media keeps a client that is silent on its WebSocket,
-but only for ``media_grace`` after the WebSocket was last heard: it may be dead for good. A client that is silent on
-both counts as dead as soon as a client without media.
+retransmission, and the longer the outage, the longer the wait. So media keeps a client that is silent on its WebSocket.
+But the WebSocket may be dead for good, so media keeps the client only for ``media_grace`` after the last traffic there.
+A client that is silent on both counts as dead after the same time as a client without media.
 """
 
 import math
@@ -18,16 +18,16 @@ from attrs import define
 from gateway.connection import end_reasons
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.outbox import Outbox
-from gateway.connection.websocket import GuardedStream
+from gateway.connection.websocket import SharedStream
 from protocol import limits
 
 TICK: Final = 0.25
-"""Seconds. Checks fall on multiples of this, so that Trio wakes once for many connections: waking costs several times
-as much as one check. This may delay a ping by one tick, but never an end."""
+"""Seconds. Checks fall on multiples of this, so that Trio wakes once for many connections. One wake-up costs several
+times as much as one check. This may delay a ping by one tick, but never an end."""
 
 PONG_BYTES: Final = 128
-"""Bytes forgiven at every check, more than a pong or a client's own ping has. So control frames alone never exceed the
-limit of unread bytes, however long a client stays."""
+"""Bytes of an unfinished message that each check forgives: more than a pong or a client's own ping has. So control
+frames alone never exceed the limit for unfinished messages, however long a client stays."""
 
 
 def no_media() -> float:
@@ -44,7 +44,7 @@ class Liveness:
     the client would count as dead.
     """
 
-    guarded: GuardedStream
+    stream: SharedStream
     outbox: Outbox
     ping_interval: float
     ping_timeout: float
@@ -73,9 +73,9 @@ class Liveness:
         return end_reasons.TOO_SLOW if now >= self.outbox.stalled_at else None
 
     def _media_keeps_until(self) -> float:
-        """Look at the client's media. Return until when it keeps the client, if no more comes."""
+        """Look at the client's media. Return the time until which this media keeps the client, if no more comes."""
         patience = self.ping_interval + self.ping_timeout
-        self._kept_until = min(self.media_heard_at() + patience, self.guarded.last_received_at + self.media_grace)
+        self._kept_until = min(self.media_heard_at() + patience, self.stream.last_received_at + self.media_grace)
         return self._kept_until
 
     def _check(self) -> float:
@@ -83,25 +83,26 @@ class Liveness:
         # Nothing wakes this task: arriving bytes only move the times, and each check computes the deadlines anew. That
         # costs less than one wake-up for every message. So a check must come before every possible deadline.
         now = trio.current_time()
-        self.guarded.bytes_since_message = max(0, self.guarded.bytes_since_message - PONG_BYTES)
+        self.stream.bytes_since_message = max(0, self.stream.bytes_since_message - PONG_BYTES)
         if not self._is_pinged and now >= self._ping_due_at:
-            self._pinged_after, self._pinged_at, self._kept_until = self.guarded.last_received_at, now, -math.inf
+            self._pinged_after, self._pinged_at, self._kept_until = self.stream.last_received_at, now, -math.inf
             self.outbox.ping()
         again = _tick_before(min(self._dead_at, self.outbox.stalled_at), now)
         if self._is_pinged:
-            # Media may keep it silent for long. If its WebSocket comes back and falls quiet again, a new ping is due.
+            # Media may keep a client with a silent WebSocket for long. If the WebSocket comes back and falls silent
+            # again, a new ping is due.
             return again if now >= self._kept_until else min(again, now + max(self.ping_interval, TICK))
         return min(again, _tick_after(self._ping_due_at), self._ping_due_at + self.ping_timeout / 2)
 
     @property
     def _is_pinged(self) -> bool:
-        """Whether a ping was sent since the client was last heard."""
-        return self._pinged_after == self.guarded.last_received_at
+        """Whether we have pinged the client since its last traffic."""
+        return self._pinged_after == self.stream.last_received_at
 
     @property
     def _ping_due_at(self) -> float:
         """Time at which the client has been quiet long enough for a ping."""
-        return self.guarded.last_received_at + self.ping_interval
+        return self.stream.last_received_at + self.ping_interval
 
     @property
     def _dead_at(self) -> float:
@@ -117,6 +118,6 @@ def _tick_after(due: float) -> float:
 
 
 def _tick_before(due: float, now: float) -> float:
-    """The last tick before ``due``, or ``due`` itself where no tick is left."""
+    """The last tick before ``due``, or ``due`` itself if that tick has passed."""
     tick = math.floor(due / TICK) * TICK if due < math.inf else due
     return tick if tick > now else due

@@ -60,9 +60,9 @@ class Outbox:
     """A queue whose :meth:`put` never waits: it takes a frame or, over a limit, refuses it.
 
     After one refusal it refuses everything, since a stream with a gap is worse than none. Its owner then ends the
-    connection. ``max_bytes`` limits the queued bytes, those being sent included; a single larger frame may wait alone.
-    ``max_age`` is how many seconds frames may wait while the client reads nothing. It is not the age of the oldest
-    frame: a slow gateway also lets frames grow old.
+    connection. ``max_bytes`` limits the queued bytes, including those of a send that is under way. A single larger
+    frame may wait alone. ``max_age`` is how many seconds frames may wait while the client reads nothing. It is not the
+    age of the oldest frame: a slow gateway also lets frames grow old.
     """
 
     max_bytes: int
@@ -110,7 +110,8 @@ class Outbox:
         self._wake_waiters()
 
     async def send_all(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """Send the frames in order, as many at a time as wait, until the outbox is closed and empty."""
+        """Send the frames in order until the outbox is closed and empty. One send takes all waiting frames, up to a
+        limit."""
         while self._queue or not self._closed:
             if not self._queue:
                 await self._wait_changed()

@@ -7,8 +7,8 @@ from attrs import define, field
 class TokenBucket:
     """Lets ``burst`` pass at once and ``rate`` per second in the long run.
 
-    A bucket that is not empty lets any cost pass and goes into debt. So a cost above ``burst`` is possible, and is paid
-    for afterwards.
+    A bucket that is not empty lets any cost pass and goes into debt. So a cost above ``burst`` may pass, and later
+    costs wait until the debt is paid.
     """
 
     rate: float
@@ -39,6 +39,6 @@ class ErrorBudget:
     _times: list[float] = field(factory=list)
 
     def spend(self, now: float) -> bool:
-        """Count one error. False where it is one too many."""
+        """Count one error. Return False if it is one too many."""
         self._times = [*(time for time in self._times if time > now - self.window), now]
         return len(self._times) <= self.limit

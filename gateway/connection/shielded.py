@@ -1,4 +1,4 @@
-"""A nursery for tasks that must outlive the cancellation of the code they work for."""
+"""A nursery for tasks that go on after the cancellation of the code that started them."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,7 +10,8 @@ import trio
 async def open_shielded_nursery(failed: Callable[[ExceptionGroup[Exception]], None]) -> AsyncIterator[trio.Nursery]:
     """Open a nursery whose tasks no outer cancellation reaches. Leaving the block cancels them, on every path.
 
-    The block itself is not shielded. An exception in a task ends all tasks and goes to ``failed``, and no further.
+    The block itself is not shielded. An exception in a task ends all tasks. It goes to ``failed`` and does not leave
+    the block.
     """
     scope = trio.CancelScope(shield=True)
     opened = trio.Event()

@@ -1,12 +1,12 @@
 """The parts of trio-websocket that a connection uses, with remedies for its weaknesses.
 
-- Its reader task raises when a frame comes at the wrong moment, such as a ping while closing. So it runs in a nursery
-  of its own connection.
+- Its reader task raises when a frame comes at the wrong moment, such as a ping while closing. So each connection has a
+  nursery for this task.
 - Its message limit counts characters. So our reader checks the size in bytes again.
-- After a violation of RFC 6455 it mostly closes the stream without a close frame. So it gets a stream that it cannot
+- After a violation of RFC 6455 it mostly closes the stream without a close frame. So we give it a stream that it cannot
   close.
-- It reads one message at a time in its own task, so a pong waits behind all earlier messages. So the time of the last
-  sign of life is noted where bytes arrive.
+- It reads one message at a time in its own task, so a pong waits behind all earlier messages. So the stream notes the
+  time of the last sign of life, when bytes arrive.
 """
 
 from collections.abc import Callable
@@ -36,18 +36,18 @@ class _ImmediateStream(Protocol):
     def send_nowait(self, data: bytes) -> int: ...
 
 
-class GuardedStream(trio.abc.Stream):
-    """The client's stream as trio-websocket gets it. Only its owner closes it, after a close frame where one is due.
+class SharedStream(trio.abc.Stream):
+    """The client's stream, which trio-websocket and the connection share. Only the connection closes it.
 
     ``last_received_at`` is the time of the last bytes. ``bytes_since_message`` counts the bytes since the last whole
-    message. Above ``max_unread`` it calls ``overflow``: no other limit counts empty fragments, which use memory as
-    well.
+    message. If there are more than ``max_unfinished``, the stream calls ``overflow``. No other limit counts empty
+    fragments, which also use memory.
     """
 
-    def __init__(self, stream: trio.abc.Stream, max_unread: int, overflow: Callable[[], None]) -> None:
+    def __init__(self, stream: trio.abc.Stream, max_unfinished: int, overflow: Callable[[], None]) -> None:
         self.last_received_at = trio.current_time()
         self.bytes_since_message = 0
-        self._max_unread = max_unread
+        self._max_unfinished = max_unfinished
         self._overflow = overflow
         self._stream = stream
         self._immediate = stream if isinstance(stream, _ImmediateStream) else None
@@ -57,7 +57,7 @@ class GuardedStream(trio.abc.Stream):
         self._close_frame_sent = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send data of trio-websocket, which sends each frame by itself, and note a close frame."""
+        """Send one frame of trio-websocket, and note whether it is a close frame."""
         await self._acquire()
         try:
             self._close_frame_sent = self._close_frame_sent or bytes(data[:1]) == _CLOSE_FRAME
@@ -103,7 +103,7 @@ class GuardedStream(trio.abc.Stream):
             self._is_opening = False
             return data
         self.bytes_since_message += len(data)
-        if self.bytes_since_message > self._max_unread:
+        if self.bytes_since_message > self._max_unfinished:
             self._overflow()
         return data
 
@@ -136,8 +136,9 @@ async def accept(
 ) -> WebSocketConnection:
     """Accept the upgrade request in ``stream``. The task of trio-websocket runs in ``nursery``.
 
-    The answer names our subprotocol where the client offers it; the front door has refused every other. ``max_size``
-    bounds a message in characters. Raises :exc:`NotAcceptedError` where the client takes more than ``max_seconds``.
+    The answer names our subprotocol if the client offers it. The front door has refused clients that offer only others.
+    ``max_size`` bounds a message in characters. Raises :exc:`NotAcceptedError` if the client breaks the connection or
+    takes more than ``max_seconds``.
     """
     with trio.move_on_after(max_seconds):
         try:
@@ -150,7 +151,7 @@ async def accept(
 
 
 def end_reason_of(closed: ConnectionClosed) -> EndReason:
-    """The end reason for a WebSocket that the gateway did not close itself."""
+    """The end reason of a connection whose WebSocket the gateway did not close itself."""
     if closed.reason is None:
         return end_reasons.BROKE_WEBSOCKET
     match closed.reason.code:

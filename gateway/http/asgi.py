@@ -18,8 +18,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9._~/-]")
 async def respond(app: ASGIApp, exchange: Exchange) -> None:
     """Read the request's body, run ``app`` on it, and send the response while ``app`` produces it.
 
-    Raises ``HttpError`` for a bad body and ``ClientGone`` where the client has disconnected. Raises ``RuntimeError``
-    where the application ends without a whole response, and every exception of the application.
+    Raises ``HttpError`` for a bad body, and ``ClientGone`` if the client has disconnected. Raises ``RuntimeError`` if
+    the application ends without a whole response. Lets every exception of the application through.
     """
     scope = connection_scope(exchange.request)
     body = await exchange.read_body()
@@ -29,7 +29,7 @@ async def respond(app: ASGIApp, exchange: Exchange) -> None:
         if unread:
             await trio.lowlevel.checkpoint()
             return unread.pop()
-        # A disconnected client shows only when something is sent to it. Then ``send`` raises OSError.
+        # Only a send notices that the client has disconnected. Then ``send`` raises OSError.
         await trio.sleep_forever()
         raise AssertionError("unreachable")
 
@@ -45,7 +45,7 @@ async def respond(app: ASGIApp, exchange: Exchange) -> None:
     try:
         await app(scope, receive, send)
     except Exception as error:
-        if gone:  # even where the app has turned it into another exception
+        if gone:  # even if the app has turned it into another exception
             raise ClientGone from error
         raise
     if gone:
@@ -66,9 +66,9 @@ async def _send(exchange: Exchange, message: Message) -> None:
 def split_target(request: h11.Request) -> tuple[str, bytes, bytes]:
     """Return the decoded path, the raw path, and the query of a request's target (RFC 9112 section 3.2).
 
-    Rules of proxies name paths such as ``/metrics`` or ``/api/``. So another spelling of the first segment must not
-    reach them. Raises :exc:`HttpError` 400 for a target without a path, such as ``*``, or with control characters.
-    Raises 404 where the first segment hides plain characters or a slash behind ``%``.
+    Rules of proxies name paths such as ``/metrics`` or ``/api/``. So no other spelling of the first segment may lead to
+    these paths. Raises :exc:`HttpError` 400 for a target without a path, such as ``*``, or with control characters.
+    Raises 404 if the first segment hides plain characters or a slash behind ``%``.
     """
     target = request.target
     if b"#" in target:

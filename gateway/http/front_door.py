@@ -103,7 +103,7 @@ class FrontDoor:
                 self._metrics.http_response(exchange.status)
 
     async def _serve_request(self, exchange: Exchange, remote: str) -> bool:
-        """Answer one request, or return True where it asks for a WebSocket."""
+        """Answer one request, or return True if it asks for a WebSocket."""
         if self.http_connections >= self._config.max_http_connections:
             refusal = HttpRefusal.TOO_MANY_CONNECTIONS
             await self._refuse(exchange, _unavailable("too many connections", refusal), remote)

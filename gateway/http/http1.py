@@ -32,9 +32,9 @@ _REFUSALS: Final = {
 
 
 class HttpError(Exception):
-    """A request gets ``status`` and ``message`` as its answer; the message must be fit for the client.
+    """A request gets ``status`` and ``message`` as its answer. The client sees the message, so it must hold no secret.
 
-    ``refusal`` is the reason for the operator. None where there is none, as for a fault of our own.
+    ``refusal`` is the reason for the operator's log. It is None if there is no such reason, as for a fault of our own.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ClientGone(OSError):
 
 
 class Exchange:
-    """Reads the head, then the body, then sends one response. The connection closes afterwards.
+    """One HTTP request and its response. It reads the head, then the body, then sends the response.
 
     ``status`` is the status of the response, once it has begun.
     """
@@ -92,7 +92,7 @@ class Exchange:
         return bool(self._http.trailing_data[0])
 
     async def read_head(self) -> bool:
-        """Read to the end of the head. False where the client disconnects before its first byte.
+        """Read to the end of the head. Return False if the client disconnects before its first byte.
 
         Raises :exc:`HttpError` 400, 408, 431 or 501.
         """
@@ -194,10 +194,10 @@ class Exchange:
             raise ClientGone from error
 
     async def linger(self) -> None:
-        """Read for a moment what the client still sends.
+        """Go on reading for a moment while the client still sends.
 
         Closing a TCP connection with unread bytes resets it, and the client may lose the response (RFC 9112 section
-        9.6). This does nothing when the whole request was read.
+        9.6). If the whole request was read, this does nothing.
         """
         if self._http.their_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}:
             return

@@ -1,4 +1,4 @@
-"""A stream with a prefix: bytes that were read before are read again."""
+"""A stream that first yields again the bytes that the front door has read from it."""
 
 import os
 
@@ -8,7 +8,7 @@ import trio
 class PrefixedStream(trio.abc.HalfCloseableStream):
     """Yields ``head`` first, then the bytes of ``stream``.
 
-    Closing this stream closes the other.
+    Closing it closes ``stream``, too.
     """
 
     def __init__(self, stream: trio.abc.Stream, head: bytes) -> None:
@@ -29,7 +29,8 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
         await self.transport_stream.send_all(data)
 
     def send_nowait(self, data: bytes) -> int:
-        """Send what the socket takes at once. Return how many bytes that was, and 0 for a stream that is no socket.
+        """Send as many bytes as the socket accepts at once, and return their number. For a stream that is no socket,
+        send none.
 
         Trio's own stream yields to the scheduler twice for each send, which costs more than the system call. Raises
         ``trio.BrokenResourceError`` if the connection is broken.
@@ -47,7 +48,7 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
         await self.transport_stream.wait_send_all_might_not_block()
 
     async def send_eof(self) -> None:
-        """Close one direction. Raises ``AttributeError`` where the stream below cannot do that."""
+        """Close one direction. Raises ``AttributeError`` if ``stream`` cannot do that."""
         await self.transport_stream.send_eof()  # type: ignore[attr-defined]  # the caller knows the stream
 
     async def aclose(self) -> None:

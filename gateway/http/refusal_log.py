@@ -28,7 +28,7 @@ _SETTINGS: Final = {
 
 @define
 class _LineBudget:
-    """How many lines a reason may still have, and how many were left out."""
+    """The lines that one reason may still have. ``left_out`` counts the lines left out since the last one."""
 
     allowed: TokenBucket = field(factory=lambda: TokenBucket(_LINES_PER_SECOND, _LINES_AT_ONCE))
     left_out: int = 0
@@ -45,7 +45,8 @@ class RefusalLog:
     _budgets: defaultdict[HttpRefusal, _LineBudget] = field(factory=lambda: defaultdict(_LineBudget), init=False)
 
     def record(self, reason: HttpRefusal, status: int, why: str, remote: str) -> None:
-        """Count a refusal, and log it if its reason has lines left. ``why`` may quote the client, up to a length."""
+        """Count a refusal, and log it if its reason has lines left. ``why`` may quote the client, so this cuts it to a
+        length."""
         self.metrics.http_refusal(reason)
         lines = self._budgets[reason]
         if not lines.allowed.take(1, trio.current_time()):

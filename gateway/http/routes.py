@@ -42,20 +42,20 @@ _Answer = Callable[[Request], Response]
 
 
 class ListedChannel(Protocol):
-    """A channel, as far as moderators see it."""
+    """The part of a channel that moderators see."""
 
     @property
     def members(self) -> Sized: ...
 
 
 class ModeratedChannels(Protocol):
-    """All channels, as far as moderators see them."""
+    """The part of :class:`gateway.channel.channels.Channels` that moderators need."""
 
     @property
     def channels(self) -> Mapping[str, ListedChannel]: ...
 
-    def remove(self, channel_id: str, user_id: str) -> bool:
-        """End a member's session. False where there is no such member."""
+    def expel(self, channel_id: str, user_id: str) -> bool:
+        """End a member's session. Return whether there was such a member."""
 
 
 def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_ready: Callable[[], bool]) -> ASGIApp:
@@ -76,7 +76,7 @@ def make_app(config: Config, metrics: Metrics, channels: ModeratedChannels, is_r
         return Response(metrics.render(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 
     def page_settings(_: Request) -> Response:
-        # A file of its own, since the page may have no inline script. The page asks only where its address has join=1.
+        # A file of its own, since the page may have no inline script. The page asks only if its address has join=1.
         return JSONResponse({"kiosk": config.kiosk}, headers={"cache-control": "no-store"})
 
     routes = [
@@ -101,16 +101,18 @@ def _moderation(admin_token: str | None, channels: ModeratedChannels) -> list[Ro
         return JSONResponse({"channels": listed}, headers={"cache-control": "no-store"})
 
     def remove_participant(request: Request) -> Response:
-        if not channels.remove(request.path_params["channel_id"], request.path_params["user_id"]):
+        if not channels.expel(request.path_params["channel_id"], request.path_params["user_id"]):
             raise HTTPException(HTTPStatus.NOT_FOUND, "no such participant")
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     if admin_token is None:
         return [_route("/api/{path:path}", nothing, "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
     return [
-        _route("/api/channels", _guarded(admin_token, list_channels)),
+        _route("/api/channels", _require_token(admin_token, list_channels)),
         _route(
-            "/api/channels/{channel_id}/participants/{user_id}", _guarded(admin_token, remove_participant), "DELETE"
+            "/api/channels/{channel_id}/participants/{user_id}",
+            _require_token(admin_token, remove_participant),
+            "DELETE",
         ),
     ]
 
@@ -123,7 +125,7 @@ def _route(path: str, answer: _Answer, *methods: str) -> Route:
     return Route(path, endpoint, methods=methods or None)
 
 
-def _guarded(admin_token: str, answer: _Answer) -> _Answer:
+def _require_token(admin_token: str, answer: _Answer) -> _Answer:
     def guarded(request: Request) -> Response:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secrets.compare_digest(token.strip().encode(), admin_token.encode()):

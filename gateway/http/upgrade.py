@@ -1,6 +1,7 @@
 """The checks of a WebSocket handshake on ``/ws`` (RFC 6455 section 4.2.1).
 
-They all run before the WebSocket library sees the request: a handshake that it cannot read makes it wait for ever.
+They all run before the WebSocket library sees the request, because the library waits for ever for a handshake that it
+cannot read.
 """
 
 import binascii

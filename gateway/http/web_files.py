@@ -25,7 +25,7 @@ class WebFiles(StaticFiles):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(directory=folder, check_dir=False)
-        self.config_checked = True  # get_response() below answers in words where the folder is missing
+        self.config_checked = True  # get_response() below answers in words if the folder is missing
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         if path not in {".", "c", _INDEX} and not path.startswith("c/"):

@@ -1,9 +1,9 @@
 """Scheduling of Python's cyclic garbage collection, so that it does not interrupt calls.
 
-Reference counts alone free a client that leaves; tests/guarantees/test_no_collector.py checks that. Python would still
-search all objects for cycles whenever a quarter of them is new, and every call would wait: 350 ms in a channel of five
-hundred. So Python collects new objects only. A full collection runs when no client is connected. It also runs after
-many sessions, to bound what bugs and libraries may leave behind.
+Reference counts alone free a client that leaves. tests/guarantees/test_freed_without_garbage_collection.py checks this.
+Python would still search all objects for cycles whenever a quarter of them is new. Every call would wait for that, 350
+ms in a channel of five hundred. So Python collects only new objects. A full collection runs when no client is
+connected. It also runs after many sessions, to bound what bugs and libraries may leave behind.
 """
 
 import gc
@@ -23,7 +23,7 @@ CHECK_INTERVAL: Final = 1.0
 
 
 class CountedConnections(Protocol):
-    """The connections of a gateway, as far as they are counted."""
+    """The part of a gateway that counts its connections."""
 
     @property
     def open_connections(self) -> int: ...
@@ -33,7 +33,8 @@ class CountedConnections(Protocol):
 
 @asynccontextmanager
 async def collect_when_idle(connections: CountedConnections) -> AsyncIterator[None]:
-    """Schedule the collections of the whole process while the block runs. Only for a process that is just a gateway."""
+    """Schedule the collections of the whole process while the block runs. Use it only in a process that runs nothing
+    but a gateway."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()  # Modules and classes stay, so no collection needs to look at them again.

@@ -23,8 +23,8 @@ def configure(log_format: LogFormat | None = None, stream: TextIO | None = None)
     """Set the destination and the format of the logs.
 
     ``log_format`` None means ``console`` on a terminal and ``json`` elsewhere. Without ``stream``, a thread writes to
-    standard error (:mod:`gateway.ops.log_writer`). A ``stream`` is written to directly, so it must never block. Fields
-    that a task binds with ``structlog.contextvars`` are on each line of that task and its children.
+    standard error (:mod:`gateway.ops.log_writer`). The gateway writes to a ``stream`` directly, so it must never block.
+    Each line of a task and its children has the fields that the task binds with ``structlog.contextvars``.
     """
     target = stream or non_blocking_stderr()
     chosen = log_format or ("console" if target.isatty() else "json")
@@ -79,7 +79,7 @@ class _LossyStream(io.TextIOBase):
 
 
 def new_reference() -> str:
-    """Make a short reference that finds a line of the log. The affected client gets it, too."""
+    """Make a short random text that stands in a line of the log and in the error that the client gets."""
     return secrets.token_hex(4)
 
 
@@ -102,7 +102,7 @@ def _to_json(event: Any, **_: Any) -> str:
 
 
 def _escape_control_characters(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Escape text that clients chose: it must not look like a line of its own, nor control the terminal."""
+    """Escape text that clients chose, so that it cannot look like a line of its own or control the terminal."""
     return {
         key: value.encode("unicode_escape").decode() if isinstance(value, str) and not value.isprintable() else value
         for key, value in event.items()

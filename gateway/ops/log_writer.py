@@ -26,7 +26,7 @@ _PIECE: Final = 64 * 1024
 
 @frozen
 class _Entry:
-    """Bytes to write. If they are lost, ``lines`` lines are lost, and ``losses`` former losses stay unreported."""
+    """Bytes to write. ``lines`` is 1, or 0 for a notice of lost lines, which reports ``losses`` earlier losses."""
 
     data: bytes
     lines: int = 1
@@ -40,8 +40,8 @@ def _plain_notice(lost: int) -> bytes:
 class LogWriter:
     """Writes to a file descriptor from a daemon thread, in the order of :meth:`put`.
 
-    ``lost`` counts dropped entries: the queue was full, or the write failed. After a loss, the next written line is
-    ``notice(count)``.
+    ``lost`` counts the entries that were dropped because the queue was full or a write failed. After a loss, the next
+    written line is ``notice(count)``.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class LogWriter:
         self._queue.put(_Entry(data))
 
     def flush(self, seconds: float) -> bool:
-        """Wait until every line so far is written or lost. False where that takes longer than ``seconds``."""
+        """Wait until every line so far is written or lost. Return False if that takes longer than ``seconds``."""
         done = Event()
         self._queue.put(done)
         return done.wait(seconds)
@@ -103,7 +103,7 @@ class LogWriter:
         return entries, None
 
     def _report_losses(self) -> None:
-        """Write the notice with no other line behind it. If the last line failed, this one may fail as well."""
+        """Write the notice although no other line waits. If the last line failed, the notice may fail as well."""
         with self._lock:
             losses, self._unreported = self._unreported, 0
         self._write([_Entry(self.notice(losses), 0, losses)])
@@ -111,8 +111,9 @@ class LogWriter:
     def _write(self, entries: Sequence[_Entry]) -> None:
         torn = b"\n" if self._line_is_torn else b""
         written = self._write_bytes(torn + b"".join(entry.data for entry in entries)) - len(torn)
-        # A write may fail in the middle of the entries. Those before that place are written, the one at it is torn,
-        # and the others are lost: subtract the size of each entry from the written bytes to tell them apart.
+        # A write may fail in the middle of the entries. The entries before that place are written, one is torn, and
+        # those behind it are lost. To tell them apart, subtract the size of each entry from the number of written
+        # bytes.
         with self._lock:
             self._line_is_torn = self._line_is_torn and written < 0
             for entry in entries:
@@ -177,7 +178,7 @@ class _LineStream(io.TextIOBase):
 def non_blocking_stderr(notice: Callable[[int], bytes] | None = None) -> TextIO:
     """Make ``sys.stderr`` non-blocking and return it. The waiting lines are written when the process ends.
 
-    ``notice`` makes the line about lost lines. A stream that another program put in the place of standard error stays.
+    ``notice`` makes the line about lost lines. If another program has replaced ``sys.stderr``, its stream stays.
     """
     if sys.stderr is sys.__stderr__:
         _replace_stderr()
@@ -196,7 +197,8 @@ def _replace_stderr() -> None:
 
 
 def _open_missing_standard_files() -> None:
-    """Open the standard files that are closed. Else the next socket gets such a number, and libraries write into it."""
+    """Open the standard files that are closed. Otherwise the next socket gets the number of one of them, and libraries
+    write into the socket."""
     for fd in range(3):
         try:
             os.fstat(fd)
@@ -210,7 +212,7 @@ def flush_before_exit() -> None:
         return
     lines.flush()
     is_written = lines.writer.flush(EXIT_FLUSH_SECONDS)
-    # From here on the thread may be gone, and nothing may block. So a stalled writer gets no more lines.
+    # From here on the thread may have ended, and writing must not block. So a stalled writer gets no more lines.
     sys.stderr = sys.__stderr__ if is_written else cast(TextIO, io.StringIO())
 
 

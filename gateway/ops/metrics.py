@@ -1,7 +1,7 @@
 """The metrics of ``/metrics``, as Prometheus text.
 
-A gauge (sessions, channels, transports …) is read from its owner at every scrape and kept nowhere else, so that it
-cannot drift. A counter is kept here, and the code where the event happens calls the method that counts it.
+Each scrape reads the gauges (sessions, channels, transports …) from their owners. This module keeps no copy of them,
+which could drift. It keeps the counters: the code in which an event happens calls the method that counts the event.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,18 +29,18 @@ from sfu.dataplane.interface import PlaneTotals
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _LEAVE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-# Each would be one more sample, with the time of the start, which the process metrics contain already.
+# Each counter would have one more sample, with the time of the start. The process metrics have this time already.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation for it
 
 
 class CountedPlane(Protocol):
-    """The data plane, as far as it is counted."""
+    """The part of a data plane that the metrics read."""
 
     def totals(self) -> PlaneTotals: ...
 
 
 class CountedContext(Protocol):
-    """The shared state of a router, as far as it is counted."""
+    """The part of a router's shared state that the metrics read."""
 
     @property
     def plane(self) -> CountedPlane: ...
@@ -53,7 +53,7 @@ class CountedContext(Protocol):
 
 
 class CountedRouter(Protocol):
-    """The part of :class:`sfu.Router` that is shown."""
+    """The part of :class:`sfu.Router` that the metrics read."""
 
     @property
     def context(self) -> CountedContext: ...
@@ -70,7 +70,7 @@ class ChannelCounts:
 
 
 class CountedChannels(Protocol):
-    """All channels, as far as they are counted."""
+    """The part of :class:`gateway.channel.channels.Channels` that the metrics read."""
 
     def counts(self) -> ChannelCounts: ...
 
@@ -117,8 +117,8 @@ class Metrics:
         )
 
     def _counter(self, name: str, meaning: str, label: str, values: Iterable[str]) -> Counter:
-        """Make a counter with a label. All known values exist from the start, or the first event of each would go
-        unseen."""
+        """Make a counter with a label. All known values exist from the start. Otherwise Prometheus would miss the first
+        event of each."""
         counter = Counter(name, meaning, [label], registry=self.registry)
         for value in values:
             counter.labels(value)
@@ -140,7 +140,7 @@ class Metrics:
         """Count a WebSocket that the gateway closed, by its close code."""
         self._closes.labels(str(int(code))).inc()
 
-    def rejected(self, code: str) -> None:
+    def request_error(self, code: str) -> None:
         """Count a request that was answered with an error, by its code."""
         self._errors.labels(str(code)).inc()
 
@@ -169,7 +169,7 @@ class Metrics:
         self._connection_errors.inc()
 
     def watch(self, channels: CountedChannels, *routers: CountedRouter) -> None:
-        """Export the gauges of these objects from now on; the routers are summed. Call this once."""
+        """Export the gauges of these objects from now on, each as the sum of all routers. Call this once."""
         self.registry.register(_Gauges(channels, routers, lambda: (self._forced_cleanups, self._failed_cleanups)))
 
     def render(self) -> bytes:
@@ -216,17 +216,17 @@ class _Gauges(Collector):
             yield family
         yield CounterMetricFamily(
             "sfu_slow_path_errors",
-            "Exceptions in the handling of datagrams.",
+            "Exceptions of the gateway's own code in the slow path of media.",
             sum(router.context.slow_path_errors for router in self._routers),
         )
 
         yield CounterMetricFamily(
-            "sfu_log_lines_lost", "Log lines that were dropped because the reader was too slow.", lost_lines()
+            "sfu_log_lines_lost", "Log lines that could not be written, or not in time.", lost_lines()
         )
 
     def _packets(self, planes: Sequence[PlaneTotals]) -> Iterable[Metric]:
         routes, paths = sum(plane.routes for plane in planes), sum(plane.paths for plane in planes)
-        yield GaugeMetricFamily("sfu_routes", "Routes in the packet path, one for each connected consumer.", routes)
+        yield GaugeMetricFamily("sfu_routes", "Consumers in the packet path that have their producer.", routes)
         yield GaugeMetricFamily("sfu_paths", "Remote addresses that passed an authenticated STUN check.", paths)
         packets = CounterMetricFamily("sfu_packets", "Datagrams on the media ports.", labels=["direction"])
         packets.add_metric(["in"], sum(plane.packets_in for plane in planes))

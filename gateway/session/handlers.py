@@ -41,8 +41,8 @@ from protocol.requests import (
 from protocol.responses import Done
 from protocol.stats import Stats
 
-BYTES_PER_TOKEN = 65536
-"""A message costs one token, plus one for this many bytes that it takes in all outboxes together."""
+MESSAGE_BYTES_PER_TOKEN = 65536
+"""A message costs one token, plus one for every 64 KiB that it takes in all outboxes together."""
 
 Handler = Callable[[Session, Any], OkData]
 HANDLERS: dict[type[RequestData[Any]], Handler] = {}
@@ -54,7 +54,7 @@ _Function = TypeVar("_Function", bound=Handler)
 def handler(function: _Function) -> _Function:
     """Register a function as the handler for the class of its argument ``data``.
 
-    Raises ``TypeError`` where it does not return the class that this request declares as its answer.
+    Raises ``TypeError`` if the function does not return the class that this request declares as its answer.
     """
     types = get_type_hints(function)
     if types["return"] is not OK_DATA[types["data"]]:
@@ -203,7 +203,7 @@ def message(session: Session, data: SendMessage) -> Delivered:
     else:
         receivers = [members[user_id] for user_id in dict.fromkeys(data.to) if user_id in members]
     frame = Frame.of(MessageReceived(sender.user_id, data.data))
-    session.spend_broadcast(1 + frame.size * len(receivers) // BYTES_PER_TOKEN)
+    session.spend_broadcast(1 + frame.size * len(receivers) // MESSAGE_BYTES_PER_TOKEN)
     return Delivered(sum(receiver.send(frame) for receiver in receivers))
 
 

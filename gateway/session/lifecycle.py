@@ -73,7 +73,7 @@ def _innermost(error: BaseException) -> str:
 async def next_join(gateway: Gateway, connection: Connection, requests: RequestSource) -> Request:
     """Wait for a ``join`` that is allowed. End the connection when none comes in time.
 
-    The time runs from connecting, and anew from each leave.
+    The time starts when the client connects, and again after each ``leave``.
     """
     with trio.CancelScope(deadline=trio.current_time() + gateway.config.join_timeout) as in_time:
         while True:
@@ -98,14 +98,14 @@ def _is_token(expected: str | None, given: str | None) -> bool:
 
 @asynccontextmanager
 async def take_seat(gateway: Gateway, connection: Connection, request: Request) -> AsyncIterator[Seat]:
-    """Take the seat that a ``join`` asks for. Raises :exc:`RequestError` where that is impossible.
+    """Take the seat that a ``join`` asks for. Raises :exc:`RequestError` if that is impossible.
 
     Meanwhile the connection's log lines name the channel and the user.
     """
     join = request.data
     assert isinstance(join, Join)
     user_id = join.user_id or gateway.new_id()
-    participant = Participant(user_id, join.username, format_instant(gateway.today()), join.metadata)
+    participant = Participant(user_id, join.username, format_instant(gateway.utc_now()), join.metadata)
     member = Member(gateway.new_id(), connection, participant)
 
     def welcome(channel: Channel) -> None:
@@ -132,7 +132,7 @@ async def take_seat(gateway: Gateway, connection: Connection, request: Request) 
 
 @asynccontextmanager
 async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
-    """Open the media of a member. Yield the session on which its requests work."""
+    """Open the media of a member. Yield the session, which the handlers of its requests get."""
     channel, member = seat
     async with sfu.open_peer(gateway.router_of(channel), MemberObserver(channel, member), name=member.user_id) as peer:
         member.peer = peer
@@ -145,7 +145,7 @@ async def open_media(gateway: Gateway, seat: Seat) -> AsyncIterator[Session]:
 
 
 async def serve_requests(session: Session, requests: RequestSource) -> Request:
-    """Serve requests until ``leave``, and return it. Its answer waits until the session is gone."""
+    """Serve requests until ``leave``, and return that request. The caller answers it after the end of the session."""
     while True:
         request = await requests.next()
         if isinstance(request.data, Leave):

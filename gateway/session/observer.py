@@ -1,4 +1,4 @@
-"""The reports of the media side about one peer, as events for its client and changes of the list."""
+"""Turns the media side's reports about one peer into events for its client and changes of the list."""
 
 from attrs import define
 
@@ -31,7 +31,8 @@ class MemberObserver:
         self.member.connection.send_event(TransportStateChanged(transport.id, state))
 
     def producer_closed(self, producer: sfu.Producer) -> None:
-        """Do nothing: the producer went with its transport, whose change comes next and updates the list."""
+        """Do nothing. The producer closed with its transport, and :meth:`transport_changed` comes next and updates the
+        list."""
 
     def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
         self.member.connection.send_event(ConsumerClosed(consumer.id, why.value))
@@ -41,5 +42,5 @@ class MemberObserver:
         self.member.connection.send_event(ConsumerUpdated(consumer.id, consumer.producer_paused, layers))
 
     def failed(self, error: Exception) -> None:
-        """Code that ran for this peer on another's behalf raised. End this peer's session only."""
+        """End this peer's session, because code that ran for it raised while the gateway served another client."""
         self.member.connection.fail(error)

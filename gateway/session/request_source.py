@@ -1,4 +1,4 @@
-"""The requests of one connection, in order. Frames that are no request are answered here."""
+"""The requests of one connection, in order. This module also answers frames that are no request."""
 
 import trio
 from attrs import define, field
@@ -11,10 +11,10 @@ from protocol.errors import ErrorCode, ProtocolError, RequestError
 from protocol.requests import Request
 from protocol.responses import Error
 
-BYTES_PER_TOKEN = 8192
-"""A request costs one token, plus one for this many bytes, since a large request takes longer to decode."""
+REQUEST_BYTES_PER_TOKEN = 8192
+"""A request costs one token, plus one for every 8 KiB, since a large request takes longer to decode."""
 HARD_LIMIT_FACTOR = 2
-"""A client above the rate limit gets an error. At this multiple of the limit, its connection is closed."""
+"""A client above the rate limit gets errors. Above this multiple of the limit, the gateway closes its connection."""
 
 
 @define(eq=False)
@@ -36,7 +36,7 @@ class RequestSource:
         """Return the next request. Always a checkpoint."""
         while True:
             text, size = await self.connection.inbox.get()
-            now, cost = trio.current_time(), 1 + size // BYTES_PER_TOKEN
+            now, cost = trio.current_time(), 1 + size // REQUEST_BYTES_PER_TOKEN
             if not self._hard_limit.take(cost, now):
                 self.connection.end(end_reasons.RATE_LIMITED)
                 continue

@@ -16,7 +16,7 @@ ObjectTable = Literal["transports", "producers", "consumers"]
 
 @frozen(eq=False)
 class Session:
-    """Everything that the requests of one session work on."""
+    """The objects that the handlers of one session's requests need."""
 
     gateway: Gateway
     channel: Channel
@@ -34,6 +34,7 @@ class Session:
         raise RequestError(ErrorCode.NOT_FOUND, f"none of your {table} has this id")
 
     def spend_broadcast(self, cost: int = 1) -> None:
-        """Charge a broadcast to the client, so that its messages cannot crowd out everybody else's."""
+        """Charge a broadcast to the client, so that its messages leave room for those of others. Raises
+        :exc:`RequestError` if the client has sent too many."""
         if not self.member.connection.broadcast_budget.take(cost, trio.current_time()):
             raise RequestError(ErrorCode.RATE_LIMITED, "too many messages to other members in too short a time")

@@ -173,7 +173,7 @@ async def test_a_moderator_can_also_remove_a_user_who_waits_for_a_seat(autojump_
         waiter = await rig.connect()
         await ask_to_join(waiter)
         await wait_all_tasks_blocked()
-        assert rig.gateway.channels.remove("lobby", "ada")
+        assert rig.gateway.channels.expel("lobby", "ada")
         assert await waiter.wait_closed() == 4403
         assert await older.wait_closed() == 4409
         await wait_all_tasks_blocked()
@@ -183,8 +183,8 @@ async def test_a_moderator_can_also_remove_a_user_who_waits_for_a_seat(autojump_
 async def test_removing_an_absent_user_fails(autojump_clock: MockClock) -> None:
     async with open_rig() as rig:
         await rig.joined("ada")
-        assert not rig.gateway.channels.remove("lobby", "ben")
-        assert not rig.gateway.channels.remove("cellar", "ada")
+        assert not rig.gateway.channels.expel("lobby", "ben")
+        assert not rig.gateway.channels.expel("cellar", "ada")
 
 
 async def test_the_same_user_may_be_in_two_channels(autojump_clock: MockClock) -> None:

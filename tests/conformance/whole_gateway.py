@@ -211,7 +211,7 @@ async def open_gate(*, seed: int = 1, rng: random.Random | None = None, **settin
     def open_router(media_settings: sfu.MediaSettings) -> AbstractAsyncContextManager[sfu.Router]:
         return sfu.serve_router(media_settings, plane, [MEDIA_ADDRESS], rng=rng, today=TODAY)
 
-    make_gateway: Any = partial(Gateway, today=lambda: TODAY)
+    make_gateway: Any = partial(Gateway, utc_now=lambda: TODAY)
     with capture_logs() as log:
         async with (
             trio.open_nursery() as nursery,

@@ -68,7 +68,7 @@ async def test_queued_messages_are_sent_before_the_reason(autojump_clock: MockCl
         ada, ben = await rig.joined("ada", "ben")
         await ben.request("message", data="last words")
         await ben.next()
-        rig.gateway.channels.remove("lobby", "ada")
+        rig.gateway.channels.expel("lobby", "ada")
         await ada.wait_closed()
         assert [frame["type"] for frame in ada.frames] == ["message", "closing"]
 
@@ -83,7 +83,7 @@ async def test_a_client_that_does_not_read_costs_one_second_and_gets_no_goodbye(
         for number in range(5):
             await ben.ok("message", data=number)
         begun = trio.current_time()
-        assert rig.gateway.channels.remove("lobby", "stuck")
+        assert rig.gateway.channels.expel("lobby", "stuck")
         left = (await ben.voice_state("user_left"))["reason"]
         assert left == "removed"
         assert trio.current_time() == begun  # the others do not wait for the goodbye

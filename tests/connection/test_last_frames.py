@@ -14,24 +14,24 @@ from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.outbox import Frame
-from gateway.connection.websocket import GuardedStream
+from gateway.connection.websocket import SharedStream
 from gateway.ops.metrics import Metrics
 
 CLOSE_FRAME = b"\x88\x02\x03\xe8"
 
 
-def guarded_stream() -> tuple[GuardedStream, MemoryReceiveStream]:
+def shared_stream() -> tuple[SharedStream, MemoryReceiveStream]:
     """Return a stream as the gateway has it, and the bytes that the client gets."""
     sending, sent = memory_stream_one_way_pair()
-    return GuardedStream(trio.StapledStream(sending, memory_stream_one_way_pair()[1]), 1000, lambda: None), sent
+    return SharedStream(trio.StapledStream(sending, memory_stream_one_way_pair()[1]), 1000, lambda: None), sent
 
 
 async def test_nothing_is_sent_behind_a_close_frame() -> None:
-    guarded, sent = guarded_stream()
-    await guarded.send_frames(b"\x81\x01a")
-    await guarded.send_all(CLOSE_FRAME)
+    shared, sent = shared_stream()
+    await shared.send_frames(b"\x81\x01a")
+    await shared.send_all(CLOSE_FRAME)
     with pytest.raises(trio.ClosedResourceError):
-        await guarded.send_frames(b"\x81\x01b")
+        await shared.send_frames(b"\x81\x01b")
     assert await sent.receive_some() == b"\x81\x01a" + CLOSE_FRAME
 
 
@@ -46,10 +46,10 @@ async def test_nothing_is_sent_behind_a_close_frame() -> None:
 async def test_a_writer_that_meets_the_clients_close_frame_first_records_the_right_reason(
     reason: CloseReason | None, end_reason: EndReason
 ) -> None:
-    guarded, _ = guarded_stream()
-    await guarded.send_all(CLOSE_FRAME)  # trio-websocket's answer to the client's close frame
+    shared, _ = shared_stream()
+    await shared.send_all(CLOSE_FRAME)  # trio-websocket's answer to the client's close frame
     connection = Connection(Config(), Metrics(), structlog.get_logger())
     connection.outbox.put(Frame.of_text("more"))
     websocket: Any = SimpleNamespace(closed=reason)
-    await connection.write(websocket, guarded)
+    await connection.write(websocket, shared)
     assert connection.end_reason is end_reason

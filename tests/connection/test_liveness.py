@@ -9,7 +9,7 @@ from gateway.connection import end_reasons
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.liveness import TICK, Liveness
 from gateway.connection.outbox import Frame, Outbox
-from gateway.connection.websocket import GuardedStream
+from gateway.connection.websocket import SharedStream
 from tests.session.memory_gateway import open_rig
 
 PING_INTERVAL, PING_TIMEOUT = 5.0, 4.5
@@ -55,14 +55,14 @@ async def test_bytes_that_arrive_at_the_deadline_count(autojump_clock: MockClock
     """After a stall of the whole gateway, its timers and its sockets are due in one step, in any order."""
 
     for _ in range(20):
-        guarded = guarded_over(Speaking())
-        nursery.start_soon(read, guarded)
-        nursery.start_soon(must_stay, Liveness(guarded, pinging(nursery, []), PING_INTERVAL, PING_TIMEOUT))
+        shared = shared_over(Speaking())
+        nursery.start_soon(read, shared)
+        nursery.start_soon(must_stay, Liveness(shared, pinging(nursery, []), PING_INTERVAL, PING_TIMEOUT))
     await trio.sleep(10 * PATIENCE)
 
 
-def guarded_over(stream: trio.abc.ReceiveStream) -> GuardedStream:
-    return GuardedStream(trio.StapledStream(memory_stream_one_way_pair()[0], stream), 1000, lambda: None)
+def shared_over(stream: trio.abc.ReceiveStream) -> SharedStream:
+    return SharedStream(trio.StapledStream(memory_stream_one_way_pair()[0], stream), 1000, lambda: None)
 
 
 def pinging(nursery: trio.Nursery, pings: list[float]) -> Outbox:
@@ -77,9 +77,9 @@ def pinging(nursery: trio.Nursery, pings: list[float]) -> Outbox:
     return outbox
 
 
-async def read(guarded: GuardedStream) -> None:
+async def read(shared: SharedStream) -> None:
     while True:
-        await guarded.receive_some()
+        await shared.receive_some()
 
 
 async def must_stay(liveness: Liveness) -> None:
@@ -91,9 +91,9 @@ async def test_after_a_stall_of_the_gateway_a_client_is_pinged_before_it_counts_
 ) -> None:
     pings: list[float] = []
     network, theirs = memory_stream_one_way_pair()
-    guarded = guarded_over(theirs)
-    nursery.start_soon(read, guarded)
-    nursery.start_soon(must_stay, Liveness(guarded, pinging(nursery, pings), PING_INTERVAL, PING_TIMEOUT))
+    shared = shared_over(theirs)
+    nursery.start_soon(read, shared)
+    nursery.start_soon(must_stay, Liveness(shared, pinging(nursery, pings), PING_INTERVAL, PING_TIMEOUT))
     await wait_all_tasks_blocked()
     autojump_clock.jump(60)
     await wait_all_tasks_blocked()
@@ -110,8 +110,8 @@ async def test_clients_that_fell_quiet_at_different_times_are_pinged_together(
     pings: list[float] = []
     begun = trio.current_time()
     for _ in range(50):
-        guarded = guarded_over(memory_stream_one_way_pair()[1])
-        nursery.start_soon(Liveness(guarded, pinging(nursery, pings), PING_INTERVAL, PING_TIMEOUT).wait_gone)
+        shared = shared_over(memory_stream_one_way_pair()[1])
+        nursery.start_soon(Liveness(shared, pinging(nursery, pings), PING_INTERVAL, PING_TIMEOUT).wait_gone)
         await trio.sleep(1 / 50)
     await trio.sleep(PING_INTERVAL + TICK)
     assert len(pings) == 50
@@ -126,8 +126,8 @@ async def test_with_any_configuration_there_is_time_to_answer_and_the_end_is_on_
 ) -> None:
     pings: list[float] = []
     begun = trio.current_time()
-    guarded = guarded_over(memory_stream_one_way_pair()[1])
-    end_reason = await Liveness(guarded, pinging(nursery, pings), interval, timeout).wait_gone()
+    shared = shared_over(memory_stream_one_way_pair()[1])
+    end_reason = await Liveness(shared, pinging(nursery, pings), interval, timeout).wait_gone()
     assert end_reason is end_reasons.TIMED_OUT
     assert trio.current_time() - begun == pytest.approx(interval + timeout)
     (pinged,) = pings
@@ -140,7 +140,7 @@ async def test_with_any_configuration_a_client_that_reads_nothing_ends_on_time(
 ) -> None:
     """The outbox fills between two checks, and nothing wakes the task that checks."""
     outbox = Outbox(1000, age)
-    liveness = Liveness(guarded_over(Speaking()), outbox, ping_interval=1000, ping_timeout=1000)
+    liveness = Liveness(shared_over(Speaking()), outbox, ping_interval=1000, ping_timeout=1000)
     ended: list[tuple[EndReason, float]] = []
 
     async def watch() -> None:
@@ -184,8 +184,8 @@ class Media:
 
 def quiet_with(media: Media) -> Liveness:
     """Make a client that sends nothing on its WebSocket from now on."""
-    guarded = guarded_over(memory_stream_one_way_pair()[1])
-    return Liveness(guarded, Outbox(1000, 1000), PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at)
+    shared = shared_over(memory_stream_one_way_pair()[1])
+    return Liveness(shared, Outbox(1000, 1000), PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at)
 
 
 @pytest.mark.parametrize("until", [-1.0, 0.0, 0.1, 4.0, 9.0, 9.5, 9.6, 10.4, 10.5, 10.6, 15.0, 19.9, 20.0, 1000.0])
@@ -203,10 +203,10 @@ async def test_media_is_checked_only_when_the_websocket_was_silent_for_too_long(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     media = Media(1e9)
-    guarded = guarded_over(Speaking())
+    shared = shared_over(Speaking())
     outbox = Outbox(1000, 1000)
-    nursery.start_soon(read, guarded)
-    liveness = Liveness(guarded, outbox, PING_INTERVAL, PING_TIMEOUT + 1, MEDIA_GRACE, media.heard_at)
+    nursery.start_soon(read, shared)
+    liveness = Liveness(shared, outbox, PING_INTERVAL, PING_TIMEOUT + 1, MEDIA_GRACE, media.heard_at)
     nursery.start_soon(must_stay, liveness)
     await trio.sleep(100)
     assert media.asked == []
@@ -219,13 +219,13 @@ async def test_a_websocket_that_returns_while_media_kept_it_is_watched_as_before
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     network, theirs = memory_stream_one_way_pair()
-    guarded = guarded_over(theirs)
-    nursery.start_soon(read, guarded)
+    shared = shared_over(theirs)
+    nursery.start_soon(read, shared)
     media = Media(trio.current_time() + 9)
     ended: list[float] = []
 
     async def watch() -> None:
-        liveness = Liveness(guarded, Outbox(1000, 1000), PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at)
+        liveness = Liveness(shared, Outbox(1000, 1000), PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at)
         await liveness.wait_gone()
         ended.append(trio.current_time())
 
@@ -242,13 +242,13 @@ async def test_after_a_stall_the_gateway_checks_both_websocket_and_media(
 ) -> None:
     """Bytes and media that came during the stall are not read yet. Neither may count as silent before that."""
     pings: list[float] = []
-    guarded = guarded_over(memory_stream_one_way_pair()[1])
+    shared = shared_over(memory_stream_one_way_pair()[1])
     media = Media(1e9)
     ended: list[float] = []
 
     async def watch() -> None:
         outbox = pinging(nursery, pings)
-        await Liveness(guarded, outbox, PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at).wait_gone()
+        await Liveness(shared, outbox, PING_INTERVAL, PING_TIMEOUT, MEDIA_GRACE, media.heard_at).wait_gone()
         ended.append(trio.current_time())
 
     nursery.start_soon(watch)

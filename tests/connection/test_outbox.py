@@ -9,7 +9,7 @@ from wsproto.events import Event, Ping, TextMessage
 from gateway.connection import end_reasons
 from gateway.connection.liveness import Liveness
 from gateway.connection.outbox import BATCH_BYTES, Frame, Outbox
-from gateway.connection.websocket import GuardedStream
+from gateway.connection.websocket import SharedStream
 from protocol.events import ActiveSpeakers, MessageReceived
 
 
@@ -18,8 +18,8 @@ def frame(text: str, size: int | None = None) -> Frame:
 
 
 async def note_when_stuck(outbox: Outbox, times: list[float]) -> None:
-    guarded = GuardedStream(memory_stream_pair()[0], 1000, lambda: None)
-    assert await Liveness(guarded, outbox, ping_interval=1000, ping_timeout=1000).wait_gone() is end_reasons.TOO_SLOW
+    shared = SharedStream(memory_stream_pair()[0], 1000, lambda: None)
+    assert await Liveness(shared, outbox, ping_interval=1000, ping_timeout=1000).wait_gone() is end_reasons.TOO_SLOW
     times.append(trio.current_time())
 
 

@@ -25,7 +25,7 @@ class Rooms:
     def channels(self) -> Mapping[str, Room]:
         return MappingProxyType({name: Room(dict.fromkeys(members)) for name, members in self.by_id.items()})
 
-    def remove(self, channel_id: str, user_id: str) -> bool:
+    def expel(self, channel_id: str, user_id: str) -> bool:
         self.threads.add(threading.get_ident())
         members = self.by_id.get(channel_id, [])
         if user_id not in members:

@@ -110,7 +110,7 @@ def test_counters_count_events() -> None:
     metrics.left("disconnected")
     metrics.observe_leave(0.003)
     metrics.closed(4409)
-    metrics.rejected("not_found")
+    metrics.request_error("not_found")
     metrics.session_error()
     metrics.forced_cleanup(2)
     now = shown(metrics)

@@ -60,7 +60,7 @@ async def test_channels_are_spread_and_each_talks_on_its_own_plane(identity: Ide
         assert {"sfu_peers 4.0", "sfu_transports 4.0", "sfu_producers 2.0", "sfu_consumers 2.0"} <= set(shown)
         totals = [router.context.plane.totals() for router in server.gateway.routers]
         assert f"sfu_routes {sum(plane.routes for plane in totals):.1f}" in shown
-        assert {address for _, address in server.media} == {
+        assert {address for _, address in server.media_addresses} == {
             router.context.addresses[0][1] for router in server.gateway.routers
         }
 
@@ -81,7 +81,7 @@ async def test_a_channel_opens_on_the_least_loaded_plane(identity: Identity) -> 
 async def test_the_ports_are_in_a_row() -> None:
     first = random.Random().randrange(20_000, 30_000)
     async with open_server(Config(port=0, media_port=first, planes=3)) as server:
-        assert sorted({port for _, port in server.media}) == [first, first + 1, first + 2]
+        assert sorted({port for _, port in server.media_addresses}) == [first, first + 1, first + 2]
         with pytest.raises(StartError, match=f"127.0.0.1:{first + 2} .*in use"):
             async with open_server(Config(port=0, media_port=first + 2, planes=1)):
                 pass

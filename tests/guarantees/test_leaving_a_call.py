@@ -70,7 +70,7 @@ def test_an_error_on_close_does_not_affect_the_server(step: str) -> None:
         fault = world.faults.raises(step)
         await world.joined("ada", "ben")
         world.expect_end("ada")
-        assert world.gateway.channels.remove("lobby", "ada")
+        assert world.gateway.channels.expel("lobby", "ada")
         await world.settle()
         assert fault.happened == 1
         (cleo,) = await world.joined("cleo")

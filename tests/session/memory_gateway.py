@@ -243,7 +243,9 @@ async def open_rig(*, seed: int = 1, **settings: Any) -> AsyncIterator[Rig]:
             sfu.serve_router(config.media, plane, [("192.0.2.1", 40000)], rng=rng, today=TODAY) as router,
         ):
             log.router = router
-            gateway = Gateway(config, [router], metrics, new_id=lambda: f"made-up-{next(numbers)}", today=lambda: TODAY)
+            gateway = Gateway(
+                config, [router], metrics, new_id=lambda: f"made-up-{next(numbers)}", utc_now=lambda: TODAY
+            )
             metrics.watch(gateway.channels, router)
             yield Rig(gateway, router, metrics, nursery, log)
             nursery.cancel_scope.cancel()

@@ -48,7 +48,7 @@ async def cut(rig: Rig, client: RawClient) -> None:
 
 async def be_removed(rig: Rig, client: RawClient) -> None:
     await trio.lowlevel.checkpoint()
-    assert rig.gateway.channels.remove("lobby", "ada")
+    assert rig.gateway.channels.expel("lobby", "ada")
 
 
 async def be_replaced(rig: Rig, client: RawClient) -> None:

@@ -278,7 +278,7 @@ async def open_world(*, seed: int = 1, conditions: Conditions = CLEAN, **setting
         Gateway,
         new_id=lambda: f"id-{next(numbers)}",
         new_reference=lambda: f"reference-{next(numbers)}",
-        today=lambda: TODAY,
+        utc_now=lambda: TODAY,
     )
     ping_fails_for: set[str] = set()
     with captured_log() as log, wrapped_steps(trace, faults), breakable_ping(ping_fails_for):

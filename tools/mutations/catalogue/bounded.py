@@ -89,10 +89,10 @@ MUTATIONS: Final = (
         "gateway/connection/connection.py",
         """\
             with trio.move_on_after(config.goodbye_timeout, shield=True):
-                await guarded.send_close_frame""",
+                await shared.send_close_frame""",
         """\
             with trio.CancelScope(shield=True):
-                await guarded.send_close_frame""",
+                await shared.send_close_frame""",
         (
             "tests/guarantees/test_every_way_to_die.py"
             "::test_a_client_that_dies_in_a_call_is_gone_and_the_others_go_on[bytes that are no WebSocket frame-clean]",
@@ -130,7 +130,7 @@ MUTATIONS: Final = (
 
 
 async def _update_all(channels: Iterable[Channel]) -> None:
-    \"\"\"Update every channel. Its own function: no variable may keep a closed channel alive.\"\"\"
+    \"\"\"Update every channel. This is a function of its own, so that no variable keeps a closed channel alive.\"\"\"
     for channel in channels:
         try:
             update_speakers(channel)

@@ -97,7 +97,7 @@ MUTATIONS: Final = (
         6,
         "Media keeps a client for ever although its WebSocket is silent.",
         "gateway/connection/liveness.py",
-        "min(self.media_heard_at() + patience, self.guarded.last_received_at + self.media_grace)\n",
+        "min(self.media_heard_at() + patience, self.stream.last_received_at + self.media_grace)\n",
         "self.media_heard_at() + patience\n",
         (f"{_SPEED}::test_media_keeps_a_client_with_a_silent_websocket_only_for_a_while",),
     ),
