@@ -10,7 +10,7 @@ import trio
 
 from protocol.client import RequestError
 from tests.gateway_process import GatewayProcess, run_gateway
-from tools.full import FullClient, MovingPattern, ReceivedStream, Tone, open_full_client
+from tools.full import DecodedStream, FullClient, MovingPattern, Tone, open_full_client
 
 RED, BLUE = (90, 200), (200, 90)
 LOUD_ENOUGH = 0.01  # a quarter of a second of the tone
@@ -28,13 +28,13 @@ async def two_in(gateway: GatewayProcess, channel: str) -> AsyncIterator[tuple[F
         await trio.to_thread.run_sync(gateway.becomes_empty)
 
 
-async def hears(stream: ReceivedStream, pitch: int) -> None:
+async def hears(stream: DecodedStream, pitch: int) -> None:
     """Wait until a tone has arrived, and check its pitch."""
     await stream.until(lambda now: now.audio.energy > LOUD_ENOUGH and now.audio.pitch > 0)
     assert stream.audio.pitch == pytest.approx(pitch, rel=0.02)
 
 
-async def sees(stream: ReceivedStream, colour: tuple[int, int]) -> None:
+async def sees(stream: DecodedStream, colour: tuple[int, int]) -> None:
     """Wait until a video has arrived, and check its colour and size."""
     await stream.until(lambda now: now.video.frames > 15)
     assert stream.video.colour == pytest.approx(colour, abs=8)

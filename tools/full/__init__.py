@@ -5,8 +5,8 @@ To the gateway they are like browsers.  aiortc runs in an asyncio loop beside Tr
 addresses alone.
 """
 
-from tools.full.client import FullClient, ReceivedStream, open_full_client
+from tools.full.client import DecodedStream, FullClient, open_full_client
 from tools.full.meters import DecodedAudio, DecodedVideo
 from tools.full.tracks import MovingPattern, Tone
 
-__all__ = ["DecodedAudio", "DecodedVideo", "FullClient", "MovingPattern", "ReceivedStream", "Tone", "open_full_client"]
+__all__ = ["DecodedAudio", "DecodedStream", "DecodedVideo", "FullClient", "MovingPattern", "Tone", "open_full_client"]

@@ -12,7 +12,7 @@ import trio
 from cyclopts import App, Parameter
 
 from protocol.client import ConnectError, ConnectionClosed, RequestError
-from tools.full.client import FullClient, ReceivedStream, open_full_client
+from tools.full.client import DecodedStream, FullClient, open_full_client
 from tools.full.tracks import MovingPattern, Tone
 
 app = App(help_format="plaintext")
@@ -79,7 +79,7 @@ async def _until_told_to_stop() -> AsyncIterator[None]:
 
 
 async def _report(client: FullClient) -> None:
-    streams: dict[tuple[str, str], ReceivedStream] = {}
+    streams: dict[tuple[str, str], DecodedStream] = {}
     while True:
         await _receive_new_streams(client, streams)
         report = [
@@ -90,7 +90,7 @@ async def _report(client: FullClient) -> None:
         await trio.sleep(_REPORT_EVERY)
 
 
-async def _receive_new_streams(client: FullClient, streams: dict[tuple[str, str], ReceivedStream]) -> None:
+async def _receive_new_streams(client: FullClient, streams: dict[tuple[str, str], DecodedStream]) -> None:
     for name in [name for name, stream in streams.items() if stream.closed]:
         del streams[name]
     for participant in client.participants:

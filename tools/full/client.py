@@ -23,7 +23,7 @@ PATIENCE = 15.0
 _GOODBYE = 5.0
 
 
-class ReceivedStream:
+class DecodedStream:
     """A stream that the client receives.  ``latest`` measures what was decoded so far."""
 
     def __init__(self, consumer_id: str, kind: MediaKind) -> None:
@@ -45,7 +45,7 @@ class ReceivedStream:
         assert isinstance(self.latest, DecodedVideo)
         return self.latest
 
-    async def until(self, condition: Callable[["ReceivedStream"], bool], within: float = PATIENCE) -> None:
+    async def until(self, condition: Callable[["DecodedStream"], bool], within: float = PATIENCE) -> None:
         """Wait until ``condition`` holds for this stream.  Raises ``trio.TooSlowError`` after ``within`` seconds."""
         with trio.fail_after(within):
             while not condition(self):
@@ -78,7 +78,7 @@ class FullClient:
         self._bridge = bridge
         self._media = Media(_BridgedSignalling(self))
         self._directions: dict[str, Direction] = {}
-        self._streams: dict[str, ReceivedStream] = {}
+        self._streams: dict[str, DecodedStream] = {}
         self._opening = trio.Lock()
 
     @property
@@ -105,12 +105,12 @@ class FullClient:
         await self._bridge.run(self._media.stop_sending, producer_id)
         await self.signalling.close(producer_id=producer_id)
 
-    async def stop_receiving(self, stream: ReceivedStream) -> None:
+    async def stop_receiving(self, stream: DecodedStream) -> None:
         """Close a consumer of this client."""
         await self._no_longer_receive(stream.consumer_id)
         await self.signalling.close(consumer_id=stream.consumer_id)
 
-    async def receive(self, user_id: str, source: Source, within: float = PATIENCE) -> ReceivedStream:
+    async def receive(self, user_id: str, source: Source, within: float = PATIENCE) -> DecodedStream:
         """Receive a stream that a user sends, or begins to send within ``within`` seconds."""
         with trio.fail_after(within):
             await self.until(lambda participants: _find(participants, user_id, source) is not None, within)
@@ -118,7 +118,7 @@ class FullClient:
             assert producer is not None
             transport_id = await self._transport("receive")
             consumed = await self.signalling.consume(transport_id, producer.producer_id)
-            stream = self._streams[consumed.consumer_id] = ReceivedStream(consumed.consumer_id, producer.kind)
+            stream = self._streams[consumed.consumer_id] = DecodedStream(consumed.consumer_id, producer.kind)
             await self._bridge.run(
                 self._media.receive,
                 to_json(consumed),

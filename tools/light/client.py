@@ -61,11 +61,7 @@ async def open_light_client(
 
     Raises what :func:`protocol.client.connect` and ``join`` raise.  Exceptions from the block come out unchanged.
     """
-    try:
-        with trio.fail_after(timeouts.connect):
-            stream, host, path = await open_stream(url, None)
-    except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-        raise ConnectError(f"cannot connect to {url}: {_reason(error)}") from error
+    stream, host, path = await _connect(url, timeouts)
     failure: BaseException | None = None
     async with connect_over(stream, host=host, path=path, timeouts=timeouts, decode=decode) as signalling:
 
@@ -99,6 +95,14 @@ async def open_light_client(
             if isinstance(failure, Exception):
                 raise failure from None
             raise
+
+
+async def _connect(url: str, timeouts: Timeouts) -> tuple[trio.abc.Stream, str, str]:
+    try:
+        with trio.fail_after(timeouts.connect):
+            return await open_stream(url, None)
+    except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
+        raise ConnectError(f"cannot connect to {url}: {_reason(error)}") from error
 
 
 def _reason(error: BaseException) -> str:

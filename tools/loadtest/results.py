@@ -63,30 +63,14 @@ class Results:
                 for one in self.verdicts
             ],
             "media": {kind: self._media(kind) for kind in plan.kinds},
-            "clients": {
-                "joins": self.total.joins,
-                "leaves": self.total.leaves,
-                "failed": self.total.failed,
-                "failures": dict(self.total.failures),
-                "silent_streams": self.total.silent,
-                "join": _quantiles(run.totals.join),
-                "first_media": _quantiles(run.totals.first_media),
-            },
+            "clients": self._clients(),
             "roster": {
                 "told": run.truth.told,
                 "errors": dict(run.truth.errors),
                 "examples": run.truth.examples,
                 "left_to_told": {kind: _quantiles(each) for kind, each in run.truth.left_to_told.items()},
             },
-            "full_clients": [
-                {
-                    "user": client.user_id,
-                    "decoded": client.decoded,
-                    "undecoded": client.undecoded,
-                    "streams": client.streams,
-                }
-                for client in run.full
-            ],
+            "full_clients": self._full_clients(),
             "gateway": self._gateway(),
             "own": [
                 {
@@ -108,6 +92,29 @@ class Results:
             "latency": _quantiles(self.conductor.totals.latency[kind]),
             "bitrate_of_a_stream": round(self.conductor.media[kind].bitrate) if kind in self.conductor.media else None,
         }
+
+    def _clients(self) -> dict[str, Any]:
+        totals = self.conductor.totals
+        return {
+            "joins": self.total.joins,
+            "leaves": self.total.leaves,
+            "failed": self.total.failed,
+            "failures": dict(self.total.failures),
+            "silent_streams": self.total.silent,
+            "join": _quantiles(totals.join),
+            "first_media": _quantiles(totals.first_media),
+        }
+
+    def _full_clients(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "user": client.user_id,
+                "decoded": client.decoded,
+                "undecoded": client.undecoded,
+                "streams": client.streams,
+            }
+            for client in self.conductor.full
+        ]
 
     def _gateway(self) -> dict[str, Any]:
         run, traffic = self.conductor, self.total.traffic
