@@ -1,4 +1,4 @@
-"""RTCP is written byte for byte as the RFCs say, and read without trust."""
+"""The peer's RTCP: bytes as the RFCs print them, round trips, and arbitrary input."""
 
 import contextlib
 import random
@@ -33,7 +33,7 @@ BLOCK = ReportBlock(
 )
 BLOCK_BYTES = "01020304 40 fffffe 0001fffe 0000012c aabbccdd 00010000"
 
-# Every kind of packet, and its bytes put down by hand from RFC 3550, RFC 4585, RFC 5104 and the REMB draft.
+# Every kind of packet with its bytes, written by hand from RFC 3550, RFC 4585, RFC 5104 and the REMB draft.
 EXAMPLES: list[tuple[RtcpPacket, str]] = [
     (
         SenderReport(0xCAFEBABE, ntp=0xE93C7F0080000000, rtp_timestamp=90000, packets=3, octets=3000),
@@ -118,7 +118,7 @@ def test_more_than_31_blocks_are_split_over_reports() -> None:
 
 
 @pytest.mark.parametrize(("lost", "written"), [(2**23, "7fffff"), (2**40, "7fffff"), (-(2**23) - 1, "800000")])
-def test_what_the_wire_cannot_hold_of_the_loss_is_held_at_its_ends(lost: int, written: str) -> None:
+def test_a_loss_beyond_24_bits_is_written_as_the_nearest_value(lost: int, written: str) -> None:
     assert rtcp.encode([ReceiverReport(1, (ReportBlock(2, 0, lost, 0, 0),))])[13:16].hex() == written
 
 
@@ -134,15 +134,15 @@ def test_what_the_wire_cannot_hold_of_the_loss_is_held_at_its_ends(lost: int, wr
         ReceiverEstimatedMaximumBitrate(1, 2**90, ()),
     ],
 )
-def test_a_field_out_of_its_range_is_a_mistake_of_the_caller(packet: RtcpPacket) -> None:
+def test_the_writer_refuses_a_field_out_of_its_range(packet: RtcpPacket) -> None:
     with pytest.raises(ValueError):
         rtcp.encode([packet])
 
 
-# What others send
+# Packets of other implementations
 
 
-def test_what_we_do_not_understand_is_skipped() -> None:
+def test_unknown_types_and_formats_are_skipped() -> None:
     unknown = [
         "80 cc 0002 cafebabe 41424344",  # APP
         "80 cf 0001 cafebabe",  # extended reports
@@ -207,7 +207,7 @@ def test_malformed_rtcp_is_refused(hexadecimal: str) -> None:
 
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 6), st.booleans())
-def test_mutated_rtcp_raises_nothing_but_bad_datagram(seed: int, changes: int, cut: bool) -> None:
+def test_mutated_rtcp_raises_only_bad_packet(seed: int, changes: int, cut: bool) -> None:
     rng = random.Random(seed)
     chosen = rng.choices([packet for packet, _ in EXAMPLES], k=3)
     mutated = bytearray(rtcp.encode(chosen))
@@ -221,7 +221,7 @@ def test_mutated_rtcp_raises_nothing_but_bad_datagram(seed: int, changes: int, c
 
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(st.sampled_from([200, 201, 202, 203, 204, 205, 206, 207]), st.integers(0, 63), st.binary(max_size=64))
-def test_a_body_of_any_content_raises_nothing_but_bad_datagram(packet_type: int, low: int, body: bytes) -> None:
+def test_a_body_of_any_content_raises_only_bad_packet(packet_type: int, low: int, body: bytes) -> None:
     body += bytes(-len(body) % 4)
     with contextlib.suppress(BadPacket):
         rtcp.parse_untrusted(bytes([0x80 | low, packet_type, 0, len(body) // 4]) + body)
@@ -246,7 +246,7 @@ def test_one_bad_packet_of_a_compound_costs_itself_alone(bad: str) -> None:
     assert len(faults) == 1
 
 
-def test_what_comes_before_a_wrong_length_is_read() -> None:
+def test_packets_before_a_wrong_length_are_read() -> None:
     loss = PictureLossIndication(0xCAFEBABE, 0x01020304)
     faults: list[BadPacket] = []
     assert rtcp.parse_untrusted(rtcp.encode([loss]) + bytes.fromhex("81 ca 0009 cafebabe"), faults) == [loss]

@@ -68,7 +68,7 @@ def test_an_extension_of_another_profile_is_skipped() -> None:
         (packet(flags=0x90, rest=b"\xbe\xde\x00\x02\x10a\x00\x00"), "cut off"),
     ],
 )
-def test_what_is_shorter_than_it_says_is_refused(datagram: bytes, why: str) -> None:
+def test_a_truncated_header_is_refused(datagram: bytes, why: str) -> None:
     with pytest.raises(BadPacket, match=why):
         parse_header_untrusted(datagram)
 
@@ -108,7 +108,7 @@ numbers_and_values = st.lists(st.tuples(st.integers(1, 255), st.binary(max_size=
     payload=st.binary(max_size=20),
     padding=st.integers(0, 255),
 )
-def test_what_is_written_is_read_again(
+def test_a_written_packet_is_read_back(
     payload_type: int,
     sequence_number: int,
     timestamp: int,
@@ -140,7 +140,7 @@ def test_what_is_written_is_read_again(
 
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(flags=st.integers(0, 255), profile=st.sampled_from([b"\xbe\xde", b"\x10\x00", b"\x10\x05"]), rest=st.binary())
-def test_any_bytes_are_a_header_or_a_bad_datagram(flags: int, profile: bytes, rest: bytes) -> None:
+def test_any_bytes_are_a_header_or_a_bad_packet(flags: int, profile: bytes, rest: bytes) -> None:
     for datagram in (packet(flags=flags, rest=rest), packet(flags=0x90, rest=profile + b"\x00\x02" + rest), rest):
         try:
             header = parse_header_untrusted(datagram)

@@ -1,5 +1,5 @@
-"""What the functions of this package raise for bytes from the network, and nothing else."""
+"""The only exception that functions of this package raise for bytes from the network."""
 
 
 class BadPacket(Exception):
-    """An RTP or RTCP packet that contradicts itself; the text says why and quotes nothing of it."""
+    """A malformed RTP or RTCP packet.  The text says why, and quotes nothing of it."""

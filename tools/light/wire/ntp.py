@@ -1,6 +1,6 @@
-"""NTP timestamps as RTCP has them (RFC 3550 section 4): seconds since 1900 as 32.32 fixed-point numbers.
+"""NTP timestamps of RTCP (RFC 3550 section 4): seconds since 1900 as 32.32 fixed-point numbers.
 
-``seconds`` are the caller's, from any epoch it likes as long as it keeps to it: a receiver uses only differences.
+The caller may count ``seconds`` from any fixed epoch, since receivers use only differences.
 """
 
 

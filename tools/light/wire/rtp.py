@@ -1,4 +1,4 @@
-"""RTP headers (RFC 3550 section 5.1) and their extensions (RFC 8285).  Payloads are nobody's business here."""
+"""RTP headers (RFC 3550 section 5.1) and their extensions (RFC 8285), without payloads."""
 
 from collections.abc import Iterable, Sequence
 from struct import Struct
@@ -15,7 +15,7 @@ FIXED_HEADER_SIZE = 12
 FIXED_HEADER = Struct("!BBHII")
 EXTENSION_HEADER = Struct("!HH")
 
-_STOP = 15  # RFC 8285 section 4.2: whoever meets this id reads no further
+_STOP = 15  # RFC 8285 section 4.2: a reader stops at this id
 
 
 @define

@@ -1,4 +1,4 @@
-"""RTCP: what travels beside the media (RFC 3550 section 6, RFC 4585, RFC 5104)."""
+"""RTCP: reports, descriptions and feedback (RFC 3550 section 6, RFC 4585, RFC 5104)."""
 
 from tools.light.wire.rtcp.building import encode, receiver_reports
 from tools.light.wire.rtcp.packets import (

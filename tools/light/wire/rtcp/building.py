@@ -29,7 +29,7 @@ from tools.light.wire.rtcp.packets import (
 
 
 def encode(packets: Iterable[RtcpPacket]) -> bytes:
-    """A compound packet of these, in this order.
+    """A compound packet of these packets, in this order.
 
     Unless it is meant to be of reduced size, the first is a report and an SDES packet follows (RFC 3550 section 6.1).
     Raises ``ValueError`` for a field out of its range.
@@ -41,7 +41,7 @@ def encode(packets: Iterable[RtcpPacket]) -> bytes:
 
 
 def receiver_reports(ssrc: int, reports: Sequence[ReportBlock]) -> list[ReceiverReport]:
-    """As many receiver reports as the blocks need (31 fit in one); at least one, empty where there are none."""
+    """The receiver reports that hold these blocks, 31 in each.  Without blocks, one empty report."""
     starts = range(0, max(len(reports), 1), MAX_COUNT)
     return [ReceiverReport(ssrc, tuple(reports[start : start + MAX_COUNT])) for start in starts]
 
@@ -65,7 +65,7 @@ def _encode_one(packet: RtcpPacket) -> bytes:
 
 
 def _framed(packet_type: int, count: int, body: bytes) -> bytes:
-    """The common header (RFC 3550 section 6.4.1); ``count`` is the feedback's format where it has one."""
+    """Put the common header before a body (RFC 3550 section 6.4.1).  In feedback, ``count`` is the format."""
     if count > MAX_COUNT:
         raise ValueError(f"{count} reports or sources do not fit into one packet")
     return struct.pack("!BBH", 0x80 | count, packet_type, len(body) // 4) + body
@@ -101,7 +101,7 @@ def _source_description(ssrc: int, cname: bytes) -> bytes:
 
 
 def _full_intra_request(sender_ssrc: int, entries: Sequence[FullIntraRequestEntry]) -> bytes:
-    """The SSRCs of the media are in the entries alone (RFC 5104 section 4.3.1.2)."""
+    """Only the entries name the media (RFC 5104 section 4.3.1.2)."""
     body = struct.pack("!II", sender_ssrc, 0)
     body += b"".join(struct.pack("!IB3x", entry.ssrc, entry.sequence) for entry in entries)
     return _framed(PAYLOAD_FEEDBACK, FULL_INTRA, body)

@@ -1,11 +1,11 @@
-"""The RTCP packets that the router understands and writes."""
+"""The RTCP packets that a peer reads and writes."""
 
 from typing import Final
 
 from attrs import frozen
 
 MAX_COUNT: Final = 31
-"""As many reports or sources as one packet's header can count."""
+"""The most report blocks or sources in one packet."""
 
 SENDER_REPORT: Final = 200
 RECEIVER_REPORT: Final = 201
@@ -25,7 +25,7 @@ CNAME: Final = 1
 
 @frozen
 class ReportBlock:
-    """What a receiver saw of one source (RFC 3550 section 6.4.1).
+    """A receiver's statistics of one source (RFC 3550 section 6.4.1).
 
     ``fraction_lost`` is in 1/256 since the last report, 0–255.  ``lost`` is the total; what is beyond −2**23 to
     2**23 − 1 is written as the nearest of these.  ``highest_sequence`` is extended by its cycles (32 bits).
