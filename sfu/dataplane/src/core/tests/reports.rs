@@ -142,7 +142,7 @@ fn an_encoding_that_begins_anew_is_reported_from_zero() {
 #[test]
 fn a_publisher_is_asked_for_a_key_frame_in_the_form_that_it_supports() {
     let (mut core, mut sender, _) = call();
-    for (full_intra, expected) in [(false, "81ce 0002"), (true, "84ce 0004"), (true, "84ce 0004")] {
+    for full_intra in [false, true, true] {
         let (to, mut datagram) = core.request_key_frame(11, 0, full_intra).unwrap().unwrap();
         let size = sender.srtp.open_rtcp(&mut datagram, |_| false).unwrap();
         let packets: Vec<_> = read_untrusted(&datagram[..size]).map(Result::unwrap).collect();
@@ -151,7 +151,7 @@ fn a_publisher_is_asked_for_a_key_frame_in_the_form_that_it_supports() {
         };
         assert_eq!((to, report.ssrc, report.blocks.iter().len()), (path(1), OURS, 0));
         assert_eq!(name.cnames().collect::<Vec<_>>(), [(OURS, CNAME)]);
-        assert!(matches!(request, Packet::PictureLoss(_)) == !full_intra, "{expected}");
+        assert_eq!(matches!(request, Packet::PictureLoss(_)), !full_intra);
         if let Packet::FullIntraRequest(request) = request {
             let sequence = core.producers[core.producers.key(11).unwrap()].full_intra_sequence - 1;
             assert_eq!(request.entries.iter().collect::<Vec<_>>(), [FullIntraEntry { ssrc: VIDEO, sequence }]);
