@@ -106,7 +106,7 @@ class DtlsArrived:
 
 @dataclass(frozen=True)
 class PathSelected:
-    """Datagrams to the client go to this path from now on: it is the first, or the client nominated it."""
+    """Datagrams to the client go to this path from now on: it is the first one, or the client nominated it."""
 
     transport: TransportId
     path: Path
@@ -283,11 +283,11 @@ class DataPlane:
     def set_credentials(self, transport: TransportId, username_fragment: str, password: str) -> None:
         """Answer Binding requests with these credentials, as an ICE-lite agent (RFC 8445 sections 2.5 and 7.3).
 
-        The second time is an ICE restart (section 9): the credentials before stay valid until the first authentic
-        request with the new ones.  Raises ``ValueError`` for a username fragment that is in use.
+        The second call is an ICE restart (section 9): the old credentials stay valid until the first authentic request
+        with the new ones.  Raises ``ValueError`` for a username fragment that is in use.
 
-        An authentic request teaches its path: datagrams from there are this transport's.  A transport keeps its newest
-        16 paths, and takes a path over from another transport.  :class:`PathSelected` tells which of them is sent on.
+        Datagrams from the path of an authentic request belong to this transport from then on.  It keeps its newest 16
+        paths.  A path of another transport moves here.  :class:`PathSelected` says on which of them it sends.
         """
 
     def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:
@@ -325,7 +325,7 @@ class DataPlane:
         """Drop the packets of a paused producer.  Its video consumers start again at a key frame."""
 
     def set_rtcp_source(self, ssrc: int, cname: str) -> None:
-        """Our SSRC and canonical name in receiver reports and key frame requests (RFC 3550 section 6)."""
+        """Set our SSRC and canonical name in receiver reports and key frame requests (RFC 3550 section 6)."""
 
     def start_reports(self, transport: TransportId, first_at: float, interval: float) -> None:
         """Send the client receiver reports about the streams that it sends (RFC 3550 section 6.4.2).

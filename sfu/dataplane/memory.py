@@ -1,4 +1,4 @@
-"""The data plane without sockets, for networks that a program makes up."""
+"""The data plane without sockets, for simulated networks."""
 
 import math
 from collections import deque
@@ -9,8 +9,8 @@ import trio
 from sfu.dataplane.core import DataPlaneCore, RandomSource, SendDatagram
 from sfu.dataplane.interface import Event, Path, ProducerId, ProducerSpec, TransportId
 
-_QUEUE = 4096
-_BATCH = 64
+_QUEUE = 4096  # datagrams that wait at most; more are lost, as in a full socket
+_BATCH = 64  # datagrams in one poll
 
 
 class MemoryDataPlane(DataPlaneCore):
@@ -23,7 +23,7 @@ class MemoryDataPlane(DataPlaneCore):
         self._closed = False
 
     def deliver(self, datagram: bytes, path: Path) -> bool:
-        """A datagram arrives; False when the receive queue is full and it is lost, as a socket loses it."""
+        """Let a datagram arrive.  False if the receive queue is full and the datagram is lost."""
         if self._closed or len(self._arrived) >= _QUEUE:
             return False
         self._arrived.append((datagram, path))
@@ -48,15 +48,15 @@ class MemoryDataPlane(DataPlaneCore):
 
     def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:
         super().watch(transport, heard_at, silent_after, lost_after)
-        self._readable.set()  # who waits goes by an older timer
+        self._readable.set()  # a waiting task sleeps until an older deadline
 
     def start_reports(self, transport: TransportId, first_at: float, interval: float) -> None:
         super().start_reports(transport, first_at, interval)
-        self._readable.set()
+        self._readable.set()  # as in `watch`
 
     def add_producer(self, transport: TransportId, producer: ProducerId, spec: ProducerSpec) -> None:
         super().add_producer(transport, producer, spec)
-        self._readable.set()
+        self._readable.set()  # as in `watch`
 
     def close(self) -> None:
         super().close()

@@ -66,8 +66,10 @@ fn run_with(shared: &Shared, sockets: &Sockets, buffers: &mut ReceiveBuffers) {
 /// How long the check for silent clients may wait for sockets that always have more to read, in seconds.
 const LONGEST_READING: f64 = 1.0;
 
-/// How long the thread sleeps at most, in seconds.  A command does not wake it, so a deadline that a command sets may
-/// be handled this much late.  Only silent clients have such deadlines.
+/// How long the thread sleeps at most, in seconds.
+///
+/// A command does not wake it, so a deadline that a command sets may be handled this much late.  Only the silence of a
+/// client and the first receiver report have such deadlines, and neither is urgent.
 const LONGEST_SLEEP: f64 = 0.5;
 
 /// Return when there is something to do, and at `due` (seconds) at the latest.  Whether the owner woke the thread.

@@ -30,7 +30,8 @@ impl Core {
             return Err(Refused::Invalid("this transport has its keys already"));
         }
         let srtp = Srtp::new(profile, receive, send);
-        transport.srtp = Some(srtp.ok_or(Refused::Invalid("the keys and salts do not have the sizes of their profile"))?);
+        transport.srtp =
+            Some(srtp.ok_or(Refused::Invalid("the keys and salts do not have the sizes of their profile"))?);
         Ok(())
     }
 
