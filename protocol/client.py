@@ -6,8 +6,8 @@
             ...
 
 Any number of tasks may send requests at the same time. Each request waits for its answer for ``timeouts.request``
-seconds, then raises ``trio.TooSlowError``. The gateway also serves a request that was sent and then cancelled, or that
-was too slow. Its answer is dropped.
+seconds, then raises ``trio.TooSlowError``. The gateway also serves a request that the program cancels after sending it,
+and one that was too slow. The client drops the answer to such a request.
 """
 
 import itertools
@@ -83,10 +83,10 @@ class _Answer:
 
 
 class Client:
-    """A connection to the gateway. :func:`connect` and :func:`connect_over` make it.
+    """A connection to the gateway, made by :func:`connect` or :func:`connect_over`.
 
-    Every request raises :exc:`RequestError` where the gateway refuses it, :exc:`ConnectionClosed` where the connection
-    ends before the answer, and ``trio.TooSlowError``.
+    Every request raises :exc:`RequestError` if the gateway refuses it, and :exc:`ConnectionClosed` if the connection
+    ends before the answer. It raises ``trio.TooSlowError`` if no answer comes in time.
     """
 
     def __init__(self, timeouts: Timeouts, event_buffer: int, decode: Decode = decode_from_gateway) -> None:
@@ -230,8 +230,9 @@ class Client:
     def events(self) -> "Events":
         """Return the events in order, for one task at a time.
 
-        Iterating raises :exc:`EventsLost` where events were dropped (``event_buffer`` of :func:`connect`), and may go
-        on after it. It raises :exc:`ConnectionClosed` after the last event of a closed connection.
+        Iterating raises :exc:`EventsLost` at a gap, if the buffer was full (``event_buffer`` of :func:`connect`). The
+        program may iterate again after that. Iterating raises :exc:`ConnectionClosed` after the last event of a closed
+        connection.
         """
         return Events(self._events)
 
@@ -289,9 +290,9 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """Connect to a gateway's ``ws:`` or ``wss:`` URL. Leaving the block closes the connection with 1000.
 
-    ``event_buffer`` limits the events that the program has not taken yet, in characters of JSON. Above it, the oldest
-    are dropped. ``headers`` go with the HTTP request. Raises :exc:`ConnectError`, and ``ValueError`` for another kind
-    of URL. Exceptions of the block come out unchanged.
+    ``event_buffer`` limits the events that the program has not taken yet, in characters of JSON. Above this limit, the
+    client drops the oldest events. ``headers`` go with the HTTP request. Raises :exc:`ConnectError`, and ``ValueError``
+    for another kind of URL. Exceptions of the block leave it unchanged, in no exception group.
     """
     deadline = trio.current_time() + timeouts.connect
     try:
@@ -307,7 +308,7 @@ async def connect(
 
 
 def _reason(error: BaseException) -> str:
-    # trio puts TLS errors into the cause, and the errors of several addresses into a group there.
+    # trio puts a TLS error into the cause. If it tried several addresses, the cause is a group of their errors.
     reason = error.__cause__ or error
     while isinstance(reason, BaseExceptionGroup):
         reason = reason.exceptions[0]
@@ -325,9 +326,10 @@ async def connect_over(
     headers: Headers = (),
     decode: Decode = decode_from_gateway,
 ) -> AsyncIterator[Client]:
-    """Connect like :func:`connect`, over an open stream. The stream is closed afterwards on every path.
+    """Connect like :func:`connect`, over an open stream, and close this stream on every path.
 
-    ``decode`` lets a program with many clients decode a frame once that all of them get.
+    A program with many clients may pass its own ``decode``. If all clients get the same frame, it can decode this frame
+    only once.
     """
     client = Client(timeouts, event_buffer, decode)
     websocket = client._websocket

@@ -1,9 +1,9 @@
 """The WebSocket of a client: opened, always read, written in order, and closed in bounded time.
 
-trio-websocket does the framing and leaves three tasks to its user. First, somebody must always take its messages:
-otherwise it stops reading, and with that answering pings. Second, no cancellation may cut a frame in half, so a single
-task writes. Third, the goodbye must work while the program around it is cancelled. So the tasks that move bytes are
-shielded, and their owner ends them on every path.
+trio-websocket does the framing and leaves three tasks to its user. First, a task must always take its messages.
+Otherwise it stops reading, and so it stops answering pings. Second, no cancellation may cut a frame in half, so a
+single task writes. Third, the goodbye must work while the program around it is cancelled. So a shield protects the
+tasks that move bytes, and their owner ends them on every path.
 """
 
 import ssl
@@ -43,9 +43,10 @@ class ConnectError(Exception):
 class Timeouts:
     """How long a client waits, in seconds.
 
-    ``connect`` covers everything up to the open WebSocket, ``request`` one answer, ``goodbye`` the leave. The client
-    pings every ``ping_interval`` (None: never). It gives the connection up when a pong is ``pong`` late. The default
-    has the patience of a gateway that still gets the client's media.
+    ``connect`` covers everything up to the open WebSocket, ``request`` the wait for one answer, ``goodbye`` the close
+    of the connection. The client pings every ``ping_interval`` (None: never). If the pong does not come within
+    ``pong``, the client gives the connection up. By default it waits as long as a gateway does that still gets the
+    client's media.
     """
 
     connect: float = 10.0
@@ -83,7 +84,7 @@ class ClientWebSocket:
         self._failure: ConnectError | None = None
 
     async def send(self, text: str) -> None:
-        """Hand a frame to the writer. It is sent whole or not at all, even where this call is cancelled.
+        """Hand a frame to the writer, which sends it whole or not at all, even if this call is cancelled.
 
         Raises ``trio.BrokenResourceError`` or ``trio.ClosedResourceError`` when the connection is closed.
         """
@@ -203,8 +204,8 @@ class ClientWebSocket:
             self._on_end(code, reason)
 
     async def say_goodbye(self) -> None:
-        """Send the queued frames and close the WebSocket with 1000. The other side decides how long this takes: set a
-        limit."""
+        """Send the queued frames and close the WebSocket with 1000. The gateway may take any time for this, so the
+        caller must bound it."""
         if self._websocket is None:
             return
         if self._end is not None:  # the close has begun already
@@ -260,11 +261,10 @@ def _rejection(group: BaseExceptionGroup[trio_websocket.ConnectionRejected]) -> 
 
 
 async def open_stream(url: str, ssl_context: ssl.SSLContext | None) -> tuple[trio.abc.Stream, str, str]:
-    """Open a TCP or TLS stream to a ``ws:`` or ``wss:`` URL. Return it with the Host header and the path with its
-    query.
+    """Open a TCP or TLS stream to a ``ws:`` or ``wss:`` URL. Return the stream, the value for the Host header, and the
+    path with its query.
 
-    Raises ``ValueError`` for another kind of URL, and ``OSError`` or ``trio.BrokenResourceError`` where connecting
-    fails.
+    Raises ``ValueError`` for another kind of URL, and ``OSError`` or ``trio.BrokenResourceError`` if connecting fails.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:

@@ -20,7 +20,7 @@ Message = Request | Ok | Error | Event
 
 
 def _members_of(cls: type[attrs.AttrsInstance]) -> Callable[[Any], dict[str, Any]]:
-    """Make the function that lists an object's members by wire name, without each None that means absence."""
+    """Make the function that lists an object's members by wire name. It leaves out a None that means absent."""
     names = [(attribute.name, wire_name(attribute.name), attribute.default is None) for attribute in attrs.fields(cls)]
 
     def members(message: Any) -> dict[str, Any]:
@@ -56,8 +56,8 @@ _ENCODER = json.JSONEncoder(
 def encode(message: Message) -> str:
     """Return the text of one frame. ``len(text.encode())`` is its size on the wire.
 
-    A field that is None is left out where the protocol has it optional, and is ``null`` where null is a value. Raises
-    ``ValueError`` for a number that is not finite.
+    If a field is None, the text leaves it out where the protocol has it optional, and has ``null`` where null is a
+    value. Raises ``ValueError`` for a number that is not finite.
     """
     match message:
         case Ok():
@@ -77,7 +77,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any, cls: type[T]) -> T:
-    """Make an object of this package from dicts and lists, with the checks of a frame.
+    """Make an object of this package from dicts and lists, with the same checks as for a frame.
 
     Raises :exc:`protocol.constraints.InvalidValueError`.
     """
@@ -85,8 +85,8 @@ def from_json(value: Any, cls: type[T]) -> T:
 
 
 def warm_up() -> None:
-    """Make all decoders of requests now. Otherwise the first request of each type would make its own, some 10 ms in
-    all."""
+    """Make all decoders of requests now. Otherwise the first request of each type would wait for its decoder, some 10
+    ms in all."""
     for cls in REQUESTS.values():
         hook_for(cls)
 
@@ -100,7 +100,7 @@ def decode_request(raw: bytes | str) -> Request:
     frame = _frame(raw, limits.MAX_REQUEST_BYTES, limits.MAX_REQUEST_DEPTH)
     request_id = frame.get("id")
     if type(request_id) is not int or not 0 <= request_id <= limits.MAX_REQUEST_ID:
-        raise ProtocolError(ErrorCode.MALFORMED, "needs an id, an integer from 0 to 2**53 - 1", "id")
+        raise ProtocolError(ErrorCode.MALFORMED, "must be an integer from 0 to 2**53 - 1", "id")
     name = _type_of(frame, request_id)
     cls = REQUESTS.get(name)
     if cls is None:
@@ -111,8 +111,8 @@ def decode_request(raw: bytes | str) -> Request:
 def decode_from_gateway(raw: bytes | str, asked: Mapping[int, type[RequestData[Any]]]) -> Ok | Error | Event:
     """Decode any frame from the gateway. ``asked`` maps the id of each unanswered request to its class.
 
-    Raises :exc:`ProtocolError` and nothing else. A client skips an event of ``unknown_type``, which a later version has
-    added. Every other error means that the gateway breaks the protocol.
+    Raises :exc:`ProtocolError` and nothing else. A client skips an event of ``unknown_type``, because a later version
+    of the protocol may have added it. Every other error means that the gateway breaks the protocol.
     """
     frame = _frame(raw, limits.MAX_GATEWAY_MESSAGE_BYTES, limits.MAX_GATEWAY_MESSAGE_DEPTH)
     if "id" not in frame:
@@ -127,13 +127,13 @@ def decode_from_gateway(raw: bytes | str, asked: Mapping[int, type[RequestData[A
 def _response(frame: dict[str, Any], asked: Mapping[int, type[RequestData[Any]]]) -> Ok | Error:
     request_id = frame["id"]
     if request_id is not None and (type(request_id) is not int or request_id not in asked):
-        raise ProtocolError(ErrorCode.MALFORMED, "answers nothing that was asked", "id")
+        raise ProtocolError(ErrorCode.MALFORMED, "is the id of no unanswered request", "id")
     match _type_of(frame, request_id):
         case "error":
             return Error(request_id, _data(frame, ErrorData, request_id))
         case "ok" if request_id is not None:
             return Ok(request_id, _data(frame, OK_DATA[asked[request_id]], request_id))
-    raise ProtocolError(ErrorCode.UNKNOWN_TYPE, "neither ok nor error", "type", request_id)
+    raise ProtocolError(ErrorCode.UNKNOWN_TYPE, "must be ok or error", "type", request_id)
 
 
 def _frame(raw: bytes | str, max_bytes: int, max_depth: int) -> dict[str, Any]:

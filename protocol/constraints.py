@@ -16,7 +16,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 
 def compact_json(value: Any) -> str:
-    """Return compact JSON, as :func:`protocol.codec.encode` writes it. Raises ``ValueError`` where JSON cannot hold a
+    """Return compact JSON, as :func:`protocol.codec.encode` writes it. Raises ``ValueError`` if JSON cannot hold a
     value."""
     return _ENCODER.encode(value)
 
@@ -24,8 +24,8 @@ def compact_json(value: Any) -> str:
 class InvalidValueError(ValueError):
     """A field does not allow this value.
 
-    ``message`` completes a sentence that begins with the field's name. ``path`` leads from the checked value to the
-    wrong part of it, as names on the wire and indices.
+    ``message`` completes a sentence that begins with the field's name. ``path`` leads from the checked value to its
+    wrong part, with wire names and indices.
     """
 
     def __init__(self, message: str, *path: str | int) -> None:
@@ -35,7 +35,7 @@ class InvalidValueError(ValueError):
 
 
 class OversizedError(InvalidValueError):
-    """A value is larger than its field allows. It is refused even where its content would be ignored."""
+    """A value is larger than its field allows. Decoding refuses it even if it would ignore the content."""
 
 
 class Constraint(Protocol):
@@ -80,7 +80,7 @@ class Whole:
 
 @frozen
 class Skipping:
-    """An array or a map whose unreadable parts are left out, unless they are too large."""
+    """An array or a map. Decoding leaves out its unreadable parts, and refuses parts that are too large."""
 
     def check(self, value: Any) -> Any:
         return value
@@ -164,7 +164,7 @@ class Pattern:
 
 @frozen
 class Trimmed:
-    """A text whose surrounding white space is removed rather than refused."""
+    """A text. Decoding removes the white space around it."""
 
     def check(self, value: Any) -> Any:
         return value.strip()
@@ -199,12 +199,12 @@ def split_annotated(hint: Any) -> tuple[Any, list[Constraint]]:
 IGNORABLE: Final = {"ignorable": True}
 """Metadata of an attrs field that the gateway does not depend on. A wrong value counts as absent.
 
-A value that is too large is refused all the same.
+Decoding still refuses a value that is too large.
 """
 
 
 def without_none(hint: Any) -> Any:
-    """Return the type of a field that is present, where None means that the field is absent."""
+    """Return the type of a field's value. In the type of the field itself, None means that the field is absent."""
     if get_origin(hint) not in (Union, UnionType):
         return hint
     members = tuple(member for member in get_args(hint) if member is not type(None))

@@ -1,4 +1,4 @@
-"""How a message is declared, and the tables that everything else about messages is read from.
+"""The declaration of messages, and the tables of all declared messages.
 
 The codec, the JSON Schema, the TypeScript types, the Python client's types and the gateway's dispatch all read these
 tables. Importing the package :mod:`protocol` fills them. docs/adding-a-request.md walks through one request.
@@ -21,7 +21,7 @@ Answer_co = TypeVar("Answer_co", bound=OkData, covariant=True)
 
 @frozen(weakref_slot=False)
 class RequestData(Generic[Answer_co]):
-    """Base of every class that a request carries as its ``data``; the parameter is the class of the answer."""
+    """Base of every class that a request carries as its ``data``. Its type argument is the class of the answer."""
 
 
 @frozen(weakref_slot=False)
@@ -30,15 +30,15 @@ class Event:
 
 
 REQUESTS: dict[str, type[RequestData[Any]]] = {}
-"""The class of each type of request."""
+"""From the type of a request on the wire, such as ``join``, to its class."""
 REQUEST_TYPES: dict[type[RequestData[Any]], str] = {}
-"""The type of each class of request."""
+"""From the class of a request to its type on the wire."""
 OK_DATA: dict[type[RequestData[Any]], type[OkData]] = {}
-"""The class of the answer to each class of request."""
+"""From the class of a request to the class of its answer."""
 EVENTS: dict[str, type[Event]] = {}
-"""The class of each type of event."""
+"""From the type of an event on the wire, such as ``voice_state``, to its class."""
 EVENT_TYPES: dict[type[Event], str] = {}
-"""The type of each class of event."""
+"""From the class of an event to its type on the wire."""
 
 _RequestClass = TypeVar("_RequestClass", bound=type[RequestData[Any]])
 _EventClass = TypeVar("_EventClass", bound=type[Event])
@@ -47,8 +47,8 @@ _EventClass = TypeVar("_EventClass", bound=type[Event])
 def request(name: str) -> Callable[[_RequestClass], _RequestClass]:
     """Declare a class as the ``data`` of the request type ``name``.
 
-    The class names its answer: ``class Join(RequestData[Joined])``. Raises ``TypeError`` where it names none, and
-    ``ValueError`` where the type is declared already.
+    The class names its answer: ``class Join(RequestData[Joined])``. Raises ``TypeError`` if the class names none, and
+    ``ValueError`` if the type is declared already.
     """
 
     def declare(cls: _RequestClass) -> _RequestClass:
@@ -64,7 +64,7 @@ def request(name: str) -> Callable[[_RequestClass], _RequestClass]:
 def event(name: str) -> Callable[[_EventClass], _EventClass]:
     """Declare a class as the ``data`` of the event type ``name``.
 
-    Raises ``ValueError`` where the type is declared already.
+    Raises ``ValueError`` if the type is declared already.
     """
 
     def declare(cls: _EventClass) -> _EventClass:

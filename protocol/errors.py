@@ -54,7 +54,7 @@ _COUNTED = frozenset({ErrorCode.MALFORMED, ErrorCode.INVALID, ErrorCode.UNKNOWN_
 
 
 class NextStep(enum.StrEnum):
-    """What a client does after its connection closed."""
+    """The step that a client takes after its connection has closed."""
 
     STOP = "stop"
     JOIN_AGAIN = "join_again"
@@ -87,7 +87,7 @@ class CloseCode(enum.IntEnum):
 
     @property
     def next_step(self) -> NextStep:
-        """What a client does next."""
+        """The step that a client takes after this close."""
         return _CLOSES[self][0]
 
 
@@ -96,7 +96,7 @@ _CLOSES = {
     CloseCode.GOING_AWAY: (NextStep.JOIN_AGAIN_LATER, "the gateway is going away; another one may take the client"),
     CloseCode.PROTOCOL_ERROR: (NextStep.STOP, "a violation of RFC 6455: a bug"),
     CloseCode.UNSUPPORTED_DATA: (NextStep.STOP, "a frame that is not text: a bug"),
-    CloseCode.ABNORMAL: (NextStep.JOIN_AGAIN, "the connection broke; never sent"),
+    CloseCode.ABNORMAL: (NextStep.JOIN_AGAIN, "the connection broke; no frame carries this code"),
     CloseCode.INVALID_TEXT: (NextStep.STOP, "a text frame that is not UTF-8: a bug"),
     CloseCode.TOO_BIG: (NextStep.STOP, "a message over the size limit: a bug"),
     CloseCode.TOO_MANY_ERRORS: (NextStep.STOP, "too many bad messages"),
@@ -114,7 +114,7 @@ def next_step(code: int | None) -> NextStep:
     """Return a client's next step after a close with this code, even one that the protocol does not define.
 
     None stands for a close frame without a code. An unknown code comes from an intermediary, such as a restarting
-    proxy: worth another try, but not at once.
+    proxy. Then another try makes sense, but not at once.
     """
     try:
         return CloseCode(code or 0).next_step
@@ -125,8 +125,8 @@ def next_step(code: int | None) -> NextStep:
 class ProtocolError(Exception):
     """A frame from the other side is no message of this protocol. Decoding raises no other exception.
 
-    ``path`` is the wire path of the wrong field, None where no single field is wrong. ``request_id`` is the id for the
-    answer, None where the frame has no usable id.
+    ``path`` is the wire path of the wrong field. It is None if no single field is wrong. ``request_id`` is the id for
+    the answer. It is None if the frame has no usable id.
     """
 
     def __init__(self, code: ErrorCode, message: str, path: str | None = None, request_id: int | None = None) -> None:
@@ -142,9 +142,9 @@ class ProtocolError(Exception):
 
 
 class RequestError(Exception):
-    """A request failed. The gateway raises it while serving the request, the client where it waits for the answer.
+    """A request failed. The gateway raises this while it serves a request, the Python client when it gets an error.
 
-    ``path`` is the wire path of the wrong field, ``reference`` that of a log line; each is None where there is none.
+    ``path`` is the wire path of the wrong field, and ``reference`` finds a line in the gateway's log. Both may be None.
     """
 
     def __init__(self, code: ErrorCode, message: str, path: str | None = None, reference: str | None = None) -> None:

@@ -13,8 +13,8 @@ from protocol.events import Closing
 class ConnectionClosed(Exception):
     """The connection is closed.
 
-    ``code`` is the close code, 1006 where the connection broke. ``reason`` is a text for people. ``closing`` is the
-    gateway's last event, where it sent one.
+    ``code`` is the close code, or 1006 if the connection broke. ``reason`` is a text for people. ``closing`` is the
+    gateway's last event, if it sent one.
     """
 
     def __init__(self, code: int, reason: str = "", closing: Closing | None = None) -> None:
@@ -25,12 +25,12 @@ class ConnectionClosed(Exception):
 
     @property
     def next_step(self) -> NextStep:
-        """What a client does next."""
+        """The step that a client takes after this close."""
         return next_step(self.code)
 
 
 class EventsLost(Exception):
-    """The program was too slow: ``count`` events were dropped, the oldest first."""
+    """The program read too slowly, so the client dropped the ``count`` oldest events."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count)
@@ -40,8 +40,9 @@ class EventsLost(Exception):
 class EventBuffer:
     """A queue of events with a limit on their size on the wire.
 
-    Above the limit the oldest events are dropped. So a program that ignores events uses bounded memory, and a slow
-    program learns where the gap is. ``max_size`` is in characters of JSON. The newest event stays, whatever its size.
+    Above the limit, the buffer drops the oldest events. So a program that ignores events uses bounded memory, and a
+    slow program learns where the gap is. ``max_size`` is in characters of JSON. The newest event stays, whatever its
+    size.
     """
 
     def __init__(self, max_size: int) -> None:

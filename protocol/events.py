@@ -21,8 +21,8 @@ class VoiceState(Event):
     """A change of a channel's list.
 
     ``participant`` is the changed entry, or in ``user_left`` the removed one. ``count`` is the number of members after
-    the change. ``participants`` is the new list, or None where it is left out. ``reason`` belongs to ``user_left``
-    only. Raises :exc:`protocol.constraints.InvalidValueError` otherwise.
+    the change. ``participants`` is the new list, or None if the gateway left it out. Only ``user_left`` has a
+    ``reason``, and always has one. Raises :exc:`protocol.constraints.InvalidValueError` otherwise.
     """
 
     type: VoiceStateType
@@ -37,7 +37,7 @@ class VoiceState(Event):
 
     def __attrs_post_init__(self) -> None:
         if (self.type == "user_left") != (self.reason is not None):
-            raise InvalidValueError("must be there in user_left and only there", "reason")
+            raise InvalidValueError("must be present in user_left and absent from every other change", "reason")
 
 
 @event("consumer_closed")

@@ -1,7 +1,7 @@
 """A JSON Schema (draft 2020-12) of the whole protocol, generated from the message classes.
 
-It cannot express three rules: the limits on the encoded size of a value (a description states them), the trimming of
-user names, and that answers match requests.
+It cannot express three rules. A limit on the encoded size of a value is only a description. The schema does not trim
+user names. And it does not check that an answer belongs to its request.
 """
 
 import enum

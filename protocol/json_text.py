@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from protocol.constraints import compact_json
 
-# Possessive, and with an optional closing quote, so that any text takes a single pass.
+# The quantifiers are possessive and the closing quote is optional, so that the search never goes back in the text.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -61,7 +61,8 @@ _DECODER = json.JSONDecoder(
 
 
 def _utf8(raw: bytes | str, max_bytes: int) -> bytes:
-    """Return the bytes of a frame, checked for size. The length of a text already reveals many that are too large."""
+    """Return the bytes of a frame, checked for size. A text with too many characters is refused before it is
+    encoded."""
     if len(raw) > max_bytes:
         raise UnreadableError(f"larger than {max_bytes} bytes")
     try:
@@ -90,7 +91,7 @@ def parse_untrusted(raw: bytes | str, *, max_bytes: int, max_depth: int) -> Any:
     except UnicodeDecodeError:
         raise UnreadableError("not UTF-8") from None
     except UnicodeEncodeError:
-        raise UnreadableError("a string holds half a surrogate pair") from None
+        raise UnreadableError("a string has a lone surrogate") from None
     except json.JSONDecodeError as error:
         raise UnreadableError(f"not JSON: {error.msg} at character {error.pos}") from None
     except (ValueError, RecursionError):

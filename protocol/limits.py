@@ -15,7 +15,7 @@ MAX_REQUEST_DEPTH: Final = 32
 # A snapshot of a full channel is larger than any request, and nests the clients' values two levels deeper.
 MAX_GATEWAY_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 MAX_GATEWAY_MESSAGE_DEPTH: Final = 64
-# The largest integer that every JSON reader keeps exactly, browsers included (RFC 8259 section 6).
+# The largest integer that every JSON reader, also a browser, reads exactly (RFC 8259 section 6).
 MAX_REQUEST_ID: Final = 2**53 - 1
 
 # Fields.
@@ -39,7 +39,8 @@ MAX_SHORT_TEXT_CHARACTERS: Final = 256
 
 # ``voice_state`` carries the whole list of a channel with up to this many members.
 MAX_LISTED_PARTICIPANTS: Final = 100
-# It leaves the list out while more bytes than this wait for a client. Otherwise lists would soon fill the queue.
+# ``voice_state`` leaves the list out while more bytes than this wait for a client. Otherwise lists would soon fill the
+# outbox.
 LISTED_BACKLOG: Final = 65536
 
 # The number of bad messages that a connection survives, and the time in which they count.
@@ -48,7 +49,7 @@ ERROR_BUDGET_WINDOW: Final = 10.0
 
 PING_INTERVAL: Final = 5.0
 PONG_TIMEOUT: Final = 4.5
-# Seconds from the last sign of life on a WebSocket, while its session's media still comes.
+# Seconds from the last traffic on a WebSocket for which media alone keeps the client.
 MEDIA_GRACE: Final = 20.0
 JOIN_TIMEOUT: Final = 10.0
 SESSION_CLEANUP_TIMEOUT: Final = 5.0

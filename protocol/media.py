@@ -34,14 +34,14 @@ AudioChannels = Annotated[int, Whole(), Range(1, 255)]
 Ssrc = Annotated[int, Whole(), Range(1, 2**32 - 1)]
 ExtensionId = Annotated[int, Whole(), Range(1, 255)]
 Uri = Annotated[str, Characters(1, limits.MAX_SHORT_TEXT_CHARACTERS)]
-# A RID that tells streams apart (RFC 8851 section 10, RFC 8852 section 3.1).
+# A RID that identifies a stream (RFC 8851 section 10, RFC 8852 section 3.1).
 Rid = Annotated[str, Pattern("[A-Za-z0-9_-]{1,255}", "must be 1 to 255 letters, digits, _ or -")]
 ParameterText = Annotated[str, Characters(0, limits.MAX_CODEC_PARAMETER_CHARACTERS)]
 CodecParameters = Annotated[
     dict[str, Annotated[ParameterText | int | float, Whole()]],
     Members(limits.MAX_CODEC_PARAMETERS, limits.MAX_SHORT_TEXT_CHARACTERS),
 ]
-# A receiver's parameters that make no sense count as absent.
+# Unreadable parameters of a receiver's codec count as absent.
 CapabilityParameters = Annotated[CodecParameters, Skipping()]
 ExtensionDirection = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Priority = Literal["very-low", "low", "medium", "high"]
@@ -66,7 +66,7 @@ RtcpFeedbacks = Annotated[tuple[RtcpFeedback, ...], Items(0, limits.MAX_RTCP_FEE
 class RtpCodecCapability:
     """A codec that an endpoint can receive. ``clock_rate`` is in Hz. Only audio has ``channels``.
 
-    ``mime_type`` says whether it is audio or video. A codec of any other kind is ignored.
+    ``mime_type`` says whether the codec is audio or video. The gateway ignores a codec of any other kind.
     """
 
     mime_type: ShortText
@@ -112,8 +112,9 @@ class RtpCodecParameters:
     def used_members(members: Json) -> Json:
         """Return the members of an object on the wire that count.
 
-        Video has no channels, whatever clients write. Parameters of codecs beside the media (RTX, RED, FEC) instruct a
-        sender or a decoder, and the gateway is neither. Some languages write missing parameters as an empty array.
+        Video has no channels, so this drops ``channels`` of a video codec. Parameters of codecs that accompany media
+        (RTX, RED, FEC) instruct a sender or a decoder, and the gateway is neither. Some languages write missing
+        parameters as an empty array.
         """
         kind, _, name = str(members.get("mimeType")).lower().partition("/")
         unused = {"channels"} if kind != "audio" else set()
@@ -160,7 +161,7 @@ class RtpEncodingParameters:
 
 @frozen
 class RtcpParameters:
-    """The RTCP of a stream. ``mux`` is true by default; the gateway knows no other way."""
+    """The RTCP of a stream. The gateway always multiplexes RTP and RTCP, whatever ``mux`` says (RFC 5761)."""
 
     cname: ShortText | None = None
     reduced_size: bool = field(default=True, metadata=IGNORABLE)
@@ -207,7 +208,7 @@ class DtlsFingerprint:
     """A certificate's hash (RFC 8122 section 5). Both fields ignore case.
 
     The value of an unknown hash function may be anything, since the gateway does not use it. For a hash function in
-    :data:`FINGERPRINT_BYTES`, raises :exc:`protocol.constraints.InvalidValueError` where the value has another form or
+    :data:`FINGERPRINT_BYTES`, raises :exc:`protocol.constraints.InvalidValueError` if the value has another form or
     length.
     """
 
@@ -224,9 +225,9 @@ class DtlsFingerprint:
 
 @frozen
 class DtlsParameters:
-    """DTLS role and certificate fingerprints; one matching fingerprint is enough. A client's ``auto`` means ``server``.
+    """DTLS role and certificate fingerprints, of which one must match. A client's ``auto`` means ``server``.
 
-    Raises :exc:`protocol.constraints.InvalidValueError` where no fingerprint has a known hash function.
+    Raises :exc:`protocol.constraints.InvalidValueError` if no fingerprint has a known hash function.
     """
 
     fingerprints: Annotated[tuple[DtlsFingerprint, ...], Items(1, limits.MAX_FINGERPRINTS)]

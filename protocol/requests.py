@@ -152,7 +152,7 @@ class Consumed(OkData):
 class Consume(RequestData[Consumed]):
     """Start to receive another member's stream over the receiving transport.
 
-    ``rtp_capabilities`` may be None where ``create_transport`` had them. The consumer starts paused by default.
+    ``rtp_capabilities`` may be None if ``create_transport`` had them. The consumer starts paused by default.
     """
 
     transport_id: ObjectId
@@ -224,7 +224,7 @@ class SendMessage(RequestData[Delivered]):
 @request("ping")
 @frozen
 class Ping(RequestData[Done]):
-    """Ask for a sign of life, for clients that cannot see WebSocket pings."""
+    """Ask whether the gateway is alive. This is for clients that cannot see WebSocket pings."""
 
 
 @request("stats")

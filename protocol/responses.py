@@ -37,7 +37,7 @@ class ErrorData:
 
 @frozen
 class Error:
-    """The response to a request that failed. ``id`` is None where the frame had no usable id."""
+    """The response to a request that failed. ``id`` is None if the frame had no usable id."""
 
     id: int | None
     data: ErrorData

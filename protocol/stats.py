@@ -28,7 +28,7 @@ class TransportStats:
 
 @frozen
 class EncodingStats:
-    """What arrived of one encoding. ``lost`` follows RFC 3550 appendix A.3, so duplicates make it negative."""
+    """The packets of one encoding that arrived. Duplicates may make ``lost`` negative (RFC 3550 appendix A.3)."""
 
     packets: Count
     bytes: Count

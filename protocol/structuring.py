@@ -1,4 +1,4 @@
-"""Conversion of parsed JSON to message classes: strict, without coercion, and with the path of each fault.
+"""Strict conversion of parsed JSON to message classes, without coercion. An error has the path of the wrong part.
 
 cattrs makes the code that fills a class. Its own conversions coerce values, so the hooks here replace them all. Every
 hook raises :exc:`protocol.constraints.InvalidValueError` and nothing else.
@@ -182,7 +182,7 @@ def _object(cls: type[attrs.AttrsInstance]) -> Hook:
         overrides[attribute.name] = override(rename=wire_name(attribute.name), struct_hook=hook)
     fill = make_dict_structure_fn(cls, _converter, **overrides)
     null_is_absent = cls in MEDIA_CLASSES
-    used_members = getattr(cls, "used_members", None)  # the members that count may depend on each other
+    used_members = getattr(cls, "used_members", None)  # Whether a member counts may depend on another member.
 
     def check(value: Any, _: Any) -> Any:
         if type(value) is not dict:

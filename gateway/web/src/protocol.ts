@@ -56,7 +56,7 @@ export const CLOSE_CODES = {
   1001: { name: 'going_away', next: 'join_again_later', meaning: 'the gateway is going away; another one may take the client' },
   1002: { name: 'protocol_error', next: 'stop', meaning: 'a violation of RFC 6455: a bug' },
   1003: { name: 'unsupported_data', next: 'stop', meaning: 'a frame that is not text: a bug' },
-  1006: { name: 'abnormal', next: 'join_again', meaning: 'the connection broke; never sent' },
+  1006: { name: 'abnormal', next: 'join_again', meaning: 'the connection broke; no frame carries this code' },
   1007: { name: 'invalid_text', next: 'stop', meaning: 'a text frame that is not UTF-8: a bug' },
   1009: { name: 'too_big', next: 'stop', meaning: 'a message over the size limit: a bug' },
   4400: { name: 'too_many_errors', next: 'stop', meaning: 'too many bad messages' },
@@ -173,7 +173,7 @@ export type SendMessage = {
   to?: string[];
 };
 
-/** Ask for a sign of life, for clients that cannot see WebSocket pings. */
+/** Ask whether the gateway is alive. This is for clients that cannot see WebSocket pings. */
 export type Ping = Record<string, never>;
 
 /** Ask for the gateway's measurements of this session's media. */
@@ -186,7 +186,7 @@ export type TransportStats = {
   state: TransportStatsState;
 };
 
-/** What arrived of one encoding. `lost` follows RFC 3550 appendix A.3, so duplicates make it negative. */
+/** The packets of one encoding that arrived. Duplicates may make `lost` negative (RFC 3550 appendix A.3). */
 export type EncodingStats = {
   packets: number;
   bytes: number;
