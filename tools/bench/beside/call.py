@@ -22,8 +22,6 @@ from tools.light.loop_sender import LoopSender
 #: So many receivers, spread over all, decrypt their packets to measure latency.
 WITNESSES: Final = 10
 FIRST_MEDIA_SECONDS: Final = 10.0
-#: From the clock of arrival times to the clock of the drain.
-_EPOCH: Final = time.time() - time.monotonic()
 
 
 @define
@@ -133,7 +131,8 @@ class Call:
 def _first_packet(endpoint: LightEndpoint) -> float | None:
     assert endpoint.packet_meter is not None
     times = [stream.first_at for stream in endpoint.packet_meter.streams.values() if stream.first_at is not None]
-    return min(times) + _EPOCH if times else None
+    # From the monotonic clock to that of the drain.
+    return min(times) + time.time() - time.monotonic() if times else None
 
 
 @asynccontextmanager

@@ -1,0 +1,74 @@
+"""Lean signalling with a real gateway: answers, refusals, events and ends."""
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+import trio
+
+from protocol.client import ConnectionClosed, RequestError
+from protocol.errors import CloseCode
+from protocol.requests import Consume, Join, Leave, Ping
+from protocol.responses import Done
+from tools.bench.gateway_process import running_gateway
+from tools.light.lean_signalling import LeanSignalling
+from tools.light.websocket import WebSocketPool
+
+ABSENT = Consume("no-such-transport", "no-such-producer")
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[WebSocketPool]:
+    async with running_gateway() as gateway, trio.open_nursery() as nursery:
+        opened = WebSocketPool(gateway.socket)
+        nursery.start_soon(opened.run)
+        yield opened
+        nursery.cancel_scope.cancel()
+        opened.close()
+
+
+async def test_answers_have_the_types_that_requests_name(pool: WebSocketPool) -> None:
+    client = await pool.open(LeanSignalling)
+    joined = await client.request(Join("lobby", "Ada", "ada"))
+    assert [one.user_id for one in joined.participants] == ["ada"]
+    assert await client.requests([Ping(), Ping()]) == [Done(), Done()]
+    assert await client.requests([]) == []
+
+
+async def test_a_refusal_raises(pool: WebSocketPool) -> None:
+    client = await pool.open(LeanSignalling)
+    await client.request(Join("lobby", "Ada", "ada"))
+    for ask in (client.requests, client.perform):
+        with pytest.raises(RequestError) as refused:
+            await ask([ABSENT, ABSENT])
+        assert refused.value.code == "not_found"
+
+
+async def test_the_end_of_the_connection_ends_what_waits(pool: WebSocketPool) -> None:
+    client = await pool.open(LeanSignalling)
+    await client.request(Join("lobby", "Ada", "ada"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_expect_closed, client)
+        await trio.testing.wait_all_tasks_blocked()
+        client.end(CloseCode.ABNORMAL)
+    client.close()
+
+
+async def _expect_closed(client: LeanSignalling) -> None:
+    client.ignore()
+    with pytest.raises(ConnectionClosed) as closed:
+        await client.request(Ping())
+    assert closed.value.code == CloseCode.ABNORMAL
+
+
+async def test_a_leave_of_another_member_is_noted_and_the_event_kept(pool: WebSocketPool) -> None:
+    left: list[str] = []
+    listener = await pool.open(partial(LeanSignalling, on_left=lambda user_id, at: left.append(user_id)))
+    await listener.request(Join("lobby", "Ada", "ada"))
+    other = await pool.open(partial(LeanSignalling, keep_events=False))
+    await other.request(Join("lobby", "Ben", "ben"))
+    await other.request(Leave())
+    await listener.request(Ping())
+    assert left == ["ben"]
+    assert [event[:40].count(b"voice_state") for event in listener.events] == [1, 1]
+    assert other.events == []
