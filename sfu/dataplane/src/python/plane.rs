@@ -83,7 +83,7 @@ impl DataPlane {
     pub fn drain(&self, py: Python<'_>, now: f64) -> PyResult<()> {
         for transmit in self.with(py, |core| core.drain(now))? {
             let refused = self.transmit(py, transmit.path, &transmit.datagram)?;
-            self.with(py, |core| core.settle(&transmit, refused))?;
+            self.with(py, |core| core.record_outcome(&transmit, refused))?;
         }
         Ok(())
     }

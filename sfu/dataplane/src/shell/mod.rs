@@ -43,8 +43,8 @@ impl Shell {
             core,
             sockets: Mutex::new(sockets),
             clock: Clock::starting_at(now),
-            told: eventfd(0, flags)?,
-            telling: AtomicBool::new(false),
+            events_ready: eventfd(0, flags)?,
+            signalled: AtomicBool::new(false),
             wake: eventfd(0, flags)?,
             closing: AtomicBool::new(false),
         });
@@ -62,7 +62,7 @@ impl Shell {
 
     /// A descriptor that is readable while there are events.
     pub fn descriptor(&self) -> RawFd {
-        self.shared.told.as_raw_fd()
+        self.shared.events_ready.as_raw_fd()
     }
 
     /// Take all changes and at most `limit` datagrams.
@@ -70,8 +70,8 @@ impl Shell {
         let mut core = self.shared.core.lock();
         let events = guarded(&mut core, |core| core.take_events(limit)).unwrap_or_default();
         if !core.has_events() {
-            lower(&self.shared.told);
-            self.shared.telling.store(false, Ordering::Release);
+            lower(&self.shared.events_ready);
+            self.shared.signalled.store(false, Ordering::Release);
         }
         events
     }

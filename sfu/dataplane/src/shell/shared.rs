@@ -16,9 +16,9 @@ pub struct Shared {
     pub sockets: Mutex<Arc<Sockets>>,
     pub clock: Clock,
     /// Readable while there are events.
-    pub told: OwnedFd,
-    /// `told` is readable, or is about to be.
-    pub telling: AtomicBool,
+    pub events_ready: OwnedFd,
+    /// `events_ready` is readable, or is about to be.
+    pub signalled: AtomicBool,
     /// Readable when the thread must look at `sockets` and `closing`.
     pub wake: OwnedFd,
     pub closing: AtomicBool,
@@ -31,9 +31,9 @@ impl Shared {
     }
 
     /// Tell the owner that there are events.  The caller holds the lock of the core.
-    pub fn tell(&self, core: &Core) {
-        if core.has_events() && !self.telling.swap(true, Ordering::AcqRel) {
-            raise(&self.told);
+    pub fn signal_events(&self, core: &Core) {
+        if core.has_events() && !self.signalled.swap(true, Ordering::AcqRel) {
+            raise(&self.events_ready);
         }
     }
 }

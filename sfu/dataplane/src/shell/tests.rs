@@ -48,9 +48,9 @@ fn first_event(shell: &Shell) -> Event {
 }
 
 /// Whether the descriptor becomes readable in time.
-fn is_told(shell: &Shell) -> bool {
+fn events_are_signalled(shell: &Shell) -> bool {
     let timeout = Timespec { tv_sec: 5, tv_nsec: 0 };
-    poll(&mut [PollFd::new(&shell.shared.told, PollFlags::IN)], Some(&timeout)) == Ok(1)
+    poll(&mut [PollFd::new(&shell.shared.events_ready, PollFlags::IN)], Some(&timeout)) == Ok(1)
 }
 
 fn connect(core: &FairMutex<Core>, transport: u64, remote: &UdpSocket) {
@@ -141,7 +141,7 @@ fn the_thread_answers_a_binding_and_reports_silence_without_any_datagram() {
         remote.send_to(&Credentials::new("ours1", "a password").request(true), address.remote).unwrap();
         let mut buffer = [0; 99];
         assert_eq!(remote.recv(&mut buffer).unwrap(), 20 + 12 + 24 + 8);
-        assert!(is_told(&shell));
+        assert!(events_are_signalled(&shell));
         let Event::FellSilent { transport: 1, last_at } = first_event(&shell) else { panic!("no silence") };
         assert!((100.0..105.0).contains(&last_at));
         assert_eq!(core.lock().totals().packets_out, 1);
@@ -160,7 +160,7 @@ fn a_command_that_makes_silence_due_earlier_takes_effect_in_time() {
         // Give the thread the time to sleep until that deadline.
         std::thread::sleep(Duration::from_millis(700));
         watch(&mut core.lock(), 2, 1.0);
-        assert!(is_told(&shell));
+        assert!(events_are_signalled(&shell));
         assert_eq!(first_event(&shell), Event::FellSilent { transport: 2, last_at: 100.0 });
     });
 }

@@ -17,13 +17,13 @@ const BATCH: usize = 8;
 /// After this many panics outside the core the thread ends for good.
 const MAX_PANICS: usize = 3;
 
-/// Run until closed.  After a panic the slow path is told, and the thread goes on with an empty core.
+/// Run until closed.  After a panic an event tells the slow path, and the thread goes on with an empty core.
 pub fn supervise(shared: &Shared) {
     for _ in 0..MAX_PANICS {
         let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(shared))) else { return };
         let mut core = shared.core.lock();
         core.fail(message_of(panic.as_ref()));
-        shared.tell(&core);
+        shared.signal_events(&core);
     }
 }
 
@@ -108,6 +108,6 @@ fn flush(shared: &Shared, sockets: &Sockets, core: &mut Core) -> Option<f64> {
         core.flush(now, sockets.max_segments(), |path, bytes, segment| sockets.send(path, bytes, segment));
         core.next_due()
     });
-    shared.tell(core);
+    shared.signal_events(core);
     flushed.unwrap_or(None)
 }

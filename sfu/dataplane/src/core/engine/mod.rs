@@ -1,4 +1,4 @@
-//! The core's state: its tables, its timers, and everything that waits to be sent or told.
+//! The core's state: its tables, its timers, and everything that waits to be sent or reported.
 //!
 //! The engine decides nothing about packets.  The files under `paths` do, with the machines under `receive`, `send` and
 //! `transport`.
@@ -64,7 +64,7 @@ pub struct Core {
     pub(in crate::core) by_username: HashMap<Box<str>, TransportKey>,
     pub(in crate::core) timers: Timers,
     pub(in crate::core) events: EventQueue,
-    /// Consumers whose layers may have changed since the slow path was told.
+    /// Consumers whose layers may have changed since the last report to the slow path.
     pub(in crate::core) changed: Vec<ConsumerKey>,
     /// Datagrams of the core itself; the next flush sends them.
     pub(in crate::core) own_datagrams: Vec<OwnDatagram>,
@@ -98,7 +98,7 @@ impl Core {
         self.sabotaged = true;
     }
 
-    /// Forget everything but the totals, because the core had a bug.  The slow path is told why.
+    /// Forget everything but the totals, because the core had a bug.  An event tells the slow path why.
     pub fn fail(&mut self, why: String) {
         let Self { drops, traffic, hold, rtcp_source, .. } = std::mem::take(self);
         *self = Self { drops, traffic, hold, rtcp_source, ..Self::default() };

@@ -138,7 +138,7 @@ impl Timers {
     }
 
     /// Note in its timer where the entry at this place is.
-    fn settle(&mut self, at: usize) {
+    fn record_place(&mut self, at: usize) {
         let timer = self.heap[at].timer;
         if let Some(place) = self.place(timer) {
             *place = at as u32;
@@ -153,10 +153,10 @@ impl Timers {
                 break;
             }
             self.heap.swap(above, at);
-            self.settle(at);
+            self.record_place(at);
             at = above;
         }
-        self.settle(at);
+        self.record_place(at);
     }
 
     /// Move an entry down while one below it is earlier.
@@ -170,10 +170,10 @@ impl Timers {
                 break;
             }
             self.heap.swap(at, earliest);
-            self.settle(at);
+            self.record_place(at);
             at = earliest;
         }
-        self.settle(at);
+        self.record_place(at);
     }
 }
 

@@ -29,7 +29,7 @@ impl Core {
         // codec is not read (audio, AV1), every packet can.
         let begins = packet.newest && !packet.left_out && packet.frame.is_none_or(|frame| frame.key);
         if waiting && begins {
-            self.begin_waiting(at, packet);
+            self.start_waiting_consumers(at, packet);
         }
         let (mut fanout, producer) = self.fanout(at, packet);
         for &key in &producer.encodings[at.index].routes {
@@ -47,7 +47,7 @@ impl Core {
         encoding.top_temporal = temporal;
         for place in 0..encoding.routes.len() {
             let consumer = self.producers[at.producer].encodings[at.index].routes[place];
-            self.note_changed(consumer);
+            self.mark_changed(consumer);
         }
     }
 

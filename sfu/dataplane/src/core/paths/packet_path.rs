@@ -1,4 +1,4 @@
-//! What happens to a datagram: it is told apart, opened, counted, and forwarded.
+//! What happens to a datagram: it is classified, opened, counted and forwarded.
 
 use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
@@ -70,12 +70,12 @@ impl Core {
         if self.producers[at.producer].encodings[at.index].ssrc != Some(header.ssrc) {
             self.learn_ssrc(at, header.ssrc);
         }
-        self.note_flow(at, now);
+        self.report_flow(at, now);
         self.count_and_forward(at, &header, plain, elements, now)
     }
 
     /// Tell the slow path when a video encoding begins to flow: a consumer may wait for its key frame.
-    fn note_flow(&mut self, at: EncodingKey, now: f64) {
+    fn report_flow(&mut self, at: EncodingKey, now: f64) {
         let producer = &self.producers[at.producer];
         if producer.spec.video && producer.encodings[at.index].stats.idle(now) {
             self.events.flows(producer.id, at.index);
@@ -104,12 +104,12 @@ impl Core {
         let stats = &mut encoding.stats;
         let newest_before = if stats.packets > 0 { stats.highest_sequence } else { -1 };
         let pause = stats.last_at.map(|last_at| now - last_at);
-        let extended = stats.arrived(header.sequence_number, header.timestamp, plain.len(), now);
+        let extended = stats.on_packet(header.sequence_number, header.timestamp, plain.len(), now);
         let newest = extended > newest_before;
         let codec = producer.codec.filter(|_| refused.is_none());
         let inspected = codec.map(|codec| encoding.inspect(codec, payload, header.timestamp, newest));
         if newest && refused.is_none() && encoding.clock.follow(header.timestamp, pause, now) {
-            // The clock was moved: what the receivers were told is wrong, so report again soon.
+            // The clock was moved, so the last sender reports are wrong.  Report again soon.
             for &consumer in &encoding.routes {
                 self.consumers[consumer].reports.hurry(now);
             }

@@ -49,7 +49,7 @@ impl Core {
     /// Let consumers that wait for this encoding begin with this packet, in which a key frame begins.
     ///
     /// A consumer goes on waiting while its transport cannot send, or if it does not take the packet's format.
-    pub(in crate::core) fn begin_waiting(&mut self, at: EncodingKey, packet: &Packet) {
+    pub(in crate::core) fn start_waiting_consumers(&mut self, at: EncodingKey, packet: &Packet) {
         let parameter_sets = &self.producers[at.producer].encodings[at.index].parameter_sets;
         let sets = parameter_sets.missing_in(packet.payload, packet.frame.is_some_and(|frame| frame.parameters));
         let mut place = 0;
@@ -64,7 +64,7 @@ impl Core {
             self.leave_route(key);
             let first = packet.extended - sets.len() as i64;
             self.consumers[key].begin(&self.producers[at.producer], at.index, &Packet { extended: first, ..*packet });
-            self.note_changed(key);
+            self.mark_changed(key);
             self.producers[at.producer].encodings[at.index].routes.push(key);
             if !sets.is_empty() {
                 self.send_parameter_sets(at, key, &sets, packet);
@@ -86,7 +86,7 @@ impl Core {
     }
 
     /// The consumer's layers may differ from what the slow path knows.
-    pub(in crate::core) fn note_changed(&mut self, key: ConsumerKey) {
+    pub(in crate::core) fn mark_changed(&mut self, key: ConsumerKey) {
         if !std::mem::replace(&mut self.consumers[key].changed, true) {
             self.changed.push(key);
         }

@@ -40,14 +40,14 @@ impl Core {
             );
         });
         for (receipt, outcome) in outcomes.drain(..) {
-            self.settle_receipt(&receipt, outcome);
+            self.record_receipt(&receipt, outcome);
         }
         (self.scratch.outcomes, self.scratch.padded) = (outcomes, padded);
     }
 
     /// Hand over every datagram that is due at `now`, for a shell that sends by itself.
     ///
-    /// The shell calls [`Core::settle`] for each of them.
+    /// The shell calls [`Core::record_outcome`] for each of them.
     pub fn drain(&mut self, now: f64) -> Vec<Transmit> {
         let own = self.take_own_datagrams().into_iter();
         let mut transmits: Vec<Transmit> =
@@ -73,16 +73,16 @@ impl Core {
     }
 
     /// Count a datagram that was sent, or why it was not.
-    pub fn settle(&mut self, transmit: &Transmit, refused: Option<DropReason>) {
+    pub fn record_outcome(&mut self, transmit: &Transmit, refused: Option<DropReason>) {
         match (&transmit.receipt, refused) {
-            (Some(receipt), refused) => self.settle_receipt(receipt, refused),
+            (Some(receipt), refused) => self.record_receipt(receipt, refused),
             (None, Some(reason)) => self.drops.count(reason),
             (None, None) => self.count_sent(transmit.datagram.len()),
         }
     }
 
     /// Count a datagram of a consumer: media, or a sender report about it.
-    fn settle_receipt(&mut self, receipt: &SendReceipt, refused: Option<DropReason>) {
+    fn record_receipt(&mut self, receipt: &SendReceipt, refused: Option<DropReason>) {
         if let Some(reason) = refused {
             self.drops.count(reason);
             return;

@@ -59,7 +59,7 @@ mod tests {
     fn stats(sequence_numbers: &[i64]) -> ReceiveStats {
         let mut stats = ReceiveStats::new(48_000);
         for &number in sequence_numbers {
-            stats.arrived(number as u16, number as u32 * 960, 100, number as f64 * 0.02);
+            stats.on_packet(number as u16, number as u32 * 960, 100, number as f64 * 0.02);
         }
         stats
     }

@@ -53,7 +53,7 @@ impl ReceiveStats {
     }
 
     /// Count a packet of `size` bytes that came at `now` (seconds).  Gives its extended sequence number.
-    pub fn arrived(&mut self, sequence_number: u16, timestamp: u32, size: usize, now: f64) -> i64 {
+    pub fn on_packet(&mut self, sequence_number: u16, timestamp: u32, size: usize, now: f64) -> i64 {
         self.packets += 1;
         self.bytes += size as u64;
         if self.last_at.is_none() {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn receive(stats: &mut ReceiveStats, sequence_numbers: &[i64]) -> Vec<i64> {
-        let arrive = |&number: &i64| stats.arrived(number as u16, number as u32 * 960, 100, number as f64 * 0.02);
+        let arrive = |&number: &i64| stats.on_packet(number as u16, number as u32 * 960, 100, number as f64 * 0.02);
         sequence_numbers.iter().map(arrive).collect()
     }
 
@@ -167,7 +167,7 @@ mod tests {
         let mut stats = ReceiveStats::new(48000);
         for number in 0..500u16 {
             let late = if number % 2 == 1 { 0.005 } else { 0.0 };
-            stats.arrived(number, u32::from(number) * 960, 100, f64::from(number) * 0.02 + late);
+            stats.on_packet(number, u32::from(number) * 960, 100, f64::from(number) * 0.02 + late);
         }
         assert!([239, 240].contains(&stats.jitter()));
     }
@@ -177,16 +177,16 @@ mod tests {
         let mut wraps = ReceiveStats::new(48000);
         for number in 0..100u16 {
             let timestamp = (u32::MAX - 48000).wrapping_add(u32::from(number) * 960);
-            wraps.arrived(number, timestamp, 100, f64::from(number) * 0.02);
+            wraps.on_packet(number, timestamp, 100, f64::from(number) * 0.02);
         }
         let mut bursts = ReceiveStats::new(90000);
         for number in 0..100u16 {
             let (frame, part) = (number / 5, number % 5);
-            bursts.arrived(number, u32::from(frame) * 3000, 9, f64::from(frame) / 30.0 + f64::from(part) * 0.004);
+            bursts.on_packet(number, u32::from(frame) * 3000, 9, f64::from(frame) / 30.0 + f64::from(part) * 0.004);
         }
         let mut rests = ReceiveStats::new(48000);
-        rests.arrived(1, 960, 100, 1.0);
-        rests.arrived(2, 1920, 100, 61.0);
+        rests.on_packet(1, 960, 100, 1.0);
+        rests.on_packet(2, 1920, 100, 61.0);
         assert_eq!((wraps.jitter(), bursts.jitter(), rests.jitter()), (0, 0, 0));
     }
 }

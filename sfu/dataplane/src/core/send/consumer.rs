@@ -32,9 +32,9 @@ pub struct Consumer {
     pub target: Option<usize>,
     pub current: Option<usize>,
     pub awaited: Option<usize>,
-    /// Its layers may have changed since the slow path was told.
+    /// Its layers may have changed since the last report to the slow path.
     pub changed: bool,
-    /// The layers that the slow path was told.
+    /// The layers in the last report to the slow path.
     pub reported: Layers,
     /// A key frame request of its receiver waits for the slow path.
     pub key_frame_requested: bool,

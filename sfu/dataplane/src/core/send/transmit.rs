@@ -25,7 +25,7 @@ impl SendReceipt {
     }
 }
 
-/// A datagram for a shell that sends by itself and reports the outcome to [`Core::settle`](crate::core::Core::settle).
+/// A datagram for a shell that sends by itself and reports the outcome to [`Core::record_outcome`](crate::core::Core::record_outcome).
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct Transmit {

@@ -77,7 +77,7 @@ fn a_datagram_settled_after_its_consumer_was_removed_is_counted_in_the_totals() 
     let sent = core.drain(9.0);
     core.remove_consumer(22);
     for one in &sent {
-        core.settle(one, None);
+        core.record_outcome(one, None);
     }
     assert_eq!(core.totals().packets_out, 2);
     assert_eq!(core.consumer_stats(23).unwrap().packets, 1);
