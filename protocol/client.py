@@ -212,7 +212,7 @@ class Client:
                 raise self._closed()
             text = encode(request)
             if len(text.encode()) > limits.MAX_REQUEST_BYTES:
-                raise ValueError(f"a request may have {limits.MAX_REQUEST_BYTES} bytes, not more")
+                raise ValueError(f"a request may have at most {limits.MAX_REQUEST_BYTES} bytes")
             await self._websocket.send(text)
             sent = True
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -238,7 +238,7 @@ class Client:
 
     def _receive(self, frame: str | bytes) -> None:
         if isinstance(frame, bytes):
-            raise ProtocolError(ErrorCode.MALFORMED, "not a text frame")
+            raise ProtocolError(ErrorCode.MALFORMED, "the frame is not text")
         try:
             message = self._decode(frame, self._asked)
         except ProtocolError as error:

@@ -236,7 +236,7 @@ class DtlsParameters:
     def __attrs_post_init__(self) -> None:
         if not any(one.algorithm.lower() in FINGERPRINT_BYTES for one in self.fingerprints):
             known = " or ".join(FINGERPRINT_BYTES)
-            raise InvalidValueError(f"must be {known}, at least for one of them", "fingerprints", 0, "algorithm")
+            raise InvalidValueError(f"must be {known} in at least one fingerprint", "fingerprints", 0, "algorithm")
 
 
 MEDIA_CLASSES: tuple[type, ...] = (

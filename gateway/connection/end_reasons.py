@@ -39,7 +39,7 @@ UNAUTHENTICATED: Final = EndReason("not authenticated", "failed", CloseCode.UNAU
 REMOVED: Final = EndReason("removed by a moderator", "removed", CloseCode.FORBIDDEN)
 NO_JOIN: Final = EndReason("no join in time", "failed", CloseCode.JOIN_TIMEOUT)
 REPLACED: Final = EndReason("replaced by a newer connection of the same user", "replaced", CloseCode.REPLACED)
-TOO_SLOW: Final = EndReason("reads too slowly", "failed", CloseCode.TOO_SLOW, keep_queued=False)
+TOO_SLOW: Final = EndReason("the client reads too slowly", "failed", CloseCode.TOO_SLOW, keep_queued=False)
 RATE_LIMITED: Final = EndReason("too many requests", "failed", CloseCode.RATE_LIMITED, retry_after_ms=5000)
 INTERNAL: Final = EndReason("internal error", "failed", CloseCode.INTERNAL)
 DRAINING: Final = EndReason("the gateway is going away", "draining", CloseCode.GOING_AWAY, retry_after_ms=1000)

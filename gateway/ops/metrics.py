@@ -149,11 +149,11 @@ class Metrics:
         self._session_errors.inc()
 
     def forced_cleanup(self, count: int = 1) -> None:
-        """Count goodbyes that the gateway cut off at their deadline. The media side counts its own."""
+        """Count goodbyes of the gateway that were cut off at their deadline. The media side counts its own goodbyes."""
         self._forced_cleanups += count
 
     def failed_cleanup(self) -> None:
-        """Count a step of an exit that raised in the gateway. The media side counts its own."""
+        """Count a cleanup step of the gateway that raised. The media side counts its own steps."""
         self._failed_cleanups += 1
 
     def http_response(self, status: int) -> None:

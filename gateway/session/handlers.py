@@ -66,7 +66,7 @@ def handler(function: _Function) -> _Function:
 def perform(session: Session, data: RequestData[Any]) -> OkData:
     """Serve a request and return the ``data`` of its ``ok``. Raises :exc:`RequestError`."""
     if isinstance(data, Join):
-        raise RequestError(ErrorCode.ALREADY_JOINED, "leave first")
+        raise RequestError(ErrorCode.ALREADY_JOINED, "leave the channel first")
     return HANDLERS[type(data)](session, data)
 
 

@@ -38,7 +38,7 @@ async def serve_client(stream: trio.abc.Stream, *, gateway: Gateway, remote: str
         try:
             await serve_sessions(stream, gateway, connection)
         except* NotAcceptedError as refused:
-            connection.log.info("not accepted", why=_innermost(refused))
+            connection.log.info("client not accepted", why=_innermost(refused))
         except* Exception as errors:
             connection.fail(errors)
 
@@ -79,7 +79,7 @@ async def next_join(gateway: Gateway, connection: Connection, requests: RequestS
         while True:
             request = await requests.next()
             if not isinstance(request.data, Join):
-                refuse(connection, request, ErrorCode.NOT_JOINED, "join first")
+                refuse(connection, request, ErrorCode.NOT_JOINED, "join a channel first")
             elif gateway.draining:
                 connection.end(end_reasons.DRAINING)
             elif not _is_token(gateway.config.join_token, request.data.token):

@@ -82,7 +82,7 @@ async def test_an_upgrade_that_takes_too_long_is_given_up(autojump_clock: MockCl
         assert rig.serving == 1
         await trio.sleep(0.2)
         rig.assert_empty()
-        assert [line["event"] for line in rig.log] == ["not accepted"]
+        assert [line["event"] for line in rig.log] == ["client not accepted"]
         assert rig.log[0]["why"] == "the upgrade took too long"
 
 

@@ -33,7 +33,7 @@ async def test_a_slow_reader_is_closed_when_too_many_bytes_wait_and_delays_no_ot
         left = next(frame["data"] for frame in await ben.take_all() if frame["type"] == "voice_state")
         assert trio.current_time() == begun
         assert (left["userId"], left["reason"]) == ("stuck", "failed")
-        assert "reads too slowly" in [line.get("why") for line in rig.lines("stuck")]
+        assert "the client reads too slowly" in [line.get("why") for line in rig.lines("stuck")]
         assert 'sfu_closes_total{code="4413"} 1.0' in rig.metrics.render().decode()
 
 
