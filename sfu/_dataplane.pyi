@@ -7,16 +7,70 @@ Every call is synchronous and takes effect before it returns: after ``remove_…
 more.  Commands may be called from any thread.  The caller chooses the identifiers of transports, producers and
 consumers, and never uses one twice.
 
-The source is in ``sfu/dataplane/src``.  The classes of values are its structs, and frozen there; they are written here
-as dataclasses, so that a type checker knows their constructor and fields.
+The source is in ``sfu/dataplane/src``.  The classes of values are in this module too; ``values.pyi`` describes them.
 """
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
 from sfu.dataplane.core import RandomSource, SendDatagram
 from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, TransportId
+from sfu.dataplane.values import (
+    CameBack as CameBack,
+)
+from sfu.dataplane.values import (
+    ConsentExpired as ConsentExpired,
+)
+from sfu.dataplane.values import (
+    ConsumerFormat as ConsumerFormat,
+)
+from sfu.dataplane.values import (
+    ConsumerStats as ConsumerStats,
+)
+from sfu.dataplane.values import (
+    DtlsArrived as DtlsArrived,
+)
+from sfu.dataplane.values import (
+    EncodingFlows as EncodingFlows,
+)
+from sfu.dataplane.values import (
+    EncodingLearned as EncodingLearned,
+)
+from sfu.dataplane.values import (
+    EncodingSpec as EncodingSpec,
+)
+from sfu.dataplane.values import (
+    EncodingStats as EncodingStats,
+)
+from sfu.dataplane.values import (
+    Event as Event,
+)
+from sfu.dataplane.values import (
+    FellSilent as FellSilent,
+)
+from sfu.dataplane.values import (
+    KeyFrameRequested as KeyFrameRequested,
+)
+from sfu.dataplane.values import (
+    LayersChanged as LayersChanged,
+)
+from sfu.dataplane.values import (
+    PathSelected as PathSelected,
+)
+from sfu.dataplane.values import (
+    PlaneFailed as PlaneFailed,
+)
+from sfu.dataplane.values import (
+    PlaneTotals as PlaneTotals,
+)
+from sfu.dataplane.values import (
+    ProducerSpec as ProducerSpec,
+)
+from sfu.dataplane.values import (
+    ProducerStats as ProducerStats,
+)
+from sfu.dataplane.values import (
+    ReceptionReport as ReceptionReport,
+)
 from sfu.wire.srtp import SrtpKeys
 
 ENCODING_IDLE: float
@@ -31,243 +85,6 @@ def self_test() -> None:
 
     Raises ``RuntimeError`` if a packet does not arrive: this build cannot carry calls on this machine.
     """
-
-# Specifications.
-
-@dataclass(frozen=True)
-class EncodingSpec:
-    """One encoding of a producer.
-
-    Without an SSRC it is learned from the MID and RID extensions (RFC 8843, RFC 8852).  With one, these still move it.
-    """
-
-    ssrc: int | None = None
-    rid: str | None = None
-
-@dataclass(frozen=True, kw_only=True)
-class ProducerSpec:
-    """A stream that comes in.
-
-    ``codec`` is the lower-case MIME type: it says how to find key frames and temporal layers.  ``clock_rate`` is in Hz.
-    ``payload_types`` maps the client's payload types to the router's; packets of others are dropped.
-    ``extension_ids`` maps the client's header extension ids to the router's; other extensions are taken out.
-    ``encodings`` are in rising quality.  ``cname`` names the sender in reports (RFC 3550 section 6.5.1).
-
-    ``mid_id``, ``rid_id`` and ``audio_level_id`` are the client's ids of the extensions that the data plane itself
-    reads (RFC 8843, RFC 8852, RFC 6464).
-
-    Packets of ``red_payload_types`` (the client's) hold redundant blocks (RFC 2198).  Their primary block is forwarded
-    as if it had come by itself, under the payload type that the block names.
-    """
-
-    kind: Literal["audio", "video"]
-    codec: str
-    clock_rate: int
-    payload_types: Mapping[int, int]
-    encodings: Sequence[EncodingSpec]
-    extension_ids: Mapping[int, int] = ...
-    red_payload_types: Set[int] = ...
-    mid: str | None = None
-    mid_id: int | None = None
-    rid_id: int | None = None
-    audio_level_id: int | None = None
-    cname: str = ""
-    paused: bool = False
-
-@dataclass(frozen=True)
-class ConsumerFormat:
-    """How a receiver takes streams of one kind.  Make it once, and share it among all consumers that are alike.
-
-    ``payload_types`` and ``extension_ids`` are the router's that the receiver takes; the rest is left out.  Consumers
-    with a MID write it into every packet as extension ``mid_id``.  ``report_interval`` is the mean time between two
-    sender reports, in seconds.
-
-    Once the sender has reported its clock, receivers get sender reports on that clock, moved on by the time that has
-    passed here (RFC 3550 section 6.4.1).  The first leaves with the next packets.  The others follow at random, half to
-    three halves of the ``report_interval`` apart; none leaves while nothing is sent.
-
-    Switches between encodings keep to these clocks; without them they go by arrival times.  A clock is forgotten when
-    its encoding begins anew with another SSRC.
-    """
-
-    payload_types: Set[int]
-    extension_ids: Set[int] = ...
-    mid_id: int | None = None
-    report_interval: float = 1
-
-# Events.
-
-@dataclass(frozen=True)
-class DtlsArrived:
-    """A DTLS datagram came from one of the transport's paths."""
-
-    transport: TransportId
-    data: bytes
-
-@dataclass(frozen=True)
-class PathSelected:
-    """Datagrams to the client go to this path from now on: it is the first one, or the client nominated it."""
-
-    transport: TransportId
-    path: Path
-
-@dataclass(frozen=True)
-class KeyFrameRequested:
-    """The consumer's receiver cannot decode what it gets (it sent PLI or FIR).
-
-    One such event waits for a consumer at a time, however often its receiver asks.
-    """
-
-    consumer: ConsumerId
-
-@dataclass(frozen=True)
-class EncodingLearned:
-    """The SSRC of an encoding became known, or changed."""
-
-    producer: ProducerId
-    encoding: int
-    ssrc: int
-
-@dataclass(frozen=True)
-class EncodingFlows:
-    """A packet of a video encoding came: the first ever, or the first for ``ENCODING_IDLE`` seconds."""
-
-    producer: ProducerId
-    encoding: int
-
-@dataclass(frozen=True)
-class LayersChanged:
-    """A consumer now forwards this encoding (None: nothing yet) up to this temporal layer (None: not layered)."""
-
-    consumer: ConsumerId
-    encoding: int | None
-    temporal: int | None
-
-@dataclass(frozen=True)
-class FellSilent:
-    """The client has given no sign of life for as long as :meth:`DataPlane.watch` said.
-
-    The last authentic sign came at ``last_at``, in seconds.
-    """
-
-    transport: TransportId
-    last_at: float
-
-@dataclass(frozen=True)
-class ConsentExpired:
-    """Nothing authentic has come since ``last_at`` (seconds): nothing may be sent to the client (RFC 7675)."""
-
-    transport: TransportId
-    last_at: float
-
-@dataclass(frozen=True)
-class CameBack:
-    """A client that had fallen silent gave an authentic sign of life."""
-
-    transport: TransportId
-
-@dataclass(frozen=True)
-class PlaneFailed:
-    """The data plane had a bug and has forgotten every transport, producer and consumer.  It goes on empty."""
-
-    why: str
-
-Event = (
-    DtlsArrived
-    | PathSelected
-    | KeyFrameRequested
-    | EncodingLearned
-    | EncodingFlows
-    | LayersChanged
-    | FellSilent
-    | ConsentExpired
-    | CameBack
-    | PlaneFailed
-)
-"""Something that a datagram, or its absence, brought about.  In the extension it is the base class of the events."""
-
-# Statistics.
-
-@dataclass(frozen=True)
-class EncodingStats:
-    """What was received of one encoding since it began.  All are totals: a reader takes differences.
-
-    ``highest_sequence`` is extended by its cycles (RFC 3550 appendix A.1).  ``expected`` and ``lost`` follow appendix
-    A.3; duplicates can make ``lost`` negative.  ``jitter`` follows appendix A.8, in timestamp units.  ``bytes`` counts
-    whole plain RTP packets.  The newest packet had ``last_timestamp`` and came at ``last_at``.
-    """
-
-    ssrc: int | None
-    packets: int
-    bytes: int
-    highest_sequence: int
-    expected: int
-    lost: int
-    jitter: int
-    key_frames: int
-    last_timestamp: int
-    last_at: float | None
-
-@dataclass(frozen=True)
-class ProducerStats:
-    """``voice_packets`` had an audio level; ``voice_amplitude`` is the sum of their linear amplitudes (0–1 each)."""
-
-    encodings: list[EncodingStats]
-    voice_packets: int
-    voice_amplitude: float
-
-@dataclass(frozen=True)
-class ReceptionReport:
-    """A receiver's newest report about a stream that we send (RFC 3550 section 6.4.1).
-
-    ``fraction_lost`` is in 1/256 since the report before, ``lost`` the total, ``jitter`` in timestamp units.
-    ``round_trip`` is in seconds by our own clock; None until the receiver answers a sender report of ours.
-    """
-
-    fraction_lost: int
-    lost: int
-    jitter: int
-    round_trip: float | None
-
-@dataclass(frozen=True)
-class ConsumerStats:
-    """What was sent to one consumer, and what its receiver reported about it.
-
-    ``packets`` counts all that left, also padding sent in the place of a late packet that was left out.  ``octets``
-    counts payloads alone, as sender reports do (RFC 3550 section 6.4.1); ``bytes`` counts whole plain RTP packets.
-    ``timestamp_offset`` is what is added (mod 2**32) to the current encoding's timestamps.
-    """
-
-    packets: int
-    bytes: int
-    octets: int
-    encoding: int | None
-    temporal: int | None
-    timestamp_offset: int
-    last_timestamp: int
-    last_at: float | None
-    reception_report: ReceptionReport | None
-
-@dataclass(frozen=True)
-class PlaneTotals:
-    """Packets, bytes and drops since the start, as whole datagrams; and the number of objects now.
-
-    ``routes`` counts consumers that have their producer.  A datagram for the slow path is counted when it is handed
-    up at the latest.
-    """
-
-    packets_in: int
-    bytes_in: int
-    packets_out: int
-    bytes_out: int
-    drops: Mapping[DropReason, int]
-    transports: int
-    producers: int
-    routes: int
-    paths: int
-    usernames: int
-
-# Data planes.
 
 class DataPlane:
     """What the slow path may ask of a data plane.  The subclasses differ in how packets come and go.

@@ -1,17 +1,18 @@
 """The names of the data plane for the rest of the package.
 
-:class:`sfu._dataplane.DataPlane` says what each command does, and the classes beside it what its values mean.
+The stub of :class:`sfu._dataplane.DataPlane` says what each command does.  That of :mod:`sfu.dataplane.values` says
+what the values mean.
 """
 
 import enum
 from typing import NamedTuple, NewType
 
-from sfu._dataplane import (
+from sfu._dataplane import DataPlane
+from sfu.dataplane.values import (
     CameBack,
     ConsentExpired,
     ConsumerFormat,
     ConsumerStats,
-    DataPlane,
     DtlsArrived,
     EncodingFlows,
     EncodingLearned,

@@ -1,4 +1,4 @@
-"""The stub describes the extension as it is, and both shells are data planes."""
+"""The stubs describe the extension as it is, and both shells are data planes."""
 
 import ast
 import inspect
@@ -14,8 +14,10 @@ from sfu.dataplane.interface import DataPlane, DropReason
 from sfu.dataplane.memory import MemoryDataPlane
 from sfu.dataplane.udp import UdpDataPlane
 
-STUB = ast.parse((Path(__file__).parents[2] / "sfu/_dataplane.pyi").read_text())
-CLASSES = [node for node in STUB.body if isinstance(node, ast.ClassDef)]
+SFU = Path(__file__).parents[2] / "sfu"
+STUBS = [ast.parse((SFU / name).read_text()) for name in ("_dataplane.pyi", "dataplane/values.pyi")]
+DECLARATIONS = [node for stub in STUBS for node in stub.body]
+CLASSES = [node for node in DECLARATIONS if isinstance(node, ast.ClassDef)]
 VALUES = [node for node in CLASSES if node.decorator_list]
 PLANES = [node for node in CLASSES if not node.decorator_list]
 
@@ -31,14 +33,14 @@ def names(parameters: ast.arguments) -> list[str]:
     return [one.arg for one in (*parameters.args, *parameters.kwonlyargs)]
 
 
-def test_the_stub_declares_every_name_of_the_extension_and_no_other() -> None:
-    declared = {node.name for node in STUB.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+def test_the_stubs_declare_every_name_of_the_extension_and_no_other() -> None:
+    declared = {node.name for node in DECLARATIONS if isinstance(node, ast.ClassDef | ast.FunctionDef)}
     declared |= {
-        node.target.id for node in STUB.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        node.target.id for node in DECLARATIONS if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
     aliases = {
         node.targets[0].id
-        for node in STUB.body
+        for node in DECLARATIONS
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     }
     assert declared | aliases == {name for name in vars(_dataplane) if not name.startswith("__")}
