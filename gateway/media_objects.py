@@ -26,7 +26,7 @@ T = TypeVar("T")
 def convert(value: object, target: type[T]) -> T:
     """Convert ``value`` and everything in it to the attrs class ``target``, field by field.
 
-    Fields that ``target`` lacks are dropped. Fields that ``value`` lacks keep their defaults.
+    The result has only the fields of ``target``. Fields that ``value`` lacks keep their defaults.
     """
     return cast(T, _converter(cast(Any, target))(value))
 

@@ -114,7 +114,8 @@ class Client:
         return await self.request(Join(channel_id, username, user_id, token, metadata or {}))
 
     async def leave(self) -> None:
-        """Leave the channel. Returns when this session's media is closed and the other members are notified."""
+        """Leave the channel. Returns when the gateway has closed this session's media and notified the other
+        members."""
         await self.request(Leave())
 
     async def create_transport(

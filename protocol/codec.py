@@ -56,8 +56,8 @@ _ENCODER = json.JSONEncoder(
 def encode(message: Message) -> str:
     """Return the text of one frame. ``len(text.encode())`` is its size on the wire.
 
-    If a field is None, the text leaves it out where the protocol has it optional, and has ``null`` where null is a
-    value. Raises ``ValueError`` for a number that is not finite.
+    If an optional field is None, the text leaves it out. If null is one of a field's values, None becomes ``null``.
+    Raises ``ValueError`` for a number that is not finite.
     """
     match message:
         case Ok():

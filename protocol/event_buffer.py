@@ -41,8 +41,8 @@ class EventBuffer:
     """A queue of events with a limit on their size on the wire.
 
     Above the limit, the buffer drops the oldest events. So a program that ignores events uses bounded memory, and a
-    slow program learns where the gap is. ``max_size`` is in characters of JSON. The newest event stays, whatever its
-    size.
+    slow program learns the place of the gap. ``max_size`` is in characters of JSON. The newest event stays, whatever
+    its size.
     """
 
     def __init__(self, max_size: int) -> None:

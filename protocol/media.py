@@ -1,7 +1,7 @@
 """The media objects of mediasoup-client 3, with snake_case names.
 
-Inside them, ``null`` on the wire means absent, fields that are None are left out, and 5.0 is the integer 5. A field
-that the gateway does not depend on is :data:`protocol.constraints.IGNORABLE`.
+Inside them, ``null`` on the wire means that a field is absent, encoding leaves out fields that are None, and 5.0 is the
+integer 5. A field that the gateway does not depend on is :data:`protocol.constraints.IGNORABLE`.
 """
 
 import re

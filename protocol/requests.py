@@ -1,6 +1,6 @@
 """The requests of clients and their answers: one class for the ``data`` of each request and of each ``ok``.
 
-A field with a default is optional on the wire. Where the default is None, a field that is None is left out.
+A field with a default is optional on the wire. If the default is None, encoding leaves out a field that is None.
 """
 
 from typing import Any, ClassVar

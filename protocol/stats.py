@@ -1,6 +1,7 @@
 """The answer to ``stats``. Counters start with each object, so a reader takes differences.
 
-Times are in milliseconds. Sizes are those of whole RTP packets, in bytes. Values without a measurement are left out.
+Times are in milliseconds. Sizes are those of whole RTP packets, in bytes. The gateway leaves out values that it has not
+measured.
 """
 
 from typing import Annotated, Literal

@@ -34,7 +34,7 @@ _converter = Converter(detailed_validation=True)
 
 
 def structure(value: Any, cls: type[T]) -> T:
-    """Make a message of class ``cls`` from parsed JSON. Unknown members are ignored.
+    """Make a message of class ``cls`` from parsed JSON. It ignores unknown members.
 
     Raises :exc:`InvalidValueError`, whose path leads from ``value`` to the fault.
     """

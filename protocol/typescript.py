@@ -90,7 +90,7 @@ def classes_inside(hint: Any) -> set[type[attrs.AttrsInstance]]:
 
 
 def definition_place(cls: type) -> tuple[str, int]:
-    """Return where a class is defined, for sorting: its module, and its place there."""
+    """Return the module of a class and its place there, to sort classes in the order of their definition."""
     return cls.__module__, list(vars(sys.modules[cls.__module__]).values()).index(cls)
 
 

@@ -1,8 +1,8 @@
-"""Receive everything that is sent in a channel, and print every second how much came and how much was lost.
+"""Receive all media of a channel, and print every second how many packets came and how many were lost.
 
     python count_packets.py ws://127.0.0.1:8080/ws kitchen
 
-The light client of tools.light has real ICE, DTLS and SRTP, and no codecs: it counts packets and decodes nothing.
+The light client of tools.light has real ICE, DTLS and SRTP, but no codecs. It counts packets and decodes nothing.
 """
 
 import sys
@@ -19,14 +19,14 @@ from tools.light import Identity, LightClient, PacketMeter, Poller, open_light_c
 
 @define
 class Meter:
-    """A member of the channel that receives; ``labels`` are by consumer id, ``taken`` holds producer ids."""
+    """A member that receives. ``labels`` maps consumer ids to names, and ``taken`` holds producer ids."""
 
     listener: LightClient
     labels: dict[str, str] = field(factory=dict)
     taken: set[str] = field(factory=set)
 
     async def follow(self) -> None:
-        """Receive whatever is sent, now and later."""
+        """Receive the present streams and all later ones."""
         await self.subscribe(self.listener.joined.participants)
         async for event in self.listener.signalling.events():
             match event:

@@ -2,7 +2,7 @@
 
     python dice_bot.py ws://127.0.0.1:8080/ws kitchen
 
-It reconnects by the rules of the protocol: it stops where the close code says so, and backs off between attempts.
+It reconnects by the rules of the protocol. It stops if the close code says so, and backs off between attempts.
 """
 
 import random

@@ -50,7 +50,8 @@ class Member:
         return self.participant.user_id
 
     def leave(self) -> None:
-        """Note the client's ``leave``. From now on its reason is ``left``, whatever ends the connection."""
+        """Note the client's ``leave``. From now on the reason of this leave is ``left``, even if the connection
+        breaks."""
         self.leaving_since = trio.current_time()
         self.connection.log.info("client left", why="leave")
 

@@ -1,4 +1,4 @@
-"""Configuration files: TOML, read strictly. No value is converted, and no key is ignored."""
+"""Configuration files: TOML, read strictly. They may have no unknown key and no value of another type."""
 
 import difflib
 import tomllib

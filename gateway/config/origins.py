@@ -38,7 +38,8 @@ NULL: Final = Origin("null", "", None)
 
 
 def parse_origin(text: str) -> Origin:
-    """Parse ``https://call.example.org:8443`` or ``null``. ``wss`` counts as ``https``, and a final slash is ignored.
+    """Parse ``https://call.example.org:8443`` or ``null``. ``wss`` counts as ``https``, and a final slash does not
+    count.
 
     Raises ``ValueError`` for everything else: a path, a pattern, a host alone, letters outside ASCII.
     """

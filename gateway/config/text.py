@@ -22,7 +22,7 @@ def explanations() -> dict[str, str]:
 
 
 def show_config(config: Config) -> str:
-    """Return the configuration as TOML. A setting without a value is a comment, and secrets are masked."""
+    """Return the configuration as TOML. A setting without a value is a comment, and secrets appear as asterisks."""
     return "\n".join(_lines(config))
 
 

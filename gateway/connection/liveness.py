@@ -40,8 +40,8 @@ class Liveness:
     """Watches one connection.
 
     ``ping_interval``, ``ping_timeout`` and ``media_grace`` are in seconds, as in :class:`gateway.config.Config`.
-    ``media_heard_at`` returns the time of the client's last authentic media, replays excluded. It is called only before
-    the client would count as dead.
+    ``media_heard_at`` returns the time of the client's last authentic media, replays excluded. The task calls it only
+    when the client would count as dead otherwise.
     """
 
     stream: SharedStream

@@ -3,7 +3,7 @@
 Reference counts alone free a client that leaves. tests/guarantees/test_freed_without_garbage_collection.py checks this.
 Python would still search all objects for cycles whenever a quarter of them is new. Every call would wait for that, 350
 ms in a channel of five hundred. So Python collects only new objects. A full collection runs when no client is
-connected. It also runs after many sessions, to bound what bugs and libraries may leave behind.
+connected. It also runs after many sessions, to bound the garbage of bugs and libraries.
 """
 
 import gc

@@ -1,7 +1,7 @@
 """A standard error that never blocks: a bounded queue, and a thread that writes.
 
 A pipe without a reader, a stopped terminal or a hanging disk blocks the writer. The gateway is one thread, so all of it
-would stop. Lines that find no room in the queue are dropped and counted.
+would stop. If the queue has no room for a line, the line is lost, and a counter counts it.
 """
 
 import atexit

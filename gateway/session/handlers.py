@@ -196,7 +196,7 @@ def set_layers(session: Session, data: SetLayers) -> Done:
 
 @handler
 def message(session: Session, data: SendMessage) -> Delivered:
-    """Send a message to all other members, or to the named ones who are here. A client may name itself."""
+    """Send a message to all other members, or to the members in ``to``. A client may name itself."""
     members, sender = session.channel.members, session.member
     if data.to is None:
         receivers = [member for member in members.values() if member is not sender]
