@@ -91,9 +91,7 @@ class Config:
     """TCP port for HTTP and WebSocket. 0 picks a free port."""
 
     media_host: tuple[str, ...] | None = field(default=None, validator=_not_empty, metadata={_MEDIA: "hosts"})
-    """Addresses or names on which the gateway listens for media, IPv4 and IPv6. Default: 127.0.0.1 and one network
-    address.
-    """
+    """Addresses or names to listen on for media, IPv4 and IPv6. Default: 127.0.0.1 and one network address."""
     media_announce: tuple[str, ...] = _of_media("announce")
     """Addresses or names announced to clients instead of media_host, for a machine behind NAT."""
     media_port: int = _of_media("port", _PORT)
