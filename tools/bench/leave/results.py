@@ -125,8 +125,8 @@ def _at_once(measured: AtOnce, watched: AtOnce, report: Report) -> list[str]:
 
 def _at_once_rows(measured: AtOnce) -> list[list[str]]:
     return [
-        ["the first of the others told of one", f"{measured.first_told:.2f} s", ""],
-        ["the last of the others told of all", f"{measured.last_told:.2f} s", ""],
+        ["the first of the others learns of a first leave after", f"{measured.first_told:.2f} s", ""],
+        ["the last of the others learns of all leaves after", f"{measured.last_told:.2f} s", ""],
         ["processor time of the gateway until then", f"{measured.cpu:.2f} s", ""],
         ["lists, revisions, one `user_left` each, checked at", f"{measured.others} of {measured.others}", "met"],
         ["readers that keep up and were closed", "0", "met"],
@@ -153,7 +153,7 @@ def _lag_row(measured: AtOnce) -> list[str]:
 
 
 def _costs(costs: Sequence[Cost]) -> list[str]:
-    head = ["members, with who comes and goes", "media", "a join", "a leave"]
+    head = ["members, the new or leaving one included", "media", "a join", "a leave"]
     rows = [[str(one.members), "yes" if one.with_media else "no", _ms(one.join, 2), _ms(one.leave, 2)] for one in costs]
     return [
         "### What a join and a leave cost",
