@@ -45,6 +45,7 @@ class Channel:
     occupants: int = 0
     members: dict[str, Member] = field(factory=dict)
     speakers: tuple[str, ...] = ()
+    # The connection that waits for the seat of each user id.
     _waiting: dict[str, Connection] = field(factory=dict)
 
     # Taking a seat.

@@ -57,6 +57,7 @@ class Connection:
     outbox: Outbox = field(init=False)
     broadcast_budget: TokenBucket = field(init=False)
     _errors: ErrorBudget = field(init=False)
+    # The events that wait for the response to a request. None while no request is being served.
     _held: list[Frame] | None = None
     _goodbye: trio.CancelScope = field(factory=trio.CancelScope)
 

@@ -50,8 +50,10 @@ class Liveness:
     ping_timeout: float
     media_grace: float = limits.MEDIA_GRACE
     media_heard_at: Callable[[], float] = no_media
+    # The time of the last traffic, as it was at the last ping. While it is the same, the client has not answered.
     _pinged_after: float = -math.inf
     _pinged_at: float = -math.inf
+    # The time until which the client's media keeps it.
     _kept_until: float = -math.inf
 
     async def wait_gone(self) -> EndReason:

@@ -69,6 +69,7 @@ class Outbox:
     max_age: float
     size: int = 0
     _queue: deque[Frame] = field(factory=deque)
+    # The number of frames in the send that is under way. They are the first ones of the queue.
     _sending: int = 0
     _waiting_since: float = 0.0
     _closed: bool = False

@@ -52,8 +52,8 @@ class LogWriter:
         self._fd = fd
         self._max_waiting = queue_bytes
         self._waiting = 0
-        self._unreported = 0
-        self._line_is_torn = False
+        self._unreported = 0  # losses that no notice has reported yet
+        self._line_is_torn = False  # The last write ended in the middle of a line.
         # Reentrant, as is the queue: the garbage collector runs finalizers anywhere, and these may log a warning.
         self._lock = RLock()
         self._queue: SimpleQueue[_Entry | Event] = SimpleQueue()
