@@ -127,6 +127,17 @@ def test_an_indication_without_integrity_puts_off_silence_but_not_the_loss_of_co
     assert watched.rig.dropped() == {}
 
 
+def test_an_indication_with_an_unknown_required_attribute_proves_nothing() -> None:
+    """Whoever does not understand a message must not act on it (RFC 8489 section 6.3.2)."""
+    watched = Watched()
+    began = watched.rig.now
+    unknown = message(attribute(0x0006, USERNAME.encode()), attribute(0x7F01, b"?"), message_type=0x0011)
+    watched.pass_time(SILENT_AFTER)
+    watched.client.arrive(sealed(unknown, PASSWORD))
+    assert watched.rig.core.heard_at(watched.transport) == began
+    assert watched.rig.events() == [FellSilent(watched.transport, began)]
+
+
 def test_an_indication_without_integrity_neither_ends_silence_nor_counts_from_another_path() -> None:
     watched = Watched()
     elsewhere = Path("192.0.2.99", 1)

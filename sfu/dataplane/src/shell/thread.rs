@@ -63,7 +63,7 @@ fn run_with(shared: &Shared, sockets: &Sockets, buffers: &mut ReceiveBuffers) {
     }
 }
 
-/// How long the check for silent clients may wait for sockets that always have more to read, in seconds.
+/// How long deadlines may wait for sockets that always have more to read, in seconds.
 const LONGEST_READING: f64 = 1.0;
 
 /// How long the thread sleeps at most, in seconds.

@@ -83,10 +83,12 @@ impl Core {
 
     /// Note an indication as a sign of life.  Without the right integrity it is only a hint, as anybody who guesses an
     /// address can forge it.
+    ///
+    /// An indication with unknown required attributes is no more than a hint either (RFC 8489 section 6.3.2).
     fn take_indication_untrusted(&mut self, key: TransportKey, datagram: &[u8], now: f64) {
         let transport = &mut self.transports[key];
-        let binding = Binding::read_untrusted(datagram);
-        if binding.is_ok_and(|binding| transport.ice.as_ref().is_some_and(|agent| agent.knows(&binding))) {
+        let binding = Binding::read_untrusted(datagram).ok().filter(|binding| binding.unknown_attributes.is_empty());
+        if binding.is_some_and(|binding| transport.ice.as_ref().is_some_and(|agent| agent.knows(&binding))) {
             self.on_proof(key, now);
         } else {
             transport.consent.on_hint(now);
