@@ -50,7 +50,7 @@ export function JoinForm({ channelId, linkOptions, onJoin }: JoinFormProps) {
       <form className="card" onSubmit={submit} aria-labelledby="lobby-title">
         <span className="brand" aria-hidden="true" />
         <h1 id="lobby-title">Join a channel</h1>
-        <p className="muted">Talk with others by voice and video. No account, no download.</p>
+        <p className="muted">Voice and video calls in your browser. No account, no download.</p>
         <NameField ref={nameField} value={username} onChange={setUsername} />
         <ChannelField ref={channelField} value={channel} isBad={isBadChannel} onChange={setChannel} />
         <fieldset className="choices">
@@ -111,7 +111,7 @@ function ChannelField({ ref, value, isBad, onChange }: FieldProps & { isBad: boo
       <small id="channel-hint" className={isBad ? "wrong" : "muted"} aria-live="polite">
         {isBad
           ? `Please use only the letters a to z, digits and _ . : - (at most ${LIMITS.maxIdCharacters} characters).`
-          : "People who enter the same channel meet you there."}
+          : "Meet people who enter the same channel."}
       </small>
     </label>
   );
