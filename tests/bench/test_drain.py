@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from pylibsrtp import Policy, Session
 
-from tools.bench.beside.drain_process import DrainEnded, DrainProcess, open_drain
+from tools.bench.beside.drain import DrainEnded, DrainProcess, open_drain
 from tools.light.stamp import PADDING_FLAG, write_stamp
 
 KEY = bytes(range(28))
@@ -65,7 +65,7 @@ def test_it_counts_rtp_alone_and_measures_the_latency_of_decrypted_packets(
         opening.sendto(datagram, opening.getsockname())
     wait_for(drain, 10)
     report = drain.report()
-    assert (report.packets, report.fewest, report.opened, report.unopened, report.dropped) == (10, 5, 5, 0, 0)
+    assert (report.packets, report.opened, report.unopened, report.dropped) == (10, 5, 0, 0)
     assert report.latency_p50 is not None
     assert report.latency_p99 is not None
     assert 0 < report.latency_p50 <= report.latency_p99 < 1

@@ -10,6 +10,7 @@ import pytest
 from pylibsrtp import Policy, Session
 
 from tools.bench.beside import floor
+from tools.light.media_loop import constant_loop
 
 SECONDS = 0.2
 
@@ -51,8 +52,8 @@ def opened(sock: socket.socket, key: bytes) -> list[bytes]:
 async def test_all_packets_of_a_plan_arrive_and_decrypt(program: Path, segmented: bool) -> None:
     socks, keys = receivers(2), [os.urandom(28), os.urandom(28)]
     streams = [
-        floor.PlannedStream(period=0.05, phase=0, burst=3, size=700, receivers=[0, 1]),
-        floor.PlannedStream(period=0.02, phase=0.01, burst=1, size=90, receivers=[1]),
+        floor.PlannedStream(constant_loop("video", rate=20, packets=3, payload_size=700), 0, [0, 1]),
+        floor.PlannedStream(constant_loop("audio", rate=50, packets=1, payload_size=90), 0.5, [1]),
     ]
     text = floor.plan(
         SECONDS,

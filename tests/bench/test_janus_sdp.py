@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.bench.janus.sdp import BadDescription, Description, LocalCredentials, SdpStream, answer, offer, parse
+from tools.bench.janus.sdp import BadDescription, Description, LocalCredentials, answer, offer, parse
 
 OURS = LocalCredentials("ours", "our-password-that-is-long", "AA:" * 31 + "AA", ("10.0.0.2", 5000))
 FINGERPRINT = ":".join(f"{byte:02X}" for byte in range(32))
@@ -58,21 +58,21 @@ def test_an_answer_takes_every_section_with_the_first_format_it_has() -> None:
 
 
 def test_an_offer_names_each_stream_by_its_ssrc() -> None:
-    lines = offer(OURS, [SdpStream("audio", 7), SdpStream("video", 9)]).split("\r\n")
+    lines = offer(OURS, [("audio", 7), ("video", 9)]).split("\r\n")
     assert [line.split()[0] for line in lines if line.startswith("a=ssrc")] == ["a=ssrc:7", "a=ssrc:9"]
     assert lines.count("a=sendonly") == lines.count("a=setup:actpass") == 2
     assert lines.count("a=candidate:1 1 udp 2130706431 10.0.0.2 5000 typ host") == 2
 
 
 def test_no_retransmission_is_asked_for() -> None:
-    text = offer(OURS, [SdpStream("video", 9)])
+    text = offer(OURS, [("video", 9)])
     assert "a=rtcp-fb:96 nack pli" in text
     assert "nack\r\n" not in text
     assert "rtx" not in text
 
 
 def test_it_reads_its_own_offer() -> None:
-    made: Description = parse(offer(OURS, [SdpStream("audio", 7)]))
+    made: Description = parse(offer(OURS, [("audio", 7)]))
     assert (made.ice.username_fragment, made.ice.password) == (OURS.ufrag, OURS.password)
     assert made.address == OURS.address
     assert made.dtls.fingerprints[0].value == OURS.fingerprint

@@ -6,16 +6,15 @@ import pytest
 import trio
 
 from tools.bench import BenchError
-from tools.bench.gateway_process import running_gateway
-from tools.bench.leave import one_by_one
+from tools.bench.leave import full_channel
 from tools.bench.leave.at_once import AtOnce
 from tools.bench.leave.channel import BenchChannel, open_channel
 from tools.bench.leave.cost import Cost
-from tools.bench.leave.endings import ENDINGS, Ending
-from tools.bench.leave.one_by_one import Load, MeasuredLeave
+from tools.bench.leave.full_channel import Load, MeasuredLeave, Silence
+from tools.bench.leave.listeners import ENDINGS, Ending
 from tools.bench.leave.results import LeaveResults, percentile
-from tools.bench.leave.silence import Silence
-from tools.bench.leave.watched_gateway import Report
+from tools.bench.leave.watched_gateway import Watched
+from tools.bench.process import running_gateway
 from tools.loadtest.own_load import LagMeter
 
 MEMBERS = 4
@@ -25,7 +24,7 @@ MEMBERS = 4
 async def channel() -> AsyncIterator[BenchChannel]:
     async with running_gateway() as gateway, open_channel(gateway, "bench") as opened:
         await opened.fill([f"m{number}" for number in range(MEMBERS)], with_media=True)
-        await opened.subscribe_all(list(opened.members.values()))
+        await opened.each_subscribes(opened.members.values(), list(opened.members.values()))
         await opened.settle()
         opened.check()
         yield opened
@@ -34,9 +33,9 @@ async def channel() -> AsyncIterator[BenchChannel]:
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda one: one.name)
 async def test_a_leave_is_measured_and_checked_and_the_member_comes_back(channel: BenchChannel, ending: Ending) -> None:
     with trio.fail_after(20):
-        left = await one_by_one.leave(channel, channel.members["m1"], ending, LagMeter())
+        left = await full_channel.leave(channel, channel.members["m1"], ending, LagMeter())
         assert 0 < left.first_told <= left.last_told < 5
-        await one_by_one.come_back(channel, "m1")
+        await full_channel.come_back(channel, "m1")
     assert len(channel.members) == MEMBERS
 
 
@@ -60,10 +59,10 @@ async def test_a_notice_that_does_not_come_fails_the_bench(channel: BenchChannel
 def test_the_report_says_whether_each_aim_was_met() -> None:
     leaves = [MeasuredLeave(ending, 0.001, told, 0.002) for ending in ENDINGS for told in (0.004, 0.06)]
     together = AtOnce(250, 0.005, 0.1, 0.5, 0.4, 100_000_000, 120_000_000, 0.1)
-    report = Report(1000, [(0.02, "task")], 0.1, 30_000_000, 100_000, 0.02, 0, 0.0, 0.0)
+    watched = Watched(0.02, "task", 0.1, 30_000_000, 100_000, 0.02)
     costs = [Cost(100, True, 0.02, 0.004)]
     load, silence = Load(0.05, 10_000, 9_900), Silence([9.5], [10.2])
-    said = str(LeaveResults("2 cores", 100, load, leaves, silence, together, together, report, costs))
+    said = str(LeaveResults("2 cores", 100, load, leaves, silence, together, 0.5, watched, costs))
     assert "| FIN | 2 | 32.0 | 60.0 | 60.0 | 1.0 | 2.0 at most |" in said
     assert "p99 of all at most 50 ms: **missed**" in said
     assert "**missed** by 200 ms" in said

@@ -8,12 +8,12 @@ import trio
 from attrs import evolve
 
 from sfu.wire.certificate import generate_certificate
+from tools.bench.command import Progress
 from tools.bench.network import ServerLink, open_link
 from tools.bench.planes import sink
 from tools.bench.planes.__main__ import main
 from tools.bench.planes.measure import PlanesResult, measure
 from tools.bench.planes.tables import PlanesConditions, text
-from tools.bench.progress import Progress
 from tools.light import Identity
 from tools.light.media_loop import constant_loop
 from tools.namespaces import configure, why_not

@@ -7,17 +7,16 @@ import pytest
 from attrs import evolve
 
 from tools.bench.beside.contest import ContestOutcome, FloorResult
-from tools.bench.beside.drain_process import DrainTotals
-from tools.bench.beside.figures import ContestConditions, text
+from tools.bench.beside.drain import DrainTotals
+from tools.bench.beside.figures import ContestConditions, plots, text, text_with_plots
 from tools.bench.beside.floor import FloorCost
 from tools.bench.beside.measure import RunResult
 from tools.bench.beside.plots import linear, logarithmic
-from tools.bench.beside.report import plots, write
 from tools.bench.beside.scenarios import SCENARIOS
 from tools.page import Place
 
 SCENARIO = SCENARIOS[0]
-RECEIVED = DrainTotals(1000, 100, 0.001, 0.002, 500, 0, cpu=0.1, dropped=0)
+RECEIVED = DrainTotals(1000, 0.001, 0.002, 500, 0, cpu=0.1, dropped=0)
 RUN = RunResult(
     cpu=0.02,
     seconds=4.0,
@@ -25,9 +24,7 @@ RUN = RunResult(
     received=RECEIVED,
     joins=[0.01, 0.02, 0.09],
     told=0.003,
-    memory_before=1_000_000,
-    memory_after=3_200_000,
-    members=11,
+    memory_per_member=200_000,
     threads=1,
     late_p99=0.001,
     busy=0.05,
@@ -40,8 +37,8 @@ def outcome(*runs: RunResult) -> ContestOutcome:
     made = ContestOutcome()
     made.runs[SCENARIO.name, "gateway"] = list(runs)
     made.runs[SCENARIO.name, "janus"] = [evolve(RUN, cpu=0.06)]
-    made.floors[SCENARIO.name, "floor"] = [FloorResult(FloorCost(1000, 1000, 0.008, 0.001, 0.007, 0.0), 1000)]
-    made.floors[SCENARIO.name, "floor-segmented"] = [FloorResult(FloorCost(1000, 200, 0.004, 0.001, 0.003, 0.0), 1000)]
+    made.floors[SCENARIO.name, "floor"] = [FloorResult(FloorCost(1000, 1000, 0.008), 1000)]
+    made.floors[SCENARIO.name, "floor-segmented"] = [FloorResult(FloorCost(1000, 200, 0.004), 1000)]
     return made
 
 
@@ -106,7 +103,7 @@ def test_the_report_names_failures() -> None:
 def test_page_and_plots_are_written_together(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- bench: begin --><!-- bench: end -->")
-    write(page, Place("bench"), outcome(RUN), [SCENARIO], CONDITIONS)
+    Place("bench").replace(page, text_with_plots(outcome(RUN), [SCENARIO], CONDITIONS, page))
     names = ["bench-cpu.svg", "bench-latency.svg", "bench-memory.svg"]
     for name in names:
         assert f"(images/{name})" in page.read_text()

@@ -1,36 +1,123 @@
-"""Progress, errors and exit statuses of all benches."""
+"""The command line, progress, errors and exit statuses of all benches."""
 
 from __future__ import annotations
 
+import argparse
 import subprocess
-from collections.abc import Callable
-from typing import Final
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
 
 import trio
+from attrs import define, field, frozen
 
 from tools.bench import BenchError
-from tools.bench.progress import Progress
 from tools.light.websocket import UpgradeRefused
 from tools.loadtest.failures import FAILURES, describe, first_error
-from tools.page import NoPlace
+from tools.page import NoPlace, Place
 
+T = TypeVar("T")
 INTERRUPTED: Final = 130
 #: Errors that end a run without a traceback.
 KNOWN: Final = (BenchError, NoPlace, UpgradeRefused, subprocess.CalledProcessError, *FAILURES)
+# Seconds between two lines, at least, where a line cannot be overwritten (a file, a pipe).
+EVERY_SECONDS: Final = 5.0
+_WRITE_OVER: Final = "\r\x1b[K"
 
 
-def run_bench(bench: Callable[[Progress], int], *, failed: int) -> int:
-    """Return the exit status of ``bench``; ``failed`` where it raises a known error, which one line then names."""
-    progress, status = Progress(), failed
-    try:
-        status = bench(progress)
-    except* KeyboardInterrupt:
-        status = INTERRUPTED
-    except* KNOWN as errors:
-        progress.say(f"error: {explain(errors)}")
-    finally:
+@define
+class Progress:
+    """One line on standard error about the step that begins: call it with a text; ``round`` goes before the text."""
+
+    round: str = ""
+    _begun: float = field(factory=time.monotonic)
+    _said_at: float = float("-inf")
+
+    def __call__(self, text: str) -> None:
+        now = time.monotonic()
+        line = f"{now - self._begun:4.0f} s  {self.round}{': ' if self.round else ''}{text}"
+        if sys.stderr.isatty():
+            print(f"{_WRITE_OVER}{line}", end="", file=sys.stderr, flush=True)
+        elif now >= self._said_at + EVERY_SECONDS:
+            self._said_at = now
+            print(line, file=sys.stderr, flush=True)
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self.end()
+        print(text, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Clear the line."""
+        if sys.stderr.isatty():
+            print(_WRITE_OVER, end="", file=sys.stderr, flush=True)
+
+    def by_turns(self, contestants: Sequence[T], rounds: int, title: str = "") -> Iterator[T]:
+        """Yield all contestants in each round: back and forth, so that a slower or faster machine affects all."""
+        for number in range(rounds):
+            self.round = f"{title}round {number + 1} of {rounds}"
+            yield from contestants if number % 2 == 0 else reversed(contestants)
+
+
+@frozen
+class Report:
+    """The ``text`` to print; ``page`` makes the text for a page, and writes what belongs beside the page."""
+
+    text: str
+    status: int = 0
+    page: Callable[[Path], str] | None = None
+
+
+@frozen
+class Bench:
+    """``python -m tools.bench.<name>``; ``about`` is its module's docstring, ``failed`` its status after an error."""
+
+    name: str
+    about: str | None
+    add_options: Callable[[argparse.ArgumentParser], object]
+    run: Callable[[argparse.Namespace, Progress], Report]
+    failed: int = 1
+
+    def main(self, arguments: Sequence[str] | None = None) -> int:
+        """Run the bench and return the exit status.  One line names a known error."""
+        description = (self.about or "").partition("\n")[0]
+        parser = argparse.ArgumentParser(prog=f"python -m tools.bench.{self.name}", description=description)
+        self.add_options(parser)
+        parser.add_argument("--write", type=Path, metavar="FILE", help="put the report between the markers of a page")
+        options = parser.parse_args(arguments)
+        progress, status = Progress(), self.failed
+        try:
+            status = self._run(options, progress)
+        except* KeyboardInterrupt:
+            status = INTERRUPTED
+        except* KNOWN as errors:
+            progress.say(f"error: {explain(errors)}")
+        finally:
+            progress.end()
+        return status
+
+    def _run(self, options: argparse.Namespace, progress: Progress) -> int:
+        place = Place(f"bench-{self.name}")
+        if options.write is not None:
+            place.check(options.write)
+        report = self.run(options, progress)
         progress.end()
-    return status
+        print(report.text)
+        if options.write is not None:
+            place.replace(options.write, report.text if report.page is None else report.page(options.write))
+        return report.status
+
+
+def run_within(seconds: float, work: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    """Run an asynchronous function; something hangs where it takes more than ``seconds``."""
+
+    async def bounded() -> T:
+        with trio.fail_after(seconds):
+            return await work(*arguments)
+
+    return trio.run(bounded, strict_exception_groups=True)
 
 
 def explain(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from attrs import frozen
@@ -72,3 +73,9 @@ def _wait_carrier(interface: str) -> None:
         if time.monotonic() > deadline:
             raise NoNetwork(f"the link between server and clients does not come up: {seen.strip()}")
         time.sleep(0.05)
+
+
+def dropped_datagrams(process: int | str = "thread-self") -> int:
+    """Return the datagrams so far that did not fit into the UDP sockets of this process's namespace."""
+    lines = Path(f"/proc/{process}/net/udp").read_text().splitlines()[1:]
+    return sum(int(line.split()[-1]) for line in lines)

@@ -1,10 +1,12 @@
-"""A server in a process of its own: its processor time and its memory."""
+"""A server in a process of its own, such as our gateway: its processor time, its memory, its log."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
-from collections.abc import AsyncIterator, Callable, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
@@ -14,10 +16,13 @@ from attrs import define
 
 from tools.bench import BenchError
 from tools.loadtest.child import ChildProcess, open_child
-from tools.loadtest.gateway_figures import cpu_seconds, resident_bytes
+from tools.loadtest.gateway_figures import cpu_seconds, resident_bytes, scrape
 
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 15.0
+#: The metric that counts sent datagrams.
+PACKETS_OUT: Final = 'sfu_packets_total{direction="out"}'
+ARGUMENTS = ("serve", "--port", "0", "--media-port", "0", "--log-format", "json")
 
 
 class ServerEnded(BenchError):
@@ -60,6 +65,42 @@ class ServerProcess(ChildProcess):
         raise ServerEnded(f"{self.name} ended with {status}; the end of its log:\n{self.last_lines()}")
 
 
+@define(eq=False)
+class GatewayProcess(ServerProcess):
+    """Made by :func:`running_gateway`."""
+
+    url: str = ""
+
+    @property
+    def socket(self) -> tuple[str, int]:
+        """Address of its TCP port."""
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        return host, int(port)
+
+    def metric(self, name: str) -> float:
+        """Return one sample of ``/metrics``; ``name`` includes its labels.  Blocks, so call it in a thread."""
+        return scrape(f"{self.url}/metrics")[name]
+
+    def events(self, name: str) -> Iterator[dict[str, Any]]:
+        """Yield the log's entries with this event name, the oldest first."""
+        for line in self.log().splitlines():
+            if name.encode() in line and (entry := _entry(line)).get("event") == name:
+                yield entry
+
+    def listens(self) -> bool:
+        if (entry := next(self.events("listening"), None)) is not None:
+            self.url = entry["url"]
+        return entry is not None
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:  # a traceback, or half a line
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
 S = TypeVar("S", bound=ServerProcess)
 
 
@@ -69,16 +110,27 @@ async def running(
     name: str,
     command: Sequence[str],
     listens: Callable[[S], object],
-    **options: Any,
 ) -> AsyncIterator[S]:
     """Run ``command`` for as long as the block runs; enter the block when ``listens`` returns true.
 
-    ``options`` are those of :func:`tools.loadtest.child.open_child`.  Raises :exc:`ServerEnded`.
+    Raises :exc:`ServerEnded`.
     """
-    options = {"stdin": subprocess.DEVNULL, **options}
-    async with open_child(kind, name, command, stop_seconds=STOP_SECONDS, **options) as server:
+    async with open_child(kind, name, command, stop_seconds=STOP_SECONDS, stdin=subprocess.DEVNULL) as server:
         await server.wait_until(lambda: listens(server))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.watch)
             yield server
             nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def running_gateway(
+    module: Sequence[str] = ("gateway", *ARGUMENTS), *, prefix: Sequence[str] = ()
+) -> AsyncIterator[GatewayProcess]:
+    """Run ``python -m module`` for as long as the block runs; ``prefix`` comes before the command.
+
+    Raises :exc:`ServerEnded`.
+    """
+    command = (*prefix, sys.executable, "-m", *module)
+    async with running(GatewayProcess, "the gateway", command, GatewayProcess.listens) as gateway:
+        yield gateway

@@ -16,8 +16,7 @@ import trio
 from attrs import define, field
 
 from sfu.wire.certificate import generate_certificate
-from tools.bench.gateway_process import ARGUMENTS, GatewayProcess, running_gateway
-from tools.bench.process import ServerEnded
+from tools.bench.process import ARGUMENTS, GatewayProcess, ServerEnded, running_gateway
 from tools.interop.clients import CLIENTS, CannotBuild, Client, Command
 from tools.interop.page import PLACE, table
 from tools.interop.run import ScenarioResult, run

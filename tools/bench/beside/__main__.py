@@ -18,26 +18,20 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, get_args
 
-import trio
-
-from tools.bench import machine
 from tools.bench.beside import floor
-from tools.bench.beside.contest import Contest, Contestant, ContestOutcome
-from tools.bench.beside.drain_process import open_drain
-from tools.bench.beside.figures import ContestConditions, text
-from tools.bench.beside.report import write
-from tools.bench.beside.scenarios import SCENARIOS, CallScenario
-from tools.bench.command import run_bench
+from tools.bench.beside.contest import Contest, Contestant
+from tools.bench.beside.drain import open_drain
+from tools.bench.beside.figures import ContestConditions, text, text_with_plots
+from tools.bench.beside.scenarios import SCENARIOS
+from tools.bench.command import Bench, Progress, Report, run_within
+from tools.bench.figures import machine, today
 from tools.bench.janus import process as janus
 from tools.bench.network import open_link
-from tools.bench.progress import Progress
-from tools.page import Place
 
-PLACE: Final = Place("bench-beside")
 ROUNDS: Final = 3
 SECONDS: Final = 4.0
 QUICK: Final = ("video-10", "audio-10")
@@ -46,10 +40,7 @@ QUICK_SECONDS: Final = 1.0
 MOST_SECONDS: Final = 3600.0
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.bench.beside", description=(__doc__ or "").partition("\n")[0]
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
     names = [scenario.name for scenario in SCENARIOS]
     parser.add_argument("--quick", action="store_true", help="one short round of two small scenarios, as a trial")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"rounds of each scenario (default: {ROUNDS})")
@@ -61,8 +52,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--gateway", default="", metavar="OPTIONS", help='further options of our gateway: --gateway="--drain-timeout 0"'
     )
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables between the markers of this page")
-    return parser.parse_args(arguments)
 
 
 def contestants(only: Sequence[str] | None, progress: Progress) -> tuple[list[Contestant], Path | None, str]:
@@ -85,9 +74,7 @@ def contestants(only: Sequence[str] | None, progress: Progress) -> tuple[list[Co
     return wanted, program, version
 
 
-def run(options: argparse.Namespace, progress: Progress) -> int:
-    if options.write is not None:
-        PLACE.check(options.write)
+def run(options: argparse.Namespace, progress: Progress) -> Report:
     names = options.scenario or (QUICK if options.quick else [scenario.name for scenario in SCENARIOS])
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in names]
     rounds = options.rounds or (1 if options.quick else ROUNDS)
@@ -96,28 +83,13 @@ def run(options: argparse.Namespace, progress: Progress) -> int:
     began = time.monotonic()
     with open_link() as link, open_drain() as drain:
         contest = Contest(link, drain, seconds, program, progress, shlex.split(options.gateway))
-        trio.run(_bounded, contest, scenarios, taking_part, rounds, strict_exception_groups=True)
-    progress.end()
-    lasted = time.monotonic() - began
-    date = datetime.now(UTC).strftime("%Y-%m-%d")
-    conditions = ContestConditions(machine.describe(), version, rounds, seconds, lasted, date)
-    print(text(contest.outcome, scenarios, conditions, []))
-    if options.write is not None:
-        write(options.write, PLACE, contest.outcome, scenarios, conditions)
-    return 1 if contest.outcome.failures else 0
+        outcome = run_within(MOST_SECONDS, contest.run, scenarios, taking_part, rounds)
+    conditions = ContestConditions(machine(), version, rounds, seconds, time.monotonic() - began, today())
+    page = partial(text_with_plots, outcome, scenarios, conditions)
+    return Report(text(outcome, scenarios, conditions, []), 1 if outcome.failures else 0, page)
 
 
-async def _bounded(
-    contest: Contest, scenarios: Sequence[CallScenario], taking_part: Sequence[Contestant], rounds: int
-) -> ContestOutcome:
-    with trio.fail_after(MOST_SECONDS):
-        return await contest.run(scenarios, taking_part, rounds)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse(arguments)
-    return run_bench(lambda progress: run(options, progress), failed=2)
-
+main = Bench("beside", __doc__, add_options, run, failed=2).main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -12,16 +13,47 @@ import trio
 from attrs import define, field
 
 from tools.bench import BenchError
-from tools.bench.beside.conference import Conference, ConferenceMember, Offered, StreamToPublish, new_ssrc, stay
-from tools.bench.beside.drain_process import DrainProcess
+from tools.bench.beside.conference import Conference, ConferenceMember, Offered, new_ssrc, stay
+from tools.bench.beside.drain import DrainProcess
 from tools.bench.beside.scenarios import CallScenario
-from tools.bench.sending import Flow, send
 from tools.light import LightEndpoint
 from tools.light.loop_sender import LoopSender
 
 #: So many receivers, spread over all, decrypt their packets to measure latency.
 WITNESSES: Final = 10
 FIRST_MEDIA_SECONDS: Final = 10.0
+
+
+@define(eq=False)
+class Flow:
+    """One stream to ``receivers`` members."""
+
+    sender: LoopSender
+    receivers: int
+
+    @property
+    def expected(self) -> int:
+        """Packets that should have arrived so far."""
+        return self.sender.packets * self.receivers
+
+
+async def send(flows: Sequence[Flow], seconds: float) -> tuple[int, float]:
+    """Send all flows for so long, each at moments of its own within its period, as independent cameras do.
+
+    Return the number of packets that should arrive, and the 99th percentile of the frames' delays in seconds.
+    """
+    late, begun = [], trio.current_time()
+    before = sum(flow.expected for flow in flows)
+    periods = [1 / flow.sender.loop.rate for flow in flows]
+    due = [(begun + number / len(flows) * period, number) for number, period in enumerate(periods)]
+    heapq.heapify(due)
+    while due[0][0] < begun + seconds:
+        moment, number = due[0]
+        await trio.sleep_until(moment)
+        late.append(trio.current_time() - moment)
+        flows[number].sender.send_frame()
+        heapq.heapreplace(due, (moment + periods[number], number))
+    return sum(flow.expected for flow in flows) - before, sorted(late)[int(0.99 * len(late))] if late else 0.0
 
 
 @define
@@ -63,14 +95,14 @@ class Call:
 
     async def _publish(self, number: int) -> None:
         loops = self.scenario.streams
-        streams = [StreamToPublish(loop.kind, new_ssrc()) for loop in loops]
+        streams = [(loop.kind, new_ssrc()) for loop in loops]
         began = time.time()
         endpoint, offered = await self.members[number].publish(streams)
         self._entering[number] += time.time() - began
         self._offers.append(offered)
         self._endpoints.append(endpoint)
-        for loop, stream in zip(loops, streams, strict=True):
-            sender = LoopSender(loop, endpoint, stream.ssrc, random.Random(), cname=f"member-{number}")
+        for loop, (_, ssrc) in zip(loops, streams, strict=True):
+            sender = LoopSender(loop, endpoint, ssrc, random.Random(), cname=f"member-{number}")
             self.flows.append(Flow(sender, self.scenario.members - 1))
 
     async def _subscribe(self, number: int) -> None:
@@ -93,9 +125,7 @@ class Call:
     async def _wait_first_media(self) -> None:
         with trio.move_on_after(FIRST_MEDIA_SECONDS):
             # The drain knows, and must be asked.
-            while True:
-                if None not in self.first_media():
-                    return
+            while None in self.first_media():
                 await trio.sleep(0.05)
 
     def first_media(self) -> list[float | None]:

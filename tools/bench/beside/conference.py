@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from protocol.vocabulary import MediaKind
 from tools.bench.process import ServerProcess
 from tools.light import LightEndpoint
+from tools.light.websocket import WebSocketPool
 
 M = TypeVar("M")
+#: A stream to publish, and its SSRC.
+StreamToPublish = tuple[MediaKind, int]
+#: A member's published streams, as only its own contestant understands them.
+Offered = Any
 #: Seconds that a member has to be told of a leave.
 TOLD_SECONDS = 10.0
-
-
-@frozen
-class StreamToPublish:
-    """A stream to publish."""
-
-    kind: MediaKind
-    ssrc: int
-
-
-@frozen
-class Offered:
-    """A member's published streams, as only its own contestant understands them."""
-
-    reference: Any
 
 
 class ConferenceMember(Protocol):
@@ -82,6 +72,19 @@ class Departures:
         with trio.fail_after(TOLD_SECONDS):
             while name not in self._names:
                 await self._changed.wait()
+
+
+@asynccontextmanager
+async def running_pool(address: tuple[str, int]) -> AsyncIterator[WebSocketPool]:
+    """Connect clients to this server for as long as the block runs; end all of them with it."""
+    pool = WebSocketPool(address)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pool.run)
+        try:
+            yield pool
+        finally:
+            nursery.cancel_scope.cancel()
+            pool.close()
 
 
 def new_ssrc() -> int:

@@ -18,14 +18,13 @@ from sfu.wire.certificate import generate_certificate
 from tools.bench.beside import floor
 from tools.bench.beside.call import WITNESSES
 from tools.bench.beside.conference import Conference
-from tools.bench.beside.drain_process import DrainProcess
+from tools.bench.beside.drain import DrainProcess
 from tools.bench.beside.gateway_contestant import open_gateway
 from tools.bench.beside.janus_contestant import open_janus
 from tools.bench.beside.measure import RunResult, measure, until_quiet
 from tools.bench.beside.scenarios import CallScenario
-from tools.bench.command import KNOWN, explain
+from tools.bench.command import KNOWN, Progress, explain
 from tools.bench.network import ServerLink
-from tools.bench.progress import Progress
 from tools.light import Identity
 
 Contestant = Literal["gateway", "janus", "floor", "floor-segmented"]
@@ -74,11 +73,8 @@ class Contest:
         self, scenarios: Sequence[CallScenario], contestants: Sequence[Contestant], rounds: int
     ) -> ContestOutcome:
         for scenario in scenarios:
-            for number in range(rounds):
-                self.progress.round = f"{scenario.title}, round {number + 1} of {rounds}"
-                # Back and forth, so that a machine that gets slower or faster affects all of them.
-                for contestant in contestants if number % 2 == 0 else reversed(contestants):
-                    await self._try(scenario, contestant)
+            for contestant in self.progress.by_turns(contestants, rounds, f"{scenario.title}, "):
+                await self._try(scenario, contestant)
         return self.outcome
 
     async def _try(self, scenario: CallScenario, contestant: Contestant) -> None:
@@ -126,15 +122,9 @@ class Contest:
 
 
 def streams(scenario: CallScenario) -> list[floor.PlannedStream]:
-    """Return what leaves a server in this scenario, with the phases of :func:`tools.bench.sending.send`."""
+    """Return what leaves a server in this scenario, with the phases of :func:`tools.bench.beside.call.send`."""
     flows = [(publisher, loop) for publisher in range(scenario.publishers) for loop in scenario.streams]
     return [
-        floor.PlannedStream(
-            period=1 / loop.rate,
-            phase=number / len(flows) / loop.rate,
-            burst=len(loop.frames[0].chunks),
-            size=loop.payload_size,
-            receivers=scenario.receivers_of(publisher),
-        )
+        floor.PlannedStream(loop, number / len(flows), scenario.receivers_of(publisher))
         for number, (publisher, loop) in enumerate(flows)
     ]

@@ -3,8 +3,8 @@
     python -m tools.bench.beside.drain
 
 One program drains all contestants, so that waking the receivers costs each of them the same.  Standard input is one end
-of a socket pair; :mod:`tools.bench.beside.drain_process` has the other.  Each message is a command in JSON, and brings
-the socket of a receiver where it adds one.
+of a socket pair; :class:`DrainProcess` has the other.  Each message is a command in JSON, and brings the socket of a
+receiver where it adds one.
 
 A packet's latency ends when the kernel puts it into the socket's queue, by the kernel's clock.  So it does not matter
 how soon this process reads.
@@ -16,17 +16,24 @@ import json
 import select
 import socket
 import struct
+import subprocess
+import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
-from attrs import define, field
+import attrs
+from attrs import define, field, frozen
 from pylibsrtp import Error, Policy, Session
 
+from tools.bench import BenchError
+from tools.bench.network import dropped_datagrams
 from tools.light.stamp import read_stamp_untrusted
 
-LARGEST_COMMAND: Final = 4096
+_LARGEST_MESSAGE: Final = 1 << 16
+_ANSWER_SECONDS: Final = 20.0
+_STOP_SECONDS: Final = 5.0
 _LARGEST: Final = 2048
 _BUFFERED: Final = 4 << 20
 _TIMESTAMP: Final = 35  # SO_TIMESTAMPNS of asm-generic/socket.h; Python has no name for it
@@ -43,14 +50,34 @@ def is_rtp(first: int, second: int) -> bool:
     return first & 0xC0 == 0x80 and not 192 <= second <= 223
 
 
+class DrainEnded(BenchError):
+    """The drain ended or hangs, and its counts are lost; its own words are on standard error."""
+
+
+@frozen
+class DrainTotals:
+    """Totals of all receivers since the last :meth:`DrainProcess.begin`; times in seconds.
+
+    ``cpu`` is the drain's own processor time.  ``dropped`` datagrams did not fit into the receivers' sockets.
+    """
+
+    packets: int
+    latency_p50: float | None
+    latency_p99: float | None
+    opened: int
+    unopened: int
+    cpu: float
+    dropped: int
+
+
 @define(eq=False)
 class DrainedSocket:
-    """One receiver's socket; ``first_media`` is in nanoseconds since the epoch.  A ``session`` decrypts packets."""
+    """One receiver's socket; ``first_media`` is in seconds since the epoch.  A ``session`` decrypts packets."""
 
     sock: socket.socket
     session: Session | None = None
     packets: int = 0
-    first_media: int | None = None
+    first_media: float | None = None
     latencies: list[int] = field(factory=list)
     unopened: int = 0
 
@@ -62,7 +89,7 @@ class DrainedSocket:
             return
         if size > 2 and is_rtp(_buffer[0], _buffer[1]):
             if self.first_media is None:
-                self.first_media = time.time_ns()
+                self.first_media = time.time()
             self.packets += 1
 
     def open(self) -> None:
@@ -76,7 +103,7 @@ class DrainedSocket:
         self.packets += 1
         seconds, nanoseconds = _TIMESPEC.unpack(notes[0][2])
         arrived = seconds * 1_000_000_000 + nanoseconds
-        self.first_media = self.first_media or arrived
+        self.first_media = self.first_media or arrived / 1e9
         assert self.session is not None
         try:
             stamp = read_stamp_untrusted(self.session.unprotect(datagram))
@@ -111,7 +138,7 @@ class Drain:
                     read()
 
     def _obey(self) -> bool:
-        message, descriptors, _, _ = socket.recv_fds(self.control, LARGEST_COMMAND, 1)
+        message, descriptors, _, _ = socket.recv_fds(self.control, _LARGEST_MESSAGE, 1)
         if not message:
             return False
         command = json.loads(message)
@@ -134,28 +161,26 @@ class Drain:
         for receiver in self._receivers:
             receiver.packets = receiver.unopened = 0
             receiver.latencies.clear()
-        self._cpu, self._dropped = time.process_time(), dropped()
+        self._cpu, self._dropped = time.process_time(), dropped_datagrams()
 
     def _do_count(self) -> int:
         return sum(receiver.packets for receiver in self._receivers)
 
-    def _do_first_media(self, start: int) -> list[int | None]:
-        """Return the times of 50 receivers from ``start`` on; more would not fit into an answer."""
-        return [receiver.first_media for receiver in self._receivers[start : start + 50]]
+    def _do_first_media(self) -> list[float | None]:
+        return [receiver.first_media for receiver in self._receivers]
 
     def _do_report(self) -> dict[str, Any]:
         latencies = sorted(one for receiver in self._receivers for one in receiver.latencies)
-        packets = [receiver.packets for receiver in self._receivers]
-        return {
-            "packets": sum(packets),
-            "fewest": min(packets, default=0),
-            "latency_p50": _quantile(latencies, 0.5),
-            "latency_p99": _quantile(latencies, 0.99),
-            "opened": len(latencies),
-            "unopened": sum(receiver.unopened for receiver in self._receivers),
-            "cpu": time.process_time() - self._cpu,
-            "dropped": dropped() - self._dropped,
-        }
+        totals = DrainTotals(
+            self._do_count(),
+            _quantile(latencies, 0.5),
+            _quantile(latencies, 0.99),
+            opened=len(latencies),
+            unopened=sum(receiver.unopened for receiver in self._receivers),
+            cpu=time.process_time() - self._cpu,
+            dropped=dropped_datagrams() - self._dropped,
+        )
+        return attrs.asdict(totals)
 
     def _do_clear(self) -> None:
         for receiver in self._receivers:
@@ -165,8 +190,8 @@ class Drain:
         self._readers.clear()
 
 
-def _quantile(ordered: list[int], share: float) -> int | None:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+def _quantile(ordered: list[int], share: float) -> float | None:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 1e9 if ordered else None
 
 
 def _policy(key: bytes) -> Policy:
@@ -174,10 +199,67 @@ def _policy(key: bytes) -> Policy:
     return Policy(key=key, ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=profile)
 
 
-def dropped() -> int:
-    """Datagrams that did not fit into the receivers' sockets: a loss of the load generator, not of the server."""
-    lines = Path("/proc/thread-self/net/udp").read_text().splitlines()[1:]
-    return sum(int(line.split()[-1]) for line in lines)
+@define
+class DrainProcess:
+    """Made by :func:`open_drain`.  Its methods block for the drain's answer, some microseconds."""
+
+    _control: socket.socket
+
+    def add(self, sock: socket.socket, key: bytes | None = None) -> None:
+        """Let the drain read this socket; with a ``key`` (AES-128-GCM, then its salt) it decrypts the packets."""
+        self._ask("add", sock, key=None if key is None else key.hex())
+
+    def begin(self) -> None:
+        """Count from zero again."""
+        self._ask("begin")
+
+    def count(self) -> int:
+        """Return the packets so far."""
+        count: int = self._ask("count")
+        return count
+
+    def first_media(self) -> list[float | None]:
+        """Return when each receiver's first packet came, in seconds since the epoch, in the order of adding."""
+        found: list[float | None] = self._ask("first_media")
+        return found
+
+    def report(self) -> DrainTotals:
+        return DrainTotals(**self._ask("report"))
+
+    def clear(self) -> None:
+        """Close and forget all receivers."""
+        self._ask("clear")
+
+    def _ask(self, command: str, *sockets: socket.socket, **data: Any) -> Any:
+        message = json.dumps({"do": command, **data}).encode()
+        try:
+            socket.send_fds(self._control, [message], [sock.fileno() for sock in sockets])
+            answer = self._control.recv(_LARGEST_MESSAGE)
+        except OSError as error:
+            raise DrainEnded(f"the drain does not answer: {error}") from error
+        if not answer:
+            raise DrainEnded("the drain has ended")
+        return json.loads(answer)
+
+
+@contextmanager
+def open_drain() -> Iterator[DrainProcess]:
+    """Run a drain for as long as the block runs."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(_ANSWER_SECONDS)
+    with ours, its:
+        command = [sys.executable, "-m", "tools.bench.beside.drain"]
+        process = subprocess.Popen(command, stdin=its.fileno(), start_new_session=True)
+        its.close()
+        try:
+            yield DrainProcess(ours)
+        finally:
+            ours.close()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""The figures of a contest: one column of a table each, and the tables."""
+"""The report of a contest: its tables and plots."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from attrs import frozen
@@ -11,8 +13,9 @@ from attrs import frozen
 from tools.bench.beside.conference import TOLD_SECONDS
 from tools.bench.beside.contest import Contestant, ContestOutcome
 from tools.bench.beside.measure import RunResult
+from tools.bench.beside.plots import Bars, grouped_bars, linear, logarithmic
 from tools.bench.beside.scenarios import CallScenario
-from tools.bench.markdown import NOT_MEASURED, Summary, shown, table
+from tools.bench.figures import NOT_MEASURED, Column, Summary, median, rounds, shown, table
 
 NAMES: Final[dict[Contestant, str]] = {
     "gateway": "trio-sfu",
@@ -22,11 +25,33 @@ NAMES: Final[dict[Contestant, str]] = {
 }
 SERVERS: Final[Sequence[Contestant]] = ("gateway", "janus")
 FLOORS: Final[Sequence[Contestant]] = ("floor", "floor-segmented")
+IMAGES: Final = "images"
 
 #: Above these limits the bench may have measured its own load generator.
 MOST_LATE: Final = 0.005
 MOST_BUSY: Final = 0.8
 MOST_LOST: Final = 0.001
+
+Runs = Sequence[RunResult]
+_P50: Final = Column[RunResult]("latency p50, ms", lambda run: run.received.latency_p50, ",.2f", 1e3)
+_P99: Final = Column[RunResult]("p99, ms", lambda run: run.received.latency_p99, ",.2f", 1e3)
+_JOIN: Final = Column[RunResult]("join, ms", lambda run: statistics.median(run.joins), ",.0f", 1e3)
+_SLOWEST: Final = Column[RunResult]("slowest, ms", lambda run: max(run.joins), ",.0f", 1e3)
+_TOLD: Final = Column[RunResult]("close to told, ms", lambda run: run.told, factor=1e3)
+_MEMORY: Final = Column[RunResult]("memory a member, kB", lambda run: run.memory_per_member, ",.0f", 1e-3)
+_LATE: Final = Column[RunResult]("generator late p99, ms", lambda run: run.late_p99, factor=1e3)
+_SERVER_COLUMNS: Final[Mapping[str, Callable[[Runs], str]]] = {
+    _P50.head: _P50.cell,
+    _P99.head: _P99.cell,
+    "lost": lambda runs: f"{median(runs, lambda run: run.loss):.2%}",
+    _JOIN.head: _JOIN.cell,
+    _SLOWEST.head: _SLOWEST.cell,
+    _TOLD.head: lambda runs: _TOLD.cell(runs) if _TOLD.summary(runs) else f"> {TOLD_SECONDS * 1000:.0f}",
+    _MEMORY.head: _MEMORY.cell,
+    "threads": lambda runs: str(max(run.threads for run in runs)),
+    _LATE.head: _LATE.cell,
+    "its CPU": lambda runs: f"{median(runs, lambda run: run.busy) + median(runs, lambda run: run.drain_busy):.0%}",
+}
 
 
 @frozen
@@ -40,31 +65,13 @@ class ContestConditions:
     lasted: float
     date: str
 
-
-@frozen
-class Column:
-    """A figure of one server in one scenario; ``factor`` turns seconds and bytes into the unit of the head."""
-
-    head: str
-    value: Callable[[RunResult], float | None]
-    factor: float = 1000
-    digits: int = 1
-
-    def summary(self, runs: Sequence[RunResult]) -> Summary | None:
-        return Summary.of(self.value(run) for run in runs)
-
-    def cell(self, runs: Sequence[RunResult]) -> str:
-        return shown(self.summary(runs), self.factor, self.digits)
-
-
-LATENCY_P99: Final = Column("p99, ms", lambda run: run.received.latency_p99, digits=2)
-MEMORY: Final = Column("memory a member, kB", lambda run: run.memory_per_member, 1e-3, 0)
-_LATE: Final = Column("generator late p99, ms", lambda run: run.late_p99)
-_TOLD: Final = Column("close to told, ms", lambda run: run.told)
-_JOINS: Final = (
-    Column("join, ms", lambda run: statistics.median(run.joins), digits=0),
-    Column("slowest, ms", lambda run: max(run.joins), digits=0),
-)
+    def __str__(self) -> str:
+        beside = f"Janus {self.janus} beside it" if self.janus else "no Janus beside it"
+        return (
+            f"{self.date}, {self.machine}; {beside}; {rounds(self.rounds, self.seconds)}, the contestants by turns, "
+            f"{self.lasted / 60:.0f} minutes in all. Each figure is the median of the rounds, with the least and the "
+            "most in brackets."
+        )
 
 
 def cpu(outcome: ContestOutcome, scenario: str, contestant: Contestant) -> Summary | None:
@@ -77,18 +84,41 @@ def text(
     outcome: ContestOutcome, scenarios: Sequence[CallScenario], conditions: ContestConditions, images: Sequence[str]
 ) -> str:
     """Return the whole report as Markdown; ``images`` are Markdown links."""
-    parts = [_head(conditions), _cpu_table(outcome, scenarios), *images, _server_table(outcome, scenarios)]
+    parts = [str(conditions), _cpu_table(outcome, scenarios), *images, _server_table(outcome, scenarios)]
     return "\n\n".join(part for part in [*parts, *_remarks(outcome, scenarios)] if part)
 
 
-def _head(conditions: ContestConditions) -> str:
-    beside = f"Janus {conditions.janus} beside it" if conditions.janus else "no Janus beside it"
-    rounds = f"{conditions.rounds} round{'' if conditions.rounds == 1 else 's'} of {conditions.seconds:g} s"
-    return (
-        f"{conditions.date}, {conditions.machine}; {beside}; {rounds}, the contestants by turns, "
-        f"{conditions.lasted / 60:.0f} minutes in all. Each figure is the median of the rounds, with the least and the "
-        "most in brackets."
-    )
+def text_with_plots(
+    outcome: ContestOutcome, scenarios: Sequence[CallScenario], conditions: ContestConditions, page: Path
+) -> str:
+    """Write the plots into a folder beside the page, and return the report with links to them."""
+    folder, links = page.parent / IMAGES, []
+    for name, title, drawn in plots(outcome, scenarios):
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(drawn, encoding="utf-8")
+        links.append(f"![{title}]({IMAGES}/{name})")
+    return text(outcome, scenarios, conditions, links)
+
+
+def plots(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> Iterator[tuple[str, str, str]]:
+    """Yield file name, title and drawing of each plot that has any data."""
+
+    def of_server(column: Column[RunResult], scenario: str, contestant: Contestant) -> Summary | None:
+        return column.summary(outcome.runs.get((scenario, contestant), []))
+
+    def height(summary: Summary | None, factor: float) -> Summary | None:
+        # A logarithmic axis has no place for zero and less.
+        return summary.scaled(factor) if summary is not None and summary.least > 0 else None
+
+    for name, title, unit, factor, contestants, value, axis in (
+        ("cpu", "CPU µs for each packet that arrived", "µs", 1e6, tuple(NAMES), partial(cpu, outcome), linear),
+        ("latency", "Forwarding latency, 99th percentile", "ms", 1e3, SERVERS, partial(of_server, _P99), logarithmic),
+        ("memory", "Memory for each member", "kB", 1e-3, SERVERS, partial(of_server, _MEMORY), linear),
+    ):
+        bars = [Bars(NAMES[one], [height(value(each.name, one), factor) for each in scenarios]) for one in contestants]
+        if drawable := [one for one in bars if any(one.heights)]:
+            groups = [scenario.title for scenario in scenarios]
+            yield f"bench-{name}.svg", title, grouped_bars(title, unit, groups, drawable, axis)
 
 
 def _cpu_table(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> str:
@@ -99,37 +129,23 @@ def _cpu_table(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> st
         best = min(floors, key=lambda summary: summary.median, default=None)
         ours = figures["gateway"]
         cells = [shown(summary, 1e6) for summary in figures.values()]
-        ratios = [_ratio(figures["janus"], ours), _ratio(ours, best)]
-        rows.append([scenario.title, f"{scenario.rate:,}", *cells, *ratios])
+        rows.append([scenario.title, f"{scenario.rate:,}", *cells, _ratio(figures["janus"], ours), _ratio(ours, best)])
     head = ["", "packets a second", *NAMES.values(), "Janus / trio-sfu", "trio-sfu / best floor"]
     return f"**CPU µs of the process for each packet that arrived**\n\n{table(head, rows)}"
 
 
+def _ratio(one: Summary | None, other: Summary | None) -> str:
+    return f"{one.median / other.median:.1f}" if one and other else NOT_MEASURED
+
+
 def _server_table(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> str:
     rows = [
-        [scenario.title, NAMES[contestant], *_server_cells(runs)]
+        [scenario.title, NAMES[contestant], *(cell(runs) for cell in _SERVER_COLUMNS.values())]
         for scenario in scenarios
         for contestant in SERVERS
         if (runs := outcome.runs.get((scenario.name, contestant)))
     ]
-    heads = [LATENCY_P99.head, "lost", *(one.head for one in _JOINS), _TOLD.head, MEMORY.head, "threads", _LATE.head]
-    return table(["", "", "latency p50, ms", *heads, "its CPU"], rows) if rows else ""
-
-
-def _server_cells(runs: Sequence[RunResult]) -> Iterator[str]:
-    yield Column("", lambda run: run.received.latency_p50, digits=2).cell(runs)
-    yield LATENCY_P99.cell(runs)
-    yield f"{_median(runs, lambda run: run.loss):.2%}"
-    yield from (column.cell(runs) for column in _JOINS)
-    yield _TOLD.cell(runs) if _TOLD.summary(runs) else f"> {TOLD_SECONDS * 1000:.0f}"
-    yield MEMORY.cell(runs)
-    yield str(max(run.threads for run in runs))
-    yield _LATE.cell(runs)
-    yield f"{_median(runs, lambda run: run.busy) + _median(runs, lambda run: run.drain_busy):.0%}"
-
-
-def _median(runs: Sequence[RunResult], value: Callable[[RunResult], float]) -> float:
-    return statistics.median(value(run) for run in runs)
+    return table(["", "", *_SERVER_COLUMNS], rows) if rows else ""
 
 
 def _remarks(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> Iterator[str]:
@@ -150,21 +166,17 @@ def _doubts(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> Itera
             if runs := outcome.runs.get((scenario.name, contestant)):
                 yield from (f"{scenario.title}, {NAMES[contestant]} ({why})" for why in _doubts_about(runs))
         for floor in FLOORS:
-            runs_of_floor = outcome.floors.get((scenario.name, floor), [])
-            if (worst := max((run.loss for run in runs_of_floor), default=0.0)) > MOST_LOST:
+            worst = max((run.loss for run in outcome.floors.get((scenario.name, floor), [])), default=0.0)
+            if worst > MOST_LOST:
                 yield f"{scenario.title}, {NAMES[floor]} ({worst:.1%} did not arrive)"
 
 
-def _doubts_about(runs: Sequence[RunResult]) -> Iterator[str]:
-    if (late := _median(runs, lambda run: run.late_p99)) > MOST_LATE:
+def _doubts_about(runs: Runs) -> Iterator[str]:
+    if (late := median(runs, lambda run: run.late_p99)) > MOST_LATE:
         yield f"sources were {late * 1000:.0f} ms late"
-    busy = max(_median(runs, lambda run: run.busy), _median(runs, lambda run: run.drain_busy))
+    busy = max(median(runs, lambda run: run.busy), median(runs, lambda run: run.drain_busy))
     if busy > MOST_BUSY:
         yield f"the generator was busy for {busy:.0%} of a core"
     dropped, unopened = sum(run.received.dropped for run in runs), sum(run.received.unopened for run in runs)
     if dropped or unopened:
         yield f"{dropped} packets did not fit into its sockets, {unopened} could not be decrypted"
-
-
-def _ratio(one: Summary | None, other: Summary | None) -> str:
-    return f"{one.median / other.median:.1f}" if one and other else NOT_MEASURED

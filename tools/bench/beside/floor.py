@@ -14,6 +14,7 @@ from attrs import frozen
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tools.bench import BenchError
+from tools.light.media_loop import MediaLoop
 
 SOURCE: Final = Path(__file__).parents[1] / "floor"
 #: The folder into which ``make bench`` builds it, outside of the sources.
@@ -31,25 +32,20 @@ class NoFloor(BenchError):
 
 @frozen
 class PlannedStream:
-    """A stream of a plan: times in seconds, ``receivers`` by number."""
+    """A ``loop`` to ``receivers``, by number; it begins after the share ``phase`` of a frame's period."""
 
-    period: float
+    loop: MediaLoop
     phase: float
-    burst: int
-    size: int
     receivers: Sequence[int]
 
 
 @frozen
 class FloorCost:
-    """The cost of encrypting and sending: ``cpu`` in seconds, which is ``user`` and ``system`` together."""
+    """The cost of encrypting and sending ``packets`` in ``sends`` calls; ``cpu`` is in seconds."""
 
     packets: int
     sends: int
     cpu: float
-    user: float
-    system: float
-    late_p99: float
 
 
 def build() -> Path:
@@ -95,9 +91,9 @@ def plan(
         key, salt = session_keys(master)
         lines.append(f"receiver {host}:{port} {key.hex()} {salt.hex()}")
     for stream in streams:
-        numbers = ",".join(map(str, stream.receivers))
-        period, phase = round(stream.period * 1e9), round(stream.phase * 1e9)
-        lines.append(f"stream {period} {phase} {stream.burst} {stream.size} {numbers}")
+        loop, numbers = stream.loop, ",".join(map(str, stream.receivers))
+        period, phase = round(1e9 / loop.rate), round(stream.phase / loop.rate * 1e9)
+        lines.append(f"stream {period} {phase} {len(loop.frames[0].chunks)} {loop.payload_size} {numbers}")
     return "\n".join(lines) + "\n"
 
 

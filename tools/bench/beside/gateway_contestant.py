@@ -12,8 +12,8 @@ from attrs import define
 
 from protocol.errors import CloseCode
 from protocol.requests import Join
-from tools.bench.beside.conference import Departures, Offered, StreamToPublish
-from tools.bench.gateway_process import ARGUMENTS, GatewayProcess, running_gateway
+from tools.bench.beside.conference import Departures, Offered, StreamToPublish, running_pool
+from tools.bench.process import ARGUMENTS, GatewayProcess, running_gateway
 from tools.light import Identity, LightEndpoint, LightMedia, PacketMeter
 from tools.light.lean_signalling import LeanSignalling
 from tools.light.websocket import WebSocketPool
@@ -30,12 +30,12 @@ class GatewayMember:
     _media: LightMedia
 
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
-        producer_ids = await self._media.publish_all((stream.kind, stream.ssrc) for stream in streams)
-        return self._media.endpoints["send"], Offered(producer_ids)
+        producer_ids = await self._media.publish_all(streams)
+        return self._media.endpoints["send"], producer_ids
 
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
         endpoint = await self._media.start_transport("receive")
-        producer_ids = [producer_id for offer in offers for producer_id in offer.reference]
+        producer_ids = [producer_id for offer in offers for producer_id in offer]
         # As mediasoup clients do it: no request waits for the handshake.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(endpoint.connected)
@@ -87,11 +87,5 @@ async def open_gateway(
     ``options`` are further ones of ``sfu-gateway serve``.
     """
     module = ("gateway", *ARGUMENTS, "--host", host, "--media-host", host, *options)
-    async with running_gateway(module, prefix=prefix) as process, trio.open_nursery() as nursery:
-        pool = WebSocketPool(process.socket)
-        nursery.start_soon(pool.run)
-        try:
-            yield GatewayConference(process, pool, identity)
-        finally:
-            nursery.cancel_scope.cancel()
-            pool.close()
+    async with running_gateway(module, prefix=prefix) as process, running_pool(process.socket) as pool:
+        yield GatewayConference(process, pool, identity)

@@ -13,7 +13,7 @@ from typing import Final
 import trio
 from attrs import define, field
 
-from tools.bench.beside.conference import Departures, Offered, StreamToPublish
+from tools.bench.beside.conference import Departures, Offered, StreamToPublish, running_pool
 from tools.bench.janus import sdp
 from tools.bench.janus.api import JanusHandle, JanusSession, Message, open_session
 from tools.bench.janus.process import ROOM, JanusProcess, running_janus
@@ -46,18 +46,17 @@ class JanusMember:
 
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
         sock = open_socket((self._host, _DISCARD))
-        sections = [sdp.SdpStream(stream.kind, stream.ssrc) for stream in streams]
-        offered = sdp.offer(self._credentials(sock), sections)
+        offered = sdp.offer(self._credentials(sock), streams)
         answered = await self._handle.ask({"request": "configure"}, {"type": "offer", "sdp": offered})
         endpoint = await self._connect(sdp.parse(answered["jsep"]["sdp"]), sock)
         # The feed exists once Janus says so.
         with trio.fail_after(UP_SECONDS):
             await self._up.wait()
-        return endpoint, Offered(self._id)
+        return endpoint, self._id
 
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
         handle = await self._session.attach(PLUGIN)
-        feeds = [{"feed": offer.reference} for offer in offers]
+        feeds = [{"feed": offer} for offer in offers]
         offered = await handle.ask({"request": "join", "ptype": "subscriber", "room": ROOM, "streams": feeds})
         description = sdp.parse(offered["jsep"]["sdp"])
         sock = open_socket((self._host, _DISCARD))
@@ -122,11 +121,5 @@ class JanusConference:
 @asynccontextmanager
 async def open_janus(host: str, prefix: Sequence[str], identity: Identity) -> AsyncIterator[JanusConference]:
     """Run a Janus that listens at ``host`` for as long as the block runs; ``prefix`` runs it there."""
-    async with running_janus(host, prefix) as process, trio.open_nursery() as nursery:
-        pool = WebSocketPool(process.address)
-        nursery.start_soon(pool.run)
-        try:
-            yield JanusConference(process, pool, identity)
-        finally:
-            nursery.cancel_scope.cancel()
-            pool.close()
+    async with running_janus(host, prefix) as process, running_pool(process.address) as pool:
+        yield JanusConference(process, pool, identity)

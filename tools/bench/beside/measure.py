@@ -9,12 +9,11 @@ import trio
 from attrs import frozen
 
 from tools.bench import BenchError
-from tools.bench.beside.call import open_call
+from tools.bench.beside.call import open_call, send
 from tools.bench.beside.conference import Conference
-from tools.bench.beside.drain_process import DrainProcess, DrainTotals
+from tools.bench.beside.drain import DrainProcess, DrainTotals
 from tools.bench.beside.scenarios import CallScenario
-from tools.bench.progress import Progress
-from tools.bench.sending import send
+from tools.bench.command import Progress
 
 SETTLE_SECONDS = 0.5
 #: After so long without a packet, everything on the way has arrived.
@@ -41,9 +40,7 @@ class RunResult:
     received: DrainTotals
     joins: Sequence[float]
     told: float | None
-    memory_before: int
-    memory_after: int
-    members: int
+    memory_per_member: float
     threads: int
     late_p99: float
     busy: float
@@ -56,14 +53,6 @@ class RunResult:
     @property
     def loss(self) -> float:
         return max(0.0, 1 - self.received.packets / self.expected)
-
-    @property
-    def duplicates(self) -> int:
-        return max(0, self.received.packets - self.expected)
-
-    @property
-    def memory_per_member(self) -> float:
-        return (self.memory_after - self.memory_before) / self.members
 
     @property
     def drain_busy(self) -> float:
@@ -86,26 +75,23 @@ async def measure(
         drain.begin()
         progress(f"{process.name} forwards {scenario.rate} packets a second")
         cpu, own, began = process.cpu_seconds(), time.process_time(), time.monotonic()
-        sent = await send(call.flows, seconds)
+        expected, late_p99 = await send(call.flows, seconds)
         await until_quiet(drain)
         spent, lasted = process.cpu_seconds() - cpu, time.monotonic() - began
         busy = (time.process_time() - own) / lasted
-        received, after, threads = drain.report(), process.memory(), process.threads()
+        received, memory, threads = drain.report(), process.memory() - memory, process.threads()
         if not received.packets:
             raise BenchError("nothing was forwarded")
-        told = await call.let_one_leave()
         return RunResult(
             cpu=spent,
             seconds=lasted,
-            expected=sent.expected,
+            expected=expected,
             received=received,
             joins=joins,
-            told=told,
-            memory_before=memory,
-            memory_after=after,
-            members=scenario.members,
+            told=await call.let_one_leave(),
+            memory_per_member=memory / scenario.members,
             threads=threads,
-            late_p99=sent.late_p99,
+            late_p99=late_p99,
             busy=busy,
             profiles=call.profiles(),
         )

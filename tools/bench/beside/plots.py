@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from attrs import frozen
 
-from tools.bench.markdown import Summary
+from tools.bench.figures import Summary
 
 WIDTH: Final = 860
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 74, 46

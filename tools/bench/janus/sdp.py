@@ -31,14 +31,6 @@ class BadDescription(BenchError):
 
 
 @frozen
-class SdpStream:
-    """A stream that a media section sends."""
-
-    kind: MediaKind
-    ssrc: int
-
-
-@frozen
 class Section:
     """A media section of an offer; ``formats`` are its payload types."""
 
@@ -70,16 +62,16 @@ class LocalCredentials:
     address: tuple[str, int]
 
 
-def offer(credentials: LocalCredentials, streams: Sequence[SdpStream]) -> str:
-    """Offer to send these streams; the other side chooses the DTLS roles."""
+def offer(credentials: LocalCredentials, streams: Sequence[tuple[MediaKind, int]]) -> str:
+    """Offer to send these streams, each a kind and an SSRC; the other side chooses the DTLS roles."""
     sections = [
         [
-            *_section(stream.kind, str(mid), (_FORMATS[stream.kind],), credentials, "actpass"),
+            *_section(kind, str(mid), (_FORMATS[kind],), credentials, "actpass"),
             "a=sendonly",
-            *_CODECS[stream.kind],
-            f"a=ssrc:{stream.ssrc} cname:bench",
+            *_CODECS[kind],
+            f"a=ssrc:{ssrc} cname:bench",
         ]
-        for mid, stream in enumerate(streams)
+        for mid, (kind, ssrc) in enumerate(streams)
     ]
     return _whole([str(mid) for mid in range(len(streams))], sections)
 

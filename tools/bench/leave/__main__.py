@@ -12,30 +12,30 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
-import trio
-
-from tools.bench import machine
-from tools.bench.command import run_bench
-from tools.bench.gateway_process import running_gateway
-from tools.bench.leave import at_once, cost
-from tools.bench.leave.at_once import AtOnce
-from tools.bench.leave.channel import open_channel
-from tools.bench.leave.one_by_one import Load, MeasuredLeave, leave_one_by_one, measure_load, open_full_channel
+from tools.bench.command import Bench, Progress, Report, run_within
+from tools.bench.figures import machine
+from tools.bench.leave import cost
+from tools.bench.leave.at_once import half_leaves, half_leaves_watched
+from tools.bench.leave.full_channel import (
+    Load,
+    MeasuredLeave,
+    Silence,
+    fall_silent,
+    leave_one_by_one,
+    measure_load,
+    open_full_channel,
+)
 from tools.bench.leave.results import LeaveResults
-from tools.bench.leave.silence import Silence, fall_silent
-from tools.bench.leave.watched import MODULE, Watched
-from tools.bench.leave.watched_gateway import Report
-from tools.bench.progress import Progress
-from tools.page import Place
+from tools.bench.process import running_gateway
 
-PLACE: Final = Place("bench-leave")
-LEAVES: Final = 200
 #: Far more than the bench needs: after that, something hangs.
 BENCH_SECONDS: Final = 900.0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--leaves", type=int, default=200, metavar="N", help="single leaves (default: %(default)s)")
 
 
 async def full_channel(leaves: int, progress: Progress) -> tuple[Load, list[MeasuredLeave], Silence]:
@@ -45,51 +45,22 @@ async def full_channel(leaves: int, progress: Progress) -> tuple[Load, list[Meas
         return load, left, await fall_silent(channel, progress)
 
 
-async def half_at_once(progress: Progress) -> AtOnce:
-    async with running_gateway() as gateway, open_channel(gateway, "bench") as channel:
-        await at_once.fill(channel, progress)
-        return await at_once.leave_at_once(gateway, channel)
-
-
-async def half_at_once_watched(progress: Progress) -> tuple[AtOnce, Report]:
-    async with running_gateway(MODULE, pipes=True) as gateway, open_channel(gateway, "bench") as channel:
-        watched = Watched(gateway)
-        await at_once.fill(channel, progress)
-        await watched.begin()
-        left = await at_once.leave_at_once(gateway, channel)
-        return left, await watched.report()
-
-
 async def measure(leaves: int, progress: Progress) -> LeaveResults:
     begun = time.monotonic()
-    with trio.fail_after(BENCH_SECONDS):
-        load, left, silent = await full_channel(leaves, progress)
-        async with running_gateway() as gateway:
-            costs = await cost.run(gateway, progress)
-        together = await half_at_once(progress)
-        watched, report = await half_at_once_watched(progress)
+    load, left, silent = await full_channel(leaves, progress)
+    async with running_gateway() as gateway:
+        costs = await cost.run(gateway, progress)
+    together = await half_leaves(progress)
+    again, watched = await half_leaves_watched(progress)
     seconds = time.monotonic() - begun
-    return LeaveResults(machine.describe(), seconds, load, left, silent, together, watched, report, costs)
+    return LeaveResults(machine(), seconds, load, left, silent, together, again.last_told, watched, costs)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.bench.leave", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--leaves", type=int, default=LEAVES, metavar="N", help="single leaves (default: %(default)s)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables between the markers of this page")
-    options = parser.parse_args(arguments)
+def run(options: argparse.Namespace, progress: Progress) -> Report:
+    return Report(str(run_within(BENCH_SECONDS, measure, max(3, options.leaves), progress)))
 
-    def bench(progress: Progress) -> int:
-        if options.write is not None:
-            PLACE.check(options.write)
-        results = trio.run(measure, max(3, options.leaves), progress, strict_exception_groups=True)
-        progress.end()
-        print(results)
-        if options.write is not None:
-            PLACE.replace(options.write, str(results))
-        return 0
 
-    return run_bench(bench, failed=1)
-
+main = Bench("leave", __doc__, add_options, run).main
 
 if __name__ == "__main__":
     sys.exit(main())

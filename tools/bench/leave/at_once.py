@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Final
 
 import trio
-from attrs import define, frozen
+from attrs import frozen
 
-from tools.bench.gateway_process import GatewayProcess
-from tools.bench.leave.channel import BenchChannel, BenchMember
-from tools.bench.leave.endings import ENDINGS, now
-from tools.bench.progress import Progress
+from tools.bench import BenchError
+from tools.bench.command import Progress
+from tools.bench.leave.channel import BenchChannel, open_channel
+from tools.bench.leave.listeners import ENDINGS, now
+from tools.bench.leave.watched_gateway import EVENT, Watched
+from tools.bench.process import GatewayProcess, running_gateway
 from tools.loadtest.own_load import LagMeter
 
 MEMBERS: Final = 500
@@ -21,6 +24,7 @@ JOIN_AT_ONCE: Final = 100
 TOLD_SECONDS: Final = 60.0
 SAMPLE_SECONDS: Final = 0.01
 LOOK_SECONDS: Final = 0.002
+REPORT_SECONDS: Final = 30.0
 
 
 @frozen
@@ -41,68 +45,61 @@ class AtOnce:
     lag: float
 
 
-@define
-class PeakMemory:
-    """``peak`` is the most memory that the gateway had resident, in bytes."""
-
-    gateway: GatewayProcess
-    peak: int = 0
-
-    async def run(self) -> None:
-        while True:
-            self.peak = max(self.peak, self.gateway.memory())
-            await trio.sleep(SAMPLE_SECONDS)
-
-
 async def fill(channel: BenchChannel, progress: Progress) -> None:
     """Fill the channel in parts.  Check the events of each part, or all of them would fill the bench's memory."""
     for first in range(0, MEMBERS, JOIN_AT_ONCE):
         progress(f"{first + JOIN_AT_ONCE} of {MEMBERS} members join")
         await channel.fill([f"m{first + number}" for number in range(JOIN_AT_ONCE)], with_media=True)
-        await channel.settle()
-        channel.check()
+        await channel.settle_and_check()
     progress(f"everybody consumes {SPEAKERS} streams")
-    await channel.subscribe_all(list(channel.members.values())[:SPEAKERS])
-    await channel.settle()
-    channel.check()
+    await channel.each_subscribes(channel.members.values(), list(channel.members.values())[:SPEAKERS])
+    await channel.settle_and_check()
 
 
 async def leave_at_once(gateway: GatewayProcess, channel: BenchChannel) -> AtOnce:
     """End every second member's connection, in one loop without a pause."""
     leavers = list(channel.members.values())[:: MEMBERS // LEAVERS]
-    names = [member.user_id for member in leavers]
-    for member in leavers:
-        del channel.members[member.user_id]
-        member.signalling.ignore()
-    watch = channel.listeners.expect(names, len(channel.members))
-    memory, lag = PeakMemory(gateway), LagMeter(LOOK_SECONDS)
-    memory_before, cpu = gateway.memory(), gateway.cpu_seconds()
+    watch = channel.expect_leave(leavers)
+    lag, memory, cpu = LagMeter(LOOK_SECONDS), [gateway.memory()], gateway.cpu_seconds()
+
+    async def sample_memory() -> None:
+        while True:
+            memory.append(gateway.memory())
+            await trio.sleep(SAMPLE_SECONDS)
+
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(memory.run)
+        nursery.start_soon(sample_memory)
         nursery.start_soon(lag.run)
         begun = now()
-        _end_all(leavers)
+        for number, member in enumerate(leavers):
+            ENDINGS[number % len(ENDINGS)].end(member.signalling.socket)
         closed = now()
         await channel.listeners.wait_all_told(watch, TOLD_SECONDS)
         cpu = gateway.cpu_seconds() - cpu
         await channel.settle()
         nursery.cancel_scope.cancel()
-    channel.check(names, {ending.reason for ending in ENDINGS})
-    for member in leavers:
-        member.close()
+    await channel.conclude_leave(leavers, {ending.reason for ending in ENDINGS})
     times = [at - begun for told in watch.times.values() for at in told]
-    return AtOnce(
-        others=len(channel.members),
-        closing=closed - begun,
-        first_told=min(times),
-        last_told=max(times),
-        cpu=cpu,
-        memory_before=memory_before,
-        memory_peak=memory.peak,
-        lag=lag.take(),
-    )
+    others = len(channel.members)
+    return AtOnce(others, closed - begun, min(times), max(times), cpu, memory[0], max(memory), lag.take())
 
 
-def _end_all(leavers: list[BenchMember]) -> None:
-    for number, member in enumerate(leavers):
-        ENDINGS[number % len(ENDINGS)].end(member.signalling.socket)
+async def half_leaves(progress: Progress) -> AtOnce:
+    async with running_gateway() as gateway, open_channel(gateway, "bench") as channel:
+        await fill(channel, progress)
+        return await leave_at_once(gateway, channel)
+
+
+async def half_leaves_watched(progress: Progress) -> tuple[AtOnce, Watched]:
+    """Do the same with a gateway that watches itself.  Raises :exc:`BenchError` where no report comes."""
+    module = ("tools.bench.leave.watched_gateway",)
+    async with running_gateway(module) as gateway, open_channel(gateway, "bench") as channel:
+        await fill(channel, progress)
+        gateway.process.send_signal(signal.SIGRTMIN)
+        left = await leave_at_once(gateway, channel)
+        gateway.process.send_signal(signal.SIGRTMIN)
+        with trio.move_on_after(REPORT_SECONDS):
+            while (entry := next(gateway.events(EVENT), None)) is None:
+                await trio.sleep(SAMPLE_SECONDS)
+            return left, Watched(**entry["report"])
+        raise BenchError("the watched gateway gave no report")

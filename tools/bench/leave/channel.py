@@ -16,8 +16,8 @@ from protocol.events import LeaveReason, VoiceState
 from protocol.requests import Join, Ping
 from sfu.wire.certificate import generate_certificate
 from tools.bench import BenchError
-from tools.bench.gateway_process import GatewayProcess
-from tools.bench.leave.listeners import LeaveListener, Listeners
+from tools.bench.leave.listeners import LeaveListener, LeaveWatch, Listeners
+from tools.bench.process import GatewayProcess
 from tools.light import Identity, LightMedia, PacketMeter, Poller, SharedDecoder
 from tools.loadtest.roster import Roster
 
@@ -109,7 +109,7 @@ class BenchChannel:
 
     async def meet(self, member: BenchMember) -> None:
         """Publish a member's microphone, and let it and all others consume each other's streams."""
-        others = self.others([member.user_id])
+        others = [other for other in self.members.values() if other is not member]
         await self.publish(member)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.subscribe, member, others)
@@ -125,10 +125,6 @@ class BenchChannel:
 
         await _for_each(user_ids, enter, at_once=JOINING)
 
-    async def subscribe_all(self, speakers: Iterable[BenchMember]) -> None:
-        """Let every member consume the streams of these."""
-        await self.each_subscribes(self.members.values(), speakers)
-
     async def each_subscribes(self, members: Iterable[BenchMember], speakers: Iterable[BenchMember]) -> None:
         """Let some subscribe at a time: a pong waits behind the requests before it, and must come in time."""
         taken = list(speakers)
@@ -138,17 +134,34 @@ class BenchChannel:
 
         await _for_each(members, take, at_once=SUBSCRIBING)
 
-    # Checking.
+    # Leaving, and checking it.
+
+    def expect_leave(self, leavers: Collection[BenchMember], *, ignore: bool = True) -> LeaveWatch:
+        """Note when the others are told that these left.  The leavers stop reading, if ``ignore``."""
+        names = [member.user_id for member in leavers]
+        for name in names:
+            member = self.members.pop(name)
+            if ignore:
+                member.signalling.ignore()
+        return self.listeners.expect(names, len(self.members))
+
+    async def conclude_leave(self, leavers: Collection[BenchMember], reasons: Collection[str]) -> None:
+        """Check what the others were told, and close the leavers' sockets.  Raises :exc:`BenchError`."""
+        await self.settle()
+        self.check((member.user_id for member in leavers), reasons)
+        for member in leavers:
+            member.close()
+
+    async def settle_and_check(self) -> None:
+        """Check that nobody left, once each member has everything."""
+        await self.settle()
+        self.check()
 
     async def settle(self) -> None:
         """Wait until each member has everything that the gateway has sent so far; answers come in order."""
         async with trio.open_nursery() as nursery:
             for member in self.members.values():
                 nursery.start_soon(member.signalling.request, Ping())
-
-    def others(self, leavers: Iterable[str]) -> list[BenchMember]:
-        gone = set(leavers)
-        return [member for user_id, member in self.members.items() if user_id not in gone]
 
     def check(self, leavers: Iterable[str] = (), reasons: Collection[str] = ()) -> None:
         """Check that each member was told of each leaver once, with one of these reasons, and has the right list.

@@ -6,12 +6,12 @@ import statistics
 from typing import Final
 
 import trio
-from attrs import frozen
+from attrs import define, field, frozen
 
-from tools.bench.gateway_process import GatewayProcess
-from tools.bench.leave.channel import BenchChannel, BenchMember, open_channel
-from tools.bench.leave.endings import ENDINGS, now
-from tools.bench.progress import Progress
+from tools.bench.command import Progress
+from tools.bench.leave.channel import BenchChannel, open_channel
+from tools.bench.leave.listeners import ENDINGS, now
+from tools.bench.process import GatewayProcess
 
 SIZES: Final = (1, 10, 100)
 ROUNDS: Final = 20
@@ -41,10 +41,11 @@ async def measure(gateway: GatewayProcess, members: int, *, with_media: bool) ->
     async with open_channel(gateway, f"cost-{members}-{with_media}") as channel:
         await channel.fill([f"m{number}" for number in range(members - 1)], with_media=with_media)
         if with_media:
-            await channel.subscribe_all(list(channel.members.values()))
-        await channel.settle()
-        channel.check()
-        meter = CpuMeter(gateway, await _idle_share(gateway))
+            await channel.each_subscribes(channel.members.values(), list(channel.members.values()))
+        await channel.settle_and_check()
+        idle = CpuMeter(gateway)
+        await trio.sleep(IDLE_SECONDS)
+        meter = CpuMeter(gateway, idle.take() / IDLE_SECONDS)
         pairs = [await _join_and_leave(channel, meter, with_media=with_media) for _ in range(ROUNDS)]
     joins, leaves = zip(*pairs, strict=True)
     return Cost(members, with_media, statistics.median(joins), statistics.median(leaves))
@@ -53,31 +54,27 @@ async def measure(gateway: GatewayProcess, members: int, *, with_media: bool) ->
 async def _wait_empty(gateway: GatewayProcess) -> None:
     """Wait until the members of the last measurement are gone; their leaving would count as idle cost."""
     with trio.fail_after(TOLD_SECONDS):
-        while True:
-            if not await trio.to_thread.run_sync(gateway.metric, "sfu_sessions"):
-                return
+        while await trio.to_thread.run_sync(gateway.metric, "sfu_sessions"):
             await trio.sleep(QUIET_SECONDS)
 
 
-async def _idle_share(gateway: GatewayProcess) -> float:
-    begun, cpu = now(), gateway.cpu_seconds()
-    await trio.sleep(IDLE_SECONDS)
-    return (gateway.cpu_seconds() - cpu) / (now() - begun)
-
-
+@define
 class CpuMeter:
     """The gateway's processor time without ``idle_share``, the part of a core that it uses anyway."""
 
-    def __init__(self, gateway: GatewayProcess, idle_share: float) -> None:
-        self._gateway = gateway
-        self._idle_share = idle_share
-        self._at, self._cpu = now(), gateway.cpu_seconds()
+    gateway: GatewayProcess
+    idle_share: float = 0.0
+    _at: float = field(factory=now)
+    _cpu: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._cpu = self.gateway.cpu_seconds()
 
     def take(self) -> float:
         """Return the seconds since the last call."""
         at, cpu = self._at, self._cpu
-        self._at, self._cpu = now(), self._gateway.cpu_seconds()
-        return self._cpu - cpu - self._idle_share * (self._at - at)
+        self._at, self._cpu = now(), self.gateway.cpu_seconds()
+        return self._cpu - cpu - self.idle_share * (self._at - at)
 
 
 async def _join_and_leave(channel: BenchChannel, meter: CpuMeter, *, with_media: bool) -> tuple[float, float]:
@@ -87,27 +84,18 @@ async def _join_and_leave(channel: BenchChannel, meter: CpuMeter, *, with_media:
         await channel.meet(member)
     await channel.listeners.quiet(QUIET_SECONDS)
     join = meter.take()
-    await channel.settle()
-    channel.check()
+    await channel.settle_and_check()
     await channel.listeners.quiet(QUIET_SECONDS)
     meter.take()
-    await _leave(channel, member)
-    leave = meter.take()
-    await channel.settle()
-    channel.check([member.user_id], [ENDINGS[0].reason])
-    member.close()
-    return join, leave
-
-
-async def _leave(channel: BenchChannel, member: BenchMember) -> None:
-    del channel.members[member.user_id]
-    watch = channel.listeners.expect([member.user_id], len(channel.members))
-    member.signalling.ignore()
+    watch = channel.expect_leave([member])
     ENDINGS[0].end(member.signalling.socket)
     if channel.members:
         await channel.listeners.wait_all_told(watch, TOLD_SECONDS)
     await trio.sleep(QUIET_SECONDS)
     await channel.listeners.quiet(QUIET_SECONDS)
+    leave = meter.take()
+    await channel.conclude_leave([member], [ENDINGS[0].reason])
+    return join, leave
 
 
 async def run(gateway: GatewayProcess, progress: Progress) -> list[Cost]:

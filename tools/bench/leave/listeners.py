@@ -1,21 +1,51 @@
-"""The clients of a bench, and the times at which each was told that somebody left."""
+"""The clients of a bench, how their connections end, and when each client was told that somebody left."""
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
+from protocol.errors import CloseCode
+from protocol.events import LeaveReason
 from tools.bench import BenchError
+from tools.light.frames import CLOSE, frame
 from tools.light.lean_signalling import LeanSignalling
 from tools.light.websocket import WebSocketPool
 
 QUIET_AT_MOST: Final = 180.0
+_RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER with no seconds
+
+
+@frozen
+class Ending:
+    """A way to end a TCP connection; ``reason`` is the gateway's in ``user_left`` after ``end``."""
+
+    name: str
+    end: Callable[[socket.socket], object]
+    reason: LeaveReason
+
+
+def _reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+    sock.close()
+
+
+# Half-closing sends a FIN; close() with unread data would send a reset.
+ENDINGS: Final = (
+    Ending("FIN", lambda sock: sock.shutdown(socket.SHUT_WR), "disconnected"),
+    Ending("close frame", lambda sock: sock.send(frame(CLOSE, int(CloseCode.NORMAL).to_bytes(2))), "left"),
+    Ending("reset", _reset, "disconnected"),
+)
+#: The time of the one clock that all measurements use, in seconds.
+now: Final = time.perf_counter
 
 
 @define(eq=False)
@@ -29,11 +59,6 @@ class LeaveWatch:
     listeners: int
     outstanding: int
     done: trio.Event = field(factory=trio.Event)
-
-    @classmethod
-    def of(cls, leavers: Iterable[str], listeners: int) -> LeaveWatch:
-        times: dict[str, list[float]] = {user_id: [] for user_id in leavers}
-        return cls(times, listeners, len(times) * listeners)
 
     def told(self, user_id: str, at: float) -> None:
         if (times := self.times.get(user_id)) is not None:
@@ -60,7 +85,7 @@ class LeaveListener(LeanSignalling):
 
     def fall_silent(self) -> None:
         """Read and answer nothing from now on.  The socket stays open, and the kernel keeps what arrives."""
-        self.silent_since = time.perf_counter()
+        self.silent_since = now()
         self.ignore()
 
 
@@ -69,16 +94,14 @@ class Listeners(WebSocketPool):
     """All clients of one gateway.  ``heard_at`` is the time of the newest message; pings do not count."""
 
     watch: LeaveWatch | None = None
-    heard_at: float = field(factory=time.perf_counter)
+    heard_at: float = field(factory=now)
     _connected: list[LeaveListener] = field(factory=list)
 
     async def connect(self) -> LeaveListener:
-        listener = await self.open(partial(LeaveListener, on_message=self._heard, on_left=self._told))
+        heard = partial(setattr, self, "heard_at")
+        listener = await self.open(partial(LeaveListener, on_message=heard, on_left=self._told))
         self._connected.append(listener)
         return listener
-
-    def _heard(self, at: float) -> None:
-        self.heard_at = at
 
     def _told(self, user_id: str, at: float) -> None:
         if self.watch is not None:
@@ -86,7 +109,8 @@ class Listeners(WebSocketPool):
 
     def expect(self, leavers: Iterable[str], listeners: int) -> LeaveWatch:
         """Note from now on when each of so many listeners is told of each of these user ids."""
-        self.watch = LeaveWatch.of(leavers, listeners)
+        times: dict[str, list[float]] = {user_id: [] for user_id in leavers}
+        self.watch = LeaveWatch(times, listeners, len(times) * listeners)
         return self.watch
 
     async def wait_all_told(self, watch: LeaveWatch, seconds: float) -> None:
@@ -105,7 +129,7 @@ class Listeners(WebSocketPool):
         """Return when nothing was heard for so long."""
         with trio.move_on_after(QUIET_AT_MOST):
             while True:
-                left = self.heard_at + seconds - time.perf_counter()
+                left = self.heard_at + seconds - now()
                 if left <= 0:
                     return
                 await trio.sleep(left)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from attrs import frozen
 
 from protocol import limits
-from tools.bench.leave import at_once, cost, one_by_one
+from tools.bench.figures import table
+from tools.bench.leave import at_once, cost, full_channel
 from tools.bench.leave.at_once import AtOnce
 from tools.bench.leave.cost import Cost
-from tools.bench.leave.endings import ENDINGS
-from tools.bench.leave.one_by_one import Load, MeasuredLeave
-from tools.bench.leave.silence import Silence
-from tools.bench.leave.watched_gateway import Report
-from tools.bench.markdown import table
+from tools.bench.leave.full_channel import Load, MeasuredLeave, Silence
+from tools.bench.leave.listeners import ENDINGS
+from tools.bench.leave.watched_gateway import Watched
 
 TOLD_AIM: Final = 0.05
 SILENCE_AIM: Final = 10.0
@@ -27,7 +26,11 @@ STEP_AIM: Final = 0.1
 
 @frozen
 class LeaveResults:
-    """Everything that the bench measured.  ``watched`` and ``report`` are of the run whose gateway watched itself."""
+    """Everything that the bench measured.
+
+    ``watched`` is of a second run at once, whose gateway watched itself; there the last was told ``watched_told``
+    seconds after the first connection ended.
+    """
 
     machine: str
     seconds: float
@@ -35,8 +38,8 @@ class LeaveResults:
     leaves: Sequence[MeasuredLeave]
     silence: Silence
     at_once: AtOnce
-    watched: AtOnce
-    report: Report
+    watched_told: float
+    watched: Watched
     costs: Sequence[Cost]
 
     def __str__(self) -> str:
@@ -45,7 +48,7 @@ class LeaveResults:
             f"The whole bench took {self.seconds:.0f} s.",
             *_one_by_one(self.load, self.leaves),
             *_silence(self.silence),
-            *_at_once(self.at_once, self.watched, self.report),
+            *_at_once(self.at_once, self.watched_told, self.watched),
             *_costs(self.costs),
         ]
         return "\n\n".join(parts)
@@ -69,96 +72,90 @@ def _met(measured: float, aim: float) -> str:
     return "met" if measured <= aim else "**missed**"
 
 
-def _one_by_one(load: Load, leaves: Sequence[MeasuredLeave]) -> list[str]:
+def _one_by_one(load: Load, leaves: Sequence[MeasuredLeave]) -> Iterator[str]:
     p99 = percentile((leave.last_told for leave in leaves), 0.99)
-    rows = [_leaves_row(ending.name, [leave for leave in leaves if leave.ending is ending]) for ending in ENDINGS]
-    rows.append(_leaves_row("**all**", leaves))
+    kinds = {ending.name: [leave for leave in leaves if leave.ending is ending] for ending in ENDINGS}
     head = ["the socket closes by", "leaves", "p50", "p99", "longest", "first told, p50", "the bench itself late by"]
-    return [
-        f"### One of {one_by_one.MEMBERS} leaves",
-        f"{load.consumers:,} consumers. {one_by_one.SPEAKERS} members speak: the gateway sends {load.packets_out:,.0f} "
-        f"packets a second, for which it needs {load.cpu_share:.0%} of a core while nobody leaves. The times are "
-        "milliseconds from the socket's closing until the last of the others was told; p99 is the nearest rank.",
-        table(head, rows),
-        f"Aim: p99 of all at most {_ms(TOLD_AIM, 0)} ms: {_met(p99, TOLD_AIM)}.",
-    ]
+    yield f"### One of {full_channel.MEMBERS} leaves"
+    yield (
+        f"{load.consumers:,} consumers. {full_channel.SPEAKERS} members speak: the gateway sends "
+        f"{load.packets_out:,.0f} packets a second, for which it needs {load.cpu_share:.0%} of a core while nobody "
+        "leaves. The times are milliseconds from the socket's closing until the last of the others was told; p99 is "
+        "the nearest rank."
+    )
+    yield table(head, (_leaves_row(*kind) for kind in [*kinds.items(), ("**all**", leaves)]))
+    yield f"Aim: p99 of all at most {_ms(TOLD_AIM, 0)} ms: {_met(p99, TOLD_AIM)}."
 
 
-def _leaves_row(name: str, leaves: Sequence[MeasuredLeave]) -> list[str]:
+def _leaves_row(name: str, leaves: Sequence[MeasuredLeave]) -> list[object]:
     last = [leave.last_told for leave in leaves]
-    first = statistics.median(leave.first_told for leave in leaves)
-    worst = max(leave.lag for leave in leaves)
-    told = [_ms(seconds) for seconds in (statistics.median(last), percentile(last, 0.99), max(last))]
-    return [name, str(len(leaves)), *told, _ms(first), f"{_ms(worst)} at most"]
+    first, late = statistics.median(leave.first_told for leave in leaves), max(leave.lag for leave in leaves)
+    times = [statistics.median(last), percentile(last, 0.99), max(last), first]
+    return [name, len(leaves), *map(_ms, times), f"{_ms(late)} at most"]
 
 
-def _silence(silent: Silence) -> list[str]:
+def _silence(silent: Silence) -> Iterator[str]:
+    kinds = {
+        "all at one moment": silent.at_one_moment,
+        "each just after a pong, the worst moment": silent.after_pong,
+    }
     rows = [
-        [name, str(len(times)), f"{min(times):.2f}", f"{statistics.median(times):.2f}", f"{max(times):.2f}"]
-        for name, times in (
-            ("all at one moment", silent.at_one_moment),
-            ("each just after a pong, the worst moment", silent.after_pong),
-        )
+        [name, len(times), *(f"{one(times):.2f}" for one in (min, statistics.median, max))]
+        for name, times in kinds.items()
     ]
     worst = max(silent.at_one_moment + silent.after_pong)
-    return [
-        f"### Members of {one_by_one.MEMBERS} fall silent",
+    yield f"### Members of {full_channel.MEMBERS} fall silent"
+    yield (
         "Their sockets stay open. The times are seconds from the last sign of life until the last of the others was "
-        "told.",
-        table(["silent", "members", "shortest", "p50", "longest"], rows),
+        "told."
+    )
+    yield table(["silent", "members", "shortest", "p50", "longest"], rows)
+    yield (
         f"Aim: at most {SILENCE_AIM:g} s with the defaults (a ping every {limits.PING_INTERVAL:g} s, "
         f"{limits.PONG_TIMEOUT:g} s for its pong): {_met(worst, SILENCE_AIM)}"
-        + ("." if worst <= SILENCE_AIM else f" by {_ms(worst - SILENCE_AIM, 0)} ms."),
-    ]
+        + ("." if worst <= SILENCE_AIM else f" by {_ms(worst - SILENCE_AIM, 0)} ms.")
+    )
 
 
-def _at_once(measured: AtOnce, watched: AtOnce, report: Report) -> list[str]:
-    return [
-        f"### {at_once.LEAVERS} of {at_once.MEMBERS} leave at once",
-        f"The bench closes their sockets in one loop, in {_ms(measured.closing)} ms, by FIN, close frame and reset in "
-        f"turn. Each member has two transports and a microphone and consumes {at_once.SPEAKERS} streams.",
-        table(["what", "measured", "aim"], [*_at_once_rows(measured), *_watched_rows(report), _lag_row(measured)]),
-        "† in a second run, in which the gateway watched its own steps; in that run the last was told after "
-        f"{watched.last_told:.2f} s. A message that waits in many outboxes is in memory once and counts in each.",
-    ]
-
-
-def _at_once_rows(measured: AtOnce) -> list[list[str]]:
-    return [
+def _at_once(measured: AtOnce, watched_told: float, watched: Watched) -> Iterator[str]:
+    outboxes_met = f"{_mb(OUTBOXES_AIM)}: {_met(watched.outboxes, OUTBOXES_AIM)}"
+    step_met = f"{_ms(STEP_AIM, 0)} ms: {_met(watched.longest_step, STEP_AIM)}"
+    collections = f"{watched.collections}, {_ms(watched.longest_collection)} ms"
+    rows = [
         ["the first of the others learns of a first leave after", f"{measured.first_told:.2f} s", ""],
         ["the last of the others learns of all leaves after", f"{measured.last_told:.2f} s", ""],
         ["processor time of the gateway until then", f"{measured.cpu:.2f} s", ""],
         ["lists, revisions, one `user_left` each, checked at", f"{measured.others} of {measured.others}", "met"],
         ["readers that keep up and were closed", "0", "met"],
         ["resident memory before, at most", f"{_mb(measured.memory_before)}, {_mb(measured.memory_peak)}", ""],
-    ]
-
-
-def _watched_rows(report: Report) -> list[list[str]]:
-    step, name = report.longest_steps[0]
-    outboxes_met = f"{_mb(OUTBOXES_AIM)}: {_met(report.outboxes, OUTBOXES_AIM)}"
-    collections = f"{report.collections}, {_ms(report.longest_collection)} ms"
-    return [
-        ["all outboxes together, at most †", _mb(report.outboxes), outboxes_met],
-        ["the largest outbox †", _mb(report.largest_outbox), ""],
-        [f"the longest step († in `{name}`)", f"{_ms(step)} ms", f"{_ms(STEP_AIM, 0)} ms: {_met(step, STEP_AIM)}"],
-        ["the longest step, without garbage collection †", f"{_ms(report.longest_own)} ms", ""],
+        ["all outboxes together, at most †", _mb(watched.outboxes), outboxes_met],
+        ["the largest outbox †", _mb(watched.largest_outbox), ""],
+        [f"the longest step († in `{watched.task}`)", f"{_ms(watched.longest_step)} ms", step_met],
+        ["the longest step, without garbage collection †", f"{_ms(watched.longest_own)} ms", ""],
         ["collections of the oldest generation, the longest †", collections, ""],
-        ["the longest time without a look at the network †", f"{_ms(report.longest_round)} ms", ""],
+        ["the longest time without a look at the network †", f"{_ms(watched.longest_round)} ms", ""],
+        ["the bench itself late by", f"{_ms(measured.lag)} ms at most", ""],
     ]
+    yield f"### {at_once.LEAVERS} of {at_once.MEMBERS} leave at once"
+    yield (
+        f"The bench closes their sockets in one loop, in {_ms(measured.closing)} ms, by FIN, close frame and reset in "
+        f"turn. Each member has two transports and a microphone and consumes {at_once.SPEAKERS} streams."
+    )
+    yield table(["what", "measured", "aim"], rows)
+    yield (
+        "† in a second run, in which the gateway watched its own steps; in that run the last was told after "
+        f"{watched_told:.2f} s. A message that waits in many outboxes is in memory once and counts in each."
+    )
 
 
-def _lag_row(measured: AtOnce) -> list[str]:
-    return ["the bench itself late by", f"{_ms(measured.lag)} ms at most", ""]
-
-
-def _costs(costs: Sequence[Cost]) -> list[str]:
+def _costs(costs: Sequence[Cost]) -> Iterator[str]:
     head = ["members, the new or leaving one included", "media", "a join", "a leave"]
-    rows = [[str(one.members), "yes" if one.with_media else "no", _ms(one.join, 2), _ms(one.leave, 2)] for one in costs]
-    return [
-        "### What a join and a leave cost",
+    yield "### What a join and a leave cost"
+    yield (
         f"Milliseconds of the gateway's processor time, medians of {cost.ROUNDS}. A join begins with the WebSocket. "
         "With media it has two handshakes and a microphone; the new member consumes every other member's stream, and "
-        "every other member the new one's. A leave closes all of that. Both include telling the others.",
-        table(head, rows),
-    ]
+        "every other member the new one's. A leave closes all of that. Both include telling the others."
+    )
+    yield table(
+        head, ((one.members, "yes" if one.with_media else "no", _ms(one.join, 2), _ms(one.leave, 2)) for one in costs)
+    )

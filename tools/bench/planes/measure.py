@@ -1,45 +1,42 @@
-"""Measures what an overloaded gateway forwards, and how much processor time each part used."""
+"""Measures what an overloaded gateway forwards in two channels, and how much processor time each part used."""
 
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import trio
-from attrs import frozen
+from attrs import define, frozen
 
-from tools.bench.beside.gateway_contestant import open_gateway
-from tools.bench.gateway_process import PACKETS_OUT, GatewayProcess
-from tools.bench.network import ServerLink
+from tools.bench.beside.conference import new_ssrc, stay
+from tools.bench.beside.gateway_contestant import GatewayConference, GatewayMember, open_gateway
+from tools.bench.command import Progress
+from tools.bench.network import ServerLink, dropped_datagrams
 from tools.bench.planes import sink
-from tools.bench.planes.channels import open_channels
-from tools.bench.planes.load import SegmentedStream, send_until
-from tools.bench.progress import Progress
+from tools.bench.process import PACKETS_OUT, GatewayProcess
 from tools.light import Identity
+from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
 
+CHANNELS: Final = 2
+FILL_SECONDS: Final = 120.0
 WARM_SECONDS: Final = 1.0
 #: The name that the extension gives its threads.
 PLANE_THREAD: Final = "data plane"
-
-
-@frozen
-class Reading:
-    """Totals at one moment; times in seconds.  ``planes`` holds the processor time of each plane's thread."""
-
-    at: float
-    packets: float
-    sunk: int
-    dropped: int
-    planes: Sequence[float]
-    gateway: float
-    generator: float
-    idle: float
+#: The sending thread wakes up so seldom, and then sends all frames that are due.
+TICK_SECONDS: Final = 0.001
+#: A frame that is later than this is left out.
+LATE_SECONDS: Final = 0.02
+_SOL_UDP: Final = 17
+_UDP_SEGMENT: Final = 103
+_HEADER, _TAG = 12, 16
 
 
 @frozen
@@ -54,10 +51,10 @@ class PlanesResult:
     packets: float
     sunk: float
     dropped: float
-    planes: Sequence[float]
     interpreter: float
     generator: float
     idle: float
+    planes: Sequence[float]
 
     @property
     def per_cpu_second(self) -> float:
@@ -65,47 +62,97 @@ class PlanesResult:
         return self.packets / sum(self.planes)
 
     @classmethod
-    def between(cls, before: Reading, after: Reading) -> PlanesResult:
-        seconds = after.at - before.at
-        planes = [(later - earlier) / seconds for earlier, later in zip(before.planes, after.planes, strict=True)]
-        return cls(
-            packets=(after.packets - before.packets) / seconds,
-            sunk=(after.sunk - before.sunk) / seconds,
-            dropped=(after.dropped - before.dropped) / seconds,
-            planes=planes,
-            interpreter=(after.gateway - before.gateway) / seconds - sum(planes),
-            generator=(after.generator - before.generator) / seconds,
-            idle=(after.idle - before.idle) / seconds,
-        )
+    def between(cls, before: Sequence[float], after: Sequence[float]) -> PlanesResult:
+        """Compare two results of :func:`read`."""
+        seconds, *spent = (later - earlier for earlier, later in zip(before, after, strict=True))
+        packets, sunk, dropped, gateway, generator, idle, *planes = (one / seconds for one in spent)
+        return cls(packets, sunk, dropped, gateway - sum(planes), generator, idle, planes)
 
 
-def read(gateway: GatewayProcess) -> Reading:
+def read(gateway: GatewayProcess) -> list[float]:
+    """Return totals: time, packets by three counts, then seconds of gateway, generator, idle cores, and each plane."""
     packets = gateway.metric(PACKETS_OUT)
-    return Reading(
-        at=time.monotonic(),
-        packets=packets,
-        sunk=sink.sent(gateway.pid),
-        dropped=sink.dropped(gateway.pid),
-        planes=plane_seconds(gateway.pid),
-        gateway=gateway.cpu_seconds(),
-        generator=time.process_time(),
-        idle=idle_seconds(),
-    )
+    counts = [time.monotonic(), packets, sink.sent(gateway.pid), dropped_datagrams(gateway.pid)]
+    planes = plane_seconds(gateway.pid)
+    return [*counts, gateway.cpu_seconds(), time.process_time(), idle_seconds(), *planes]
 
 
 def plane_seconds(pid: int) -> list[float]:
     """Return the processor time of each plane's thread so far, in seconds."""
     threads = sorted(Path(f"/proc/{pid}/task").iterdir(), key=lambda thread: int(thread.name))
-    names = {thread: (thread / "comm").read_text().strip() for thread in threads}
-    return [
-        int((thread / "schedstat").read_text().split()[0]) / 1e9 for thread in threads if names[thread] == PLANE_THREAD
-    ]
+    planes = [thread for thread in threads if (thread / "comm").read_text().strip() == PLANE_THREAD]
+    return [int((thread / "schedstat").read_text().split()[0]) / 1e9 for thread in planes]
 
 
 def idle_seconds() -> float:
     """Return the idle time of all cores together so far."""
     fields = Path("/proc/stat").read_text().splitlines()[0].split()
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+
+
+@define
+class SegmentedStream:
+    """Sends each frame of a loop in one segmented send, which is cheap."""
+
+    sender: LoopSender
+
+    def begin(self) -> None:
+        """Raises ``OSError`` where the system has no segmentation."""
+        size = _HEADER + self.sender.loop.payload_size + _TAG
+        self.sender.endpoint.socket.setsockopt(_SOL_UDP, _UDP_SEGMENT, size)
+
+    def send_frame(self) -> None:
+        endpoint = self.sender.endpoint
+        frame = b"".join(map(endpoint.transport.seal_rtp, self.sender.next_frame()))
+        # The gateway may be gone, or the socket full: the bench offers more than can be sent.
+        with suppress(BlockingIOError, ConnectionRefusedError):
+            endpoint.socket.send(frame)
+
+
+def send_until(over: threading.Event, streams: Sequence[SegmentedStream]) -> None:
+    """Send all streams at their rates until ``over`` is set, leaving out what is late."""
+    for stream in streams:
+        stream.begin()
+    begun, seen = time.monotonic(), 0.0
+    while not over.is_set():
+        now = time.monotonic() - begun
+        for stream in streams:
+            rate = stream.sender.loop.rate
+            most = max(1, int(rate * LATE_SECONDS))
+            for _ in range(min(int(now * rate) - int(seen * rate), most)):
+                stream.send_frame()
+        seen = now
+        time.sleep(TICK_SECONDS)
+
+
+@asynccontextmanager
+async def open_channels(
+    conference: GatewayConference, loop: MediaLoop, receivers: int, progress: Progress
+) -> AsyncIterator[list[SegmentedStream]]:
+    """Yield one stream for each channel, with all receivers connected and nothing sent yet.
+
+    Raises ``trio.TooSlowError`` and what joining raises.
+    """
+    async with trio.open_nursery() as members:
+        streams = []
+        with trio.fail_after(FILL_SECONDS):
+            for number in range(CHANNELS):
+                progress(f"{receivers} join channel {number + 1} of {CHANNELS}")
+                streams.append(await _fill(conference, members, number, loop, receivers))
+        yield streams
+        members.cancel_scope.cancel()
+
+
+async def _fill(
+    conference: GatewayConference, members: trio.Nursery, number: int, loop: MediaLoop, receivers: int
+) -> SegmentedStream:
+    channel, ssrc = f"channel-{number}", new_ssrc()
+    publisher: GatewayMember = await members.start(stay, conference.member(f"source-{number}", channel))
+    endpoint, offered = await publisher.publish([(loop.kind, ssrc)])
+    for index in range(receivers):
+        receiver: GatewayMember = await members.start(stay, conference.member(f"{number}-{index}", channel))
+        (await receiver.subscribe([offered])).stop_reading()
+    return SegmentedStream(LoopSender(loop, endpoint, ssrc, random.Random()))
 
 
 async def measure(
@@ -118,11 +165,10 @@ async def measure(
     progress: Progress,
 ) -> PlanesResult:
     """Run two channels on a gateway with so many planes."""
-    options = ["--planes", str(planes)]
     name = f"{planes} plane{'' if planes == 1 else 's'}"
     progress(f"{name}: the gateway starts")
     async with (
-        open_gateway(link.server, link.prefix, identity, options) as conference,
+        open_gateway(link.server, link.prefix, identity, ["--planes", str(planes)]) as conference,
         open_channels(conference, loop, receivers, progress) as streams,
     ):
         with sink.open_sink(link):

@@ -51,9 +51,3 @@ def sent(pid: int) -> int:
         if found and name.strip() == INTERFACE:
             return int(counts.split()[_SENT_PACKETS])
     raise LookupError(f"there is no interface {INTERFACE}")
-
-
-def dropped(pid: int) -> int:
-    """Return the datagrams so far that did not fit into UDP sockets of the server's namespace."""
-    lines = Path(f"/proc/{pid}/net/udp").read_text().splitlines()[1:]
-    return sum(int(line.split()[-1]) for line in lines)

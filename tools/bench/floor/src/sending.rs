@@ -5,12 +5,12 @@ use std::collections::BinaryHeap;
 use std::error::Error;
 use std::net::UdpSocket;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::packet::{HEADER, Seal, TAG};
-use crate::plan::{Plan, Stream, Way};
+use crate::plan::{Plan, Way};
 
 const TICKS: u32 = 90; // of the RTP clock in a millisecond
 
@@ -18,15 +18,6 @@ const TICKS: u32 = 90; // of the RTP clock in a millisecond
 pub struct Done {
     pub packets: u64,
     pub sends: u64,
-    late: Vec<Duration>,
-}
-
-impl Done {
-    pub fn late_p99(&self) -> Duration {
-        let mut ordered = self.late.clone();
-        ordered.sort_unstable();
-        ordered.get(ordered.len() * 99 / 100).copied().unwrap_or_default()
-    }
 }
 
 /// One socket for all receivers, as a gateway with one media port has.
@@ -56,7 +47,7 @@ impl Sender {
     }
 
     /// Send every burst at its time until the plan's end.
-    pub fn follow(&mut self, plan: &Plan) -> Result<Done, Box<dyn Error>> {
+    pub fn follow(mut self, plan: &Plan) -> Result<Done, Box<dyn Error>> {
         let begun = Instant::now();
         let mut due: BinaryHeap<_> =
             plan.streams.iter().enumerate().map(|(number, stream)| Reverse((stream.phase, number))).collect();
@@ -65,70 +56,57 @@ impl Sender {
                 break;
             }
             sleep((begun + moment).saturating_duration_since(Instant::now()));
-            self.done.late.push(begun.elapsed().saturating_sub(moment));
-            let stream = &plan.streams[number];
             let timestamp = u32::try_from(moment.as_millis())?.wrapping_mul(TICKS);
+            let stream = &plan.streams[number];
             match plan.way {
-                Way::Single => self.send_each(plan, number, stream, timestamp)?,
-                Way::Segmented => self.send_segmented(plan, number, stream, timestamp)?,
+                // One packet to all receivers, then the next, as a server that forwards each packet at once.
+                Way::Single => {
+                    for offset in 0..stream.burst {
+                        self.send(plan, number, offset, 1, timestamp)?;
+                    }
+                }
+                // The whole burst to one receiver, then to the next.
+                Way::Segmented => {
+                    self.set_segment(HEADER + stream.size + TAG)?;
+                    self.send(plan, number, 0, stream.burst, timestamp)?;
+                }
             }
             self.indices[number] += stream.burst as u64;
             due.push(Reverse((moment + stream.period, number)));
         }
-        Ok(std::mem::take(&mut self.done))
+        Ok(self.done)
     }
 
-    /// Send one packet to all receivers, then the next, as a server that forwards each packet at once.
-    fn send_each(&mut self, plan: &Plan, number: usize, stream: &Stream, timestamp: u32) -> Result<(), Box<dyn Error>> {
-        let size = HEADER + stream.size + TAG;
-        for offset in 0..stream.burst {
-            for &receiver in &stream.receivers {
-                self.write(0, number, stream, receiver, offset, timestamp)?;
-                self.socket.send_to(&self.buffer[..size], plan.receivers[receiver].address)?;
-                self.done.packets += 1;
-                self.done.sends += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Send the whole burst to one receiver, then to the next.
-    fn send_segmented(
-        &mut self,
-        plan: &Plan,
-        number: usize,
-        stream: &Stream,
-        timestamp: u32,
-    ) -> Result<(), Box<dyn Error>> {
-        let size = HEADER + stream.size + TAG;
+    fn set_segment(&mut self, size: usize) -> Result<(), Box<dyn Error>> {
         if self.segment != size {
             setsockopt(&self.socket, sockopt::UdpGsoSegment, &i32::try_from(size)?)?;
             self.segment = size;
         }
-        for &receiver in &stream.receivers {
-            for offset in 0..stream.burst {
-                self.write(offset * size, number, stream, receiver, offset, timestamp)?;
-            }
-            self.socket.send_to(&self.buffer[..stream.burst * size], plan.receivers[receiver].address)?;
-            self.done.packets += stream.burst as u64;
-            self.done.sends += 1;
-        }
         Ok(())
     }
 
-    fn write(
+    /// Send `count` packets of a burst, from `first` on, to each receiver in one call.
+    fn send(
         &mut self,
-        at: usize,
+        plan: &Plan,
         number: usize,
-        stream: &Stream,
-        receiver: usize,
-        offset: usize,
+        first: usize,
+        count: usize,
         timestamp: u32,
     ) -> Result<(), Box<dyn Error>> {
-        let ssrc = u32::try_from(1 + number)?;
-        let place = &mut self.buffer[at..at + HEADER + stream.size + TAG];
-        self.seals[receiver]
-            .write(place, &self.payload[..stream.size], ssrc, self.indices[number] + offset as u64, timestamp)
-            .map_err(|_| "a packet could not be sealed".into())
+        let (stream, ssrc) = (&plan.streams[number], u32::try_from(1 + number)?);
+        let size = HEADER + stream.size + TAG;
+        for &receiver in &stream.receivers {
+            for (offset, place) in self.buffer[..count * size].chunks_exact_mut(size).enumerate() {
+                let index = self.indices[number] + (first + offset) as u64;
+                self.seals[receiver]
+                    .write(place, &self.payload[..stream.size], ssrc, index, timestamp)
+                    .map_err(|_| "a packet could not be sealed")?;
+            }
+            self.socket.send_to(&self.buffer[..count * size], plan.receivers[receiver].address)?;
+            self.done.packets += count as u64;
+            self.done.sends += 1;
+        }
+        Ok(())
     }
 }

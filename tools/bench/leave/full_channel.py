@@ -1,4 +1,4 @@
-"""Members of a full channel leave one after the other and come back; how soon all others are told."""
+"""Members of a full channel leave one after the other and come back, and some fall silent."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Final
 import trio
 from attrs import frozen
 
-from tools.bench.gateway_process import PACKETS_OUT, GatewayProcess
+from tools.bench.command import Progress
 from tools.bench.leave.at_once import LOOK_SECONDS
 from tools.bench.leave.channel import BenchChannel, BenchMember, open_channel
-from tools.bench.leave.endings import ENDINGS, Ending, now
-from tools.bench.progress import Progress
+from tools.bench.leave.listeners import ENDINGS, Ending, now
+from tools.bench.process import PACKETS_OUT, GatewayProcess
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import constant_loop
 from tools.loadtest.own_load import LagMeter
@@ -23,6 +23,10 @@ MEMBERS: Final = 100
 SPEAKERS: Final = 2
 SPEECH: Final = constant_loop("audio", rate=50, packets=1, payload_size=100)
 TOLD_SECONDS: Final = 10.0
+LOAD_SECONDS: Final = 3.0
+#: Members of each kind of silence.
+SILENT: Final = 10
+SILENCE_SECONDS: Final = 20.0
 
 
 @frozen
@@ -44,20 +48,27 @@ class Load:
     consumers: int
 
 
+@frozen
+class Silence:
+    """Seconds from each silent member's last sign of life until the last of the others was told."""
+
+    at_one_moment: list[float]
+    after_pong: list[float]
+
+
 async def fill(channel: BenchChannel, progress: Progress) -> None:
     """Let everybody join, publish a microphone, and consume every other microphone."""
     progress(f"{MEMBERS} members join")
     await channel.fill([f"m{number}" for number in range(MEMBERS)], with_media=True)
     progress("everybody consumes everybody's stream")
-    await channel.subscribe_all(list(channel.members.values()))
-    await channel.settle()
-    channel.check()
+    await channel.each_subscribes(channel.members.values(), list(channel.members.values()))
+    await channel.settle_and_check()
 
 
-async def measure_load(gateway: GatewayProcess, seconds: float = 3.0) -> Load:
+async def measure_load(gateway: GatewayProcess) -> Load:
     packets = await trio.to_thread.run_sync(gateway.metric, PACKETS_OUT)
     begun, cpu = now(), gateway.cpu_seconds()
-    await trio.sleep(seconds)
+    await trio.sleep(LOAD_SECONDS)
     cpu, took = gateway.cpu_seconds() - cpu, now() - begun
     packets = await trio.to_thread.run_sync(gateway.metric, PACKETS_OUT) - packets
     consumers = await trio.to_thread.run_sync(gateway.metric, "sfu_consumers")
@@ -66,40 +77,59 @@ async def measure_load(gateway: GatewayProcess, seconds: float = 3.0) -> Load:
 
 async def leave(channel: BenchChannel, member: BenchMember, ending: Ending, lag: LagMeter) -> MeasuredLeave:
     """Let one member leave, wait until all others were told, and check what they were told."""
-    del channel.members[member.user_id]
-    watch = channel.listeners.expect([member.user_id], len(channel.members))
-    member.signalling.ignore()
+    watch = channel.expect_leave([member])
     lag.take()
     begun = now()
     ending.end(member.signalling.socket)
     await channel.listeners.wait_all_told(watch, TOLD_SECONDS)
     [times] = watch.times.values()
     left = MeasuredLeave(ending, times[0] - begun, times[-1] - begun, lag.take())
-    await channel.settle()
-    channel.check([member.user_id], [ending.reason])
-    member.close()
+    await channel.conclude_leave([member], [ending.reason])
     return left
 
 
 async def come_back(channel: BenchChannel, user_id: str) -> None:
     await channel.meet(await channel.join(user_id))
-    await channel.settle()
-    channel.check()
+    await channel.settle_and_check()
 
 
 async def leave_one_by_one(channel: BenchChannel, leaves: int, progress: Progress) -> list[MeasuredLeave]:
     """Let randomly chosen members leave a full channel, by each ending in turn.  The speakers stay."""
     rng, lag, done = random.Random(2), LagMeter(LOOK_SECONDS), []
-    silent = list(channel.members)[SPEAKERS:]
+    mute = list(channel.members)[SPEAKERS:]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lag.run)
         for number in range(leaves):
             progress(f"leave {number + 1} of {leaves}")
-            member = channel.members[rng.choice(silent)]
+            member = channel.members[rng.choice(mute)]
             done.append(await leave(channel, member, ENDINGS[number % len(ENDINGS)], lag))
             await come_back(channel, member.user_id)
         nursery.cancel_scope.cancel()
     return done
+
+
+async def fall_silent(channel: BenchChannel, progress: Progress) -> Silence:
+    """Silence some members all at one moment, and some at the worst moment: just after they answered a ping.
+
+    Their sockets stay open.  The media of the latter goes on, which must not keep them listed.
+    """
+    progress(f"{2 * SILENT} members fall silent")
+    chosen = random.Random(3).sample(list(channel.members.values())[SPEAKERS:], 2 * SILENT)
+    watch = channel.expect_leave(chosen, ignore=False)
+    for member in chosen[SILENT:]:
+        member.signalling.dies_after_pong = True
+    for member in chosen[:SILENT]:
+        member.signalling.fall_silent()
+        for endpoint in member.media.endpoints.values():
+            endpoint.transport.stop_checking()
+            endpoint.stop_reading()
+    await channel.listeners.wait_all_told(watch, SILENCE_SECONDS)
+    await channel.conclude_leave(chosen, ["timed_out"])
+    seconds = []
+    for member in chosen:
+        assert member.signalling.silent_since is not None
+        seconds.append(max(watch.times[member.user_id]) - member.signalling.silent_since)
+    return Silence(seconds[:SILENT], seconds[SILENT:])
 
 
 @asynccontextmanager
