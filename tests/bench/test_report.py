@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 import pytest
 from attrs import evolve
 
-from tools.bench.beside.contest import ContestOutcome, FloorResult
+from tools.bench.beside.contest import ContestOutcome
 from tools.bench.beside.drain import DrainTotals
 from tools.bench.beside.figures import ContestConditions, plots, text, text_with_plots
-from tools.bench.beside.floor import FloorCost
+from tools.bench.beside.floor import FloorResult
 from tools.bench.beside.measure import RunResult
 from tools.bench.beside.plots import linear, logarithmic
 from tools.bench.beside.scenarios import SCENARIOS
@@ -37,8 +37,8 @@ def outcome(*runs: RunResult) -> ContestOutcome:
     made = ContestOutcome()
     made.runs[SCENARIO.name, "gateway"] = list(runs)
     made.runs[SCENARIO.name, "janus"] = [evolve(RUN, cpu=0.06)]
-    made.floors[SCENARIO.name, "floor"] = [FloorResult(FloorCost(1000, 1000, 0.008), 1000)]
-    made.floors[SCENARIO.name, "floor-segmented"] = [FloorResult(FloorCost(1000, 200, 0.004), 1000)]
+    made.floors[SCENARIO.name, "floor"] = [FloorResult(1000, 1000, 0.008, 1000)]
+    made.floors[SCENARIO.name, "floor-segmented"] = [FloorResult(1000, 200, 0.004, 1000)]
     return made
 
 

@@ -50,20 +50,6 @@ class ServerProcess(ChildProcess):
         assert found is not None
         return int(found[1])
 
-    async def wait_until(self, listens: Callable[[], object]) -> None:
-        """Wait until the server listens.  Raises :exc:`ServerEnded`, also after :data:`START_SECONDS`."""
-        with trio.move_on_after(START_SECONDS):
-            while self.process.poll() is None:
-                if listens():
-                    return
-                await trio.sleep(0.02)
-        raise ServerEnded(f"{self.name} did not begin to listen; its log:\n{self.last_lines()}")
-
-    async def watch(self) -> None:
-        """Raise :exc:`ServerEnded` when it ends."""
-        status = await self.process.wait()
-        raise ServerEnded(f"{self.name} ended with {status}; the end of its log:\n{self.last_lines()}")
-
 
 @define(eq=False)
 class GatewayProcess(ServerProcess):
@@ -113,12 +99,23 @@ async def running(
 ) -> AsyncIterator[S]:
     """Run ``command`` for as long as the block runs; enter the block when ``listens`` returns true.
 
-    Raises :exc:`ServerEnded`.
+    Raises :exc:`ServerEnded`, also where it does not listen after :data:`START_SECONDS`.
     """
+
+    async def watch() -> None:
+        status = await server.process.wait()
+        raise ServerEnded(f"{name} ended with {status}; the end of its log:\n{server.last_lines()}")
+
     async with open_child(kind, name, command, stop_seconds=STOP_SECONDS, stdin=subprocess.DEVNULL) as server:
-        await server.wait_until(lambda: listens(server))
+        with trio.move_on_after(START_SECONDS) as starting:
+            while not listens(server):
+                if server.process.poll() is not None:
+                    starting.cancel()
+                await trio.sleep(0.02)
+        if starting.cancelled_caught:
+            raise ServerEnded(f"{name} did not begin to listen; its log:\n{server.last_lines()}")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(server.watch)
+            nursery.start_soon(watch)
             yield server
             nursery.cancel_scope.cancel()
 

@@ -146,6 +146,11 @@ class PooledWebSocket:
         if self._pool is not None:
             self._pool.ignore(self)
 
+    def hang_up(self) -> None:
+        """Break the connection without a word."""
+        self.end(CloseCode.ABNORMAL)
+        self.close()
+
     def close(self) -> None:
         """Close the socket without a close frame; unread data is lost."""
         self.ignore()

@@ -22,6 +22,8 @@ from tools.light.loop_sender import LoopSender
 #: So many receivers, spread over all, decrypt their packets to measure latency.
 WITNESSES: Final = 10
 FIRST_MEDIA_SECONDS: Final = 10.0
+#: Seconds that a member has to be told of a leave.
+TOLD_SECONDS: Final = 10.0
 
 
 @define(eq=False)
@@ -151,11 +153,10 @@ class Call:
         name = f"member-{len(self.members) - 1}"
         began = time.perf_counter()
         self.members[-1].hang_up()
-        try:
-            await self.members[0].gone.wait_for(name)
-        except trio.TooSlowError:
-            return None
-        return time.perf_counter() - began
+        with trio.move_on_after(TOLD_SECONDS):
+            await self.members[0].gone[name].wait()
+            return time.perf_counter() - began
+        return None
 
 
 def _first_packet(endpoint: LightEndpoint) -> float | None:

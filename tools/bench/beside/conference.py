@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 import trio
-from attrs import define, field
 
 from protocol.vocabulary import MediaKind
 from tools.bench.process import ServerProcess
@@ -20,8 +20,8 @@ M = TypeVar("M")
 StreamToPublish = tuple[MediaKind, int]
 #: A member's published streams, as only its own contestant understands them.
 Offered = Any
-#: Seconds that a member has to be told of a leave.
-TOLD_SECONDS = 10.0
+#: Events by the name of a member: set when its leaving was told.  Make it of ``trio.Event``.
+Departures = defaultdict[str, trio.Event]
 
 
 class ConferenceMember(Protocol):
@@ -53,25 +53,6 @@ async def stay(entering: AbstractAsyncContextManager[M], task_status: trio.TaskS
     async with entering as member:
         task_status.started(member)
         await trio.sleep_forever()
-
-
-@define
-class Departures:
-    """Names of members whose leaving a member was told."""
-
-    _names: set[str] = field(factory=set)
-    _changed: trio.Event = field(factory=trio.Event)
-
-    def add(self, name: str) -> None:
-        self._names.add(name)
-        self._changed.set()
-        self._changed = trio.Event()
-
-    async def wait_for(self, name: str) -> None:
-        """Raises ``trio.TooSlowError`` after :data:`TOLD_SECONDS`."""
-        with trio.fail_after(TOLD_SECONDS):
-            while name not in self._names:
-                await self._changed.wait()
 
 
 @asynccontextmanager

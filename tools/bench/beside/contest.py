@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field
 
 from sfu.wire.certificate import generate_certificate
 from tools.bench.beside import floor
@@ -31,28 +31,12 @@ Contestant = Literal["gateway", "janus", "floor", "floor-segmented"]
 Opened = Callable[[str, Sequence[str], Identity], AbstractAsyncContextManager[Conference]]
 
 
-@frozen
-class FloorResult:
-    """One run of the floor; ``received`` packets arrived."""
-
-    floor: floor.FloorCost
-    received: int
-
-    @property
-    def cpu_per_packet(self) -> float:
-        return self.floor.cpu / self.floor.packets
-
-    @property
-    def loss(self) -> float:
-        return 1 - self.received / self.floor.packets
-
-
 @define
 class ContestOutcome:
     """All results, by the scenario's name and the contestant; ``failures`` in words."""
 
     runs: dict[tuple[str, Contestant], list[RunResult]] = field(factory=lambda: defaultdict(list))
-    floors: dict[tuple[str, Contestant], list[FloorResult]] = field(factory=lambda: defaultdict(list))
+    floors: dict[tuple[str, Contestant], list[floor.FloorResult]] = field(factory=lambda: defaultdict(list))
     failures: list[str] = field(factory=list)
 
 
@@ -116,9 +100,9 @@ class Contest:
             plan = floor.plan(self.seconds, receivers, streams(scenario), segmented=contestant == "floor-segmented")
             measured = await floor.run(self.program, self.link.prefix, plan, self.seconds)
             await until_quiet(self.drain)
-            received = self.drain.report().packets
+            measured = evolve(measured, received=self.drain.count())
             self.drain.clear()
-        self.outcome.floors[scenario.name, contestant].append(FloorResult(measured, received))
+        self.outcome.floors[scenario.name, contestant].append(measured)
 
 
 def streams(scenario: CallScenario) -> list[floor.PlannedStream]:

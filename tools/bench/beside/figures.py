@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
-from tools.bench.beside.conference import TOLD_SECONDS
+from tools.bench.beside.call import TOLD_SECONDS
 from tools.bench.beside.contest import Contestant, ContestOutcome
 from tools.bench.beside.measure import RunResult
 from tools.bench.beside.plots import Bars, grouped_bars, linear, logarithmic

@@ -40,12 +40,21 @@ class PlannedStream:
 
 
 @frozen
-class FloorCost:
-    """The cost of encrypting and sending ``packets`` in ``sends`` calls; ``cpu`` is in seconds."""
+class FloorResult:
+    """One run: ``packets`` sent in ``sends`` calls, of which ``received`` arrived; ``cpu`` is in seconds."""
 
     packets: int
     sends: int
     cpu: float
+    received: int = 0
+
+    @property
+    def cpu_per_packet(self) -> float:
+        return self.cpu / self.packets
+
+    @property
+    def loss(self) -> float:
+        return 1 - self.received / self.packets
 
 
 def build() -> Path:
@@ -97,7 +106,7 @@ def plan(
     return "\n".join(lines) + "\n"
 
 
-async def run(program: Path, prefix: Sequence[str], text: str, seconds: float) -> FloorCost:
+async def run(program: Path, prefix: Sequence[str], text: str, seconds: float) -> FloorResult:
     """Run a plan of so many seconds; ``prefix`` runs it at the server's end.  Raises :exc:`NoFloor`."""
     command = [*prefix, str(program)]
     with trio.fail_after(seconds + _SPARE_SECONDS):
@@ -106,4 +115,4 @@ async def run(program: Path, prefix: Sequence[str], text: str, seconds: float) -
         )
     if done.returncode != 0:
         raise NoFloor(f"the floor failed: {done.stderr.decode(errors='replace').strip()}")
-    return FloorCost(**json.loads(done.stdout))
+    return FloorResult(**json.loads(done.stdout))

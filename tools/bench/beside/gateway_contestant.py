@@ -10,7 +10,6 @@ from functools import partial
 import trio
 from attrs import define
 
-from protocol.errors import CloseCode
 from protocol.requests import Join
 from tools.bench.beside.conference import Departures, Offered, StreamToPublish, running_pool
 from tools.bench.process import ARGUMENTS, GatewayProcess, running_gateway
@@ -43,8 +42,7 @@ class GatewayMember:
         return endpoint
 
     def hang_up(self) -> None:
-        self._signalling.end(CloseCode.ABNORMAL)
-        self._signalling.close()
+        self._signalling.hang_up()
 
 
 @define
@@ -57,8 +55,8 @@ class GatewayConference:
 
     @asynccontextmanager
     async def member(self, name: str, channel: str = CHANNEL) -> AsyncIterator[GatewayMember]:
-        gone = Departures()
-        listening = partial(LeanSignalling, keep_events=False, on_left=lambda user_id, at: gone.add(user_id))
+        gone = Departures(trio.Event)
+        listening = partial(LeanSignalling, keep_events=False, on_left=lambda user_id, at: gone[user_id].set())
         signalling = await self._pool.open(listening)
         try:
             joined = await signalling.request(Join(channel, name, name))

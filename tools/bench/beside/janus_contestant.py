@@ -15,7 +15,7 @@ from attrs import define, field
 
 from tools.bench.beside.conference import Departures, Offered, StreamToPublish, running_pool
 from tools.bench.janus import sdp
-from tools.bench.janus.api import JanusHandle, JanusSession, Message, open_session
+from tools.bench.janus.api import JanusSession, Message, open_session
 from tools.bench.janus.process import ROOM, JanusProcess, running_janus
 from tools.light import Identity, LightEndpoint, LightTransport, PacketMeter, run_endpoint
 from tools.light.endpoint import open_socket
@@ -37,7 +37,7 @@ class JanusMember:
 
     gone: Departures
     _session: JanusSession
-    _handle: JanusHandle
+    _handle: int
     _identity: Identity
     _tasks: trio.Nursery
     _id: int
@@ -47,7 +47,7 @@ class JanusMember:
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
         sock = open_socket((self._host, _DISCARD))
         offered = sdp.offer(self._credentials(sock), streams)
-        answered = await self._handle.ask({"request": "configure"}, {"type": "offer", "sdp": offered})
+        answered = await self._session.ask(self._handle, {"request": "configure"}, {"type": "offer", "sdp": offered})
         endpoint = await self._connect(sdp.parse(answered["jsep"]["sdp"]), sock)
         # The feed exists once Janus says so.
         with trio.fail_after(UP_SECONDS):
@@ -57,11 +57,13 @@ class JanusMember:
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
         handle = await self._session.attach(PLUGIN)
         feeds = [{"feed": offer} for offer in offers]
-        offered = await handle.ask({"request": "join", "ptype": "subscriber", "room": ROOM, "streams": feeds})
+        offered = await self._session.ask(
+            handle, {"request": "join", "ptype": "subscriber", "room": ROOM, "streams": feeds}
+        )
         description = sdp.parse(offered["jsep"]["sdp"])
         sock = open_socket((self._host, _DISCARD))
         text = sdp.answer(self._credentials(sock), description)
-        await handle.ask({"request": "start"}, {"type": "answer", "sdp": text})
+        await self._session.ask(handle, {"request": "start"}, {"type": "answer", "sdp": text})
         return await self._connect(description, sock)
 
     def _credentials(self, sock: socket.socket) -> sdp.LocalCredentials:
@@ -100,18 +102,18 @@ class JanusConference:
 
     @asynccontextmanager
     async def member(self, name: str) -> AsyncIterator[JanusMember]:
-        gone, up = Departures(), trio.Event()
+        gone, up = Departures(trio.Event), trio.Event()
 
         def on_event(event: Message) -> None:
             if event["janus"] == "webrtcup":
                 up.set()
             data = event.get("plugindata", {}).get("data", {})
             if "leaving" in data:
-                gone.add(self._names.get(data["leaving"], "?"))
+                gone[self._names.get(data["leaving"], "?")].set()
 
         async with open_session(self._pool, on_event) as session, trio.open_nursery() as tasks:
             handle = await session.attach(PLUGIN)
-            joined = await handle.ask({"request": "join", "ptype": "publisher", "room": ROOM, "display": name})
+            joined = await session.ask(handle, {"request": "join", "ptype": "publisher", "room": ROOM, "display": name})
             self._names[joined["id"]] = name
             host = self.process.address[0]
             yield JanusMember(gone, session, handle, self._identity, tasks, joined["id"], host, up)

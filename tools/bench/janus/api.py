@@ -12,7 +12,6 @@ from typing import Any, Final
 import trio
 from attrs import define, field
 
-from protocol.errors import CloseCode
 from tools.bench import BenchError
 from tools.light.websocket import PooledWebSocket, WebSocketPool
 
@@ -51,11 +50,13 @@ class JanusSession(PooledWebSocket):
     async def create(self) -> None:
         self._id = (await self._ask({"janus": "create"}))["data"]["id"]
 
-    async def attach(self, plugin: str) -> JanusHandle:
+    async def attach(self, plugin: str) -> int:
+        """Return the number of a new handle, an attachment to a plugin with at most one transport."""
         answer = await self._ask({"janus": "attach", "plugin": plugin, "session_id": self._id})
-        return JanusHandle(self, answer["data"]["id"])
+        handle: int = answer["data"]["id"]
+        return handle
 
-    async def ask_handle(self, handle: int, body: Message, jsep: Message | None = None) -> Message:
+    async def ask(self, handle: int, body: Message, jsep: Message | None = None) -> Message:
         """Send a plugin a request and return its answer, with the ``jsep`` that came along, or None."""
         message = {"janus": "message", "session_id": self._id, "handle_id": handle, "body": body}
         if jsep is not None:
@@ -97,25 +98,9 @@ class JanusSession(PooledWebSocket):
             asked.answer = message
             asked.came.set()
 
-    def hang_up(self) -> None:
-        """Break the connection without a word."""
-        self.end(CloseCode.ABNORMAL)
-        self.close()
-
     def ended(self) -> None:
         for asked in self._asked.values():
             asked.came.set()
-
-
-@define
-class JanusHandle:
-    """One attachment to a plugin, with at most one transport."""
-
-    session: JanusSession
-    id: int
-
-    async def ask(self, body: Message, jsep: Message | None = None) -> Message:
-        return await self.session.ask_handle(self.id, body, jsep)
 
 
 @asynccontextmanager

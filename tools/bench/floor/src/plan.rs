@@ -10,16 +10,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    Single,
-    Segmented,
-}
+use crate::packet::Seal;
 
 pub struct Receiver {
     pub address: SocketAddr,
-    pub key: [u8; 16],
-    pub salt: [u8; 12],
+    pub seal: Seal,
 }
 
 pub struct Stream {
@@ -30,16 +25,17 @@ pub struct Stream {
     pub receivers: Vec<usize>,
 }
 
+#[derive(Default)]
 pub struct Plan {
     pub length: Duration,
-    pub way: Way,
+    pub segmented: bool,
     pub receivers: Vec<Receiver>,
     pub streams: Vec<Stream>,
 }
 
 /// Reads a plan; the error names the wrong line.
 pub fn parse(text: &str) -> Result<Plan, String> {
-    let mut plan = Plan { length: Duration::ZERO, way: Way::Single, receivers: vec![], streams: vec![] };
+    let mut plan = Plan::default();
     for line in text.lines() {
         read_line(&mut plan, line).ok_or_else(|| format!("not a line of a plan: {line}"))?;
     }
@@ -54,12 +50,11 @@ fn read_line(plan: &mut Plan, line: &str) -> Option<()> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
         ["seconds", seconds] => plan.length = Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?,
-        ["send", "single"] => plan.way = Way::Single,
-        ["send", "segmented"] => plan.way = Way::Segmented,
-        ["receiver", address, key, salt] => {
-            let address = address.parse().ok()?;
-            plan.receivers.push(Receiver { address, key: hexadecimal(key)?, salt: hexadecimal(salt)? });
-        }
+        ["send", way @ ("single" | "segmented")] => plan.segmented = way == "segmented",
+        ["receiver", address, key, salt] => plan.receivers.push(Receiver {
+            address: address.parse().ok()?,
+            seal: Seal::new(hexadecimal(key)?, hexadecimal(salt)?).ok()?,
+        }),
         ["stream", period, phase, burst, size, receivers] => plan.streams.push(Stream {
             period: Some(Duration::from_nanos(period.parse().ok()?)).filter(|period| !period.is_zero())?,
             phase: Duration::from_nanos(phase.parse().ok()?),

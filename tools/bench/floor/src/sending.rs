@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::packet::{HEADER, Seal, TAG};
-use crate::plan::{Plan, Way};
+use crate::packet::{HEADER, TAG};
+use crate::plan::Plan;
 
 const TICKS: u32 = 90; // of the RTP clock in a millisecond
 
@@ -23,7 +23,6 @@ pub struct Done {
 /// One socket for all receivers, as a gateway with one media port has.
 pub struct Sender {
     socket: UdpSocket,
-    seals: Vec<Seal>,
     payload: Vec<u8>,
     buffer: Vec<u8>,
     indices: Vec<u64>,
@@ -37,7 +36,6 @@ impl Sender {
         let burst = plan.streams.iter().map(|stream| stream.burst).max().unwrap_or(0);
         Self {
             socket,
-            seals: plan.receivers.iter().map(|one| Seal::new(one.key, one.salt).expect("16 bytes are a key")).collect(),
             payload: vec![0; largest],
             buffer: vec![0; burst * (HEADER + largest + TAG)],
             indices: vec![0; plan.streams.len()],
@@ -58,17 +56,14 @@ impl Sender {
             sleep((begun + moment).saturating_duration_since(Instant::now()));
             let timestamp = u32::try_from(moment.as_millis())?.wrapping_mul(TICKS);
             let stream = &plan.streams[number];
-            match plan.way {
-                // One packet to all receivers, then the next, as a server that forwards each packet at once.
-                Way::Single => {
-                    for offset in 0..stream.burst {
-                        self.send(plan, number, offset, 1, timestamp)?;
-                    }
-                }
+            if plan.segmented {
                 // The whole burst to one receiver, then to the next.
-                Way::Segmented => {
-                    self.set_segment(HEADER + stream.size + TAG)?;
-                    self.send(plan, number, 0, stream.burst, timestamp)?;
+                self.set_segment(HEADER + stream.size + TAG)?;
+                self.send(plan, number, 0, stream.burst, timestamp)?;
+            } else {
+                // One packet to all receivers, then the next, as a server that forwards each packet at once.
+                for offset in 0..stream.burst {
+                    self.send(plan, number, offset, 1, timestamp)?;
                 }
             }
             self.indices[number] += stream.burst as u64;
@@ -96,14 +91,15 @@ impl Sender {
     ) -> Result<(), Box<dyn Error>> {
         let (stream, ssrc) = (&plan.streams[number], u32::try_from(1 + number)?);
         let size = HEADER + stream.size + TAG;
-        for &receiver in &stream.receivers {
+        for receiver in stream.receivers.iter().map(|&one| &plan.receivers[one]) {
             for (offset, place) in self.buffer[..count * size].chunks_exact_mut(size).enumerate() {
                 let index = self.indices[number] + (first + offset) as u64;
-                self.seals[receiver]
+                receiver
+                    .seal
                     .write(place, &self.payload[..stream.size], ssrc, index, timestamp)
                     .map_err(|_| "a packet could not be sealed")?;
             }
-            self.socket.send_to(&self.buffer[..count * size], plan.receivers[receiver].address)?;
+            self.socket.send_to(&self.buffer[..count * size], receiver.address)?;
             self.done.packets += count as u64;
             self.done.sends += 1;
         }
