@@ -1,5 +1,7 @@
 """The bench of leaves, small: its members, its checks, and its tables."""
 
+import signal
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -7,7 +9,7 @@ import trio
 
 from tools.bench import BenchError
 from tools.bench.leave import full_channel
-from tools.bench.leave.at_once import AtOnce
+from tools.bench.leave.at_once import WATCHED, AtOnce, end_watch
 from tools.bench.leave.channel import BenchChannel, open_channel
 from tools.bench.leave.cost import Cost
 from tools.bench.leave.full_channel import Load, MeasuredLeave, Silence
@@ -54,6 +56,21 @@ async def test_a_notice_that_does_not_come_fails_the_bench(channel: BenchChannel
     watch = channel.listeners.expect(["m1"], MEMBERS - 1)
     with pytest.raises(BenchError, match=r"after 0\.1 s 3 notices of a leave are missing, of 1 users"):
         await channel.listeners.wait_all_told(watch, 0.1)
+
+
+async def test_a_watched_gateway_reports_the_steps_between_two_signals() -> None:
+    async with running_gateway(WATCHED) as gateway:
+        await trio.sleep(1)
+        begun = time.monotonic()
+        gateway.process.send_signal(signal.SIGRTMIN)
+        async with open_channel(gateway, "bench") as channel:
+            await channel.fill(["m1"], with_media=True)
+            await channel.settle_and_check()
+        watched = await end_watch(gateway)
+        lasted = time.monotonic() - begun
+    assert 0 < watched.longest_own <= watched.longest_step < lasted
+    assert 0 < watched.longest_round < lasted
+    assert watched.task
 
 
 def test_the_report_says_whether_each_aim_was_met() -> None:

@@ -16,6 +16,8 @@ from tools.bench.leave.watched_gateway import EVENT, Watched
 from tools.bench.process import GatewayProcess, running_gateway
 from tools.loadtest.own_load import LagMeter
 
+#: The module of a gateway that watches itself.
+WATCHED: Final = ("tools.bench.leave.watched_gateway",)
 MEMBERS: Final = 500
 LEAVERS: Final = 250
 # Everybody consumes the streams of these members; half of them are among the leavers.
@@ -91,15 +93,18 @@ async def half_leaves(progress: Progress) -> AtOnce:
 
 
 async def half_leaves_watched(progress: Progress) -> tuple[AtOnce, Watched]:
-    """Do the same with a gateway that watches itself.  Raises :exc:`BenchError` where no report comes."""
-    module = ("tools.bench.leave.watched_gateway",)
-    async with running_gateway(module) as gateway, open_channel(gateway, "bench") as channel:
+    """Do the same with a gateway that watches itself."""
+    async with running_gateway(WATCHED) as gateway, open_channel(gateway, "bench") as channel:
         await fill(channel, progress)
         gateway.process.send_signal(signal.SIGRTMIN)
-        left = await leave_at_once(gateway, channel)
-        gateway.process.send_signal(signal.SIGRTMIN)
-        with trio.move_on_after(REPORT_SECONDS):
-            while (entry := next(gateway.events(EVENT), None)) is None:
-                await trio.sleep(SAMPLE_SECONDS)
-            return left, Watched(**entry["report"])
-        raise BenchError("the watched gateway gave no report")
+        return await leave_at_once(gateway, channel), await end_watch(gateway)
+
+
+async def end_watch(gateway: GatewayProcess) -> Watched:
+    """Let the gateway stop watching itself, and return its report.  Raises :exc:`BenchError` where none comes."""
+    gateway.process.send_signal(signal.SIGRTMIN)
+    with trio.move_on_after(REPORT_SECONDS):
+        while (entry := next(gateway.events(EVENT), None)) is None:
+            await trio.sleep(SAMPLE_SECONDS)
+        return Watched(**entry["report"])
+    raise BenchError("the watched gateway gave no report")

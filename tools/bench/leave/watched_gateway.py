@@ -100,8 +100,8 @@ async def main() -> None:
     with trio.open_signal_receiver(signal.SIGRTMIN) as signals:
         async with trio.open_nursery() as nursery:
             server = await nursery.start(serve, Config(port=0, media_port=0))
-            watcher = Watcher(server)
             await anext(signals)
+            watcher = Watcher(server)  # its first step begins here
             trio.lowlevel.add_instrument(watcher)
             gc.callbacks.append(watcher.collected)
             await anext(signals)
