@@ -1,7 +1,8 @@
 """Fails where a Python function or a product file is too long to read in one go: ``python -m tools.check_sizes``.
 
-It reads the files that git knows.  A file's limit counts for Python, Rust, TypeScript and CSS of the packages, without
-tests and generated files; a function's limit counts for every Python file.  Clippy limits functions in Rust.
+It reads the files that git knows.  The limit for files applies to Python, Rust, TypeScript and CSS of the packages,
+without tests and generated files.  The limit for functions applies to every Python file.  Clippy limits functions in
+Rust.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _GENERATED: Final = frozenset({Path("gateway/web/src/protocol.ts")})
 
 
 def is_product(path: Path) -> bool:
-    """Whether the limit of files counts for this one."""
+    """Whether the limit for files applies to this file."""
     if path.parts[0] not in _PACKAGES or path.suffix not in _SUFFIXES or path in _GENERATED:
         return False
     return _TEST_FOLDERS.isdisjoint(path.parts) and path.name not in _TEST_FILES
@@ -45,7 +46,7 @@ def too_long(path: Path, text: str) -> Iterator[str]:
 
 
 def check(paths: Iterable[Path]) -> list[str]:
-    """Return a line about everything that is too long in these files."""
+    """Return a line about each function and each file that is too long."""
     return [line for path in paths for line in too_long(path, path.read_text(encoding="utf-8"))]
 
 

@@ -16,5 +16,5 @@ def test_without_the_extra_one_line_names_it(package: str) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (
-        f"error: {package} is missing; install the dependencies of sfu-loadtest: pip install 'trio-sfu[loadtest]'\n"
+        f"error: {package} is missing. Install the dependencies of sfu-loadtest: pip install 'trio-sfu[loadtest]'\n"
     )

@@ -1,7 +1,7 @@
 """Each kind of wrong notice is counted under its name, and no true one is counted."""
 
 from protocol.events import LeaveReason, VoiceStateType
-from tools.loadtest.messages import AskedFact, EndedFact, Fact, JoinedFact, LeavingFact, RestFact, ToldFact
+from tools.loadtest.messages import ChangeFact, EndedFact, Fact, FinalListFact, JoinedFact, JoiningFact, LeavingFact
 from tools.loadtest.plan import ChurnKind
 from tools.loadtest.truth import Truth
 
@@ -24,7 +24,7 @@ class Story:
 
     def joins(self, user: str, *, told: bool = True) -> None:
         visit = self.visits[user] = self.visits.get(user, 0) + 1
-        self.facts.append(AskedFact(self.tick(), CHANNEL, user, visit))
+        self.facts.append(JoiningFact(self.tick(), CHANNEL, user, visit))
         self.revision += 1
         if told:
             self.all_are_told("user_joined", user)
@@ -57,13 +57,13 @@ class Story:
         agrees: bool = True,
     ) -> None:
         told = (self.revision if revision is None else revision, change, about, reason, agrees)
-        self.facts.append(ToldFact(self.tick(0.01), CHANNEL, user, self.visits[user], *told))
+        self.facts.append(ChangeFact(self.tick(0.01), CHANNEL, user, self.visits[user], *told))
 
     def rests(self, seen: dict[str, tuple[str, ...]] | None = None) -> None:
         self.tick(2)
         for user in self.listed:
             listed = (seen or {}).get(user, tuple(self.listed))
-            self.facts.append(RestFact(self.now, CHANNEL, user, self.visits[user], self.revision, listed))
+            self.facts.append(FinalListFact(self.now, CHANNEL, user, self.visits[user], self.revision, listed))
 
     def judged(self) -> Truth:
         """Pass the facts on as batches of two workers, out of order."""
@@ -112,13 +112,15 @@ def test_the_last_change_can_be_missed_too() -> None:
     story.is_told("ben", "user_left", "cleo", "left")
     story.rests({"anna": ("anna", "ben", "cleo")})
     story.facts = [
-        fact if not isinstance(fact, RestFact) or fact.user_id != "anna" else RestFact(*_but_revision(fact, 3))
+        fact
+        if not isinstance(fact, FinalListFact) or fact.user_id != "anna"
+        else FinalListFact(*_but_revision(fact, 3))
         for fact in story.facts
     ]
     assert story.judged().errors == {"missed": 1, "ghost": 1}
 
 
-def _but_revision(quiet: RestFact, revision: int) -> tuple[float, str, str, int, int, tuple[str, ...]]:
+def _but_revision(quiet: FinalListFact, revision: int) -> tuple[float, str, str, int, int, tuple[str, ...]]:
     return quiet.at, quiet.channel_id, quiet.user_id, quiet.visit, revision, quiet.listed
 
 
@@ -224,7 +226,7 @@ def test_the_list_in_the_answer_to_join_is_checked() -> None:
     story.tick(5)
     story.listed = ["ben"]
     story.revision += 1
-    story.facts.append(AskedFact(story.tick(), CHANNEL, "cleo", 1))
+    story.facts.append(JoiningFact(story.tick(), CHANNEL, "cleo", 1))
     story.facts.append(JoinedFact(story.tick(), CHANNEL, "cleo", 1, story.revision, ("ben", "cleo")))
     assert story.judged().errors == {"ghost": 1, "absent": 1}
 
@@ -234,10 +236,10 @@ def test_no_fact_is_judged_before_the_watermark() -> None:
     for user in ("anna", "ben"):
         story.joins(user)
     truth = Truth()
-    truth.learn(fact for fact in story.facts if isinstance(fact, ToldFact))
+    truth.learn(fact for fact in story.facts if isinstance(fact, ChangeFact))
     truth.judge(0)
     assert truth.told == 0
-    truth.learn(fact for fact in story.facts if not isinstance(fact, ToldFact))
+    truth.learn(fact for fact in story.facts if not isinstance(fact, ChangeFact))
     truth.judge(story.now)
     assert (truth.told, truth.errors) == (1, {})
 

@@ -14,7 +14,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class Bridge:
-    """Calls between Trio and an asyncio loop; :func:`open_bridge` makes it."""
+    """Calls between Trio and an asyncio loop.  :func:`open_bridge` makes it."""
 
     def __init__(self, portal: BlockingPortal, nursery: trio.Nursery) -> None:
         self._portal = portal
@@ -33,7 +33,7 @@ class Bridge:
         try:
             await done.wait()
         finally:
-            future.cancel()  # without effect on a finished one
+            future.cancel()  # does nothing if it has finished
         return future.result()
 
     async def ask(self, function: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
@@ -55,12 +55,14 @@ class Bridge:
         return await answer
 
     def post(self, function: Callable[[*Ts], object], *args: *Ts) -> None:
-        """Call a function in Trio soon, from any thread; do nothing after the end of the Trio run."""
+        """Call a function in Trio soon, from any thread.  Do nothing after the end of the Trio run."""
         with suppress(trio.RunFinishedError):
             self._token.run_sync_soon(function, *args)
 
     @staticmethod
     def _settle(answer: "asyncio.Future[Any]", settle: Callable[[*Ts], object], *args: *Ts) -> None:
+        """Give the future its result in the loop's own thread, unless its task was cancelled meanwhile."""
+
         def unless_settled() -> None:
             if not answer.done():
                 settle(*args)
@@ -70,7 +72,7 @@ class Bridge:
 
 @asynccontextmanager
 async def open_bridge() -> AsyncIterator[Bridge]:
-    """Start a loop; leaving the block ends its tasks and its thread."""
+    """Start a loop.  Leaving the block ends the loop's tasks and its thread."""
     portal_context = start_blocking_portal("asyncio")
     portal = await trio.to_thread.run_sync(portal_context.__enter__)
     try:
@@ -78,7 +80,7 @@ async def open_bridge() -> AsyncIterator[Bridge]:
             yield Bridge(portal, nursery)
             nursery.cancel_scope.cancel()
     finally:
-        # This ends soon: it first cancels the tasks of the loop, and aiortc's do not resist.
+        # Stopping the portal cancels the tasks of the loop.  aiortc's tasks end at once then, so this takes no time.
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 10):
             await trio.to_thread.run_sync(portal.call, portal.stop, True, abandon_on_cancel=True)
             await trio.to_thread.run_sync(portal_context.__exit__, None, None, None, abandon_on_cancel=True)

@@ -61,9 +61,9 @@ class DecodedStream:
 
 
 class FullClient:
-    """A participant that sends and receives; :func:`open_full_client` makes it.
+    """A participant that sends and receives.  :func:`open_full_client` makes it.
 
-    Its methods raise what requests of :class:`protocol.client.Client` raise, and ``trio.TooSlowError``.
+    Its methods raise the exceptions of requests of :class:`protocol.client.Client`, and ``trio.TooSlowError``.
     """
 
     def __init__(self, client: Client, bridge: Bridge, joined: Joined) -> None:
@@ -93,11 +93,11 @@ class FullClient:
                 await self._changed.park()
 
     async def send_audio(self, tone: Tone | None = None, source: Source = "microphone") -> str:
-        """Send a tone from now on; return the producer id."""
+        """Send a tone from now on.  Return the producer id."""
         return await self._send(partial(ToneTrack, tone or Tone()), source)
 
     async def send_video(self, pattern: MovingPattern | None = None, source: Source = "camera") -> str:
-        """Send a moving picture from now on; return the producer id."""
+        """Send a moving picture from now on.  Return the producer id."""
         return await self._send(partial(MovingPatternTrack, pattern or MovingPattern()), source)
 
     async def stop_sending(self, producer_id: str) -> None:
@@ -173,7 +173,7 @@ class FullClient:
 
 
 class _BridgedSignalling:
-    """The requests of the asyncio half, made in Trio."""
+    """Takes requests from pymediasoup in the asyncio loop, and sends them in Trio."""
 
     def __init__(self, client: FullClient) -> None:
         self._client = client
@@ -214,7 +214,7 @@ async def open_full_client(
                     await client._close()
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup:
-        # The nurseries wrap the block's exception; their own tasks raise none.
+        # The nurseries wrap the block's exception in a group.  Their own tasks raise none.
         if error is not None and isinstance(error, Exception):
             raise error from None
         raise

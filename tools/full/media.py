@@ -1,6 +1,6 @@
 """The asyncio half of a full client: pymediasoup's device and transports.  Everything here runs in the bridge's loop.
 
-pymediasoup reports some failures as an event ``error`` and goes on; this module raises them.
+pymediasoup reports some failures as an event ``error`` and goes on.  This module raises them.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 
 class MediaSignalling(Protocol):
-    """The requests that transports make of the gateway, called in the loop."""
+    """The requests of transports to the gateway.  pymediasoup calls them in the asyncio loop."""
 
     async def connect(self, transport_id: str, dtls_parameters: DtlsParameters) -> None: ...
 
@@ -50,7 +50,7 @@ class Media:
         self._negotiating = asyncio.Lock()
 
     async def load(self, router_capabilities: Json) -> RtpCapabilities:
-        """Load the router's capabilities; return those of this client for receiving."""
+        """Load the router's capabilities.  Return this client's capabilities for receiving."""
         use_loopback()
         await self._device.load(RtpCapabilitiesModel(**router_capabilities))
         return from_model(self._device.recvRtpCapabilities, RtpCapabilities)
@@ -83,7 +83,7 @@ class Media:
         transport.on("error", failed)
 
     async def send(self, make_track: Callable[[], MediaStreamTrack], source: Source) -> str:
-        """Send a track; return the producer id."""
+        """Send a track.  Return the producer id."""
         produce = self._transports["send"].produce
         producer = await self._negotiate(produce, track=make_track(), appData={"source": source})
         self._producers[producer.id] = producer
@@ -94,7 +94,7 @@ class Media:
         await self._producers.pop(producer_id).close()
 
     async def receive(self, consumed: Json, tell: Callable[[DecodedAudio | DecodedVideo], object]) -> None:
-        """Receive the stream that ``consume`` answered; call ``tell`` after each decoded frame."""
+        """Receive the stream from the answer ``consumed``.  Call ``tell`` with its measurements after each frame."""
         consumer = await self._negotiate(
             self._transports["receive"].consume,
             id=consumed["consumerId"],
@@ -107,8 +107,8 @@ class Media:
     async def stop_receiving(self, consumer_id: str) -> None:
         """Stop measuring a stream.
 
-        pymediasoup's consumer stays open until the transport closes.  A closed one would pass its media section on to
-        another stream, and aiortc then makes an answer that it does not accept itself.
+        pymediasoup's consumer stays open until the transport closes.  If we closed it, pymediasoup would reuse its
+        media section for the next stream.  aiortc then makes an SDP answer that aiortc itself rejects.
         """
         if task := self._watching.pop(consumer_id, None):
             task.cancel()

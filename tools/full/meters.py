@@ -29,7 +29,7 @@ class DecodedAudio:
 class DecodedVideo:
     """Measurements of a decoded video stream.
 
-    ``width`` and ``height`` of the last frame are in pixels; ``colour`` holds the chroma values in its middle.
+    ``width`` and ``height`` of the last frame are in pixels.  ``colour`` has the chroma values in the frame's middle.
     """
 
     frames: int = 0
@@ -89,7 +89,7 @@ class PictureMeter:
 
 
 async def watch(track: MediaStreamTrack, tell: Callable[[DecodedAudio | DecodedVideo], object]) -> None:
-    """Measure a track to its end; call ``tell`` with the measurements after each frame."""
+    """Measure a track to its end.  Call ``tell`` with the measurements after each frame."""
     meter: Meter = SoundMeter() if track.kind == "audio" else PictureMeter()
     while True:
         try:

@@ -16,9 +16,9 @@ VIDEO_CLOCK_RATE = 90_000
 
 @frozen
 class Tone:
-    """A sine of ``pitch`` Hz; ``loudness`` is its peak, 0 to 1.
+    """A sine of ``pitch`` Hz.  ``loudness`` is its peak, 0 to 1.
 
-    It is not silent, since a broken stream is silent too.
+    Clients send no silence, because a receiver could not tell it from a broken stream.
     """
 
     pitch: int = 440
@@ -29,7 +29,7 @@ class Tone:
 class MovingPattern:
     """Moving stripes, ``rate`` pictures a second.
 
-    ``colour`` holds the chroma values Cb and Cr, 16 to 240; 128 and 128 is grey.  ``width`` and ``height`` are even
+    ``colour`` has the chroma values Cb and Cr, from 16 to 240.  Grey is 128 and 128.  ``width`` and ``height`` are even
     numbers of pixels.
     """
 
@@ -40,7 +40,7 @@ class MovingPattern:
 
 
 class _Paced(MediaStreamTrack):
-    """A track whose frames are due at regular times; it does not wait for a late one."""
+    """A track whose frames are due at regular times.  A late frame does not delay the frames after it."""
 
     def __init__(self, interval: float) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class _Paced(MediaStreamTrack):
         self._number = -1
 
     async def _next(self) -> int:
-        """Wait until the next frame is due; return its number, counted from 0."""
+        """Wait until the next frame is due.  Return its number, counted from 0."""
         now = asyncio.get_running_loop().time()
         if self._began is None:
             self._began = now
@@ -65,7 +65,7 @@ class ToneTrack(_Paced):
 
     def __init__(self, tone: Tone) -> None:
         super().__init__(SAMPLES / SAMPLE_RATE)
-        # One second holds whole periods of every whole number of Hz, so it repeats without a click.
+        # The pitch is a whole number, so one second holds whole periods.  It repeats without a click.
         peak, step = tone.loudness * 32767, 2 * math.pi * tone.pitch / SAMPLE_RATE
         second = array("h", (round(peak * math.sin(step * index)) for index in range(SAMPLE_RATE)))
         self._second = second.tobytes()

@@ -1,4 +1,4 @@
-"""Light clients: the client's side of a transport without codecs, so cheap that one process runs hundreds."""
+"""Light clients: the client's side of signalling and media, without codecs.  One process can run hundreds."""
 
 from tools.light.client import LightClient, open_light_client
 from tools.light.decoding import SharedDecoder

@@ -24,7 +24,7 @@ _TIMEOUTS = Timeouts()
 
 @define(kw_only=True)
 class LightClient(LightMedia):
-    """A participant in a channel; :func:`open_light_client` makes it.  ``signalling`` speaks the whole protocol."""
+    """A participant in a channel.  :func:`open_light_client` makes it.  ``signalling`` can send every request."""
 
     signalling: Client
     joined: Joined
@@ -33,7 +33,7 @@ class LightClient(LightMedia):
     async def kill(self) -> None:
         """End the TCP connection as a killed process does, without a close frame.
 
-        Leave the client's block after it; that ends the transports, without a word either.
+        Then leave the client's block.  This ends the transports, also without a goodbye.
         """
         await trio.aclose_forcefully(self._stream)
 
@@ -91,7 +91,7 @@ async def open_light_client(
                     raise
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup:
-            # The nursery wraps the block's exception; the tasks of the endpoints raise none.
+            # The nursery wraps the block's exception in a group.  The tasks of the endpoints raise none.
             if isinstance(failure, Exception):
                 raise failure from None
             raise

@@ -1,4 +1,4 @@
-"""Decodes an event once that many clients of one process get."""
+"""Decodes each event once for all clients of one process."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from protocol.codec import decode_from_gateway
 from protocol.declarations import Event, RequestData
 from protocol.responses import Error, Ok
 
-#: Different events that are remembered by default: more than the slowest client of a channel has waiting.
+#: Number of different events that a decoder remembers by default.  No client of a channel lags further behind.
 _KEPT: Final = 256
 
 
 class SharedDecoder:
     """Stands in for :func:`protocol.codec.decode_from_gateway` in all clients of a process.
 
-    All members of a channel get the same bytes, and messages are immutable.  So the first client's copy is decoded, as
-    strictly as ever, and the others get the result.  It remembers ``kept`` different events.
+    All members of a channel get the same bytes, and messages are immutable.  So the decoder decodes the first client's
+    copy, as strictly as ever, and gives the result to the others.  It remembers the last ``kept`` different events.
     """
 
     def __init__(self, kept: int = _KEPT) -> None:

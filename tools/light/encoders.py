@@ -63,7 +63,7 @@ def _voice(time: float) -> float:
 def encode_video(bitrate: int, rate: int) -> MediaLoop:
     """Encode a moving, noisy picture in VP8; ``bitrate`` in bit/s, ``rate`` in frames a second.
 
-    The noise makes the encoder use all bits that it may.  Between 100 kbit/s and 4 Mbit/s the result,
+    The noise makes the encoder use the whole bitrate.  Between 100 kbit/s and 4 Mbit/s the result,
     :attr:`MediaLoop.bitrate`, is within a quarter of ``bitrate``.
     """
     width, height = (320, 180) if bitrate < _LARGER_FROM else (640, 360)

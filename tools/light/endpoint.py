@@ -33,8 +33,8 @@ _view = memoryview(_buffer)
 class DatagramCounts:
     """Counts whole datagrams of every protocol, of one socket or of many.
 
-    ``unsent`` counts those that the system did not take, for example because the socket was full.  ``errors`` counts
-    ICMP errors about earlier ones.
+    ``unsent`` counts datagrams that the system did not take, for example because the socket was full.  ``errors``
+    counts ICMP errors about datagrams sent earlier.
     """
 
     sent: int = 0
@@ -48,11 +48,11 @@ class DatagramCounts:
 
 
 class LightEndpoint:
-    """A light transport and its UDP ``socket``; :func:`run_endpoint` makes it.
+    """A light transport and its UDP ``socket``.  :func:`run_endpoint` makes it.
 
-    A ``packet_meter`` counts RTP packets without waking a task; without one, ``transport.rtp`` collects them
-    decrypted.  ``on_rtcp`` gets each decrypted RTCP packet.  Without it ``transport.rtcp`` collects them, or, beside a
-    ``packet_meter``, they are dropped undecrypted.
+    A ``packet_meter`` counts RTP packets without waking a task.  Without one, ``transport.rtp`` collects the decrypted
+    packets.  ``on_rtcp`` gets each decrypted RTCP packet.  Without it, ``transport.rtcp`` collects RTCP packets, but
+    an endpoint with a ``packet_meter`` drops them undecrypted.
     """
 
     def __init__(
@@ -76,12 +76,15 @@ class LightEndpoint:
         self._poller: Poller | None = None
 
     def start(self) -> None:
-        """Begin with ICE; DTLS follows."""
+        """Begin with ICE.  DTLS follows by itself."""
         self.transport.start(trio.current_time())
         self.send()
 
     async def until(self, condition: Callable[[], object], seconds: float = 5) -> None:
-        """Wait until ``condition`` holds; each arrival checks it.  Raises ``trio.TooSlowError`` after ``seconds``."""
+        """Wait until ``condition`` holds, and check it after each received datagram.
+
+        Raises ``trio.TooSlowError`` after ``seconds``.
+        """
         with trio.fail_after(seconds):
             while not condition():
                 await self._arrival.wait()
@@ -90,13 +93,13 @@ class LightEndpoint:
         await self.until(lambda: self.transport.connected, seconds)
 
     def send(self) -> None:
-        """Send what the transport has queued, at once."""
+        """Send the transport's queued datagrams now."""
         for datagram in self.transport.datagrams_to_send():
             self._transmit(datagram)
         self._departure.set()
 
     def send_rtp(self, packet: bytes) -> bool:
-        """Encrypt a packet and send it at once, without waking a task; return whether the system took it."""
+        """Encrypt a packet and send it now, without waking a task.  Return whether the system took it."""
         sent = self._transmit(self.transport.seal_rtp(packet))
         self.traffic.sent_rtp += sent
         return sent
@@ -112,7 +115,8 @@ class LightEndpoint:
             try:
                 self.socket.send(datagram)
             except ConnectionRefusedError:
-                # The error is about an earlier datagram.  The system reports it once and did not send this one.
+                # The error is about an earlier datagram.  The system reports it once, in place of sending this
+                # datagram, so try once more.
                 traffic.errors += 1
             except OSError:
                 break
@@ -124,7 +128,7 @@ class LightEndpoint:
         return False
 
     def close(self) -> None:
-        """End :func:`run_endpoint`, which closes the socket without a word to the server."""
+        """End :func:`run_endpoint`.  It closes the socket without a goodbye to the server."""
         self._running.cancel()
 
     async def run(self) -> None:
@@ -134,7 +138,7 @@ class LightEndpoint:
 
     async def _run(self) -> None:
         while True:
-            # Renewed before sending, so that datagrams queued meanwhile end the wait below.
+            # Make the new event before sending.  So a datagram that is queued from now on ends the wait below.
             self._departure = trio.Event()
             for datagram in self.transport.datagrams_to_send():
                 self._transmit(datagram)
@@ -143,7 +147,10 @@ class LightEndpoint:
             self.transport.handle_timer(trio.current_time())
 
     async def run_receiver(self) -> None:
-        """Read the socket as soon as it is readable, until cancelled or told to stop; a :class:`Poller` reads many."""
+        """Read the socket as soon as it is readable, until cancelled or until :meth:`stop_reading`.
+
+        A :class:`Poller` does the same for the sockets of many endpoints.
+        """
         with self._reading:
             while True:
                 await trio.lowlevel.wait_readable(self.socket)
@@ -155,7 +162,7 @@ class LightEndpoint:
         self._poller = poller
 
     def stop_reading(self) -> None:
-        """Leave the socket to another reader, or unread; sending goes on."""
+        """Stop reading the socket here, so that another reader may begin.  Sending goes on."""
         self._reading.cancel()
         if self._poller is not None:
             self._poller.remove(self.socket)
@@ -174,7 +181,7 @@ class LightEndpoint:
                 continue
             traffic.received += 1
             traffic.received_bytes += size
-            # RTP and RTCP (RFC 7983); the second byte tells them apart (RFC 5761 section 4).
+            # The first byte is that of RTP or RTCP (RFC 7983).  The second byte tells which (RFC 5761 section 4).
             if 128 <= _buffer[0] <= 191 and size > 1:
                 if 192 <= _buffer[1] <= 223:
                     if packet_meter is not None and self.on_rtcp is None:
@@ -223,7 +230,9 @@ def open_socket(address: tuple[str, int]) -> socket.socket:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         sock.connect(address)
-        with suppress(OSError):  # fails, since nothing was read yet, and makes the kernel note arrival times
+        # The first such call makes the kernel note arrival times from now on.  The call itself fails, because no
+        # datagram was read yet.
+        with suppress(OSError):
             fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
     except BaseException:
         sock.close()
@@ -244,8 +253,9 @@ async def run_endpoint(
     """Move a transport's datagrams between a UDP socket and the server's ``address``, until cancelled.
 
     Send the gateway :attr:`LightTransport.dtls_parameters` in ``connect_transport``, then call
-    :meth:`LightEndpoint.start`.  With a ``poller``, that reads the socket; otherwise a task does.  Without a connected
-    ``sock`` it opens one.  Raises ``OSError`` where no route leads to the address.
+    :meth:`LightEndpoint.start`.  A ``poller`` reads the socket if there is one, and else a task of this function does.
+    ``sock`` is a connected socket.  Without it, this function opens one.  Raises ``OSError`` if no route leads to the
+    address.
     """
     with sock or open_socket(address) as connected:
         endpoint = LightEndpoint(transport, connected, packet_meter=packet_meter, on_rtcp=on_rtcp)

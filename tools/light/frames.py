@@ -16,7 +16,7 @@ _MASKED: Final = 0x80
 _OPCODE: Final = 0x0F
 _TWO_BYTES: Final = 126
 _EIGHT_BYTES: Final = 127
-# A client must mask its frames; a key of zeros leaves the payload unchanged (section 5.3).
+# A client must mask its frames (section 5.3).  A key of zeros leaves the payload unchanged, and masking costs no time.
 _KEY: Final = bytes(4)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import define, field
 
-#: Each bucket is so much wider than the one before that a quantile is at most 1 % off.
+#: Logarithm of the ratio of a bucket's upper end to that of the bucket before.  A quantile is at most 1 % off.
 _LOG_RATIO: Final = math.log(1.02)
 #: Upper end of the first bucket, in seconds.
 SHORTEST: Final = 1e-6
@@ -45,7 +45,10 @@ class Histogram:
         return taken
 
     def quantile(self, share: float) -> float | None:
-        """Return the duration that ``share`` (0 to 1) of all do not exceed; None without durations."""
+        """Return the duration that a ``share`` (0 to 1) of all durations does not exceed.
+
+        Returns None if there are no durations.
+        """
         if not self.count:
             return None
         wanted, seen = share * self.count, 0

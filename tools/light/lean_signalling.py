@@ -1,7 +1,7 @@
-"""Signalling of many clients of one gateway, for benches: :class:`PooledWebSocket` without a decoded event.
+"""Signalling of many clients of one gateway, for benches: a :class:`PooledWebSocket` that decodes no event.
 
-An event keeps its bytes and gets its time when it is read; a bench looks into it afterwards.  So a list of 30 KB for
-each of 99 members takes a few milliseconds, and a bench measures the gateway.
+It notes the time at which it reads an event, and keeps the event's bytes.  A bench looks into them afterwards.  So a
+list of 30 KB for each of 99 members costs a few milliseconds, and the bench measures the gateway and not itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tools.light.websocket import PooledWebSocket
 
 ANSWER_SECONDS: Final = 60.0
 _RESPONSE: Final = b'{"id":'
-# An event's type and the user id stand in its first bytes, before the list.
+# Bytes at the beginning of a message in which to search.  An event has its type and user id there, before the list.
 _HEAD: Final = 160
 _OK: Final = b'"type":"ok"'
 _VOICE_STATE: Final = b'{"type":"voice_state"'
@@ -33,7 +33,7 @@ _USER: Final = b'"userId":"'
 
 @define
 class _Batch:
-    """Requests that were sent together; ``answers`` are in the order of the requests."""
+    """Requests that were sent together.  ``answers`` has the answers so far, in the order of the requests."""
 
     outstanding: int
     answers: list[bytes] = field(factory=list)
@@ -42,10 +42,11 @@ class _Batch:
 
 @define(eq=False)
 class LeanSignalling(PooledWebSocket):
-    """A client's signalling; make it by :meth:`tools.light.websocket.WebSocketPool.open`.
+    """A client's signalling.  Make it with :meth:`tools.light.websocket.WebSocketPool.open`.
 
-    ``on_message`` gets the time of each message, ``on_left`` a user id and the time at which this client was told that
-    the user left.  ``events`` collects the undecoded ``voice_state`` events, unless ``keep_events`` is False.
+    ``on_message`` gets the time of each message.  ``on_left`` gets the user id of each ``user_left`` event, and the
+    time at which this client read it.  ``events`` collects the undecoded ``voice_state`` events, unless
+    ``keep_events`` is False.
     """
 
     path = limits.PATH
@@ -59,12 +60,12 @@ class LeanSignalling(PooledWebSocket):
     _batches: dict[int, _Batch] = field(factory=dict)
 
     async def request(self, data: RequestData[Answer]) -> Answer:
-        """Send one request and return what its answer holds; raises what :meth:`requests` raises."""
+        """Send one request and return the data of its answer.  Raises the same exceptions as :meth:`requests`."""
         [answer] = await self.requests([data])
         return answer
 
     async def requests(self, requests: Iterable[RequestData[Answer]]) -> list[Answer]:
-        """Send requests in one write and return what their answers hold, in the same order.
+        """Send requests in one write and return the data of their answers, in the same order.
 
         Raises :exc:`RequestError` for the first refusal, :exc:`ConnectionClosed`, ``OSError``, and
         ``trio.TooSlowError`` after :data:`ANSWER_SECONDS`.
@@ -84,7 +85,7 @@ class LeanSignalling(PooledWebSocket):
     async def _exchange(
         self, requests: Iterable[RequestData[Any]], asked: dict[int, type[RequestData[Any]]]
     ) -> list[bytes]:
-        """Send requests, note in ``asked`` what was asked under which id, and return the answers."""
+        """Send requests, note the class of each request in ``asked`` by its id, and return the undecoded answers."""
         texts = []
         for data in requests:
             self._next_id += 1

@@ -24,7 +24,7 @@ Answer = TypeVar("Answer", bound=OkData)
 
 
 class Requests(Protocol):
-    """Sends requests and returns what their answers hold, in the same order."""
+    """Sends requests and returns the data of their answers, in the same order."""
 
     async def __call__(self, requests: Iterable[RequestData[Answer]], /) -> list[Answer]: ...
 
@@ -41,15 +41,16 @@ HANDSHAKE_SECONDS: Final = 10.0
 
 
 class BadAnswerError(Exception):
-    """An answer of the gateway has the right form and makes no sense; the text says why."""
+    """An answer of the gateway has the right form but cannot be used.  The text says why."""
 
 
 @define(kw_only=True)
 class LightMedia:
     """Transports of one participant, and the streams on them.
 
-    ``streams`` are the received streams by consumer id; only a ``packet_meter`` fills them.  Set ``on_rtcp`` before the
-    sending transport is made: it gets that transport's RTCP.  ``tasks`` runs one task for each transport.
+    ``streams`` has the received streams by consumer id.  It stays empty without a ``packet_meter``.  ``on_rtcp`` gets
+    the RTCP packets of the sending transport.  Set it before that transport is made.  ``tasks`` runs one task for each
+    transport.
     """
 
     identity: Identity
@@ -66,10 +67,10 @@ class LightMedia:
     _opening: dict[Direction, trio.Lock] = field(factory=lambda: {"send": trio.Lock(), "receive": trio.Lock()})
 
     async def transport(self, direction: Direction) -> LightEndpoint:
-        """Return the connected transport of this direction; make it on the first call.
+        """Return the connected transport of this direction.  The first call makes it.
 
-        Raises what requests raise, :exc:`BadAnswerError`, ``OSError`` where no route leads to the gateway's address,
-        and ``trio.TooSlowError`` where ICE and DTLS take more than :data:`HANDSHAKE_SECONDS`.
+        Raises the exceptions of requests and :exc:`BadAnswerError`.  Raises ``OSError`` if no route leads to the
+        gateway's address, and ``trio.TooSlowError`` if ICE and DTLS take more than :data:`HANDSHAKE_SECONDS`.
         """
         with self._hurried_poller():
             endpoint = await self.start_transport(direction)
@@ -90,7 +91,7 @@ class LightMedia:
             [candidate, *_] = created.ice_candidates
             transport = LightTransport(self.identity, created.ice_parameters, created.dtls_parameters, rng=self.rng)
         except ValueError as error:
-            raise BadAnswerError(f"no transport can be made of the gateway's answer: {error}") from error
+            raise BadAnswerError(f"the gateway's answer does not describe a usable transport: {error}") from error
         run = partial(
             run_endpoint,
             transport,
@@ -99,7 +100,7 @@ class LightMedia:
             packet_meter=self.packet_meter if direction == "receive" else None,
             on_rtcp=self.on_rtcp if direction == "send" else None,
         )
-        # A task, not a block: one participant opens and closes its transports independently of others.
+        # The endpoint runs in a task of its own.  A nested block would tie the order of closing to that of opening.
         endpoint: LightEndpoint = await self.tasks.start(run)
         ours = transport.dtls_parameters
         fingerprints = tuple(media.DtlsFingerprint("sha-256", one.value) for one in ours.fingerprints)
@@ -114,7 +115,7 @@ class LightMedia:
         return producer_id
 
     async def publish_all(self, streams: Iterable[tuple[MediaKind, int]]) -> list[str]:
-        """Announce streams, each a kind and an SSRC, in one go; return their producer ids."""
+        """Announce several streams, each with its kind and SSRC.  Return their producer ids."""
         await self.transport("send")
         requests = []
         for kind, ssrc in streams:
@@ -124,35 +125,35 @@ class LightMedia:
         return [produced.producer_id for produced in await self.requests(requests)]
 
     async def subscribe(self, producer_id: str) -> str:
-        """Consume a stream, not paused; return the consumer id."""
+        """Consume a stream, unpaused from the start.  Return the consumer id."""
         await self.transport("receive")
         [consumer_id] = await self.consume_all([producer_id])
         return consumer_id
 
     async def consume_all(self, producer_ids: Iterable[str]) -> list[str]:
-        """Consume streams in one go; :meth:`start_transport` must have made the receiving transport."""
-        asked = list(producer_ids)
-        answers = await self.requests(self.consumes(asked))
+        """Consume several streams.  Call :meth:`start_transport` for the receiving transport before this."""
+        wanted = list(producer_ids)
+        answers = await self.requests(self.consume_requests(wanted))
         if self.packet_meter is not None:
-            for producer_id, consumed in zip(asked, answers, strict=True):
+            for producer_id, consumed in zip(wanted, answers, strict=True):
                 ssrc = consumed.rtp_parameters.encodings[0].ssrc
-                assert ssrc is not None, "the gateway gives each consumer one"
+                assert ssrc is not None, "the gateway gives each consumer an SSRC"
                 self.streams[consumed.consumer_id] = self.packet_meter.expect(ssrc, consumed.kind, producer_id)
         return [consumed.consumer_id for consumed in answers]
 
-    def consumes(self, producer_ids: Iterable[str]) -> list[Consume]:
+    def consume_requests(self, producer_ids: Iterable[str]) -> list[Consume]:
         """Return the requests of :meth:`consume_all`, for a caller that sends them itself."""
         return [Consume(self._transports["receive"], producer_id, paused=False) for producer_id in producer_ids]
 
     def forget(self, consumer_id: str) -> None:
-        """Stop expecting packets for a closed consumer; its counts stay."""
+        """Stop expecting packets for a closed consumer.  The packet meter keeps its counts."""
         meter = self.streams.pop(consumer_id, None)
         if meter is not None and self.packet_meter is not None:
             self.packet_meter.close(meter.ssrc)
 
     @contextmanager
     def _hurried_poller(self) -> Iterator[None]:
-        """Let the poller look more often during a handshake, where each round trip counts."""
+        """Let the poller poll more often during a handshake, because each round trip delays it."""
         if self.poller is None:
             yield
             return

@@ -19,13 +19,14 @@ from tools.light.wire import rtcp
 from tools.light.wire.errors import BadPacket
 from tools.light.wire.ntp import to_ntp
 
-#: Those that :class:`tools.light.LightMedia` announces.
+#: The payload types that :class:`tools.light.LightMedia` announces.
 PAYLOAD_TYPES: Final[dict[MediaKind, int]] = {"audio": 111, "video": 96}
 _HEADER: Final = struct.Struct("!BBHII")
-# RFC 7741 section 4.2: X, then S in the first packet of a frame; I, a picture id of 15 bits.
+# Bits of the VP8 payload descriptor (RFC 7741 section 4.2).  X: an extension byte follows.  S: a frame begins, which is
+# set in its first packet alone.  I: a picture id follows, here of 15 bits.
 _FIRST, _LATER, _HAS_PICTURE_ID = 0x90, 0x80, 0x80
 _VP8: Final = struct.Struct("!BBH")
-# Seconds after which a late frame is left out, as a camera does, instead of sent in one burst with others.
+# Seconds after which a late frame is left out, as by a camera.  Else a delay would end in a burst of late frames.
 _GIVE_UP: Final = 0.5
 
 
@@ -33,9 +34,9 @@ _GIVE_UP: Final = 0.5
 class LoopSender:
     """Sends ``loop`` on ``endpoint``.  With a ``cname`` it also sends one sender report a second.
 
-    ``frames``, ``key_frames``, ``packets`` and ``octets`` (of whole unencrypted packets) count what was sent,
-    ``key_frame_requests`` those of the gateway, ``skipped`` the frames that were left out because they were far too
-    late.  ``latest`` is the greatest delay of a frame, in seconds.
+    ``frames``, ``key_frames``, ``packets`` and ``octets`` (of whole unencrypted packets) count the sent media.
+    ``key_frame_requests`` counts the gateway's requests.  ``skipped`` counts frames that were left out because they
+    were far too late.  ``latest`` is the greatest delay of a frame so far, in seconds.
     """
 
     loop: MediaLoop
@@ -56,13 +57,14 @@ class LoopSender:
     _picture: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        # RFC 3550 section 5.1 wants random beginnings.  From 2**15 on, SRTP's first guess of the rollover may be wrong.
+        # RFC 3550 section 5.1 wants random first values.  The sequence number begins below 2**15: above that, SRTP may
+        # guess the rollover counter wrong if the first packets are lost or reordered.
         self._sequence = self.rng.randrange(1 << 15)
         self._timestamp = self.rng.getrandbits(32)
         self._picture = self.rng.getrandbits(15)
 
     async def run(self) -> Never:
-        """Send each frame at its time until cancelled; begin at a random moment within the first interval."""
+        """Send each frame at its time until cancelled.  Begin at a random moment within the first interval."""
         interval = 1 / self.loop.rate
         due = trio.current_time() + interval * self.rng.random()
         while True:
@@ -86,7 +88,10 @@ class LoopSender:
             self.endpoint.send_rtcp(self.sender_report(self.cname))
 
     def next_frame(self) -> Iterator[bytes]:
-        """Yield the packets of the next frame; each is stamped when it is taken, so encrypt and send it at once."""
+        """Yield the packets of the next frame.
+
+        Each packet gets its stamp at the moment when it is yielded, so encrypt and send it at once.
+        """
         frame = self.loop.frames[self._at]
         self._at = (self._at + 1) % len(self.loop.frames)
         last = len(frame.chunks) - 1

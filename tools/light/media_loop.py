@@ -26,7 +26,10 @@ class MediaFrame:
 
 @frozen
 class MediaLoop:
-    """``rate`` is in frames a second, ``clock_rate`` that of the RTP timestamps in Hz."""
+    """Frames to send again and again.
+
+    ``rate`` is in frames a second.  ``clock_rate`` is that of the RTP timestamps, in Hz.
+    """
 
     kind: MediaKind
     rate: int
@@ -56,7 +59,7 @@ def _descriptor_size(kind: MediaKind) -> int:
 def constant_loop(kind: MediaKind, rate: int, packets: int, payload_size: int) -> MediaLoop:
     """Return a loop of equal key frames that hold zeros: ``rate`` frames a second of ``packets`` packets each.
 
-    ``payload_size`` counts everything behind the RTP header of a packet, descriptor and stamp among it.
+    ``payload_size`` counts all bytes after the RTP header of a packet, including descriptor and stamp.
     """
     clock_rate = VIDEO_RATE if kind == "video" else AUDIO_RATE
     chunk = bytes(payload_size - _descriptor_size(kind) - STAMP_SIZE)

@@ -18,7 +18,7 @@ from protocol.vocabulary import MediaKind
 from tools.light.histogram import Histogram
 from tools.light.stamp import read_stamp_untrusted
 
-#: One of so many packets is decrypted, by its sequence number.  A prime reaches each place in a burst in turn.
+#: A packet is decrypted if its sequence number is a multiple of this.  A prime samples every position in the bursts.
 OPEN_EVERY: Final = 11
 #: Largest gap whose packets may still come late (RFC 3550 appendix A.1).
 _MAX_GAP: Final = 3000
@@ -30,8 +30,8 @@ _HEADER: Final = struct.Struct("!BBHII")
 class PacketCounts:
     """Totals of one stream or of many.
 
-    ``bytes`` counts whole SRTP packets.  ``reordered`` packets came after one with a higher number, ``duplicated``
-    ones came twice.  ``lost`` packets have not come; a late packet lowers it.
+    ``bytes`` is the size of the whole SRTP packets.  ``reordered`` packets came after a packet with a higher number.
+    ``duplicated`` packets came again.  ``lost`` packets have not come yet, so a late packet lowers this count.
 
     ``opened`` packets were chosen for decryption.  Of those, ``unopened`` could not be decrypted, ``unstamped`` had no
     stamp, and ``strange`` came from another source than the first of their stream.
@@ -82,7 +82,7 @@ class StreamMeter:
     _numbers: int | None = None
 
     def take(self, sequence: int, size: int) -> bool:
-        """Count a packet; return whether it is newer than all before it."""
+        """Count a packet.  Return whether it is newer than all packets before it."""
         counts = self.counts
         counts.packets += 1
         counts.bytes += size
@@ -94,7 +94,8 @@ class StreamMeter:
 
     def _take_unexpected(self, sequence: int, step: int) -> bool:
         if self._highest < 0:
-            # One cycle up, so that packets which the first one overtook have no negative numbers.
+            # Begin one cycle of 2**16 above the first packet's number.  So an earlier packet that comes late has no
+            # negative number.
             self._first = self._highest = sequence + 0x10000
             return True
         if 0 < step < 0x8000:
@@ -127,7 +128,10 @@ class StreamMeter:
             counts.duplicated += 1
 
     def take_opened(self, packet: bytes | None, arrived_at: Callable[[], int]) -> None:
-        """Check the decrypted newest packet; ``arrived_at`` returns nanoseconds of the monotonic clock."""
+        """Check the newest packet, which is decrypted, or None if decryption failed.
+
+        ``arrived_at`` returns nanoseconds of the monotonic clock.
+        """
         counts = self.counts
         counts.opened += 1
         if packet is None:
@@ -151,7 +155,10 @@ class StreamMeter:
         return None if self._numbers is None else self._highest + self._numbers
 
     def expect_until(self, sent: int) -> int:
-        """Count the packets behind the newest one as lost, of ``sent`` in all; return how many."""
+        """Count the packets after the newest received one as lost, and return their number.
+
+        ``sent`` is the number of packets that the sender has sent in all.
+        """
         newest = self.newest_number
         if newest is None or newest + 1 >= sent:
             return 0
@@ -163,7 +170,7 @@ class StreamMeter:
 
 @define(eq=False)
 class PacketMeter:
-    """Counts all streams of one endpoint; pass it to :func:`tools.light.open_light_client`.
+    """Counts all streams of one endpoint.  Pass it to :func:`tools.light.open_light_client`.
 
     ``done`` and ``done_latency`` hold the counts and latencies of closed streams, by kind.  ``strays`` counts packets
     of closed streams and of unexpected ones.
@@ -177,13 +184,13 @@ class PacketMeter:
     _closed: dict[int, None] = field(factory=dict)
 
     def expect(self, ssrc: int, kind: MediaKind, producer_id: str) -> StreamMeter:
-        """Expect a producer's stream with this SSRC; some of its packets may have come already."""
+        """Expect a producer's stream with this SSRC.  Some of its packets may have come already."""
         meter = self.streams.setdefault(ssrc, StreamMeter(ssrc))
         meter.kind, meter.producer_id = kind, producer_id
         return meter
 
     def close(self, ssrc: int) -> None:
-        """Stop expecting a stream; its counts stay in ``done``."""
+        """Stop expecting a stream.  Its counts stay in ``done``."""
         meter = self.streams.pop(ssrc, None)
         if meter is None:
             return
@@ -216,7 +223,7 @@ class PacketMeter:
     def receive_untrusted(
         self, buffer: bytearray, size: int, opened: Callable[[], bytes | None], arrived_at: Callable[[], int]
     ) -> None:
-        """Count the SRTP packet in the first ``size`` bytes of the buffer; ``opened`` decrypts it."""
+        """Count the SRTP packet in the first ``size`` bytes of the buffer.  ``opened`` decrypts it."""
         if size < _HEADER.size:
             self.strays += 1
             return
@@ -234,7 +241,7 @@ class PacketMeter:
             meter.take_opened(opened(), arrived_at)
 
     def _unexpected(self, ssrc: int) -> StreamMeter | None:
-        # The first packets may overtake the answer with their SSRC.
+        # The first packets may arrive before the answer to `consume`, which tells their SSRC.
         if ssrc in self._closed or len(self.streams) >= _MAX_STREAMS:
             return None
         meter = self.streams[ssrc] = StreamMeter(ssrc)

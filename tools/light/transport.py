@@ -50,11 +50,12 @@ class Identity:
 class LightTransport:
     """One association with a server.
 
-    Feed it datagrams and time.  Send what :meth:`datagrams_to_send` returns.  ``rtp`` and ``rtcp`` collect decrypted
-    packets until the reader empties them; ``unopened`` counts datagrams that could not be decrypted or parsed.
+    Feed it datagrams and time.  Send the datagrams that :meth:`datagrams_to_send` returns.  ``rtp`` and ``rtcp``
+    collect decrypted packets until the caller empties them.  ``unopened`` counts datagrams that could not be decrypted
+    or parsed.
 
-    ``dtls_role`` is the client's own.  With a ``password``, its own ICE password, it answers the connectivity checks of
-    a server at ``peer`` (RFC 8445 section 7.3).
+    ``dtls_role`` is the client's own role.  ``password`` is the client's own ICE password.  With it, the transport
+    answers the connectivity checks of a server at ``peer`` (RFC 8445 section 7.3).
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class LightTransport:
         self._check(now)
 
     def use_ice(self, parameters: IceParameters) -> IceParameters:
-        """Check with these credentials from now on, after ``restart_ice``; return the old ones."""
+        """Use the credentials from ``restart_ice`` for checks from now on.  Return the old credentials."""
         old, self._ice = self._ice, parameters
         return old
 
@@ -119,7 +120,7 @@ class LightTransport:
         return sealed
 
     def open_rtp(self, datagram: bytes) -> bytes | None:
-        """Decrypt a packet for a caller that keeps it; None, counted in ``unopened``, where that fails."""
+        """Decrypt a packet for a caller that keeps it.  Return None and count it in ``unopened`` if that fails."""
         opened: list[bytes] = []
         if self._receive is not None:
             self._open(self._receive.unprotect, datagram, opened)
@@ -130,7 +131,7 @@ class LightTransport:
         self._outgoing.append(self._send.protect_rtcp(packet))
 
     def send_raw(self, datagram: bytes) -> None:
-        """Queue any bytes; tests send malformed datagrams."""
+        """Queue any bytes.  Tests use this to send malformed datagrams."""
         self._outgoing.append(datagram)
 
     def stop_checking(self) -> None:
@@ -161,7 +162,7 @@ class LightTransport:
     def _open(self, unprotect: Callable[[bytes], bytes], datagram: bytes, opened: list[bytes]) -> None:
         try:
             opened.append(unprotect(datagram))
-        except pylibsrtp.Error:  # the network repeated it, or it belongs to other keys
+        except pylibsrtp.Error:  # the network repeated the packet, or the sender sealed it with other keys
             self.unopened += 1
 
     def get_timer(self) -> float:

@@ -1,7 +1,7 @@
-"""WebSockets of hundreds of clients that one task reads, so that a bench measures the server and not itself.
+"""WebSockets of hundreds of clients.  One task reads them all, so that a bench measures the server and not itself.
 
-A connection has no task and no queue, and nothing is decoded here: each message goes to its client with the time at
-which it was read.  :mod:`protocol.client` has tasks and queues, decodes every event, and speaks TLS.
+A connection has no task and no queue, and this module decodes no message.  Each client gets its messages with the time
+at which they were read.  In contrast, :mod:`protocol.client` has tasks and queues, decodes every event, and speaks TLS.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _HEAD_END: Final = b"\r\n\r\n"
 
 
 class UpgradeRefused(Exception):
-    """The server answered the upgrade request with another status than 101; the text holds its answer."""
+    """The server answered the upgrade request with another status than 101.  The text contains its answer."""
 
 
 @define(eq=False)
 class PooledWebSocket:
-    """One client's end; :meth:`WebSocketPool.open` makes it.  Subclasses handle the messages.
+    """One client's end of a WebSocket.  :meth:`WebSocketPool.open` makes it.  Subclasses handle the messages.
 
-    ``close_code`` is the code of the server's close frame, 1006 where the connection ended without one.
+    ``close_code`` is the code of the server's close frame, or 1006 if the connection ended without one.
     """
 
     path: ClassVar[str]
@@ -58,7 +58,7 @@ class PooledWebSocket:
         await self.send(b"".join(frame(TEXT, text.encode()) for text in texts))
 
     async def send(self, data: bytes) -> None:
-        """Send bytes, then the pongs that became due meanwhile: a pong inside a frame would break it."""
+        """Send bytes, then the pongs that became due meanwhile.  A pong inside of a frame would break the frame."""
         with trio.fail_after(SEND_SECONDS):
             async with self._sending:
                 await self._send_all(data)
@@ -152,7 +152,7 @@ class PooledWebSocket:
         self.close()
 
     def close(self) -> None:
-        """Close the socket without a close frame; unread data is lost."""
+        """Close the socket without a close frame.  Unread data is lost."""
         self.ignore()
         self.socket.close()
 

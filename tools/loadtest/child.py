@@ -53,8 +53,8 @@ async def open_child(
 ) -> AsyncIterator[C]:
     """Run ``command`` for as long as the block runs, and make a ``kind`` of it.
 
-    ``options`` are those of ``trio.lowlevel.open_process``.  Standard error goes to the log; so does standard output,
-    unless an option says otherwise.
+    ``options`` are those of ``trio.lowlevel.open_process``.  Standard output and standard error go to the log, unless
+    an option says otherwise.
     """
     with tempfile.TemporaryFile() as log:
         streams = {"stdout": log, "stderr": log, **options}

@@ -42,7 +42,7 @@ _MEMBERS: Final = 4
 
 @frozen
 class Options:
-    """Options of the command; their docstrings are its help."""
+    """Options of the command.  Their docstrings are its help texts."""
 
     channels: int = 1
     """Number of channels."""
@@ -79,7 +79,7 @@ class Options:
     pid: int | None = None
     """Process id of a gateway on this machine. The system then tells its CPU time and memory."""
     json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None
-    """Write the report to this file, or to standard output (-) and nothing else there."""
+    """Write the report as JSON to this file. With "-" it is the only text on standard output."""
     html: Path | None = None
     """Write an HTML page with the figures and plots over time to this file."""
     seed: int = 1
@@ -88,14 +88,14 @@ class Options:
 
 @frozen
 class Limits:
-    """Thresholds of the command; their docstrings are its help."""
+    """Thresholds of the command.  Their docstrings are its help texts."""
 
     max_loss: str | None = None
     """Greatest share of lost packets, such as 1%."""
     max_audio_loss: str | None = None
-    """The same for audio."""
+    """Greatest share of lost audio packets."""
     max_video_loss: str | None = None
-    """The same for video."""
+    """Greatest share of lost video packets."""
     max_duplicated: str | None = None
     """Greatest share of packets that arrive twice."""
     max_reordered: str | None = None
@@ -107,15 +107,15 @@ class Limits:
     max_join_p50: str | None = None
     """Greatest median time from connecting to joined."""
     max_join_p99: str | None = None
-    """Greatest 99th percentile of that time."""
+    """Greatest 99th percentile of the time from connecting to joined."""
     max_first_media_p99: str | None = None
     """Greatest 99th percentile of the time from joined to the first packet."""
     max_leave_p50: str | None = None
-    """Greatest median time from leaving until another client is told."""
+    """Greatest median time from a leave until another client learns of it."""
     max_leave_p99: str | None = None
-    """Greatest 99th percentile of that time."""
+    """Greatest 99th percentile of the time from a leave until another client learns of it."""
     max_roster_errors: str | None = None
-    """Most errors in the participant lists that clients are shown."""
+    """Most errors in the participant lists that clients get."""
     max_failures: str | None = "0"
     """Most failures of clients: refused, lost, or not answered in time."""
     max_silent_streams: str | None = None
@@ -150,9 +150,9 @@ def run(
 ) -> int:
     """Load a running gateway with synthetic clients, and measure it.
 
-    Exit status: 0 for success; 1 for a broken threshold or a failed gateway; 2
-    for a wrong command; 3 where this tool itself was too slow, so that it did not
-    measure the gateway; 130 after Ctrl-C.
+    Exit status: 0 for success, 1 for a broken threshold or a failed gateway, 2
+    for a wrong command, 130 after Ctrl-C. Exit status 3 means that this tool was
+    too slow, so its figures do not show the gateway alone.
 
     Parameters
     ----------

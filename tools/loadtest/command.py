@@ -19,7 +19,7 @@ def main() -> None:
         if error.name not in _OF_THE_EXTRA:
             raise
         print(
-            f"error: {error.name} is missing; install the dependencies of sfu-loadtest: "
+            f"error: {error.name} is missing. Install the dependencies of sfu-loadtest: "
             "pip install 'trio-sfu[loadtest]'",
             file=sys.stderr,
         )

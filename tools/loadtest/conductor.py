@@ -1,4 +1,4 @@
-"""The course of a run, from its first process to its last, also when something goes wrong."""
+"""Conducts a run: starts its processes, tells them what to do and when, and ends them, also after a failure."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ BACK_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 30.0
 #: Seconds in which repeated signals count as one.
 SAME_SIGNAL: Final = 0.3
-#: Seconds in which the gateway says goodbye to all clients.
-AFTER: Final = 0.3
+#: Seconds that the gateway gets for its goodbyes, before the tool reads its figures for the last time.
+GOODBYE_SECONDS: Final = 0.3
 
 
 class Aborted(Exception):
@@ -64,10 +64,10 @@ class Aborted(Exception):
 
 @define(eq=False)
 class Conductor:
-    """Runs a plan.  ``truth`` and ``totals`` then hold the results; ``error`` says why a run broke off.
+    """Runs a plan.  Afterwards ``truth`` and ``totals`` have the results.  ``error`` says why a run broke off.
 
-    ``figures`` are the gateway's own: before the first client, when measuring began and ended, and after the last left.
-    ``look`` gets the figures of the newest second, once a second.
+    ``figures`` has the gateway's own figures at four moments: before the first client, when measuring began and ended,
+    and after the last client left.  ``look`` gets the figures of the newest second, once a second.
     """
 
     plan: Plan
@@ -87,8 +87,11 @@ class Conductor:
     _begun: bool = False
     _slots: tuple[Slot, ...] = ()
     _by_user: dict[str, Slot] = field(factory=dict)
+    #: Numbers of the slots whose client is in its channel.
     _here: set[int] = field(factory=set)
+    #: By worker, the time up to which its facts are known.
     _complete: dict[int, float] = field(factory=dict)
+    #: By worker, its messages other than batches.
     _answers: dict[int, list[WorkerMessage]] = field(factory=dict)
     _changed: trio.Event = field(factory=trio.Event)
     _main: trio.CancelScope = field(factory=trio.CancelScope)
@@ -102,7 +105,7 @@ class Conductor:
         self._rng = random.Random(self.plan.seed)
 
     async def run(self) -> None:
-        """Do the whole run.  Raises :exc:`Aborted` and :exc:`ProcessEnded`; other failures go into ``error``."""
+        """Do the whole run.  Raises :exc:`Aborted` and :exc:`ProcessEnded`.  ``error`` gets every other failure."""
         self.media = {kind: self._encode(kind) for kind in self.plan.kinds}
         await self._take_figures("before")
         async with open_full_clients(self.plan) as self.full, open_workers(self.plan.processes) as workers:
@@ -125,7 +128,7 @@ class Conductor:
         self.phase, self.phase_began = phase, time.monotonic()
 
     def _fail(self, what: str) -> None:
-        """Break the run off; the first reason is kept."""
+        """Break the run off.  Keep the first reason."""
         if self.error is None and self.phase not in ("ending", "done"):
             self.error = what
             self._main.cancel()
@@ -165,7 +168,7 @@ class Conductor:
                 await self._take_figures("ended")
 
     async def _churn(self, workers: list[WorkerProcess]) -> None:
-        """Let random clients leave at the plan's rate, each in the next way."""
+        """Let random clients leave at the plan's rate, and use the ways to leave in turn."""
         if not self.plan.churn:
             await trio.sleep_forever()
         due, number = trio.current_time(), 0
@@ -182,7 +185,7 @@ class Conductor:
             number += 1
 
     async def _wait_all_here(self, seconds: float) -> None:
-        """Wait until each client has joined or failed, at most so long."""
+        """Wait until each client has joined or failed, but no longer than ``seconds``."""
         with trio.move_on_after(seconds):
             while len(self._here) + self.totals.sum().failed < len(self._slots):
                 await self._changed.wait()
@@ -208,7 +211,7 @@ class Conductor:
         if self._begun:
             await self._ask(workers, Finish(), Finished)
         self.truth.finish(everything=not broke_off)
-        await trio.sleep(AFTER)
+        await trio.sleep(GOODBYE_SECONDS)
         await self._take_figures("after")
         self.totals.close_second(self.truth.total, self._lag.take())
 
@@ -245,7 +248,7 @@ class Conductor:
                     self._here.discard(self._by_user[user_id].number)
 
     def _look_for_disaster(self) -> None:
-        """Break off where no client can join, or where half of them are lost."""
+        """Break the run off if no client can join, or if half of the clients are lost."""
         total = self.totals.sum()
         if not total.failed:
             return
@@ -253,7 +256,7 @@ class Conductor:
         if not total.joins:
             self._fail(f"nobody could join: {what}")
         elif 2 * total.failed >= len(self._slots):
-            self._fail(f"{total.failed} of {len(self._slots)} clients were lost or not let in: {what}")
+            self._fail(f"{total.failed} of {len(self._slots)} clients were lost or refused: {what}")
 
     async def _ask(self, workers: list[WorkerProcess], command: ConductorMessage, answer: type[A]) -> list[A]:
         for worker in workers:
@@ -261,13 +264,15 @@ class Conductor:
         return await self._each_answers(workers, answer, ANSWER_SECONDS)
 
     async def _each_answers(self, workers: list[WorkerProcess], answer: type[A], seconds: float) -> list[A]:
-        """Return each worker's answer of this class.  Raises :exc:`ProcessEnded` where one takes too long."""
+        """Return each worker's answer of this class.  Raises :exc:`ProcessEnded` if a worker takes too long."""
         found: list[A] = []
         for worker in workers:
             with trio.move_on_after(seconds) as waiting:
                 found.append(await self._answer_of(worker.number, answer))
             if waiting.cancelled_caught:
-                raise ProcessEnded(f"{worker.child.name} does not answer:\n{worker.child.last_lines()}")
+                raise ProcessEnded(
+                    f"{worker.child.name} did not answer for {seconds:g} s:\n{worker.child.last_lines()}"
+                )
         return found
 
     async def _answer_of(self, worker: int, answer: type[A]) -> A:
@@ -294,7 +299,7 @@ class Conductor:
             self.no_figures = self.no_figures or str(error)
             if moment != "ended" or self.totals.gateway is None:
                 return
-            figures = self.totals.gateway  # the newest known ones
+            figures = self.totals.gateway  # the newest known figures
         self.totals.gateway = figures
         if moment is not None:
             self.figures[moment] = figures
@@ -302,7 +307,8 @@ class Conductor:
     async def _heed_signals(self) -> None:
         """End the run in order at the first signal, and at once at the second.
 
-        A parent process may pass on a signal that this one has had already, so a repetition soon after counts once.
+        A parent process may pass on a signal that this process has got already.  So signals within
+        :data:`SAME_SIGNAL` count as one.
         """
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             first_at = math.inf

@@ -1,4 +1,4 @@
-"""Errors that the gateway, or the network to it, causes in a client, in words."""
+"""Words for a client's errors that the gateway causes, or the network between them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAILURES: Final = (
 
 
 class ClientFailed(Exception):
-    """An error ended a client; the text says which."""
+    """An error ended a client.  The text describes it."""
 
 
 @asynccontextmanager
@@ -59,7 +59,7 @@ def describe(error: BaseException) -> str:
         case RequestError():
             return f"the gateway refused: {error}"
         case EventsLost():
-            return "events came faster than the client took them"
+            return "the client read events too slowly and lost some"
         case trio.TooSlowError():
             return "the gateway did not answer in time"
     return str(error)

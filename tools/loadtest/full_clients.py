@@ -21,12 +21,12 @@ _LONGEST_LINE: Final = 1024 * 1024
 
 
 class NoFullClientsError(Exception):
-    """Full clients cannot run here; the text says why."""
+    """Full clients cannot run here.  The text says why."""
 
 
 @define(eq=False)
 class FullClientProcess:
-    """The conductor's end of a full client; ``expected`` is the number of streams for it to decode."""
+    """The conductor's end of a full client.  ``expected`` is the number of streams that the client should decode."""
 
     user_id: str
     channel_id: str
@@ -37,7 +37,7 @@ class FullClientProcess:
     _best: dict[tuple[str, str], dict[str, Any]] = field(factory=dict)
 
     async def follow(self) -> None:
-        """Read its reports until it ends."""
+        """Read the client's reports until its process ends."""
         stdout = self.child.process.stdout
         assert stdout is not None
         rest = b""
@@ -82,7 +82,7 @@ class FullClientProcess:
 
 
 def _expected(plan: Plan, channel_id: str) -> int:
-    """Return the number of streams of others in a channel; each full client sends a tone and a picture."""
+    """Return the number of streams that a full client receives.  Each full client sends a tone and a picture."""
     light = sum(slot.publishes and slot.channel_id == channel_id for slot in plan.slots())
     others = sum(plan.channel_id(number % plan.channels) == channel_id for number in range(plan.full)) - 1
     return light * len(plan.kinds) + 2 * others
@@ -92,7 +92,7 @@ def _expected(plan: Plan, channel_id: str) -> int:
 async def open_full_clients(plan: Plan) -> AsyncIterator[list[FullClientProcess]]:
     """Run the plan's full clients for as long as the block runs.  Raises :exc:`NoFullClientsError`."""
     if plan.full and find_spec("pymediasoup") is None:
-        raise NoFullClientsError("full clients need pymediasoup; install it: pip install 'trio-sfu[loadtest]'")
+        raise NoFullClientsError("full clients need pymediasoup. Install it: pip install 'trio-sfu[loadtest]'")
     async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
         clients = []
         for number in range(plan.full):

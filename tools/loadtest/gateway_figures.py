@@ -1,4 +1,4 @@
-"""The gateway's own ``/metrics``, and the system's figures of its process."""
+"""Reads the gateway's own ``/metrics``, and what the system knows of the gateway's process."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ _SAMPLE: Final = re.compile(rb"^([a-zA-Z_:][^ ]*) ([0-9.eE+-]+|NaN)$", re.MULTIL
 
 
 class NoFiguresError(Exception):
-    """The figures are not available; the text says why."""
+    """The figures are not available.  The text says why."""
 
 
 @frozen
 class GatewayFigures:
-    """The figures at one moment; None where unknown.
+    """The figures at one moment.  An unknown figure is None.
 
-    ``cpu`` is in seconds, ``memory`` in bytes; ``packets_in`` and ``packets_out`` count datagrams on the media ports.
+    ``cpu`` is in seconds and ``memory`` in bytes.  ``packets_in`` and ``packets_out`` count datagrams on the media
+    ports.
     """
 
     at: float
@@ -42,13 +43,13 @@ class GatewayFigures:
 
 @define
 class GatewayWatch:
-    """Reads the figures from ``metrics``, a URL, and from ``pid``, a process on this machine; either may be None."""
+    """Reads the figures from a URL, ``metrics``, and from a process on this machine, ``pid``.  Either may be None."""
 
     metrics: str | None
     pid: int | None
 
     async def look(self) -> GatewayFigures:
-        """Raises :exc:`NoFiguresError`."""
+        """Return the figures of this moment.  Raises :exc:`NoFiguresError`."""
         samples: dict[str, float] = {}
         if self.metrics is not None:
             samples = await trio.to_thread.run_sync(scrape, self.metrics, abandon_on_cancel=True)
@@ -90,7 +91,10 @@ def scrape(url: str) -> dict[str, float]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of all threads of a process so far, from the process's own clock (clock_getcpuclockid)."""
+    """Processor time of all threads of a process so far, from the process's own clock.
+
+    Python lacks clock_getcpuclockid(3), which computes this clock's id from the process id.
+    """
     return time.clock_gettime(~pid << 3 | 2)
 
 
@@ -103,7 +107,7 @@ def _usage(pid: int) -> tuple[float, float]:
     try:
         return cpu_seconds(pid), float(resident_bytes(pid))
     except (OSError, ValueError, OverflowError, IndexError) as error:
-        raise NoFiguresError(f"process {pid} cannot be looked at: {error}") from error
+        raise NoFiguresError(f"the figures of process {pid} cannot be read: {error}") from error
 
 
 def is_running(pid: int) -> bool:

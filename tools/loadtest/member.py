@@ -1,4 +1,4 @@
-"""One light client in a load test: it joins, sends, receives all streams, leaves when told, and comes back."""
+"""One light client in a load test: it joins, sends, receives all streams, leaves on command, and comes back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tools.light import Identity, LightClient, Poller, SharedDecoder, open_light
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
 from tools.loadtest.failures import FAILURES, ClientFailed, one_failure
-from tools.loadtest.messages import AskedFact, EndedFact, JoinedFact, LeavingFact, RestFact, ToldFact
+from tools.loadtest.messages import ChangeFact, EndedFact, FinalListFact, JoinedFact, JoiningFact, LeavingFact
 from tools.loadtest.plan import ChurnKind, Plan, Slot
 from tools.loadtest.roster import Roster
 from tools.loadtest.tally import LiveVisit, Tally
@@ -30,7 +30,7 @@ Ts = TypeVarTuple("Ts")
 PAUSE: Final = (0.3, 1.0)
 #: Seconds without a first packet after which a stream counts as silent.
 SILENCE: Final = 5.0
-#: The same at the end of the run: the gateway has asked for two key frames by then.
+#: The same for streams at the end of the run.  By then the gateway has asked for two key frames.
 KEY_FRAME_WAIT: Final = 2.5
 
 
@@ -54,7 +54,7 @@ class SharedState:
         return self.finish.is_set()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep, but not beyond the moment to finish."""
+        """Sleep, but only until all members must leave."""
         with trio.move_on_after(max(0.0, seconds)):
             await self.finish.wait()
 
@@ -84,13 +84,13 @@ class LoadMember:
             self.shared.tally.fail(str(failed))
 
     def leave(self, kind: ChurnKind) -> None:
-        """Leave in this way; do nothing where the member is not there or is leaving already."""
+        """Leave in this way.  Do nothing if the member is in no channel or is leaving already."""
         if self._visit is not None and not self._visit.leaving:
             self._go = kind
             self._going.set()
 
     def stop_sending(self) -> dict[int, int]:
-        """Stop sending; return the packets sent so far, by SSRC."""
+        """Stop sending.  Return the numbers of sent packets by SSRC."""
         self._sending.cancel()
         senders = self._visit.senders.values() if self._visit is not None else ()
         return {sender.ssrc: sender.packets for sender in senders}
@@ -103,11 +103,11 @@ class LoadMember:
         for consumer_id, meter in visit.client.streams.items():
             if meter.first_at is None:
                 if visit.taken_at.get(consumer_id, math.inf) < time.monotonic() - KEY_FRAME_WAIT:
-                    self.shared.tally.is_silent(visit, consumer_id)
+                    self.shared.tally.count_silent(visit, consumer_id)
             elif meter.source is not None and meter.source in sent:
                 meter.expect_until(sent[meter.source])
         self.shared.tally.facts.append(
-            RestFact(
+            FinalListFact(
                 time.monotonic(),
                 visit.channel_id,
                 visit.user_id,
@@ -123,7 +123,7 @@ class LoadMember:
         visit = LiveVisit(slot.user_id, slot.channel_id, self._visits)
         self._go, self._going, self._sending = None, trio.Event(), trio.CancelScope()
         planned = False
-        tally.facts.append(AskedFact(time.monotonic(), visit.channel_id, visit.user_id, visit.number))
+        tally.facts.append(JoiningFact(time.monotonic(), visit.channel_id, visit.user_id, visit.number))
         try:
             async with one_failure():
                 await self._be_there(visit)
@@ -159,7 +159,7 @@ class LoadMember:
                 if self.slot.publishes and shared.sending:
                     tasks.start_soon(_unless_leaving, visit, self._publish, visit, client)
                 for participant in client.joined.participants:
-                    self._take(visit, client, participant, tasks)
+                    self._subscribe_to_all(visit, client, participant, tasks)
                 await self._going.wait()
                 await self._leave(visit, client)
                 tasks.cancel_scope.cancel()
@@ -189,7 +189,8 @@ class LoadMember:
         )
         if kind == "leave":
             await client.signalling.leave()
-        # Count what has arrived.  After the answer to `leave` that is everything, the gateway's goodbye included.
+        # Count the datagrams that have arrived.  The gateway sends none after its answer to `leave`, so after `leave`
+        # the count is complete and includes the gateway's goodbye.
         for endpoint in client.endpoints.values():
             endpoint.read()
         if kind == "kill":
@@ -203,7 +204,7 @@ class LoadMember:
                 case VoiceState():
                     facts.append(_told(visit, event, time.monotonic(), agrees=roster.apply(event)))
                     if event.type != "user_left":
-                        self._take(visit, client, event.participant, tasks)
+                        self._subscribe_to_all(visit, client, event.participant, tasks)
                     else:
                         visit.wanted.difference_update(each.producer_id for each in event.participant.producers)
                 case ConsumerClosed(consumer_id=consumer_id):
@@ -214,8 +215,10 @@ class LoadMember:
 
     # Media.
 
-    def _take(self, visit: LiveVisit, client: LightClient, participant: Participant, tasks: trio.Nursery) -> None:
-        """Subscribe to each stream of a participant once."""
+    def _subscribe_to_all(
+        self, visit: LiveVisit, client: LightClient, participant: Participant, tasks: trio.Nursery
+    ) -> None:
+        """Subscribe once to each stream of a participant."""
         if not self.slot.subscribes or participant.user_id == visit.user_id or visit.leaving:
             return
         for producer in participant.producers:
@@ -227,7 +230,7 @@ class LoadMember:
         try:
             consumer_id = await client.subscribe(producer_id)
         except RequestError as error:
-            if error.code != ErrorCode.NOT_FOUND:  # it has closed since
+            if error.code != ErrorCode.NOT_FOUND:  # the producer has closed meanwhile
                 raise
             return
         meter = client.streams[consumer_id]
@@ -236,7 +239,7 @@ class LoadMember:
             await meter.begun.wait()
         if meter.first_at is None:
             if consumer_id in client.streams and self.shared.sending and not visit.leaving:
-                self.shared.tally.is_silent(visit, consumer_id)
+                self.shared.tally.count_silent(visit, consumer_id)
         elif producer_id in visit.listed_at_join and not visit.had_media:
             visit.had_media = True
             self.shared.tally.first_media.record(max(0.0, meter.first_at - visit.joined_at))
@@ -248,15 +251,15 @@ class LoadMember:
             async with trio.open_nursery() as sending_tasks:
                 for kind in shared.plan.kinds:
                     sender = LoopSender(shared.media[kind], endpoint, shared.rng.randrange(1, 1 << 32), shared.rng)
-                    # registered first: the gateway may ask for a key frame at once
+                    # Register the sender before announcing it.  The gateway may ask for a key frame at once.
                     visit.senders[sender.ssrc] = sender
                     await client.publish(kind, sender.ssrc)
                     sending_tasks.start_soon(sender.run)
                 await trio.sleep_forever()
 
 
-def _told(visit: LiveVisit, event: VoiceState, at: float, *, agrees: bool) -> ToldFact:
-    return ToldFact(
+def _told(visit: LiveVisit, event: VoiceState, at: float, *, agrees: bool) -> ChangeFact:
+    return ChangeFact(
         at,
         visit.channel_id,
         visit.user_id,

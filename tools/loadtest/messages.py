@@ -53,8 +53,8 @@ class StopSending:
 class Settle:
     """Let all clients count the packets that are missing at the end of each stream, and report their lists.
 
-    ``sent`` holds the packets that each source sent in all, by SSRC.  Each client reports a :class:`RestFact`; then the
-    answer is :class:`Settled`.
+    ``sent`` has the number of packets that each source sent in all, by SSRC.  Each client reports a
+    :class:`FinalListFact`.  After these facts comes the answer :class:`Settled`.
     """
 
     sent: dict[int, int]
@@ -71,7 +71,7 @@ ConductorMessage = Begin | Churn | StopSending | Settle | Finish
 
 
 @frozen
-class AskedFact:
+class JoiningFact:
     """A client is about to ask to join, for the ``visit``-th time."""
 
     at: float
@@ -82,7 +82,7 @@ class AskedFact:
 
 @frozen
 class JoinedFact:
-    """The client has joined, and was shown this list."""
+    """The client has joined, and got this list."""
 
     at: float
     channel_id: str
@@ -105,7 +105,7 @@ class LeavingFact:
 
 @frozen
 class EndedFact:
-    """The client's connection has ended; ``planned`` is False where a failure ended it."""
+    """The client's connection has ended.  ``planned`` is False if a failure ended it."""
 
     at: float
     channel_id: str
@@ -115,10 +115,11 @@ class EndedFact:
 
 
 @frozen
-class ToldFact:
-    """A client was told a change of the list.
+class ChangeFact:
+    """A client got a ``voice_state`` event: a ``change`` of the list ``about`` one user.
 
-    ``agrees`` says that the change fits the client's list, and that the list in the event, if any, is the result.
+    ``agrees`` says whether the change fits the client's list.  If the event has the whole list, that must also equal
+    the client's list after the change.
     """
 
     at: float
@@ -133,7 +134,7 @@ class ToldFact:
 
 
 @frozen
-class RestFact:
+class FinalListFact:
     """A client's list and its revision after some time without changes."""
 
     at: float
@@ -144,7 +145,7 @@ class RestFact:
     listed: tuple[str, ...]
 
 
-Fact = AskedFact | JoinedFact | LeavingFact | EndedFact | ToldFact | RestFact
+Fact = JoiningFact | JoinedFact | LeavingFact | EndedFact | ChangeFact | FinalListFact
 
 # From a worker: figures.
 
@@ -166,8 +167,8 @@ class Snapshot:
     """The counts of a worker since its beginning, and its measurements since the last snapshot.
 
     Measurements are ``latency`` by kind, ``join`` (from connecting to joined), ``first_media`` (from joined to the
-    first packet), and ``lag``, the longest delay in seconds.  ``failed`` counts clients that will not come back,
-    ``silent`` streams without any packet, ``failures`` each reason.
+    first packet), and ``lag``, the process's longest delay in seconds.  ``failed`` counts clients that will not come
+    back.  ``silent`` counts streams without any packet.  ``failures`` counts failures by their reason.
     """
 
     joined: int = 0
@@ -203,7 +204,7 @@ class Batch:
 
 @frozen
 class SentPackets:
-    """The packets that each source sent in all, by SSRC, of clients that stayed to the end."""
+    """The number of packets that each source sent in all, by SSRC, for clients that stayed to the end."""
 
     packets: dict[int, int]
 
@@ -229,19 +230,19 @@ async def send(stream: trio.abc.SendStream, message: ConductorMessage | WorkerMe
 
 @define
 class MessageReader:
-    """Reads messages from a pipe of a process of our own; pickle trusts its input."""
+    """Reads messages from a pipe.  Use it only for our own processes, because pickle trusts its input."""
 
     _stream: trio.abc.ReceiveStream
     _buffer: bytearray = field(factory=bytearray)
 
     async def receive(self) -> Any:
-        """Return the next message, None at the end.  Raises ``ValueError`` for anything else."""
+        """Return the next message, or None at the end.  Raises ``ValueError`` for a message that is too large."""
         header = await self._take(_SIZE.size)
         if header is None:
             return None
         [size] = _SIZE.unpack(header)
         if size > MAX_MESSAGE:
-            raise ValueError(f"a message of {size} bytes")
+            raise ValueError(f"a message has {size} bytes, at most {MAX_MESSAGE} are allowed")
         body = await self._take(size)
         return None if body is None else pickle.loads(body)
 

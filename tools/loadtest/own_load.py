@@ -1,4 +1,4 @@
-"""The load of the tool's own processes: above some limits the tool measures itself instead of the gateway."""
+"""The load of the tool's own processes.  Above certain limits it distorts the results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Never
 import trio
 from attrs import define, field, frozen
 
-#: Seconds of each sleep that is measured.
+#: Length of each measured sleep, in seconds.
 LOOK: Final = 0.02
 #: A process that wakes up later than this, in seconds, sends late.
 LATE: Final = 0.05
@@ -58,7 +58,7 @@ class OwnLoad:
     seconds: list[LoadSample] = field(factory=list)
 
     def complaints(self) -> list[str]:
-        """Return why the results are not the gateway's alone."""
+        """Return the reasons why this process's load has distorted the results."""
         found = []
         late = sum(second.lag > LATE for second in self.seconds)
         if late > max(1, LATE_SHARE * len(self.seconds)):
@@ -87,7 +87,7 @@ class OwnLoad:
 
 
 def unsent_complaint(unsent: int, sent: int) -> str | None:
-    """Return a complaint where too many packets were not sent, else None."""
+    """Return a complaint if the tool left out too many packets, else None."""
     if unsent <= UNSENT_SHARE * (sent + unsent):
         return None
     return (

@@ -11,7 +11,7 @@ from attrs.validators import ge, gt
 from protocol.vocabulary import MediaKind
 
 ChurnKind = Literal["leave", "close", "kill"]
-#: The environment variable for ``--token``; the gateway's own setting has the same name.
+#: The environment variable for ``--token``.  The gateway's own setting has the same name.
 TOKEN_VARIABLE: Final = "SFU_JOIN_TOKEN"
 CHURN_KINDS: Final[tuple[ChurnKind, ...]] = ("leave", "close", "kill")
 
@@ -31,7 +31,7 @@ class Slot:
 
 @frozen
 class Plan:
-    """Times in seconds, rates per second, ``bitrate`` of one video stream in bit/s.
+    """The plan of a run.  Times are in seconds, rates per second.  ``bitrate`` is that of one video stream, in bit/s.
 
     Either ``members`` in each channel send and receive, or ``publishers`` send and ``subscribers`` receive.
     """
@@ -82,12 +82,12 @@ class Plan:
             )
 
     def channel_id(self, channel: int) -> str:
-        """Return an id that only this run uses, so that leftovers of an earlier run are no errors of this one."""
+        """Return a channel id that only this run uses.  So leftovers of an earlier run cause no errors in this run."""
         return f"load-{self.run_id}-{channel}"
 
 
 def websocket_url(url: str) -> str:
-    """Return the URL of the gateway's WebSocket; ``http://host:port`` and ``ws://host:port`` are enough.
+    """Return the URL of the gateway's WebSocket.  ``http://host:port`` or ``ws://host:port`` is enough for ``url``.
 
     Raises ``ValueError`` for another kind of URL.
     """

@@ -27,7 +27,10 @@ class Line:
 
 @frozen
 class Plot:
-    """``times`` are in seconds and the same for all lines; ``marks`` are named moments, drawn as vertical lines."""
+    """A plot over time.
+
+    ``times`` are in seconds, and the same for all lines.  ``marks`` are named moments, drawn as vertical lines.
+    """
 
     title: str
     unit: str

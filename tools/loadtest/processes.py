@@ -21,7 +21,7 @@ COMMAND_SECONDS: Final = 30.0
 
 
 class ProcessEnded(Exception):
-    """A process of the tool ended too early; the text says which, with the end of its log."""
+    """A process of the tool ended too early.  The text names it and has the end of its log."""
 
     @classmethod
     def of(cls, child: ChildProcess) -> ProcessEnded:
@@ -77,7 +77,7 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def open_workers(count: int) -> AsyncIterator[list[WorkerProcess]]:
-    """Run so many workers for as long as the block runs."""
+    """Run ``count`` workers for as long as the block runs."""
     async with AsyncExitStack() as stack:
         workers = []
         for number in range(count):

@@ -22,7 +22,7 @@ def _parse(text: str, units: Mapping[str, float], example: str) -> float:
 
 
 def parse_seconds(text: str) -> float:
-    """Read a time in seconds; a bare number is seconds.  Raises ``ValueError``, as all readers here do."""
+    """Read a time in seconds.  A bare number means seconds.  All functions here that read raise ``ValueError``."""
     return _parse(text, _SECONDS, "20s, 50ms, 2m")
 
 
@@ -35,7 +35,7 @@ def parse_share(text: str) -> float:
 
 
 def parse_rate(text: str) -> float:
-    """Read a rate; a bare number is a second's."""
+    """Read a rate per second.  A bare number means per second, too."""
     return _parse(text, _RATES, "2/s, 30/min")
 
 
@@ -48,7 +48,7 @@ def parse_bitrate(text: str) -> int:
 
 
 def parse_size(text: str) -> float:
-    """Read a size in bytes; ``k``, ``M`` and ``G`` are multiples of 1024."""
+    """Read a size in bytes.  ``k``, ``M`` and ``G`` are powers of 1024."""
     return _parse(text.removesuffix("B").strip(), _SIZES, "500k, 2M")
 
 

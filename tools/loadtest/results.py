@@ -1,4 +1,4 @@
-"""The results of a run: its figures, their parts, and whether they are the gateway's alone."""
+"""The results of a run: its figures, their parts, and whether the tool's own load has distorted them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from tools.loadtest.own_load import unsent_complaint
 from tools.loadtest.thresholds import Threshold, Verdict, judge
 from tools.loadtest.totals import RunTotals
 
-#: Version of the JSON report; it rises when something in the report changes its meaning.
+#: Version of the JSON report.  It rises when a part of the report changes its meaning.
 SCHEMA: Final = 1
 QUANTILES: Final = (0.5, 0.9, 0.99, 1.0)
 
 
 @frozen
 class Results:
-    """``figures`` by their key in :data:`tools.loadtest.thresholds.FIGURES`.
+    """The results of a finished run.
 
-    ``overrun`` says why they are not the gateway's alone; it is empty where they are.
+    ``figures`` has each figure by its key in :data:`tools.loadtest.thresholds.FIGURES`.  ``overrun`` says why the
+    tool's own load has distorted them.  It is empty if that did not happen.
     """
 
     conductor: Conductor
@@ -149,7 +150,7 @@ def conclude(run: Conductor, thresholds: tuple[Threshold, ...]) -> Results:
     overrun = [complaint for load in run.totals.loads for complaint in load.complaints()]
     skipped = sum(sending.skipped for sending in total.sending.values())
     unsent = unsent_complaint(total.traffic.unsent + skipped, total.traffic.sent)
-    # A gateway that is gone takes no packets; then the tool is not to blame.
+    # A gateway that is gone takes no packets.  Then the tool is not to blame.
     if unsent is not None and run.error is None:
         overrun.append(unsent)
     return Results(run, total, figures, judge(thresholds, figures), tuple(overrun))
@@ -197,7 +198,10 @@ def _cpu_per_packet(run: Conductor) -> float | None:
 
 
 def _packets_out(run: Conductor, began: GatewayFigures, ended: GatewayFigures) -> float | None:
-    """Return the packets that the gateway sent while measuring, by its own count or else by those received."""
+    """Return the number of packets that the gateway sent while measuring.
+
+    Without the gateway's own count, this is the number of received packets.
+    """
     if began.packets_out is not None and ended.packets_out is not None:
         return ended.packets_out - began.packets_out
     points = [point for point in run.totals.points if began.at <= run.totals.began_at + point.at <= ended.at]
@@ -215,9 +219,9 @@ def _memory_per_member(run: Conductor, total: RunTotals) -> float | None:
 
 
 def _differences(run: Conductor, total: RunTotals) -> dict[str, int] | None:
-    """Return the gateway's counts of datagrams less the tool's, ``in`` and ``out``; None where one is unknown.
+    """Return the gateway's counts of datagrams minus the tool's own, ``in`` and ``out``.
 
-    The tool does not know the datagrams of full clients.
+    Returns None if a count is unknown.  The tool does not know the datagrams of full clients.
     """
     before, after = run.figures.get("before"), run.figures.get("after")
     if before is None or after is None or run.full:

@@ -9,7 +9,7 @@ from protocol.vocabulary import Participant
 
 
 class Roster:
-    """Starts with the list in the answer to ``join``."""
+    """A participant list that begins as the list in the answer to ``join``, and takes the changes of events."""
 
     def __init__(self, participants: Iterable[Participant], revision: int) -> None:
         self.revision = revision
@@ -17,13 +17,13 @@ class Roster:
 
     @property
     def users(self) -> tuple[str, ...]:
-        """In the order of joining."""
+        """The user ids, in the order of joining."""
         return tuple(self._listed)
 
     def apply(self, event: VoiceState) -> bool:
-        """Apply a change; return whether it fits the list, and whether the list in the event, if any, is the result.
+        """Apply a change.  Return whether the change fits this list, and its result the list in the event, if any.
 
-        Where it is not, the list in the event replaces this one, so that one error counts once.
+        If the two lists differ, the list in the event replaces this one.  So one error counts once.
         """
         user, listed = event.user_id, self._listed
         fits = (user in listed) == (event.type != "user_joined")

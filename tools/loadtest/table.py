@@ -37,7 +37,7 @@ _PHASES: Final[dict[Phase, str]] = {
 
 @define
 class LiveTable:
-    """Made by :func:`open_live_table`; the conductor calls :meth:`look`."""
+    """A table on a terminal.  :func:`open_live_table` makes it, and the conductor calls :meth:`look`."""
 
     _live: Live | None
     _points: list[SecondFigures] = field(factory=list)
@@ -110,7 +110,7 @@ def _progress(run: Conductor) -> RenderableType:
 def _remarks(run: Conductor) -> RenderableType:
     lines = []
     if run.interrupted:
-        lines.append(Text("stopping in order; Ctrl-C again to stop at once", style="yellow"))
+        lines.append(Text("stopping in order (press Ctrl-C again to stop at once)", style="yellow"))
     failures = run.totals.sum().failures
     lines += [Text(f"{count} × {what}", style="red") for what, count in failures.most_common(3)]
     return Group(*lines)
@@ -139,7 +139,7 @@ def print_results(results: Results, console: Console) -> None:
     for complaint in results.overrun:
         console.print(f"not the gateway's result: {complaint}", style="bold yellow", highlight=False, markup=False)
     if run.interrupted:
-        console.print("interrupted: this is what there was until then", style="yellow")
+        console.print("interrupted: these are the figures up to then", style="yellow")
     if run.error is not None:
         console.print(f"broken off: {run.error}", style="bold red", highlight=False, markup=False)
 

@@ -25,8 +25,8 @@ def add_traffic(total: DatagramCounts, more: DatagramCounts) -> None:
 class LiveVisit:
     """One stay of a client in its channel, with its streams.
 
-    ``wanted`` are the producers that it consumes, ``taken_at`` the times at which each consumer began, ``silent`` the
-    consumers without any packet.
+    ``wanted`` has the producers that the client consumes.  ``taken_at`` has the time at which each consumer began.
+    ``silent`` has the consumers without any packet.
     """
 
     user_id: str
@@ -50,7 +50,7 @@ class LiveVisit:
 
 @define(eq=False)
 class Tally:
-    """``visits`` are the present stays, by user id; other fields hold totals."""
+    """Counts of one worker.  ``visits`` has the present stays, by user id.  The other fields are totals."""
 
     kinds: tuple[MediaKind, ...]
     facts: list[Fact] = field(factory=list)
@@ -76,8 +76,8 @@ class Tally:
         """Count a failure of a client."""
         self.failures[why] = self.failures.get(why, 0) + 1
 
-    def is_silent(self, visit: LiveVisit, consumer_id: str) -> None:
-        """Count a stream without packets, once."""
+    def count_silent(self, visit: LiveVisit, consumer_id: str) -> None:
+        """Count a stream without packets.  Each stream counts once."""
         self.silent += consumer_id not in visit.silent
         visit.silent.add(consumer_id)
 

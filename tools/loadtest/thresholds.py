@@ -46,7 +46,7 @@ SIZE: Final = Unit(parse_size, show_size)
 
 @frozen
 class Figure:
-    """A figure of the results, by its key in the report; ``--max-<key>`` bounds it."""
+    """A figure of the results, with its key in the report.  The option ``--max-<key>`` limits it."""
 
     key: str
     meaning: str
@@ -86,7 +86,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
 
 @frozen
 class Threshold:
-    """``limit`` is in the figure's unit: a share, seconds, bytes or a count."""
+    """A limit that a figure must not exceed, in the figure's unit: a share, seconds, bytes or a count."""
 
     figure: Figure
     limit: float
@@ -94,7 +94,7 @@ class Threshold:
 
 @frozen
 class Verdict:
-    """``value`` is None where the figure was not measured; that breaks the threshold."""
+    """Whether a figure kept its threshold.  A ``value`` of None was not measured, and breaks the threshold."""
 
     threshold: Threshold
     value: float | None
@@ -111,7 +111,10 @@ class Verdict:
 
 
 def parse_thresholds(limits: Mapping[str, str | None]) -> tuple[Threshold, ...]:
-    """Read limits by the figures' keys; None is no limit.  Raises ``ValueError``, whose text names the option."""
+    """Read limits by the keys of their figures.  None is no limit.
+
+    Raises ``ValueError``, whose text names the option.
+    """
     thresholds = []
     for key, text in limits.items():
         if text is None:

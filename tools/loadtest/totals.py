@@ -23,7 +23,7 @@ _SENDING: Final = tuple(attribute.name for attribute in attrs.fields(SentTotals)
 
 @frozen
 class SecondFigures:
-    """One second of the run, ``at`` seconds after its beginning.  Rates are a second's, latencies in seconds."""
+    """One second of the run, ``at`` seconds after its beginning.  Rates are per second, latencies in seconds."""
 
     at: float
     members: int

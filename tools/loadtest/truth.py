@@ -1,8 +1,8 @@
-"""Compares the lists that clients were shown with what the tool knows to be true.
+"""Compares the lists that clients got with the members that each channel really had.
 
 The tool makes every client join and leave, so it knows who is in a channel.  Each change of a channel's list has a
-revision, the same for all clients.  The facts of all workers are judged in the order of their times, and only up to the
-*watermark*: the time up to which the facts of all workers are known.
+revision, the same for all clients.  This module judges the facts of all workers in the order of their times.  It stops
+at the *watermark*, the time up to which it knows the facts of all workers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 
 from protocol.events import LeaveReason, VoiceStateType
 from tools.light import Histogram
-from tools.loadtest.messages import AskedFact, EndedFact, Fact, JoinedFact, LeavingFact, RestFact, ToldFact
+from tools.loadtest.messages import ChangeFact, EndedFact, Fact, FinalListFact, JoinedFact, JoiningFact, LeavingFact
 from tools.loadtest.plan import ChurnKind
 
 ErrorKind = Literal[
@@ -37,9 +37,9 @@ MEANINGS: Final[dict[ErrorKind, str]] = {
     "absent": "clients in the channel that a list lacked",
 }
 
-#: Seconds that the gateway may need to clean up; later, a leave that no client was told is unannounced.
+#: Seconds that the gateway may need to clean up.  A leave that no client has learned of by then is unannounced.
 PATIENCE: Final = 5.0
-#: The same after the last join and leave.
+#: The same at the end of the run, when clients neither join nor leave.
 REST: Final = 0.5
 #: Seconds by which the tool may learn of a connection's end later than other clients.
 GRACE: Final = 2.0
@@ -49,13 +49,19 @@ _KEPT: Final = 20_000
 _REASONS: Final[dict[ChurnKind, frozenset[LeaveReason]]] = {
     "leave": frozenset({"left"}),
     "close": frozenset({"left"}),
-    "kill": frozenset({"disconnected", "replaced"}),  # replaced where the client comes back before the gateway notices
+    # A killed client may come back before the gateway has noticed its end.  It then replaces itself.
+    "kill": frozenset({"disconnected", "replaced"}),
 }
 
 
 @define(eq=False)
 class VisitFacts:
-    """What the tool knows of one stay of one client."""
+    """The tool's knowledge of one stay of one client.
+
+    ``joined_revision`` and ``left_revision`` are the list's revisions by its join and its leave.  ``revision`` is the
+    newest revision that the client got.  ``counts`` says whether its leave counts in the measured times.  ``early``
+    counts notices of its leave that came before the tool knew of the end.
+    """
 
     number: int
     asked_at: float
@@ -89,7 +95,11 @@ class ListChange:
 
 @define(eq=False)
 class ChannelTruth:
-    """The truth about one channel.  ``newest`` is the highest revision that any client was told."""
+    """The truth about one channel.
+
+    ``newest`` is the highest revision that any client got.  ``history`` has the changes by revision.  ``ended`` has the
+    stays that ended recently, whose notices may still come.
+    """
 
     visits: dict[str, list[VisitFacts]] = field(factory=dict)
     history: dict[int, ListChange] = field(factory=dict)
@@ -103,8 +113,8 @@ class ChannelTruth:
         visits = self.visits.get(user_id)
         return visits[-1] if visits else None
 
-    def before(self, user_id: str, revision: int) -> VisitFacts | None:
-        """Return the stay of a user that a ``user_left`` with this revision ends."""
+    def stay_ended_by(self, revision: int, user_id: str) -> VisitFacts | None:
+        """Return the stay that a ``user_left`` of this user with this revision ends, or None."""
         for visit in reversed(self.visits.get(user_id, ())):
             if visit.joined_revision is not None and visit.joined_revision < revision:
                 return visit
@@ -115,8 +125,8 @@ class ChannelTruth:
 class Truth:
     """Judges the facts of all channels.
 
-    ``errors`` counts errors by kind; ``examples`` describes the first few.  ``left_to_told`` measures the time from
-    leaving until each other client was told, by the way of leaving, for leaves before ``measured_until``.
+    ``errors`` counts errors by kind, and ``examples`` describes the first few.  ``left_to_told`` measures the time from
+    a leave until each other client learned of it, by the way of leaving.  It ignores leaves after ``measured_until``.
     ``outsiders`` are users that are no light clients of this run.
     """
 
@@ -136,14 +146,17 @@ class Truth:
             heapq.heappush(self._waiting, (fact.at, next(self._numbers), fact))
 
     def judge(self, watermark: float, *, patience: float = PATIENCE) -> None:
-        """Judge all facts up to ``watermark``; all of them must be known."""
+        """Judge all facts up to ``watermark``.  All of these facts must be known."""
         while self._waiting and self._waiting[0][0] <= watermark:
             self._judge(heapq.heappop(self._waiting)[2])
         for channel_id, channel in self._channels.items():
             self._judge_ended(channel_id, channel, watermark - patience)
 
     def judge_at_rest(self, watermark: float) -> None:
-        """Like :meth:`judge`, after :data:`REST` without changes: a change that was not told by now is missed."""
+        """Judge as :meth:`judge` does, after :data:`REST` seconds without changes.
+
+        A client that has not got a change by now has missed it.
+        """
         self.judge(watermark, patience=REST)
 
     @property
@@ -153,7 +166,7 @@ class Truth:
     def _judge(self, fact: Fact) -> None:
         channel = self._channels.setdefault(fact.channel_id, ChannelTruth())
         match fact:
-            case AskedFact():
+            case JoiningFact():
                 visits = channel.visits.setdefault(fact.user_id, [])
                 visits.append(VisitFacts(fact.visit, fact.at))
                 del visits[:-3]
@@ -164,10 +177,10 @@ class Truth:
                 visit.leaving_at, visit.kind, visit.counts = fact.at, fact.kind, fact.at < self.measured_until
             case EndedFact():
                 self._ended(channel, fact)
-            case ToldFact():
+            case ChangeFact():
                 self._judge_told(channel, fact)
-            case RestFact():
-                self._judge_quiet(channel, fact)
+            case FinalListFact():
+                self._judge_final_list(channel, fact)
 
     def _wrong(self, kind: ErrorKind, what: str, count: int = 1) -> None:
         self.errors[kind] += count
@@ -199,7 +212,7 @@ class Truth:
             channel.ended.append((fact.user_id, visit))
         if fact.planned and visit.early:
             self._wrong("untrue", f"others were told that {fact.user_id} left before it did", visit.early)
-        visit.early = 0  # otherwise it was true, and the tool only learned it later
+        visit.early = 0  # after a failure the early notices were right, and only the tool was late
 
     def _remember(self, channel: ChannelTruth, revision: int, change: ListChange, teller: str) -> None:
         known = channel.history.setdefault(revision, change)
@@ -208,7 +221,7 @@ class Truth:
         while len(channel.history) > _KEPT:
             del channel.history[next(iter(channel.history))]
 
-    def _judge_told(self, channel: ChannelTruth, fact: ToldFact) -> None:
+    def _judge_told(self, channel: ChannelTruth, fact: ChangeFact) -> None:
         self.told += 1
         observer = channel.visit(fact.user_id, fact.visit)
         missed = fact.revision - observer.revision - 1
@@ -228,7 +241,7 @@ class Truth:
         elif fact.change == "user_left":
             self._judge_told_leave(channel, fact)
 
-    def _judge_told_join(self, channel: ChannelTruth, fact: ToldFact) -> None:
+    def _judge_told_join(self, channel: ChannelTruth, fact: ChangeFact) -> None:
         # Other clients may be told before the joining client reads its answer.
         true = any(
             visit.joined_revision == fact.revision or visit.joined_revision is None
@@ -237,15 +250,15 @@ class Truth:
         if not true:
             self._wrong("untrue", f"{fact.user_id} was told that {fact.about} joined")
 
-    def _judge_told_leave(self, channel: ChannelTruth, fact: ToldFact) -> None:
-        visit = channel.before(fact.about, fact.revision)
+    def _judge_told_leave(self, channel: ChannelTruth, fact: ChangeFact) -> None:
+        visit = channel.stay_ended_by(fact.revision, fact.about)
         if visit is None or visit.left_revision not in (None, fact.revision):
             self._wrong("untrue", f"{fact.user_id} was told that {fact.about} left")
             return
         visit.left_revision = fact.revision
         if visit.kind is None:
             if math.isinf(visit.ended_at):
-                visit.early += 1  # judged once the tool knows how the connection ended
+                visit.early += 1  # `_ended` judges it, when the tool knows how the connection ended
             return
         if fact.reason not in _REASONS[visit.kind]:
             self._wrong("reason", f"{fact.user_id} was told {fact.reason} of {fact.about}, which was a {visit.kind}")
@@ -253,7 +266,7 @@ class Truth:
             self.left_to_told.setdefault(visit.kind, Histogram()).record(fact.at - visit.leaving_at)
 
     def _judge_ended(self, channel_id: str, channel: ChannelTruth, until: float) -> None:
-        """Check that each leave up to ``until`` was told."""
+        """Check that somebody learned of each leave up to ``until``."""
         waiting = []
         for user, visit in channel.ended:
             if visit.ended_at > until:
@@ -263,7 +276,7 @@ class Truth:
         channel.ended = waiting
 
     def _somebody_else(self, channel: ChannelTruth, left: VisitFacts) -> bool:
-        """Whether another client was there to be told, and stayed for a while."""
+        """Whether another client was in the channel and stayed long enough to learn of the leave."""
         told_by = left.ended_at + REST
         return any(
             visit is not left and visit.joined_at < left.leaving_at and min(visit.leaving_at, visit.ended_at) > told_by
@@ -271,7 +284,7 @@ class Truth:
             for visit in visits
         )
 
-    def _judge_quiet(self, channel: ChannelTruth, fact: RestFact) -> None:
+    def _judge_final_list(self, channel: ChannelTruth, fact: FinalListFact) -> None:
         observer = channel.visit(fact.user_id, fact.visit)
         behind = channel.newest - observer.revision
         if behind > 0:
@@ -285,7 +298,10 @@ class Truth:
             self._wrong("absent", f"the list of {fact.user_id} has no {user}")
 
     def finish(self, *, everything: bool) -> None:
-        """Judge what is left after the last fact.  ``everything`` is False where the run broke off: facts may miss."""
+        """Judge the rest after the last fact.
+
+        ``everything`` is False if the run broke off.  Then facts may be missing, and missing notices are no errors.
+        """
         self.judge(math.inf if everything else -math.inf)
         for channel in self._channels.values():
             for user, visits in channel.visits.items():

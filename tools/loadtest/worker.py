@@ -45,7 +45,7 @@ FINISH_SECONDS: Final = 15.0
 
 @define(eq=False)
 class Worker:
-    """Runs light clients; ``commands`` and ``reports`` are the pipes from and to the conductor."""
+    """Runs light clients.  ``commands`` and ``reports`` are the pipes from and to the conductor."""
 
     commands: MessageReader
     reports: trio.abc.SendStream
@@ -57,7 +57,7 @@ class Worker:
     _lives: trio.Event = field(factory=trio.Event)
 
     async def run(self) -> None:
-        """Run until the conductor says so or ends."""
+        """Run until the conductor sends :class:`Finish`, or ends."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.poller.run)
             nursery.start_soon(self.lag.run)
@@ -133,7 +133,8 @@ class Worker:
         await self._report(Batch(time.monotonic(), facts, tally.snapshot(self.lag.take())))
 
     async def _report(self, report: messages.WorkerMessage) -> None:
-        # The lock is fair and taken at once, so messages keep the order in which they were made.
+        # A task makes its message and asks for the lock in one step, and the lock is fair.  So messages keep the order
+        # in which they were made.
         async with self._writing:
             with trio.fail_after(CONDUCTOR_SECONDS):
                 await messages.send(self.reports, report)

@@ -38,7 +38,7 @@ class GatewayMember:
         # As mediasoup clients do it: no request waits for the handshake.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(endpoint.connected)
-            nursery.start_soon(self._signalling.perform, self._media.consumes(producer_ids))
+            nursery.start_soon(self._signalling.perform, self._media.consume_requests(producer_ids))
         return endpoint
 
     def hang_up(self) -> None:

@@ -104,7 +104,7 @@ class BenchChannel:
     async def subscribe(self, member: BenchMember, speakers: Iterable[BenchMember]) -> None:
         """Consume the streams of these members, except the member's own, in one go."""
         wanted = [speaker.producer_id for speaker in speakers if speaker is not member]
-        requests = member.media.consumes(producer_id for producer_id in wanted if producer_id is not None)
+        requests = member.media.consume_requests(producer_id for producer_id in wanted if producer_id is not None)
         await member.signalling.perform(requests)
 
     async def meet(self, member: BenchMember) -> None:

@@ -9,7 +9,7 @@ from tools.light.wire.errors import BadPacket
 
 ONE_BYTE_PROFILE = 0xBEDE
 TWO_BYTE_PROFILE = 0x1000
-"""Its lowest four bits are the sender's to use (RFC 8285 section 4.3); we send zeros and ignore them."""
+"""The sender may set the lowest four bits (RFC 8285 section 4.3).  We send zeros, and ignore them when reading."""
 
 FIXED_HEADER_SIZE = 12
 FIXED_HEADER = Struct("!BBHII")
@@ -23,8 +23,8 @@ class RtpHeader:
     """One packet's header, read.
 
     ``csrcs`` are the contributing sources as they came, four bytes each.  ``extensions`` are the elements (id, value)
-    in the order in which they came.  ``size`` is where the payload begins; ``padding`` says that the payload's last
-    byte counts how much of its end is padding.
+    in the order in which they came.  ``size`` is the size of the whole header, so the payload begins there.  With
+    ``padding`` the payload's last byte is the number of padding bytes at its end.
     """
 
     padding: bool
@@ -41,7 +41,7 @@ class RtpHeader:
 def parse_header_untrusted(packet: bytes) -> RtpHeader:
     """Read the header of an RTP packet, or of an SRTP packet, whose header is in the clear.
 
-    Raises ``BadPacket`` where it is not RTP version 2 or is shorter than it says.
+    Raises ``BadPacket`` if the packet is not RTP version 2, or if it is shorter than its header claims.
     """
     if len(packet) < FIXED_HEADER_SIZE:
         raise BadPacket("RTP: shorter than a header")
@@ -75,7 +75,7 @@ def parse_header_untrusted(packet: bytes) -> RtpHeader:
 
 
 def padding_size_untrusted(packet: bytes, header: RtpHeader) -> int:
-    """How many bytes at the packet's end are padding.  Raises ``BadPacket`` where there are not that many."""
+    """The number of padding bytes at the packet's end.  Raises ``BadPacket`` if the payload has fewer bytes."""
     if not header.padding:
         return 0
     padding = packet[-1]
@@ -93,9 +93,10 @@ def _parse_extensions_untrusted(profile: int, block: bytes) -> Sequence[tuple[in
 
 
 def _parse_one_byte_untrusted(block: bytes) -> list[tuple[int, bytes]]:
-    """RFC 8285 section 4.2: four bits of id and four of the value's size less one; zero bytes are filling.
+    """Read elements in the one-byte form (RFC 8285 section 4.2).
 
-    An element that runs over the block ends the reading, as does the stop; those before it count.
+    Each begins with four bits of id and four bits of the value's size less one.  Zero bytes between elements are
+    filling.  Reading ends at the stop id, and at an element that runs over the block.  Earlier elements count.
     """
     elements = []
     at, end = 0, len(block)
@@ -114,9 +115,10 @@ def _parse_one_byte_untrusted(block: bytes) -> list[tuple[int, bytes]]:
 
 
 def _parse_two_byte_untrusted(block: bytes) -> list[tuple[int, bytes]]:
-    """RFC 8285 section 4.3: a byte of id and a byte of the value's size; zero ids are filling.
+    """Read elements in the two-byte form (RFC 8285 section 4.3).
 
-    An element that runs over the block ends the reading; those before it count.
+    Each begins with a byte of id and a byte of the value's size.  Zero bytes between elements are filling.  Reading
+    ends at an element that runs over the block.  Earlier elements count.
     """
     elements = []
     at, end = 0, len(block)

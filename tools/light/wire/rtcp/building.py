@@ -31,7 +31,8 @@ from tools.light.wire.rtcp.packets import (
 def encode(packets: Iterable[RtcpPacket]) -> bytes:
     """A compound packet of these packets, in this order.
 
-    Unless it is meant to be of reduced size, the first is a report and an SDES packet follows (RFC 3550 section 6.1).
+    In a full compound the first packet is a report, and an SDES packet follows (RFC 3550 section 6.1).  A reduced-size
+    compound may leave them out (RFC 5506).
     Raises ``ValueError`` for a field out of its range.
     """
     try:
@@ -95,13 +96,13 @@ def _block(report: ReportBlock) -> bytes:
 
 
 def _source_description(ssrc: int, cname: bytes) -> bytes:
-    """One chunk; its items end with at least one zero byte (RFC 3550 section 6.5)."""
+    """A packet with one chunk.  The chunk's items end with at least one zero byte (RFC 3550 section 6.5)."""
     chunk = struct.pack("!IBB", ssrc, CNAME, len(cname)) + cname
     return _framed(SOURCE_DESCRIPTION, 1, chunk + bytes(4 - len(chunk) % 4))
 
 
 def _full_intra_request(sender_ssrc: int, entries: Sequence[FullIntraRequestEntry]) -> bytes:
-    """Only the entries name the media (RFC 5104 section 4.3.1.2)."""
+    """A FIR packet.  Its field for the media SSRC is zero, because the entries name the media (RFC 5104)."""
     body = struct.pack("!II", sender_ssrc, 0)
     body += b"".join(struct.pack("!IB3x", entry.ssrc, entry.sequence) for entry in entries)
     return _framed(PAYLOAD_FEEDBACK, FULL_INTRA, body)

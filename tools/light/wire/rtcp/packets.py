@@ -27,10 +27,10 @@ CNAME: Final = 1
 class ReportBlock:
     """A receiver's statistics of one source (RFC 3550 section 6.4.1).
 
-    ``fraction_lost`` is in 1/256 since the last report, 0–255.  ``lost`` is the total; what is beyond −2**23 to
-    2**23 − 1 is written as the nearest of these.  ``highest_sequence`` is extended by its cycles (32 bits).
-    ``jitter`` is in timestamp units.  ``last_sr`` and ``delay_since_last_sr`` are in 1/65,536 s (see
-    :mod:`tools.light.wire.ntp`), 0 where no sender report came yet.
+    ``fraction_lost`` is the loss since the last report, in 1/256 (0–255).  ``lost`` is the total loss.  The wire holds
+    −2**23 to 2**23 − 1, so the writer replaces a value outside by the nearest limit.  ``highest_sequence`` has 32 bits,
+    of which the upper 16 count the cycles.  ``jitter`` is in timestamp units.  ``last_sr`` and ``delay_since_last_sr``
+    are in 1/65,536 s (see :mod:`tools.light.wire.ntp`), or 0 before the first sender report.
     """
 
     ssrc: int
@@ -44,7 +44,7 @@ class ReportBlock:
 
 @frozen
 class SenderReport:
-    """RFC 3550 section 6.4.1.  ``ntp`` is the 64-bit timestamp; ``octets`` counts payload bytes alone."""
+    """RFC 3550 section 6.4.1.  ``ntp`` is the 64-bit timestamp.  ``octets`` counts payload bytes alone."""
 
     ssrc: int
     ntp: int
@@ -56,7 +56,7 @@ class SenderReport:
 
 @frozen
 class ReceiverReport:
-    """RFC 3550 section 6.4.2; at most 31 reports (see :func:`tools.light.wire.rtcp.receiver_reports`)."""
+    """RFC 3550 section 6.4.2, with at most 31 reports (see :func:`tools.light.wire.rtcp.receiver_reports`)."""
 
     ssrc: int
     reports: tuple[ReportBlock, ...] = ()
@@ -64,7 +64,7 @@ class ReceiverReport:
 
 @frozen
 class SourceDescription:
-    """RFC 3550 section 6.5: the CNAME of one source; other items are not kept."""
+    """The CNAME of one source (RFC 3550 section 6.5).  The parser drops other items."""
 
     ssrc: int
     cname: str
@@ -87,7 +87,7 @@ class PictureLossIndication:
 
 @frozen
 class FullIntraRequestEntry:
-    """``sequence`` (0–255) rises with every new request; a repeated one repeats its number."""
+    """``sequence`` (0–255) rises with every new request.  A repeated request repeats its number."""
 
     ssrc: int
     sequence: int

@@ -38,11 +38,11 @@ _REMB_HEAD = struct.Struct("!4sB3s")
 
 
 def parse_untrusted(packet: bytes, faults: list[BadPacket] | None = None) -> list[RtcpPacket]:
-    """The packets of a compound packet that we understand, in order; others are skipped.
+    """The packets of a compound packet, in order, without packets of unknown types.
 
-    Reduced-size compounds (RFC 5506) are taken as they are.  A packet whose count or padding is wrong costs itself; a
-    wrong length costs all that follows.  Each is appended to ``faults``; raises ``BadPacket`` for the first where
-    that is not given.
+    Reduced-size compounds (RFC 5506) are read as well.  A packet with a wrong count or padding is left out.  From a
+    packet with a wrong length on, everything is left out.  ``faults`` gets each error.  Without it, this raises the
+    first one, a ``BadPacket``.
     """
     packets: list[RtcpPacket] = []
     found: list[BadPacket] = []
@@ -76,15 +76,17 @@ def _parse_one_untrusted(packet_type: int, first: int, body: bytes) -> list[Rtcp
 def _bodies_untrusted(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Type, first byte and body of each packet (RFC 3550 section 6.4.1)."""
     if not packet:
-        raise BadPacket("nothing")
+        raise BadPacket("an RTCP datagram without bytes")
     position = 0
     while position < len(packet):
         if len(packet) - position < _HEADER.size:
-            raise BadPacket("less than an RTCP header")
+            raise BadPacket("an RTCP packet is shorter than its header")
         first, packet_type, words = _HEADER.unpack_from(packet, position)
         end = position + _HEADER.size + 4 * words
-        if first >> 6 != 2 or end > len(packet):
-            raise BadPacket("not RTCP, or cut off")
+        if first >> 6 != 2:
+            raise BadPacket("an RTCP packet is not of version 2")
+        if end > len(packet):
+            raise BadPacket("an RTCP packet is cut off")
         yield packet_type, first, packet[position + _HEADER.size : end]
         position = end
 
@@ -92,7 +94,7 @@ def _bodies_untrusted(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
 def _without_padding_untrusted(body: bytes) -> bytes:
     padding = body[-1] if body else 0
     if not 0 < padding <= len(body):
-        raise BadPacket("more padding than packet, or none")
+        raise BadPacket("an RTCP packet has a wrong size of padding")
     return body[:-padding]
 
 
@@ -130,13 +132,13 @@ def _source_descriptions(body: bytes, count: int) -> list[RtcpPacket]:
                 descriptions.append(SourceDescription(ssrc, _text(value)))
         position += 4 - position % 4
     if position > len(body):
-        raise BadPacket("source description items run over their packet")
+        raise BadPacket("the items of a source description do not fit into their packet")
     return descriptions
 
 
 def _byte(body: bytes, position: int) -> int:
     if position >= len(body):
-        raise BadPacket("source description items have no end")
+        raise BadPacket("the items of a source description have no end")
     return body[position]
 
 
@@ -144,7 +146,7 @@ def _text(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        raise BadPacket("a CNAME that is not UTF-8") from error
+        raise BadPacket("a CNAME is not UTF-8") from error
 
 
 def _goodbye(body: bytes, count: int) -> list[RtcpPacket]:
@@ -165,7 +167,7 @@ def _payload_feedback(body: bytes, form: int) -> list[RtcpPacket]:
 
 def _full_intra_request(sender_ssrc: int, control: bytes) -> FullIntraRequest:
     if not control or len(control) % _FULL_INTRA_ENTRY.size:
-        raise BadPacket("a full intra request of no whole entries")
+        raise BadPacket("a full intra request has no entry, or an incomplete one")
     entries = (FullIntraRequestEntry(ssrc, number) for ssrc, number in _FULL_INTRA_ENTRY.iter_unpack(control))
     return FullIntraRequest(sender_ssrc, tuple(entries))
 
