@@ -1,7 +1,7 @@
 """The media side: packets, transports, producers and consumers.
 
-It knows nothing of channels, users or WebSockets.  :func:`open_router` binds the one UDP port of a router;
-:func:`open_peer` is one client's media for as long as a block runs.
+It knows nothing of channels, users or WebSockets.  :func:`open_router` binds the one UDP port of a router.
+:func:`open_peer` opens one client's media for as long as a block runs.
 """
 
 from sfu.consumer import Consumer

@@ -76,9 +76,10 @@ from sfu.wire.srtp import SrtpKeys
 ENCODING_IDLE: float
 """An encoding without a packet for this long (seconds) does not flow."""
 MAX_EVENTS: int
-"""Datagrams for the slow path that wait at most; the rest is dropped and counted."""
+"""At most this many datagrams wait for the slow path.  The data plane drops and counts the rest."""
 MAX_SOURCES: int
-"""SSRCs without media that may send RTCP at a time: a replay window is kept for each."""
+"""A transport keeps rollover counters and replay windows of this many SSRCs.  Above, it forgets the quietest one that
+no producer takes."""
 
 def self_test() -> None:
     """Forward a made-up frame from one core to another with each protection profile; nothing leaves the process.
@@ -87,10 +88,10 @@ def self_test() -> None:
     """
 
 class DataPlane:
-    """What the slow path may ask of a data plane.  The subclasses differ in how packets come and go.
+    """The commands of the slow path.  The subclasses differ in how packets come and go.
 
-    Every method raises ``KeyError`` for an identifier that is unknown, and ``ValueError`` for one that is taken.
-    Removing an object that is gone already, with its transport say, does nothing.
+    Every method raises ``KeyError`` for an identifier that is unknown, and ``ValueError`` for one that is taken.  The
+    removal of an object that does not exist does nothing: its transport may have taken it along.
     """
 
     def add_transport(self, transport: TransportId) -> None: ...
@@ -104,7 +105,8 @@ class DataPlane:
         with the new ones.  Raises ``ValueError`` for a username fragment that is in use.
 
         Datagrams from the path of an authentic request belong to this transport from then on.  It keeps its newest 16
-        paths.  A path of another transport moves here.  :class:`PathSelected` says on which of them it sends.
+        paths.  A path of another transport moves here.  :class:`PathSelected` names the path that the transport sends
+        on.
         """
 
     def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:
@@ -113,10 +115,10 @@ class DataPlane:
         :class:`FellSilent` comes after ``silent_after`` without a sign, :class:`CameBack` at the next authentic one,
         :class:`ConsentExpired` after ``lost_after`` without an authentic one.
 
-        Authentic signs are RTP and RTCP that authenticated and are no replay, and Binding requests and indications
-        with the right integrity (RFC 7675 section 5.1).  Anybody who knows an address can forge a Binding indication
-        without integrity (RFC 8445 section 11).  From one of the transport's paths it puts off :class:`FellSilent`,
-        and nothing else.
+        Authentic signs are RTP and RTCP that authenticated and are no replay, and Binding requests and indications with
+        the right integrity (RFC 7675 section 5.1).  Anybody who knows an address can forge a Binding indication without
+        integrity (RFC 8445 section 11).  Such an indication puts off :class:`FellSilent` if it comes from one of the
+        transport's paths, and does nothing else.
         """
 
     def heard_at(self, transport: TransportId) -> float | None:
@@ -131,8 +133,9 @@ class DataPlane:
     def add_producer(self, transport: TransportId, producer: ProducerId, spec: ProducerSpec) -> None:
         """Take in a stream.
 
-        Raises ``ValueError`` if another producer of this transport has its SSRC, its MID, or its RID without a MID.
-        Also if nothing would identify an encoding: it has no SSRC, no RID and, unless it is the only one, no MID.
+        Raises ``ValueError`` if another producer of this transport has its SSRC, its MID, or its RID without a MID.  It
+        also raises if nothing would identify an encoding: it has no SSRC, no RID and, unless it is the only one, no
+        MID.
         """
 
     def remove_producer(self, producer: ProducerId) -> None:
@@ -173,8 +176,8 @@ class DataPlane:
     ) -> None:
         """Send a producer's stream to this transport.  ``encoding`` and ``temporal`` are those of :meth:`set_layers`.
 
-        Raises ``ValueError`` for an encoding that the producer does not have.  Also for an SSRC that this transport
-        ever sent with: its packets would be encrypted with the same key stream (RFC 3711 section 9.1).
+        Raises ``ValueError`` for an encoding that the producer does not have.  It also raises for an SSRC that this
+        transport ever sent with: its packets would be encrypted with the same key stream (RFC 3711 section 9.1).
         """
 
     def remove_consumer(self, consumer: ConsumerId) -> None: ...
@@ -208,9 +211,10 @@ class DataPlane:
     def poll(self, now: float) -> Sequence[Event]:
         """Hand over a bounded batch of events; the next call hands over the rest.
 
-        First comes what was learned and what changed, as it is now and once for each object.  Then come datagrams in
-        their order, and among them the clients that fell silent or came back.  A change by a command (a pause stops a
-        consumer) is no event.  ``now`` is in seconds on the caller's clock (``trio.current_time()``).
+        Changes come first, once for each object and in their newest state: paths, SSRCs, flowing encodings and layers.
+        Then come datagrams in their order, and among them the clients that fell silent or came back.  A command causes
+        no event: a pause that stops a consumer, for example.  ``now`` is in seconds on the caller's clock
+        (``trio.current_time()``).
         """
 
     def close(self) -> None:
@@ -221,7 +225,7 @@ class DataPlaneCore(DataPlane):
 
     def __init__(self, transmit: SendDatagram, random: RandomSource) -> None: ...
     def receive(self, datagram: bytes, path: Path, now: float) -> None:
-        """Take in one datagram, at ``now`` in seconds.  It may hold anything; nothing is raised.
+        """Take in one datagram, at ``now`` in seconds.  It may hold any bytes: none of them raise.
 
         Its copies go to ``transmit`` before this returns.
         """
@@ -245,7 +249,7 @@ class ThreadedPlane(DataPlane):
         """
 
     def set_socket(self, index: int, descriptor: int | None) -> None:
-        """Let ``Path.local`` of this index mean this bound UDP socket from now on, or none.
+        """Use this bound UDP socket for the index in ``Path.local`` from now on, or no socket.
 
         The plane takes over the descriptor.  A socket that was there closes after the thread's current batch.  Does
         nothing once closed.  Raises ``OSError`` for a descriptor that is no such socket.

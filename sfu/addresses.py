@@ -57,7 +57,7 @@ def choose_addresses(
     """The addresses to bind and to announce, from numeric ``hosts`` and the addresses that the machine has.
 
     A wildcard stands for each address of the machine.  Each gets a socket of its own, so that an answer leaves from the
-    address that was asked; one socket on the wildcard would not do that.  Only the best of these are announced:
+    address that the client asked.  One socket on the wildcard would not do that.  Only the best of these are announced:
     loopback and the bridges of containers only if there is nothing else.
 
     Without ``hosts`` the choice is loopback and the ``interface`` address (see :func:`interface_address`), if there is
@@ -79,7 +79,7 @@ def choose_addresses(
     candidates = sorted((each for each in found.values() if each.address not in named), key=lambda each: each.rank)
     candidates = candidates[:MOST_ADDRESSES]
     best = min((each.rank for each in candidates), default=0)
-    # Announce all that the operator names.  A wildcard beside it adds only addresses that lead to clients.
+    # Announce all that the operator names.  A wildcard beside them adds only addresses that lead to clients.
     announced = [each.address for each in candidates if each.rank == (0 if named else best)]
     return AddressChoice((*named, *(each.address for each in candidates)), (*named, *announced))
 

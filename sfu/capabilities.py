@@ -1,8 +1,8 @@
 """The codecs and header extensions of the router, which clients load before anything else.
 
-The router offers only features that it serves.  There is no ``nack`` and no RTX, since nothing retransmits yet.
-There is no ``transport-cc`` and no header extension for it: a browser that gets no such feedback takes the silence for
-a dead network and stays at its lowest rate.  Payload type 127 is mediasoup-client's own.
+The router offers only features that it serves.  There is no ``nack`` and no RTX, since nothing retransmits yet.  There
+is no ``transport-cc`` and no header extension for it.  A browser that gets no such feedback takes the silence for a
+dead network and stays at its lowest rate.  Payload type 127 stays free: mediasoup-client uses it for its own probes.
 """
 
 from typing import Final
@@ -37,7 +37,7 @@ def _h264(profile_level_id: str, payload_type: int, packetization_mode: int = 1)
 # Clients send with the first codec of a kind that they have, so the order is the router's preference.  The even payload
 # types between the video codecs are reserved for their retransmissions.
 _CODECS: Final = (
-    # Opus repairs loss with in-band FEC of its own.  The router need not help, but senders use it only if asked.
+    # Opus repairs loss with in-band FEC of its own.  The router does nothing for it, but senders use it only if asked.
     RtpCodecCapability("audio", "audio/opus", 48000, 100, 2, {"minptime": 10, "useinbandfec": 1}),
     _video("video/VP8", 101),
     _video("video/VP9", 103, {"profile-id": 0}),

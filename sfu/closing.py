@@ -1,4 +1,4 @@
-"""Closing transports, producers and consumers so that one that fails keeps no other from closing."""
+"""Closes transports, producers and consumers.  A failure of one does not stop the others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def close_or_drop(resource: Resource, context: RouterContext) -> None:
 
 
 def drop_by_force(resource: Resource, context: RouterContext) -> None:
-    """After a failed close, take it out of every table and off the packet path, as far as it is still there."""
+    """After a failed close, remove all that is left of it from the tables and the packet path."""
     try:
         resource.drop()
     except Exception:

@@ -57,10 +57,10 @@ class ConsumerTransport(Protocol):
 class Consumer:
     """One producer's stream on one transport of another peer (or of the same).  A plain object, without a task.
 
-    ``plan`` is what it has in common with other consumers of equal streams and receivers.
-    ``paused`` is the wish of its owner, ``producer_paused`` that of the producer's owner.  ``bounds`` are the highest
-    layers that its owner wants.  ``target`` is the encoding that it should forward; until a key frame of it comes, the
-    data plane goes on with the one before.
+    All consumers of equal streams at equal receivers share one ``plan``.  ``paused`` is the wish of its owner,
+    ``producer_paused`` that of the producer's owner.  ``bounds`` are the highest layers that its owner wants.
+    ``target`` is the encoding that it should forward; until a key frame of it comes, the data plane goes on with the
+    one before.
     """
 
     # A channel of 100 has 9,900 consumers: without a dict each takes 40 bytes less.
@@ -106,7 +106,7 @@ class Consumer:
 
     @property
     def guard(self) -> Guard:
-        """Runs code on the account of the peer that receives this stream."""
+        """Runs code for the peer that receives this stream.  An exception there ends that peer alone."""
         return self.transport.guard
 
     @property
@@ -118,7 +118,7 @@ class Consumer:
         return self.producer.paused
 
     def take_rtp_parameters(self) -> RtpParameters:
-        """The parameters for the receiver, once: thousands of consumers would keep them for nothing.
+        """Hand out the parameters for the receiver and forget them, since thousands of consumers would keep them.
 
         Raises ``Conflict`` the second time.
         """
@@ -139,7 +139,7 @@ class Consumer:
     # Key frames.
 
     def on_unblocked(self, now: float) -> None:
-        """An obstacle is gone.  If it was the last one, the receiver needs a key frame to begin."""
+        """A pause or another obstacle has ended.  If it was the last, the receiver needs a key frame to begin."""
         if self.flowing:
             self.request_key_frame(now)
 
@@ -161,7 +161,7 @@ class Consumer:
 
     def _request_key_frame(self, encoding: int, now: float) -> None:
         patience = self.transport.patience(self.producer, encoding)
-        # On the producer's account: a failure there is not this receiver's.
+        # Under the producer's guard: a failure there must not end this receiver.
         self.producer.guard(self.producer.request_key_frame, encoding, self.id, patience, now)
 
     def needs_key_frame(self, encoding: int) -> bool:
@@ -186,7 +186,7 @@ class Consumer:
             self.transport.consumer_updated(self)
 
     def _forget_layers(self) -> None:
-        """The data plane reports layers that begin, but not layers that a pause stops."""
+        """Forget the layers of a paused stream: the data plane reports new layers, but not those that a pause stops."""
         if self.paused or self.producer.paused:
             self.layers = None
 
@@ -206,8 +206,8 @@ class Consumer:
         """Choose the target encoding again.  A switch needs a key frame of the new one."""
         target = self.best_encoding(active)
         if target != self.target:
-            # The data plane goes on with the old encoding until the key frame of the new one comes: a receiver can
-            # only join an encoding there.  So a switch never leaves the receiver without a picture.
+            # A receiver can only join an encoding at a key frame.  Until that comes, the data plane goes on with the
+            # old encoding, so a switch never leaves the receiver without a picture.
             self.target = target
             self.transport.plane.set_layers(
                 self.plane_id, target, None if self.bounds is None else self.bounds.temporal
@@ -247,7 +247,7 @@ class Consumer:
     def drop(self) -> None:
         """Do all steps of :meth:`close`, also those that failed before."""
         self.closed = True
-        # Out of the tables first: whatever fails after this, nothing finds a closed consumer any more.
+        # Leave the tables first: if a later step fails, no event finds the closed consumer any more.
         self.producer.forget_consumer(self)
         self.transport.forget_consumer(self)
         self.transport.plane.remove_consumer(self.plane_id)

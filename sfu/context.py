@@ -1,4 +1,4 @@
-"""What all streams of one router share and none of them owns."""
+"""The state that all streams of one router share."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ class RouterContext:
 
     ``rtcp_ssrc`` and ``cname`` name the router itself in RTCP (RFC 3550 sections 6.4 and 6.5.1).
 
-    Counters since the start: ``slow_path_errors`` are exceptions that belonged to no client, ``forced_cleanups``
-    goodbyes that reached their deadline, and ``failed_cleanups`` steps of an exit that raised.
+    Three counters begin at the start.  ``slow_path_errors`` counts exceptions that belonged to no client, and failures
+    of the data plane.  ``forced_cleanups`` counts goodbyes that reached their deadline.  ``failed_cleanups`` counts
+    steps of an exit that raised.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class RouterContext:
         self.candidates = host_candidates([(host, number) for host in announced] or self.addresses)
 
     def receiver(self, capabilities: RtpCapabilities) -> Receiver:
-        """The receiver for these capabilities.  Clients with equal ones share it, as most have the same browser."""
+        """The receiver for these capabilities.  Clients with equal ones, as of one browser, share it."""
         key = repr(capabilities)
         receiver = self._receivers.get(key)
         if receiver is None:

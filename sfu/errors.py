@@ -6,7 +6,7 @@ class SfuError(Exception):
 
 
 class Unsupported(SfuError):
-    """No codec in common."""
+    """The router, or the receiver, cannot handle the codecs of the stream."""
 
 
 class InvalidParameters(SfuError):
@@ -26,7 +26,11 @@ class NotFound(SfuError):
 
 
 class Conflict(SfuError):
-    """It exists already: a second transport of a direction, a second connect or copy of a stream, an SSRC in use."""
+    """The object exists already, or the call was made before.
+
+    Examples are a second transport of one direction, a second ``connect``, a second consumer of one producer on one
+    transport, and an SSRC in use.
+    """
 
 
 class WrongDirection(SfuError):

@@ -1,4 +1,4 @@
-"""Running code for one peer while another client, or the network, is served."""
+"""Runs code for one peer while the gateway serves another client, or the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PeerOwner(Protocol):
 
 
 class Guard:
-    """Calls a function on a peer's account: its exception ends this peer's owner, and never the caller.
+    """Calls a function for a peer.  An exception in it ends this peer's owner and never reaches the caller.
 
     All objects of one peer share one guard.  ``name`` is the peer's, for logs.
     """
@@ -31,7 +31,7 @@ class Guard:
     def __call__(self, step: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> bool:
         """Call ``step``.  Returns whether it succeeded.
 
-        The owner logs the exception, since it also chooses what its client is sent.
+        The owner logs the exception, since it also chooses the answer to its client.
         """
         try:
             step(*args, **kwargs)

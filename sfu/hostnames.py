@@ -9,10 +9,10 @@ from typing import Final
 import trio
 
 MOST_ANSWERS: Final = 8
-"""At most this many addresses of one name are used."""
+"""The router uses at most this many addresses of one name."""
 
-# RFC 1123 section 2.1, with the underscores of private networks and the letters that IDNA writes in ASCII.  A text that
-# ends in a number would be an address.
+# RFC 1123 section 2.1, with the underscores of private networks and the letters that IDNA writes in ASCII.  A name
+# whose last label is a number would look like an address, so it is none.
 _LABEL: Final = r"\w([\w-]{0,61}\w)?"
 _NAME: Final = re.compile(rf"(?=.{{1,253}}\.?\Z)({_LABEL}\.)*(?=[^.]*[^.\d]){_LABEL}\.?")
 
@@ -45,8 +45,8 @@ class Hosts:
     """Addresses and names, with the addresses that the names had at the last look-up.
 
     ``names`` are the hosts that are no addresses.  With ``for_clients`` a loopback address counts only if a name has no
-    other: a machine's own name often has one in its hosts file.  Raises :exc:`BadAddress` for a host that can be
-    neither.
+    other: a machine's own name often has one in its hosts file.  Raises :exc:`BadAddress` for a host that is neither an
+    address nor a name.
     """
 
     def __init__(self, hosts: Iterable[str], timeout: float, *, for_clients: bool = False) -> None:
@@ -73,7 +73,7 @@ class Hosts:
         best = [each for each in usable if not (self._for_clients and each.is_loopback)] or usable
         if not best:
             raise BadAddress(f"the name {name!r} has no address that anybody could send to")
-        # Name servers change the order of their answers.
+        # Sort them: name servers change the order of their answers.
         ordered = sorted(best, key=lambda each: (each.version, int(each)))
         self._answers[name] = tuple(str(each) for each in ordered[:MOST_ANSWERS])
 

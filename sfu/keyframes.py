@@ -1,13 +1,13 @@
 """Asking a producer for key frames: seldom enough for the encoder, often enough that no receiver waits in vain.
 
-An encoding is asked on behalf of *receivers*: consumers that cannot begin without a key frame, or whose client reports
-that it cannot decode (PLI, FIR).  Each encoding is in one of three states.
+The router asks on behalf of *receivers*: consumers that need a key frame to begin, or whose client reports that it
+cannot decode (PLI, FIR).  Each encoding is in one of three states.
 
 - **Quiet**: no receiver needs a key frame.
 - **Wanted**: a receiver needs one, and no request was sent for it yet.  The request leaves at once, with three
   exceptions.  It waits until the producer can be asked (its SSRC is known, its transport is connected, it is not
   paused).  It waits for the receiver's own turn (:class:`Patience`).  And after :data:`BURST` answered requests in a
-  row, the next ones leave one each ``interval``: many receivers that come one after the other share key frames.
+  row, the next ones leave one each ``interval``, so that receivers that come one after the other share key frames.
 - **Asked**: the request was sent, and no key frame has come.  It also serves receivers that need a key frame from now
   on: twenty receivers make one request.  While a receiver still needs it, it is repeated after 1, 1, 2, 4, 4, … times
   ``interval``.  A new receiver makes the next repetition due after one ``interval``.  It is repeated at once when the
@@ -54,14 +54,18 @@ class KeyFrameSource(Protocol):
 
 @define
 class Patience:
-    """When the requests of one receiver for one encoding may leave: later and later, as long as they are answered.
+    """Spaces out the requests of one receiver for one encoding, further with each one that is answered.
 
     It does not space out unanswered requests, which leave together with those of other receivers.
     """
 
+    # When the receiver's newest request may leave, or could have left.
     _due: float | None = None
+    # When the receiver asked last, whether the request left or not.
     _asked_at: float = 0.0
+    # Requests answered in a row.
     _answered: int = 0
+    # The number of key frames that had come at the newest request.
     _frames: int = 0
 
     def next_turn(self, key_frames: int, now: float) -> float:
@@ -71,8 +75,10 @@ class Patience:
         """
         calm, self._asked_at = now - self._asked_at >= CALM, now
         if self._due is None or (calm and now >= self._due):
+            # The receiver could decode for a while, so this request is like a first one.
             self._due, self._answered, self._frames = now, 0, key_frames
         elif now >= self._due and key_frames != self._frames:
+            # A key frame answered the last request, and yet the receiver asks again.  Make it wait longer.
             self._answered = min(self._answered + 1, len(SPACING) - 1)
             self._due, self._frames = max(now, self._due + SPACING[self._answered]), key_frames
         return max(now, self._due)
@@ -82,8 +88,8 @@ class Patience:
 class _Request:
     """The request for one encoding.
 
-    Each of ``receivers`` needs a key frame from the given time on.  None has come since the encoding had sent
-    ``frames``.  It was asked ``tries`` times for the next one, last at ``asked_at``.
+    Each of ``receivers`` needs a key frame from the given time on.  The encoding has sent ``frames`` key frames so far.
+    The router has asked ``tries`` times for the next one, last at ``asked_at``.
     """
 
     receivers: dict[str, float] = field(factory=dict)
@@ -103,6 +109,7 @@ class _Request:
         """When to send it, or to send it again."""
         if self.tries:
             return self.asked_at + interval * BACKOFF[min(self.tries, len(BACKOFF)) - 1]
+        # The bucket of `record_sent` is full at `_full_at`.  Its first token is there ``BURST - 1`` intervals earlier.
         return max(min(self.receivers.values()), self._full_at - BURST * interval + interval)
 
     def record_sent(self, interval: float, now: float) -> None:
@@ -137,13 +144,13 @@ class KeyFrameRequests:
     def restart_count(self, encoding: int) -> None:
         """The encoding counts its key frames from zero again, under a new SSRC.
 
-        So one that comes now differs from the old count, even if as many came before.
+        Forget the old count.  Otherwise a new key frame could bring the new count to just that number, unnoticed.
         """
         if (request := self._requests.get(encoding)) is not None:
             request.frames = 0
 
     def retry_soon(self, source: KeyFrameSource, encoding: int, now: float) -> None:
-        """A request has better prospects than the last ones, so forget how often it was repeated in vain."""
+        """The client can answer now, so forget the tries before and repeat the request soon."""
         request = self._requests.get(encoding)
         if request is not None and request.tries:
             request.tries = 0 if now - request.asked_at >= _SOON else 1
@@ -168,7 +175,7 @@ class KeyFrameRequests:
                 yield encoding, request
 
     def _serve(self, source: KeyFrameSource, encoding: int, request: _Request, now: float) -> None:
-        """Ask if a receiver still needs a key frame and its turn has come."""
+        """Send the request, provided that a receiver still needs a key frame and its turn has come."""
         key_frames = source.key_frames(encoding)
         needed = {one: turn for one, turn in request.receivers.items() if source.is_needed(encoding, one)}
         request.receivers = needed

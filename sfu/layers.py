@@ -12,10 +12,10 @@ class Layers:
 
 
 def choose_encoding(active: list[bool], bound: int | None, current: int) -> int:
-    """The best encoding that flows and is not above ``bound``; the lowest if only encodings above it flow.
+    """The best encoding that flows and is not above ``bound``.
 
-    A sender that runs short of bandwidth first drops its highest encodings, and comes back with the lowest.  While no
-    encoding flows, the choice stays at ``current``, or at ``bound`` if that is lower.
+    If only encodings above the bound flow, the choice is encoding 0: a sender that gets bandwidth again begins with its
+    lowest encoding.  While no encoding flows, the choice stays at ``current``, or at ``bound`` if that is lower.
     """
     top = len(active) - 1 if bound is None else min(bound, len(active) - 1)
     if not any(active):

@@ -23,11 +23,11 @@ log = structlog.get_logger(__name__)
 
 
 class BadAnnouncement(BadAddress):
-    """A host to announce is no address that clients could send to, and no name that has one."""
+    """A host to announce is unusable: clients cannot send to it, or its name has no address."""
 
 
 class Listening:
-    """Made by :func:`prepare_listening`; :meth:`run` keeps one router's sockets and candidates up to date.
+    """Keeps one router's sockets and candidates up to date.  :func:`prepare_listening` makes it.
 
     Existing transports keep the candidates that their clients were sent: ICE-lite has no way to add to them.
     """
@@ -41,7 +41,8 @@ class Listening:
     def choose(self) -> AddressChoice:
         """Choose the addresses to bind and to announce on the machine as it is now.
 
-        Raises :exc:`BadAddress` if there is no address to bind, and ``OSError`` if the system does not list them.
+        Raises :exc:`BadAddress` if there is no address to bind, and ``OSError`` if the system does not list its
+        addresses.
         """
         machine = machine_addresses()
         # A new IPv6 address cannot be bound while the system checks that no other machine has it.
@@ -86,7 +87,7 @@ class Listening:
             if host not in listening and can_bind(host):
                 self._listen(plane, host)
         gone = listening.difference(wanted)
-        # The last one stays, gone or not: a router always has an address to announce.
+        # Keep one socket even if all addresses are gone: a router always needs an address to announce.
         for host in gone if len(gone) < len(plane.addresses) else ():
             plane.stop_listening(host)
             log.info("address gone", address=host, media_port=plane.port)
@@ -125,7 +126,7 @@ class Listening:
         """Log a warning, unless the last one about the same thing was the same."""
         if self._warned.get(about) != what:
             self._warned[about] = what
-            log.warning(what, goes_on="as before")
+            log.warning(what, effect="the router keeps the addresses it has")
 
 
 async def prepare_listening(settings: MediaSettings) -> Listening:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class PeerObserver(Protocol):
     """The owner of a peer.  It gets a notice of every change that it did not make itself.
 
-    Every method is synchronous, and may call the peer.  An exception in one of the first four ends this peer's owner,
-    through :meth:`failed`, and nobody else.
+    Every method is synchronous, and may call the peer.  If one of the first four raises, :meth:`failed` gets the
+    exception.  So only the owner of this peer ends.
     """
 
     def transport_changed(self, transport: Transport) -> None:
@@ -27,7 +27,8 @@ class PeerObserver(Protocol):
     def producer_closed(self, producer: Producer) -> None:
         """The producer closed with its transport."""
 
-    def consumer_closed(self, consumer: Consumer, why: ConsumerEndReason) -> None: ...
+    def consumer_closed(self, consumer: Consumer, why: ConsumerEndReason) -> None:
+        """The consumer closed, and the owner did not ask for it."""
 
     def consumer_updated(self, consumer: Consumer) -> None:
         """The consumer's producer was paused or resumed, or the data plane forwards other layers."""

@@ -1,7 +1,7 @@
 """The media objects that a client and the router agree on, as mediasoup-client 3 names them.
 
-The field names are the snake_case of those on the wire; the gateway converts by name.  It has checked ranges and sizes
-when it read a message; :mod:`sfu.ortc` checks that the values do not contradict each other.
+The field names are the snake_case of those on the wire; the gateway converts by name.  The gateway also checks ranges
+and sizes.  :mod:`sfu.ortc` checks that the values do not contradict each other.
 """
 
 from typing import Literal
@@ -38,7 +38,7 @@ class RtpCodecCapability:
 
 @frozen
 class RtpHeaderExtension:
-    """A header extension (RFC 8285) that a side can send, receive or both.  A client's identifier is not used."""
+    """A header extension (RFC 8285) that a side can send, receive or both.  The router ignores a client's id."""
 
     uri: str
     preferred_id: int | None = None
@@ -119,7 +119,7 @@ class IceParameters:
 
 @frozen
 class IceCandidate:
-    """A host candidate.  ``ip`` repeats ``address`` for clients older than the rename."""
+    """A host candidate.  ``ip`` repeats ``address`` for old clients, which know only that name."""
 
     foundation: str
     priority: int

@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 @frozen
 class PeerExit:
-    """What leaving a peer closed.  ``seconds`` is how long it took, ``forced`` how many goodbyes were cut off."""
+    """The objects that a leaving peer closed, the seconds that it took, and the goodbyes that were cut off."""
 
     consumers: int
     producers: int
@@ -184,7 +184,7 @@ class Peer:
         """When its newest authentic media came on any transport, in seconds; minus infinity for never."""
         return max((transport.media_heard_at() for transport in self.transports.values()), default=-math.inf)
 
-    # Finding one's own; ``NotFound`` for everything else.
+    # Finding this peer's objects.  Each raises ``NotFound`` for any other identifier.
 
     def transport(self, transport_id: str) -> Transport:
         return _own(self.transports, transport_id, "transport")
@@ -219,13 +219,13 @@ class Peer:
         """Close it with all streams on it.  The owner asked for it, and so gets no notice."""
         transport = self.transport(transport_id)
         deadline = trio.current_time() + self.context.settings.exit_timeout
-        # It only runs when this method has returned, which is after the close.
+        # This task first runs after this method has returned, so after the close.
         self._nursery.start_soon(self._say_goodbye, transport, deadline)
         _, _, closed_consumers = self._close_transport(transport)
         tell_closed(closed_consumers, ConsumerEndReason.PRODUCER_CLOSED)
 
     def lose_transport(self, transport: Transport, *, failed: bool) -> None:
-        """It failed, fell silent or was ended by the client: close it with all streams on it, then notify."""
+        """Close a transport that failed, or that the client closed, with all its streams.  Then notify."""
         consumers, producers, closed_consumers = self._close_transport(transport)
         for consumer in consumers:
             self.consumer_closed(consumer, ConsumerEndReason.FAILED)
@@ -239,7 +239,7 @@ class Peer:
         self.transport_changed(transport)
 
     def _close_transport(self, transport: Transport) -> tuple[list[Consumer], list[Producer], list[Consumer]]:
-        """Close its consumers, its producers with their consumers, and then itself.  Nobody is told yet.
+        """Close its consumers, its producers with their consumers, and then itself.  Notify nobody yet.
 
         Returns its own consumers, its producers, and the consumers of those producers.
         """
@@ -273,8 +273,8 @@ class Peer:
         consumers, producers = list(self.consumers.values()), list(self.producers.values())
         transports = list(self.transports.values())
         closed_consumers = [consumer for producer in producers for consumer in producer.consumers.values()]
-        # From the inside out.  First nothing is sent to this client, then nothing of it is forwarded, and the
-        # transports close last.  Notices wait until all of it is done.
+        # From the inside out.  After the consumers, nothing goes to this client.  After the producers, nothing of it is
+        # forwarded.  The transports close last.  Notices wait until all of this is done.
         resources: list[Resource] = [*consumers, *producers, *transports]
         for resource in resources:
             close_or_drop(resource, self.context)
@@ -313,7 +313,7 @@ class Peer:
             self.context.forced_cleanups += 1
             log.warning("a transport's goodbye was cut off", peer=self.name, transport=transport.id)
 
-    # What its transports tell it (:class:`sfu.transport.TransportOwner`).
+    # Notices of its transports (:class:`sfu.transport.TransportOwner`).
 
     def transport_changed(self, transport: Transport) -> None:
         self.guard(self.observer.transport_changed, transport)
@@ -345,7 +345,7 @@ def tell_closed(closed_consumers: Iterable[Consumer], why: ConsumerEndReason) ->
 def _receiver(transport: Transport, capabilities: RtpCapabilities | None) -> ortc.Receiver:
     """The receiver with a request's capabilities, or else with the transport's."""
     if capabilities is not None:
-        # Not a shared one: that would search for equal capabilities, which takes longer than one plan.
+        # Share none here: the search for equal capabilities takes longer than making one plan.
         return ortc.Receiver(capabilities)
     if transport.receiver is None:
         raise InvalidParameters("neither the transport nor this request has rtpCapabilities")
@@ -372,7 +372,7 @@ async def open_peer(router: PeerRouter, observer: PeerObserver, *, name: str) ->
         try:
             yield peer
         except Exception as error:
-            # Kept from the nursery, which would wrap it in a group.
+            # Keep it from the nursery, which would wrap it in an exception group.
             raised = error
         finally:
             transports = peer.leave()

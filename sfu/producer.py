@@ -68,7 +68,7 @@ class Producer:
 
     @property
     def guard(self) -> Guard:
-        """Runs code on the account of the peer that sends this stream."""
+        """Runs code for the peer that sends this stream.  An exception there ends that peer alone."""
         return self.transport.guard
 
     @property
@@ -109,7 +109,7 @@ class Producer:
         self.transport.wake()
 
     def on_reachable(self, now: float) -> None:
-        """It could not answer before, and can from now on."""
+        """The client can answer key frame requests again.  Repeat those that it has not answered."""
         for encoding in range(len(self.ssrcs)):
             self._key_frame_requests.retry_soon(self, encoding, now)
         self.transport.wake()
@@ -140,7 +140,7 @@ class Producer:
     # Encodings.
 
     def on_encoding_learned(self, event: EncodingLearned, now: float) -> None:
-        """The SSRC of an encoding became known, so that it can be asked; or the encoding began anew under another."""
+        """An encoding got its first SSRC, or began anew under another.  From now on it can send key frames."""
         self.transport.release_ssrc(event.ssrc)
         # Under another SSRC an encoder may have begun anew: its clock, losses and key frames count from zero.
         if self.ssrcs[event.encoding] is not None:
@@ -191,7 +191,7 @@ class Producer:
         self.closed = True
         closed_consumers = list(self.consumers.values())
         for consumer in closed_consumers:
-            # On the consumer's account: it is mostly another client's, whose failure must not stop this close.
+            # Under the consumer's guard: it mostly belongs to another client, whose failure must not stop this close.
             if not consumer.guard(consumer.close):
                 drop_by_force(consumer, self.transport.context)
         self.transport.forget_producer(self)

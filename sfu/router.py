@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 class Router:
     """Made by :func:`open_router`.  Runs the slow path: it dispatches events, and nothing else.
 
-    ``context`` is what its peers share, ``directory`` finds the object that an event belongs to.
+    ``context`` is the state that its peers share.  ``directory`` finds the object that an event belongs to.
     """
 
     def __init__(self, context: RouterContext) -> None:
@@ -54,7 +54,7 @@ class Router:
         return self.directory.counts()
 
     async def run(self) -> None:
-        """Handle what the data plane hands up, one bounded batch after the other."""
+        """Handle the events of the data plane, one bounded batch after the other."""
         while True:
             await self.context.plane.wait()
             self._handle_batch(trio.current_time())
@@ -93,7 +93,7 @@ class Router:
                 self._fail_all(event.why)
 
     def _fail_all(self, why: str) -> None:
-        """The data plane has forgotten every transport.  Tell their clients, which may create new ones."""
+        """The data plane has forgotten every transport.  Fail them all, so that each client can create new ones."""
         log.error("the data plane failed", why=why)
         self.context.slow_path_errors += 1
         for transport in list(self.directory.transports.values()):
@@ -153,10 +153,10 @@ async def serve_router(
     announced: Sequence[str] = (),
     meanwhile: Callable[[RouterContext], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Router]:
-    """Like :func:`open_router`, over a data plane of the caller's.
+    """Like :func:`open_router`, over a data plane of the caller's, which listens on ``addresses``.
 
-    Clients are told the ``announced`` hosts; without them those of the settings.  ``meanwhile`` runs as long as the
-    block does.
+    Clients get candidates on the ``announced`` hosts, or else on those of the settings.  ``meanwhile`` runs as long as
+    the block does.
     """
     router = Router(RouterContext(settings, plane, addresses, rng, today, announced))
     async with trio.open_nursery() as nursery:

@@ -13,19 +13,20 @@ class MediaSettings:
 
     ``hosts`` are the addresses to bind, IPv4 and IPv6, or names of them.  A wildcard stands for each address of the
     machine, None for loopback and one interface address.  ``port`` is one UDP port for all clients; 0 picks a free one.
-    ``announce`` replaces the addresses that clients are sent, for a machine behind NAT.  Every ``name_interval`` the
-    router looks up its names again, each for at most ``name_timeout``.  Every ``address_interval`` it checks which
+    Clients get the addresses in ``announce`` instead, for a machine behind NAT.  Every ``name_interval`` the router
+    looks up the announced names again, each for at most ``name_timeout``.  Every ``address_interval`` it checks which
     addresses of the machine came and went.
 
     ``handshake_timeout`` runs from ``connect`` to the end of the DTLS handshake.  A connected transport becomes
-    *disconnected* after ``disconnected_after`` without a sign of life: a STUN binding (clients send one every 2.5 to
-    6 s), media, or a report about received media.  It closes after ``silence_timeout`` without an authentic one; that
-    long consent to send lasts (RFC 7675 section 5.1).  ``courtesy_timeout`` limits the goodbye of one transport,
-    ``exit_timeout`` all goodbyes of a peer.  ``max_producers`` and ``max_consumers`` are for each peer.
+    *disconnected* after ``disconnected_after`` without a sign of life.  Signs of life are STUN bindings (clients send
+    one every 2.5 to 6 s), media, and reports about received media.  After ``silence_timeout`` without an authentic
+    sign, consent to send expires (RFC 7675 section 5.1) and the transport closes.  ``courtesy_timeout`` limits the
+    goodbye of one transport, ``exit_timeout`` all goodbyes of a peer.  ``max_producers`` and ``max_consumers`` are for
+    each peer.
 
-    Senders get a report about their media every ``report_interval``.  Receivers get the senders' clocks with the first
-    packets, and then on average every ``report_interval`` for video and every ``audio_report_interval`` for audio.
-    Browsers do it as often.
+    Senders get a report about their media every ``report_interval``.  Receivers get sender reports, with the senders'
+    clocks, behind the first packets.  More follow, on average every ``report_interval`` for video and every
+    ``audio_report_interval`` for audio.  Browsers send theirs as often.
 
     ``key_frame_interval`` is the unit of all waits for key frames, see :mod:`sfu.keyframes`.  ``video_orientation``
     offers clients its header extension (3GPP TS 26.114 section 7.4.5).

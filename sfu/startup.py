@@ -6,7 +6,7 @@ from sfu.wire.dtls.dtls import Dtls, DtlsRole
 
 
 def self_test() -> None:
-    """Carry a made-up call through a data plane of its own: some packets and a few hundred kilobytes, none sent.
+    """Carry a made-up call between two data planes in memory.  It takes a few hundred kilobytes and sends nothing.
 
     Raises ``RuntimeError`` if the data plane cannot carry calls on this machine.
     """
@@ -25,7 +25,7 @@ def warm_up(context: RouterContext) -> None:
 
 
 def _exchange(client: Dtls, server: Dtls) -> None:
-    """Carry datagrams both ways until neither side has one.  No time passes, so that nothing is repeated."""
+    """Carry datagrams both ways until neither side has one.  Time stands at 0, so no flight is repeated."""
     while (to_server := client.datagrams_to_send()) + (to_client := server.datagrams_to_send()):
         for datagram in to_server:
             server.receive(datagram, 0)

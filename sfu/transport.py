@@ -90,7 +90,7 @@ class Transport:
         self.plane.add_transport(self.plane_id)
         self._use_ice_parameters()
 
-    # What the client needs to know.
+    # Parameters for the client.
 
     @property
     def ice_candidates(self) -> tuple[IceCandidate, ...]:
@@ -100,15 +100,15 @@ class Transport:
     def dtls_parameters(self) -> DtlsParameters:
         return self.context.dtls_parameters
 
-    # What the client asks for.
+    # Requests of the client.
 
     def connect(self, parameters: DtlsParameters, now: float) -> None:
         """Begin, with the client's fingerprints and DTLS role.
 
-        If the client's role is ``client``, we are the DTLS server and wait for it.  Otherwise we begin the handshake
-        with the first authenticated STUN binding, since before that there is no address to send to.
+        If the client's role is ``client``, we are the DTLS server and wait for the client.  Otherwise we begin the
+        handshake with the first authenticated STUN binding, since before that there is no address to send to.
 
-        Raises ``Conflict`` the second time.
+        Raises ``Conflict`` the second time, and ``InvalidParameters`` if we can check none of the fingerprints.
         """
         if self.dtls is not None:
             raise Conflict("this transport is connected already")
@@ -139,16 +139,16 @@ class Transport:
         return str(self._mids - 1)
 
     def patience(self, producer: ConsumerSource, encoding: int) -> Patience:
-        """The patience for this client's key frame requests.
+        """The spacing of this client's key frame requests for one encoding.
 
-        It belongs to the transport: a client that closes its consumer and makes another is no new receiver.
+        It belongs to the transport, so that a client cannot reset it with a new consumer.
         """
         return self._patience.setdefault(producer, {}).setdefault(encoding, Patience())
 
     # Datagrams from the network.
 
     def on_path_selected(self, path: Path, now: float) -> None:
-        """DTLS goes to this path from now on.  With the first one, a handshake that we begin can begin."""
+        """Send DTLS to this path from now on.  The first path starts a handshake in which we are the client."""
         self._path = path
         if self.dtls is not None and self.dtls.state is DtlsState.NEW:
             self._start_handshake(now)
@@ -192,14 +192,14 @@ class Transport:
         """When its newest authentic RTP or RTCP came, in seconds; minus infinity for never."""
         try:
             heard_at = self.plane.media_heard_at(self.plane_id)
-        except KeyError:  # the data plane has failed, and its event to say so is on the way
+        except KeyError:  # the data plane has failed; its `PlaneFailed` still waits in the queue
             heard_at = None
         return -math.inf if heard_at is None else heard_at
 
     # Time.
 
     async def run(self) -> None:
-        """Let time pass until the transport closes."""
+        """Handle the timers of this transport until it closes."""
         with self._scope:
             while True:
                 self._wake = trio.Event()
@@ -302,7 +302,7 @@ class Transport:
     # Events of the streams on it.
 
     def release_ssrc(self, ssrc: int) -> None:
-        """An encoding of one producer has this SSRC from now on, so that no other encoding has."""
+        """An encoding gets this SSRC.  Take it from the encoding that had it before."""
         for producer in self.producers.values():
             producer.release_ssrc(ssrc)
 
@@ -324,7 +324,7 @@ class Transport:
     # The end.
 
     def fail(self, why: str) -> None:
-        """End it because something went wrong.  Its owner is told ``failed``, then ``closed``."""
+        """End it because something went wrong.  Its owner gets two notices: ``failed``, then ``closed``."""
         if self.closed:
             return
         log.info("transport failed", peer=self.guard.name, transport=self.id, why=why)

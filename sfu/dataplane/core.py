@@ -1,7 +1,7 @@
 """The data plane without sockets and clock: datagrams and ``now`` in, datagrams and events out.
 
-The class comes from the extension :mod:`sfu._dataplane`, whose source is in ``src/`` beside this file.  A thread with
-sockets and a network that a test makes up run the same core, ``src/core``.
+The class comes from the extension :mod:`sfu._dataplane`, whose source is in ``src/`` beside this file.  The same core,
+``src/core``, runs in a thread with sockets and in the made-up networks of tests.
 """
 
 from collections.abc import Callable

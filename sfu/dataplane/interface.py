@@ -1,7 +1,6 @@
 """The names of the data plane for the rest of the package.
 
-The stub of :class:`sfu._dataplane.DataPlane` says what each command does.  That of :mod:`sfu.dataplane.values` says
-what the values mean.
+Two stubs explain them: ``sfu/_dataplane.pyi`` the commands, and ``values.pyi`` beside this file the values.
 """
 
 import enum

@@ -48,7 +48,7 @@ class MemoryDataPlane(DataPlaneCore):
 
     def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:
         super().watch(transport, heard_at, silent_after, lost_after)
-        self._readable.set()  # a waiting task sleeps until an older deadline
+        self._readable.set()  # wake the task in `wait`, which sleeps until an older deadline
 
     def start_reports(self, transport: TransportId, first_at: float, interval: float) -> None:
         super().start_reports(transport, first_at, interval)

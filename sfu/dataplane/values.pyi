@@ -16,7 +16,7 @@ from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, Tr
 class EncodingSpec:
     """One encoding of a producer.
 
-    Without an SSRC it is learned from the MID and RID extensions (RFC 8843, RFC 8852).  With one, these still move it.
+    Without an SSRC, the MID and RID extensions (RFC 8843, RFC 8852) show it.  They may also replace a given one.
     """
 
     ssrc: int | None = None
@@ -60,12 +60,12 @@ class ConsumerFormat:
     with a MID write it into every packet as extension ``mid_id``.  ``report_interval`` is the mean time between two
     sender reports, in seconds.
 
-    Once the sender has reported its clock, receivers get sender reports on that clock, moved on by the time that has
-    passed here (RFC 3550 section 6.4.1).  The first leaves with the next packets.  The others follow at random, half to
+    Once the sender has reported its clock, receivers get sender reports on that clock (RFC 3550 section 6.4.1).  They
+    add the time that has passed since.  The first leaves with the next packets.  The others follow at random, half to
     three halves of the ``report_interval`` apart; none leaves while nothing is sent.
 
-    Switches between encodings keep to these clocks; without them they go by arrival times.  A clock is forgotten when
-    its encoding begins anew with another SSRC.
+    At a switch between encodings, timestamps follow these clocks, or else the arrival times.  The data plane forgets a
+    clock when its encoding begins anew with another SSRC.
     """
 
     payload_types: Set[int]
@@ -211,9 +211,9 @@ class ReceptionReport:
 class ConsumerStats:
     """What was sent to one consumer, and what its receiver reported about it.
 
-    ``packets`` counts all that left, also padding sent in the place of a late packet that was left out.  ``octets``
-    counts payloads alone, as sender reports do (RFC 3550 section 6.4.1); ``bytes`` counts whole plain RTP packets.
-    ``timestamp_offset`` is what is added (mod 2**32) to the current encoding's timestamps.
+    ``packets`` counts all that left, with the padding that fills the number of an omitted late packet.  ``octets``
+    counts payloads alone, as sender reports do (RFC 3550 section 6.4.1); ``bytes`` counts whole plain RTP packets.  The
+    data plane adds ``timestamp_offset`` (mod 2**32) to the current encoding's timestamps.
     """
 
     packets: int
@@ -230,8 +230,8 @@ class ConsumerStats:
 class PlaneTotals:
     """Packets, bytes and drops since the start, as whole datagrams; and the number of objects now.
 
-    ``routes`` counts consumers that have their producer.  A datagram for the slow path is counted when it is handed
-    up at the latest.
+    ``routes`` counts consumers that have their producer.  A datagram for the slow path counts at the latest when
+    :meth:`~sfu._dataplane.DataPlane.poll` hands it over.
     """
 
     packets_in: int

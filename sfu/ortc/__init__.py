@@ -1,8 +1,8 @@
-"""Matching what clients say about their media with what the router can do, after the manner of ORTC.
+"""Matches the media parameters of clients with the capabilities of the router, after the manner of ORTC.
 
 A producer's parameters become a plan in the router's numbers (:func:`accept_producer`).  This plan and a receiver's
-capabilities become the plan of its consumers (:func:`plan_consumer`), from which each consumer gets its parameters.
-A :class:`Receiver` keeps the plans for equal values.
+capabilities become the plan of its consumers (:func:`plan_consumer`), from which each consumer gets its parameters.  A
+:class:`Receiver` keeps its plans, so that equal streams share one.
 
 No clock, no randomness, and no state but the kept plans.
 """

@@ -52,9 +52,9 @@ def _check_any(
     if media:
         return
     if reds:
-        raise Unsupported("RED needs beside it the codec that it carries")
+        raise Unsupported("RED needs the codec that it carries beside it")
     if codecs and not ours:
-        raise InvalidParameters(f"it is not {kind}/…", "codecs[0].mimeType")
+        raise InvalidParameters(f"the MIME type does not begin with {kind}/", "codecs[0].mimeType")
     raise InvalidParameters("there is no media codec", "codecs")
 
 
@@ -85,7 +85,7 @@ def _by_payload_type(
         return named
     carried = next((codec for codec in media if codec.clock_rate == red.clock_rate), None)
     if carried is None:
-        raise Unsupported("RED needs beside it a codec of its clock rate")
+        raise Unsupported("RED needs a codec of the same clock rate beside it")
     return carried
 
 

@@ -28,7 +28,7 @@ MAX_PLANS: Final = 64
 
 @frozen(eq=False)
 class ConsumerPlan:
-    """What all consumers of equal streams at equal receivers have in common.
+    """The part that all consumers of equal streams at equal receivers share.
 
     ``format`` is for the data plane: it holds the numbers of ``codecs`` and ``header_extensions``.
     """
@@ -39,7 +39,7 @@ class ConsumerPlan:
     format: ConsumerFormat
 
     def parameters(self, *, ssrc: int, mid: str, msid: str, cname: str | None) -> RtpParameters:
-        """The parameters that the receiver is sent.
+        """The parameters for the receiver.
 
         ``mid`` is decimal and never used twice in a transport's life, ``msid`` is ``<stream> <track>`` (RFC 8830), and
         ``cname`` is the producer's (RFC 3550 section 6.5.1).
@@ -47,9 +47,9 @@ class ConsumerPlan:
         Raises ``ValueError`` for an SSRC or a MID that no consumer may have.
         """
         if not 1 <= ssrc < 2**32 or ssrc == PROBATOR_SSRC:
-            raise ValueError(f"no SSRC for a consumer: {ssrc}")
+            raise ValueError(f"a consumer cannot have the SSRC {ssrc}")
         if not (mid.isascii() and mid.isdecimal() and len(mid) <= MAX_MID_CHARACTERS):
-            raise ValueError(f"no MID for a consumer: {mid!r}")
+            raise ValueError(f"a consumer cannot have the MID {mid!r}")
         return RtpParameters(
             codecs=self.codecs,
             mid=mid,
@@ -86,7 +86,7 @@ class Receiver:
 
 
 def can_consume(consumable: RtpParameters, capabilities: RtpCapabilities) -> bool:
-    """Whether a receiver with these capabilities can play what :func:`accept_producer` found consumable."""
+    """Whether a receiver with these capabilities can play a producer's ``consumable`` stream."""
     return bool(_common_codecs(consumable, capabilities))
 
 

@@ -34,7 +34,7 @@ class ProducerPlan:
     """A producer's parameters, once they are accepted.
 
     ``spec`` is for the data plane.  ``pli`` and ``fir`` say which key frame requests the client understands.
-    ``consumable`` is the start for all its consumers: the router's payload type and extension ids, one encoding, no
+    ``consumable`` is the basis of all its consumers: the router's payload type and extension ids, one encoding, no
     SSRC.  Streams with equal ``consumable_key`` have consumers with equal plans.
     """
 
@@ -152,8 +152,8 @@ def _sender_parameters(codec: RtpCodecParameters) -> CodecParameters:
     Without Opus' ``sprop-stereo`` (RFC 7587 section 6.1) receivers decode to mono.  H.264 has its level and parameter
     sets.  All others are the router's own.
 
-    So one payload type may mean two levels in one receiver's consumers, against RFC 8843 section 9.1.  Browsers use
-    each consumer's own parameters, as mediasoup needs it, too.
+    So one payload type may mean two levels in one receiver's consumers, against RFC 8843 section 9.1.  Browsers accept
+    that: they use each consumer's own parameters, and mediasoup relies on it too.
     """
     match split_mime_type(codec.mime_type):
         case ("audio", "opus"):

@@ -1,7 +1,7 @@
 """Contradictions in the parameters of clients.  Each ends in :exc:`sfu.errors.InvalidParameters` with a path.
 
-Ranges, sizes and counts were checked on the wire, where the gateway read the parameters.  Only fields that are used
-count here: a client may describe things that this router does not know as it likes.
+Ranges, sizes and counts were checked on the wire, where the gateway read the parameters.  Only fields that the router
+uses count here.  A client may describe all other features in any way.
 """
 
 import re
@@ -14,7 +14,7 @@ from sfu.errors import InvalidParameters
 from sfu.parameters import RtpEncodingParameters, RtpHeaderExtensionParameters
 
 _Item = TypeVar("_Item")
-# What an element of a header extension holds (RFC 8285 section 4.3), in the characters of RFC 8851 section 10.
+# An element of a header extension holds 255 bytes (RFC 8285 section 4.3).  RFC 8851 section 10 names the characters.
 _RID: Final = re.compile(r"[\w-]{1,255}", re.ASCII)
 _MID: Final = re.compile(r"[ -~]{1,255}")
 
@@ -68,9 +68,9 @@ def recognisable(
 ) -> tuple[RtpEncodingParameters, ...]:
     """The encodings, once it is clear that each packet shows which one it belongs to.
 
-    Without SSRC header extensions show it: a RID, or the MID of a stream that has one encoding (RFC 8843 section 9.2,
-    RFC 8852 section 3.2).  ``has_mid`` says that the stream has a MID and its extension.  ``mid_path`` is the path of
-    a MID that packets cannot carry.
+    If an encoding has no SSRC, a header extension must show it.  This is a RID, or the MID of a stream that has one
+    encoding (RFC 8843 section 9.2, RFC 8852 section 3.2).  ``has_mid`` says that the stream has a MID and its
+    extension.  ``mid_path`` is the path of a MID that packets cannot carry.
 
     Raises :exc:`InvalidParameters` for an encoding whose packets show nothing.
     """
@@ -93,7 +93,7 @@ def numbered(items: Sequence[_Item], name: str) -> Iterable[tuple[_Item, str]]:
 
 
 def check_payload_type(payload_type: int, path: str) -> None:
-    """Raises :exc:`InvalidParameters` for a payload type that packets cannot have beside RTCP."""
+    """Raises :exc:`InvalidParameters` for a payload type that packets cannot have on one port with RTCP."""
     # On one port with RTCP, 64–95 with the marker bit look like RTCP (RFC 5761 section 4).
     if 64 <= payload_type <= 95:
         raise InvalidParameters("a payload type is 0 to 63 or 96 to 127", path)
@@ -111,5 +111,5 @@ def _check_distinct(items: Iterable[tuple[Hashable, str]], name: str) -> None:
     seen = set[Hashable]()
     for value, path in items:
         if value is not None and value in seen:
-            raise InvalidParameters("it is there twice", f"{path}.{name}")
+            raise InvalidParameters("another encoding has the same value", f"{path}.{name}")
         seen.add(value)

@@ -53,7 +53,7 @@ def generate_certificate(today: datetime.datetime) -> Certificate:
 def usable_fingerprints(fingerprints: Sequence[DtlsFingerprint]) -> tuple[DtlsFingerprint, ...]:
     """Those of known hash functions (sha-256, sha-384 and sha-512), in lower case.
 
-    Their form was checked on the wire; one of a wrong form fits no certificate.
+    The gateway has checked their form.  A malformed one would fit no certificate.
 
     Raises ``ValueError`` if there are none.
     """

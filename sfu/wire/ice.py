@@ -7,7 +7,8 @@ from sfu.parameters import IceParameters
 
 UFRAG_LENGTH: Final = 16
 PASSWORD_LENGTH: Final = 32
-"""In ice-chars of 6 random bits each; RFC 8839 section 5.4 demands at least 4 and 22, and 24 and 128 random bits."""
+"""Both lengths are in ice-chars of 6 random bits each.  RFC 8839 section 5.4 demands at least 4 ice-chars with 24
+random bits for the fragment, and 22 with 128 for the password."""
 
 _ICE_CHARS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 

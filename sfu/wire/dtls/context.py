@@ -71,7 +71,7 @@ class DtlsContext:
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
-    """Trust by fingerprint alone (RFC 8122 section 6.2), whatever the certificate's signature and dates.
+    """Trust by fingerprint alone (RFC 8122 section 6.2).  Signature and dates of the certificate do not matter.
 
     A refusal here, in the middle of the handshake, sends the peer an alert and keeps our last flight back.
     """

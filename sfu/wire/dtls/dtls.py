@@ -44,7 +44,7 @@ __all__ = [
 
 MAX_HANDSHAKE_DATAGRAMS: Final = 400
 MAX_HANDSHAKE_BYTES: Final = 256 * 1024
-"""Limits of what a peer may send in a handshake.  On a clean network it takes six datagrams and some 4 KiB."""
+"""Limits of one handshake, for the datagrams of the peer.  A clean network needs six datagrams and some 4 KiB."""
 
 _FROM_CLIENT: Final = frozenset({1, 11, 15, 16, 20})
 _FROM_SERVER: Final = frozenset({2, 3, 4, 11, 12, 13, 14, 20, 22})
@@ -73,7 +73,9 @@ class Dtls:
         self._close_notify: list[bytes] = []
         self._datagrams_in = 0
         self._bytes_in = 0
+        # Plain-text records that OpenSSL got so far; see `_renumbered`.
         self._plain_records = 0
+        # The highest number of the peer's handshake messages, and of those that our newest flight answers.
         self._highest_message = -1
         self._highest_answered = -1
 
@@ -138,7 +140,7 @@ class Dtls:
         self._datagrams_in += 1
         self._bytes_in += sum(len(record.raw) for record in plausible)
         if self._datagrams_in > MAX_HANDSHAKE_DATAGRAMS or self._bytes_in > MAX_HANDSHAKE_BYTES:
-            self._fail("too much for a handshake")
+            self._fail("the peer sent too much in the handshake")
             return
         numbers = [record.message_sequence for record in plausible if record.message_sequence is not None]
         repeated = any(number <= self._highest_answered for number in numbers)
@@ -146,15 +148,16 @@ class Dtls:
         self._open_connection.bio_write(b"".join(self._renumbered(record) for record in plausible))
         self._shake_hands(now)
         if repeated:
-            # Do not wait for our own timer: a browser's is far shorter (RFC 6347 section 4.2.4, "WAITING").
+            # The peer repeats messages that our flight has answered, so that flight was lost.  Repeat it now, and do
+            # not wait for our timer: a browser's is far shorter (RFC 6347 section 4.2.4, "WAITING").
             self._outgoing += self._flight.repeat(now)
 
     def _renumbered(self, record: Record) -> bytes:
         """The record, with a sequence number that can do no harm if it is plain text.
 
         OpenSSL applies its replay window to plain text as well.  After one forged high number it would take all later
-        records for old ones, and after a message that came too early it would take the repetition for a replay.  So we
-        number them as they come.  The handshake messages inside have numbers of their own.
+        records for old ones.  After a message that came too early, it would take the repetition for a replay.  So we
+        number plain records as they come.  The handshake messages inside have numbers of their own.
         """
         if record.epoch != 0:
             return record.raw
@@ -177,7 +180,7 @@ class Dtls:
         except SSL.WantReadError:
             self._send_flight(now)
         except SSL.Error as error:
-            self._fail("not the expected fingerprint" if self._check.failed else _text(error))
+            self._fail("the peer's certificate has another fingerprint" if self._check.failed else _text(error))
         else:
             self._finish_handshake(now)
 
@@ -186,8 +189,8 @@ class Dtls:
         # The server's flight is the last, since there is no resumption.  If the client repeated its own flight as well,
         # one datagram that the network doubles would make both sides answer each other for ever.
         self._flight.finish(keep=self._role is DtlsRole.SERVER)
-        if not self._check.passed:  # the peer showed none, as when it resumes a session
-            self._fail("no certificate")
+        if not self._check.passed:  # as when a peer resumes a session
+            self._fail("the peer showed no certificate")
             return
         name = self._open_connection.get_selected_srtp_profile().decode()
         if not name:
@@ -203,7 +206,7 @@ class Dtls:
             self._free_openssl()
 
     def _free_openssl(self) -> None:
-        """Free OpenSSL's memory, and keep what the end needs."""
+        """Free OpenSSL's memory.  Keep our close_notify, and the reader of the peer's alerts."""
         self._alerts = AlertReader.of(self._open_connection, is_client=self._role is DtlsRole.CLIENT)
         if self._alerts is not None:
             self._close_notify = self._write_close_notify()
@@ -218,7 +221,7 @@ class Dtls:
                 return
 
     def _read_connection(self) -> None:
-        """Decrypt what came, for its alerts.  Data is dropped: nothing here runs over DTLS but its handshake."""
+        """Decrypt the waiting records to find alerts.  Drop data: nothing here runs over DTLS but its handshake."""
         try:
             while True:
                 self._open_connection.recv(_READ_SIZE)

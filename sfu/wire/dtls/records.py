@@ -55,7 +55,7 @@ def parse_records_untrusted(datagram: bytes) -> list[Record]:
     Raises ``BadDatagram`` for wrong framing, for versions above DTLS 1.2, and for epochs that only a renegotiation has.
     """
     if not datagram:
-        raise BadDatagram("nothing")
+        raise BadDatagram("an empty datagram")
     records = []
     position = 0
     while position < len(datagram):
@@ -76,7 +76,7 @@ def is_plausible_untrusted(record: Record, messages: frozenset[int]) -> bool:
     """Whether this record may be part of a handshake in which the peer sends these types of messages.
 
     RFC 6347 section 4.1.2.7 wants invalid records ignored.  But OpenSSL ends a handshake after nonsense in plain text,
-    and after a handful of warnings.  The keys decide about encrypted records.
+    and after a handful of warnings.  So none of these reach it.  The keys decide about encrypted records.
     """
     if record.epoch != 0:
         return True
