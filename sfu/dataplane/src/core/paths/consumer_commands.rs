@@ -114,9 +114,9 @@ fn rewriter_for(producer: &mut Producer, spec: &ConsumerSpec<'_>, mid: Option<&M
         spec.format.extension_ids.contains(&router) && !own && !shadowed
     };
     let ids = source.extension_ids.0.iter().copied().filter(taken).collect();
-    let key = ExtensionSelection::new(ids, spec.format.mid_id, mid);
-    let shared = producer.rewriters.iter().find(|(_, rewriter)| rewriter.serves(&key)).map(|(slot, _)| slot);
-    let slot = shared.unwrap_or_else(|| producer.rewriters.insert(ExtensionRewriter::new(key, mid.cloned())));
+    let selection = ExtensionSelection::new(ids, spec.format.mid_id, mid);
+    let shared = producer.rewriters.iter().find(|(_, rewriter)| rewriter.serves(&selection)).map(|(slot, _)| slot);
+    let slot = shared.unwrap_or_else(|| producer.rewriters.insert(ExtensionRewriter::new(selection, mid.cloned())));
     producer.rewriters[slot].users += 1;
     slot
 }

@@ -24,7 +24,7 @@ impl Default for SsrcChanges {
 }
 
 impl SsrcChanges {
-    /// Change from one SSRC to another at `now` (seconds).  Whether the limit allows it.
+    /// Whether the limit allows a change from one SSRC to another at `now` (seconds).  If so, the change is counted.
     pub fn allow(&mut self, from: u32, to: u32, now: f64) -> bool {
         let (mut left, mut late) = (self.left, false);
         if let Some(last) = self.last {
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_changes_without_end_changes_once_a_second() {
+    fn endless_changes_are_limited_to_one_a_second() {
         let mut changes = SsrcChanges::default();
         let mut allowed = 0;
         for tick in 0..10_000u32 {

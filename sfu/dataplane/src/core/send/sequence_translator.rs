@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 const MAX_DROPOUT: i64 = 3000; // as RFC 3550 appendix A.1: a sender that skips more numbers began anew
-const MAX_RUNS: usize = 256; // late packets of older runs get no number
+const MAX_STRETCHES: usize = 256; // late packets of older stretches get no number
 
 /// Incoming numbers from `start` to before `end` go out with `offset` added.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct Stretch {
     start: i64,
     end: i64,
     offset: i64,
@@ -16,20 +16,20 @@ struct Run {
 /// Maps incoming numbers of one source to outgoing ones.  Both are extended, so that they never wrap.
 ///
 /// While nothing is left out, both differ by a constant offset.  Each number that is left out lowers the offset by one
-/// for all that follow.  So the past is a list of runs, each with its offset, and a late packet finds its run there.  A
-/// number maps to the same outgoing number every time, or never to any.
+/// for all that follow.  So the past is a list of stretches, each with its offset, and a late packet finds its stretch
+/// there.  A number maps to the same outgoing number every time, or never to any.
 #[derive(Clone, Debug, Default)]
 pub struct SequenceTranslator {
     /// The first outgoing number; `None` takes the first incoming one.
     first: Option<i64>,
     begun: bool,
     /// The past, the oldest first.
-    runs: VecDeque<Run>,
+    stretches: VecDeque<Stretch>,
     /// One more than the highest incoming number so far.
     next_in: i64,
-    /// The first incoming number of the current run.
-    run_start: i64,
-    /// What is added to the numbers of the current run.
+    /// The first incoming number of the current stretch.
+    stretch_start: i64,
+    /// What is added to the numbers of the current stretch.
     offset: i64,
 }
 
@@ -44,9 +44,9 @@ impl SequenceTranslator {
         self.offset =
             if self.begun { self.next_in + self.offset - number } else { self.first.map_or(0, |first| first - number) };
         self.begun = true;
-        self.runs.clear();
+        self.stretches.clear();
         self.next_in = number;
-        self.run_start = number;
+        self.stretch_start = number;
     }
 
     /// The outgoing number of a packet that is sent.  `None` for one that comes too late or was left out.
@@ -58,11 +58,11 @@ impl SequenceTranslator {
             self.next_in = number + 1;
             return Some(number + self.offset);
         }
-        if number >= self.run_start {
+        if number >= self.stretch_start {
             return Some(number + self.offset);
         }
-        let run = self.runs.iter().rev().find(|run| number >= run.start)?;
-        (number < run.end).then_some(number + run.offset)
+        let stretch = self.stretches.iter().rev().find(|stretch| number >= stretch.start)?;
+        (number < stretch.end).then_some(number + stretch.offset)
     }
 
     /// The packet is not sent and gets no number.
@@ -76,15 +76,15 @@ impl SequenceTranslator {
         if number - self.next_in >= MAX_DROPOUT {
             self.begin(number);
         }
-        if self.begun && number > self.run_start {
-            if self.runs.len() == MAX_RUNS {
-                self.runs.pop_front();
+        if self.begun && number > self.stretch_start {
+            if self.stretches.len() == MAX_STRETCHES {
+                self.stretches.pop_front();
             }
-            self.runs.push_back(Run { start: self.run_start, end: number, offset: self.offset });
+            self.stretches.push_back(Stretch { start: self.stretch_start, end: number, offset: self.offset });
         }
         self.offset -= 1;
         self.next_in = number + 1;
-        self.run_start = number + 1;
+        self.stretch_start = number + 1;
         None
     }
 }

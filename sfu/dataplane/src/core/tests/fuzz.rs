@@ -2,7 +2,7 @@
 
 use super::*;
 
-const SEEDS: u64 = 1000; // datagrams of one life of a core
+const DATAGRAMS_PER_LIFE: u64 = 1000; // a life is the time of one core
 
 /// A random generator with a seed (SplitMix64).
 struct Dice(u64);
@@ -119,7 +119,7 @@ fn datagram(dice: &mut Dice, client: &mut Client, number: u16) -> Vec<u8> {
 fn live(seed: u64) -> u64 {
     let mut dice = Dice(seed);
     let (mut core, mut clients) = world(&mut dice);
-    for number in 0..SEEDS {
+    for number in 0..DATAGRAMS_PER_LIFE {
         let client = &mut clients[dice.below(3)];
         let mut datagram = datagram(&mut dice, client, number as u16);
         core.receive(&mut datagram, path(client.transport), number as f64 * 0.001);
@@ -154,9 +154,9 @@ fn ten_million_mutated_datagrams() {
     let wanted: u64 = std::env::var("FUZZ_DATAGRAMS").ok().and_then(|count| count.parse().ok()).unwrap_or(10_000_000);
     let first: u64 = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let mut forwarded = 0;
-    for seed in first..first + wanted.div_ceil(SEEDS) {
+    for seed in first..first + wanted.div_ceil(DATAGRAMS_PER_LIFE) {
         let lived = std::panic::catch_unwind(|| live(seed));
-        forwarded += lived.unwrap_or_else(|_| panic!("FUZZ_SEED={seed} FUZZ_DATAGRAMS=1 is what went wrong"));
+        forwarded += lived.unwrap_or_else(|_| panic!("it fails again with FUZZ_SEED={seed} FUZZ_DATAGRAMS=1"));
     }
     println!("{wanted} datagrams came, {forwarded} copies left");
     assert!(forwarded > wanted / 10);

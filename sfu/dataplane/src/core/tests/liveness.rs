@@ -36,17 +36,17 @@ fn next_liveness_event(core: &mut Core) -> (f64, Event) {
     loop {
         let due = core.next_due().expect("a client is watched");
         core.pass_time(due);
-        if let Some(event) = lives(core).pop() {
+        if let Some(event) = liveness_events(core).pop() {
             return (due, event);
         }
     }
 }
 
-fn lives(core: &mut Core) -> Vec<Event> {
-    let of_life = |event: &Event| {
+fn liveness_events(core: &mut Core) -> Vec<Event> {
+    let of_liveness = |event: &Event| {
         matches!(event, Event::FellSilent { .. } | Event::ConsentExpired { .. } | Event::CameBack { .. })
     };
-    core.take_events(usize::MAX).into_iter().filter(of_life).collect()
+    core.take_events(usize::MAX).into_iter().filter(of_liveness).collect()
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_silent_client_is_lost_later_and_back_at_the_first_authentic_sign() {
     assert_eq!(next_liveness_event(&mut core), (8.0, Event::FellSilent { transport: 1, last_at: 1.0 }));
     let mut voice = client.seal(AUDIO, 111, 1, b"voice");
     core.receive(&mut voice.clone(), path(1), 20.0);
-    assert_eq!(lives(&mut core), [Event::CameBack { transport: 1 }]);
+    assert_eq!(liveness_events(&mut core), [Event::CameBack { transport: 1 }]);
     core.receive(&mut voice, path(1), 21.0);
     assert_eq!(next_liveness_event(&mut core), (27.0, Event::FellSilent { transport: 1, last_at: 20.0 }));
     assert_eq!(next_liveness_event(&mut core), (50.0, Event::ConsentExpired { transport: 1, last_at: 20.0 }));
@@ -110,17 +110,17 @@ fn a_silence_that_is_over_before_it_was_reported_is_not_reported() {
     let (mut core, mut client) = watched();
     core.pass_time(8.0);
     client.send(&mut core, AUDIO, 111, 1, b"voice");
-    assert_eq!(lives(&mut core), []);
+    assert_eq!(liveness_events(&mut core), []);
     core.pass_time(8.0);
-    assert_eq!(lives(&mut core), [Event::FellSilent { transport: 1, last_at: 1.0 }]);
+    assert_eq!(liveness_events(&mut core), [Event::FellSilent { transport: 1, last_at: 1.0 }]);
     core.receive(&mut credentials(1).request(false), path(1), 9.0);
     core.pass_time(16.0);
-    assert_eq!(lives(&mut core), []); // it came back and fell silent again, which the slow path knows already
+    assert_eq!(liveness_events(&mut core), []); // it came back and fell silent again, which the slow path knows already
     core.receive(&mut credentials(1).request(false), path(1), 16.0);
-    assert_eq!(lives(&mut core), [Event::CameBack { transport: 1 }]);
+    assert_eq!(liveness_events(&mut core), [Event::CameBack { transport: 1 }]);
     core.pass_time(23.0);
     core.pass_time(46.0);
-    assert_eq!(lives(&mut core), [Event::ConsentExpired { transport: 1, last_at: 16.0 }]);
+    assert_eq!(liveness_events(&mut core), [Event::ConsentExpired { transport: 1, last_at: 16.0 }]);
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn a_removed_consumer_gets_no_sender_report_and_the_others_do() {
 }
 
 #[test]
-fn a_datagram_settled_after_its_consumer_was_removed_is_counted_in_the_totals() {
+fn a_datagram_that_leaves_after_its_consumer_was_removed_counts_in_the_totals() {
     let mut core = waiting();
     let sent = core.drain(9.0);
     core.remove_consumer(22);

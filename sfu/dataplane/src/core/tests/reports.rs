@@ -53,7 +53,7 @@ fn blocks(compounds: &[Vec<u8>]) -> Vec<ReportBlock> {
 }
 
 #[test]
-fn a_publisher_gets_reports_about_its_streams_at_random_intervals() {
+fn a_publisher_gets_reports_about_its_streams_at_regular_intervals() {
     let (mut core, mut sender, _) = call();
     sender.send(&mut core, AUDIO, 111, 1, b"voice");
     sender.send(&mut core, AUDIO, 111, 4, b"voice");

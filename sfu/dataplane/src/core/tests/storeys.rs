@@ -1,7 +1,7 @@
-//! The storeys of the crate: a module uses modules of its own storey and of those below, and no circle.
+//! The storeys of the crate: a module uses modules of its own storey and of those below, without import cycles.
 //!
-//! This reads the source files.  Of each it takes the paths that begin with `crate::`, with `super::`, or with a child
-//! module; unit tests at the end of a file may use anything.
+//! The test reads the source files.  It takes the paths that begin with `crate::`, with `super::`, or with a child
+//! module.  Unit tests at the end of a file may use anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -111,13 +111,13 @@ fn violations(sources: &Sources) -> Vec<String> {
     }
     let mut done = BTreeSet::new();
     for module in uses.keys() {
-        circles(module, &uses, &mut Vec::new(), &mut done, &mut broken);
+        cycles(module, &uses, &mut Vec::new(), &mut done, &mut broken);
     }
     broken
 }
 
 /// Walk every use of this module, depth first, and note where the walk comes back to itself.
-fn circles<'a>(
+fn cycles<'a>(
     module: &'a str,
     uses: &BTreeMap<&'a str, BTreeSet<&'a str>>,
     way: &mut Vec<&'a str>,
@@ -125,10 +125,10 @@ fn circles<'a>(
     broken: &mut Vec<String>,
 ) {
     if let Some(place) = way.iter().position(|passed| *passed == module) {
-        broken.push(format!("a circle: {} -> {module}", way[place..].join(" -> ")));
+        broken.push(format!("an import cycle: {} -> {module}", way[place..].join(" -> ")));
     } else if !done.contains(module) {
         way.push(module);
-        uses[module].iter().for_each(|target| circles(target, uses, way, done, broken));
+        uses[module].iter().for_each(|target| cycles(target, uses, way, done, broken));
         way.pop();
         done.insert(module);
     }
@@ -162,14 +162,14 @@ fn an_import_from_a_lower_storey_to_a_higher_one_is_found_however_it_is_written(
 }
 
 #[test]
-fn a_circle_within_a_storey_is_found() {
+fn an_import_cycle_within_a_storey_is_found() {
     let sources = made_up(&[
         ("core::send::batch", "use super::consumer::Consumer;"),
         ("core::send::consumer", "use crate::core::send::transmit::Transmit;"),
         ("core::send::transmit", "use super::batch::SendBatch;"),
     ]);
-    let circle = "core::send::batch -> core::send::consumer -> core::send::transmit -> core::send::batch";
-    assert_eq!(violations(&sources), [format!("a circle: {circle}")]);
+    let cycle = "core::send::batch -> core::send::consumer -> core::send::transmit -> core::send::batch";
+    assert_eq!(violations(&sources), [format!("an import cycle: {cycle}")]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Header extensions rewritten from the client's ids to the router's (RFC 8285), for one kind of consumer at a time.
+//! Header extensions rewritten from the client's ids to the router's (RFC 8285), once for all consumers with one
+//! selection.
 
 use crate::core::wire::rtp::{Element, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 
@@ -73,12 +74,12 @@ impl ExtensionSelection {
 /// followed by the tail that all share.
 #[derive(Clone, Debug)]
 pub struct ExtensionRewriter {
-    key: ExtensionSelection,
+    selection: ExtensionSelection,
     /// The MID of any one of the consumers: it decides on the form of the elements.
     mid: Option<MidElement>,
     /// How many consumers share it.
     pub users: usize,
-    /// The packet for which the rest was prepared.
+    /// The serial number of the packet for which `two_byte` and `tail` hold.
     serial: u64,
     /// All elements of the block have the two-byte form.
     two_byte: bool,
@@ -88,13 +89,13 @@ pub struct ExtensionRewriter {
 
 impl ExtensionRewriter {
     /// `mid` is that of any one of the consumers.
-    pub fn new(key: ExtensionSelection, mid: Option<MidElement>) -> Self {
-        Self { key, mid, users: 0, serial: 0, two_byte: false, tail: Vec::new() }
+    pub fn new(selection: ExtensionSelection, mid: Option<MidElement>) -> Self {
+        Self { selection, mid, users: 0, serial: 0, two_byte: false, tail: Vec::new() }
     }
 
     /// Whether it serves consumers with this selection.
-    pub fn serves(&self, key: &ExtensionSelection) -> bool {
-        self.key == *key
+    pub fn serves(&self, selection: &ExtensionSelection) -> bool {
+        self.selection == *selection
     }
 
     /// Prepare the tail for a packet, unless it is prepared already for this `serial` (from 1).
@@ -103,8 +104,9 @@ impl ExtensionRewriter {
             return;
         }
         self.serial = serial;
-        let taken =
-            |element: &Element| self.key.ids.iter().find(|(client, _)| *client == element.number).map(|ids| ids.1);
+        let taken = |element: &Element| {
+            self.selection.ids.iter().find(|(client, _)| *client == element.number).map(|ids| ids.1)
+        };
         let long =
             |element: &Element| taken(element).is_some_and(|to| needs_two_bytes(to, element.value(packet).len()));
         self.two_byte = self.mid.as_ref().is_some_and(|mid| mid.one_byte.is_none()) || elements.iter().any(long);

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_index_without_a_layer_names_none() {
+    fn a_key_frame_index_without_a_layer_index_names_no_temporal_layer() {
         let frame = inspect_vp8_untrusted(b"\x90\x10\x05\x00").unwrap();
         assert_eq!(frame, Frame { key: true, begins: true, ..Frame::default() });
     }

@@ -1,6 +1,6 @@
 //! Packets that an application defines (RFC 3550 section 6.7).
 
-use super::frame::{APPLICATION, BadPacket, write_frame};
+use super::raw_packet::{APPLICATION, BadPacket, write_packet};
 use crate::core::wire::rtp::be32;
 
 /// An application-defined packet.
@@ -8,11 +8,11 @@ use crate::core::wire::rtp::be32;
 pub struct Application<'a> {
     /// 0–31, as the application likes.
     pub subtype: u8,
-    /// Of the source.
+    /// SSRC of the source.
     pub ssrc: u32,
-    /// Of the application, in ASCII.
+    /// Name of the application, in ASCII.
     pub name: [u8; 4],
-    /// In whole words.
+    /// The data, in whole words of four bytes.
     pub data: &'a [u8],
 }
 
@@ -24,7 +24,7 @@ impl<'a> Application<'a> {
 
     /// Append it.
     pub fn write(&self, out: &mut Vec<u8>) {
-        write_frame(out, APPLICATION, usize::from(self.subtype), |out| {
+        write_packet(out, APPLICATION, usize::from(self.subtype), |out| {
             out.extend(self.ssrc.to_be_bytes());
             out.extend(self.name);
             out.extend_from_slice(self.data);

@@ -1,22 +1,22 @@
 //! Full intra requests (RFC 5104 section 4.3.1): a receiver asks for key frames.
 
-use super::frame::{BadPacket, FULL_INTRA, PAYLOAD_FEEDBACK, write_frame};
 use super::items::{Item, Items, write_items};
+use super::raw_packet::{BadPacket, FULL_INTRA, PAYLOAD_FEEDBACK, write_packet};
 use crate::core::wire::rtp::be32;
 
 /// A full intra request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FullIntraRequest<'a> {
-    /// Of the receiver.
+    /// SSRC of the receiver.
     pub sender_ssrc: u32,
-    /// At least one.
+    /// The requests, at least one.
     pub entries: Items<'a, FullIntraEntry>,
 }
 
-/// Which stream is asked.
+/// The request to one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FullIntraEntry {
-    /// Of the video.
+    /// SSRC of the video.
     pub ssrc: u32,
     /// Rises with every new request; a request that is sent again keeps its number.
     pub sequence: u8,
@@ -42,7 +42,7 @@ impl<'a> FullIntraRequest<'a> {
 
     /// Append a request with these entries.  The SSRCs of the media stand in them alone (section 4.3.1.2).
     pub fn write(sender_ssrc: u32, entries: &[FullIntraEntry], out: &mut Vec<u8>) {
-        write_frame(out, PAYLOAD_FEEDBACK, usize::from(FULL_INTRA), |out| {
+        write_packet(out, PAYLOAD_FEEDBACK, usize::from(FULL_INTRA), |out| {
             out.extend(sender_ssrc.to_be_bytes());
             out.extend([0; 4]);
             write_items(entries, out);

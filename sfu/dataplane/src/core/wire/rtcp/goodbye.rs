@@ -1,7 +1,7 @@
 //! Goodbyes (RFC 3550 section 6.6): sources that end.
 
-use super::frame::{BadPacket, GOODBYE, write_frame};
 use super::items::{Items, write_items};
+use super::raw_packet::{BadPacket, GOODBYE, write_packet};
 
 /// A goodbye.  A reason behind the sources is ignored.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +17,6 @@ impl<'a> Goodbye<'a> {
 
     /// Append a goodbye of these sources, at most 31.
     pub fn write(ssrcs: &[u32], out: &mut Vec<u8>) {
-        write_frame(out, GOODBYE, ssrcs.len(), |out| write_items(ssrcs, out));
+        write_packet(out, GOODBYE, ssrcs.len(), |out| write_items(ssrcs, out));
     }
 }

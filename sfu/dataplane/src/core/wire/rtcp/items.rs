@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::frame::BadPacket;
+use super::raw_packet::BadPacket;
 use crate::core::wire::rtp::be32;
 
 /// A value of a fixed size.

@@ -1,7 +1,7 @@
 //! REMB: a receiver's estimate of the bitrate that it can take (draft-alvestrand-rmcat-remb-03).
 
-use super::frame::{APPLICATION_LAYER, BadPacket, PAYLOAD_FEEDBACK, write_frame};
 use super::items::{Items, write_items};
+use super::raw_packet::{APPLICATION_LAYER, BadPacket, PAYLOAD_FEEDBACK, write_packet};
 use crate::core::wire::rtp::be32;
 
 const NAME: &[u8] = b"REMB";
@@ -35,7 +35,7 @@ impl<'a> MaxBitrate<'a> {
         assert!(ssrcs.len() <= usize::from(u8::MAX), "{} streams do not fit into one estimate", ssrcs.len());
         let exponent = (u64::BITS - bitrate.leading_zeros()).saturating_sub(MANTISSA_BITS);
         let word = (ssrcs.len() as u32) << 24 | exponent << MANTISSA_BITS | (bitrate >> exponent) as u32;
-        write_frame(out, PAYLOAD_FEEDBACK, usize::from(APPLICATION_LAYER), |out| {
+        write_packet(out, PAYLOAD_FEEDBACK, usize::from(APPLICATION_LAYER), |out| {
             write_items(&[sender_ssrc, 0], out);
             out.extend_from_slice(NAME);
             out.extend(word.to_be_bytes());

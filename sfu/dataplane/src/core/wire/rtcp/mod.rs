@@ -9,13 +9,13 @@
 //! ```
 
 mod application;
-mod frame;
 mod full_intra;
 mod goodbye;
 mod items;
 mod max_bitrate;
 mod nack;
 mod picture_loss;
+mod raw_packet;
 mod receiver_report;
 mod report_block;
 mod sender_report;
@@ -26,13 +26,13 @@ mod tests;
 mod transport_feedback;
 
 pub use application::Application;
-pub use frame::{BadPacket, MAX_COUNT};
 pub use full_intra::{FullIntraEntry, FullIntraRequest};
 pub use goodbye::Goodbye;
 pub use items::{Item, Items};
 pub use max_bitrate::MaxBitrate;
 pub use nack::{Nack, NackPair};
 pub use picture_loss::PictureLoss;
+pub use raw_packet::{BadPacket, MAX_COUNT};
 pub use receiver_report::ReceiverReport;
 pub use report_block::ReportBlock;
 pub use sender_report::{SenderInfo, SenderReport};
@@ -40,9 +40,9 @@ pub use source::RtcpSource;
 pub use source_description::SourceDescription;
 pub use transport_feedback::TransportFeedback;
 
-use frame::{
-    APPLICATION, APPLICATION_LAYER, FULL_INTRA, Frame, GENERIC_NACK, GOODBYE, PAYLOAD_FEEDBACK, PICTURE_LOSS,
-    RECEIVER_REPORT, SENDER_REPORT, SOURCE_DESCRIPTION, TRANSPORT_LAYER_FEEDBACK, TRANSPORT_WIDE, take_frame_untrusted,
+use raw_packet::{
+    APPLICATION, APPLICATION_LAYER, FULL_INTRA, GENERIC_NACK, GOODBYE, PAYLOAD_FEEDBACK, PICTURE_LOSS, RECEIVER_REPORT,
+    RawPacket, SENDER_REPORT, SOURCE_DESCRIPTION, TRANSPORT_LAYER_FEEDBACK, TRANSPORT_WIDE, take_packet_untrusted,
 };
 
 /// One packet of a compound packet.
@@ -82,14 +82,14 @@ impl<'a> Iterator for Reader<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
-            let Ok((frame, behind)) = take_frame_untrusted(self.rest) else {
+            let Ok((raw, behind)) = take_packet_untrusted(self.rest) else {
                 self.ended = true;
                 return Some(Err(BadPacket));
             };
             self.rest = behind;
             // An empty compound packet is bad; any other may end here.
             self.ended = behind.is_empty();
-            match frame.and_then(|frame| read_packet_untrusted(&frame)) {
+            match raw.and_then(|raw| read_packet_untrusted(&raw)) {
                 Ok(None) => {}
                 Ok(Some(packet)) => return Some(Ok(packet)),
                 Err(bad) => return Some(Err(bad)),
@@ -99,9 +99,9 @@ impl<'a> Iterator for Reader<'a> {
     }
 }
 
-/// The packet in this frame; `None` for an unknown type.
-fn read_packet_untrusted<'a>(frame: &Frame<'a>) -> Result<Option<Packet<'a>>, BadPacket> {
-    let Frame { packet_type, count, body } = *frame;
+/// The packet with its type read; `None` for an unknown type.
+fn read_packet_untrusted<'a>(raw: &RawPacket<'a>) -> Result<Option<Packet<'a>>, BadPacket> {
+    let RawPacket { packet_type, count, body } = *raw;
     Ok(Some(match packet_type {
         SENDER_REPORT => Packet::SenderReport(SenderReport::read_untrusted(count, body)?),
         RECEIVER_REPORT => Packet::ReceiverReport(ReceiverReport::read_untrusted(count, body)?),
@@ -119,7 +119,7 @@ fn read_packet_untrusted<'a>(frame: &Frame<'a>) -> Result<Option<Packet<'a>>, Ba
 
 /// Payload-specific feedback (RFC 4585 section 6.3).
 fn read_payload_feedback_untrusted(format: u8, body: &[u8]) -> Result<Option<Packet<'_>>, BadPacket> {
-    let (sender_ssrc, media_ssrc, control) = frame::split_feedback_untrusted(body)?;
+    let (sender_ssrc, media_ssrc, control) = raw_packet::split_feedback_untrusted(body)?;
     Ok(match format {
         PICTURE_LOSS => Some(Packet::PictureLoss(PictureLoss { sender_ssrc, media_ssrc })),
         FULL_INTRA => Some(Packet::FullIntraRequest(FullIntraRequest::read_untrusted(sender_ssrc, control)?)),

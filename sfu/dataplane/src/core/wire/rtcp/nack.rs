@@ -1,7 +1,7 @@
 //! Generic NACKs (RFC 4585 section 6.2.1): packets that a receiver misses.
 
-use super::frame::{BadPacket, GENERIC_NACK, TRANSPORT_LAYER_FEEDBACK, split_feedback_untrusted, write_frame};
 use super::items::{Item, Items, write_items};
+use super::raw_packet::{BadPacket, GENERIC_NACK, TRANSPORT_LAYER_FEEDBACK, split_feedback_untrusted, write_packet};
 use crate::core::wire::rtp::be16;
 
 /// A generic NACK.
@@ -11,7 +11,7 @@ pub struct Nack<'a> {
     pub sender_ssrc: u32,
     /// SSRC of the stream.
     pub media_ssrc: u32,
-    /// At least one.
+    /// The missing packets, at least one pair.
     pub pairs: Items<'a, NackPair>,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Nack<'a> {
 
     /// Append a NACK about these sequence numbers: at least one, in rising order modulo 2^16.
     pub fn write(sender_ssrc: u32, media_ssrc: u32, numbers: &[u16], out: &mut Vec<u8>) {
-        write_frame(out, TRANSPORT_LAYER_FEEDBACK, usize::from(GENERIC_NACK), |out| {
+        write_packet(out, TRANSPORT_LAYER_FEEDBACK, usize::from(GENERIC_NACK), |out| {
             write_items(&[sender_ssrc, media_ssrc], out);
             let mut rest = numbers;
             while let [first, behind @ ..] = rest {

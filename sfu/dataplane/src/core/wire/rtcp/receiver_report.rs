@@ -1,7 +1,7 @@
 //! Receiver reports (RFC 3550 section 6.4.2): reception statistics from a participant that sends no media.
 
-use super::frame::{BadPacket, RECEIVER_REPORT, write_frame};
 use super::items::{Items, write_items};
+use super::raw_packet::{BadPacket, RECEIVER_REPORT, write_packet};
 use super::report_block::ReportBlock;
 use crate::core::wire::rtp::be32;
 
@@ -22,7 +22,7 @@ impl<'a> ReceiverReport<'a> {
 
     /// Append a report of this receiver with these blocks, at most 31.
     pub fn write(ssrc: u32, blocks: &[ReportBlock], out: &mut Vec<u8>) {
-        write_frame(out, RECEIVER_REPORT, blocks.len(), |out| {
+        write_packet(out, RECEIVER_REPORT, blocks.len(), |out| {
             out.extend(ssrc.to_be_bytes());
             write_items(blocks, out);
         });

@@ -1,7 +1,7 @@
 //! Sender reports (RFC 3550 section 6.4.1): the sender's clocks, and how much it has sent.
 
-use super::frame::{BadPacket, SENDER_REPORT, write_frame};
 use super::items::{Items, write_items};
+use super::raw_packet::{BadPacket, SENDER_REPORT, write_packet};
 use super::report_block::ReportBlock;
 use crate::core::wire::rtp::be32;
 
@@ -33,7 +33,7 @@ impl SenderInfo {
 
     /// Append a sender report with these blocks, at most 31.
     pub fn write(&self, blocks: &[ReportBlock], out: &mut Vec<u8>) {
-        write_frame(out, SENDER_REPORT, blocks.len(), |out| {
+        write_packet(out, SENDER_REPORT, blocks.len(), |out| {
             out.extend(self.ssrc.to_be_bytes());
             out.extend(self.ntp.to_be_bytes());
             write_items(&[self.timestamp, self.packets, self.octets], out);

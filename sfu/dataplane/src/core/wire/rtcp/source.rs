@@ -1,6 +1,6 @@
 //! Compound packets of a participant that sends no media (RFC 3550 section 6.1, RFC 4585 section 3.1).
 
-use super::frame::MAX_COUNT;
+use super::raw_packet::MAX_COUNT;
 use super::receiver_report::ReceiverReport;
 use super::report_block::ReportBlock;
 use super::source_description::SourceDescription;

@@ -1,6 +1,6 @@
 //! Source descriptions (RFC 3550 section 6.5): the names of sources.
 
-use super::frame::{BadPacket, SOURCE_DESCRIPTION, write_frame};
+use super::raw_packet::{BadPacket, SOURCE_DESCRIPTION, write_packet};
 use crate::core::wire::rtp::be32;
 
 const CNAME: u8 = 1;
@@ -33,7 +33,7 @@ impl<'a> SourceDescription<'a> {
     pub fn write(ssrc: u32, cname: &str, out: &mut Vec<u8>) {
         let size = (0..=cname.len().min(MAX_ITEM)).rev().find(|&size| cname.is_char_boundary(size)).unwrap_or(0);
         let name = &cname.as_bytes()[..size];
-        write_frame(out, SOURCE_DESCRIPTION, 1, |out| {
+        write_packet(out, SOURCE_DESCRIPTION, 1, |out| {
             out.extend(ssrc.to_be_bytes());
             out.extend([CNAME, name.len() as u8]);
             out.extend_from_slice(name);
@@ -73,7 +73,7 @@ impl<'a> Cnames<'a> {
                 continue;
             };
             if *self.rest.first().ok_or(BadPacket)? == 0 {
-                // The zeros fill the word that they begin in, of which there are four in a new word.
+                // Zeros end the items and fill the word.  At the beginning of a word there are four of them.
                 self.take(4 - self.item_bytes % 4)?;
                 self.ssrc = None;
                 continue;

@@ -1,8 +1,8 @@
 //! Transport-wide feedback: when each packet of a transport arrived
 //! (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
 
-use super::frame::{BadPacket, TRANSPORT_LAYER_FEEDBACK, TRANSPORT_WIDE, split_feedback_untrusted, write_frame};
 use super::items::write_items;
+use super::raw_packet::{BadPacket, TRANSPORT_LAYER_FEEDBACK, TRANSPORT_WIDE, split_feedback_untrusted, write_packet};
 use crate::core::wire::rtp::{be16, be32};
 
 const HEAD_SIZE: usize = 8; // base sequence, status count, reference time, feedback number
@@ -26,7 +26,7 @@ pub struct TransportFeedback<'a> {
     pub count: u16,
     /// The number of the feedback, modulo 256.
     pub number: u8,
-    /// The time from which arrivals count, in 64 ms.
+    /// The time from which arrivals count, in units of 64 ms.
     reference: i32,
     chunks: &'a [u8],
     deltas: &'a [u8],
@@ -93,7 +93,7 @@ impl<'a> TransportFeedback<'a> {
                 left -= 1;
             }
             if left == before {
-                return Err(BadPacket); // a run of none, of which there could be thousands
+                return Err(BadPacket); // an empty run: thousands of them would cost time and say nothing
             }
         }
         let (chunks, deltas) = rest.split_at(chunks_size);
@@ -131,8 +131,8 @@ impl<'a> TransportFeedback<'a> {
     /// Append feedback about the packets from `base_sequence` on, with when they arrived in ticks of 250 µs.
     ///
     /// Returns the number of packets that it covers.  A delta cannot hold more than 8 s, so the packets behind such a
-    /// gap are left for another feedback.  `arrivals` holds at least one packet that arrived, before the first that is
-    /// too far apart.
+    /// gap are left for another feedback.  At least one packet of `arrivals` must have arrived, before the first such
+    /// gap.
     pub fn write(
         (sender_ssrc, media_ssrc): (u32, u32),
         number: u8,
@@ -143,7 +143,7 @@ impl<'a> TransportFeedback<'a> {
         let first = arrivals.iter().flatten().next().copied().unwrap_or(0);
         let reference = first.div_euclid(TICKS_OF_REFERENCE);
         let deltas = deltas(reference * TICKS_OF_REFERENCE, arrivals);
-        write_frame(out, TRANSPORT_LAYER_FEEDBACK, usize::from(TRANSPORT_WIDE), |out| {
+        write_packet(out, TRANSPORT_LAYER_FEEDBACK, usize::from(TRANSPORT_WIDE), |out| {
             let start = out.len();
             write_items(&[sender_ssrc, media_ssrc], out);
             out.extend(base_sequence.to_be_bytes());
@@ -162,7 +162,7 @@ impl<'a> TransportFeedback<'a> {
     }
 }
 
-/// From each arrival to the next, for as long as 16 bits can hold it.
+/// The times from each arrival to the next, up to the first that 16 bits cannot hold.
 fn deltas(mut time: i64, arrivals: &[Option<i64>]) -> Vec<Option<i64>> {
     let mut deltas = Vec::with_capacity(arrivals.len());
     for &arrival in arrivals.iter().take(usize::from(u16::MAX)) {
@@ -176,7 +176,7 @@ fn deltas(mut time: i64, arrivals: &[Option<i64>]) -> Vec<Option<i64>> {
     deltas
 }
 
-/// A run where there is one that saves something; else a vector, with two bits for each where one is not enough.
+/// Append a run where it saves bytes, or else a vector: with one bit for each status, or two where one is not enough.
 fn write_chunks(mut statuses: &[Status], out: &mut Vec<u8>) {
     while let Some(&first) = statuses.first() {
         let run = statuses.iter().take(MOST_IN_RUN).take_while(|&&status| status == first).count();
@@ -196,7 +196,7 @@ fn write_chunks(mut statuses: &[Status], out: &mut Vec<u8>) {
     }
 }
 
-/// From the highest of 14 bits down.
+/// The statuses as bits of a vector, the first in the highest of 14 bits.
 fn vector(statuses: &[Status], bits: usize) -> u16 {
     let placed = |(place, &status): (usize, &Status)| (status as u16) << (14 - bits * (place + 1));
     statuses.iter().enumerate().map(placed).sum()

@@ -33,9 +33,9 @@ pub struct BadPacket;
 
 /// One packet, without its header and padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame<'a> {
+pub struct RawPacket<'a> {
     pub packet_type: u8,
-    /// Of report blocks or sources; of feedback the format.
+    /// The number of report blocks or sources, or the format of feedback.
     pub count: u8,
     pub body: &'a [u8],
 }
@@ -43,14 +43,14 @@ pub struct Frame<'a> {
 /// Cut the first packet off a compound packet: the packet, and the bytes behind it.
 ///
 /// The outer error says that the header cannot be trusted, the inner one that the padding is wrong.
-pub fn take_frame_untrusted(compound: &[u8]) -> Result<(Result<Frame<'_>, BadPacket>, &[u8]), BadPacket> {
+pub fn take_packet_untrusted(compound: &[u8]) -> Result<(Result<RawPacket<'_>, BadPacket>, &[u8]), BadPacket> {
     let (header, rest) = compound.split_at_checked(HEADER_SIZE).ok_or(BadPacket)?;
     if header[0] & 0xC0 != VERSION {
         return Err(BadPacket);
     }
     let (body, behind) = rest.split_at_checked(4 * usize::from(be16(header, 2))).ok_or(BadPacket)?;
     let body = if header[0] & PADDED == 0 { Ok(body) } else { without_padding_untrusted(body) };
-    Ok((body.map(|body| Frame { packet_type: header[1], count: header[0] & COUNT, body }), behind))
+    Ok((body.map(|body| RawPacket { packet_type: header[1], count: header[0] & COUNT, body }), behind))
 }
 
 /// The last byte of padding counts its bytes, itself included.
@@ -69,7 +69,7 @@ pub fn split_feedback_untrusted(body: &[u8]) -> Result<(u32, u32, &[u8]), BadPac
 }
 
 /// Append a packet whose body `write_body` appends, in whole words.  `count` is at most [`MAX_COUNT`].
-pub fn write_frame(out: &mut Vec<u8>, packet_type: u8, count: usize, write_body: impl FnOnce(&mut Vec<u8>)) {
+pub fn write_packet(out: &mut Vec<u8>, packet_type: u8, count: usize, write_body: impl FnOnce(&mut Vec<u8>)) {
     assert!(count <= MAX_COUNT, "{count} reports or sources do not fit into one packet");
     let start = out.len();
     out.extend([VERSION | count as u8, packet_type, 0, 0]);
