@@ -65,8 +65,8 @@ fn carry(profile: Profile) -> Result<usize, Refused> {
         handed_on += bytes.chunks(segment).len();
         Ok(())
     });
-    // The near core answers the request, and reports the client's clock behind the frame.  The far core refuses the
-    // answer alone: it has sent no request.
+    // The near core answers the request, and reports the client's clock behind the frame.  The far core drops only the
+    // answer: it has sent no request.
     let dropped = far.totals().drops.iter().map(|(_, count)| count).sum::<u64>();
     let complete = near.totals().packets_out as usize == SIZES.len() + 2 && handed_on == SIZES.len() && dropped == 1;
     let arrived = far.producer_stats(STREAM)?.encodings[0].packets as usize;

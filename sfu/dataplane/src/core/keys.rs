@@ -1,4 +1,4 @@
-//! Short keys for what the tables of the engine hold.  A key is dead once its object is gone, and never used again.
+//! Short keys for the objects in the engine's tables.  A key is dead once its object is gone, and never used again.
 
 use slotmap::new_key_type;
 

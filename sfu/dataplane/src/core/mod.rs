@@ -1,7 +1,7 @@
-//! The packet path without sockets and clocks: datagrams and `now` in, bursts and events out.
+//! The packet path without sockets and clocks: datagrams and `now` in, send batches and events out.
 //!
-//! [`Core`] holds no policy.  It opens, rewrites, seals, forwards and counts, and hands up what it cannot decide.  A
-//! shell hands in datagrams through [`Core::receive`], sends what [`Core::flush`] gives, and takes events.
+//! [`Core`] holds no policy.  It opens, rewrites, seals, forwards and counts, and leaves decisions to the slow path.  A
+//! shell hands in datagrams through [`Core::receive`], sends those that [`Core::flush`] gives, and takes events.
 
 mod engine;
 mod interface;

@@ -12,7 +12,7 @@ use crate::core::{
     ProducerStats, ReceptionReport,
 };
 
-/// The names of the events' classes, under which the module shows them too.
+/// The names of the events' classes.  The module offers each class under its name too, beside `Event`.
 pub const EVENTS: &[&str] = &[
     "DtlsArrived",
     "PathSelected",

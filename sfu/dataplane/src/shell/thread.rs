@@ -1,4 +1,4 @@
-//! The thread: wait, receive, forward, send, tell, and again.
+//! The loop of the thread: wait, receive, forward, send, and signal events.
 
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,7 +72,8 @@ const LONGEST_READING: f64 = 1.0;
 /// client and the first receiver report have such deadlines, and neither is urgent.
 const LONGEST_SLEEP: f64 = 0.5;
 
-/// Return when there is something to do, and at `due` (seconds) at the latest.  Whether the owner woke the thread.
+/// Return when there is something to do, and at `due` (seconds) at the latest.  Gives whether the owner woke the
+/// thread.
 fn wait(shared: &Shared, watched: &mut [PollFd<'_>], due: Option<f64>) -> bool {
     let seconds = due.map_or(LONGEST_SLEEP, |due| (due - shared.clock.now()).clamp(0.0, LONGEST_SLEEP));
     let timeout = Timespec { tv_sec: 0, tv_nsec: (seconds * 1e9) as i64 };

@@ -61,14 +61,14 @@ impl EventQueue {
         self.ordered.push_back((Event::PlaneFailed { why }, None));
     }
 
-    /// Take back a waiting event about this client's liveness, because it is outdated.  Whether there was one.
+    /// Take back a waiting event about this client's liveness, because it is outdated.  Gives whether there was one.
     pub fn retract_liveness(&mut self, transport: Id) -> bool {
         let before = self.ordered.len();
         self.ordered.retain(|(event, _)| !event.is_liveness_of(transport));
         self.ordered.len() < before
     }
 
-    /// Whether an event waits that says that this client fell silent.
+    /// Whether a waiting event reports the silence of this client.
     pub fn announces_silence_of(&self, transport: Id) -> bool {
         self.ordered
             .iter()

@@ -81,7 +81,7 @@ pub struct Core {
     /// How long the packets of a video frame may wait for its last one, in seconds.
     pub(in crate::core) hold: f64,
     pub(in crate::core) scratch: Scratch,
-    /// The next packet that is forwarded panics.
+    /// Forwarding the next packet panics.
     #[cfg(test)]
     pub(in crate::core) sabotaged: bool,
 }
@@ -92,7 +92,7 @@ impl Core {
         Self { hold, ..Self::default() }
     }
 
-    /// Make the next packet that is forwarded panic.
+    /// Let the core panic when it forwards the next packet.
     #[cfg(test)]
     pub fn sabotage(&mut self) {
         self.sabotaged = true;

@@ -43,8 +43,8 @@ struct Entry {
 /// A binary heap of deadlines, the earliest first, in which every timer knows its place.
 ///
 /// Each timer has at most one entry, so the memory is bounded by the number of transports.  It is reserved when a
-/// transport is added: arming never allocates.  Signs of life put a deadline off with every packet.  They leave the
-/// entry where it is; it fires too early, and its handler arms it again for the time that is right by then.
+/// transport is added: arming never allocates.  Every packet puts the deadline of silence off, but leaves the entry
+/// where it is.  The timer then fires too early, and its handler arms it again for the new deadline.
 #[derive(Debug)]
 pub struct Timers {
     heap: Vec<Entry>,
@@ -90,7 +90,7 @@ impl Timers {
         }
     }
 
-    /// Let the timer not fire any more.
+    /// Remove the deadline of this timer, if it has one.
     pub fn disarm(&mut self, timer: Timer) {
         let Some(place) = self.place(timer) else { return };
         let place = std::mem::replace(place, UNARMED) as usize;
@@ -119,7 +119,7 @@ impl Timers {
         self.heap.first().map(|entry| entry.at)
     }
 
-    /// Disarm a timer that is due at `now` (seconds), the earliest first.
+    /// Disarm the timer with the earliest deadline and give it, if it is due at `now` (seconds).
     pub fn pop_due(&mut self, now: f64) -> Option<Timer> {
         let Entry { at, timer } = *self.heap.first()?;
         if now < at {
@@ -129,6 +129,7 @@ impl Timers {
         Some(timer)
     }
 
+    /// The stored place of this timer's entry in the heap.  `None` for a transport that was removed.
     #[inline]
     fn place(&mut self, timer: Timer) -> Option<&mut u32> {
         match timer {
@@ -137,7 +138,7 @@ impl Timers {
         }
     }
 
-    /// Note in its timer where the entry at this place is.
+    /// Store the place of this entry where [`Self::place`] finds it by its timer.
     fn record_place(&mut self, at: usize) {
         let timer = self.heap[at].timer;
         if let Some(place) = self.place(timer) {

@@ -36,11 +36,11 @@ drop_reasons! {
     SendWouldBlock => "send_would_block",
     SendFailed => "send_failed",
     EventsFull => "events_full",
-    // Only the slow path can tell these; it counts them through `Core::count_drop`.
     MalformedStun => "malformed_stun",
     UnknownUsername => "unknown_username",
     WrongPassword => "wrong_password",
     UnexpectedStun => "unexpected_stun",
+    // The slow path counts these through `Core::count_drop`.
     MalformedDtls => "malformed_dtls",
     UnexpectedDtls => "unexpected_dtls",
 }
@@ -56,7 +56,7 @@ impl Default for DropCounts {
 }
 
 impl DropCounts {
-    /// Take over the counts of another.
+    /// Set the count of one reason.
     #[cfg(feature = "python")]
     pub fn set(&mut self, reason: DropReason, count: u64) {
         self.0[reason as usize] = count;

@@ -1,4 +1,4 @@
-//! Events: what the core tells the slow path.
+//! Events: the notices of the core to the slow path.
 
 use crate::core::interface::spec::Id;
 use crate::core::wire::address::Path;
@@ -13,7 +13,7 @@ pub const MAX_EVENTS: usize = 1024;
 pub enum Event {
     /// A DTLS datagram from one of the transport's paths.
     DtlsArrived { transport: Id, data: Vec<u8> },
-    /// Datagrams to the client go to this path from now on: it is the first, or the client nominated it.
+    /// Datagrams to the client go to this path from now on.  It is the first path, or the client nominated it.
     PathSelected { transport: Id, path: Path },
     /// A consumer's receiver cannot decode what it gets, and asks for a key frame.
     KeyFrameRequested { consumer: Id },
@@ -44,7 +44,7 @@ impl Event {
         }
     }
 
-    /// Whether it is about this transport.
+    /// Whether this event, one of those that wait in their order, is about this transport.
     pub fn is_of(&self, id: Id) -> bool {
         match self {
             Event::DtlsArrived { transport, .. } => *transport == id,

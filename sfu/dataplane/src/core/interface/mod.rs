@@ -1,4 +1,4 @@
-//! What the slow path says to the core and reads from it.
+//! The values that cross the boundary to the slow path: specifications, events, drop reasons and statistics.
 
 pub mod drop_reason;
 pub mod event;

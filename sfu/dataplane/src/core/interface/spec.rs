@@ -1,4 +1,4 @@
-//! What the caller says about the streams that come in and go out, and why a command may be refused.
+//! Specifications of the streams that come in and go out, and the reasons to refuse a command.
 //!
 //! The classes of Python are these structs themselves: `src/python` adds constructors, and nothing is converted.
 
@@ -41,7 +41,7 @@ pub struct EncodingSpec {
 pub struct ProducerSpec {
     /// The lower-case MIME type.
     pub codec: String,
-    /// Packets come in bursts, one for each frame.
+    /// Whether it is video: its packets come in bursts, one for each frame.
     pub video: bool,
     /// In Hz.
     pub clock_rate: u32,
@@ -63,7 +63,7 @@ pub struct ProducerSpec {
     pub audio_level_id: Option<u8>,
     /// The name of its sender in reports (RFC 3550 section 6.5.1).
     pub cname: String,
-    /// Its packets are dropped.
+    /// Whether to drop its packets.
     pub paused: bool,
 }
 
@@ -84,17 +84,17 @@ pub struct ConsumerFormat {
 /// A stream that goes out.
 #[derive(Clone, Copy, Debug)]
 pub struct ConsumerSpec<'a> {
-    /// How its receiver takes it.
+    /// The format that the receiver takes.
     pub format: &'a ConsumerFormat,
-    /// Never one that this transport sent with before.
+    /// The SSRC to send with: never one that this transport sent with before.
     pub ssrc: u32,
-    /// Written into every packet, as extension `mid_id` of the format, where both are given.
+    /// The MID to write into every packet, as extension `mid_id` of the format.  Without either, none is written.
     pub mid: Option<&'a str>,
     /// The first target; `None` for nothing.
     pub encoding: Option<usize>,
     /// The highest temporal layer to forward; `None` for all.
     pub temporal: Option<u8>,
-    /// Nothing is sent until it is resumed.
+    /// Whether to send nothing until a command resumes the consumer.
     pub paused: bool,
 }
 

@@ -57,8 +57,8 @@ impl Core {
 
     /// Take in a stream.
     ///
-    /// Refused if another producer of this transport has an SSRC, the MID, or the names of an encoding.  Also refused
-    /// if nothing would identify an encoding.
+    /// Refused if another producer of this transport has one of its SSRCs, its MID, or the MID and RID of one of its
+    /// encodings.  Also refused if nothing would identify an encoding.
     pub fn add_producer(&mut self, transport: Id, producer: Id, spec: ProducerSpec) -> Result<(), Refused> {
         let owner = self.transports.key(transport)?;
         if self.producers.contains(producer) {

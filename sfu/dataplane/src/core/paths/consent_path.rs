@@ -1,4 +1,4 @@
-//! What happens at a sign of life, and without one: silence, return and loss of consent are reported.
+//! Signs of life: the core reports when a client falls silent, comes back, or loses its consent.
 
 use crate::core::engine::Core;
 use crate::core::engine::timers::{Timer, TransportTimer};
@@ -8,7 +8,9 @@ use crate::core::keys::TransportKey;
 use crate::core::transport::consent::{Liveness, SilenceLimits};
 
 impl Core {
-    /// Report when the client gives no sign of life for this long, in seconds.  It was heard at `heard_at`.
+    /// Report silence after `silent_after` seconds without a sign of life, and the loss of consent after `lost_after`.
+    ///
+    /// The client was heard at `heard_at`.
     pub fn watch(&mut self, transport: Id, heard_at: f64, silent_after: f64, lost_after: f64) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
         self.transports[key].consent.watch(SilenceLimits { silent_after, lost_after });
@@ -17,7 +19,7 @@ impl Core {
         Ok(())
     }
 
-    /// When the newest authentic sign came, or the newest that is media; in seconds.
+    /// When the newest authentic sign of life came, in seconds.  With `media`, only media counts.
     pub fn heard_at(&self, transport: Id, media: bool) -> Result<Option<f64>, Refused> {
         let consent = &self.transports[self.transports.key(transport)?].consent;
         Ok(if media { consent.media_at() } else { consent.heard_at() })
@@ -37,7 +39,7 @@ impl Core {
         }
     }
 
-    /// Report that the client is back.  If its silence is not reported yet, take that back instead.
+    /// Report that the client is back.  If the report of its silence still waits, drop that report instead.
     fn come_back(&mut self, key: TransportKey) {
         let id = self.transports[key].id;
         let reported = !self.events.announces_silence_of(id);
@@ -48,7 +50,8 @@ impl Core {
         self.arm_consent(key);
     }
 
-    /// Look again when the client is due.  Later signs of life only put that off, so the timer may fire too early.
+    /// Arm the timer for the time at which the client turns silent or lost.  Later signs of life only put that time
+    /// off, so the timer may fire too early.
     fn arm_consent(&mut self, key: TransportKey) {
         if let Some(due) = self.transports[key].consent.due() {
             self.timers.arm(Timer::Transport(TransportTimer::Consent, key), due);

@@ -1,4 +1,4 @@
-//! What happens to STUN: Binding requests are answered, and select the paths to a client (RFC 8445 section 7.3).
+//! STUN: the core answers Binding requests, and they select the paths to a client (RFC 8445 section 7.3).
 
 use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;

@@ -1,4 +1,5 @@
-//! What happens to a datagram, a command and a deadline.  Only these files know both the engine and the machines.
+//! The ways of datagrams, commands and deadlines through the core.  Only these files know both the engine and the
+//! machines.
 
 mod commands;
 mod consent_path;

@@ -1,4 +1,4 @@
-//! What happens to a datagram: it is classified, opened, counted and forwarded.
+//! The way of a datagram: the core classifies, opens, counts and forwards it.
 
 use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
@@ -13,7 +13,7 @@ use crate::core::wire::demux::{Protocol, classify};
 use crate::core::wire::rtp::{Element, Header, Malformed, padding_size_untrusted, parse_header_untrusted};
 
 impl Core {
-    /// Take in one datagram, which is opened in place.  It may hold anything; nothing panics.
+    /// Take in one datagram, and open it in place.  No content makes the core panic.
     ///
     /// Its copies wait for [`Core::flush`].  `now` is in seconds.
     pub fn receive(&mut self, datagram: &mut [u8], path: Path, now: f64) {
@@ -61,8 +61,8 @@ impl Core {
         let Transport { srtp, ssrcs, .. } = &mut self.transports[key];
         let srtp = srtp.as_mut().ok_or(DropReason::NoKeys)?;
         let header = parse_header_untrusted(datagram, elements).map_err(|_| DropReason::MalformedRtp)?;
-        // Open it even if no producer takes the stream yet: the rollover counter must be followed from the first packet
-        // on, or the stream could not be opened later.
+        // Open it even if no producer takes the stream yet.  Srtp must follow the rollover counter from the first
+        // packet on, or it could not open the stream later.
         let size = srtp.open_rtp(datagram, &header, |ssrc| ssrcs.contains_key(&ssrc))?;
         self.on_media(key, now);
         let plain = &datagram[..size];
@@ -84,8 +84,8 @@ impl Core {
 
     /// Count the packet, read its frame, and forward it.
     ///
-    /// A packet that no consumer may get (`refusal`) passes through all the same: each consumer must leave its number
-    /// out, or the receivers would take it for lost.
+    /// A packet that no consumer may get (`refusal`) goes the same way.  Each consumer must leave its number out, or
+    /// the receivers would take the packet for lost.
     fn count_and_forward(
         &mut self,
         at: EncodingKey,

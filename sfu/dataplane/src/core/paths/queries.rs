@@ -1,4 +1,4 @@
-//! What the slow path reads: events and statistics.
+//! Events and statistics for the slow path.
 
 use crate::core::engine::Core;
 use crate::core::interface::event::Event;
@@ -78,7 +78,8 @@ impl Core {
 
     /// The totals without the datagrams that still wait for the slow path.
     ///
-    /// For a shell with a thread: its slow path comes later, and must not see a datagram counted that it has not got.
+    /// For a shell with a thread, where the slow path runs later.  It must not find a datagram counted that it has not
+    /// taken yet.
     pub fn totals_handed_up(&self) -> PlaneTotals {
         let mut totals = self.totals();
         let (packets, bytes) = self.events.waiting_datagrams();

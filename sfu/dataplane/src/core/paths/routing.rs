@@ -1,8 +1,8 @@
 //! Which encoding each consumer gets.
 //!
 //! A consumer is on the `routes` of the encoding that it gets now, and among the `waiting` of the encoding that it
-//! takes up next.  It moves from one to the other at a key frame, so that its decoder never sees a broken picture;
-//! until then the old encoding flows on.
+//! takes up next.  It moves from one to the other at a key frame, so that its decoder never sees a broken picture.
+//! Until then the old encoding flows on.
 
 use crate::core::engine::Core;
 use crate::core::keys::{ConsumerKey, EncodingKey};

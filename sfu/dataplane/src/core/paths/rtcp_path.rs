@@ -1,4 +1,4 @@
-//! What happens to RTCP: clocks and reports are kept, key frame requests go to the slow path, sender reports are made.
+//! RTCP: keep the clients' clocks and reports, tell the slow path of key frame requests, and make sender reports.
 
 use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
@@ -76,7 +76,7 @@ impl Core {
         }
     }
 
-    /// A receiver cannot decode one of its consumers.  One event tells the slow path, until it has taken that.
+    /// A receiver cannot decode one of its consumers.  Queue an event for the slow path, unless one still waits there.
     fn on_picture_loss(&mut self, key: TransportKey, ssrc: u32) {
         // An SSRC without a consumer is no error: the consumer may have been removed meanwhile.
         let consumer = self.transports[key].sender_of(ssrc);

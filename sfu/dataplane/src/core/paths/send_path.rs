@@ -1,4 +1,4 @@
-//! What leaves: batches to their receivers, and how their packets are counted.
+//! Sends batches to their receivers, and counts their packets.
 
 use crate::core::engine::timers::Timer;
 use crate::core::engine::{Core, OwnDatagram};
@@ -13,7 +13,7 @@ impl Core {
     /// Send everything that is due at `now`, in seconds.
     ///
     /// `send` gets the path, the bytes and the size of a segment.  All segments have that size but the last, which may
-    /// be smaller; there are at most `max_segments`.  It returns why they could not be sent.
+    /// be smaller; there are at most `max_segments`.  If it cannot send them, `send` returns the reason.
     pub fn flush(
         &mut self,
         now: f64,
@@ -72,7 +72,7 @@ impl Core {
         own
     }
 
-    /// Count a datagram that was sent, or why it was not.
+    /// Count a datagram as sent, or as dropped for the reason `refused`.
     pub fn record_outcome(&mut self, transmit: &Transmit, refused: Option<DropReason>) {
         match (&transmit.receipt, refused) {
             (Some(receipt), refused) => self.record_receipt(receipt, refused),
@@ -132,7 +132,7 @@ impl Core {
         if path.is_some() {
             self.add_sender_reports(key, now);
         }
-        // Taken out of the core while it leaves, since `each` reads the rest of the core.
+        // Take the batch out of the core while it leaves, since `each` reads the rest of the core.
         let mut batch = std::mem::take(&mut self.transports[key].batch);
         if let (Some(path), Some(srtp)) = (path, &self.transports[key].srtp) {
             each(self, path, srtp, &mut batch);

@@ -5,7 +5,8 @@ use crate::core::keys::{EncodingKey, TransportKey};
 use crate::core::wire::rtp::{Element, Header};
 
 impl Core {
-    /// The encoding of a packet (RFC 8843 section 9.2, RFC 8852): its SSRC's, unless its MID and RID name another.
+    /// The encoding of a packet (RFC 8843 section 9.2, RFC 8852).  The SSRC decides, unless MID and RID name another
+    /// one.
     ///
     /// `None` for a packet that belongs to no encoding.  A sender may change SSRCs, but not often: each change costs
     /// every receiver a key frame.
@@ -19,6 +20,7 @@ impl Core {
     ) -> Option<EncodingKey> {
         let transport = &self.transports[key];
         let known = transport.ssrcs.get(&header.ssrc).copied();
+        // Without a MID, or with the MID of the producer that has this SSRC, the SSRC counts.
         if known.is_some_and(|at| self.producers[at.producer].claimed_by(plain, elements) != Some(false)) {
             return known;
         }
@@ -29,7 +31,7 @@ impl Core {
         });
         let Some(at) = named else { return known };
         let encoding = &mut self.producers[at.producer].encodings[at.index];
-        // To take another encoding's SSRC is a change as well: that one loses its receivers with it.
+        // To take another encoding's SSRC counts as a change too: that encoding stops until it has an SSRC again.
         match encoding.ssrc.or(known.map(|_| header.ssrc)) {
             Some(before) if !encoding.ssrc_changes.allow(before, header.ssrc, now) => None,
             _ => named,

@@ -1,10 +1,10 @@
-//! What happens at a deadline.
+//! The core at a deadline.
 
 use crate::core::engine::Core;
 use crate::core::engine::timers::{Timer, TransportTimer};
 
 impl Core {
-    /// When there is something to do that no datagram brings about, in seconds.
+    /// The next deadline, in seconds.
     pub fn next_due(&self) -> Option<f64> {
         self.timers.next_due()
     }
@@ -19,7 +19,7 @@ impl Core {
                 Timer::Transport(TransportTimer::ReceiverReport, key) => self.send_receiver_reports(key, now),
             }
         }
-        // The batches still wait: the shell flushes after it let time pass.
+        // The batches still wait, so the timer stays due: the shell calls `flush` next.
         if flush_due {
             self.timers.arm(Timer::Flush, now);
         }

@@ -5,8 +5,8 @@ const STEP: f64 = 1.0; // seconds: a smaller deviation is the network's jitter, 
 
 /// A pair of the sender's clocks: at `at` seconds here it was `ntp` there, and its media was at `timestamp`.
 ///
-/// Sender reports to receivers are made from it.  Both halves are moved on by the time that passed here, so they stay
-/// on the sender's own clocks: audio and video of one sender stay in step at every receiver.
+/// The core makes sender reports to receivers from it.  It adds the time that has passed here to both halves, so they
+/// stay on the sender's own clocks.  Audio and video of one sender then stay in step at every receiver.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct NtpMapping {
@@ -37,8 +37,8 @@ impl NtpMapping {
 /// A sender's clock, kept in step with its packets between two reports.
 ///
 /// Some senders stop their timestamps while they are muted.  Meanwhile they report nothing, or the time that would have
-/// been.  A mapping that is only moved on would then be ahead of the media by the length of the mute, and a receiver
-/// would play audio and video apart.  So the mapping follows wherever the packets step away from it.
+/// been.  A mapping that only moves on with time would then be ahead of the media by the length of the mute.  A
+/// receiver would play audio and video apart.  So the mapping follows wherever the packets step away from it.
 #[derive(Clone, Copy, Debug)]
 pub struct SenderClock {
     clock_rate: u32,
@@ -79,7 +79,7 @@ impl SenderClock {
         self.reported = true;
     }
 
-    /// Compare a packet with the mapping, and move the mapping if the packet stepped away.  Whether it was moved.
+    /// Compare a packet with the mapping, and move the mapping if the packet stepped away.  Gives whether it was moved.
     ///
     /// The packet before it came `pause` seconds earlier (`None`: there was none).
     pub fn follow(&mut self, timestamp: u32, pause: Option<f64>, now: f64) -> bool {
@@ -89,9 +89,9 @@ impl SenderClock {
         let offset = f64::from(ahead) / rate;
         let step = offset - self.offset;
         let flows = pause.is_none_or(|pause| pause < STEP);
-        // While packets flow on, a step comes from the new report, which knows better.  But some senders count their
-        // mute in every report, for ever.  Such a report contradicts the packets more than the one before, and is not
-        // trusted.
+        // A step right after a report, while packets flow on, comes from the report: take it over.  But some senders
+        // count their mute in every report, for ever.  Such a report lies further from the packets than the mapping
+        // that followed them, so do not trust it.
         let trusted =
             !std::mem::replace(&mut self.known, true) || step.abs() < STEP || offset.abs() < self.offset.abs();
         if std::mem::replace(&mut self.reported, false) && flows && trusted {

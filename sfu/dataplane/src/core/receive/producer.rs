@@ -116,7 +116,7 @@ impl Producer {
 
     /// Add up the audio level in the packet's header extension (RFC 6464 section 3).
     ///
-    /// The first bit is dropped: it only guesses whether there is voice.
+    /// The first bit is ignored: it holds only the sender's guess whether somebody speaks.
     pub fn on_audio_level(&mut self, packet: &[u8], elements: &[Element]) {
         if let Some([level, ..]) = find(packet, elements, self.spec.audio_level_id) {
             self.voice_packets += 1;

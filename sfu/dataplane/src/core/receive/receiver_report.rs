@@ -1,6 +1,6 @@
 //! Receiver reports to a publisher about its streams (RFC 3550 section 6.4.1).
 //!
-//! Without them no encoder raises its bitrate.
+//! A client that gets none does not raise its bitrate.
 
 use crate::core::receive::clock::middle;
 use crate::core::receive::statistics::ReceiveStats;

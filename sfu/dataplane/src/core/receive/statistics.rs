@@ -47,7 +47,7 @@ impl ReceiveStats {
         }
     }
 
-    /// Whether the stream rested until `now`, in seconds.
+    /// Whether the stream does not flow at `now`, in seconds.
     pub fn idle(&self, now: f64) -> bool {
         self.last_at.is_none_or(|last_at| now - last_at > IDLE_AFTER)
     }
@@ -79,7 +79,7 @@ impl ReceiveStats {
         self.highest_sequence
     }
 
-    /// Update the jitter, once for each timestamp: the packets of a video frame have one timestamp but leave as a
+    /// Update the jitter, once for each timestamp.  The packets of a video frame have one timestamp but leave as a
     /// burst, which is not the network's doing.
     fn measure_jitter(&mut self, timestamp: u32, now: f64) {
         let transit = now * self.clock_rate - f64::from(timestamp);

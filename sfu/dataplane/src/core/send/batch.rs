@@ -1,7 +1,7 @@
 //! Packets that wait to leave to one receiver.
 //!
 //! The packets of a video frame come together.  They wait for the last of them and leave in one segmented send (UDP
-//! GSO), which costs the system about as much as a single packet.
+//! GSO).  That costs the system about as much as a single packet.
 
 use crate::core::keys::ConsumerKey;
 use crate::core::srtp::Srtp;
@@ -131,6 +131,7 @@ impl SendBatch {
 ///
 /// Packets join the run as long as each of them may grow to the size of the largest.
 fn first_run(packets: &[QueuedPacket]) -> (usize, usize) {
+    // Every packet so far can grow to `ceiling`, and the largest has `segment` bytes.
     let (mut segment, mut ceiling) = (packets[0].size, packets[0].size + packets[0].padding);
     let mut count = 1;
     for packet in &packets[1..] {

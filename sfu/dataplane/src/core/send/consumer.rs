@@ -18,8 +18,8 @@ pub type Layers = (Option<usize>, Option<u8>);
 
 /// Rewrites a producer's packets for one receiver.
 ///
-/// `target` is the encoding that the slow path asks for.  `current` is the one that is forwarded now, and `awaited` the
-/// one that the consumer takes up at its next key frame; until then `current` flows on.
+/// `target` is the encoding that the slow path asks for.  `current` is the one that is forwarded now.  `awaited` is the
+/// one that the consumer takes up at its next key frame.  Until then `current` flows on.
 #[derive(Debug)]
 pub struct Consumer {
     pub id: Id,
@@ -146,7 +146,8 @@ impl Consumer {
             || !layered.is_none_or(|(frame, temporal)| self.layers.takes(frame, temporal))
         {
             self.pictures.leave_out(packet);
-            // A later packet may have left already, with a number behind the one that was kept for this packet.
+            // A later packet may have left already, with a number behind the one that was kept for this packet.  Then
+            // padding must fill the kept number.
             let kept = self.sequence.leave_out(packet.extended)?;
             return self.fill(u64::try_from(kept).ok()?, packet, out);
         }
@@ -208,7 +209,7 @@ impl Consumer {
 
     /// Send a byte of padding (RFC 3550 section 5.1) in the place of a packet that is left out.
     ///
-    /// Its number was kept while later packets left; without any packet the receiver would take it for lost.
+    /// Later packets left already and kept a number free for it.  A receiver would take a missing number for a loss.
     fn fill(&self, number: u64, packet: &Packet, out: &mut Vec<u8>) -> Option<Rewritten> {
         let timestamp = self.timestamps.translate(packet.header.timestamp);
         let mut fixed = self.fixed_header(packet, number, timestamp);

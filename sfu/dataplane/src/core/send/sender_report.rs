@@ -9,10 +9,10 @@ const SOONEST: f64 = 1.0; // seconds between two reports at least, however often
 const SHORT_SECOND: f64 = 65_536.0; // one second in the middle 32 bits of the NTP format
 const GOLDEN: f64 = 0.618_033_988_749_894_9; // its multiples spread evenly over the fractions
 
-/// When a consumer's receiver gets its next sender report, and what it reported about those before.
+/// The times of a consumer's sender reports, and its receiver's answers to them.
 ///
-/// A report leaves behind media, so a stream that rests reports nothing.  That is why no timer is armed for it: the
-/// next packet looks whether a report is due.
+/// A report leaves behind media, so a stream that rests reports nothing.  So no timer is needed: the next packet looks
+/// whether a report is due.
 #[derive(Debug)]
 pub struct ReportSchedule {
     /// Mean seconds between two reports.
@@ -53,7 +53,7 @@ impl ReportSchedule {
     /// Schedule the next report; this is the `serial`-th one of the core.
     ///
     /// The interval is multiplied with 0.5 to 1.5 (RFC 3550 section 6.3.1), so that streams that began together do not
-    /// report together.
+    /// report together.  Multiples of the golden ratio spread evenly, so they serve as random numbers.
     pub fn schedule(&mut self, now: f64, serial: u64) {
         self.last_at = now;
         self.due = now + self.interval * (0.5 + (serial as f64 * GOLDEN).fract());

@@ -35,8 +35,8 @@ impl TemporalLayers {
     /// Whether to forward a packet of this layer.
     ///
     /// A frame depends on frames of its own and of lower layers.  So a layer can be dropped at the beginning of any
-    /// frame.  It can be added only at a key frame, at a frame that depends on lower layers alone (`sync`), or behind a
-    /// frame that promises the same for the next (`switch_up`).
+    /// frame.  It can be added only at a key frame, or at a frame that depends on lower layers alone (`sync`).  A frame
+    /// with `switch_up` promises that the next frames are like that, so the layers can be added behind it.
     pub fn takes(&mut self, frame: Frame, layer: u8) -> bool {
         let before = self.current;
         if frame.begins {

@@ -4,7 +4,7 @@ use crate::core::keys::ConsumerKey;
 use crate::core::send::batch::QueuedPacket;
 use crate::core::wire::address::Path;
 
-/// Enough to count a datagram of a consumer once it has left.
+/// The figures with which the core counts a consumer's datagram once it has left.
 #[derive(Clone, Copy, Debug)]
 pub struct SendReceipt {
     /// The consumer whose packet it is.
@@ -31,6 +31,6 @@ impl SendReceipt {
 pub struct Transmit {
     pub path: Path,
     pub datagram: Vec<u8>,
-    /// For a datagram of a consumer.
+    /// `None` for a datagram that belongs to no consumer.
     pub receipt: Option<SendReceipt>,
 }

@@ -27,7 +27,7 @@ impl Key {
         Self { key, salt }
     }
 
-    /// The salt, XORed with the SSRC from the third byte and with the packet's own bytes behind (sections 8.1 and 9.1).
+    /// The salt, XORed with the SSRC from the third byte on and with `rest` behind it (sections 8.1 and 9.1).
     fn nonce(&self, ssrc: u32, rest: [u8; 6]) -> Nonce {
         let mut nonce = self.salt;
         for (byte, with) in nonce[2..].iter_mut().zip(ssrc.to_be_bytes().into_iter().chain(rest)) {
@@ -61,13 +61,13 @@ impl Gcm {
         }
     }
 
-    /// The packet's bytes are its rollover counter and sequence number (section 8.1).
+    /// The last six bytes are the rollover counter and the sequence number (section 8.1).
     fn rtp_nonce(&self, ssrc: u32, index: u64) -> Nonce {
         let [_, _, rest @ ..] = index.to_be_bytes();
         self.rtp.nonce(ssrc, rest)
     }
 
-    /// The packet's bytes are two zeros and the 31 bits of its index (section 9.1).
+    /// The last six bytes are two zeros and the 31 bits of the index (section 9.1).
     fn rtcp_nonce(&self, ssrc: u32, index: RtcpIndex) -> Nonce {
         let [a, b, c, d] = index.number().to_be_bytes();
         self.rtcp.nonce(ssrc, [0, 0, a, b, c, d])

@@ -1,4 +1,4 @@
-//! What both ciphers need to know of an SRTCP packet.
+//! The index of an SRTCP packet, which both ciphers need.
 
 /// Bytes at the beginning of an RTCP packet that are never encrypted: the first header, with its SSRC.
 pub const RTCP_HEADER_SIZE: usize = 8;

@@ -80,7 +80,7 @@ impl Cipher {
 struct Received {
     rtp: RtpWindow,
     rtcp: RtcpWindow,
-    /// The place of its newest packet among all that the transport opened.
+    /// The value of [`Srtp::opened`] at its newest packet.
     used: u64,
 }
 
@@ -95,7 +95,7 @@ pub struct Srtp {
     received: HashMap<u32, Received>,
     /// Packets opened so far.
     opened: u64,
-    /// Empty between calls; its memory is kept.
+    /// The copy of a packet in [`Srtp::open_first`].  Its memory is kept for the next call.
     attempt: Vec<u8>,
     /// One counter for all SSRCs.  An index may skip numbers, but must never be used twice with one SSRC.
     next_rtcp_index: u32,
@@ -208,8 +208,8 @@ impl Srtp {
     /// Seal an RTP packet in place.  Its header has `header` bytes, and its last [`Srtp::rtp_trailer`] bytes are room.
     ///
     /// `index` is 2^16 times the rollover counter, plus the sequence number.  The caller must never use an index twice
-    /// with one SSRC: both packets would get the same key stream, and could be decrypted together (RFC 3711 section
-    /// 9.1).
+    /// with one SSRC.  Both packets would get the same key stream, and an eavesdropper could decrypt them (RFC 3711
+    /// section 9.1).
     pub fn seal_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) {
         match &self.sending {
             Cipher::Gcm(gcm) => gcm.seal_rtp(packet, header, ssrc, index),

@@ -39,6 +39,7 @@ impl IceAgent {
     /// Returns the username fragment of forgotten credentials.
     pub fn restart(&mut self, credentials: Credentials) -> Option<Box<str>> {
         let before = std::mem::replace(&mut self.newest, credentials);
+        // The client uses the credentials that are replaced here, unless it still uses those before them.
         if std::mem::take(&mut self.newest_used) || self.replaced.is_none() {
             self.replaced = Some(before);
             return None;

@@ -13,7 +13,7 @@ use crate::core::transport::consent::Consent;
 use crate::core::transport::ice_agent::IceAgent;
 use crate::core::wire::address::Path;
 
-/// How many addresses a transport may send from.
+/// How many paths a transport keeps.
 pub const MAX_PATHS: usize = 16;
 
 const PATH_MTU: usize = 1500; // Ethernet; a sender on a smaller path finds that out and sends less (RFC 8899)
@@ -51,8 +51,8 @@ pub struct Transport {
     pub report_times: Option<ReportTimes>,
     /// The consumer that sends with each SSRC.
     sent_ssrcs: HashMap<u32, ConsumerKey>,
-    /// The SSRCs of removed consumers.  None may be used again under the same keys: both streams would share their key
-    /// stream, and their packets could be decrypted (RFC 3711 section 9.1).
+    /// The SSRCs of removed consumers.  None may be used again under the same keys.  Both streams would share a key
+    /// stream, and an eavesdropper could decrypt their packets (RFC 3711 section 9.1).
     retired_ssrcs: HashSet<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! What one packet tells about its frame.
+//! The marks of a frame in one packet.
 
 /// A picture id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Tl0 {
     pub at: u16,
 }
 
-/// What one packet tells about its frame.
+/// The marks of a frame in one packet.
 ///
 /// Only VP8 gives a picture id and TL0PICIDX here, because only its numbers must go on across switches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What the packet path must know about a payload: key frames, temporal layers and picture numbers.
+//! Payloads, as far as the packet path reads them: key frames, temporal layers and picture numbers.
 
 mod frame;
 mod h264;

@@ -17,7 +17,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Both as the client knows them.
+    /// The credentials, as the client knows them.
     pub fn new(username_fragment: &str, password: &str) -> Self {
         let integrity = Hmac::new_from_slice(password.as_bytes()).expect("HMAC takes keys of any size");
         Self { username_fragment: username_fragment.into(), integrity }
