@@ -32,7 +32,7 @@ TOUCHED = "--autoplay-policy=no-user-gesture-required"
 def find_chromium() -> str:
     """The path of the browser that the environment variable CHROMIUM names, or of the first installed one.
 
-    Raises ``FileNotFoundError`` if there is none.  Its text says how to get one.
+    Raises ``FileNotFoundError`` if there is none.  The message says how to get one.
     """
     named = os.environ.get("CHROMIUM")
     for name in (named,) if named else _NAMES:

@@ -36,7 +36,7 @@ ANYWHERE: Mapping[str, object] = {
 def find_firefox() -> str:
     """The path of the browser that the environment variable FIREFOX names, or of the first installed one.
 
-    Raises ``FileNotFoundError`` if there is none.  Its text says how to get one.
+    Raises ``FileNotFoundError`` if there is none.  The message says how to get one.
     """
     named = os.environ.get("FIREFOX")
     for name in (named,) if named else _NAMES:

@@ -63,7 +63,7 @@ async def test_a_guarantee_broken_at_one_checkpoint_is_raised_with_its_number() 
             pass
     assert caught.value.guarantee == 5
     assert visited == [1, 2, 3]
-    assert caught.value.__notes__ == [f"eve: {way.name}, at checkpoint 3 of eve; seed 7"]
+    assert caught.value.__notes__ == [f"eve: {way.name}, at checkpoint 3 of eve, seed 7"]
 
 
 async def test_an_exception_of_the_way_to_die_is_raised() -> None:

@@ -53,7 +53,7 @@ def test_a_correct_gateway_passes() -> None:
 
 def test_media_that_is_still_open_when_the_list_changes_is_caught(monkeypatch: Patch) -> None:
     monkeypatch.setattr(sfu.Peer, "close", lambda peer: [])
-    caught(1, "while its media was still there")
+    caught(1, "ada left the list while its media was still open")
 
 
 def test_announcing_a_leave_before_the_list_changes_is_caught(monkeypatch: Patch) -> None:
@@ -94,7 +94,7 @@ def test_announcing_closed_consumers_before_everything_is_closed_is_caught(monke
 def test_forwarding_after_the_end_is_caught(monkeypatch: Patch) -> None:
     for method in ("remove_consumer", "remove_producer", "remove_transport"):
         monkeypatch.setattr(DataPlaneCore, method, lambda plane, number: None)
-    caught(1, "a packet from or to it was forwarded later")
+    caught(1, "the gateway forwarded a packet from or to ada after its removal")
 
 
 def test_announcing_a_consumers_end_after_its_senders_leave_is_caught(monkeypatch: Patch) -> None:
@@ -178,7 +178,7 @@ def test_announcing_a_leave_to_the_leaver_is_caught(monkeypatch: Patch) -> None:
         await ada.leave()
 
     monkeypatch.setattr(Channel, "_broadcast_change", tell_it_too)
-    caught(2, "it got a user_left about itself", scenario)
+    caught(2, "ada got a user_left about itself", scenario)
 
 
 def snapshots(monkeypatch: Patch, change: Callable[[Sequence[Participant]], Sequence[Participant]]) -> None:
@@ -291,7 +291,7 @@ def test_closing_a_client_without_a_reason_is_caught(monkeypatch: Patch) -> None
             channel.members["ben"].connection.end(end_reasons.INTERNAL)
 
     after(monkeypatch, "remove", end_ben)
-    caught(5, "ben was closed")
+    caught(5, "the connection of ben ended")
 
 
 def test_missing_media_is_caught(monkeypatch: Patch) -> None:
@@ -303,7 +303,7 @@ def test_missing_media_is_caught(monkeypatch: Patch) -> None:
         return deliver(plane, datagram, path)
 
     monkeypatch.setattr(MemoryDataPlane, "deliver", lose_some)
-    caught(5, "missed packets of")
+    caught(5, "missed packets with SSRC")
 
 
 @pytest.mark.parametrize("wrong", [("other", 2), ("voice", 1)], ids=["of another stream", "again"])
@@ -315,7 +315,7 @@ def test_an_unexpected_packet_is_caught(wrong: tuple[str, int]) -> None:
         origin, number = wrong
         stream.take(stream.producer if origin == "voice" else origin, number, trio.current_time())
 
-    caught(5, "got repeated packets, or those of another stream", scenario)
+    caught(5, "got repeated packets or packets of another stream", scenario)
 
 
 def test_gaps_repetitions_and_foreign_packets_are_counted_apart() -> None:

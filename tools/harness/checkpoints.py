@@ -23,7 +23,8 @@ Scenario = Callable[[World], Awaitable[None]]
 MOST_CHECKPOINTS: Final = 20_000
 #: In one of this many runs, the harness looks for objects that outlive their client.
 OBJECTS_EVERY: Final = 10
-# Virtual seconds.  A scenario may wait for a dead victim for as long as a client's patience lasts.
+# Virtual seconds after which a scenario counts as endless.  A scenario may still wait for an answer to a dead client,
+# which takes `tools.harness.client.PATIENCE`.
 _SCENARIO_ENDS_AFTER: Final = 600.0
 
 
@@ -58,9 +59,9 @@ def run_scenario(
 ) -> Attempt:
     """Run a scenario in a new world, judge it, disconnect everybody, and check that nothing is left.
 
-    ``seed`` decides everything random.  ``objects`` also looks for objects of the gateway's classes that outlive their
-    client, which takes some real time.  ``instrument`` acts at a checkpoint.  ``world`` holds more arguments of
-    :func:`open_world`.
+    All random choices come from ``seed``.  With ``objects``, the check includes Python objects of the gateway's classes
+    that outlive their client, which takes some real time.  ``instrument`` acts at a checkpoint.  ``world`` has further
+    arguments of :func:`open_world`.
 
     Raises :exc:`GuaranteeBroken` and :exc:`Leak`.  An exception of the scenario itself is raised too, unless it only
     says that a client's connection is over and the scenario expected that.
@@ -122,6 +123,9 @@ class AtCheckpoint(trio.abc.Instrument):
     ``checkpoint`` is the number of the step, from 1.  With 0 it only counts.  ``counted`` names the clients whose tasks
     (and child tasks) count.  Counting begins with the scenario, or with ``from_mark`` at its call of
     :meth:`World.mark`.
+
+    ``seen`` is the number of steps so far.  ``reached`` says whether ``act`` was called.  While ``armed`` is False, no
+    step counts.
     """
 
     checkpoint: int
@@ -219,8 +223,8 @@ class EveryCheckpoint:
         try:
             return run_scenario(self.scenario, seed=self.seed, objects=objects, instrument=instrument, **self.world)
         except BaseException as error:
-            whose = ", ".join(self.counted)
-            error.add_note(f"{self.victim}: {self.way.name}, at checkpoint {self._next} of {whose}; seed {self.seed}")
+            counted = ", ".join(self.counted)
+            error.add_note(f"{self.victim}: {self.way.name}, at checkpoint {self._next} of {counted}, seed {self.seed}")
             raise
 
     def _act(self, world: World) -> None:

@@ -167,7 +167,7 @@ class Client:
         self.world.interrupted.update(consumed or [str(data.get("producerId"))])
 
     async def answer(self, number: int) -> Json:
-        """Wait for the answer to the request with this id.  Raises as :meth:`until`."""
+        """Wait for the answer to the request with this id.  Raises the same exceptions as :meth:`until`."""
         return await self.until(lambda frame: frame.get("id") == number)
 
     async def ask(self, kind: str, /, **data: Any) -> Any:
@@ -198,7 +198,7 @@ class Client:
                 await self._changed.wait()
         if self.name in self.world.must_end:
             raise Gone(self.name)
-        raise trio.TooSlowError(f"{self.name} waited in vain for a frame")
+        raise trio.TooSlowError(f"{self.name} waited in vain for a frame that the test needs")
 
     async def event(self, kind: str, /, **about: Any) -> Any:
         """Wait for the first event of this type whose data has these values, and return its data."""

@@ -19,7 +19,7 @@ from tools.harness.transcript import ReceivedFrame, Stay
 if TYPE_CHECKING:
     from tools.harness.world import World
 
-#: Virtual seconds that any limit may be exceeded by, for rounding.
+#: Virtual seconds by which a time may exceed its limit, because of rounding.
 _SLACK = 0.001
 
 
@@ -58,7 +58,7 @@ def judge_order(world: World) -> None:
     for place, entry in enumerate(entries):
         if entry.step == "begin: take off list":
             if entry.detail["media"]:
-                raise GuaranteeBroken(1, "taken off the list while its media was still there", entry)
+                raise GuaranteeBroken(1, f"{entry.client} left the list while its media was still open", entry)
             _judge_notices(entries[:place], entry)
             _judge_forwarding(world, entry)
         elif entry.step == "begin: close peer":
@@ -100,7 +100,8 @@ def _judge_forwarding(world: World, removal: TraceEntry) -> None:
     for entry in world.trace.of("consume"):
         last = world.trace.forwarded.get((entry.client, entry.detail["ssrc"]), 0)
         if session in (entry.detail["peer"], entry.detail["source"]) and last > removal.order:
-            raise GuaranteeBroken(1, f"a packet from or to it was forwarded later, as event {last}", removal)
+            why = f"the gateway forwarded a packet from or to {removal.client} after its removal, as event {last}"
+            raise GuaranteeBroken(1, why, removal)
 
 
 # 2 and 3. Exactly once, and revision: the events of one client during one stay.
@@ -126,7 +127,7 @@ class Replay:
         if kind != "user_joined" and about not in self.people:
             raise GuaranteeBroken(2, f"{kind} about {about}, who was not listed", received)
         if about == self.user and kind != "user_updated":
-            raise GuaranteeBroken(2, f"it got a {kind} about itself", received)
+            raise GuaranteeBroken(2, f"{about} got a {kind} about itself", received)
         self.people[about] = data["participant"]
         if kind == "user_left":
             del self.people[about]
@@ -216,7 +217,8 @@ def judge_isolation(world: World) -> None:
         is_in = bool(client.stays) and client.stays[-1].left is None
         if client.over.is_set() and (is_in or client.close_code != CloseCode.JOIN_TIMEOUT):
             last = client.transcript[-1] if client.transcript else ""
-            raise GuaranteeBroken(5, f"{client.name} was closed ({client.close_code}) for no reason of its own", last)
+            why = f"the connection of {client.name} ended ({client.close_code}), but nobody made it end"
+            raise GuaranteeBroken(5, why, last)
         _judge_media(world, client)
 
 
@@ -227,10 +229,10 @@ def _judge_media(world: World, client: Client) -> None:
         for ssrc, stream in endpoint.streams.items():
             if stream.strange or stream.repeated:
                 raise GuaranteeBroken(
-                    5, f"{client.name} got repeated packets, or those of another stream, as {ssrc}", stream
+                    5, f"{client.name} got repeated packets or packets of another stream with SSRC {ssrc}", stream
                 )
             if stream.gaps and stream.producer not in world.interrupted:
-                raise GuaranteeBroken(5, f"{client.name} missed packets of {ssrc}", stream)
+                raise GuaranteeBroken(5, f"{client.name} missed packets with SSRC {ssrc}", stream)
 
 
 # The gateway's lists.

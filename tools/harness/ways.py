@@ -23,7 +23,7 @@ from tools.harness.transcript import Gone
 if TYPE_CHECKING:
     from tools.harness.world import World
 
-#: More malformed messages, and more requests, than the configuration of any test allows.
+#: A number of malformed messages, or of requests, that exceeds the limits in all tests.
 TOO_MANY_ERRORS: Final = 30
 TOO_MANY_REQUESTS: Final = 5000
 

@@ -40,7 +40,7 @@ TODAY: Final = datetime(2026, 11, 1, 9, 30, 0, 250_000, tzinfo=UTC)
 MEDIA_ADDRESS: Final = ("192.0.2.1", 40000)
 _CLIENT_HOST: Final = "198.51.100.1"
 _FIRST_SSRC: Final = 1001
-# Virtual seconds: how long the remaining clients send media after everything has settled, and how often to check that.
+# Virtual seconds for which the remaining clients send media after all exits, and between two looks at the exits.
 _KEEP_SENDING: Final = 0.5
 _POLL_INTERVAL: Final = 0.25
 
@@ -55,8 +55,8 @@ def identity() -> Identity:
 class World:
     """A gateway, its network and its clients.  Made by :func:`open_world`.
 
-    ``clients`` has all clients that ever connected, by name.  ``may_end`` has the clients whose end the test caused, so
-    that it is no fault of the gateway.  Those in ``must_end`` have to be gone in the end.  ``interrupted`` has the
+    ``clients`` has all clients that ever connected, by name.  ``may_end`` has the clients whose end the test causes, so
+    the judge accepts their end.  The clients in ``must_end`` must be gone in the end.  ``interrupted`` has the
     producers whose streams may have gaps.  The gateway's handler of ``ping`` raises for the clients in
     ``ping_fails_for``.  ``log`` has the gateway's log events.  ``serving`` has the cancel scopes of the tasks that
     serve clients.
@@ -207,6 +207,8 @@ class World:
     def longest_exit(self) -> float:
         """Virtual seconds after which every exit must be over, whatever caused it."""
         config = self.config
+        # The sum of the limits of all parts of an exit: noticing silence, a stalled outbox, the goodbye of the media,
+        # the goodbye of the WebSocket, and the time in which a client without a channel must join again.
         silence = max(
             config.ping_interval + config.ping_timeout,
             config.media_grace,
@@ -247,7 +249,7 @@ class World:
             await trio.sleep(_POLL_INTERVAL)
 
     def check_nothing_is_left(self, *, objects: bool) -> None:
-        """Raises :exc:`Leak` if anything outlives the clients.  ``objects`` also looks for objects."""
+        """Raises :exc:`Leak` if anything outlives the clients.  With ``objects`` this includes Python objects."""
         assert self.initial_counts is not None
         check(count_resources(self, objects=objects), self.initial_counts)
 

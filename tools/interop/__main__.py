@@ -76,7 +76,7 @@ class InteropRun:
             command = await self._build(client)
             async with trio.open_nursery() as nursery:
                 for scenario in scenarios:
-                    if (reason := client.cannot(scenario)) is not None:
+                    if (reason := client.why_not(scenario)) is not None:
                         self._note(ScenarioResult(client.name, scenario, "not tried", (reason,)))
                     elif command is not None:
                         nursery.start_soon(self._try, client, command, scenario)
@@ -109,7 +109,7 @@ class InteropRun:
 
 
 async def left_over(gateway: GatewayProcess) -> list[str]:
-    """What a gateway still holds after everybody has left, and the errors in its log."""
+    """The sessions and media objects that a gateway has after all clients have left, and the errors in its log."""
     names = ("sessions", "transports", "producers", "consumers", "routes")
     alive: list[str] = []
     with trio.move_on_after(_EMPTY_WITHIN):
@@ -146,7 +146,7 @@ def report(options: argparse.Namespace) -> int:
     if options.write is not None:
         PLACE.replace(options.write, text)
     for what in left:
-        print(f"the gateway still has: {what}", file=sys.stderr)
+        print(f"left over at the gateway: {what}", file=sys.stderr)
     if not any(result.status in ("works", "fails") for result in results):
         print("error: nothing could be tried", file=sys.stderr)
         return 2

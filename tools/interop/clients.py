@@ -38,14 +38,14 @@ class Client:
     """A client on another WebRTC stack.
 
     ``build`` returns the command that runs it, or raises :exc:`CannotBuild`.  ``version`` may be called after that.
-    ``cannot`` returns the reason why the stack cannot play a scenario, or None if it can.  ``clock`` says whether the
+    ``why_not`` returns the reason why the stack cannot play a scenario, or None if it can.  ``clock`` says whether the
     stack's sender reports agree with its packets.
     """
 
     name: str
     build: Callable[[], Awaitable[Command]]
     version: Callable[[], str]
-    cannot: Callable[[Scenario], str | None] = lambda _: None
+    why_not: Callable[[Scenario], str | None] = lambda _: None
     clock: bool = True
 
 
@@ -124,12 +124,12 @@ def _gstreamer_version() -> str:
     return done.stdout.strip()
 
 
-def _cannot(**reasons: str) -> Callable[[Scenario], str | None]:
-    """Reasons by variation."""
+def _no_variations(**reasons: str) -> Callable[[Scenario], str | None]:
+    """A ``why_not`` for a stack that cannot play these variations.  ``reasons`` has the reason for each."""
     return lambda scenario: reasons.get(scenario.variation)
 
 
-def _libwebrtc_cannot(scenario: Scenario) -> str | None:
+def _why_not_libwebrtc(scenario: Scenario) -> str | None:
     if scenario.video != "video/VP8":
         return "this build of libwebrtc has no H264"
     if scenario.direction == "receive" and scenario.role == "server":
@@ -137,7 +137,7 @@ def _libwebrtc_cannot(scenario: Scenario) -> str | None:
     return None if scenario.variation in ("", "long", "mute", "restart_ice") else "it makes its packets itself"
 
 
-def _aiortc_cannot(scenario: Scenario) -> str | None:
+def _why_not_aiortc(scenario: Scenario) -> str | None:
     if scenario.direction == "receive":
         return "it decodes what it receives, which tests/interop covers with real media"
     if scenario.variation not in ("", "long") or scenario.role == "server" or scenario.video != "video/VP8":
@@ -151,26 +151,26 @@ CLIENTS: Final = (
         "str0m",
         _build_str0m,
         lambda: _pinned("str0m/Cargo.pins", r'name = "str0m"\nversion = "([^"]+)"'),
-        _cannot(padding="it decides itself when to pad", probes="it decides itself when to pad"),
+        _no_variations(padding="it decides itself when to pad", probes="it decides itself when to pad"),
     ),
     Client(
         "mediasoup-client",
         partial(_build_with_npm, "mediasoup_client"),
         partial(_npm_version, "mediasoup_client", "mediasoup-client"),
-        _libwebrtc_cannot,
+        _why_not_libwebrtc,
     ),
     Client(
         "werift",
         partial(_build_with_npm, "werift"),
         partial(_npm_version, "werift", "werift"),
-        _cannot(restart_ice="it starts no checks after a restart"),
+        _no_variations(restart_ice="it starts no checks after a restart"),
     ),
     Client(
         "GStreamer",
         _build_gstreamer,
         _gstreamer_version,
-        _cannot(restart_ice="webrtcbin cannot restart ICE"),
+        _no_variations(restart_ice="webrtcbin cannot restart ICE"),
         clock=False,
     ),
-    Client("aiortc", _build_aiortc, lambda: version("aiortc"), _aiortc_cannot),
+    Client("aiortc", _build_aiortc, lambda: version("aiortc"), _why_not_aiortc),
 )

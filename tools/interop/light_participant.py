@@ -146,7 +146,8 @@ class Listener:
     tallies: dict[MediaKind, PacketTally] = field(factory=dict)
     left: trio.Event = field(factory=trio.Event)
     left_because: str | None = None
-    far: float = 0.0
+    #: Greatest distance between a sender report's clock and the packets, in seconds.
+    clock_error: float = 0.0
     _streams: dict[int, tuple[MediaKind, int]] = field(factory=dict)
     _latest: dict[int, tuple[float, int]] = field(factory=dict)
     _offsets: dict[int, float] = field(factory=dict)
@@ -203,16 +204,19 @@ class Listener:
             ticks = ((timestamp - part.rtp_timestamp + 0x80000000) & 0xFFFFFFFF) - 0x80000000
             # The sender's clock may have any epoch, so only changes of the offset count.
             offset = from_ntp(part.ntp) + ticks / self._streams[part.ssrc][1] - arrived
-            self.far = max(self.far, abs(offset - self._offsets.setdefault(part.ssrc, offset)))
+            error = abs(offset - self._offsets.setdefault(part.ssrc, offset))
+            self.clock_error = max(self.clock_error, error)
 
     def problems(self, *, clock: bool) -> list[str]:
-        """The problems that do not depend on what was sent.  ``clock`` includes those of the sender reports."""
-        found = [f"sender reports are {self.far:.1f} s away from the packets"] if clock and self.far > _FAR else []
+        """The problems that show without knowing the sent packets.  With ``clock``, sender reports are checked too."""
+        found = []
+        if clock and self.clock_error > _FAR:
+            found.append(f"sender reports are {self.clock_error:.1f} s away from the packets")
         for kind, tally in self.tallies.items():
             if tally.holes:
                 found.append(f"{tally.holes} sequence numbers of {kind} are missing")
             if kind == "video" and tally.numbers and not tally.first_is_key:
                 found.append("the video does not begin with a key frame")
         if self.left_because != "left":
-            found.append(f"it left with the reason {self.left_because!r}")
+            found.append(f"the client left with the reason {self.left_because!r}")
         return found

@@ -28,7 +28,7 @@ _ON_ITS_WAY: Final = 0.5
 #: Frames a second, and the share of them that must arrive if packets have no numbers.
 _RATES: Final[dict[MediaKind, int]] = {"audio": 50, "video": 10}
 _ENOUGH: Final = 0.5
-#: How programs mark a state that the gateway reported.
+#: Prefix of a transport state that the gateway reported to a program.  States of the program's own stack have none.
 REPORTED: Final = "reported as"
 _BAD_STATES: Final = ("disconnected", "failed")
 
@@ -46,7 +46,7 @@ class ScenarioResult:
 async def run(
     client: Client, command: Sequence[str], url: str, identity: Identity, scenario: Scenario
 ) -> ScenarioResult:
-    """Play a scenario with a client.  It always ends, and leaves neither a process nor anything at the gateway."""
+    """Play a scenario with a client.  The run always ends, and no process, member or media object outlives it."""
     settings = {
         **scenario.settings(),
         "url": url,
@@ -90,7 +90,7 @@ async def _listen(
                 with trio.move_on_after(PATIENCE):
                     await listener.left.wait()
         nursery.cancel_scope.cancel()
-    return [*_compare_sent(done, listener, scenario), *listener.problems(clock=clock), *_bad(states)]
+    return [*_compare_sent(done, listener, scenario), *listener.problems(clock=clock), *_state_problems(states)]
 
 
 def _compare_sent(done: Line, listener: Listener, scenario: Scenario) -> list[str]:
@@ -102,12 +102,15 @@ def _compare_sent(done: Line, listener: Listener, scenario: Scenario) -> list[st
         if (sent := done.get("sent")) is not None:
             problems += Comparison(kind, sent[kind], numbers).problems()
         elif len(numbers) < (least := int(scenario.seconds * _RATES[kind] * _ENOUGH)):
-            problems.append(f"only {len(numbers)} {kind} packets arrived, at least {least} should have")
+            problems.append(f"only {len(numbers)} {kind} packets arrived, at least {least} were expected")
     return problems
 
 
-def _bad(states: Sequence[str]) -> list[str]:
-    """Bad states of the transport.  One from the gateway always counts, one from the stack only if it was the last."""
+def _state_problems(states: Sequence[str]) -> list[str]:
+    """Problems with bad states of the transport.
+
+    A bad state that the gateway reported always counts.  A bad state of the stack counts only if it was the last one.
+    """
     reported = [state for state in states if state.startswith(REPORTED)]
     latest = [state for state in states if not state.startswith(REPORTED)][-1:]
     return [f"its transport was {state}" for state in dict.fromkeys(reported + latest) if state.endswith(_BAD_STATES)]
@@ -136,7 +139,7 @@ async def _talk(
                 await program.leave()
                 problems = await _left(signalling.events(), settings["user"])
         nursery.cancel_scope.cancel()
-    return [*_compare_received(done, talker, scenario), *problems, *_bad(states)]
+    return [*_compare_received(done, talker, scenario), *problems, *_state_problems(states)]
 
 
 async def _wait_and_mute(talker: Talker, scenario: Scenario) -> None:
@@ -162,9 +165,9 @@ def _compare_received(done: Line, talker: Talker, scenario: Scenario) -> list[st
     if video.get("numbers") and not video["firstIsKey"]:
         problems.append("the video does not begin with a key frame")
     if talker.asked < 2:
-        problems.append("its request for a key frame did not reach the sender")
+        problems.append("the client's request for a key frame did not reach the sender")
     elif video.get("keys", 2) < 2:
-        problems.append("the key frame that it asked for did not arrive")
+        problems.append("no key frame arrived after the client's request")
     return problems
 
 
@@ -172,5 +175,5 @@ async def _left(events: Any, user: str) -> list[str]:
     with trio.move_on_after(PATIENCE):
         async for event in events:
             if isinstance(event, VoiceState) and event.username == user and event.type == "user_left":
-                return [] if event.reason == "left" else [f"it left with the reason {event.reason!r}"]
-    return ["it never left"]
+                return [] if event.reason == "left" else [f"the client left with the reason {event.reason!r}"]
+    return ["the client never left"]
