@@ -29,7 +29,7 @@ help:  ## show this list
 run: $(STAMPS)/runtime $(STAMPS)/dataplane $(STAMPS)/web  ## start the gateway at http://127.0.0.1:8080 (with options: make run ARGS="--port 9000")
 	exec $(BIN)/sfu-gateway serve $(ARGS)
 
-dev: $(STAMPS)/dev $(STAMPS)/dataplane  ## install into .venv what tests, benches and synthetic clients need
+dev: $(STAMPS)/dev $(STAMPS)/dataplane  ## install the dependencies of tests, benches and synthetic clients into .venv
 
 # Two checks run at a time, which about halves the time.
 test: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/oracle $(STAMPS)/chromium $(STAMPS)/firefox  ## run every check
@@ -54,7 +54,7 @@ $(STAMPS)/runtime: requirements/runtime.txt pyproject.toml $(STAMPS)/venv | $(DA
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The first installation has built the extension. This builds it again, into the source tree, after a change.
+# The installation above builds the extension once. After a change of the crate, this target builds it again.
 $(STAMPS)/dataplane: $(RUST_SOURCES) $(DATAPLANE)/Cargo.lock $(STAMPS)/runtime
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --quiet --release --locked --skip-install
 	@touch $@
@@ -131,17 +131,17 @@ interop: $(STAMPS)/dev $(STAMPS)/dataplane  ## try other people's WebRTC stacks,
 	$(BIN)/python -m tools.interop --write docs/interop.md $(ARGS)
 
 # Without Janus or Rust it leaves out the parts that need them, and says so.
-bench: $(STAMPS)/dev $(STAMPS)/dataplane  ## compare with Janus and with the least possible cost, into docs/performance.md (about 12 minutes, root)
+bench: $(STAMPS)/dev $(STAMPS)/dataplane  ## compare with Janus and with the least possible cost, and write the results into docs/performance.md (about 12 minutes, root)
 	@tools/bench/install_janus.sh $(STAMPS)/janus || echo "going on without Janus" >&2
 	$(BIN)/python -m tools.bench.beside $(if $(ARGS),$(ARGS),--write docs/performance.md)
 
-bench-core: $(DATAPLANE)/Cargo.lock  ## measure the packet path's work for one copy of a packet, without the sending
+bench-core: $(DATAPLANE)/Cargo.lock  ## measure the time in which the packet path makes one copy of a packet, without system calls
 	$(CARGO) bench $(CORE)
 
-bench-planes: $(STAMPS)/dev $(STAMPS)/dataplane  ## compare two planes with one, into docs/performance.md (some minutes, root)
+bench-planes: $(STAMPS)/dev $(STAMPS)/dataplane  ## compare two planes with one, and write the results into docs/performance.md (some minutes, root)
 	$(BIN)/python -m tools.bench.planes --write docs/performance.md $(ARGS)
 
-bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## measure how soon others learn of a leave, into docs/guarantees.md (some minutes)
+bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## measure how soon others learn of a leave, and write the results into docs/guarantees.md (some minutes)
 	$(BIN)/python -m tools.bench.leave --write docs/guarantees.md $(ARGS)
 
 $(STAMPS)/chromium:
