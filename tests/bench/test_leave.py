@@ -41,7 +41,7 @@ async def test_a_leave_is_measured_and_checked_and_the_member_comes_back(channel
     assert len(channel.members) == MEMBERS
 
 
-async def test_a_leave_that_members_were_not_told_fails_the_bench(channel: BenchChannel) -> None:
+async def test_a_leave_without_notices_fails_the_bench(channel: BenchChannel) -> None:
     with pytest.raises(BenchError, match=r"m\d was told of 0 leaves, not of 1"):
         channel.check(["m1"], ["left"])
 

@@ -62,7 +62,7 @@ def test_packets_that_did_not_arrive_are_lost_and_not_in_the_cost() -> None:
     assert run.cpu_per_packet == pytest.approx(20e-6)
 
 
-def test_a_member_that_was_never_told_has_no_time() -> None:
+def test_a_leave_that_no_member_learned_of_has_no_time() -> None:
     assert "| > 10000 |" in said(outcome(RUN, evolve(RUN, told=None)))
 
 

@@ -108,7 +108,7 @@ def test_after_a_restart_of_the_gateway_the_page_rejoins_by_itself(chromium: Chr
         ben.watches_and_hears(ada.user_id, by=time.monotonic() + 10)
         for person in people:
             person.closes_page()
-            person.ignores_errors_with("WebSocket connection")  # the attempts before the restart was over
+            person.ignores_errors_with("WebSocket connection")  # the page has tried to connect during the restart
             assert person.errors == []
         second.becomes_empty()
 

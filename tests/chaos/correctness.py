@@ -55,8 +55,8 @@ def _wrong_with(client: ClientProcess, crowd: Crowd) -> str | None:
     report, present = client.report, crowd.present()
     if report is None:
         return f"{client.process} has sent no report since it was {client.last_change}"
-    if report.word:
-        return f"{client.process} is not in the channel ({report.word})"
+    if report.reason:
+        return f"{client.process} is not in the channel ({report.reason})"
     for user in report.users:
         if user not in present:
             ghost = crowd.clients[user]

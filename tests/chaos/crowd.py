@@ -140,7 +140,7 @@ class Crowd:
         self.reports += 1
         client = self.clients[report.process.partition(".")[0]]
         if report.is_fault:
-            self.fault = self.fault or f"{report.process}: {report.word}"
+            self.fault = self.fault or f"{report.process}: {report.reason}"
         elif report.process == client.process:  # ignore late reports of dead processes
             client.report = report
         if report.revision >= 0:

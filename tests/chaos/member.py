@@ -15,7 +15,7 @@ from tools.light import Identity
 
 CHANNEL = "chaos"
 TIMEOUTS = Timeouts(connect=1, request=5, goodbye=0.5, ping_interval=1, pong=2)
-"""Short ones, since with usual timeouts a client would spend most of a minute waiting."""
+"""Short timeouts.  With the usual ones, a client would spend most of a minute waiting."""
 
 
 class MediaLost(Exception):
@@ -108,12 +108,12 @@ class Member:
         )
 
     def away(self, why: BaseException) -> None:
-        self.reporter.tell(word=f"away: {why!r}")
+        self.reporter.tell(reason=f"away: {why!r}")
 
     def stop(self, why: str) -> None:
         """Stop for good, because of something that must not happen in these tests."""
         self.stopped = True
-        self.reporter.tell(word=why, is_fault=True)
+        self.reporter.tell(reason=why, is_fault=True)
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -21,8 +21,8 @@ class Report:
     """The state of a client process.
 
     ``at`` is its ``time.monotonic()``, which is the same clock in all processes.  ``revision`` and ``users`` are its
-    list, or -1 and nobody while it is not in the channel.  ``word`` says why it is not in the channel.  With
-    ``is_fault`` it says what went wrong for good.
+    list, or -1 and nobody while it is not in the channel.  ``reason`` says why it is not in the channel.  With
+    ``is_fault`` it describes the failure that ended the process's work.
     """
 
     process: str
@@ -32,7 +32,7 @@ class Report:
     transports: int = 0
     producers: int = 0
     consumers: int = 0
-    word: str = ""
+    reason: str = ""
     is_fault: bool = False
 
     @classmethod

@@ -23,14 +23,16 @@ SECONDS = float(os.environ.get("CHAOS_SECONDS", "60"))
 STORM = 4.0
 
 PING_INTERVAL, PING_TIMEOUT = 1, 2
-"""With the default of ten seconds a minute would have time for only four checks.  With less, a client that a busy
-machine does not run for a second would count as dead."""
+"""Seconds.  With the defaults, a silent client is gone after ten seconds, so a minute has time for only four checks.
+With shorter times, a client that a busy machine does not run for a second would count as dead."""
 SETTLED_WITHIN = 20.0
-"""A silent client is gone after three seconds.  A client that was cut off needs as long to notice it, and then some
-attempts of a second each to reconnect.  With half of the clients doing so at once, that takes two to four seconds on an
-idle machine, and seven at a load of 14.  Another test measures how soon a single client is missed."""
+"""Seconds.  The gateway removes a silent client after three seconds.  A client that was cut off notices this after
+three seconds, too.  It then tries to reconnect, and each attempt takes up to a second.  If half of the clients do so at
+once, that takes two to four seconds on an idle machine, and seven at a load of 14.  Another test measures how soon the
+gateway notices a single silent client."""
 STARTED_WITHIN = 60.0
-"""The gateway promises no time for forty clients that start at once, with eighty handshakes.  It only has to end."""
+"""Seconds for the start of forty clients with eighty handshakes.  The gateway promises no time for this, so the limit
+only ends a test that hangs."""
 
 
 async def test_after_a_storm_every_list_is_correct(network: Network, tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def test_a_variable_of_the_wrong_type_is_named(
     assert "SFU_MAX_MEMBERS" in refusal(capsys)
 
 
-def test_a_file_with_an_unknown_key_is_one_line_and_status_2(
+def test_a_file_with_an_unknown_key_gives_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "gateway.toml"
@@ -221,23 +221,25 @@ def test_a_file_with_an_unknown_key_is_one_line_and_status_2(
     assert refusal(capsys, "--config", str(path)) == f"error: {path}: unknown key 'prot'; did you mean 'port'?"
 
 
-def test_a_file_is_checked_even_where_something_else_wins(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_file_is_checked_even_if_its_settings_are_overridden(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / "gateway.toml"
     path.write_text('port = "8080"')
     assert "port must be a whole number" in refusal(capsys, "--config", str(path), "--port", "1")
 
 
-def test_an_unknown_command_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_gives_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("srve") == 2
     assert capsys.readouterr().err.startswith('error: Unknown command "srve".')
 
 
-def test_it_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
     assert capsys.readouterr().out.strip().count(".") == 2
 
 
-def test_another_system_than_linux_is_one_line_and_status_2(
+def test_any_system_but_linux_gives_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")

@@ -1,4 +1,4 @@
-"""A standard error without a reader, or one that takes nothing: some lines are written, the lost ones are counted."""
+"""If standard error has no reader or no room, the log writer writes the lines that it can, and counts the others."""
 
 import fcntl
 import gc

@@ -73,13 +73,13 @@ async def test_a_replaced_client_is_closed_with_4409_and_gone_before_the_new_one
 async def test_a_slow_reader_is_closed_with_4413(autojump_clock: MockClock) -> None:
     async with open_gate(outbox_bytes=64 * 1024, message_burst=1000) as gate:
         ada, ben = await gate.joined("ada", "ben")
-        gag = trio.Event()
+        may_write = trio.Event()
         for pipe in gate.taps("ben"):
-            pipe.gag = gag
+            pipe.may_write = may_write
         for number in range(10):
             await ada.ok("message", data=[number, "x" * 15_000])
         assert (await ada.voice_state("user_left"))["reason"] == "failed"
-        gag.set()
+        may_write.set()
         code, _ = await closing(ben)
         assert code == 4413
 

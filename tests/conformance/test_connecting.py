@@ -114,7 +114,7 @@ async def test_one_byte_more_than_256_kib_closes_with_1009(autojump_clock: MockC
         assert code == 1009
 
 
-async def test_the_limit_counts_bytes_where_characters_are_fewer(autojump_clock: MockClock) -> None:
+async def test_the_size_limit_counts_bytes_and_not_characters(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         text = " " + padded(LIMIT, filler="é")

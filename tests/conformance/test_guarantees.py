@@ -329,7 +329,7 @@ async def test_a_client_that_does_not_read_delays_no_other_clients_media_or_mess
     async with open_gate(outbox_bytes=256 * 1024) as gate:
         ada, ben, _stuck = await talk(gate, identity, "ada", "ben", "stuck")
         (tap,) = gate.taps("stuck")
-        tap.gag = trio.Event()
+        tap.may_write = trio.Event()
         gate.journal.clear()
         begun = trio.current_time()
         for number in range(20):
@@ -361,7 +361,7 @@ async def test_a_client_that_floods_is_the_only_one_closed(autojump_clock: MockC
 
 
 @pytest.mark.parametrize("end", [hang_up, close, leave])
-async def test_an_end_takes_effect_as_soon_as_it_is_seen(
+async def test_the_gateway_acts_on_an_end_as_soon_as_it_sees_it(
     autojump_clock: MockClock, identity: Identity, end: End
 ) -> None:
     async with open_gate() as gate:

@@ -46,21 +46,22 @@ class Note:
 
 @define
 class Tap(trio.abc.Stream):
-    """The gateway's end of a stream, which records what is written to it. Writing waits while ``gag`` is not set.
+    """The gateway's end of a stream, which records the written frames.
 
-    Where ``dead`` is set, neither the client's bytes nor the end of its stream arrive.
+    With an event ``may_write``, writing waits until the event is set. With ``dead``, neither the client's bytes nor the
+    end of its stream arrive.
     """
 
     stream: trio.abc.Stream
     client: trio.abc.Stream
     name: str
     journal: list[Note]
-    gag: trio.Event | None = None
+    may_write: trio.Event | None = None
     dead: bool = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        if self.gag is not None:
-            await self.gag.wait()
+        if self.may_write is not None:
+            await self.may_write.wait()
         self.journal += [Note(trio.current_time(), self.name, frame) for frame in frames(bytes(data))]
         await self.stream.send_all(data)
 
@@ -79,7 +80,7 @@ class Tap(trio.abc.Stream):
 
 @define
 class Gate:
-    """The gateway and the ways to it. ``journal`` records its output in order."""
+    """A whole gateway, and the means to connect clients to it. ``journal`` records its output in order."""
 
     server: Server
     nursery: trio.Nursery

@@ -55,7 +55,7 @@ def changed(spec: ProducerSpec, **changes: Any) -> ProducerSpec:
 
 @frozen
 class ConsumerSpec:
-    """What ``add_consumer`` is told about a receiver that takes every payload type of these tests."""
+    """The arguments of ``add_consumer`` for a receiver that takes every payload type of these tests."""
 
     ssrc: int = 7000
     extension_ids: frozenset[int] = frozenset()
@@ -231,7 +231,7 @@ class Rig:
         return [event for event in self.core.take_events() if not isinstance(event, PathSelected)]
 
     def events(self) -> list[Event]:
-        """The same without video that begins to flow, as nearly every test sends some."""
+        """All events but those about paths and about encodings that begin to flow, as nearly every test sends media."""
         return [event for event in self.all_events() if not isinstance(event, EncodingFlows)]
 
 

@@ -49,7 +49,7 @@ def test_a_consumer_begins_at_a_key_frame_again_after_a_pause(pause: str) -> Non
 
 
 def test_no_consumer_begins_at_a_late_key_frame() -> None:
-    """Packets behind its first one have gone by already, and the picture would have a gap."""
+    """The data plane has dropped later packets of that key frame already, so the picture would have a gap."""
     rig = Rig()
     sender, _, receiver, _ = rig.call(VIDEO)
     send(sender, 1, DELTA)

@@ -13,7 +13,7 @@ from tests.dataplane.vp8 import vp8
 REPORT = b"\x81\xce\x00\x02\x00\x00\x11\x11\x00\x00\x00\x01"
 
 
-def census(totals: PlaneTotals) -> tuple[int, int, int, int]:
+def object_counts(totals: PlaneTotals) -> tuple[int, int, int, int]:
     return totals.transports, totals.producers, totals.routes, totals.paths
 
 
@@ -65,7 +65,7 @@ def test_removing_a_transport_removes_its_producers_and_consumers() -> None:
     receiver.send_rtp(2)
     assert rig.sent == []
     assert rig.dropped() == {DropReason.UNKNOWN_ADDRESS: 1}
-    assert census(rig.core.totals()) == (1, 1, 0, 1)
+    assert object_counts(rig.core.totals()) == (1, 1, 0, 1)
     assert rig.core.consumer_stats(returned).packets == 1
     with pytest.raises(KeyError):
         rig.core.consumer_stats(consumer)
@@ -82,7 +82,7 @@ def test_removing_an_object_twice_does_nothing() -> None:
             rig.core.remove_transport(client.transport)
     rig.core.remove_consumer(consumer)
     rig.core.remove_producer(producer)
-    assert census(rig.core.totals()) == (0, 0, 0, 0)
+    assert object_counts(rig.core.totals()) == (0, 0, 0, 0)
 
 
 def test_a_removed_consumer_does_not_wait_for_a_key_frame() -> None:
@@ -148,11 +148,11 @@ def test_nothing_is_left_after_everything_was_removed(remove: Callable[[Rig, Cen
         client.send_rtp(1)
         client.send_rtp(1, ssrc=2222, payload_type=96, payload=vp8(key=True))
         client.arrive(client.sending.protect_rtcp(REPORT))
-    assert census(rig.core.totals()) == (3, 6, 18, 3)
+    assert object_counts(rig.core.totals()) == (3, 6, 18, 3)
 
     remove(rig, ([client.transport for client in clients], producers, consumers))
 
-    assert census(rig.core.totals()) == (0, 0, 0, 0)
+    assert object_counts(rig.core.totals()) == (0, 0, 0, 0)
     assert rig.events() == []
     for producer in producers:
         with pytest.raises(KeyError):

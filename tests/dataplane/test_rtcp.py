@@ -21,8 +21,8 @@ def report(ssrc: int) -> bytes:
     return b"\x81\xce\x00\x02" + ssrc.to_bytes(4) + b"\x00\x00\x00\x01"
 
 
-def heard(client: Client, datagram: bytes) -> bool:
-    """Whether the packet authenticated and was no replay."""
+def is_accepted(client: Client, datagram: bytes) -> bool:
+    """Whether the data plane takes the packet as a sign of life, so that it is authentic and no replay."""
     client.rig.now += 1
     client.arrive(datagram)
     return client.rig.core.media_heard_at(client.transport) == client.rig.now
@@ -93,9 +93,9 @@ def test_the_state_kept_for_reporting_ssrcs_is_bounded() -> None:
     rig = Rig()
     client = rig.client()
     sealed = [client.sending.protect_rtcp(report(100 + number)) for number in range(MAX_SOURCES + 1)]
-    assert all(heard(client, datagram) for datagram in sealed)
-    assert not heard(client, sealed[1])
-    assert heard(client, sealed[0])
+    assert all(is_accepted(client, datagram) for datagram in sealed)
+    assert not is_accepted(client, sealed[1])
+    assert is_accepted(client, sealed[0])
 
 
 def test_state_of_an_ssrc_with_media_outlives_any_number_of_reporting_ssrcs() -> None:
@@ -105,7 +105,7 @@ def test_state_of_an_ssrc_with_media_outlives_any_number_of_reporting_ssrcs() ->
     sender.arrive(first)
     for number in range(MAX_SOURCES + 1):
         sender.arrive(sender.sending.protect_rtcp(report(100 + number)))
-    assert not heard(sender, first)
+    assert not is_accepted(sender, first)
 
 
 def test_state_of_an_ssrc_that_reported_before_its_media_is_kept_too() -> None:
@@ -116,4 +116,4 @@ def test_state_of_an_ssrc_that_reported_before_its_media_is_kept_too() -> None:
     rig.produce(sender)
     for number in range(MAX_SOURCES + 1):
         sender.arrive(sender.sending.protect_rtcp(report(100 + number)))
-    assert not heard(sender, first)
+    assert not is_accepted(sender, first)

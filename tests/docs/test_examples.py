@@ -52,7 +52,7 @@ def test_the_page_shows_each_program_as_it_is(file: Path) -> None:
     assert f"```python\n{file.read_text(encoding='utf-8')}```" in PAGE
 
 
-async def test_who_is_there_prints_everybody_with_what_they_send(gateway: GatewayProcess) -> None:
+async def test_who_is_there_prints_everybody_and_their_streams(gateway: GatewayProcess) -> None:
     async with client.connect(gateway.websocket_url) as ada:
         await ada.join("hall", "Ada")
         with start("who_is_there.py", gateway.websocket_url, "hall") as program:
@@ -86,7 +86,7 @@ async def next_text(person: client.Client) -> str:
     raise AssertionError
 
 
-async def test_count_packets_counts_what_somebody_sends(gateway: GatewayProcess) -> None:
+async def test_count_packets_counts_the_packets_of_a_stream(gateway: GatewayProcess) -> None:
     identity = Identity.of(generate_certificate(datetime.now(UTC)))
     async with (
         open_light_client(gateway.websocket_url, "studio", "Ada", identity) as ada,

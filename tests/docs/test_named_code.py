@@ -1,4 +1,4 @@
-"""What the pages say about the code is there: every path, and every function that a page names with its file.
+"""Every path that a page names exists, and so does every function that a page names with its file.
 
 Pages write a function as ``gateway/session/lifecycle.py::serve_sessions``, and a method as ``sfu/peer.py::Peer.close``.
 """

@@ -1,4 +1,4 @@
-"""What every page has in common, and the words of the program that pages quote."""
+"""Every page begins with its readers, and the log events that a page names exist."""
 
 import re
 from pathlib import Path

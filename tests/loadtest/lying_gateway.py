@@ -16,21 +16,21 @@ _broadcast_change = Channel._broadcast_change
 
 
 def _forget_one(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
-    """The oldest member is told of no leave."""
+    """The oldest member gets no notice of any leave."""
     if kind == "user_left" and channel.members:
         but = next(iter(channel.members.values()))
     return _broadcast_change(channel, kind, about, but=but, reason=reason)
 
 
 def _forget_all(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
-    """No member is told of every second leave."""
+    """About half of the leaves cause no notice at all."""
     if kind == "user_left" and channel.revision % 2:
         return 0
     return _broadcast_change(channel, kind, about, but=but, reason=reason)
 
 
 def _tell_late(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
-    """Leaves are told late."""
+    """Members get notices of leaves :data:`DELAY` seconds late."""
     if kind != "user_left":
         return _broadcast_change(channel, kind, about, but=but, reason=reason)
 
@@ -53,7 +53,7 @@ def _invent_reasons(channel: Channel, kind: Any, about: Member, *, but: Any = No
 
 
 def _slander(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
-    """After each join all members are told that the new member left."""
+    """After each join all members get a notice that the new member has left."""
     told = _broadcast_change(channel, kind, about, but=but, reason=reason)
     if kind == "user_joined":
         channel.revision += 1

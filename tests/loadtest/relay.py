@@ -15,7 +15,7 @@ from contextlib import contextmanager
 CLEAN_HOST, BAD_HOST = "127.0.0.1", "127.0.0.2"
 _LARGEST = 2048
 
-Mischief = Callable[[int, bytes], list[tuple[float, bytes]]]
+Impairment = Callable[[int, bytes], list[tuple[float, bytes]]]
 """Turns the n-th RTP packet to a client into datagrams, each with a delay in seconds."""
 
 
@@ -46,8 +46,8 @@ def stop_in_the_middle(number: int, packet: bytes) -> list[tuple[float, bytes]]:
 class Relay:
     """One socket for the clients, and one to the gateway for each client."""
 
-    def __init__(self, port: int, mischief: Mischief) -> None:
-        self._mischief = mischief
+    def __init__(self, port: int, impairment: Impairment) -> None:
+        self._impairment = impairment
         self._gateway = (CLEAN_HOST, port)
         self._selector = selectors.DefaultSelector()
         self._outside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -105,7 +105,7 @@ class Relay:
 
     def _to_client(self, datagram: bytes, client: tuple[str, int]) -> None:
         is_rtp = 128 <= datagram[0] <= 191 and not 192 <= datagram[1] <= 223
-        for later, each in self._mischief(next(self._numbers[client]), datagram) if is_rtp else [(0.0, datagram)]:
+        for later, each in self._impairment(next(self._numbers[client]), datagram) if is_rtp else [(0.0, datagram)]:
             if later:
                 heapq.heappush(self._late, (time.monotonic() + later, next(self._serial), each, client))
             else:
@@ -113,9 +113,9 @@ class Relay:
 
 
 @contextmanager
-def run_relay(port: int, mischief: Mischief) -> Iterator[None]:
+def run_relay(port: int, impairment: Impairment) -> Iterator[None]:
     """Relay for the gateway with this media port, in a thread, for as long as the block runs."""
-    relay = Relay(port, mischief)
+    relay = Relay(port, impairment)
     thread = threading.Thread(target=relay.run)
     thread.start()
     try:

@@ -26,9 +26,9 @@ def says(run: Run, *words: str) -> None:
     assert run.report["error"] == line.removeprefix("error: ")
 
 
-def test_a_gateway_that_is_killed_during_the_run(tmp_path: Path) -> None:
+def test_a_gateway_that_is_killed_breaks_the_run_off_with_a_report(tmp_path: Path) -> None:
     with (
-        suppress(AssertionError),  # it ends with an error
+        suppress(AssertionError),  # the killed gateway ends with an error
         run_gateway(tmp_path / "log") as gateway,
         started_tool(gateway.url, "--members", "4", "--duration", "60s") as process,
     ):
@@ -45,14 +45,14 @@ def test_a_gateway_that_is_killed_during_the_run(tmp_path: Path) -> None:
     assert run.report["overrun"] == []
 
 
-def test_a_port_on_which_nothing_listens() -> None:
+def test_a_port_without_a_listener_breaks_the_run_off() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but not listening
         run = run_tool(f"http://127.0.0.1:{taken.getsockname()[1]}", "--members", "2")
     says(run, "nobody could join", "cannot connect to ws://127.0.0.1")
 
 
-def test_a_gateway_that_is_full(tmp_path: Path) -> None:
+def test_a_full_gateway_breaks_the_run_off(tmp_path: Path) -> None:
     with run_gateway(tmp_path / "log", "--max-connections", "2") as gateway:
         run = run_tool(gateway.url, "--members", "4", "--duration", "1s")
     says(run, "2 of 4 clients", "HTTP 503")
@@ -68,7 +68,7 @@ def test_a_few_refused_clients_do_not_end_the_run(tmp_path: Path) -> None:
     assert run.report["media"]["audio"]["received"]["packets"] > 100
 
 
-def test_a_gateway_that_wants_a_token(tmp_path: Path) -> None:
+def test_a_gateway_with_a_token_refuses_a_wrong_one_and_no_report_shows_it(tmp_path: Path) -> None:
     with run_gateway(tmp_path / "log", "--join-token", "secret") as gateway:
         says(run_tool(gateway.url, "--members", "2", "--token", "wrong"), "nobody could join", "unauthenticated")
         right = run_tool(gateway.url, "--members", "2", "--duration", "1s", "--token", "secret")
@@ -109,13 +109,13 @@ def serve_a_page(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("answer", [talk_gibberish, serve_a_page])
-def test_a_server_that_is_no_gateway(answer: Callable[[socket.socket], None]) -> None:
+def test_a_server_that_is_no_gateway_breaks_the_run_off(answer: Callable[[socket.socket], None]) -> None:
     with server(answer) as url:
         says(run_tool(url, "--members", "2"), "nobody could join")
 
 
 @pytest.mark.parametrize("text", ["gibberish", '{"id": 1, "type": "ok", "data": {"channelId": 7}}'])
-async def test_a_gateway_that_sends_nonsense(text: str) -> None:
+async def test_a_gateway_that_sends_nonsense_breaks_the_run_off(text: str) -> None:
     async def answer(request: trio_websocket.WebSocketRequest) -> None:
         websocket = await request.accept(subprotocol="trio-sfu.v1")
         with suppress(trio_websocket.ConnectionClosed):

@@ -10,7 +10,7 @@ from tests.gateway_process import run_gateway
 from tests.loadtest.relay import (
     BAD_HOST,
     CLEAN_HOST,
-    Mischief,
+    Impairment,
     delay,
     drop_every_tenth,
     hold_back_every_tenth,
@@ -27,13 +27,13 @@ MEDIA_LIMITS = (
 )
 
 
-def behind_relay(tmp_path: Path, mischief: Mischief) -> Run:
+def behind_relay(tmp_path: Path, impairment: Impairment) -> Run:
     options = ("--media-host", CLEAN_HOST, "--media-announce", BAD_HOST, "--planes", "1")
-    with run_gateway(tmp_path / "log", *options) as gateway, run_relay(gateway.media_port, mischief):
+    with run_gateway(tmp_path / "log", *options) as gateway, run_relay(gateway.media_port, impairment):
         return run_tool(gateway.url, "--members", "3", "--duration", "2s", "--ramp", "50", *MEDIA_LIMITS)
 
 
-CASES: dict[str, tuple[Mischief, str, float, float]] = {
+CASES: dict[str, tuple[Impairment, str, float, float]] = {
     "drop": (drop_every_tenth, "loss", 0.08, 0.12),
     "repeat": (repeat_every_tenth, "duplicated", 0.07, 0.11),
     "hold back": (hold_back_every_tenth, "reordered", 0.08, 0.12),
@@ -74,7 +74,7 @@ def told_by(tmp_path: Path, fault: str) -> Run:
         )
 
 
-def test_a_client_that_is_not_told_of_leaves_has_missed_them(runs: Runs) -> None:
+def test_a_client_without_notices_of_leaves_has_missed_them(runs: Runs) -> None:
     run = runs["forget-one"].result()
     assert run.status == 1
     assert run.broken == {"roster_errors"}
@@ -82,7 +82,7 @@ def test_a_client_that_is_not_told_of_leaves_has_missed_them(runs: Runs) -> None
     assert run.figures["leave_p50"] < 0.2
 
 
-def test_a_leave_that_no_client_is_told_is_missed_by_all(runs: Runs) -> None:
+def test_a_leave_without_any_notice_is_missed_by_all(runs: Runs) -> None:
     run = runs["forget-all"].result()
     assert "roster_errors" in run.broken
     assert run.errors["missed"] >= 3

@@ -93,7 +93,7 @@ def test_true_notices_are_no_errors() -> None:
     assert 0.01 < quantile < 0.03
 
 
-def test_a_client_that_is_not_told_has_missed_the_change() -> None:
+def test_a_client_without_a_notice_has_missed_the_change() -> None:
     story = Story()
     for user in ("anna", "ben", "cleo"):
         story.joins(user)
@@ -124,7 +124,7 @@ def _but_revision(quiet: FinalListFact, revision: int) -> tuple[float, str, str,
     return quiet.at, quiet.channel_id, quiet.user_id, quiet.visit, revision, quiet.listed
 
 
-def test_a_leave_that_no_client_is_told_is_unannounced() -> None:
+def test_a_leave_without_any_notice_is_unannounced() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)
@@ -134,7 +134,7 @@ def test_a_leave_that_no_client_is_told_is_unannounced() -> None:
     assert story.judged().errors == {"unannounced": 1, "ghost": 1}
 
 
-def test_a_change_that_is_told_twice_is_repeated() -> None:
+def test_a_second_notice_of_a_change_is_repeated() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)
@@ -144,7 +144,7 @@ def test_a_change_that_is_told_twice_is_repeated() -> None:
     assert story.judged().errors == {"repeated": 1, "differs": 1}
 
 
-def test_a_leave_that_is_told_early_is_untrue() -> None:
+def test_a_notice_before_the_leave_is_untrue() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)

@@ -148,7 +148,7 @@ def test_a_report_file_is_checked_before_the_run(tmp_path: Path) -> None:
         (("--pid", "999999999"), "--pid: there is no process 999999999"),
     ],
 )
-def test_a_wrong_command_is_one_line_and_status_2(options: tuple[str, ...], said: str) -> None:
+def test_a_wrong_command_gives_one_line_and_status_2(options: tuple[str, ...], said: str) -> None:
     done = subprocess.run(command("http://127.0.0.1:9", *options), capture_output=True, timeout=30, check=False)
     assert done.returncode == 2
     [line] = done.stderr.decode().splitlines()

@@ -35,9 +35,9 @@ SIMULCAST = RtpParameters(
 
 @define
 class Layer:
-    """One encoding.  Its timestamps begin at ``base``; those of all encodings run on one clock.
+    """One encoding.  Its timestamps begin at ``base``.  The timestamps of all encodings run on one clock.
 
-    Its encoder takes ``lag`` frames for a picture, which arrives by so much later than it was taken.
+    Its encoder delays each picture by ``lag`` frames.
     """
 
     index: int

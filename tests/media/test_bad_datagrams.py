@@ -1,6 +1,6 @@
 """Datagrams of strangers and broken clients.
 
-The router drops them, counts them by reason and does not answer; no call is disturbed.
+The router drops them, counts them by reason and does not answer.  No call is disturbed.
 """
 
 import random
@@ -142,7 +142,7 @@ BAD: list[tuple[str, DropReason, Callable[[Call], bytes]]] = [
 
 
 @pytest.mark.parametrize(("drop", "make"), [(drop, make) for _, drop, make in BAD], ids=[what for what, _, _ in BAD])
-async def test_what_a_stranger_sends_is_dropped_counted_and_not_answered(
+async def test_datagrams_of_a_stranger_are_dropped_counted_and_not_answered(
     router: sfu.Router, connect: Connect, stranger: Stranger, drop: DropReason, make: Callable[[Call], bytes]
 ) -> None:
     async with open_call(router, connect) as call:

@@ -38,9 +38,10 @@ class NameServer(trio.abc.HostnameResolver):
 
 @pytest.fixture
 async def name_server() -> NameServer:
-    await trio.lowlevel.checkpoint()  # the resolver is set for one run of Trio, which must be there
+    await trio.lowlevel.checkpoint()
     server = NameServer("203.0.113.5")
-    trio.socket.set_custom_hostname_resolver(server)  # of this run, so it takes one
+    # Trio keeps the resolver for the present run alone.  So this fixture is async, and runs inside of the test's run.
+    trio.socket.set_custom_hostname_resolver(server)
     await trio.lowlevel.checkpoint()
     return server
 

@@ -181,7 +181,7 @@ async def test_a_receiver_gets_the_clocks_within_a_second_and_then_every_five(
         assert len(sender_reports(take(call.receiver))) == 1
         await trio.sleep(100)
         assert 14 <= len(sender_reports(take(call.receiver))) <= 30
-        assert len(blocks(take(call.sender))) >= 100  # who sends is told every second
+        assert len(blocks(take(call.sender))) >= 100  # a sender gets a report every second
 
 
 async def test_the_clock_of_a_later_voice_is_sent_within_a_second(

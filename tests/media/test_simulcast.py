@@ -69,9 +69,10 @@ def switches(packets: list[Rtp]) -> list[int]:
 
 
 def is_one_stream(packets: list[Rtp]) -> bool:
-    """Numbers without a gap, and a frame's time from each to the next, whatever layers they are of.
+    """Whether the packets look like one stream, although they come from several layers.
 
-    But where a switch comes with the frame that the old layer has sent already, which shows it once more.
+    Sequence numbers have no gap, and timestamps rise by the time of one frame.  At a switch a timestamp may repeat: the
+    new layer's first frame can show the same picture as the old layer's last one.
     """
     pairs = list(itertools.pairwise(packets))
     steps = [(two.timestamp - one.timestamp) % 2**32 for one, two in pairs]

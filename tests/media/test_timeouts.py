@@ -120,7 +120,8 @@ async def test_old_credentials_hold_until_the_client_uses_the_new_ones(
         await trio.sleep(20)
         assert transport.connected
         old = client.transport.use_ice(new)
-        await trio.sleep(21)  # no moment at which it sends: whichever of two at once is first, may differ
+        # Not 20 s: the client's timer would run at that moment too, and the order of the two tasks is random.
+        await trio.sleep(21)
         assert transport.connected
         client.transport.use_ice(old)
         await trio.sleep(20)

@@ -27,9 +27,10 @@ FRAME = 0.05
 
 @define(eq=False)
 class Scene:
-    """Ada's camera, and a screen that has not resumed it.  ``asked`` is when the camera was asked for a key frame.
+    """Ada's camera, and Bob's screen, whose consumer is still paused.
 
-    While ``sends`` it sends a frame every 50 ms, and a key frame when it was asked and ``obeys``.
+    ``asked`` has the times at which the camera got a request for a key frame.  While ``sends`` is True, the camera
+    sends a frame every 50 ms.  If ``obeys`` is True, it answers each request with a key frame.
     """
 
     network: Network
@@ -46,7 +47,7 @@ class Scene:
     _number: int = 0
 
     def hear(self) -> bool:
-        """Whether the camera was asked since the last look."""
+        """Read the camera's RTCP.  Return whether it contains a request for a key frame."""
         packets, self.camera.transport.rtcp[:] = list(self.camera.transport.rtcp), []
         parsed = [one for packet in packets for one in rtcp.parse_untrusted(packet)]
         requests = [one for one in parsed if isinstance(one, rtcp.PictureLossIndication | rtcp.FullIntraRequest)]

@@ -38,7 +38,7 @@ STREAMS = {
         "an msid that is a number",
     ),
     **_accepts(
-        "what stands beside the codec that is used is ignored",
+        "entries beside the used codec are ignored",
         "rtx of the codec",
         "rtx of nothing",
         "rtx without apt",
@@ -51,19 +51,19 @@ STREAMS = {
         "another codec of the other kind",
     ),
     **_accepts(
-        "RED is taken off (RFC 2198)",
+        "RED is unwrapped (RFC 2198)",
         "red and ulpfec",
         "red with its rtx",
         "audio red behind it",
         "audio red before it",
     ),
     **_accepts(
-        "numbers that a parser left as text, or texts that it took for numbers, say the same",
+        "a parser may leave a number as text, or take a text for a number",
         "VP9 profile 0 as text",
         "packetization mode 1 as text",
         "high as a number",
     ),
-    **_accepts("the level is only passed on; receivers are told the router's then", "an unknown level"),
+    **_accepts("the level is only passed on, and an unknown one is replaced by the router's", "an unknown level"),
     **_refuses(
         "no packet can have it (RFC 3550 section 5.1, RFC 5761 section 4)",
         "payload type with a fraction",
@@ -71,7 +71,7 @@ STREAMS = {
         "payload type 128",
     ),
     **_refuses(
-        "null and left out mean absent, and nothing else does",
+        "only null stands for an absent field",
         "a mid that is 0",
         "a rid that is false",
         "a cname that is 0",
@@ -81,15 +81,15 @@ STREAMS = {
         "header extensions 0",
         "rtcp false",
     ),
-    **_refuses("numbers are looked at wherever they stand", "another codec of payload type 300"),
-    **_refuses("a stream needs a codec; mediasoup's worker refuses it, too", "no codecs"),
-    **_refuses("texts are not coerced into parameters", "parameters as text"),
+    **_refuses("numbers must be in range also in unused entries", "another codec of payload type 300"),
+    **_refuses("a stream needs a codec (mediasoup's worker refuses it, too)", "no codecs"),
+    **_refuses("a text is no object of parameters", "parameters as text"),
     **_refuses(
         "packets could not be told apart", "another codec of the same payload type", "a used id twice", "an ssrc twice"
     ),
     **_refuses("no header extension has it (RFC 8285)", "extension id 0", "extension id 256"),
     **_refuses(
-        "packets could not be recognised; mediasoup takes it and drops every packet",
+        "no packet could be assigned to the stream (mediasoup accepts the stream and drops every packet)",
         "an empty encoding without a mid",
         "an empty encoding without the mid's extension",
         "two encodings that nothing tells apart",
@@ -99,8 +99,11 @@ STREAMS = {
         "an empty rid",
     ),
     **_refuses("no packet can have it, and 0 is no SSRC that a client should send", "ssrc 0", "ssrc of 33 bits"),
-    **_refuses("what one producer may have is bounded", "nine encodings"),
-    **_refuses("it contradicts; mediasoup's worker refuses it, too", "a payload type named that is not there"),
+    **_refuses("the number of encodings of a producer is limited", "nine encodings"),
+    **_refuses(
+        "the fields contradict each other (mediasoup's worker refuses it, too)",
+        "a payload type named that is not there",
+    ),
 }
 
 CAPABILITIES = {
@@ -118,7 +121,7 @@ CAPABILITIES = {
         "a direction that is a number",
         "preferredEncrypt as text",
     ),
-    **_refuses("null and left out mean absent, and nothing else does", "codecs false", "header extensions empty text"),
+    **_refuses("only null stands for an absent field", "codecs false", "header extensions empty text"),
 }
 
 
@@ -126,9 +129,9 @@ CONSUMERS = {
     # Without codecs mediasoup refuses as well.
     **{name: known for name, known in CAPABILITIES.items() if name != "codecs false"},
     **_accepts("Opus is two channels on the wire (RFC 7587)", "opus without channels", "opus with channels null"),
-    **_accepts("a number that was left as text says the same", "packetization mode 1 as text"),
+    **_accepts("a parser may leave a number as text", "packetization mode 1 as text"),
     **_accepts(
-        "who understands packetization mode 1 can decode mode 0 (RFC 6184 section 6.3)",
+        "a receiver of packetization mode 1 can decode mode 0 (RFC 6184 section 6.3)",
         "packetization mode 0",
         "packetization mode left out",
     ),

@@ -69,7 +69,7 @@ def difference(ours: Answer, theirs: Answer) -> str | None:
 
 
 def check_listed(found: Mapping[str, set[str]], listed: Mapping[str, Difference]) -> None:
-    """``found`` are the kinds of differences by the name of the change that made them."""
+    """Compare with the listed differences.  ``found`` has the kinds of differences by the name of their change."""
     assert {name: sorted(kinds) for name, kinds in found.items()} == {
         name: [known.ours] for name, known in listed.items()
     }
@@ -116,7 +116,8 @@ def test_consumers_get_the_codec_as_in_mediasoup_or_it_is_a_listed_difference(me
                 asked = (kind_of(stream), parameters, changed(original, change))
                 differs = difference(OURS.consume(*asked), mediasoup.consume(*asked))
                 explained = [key for key in (stream, name) if is_listed(key, differs)]
-                if differs and len(explained) < 2:  # one change's difference does not stand for the other's
+                # If both changes are listed, the difference may come from either, and proves nothing about one.
+                if differs and len(explained) < 2:
                     found.setdefault(explained[0] if explained else name, set()).add(differs)
     check_listed(found, differences.CONSUMERS)
 
@@ -131,7 +132,7 @@ NAMES = st.sampled_from(sorted(ONE_OF_THE_STREAM))
 
 @pytest.fixture(scope="module")
 def reasons() -> set[str]:
-    """Our messages for objects that we refuse, for a listed reason, and mediasoup accepts."""
+    """The messages of our listed refusals, of objects that mediasoup accepts."""
     names = [name for name, known in differences.STREAMS.items() if known.ours == "refuses"]
     answers = [
         OURS.produce(kind_of(stream), changed(original, ONE_OF_THE_STREAM[name]))
@@ -149,7 +150,7 @@ def test_combined_changes_differ_only_for_the_reason_of_one_of_them(
     try:
         parameters = changed(STREAMS[stream], *(ONE_OF_THE_STREAM[name] for name in names))
     except (KeyError, IndexError, TypeError, AttributeError):
-        assume(False)  # one of them took away what another changes
+        assume(False)  # one change removed the field that another one changes
     ours, theirs = OURS.produce(kind_of(stream), parameters), mediasoup.produce(kind_of(stream), parameters)
     differs = difference(ours, theirs)
     known = {differences.STREAMS[name].ours for name in names if name in differences.STREAMS}
@@ -168,7 +169,7 @@ def test_combined_changes_of_a_receiver_differ_only_for_the_reason_of_one_of_the
     try:
         capabilities = changed(RECEIVERS[receiver], *(ONE_OF_CAPABILITIES[name] for name in names))
     except (KeyError, IndexError, TypeError, AttributeError):
-        assume(False)  # one of them took away what another changes
+        assume(False)  # one change removed the field that another one changes
     asked = (kind_of(stream), STREAMS[stream], capabilities)
     ours, theirs = OURS.consume(*asked), mediasoup.consume(*asked)
     known = {differences.CONSUMERS[name].ours for name in names if name in differences.CONSUMERS}

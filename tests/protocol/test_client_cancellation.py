@@ -44,7 +44,8 @@ async def run_cancelled_at(step: int, stream_pair: StreamPair) -> bool:
                 requests.start_soon(client.ping)
                 await client.ping()
         assert trio.current_time() - started <= TIMEOUTS.goodbye
-        trio.lowlevel.remove_instrument(instrument)  # raises where an awaitable failed and was dropped
+        # Trio drops an instrument that raised, and removing it raises then.
+        trio.lowlevel.remove_instrument(instrument)
         with pytest.raises(trio.ClosedResourceError):
             await ours.send_all(b"x")
         nursery.cancel_scope.cancel()
