@@ -16,6 +16,7 @@ from tools.light import LightEndpoint
 from tools.light.websocket import WebSocketPool
 
 M = TypeVar("M")
+P = TypeVar("P", bound=WebSocketPool)
 #: A stream to publish, and its SSRC.
 StreamToPublish = tuple[MediaKind, int]
 #: A member's published streams, as only its own contestant understands them.
@@ -56,9 +57,8 @@ async def stay(entering: AbstractAsyncContextManager[M], task_status: trio.TaskS
 
 
 @asynccontextmanager
-async def running_pool(address: tuple[str, int]) -> AsyncIterator[WebSocketPool]:
-    """Connect clients to this server for as long as the block runs; end all of them with it."""
-    pool = WebSocketPool(address)
+async def running_pool(pool: P) -> AsyncIterator[P]:
+    """Read the pool's clients for as long as the block runs; close all of them with it."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pool.run)
         try:

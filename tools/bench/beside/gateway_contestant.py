@@ -85,5 +85,5 @@ async def open_gateway(
     ``options`` are further ones of ``sfu-gateway serve``.
     """
     module = ("gateway", *ARGUMENTS, "--host", host, "--media-host", host, *options)
-    async with running_gateway(module, prefix=prefix) as process, running_pool(process.socket) as pool:
+    async with running_gateway(module, prefix=prefix) as process, running_pool(WebSocketPool(process.socket)) as pool:
         yield GatewayConference(process, pool, identity)

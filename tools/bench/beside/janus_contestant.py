@@ -123,5 +123,5 @@ class JanusConference:
 @asynccontextmanager
 async def open_janus(host: str, prefix: Sequence[str], identity: Identity) -> AsyncIterator[JanusConference]:
     """Run a Janus that listens at ``host`` for as long as the block runs; ``prefix`` runs it there."""
-    async with running_janus(host, prefix) as process, running_pool(process.address) as pool:
+    async with running_janus(host, prefix) as process, running_pool(WebSocketPool(process.address)) as pool:
         yield JanusConference(process, pool, identity)

@@ -16,6 +16,7 @@ from protocol.events import LeaveReason, VoiceState
 from protocol.requests import Join, Ping
 from sfu.wire.certificate import generate_certificate
 from tools.bench import BenchError
+from tools.bench.beside.conference import running_pool
 from tools.bench.leave.listeners import LeaveListener, LeaveWatch, Listeners
 from tools.bench.process import GatewayProcess
 from tools.light import Identity, LightMedia, PacketMeter, Poller, SharedDecoder
@@ -69,7 +70,7 @@ class BenchChannel:
     id: str
     listeners: Listeners
     _tasks: trio.Nursery
-    _poller: Poller = field(factory=Poller)
+    _poller: Poller
     members: dict[str, BenchMember] = field(factory=dict)
     _identity: Identity = field(factory=lambda: Identity.of(generate_certificate(datetime.now(UTC))))
     _rng: random.Random = field(factory=lambda: random.Random(1))
@@ -125,14 +126,9 @@ class BenchChannel:
 
         await _for_each(user_ids, enter, at_once=JOINING)
 
-    async def each_subscribes(self, members: Iterable[BenchMember], speakers: Iterable[BenchMember]) -> None:
+    async def each_subscribes(self, members: Iterable[BenchMember], speakers: Collection[BenchMember]) -> None:
         """Let some subscribe at a time: a pong waits behind the requests before it, and must come in time."""
-        taken = list(speakers)
-
-        async def take(member: BenchMember) -> None:
-            await self.subscribe(member, taken)
-
-        await _for_each(members, take, at_once=SUBSCRIBING)
+        await _for_each(members, lambda member: self.subscribe(member, speakers), at_once=SUBSCRIBING)
 
     # Leaving, and checking it.
 
@@ -196,12 +192,8 @@ async def _for_each(items: Iterable[T], do: Callable[[T], Awaitable[object]], *,
 @asynccontextmanager
 async def open_channel(gateway: GatewayProcess, channel_id: str) -> AsyncIterator[BenchChannel]:
     """Yield an empty channel; end everything that its members need with the block."""
-    listeners, poller = Listeners(gateway.socket), Poller()
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(listeners.run)
-            nursery.start_soon(poller.run)
-            yield BenchChannel(channel_id, listeners, nursery, poller)
-            nursery.cancel_scope.cancel()
-    finally:
-        listeners.close()
+    poller = Poller()
+    async with running_pool(Listeners(gateway.socket)) as listeners, trio.open_nursery() as nursery:
+        nursery.start_soon(poller.run)
+        yield BenchChannel(channel_id, listeners, nursery, poller)
+        nursery.cancel_scope.cancel()
