@@ -1,0 +1,80 @@
+"""The bench asks Janus over its WebSocket API; here a few lines stand in for Janus."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
+
+from tools.bench.beside.conference import running_pool
+from tools.bench.janus.api import JanusError, JanusSession, Message, open_session
+from tools.light.websocket import WebSocketPool
+
+SESSION, HANDLE = 11, 22
+JSEP = {"type": "answer", "sdp": "v=0"}
+
+
+def answers_to(asked: Message) -> list[Message]:
+    """Return what Janus sends for a message: an acknowledgement comes before a plugin's answer."""
+    transaction = {"transaction": asked["transaction"]}
+    match asked:
+        case {"janus": "create"}:
+            return [{"janus": "success", "data": {"id": SESSION}} | transaction]
+        case {"janus": "attach", "session_id": 11, "plugin": "videoroom"}:
+            return [{"janus": "success", "data": {"id": HANDLE}} | transaction]
+        case {"janus": "message", "session_id": 11, "handle_id": 22, "body": body}:
+            data = {"error": "no such room"} if body["request"] == "destroy" else {"asked": body["request"]}
+            event = {"janus": "event", "plugindata": {"data": data}, "jsep": JSEP} | transaction
+            return [{"janus": "ack"} | transaction, {"janus": "webrtcup"}, event]
+        case {"janus": "keepalive"}:
+            return [{"janus": "ack"} | transaction]
+    return [{"janus": "error", "error": {"reason": "no such session"}} | transaction]
+
+
+@asynccontextmanager
+async def open_stand_in(on_event: Callable[[Message], Any]) -> AsyncIterator[JanusSession]:
+    async def serve(request: WebSocketRequest) -> None:
+        connection = await request.accept(subprotocol="janus-protocol")
+        try:
+            while True:
+                for answer in answers_to(json.loads(await connection.get_message())):
+                    await connection.send_message(json.dumps(answer))
+        except ConnectionClosed:
+            pass
+
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(partial(serve_websocket, serve, "127.0.0.1", 0, ssl_context=None))
+        address = ("127.0.0.1", server.port)
+        async with running_pool(WebSocketPool(address)) as pool, open_session(pool, on_event) as session:
+            yield session
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_plugins_answer_comes_with_its_description_and_other_events_go_to_the_callback() -> None:
+    events: list[Message] = []
+    with trio.fail_after(10):
+        async with open_stand_in(events.append) as session:
+            handle = await session.attach("videoroom")
+            answer = await session.ask(handle, {"request": "join"}, {"type": "offer", "sdp": "v=0"})
+    assert answer == {"asked": "join", "jsep": JSEP}
+    assert events == [{"janus": "webrtcup"}]
+
+
+async def test_refusals_of_janus_and_of_its_plugin_raise() -> None:
+    with trio.fail_after(10):
+        async with open_stand_in(lambda event: None) as session:
+            with pytest.raises(JanusError, match="attach: no such session"):
+                await session.attach("no such plugin")
+            with pytest.raises(JanusError, match="destroy: no such room"):
+                await session.ask(HANDLE, {"request": "destroy"})
+
+
+async def test_hanging_up_breaks_the_connection() -> None:
+    with trio.fail_after(10):
+        async with open_stand_in(lambda event: None) as session:
+            session.hang_up()
+            assert session.close_code == 1006
