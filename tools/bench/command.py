@@ -85,7 +85,7 @@ class Bench:
         description = (self.about or "").partition("\n")[0]
         parser = argparse.ArgumentParser(prog=f"python -m tools.bench.{self.name}", description=description)
         self.add_options(parser)
-        parser.add_argument("--write", type=Path, metavar="FILE", help="put the report between the markers of a page")
+        parser.add_argument("--write", type=Path, metavar="FILE", help="put the report between markers of this page")
         options = parser.parse_args(arguments)
         progress, status = Progress(), self.failed
         try:
