@@ -4,7 +4,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import structlog
 import trio
@@ -33,7 +33,12 @@ def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollectio
     Dict(read_config_file(path), source=str(path), use_commands_as_keys=False)(app, commands, arguments)
 
 
-Settings = Annotated[Config, Parameter(name="*", negative_iterable=(), consume_multiple=True)]
+def _default(value: Any) -> str | None:
+    """Text of a default in ``--help``. An unset value has none, because the explanation names its effect."""
+    return None if value is None or value == () else str(value)
+
+
+Settings = Annotated[Config, Parameter(name="*", negative_iterable=(), consume_multiple=True, show_default=_default)]
 ConfigFile = Annotated[Path | None, Parameter(name="--config")]
 
 app = App(
@@ -49,10 +54,10 @@ app = App(
 def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
     """Run the gateway until SIGTERM, SIGHUP or Ctrl-C.
 
-    Every option is also a key of the configuration file, with _ instead of -.
-    It is also a variable in the environment. There, spaces separate the items
-    of a list. The command line overrides the environment, and the environment
-    overrides the file.
+    Every option but --config is also a key of the configuration file, with _
+    instead of -. Every option is also an environment variable, named below. In a
+    variable, spaces separate the items of a list. The command line overrides
+    the environment, and the environment overrides the file.
 
     Parameters
     ----------
@@ -77,7 +82,7 @@ def serve(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
 
 @app.command(name="config")
 def show(settings: Settings = _DEFAULTS, *, config: ConfigFile = None) -> int:
-    """Print the configuration that serve would use, with masked secrets.
+    """Print the settings that serve would use, each with its meaning. Mask the secrets.
 
     Parameters
     ----------

@@ -86,60 +86,60 @@ class Config:
     """
 
     host: str = field(default="127.0.0.1", validator=_not_empty)
-    """Address or name on which HTTP and WebSocket listen."""
+    """Address or name on which the gateway listens for HTTP and WebSocket connections."""
     port: int = field(default=8080, validator=_PORT)
-    """TCP port for HTTP and WebSocket. 0 picks a free port."""
+    """TCP port for HTTP and WebSocket connections. 0 picks a free port."""
 
     media_host: tuple[str, ...] | None = field(default=None, validator=_not_empty, metadata={_MEDIA: "hosts"})
-    """Addresses or names to listen on for media, IPv4 and IPv6. Default: 127.0.0.1 and one network address."""
+    """Addresses or names on which the gateway listens for media. Default: 127.0.0.1 and one network address."""
     media_announce: tuple[str, ...] = _of_media("announce")
-    """Addresses or names announced to clients instead of media_host, for a machine behind NAT."""
+    """Addresses or names that clients get instead of those in media_host, for a machine behind NAT."""
     media_port: int = _of_media("port", _PORT)
     """First UDP port for media. Each plane uses one port, with consecutive numbers. 0 picks free ports."""
     planes: int | None = field(default=None, validator=optional(_between(1, 64)))
-    """Threads that forward media. Each channel uses one of them. Default: one for each core, at most 4."""
+    """Number of threads that forward media. Each channel uses one. Default: one for each core, at most 4."""
 
     video_orientation: bool = _of_media("video_orientation")
-    """Whether phones send pictures unrotated, with the rotation in a header extension. If false, phones rotate them."""
+    """Whether phones may send video unrotated, with the rotation in a header extension. If false, phones rotate it."""
 
     log_format: Literal["console", "json"] | None = None
     """Format of the logs. Default: console on a terminal, json elsewhere."""
 
     join_token: str | None = _secret()
-    """Token that every `join` must contain. Default: everybody may join."""
+    """Secret that every `join` must contain. Without it, everybody may join."""
     admin_token: str | None = _secret()
-    """Bearer token for /api. Default: /api does not exist."""
+    """Bearer token for the moderation API under /api. Without it, /api answers 404."""
     allowed_origins: tuple[str, ...] = field(default=(), validator=_origins)
     """Origins of pages that may connect, such as https://call.example.org, or *. Default: this gateway's own host."""
     ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)
-    """STUN and TURN servers announced to clients, each with urls and optionally username and credential."""
+    """STUN and TURN servers for clients (JSON outside a file). Each has urls, perhaps username and credential."""
     kiosk: bool = False
-    """For kiosks only: whether a page with join=1 in its address joins by itself, with camera and microphone."""
+    """Whether a page with join=1 in its address joins by itself, with camera and microphone. For kiosks only."""
     web_root: Path | None = None
-    """Folder of the built web client. Default: the folder that is installed with the gateway."""
+    """Folder of the built web client. Default: the folder that comes with the gateway."""
 
     ping_interval: float = _seconds(limits.PING_INTERVAL)
     """Seconds of silence after which the gateway pings a client, at most a quarter of a second later."""
     ping_timeout: float = _seconds(limits.PONG_TIMEOUT)
     """Seconds after ping_interval at which a client counts as gone, if nothing has come from it, not even a pong."""
     media_grace: float = _seconds(limits.MEDIA_GRACE)
-    """Seconds from the last traffic on a WebSocket for which media alone keeps the client."""
+    """Seconds for which media alone keeps a client, counted from the last traffic on its WebSocket."""
     join_timeout: float = _seconds(limits.JOIN_TIMEOUT)
-    """Seconds from connecting, or from leaving, to the next join."""
+    """Seconds within which a client must join, after it has connected or left a channel."""
     websocket_handshake_timeout: float = _seconds(10)
     """Seconds that a WebSocket handshake may take."""
     goodbye_timeout: float = _seconds(limits.GOODBYE_TIMEOUT)
-    """Seconds for the last message and the close frame of a WebSocket."""
+    """Seconds that the gateway takes at most to send the last message and the close frame of a WebSocket."""
     handshake_timeout: float = _of_media("handshake_timeout", _SECONDS)
-    """Seconds from connect_transport to the end of the DTLS handshake."""
+    """Seconds that ICE and DTLS may take after the answer to connect_transport."""
     disconnected_after: float = _of_media("disconnected_after", _SECONDS)
     """Seconds without RTP, RTCP and STUN after which a transport counts as disconnected."""
     silence_timeout: float = _of_media("silence_timeout", _SECONDS)
     """Seconds without authentic RTP, RTCP and STUN after which a transport closes (RFC 7675: 30)."""
     courtesy_timeout: float = _of_media("courtesy_timeout", _SECONDS)
-    """Seconds for the goodbye of one transport when a session ends."""
+    """Seconds that the goodbye of one transport (DTLS close_notify) may take when a session ends."""
     exit_timeout: float = _of_media("exit_timeout", _SECONDS)
-    """Seconds for all goodbyes of a session together."""
+    """Seconds that the goodbyes of all transports of a session may take together."""
     drain_timeout: float = field(default=30, validator=_between(0, _A_MONTH))
     """Seconds that clients have to leave by themselves when the gateway stops."""
     request_head_timeout: float = _seconds(5)
@@ -147,49 +147,49 @@ class Config:
     request_body_timeout: float = _seconds(10)
     """Seconds that the body of an HTTP request may take to arrive."""
     response_timeout: float = _seconds(10)
-    """Seconds that one piece of an HTTP response (at most 64 KiB) may take to be sent."""
+    """Seconds that the client of an HTTP response may take to receive one piece of at most 64 KiB."""
     response_total_timeout: float = _seconds(300)
     """Seconds that a whole HTTP response may take."""
 
     max_connections: int = _count(10_000)
-    """WebSocket connections at a time."""
+    """Maximum number of WebSocket connections at a time."""
     max_http_connections: int = _count(1_000)
-    """TCP connections at a time that are not WebSockets."""
+    """Maximum number of other TCP connections at a time."""
     max_request_head_bytes: int = field(default=40 * 1024, validator=_between(1024, 1024**2))
-    """Bytes of the head of an HTTP request. The default leaves 32 KiB for cookies, and room for the rest."""
+    """Maximum size of the head of an HTTP request, in bytes. The default has room for 32 KiB of cookies."""
     max_request_body_bytes: int = field(default=64 * 1024, validator=_between(0, 1024**3))
-    """Bytes of the body of an HTTP request."""
+    """Maximum size of the body of an HTTP request, in bytes."""
 
     max_channels: int = _count(10_000)
-    """Channels at a time."""
+    """Maximum number of channels at a time."""
     max_members: int = _count(500)
-    """Members of one channel."""
+    """Maximum number of members in one channel."""
     max_producers: int = _of_media("max_producers", _COUNT)
-    """Producers of one session."""
+    """Maximum number of streams that one session may send."""
     max_consumers: int = _of_media("max_consumers", _COUNT)
-    """Consumers of one session."""
+    """Maximum number of streams that one session may receive."""
     max_message_bytes: int = field(default=limits.MAX_REQUEST_BYTES, validator=_between(1024, limits.MAX_REQUEST_BYTES))
-    """Bytes of one message from a client."""
+    """Maximum size of one message from a client, in bytes."""
     outbox_bytes: int = field(default=8 * 1024**2, validator=_between(64 * 1024))
-    """Bytes of messages that may wait for one client. The snapshot of a full channel must fit."""
+    """Maximum size of all messages that wait for one client, in bytes. The list of a full channel must fit."""
     outbox_age: float = _seconds(10)
-    """Seconds that messages may wait while the client reads nothing."""
+    """Seconds for which a client may read nothing while messages wait for it."""
     inbox_messages: int = _count(1024)
-    """Messages of one client that may wait for their turn."""
+    """Maximum number of messages from one client that wait for their turn."""
     inbox_bytes: int = field(default=4 * 1024**2, validator=_between(limits.MAX_REQUEST_BYTES))
-    """Bytes of all messages of one client that may wait for their turn."""
+    """Maximum size of all messages from one client that wait for their turn, in bytes."""
     request_rate: float = field(default=100, validator=_between(1, 1_000_000))
-    """Requests of one client per second, in the long run."""
+    """Maximum number of requests from one client per second, in the long run."""
     request_burst: int = _count(2048)
-    """Requests of one client at once. A client that joins a full channel consumes every stream in it."""
+    """Maximum number of requests from one client at once. A new member asks for every stream of the channel."""
     message_rate: float = field(default=20, validator=_between(0.1, 1_000_000))
-    """Messages and changes of the list that one client may cause per second, in the long run."""
+    """Maximum number of messages and list changes that one client causes per second, in the long run."""
     message_burst: int = _count(100)
-    """Messages and changes of the list that one client may cause at once."""
+    """Maximum number of messages and list changes that one client causes at once."""
     error_budget: int = _count(limits.ERROR_BUDGET)
-    """Unreadable messages of one client within error_window before the gateway closes its connection."""
+    """Number of bad messages within error_window that a client may send. At the next one, the gateway closes it."""
     error_window: float = _seconds(limits.ERROR_BUDGET_WINDOW)
-    """Seconds in which unreadable messages count against error_budget."""
+    """Seconds for which a bad message counts against error_budget."""
 
     def __attrs_post_init__(self) -> None:
         if self.silence_timeout < self.disconnected_after:
