@@ -23,15 +23,15 @@ const TROUBLE: Record<Trouble, (devices: readonly LocalDevice[]) => Words> = {
   }),
   insecure: (devices) => ({
     title: `Your ${devices.join(" and ")} cannot be used on this address`,
-    text: `${LISTEN_AND_WATCH} Browsers allow more only on https:// pages and on localhost.`,
+    text: `${LISTEN_AND_WATCH} Browsers allow microphone, camera and screen only on https:// pages and on localhost.`,
   }),
   unplugged: (devices) => ({
     title: `Your ${devices.join(" and ")} stopped`,
-    text: "Check that it is plugged in and that the browser may use it, then try again.",
+    text: "Check the plug and the browser's permission, then try again.",
   }),
   unsent: (devices) => ({
     title: `Your ${devices.join(" and ")} could not be sent`,
-    text: "The gateway did not accept it.",
+    text: "The gateway did not accept the stream.",
   }),
   failed: (devices) => ({ title: `Your ${devices.join(" and ")} did not start`, text: `${LISTEN_AND_WATCH} Trying again may help.` }),
 };
@@ -91,7 +91,7 @@ export function blockedWords(userAgent: string, hostname: string): Words {
     const address = "this machine's network address";
     return { title, text: `Firefox sends no media to 127.0.0.1. Start the gateway with --media-host and ${address}.` };
   }
-  return { title, text: "Looking for another way. A firewall may be blocking UDP." };
+  return { title, text: "The page is looking for another way. A firewall may be blocking UDP." };
 }
 
 /** Why the page is waiting to rejoin. The notice shows a countdown beside these words. */
@@ -100,9 +100,9 @@ export function waitingWords({ code, wasJoined }: WhyEnded): Words {
     case 1001:
       return { title: "The gateway is restarting", text: "You will rejoin as soon as it is back." };
     case 4413:
-      return { title: "Your connection was too slow", text: "The gateway had to close it." };
+      return { title: "Your connection was too slow", text: "So the gateway closed it." };
     case 4429:
-      return { title: "The gateway is busy", text: "It asked you to come back a little later." };
+      return { title: "The gateway reached a limit", text: "The channel may be full, or this page sent too many requests." };
     case 4500:
       return { title: "The gateway had an error", text: "You did nothing wrong." };
     default:
