@@ -59,13 +59,13 @@ class Options:
     bitrate: str = "600k"
     """Bitrate of one video stream, in bit/s."""
     fps: int = 30
-    """Frames a second of one video stream."""
+    """Frames per second of one video stream."""
     duration: str = "20s"
-    """Measuring time, once all clients have joined."""
+    """Time for which the tool measures, after all clients have joined."""
     ramp: str = "10/s"
-    """Joins a second at the beginning."""
+    """Rate at which clients join at the beginning."""
     churn: str = "0/s"
-    """Leaves a second while measuring. A client that left comes back within a second."""
+    """Rate at which clients leave while the tool measures. Each comes back within a second."""
     churn_kinds: str = ",".join(CHURN_KINDS)
     """Ways to leave, in turn: leave (the request), close (the WebSocket), kill (the process dies)."""
     processes: int = 1
@@ -75,15 +75,15 @@ class Options:
     token: Annotated[str | None, Parameter(env_var=TOKEN_VARIABLE)] = None
     """The gateway's join token."""
     metrics: str | None = None
-    """URL of the gateway's /metrics. The default follows from the gateway's URL; "none" reads no metrics."""
+    """URL of the gateway's /metrics. The default follows from the gateway's URL. With "none", the tool reads none."""
     pid: int | None = None
-    """Process id of a gateway on this machine. The system then tells its CPU time and memory."""
+    """Process id of a gateway on this machine. The tool then gets CPU time and memory from the system."""
     json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None
     """Write the report as JSON to this file. With "-" it is the only text on standard output."""
     html: Path | None = None
     """Write an HTML page with the figures and plots over time to this file."""
     seed: int = 1
-    """Seed of the random choice of who leaves."""
+    """Seed of the random choice of the clients that leave."""
 
 
 @frozen
@@ -99,7 +99,7 @@ class Limits:
     max_duplicated: str | None = None
     """Greatest share of packets that arrive twice."""
     max_reordered: str | None = None
-    """Greatest share of packets that a later one overtakes."""
+    """Greatest share of packets that arrive after a later one."""
     max_latency_p50: str | None = None
     """Greatest median of the forwarding latency, such as 5ms."""
     max_latency_p99: str | None = None
@@ -119,9 +119,9 @@ class Limits:
     max_failures: str | None = "0"
     """Most failures of clients: refused, lost, or not answered in time."""
     max_silent_streams: str | None = None
-    """Most streams without any packet."""
+    """Most streams from which a client that consumes them gets no packet."""
     max_strange_packets: str | None = None
-    """Most packets of a wrong stream, or that cannot be decrypted."""
+    """Most packets that belong to another stream, or that a client cannot decrypt."""
     max_full_undecoded: str | None = None
     """Most streams of which a full client decodes no frame."""
     max_cpu_per_packet: str | None = None
