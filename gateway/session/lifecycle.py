@@ -50,13 +50,13 @@ async def serve_sessions(stream: trio.abc.Stream, gateway: Gateway, connection: 
     ways leave the blocks from the inside out.
     """
     requests = RequestSource(connection)
-    async with open_connection(stream, connection):  # left last: says goodbye, closes the WebSocket
+    async with open_connection(stream, connection):  # exits last: says goodbye, closes the WebSocket
         while True:
             join = await next_join(gateway, connection, requests)
             try:
                 async with (
-                    take_seat(gateway, connection, join) as seat,  # left second: leaves the list, notifies the others
-                    open_media(gateway, seat) as session,  # left first: closes consumers, producers, transports
+                    take_seat(gateway, connection, join) as seat,  # exits second: leaves the list, notifies the others
+                    open_media(gateway, seat) as session,  # exits first: closes consumers, producers, transports
                 ):
                     leave = await serve_requests(session, requests)
                 connection.respond(Ok(leave.id))  # the client may join again

@@ -12,8 +12,8 @@ MUTATIONS: Final = (
         "gateway/session/lifecycle.py",
         """\
                 async with (
-                    take_seat(gateway, connection, join) as seat,  # left second: leaves the list, notifies the others
-                    open_media(gateway, seat) as session,  # left first: closes consumers, producers, transports
+                    take_seat(gateway, connection, join) as seat,  # exits second: leaves the list, notifies the others
+                    open_media(gateway, seat) as session,  # exits first: closes consumers, producers, transports
                 ):
                     leave = await serve_requests(session, requests)
 """,
