@@ -26,36 +26,24 @@ FIRST_MEDIA_SECONDS: Final = 10.0
 TOLD_SECONDS: Final = 10.0
 
 
-@define(eq=False)
-class Flow:
-    """One stream to ``receivers`` members."""
+async def send(senders: Sequence[LoopSender], seconds: float) -> tuple[int, float]:
+    """Send all streams for so long, each at moments of its own within its period, as independent cameras do.
 
-    sender: LoopSender
-    receivers: int
-
-    @property
-    def expected(self) -> int:
-        """Packets that should have arrived so far."""
-        return self.sender.packets * self.receivers
-
-
-async def send(flows: Sequence[Flow], seconds: float) -> tuple[int, float]:
-    """Send all flows for so long, each at moments of its own within its period, as independent cameras do.
-
-    Return the number of packets that should arrive, and the 99th percentile of the frames' delays in seconds.
+    Return the number of packets, and the 99th percentile of the frames' delays in seconds.
     """
     late, begun = [], trio.current_time()
-    before = sum(flow.expected for flow in flows)
-    periods = [1 / flow.sender.loop.rate for flow in flows]
-    due = [(begun + number / len(flows) * period, number) for number, period in enumerate(periods)]
+    before = sum(sender.packets for sender in senders)
+    periods = [1 / sender.loop.rate for sender in senders]
+    due = [(begun + number / len(senders) * period, number) for number, period in enumerate(periods)]
     heapq.heapify(due)
     while due[0][0] < begun + seconds:
         moment, number = due[0]
         await trio.sleep_until(moment)
         late.append(trio.current_time() - moment)
-        flows[number].sender.send_frame()
+        senders[number].send_frame()
         heapq.heapreplace(due, (moment + periods[number], number))
-    return sum(flow.expected for flow in flows) - before, sorted(late)[int(0.99 * len(late))] if late else 0.0
+    packets = sum(sender.packets for sender in senders) - before
+    return packets, sorted(late)[int(0.99 * len(late))] if late else 0.0
 
 
 @define
@@ -67,7 +55,7 @@ class Call:
     drain: DrainProcess
     _nursery: trio.Nursery
     members: list[ConferenceMember] = field(factory=list)
-    flows: list[Flow] = field(factory=list)
+    senders: list[LoopSender] = field(factory=list)
     _offers: list[Offered] = field(factory=list)
     _endpoints: list[LightEndpoint] = field(factory=list)
     _receiving: list[LightEndpoint] = field(factory=list)
@@ -104,8 +92,7 @@ class Call:
         self._offers.append(offered)
         self._endpoints.append(endpoint)
         for loop, (_, ssrc) in zip(loops, streams, strict=True):
-            sender = LoopSender(loop, endpoint, ssrc, random.Random(), cname=f"member-{number}")
-            self.flows.append(Flow(sender, self.scenario.members - 1))
+            self.senders.append(LoopSender(loop, endpoint, ssrc, random.Random(), cname=f"member-{number}"))
 
     async def _subscribe(self, number: int) -> None:
         others = [offered for index, offered in enumerate(self._offers) if index != number]
@@ -122,7 +109,7 @@ class Call:
 
     async def _keep_sending(self) -> None:
         while True:
-            await send(self.flows, 1.0)
+            await send(self.senders, 1.0)
 
     async def _wait_first_media(self) -> None:
         with trio.move_on_after(FIRST_MEDIA_SECONDS):

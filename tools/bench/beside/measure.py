@@ -75,7 +75,7 @@ async def measure(
         drain.begin()
         progress(f"{process.name} forwards {scenario.rate} packets a second")
         cpu, own, began = process.cpu_seconds(), time.process_time(), time.monotonic()
-        expected, late_p99 = await send(call.flows, seconds)
+        packets, late_p99 = await send(call.senders, seconds)
         await until_quiet(drain)
         spent, lasted = process.cpu_seconds() - cpu, time.monotonic() - began
         busy = (time.process_time() - own) / lasted
@@ -85,7 +85,7 @@ async def measure(
         return RunResult(
             cpu=spent,
             seconds=lasted,
-            expected=expected,
+            expected=packets * (scenario.members - 1),
             received=received,
             joins=joins,
             told=await call.let_one_leave(),

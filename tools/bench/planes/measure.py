@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import trio
-from attrs import define, frozen
+from attrs import frozen
 
 from tools.bench.beside.conference import new_ssrc, stay
 from tools.bench.beside.gateway_contestant import GatewayConference, GatewayMember, open_gateway
@@ -90,37 +90,25 @@ def idle_seconds() -> float:
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
-@define
-class SegmentedStream:
-    """Sends each frame of a loop in one segmented send, which is cheap."""
+def send_until(over: threading.Event, senders: Sequence[LoopSender]) -> None:
+    """Send all streams at their rates until ``over`` is set, leaving out what is late.
 
-    sender: LoopSender
-
-    def begin(self) -> None:
-        """Raises ``OSError`` where the system has no segmentation."""
-        size = _HEADER + self.sender.loop.payload_size + _TAG
-        self.sender.endpoint.socket.setsockopt(_SOL_UDP, _UDP_SEGMENT, size)
-
-    def send_frame(self) -> None:
-        endpoint = self.sender.endpoint
-        frame = b"".join(map(endpoint.transport.seal_rtp, self.sender.next_frame()))
-        # The gateway may be gone, or the socket full: the bench offers more than can be sent.
-        with suppress(BlockingIOError, ConnectionRefusedError):
-            endpoint.socket.send(frame)
-
-
-def send_until(over: threading.Event, streams: Sequence[SegmentedStream]) -> None:
-    """Send all streams at their rates until ``over`` is set, leaving out what is late."""
-    for stream in streams:
-        stream.begin()
+    Each frame is one segmented send, which is cheap.  Raises ``OSError`` where the system has no segmentation.
+    """
+    for sender in senders:
+        size = _HEADER + sender.loop.payload_size + _TAG
+        sender.endpoint.socket.setsockopt(_SOL_UDP, _UDP_SEGMENT, size)
     begun, seen = time.monotonic(), 0.0
     while not over.is_set():
         now = time.monotonic() - begun
-        for stream in streams:
-            rate = stream.sender.loop.rate
+        for sender in senders:
+            rate = sender.loop.rate
             most = max(1, int(rate * LATE_SECONDS))
             for _ in range(min(int(now * rate) - int(seen * rate), most)):
-                stream.send_frame()
+                frame = b"".join(map(sender.endpoint.transport.seal_rtp, sender.next_frame()))
+                # The gateway may be gone, or the socket full: the bench offers more than can be sent.
+                with suppress(BlockingIOError, ConnectionRefusedError):
+                    sender.endpoint.socket.send(frame)
         seen = now
         time.sleep(TICK_SECONDS)
 
@@ -128,7 +116,7 @@ def send_until(over: threading.Event, streams: Sequence[SegmentedStream]) -> Non
 @asynccontextmanager
 async def open_channels(
     conference: GatewayConference, loop: MediaLoop, receivers: int, progress: Progress
-) -> AsyncIterator[list[SegmentedStream]]:
+) -> AsyncIterator[list[LoopSender]]:
     """Yield one stream for each channel, with all receivers connected and nothing sent yet.
 
     Raises ``trio.TooSlowError`` and what joining raises.
@@ -145,14 +133,14 @@ async def open_channels(
 
 async def _fill(
     conference: GatewayConference, members: trio.Nursery, number: int, loop: MediaLoop, receivers: int
-) -> SegmentedStream:
+) -> LoopSender:
     channel, ssrc = f"channel-{number}", new_ssrc()
     publisher: GatewayMember = await members.start(stay, conference.member(f"source-{number}", channel))
     endpoint, offered = await publisher.publish([(loop.kind, ssrc)])
     for index in range(receivers):
         receiver: GatewayMember = await members.start(stay, conference.member(f"{number}-{index}", channel))
         (await receiver.subscribe([offered])).stop_reading()
-    return SegmentedStream(LoopSender(loop, endpoint, ssrc, random.Random()))
+    return LoopSender(loop, endpoint, ssrc, random.Random())
 
 
 async def measure(
@@ -176,7 +164,7 @@ async def measure(
             return await _forward(conference.process, streams, seconds)
 
 
-async def _forward(gateway: GatewayProcess, streams: Sequence[SegmentedStream], seconds: float) -> PlanesResult:
+async def _forward(gateway: GatewayProcess, streams: Sequence[LoopSender], seconds: float) -> PlanesResult:
     over = threading.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(trio.to_thread.run_sync, send_until, over, streams))
