@@ -108,6 +108,12 @@ export class Inbound {
     void this.#consume(entry, ++entry.attempt);
   }
 
+  /**
+   * Consume one producer: create a paused consumer at the gateway and in the browser, and resume it once media can flow.
+   *
+   * Resuming earlier would lose the first key frame. During each step the list may change or the transport may get
+   * lost, which starts another attempt or ends all attempts. So every step checks whether its attempt still counts.
+   */
   async #consume(entry: Entry, attempt: number): Promise<void> {
     const isWanted = () => entry.attempt === attempt;
     const { signalling } = this.#context;

@@ -173,6 +173,8 @@ export class MediaTransport {
   }
 
   async #restartIce(transport: types.Transport): Promise<void> {
+    // Set the timer for the next restart first. If this request fails or gets no answer, another restart follows.
+    // The state `connected` clears the timer. Without it, the give-up timer ends the series.
     this.#restartedAt = performance.now();
     this.#restartAfter(RESTART_AFTER_MS, transport);
     try {
@@ -191,6 +193,12 @@ export class MediaTransport {
     this.#giveUp = undefined;
   }
 
+  /**
+   * Drop the transport and report the loss to its owner.
+   *
+   * If the gateway still has its side, close it there. It allows only one transport in each direction, so it would
+   * refuse the next one.
+   */
   #lose(gatewayHasIt: boolean): void {
     const transport = this.#transport;
     if (!transport || this.#closed) return;

@@ -189,8 +189,8 @@ export class Room {
       const data = { channelId, username, ...optional };
       const session = await Session.join(signalling, device, data, {
         changed: (presence) => signalling === this.#signalling && this.#changed(presence),
-        joined: (participant) => this.#tell("joined", participant),
-        left: (participant) => this.#tell("left", participant),
+        joined: (participant) => this.#announce("joined", participant),
+        left: (participant) => this.#announce("left", participant),
         notSent: (source) => this.#local.fail(deviceOf(source), "unsent"),
         unusable: () => signalling.giveUp({ code: 4400, reason: UNSUPPORTED }),
       });
@@ -211,6 +211,12 @@ export class Room {
     for (const { source, track, paused } of this.#local.tracks) session.outbound.send(source, track, paused);
   }
 
+  /**
+   * The connection has ended. Wait for the next attempt, or end for good if the protocol says so.
+   *
+   * While waiting, microphone and camera stay on, so a short loss costs no new question to the person. Only a final end
+   * stops them.
+   */
   #lost(signalling: Signalling, ended: Ended): void {
     if (signalling !== this.#signalling) return;
     const { now, random } = this.#surroundings;
@@ -252,7 +258,7 @@ export class Room {
     this.#update({ presence });
   }
 
-  #tell(event: News["event"], { username }: Participant): void {
+  #announce(event: News["event"], { username }: Participant): void {
     this.#update({ news: { serial: (this.#state.news?.serial ?? 0) + 1, event, username } });
   }
 
