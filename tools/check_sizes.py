@@ -1,4 +1,4 @@
-"""Fails where a Python function or a product file is too long to read in one go: ``python -m tools.check_sizes``.
+"""Fails if a Python function or a product file is too long to read in one go: ``python -m tools.check_sizes``.
 
 It reads the files that git knows.  The limit for files applies to Python, Rust, TypeScript and CSS of the packages,
 without tests and generated files.  The limit for functions applies to every Python file.  Clippy limits functions in

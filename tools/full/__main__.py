@@ -34,7 +34,7 @@ def participate(
     """Join a channel, send a tone and a moving picture, and receive all streams.
 
     Prints a line of JSON twice a second, with `user`, `source` and measurements
-    of each stream. Exits with 0 after SIGTERM or Ctrl-C, and with 1 where the
+    of each stream. Exits with 0 after SIGTERM or Ctrl-C, and with 1 if the
     gateway refuses or closes the connection.
 
     Parameters
@@ -42,7 +42,7 @@ def participate(
     url
         The gateway's WebSocket, such as ws://127.0.0.1:8080/ws.
     token
-        Join token, where the gateway wants one.
+        Join token, if the gateway requires one.
     pitch
         Pitch of the tone, in Hz.
     cb, cr
@@ -100,7 +100,7 @@ async def _receive_new_streams(client: FullClient, streams: dict[tuple[str, str]
             try:
                 stream = await client.receive(participant.user_id, producer.source)
             except RequestError as error:
-                if error.code != "not_found":  # it has closed since
+                if error.code != "not_found":  # the producer has closed meanwhile
                     raise
             else:
                 streams[participant.user_id, producer.source] = stream

@@ -75,7 +75,7 @@ def run_scenario(
             attempt.trace = attempt.world.trace
             try:
                 await _live(attempt.world, scenario, instrument, objects)
-            except Exception as error:  # each nursery that it passed would wrap it in a group
+            except Exception as error:  # keep it from the nurseries outside, which would wrap it in groups
                 raised.append(error)
             attempt.seconds = attempt.world.seconds
 
@@ -107,6 +107,7 @@ async def _live(world: World, scenario: Scenario, instrument: AtCheckpoint | Non
             instrument.armed = False
         await world.settle()
         judge(world)
+        # The remaining clients leave now.  Their leaves must keep the guarantees, too.
         await world.empty()
         judge(world)
         world.check_nothing_is_left(objects=objects)

@@ -83,7 +83,11 @@ _tasks_when_stuck: dict[trio.CancelScope, str] = {}
 
 @contextmanager
 def _watched(real_seconds: float) -> Iterator[trio.CancelScope]:
-    """A scope that a thread cancels when the real time is up.  A deadlock in virtual time would never end by itself."""
+    """A scope that a thread cancels when the real time is up.  A deadlock in virtual time would never end by itself.
+
+    A run may resist: a task may shield itself, or never yield.  So :data:`GRACE` seconds after the cancellation a
+    second timer aborts the process.
+    """
     scope, token = trio.CancelScope(), trio.lowlevel.current_trio_token()
 
     def give_up() -> None:
@@ -95,7 +99,8 @@ def _watched(real_seconds: float) -> Iterator[trio.CancelScope]:
         abort_timer.start()
 
     def abort() -> None:
-        sys.stderr.write(f"a run ignores its cancellation: {_tasks_when_stuck.get(scope, 'it does not even yield')}\n")
+        tasks = _tasks_when_stuck.get(scope, "a task never yields")
+        sys.stderr.write(f"a run did not end {GRACE:g} s after its cancellation: {tasks}\n")
         os.abort()
 
     abort_timer, cancel_timer = threading.Timer(GRACE, abort), threading.Timer(real_seconds, cancel_from_thread)
@@ -120,7 +125,9 @@ def _describe(task: trio.lowlevel.Task, indent: str) -> Iterator[str]:
     frames = [
         f"{frame.f_code.co_name}:{line}"
         for frame, line in task.iter_await_frames()
-        if not frame.f_globals.get("__name__", "").startswith("trio._core.")  # those are the same in every waiting task
+        if not frame.f_globals.get("__name__", "").startswith(
+            "trio._core."
+        )  # Trio's own frames are the same in every waiting task
     ]
     yield f"{indent}{task.name}: {' > '.join(frames[-_FRAMES_SHOWN:])}"
     for nursery in task.child_nurseries:

@@ -167,7 +167,7 @@ def wrapped_steps(trace: Trace, faults: Faults) -> Iterator[None]:
 def _wrap(name: str, step: Step, original: Callable[..., Any], trace: Trace, faults: Faults) -> Callable[..., Any]:
     @functools.wraps(original)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        client = step.client_of(*args)
+        client = step.client_of(*args)  # the step may remove the link between the object and its client
         if step.before is not None:
             trace.note(f"begin: {name}", client, **step.before(*args))
         faults.apply(name, client, after=False)

@@ -207,8 +207,8 @@ class World:
     def longest_exit(self) -> float:
         """Virtual seconds after which every exit must be over, whatever caused it."""
         config = self.config
-        # The sum of the limits of all parts of an exit: noticing silence, a stalled outbox, the goodbye of the media,
-        # the goodbye of the WebSocket, and the time in which a client without a channel must join again.
+        # Add up the limits of all parts of an exit.  The gateway notices silence, an outbox stalls, and media and
+        # WebSocket say goodbye.  A client that has only left its channel must also join again in time.
         silence = max(
             config.ping_interval + config.ping_timeout,
             config.media_grace,

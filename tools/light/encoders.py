@@ -21,7 +21,7 @@ from tools.light.media_loop import AUDIO_RATE, VIDEO_RATE, MediaFrame, MediaLoop
 LOOP_SECONDS: Final = 2
 AUDIO_FRAMES: Final = 50
 AUDIO_BITRATE: Final = 32_000
-#: Bytes of encoded media in one packet; with headers, stamp and SRTP tag a packet stays below 1,200 bytes.
+#: Bytes of encoded media in one packet.  With headers, stamp and SRTP tag, a packet stays below 1,200 bytes.
 MAX_CHUNK: Final = 1100
 _SAMPLES: Final = AUDIO_RATE // AUDIO_FRAMES
 _KEY_FRAME_BIT: Final = 0x01

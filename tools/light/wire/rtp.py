@@ -148,7 +148,7 @@ def encode_element(number: int, value: bytes, *, two_byte: bool) -> bytes:
 
 
 def encode_extensions(elements: Sequence[tuple[int, bytes]]) -> bytes:
-    """The whole extension block, in the one-byte form where it can hold them all."""
+    """The whole extension block, in the one-byte form if that can hold all elements."""
     two_byte = any(needs_two_bytes(number, len(value)) for number, value in elements)
     body = b"".join(encode_element(number, value, two_byte=two_byte) for number, value in elements)
     body += bytes(-len(body) % 4)
