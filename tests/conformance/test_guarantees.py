@@ -158,7 +158,7 @@ async def test_consumers_producers_and_transports_go_in_this_order_and_then_the_
 
 @define
 class Observer:
-    """Keeps a list from the received events alone, as a client does, and fails where a guarantee is broken."""
+    """Keeps a list from the received events alone, as a client does.  Fails if they break a guarantee."""
 
     user: str
     client: RawClient

@@ -139,7 +139,7 @@ async def test_a_ping_from_the_client_during_the_close_does_no_harm(autojump_clo
         assert rig.serving == 1  # the close frame is sent and not answered yet
         with trio.move_on_after(0.5):
             await client.websocket.ping(b"still here")
-        assert rig.serving == 0  # trio-websocket's reader raised; there is nothing left to wait for
+        assert rig.serving == 0  # trio-websocket's reader raised, so nothing is left to wait for
         assert not [line for line in rig.log if line["level"] == "error"]
 
 

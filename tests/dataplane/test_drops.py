@@ -167,7 +167,7 @@ def test_a_failed_send_is_counted_as_a_drop_and_not_as_sent(reason: DropReason) 
 
 
 def test_a_packet_that_our_mid_makes_larger_is_forwarded() -> None:
-    """Up to the size that libsrtp's wrapper can seal; the crate's tests go on from there."""
+    """This tests up to the size that libsrtp's wrapper can seal.  The crate's own tests use larger packets."""
     rig = Rig()
     sender, receiver, other = rig.client(), rig.client(), rig.client()
     producer = rig.produce(sender)

@@ -25,7 +25,7 @@ _NOT_IN_A_CHECKOUT = {"gateway/web/dist", "sfu/dataplane/target"}
 
 @cache
 def names_in(file: Path) -> frozenset[str]:
-    """What a source file defines: ``function``, ``Class``, ``Class.method``."""
+    """The names that a source file defines: ``function``, ``Class``, ``Class.method``."""
     text = file.read_text(encoding="utf-8")
     if file.suffix in (".py", ".pyi"):
         return frozenset(_python_names(ast.parse(text), ""))

@@ -30,7 +30,7 @@ UPGRADE_HEADERS = {
 
 @frozen
 class Answer:
-    """A response as a client sees it. ``complete`` is False where the connection ended too early."""
+    """A response as a client sees it. ``complete`` is False if the connection ended too early."""
 
     status: int
     headers: dict[str, str]

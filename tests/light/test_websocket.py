@@ -19,7 +19,7 @@ def server_frame(opcode: int, payload: bytes, *, is_last: bool = True) -> bytes:
 
 
 class Listener(PooledWebSocket):
-    """Keeps its messages; it is upgraded already."""
+    """A WebSocket after its upgrade, which keeps its messages."""
 
     path = "/"
     subprotocol = "test"

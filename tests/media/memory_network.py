@@ -19,7 +19,7 @@ ADDRESS = ("192.0.2.1", 40000)
 
 @define
 class Client:
-    """A light client at one address; ``reachable`` False swallows everything in both directions."""
+    """A light client at one address.  If ``reachable`` is False, all datagrams from it and to it are lost."""
 
     transport: LightTransport
     path: Path

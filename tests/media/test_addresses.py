@@ -41,7 +41,7 @@ ADAPTERS = [
 
 
 def on(**interfaces: str) -> list[InterfaceAddress]:
-    """A machine with these interfaces; addresses are separated by spaces, _ stands for -."""
+    """A machine with these interfaces.  Spaces separate addresses, and _ in a name stands for -."""
     return [
         InterfaceAddress(name.replace("_", "-"), address)
         for name, addresses in interfaces.items()

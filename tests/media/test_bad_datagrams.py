@@ -25,7 +25,7 @@ from tools.light.wire import rtcp
 
 @frozen
 class Call:
-    """Ada speaks, Bob listens; ``transport`` is Ada's at the gateway."""
+    """Ada speaks, Bob listens.  ``transport`` is the gateway's end of Ada's transport."""
 
     transport: sfu.Transport
     microphone: LightEndpoint

@@ -152,7 +152,7 @@ async def test_a_switch_aligns_timestamps_by_capture_time_not_by_arrival(
         seen = scene.take_seen()
         [at] = switches(seen)
         assert [layer_of(seen[at - 1]), layer_of(seen[at])] == [0, 2]
-        # The lowest layer lagged by four frames; the best one shows the present.
+        # The lowest layer lagged by four frames.  The best layer has no lag.
         assert abs((seen[at].timestamp - seen[at - 1].timestamp) % 2**32 - 5 * FRAME_TICKS) <= FRAME_TICKS
 
 

@@ -35,5 +35,5 @@ async def test_the_data_plane_has_the_keys_before_the_last_flight_leaves(
         noting("send", "flight")
         await connected(network, ada, ada.create_transport("send"), identity)
         await trio.testing.wait_all_tasks_blocked()
-    assert done[done.index("keys") :][1:3] == ["flight", "flight"]  # the last flight; then the goodbye of leaving
+    assert done[done.index("keys") :][1:3] == ["flight", "flight"]  # first the last flight, then the goodbye
     assert done.count("keys") == 1

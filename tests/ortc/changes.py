@@ -1,4 +1,4 @@
-"""Small changes to what real clients sent, each with a name, for the comparison with mediasoup."""
+"""Small changes to the media objects of real clients, each with a name, for the comparison with mediasoup."""
 
 from typing import Final
 

@@ -2,7 +2,7 @@
 
 The keys are names of changes in :mod:`tests.ortc.changes`: to a stream, to capabilities, and for consumers to either.
 A difference that is missing here fails the comparison, and so does one that no longer exists.  ``accepts`` and
-``refuses`` are the answer of this gateway; mediasoup does the opposite.
+``refuses`` are the answer of this gateway.  mediasoup does the opposite.
 """
 
 from typing import Literal

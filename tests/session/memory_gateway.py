@@ -29,7 +29,7 @@ TODAY = datetime(2026, 11, 1, 9, 30, 0, 250_000, tzinfo=UTC)
 
 
 class ClosedEarly(AssertionError):
-    """The connection ended where a frame was expected."""
+    """The connection ended, but the test expected a frame."""
 
 
 @define
@@ -59,7 +59,7 @@ class RawClient:
             self._came.set()
 
     async def next(self) -> Frame:
-        """Return the oldest frame. Fails where none comes."""
+        """Return the oldest frame. Fails if none comes."""
         with trio.fail_after(60):
             while not self._texts:
                 if self.over.is_set():

@@ -7,7 +7,7 @@ from tests.wire.dtls_peers import ours, theirs
 
 
 class LossyPair:
-    """A client and a server; the n-th datagram between them is lost."""
+    """A client and a server.  The network loses the n-th datagram between them."""
 
     def __init__(self, client: Dtls, server: Dtls, lost: int) -> None:
         self.client, self.server = client, server
