@@ -72,7 +72,7 @@ class Program:
             for line in lines:
                 self._take(line)
             if len(rest) > _LONGEST_LINE:
-                raise ProgramFailed("a line of its output has no end")
+                raise ProgramFailed("a line of its output is too long")
         self._ended = True
         self._wake()
 

@@ -94,7 +94,7 @@ def websocket_url(url: str) -> str:
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     if scheme not in ("ws", "wss") or not parts.hostname:
-        raise ValueError(f"{url!r} is not a gateway's URL; an example: http://127.0.0.1:8080")
+        raise ValueError(f"{url!r} is not a gateway's URL. An example: http://127.0.0.1:8080")
     return urlunsplit((scheme, parts.netloc, parts.path if parts.path not in ("", "/") else "/ws", parts.query, ""))
 
 

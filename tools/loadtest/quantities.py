@@ -17,7 +17,7 @@ _SIZES: Final = {"": 1.0, "k": 1024.0, "K": 1024.0, "M": 1024.0**2, "G": 1024.0*
 def _parse(text: str, units: Mapping[str, float], example: str) -> float:
     found = _NUMBER.fullmatch(text.strip())
     if found is None or found[2] not in units:
-        raise ValueError(f"{text!r} is not understood; an example: {example}")
+        raise ValueError(f"{text!r} is not understood. An example: {example}")
     return float(found[1]) * units[found[2]]
 
 
@@ -30,7 +30,7 @@ def parse_share(text: str) -> float:
     """Read a share, 0 to 1."""
     share = _parse(text, _SHARES, "1%, 0.01")
     if share > 1:
-        raise ValueError(f"{text!r} is more than the whole; an example: 1%")
+        raise ValueError(f"{text!r} is more than 100%. An example: 1%")
     return share
 
 
@@ -43,7 +43,7 @@ def parse_bitrate(text: str) -> int:
     """Read a bitrate in bit/s."""
     bitrate = round(_parse(text.removesuffix("bit/s").strip(), _MULTIPLES, "600k, 1.2M"))
     if bitrate <= 0:
-        raise ValueError(f"{text!r} is not understood; an example: 600k")
+        raise ValueError(f"{text!r} is not understood. An example: 600k")
     return bitrate
 
 

@@ -61,8 +61,8 @@ FIGURES: Final[Mapping[str, Figure]] = {
     figure.key: figure
     for figure in (
         Figure("loss", "share of expected packets that were lost", SHARE),
-        Figure("audio_loss", "the same for audio", SHARE),
-        Figure("video_loss", "the same for video", SHARE),
+        Figure("audio_loss", "share of expected audio packets that were lost", SHARE),
+        Figure("video_loss", "share of expected video packets that were lost", SHARE),
         Figure("duplicated", "share of packets that arrived twice", SHARE),
         Figure("reordered", "share of packets that a later one overtook", SHARE),
         Figure("latency_p50", "median of the forwarding latency", SECONDS),
@@ -72,7 +72,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
         Figure("first_media_p99", "from joined to the first packet, 99th percentile", SECONDS),
         Figure("leave_p50", "from a leave until another client learned of it, median", SECONDS),
         Figure("leave_p99", "from a leave until another client learned of it, 99th percentile", SECONDS),
-        Figure("roster_errors", "errors in lists that clients were shown", COUNT),
+        Figure("roster_errors", "errors in the lists of clients", COUNT),
         Figure("failures", "failures of clients", COUNT),
         Figure("silent_streams", "streams without any packet", COUNT),
         Figure("strange_packets", "packets of a wrong stream, or that could not be decrypted", COUNT),

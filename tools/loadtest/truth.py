@@ -26,13 +26,13 @@ ErrorKind = Literal[
 ]
 
 MEANINGS: Final[dict[ErrorKind, str]] = {
-    "missed": "changes that a client in the channel was not told",
-    "repeated": "changes that a client was told twice, or out of order",
-    "untrue": "joins and leaves that a client was told but that had not happened",
-    "reason": "leaves that a client was told with a wrong reason",
+    "missed": "changes of which a client in the channel got no notice",
+    "repeated": "notices that a client got twice, or out of order",
+    "untrue": "notices of joins and leaves that had not happened",
+    "reason": "notices of leaves with a wrong reason",
     "conflicting": "changes that clients were told differently under one revision",
     "differs": "changes that did not fit the client's list, or whose list or count was wrong",
-    "unannounced": "leaves that no client was told",
+    "unannounced": "leaves of which no client got a notice",
     "ghost": "entries in a list for clients that had left",
     "absent": "clients in the channel that a list lacked",
 }
@@ -194,16 +194,16 @@ class Truth:
         self._remember(channel, fact.revision, ListChange("user_joined", fact.user_id), fact.user_id)
         listed = set(fact.listed)
         if len(listed) < len(fact.listed):
-            self._wrong("repeated", f"{fact.user_id} was shown somebody twice when it joined")
+            self._wrong("repeated", f"the first list of {fact.user_id} has a user twice")
         for user in listed - self.outsiders:
             latest = channel.latest(user)
             # The tool may not know of a recent end yet, and a client that asked to join may have joined.
             if latest is None or latest.ended_at + GRACE < visit.asked_at:
-                self._wrong("ghost", f"{fact.user_id} was shown {user} when it joined")
+                self._wrong("ghost", f"the first list of {fact.user_id} has {user}, which had left")
         for user, visits in channel.visits.items():
             for other in visits:
                 if other.there and _is_before(other.joined_revision, fact.revision) and user not in listed:
-                    self._wrong("absent", f"{fact.user_id} was not shown {user} when it joined")
+                    self._wrong("absent", f"the first list of {fact.user_id} has no {user}")
 
     def _ended(self, channel: ChannelTruth, fact: EndedFact) -> None:
         visit = channel.visit(fact.user_id, fact.visit)
@@ -211,7 +211,7 @@ class Truth:
         if visit.joined_revision is not None:
             channel.ended.append((fact.user_id, visit))
         if fact.planned and visit.early:
-            self._wrong("untrue", f"others were told that {fact.user_id} left before it did", visit.early)
+            self._wrong("untrue", f"others got a notice that {fact.user_id} left before it did", visit.early)
         visit.early = 0  # after a failure the early notices were right, and only the tool was late
 
     def _remember(self, channel: ChannelTruth, revision: int, change: ListChange, teller: str) -> None:
@@ -226,9 +226,9 @@ class Truth:
         observer = channel.visit(fact.user_id, fact.visit)
         missed = fact.revision - observer.revision - 1
         if missed < 0:
-            self._wrong("repeated", f"{fact.user_id} was told revision {fact.revision} after {observer.revision}")
+            self._wrong("repeated", f"{fact.user_id} got revision {fact.revision} after {observer.revision}")
         elif missed:
-            self._wrong("missed", f"{fact.user_id} was told {fact.revision} after {observer.revision}", missed)
+            self._wrong("missed", f"{fact.user_id} got revision {fact.revision} after {observer.revision}", missed)
         observer.revision = max(observer.revision, fact.revision)
         channel.newest = max(channel.newest, fact.revision)
         if not fact.agrees:
@@ -248,12 +248,12 @@ class Truth:
             for visit in channel.visits.get(fact.about, ())
         )
         if not true:
-            self._wrong("untrue", f"{fact.user_id} was told that {fact.about} joined")
+            self._wrong("untrue", f"{fact.user_id} got a notice that {fact.about} joined, which it did not")
 
     def _judge_told_leave(self, channel: ChannelTruth, fact: ChangeFact) -> None:
         visit = channel.stay_ended_by(fact.revision, fact.about)
         if visit is None or visit.left_revision not in (None, fact.revision):
-            self._wrong("untrue", f"{fact.user_id} was told that {fact.about} left")
+            self._wrong("untrue", f"{fact.user_id} got a notice that {fact.about} left, which it did not")
             return
         visit.left_revision = fact.revision
         if visit.kind is None:
@@ -261,7 +261,8 @@ class Truth:
                 visit.early += 1  # `_ended` judges it, when the tool knows how the connection ended
             return
         if fact.reason not in _REASONS[visit.kind]:
-            self._wrong("reason", f"{fact.user_id} was told {fact.reason} of {fact.about}, which was a {visit.kind}")
+            what = f"{fact.user_id} got the reason {fact.reason} for {fact.about}, which left by {visit.kind}"
+            self._wrong("reason", what)
         if visit.counts:
             self.left_to_told.setdefault(visit.kind, Histogram()).record(fact.at - visit.leaving_at)
 
@@ -272,7 +273,7 @@ class Truth:
             if visit.ended_at > until:
                 waiting.append((user, visit))
             elif visit.left_revision is None and self._somebody_else(channel, visit):
-                self._wrong("unannounced", f"nobody in {channel_id} was told that {user} left")
+                self._wrong("unannounced", f"nobody in {channel_id} got a notice that {user} left")
         channel.ended = waiting
 
     def _somebody_else(self, channel: ChannelTruth, left: VisitFacts) -> bool:
@@ -288,7 +289,7 @@ class Truth:
         observer = channel.visit(fact.user_id, fact.visit)
         behind = channel.newest - observer.revision
         if behind > 0:
-            self._wrong("missed", f"{fact.user_id} was not told the last {behind} changes", behind)
+            self._wrong("missed", f"{fact.user_id} got no notice of the last {behind} changes", behind)
         there = {user for user, visits in channel.visits.items() if visits[-1].there}
         coming = {user for user, visits in channel.visits.items() if visits[-1].coming}
         listed = set(fact.listed) - self.outsiders - coming
@@ -306,7 +307,7 @@ class Truth:
         for channel in self._channels.values():
             for user, visits in channel.visits.items():
                 if early := sum(visit.early for visit in visits):
-                    self._wrong("untrue", f"others were told that {user} left, but it had not", early)
+                    self._wrong("untrue", f"others got a notice that {user} left, which it did not", early)
 
 
 def _is_before(revision: int | None, other: int) -> bool:

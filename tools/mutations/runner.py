@@ -130,7 +130,7 @@ def _judge(mutation: Mutation, seen: list[dict[str, str]], status: int | None, o
         return result(Outcome.HUNG, seconds, running)
     if status < 0 and running:
         return result(
-            Outcome.CAUGHT, seconds, running, "it ended the process, as a run does that ignores its cancellation"
+            Outcome.CAUGHT, seconds, running, "the test process ended, as it does after a run that cannot be cancelled"
         )
     if status != 0:
         return result(Outcome.NOT_RUN, seconds, running, f"pytest ended with {status}:\n{output}")
@@ -158,7 +158,7 @@ async def _pytest(root: Path, tests: Sequence[str], max_seconds: float) -> tuple
             check=False,
         )
         return done.returncode, done.stdout.decode(errors="replace")
-    return None, f"it took more than {max_seconds:.0f} s"
+    return None, f"pytest took more than {max_seconds:.0f} s"
 
 
 def _seen(root: Path) -> list[dict[str, str]]:

@@ -217,7 +217,7 @@ class Sender(Participant):
         video = self.streams[1]
         if self.settings["variation"] == "mute":
             time.sleep(MUTED)
-            video.timestamp += round(MUTED * 90000)  # like many clients, the audio's clock does not count the mute
+            video.timestamp += round(MUTED * 90000)  # as in many clients, the audio's clock stands still
         elif self.settings["variation"] == "again":
             for producer in self.producers:
                 self.signalling.ask("close", producerId=producer)

@@ -102,7 +102,7 @@ func (c *client) sendWithVariation(ctx context.Context, t transport, streams []*
 	switch c.Variation {
 	case "mute":
 		time.Sleep(muted)
-		video.timestamp += videoMuted // like many clients, the audio's clock does not count the mute
+		video.timestamp += videoMuted // as in many clients, the audio's clock stands still during the mute
 	case "restart_ice":
 		if err := c.restartICE(ctx, &t, streams); err != nil {
 			return nil, err

@@ -153,7 +153,7 @@ class Participant {
     await this.#sendFor(half, audio, video);
     if (this.settings.variation === "mute") {
       await sleep(MUTED);
-      video.timestamp = (video.timestamp + MUTED * 90) >>> 0; // the audio's clock does not count the mute
+      video.timestamp = (video.timestamp + MUTED * 90) >>> 0; // the audio's clock stands still during the mute
     } else if (this.settings.variation === "restart_ice") {
       await this.restartIce(transport);
       // Media goes on during the restart.

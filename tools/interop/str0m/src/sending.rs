@@ -117,7 +117,7 @@ pub fn send(participant: &mut Participant) -> Result<(), Failure> {
         send_for(participant, &mut peer, &mut streams, INTERVAL * EARLY)?;
         produce(participant, id, &streams, &codecs)?;
     }
-    turn(participant, &mut peer, &mut streams, variation, id)?;
+    play_variation(participant, &mut peer, &mut streams, variation, id)?;
     send_for(participant, &mut peer, &mut streams, half)?;
     let [audio, video] = &streams;
     tell("done", json!({"sent": {"audio": audio.number, "video": video.number}, "asked": video.asked}));
@@ -141,7 +141,7 @@ fn produce(
 }
 
 /// Does the unusual part of the run, half-way.
-fn turn(
+fn play_variation(
     participant: &mut Participant,
     peer: &mut Peer,
     streams: &mut [Stream; 2],
@@ -152,7 +152,7 @@ fn turn(
     match variation {
         "mute" => {
             participant.pass(peer, MUTED)?;
-            // Like many clients, the audio's clock does not count the mute.
+            // As in many clients, the audio's clock stands still during the mute.
             video.timestamp = video.timestamp.wrapping_add(MUTED.as_secs() as u32 * 90_000);
         }
         "restart_ice" => {
