@@ -199,7 +199,7 @@ class Truth:
             latest = channel.latest(user)
             # The tool may not know of a recent end yet, and a client that asked to join may have joined.
             if latest is None or latest.ended_at + GRACE < visit.asked_at:
-                self._wrong("ghost", f"the first list of {fact.user_id} has {user}, which had left")
+                self._wrong("ghost", f"the first list of {fact.user_id} has {user}, which is not in the channel")
         for user, visits in channel.visits.items():
             for other in visits:
                 if other.there and _is_before(other.joined_revision, fact.revision) and user not in listed:
