@@ -177,7 +177,7 @@ class DataPlane:
         """Send a producer's stream to this transport.  ``encoding`` and ``temporal`` are those of :meth:`set_layers`.
 
         Raises ``ValueError`` for an encoding that the producer does not have.  It also raises for an SSRC that this
-        transport ever sent with: its packets would be encrypted with the same key stream (RFC 3711 section 9.1).
+        transport ever sent with: both streams would share a key stream (RFC 3711 section 9.1).
         """
 
     def remove_consumer(self, consumer: ConsumerId) -> None: ...

@@ -1,4 +1,4 @@
-"""Which addresses to listen on, and which of them to tell to clients."""
+"""The choice of the addresses to listen on and to announce to clients."""
 
 import ipaddress
 import re

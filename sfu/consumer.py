@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ConsumerSource(Protocol):
-    """What a consumer needs of the producer whose stream it sends."""
+    """The part of a producer that its consumers use."""
 
     @property
     def plane_id(self) -> ProducerId: ...
@@ -39,7 +39,7 @@ class ConsumerSource(Protocol):
 
 
 class ConsumerTransport(Protocol):
-    """What a consumer needs of the transport that carries it, which is its owner."""
+    """The part of a transport that its consumers use.  The transport owns them."""
 
     @property
     def plane(self) -> DataPlane: ...
@@ -133,7 +133,7 @@ class Consumer:
         return not (self.closed or self.paused or self.producer.paused) and self.transport.connected
 
     def stats(self) -> ConsumerStats:
-        """What was sent since it began."""
+        """The statistics since it began."""
         return self.transport.plane.consumer_stats(self.plane_id)
 
     # Key frames.

@@ -7,7 +7,7 @@ cannot decode (PLI, FIR).  Each encoding is in one of three states.
 - **Wanted**: a receiver needs one, and no request was sent for it yet.  The request leaves at once, with three
   exceptions.  It waits until the producer can be asked (its SSRC is known, its transport is connected, it is not
   paused).  It waits for the receiver's own turn (:class:`Patience`).  And after :data:`BURST` answered requests in a
-  row, the next ones leave one each ``interval``, so that receivers that come one after the other share key frames.
+  row, the next ones leave one each ``interval``, so that successive receivers share key frames.
 - **Asked**: the request was sent, and no key frame has come.  It also serves receivers that need a key frame from now
   on: twenty receivers make one request.  While a receiver still needs it, it is repeated after 1, 1, 2, 4, 4, … times
   ``interval``.  A new receiver makes the next repetition due after one ``interval``.  It is repeated at once when the

@@ -1,4 +1,4 @@
-"""Which addresses a router listens on and announces, while addresses come and go and names change."""
+"""Keeps the addresses of a router up to date, while addresses of the machine come and go and names change."""
 
 from __future__ import annotations
 

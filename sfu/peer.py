@@ -44,7 +44,7 @@ class PeerExit:
 
 
 class PeerRouter(Protocol):
-    """What a peer needs of the router that it is on."""
+    """The part of a router that its peers use."""
 
     @property
     def context(self) -> RouterContext: ...

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ProducerTransport(Protocol):
-    """What a producer needs of the transport that its packets come on, which is its owner."""
+    """The part of a transport that its producers use.  The transport owns them."""
 
     @property
     def context(self) -> RouterContext: ...

@@ -9,7 +9,7 @@ from sfu.parameters import MediaKind
 
 @frozen
 class MediaSettings:
-    """How a router listens, and the limits of its peers.
+    """The addresses of a router, its intervals, and the limits of its peers.
 
     ``hosts`` are the addresses to bind, IPv4 and IPv6, or names of them.  A wildcard stands for each address of the
     machine, None for loopback and one interface address.  ``port`` is one UDP port for all clients; 0 picks a free one.

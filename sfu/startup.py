@@ -1,4 +1,4 @@
-"""What a process does once, before the first client comes."""
+"""The steps that a process takes once, before the first client comes."""
 
 from sfu import _dataplane as dataplane
 from sfu.context import RouterContext

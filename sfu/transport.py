@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class TransportOwner(Protocol):
-    """What a transport needs of the peer that owns it."""
+    """The part of a peer that its transports use.  The peer owns them."""
 
     @property
     def guard(self) -> Guard: ...

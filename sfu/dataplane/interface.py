@@ -63,7 +63,7 @@ ConsumerId = NewType("ConsumerId", int)
 
 
 class Path(NamedTuple):
-    """Where a datagram comes from or goes to: the remote address, and the index of our socket."""
+    """The two ends of a datagram: the remote address, and the index of our socket."""
 
     host: str
     port: int

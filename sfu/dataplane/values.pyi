@@ -54,7 +54,8 @@ class ProducerSpec:
 
 @dataclass(frozen=True)
 class ConsumerFormat:
-    """How a receiver takes streams of one kind.  Make it once, and share it among all consumers that are alike.
+    """The form in which a receiver takes streams of one kind.  Make it once, and share it among all consumers that are
+    alike.
 
     ``payload_types`` and ``extension_ids`` are the router's that the receiver takes; the rest is left out.  Consumers
     with a MID write it into every packet as extension ``mid_id``.  ``report_interval`` is the mean time between two
@@ -168,7 +169,7 @@ Event = (
 
 @dataclass(frozen=True)
 class EncodingStats:
-    """What was received of one encoding since it began.  All are totals: a reader takes differences.
+    """The reception of one encoding since it began.  All are totals: a reader takes differences.
 
     ``highest_sequence`` is extended by its cycles (RFC 3550 appendix A.1).  ``expected`` and ``lost`` follow appendix
     A.3; duplicates can make ``lost`` negative.  ``jitter`` follows appendix A.8, in timestamp units.  ``bytes`` counts
@@ -209,7 +210,7 @@ class ReceptionReport:
 
 @dataclass(frozen=True)
 class ConsumerStats:
-    """What was sent to one consumer, and what its receiver reported about it.
+    """The packets sent to one consumer, and its receiver's newest report about them.
 
     ``packets`` counts all that left, with the padding that fills the number of an omitted late packet.  ``octets``
     counts payloads alone, as sender reports do (RFC 3550 section 6.4.1); ``bytes`` counts whole plain RTP packets.  The

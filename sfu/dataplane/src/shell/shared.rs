@@ -1,4 +1,4 @@
-//! What the thread and its owner share.
+//! The state that the thread and its owner share.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use super::sockets::Sockets;
 use crate::core::Core;
 use crate::fair_mutex::FairMutex;
 
-/// What the thread and its owner share.
+/// The state that the thread and its owner share.
 pub struct Shared {
     pub core: Arc<FairMutex<Core>>,
     /// The sockets that the thread uses from its next wake-up on.

@@ -3,7 +3,7 @@
 use crate::core::interface::spec::Id;
 use crate::core::wire::address::Path;
 
-/// How many datagrams for the slow path wait at most; the core drops and counts the rest.
+/// At most this many datagrams wait for the slow path.  The core drops and counts the rest.
 pub const MAX_EVENTS: usize = 1024;
 
 /// Something that a datagram, or its absence, brought about.

@@ -67,7 +67,7 @@ pub struct ProducerSpec {
     pub paused: bool,
 }
 
-/// How a receiver takes streams of one kind.  It is made once, and shared by all consumers that are alike.
+/// The form in which a receiver takes streams of one kind.  All consumers that are alike share it.
 #[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, module = "sfu._dataplane"))]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerFormat {

@@ -5,7 +5,7 @@
 
 use crate::core::interface::drop_reason::DropCounts;
 
-/// What was received of one encoding since it began; all totals, see RFC 3550 appendices A.1, A.3 and A.8.
+/// The reception of one encoding since it began; all totals, see RFC 3550 appendices A.1, A.3 and A.8.
 #[cfg_attr(
     feature = "python",
     pyo3::pyclass(frozen, eq, get_all, from_py_object, new = "from_fields", module = "sfu._dataplane")
@@ -25,7 +25,7 @@ pub struct EncodingStats {
     pub last_at: Option<f64>,
 }
 
-/// What was received of a producer.
+/// The reception of a producer.
 #[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, new = "from_fields", module = "sfu._dataplane"))]
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
@@ -52,7 +52,7 @@ pub struct ReceptionReport {
     pub round_trip: Option<f64>,
 }
 
-/// What was sent to one consumer, and what its receiver reported about it.
+/// The packets sent to one consumer, and its receiver's newest report about them.
 #[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, new = "from_fields", module = "sfu._dataplane"))]
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]

@@ -37,12 +37,12 @@ impl Core {
         events
     }
 
-    /// What was received of a producer so far.
+    /// The reception of a producer so far.
     pub fn producer_stats(&self, producer: Id) -> Result<ProducerStats, Refused> {
         Ok(self.producers[self.producers.key(producer)?].statistics())
     }
 
-    /// What was sent to a consumer so far.
+    /// The packets sent to a consumer so far.
     pub fn consumer_stats(&self, consumer: Id) -> Result<ConsumerStats, Refused> {
         let key = self.consumers.key(consumer)?;
         let (encoding, temporal) = self.layers(key);

@@ -1,4 +1,4 @@
-//! Which encoding each consumer gets.
+//! The choice of the encoding that each consumer gets.
 //!
 //! A consumer is on the `routes` of the encoding that it gets now, and among the `waiting` of the encoding that it
 //! takes up next.  It moves from one to the other at a key frame, so that its decoder never sees a broken picture.

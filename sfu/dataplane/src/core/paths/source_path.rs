@@ -1,4 +1,4 @@
-//! Which encoding an incoming packet belongs to, and how an encoding gets its SSRC.
+//! Finds the encoding of an incoming packet, and learns the SSRC of an encoding.
 
 use crate::core::engine::Core;
 use crate::core::keys::{EncodingKey, TransportKey};

@@ -23,7 +23,7 @@ impl NtpMapping {
         (ntp, self.timestamp.wrapping_add((passed * f64::from(clock_rate)) as u64 as u32))
     }
 
-    /// What to add (mod 2^32) to a timestamp to get its NTP time in units of the clock rate.
+    /// The number to add (mod 2^32) to a timestamp to get its NTP time in units of the clock rate.
     ///
     /// Two encodings of one sender have different timestamps for the same moment, but the same NTP time.  So the
     /// difference of their timelines is the difference of their timestamps.

@@ -24,7 +24,7 @@ pub struct Packet<'a> {
     pub payload_type: u8,
     /// No consumer gets it: it holds no media, or media in a format that was not announced.
     pub left_out: bool,
-    /// What the payload tells about its frame; `None` for a codec that the core does not read.
+    /// The marks of its frame in the payload; `None` for a codec that the core does not read.
     pub frame: Option<Frame>,
     /// The picture id, extended so that it never wraps.
     pub picture: i64,

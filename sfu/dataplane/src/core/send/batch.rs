@@ -29,8 +29,7 @@ pub struct QueuedPacket {
     pub seal: Option<Seal>,
 }
 
-/// What sealing needs to know: the size of the header in bytes, the SSRC, and the packet index (RFC 3711 section
-/// 3.3.1).
+/// The input of sealing: the size of the header in bytes, the SSRC, and the packet index (RFC 3711 section 3.3.1).
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Seal {

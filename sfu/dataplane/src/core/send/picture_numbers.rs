@@ -10,7 +10,7 @@ pub struct PictureNumbers {
     pictures: SequenceTranslator,
     /// The newest TL0PICIDX that was sent.
     tl0_newest: Option<u8>,
-    /// What is added (mod 2^8) to the current encoding's TL0PICIDX.
+    /// The number to add (mod 2^8) to the current encoding's TL0PICIDX.
     tl0_offset: u8,
 }
 

@@ -25,7 +25,7 @@ pub struct ReportSchedule {
     sent: [Option<(u32, f64)>; KEPT],
     /// Place of the oldest of these.
     oldest: usize,
-    /// What the receiver reported last.
+    /// The receiver's newest report.
     pub reception_report: Option<ReceptionReport>,
 }
 

@@ -29,7 +29,7 @@ pub struct SequenceTranslator {
     next_in: i64,
     /// The first incoming number of the current stretch.
     stretch_start: i64,
-    /// What is added to the numbers of the current stretch.
+    /// The number to add to the incoming numbers of the current stretch.
     offset: i64,
 }
 

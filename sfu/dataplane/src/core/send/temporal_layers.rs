@@ -1,4 +1,4 @@
-//! Which temporal layers of an encoding a receiver gets.
+//! The choice of the temporal layers that a receiver gets.
 
 use crate::core::wire::payload::Frame;
 

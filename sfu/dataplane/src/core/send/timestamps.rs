@@ -13,7 +13,7 @@ const CLOCKS_TRUSTED_WITHIN: i64 = 5;
 /// move its timestamps forward by the time that passed, or playout stalls or jumps.
 #[derive(Debug, Default)]
 pub struct TimestampAligner {
-    /// What is added (mod 2^32) to the current source's timestamps.
+    /// The number to add (mod 2^32) to the current source's timestamps.
     pub offset: u32,
     /// The newest timestamp that was sent.
     pub last: u32,

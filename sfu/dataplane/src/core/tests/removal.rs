@@ -1,4 +1,4 @@
-//! When a removal returns, it is complete and leaves nothing behind.
+//! A removal is complete when it returns, and leaves nothing behind.
 
 use super::*;
 use crate::core::rtcp::PictureLoss;

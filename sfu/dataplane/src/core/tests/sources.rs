@@ -1,4 +1,4 @@
-//! Which encoding a packet belongs to, and the rollover counter of its SSRC, across producers and SSRC changes.
+//! The encoding of a packet, and the rollover counter of its SSRC, across producers and SSRC changes.
 
 use super::*;
 use crate::core::{Event, MAX_SOURCES, Refused};

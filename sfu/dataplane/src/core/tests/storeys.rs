@@ -18,9 +18,9 @@ const STOREYS: &[&str] = &[
     "core::transport",
     // The tables and timers.
     "core::engine",
-    // What happens to datagrams, commands and deadlines.
+    // The ways of datagrams, commands and deadlines through the core.
     "core::paths",
-    // What the core shows to the shells around it.
+    // The interface of the core for the shells around it.
     "core",
     "guard",
     "fair_mutex",

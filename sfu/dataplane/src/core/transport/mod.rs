@@ -28,7 +28,7 @@ pub struct ReportTimes {
     pub next: f64,
 }
 
-/// What the core knows of one client's transport.
+/// The core's state of one client's transport.
 #[derive(Default)]
 pub struct Transport {
     pub id: Id,

@@ -183,7 +183,7 @@ fn arrivals_too_far_apart_for_one_feedback_are_left_for_the_next() {
     assert_eq!(read(&out), (vec![Written::TransportFeedback(1, 2, 0, 7, arrivals[..3].to_vec())], 0));
 }
 
-// What others send.
+// Packets that other implementations send.
 
 #[test]
 fn unknown_types_and_formats_are_skipped() {
@@ -210,7 +210,7 @@ fn padding_is_not_read_as_content() {
     assert_eq!(read(&hex("a0 cb 0001 00000004")), (vec![Written::Goodbye(vec![])], 0));
 }
 
-/// What is wrong with each, and its bytes.
+/// The fault of each packet, and its bytes.
 const BAD: [(&str, &str); 25] = [
     ("nothing", ""),
     ("half a header", "81 ce 00"),
