@@ -67,7 +67,10 @@ class UdpDataPlane(ThreadedPlane):
         raise OSError(errno.EMFILE, "too many addresses")
 
     def stop_listening(self, host: str) -> None:
-        """Close the socket on this address, which must be open.  Paths with its index lead nowhere from now on."""
+        """Close the socket on this address, which must be open.  Paths with its index lead nowhere from now on.
+
+        The port stays taken until the thread lets go of the socket, after its current batch.
+        """
         index = next(at for at, each in enumerate(self._hosts) if each == host and at not in self._closed)
         self._closed.append(index)
         self.set_socket(index, None)
