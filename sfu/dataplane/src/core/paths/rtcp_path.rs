@@ -6,7 +6,7 @@ use crate::core::keys::TransportKey;
 use crate::core::receive::clock::NtpMapping;
 use crate::core::srtp::RTCP_HEADER_SIZE;
 use crate::core::transport::Transport;
-use crate::core::wire::rtcp::{BadPacket, Packet, ReportBlock, SenderInfo, SourceDescription, read_untrusted};
+use crate::core::wire::rtcp::{BadPacket, ReportBlock, RtcpPacket, SenderInfo, SourceDescription, read_untrusted};
 
 impl Core {
     /// Open an SRTCP packet in place, and act on it.
@@ -34,26 +34,26 @@ impl Core {
         if malformed { Err(DropReason::MalformedRtcp) } else { Ok(()) }
     }
 
-    fn on_rtcp_packet(&mut self, key: TransportKey, packet: &Packet<'_>, now: f64) {
+    fn on_rtcp_packet(&mut self, key: TransportKey, packet: &RtcpPacket<'_>, now: f64) {
         match packet {
-            Packet::SenderReport(report) => {
+            RtcpPacket::SenderReport(report) => {
                 self.on_sender_report(key, &report.info, now);
                 report.blocks.iter().for_each(|block| self.on_report_block(key, &block, now));
             }
-            Packet::ReceiverReport(report) => {
+            RtcpPacket::ReceiverReport(report) => {
                 report.blocks.iter().for_each(|block| self.on_report_block(key, &block, now));
             }
-            Packet::PictureLoss(loss) => self.on_picture_loss(key, loss.media_ssrc),
-            Packet::FullIntraRequest(request) => {
+            RtcpPacket::PictureLoss(loss) => self.on_picture_loss(key, loss.media_ssrc),
+            RtcpPacket::FullIntraRequest(request) => {
                 request.entries.iter().for_each(|entry| self.on_picture_loss(key, entry.ssrc));
             }
             // The others have no effect yet.
-            Packet::SourceDescription(_)
-            | Packet::Goodbye(_)
-            | Packet::Application(_)
-            | Packet::Nack(_)
-            | Packet::TransportFeedback(_)
-            | Packet::MaxBitrate(_) => {}
+            RtcpPacket::SourceDescription(_)
+            | RtcpPacket::Goodbye(_)
+            | RtcpPacket::Application(_)
+            | RtcpPacket::Nack(_)
+            | RtcpPacket::TransportFeedback(_)
+            | RtcpPacket::MaxBitrate(_) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::core::rtcp::{
-    FullIntraEntry, FullIntraRequest, Nack, Packet, PictureLoss, ReceiverReport, ReportBlock, SourceDescription,
+    FullIntraEntry, FullIntraRequest, Nack, PictureLoss, ReceiverReport, ReportBlock, RtcpPacket, SourceDescription,
     read_untrusted,
 };
 use crate::core::{Event, ReceptionReport};
@@ -39,11 +39,11 @@ fn reports(core: &mut Core, client: &mut Client, now: f64) -> Vec<Vec<u8>> {
 fn blocks(compounds: &[Vec<u8>]) -> Vec<ReportBlock> {
     let packets = compounds.iter().flat_map(|compound| read_untrusted(compound).map(Result::unwrap));
     let report = |packet| match packet {
-        Packet::ReceiverReport(report) => {
+        RtcpPacket::ReceiverReport(report) => {
             assert_eq!(report.ssrc, OURS);
             report.blocks.iter().collect()
         }
-        Packet::SourceDescription(name) => {
+        RtcpPacket::SourceDescription(name) => {
             assert_eq!(name.cnames().collect::<Vec<_>>(), [(OURS, CNAME)]);
             vec![]
         }
@@ -146,13 +146,13 @@ fn a_publisher_is_asked_for_a_key_frame_in_the_form_that_it_supports() {
         let (to, mut datagram) = core.request_key_frame(11, 0, full_intra).unwrap().unwrap();
         let size = sender.srtp.open_rtcp(&mut datagram, |_| false).unwrap();
         let packets: Vec<_> = read_untrusted(&datagram[..size]).map(Result::unwrap).collect();
-        let [Packet::ReceiverReport(report), Packet::SourceDescription(name), request] = packets[..] else {
+        let [RtcpPacket::ReceiverReport(report), RtcpPacket::SourceDescription(name), request] = packets[..] else {
             panic!("{packets:?}")
         };
         assert_eq!((to, report.ssrc, report.blocks.iter().len()), (path(1), OURS, 0));
         assert_eq!(name.cnames().collect::<Vec<_>>(), [(OURS, CNAME)]);
-        assert_eq!(matches!(request, Packet::PictureLoss(_)), !full_intra);
-        if let Packet::FullIntraRequest(request) = request {
+        assert_eq!(matches!(request, RtcpPacket::PictureLoss(_)), !full_intra);
+        if let RtcpPacket::FullIntraRequest(request) = request {
             let sequence = core.producers[core.producers.key(11).unwrap()].full_intra_sequence - 1;
             assert_eq!(request.entries.iter().collect::<Vec<_>>(), [FullIntraEntry { ssrc: VIDEO, sequence }]);
         }

@@ -48,7 +48,7 @@ use raw_packet::{
 /// One packet of a compound packet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
-pub enum Packet<'a> {
+pub enum RtcpPacket<'a> {
     SenderReport(SenderReport<'a>),
     ReceiverReport(ReceiverReport<'a>),
     SourceDescription(SourceDescription<'a>),
@@ -66,19 +66,19 @@ pub enum Packet<'a> {
 /// Gives the packets of known types in their order, and skips all others.  A packet with wrong content gives a
 /// [`BadPacket`], and reading continues behind it.  A wrong header, or one that counts more bytes than there are, gives
 /// a [`BadPacket`] and ends the reading: the next packet cannot be found.
-pub fn read_untrusted(compound: &[u8]) -> Reader<'_> {
-    Reader { rest: compound, ended: false }
+pub fn read_untrusted(compound: &[u8]) -> CompoundReader<'_> {
+    CompoundReader { rest: compound, ended: false }
 }
 
 /// The packets of a compound packet, one after the other; see [`read_untrusted`].
 #[derive(Clone, Debug)]
-pub struct Reader<'a> {
+pub struct CompoundReader<'a> {
     rest: &'a [u8],
     ended: bool,
 }
 
-impl<'a> Iterator for Reader<'a> {
-    type Item = Result<Packet<'a>, BadPacket>;
+impl<'a> Iterator for CompoundReader<'a> {
+    type Item = Result<RtcpPacket<'a>, BadPacket>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
@@ -100,17 +100,17 @@ impl<'a> Iterator for Reader<'a> {
 }
 
 /// The packet with its type read; `None` for an unknown type.
-fn read_packet_untrusted<'a>(raw: &RawPacket<'a>) -> Result<Option<Packet<'a>>, BadPacket> {
+fn read_packet_untrusted<'a>(raw: &RawPacket<'a>) -> Result<Option<RtcpPacket<'a>>, BadPacket> {
     let RawPacket { packet_type, count, body } = *raw;
     Ok(Some(match packet_type {
-        SENDER_REPORT => Packet::SenderReport(SenderReport::read_untrusted(count, body)?),
-        RECEIVER_REPORT => Packet::ReceiverReport(ReceiverReport::read_untrusted(count, body)?),
-        SOURCE_DESCRIPTION => Packet::SourceDescription(SourceDescription::read_untrusted(count, body)?),
-        GOODBYE => Packet::Goodbye(Goodbye::read_untrusted(count, body)?),
-        APPLICATION => Packet::Application(Application::read_untrusted(count, body)?),
-        TRANSPORT_LAYER_FEEDBACK if count == GENERIC_NACK => Packet::Nack(Nack::read_untrusted(body)?),
+        SENDER_REPORT => RtcpPacket::SenderReport(SenderReport::read_untrusted(count, body)?),
+        RECEIVER_REPORT => RtcpPacket::ReceiverReport(ReceiverReport::read_untrusted(count, body)?),
+        SOURCE_DESCRIPTION => RtcpPacket::SourceDescription(SourceDescription::read_untrusted(count, body)?),
+        GOODBYE => RtcpPacket::Goodbye(Goodbye::read_untrusted(count, body)?),
+        APPLICATION => RtcpPacket::Application(Application::read_untrusted(count, body)?),
+        TRANSPORT_LAYER_FEEDBACK if count == GENERIC_NACK => RtcpPacket::Nack(Nack::read_untrusted(body)?),
         TRANSPORT_LAYER_FEEDBACK if count == TRANSPORT_WIDE => {
-            Packet::TransportFeedback(TransportFeedback::read_untrusted(body)?)
+            RtcpPacket::TransportFeedback(TransportFeedback::read_untrusted(body)?)
         }
         PAYLOAD_FEEDBACK => return read_payload_feedback_untrusted(count, body),
         _ => return Ok(None),
@@ -118,12 +118,12 @@ fn read_packet_untrusted<'a>(raw: &RawPacket<'a>) -> Result<Option<Packet<'a>>, 
 }
 
 /// Payload-specific feedback (RFC 4585 section 6.3).
-fn read_payload_feedback_untrusted(format: u8, body: &[u8]) -> Result<Option<Packet<'_>>, BadPacket> {
+fn read_payload_feedback_untrusted(format: u8, body: &[u8]) -> Result<Option<RtcpPacket<'_>>, BadPacket> {
     let (sender_ssrc, media_ssrc, control) = raw_packet::split_feedback_untrusted(body)?;
     Ok(match format {
-        PICTURE_LOSS => Some(Packet::PictureLoss(PictureLoss { sender_ssrc, media_ssrc })),
-        FULL_INTRA => Some(Packet::FullIntraRequest(FullIntraRequest::read_untrusted(sender_ssrc, control)?)),
-        APPLICATION_LAYER => MaxBitrate::read_untrusted(sender_ssrc, control)?.map(Packet::MaxBitrate),
+        PICTURE_LOSS => Some(RtcpPacket::PictureLoss(PictureLoss { sender_ssrc, media_ssrc })),
+        FULL_INTRA => Some(RtcpPacket::FullIntraRequest(FullIntraRequest::read_untrusted(sender_ssrc, control)?)),
+        APPLICATION_LAYER => MaxBitrate::read_untrusted(sender_ssrc, control)?.map(RtcpPacket::MaxBitrate),
         _ => None,
     })
 }

@@ -49,7 +49,7 @@ impl RtcpSource {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Packet, PictureLoss, read_untrusted};
+    use super::super::{PictureLoss, RtcpPacket, read_untrusted};
     use super::*;
     use crate::core::wire::hex::hex;
 
@@ -65,7 +65,7 @@ mod tests {
     fn block_counts(compound: &[u8]) -> Vec<usize> {
         let packets: Vec<_> = read_untrusted(compound).map(Result::unwrap).collect();
         let reports = packets.chunks(2).map(|pair| match pair {
-            [Packet::ReceiverReport(report), Packet::SourceDescription(name)] => {
+            [RtcpPacket::ReceiverReport(report), RtcpPacket::SourceDescription(name)] => {
                 assert_eq!((report.ssrc, name.cnames().collect::<Vec<_>>()), (9, vec![(9, "router")]));
                 report.blocks.iter().len()
             }

@@ -51,30 +51,30 @@ impl Written {
         }
     }
 
-    fn of(packet: Packet<'_>) -> Self {
+    fn of(packet: RtcpPacket<'_>) -> Self {
         match packet {
-            Packet::SenderReport(report) => Self::SenderReport(report.info, report.blocks.iter().collect()),
-            Packet::ReceiverReport(report) => Self::ReceiverReport(report.ssrc, report.blocks.iter().collect()),
-            Packet::SourceDescription(description) => {
+            RtcpPacket::SenderReport(report) => Self::SenderReport(report.info, report.blocks.iter().collect()),
+            RtcpPacket::ReceiverReport(report) => Self::ReceiverReport(report.ssrc, report.blocks.iter().collect()),
+            RtcpPacket::SourceDescription(description) => {
                 Self::SourceDescription(description.cnames().map(|(ssrc, name)| (ssrc, name.into())).collect())
             }
-            Packet::Goodbye(goodbye) => Self::Goodbye(goodbye.ssrcs.iter().collect()),
-            Packet::Application(Application { subtype, ssrc, name, data }) => {
+            RtcpPacket::Goodbye(goodbye) => Self::Goodbye(goodbye.ssrcs.iter().collect()),
+            RtcpPacket::Application(Application { subtype, ssrc, name, data }) => {
                 Self::Application(subtype, ssrc, name, data.to_vec())
             }
-            Packet::Nack(nack) => Self::Nack(nack.sender_ssrc, nack.media_ssrc, nack.numbers().collect()),
-            Packet::TransportFeedback(feedback) => Self::TransportFeedback(
+            RtcpPacket::Nack(nack) => Self::Nack(nack.sender_ssrc, nack.media_ssrc, nack.numbers().collect()),
+            RtcpPacket::TransportFeedback(feedback) => Self::TransportFeedback(
                 feedback.sender_ssrc,
                 feedback.media_ssrc,
                 feedback.number,
                 feedback.base_sequence,
                 feedback.arrivals().map(|(_, arrival)| arrival).collect(),
             ),
-            Packet::PictureLoss(loss) => Self::PictureLoss(loss),
-            Packet::FullIntraRequest(request) => {
+            RtcpPacket::PictureLoss(loss) => Self::PictureLoss(loss),
+            RtcpPacket::FullIntraRequest(request) => {
                 Self::FullIntraRequest(request.sender_ssrc, request.entries.iter().collect())
             }
-            Packet::MaxBitrate(estimate) => {
+            RtcpPacket::MaxBitrate(estimate) => {
                 Self::MaxBitrate(estimate.sender_ssrc, estimate.bitrate, estimate.ssrcs.iter().collect())
             }
         }

@@ -29,7 +29,7 @@ impl<'a> Binding<'a> {
     ///
     /// The fingerprint is optional, as the integrity proves more.  If there is one, it must be right.
     pub fn read_untrusted(datagram: &'a [u8]) -> Result<Self, BadMessage> {
-        let mut reader = Reader::default();
+        let mut reader = AttributeReader::default();
         for attribute in attributes_untrusted(datagram) {
             reader.take_untrusted(datagram, attribute?)?;
         }
@@ -59,7 +59,7 @@ impl<'a> Binding<'a> {
 
 /// The contents of the attributes read so far.
 #[derive(Default)]
-struct Reader<'a> {
+struct AttributeReader<'a> {
     /// Known attributes up to the integrity.
     seen: Vec<u16>,
     unknown: Vec<u16>,
@@ -68,7 +68,7 @@ struct Reader<'a> {
     ended: bool,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> AttributeReader<'a> {
     fn take_untrusted(&mut self, datagram: &[u8], attribute: Attribute<'a>) -> Result<(), BadMessage> {
         if self.ended {
             return Err(BadMessage); // a fingerprint is the last attribute (RFC 8489 section 14.7)
