@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from tools.harness import Client, World, run_scenario
+from tools.harness import HarnessClient, World, run_scenario
 from tools.harness.steps import EXIT_STEPS, is_async
 from tools.harness.ways import handler_raised, removed, reset, sent_dtls_alert
 
@@ -30,7 +30,7 @@ OF_OTHERS = {"tell", "say consumer closed"}
 WAYS = {"end": reset, "say transport changed": sent_dtls_alert}
 
 
-async def eve_dies(world: World, ben: Client, step: str) -> None:
+async def eve_dies(world: World, ben: HarnessClient, step: str) -> None:
     WAYS.get(step, removed)(world, "eve")
     await ben.event("voice_state", type="user_left", userId="eve")
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 import trio
 
-from tools.harness import Client, Gone, Refused, World, run_scenario
+from tools.harness import Gone, HarnessClient, Refused, World, run_scenario
 from tools.harness.ways import DEADLY, Way, reset
 
 SEEDS = range(12)
@@ -108,7 +108,7 @@ def test_there_is_one_channel_when_the_last_member_leaves_while_another_joins(se
             world.faults.hangs("say goodbye on transport", "ada", times=float("inf"))
         (ben,) = await world.connected("ben")
 
-        async def change_places(leaver: Client, joiner: Client) -> None:
+        async def change_places(leaver: HarnessClient, joiner: HarnessClient) -> None:
             await at_once(leaver.leave, joiner.join)
 
         await change_places(ada, ben)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from tools.harness import CLEAN, ROUGH, WAYS, Client, Gone, Refused, World, run_scenario
+from tools.harness import CLEAN, ROUGH, WAYS, Gone, HarnessClient, Refused, World, run_scenario
 from tools.harness.steps import EXIT_STEPS, is_async
 
 EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", "400"))
@@ -68,7 +68,7 @@ class Script:
         with suppress(Gone, Refused), trio.fail_after(120):
             await action(*arguments)
 
-    def _one(self, number: str) -> Client:
+    def _one(self, number: str) -> HarnessClient:
         """One of the clients that, as far as they know, are in a channel."""
         here = [
             client
@@ -91,7 +91,7 @@ class Script:
         if idle and (client := idle[int(number) % len(idle)]).current_stay is None:
             await self._join(client, "lobby")
 
-    async def _join(self, client: Client, channel: str) -> None:
+    async def _join(self, client: HarnessClient, channel: str) -> None:
         # This join replaces another client of the same user, and a later join may replace this one.
         for other in self.world.clients.values():
             if other.user == client.user:

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from sfu.dataplane.interface import Path
-from tools.harness import DEADLY, Client, Way, World, run_scenario
+from tools.harness import DEADLY, HarnessClient, Way, World, run_scenario
 from tools.harness.ways import replaced, sent_no_pong, silent, stopped_reading
 from tools.light.wire.demux import Protocol, classify
 
@@ -46,7 +46,7 @@ def test_a_silent_client_is_gone_well_within_ten_seconds(way: Way, after: float)
 # For a while, media is a sign of life too.
 
 
-def cut(world: World, client: Client) -> None:
+def cut(world: World, client: HarnessClient) -> None:
     """Cut the network of a client, for UDP and TCP, in both directions."""
     client.stream.stop()
     client.cut_media()
@@ -101,14 +101,14 @@ def test_media_keeps_a_client_with_a_silent_websocket_only_for_a_while(after: fl
     run_scenario(scenario)
 
 
-async def repeat_media(world: World, client: Client, sent: list[tuple[bytes, Path]]) -> None:
+async def repeat_media(world: World, client: HarnessClient, sent: list[tuple[bytes, Path]]) -> None:
     while True:
         for datagram, path in sent:
             world.plane.deliver(datagram, path)
         await trio.sleep(0.5)
 
 
-async def forge_media(world: World, client: Client, sent: list[tuple[bytes, Path]]) -> None:
+async def forge_media(world: World, client: HarnessClient, sent: list[tuple[bytes, Path]]) -> None:
     while True:
         for datagram, path in sent:
             if classify(datagram) is Protocol.RTP:
@@ -119,7 +119,7 @@ async def forge_media(world: World, client: Client, sent: list[tuple[bytes, Path
 
 @pytest.mark.parametrize("imitate", [repeat_media, forge_media])
 def test_repeated_or_forged_media_does_not_keep_a_client_that_is_gone(
-    imitate: Callable[[World, Client, list[tuple[bytes, Path]]], Awaitable[None]],
+    imitate: Callable[[World, HarnessClient, list[tuple[bytes, Path]]], Awaitable[None]],
 ) -> None:
     async def scenario(world: World) -> None:
         ada, ben = await world.call("ada", "ben")

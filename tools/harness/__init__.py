@@ -5,7 +5,7 @@ of docs/protocol.md.  docs/testing.md says how to use it.
 """
 
 from tools.harness.checkpoints import Attempt, EveryCheckpoint, every_checkpoint, run_scenario
-from tools.harness.client import Client
+from tools.harness.client import HarnessClient
 from tools.harness.deterministic import Stuck, run
 from tools.harness.faults import Broken, Faults
 from tools.harness.judge import GuaranteeBroken, judge
@@ -22,12 +22,12 @@ __all__ = [
     "WAYS",
     "Attempt",
     "Broken",
-    "Client",
     "Conditions",
     "EveryCheckpoint",
     "Faults",
     "Gone",
     "GuaranteeBroken",
+    "HarnessClient",
     "Leak",
     "Refused",
     "Stuck",

@@ -37,7 +37,7 @@ _CLOSED = (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.Close
 
 
 @define(eq=False)
-class Client:
+class HarnessClient:
     """One connection of a user.
 
     ``name`` identifies it in traces and messages.  ``user`` is the user id that it joins with.  ``transcript`` has

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define
 
 from protocol.errors import CloseCode
-from tools.harness.client import Client
+from tools.harness.client import HarnessClient
 from tools.harness.trace import TraceEntry
 from tools.harness.transcript import ReceivedFrame, Stay
 
@@ -141,7 +141,7 @@ class Replay:
             raise GuaranteeBroken(3, "the whole list differs from the list with all changes applied", received)
 
 
-def judge_outside_stays(client: Client) -> None:
+def judge_outside_stays(client: HarnessClient) -> None:
     """A client gets no event about a list before it joins, or after it has left."""
     events = {received.order: received for received in client.transcript if received.frame["type"] == "voice_state"}
     for stay in client.stays:
@@ -151,7 +151,7 @@ def judge_outside_stays(client: Client) -> None:
         raise GuaranteeBroken(3, f"{client.name} got an event outside of any stay", received)
 
 
-def judge_stay(world: World, client: Client, stay: Stay) -> None:
+def judge_stay(world: World, client: HarnessClient, stay: Stay) -> None:
     """Replay the events of a stay, and compare the resulting list with the model."""
     joined = stay.joined.frame["data"]
     people = {one["userId"]: one for one in joined["participants"]}
@@ -174,7 +174,7 @@ def judge_stay(world: World, client: Client, stay: Stay) -> None:
             raise GuaranteeBroken(2, why, (events or [stay.joined])[-1])
 
 
-def _judge_consumer_closed(client: Client, received: ReceivedFrame, replay: Replay) -> None:
+def _judge_consumer_closed(client: HarnessClient, received: ReceivedFrame, replay: Replay) -> None:
     """A consumer's owner gets ``consumer_closed`` before the list changes."""
     data = received.frame["data"]
     consumed = [one for one in client.consumed.values() if one["consumerId"] == data["consumerId"]]
@@ -182,7 +182,7 @@ def _judge_consumer_closed(client: Client, received: ReceivedFrame, replay: Repl
         raise GuaranteeBroken(1, "a consumer's end was announced after its sender's leave", received)
 
 
-def _during(client: Client, stay: Stay) -> Iterator[ReceivedFrame]:
+def _during(client: HarnessClient, stay: Stay) -> Iterator[ReceivedFrame]:
     for received in client.transcript:
         if received.order > stay.joined.order and (stay.left is None or received.order < stay.left.order):
             yield received
@@ -222,7 +222,7 @@ def judge_isolation(world: World) -> None:
         _judge_media(world, client)
 
 
-def _judge_media(world: World, client: Client) -> None:
+def _judge_media(world: World, client: HarnessClient) -> None:
     if world.conditions.is_lossy:
         return
     for endpoint in client.endpoints.values():

@@ -17,7 +17,7 @@ from gateway.connection import end_reasons
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.outbox import Frame
 from protocol.events import LeaveReason, MessageReceived
-from tools.harness.client import Client
+from tools.harness.client import HarnessClient
 from tools.harness.transcript import Gone
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Way:
     """
 
     name: str
-    begin: Callable[[World, Client], None]
+    begin: Callable[[World, HarnessClient], None]
     reasons: frozenset[LeaveReason]
     code: int | None = None
     ends: bool = True
@@ -63,15 +63,15 @@ WAYS: Final[dict[str, Way]] = {}
 
 def _way(
     name: str, *reasons: LeaveReason, code: int | None = None, ends: bool = True
-) -> Callable[[Callable[[World, Client], None]], Way]:
-    def add(begin: Callable[[World, Client], None]) -> Way:
+) -> Callable[[Callable[[World, HarnessClient], None]], Way]:
+    def add(begin: Callable[[World, HarnessClient], None]) -> Way:
         WAYS[name] = Way(name, begin, frozenset(reasons), code, ends)
         return WAYS[name]
 
     return add
 
 
-def _start(client: Client, action: Callable[[Client], Awaitable[None]]) -> None:
+def _start(client: HarnessClient, action: Callable[[HarnessClient], Awaitable[None]]) -> None:
     """Start an action that takes time.  The connection is expected to end during it."""
 
     async def act() -> None:
@@ -85,44 +85,44 @@ def _start(client: Client, action: Callable[[Client], Awaitable[None]]) -> None:
 
 
 @_way("close frame 1000", "left")
-def closed_normally(world: World, client: Client) -> None:
-    _start(client, Client.close)
+def closed_normally(world: World, client: HarnessClient) -> None:
+    _start(client, HarnessClient.close)
 
 
 @_way("close frame 1001", "disconnected")
-def closed_tab(world: World, client: Client) -> None:
+def closed_tab(world: World, client: HarnessClient) -> None:
     _start(client, lambda client: client.close(1001))
 
 
 @_way("FIN without a close frame", "disconnected")
-def sent_fin(world: World, client: Client) -> None:
+def sent_fin(world: World, client: HarnessClient) -> None:
     client.stream.close()
 
 
 @_way("FIN, but it reads on", "disconnected")
-def sent_fin_and_reads_on(world: World, client: Client) -> None:
+def sent_fin_and_reads_on(world: World, client: HarnessClient) -> None:
     client.stream.outgoing.change(ended=True)
 
 
 @_way("RST", "disconnected")
-def reset(world: World, client: Client) -> None:
+def reset(world: World, client: HarnessClient) -> None:
     client.stream.reset()
 
 
 @_way("silence", "timed_out")
-def silent(world: World, client: Client) -> None:
+def silent(world: World, client: HarnessClient) -> None:
     client.stream.stop()
     client.cut_media()
 
 
 @_way("no pong", "timed_out", "failed")
-def sent_no_pong(world: World, client: Client) -> None:
+def sent_no_pong(world: World, client: HarnessClient) -> None:
     client.stream.stop_reading()
 
 
 @_way("leave", "left", ends=False)
-def left(world: World, client: Client) -> None:
-    async def leave(client: Client) -> None:
+def left(world: World, client: HarnessClient) -> None:
+    async def leave(client: HarnessClient) -> None:
         await client.request("leave")
 
     _start(client, leave)
@@ -132,18 +132,18 @@ def left(world: World, client: Client) -> None:
 
 
 @_way("a binary frame", "failed", code=1003)
-def sent_binary_frame(world: World, client: Client) -> None:
+def sent_binary_frame(world: World, client: HarnessClient) -> None:
     _start(client, lambda client: client.send_text(b"\0"))
 
 
 @_way("bytes that are no WebSocket frame", "failed")
-def sent_no_websocket(world: World, client: Client) -> None:
+def sent_no_websocket(world: World, client: HarnessClient) -> None:
     _start(client, lambda client: client.stream.outgoing.put(b"\xff\xff\xff\xff"))
 
 
 @_way("too many malformed messages", "failed", code=4400)
-def sent_malformed_messages(world: World, client: Client) -> None:
-    async def talk(client: Client) -> None:
+def sent_malformed_messages(world: World, client: HarnessClient) -> None:
+    async def talk(client: HarnessClient) -> None:
         for _ in range(TOO_MANY_ERRORS):
             await client.send_text("{")
 
@@ -151,8 +151,8 @@ def sent_malformed_messages(world: World, client: Client) -> None:
 
 
 @_way("too many requests", "failed", code=4429)
-def flooded(world: World, client: Client) -> None:
-    async def flood(client: Client) -> None:
+def flooded(world: World, client: HarnessClient) -> None:
+    async def flood(client: HarnessClient) -> None:
         for _ in range(TOO_MANY_REQUESTS):
             await client.request("ping")
 
@@ -160,7 +160,7 @@ def flooded(world: World, client: Client) -> None:
 
 
 @_way("a full outbox", "failed", "timed_out", code=4413)
-def stopped_reading(world: World, client: Client) -> None:
+def stopped_reading(world: World, client: HarnessClient) -> None:
     client.stream.stop_reading()
     connection = world.connection(client.name)
     if connection is not None:
@@ -172,30 +172,30 @@ def stopped_reading(world: World, client: Client) -> None:
 # The gateway or another client ends it.
 
 
-def _end(world: World, client: Client, end_reason: EndReason) -> None:
+def _end(world: World, client: HarnessClient, end_reason: EndReason) -> None:
     if (connection := world.connection(client.name)) is not None:
         connection.end(end_reason)
 
 
 @_way("cancelled", "draining", code=1001)
-def cancelled(world: World, client: Client) -> None:
+def cancelled(world: World, client: HarnessClient) -> None:
     if (scope := world.serving.get(client.name)) is not None:
         scope.cancel()
 
 
 @_way("removed by a moderator", "removed", code=4403)
-def removed(world: World, client: Client) -> None:
+def removed(world: World, client: HarnessClient) -> None:
     _end(world, client, end_reasons.REMOVED)
 
 
 @_way("drained", "draining", code=1001)
-def drained(world: World, client: Client) -> None:
+def drained(world: World, client: HarnessClient) -> None:
     _end(world, client, end_reasons.DRAINING)
 
 
 @_way("replaced by the same user", "replaced", code=4409)
-def replaced(world: World, client: Client) -> None:
-    async def replace(_: Client) -> None:
+def replaced(world: World, client: HarnessClient) -> None:
+    async def replace(_: HarnessClient) -> None:
         newer = world.client(f"{client.name}+", user=client.user)
         await newer.connect()
         await newer.join(client.stays[-1].channel if client.stays else "lobby")
@@ -204,17 +204,17 @@ def replaced(world: World, client: Client) -> None:
 
 
 @_way("a handler that raises", "failed", code=4500)
-def handler_raised(world: World, client: Client) -> None:
+def handler_raised(world: World, client: HarnessClient) -> None:
     world.ping_fails_for.add(client.name)
 
-    async def ping(client: Client) -> None:
+    async def ping(client: HarnessClient) -> None:
         await client.request("ping")
 
     _start(client, ping)
 
 
 @_way("a bug while others notify it", "failed", code=4500)
-def notification_raised(world: World, client: Client) -> None:
+def notification_raised(world: World, client: HarnessClient) -> None:
     if (connection := world.connection(client.name)) is not None:
         connection.fail(RuntimeError("made to fail"))
 
@@ -223,12 +223,12 @@ def notification_raised(world: World, client: Client) -> None:
 
 
 @_way("no STUN", ends=False)
-def lost_media(world: World, client: Client) -> None:
+def lost_media(world: World, client: HarnessClient) -> None:
     client.cut_media()
 
 
 @_way("a DTLS alert", ends=False)
-def sent_dtls_alert(world: World, client: Client) -> None:
+def sent_dtls_alert(world: World, client: HarnessClient) -> None:
     client.close_dtls()
 
 

@@ -24,7 +24,7 @@ from gateway.server import Server, open_server
 from sfu.dataplane.interface import DropReason, Path
 from sfu.dataplane.memory import MemoryDataPlane
 from sfu.wire.certificate import generate_certificate
-from tools.harness.client import Client
+from tools.harness.client import HarnessClient
 from tools.harness.endpoint import Endpoint
 from tools.harness.faults import Faults
 from tools.harness.leaks import ResourceCounts, check, count_resources
@@ -72,7 +72,7 @@ class World:
     faults: Faults
     log: list[dict[str, Any]]
     tasks: trio.Nursery
-    clients: dict[str, Client] = field(factory=dict)
+    clients: dict[str, HarnessClient] = field(factory=dict)
     may_end: dict[str, None] = field(factory=dict)
     must_end: dict[str, None] = field(factory=dict)
     interrupted: set[str] = field(factory=set)
@@ -97,7 +97,7 @@ class World:
 
     # Clients.
 
-    def client(self, name: str, *, user: str | None = None, capacity: int = CAPACITY) -> Client:
+    def client(self, name: str, *, user: str | None = None, capacity: int = CAPACITY) -> HarnessClient:
         """A client with a new connection, before its WebSocket handshake.
 
         ``user`` is the user id.  It is ``name`` up to a ``#`` if not given, so ``ada#2`` is the user ``ada`` again.
@@ -106,7 +106,7 @@ class World:
         if name in self.clients:
             raise ValueError(f"a client {name!r} exists already")
         ours, theirs = memory_stream_pair(capacity)
-        client = Client(self, name, user or name.partition("#")[0], ours, self.tasks)
+        client = HarnessClient(self, name, user or name.partition("#")[0], ours, self.tasks)
         self.clients[name] = client
         self.tasks.start_soon(self._serve, name, theirs, name=server_task_name(name))
         return client
@@ -117,21 +117,21 @@ class World:
         del self.serving[name]
         self.trace.note("served", name)
 
-    async def connected(self, *names: str) -> list[Client]:
+    async def connected(self, *names: str) -> list[HarnessClient]:
         """New clients with an open WebSocket."""
         clients = [self.client(name) for name in names]
         for client in clients:
             await client.connect()
         return clients
 
-    async def joined(self, *names: str, channel: str = "lobby") -> list[Client]:
+    async def joined(self, *names: str, channel: str = "lobby") -> list[HarnessClient]:
         """New clients that joined a channel one after the other."""
         clients = await self.connected(*names)
         for client in clients:
             await client.join(channel)
         return clients
 
-    async def call(self, *names: str, channel: str = "lobby") -> list[Client]:
+    async def call(self, *names: str, channel: str = "lobby") -> list[HarnessClient]:
         """New clients in a channel that all send audio and all receive the audio of the others."""
         clients = await self.joined(*names, channel=channel)
         voices = [await client.publish() for client in clients]
@@ -148,7 +148,7 @@ class World:
         found = [one for one in self.gateway.connections.values() if name_of_connection(one) == name]
         return found[0] if found else None
 
-    def endpoint(self, client: Client, created: Any) -> Endpoint:
+    def endpoint(self, client: HarnessClient, created: Any) -> Endpoint:
         """Make the client's end of a transport from the data of the answer to ``create_transport``."""
         ice, dtls = created["iceParameters"], created["dtlsParameters"]
         fingerprints = tuple(sfu.parameters.DtlsFingerprint(**one) for one in dtls["fingerprints"])

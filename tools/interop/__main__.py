@@ -17,7 +17,7 @@ from attrs import define, field
 
 from sfu.wire.certificate import generate_certificate
 from tools.bench.process import ARGUMENTS, GatewayProcess, ServerEnded, running_gateway
-from tools.interop.clients import CLIENTS, CannotBuild, Client, Command
+from tools.interop.clients import CLIENTS, CannotBuild, Command, ForeignClient
 from tools.interop.page import PLACE, table
 from tools.interop.run import ScenarioResult, run
 from tools.interop.scenario import SCENARIOS, Scenario
@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def chosen_clients(names: Sequence[str]) -> list[Client]:
+def chosen_clients(names: Sequence[str]) -> list[ForeignClient]:
     wanted = {name.lower() for name in names}
     return [client for client in CLIENTS if not wanted or client.name.lower() in wanted]
 
@@ -71,7 +71,7 @@ class InteropRun:
     versions: dict[str, str] = field(factory=dict)
     not_built: dict[str, str] = field(factory=dict)
 
-    async def try_all(self, clients: Sequence[Client], scenarios: Sequence[Scenario]) -> None:
+    async def try_all(self, clients: Sequence[ForeignClient], scenarios: Sequence[Scenario]) -> None:
         for client in clients:
             command = await self._build(client)
             async with trio.open_nursery() as nursery:
@@ -81,7 +81,7 @@ class InteropRun:
                     elif command is not None:
                         nursery.start_soon(self._try, client, command, scenario)
 
-    async def _build(self, client: Client) -> Command | None:
+    async def _build(self, client: ForeignClient) -> Command | None:
         self.versions[client.name] = ""
         try:
             command = await client.build()
@@ -92,7 +92,7 @@ class InteropRun:
         self.versions[client.name] = client.version()
         return command
 
-    async def _try(self, client: Client, command: Command, scenario: Scenario) -> None:
+    async def _try(self, client: ForeignClient, command: Command, scenario: Scenario) -> None:
         gateway = self.gateways[scenario.addresses - 1]
         async with self.jobs:
             url = gateway.url.replace("http", "ws", 1) + "/ws"

@@ -34,7 +34,7 @@ class CannotBuild(Exception):
 
 
 @frozen
-class Client:
+class ForeignClient:
     """A client on another WebRTC stack.
 
     ``build`` returns the command that runs it, or raises :exc:`CannotBuild`.  ``version`` may be called after that.
@@ -146,31 +146,31 @@ def _why_not_aiortc(scenario: Scenario) -> str | None:
 
 
 CLIENTS: Final = (
-    Client("Pion", _build_pion, lambda: _pinned("pion/go.mod", r"pion/webrtc/v4 v(\S+)")),
-    Client(
+    ForeignClient("Pion", _build_pion, lambda: _pinned("pion/go.mod", r"pion/webrtc/v4 v(\S+)")),
+    ForeignClient(
         "str0m",
         _build_str0m,
         lambda: _pinned("str0m/Cargo.pins", r'name = "str0m"\nversion = "([^"]+)"'),
         _no_variations(padding="it decides itself when to pad", probes="it decides itself when to pad"),
     ),
-    Client(
+    ForeignClient(
         "mediasoup-client",
         partial(_build_with_npm, "mediasoup_client"),
         partial(_npm_version, "mediasoup_client", "mediasoup-client"),
         _why_not_libwebrtc,
     ),
-    Client(
+    ForeignClient(
         "werift",
         partial(_build_with_npm, "werift"),
         partial(_npm_version, "werift", "werift"),
         _no_variations(restart_ice="it starts no checks after a restart"),
     ),
-    Client(
+    ForeignClient(
         "GStreamer",
         _build_gstreamer,
         _gstreamer_version,
         _no_variations(restart_ice="webrtcbin cannot restart ICE"),
         clock=False,
     ),
-    Client("aiortc", _build_aiortc, lambda: version("aiortc"), _why_not_aiortc),
+    ForeignClient("aiortc", _build_aiortc, lambda: version("aiortc"), _why_not_aiortc),
 )

@@ -12,7 +12,7 @@ from attrs import frozen
 from protocol.client import ConnectError, ConnectionClosed, RequestError, connect
 from protocol.events import VoiceState
 from protocol.vocabulary import MediaKind
-from tools.interop.clients import Client
+from tools.interop.clients import ForeignClient
 from tools.interop.light_participant import INTERVAL, Listener, Talker, open_transport
 from tools.interop.media import Comparison
 from tools.interop.program import Line, ProgramFailed, running_program
@@ -44,7 +44,7 @@ class ScenarioResult:
 
 
 async def run(
-    client: Client, command: Sequence[str], url: str, identity: Identity, scenario: Scenario
+    client: ForeignClient, command: Sequence[str], url: str, identity: Identity, scenario: Scenario
 ) -> ScenarioResult:
     """Play a scenario with a client.  The run always ends, and no process, member or media object outlives it."""
     settings = {
