@@ -42,11 +42,13 @@ async def test_a_leave_is_measured_and_checked_and_the_member_comes_back(channel
 
 
 async def test_a_leave_without_notices_fails_the_bench(channel: BenchChannel) -> None:
+    await trio.lowlevel.checkpoint()  # a fixture of Trio is for async tests
     with pytest.raises(BenchError, match=r"m\d was told of 0 leaves, not of 1"):
         channel.check(["m1"], ["left"])
 
 
 async def test_a_wrong_list_fails_the_bench(channel: BenchChannel) -> None:
+    await trio.lowlevel.checkpoint()  # a fixture of Trio is for async tests
     del channel.members["m1"]
     with pytest.raises(BenchError, match=r"the list of m\d is wrong: \['m1'\]"):
         channel.check()

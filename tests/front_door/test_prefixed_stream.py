@@ -87,6 +87,6 @@ async def test_a_broken_socket_raises_when_it_is_sent_something_at_once() -> Non
             stream.send_nowait(b"hello")
 
 
-async def test_a_stream_that_is_no_socket_takes_nothing_at_once() -> None:
+def test_a_stream_that_is_no_socket_takes_nothing_at_once() -> None:
     near, _ = memory_stream_pair()
     assert PrefixedStream(near, b"").send_nowait(b"hello") == 0

@@ -114,7 +114,9 @@ class Call:
     async def _wait_first_media(self) -> None:
         with trio.move_on_after(FIRST_MEDIA_SECONDS):
             # The drain knows, and must be asked.
-            while None in self.first_media():
+            while True:
+                if None not in self.first_media():
+                    return
                 await trio.sleep(0.05)
 
     def first_media(self) -> list[float | None]:

@@ -104,7 +104,8 @@ async def end_watch(gateway: GatewayProcess) -> Watched:
     """Let the gateway stop watching itself, and return its report.  Raises :exc:`BenchError` where none comes."""
     gateway.process.send_signal(signal.SIGRTMIN)
     with trio.move_on_after(REPORT_SECONDS):
-        while (entry := next(gateway.events(EVENT), None)) is None:
+        while True:
+            if (entry := next(gateway.events(EVENT), None)) is not None:
+                return Watched(**entry["report"])
             await trio.sleep(SAMPLE_SECONDS)
-        return Watched(**entry["report"])
     raise BenchError("the watched gateway gave no report")

@@ -54,7 +54,9 @@ async def measure(gateway: GatewayProcess, members: int, *, with_media: bool) ->
 async def _wait_empty(gateway: GatewayProcess) -> None:
     """Wait until the members of the last measurement are gone; their leaving would count as idle cost."""
     with trio.fail_after(TOLD_SECONDS):
-        while await trio.to_thread.run_sync(gateway.metric, "sfu_sessions"):
+        while True:
+            if not await trio.to_thread.run_sync(gateway.metric, "sfu_sessions"):
+                return
             await trio.sleep(QUIET_SECONDS)
 
 
