@@ -2,4 +2,4 @@
 
 
 class BenchError(Exception):
-    """A server did not do what a bench needs, or not in time, so there is no figure; the text says why."""
+    """A server failed or was too slow, so the bench has no figure. The text says why."""

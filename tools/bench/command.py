@@ -22,14 +22,17 @@ T = TypeVar("T")
 INTERRUPTED: Final = 130
 #: Errors that end a run without a traceback.
 KNOWN: Final = (BenchError, NoPlace, UpgradeRefused, subprocess.CalledProcessError, *FAILURES)
-# Seconds between two lines, at least, where a line cannot be overwritten (a file, a pipe).
+# Shortest time between two lines, in seconds, if a line cannot be overwritten (in a file or a pipe).
 EVERY_SECONDS: Final = 5.0
 _WRITE_OVER: Final = "\r\x1b[K"
 
 
 @define
 class Progress:
-    """One line on standard error about the step that begins: call it with a text; ``round`` goes before the text."""
+    """Shows the present step in one line on standard error.
+
+    Call it with the step's text. ``round`` goes before the text.
+    """
 
     round: str = ""
     _begun: float = field(factory=time.monotonic)
@@ -55,7 +58,10 @@ class Progress:
             print(_WRITE_OVER, end="", file=sys.stderr, flush=True)
 
     def by_turns(self, contestants: Sequence[T], rounds: int, title: str = "") -> Iterator[T]:
-        """Yield all contestants in each round: back and forth, so that a slower or faster machine affects all."""
+        """Yield all contestants once in each round, and reverse their order each time.
+
+        So changes of the machine's speed affect all alike.
+        """
         for number in range(rounds):
             self.round = f"{title}round {number + 1} of {rounds}"
             yield from contestants if number % 2 == 0 else reversed(contestants)
@@ -63,7 +69,7 @@ class Progress:
 
 @frozen
 class Report:
-    """The ``text`` to print; ``page`` makes the text for a page, and writes what belongs beside the page."""
+    """The ``text`` to print. ``page`` returns the text for a page, and writes the files that belong beside the page."""
 
     text: str
     status: int = 0
@@ -72,7 +78,10 @@ class Report:
 
 @frozen
 class Bench:
-    """``python -m tools.bench.<name>``; ``about`` is its module's docstring, ``failed`` its status after an error."""
+    """The command ``python -m tools.bench.<name>``.
+
+    ``about`` is its module's docstring, ``failed`` its exit status after an error.
+    """
 
     name: str
     about: str | None
@@ -81,7 +90,7 @@ class Bench:
     failed: int = 1
 
     def main(self, arguments: Sequence[str] | None = None) -> int:
-        """Run the bench and return the exit status.  One line names a known error."""
+        """Run the bench and return the exit status. A known error becomes one line of output."""
         description = (self.about or "").partition("\n")[0]
         parser = argparse.ArgumentParser(prog=f"python -m tools.bench.{self.name}", description=description)
         self.add_options(parser)
@@ -111,7 +120,7 @@ class Bench:
 
 
 def run_within(seconds: float, work: Callable[..., Awaitable[T]], *arguments: object) -> T:
-    """Run an asynchronous function; something hangs where it takes more than ``seconds``."""
+    """Run an asynchronous function. If it takes more than ``seconds``, something hangs, so it is cancelled."""
 
     async def bounded() -> T:
         with trio.fail_after(seconds):

@@ -1,4 +1,4 @@
-"""Figures of several rounds, Markdown tables of them, and the machine that they are of."""
+"""Figures of several rounds, their Markdown tables, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CPUINFO: Final = Path("/proc/cpuinfo")
 
 @frozen
 class Summary:
-    """The median of several rounds, and the least and the most of them."""
+    """The median, the lowest and the highest value of several rounds."""
 
     median: float
     least: float
@@ -28,13 +28,13 @@ class Summary:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> Summary | None:
-        """None without values, and where one of them is unknown."""
+        """Summarize these values. Returns None if there are none, or if one of them is unknown."""
         known = [*values]
         found = [value for value in known if value is not None]
         return cls(statistics.median(found), min(found), max(found)) if known and found == known else None
 
     def scaled(self, factor: float) -> Summary:
-        """Return the same in another unit."""
+        """Return the same figures in another unit."""
         return Summary(self.median * factor, self.least * factor, self.most * factor)
 
     def __format__(self, style: str) -> str:
@@ -43,13 +43,13 @@ class Summary:
 
 
 def shown(summary: Summary | None, factor: float = 1, style: str = ",.1f") -> str:
-    """Return all three numbers, or one where all rounds agree."""
+    """Return all three numbers as text, or only one if all rounds agree."""
     return NOT_MEASURED if summary is None else format(summary.scaled(factor), style)
 
 
 @frozen
 class Column(Generic[T]):
-    """A figure of each run; ``factor`` turns seconds and bytes into the unit of the head."""
+    """A figure of each run. ``factor`` converts seconds or bytes into the unit that the head names."""
 
     head: str
     value: Callable[[T], float | None]

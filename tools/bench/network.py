@@ -1,6 +1,6 @@
 """Two network namespaces with a veth pair between them: one for the server, one for the clients.
 
-Some servers gather no candidates on loopback, and here no server sees the machine's own interfaces.
+Some servers gather no candidates on loopback. In a namespace, no server sees the machine's own interfaces.
 """
 
 from __future__ import annotations
@@ -22,19 +22,22 @@ CARRIER_SECONDS: Final = 5.0
 
 
 class NoNetwork(BenchError):
-    """The bench may not make network namespaces here; the text says why."""
+    """The bench cannot make network namespaces here. The text says why."""
 
 
 @frozen
 class ServerLink:
-    """Addresses of both ends.  The bench itself is at the clients' end; ``prefix`` runs a command at the server's."""
+    """The addresses of both ends.
+
+    The bench itself is at the clients' end. ``prefix`` is the command that runs another one at the server's end.
+    """
 
     prefix: tuple[str, ...] = ()
     server: str = "127.0.0.1"
     clients: str = "127.0.0.1"
 
 
-#: No link, for servers that work on loopback.
+#: Loopback in place of a link, for servers that work there.
 LOOPBACK: Final = ServerLink()
 
 
@@ -67,7 +70,7 @@ def _set_up(interface: str, *addresses: str) -> None:
 
 
 def _wait_carrier(interface: str) -> None:
-    """Wait for the carrier: the kernel reports it up to a second late, and servers ignore interfaces without one."""
+    """Wait for the carrier. The kernel may report it a second late, and servers ignore interfaces without one."""
     deadline = time.monotonic() + CARRIER_SECONDS
     while "LOWER_UP" not in (seen := configure("ip", "link", "show", "dev", interface)) or "NO-CARRIER" in seen:
         if time.monotonic() > deadline:
@@ -76,6 +79,6 @@ def _wait_carrier(interface: str) -> None:
 
 
 def dropped_datagrams(process: int | str = "thread-self") -> int:
-    """Return the datagrams so far that did not fit into the UDP sockets of this process's namespace."""
+    """Return how many datagrams did not fit into the UDP sockets of this process's namespace so far."""
     lines = Path(f"/proc/{process}/net/udp").read_text().splitlines()[1:]
     return sum(int(line.split()[-1]) for line in lines)

@@ -26,12 +26,12 @@ ARGUMENTS = ("serve", "--port", "0", "--media-port", "0", "--log-format", "json"
 
 
 class ServerEnded(BenchError):
-    """A server ended too early, or did not start; the text holds the end of its log."""
+    """A server ended too early, or did not start. The text has the end of its log."""
 
 
 @define(eq=False)
 class ServerProcess(ChildProcess):
-    """Made by :func:`running`."""
+    """A running server. :func:`running` makes it."""
 
     @property
     def pid(self) -> int:
@@ -53,7 +53,7 @@ class ServerProcess(ChildProcess):
 
 @define(eq=False)
 class GatewayProcess(ServerProcess):
-    """Made by :func:`running_gateway`."""
+    """A running gateway. :func:`running_gateway` makes it."""
 
     url: str = ""
 
@@ -64,7 +64,7 @@ class GatewayProcess(ServerProcess):
         return host, int(port)
 
     def metric(self, name: str) -> float:
-        """Return one sample of ``/metrics``; ``name`` includes its labels.  Blocks, so call it in a thread."""
+        """Return one sample of ``/metrics``. ``name`` includes its labels. Blocks, so call it in a thread."""
         return scrape(f"{self.url}/metrics")[name]
 
     def events(self, name: str) -> Iterator[dict[str, Any]]:
@@ -97,9 +97,10 @@ async def running(
     command: Sequence[str],
     listens: Callable[[S], object],
 ) -> AsyncIterator[S]:
-    """Run ``command`` for as long as the block runs; enter the block when ``listens`` returns true.
+    """Run ``command`` for as long as the block runs.
 
-    Raises :exc:`ServerEnded`, also where it does not listen after :data:`START_SECONDS`.
+    The block begins once ``listens`` returns true. Raises :exc:`ServerEnded`, also if the server does not listen after
+    :data:`START_SECONDS`.
     """
 
     async def watch() -> None:
@@ -124,7 +125,7 @@ async def running(
 async def running_gateway(
     module: Sequence[str] = ("gateway", *ARGUMENTS), *, prefix: Sequence[str] = ()
 ) -> AsyncIterator[GatewayProcess]:
-    """Run ``python -m module`` for as long as the block runs; ``prefix`` comes before the command.
+    """Run ``python -m module`` for as long as the block runs. ``prefix`` comes before the command.
 
     Raises :exc:`ServerEnded`.
     """

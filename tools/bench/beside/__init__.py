@@ -1,1 +1,1 @@
-"""Our gateway beside Janus and beside the least that is possible on this machine: ``python -m tools.bench.beside``."""
+"""Compares our gateway with Janus and the least possible cost of forwarding: ``python -m tools.bench.beside``."""

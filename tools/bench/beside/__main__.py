@@ -1,4 +1,4 @@
-"""Our gateway beside Janus and beside the least that is possible, on this machine, in one run.
+"""Compare our gateway with Janus and with the least possible cost of forwarding, on this machine, in one run.
 
     python -m tools.bench.beside [--quick] [--rounds 3] [--scenario video-60 …] [--only gateway janus floor]
                                  [--write docs/performance.md]
@@ -8,7 +8,7 @@ each scenario and round, and drives all servers with the same light clients.  Wi
 between two marker comments of a page, and the plots go into ``images/`` beside it.  Compare figures of one run, not of
 two.
 
-Exit status: 0 where everything was measured, 1 where something failed, 2 where the bench could not run.
+Exit status: 0 if everything was measured, 1 if something failed, 2 if the bench could not run.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ROUNDS: Final = 3
 SECONDS: Final = 4.0
 QUICK: Final = ("video-10", "audio-10")
 QUICK_SECONDS: Final = 1.0
-#: Far more than the bench needs: after that, something hangs.
+#: Seconds after which the run is ended because something hangs. The bench needs far fewer.
 MOST_SECONDS: Final = 3600.0
 
 
@@ -55,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def contestants(only: Sequence[str] | None, progress: Progress) -> tuple[list[Contestant], Path | None, str]:
-    """Return the contestants, the floor's program and Janus' version.  Say which cannot take part, and why."""
+    """Return the contestants, the floor's program and Janus' version. Print which of them cannot take part, and why."""
     wanted: list[Contestant] = [one for one in get_args(Contestant) if not only or one.partition("-")[0] in only]
     program, version = None, ""
     if "janus" in wanted:

@@ -1,4 +1,4 @@
-"""The call of one run: its members, their streams, and what the bench does with all of them."""
+"""The call of one run: its members and their streams, and the actions of the bench on them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tools.bench.beside.scenarios import CallScenario
 from tools.light import LightEndpoint
 from tools.light.loop_sender import LoopSender
 
-#: So many receivers, spread over all, decrypt their packets to measure latency.
+#: Number of receivers whose packets are decrypted to measure latency. They are spread over all receivers.
 WITNESSES: Final = 10
 FIRST_MEDIA_SECONDS: Final = 10.0
-#: Seconds that a member has to be told of a leave.
+#: Seconds within which a member must get the notice of a leave.
 TOLD_SECONDS: Final = 10.0
 
 
 async def send(senders: Sequence[LoopSender], seconds: float) -> tuple[int, float]:
-    """Send all streams for so long, each at moments of its own within its period, as independent cameras do.
+    """Send all streams for ``seconds``. Each has its own phase within the frame period, as independent cameras do.
 
     Return the number of packets, and the 99th percentile of the frames' delays in seconds.
     """
@@ -48,7 +48,10 @@ async def send(senders: Sequence[LoopSender], seconds: float) -> tuple[int, floa
 
 @define
 class Call:
-    """Members are tasks, so that all can end at once.  Times are seconds since the epoch, as the drain reports them."""
+    """The members of one call.
+
+    Each member is a task, so that all can end at once. Times are seconds since the epoch, as the drain reports them.
+    """
 
     scenario: CallScenario
     conference: Conference
@@ -63,7 +66,10 @@ class Call:
     _entering: list[float] = field(factory=list)
 
     async def fill(self) -> None:
-        """Let the publishers enter and publish one after the other; then let everybody subscribe, likewise."""
+        """Let the publishers enter and publish one after the other.
+
+        Then let all members subscribe one after the other.
+        """
         scenario = self.scenario
         for number in range(scenario.publishers):
             await self._enter(number)
@@ -113,7 +119,7 @@ class Call:
 
     async def _wait_first_media(self) -> None:
         with trio.move_on_after(FIRST_MEDIA_SECONDS):
-            # The drain knows, and must be asked.
+            # Only the drain knows when the first packet came.
             while True:
                 if None not in self.first_media():
                     return
@@ -127,7 +133,10 @@ class Call:
         ]
 
     def joins(self) -> list[float]:
-        """Raises :exc:`BenchError` where a receiver got no packet."""
+        """Return each receiver's seconds until its first packet.
+
+        Raises :exc:`BenchError` if a receiver got no packet.
+        """
         times = [first - begun for begun, first in zip(self._begun, self.first_media(), strict=True) if first]
         if missing := len(self._begun) - len(times):
             raise BenchError(f"{missing} of {len(self._begun)} receivers never got a packet")
@@ -138,7 +147,10 @@ class Call:
         return frozenset(one.profile.name for one in keys if one is not None)
 
     async def let_one_leave(self) -> float | None:
-        """Break the last member's connection; return the seconds until the first member is told, None for never."""
+        """Break the last member's connection.
+
+        Return the seconds until the first member gets the notice, or None if it gets none.
+        """
         name = f"member-{len(self.members) - 1}"
         began = time.perf_counter()
         self.members[-1].hang_up()
@@ -151,13 +163,13 @@ class Call:
 def _first_packet(endpoint: LightEndpoint) -> float | None:
     assert endpoint.packet_meter is not None
     times = [stream.first_at for stream in endpoint.packet_meter.streams.values() if stream.first_at is not None]
-    # From the monotonic clock to that of the drain.
+    # Convert the time from the monotonic clock to the drain's clock.
     return min(times) + time.time() - time.monotonic() if times else None
 
 
 @asynccontextmanager
 async def open_call(scenario: CallScenario, conference: Conference, drain: DrainProcess) -> AsyncIterator[Call]:
-    """Yield a call without members; end it with the block."""
+    """Yield a call without members. The call ends with the block."""
     async with trio.open_nursery() as nursery:
         try:
             yield Call(scenario, conference, drain, nursery)

@@ -19,14 +19,14 @@ M = TypeVar("M")
 P = TypeVar("P", bound=WebSocketPool)
 #: A stream to publish, and its SSRC.
 StreamToPublish = tuple[MediaKind, int]
-#: A member's published streams, as only its own contestant understands them.
+#: A member's published streams, in a form that only its own contestant reads.
 Offered = Any
-#: Events by the name of a member: set when its leaving was told.  Make it of ``trio.Event``.
+#: One event for each member's name, set when the notice of that member's leave arrives. Make it of ``trio.Event``.
 Departures = defaultdict[str, trio.Event]
 
 
 class ConferenceMember(Protocol):
-    """A member of the conference; ``gone`` notes which others have left."""
+    """A member of the conference. ``gone`` has an event for each other member's leave."""
 
     @property
     def gone(self) -> Departures: ...
@@ -34,10 +34,10 @@ class ConferenceMember(Protocol):
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]: ...
 
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
-        """Receive all these streams on one transport; return when it is connected."""
+        """Receive all these streams on one transport. Return once it is connected."""
 
     def hang_up(self) -> None:
-        """Break the signalling connection without a word; the transports say nothing either."""
+        """Break the signalling connection without a close frame. The transports send no goodbye either."""
 
 
 class Conference(Protocol):
@@ -50,7 +50,7 @@ class Conference(Protocol):
 
 
 async def stay(entering: AbstractAsyncContextManager[M], task_status: trio.TaskStatus[M]) -> None:
-    """Be a member until cancelled; start it in a nursery, which returns the member once it has entered."""
+    """Be a member until cancelled. Call it with ``nursery.start``, which returns the member once it has entered."""
     async with entering as member:
         task_status.started(member)
         await trio.sleep_forever()
@@ -58,7 +58,7 @@ async def stay(entering: AbstractAsyncContextManager[M], task_status: trio.TaskS
 
 @asynccontextmanager
 async def running_pool(pool: P) -> AsyncIterator[P]:
-    """Read the pool's clients for as long as the block runs; close all of them with it."""
+    """Read the pool's clients for as long as the block runs. Then close all of them."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pool.run)
         try:

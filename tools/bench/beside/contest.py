@@ -33,7 +33,7 @@ Opened = Callable[[str, Sequence[str], Identity], AbstractAsyncContextManager[Co
 
 @define
 class ContestOutcome:
-    """All results, by the scenario's name and the contestant; ``failures`` in words."""
+    """All results, by the scenario's name and the contestant. ``failures`` describes failed runs in words."""
 
     runs: dict[tuple[str, Contestant], list[RunResult]] = field(factory=lambda: defaultdict(list))
     floors: dict[tuple[str, Contestant], list[floor.FloorResult]] = field(factory=lambda: defaultdict(list))
@@ -42,7 +42,10 @@ class ContestOutcome:
 
 @define
 class Contest:
-    """``program`` is the built floor, or None; ``options`` are further ones of ``sfu-gateway serve``."""
+    """Runs the contest.
+
+    ``program`` is the built floor, or None. ``options`` are more options of ``sfu-gateway serve``.
+    """
 
     link: ServerLink
     drain: DrainProcess
@@ -62,7 +65,7 @@ class Contest:
         return self.outcome
 
     async def _try(self, scenario: CallScenario, contestant: Contestant) -> None:
-        """Run one contestant once.  A known error fails this run alone."""
+        """Run one contestant once. After a known error the contest goes on with the next run."""
         try:
             if contestant == "gateway":
                 await self._serve(scenario, contestant, partial(open_gateway, options=self.options))
@@ -92,7 +95,7 @@ class Contest:
                 sock.setblocking(False)
                 sock.bind((self.link.clients, 0))
                 key = os.urandom(floor.MASTER_KEY + floor.MASTER_SALT)
-                # As many witnesses as for a server, so that the drain has the same work.
+                # Decrypt as many receivers' packets as for a server, so that the drain has the same work.
                 is_witness = number % max(1, scenario.members // WITNESSES) == 0
                 self.drain.add(sock, key if is_witness else None)
                 receivers.append((sock.getsockname(), key))
@@ -106,7 +109,10 @@ class Contest:
 
 
 def streams(scenario: CallScenario) -> list[floor.PlannedStream]:
-    """Return what leaves a server in this scenario, with the phases of :func:`tools.bench.beside.call.send`."""
+    """Return the streams that leave a server in this scenario.
+
+    Their phases are those of :func:`tools.bench.beside.call.send`.
+    """
     flows = [(publisher, loop) for publisher in range(scenario.publishers) for loop in scenario.streams]
     return [
         floor.PlannedStream(loop, number / len(flows), scenario.receivers_of(publisher))

@@ -2,12 +2,12 @@
 
     python -m tools.bench.beside.drain
 
-One program drains all contestants, so that waking the receivers costs each of them the same.  Standard input is one end
-of a socket pair; :class:`DrainProcess` has the other.  Each message is a command in JSON, and brings the socket of a
-receiver where it adds one.
+The same program drains every contestant, so that waking the receivers costs each contestant the same. Standard input is
+one end of a socket pair. :class:`DrainProcess` has the other end. Each message is a command in JSON. A command that
+adds a receiver also carries the receiver's socket.
 
-A packet's latency ends when the kernel puts it into the socket's queue, by the kernel's clock.  So it does not matter
-how soon this process reads.
+A packet's latency ends when the kernel puts it into the socket's queue, by the kernel's clock. So a late read by this
+process does not change the latency.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TIMESPEC: Final = struct.Struct("@qq")
 _POLL_SECONDS: Final = 1.0
 
 _buffer: Final = bytearray(_LARGEST)
-#: From the clock of stamps to the clock of the kernel.  A run is too short for the two to drift apart.
+#: Nanoseconds from the clock of the stamps to the kernel's clock. A run is too short for the two clocks to drift apart.
 _clock_offset: Final = time.time_ns() - time.monotonic_ns()
 
 
@@ -51,12 +51,12 @@ def is_rtp(first: int, second: int) -> bool:
 
 
 class DrainEnded(BenchError):
-    """The drain ended or hangs, and its counts are lost; its own words are on standard error."""
+    """The drain ended or hangs, so its counts are lost. Its error output is on standard error."""
 
 
 @frozen
 class DrainTotals:
-    """Totals of all receivers since the last :meth:`DrainProcess.begin`; times in seconds.
+    """Totals of all receivers since the last :meth:`DrainProcess.begin`. Times are in seconds.
 
     ``cpu`` is the drain's own processor time.  ``dropped`` datagrams did not fit into the receivers' sockets.
     """
@@ -72,7 +72,10 @@ class DrainTotals:
 
 @define(eq=False)
 class DrainedSocket:
-    """One receiver's socket; ``first_media`` is in seconds since the epoch.  A ``session`` decrypts packets."""
+    """One receiver's socket.
+
+    ``first_media`` is in seconds since the epoch. ``session`` decrypts its packets, if there is one.
+    """
 
     sock: socket.socket
     session: Session | None = None
@@ -82,7 +85,7 @@ class DrainedSocket:
     unopened: int = 0
 
     def read(self) -> None:
-        """Read one datagram; epoll reports a socket with more again at once."""
+        """Read one datagram. If more wait, epoll reports the socket again at once."""
         try:
             size = self.sock.recv_into(_buffer)
         except OSError:  # the server is gone
@@ -93,7 +96,7 @@ class DrainedSocket:
             self.packets += 1
 
     def open(self) -> None:
-        """Read one datagram and measure its latency; the kernel's arrival time comes with it."""
+        """Read one datagram and measure its latency from the kernel's arrival time."""
         try:
             datagram, notes, _, _ = self.sock.recvmsg(_LARGEST, 64)
         except OSError:
@@ -201,12 +204,15 @@ def _policy(key: bytes) -> Policy:
 
 @define
 class DrainProcess:
-    """Made by :func:`open_drain`.  Its methods block for the drain's answer, some microseconds."""
+    """The bench's end of a drain.
+
+    :func:`open_drain` makes it. Its methods block for the drain's answer, some microseconds.
+    """
 
     _control: socket.socket
 
     def add(self, sock: socket.socket, key: bytes | None = None) -> None:
-        """Let the drain read this socket; with a ``key`` (AES-128-GCM, then its salt) it decrypts the packets."""
+        """Let the drain read this socket. With a ``key`` (AES-128-GCM, then its salt) it also decrypts the packets."""
         self._ask("add", sock, key=None if key is None else key.hex())
 
     def begin(self) -> None:
@@ -214,12 +220,15 @@ class DrainProcess:
         self._ask("begin")
 
     def count(self) -> int:
-        """Return the packets so far."""
+        """Return the number of packets since :meth:`begin`."""
         count: int = self._ask("count")
         return count
 
     def first_media(self) -> list[float | None]:
-        """Return when each receiver's first packet came, in seconds since the epoch, in the order of adding."""
+        """Return when each receiver's first packet arrived.
+
+        Times are in seconds since the epoch, in the order in which receivers were added.
+        """
         found: list[float | None] = self._ask("first_media")
         return found
 

@@ -56,7 +56,7 @@ _SERVER_COLUMNS: Final[Mapping[str, Callable[[Runs], str]]] = {
 
 @frozen
 class ContestConditions:
-    """How the contest was run; ``janus`` is its version or empty, times are in seconds."""
+    """The conditions of a contest. ``janus`` is the version of Janus, or empty. Times are in seconds."""
 
     machine: str
     janus: str
@@ -75,7 +75,10 @@ class ContestConditions:
 
 
 def cpu(outcome: ContestOutcome, scenario: str, contestant: Contestant) -> Summary | None:
-    """Return seconds for each packet, of a server or of the floor; None where that was not measured."""
+    """Return the processor time for each packet of a server or of the floor, in seconds.
+
+    None if it was not measured.
+    """
     runs = outcome.runs.get((scenario, contestant)) or outcome.floors.get((scenario, contestant)) or []
     return Summary.of(run.cpu_per_packet for run in runs)
 
@@ -83,7 +86,7 @@ def cpu(outcome: ContestOutcome, scenario: str, contestant: Contestant) -> Summa
 def text(
     outcome: ContestOutcome, scenarios: Sequence[CallScenario], conditions: ContestConditions, images: Sequence[str]
 ) -> str:
-    """Return the whole report as Markdown; ``images`` are Markdown links."""
+    """Return the whole report as Markdown. ``images`` are Markdown links to the plots."""
     parts = [str(conditions), _cpu_table(outcome, scenarios), *images, _server_table(outcome, scenarios)]
     return "\n\n".join(part for part in [*parts, *_remarks(outcome, scenarios)] if part)
 
@@ -101,13 +104,13 @@ def text_with_plots(
 
 
 def plots(outcome: ContestOutcome, scenarios: Sequence[CallScenario]) -> Iterator[tuple[str, str, str]]:
-    """Yield file name, title and drawing of each plot that has any data."""
+    """Yield the file name, title and SVG of each plot that has data."""
 
     def of_server(column: Column[RunResult], scenario: str, contestant: Contestant) -> Summary | None:
         return column.summary(outcome.runs.get((scenario, contestant), []))
 
     def height(summary: Summary | None, factor: float) -> Summary | None:
-        # A logarithmic axis has no place for zero and less.
+        # A logarithmic axis cannot show zero or a negative value.
         return summary.scaled(factor) if summary is not None and summary.least > 0 else None
 
     for name, title, unit, factor, contestants, value, axis in (

@@ -17,7 +17,7 @@ from tools.bench import BenchError
 from tools.light.media_loop import MediaLoop
 
 SOURCE: Final = Path(__file__).parents[1] / "floor"
-#: The folder into which ``make bench`` builds it, outside of the sources.
+#: The folder, outside the sources, into which ``make bench`` builds the floor.
 BUILT: Final = Path(".stamps/floor")
 BUILD_SECONDS: Final = 300.0
 MASTER_KEY: Final = 16
@@ -27,12 +27,15 @@ _SPARE_SECONDS: Final = 20.0
 
 
 class NoFloor(BenchError):
-    """The floor cannot be built or run here; the text says why."""
+    """The floor cannot be built or run here. The text says why."""
 
 
 @frozen
 class PlannedStream:
-    """A ``loop`` to ``receivers``, by number; it begins after the share ``phase`` of a frame's period."""
+    """A ``loop`` for the ``receivers`` with these numbers.
+
+    It begins after the share ``phase`` (0 to 1) of a frame's period.
+    """
 
     loop: MediaLoop
     phase: float
@@ -41,7 +44,10 @@ class PlannedStream:
 
 @frozen
 class FloorResult:
-    """One run: ``packets`` sent in ``sends`` calls, of which ``received`` arrived; ``cpu`` is in seconds."""
+    """The result of one run.
+
+    It sent ``packets`` in ``sends`` calls, and ``received`` of them arrived. ``cpu`` is in seconds.
+    """
 
     packets: int
     sends: int
@@ -58,7 +64,7 @@ class FloorResult:
 
 
 def build() -> Path:
-    """Build the program where it is not up to date, and return its path.  Raises :exc:`NoFloor`."""
+    """Build the program if it is not up to date, and return its path. Raises :exc:`NoFloor`."""
     cargo = shutil.which("cargo")
     if cargo is None:
         raise NoFloor("the floor is a program in Rust, and there is no cargo (https://rustup.rs, or apt install cargo)")
@@ -72,7 +78,7 @@ def build() -> Path:
 
 
 def session_keys(master: bytes) -> tuple[bytes, bytes]:
-    """Derive the session key and salt of RTP from the master key and, behind it, the master salt.
+    """Derive RTP's session key and salt from ``master``, which is the master key followed by the master salt.
 
     RFC 3711 section 4.3, RFC 7714 section 11.
     """
@@ -81,7 +87,7 @@ def session_keys(master: bytes) -> tuple[bytes, bytes]:
 
 
 def _derive(key: bytes, salt: bytes, label: int, length: int) -> bytes:
-    # The salt is padded to 112 bits on the right.  The label stands above the 48 bits of the index, which is zero.
+    # Pad the salt on the right to 112 bits. The label goes above the 48 bits of the index, which is zero.
     counter = int.from_bytes(salt.ljust(14, b"\0")) ^ label << 48
     stream = Cipher(algorithms.AES(key), modes.CTR((counter << 16).to_bytes(16))).encryptor()
     return stream.update(bytes(length))
@@ -94,7 +100,7 @@ def plan(
     *,
     segmented: bool,
 ) -> str:
-    """Return the plan that the floor reads; ``receivers`` are addresses and master keys."""
+    """Return the plan that the floor reads. ``receivers`` has an address and a master key for each receiver."""
     lines = [f"seconds {seconds}", f"send {'segmented' if segmented else 'single'}"]
     for (host, port), master in receivers:
         key, salt = session_keys(master)
@@ -107,7 +113,10 @@ def plan(
 
 
 async def run(program: Path, prefix: Sequence[str], text: str, seconds: float) -> FloorResult:
-    """Run a plan of so many seconds; ``prefix`` runs it at the server's end.  Raises :exc:`NoFloor`."""
+    """Run a plan that takes ``seconds``.
+
+    ``prefix`` is the command that runs it at the server's end. Raises :exc:`NoFloor`.
+    """
     command = [*prefix, str(program)]
     with trio.fail_after(seconds + _SPARE_SECONDS):
         done = await trio.run_process(

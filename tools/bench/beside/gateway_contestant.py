@@ -22,7 +22,7 @@ CHANNEL = "bench"
 
 @define
 class GatewayMember:
-    """A member of a channel; ``gone`` has user ids."""
+    """A member of a channel. The keys of ``gone`` are user ids."""
 
     gone: Departures
     _signalling: LeanSignalling
@@ -35,7 +35,7 @@ class GatewayMember:
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
         endpoint = await self._media.start_transport("receive")
         producer_ids = [producer_id for offer in offers for producer_id in offer]
-        # As mediasoup clients do it: no request waits for the handshake.
+        # Send the requests without waiting for the handshake, as mediasoup clients do.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(endpoint.connected)
             nursery.start_soon(self._signalling.perform, self._media.consume_requests(producer_ids))
@@ -47,7 +47,7 @@ class GatewayMember:
 
 @define
 class GatewayConference:
-    """Our gateway; members join :data:`CHANNEL` where they name no other channel."""
+    """Our gateway. A member joins :data:`CHANNEL` unless it names another channel."""
 
     process: GatewayProcess
     _pool: WebSocketPool

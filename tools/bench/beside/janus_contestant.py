@@ -1,4 +1,4 @@
-"""Janus' VideoRoom as a contestant: every member is on the room's list, and receives through a second handle."""
+"""Janus' VideoRoom as a contestant: every member is on the room's list and receives media through a second handle."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ PLUGIN: Final = "janus.plugin.videoroom"
 PASSWORD: Final = secrets.token_hex(16)
 UFRAG: Final = "bench"
 UP_SECONDS: Final = 10.0
-#: Port of the discard service (RFC 863), which nobody runs: a socket that is connected to it has its final address.
+#: Port of the discard service (RFC 863), which nobody runs. A socket that is connected to it knows its own address.
 _DISCARD: Final = 9
 
 
 @define
 class JanusMember:
-    """A member of the room; ``gone`` has the display names of members whose feed is known."""
+    """A member of the room. The keys of ``gone`` are the display names of members whose feed is known."""
 
     gone: Departures
     _session: JanusSession
@@ -49,7 +49,7 @@ class JanusMember:
         offered = sdp.offer(self._credentials(sock), streams)
         answered = await self._session.ask(self._handle, {"request": "configure"}, {"type": "offer", "sdp": offered})
         endpoint = await self._connect(sdp.parse(answered["jsep"]["sdp"]), sock)
-        # The feed exists once Janus says so.
+        # Other members can subscribe to the feed once Janus reports it.
         with trio.fail_after(UP_SECONDS):
             await self._up.wait()
         return endpoint, self._id

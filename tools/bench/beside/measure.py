@@ -16,19 +16,19 @@ from tools.bench.beside.scenarios import CallScenario
 from tools.bench.command import Progress
 
 SETTLE_SECONDS = 0.5
-#: After so long without a packet, everything on the way has arrived.
+#: Seconds without a packet after which no packet is on the way any more.
 QUIET_SECONDS = 0.25
-#: An overrun server may need longer; packets after this time count as lost.
+#: Longest wait for the last packets, in seconds. An overrun server may need longer. Later packets count as lost.
 QUIET_AT_MOST = 3.0
 FILL_SECONDS = 180.0
 
 
 @frozen
 class RunResult:
-    """Figures of one run; times in seconds, memory in bytes.
+    """Figures of one run. Times are in seconds, memory in bytes.
 
-    ``joins`` are the times from opening a WebSocket to the first packet, without the waits for other members.  ``told``
-    is the time from a broken connection until another member knew, None for never.
+    ``joins`` are the times from opening a WebSocket to the first packet, without the waits for other members. ``told``
+    is the time from a broken connection to the first notice of it at another member, or None without one.
 
     ``busy`` and ``drain_busy`` are processor time of the load generator and of the drain, as shares of a core.
     ``profiles`` are the SRTP profiles that were negotiated.
@@ -62,7 +62,7 @@ class RunResult:
 async def measure(
     scenario: CallScenario, conference: Conference, drain: DrainProcess, seconds: float, progress: Progress
 ) -> RunResult:
-    """Raises :exc:`BenchError` and ``trio.TooSlowError``."""
+    """Run one scenario on a server. Raises :exc:`BenchError` and ``trio.TooSlowError``."""
     process = conference.process
     await trio.sleep(SETTLE_SECONDS)
     memory = process.memory()
@@ -98,7 +98,7 @@ async def measure(
 
 
 async def until_quiet(drain: DrainProcess) -> None:
-    """Wait until no packet comes any more, but not longer than :data:`QUIET_AT_MOST`."""
+    """Wait until no more packets come, but no longer than :data:`QUIET_AT_MOST`."""
     with trio.move_on_after(QUIET_AT_MOST):
         before = -1
         while (now := drain.count()) != before:

@@ -1,4 +1,4 @@
-"""Bar charts as SVG; each brings its background, for light and for dark pages."""
+"""Bar charts as SVG. Each has its own background, so that it suits light and dark pages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STYLE: Final = """
 
 @frozen
 class Bars:
-    """Bars of one colour: their name, and a height for each group, None for no bar."""
+    """Bars of one colour: their name, and a height for each group. None means no bar."""
 
     name: str
     heights: Sequence[Summary | None]
@@ -38,7 +38,7 @@ class Bars:
 
 @frozen
 class Axis:
-    """Reaches from ``low`` at the bottom to ``high`` at the top, and marks ``ticks``."""
+    """A vertical axis from ``low`` at the bottom to ``high`` at the top, with marks at ``ticks``."""
 
     low: float
     high: float
@@ -73,7 +73,7 @@ def logarithmic(values: Sequence[float]) -> Axis:
 def grouped_bars(
     title: str, unit: str, groups: Sequence[str], series: Sequence[Bars], scale: Callable[[Sequence[float]], Axis]
 ) -> str:
-    """Draw the bars of each group side by side, with their medians, and lines from the least to the most."""
+    """Draw the bars of each group side by side. A bar shows the median, and a line on it the range of all rounds."""
     heights = [height for one in series for height in one.heights if height]
     axis = scale([value for height in heights for value in (height.least, height.median, height.most)])
     label = escape(title, {'"': "&quot;"})

@@ -9,14 +9,17 @@ from attrs import frozen
 
 from tools.light.media_loop import MediaLoop, constant_loop
 
-#: 30 frames a second of five packets; a payload has 1,100 bytes, as a camera's of 1.2 Mbit/s.
+#: 30 frames a second of five packets with payloads of 1,100 bytes, like a camera's stream of 1.2 Mbit/s.
 VIDEO: Final = constant_loop("video", rate=30, packets=5, payload_size=1100)
 AUDIO: Final = constant_loop("audio", rate=50, packets=1, payload_size=100)
 
 
 @frozen
 class CallScenario:
-    """``members`` people; each of the first ``publishers`` sends all ``streams``, and all receive the others'."""
+    """A call of ``members``.
+
+    Each of the first ``publishers`` sends all ``streams``. Every member receives the streams of all others.
+    """
 
     name: str
     title: str
@@ -36,7 +39,7 @@ class CallScenario:
         return sent * self.publishers * (self.members - 1)
 
     def receivers_of(self, publisher: int) -> list[int]:
-        """Members, by number, that receive from a publisher."""
+        """The numbers of the members that receive from a publisher."""
         return [number for number in range(self.members) if number != publisher]
 
 

@@ -1,1 +1,1 @@
-"""Janus as a contestant: the bench configures and starts it, and speaks to it over its WebSocket API."""
+"""Janus as a contestant. The bench configures it, starts it and controls it through its WebSocket API."""

@@ -28,7 +28,7 @@ class JanusError(BenchError):
 
 @define
 class _PendingRequest:
-    """A request without an answer yet; ``final`` tells the answer from a plugin's acknowledgement."""
+    """A request that waits for its answer. ``final`` tells the answer from a plugin's acknowledgement."""
 
     final: Callable[[Message], bool]
     came: trio.Event = field(factory=trio.Event)
@@ -37,7 +37,7 @@ class _PendingRequest:
 
 @define(eq=False)
 class JanusSession(PooledWebSocket):
-    """Made by :func:`open_session`.  ``on_event`` gets every message that answers no request."""
+    """A session on Janus. :func:`open_session` makes it. ``on_event`` gets every message that answers no request."""
 
     path = "/"
     subprotocol = "janus-protocol"
@@ -57,7 +57,7 @@ class JanusSession(PooledWebSocket):
         return handle
 
     async def ask(self, handle: int, body: Message, jsep: Message | None = None) -> Message:
-        """Send a plugin a request and return its answer, with the ``jsep`` that came along, or None."""
+        """Send a request to a plugin. Return the answer and its ``jsep``, which is None if there is none."""
         message = {"janus": "message", "session_id": self._id, "handle_id": handle, "body": body}
         if jsep is not None:
             message["jsep"] = jsep
@@ -105,7 +105,7 @@ class JanusSession(PooledWebSocket):
 
 @asynccontextmanager
 async def open_session(pool: WebSocketPool, on_event: Callable[[Message], None]) -> AsyncIterator[JanusSession]:
-    """Open a session for as long as the block runs; leaving the block only closes the socket."""
+    """Open a session for as long as the block runs. Leaving the block only closes the socket."""
     session = await pool.open(partial(JanusSession, on_event=on_event))
     try:
         async with trio.open_nursery() as nursery:

@@ -71,20 +71,20 @@ class NoJanus(BenchError):
 
 @define(eq=False)
 class JanusProcess(ServerProcess):
-    """Made by :func:`running_janus`; ``address`` is that of its WebSocket API."""
+    """A running Janus. :func:`running_janus` makes it. ``address`` is the address of its WebSocket API."""
 
     address: tuple[str, int] = ("", WEBSOCKET_PORT)
 
 
 @define
 class Installed:
-    """``modules`` is the folder of its plugins and transports."""
+    """An installed Janus. ``modules`` is the folder of its plugins and transports."""
 
     binary: Path
     modules: Path
 
     def version(self) -> str:
-        """Such as ``1.1.2``."""
+        """The version, such as ``1.1.2``."""
         shown = subprocess.run([self.binary, "--version"], capture_output=True, text=True, timeout=10, check=False)
         return shown.stdout.partition("(")[2].partition(")")[0]
 
@@ -115,7 +115,7 @@ def write_configuration(folder: Path, installed: Installed, host: str) -> None:
 
 
 def _names(folder: Path) -> Sequence[str]:
-    """Names of libraries up to ``.so``, as Janus' lists of disabled plugins want them."""
+    """The names of the libraries up to ``.so``, which is the form in Janus' lists of disabled plugins."""
     return sorted({f"{one.name.partition('.so')[0]}.so" for one in folder.iterdir()})
 
 

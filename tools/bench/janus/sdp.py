@@ -1,7 +1,7 @@
 """SDP for Janus' VideoRoom: one bundled transport with streams of one direction (RFC 8829, RFC 8843).
 
-Light clients speak no SDP.  This module makes offers and answers of their ICE and DTLS parameters, codecs and SSRCs,
-and reads the same from Janus' descriptions.
+Light clients speak no SDP. This module builds offers and answers from their ICE and DTLS parameters, codecs and SSRCs.
+It reads the same parameters from Janus' descriptions.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _HEAD: Final = ("v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0")
 
 
 class BadDescription(BenchError):
-    """The bench cannot use a description; the text says why."""
+    """The bench cannot use a description. The text says why."""
 
 
 @frozen
 class Section:
-    """A media section of an offer; ``formats`` are its payload types."""
+    """A media section of an offer. ``formats`` are its payload types."""
 
     kind: MediaKind
     mid: str
@@ -63,7 +63,7 @@ class LocalCredentials:
 
 
 def offer(credentials: LocalCredentials, streams: Sequence[tuple[MediaKind, int]]) -> str:
-    """Offer to send these streams, each a kind and an SSRC; the other side chooses the DTLS roles."""
+    """Offer to send these streams, each with its kind and SSRC. The other side chooses the DTLS roles."""
     sections = [
         [
             *_section(kind, str(mid), (_FORMATS[kind],), credentials, "actpass"),

@@ -1,1 +1,1 @@
-"""How soon other members know that somebody left a channel, and what joining and leaving cost the gateway."""
+"""Measures how soon the others learn of a leave, and the gateway's cost of a join and of a leave."""

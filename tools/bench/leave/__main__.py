@@ -1,10 +1,10 @@
-"""How soon the others know that somebody left, and what joining and leaving cost.
+"""Measure how soon the others learn of a leave, and the cost of a join and of a leave.
 
     python -m tools.bench.leave [--write docs/guarantees.md] [--leaves 200]
 
-Starts gateways on loopback, one after the other, and fills channels with clients that have real transports.  Clients
-leave in several ways; the bench checks that everybody was told the truth, and prints tables.  With ``--write`` the
-tables also replace those between two marker comments of a page.  Compare figures of one run, not of two.
+Starts gateways on loopback, one after the other, and fills channels with clients that have real transports. Clients
+leave in several ways. The bench checks that every member got the right notices, and prints tables. With ``--write`` the
+tables also replace those between two marker comments of a page. Compare figures of one run, not of two.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tools.bench.leave.full_channel import (
 from tools.bench.leave.results import LeaveResults
 from tools.bench.process import running_gateway
 
-#: Far more than the bench needs: after that, something hangs.
+#: Seconds after which the run is ended because something hangs. The bench needs far fewer.
 BENCH_SECONDS: Final = 900.0
 
 

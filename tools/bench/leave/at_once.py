@@ -20,7 +20,7 @@ from tools.loadtest.own_load import LagMeter
 WATCHED: Final = ("tools.bench.leave.watched_gateway",)
 MEMBERS: Final = 500
 LEAVERS: Final = 250
-# Everybody consumes the streams of these members; half of them are among the leavers.
+# Number of members whose streams everybody consumes. Half of them are among the leavers.
 SPEAKERS: Final = 8
 JOIN_AT_ONCE: Final = 100
 TOLD_SECONDS: Final = 60.0
@@ -33,8 +33,9 @@ REPORT_SECONDS: Final = 30.0
 class AtOnce:
     """Times in seconds since the first connection ended, memory in bytes.
 
-    ``closing`` is how long the bench took to end all connections, ``cpu`` the gateway's processor time until all were
-    told, ``lag`` the bench's own delay at most.  ``others`` counts the members that stayed; each was checked.
+    ``closing`` is how long the bench took to end all connections, ``cpu`` is the gateway's processor time until all
+    notices had arrived. ``lag`` is the bench's own longest delay. ``others`` counts the members that stayed, all of
+    which were checked.
     """
 
     others: int
@@ -48,7 +49,10 @@ class AtOnce:
 
 
 async def fill(channel: BenchChannel, progress: Progress) -> None:
-    """Fill the channel in parts.  Check the events of each part, or all of them would fill the bench's memory."""
+    """Fill the channel in parts.
+
+    Check and drop the events after each part, because all events together would fill the bench's memory.
+    """
     for first in range(0, MEMBERS, JOIN_AT_ONCE):
         progress(f"{first + JOIN_AT_ONCE} of {MEMBERS} members join")
         await channel.fill([f"m{first + number}" for number in range(JOIN_AT_ONCE)], with_media=True)
@@ -101,7 +105,7 @@ async def half_leaves_watched(progress: Progress) -> tuple[AtOnce, Watched]:
 
 
 async def end_watch(gateway: GatewayProcess) -> Watched:
-    """Let the gateway stop watching itself, and return its report.  Raises :exc:`BenchError` where none comes."""
+    """Let the gateway stop watching itself, and return its report. Raises :exc:`BenchError` if none comes."""
     gateway.process.send_signal(signal.SIGRTMIN)
     with trio.move_on_after(REPORT_SECONDS):
         while True:

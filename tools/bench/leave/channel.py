@@ -1,4 +1,4 @@
-"""One channel full of members with media, and the check that each of them was told the truth."""
+"""One channel full of members with media, and the check that each of them got the right notices."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from tools.light import Identity, LightMedia, PacketMeter, Poller, SharedDecoder
 from tools.loadtest.roster import Roster
 
 T = TypeVar("T")
-# Members that join at the same time: enough to keep the gateway busy, few enough that none waits long.
+# Number of members that join at the same time. It keeps the gateway busy, but no member waits long.
 JOINING: Final = 20
 SUBSCRIBING: Final = 10
-#: Packets are counted; nearly none is decrypted.
+#: Decrypt nearly none of the packets. Counting them needs no decryption.
 _OPEN_EVERY: Final = 60_000
 
 
 @define(eq=False)
 class BenchMember:
-    """A client that has joined; ``producer_id`` is None without media."""
+    """A client that has joined. ``producer_id`` is None without media."""
 
     user_id: str
     signalling: LeaveListener
@@ -42,13 +42,16 @@ class BenchMember:
     ssrc: int = 0
 
     def close(self) -> None:
-        """Close all sockets without a word."""
+        """Close all sockets without a close frame or a goodbye."""
         self.signalling.close()
         for endpoint in self.media.endpoints.values():
             endpoint.close()
 
     def take_events(self, decode: SharedDecoder) -> list[tuple[str, LeaveReason]]:
-        """Apply the events that have come, and return who left and why.  Raises :exc:`BenchError` for a wrong one."""
+        """Apply the events that have come.
+
+        Return the leavers and their reasons. Raises :exc:`BenchError` for a wrong one.
+        """
         left = []
         for raw in self.signalling.events:
             event = decode(raw.decode(), {})
@@ -65,7 +68,10 @@ class BenchMember:
 
 @define(eq=False)
 class BenchChannel:
-    """Made by :func:`open_channel`.  ``members`` are those that all lists should hold."""
+    """A channel and its members.
+
+    :func:`open_channel` makes it. ``members`` are the members that every list should have.
+    """
 
     id: str
     listeners: Listeners
@@ -103,7 +109,7 @@ class BenchChannel:
         member.producer_id = await member.media.publish("audio", member.ssrc)
 
     async def subscribe(self, member: BenchMember, speakers: Iterable[BenchMember]) -> None:
-        """Consume the streams of these members, except the member's own, in one go."""
+        """Consume the streams of these members, except the member's own, with requests sent together."""
         wanted = [speaker.producer_id for speaker in speakers if speaker is not member]
         requests = member.media.consume_requests(producer_id for producer_id in wanted if producer_id is not None)
         await member.signalling.perform(requests)
@@ -117,7 +123,7 @@ class BenchChannel:
             nursery.start_soon(self.each_subscribes, others, [member])
 
     async def fill(self, user_ids: Iterable[str], *, with_media: bool) -> None:
-        """Let these users join, some at a time; with media, each also publishes."""
+        """Let these users join, some at a time. With media, each of them also publishes."""
 
         async def enter(user_id: str) -> None:
             member = await self.join(user_id)
@@ -127,13 +133,16 @@ class BenchChannel:
         await _for_each(user_ids, enter, at_once=JOINING)
 
     async def each_subscribes(self, members: Iterable[BenchMember], speakers: Collection[BenchMember]) -> None:
-        """Let some subscribe at a time: a pong waits behind the requests before it, and must come in time."""
+        """Let the members subscribe, some at a time.
+
+        If all did so at once, a pong would wait too long behind the requests before it.
+        """
         await _for_each(members, lambda member: self.subscribe(member, speakers), at_once=SUBSCRIBING)
 
     # Leaving, and checking it.
 
     def expect_leave(self, leavers: Collection[BenchMember], *, ignore: bool = True) -> LeaveWatch:
-        """Note when the others are told that these left.  The leavers stop reading, if ``ignore``."""
+        """Begin to note when the others learn that these left. With ``ignore`` the leavers stop reading."""
         names = [member.user_id for member in leavers]
         for name in names:
             member = self.members.pop(name)
@@ -142,27 +151,30 @@ class BenchChannel:
         return self.listeners.expect(names, len(self.members))
 
     async def conclude_leave(self, leavers: Collection[BenchMember], reasons: Collection[str]) -> None:
-        """Check what the others were told, and close the leavers' sockets.  Raises :exc:`BenchError`."""
+        """Check the notices that the others got, and close the leavers' sockets. Raises :exc:`BenchError`."""
         await self.settle()
         self.check((member.user_id for member in leavers), reasons)
         for member in leavers:
             member.close()
 
     async def settle_and_check(self) -> None:
-        """Check that nobody left, once each member has everything."""
+        """Wait until each member has all messages, and check that nobody left."""
         await self.settle()
         self.check()
 
     async def settle(self) -> None:
-        """Wait until each member has everything that the gateway has sent so far; answers come in order."""
+        """Wait until each member has all messages that the gateway has sent so far.
+
+        Each member sends a ping. Its answer comes after all earlier messages.
+        """
         async with trio.open_nursery() as nursery:
             for member in self.members.values():
                 nursery.start_soon(member.signalling.request, Ping())
 
     def check(self, leavers: Iterable[str] = (), reasons: Collection[str] = ()) -> None:
-        """Check that each member was told of each leaver once, with one of these reasons, and has the right list.
+        """Check that each member got one notice of each leaver, with one of these reasons, and has the right list.
 
-        It takes the events that have come.  Raises :exc:`BenchError`.
+        It takes all events that have come. Raises :exc:`BenchError`.
         """
         gone, decode = Counter(leavers), SharedDecoder(kept=1024)
         for member in self.members.values():
@@ -191,7 +203,7 @@ async def _for_each(items: Iterable[T], do: Callable[[T], Awaitable[object]], *,
 
 @asynccontextmanager
 async def open_channel(gateway: GatewayProcess, channel_id: str) -> AsyncIterator[BenchChannel]:
-    """Yield an empty channel; end everything that its members need with the block."""
+    """Yield an empty channel. Everything that its members need ends with the block."""
     poller = Poller()
     async with running_pool(Listeners(gateway.socket)) as listeners, trio.open_nursery() as nursery:
         nursery.start_soon(poller.run)

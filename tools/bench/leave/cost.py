@@ -17,7 +17,7 @@ SIZES: Final = (1, 10, 100)
 ROUNDS: Final = 20
 IDLE_SECONDS: Final = 2.0
 TOLD_SECONDS: Final = 10.0
-# After so long without a message, the gateway has finished.
+# Seconds without a message after which the gateway has finished its work.
 QUIET_SECONDS: Final = 0.1
 
 
@@ -25,8 +25,8 @@ QUIET_SECONDS: Final = 0.1
 class Cost:
     """Medians of :data:`ROUNDS`, in seconds of processor time, for the last of ``members``.
 
-    With media, a join has two handshakes and a microphone; the new member consumes every stream, and every member the
-    new one's.
+    With media, a join has two handshakes and a microphone. The new member then consumes every stream, and every member
+    consumes the new member's stream.
     """
 
     members: int
@@ -52,7 +52,7 @@ async def measure(gateway: GatewayProcess, members: int, *, with_media: bool) ->
 
 
 async def _wait_empty(gateway: GatewayProcess) -> None:
-    """Wait until the members of the last measurement are gone; their leaving would count as idle cost."""
+    """Wait until the members of the last measurement are gone. Otherwise their leaving would count as idle cost."""
     with trio.fail_after(TOLD_SECONDS):
         while True:
             if not await trio.to_thread.run_sync(gateway.metric, "sfu_sessions"):

@@ -31,7 +31,10 @@ SILENCE_SECONDS: Final = 20.0
 
 @frozen
 class MeasuredLeave:
-    """One leave.  Seconds since the connection ended; ``lag`` is the bench's own delay at most, meanwhile."""
+    """One leave.
+
+    Times are in seconds since the connection ended. ``lag`` is the bench's own longest delay meanwhile.
+    """
 
     ending: Ending
     first_told: float
@@ -41,7 +44,10 @@ class MeasuredLeave:
 
 @frozen
 class Load:
-    """The gateway's load in the full channel while nobody leaves: share of a core, packets a second, consumers."""
+    """The gateway's load in the full channel while nobody leaves.
+
+    ``cpu_share`` is a share of a core, ``packets_out`` is in packets a second.
+    """
 
     cpu_share: float
     packets_out: float
@@ -50,7 +56,7 @@ class Load:
 
 @frozen
 class Silence:
-    """Seconds from each silent member's last sign of life until the last of the others was told."""
+    """Seconds from each silent member's last sign of life to the last notice of its leave."""
 
     at_one_moment: list[float]
     after_pong: list[float]
@@ -76,7 +82,7 @@ async def measure_load(gateway: GatewayProcess) -> Load:
 
 
 async def leave(channel: BenchChannel, member: BenchMember, ending: Ending, lag: LagMeter) -> MeasuredLeave:
-    """Let one member leave, wait until all others were told, and check what they were told."""
+    """Let one member leave. Wait until all others have the notice, and check it."""
     watch = channel.expect_leave([member])
     lag.take()
     begun = now()
@@ -109,9 +115,11 @@ async def leave_one_by_one(channel: BenchChannel, leaves: int, progress: Progres
 
 
 async def fall_silent(channel: BenchChannel, progress: Progress) -> Silence:
-    """Silence some members all at one moment, and some at the worst moment: just after they answered a ping.
+    """Silence some members all at one moment.
 
-    Their sockets stay open.  The media of the latter goes on, which must not keep them listed.
+    Silence others each at the worst moment, just after it has answered a ping.
+
+    Their sockets stay open. The second group's media goes on, but must not keep its members on the list.
     """
     progress(f"{2 * SILENT} members fall silent")
     chosen = random.Random(3).sample(list(channel.members.values())[SPEAKERS:], 2 * SILENT)

@@ -1,4 +1,4 @@
-"""The clients of a bench, how their connections end, and when each client was told that somebody left."""
+"""The clients of a bench, the ways to end their connections, and the times at which each client learned of a leave."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER with no seconds
 
 @frozen
 class Ending:
-    """A way to end a TCP connection; ``reason`` is the gateway's in ``user_left`` after ``end``."""
+    """A way to end a TCP connection. ``reason`` is the reason in the gateway's ``user_left`` after ``end``."""
 
     name: str
     end: Callable[[socket.socket], object]
@@ -44,15 +44,15 @@ ENDINGS: Final = (
     Ending("close frame", lambda sock: sock.send(frame(CLOSE, int(CloseCode.NORMAL).to_bytes(2))), "left"),
     Ending("reset", _reset, "disconnected"),
 )
-#: The time of the one clock that all measurements use, in seconds.
+#: The clock of all measurements, in seconds.
 now: Final = time.perf_counter
 
 
 @define(eq=False)
 class LeaveWatch:
-    """Waits until each of ``listeners`` clients was told of each leaver.
+    """Waits until each of ``listeners`` clients has the notice of each leaver.
 
-    ``times`` holds the times of ``time.perf_counter`` at which they were told, by the leaver's user id.
+    ``times`` has the arrival times of the notices (of ``time.perf_counter``), by the leaver's user id.
     """
 
     times: dict[str, list[float]]
@@ -70,7 +70,7 @@ class LeaveWatch:
 
 @define(eq=False)
 class LeaveListener(LeanSignalling):
-    """One client; :meth:`Listeners.connect` makes it.
+    """One client. :meth:`Listeners.connect` makes it.
 
     With ``dies_after_pong`` it falls silent as soon as it has answered the next ping, at ``silent_since``.
     """
@@ -84,14 +84,14 @@ class LeaveListener(LeanSignalling):
             self.fall_silent()
 
     def fall_silent(self) -> None:
-        """Read and answer nothing from now on.  The socket stays open, and the kernel keeps what arrives."""
+        """Stop reading and answering. The socket stays open, and the kernel keeps what arrives."""
         self.silent_since = now()
         self.ignore()
 
 
 @define(eq=False)
 class Listeners(WebSocketPool):
-    """All clients of one gateway.  ``heard_at`` is the time of the newest message; pings do not count."""
+    """All clients of one gateway. ``heard_at`` is the time of the newest message. Pings do not count."""
 
     watch: LeaveWatch | None = None
     heard_at: float = field(factory=now)
@@ -108,13 +108,19 @@ class Listeners(WebSocketPool):
             self.watch.told(user_id, at)
 
     def expect(self, leavers: Iterable[str], listeners: int) -> LeaveWatch:
-        """Note from now on when each of so many listeners is told of each of these user ids."""
+        """From now on, note when each listener gets the notice of each of these user ids.
+
+        ``listeners`` is the number of listeners.
+        """
         times: dict[str, list[float]] = {user_id: [] for user_id in leavers}
         self.watch = LeaveWatch(times, listeners, len(times) * listeners)
         return self.watch
 
     async def wait_all_told(self, watch: LeaveWatch, seconds: float) -> None:
-        """Raises :exc:`BenchError` after ``seconds``, with what is missing."""
+        """Wait until all notices have come.
+
+        After ``seconds``, raises :exc:`BenchError`, whose text names the missing ones.
+        """
         with trio.move_on_after(seconds):
             await watch.done.wait()
             return
@@ -126,7 +132,7 @@ class Listeners(WebSocketPool):
         )
 
     async def quiet(self, seconds: float = 0.05) -> None:
-        """Return when nothing was heard for so long."""
+        """Return after ``seconds`` without a message."""
         with trio.move_on_after(QUIET_AT_MOST):
             while True:
                 left = self.heard_at + seconds - now()

@@ -26,10 +26,10 @@ STEP_AIM: Final = 0.1
 
 @frozen
 class LeaveResults:
-    """Everything that the bench measured.
+    """All results of the bench.
 
-    ``watched`` is of a second run at once, whose gateway watched itself; there the last was told ``watched_told``
-    seconds after the first connection ended.
+    ``watched`` is from a second run of the leave at once, whose gateway watched itself. In that run the last notice
+    came ``watched_told`` seconds after the first connection ended.
     """
 
     machine: str

@@ -2,8 +2,8 @@
 
     python -m tools.bench.leave.watched_gateway
 
-It is the gateway of ``sfu-gateway serve`` with its defaults, on free ports.  SIGRTMIN starts watching.  The next one
-stops it, and one line of JSON with a :class:`Watched` goes to the log.
+It is the gateway of ``sfu-gateway serve`` with its defaults, on free ports. SIGRTMIN starts watching. A second SIGRTMIN
+stops it, and writes a :class:`Watched` as a line of JSON to the log.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gateway.ops.log import configure
 from gateway.server import Server, serve
 
 EVENT: Final = "watched"
-# Seconds between two looks at the outboxes, at least; a look at 500 of them takes some 30 µs.
+# Shortest time between two looks at the outboxes, in seconds. A look at 500 outboxes takes some 30 µs.
 OUTBOXES_EVERY: Final = 0.002
 OLDEST_GENERATION: Final = 2
 
@@ -32,12 +32,12 @@ OLDEST_GENERATION: Final = 2
 class Watched:
     """Times in seconds, sizes in bytes.
 
-    A step is the work of one task between two checkpoints.  A round is all steps between two looks at the network: so
-    long a packet waits at most.  ``outboxes`` is the greatest size of all outboxes together; a message counts in each
-    outbox, though it is in memory once.
+    A step is the work of one task between two checkpoints. A round is all steps between two looks at the network. A
+    packet waits at most one round. ``outboxes`` is the greatest size of all outboxes together. A message counts in each
+    outbox, although memory holds it only once.
 
-    Garbage collection runs inside a step.  ``longest_own`` is the longest step without it; ``collections`` and
-    ``longest_collection`` are of the oldest generation.
+    Garbage collection runs inside a step. ``longest_own`` is the longest step without garbage collection.
+    ``collections`` and ``longest_collection`` count only the oldest generation.
     """
 
     longest_step: float = 0.0
@@ -105,7 +105,7 @@ async def main() -> None:
             trio.lowlevel.add_instrument(watcher)
             gc.callbacks.append(watcher.collected)
             await anext(signals)
-            # KeyError where trio dropped the instrument because it had raised: its figures are incomplete.
+            # Trio drops an instrument that raises. Then this raises KeyError, because the figures are incomplete.
             trio.lowlevel.remove_instrument(watcher)
             gc.callbacks.remove(watcher.collected)
             print(json.dumps({"event": EVENT, "report": attrs.asdict(watcher.seen)}), flush=True)

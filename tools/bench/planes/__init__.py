@@ -1,1 +1,1 @@
-"""How much two planes forward at most beside one, when the gateway has the processor for itself."""
+"""Compares how much one plane and two planes can forward when nothing else uses the processor."""

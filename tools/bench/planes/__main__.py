@@ -1,10 +1,10 @@
-"""How much more two planes forward than one, when the load generator leaves them the cores.
+"""Measure how much more two planes forward than one, while the load generator leaves them the cores.
 
     python -m tools.bench.planes [--rounds 3] [--seconds 3] [--receivers 60] [--rate 2400] [--write docs/performance.md]
 
-It makes two network namespaces with a veth pair between them, for which it needs root.  It starts a gateway with one
-plane and one with two, by turns, and fills two channels on each.  It offers more than a gateway can forward, and
-discards all that leaves (:mod:`tools.bench.planes.sink`).  Let nothing else run meanwhile.
+It makes two network namespaces with a veth pair between them, for which it needs root. It starts a gateway with one
+plane and one with two, by turns, and fills two channels on each. It offers more packets than a gateway can forward, and
+discards the forwarded packets (:mod:`tools.bench.planes.sink`). Run nothing else on the machine meanwhile.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tools.light import Identity
 from tools.light.media_loop import MediaLoop, constant_loop
 
 PLANES: Final = (1, 2)
-#: Far more than the bench needs: after that, something hangs.
+#: Seconds after which the run is ended because something hangs. The bench needs far fewer.
 MOST_SECONDS: Final = 900.0
 
 

@@ -1,4 +1,4 @@
-"""Measures what an overloaded gateway forwards in two channels, and how much processor time each part used."""
+"""Measures how many packets an overloaded gateway forwards in two channels, and the processor time of each part."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ FILL_SECONDS: Final = 120.0
 WARM_SECONDS: Final = 1.0
 #: The name that the extension gives its threads.
 PLANE_THREAD: Final = "data plane"
-#: The sending thread wakes up so seldom, and then sends all frames that are due.
+#: Seconds between two wakes of the sending thread, which then sends all frames that are due.
 TICK_SECONDS: Final = 0.001
-#: A frame that is later than this is left out.
+#: Seconds after which a late frame is left out.
 LATE_SECONDS: Final = 0.02
 _SOL_UDP: Final = 17
 _UDP_SEGMENT: Final = 103
@@ -63,14 +63,17 @@ class PlanesResult:
 
     @classmethod
     def between(cls, before: Sequence[float], after: Sequence[float]) -> PlanesResult:
-        """Compare two results of :func:`read`."""
+        """Compute the figures between two results of :func:`read`."""
         seconds, *spent = (later - earlier for earlier, later in zip(before, after, strict=True))
         packets, sunk, dropped, gateway, generator, idle, *planes = (one / seconds for one in spent)
         return cls(packets, sunk, dropped, gateway - sum(planes), generator, idle, planes)
 
 
 def read(gateway: GatewayProcess) -> list[float]:
-    """Return totals: time, packets by three counts, then seconds of gateway, generator, idle cores, and each plane."""
+    """Return the totals so far.
+
+    They are the time, packets by three counts, and seconds of gateway, generator, idle cores and each plane.
+    """
     packets = gateway.metric(PACKETS_OUT)
     counts = [time.monotonic(), packets, sink.sent(gateway.pid), dropped_datagrams(gateway.pid)]
     planes = plane_seconds(gateway.pid)
@@ -91,7 +94,7 @@ def idle_seconds() -> float:
 
 
 def send_until(over: threading.Event, senders: Sequence[LoopSender]) -> None:
-    """Send all streams at their rates until ``over`` is set, leaving out what is late.
+    """Send all streams at their rates until ``over`` is set. Leave late frames out.
 
     Each frame is one segmented send, which is cheap.  Raises ``OSError`` where the system has no segmentation.
     """
@@ -106,7 +109,7 @@ def send_until(over: threading.Event, senders: Sequence[LoopSender]) -> None:
             most = max(1, int(rate * LATE_SECONDS))
             for _ in range(min(int(now * rate) - int(seen * rate), most)):
                 frame = b"".join(map(sender.endpoint.transport.seal_rtp, sender.next_frame()))
-                # The gateway may be gone, or the socket full: the bench offers more than can be sent.
+                # The gateway may be gone, or the socket full, because the bench offers more than can be sent.
                 with suppress(BlockingIOError, ConnectionRefusedError):
                     sender.endpoint.socket.send(frame)
         seen = now
@@ -152,7 +155,7 @@ async def measure(
     seconds: float,
     progress: Progress,
 ) -> PlanesResult:
-    """Run two channels on a gateway with so many planes."""
+    """Run two channels on a gateway with this number of planes."""
     name = f"{planes} plane{'' if planes == 1 else 's'}"
     progress(f"{name}: the gateway starts")
     async with (

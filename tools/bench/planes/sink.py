@@ -1,8 +1,8 @@
 """Discards forwarded packets behind an interface, as a network card takes them.
 
-Receivers on the same machine would need more of its cores than the gateway.  So, once they are connected, the server's
-namespace sends all UDP into a second veth pair.  Its other end drops the frames, since they are addressed to another
-machine.  The pair takes no segmented sends: the kernel makes and counts each packet by itself, as for most cards.  TCP
+Receivers on the same machine would need more of its cores than the gateway. So, once they are connected, the server's
+namespace sends all UDP into a second veth pair. The pair's other end drops the frames, because their address is another
+machine's. The pair takes no segmented sends: the kernel makes and counts each packet by itself, as for most cards. TCP
 and the clients' own packets are not affected.
 """
 

@@ -11,9 +11,9 @@ from tools.bench.figures import Column, median, rounds, table
 from tools.bench.planes.measure import CHANNELS, PlanesResult
 from tools.light.media_loop import MediaLoop
 
-#: A plane's thread that had less of a core may have waited for packets.
+#: A plane's thread that used a smaller share of a core may have waited for packets.
 BUSY: Final = 0.95
-#: Where more of a core than this was idle, nothing lacked a core.
+#: If a greater share of a core was idle, no thread lacked a core.
 SPARE: Final = 0.1
 #: With fewer cores, two planes cannot forward clearly more than one.
 ENOUGH: Final = 1.7
@@ -35,7 +35,7 @@ _COLUMNS: Final[Sequence[Column[PlanesResult]]] = (
 
 @frozen
 class PlanesConditions:
-    """How the bench was run; each sender sends ``loop``."""
+    """The conditions of a run. Each sender sends ``loop``."""
 
     machine: str
     loop: MediaLoop
@@ -55,7 +55,7 @@ class PlanesConditions:
 
 
 def text(results: Results, conditions: PlanesConditions) -> str:
-    """Return the whole report as Markdown; ``results`` holds one result of each round, by the number of planes."""
+    """Return the whole report as Markdown. ``results`` has one result of each round, by the number of planes."""
     rows = [(planes, *(column.median(runs) for column in _COLUMNS)) for planes, runs in sorted(results.items())]
     figures = table(["planes", *(column.head for column in _COLUMNS)], rows)
     parts = [str(conditions), figures, _verdict(results)]

@@ -1,4 +1,4 @@
-//! Measures the least cost of forwarding on this machine: encrypt each packet as SRTP does, and send it.
+//! Measures the least cost of forwarding on this machine. It only encrypts each packet as SRTP does, and sends it.
 //!
 //! It reads a plan from standard input (see `plan`) and follows it in real time. Then it prints one line of JSON with
 //! the packets, the sends, and the processor time of this process in seconds.

@@ -42,7 +42,7 @@ impl Seal {
         Ok(())
     }
 
-    /// RFC 7714 section 8.1: two zero bytes, SSRC, rollover counter, sequence number; exclusive or with the salt.
+    /// RFC 7714 section 8.1: exclusive or of the salt with two zero bytes, SSRC, rollover counter and sequence number.
     fn nonce(&self, ssrc: u32, index: u64) -> Nonce {
         let mut nonce = [0; 12];
         nonce[2..6].copy_from_slice(&ssrc.to_be_bytes());

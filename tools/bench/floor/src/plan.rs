@@ -1,4 +1,4 @@
-//! The plan of what to send, as text.
+//! The plan of a run, as text: its streams and their receivers.
 //!
 //! ```text
 //! seconds 4
