@@ -212,7 +212,7 @@ def codes() -> str:
         + "\n/** What a client does after a close. */\n"
         + constant("CLOSE_CODES", closes)
         + "export type CloseCode = keyof typeof CLOSE_CODES;\n"
-        + "\n/** What a client does after a close with any code; unknown ones come from something in between. */\n"
+        + "\n/** What a client does after a close with any code; an intermediary may send unknown codes. */\n"
         + "export function nextStep(code: number): NextStep {\n"
         + f"  return code in CLOSE_CODES ? CLOSE_CODES[code as CloseCode].next : {quoted(errors.next_step(None))};\n"
         + "}\n"

@@ -1,7 +1,7 @@
 """The boundary between decisions (Python, for each event) and packets (Rust, for each packet).
 
-A data plane holds no policy.  It opens, rewrites, seals, forwards and counts packets.  It does not ask for key frames
-and does not choose layers; it hands up what it cannot decide.
+A data plane holds no policy.  It opens, rewrites, seals, forwards and counts packets.  It neither asks for key frames
+nor chooses layers by itself.  It reports events, and its caller decides.
 
 Every call is synchronous and takes effect before it returns: after ``remove_…`` no packet of that object leaves any
 more.  Commands may be called from any thread.  The caller chooses the identifiers of transports, producers and
@@ -91,7 +91,7 @@ class DataPlane:
     """The commands of the slow path.  The subclasses differ in how packets come and go.
 
     Every method raises ``KeyError`` for an identifier that is unknown, and ``ValueError`` for one that is taken.  The
-    removal of an object that does not exist does nothing: its transport may have taken it along.
+    removal of an object that does not exist does nothing, since the removal of its transport removes it too.
     """
 
     def add_transport(self, transport: TransportId) -> None: ...
@@ -133,9 +133,9 @@ class DataPlane:
     def add_producer(self, transport: TransportId, producer: ProducerId, spec: ProducerSpec) -> None:
         """Take in a stream.
 
-        Raises ``ValueError`` if another producer of this transport has its SSRC, its MID, or its RID without a MID.  It
-        also raises if nothing would identify an encoding: it has no SSRC, no RID and, unless it is the only one, no
-        MID.
+        Raises ``ValueError`` if another producer of this transport has one of its SSRCs or its MID.  Without MIDs, it
+        also raises for a RID that another producer has.  Every encoding needs an SSRC or a RID; for the only encoding
+        of a producer a MID is enough.  Without them this raises ``ValueError`` too.
         """
 
     def remove_producer(self, producer: ProducerId) -> None:
@@ -194,7 +194,7 @@ class DataPlane:
         """Send a DTLS datagram as it is."""
 
     def count_drop(self, reason: DropReason) -> None:
-        """Count a drop that only the slow path can tell."""
+        """Count a datagram that the slow path dropped for this reason."""
 
     def producer_stats(self, producer: ProducerId) -> ProducerStats: ...
     def consumer_stats(self, consumer: ConsumerId) -> ConsumerStats: ...
@@ -213,7 +213,7 @@ class DataPlane:
 
         Changes come first, once for each object and in their newest state: paths, SSRCs, flowing encodings and layers.
         Then come datagrams in their order, and among them the clients that fell silent or came back.  A command causes
-        no event: a pause that stops a consumer, for example.  ``now`` is in seconds on the caller's clock
+        no event, not even a pause that stops a consumer.  ``now`` is in seconds on the caller's clock
         (``trio.current_time()``).
         """
 

@@ -79,7 +79,7 @@ def choose_addresses(
     candidates = sorted((each for each in found.values() if each.address not in named), key=lambda each: each.rank)
     candidates = candidates[:MOST_ADDRESSES]
     best = min((each.rank for each in candidates), default=0)
-    # Announce all that the operator names.  A wildcard beside them adds only addresses that lead to clients.
+    # Announce every address that the operator names.  A wildcard beside them adds only addresses that lead to clients.
     announced = [each.address for each in candidates if each.rank == (0 if named else best)]
     return AddressChoice((*named, *(each.address for each in candidates)), (*named, *announced))
 

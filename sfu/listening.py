@@ -123,7 +123,7 @@ class Listening:
             log.info("name has other addresses", name=name, addresses=after, were=before)
 
     def _warn_once(self, about: str, what: str) -> None:
-        """Log a warning, unless the last one about the same thing was the same."""
+        """Log the warning ``what``, unless the last warning with the same ``about`` had the same text."""
         if self._warned.get(about) != what:
             self._warned[about] = what
             log.warning(what, effect="the router keeps the addresses it has")

@@ -207,7 +207,7 @@ class Peer:
         """The highest layers that this consumer forwards; 0 is the lowest."""
         self.consumer(consumer_id).set_bounds(Layers(spatial, temporal), trio.current_time())
 
-    # Ending one of them.  Order and notices: docs/closures.md.
+    # Closing one object.  docs/closures.md gives the order of the steps and of the notices.
 
     def close_consumer(self, consumer_id: str) -> None:
         self.consumer(consumer_id).close()

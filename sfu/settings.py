@@ -11,25 +11,26 @@ from sfu.parameters import MediaKind
 class MediaSettings:
     """The addresses of a router, its intervals, and the limits of its peers.
 
-    ``hosts`` are the addresses to bind, IPv4 and IPv6, or names of them.  A wildcard stands for each address of the
-    machine, None for loopback and one interface address.  ``port`` is one UDP port for all clients; 0 picks a free one.
-    Clients get the addresses in ``announce`` instead, for a machine behind NAT.  Every ``name_interval`` the router
-    looks up the announced names again, each for at most ``name_timeout``.  Every ``address_interval`` it checks which
-    addresses of the machine came and went.
-
-    ``handshake_timeout`` runs from ``connect`` to the end of the DTLS handshake.  A connected transport becomes
-    *disconnected* after ``disconnected_after`` without a sign of life.  Signs of life are STUN bindings (clients send
-    one every 2.5 to 6 s), media, and reports about received media.  After ``silence_timeout`` without an authentic
-    sign, consent to send expires (RFC 7675 section 5.1) and the transport closes.  ``courtesy_timeout`` limits the
-    goodbye of one transport, ``exit_timeout`` all goodbyes of a peer.  ``max_producers`` and ``max_consumers`` are for
-    each peer.
-
-    Senders get a report about their media every ``report_interval``.  Receivers get sender reports, with the senders'
-    clocks, behind the first packets.  More follow, on average every ``report_interval`` for video and every
-    ``audio_report_interval`` for audio.  Browsers send theirs as often.
-
-    ``key_frame_interval`` is the unit of all waits for key frames, see :mod:`sfu.keyframes`.  ``video_orientation``
-    offers clients its header extension (3GPP TS 26.114 section 7.4.5).
+    - ``hosts``: the addresses to bind, IPv4 and IPv6, or names of them.  A wildcard stands for each address of the
+      machine, None for loopback and one interface address.
+    - ``port``: one UDP port for all clients.  0 picks a free one.
+    - ``announce``: the addresses or names that clients get instead, for a machine behind NAT.
+    - ``address_interval``: between two checks for addresses of the machine that came or went.
+    - ``name_interval``: between two look-ups of the announced names.  ``name_timeout`` limits each look-up.
+    - ``handshake_timeout``: from ``connect`` to the end of the DTLS handshake.
+    - ``disconnected_after``: without a sign of life for so long, a connected transport becomes *disconnected*.  Signs
+      of life are media, reports about received media, and STUN bindings, which clients send every 2.5 to 6 s.
+    - ``silence_timeout``: without an authentic sign for so long, consent to send expires (RFC 7675 section 5.1) and the
+      transport closes.
+    - ``courtesy_timeout``: for the goodbye of one transport.
+    - ``exit_timeout``: for all goodbyes of a peer together.
+    - ``report_interval``: between two receiver reports to a sender, and on average between two sender reports about
+      video to a receiver.
+    - ``audio_report_interval``: on average between two sender reports about audio to a receiver.  Browsers send theirs
+      as often.
+    - ``key_frame_interval``: the unit of all waits for key frames, see :mod:`sfu.keyframes`.
+    - ``max_producers``, ``max_consumers``: for each peer.
+    - ``video_orientation``: whether to offer clients this header extension (3GPP TS 26.114 section 7.4.5).
     """
 
     hosts: tuple[str, ...] | None = ("127.0.0.1",)

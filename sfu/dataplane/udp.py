@@ -57,7 +57,7 @@ class UdpDataPlane(ThreadedPlane):
             self._closed.remove(index)
 
     def _index_for(self, host: str) -> int:
-        """The index that the host had before, else a new one, else that of the host that is gone for longest."""
+        """The index that the host had before, else a new one, else that of the host that was removed first."""
         if (known := next((index for index in self._closed if self._hosts[index] == host), None)) is not None:
             return known
         if len(self._hosts) < _MOST_SOCKETS:
@@ -122,7 +122,7 @@ def _bind_once(hosts: Sequence[str], port: int) -> list[socket.socket]:
     except OSError as error:
         for bound in sockets:
             bound.close()
-        error.filename = host  # the caller must name the host, and knows only the list
+        error.filename = host  # tells the caller which host failed
         raise
     return sockets
 

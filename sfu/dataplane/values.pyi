@@ -16,7 +16,8 @@ from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, Tr
 class EncodingSpec:
     """One encoding of a producer.
 
-    Without an SSRC, the MID and RID extensions (RFC 8843, RFC 8852) show it.  They may also replace a given one.
+    Without an ``ssrc``, the data plane learns the SSRC from packets with the MID and RID extensions (RFC 8843,
+    RFC 8852).  Such packets may also replace a given SSRC.
     """
 
     ssrc: int | None = None
@@ -26,16 +27,18 @@ class EncodingSpec:
 class ProducerSpec:
     """A stream that comes in.
 
-    ``codec`` is the lower-case MIME type: it says how to find key frames and temporal layers.  ``clock_rate`` is in Hz.
-    ``payload_types`` maps the client's payload types to the router's; packets of others are dropped.
-    ``extension_ids`` maps the client's header extension ids to the router's; other extensions are taken out.
-    ``encodings`` are in rising quality.  ``cname`` names the sender in reports (RFC 3550 section 6.5.1).
-
-    ``mid_id``, ``rid_id`` and ``audio_level_id`` are the client's ids of the extensions that the data plane itself
-    reads (RFC 8843, RFC 8852, RFC 6464).
-
-    Packets of ``red_payload_types`` (the client's) hold redundant blocks (RFC 2198).  Their primary block is forwarded
-    as if it had come by itself, under the payload type that the block names.
+    - ``codec``: the lower-case MIME type.  It decides how to find key frames and temporal layers.
+    - ``clock_rate``: in Hz.
+    - ``payload_types``: from the client's payload types to the router's.  Packets with any other type are dropped.
+    - ``encodings``: in rising quality.
+    - ``extension_ids``: from the client's header extension ids to the router's.  Other extensions are removed.
+    - ``red_payload_types``: the client's payload types of redundant audio (RFC 2198).  The data plane forwards only the
+      primary block of such a packet, under the payload type that the block names.
+    - ``mid``: the MID of its media section.
+    - ``mid_id``, ``rid_id``, ``audio_level_id``: the client's ids of the extensions that the data plane reads
+      (RFC 8843, RFC 8852, RFC 6464).
+    - ``cname``: the name of the sender in reports (RFC 3550 section 6.5.1).
+    - ``paused``: whether to drop its packets.
     """
 
     kind: Literal["audio", "video"]
@@ -57,16 +60,17 @@ class ConsumerFormat:
     """The form in which a receiver takes streams of one kind.  Make it once, and share it among all consumers that are
     alike.
 
-    ``payload_types`` and ``extension_ids`` are the router's that the receiver takes; the rest is left out.  Consumers
-    with a MID write it into every packet as extension ``mid_id``.  ``report_interval`` is the mean time between two
-    sender reports, in seconds.
+    - ``payload_types``: the router's payload types that the receiver takes.  Other packets are left out.
+    - ``extension_ids``: the router's header extension ids that the receiver takes.  Other extensions are left out.
+    - ``mid_id``: the router's id of the MID extension.  Consumers with a MID write it into every packet.
+    - ``report_interval``: the mean time between two sender reports, in seconds.
 
-    Once the sender has reported its clock, receivers get sender reports on that clock (RFC 3550 section 6.4.1).  They
-    add the time that has passed since.  The first leaves with the next packets.  The others follow at random, half to
-    three halves of the ``report_interval`` apart; none leaves while nothing is sent.
+    Once the sender has reported its clock, receivers get sender reports on that clock (RFC 3550 section 6.4.1).  Each
+    report adds the time since the sender's own.  The first report leaves with the next packets.  The next ones follow
+    at random intervals of 0.5 to 1.5 times ``report_interval``.  None leaves while the stream sends no packets.
 
-    At a switch between encodings, timestamps follow these clocks, or else the arrival times.  The data plane forgets a
-    clock when its encoding begins anew with another SSRC.
+    At a switch between encodings, timestamps follow the sender's clocks.  Without clocks, they follow the arrival
+    times.  The data plane forgets the clock of an encoding when the SSRC of the encoding changes.
     """
 
     payload_types: Set[int]
@@ -163,7 +167,7 @@ Event = (
     | CameBack
     | PlaneFailed
 )
-"""Something that a datagram, or its absence, brought about.  In the extension it is the base class of the events."""
+"""Everything that the data plane reports.  In the extension it is the base class of the events."""
 
 # Statistics.
 

@@ -1,4 +1,4 @@
-"""Contradictions in the parameters of clients.  Each ends in :exc:`sfu.errors.InvalidParameters` with a path.
+"""Checks for contradictions in the parameters of clients.  Each raises :exc:`sfu.errors.InvalidParameters` with a path.
 
 Ranges, sizes and counts were checked on the wire, where the gateway read the parameters.  Only fields that the router
 uses count here.  A client may describe all other features in any way.

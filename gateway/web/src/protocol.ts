@@ -70,7 +70,7 @@ export const CLOSE_CODES = {
 } as const;
 export type CloseCode = keyof typeof CLOSE_CODES;
 
-/** What a client does after a close with any code; unknown ones come from something in between. */
+/** What a client does after a close with any code; an intermediary may send unknown codes. */
 export function nextStep(code: number): NextStep {
   return code in CLOSE_CODES ? CLOSE_CODES[code as CloseCode].next : 'join_again_later';
 }

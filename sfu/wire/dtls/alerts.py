@@ -1,7 +1,7 @@
 """Reading a peer's alerts after the handshake without OpenSSL, which would keep some 90 kB for it.
 
 After the handshake only alerts matter (RFC 5246 section 7.2), since nothing else runs over DTLS here.  A key and a salt
-are enough to read them.  This covers the AEAD ciphers, which every browser chooses; with others OpenSSL stays.
+are enough to read them.  This covers the AEAD ciphers, which every browser chooses.  With others OpenSSL stays.
 """
 
 import hmac

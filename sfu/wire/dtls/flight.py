@@ -12,7 +12,7 @@ from sfu.wire.dtls.records import Record, pack
 FIRST_TIMEOUT: Final = 1.0
 LONGEST_TIMEOUT: Final = 8.0
 MAX_RESENDS: Final = 12
-"""After this many without an answer, some 80 s, the handshake fails.  A transport's own deadline comes earlier."""
+"""The handshake fails after this many repetitions without an answer, some 80 s.  A transport gives up earlier."""
 
 REPEAT_GAP: Final = 0.02
 """Seconds between repetitions that the peer causes: its repeated flight is several datagrams, and one is enough."""
