@@ -1,4 +1,4 @@
-"""Pages of which a tool writes a part: the text between two marker comments."""
+"""Replaces the part of a page that a tool writes, between two marker comments."""
 
 from __future__ import annotations
 

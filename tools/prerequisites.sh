@@ -3,7 +3,7 @@
 python=$1
 missing=0
 
-need() { # what is missing, how to get it
+need() { # arguments: the missing program, and how to get it
   echo "error: $1. $2" >&2
   missing=1
 }

@@ -59,7 +59,7 @@ def take_screenshots(url: str, folder: Path) -> None:
         _join(browser, url, "Ben")
         page = _join(browser, url, "Ada")
         page.locator("video").nth(1).wait_for()
-        page.wait_for_timeout(20_000)  # until the bitrate is high and the news of joining is gone
+        page.wait_for_timeout(20_000)  # until the bitrate is high and the notices of joining are gone
         _take(page, folder / "call.png", _WINDOW, "light")
         _take(page, folder / "call-dark.png", _WINDOW, "dark")
         _take(page, folder / "call-phone.png", _PHONE, "light")

@@ -1,4 +1,4 @@
-"""The bench asks Janus over its WebSocket API; here a few lines stand in for Janus."""
+"""The bench sends requests to Janus over its WebSocket API. In these tests a few lines stand in for Janus."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +19,7 @@ JSEP = {"type": "answer", "sdp": "v=0"}
 
 
 def answers_to(asked: Message) -> list[Message]:
-    """Return what Janus sends for a message: an acknowledgement comes before a plugin's answer."""
+    """Return Janus' replies to a request. An acknowledgement comes before a plugin's answer."""
     transaction = {"transaction": asked["transaction"]}
     match asked:
         case {"janus": "create"}:

@@ -1,4 +1,4 @@
-"""The bench of leaves, small: its members, its checks, and its tables."""
+"""The bench of leaves with few members: its checks and its tables."""
 
 import signal
 import time

@@ -144,7 +144,8 @@ def test_a_path_with_recent_checks_is_kept_longer_than_others() -> None:
     checked, *others = [Path("192.0.2.99", 1 + number) for number in range(17)]
     for path in (agent.client.path, checked, *others[:14], checked, *others[14:]):
         agent.answered(datagram, path)
-    # The first path is kept because it is selected, and the newest 15 besides.  The oldest of the others is forgotten.
+    # The data plane keeps the selected path, here the first one, and the newest 15. It forgets the oldest of the
+    # others.
     hint = message(message_type=0x0011)
     for path in (agent.client.path, checked, others[0]):
         agent.arrive(hint, path)

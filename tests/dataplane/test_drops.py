@@ -110,7 +110,7 @@ def test_a_packet_older_than_the_replay_window_is_dropped_as_replayed() -> None:
 
 
 def test_a_stream_without_a_producer_is_authenticated_and_dropped() -> None:
-    """Its rollover counter is followed until a producer takes it."""
+    """The data plane follows the stream's rollover counter until a producer takes the stream."""
     rig = Rig()
     sender, _, _, _ = rig.call()
     sender.send_rtp(1, ssrc=9)

@@ -163,7 +163,7 @@ def test_nothing_is_left_after_everything_was_removed(remove: Callable[[Rig, Cen
 
 
 def test_a_plane_without_references_is_collected_with_its_transmit_function() -> None:
-    """Its ``transmit`` refers back to it, so that only the garbage collector can free both."""
+    """The plane's ``transmit`` refers back to the plane, so only the garbage collector can free both."""
     rig = Rig()
     rig.call()
     there = weakref.ref(rig)

@@ -89,7 +89,10 @@ def test_a_publisher_gets_receiver_reports_at_the_set_times() -> None:
 
 
 def test_the_state_kept_for_reporting_ssrcs_is_bounded() -> None:
-    """A refused replay shows that the state of a sender is kept.  That of the oldest senders is forgotten."""
+    """A refused replay shows that the state of a sender is kept.
+
+    The data plane forgets the state of the oldest senders.
+    """
     rig = Rig()
     client = rig.client()
     sealed = [client.sending.protect_rtcp(report(100 + number)) for number in range(MAX_SOURCES + 1)]

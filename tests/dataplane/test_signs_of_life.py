@@ -128,7 +128,7 @@ def test_an_indication_without_integrity_puts_off_silence_but_not_the_loss_of_co
 
 
 def test_an_indication_with_an_unknown_required_attribute_proves_nothing() -> None:
-    """Whoever does not understand a message must not act on it (RFC 8489 section 6.3.2)."""
+    """A receiver that does not understand a message must not act on it (RFC 8489 section 6.3.2)."""
     watched = Watched()
     began = watched.rig.now
     unknown = message(attribute(0x0006, USERNAME.encode()), attribute(0x7F01, b"?"), message_type=0x0011)

@@ -13,7 +13,7 @@ _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 
 
 def links(page: Path) -> list[str]:
-    """Where the page links to, other sites left out."""
+    """The targets of the page's links, without other sites."""
     found = _LINK.findall(_INLINE.sub("", prose(page)))
     return [link for link in found if "://" not in link and not link.startswith("mailto:")]
 

@@ -12,14 +12,14 @@ from gateway.ops import garbage_collection
 
 @define
 class Connections:
-    """Counts connections in the place of a gateway."""
+    """Stands in for a gateway, and counts connections."""
 
     open_connections: int = 0
     ended_connections: int = 0
 
 
 class Cycle:
-    """An object that only a full collection frees: it is in a cycle, and old already."""
+    """An old object in a cycle, which only a full collection frees."""
 
     def __init__(self) -> None:
         self.itself = self

@@ -20,7 +20,7 @@ from tests.front_door.stand_ins import Rooms
 
 
 class Channels:
-    """Counts in the place of the channels."""
+    """Stands in for the channels, with fixed counts."""
 
     def counts(self) -> ChannelCounts:
         return ChannelCounts(connections=5, channels=2, members=4)
@@ -28,7 +28,7 @@ class Channels:
 
 @frozen
 class Plane:
-    """Counts in the place of the data plane."""
+    """Stands in for the data plane, with fixed counts."""
 
     def totals(self) -> PlaneTotals:
         return PlaneTotals(
@@ -47,7 +47,7 @@ class Plane:
 
 @frozen
 class Context:
-    """Counts in the place of a router's context."""
+    """Stands in for a router's context, with fixed counts."""
 
     plane: Plane = Plane()
     forced_cleanups: int = 3
@@ -57,7 +57,7 @@ class Context:
 
 @frozen
 class Router:
-    """Counts in the place of a router."""
+    """Stands in for a router, with fixed counts."""
 
     context: Context = Context()
 

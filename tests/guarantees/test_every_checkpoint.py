@@ -10,7 +10,7 @@ FEWEST = 150
 
 
 async def last(checkpoints: EveryCheckpoint) -> int:
-    """Run all of them, and return how many there were."""
+    """Run all attempts, and return their number."""
     number = 0
     async for attempt in checkpoints:
         number += 1

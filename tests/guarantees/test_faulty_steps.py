@@ -12,7 +12,7 @@ from tools.harness.steps import EXIT_STEPS, is_async
 from tools.harness.ways import handler_raised, removed, reset, sent_dtls_alert
 
 SLOW = [(step, seconds) for step in EXIT_STEPS if is_async(step) for seconds in (0.5, math.inf)]
-# The harness cannot tell whose step these are, so the first one fails.
+# The harness cannot tell which client these steps serve, so the first such step fails.
 OWNERLESS = {
     "remove consumer",
     "remove producer",
@@ -26,7 +26,7 @@ OWNERLESS = {
 OF_OTHERS = {"tell", "say consumer closed"}
 
 
-# How Eve dies, if being removed would not lead to the step.
+# Eve's way to die, for each step that does not happen after a removal.
 WAYS = {"end": reset, "say transport changed": sent_dtls_alert}
 
 

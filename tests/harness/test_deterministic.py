@@ -1,4 +1,7 @@
-"""A run is the same every time and in every process.  A run that cannot be, or does not end, is reported."""
+"""A run is the same every time and in every process.
+
+The harness reports a run that it cannot repeat, or that does not end.
+"""
 
 import inspect
 import os

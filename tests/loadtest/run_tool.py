@@ -19,7 +19,7 @@ TIMEOUT = 60
 
 @frozen
 class Run:
-    """A finished run: ``report`` is the output of ``--json -``, ``said`` that on standard error."""
+    """A finished run. ``report`` is the output of ``--json -``, and ``said`` is the output on standard error."""
 
     status: int
     report: dict[str, Any]

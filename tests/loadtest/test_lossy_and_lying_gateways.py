@@ -47,7 +47,7 @@ LIES = ("forget-one", "forget-all", "tell-late", "tell-twice", "invent-reasons",
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """Do all runs, some at a time: each of them mostly waits."""
+    """Do all runs, some at a time, because each of them mostly waits."""
     with ThreadPoolExecutor(3) as pool:
         started = {
             name: pool.submit(behind_relay, tmp_path_factory.mktemp("relay"), case[0]) for name, case in CASES.items()

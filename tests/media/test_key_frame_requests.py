@@ -1,4 +1,7 @@
-"""Requests for key frames: shared by receivers, repeated when ignored, and rarer if one asks without end."""
+"""Receivers share requests for key frames.
+
+Ignored ones are repeated, and a receiver that asks without end causes fewer.
+"""
 
 import itertools
 

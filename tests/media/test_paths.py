@@ -114,7 +114,7 @@ async def test_an_address_belongs_to_the_client_that_checked_it_last(
             assert not await call.heard()
             await trio.sleep(CONSENT_INTERVAL)
             assert await call.heard()
-        # Eve's leaving takes nothing of Bob's away.
+        # Bob still hears Ada after Eve has left.
         assert await call.heard()
         assert call.notices.words == ["transport connected"]
 

@@ -41,7 +41,7 @@ class Room:
         return self.bob.consume(self.receiving.id, producer or self.producer, given, stream="ada")
 
     def is_unchanged(self) -> bool:
-        """No refused request left anything behind."""
+        """Check that the refused requests left nothing behind."""
         totals = self.ada.context.plane.totals()
         return (totals.transports, totals.producers, totals.routes) == (2, 1, 0) and self.router.counts() == (
             sfu.RouterCounts(2, 2, 1, 0)

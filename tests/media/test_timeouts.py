@@ -278,7 +278,7 @@ async def test_a_silence_reported_after_its_end_changes_nothing(
 async def test_a_transport_unknown_to_the_data_plane_never_had_media(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
-    """It failed, and its event is still in the queue: a question meanwhile gets an answer."""
+    """The transport failed, and its event is still in the queue. Asking for its last media must work meanwhile."""
     async with open_call(identity) as call:
         report(call.client)
         call.client.flush()
@@ -288,7 +288,7 @@ async def test_a_transport_unknown_to_the_data_plane_never_had_media(
         assert call.ada.media_heard_at() == -math.inf
 
 
-# Clients that send few or no STUN checks once connected: other authentic packets keep them.
+# Clients that send few or no STUN checks once connected. Other authentic packets keep their transports alive.
 
 
 def report(client: Client) -> None:

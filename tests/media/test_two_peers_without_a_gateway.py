@@ -127,7 +127,7 @@ async def test_senders_get_receiver_reports_and_receivers_the_senders_clock(
         [told, *_] = requests(speaker.transport.rtcp, rtcp.SenderReport)
         assert isinstance(told, rtcp.SenderReport)
         assert (told.ssrc, told.packets, told.octets) == (consumer.ssrc, 3, 150)
-        # Both halves moved on by the time in between.
+        # The NTP time and the RTP timestamp advanced by the same time.
         seconds = (told.ntp - ntp) / 2**32
         assert 0 <= seconds < 5
         assert told.rtp_timestamp - 123456 == pytest.approx(seconds * 48000, abs=2)

@@ -69,13 +69,13 @@ class Scene:
             await trio.sleep(FRAME)
 
     def complain(self) -> None:
-        """The screen cannot decode."""
+        """Send a picture loss indication, as a screen that cannot decode does."""
         loss = rtcp.PictureLossIndication(1, self.consumer.ssrc)
         self.screen.transport.send_rtcp(rtcp.encode([*rtcp.receiver_reports(1, ()), loss]))
         self.screen.flush()
 
     async def asked_in(self, seconds: float) -> int:
-        """How often the camera is asked in these seconds."""
+        """How many requests for a key frame the camera gets in these seconds."""
         before = len(self.asked)
         await trio.sleep(seconds)
         return len(self.asked) - before
@@ -227,7 +227,7 @@ async def test_a_receiver_that_complains_without_end_gets_fewer_and_fewer_key_fr
             scene.complain()
             await trio.sleep(every)
         assert len(scene.asked) <= len(SPACING) + 60 / SPACING[-1]
-        # After a calm while the receiver is served at once again, twice.
+        # After 30 s without complaints, the next two complaints each cause a request at once.
         await trio.sleep(30)
         for _ in range(2):
             scene.complain()

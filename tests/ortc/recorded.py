@@ -1,4 +1,4 @@
-"""Parameters of real clients, recorded once from clients that had loaded this router's capabilities (``data/``)."""
+"""Recorded parameters of real clients that had loaded this router's capabilities (``data/``)."""
 
 import json
 from pathlib import Path

@@ -38,7 +38,7 @@ OF_H264 = [
     "high",
     "main",
     "baseline",
-    "parameter sets",
+    "H264 parameter sets",
 ]
 OURS = Ours()
 

@@ -140,7 +140,7 @@ def test_an_audio_level_on_video_is_not_read() -> None:
 
 def test_the_clients_cname_is_kept_and_a_missing_one_is_made_up() -> None:
     assert plan(CHROMIUM, "opus").cname == MICROPHONE.rtcp.cname
-    made_up = plan(CHROMIUM, "vp8Simulcast")  # where Chromium's is empty
+    made_up = plan(CHROMIUM, "vp8Simulcast")  # Chromium's own cname is empty here
     assert made_up.cname == made_up.consumable.rtcp.cname == DEFAULT_CNAME
     assert accept(evolve(CAMERA, rtcp=RtcpParameters())).cname == DEFAULT_CNAME
 

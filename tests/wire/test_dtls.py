@@ -168,7 +168,7 @@ def test_a_client_hello_in_two_fragments_is_reassembled() -> None:
 
 @both_roles
 def test_a_flight_fits_into_one_datagram(role: DtlsRole) -> None:
-    # So no peer has to reassemble our flights, and none is lost in part.
+    # So no peer has to reassemble our flights, and no flight is lost in part.
     one, other = ours(role), theirs(opposite(role))
     for _ in range(3):
         for sender, receiver in ((one, other), (other, one)):

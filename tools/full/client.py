@@ -24,7 +24,7 @@ _GOODBYE = 5.0
 
 
 class DecodedStream:
-    """A stream that the client receives.  ``latest`` measures what was decoded so far."""
+    """A stream that the client receives. ``latest`` has the measurements of the media decoded so far."""
 
     def __init__(self, consumer_id: str, kind: MediaKind) -> None:
         self.consumer_id = consumer_id
@@ -160,7 +160,7 @@ class FullClient:
                     case ConsumerClosed(consumer_id=consumer_id):
                         await self._no_longer_receive(consumer_id)
         except ConnectionClosed:
-            pass  # the next request raises it
+            pass  # the next request raises the same exception
 
     async def _no_longer_receive(self, consumer_id: str) -> None:
         if stream := self._streams.pop(consumer_id, None):

@@ -75,7 +75,7 @@ def run_scenario(
             attempt.trace = attempt.world.trace
             try:
                 await _live(attempt.world, scenario, instrument, objects)
-            except Exception as error:  # keep it from the nurseries outside, which would wrap it in groups
+            except Exception as error:  # the outer nurseries would wrap it in groups
                 raised.append(error)
             attempt.seconds = attempt.world.seconds
 

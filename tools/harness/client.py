@@ -67,8 +67,8 @@ class HarnessClient:
 
     async def connect(self) -> None:
         """Do the WebSocket handshake.  Raises :exc:`Gone` if it fails or takes too long."""
-        wrap: Any = trio_websocket.wrap_client_stream  # its annotations allow only sockets
-        with trio.move_on_after(PATIENCE):  # it has no timeout of its own
+        wrap: Any = trio_websocket.wrap_client_stream  # trio-websocket's annotations allow only sockets
+        with trio.move_on_after(PATIENCE):  # the handshake has no timeout of its own
             try:
                 self._websocket = await wrap(self.tasks, self.stream, "gateway", PATH, subprotocols=[SUBPROTOCOL])
             except (*_CLOSED, trio_websocket.HandshakeError):
@@ -230,14 +230,14 @@ class HarnessClient:
         if direction not in self.transports:
             asked = {"rtpCapabilities": CAPABILITIES} if direction == "receive" else {}
             created = await self.ask("create_transport", direction=direction, **asked)
-            if self.over.is_set():  # the connection ended together with the answer: nobody would close the endpoint
+            if self.over.is_set():  # the session has ended, so nothing would close the endpoint
                 raise Gone(self.name)
             made = self.endpoints[direction] = self.world.endpoint(self, created)
             self.transports[direction] = created["transportId"]
             await self.ask("connect_transport", transportId=created["transportId"], dtlsParameters=made.dtls_parameters)
             self.tasks.start_soon(made.run, name=f"{self.name} {direction}s")
         transport_id, endpoint = self.transports.get(direction), self.endpoints.get(direction)
-        if transport_id is None or endpoint is None:  # lost while it was being made
+        if transport_id is None or endpoint is None:  # lost before it was connected
             raise Gone(self.name)
         if wait:
             up = {"type": "transport_state", "data": {"transportId": transport_id, "state": "connected"}}

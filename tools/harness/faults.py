@@ -42,7 +42,7 @@ class Faults:
         return self._add(step, client, Fault(raises=True, after=after, times=times))
 
     def hangs(self, step: str, client: str | None = None, *, after: bool = False, times: float = 1) -> Fault:
-        """Make the step wait for ever.  Raises ``ValueError`` as :meth:`is_slow`."""
+        """Make the step wait for ever. Raises ``ValueError`` in the same cases as :meth:`is_slow`."""
         return self.is_slow(step, math.inf, client, after=after, times=times)
 
     def is_slow(

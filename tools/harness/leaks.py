@@ -22,7 +22,7 @@ class Leak(AssertionError):
 
 @frozen
 class ResourceCounts:
-    """How many there are of each kind of resource that a client uses.
+    """The number of resources of each kind that clients use.
 
     ``counts`` has the kinds by name.  ``series`` has the names of the time series in /metrics.  ``objects`` counts the
     objects of the gateway's own classes by class, or is None if they were not counted.

@@ -53,7 +53,7 @@ class Pipe:
             await self.wait_for_room()
             if self.broken:
                 raise trio.BrokenResourceError("reset")
-            if self.ended:  # by the sender itself, while it waited
+            if self.ended:  # the sender closed its end while it waited for room
                 raise trio.ClosedResourceError("the end of the stream was sent")
             room = self.capacity - len(self._bytes)
             self._bytes += rest[:room]

@@ -273,7 +273,7 @@ async def run_endpoint(
 
 @asynccontextmanager
 async def open_endpoint(transport: LightTransport, address: tuple[str, int]) -> AsyncIterator[LightEndpoint]:
-    """Do :func:`run_endpoint` for as long as the block runs."""
+    """Run an endpoint, as :func:`run_endpoint` does, for as long as the block runs."""
     async with trio.open_nursery() as nursery:
         yield await nursery.start(run_endpoint, transport, address)
         nursery.cancel_scope.cancel()

@@ -147,7 +147,7 @@ class PooledWebSocket:
             self._pool.ignore(self)
 
     def hang_up(self) -> None:
-        """Break the connection without a word."""
+        """Break the connection without a close frame."""
         self.end(CloseCode.ABNORMAL)
         self.close()
 

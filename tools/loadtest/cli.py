@@ -34,9 +34,9 @@ _FAILED: Final = 1
 _USAGE_ERROR: Final = 2
 _INTERRUPTED: Final = 130
 _STANDARD_OUTPUT: Final = Path("-")
-#: Columns of the final table where standard output is no terminal.
+#: Width of the final table in columns if standard output is no terminal.
 _WIDTH: Final = 120
-#: Members by default.
+#: Default number of members.
 _MEMBERS: Final = 4
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 #: Status for a command that cannot run here.
 _USAGE_ERROR: Final = 2
-#: Modules that only the extra installs.
+#: Modules that only the extra ``loadtest`` installs.
 _OF_THE_EXTRA: Final = frozenset({"aioice", "aiortc", "av", "pylibsrtp"})
 
 

@@ -1,4 +1,4 @@
-"""Reads the gateway's own ``/metrics``, and what the system knows of the gateway's process."""
+"""Reads the gateway's own ``/metrics``, and the system's figures of the gateway's process."""
 
 from __future__ import annotations
 

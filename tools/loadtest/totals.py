@@ -70,7 +70,9 @@ class RunTotals:
 
 @define(eq=False)
 class Totals:
-    """Latencies count for the result only while ``measured`` is True, not while clients are joining.
+    """The counts of all workers.
+
+    Latencies count for the result only while ``measured`` is True, not while clients are joining.
 
     ``loads`` are those of the tool's own processes: first the workers', then the conductor's.
     """

@@ -44,7 +44,10 @@ class ReportBlock:
 
 @frozen
 class SenderReport:
-    """RFC 3550 section 6.4.1.  ``ntp`` is the 64-bit timestamp.  ``octets`` counts payload bytes alone."""
+    """A sender's clock and counts (RFC 3550 section 6.4.1).
+
+    ``ntp`` is the 64-bit timestamp. ``octets`` counts payload bytes alone.
+    """
 
     ssrc: int
     ntp: int
@@ -56,7 +59,10 @@ class SenderReport:
 
 @frozen
 class ReceiverReport:
-    """RFC 3550 section 6.4.2, with at most 31 reports (see :func:`tools.light.wire.rtcp.receiver_reports`)."""
+    """A receiver's report blocks (RFC 3550 section 6.4.2).
+
+    There are at most 31 (see :func:`tools.light.wire.rtcp.receiver_reports`).
+    """
 
     ssrc: int
     reports: tuple[ReportBlock, ...] = ()
@@ -72,14 +78,14 @@ class SourceDescription:
 
 @frozen
 class Goodbye:
-    """RFC 3550 section 6.6."""
+    """The end of sources (RFC 3550 section 6.6)."""
 
     ssrcs: tuple[int, ...]
 
 
 @frozen
 class PictureLossIndication:
-    """RFC 4585 section 6.3.1."""
+    """A request for a key frame (RFC 4585 section 6.3.1)."""
 
     sender_ssrc: int
     media_ssrc: int
@@ -95,7 +101,7 @@ class FullIntraRequestEntry:
 
 @frozen
 class FullIntraRequest:
-    """RFC 5104 section 4.3.1."""
+    """Numbered requests for key frames (RFC 5104 section 4.3.1)."""
 
     sender_ssrc: int
     entries: tuple[FullIntraRequestEntry, ...]
@@ -103,7 +109,7 @@ class FullIntraRequest:
 
 @frozen
 class ReceiverEstimatedMaximumBitrate:
-    """draft-alvestrand-rmcat-remb-03.  ``bitrate`` is in bit/s."""
+    """A receiver's estimate of its bandwidth (draft-alvestrand-rmcat-remb-03). ``bitrate`` is in bit/s."""
 
     sender_ssrc: int
     bitrate: int
