@@ -31,6 +31,8 @@ from protocol.responses import Error, Ok
 
 UNFINISHED_MESSAGE_FACTOR = 8
 """A client may send this many times ``max_message_bytes`` before it completes a message."""
+LAST_READ_SECONDS = 0.25
+"""After a failed send, the reader has this long to find out why the client went."""
 
 
 @define(eq=False)
@@ -60,6 +62,7 @@ class Connection:
     # The events that wait for the response to a request. None while no request is being served.
     _held: list[Frame] | None = None
     _goodbye: trio.CancelScope = field(factory=trio.CancelScope)
+    _ended: trio.Event = field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
         self.broadcast_budget = TokenBucket(self.config.message_rate, self.config.message_burst)
@@ -73,6 +76,7 @@ class Connection:
         """Record the first reason and cancel the scope. The blocks inside the scope do all the cleanup."""
         if self.end_reason is None:
             self.ended_at = trio.current_time()
+            self._ended.set()
             self.end_reason = end_reason
             self.scope.cancel()
             self.log.info("client disconnected", why=end_reason.text)
@@ -151,7 +155,12 @@ class Connection:
         try:
             await self.outbox.send_all(shared.send_frames)
         except SEND_ERRORS:
-            if websocket.closed is not None:  # A close frame came. The writer may notice it before the reader does.
+            # A client may send a close frame and close its socket at once. Then the send fails while the frame still
+            # waits to be read, and the frame says why the client left.
+            if websocket.closed is None:
+                with trio.move_on_after(LAST_READ_SECONDS):
+                    await self._ended.wait()
+            if websocket.closed is not None:  # The reader has not been told of the close frame yet.
                 self.websocket_closed(ConnectionClosed(websocket.closed))
             self.lost()
 

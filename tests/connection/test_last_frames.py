@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 import structlog
 import trio
+import trio.testing
 from trio.testing import MemoryReceiveStream, memory_stream_one_way_pair
-from trio_websocket import CloseReason
+from trio_websocket import CloseReason, ConnectionClosed
 
 from gateway.config import Config
 from gateway.connection import end_reasons
-from gateway.connection.connection import Connection
+from gateway.connection.connection import LAST_READ_SECONDS, Connection
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.outbox import Frame
 from gateway.connection.websocket import SharedStream
@@ -53,3 +54,28 @@ async def test_a_writer_that_meets_the_clients_close_frame_first_records_the_rig
     websocket: Any = SimpleNamespace(closed=reason)
     await connection.write(websocket, shared)
     assert connection.end_reason is end_reason
+
+
+async def test_a_send_that_fails_before_the_close_frame_is_read_leaves_the_reason_to_the_reader() -> None:
+    near, _ = trio.testing.memory_stream_pair()
+    await near.aclose()  # sending fails at once
+    connection = Connection(Config(), Metrics(), structlog.get_logger())
+    connection.outbox.put(Frame.of_text("more"))
+    websocket: Any = SimpleNamespace(closed=None)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.write, websocket, SharedStream(near, 1000, lambda: None))
+        await trio.testing.wait_all_tasks_blocked()
+        connection.websocket_closed(ConnectionClosed(CloseReason(1000, None)))
+    assert connection.end_reason is end_reasons.CLOSED
+
+
+async def test_a_send_that_fails_ends_the_connection_although_nothing_can_be_read(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _ = trio.testing.memory_stream_pair()
+    await near.aclose()
+    connection = Connection(Config(), Metrics(), structlog.get_logger())
+    connection.outbox.put(Frame.of_text("more"))
+    await connection.write(SimpleNamespace(closed=None), SharedStream(near, 1000, lambda: None))  # type: ignore[arg-type]
+    assert connection.end_reason is end_reasons.DISCONNECTED
+    assert trio.current_time() == LAST_READ_SECONDS
