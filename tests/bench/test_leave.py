@@ -43,7 +43,7 @@ async def test_a_leave_is_measured_and_checked_and_the_member_comes_back(channel
 
 async def test_a_leave_without_notices_fails_the_bench(channel: BenchChannel) -> None:
     await trio.lowlevel.checkpoint()  # a fixture of Trio is for async tests
-    with pytest.raises(BenchError, match=r"m\d was told of 0 leaves, not of 1"):
+    with pytest.raises(BenchError, match=r"m\d got 0 notices of leaves, not 1"):
         channel.check(["m1"], ["left"])
 
 
@@ -56,7 +56,7 @@ async def test_a_wrong_list_fails_the_bench(channel: BenchChannel) -> None:
 
 async def test_a_notice_that_does_not_come_fails_the_bench(channel: BenchChannel) -> None:
     watch = channel.listeners.expect(["m1"], MEMBERS - 1)
-    with pytest.raises(BenchError, match=r"after 0\.1 s 3 notices of a leave are missing, of 1 users"):
+    with pytest.raises(BenchError, match=r"after 0\.1 s 3 notices about 1 leavers are missing"):
         await channel.listeners.wait_all_told(watch, 0.1)
 
 

@@ -217,7 +217,7 @@ def judge_isolation(world: World) -> None:
         is_in = bool(client.stays) and client.stays[-1].left is None
         if client.over.is_set() and (is_in or client.close_code != CloseCode.JOIN_TIMEOUT):
             last = client.transcript[-1] if client.transcript else ""
-            why = f"the connection of {client.name} ended ({client.close_code}), but nobody made it end"
+            why = f"the connection of {client.name} ended ({client.close_code}), but the test did not cause its end"
             raise GuaranteeBroken(5, why, last)
         _judge_media(world, client)
 

@@ -94,7 +94,7 @@ def find() -> Installed:
     for binary in (UNPACKED / "usr/bin/janus", Path(shutil.which("janus") or "/usr/bin/janus")):
         if binary.exists() and (found := _modules(binary.absolute())) is not None:
             return Installed(binary.absolute(), found)
-    raise NoJanus("there is no Janus here; `make bench` gets it where the system has Debian's packages")
+    raise NoJanus("there is no Janus here. `make bench` gets it on systems with Debian's packages")
 
 
 def _modules(binary: Path) -> Path | None:

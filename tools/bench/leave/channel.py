@@ -179,12 +179,12 @@ class BenchChannel:
         gone, decode = Counter(leavers), SharedDecoder(kept=1024)
         for member in self.members.values():
             if member.signalling.close_code is not None:
-                raise BenchError(f"{member.user_id}, who kept up, was closed with {member.signalling.close_code}")
+                raise BenchError(f"{member.user_id} kept up, but was closed with {member.signalling.close_code}")
             left = member.take_events(decode)
             if Counter(user_id for user_id, _ in left) != gone:
-                raise BenchError(f"{member.user_id} was told of {len(left)} leaves, not of {gone.total()}")
+                raise BenchError(f"{member.user_id} got {len(left)} notices of leaves, not {gone.total()}")
             if wrong := {reason for _, reason in left} - set(reasons):
-                raise BenchError(f"{member.user_id} was told of leaves with the reasons {wrong}, not {reasons}")
+                raise BenchError(f"{member.user_id} got notices of leaves with the reasons {wrong}, not {reasons}")
             if differing := set(member.roster.users) ^ self.members.keys():
                 raise BenchError(f"the list of {member.user_id} is wrong: {sorted(differing)[:5]}")
 

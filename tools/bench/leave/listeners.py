@@ -127,8 +127,9 @@ class Listeners(WebSocketPool):
         codes = Counter(listener.close_code for listener in self._connected if listener.close_code is not None)
         missing = {user_id: len(times) for user_id, times in watch.times.items() if len(times) < watch.listeners}
         raise BenchError(
-            f"after {seconds:g} s {watch.outstanding} notices of a leave are missing, of {len(missing)} users; of "
-            f"{watch.listeners} others so many had them: {list(missing.items())[:5]}; close codes so far: {dict(codes)}"
+            f"after {seconds:g} s {watch.outstanding} notices about {len(missing)} leavers are missing. Of "
+            f"{watch.listeners} listeners, so many have the notice: {list(missing.items())[:5]}. "
+            f"Close codes so far: {dict(codes)}"
         )
 
     async def quiet(self, seconds: float = 0.05) -> None:

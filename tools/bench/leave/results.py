@@ -44,7 +44,7 @@ class LeaveResults:
 
     def __str__(self) -> str:
         parts = [
-            f"On {self.machine}; the clients on the same cores, in a process of their own. "
+            f"On {self.machine}. The clients run on the same cores, in a process of their own. "
             f"The whole bench took {self.seconds:.0f} s.",
             *_one_by_one(self.load, self.leaves),
             *_silence(self.silence),
@@ -78,10 +78,9 @@ def _one_by_one(load: Load, leaves: Sequence[MeasuredLeave]) -> Iterator[str]:
     head = ["the socket closes by", "leaves", "p50", "p99", "longest", "first told, p50", "the bench itself late by"]
     yield f"### One of {full_channel.MEMBERS} leaves"
     yield (
-        f"{load.consumers:,} consumers. {full_channel.SPEAKERS} members speak: the gateway sends "
-        f"{load.packets_out:,.0f} packets a second, for which it needs {load.cpu_share:.0%} of a core while nobody "
-        "leaves. The times are milliseconds from the socket's closing until the last of the others was told; p99 is "
-        "the nearest rank."
+        f"{load.consumers:,} consumers. {full_channel.SPEAKERS} members speak. While nobody leaves, the gateway sends "
+        f"{load.packets_out:,.0f} packets a second and uses {load.cpu_share:.0%} of a core. The times are milliseconds "
+        "from the socket's closing to the last notice at another member. p99 is the nearest rank."
     )
     yield table(head, (_leaves_row(*kind) for kind in [*kinds.items(), ("**all**", leaves)]))
     yield f"Aim: p99 of all at most {_ms(TOLD_AIM, 0)} ms: {_met(p99, TOLD_AIM)}."
@@ -106,8 +105,8 @@ def _silence(silent: Silence) -> Iterator[str]:
     worst = max(silent.at_one_moment + silent.after_pong)
     yield f"### Members of {full_channel.MEMBERS} fall silent"
     yield (
-        "Their sockets stay open. The times are seconds from the last sign of life until the last of the others was "
-        "told."
+        "Their sockets stay open. The times are seconds from the last sign of life to the last notice at another "
+        "member."
     )
     yield table(["silent", "members", "shortest", "p50", "longest"], rows)
     yield (
@@ -143,7 +142,7 @@ def _at_once(measured: AtOnce, watched_told: float, watched: Watched) -> Iterato
     )
     yield table(["what", "measured", "aim"], rows)
     yield (
-        "† in a second run, in which the gateway watched its own steps; in that run the last was told after "
+        "† From a second run, in which the gateway watched its own steps. In that run the last notice came after "
         f"{watched_told:.2f} s. A message that waits in many outboxes is in memory once and counts in each."
     )
 
@@ -153,8 +152,9 @@ def _costs(costs: Sequence[Cost]) -> Iterator[str]:
     yield "### What a join and a leave cost"
     yield (
         f"Milliseconds of the gateway's processor time, medians of {cost.ROUNDS}. A join begins with the WebSocket. "
-        "With media it has two handshakes and a microphone; the new member consumes every other member's stream, and "
-        "every other member the new one's. A leave closes all of that. Both include telling the others."
+        "With media it has two handshakes and a microphone. The new member then consumes every other member's stream, "
+        "and every other member consumes the new member's stream. A leave closes all of that. Both include the notices "
+        "to the others."
     )
     yield table(
         head, ((one.members, "yes" if one.with_media else "no", _ms(one.join, 2), _ms(one.leave, 2)) for one in costs)
