@@ -113,7 +113,7 @@ impl Sockets {
     }
 }
 
-/// Why a datagram was not sent.  Only a full buffer will pass by itself.
+/// Why a datagram was not sent.  Only a full send buffer clears by itself.
 fn reason(error: &io::Error) -> DropReason {
     if error.kind() == ErrorKind::WouldBlock { DropReason::SendWouldBlock } else { DropReason::SendFailed }
 }

@@ -40,7 +40,7 @@ fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    panic!("nothing came of it");
+    panic!("nothing happened within 5 s");
 }
 
 fn first_event(shell: &Shell) -> Event {

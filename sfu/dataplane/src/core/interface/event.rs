@@ -6,7 +6,7 @@ use crate::core::wire::address::Path;
 /// At most this many datagrams wait for the slow path.  The core drops and counts the rest.
 pub const MAX_EVENTS: usize = 1024;
 
-/// Something that a datagram, or its absence, brought about.
+/// Everything that the core reports to the slow path.
 #[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, module = "sfu._dataplane"))]
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]

@@ -66,7 +66,7 @@ impl Core {
             let retracted = self.events.retract_liveness(id);
             match liveness {
                 Liveness::Lost => self.events.push_liveness(Event::ConsentExpired { transport: id, last_at }),
-                // A return that was not reported yet is void: for the slow path the client stayed silent.
+                // The slow path never learned of the return, so it knows already that the client is silent.
                 Liveness::Silent if retracted => {}
                 _ => self.events.push_liveness(Event::FellSilent { transport: id, last_at }),
             }

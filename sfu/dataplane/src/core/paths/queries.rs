@@ -78,8 +78,8 @@ impl Core {
 
     /// The totals without the datagrams that still wait for the slow path.
     ///
-    /// For a shell with a thread, where the slow path runs later.  It must not find a datagram counted that it has not
-    /// taken yet.
+    /// The shell with a thread uses this.  Its slow path runs later, and the totals must not count a datagram that the
+    /// slow path has not taken yet.
     pub fn totals_handed_up(&self) -> PlaneTotals {
         let mut totals = self.totals();
         let (packets, bytes) = self.events.waiting_datagrams();

@@ -81,7 +81,7 @@ impl Core {
             let set = Packet { payload, padding: &[], header, extended, frame: Some(Frame::default()), ..*packet };
             fanout.enqueue(key, &set, &mut producer.rewriters);
         }
-        // They were numbered as the packets before the key frame.  Those packets may still come, and get no number.
+        // The parameter sets took the numbers of the packets before the key frame.  If those still come, drop them.
         self.consumers[key].skip_to(packet.extended);
     }
 

@@ -1,12 +1,13 @@
 //! The sender's clock: which NTP time belongs to which RTP timestamp (RFC 3550 section 6.4.1).
 
 const NTP_SECOND: f64 = 4_294_967_296.0; // one second in the 64-bit NTP format
-const STEP: f64 = 1.0; // seconds: a smaller deviation is the network's jitter, a larger one means that a clock stepped
+const STEP: f64 = 1.0; // seconds: a smaller deviation is jitter of the network, a larger one is a step of a clock
 
-/// A pair of the sender's clocks: at `at` seconds here it was `ntp` there, and its media was at `timestamp`.
+/// A reading of the sender's two clocks.
 ///
-/// The core makes sender reports to receivers from it.  It adds the time that has passed here to both halves, so they
-/// stay on the sender's own clocks.  Audio and video of one sender then stay in step at every receiver.
+/// At `at` (seconds, our clock) the sender's wall clock showed `ntp`, and its media clock showed `timestamp`.  From
+/// this reading the core makes the sender reports to receivers: it adds the time that has passed since to both.  The
+/// reports stay on the sender's own clocks, so every receiver plays its audio and video in step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct NtpMapping {
@@ -25,8 +26,8 @@ impl NtpMapping {
 
     /// The number to add (mod 2^32) to a timestamp to get its NTP time in units of the clock rate.
     ///
-    /// Two encodings of one sender have different timestamps for the same moment, but the same NTP time.  So the
-    /// difference of their timelines is the difference of their timestamps.
+    /// At one moment two encodings of one sender have the same NTP time, but different timestamps.  This number gives
+    /// the distance between their timestamps: it is the difference of the two numbers.
     pub fn timeline(&self, clock_rate: u32) -> i64 {
         let half = 1u128 << 31;
         let units = (u128::from(self.ntp) * u128::from(clock_rate) + half) >> 32;
@@ -36,15 +37,15 @@ impl NtpMapping {
 
 /// A sender's clock, kept in step with its packets between two reports.
 ///
-/// Some senders stop their timestamps while they are muted.  Meanwhile they report nothing, or the time that would have
-/// been.  A mapping that only moves on with time would then be ahead of the media by the length of the mute.  A
-/// receiver would play audio and video apart.  So the mapping follows wherever the packets step away from it.
+/// Some senders stop their timestamps while they are muted.  During the mute they send no reports, or reports whose
+/// timestamps go on.  After it, a mapping that only moves on with time is ahead of the media by the length of the mute.
+/// A receiver would then play audio and video out of step.  So the mapping follows each step of the packets.
 #[derive(Clone, Copy, Debug)]
 pub struct SenderClock {
     clock_rate: u32,
     mapping: Option<NtpMapping>,
-    /// How far packets are ahead of the mapping, in seconds (negative: behind).  It need not be 0, as reports and media
-    /// may take different times to get here.
+    /// How far packets are ahead of the mapping, in seconds (negative: behind).  It need not be 0:
+    /// reports and media may take different times to arrive.
     offset: f64,
     /// Timestamp units by which the mapping was moved since its newest report.
     moved: i64,
@@ -67,8 +68,8 @@ impl SenderClock {
 
     /// Take over a sender report.
     ///
-    /// Some senders report the time of their last packet instead of the time of the report.  Over a mute such a pair
-    /// ages: its NTP time advances less than half as fast as ours.  Then the pair belongs to the moment of that packet.
+    /// Some senders report the time of their last packet instead of the time of the report.  During a mute such a
+    /// report is old: its NTP time advances less than half as fast as ours.  Then `at` is the time of that last packet.
     pub fn report(&mut self, reported: NtpMapping) {
         let aged_since = self.mapping.and_then(|before| {
             let passed = reported.ntp.wrapping_sub(before.ntp) as i64 as f64 / NTP_SECOND;
@@ -89,17 +90,17 @@ impl SenderClock {
         let offset = f64::from(ahead) / rate;
         let step = offset - self.offset;
         let flows = pause.is_none_or(|pause| pause < STEP);
-        // A step right after a report, while packets flow on, comes from the report: take it over.  But some senders
-        // count their mute in every report, for ever.  Such a report lies further from the packets than the mapping
-        // that followed them, so do not trust it.
+        // If packets flow on, a step right after a report comes from the report: accept it as the new offset.  But
+        // some senders add the length of a mute to every later report.  Such a report is further from the packets
+        // than the mapping was, so do not trust it, and let the mapping follow the packets.
         let trusted =
             !std::mem::replace(&mut self.known, true) || step.abs() < STEP || offset.abs() < self.offset.abs();
         if std::mem::replace(&mut self.reported, false) && flows && trusted {
             self.offset = offset;
             return false;
         }
-        // Packets that were held up in the network step back by as much as they stepped away.  Undo the move exactly,
-        // or rounding would add up.  After a mute they never come back.
+        // Packets that the network held up step away, and later step back by the same amount.  Undo the move exactly,
+        // so that rounding errors do not add up.  A step after a mute is never undone.
         let caught_up = self.moved != 0 && (step + self.moved as f64 / rate).abs() < STEP / 2.0;
         if !caught_up && step.abs() < STEP {
             return false;

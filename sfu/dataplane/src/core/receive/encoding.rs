@@ -25,7 +25,7 @@ pub struct Encoding {
     pub routes: Vec<ConsumerKey>,
     /// The consumers that take it up at its next key frame.
     pub waiting: Vec<ConsumerKey>,
-    /// For decoders that begin at a key frame without parameter sets.
+    /// The newest H.264 parameter sets, for decoders that begin at a key frame without them.
     pub parameter_sets: ParameterSets,
     pub ssrc_changes: SsrcChanges,
     /// Timestamp of the newest key frame.

@@ -4,15 +4,15 @@ use crate::core::interface::statistics::ReceptionReport;
 use crate::core::receive::clock::middle;
 use crate::core::wire::rtcp::ReportBlock;
 
-const KEPT: usize = 5; // newest reports that a receiver may still answer: those of some seconds
+const KEPT: usize = 5; // how many reports a receiver may still answer: those of the last seconds
 const SOONEST: f64 = 1.0; // seconds between two reports at least, however often the clock is moved
 const SHORT_SECOND: f64 = 65_536.0; // one second in the middle 32 bits of the NTP format
-const GOLDEN: f64 = 0.618_033_988_749_894_9; // its multiples spread evenly over the fractions
+const GOLDEN: f64 = 0.618_033_988_749_894_9; // the fractional parts of its multiples spread evenly between 0 and 1
 
 /// The times of a consumer's sender reports, and its receiver's answers to them.
 ///
-/// A report leaves behind media, so a stream that rests reports nothing.  So no timer is needed: the next packet looks
-/// whether a report is due.
+/// A report follows a media packet, and each packet checks whether a report is due.  So no timer is needed, and a
+/// stream without packets reports nothing.
 #[derive(Debug)]
 pub struct ReportSchedule {
     /// Mean seconds between two reports.
@@ -21,9 +21,9 @@ pub struct ReportSchedule {
     due: f64,
     /// When the newest report was due, in seconds.
     last_at: f64,
-    /// For the newest reports: the middle of its NTP time, and when it left.
+    /// Each of the newest reports: the middle of its NTP time, and when it left.
     sent: [Option<(u32, f64)>; KEPT],
-    /// Place of the oldest of these.
+    /// Place of the oldest report in `sent`.
     oldest: usize,
     /// The receiver's newest report.
     pub reception_report: Option<ReceptionReport>,

@@ -49,11 +49,12 @@ impl TimestampAligner {
         {
             let clock_rate = producer.spec.clock_rate;
             let (last, timestamp) = (i64::from(self.last), i64::from(packet.header.timestamp));
-            // By arrival: as much later than the last packet as it came later.  Always possible, exact to the jitter.
+            // By the arrival times: advance by the time since the last packet.  This is always possible, but off by the
+            // network's jitter.
             let passed = ((packet.now - last_at) * f64::from(clock_rate)).round_ties_even() as i64;
             let mut offset = last + passed - timestamp;
             // By the sender's reports: exact, so that audio and video stay in step.  A sender may report nonsense, so
-            // this must agree with the arrival to some seconds.
+            // ignore its reports if they differ from the arrival times by more than some seconds.
             if let Some(exact) = self.exact_offset(producer, index)
                 && difference(exact, offset) < CLOCKS_TRUSTED_WITHIN * i64::from(clock_rate)
             {

@@ -28,7 +28,7 @@ impl Voice {
         self.sender.report(&mut self.core, info, at);
     }
 
-    /// Let a packet come.  If a report leaves with it, by how many seconds its clock is ahead of the packet.
+    /// Let a packet come.  If a report leaves with it, gives how many seconds its clock is ahead of the packet.
     fn send(&mut self, timestamp: u32, now: f64) -> Option<f64> {
         let mut packet = vec![0x80, 111];
         packet.extend(self.number.to_be_bytes());

@@ -116,7 +116,7 @@ fn violations(sources: &Sources) -> Vec<String> {
     broken
 }
 
-/// Walk every use of this module, depth first, and note where the walk comes back to itself.
+/// Walk every use of this module, depth first, and note each import cycle.
 fn cycles<'a>(
     module: &'a str,
     uses: &BTreeMap<&'a str, BTreeSet<&'a str>>,

@@ -45,7 +45,7 @@ impl<'a, T: Item> Items<'a, T> {
         Ok(Self { bytes, of: PhantomData })
     }
 
-    /// Read all of these bytes, which must be at least one item, and whole ones.
+    /// Read all of these bytes, which must be one or more whole items.
     pub fn all_untrusted(bytes: &'a [u8]) -> Result<Self, BadPacket> {
         if bytes.is_empty() || !bytes.len().is_multiple_of(T::SIZE) {
             return Err(BadPacket);

@@ -27,7 +27,7 @@ const PADDED: u8 = 0x20;
 const COUNT: u8 = 0x1F;
 const FEEDBACK_SIZE: usize = 8; // the two SSRCs of RFC 4585 section 6.1
 
-/// A packet that contradicts itself: it holds less than it says, or something that cannot be.
+/// A packet that contradicts itself: it holds less than it says, or an impossible value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadPacket;
 

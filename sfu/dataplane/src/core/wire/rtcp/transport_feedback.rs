@@ -22,11 +22,11 @@ pub struct TransportFeedback<'a> {
     pub media_ssrc: u32,
     /// The first sequence number.
     pub base_sequence: u16,
-    /// The number of sequence numbers.
+    /// How many sequence numbers the feedback covers.
     pub count: u16,
     /// The number of the feedback, modulo 256.
     pub number: u8,
-    /// The time from which arrivals count, in units of 64 ms.
+    /// The time to which the first delta is added, in units of 64 ms.
     reference: i32,
     chunks: &'a [u8],
     deltas: &'a [u8],
@@ -36,14 +36,14 @@ pub struct TransportFeedback<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     Missing,
-    /// One byte of delta: 0–255 ticks after the arrival before.
+    /// Arrived 0–255 ticks after the arrival before: a delta of one byte.
     Small,
-    /// Two bytes of delta, which may be negative.
+    /// Arrived later than that, or before it: a signed delta of two bytes.
     Large,
 }
 
 impl Status {
-    /// By its two bits; the value that is reserved tells nothing.
+    /// The status with these two bits.  The reserved value counts as missing.
     fn read(bits: u16) -> Self {
         match bits & 3 {
             1 => Self::Small,
@@ -65,7 +65,9 @@ impl Status {
     }
 }
 
-/// The statuses in one chunk: those of a run, or of a vector of one or two bits each (sections 3.1.3 and 3.1.4).
+/// The statuses in one chunk (sections 3.1.3 and 3.1.4).
+///
+/// A run repeats one status.  A vector holds 14 statuses of one bit, or seven of two bits.
 fn statuses(chunk: u16) -> impl Iterator<Item = Status> {
     let (count, vector_bits) = match (chunk & VECTOR != 0, chunk & TWO_BITS != 0) {
         (false, _) => (usize::from(chunk) & MOST_IN_RUN, 0),
@@ -93,7 +95,7 @@ impl<'a> TransportFeedback<'a> {
                 left -= 1;
             }
             if left == before {
-                return Err(BadPacket); // an empty run: thousands of them would cost time and say nothing
+                return Err(BadPacket); // an empty run: thousands of them would only waste time
             }
         }
         let (chunks, deltas) = rest.split_at(chunks_size);
@@ -111,7 +113,7 @@ impl<'a> TransportFeedback<'a> {
 
     /// Each sequence number with the time at which its packet arrived, in ticks of 250 µs on the receiver's clock.
     ///
-    /// The clock wraps: the reference time has 24 bits of 64 ms, some 12 days.
+    /// The reference time has 24 bits in units of 64 ms, so the clock wraps after some 12 days.
     pub fn arrivals(&self) -> impl Iterator<Item = (u16, Option<i64>)> + use<'a> {
         let (base, mut deltas) = (self.base_sequence, self.deltas);
         let mut time = i64::from(self.reference) * TICKS_OF_REFERENCE;
@@ -128,11 +130,11 @@ impl<'a> TransportFeedback<'a> {
         })
     }
 
-    /// Append feedback about the packets from `base_sequence` on, with when they arrived in ticks of 250 µs.
+    /// Append feedback about the packets from `base_sequence` on.  Returns the number of packets that it covers.
     ///
-    /// Returns the number of packets that it covers.  A delta cannot hold more than 8 s, so the packets behind such a
-    /// gap are left for another feedback.  At least one packet of `arrivals` must have arrived, before the first such
-    /// gap.
+    /// `arrivals` has the arrival time of each packet in ticks of 250 µs, or `None` for a missing one.  At least one
+    /// packet must have arrived.  A delta holds 8 s at most, so feedback ends before a longer gap: the caller writes
+    /// the packets behind the gap in another one.
     pub fn write(
         (sender_ssrc, media_ssrc): (u32, u32),
         number: u8,
@@ -162,7 +164,7 @@ impl<'a> TransportFeedback<'a> {
     }
 }
 
-/// The times from each arrival to the next, up to the first that 16 bits cannot hold.
+/// The time from each arrival to the next, up to the first that does not fit into 16 bits.
 fn deltas(mut time: i64, arrivals: &[Option<i64>]) -> Vec<Option<i64>> {
     let mut deltas = Vec::with_capacity(arrivals.len());
     for &arrival in arrivals.iter().take(usize::from(u16::MAX)) {
@@ -176,7 +178,9 @@ fn deltas(mut time: i64, arrivals: &[Option<i64>]) -> Vec<Option<i64>> {
     deltas
 }
 
-/// Append a run where it saves bytes, or else a vector: with one bit for each status, or two where one is not enough.
+/// Append the statuses as chunks: a run where it saves bytes, or else a vector.
+///
+/// A vector has one bit for each status, or two bits if one of its statuses is `Large`.
 fn write_chunks(mut statuses: &[Status], out: &mut Vec<u8>) {
     while let Some(&first) = statuses.first() {
         let run = statuses.iter().take(MOST_IN_RUN).take_while(|&&status| status == first).count();
