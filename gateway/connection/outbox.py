@@ -7,16 +7,15 @@ from typing import Final
 
 import trio
 from attrs import define, field, frozen
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import Ping, TextMessage
 
 from protocol.codec import Message, encode
 
 BATCH_BYTES: Final = 64 * 1024
 """The most bytes of one send. A larger frame goes alone."""
 
-_TEXT: Final = b"\x81"
-_PING_HEADER: Final = b"\x89\x00"
-_LENGTH_IN_16_BITS: Final = 126
-_LENGTH_IN_64_BITS: Final = 127
+_FRAMING: Final = Connection(ConnectionType.SERVER)
 
 
 @frozen
@@ -35,24 +34,14 @@ class Frame:
 
     @classmethod
     def of_text(cls, text: str) -> "Frame":
-        payload = text.encode()
-        return cls(_TEXT + _payload_length(len(payload)) + payload, len(payload))
+        return cls(_FRAMING.send(TextMessage(text)), len(text.encode()))
 
     @property
     def text(self) -> str:
         return self.wire[-self.size :].decode()
 
 
-def _payload_length(size: int) -> bytes:
-    """The length field of a frame without a mask, as a server sends them (RFC 6455 section 5.2)."""
-    if size < _LENGTH_IN_16_BITS:
-        return size.to_bytes(1, "big")
-    if size < 2**16:
-        return _LENGTH_IN_16_BITS.to_bytes(1, "big") + size.to_bytes(2, "big")
-    return _LENGTH_IN_64_BITS.to_bytes(1, "big") + size.to_bytes(8, "big")
-
-
-_PING: Final = Frame(_PING_HEADER, 0)
+_PING: Final = Frame(_FRAMING.send(Ping()), 0)
 
 
 @define(eq=False)
