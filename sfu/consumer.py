@@ -9,7 +9,8 @@ from sfu.errors import Conflict
 from sfu.layers import Layers, choose_encoding
 
 if TYPE_CHECKING:
-    from sfu.dataplane.interface import ConsumerStats, DataPlane, LayersChanged, ProducerId
+    from sfu.dataplane.interface import DataPlane, ProducerId
+    from sfu.dataplane.values import ConsumerStats, LayersChanged
     from sfu.guard import Guard
     from sfu.keyframes import Patience
     from sfu.ortc import ConsumerPlan

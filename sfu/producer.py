@@ -13,14 +13,8 @@ if TYPE_CHECKING:
 
     from sfu.consumer import Consumer
     from sfu.context import RouterContext
-    from sfu.dataplane.interface import (
-        DataPlane,
-        EncodingFlows,
-        EncodingLearned,
-        EncodingStats,
-        ProducerId,
-        TransportId,
-    )
+    from sfu.dataplane.interface import DataPlane, ProducerId, TransportId
+    from sfu.dataplane.values import EncodingFlows, EncodingLearned, EncodingStats
     from sfu.guard import Guard
     from sfu.ortc import ProducerPlan
     from sfu.parameters import MediaKind

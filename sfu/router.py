@@ -13,10 +13,11 @@ import structlog
 import trio
 
 from sfu.context import RouterContext
-from sfu.dataplane.interface import (
+from sfu.dataplane.interface import DataPlane
+from sfu.dataplane.udp import UdpDataPlane
+from sfu.dataplane.values import (
     CameBack,
     ConsentExpired,
-    DataPlane,
     DtlsArrived,
     EncodingFlows,
     EncodingLearned,
@@ -27,7 +28,6 @@ from sfu.dataplane.interface import (
     PathSelected,
     PlaneFailed,
 )
-from sfu.dataplane.udp import UdpDataPlane
 from sfu.directory import Directory, RouterCounts
 from sfu.listening import prepare_listening
 

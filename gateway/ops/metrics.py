@@ -24,7 +24,7 @@ from gateway.ops.http_refusal import HttpRefusal
 from gateway.ops.log_writer import lost_lines
 from protocol.errors import CloseCode, ErrorCode
 from protocol.events import LeaveReason
-from sfu.dataplane.interface import PlaneTotals
+from sfu.dataplane.values import PlaneTotals
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _LEAVE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -1,61 +1,14 @@
-"""The names of the data plane for the rest of the package.
+"""The data plane's commands, and what Python defines for them: identifiers, paths and the reasons of drops.
 
-Two stubs explain them: ``sfu/_dataplane.pyi`` the commands, and ``values.pyi`` beside this file the values.
+``sfu/_dataplane.pyi`` describes the commands.  Specifications, events and statistics are in ``values``.
 """
 
 import enum
 from typing import NamedTuple, NewType
 
 from sfu._dataplane import DataPlane
-from sfu.dataplane.values import (
-    CameBack,
-    ConsentExpired,
-    ConsumerFormat,
-    ConsumerStats,
-    DtlsArrived,
-    EncodingFlows,
-    EncodingLearned,
-    EncodingSpec,
-    EncodingStats,
-    Event,
-    FellSilent,
-    KeyFrameRequested,
-    LayersChanged,
-    PathSelected,
-    PlaneFailed,
-    PlaneTotals,
-    ProducerSpec,
-    ProducerStats,
-    ReceptionReport,
-)
 
-__all__ = [
-    "CameBack",
-    "ConsentExpired",
-    "ConsumerFormat",
-    "ConsumerId",
-    "ConsumerStats",
-    "DataPlane",
-    "DropReason",
-    "DtlsArrived",
-    "EncodingFlows",
-    "EncodingLearned",
-    "EncodingSpec",
-    "EncodingStats",
-    "Event",
-    "FellSilent",
-    "KeyFrameRequested",
-    "LayersChanged",
-    "Path",
-    "PathSelected",
-    "PlaneFailed",
-    "PlaneTotals",
-    "ProducerId",
-    "ProducerSpec",
-    "ProducerStats",
-    "ReceptionReport",
-    "TransportId",
-]
+__all__ = ["ConsumerId", "DataPlane", "DropReason", "Path", "ProducerId", "TransportId"]
 
 TransportId = NewType("TransportId", int)
 ProducerId = NewType("ProducerId", int)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import trio
 
 from sfu.dataplane.core import DataPlaneCore, RandomSource, SendDatagram
-from sfu.dataplane.interface import Event, Path, ProducerId, ProducerSpec, TransportId
+from sfu.dataplane.interface import Path, ProducerId, TransportId
+from sfu.dataplane.values import Event, ProducerSpec
 
 _QUEUE = 4096  # datagrams that wait at most; more are lost, as in a full socket
 _BATCH = 64  # datagrams in one poll

@@ -11,7 +11,7 @@ import trio
 
 from sfu._dataplane import ThreadedPlane
 from sfu.dataplane.core import RandomSource
-from sfu.dataplane.interface import Event
+from sfu.dataplane.values import Event
 
 _BUFFER = 4 * 1024 * 1024  # bytes of socket buffer in each direction that we ask for; the kernel may grant less
 _BATCH = 32  # datagrams for the slow path in one poll: they are some milliseconds of work

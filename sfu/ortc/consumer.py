@@ -5,7 +5,7 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 
 from sfu.capabilities import MID_URI
-from sfu.dataplane.interface import ConsumerFormat
+from sfu.dataplane.values import ConsumerFormat
 from sfu.errors import Unsupported
 from sfu.ortc.codecs import can_decode, same_codec
 from sfu.ortc.producer import ProducerPlan

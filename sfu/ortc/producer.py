@@ -7,7 +7,7 @@ from typing import Final
 from attrs import field, frozen
 
 from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, PLI, RID_URI
-from sfu.dataplane.interface import EncodingSpec, ProducerSpec
+from sfu.dataplane.values import EncodingSpec, ProducerSpec
 from sfu.errors import Unsupported
 from sfu.ortc.choice import CodecChoice, choose_codec
 from sfu.ortc.codecs import same_codec, split_mime_type

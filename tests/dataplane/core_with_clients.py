@@ -11,22 +11,17 @@ from attrs import evolve, frozen
 from pylibsrtp import Policy, Session
 
 from sfu.dataplane.core import DataPlaneCore
-from sfu.dataplane.interface import (
+from sfu.dataplane.interface import ConsumerId, DataPlane, DropReason, Path, ProducerId, TransportId
+from sfu.dataplane.udp import UdpDataPlane
+from sfu.dataplane.values import (
     ConsumerFormat,
-    ConsumerId,
-    DataPlane,
-    DropReason,
     EncodingFlows,
     EncodingSpec,
     Event,
-    Path,
     PathSelected,
     PlaneTotals,
-    ProducerId,
     ProducerSpec,
-    TransportId,
 )
-from sfu.dataplane.udp import UdpDataPlane
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
 from tests.wire.binding import request
 from tools.light.wire.demux import Protocol, classify

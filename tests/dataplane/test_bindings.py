@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from aioice import stun
 
-from sfu.dataplane.interface import DropReason, DtlsArrived, Path, PathSelected, TransportId
+from sfu.dataplane.interface import DropReason, Path, TransportId
+from sfu.dataplane.values import DtlsArrived, PathSelected
 from tests.dataplane.core_with_clients import PASSWORD, Client, Rig, username_fragment
 from tests.wire.binding import attribute, message, request, sealed
 

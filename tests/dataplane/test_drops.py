@@ -3,7 +3,8 @@
 import pytest
 
 from sfu.dataplane.core import MAX_EVENTS
-from sfu.dataplane.interface import DropReason, DtlsArrived, Path
+from sfu.dataplane.interface import DropReason, Path
+from sfu.dataplane.values import DtlsArrived
 from sfu.wire.srtp import SrtpProfile
 from tests.dataplane.core_with_clients import AUDIO, Client, ConsumerSpec, Rig, changed
 

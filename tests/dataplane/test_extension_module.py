@@ -6,7 +6,8 @@ from random import Random
 import pytest
 
 from sfu.dataplane.core import DataPlaneCore
-from sfu.dataplane.interface import Path, PathSelected, TransportId
+from sfu.dataplane.interface import Path, TransportId
+from sfu.dataplane.values import PathSelected
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
 from tests.dataplane.core_with_clients import Rig, binding_request
 

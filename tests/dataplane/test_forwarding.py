@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfu.dataplane.interface import ConsumerFormat, ConsumerId, LayersChanged, Path
+from sfu.dataplane.interface import ConsumerId, Path
+from sfu.dataplane.values import ConsumerFormat, LayersChanged
 from sfu.wire.srtp import SrtpProfile
 from tests.dataplane.core_with_clients import AUDIO, ConsumerSpec, Rig, changed
 from tools.light.wire.rtp import encode

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfu.dataplane.interface import LayersChanged
+from sfu.dataplane.values import LayersChanged
 from tests.dataplane.core_with_clients import VIDEO, Client, Rig, changed
 from tests.dataplane.vp8 import vp8
 

@@ -6,8 +6,9 @@ import pytest
 import trio
 import trio.testing
 
-from sfu.dataplane.interface import DtlsArrived, Path, TransportId
+from sfu.dataplane.interface import Path, TransportId
 from sfu.dataplane.memory import MemoryDataPlane
+from sfu.dataplane.values import DtlsArrived
 from tests.dataplane.core_with_clients import PASSWORD, binding_request, username_fragment
 
 CLIENT = Path("192.0.2.1", 5)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sfu.dataplane.interface import ConsumerId, DropReason, LayersChanged, PlaneTotals, ProducerId, TransportId
+from sfu.dataplane.interface import ConsumerId, DropReason, ProducerId, TransportId
+from sfu.dataplane.values import LayersChanged, PlaneTotals
 from tests.dataplane.core_with_clients import AUDIO, VIDEO, ConsumerSpec, Rig
 from tests.dataplane.vp8 import vp8
 

@@ -3,7 +3,8 @@
 import pytest
 
 from sfu.dataplane.core import MAX_SOURCES
-from sfu.dataplane.interface import KeyFrameRequested, ProducerId
+from sfu.dataplane.interface import ProducerId
+from sfu.dataplane.values import KeyFrameRequested
 from sfu.wire.srtp import SrtpProfile
 from tests.dataplane.core_with_clients import VIDEO, Client, Rig
 from tools.light.wire.rtcp import (

@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 from attrs import evolve
 
-from sfu.dataplane.interface import ConsumerId, DropReason, EncodingSpec, LayersChanged, ProducerId, ReceptionReport
+from sfu.dataplane.interface import ConsumerId, DropReason, ProducerId
+from sfu.dataplane.values import EncodingSpec, LayersChanged, ReceptionReport
 from tests.dataplane.core_with_clients import AUDIO, Client, ConsumerSpec, Rig, changed
 from tools.light.wire.ntp import middle, to_short
 from tools.light.wire.rtcp import ReceiverReport, ReportBlock, RtcpPacket, SenderReport, SourceDescription, encode

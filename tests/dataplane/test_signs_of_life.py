@@ -6,16 +6,8 @@ from itertools import permutations
 import pytest
 
 from sfu.dataplane.core import ENCODING_IDLE
-from sfu.dataplane.interface import (
-    CameBack,
-    ConsentExpired,
-    DropReason,
-    EncodingFlows,
-    EncodingSpec,
-    FellSilent,
-    Path,
-    TransportId,
-)
+from sfu.dataplane.interface import DropReason, Path, TransportId
+from sfu.dataplane.values import CameBack, ConsentExpired, EncodingFlows, EncodingSpec, FellSilent
 from tests.dataplane.core_with_clients import AUDIO, PASSWORD, VIDEO, Client, Rig, changed, username_fragment
 from tests.wire.binding import attribute, message, request, sealed
 from tools.light.wire.rtp import encode

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfu.dataplane.interface import ConsumerId, EncodingSpec, LayersChanged, ProducerId
+from sfu.dataplane.interface import ConsumerId, ProducerId
+from sfu.dataplane.values import EncodingSpec, LayersChanged
 from tests.dataplane.core_with_clients import VIDEO, Client, ConsumerSpec, Rig, changed
 from tests.dataplane.vp8 import vp8
 from tools.light.wire.rtp import parse_header_untrusted

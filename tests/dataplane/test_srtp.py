@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pylibsrtp import Error as SrtpError
 
-from sfu.dataplane.interface import DropReason, EncodingSpec
+from sfu.dataplane.interface import DropReason
+from sfu.dataplane.values import EncodingSpec
 from sfu.wire.srtp import SrtpProfile
 from tests.dataplane.core_with_clients import AUDIO, Client, ConsumerSpec, Rig, changed
 from tools.light.wire.rtcp import PictureLossIndication

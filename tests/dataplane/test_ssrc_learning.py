@@ -2,7 +2,8 @@
 
 import pytest
 
-from sfu.dataplane.interface import DropReason, EncodingLearned, EncodingSpec, LayersChanged, ProducerId, ProducerSpec
+from sfu.dataplane.interface import DropReason, ProducerId
+from sfu.dataplane.values import EncodingLearned, EncodingSpec, LayersChanged, ProducerSpec
 from tests.dataplane.core_with_clients import AUDIO, VIDEO, Client, Rig, changed
 from tests.dataplane.vp8 import vp8
 

@@ -1,6 +1,6 @@
 """Temporal layers of VP8 and VP9 are dropped and added."""
 
-from sfu.dataplane.interface import LayersChanged
+from sfu.dataplane.values import LayersChanged
 from tests.dataplane.core_with_clients import VIDEO, Client, ConsumerSpec, Rig, changed
 from tests.dataplane.vp8 import vp8
 

@@ -12,8 +12,9 @@ import trio.testing
 from pylibsrtp import Policy
 
 from sfu.dataplane import udp
-from sfu.dataplane.interface import ConsumerId, DropReason, DtlsArrived, Path, PathSelected, ProducerId, TransportId
+from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, TransportId
 from sfu.dataplane.udp import UdpDataPlane, bind_all
+from sfu.dataplane.values import DtlsArrived, PathSelected
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
 from tests.dataplane.core_with_clients import (
     AUDIO,

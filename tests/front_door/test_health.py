@@ -14,7 +14,8 @@ from gateway.http.routes import make_app
 from gateway.ops.metrics import ChannelCounts, Metrics
 from protocol.errors import ErrorCode
 from protocol.events import LeaveReason
-from sfu.dataplane.interface import DropReason, PlaneTotals
+from sfu.dataplane.interface import DropReason
+from sfu.dataplane.values import PlaneTotals
 from tests.front_door.memory_front_door import Clients, Door, request, upgrade
 from tests.front_door.stand_ins import Rooms
 

@@ -3,7 +3,7 @@
 from trio.testing import MockClock
 
 import sfu
-from sfu.dataplane.interface import PlaneFailed
+from sfu.dataplane.values import PlaneFailed
 from tests.media.conftest import Notices
 from tests.media.memory_network import open_network
 from tests.media.rtp import opus

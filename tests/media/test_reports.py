@@ -9,7 +9,7 @@ from attrs import frozen
 from trio.testing import MockClock
 
 import sfu
-from sfu.dataplane.interface import Event, KeyFrameRequested, ReceptionReport
+from sfu.dataplane.values import Event, KeyFrameRequested, ReceptionReport
 from tests.eventually import eventually
 from tests.media.conftest import Notices
 from tests.media.memory_network import Client, Network, open_network

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 import sfu
-from sfu.dataplane.interface import ConsentExpired, Event, FellSilent
+from sfu.dataplane.values import ConsentExpired, Event, FellSilent
 from sfu.settings import TransportState
 from tests.eventually import eventually
 from tests.media.conftest import Notices

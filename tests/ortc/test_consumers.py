@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, PLI, ROUTER_CAPABILITIES
-from sfu.dataplane.interface import ConsumerFormat
+from sfu.dataplane.values import ConsumerFormat
 from sfu.errors import Unsupported
 from sfu.ortc import MAX_PLANS, PROBATOR_SSRC, ConsumerPlan, Receiver, can_consume, plan_consumer
 from sfu.parameters import (

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from sfu.capabilities import AUDIO_LEVEL_URI, MID_URI, ROUTER_CAPABILITIES, VIDEO_ORIENTATION_URI
-from sfu.dataplane.interface import EncodingSpec, ProducerSpec
+from sfu.dataplane.values import EncodingSpec, ProducerSpec
 from sfu.errors import Unsupported
 from sfu.ortc import ProducerPlan, accept_producer
 from sfu.parameters import (
