@@ -16,6 +16,7 @@ from gateway.connection.connection import LAST_READ_SECONDS, Connection
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.outbox import Frame
 from gateway.connection.websocket import SharedStream
+from gateway.http.prefixed_stream import PrefixedStream
 from gateway.ops.metrics import Metrics
 
 CLOSE_FRAME = b"\x88\x02\x03\xe8"
@@ -79,3 +80,18 @@ async def test_a_send_that_fails_ends_the_connection_although_nothing_can_be_rea
     await connection.write(SimpleNamespace(closed=None), SharedStream(near, 1000, lambda: None))  # type: ignore[arg-type]
     assert connection.end_reason is end_reasons.DISCONNECTED
     assert trio.current_time() == LAST_READ_SECONDS
+
+
+async def test_frames_that_the_socket_takes_in_parts_arrive_whole_and_once() -> None:
+    frames = bytes(range(256)) * 16_000  # 4 MB, more than a socket takes at once
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    client = await trio.open_tcp_stream("127.0.0.1", listeners[0].socket.getsockname()[1])
+    async with client, await listeners[0].accept() as accepted, listeners[0]:
+        shared = SharedStream(PrefixedStream(accepted, b""), 1000, lambda: None)
+        received = bytearray()
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(shared.send_frames, frames)
+                while len(received) < len(frames):
+                    received += await client.receive_some()
+    assert received == frames

@@ -253,3 +253,26 @@ def test_a_frame_is_framed_as_a_websocket_library_would(size: int) -> None:
     text = "x" * size
     assert Frame.of_text(text).wire == Connection(ConnectionType.SERVER).send(TextMessage(text))
     assert Frame.of_text(text).text == text
+
+
+async def test_a_writer_whose_sends_never_wait_lets_other_tasks_run() -> None:
+    outbox = Outbox(max_bytes=1000, max_age=1)
+    turns: list[str] = []
+
+    async def send(_: bytes) -> None:
+        turns.append("writer")
+        if turns.count("writer") < 20:
+            outbox.put(Frame.of_text("more"))
+        elif turns.count("writer") == 20:
+            outbox.close(Frame.of_text("last"), keep_queued=False)
+
+    async def other() -> None:
+        while "writer" not in turns or len(turns) < 10:
+            turns.append("other")
+            await trio.lowlevel.checkpoint()
+
+    outbox.put(Frame.of_text("first"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(outbox.send_all, send)
+        nursery.start_soon(other)
+    assert "other" in turns[turns.index("writer") :]
