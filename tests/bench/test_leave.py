@@ -62,7 +62,7 @@ async def test_a_notice_that_does_not_come_fails_the_bench(channel: BenchChannel
 
 async def test_a_watched_gateway_reports_the_steps_between_two_signals() -> None:
     async with running_gateway(WATCHED) as gateway:
-        await trio.sleep(1)
+        await trio.sleep(1)  # real time, which must not count as a step
         begun = time.monotonic()
         gateway.process.send_signal(signal.SIGRTMIN)
         async with open_channel(gateway, "bench") as channel:
