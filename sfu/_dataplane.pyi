@@ -71,6 +71,9 @@ from sfu.dataplane.values import (
 from sfu.dataplane.values import (
     ReceptionReport as ReceptionReport,
 )
+from sfu.dataplane.values import (
+    RepairFailed as RepairFailed,
+)
 from sfu.wire.srtp import SrtpKeys
 
 ENCODING_IDLE: float
@@ -173,8 +176,12 @@ class DataPlane:
         encoding: int | None = 0,
         temporal: int | None = None,
         paused: bool = True,
+        rtx_ssrc: int | None = None,
     ) -> None:
         """Send a producer's stream to this transport.  ``encoding`` and ``temporal`` are those of :meth:`set_layers`.
+
+        With ``rtx_ssrc`` the consumer sends packets again for which its receiver asks (RFC 4585 section 6.2.1), as
+        retransmissions with that SSRC (RFC 4588).
 
         Raises ``ValueError`` for an encoding that the producer does not have.  It also raises for an SSRC that this
         transport ever sent with: both streams would share a key stream (RFC 3711 section 9.1).

@@ -46,6 +46,13 @@ class DropReason(enum.StrEnum):
     UNKNOWN_USERNAME = "unknown_username"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a label, not a secret
     UNEXPECTED_STUN = "unexpected_stun"
+    REPAIR_NOT_NEEDED = "repair_not_needed"
+    RESEND_NOT_STORED = "resend_not_stored"
+    RESEND_TOO_SOON = "resend_too_soon"
+    RESEND_TOO_OFTEN = "resend_too_often"
+    RESEND_OVER_BUDGET = "resend_over_budget"
+    RESEND_AWAITS_KEY_FRAME = "resend_awaits_key_frame"
+    TOO_MANY_NACKS = "too_many_nacks"
     # The slow path counts these through ``count_drop``.
     MALFORMED_DTLS = "malformed_dtls"
     UNEXPECTED_DTLS = "unexpected_dtls"

@@ -20,6 +20,7 @@ from sfu._dataplane import (
     ProducerSpec,
     ProducerStats,
     ReceptionReport,
+    RepairFailed,
 )
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "ProducerSpec",
     "ProducerStats",
     "ReceptionReport",
+    "RepairFailed",
 ]

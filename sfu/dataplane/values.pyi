@@ -17,11 +17,13 @@ class EncodingSpec:
     """One encoding of a producer.
 
     Without an ``ssrc``, the data plane learns the SSRC from packets with the MID and RID extensions (RFC 8843,
-    RFC 8852).  Such packets may also replace a given SSRC.
+    RFC 8852).  Such packets may also replace a given SSRC.  ``rtx_ssrc`` is the SSRC of its retransmissions (RFC 4588),
+    if the client announced it.
     """
 
     ssrc: int | None = None
     rid: str | None = None
+    rtx_ssrc: int | None = None
 
 @dataclass(frozen=True, kw_only=True)
 class ProducerSpec:
@@ -34,9 +36,12 @@ class ProducerSpec:
     - ``extension_ids``: from the client's header extension ids to the router's.  Other extensions are removed.
     - ``red_payload_types``: the client's payload types of redundant audio (RFC 2198).  The data plane forwards only the
       primary block of such a packet, under the payload type that the block names.
+    - ``rtx_payload_types``: the client's payload types of retransmissions (RFC 4588), each with the client's payload
+      type that it repeats.
+    - ``nack``: whether the client takes generic NACKs (RFC 4585 section 6.2.1) and sends the missing packets again.
     - ``mid``: the MID of its media section.
-    - ``mid_id``, ``rid_id``, ``audio_level_id``: the client's ids of the extensions that the data plane reads
-      (RFC 8843, RFC 8852, RFC 6464).
+    - ``mid_id``, ``rid_id``, ``repaired_rid_id``, ``audio_level_id``: the client's ids of the extensions that the data
+      plane reads (RFC 8843, RFC 8852, RFC 6464).
     - ``cname``: the name of the sender in reports (RFC 3550 section 6.5.1).
     - ``paused``: whether to drop its packets.
     """
@@ -48,9 +53,12 @@ class ProducerSpec:
     encodings: Sequence[EncodingSpec]
     extension_ids: Mapping[int, int] = ...
     red_payload_types: Set[int] = ...
+    rtx_payload_types: Mapping[int, int] = ...
+    nack: bool = False
     mid: str | None = None
     mid_id: int | None = None
     rid_id: int | None = None
+    repaired_rid_id: int | None = None
     audio_level_id: int | None = None
     cname: str = ""
     paused: bool = False
@@ -64,6 +72,8 @@ class ConsumerFormat:
     - ``extension_ids``: the router's header extension ids that the receiver takes.  Other extensions are left out.
     - ``mid_id``: the router's id of the MID extension.  Consumers with a MID write it into every packet.
     - ``report_interval``: the mean time between two sender reports, in seconds.
+    - ``rtx_payload_types``: the router's payload types of media, each with the one for its retransmissions (RFC 4588).
+    - ``red_payload_types``: the router's payload types of audio, each with the one for redundant audio (RFC 2198).
 
     Once the sender has reported its clock, receivers get sender reports on that clock (RFC 3550 section 6.4.1).  Each
     report adds the time since the sender's own.  The first report leaves with the next packets.  The next ones follow
@@ -77,6 +87,8 @@ class ConsumerFormat:
     extension_ids: Set[int] = ...
     mid_id: int | None = None
     report_interval: float = 1
+    rtx_payload_types: Mapping[int, int] = ...
+    red_payload_types: Mapping[int, int] = ...
 
 # Events.
 
@@ -127,6 +139,13 @@ class LayersChanged:
     temporal: int | None
 
 @dataclass(frozen=True)
+class RepairFailed:
+    """The client could not repair a loss in this video encoding: only a key frame lets its receivers go on."""
+
+    producer: ProducerId
+    encoding: int
+
+@dataclass(frozen=True)
 class FellSilent:
     """The client has given no sign of life for as long as :meth:`sfu._dataplane.DataPlane.watch` said.
 
@@ -162,6 +181,7 @@ Event = (
     | EncodingLearned
     | EncodingFlows
     | LayersChanged
+    | RepairFailed
     | FellSilent
     | ConsentExpired
     | CameBack
@@ -178,6 +198,10 @@ class EncodingStats:
     ``highest_sequence`` is extended by its cycles (RFC 3550 appendix A.1).  ``expected`` and ``lost`` follow appendix
     A.3; duplicates can make ``lost`` negative.  ``jitter`` follows appendix A.8, in timestamp units.  ``bytes`` counts
     whole plain RTP packets.  The newest packet had ``last_timestamp`` and came at ``last_at``.
+
+    The client was asked for ``requested`` missing packets.  Of these ``repaired`` came after all, again or inside a
+    later packet, and nothing asks for ``given_up`` any more.  ``lost`` counts repaired packets too.  ``round_trip`` is
+    the time from a request to the packet, in seconds; None before the first answer.
     """
 
     ssrc: int | None
@@ -190,6 +214,10 @@ class EncodingStats:
     key_frames: int
     last_timestamp: int
     last_at: float | None
+    requested: int
+    repaired: int
+    given_up: int
+    round_trip: float | None
 
 @dataclass(frozen=True)
 class ProducerStats:
@@ -219,6 +247,10 @@ class ConsumerStats:
     ``packets`` counts all that left, with the padding that fills the number of an omitted late packet.  ``octets``
     counts payloads alone, as sender reports do (RFC 3550 section 6.4.1); ``bytes`` counts whole plain RTP packets.  The
     data plane adds ``timestamp_offset`` (mod 2**32) to the current encoding's timestamps.
+
+    The receiver asked for ``requested`` packets again.  ``resent`` left again, with ``resent_bytes`` as whole plain
+    packets; ``not_resent`` did not, and the drop counters say why.  ``packets``, ``bytes`` and ``octets`` count none of
+    them.  ``redundant`` packets also carried earlier ones (RFC 2198).
     """
 
     packets: int
@@ -230,13 +262,19 @@ class ConsumerStats:
     last_timestamp: int
     last_at: float | None
     reception_report: ReceptionReport | None
+    requested: int
+    resent: int
+    resent_bytes: int
+    not_resent: int
+    redundant: int
 
 @dataclass(frozen=True)
 class PlaneTotals:
     """Packets, bytes and drops since the start, as whole datagrams; and the number of objects now.
 
     ``routes`` counts consumers that have their producer.  A datagram for the slow path counts at the latest when
-    :meth:`~sfu._dataplane.DataPlane.poll` hands it over.
+    :meth:`~sfu._dataplane.DataPlane.poll` hands it over.  ``stored_packets`` with ``stored_bytes`` are kept to be sent
+    again.
     """
 
     packets_in: int
@@ -249,3 +287,5 @@ class PlaneTotals:
     routes: int
     paths: int
     usernames: int
+    stored_packets: int
+    stored_bytes: int

@@ -43,6 +43,8 @@ class Plane:
             routes=12,
             paths=9,
             usernames=8,
+            stored_packets=50,
+            stored_bytes=60_000,
         )
 
 

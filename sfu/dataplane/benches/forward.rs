@@ -43,7 +43,7 @@ fn connected(profile: Profile, load: Load, receivers: u64) -> (Core, Srtp) {
         video: load.video,
         clock_rate: 90000,
         payload_types: [(96, 100)].into(),
-        encodings: vec![EncodingSpec { ssrc: Some(1), rid: None }],
+        encodings: vec![EncodingSpec { ssrc: Some(1), ..EncodingSpec::default() }],
         extension_ids: [(1, 10), (2, 4), (4, 1)].into(),
         mid: Some("0".into()),
         mid_id: Some(4),

@@ -88,7 +88,7 @@ fn plane(profile: Profile, receive: &[u8], send: &[u8], ssrc: u32) -> Result<Cor
         video: true,
         clock_rate: 90_000,
         payload_types: [(PAYLOAD_TYPE, PAYLOAD_TYPE)].into(),
-        encodings: vec![EncodingSpec { ssrc: Some(ssrc), rid: None }],
+        encodings: vec![EncodingSpec { ssrc: Some(ssrc), ..EncodingSpec::default() }],
         ..ProducerSpec::default()
     };
     let format = ConsumerFormat {

@@ -20,6 +20,7 @@ pub const EVENTS: &[&str] = &[
     "EncodingLearned",
     "EncodingFlows",
     "LayersChanged",
+    "RepairFailed",
     "FellSilent",
     "ConsentExpired",
     "CameBack",
@@ -29,9 +30,9 @@ pub const EVENTS: &[&str] = &[
 #[pymethods]
 impl EncodingSpec {
     #[new]
-    #[pyo3(signature = (ssrc = None, rid = None))]
-    fn new(ssrc: Option<u32>, rid: Option<String>) -> Self {
-        Self { ssrc, rid }
+    #[pyo3(signature = (ssrc = None, rid = None, rtx_ssrc = None))]
+    fn new(ssrc: Option<u32>, rid: Option<String>, rtx_ssrc: Option<u32>) -> Self {
+        Self { ssrc, rid, rtx_ssrc }
     }
 
     fn __repr__(&self) -> String {
@@ -44,8 +45,9 @@ impl ProducerSpec {
     #[new]
     #[pyo3(signature = (
         *, kind, codec, clock_rate, payload_types, encodings, extension_ids = NumberMap::default(),
-        red_payload_types = BTreeSet::new(), mid = None, mid_id = None, rid_id = None, audio_level_id = None,
-        cname = String::new(), paused = false,
+        red_payload_types = BTreeSet::new(), rtx_payload_types = NumberMap::default(), nack = false, mid = None,
+        mid_id = None, rid_id = None, repaired_rid_id = None, audio_level_id = None, cname = String::new(),
+        paused = false,
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -56,9 +58,12 @@ impl ProducerSpec {
         encodings: Vec<EncodingSpec>,
         extension_ids: NumberMap,
         red_payload_types: BTreeSet<u8>,
+        rtx_payload_types: NumberMap,
+        nack: bool,
         mid: Option<String>,
         mid_id: Option<u8>,
         rid_id: Option<u8>,
+        repaired_rid_id: Option<u8>,
         audio_level_id: Option<u8>,
         cname: String,
         paused: bool,
@@ -76,9 +81,12 @@ impl ProducerSpec {
             encodings,
             extension_ids,
             red_payload_types,
+            rtx_payload_types,
+            nack,
             mid,
             mid_id,
             rid_id,
+            repaired_rid_id,
             audio_level_id,
             cname,
             paused,
@@ -98,9 +106,19 @@ impl ProducerSpec {
 #[pymethods]
 impl ConsumerFormat {
     #[new]
-    #[pyo3(signature = (payload_types, extension_ids = BTreeSet::new(), mid_id = None, report_interval = 1.0))]
-    fn new(payload_types: BTreeSet<u8>, extension_ids: BTreeSet<u8>, mid_id: Option<u8>, report_interval: f64) -> Self {
-        Self { payload_types, extension_ids, mid_id, report_interval }
+    #[pyo3(signature = (
+        payload_types, extension_ids = BTreeSet::new(), mid_id = None, report_interval = 1.0,
+        rtx_payload_types = NumberMap::default(), red_payload_types = NumberMap::default(),
+    ))]
+    fn new(
+        payload_types: BTreeSet<u8>,
+        extension_ids: BTreeSet<u8>,
+        mid_id: Option<u8>,
+        report_interval: f64,
+        rtx_payload_types: NumberMap,
+        red_payload_types: NumberMap,
+    ) -> Self {
+        Self { payload_types, extension_ids, mid_id, report_interval, rtx_payload_types, red_payload_types }
     }
 
     fn __repr__(&self) -> String {

@@ -165,7 +165,8 @@ impl DataPlane {
     }
 
     #[pyo3(signature = (
-        transport, consumer, producer, consumer_format, ssrc, mid = None, *, encoding = 0, temporal = None, paused = true
+        transport, consumer, producer, consumer_format, ssrc, mid = None, *, encoding = 0, temporal = None, paused = true,
+        rtx_ssrc = None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn add_consumer(
@@ -180,8 +181,9 @@ impl DataPlane {
         encoding: Option<usize>,
         temporal: Option<u8>,
         paused: bool,
+        rtx_ssrc: Option<u32>,
     ) -> PyResult<()> {
-        let spec = ConsumerSpec { format: consumer_format.get(), ssrc, mid, encoding, temporal, paused };
+        let spec = ConsumerSpec { format: consumer_format.get(), ssrc, rtx_ssrc, mid, encoding, temporal, paused };
         let random = Self::held(&self.random, py).ok_or_else(|| PyRuntimeError::new_err("the plane was not made"))?;
         let first_sequence: u16 = random.bind(py).call_method1("randrange", (1, 0x8000))?.extract()?;
         Ok(self.with(py, |core| core.add_consumer(transport, consumer, producer, &spec, first_sequence))??)

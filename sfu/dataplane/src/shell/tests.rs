@@ -87,7 +87,7 @@ fn call(core: &FairMutex<Core>, sender: &UdpSocket, receiver: &UdpSocket) {
         video: true,
         clock_rate: 90000,
         payload_types: [(96, 96)].into(),
-        encodings: vec![EncodingSpec { ssrc: Some(5), rid: None }],
+        encodings: vec![EncodingSpec { ssrc: Some(5), ..EncodingSpec::default() }],
         ..ProducerSpec::default()
     };
     let format = ConsumerFormat { payload_types: [96].into(), ..ConsumerFormat::default() };

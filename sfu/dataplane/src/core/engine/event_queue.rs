@@ -17,6 +17,8 @@ pub struct EventQueue {
     learned: Vec<(Id, usize, u32)>,
     /// Producers and their video encodings that began to flow.
     flowing: Vec<(Id, usize)>,
+    /// Producers and their encodings whose losses could not be repaired.
+    unrepaired: Vec<(Id, usize)>,
     /// Transports and the paths that they send on now.
     selected: Vec<(Id, Path)>,
 }
@@ -24,13 +26,17 @@ pub struct EventQueue {
 impl EventQueue {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.ordered.is_empty() && self.learned.is_empty() && self.flowing.is_empty() && self.selected.is_empty()
+        self.ordered.is_empty()
+            && self.learned.is_empty()
+            && self.flowing.is_empty()
+            && self.unrepaired.is_empty()
+            && self.selected.is_empty()
     }
 
     /// How many events wait.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.ordered.len() + self.learned.len() + self.flowing.len() + self.selected.len()
+        self.ordered.len() + self.learned.len() + self.flowing.len() + self.unrepaired.len() + self.selected.len()
     }
 
     /// Queue a datagram of `size` bytes; fails with [`DropReason::EventsFull`] once [`MAX_EVENTS`] wait.
@@ -90,6 +96,14 @@ impl EventQueue {
         }
     }
 
+    /// A loss in the encoding could not be repaired.
+    #[expect(dead_code, reason = "nothing repairs yet")]
+    pub fn repair_failed(&mut self, producer: Id, encoding: usize) {
+        if !self.unrepaired.contains(&(producer, encoding)) {
+            self.unrepaired.push((producer, encoding));
+        }
+    }
+
     /// The transport sends on this path now.
     pub fn path_selected(&mut self, transport: Id, path: Path) {
         match self.selected.iter_mut().find(|(id, _)| *id == transport) {
@@ -114,9 +128,10 @@ impl EventQueue {
     pub fn forget_producer(&mut self, producer: Id) {
         self.learned.retain(|(id, _, _)| *id != producer);
         self.flowing.retain(|(id, _)| *id != producer);
+        self.unrepaired.retain(|(id, _)| *id != producer);
     }
 
-    /// Hand over selected paths, learned SSRCs and encodings that flow.
+    /// Hand over selected paths, learned SSRCs, encodings that flow, and repairs that failed.
     pub fn take_changes(&mut self) -> Vec<Event> {
         let selected = self.selected.drain(..);
         let mut changes: Vec<Event> =
@@ -125,6 +140,8 @@ impl EventQueue {
         changes.extend(learned.map(|(producer, encoding, ssrc)| Event::EncodingLearned { producer, encoding, ssrc }));
         let flowing = self.flowing.drain(..);
         changes.extend(flowing.map(|(producer, encoding)| Event::EncodingFlows { producer, encoding }));
+        let unrepaired = self.unrepaired.drain(..);
+        changes.extend(unrepaired.map(|(producer, encoding)| Event::RepairFailed { producer, encoding }));
         changes
     }
 

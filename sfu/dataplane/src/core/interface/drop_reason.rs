@@ -40,6 +40,13 @@ drop_reasons! {
     UnknownUsername => "unknown_username",
     WrongPassword => "wrong_password",
     UnexpectedStun => "unexpected_stun",
+    RepairNotNeeded => "repair_not_needed",
+    ResendNotStored => "resend_not_stored",
+    ResendTooSoon => "resend_too_soon",
+    ResendTooOften => "resend_too_often",
+    ResendOverBudget => "resend_over_budget",
+    ResendAwaitsKeyFrame => "resend_awaits_key_frame",
+    TooManyNacks => "too_many_nacks",
     // The slow path counts these through `Core::count_drop`.
     MalformedDtls => "malformed_dtls",
     UnexpectedDtls => "unexpected_dtls",

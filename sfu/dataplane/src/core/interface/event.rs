@@ -27,6 +27,8 @@ pub enum Event {
     CameBack { transport: Id },
     /// A video encoding flows after a break, or for the first time.
     EncodingFlows { producer: Id, encoding: usize },
+    /// The client could not repair a loss in this video encoding: only a key frame lets its receivers go on.
+    RepairFailed { producer: Id, encoding: usize },
     /// The core had a bug and has forgotten every object.
     PlaneFailed { why: String },
     /// A consumer now forwards this encoding up to this temporal layer.

@@ -33,6 +33,8 @@ impl<const N: usize> From<[(u8, u8); N]> for NumberMap {
 pub struct EncodingSpec {
     pub ssrc: Option<u32>,
     pub rid: Option<String>,
+    /// The SSRC of its retransmissions (RFC 4588), if the client announced it.
+    pub rtx_ssrc: Option<u32>,
 }
 
 /// A stream that comes in.
@@ -53,12 +55,18 @@ pub struct ProducerSpec {
     pub extension_ids: NumberMap,
     /// The client's payload types of packets that hold redundant blocks of the others (RFC 2198).
     pub red_payload_types: BTreeSet<u8>,
+    /// The client's payload types of retransmissions (RFC 4588), each with the client's payload type that it repeats.
+    pub rtx_payload_types: NumberMap,
+    /// Whether the client takes generic NACKs (RFC 4585 section 6.2.1) and sends the missing packets again.
+    pub nack: bool,
     /// The MID of its media section.
     pub mid: Option<String>,
     /// The client's id of the MID extension (RFC 8843).
     pub mid_id: Option<u8>,
     /// The client's id of the RID extension (RFC 8852).
     pub rid_id: Option<u8>,
+    /// The client's id of the repaired RID extension (RFC 8852).
+    pub repaired_rid_id: Option<u8>,
     /// The client's id of the audio level extension (RFC 6464).
     pub audio_level_id: Option<u8>,
     /// The name of its sender in reports (RFC 3550 section 6.5.1).
@@ -79,6 +87,10 @@ pub struct ConsumerFormat {
     pub mid_id: Option<u8>,
     /// Mean seconds between two sender reports.
     pub report_interval: f64,
+    /// The router's payload types of media, each with the one for its retransmissions (RFC 4588).
+    pub rtx_payload_types: NumberMap,
+    /// The router's payload types of audio, each with the one for redundant audio (RFC 2198).
+    pub red_payload_types: NumberMap,
 }
 
 /// A stream that goes out.
@@ -88,6 +100,9 @@ pub struct ConsumerSpec<'a> {
     pub format: &'a ConsumerFormat,
     /// The SSRC to send with: never one that this transport sent with before.
     pub ssrc: u32,
+    /// The SSRC of its retransmissions: never one that this transport sent with before.  Without it the consumer answers
+    /// no NACK.
+    pub rtx_ssrc: Option<u32>,
     /// The MID to write into every packet, as extension `mid_id` of the format.  Without either, none is written.
     pub mid: Option<&'a str>,
     /// The first target; `None` for nothing.
@@ -101,6 +116,6 @@ pub struct ConsumerSpec<'a> {
 impl<'a> ConsumerSpec<'a> {
     /// A consumer of all temporal layers of the first encoding, without a MID.
     pub fn new(format: &'a ConsumerFormat, ssrc: u32) -> Self {
-        Self { format, ssrc, mid: None, encoding: Some(0), temporal: None, paused: false }
+        Self { format, ssrc, rtx_ssrc: None, mid: None, encoding: Some(0), temporal: None, paused: false }
     }
 }

@@ -23,6 +23,14 @@ pub struct EncodingStats {
     pub key_frames: u64,
     pub last_timestamp: u32,
     pub last_at: Option<f64>,
+    /// Missing packets that the client was asked for.
+    pub requested: u64,
+    /// Missing packets that came after all: again, or inside a later packet.
+    pub repaired: u64,
+    /// Missing packets that nothing asks for any more.
+    pub given_up: u64,
+    /// Seconds from a request to the packet; `None` before the first answer.
+    pub round_trip: Option<f64>,
 }
 
 /// The reception of a producer.
@@ -66,6 +74,15 @@ pub struct ConsumerStats {
     pub last_timestamp: u32,
     pub last_at: Option<f64>,
     pub reception_report: Option<ReceptionReport>,
+    /// Packets that the receiver asked for again.
+    pub requested: u64,
+    /// Packets that were sent again, and their bytes: whole plain packets.
+    pub resent: u64,
+    pub resent_bytes: u64,
+    /// Packets that were asked for and not sent again.  The drop reasons say why.
+    pub not_resent: u64,
+    /// Packets that also carried earlier ones (RFC 2198).
+    pub redundant: u64,
 }
 
 /// Totals since the start, and the number of objects now.
@@ -83,4 +100,7 @@ pub struct PlaneTotals {
     pub routes: usize,
     pub paths: usize,
     pub usernames: usize,
+    /// Packets that are kept to be sent again, and their bytes.
+    pub stored_packets: usize,
+    pub stored_bytes: usize,
 }

@@ -57,6 +57,11 @@ impl Core {
             last_timestamp: consumer.timestamps.last,
             last_at: consumer.timestamps.last_at,
             reception_report: consumer.reports.reception_report,
+            requested: 0,
+            resent: 0,
+            resent_bytes: 0,
+            not_resent: 0,
+            redundant: 0,
         })
     }
 
@@ -73,6 +78,8 @@ impl Core {
             routes: self.producers.values().map(|producer| producer.consumers.len()).sum(),
             paths: self.by_path.len(),
             usernames: self.by_username.len(),
+            stored_packets: 0,
+            stored_bytes: 0,
         }
     }
 

@@ -124,6 +124,10 @@ impl Encoding {
             key_frames: self.key_frames,
             last_timestamp: stats.last_timestamp,
             last_at: stats.last_at,
+            requested: 0,
+            repaired: 0,
+            given_up: 0,
+            round_trip: None,
         }
     }
 }

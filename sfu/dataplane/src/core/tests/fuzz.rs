@@ -31,10 +31,10 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
     let mut clients: Vec<_> =
         PROFILES.into_iter().zip(1..).map(|(profile, number)| Client::connect(&mut core, number, profile)).collect();
     for (number, codec) in (10..).zip(["video/vp8", "video/vp9", "video/h264", "video/av1", "audio/opus"]) {
-        let learnt = vec![EncodingSpec { ssrc: None, rid: Some("l".into()) }, EncodingSpec::default()];
+        let learnt = vec![EncodingSpec { rid: Some("l".into()), ..EncodingSpec::default() }, EncodingSpec::default()];
         let encodings = vec![
-            EncodingSpec { ssrc: Some(10 * number as u32), rid: None },
-            EncodingSpec { ssrc: None, rid: Some("h".into()) },
+            EncodingSpec { ssrc: Some(10 * number as u32), ..EncodingSpec::default() },
+            EncodingSpec { rid: Some("h".into()), ..EncodingSpec::default() },
         ];
         let spec = ProducerSpec {
             codec: codec.into(),

@@ -117,7 +117,7 @@ fn audio() -> ProducerSpec {
         codec: "audio/opus".into(),
         clock_rate: 48000,
         payload_types: [(111, 100)].into(),
-        encodings: vec![EncodingSpec { ssrc: Some(AUDIO), rid: None }],
+        encodings: vec![EncodingSpec { ssrc: Some(AUDIO), ..EncodingSpec::default() }],
         ..ProducerSpec::default()
     }
 }
@@ -128,7 +128,7 @@ fn video() -> ProducerSpec {
         video: true,
         clock_rate: 90000,
         payload_types: [(96, 101)].into(),
-        encodings: vec![EncodingSpec { ssrc: Some(VIDEO), rid: None }],
+        encodings: vec![EncodingSpec { ssrc: Some(VIDEO), ..EncodingSpec::default() }],
         ..ProducerSpec::default()
     }
 }

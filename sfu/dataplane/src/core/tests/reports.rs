@@ -107,7 +107,7 @@ fn reports_about_many_streams_are_split_to_fit_every_path() {
     let mut client = Client::connect(&mut core, 1, PROFILES[0]);
     core.set_rtcp_source(OURS, CNAME);
     for ssrc in 1..=60 {
-        let encodings = vec![EncodingSpec { ssrc: Some(ssrc), rid: None }];
+        let encodings = vec![EncodingSpec { ssrc: Some(ssrc), ..EncodingSpec::default() }];
         core.add_producer(1, Id::from(ssrc), ProducerSpec { encodings, ..audio() }).unwrap();
         client.send(&mut core, ssrc, 111, 1, b"voice");
     }
@@ -165,7 +165,7 @@ fn a_publisher_is_asked_for_a_key_frame_in_the_form_that_it_supports() {
 fn no_key_frame_is_requested_without_an_ssrc_or_a_path() {
     let mut core = Core::new(0.0);
     Client::connect(&mut core, 1, PROFILES[0]);
-    let encodings = vec![EncodingSpec { ssrc: None, rid: Some("h".into()) }];
+    let encodings = vec![EncodingSpec { rid: Some("h".into()), ..EncodingSpec::default() }];
     core.add_producer(1, 10, ProducerSpec { encodings, rid_id: Some(1), ..video() }).unwrap();
     assert_eq!(core.request_key_frame(10, 0, false), Ok(None));
     core.add_transport(2).unwrap();

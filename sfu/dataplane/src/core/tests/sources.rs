@@ -16,7 +16,7 @@ fn call() -> (Core, Client, Client) {
 }
 
 fn produce(core: &mut Core, producer: Id, mid: &str, ssrc: u32) {
-    let encodings = vec![EncodingSpec { ssrc: Some(ssrc), rid: None }];
+    let encodings = vec![EncodingSpec { ssrc: Some(ssrc), ..EncodingSpec::default() }];
     core.add_producer(1, producer, ProducerSpec { mid: Some(mid.into()), mid_id: Some(MID), encodings, ..video() })
         .unwrap();
 }
