@@ -60,7 +60,7 @@ def test_janus_is_measured(link: ServerLink, scenario: CallScenario) -> None:
 
 
 def test_a_server_that_cannot_start_fails_its_own_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tools.bench.beside.gateway_contestant.ARGUMENTS", ("serve", "--no-such-option"))
+    monkeypatch.setattr("tools.bench.gateway_members.ARGUMENTS", ("serve", "--no-such-option"))
     with open_drain() as drain:
         contest = Contest(LOOPBACK, drain, SECONDS, None, Progress())
         gateway: Contestant = "gateway"

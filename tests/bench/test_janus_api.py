@@ -10,8 +10,8 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
-from tools.bench.beside.conference import running_pool
-from tools.bench.janus.api import JanusError, JanusSession, Message, open_session
+from tools.bench.conference import running_pool
+from tools.bench.janus.api import JanusError, JanusSession, Message
 from tools.light.websocket import WebSocketPool
 
 SESSION, HANDLE = 11, 22
@@ -49,7 +49,9 @@ async def open_stand_in(on_event: Callable[[Message], Any]) -> AsyncIterator[Jan
     async with trio.open_nursery() as nursery:
         server = await nursery.start(partial(serve_websocket, serve, "127.0.0.1", 0, ssl_context=None))
         address = ("127.0.0.1", server.port)
-        async with running_pool(WebSocketPool(address)) as pool, open_session(pool, on_event) as session:
+        async with running_pool(WebSocketPool(address)) as pool:
+            session = await pool.open(partial(JanusSession, on_event=on_event))
+            await session.create(nursery)
             yield session
         nursery.cancel_scope.cancel()
 

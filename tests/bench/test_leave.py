@@ -16,8 +16,8 @@ from tools.bench.leave.full_channel import Load, MeasuredLeave, Silence
 from tools.bench.leave.listeners import ENDINGS, Ending
 from tools.bench.leave.results import LeaveResults, percentile
 from tools.bench.leave.watched_gateway import Watched
-from tools.bench.process import running_gateway
 from tools.loadtest.own_load import LagMeter
+from tools.servers import running_gateway
 
 MEMBERS = 4
 

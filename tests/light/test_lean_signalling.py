@@ -10,9 +10,9 @@ from protocol.client import ConnectionClosed, RequestError
 from protocol.errors import CloseCode
 from protocol.requests import Consume, Join, Leave, Ping
 from protocol.responses import Done
-from tools.bench.process import running_gateway
 from tools.light.lean_signalling import LeanSignalling
 from tools.light.websocket import WebSocketPool
+from tools.servers import running_gateway
 
 ABSENT = Consume("no-such-transport", "no-such-producer")
 

@@ -7,11 +7,11 @@ from itertools import pairwise
 import pytest
 from attrs import define, field
 
-from tools.bench.beside.drain import is_rtp
 from tools.light import LightEndpoint
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop, constant_loop
 from tools.light.wire import rtcp
+from tools.light.wire.demux import is_rtp
 from tools.light.wire.ntp import from_ntp
 from tools.light.wire.rtp import parse_header_untrusted
 

@@ -17,11 +17,12 @@ from tools.bench import BenchError
 from tools.light.websocket import UpgradeRefused
 from tools.loadtest.failures import FAILURES, describe, first_error
 from tools.page import NoPlace, Place
+from tools.servers import ServerEnded
 
 T = TypeVar("T")
 INTERRUPTED: Final = 130
 #: Errors that end a run without a traceback.
-KNOWN: Final = (BenchError, NoPlace, UpgradeRefused, subprocess.CalledProcessError, *FAILURES)
+KNOWN: Final = (BenchError, ServerEnded, NoPlace, UpgradeRefused, subprocess.CalledProcessError, *FAILURES)
 # Shortest time between two lines, in seconds, if a line cannot be overwritten (in a file or a pipe).
 EVERY_SECONDS: Final = 5.0
 _WRITE_OVER: Final = "\r\x1b[K"

@@ -16,13 +16,13 @@ import trio
 from attrs import define, field
 
 from sfu.wire.certificate import generate_certificate
-from tools.bench.process import ARGUMENTS, GatewayProcess, ServerEnded, running_gateway
 from tools.interop.clients import CLIENTS, CannotBuild, Command, ForeignClient
 from tools.interop.page import PLACE, table
 from tools.interop.run import ScenarioResult, run
 from tools.interop.scenario import SCENARIOS, Scenario
 from tools.light import Identity
 from tools.page import NoPlace
+from tools.servers import ARGUMENTS, GatewayProcess, ServerEnded, running_gateway
 
 _ADDRESSES = ("127.0.0.1", "127.0.0.2")
 _EMPTY_WITHIN = 10.0

@@ -209,18 +209,29 @@ class LightEndpoint:
         return self.transport.open_rtp(bytes(_view[: self._size]))
 
     def arrived_at(self) -> int:
-        """Return when the newest datagram reached the socket, in nanoseconds of ``time.monotonic_ns()``.
+        return arrived_at(self.socket)
 
-        The kernel noted that time, so a late read does not change it.
-        """
-        now = time.monotonic_ns()
-        try:
-            noted = fcntl.ioctl(self.socket, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
-        except OSError:  # the kernel noted no time
-            return now
-        seconds, nanoseconds = _TIMESPEC.unpack(noted)
-        ago: int = time.time_ns() - (seconds * 1_000_000_000 + nanoseconds)
-        return now - max(0, ago)
+
+def arrived_at(sock: socket.socket) -> int:
+    """Return when the newest datagram reached the socket, in nanoseconds of ``time.monotonic_ns()``.
+
+    The kernel noted that time, so a late read does not change it.
+    """
+    now = time.monotonic_ns()
+    try:
+        noted = fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
+    except OSError:  # the kernel noted no time
+        return now
+    seconds, nanoseconds = _TIMESPEC.unpack(noted)
+    ago: int = time.time_ns() - (seconds * 1_000_000_000 + nanoseconds)
+    return now - max(0, ago)
+
+
+def note_arrivals(sock: socket.socket) -> None:
+    """Let the kernel note arrival times from now on, for :func:`arrived_at`."""
+    # The call itself fails, because no datagram was read yet.
+    with suppress(OSError):
+        fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
 
 
 def open_socket(address: tuple[str, int]) -> socket.socket:
@@ -230,10 +241,7 @@ def open_socket(address: tuple[str, int]) -> socket.socket:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         sock.connect(address)
-        # The first such call makes the kernel note arrival times from now on.  The call itself fails, because no
-        # datagram was read yet.
-        with suppress(OSError):
-            fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
+        note_arrivals(sock)
     except BaseException:
         sock.close()
         raise

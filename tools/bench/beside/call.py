@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from tools.bench import BenchError
-from tools.bench.beside.conference import Conference, ConferenceMember, Offered, new_ssrc, stay
 from tools.bench.beside.drain import DrainProcess
 from tools.bench.beside.scenarios import CallScenario
+from tools.bench.conference import Conference, ConferenceMember, Offered, new_ssrc
 from tools.light import LightEndpoint
 from tools.light.loop_sender import LoopSender
 
@@ -23,7 +23,7 @@ from tools.light.loop_sender import LoopSender
 WITNESSES: Final = 10
 FIRST_MEDIA_SECONDS: Final = 10.0
 #: Seconds within which a member must get the notice of a leave.
-TOLD_SECONDS: Final = 10.0
+NOTICE_SECONDS: Final = 10.0
 
 
 async def send(senders: Sequence[LoopSender], seconds: float) -> tuple[int, float]:
@@ -46,12 +46,23 @@ async def send(senders: Sequence[LoopSender], seconds: float) -> tuple[int, floa
     return packets, sorted(late)[int(0.99 * len(late))] if late else 0.0
 
 
+@frozen
+class _Receiver:
+    """A member's receiving transport. ``begun`` is when the member began to enter, without waits for others."""
+
+    endpoint: LightEndpoint
+    begun: float
+
+    def first_packet(self) -> float | None:
+        """When the first packet came, if it came before the drain read the socket."""
+        assert self.endpoint.packet_meter is not None
+        streams = self.endpoint.packet_meter.streams.values()
+        return min((stream.first_at for stream in streams if stream.first_at is not None), default=None)
+
+
 @define
 class Call:
-    """The members of one call.
-
-    Each member is a task, so that all can end at once. Times are seconds since the epoch, as the drain reports them.
-    """
+    """The members of one call. Times are seconds of the monotonic clock."""
 
     scenario: CallScenario
     conference: Conference
@@ -60,9 +71,8 @@ class Call:
     members: list[ConferenceMember] = field(factory=list)
     senders: list[LoopSender] = field(factory=list)
     _offers: list[Offered] = field(factory=list)
-    _endpoints: list[LightEndpoint] = field(factory=list)
-    _receiving: list[LightEndpoint] = field(factory=list)
-    _begun: list[float] = field(factory=list)
+    _receivers: list[_Receiver] = field(factory=list)
+    #: Seconds in which each member entered and published.
     _entering: list[float] = field(factory=list)
 
     async def fill(self) -> None:
@@ -81,70 +91,64 @@ class Call:
                     await self._enter(number)
                 if scenario.publishers > 1 or number > 0:
                     await self._subscribe(number)
-            await self._wait_first_media()
+            with trio.move_on_after(FIRST_MEDIA_SECONDS):
+                # Only the drain knows when the first packet came.
+                while True:
+                    if None not in self.first_media():
+                        break
+                    await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
 
     async def _enter(self, number: int) -> None:
-        began = time.time()
-        self.members.append(await self._nursery.start(stay, self.conference.member(f"member-{number}")))
-        self._entering.append(time.time() - began)
+        began = time.monotonic()
+        self.members.append(await self.conference.enter(f"member-{number}", self._nursery))
+        self._entering.append(time.monotonic() - began)
 
     async def _publish(self, number: int) -> None:
         loops = self.scenario.streams
         streams = [(loop.kind, new_ssrc()) for loop in loops]
-        began = time.time()
+        began = time.monotonic()
         endpoint, offered = await self.members[number].publish(streams)
-        self._entering[number] += time.time() - began
+        self._entering[number] += time.monotonic() - began
         self._offers.append(offered)
-        self._endpoints.append(endpoint)
         for loop, (_, ssrc) in zip(loops, streams, strict=True):
             self.senders.append(LoopSender(loop, endpoint, ssrc, random.Random(), cname=f"member-{number}"))
 
     async def _subscribe(self, number: int) -> None:
         others = [offered for index, offered in enumerate(self._offers) if index != number]
-        self._begun.append(time.time() - self._entering[number])
+        begun = time.monotonic() - self._entering[number]
         endpoint = await self.members[number].subscribe(others)
         endpoint.stop_reading()
         keys = endpoint.transport.keys
         assert keys is not None
         count = self.scenario.members if self.scenario.publishers > 1 else self.scenario.members - 1
-        is_witness = len(self._receiving) % max(1, count // WITNESSES) == 0
+        is_witness = len(self._receivers) % max(1, count // WITNESSES) == 0
         self.drain.add(endpoint.socket, keys.receive if is_witness else None)
-        self._endpoints.append(endpoint)
-        self._receiving.append(endpoint)
+        self._receivers.append(_Receiver(endpoint, begun))
 
     async def _keep_sending(self) -> None:
         while True:
             await send(self.senders, 1.0)
 
-    async def _wait_first_media(self) -> None:
-        with trio.move_on_after(FIRST_MEDIA_SECONDS):
-            # Only the drain knows when the first packet came.
-            while True:
-                if None not in self.first_media():
-                    return
-                await trio.sleep(0.05)
-
     def first_media(self) -> list[float | None]:
         """When the first packet came to each receiver: before the drain read the socket, or after it."""
-        return [
-            _first_packet(endpoint) or later
-            for endpoint, later in zip(self._receiving, self.drain.first_media(), strict=True)
-        ]
+        drained = zip(self._receivers, self.drain.first_media(), strict=True)
+        return [receiver.first_packet() or later for receiver, later in drained]
 
     def joins(self) -> list[float]:
         """Return each receiver's seconds until its first packet.
 
         Raises :exc:`BenchError` if a receiver got no packet.
         """
-        times = [first - begun for begun, first in zip(self._begun, self.first_media(), strict=True) if first]
-        if missing := len(self._begun) - len(times):
-            raise BenchError(f"{missing} of {len(self._begun)} receivers never got a packet")
+        firsts = zip(self._receivers, self.first_media(), strict=True)
+        times = [first - receiver.begun for receiver, first in firsts if first]
+        if missing := len(self._receivers) - len(times):
+            raise BenchError(f"{missing} of {len(self._receivers)} receivers never got a packet")
         return times
 
     def profiles(self) -> frozenset[str]:
-        keys = [endpoint.transport.keys for endpoint in self._endpoints]
-        return frozenset(one.profile.name for one in keys if one is not None)
+        endpoints = [*(sender.endpoint for sender in self.senders), *(one.endpoint for one in self._receivers)]
+        return frozenset(one.transport.keys.profile.name for one in endpoints if one.transport.keys is not None)
 
     async def let_one_leave(self) -> float | None:
         """Break the last member's connection.
@@ -154,17 +158,10 @@ class Call:
         name = f"member-{len(self.members) - 1}"
         began = time.perf_counter()
         self.members[-1].hang_up()
-        with trio.move_on_after(TOLD_SECONDS):
+        with trio.move_on_after(NOTICE_SECONDS):
             await self.members[0].gone[name].wait()
             return time.perf_counter() - began
         return None
-
-
-def _first_packet(endpoint: LightEndpoint) -> float | None:
-    assert endpoint.packet_meter is not None
-    times = [stream.first_at for stream in endpoint.packet_meter.streams.values() if stream.first_at is not None]
-    # Convert the time from the monotonic clock to the drain's clock.
-    return min(times) + time.time() - time.monotonic() if times else None
 
 
 @asynccontextmanager

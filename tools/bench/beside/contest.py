@@ -17,13 +17,13 @@ from attrs import define, evolve, field
 from sfu.wire.certificate import generate_certificate
 from tools.bench.beside import floor
 from tools.bench.beside.call import WITNESSES
-from tools.bench.beside.conference import Conference
 from tools.bench.beside.drain import DrainProcess
-from tools.bench.beside.gateway_contestant import open_gateway
-from tools.bench.beside.janus_contestant import open_janus
 from tools.bench.beside.measure import RunResult, measure, until_quiet
 from tools.bench.beside.scenarios import CallScenario
 from tools.bench.command import KNOWN, Progress, explain
+from tools.bench.conference import Conference
+from tools.bench.gateway_members import open_gateway
+from tools.bench.janus.contestant import open_janus
 from tools.bench.network import ServerLink
 from tools.light import Identity
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import select
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -29,25 +28,18 @@ from pylibsrtp import Error, Policy, Session
 
 from tools.bench import BenchError
 from tools.bench.network import dropped_datagrams
+from tools.light.endpoint import arrived_at, note_arrivals
 from tools.light.stamp import read_stamp_untrusted
+from tools.light.wire.demux import is_rtp
 
 _LARGEST_MESSAGE: Final = 1 << 16
 _ANSWER_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 5.0
 _LARGEST: Final = 2048
 _BUFFERED: Final = 4 << 20
-_TIMESTAMP: Final = 35  # SO_TIMESTAMPNS of asm-generic/socket.h; Python has no name for it
-_TIMESPEC: Final = struct.Struct("@qq")
 _POLL_SECONDS: Final = 1.0
 
 _buffer: Final = bytearray(_LARGEST)
-#: Nanoseconds from the clock of the stamps to the kernel's clock. A run is too short for the two clocks to drift apart.
-_clock_offset: Final = time.time_ns() - time.monotonic_ns()
-
-
-def is_rtp(first: int, second: int) -> bool:
-    """Tell RTP from everything else by the first two bytes of a datagram (RFC 7983, RFC 5761 section 4)."""
-    return first & 0xC0 == 0x80 and not 192 <= second <= 223
 
 
 class DrainEnded(BenchError):
@@ -74,7 +66,8 @@ class DrainTotals:
 class DrainedSocket:
     """One receiver's socket.
 
-    ``first_media`` is in seconds since the epoch. ``session`` decrypts its packets, if there is one.
+    ``first_media`` is in seconds of the monotonic clock, ``latencies`` in nanoseconds. ``session`` decrypts packets,
+    if there is one.
     """
 
     sock: socket.socket
@@ -90,31 +83,25 @@ class DrainedSocket:
             size = self.sock.recv_into(_buffer)
         except OSError:  # the server is gone
             return
-        if size > 2 and is_rtp(_buffer[0], _buffer[1]):
-            if self.first_media is None:
-                self.first_media = time.time()
-            self.packets += 1
-
-    def open(self) -> None:
-        """Read one datagram and measure its latency from the kernel's arrival time."""
-        try:
-            datagram, notes, _, _ = self.sock.recvmsg(_LARGEST, 64)
-        except OSError:
-            return
-        if len(datagram) < 2 or not is_rtp(datagram[0], datagram[1]):
+        if size < 2 or not is_rtp(_buffer[0], _buffer[1]):
             return
         self.packets += 1
-        seconds, nanoseconds = _TIMESPEC.unpack(notes[0][2])
-        arrived = seconds * 1_000_000_000 + nanoseconds
+        if self.session is not None:
+            self._open(self.session, bytes(_buffer[:size]))
+        elif self.first_media is None:
+            self.first_media = time.monotonic()
+
+    def _open(self, session: Session, datagram: bytes) -> None:
+        """Measure a packet's latency from the kernel's arrival time."""
+        arrived = arrived_at(self.sock)
         self.first_media = self.first_media or arrived / 1e9
-        assert self.session is not None
         try:
-            stamp = read_stamp_untrusted(self.session.unprotect(datagram))
+            stamp = read_stamp_untrusted(session.unprotect(datagram))
         except Error:
             self.unopened += 1
             return
         if stamp is not None:  # the floor's packets have no stamp
-            self.latencies.append(arrived - _clock_offset - stamp.sent_at)
+            self.latencies.append(arrived - stamp.sent_at)
 
 
 @define
@@ -154,10 +141,12 @@ class Drain:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFERED)
         receiver = DrainedSocket(sock)
         if key is not None:
-            sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMP, 1)
-            receiver.session = Session(_policy(bytes.fromhex(key)))
+            note_arrivals(sock)
+            profile = Policy.SRTP_PROFILE_AEAD_AES_128_GCM
+            policy = Policy(key=bytes.fromhex(key), ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=profile)
+            receiver.session = Session(policy)
         self._receivers.append(receiver)
-        self._readers[descriptor] = receiver.read if key is None else receiver.open
+        self._readers[descriptor] = receiver.read
         self._epoll.register(descriptor, select.EPOLLIN)
 
     def _do_begin(self) -> None:
@@ -197,11 +186,6 @@ def _quantile(ordered: list[int], share: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 1e9 if ordered else None
 
 
-def _policy(key: bytes) -> Policy:
-    profile = Policy.SRTP_PROFILE_AEAD_AES_128_GCM
-    return Policy(key=key, ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=profile)
-
-
 @define
 class DrainProcess:
     """The bench's end of a drain.
@@ -221,16 +205,11 @@ class DrainProcess:
 
     def count(self) -> int:
         """Return the number of packets since :meth:`begin`."""
-        count: int = self._ask("count")
-        return count
+        return int(self._ask("count"))
 
     def first_media(self) -> list[float | None]:
-        """Return when each receiver's first packet arrived.
-
-        Times are in seconds since the epoch, in the order in which receivers were added.
-        """
-        found: list[float | None] = self._ask("first_media")
-        return found
+        """Return when each receiver's first packet arrived, in the order in which receivers were added."""
+        return list(self._ask("first_media"))
 
     def report(self) -> DrainTotals:
         return DrainTotals(**self._ask("report"))

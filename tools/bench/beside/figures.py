@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
-from tools.bench.beside.call import TOLD_SECONDS
+from tools.bench.beside.call import NOTICE_SECONDS
 from tools.bench.beside.contest import Contestant, ContestOutcome
 from tools.bench.beside.measure import RunResult
 from tools.bench.beside.plots import Bars, grouped_bars, linear, logarithmic
@@ -46,7 +46,7 @@ _SERVER_COLUMNS: Final[Mapping[str, Callable[[Runs], str]]] = {
     "lost": lambda runs: f"{median(runs, lambda run: run.loss):.2%}",
     _JOIN.head: _JOIN.cell,
     _SLOWEST.head: _SLOWEST.cell,
-    _TOLD.head: lambda runs: _TOLD.cell(runs) if _TOLD.summary(runs) else f"> {TOLD_SECONDS * 1000:.0f}",
+    _TOLD.head: lambda runs: _TOLD.cell(runs) if _TOLD.summary(runs) else f"> {NOTICE_SECONDS * 1000:.0f}",
     _MEMORY.head: _MEMORY.cell,
     "threads": lambda runs: str(max(run.threads for run in runs)),
     _LATE.head: _LATE.cell,

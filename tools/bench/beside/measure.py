@@ -10,10 +10,10 @@ from attrs import frozen
 
 from tools.bench import BenchError
 from tools.bench.beside.call import open_call, send
-from tools.bench.beside.conference import Conference
 from tools.bench.beside.drain import DrainProcess, DrainTotals
 from tools.bench.beside.scenarios import CallScenario
 from tools.bench.command import Progress
+from tools.bench.conference import Conference
 
 SETTLE_SECONDS = 0.5
 #: Seconds without a packet after which no packet is on the way any more.

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Callable
 from typing import Any, Final
 
 import trio
 from attrs import define, field
 
 from tools.bench import BenchError
-from tools.light.websocket import PooledWebSocket, WebSocketPool
+from tools.light.websocket import PooledWebSocket
 
 REQUEST_SECONDS: Final = 15.0
 # Janus ends a session after 60 s of silence.
@@ -26,18 +24,9 @@ class JanusError(BenchError):
     """Janus refused a request, or closed the connection."""
 
 
-@define
-class _PendingRequest:
-    """A request that waits for its answer. ``final`` tells the answer from a plugin's acknowledgement."""
-
-    final: Callable[[Message], bool]
-    came: trio.Event = field(factory=trio.Event)
-    answer: Message | None = None
-
-
 @define(eq=False)
 class JanusSession(PooledWebSocket):
-    """A session on Janus. :func:`open_session` makes it. ``on_event`` gets every message that answers no request."""
+    """A session on Janus, after :meth:`create`. ``on_event`` gets every message that answers no request."""
 
     path = "/"
     subprotocol = "janus-protocol"
@@ -45,73 +34,57 @@ class JanusSession(PooledWebSocket):
     on_event: Callable[[Message], None] = field(kw_only=True)
     _id: int = 0
     _numbers: itertools.count[int] = field(factory=itertools.count)
-    _asked: dict[str, _PendingRequest] = field(factory=dict)
+    _asked: dict[str, trio.Event] = field(factory=dict)
+    _answers: dict[str, Message] = field(factory=dict)
 
-    async def create(self) -> None:
-        self._id = (await self._ask({"janus": "create"}))["data"]["id"]
+    async def create(self, tasks: trio.Nursery) -> None:
+        """Begin the session. ``tasks`` runs its keepalive."""
+        self._id = (await self._ask("create"))["data"]["id"]
+        tasks.start_soon(self._keep_alive)
 
     async def attach(self, plugin: str) -> int:
         """Return the number of a new handle, an attachment to a plugin with at most one transport."""
-        answer = await self._ask({"janus": "attach", "plugin": plugin, "session_id": self._id})
-        handle: int = answer["data"]["id"]
-        return handle
+        answer = await self._ask("attach", plugin=plugin, session_id=self._id)
+        return int(answer["data"]["id"])
 
     async def ask(self, handle: int, body: Message, jsep: Message | None = None) -> Message:
         """Send a request to a plugin. Return the answer and its ``jsep``, which is None if there is none."""
-        message = {"janus": "message", "session_id": self._id, "handle_id": handle, "body": body}
-        if jsep is not None:
-            message["jsep"] = jsep
-        event = await self._ask(message, lambda answer: answer["janus"] != "ack")
+        description = {} if jsep is None else {"jsep": jsep}
+        event = await self._ask("message", session_id=self._id, handle_id=handle, body=body, **description)
         data = event.get("plugindata", {}).get("data", {})
         if "error" in data:
             raise JanusError(f"{body.get('request')}: {data['error']}")
         return {**data, "jsep": event.get("jsep")}
 
-    async def _ask(self, message: Message, final: Callable[[Message], bool] = lambda answer: True) -> Message:
+    async def _ask(self, what: str, **message: object) -> Message:
         number = str(next(self._numbers))
-        asked = self._asked[number] = _PendingRequest(final)
-        try:
-            with trio.fail_after(REQUEST_SECONDS):
-                await self.send_text(json.dumps({**message, "transaction": number}))
-                await asked.came.wait()
-        finally:
-            del self._asked[number]
-        answer = asked.answer
+        came = self._asked[number] = trio.Event()
+        with trio.fail_after(REQUEST_SECONDS):
+            await self.send_text(json.dumps({"janus": what, "transaction": number, **message}))
+            await came.wait()
+        answer = self._answers.pop(number, None)
         if answer is None:
-            raise JanusError(f"the connection ended before {message['janus']} was answered")
+            raise JanusError(f"the connection ended before {what} was answered")
         if answer["janus"] == "error":
-            raise JanusError(f"{message['janus']}: {answer['error']['reason']}")
+            raise JanusError(f"{what}: {answer['error']['reason']}")
         return answer
 
-    async def keep_alive(self) -> None:
-        """Keep the session alive until it ends."""
+    async def _keep_alive(self) -> None:
         while self.close_code is None:
-            await self._ask({"janus": "keepalive", "session_id": self._id})
+            await self.send_text(json.dumps({"janus": "keepalive", "session_id": self._id, "transaction": ""}))
             await trio.sleep(KEEPALIVE_SECONDS)
 
     def receive_text(self, payload: bytes, at: float) -> None:
         message = json.loads(payload)
-        asked = self._asked.get(message.get("transaction", ""))
-        if asked is None:
+        if message["janus"] == "ack":  # of a keepalive, or before a plugin's answer
+            return
+        number = message.get("transaction", "")
+        if (came := self._asked.pop(number, None)) is None:
             self.on_event(message)
-        elif asked.final(message):
-            asked.answer = message
-            asked.came.set()
+        else:
+            self._answers[number] = message
+            came.set()
 
     def ended(self) -> None:
-        for asked in self._asked.values():
-            asked.came.set()
-
-
-@asynccontextmanager
-async def open_session(pool: WebSocketPool, on_event: Callable[[Message], None]) -> AsyncIterator[JanusSession]:
-    """Open a session for as long as the block runs. Leaving the block only closes the socket."""
-    session = await pool.open(partial(JanusSession, on_event=on_event))
-    try:
-        async with trio.open_nursery() as nursery:
-            await session.create()
-            nursery.start_soon(session.keep_alive)
-            yield session
-            nursery.cancel_scope.cancel()
-    finally:
-        session.close()
+        for came in self._asked.values():
+            came.set()

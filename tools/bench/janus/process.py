@@ -14,7 +14,7 @@ from typing import Final
 from attrs import define
 
 from tools.bench import BenchError
-from tools.bench.process import ServerProcess, running
+from tools.servers import ServerProcess, running
 
 #: Where ``tools/bench/install_janus.sh`` unpacks the package for ``make bench``.
 UNPACKED: Final = Path(".stamps/janus")

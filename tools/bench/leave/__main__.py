@@ -28,7 +28,7 @@ from tools.bench.leave.full_channel import (
     open_full_channel,
 )
 from tools.bench.leave.results import LeaveResults
-from tools.bench.process import running_gateway
+from tools.servers import running_gateway
 
 #: Seconds after which the run is ended because something hangs. The bench needs far fewer.
 BENCH_SECONDS: Final = 900.0

@@ -13,8 +13,8 @@ from tools.bench.command import Progress
 from tools.bench.leave.channel import BenchChannel, open_channel
 from tools.bench.leave.listeners import ENDINGS, now
 from tools.bench.leave.watched_gateway import EVENT, Watched
-from tools.bench.process import GatewayProcess, running_gateway
 from tools.loadtest.own_load import LagMeter
+from tools.servers import GatewayProcess, running_gateway
 
 #: The module of a gateway that watches itself.
 WATCHED: Final = ("tools.bench.leave.watched_gateway",)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
@@ -13,14 +12,15 @@ import trio
 from attrs import define, field
 
 from protocol.events import LeaveReason, VoiceState
-from protocol.requests import Join, Ping
+from protocol.requests import Ping
 from sfu.wire.certificate import generate_certificate
 from tools.bench import BenchError
-from tools.bench.beside.conference import running_pool
+from tools.bench.conference import new_ssrc, running_pool
+from tools.bench.gateway_members import join
 from tools.bench.leave.listeners import LeaveListener, LeaveWatch, Listeners
-from tools.bench.process import GatewayProcess
 from tools.light import Identity, LightMedia, PacketMeter, Poller, SharedDecoder
 from tools.loadtest.roster import Roster
+from tools.servers import GatewayProcess
 
 T = TypeVar("T")
 # Number of members that join at the same time. It keeps the gateway busy, but no member waits long.
@@ -79,22 +79,14 @@ class BenchChannel:
     _poller: Poller
     members: dict[str, BenchMember] = field(factory=dict)
     _identity: Identity = field(factory=lambda: Identity.of(generate_certificate(datetime.now(UTC))))
-    _rng: random.Random = field(factory=lambda: random.Random(1))
 
     # Joining.
 
     async def join(self, user_id: str) -> BenchMember:
         signalling = await self.listeners.connect()
-        joined = await signalling.request(Join(self.id, user_id, user_id))
-        media = LightMedia(
-            identity=self._identity,
-            rng=self._rng,
-            tasks=self._tasks,
-            router_capabilities=joined.router_rtp_capabilities,
-            requests=signalling.requests,
-            poller=self._poller,
-            packet_meter=PacketMeter(open_every=_OPEN_EVERY),
-            on_rtcp=lambda packet: None,
+        meter = PacketMeter(open_every=_OPEN_EVERY)
+        joined, media = await join(
+            signalling, self.id, user_id, self._identity, self._tasks, packet_meter=meter, poller=self._poller
         )
         roster = Roster(joined.participants, joined.revision)
         member = self.members[user_id] = BenchMember(user_id, signalling, roster, media)
@@ -105,7 +97,7 @@ class BenchChannel:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(member.media.transport, "send")
             nursery.start_soon(member.media.transport, "receive")
-        member.ssrc = self._rng.randrange(1, 1 << 31)
+        member.ssrc = new_ssrc()
         member.producer_id = await member.media.publish("audio", member.ssrc)
 
     async def subscribe(self, member: BenchMember, speakers: Iterable[BenchMember]) -> None:

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from tools.bench.command import Progress
 from tools.bench.leave.channel import BenchChannel, open_channel
 from tools.bench.leave.listeners import ENDINGS, now
-from tools.bench.process import GatewayProcess
+from tools.servers import GatewayProcess
 
 SIZES: Final = (1, 10, 100)
 ROUNDS: Final = 20

@@ -14,10 +14,10 @@ from tools.bench.command import Progress
 from tools.bench.leave.at_once import LOOK_SECONDS
 from tools.bench.leave.channel import BenchChannel, BenchMember, open_channel
 from tools.bench.leave.listeners import ENDINGS, Ending, now
-from tools.bench.process import PACKETS_OUT, GatewayProcess
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import constant_loop
 from tools.loadtest.own_load import LagMeter
+from tools.servers import PACKETS_OUT, GatewayProcess
 
 MEMBERS: Final = 100
 SPEAKERS: Final = 2

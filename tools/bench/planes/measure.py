@@ -15,15 +15,15 @@ from typing import Final
 import trio
 from attrs import frozen
 
-from tools.bench.beside.conference import new_ssrc, stay
-from tools.bench.beside.gateway_contestant import GatewayConference, GatewayMember, open_gateway
 from tools.bench.command import Progress
+from tools.bench.conference import new_ssrc
+from tools.bench.gateway_members import GatewayConference, open_gateway
 from tools.bench.network import ServerLink, dropped_datagrams
 from tools.bench.planes import sink
-from tools.bench.process import PACKETS_OUT, GatewayProcess
 from tools.light import Identity
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
+from tools.servers import PACKETS_OUT, GatewayProcess
 
 CHANNELS: Final = 2
 FILL_SECONDS: Final = 120.0
@@ -138,10 +138,10 @@ async def _fill(
     conference: GatewayConference, members: trio.Nursery, number: int, loop: MediaLoop, receivers: int
 ) -> LoopSender:
     channel, ssrc = f"channel-{number}", new_ssrc()
-    publisher: GatewayMember = await members.start(stay, conference.member(f"source-{number}", channel))
+    publisher = await conference.enter(f"source-{number}", members, channel)
     endpoint, offered = await publisher.publish([(loop.kind, ssrc)])
     for index in range(receivers):
-        receiver: GatewayMember = await members.start(stay, conference.member(f"{number}-{index}", channel))
+        receiver = await conference.enter(f"{number}-{index}", members, channel)
         (await receiver.subscribe([offered])).stop_reading()
     return LoopSender(loop, endpoint, ssrc, random.Random())
 

@@ -37,3 +37,8 @@ def classify(datagram: bytes) -> Protocol:
     if protocol is Protocol.RTP and len(datagram) > 1 and 192 <= datagram[1] <= 223:
         return Protocol.RTCP
     return protocol
+
+
+def is_rtp(first: int, second: int) -> bool:
+    """Tell RTP from everything else by the first two bytes of a datagram."""
+    return _FIRST_BYTE[first] is Protocol.RTP and not 192 <= second <= 223

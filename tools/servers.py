@@ -14,7 +14,6 @@ from typing import IO, Any, Final, TypeVar
 import trio
 from attrs import define
 
-from tools.bench import BenchError
 from tools.loadtest.child import ChildProcess, open_child
 from tools.loadtest.gateway_figures import cpu_seconds, resident_bytes, scrape
 
@@ -25,7 +24,7 @@ PACKETS_OUT: Final = 'sfu_packets_total{direction="out"}'
 ARGUMENTS = ("serve", "--port", "0", "--media-port", "0", "--log-format", "json")
 
 
-class ServerEnded(BenchError):
+class ServerEnded(Exception):
     """A server ended too early, or did not start. The text has the end of its log."""
 
 

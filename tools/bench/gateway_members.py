@@ -1,4 +1,4 @@
-"""Our gateway as a contestant."""
+"""Our gateway as a contestant, and its members: lean signalling, and media on light transports."""
 
 from __future__ import annotations
 
@@ -10,14 +10,39 @@ from functools import partial
 import trio
 from attrs import define
 
-from protocol.requests import Join
-from tools.bench.beside.conference import Departures, Offered, StreamToPublish, running_pool
-from tools.bench.process import ARGUMENTS, GatewayProcess, running_gateway
-from tools.light import Identity, LightEndpoint, LightMedia, PacketMeter
+from protocol.requests import Join, Joined
+from tools.bench.conference import Departures, Offered, StreamToPublish, running_pool
+from tools.light import Identity, LightEndpoint, LightMedia, PacketMeter, Poller
 from tools.light.lean_signalling import LeanSignalling
 from tools.light.websocket import WebSocketPool
+from tools.servers import ARGUMENTS, GatewayProcess, running_gateway
 
 CHANNEL = "bench"
+
+
+async def join(
+    signalling: LeanSignalling,
+    channel_id: str,
+    user_id: str,
+    identity: Identity,
+    tasks: trio.Nursery,
+    *,
+    packet_meter: PacketMeter,
+    poller: Poller | None = None,
+) -> tuple[Joined, LightMedia]:
+    """Join a channel under the user's id. ``tasks`` runs the transports."""
+    joined = await signalling.request(Join(channel_id, user_id, user_id))
+    media = LightMedia(
+        identity=identity,
+        rng=random.Random(),
+        tasks=tasks,
+        router_capabilities=joined.router_rtp_capabilities,
+        requests=signalling.requests,
+        poller=poller,
+        packet_meter=packet_meter,
+        on_rtcp=lambda packet: None,
+    )
+    return joined, media
 
 
 @define
@@ -53,27 +78,12 @@ class GatewayConference:
     _pool: WebSocketPool
     _identity: Identity
 
-    @asynccontextmanager
-    async def member(self, name: str, channel: str = CHANNEL) -> AsyncIterator[GatewayMember]:
+    async def enter(self, name: str, tasks: trio.Nursery, channel: str = CHANNEL) -> GatewayMember:
         gone = Departures(trio.Event)
         listening = partial(LeanSignalling, keep_events=False, on_left=lambda user_id, at: gone[user_id].set())
         signalling = await self._pool.open(listening)
-        try:
-            joined = await signalling.request(Join(channel, name, name))
-            async with trio.open_nursery() as tasks:
-                media = LightMedia(
-                    identity=self._identity,
-                    rng=random.Random(),
-                    tasks=tasks,
-                    router_capabilities=joined.router_rtp_capabilities,
-                    requests=signalling.requests,
-                    packet_meter=PacketMeter(),
-                    on_rtcp=lambda packet: None,
-                )
-                yield GatewayMember(gone, signalling, media)
-                tasks.cancel_scope.cancel()
-        finally:
-            signalling.close()
+        _, media = await join(signalling, channel, name, self._identity, tasks, packet_meter=PacketMeter())
+        return GatewayMember(gone, signalling, media)
 
 
 @asynccontextmanager

@@ -1,21 +1,20 @@
-"""The interface of a contestant: a server, and members that publish, subscribe and leave."""
+"""The interface of a contestant: a server with one conference, and members that publish, subscribe and leave."""
 
 from __future__ import annotations
 
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 import trio
 
 from protocol.vocabulary import MediaKind
-from tools.bench.process import ServerProcess
 from tools.light import LightEndpoint
 from tools.light.websocket import WebSocketPool
+from tools.servers import ServerProcess
 
-M = TypeVar("M")
 P = TypeVar("P", bound=WebSocketPool)
 #: A stream to publish, and its SSRC.
 StreamToPublish = tuple[MediaKind, int]
@@ -46,14 +45,8 @@ class Conference(Protocol):
     @property
     def process(self) -> ServerProcess: ...
 
-    def member(self, name: str) -> AbstractAsyncContextManager[ConferenceMember]: ...
-
-
-async def stay(entering: AbstractAsyncContextManager[M], task_status: trio.TaskStatus[M]) -> None:
-    """Be a member until cancelled. Call it with ``nursery.start``, which returns the member once it has entered."""
-    async with entering as member:
-        task_status.started(member)
-        await trio.sleep_forever()
+    async def enter(self, name: str, tasks: trio.Nursery) -> ConferenceMember:
+        """Let a member enter. Its transports end with ``tasks``, its signalling with the conference."""
 
 
 @asynccontextmanager

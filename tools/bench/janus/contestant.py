@@ -13,9 +13,9 @@ from typing import Final
 import trio
 from attrs import define, field
 
-from tools.bench.beside.conference import Departures, Offered, StreamToPublish, running_pool
+from tools.bench.conference import Departures, Offered, StreamToPublish, running_pool
 from tools.bench.janus import sdp
-from tools.bench.janus.api import JanusSession, Message, open_session
+from tools.bench.janus.api import JanusSession, Message
 from tools.bench.janus.process import ROOM, JanusProcess, running_janus
 from tools.light import Identity, LightEndpoint, LightTransport, PacketMeter, run_endpoint
 from tools.light.endpoint import open_socket
@@ -35,24 +35,41 @@ _DISCARD: Final = 9
 class JanusMember:
     """A member of the room. The keys of ``gone`` are the display names of members whose feed is known."""
 
-    gone: Departures
-    _session: JanusSession
-    _handle: int
-    _identity: Identity
+    conference: JanusConference
     _tasks: trio.Nursery
-    _id: int
-    _host: str
-    _up: trio.Event
+    gone: Departures = field(factory=partial(Departures, trio.Event))
+    _up: trio.Event = field(factory=trio.Event)
+    _session: JanusSession = field(init=False)
+    _handle: int = 0
+    _feed: int = 0
+
+    async def join(self, name: str) -> None:
+        conference = self.conference
+        self._session = await conference.pool.open(partial(JanusSession, on_event=self._on_event))
+        await self._session.create(self._tasks)
+        self._handle = await self._session.attach(PLUGIN)
+        joined = await self._session.ask(
+            self._handle, {"request": "join", "ptype": "publisher", "room": ROOM, "display": name}
+        )
+        self._feed = joined["id"]
+        conference.names[self._feed] = name
+
+    def _on_event(self, event: Message) -> None:
+        if event["janus"] == "webrtcup":
+            self._up.set()
+        data = event.get("plugindata", {}).get("data", {})
+        if "leaving" in data:
+            self.gone[self.conference.names.get(data["leaving"], "?")].set()
 
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
-        sock = open_socket((self._host, _DISCARD))
-        offered = sdp.offer(self._credentials(sock), streams)
-        answered = await self._session.ask(self._handle, {"request": "configure"}, {"type": "offer", "sdp": offered})
+        sock, credentials = self._open_socket()
+        jsep = {"type": "offer", "sdp": sdp.offer(credentials, streams)}
+        answered = await self._session.ask(self._handle, {"request": "configure"}, jsep)
         endpoint = await self._connect(sdp.parse(answered["jsep"]["sdp"]), sock)
         # Other members can subscribe to the feed once Janus reports it.
         with trio.fail_after(UP_SECONDS):
             await self._up.wait()
-        return endpoint, self._id
+        return endpoint, self._feed
 
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
         handle = await self._session.attach(PLUGIN)
@@ -61,19 +78,21 @@ class JanusMember:
             handle, {"request": "join", "ptype": "subscriber", "room": ROOM, "streams": feeds}
         )
         description = sdp.parse(offered["jsep"]["sdp"])
-        sock = open_socket((self._host, _DISCARD))
-        text = sdp.answer(self._credentials(sock), description)
-        await self._session.ask(handle, {"request": "start"}, {"type": "answer", "sdp": text})
+        sock, credentials = self._open_socket()
+        jsep = {"type": "answer", "sdp": sdp.answer(credentials, description)}
+        await self._session.ask(handle, {"request": "start"}, jsep)
         return await self._connect(description, sock)
 
-    def _credentials(self, sock: socket.socket) -> sdp.LocalCredentials:
-        return sdp.LocalCredentials(UFRAG, PASSWORD, self._identity.certificate.fingerprint.value, sock.getsockname())
+    def _open_socket(self) -> tuple[socket.socket, sdp.LocalCredentials]:
+        sock = open_socket((self.conference.process.address[0], _DISCARD))
+        fingerprint = self.conference.identity.certificate.fingerprint.value
+        return sock, sdp.LocalCredentials(UFRAG, PASSWORD, fingerprint, sock.getsockname())
 
     async def _connect(self, description: sdp.Description, sock: socket.socket) -> LightEndpoint:
         sock.connect(description.address)
         # Janus begins DTLS in both directions.  So the client chooses the SRTP profile, as our gateway does.
         transport = LightTransport(
-            self._identity,
+            self.conference.identity,
             description.ice,
             description.dtls,
             dtls_role="server",
@@ -93,31 +112,17 @@ class JanusMember:
 
 @define
 class JanusConference:
-    """One room on Janus."""
+    """One room on Janus. ``names`` has the display name of each feed."""
 
     process: JanusProcess
-    _pool: WebSocketPool
-    _identity: Identity
-    _names: dict[int, str] = field(factory=dict)
+    pool: WebSocketPool
+    identity: Identity
+    names: dict[int, str] = field(factory=dict)
 
-    @asynccontextmanager
-    async def member(self, name: str) -> AsyncIterator[JanusMember]:
-        gone, up = Departures(trio.Event), trio.Event()
-
-        def on_event(event: Message) -> None:
-            if event["janus"] == "webrtcup":
-                up.set()
-            data = event.get("plugindata", {}).get("data", {})
-            if "leaving" in data:
-                gone[self._names.get(data["leaving"], "?")].set()
-
-        async with open_session(self._pool, on_event) as session, trio.open_nursery() as tasks:
-            handle = await session.attach(PLUGIN)
-            joined = await session.ask(handle, {"request": "join", "ptype": "publisher", "room": ROOM, "display": name})
-            self._names[joined["id"]] = name
-            host = self.process.address[0]
-            yield JanusMember(gone, session, handle, self._identity, tasks, joined["id"], host, up)
-            tasks.cancel_scope.cancel()
+    async def enter(self, name: str, tasks: trio.Nursery) -> JanusMember:
+        member = JanusMember(self, tasks)
+        await member.join(name)
+        return member
 
 
 @asynccontextmanager
