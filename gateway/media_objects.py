@@ -51,16 +51,17 @@ def parameters_of(consumer: sfu.Consumer) -> RtpParameters:
     """Return the parameters of a new consumer for its receiver, ready to be encoded.
 
     A client that joins a large channel makes hundreds of consumers, most of them with the same plan. So this converts
-    the parameters of each plan once, and replaces the four fields that differ between consumers.
+    the parameters of each plan once, and replaces the fields that differ between consumers.
     """
     own = consumer.take_rtp_parameters()
     plain = _plain_parameters.get(consumer.plan)
     if plain is None:
         plain = _plain_parameters[consumer.plan] = to_json(convert(own, RtpParameters))
     [encoding], [plain_encoding] = own.encodings, plain["encodings"]
+    rtx = {} if encoding.rtx is None else {"rtx": {"ssrc": encoding.rtx.ssrc}}
     changed = {
         "mid": own.mid,
-        "encodings": [{**plain_encoding, "ssrc": encoding.ssrc}],
+        "encodings": [{**plain_encoding, "ssrc": encoding.ssrc, **rtx}],
         "rtcp": {**plain["rtcp"], "cname": own.rtcp.cname},
         "msid": own.msid,
     }

@@ -46,6 +46,7 @@ CapabilityParameters = Annotated[CodecParameters, Skipping()]
 ExtensionDirection = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Priority = Literal["very-low", "low", "medium", "high"]
 DtlsRole = Literal["auto", "client", "server"]
+_APT = re.compile("[0-9]{1,3}")  # the payload type that RTX repeats (RFC 4588 section 8.1), which some write as text
 _BESIDE_MEDIA = frozenset({"rtx", "red", "ulpfec", "flexfec-03", "cn", "telephone-event"})
 _HEX = re.compile("[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*")
 FINGERPRINT_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
@@ -113,14 +114,17 @@ class RtpCodecParameters:
         """Return the members of an object on the wire that count.
 
         Video has no channels, so this drops ``channels`` of a video codec. Parameters of codecs that accompany media
-        (RTX, RED, FEC) instruct a sender or a decoder, and the gateway is neither. Some languages write missing
-        parameters as an empty array.
+        (RTX, RED, FEC) instruct a sender or a decoder, and the gateway is neither. It only reads which codec RTX
+        repeats. Some languages write missing parameters as an empty array.
         """
         kind, _, name = str(members.get("mimeType")).lower().partition("/")
-        unused = {"channels"} if kind != "audio" else set()
-        if name in _BESIDE_MEDIA or members.get("parameters") == []:
-            unused.add("parameters")
-        return {name: value for name, value in members.items() if name not in unused}
+        used = {name: value for name, value in members.items() if name != "channels" or kind == "audio"}
+        if name in _BESIDE_MEDIA or used.get("parameters") == []:
+            parameters = used.pop("parameters", None)
+            apt = parameters.get("apt") if name == "rtx" and isinstance(parameters, dict) else None
+            if type(apt) in (int, float) or (type(apt) is str and _APT.fullmatch(apt)):
+                used["parameters"] = {"apt": apt}
+        return used
 
 
 @frozen

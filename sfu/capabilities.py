@@ -11,9 +11,11 @@ from sfu.parameters import CodecParameters, RtcpFeedback, RtpCapabilities, RtpCo
 
 MID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"  # RFC 8843 section 15
 RID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"  # RFC 8852 section 4.1
+REPAIRED_RID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"  # RFC 8852 section 4.2
 AUDIO_LEVEL_URI: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 VIDEO_ORIENTATION_URI: Final = "urn:3gpp:video-orientation"  # 3GPP TS 26.114 section 7.4.5
 
+NACK: Final = RtcpFeedback("nack")  # RFC 4585 section 6.2.1
 PLI: Final = RtcpFeedback("nack", "pli")  # RFC 4585 section 6.3.1
 FIR: Final = RtcpFeedback("ccm", "fir")  # RFC 5104 section 4.3.1
 
@@ -32,6 +34,12 @@ def _h264(profile_level_id: str, payload_type: int, packetization_mode: int = 1)
             "profile-level-id": profile_level_id,
         },
     )
+
+
+def rtx_of(codec: RtpCodecCapability, payload_type: int) -> RtpCodecCapability:
+    """The retransmissions of a codec of the router, under a ``payload_type`` of their own (RFC 4588 section 8.1)."""
+    parameters: CodecParameters = {"apt": codec.preferred_payload_type or 0}
+    return RtpCodecCapability("video", "video/rtx", codec.clock_rate, payload_type, None, parameters)
 
 
 # Clients send with the first codec of a kind that they have, so the order is the router's preference.  The even payload

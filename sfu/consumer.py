@@ -76,6 +76,7 @@ class Consumer:
         "plan",
         "plane_id",
         "producer",
+        "rtx_ssrc",
         "ssrc",
         "target",
         "transport",
@@ -90,6 +91,7 @@ class Consumer:
         plan: ConsumerPlan,
         rtp_parameters: RtpParameters,
         ssrc: int,
+        rtx_ssrc: int | None,
         paused: bool,
     ) -> None:
         self.id = id_
@@ -99,6 +101,7 @@ class Consumer:
         self.plan = plan
         self._rtp_parameters: RtpParameters | None = rtp_parameters
         self.ssrc = ssrc
+        self.rtx_ssrc = rtx_ssrc
         self.paused = paused
         self.closed = False
         self.bounds: Layers | None = None

@@ -14,7 +14,7 @@ from sfu.wire.dtls.dtls import DtlsContext
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Container, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sfu.dataplane.interface import DataPlane
@@ -88,10 +88,11 @@ class RouterContext:
         self._numbers += 1
         return self._numbers
 
-    def new_ssrc(self, taken: Container[int]) -> int:
-        """A random SSRC that is neither ``taken`` nor the router's own (RFC 3550 section 8.1)."""
+    def take_ssrc(self, taken: set[int]) -> int:
+        """A random SSRC that is neither ``taken`` nor the router's own (RFC 3550 section 8.1).  It is taken now."""
         while (ssrc := self._random_ssrc()) in taken or ssrc == self.rtcp_ssrc:
             pass
+        taken.add(ssrc)
         return ssrc
 
     def _random_ssrc(self) -> int:

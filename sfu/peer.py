@@ -152,11 +152,12 @@ class Peer:
         plan = _receiver(transport, capabilities).plan(producer.plan, report_interval=report_interval)
         if producer.plane_id in transport.consumers:
             raise Conflict("this transport has a consumer of this producer already")
-        consumer_id, ssrc = self.context.new_id(), self.context.new_ssrc(transport.consumer_ssrcs)
+        consumer_id, ssrc = self.context.new_id(), self.context.take_ssrc(transport.consumer_ssrcs)
+        rtx_ssrc = self.context.take_ssrc(transport.consumer_ssrcs) if plan.has_rtx else None
         mid, msid = transport.next_mid(), f"{stream} {consumer_id}"
-        rtp_parameters = plan.parameters(ssrc=ssrc, mid=mid, msid=msid, cname=producer.plan.cname)
+        rtp_parameters = plan.parameters(ssrc=ssrc, rtx_ssrc=rtx_ssrc, mid=mid, msid=msid, cname=producer.plan.cname)
         plane_id = ConsumerId(self.context.new_number())
-        consumer = Consumer(consumer_id, plane_id, transport, producer, plan, rtp_parameters, ssrc, paused)
+        consumer = Consumer(consumer_id, plane_id, transport, producer, plan, rtp_parameters, ssrc, rtx_ssrc, paused)
         self._connect(consumer, transport, producer, mid)
         return consumer
 
@@ -172,10 +173,10 @@ class Peer:
             mid,
             encoding=consumer.target,
             paused=consumer.paused,
+            rtx_ssrc=consumer.rtx_ssrc,
         )
         self.consumers[consumer.id] = consumer
         transport.consumers[producer.plane_id] = consumer
-        transport.consumer_ssrcs.add(consumer.ssrc)
         producer.consumers[consumer.id] = consumer
         self.directory.consumers[consumer.plane_id] = consumer
         consumer.on_unblocked(now)

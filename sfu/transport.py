@@ -319,6 +319,8 @@ class Transport:
     def forget_consumer(self, consumer: Consumer) -> None:
         self.consumers.pop(consumer.producer.plane_id, None)
         self.consumer_ssrcs.discard(consumer.ssrc)
+        if consumer.rtx_ssrc is not None:
+            self.consumer_ssrcs.discard(consumer.rtx_ssrc)
         self._owner.forget_consumer(consumer)
 
     # The end.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from sfu.errors import InvalidParameters, Unsupported
-from sfu.ortc.codecs import is_media, is_red, split_mime_type
+from sfu.ortc.codecs import is_media, is_red, repeats, split_mime_type
 from sfu.ortc.validation import check_payload_type, numbered
 from sfu.parameters import MediaKind, RtpCodecParameters, RtpEncodingParameters
 
@@ -40,6 +40,25 @@ def choose_codec(
             check_payload_type(one.payload_type, f"{path}.payloadType")
     _check_told_apart(codecs, [codec, *carrying])
     return CodecChoice(codec, frozenset(red.payload_type for red in carrying))
+
+
+def choose_rtx(kind: MediaKind, choice: CodecChoice, codecs: Sequence[RtpCodecParameters]) -> dict[int, int]:
+    """The client's payload types of retransmissions (RFC 4588), each with the used payload type that it repeats.
+
+    Retransmissions of other codecs are ignored.
+
+    Raises :exc:`InvalidParameters` for a payload type that packets cannot have, or that another codec has.
+    """
+    repeated = {choice.codec.payload_type, *choice.red_payload_types}
+    used, payload_types = [], {}
+    for codec, path in numbered(codecs, "codecs"):
+        apt = repeats(codec)
+        if apt is not None and apt in repeated and split_mime_type(codec.mime_type)[0] == kind:
+            check_payload_type(codec.payload_type, f"{path}.payloadType")
+            used.append(codec)
+            payload_types[codec.payload_type] = apt
+    _check_told_apart(codecs, used)
+    return payload_types
 
 
 def _check_any(

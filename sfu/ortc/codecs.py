@@ -1,5 +1,6 @@
 """Comparing descriptions of codecs."""
 
+import re
 from typing import Final
 
 from sfu.ortc.h264 import profile_of
@@ -20,6 +21,21 @@ def split_mime_type(mime_type: str) -> tuple[str, str]:
 def is_red(codec: Codec) -> bool:
     """Whether it wraps another codec and repeats its earlier frames for redundancy (RFC 2198)."""
     return split_mime_type(codec.mime_type)[1] == "red"
+
+
+def is_rtx(codec: Codec) -> bool:
+    """Whether it carries another codec's packets again (RFC 4588)."""
+    return split_mime_type(codec.mime_type)[1] == "rtx"
+
+
+def repeats(codec: Codec) -> int | None:
+    """The payload type whose packets an RTX codec carries again, its ``apt`` (RFC 4588 section 8.1)."""
+    apt = codec.parameters.get("apt") if is_rtx(codec) else None
+    if isinstance(apt, str):
+        return int(apt) if re.fullmatch("[0-9]{1,3}", apt) else None
+    if isinstance(apt, float):
+        return int(apt) if apt.is_integer() else None
+    return apt
 
 
 def is_media(codec: Codec) -> bool:

@@ -4,10 +4,10 @@ from typing import Final
 
 from attrs import define, evolve, field, frozen
 
-from sfu.capabilities import MID_URI
+from sfu.capabilities import MID_URI, NACK
 from sfu.dataplane.values import ConsumerFormat
 from sfu.errors import Unsupported
-from sfu.ortc.codecs import can_decode, same_codec
+from sfu.ortc.codecs import can_decode, is_rtx, repeats, same_codec
 from sfu.ortc.producer import ProducerPlan
 from sfu.parameters import (
     RtcpParameters,
@@ -17,6 +17,7 @@ from sfu.parameters import (
     RtpEncodingParameters,
     RtpHeaderExtensionParameters,
     RtpParameters,
+    RtpRtxParameters,
 )
 
 # mediasoup-client receives its own probing stream under this SSRC.
@@ -38,23 +39,40 @@ class ConsumerPlan:
     scalability_mode: str | None
     format: ConsumerFormat
 
-    def parameters(self, *, ssrc: int, mid: str, msid: str, cname: str | None) -> RtpParameters:
+    @property
+    def has_rtx(self) -> bool:
+        """Whether its consumers answer NACKs with retransmissions, and so need an SSRC for these."""
+        return bool(self.format.rtx_payload_types)
+
+    def parameters(
+        self, *, ssrc: int, mid: str, msid: str, cname: str | None, rtx_ssrc: int | None = None
+    ) -> RtpParameters:
         """The parameters for the receiver.
 
-        ``mid`` is decimal and never used twice in a transport's life, ``msid`` is ``<stream> <track>`` (RFC 8830), and
-        ``cname`` is the producer's (RFC 3550 section 6.5.1).
+        ``rtx_ssrc`` is for a plan that has RTX, and for no other.  ``mid`` is decimal and never used twice in a
+        transport's life, ``msid`` is ``<stream> <track>`` (RFC 8830), and ``cname`` is the producer's (RFC 3550 section
+        6.5.1).
 
         Raises ``ValueError`` for an SSRC or a MID that no consumer may have.
         """
-        if not 1 <= ssrc < 2**32 or ssrc == PROBATOR_SSRC:
-            raise ValueError(f"a consumer cannot have the SSRC {ssrc}")
+        for one in (ssrc,) if rtx_ssrc is None else (ssrc, rtx_ssrc):
+            if not 1 <= one < 2**32 or one == PROBATOR_SSRC:
+                raise ValueError(f"a consumer cannot have the SSRC {one}")
+        if self.has_rtx != (rtx_ssrc is not None) or rtx_ssrc == ssrc:
+            raise ValueError("a consumer with RTX, and no other, needs a second SSRC")
         if not (mid.isascii() and mid.isdecimal() and len(mid) <= MAX_MID_CHARACTERS):
             raise ValueError(f"a consumer cannot have the MID {mid!r}")
         return RtpParameters(
             codecs=self.codecs,
             mid=mid,
             header_extensions=self.header_extensions,
-            encodings=(RtpEncodingParameters(ssrc, scalability_mode=self.scalability_mode),),
+            encodings=(
+                RtpEncodingParameters(
+                    ssrc,
+                    rtx=None if rtx_ssrc is None else RtpRtxParameters(rtx_ssrc),
+                    scalability_mode=self.scalability_mode,
+                ),
+            ),
             rtcp=RtcpParameters(cname),
             msid=msid,
         )
@@ -91,10 +109,11 @@ def can_consume(consumable: RtpParameters, capabilities: RtpCapabilities) -> boo
 
 
 def plan_consumer(consumable: RtpParameters, capabilities: RtpCapabilities, *, report_interval: float) -> ConsumerPlan:
-    """The router's numbers for the stream, reduced to what both sides have.
+    """The router's numbers for the stream, reduced to the part that both sides have.
 
-    Header extensions are matched by URI alone, since clients list one that serves both kinds under either kind.
-    ``report_interval`` is the mean time between two sender reports, in seconds.
+    A receiver gets NACK and RTX only together.  A receiver with NACK waits long before it asks for a key frame, and the
+    router answers with RTX alone.  Header extensions are matched by URI alone, since clients list one that serves both
+    kinds under either kind.  ``report_interval`` is the mean time between two sender reports, in seconds.
 
     Raises :exc:`Unsupported` if no codec is in common.
     """
@@ -112,21 +131,33 @@ def plan_consumer(consumable: RtpParameters, capabilities: RtpCapabilities, *, r
         header_extensions=extensions,
         scalability_mode=encoding.scalability_mode,
         format=ConsumerFormat(
-            {codec.payload_type for codec in codecs}, set(ids.values()), mid_id=mid_id, report_interval=report_interval
+            {codec.payload_type for codec in codecs if not is_rtx(codec)},
+            set(ids.values()),
+            mid_id=mid_id,
+            report_interval=report_interval,
+            rtx_payload_types={apt: codec.payload_type for codec in codecs if (apt := repeats(codec)) is not None},
         ),
     )
 
 
 def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> tuple[RtpCodecParameters, ...]:
-    common = []
-    for codec in consumable.codecs:
-        receiver = _receiver_of(codec, capabilities)
-        if receiver is not None:
-            feedback = tuple(one for one in codec.rtcp_feedback if one in receiver.rtcp_feedback)
-            # Most receivers have all of it.  Then the codec is the producer's own object, which all consumers share.
-            told = codec if feedback == codec.rtcp_feedback else evolve(codec, rtcp_feedback=feedback)
-            common.append(told if same_codec(receiver, codec) else _in_mode_1(told))
-    return tuple(common)
+    """The media codec, and then its retransmissions if the receiver has them; nothing without the media codec."""
+    codec, *others = consumable.codecs
+    receiver = _receiver_of(codec, capabilities)
+    if receiver is None:
+        return ()
+    rtx = [other for other in others if repeats(other) == codec.payload_type and _repairs(receiver, capabilities)]
+    feedback = tuple(one for one in codec.rtcp_feedback if one in receiver.rtcp_feedback and (one != NACK or rtx))
+    # Most receivers have all of it.  Then the codec is the producer's own object, which all consumers share.
+    told = codec if feedback == codec.rtcp_feedback else evolve(codec, rtcp_feedback=feedback)
+    return (told if same_codec(receiver, codec) else _in_mode_1(told), *rtx)
+
+
+def _repairs(receiver: RtpCodecCapability, capabilities: RtpCapabilities) -> bool:
+    """Whether the receiver asks for missing packets of this codec, and takes them as retransmissions."""
+    payload_type = receiver.preferred_payload_type
+    has_rtx = payload_type is not None and any(repeats(other) == payload_type for other in capabilities.codecs)
+    return has_rtx and NACK in receiver.rtcp_feedback
 
 
 def _receiver_of(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> RtpCodecCapability | None:

@@ -6,13 +6,13 @@ from typing import Final
 
 from attrs import field, frozen
 
-from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, PLI, RID_URI
+from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, NACK, PLI, REPAIRED_RID_URI, RID_URI
 from sfu.dataplane.values import EncodingSpec, ProducerSpec
 from sfu.errors import Unsupported
-from sfu.ortc.choice import CodecChoice, choose_codec
-from sfu.ortc.codecs import same_codec, split_mime_type
+from sfu.ortc.choice import CodecChoice, choose_codec, choose_rtx
+from sfu.ortc.codecs import repeats, same_codec, split_mime_type
 from sfu.ortc.h264 import sender_parameters
-from sfu.ortc.validation import recognisable, usable_mid, used_encodings, used_extensions
+from sfu.ortc.validation import recognisable, rtx_ssrcs, usable_mid, used_encodings, used_extensions
 from sfu.parameters import (
     CodecParameters,
     MediaKind,
@@ -34,8 +34,9 @@ class ProducerPlan:
     """A producer's parameters, once they are accepted.
 
     ``spec`` is for the data plane.  ``pli`` and ``fir`` say which key frame requests the client understands.
-    ``consumable`` is the basis of all its consumers: the router's payload type and extension ids, one encoding, no
-    SSRC.  Streams with equal ``consumable_key`` have consumers with equal plans.
+    ``consumable`` is the basis of all its consumers: the router's codec, the router's retransmissions of that codec if
+    there are any, the router's extension ids, one encoding, no SSRC.  Streams with equal ``consumable_key`` have
+    consumers with equal plans.
     """
 
     spec: ProducerSpec
@@ -63,26 +64,46 @@ def accept_producer(
     """Match a client's stream with the router's ``capabilities``.
 
     A producer has one codec: the one that its encodings name, or else the first that carries media.  The data plane
-    unwraps it from RED, and drops packets of other payload types.  It also drops header extensions that the router does
-    not have, and encrypted ones (RFC 6904).  ``default_cname`` replaces a CNAME that is missing or does not fit SDP.
+    unwraps it from RED and RTX, and drops packets of other payload types.  It also drops header extensions that the
+    router does not have, and encrypted ones (RFC 6904).  ``default_cname`` replaces a CNAME that is missing or does not
+    fit SDP.
 
     Raises :exc:`Unsupported` if the router does not have the codec, and :exc:`InvalidParameters` if the used parameters
     contradict each other.
     """
-    used = _used(kind, parameters, capabilities, default_cname)
-    codec = _router_codec(used.choice.codec, capabilities)
+    codecs = _codecs(kind, parameters, capabilities)
+    used = _used(kind, parameters, capabilities, codecs, default_cname)
     # The router itself writes a MID into a consumer's packets.  All other extensions must come from the producer.
     forwarded = _forwarded(kind, capabilities)
     forwarded = {uri: id_ for uri, id_ in forwarded.items() if uri in used.extension_ids or uri == MID_URI}
     consumable = RtpParameters(
-        codecs=(codec,),
+        codecs=(codecs.router,) if codecs.router_rtx is None else (codecs.router, codecs.router_rtx),
         header_extensions=tuple(RtpHeaderExtensionParameters(uri, id_) for uri, id_ in forwarded.items()),
         encodings=(RtpEncodingParameters(scalability_mode=_scalability_mode(used.encodings)),),
         rtcp=RtcpParameters(used.cname),
     )
-    feedback = used.choice.codec.rtcp_feedback
-    spec = _spec(used, codec, forwarded, paused=paused)
+    feedback = codecs.choice.codec.rtcp_feedback
+    spec = _spec(used, forwarded, paused=paused)
     return ProducerPlan(spec, PLI in feedback, FIR in feedback, used.cname, consumable)
+
+
+@frozen
+class _Codecs:
+    """The codec of a stream: the client's choice and the router's description, each with its retransmissions."""
+
+    choice: CodecChoice
+    rtx_payload_types: dict[int, int]
+    router: RtpCodecParameters
+    router_rtx: RtpCodecParameters | None
+
+
+def _codecs(kind: MediaKind, parameters: RtpParameters, capabilities: RtpCapabilities) -> _Codecs:
+    choice = choose_codec(kind, parameters.codecs, parameters.encodings)
+    router = _router_codec(choice.codec, capabilities)
+    router_rtx = _router_rtx(router, capabilities)
+    # Without the router's own, the client's retransmissions do not matter, whatever they are.
+    rtx_payload_types = {} if router_rtx is None else choose_rtx(kind, choice, parameters.codecs)
+    return _Codecs(choice, rtx_payload_types, router, router_rtx)
 
 
 @frozen
@@ -90,16 +111,19 @@ class _Used:
     """The client's parameters that are used.  All others are ignored."""
 
     kind: MediaKind
-    choice: CodecChoice
+    codecs: _Codecs
     encodings: tuple[RtpEncodingParameters, ...]
     extension_ids: dict[str, int]
     mid: str | None
     cname: str
 
 
-def _used(kind: MediaKind, parameters: RtpParameters, capabilities: RtpCapabilities, default_cname: str) -> _Used:
-    choice = choose_codec(kind, parameters.codecs, parameters.encodings)
+def _used(
+    kind: MediaKind, parameters: RtpParameters, capabilities: RtpCapabilities, codecs: _Codecs, default_cname: str
+) -> _Used:
     uris = {MID_URI, RID_URI, *_forwarded(kind, capabilities)}
+    if codecs.rtx_payload_types:
+        uris.add(REPAIRED_RID_URI)
     ids = used_extensions(parameters.header_extensions, uris)
     mid = usable_mid(parameters.mid)
     encodings = recognisable(
@@ -109,22 +133,29 @@ def _used(kind: MediaKind, parameters: RtpParameters, capabilities: RtpCapabilit
         mid_path="mid" if parameters.mid and mid is None else None,
     )
     cname = parameters.rtcp.cname or ""
-    return _Used(kind, choice, encodings, ids, mid, cname if _CNAME.fullmatch(cname) else default_cname)
+    return _Used(kind, codecs, encodings, ids, mid, cname if _CNAME.fullmatch(cname) else default_cname)
 
 
-def _spec(used: _Used, codec: RtpCodecParameters, forwarded: dict[str, int], *, paused: bool) -> ProducerSpec:
-    ids = used.extension_ids
+def _spec(used: _Used, forwarded: dict[str, int], *, paused: bool) -> ProducerSpec:
+    ids, codecs = used.extension_ids, used.codecs
+    codec, sent = codecs.router, codecs.choice.codec
+    rtx = rtx_ssrcs(used.encodings) if codecs.rtx_payload_types else [None] * len(used.encodings)
     return ProducerSpec(
         kind=used.kind,
         codec=codec.mime_type.lower(),
         clock_rate=codec.clock_rate,
-        payload_types={used.choice.codec.payload_type: codec.payload_type},
-        red_payload_types=used.choice.red_payload_types,
-        encodings=tuple(EncodingSpec(encoding.ssrc, encoding.rid) for encoding in used.encodings),
+        payload_types={sent.payload_type: codec.payload_type},
+        red_payload_types=codecs.choice.red_payload_types,
+        rtx_payload_types=codecs.rtx_payload_types,
+        nack=NACK in sent.rtcp_feedback and NACK in codec.rtcp_feedback,
+        encodings=tuple(
+            EncodingSpec(encoding.ssrc, encoding.rid, ssrc) for encoding, ssrc in zip(used.encodings, rtx, strict=True)
+        ),
         extension_ids={ids[uri]: id_ for uri, id_ in forwarded.items() if uri != MID_URI},
         mid=used.mid,
         mid_id=ids.get(MID_URI),
         rid_id=ids.get(RID_URI),
+        repaired_rid_id=ids.get(REPAIRED_RID_URI),
         audio_level_id=ids.get(AUDIO_LEVEL_URI) if used.kind == "audio" else None,
         cname=used.cname,
         paused=paused,
@@ -144,6 +175,19 @@ def _router_codec(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> R
                 rtcp_feedback=candidate.rtcp_feedback,
             )
     raise Unsupported(f"the router does not have this {codec.mime_type}")
+
+
+def _router_rtx(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> RtpCodecParameters | None:
+    """The router's description of its retransmissions of one of its codecs (RFC 4588 section 8.1)."""
+    for candidate in capabilities.codecs:
+        if repeats(candidate) == codec.payload_type and candidate.preferred_payload_type is not None:
+            return RtpCodecParameters(
+                mime_type=candidate.mime_type,
+                payload_type=candidate.preferred_payload_type,
+                clock_rate=candidate.clock_rate,
+                parameters={"apt": codec.payload_type},
+            )
+    return None
 
 
 def _sender_parameters(codec: RtpCodecParameters) -> CodecParameters:

@@ -52,10 +52,22 @@ def used_encodings(encodings: Sequence[RtpEncodingParameters]) -> tuple[RtpEncod
     _check_distinct(((encoding.rid, path) for encoding, path in paths), "rid")
     ssrcs = {encoding.ssrc for encoding in used}
     for encoding, path in paths:
-        # The router ignores retransmissions, but must not take their packets for another encoding's.
+        # Even a stream whose retransmissions are not used may have their packets, which must not count as another's.
         if encoding.rtx is not None and encoding.rtx.ssrc in ssrcs:
             raise InvalidParameters("an encoding has this SSRC", f"{path}.rtx.ssrc")
     return tuple(used) or (RtpEncodingParameters(),)
+
+
+def rtx_ssrcs(encodings: Sequence[RtpEncodingParameters]) -> list[int | None]:
+    """The SSRC of each encoding's retransmissions, as far as the client announced it (RFC 4588 section 5).
+
+    Raises :exc:`InvalidParameters` if two encodings have the same one.
+    """
+    # SSRC 0 means that there is none.
+    ssrcs = [(encoding.rtx.ssrc or None) if encoding.rtx is not None else None for encoding in encodings]
+    paths = (path for _, path in numbered(encodings, "encodings"))
+    _check_distinct(zip(ssrcs, paths, strict=True), "rtx.ssrc")
+    return ssrcs
 
 
 def usable_mid(mid: str | None) -> str | None:

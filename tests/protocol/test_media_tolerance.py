@@ -237,3 +237,23 @@ def test_a_known_hash_function_is_required_in_its_form(
     with pytest.raises(InvalidValueError) as refused:
         structure({"fingerprints": fingerprints}, DtlsParameters)
     assert refused.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({"apt": 96, "rtx-time": True}, {"apt": 96}),
+        ({"apt": 96.0}, {"apt": 96}),
+        ({"apt": "96"}, {"apt": "96"}),
+        ({"apt": True}, {}),
+        ({"apt": "9" * 2000}, {}),
+        ({"apt": [96]}, {}),
+        ({"rtx-time": 3000}, {}),
+        (None, {}),
+        ([], {}),
+        ("apt=96", {}),
+    ],
+)
+def test_of_the_parameters_of_rtx_only_a_readable_apt_counts(given: Any, read: dict[str, Any]) -> None:
+    rtx = {"mimeType": "video/rtx", "payloadType": 97, "clockRate": 90000, "parameters": given}
+    assert parameters(codecs=[OPUS, rtx]).codecs[1].parameters == read
