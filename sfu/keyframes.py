@@ -1,7 +1,8 @@
 """Asking a producer for key frames: seldom enough for the encoder, often enough that no receiver waits in vain.
 
 The router asks on behalf of *receivers*: consumers that need a key frame to begin, or whose client reports that it
-cannot decode (PLI, FIR).  Each encoding is in one of three states.
+cannot decode (PLI, FIR), or that miss packets which the producer's client could not send again.  Such a loss concerns
+all receivers of an encoding at once, and makes one request.  Each encoding is in one of three states.
 
 - **Quiet**: no receiver needs a key frame.
 - **Wanted**: a receiver needs one, and no request was sent for it yet.  The request leaves at once, with three
@@ -20,7 +21,7 @@ A receiver that asks without end has its requests spaced out further and further
 delays no other receiver, and it also gets the key frames that others cause.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
 from attrs import define, field
@@ -105,6 +106,12 @@ class _Request:
         if not self.receivers:
             self.frames, self.tries = key_frames, 0
 
+    def add(self, receiver: str, turn: float) -> None:
+        """A receiver needs a key frame from ``turn`` on.  A new one makes the next repetition due soon."""
+        if receiver not in self.receivers:
+            self.tries = min(self.tries, 1)
+        self.receivers[receiver] = min(turn, self.receivers.get(receiver, turn))
+
     def due(self, interval: float) -> float:
         """When to send it, or to send it again."""
         if self.tries:
@@ -132,14 +139,25 @@ class KeyFrameRequests:
 
     def add(self, source: KeyFrameSource, encoding: int, receiver: str, patience: Patience, now: float) -> None:
         """A receiver needs a key frame of this encoding; ``patience`` is its own for this encoding."""
-        request = self._requests.setdefault(encoding, _Request())
         key_frames = source.key_frames(encoding)
-        request.settle(key_frames)
-        turn = patience.next_turn(key_frames, now)
-        if receiver not in request.receivers:
-            request.tries = min(request.tries, 1)
-            request.receivers[receiver] = turn
+        request = self._settled(encoding, key_frames)
+        request.add(receiver, patience.next_turn(key_frames, now))
         self.send_due(source, now)
+
+    def add_all(self, source: KeyFrameSource, encoding: int, receivers: Iterable[str], now: float) -> None:
+        """The producer's client lost packets for good, so that these receivers need a key frame of this encoding.
+
+        They did not ask, so that it costs none of them its :class:`Patience`.  The limits of the encoding hold.
+        """
+        request = self._settled(encoding, source.key_frames(encoding))
+        for receiver in receivers:
+            request.add(receiver, now)
+        self.send_due(source, now)
+
+    def _settled(self, encoding: int, key_frames: int) -> _Request:
+        request = self._requests.setdefault(encoding, _Request())
+        request.settle(key_frames)
+        return request
 
     def restart_count(self, encoding: int) -> None:
         """The encoding counts its key frames from zero again, under a new SSRC.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sfu.consumer import Consumer
     from sfu.context import RouterContext
     from sfu.dataplane.interface import DataPlane, ProducerId, TransportId
-    from sfu.dataplane.values import EncodingFlows, EncodingLearned, EncodingStats
+    from sfu.dataplane.values import EncodingFlows, EncodingLearned, EncodingStats, RepairFailed
     from sfu.guard import Guard
     from sfu.ortc import ProducerPlan
     from sfu.parameters import MediaKind
@@ -100,6 +100,12 @@ class Producer:
     def request_key_frame(self, encoding: int, consumer_id: str, patience: Patience, now: float) -> None:
         """A consumer needs a key frame; :mod:`sfu.keyframes` says how soon the request leaves."""
         self._key_frame_requests.add(self, encoding, consumer_id, patience, now)
+        self.transport.wake()
+
+    def on_repair_failed(self, event: RepairFailed, now: float) -> None:
+        """The client could not send lost packets again, so that each receiver of this encoding needs a key frame."""
+        receivers = [id_ for id_ in self.consumers if self.is_needed(event.encoding, id_)]
+        self._key_frame_requests.add_all(self, event.encoding, receivers, now)
         self.transport.wake()
 
     def on_reachable(self, now: float) -> None:

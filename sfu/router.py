@@ -27,15 +27,18 @@ from sfu.dataplane.values import (
     LayersChanged,
     PathSelected,
     PlaneFailed,
+    RepairFailed,
 )
 from sfu.directory import Directory, RouterCounts
 from sfu.listening import prepare_listening
 
 if TYPE_CHECKING:
+    from sfu.producer import Producer
     from sfu.settings import MediaSettings
     from sfu.transport import Transport
 
 TransportEvent = DtlsArrived | PathSelected | FellSilent | ConsentExpired | CameBack
+ProducerEvent = EncodingLearned | EncodingFlows | RepairFailed
 
 log = structlog.get_logger(__name__)
 
@@ -77,12 +80,9 @@ class Router:
                 # A transport may have closed since the event: both can be in one batch.
                 if (transport := self.directory.transports.get(event.transport)) is not None:
                     _dispatch_to_transport(transport, event, now)
-            case EncodingLearned():
+            case EncodingLearned() | EncodingFlows() | RepairFailed():
                 if (producer := self.directory.producers.get(event.producer)) is not None:
-                    producer.guard(producer.on_encoding_learned, event, now)
-            case EncodingFlows():
-                if (producer := self.directory.producers.get(event.producer)) is not None:
-                    producer.guard(producer.on_encoding_flows, event, now)
+                    _dispatch_to_producer(producer, event, now)
             case LayersChanged():
                 if (consumer := self.directory.consumers.get(event.consumer)) is not None:
                     consumer.guard(consumer.on_layers_changed, event)
@@ -112,6 +112,16 @@ def _dispatch_to_transport(transport: Transport, event: TransportEvent, now: flo
             transport.guard(transport.on_consent_expired, event.last_at)
         case CameBack():
             transport.guard(transport.on_heard_again, now)
+
+
+def _dispatch_to_producer(producer: Producer, event: ProducerEvent, now: float) -> None:
+    match event:
+        case EncodingLearned():
+            producer.guard(producer.on_encoding_learned, event, now)
+        case EncodingFlows():
+            producer.guard(producer.on_encoding_flows, event, now)
+        case RepairFailed():
+            producer.guard(producer.on_repair_failed, event, now)
 
 
 @asynccontextmanager

@@ -42,6 +42,9 @@ class Camera:
         patience = self.patience.setdefault((encoding, receiver), Patience())
         self._requests.add(self, encoding, receiver, patience, now)
 
+    def lose(self, now: float, *receivers: str) -> None:
+        self._requests.add_all(self, 0, receivers, now)
+
     def retry_soon(self, encoding: int, now: float) -> None:
         self._requests.retry_soon(self, encoding, now)
 
@@ -209,3 +212,51 @@ def test_a_receiver_that_asked_too_early_is_served_later_without_asking_again() 
         camera.ask(0, now)
     assert len(camera.asked) == 2
     assert camera.run(until=100) == [pytest.approx(0.1 + SPACING[2])]
+
+
+def test_a_loss_that_concerns_all_receivers_makes_one_request() -> None:
+    camera = Camera()
+    receivers = [str(number) for number in range(20)]
+    camera.lose(5, *receivers)
+    camera.lose(5.5, *receivers)
+    camera.ask(0, now=5.6, receiver="3")
+    assert camera.asked == [0]
+    camera.frames = 1
+    assert camera.run(until=100) == []
+
+
+def test_losses_without_end_make_one_request_each_interval() -> None:
+    camera = Camera(answers=True)
+    for step in range(1000):
+        camera.run(until=step / 100)
+        camera.lose(step / 100, "ada", "ben")
+    assert len(camera.asked) <= BURST + 10 / INTERVAL
+
+
+def test_a_loss_that_no_receiver_suffers_makes_no_request() -> None:
+    camera = Camera()
+    camera.lose(5)
+    camera.gone.add("ada")
+    camera.lose(6, "ada")
+    assert camera.asked == []
+    assert camera.get_timer() is None
+
+
+def test_a_loss_at_the_sender_costs_no_receiver_its_patience() -> None:
+    camera = Camera(answers=True)
+    for step in range(30):
+        camera.run(until=step * 2)
+        camera.lose(step * 2, "ada")
+    asked = len(camera.asked)
+    camera.ask(0, 60)
+    camera.ask(0, 60.1)
+    assert len(camera.asked) == asked + 2
+
+
+def test_a_receiver_that_waits_for_its_turn_profits_from_the_request_for_all() -> None:
+    camera = Camera(answers=True)
+    for now in (0.0, 0.1, 0.2):
+        camera.ask(0, now)
+    assert len(camera.asked) == 2
+    camera.lose(0.3, "ada", "ben")
+    assert len(camera.asked) == 3

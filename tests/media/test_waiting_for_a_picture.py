@@ -9,6 +9,8 @@ from attrs import define, field
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import sfu
+from sfu.dataplane.interface import ProducerId
+from sfu.dataplane.values import RepairFailed
 from sfu.keyframes import BACKOFF, SPACING
 from sfu.parameters import RtcpFeedback
 from sfu.settings import TransportState
@@ -298,3 +300,30 @@ async def test_a_camera_that_understands_neither_pli_nor_fir_is_not_asked(
         scene.show(key=True)
         await wait_all_tasks_blocked()
         assert await scene.begins_within(SHORT)
+
+
+async def test_a_loss_that_cannot_be_repaired_makes_one_request_for_all_receivers(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene, sfu.open_peer(scene.network.router, Notices(), name="cy") as cy:
+        screen = cy.create_transport("receive")
+        client = scene.network.client(screen, identity)
+        cy.connect_transport(screen.id, client.transport.dtls_parameters)
+        await eventually(lambda: client.transport.connected)
+        capabilities = scene.network.router.context.capabilities
+        cy.consume(screen.id, scene.producer, capabilities, stream="ada", paused=False)
+        scene.sends = scene.obeys = True
+        scene.bob.set_consumer_paused(scene.consumer.id, False)
+        assert await scene.begins_within(5)
+        await trio.sleep(5)
+        scene.network.router.handle(RepairFailed(scene.producer.plane_id, 0), trio.current_time())
+        assert await scene.asked_in(5) == 1
+
+
+async def test_a_loss_that_no_receiver_sees_makes_no_request(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        scene.sends = True
+        for producer in (scene.producer.plane_id, ProducerId(999_999)):
+            scene.network.router.handle(RepairFailed(producer, 0), trio.current_time())
+        assert await scene.asked_in(5) == 0
+        assert scene.network.router.context.slow_path_errors == 0

@@ -1,7 +1,6 @@
 """NACK and RTX (RFC 4588): taken from senders that have them, and promised to receivers that have both."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from attrs import evolve
@@ -11,6 +10,7 @@ from sfu.dataplane.values import EncodingSpec
 from sfu.errors import InvalidParameters
 from sfu.ortc import ConsumerPlan, ProducerPlan, Receiver, accept_producer, plan_consumer
 from sfu.parameters import (
+    CodecParameters,
     MediaKind,
     RtpCapabilities,
     RtpCodecCapability,
@@ -174,9 +174,11 @@ def receiver(*codecs: RtpCodecCapability) -> RtpCapabilities:
     return RtpCapabilities(codecs, extensions)
 
 
-def video(name: str, payload_type: int | None, *, nack: bool = True, **parameters: Any) -> RtpCodecCapability:
+def video(
+    name: str, payload_type: int | None, parameters: CodecParameters | None = None, *, nack: bool = True
+) -> RtpCodecCapability:
     feedback = (NACK,) if nack else ()
-    return RtpCodecCapability("video", name, 90000, payload_type, None, parameters, feedback)
+    return RtpCodecCapability("video", name, 90000, payload_type, None, parameters or {}, feedback)
 
 
 def rtx_capability(payload_type: int, apt: str | int) -> RtpCodecCapability:
@@ -236,8 +238,8 @@ def test_a_receiver_of_h264_gets_the_retransmissions_of_the_streams_own_mode(mod
     h264 = CHROMIUM.produced["h264"]
     [codec] = h264.codecs
     sent = evolve(h264, codecs=(evolve(codec, parameters=codec.parameters | {"packetization-mode": mode}),))
-    mode_1 = video("video/H264", 40, **{"packetization-mode": 1, "profile-level-id": "42e01f"})
-    mode_0 = video("video/H264", 42, **{"packetization-mode": 0, "profile-level-id": "42e01f"})
+    mode_1 = video("video/H264", 40, {"packetization-mode": 1, "profile-level-id": "42e01f"})
+    mode_0 = video("video/H264", 42, {"packetization-mode": 0, "profile-level-id": "42e01f"})
     only_1 = receiver(mode_1, rtx_capability(41, 40))
     both = receiver(mode_1, rtx_capability(41, 40), mode_0, rtx_capability(43, 42))
     for capabilities in (only_1, both):
