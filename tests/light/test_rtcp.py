@@ -13,6 +13,7 @@ from tools.light.wire.rtcp import (
     FullIntraRequest,
     FullIntraRequestEntry,
     Goodbye,
+    Nack,
     PictureLossIndication,
     ReceiverEstimatedMaximumBitrate,
     ReceiverReport,
@@ -48,6 +49,10 @@ EXAMPLES: list[tuple[RtcpPacket, str]] = [
     (SourceDescription(0xCAFEBABE, "ab"), "81 ca 0003 cafebabe 01 02 6162 00000000"),
     (SourceDescription(0xCAFEBABE, "abcde"), "81 ca 0003 cafebabe 01 05 6162636465 00"),
     (Goodbye((0xCAFEBABE, 0x01020304)), "82 cb 0002 cafebabe 01020304"),
+    (
+        Nack(0xCAFEBABE, 0x01020304, (0xFFFE, 0xFFFF, 0x0000, 0x000E, 0x000F)),
+        "81 cd 0004 cafebabe 01020304 fffe 8003 000f 0000",
+    ),
     (PictureLossIndication(0xCAFEBABE, 0x01020304), "81 ce 0002 cafebabe 01020304"),
     (
         FullIntraRequest(0xCAFEBABE, (FullIntraRequestEntry(0x01020304, 7),)),
@@ -82,6 +87,7 @@ packets = st.one_of(
     st.builds(ReceiverReport, ssrcs, some_blocks),
     st.builds(SourceDescription, ssrcs, st.text(max_size=60)),
     st.builds(Goodbye, st.lists(ssrcs, max_size=31).map(tuple)),
+    st.builds(Nack, ssrcs, ssrcs, st.lists(st.integers(0, 0xFFFF), min_size=1, unique=True).map(sorted).map(tuple)),
     st.builds(PictureLossIndication, ssrcs, ssrcs),
     st.builds(
         FullIntraRequest,
@@ -146,7 +152,7 @@ def test_unknown_types_and_formats_are_skipped() -> None:
     unknown = [
         "80 cc 0002 cafebabe 41424344",  # APP
         "80 cf 0001 cafebabe",  # extended reports
-        "81 cd 0003 cafebabe 01020304 00010000",  # generic NACK
+        "83 cd 0003 cafebabe 01020304 00010000",  # a request for a bitrate
         "8f cd 0004 cafebabe 01020304 00010001 00000000",  # transport-cc
         "82 ce 0003 cafebabe 01020304 00000000",  # slice loss
         "8f ce 0003 cafebabe 00000000 58585858",  # application feedback that is no REMB
@@ -194,6 +200,7 @@ def test_padding_is_not_taken_for_content() -> None:
         pytest.param("81 ca 0002 cafebabe 01 02 6162", id="items without end"),
         pytest.param("81 ca 0001 cafebabe", id="no items"),
         pytest.param("81 ca 0003 cafebabe 01 01 ff 00 00000000", id="CNAME not UTF-8"),
+        pytest.param("81 cd 0002 cafebabe 01020304", id="NACK of nothing"),
         pytest.param("84 ce 0002 cafebabe 00000000", id="full intra request for nothing"),
         pytest.param("84 ce 0003 cafebabe 00000000 01020304", id="half an entry"),
         pytest.param("8f ce 0004 cafebabe 00000000 52454d42 01 0bd090", id="fewer SSRCs than counted"),

@@ -1,10 +1,11 @@
 """RTCP: reports, descriptions and feedback (RFC 3550 section 6, RFC 4585, RFC 5104)."""
 
-from tools.light.wire.rtcp.building import encode, receiver_reports
+from tools.light.wire.rtcp.building import compounds, encode, receiver_reports
 from tools.light.wire.rtcp.packets import (
     FullIntraRequest,
     FullIntraRequestEntry,
     Goodbye,
+    Nack,
     PictureLossIndication,
     ReceiverEstimatedMaximumBitrate,
     ReceiverReport,
@@ -19,6 +20,7 @@ __all__ = [
     "FullIntraRequest",
     "FullIntraRequestEntry",
     "Goodbye",
+    "Nack",
     "PictureLossIndication",
     "ReceiverEstimatedMaximumBitrate",
     "ReceiverReport",
@@ -26,6 +28,7 @@ __all__ = [
     "RtcpPacket",
     "SenderReport",
     "SourceDescription",
+    "compounds",
     "encode",
     "parse_untrusted",
     "receiver_reports",

@@ -1,12 +1,14 @@
 """Writing RTCP."""
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from tools.light.wire.rtcp.packets import (
     APPLICATION,
     CNAME,
     FULL_INTRA,
+    GENERIC_NACK,
     GOODBYE,
     MAX_COUNT,
     PAYLOAD_FEEDBACK,
@@ -15,9 +17,11 @@ from tools.light.wire.rtcp.packets import (
     REMB,
     SENDER_REPORT,
     SOURCE_DESCRIPTION,
+    TRANSPORT_FEEDBACK,
     FullIntraRequest,
     FullIntraRequestEntry,
     Goodbye,
+    Nack,
     PictureLossIndication,
     ReceiverEstimatedMaximumBitrate,
     ReceiverReport,
@@ -26,6 +30,9 @@ from tools.light.wire.rtcp.packets import (
     SenderReport,
     SourceDescription,
 )
+
+#: Greatest size of a compound packet, so that it fits into a datagram on every path.
+COMPOUND_SIZE: Final = 1200
 
 
 def encode(packets: Iterable[RtcpPacket]) -> bytes:
@@ -39,6 +46,22 @@ def encode(packets: Iterable[RtcpPacket]) -> bytes:
         return b"".join(_encode_one(packet) for packet in packets)
     except (struct.error, OverflowError) as error:
         raise ValueError(f"a field is out of its range: {error}") from None
+
+
+def compounds(packets: Iterable[RtcpPacket], size: int = COMPOUND_SIZE) -> Iterator[bytes]:
+    """Yield reduced-size compound packets (RFC 5506) that hold these packets in their order.
+
+    Each has at most ``size`` bytes, unless one packet alone has more.
+    """
+    compound = b""
+    for packet in packets:
+        encoded = encode([packet])
+        if compound and len(compound) + len(encoded) > size:
+            yield compound
+            compound = b""
+        compound += encoded
+    if compound:
+        yield compound
 
 
 def receiver_reports(ssrc: int, reports: Sequence[ReportBlock]) -> list[ReceiverReport]:
@@ -57,6 +80,9 @@ def _encode_one(packet: RtcpPacket) -> bytes:
             return _source_description(ssrc, cname.encode())
         case Goodbye(ssrcs):
             return _framed(GOODBYE, len(ssrcs), struct.pack(f"!{len(ssrcs)}I", *ssrcs))
+        case Nack(sender_ssrc, media_ssrc, numbers):
+            body = struct.pack("!II", sender_ssrc, media_ssrc) + _nack_items(numbers)
+            return _framed(TRANSPORT_FEEDBACK, GENERIC_NACK, body)
         case PictureLossIndication(sender_ssrc, media_ssrc):
             return _framed(PAYLOAD_FEEDBACK, PICTURE_LOSS, struct.pack("!II", sender_ssrc, media_ssrc))
         case FullIntraRequest(sender_ssrc, entries):
@@ -99,6 +125,18 @@ def _source_description(ssrc: int, cname: bytes) -> bytes:
     """A packet with one chunk.  The chunk's items end with at least one zero byte (RFC 3550 section 6.5)."""
     chunk = struct.pack("!IBB", ssrc, CNAME, len(cname)) + cname
     return _framed(SOURCE_DESCRIPTION, 1, chunk + bytes(4 - len(chunk) % 4))
+
+
+def _nack_items(numbers: Sequence[int]) -> bytes:
+    """Items of 32 bits: a number, and a mask of the sixteen numbers that follow it."""
+    items: list[list[int]] = []
+    for number in numbers:
+        behind = number - items[-1][0] - 1 & 0xFFFF if items else 0xFFFF
+        if behind < 16:
+            items[-1][1] |= 1 << behind
+        else:
+            items.append([number, 0])
+    return b"".join(struct.pack("!HH", number, mask) for number, mask in items)
 
 
 def _full_intra_request(sender_ssrc: int, entries: Sequence[FullIntraRequestEntry]) -> bytes:

@@ -11,8 +11,12 @@ SENDER_REPORT: Final = 200
 RECEIVER_REPORT: Final = 201
 SOURCE_DESCRIPTION: Final = 202
 GOODBYE: Final = 203
+TRANSPORT_FEEDBACK: Final = 205
 PAYLOAD_FEEDBACK: Final = 206
 """Packet types (RFC 3550 section 12.1, RFC 4585 section 6.1)."""
+
+GENERIC_NACK: Final = 1
+"""Format of transport-layer feedback (RFC 4585 section 6.2.1)."""
 
 PICTURE_LOSS: Final = 1
 FULL_INTRA: Final = 4
@@ -84,6 +88,15 @@ class Goodbye:
 
 
 @frozen
+class Nack:
+    """A request to send these packets again (RFC 4585 section 6.2.1), by their 16-bit sequence numbers."""
+
+    sender_ssrc: int
+    media_ssrc: int
+    numbers: tuple[int, ...]
+
+
+@frozen
 class PictureLossIndication:
     """A request for a key frame (RFC 4585 section 6.3.1)."""
 
@@ -121,6 +134,7 @@ RtcpPacket = (
     | ReceiverReport
     | SourceDescription
     | Goodbye
+    | Nack
     | PictureLossIndication
     | FullIntraRequest
     | ReceiverEstimatedMaximumBitrate

@@ -9,6 +9,7 @@ from tools.light.wire.rtcp.packets import (
     APPLICATION,
     CNAME,
     FULL_INTRA,
+    GENERIC_NACK,
     GOODBYE,
     PAYLOAD_FEEDBACK,
     PICTURE_LOSS,
@@ -16,9 +17,11 @@ from tools.light.wire.rtcp.packets import (
     REMB,
     SENDER_REPORT,
     SOURCE_DESCRIPTION,
+    TRANSPORT_FEEDBACK,
     FullIntraRequest,
     FullIntraRequestEntry,
     Goodbye,
+    Nack,
     PictureLossIndication,
     ReceiverEstimatedMaximumBitrate,
     ReceiverReport,
@@ -33,6 +36,7 @@ _SENDER = struct.Struct("!IQIII")
 _BLOCK = struct.Struct("!IB3sIIII")
 _SSRC = struct.Struct("!I")
 _FEEDBACK = struct.Struct("!II")
+_NACK_ITEM = struct.Struct("!HH")
 _FULL_INTRA_ENTRY = struct.Struct("!IB3x")
 _REMB_HEAD = struct.Struct("!4sB3s")
 
@@ -153,6 +157,20 @@ def _goodbye(body: bytes, count: int) -> list[RtcpPacket]:
     return [Goodbye(struct.unpack_from(f"!{count}I", body))]
 
 
+def _transport_feedback(body: bytes, form: int) -> list[RtcpPacket]:
+    sender_ssrc, media_ssrc = _FEEDBACK.unpack_from(body)
+    items = body[_FEEDBACK.size :]
+    if form != GENERIC_NACK:
+        return []
+    if not items or len(items) % _NACK_ITEM.size:
+        raise BadPacket("a NACK has no item, or an incomplete one")
+    numbers: list[int] = []
+    for number, mask in _NACK_ITEM.iter_unpack(items):
+        numbers.append(number)
+        numbers += [number + 1 + bit & 0xFFFF for bit in range(16) if mask >> bit & 1]
+    return [Nack(sender_ssrc, media_ssrc, tuple(numbers))]
+
+
 def _payload_feedback(body: bytes, form: int) -> list[RtcpPacket]:
     sender_ssrc, media_ssrc = _FEEDBACK.unpack_from(body)
     control = body[_FEEDBACK.size :]
@@ -184,5 +202,6 @@ _PARSERS: Final[Mapping[int, Callable[[bytes, int], list[RtcpPacket]]]] = {
     RECEIVER_REPORT: _receiver_report,
     SOURCE_DESCRIPTION: _source_descriptions,
     GOODBYE: _goodbye,
+    TRANSPORT_FEEDBACK: _transport_feedback,
     PAYLOAD_FEEDBACK: _payload_feedback,
 }
