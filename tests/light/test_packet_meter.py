@@ -53,7 +53,7 @@ def test_a_large_jump_counts_as_loss_without_remembering_each_number() -> None:
     for sequence in (0, 20_000, 50_000):
         meter.take(sequence, 100)
     assert meter.counts.lost == 49_998
-    assert len(meter._missing) == 0
+    assert len(meter._gaps) == 0
 
 
 @given(st.integers(0, 0xFFFF), st.integers(0, 2**32), st.integers(1, 300))

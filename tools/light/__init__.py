@@ -5,8 +5,11 @@ from tools.light.decoding import SharedDecoder
 from tools.light.endpoint import DatagramCounts, LightEndpoint, open_endpoint, run_endpoint
 from tools.light.histogram import Histogram
 from tools.light.light_media import BadAnswerError, LightMedia
-from tools.light.packet_meter import PacketCounts, PacketMeter, StreamMeter
+from tools.light.loss import NetworkLoss, RandomLoss
+from tools.light.packet_counts import PacketCounts
+from tools.light.packet_meter import PacketMeter
 from tools.light.poller import Poller
+from tools.light.stream_meter import StreamMeter
 from tools.light.transport import Identity, LightTransport
 
 __all__ = [
@@ -18,9 +21,11 @@ __all__ = [
     "LightEndpoint",
     "LightMedia",
     "LightTransport",
+    "NetworkLoss",
     "PacketCounts",
     "PacketMeter",
     "Poller",
+    "RandomLoss",
     "SharedDecoder",
     "StreamMeter",
     "open_endpoint",

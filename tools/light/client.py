@@ -15,6 +15,7 @@ from protocol.client_websocket import open_stream
 from protocol.codec import decode_from_gateway
 from protocol.declarations import RequestData
 from tools.light.light_media import Answer, LightMedia
+from tools.light.loss import NetworkLoss
 from tools.light.packet_meter import PacketMeter
 from tools.light.poller import Poller
 from tools.light.transport import Identity
@@ -51,6 +52,7 @@ async def open_light_client(
     poller: Poller | None = None,
     packet_meter: PacketMeter | None = None,
     on_rtcp: Callable[[bytes], object] | None = None,
+    loss: NetworkLoss | None = None,
     timeouts: Timeouts = _TIMEOUTS,
     decode: Decode = decode_from_gateway,
 ) -> AsyncIterator[LightClient]:
@@ -83,6 +85,7 @@ async def open_light_client(
                     poller=poller,
                     packet_meter=packet_meter,
                     on_rtcp=on_rtcp,
+                    loss=loss,
                 )
                 try:
                     yield client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import socket
 import struct
 import time
@@ -13,9 +14,11 @@ from typing import Final
 import trio
 from attrs import define
 
+from tools.light.loss import NetworkLoss, RandomLoss
 from tools.light.packet_meter import PacketMeter
 from tools.light.poller import Poller
 from tools.light.transport import LightTransport
+from tools.light.wire import rtcp
 
 #: Datagrams that one call reads from one socket.
 BATCH: Final = 64
@@ -34,7 +37,8 @@ class DatagramCounts:
     """Counts whole datagrams of every protocol, of one socket or of many.
 
     ``unsent`` counts datagrams that the system did not take, for example because the socket was full.  ``errors``
-    counts ICMP errors about datagrams sent earlier.
+    counts ICMP errors about datagrams sent earlier.  ``lost_in`` and ``lost_out`` count media that the client lost on
+    purpose.  It had arrived, so it counts as received.  It was not sent, so it does not count as sent.
     """
 
     sent: int = 0
@@ -45,14 +49,17 @@ class DatagramCounts:
     received_rtp: int = 0
     unsent: int = 0
     errors: int = 0
+    lost_in: int = 0
+    lost_out: int = 0
 
 
 class LightEndpoint:
     """A light transport and its UDP ``socket``.  :func:`run_endpoint` makes it.
 
-    A ``packet_meter`` counts RTP packets without waking a task.  Without one, ``transport.rtp`` collects the decrypted
-    packets.  ``on_rtcp`` gets each decrypted RTCP packet.  Without it, ``transport.rtcp`` collects RTCP packets, but
-    an endpoint with a ``packet_meter`` drops them undecrypted.
+    A ``packet_meter`` counts RTP packets without waking a task, and asks for those that are missing.  Without one,
+    ``transport.rtp`` collects the decrypted packets.  ``on_rtcp`` gets each decrypted RTCP packet.  Without it,
+    ``transport.rtcp`` collects RTCP packets, but an endpoint with a ``packet_meter`` drops them undecrypted.  ``loss``
+    makes the network of this endpoint a bad one.
     """
 
     def __init__(
@@ -62,12 +69,15 @@ class LightEndpoint:
         *,
         packet_meter: PacketMeter | None = None,
         on_rtcp: Callable[[bytes], object] | None = None,
+        loss: NetworkLoss | None = None,
     ) -> None:
         self.transport = transport
         self.packet_meter = packet_meter
         self.on_rtcp = on_rtcp
         self.traffic = DatagramCounts()
         self.socket = sock
+        self._loss_in: RandomLoss | None = None if loss is None else loss.receiving()
+        self._loss_out: RandomLoss | None = None if loss is None else loss.sending()
         self._size = 0
         self._arrival = trio.Event()
         self._departure = trio.Event()
@@ -111,6 +121,9 @@ class LightEndpoint:
 
     def _transmit(self, datagram: bytes) -> bool:
         traffic = self.traffic
+        if self._loss_out is not None and self._loss_out.loses(datagram[0]):
+            traffic.lost_out += 1
+            return True  # the sender of a packet never learns of its loss
         for _ in range(2):
             try:
                 self.socket.send(datagram)
@@ -142,9 +155,23 @@ class LightEndpoint:
             self._departure = trio.Event()
             for datagram in self.transport.datagrams_to_send():
                 self._transmit(datagram)
-            with trio.move_on_at(self.transport.get_timer()):
+            with trio.move_on_at(min(self.transport.get_timer(), self._next_request())):
                 await self._departure.wait()
             self.transport.handle_timer(trio.current_time())
+            self._request_missing()
+
+    def _next_request(self) -> float:
+        """Return when the packet meter has something to ask for, on Trio's clock."""
+        packet_meter = self.packet_meter
+        if packet_meter is None or not packet_meter.lacking:
+            return math.inf
+        return trio.current_time() + packet_meter.next_request - packet_meter.clock()
+
+    def _request_missing(self) -> None:
+        packet_meter = self.packet_meter
+        if packet_meter is not None and packet_meter.lacking and self.transport.connected:
+            for packet in rtcp.compounds(packet_meter.take_requests()):
+                self.send_rtcp(packet)
 
     async def run_receiver(self) -> None:
         """Read the socket as soon as it is readable, until cancelled or until :meth:`stop_reading`.
@@ -170,7 +197,14 @@ class LightEndpoint:
 
     def read(self) -> None:
         """Handle the datagrams that have arrived, at most :data:`BATCH`."""
+        self._read_batch()
+        # After the whole batch: packets that only came out of order are there now.
+        if self.packet_meter is not None and self.packet_meter.lacking:
+            self._request_missing()
+
+    def _read_batch(self) -> None:
         receive, traffic, packet_meter = self.socket.recv_into, self.traffic, self.packet_meter
+        loss = self._loss_in
         for _ in range(BATCH):
             try:
                 size = receive(_buffer)
@@ -181,6 +215,9 @@ class LightEndpoint:
                 continue
             traffic.received += 1
             traffic.received_bytes += size
+            if loss is not None and loss.loses(_buffer[0]):
+                traffic.lost_in += 1
+                continue
             # The first byte is that of RTP or RTCP (RFC 7983).  The second byte tells which (RFC 5761 section 4).
             if 128 <= _buffer[0] <= 191 and size > 1:
                 if 192 <= _buffer[1] <= 223:
@@ -255,6 +292,7 @@ async def run_endpoint(
     poller: Poller | None = None,
     packet_meter: PacketMeter | None = None,
     on_rtcp: Callable[[bytes], object] | None = None,
+    loss: NetworkLoss | None = None,
     sock: socket.socket | None = None,
     task_status: trio.TaskStatus[LightEndpoint] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -266,7 +304,7 @@ async def run_endpoint(
     address.
     """
     with sock or open_socket(address) as connected:
-        endpoint = LightEndpoint(transport, connected, packet_meter=packet_meter, on_rtcp=on_rtcp)
+        endpoint = LightEndpoint(transport, connected, packet_meter=packet_meter, on_rtcp=on_rtcp, loss=loss)
         async with trio.open_nursery() as nursery:
             if poller is None:
                 nursery.start_soon(endpoint.run_receiver)

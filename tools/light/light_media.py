@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+import attrs
 import trio
 from attrs import define, field
 
@@ -16,8 +17,13 @@ from protocol.declarations import OkData, RequestData
 from protocol.requests import ConnectTransport, Consume, CreateTransport, Produce
 from protocol.vocabulary import Direction, MediaKind, Source
 from tools.light.endpoint import LightEndpoint, run_endpoint
-from tools.light.packet_meter import PacketMeter, StreamMeter
+from tools.light.loop_sender import PAYLOAD_TYPES, RTX_PAYLOAD_TYPE
+from tools.light.loss import NetworkLoss
+from tools.light.media_loop import AUDIO_RATE, VIDEO_RATE
+from tools.light.packet_meter import PacketMeter
 from tools.light.poller import Poller
+from tools.light.retransmission import rtx_ssrc
+from tools.light.stream_meter import StreamMeter
 from tools.light.transport import Identity, LightTransport
 
 Answer = TypeVar("Answer", bound=OkData)
@@ -29,13 +35,19 @@ class Requests(Protocol):
     async def __call__(self, requests: Iterable[RequestData[Answer]], /) -> list[Answer]: ...
 
 
-#: Payload types 111 and 96 are those of :data:`tools.light.loop_sender.PAYLOAD_TYPES`.
-CODECS: Final[dict[MediaKind, media.RtpCodecParameters]] = {
-    "audio": media.RtpCodecParameters("audio/opus", 111, 48000, channels=2),
+_NACK: Final = media.RtcpFeedback("nack")
+_CODECS: Final[dict[MediaKind, media.RtpCodecParameters]] = {
+    "audio": media.RtpCodecParameters("audio/opus", PAYLOAD_TYPES["audio"], AUDIO_RATE, channels=2),
     "video": media.RtpCodecParameters(
-        "video/VP8", 96, 90000, rtcp_feedback=(media.RtcpFeedback("nack", "pli"), media.RtcpFeedback("ccm", "fir"))
+        "video/VP8",
+        PAYLOAD_TYPES["video"],
+        VIDEO_RATE,
+        rtcp_feedback=(media.RtcpFeedback("nack", "pli"), media.RtcpFeedback("ccm", "fir")),
     ),
 }
+_RTX: Final = media.RtpCodecParameters(
+    "video/rtx", RTX_PAYLOAD_TYPE, VIDEO_RATE, parameters={"apt": PAYLOAD_TYPES["video"]}
+)
 _SOURCES: Final[dict[MediaKind, Source]] = {"audio": "microphone", "video": "camera"}
 HANDSHAKE_SECONDS: Final = 10.0
 
@@ -49,8 +61,8 @@ class LightMedia:
     """Transports of one participant, and the streams on them.
 
     ``streams`` has the received streams by consumer id.  It stays empty without a ``packet_meter``.  ``on_rtcp`` gets
-    the RTCP packets of the sending transport.  Set it before that transport is made.  ``tasks`` runs one task for each
-    transport.
+    the RTCP packets of the sending transport.  Set it before that transport is made.  ``loss`` makes the network of all
+    transports a bad one.  ``tasks`` runs one task for each transport.
     """
 
     identity: Identity
@@ -61,6 +73,7 @@ class LightMedia:
     poller: Poller | None = None
     packet_meter: PacketMeter | None = None
     on_rtcp: Callable[[bytes], object] | None = None
+    loss: NetworkLoss | None = None
     endpoints: dict[Direction, LightEndpoint] = field(factory=dict)
     streams: dict[str, StreamMeter] = field(factory=dict)
     _transports: dict[Direction, str] = field(factory=dict)
@@ -99,6 +112,7 @@ class LightMedia:
             poller=self.poller,
             packet_meter=self.packet_meter if direction == "receive" else None,
             on_rtcp=self.on_rtcp if direction == "send" else None,
+            loss=self.loss,
         )
         # The endpoint runs in a task of its own.  A nested block would tie the order of closing to that of opening.
         endpoint: LightEndpoint = await self.tasks.start(run)
@@ -110,7 +124,10 @@ class LightMedia:
         self.endpoints[direction], self._transports[direction] = endpoint, created.transport_id
 
     async def publish(self, kind: MediaKind, ssrc: int) -> str:
-        """Announce a stream (Opus as payload type 111, VP8 as 96) and return its producer id."""
+        """Announce a stream (Opus as payload type 111, VP8 as 96) and return its producer id.
+
+        A :class:`tools.light.loop_sender.LoopSender` with this SSRC sends it.
+        """
         [producer_id] = await self.publish_all([(kind, ssrc)])
         return producer_id
 
@@ -119,8 +136,7 @@ class LightMedia:
         await self.transport("send")
         requests = []
         for kind, ssrc in streams:
-            encodings = (media.RtpEncodingParameters(ssrc=ssrc),)
-            parameters = media.RtpParameters(codecs=(CODECS[kind],), encodings=encodings)
+            parameters = sending_parameters(kind, ssrc, self.router_capabilities)
             requests.append(Produce(self._transports["send"], kind, parameters, _SOURCES[kind]))
         return [produced.producer_id for produced in await self.requests(requests)]
 
@@ -136,9 +152,16 @@ class LightMedia:
         answers = await self.requests(self.consume_requests(wanted))
         if self.packet_meter is not None:
             for producer_id, consumed in zip(wanted, answers, strict=True):
-                ssrc = consumed.rtp_parameters.encodings[0].ssrc
-                assert ssrc is not None, "the gateway gives each consumer an SSRC"
-                self.streams[consumed.consumer_id] = self.packet_meter.expect(ssrc, consumed.kind, producer_id)
+                parameters = consumed.rtp_parameters
+                [codec, *_], [encoding] = parameters.codecs, parameters.encodings
+                assert encoding.ssrc is not None, "the gateway gives each consumer an SSRC"
+                self.streams[consumed.consumer_id] = self.packet_meter.expect(
+                    encoding.ssrc,
+                    consumed.kind,
+                    producer_id,
+                    nack=_NACK in codec.rtcp_feedback,
+                    rtx_ssrc=None if encoding.rtx is None else encoding.rtx.ssrc,
+                )
         return [consumed.consumer_id for consumed in answers]
 
     def consume_requests(self, producer_ids: Iterable[str]) -> list[Consume]:
@@ -162,3 +185,22 @@ class LightMedia:
             yield
         finally:
             self.poller.hurried -= 1
+
+
+def sending_parameters(kind: MediaKind, ssrc: int, router: media.RtpCapabilities) -> media.RtpParameters:
+    """Return the parameters of a stream for a router with these capabilities.
+
+    As mediasoup-client, it announces NACK and RTX only if the router offers them for the codec.
+    """
+    codec, encoding = _CODECS[kind], media.RtpEncodingParameters(ssrc=ssrc)
+    offered = next((each for each in router.codecs if each.mime_type.lower() == codec.mime_type.lower()), None)
+    if offered is None or _NACK not in offered.rtcp_feedback:
+        return media.RtpParameters(codecs=(codec,), encodings=(encoding,))
+    codec = attrs.evolve(codec, rtcp_feedback=(_NACK, *codec.rtcp_feedback))
+    payload_type = offered.preferred_payload_type
+    if not any(
+        each.mime_type.lower() == f"{kind}/rtx" and each.parameters.get("apt") == payload_type for each in router.codecs
+    ):
+        return media.RtpParameters(codecs=(codec,), encodings=(encoding,))
+    encoding = attrs.evolve(encoding, rtx=media.RtpRtxParameters(rtx_ssrc(ssrc)))
+    return media.RtpParameters(codecs=(codec, _RTX), encodings=(encoding,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Never
 
 import trio
@@ -14,13 +14,15 @@ from attrs import define, field
 from protocol.vocabulary import MediaKind
 from tools.light.endpoint import LightEndpoint
 from tools.light.media_loop import MediaFrame, MediaLoop
+from tools.light.retransmission import PacketHistory, RtxSender, rtx_ssrc
 from tools.light.stamp import PADDING_FLAG, STAMP_SIZE, write_stamp
 from tools.light.wire import rtcp
 from tools.light.wire.errors import BadPacket
 from tools.light.wire.ntp import to_ntp
 
-#: The payload types that :class:`tools.light.LightMedia` announces.
+#: The payload types that :class:`tools.light.LightMedia` announces, and that of retransmitted video.
 PAYLOAD_TYPES: Final[dict[MediaKind, int]] = {"audio": 111, "video": 96}
+RTX_PAYLOAD_TYPE: Final = 97
 _HEADER: Final = struct.Struct("!BBHII")
 # Bits of the VP8 payload descriptor (RFC 7741 section 4.2).  X: an extension byte follows.  S: a frame begins, which is
 # set in its first packet alone.  I: a picture id follows, here of 15 bits.
@@ -34,9 +36,13 @@ _GIVE_UP: Final = 0.5
 class LoopSender:
     """Sends ``loop`` on ``endpoint``.  With a ``cname`` it also sends one sender report a second.
 
+    It sends packets again if the gateway asks for them: video as retransmissions with the SSRC that
+    :func:`tools.light.retransmission.rtx_ssrc` returns, audio as the same packets.  Browsers do so, too.
+
     ``frames``, ``key_frames``, ``packets`` and ``octets`` (of whole unencrypted packets) count the sent media.
-    ``key_frame_requests`` counts the gateway's requests.  ``skipped`` counts frames that were left out because they
-    were far too late.  ``latest`` is the greatest delay of a frame so far, in seconds.
+    ``key_frame_requests`` counts the gateway's requests for key frames, and ``requested`` the packets that it asked
+    for.  Of those, ``resent`` were young enough to be sent again.  ``skipped`` counts frames that were left out because
+    they were far too late.  ``latest`` is the greatest delay of a frame so far, in seconds.
     """
 
     loop: MediaLoop
@@ -49,12 +55,16 @@ class LoopSender:
     packets: int = 0
     octets: int = 0
     key_frame_requests: int = 0
+    requested: int = 0
+    resent: int = 0
     skipped: int = 0
     latest: float = 0.0
     _at: int = 0
     _sequence: int = field(init=False)
     _timestamp: int = field(init=False)
     _picture: int = field(init=False)
+    _history: PacketHistory = field(init=False)
+    _rtx: RtxSender = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         # RFC 3550 section 5.1 wants random first values.  The sequence number begins below 2**15: above that, SRTP may
@@ -62,6 +72,8 @@ class LoopSender:
         self._sequence = self.rng.randrange(1 << 15)
         self._timestamp = self.rng.getrandbits(32)
         self._picture = self.rng.getrandbits(15)
+        self._history = PacketHistory(self.loop.packets_per_second)
+        self._rtx = RtxSender(rtx_ssrc(self.ssrc), RTX_PAYLOAD_TYPE, self.rng.randrange(1 << 15))
 
     async def run(self) -> Never:
         """Send each frame at its time until cancelled.  Begin at a random moment within the first interval."""
@@ -92,13 +104,14 @@ class LoopSender:
 
         Each packet gets its stamp at the moment when it is yielded, so encrypt and send it at once.
         """
-        frame = self.loop.frames[self._at]
+        frame, history = self.loop.frames[self._at], self._history
         self._at = (self._at + 1) % len(self.loop.frames)
         last = len(frame.chunks) - 1
         for index, chunk in enumerate(frame.chunks):
             packet = self._packet(frame, index, chunk, last=index == last)
             self.octets += len(packet)
             self.packets += 1
+            history.packets[self._sequence & history.mask] = packet
             self._sequence += 1
             yield packet
         self.frames += 1
@@ -136,7 +149,7 @@ class LoopSender:
         return b"".join((header, descriptor, chunk, write_stamp(self.ssrc, self.packets, time.monotonic_ns())))
 
     def receive_rtcp_untrusted(self, packet: bytes) -> None:
-        """Handle RTCP about the stream: a request for a key frame restarts the loop."""
+        """Handle RTCP about the stream: a request for a key frame restarts the loop, a NACK repeats packets."""
         try:
             parts = rtcp.parse_untrusted(packet)
         except BadPacket:
@@ -144,6 +157,17 @@ class LoopSender:
         if any(_asks_key_frame(part, self.ssrc) for part in parts):
             self.key_frame_requests += 1
             self._at = 0
+        for part in parts:
+            if isinstance(part, rtcp.Nack) and part.media_ssrc == self.ssrc:
+                self._resend(part.numbers)
+
+    def _resend(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self.requested += 1
+            packet = self._history.get(number)
+            if packet is not None:
+                self.resent += 1
+                self.endpoint.send_rtp(packet if self.loop.kind == "audio" else self._rtx.wrap(packet))
 
 
 def _asks_key_frame(part: rtcp.RtcpPacket, ssrc: int) -> bool:

@@ -242,5 +242,7 @@ class LightTransport:
         self.keys = keys
         profile = _PROFILES[keys.profile]
         outbound = pylibsrtp.Policy(keys.send, pylibsrtp.Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile)
+        # A retransmission of audio is the same packet again, so its bytes are sealed twice.
+        outbound.allow_repeat_tx = True
         inbound = pylibsrtp.Policy(keys.receive, pylibsrtp.Policy.SSRC_ANY_INBOUND, srtp_profile=profile)
         self._send, self._receive = pylibsrtp.Session(outbound), pylibsrtp.Session(inbound)

@@ -1,0 +1,61 @@
+"""What a light client counts of the packets that it receives."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+from attrs import define
+
+
+@define
+class PacketCounts:
+    """Totals of one stream or of many.
+
+    ``bytes`` is the size of the whole SRTP packets.  ``reordered`` packets came after a packet with a higher number.
+    ``duplicated`` packets came again.  ``lost`` packets have not come yet, so a late packet lowers this count.
+
+    A client asked for ``requested`` missing packets (NACK).  Of those, ``repaired`` came after all and ``given_up`` are
+    not asked for any more.  ``retransmissions`` came in a stream of their own (RTX).  Of those, ``unneeded`` repeated
+    packets that were not missing.  ``packets`` does not count retransmissions, ``bytes`` does.
+    ``key_frame_requests`` counts requests after failed repairs.  ``cut_off`` packets are the lost ones behind which no
+    packet came, so nobody could ask for them.
+
+    ``opened`` packets were chosen for decryption.  Of those, ``unopened`` could not be decrypted, ``unstamped`` had no
+    stamp, and ``strange`` came from another source than the first of their stream.
+    """
+
+    packets: int = 0
+    bytes: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    requested: int = 0
+    repaired: int = 0
+    given_up: int = 0
+    retransmissions: int = 0
+    unneeded: int = 0
+    key_frame_requests: int = 0
+    cut_off: int = 0
+    opened: int = 0
+    unopened: int = 0
+    unstamped: int = 0
+    strange: int = 0
+
+    def add(self, other: PacketCounts) -> None:
+        for name in _COUNTED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    @property
+    def missed(self) -> int:
+        """Packets that did not come in their turn: they came late, came as retransmissions, or never came."""
+        return self.lost + self.reordered + self.retransmissions - self.unneeded
+
+    @property
+    def loss(self) -> float:
+        """The share of the expected packets that never came, 0 to 1."""
+        expected = self.packets - self.duplicated + self.retransmissions - self.unneeded + self.lost
+        return self.lost / expected if expected else 0.0
+
+
+_COUNTED: Final = tuple(attribute.name for attribute in attrs.fields(PacketCounts))
