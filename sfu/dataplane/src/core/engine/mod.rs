@@ -16,6 +16,7 @@ use timers::Timers;
 use crate::core::interface::drop_reason::{DropCounts, DropReason};
 use crate::core::keys::{ConsumerKey, ProducerKey, TransportKey};
 use crate::core::receive::producer::Producer;
+use crate::core::receive::recent_payloads::RedundantForms;
 use crate::core::send::consumer::Consumer;
 use crate::core::send::transmit::SendReceipt;
 use crate::core::transport::Transport;
@@ -50,6 +51,7 @@ pub struct Scratch {
     pub report: Vec<u8>,
     pub outcomes: Vec<(SendReceipt, Option<DropReason>)>,
     pub padded: Vec<u8>,
+    pub redundant: RedundantForms,
 }
 
 /// The packet path without sockets and clocks, see [`crate::core`].

@@ -13,6 +13,7 @@ use crate::core::interface::drop_reason::{DropCounts, DropReason};
 use crate::core::keys::{ConsumerKey, EncodingKey, RewriterKey, TransportKey};
 use crate::core::receive::packet::Packet;
 use crate::core::receive::producer::Producer;
+use crate::core::receive::recent_payloads::RedundantForms;
 use crate::core::send::batch::{QueuedPacket, Seal, most_padding};
 use crate::core::send::consumer::{Consumer, Rewritten};
 use crate::core::transport::Transport;
@@ -31,9 +32,34 @@ impl Core {
         if waiting && begins {
             self.start_waiting_consumers(at, packet);
         }
+        let redundant = self.take_redundant_forms(at, packet);
         let (mut fanout, producer) = self.fanout(at, packet);
+        fanout.redundant = redundant;
         for &key in &producer.encodings[at.index].routes {
             fanout.enqueue(key, packet, &mut producer.rewriters);
+        }
+        let Fanout { redundant, redundancy_wanted, .. } = fanout;
+        self.keep_redundant_forms(at, packet, redundant, redundancy_wanted);
+    }
+
+    /// The forms of this packet for receivers of redundant audio, if one of them wanted such a form of the last packet.
+    fn take_redundant_forms(&mut self, at: EncodingKey, packet: &Packet) -> Option<RedundantForms> {
+        let recent = self.producers[at.producer].encodings[at.index].recent_payloads.as_ref()?;
+        let mut forms = std::mem::take(&mut self.scratch.redundant);
+        recent.write_forms(packet, &mut forms);
+        Some(forms)
+    }
+
+    /// Remember the packet's payload for the next packets, if a receiver wants it there.
+    fn keep_redundant_forms(&mut self, at: EncodingKey, packet: &Packet, forms: Option<RedundantForms>, wanted: bool) {
+        let recent = &mut self.producers[at.producer].encodings[at.index].recent_payloads;
+        if let Some(forms) = forms {
+            self.scratch.redundant = forms;
+        }
+        if wanted {
+            recent.get_or_insert_default().remember(packet);
+        } else if recent.is_some() {
+            *recent = None;
         }
     }
 
@@ -59,7 +85,21 @@ impl Core {
         // and leave in one system call.
         let due = if producer.spec.video && !packet.header.marker { packet.now + *hold } else { packet.now };
         let clock_known = producer.encodings[at.index].clock.mapping().is_some();
-        (Fanout { consumers, transports, timers, drops, changed, dirty, reports, due, clock_known }, producer)
+        let (redundant, redundancy_wanted) = (None, false);
+        let fanout = Fanout {
+            consumers,
+            transports,
+            timers,
+            drops,
+            changed,
+            dirty,
+            reports,
+            due,
+            clock_known,
+            redundant,
+            redundancy_wanted,
+        };
+        (fanout, producer)
     }
 }
 
@@ -76,6 +116,10 @@ pub(in crate::core) struct Fanout<'a> {
     due: f64,
     /// The sender has reported its clock, so that it can be passed on.
     clock_known: bool,
+    /// The packet with earlier payloads in front of its own, for receivers that lose packets.
+    redundant: Option<RedundantForms>,
+    /// Such a receiver gets this stream.
+    redundancy_wanted: bool,
 }
 
 impl Fanout<'_> {
@@ -95,9 +139,15 @@ impl Fanout<'_> {
             return;
         };
         let room = transport.largest_datagram() - trailer;
+        let depth = consumer.red_payload_type.map_or(0, |_| transport.audio_redundancy.depth(packet.now));
+        self.redundancy_wanted |= depth > 0;
+        let payload = self.redundant.as_ref().and_then(|forms| forms.get(depth));
+        let redundant = consumer.red_payload_type.zip(payload);
+        let redundant = redundant.map(|(payload_type, payload)| Packet { payload_type, payload, ..*packet });
         let layer = consumer.layers.current();
         let start = transport.batch.bytes.len();
-        let rewritten = consumer.rewrite(packet, &mut rewriters[consumer.rewriter], room, &mut transport.batch.bytes);
+        let form = redundant.as_ref().unwrap_or(packet);
+        let rewritten = consumer.rewrite(form, &mut rewriters[consumer.rewriter], room, &mut transport.batch.bytes);
         if consumer.layers.current() != layer && !std::mem::replace(&mut consumer.changed, true) {
             self.changed.push(key);
         }
@@ -109,6 +159,7 @@ impl Fanout<'_> {
             return;
         }
         consumer.timestamps.record_sent(rewritten.timestamp, packet.now);
+        consumer.redundant += u64::from(redundant.is_some());
         if transport.batch.is_empty() {
             self.dirty.push(consumer.transport);
         }

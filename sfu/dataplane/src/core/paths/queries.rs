@@ -61,7 +61,7 @@ impl Core {
             resent: 0,
             resent_bytes: 0,
             not_resent: 0,
-            redundant: 0,
+            redundant: consumer.redundant,
         })
     }
 

@@ -6,7 +6,9 @@ use crate::core::keys::TransportKey;
 use crate::core::receive::clock::NtpMapping;
 use crate::core::srtp::RTCP_HEADER_SIZE;
 use crate::core::transport::Transport;
-use crate::core::wire::rtcp::{BadPacket, ReportBlock, RtcpPacket, SenderInfo, SourceDescription, read_untrusted};
+use crate::core::wire::rtcp::{
+    BadPacket, Nack, ReportBlock, RtcpPacket, SenderInfo, SourceDescription, read_untrusted,
+};
 
 impl Core {
     /// Open an SRTCP packet in place, and act on it.
@@ -47,11 +49,11 @@ impl Core {
             RtcpPacket::FullIntraRequest(request) => {
                 request.entries.iter().for_each(|entry| self.on_picture_loss(key, entry.ssrc));
             }
+            RtcpPacket::Nack(nack) => self.note_losses(key, nack, now),
             // The others have no effect yet.
             RtcpPacket::SourceDescription(_)
             | RtcpPacket::Goodbye(_)
             | RtcpPacket::Application(_)
-            | RtcpPacket::Nack(_)
             | RtcpPacket::TransportFeedback(_)
             | RtcpPacket::MaxBitrate(_) => {}
         }
@@ -70,9 +72,25 @@ impl Core {
 
     /// A receiver reports the losses and the jitter of one of its consumers.
     fn on_report_block(&mut self, key: TransportKey, block: &ReportBlock, now: f64) {
-        let consumer = self.transports[key].sender_of(block.ssrc);
+        let transport = &mut self.transports[key];
+        let consumer = transport.sender_of(block.ssrc);
         if let Some(consumer) = consumer.and_then(|consumer| self.consumers.get_mut(consumer)) {
             consumer.reports.on_report_block(block, now);
+            let highest = consumer.sealed.highest();
+            let (share, lost) = consumer.loss_reports.on_report_block(block, highest, consumer.packets);
+            transport.audio_redundancy.on_report(share, lost, now);
+        }
+    }
+
+    /// A receiver asks for packets again.  If they were sent, its path loses packets, and its audio needs redundancy.
+    ///
+    /// A few of the numbers show that.  A number that never came to us is the loss of the sender.
+    fn note_losses(&mut self, key: TransportKey, nack: &Nack<'_>, now: f64) {
+        let transport = &mut self.transports[key];
+        let consumer = transport.sender_of(nack.media_ssrc).and_then(|consumer| self.consumers.get(consumer));
+        let Some(sealed) = consumer.map(|consumer| &consumer.sealed) else { return };
+        if nack.numbers().take(8).any(|number| !sealed.accepts(sealed.guess(number))) {
+            transport.audio_redundancy.on_nack(now);
         }
     }
 

@@ -5,6 +5,7 @@ use crate::core::interface::statistics::EncodingStats;
 use crate::core::keys::ConsumerKey;
 use crate::core::receive::clock::SenderClock;
 use crate::core::receive::receiver_report::ReceiverReporter;
+use crate::core::receive::recent_payloads::RecentPayloads;
 use crate::core::receive::ssrc_changes::SsrcChanges;
 use crate::core::receive::statistics::ReceiveStats;
 use crate::core::wire::payload::{Codec, Frame, ParameterSets, Picture};
@@ -28,6 +29,8 @@ pub struct Encoding {
     /// The newest H.264 parameter sets, for decoders that begin at a key frame without them.
     pub parameter_sets: ParameterSets,
     pub ssrc_changes: SsrcChanges,
+    /// The newest payloads of audio, while a receiver gets them again in later packets (RFC 2198).
+    pub recent_payloads: Option<Box<RecentPayloads>>,
     /// Timestamp of the newest key frame.
     key_timestamp: Option<u32>,
     /// Timestamp of the newest packet.
@@ -53,6 +56,7 @@ impl Encoding {
             waiting: Vec::new(),
             parameter_sets: ParameterSets::default(),
             ssrc_changes: SsrcChanges::default(),
+            recent_payloads: None,
             key_timestamp: None,
             newest_timestamp: None,
             slice_timestamp: None,

@@ -5,5 +5,6 @@ pub mod encoding;
 pub mod packet;
 pub mod producer;
 pub mod receiver_report;
+pub mod recent_payloads;
 pub mod ssrc_changes;
 pub mod statistics;

@@ -10,7 +10,7 @@ use crate::core::interface::statistics::ProducerStats;
 use crate::core::keys::{ConsumerKey, RewriterKey, TransportKey};
 use crate::core::receive::encoding::Encoding;
 use crate::core::wire::extensions::ExtensionRewriter;
-use crate::core::wire::payload::{Codec, primary_untrusted};
+use crate::core::wire::payload::{Codec, parse_red_untrusted};
 use crate::core::wire::rtp::{Element, Malformed, find};
 
 /// The linear amplitude of each level of RFC 6464 section 3: 0 to -126 dBov, and 127 for silence.
@@ -87,8 +87,8 @@ impl Producer {
         if !self.is_redundant(client) || payload.is_empty() {
             return Ok((self.payload_type(client), payload));
         }
-        let (primary, payload) = primary_untrusted(payload).ok_or(Malformed)?;
-        Ok((self.payload_type(primary), payload))
+        let parsed = parse_red_untrusted(payload).ok_or(Malformed)?;
+        Ok((self.payload_type(parsed.payload_type), parsed.primary))
     }
 
     /// Whether the packet's MID names this producer; `None` where the packet has no MID.

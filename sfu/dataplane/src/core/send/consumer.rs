@@ -4,6 +4,7 @@ use crate::core::interface::spec::{ConsumerSpec, Id};
 use crate::core::keys::{ProducerKey, RewriterKey, TransportKey};
 use crate::core::receive::packet::Packet;
 use crate::core::receive::producer::Producer;
+use crate::core::send::loss_reports::LossReports;
 use crate::core::send::picture_numbers::PictureNumbers;
 use crate::core::send::sender_report::ReportSchedule;
 use crate::core::send::sequence_translator::SequenceTranslator;
@@ -49,6 +50,11 @@ pub struct Consumer {
     pub reports: ReportSchedule,
     /// The packet indices that were sealed: none may be sealed twice (RFC 3711 section 9.1).
     pub sealed: RtpWindow,
+    /// Packets that also carried earlier ones (RFC 2198).
+    pub redundant: u64,
+    pub loss_reports: LossReports,
+    /// The router's payload type of redundant audio, if the receiver takes it.
+    pub red_payload_type: Option<u8>,
     /// The set of the router's payload types that the receiver takes, a bit for each.
     payload_types: u128,
     mid: Option<MidElement>,
@@ -80,6 +86,8 @@ impl Consumer {
         mid: Option<MidElement>,
         first_sequence: u16,
     ) -> Self {
+        let red_payload_type = spec.format.red_payload_types.0.first().map(|&(_, red)| red & 0x7F);
+        let payload_types = spec.format.payload_types.iter().chain(&red_payload_type);
         Self {
             id,
             transport,
@@ -100,7 +108,10 @@ impl Consumer {
             layers: TemporalLayers::new(spec.temporal),
             reports: ReportSchedule::new(spec.format.report_interval),
             sealed: RtpWindow::default(),
-            payload_types: spec.format.payload_types.iter().fold(0, |set, &one| set | 1 << (one & 0x7F)),
+            redundant: 0,
+            loss_reports: LossReports::new(first_sequence),
+            red_payload_type,
+            payload_types: payload_types.fold(0, |set, &one| set | 1 << (one & 0x7F)),
             mid,
             sequence: SequenceTranslator::new(Some(i64::from(first_sequence))),
             pictures: PictureNumbers::default(),

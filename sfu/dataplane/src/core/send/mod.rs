@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod consumer;
+pub mod loss_reports;
 pub mod picture_numbers;
 pub mod sender_report;
 pub mod sequence_translator;

@@ -21,6 +21,11 @@ impl<const WORDS: usize> Default for Window<WORDS> {
 impl<const WORDS: usize> Window<WORDS> {
     const SIZE: u64 = 64 * WORDS as u64;
 
+    /// The highest index so far; 0 before the first.
+    pub fn highest(&self) -> u64 {
+        self.highest
+    }
+
     /// Whether nothing was seen yet.
     pub fn is_fresh(&self) -> bool {
         self.highest == 0 && self.seen[0] == 0

@@ -47,7 +47,8 @@ fn nothing_is_allocated_for_a_packet() {
             let format = ConsumerFormat { report_interval: 0.01, ..with_mid(4) };
             let layered = ConsumerSpec { temporal: Some(0), mid: Some("0"), ..ConsumerSpec::new(&format, 7000) };
             core.add_consumer(transport, 2 * transport, 10, &layered, 1).unwrap();
-            core.add_consumer(transport, 2 * transport + 1, 11, &consumer(7001), 1).unwrap();
+            let red = ConsumerFormat { red_payload_types: [(100, 99)].into(), ..with_mid(4) };
+            core.add_consumer(transport, 2 * transport + 1, 11, &ConsumerSpec::new(&red, 7001), 1).unwrap();
         }
         for ssrc in [VIDEO, AUDIO] {
             sender.report(&mut core, SenderInfo { ssrc, ntp: 1 << 40, ..SenderInfo::default() }, 0.0);

@@ -1,5 +1,6 @@
 //! One transport: its keys and paths, and which stream every SSRC belongs to.
 
+pub mod audio_redundancy;
 pub mod consent;
 pub mod ice_agent;
 
@@ -9,6 +10,7 @@ use crate::core::interface::spec::Id;
 use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey};
 use crate::core::send::batch::SendBatch;
 use crate::core::srtp::Srtp;
+use crate::core::transport::audio_redundancy::AudioRedundancy;
 use crate::core::transport::consent::Consent;
 use crate::core::transport::ice_agent::IceAgent;
 use crate::core::wire::address::Path;
@@ -45,6 +47,8 @@ pub struct Transport {
     /// Packets that wait to leave.
     pub batch: SendBatch,
     pub consent: Consent,
+    /// How often audio to this client is repeated.
+    pub audio_redundancy: AudioRedundancy,
     /// `None` before it has credentials.
     pub ice: Option<Box<IceAgent>>,
     /// The times of receiver reports; `None` before they begin.

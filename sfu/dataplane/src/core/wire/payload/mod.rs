@@ -9,7 +9,7 @@ mod vp9;
 
 pub use frame::{Frame, Picture};
 pub use parameter_sets::ParameterSets;
-pub use red::primary_untrusted;
+pub use red::{RedundantBlock, can_be_redundant, parse_red_untrusted, write_red};
 pub use vp8::write_picture;
 
 use h264::inspect_h264_untrusted;

@@ -1,0 +1,68 @@
+//! The loss between us and a receiver, from its reports (RFC 3550 section 6.4.1).
+
+use crate::core::wire::rtcp::ReportBlock;
+
+/// Tells a receiver's own losses from those of the sender, whose packets never came to us.
+///
+/// A receiver sees a gap for both.  Our own counters know the second kind: numbers that no packet left with.
+#[derive(Clone, Copy, Debug)]
+pub struct LossReports {
+    /// All losses in the report before.
+    lost: i32,
+    /// The numbers without a packet until the report before, modulo 2^32.
+    unused: u32,
+}
+
+impl LossReports {
+    /// Before the first report about a stream that begins with this sequence number.
+    pub fn new(first_sequence: u16) -> Self {
+        Self { lost: 0, unused: u32::from(first_sequence).wrapping_sub(1) }
+    }
+
+    /// The share of packets (0 to 1) and their count that were lost on the way to the receiver since its last report.
+    ///
+    /// `highest` is the highest packet index so far, and `packets` have left.
+    pub fn on_report_block(&mut self, block: &ReportBlock, highest: u64, packets: u64) -> (f64, i32) {
+        let unused = highest.wrapping_sub(packets) as u32;
+        let lost = block.lost.saturating_sub(self.lost);
+        let never_sent = unused.wrapping_sub(self.unused) as i32;
+        *self = Self { lost: block.lost, unused };
+        let ours = lost.saturating_sub(never_sent.max(0)).max(0);
+        if ours == 0 {
+            return (0.0, 0);
+        }
+        (f64::from(block.fraction_lost) / 256.0 * f64::from(ours) / f64::from(lost), ours)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(fraction_lost: u8, lost: i32) -> ReportBlock {
+        ReportBlock { fraction_lost, lost, ..ReportBlock::default() }
+    }
+
+    #[test]
+    fn losses_of_the_sender_do_not_count() {
+        let mut reports = LossReports::new(500);
+        // 100 packets left, with the numbers from 500 on.
+        assert_eq!(reports.on_report_block(&block(0, 0), 599, 100), (0.0, 0));
+        // 20 more numbers, 10 of which never came to us.  The receiver lost 5 of the others.
+        assert_eq!(reports.on_report_block(&block(192, 15), 619, 110), (0.25, 5));
+        // 5 more numbers that never came.
+        assert_eq!(reports.on_report_block(&block(128, 20), 629, 115), (0.0, 0));
+        assert_eq!(reports.on_report_block(&block(64, 25), 649, 135), (0.25, 5));
+    }
+
+    #[test]
+    fn duplicates_and_forged_counts_are_no_loss() {
+        for (lost, highest, packets) in [(-5, 10, 10), (i32::MIN, 0, u64::MAX), (0, u64::MAX, 0)] {
+            assert_eq!(LossReports::new(1).on_report_block(&block(255, lost), highest, packets), (0.0, 0));
+        }
+        let mut reports = LossReports::new(1);
+        reports.on_report_block(&block(255, i32::MIN), 10, 10);
+        let (share, lost) = reports.on_report_block(&block(255, i32::MAX), 10, 10);
+        assert!(share <= 1.0 && lost > 0);
+    }
+}

@@ -1,0 +1,114 @@
+//! How often the audio to one client is repeated (RFC 2198), by the signs of loss on its path.
+
+const TRIAL: f64 = 10.0; // seconds: browsers report about audio every 2.5 to 7.5 s
+const HOLD: f64 = 25.0; // seconds: three reports about audio at least
+const LIGHT: f64 = 0.0075; // share of packets: 2/256, the smallest share that single losses do not reach
+const HEAVY: f64 = 0.03; // two packets in a row are lost once in 1,000 packets
+const STILL_HEAVY: f64 = 0.015;
+const MIN_LOST: i32 = 2; // packets: one alone is no sign of more
+const NACK_INTERVAL: f64 = 2.0; // seconds in which a second request makes a sign
+
+/// How many earlier payloads each audio packet to a client repeats.
+///
+/// A path without loss gets nothing twice, except at the beginning: no report has come then, and speech that is lost
+/// does not come back.
+#[derive(Debug, Default)]
+pub struct AudioRedundancy {
+    /// When one earlier payload stops being worth its bytes, in seconds; `None` before the first packet.
+    one_until: Option<f64>,
+    /// When two do.
+    two_until: f64,
+    /// When the receiver last asked for a packet again.
+    asked_at: Option<f64>,
+}
+
+impl AudioRedundancy {
+    /// How many earlier payloads to repeat in a packet that leaves at `now` (seconds).
+    pub fn depth(&mut self, now: f64) -> usize {
+        let one_until = *self.one_until.get_or_insert(now + TRIAL);
+        usize::from(now < one_until) + usize::from(now < self.two_until)
+    }
+
+    /// The client lost this share of packets (0 to 1), and this number of them, since its last report.
+    pub fn on_report(&mut self, share: f64, lost: i32, now: f64) {
+        let is_light = lost >= MIN_LOST && share >= LIGHT;
+        if is_light || (lost > 0 && self.one_until.is_some_and(|until| now < until)) {
+            self.hold_one(now);
+        }
+        let is_heavy = lost >= MIN_LOST && share >= if now < self.two_until { STILL_HEAVY } else { HEAVY };
+        if is_heavy {
+            self.two_until = now + HOLD;
+        }
+    }
+
+    /// The client asks for packets that were sent.  Such requests come long before the next report.
+    pub fn on_nack(&mut self, now: f64) {
+        let again = self.asked_at.replace(now).is_some_and(|before| now - before < NACK_INTERVAL);
+        if again {
+            self.hold_one(now);
+        }
+    }
+
+    fn hold_one(&mut self, now: f64) {
+        self.one_until = Some(self.one_until.unwrap_or(now).max(now + HOLD));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After the trial, without a sign of loss.
+    fn quiet() -> AudioRedundancy {
+        let mut redundancy = AudioRedundancy::default();
+        assert_eq!(redundancy.depth(0.0), 1);
+        assert_eq!(redundancy.depth(TRIAL), 0);
+        redundancy
+    }
+
+    #[test]
+    fn the_first_seconds_are_repeated_once() {
+        let mut redundancy = AudioRedundancy::default();
+        assert_eq!([100.0, 109.9, 110.0].map(|now| redundancy.depth(now)), [1, 1, 0]);
+    }
+
+    #[test]
+    fn a_report_of_loss_switches_it_on_until_nothing_was_lost_for_a_while() {
+        let mut redundancy = quiet();
+        redundancy.on_report(0.01, 3, 50.0);
+        assert_eq!([50.0, 74.9, 75.0].map(|now| redundancy.depth(now)), [1, 1, 0]);
+        redundancy.on_report(0.05, 12, 80.0);
+        assert_eq!(redundancy.depth(80.0), 2);
+        // A single loss keeps it on, but not at twice.
+        redundancy.on_report(0.004, 1, 100.0);
+        assert_eq!([104.9, 105.0, 124.9, 125.0].map(|now| redundancy.depth(now)), [2, 1, 1, 0]);
+    }
+
+    #[test]
+    fn a_single_lost_packet_switches_nothing_on() {
+        let mut redundancy = quiet();
+        redundancy.on_report(0.02, 1, 50.0);
+        redundancy.on_report(0.004, 5, 50.0);
+        redundancy.on_nack(50.0);
+        redundancy.on_nack(52.0);
+        assert_eq!(redundancy.depth(52.0), 0);
+    }
+
+    #[test]
+    fn requests_in_a_row_switch_it_on_before_the_first_report() {
+        let mut redundancy = quiet();
+        redundancy.on_nack(50.0);
+        redundancy.on_nack(50.1);
+        assert_eq!([50.1, 75.0, 75.1].map(|now| redundancy.depth(now)), [1, 1, 0]);
+    }
+
+    #[test]
+    fn heavy_loss_does_not_flap() {
+        let mut redundancy = quiet();
+        redundancy.on_report(0.05, 9, 50.0);
+        redundancy.on_report(0.02, 5, 70.0);
+        assert_eq!(redundancy.depth(94.9), 2);
+        redundancy.on_report(0.014, 5, 94.9);
+        assert_eq!([95.0, 119.8, 119.9].map(|now| redundancy.depth(now)), [1, 1, 0]);
+    }
+}
