@@ -10,9 +10,9 @@ from urllib.parse import quote, urlencode
 
 from attrs import define, frozen
 
-from tests.browser.marionette import Marionette
 from tests.gateway_process import ENVIRONMENT, poll_until
 from tools.firefox import FLAGS, find_firefox, write_profile
+from tools.marionette import Marionette
 
 _START_TIMEOUT = 60
 _NONE: Mapping[str, object] = {}

@@ -55,6 +55,10 @@ class Marionette:
         script = f"return (async () => ({expression})).apply(null, arguments)"
         return self.command("WebDriver:ExecuteScript", script=script, args=list(arguments), newSandbox=False)
 
+    def run(self, script: str) -> None:
+        """Run JavaScript statements in the page."""
+        self.command("WebDriver:ExecuteScript", script=script, args=[], newSandbox=False)
+
     def find(self, selector: str) -> str | None:
         """A reference to the first element that matches a CSS selector, or None."""
         found = self.command("WebDriver:FindElements", using="css selector", value=selector)
