@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -118,6 +119,15 @@ async def running(
             nursery.start_soon(watch)
             yield server
             nursery.cancel_scope.cancel()
+
+
+def accepts(address: tuple[str, int]) -> bool:
+    """Whether a server accepts TCP connections at this address."""
+    try:
+        with socket.create_connection(address, timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -14,7 +13,7 @@ from typing import Final
 from attrs import define
 
 from tools.bench import BenchError
-from tools.servers import ServerProcess, running
+from tools.servers import ServerProcess, accepts, running
 
 #: Where ``tools/bench/install_janus.sh`` unpacks the package for ``make bench``.
 UNPACKED: Final = Path(".stamps/janus")
@@ -131,14 +130,6 @@ async def running_janus(host: str, prefix: Sequence[str]) -> AsyncIterator[Janus
         write_configuration(folder, installed, host)
         command = (*prefix, str(installed.binary), f"--configs-folder={folder}", f"--config={folder}/janus.jcfg")
         address = (host, WEBSOCKET_PORT)
-        async with running(JanusProcess, "Janus", command, lambda _: _answers(address)) as janus:
+        async with running(JanusProcess, "Janus", command, lambda _: accepts(address)) as janus:
             janus.address = address
             yield janus
-
-
-def _answers(address: tuple[str, int]) -> bool:
-    try:
-        with socket.create_connection(address, timeout=1):
-            return True
-    except OSError:
-        return False
