@@ -1,0 +1,92 @@
+"""Runs the switch in a process of its own: ``python -m tools.bench.quality.switch_process SEED DESCRIPTOR …``.
+
+The descriptors are TAP devices, one for each port.  Each line of standard input is a JSON object, and each gets one
+line of JSON as its answer:
+
+- ``{"set": "to" or "from", "port": …, "conditions": {…}}`` changes conditions.  The answer is ``{}``.
+- ``{"counts": true}`` asks for what every direction has counted, and how late frames left.
+
+It ends when standard input ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from attrs import asdict
+
+from tools.bench.quality.conditions import Conditions
+from tools.bench.quality.switch import Switch, Way
+
+#: Frames that it reads from a device before it looks at the others.
+_AT_ONCE: Final = 32
+_FRAME_BYTES: Final = 2048
+_NICE: Final = -15
+_WAYS: Final[Sequence[Way]] = ("from", "to")
+
+
+def answer(switch: Switch, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Carry out a request of one line."""
+    if "set" in request:
+        switch.set(request["set"], request["port"], Conditions(**request["conditions"]))
+        return {}
+    directions: dict[str, Any] = {way: _counts(switch, way) for way in _WAYS}
+    return {**directions, "late": switch.late, "unknown": switch.unknown, "too_many": switch.too_many}
+
+
+def _counts(switch: Switch, way: Way) -> list[dict[str, int]]:
+    return [asdict(switch.direction(way, port).counts) for port in range(switch.ports)]
+
+
+def run(switch: Switch, devices: Sequence[int]) -> None:
+    """Move frames until standard input ends."""
+    requests, rest = sys.stdin.fileno(), b""
+    ports = {device: port for port, device in enumerate(devices)}
+    while True:
+        due = switch.next_due()
+        timeout = None if due is None else max(0.0, due - time.monotonic())
+        # Unlike epoll, select takes microseconds.
+        ready, _, _ = select.select([requests, *devices], [], [], timeout)
+        for descriptor in ready:
+            if descriptor != requests:
+                read_frames(switch, ports[descriptor], descriptor)
+                continue
+            if not (read := os.read(requests, 65536)):
+                return
+            *lines, rest = (rest + read).split(b"\n")
+            for line in lines:
+                print(json.dumps(answer(switch, json.loads(line))), flush=True)
+        for port, frame in switch.due(time.monotonic()):
+            with suppress(OSError):  # the interface is down, or gone
+                os.write(devices[port], frame)
+
+
+def read_frames(switch: Switch, port: int, device: int) -> None:
+    for _ in range(_AT_ONCE):
+        try:
+            frame = os.read(device, _FRAME_BYTES)
+        except BlockingIOError:
+            return
+        switch.receive(time.monotonic(), port, frame)
+
+
+def main() -> None:
+    seed, *devices = map(int, sys.argv[1:])
+    with suppress(PermissionError):
+        os.nice(_NICE)
+    gc.freeze()
+    gc.disable()  # it makes no cycles, and a collection would delay frames
+    print("{}", flush=True)
+    run(Switch(len(devices), seed), devices)
+
+
+if __name__ == "__main__":
+    main()

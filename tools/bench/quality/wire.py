@@ -1,0 +1,204 @@
+"""The emulated network of a run: namespaces whose only interface ends in the switch."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+from attrs import asdict, define, frozen
+
+from tools.bench import BenchError
+from tools.bench.network import NoNetwork
+from tools.bench.quality.conditions import Conditions
+from tools.bench.quality.switch import LATE_LIMITS, Way, address_of
+from tools.loadtest.child import ChildProcess, open_child
+from tools.namespaces import configure, enter, new_namespaces, path, this_namespace, why_not
+
+SENDER, RECEIVER, SERVER = range(3)
+ENDS: Final = ("sender", "receiver", "server")
+INTERFACE: Final = "eth0"
+_TUN: Final = Path("/dev/net/tun")
+_TUNSETIFF: Final = 0x400454CA
+_TAP_WITHOUT_HEADER: Final = 0x1002
+_ANSWER_SECONDS: Final = 10.0
+_ANSWER_BYTES: Final = 65536
+
+
+class NoSwitch(BenchError):
+    """The switch ended or does not answer.  The text has the end of its log."""
+
+
+def why_not_here() -> str | None:
+    """Why this machine cannot emulate a network, or None if it can."""
+    if not _TUN.exists():
+        return f"no emulated network here: there is no {_TUN}"
+    return why_not()
+
+
+def ipv4(end: int) -> str:
+    return f"10.90.0.{end + 1}"
+
+
+def ipv6(end: int) -> str:
+    return f"fd90::{end + 1}"
+
+
+@frozen
+class Namespace:
+    """One end of the network: a namespace with one interface."""
+
+    descriptor: int
+    ipv4: str
+    ipv6: str
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """The beginning of a command that runs the rest of it in this namespace."""
+        return ("nsenter", f"--net={path(self.descriptor)}", "--")
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Move this thread into the namespace.  The block must not wait: other tasks would run there, too."""
+        before = this_namespace()
+        try:
+            enter(self.descriptor)
+            yield
+        finally:
+            enter(before)
+            os.close(before)
+
+
+@frozen
+class Lateness:
+    """How late frames left the switch, from its histogram."""
+
+    counts: Sequence[int]
+
+    def quantile(self, share: float) -> float:
+        """The limit in seconds within which this share of all frames left.  0 if there were none."""
+        left = share * sum(self.counts)
+        for limit, count in zip(LATE_LIMITS, self.counts, strict=True):
+            left -= count
+            if left <= 0:
+                return limit if sum(self.counts) else 0.0
+        return LATE_LIMITS[-1]
+
+    def since(self, before: Lateness) -> Lateness:
+        return Lateness([later - earlier for earlier, later in zip(before.counts, self.counts, strict=True)])
+
+
+@frozen
+class SwitchCounts:
+    """What the switch has counted so far: the counts of each direction, by way and port."""
+
+    directions: Mapping[str, Sequence[Mapping[str, int]]]
+    lateness: Lateness
+    too_many: int
+
+    def of(self, way: Way, end: int, name: str) -> int:
+        return self.directions[way][end][name]
+
+
+@define(eq=False)
+class SwitchProcess(ChildProcess):
+    """The running switch."""
+
+    async def ask(self, request: Mapping[str, Any]) -> Any:
+        """Send a request and return its answer.  Raises :exc:`NoSwitch`."""
+        assert self.process.stdin is not None
+        try:
+            with trio.fail_after(_ANSWER_SECONDS):
+                await self.process.stdin.send_all(json.dumps(request).encode() + b"\n")
+                return await self.answer()
+        except (trio.TooSlowError, trio.BrokenResourceError, ValueError) as error:
+            raise NoSwitch(f"the switch does not answer; the end of its log:\n{self.last_lines()}") from error
+
+    async def answer(self) -> Any:
+        assert self.process.stdout is not None
+        line = b""
+        while not line.endswith(b"\n"):
+            line += await self.process.stdout.receive_some(_ANSWER_BYTES) or b"the switch ended\n"
+        return json.loads(line)
+
+
+@define(eq=False)
+class Wire:
+    """A network of three ends: a sender, a receiver and a server.  :func:`open_wire` makes it."""
+
+    ends: Sequence[Namespace]
+    _switch: SwitchProcess
+
+    async def set(self, end: int, way: Way, conditions: Conditions) -> None:
+        """Set the conditions from or to one end."""
+        await self._switch.ask({"set": way, "port": end, "conditions": asdict(conditions)})
+
+    async def clear(self) -> None:
+        """Make the whole network perfect."""
+        for end in range(len(self.ends)):
+            await self.set(end, "from", Conditions())
+            await self.set(end, "to", Conditions())
+
+    async def counts(self) -> SwitchCounts:
+        found = await self._switch.ask({"counts": True})
+        directions = {way: found[way] for way in ("from", "to")}
+        return SwitchCounts(directions, Lateness(found["late"]), found["too_many"])
+
+
+@contextmanager
+def open_ends() -> Iterator[tuple[list[Namespace], list[int]]]:
+    """Make the namespaces, and yield them with the devices that end in the switch.  This thread is in the server's.
+
+    Raises :exc:`NoNetwork`.
+    """
+    if (reason := why_not_here()) is not None:
+        raise NoNetwork(f"{reason}; the bench needs root on Linux, with iproute2")
+    with new_namespaces(len(ENDS)) as descriptors:
+        devices: list[int] = []
+        try:
+            for end, descriptor in enumerate(descriptors):
+                enter(descriptor)
+                devices.append(_plug(end))
+            yield [Namespace(one, ipv4(end), ipv6(end)) for end, one in enumerate(descriptors)], devices
+        finally:
+            for device in devices:
+                os.close(device)
+
+
+@asynccontextmanager
+async def open_wire(ends: Sequence[Namespace], devices: Sequence[int], seed: int) -> AsyncIterator[Wire]:
+    """Run the switch for as long as the block runs."""
+    command = (sys.executable, "-m", "tools.bench.quality.switch_process", str(seed), *map(str, devices))
+    pipe = subprocess.PIPE
+    async with open_child(SwitchProcess, "switch", command, stdin=pipe, stdout=pipe, pass_fds=devices) as switch:
+        with trio.fail_after(_ANSWER_SECONDS):
+            await switch.answer()
+        yield Wire(ends, switch)
+
+
+def _plug(end: int) -> int:
+    """Make this namespace's interface.  Return the descriptor at its other end.
+
+    Every end knows the others' Ethernet addresses.  So nothing asks for them, and a loss never costs an address.
+    """
+    device = os.open(_TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", INTERFACE.encode(), _TAP_WITHOUT_HEADER))
+    configure("ip", "link", "set", "lo", "up")
+    configure("ip", "link", "set", INTERFACE, "address", address_of(end).hex(":"))
+    configure("ip", "address", "add", f"{ipv4(end)}/24", "dev", INTERFACE)
+    configure("ip", "link", "set", INTERFACE, "up")
+    configure("ip", "address", "add", f"{ipv6(end)}/64", "dev", INTERFACE, "nodad")
+    for other in range(len(ENDS)):
+        if other != end:
+            for address in (ipv4(other), ipv6(other)):
+                lladdr = address_of(other).hex(":")
+                configure("ip", "neighbour", "add", address, "lladdr", lladdr, "dev", INTERFACE)
+    return device
