@@ -21,7 +21,7 @@ CARGO := cargo
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
-.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations interop bench bench-leave bench-planes bench-core clean lock tools-present format
+.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations interop bench bench-leave bench-planes bench-quality bench-core clean lock tools-present format
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -143,6 +143,12 @@ bench-planes: $(STAMPS)/dev $(STAMPS)/dataplane  ## compare two planes with one,
 
 bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## measure how soon others learn of a leave, and write the results into docs/guarantees.md (some minutes)
 	$(BIN)/python -m tools.bench.leave --write docs/guarantees.md $(ARGS)
+
+# Without Janus, Go or npm it leaves out the servers that need them, and says so.
+bench-quality: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium $(STAMPS)/firefox  ## measure calls of real browsers on bad networks, and write the results into docs/quality.md (about an hour, root)
+	@tools/bench/install_janus.sh $(STAMPS)/janus || echo "going on without Janus" >&2
+	@tools/bench/install_livekit.sh $(STAMPS)/livekit || echo "going on without LiveKit" >&2
+	$(BIN)/python -m tools.bench.quality $(if $(ARGS),$(ARGS),--write docs/quality.md)
 
 $(STAMPS)/chromium:
 	@mkdir -p $(STAMPS)

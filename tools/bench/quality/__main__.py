@@ -1,0 +1,129 @@
+"""Measure how a call looks and sounds on bad networks: our gateway, Janus and LiveKit with real browsers.
+
+    python -m tools.bench.quality [--rows clean to-5 …] [--only gateway janus livekit firefox] [--runs 3]
+                                  [--seconds 20] [--write docs/quality.md]
+
+It makes three network namespaces, for which it needs root: for the sender's browser, the receiver's browser and the
+server.  A switch in user space connects them.  It loses, delays and reorders packets as each row says.  Run nothing
+else on the machine meanwhile.
+
+Exit status: 0 if everything was measured, 1 if something failed, 2 if the bench could not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import trio
+
+from tools.bench import BenchError
+from tools.bench.command import Bench, Progress, Report, run_within
+from tools.bench.figures import machine, today
+from tools.bench.quality import gateway_server, janus_server, livekit_server
+from tools.bench.quality.carry import Carried, carry
+from tools.bench.quality.contest import QualityContest, QualityOutcome
+from tools.bench.quality.rows import ROWS, NetworkRow
+from tools.bench.quality.server import Contestant
+from tools.bench.quality.tables import QualityConditions, QualityReport
+from tools.bench.quality.wire import Namespace, open_ends, open_wire
+from tools.chromium import find_chromium
+from tools.firefox import find_firefox
+
+RUNS: Final = 3
+SECONDS: Final = 20.0
+SEED: Final = 1
+#: Seconds after which the whole contest is ended because something hangs.  The default needs less than an hour.
+MOST_SECONDS: Final = 3 * 3600.0
+FIREFOX: Final = "firefox"
+_FINDERS: Final[dict[str, Callable[[], Contestant]]] = {
+    "gateway": gateway_server.find,
+    "janus": janus_server.find,
+    "livekit": livekit_server.find,
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    names, who = [row.name for row in ROWS], [*_FINDERS, FIREFOX]
+    parser.add_argument("--rows", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
+    parser.add_argument("--only", nargs="+", choices=who, metavar="WHO", help=f"of {', '.join(who)}")
+    parser.add_argument("--runs", type=int, default=RUNS, metavar="N", help="of each row (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S", help="of a run (default: %(default)g)")
+    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="of the losses (default: %(default)s)")
+
+
+def contestants(only: Sequence[str] | None, progress: Progress) -> list[Contestant]:
+    """Return the contestants for Chromium.  Print which of them cannot take part, and why."""
+    found = []
+    for name, find in _FINDERS.items():
+        if only is None or name in only:
+            try:
+                found.append(find())
+            except BenchError as error:
+                progress.say(f"without {name}: {error}")
+    return found
+
+
+def browsers(only: Sequence[str] | None, progress: Progress) -> dict[str, str]:
+    """Return the versions of the browsers.  Raises :exc:`BenchError` without Chromium."""
+    versions = {}
+    for name, find in (("chromium", find_chromium), (FIREFOX, find_firefox)):
+        try:
+            shown = subprocess.run([find(), "--version"], capture_output=True, text=True, timeout=30, check=False)
+            versions[name] = shown.stdout.strip().partition(" built")[0]
+        except FileNotFoundError as error:
+            if name != FIREFOX:
+                raise BenchError(str(error)) from error
+            progress.say(f"without Firefox: {error}")
+    if only is not None and FIREFOX not in only:
+        versions.pop(FIREFOX, None)
+    return versions
+
+
+async def play(
+    options: argparse.Namespace,
+    ends: list[Namespace],
+    devices: Sequence[int],
+    rows: Sequence[NetworkRow],
+    taking_part: Sequence[Contestant],
+    in_firefox: bool,
+    progress: Progress,
+) -> tuple[QualityOutcome, Carried]:
+    """Measure the switch itself, then every row."""
+    async with open_wire(ends, devices, options.seed) as wire:
+        progress("the switch alone")
+        carried = await trio.to_thread.run_sync(carry, ends)
+        contest = QualityContest(wire, options.seconds, progress)
+        await contest.run(rows, taking_part, options.runs)
+        if in_firefox:
+            await contest.run_firefox(rows, gateway_server.find(), options.runs)
+        return contest.outcome, carried
+
+
+def run(options: argparse.Namespace, progress: Progress) -> Report:
+    rows = [row for row in ROWS if not options.rows or row.name in options.rows]
+    versions = browsers(options.only, progress)
+    taking_part = contestants(options.only, progress)
+    began = time.monotonic()
+    with open_ends() as (ends, devices):
+        in_firefox = FIREFOX in versions
+        outcome, carried = run_within(
+            MOST_SECONDS, play, options, ends, devices, rows, taking_part, in_firefox, progress
+        )
+    listed = [*versions.values(), *(f"{one.title} {one.version}" for one in taking_part)]
+    lasted = time.monotonic() - began
+    conditions = QualityConditions(
+        machine(), ", ".join(listed), options.runs, options.seconds, lasted, today(), carried
+    )
+    report = QualityReport(outcome, rows, taking_part or [gateway_server.find()], conditions)
+    return Report(report.text(), 1 if outcome.failures else 0, report.text_with_plots)
+
+
+main = Bench("quality", __doc__, add_options, run, failed=2).main
+
+if __name__ == "__main__":
+    sys.exit(main())

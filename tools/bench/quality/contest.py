@@ -1,0 +1,146 @@
+"""One call on one network, and the whole contest: every row, several rounds, one contestant after the other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Literal
+
+import trio
+from attrs import define, field, frozen
+
+from tools.bench import BenchError
+from tools.bench.command import KNOWN, Progress, explain
+from tools.bench.quality.browsers import BrowserPage, chromium, firefox
+from tools.bench.quality.readings import Figures, Reading
+from tools.bench.quality.rows import NetworkRow
+from tools.bench.quality.server import SCRIPT, CallServer, Contestant
+from tools.bench.quality.wire import RECEIVER, SENDER, SERVER, Namespace, Wire
+
+Browser = Literal["chromium", "firefox"]
+
+#: Seconds within which the first frames and the first sound must have come.
+FIRST_SECONDS: Final = 30.0
+#: Seconds from the first frames to the first reading, on a perfect network.  Meanwhile the bitrate rises.
+WARM_SECONDS: Final = 8.0
+#: Seconds that one run may take besides its own.
+MORE_SECONDS: Final = 150.0
+_BROWSERS: Final[dict[Browser, Callable[[Namespace, str], AbstractAsyncContextManager[BrowserPage]]]] = {
+    "chromium": chromium,
+    "firefox": firefox,
+}
+
+
+@frozen
+class QualityRun:
+    """The figures of one call, and how late the 99th percentile of frames left the switch, in seconds."""
+
+    figures: Figures
+    switch_late: float
+
+
+@define
+class QualityOutcome:
+    """All runs, by row, contestant and browser.  ``failures`` describes failed runs in words."""
+
+    runs: dict[tuple[str, str, Browser], list[QualityRun]] = field(factory=lambda: defaultdict(list))
+    failures: list[str] = field(factory=list)
+
+
+@frozen
+class Pages:
+    """The two pages of a call."""
+
+    sender: BrowserPage
+    receiver: BrowserPage
+
+    async def read(self) -> tuple[Reading, Reading]:
+        """Read the statistics of the receiver and of the sender."""
+        return await _read(self.receiver), await _read(self.sender)
+
+
+async def _read(page: BrowserPage) -> Reading:
+    return Reading(**await page.evaluate("__quality.read()"))
+
+
+@define
+class QualityContest:
+    """Runs the contest.
+
+    ``seconds`` is the time of a run for rows without a time of their own.  ``warm`` is the time before it, on a perfect
+    network.
+    """
+
+    wire: Wire
+    seconds: float
+    progress: Progress
+    warm: float = WARM_SECONDS
+    outcome: QualityOutcome = field(factory=QualityOutcome)
+
+    async def run(self, rows: Sequence[NetworkRow], contestants: Sequence[Contestant], runs: int) -> QualityOutcome:
+        for row in rows:
+            for one in self.progress.by_turns(contestants, runs, f"{row.title}, "):
+                await self._try(row, one, "chromium")
+        return self.outcome
+
+    async def run_firefox(self, rows: Sequence[NetworkRow], contestant: Contestant, runs: int) -> None:
+        """Play the rows for Firefox, with one contestant."""
+        for row in rows:
+            if row.in_firefox:
+                for one in self.progress.by_turns([contestant], runs, f"Firefox, {row.title}, "):
+                    await self._try(row, one, "firefox")
+
+    async def _try(self, row: NetworkRow, contestant: Contestant, browser: Browser) -> None:
+        """Run one contestant once.  After a known error the contest goes on with the next run."""
+        try:
+            with trio.fail_after(MORE_SECONDS + (row.seconds or self.seconds)):
+                run = await self._play(row, contestant, browser)
+            self.outcome.runs[row.name, contestant.name, browser].append(run)
+        except* KNOWN as errors:
+            self.outcome.failures.append(f"{row.title}, {contestant.title}, {browser}: {explain(errors)}")
+            self.progress.say(self.outcome.failures[-1].partition("\n")[0])
+
+    async def _play(self, row: NetworkRow, contestant: Contestant, browser: Browser) -> QualityRun:
+        await self.wire.clear()
+        self.progress(f"{contestant.title} starts")
+        opened, ends = _BROWSERS[browser], self.wire.ends
+        async with (
+            contestant.open(ends[SERVER]) as server,
+            opened(ends[SENDER], server.origin) as sender,
+            opened(ends[RECEIVER], server.origin) as receiver,
+        ):
+            pages = Pages(sender, receiver)
+            await join(pages, server)
+            self.progress(f"{contestant.title}: the call settles")
+            await trio.sleep(self.warm)
+            self.progress(f"{contestant.title}: measuring")
+            return await self._measure(row, pages)
+
+    async def _measure(self, row: NetworkRow, pages: Pages) -> QualityRun:
+        seconds = row.seconds or self.seconds
+        counts = await self.wire.counts()
+        before = await pages.read()
+        for (end, way), conditions in row.links.items():
+            await self.wire.set(end, way, conditions)
+        await trio.sleep(seconds)
+        after = await pages.read()
+        late = (await self.wire.counts()).lateness.since(counts.lateness)
+        await self.wire.clear()
+        (got_before, sent_before), (got_after, sent_after) = before, after
+        return QualityRun(Figures.between((got_before, got_after), (sent_before, sent_after)), late.quantile(0.99))
+
+
+async def join(pages: Pages, server: CallServer) -> None:
+    """Let both people join, and wait until the receiver sees and hears the sender."""
+    script = SCRIPT.read_text(encoding="utf-8")
+    for page, call in ((pages.sender, server.sender), (pages.receiver, server.receiver)):
+        await page.open(call.url, script)
+        await page.evaluate(call.join)
+    with trio.move_on_after(FIRST_SECONDS):
+        while True:
+            reading = await _read(pages.receiver)
+            if reading.total("video", "framesDecoded") and reading.total("audio", "totalSamplesReceived"):
+                return
+            await trio.sleep(0.1)
+    raise BenchError(f"the receiver has got no picture or no sound within {FIRST_SECONDS:g} s")

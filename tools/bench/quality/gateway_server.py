@@ -1,0 +1,37 @@
+"""Our gateway as a contestant, with the page that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from tools.bench.quality.server import CallPage, CallServer, Contestant
+from tools.bench.quality.wire import Namespace
+from tools.servers import ARGUMENTS, running_gateway
+
+#: Press Join as soon as the page shows it, and wait until it has worked.
+_JOIN: Final = """(async () => {
+  const wait = () => new Promise((done) => setTimeout(done, 50));
+  let button;
+  while (!(button = document.querySelector("[data-testid=join]"))) await wait();
+  button.click();
+  while (window.__room?.state().phase !== "joined") await wait();
+})()"""
+
+
+@asynccontextmanager
+async def open_gateway(namespace: Namespace) -> AsyncIterator[CallServer]:
+    hosts = ("--host", namespace.ipv4, "--media-host", namespace.ipv4, "--drain-timeout", "0")
+    async with running_gateway(("gateway", *ARGUMENTS, *hosts), prefix=namespace.prefix) as gateway:
+        channel = f"{gateway.url}/c/quality"
+        yield CallServer(
+            gateway.url,
+            CallPage(f"{channel}?name=Ada", _JOIN),
+            CallPage(f"{channel}?name=Ben&mic=0&camera=0", _JOIN),
+        )
+
+
+def find() -> Contestant:
+    return Contestant("gateway", "trio-sfu", version("trio-sfu"), open_gateway)

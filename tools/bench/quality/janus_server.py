@@ -1,0 +1,32 @@
+"""Janus' VideoRoom as a contestant, with a plain page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from tools.bench.janus import process as janus
+from tools.bench.quality.server import CAMERA_RATE, CallServer, Contestant, file_page
+from tools.bench.quality.wire import Namespace
+
+_PAGE: Final = Path(__file__).with_name("janus.html")
+_FEED: Final = 7
+
+
+@asynccontextmanager
+async def open_janus(namespace: Namespace) -> AsyncIterator[CallServer]:
+    options = json.dumps({"room": janus.ROOM, "feed": _FEED, "maxBitrate": CAMERA_RATE})
+    async with janus.running_janus(namespace.ipv4, namespace.prefix) as running:
+        host, port = running.address
+        sender, receiver = (
+            file_page(_PAGE, f'joinAs("{role}", "ws://{host}:{port}", {options})') for role in ("sender", "receiver")
+        )
+        yield CallServer(f"http://{host}:{port}", sender, receiver)
+
+
+def find() -> Contestant:
+    """Raises :exc:`tools.bench.janus.process.NoJanus`."""
+    return Contestant("janus", "Janus", janus.find().version(), open_janus)

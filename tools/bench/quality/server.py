@@ -1,0 +1,56 @@
+"""A server with its pages: what the bench needs of each contestant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from tools.bench.quality.wire import Namespace
+
+SCRIPT: Final = Path(__file__).with_name("page.js")
+#: The bitrate that every contestant's page allows its camera, in bit/s: that of our page.
+CAMERA_RATE: Final = 2_000_000
+#: The rate of its frames, which page.js draws.
+FRAMES_A_SECOND: Final = 20
+
+
+@frozen
+class CallPage:
+    """A page that one person opens.  ``join`` is a JavaScript expression that makes it join, after it has loaded."""
+
+    url: str
+    join: str
+
+
+@frozen
+class CallServer:
+    """A running server, and the pages of the person who sends and of the person who receives.
+
+    ``origin`` is the pages' origin, such as ``http://10.0.0.1:8080``.
+    """
+
+    origin: str
+    sender: CallPage
+    receiver: CallPage
+
+
+@frozen
+class Contestant:
+    """A server that takes part.  ``open`` runs it in a namespace."""
+
+    name: str
+    title: str
+    version: str
+    open: Callable[[Namespace], AbstractAsyncContextManager[CallServer]]
+
+
+def file_page(page: Path, call: str) -> CallPage:
+    """A page from a file, which joins by this call of a function."""
+    return CallPage(page.absolute().as_uri(), call)
+
+
+Contestants = Sequence[Contestant]
