@@ -11,8 +11,8 @@ from tools.bench.beside.drain import DrainTotals
 from tools.bench.beside.figures import ContestConditions, plots, text, text_with_plots
 from tools.bench.beside.floor import FloorResult
 from tools.bench.beside.measure import RunResult
-from tools.bench.beside.plots import linear, logarithmic
 from tools.bench.beside.scenarios import SCENARIOS
+from tools.bench.plots import linear, logarithmic
 from tools.page import Place
 
 SCENARIO = SCENARIOS[0]

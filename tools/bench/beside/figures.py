@@ -13,9 +13,9 @@ from attrs import frozen
 from tools.bench.beside.call import NOTICE_SECONDS
 from tools.bench.beside.contest import Contestant, ContestOutcome
 from tools.bench.beside.measure import RunResult
-from tools.bench.beside.plots import Bars, grouped_bars, linear, logarithmic
 from tools.bench.beside.scenarios import CallScenario
 from tools.bench.figures import NOT_MEASURED, Column, Summary, median, rounds, shown, table
+from tools.bench.plots import Bars, grouped_bars, linear, logarithmic
 
 NAMES: Final[dict[Contestant, str]] = {
     "gateway": "trio-sfu",

@@ -8,8 +8,8 @@ from typing import Final
 
 from attrs import frozen
 
-from tools.bench.beside.plots import Bars, grouped_bars, linear
 from tools.bench.figures import Column, Summary, median, table
+from tools.bench.plots import Bars, grouped_bars, linear
 from tools.bench.quality.carry import RATE, Carried
 from tools.bench.quality.contest import WARM_SECONDS, Browser, QualityOutcome, QualityRun
 from tools.bench.quality.rows import Aims, NetworkRow
