@@ -29,7 +29,12 @@ class TransportStats:
 
 @frozen
 class EncodingStats:
-    """The packets of one encoding that arrived. Duplicates may make ``lost`` negative (RFC 3550 appendix A.3)."""
+    """The packets of one encoding that arrived. Duplicates may make ``lost`` negative (RFC 3550 appendix A.3).
+
+    The gateway asked the client again for ``requested`` missing packets. ``repaired`` came after all, and the gateway
+    gave up ``given_up``. ``lost`` counts repaired packets too. ``round_trip_ms`` is the time from a request to the
+    packet.
+    """
 
     packets: Count
     bytes: Count
@@ -38,6 +43,10 @@ class EncodingStats:
     key_frames: Count
     ssrc: Ssrc | None = None
     rid: Rid | None = None
+    requested: Count | None = None
+    repaired: Count | None = None
+    given_up: Count | None = None
+    round_trip_ms: Milliseconds | None = None
 
 
 @frozen
@@ -55,7 +64,9 @@ class ProducerStats:
 class ConsumerStats:
     """A consumer of this session. The client's receiver reports give loss and round trip (RFC 3550 section 6.4.1).
 
-    ``fraction_lost`` is from 0 to 1.
+    ``fraction_lost`` is from 0 to 1. The client asked again for ``requested`` packets. The gateway sent ``resent`` of
+    them again, and ``not_resent`` not. ``packets`` and ``bytes`` count none of these. ``redundant`` packets also
+    carried earlier ones (RFC 2198).
     """
 
     consumer_id: ObjectId
@@ -67,6 +78,10 @@ class ConsumerStats:
     layers: Layers | None = None
     fraction_lost: Annotated[float, Range(0, 1)] | None = None
     round_trip_ms: Milliseconds | None = None
+    requested: Count | None = None
+    resent: Count | None = None
+    not_resent: Count | None = None
+    redundant: Count | None = None
 
 
 @frozen

@@ -198,7 +198,9 @@ class _Gauges(Collector):
         yield GaugeMetricFamily("sfu_transports", "Transports.", sum(router.transports for router in live))
         yield GaugeMetricFamily("sfu_producers", "Producers.", sum(router.producers for router in live))
         yield GaugeMetricFamily("sfu_consumers", "Consumers.", sum(router.consumers for router in live))
-        yield from self._packets([router.context.plane.totals() for router in self._routers])
+        planes = [router.context.plane.totals() for router in self._routers]
+        yield from self._packets(planes)
+        yield from self._recovery(planes)
 
         forced = CounterMetricFamily(
             "sfu_forced_cleanups", "Goodbyes that their deadline cut off, by layer.", labels=["layer"]
@@ -242,3 +244,23 @@ class _Gauges(Collector):
         for reason in planes[0].drops:
             drops.add_metric([str(reason)], sum(plane.drops[reason] for plane in planes))
         yield drops
+
+    def _recovery(self, planes: Sequence[PlaneTotals]) -> Iterable[Metric]:
+        """The recovery of lost packets.  The drops have the reasons why packets were not sent again."""
+        requested = CounterMetricFamily(
+            "sfu_requested_packets",
+            "Missing packets: those that senders were asked for (in), and those that receivers asked for (out).",
+            labels=["direction"],
+        )
+        requested.add_metric(["in"], sum(plane.requested_of_senders for plane in planes))
+        requested.add_metric(["out"], sum(plane.requested_by_receivers for plane in planes))
+        yield requested
+        for name, meaning, total in (
+            ("repaired", "Missing packets of senders that came after all.", sum(plane.repaired for plane in planes)),
+            ("given_up", "Missing packets that no sender is asked for now.", sum(plane.given_up for plane in planes)),
+            ("resent", "Packets that were sent to receivers again.", sum(plane.resent for plane in planes)),
+        ):
+            yield CounterMetricFamily(f"sfu_{name}_packets", meaning, total)
+        packets, size = sum(plane.stored_packets for plane in planes), sum(plane.stored_bytes for plane in planes)
+        yield GaugeMetricFamily("sfu_stored_packets", "Packets that are kept to be sent again.", packets)
+        yield GaugeMetricFamily("sfu_stored_bytes", "Bytes of those packets.", size)

@@ -40,6 +40,10 @@ def _producer(publication: Publication) -> ProducerStats:
             key_frames=stats.key_frames,
             ssrc=stats.ssrc,
             rid=encoding.rid,
+            requested=stats.requested,
+            repaired=stats.repaired,
+            given_up=stats.given_up,
+            round_trip_ms=_milliseconds(stats.round_trip),
         )
         for encoding, stats in zip(spec.encodings, producer.encoding_stats(), strict=True)
     )
@@ -49,7 +53,6 @@ def _producer(publication: Publication) -> ProducerStats:
 def _consumer(consumer: sfu.Consumer) -> ConsumerStats:
     stats = consumer.stats()
     report = stats.reception_report
-    round_trip = None if report is None else report.round_trip
     return ConsumerStats(
         consumer_id=consumer.id,
         producer_id=consumer.producer.id,
@@ -59,5 +62,13 @@ def _consumer(consumer: sfu.Consumer) -> ConsumerStats:
         bytes=stats.bytes,
         layers=None if consumer.layers is None else convert(consumer.layers, Layers),
         fraction_lost=None if report is None else report.fraction_lost / 256,
-        round_trip_ms=None if round_trip is None else 1000 * round_trip,
+        round_trip_ms=None if report is None else _milliseconds(report.round_trip),
+        requested=stats.requested,
+        resent=stats.resent,
+        not_resent=stats.not_resent,
+        redundant=stats.redundant,
     )
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds

@@ -273,8 +273,12 @@ class PlaneTotals:
     """Packets, bytes and drops since the start, as whole datagrams; and the number of objects now.
 
     ``routes`` counts consumers that have their producer.  A datagram for the slow path counts at the latest when
-    :meth:`~sfu._dataplane.DataPlane.poll` hands it over.  ``stored_packets`` with ``stored_bytes`` are kept to be sent
-    again.
+    :meth:`~sfu._dataplane.DataPlane.poll` hands it over.
+
+    Since the start, senders were asked for ``requested_of_senders`` missing packets.  Of these ``repaired`` came after
+    all, and nothing asks for ``given_up`` any more.  Receivers asked for ``requested_by_receivers`` packets, and
+    ``resent`` left again.  These totals also count objects that are gone.  ``stored_packets`` with ``stored_bytes`` are
+    kept to be sent again.
     """
 
     packets_in: int
@@ -287,5 +291,10 @@ class PlaneTotals:
     routes: int
     paths: int
     usernames: int
+    requested_of_senders: int
+    repaired: int
+    given_up: int
+    requested_by_receivers: int
+    resent: int
     stored_packets: int
     stored_bytes: int

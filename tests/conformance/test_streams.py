@@ -336,7 +336,8 @@ async def test_stats_has_every_field(autojump_clock: MockClock, identity: Identi
         assert (audio["producerId"], audio["kind"], audio["source"]) == (voice, "audio", "microphone")
         (encoding,) = audio["encodings"]
         assert encoding.pop("jitterMs") >= 0
-        assert encoding == {"packets": 3, "bytes": 3 * 62, "lost": 0, "keyFrames": 0, "ssrc": 1001}
+        unrepaired = {"requested": 0, "repaired": 0, "givenUp": 0}
+        assert encoding == {"packets": 3, "bytes": 3 * 62, "lost": 0, "keyFrames": 0, "ssrc": 1001, **unrepaired}
         assert (video["producerId"], [one["packets"] for one in video["encodings"]]) == (picture, [0, 0])
         got = await call.ben.ok("stats")
         (entry,) = got["consumers"]
@@ -349,7 +350,9 @@ async def test_stats_has_every_field(autojump_clock: MockClock, identity: Identi
         }
         assert entry["bytes"] >= 3 * 62
         # Values without a measurement are left out.
-        assert set(entry) == {"consumerId", "producerId", "kind", "paused", "packets", "bytes"}
+        not_resent = {"requested": 0, "resent": 0, "notResent": 0, "redundant": 0}
+        assert set(entry) == {"consumerId", "producerId", "kind", "paused", "packets", "bytes", *not_resent}
+        assert {name: entry[name] for name in not_resent} == not_resent
         ssrc = read(call.receiver.transport.rtp[0]).ssrc
         report = rtcp.ReportBlock(ssrc, 64, 1, 3, 0, 0, 0)
         call.receiver.transport.send_rtcp(rtcp.encode([rtcp.ReceiverReport(7, (report,))]))

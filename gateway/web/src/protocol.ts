@@ -195,6 +195,10 @@ export type EncodingStats = {
   keyFrames: number;
   ssrc?: number;
   rid?: string;
+  requested?: number;
+  repaired?: number;
+  givenUp?: number;
+  roundTripMs?: number;
 };
 
 /** A producer of this session, with its encodings in rising quality. */
@@ -217,6 +221,10 @@ export type ConsumerStats = {
   layers?: Layers;
   fractionLost?: number;
   roundTripMs?: number;
+  requested?: number;
+  resent?: number;
+  notResent?: number;
+  redundant?: number;
 };
 
 /** `ok` of `join`: the client's ids, and the list of the channel with itself in it, as of `revision`. */

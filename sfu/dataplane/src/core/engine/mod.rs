@@ -33,7 +33,7 @@ pub struct OwnDatagram {
     pub datagram: Vec<u8>,
 }
 
-/// Datagrams and bytes since the start.
+/// Datagrams and bytes since the start, and the packets that were missing on the way.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Traffic {
@@ -41,6 +41,11 @@ pub struct Traffic {
     pub bytes_in: u64,
     pub packets_out: u64,
     pub bytes_out: u64,
+    pub requested_of_senders: u64,
+    pub repaired: u64,
+    pub given_up: u64,
+    pub requested_by_receivers: u64,
+    pub resent: u64,
 }
 
 /// Memory that is empty between calls and kept, so that the packet path allocates nothing.

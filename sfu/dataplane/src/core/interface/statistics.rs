@@ -100,6 +100,13 @@ pub struct PlaneTotals {
     pub routes: usize,
     pub paths: usize,
     pub usernames: usize,
+    /// Missing packets that senders were asked for, that came after all, and that nothing asks for any more.
+    pub requested_of_senders: u64,
+    pub repaired: u64,
+    pub given_up: u64,
+    /// Packets that receivers asked for again, and those that were sent again.
+    pub requested_by_receivers: u64,
+    pub resent: u64,
     /// Packets that are kept to be sent again, and their bytes.
     pub stored_packets: usize,
     pub stored_bytes: usize,

@@ -78,6 +78,11 @@ impl Core {
             routes: self.producers.values().map(|producer| producer.consumers.len()).sum(),
             paths: self.by_path.len(),
             usernames: self.by_username.len(),
+            requested_of_senders: self.traffic.requested_of_senders,
+            repaired: self.traffic.repaired,
+            given_up: self.traffic.given_up,
+            requested_by_receivers: self.traffic.requested_by_receivers,
+            resent: self.traffic.resent,
             stored_packets: 0,
             stored_bytes: 0,
         }
