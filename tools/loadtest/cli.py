@@ -24,7 +24,7 @@ from tools.loadtest.full_clients import NoFullClientsError
 from tools.loadtest.gateway_figures import GatewayWatch, is_running
 from tools.loadtest.plan import CHURN_KINDS, TOKEN_VARIABLE, ChurnKind, Plan, metrics_url, websocket_url
 from tools.loadtest.processes import ProcessEnded
-from tools.loadtest.quantities import parse_bitrate, parse_rate, parse_seconds
+from tools.loadtest.quantities import parse_bitrate, parse_rate, parse_seconds, parse_share
 from tools.loadtest.report import write_html
 from tools.loadtest.results import Results, conclude
 from tools.loadtest.table import open_live_table, print_results
@@ -68,6 +68,12 @@ class Options:
     """Rate at which clients leave while the tool measures. Each comes back within a second."""
     churn_kinds: str = ",".join(CHURN_KINDS)
     """Ways to leave, in turn: leave (the request), close (the WebSocket), kill (the process dies)."""
+    lose: str = "0%"
+    """Share of media that each light client loses on purpose, of what it sends and of what it receives, such as 5%."""
+    lose_up: str | None = None
+    """The same for what it sends. The default is --lose."""
+    lose_down: str | None = None
+    """The same for what it receives. The default is --lose."""
     processes: int = 1
     """Worker processes for the light clients."""
     full: int = 0
@@ -83,7 +89,7 @@ class Options:
     html: Path | None = None
     """Write an HTML page with the figures and plots over time to this file."""
     seed: int = 1
-    """Seed of the random choice of the clients that leave."""
+    """Seed of the random choice of the clients that leave, and of the packets that --lose loses."""
 
 
 @frozen
@@ -91,15 +97,21 @@ class Limits:
     """Thresholds of the command.  Their docstrings are its help texts."""
 
     max_loss: str | None = None
-    """Greatest share of lost packets, such as 1%."""
+    """Greatest share of packets that never arrive, such as 1%."""
     max_audio_loss: str | None = None
-    """Greatest share of lost audio packets."""
+    """Greatest share of audio packets that never arrive."""
     max_video_loss: str | None = None
-    """Greatest share of lost video packets."""
+    """Greatest share of video packets that never arrive."""
     max_duplicated: str | None = None
     """Greatest share of packets that arrive twice."""
     max_reordered: str | None = None
     """Greatest share of packets that arrive after a later one."""
+    max_unrepaired: str | None = None
+    """Greatest share of packets that a client asked for in vain, of all that it asked for."""
+    max_repair_p50: str | None = None
+    """Greatest median time from the notice of a gap until the missing packet comes."""
+    max_repair_p99: str | None = None
+    """Greatest 99th percentile of the time from the notice of a gap until the missing packet comes."""
     max_latency_p50: str | None = None
     """Greatest median of the forwarding latency, such as 5ms."""
     max_latency_p99: str | None = None
@@ -195,6 +207,8 @@ def make_plan(url: str, options: Options) -> Plan:
         ramp=_parsed("--ramp", parse_rate, options.ramp),
         churn=_parsed("--churn", parse_rate, options.churn),
         churn_kinds=_churn_kinds(options.churn_kinds),
+        lose_up=_share("--lose-up", options.lose_up, options),
+        lose_down=_share("--lose-down", options.lose_down, options),
         processes=options.processes,
         full=options.full,
         token=options.token,
@@ -210,6 +224,12 @@ def _parsed(option: str, parse: Callable[[str], Any], text: str) -> Any:
         return parse(text)
     except ValueError as error:
         raise ValueError(f"{option}: {error}") from error
+
+
+def _share(option: str, text: str | None, options: Options) -> float:
+    """Return the share of lost media of one direction.  ``--lose`` is the default of both."""
+    share: float = _parsed("--lose", parse_share, options.lose)
+    return share if text is None else float(_parsed(option, parse_share, text))
 
 
 def _churn_kinds(text: str) -> tuple[ChurnKind, ...]:

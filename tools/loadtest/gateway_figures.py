@@ -29,7 +29,9 @@ class GatewayFigures:
     """The figures at one moment.  An unknown figure is None.
 
     ``cpu`` is in seconds and ``memory`` in bytes.  ``packets_in`` and ``packets_out`` count datagrams on the media
-    ports.
+    ports.  The gateway asked senders for ``asked_in`` missing packets.  Of those ``repaired`` came, and ``given_up`` it
+    does not ask for any more.  Receivers asked for ``asked_out`` packets, of which ``resent`` were sent again.
+    ``stored`` bytes of packets are kept for that.
     """
 
     at: float
@@ -39,6 +41,12 @@ class GatewayFigures:
     packets_out: int | None = None
     drops: int | None = None
     members: int | None = None
+    asked_in: int | None = None
+    repaired: int | None = None
+    given_up: int | None = None
+    asked_out: int | None = None
+    resent: int | None = None
+    stored: int | None = None
 
 
 @define
@@ -64,6 +72,12 @@ class GatewayWatch:
             _count(samples, 'sfu_packets_total{direction="out"}'),
             _sum(samples, "sfu_drops_total{"),
             _count(samples, "sfu_members"),
+            _count(samples, 'sfu_requested_packets_total{direction="in"}'),
+            _count(samples, "sfu_repaired_packets_total"),
+            _count(samples, "sfu_given_up_packets_total"),
+            _count(samples, 'sfu_requested_packets_total{direction="out"}'),
+            _count(samples, "sfu_resent_packets_total"),
+            _count(samples, "sfu_stored_bytes"),
         )
 
 

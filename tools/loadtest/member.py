@@ -15,7 +15,7 @@ from protocol.client import RequestError
 from protocol.errors import ErrorCode
 from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
 from protocol.vocabulary import MediaKind, Participant
-from tools.light import Identity, LightClient, Poller, SharedDecoder, open_light_client
+from tools.light import Identity, LightClient, NetworkLoss, Poller, SharedDecoder, open_light_client
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
 from tools.loadtest.failures import FAILURES, ClientFailed, one_failure
@@ -149,6 +149,7 @@ class LoadMember:
             poller=shared.poller,
             packet_meter=visit.packet_meter,
             on_rtcp=visit.receive_rtcp_untrusted,
+            loss=_loss(shared.plan, visit),
             decode=shared.decode,
         ) as client:
             self._joined(visit, client, asked_at)
@@ -256,6 +257,13 @@ class LoadMember:
                     await client.publish(kind, sender.ssrc)
                     sending_tasks.start_soon(sender.run)
                 await trio.sleep_forever()
+
+
+def _loss(plan: Plan, visit: LiveVisit) -> NetworkLoss | None:
+    """Return the visit's own losses.  Their generator has a seed of its own, so all other randomness stays the same."""
+    if not plan.lose_up and not plan.lose_down:
+        return None
+    return NetworkLoss(plan.lose_down, plan.lose_up, random.Random(f"{plan.seed} {visit.user_id} {visit.number}"))
 
 
 def _told(visit: LiveVisit, event: VoiceState, at: float, *, agrees: bool) -> ChangeFact:

@@ -152,13 +152,19 @@ Fact = JoiningFact | JoinedFact | LeavingFact | EndedFact | ChangeFact | FinalLi
 
 @define
 class SentTotals:
-    """Totals of the streams of one kind.  ``octets`` counts whole unencrypted RTP packets."""
+    """Totals of the streams of one kind.
+
+    ``octets`` counts whole unencrypted RTP packets.  The gateway asked for ``requested`` packets again, and the clients
+    sent ``resent`` of them.
+    """
 
     frames: int = 0
     key_frames: int = 0
     packets: int = 0
     octets: int = 0
     key_frame_requests: int = 0
+    requested: int = 0
+    resent: int = 0
     skipped: int = 0
 
 
@@ -166,9 +172,10 @@ class SentTotals:
 class Snapshot:
     """The counts of a worker since its beginning, and its measurements since the last snapshot.
 
-    Measurements are ``latency`` by kind, ``join`` (from connecting to joined), ``first_media`` (from joined to the
-    first packet), and ``lag``, the process's longest delay in seconds.  ``failed`` counts clients that will not come
-    back.  ``silent`` counts streams without any packet.  ``failures`` counts failures by their reason.
+    Measurements are ``latency`` and ``waited`` (from the notice of a gap to the missing packet) by kind, ``join`` (from
+    connecting to joined), ``first_media`` (from joined to the first packet), and ``lag``, the process's longest delay
+    in seconds.  ``failed`` counts clients that will not come back.  ``silent`` counts streams without any packet.
+    ``failures`` counts failures by their reason.
     """
 
     joined: int = 0
@@ -182,6 +189,7 @@ class Snapshot:
     traffic: DatagramCounts = field(factory=DatagramCounts)
     failures: dict[str, int] = field(factory=dict)
     latency: dict[MediaKind, Histogram] = field(factory=dict)
+    waited: dict[MediaKind, Histogram] = field(factory=dict)
     join: Histogram = field(factory=Histogram)
     first_media: Histogram = field(factory=Histogram)
     lag: float = 0.0

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from attrs import field, frozen
-from attrs.validators import ge, gt
+from attrs.validators import and_, ge, gt, le
 
 from protocol.vocabulary import MediaKind
 
@@ -33,6 +33,7 @@ class Slot:
 class Plan:
     """The plan of a run.  Times are in seconds, rates per second.  ``bitrate`` is that of one video stream, in bit/s.
 
+    ``lose_up`` and ``lose_down`` are the shares (0 to 1) of sent and received media that each light client loses.
     Either ``members`` in each channel send and receive, or ``publishers`` send and ``subscribers`` receive.
     """
 
@@ -49,6 +50,8 @@ class Plan:
     ramp: float = field(default=10.0, validator=gt(0))
     churn: float = field(default=0.0, validator=ge(0))
     churn_kinds: tuple[ChurnKind, ...] = CHURN_KINDS
+    lose_up: float = field(default=0.0, validator=and_(ge(0), le(1)))
+    lose_down: float = field(default=0.0, validator=and_(ge(0), le(1)))
     processes: int = field(default=1, validator=ge(1))
     full: int = field(default=0, validator=ge(0))
     token: str | None = field(default=None, repr=False)

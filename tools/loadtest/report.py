@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from html import escape
 from typing import Final
 
 from tools.loadtest.plots import COLOURS, Line, Plot, draw
+from tools.loadtest.quantities import show_share
+from tools.loadtest.repairs import loses, sayings
 from tools.loadtest.results import Results
 from tools.loadtest.table import rows, title
 from tools.loadtest.totals import SecondFigures
@@ -54,9 +56,10 @@ def write_html(results: Results) -> str:
 def _plan(results: Results) -> str:
     plan = results.conductor.plan
     churn = f", churn {plan.churn:g}/s ({', '.join(plan.churn_kinds)})" if plan.churn else ""
+    lossy = f", losing {show_share(plan.lose_up)} up and {show_share(plan.lose_down)} down" if loses(plan) else ""
     full = f", {plan.full} full client{'' if plan.full == 1 else 's'}" if plan.full else ""
     processes = "one process" if plan.processes == 1 else f"{plan.processes} processes"
-    return f"{title(results)}{churn}{full}; from {processes}."
+    return f"{title(results)}{churn}{lossy}{full}; from {processes}."
 
 
 def _sayings(results: Results) -> Iterable[str]:
@@ -67,6 +70,8 @@ def _sayings(results: Results) -> Iterable[str]:
         yield '<p class="warn says">Interrupted: these are the figures up to then.</p>'
     for complaint in results.overrun:
         yield f'<p class="warn says">Not the gateway\'s result: {escape(complaint)}</p>'
+    for saying in sayings(results):
+        yield f'<p class="{"good" if saying.good else "bad"}">{escape(saying.text)}</p>'
     if results.status == 0:
         kept = f"All {len(results.verdicts)} thresholds kept." if results.verdicts else "Finished."
         yield f'<p class="good says">{kept}</p>'
@@ -124,6 +129,7 @@ def plots(results: Results) -> list[Plot]:
             line("p50", (_ms(point.latency_p50) for point in points)),
         ),
         plot("Lost", "packets", line("in that second", (max(0, point.lost) for point in points))),
+        *_repairs(plot, points),
         plot("List errors", "so far", line("list errors", (point.roster_errors for point in points))),
         plot("Processor", "% of a core", *_processor(points)),
         plot("The tool's own lag", "ms", line("late by at most", (1000 * point.lag for point in points))),
@@ -132,6 +138,13 @@ def plots(results: Results) -> list[Plot]:
         memory = (None if point.gateway_memory is None else point.gateway_memory / 1024**2 for point in points)
         found.append(plot("Memory of the gateway", "MiB", line("resident", memory)))
     return found
+
+
+def _repairs(plot: Callable[..., Plot], points: list[SecondFigures]) -> list[Plot]:
+    if not any(point.requested for point in points):
+        return []
+    requested = Line("asked for", [point.requested for point in points])
+    return [plot("Missing packets", "a second", requested, Line("repaired", [point.repaired for point in points]))]
 
 
 def _processor(points: list[SecondFigures]) -> list[Line]:

@@ -91,6 +91,7 @@ class Results:
             "sent": attrs.asdict(self.total.sending[kind]),
             "received": {**attrs.asdict(received), "loss": received.loss},
             "latency": _quantiles(self.conductor.totals.latency[kind]),
+            "repair": _quantiles(self.conductor.totals.waited[kind]),
             "bitrate_of_a_stream": round(self.conductor.media[kind].bitrate) if kind in self.conductor.media else None,
         }
 
@@ -158,6 +159,7 @@ def conclude(run: Conductor, thresholds: tuple[Threshold, ...]) -> Results:
 
 def _figures(run: Conductor, total: RunTotals) -> dict[str, float | None]:
     received, latency = total.all_received, all_of(run.totals.latency)
+    waited, decided = all_of(run.totals.waited), received.repaired + received.given_up
     left = all_of(run.truth.left_to_told)
     expected = bool(received.packets or received.lost)
     return {
@@ -166,6 +168,9 @@ def _figures(run: Conductor, total: RunTotals) -> dict[str, float | None]:
         "video_loss": _loss(total, "video"),
         "duplicated": received.duplicated / received.packets if received.packets else None,
         "reordered": received.reordered / received.packets if received.packets else None,
+        "unrepaired": received.given_up / decided if decided else None,
+        "repair_p50": waited.quantile(0.5),
+        "repair_p99": waited.quantile(0.99),
         "latency_p50": latency.quantile(0.5),
         "latency_p99": latency.quantile(0.99),
         "join_p50": run.totals.join.quantile(0.5),

@@ -18,6 +18,7 @@ from tools.light import Histogram
 from tools.loadtest.conductor import Conductor, Phase
 from tools.loadtest.own_load import BUSY, LATE
 from tools.loadtest.quantities import show_bitrate, show_seconds, show_share, show_size
+from tools.loadtest.repairs import gateway_rows, lost_rows, repair_rows, sayings
 from tools.loadtest.results import Results, all_of
 from tools.loadtest.thresholds import FIGURES
 from tools.loadtest.totals import SecondFigures
@@ -131,6 +132,8 @@ def print_results(results: Results, console: Console) -> None:
         console.print(f"list errors: {count} {MEANINGS[kind]}", style="red", highlight=False)
     for what, count in results.total.failures.most_common():
         console.print(f"{count} × {what}", style="red", highlight=False, markup=False)
+    for saying in sayings(results):
+        console.print(saying.text, style="green" if saying.good else "bold red", highlight=False, markup=False)
     for verdict in results.verdicts:
         mark, style = ("kept", "green") if verdict.kept else ("BROKEN", "bold red")
         console.print(f"{mark}: {verdict}", style=style, highlight=False, markup=False)
@@ -166,6 +169,7 @@ def rows(results: Results) -> list[tuple[str, str, str]]:
         found.append((f"{kind} sent", f"{sent.packets} packets", _sent_remark(results, kind)))
         remark = f"lost {got.lost} ({show_share(got.loss)}), duplicated {got.duplicated}, reordered {got.reordered}"
         found.append((f"{kind} received", f"{got.packets} packets", remark))
+        found += repair_rows(results, kind)
         found.append(_timed(f"{kind} latency", run.totals.latency[kind], "decrypted"))
     measured = [point.bitrate for point in run.totals.points if point.received]
     found.append(("received at most", show_bitrate(max(measured, default=None)), "of all clients together"))
@@ -179,7 +183,7 @@ def rows(results: Results) -> list[tuple[str, str, str]]:
         sounds = sum(client.frames("microphone") for client in run.full)
         remark = f"{frames} pictures, {sounds} frames of sound by {len(run.full)} full clients"
         found.append(("decoded", f"{decoded} streams", remark))
-    found += _gateway_rows(results)
+    found += lost_rows(results) + _gateway_rows(results) + gateway_rows(results)
     for load in run.totals.loads:
         if load.seconds:
             remark = f"at most {load.most_cpu:.0%}, late by {show_seconds(load.worst_lag)} at most"

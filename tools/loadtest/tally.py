@@ -66,11 +66,13 @@ class Tally:
     _sending: dict[MediaKind, SentTotals] = field(factory=dict)
     _received: dict[MediaKind, PacketCounts] = field(factory=dict)
     _latency: dict[MediaKind, Histogram] = field(factory=dict)
+    _waited: dict[MediaKind, Histogram] = field(factory=dict)
     _traffic: DatagramCounts = field(factory=DatagramCounts)
 
     def __attrs_post_init__(self) -> None:
         for kind in self.kinds:
-            self._sending[kind], self._received[kind], self._latency[kind] = SentTotals(), PacketCounts(), Histogram()
+            self._sending[kind], self._received[kind] = SentTotals(), PacketCounts()
+            self._latency[kind], self._waited[kind] = Histogram(), Histogram()
 
     def fail(self, why: str) -> None:
         """Count a failure of a client."""
@@ -87,6 +89,7 @@ class Tally:
         self._add(visit, self._sending, self._received, self._traffic)
         for kind in self.kinds:
             self._latency[kind].add(visit.packet_meter.take_latency(kind))
+            self._waited[kind].add(visit.packet_meter.take_waited(kind))
         self._strays += _strays(visit)
 
     def _add(
@@ -103,6 +106,8 @@ class Tally:
             total.packets += sender.packets
             total.octets += sender.octets
             total.key_frame_requests += sender.key_frame_requests
+            total.requested += sender.requested
+            total.resent += sender.resent
             total.skipped += sender.skipped
         for kind in self.kinds:
             received[kind].add(visit.packet_meter.counts(kind))
@@ -116,11 +121,13 @@ class Tally:
         received = {kind: attrs.evolve(total) for kind, total in self._received.items()}
         traffic, strays = attrs.evolve(self._traffic), self._strays
         latency = {kind: total.take() for kind, total in self._latency.items()}
+        waited = {kind: total.take() for kind, total in self._waited.items()}
         for visit in self.visits.values():
             self._add(visit, sending, received, traffic)
             strays += _strays(visit)
             for kind in self.kinds:
                 latency[kind].add(visit.packet_meter.take_latency(kind))
+                waited[kind].add(visit.packet_meter.take_waited(kind))
         return Snapshot(
             joined=len(self.visits),
             joins=self.joins,
@@ -133,6 +140,7 @@ class Tally:
             traffic=traffic,
             failures=dict(self.failures),
             latency=latency,
+            waited=waited,
             join=self.join.take(),
             first_media=self.first_media.take(),
             lag=lag,

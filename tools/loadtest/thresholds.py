@@ -60,11 +60,14 @@ class Figure:
 FIGURES: Final[Mapping[str, Figure]] = {
     figure.key: figure
     for figure in (
-        Figure("loss", "share of expected packets that were lost", SHARE),
-        Figure("audio_loss", "share of expected audio packets that were lost", SHARE),
-        Figure("video_loss", "share of expected video packets that were lost", SHARE),
+        Figure("loss", "share of expected packets that never came", SHARE),
+        Figure("audio_loss", "share of expected audio packets that never came", SHARE),
+        Figure("video_loss", "share of expected video packets that never came", SHARE),
         Figure("duplicated", "share of packets that arrived twice", SHARE),
         Figure("reordered", "share of packets that a later one overtook", SHARE),
+        Figure("unrepaired", "share of requested packets that never came", SHARE),
+        Figure("repair_p50", "from the notice of a gap to the missing packet, median", SECONDS),
+        Figure("repair_p99", "from the notice of a gap to the missing packet, 99th percentile", SECONDS),
         Figure("latency_p50", "median of the forwarding latency", SECONDS),
         Figure("latency_p99", "99th percentile of the forwarding latency", SECONDS),
         Figure("join_p50", "from connecting to joined, median", SECONDS),

@@ -31,6 +31,8 @@ class SecondFigures:
     received: float
     bitrate: float
     lost: int
+    requested: int
+    repaired: int
     latency_p50: float | None
     latency_p99: float | None
     roster_errors: int
@@ -72,7 +74,8 @@ class RunTotals:
 class Totals:
     """The counts of all workers.
 
-    Latencies count for the result only while ``measured`` is True, not while clients are joining.
+    Latencies and the times of repairs (``waited``) count for the result only while ``measured`` is True, not while
+    clients are joining.
 
     ``loads`` are those of the tool's own processes: first the workers', then the conductor's.
     """
@@ -82,6 +85,7 @@ class Totals:
     began_at: float = field(factory=time.monotonic)
     measured: bool = False
     latency: dict[MediaKind, Histogram] = field(factory=dict)
+    waited: dict[MediaKind, Histogram] = field(factory=dict)
     join: Histogram = field(factory=Histogram)
     first_media: Histogram = field(factory=Histogram)
     points: list[SecondFigures] = field(factory=list)
@@ -96,6 +100,7 @@ class Totals:
 
     def __attrs_post_init__(self) -> None:
         self.latency = {kind: Histogram() for kind in self.kinds}
+        self.waited = {kind: Histogram() for kind in self.kinds}
         names = [f"worker {number}" for number in range(self.workers)] if self.workers > 1 else ["the worker"]
         self.loads = [OwnLoad(name) for name in [*names, "the conductor"]]
         self._before.at = self.began_at
@@ -110,6 +115,7 @@ class Totals:
             self._second.add(histogram)
             if self.measured:
                 self.latency[kind].add(histogram)
+                self.waited[kind].add(snapshot.waited[kind])
 
     def sum(self) -> RunTotals:
         total = RunTotals(
@@ -140,6 +146,8 @@ class Totals:
             received=(received.packets - received_before.packets) / seconds,
             bitrate=8 * (received.bytes - received_before.bytes) / seconds,
             lost=received.lost - received_before.lost,
+            requested=received.requested - received_before.requested,
+            repaired=received.repaired - received_before.repaired,
             latency_p50=self._second.quantile(0.5),
             latency_p99=self._second.quantile(0.99),
             roster_errors=roster_errors,
