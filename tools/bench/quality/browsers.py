@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 import trio
 from attrs import define
 
-from tools.bench.quality.devtools import BrowserFailed, open_page
+from tools.bench.quality.devtools import COMMAND_SECONDS, BrowserFailed, open_page
 from tools.bench.quality.wire import Namespace
 from tools.chromium import FLAGS, PERMITTED, TOUCHED, find_chromium
 from tools.firefox import ANYWHERE, find_firefox, write_profile
@@ -22,7 +22,7 @@ from tools.marionette import Marionette, MarionetteError
 
 START_SECONDS: Final = 60.0
 #: Sound without a click.
-_FIREFOX_PREFERENCES: Final = {**ANYWHERE, "media.autoplay.default": 0, "media.autoplay.blocking_policy": 0}
+_FIREFOX_PREFERENCES: Final = {**ANYWHERE, "media.autoplay.default": 0, "media.autoplay.block-webaudio": False}
 
 T = TypeVar("T")
 
@@ -31,7 +31,11 @@ class BrowserPage(Protocol):
     """A page in a browser.  Both methods raise :exc:`BrowserFailed`."""
 
     async def open(self, url: str, script: str) -> None:
-        """Go to ``url``.  ``script`` runs there before the page's own scripts."""
+        """Go to ``url``, and wait until it has loaded.
+
+        ``script`` runs there before the page's own scripts.  Firefox cannot do that, and runs it after them.  That is
+        early enough for scripts that begin to work when the person joins.
+        """
 
     async def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page, after the promise if it is one."""
@@ -91,8 +95,9 @@ async def firefox(namespace: Namespace, origin: str) -> AsyncIterator[BrowserPag
         async with open_child(ChildProcess, "Firefox", command) as process:
             port = int(await _appears(process, profile / "MarionetteActivePort"))
             with namespace.entered():
-                marionette = Marionette(port)
+                marionette = Marionette(port, COMMAND_SECONDS)
             with marionette:
+                marionette.command("WebDriver:SetTimeouts", script=1000 * COMMAND_SECONDS)
                 yield FirefoxPage(marionette)
 
 

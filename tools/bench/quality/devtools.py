@@ -16,6 +16,10 @@ from tools.bench import BenchError
 
 COMMAND_SECONDS: Final = 60.0
 _MESSAGE_BYTES: Final = 16 << 20
+_LOADED: Final = """new Promise((done) => {
+  if (document.readyState === "complete") done();
+  else addEventListener("load", done);
+}).then(() => undefined)"""
 
 
 class BrowserFailed(BenchError):
@@ -38,7 +42,7 @@ class ChromiumPage:
     _pending: dict[int, _PendingCommand] = field(factory=dict)
 
     async def open(self, url: str, script: str) -> None:
-        """Go to ``url``.  ``script`` runs there before the page's own scripts."""
+        """Go to ``url``, and wait until it has loaded.  ``script`` runs there before the page's own scripts."""
         target = await self.command("Target.createTarget", url="about:blank")
         attached = await self.command("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
@@ -47,6 +51,7 @@ class ChromiumPage:
         found = await self.command("Page.navigate", url=url)
         if "errorText" in found:
             raise BrowserFailed(f"{url}: {found['errorText']}")
+        await self.evaluate(_LOADED)
 
     async def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page, after the promise if it is one."""

@@ -4,13 +4,14 @@
   const WIDTH = 640;
   const HEIGHT = 360;
   const FRAMES_A_SECOND = 20;
-  const SAMPLE_MS = 50;
+  const SAMPLE_MS = 100;
+  const CONTEXT_MS = 1000;
   const TYPES = ["inbound-rtp", "outbound-rtp", "remote-inbound-rtp", "codec"];
 
   // Mediasoup-client and LiveKit hide their connections, so this keeps all that are made.
   const connections = [];
-  const Original = window.RTCPeerConnection;
-  window.RTCPeerConnection = class extends Original {
+  const Connection = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Connection {
     constructor(...options) {
       super(...options);
       connections.push(this);
@@ -49,14 +50,21 @@
     };
     draw();
     setInterval(draw, 1000 / FRAMES_A_SECOND);
-    return canvas.captureStream(FRAMES_A_SECOND).getVideoTracks()[0];
+    return canvas.captureStream().getVideoTracks()[0];
   }
 
   // A buzz through two formants whose pitch and loudness change like a voice's. It is never silent, so the encoder
   // sends every 20 ms, and the receiver can never take a lost packet for a pause.
-  function microphone() {
+  //
+  // Firefox starts no AudioContext on a machine without a sound card. There the browser's own fake microphone must do,
+  // which gives a steady tone.
+  async function microphone() {
     const audio = new AudioContext();
-    void audio.resume();
+    await Promise.race([audio.resume(), new Promise((done) => setTimeout(done, CONTEXT_MS))]);
+    if (audio.state !== "running") {
+      const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+      return (await original({ audio: plain })).getAudioTracks()[0];
+    }
     const destination = audio.createMediaStreamDestination();
     const voice = new OscillatorNode(audio, { type: "sawtooth", frequency: 140 });
     const loudness = new GainNode(audio, { gain: 0.3 });
@@ -77,8 +85,11 @@
     return destination.stream.getAudioTracks()[0];
   }
 
-  navigator.mediaDevices.getUserMedia = async ({ audio, video }) =>
-    new MediaStream([...(audio ? [microphone()] : []), ...(video ? [camera()] : [])]);
+  const original = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
+  if (original) {
+    navigator.mediaDevices.getUserMedia = async ({ audio, video }) =>
+      new MediaStream([...(audio ? [await microphone()] : []), ...(video ? [camera()] : [])]);
+  }
 
   // Browsers count a freeze only once it has ended. So note when the newest frame was decoded.
   let frames = 0;
