@@ -2,9 +2,11 @@
 
 pub mod clock;
 pub mod encoding;
+pub mod missing_packets;
 pub mod packet;
 pub mod producer;
 pub mod receiver_report;
 pub mod recent_payloads;
 pub mod ssrc_changes;
 pub mod statistics;
+pub mod windowed_minimum;

@@ -1,0 +1,247 @@
+//! The packets that one encoding lacks: when to ask the client for them, and when to give them up.
+//!
+//! A sequence number that was skipped is *missing*.  Perhaps its packet only comes late, so it is asked for a little
+//! later, and again while no answer comes.  A missing packet that arrives is *repaired* if it was asked for.  Generic
+//! NACKs (RFC 4585 section 6.2.1) carry the numbers.
+
+use crate::core::receive::windowed_minimum::WindowedMinimum;
+
+/// Missing numbers that one encoding keeps.  More of them cannot be repaired in time.
+pub const MAX_MISSING: usize = 250;
+const MAX_JUMP: i64 = 500; // numbers: a sender that skips more began anew, or the network was gone for long
+const PATIENCE: f64 = 0.010; // seconds in which a packet may come late by itself
+const LATER_PACKETS: u8 = 3; // packets behind a missing one that end the patience: networks rarely reorder that far
+const MAX_TRIES: u8 = 6;
+const MAX_AGE: f64 = 1.0; // seconds: a receiver has played on by then
+const FIRST_ROUND_TRIP: f64 = 0.1; // seconds, before one was measured
+const SHORTEST_WAIT: f64 = 0.020; // seconds from one try to the next
+const LONGEST_WAIT: f64 = 0.400; // seconds
+const GROWTH: f64 = 1.25; // of the wait, with each try
+// Seconds by which an answer may be later than the shortest round trip: our tick and the client's pacer take up to 5 ms
+// each.  Without it most repetitions would cross their answers, and the client would send the packets twice.
+const MARGIN: f64 = 0.010;
+const ROUND_TRIP_WINDOW: f64 = 5.0; // seconds
+const FAILURE_INTERVAL: f64 = 1.0; // seconds between two reports that the repair failed
+const PAIR_REACH: i64 = 16; // a pair of a NACK names a number and any of the 16 behind it
+
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    number: i64,
+    found_at: f64,
+    /// When it was asked for last, in seconds.
+    asked_at: f64,
+    /// When it is asked for next, or given up.
+    due: f64,
+    tries: u8,
+    /// Packets behind it that came before the first try.
+    later: u8,
+}
+
+/// The missing packets of one encoding.  Sequence numbers are extended, times are in seconds.
+///
+/// The list has memory only while a packet is missing.
+#[derive(Debug)]
+pub struct MissingPackets {
+    /// In the order of their numbers.
+    missing: Vec<Missing>,
+    /// The earliest `due`; infinite if nothing is missing.
+    next_due: f64,
+    round_trip: WindowedMinimum,
+    /// The repair failed, and nobody was told yet.
+    failed: bool,
+    /// When somebody was told last.
+    told_at: f64,
+    /// Missing packets that were asked for, each counted once.
+    pub requested: u64,
+    /// Missing packets that came after all: again, or inside a later packet.
+    pub repaired: u64,
+    /// Missing packets that nothing asks for any more.
+    pub given_up: u64,
+}
+
+impl Default for MissingPackets {
+    fn default() -> Self {
+        Self {
+            missing: Vec::new(),
+            next_due: f64::INFINITY,
+            round_trip: WindowedMinimum::new(ROUND_TRIP_WINDOW),
+            failed: false,
+            told_at: f64::NEG_INFINITY,
+            requested: 0,
+            repaired: 0,
+            given_up: 0,
+        }
+    }
+}
+
+impl MissingPackets {
+    /// A packet came by itself at `now`.  `highest` is the highest number before it.
+    ///
+    /// `wanted`: somebody would get the packets between the two.  Otherwise they are not missed.
+    #[inline]
+    pub fn on_packet(&mut self, number: i64, highest: i64, wanted: bool, now: f64) {
+        if number != highest + 1 || !self.missing.is_empty() {
+            self.on_irregular_packet(number, highest, wanted, now);
+        }
+    }
+
+    fn on_irregular_packet(&mut self, number: i64, highest: i64, wanted: bool, now: f64) {
+        if number > highest {
+            if wanted {
+                self.find(highest + 1, number, now);
+            }
+        } else if let Ok(place) = self.place(number) {
+            // It only came late.
+            self.remove(place);
+        }
+        self.count_later(number, now);
+    }
+
+    /// The numbers from `first` to before `end` are missing.
+    fn find(&mut self, first: i64, end: i64, now: f64) {
+        let count = end - first;
+        if count > MAX_JUMP || self.missing.len() as i64 + count > MAX_MISSING as i64 {
+            // A jump tells nothing about the packets in between: perhaps there were none.
+            self.given_up += if count > MAX_JUMP { 0 } else { count as u64 };
+            self.give_up_all();
+            self.failed = true;
+            return;
+        }
+        let due = now + PATIENCE;
+        self.missing.extend((first..end).map(|number| Missing {
+            number,
+            found_at: now,
+            asked_at: now,
+            due,
+            tries: 0,
+            later: 0,
+        }));
+        if count > 0 {
+            self.next_due = self.next_due.min(due);
+        }
+    }
+
+    /// The packet ends the patience with those before it if enough packets came behind them.
+    fn count_later(&mut self, number: i64, now: f64) {
+        for missing in self.missing.iter_mut().filter(|missing| missing.tries == 0 && missing.number < number) {
+            missing.later = missing.later.saturating_add(1);
+            if missing.later >= LATER_PACKETS {
+                missing.due = missing.due.min(now);
+                self.next_due = self.next_due.min(missing.due);
+            }
+        }
+    }
+
+    /// Whether nothing is missing, and no failure waits to be told.
+    pub fn is_quiet(&self) -> bool {
+        self.missing.is_empty() && !self.failed
+    }
+
+    /// Whether the client was asked for this packet, and it has not come.
+    pub fn was_asked_for(&self, number: i64) -> bool {
+        !self.missing.is_empty() && self.place(number).is_ok_and(|place| self.missing[place].tries > 0)
+    }
+
+    /// A missing packet came again, or inside a later packet.
+    pub fn on_repaired(&mut self, number: i64, now: f64) {
+        self.repaired += 1;
+        let Ok(place) = self.place(number) else { return };
+        let Missing { tries, asked_at, .. } = self.missing[place];
+        // After two tries nobody knows which of them was answered (Karn's rule).
+        if tries == 1 {
+            self.round_trip.add(now - asked_at, now);
+        }
+        self.remove(place);
+    }
+
+    /// A key frame came: nothing behind it needs the packets before `number`.
+    pub fn on_key_frame(&mut self, number: i64) {
+        self.failed = false;
+        let count = self.missing.partition_point(|missing| missing.number < number);
+        if count > 0 {
+            self.given_up += count as u64;
+            self.missing.drain(..count);
+            self.settle();
+        }
+    }
+
+    /// Nobody wants the packets any more.
+    pub fn give_up_all(&mut self) {
+        self.given_up += self.missing.len() as u64;
+        self.missing.clear();
+        self.settle();
+    }
+
+    /// Whether to tell now that the repair failed: packets are lost that nothing asks for any more.
+    ///
+    /// At most once a second.
+    pub fn take_failure(&mut self, now: f64) -> bool {
+        let tell = self.failed && now - self.told_at >= FAILURE_INTERVAL;
+        if tell {
+            (self.failed, self.told_at) = (false, now);
+        }
+        tell
+    }
+
+    /// When [`Self::take_due`] has something to do; `None` while nothing is missing.
+    pub fn next_due(&self) -> Option<f64> {
+        Some(self.next_due).filter(|due| due.is_finite())
+    }
+
+    /// Append the numbers to ask for at `now`, as many as `pairs` pairs of a NACK can name, and give up old ones.
+    pub fn take_due(&mut self, now: f64, mut pairs: usize, numbers: &mut Vec<u16>) {
+        if now < self.next_due {
+            return;
+        }
+        let before = self.missing.len();
+        self.missing.retain(|one| now < one.due || (one.tries < MAX_TRIES && now - one.found_at < MAX_AGE));
+        self.given_up += (before - self.missing.len()) as u64;
+        let round_trip = self.round_trip().unwrap_or(FIRST_ROUND_TRIP);
+        let mut reach = i64::MIN;
+        for missing in self.missing.iter_mut().filter(|missing| missing.due <= now) {
+            if missing.number > reach {
+                if pairs == 0 {
+                    break;
+                }
+                pairs -= 1;
+                reach = missing.number + PAIR_REACH;
+            }
+            numbers.push(missing.number as u16);
+            self.requested += u64::from(missing.tries == 0);
+            missing.due = now + wait(round_trip, missing.tries);
+            missing.tries += 1;
+            missing.asked_at = now;
+        }
+        self.settle();
+    }
+
+    /// Seconds from a request to the packet; `None` before the first answer.
+    pub fn round_trip(&self) -> Option<f64> {
+        self.round_trip.get()
+    }
+
+    fn place(&self, number: i64) -> Result<usize, usize> {
+        self.missing.binary_search_by_key(&number, |missing| missing.number)
+    }
+
+    fn remove(&mut self, place: usize) {
+        self.missing.remove(place);
+        self.settle();
+    }
+
+    /// Find the next deadline after a change, and give the memory back once nothing is missing.
+    fn settle(&mut self) {
+        self.next_due = self.missing.iter().map(|missing| missing.due).fold(f64::INFINITY, f64::min);
+        if self.missing.is_empty() {
+            self.missing = Vec::new();
+        }
+    }
+}
+
+/// Seconds from a try to the next, after `tries` earlier ones.
+fn wait(round_trip: f64, tries: u8) -> f64 {
+    (round_trip * GROWTH.powi(i32::from(tries))).clamp(SHORTEST_WAIT, LONGEST_WAIT) + MARGIN
+}
+
+#[cfg(test)]
+mod tests;
