@@ -8,4 +8,5 @@ pub mod hex;
 pub mod payload;
 pub mod rtcp;
 pub mod rtp;
+pub mod rtx;
 pub mod stun;
