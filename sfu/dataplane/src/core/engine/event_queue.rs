@@ -97,7 +97,6 @@ impl EventQueue {
     }
 
     /// A loss in the encoding could not be repaired.
-    #[expect(dead_code, reason = "nothing repairs yet")]
     pub fn repair_failed(&mut self, producer: Id, encoding: usize) {
         if !self.unrepaired.contains(&(producer, encoding)) {
             self.unrepaired.push((producer, encoding));

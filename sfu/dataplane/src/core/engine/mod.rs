@@ -57,6 +57,7 @@ pub struct Scratch {
     pub outcomes: Vec<(SendReceipt, Option<DropReason>)>,
     pub padded: Vec<u8>,
     pub redundant: RedundantForms,
+    pub numbers: Vec<u16>,
 }
 
 /// The packet path without sockets and clocks, see [`crate::core`].

@@ -23,11 +23,13 @@ pub enum TransportTimer {
     Consent,
     /// The client gets receiver reports about its streams.
     ReceiverReport,
+    /// The client is asked for packets that are missing.
+    Nack,
 }
 
 impl TransportTimer {
     /// Every kind, in the order of the variants.
-    const ALL: [Self; 2] = [Self::Consent, Self::ReceiverReport];
+    const ALL: [Self; 3] = [Self::Consent, Self::ReceiverReport, Self::Nack];
     const COUNT: usize = Self::ALL.len();
 }
 

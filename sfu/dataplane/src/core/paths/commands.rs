@@ -3,7 +3,7 @@
 use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::interface::spec::{Id, ProducerSpec, Refused};
-use crate::core::keys::{EncodingKey, ProducerKey};
+use crate::core::keys::{EncodingKey, ProducerKey, TransportKey};
 use crate::core::receive::producer::{Producer, names_to_learn};
 use crate::core::srtp::{Profile, Srtp};
 use crate::core::transport::Transport;
@@ -86,8 +86,23 @@ impl Core {
                 self.transports[owner].ssrcs.insert(ssrc, EncodingKey { producer: key, index });
             }
         }
+        self.use_announced_ssrcs(owner, key);
         self.arm_receiver_reports(owner);
         Ok(())
+    }
+
+    /// Note the SSRCs of retransmissions that the client announced, and take back those that are media now.
+    fn use_announced_ssrcs(&mut self, owner: TransportKey, key: ProducerKey) {
+        for index in 0..self.producers[key].encodings.len() {
+            let spec = &self.producers[key].encodings[index].spec;
+            let (ssrc, rtx_ssrc) = (spec.ssrc, spec.rtx_ssrc);
+            ssrc.iter().for_each(|&ssrc| self.take_from_rtx(owner, ssrc));
+            let transport = &self.transports[owner];
+            let free = |ssrc: &u32| !transport.ssrcs.contains_key(ssrc) && !transport.rtx_ssrcs.contains_key(ssrc);
+            if let Some(ssrc) = rtx_ssrc.filter(free) {
+                self.use_rtx_ssrc(owner, EncodingKey { producer: key, index }, ssrc);
+            }
+        }
     }
 
     /// Forget the producer and stop its consumers.  The consumers stay until they are removed.
@@ -103,6 +118,9 @@ impl Core {
         for (index, encoding) in removed.encodings.iter().enumerate() {
             if let Some(ssrc) = encoding.ssrc {
                 owner.forget_ssrc(ssrc, EncodingKey { producer: key, index });
+            }
+            if let Some(ssrc) = encoding.rtx_ssrc {
+                owner.forget_rtx_ssrc(ssrc, EncodingKey { producer: key, index });
             }
         }
         self.events.forget_producer(producer);

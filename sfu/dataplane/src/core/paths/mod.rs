@@ -8,6 +8,7 @@ mod forwarding;
 mod ice_path;
 mod packet_path;
 mod queries;
+mod repair_path;
 mod report_path;
 mod routing;
 mod rtcp_path;

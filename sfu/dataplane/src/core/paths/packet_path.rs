@@ -4,13 +4,13 @@ use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::interface::event::Event;
 use crate::core::keys::{EncodingKey, TransportKey};
-use crate::core::receive::packet::Packet;
+use crate::core::receive::packet::{Opened, Packet, Place};
 use crate::core::receive::producer::Unpacked;
 use crate::core::srtp::MAX_DATAGRAM;
 use crate::core::transport::Transport;
 use crate::core::wire::address::Path;
 use crate::core::wire::demux::{Protocol, classify};
-use crate::core::wire::rtp::{Element, Header, Malformed, padding_size_untrusted, parse_header_untrusted};
+use crate::core::wire::rtp::{Element, Malformed, parse_header_untrusted};
 
 impl Core {
     /// Take in one datagram, and open it in place.  No content makes the core panic.
@@ -58,20 +58,26 @@ impl Core {
         elements: &mut Vec<Element>,
         now: f64,
     ) -> Result<(), DropReason> {
-        let Transport { srtp, ssrcs, .. } = &mut self.transports[key];
+        let Transport { srtp, ssrcs, rtx_ssrcs, .. } = &mut self.transports[key];
         let srtp = srtp.as_mut().ok_or(DropReason::NoKeys)?;
         let header = parse_header_untrusted(datagram, elements).map_err(|_| DropReason::MalformedRtp)?;
         // Open it even if no producer takes the stream yet.  Srtp must follow the rollover counter from the first
         // packet on, or it could not open the stream later.
-        let size = srtp.open_rtp(datagram, &header, |ssrc| ssrcs.contains_key(&ssrc))?;
+        let wanted = |ssrc| ssrcs.contains_key(&ssrc) || rtx_ssrcs.contains_key(&ssrc);
+        let size = srtp.open_rtp(datagram, &header, wanted)?;
         self.on_media(key, now);
-        let plain = &datagram[..size];
-        let at = self.encoding_of(key, plain, &header, elements, now).ok_or(DropReason::UnknownStream)?;
+        let plain = &mut datagram[..size];
+        let Some(at) = self.encoding_of(key, plain, &header, elements, now) else {
+            let repaired = self.repaired_encoding_of(key, plain, &header, elements, now);
+            let at = repaired.ok_or(DropReason::UnknownStream)?;
+            return self.take_retransmission_untrusted(at, plain, &header, elements, now);
+        };
         if self.producers[at.producer].encodings[at.index].ssrc != Some(header.ssrc) {
             self.learn_ssrc(at, header.ssrc);
         }
         self.report_flow(at, now);
-        self.count_and_forward(at, &header, plain, elements, now)
+        let packet = Opened::split_untrusted(plain, &header, elements, now).map_err(|_| DropReason::MalformedRtp)?;
+        self.take_packet(at, &packet)
     }
 
     /// Tell the slow path when a video encoding begins to flow: a consumer may wait for its key frame.
@@ -82,33 +88,26 @@ impl Core {
         }
     }
 
-    /// Count the packet, read its frame, and forward it.
+    /// Read the packet's frame, and forward it.
     ///
     /// A packet that no consumer may get (`refusal`) goes the same way.  Each consumer must leave its number out, or
     /// the receivers would take the packet for lost.
-    fn count_and_forward(
+    pub(super) fn forward_opened(
         &mut self,
         at: EncodingKey,
-        header: &Header,
-        plain: &[u8],
-        elements: &[Element],
-        now: f64,
+        opened: &Opened<'_>,
+        place: Place,
     ) -> Result<(), DropReason> {
-        let padding = padding_size_untrusted(plain, header).map_err(|_| DropReason::MalformedRtp)?;
-        let (body, padding) = plain[header.size..].split_at(plain.len() - padding - header.size);
+        let Opened { plain, header, elements, body, padding, now } = *opened;
         let producer = &mut self.producers[at.producer];
         let unpacked = producer.unpack(header.payload_type, body);
         let refused = refusal(&unpacked);
         let (payload_type, payload) = unpacked.unwrap_or((None, body));
         let encoding = &mut producer.encodings[at.index];
-        let stats = &mut encoding.stats;
-        let newest_before = if stats.packets > 0 { stats.highest_sequence } else { -1 };
-        let pause = stats.last_at.map(|last_at| now - last_at);
-        let extended = stats.on_packet(header.sequence_number, header.timestamp, plain.len(), now);
-        let newest = extended > newest_before;
+        let newest = place.newest();
         let codec = producer.codec.filter(|_| refused.is_none());
-        let inspected = codec.map(|codec| encoding.inspect(codec, payload, header.timestamp, newest));
-        if newest && refused.is_none() && encoding.clock.follow(header.timestamp, pause, now) {
+        let inspected = codec.map(|codec| encoding.inspect(codec, payload, header.timestamp, place));
+        if newest && refused.is_none() && encoding.clock.follow(header.timestamp, place.pause, now) {
             // The clock was moved, so the last sender reports are wrong.  Report again soon.
             for &consumer in &encoding.routes {
                 self.consumers[consumer].reports.hurry(now);
@@ -125,9 +124,9 @@ impl Core {
             plain,
             payload,
             padding,
-            header: *header,
+            header,
             elements,
-            extended,
+            extended: place.number,
             newest,
             payload_type: payload_type.unwrap_or(producer.first_payload_type),
             left_out: refused.is_some(),

@@ -18,12 +18,12 @@ impl Core {
         datagram: &mut [u8],
         now: f64,
     ) -> Result<(), DropReason> {
-        let Transport { srtp, ssrcs, .. } = &mut self.transports[key];
+        let Transport { srtp, ssrcs, rtx_ssrcs, .. } = &mut self.transports[key];
         let srtp = srtp.as_mut().ok_or(DropReason::NoKeys)?;
         if datagram.len() < RTCP_HEADER_SIZE {
             return Err(DropReason::MalformedRtcp);
         }
-        let plain = srtp.open_rtcp(datagram, |ssrc| ssrcs.contains_key(&ssrc))?;
+        let plain = srtp.open_rtcp(datagram, |ssrc| ssrcs.contains_key(&ssrc) || rtx_ssrcs.contains_key(&ssrc))?;
         self.on_media(key, now);
         // A malformed part is counted, once for the whole compound packet.  The other parts take effect all the same.
         let mut malformed = false;

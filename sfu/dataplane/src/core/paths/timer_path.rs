@@ -17,6 +17,7 @@ impl Core {
                 Timer::Flush => flush_due = true,
                 Timer::Transport(TransportTimer::Consent, key) => self.check_consent(key, now),
                 Timer::Transport(TransportTimer::ReceiverReport, key) => self.send_receiver_reports(key, now),
+                Timer::Transport(TransportTimer::Nack, key) => self.ask_for_missing(key, now),
             }
         }
         // The batches still wait, so the timer stays due: the shell calls `flush` next.

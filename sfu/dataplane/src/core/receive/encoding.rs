@@ -4,10 +4,13 @@ use crate::core::interface::spec::EncodingSpec;
 use crate::core::interface::statistics::EncodingStats;
 use crate::core::keys::ConsumerKey;
 use crate::core::receive::clock::SenderClock;
+use crate::core::receive::missing_packets::MissingPackets;
+use crate::core::receive::packet::Place;
 use crate::core::receive::receiver_report::ReceiverReporter;
 use crate::core::receive::recent_payloads::RecentPayloads;
 use crate::core::receive::ssrc_changes::SsrcChanges;
 use crate::core::receive::statistics::ReceiveStats;
+use crate::core::srtp::window::RtpWindow;
 use crate::core::wire::payload::{Codec, Frame, ParameterSets, Picture};
 
 /// The stream of one SSRC of a producer.  Without simulcast a producer has one encoding.
@@ -31,6 +34,15 @@ pub struct Encoding {
     pub ssrc_changes: SsrcChanges,
     /// The newest payloads of audio, while a receiver gets them again in later packets (RFC 2198).
     pub recent_payloads: Option<Box<RecentPayloads>>,
+    /// The packets that did not come, although later ones did.
+    pub missing: MissingPackets,
+    /// The SSRC of its retransmissions; `None` until it is learned.
+    pub rtx_ssrc: Option<u32>,
+    pub rtx_ssrc_changes: SsrcChanges,
+    /// The numbers that came, by themselves or again: none is forwarded twice.
+    came: RtpWindow,
+    /// The highest number before the newest frame.
+    frame_floor: i64,
     /// Timestamp of the newest key frame.
     key_timestamp: Option<u32>,
     /// Timestamp of the newest packet.
@@ -57,6 +69,11 @@ impl Encoding {
             parameter_sets: ParameterSets::default(),
             ssrc_changes: SsrcChanges::default(),
             recent_payloads: None,
+            missing: MissingPackets::default(),
+            rtx_ssrc: None,
+            rtx_ssrc_changes: SsrcChanges::default(),
+            came: RtpWindow::default(),
+            frame_floor: i64::MIN,
             key_timestamp: None,
             newest_timestamp: None,
             slice_timestamp: None,
@@ -69,20 +86,49 @@ impl Encoding {
         let fresh = Self::new(std::mem::take(&mut self.spec), clock_rate);
         let (routes, waiting) = (std::mem::take(&mut self.routes), std::mem::take(&mut self.waiting));
         let ssrc_changes = std::mem::take(&mut self.ssrc_changes);
-        *self = Self { ssrc, routes, waiting, ssrc_changes, ..fresh };
+        let rtx_ssrc_changes = std::mem::take(&mut self.rtx_ssrc_changes);
+        *self = Self { ssrc, routes, waiting, ssrc_changes, rtx_ssrc: self.rtx_ssrc, rtx_ssrc_changes, ..fresh };
+    }
+
+    /// Count a packet of `size` bytes that came by itself.  Gives its place.
+    pub fn count(&mut self, sequence_number: u16, timestamp: u32, size: usize, now: f64) -> Place {
+        let stats = &mut self.stats;
+        let pause = stats.last_at.map(|last_at| now - last_at);
+        let highest = pause.map(|_| stats.highest_sequence);
+        let number = stats.on_packet(sequence_number, timestamp, size, now);
+        Place { number, highest: highest.unwrap_or(number - 1), pause }
+    }
+
+    /// The extended number of a packet that has not come, although later ones did.  `None` for any other.
+    pub fn lacks(&self, sequence_number: u16) -> Option<i64> {
+        self.stats.extend_late(sequence_number).filter(|&number| self.came.accepts(window_index(number)))
+    }
+
+    /// Note that a packet came.  Gives `false` if it came before.
+    pub fn take_in(&mut self, number: i64) -> bool {
+        let index = window_index(number);
+        let new = self.came.accepts(index);
+        if new {
+            self.came.add(index);
+        }
+        new
     }
 
     /// Read what the payload tells about its frame, and extend its picture id (0 where it has none).
-    ///
-    /// `newest`: no later packet came before this one.
-    pub fn inspect(&mut self, codec: Codec, payload: &[u8], timestamp: u32, newest: bool) -> (Frame, i64) {
+    pub fn inspect(&mut self, codec: Codec, payload: &[u8], timestamp: u32, place: Place) -> (Frame, i64) {
+        let newest = place.newest();
         // A picture may come in several packets, and in H.264 with delimiters and parameter sets before its first
         // slice.  Only its first packet (in H.264 its first slice) begins a frame, so remember the timestamp that it
         // had.
         let seen = if codec == Codec::H264 { self.slice_timestamp } else { self.newest_timestamp };
-        let frame = codec.inspect(payload, newest && seen != Some(timestamp));
+        let mut frame = codec.inspect(payload, newest && seen != Some(timestamp));
         if newest {
-            self.newest_timestamp = Some(timestamp);
+            if self.newest_timestamp.replace(timestamp) != Some(timestamp) {
+                self.frame_floor = place.highest;
+            }
+        } else {
+            // Later frames have been forwarded already, so no layer can be taken up or left here.
+            (frame.begins, frame.switch_up) = (false, false);
         }
         if newest && frame.slice {
             self.slice_timestamp = Some(timestamp);
@@ -90,7 +136,12 @@ impl Encoding {
         if codec == Codec::H264 {
             self.parameter_sets.take_untrusted(payload);
         }
-        if frame.key && self.key_timestamp != Some(timestamp) {
+        if newest && frame.key {
+            self.missing.on_key_frame(self.frame_floor);
+        }
+        // A key frame whose beginning comes late serves nobody who waits: the rest of it has been dropped already.
+        let serves = newest || self.waiting.is_empty();
+        if frame.key && serves && self.key_timestamp != Some(timestamp) {
             self.key_timestamp = Some(timestamp);
             self.key_frames += 1;
         }
@@ -128,10 +179,15 @@ impl Encoding {
             key_frames: self.key_frames,
             last_timestamp: stats.last_timestamp,
             last_at: stats.last_at,
-            requested: 0,
-            repaired: 0,
-            given_up: 0,
-            round_trip: None,
+            requested: self.missing.requested,
+            repaired: self.missing.repaired,
+            given_up: self.missing.given_up,
+            round_trip: self.missing.round_trip(),
         }
     }
+}
+
+/// An extended number may be below zero, half a cycle at most.  The index of a window may not.
+fn window_index(number: i64) -> u64 {
+    (number + (1 << 16)).max(0) as u64
 }

@@ -1,7 +1,58 @@
 //! One opened packet, with everything that is worked out once for all its consumers.
 
 use crate::core::wire::payload::Frame;
-use crate::core::wire::rtp::{Element, Header};
+use crate::core::wire::rtp::{Element, Header, Malformed, padding_size_untrusted};
+
+/// An opened packet of an encoding whose payload has not been read.
+///
+/// A packet that was lost and came inside another one has the parts of both: `header` and `body` are its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened<'a> {
+    /// The whole plain packet that came.
+    pub plain: &'a [u8],
+    /// The header of this packet, with the client's payload type.
+    pub header: Header,
+    /// The header extension of the packet that came.
+    pub elements: &'a [Element],
+    /// The payload without padding.
+    pub body: &'a [u8],
+    /// The padding behind it; its last byte is its size (RFC 3550 section 5.1).
+    pub padding: &'a [u8],
+    /// When it came, in seconds.
+    pub now: f64,
+}
+
+impl<'a> Opened<'a> {
+    /// Cut the padding off a plain packet with this header.
+    pub fn split_untrusted(
+        plain: &'a [u8],
+        header: &Header,
+        elements: &'a [Element],
+        now: f64,
+    ) -> Result<Self, Malformed> {
+        let padding = padding_size_untrusted(plain, header)?;
+        let (body, padding) = plain[header.size..].split_at(plain.len() - padding - header.size);
+        Ok(Self { plain, header: *header, elements, body, padding, now })
+    }
+}
+
+/// The place of a packet in its encoding.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The sequence number, extended so that it never wraps.
+    pub number: i64,
+    /// The highest number before it; one less than its own for the first packet.
+    pub highest: i64,
+    /// Seconds since the newest packet before it; `None` if there was none.
+    pub pause: Option<f64>,
+}
+
+impl Place {
+    /// Whether no later packet came before it.
+    pub fn newest(&self) -> bool {
+        self.number > self.highest
+    }
+}
 
 /// An opened packet of an encoding.
 #[derive(Clone, Copy, Debug)]

@@ -82,6 +82,17 @@ impl Producer {
         self.payload_type(client).is_some() || self.is_redundant(client)
     }
 
+    /// The client's payload type that a retransmission with this payload type repeats (RFC 4588 section 8.6).
+    pub fn repeated_payload_type(&self, rtx: u8) -> Option<u8> {
+        self.spec.rtx_payload_types.0.iter().find(|(client, _)| *client == rtx).map(|&(_, repeated)| repeated)
+    }
+
+    /// Whether packets that this encoding lacks are worth asking for: the client takes NACKs, and a receiver waits.
+    pub fn asks_for_missing(&self, index: usize) -> bool {
+        let encoding = &self.encodings[index];
+        self.spec.nack && !self.paused && !(encoding.routes.is_empty() && encoding.waiting.is_empty())
+    }
+
     /// Take the primary block out of redundant audio (RFC 2198); other payloads stay as they are.
     pub fn unpack<'a>(&self, client: u8, payload: &'a [u8]) -> Result<Unpacked<'a>, Malformed> {
         if !self.is_redundant(client) || payload.is_empty() {
@@ -97,16 +108,24 @@ impl Producer {
         find(packet, elements, self.spec.mid_id).map(|claimed| claimed == mid.as_bytes())
     }
 
-    /// The encoding that the packet names by MID and RID (RFC 8843 section 9.2, RFC 8852 section 3.2).
-    ///
-    /// A MID is enough for a producer with one encoding, a RID for one without a MID.
+    /// The encoding that a packet of media names by MID and RID (RFC 8843 section 9.2, RFC 8852 section 3.2).
     pub fn named_by(&self, packet: &[u8], elements: &[Element]) -> Option<usize> {
+        self.named_with(self.spec.rid_id, packet, elements)
+    }
+
+    /// The encoding that a retransmission names by MID and repaired RID (RFC 8852 section 3.3).
+    pub fn named_by_repair(&self, packet: &[u8], elements: &[Element]) -> Option<usize> {
+        self.named_with(self.spec.repaired_rid_id, packet, elements)
+    }
+
+    /// A MID is enough for a producer with one encoding, a RID for one without a MID.
+    fn named_with(&self, rid_id: Option<u8>, packet: &[u8], elements: &[Element]) -> Option<usize> {
         let spec = &self.spec;
         let has_mid = spec.mid.is_some() && spec.mid_id.is_some();
         if has_mid && self.claimed_by(packet, elements) != Some(true) {
             return None;
         }
-        match find(packet, elements, spec.rid_id) {
+        match find(packet, elements, rid_id) {
             Some(rid) if self.encodings.iter().any(|encoding| encoding.spec.rid.is_some()) => {
                 self.encodings.iter().position(|encoding| encoding.has_rid(rid))
             }

@@ -52,6 +52,19 @@ impl ReceiveStats {
         self.last_at.is_none_or(|last_at| now - last_at > IDLE_AFTER)
     }
 
+    /// Extend the number of a packet that came late.  `None` unless it lies between the first and the newest packet.
+    pub fn extend_late(&self, sequence_number: u16) -> Option<i64> {
+        self.last_at?;
+        let extended = self.extend(sequence_number);
+        (self.base..self.highest_sequence).contains(&extended).then_some(extended)
+    }
+
+    /// The number nearest to the newest one.
+    fn extend(&self, sequence_number: u16) -> i64 {
+        let step = sequence_number.wrapping_sub(self.highest_sequence as u16) as i16;
+        self.highest_sequence + i64::from(step)
+    }
+
     /// Count a packet of `size` bytes that came at `now` (seconds).  Gives its extended sequence number.
     pub fn on_packet(&mut self, sequence_number: u16, timestamp: u32, size: usize, now: f64) -> i64 {
         self.packets += 1;
@@ -61,8 +74,8 @@ impl ReceiveStats {
             self.highest_sequence = self.base;
             self.transit = now * self.clock_rate - f64::from(timestamp);
         } else {
-            let step = i64::from(sequence_number.wrapping_sub(self.highest_sequence as u16) as i16);
-            let extended = self.highest_sequence + step;
+            let extended = self.extend(sequence_number);
+            let step = extended - self.highest_sequence;
             if step <= 0 {
                 return extended;
             }
@@ -130,6 +143,16 @@ mod tests {
         assert_eq!((stats.expected(), stats.lost()), (5, 2));
         assert_eq!(receive(&mut stats, &[12]), [12]);
         assert_eq!((stats.expected(), stats.lost(), stats.bytes), (5, 1, 400));
+    }
+
+    #[test]
+    fn a_late_number_lies_between_the_first_and_the_newest_packet() {
+        let mut stats = ReceiveStats::new(48000);
+        assert_eq!(stats.extend_late(10), None);
+        receive(&mut stats, &[65534, 65538]);
+        let late = [65533, 65534, 65535, 0, 1, 2, 3, 32770].map(|number| stats.extend_late(number));
+        assert_eq!(late, [None, Some(65534), Some(65535), Some(65536), Some(65537), None, None, None]);
+        assert_eq!((stats.packets, stats.lost()), (2, 3));
     }
 
     #[test]

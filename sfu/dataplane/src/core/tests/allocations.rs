@@ -40,8 +40,8 @@ fn nothing_is_allocated_for_a_packet() {
     for profile in PROFILES {
         let mut core = Core::new(0.001);
         let mut sender = Client::connect(&mut core, 1, profile);
-        core.add_producer(1, 10, video()).unwrap();
-        core.add_producer(1, 11, audio()).unwrap();
+        core.add_producer(1, 10, ProducerSpec { nack: true, ..video() }).unwrap();
+        core.add_producer(1, 11, ProducerSpec { nack: true, ..audio() }).unwrap();
         for transport in 2..6 {
             Client::connect(&mut core, transport, profile);
             let format = ConsumerFormat { report_interval: 0.01, ..with_mid(4) };
@@ -68,6 +68,7 @@ fn nothing_is_allocated_for_a_packet() {
             }
             let now = number as f64 * 0.0001;
             core.receive(datagram, path(1), now);
+            core.pass_time(now);
             core.flush(now, 64, |_, _, _| Ok(()));
         }
         assert_eq!(ALLOCATIONS.get() - before, 0, "{profile:?}");

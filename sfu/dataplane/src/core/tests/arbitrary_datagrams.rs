@@ -16,7 +16,7 @@ struct Mutation {
 fn mutation() -> impl Strategy<Value = Mutation> {
     let changes = prop::collection::vec((0..120usize, any::<u8>()), 0..5);
     let noise = prop::collection::vec(any::<u8>(), 0..120);
-    (0..5u8, noise, changes, prop_oneof![4 => Just(usize::MAX), 1 => 0..120usize], 1..5u64)
+    (0..6u8, noise, changes, prop_oneof![4 => Just(usize::MAX), 1 => 0..120usize], 1..5u64)
         .prop_map(|(start, noise, changes, length, origin)| Mutation { start, noise, changes, length, origin })
 }
 
@@ -30,6 +30,7 @@ fn datagram(client: &mut Client, number: u16, mutation: &Mutation) -> Vec<u8> {
             report
         }
         3 => [&b"\x90\x60"[..], &mutation.noise].concat(),
+        4 => client.seal(VIDEO + 1, 97, number, &[&number.wrapping_sub(3).to_be_bytes()[..], &mutation.noise].concat()),
         _ => mutation.noise.clone(),
     };
     for &(place, value) in &mutation.changes {
@@ -52,7 +53,9 @@ proptest! {
         let mut mutant = Client::connect(&mut core, 1, profile);
         let mut other = Client::connect(&mut core, 2, profile);
         let mut listener = Client::connect(&mut core, 3, profile);
-        core.add_producer(1, 10, ProducerSpec { codec: codec.into(), mid: Some("0".into()), mid_id: Some(1), ..video() }).unwrap();
+        let encodings = vec![EncodingSpec { ssrc: Some(VIDEO), rtx_ssrc: Some(VIDEO + 1), ..EncodingSpec::default() }];
+        let again = ProducerSpec { nack: true, rtx_payload_types: [(97, 96)].into(), encodings, ..video() };
+        core.add_producer(1, 10, ProducerSpec { codec: codec.into(), mid: Some("0".into()), mid_id: Some(1), ..again }).unwrap();
         core.add_producer(2, 11, audio()).unwrap();
         core.add_consumer(3, 20, 10, &consumer(7000), 1).unwrap();
         core.add_consumer(3, 21, 11, &consumer(7001), 1).unwrap();

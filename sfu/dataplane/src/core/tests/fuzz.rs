@@ -33,7 +33,11 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
     for (number, codec) in (10..).zip(["video/vp8", "video/vp9", "video/h264", "video/av1", "audio/opus"]) {
         let learnt = vec![EncodingSpec { rid: Some("l".into()), ..EncodingSpec::default() }, EncodingSpec::default()];
         let encodings = vec![
-            EncodingSpec { ssrc: Some(10 * number as u32), ..EncodingSpec::default() },
+            EncodingSpec {
+                ssrc: Some(10 * number as u32),
+                rtx_ssrc: Some(10 * number as u32 + 5),
+                ..EncodingSpec::default()
+            },
             EncodingSpec { rid: Some("h".into()), ..EncodingSpec::default() },
         ];
         let spec = ProducerSpec {
@@ -43,6 +47,9 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
             mid: Some(number.to_string()),
             mid_id: Some(1),
             rid_id: Some(2),
+            repaired_rid_id: Some(5),
+            rtx_payload_types: if dice.below(4) == 0 { [].into() } else { [(98, 96), (99, 97)].into() },
+            nack: dice.below(8) > 0,
             audio_level_id: Some(3),
             encodings: if dice.below(8) == 0 { learnt } else { encodings },
             ..video()
@@ -75,12 +82,17 @@ fn packet(dice: &mut Dice, transport: Id, number: u16) -> Vec<u8> {
     let mut packet = vec![0x80, 96 | (dice.next() as u8 & 0x81)];
     packet.extend(number.to_be_bytes());
     packet.extend((u32::from(number) / 3 * 3000).to_be_bytes());
-    packet.extend((10 * producer + dice.below(2) as u32).to_be_bytes());
+    let again = dice.below(5) == 0;
+    let ssrc = 10 * producer + if again { 5 } else { 0 } + dice.below(2) as u32;
+    packet.extend(ssrc.to_be_bytes());
     if dice.below(4) == 0 {
         packet[0] |= 0x10;
-        packet.extend(
-            [b"\xbe\xde\x00\x02\x11".as_slice(), producer.to_string().as_bytes(), b"\x20h\x30\x05\x00"].concat(),
-        );
+        let rid: &[u8] = if again { b"\x50h\x30\x05\x00" } else { b"\x20h\x30\x05\x00" };
+        packet.extend([b"\xbe\xde\x00\x02\x11".as_slice(), producer.to_string().as_bytes(), rid].concat());
+    }
+    if again {
+        packet[1] += 2;
+        packet.extend(number.wrapping_sub(dice.below(60) as u16).to_be_bytes());
     }
     packet.extend([0x90, 0xE0, 0x80 | (number >> 8) as u8, number as u8, number as u8 / 4, dice.next() as u8]);
     packet.extend([dice.next() as u8 & 1].into_iter().chain(dice.bytes(40)));

@@ -12,6 +12,7 @@ mod parameter_sets;
 mod payloads;
 mod redundancy;
 mod removal;
+mod repair;
 mod reports;
 mod sealing;
 mod sources;

@@ -42,6 +42,8 @@ pub struct Transport {
     pub paths: Vec<Path>,
     /// The encoding that each received SSRC belongs to.
     pub ssrcs: HashMap<u32, EncodingKey>,
+    /// The encoding that each received SSRC of retransmissions belongs to (RFC 4588 section 5.3).
+    pub rtx_ssrcs: HashMap<u32, EncodingKey>,
     pub producers: Vec<ProducerKey>,
     pub consumers: Vec<ConsumerKey>,
     /// Packets that wait to leave.
@@ -53,6 +55,8 @@ pub struct Transport {
     pub ice: Option<Box<IceAgent>>,
     /// The times of receiver reports; `None` before they begin.
     pub report_times: Option<ReportTimes>,
+    /// When the client was last asked for missing packets, in seconds.
+    pub asked_at: f64,
     /// The consumer that sends with each SSRC.
     sent_ssrcs: HashMap<u32, ConsumerKey>,
     /// The SSRCs of removed consumers.  None may be used again under the same keys.  Both streams would share a key
@@ -95,6 +99,13 @@ impl Transport {
     pub fn forget_ssrc(&mut self, ssrc: u32, of: EncodingKey) {
         if self.ssrcs.get(&ssrc) == Some(&of) {
             self.ssrcs.remove(&ssrc);
+        }
+    }
+
+    /// Take the SSRC of its retransmissions from an encoding.  Does nothing if another encoding has it by now.
+    pub fn forget_rtx_ssrc(&mut self, ssrc: u32, of: EncodingKey) {
+        if self.rtx_ssrcs.get(&ssrc) == Some(&of) {
+            self.rtx_ssrcs.remove(&ssrc);
         }
     }
 

@@ -1,0 +1,129 @@
+//! Repair: the core asks publishers for the packets that it lacks, and takes in those that come again.
+
+use crate::core::engine::timers::{Timer, TransportTimer};
+use crate::core::engine::{Core, OwnDatagram};
+use crate::core::interface::drop_reason::DropReason;
+use crate::core::keys::{EncodingKey, TransportKey};
+use crate::core::receive::packet::{Opened, Place};
+use crate::core::wire::rtcp::Nack;
+use crate::core::wire::rtp::{Element, Header};
+use crate::core::wire::rtx::unwrap_rtx_untrusted;
+
+/// The largest packet of NACKs, in bytes before encryption.
+const MAX_NACKS: usize = 1100;
+/// Bytes of one NACK without its pairs, and of one pair (RFC 4585 section 6.2.1).
+const NACK_HEADER: usize = 12;
+const NACK_PAIR: usize = 4;
+/// Seconds between two packets of NACKs to one client.  It bounds them to 200 packets a second.
+const NACK_INTERVAL: f64 = 0.005;
+
+impl Core {
+    /// Take in a packet that came by itself.
+    pub(in crate::core) fn take_packet(&mut self, at: EncodingKey, packet: &Opened<'_>) -> Result<(), DropReason> {
+        let producer = &mut self.producers[at.producer];
+        let wanted = producer.asks_for_missing(at.index);
+        let again_by_itself = producer.spec.rtx_payload_types.0.is_empty();
+        let encoding = &mut producer.encodings[at.index];
+        let sequence_number = packet.header.sequence_number;
+        // A client without RTX sends a missing packet again as it was.
+        if again_by_itself
+            && !encoding.missing.is_quiet()
+            && encoding.lacks(sequence_number).is_some_and(|number| encoding.missing.was_asked_for(number))
+        {
+            return self.take_recovered(at, packet);
+        }
+        let place = encoding.count(sequence_number, packet.header.timestamp, packet.plain.len(), packet.now);
+        if !encoding.take_in(place.number) {
+            return Err(DropReason::RepairNotNeeded);
+        }
+        encoding.missing.on_packet(place.number, place.highest, wanted, packet.now);
+        if !encoding.missing.is_quiet() {
+            self.plan_repair(at, packet.now);
+        }
+        self.forward_opened(at, packet, place)
+    }
+
+    /// Take in a packet that was lost and came after all: again, or inside a later packet.
+    ///
+    /// It takes its place like a late packet.  Receiver reports still count it as lost, because the network lost it.
+    /// Fails with [`DropReason::RepairNotNeeded`] if nobody misses it.
+    pub(in crate::core) fn take_recovered(&mut self, at: EncodingKey, packet: &Opened<'_>) -> Result<(), DropReason> {
+        let encoding = &mut self.producers[at.producer].encodings[at.index];
+        let number = encoding.lacks(packet.header.sequence_number).ok_or(DropReason::RepairNotNeeded)?;
+        encoding.take_in(number);
+        encoding.missing.on_repaired(number, packet.now);
+        let place = Place { number, highest: encoding.stats.highest_sequence, pause: None };
+        self.forward_opened(at, packet, place)
+    }
+
+    /// Take in a retransmission (RFC 4588).  It holds an earlier packet of the encoding, and is turned into that.
+    pub(in crate::core) fn take_retransmission_untrusted(
+        &mut self,
+        at: EncodingKey,
+        plain: &mut [u8],
+        header: &Header,
+        elements: &[Element],
+        now: f64,
+    ) -> Result<(), DropReason> {
+        let producer = &self.producers[at.producer];
+        let repeated = producer.repeated_payload_type(header.payload_type).ok_or(DropReason::UnknownPayloadType)?;
+        let ssrc = producer.encodings[at.index].ssrc.ok_or(DropReason::RepairNotNeeded)?;
+        let unwrapped = unwrap_rtx_untrusted(plain, header, repeated, ssrc).map_err(|_| DropReason::MalformedRtp)?;
+        let (header, original) = unwrapped.ok_or(DropReason::PaddingOnly)?;
+        let packet = Opened::split_untrusted(original, &header, elements, now).map_err(|_| DropReason::MalformedRtp)?;
+        self.take_recovered(at, &packet)
+    }
+
+    /// Something is missing, or could not be repaired: arm the timer, or tell the slow path.
+    fn plan_repair(&mut self, at: EncodingKey, now: f64) {
+        let producer = &mut self.producers[at.producer];
+        let encoding = &mut producer.encodings[at.index];
+        if encoding.missing.take_failure(now) && producer.spec.video {
+            self.events.repair_failed(producer.id, at.index);
+        }
+        if let Some(due) = encoding.missing.next_due() {
+            let key = producer.transport;
+            self.arm_nacks(key, due);
+        }
+    }
+
+    fn arm_nacks(&mut self, key: TransportKey, due: f64) {
+        let due = due.max(self.transports[key].asked_at + NACK_INTERVAL);
+        self.timers.arm(Timer::Transport(TransportTimer::Nack, key), due);
+    }
+
+    /// The timer of the missing packets fired: ask for all that are due, in one packet (reduced size, RFC 5506).
+    pub(in crate::core) fn ask_for_missing(&mut self, key: TransportKey, now: f64) {
+        let (mut nacks, mut next_due) = (Vec::new(), f64::INFINITY);
+        let sender_ssrc = self.rtcp_source.ssrc;
+        for &producer in &self.transports[key].producers {
+            let producer = &mut self.producers[producer];
+            for index in 0..producer.encodings.len() {
+                let wanted = producer.asks_for_missing(index);
+                let encoding = &mut producer.encodings[index];
+                let Some(ssrc) = encoding.ssrc.filter(|_| wanted) else {
+                    encoding.missing.give_up_all();
+                    continue;
+                };
+                let pairs = MAX_NACKS.saturating_sub(nacks.len() + NACK_HEADER) / NACK_PAIR;
+                let mut numbers = std::mem::take(&mut self.scratch.numbers);
+                encoding.missing.take_due(now, pairs, &mut numbers);
+                if !numbers.is_empty() {
+                    Nack::write(sender_ssrc, ssrc, &numbers, &mut nacks);
+                }
+                numbers.clear();
+                self.scratch.numbers = numbers;
+                next_due = encoding.missing.next_due().map_or(next_due, |due| next_due.min(due));
+            }
+        }
+        if !nacks.is_empty() {
+            self.transports[key].asked_at = now;
+            if let Some((path, datagram)) = self.seal_compound(key, nacks) {
+                self.own_datagrams.push(OwnDatagram { transport: key, path, datagram });
+            }
+        }
+        if next_due.is_finite() {
+            self.arm_nacks(key, next_due);
+        }
+    }
+}

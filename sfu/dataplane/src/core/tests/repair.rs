@@ -1,0 +1,431 @@
+//! Missing packets: the core asks the publisher for them, and forwards them in their places when they come again.
+
+use super::*;
+use crate::core::Event;
+use crate::core::rtcp::{Nack, RtcpPacket, read_untrusted};
+
+const OURS: u32 = 99;
+const RTX: u32 = 2223;
+const MID: u8 = 1;
+const RID: u8 = 2;
+const REPAIRED_RID: u8 = 3;
+const VP8: &[u8] = b"\x10\x01frame";
+
+fn repaired_video() -> ProducerSpec {
+    ProducerSpec {
+        nack: true,
+        rtx_payload_types: [(97, 96)].into(),
+        encodings: vec![EncodingSpec { ssrc: Some(VIDEO), rtx_ssrc: Some(RTX), ..EncodingSpec::default() }],
+        ..video()
+    }
+}
+
+/// Two encodings, `l` and `h`, whose SSRCs are not announced.
+fn simulcast() -> ProducerSpec {
+    let named = |rid: &str| EncodingSpec { rid: Some(rid.into()), ..EncodingSpec::default() };
+    ProducerSpec {
+        mid: Some("0".into()),
+        mid_id: Some(MID),
+        rid_id: Some(RID),
+        repaired_rid_id: Some(REPAIRED_RID),
+        extension_ids: [(MID, 1), (RID, 2), (REPAIRED_RID, 3)].into(),
+        encodings: vec![named("l"), named("h")],
+        ..repaired_video()
+    }
+}
+
+struct Call {
+    core: Core,
+    sender: Client,
+    receiver: Client,
+}
+
+impl Call {
+    /// A publisher of this stream, and a receiver of its first encoding.
+    fn new(spec: ProducerSpec) -> Self {
+        let mut core = Core::new(0.0);
+        core.set_rtcp_source(OURS, "router");
+        let sender = Client::connect(&mut core, 1, PROFILES[0]);
+        let receiver = Client::connect(&mut core, 2, PROFILES[0]);
+        core.add_producer(1, 10, spec).unwrap();
+        core.add_consumer(2, 20, 10, &consumer(7000), 1).unwrap();
+        Self { core, sender, receiver }
+    }
+
+    /// A packet arrives at `now`, in seconds.
+    fn arrive(&mut self, packet: Vec<u8>, now: f64) {
+        self.core.receive(&mut self.sender.seal_whole(packet), path(1), now);
+    }
+
+    /// Packets of the video arrive, the first of them a key frame; each is a frame of its own.
+    fn arrive_all(&mut self, numbers: impl IntoIterator<Item = u16>, now: f64) {
+        for number in numbers {
+            self.arrive(media(number), now);
+        }
+    }
+
+    /// Let time pass.  Gives the numbers that the publisher is asked for, with the SSRC.
+    fn asked(&mut self, now: f64) -> Vec<(u32, Vec<u16>)> {
+        self.core.pass_time(now);
+        let mut asked = Vec::new();
+        for (to, mut datagram) in leaving(&mut self.core, now) {
+            if to == path(1) {
+                let size = self.sender.srtp.open_rtcp(&mut datagram, |_| false).unwrap();
+                assert!(size <= 1100);
+                for packet in read_untrusted(&datagram[..size]) {
+                    let Ok(RtcpPacket::Nack(nack)) = packet else { panic!("{packet:?}") };
+                    assert_eq!(nack.sender_ssrc, OURS);
+                    asked.push((nack.media_ssrc, nack.numbers().collect()));
+                }
+            }
+        }
+        asked
+    }
+
+    /// The sequence numbers that the receiver gets.
+    fn got(&mut self) -> Vec<u16> {
+        let sent = leaving(&mut self.core, f64::MAX).into_iter().filter(|(to, _)| *to == path(2));
+        sent.map(|(_, datagram)| self.receiver.open(&datagram).unwrap().0.sequence_number).collect()
+    }
+
+    fn stats(&self) -> crate::core::EncodingStats {
+        self.core.producer_stats(10).unwrap().encodings[0].clone()
+    }
+}
+
+/// A packet with these extension elements.
+fn packet(ssrc: u32, payload_type: u8, number: u16, elements: &[(u8, u8)], payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x80, payload_type];
+    packet.extend(number.to_be_bytes());
+    packet.extend([0, 0, 0, 0]);
+    packet.extend(ssrc.to_be_bytes());
+    if !elements.is_empty() {
+        packet[0] |= 0x10;
+        packet.extend([0xBE, 0xDE, 0, elements.len().div_ceil(2) as u8]);
+        elements.iter().for_each(|&(id, value)| packet.extend([id << 4, value]));
+        packet.resize(packet.len().next_multiple_of(4), 0);
+    }
+    packet.extend(payload);
+    packet
+}
+
+fn media(number: u16) -> Vec<u8> {
+    let mut packet = packet(VIDEO, 96 | 0x80, number, &[], if number == 0 { VP8_KEY } else { VP8 });
+    packet[4..8].copy_from_slice(&(3000 * u32::from(number)).to_be_bytes());
+    packet
+}
+
+/// The retransmission of a packet.
+fn rtx(ssrc: u32, number: u16, original: &[u8]) -> Vec<u8> {
+    let mut packet = original[..12].to_vec();
+    packet[1] = packet[1] & 0x80 | 97;
+    packet[2..4].copy_from_slice(&number.to_be_bytes());
+    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    packet.extend(&original[2..4]);
+    packet.extend(&original[12..]);
+    packet
+}
+
+#[test]
+fn a_missing_packet_is_asked_for_and_takes_its_place_when_it_comes_again() {
+    let mut call = Call::new(repaired_video());
+    call.arrive_all([0, 1, 4], 1.0);
+    assert_eq!((call.asked(1.009), call.core.next_due()), (vec![], Some(1.010)));
+    assert_eq!(call.asked(1.010), [(VIDEO, vec![2, 3])]);
+    call.arrive(rtx(RTX, 500, &media(3)), 1.060);
+    assert_eq!(call.got(), [4], "0, 1 and 4 left before");
+    call.arrive(rtx(RTX, 501, &media(2)), 1.060);
+    call.arrive(rtx(RTX, 502, &media(2)), 1.070);
+    call.arrive(media(2), 1.080);
+    assert_eq!(call.got(), [3]);
+    assert_eq!((call.asked(1.120), call.core.next_due()), (vec![], None));
+    let stats = call.stats();
+    assert_eq!((stats.requested, stats.repaired, stats.given_up), (2, 2, 0));
+    assert_eq!((stats.round_trip.map(|seconds| (1000.0 * seconds).round()), stats.packets), (Some(50.0), 4));
+    assert_eq!(dropped(&call.core), [(DropReason::RepairNotNeeded, 2)]);
+}
+
+#[test]
+fn receiver_reports_count_repaired_packets_as_lost() {
+    let mut call = Call::new(repaired_video());
+    call.arrive_all([0, 1, 4], 1.0);
+    let before = call.stats();
+    call.asked(1.010);
+    call.arrive(rtx(RTX, 500, &media(2)), 9.0);
+    let after = call.stats();
+    assert_eq!((after.packets, after.bytes, after.lost, after.jitter), (3, before.bytes, 2, before.jitter));
+    assert_eq!((after.last_at, after.last_timestamp, after.repaired), (Some(1.0), 12_000, 1));
+}
+
+#[test]
+fn only_packets_that_somebody_waits_for_are_asked_for() {
+    let asked = |spec: ProducerSpec, prepare: fn(&mut Core)| {
+        let mut call = Call::new(spec);
+        prepare(&mut call.core);
+        call.arrive_all([0, 2], 1.0);
+        !call.asked(1.010).is_empty()
+    };
+    assert!(asked(repaired_video(), |_| {}));
+    assert!(!asked(ProducerSpec { nack: false, ..repaired_video() }, |_| {}));
+    assert!(!asked(repaired_video(), |core| core.remove_consumer(20)));
+    assert!(!asked(repaired_video(), |core| core.set_consumer_paused(20, true).unwrap()));
+    assert!(!asked(repaired_video(), |core| core.set_producer_paused(10, true).unwrap()));
+    let mut call = Call::new(repaired_video());
+    call.arrive_all([0, 2], 1.0);
+    call.core.remove_consumer(20);
+    assert_eq!((call.asked(1.010), call.core.next_due(), call.stats().given_up), (vec![], None, 1));
+}
+
+/// A publisher of video and audio that takes NACKs for both.
+fn both() -> Call {
+    let mut call = Call::new(repaired_video());
+    call.core.add_producer(1, 11, ProducerSpec { nack: true, ..audio() }).unwrap();
+    call.core.add_consumer(2, 21, 11, &consumer(7001), 1).unwrap();
+    call
+}
+
+#[test]
+fn one_packet_asks_for_all_streams_of_a_client() {
+    let mut call = both();
+    call.arrive_all([0, 2], 1.0);
+    for number in [10, 12] {
+        call.arrive(packet(AUDIO, 111, number, &[], b"voice"), 1.0);
+    }
+    assert_eq!(call.asked(1.010), [(VIDEO, vec![1]), (AUDIO, vec![11])]);
+}
+
+#[test]
+fn requests_that_do_not_fit_one_packet_wait_for_the_next() {
+    let mut call = both();
+    // Every 17th packet of both streams is missing, so no pair names two of them.
+    for number in (0..17 * 250).filter(|number| number % 17 != 5) {
+        call.arrive(media(number), 2.0);
+        call.arrive(packet(AUDIO, 111, 10 + number, &[], b"voice"), 2.0);
+    }
+    let first = call.asked(2.010);
+    assert_eq!(first.iter().map(|(_, numbers)| numbers.len()).collect::<Vec<_>>(), [250, 19]);
+    let due = call.core.next_due().unwrap();
+    assert!((due - 2.015).abs() < 1e-9, "{due}");
+    assert_eq!(call.asked(due).len(), 1);
+}
+
+#[test]
+fn retransmissions_are_found_by_mid_and_repaired_rid_and_then_by_their_ssrc() {
+    let mut call = Call::new(simulcast());
+    let named = |ssrc, rid: u8, number, payload| packet(ssrc, 96, number, &[(MID, b'0'), (RID, rid)], payload);
+    for number in [0, 2, 4] {
+        call.arrive(named(500, b'l', number, if number == 0 { VP8_KEY } else { VP8 }), 1.0);
+        call.arrive(named(600, b'h', number, VP8), 1.0);
+    }
+    assert_eq!(call.asked(1.010), [(500, vec![1, 3])], "nobody gets the other encoding");
+    let osn = |number: u8| [&[0, number], VP8].concat();
+    call.arrive(packet(501, 97, 1, &[], &osn(1)), 1.060);
+    assert_eq!(dropped(&call.core), [(DropReason::UnknownStream, 1)]);
+    call.arrive(packet(501, 97, 2, &[(MID, b'0'), (REPAIRED_RID, b'l')], &osn(1)), 1.060);
+    call.arrive(packet(501, 97, 3, &[], &osn(3)), 1.060);
+    assert_eq!(call.got(), [2, 4]);
+    // Another SSRC is followed, at a price, and the one before belongs to nobody.
+    for ssrc in 1000..1150 {
+        call.arrive(packet(ssrc, 97, 4, &[(MID, b'0'), (REPAIRED_RID, b'l')], &osn(3)), 1.070);
+    }
+    assert_eq!(dropped(&call.core), [(DropReason::UnknownStream, 51), (DropReason::RepairNotNeeded, 100)]);
+    let transport = &call.core.transports[call.core.transports.key(1).unwrap()];
+    assert_eq!((transport.rtx_ssrcs.len(), transport.ssrcs.len()), (1, 2));
+    call.core.remove_producer(10);
+    assert!(call.core.transports[call.core.transports.key(1).unwrap()].rtx_ssrcs.is_empty());
+}
+
+#[test]
+fn an_ssrc_of_media_is_never_taken_for_retransmissions() {
+    let mut call = Call::new(simulcast());
+    let mut number = 0;
+    let mut named = |ssrc, payload_type, id, rid: u8| {
+        number += 1;
+        packet(ssrc, payload_type, number, &[(MID, b'0'), (id, rid)], b"\0\x00x")
+    };
+    call.arrive(named(500, 96, RID, b'l'), 1.0);
+    call.arrive(named(600, 96, RID, b'h'), 1.0);
+    call.arrive(named(600, 97, REPAIRED_RID, b'l'), 1.0);
+    call.arrive(named(700, 97, REPAIRED_RID, b'l'), 1.0);
+    let rtx_ssrcs = |call: &Call| call.core.transports[call.core.transports.key(1).unwrap()].rtx_ssrcs.clone();
+    assert_eq!(rtx_ssrcs(&call).into_keys().collect::<Vec<_>>(), [700]);
+    // An SSRC that turns out to be media is one of retransmissions no more.
+    call.arrive(named(700, 96, RID, b'h'), 3.0);
+    assert!(rtx_ssrcs(&call).is_empty());
+    call.arrive(named(701, 97, REPAIRED_RID, b'l'), 3.0);
+    let encodings = vec![EncodingSpec { ssrc: Some(701), rtx_ssrc: Some(500), ..EncodingSpec::default() }];
+    call.core.add_producer(1, 11, ProducerSpec { encodings, ..repaired_video() }).unwrap();
+    assert!(rtx_ssrcs(&call).is_empty());
+}
+
+#[test]
+fn a_stream_that_moves_to_another_ssrc_forgets_its_retransmissions() {
+    let mut call = Call::new(simulcast());
+    let named = |ssrc, payload_type, id| packet(ssrc, payload_type, 1, &[(MID, b'0'), (id, b'l')], b"\0\x00x");
+    let known = |call: &Call| call.core.transports[call.core.transports.key(1).unwrap()].rtx_ssrcs.len();
+    call.arrive(named(501, 97, REPAIRED_RID), 1.0);
+    call.arrive(named(500, 96, RID), 1.0);
+    assert_eq!(known(&call), 1, "retransmissions may come first");
+    call.arrive(named(510, 96, RID), 2.0);
+    assert_eq!(known(&call), 0);
+}
+
+#[test]
+fn retransmissions_that_repeat_nothing_are_counted_by_their_reasons() {
+    let mut call = Call::new(repaired_video());
+    call.arrive_all([100, 104], 1.0);
+    call.got();
+    let padding_alone = [packet(RTX, 97, 1, &[], &[]), packet(RTX, 97, 2, &[], &[0, 0, 3])];
+    for mut packet in padding_alone {
+        packet[0] |= if packet.len() > 12 { 0x20 } else { 0 };
+        call.arrive(packet, 1.0);
+    }
+    call.arrive(packet(RTX, 97, 3, &[], &[1]), 1.0);
+    call.arrive(packet(RTX, 98, 4, &[], &[0, 101, 1]), 1.0);
+    for (number, osn) in [(5, 99u16), (6, 100), (7, 104), (8, 105), (9, 40_000)] {
+        call.arrive(rtx(RTX, number, &media(osn)), 1.0);
+    }
+    let expected = [
+        (DropReason::MalformedRtp, 1),
+        (DropReason::UnknownPayloadType, 1),
+        (DropReason::PaddingOnly, 2),
+        (DropReason::RepairNotNeeded, 5),
+    ];
+    assert_eq!((dropped(&call.core), call.got()), (expected.into(), vec![]));
+    // The number of an empty packet is filled, so that no receiver misses it.
+    call.arrive(packet(RTX, 97, 10, &[], &[0, 101]), 1.0);
+    assert_eq!(call.stats().repaired, 1);
+}
+
+#[test]
+fn audio_that_comes_again_as_it_was_is_repaired_and_not_counted_as_received() {
+    let mut call = Call::new(ProducerSpec { nack: true, ..audio() });
+    let mut voices: Vec<_> = (0..5).map(|number| call.sender.seal(AUDIO, 111, number, b"voice")).collect();
+    for number in [0, 2, 4] {
+        call.core.receive(&mut voices[number], path(1), 1.0);
+    }
+    let receive = |call: &mut Call, voices: &mut [Vec<u8>], number: usize, now| {
+        call.core.receive(&mut voices[number], path(1), now);
+    };
+    receive(&mut call, &mut voices, 3, 1.001);
+    assert_eq!((call.asked(1.010), call.stats().packets), (vec![(AUDIO, vec![1])], 4));
+    receive(&mut call, &mut voices, 1, 1.030);
+    let stats = call.stats();
+    assert_eq!((stats.packets, stats.lost, stats.requested, stats.repaired), (4, 1, 1, 1));
+    assert_eq!(call.got(), [2]);
+    assert_eq!(dropped(&call.core), []);
+}
+
+#[test]
+fn a_failed_repair_is_reported_once_a_second_for_video_alone() {
+    let failures = |core: &mut Core| {
+        let failed = Event::RepairFailed { producer: 10, encoding: 0 };
+        core.take_events(usize::MAX).into_iter().filter(|event| *event == failed).count()
+    };
+    let mut call = Call::new(repaired_video());
+    call.arrive_all([0, 251, 253, 600, 1000], 1.0);
+    assert_eq!(failures(&mut call.core), 1);
+    call.arrive_all([1600], 1.5);
+    call.arrive_all([1601], 1.9);
+    assert_eq!(failures(&mut call.core), 0);
+    call.arrive_all([1602], 2.0);
+    assert_eq!((failures(&mut call.core), call.asked(2.5)), (1, vec![]));
+    let mut call = Call::new(ProducerSpec { nack: true, ..audio() });
+    for number in [0, 600] {
+        call.arrive(packet(AUDIO, 111, number, &[], b"voice"), 1.0);
+    }
+    assert_eq!(failures(&mut call.core), 0);
+}
+
+#[test]
+fn a_key_frame_ends_the_requests_for_the_frames_before_it_alone() {
+    let mut call = Call::new(repaired_video());
+    let mut key = media(7);
+    key.splice(12.., VP8_KEY.iter().copied());
+    call.arrive_all([0, 2, 4], 1.0);
+    call.arrive(key, 1.0);
+    // Packets 5 and 6 may belong to the key frame.
+    assert_eq!(call.asked(1.010), [(VIDEO, vec![5, 6])]);
+    assert_eq!(call.stats().given_up, 2);
+}
+
+#[test]
+fn a_key_frame_that_begins_late_counts_only_if_nobody_waits_for_it() {
+    for waits in [false, true] {
+        let mut call = Call::new(repaired_video());
+        call.arrive_all([0], 1.0);
+        if waits {
+            call.core.set_consumer_paused(20, true).unwrap();
+            call.core.set_consumer_paused(20, false).unwrap();
+        }
+        call.arrive_all([1, 3], 1.0);
+        let mut key = media(2);
+        key.splice(12.., VP8_KEY.iter().copied());
+        call.arrive(rtx(RTX, 1, &key), 1.1);
+        assert_eq!(call.stats().key_frames, if waits { 1 } else { 2 });
+    }
+}
+
+#[test]
+fn a_late_frame_changes_no_layer() {
+    let mut call = Call::new(repaired_video());
+    let layered = |number: u16, temporal: u8, key: u8| {
+        let mut packet = media(number);
+        packet.splice(12.., [0x90, 0x20, temporal << 6 | 0x20, 1 - key, 9]);
+        packet
+    };
+    call.core.set_layers(20, Some(0), Some(0)).unwrap();
+    call.arrive(layered(0, 0, 1), 1.0);
+    call.core.set_layers(20, Some(0), Some(1)).unwrap();
+    call.arrive(layered(3, 0, 0), 1.0);
+    // The frames behind this one have been forwarded without its layer.
+    call.arrive(rtx(RTX, 1, &layered(2, 1, 0)), 1.1);
+    assert_eq!(call.core.consumer_stats(20).unwrap().temporal, Some(0));
+    call.arrive(layered(4, 1, 0), 1.1);
+    assert_eq!(call.core.consumer_stats(20).unwrap().temporal, Some(1));
+}
+
+#[test]
+fn a_client_that_skips_numbers_without_end_causes_few_requests_and_disturbs_nobody() {
+    for (skipped, most) in [(1u16, 40_000), (240, 20_000), (400, 0)] {
+        let mut call = Call::new(repaired_video());
+        let mut other = Client::connect(&mut call.core, 3, PROFILES[0]);
+        let encodings = vec![EncodingSpec { ssrc: Some(77), ..EncodingSpec::default() }];
+        call.core.add_producer(3, 11, ProducerSpec { nack: true, encodings, ..audio() }).unwrap();
+        call.core.add_consumer(2, 21, 11, &consumer(7001), 1).unwrap();
+        let (mut packets, mut bytes) = (0, 0);
+        for ms in 0..1000u16 {
+            let now = 1.0 + f64::from(ms) / 1000.0;
+            call.arrive(media(ms.wrapping_mul(skipped + 1)), now);
+            other.send(&mut call.core, 77, 111, ms, b"voice");
+            call.core.pass_time(now);
+            for (to, datagram) in leaving(&mut call.core, now) {
+                assert!(to != path(3));
+                packets += usize::from(to == path(1));
+                bytes += if to == path(1) { datagram.len() } else { 0 };
+            }
+        }
+        assert!(packets <= 200 && bytes <= most, "{skipped}: {packets} packets with {bytes} bytes");
+        assert_eq!(call.core.consumer_stats(21).unwrap().packets, 1000);
+    }
+}
+
+#[test]
+fn retransmissions_with_a_thousand_ssrcs_leave_nothing_behind() {
+    let mut call = Call::new(simulcast());
+    call.arrive(packet(500, 96, 0, &[(MID, b'0'), (RID, b'l')], VP8_KEY), 1.0);
+    for ssrc in 0..1000 {
+        let rid = [b'l', b'h'][ssrc as usize % 2];
+        call.arrive(packet(10_000 + ssrc, 97, 0, &[(MID, b'0'), (REPAIRED_RID, rid)], b"\0\x07xx"), 1.0);
+    }
+    let transport = &call.core.transports[call.core.transports.key(1).unwrap()];
+    assert_eq!((transport.rtx_ssrcs.len(), transport.ssrcs.len()), (2, 1));
+    assert_eq!(call.got(), [1]);
+}
+
+#[test]
+fn a_nack_names_its_numbers_in_order() {
+    let mut out = Vec::new();
+    Nack::write(1, 2, &[65_535, 0, 9], &mut out);
+    assert_eq!(out[12..], [0xFF, 0xFF, 0x02, 0x01]);
+}
