@@ -47,6 +47,9 @@ def rtx_of(codec: RtpCodecCapability, payload_type: int) -> RtpCodecCapability:
 _CODECS: Final = (
     # Opus repairs loss with in-band FEC of its own.  The router does nothing for it, but senders use it only if asked.
     RtpCodecCapability("audio", "audio/opus", 48000, 100, 2, {"minptime": 10, "useinbandfec": 1}),
+    # Opus inside RED (RFC 2198).  Clients send plain Opus, since it comes first, but may send RED as well.  Receivers
+    # that have RED get it while they lose packets.  Chromium and Safari use this payload type themselves.
+    RtpCodecCapability("audio", "audio/red", 48000, 63, 2),
     _video("video/VP8", 101),
     _video("video/VP9", 103, {"profile-id": 0}),
     _h264("42e01f", 105),

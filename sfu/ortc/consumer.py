@@ -7,7 +7,7 @@ from attrs import define, evolve, field, frozen
 from sfu.capabilities import MID_URI, NACK
 from sfu.dataplane.values import ConsumerFormat
 from sfu.errors import Unsupported
-from sfu.ortc.codecs import can_decode, is_rtx, repeats, same_codec
+from sfu.ortc.codecs import can_decode, is_red, repeats, same_codec
 from sfu.ortc.producer import ProducerPlan
 from sfu.parameters import (
     RtcpParameters,
@@ -121,6 +121,8 @@ def plan_consumer(consumable: RtpParameters, capabilities: RtpCapabilities, *, r
     if not codecs:
         wanted = ", ".join(codec.mime_type for codec in consumable.codecs)
         raise Unsupported(f"the receiver cannot play {wanted}")
+    media, *others = codecs
+    red = [codec for codec in others if is_red(codec)]
     uris = {extension.uri for extension in capabilities.header_extensions}
     extensions = tuple(extension for extension in consumable.header_extensions if extension.uri in uris)
     ids = {extension.uri: extension.id for extension in extensions}
@@ -131,17 +133,21 @@ def plan_consumer(consumable: RtpParameters, capabilities: RtpCapabilities, *, r
         header_extensions=extensions,
         scalability_mode=encoding.scalability_mode,
         format=ConsumerFormat(
-            {codec.payload_type for codec in codecs if not is_rtx(codec)},
+            {media.payload_type},
             set(ids.values()),
             mid_id=mid_id,
             report_interval=report_interval,
-            rtx_payload_types={apt: codec.payload_type for codec in codecs if (apt := repeats(codec)) is not None},
+            rtx_payload_types={apt: codec.payload_type for codec in others if (apt := repeats(codec)) is not None},
+            red_payload_types={media.payload_type: red[0].payload_type} if red else {},
         ),
     )
 
 
 def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> tuple[RtpCodecParameters, ...]:
-    """The media codec, and then its retransmissions if the receiver has them; nothing without the media codec."""
+    """The media codec, and then its retransmissions and its redundant form (RFC 2198) if the receiver has them.
+
+    Nothing without the media codec.
+    """
     codec, *others = consumable.codecs
     receiver = _receiver_of(codec, capabilities)
     if receiver is None:
@@ -150,7 +156,17 @@ def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> 
     feedback = tuple(one for one in codec.rtcp_feedback if one in receiver.rtcp_feedback and (one != NACK or rtx))
     # Most receivers have all of it.  Then the codec is the producer's own object, which all consumers share.
     told = codec if feedback == codec.rtcp_feedback else evolve(codec, rtcp_feedback=feedback)
-    return (told if same_codec(receiver, codec) else _in_mode_1(told), *rtx)
+    red = [other for other in others if is_red(other) and _unwraps(other, capabilities)]
+    return (told if same_codec(receiver, codec) else _in_mode_1(told), *rtx, *red)
+
+
+def _unwraps(red: RtpCodecParameters, capabilities: RtpCapabilities) -> bool:
+    """Whether the receiver takes redundant audio.
+
+    Its own description names the formats inside (RFC 2198 section 4).  A simple client may send the router's
+    capabilities back, and mean only that it plays Opus.
+    """
+    return any(same_codec(candidate, red) and candidate.parameters for candidate in capabilities.codecs)
 
 
 def _repairs(receiver: RtpCodecCapability, capabilities: RtpCapabilities) -> bool:

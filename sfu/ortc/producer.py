@@ -10,7 +10,7 @@ from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, NACK, PLI, REPAIRED_
 from sfu.dataplane.values import EncodingSpec, ProducerSpec
 from sfu.errors import Unsupported
 from sfu.ortc.choice import CodecChoice, choose_codec, choose_rtx
-from sfu.ortc.codecs import repeats, same_codec, split_mime_type
+from sfu.ortc.codecs import is_red, repeats, same_codec, split_mime_type
 from sfu.ortc.h264 import sender_parameters
 from sfu.ortc.validation import recognisable, rtx_ssrcs, usable_mid, used_encodings, used_extensions
 from sfu.parameters import (
@@ -34,9 +34,9 @@ class ProducerPlan:
     """A producer's parameters, once they are accepted.
 
     ``spec`` is for the data plane.  ``pli`` and ``fir`` say which key frame requests the client understands.
-    ``consumable`` is the basis of all its consumers: the router's codec, the router's retransmissions of that codec if
-    there are any, the router's extension ids, one encoding, no SSRC.  Streams with equal ``consumable_key`` have
-    consumers with equal plans.
+    ``consumable`` is the basis of all its consumers: the router's codec, the router's retransmissions of that codec and
+    its redundant form if there are any, the router's extension ids, one encoding, no SSRC.  Streams with equal
+    ``consumable_key`` have consumers with equal plans.
     """
 
     spec: ProducerSpec
@@ -77,7 +77,7 @@ def accept_producer(
     forwarded = _forwarded(kind, capabilities)
     forwarded = {uri: id_ for uri, id_ in forwarded.items() if uri in used.extension_ids or uri == MID_URI}
     consumable = RtpParameters(
-        codecs=(codecs.router,) if codecs.router_rtx is None else (codecs.router, codecs.router_rtx),
+        codecs=tuple(codec for codec in (codecs.router, codecs.router_rtx, codecs.router_red) if codec is not None),
         header_extensions=tuple(RtpHeaderExtensionParameters(uri, id_) for uri, id_ in forwarded.items()),
         encodings=(RtpEncodingParameters(scalability_mode=_scalability_mode(used.encodings)),),
         rtcp=RtcpParameters(used.cname),
@@ -89,12 +89,13 @@ def accept_producer(
 
 @frozen
 class _Codecs:
-    """The codec of a stream: the client's choice and the router's description, each with its retransmissions."""
+    """The codec of a stream: the client's choice and the router's description, each with the codecs that repeat it."""
 
     choice: CodecChoice
     rtx_payload_types: dict[int, int]
     router: RtpCodecParameters
     router_rtx: RtpCodecParameters | None
+    router_red: RtpCodecParameters | None
 
 
 def _codecs(kind: MediaKind, parameters: RtpParameters, capabilities: RtpCapabilities) -> _Codecs:
@@ -103,7 +104,7 @@ def _codecs(kind: MediaKind, parameters: RtpParameters, capabilities: RtpCapabil
     router_rtx = _router_rtx(router, capabilities)
     # Without the router's own, the client's retransmissions do not matter, whatever they are.
     rtx_payload_types = {} if router_rtx is None else choose_rtx(kind, choice, parameters.codecs)
-    return _Codecs(choice, rtx_payload_types, router, router_rtx)
+    return _Codecs(choice, rtx_payload_types, router, router_rtx, _router_red(kind, router, capabilities))
 
 
 @frozen
@@ -186,6 +187,26 @@ def _router_rtx(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> Rtp
                 payload_type=candidate.preferred_payload_type,
                 clock_rate=candidate.clock_rate,
                 parameters={"apt": codec.payload_type},
+            )
+    return None
+
+
+def _router_red(kind: MediaKind, codec: RtpCodecParameters, capabilities: RtpCapabilities) -> RtpCodecParameters | None:
+    """The router's description of the redundant form of its audio (RFC 2198).
+
+    RFC 2198 section 4 writes the formats of the blocks into SDP without a name: ``a=fmtp:63 100/100``.  Chromium plays
+    RED only if it finds them there.  mediasoup-client always writes a name and ``=``, so the name is empty.  Chromium
+    reads that as no name.
+    """
+    for candidate in capabilities.codecs if kind == "audio" else ():
+        payload_type = candidate.preferred_payload_type
+        if is_red(candidate) and candidate.clock_rate == codec.clock_rate and payload_type is not None:
+            return RtpCodecParameters(
+                mime_type=candidate.mime_type,
+                payload_type=payload_type,
+                clock_rate=candidate.clock_rate,
+                channels=candidate.channels,
+                parameters={"": f"{codec.payload_type}/{codec.payload_type}"},
             )
     return None
 

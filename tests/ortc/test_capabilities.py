@@ -47,13 +47,14 @@ def test_no_header_extension_of_congestion_control_is_offered() -> None:
 def test_every_codec_has_its_own_dynamic_payload_type_and_not_the_probators() -> None:
     payload_types = [codec.preferred_payload_type for codec in CODECS]
     assert len(set(payload_types)) == len(payload_types)
-    assert set(payload_types) <= set(range(96, 127))
+    # Chromium's own payload type of RED is one of the lower dynamic range.
+    assert set(payload_types) <= {63, *range(96, 127)}
 
 
-def test_vp8_is_the_preferred_video_codec_and_opus_the_audio_codec() -> None:
+def test_vp8_is_the_preferred_video_codec_and_plain_opus_the_audio_codec() -> None:
     names = [codec.mime_type for codec in CODECS]
-    assert names[:3] == ["audio/opus", "video/VP8", "video/VP9"]
-    assert set(names[3:]) == {"video/H264"}
+    assert names[:4] == ["audio/opus", "audio/red", "video/VP8", "video/VP9"]
+    assert set(names[4:]) == {"video/H264"}
 
 
 def test_each_h264_profile_of_webrtc_is_offered_in_mode_1_and_then_in_mode_0() -> None:
@@ -92,3 +93,7 @@ def test_pymediasoup_loads_the_router_and_can_send_and_receive_both_kinds() -> N
     capabilities = from_wire(device.recvRtpCapabilities.model_dump(), RtpCapabilities)
     for name in ("opus", "vp8", "h264"):
         assert can_consume(plan(CHROMIUM, name).consumable, capabilities)
+
+
+def test_senders_of_opus_are_asked_for_its_own_forward_error_correction() -> None:
+    assert CODECS[0].parameters["useinbandfec"] == 1

@@ -4,7 +4,14 @@ import pytest
 from attrs import evolve
 
 from sfu.errors import InvalidParameters, Unsupported
-from sfu.parameters import RtpCodecParameters, RtpEncodingParameters, RtpParameters
+from sfu.ortc import can_consume, plan_consumer
+from sfu.parameters import (
+    RtpCapabilities,
+    RtpCodecCapability,
+    RtpCodecParameters,
+    RtpEncodingParameters,
+    RtpParameters,
+)
 from tests.ortc.plans import accept
 from tests.ortc.recorded import CHROMIUM
 
@@ -13,6 +20,7 @@ CAMERA = CHROMIUM.produced["vp8"]
 [OPUS] = MICROPHONE.codecs
 [VP8] = CAMERA.codecs
 RED = RtpCodecParameters("audio/red", 63, 48000, 2, {"111/111": ""})
+CAPABILITY = RtpCodecCapability("audio", "audio/red", 48000, 63, 2, {"111/111": ""})
 VIDEO_RED = RtpCodecParameters("video/RED", 116, 90000)
 
 
@@ -28,7 +36,7 @@ def test_opus_in_red_counts_as_opus(codecs: tuple[RtpCodecParameters, ...], name
     assert accepted.spec.codec == "audio/opus"
     assert accepted.spec.payload_types == {111: 100}
     assert accepted.spec.red_payload_types == {63}
-    assert [codec.mime_type for codec in accepted.consumable.codecs] == ["audio/opus"]
+    assert [codec.mime_type for codec in accepted.consumable.codecs] == ["audio/opus", "audio/red"]
 
 
 def test_without_red_no_payload_type_is_unwrapped() -> None:
@@ -79,3 +87,36 @@ def test_red_with_an_impossible_payload_type_is_refused(payload_type: int) -> No
     with pytest.raises(InvalidParameters) as refusal:
         accept(microphone(OPUS, evolve(RED, payload_type=payload_type)), "audio")
     assert refusal.value.path == "codecs[1].payloadType"
+
+
+def test_a_receiver_with_red_gets_it_behind_opus() -> None:
+    capabilities = evolve(CHROMIUM.capabilities, codecs=(*CHROMIUM.capabilities.codecs, CAPABILITY))
+    planned = plan_consumer(accept(MICROPHONE, "audio").consumable, capabilities, report_interval=1)
+    opus, red = planned.codecs
+    # mediasoup-client plays a stream by its first codec.
+    assert (opus.mime_type, opus.payload_type) == ("audio/opus", 100)
+    assert red == RtpCodecParameters("audio/red", 63, 48000, 2, {"": "100/100"})
+    assert planned.format.payload_types == {100}
+    assert planned.format.red_payload_types == {100: 63}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [evolve(CAPABILITY, clock_rate=8000), evolve(CAPABILITY, channels=1), evolve(CAPABILITY, parameters={})],
+)
+def test_a_receiver_without_fitting_red_gets_opus_alone(other: RtpCodecCapability) -> None:
+    codecs = [codec for codec in CHROMIUM.capabilities.codecs if codec.mime_type != "audio/red"]
+    capabilities = evolve(CHROMIUM.capabilities, codecs=(*codecs, other))
+    planned = plan_consumer(accept(MICROPHONE, "audio").consumable, capabilities, report_interval=1)
+    assert [codec.mime_type for codec in planned.codecs] == ["audio/opus"]
+    assert planned.format.red_payload_types == {}
+
+
+def test_a_receiver_of_red_alone_gets_nothing() -> None:
+    assert not can_consume(accept(MICROPHONE, "audio").consumable, RtpCapabilities((CAPABILITY,), ()))
+
+
+def test_video_is_never_sent_inside_red() -> None:
+    capabilities = evolve(CHROMIUM.capabilities, codecs=(*CHROMIUM.capabilities.codecs, CAPABILITY))
+    planned = plan_consumer(accept(CAMERA).consumable, capabilities, report_interval=1)
+    assert planned.format.red_payload_types == {}
