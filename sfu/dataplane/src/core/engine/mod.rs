@@ -15,6 +15,7 @@ use timers::Timers;
 
 use crate::core::interface::drop_reason::{DropCounts, DropReason};
 use crate::core::keys::{ConsumerKey, ProducerKey, TransportKey};
+use crate::core::receive::missing_packets::RepairCounts;
 use crate::core::receive::producer::Producer;
 use crate::core::receive::recent_payloads::RedundantForms;
 use crate::core::send::consumer::Consumer;
@@ -41,9 +42,8 @@ pub struct Traffic {
     pub bytes_in: u64,
     pub packets_out: u64,
     pub bytes_out: u64,
-    pub requested_of_senders: u64,
-    pub repaired: u64,
-    pub given_up: u64,
+    /// The missing packets of encodings that are gone or began anew.
+    pub repairs_before: RepairCounts,
     pub requested_by_receivers: u64,
     pub resent: u64,
 }

@@ -113,6 +113,7 @@ impl Core {
             self.consumers[consumer].producer = None;
         }
         let Some(removed) = self.producers.remove(producer) else { return };
+        self.traffic.repairs_before = self.traffic.repairs_before.plus(removed.repair_counts());
         let owner = &mut self.transports[removed.transport];
         owner.producers.retain(|&one| one != key);
         for (index, encoding) in removed.encodings.iter().enumerate() {

@@ -4,6 +4,8 @@ use crate::core::engine::Core;
 use crate::core::interface::event::Event;
 use crate::core::interface::spec::{Id, Refused};
 use crate::core::interface::statistics::{ConsumerStats, PlaneTotals, ProducerStats};
+use crate::core::receive::missing_packets::RepairCounts;
+use crate::core::receive::producer::Producer;
 
 impl Core {
     /// Whether [`Core::take_events`] has something to hand over.
@@ -67,6 +69,8 @@ impl Core {
 
     /// Totals since the start, and the number of objects now.
     pub fn totals(&self) -> PlaneTotals {
+        let repairs = self.producers.values().map(Producer::repair_counts);
+        let repairs = repairs.fold(self.traffic.repairs_before, RepairCounts::plus);
         PlaneTotals {
             packets_in: self.traffic.packets_in,
             bytes_in: self.traffic.bytes_in,
@@ -78,9 +82,9 @@ impl Core {
             routes: self.producers.values().map(|producer| producer.consumers.len()).sum(),
             paths: self.by_path.len(),
             usernames: self.by_username.len(),
-            requested_of_senders: self.traffic.requested_of_senders,
-            repaired: self.traffic.repaired,
-            given_up: self.traffic.given_up,
+            requested_of_senders: repairs.requested,
+            repaired: repairs.repaired,
+            given_up: repairs.given_up,
             requested_by_receivers: self.traffic.requested_by_receivers,
             resent: self.traffic.resent,
             stored_packets: 0,

@@ -118,7 +118,9 @@ impl Core {
         for consumer in self.producers[at.producer].encodings[at.index].routes.clone() {
             self.restart(consumer);
         }
-        let clock_rate = self.producers[at.producer].spec.clock_rate;
-        self.producers[at.producer].encodings[at.index].restart(ssrc, clock_rate);
+        let producer = &mut self.producers[at.producer];
+        let encoding = &mut producer.encodings[at.index];
+        self.traffic.repairs_before = self.traffic.repairs_before.plus(encoding.missing.counts);
+        encoding.restart(ssrc, producer.spec.clock_rate);
     }
 }

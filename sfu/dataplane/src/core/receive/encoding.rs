@@ -179,9 +179,9 @@ impl Encoding {
             key_frames: self.key_frames,
             last_timestamp: stats.last_timestamp,
             last_at: stats.last_at,
-            requested: self.missing.requested,
-            repaired: self.missing.repaired,
-            given_up: self.missing.given_up,
+            requested: self.missing.counts.requested,
+            repaired: self.missing.counts.repaired,
+            given_up: self.missing.counts.given_up,
             round_trip: self.missing.round_trip(),
         }
     }

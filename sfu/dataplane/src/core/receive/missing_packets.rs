@@ -37,6 +37,28 @@ struct Missing {
     later: u8,
 }
 
+/// How many packets were missing, and what came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RepairCounts {
+    /// Missing packets that were asked for, each counted once.
+    pub requested: u64,
+    /// Missing packets that came after all: again, or inside a later packet.
+    pub repaired: u64,
+    /// Missing packets that nothing asks for any more.
+    pub given_up: u64,
+}
+
+impl RepairCounts {
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            requested: self.requested + other.requested,
+            repaired: self.repaired + other.repaired,
+            given_up: self.given_up + other.given_up,
+        }
+    }
+}
+
 /// The missing packets of one encoding.  Sequence numbers are extended, times are in seconds.
 ///
 /// The list has memory only while a packet is missing.
@@ -51,12 +73,7 @@ pub struct MissingPackets {
     failed: bool,
     /// When somebody was told last.
     told_at: f64,
-    /// Missing packets that were asked for, each counted once.
-    pub requested: u64,
-    /// Missing packets that came after all: again, or inside a later packet.
-    pub repaired: u64,
-    /// Missing packets that nothing asks for any more.
-    pub given_up: u64,
+    pub counts: RepairCounts,
 }
 
 impl Default for MissingPackets {
@@ -67,9 +84,7 @@ impl Default for MissingPackets {
             round_trip: WindowedMinimum::new(ROUND_TRIP_WINDOW),
             failed: false,
             told_at: f64::NEG_INFINITY,
-            requested: 0,
-            repaired: 0,
-            given_up: 0,
+            counts: RepairCounts::default(),
         }
     }
 }
@@ -102,7 +117,7 @@ impl MissingPackets {
         let count = end - first;
         if count > MAX_JUMP || self.missing.len() as i64 + count > MAX_MISSING as i64 {
             // A jump tells nothing about the packets in between: perhaps there were none.
-            self.given_up += if count > MAX_JUMP { 0 } else { count as u64 };
+            self.counts.given_up += if count > MAX_JUMP { 0 } else { count as u64 };
             self.give_up_all();
             self.failed = true;
             return;
@@ -144,7 +159,7 @@ impl MissingPackets {
 
     /// A missing packet came again, or inside a later packet.
     pub fn on_repaired(&mut self, number: i64, now: f64) {
-        self.repaired += 1;
+        self.counts.repaired += 1;
         let Ok(place) = self.place(number) else { return };
         let Missing { tries, asked_at, .. } = self.missing[place];
         // After two tries nobody knows which of them was answered (Karn's rule).
@@ -159,7 +174,7 @@ impl MissingPackets {
         self.failed = false;
         let count = self.missing.partition_point(|missing| missing.number < number);
         if count > 0 {
-            self.given_up += count as u64;
+            self.counts.given_up += count as u64;
             self.missing.drain(..count);
             self.settle();
         }
@@ -167,7 +182,7 @@ impl MissingPackets {
 
     /// Nobody wants the packets any more.
     pub fn give_up_all(&mut self) {
-        self.given_up += self.missing.len() as u64;
+        self.counts.given_up += self.missing.len() as u64;
         self.missing.clear();
         self.settle();
     }
@@ -195,7 +210,7 @@ impl MissingPackets {
         }
         let before = self.missing.len();
         self.missing.retain(|one| now < one.due || (one.tries < MAX_TRIES && now - one.found_at < MAX_AGE));
-        self.given_up += (before - self.missing.len()) as u64;
+        self.counts.given_up += (before - self.missing.len()) as u64;
         let round_trip = self.round_trip().unwrap_or(FIRST_ROUND_TRIP);
         let mut reach = i64::MIN;
         for missing in self.missing.iter_mut().filter(|missing| missing.due <= now) {
@@ -207,7 +222,7 @@ impl MissingPackets {
                 reach = missing.number + PAIR_REACH;
             }
             numbers.push(missing.number as u16);
-            self.requested += u64::from(missing.tries == 0);
+            self.counts.requested += u64::from(missing.tries == 0);
             missing.due = now + wait(round_trip, missing.tries);
             missing.tries += 1;
             missing.asked_at = now;

@@ -9,6 +9,7 @@ use crate::core::interface::spec::{Id, ProducerSpec, Refused};
 use crate::core::interface::statistics::ProducerStats;
 use crate::core::keys::{ConsumerKey, RewriterKey, TransportKey};
 use crate::core::receive::encoding::Encoding;
+use crate::core::receive::missing_packets::RepairCounts;
 use crate::core::wire::extensions::ExtensionRewriter;
 use crate::core::wire::payload::{Codec, parse_red_untrusted};
 use crate::core::wire::rtp::{Element, Malformed, find};
@@ -141,6 +142,12 @@ impl Producer {
             self.voice_packets += 1;
             self.voice_amplitude += AMPLITUDES[usize::from(level & 0x7F)];
         }
+    }
+
+    /// The missing packets of all its encodings.
+    pub fn repair_counts(&self) -> RepairCounts {
+        let counts = self.encodings.iter().map(|encoding| encoding.missing.counts);
+        counts.fold(RepairCounts::default(), RepairCounts::plus)
     }
 
     /// Everything counted so far.

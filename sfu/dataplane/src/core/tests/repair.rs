@@ -146,6 +146,23 @@ fn a_missing_packet_is_asked_for_and_takes_its_place_when_it_comes_again() {
 }
 
 #[test]
+fn the_totals_of_repairs_never_fall() {
+    let totals = |call: &Call| {
+        let totals = call.core.totals();
+        (totals.requested_of_senders, totals.repaired, totals.given_up)
+    };
+    let mut call = Call::new(repaired_video());
+    call.arrive_all([0, 3], 1.0);
+    call.asked(1.010);
+    call.arrive(rtx(RTX, 500, &media(2)), 1.060);
+    assert_eq!(totals(&call), (2, 1, 0));
+    call.core.set_producer_paused(10, true).unwrap();
+    assert_eq!((call.asked(2.0), totals(&call)), (vec![], (2, 1, 1)));
+    call.core.remove_producer(10);
+    assert_eq!(totals(&call), (2, 1, 1));
+}
+
+#[test]
 fn receiver_reports_count_repaired_packets_as_lost() {
     let mut call = Call::new(repaired_video());
     call.arrive_all([0, 1, 4], 1.0);

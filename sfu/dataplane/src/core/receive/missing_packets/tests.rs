@@ -37,7 +37,7 @@ fn a_gap_is_asked_for_after_the_patience() {
     assert_eq!(stream.list.next_due(), Some(1.0 + PATIENCE));
     assert_eq!(stream.due(1.009), []);
     assert_eq!(stream.due(1.0 + PATIENCE), [11, 12]);
-    assert_eq!((stream.list.requested, stream.list.given_up), (2, 0));
+    assert_eq!((stream.list.counts.requested, stream.list.counts.given_up), (2, 0));
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_packet_that_comes_in_time_was_never_lost() {
     let mut stream = Stream::before(10);
     stream.receive([10, 12, 12, 11, 11, 13], 1.0);
     assert_eq!((stream.list.next_due(), stream.list.is_quiet()), (None, true));
-    assert_eq!((stream.list.requested, stream.list.repaired, stream.list.given_up), (0, 0, 0));
+    assert_eq!((stream.list.counts.requested, stream.list.counts.repaired, stream.list.counts.given_up), (0, 0, 0));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_packet_is_asked_for_less_and_less_often_and_then_given_up() {
     let waits: Vec<f64> = asked.windows(2).map(|pair| (1000.0 * (pair[1] - pair[0])).round()).collect();
     assert_eq!(waits, [110.0, 135.0, 166.0, 205.0, 254.0]);
     assert!(given_up < 1.5);
-    assert_eq!((stream.list.requested, stream.list.given_up, stream.list.missing.capacity()), (1, 1, 0));
+    assert_eq!((stream.list.counts.requested, stream.list.counts.given_up, stream.list.missing.capacity()), (1, 1, 0));
     assert!(!stream.list.take_failure(9.0), "one packet that is given up asks for nothing");
 }
 
@@ -109,12 +109,12 @@ fn the_round_trip_is_measured_on_packets_that_were_asked_for_once() {
     assert!((round_trip.unwrap() - 0.050).abs() < 1e-9);
     assert_eq!(stream.due(0.130), [12]);
     stream.list.on_repaired(12, 0.131);
-    assert_eq!((stream.list.round_trip(), stream.list.repaired), (round_trip, 2));
+    assert_eq!((stream.list.round_trip(), stream.list.counts.repaired), (round_trip, 2));
     stream.receive([15], 1.0);
     stream.due(1.010);
     assert!((stream.list.next_due().unwrap() - 1.070).abs() < 1e-9, "50 ms and the margin");
     stream.list.on_repaired(99, 1.0);
-    assert_eq!((stream.list.repaired, stream.list.round_trip()), (3, round_trip), "nobody asked for that one");
+    assert_eq!((stream.list.counts.repaired, stream.list.round_trip()), (3, round_trip), "nobody asked for that one");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_key_frame_makes_the_packets_before_it_unnecessary() {
     let mut stream = Stream::before(10);
     stream.receive([10, 12, 14, 16], 0.0);
     stream.list.on_key_frame(14);
-    assert_eq!((stream.due(0.5), stream.list.given_up), (vec![15], 2));
+    assert_eq!((stream.due(0.5), stream.list.counts.given_up), (vec![15], 2));
 }
 
 #[test]
@@ -137,10 +137,10 @@ fn too_many_missing_packets_and_jumps_fail_the_repair_once_a_second() {
     stream.receive([0, 251], 0.0);
     assert!(!stream.list.take_failure(0.0));
     stream.receive([253], 0.0);
-    assert_eq!((stream.list.next_due(), stream.list.given_up), (None, 251));
+    assert_eq!((stream.list.next_due(), stream.list.counts.given_up), (None, 251));
     assert!(stream.list.take_failure(0.0) && !stream.list.take_failure(5.0));
     stream.receive([255, 255 + MAX_JUMP + 2], 5.5);
-    assert_eq!((stream.list.next_due(), stream.list.given_up), (None, 252));
+    assert_eq!((stream.list.next_due(), stream.list.counts.given_up), (None, 252));
     assert!(stream.list.take_failure(5.5));
     stream.receive([2000], 5.6);
     assert!(!stream.list.is_quiet() && !stream.list.take_failure(6.4) && stream.list.take_failure(6.5));
@@ -156,7 +156,7 @@ fn packets_that_nobody_wants_are_not_missed() {
     assert!(list.is_quiet());
     list.on_packet(22, 20, true, 0.0);
     list.give_up_all();
-    assert_eq!((list.next_due(), list.given_up), (None, 1));
+    assert_eq!((list.next_due(), list.counts.given_up), (None, 1));
 }
 
 #[test]
@@ -228,7 +228,7 @@ proptest! {
             prop_assert!(number == first || asked.contains_key(&number));
         }
         let list = &stream.list;
-        prop_assert_eq!(list.requested, asked.len() as u64);
-        prop_assert_eq!(list.requested, list.repaired + list.given_up + late);
+        prop_assert_eq!(list.counts.requested, asked.len() as u64);
+        prop_assert_eq!(list.counts.requested, list.counts.repaired + list.counts.given_up + late);
     }
 }
