@@ -96,18 +96,19 @@ async def running(
     name: str,
     command: Sequence[str],
     listens: Callable[[S], object],
+    stop_seconds: float = STOP_SECONDS,
 ) -> AsyncIterator[S]:
     """Run ``command`` for as long as the block runs.
 
     The block begins once ``listens`` returns true. Raises :exc:`ServerEnded`, also if the server does not listen after
-    :data:`START_SECONDS`.
+    :data:`START_SECONDS`.  ``stop_seconds`` after SIGTERM it gets SIGKILL.
     """
 
     async def watch() -> None:
         status = await server.process.wait()
         raise ServerEnded(f"{name} ended with {status}; the end of its log:\n{server.last_lines()}")
 
-    async with open_child(kind, name, command, stop_seconds=STOP_SECONDS, stdin=subprocess.DEVNULL) as server:
+    async with open_child(kind, name, command, stop_seconds=stop_seconds, stdin=subprocess.DEVNULL) as server:
         with trio.move_on_after(START_SECONDS) as starting:
             while not listens(server):
                 if server.process.poll() is not None:

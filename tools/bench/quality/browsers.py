@@ -21,6 +21,7 @@ from tools.loadtest.child import ChildProcess, open_child
 from tools.marionette import Marionette, MarionetteError
 
 START_SECONDS: Final = 60.0
+QUIT_SECONDS: Final = 10.0
 #: Sound without a click.
 _FIREFOX_PREFERENCES: Final = {**ANYWHERE, "media.autoplay.default": 0, "media.autoplay.block-webaudio": False}
 
@@ -63,6 +64,9 @@ async def chromium(namespace: Namespace, origin: str) -> AsyncIterator[BrowserPa
             await socket.connect(("127.0.0.1", int(port)))
             async with trio.SocketStream(socket) as stream, open_page(stream, resource) as page:
                 yield page
+                await page.quit()
+                with trio.move_on_after(QUIT_SECONDS):
+                    await process.process.wait()
 
 
 @define

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import trio
@@ -62,6 +62,12 @@ class ChromiumPage:
             details = found["exceptionDetails"]
             raise BrowserFailed(details.get("exception", {}).get("description", details["text"]))
         return found["result"].get("value")
+
+    async def quit(self) -> None:
+        """End the browser as a person does, so that it cleans up."""
+        self._session = None
+        with suppress(BrowserFailed):  # it may end before it answers
+            await self.command("Browser.close")
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)

@@ -27,6 +27,8 @@ _LIBRARY: Final = "node_modules/livekit-client/dist/livekit-client.umd.js"
 _PORT: Final = 7880
 _KEY: Final = "bench"
 _TOKEN_SECONDS: Final = 600
+#: It would wait longer for people who come back.
+STOP_SECONDS: Final = 1.0
 
 _CONFIGURATION: Final = """
 port: {port}
@@ -70,7 +72,7 @@ async def open_livekit(namespace: Namespace) -> AsyncIterator[CallServer]:
         file = Path(folder) / "livekit.yaml"
         file.write_text(_CONFIGURATION.format(port=_PORT, host=namespace.ipv4, key=_KEY, secret=secret))
         command = (*namespace.prefix, str((INSTALLED / "server").absolute()), "--config", str(file))
-        async with running(ServerProcess, "LiveKit", command, lambda _: accepts(address)):
+        async with running(ServerProcess, "LiveKit", command, lambda _: accepts(address), STOP_SECONDS):
             host, port = address
 
             def page(role: str) -> str:

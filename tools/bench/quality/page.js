@@ -6,7 +6,7 @@
   const FRAMES_A_SECOND = 20;
   const SAMPLE_MS = 100;
   const CONTEXT_MS = 1000;
-  const TYPES = ["inbound-rtp", "outbound-rtp", "remote-inbound-rtp", "codec"];
+  const TYPES = ["inbound-rtp", "outbound-rtp"];
 
   // Mediasoup-client and LiveKit hide their connections, so this keeps all that are made.
   const connections = [];

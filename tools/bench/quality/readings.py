@@ -32,12 +32,6 @@ class Reading:
     def of(self, kind: str, type: str = "inbound-rtp") -> list[Entry]:  # noqa: A002
         return [entry for entry in self.entries if (entry["type"], entry.get("kind")) == (type, kind)]
 
-    def codec(self, kind: str, type: str = "inbound-rtp") -> str:  # noqa: A002
-        """The name of the codec of the streams of one kind, such as ``opus`` or ``red``."""
-        names = {entry["id"]: str(entry["mimeType"]).partition("/")[2] for entry in self.entries if "mimeType" in entry}
-        found = {names[entry["codecId"]] for entry in self.of(kind, type) if entry.get("codecId") in names}
-        return ", ".join(sorted(found))
-
 
 @frozen
 class Figures:
@@ -70,7 +64,6 @@ class Figures:
     sent_plis: float
     resent: float
     sent_rate: float
-    sound: str
     size: str
 
     @classmethod
@@ -111,7 +104,6 @@ class Figures:
             sent_plis=sent("video", "pliCount"),
             resent=sent("video", "retransmittedPacketsSent"),
             sent_rate=8 * sent("video", "bytesSent") / sent_seconds,
-            sound=after.codec("audio"),
             size=", ".join(
                 f"{entry.get('frameWidth', '?')}×{entry.get('frameHeight', '?')}" for entry in after.of("video")
             ),

@@ -50,8 +50,8 @@ _JITTER: Final = Conditions(delay=0.04, jitter=0.02, reorders=True, duplicates=0
 
 ROWS: Final[Sequence[NetworkRow]] = (
     NetworkRow("clean", "clean", "clean", {}, Aims(frozen=0.0, concealed=0.001), in_firefox=True),
-    NetworkRow("to-5", "5 % to", "5 % loss to the receiver", _to_receiver(_FIVE), Aims(), in_firefox=True),
-    NetworkRow("from-5", "5 % from", "5 % loss from the sender", {(SENDER, "from"): _FIVE}, Aims(), in_firefox=True),
+    NetworkRow("to-5", "5 % down", "5 % loss to the receiver", _to_receiver(_FIVE), Aims(), in_firefox=True),
+    NetworkRow("from-5", "5 % up", "5 % loss from the sender", {(SENDER, "from"): _FIVE}, Aims(), in_firefox=True),
     NetworkRow(
         "far-5",
         "5 % and far",
@@ -59,7 +59,9 @@ ROWS: Final[Sequence[NetworkRow]] = (
         {(RECEIVER, "to"): _FAR, (RECEIVER, "from"): _FAR},
         Aims(frozen=0.8),
     ),
-    NetworkRow("to-10", "10 % to", "10 % loss to the receiver", _to_receiver(Conditions(loss=0.1)), Aims(18.0, 20, 1)),
+    NetworkRow(
+        "to-10", "10 % down", "10 % loss to the receiver", _to_receiver(Conditions(loss=0.1)), Aims(18.0, 20, 1)
+    ),
     NetworkRow(
         "to-20", "20 % for 5 s", "20 % loss to the receiver, for 5 s", _to_receiver(Conditions(loss=0.2)), seconds=5.0
     ),

@@ -150,15 +150,8 @@ class QualityReport:
     def _remarks(self) -> Iterator[str]:
         if doubts := list(self._doubts()):
             yield f"**To be doubted**, since the machine was too slow or too busy: {'; '.join(doubts)}."
-        sounds = [f"{one.title} {codec}" for one in self.contestants if (codec := self._sound(one))]
-        if sounds:
-            yield f"Sound came as: {', '.join(sounds)}."
         for failure in self.outcome.failures:
             yield f"**Failed**: {failure.partition(chr(10))[0]}"
-
-    def _sound(self, contestant: Contestant) -> str:
-        runs = [run for row in self.rows for run in self._runs(row, contestant)]
-        return " or ".join(sorted({run.figures.sound for run in runs if run.figures.sound}))
 
     def _doubts(self) -> Iterator[str]:
         titles: Mapping[str, str] = {one.name: one.title for one in self.contestants}
