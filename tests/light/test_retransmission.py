@@ -20,6 +20,7 @@ from tools.light.retransmission import (
     read_retransmission_untrusted,
     rtx_ssrc,
 )
+from tools.light.vp8 import begins_key_frame_untrusted
 from tools.light.wire import rtcp, rtp
 
 SSRC = 4711
@@ -62,6 +63,7 @@ def test_a_packet_that_repeats_nothing_is_a_probe() -> None:
 def test_reading_any_bytes_raises_nothing(data: bytes) -> None:
     read_retransmission_untrusted(data)
     read_retransmission_untrusted(b"\x80" + data)
+    begins_key_frame_untrusted(data)
 
 
 def test_a_history_keeps_about_a_second_of_packets() -> None:
@@ -237,6 +239,55 @@ def test_a_stream_that_lost_packets_before_it_was_expected_asks_for_them_then() 
     assert meter.counts("video").repaired == 1
     assert meter.take_waited("video").count == 1
     assert (meter._retransmitted, meter.lacking) == ({}, {})
+
+
+def test_nothing_before_a_key_frame_is_asked_for() -> None:
+    found = call("video", 0.0)
+    found.stream.vp8 = True
+    found.sender.send_frame()
+    del found.wire.on_the_way[-1]
+    found.wire.pass_time(0.05, found.sender.receive_rtcp_untrusted)
+    assert found.counts.lost == 0
+    found.sender.send_frame()  # each frame of a constant loop is a key frame
+    late = found.wire.sent[-6]
+    found.wire.pass_time(0.05, found.sender.receive_rtcp_untrusted)
+    assert (found.counts.lost, found.counts.superseded, found.counts.requested) == (1, 1, 0)
+    assert (found.wire.feedback, found.wire.meter.lacking) == ([], {})
+    found.wire.on_the_way.append((0.0, late))
+    found.wire.pass_time(0.01, found.sender.receive_rtcp_untrusted)
+    assert (found.counts.lost, found.counts.superseded, found.counts.reordered) == (0, 0, 1)
+
+
+def test_packets_of_a_key_frame_are_asked_for() -> None:
+    found = call("video", 0.0)
+    found.stream.vp8 = True
+    found.sender.send_frame()
+    del found.wire.on_the_way[-3]
+    found.wire.pass_time(0.05, found.sender.receive_rtcp_untrusted)
+    assert (found.counts.lost, found.counts.superseded, found.counts.repaired) == (0, 0, 1)
+
+
+KEY, INTER = b"\x00", b"\x01"
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "begins"),
+    [
+        (b"\x10", True),
+        (b"\x90\x00", True),
+        (b"\x90\x80\x7f", True),
+        (b"\x90\x80\xff\xff", True),
+        (b"\x90\xc0\xff\xff\x01", True),
+        (b"\x90\xe0\xff\xff\x01\x40", True),
+        (b"\x90\x10\x01", True),
+        (b"\x80\x00", False),  # not the first packet of a frame
+        (b"\x11", False),  # another partition
+    ],
+)
+def test_the_first_packet_of_a_vp8_key_frame_is_recognised(descriptor: bytes, begins: bool) -> None:
+    assert begins_key_frame_untrusted(descriptor + KEY) is begins
+    assert not begins_key_frame_untrusted(descriptor + INTER)
+    assert not begins_key_frame_untrusted(descriptor)
 
 
 def test_a_stray_retransmission_is_not_needed() -> None:

@@ -159,6 +159,7 @@ class LightMedia:
                     encoding.ssrc,
                     consumed.kind,
                     producer_id,
+                    vp8=codec.mime_type.lower() == "video/vp8",
                     nack=_NACK in codec.rtcp_feedback,
                     rtx_ssrc=None if encoding.rtx is None else encoding.rtx.ssrc,
                 )

@@ -77,6 +77,13 @@ class MissingPackets:
         if packet.tries == 1:  # an answer to several requests does not tell which of them it answers
             self._measure(now - packet.asked_at)
 
+    def clear(self) -> list[int]:
+        """Forget all missing packets, and return their numbers."""
+        numbers = list(self.packets)
+        self.packets.clear()
+        self.next_due = math.inf
+        return numbers
+
     def _measure(self, round_trip: float) -> None:
         # Falls at once and rises slowly.  So answers that had to wait for the publisher hardly count.
         weight = 1.0 if round_trip < self.round_trip else 1 / 16

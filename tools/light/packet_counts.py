@@ -18,6 +18,7 @@ class PacketCounts:
     A client asked for ``requested`` missing packets (NACK).  Of those, ``repaired`` came after all and ``given_up`` are
     not asked for any more.  ``retransmissions`` came in a stream of their own (RTX).  Of those, ``unneeded`` repeated
     packets that were not missing.  ``packets`` does not count retransmissions, ``bytes`` does.
+    ``superseded`` packets never came, and were not asked for any more once a key frame came.
     ``key_frame_requests`` counts requests after failed repairs.  ``cut_off`` packets are the lost ones behind which no
     packet came, so nobody could ask for them.
 
@@ -33,6 +34,7 @@ class PacketCounts:
     requested: int = 0
     repaired: int = 0
     given_up: int = 0
+    superseded: int = 0
     retransmissions: int = 0
     unneeded: int = 0
     key_frame_requests: int = 0

@@ -53,14 +53,22 @@ class PacketMeter:
     _closed: dict[int, None] = field(factory=dict)
 
     def expect(
-        self, ssrc: int, kind: MediaKind, producer_id: str, *, nack: bool = False, rtx_ssrc: int | None = None
+        self,
+        ssrc: int,
+        kind: MediaKind,
+        producer_id: str,
+        *,
+        vp8: bool = False,
+        nack: bool = False,
+        rtx_ssrc: int | None = None,
     ) -> StreamMeter:
         """Expect a producer's stream with this SSRC.  Some of its packets may have come already.
 
-        With ``nack``, ask for missing packets.  ``rtx_ssrc`` is the SSRC of their retransmissions.
+        With ``nack``, ask for missing packets.  If the codec is ``vp8``, ask for none before a key frame.  ``rtx_ssrc``
+        is the SSRC of their retransmissions.
         """
         meter = self.streams.get(ssrc) or self._add(ssrc)
-        meter.kind, meter.producer_id, meter.rtx_ssrc = kind, producer_id, rtx_ssrc
+        meter.kind, meter.producer_id, meter.vp8, meter.rtx_ssrc = kind, producer_id, vp8, rtx_ssrc
         if rtx_ssrc is not None:
             self._retransmitted[rtx_ssrc] = meter
         if nack:
@@ -158,7 +166,8 @@ class PacketMeter:
             meter.first_at = arrived_at() / 1e9
             meter.begun.set()
             meter.take_opened(opened(), arrived_at)
-        elif newest and sequence % self.open_every == 0:
+        elif newest and (sequence % self.open_every == 0 or (self.lacking and ssrc in self.lacking)):
+            # A stream that lacks packets is watched for the key frame that makes them superfluous.
             meter.take_opened(opened(), arrived_at)
 
     def _unexpected(self, ssrc: int) -> StreamMeter | None:

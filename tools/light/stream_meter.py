@@ -16,6 +16,9 @@ from tools.light.missing_packets import MissingPackets
 from tools.light.packet_counts import PacketCounts
 from tools.light.retransmission import read_retransmission_untrusted
 from tools.light.stamp import read_stamp_untrusted
+from tools.light.vp8 import begins_key_frame_untrusted
+from tools.light.wire.errors import BadPacket
+from tools.light.wire.rtp import parse_header_untrusted
 
 #: Largest gap whose packets may still come late (RFC 3550 appendix A.1).
 _MAX_GAP: Final = 3000
@@ -27,13 +30,14 @@ class StreamMeter:
 
     The first packet sets ``begun`` and ``first_at``, its arrival in seconds of the monotonic clock.  ``rtx_ssrc`` is
     the SSRC of the retransmissions.  ``missing`` has the packets to ask for, and is None until :meth:`request_missing`.
-    While there are such packets, the stream is in ``lacking``.
+    While there are such packets, the stream is in ``lacking``.  If its codec is ``vp8``, key frames end the search.
     """
 
     ssrc: int
     kind: MediaKind | None = None
     producer_id: str | None = None
     rtx_ssrc: int | None = None
+    vp8: bool = False
     clock: Callable[[], float] = time.monotonic
     lacking: dict[int, StreamMeter] = field(factory=dict)
     counts: PacketCounts = field(factory=PacketCounts)
@@ -44,7 +48,8 @@ class StreamMeter:
     missing: MissingPackets | None = None
     _first: int = 0
     _highest: int = -1
-    _gaps: dict[int, None] = field(factory=dict)
+    #: The numbers that did not come, and whether a key frame has superseded each.
+    _gaps: dict[int, bool] = field(factory=dict)
     _numbers: int | None = None
 
     def take(self, sequence: int, size: int) -> bool:
@@ -74,7 +79,7 @@ class StreamMeter:
         newest = self._highest + step
         skipped = range(self._highest + 1, newest)
         if step <= _MAX_GAP:
-            self._gaps.update(dict.fromkeys(skipped))
+            self._gaps.update(dict.fromkeys(skipped, False))
         self._miss(skipped)
         self.counts.lost += step - 1
         self._highest = newest
@@ -90,7 +95,7 @@ class StreamMeter:
         """Take a packet off the missing ones.  Return False if it was not missing."""
         if number not in self._gaps:
             return False
-        del self._gaps[number]
+        self.counts.superseded -= self._gaps.pop(number)
         self.counts.lost -= 1
         if self.missing is not None:
             self.missing.remove(number, self.clock())
@@ -104,7 +109,7 @@ class StreamMeter:
             counts.reordered += 1
         elif self._first - _MAX_GAP < number < self._first:
             between = range(number + 1, self._first)
-            self._gaps.update(dict.fromkeys(between))
+            self._gaps.update(dict.fromkeys(between, False))
             self._miss(between)
             counts.lost += len(between)
             counts.reordered += 1
@@ -117,6 +122,13 @@ class StreamMeter:
         if self.missing is None:
             self.missing = MissingPackets(self.counts)
             self._miss(list(self._gaps))
+
+    def _supersede(self, missing: MissingPackets) -> None:
+        """Ask for none of the missing packets any more: a decoder needs nothing before the newest key frame."""
+        numbers = missing.clear()
+        self._gaps.update(dict.fromkeys(numbers, True))
+        self.counts.superseded += len(numbers)
+        self.lacking.pop(self.ssrc, None)
 
     def take_retransmission_untrusted(self, packet: bytes | None, size: int) -> None:
         """Count a packet of the stream's retransmissions, which is decrypted, or None if decryption failed."""
@@ -144,6 +156,8 @@ class StreamMeter:
         if packet is None:
             counts.unopened += 1
             return
+        if self.vp8 and self.missing is not None and self.missing.packets and _begins_key_frame_untrusted(packet):
+            self._supersede(self.missing)
         stamp = read_stamp_untrusted(packet)
         if stamp is None:
             counts.unstamped += 1
@@ -174,3 +188,11 @@ class StreamMeter:
         self.counts.cut_off += behind
         self._highest += behind
         return behind
+
+
+def _begins_key_frame_untrusted(packet: bytes) -> bool:
+    try:
+        header = parse_header_untrusted(packet)
+    except BadPacket:
+        return False
+    return begins_key_frame_untrusted(packet[header.size :])

@@ -86,7 +86,9 @@ def sayings(results: Results) -> Iterator[Saying]:
 
 
 def _fate(kind: MediaKind, got: PacketCounts) -> Saying:
-    missed, lost = got.missed - got.cut_off, got.lost - got.cut_off
+    # Nobody needs the packets before a key frame, and nobody could ask for those at the end.
+    unneeded = got.cut_off + got.superseded
+    missed, lost = got.missed - unneeded, got.lost - unneeded
     if got.requested and not got.repaired:
         return Saying(
             f"{kind}: the gateway answers no NACK, {got.requested} requested packets did not come", good=False
