@@ -66,6 +66,19 @@ def test_packets_of_a_constant_loop_have_the_size_that_was_asked_for(loop: Media
     assert loop.payload_size in (100, 1100)
 
 
+def test_extensions_are_in_media_and_in_retransmissions() -> None:
+    network = Network()
+    media, repeated = [(4, b"0"), (10, b"h")], [(4, b"0"), (11, b"h")]
+    sender = LoopSender(VIDEO, network, 7, random.Random(1), extensions=media, rtx_extensions=repeated)
+    sender.send_frame()
+    first = parse_header_untrusted(network.packets[0])
+    sender.receive_rtcp_untrusted(rtcp.encode([rtcp.Nack(1, 7, (first.sequence_number,))]))
+    rtx = parse_header_untrusted(network.packets[-1])
+    assert (first.extensions, rtx.extensions) == (media, repeated)
+    payload = network.packets[0][first.size : -network.packets[0][-1]]
+    assert network.packets[-1][rtx.size :] == first.sequence_number.to_bytes(2) + payload
+
+
 def test_reports_are_on_the_wall_clock() -> None:
     reports = [rtcp.parse_untrusted(packet)[0] for packet in sent(AUDIO, 7, 150) if not is_rtp(packet[0], packet[1])]
     times = [from_ntp(report.ntp) for report in reports if isinstance(report, rtcp.SenderReport)]

@@ -19,6 +19,7 @@ from tools.light.stamp import PADDING_FLAG, STAMP_SIZE, write_stamp
 from tools.light.wire import rtcp
 from tools.light.wire.errors import BadPacket
 from tools.light.wire.ntp import to_ntp
+from tools.light.wire.rtp import Extensions, encode_extensions
 
 #: The payload types that :class:`tools.light.LightMedia` announces, and that of retransmitted video.
 PAYLOAD_TYPES: Final[dict[MediaKind, int]] = {"audio": 111, "video": 96}
@@ -37,7 +38,9 @@ class LoopSender:
     """Sends ``loop`` on ``endpoint``.  With a ``cname`` it also sends one sender report a second.
 
     It sends packets again if the gateway asks for them: video as retransmissions with the SSRC that
-    :func:`tools.light.retransmission.rtx_ssrc` returns, audio as the same packets.  Browsers do so, too.
+    :func:`tools.light.retransmission.rtx_ssrc` returns, audio as the same packets.  Browsers do so, too.  Packets have
+    the header ``extensions``, retransmissions the ``rtx_extensions``.  A stream needs no announced SSRCs if these have
+    MID and RID, and MID and repaired RID (RFC 8852).
 
     ``frames``, ``key_frames``, ``packets`` and ``octets`` (of whole unencrypted packets) count the sent media.
     ``key_frame_requests`` counts the gateway's requests for key frames, and ``requested`` the packets that it asked
@@ -50,6 +53,8 @@ class LoopSender:
     ssrc: int
     rng: random.Random
     cname: str | None = None
+    extensions: Extensions = ()
+    rtx_extensions: Extensions = ()
     frames: int = 0
     key_frames: int = 0
     packets: int = 0
@@ -65,6 +70,7 @@ class LoopSender:
     _picture: int = field(init=False)
     _history: PacketHistory = field(init=False)
     _rtx: RtxSender = field(init=False)
+    _extensions: bytes = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         # RFC 3550 section 5.1 wants random first values.  The sequence number begins below 2**15: above that, SRTP may
@@ -73,7 +79,9 @@ class LoopSender:
         self._timestamp = self.rng.getrandbits(32)
         self._picture = self.rng.getrandbits(15)
         self._history = PacketHistory(self.loop.packets_per_second)
-        self._rtx = RtxSender(rtx_ssrc(self.ssrc), RTX_PAYLOAD_TYPE, self.rng.randrange(1 << 15))
+        first = self.rng.randrange(1 << 15)
+        self._rtx = RtxSender(rtx_ssrc(self.ssrc), RTX_PAYLOAD_TYPE, first, self.rtx_extensions)
+        self._extensions = encode_extensions(self.extensions) if self.extensions else b""
 
     async def run(self) -> Never:
         """Send each frame at its time until cancelled.  Begin at a random moment within the first interval."""
@@ -127,7 +135,7 @@ class LoopSender:
             rtp_timestamp=self._timestamp - self.loop.clock_rate // self.loop.rate & 0xFFFFFFFF,
             packets=self.packets & 0xFFFFFFFF,
             # Neither headers nor padding count, and the stamp is padding.
-            octets=self.octets - self.packets * (_HEADER.size + STAMP_SIZE) & 0xFFFFFFFF,
+            octets=self.octets - self.packets * (_HEADER.size + len(self._extensions) + STAMP_SIZE) & 0xFFFFFFFF,
         )
         return rtcp.encode([report, rtcp.SourceDescription(self.ssrc, cname)])
 
@@ -135,7 +143,7 @@ class LoopSender:
         kind = self.loop.kind
         marker = last and kind == "video"
         header = _HEADER.pack(
-            0x80 | PADDING_FLAG,
+            0x80 | PADDING_FLAG | bool(self._extensions) << 4,
             marker << 7 | PAYLOAD_TYPES[kind],
             self._sequence & 0xFFFF,
             self._timestamp & 0xFFFFFFFF,
@@ -146,7 +154,9 @@ class LoopSender:
             picture = self._picture & 0x7FFF | 0x8000
             descriptor = _VP8.pack(_LATER if index else _FIRST, _HAS_PICTURE_ID, picture)
         # Stamped last, so that latency begins just before the packet is sealed.
-        return b"".join((header, descriptor, chunk, write_stamp(self.ssrc, self.packets, time.monotonic_ns())))
+        return b"".join(
+            (header, self._extensions, descriptor, chunk, write_stamp(self.ssrc, self.packets, time.monotonic_ns()))
+        )
 
     def receive_rtcp_untrusted(self, packet: bytes) -> None:
         """Handle RTCP about the stream: a request for a key frame restarts the loop, a NACK repeats packets."""

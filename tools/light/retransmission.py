@@ -46,7 +46,7 @@ class RtxSender:
     ssrc: int
     payload_type: int
     sequence: int
-    extensions: tuple[tuple[int, bytes], ...] = ()
+    extensions: rtp.Extensions = ()
 
     def wrap(self, packet: bytes) -> bytes:
         """Return the retransmission of a packet that this client made (RFC 4588 section 4).  It has no padding."""

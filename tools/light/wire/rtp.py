@@ -15,6 +15,9 @@ FIXED_HEADER_SIZE = 12
 FIXED_HEADER = Struct("!BBHII")
 EXTENSION_HEADER = Struct("!HH")
 
+Extensions = Sequence[tuple[int, bytes]]
+"""Elements of a header extension, each with its id and its value."""
+
 _STOP = 15  # RFC 8285 section 4.2: a reader stops at this id
 
 
@@ -34,7 +37,7 @@ class RtpHeader:
     timestamp: int
     ssrc: int
     csrcs: bytes
-    extensions: Sequence[tuple[int, bytes]]
+    extensions: Extensions
     size: int
 
 
@@ -50,7 +53,7 @@ def parse_header_untrusted(packet: bytes) -> RtpHeader:
         raise BadPacket("RTP: not version 2")
     csrcs_end = FIXED_HEADER_SIZE + 4 * (flags & 0x0F)
     size = csrcs_end
-    extensions: Sequence[tuple[int, bytes]] = ()
+    extensions: Extensions = ()
     if flags & 0x10:
         size += 4
         if size > len(packet):
@@ -84,7 +87,7 @@ def padding_size_untrusted(packet: bytes, header: RtpHeader) -> int:
     return padding
 
 
-def _parse_extensions_untrusted(profile: int, block: bytes) -> Sequence[tuple[int, bytes]]:
+def _parse_extensions_untrusted(profile: int, block: bytes) -> Extensions:
     if profile == ONE_BYTE_PROFILE:
         return _parse_one_byte_untrusted(block)
     if profile & 0xFFF0 == TWO_BYTE_PROFILE:
@@ -147,7 +150,7 @@ def encode_element(number: int, value: bytes, *, two_byte: bool) -> bytes:
     return bytes((number << 4 | len(value) - 1,)) + value
 
 
-def encode_extensions(elements: Sequence[tuple[int, bytes]]) -> bytes:
+def encode_extensions(elements: Extensions) -> bytes:
     """The whole extension block, in the one-byte form if that can hold all elements."""
     two_byte = any(needs_two_bytes(number, len(value)) for number, value in elements)
     body = b"".join(encode_element(number, value, two_byte=two_byte) for number, value in elements)
@@ -164,7 +167,7 @@ def encode(
     payload: bytes,
     marker: bool = False,
     csrcs: Iterable[int] = (),
-    extensions: Sequence[tuple[int, bytes]] = (),
+    extensions: Extensions = (),
     padding: int = 0,
 ) -> bytes:
     """A whole plain packet.  ``padding`` (0–255) is how many bytes of padding follow the payload."""
