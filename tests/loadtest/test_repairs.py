@@ -80,6 +80,10 @@ def test_only_media_is_lost(first: int) -> None:
 def test_it_says_that_no_packet_was_lost_for_good() -> None:
     got = PacketCounts(packets=900, requested=100, repaired=100, retransmissions=101, unneeded=1, lost=2, cut_off=2)
     assert said(LOSSY, SENT, got) == [("video: no packet was lost for good, 100 missing ones came later", True)]
+    got.lost, got.superseded = 5, 3
+    [(text, good)] = said(LOSSY, SENT, got)
+    assert text.endswith("100 missing ones came later (3 others were superseded by a key frame)")
+    assert good
 
 
 def test_it_says_how_many_packets_were_lost_for_good() -> None:

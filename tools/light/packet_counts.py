@@ -54,6 +54,11 @@ class PacketCounts:
         return self.lost + self.reordered + self.retransmissions - self.unneeded
 
     @property
+    def lost_for_good(self) -> int:
+        """Packets that a decoder misses: lost ones that a later packet showed and that no key frame superseded."""
+        return self.lost - self.cut_off - self.superseded
+
+    @property
     def loss(self) -> float:
         """The share of the expected packets that never came, 0 to 1."""
         expected = self.packets - self.duplicated + self.retransmissions - self.unneeded + self.lost

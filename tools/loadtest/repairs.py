@@ -86,15 +86,14 @@ def sayings(results: Results) -> Iterator[Saying]:
 
 
 def _fate(kind: MediaKind, got: PacketCounts) -> Saying:
-    # Nobody needs the packets before a key frame, and nobody could ask for those at the end.
-    unneeded = got.cut_off + got.superseded
-    missed, lost = got.missed - unneeded, got.lost - unneeded
+    came = got.missed - got.lost
+    superseded = f" ({got.superseded} others were superseded by a key frame)" if got.superseded else ""
     if got.requested and not got.repaired:
-        return Saying(
-            f"{kind}: the gateway answers no NACK, {got.requested} requested packets did not come", good=False
-        )
-    if not lost:
-        return Saying(f"{kind}: no packet was lost for good, {missed} missing ones came later", good=True)
-    share = show_share(lost / (got.packets + lost))
-    what = f"{kind}: {lost} packets ({share}) were lost for good, of {missed} missing ones"
+        what = f"{kind}: the gateway answers no NACK, {got.requested} requested packets did not come"
+        return Saying(what, good=False)
+    if not got.lost_for_good:
+        return Saying(f"{kind}: no packet was lost for good, {came} missing ones came later{superseded}", good=True)
+    share = show_share(got.lost_for_good / (got.packets + got.lost))
+    missing = came + got.lost_for_good
+    what = f"{kind}: {got.lost_for_good} packets ({share}) were lost for good, of {missing} missing ones{superseded}"
     return Saying(what if got.requested else f"{what}. The gateway offers receivers no retransmission", good=False)

@@ -89,7 +89,11 @@ class Results:
         received = self.total.received[kind]
         return {
             "sent": attrs.asdict(self.total.sending[kind]),
-            "received": {**attrs.asdict(received), "loss": received.loss},
+            "received": {
+                **attrs.asdict(received),
+                "loss": received.loss,
+                "lost_for_good": received.lost_for_good,
+            },
             "latency": _quantiles(self.conductor.totals.latency[kind]),
             "repair": _quantiles(self.conductor.totals.waited[kind]),
             "bitrate_of_a_stream": round(self.conductor.media[kind].bitrate) if kind in self.conductor.media else None,
