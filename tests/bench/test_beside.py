@@ -39,8 +39,8 @@ def check(link: ServerLink, contestant: Contestant, scenario: CallScenario) -> N
     assert 0 < run.received.latency_p50 < 1
     assert len(run.joins) == (scenario.members if scenario.publishers > 1 else scenario.members - 1)
     assert all(0 < join < 10 for join in run.joins)
-    assert run.told is not None
-    assert 0 < run.told < 10
+    assert run.notice is not None
+    assert 0 < run.notice < 10
     assert 0 < run.cpu_per_packet < 0.01
     assert run.profiles == {"AEAD_AES_128_GCM"}
 

@@ -36,7 +36,7 @@ async def channel() -> AsyncIterator[BenchChannel]:
 async def test_a_leave_is_measured_and_checked_and_the_member_comes_back(channel: BenchChannel, ending: Ending) -> None:
     with trio.fail_after(20):
         left = await full_channel.leave(channel, channel.members["m1"], ending, LagMeter())
-        assert 0 < left.first_told <= left.last_told < 5
+        assert 0 < left.first_notice <= left.last_notice < 5
         await full_channel.come_back(channel, "m1")
     assert len(channel.members) == MEMBERS
 
@@ -57,7 +57,7 @@ async def test_a_wrong_list_fails_the_bench(channel: BenchChannel) -> None:
 async def test_a_notice_that_does_not_come_fails_the_bench(channel: BenchChannel) -> None:
     watch = channel.listeners.expect(["m1"], MEMBERS - 1)
     with pytest.raises(BenchError, match=r"after 0\.1 s 3 notices about 1 leavers are missing"):
-        await channel.listeners.wait_all_told(watch, 0.1)
+        await channel.listeners.wait_all_notices(watch, 0.1)
 
 
 async def test_a_watched_gateway_reports_the_steps_between_two_signals() -> None:
@@ -76,7 +76,7 @@ async def test_a_watched_gateway_reports_the_steps_between_two_signals() -> None
 
 
 def test_the_report_says_whether_each_aim_was_met() -> None:
-    leaves = [MeasuredLeave(ending, 0.001, told, 0.002) for ending in ENDINGS for told in (0.004, 0.06)]
+    leaves = [MeasuredLeave(ending, 0.001, last, 0.002) for ending in ENDINGS for last in (0.004, 0.06)]
     together = AtOnce(250, 0.005, 0.1, 0.5, 0.4, 100_000_000, 120_000_000, 0.1)
     watched = Watched(0.02, "task", 0.1, 30_000_000, 100_000, 0.02)
     costs = [Cost(100, True, 0.02, 0.004)]

@@ -23,7 +23,7 @@ RUN = RunResult(
     expected=1000,
     received=RECEIVED,
     joins=[0.01, 0.02, 0.09],
-    told=0.003,
+    notice=0.003,
     memory_per_member=200_000,
     threads=1,
     late_p99=0.001,
@@ -63,7 +63,7 @@ def test_packets_that_did_not_arrive_are_lost_and_not_in_the_cost() -> None:
 
 
 def test_a_leave_that_no_member_learned_of_has_no_time() -> None:
-    assert "| > 10000 |" in said(outcome(RUN, evolve(RUN, told=None)))
+    assert "| > 10000 |" in said(outcome(RUN, evolve(RUN, notice=None)))
 
 
 def test_a_figure_that_was_not_measured_is_a_dash() -> None:

@@ -37,7 +37,7 @@ _P50: Final = Column[RunResult]("latency p50, ms", lambda run: run.received.late
 _P99: Final = Column[RunResult]("p99, ms", lambda run: run.received.latency_p99, ",.2f", 1e3)
 _JOIN: Final = Column[RunResult]("join, ms", lambda run: statistics.median(run.joins), ",.0f", 1e3)
 _SLOWEST: Final = Column[RunResult]("slowest, ms", lambda run: max(run.joins), ",.0f", 1e3)
-_TOLD: Final = Column[RunResult]("close to told, ms", lambda run: run.told, factor=1e3)
+_NOTICE: Final = Column[RunResult]("close to notice, ms", lambda run: run.notice, factor=1e3)
 _MEMORY: Final = Column[RunResult]("memory a member, kB", lambda run: run.memory_per_member, ",.0f", 1e-3)
 _LATE: Final = Column[RunResult]("generator late p99, ms", lambda run: run.late_p99, factor=1e3)
 _SERVER_COLUMNS: Final[Mapping[str, Callable[[Runs], str]]] = {
@@ -46,7 +46,7 @@ _SERVER_COLUMNS: Final[Mapping[str, Callable[[Runs], str]]] = {
     "lost": lambda runs: f"{median(runs, lambda run: run.loss):.2%}",
     _JOIN.head: _JOIN.cell,
     _SLOWEST.head: _SLOWEST.cell,
-    _TOLD.head: lambda runs: _TOLD.cell(runs) if _TOLD.summary(runs) else f"> {NOTICE_SECONDS * 1000:.0f}",
+    _NOTICE.head: lambda runs: _NOTICE.cell(runs) if _NOTICE.summary(runs) else f"> {NOTICE_SECONDS * 1000:.0f}",
     _MEMORY.head: _MEMORY.cell,
     "threads": lambda runs: str(max(run.threads for run in runs)),
     _LATE.head: _LATE.cell,

@@ -82,15 +82,11 @@ def session_keys(master: bytes) -> tuple[bytes, bytes]:
 
     RFC 3711 section 4.3, RFC 7714 section 11.
     """
-    key, salt = master[:MASTER_KEY], master[MASTER_KEY:]
-    return _derive(key, salt, _LABEL_KEY, MASTER_KEY), _derive(key, salt, _LABEL_SALT, MASTER_SALT)
-
-
-def _derive(key: bytes, salt: bytes, label: int, length: int) -> bytes:
     # Pad the salt on the right to 112 bits. The label goes above the 48 bits of the index, which is zero.
-    counter = int.from_bytes(salt.ljust(14, b"\0")) ^ label << 48
-    stream = Cipher(algorithms.AES(key), modes.CTR((counter << 16).to_bytes(16))).encryptor()
-    return stream.update(bytes(length))
+    key, salt = algorithms.AES(master[:MASTER_KEY]), int.from_bytes(master[MASTER_KEY:].ljust(14, b"\0"))
+    counters = [(salt ^ label << 48) << 16 for label in (_LABEL_KEY, _LABEL_SALT)]
+    streams = [Cipher(key, modes.CTR(counter.to_bytes(16))).encryptor() for counter in counters]
+    return streams[0].update(bytes(MASTER_KEY)), streams[1].update(bytes(MASTER_SALT))
 
 
 def plan(

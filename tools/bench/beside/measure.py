@@ -27,8 +27,8 @@ FILL_SECONDS = 180.0
 class RunResult:
     """Figures of one run. Times are in seconds, memory in bytes.
 
-    ``joins`` are the times from opening a WebSocket to the first packet, without the waits for other members. ``told``
-    is the time from a broken connection to the first notice of it at another member, or None without one.
+    ``joins`` are the times from opening a WebSocket to the first packet, without the waits for other members.
+    ``notice`` is the time from a broken connection to the first notice of it at another member, or None without one.
 
     ``busy`` and ``drain_busy`` are processor time of the load generator and of the drain, as shares of a core.
     ``profiles`` are the SRTP profiles that were negotiated.
@@ -39,7 +39,7 @@ class RunResult:
     expected: int
     received: DrainTotals
     joins: Sequence[float]
-    told: float | None
+    notice: float | None
     memory_per_member: float
     threads: int
     late_p99: float
@@ -88,7 +88,7 @@ async def measure(
             expected=packets * (scenario.members - 1),
             received=received,
             joins=joins,
-            told=await call.let_one_leave(),
+            notice=await call.let_one_leave(),
             memory_per_member=memory / scenario.members,
             threads=threads,
             late_p99=late_p99,

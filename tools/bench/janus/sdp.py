@@ -7,7 +7,7 @@ It reads the same parameters from Janus' descriptions.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -18,12 +18,11 @@ from tools.bench import BenchError
 
 _FORMATS: Final = {"audio": 111, "video": 96}
 _CODECS: Final = {
-    "audio": ("a=rtpmap:111 opus/48000/2",),
-    # No generic NACK: light clients ask for no retransmission, and our gateway offers none.
-    "video": ("a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack pli", "a=rtcp-fb:96 ccm fir"),
+    "audio": ("a=rtpmap:{} opus/48000/2",),
+    # No generic NACK: light clients ask for no retransmission here.
+    "video": ("a=rtpmap:{} VP8/90000", "a=rtcp-fb:{} nack pli", "a=rtcp-fb:{} ccm fir"),
 }
 _CANDIDATE: Final = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", re.MULTILINE | re.IGNORECASE)
-_HEAD: Final = ("v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0")
 
 
 class BadDescription(BenchError):
@@ -64,29 +63,42 @@ class LocalCredentials:
 
 def offer(credentials: LocalCredentials, streams: Sequence[tuple[MediaKind, int]]) -> str:
     """Offer to send these streams, each with its kind and SSRC. The other side chooses the DTLS roles."""
-    sections = [
-        [
-            *_section(kind, str(mid), (_FORMATS[kind],), credentials, "actpass"),
-            "a=sendonly",
-            *_CODECS[kind],
-            f"a=ssrc:{ssrc} cname:bench",
-        ]
-        for mid, (kind, ssrc) in enumerate(streams)
-    ]
-    return _whole([str(mid) for mid in range(len(streams))], sections)
+    lines = _session(str(mid) for mid in range(len(streams)))
+    for mid, (kind, ssrc) in enumerate(streams):
+        lines += _section(Section(kind, str(mid), (_FORMATS[kind],)), credentials, "actpass", "sendonly")
+        lines.append(f"a=ssrc:{ssrc} cname:bench")
+    return "".join(f"{line}\r\n" for line in lines)
 
 
 def answer(credentials: LocalCredentials, offered: Description) -> str:
     """Accept every offered stream, as the DTLS server."""
-    sections = [
-        [
-            *_section(section.kind, section.mid, section.formats[:1], credentials, "passive"),
-            "a=recvonly",
-            *(line.replace(f":{_FORMATS[section.kind]} ", f":{section.formats[0]} ") for line in _CODECS[section.kind]),
-        ]
-        for section in offered.sections
+    lines = _session(section.mid for section in offered.sections)
+    for section in offered.sections:
+        lines += _section(section, credentials, "passive", "recvonly")
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def _session(mids: Iterable[str]) -> list[str]:
+    return ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", f"a=group:BUNDLE {' '.join(mids)}"]
+
+
+def _section(section: Section, credentials: LocalCredentials, setup: str, direction: str) -> list[str]:
+    """A media section with the first of its formats."""
+    number, (host, port) = section.formats[0], credentials.address
+    return [
+        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {number}",
+        "c=IN IP4 0.0.0.0",
+        f"a=mid:{section.mid}",
+        "a=rtcp-mux",
+        f"a=ice-ufrag:{credentials.ufrag}",
+        f"a=ice-pwd:{credentials.password}",
+        f"a=fingerprint:sha-256 {credentials.fingerprint}",
+        f"a=setup:{setup}",
+        f"a=candidate:1 1 udp 2130706431 {host} {port} typ host",
+        "a=end-of-candidates",
+        f"a={direction}",
+        *(line.format(number) for line in _CODECS[section.kind]),
     ]
-    return _whole([section.mid for section in offered.sections], sections)
 
 
 def parse(text: str) -> Description:
@@ -119,24 +131,3 @@ def _attribute(text: str, name: str) -> str:
     if found is None:
         raise BadDescription(f"there is no a={name}")
     return found[1]
-
-
-def _section(kind: MediaKind, mid: str, formats: Sequence[int], credentials: LocalCredentials, setup: str) -> list[str]:
-    host, port = credentials.address
-    return [
-        f"m={kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, formats))}",
-        "c=IN IP4 0.0.0.0",
-        f"a=mid:{mid}",
-        "a=rtcp-mux",
-        f"a=ice-ufrag:{credentials.ufrag}",
-        f"a=ice-pwd:{credentials.password}",
-        f"a=fingerprint:sha-256 {credentials.fingerprint}",
-        f"a=setup:{setup}",
-        f"a=candidate:1 1 udp 2130706431 {host} {port} typ host",
-        "a=end-of-candidates",
-    ]
-
-
-def _whole(mids: Sequence[str], sections: Sequence[Sequence[str]]) -> str:
-    lines = [*_HEAD, f"a=group:BUNDLE {' '.join(mids)}"]
-    return "".join(f"{line}\r\n" for line in [*lines, *(line for section in sections for line in section)])

@@ -53,7 +53,7 @@ async def measure(leaves: int, progress: Progress) -> LeaveResults:
     together = await half_leaves(progress)
     again, watched = await half_leaves_watched(progress)
     seconds = time.monotonic() - begun
-    return LeaveResults(machine(), seconds, load, left, silent, together, again.last_told, watched, costs)
+    return LeaveResults(machine(), seconds, load, left, silent, together, again.last_notice, watched, costs)
 
 
 def run(options: argparse.Namespace, progress: Progress) -> Report:

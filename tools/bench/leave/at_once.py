@@ -11,7 +11,7 @@ from attrs import frozen
 from tools.bench import BenchError
 from tools.bench.command import Progress
 from tools.bench.leave.channel import BenchChannel, open_channel
-from tools.bench.leave.listeners import ENDINGS, now
+from tools.bench.leave.listeners import ENDINGS
 from tools.bench.leave.watched_gateway import EVENT, Watched
 from tools.loadtest.own_load import LagMeter
 from tools.servers import GatewayProcess, running_gateway
@@ -23,7 +23,7 @@ LEAVERS: Final = 250
 # Number of members whose streams everybody consumes. Half of them are among the leavers.
 SPEAKERS: Final = 8
 JOIN_AT_ONCE: Final = 100
-TOLD_SECONDS: Final = 60.0
+NOTICE_SECONDS: Final = 60.0
 SAMPLE_SECONDS: Final = 0.01
 LOOK_SECONDS: Final = 0.002
 REPORT_SECONDS: Final = 30.0
@@ -40,8 +40,8 @@ class AtOnce:
 
     others: int
     closing: float
-    first_told: float
-    last_told: float
+    first_notice: float
+    last_notice: float
     cpu: float
     memory_before: int
     memory_peak: int
@@ -65,7 +65,6 @@ async def fill(channel: BenchChannel, progress: Progress) -> None:
 async def leave_at_once(gateway: GatewayProcess, channel: BenchChannel) -> AtOnce:
     """End every second member's connection, in one loop without a pause."""
     leavers = list(channel.members.values())[:: MEMBERS // LEAVERS]
-    watch = channel.expect_leave(leavers)
     lag, memory, cpu = LagMeter(LOOK_SECONDS), [gateway.memory()], gateway.cpu_seconds()
 
     async def sample_memory() -> None:
@@ -76,18 +75,13 @@ async def leave_at_once(gateway: GatewayProcess, channel: BenchChannel) -> AtOnc
     async with trio.open_nursery() as nursery:
         nursery.start_soon(sample_memory)
         nursery.start_soon(lag.run)
-        begun = now()
-        for number, member in enumerate(leavers):
-            ENDINGS[number % len(ENDINGS)].end(member.signalling.socket)
-        closed = now()
-        await channel.listeners.wait_all_told(watch, TOLD_SECONDS)
+        watch = await channel.leave(leavers, ENDINGS, NOTICE_SECONDS)
         cpu = gateway.cpu_seconds() - cpu
         await channel.settle()
         nursery.cancel_scope.cancel()
     await channel.conclude_leave(leavers, {ending.reason for ending in ENDINGS})
-    times = [at - begun for told in watch.times.values() for at in told]
-    others = len(channel.members)
-    return AtOnce(others, closed - begun, min(times), max(times), cpu, memory[0], max(memory), lag.take())
+    notices = watch.first_notice, watch.last_notice
+    return AtOnce(len(channel.members), watch.ended - watch.begun, *notices, cpu, memory[0], max(memory), lag.take())
 
 
 async def half_leaves(progress: Progress) -> AtOnce:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import cycle
 from typing import Final, TypeVar
 
 import trio
@@ -17,7 +18,7 @@ from sfu.wire.certificate import generate_certificate
 from tools.bench import BenchError
 from tools.bench.conference import new_ssrc, running_pool
 from tools.bench.gateway_members import join
-from tools.bench.leave.listeners import LeaveListener, LeaveWatch, Listeners
+from tools.bench.leave.listeners import Ending, LeaveListener, LeaveWatch, Listeners, now
 from tools.light import Identity, LightMedia, PacketMeter, Poller, SharedDecoder
 from tools.loadtest.roster import Roster
 from tools.servers import GatewayProcess
@@ -141,6 +142,19 @@ class BenchChannel:
             if ignore:
                 member.signalling.ignore()
         return self.listeners.expect(names, len(self.members))
+
+    async def leave(self, leavers: Collection[BenchMember], endings: Sequence[Ending], seconds: float) -> LeaveWatch:
+        """End the leavers' connections in one loop without a pause, by each ending in turn.
+
+        Return once all others have the notices. Raises :exc:`BenchError` after ``seconds``.
+        """
+        watch = self.expect_leave(leavers)
+        watch.begun = now()
+        for member, ending in zip(leavers, cycle(endings), strict=False):
+            ending.end(member.signalling.socket)
+        watch.ended = now()
+        await self.listeners.wait_all_notices(watch, seconds)
+        return watch
 
     async def conclude_leave(self, leavers: Collection[BenchMember], reasons: Collection[str]) -> None:
         """Check the notices that the others got, and close the leavers' sockets. Raises :exc:`BenchError`."""

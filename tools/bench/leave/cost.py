@@ -16,7 +16,7 @@ from tools.servers import GatewayProcess
 SIZES: Final = (1, 10, 100)
 ROUNDS: Final = 20
 IDLE_SECONDS: Final = 2.0
-TOLD_SECONDS: Final = 10.0
+NOTICE_SECONDS: Final = 10.0
 # Seconds without a message after which the gateway has finished its work.
 QUIET_SECONDS: Final = 0.1
 
@@ -53,7 +53,7 @@ async def measure(gateway: GatewayProcess, members: int, *, with_media: bool) ->
 
 async def _wait_empty(gateway: GatewayProcess) -> None:
     """Wait until the members of the last measurement are gone. Otherwise their leaving would count as idle cost."""
-    with trio.fail_after(TOLD_SECONDS):
+    with trio.fail_after(NOTICE_SECONDS):
         while True:
             if not await trio.to_thread.run_sync(gateway.metric, "sfu_sessions"):
                 return
@@ -89,10 +89,7 @@ async def _join_and_leave(channel: BenchChannel, meter: CpuMeter, *, with_media:
     await channel.settle_and_check()
     await channel.listeners.quiet(QUIET_SECONDS)
     meter.take()
-    watch = channel.expect_leave([member])
-    ENDINGS[0].end(member.signalling.socket)
-    if channel.members:
-        await channel.listeners.wait_all_told(watch, TOLD_SECONDS)
+    await channel.leave([member], ENDINGS, NOTICE_SECONDS)
     await trio.sleep(QUIET_SECONDS)
     await channel.listeners.quiet(QUIET_SECONDS)
     leave = meter.take()

@@ -22,7 +22,7 @@ from tools.servers import PACKETS_OUT, GatewayProcess
 MEMBERS: Final = 100
 SPEAKERS: Final = 2
 SPEECH: Final = constant_loop("audio", rate=50, packets=1, payload_size=100)
-TOLD_SECONDS: Final = 10.0
+NOTICE_SECONDS: Final = 10.0
 LOAD_SECONDS: Final = 3.0
 #: Members of each kind of silence.
 SILENT: Final = 10
@@ -37,8 +37,8 @@ class MeasuredLeave:
     """
 
     ending: Ending
-    first_told: float
-    last_told: float
+    first_notice: float
+    last_notice: float
     lag: float
 
 
@@ -83,13 +83,9 @@ async def measure_load(gateway: GatewayProcess) -> Load:
 
 async def leave(channel: BenchChannel, member: BenchMember, ending: Ending, lag: LagMeter) -> MeasuredLeave:
     """Let one member leave. Wait until all others have the notice, and check it."""
-    watch = channel.expect_leave([member])
     lag.take()
-    begun = now()
-    ending.end(member.signalling.socket)
-    await channel.listeners.wait_all_told(watch, TOLD_SECONDS)
-    [times] = watch.times.values()
-    left = MeasuredLeave(ending, times[0] - begun, times[-1] - begun, lag.take())
+    watch = await channel.leave([member], [ending], NOTICE_SECONDS)
+    left = MeasuredLeave(ending, watch.first_notice, watch.last_notice, lag.take())
     await channel.conclude_leave([member], [ending.reason])
     return left
 
@@ -131,7 +127,7 @@ async def fall_silent(channel: BenchChannel, progress: Progress) -> Silence:
         for endpoint in member.media.endpoints.values():
             endpoint.transport.stop_checking()
             endpoint.stop_reading()
-    await channel.listeners.wait_all_told(watch, SILENCE_SECONDS)
+    await channel.listeners.wait_all_notices(watch, SILENCE_SECONDS)
     await channel.conclude_leave(chosen, ["timed_out"])
     seconds = []
     for member in chosen:

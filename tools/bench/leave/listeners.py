@@ -52,15 +52,28 @@ now: Final = time.perf_counter
 class LeaveWatch:
     """Waits until each of ``listeners`` clients has the notice of each leaver.
 
-    ``times`` has the arrival times of the notices (of ``time.perf_counter``), by the leaver's user id.
+    ``times`` has the arrival times of the notices, by the leaver's user id. The bench ends the connections from
+    ``begun`` to ``ended``. All are times of :data:`now`.
     """
 
     times: dict[str, list[float]]
     listeners: int
     outstanding: int
+    begun: float = 0.0
+    ended: float = 0.0
     done: trio.Event = field(factory=trio.Event)
 
-    def told(self, user_id: str, at: float) -> None:
+    @property
+    def first_notice(self) -> float:
+        """Seconds until the first notice of any leaver."""
+        return min(at for times in self.times.values() for at in times) - self.begun
+
+    @property
+    def last_notice(self) -> float:
+        """Seconds until the last notice of any leaver."""
+        return max(at for times in self.times.values() for at in times) - self.begun
+
+    def note(self, user_id: str, at: float) -> None:
         if (times := self.times.get(user_id)) is not None:
             times.append(at)
             self.outstanding -= 1
@@ -99,13 +112,13 @@ class Listeners(WebSocketPool):
 
     async def connect(self) -> LeaveListener:
         heard = partial(setattr, self, "heard_at")
-        listener = await self.open(partial(LeaveListener, on_message=heard, on_left=self._told))
+        listener = await self.open(partial(LeaveListener, on_message=heard, on_left=self._note))
         self._connected.append(listener)
         return listener
 
-    def _told(self, user_id: str, at: float) -> None:
+    def _note(self, user_id: str, at: float) -> None:
         if self.watch is not None:
-            self.watch.told(user_id, at)
+            self.watch.note(user_id, at)
 
     def expect(self, leavers: Iterable[str], listeners: int) -> LeaveWatch:
         """From now on, note when each listener gets the notice of each of these user ids.
@@ -116,11 +129,13 @@ class Listeners(WebSocketPool):
         self.watch = LeaveWatch(times, listeners, len(times) * listeners)
         return self.watch
 
-    async def wait_all_told(self, watch: LeaveWatch, seconds: float) -> None:
+    async def wait_all_notices(self, watch: LeaveWatch, seconds: float) -> None:
         """Wait until all notices have come.
 
         After ``seconds``, raises :exc:`BenchError`, whose text names the missing ones.
         """
+        if not watch.outstanding:  # nobody else is in the channel
+            return
         with trio.move_on_after(seconds):
             await watch.done.wait()
             return

@@ -18,7 +18,7 @@ from tools.bench.leave.full_channel import Load, MeasuredLeave, Silence
 from tools.bench.leave.listeners import ENDINGS
 from tools.bench.leave.watched_gateway import Watched
 
-TOLD_AIM: Final = 0.05
+NOTICE_AIM: Final = 0.05
 SILENCE_AIM: Final = 10.0
 OUTBOXES_AIM: Final = 200e6
 STEP_AIM: Final = 0.1
@@ -29,7 +29,7 @@ class LeaveResults:
     """All results of the bench.
 
     ``watched`` is from a second run of the leave at once, whose gateway watched itself. In that run the last notice
-    came ``watched_told`` seconds after the first connection ended.
+    came ``watched_notice`` seconds after the first connection ended.
     """
 
     machine: str
@@ -38,7 +38,7 @@ class LeaveResults:
     leaves: Sequence[MeasuredLeave]
     silence: Silence
     at_once: AtOnce
-    watched_told: float
+    watched_notice: float
     watched: Watched
     costs: Sequence[Cost]
 
@@ -48,7 +48,7 @@ class LeaveResults:
             f"The whole bench took {self.seconds:.0f} s.",
             *_one_by_one(self.load, self.leaves),
             *_silence(self.silence),
-            *_at_once(self.at_once, self.watched_told, self.watched),
+            *_at_once(self.at_once, self.watched_notice, self.watched),
             *_costs(self.costs),
         ]
         return "\n\n".join(parts)
@@ -73,9 +73,9 @@ def _met(measured: float, aim: float) -> str:
 
 
 def _one_by_one(load: Load, leaves: Sequence[MeasuredLeave]) -> Iterator[str]:
-    p99 = percentile((leave.last_told for leave in leaves), 0.99)
+    p99 = percentile((leave.last_notice for leave in leaves), 0.99)
     kinds = {ending.name: [leave for leave in leaves if leave.ending is ending] for ending in ENDINGS}
-    head = ["the socket closes by", "leaves", "p50", "p99", "longest", "first told, p50", "the bench itself late by"]
+    head = ["the socket closes by", "leaves", "p50", "p99", "longest", "first notice, p50", "the bench itself late by"]
     yield f"### One of {full_channel.MEMBERS} leaves"
     yield (
         f"{load.consumers:,} consumers. {full_channel.SPEAKERS} members speak. While nobody leaves, the gateway sends "
@@ -83,12 +83,12 @@ def _one_by_one(load: Load, leaves: Sequence[MeasuredLeave]) -> Iterator[str]:
         "from the socket's closing to the last notice at another member. p99 is the nearest rank."
     )
     yield table(head, (_leaves_row(*kind) for kind in [*kinds.items(), ("**all**", leaves)]))
-    yield f"Aim: p99 of all at most {_ms(TOLD_AIM, 0)} ms: {_met(p99, TOLD_AIM)}."
+    yield f"Aim: p99 of all at most {_ms(NOTICE_AIM, 0)} ms: {_met(p99, NOTICE_AIM)}."
 
 
 def _leaves_row(name: str, leaves: Sequence[MeasuredLeave]) -> list[object]:
-    last = [leave.last_told for leave in leaves]
-    first, late = statistics.median(leave.first_told for leave in leaves), max(leave.lag for leave in leaves)
+    last = [leave.last_notice for leave in leaves]
+    first, late = statistics.median(leave.first_notice for leave in leaves), max(leave.lag for leave in leaves)
     times = [statistics.median(last), percentile(last, 0.99), max(last), first]
     return [name, len(leaves), *map(_ms, times), f"{_ms(late)} at most"]
 
@@ -116,13 +116,13 @@ def _silence(silent: Silence) -> Iterator[str]:
     )
 
 
-def _at_once(measured: AtOnce, watched_told: float, watched: Watched) -> Iterator[str]:
+def _at_once(measured: AtOnce, watched_notice: float, watched: Watched) -> Iterator[str]:
     outboxes_met = f"{_mb(OUTBOXES_AIM)}: {_met(watched.outboxes, OUTBOXES_AIM)}"
     step_met = f"{_ms(STEP_AIM, 0)} ms: {_met(watched.longest_step, STEP_AIM)}"
     collections = f"{watched.collections}, {_ms(watched.longest_collection)} ms"
     rows = [
-        ["the first of the others learns of a first leave after", f"{measured.first_told:.2f} s", ""],
-        ["the last of the others learns of all leaves after", f"{measured.last_told:.2f} s", ""],
+        ["first notice of a leave after", f"{measured.first_notice:.2f} s", ""],
+        ["last notice of the last leave after", f"{measured.last_notice:.2f} s", ""],
         ["processor time of the gateway until then", f"{measured.cpu:.2f} s", ""],
         ["lists, revisions, one `user_left` each, checked at", f"{measured.others} of {measured.others}", "met"],
         ["readers that keep up and were closed", "0", "met"],
@@ -143,7 +143,7 @@ def _at_once(measured: AtOnce, watched_told: float, watched: Watched) -> Iterato
     yield table(["what", "measured", "aim"], rows)
     yield (
         "† From a second run, in which the gateway watched its own steps. In that run the last notice came after "
-        f"{watched_told:.2f} s. A message that waits in many outboxes is in memory once and counts in each."
+        f"{watched_notice:.2f} s. A message that waits in many outboxes is in memory once and counts in each."
     )
 
 

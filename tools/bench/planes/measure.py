@@ -6,8 +6,8 @@ import os
 import random
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -116,27 +116,10 @@ def send_until(over: threading.Event, senders: Sequence[LoopSender]) -> None:
         time.sleep(TICK_SECONDS)
 
 
-@asynccontextmanager
-async def open_channels(
-    conference: GatewayConference, loop: MediaLoop, receivers: int, progress: Progress
-) -> AsyncIterator[list[LoopSender]]:
-    """Yield one stream for each channel, with all receivers connected and nothing sent yet.
-
-    Raises ``trio.TooSlowError`` and what joining raises.
-    """
-    async with trio.open_nursery() as members:
-        streams = []
-        with trio.fail_after(FILL_SECONDS):
-            for number in range(CHANNELS):
-                progress(f"{receivers} join channel {number + 1} of {CHANNELS}")
-                streams.append(await _fill(conference, members, number, loop, receivers))
-        yield streams
-        members.cancel_scope.cancel()
-
-
-async def _fill(
+async def fill(
     conference: GatewayConference, members: trio.Nursery, number: int, loop: MediaLoop, receivers: int
 ) -> LoopSender:
+    """Fill a channel. Return its stream, of which nothing is sent yet."""
     channel, ssrc = f"channel-{number}", new_ssrc()
     publisher = await conference.enter(f"source-{number}", members, channel)
     endpoint, offered = await publisher.publish([(loop.kind, ssrc)])
@@ -155,16 +138,24 @@ async def measure(
     seconds: float,
     progress: Progress,
 ) -> PlanesResult:
-    """Run two channels on a gateway with this number of planes."""
+    """Run two channels on a gateway with this number of planes.
+
+    Raises ``trio.TooSlowError`` and what joining raises.
+    """
     name = f"{planes} plane{'' if planes == 1 else 's'}"
     progress(f"{name}: the gateway starts")
     async with (
         open_gateway(link.server, link.prefix, identity, ["--planes", str(planes)]) as conference,
-        open_channels(conference, loop, receivers, progress) as streams,
+        trio.open_nursery() as members,
     ):
+        with trio.fail_after(FILL_SECONDS):
+            progress(f"{name}: {receivers} join each channel")
+            streams = [await fill(conference, members, number, loop, receivers) for number in range(CHANNELS)]
         with sink.open_sink(link):
             progress(f"{name}: it forwards what it can")
-            return await _forward(conference.process, streams, seconds)
+            result = await _forward(conference.process, streams, seconds)
+        members.cancel_scope.cancel()
+    return result
 
 
 async def _forward(gateway: GatewayProcess, streams: Sequence[LoopSender], seconds: float) -> PlanesResult:

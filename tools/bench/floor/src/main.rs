@@ -10,39 +10,22 @@ mod sending;
 use std::error::Error;
 use std::io::{Read, stdin};
 use std::net::UdpSocket;
-use std::process::ExitCode;
+use std::time::Duration;
 
-use nix::sys::time::TimeValLike;
+use nix::sys::socket::{setsockopt, sockopt};
 use nix::time::{ClockId, clock_gettime};
 
-fn main() -> ExitCode {
-    match run() {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> Result<String, Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let mut text = String::new();
     stdin().read_to_string(&mut text)?;
     let plan = plan::parse(&text)?;
     let socket = UdpSocket::bind("0.0.0.0:0")?;
-    nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::SndBuf, &(4 << 20))?;
-    let sender = sending::Sender::new(&plan, socket);
-    let before = cpu_nanoseconds()?;
-    let done = sender.follow(&plan)?;
-    #[allow(clippy::cast_precision_loss)] // a run's length is far below 2**53 ns
-    let cpu = (cpu_nanoseconds()? - before) as f64 / 1e9;
-    Ok(format!(r#"{{"packets": {}, "sends": {}, "cpu": {cpu:.9}}}"#, done.packets, done.sends))
-}
-
-/// Processor time of all threads, by the scheduler's clock.
-fn cpu_nanoseconds() -> nix::Result<i64> {
-    Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.num_nanoseconds())
+    setsockopt(&socket, sockopt::SndBuf, &(4 << 20))?;
+    let mut sender = sending::Sender::new(&plan, socket);
+    // Processor time of all threads, by the scheduler's clock.
+    let before = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?;
+    sender.follow(&plan)?;
+    let cpu = Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)? - before).as_secs_f64();
+    println!(r#"{{"packets": {}, "sends": {}, "cpu": {cpu:.9}}}"#, sender.packets, sender.sends);
+    Ok(())
 }

@@ -11,45 +11,29 @@ const PAYLOAD_TYPE: u8 = 96;
 /// The session key and salt of one receiver.
 pub struct Seal {
     key: LessSafeKey,
-    salt: [u8; 12],
+    salt: u128,
 }
 
 impl Seal {
-    pub fn new(key: [u8; 16], salt: [u8; 12]) -> Result<Self, Unspecified> {
-        Ok(Self { key: LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key)?), salt })
+    pub fn new(key: u128, salt: u128) -> Result<Self, Unspecified> {
+        Ok(Self { key: LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key.to_be_bytes())?), salt })
     }
 
-    /// Write the packet with this index (rollover counter and sequence number, RFC 3711 section 3.3.1) into
-    /// `place`, which has the size of header, payload and tag.
-    pub fn write(
-        &self,
-        place: &mut [u8],
-        payload: &[u8],
-        ssrc: u32,
-        index: u64,
-        timestamp: u32,
-    ) -> Result<(), Unspecified> {
+    /// Writes the packet with this index (rollover counter and sequence number, RFC 3711 section 3.3.1) into `place`,
+    /// which has the size of header, payload and tag. The payload is zeros.
+    pub fn write(&self, place: &mut [u8], ssrc: u32, index: u64, timestamp: u32) -> Result<(), Unspecified> {
         let (header, rest) = place.split_at_mut(HEADER);
-        let (body, tag) = rest.split_at_mut(payload.len());
+        let (body, tag) = rest.split_at_mut(rest.len() - TAG);
         header[0] = VERSION;
         header[1] = PAYLOAD_TYPE;
         header[2..4].copy_from_slice(&index.to_be_bytes()[6..]);
         header[4..8].copy_from_slice(&timestamp.to_be_bytes());
         header[8..].copy_from_slice(&ssrc.to_be_bytes());
-        body.copy_from_slice(payload);
-        let sealed = self.key.seal_in_place_separate_tag(self.nonce(ssrc, index), Aad::from(&*header), body)?;
-        tag.copy_from_slice(sealed.as_ref());
+        body.fill(0);
+        // RFC 7714 section 8.1: exclusive or of the salt with two zero bytes, SSRC, rollover counter, sequence number.
+        let nonce = (u128::from(ssrc) << 48 | u128::from(index)) ^ self.salt;
+        let nonce = Nonce::try_assume_unique_for_key(&nonce.to_be_bytes()[4..])?;
+        tag.copy_from_slice(self.key.seal_in_place_separate_tag(nonce, Aad::from(&*header), body)?.as_ref());
         Ok(())
-    }
-
-    /// RFC 7714 section 8.1: exclusive or of the salt with two zero bytes, SSRC, rollover counter and sequence number.
-    fn nonce(&self, ssrc: u32, index: u64) -> Nonce {
-        let mut nonce = [0; 12];
-        nonce[2..6].copy_from_slice(&ssrc.to_be_bytes());
-        nonce[6..].copy_from_slice(&index.to_be_bytes()[2..]);
-        for (byte, salt) in nonce.iter_mut().zip(self.salt) {
-            *byte ^= salt;
-        }
-        Nonce::assume_unique_for_key(nonce)
     }
 }
