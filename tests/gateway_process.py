@@ -55,24 +55,24 @@ class GatewayProcess:
         return int(self.media.partition(",")[0].rpartition(":")[2])
 
     def log(self) -> list[dict[str, Any]]:
-        """All events that it has logged so far."""
+        """Return all events that the gateway has logged so far."""
         return _read_log(self.log_file)
 
     def metrics(self) -> dict[str, float]:
-        """Its metrics.  Names include the labels, as Prometheus writes them."""
+        """Return the metrics of the gateway.  Names include the labels, as Prometheus writes them."""
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as response:
             lines = response.read().decode().splitlines()
         samples = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}
 
     def live(self) -> dict[str, int]:
-        """How many sessions, channels, members and media objects it has now."""
+        """Return the present numbers of sessions, channels, members and media objects."""
         figures = self.metrics()
         names = ("sessions", "channels", "members", "transports", "producers", "consumers", "routes")
         return {name: int(figures[f"sfu_{name}"]) for name in names}
 
     def open_files(self) -> list[str]:
-        """The targets of its file descriptors.  A socket's target names its inode."""
+        """Return the targets of the gateway's file descriptors.  A socket's target names its inode."""
         found = []
         for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
             with suppress(FileNotFoundError):  # it was closed meanwhile

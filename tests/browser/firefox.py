@@ -66,16 +66,16 @@ class FirefoxPerson:
         return found
 
     def frames_from(self, user_id: str) -> int:
-        """How many frames of a user's camera were decoded."""
+        """Return the number of decoded frames of a user's camera."""
         of_them = (each for each in self.stats("inbound") if (each["userId"], each["source"]) == (user_id, "camera"))
         return int(next(of_them, {}).get("framesDecoded", 0))
 
     def watches(self, user_id: str, within: float) -> None:
-        """Frames of a user arrive ``within`` seconds, and keep arriving."""
+        """Check that frames of a user arrive within ``within`` seconds, and keep arriving."""
         frames_grow(lambda: self.frames_from(user_id), within)
 
     def watches_again(self, user_id: str, within: float) -> None:
-        """More frames of a user arrive ``within`` seconds, and keep arriving."""
+        """Check that more frames of a user arrive within ``within`` seconds, and keep arriving."""
         had = self.frames_from(user_id)
         frames_grow(lambda: self.frames_from(user_id) - had, within)
 
@@ -98,7 +98,7 @@ class FirefoxPerson:
 
 
 def frames_grow(look: Callable[[], int], within: float) -> None:
-    """The number of frames is above 0 ``within`` seconds, and higher a second later."""
+    """Check that the number of frames is above 0 within ``within`` seconds, and higher a second later."""
     first = poll_until(look, lambda frames: frames > 0, within)
     time.sleep(1)
     assert look() > first, f"the video stands still at frame {first}"

@@ -116,7 +116,7 @@ class Person:
         return {entry["source"]: entry for entry in entries}
 
     def frames_from(self, user_id: str, source: str = "camera") -> int:
-        """How many of a user's video frames were decoded."""
+        """Return the number of decoded video frames of a user."""
         return int(self.inbound().get((user_id, source), {}).get("framesDecoded", 0))
 
     def energy_from(self, user_id: str, source: str = "microphone") -> float:
@@ -155,7 +155,7 @@ class Person:
         return picture.get("framesDecoded", 0), sound.get("totalAudioEnergy", 0)
 
     def watches(self, user_id: str, source: str, by: float) -> None:
-        """Frames of this source arrive by ``by``, and keep arriving for a second."""
+        """Check that frames of this source arrive by ``by``, and keep arriving for a second."""
         while not (before := self.frames_from(user_id, source)):
             assert time.monotonic() < by, f"{self.name} has no frame of {user_id}'s {source}"
             self.page.wait_for_timeout(100)
@@ -179,7 +179,7 @@ class Person:
             self.page.wait_for_timeout(250)
 
     def hears_nothing_of(self, user_id: str) -> None:
-        """No sound arrives for a second.  The browser may first fade out the sound that it has."""
+        """Check that no sound arrives for a second.  The browser may first fade out the sound that it has."""
         self.page.wait_for_timeout(1000)
         before = self.energy_from(user_id)
         self.page.wait_for_timeout(1000)

@@ -67,7 +67,7 @@ def resident(gateway: GatewayProcess) -> int:
 
 
 def leaves(gateway: GatewayProcess) -> Counter[str]:
-    """How many leaves the gateway counted, by reason."""
+    """Return the gateway's counts of leaves, by reason."""
     figures = gateway.metrics()
     counts = {reason: int(figures[f'sfu_leaves_total{{reason="{reason}"}}']) for reason in get_args(LeaveReason)}
     return +Counter(counts)

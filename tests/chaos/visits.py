@@ -53,7 +53,7 @@ class Visitors:
 
     @property
     def expected_leaves(self) -> Counter[str]:
-        """How many leaves the gateway should have counted, by reason."""
+        """Return the numbers of leaves that the gateway should have counted, by reason."""
         leaves = Counter[str]()
         for end, count in self.made.items():
             leaves[REASONS[end]] += count

@@ -25,7 +25,9 @@ async def test_a_client_that_closes_with_1000_has_left(autojump_clock: MockClock
 
 
 @pytest.mark.parametrize("code", [1001, 1011, 4000])
-async def test_a_client_that_closes_otherwise_is_disconnected(autojump_clock: MockClock, code: int) -> None:
+async def test_a_client_that_closes_with_another_code_counts_as_disconnected(
+    autojump_clock: MockClock, code: int
+) -> None:
     async with open_gate() as gate:
         ada, ben = await gate.joined("ada", "ben")
         await ada.close(code)
@@ -52,7 +54,7 @@ async def test_a_client_that_a_moderator_removes_is_closed_with_4403(autojump_cl
         assert (await ben.voice_state("user_left"))["reason"] == "removed"
 
 
-async def test_a_replaced_client_is_closed_with_4409_and_gone_before_the_new_one_is_answered(
+async def test_a_replaced_client_is_closed_with_4409_and_gone_before_the_new_client_gets_its_answer(
     autojump_clock: MockClock,
 ) -> None:
     async with open_gate() as gate:
@@ -111,7 +113,7 @@ async def test_a_draining_gateway_serves_its_clients_and_accepts_no_new_ones(aut
         assert trio.current_time() - begun == pytest.approx(30)
 
 
-async def test_a_session_that_ends_late_sees_the_others_leave_as_drained(
+async def test_a_session_that_ends_late_gets_the_reason_draining_for_the_others(
     autojump_clock: MockClock, slow_goodbyes: None
 ) -> None:
     async with open_gate() as gate:
@@ -120,8 +122,8 @@ async def test_a_session_that_ends_late_sees_the_others_leave_as_drained(
         gate.server.end_clients()
         code, _ = await closing(ben)
         assert code == 1001
-        told = [(frame["data"]["userId"], frame["data"]["reason"]) for frame in ben.frames[:-1]]
-        assert sorted(told) == [("ada", "draining"), ("cleo", "draining")]
+        notices = [(frame["data"]["userId"], frame["data"]["reason"]) for frame in ben.frames[:-1]]
+        assert sorted(notices) == [("ada", "draining"), ("cleo", "draining")]
 
 
 async def test_closing_is_the_last_message_even_behind_a_long_queue(autojump_clock: MockClock) -> None:

@@ -39,10 +39,10 @@ async def head_of_accepted(gate: Gate, **headers: str) -> list[str]:
     return lines
 
 
-# Subprotocol.
+# The subprotocol.
 
 
-async def test_the_subprotocol_that_was_offered_is_selected(autojump_clock: MockClock) -> None:
+async def test_the_gateway_selects_the_offered_subprotocol(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         offered = "chat, trio-sfu.v1, other"
         head = await head_of_accepted(gate, sec_websocket_protocol=offered)
@@ -73,10 +73,10 @@ async def test_a_client_that_offers_no_subprotocol_is_served_as_version_1(autoju
         await client.join("ada")
 
 
-# Frames.
+# WebSocket frames and their size.
 
 
-async def test_no_compression_is_agreed_on(autojump_clock: MockClock) -> None:
+async def test_the_gateway_agrees_to_no_compression(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         offered = "permessage-deflate; client_max_window_bits"
         head = await head_of_accepted(gate, sec_websocket_extensions=offered)
@@ -218,7 +218,7 @@ async def test_a_closed_connection_ends_its_session_at_once(autojump_clock: Mock
         assert trio.current_time() == begun
 
 
-# Joining in time.
+# The time limit for joining.
 
 
 async def test_a_client_that_does_not_join_in_ten_seconds_is_closed_with_4408(autojump_clock: MockClock) -> None:

@@ -21,7 +21,7 @@ async def send_transport(client: RawClient) -> str:
     return str((await client.ok("create_transport", direction="send"))["transportId"])
 
 
-# Frames that are no requests.
+# Frames that are not requests.
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_thirty_two_levels_of_nesting_are_read(autojump_clock: MockClock) 
         assert (await answer(ada, '{"id": 1, "type": "ping", "more": ' + "[" * 31 + "]" * 31 + "}"))["type"] == "ok"
 
 
-# Strictness.
+# Strict decoding of fields.
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,9 @@ async def test_no_value_is_coerced_in_any_request(
 
 @pytest.mark.parametrize("kind", ["pause", "resume", "close"])
 @pytest.mark.parametrize("data", [{}, {"producerId": "p", "consumerId": "c"}])
-async def test_exactly_one_id_is_needed(autojump_clock: MockClock, kind: str, data: dict[str, str]) -> None:
+async def test_a_request_about_an_object_needs_exactly_one_id(
+    autojump_clock: MockClock, kind: str, data: dict[str, str]
+) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         assert await ada.error(kind, **data) == "invalid"
@@ -203,7 +205,7 @@ async def test_null_inside_media_objects_means_absent(autojump_clock: MockClock)
 
 
 @pytest.mark.parametrize("data", [None, 5, "text", [], True])
-async def test_data_is_an_object_or_not_there(autojump_clock: MockClock, data: Any) -> None:
+async def test_data_is_an_object_or_absent(autojump_clock: MockClock, data: Any) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         frame = await answer(ada, json.dumps({"id": 1, "type": "ping", "data": data}))
@@ -263,7 +265,7 @@ async def test_unknown_fields_are_ignored_everywhere(autojump_clock: MockClock) 
         assert (await answer(ada, json.dumps(frame)))["type"] == "ok"
 
 
-# Order.
+# The order of answers and events.
 
 
 async def test_every_request_gets_exactly_one_answer_in_order(autojump_clock: MockClock) -> None:

@@ -146,7 +146,7 @@ async def test_no_codec_in_common_is_unsupported_and_the_client_stays_connected(
         foreign = opus()
         foreign["codecs"] = [{"mimeType": "audio/PCMU", "payloadType": 0, "clockRate": 8000}]
         offer = {"kind": "audio", "rtpParameters": foreign, "source": "microphone"}
-        for _ in range(30):  # it does not count against the budget of bad messages
+        for _ in range(30):  # this error does not count against the budget of bad messages
             assert await ada.error("produce", transportId=sending, **offer) == "unsupported"
         voice = await microphone(ada, sending)
         wish = {"producerId": voice, "rtpCapabilities": NOTHING_IN_COMMON}
@@ -156,7 +156,7 @@ async def test_no_codec_in_common_is_unsupported_and_the_client_stays_connected(
         await ben.ok("consume", transportId=receiving, producerId=voice)
 
 
-async def test_exceeding_a_limit_of_objects_is_refused(autojump_clock: MockClock) -> None:
+async def test_the_gateway_refuses_objects_beyond_a_limit(autojump_clock: MockClock) -> None:
     async with open_gate(max_producers=2, max_consumers=2, max_members=2, max_channels=1) as gate:
         ada, ben = await gate.joined("ada", "ben")
         sending, receiving = await send_transport(ada), await receive_transport(ben)
@@ -220,7 +220,7 @@ async def test_an_internal_error_has_a_reference_to_the_log_and_no_traceback(
         assert (await ben.voice_state("user_left"))["reason"] == "failed"
 
 
-# The budget.
+# The budget of bad messages.
 
 MALFORMED, INVALID, UNKNOWN = "no request", '{"id": 1, "type": "message", "data": {}}', '{"id": 1, "type": "dance"}'
 
@@ -242,12 +242,12 @@ async def test_the_twenty_first_bad_message_in_ten_seconds_closes_with_4400(
         await ada.raw(MALFORMED)
         code, _ = await closing(ada)
         assert code == 4400
-        assert ada.frames[0]["data"]["code"] == "malformed"  # the last of them has its answer, too
+        assert ada.frames[0]["data"]["code"] == "malformed"  # the last bad message has its answer, too
         assert (await ben.voice_state("user_left"))["reason"] == "failed"
 
 
 @pytest.mark.parametrize("text", [MALFORMED, INVALID, UNKNOWN])
-async def test_each_of_the_three_counted_errors_counts(autojump_clock: MockClock, text: str) -> None:
+async def test_each_of_the_three_counted_errors_uses_up_the_budget(autojump_clock: MockClock, text: str) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         for _ in range(21):

@@ -77,7 +77,7 @@ def ssrc_of(note: Note) -> int:
 
 
 def position(notes: list[Note], user: str, text: bytes) -> int:
-    """Return the place of the first such message on this user's WebSocket."""
+    """Return the position of the first message of this type on this user's WebSocket."""
     return next(number for number, note in enumerate(notes) if note.to == user and text in note.data)
 
 
@@ -153,7 +153,7 @@ async def test_consumers_producers_and_transports_go_in_this_order_and_then_the_
         assert (await ben.client.voice_state("user_left"))["userId"] == "ada"
 
 
-# 2 and 3. Exactly once, and revision.
+# 2 and 3. Exactly once, and the revision.
 
 
 @define
@@ -167,7 +167,7 @@ class Observer:
     listed: list[str]
 
     def take(self) -> None:
-        """Apply every event that came."""
+        """Apply all received events."""
         for frame in self.client.frames:
             if frame["type"] == "voice_state":
                 self._apply(frame["data"])
@@ -207,7 +207,7 @@ async def produce(observer: Observer, ssrc: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_every_members_list_is_right_under_random_joins_and_leaves(autojump_clock: MockClock, seed: int) -> None:
+async def test_random_joins_and_leaves_keep_every_members_list_right(autojump_clock: MockClock, seed: int) -> None:
     rng = random.Random(seed)
     done: list[str] = []
     async with open_gate(request_burst=10_000) as gate:
@@ -224,7 +224,7 @@ async def test_every_members_list_is_right_under_random_joins_and_leaves(autojum
             else:
                 await next(end for end in ENDS if end.__name__ == way)(here.pop(user).client)
             done.append(way)
-            if rng.random() < 0.5:  # otherwise the next step begins while this one is still under way
+            if rng.random() < 0.5:  # so that the next step begins after this one
                 await wait_all_tasks_blocked()
         await wait_all_tasks_blocked()
         for observer in here.values():
@@ -361,7 +361,7 @@ async def test_a_client_that_floods_is_the_only_one_closed(autojump_clock: MockC
 
 
 @pytest.mark.parametrize("end", [hang_up, close, leave])
-async def test_the_gateway_acts_on_an_end_as_soon_as_it_sees_it(
+async def test_the_gateway_acts_at_once_on_a_closed_connection(
     autojump_clock: MockClock, identity: Identity, end: End
 ) -> None:
     async with open_gate() as gate:

@@ -56,7 +56,7 @@ async def test_without_ice_servers_the_list_of_them_is_empty(autojump_clock: Moc
         assert Config().ice_servers == ()
 
 
-async def test_a_user_id_that_is_left_out_is_made_up(autojump_clock: MockClock) -> None:
+async def test_the_gateway_makes_up_a_missing_user_id(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         ids = set()
         for _ in range(3):
@@ -122,7 +122,7 @@ async def test_after_leaving_a_client_has_ten_seconds_to_join_again(autojump_clo
         assert code == 4408
 
 
-async def test_a_channel_that_the_last_one_left_begins_anew(autojump_clock: MockClock) -> None:
+async def test_a_channel_begins_anew_after_its_last_member_left(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         clients = await gate.joined("ada", "ben")
         for client in clients:
@@ -130,7 +130,7 @@ async def test_a_channel_that_the_last_one_left_begins_anew(autojump_clock: Mock
         assert (await clients[0].join("ada"))["revision"] == 1
 
 
-# voice_state.
+# The event voice_state.
 
 
 async def test_user_joined_has_every_field(autojump_clock: MockClock) -> None:
@@ -144,7 +144,7 @@ async def test_user_joined_has_every_field(autojump_clock: MockClock) -> None:
         assert (told["revision"], told["count"]) == (joined["revision"], 2)
         assert told["participants"] == joined["participants"]
         assert told["participant"] == joined["participants"][1]
-        assert await ben.take_all() == []  # no client gets its own
+        assert await ben.take_all() == []  # no client gets its own `user_joined`
 
 
 async def test_every_member_gets_user_updated_with_every_field(autojump_clock: MockClock) -> None:
@@ -191,7 +191,7 @@ async def test_user_left_has_every_field(autojump_clock: MockClock) -> None:
         assert told[0] == told[1]
         assert set(told[0]) == VOICE_STATE | {"reason"}
         assert (told[0]["userId"], told[0]["count"], told[0]["reason"]) == ("ada", 2, "left")
-        # Their last state.
+        # The entry in the event is the last state of the person.
         assert [one["producerId"] for one in told[0]["participant"]["producers"]] == [voice]
         assert [one["userId"] for one in told[0]["participants"]] == ["ben", "cleo"]
 
@@ -209,7 +209,7 @@ async def test_several_producers_that_close_in_one_step_are_one_change(autojump_
         assert told["data"]["participant"]["producers"] == []
 
 
-async def test_events_carry_the_list_of_up_to_a_hundred_members(autojump_clock: MockClock) -> None:
+async def test_events_carry_a_list_of_up_to_a_hundred_members(autojump_clock: MockClock) -> None:
     async with open_gate() as gate:
         crowd = await gate.joined(*(f"user-{number}" for number in range(100)))
         first = crowd[0]
@@ -251,7 +251,7 @@ async def test_other_channels_get_no_events(autojump_clock: MockClock, what: str
         assert await bystander.take_all() == []
 
 
-# Messages and ping.
+# The requests message and ping.
 
 
 async def test_a_message_goes_to_everybody_else_in_the_channel(autojump_clock: MockClock) -> None:

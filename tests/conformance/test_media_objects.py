@@ -109,7 +109,7 @@ async def test_mids_are_never_used_again_on_a_transport(autojump_clock: MockCloc
 
 
 class Unlucky(random.Random):
-    """A source of 32-bit numbers, every other of which is forbidden."""
+    """A source of 32-bit numbers. Every second number is a forbidden one."""
 
     def getrandbits(self, k: int) -> int:
         drawn = super().getrandbits(k)
@@ -205,7 +205,7 @@ async def test_a_receiver_gets_only_extensions_and_feedback_that_it_offered(auto
         assert consumed["rtpParameters"]["headerExtensions"] == []  # CAPABILITIES has none
 
 
-# Where consume takes its capabilities from.
+# The source of the capabilities for consume.
 
 
 async def test_capabilities_come_from_the_transport_or_the_request_and_must_exist(autojump_clock: MockClock) -> None:

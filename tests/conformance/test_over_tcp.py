@@ -36,7 +36,7 @@ async def server() -> AsyncIterator[Server]:
 
 
 async def send_all(client: RawClient, *frames: str | bytes) -> None:
-    """A client that still sends after the close must get the reason all the same."""
+    """The client gets the reason although it still sends after the close."""
     try:
         for frame in frames:
             await client.raw(frame)

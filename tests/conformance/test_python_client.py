@@ -1,4 +1,4 @@
-"""The Python client against the whole gateway: it decodes every message, and sends nothing else than the protocol.
+"""The Python client against the whole gateway: it decodes every message, and sends only messages of the protocol.
 
 The first test runs in memory, the last one over real sockets with media.
 """
@@ -25,7 +25,7 @@ from tools.light.transport import Identity
 
 
 async def next_event(client: Client) -> Event:
-    """Return the next event, waiting for it where necessary."""
+    """Wait for the next event and return it."""
     async for event in client.events():
         return event
     raise AssertionError("unreachable")

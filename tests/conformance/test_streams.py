@@ -72,7 +72,7 @@ async def open_call(identity: Identity, **settings: Any) -> AsyncIterator[Call]:
         yield Call(gate, ada, ben, sending, receiving, sender, receiver)
 
 
-# Pausing.
+# Pausing and closing.
 
 
 async def test_packets_are_dropped_before_produce_and_flow_after_it(
@@ -104,7 +104,7 @@ async def test_a_consumer_starts_paused_unless_it_says_otherwise(
         await call.ben.ok("pause", consumerId=consumed["consumerId"])
         await call.send(1001, b"three", 111)
         assert call.received() == []
-        # no further event of that type
+        # no further event of this type
         assert [frame["type"] for frame in await call.ada.take_all()] == ["voice_state"]
 
 
@@ -153,7 +153,7 @@ async def test_a_closed_stream_stops_and_its_owner_is_notified_unless_it_closed_
         assert call.received() == []
 
 
-async def test_a_producer_is_consumed_once_over_a_transport_and_again_when_that_consumer_is_closed(
+async def test_a_transport_has_one_consumer_of_a_producer_and_may_have_another_after_its_close(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -170,7 +170,7 @@ async def test_a_producer_is_consumed_once_over_a_transport_and_again_when_that_
         assert len(call.received()) == 1
 
 
-async def test_a_participant_that_goes_takes_its_consumers_with_it_before_user_left(
+async def test_the_consumers_of_a_leaving_participant_close_before_user_left(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_call(identity) as call:
@@ -189,7 +189,7 @@ Last = Literal["resume", "producer", "transport"]
 
 
 @pytest.mark.parametrize("last", ["resume", "producer", "transport"])
-async def test_a_key_frame_is_requested_when_video_can_first_flow(
+async def test_a_key_frame_is_requested_as_soon_as_video_can_flow(
     autojump_clock: MockClock, identity: Identity, last: Last
 ) -> None:
     async with open_gate() as gate:
@@ -294,7 +294,7 @@ async def test_active_speakers_lists_the_loudest_first(autojump_clock: MockClock
             asked = {"kind": "audio", "rtpParameters": parameters, "source": "microphone"}
             await client.ok("produce", transportId=sending, **asked)
             calls.append(Call(gate, client, client, sending, "", media, media))
-        levels = {1001: 30, 1002: 10}  # -dBov: a higher value is softer
+        levels = {1001: 30, 1002: 10}  # in -dBov, so that a higher value is softer
 
         async def speak() -> None:
             while True:

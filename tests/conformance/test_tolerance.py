@@ -50,7 +50,7 @@ async def consumed(gate: Gate, parameters: Any, capabilities: Any = None) -> Any
 
 
 @pytest.mark.parametrize("rate", ["333333.33", "500000.0", "5e5"])
-async def test_a_bitrate_with_a_fraction_is_taken(autojump_clock: MockClock, rate: str) -> None:
+async def test_a_bitrate_may_have_a_fraction(autojump_clock: MockClock, rate: str) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         parameters = {**opus(), "encodings": [{"ssrc": 1, "maxBitrate": json.loads(rate)}]}
@@ -96,7 +96,7 @@ async def test_opus_of_one_channel_is_unsupported(autojump_clock: MockClock) -> 
         assert answer["data"]["code"] == "unsupported"
 
 
-async def test_codecs_beside_the_media_codec_cause_no_refusal(autojump_clock: MockClock) -> None:
+async def test_further_codecs_cause_no_refusal(autojump_clock: MockClock) -> None:
     def video(name: str, payload_type: int, **parameters: Any) -> dict[str, Any]:
         number = {"payloadType": payload_type, "clockRate": 90000}
         return {"mimeType": f"video/{name}", **number, "parameters": parameters}

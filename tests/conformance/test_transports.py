@@ -63,7 +63,7 @@ async def test_credentials_of_transports_differ(autojump_clock: MockClock) -> No
 
 
 @pytest.mark.parametrize(("told", "real"), [("client", "client"), ("server", "server"), ("auto", "server")])
-async def test_dtls_comes_up_in_every_role(
+async def test_dtls_connects_in_every_role(
     autojump_clock: MockClock, identity: Identity, told: str, real: Role
 ) -> None:
     async with open_gate() as gate:
@@ -78,7 +78,7 @@ async def test_dtls_comes_up_in_every_role(
         assert media.transport.connected
 
 
-async def test_a_role_that_is_left_out_is_auto(autojump_clock: MockClock, identity: Identity) -> None:
+async def test_a_missing_role_means_auto(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         created = await ada.ok("create_transport", direction="send")
@@ -103,7 +103,7 @@ def wrong(algorithm: str, size: int) -> dict[str, str]:
 
 @pytest.mark.parametrize("upper", [True, False])
 @pytest.mark.parametrize("algorithm", ["sha-256", "sha-384", "sha-512"])
-async def test_a_fingerprint_of_each_kind_in_either_case_is_taken(
+async def test_every_known_hash_is_accepted_in_upper_and_lower_case(
     autojump_clock: MockClock, identity: Identity, algorithm: str, upper: bool
 ) -> None:
     async with open_gate() as gate:
@@ -129,7 +129,7 @@ async def test_one_fingerprint_of_several_must_match(autojump_clock: MockClock, 
         assert (await ada.event("transport_state"))["state"] == "connected"
 
 
-async def test_a_certificate_that_matches_none_fails_the_transport(
+async def test_a_certificate_without_a_matching_fingerprint_fails_the_transport(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_gate() as gate:
@@ -190,7 +190,7 @@ async def test_ice_and_dtls_must_connect_within_ten_seconds(autojump_clock: Mock
         await send_transport(ada)
 
 
-# While a transport is up.
+# A connected transport.
 
 
 async def call(gate: Any, identity: Identity) -> tuple[RawClient, Any, str, RawClient, Any, str]:
@@ -289,7 +289,7 @@ async def test_closing_a_transport_closes_its_streams_and_nothing_else(
     async with open_gate() as gate:
         ada, media, sending, ben, ben_media, heard = await call(gate, identity)
         assert await ada.ok("close", transportId=sending) == {}
-        # No client gets an event about what it closed itself. Only the list has changed.
+        # A client gets no event about an object that it closed itself. Only the list has changed.
         assert [frame["type"] for frame in await ada.take_all()] == ["voice_state"]
         assert media.transport.closed_by_gateway
         assert await ben.event("consumer_closed") == {"consumerId": heard, "reason": "producer_closed"}
@@ -301,7 +301,7 @@ async def test_closing_a_transport_closes_its_streams_and_nothing_else(
         await send_transport(ada)
 
 
-async def test_closing_a_receiving_transport_takes_the_consumers_silently(
+async def test_closing_a_receiving_transport_closes_its_consumers_without_an_event(
     autojump_clock: MockClock, identity: Identity
 ) -> None:
     async with open_gate() as gate:

@@ -158,7 +158,7 @@ class Gate:
         return created["transportId"], media
 
     def switch_off(self, client: RawClient) -> None:
-        """Turn the client's machine off: its connection stays open, and nothing comes from it any more."""
+        """Turn the client's machine off. Its connection stays open, but nothing comes from it any more."""
         for tap in self._taps:
             tap.dead |= tap.client is client.stream
 

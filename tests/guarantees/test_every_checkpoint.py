@@ -5,12 +5,12 @@ import pytest
 from tools.harness import CLEAN, ROUGH, Conditions, EveryCheckpoint, Way, World, every_checkpoint
 from tools.harness.ways import cancelled, closed_normally, removed, reset
 
-#: With fewer checkpoints the scenario would not do what it says.
+#: A scenario with fewer checkpoints has lost one of its steps.
 FEWEST = 150
 
 
 async def last(checkpoints: EveryCheckpoint) -> int:
-    """Run all attempts, and return their number."""
+    """Run all attempts. Return the number of attempts."""
     number = 0
     async for attempt in checkpoints:
         number += 1

@@ -14,7 +14,7 @@ SEEDS = range(12)
 
 
 async def at_once(*actions: Callable[[], Awaitable[object]]) -> None:
-    """Do all actions in one tick. The end of a connection is no failure."""
+    """Do all actions in one tick. Ignore the end of a connection."""
 
     async def act(action: Callable[[], Awaitable[object]]) -> None:
         with suppress(Gone, Refused):

@@ -64,12 +64,12 @@ class Script:
                     await trio.lowlevel.checkpoint()
 
     async def _try(self, action: Callable[..., Awaitable[None]], *arguments: str) -> None:
-        """Do an action.  Its client may be gone or refused by now, but must not wait in vain."""
+        """Do an action.  Its client may be gone or refused by now.  The action must end all the same."""
         with suppress(Gone, Refused), trio.fail_after(120):
             await action(*arguments)
 
     def _one(self, number: str) -> HarnessClient:
-        """One of the clients that, as far as they know, are in a channel."""
+        """Return a client that believes to be in a channel."""
         here = [
             client
             for client in self.world.clients.values()

@@ -54,7 +54,7 @@ def cut(world: World, client: HarnessClient) -> None:
 
 
 @pytest.mark.parametrize("after", [second / 2 for second in range(11)])
-def test_a_client_silent_in_websocket_and_media_is_gone_within_ten_seconds(after: float) -> None:
+def test_a_client_with_a_silent_websocket_and_silent_media_is_gone_within_ten_seconds(after: float) -> None:
     async def scenario(world: World) -> None:
         ada, ben = await world.call("ada", "ben")
         await trio.sleep(5 + after)

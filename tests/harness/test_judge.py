@@ -127,7 +127,7 @@ def keep_from_ben(monkeypatch: Patch) -> None:
     monkeypatch.setattr(Member, "send", forget_ben)
 
 
-def test_a_leave_that_a_client_does_not_hear_of_is_caught(monkeypatch: Patch) -> None:
+def test_a_missing_notice_of_a_leave_is_caught(monkeypatch: Patch) -> None:
     keep_from_ben(monkeypatch)
     caught(2, "in the end ben lists")
 
