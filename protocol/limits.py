@@ -9,7 +9,7 @@ from typing import Final
 SUBPROTOCOL: Final = "trio-sfu.v1"
 PATH: Final = "/ws"
 
-# One frame.
+# Limits of one frame.
 MAX_REQUEST_BYTES: Final = 256 * 1024
 MAX_REQUEST_DEPTH: Final = 32
 # A snapshot of a full channel is larger than any request, and nests the clients' values two levels deeper.
@@ -18,7 +18,7 @@ MAX_GATEWAY_MESSAGE_DEPTH: Final = 64
 # The largest integer that every JSON reader, also a browser, reads exactly (RFC 8259 section 6).
 MAX_REQUEST_ID: Final = 2**53 - 1
 
-# Fields.
+# Limits of fields.
 MAX_ID_CHARACTERS: Final = 128
 MAX_USERNAME_CHARACTERS: Final = 64
 MAX_TOKEN_CHARACTERS: Final = 8192
@@ -27,7 +27,7 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024
 MAX_RECIPIENTS: Final = 1024
 MAX_LAYER: Final = 255
 
-# Media objects.
+# Limits of media objects.
 MAX_CODECS: Final = 128
 MAX_HEADER_EXTENSIONS: Final = 64
 MAX_ENCODINGS: Final = 8

@@ -160,7 +160,7 @@ class Connection:
             if websocket.closed is None:
                 with trio.move_on_after(LAST_READ_SECONDS):
                     await self._ended.wait()
-            if websocket.closed is not None:  # The reader has not been told of the close frame yet.
+            if websocket.closed is not None:  # The reader has not seen the close frame yet.
                 self.websocket_closed(ConnectionClosed(websocket.closed))
             self.lost()
 

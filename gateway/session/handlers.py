@@ -191,7 +191,7 @@ def set_layers(session: Session, data: SetLayers) -> Done:
     return Done()
 
 
-# Everything else.
+# Requests that concern no transport and no stream.
 
 
 @handler

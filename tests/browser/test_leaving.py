@@ -87,7 +87,7 @@ def test_the_log_has_the_steps_of_a_leave_in_order(invite: Invite, gateway: Gate
         ben.closes_tab()
 
     story = [line for line in gateway.log() if line.get("user") == bens]
-    joined, disconnected, closed, removed, told = story
+    joined, disconnected, closed, removed, received = story
     assert joined["event"] == "client joined"
     assert disconnected["event"] == "client disconnected"
     assert disconnected["why"]
@@ -96,8 +96,8 @@ def test_the_log_has_the_steps_of_a_leave_in_order(invite: Invite, gateway: Gate
     assert closed["seconds"] < AT_ONCE
     assert removed["event"] == "removed from channel"
     assert (removed["reason"], removed["remaining"]) == ("left", 1)
-    assert told["event"] == "members notified"
-    assert told["members"] == 1
+    assert received["event"] == "members notified"
+    assert received["members"] == 1
 
 
 def test_after_the_last_person_has_left_the_gateway_is_empty(chromium: Chromium, tmp_path: Path) -> None:

@@ -77,13 +77,13 @@ async def test_every_change_of_the_speakers_is_broadcast_and_nothing_else(
         voices.levels = {first: 0.2, second: 0.9}
         assert await ada.event("active_speakers") == {"userIds": ["ben", "ada"]}
         voices.levels = {}
-        told: list[list[str]] = []
-        while not told or told[-1]:
-            told.append((await ada.event("active_speakers"))["userIds"])
-        assert told[-1] == []
+        received: list[list[str]] = []
+        while not received or received[-1]:
+            received.append((await ada.event("active_speakers"))["userIds"])
+        assert received[-1] == []
         await trio.sleep(10)
         assert await ada.take_all() == []
-        assert [frame["type"] for frame in await ben.take_all()].count("active_speakers") == 2 + len(told)
+        assert [frame["type"] for frame in await ben.take_all()].count("active_speakers") == 2 + len(received)
 
 
 async def test_a_newcomer_gets_the_present_speakers_after_its_snapshot(

@@ -118,8 +118,8 @@ async def test_after_user_left_no_packet_from_or_to_that_session_is_forwarded(
         await end(ada.client)
         await trio.sleep(0.5)  # Ada speaks all the time
 
-        told = min(position(gate.journal, user, b'"user_left"') for user in ("ben", "cleo"))
-        after = forwarded(gate.journal[told:])
+        seen = min(position(gate.journal, user, b'"user_left"') for user in ("ben", "cleo"))
+        after = forwarded(gate.journal[seen:])
         assert {ssrc_of(note) for note in after} == {ben.ssrcs["cleo"], cleo.ssrcs["ben"]}
         assert {note.to for note in after} == {ben.receiver.path, cleo.receiver.path}
 
@@ -244,9 +244,9 @@ async def test_every_replaced_session_leaves_once_before_the_next_one_joins(
         async with trio.open_nursery() as nursery:
             for client in clients:
                 nursery.start_soon(_try_to_join, client)
-        told = [frame["data"]["type"] for frame in await ben.take_all()]
-        assert told[0] == "user_joined"
-        assert told == ["user_joined", "user_left"] * (len(told) // 2) + ["user_joined"]
+        seen = [frame["data"]["type"] for frame in await ben.take_all()]
+        assert seen[0] == "user_joined"
+        assert seen == ["user_joined", "user_left"] * (len(seen) // 2) + ["user_joined"]
         assert [client.closed for client in clients].count(None) == 1
         assert {client.closed for client in clients} == {None, 4409}
         joined = await (await gate.connect()).join("cleo")
@@ -313,9 +313,9 @@ async def test_one_step_that_fails_does_not_keep_the_others_from_closing(
 
         monkeypatch.setattr(sfu.Consumer, "close", break_down)
         await hang_up(ada.client)
-        told = [frame["data"] for frame in await ben.client.take_all()]
+        seen = [frame["data"] for frame in await ben.client.take_all()]
         monkeypatch.undo()
-        assert any(one.get("type") == "user_left" for one in told)
+        assert any(one.get("type") == "user_left" for one in seen)
         assert gate.plane.totals().routes == 0
         assert any(line["level"] == "error" for line in gate.log)
 

@@ -138,12 +138,12 @@ async def test_user_joined_has_every_field(autojump_clock: MockClock) -> None:
         (ada,) = await gate.joined("ada")
         ben = await gate.connect()
         joined = await ben.ok("join", channelId="lobby", username="Ben", userId="ben", metadata={"a": None})
-        told = await ada.voice_state("user_joined")
-        assert set(told) == VOICE_STATE
-        assert (told["channelId"], told["userId"], told["username"]) == ("lobby", "ben", "Ben")
-        assert (told["revision"], told["count"]) == (joined["revision"], 2)
-        assert told["participants"] == joined["participants"]
-        assert told["participant"] == joined["participants"][1]
+        received = await ada.voice_state("user_joined")
+        assert set(received) == VOICE_STATE
+        assert (received["channelId"], received["userId"], received["username"]) == ("lobby", "ben", "Ben")
+        assert (received["revision"], received["count"]) == (joined["revision"], 2)
+        assert received["participants"] == joined["participants"]
+        assert received["participant"] == joined["participants"][1]
         assert await ben.take_all() == []  # no client gets its own `user_joined`
 
 
@@ -163,11 +163,11 @@ async def test_every_member_gets_user_updated_with_every_field(autojump_clock: M
             if change:
                 await ada.ok(change, producerId=voice)
             for client in (ada, ben):
-                told = await client.voice_state("user_updated")
-                assert set(told) == VOICE_STATE
-                assert (told["userId"], told["revision"], told["count"]) == ("ada", revision, 2)
-                assert told["participant"]["producers"] == entries
-                assert [one["producers"] for one in told["participants"]] == [entries, []]
+                received = await client.voice_state("user_updated")
+                assert set(received) == VOICE_STATE
+                assert (received["userId"], received["revision"], received["count"]) == ("ada", revision, 2)
+                assert received["participant"]["producers"] == entries
+                assert [one["producers"] for one in received["participants"]] == [entries, []]
             revision += 1
 
 
@@ -187,13 +187,13 @@ async def test_user_left_has_every_field(autojump_clock: MockClock) -> None:
         await ben.take_all()
         await cleo.take_all()
         await ada.ok("leave")
-        told = [await client.voice_state("user_left") for client in (ben, cleo)]
-        assert told[0] == told[1]
-        assert set(told[0]) == VOICE_STATE | {"reason"}
-        assert (told[0]["userId"], told[0]["count"], told[0]["reason"]) == ("ada", 2, "left")
+        received = [await client.voice_state("user_left") for client in (ben, cleo)]
+        assert received[0] == received[1]
+        assert set(received[0]) == VOICE_STATE | {"reason"}
+        assert (received[0]["userId"], received[0]["count"], received[0]["reason"]) == ("ada", 2, "left")
         # The entry in the event is the last state of the person.
-        assert [one["producerId"] for one in told[0]["participant"]["producers"]] == [voice]
-        assert [one["userId"] for one in told[0]["participants"]] == ["ben", "cleo"]
+        assert [one["producerId"] for one in received[0]["participant"]["producers"]] == [voice]
+        assert [one["userId"] for one in received[0]["participants"]] == ["ben", "cleo"]
 
 
 async def test_several_producers_that_close_in_one_step_are_one_change(autojump_clock: MockClock) -> None:
@@ -204,9 +204,9 @@ async def test_several_producers_that_close_in_one_step_are_one_change(autojump_
             await microphone(ada, sending, ssrc)
         before = (await ben.take_all())[-1]["data"]["revision"]
         await ada.ok("close", transportId=sending)
-        (told,) = await ben.take_all()
-        assert told["data"]["revision"] == before + 1
-        assert told["data"]["participant"]["producers"] == []
+        (received,) = await ben.take_all()
+        assert received["data"]["revision"] == before + 1
+        assert received["data"]["participant"]["producers"] == []
 
 
 async def test_events_carry_a_list_of_up_to_a_hundred_members(autojump_clock: MockClock) -> None:
@@ -216,12 +216,12 @@ async def test_events_carry_a_list_of_up_to_a_hundred_members(autojump_clock: Mo
         client = await gate.connect()
         joined = await client.join("one-more")
         assert len(joined["participants"]) == 101  # the snapshot is always whole
-        told = await first.voice_state("user_joined")
-        assert set(told) == VOICE_STATE - {"participants"}
-        assert (told["count"], told["participant"]["userId"]) == (101, "one-more")
+        received = await first.voice_state("user_joined")
+        assert set(received) == VOICE_STATE - {"participants"}
+        assert (received["count"], received["participant"]["userId"]) == (101, "one-more")
         await client.ok("leave")
-        told = await first.voice_state("user_left")
-        assert told["count"] == len(told["participants"]) == 100
+        received = await first.voice_state("user_left")
+        assert received["count"] == len(received["participants"]) == 100
 
 
 async def test_members_that_leave_at_once_get_one_event_each(autojump_clock: MockClock) -> None:
@@ -230,13 +230,13 @@ async def test_members_that_leave_at_once_get_one_event_each(autojump_clock: Moc
         stays, *go = crowd
         for client in go:
             await hang_up(client)
-        told = [frame["data"] for frame in await stays.take_all()]
-        assert [one["type"] for one in told] == ["user_left"] * 19
-        assert [one["count"] for one in told] == list(range(19, 0, -1))
+        received = [frame["data"] for frame in await stays.take_all()]
+        assert [one["type"] for one in received] == ["user_left"] * 19
+        assert [one["count"] for one in received] == list(range(19, 0, -1))
         # Every list in an event is the list after that change. The last event has it.
-        for one in told:
+        for one in received:
             assert len(one.get("participants", range(one["count"]))) == one["count"]
-        assert [one["userId"] for one in told[-1]["participants"]] == ["user-0"]
+        assert [one["userId"] for one in received[-1]["participants"]] == ["user-0"]
 
 
 @pytest.mark.parametrize("what", ["other channel", "not in a channel"])

@@ -117,8 +117,8 @@ async def test_a_paused_producer_does_not_flow_and_the_owners_of_its_consumers_a
         await call.ben.take_all()
         for kind, flows in [("pause", 0), ("resume", 1)]:
             await call.ada.ok(kind, producerId=voice)
-            told = await find(call.ben, "consumer_updated")
-            assert told == {"consumerId": consumed["consumerId"], "producerPaused": not flows, "layers": None}
+            seen = await find(call.ben, "consumer_updated")
+            assert seen == {"consumerId": consumed["consumerId"], "producerPaused": not flows, "layers": None}
             await call.send(1001, b"packet", 111)
             assert len(call.received()) == flows
 
@@ -260,8 +260,8 @@ async def test_layers_are_reported_and_limited_and_each_switch_requests_a_key_fr
         consumer = (await call.consume(picture, paused=False))["consumerId"]
         assert call.asked() == [2002]
         await call.send(2002, VP8_KEY_FRAME)
-        told = await find(call.ben, "consumer_updated")
-        assert told == {"consumerId": consumer, "producerPaused": False, "layers": {"spatial": 1, "temporal": 0}}
+        seen = await find(call.ben, "consumer_updated")
+        assert seen == {"consumerId": consumer, "producerPaused": False, "layers": {"spatial": 1, "temporal": 0}}
 
         await call.ben.ok("set_layers", consumerId=consumer, spatial=0, temporal=0)
         assert call.asked() == [2001]

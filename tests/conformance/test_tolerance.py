@@ -40,13 +40,13 @@ async def consumed(gate: Gate, parameters: Any, capabilities: Any = None) -> Any
     answer = await attempt(ada, parameters)
     assert answer["type"] == "ok", answer
     receiving = await ben.ok("create_transport", direction="receive", rtpCapabilities=capabilities or router)
-    told = await ben.ok(
+    received = await ben.ok(
         "consume", transportId=receiving["transportId"], producerId=answer["data"]["producerId"], paused=False
     )
-    return told["rtpParameters"]
+    return received["rtpParameters"]
 
 
-# Numbers.
+# The forms of numbers.
 
 
 @pytest.mark.parametrize("rate", ["333333.33", "500000.0", "5e5"])
@@ -191,10 +191,10 @@ async def test_the_layers_of_an_svc_encoding_are_not_offered(autojump_clock: Moc
 )
 async def test_unused_details_of_a_stream_cause_no_refusal(autojump_clock: MockClock, change: dict[str, Any]) -> None:
     async with open_gate() as gate:
-        told = await consumed(gate, {**opus(), **change})
-        assert told["rtcp"]["cname"].isascii()
-        assert " " not in told["rtcp"]["cname"]
-        assert told["codecs"][0]["mimeType"] == "audio/opus"
+        received = await consumed(gate, {**opus(), **change})
+        assert received["rtcp"]["cname"].isascii()
+        assert " " not in received["rtcp"]["cname"]
+        assert received["codecs"][0]["mimeType"] == "audio/opus"
 
 
 @pytest.mark.parametrize(
@@ -227,8 +227,8 @@ async def test_streams_of_one_user_share_a_generated_cname(autojump_clock: MockC
         for number, cname in enumerate((None, "", "two words")):
             parameters = {**opus(1001 + number), "rtcp": {"cname": cname}}
             made = await ada.ok("produce", transportId=sending, kind="audio", rtpParameters=parameters, source="other")
-            told = await ben.ok("consume", transportId=receiving, producerId=made["producerId"])
-            cnames.add(told["rtpParameters"]["rtcp"]["cname"])
+            received = await ben.ok("consume", transportId=receiving, producerId=made["producerId"])
+            cnames.add(received["rtpParameters"]["rtcp"]["cname"])
         assert len(cnames) == 1
 
 
@@ -249,8 +249,8 @@ async def test_unused_details_of_capabilities_cause_no_refusal(autojump_clock: M
         {"uri": MID["uri"], "preferredId": 1},
     ]
     async with open_gate() as gate:
-        told = await consumed(gate, opus(), {"codecs": codecs, "headerExtensions": extensions})
-        assert [extension["uri"] for extension in told["headerExtensions"]] == [MID["uri"]]
+        received = await consumed(gate, opus(), {"codecs": codecs, "headerExtensions": extensions})
+        assert [extension["uri"] for extension in received["headerExtensions"]] == [MID["uri"]]
 
 
 # Fingerprints.
@@ -295,5 +295,5 @@ async def test_video_orientation_is_offered_as_the_operator_wishes(autojump_cloc
         promised = (await (await gate.connect()).join("reader", channel="library"))["routerRtpCapabilities"]
         assert (ORIENTATION in {one["uri"] for one in promised["headerExtensions"]}) is offered
         everything = {"codecs": CAPABILITIES["codecs"], "headerExtensions": [{"uri": ORIENTATION, "preferredId": 11}]}
-        told = await consumed(gate, parameters, everything)
-        assert bool(told["headerExtensions"]) is offered
+        received = await consumed(gate, parameters, everything)
+        assert bool(received["headerExtensions"]) is offered

@@ -62,16 +62,16 @@ async def test_credentials_of_transports_differ(autojump_clock: MockClock) -> No
 # Connecting.
 
 
-@pytest.mark.parametrize(("told", "real"), [("client", "client"), ("server", "server"), ("auto", "server")])
+@pytest.mark.parametrize(("received", "real"), [("client", "client"), ("server", "server"), ("auto", "server")])
 async def test_dtls_connects_in_every_role(
-    autojump_clock: MockClock, identity: Identity, told: str, real: Role
+    autojump_clock: MockClock, identity: Identity, received: str, real: Role
 ) -> None:
     async with open_gate() as gate:
         (ada,) = await gate.joined("ada")
         created = await ada.ok("create_transport", direction="send")
         media = gate.media_client(created, identity, dtls_role=real)
         transport = created["transportId"]
-        await ada.ok("connect_transport", transportId=transport, dtlsParameters=dtls_parameters(media, role=told))
+        await ada.ok("connect_transport", transportId=transport, dtlsParameters=dtls_parameters(media, role=received))
         gate.nursery.start_soon(media.run)
         assert await ada.event("transport_state") == {"transportId": transport, "state": "connected"}
         await trio.sleep(1)
@@ -261,9 +261,9 @@ async def test_a_consumer_on_a_transport_that_failed_is_closed_as_failed(
     async with open_gate() as gate:
         _, _, _, ben, media, heard = await call(gate, identity)
         media.reachable = False
-        told = [(await ben.next())["data"] for _ in range(4)]
-        assert told[1] == {"consumerId": heard, "reason": "failed"}
-        assert [one.get("state") for one in told] == ["disconnected", None, "failed", "closed"]
+        received = [(await ben.next())["data"] for _ in range(4)]
+        assert received[1] == {"consumerId": heard, "reason": "failed"}
+        assert [one.get("state") for one in received] == ["disconnected", None, "failed", "closed"]
         assert await ben.error("resume", consumerId=heard) == "not_found"
 
 

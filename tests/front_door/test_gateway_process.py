@@ -100,10 +100,10 @@ def test_a_closing_terminal_drains_the_gateway_once_with_goodbyes() -> None:
             assert line_about(process, "draining")["signal"] == "SIGHUP"
             for _ in range(3):
                 process.send_signal(signal.SIGHUP)
-            told = b""
+            seen = b""
             while more := client.recv(4096):
-                told += more
-        assert b'"code":1001' in told
+                seen += more
+        assert b'"code":1001' in seen
         line_about(process, "stopped")
         assert process.wait(PATIENCE) == 0
 

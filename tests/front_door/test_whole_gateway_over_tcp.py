@@ -83,7 +83,11 @@ async def test_a_moderator_sees_a_participant_and_removes_it_with_4403(server: S
         removed = await ask(server, request("/api/channels/kitchen/participants/alice", "DELETE", ADMIN))
         assert removed.status == 204
         assert await close_code(alice) == 4403
-        told: dict[str, Any] = json.loads(await bob.get_message())
-        assert (told["type"], told["data"]["type"], told["data"]["reason"]) == ("voice_state", "user_left", "removed")
+        received: dict[str, Any] = json.loads(await bob.get_message())
+        assert (received["type"], received["data"]["type"], received["data"]["reason"]) == (
+            "voice_state",
+            "user_left",
+            "removed",
+        )
         gone = await ask(server, request("/api/channels/kitchen/participants/alice", "DELETE", ADMIN))
         assert gone.status == 404

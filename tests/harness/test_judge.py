@@ -169,9 +169,9 @@ def test_announcing_a_leave_to_the_leaver_is_caught(monkeypatch: Patch) -> None:
         if kind != "user_left":
             return tell(channel, kind, about, **more)
         channel.members[about.user_id] = about
-        told = tell(channel, kind, about, **more)
+        received = tell(channel, kind, about, **more)
         del channel.members[about.user_id]
-        return told
+        return received
 
     async def scenario(world: World) -> None:
         ada, _ben = await world.joined("ada", "ben")

@@ -20,27 +20,27 @@ from tools.light.transport import Identity
 class Notices:
     """A peer's owner that records its notices."""
 
-    told: list[tuple[str, object]] = field(factory=list)
+    received: list[tuple[str, object]] = field(factory=list)
     errors: list[Exception] = field(factory=list)
 
     def transport_changed(self, transport: sfu.Transport) -> None:
-        self.told.append((f"transport {transport.state}", transport))
+        self.received.append((f"transport {transport.state}", transport))
 
     def producer_closed(self, producer: sfu.Producer) -> None:
-        self.told.append(("producer closed", producer))
+        self.received.append(("producer closed", producer))
 
     def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
-        self.told.append((f"consumer closed: {why}", consumer))
+        self.received.append((f"consumer closed: {why}", consumer))
 
     def consumer_updated(self, consumer: sfu.Consumer) -> None:
-        self.told.append(("consumer updated", consumer))
+        self.received.append(("consumer updated", consumer))
 
     def failed(self, error: Exception) -> None:
         self.errors.append(error)
 
     @property
     def words(self) -> list[str]:
-        return [word for word, _ in self.told]
+        return [word for word, _ in self.received]
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ class World:
         assert isinstance(peer.observer, Restless)
         peer.observer.closed_by_itself.update(things)
 
-    # Actions.
+    # The random actions.
 
     def create_transport(self, peer: sfu.Peer) -> None:
         self.everything.add(peer.create_transport(self.rng.choice(("send", "receive"))))
@@ -133,7 +133,7 @@ class World:
     def restart_ice(self, peer: sfu.Peer) -> None:
         peer.restart_ice(self.own(peer.transports))
 
-    # Invariants.
+    # Properties that hold after every action.
 
     def check(self) -> None:
         directory, totals = self.router.directory, self.router.context.plane.totals()
@@ -158,7 +158,7 @@ class World:
         assert owner.errors == []
         ends = Counter(
             thing
-            for word, thing in owner.told
+            for word, thing in owner.received
             if word.startswith(("consumer closed", "producer closed")) or word == "transport closed"
         )
         owned = {each for each in self.everything if each.guard is peer.guard}
@@ -203,4 +203,4 @@ async def test_all_tables_agree_whatever_owners_do_and_whenever(autojump_clock: 
         assert network.router.counts() == sfu.RouterCounts(0, 0, 0, 0)
         assert network.plane.totals().usernames == 0
         assert network.router.context.slow_path_errors == 0
-        assert sum(len(owner.told) for owner in owners) >= 10
+        assert sum(len(owner.received) for owner in owners) >= 10

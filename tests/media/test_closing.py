@@ -208,8 +208,8 @@ async def test_a_consumer_closed_during_a_notice_causes_no_further_notice(autoju
         one, other = listen(bob, producer), listen(cleo, producer)
         notices.on = {"consumer updated": lambda: cleo.close_consumer(other.id)}
         ada.set_producer_paused(producer.id, True)
-        assert notices.told == [("consumer updated", one)]
-        assert others.told == []
+        assert notices.received == [("consumer updated", one)]
+        assert others.received == []
         assert notices.errors == others.errors == []
 
 

@@ -112,9 +112,9 @@ async def test_reports_about_many_streams_share_packets_that_are_small_enough_fo
             call.ada.produce(call.sending.id, "audio", opus(ssrc))
             call.send(ssrc, 0)
         await trio.sleep(1)
-        told = list(call.sender.transport.rtcp)
-        assert max(map(len, told)) <= 1200
-        assert len(told) <= 2
+        received = list(call.sender.transport.rtcp)
+        assert max(map(len, received)) <= 1200
+        assert len(received) <= 2
         assert sorted(block.ssrc for block in blocks(take(call.sender))) == list(range(1, streams + 1))
 
 
@@ -130,11 +130,11 @@ async def test_each_stream_is_reported_with_the_first_packet_after_its_clock_is_
         call.send(1, 1)
         call.send(2, 0)
         await trio.testing.wait_all_tasks_blocked()
-        [told] = sender_reports(take(call.receiver))
-        assert (told.ssrc, told.packets) == (consumers[0].ssrc, 1)
-        assert told.ntp == pytest.approx(round(100.5 * NTP_SECOND), abs=NTP_SECOND / 100)
+        [received] = sender_reports(take(call.receiver))
+        assert (received.ssrc, received.packets) == (consumers[0].ssrc, 1)
+        assert received.ntp == pytest.approx(round(100.5 * NTP_SECOND), abs=NTP_SECOND / 100)
         offset = consumers[0].stats().timestamp_offset
-        assert (told.rtp_timestamp - offset) % 2**32 == pytest.approx(7000 + 24000, abs=480)
+        assert (received.rtp_timestamp - offset) % 2**32 == pytest.approx(7000 + 24000, abs=480)
 
 
 async def test_a_silent_sender_is_not_reported_as_sending(autojump_clock: MockClock, identity: Identity) -> None:
@@ -168,7 +168,7 @@ async def test_a_sender_without_clock_causes_no_sender_reports(autojump_clock: M
             await trio.sleep(0.1)
             call.send(1, number)
             await trio.testing.wait_all_tasks_blocked()
-            assert [told.ntp // NTP_SECOND for told in sender_reports(take(call.receiver))] == [100] * number
+            assert [received.ntp // NTP_SECOND for received in sender_reports(take(call.receiver))] == [100] * number
 
 
 async def test_a_receiver_gets_the_clocks_within_a_second_and_then_every_five(
@@ -237,12 +237,12 @@ async def test_the_round_trip_is_measured_by_our_own_clock(autojump_clock: MockC
         await trio.testing.wait_all_tasks_blocked()
         call.send(1, 0)
         await eventually(lambda: call.receiver.transport.rtcp)
-        told = sender_reports(take(call.receiver))
+        received = sender_reports(take(call.receiver))
         # Meanwhile the sender's clock is set back, which must not affect this receiver.
         call.report(1, 7)
         await trio.sleep(0.25)
         waited = 0.2
-        block = rtcp.ReportBlock(consumer.ssrc, 3, 1, 1, 0, middle(told[0].ntp), to_short(waited))
+        block = rtcp.ReportBlock(consumer.ssrc, 3, 1, 1, 0, middle(received[0].ntp), to_short(waited))
         call.answer(rtcp.ReceiverReport(1, (block,)))
         await trio.lowlevel.checkpoint()
         await trio.testing.wait_all_tasks_blocked()
@@ -259,8 +259,8 @@ async def test_impossible_receiver_reports_give_no_round_trip(autojump_clock: Mo
         await trio.testing.wait_all_tasks_blocked()
         call.send(1, 0)
         await trio.sleep(1.5)
-        [told] = sender_reports(take(call.receiver))
-        for lost, (last_sr, delay) in enumerate(((0, 0), (12345, 0), (middle(told.ntp), to_short(60)))):
+        [received] = sender_reports(take(call.receiver))
+        for lost, (last_sr, delay) in enumerate(((0, 0), (12345, 0), (middle(received.ntp), to_short(60)))):
             block = rtcp.ReportBlock(consumer.ssrc, 0, lost, 1, 0, last_sr, delay)
             call.answer(rtcp.ReceiverReport(1, (block,)))
             await trio.testing.wait_all_tasks_blocked()

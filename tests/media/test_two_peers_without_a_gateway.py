@@ -124,13 +124,13 @@ async def test_senders_get_receiver_reports_and_receivers_the_senders_clock(
         microphone.transport.send_rtp(bytes(Rtp(111, 14, 960 * 14, 1111, b"x" * 50)))
         microphone.send()
         await speaker.until(lambda: requests(speaker.transport.rtcp, rtcp.SenderReport))
-        [told, *_] = requests(speaker.transport.rtcp, rtcp.SenderReport)
-        assert isinstance(told, rtcp.SenderReport)
-        assert (told.ssrc, told.packets, told.octets) == (consumer.ssrc, 3, 150)
+        [received, *_] = requests(speaker.transport.rtcp, rtcp.SenderReport)
+        assert isinstance(received, rtcp.SenderReport)
+        assert (received.ssrc, received.packets, received.octets) == (consumer.ssrc, 3, 150)
         # The NTP time and the RTP timestamp advanced by the same time.
-        seconds = (told.ntp - ntp) / 2**32
+        seconds = (received.ntp - ntp) / 2**32
         assert 0 <= seconds < 5
-        assert told.rtp_timestamp - 123456 == pytest.approx(seconds * 48000, abs=2)
+        assert received.rtp_timestamp - 123456 == pytest.approx(seconds * 48000, abs=2)
 
 
 async def test_leaving_clears_the_packet_path_and_notifies_listeners(router: sfu.Router, connect: Connect) -> None:
@@ -143,7 +143,7 @@ async def test_leaving_clears_the_packet_path_and_notifies_listeners(router: sfu
         assert camera.transport.closed_by_gateway is False  # not read yet: the endpoint ended before the peer
         assert ada.exit is not None
         assert (ada.exit.consumers, ada.exit.producers, ada.exit.transports, ada.exit.forced) == (0, 1, 1, 0)
-        assert notices.told[-1] == ("consumer closed: user_left", consumer)
+        assert notices.received[-1] == ("consumer closed: user_left", consumer)
         assert router.counts() == sfu.RouterCounts(peers=1, transports=1, producers=0, consumers=0)
     totals = router.context.plane.totals()
     assert (totals.transports, totals.producers, totals.routes, totals.paths) == (0, 0, 0, 0)

@@ -11,7 +11,7 @@ X: Final = ("headerExtensions", 0)
 
 ONE_OF_THE_STREAM: dict[str, Change] = {
     "nothing": lambda _: None,
-    # Numbers.
+    # Changes of numbers.
     "every integer with a fraction of zero": fractions,
     "a bitrate with a fraction": put(*E, "maxBitrate", value=333333.33),
     "a negative bitrate": put(*E, "maxBitrate", value=-1),
@@ -28,7 +28,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "clock rate 0": put(*C, "clockRate", value=0),
     "clock rate 8000": put(*C, "clockRate", value=8000),
     "no clock rate": drop(*C, "clockRate"),
-    # The codec.
+    # Changes of the codec.
     "no codecs": put("codecs", value=[]),
     "without a list of codecs": drop("codecs"),
     "codecs that are no array": put("codecs", value={}),
@@ -105,7 +105,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "VP9 profile 0 as text": put(*P, "profile-id", value="0"),
     "VP9 profile 2": put(*P, "profile-id", value=2),
     "VP9 profile left out": drop(*P, "profile-id"),
-    # Header extensions.
+    # Changes of header extensions.
     "no header extensions": put("headerExtensions", value=[]),
     "header extensions null": put("headerExtensions", value=None),
     "header extensions that are no array": put("headerExtensions", value="x"),
@@ -130,7 +130,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "extension parameter that is a boolean": put(*X, "parameters", value={"a": True}),
     "an encrypted extension": put(*X, "encrypt", value=True),
     "encrypt as text": put(*X, "encrypt", value="no"),
-    # Encodings.
+    # Changes of encodings.
     "no encodings": put("encodings", value=[]),
     "encodings that are no array": put("encodings", value={"ssrc": 5}),
     "an empty encoding": put("encodings", value=[{}]),
@@ -178,7 +178,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "header extensions 0": put("headerExtensions", value=0),
     "rtcp false": put("rtcp", value=False),
     "an empty mime type": put(*C, "mimeType", value=""),
-    # Others.
+    # Further changes.
     "no mid": drop("mid"),
     "an empty mid": put("mid", value=""),
     "a mid that is a number": put("mid", value=5),

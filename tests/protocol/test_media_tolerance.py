@@ -31,7 +31,7 @@ def encoding(**fields: Any) -> RtpEncodingParameters:
     return only
 
 
-# Numbers.
+# The forms of numbers.
 
 
 def test_an_integer_may_be_written_with_a_fraction_of_zero() -> None:

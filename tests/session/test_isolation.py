@@ -133,10 +133,10 @@ async def test_many_simultaneous_leaves_with_much_metadata_close_no_reading_clie
             connection.end(end_reasons.DISCONNECTED)
         await wait_all_tasks_blocked()
         assert [client.closed for client in clients[:10]] == [None] * 10
-        told = [frame["data"] for frame in clients[0].frames]
-        assert [change["count"] for change in told] == list(range(39, 9, -1))
-        assert len(told[0]["participants"]) == 39
-        assert "participants" not in told[-1]
+        seen = [frame["data"] for frame in clients[0].frames]
+        assert [change["count"] for change in seen] == list(range(39, 9, -1))
+        assert len(seen[0]["participants"]) == 39
+        assert "participants" not in seen[-1]
 
 
 async def test_endless_pausing_is_rate_limited_before_the_others_notice(

@@ -211,8 +211,8 @@ async def test_the_measured_time_of_a_leave_begins_with_the_request(autojump_clo
     async with open_rig() as rig:
         ada, _ben = await with_media(rig)
         await ada.ok("leave")
-        (told,) = [line for line in rig.lines("ada") if line["event"] == "members notified"]
-        assert told["seconds"] == pytest.approx(1)
+        (received,) = [line for line in rig.lines("ada") if line["event"] == "members notified"]
+        assert received["seconds"] == pytest.approx(1)
         (closed,) = [line for line in rig.lines("ada") if line["event"] == "media closed"]
         assert closed["seconds"] == pytest.approx(1)
         assert closed["forced"] == 2

@@ -40,9 +40,9 @@ async def test_a_handshake_that_times_out_closes_the_transport_as_failed(autojum
         assert await ada.event("transport_state") == {"transportId": sending, "state": "closed"}
         assert await ben.event("consumer_closed") == {"consumerId": heard, "reason": "producer_closed"}
         # Two producers closed in one step make one change of the list.
-        (told,) = await ben.take_all()
-        assert told["data"]["revision"] == change["revision"]
-        assert told["data"]["participants"][0]["producers"] == []
+        (received,) = await ben.take_all()
+        assert received["data"]["revision"] == change["revision"]
+        assert received["data"]["participants"][0]["producers"] == []
 
 
 async def test_after_a_transport_has_failed_another_of_its_direction_may_be_made(autojump_clock: MockClock) -> None:

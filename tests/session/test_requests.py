@@ -267,9 +267,9 @@ async def test_the_owners_of_consumers_are_notified_when_the_producer_pauses_and
         await ben.take_all()
         for kind, paused in (("pause", True), ("resume", False)):
             await ada.ok(kind, producerId=voice)
-            told, change = await ben.take_all()
-            assert told["type"] == "consumer_updated"
-            assert told["data"] == {"consumerId": heard, "producerPaused": paused, "layers": None}
+            received, change = await ben.take_all()
+            assert received["type"] == "consumer_updated"
+            assert received["data"] == {"consumerId": heard, "producerPaused": paused, "layers": None}
             assert change["data"]["participant"]["producers"][0]["paused"] is paused
 
 

@@ -68,7 +68,7 @@ def connected_pair(role: DtlsRole = DtlsRole.CLIENT) -> tuple[Dtls, Dtls]:
     return one, other
 
 
-# Agreement.
+# Both sides agree on keys and ciphers.
 
 
 def test_the_keys_of_the_two_sides_mirror_each_other() -> None:
@@ -180,7 +180,7 @@ def test_a_flight_fits_into_one_datagram(role: DtlsRole) -> None:
     assert one.state is DtlsState.CONNECTED
 
 
-# Trust.
+# Trust in the peer's certificate.
 
 
 @both_roles
@@ -241,7 +241,7 @@ def test_no_fingerprint_that_can_be_checked_is_an_error_at_once() -> None:
     assert usable_fingerprints([THEIRS.fingerprint])
 
 
-# The end.
+# The end of an association.
 
 
 @both_roles
@@ -314,7 +314,7 @@ def test_data_over_dtls_is_read_and_dropped() -> None:
     assert events(dtls) == []
 
 
-# Loss.
+# Handshakes on a bad network.
 
 
 @both_roles

@@ -133,7 +133,7 @@ class Conductor:
             self.error = what
             self._main.cancel()
 
-    # The course.
+    # The phases of a run.
 
     async def _go_through(self, workers: list[WorkerProcess], nursery: trio.Nursery) -> None:
         await self._each_answers(workers, Ready, START_SECONDS)

@@ -23,7 +23,7 @@ _SIZE: Final = struct.Struct("!I")
 MAX_MESSAGE: Final = 256 * 1024 * 1024
 _READ: Final = 256 * 1024
 
-# From the conductor.
+# Messages of the conductor to a worker.
 
 
 @frozen
