@@ -12,9 +12,8 @@ from functools import partial
 from typing import Any, Literal
 
 import trio
-import trio_websocket
 from attrs import define, field, frozen
-from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import memory_stream_pair
 
 import sfu
 from gateway.config import Config
@@ -26,7 +25,7 @@ from sfu.dataplane.interface import DropReason, Path
 from sfu.dataplane.memory import MemoryDataPlane
 from tests.media.memory_network import Client as MediaClient
 from tests.session.example_media import CAPABILITIES
-from tests.session.memory_gateway import Frame, RawClient, capture_logs
+from tests.session.memory_gateway import Frame, RawClient, capture_logs, connect_client, join_all
 from tools.light.transport import Identity, LightTransport
 
 Direction = Literal["send", "receive"]
@@ -113,23 +112,11 @@ class Gate:
         self, name: str = "", *, subprotocols: Sequence[str] = (SUBPROTOCOL,), read: bool = True
     ) -> RawClient:
         """Open a WebSocket. The journal has its frames under ``name``."""
-        ours = self.stream(name)
-        wrap: Any = trio_websocket.wrap_client_stream  # the annotations of trio-websocket know sockets only
-        websocket = await wrap(self.nursery, ours, "gateway", "/ws", subprotocols=subprotocols)
-        client = RawClient(websocket, ours)
-        if read:
-            self.nursery.start_soon(client.read)
-        return client
+        return await connect_client(self.nursery, self.stream(name), subprotocols=subprotocols, read=read)
 
     async def joined(self, *users: str, channel: str = "lobby") -> list[RawClient]:
         """Return clients that joined one after the other and have taken every frame."""
-        clients = [await self.connect(user) for user in users]
-        for client, user in zip(clients, users, strict=True):
-            await client.join(user, channel)
-        await wait_all_tasks_blocked()
-        for client in clients:
-            client.forget()
-        return clients
+        return await join_all([await self.connect(user) for user in users], users, channel)
 
     def media_client(
         self, created: Any, identity: Identity, *, dtls_role: Role = "client", host: str = "198.51.100.1"

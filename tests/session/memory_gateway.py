@@ -3,7 +3,7 @@
 import itertools
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -143,6 +143,31 @@ class RawClient:
         return self.closed
 
 
+async def connect_client(
+    nursery: trio.Nursery,
+    stream: trio.abc.Stream,
+    *,
+    subprotocols: Sequence[str] = (SUBPROTOCOL,),
+    read: bool = True,
+) -> RawClient:
+    """Open a WebSocket over this stream.  Without ``read``, a test starts :meth:`RawClient.read`."""
+    wrap: Any = trio_websocket.wrap_client_stream  # the annotations of trio-websocket know sockets only
+    client = RawClient(await wrap(nursery, stream, "gateway", "/ws", subprotocols=subprotocols), stream)
+    if read:
+        nursery.start_soon(client.read)
+    return client
+
+
+async def join_all(clients: list[RawClient], users: Sequence[str], channel: str) -> list[RawClient]:
+    """Let the clients join one after the other.  Return them without their frames so far."""
+    for client, user in zip(clients, users, strict=True):
+        await client.join(user, channel)
+    await wait_all_tasks_blocked()
+    for client in clients:
+        client.forget()
+    return clients
+
+
 @define
 class Rig:
     """A gateway and the way to it. ``log`` holds the log lines as dictionaries."""
@@ -177,22 +202,11 @@ class Rig:
         """
         ours, theirs = streams()
         self.nursery.start_soon(self.serve, theirs, name=name)
-        wrap: Any = trio_websocket.wrap_client_stream  # the annotations of trio-websocket know sockets only
-        websocket = await wrap(self.nursery, ours, "gateway", "/ws", subprotocols=[SUBPROTOCOL])
-        client = RawClient(websocket, ours)
-        if read:
-            self.nursery.start_soon(client.read)
-        return client
+        return await connect_client(self.nursery, ours, read=read)
 
     async def joined(self, *users: str, channel: str = "lobby") -> list[RawClient]:
         """Return clients that joined one after the other and have taken every frame."""
-        clients = [await self.connect() for _ in users]
-        for client, user in zip(clients, users, strict=True):
-            await client.join(user, channel)
-        await wait_all_tasks_blocked()
-        for client in clients:
-            client.forget()
-        return clients
+        return await join_all([await self.connect() for _ in users], users, channel)
 
     def lines(self, user: str) -> list[Any]:
         """Return the log lines about a user, in order, each with the counts of the media side at that moment."""

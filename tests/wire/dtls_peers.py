@@ -7,12 +7,14 @@ import itertools
 import random
 from collections.abc import Sequence
 
+import pytest
 from attrs import define, field
 from OpenSSL import SSL
 
 from sfu.parameters import DtlsFingerprint
 from sfu.wire.certificate import Certificate, generate_certificate
-from sfu.wire.dtls.dtls import Dtls, DtlsContext, DtlsEvent, DtlsRole
+from sfu.wire.dtls.dtls import Dtls, DtlsConnected, DtlsContext, DtlsEvent, DtlsFailed, DtlsRole, DtlsState
+from sfu.wire.srtp import SrtpKeys
 
 TODAY = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
 OURS = generate_certificate(TODAY)
@@ -169,3 +171,32 @@ class OpenSslPeer:
             to_ours = self.step(dtls.datagrams_to_send())
             if not to_ours and self.done:
                 return
+
+
+both_roles = pytest.mark.parametrize("role", list(DtlsRole), ids=["as client", "as server"])
+
+
+def opposite(role: DtlsRole) -> DtlsRole:
+    return DtlsRole.SERVER if role is DtlsRole.CLIENT else DtlsRole.CLIENT
+
+
+def keys_of(dtls: Dtls) -> SrtpKeys:
+    [connected] = events(dtls)
+    assert isinstance(connected, DtlsConnected)
+    return connected.keys
+
+
+def failure_of(dtls: Dtls) -> str:
+    [failed] = events(dtls)
+    assert isinstance(failed, DtlsFailed)
+    assert dtls.state is DtlsState.FAILED
+    assert dtls.get_timer() is None
+    return failed.reason
+
+
+def connected_pair(role: DtlsRole = DtlsRole.CLIENT) -> tuple[Dtls, Dtls]:
+    one, other = ours(role), theirs(opposite(role))
+    exchange(one, other)
+    assert (one.state, other.state) == (DtlsState.CONNECTED, DtlsState.CONNECTED)
+    events(one), events(other)
+    return one, other
