@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfu.dataplane.interface import ConsumerId, Path
-from sfu.dataplane.values import ConsumerFormat, LayersChanged
 from sfu.wire.srtp import SrtpProfile
 from tests.dataplane.core_with_clients import AUDIO, ConsumerSpec, Rig, changed
 from tools.light.wire.rtp import encode
@@ -62,17 +60,6 @@ def test_sequence_numbers_and_rollovers_are_right_over_several_cycles() -> None:
         assert [got.sequence_number for got in receiver.headers()] == [expected & 0xFFFF]
 
 
-def test_the_start_of_a_consumer_is_reported_once() -> None:
-    rig = Rig()
-    sender, _, _, consumer = rig.call()
-    assert rig.events() == []
-    sender.send_rtp(1)
-    sender.send_rtp(2)
-    assert rig.events() == [LayersChanged(consumer, 0, None)]
-    sender.send_rtp(3)
-    assert rig.events() == []
-
-
 def test_a_consumer_gets_only_the_payload_types_that_it_takes() -> None:
     rig = Rig()
     sender, receiver = rig.client(), rig.client()
@@ -89,143 +76,6 @@ def test_a_consumer_gets_only_the_payload_types_that_it_takes() -> None:
     assert rig.dropped() == {}
 
 
-def test_a_paused_consumer_gets_nothing_and_continues_without_a_gap() -> None:
-    rig = Rig()
-    sender, _, receiver, consumer = rig.call()
-    sender.send_rtp(1)
-    rig.core.set_consumer_paused(consumer, True)
-    sender.send_rtp(2)
-    rig.core.set_consumer_paused(consumer, False)
-    sender.send_rtp(4)
-    first, second = receiver.headers()
-    assert second.sequence_number == first.sequence_number + 1
-    assert second.timestamp - first.timestamp == 3 * 960
-    assert rig.dropped() == {}
-
-
-def test_a_new_consumer_is_paused_by_default() -> None:
-    rig = Rig()
-    sender, receiver = rig.client(), rig.client()
-    consumer = ConsumerId(9)
-    rig.core.add_consumer(receiver.transport, consumer, rig.produce(sender), ConsumerFormat({100}), 1)
-    sender.send_rtp(1)
-    assert receiver.packets() == []
-    rig.core.set_consumer_paused(consumer, False)
-    sender.send_rtp(2)
-    assert len(receiver.packets()) == 1
-
-
-def test_the_start_of_a_consumer_is_reported_again_after_a_pause() -> None:
-    rig = Rig()
-    sender, _, _, consumer = rig.call()
-    sender.send_rtp(1)
-    rig.events()
-    rig.core.set_consumer_paused(consumer, True)
-    assert rig.core.consumer_stats(consumer).encoding is None
-    rig.core.set_consumer_paused(consumer, False)
-    sender.send_rtp(2)
-    assert rig.events() == [LayersChanged(consumer, 0, None)]
-
-
-def test_a_resumed_producer_continues_without_a_gap() -> None:
-    rig = Rig()
-    sender, producer, receiver, _ = rig.call()
-    sender.send_rtp(1)
-    rig.core.set_producer_paused(producer, True)
-    sender.send_rtp(2)
-    rig.core.set_producer_paused(producer, False)
-    sender.send_rtp(3)
-    first, second = receiver.headers()
-    assert second.sequence_number == first.sequence_number + 1
-
-
-def test_rollovers_are_followed_while_the_producer_is_paused() -> None:
-    rig = Rig()
-    sender, producer, receiver, _ = rig.call()
-    sender.send_rtp(1)
-    rig.core.set_producer_paused(producer, True)
-    for number in range(2, 3 * 65536, 9000):
-        sender.send_rtp(number)
-    rig.core.set_producer_paused(producer, False)
-    sender.send_rtp(3 * 65536)
-    assert len(receiver.packets()) == 2
-
-
-def test_resuming_a_flowing_consumer_changes_nothing() -> None:
-    rig = Rig()
-    sender, producer, receiver, consumer = rig.call()
-    sender.send_rtp(1)
-    rig.events()
-    rig.core.set_consumer_paused(consumer, False)
-    rig.core.set_producer_paused(producer, False)
-    rig.core.set_layers(consumer, 0, None)
-    sender.send_rtp(2)
-    assert rig.events() == []
-    assert len(receiver.packets()) == 2
-
-
-def test_a_consumer_gets_nothing_until_its_transport_has_keys_and_a_path() -> None:
-    rig = Rig()
-    sender, late = rig.client(), rig.client(connected=False)
-    producer = rig.produce(sender)
-    consumer = rig.consume(late, producer)
-    sender.send_rtp(1)
-    rig.core.set_keys(late.transport, late.keys)
-    sender.send_rtp(2)
-    assert rig.core.consumer_stats(consumer).packets == 0
-    assert rig.dropped() == {}
-    late.check()
-    sender.send_rtp(3)
-    assert len(late.packets()) == 1
-
-
-def test_media_goes_to_the_first_path_until_another_is_chosen() -> None:
-    rig = Rig()
-    sender, _, receiver, _ = rig.call()
-    other = Path("2001:db8::1", 5, 1)
-    receiver.check(other)
-    sender.send_rtp(1)
-    receiver.check(other, nominate=True)
-    sender.send_rtp(2)
-    assert [path for path, _ in rig.sent] == [receiver.path, other]
-
-
-def test_media_is_accepted_from_every_known_path() -> None:
-    rig = Rig()
-    sender, _, receiver, _ = rig.call()
-    sender.send_rtp(1)
-    sender.path = Path("192.0.2.99", 1)
-    sender.check()
-    sender.send_rtp(2)
-    assert len(receiver.packets()) == 2
-
-
-def test_a_transport_keeps_its_newest_paths_and_the_one_it_sends_on() -> None:
-    rig = Rig()
-    sender, _, receiver, _ = rig.call()
-    first = sender.path
-    others = [Path("192.0.2.200", port) for port in range(1, 17)]
-    for path in others:
-        sender.check(path)
-    assert rig.core.totals().paths == 16 + 1
-    for number, path in enumerate((others[0], first, others[1], others[-1])):
-        sender.path = path
-        sender.send_rtp(number)
-        assert len(receiver.packets()) == (path != others[0])
-
-
-def test_a_path_that_is_added_again_is_the_newest() -> None:
-    rig = Rig()
-    sender, _, receiver, _ = rig.call()
-    paths = [Path("192.0.2.200", port) for port in range(1, 18)]
-    for path in (*paths[:15], paths[0], *paths[15:]):
-        sender.check(path)
-    for number, path in enumerate((paths[1], paths[0])):
-        sender.path = path
-        sender.send_rtp(number)
-        assert len(receiver.packets()) == (path == paths[0])
-
-
 def test_packets_that_are_hundreds_late_still_pass() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
@@ -235,23 +85,6 @@ def test_packets_that_are_hundreds_late_still_pass() -> None:
     first, newest, late = receiver.headers()
     assert newest.sequence_number == first.sequence_number + 1000
     assert late.sequence_number == first.sequence_number + 1
-
-
-def test_a_path_of_another_transport_moves() -> None:
-    rig = Rig()
-    sender, _, receiver, _ = rig.call()
-    newcomer = rig.client(connected=False)
-    rig.core.set_keys(newcomer.transport, newcomer.keys)
-    sender.send_rtp(1)
-    newcomer.check(receiver.path)
-    sender.send_rtp(2)
-    assert len(rig.sent) == 1
-    assert rig.core.totals().paths == 2
-    assert rig.dropped() == {}
-    moved = Path("192.0.2.77", 7)
-    receiver.check(moved)
-    sender.send_rtp(3)
-    assert [path for path, _ in rig.sent] == [receiver.path, moved]
 
 
 def test_every_consumer_is_independent_of_the_others() -> None:
