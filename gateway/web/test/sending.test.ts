@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { FakeError, FakeGateway, fakeTimers, settle } from "./fakes";
+import { join, track } from "./joined";
+
+beforeEach(fakeTimers);
+afterEach(() => vi.useRealTimers());
+
+describe("sending", () => {
+  it("opens its transport with the first track, and names the track's source", async () => {
+    const { gateway, session } = await join([]);
+    session.outbound.send("camera", track("video"));
+    await settle();
+    expect(gateway.socket.types()).toEqual(["join", "create_transport", "connect_transport", "produce"]);
+    expect(gateway.socket.asked("create_transport")).toEqual([{ direction: "send" }]);
+    expect(gateway.socket.asked("produce")).toMatchObject([{ kind: "video", source: "camera", paused: false }]);
+  });
+
+  it("sends one encoding of the camera", async () => {
+    const { gateway, session } = await join([]);
+    session.outbound.send("camera", track("video"));
+    await settle();
+    expect(gateway.socket.asked("produce")[0]?.rtpParameters.encodings).toHaveLength(1);
+  });
+
+  it("pauses and resumes the producer of a track that is muted and unmuted", async () => {
+    const { gateway, session } = await join([]);
+    const microphone = track("audio");
+    session.outbound.send("microphone", microphone);
+    await settle();
+    session.outbound.send("microphone", microphone, true);
+    await settle();
+    session.outbound.send("microphone", microphone, false);
+    await settle();
+    expect(gateway.socket.types().slice(-3)).toEqual(["produce", "pause", "resume"]);
+  });
+
+  it("reports a producer that the gateway does not resume", async () => {
+    const { gateway, session, refused } = await join([]);
+    const microphone = track("audio");
+    session.outbound.send("microphone", microphone, true);
+    await settle();
+    gateway.answers.resume = () => new FakeError("rate_limited");
+    session.outbound.send("microphone", microphone, false);
+    await settle();
+    expect(refused).toEqual(["microphone"]);
+  });
+
+  it("starts paused if the track is muted already", async () => {
+    const { gateway, session } = await join([]);
+    session.outbound.send("microphone", track("audio"), true);
+    await settle();
+    expect(gateway.socket.asked("produce")).toMatchObject([{ source: "microphone", paused: true }]);
+  });
+
+  it("closes the producer of a stopped source, and leaves the track running", async () => {
+    const { gateway, session } = await join([]);
+    const camera = track("video");
+    session.outbound.send("camera", camera);
+    await settle();
+    session.outbound.stop("camera");
+    await settle();
+    expect(gateway.socket.asked("close")).toEqual([{ producerId: expect.stringContaining("own-") }]);
+    expect(camera.readyState).toBe("live");
+  });
+
+  it("ends as the last call says, even if calls come faster than answers", async () => {
+    const { gateway, session } = await join([]);
+    const [first, last] = [track("video"), track("video")];
+    const sent: unknown[] = [];
+    const opening = session.outbound.transport.get();
+    await settle();
+    (await opening).observer.on("newproducer", (producer) => sent.push(producer.track));
+    session.outbound.send("camera", first);
+    session.outbound.stop("camera");
+    session.outbound.send("camera", last);
+    session.outbound.stop("camera");
+    session.outbound.send("camera", last);
+    await settle();
+    expect(gateway.socket.asked("produce")).toHaveLength(1);
+    expect(sent).toEqual([last]);
+  });
+
+  it("sends everything again over another transport after the gateway has closed the first", async () => {
+    const { gateway, session } = await join([]);
+    session.outbound.send("microphone", track("audio"));
+    session.outbound.send("camera", track("video"));
+    await settle();
+    const { transportId } = gateway.socket.asked("produce")[0] ?? { transportId: "" };
+    gateway.socket.tell("transport_state", { transportId, state: "failed" });
+    await vi.advanceTimersByTimeAsync(500);
+    await settle();
+    expect(gateway.socket.asked("produce").map(({ source }) => source)).toEqual([
+      ...["microphone", "camera"],
+      ...["microphone", "camera"],
+    ]);
+  });
+
+  it("reports a refusal by the gateway, and does not try again", async () => {
+    const gateway = new FakeGateway();
+    gateway.answers.produce = () => new FakeError("unsupported");
+    const { session, refused, ends } = await join([], gateway);
+    session.outbound.send("camera", track("video"));
+    await settle();
+    expect(refused).toEqual(["camera"]);
+    expect(gateway.socket.asked("produce")).toHaveLength(1);
+    expect(ends).toEqual([]);
+  });
+
+  it("does not send a track that was stopped while the transport opened", async () => {
+    const { gateway, session } = await join([]);
+    session.outbound.send("camera", track("video"));
+    // The request is sent but not yet answered, since the fake gateway answers one task later.
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+    expect(gateway.socket.types().at(-1)).toBe("create_transport");
+    session.outbound.stop("camera");
+    await settle();
+    expect(gateway.socket.asked("produce")).toEqual([]);
+  });
+
+  it("does not send a track that has ended before its turn", async () => {
+    const { gateway, session, refused } = await join([]);
+    const camera = track("video");
+    session.outbound.send("camera", camera);
+    camera.stop();
+    await settle();
+    expect(gateway.socket.asked("produce")).toEqual([]);
+    expect(refused).toEqual([]);
+  });
+});
