@@ -23,8 +23,8 @@ ROOM: Final = 1
 _CORE: Final = """
 general: {{
   configs_folder = "{folder}"
-  plugins_folder = "{modules}/plugins"
-  transports_folder = "{modules}/transports"
+  plugins_folder = "{folder}/plugins"
+  transports_folder = "{folder}/transports"
   # Errors and warnings.
   debug_level = 3
   debug_timestamps = true
@@ -34,8 +34,6 @@ nat: {{
   # As our gateway: one address needs no gathering.
   ice_enforce_list = "{host}"
 }}
-plugins: {{ disable = "{plugins}" }}
-transports: {{ disable = "{transports}" }}
 """
 
 _VIDEOROOM: Final = """
@@ -102,20 +100,13 @@ def _modules(binary: Path) -> Path | None:
 
 
 def write_configuration(folder: Path, installed: Installed, host: str) -> None:
-    """Write everything that Janus reads into an empty folder."""
-    others = {
-        kind: ",".join(name for name in _names(installed.modules / kind) if keep not in name)
-        for kind, keep in (("plugins", "videoroom"), ("transports", "websockets"))
-    }
-    core = _CORE.format(folder=folder, modules=installed.modules, host=host, **others)
-    (folder / "janus.jcfg").write_text(core)
+    """Write everything that Janus reads into an empty folder, and link the two modules that it needs."""
+    for kind, module in (("plugins", "libjanus_videoroom.so"), ("transports", "libjanus_websockets.so")):
+        (folder / kind).mkdir()
+        (folder / kind / module).symlink_to(installed.modules / kind / module)
+    (folder / "janus.jcfg").write_text(_CORE.format(folder=folder, host=host))
     (folder / "janus.plugin.videoroom.jcfg").write_text(_VIDEOROOM.format(room=ROOM))
     (folder / "janus.transport.websockets.jcfg").write_text(_WEBSOCKETS.format(port=WEBSOCKET_PORT, host=host))
-
-
-def _names(folder: Path) -> Sequence[str]:
-    """The names of the libraries up to ``.so``, which is the form in Janus' lists of disabled plugins."""
-    return sorted({f"{one.name.partition('.so')[0]}.so" for one in folder.iterdir()})
 
 
 @asynccontextmanager
