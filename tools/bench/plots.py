@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 from attrs import frozen
 
 from tools.bench.figures import Summary
+from tools.loadtest.plots import nice_ticks
 
 WIDTH: Final = 860
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 74, 46
@@ -54,12 +55,9 @@ class Axis:
 
 
 def linear(values: Sequence[float]) -> Axis:
-    """Return an axis from zero, in steps of 1, 2 or 5 times a power of ten."""
-    most = max(values) * 1.08
-    decade = 10.0 ** math.floor(math.log10(most / 4))
-    step = next(factor * decade for factor in (1, 2, 5, 10) if most / (factor * decade) <= 6)
-    count = math.ceil(most / step)
-    return Axis(0, count * step, [number * step for number in range(count + 1)], logarithmic=False)
+    """Return an axis from zero, with room for a number above the highest bar."""
+    ticks = nice_ticks(1.08 * max(values))
+    return Axis(0, ticks[-1], ticks, logarithmic=False)
 
 
 def logarithmic(values: Sequence[float]) -> Axis:
