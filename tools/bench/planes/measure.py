@@ -142,7 +142,7 @@ async def measure(
 
     Raises ``trio.TooSlowError`` and what joining raises.
     """
-    name = f"{planes} plane{'' if planes == 1 else 's'}"
+    name, streams = f"{planes} plane{'' if planes == 1 else 's'}", []
     progress(f"{name}: the gateway starts")
     async with (
         open_gateway(link.server, link.prefix, identity, ["--planes", str(planes)]) as conference,
@@ -150,7 +150,8 @@ async def measure(
     ):
         with trio.fail_after(FILL_SECONDS):
             progress(f"{name}: {receivers} join each channel")
-            streams = [await fill(conference, members, number, loop, receivers) for number in range(CHANNELS)]
+            for number in range(CHANNELS):
+                streams.append(await fill(conference, members, number, loop, receivers))
         with sink.open_sink(link):
             progress(f"{name}: it forwards what it can")
             result = await _forward(conference.process, streams, seconds)
