@@ -65,6 +65,21 @@ impl SequenceTranslator {
         (number < stretch.end).then_some(number + stretch.offset)
     }
 
+    /// The incoming number that went out as `out`: the inverse of [`Self::take`].
+    ///
+    /// `None` for a number that was not given out, or that was given out before the last [`Self::begin`].
+    pub fn incoming(&self, out: i64) -> Option<i64> {
+        let number = out - self.offset;
+        if number >= self.stretch_start {
+            return (self.begun && number < self.next_in).then_some(number);
+        }
+        // Outgoing numbers have no gap, so the first number that goes out of each stretch is sorted too.
+        let behind = self.stretches.partition_point(|stretch| stretch.start + stretch.offset <= out);
+        let stretch = self.stretches.get(behind.checked_sub(1)?)?;
+        let number = out - stretch.offset;
+        (number < stretch.end).then_some(number)
+    }
+
     /// The packet is not sent and gets no number.
     ///
     /// If later packets were sent already, a number was kept for this one.  That number is given back: the caller must
@@ -166,6 +181,20 @@ mod tests {
     }
 
     #[test]
+    fn an_outgoing_number_leads_back_to_its_packet_until_a_new_beginning() {
+        let mut numbers = translator(10, 100);
+        assert_eq!(numbers.incoming(100), None, "nothing went out yet");
+        taken(&mut numbers, &[10, 13]);
+        numbers.leave_out(14);
+        taken(&mut numbers, &[15]);
+        let back: Vec<_> = (99..106).map(|out| numbers.incoming(out)).collect();
+        assert_eq!(back, [None, Some(10), Some(11), Some(12), Some(13), Some(15), None]);
+        numbers.begin(7);
+        numbers.take(7);
+        assert_eq!((numbers.incoming(104), numbers.incoming(105)), (None, Some(7)));
+    }
+
+    #[test]
     fn the_past_is_bounded() {
         let mut numbers = translator(0, 100);
         for number in (0..2000).step_by(2) {
@@ -199,8 +228,45 @@ mod tests {
                 }
                 highest = highest.max(number);
             }
-            for (number, out) in got {
+            for (&number, &out) in &got {
+                prop_assert_eq!(numbers.incoming(out), Some(number));
                 prop_assert_eq!(out, 100 + number - left_out.range(..number).count() as i64);
+            }
+        }
+
+        /// The inverse agrees with a plain map of all numbers that [`SequenceTranslator::take`] would give, over gaps,
+        /// left-out packets, new beginnings and more stretches than are kept.
+        #[test]
+        fn the_inverse_agrees_with_a_plain_map(steps in prop::collection::vec((0..12u8, -5..4000i64), 0..900)) {
+            let mut numbers = translator(1000, 100);
+            let mut next = 1000;
+            let mut begun_at = 1000;
+            for (step, far) in steps {
+                let number = match step {
+                    0 if far % 50 == 0 => { numbers.begin(far); begun_at = far; next = far; continue }
+                    1 if far % 50 == 1 => next + far,
+                    2 => next - 1 - far.rem_euclid(20),
+                    3 => next + far.rem_euclid(5),
+                    _ => next,
+                };
+                if number - next >= MAX_DROPOUT {
+                    begun_at = number;
+                }
+                next = next.max(number + 1);
+                if step % 2 == 0 { numbers.leave_out(number); } else { numbers.take(number); }
+            }
+            // Taking a number below `next` changes nothing, so a copy can be asked for each of them.
+            let mut asked = numbers.clone();
+            let mut plain = BTreeMap::new();
+            for number in begun_at..next {
+                if let Some(out) = asked.take(number) {
+                    prop_assert_eq!(plain.insert(out, number), None);
+                }
+            }
+            let low = plain.keys().next().copied().unwrap_or(100) - 30;
+            let high = plain.keys().next_back().copied().unwrap_or(100) + 30;
+            for out in low..high {
+                prop_assert_eq!(numbers.incoming(out), plain.get(&out).copied());
             }
         }
     }

@@ -49,6 +49,13 @@ impl<const WORDS: usize> Window<WORDS> {
             || (self.highest - index < Self::SIZE && self.seen[Self::word(index)] & Self::bit(index) == 0)
     }
 
+    /// Whether the index was seen, and is not older than the window.
+    pub fn contains(&self, index: u64) -> bool {
+        index <= self.highest
+            && self.highest - index < Self::SIZE
+            && self.seen[Self::word(index)] & Self::bit(index) != 0
+    }
+
     /// Note an index as seen.  It must be one that [`Self::accepts`].
     pub fn add(&mut self, index: u64) {
         if index > self.highest {
@@ -122,6 +129,7 @@ mod tests {
                 let highest = seen.last().copied().unwrap_or(0);
                 let new = index + 128 > highest && !seen.contains(&index);
                 prop_assert_eq!(window.accepts(index), new);
+                prop_assert_eq!(window.contains(index), index + 128 > highest && seen.contains(&index));
                 if new {
                     window.add(index);
                     seen.insert(index);
