@@ -1,0 +1,398 @@
+//! The newest packets of an encoding, kept to be sent again (RFC 4588).
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::core::receive::packet::Packet;
+use crate::core::receive::retention::Retention;
+
+/// Packets of one encoding that are kept at most.
+pub const MAX_PACKETS: usize = 512;
+/// Their bytes at most.
+pub const MAX_BYTES: usize = 768 * 1024;
+
+const FEWEST_SLOTS: usize = 64;
+const PAGE: usize = 1024; // bytes; the memory for packets grows and shrinks by whole pages
+const REVIEW: f64 = 2.0; // seconds from one look at the memory that is not needed to the next
+
+/// A packet that is kept.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    extended: i64,
+    picture: i64,
+    at: f64,
+    /// The place of its first byte.
+    place: u32,
+    size: u16,
+}
+
+/// A packet out of the store.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredPacket<'a> {
+    /// The whole plain packet as it came, with header, extensions and padding.
+    pub plain: &'a [u8],
+    /// Its extended sequence number.
+    pub extended: i64,
+    /// Its extended picture id.
+    pub picture: i64,
+    /// When it came, in seconds.
+    pub at: f64,
+}
+
+/// One copy of each packet that came lately, in whatever order they came.
+///
+/// The bytes of all packets lie in one ring.  `entries` has them in the order of arrival, which is that of the ring
+/// too, so the oldest always goes first.  `slots` finds a packet by the lowest bits of its extended sequence number.
+///
+/// The store takes only as much memory as its packets need, and gives memory back some seconds after the need has
+/// fallen.  [`Retention`] says how long a packet is needed.
+#[derive(Debug, Default)]
+pub struct PacketStore {
+    pub retention: Retention,
+    ring: Vec<u8>,
+    /// The place of the next packet in the ring.
+    head: usize,
+    entries: VecDeque<Entry>,
+    /// How many packets have left `entries` so far, modulo 2^16.
+    gone: u16,
+    /// For each packet the number of those before it, modulo 2^16.  As many as a power of two, or none.
+    slots: Vec<u16>,
+    /// Bytes of the packets.
+    bytes: usize,
+    /// The largest part of the ring, and the most packets, that were in use since the last look.
+    most: (usize, usize),
+    /// When that was, in seconds.
+    reviewed_at: f64,
+}
+
+impl PacketStore {
+    /// How many packets are kept.
+    pub fn packets(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Their bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes of memory that are reserved for packets.
+    pub fn reserved(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// The packet with this extended sequence number, if it is still kept.
+    pub fn get(&self, extended: i64) -> Option<StoredPacket<'_>> {
+        let entry = self.entries[self.position(extended)?];
+        let place = entry.place as usize;
+        Some(StoredPacket {
+            plain: &self.ring[place..place + usize::from(entry.size)],
+            extended,
+            picture: entry.picture,
+            at: entry.at,
+        })
+    }
+
+    /// Keep a copy of a packet.  `room` is how many bytes the store may grow.
+    ///
+    /// The oldest packets go: those that nobody needs any more, and as many more as the bounds demand.  A packet that
+    /// finds no place even then is not kept.
+    pub fn push(&mut self, packet: &Packet, room: usize) {
+        let now = packet.now;
+        self.retention.on_packet(now);
+        let since = self.retention.keep_since(now);
+        while self.entries.len() >= MAX_PACKETS || self.entries.front().is_some_and(|oldest| oldest.at < since) {
+            self.drop_oldest();
+        }
+        self.give_memory_back(now);
+        let size = packet.plain.len();
+        let Some(place) = self.place_for(size, room) else { return };
+        self.ring[place..place + size].copy_from_slice(packet.plain);
+        self.head = place + size;
+        self.bytes += size;
+        let Packet { extended, picture, .. } = *packet;
+        self.make_findable(extended);
+        self.entries.push_back(Entry { extended, picture, at: now, place: place as u32, size: size as u16 });
+        self.most = (self.most.0.max(self.span()), self.most.1.max(self.entries.len()));
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(oldest) = self.entries.pop_front() {
+            self.bytes -= usize::from(oldest.size);
+            self.gone = self.gone.wrapping_add(1);
+        }
+    }
+
+    /// The place of a packet in `entries`.
+    fn position(&self, extended: i64) -> Option<usize> {
+        let before = *self.slots.get(self.slot(extended))?;
+        let position = usize::from(before.wrapping_sub(self.gone));
+        // A slot may still name a packet that has gone.
+        self.entries.get(position).is_some_and(|entry| entry.extended == extended).then_some(position)
+    }
+
+    fn slot(&self, extended: i64) -> usize {
+        extended as usize & self.slots.len().wrapping_sub(1)
+    }
+
+    /// Let the slot of this number name the next entry.  Grow as long as another packet that is kept has its slot.
+    fn make_findable(&mut self, extended: i64) {
+        while self.slots.len() < MAX_PACKETS && self.is_taken(extended) {
+            self.index_anew(2 * self.slots.len());
+        }
+        if self.slots.is_empty() {
+            self.index_anew(FEWEST_SLOTS);
+        }
+        let slot = self.slot(extended);
+        self.slots[slot] = self.gone.wrapping_add(self.entries.len() as u16);
+    }
+
+    /// Whether the slot of this number names a packet with another number.
+    fn is_taken(&self, extended: i64) -> bool {
+        let Some(before) = self.slots.get(self.slot(extended)) else { return false };
+        let entry = self.entries.get(usize::from(before.wrapping_sub(self.gone)));
+        entry.is_some_and(|entry| entry.extended != extended && self.slot(entry.extended) == self.slot(extended))
+    }
+
+    fn index_anew(&mut self, slots: usize) {
+        self.slots = vec![0; slots];
+        for (position, entry) in self.entries.iter().enumerate() {
+            let slot = self.slot(entry.extended);
+            self.slots[slot] = self.gone.wrapping_add(position as u16);
+        }
+    }
+
+    /// A place in the ring for a packet of this size; `None` if there is none.
+    ///
+    /// The ring grows as far as `room` and [`MAX_BYTES`] allow.  Beyond that the oldest packets make place.
+    fn place_for(&mut self, size: usize, room: usize) -> Option<usize> {
+        loop {
+            let free = self.free();
+            if let Some(place) = free.into_iter().find(|free| free.len() >= size).map(|free| free.start) {
+                return Some(place);
+            }
+            let wanted = (self.span() + size + 1).max(self.ring.len() + self.ring.len() / 4).next_multiple_of(PAGE);
+            let wanted = wanted.min(MAX_BYTES).min(self.ring.len() + room);
+            if wanted > self.ring.len() && wanted > self.span() + size {
+                self.move_to(wanted);
+            } else if self.entries.is_empty() {
+                return None;
+            } else {
+                self.drop_oldest();
+            }
+        }
+    }
+
+    /// The free parts of the ring in which the next packet may lie.
+    ///
+    /// A byte before the oldest packet always stays free, so that a full ring does not look like an empty one.
+    fn free(&self) -> [Range<usize>; 2] {
+        match self.entries.front().map(|oldest| oldest.place as usize) {
+            None => [0..self.ring.len(), 0..0],
+            Some(oldest) if oldest < self.head => [self.head..self.ring.len(), 0..oldest.saturating_sub(1)],
+            Some(oldest) => [self.head..oldest - 1, 0..0],
+        }
+    }
+
+    /// Bytes of the ring from the oldest packet to the newest, with the end that was too small for a packet.
+    fn span(&self) -> usize {
+        match self.entries.front().map(|oldest| oldest.place as usize) {
+            None => 0,
+            Some(oldest) if oldest < self.head => self.head - oldest,
+            Some(oldest) => self.head + self.ring.len() - oldest,
+        }
+    }
+
+    /// Move all packets to a ring of this size, which must be larger than their bytes.
+    fn move_to(&mut self, size: usize) {
+        let mut ring = Vec::with_capacity(size);
+        for entry in &mut self.entries {
+            let place = entry.place as usize;
+            entry.place = ring.len() as u32;
+            ring.extend_from_slice(&self.ring[place..place + usize::from(entry.size)]);
+        }
+        self.head = ring.len();
+        ring.resize(size, 0);
+        self.ring = ring;
+    }
+
+    /// Give back the memory that was not needed since the last look, if it is more than a third.
+    fn give_memory_back(&mut self, now: f64) {
+        if now - self.reviewed_at < REVIEW {
+            return;
+        }
+        let (bytes, packets) = self.most;
+        self.most = (self.span(), self.entries.len());
+        self.reviewed_at = now;
+        let enough = (bytes + bytes / 8).max(self.span() + 1).next_multiple_of(PAGE);
+        if enough < self.ring.len() - self.ring.len() / 3 {
+            self.move_to(enough);
+        }
+        if 2 * packets < self.entries.capacity() {
+            self.entries.shrink_to(packets);
+        }
+        let slots = FEWEST_SLOTS.max(2 * packets.next_power_of_two());
+        let numbers = || self.entries.iter().map(|entry| entry.extended);
+        let spread = numbers().max().unwrap_or(0) - numbers().min().unwrap_or(0);
+        if slots < self.slots.len() && spread < slots as i64 {
+            self.index_anew(slots);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::wire::rtp::parse_header_untrusted;
+    use proptest::prelude::*;
+
+    const PLENTY: usize = usize::MAX / 2;
+
+    /// The bytes of a packet: they tell its number, and how often it came.
+    fn plain(extended: i64, size: usize, time: u8) -> Vec<u8> {
+        let mut plain = vec![0x80, 96];
+        plain.extend((extended as u16).to_be_bytes());
+        plain.resize(12, time);
+        plain.resize(size.max(12), extended as u8);
+        plain
+    }
+
+    fn push(store: &mut PacketStore, extended: i64, plain: &[u8], now: f64, room: usize) {
+        let header = parse_header_untrusted(plain, &mut Vec::new()).unwrap();
+        let packet = Packet {
+            plain,
+            payload: &plain[12..],
+            padding: &[],
+            header,
+            elements: &[],
+            extended,
+            newest: true,
+            payload_type: 96,
+            left_out: false,
+            frame: None,
+            picture: 7 * extended,
+            serial: 1,
+            now,
+        };
+        store.push(&packet, room);
+    }
+
+    /// Packets of 1,000 bytes, `rate` a second, up to second `until`.
+    fn flow(store: &mut PacketStore, rate: i64, seconds: Range<i64>) {
+        for number in seconds.start * rate..seconds.end * rate {
+            push(store, number, &plain(number, 1000, 0), number as f64 / rate as f64, PLENTY);
+        }
+    }
+
+    #[test]
+    fn a_packet_comes_out_as_it_went_in() {
+        let mut store = PacketStore::default();
+        for number in [70_000, 70_001, 70_003, 70_002] {
+            push(&mut store, number, &plain(number, 100, 3), 1.0, PLENTY);
+        }
+        let stored = store.get(70_002).unwrap();
+        assert_eq!((stored.plain, stored.picture, stored.at), (&plain(70_002, 100, 3)[..], 490_014, 1.0));
+        assert!(store.get(70_004).is_none() && store.get(70_002 - 65_536).is_none());
+        assert_eq!((store.packets(), store.bytes()), (4, 400));
+    }
+
+    #[test]
+    fn the_memory_follows_the_need() {
+        let mut store = PacketStore::default();
+        store.retention.on_round_trip(0.0, 0.0);
+        flow(&mut store, 125, 0..10);
+        // Packets of 60 ms, at 125 kB a second.
+        assert!((7..=9).contains(&store.packets()), "{}", store.packets());
+        assert!(store.reserved() < 11_000, "{}", store.reserved());
+        store.retention.on_request(10.0);
+        flow(&mut store, 125, 10..15);
+        assert!((125..=127).contains(&store.packets()));
+        assert!((125_000..160_000).contains(&store.reserved()), "{}", store.reserved());
+        flow(&mut store, 125, 15..30);
+        assert!(store.reserved() < 11_000 && store.entries.capacity() <= 16, "{}", store.reserved());
+        assert_eq!(store.slots.len(), FEWEST_SLOTS);
+    }
+
+    #[test]
+    fn a_steady_stream_allocates_nothing() {
+        let mut store = PacketStore::default();
+        flow(&mut store, 125, 0..10);
+        let (ring, entries, slots) = (store.ring.as_ptr(), store.entries.capacity(), store.slots.as_ptr());
+        flow(&mut store, 125, 10..60);
+        assert_eq!((store.ring.as_ptr(), store.entries.capacity(), store.slots.as_ptr()), (ring, entries, slots));
+    }
+
+    #[test]
+    fn the_bounds_hold_at_every_rate() {
+        let mut store = PacketStore::default();
+        store.retention.on_request(0.0);
+        flow(&mut store, 5000, 0..2);
+        assert_eq!(store.packets(), MAX_PACKETS);
+        assert!(store.get(9999).is_some() && store.get(9999 - 511).is_some() && store.get(9999 - 512).is_none());
+        for number in 10_000..13_000 {
+            push(&mut store, number, &plain(number, 65_000, 0), 2.0, PLENTY);
+            assert!(store.reserved() <= MAX_BYTES);
+        }
+        assert!((11..=12).contains(&store.packets()));
+    }
+
+    #[test]
+    fn a_store_that_may_not_grow_drops_its_oldest() {
+        let mut store = PacketStore::default();
+        push(&mut store, 0, &plain(0, 1000, 0), 0.0, 0);
+        assert_eq!((store.packets(), store.reserved()), (0, 0));
+        for number in 0..10 {
+            let room = 3500 - store.reserved();
+            push(&mut store, number, &plain(number, 1000, 0), 0.0, room);
+        }
+        assert_eq!(store.reserved(), 3500);
+        assert!(store.get(9).is_some() && (1..=3).contains(&store.packets()));
+    }
+
+    proptest! {
+        /// Against a plain list of all packets: whatever is found is right, and the newest packets are always found.
+        #[test]
+        fn the_store_agrees_with_a_plain_list(
+            steps in prop::collection::vec((0..20u8, 0..400i64, 12..3000usize, 0..40u32), 1..400),
+            large in any::<bool>(),
+        ) {
+            let mut store = PacketStore::default();
+            let mut plain_list: Vec<(i64, Vec<u8>, f64)> = Vec::new();
+            let (mut next, mut now, mut latest) = (65_000, 0.0, f64::NEG_INFINITY);
+            for (place, (step, far, size, pause)) in steps.into_iter().enumerate() {
+                match step {
+                    0 => next += far,
+                    1 => now += f64::from(pause) * 0.1,
+                    2 => store.retention.on_request(now),
+                    3 => store.retention.on_round_trip(f64::from(pause) * 0.01, now),
+                    _ => now += f64::from(pause) * 0.0002,
+                }
+                let late = next - far;
+                let new = plain_list.iter().rev().take(MAX_PACKETS).all(|(number, ..)| *number != late);
+                let extended = if step == 4 && late < next && new { late } else { next };
+                next = next.max(extended + 1);
+                let bytes = plain(extended, if large { 20 * size } else { size }, place as u8);
+                push(&mut store, extended, &bytes, now, PLENTY);
+                plain_list.push((extended, bytes, now));
+                let kept = &plain_list[plain_list.len() - store.packets()..];
+                prop_assert_eq!(store.bytes(), kept.iter().map(|(_, bytes, _)| bytes.len()).sum::<usize>());
+                prop_assert!(store.bytes() <= store.reserved() && store.reserved() <= MAX_BYTES);
+                let since = store.retention.keep_since(now);
+                latest = since.max(latest);
+                if let Some((_, bytes, at)) = plain_list.iter().rev().nth(store.packets()) {
+                    prop_assert!(*at < latest || store.packets() == MAX_PACKETS || store.bytes() + 2 * bytes.len().max(60_000) > MAX_BYTES);
+                }
+                for (place, (number, bytes, at)) in kept.iter().enumerate() {
+                    prop_assert!(*at >= since);
+                    // Only a packet with the same slot that came later hides it.
+                    if let Some(found) = store.get(*number) {
+                        prop_assert_eq!((found.plain, found.at), (&bytes[..], *at));
+                    } else {
+                        let hides = |(other, ..): &(i64, _, _)| (other - number) % MAX_PACKETS as i64 == 0;
+                        prop_assert!(kept[place + 1..].iter().any(hides));
+                    }
+                }
+            }
+        }
+    }
+}
