@@ -82,6 +82,8 @@ pub struct Core {
     pub(in crate::core) dirty: Vec<TransportKey>,
     pub(in crate::core) drops: DropCounts,
     pub(in crate::core) traffic: Traffic,
+    /// Bytes of memory that all packet stores have reserved.
+    pub(in crate::core) store_memory: usize,
     /// The serial number of the newest packet.
     pub(in crate::core) serial: u64,
     /// How many sender reports became due.

@@ -112,6 +112,7 @@ impl Core {
             self.stop(consumer);
             self.consumers[consumer].producer = None;
         }
+        self.drop_stores(key);
         let Some(removed) = self.producers.remove(producer) else { return };
         self.traffic.repairs_before = self.traffic.repairs_before.plus(removed.repair_counts());
         let owner = &mut self.transports[removed.transport];
@@ -131,6 +132,7 @@ impl Core {
     pub fn set_producer_paused(&mut self, producer: Id, paused: bool) -> Result<(), Refused> {
         let key = self.producers.key(producer)?;
         self.producers[key].paused = paused;
+        self.drop_stores(key);
         for consumer in self.producers[key].consumers.clone() {
             if paused {
                 self.stop(consumer);

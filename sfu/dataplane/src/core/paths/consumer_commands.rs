@@ -3,15 +3,17 @@
 use super::commands::NO_ENCODING;
 use crate::core::engine::Core;
 use crate::core::interface::spec::{ConsumerSpec, Id, Refused};
-use crate::core::keys::{ProducerKey, RewriterKey};
+use crate::core::keys::{ProducerKey, RewriterKey, TransportKey};
 use crate::core::receive::producer::Producer;
 use crate::core::send::consumer::Consumer;
+use crate::core::transport::Sending;
 use crate::core::wire::extensions::{ExtensionRewriter, ExtensionSelection, MidElement};
 
 impl Core {
     /// Send a producer's stream to a transport.
     ///
-    /// Refused for an encoding that the producer does not have, and for an SSRC that this transport ever sent with.
+    /// Refused for an encoding that the producer does not have, for an SSRC that this transport ever sent with, and for
+    /// two equal SSRCs.
     ///
     /// `first_sequence` is from 1 to 0x7FFF (RFC 3711 section 3.3.1).  A higher one could wrap while the first packets
     /// are lost, and the receiver would never learn of the rollover.
@@ -27,9 +29,7 @@ impl Core {
         if self.consumers.contains(consumer) {
             return Err(Refused::Invalid("this consumer exists already"));
         }
-        if self.transports[owner].has_sent_with(spec.ssrc) {
-            return Err(Refused::Invalid("this SSRC was used on this transport before"));
-        }
+        self.check_ssrcs(owner, spec)?;
         self.check_encoding(source, spec.encoding)?;
         let mid = match (spec.mid, spec.format.mid_id) {
             (Some(mid), Some(id)) => {
@@ -38,9 +38,14 @@ impl Core {
             _ => None,
         };
         let rewriter = rewriter_for(&mut self.producers[source], spec, mid.as_ref());
-        let added = Consumer::new(consumer, owner, source, spec, rewriter, mid, first_sequence);
+        let rtx_types = rtx_types(&self.producers[source], spec);
+        let added = Consumer::new(consumer, owner, source, spec, rewriter, mid, rtx_types, first_sequence);
+        self.producers[source].resending += usize::from(added.resends());
         let key = self.consumers.insert(consumer, added);
-        self.transports[owner].use_ssrc(spec.ssrc, key);
+        self.transports[owner].use_ssrc(spec.ssrc, key, Sending::Media);
+        if let Some(ssrc) = spec.rtx_ssrc {
+            self.transports[owner].use_ssrc(ssrc, key, Sending::Resends);
+        }
         self.transports[owner].consumers.push(key);
         self.producers[source].consumers.push(key);
         self.retarget(key);
@@ -55,15 +60,20 @@ impl Core {
         let owner = &mut self.transports[removed.transport];
         owner.consumers.retain(|&one| one != key);
         owner.retire_ssrc(removed.ssrc);
+        removed.rtx_ssrc.inspect(|&ssrc| owner.retire_ssrc(ssrc));
         if removed.key_frame_requested {
             self.events.forget_consumer(consumer);
         }
-        if let Some(producer) = removed.producer {
-            let producer = &mut self.producers[producer];
+        if let Some(source) = removed.producer {
+            let producer = &mut self.producers[source];
             producer.consumers.retain(|&one| one != key);
             producer.rewriters[removed.rewriter].users -= 1;
             if producer.rewriters[removed.rewriter].users == 0 {
                 producer.rewriters.remove(removed.rewriter);
+            }
+            producer.resending -= usize::from(removed.resends());
+            if producer.resending == 0 {
+                self.drop_stores(source);
             }
         }
     }
@@ -94,6 +104,17 @@ impl Core {
         Ok(())
     }
 
+    fn check_ssrcs(&self, owner: TransportKey, spec: &ConsumerSpec<'_>) -> Result<(), Refused> {
+        if [Some(spec.ssrc), spec.rtx_ssrc].into_iter().flatten().any(|ssrc| self.transports[owner].has_sent_with(ssrc))
+        {
+            return Err(Refused::Invalid("this SSRC was used on this transport before"));
+        }
+        if spec.rtx_ssrc == Some(spec.ssrc) {
+            return Err(Refused::Invalid("retransmissions need an SSRC of their own"));
+        }
+        Ok(())
+    }
+
     fn check_encoding(&self, producer: ProducerKey, encoding: Option<usize>) -> Result<(), Refused> {
         match encoding {
             Some(index) if index >= self.producers[producer].encodings.len() => Err(NO_ENCODING),
@@ -119,4 +140,11 @@ fn rewriter_for(producer: &mut Producer, spec: &ConsumerSpec<'_>, mid: Option<&M
     let slot = shared.unwrap_or_else(|| producer.rewriters.insert(ExtensionRewriter::new(selection, mid.cloned())));
     producer.rewriters[slot].users += 1;
     slot
+}
+
+/// The router's payload types that the producer may send, each with the receiver's for its retransmissions.
+fn rtx_types(producer: &Producer, spec: &ConsumerSpec<'_>) -> Box<[(u8, u8)]> {
+    let sent = |media: u8| producer.spec.payload_types.0.iter().any(|&(_, router)| router & 0x7F == media);
+    let pairs = spec.format.rtx_payload_types.0.iter().map(|&(media, again)| (media & 0x7F, again & 0x7F));
+    pairs.filter(|&(media, _)| spec.rtx_ssrc.is_some() && sent(media)).collect()
 }

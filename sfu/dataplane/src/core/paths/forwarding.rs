@@ -24,6 +24,7 @@ impl Core {
     pub(in crate::core) fn forward(&mut self, at: EncodingKey, packet: &Packet) {
         #[cfg(test)]
         assert!(!self.sabotaged, "sabotaged");
+        self.keep(at, packet);
         self.raise_top_layer(at, packet);
         let waiting = !self.producers[at.producer].encodings[at.index].waiting.is_empty();
         // A packet that comes late cannot begin a stream: the packets behind it have been dropped already.  Where the
@@ -163,6 +164,7 @@ impl Fanout<'_> {
         if transport.batch.is_empty() {
             self.dirty.push(consumer.transport);
         }
+        transport.media_bytes += plain as u64;
         // Leave room for the authentication tag, so that the packet can be sealed in place.
         transport.batch.bytes.resize(start + plain + trailer, 0);
         let padding = most_padding(transport.batch.bytes[start], plain);
@@ -190,7 +192,7 @@ fn queued(
         plain: plain as u16,
         payload: rewritten.payload as u16,
         padding,
-        seal: Some(Seal { header: rewritten.header as u16, ssrc, index: rewritten.index }),
+        seal: Some(Seal { header: rewritten.header as u16, resent: false, ssrc, index: rewritten.index }),
     }
 }
 

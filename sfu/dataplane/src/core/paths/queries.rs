@@ -6,6 +6,7 @@ use crate::core::interface::spec::{Id, Refused};
 use crate::core::interface::statistics::{ConsumerStats, PlaneTotals, ProducerStats};
 use crate::core::receive::missing_packets::RepairCounts;
 use crate::core::receive::producer::Producer;
+use crate::core::send::resender::ResendCounts;
 
 impl Core {
     /// Whether [`Core::take_events`] has something to hand over.
@@ -49,6 +50,7 @@ impl Core {
         let key = self.consumers.key(consumer)?;
         let (encoding, temporal) = self.layers(key);
         let consumer = &self.consumers[key];
+        let again = consumer.resender.as_ref().map_or_else(ResendCounts::default, |resender| resender.counts);
         Ok(ConsumerStats {
             packets: consumer.packets,
             bytes: consumer.bytes,
@@ -59,10 +61,10 @@ impl Core {
             last_timestamp: consumer.timestamps.last,
             last_at: consumer.timestamps.last_at,
             reception_report: consumer.reports.reception_report,
-            requested: 0,
-            resent: 0,
-            resent_bytes: 0,
-            not_resent: 0,
+            requested: again.requested,
+            resent: again.resent,
+            resent_bytes: again.resent_bytes,
+            not_resent: again.not_resent,
             redundant: consumer.redundant,
         })
     }
@@ -71,6 +73,8 @@ impl Core {
     pub fn totals(&self) -> PlaneTotals {
         let repairs = self.producers.values().map(Producer::repair_counts);
         let repairs = repairs.fold(self.traffic.repairs_before, RepairCounts::plus);
+        let encodings = || self.producers.values().flat_map(|producer| &producer.encodings);
+        let stores = || encodings().filter_map(|encoding| encoding.store.as_ref());
         PlaneTotals {
             packets_in: self.traffic.packets_in,
             bytes_in: self.traffic.bytes_in,
@@ -87,8 +91,8 @@ impl Core {
             given_up: repairs.given_up,
             requested_by_receivers: self.traffic.requested_by_receivers,
             resent: self.traffic.resent,
-            stored_packets: 0,
-            stored_bytes: 0,
+            stored_packets: stores().map(|store| store.packets()).sum(),
+            stored_bytes: stores().map(|store| store.bytes()).sum(),
         }
     }
 

@@ -49,7 +49,10 @@ impl Core {
             RtcpPacket::FullIntraRequest(request) => {
                 request.entries.iter().for_each(|entry| self.on_picture_loss(key, entry.ssrc));
             }
-            RtcpPacket::Nack(nack) => self.note_losses(key, nack, now),
+            RtcpPacket::Nack(nack) => {
+                self.note_losses(key, nack, now);
+                self.on_nack(key, nack, now);
+            }
             // The others have no effect yet.
             RtcpPacket::SourceDescription(_)
             | RtcpPacket::Goodbye(_)
@@ -73,12 +76,13 @@ impl Core {
     /// A receiver reports the losses and the jitter of one of its consumers.
     fn on_report_block(&mut self, key: TransportKey, block: &ReportBlock, now: f64) {
         let transport = &mut self.transports[key];
-        let consumer = transport.sender_of(block.ssrc);
-        if let Some(consumer) = consumer.and_then(|consumer| self.consumers.get_mut(consumer)) {
+        let Some(key) = transport.sender_of(block.ssrc) else { return };
+        if let Some(consumer) = self.consumers.get_mut(key) {
             consumer.reports.on_report_block(block, now);
             let highest = consumer.sealed.highest();
             let (share, lost) = consumer.loss_reports.on_report_block(block, highest, consumer.packets);
             transport.audio_redundancy.on_report(share, lost, now);
+            self.note_round_trip(key, now);
         }
     }
 
@@ -99,6 +103,9 @@ impl Core {
         // An SSRC without a consumer is no error: the consumer may have been removed meanwhile.
         let consumer = self.transports[key].sender_of(ssrc);
         let Some(consumer) = consumer.and_then(|consumer| self.consumers.get_mut(consumer)) else { return };
+        let producer = consumer.producer.and_then(|producer| self.producers.get(producer));
+        // The key frames of other codecs are not read, so nothing would end the waiting.
+        consumer.awaits_key_frame = producer.is_some_and(|producer| producer.codec.is_some());
         if !consumer.key_frame_requested {
             match self.events.push_key_frame_request(consumer.id) {
                 Ok(()) => consumer.key_frame_requested = true,

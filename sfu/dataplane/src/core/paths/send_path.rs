@@ -5,6 +5,7 @@ use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::keys::TransportKey;
 use crate::core::send::batch::{QueuedPacket, SendBatch};
+use crate::core::send::resender::ResendCounts;
 use crate::core::send::transmit::{SendReceipt, Transmit};
 use crate::core::srtp::Srtp;
 use crate::core::wire::address::Path;
@@ -83,16 +84,34 @@ impl Core {
 
     /// Count a datagram of a consumer: media, or a sender report about it.
     fn record_receipt(&mut self, receipt: &SendReceipt, refused: Option<DropReason>) {
+        if receipt.resent {
+            self.record_resent(receipt, refused.is_none());
+        }
         if let Some(reason) = refused {
             self.drops.count(reason);
             return;
         }
         self.count_sent(receipt.size);
-        let media = receipt.plain > 0;
+        let media = receipt.plain > 0 && !receipt.resent;
         if let Some(consumer) = self.consumers.get_mut(receipt.consumer).filter(|_| media) {
             consumer.packets += 1;
             consumer.bytes += receipt.plain as u64;
             consumer.octets += receipt.payload as u64;
+        }
+    }
+
+    /// Count a retransmission.  Sender reports do not count it, because it has an SSRC of its own.
+    fn record_resent(&mut self, receipt: &SendReceipt, left: bool) {
+        let resender = self.consumers.get_mut(receipt.consumer).and_then(|consumer| consumer.resender());
+        let Some(ResendCounts { resent, resent_bytes, not_resent, .. }) = resender.map(|one| &mut one.counts) else {
+            return;
+        };
+        if left {
+            self.traffic.resent += 1;
+            *resent += 1;
+            *resent_bytes += receipt.plain as u64;
+        } else {
+            *not_resent += 1;
         }
     }
 

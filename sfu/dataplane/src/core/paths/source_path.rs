@@ -118,6 +118,7 @@ impl Core {
         for consumer in self.producers[at.producer].encodings[at.index].routes.clone() {
             self.restart(consumer);
         }
+        self.drop_store(at);
         let producer = &mut self.producers[at.producer];
         let encoding = &mut producer.encodings[at.index];
         self.traffic.repairs_before = self.traffic.repairs_before.plus(encoding.missing.counts);

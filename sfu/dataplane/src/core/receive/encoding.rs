@@ -6,6 +6,7 @@ use crate::core::keys::ConsumerKey;
 use crate::core::receive::clock::SenderClock;
 use crate::core::receive::missing_packets::MissingPackets;
 use crate::core::receive::packet::Place;
+use crate::core::receive::packet_store::PacketStore;
 use crate::core::receive::receiver_report::ReceiverReporter;
 use crate::core::receive::recent_payloads::RecentPayloads;
 use crate::core::receive::ssrc_changes::SsrcChanges;
@@ -43,6 +44,8 @@ pub struct Encoding {
     came: RtpWindow,
     /// The highest number before the newest frame.
     frame_floor: i64,
+    /// The newest packets; `None` while no consumer could ask for one again.
+    pub store: Option<Box<PacketStore>>,
     /// Timestamp of the newest key frame.
     key_timestamp: Option<u32>,
     /// Timestamp of the newest packet.
@@ -74,6 +77,7 @@ impl Encoding {
             rtx_ssrc_changes: SsrcChanges::default(),
             came: RtpWindow::default(),
             frame_floor: i64::MIN,
+            store: None,
             key_timestamp: None,
             newest_timestamp: None,
             slice_timestamp: None,

@@ -28,6 +28,8 @@ pub struct Producer {
     pub paused: bool,
     pub encodings: Vec<Encoding>,
     pub consumers: Vec<ConsumerKey>,
+    /// How many of its consumers send packets again.
+    pub resending: usize,
     /// Header extension rewriters, each shared by the consumers that take the same extensions.
     pub rewriters: SlotMap<RewriterKey, ExtensionRewriter>,
     /// The router's payload type of the first format.
@@ -58,6 +60,7 @@ impl Producer {
             paused: spec.paused,
             encodings: spec.encodings.iter().map(|one| Encoding::new(one.clone(), spec.clock_rate)).collect(),
             consumers: Vec::new(),
+            resending: 0,
             rewriters: SlotMap::with_key(),
             first_payload_type: spec.payload_types.0.first().map_or(0, |&(_, router)| router & 0x7F),
             payload_types,

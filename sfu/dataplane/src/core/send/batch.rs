@@ -34,6 +34,8 @@ pub struct QueuedPacket {
 #[allow(missing_docs)]
 pub struct Seal {
     pub header: u16,
+    /// Whether it is a retransmission.
+    pub resent: bool,
     pub ssrc: u32,
     pub index: u64,
 }
@@ -41,7 +43,7 @@ pub struct Seal {
 impl QueuedPacket {
     /// Seal the packet in place.
     fn seal(&self, srtp: &Srtp, packet: &mut [u8]) {
-        if let Some(Seal { header, ssrc, index }) = self.seal {
+        if let Some(Seal { header, ssrc, index, .. }) = self.seal {
             srtp.seal_rtp(packet, usize::from(header), ssrc, index);
         }
     }
@@ -289,7 +291,7 @@ mod tests {
             batch.bytes.extend_from_slice(payload);
             batch.bytes.extend([0; 16]);
             let (plain, payload) = (12 + payload.len() as u16, payload.len() as u16);
-            let seal = Some(Seal { header: 12, ssrc: 5, index: index as u64 });
+            let seal = Some(Seal { header: 12, resent: false, ssrc: 5, index: index as u64 });
             batch.push(QueuedPacket { consumer, size: plain + 16, plain, payload, padding: 10, seal }, 0.0);
         }
         let mut sent = Vec::new();

@@ -6,6 +6,7 @@ use crate::core::receive::packet::Packet;
 use crate::core::receive::producer::Producer;
 use crate::core::send::loss_reports::LossReports;
 use crate::core::send::picture_numbers::PictureNumbers;
+use crate::core::send::resender::Resender;
 use crate::core::send::sender_report::ReportSchedule;
 use crate::core::send::sequence_translator::SequenceTranslator;
 use crate::core::send::temporal_layers::TemporalLayers;
@@ -29,6 +30,8 @@ pub struct Consumer {
     pub producer: Option<ProducerKey>,
     pub rewriter: RewriterKey,
     pub ssrc: u32,
+    /// The SSRC of its retransmissions.
+    pub rtx_ssrc: Option<u32>,
     pub paused: bool,
     pub target: Option<usize>,
     pub current: Option<usize>,
@@ -39,6 +42,8 @@ pub struct Consumer {
     pub reported: Layers,
     /// A key frame request of its receiver waits for the slow path.
     pub key_frame_requested: bool,
+    /// Its receiver has asked for a key frame that was not sent yet, so it can use nothing before that.
+    pub awaits_key_frame: bool,
     /// Packets that left.
     pub packets: u64,
     /// Their bytes: whole plain packets.
@@ -55,11 +60,27 @@ pub struct Consumer {
     pub loss_reports: LossReports,
     /// The router's payload type of redundant audio, if the receiver takes it.
     pub red_payload_type: Option<u8>,
+    /// Those of them that padding was sent with; `None` before the first.
+    pub(super) filled: Option<Box<RtpWindow>>,
+    /// `None` before its receiver asks for the first packet.
+    pub resender: Option<Box<Resender>>,
+    /// The router's payload types that can be sent again, each with the one for that.
+    pub(super) rtx_types: Box<[(u8, u8)]>,
     /// The set of the router's payload types that the receiver takes, a bit for each.
     payload_types: u128,
     mid: Option<MidElement>,
-    sequence: SequenceTranslator,
-    pictures: PictureNumbers,
+    pub(super) sequence: SequenceTranslator,
+    pub(super) pictures: PictureNumbers,
+}
+
+/// The fields of a header that differ from those of the packet that came.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub(super) struct Stamp {
+    pub payload_type: u8,
+    pub number: u16,
+    pub timestamp: u32,
+    pub ssrc: u32,
 }
 
 /// A packet as its receiver gets it, not sealed yet.
@@ -75,8 +96,22 @@ pub struct Rewritten {
     pub payload: usize,
 }
 
+impl Stamp {
+    /// A header without contributing sources, extension and marker.
+    pub fn fixed_header(&self) -> [u8; FIXED_HEADER_SIZE] {
+        let mut fixed = [0; FIXED_HEADER_SIZE];
+        fixed[0] = 0x80;
+        fixed[1] = self.payload_type;
+        fixed[2..4].copy_from_slice(&self.number.to_be_bytes());
+        fixed[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        fixed[8..].copy_from_slice(&self.ssrc.to_be_bytes());
+        fixed
+    }
+}
+
 impl Consumer {
     /// A consumer that forwards nothing yet.  `first_sequence` is its first sequence number.
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         id: Id,
         transport: TransportKey,
@@ -84,6 +119,7 @@ impl Consumer {
         spec: &ConsumerSpec<'_>,
         rewriter: RewriterKey,
         mid: Option<MidElement>,
+        rtx_types: Box<[(u8, u8)]>,
         first_sequence: u16,
     ) -> Self {
         let red_payload_type = spec.format.red_payload_types.0.first().map(|&(_, red)| red & 0x7F);
@@ -94,6 +130,7 @@ impl Consumer {
             producer: Some(producer),
             rewriter,
             ssrc: spec.ssrc,
+            rtx_ssrc: spec.rtx_ssrc,
             paused: spec.paused,
             target: spec.encoding,
             current: None,
@@ -101,6 +138,7 @@ impl Consumer {
             changed: false,
             reported: (None, None),
             key_frame_requested: false,
+            awaits_key_frame: false,
             packets: 0,
             bytes: 0,
             octets: 0,
@@ -111,6 +149,9 @@ impl Consumer {
             redundant: 0,
             loss_reports: LossReports::new(first_sequence),
             red_payload_type,
+            filled: None,
+            resender: None,
+            rtx_types,
             payload_types: payload_types.fold(0, |set, &one| set | 1 << (one & 0x7F)),
             mid,
             sequence: SequenceTranslator::new(Some(i64::from(first_sequence))),
@@ -130,6 +171,9 @@ impl Consumer {
         self.layers.begin();
         self.reports.restart();
         self.sequence.begin(packet.extended);
+        if let Some(resender) = &mut self.resender {
+            resender.begin();
+        }
         if let Some(frame) = packet.frame {
             self.pictures.begin(frame, packet);
         }
@@ -169,10 +213,14 @@ impl Consumer {
             // The layer was taken up in the middle of this picture, whose other packets were left out.
             return self.fill(number, packet, out);
         }
+        if frame.key {
+            self.awaits_key_frame = false;
+        }
         rewriter.prepare(packet.plain, packet.elements, packet.serial);
         let timestamp = self.timestamps.translate(packet.header.timestamp);
         let start = out.len();
-        let padding = self.write_header(packet, rewriter, number, timestamp, room, out);
+        let stamp = self.stamp(packet, number, timestamp);
+        let padding = self.write_header(packet, rewriter, stamp, room, out);
         let header = out.len() - start;
         out.extend_from_slice(packet.payload);
         out.extend_from_slice(padding);
@@ -184,12 +232,11 @@ impl Consumer {
     ///
     /// MID and padding are sent only while the packet stays within `room`.  A receiver that misses the MID still knows
     /// the stream by its SSRC (RFC 8843 section 9.2).
-    fn write_header<'a>(
+    pub(super) fn write_header<'a>(
         &self,
         packet: &Packet<'a>,
         rewriter: &ExtensionRewriter,
-        number: u64,
-        timestamp: u32,
+        stamp: Stamp,
         room: usize,
         out: &mut Vec<u8>,
     ) -> &'a [u8] {
@@ -198,7 +245,7 @@ impl Consumer {
         let mid = self.mid.as_ref().filter(|mid| rest + rewriter.size(Some(mid)) <= room);
         let extensions = rewriter.size(mid);
         let padding = if rest + extensions + packet.padding.len() <= room { packet.padding } else { &[] };
-        let mut fixed = self.fixed_header(packet, number, timestamp);
+        let mut fixed = stamp.fixed_header();
         fixed[0] |= packet.plain[0] & 0x0F | if extensions > 0 { 0x10 } else { 0 };
         fixed[0] |= if padding.is_empty() { 0 } else { 0x20 };
         fixed[1] |= u8::from(packet.header.marker) << 7;
@@ -208,23 +255,18 @@ impl Consumer {
         padding
     }
 
-    fn fixed_header(&self, packet: &Packet, number: u64, timestamp: u32) -> [u8; FIXED_HEADER_SIZE] {
-        let mut fixed = [0; FIXED_HEADER_SIZE];
-        fixed[0] = 0x80;
-        fixed[1] = packet.payload_type;
-        fixed[2..4].copy_from_slice(&(number as u16).to_be_bytes());
-        fixed[4..8].copy_from_slice(&timestamp.to_be_bytes());
-        fixed[8..].copy_from_slice(&self.ssrc.to_be_bytes());
-        fixed
+    fn stamp(&self, packet: &Packet, number: u64, timestamp: u32) -> Stamp {
+        Stamp { payload_type: packet.payload_type, number: number as u16, timestamp, ssrc: self.ssrc }
     }
 
     /// Send a byte of padding (RFC 3550 section 5.1) in the place of a packet that is left out.
     ///
     /// Later packets left already and kept a number free for it.  A receiver would take a missing number for a loss.
-    fn fill(&self, number: u64, packet: &Packet, out: &mut Vec<u8>) -> Option<Rewritten> {
+    fn fill(&mut self, number: u64, packet: &Packet, out: &mut Vec<u8>) -> Option<Rewritten> {
         let timestamp = self.timestamps.translate(packet.header.timestamp);
-        let mut fixed = self.fixed_header(packet, number, timestamp);
+        let mut fixed = self.stamp(packet, number, timestamp).fixed_header();
         fixed[0] |= 0x20;
+        self.note_filled(number);
         out.extend_from_slice(&fixed);
         out.push(1);
         Some(Rewritten { index: number, header: FIXED_HEADER_SIZE, timestamp, payload: 0 })

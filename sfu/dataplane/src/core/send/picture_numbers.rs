@@ -37,19 +37,30 @@ impl PictureNumbers {
         self.pictures.take(packet.picture)
     }
 
+    /// The picture number of a packet that was sent before.
+    pub fn taken(&self, packet: &Packet) -> Option<i64> {
+        self.pictures.taken(packet.picture)
+    }
+
     /// Write picture id and TL0PICIDX into the payload that is sent.
     pub fn write(&mut self, packet: &Packet, frame: Frame, picture: Option<i64>, payload: &mut [u8]) {
+        if let Some(index) = self.write_again(packet, frame, picture, payload)
+            && self.tl0_newest.is_none_or(|newest| index.wrapping_sub(newest) < 0x80)
+        {
+            self.tl0_newest = Some(index);
+        }
+    }
+
+    /// Write them into a payload that is sent again.  Gives the TL0PICIDX that was written.
+    pub fn write_again(&self, packet: &Packet, frame: Frame, picture: Option<i64>, payload: &mut [u8]) -> Option<u8> {
         if let (Some(place), Some(picture)) = (frame.picture, picture)
             && picture != packet.picture
         {
             write_picture(payload, place, picture);
         }
-        if let Some(tl0) = frame.tl0 {
-            let index = tl0.index.wrapping_add(self.tl0_offset);
-            if self.tl0_newest.is_none_or(|newest| index.wrapping_sub(newest) < 0x80) {
-                self.tl0_newest = Some(index);
-            }
-            payload[usize::from(tl0.at)] = index;
-        }
+        let tl0 = frame.tl0?;
+        let index = tl0.index.wrapping_add(self.tl0_offset);
+        payload[usize::from(tl0.at)] = index;
+        Some(index)
     }
 }

@@ -58,8 +58,13 @@ impl SequenceTranslator {
             self.next_in = number + 1;
             return Some(number + self.offset);
         }
+        self.taken(number)
+    }
+
+    /// The outgoing number of a packet that is not newer than the newest: the same as [`Self::take`] gives.
+    pub fn taken(&self, number: i64) -> Option<i64> {
         if number >= self.stretch_start {
-            return Some(number + self.offset);
+            return (number < self.next_in).then_some(number + self.offset);
         }
         let stretch = self.stretches.iter().rev().find(|stretch| number >= stretch.start)?;
         (number < stretch.end).then_some(number + stretch.offset)

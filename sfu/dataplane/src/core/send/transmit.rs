@@ -15,13 +15,16 @@ pub struct SendReceipt {
     pub(in crate::core) plain: usize,
     /// Bytes of the payload without padding.
     pub(in crate::core) payload: usize,
+    /// Whether it is a retransmission.
+    pub(in crate::core) resent: bool,
 }
 
 impl SendReceipt {
     /// For a packet that is sent with this size, padding included.
     pub(in crate::core) fn of(packet: &QueuedPacket, size: usize) -> Self {
         let plain = if packet.seal.is_some() { usize::from(packet.plain) + size - usize::from(packet.size) } else { 0 };
-        Self { consumer: packet.consumer, size, plain, payload: usize::from(packet.payload) }
+        let resent = packet.seal.is_some_and(|seal| seal.resent);
+        Self { consumer: packet.consumer, size, plain, payload: usize::from(packet.payload), resent }
     }
 }
 

@@ -4,6 +4,8 @@ mod counter_mode;
 mod gcm;
 mod index;
 mod kdf;
+#[cfg(test)]
+mod ledger;
 pub mod window;
 
 use std::collections::HashMap;
@@ -99,6 +101,9 @@ pub struct Srtp {
     attempt: Vec<u8>,
     /// One counter for all SSRCs.  An index may skip numbers, but must never be used twice with one SSRC.
     next_rtcp_index: u32,
+    /// Checks that no index is sealed twice, if there is one.
+    #[cfg(test)]
+    pub ledger: Option<ledger::Ledger>,
 }
 
 impl Srtp {
@@ -112,6 +117,8 @@ impl Srtp {
             opened: 0,
             attempt: Vec::new(),
             next_rtcp_index: 1,
+            #[cfg(test)]
+            ledger: None,
         })
     }
 
@@ -211,6 +218,10 @@ impl Srtp {
     /// with one SSRC.  Both packets would get the same key stream, and an eavesdropper could decrypt them (RFC 3711
     /// section 9.1).
     pub fn seal_rtp(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) {
+        #[cfg(test)]
+        if let Some(ledger) = &self.ledger {
+            ledger.note(ssrc, index, packet);
+        }
         match &self.sending {
             Cipher::Gcm(gcm) => gcm.seal_rtp(packet, header, ssrc, index),
             Cipher::CounterMode(counter) => counter.seal_rtp(packet, header, ssrc, index),

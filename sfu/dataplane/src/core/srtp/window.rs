@@ -49,6 +49,11 @@ impl<const WORDS: usize> Window<WORDS> {
             || (self.highest - index < Self::SIZE && self.seen[Self::word(index)] & Self::bit(index) == 0)
     }
 
+    /// The oldest index of the window.
+    pub fn oldest(&self) -> u64 {
+        self.highest.saturating_sub(Self::SIZE - 1)
+    }
+
     /// Whether the index was seen, and is not older than the window.
     pub fn contains(&self, index: u64) -> bool {
         index <= self.highest

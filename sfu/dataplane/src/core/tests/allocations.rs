@@ -44,8 +44,11 @@ fn nothing_is_allocated_for_a_packet() {
         core.add_producer(1, 11, ProducerSpec { nack: true, ..audio() }).unwrap();
         for transport in 2..6 {
             Client::connect(&mut core, transport, profile);
-            let format = ConsumerFormat { report_interval: 0.01, ..with_mid(4) };
+            watch_seals(&mut core, transport, false);
+            let rtx_payload_types = [(101, 102)].into();
+            let format = ConsumerFormat { report_interval: 0.01, rtx_payload_types, ..with_mid(4) };
             let layered = ConsumerSpec { temporal: Some(0), mid: Some("0"), ..ConsumerSpec::new(&format, 7000) };
+            let layered = ConsumerSpec { rtx_ssrc: Some(8000), ..layered };
             core.add_consumer(transport, 2 * transport, 10, &layered, 1).unwrap();
             let red = ConsumerFormat { red_payload_types: [(100, 99)].into(), ..with_mid(4) };
             core.add_consumer(transport, 2 * transport + 1, 11, &ConsumerSpec::new(&red, 7001), 1).unwrap();
@@ -54,7 +57,7 @@ fn nothing_is_allocated_for_a_packet() {
             sender.report(&mut core, SenderInfo { ssrc, ntp: 1 << 40, ..SenderInfo::default() }, 0.0);
         }
         let mut sealed = Vec::new();
-        for number in 0..2000u16 {
+        for number in 0..4000u16 {
             // Every other picture belongs to a layer that no consumer takes.
             let payload = [0x90, 0xE0, 0x80, number as u8, 1, (number as u8 & 1) << 6, u8::from(number > 0), 3, 4, 5];
             let marker = if number % 5 == 4 { 0x80 } else { 0 };
@@ -63,10 +66,11 @@ fn nothing_is_allocated_for_a_packet() {
         }
         let mut before = 0;
         for (number, datagram) in sealed.iter_mut().enumerate() {
-            if number == 1000 {
+            if number == 4000 {
                 before = ALLOCATIONS.get();
             }
-            let now = number as f64 * 0.0001;
+            // A packet store keeps what came in the last 0.26 s, so it is filled by then.
+            let now = number as f64 * 0.0005;
             core.receive(datagram, path(1), now);
             core.pass_time(now);
             core.flush(now, 64, |_, _, _| Ok(()));

@@ -1,6 +1,7 @@
 //! Millions of mutated datagrams for a whole core: `make fuzz`.
 
 use super::*;
+use crate::core::rtcp::Nack;
 
 const DATAGRAMS_PER_LIFE: u64 = 1000; // a life is the time of one core
 
@@ -60,10 +61,12 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
         for transport in 1..4 {
             let format = ConsumerFormat {
                 extension_ids: [1, 2, 14, 15].into(),
+                rtx_payload_types: if dice.below(4) > 0 { [(101, 102), (100, 104)].into() } else { [].into() },
                 mid_id: Some([3, 20][dice.below(2)]),
                 ..format()
             };
-            let spec = ConsumerSpec { mid: Some("x"), ..ConsumerSpec::new(&format, number as u32) };
+            let rtx_ssrc = Some(1000 + number as u32);
+            let spec = ConsumerSpec { mid: Some("x"), rtx_ssrc, ..ConsumerSpec::new(&format, number as u32) };
             core.add_consumer(transport, 100 * number + transport, number, &spec, 1).unwrap();
         }
     }
@@ -107,6 +110,21 @@ fn flip(dice: &mut Dice, datagram: &mut [u8], seldom: usize) {
     }
 }
 
+/// Packets that the client misses, of a stream that flows to it.
+fn nack(dice: &mut Dice, core: &Core, client: &mut Client) -> Vec<u8> {
+    let stats = |producer: u32| core.consumer_stats(100 * Id::from(producer) + client.transport);
+    let flows = |producer: &u32| stats(*producer).is_ok_and(|stats| stats.encoding.is_some());
+    let flowing: Vec<u32> = (10..15).filter(flows).collect();
+    let producer = if flowing.is_empty() { 10 } else { flowing[dice.below(flowing.len())] };
+    let newest = stats(producer).map_or(0, |stats| stats.packets as u16 + 1);
+    let numbers: Vec<u16> = (0..1 + dice.below(8)).map(|step| newest.wrapping_sub(step as u16)).rev().collect();
+    let mut compound = Vec::new();
+    Nack::write(1, producer, &numbers, &mut compound);
+    flip(dice, &mut compound, 4);
+    client.srtp.seal_rtcp(&mut compound).unwrap();
+    compound
+}
+
 fn datagram(dice: &mut Dice, client: &mut Client, number: u16) -> Vec<u8> {
     let plain = packet(dice, client.transport, number);
     let mut datagram = match dice.below(8) {
@@ -127,8 +145,15 @@ fn datagram(dice: &mut Dice, client: &mut Client, number: u16) -> Vec<u8> {
     datagram
 }
 
-/// One life of a core.  Gives the number of copies that left.
-fn live(seed: u64) -> u64 {
+/// The memory of the packet stores is counted exactly.
+fn check_stores(core: &Core) {
+    let encodings = core.producers.values().flat_map(|producer| &producer.encodings);
+    let stores = encodings.filter_map(|encoding| encoding.store.as_ref());
+    assert_eq!(core.store_memory, stores.map(|store| store.reserved()).sum::<usize>());
+}
+
+/// One life of a core.  Gives the number of copies that left, and of those that left again.
+fn live(seed: u64) -> (u64, u64) {
     let mut dice = Dice(seed);
     let (mut core, mut clients) = world(&mut dice);
     for number in 0..DATAGRAMS_PER_LIFE {
@@ -150,13 +175,20 @@ fn live(seed: u64) -> u64 {
             7 => _ = core.set_credentials(1 + dice.below(3) as Id, &format!("ours{}", dice.below(9)), PASSWORD),
             8 => _ = core.request_key_frame(10 + dice.below(5) as Id, dice.below(2), dice.below(2) == 0),
             9 => _ = core.watch(1 + dice.below(3) as Id, number as f64 * 0.001, 0.05, 0.2),
+            10..15 => {
+                let client = &mut clients[dice.below(3)];
+                let mut datagram = nack(&mut dice, &core, client);
+                core.receive(&mut datagram, path(client.transport), number as f64 * 0.001);
+            }
             5 if dice.below(30) == 0 => core.remove_producer(10 + dice.below(5) as Id),
             _ => {}
         }
         core.pass_time(number as f64 * 0.001);
         core.flush(number as f64 * 0.001, 64, |_, _, _| Ok(()));
     }
-    core.totals().packets_out
+    check_stores(&core);
+    let consumers = (100..1500).filter_map(|consumer| core.consumer_stats(consumer).ok());
+    (core.totals().packets_out, consumers.map(|stats| stats.resent).sum())
 }
 
 /// A failure prints the seed of that life.
@@ -165,16 +197,19 @@ fn live(seed: u64) -> u64 {
 fn ten_million_mutated_datagrams() {
     let wanted: u64 = std::env::var("FUZZ_DATAGRAMS").ok().and_then(|count| count.parse().ok()).unwrap_or(10_000_000);
     let first: u64 = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let mut forwarded = 0;
+    let (mut forwarded, mut resent) = (0, 0);
     for seed in first..first + wanted.div_ceil(DATAGRAMS_PER_LIFE) {
         let lived = std::panic::catch_unwind(|| live(seed));
-        forwarded += lived.unwrap_or_else(|_| panic!("it fails again with FUZZ_SEED={seed} FUZZ_DATAGRAMS=1"));
+        let lived = lived.unwrap_or_else(|_| panic!("it fails again with FUZZ_SEED={seed} FUZZ_DATAGRAMS=1"));
+        (forwarded, resent) = (forwarded + lived.0, resent + lived.1);
     }
-    println!("{wanted} datagrams came, {forwarded} copies left");
-    assert!(forwarded > wanted / 10);
+    println!("{wanted} datagrams came, {forwarded} copies left, and {resent} left again");
+    assert!(forwarded > wanted / 10 && resent > wanted / 1000);
 }
 
 #[test]
 fn a_few_thousand_mutated_datagrams() {
-    assert!((0..20).map(live).sum::<u64>() > 1000);
+    let lives: Vec<_> = (0..20).map(live).collect();
+    assert!(lives.iter().map(|(forwarded, _)| forwarded).sum::<u64>() > 1000);
+    assert!(lives.iter().map(|(_, resent)| resent).sum::<u64>() > 50, "{lives:?}");
 }

@@ -14,6 +14,7 @@ mod redundancy;
 mod removal;
 mod repair;
 mod reports;
+mod resends;
 mod sealing;
 mod sources;
 mod storeys;
@@ -64,6 +65,7 @@ impl Client {
         core.add_path(transport, path(transport)).unwrap();
         core.set_credentials(transport, &username(transport), PASSWORD).unwrap();
         core.take_events(usize::MAX);
+        watch_seals(core, transport, true);
         Self { transport, srtp: Srtp::new(profile, &ours, &theirs).unwrap(), newest: HashMap::new() }
     }
 
@@ -112,6 +114,12 @@ impl Client {
         let size = self.srtp.open_rtp(&mut packet, &header, |_| false)?;
         Ok((header, packet[header.size..size].to_vec()))
     }
+}
+
+/// Check from now on that no index of this transport is sealed twice with different bytes.
+fn watch_seals(core: &mut Core, transport: Id, watch: bool) {
+    let key = core.transports.key(transport).unwrap();
+    core.transports[key].srtp.as_mut().unwrap().ledger = watch.then(Default::default);
 }
 
 fn audio() -> ProducerSpec {

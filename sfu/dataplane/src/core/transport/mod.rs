@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use crate::core::interface::spec::Id;
 use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey};
 use crate::core::send::batch::SendBatch;
+use crate::core::send::resend_limits::ResendLimits;
 use crate::core::srtp::Srtp;
 use crate::core::transport::audio_redundancy::AudioRedundancy;
 use crate::core::transport::consent::Consent;
@@ -30,6 +31,15 @@ pub struct ReportTimes {
     pub next: f64,
 }
 
+/// The packets that a consumer sends with one of its SSRCs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// Its media.
+    Media,
+    /// Its media again, for a receiver that asked for it (RFC 4588).
+    Resends,
+}
+
 /// The core's state of one client's transport.
 #[derive(Default)]
 pub struct Transport {
@@ -48,6 +58,10 @@ pub struct Transport {
     pub consumers: Vec<ConsumerKey>,
     /// Packets that wait to leave.
     pub batch: SendBatch,
+    /// Bytes of media that were queued for the client so far: whole plain packets.
+    pub media_bytes: u64,
+    /// The limits on retransmissions; `None` before the client asks for the first packet.
+    resend_limits: Option<Box<ResendLimits>>,
     pub consent: Consent,
     /// How often audio to this client is repeated.
     pub audio_redundancy: AudioRedundancy,
@@ -57,8 +71,8 @@ pub struct Transport {
     pub report_times: Option<ReportTimes>,
     /// When the client was last asked for missing packets, in seconds.
     pub asked_at: f64,
-    /// The consumer that sends with each SSRC.
-    sent_ssrcs: HashMap<u32, ConsumerKey>,
+    /// The consumer that sends with each SSRC, and what it sends.
+    sent_ssrcs: HashMap<u32, (ConsumerKey, Sending)>,
     /// The SSRCs of removed consumers.  None may be used again under the same keys.  Both streams would share a key
     /// stream, and an eavesdropper could decrypt their packets (RFC 3711 section 9.1).
     retired_ssrcs: HashSet<u32>,
@@ -68,6 +82,11 @@ impl Transport {
     /// A transport without keys and paths.
     pub fn new(id: Id) -> Self {
         Self { id, ..Self::default() }
+    }
+
+    /// The limits on retransmissions to the client.
+    pub fn resend_limits(&mut self) -> &mut ResendLimits {
+        self.resend_limits.get_or_insert_default()
     }
 
     /// Whether media can be sent.
@@ -126,13 +145,13 @@ impl Transport {
     }
 
     /// The consumer sends with this SSRC from now on.
-    pub fn use_ssrc(&mut self, ssrc: u32, consumer: ConsumerKey) {
-        self.sent_ssrcs.insert(ssrc, consumer);
+    pub fn use_ssrc(&mut self, ssrc: u32, consumer: ConsumerKey, sending: Sending) {
+        self.sent_ssrcs.insert(ssrc, (consumer, sending));
     }
 
-    /// The consumer that sends with this SSRC.
+    /// The consumer that sends its media with this SSRC.
     pub fn sender_of(&self, ssrc: u32) -> Option<ConsumerKey> {
-        self.sent_ssrcs.get(&ssrc).copied()
+        self.sent_ssrcs.get(&ssrc).filter(|(_, sending)| *sending == Sending::Media).map(|(consumer, _)| *consumer)
     }
 
     /// The consumer with this SSRC was removed: nothing may be sent with it any more.

@@ -1,0 +1,159 @@
+//! A receiver asks for packets that it misses (RFC 4585 section 6.2.1), and gets them again (RFC 4588).
+
+use crate::core::engine::Core;
+use crate::core::engine::timers::Timer;
+use crate::core::interface::drop_reason::DropReason;
+use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey, TransportKey};
+use crate::core::receive::packet::{Opened, Packet};
+use crate::core::receive::packet_store::StoredPacket;
+use crate::core::receive::producer::Producer;
+use crate::core::send::batch::{QueuedPacket, Seal};
+use crate::core::send::consumer::Rewritten;
+use crate::core::wire::rtcp::Nack;
+use crate::core::wire::rtp::{Element, FIXED_HEADER_SIZE, parse_header_untrusted};
+
+impl Core {
+    /// Send the packets again that one of a receiver's consumers sent and the receiver misses.
+    ///
+    /// A request about another SSRC, or to a consumer without retransmissions, has no effect.
+    pub(in crate::core) fn on_nack(&mut self, transport: TransportKey, nack: &Nack<'_>, now: f64) {
+        let Some(key) = self.transports[transport].sender_of(nack.media_ssrc) else { return };
+        let Some(resender) = self.consumers.get_mut(key).and_then(|consumer| consumer.resender()) else { return };
+        let wanted = nack.numbers().count();
+        resender.counts.requested += wanted as u64;
+        self.traffic.requested_by_receivers += wanted as u64;
+        self.keep_for_longer(key, now);
+        let allowed = self.transports[transport].resend_limits().take_look_ups(wanted, now);
+        let mut elements = std::mem::take(&mut self.scratch.elements);
+        for number in nack.numbers().take(allowed) {
+            if let Err(reason) = self.resend(key, number, &mut elements, now) {
+                self.count_not_resent(key, reason, 1);
+            }
+        }
+        self.scratch.elements = elements;
+        self.count_not_resent(key, DropReason::TooManyNacks, wanted - allowed);
+    }
+
+    fn count_not_resent(&mut self, key: ConsumerKey, reason: DropReason, packets: usize) {
+        (0..packets).for_each(|_| self.drops.count(reason));
+        if let Some(resender) = &mut self.consumers[key].resender {
+            resender.counts.not_resent += packets as u64;
+        }
+    }
+
+    /// Queue one packet again.  Fails with the reason if the receiver does not get it.
+    fn resend(
+        &mut self,
+        key: ConsumerKey,
+        number: u16,
+        elements: &mut Vec<Element>,
+        now: f64,
+    ) -> Result<(), DropReason> {
+        let missing = self.consumers[key].find_missing(number, now)?;
+        let at = self.source_of(key).ok_or(DropReason::ResendNotStored)?;
+        // Take the store out of the core for so long, since the packet in it stays borrowed.
+        let store = self.producers[at.producer].encodings[at.index].store.take();
+        let stored = missing.incoming.and_then(|incoming| store.as_ref()?.get(incoming));
+        let queued = match stored {
+            None if missing.incoming.is_some() => Err(DropReason::ResendNotStored),
+            stored => self.queue_again(key, missing.index, at.producer, stored, elements, now),
+        };
+        self.producers[at.producer].encodings[at.index].store = store;
+        queued
+    }
+
+    /// The encoding that a consumer gets now.
+    pub(in crate::core) fn source_of(&self, key: ConsumerKey) -> Option<EncodingKey> {
+        let consumer = &self.consumers[key];
+        Some(EncodingKey { producer: consumer.producer?, index: consumer.current? })
+    }
+
+    /// Append a retransmission to the batch of its transport: of the stored packet, or of padding.
+    fn queue_again(
+        &mut self,
+        key: ConsumerKey,
+        index: u64,
+        producer: ProducerKey,
+        stored: Option<StoredPacket<'_>>,
+        elements: &mut Vec<Element>,
+        now: f64,
+    ) -> Result<(), DropReason> {
+        let Self { consumers, transports, producers, timers, dirty, serial, .. } = self;
+        let (consumer, producer) = (&mut consumers[key], &mut producers[producer]);
+        let transport = &mut transports[consumer.transport];
+        let trailer = transport.srtp.as_ref().ok_or(DropReason::SendFailed)?.rtp_trailer();
+        let room = transport.largest_datagram() - trailer;
+        let size = stored.map_or(FIXED_HEADER_SIZE, |stored| stored.plain.len()) + trailer;
+        let media_bytes = transport.media_bytes;
+        if !transport.resend_limits().take_bytes(size, media_bytes, now) {
+            return Err(DropReason::ResendOverBudget);
+        }
+        *serial += 1;
+        let batch = &mut transport.batch;
+        let start = batch.bytes.len();
+        let rewritten = match stored {
+            None => consumer.fill_again(index, &mut batch.bytes, now)?,
+            Some(stored) => {
+                let packet = read_again_untrusted(producer, &stored, elements, *serial);
+                let packet = packet.ok_or(DropReason::ResendNotStored)?;
+                let rewriter = &mut producer.rewriters[consumer.rewriter];
+                consumer.rewrite_again(index, &packet, rewriter, room, &mut batch.bytes, now)?
+            }
+        };
+        let plain = batch.bytes.len() - start;
+        if plain > room {
+            batch.bytes.truncate(start);
+            return Err(DropReason::Oversized);
+        }
+        if batch.is_empty() {
+            dirty.push(consumer.transport);
+        }
+        batch.bytes.resize(start + plain + trailer, 0);
+        let ssrc = consumer.rtx_ssrc.unwrap_or(consumer.ssrc);
+        batch.push(queued(key, ssrc, &rewritten, plain, trailer), now);
+        timers.arm(Timer::Flush, now);
+        Ok(())
+    }
+}
+
+fn queued(consumer: ConsumerKey, ssrc: u32, rewritten: &Rewritten, plain: usize, trailer: usize) -> QueuedPacket {
+    QueuedPacket {
+        consumer,
+        size: (plain + trailer) as u16,
+        plain: plain as u16,
+        payload: rewritten.payload as u16,
+        padding: 0,
+        seal: Some(Seal { header: rewritten.header as u16, resent: true, ssrc, index: rewritten.index }),
+    }
+}
+
+/// Read a stored packet as it was read when it came.
+///
+/// Some marks of its frame depend on the packets before it, and are not needed any more.  `None` never comes out for a
+/// packet that was forwarded.
+pub(in crate::core) fn read_again_untrusted<'a>(
+    producer: &Producer,
+    stored: &StoredPacket<'a>,
+    elements: &'a mut Vec<Element>,
+    serial: u64,
+) -> Option<Packet<'a>> {
+    let plain = stored.plain;
+    let header = parse_header_untrusted(plain, elements).ok()?;
+    let opened = Opened::split_untrusted(plain, &header, elements, stored.at).ok()?;
+    let (payload_type, payload) = producer.unpack(header.payload_type, opened.body).ok()?;
+    Some(Packet {
+        plain,
+        payload,
+        padding: opened.padding,
+        header,
+        elements,
+        extended: stored.extended,
+        newest: false,
+        payload_type: payload_type?,
+        left_out: false,
+        frame: producer.codec.map(|codec| codec.inspect(payload, false)),
+        picture: stored.picture,
+        serial,
+        now: stored.at,
+    })
+}

@@ -1,0 +1,64 @@
+//! The packet stores: which encodings have one, and how much memory all of them take.
+
+use crate::core::engine::Core;
+use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey};
+use crate::core::receive::packet::Packet;
+use crate::core::receive::packet_store::PacketStore;
+use crate::core::wire::rtp::be16;
+
+/// Bytes of memory that the packet stores of one plane may take.
+const MAX_MEMORY: usize = 64 * 1024 * 1024;
+
+impl Core {
+    /// Keep a copy of the packet, if a consumer may be asked for it again.
+    ///
+    /// An encoding that no consumer gets or awaits keeps nothing, and forgets its packets.  A packet that came inside
+    /// another one is not kept: only audio comes so, and no receiver may ask for that.
+    pub(in crate::core) fn keep(&mut self, at: EncodingKey, packet: &Packet) {
+        let producer = &mut self.producers[at.producer];
+        let encoding = &mut producer.encodings[at.index];
+        if producer.resending == 0 || (encoding.routes.is_empty() && encoding.waiting.is_empty()) {
+            self.drop_store(at);
+        } else if !packet.left_out && be16(packet.plain, 2) == packet.header.sequence_number {
+            let store = encoding.store.get_or_insert_default();
+            let others = self.store_memory - store.reserved();
+            store.push(packet, MAX_MEMORY.saturating_sub(self.store_memory));
+            self.store_memory = others + store.reserved();
+        }
+    }
+
+    /// The receiver of this consumer asked for a packet at `now`, in seconds.  It may ask for more.
+    pub(in crate::core) fn keep_for_longer(&mut self, key: ConsumerKey, now: f64) {
+        if let Some(store) = self.store_of(key) {
+            store.retention.on_request(now);
+        }
+    }
+
+    /// The receiver of this consumer reported its round trip at `now`, in seconds.
+    pub(in crate::core) fn note_round_trip(&mut self, key: ConsumerKey, now: f64) {
+        let Some(trip) = self.consumers[key].round_trip() else { return };
+        if let Some(store) = self.store_of(key) {
+            store.retention.on_round_trip(trip, now);
+        }
+    }
+
+    /// The packet store of the encoding that a consumer gets now.
+    fn store_of(&mut self, key: ConsumerKey) -> Option<&mut PacketStore> {
+        let at = self.source_of(key).filter(|_| self.consumers[key].resends())?;
+        self.producers[at.producer].encodings[at.index].store.as_deref_mut()
+    }
+
+    /// Forget the packets of an encoding.
+    pub(in crate::core) fn drop_store(&mut self, at: EncodingKey) {
+        if let Some(store) = self.producers[at.producer].encodings[at.index].store.take() {
+            self.store_memory -= store.reserved();
+        }
+    }
+
+    /// Forget the packets of all encodings of a producer.
+    pub(in crate::core) fn drop_stores(&mut self, producer: ProducerKey) {
+        for index in 0..self.producers[producer].encodings.len() {
+            self.drop_store(EncodingKey { producer, index });
+        }
+    }
+}
