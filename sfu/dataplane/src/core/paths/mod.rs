@@ -8,6 +8,7 @@ mod forwarding;
 mod ice_path;
 mod packet_path;
 mod queries;
+mod redundancy_path;
 mod repair_path;
 mod report_path;
 mod resend_path;

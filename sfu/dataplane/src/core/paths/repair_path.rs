@@ -37,6 +37,10 @@ impl Core {
             return Err(DropReason::RepairNotNeeded);
         }
         encoding.missing.on_packet(place.number, place.highest, wanted, packet.now);
+        if place.number > place.highest + 1 {
+            self.take_redundant_blocks_untrusted(at, packet);
+        }
+        let encoding = &mut self.producers[at.producer].encodings[at.index];
         if !encoding.missing.is_quiet() {
             self.plan_repair(at, packet.now);
         }

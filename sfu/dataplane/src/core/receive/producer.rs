@@ -77,7 +77,8 @@ impl Producer {
         self.payload_types[usize::from(client & 0x7F)]
     }
 
-    fn is_redundant(&self, client: u8) -> bool {
+    /// Whether packets with this payload type of the client are redundant audio.
+    pub fn is_redundant(&self, client: u8) -> bool {
         self.redundant & 1 << (client & 0x7F) != 0
     }
 

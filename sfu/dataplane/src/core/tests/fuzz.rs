@@ -51,6 +51,7 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
             repaired_rid_id: Some(5),
             rtx_payload_types: if dice.below(4) == 0 { [].into() } else { [(98, 96), (99, 97)].into() },
             nack: dice.below(8) > 0,
+            red_payload_types: if dice.below(4) == 0 { [97].into() } else { [].into() },
             audio_level_id: Some(3),
             encodings: if dice.below(8) == 0 { learnt } else { encodings },
             ..video()
@@ -63,6 +64,7 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
                 extension_ids: [1, 2, 14, 15].into(),
                 rtx_payload_types: if dice.below(4) > 0 { [(101, 102), (100, 104)].into() } else { [].into() },
                 mid_id: Some([3, 20][dice.below(2)]),
+                red_payload_types: if dice.below(2) == 0 { [(100, 98), (101, 98)].into() } else { [].into() },
                 ..format()
             };
             let rtx_ssrc = Some(1000 + number as u32);

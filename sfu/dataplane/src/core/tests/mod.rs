@@ -10,6 +10,7 @@ mod gaps;
 mod liveness;
 mod parameter_sets;
 mod payloads;
+mod recovered_audio;
 mod redundancy;
 mod removal;
 mod repair;

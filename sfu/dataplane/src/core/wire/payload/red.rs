@@ -43,7 +43,6 @@ impl<'a> Iterator for RedundantBlocks<'a> {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct RedundantPayload<'a> {
-    #[cfg_attr(not(test), expect(dead_code))]
     pub blocks: RedundantBlocks<'a>,
     /// The payload type of the primary block.
     pub payload_type: u8,
