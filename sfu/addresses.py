@@ -12,7 +12,7 @@ from attrs import frozen
 
 LOOPBACK: Final = "127.0.0.1"
 MOST_ADDRESSES: Final = 16
-"""A wildcard stands for at most this many addresses: each is one more candidate that clients have to try."""
+"""A wildcard stands for at most this many addresses, because clients have to try each of them."""
 
 # Bridges and tunnels of containers and virtual machines lead to guests of this machine, not to clients.  OpenWrt calls
 # its own network br-lan.
@@ -37,7 +37,7 @@ class InterfaceAddress:
 
     @property
     def rank(self) -> int:
-        """The lower, the better: 0 leads to clients, 1 to guests of this machine, 2 to this machine alone."""
+        """A lower rank is better.  0 leads to clients, 1 to guests of this machine, 2 to this machine alone."""
         if ipaddress.ip_address(self.address).is_loopback:
             return 2
         return 1 if _BRIDGES.match(self.interface) else 0
@@ -45,7 +45,7 @@ class InterfaceAddress:
 
 @frozen
 class AddressChoice:
-    """``listen`` are the addresses to bind, in order and once each; ``announce`` are those to tell to clients."""
+    """``listen`` has the addresses to bind, in order and once each.  ``announce`` has the addresses for clients."""
 
     listen: tuple[str, ...]
     announce: tuple[str, ...]
@@ -57,11 +57,11 @@ def choose_addresses(
     """The addresses to bind and to announce, from numeric ``hosts`` and the addresses that the machine has.
 
     A wildcard stands for each address of the machine.  Each gets a socket of its own, so that an answer leaves from the
-    address that the client asked.  One socket on the wildcard would not do that.  Only the best of these are announced:
-    loopback and the bridges of containers only if there is nothing else.
+    address that the client asked.  One socket on the wildcard would not do that.  The best of these addresses are
+    announced.  Loopback and the bridges of containers are announced only if there is no other address.
 
     Without ``hosts`` the choice is loopback and the ``interface`` address (see :func:`interface_address`), if there is
-    one: Firefox does not send media to loopback.
+    one, because Firefox does not send media to loopback.
 
     Raises ``ValueError`` for a host that is not a numeric address.
     """

@@ -143,7 +143,7 @@ class Consumer:
     # Key frames.
 
     def on_unblocked(self, now: float) -> None:
-        """A pause or another obstacle has ended.  If it was the last, the receiver needs a key frame to begin."""
+        """Handle the end of a pause or another obstacle.  Without any obstacle left, the receiver needs a key frame."""
         if self.flowing:
             self.request_key_frame(now)
 
@@ -240,7 +240,7 @@ class Consumer:
     # The end.
 
     def tell_closed(self, why: ConsumerEndReason) -> None:
-        """Tell its owner that it ended without the owner's doing."""
+        """Notify its owner of an end that the owner did not ask for."""
         self.transport.consumer_closed(self, why)
 
     def close(self) -> None:

@@ -72,7 +72,7 @@ class RouterContext:
         self.candidates = host_candidates([(host, number) for host in announced] or self.addresses)
 
     def receiver(self, capabilities: RtpCapabilities) -> Receiver:
-        """The receiver for these capabilities.  Clients with equal ones, as of one browser, share it."""
+        """The receiver for these capabilities.  Clients with equal capabilities share it."""
         key = repr(capabilities)
         receiver = self._receivers.get(key)
         if receiver is None:
@@ -84,12 +84,12 @@ class RouterContext:
         return self.random_bytes(12).hex()
 
     def new_number(self) -> int:
-        """An identifier for the data plane; never used twice."""
+        """A new identifier for the data plane.  Each is used once."""
         self._numbers += 1
         return self._numbers
 
     def take_ssrc(self, taken: set[int]) -> int:
-        """A random SSRC that is neither ``taken`` nor the router's own (RFC 3550 section 8.1).  It is taken now."""
+        """A new random SSRC, neither in ``taken`` nor the router's own (RFC 3550 section 8.1).  Add it to ``taken``."""
         while (ssrc := self._random_ssrc()) in taken or ssrc == self.rtcp_ssrc:
             pass
         taken.add(ssrc)

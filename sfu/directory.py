@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @frozen
 class RouterCounts:
-    """How many objects a router has now; all zero when no client is there."""
+    """The present numbers of a router's objects.  All are zero when no client is there."""
 
     peers: int
     transports: int
@@ -27,7 +27,7 @@ class RouterCounts:
 class Directory:
     """The objects of one router by the data plane's numbers.
 
-    It owns nothing: the nesting of blocks decides who closes whom (docs/closures.md).
+    It owns nothing, because the nesting of blocks decides what closes what (docs/closures.md).
     """
 
     peers: set[int] = field(factory=set)

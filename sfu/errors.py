@@ -2,7 +2,7 @@
 
 
 class SfuError(Exception):
-    """Base class.  The client that asked may see the message."""
+    """Base class.  The message may go to the client whose request failed."""
 
 
 class Unsupported(SfuError):

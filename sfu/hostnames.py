@@ -18,7 +18,7 @@ _NAME: Final = re.compile(rf"(?=.{{1,253}}\.?\Z)({_LABEL}\.)*(?=[^.]*[^.\d]){_LA
 
 
 class BadAddress(ValueError):
-    """An unusable address or name; the message says which one and why."""
+    """An unusable address or name.  The message names it and gives the reason."""
 
 
 def is_address(host: str) -> bool:
@@ -44,9 +44,9 @@ def check_host(host: str) -> None:
 class Hosts:
     """Addresses and names, with the addresses that the names had at the last look-up.
 
-    ``names`` are the hosts that are no addresses.  With ``for_clients`` a loopback address counts only if a name has no
-    other: a machine's own name often has one in its hosts file.  Raises :exc:`BadAddress` for a host that is neither an
-    address nor a name.
+    ``names`` are the hosts that are no addresses.  With ``for_clients``, a loopback address of a name counts only if
+    the name has no other address, because the hosts file often maps a machine's own name to loopback.  Raises
+    :exc:`BadAddress` for a host that is neither an address nor a name.
     """
 
     def __init__(self, hosts: Iterable[str], timeout: float, *, for_clients: bool = False) -> None:
@@ -60,7 +60,7 @@ class Hosts:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """All numeric addresses, in order and once each."""
+        """All numeric addresses, in order and without repetition."""
         return tuple(dict.fromkeys(each for answer in self._answers.values() for each in answer))
 
     def answer_of(self, name: str) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ class Hosts:
         best = [each for each in usable if not (self._for_clients and each.is_loopback)] or usable
         if not best:
             raise BadAddress(f"the name {name!r} has no address that anybody could send to")
-        # Sort them: name servers change the order of their answers.
+        # Sort them, because name servers change the order of their answers.
         ordered = sorted(best, key=lambda each: (each.version, int(each)))
         self._answers[name] = tuple(str(each) for each in ordered[:MOST_ANSWERS])
 

@@ -5,7 +5,7 @@ from attrs import frozen
 
 @frozen
 class Layers:
-    """A spatial (simulcast encoding) and a temporal layer, 0 the lowest."""
+    """A spatial layer, which is a simulcast encoding, and a temporal layer.  The lowest layer is 0."""
 
     spatial: int
     temporal: int
@@ -14,7 +14,7 @@ class Layers:
 def choose_encoding(active: list[bool], bound: int | None, current: int) -> int:
     """The best encoding that flows and is not above ``bound``.
 
-    If only encodings above the bound flow, the choice is encoding 0: a sender that gets bandwidth again begins with its
+    If only encodings above the bound flow, the choice is encoding 0.  A sender with new bandwidth begins with its
     lowest encoding.  While no encoding flows, the choice stays at ``current``, or at ``bound`` if that is lower.
     """
     top = len(active) - 1 if bound is None else min(bound, len(active) - 1)

@@ -29,7 +29,7 @@ class BadAnnouncement(BadAddress):
 class Listening:
     """Keeps one router's sockets and candidates up to date.  :func:`prepare_listening` makes it.
 
-    Existing transports keep the candidates that their clients were sent: ICE-lite has no way to add to them.
+    Existing transports keep the candidates that their clients have, because ICE-lite cannot add to them.
     """
 
     def __init__(self, settings: MediaSettings, hosts: Sequence[str] | None, announced: Hosts) -> None:
@@ -87,7 +87,7 @@ class Listening:
             if host not in listening and can_bind(host):
                 self._listen(plane, host)
         gone = listening.difference(wanted)
-        # Keep one socket even if all addresses are gone: a router always needs an address to announce.
+        # Keep one socket even if all addresses are gone, because a router always needs an address to announce.
         for host in gone if len(gone) < len(plane.addresses) else ():
             plane.stop_listening(host)
             log.info("address gone", address=host, media_port=plane.port)

@@ -22,9 +22,9 @@ class RtcpFeedback:
 
 @frozen
 class RtpCodecCapability:
-    """A codec that a side can send or receive.  ``clock_rate`` is in Hz; ``channels`` only for audio.
+    """A codec that a side can send or receive.  ``clock_rate`` is in Hz.  Only audio has ``channels``.
 
-    Clients may leave ``kind`` out: only the kind in ``mime_type`` counts.
+    Clients may leave ``kind`` out, because only the kind in ``mime_type`` counts.
     """
 
     kind: MediaKind | None
@@ -132,7 +132,7 @@ class IceCandidate:
 
 @frozen
 class DtlsFingerprint:
-    """``algorithm`` is ``sha-256``, ``sha-384`` or ``sha-512``; ``value`` colon-separated hex in any case."""
+    """``algorithm`` is ``sha-256``, ``sha-384`` or ``sha-512``.  ``value`` is hexadecimal with colons, in any case."""
 
     algorithm: str
     value: str

@@ -77,7 +77,7 @@ class Peer:
         self._leaving_since = 0.0
         self.directory.peers.add(self.number)
 
-    # Making.
+    # Making transports, producers and consumers.
 
     def create_transport(self, direction: Direction, rtp_capabilities: RtpCapabilities | None = None) -> Transport:
         """A new transport.  ``rtp_capabilities`` are the default for its consumers.
@@ -182,7 +182,7 @@ class Peer:
         consumer.on_unblocked(now)
 
     def media_heard_at(self) -> float:
-        """When its newest authentic media came on any transport, in seconds; minus infinity for never."""
+        """Time of the newest authentic media on any transport, in seconds.  Minus infinity if none came."""
         return max((transport.media_heard_at() for transport in self.transports.values()), default=-math.inf)
 
     # Finding this peer's objects.  Each raises ``NotFound`` for any other identifier.
@@ -196,7 +196,7 @@ class Peer:
     def consumer(self, consumer_id: str) -> Consumer:
         return _own(self.consumers, consumer_id, "consumer")
 
-    # Changing.
+    # Changing producers and consumers.
 
     def set_producer_paused(self, producer_id: str, paused: bool) -> None:
         self.producer(producer_id).set_paused(paused, trio.current_time())
@@ -205,7 +205,7 @@ class Peer:
         self.consumer(consumer_id).set_paused(paused, trio.current_time())
 
     def set_layers(self, consumer_id: str, spatial: int, temporal: int) -> None:
-        """The highest layers that this consumer forwards; 0 is the lowest."""
+        """Set the highest layers that this consumer forwards.  The lowest layer is 0."""
         self.consumer(consumer_id).set_bounds(Layers(spatial, temporal), trio.current_time())
 
     # Closing one object.  docs/closures.md gives the order of the steps and of the notices.
@@ -282,7 +282,7 @@ class Peer:
         self.transports.clear()
         self.directory.peers.discard(self.number)
         self.exit = PeerExit(len(consumers), len(producers), len(transports))
-        # This peer may have listened to itself; it gets no notice of its own leaving.
+        # This peer may have consumed its own producer.  It gets no notice of its own leaving.
         others = (consumer for consumer in closed_consumers if consumer.guard is not self.guard)
         tell_closed(others, ConsumerEndReason.USER_LEFT)
         return transports
@@ -362,7 +362,7 @@ def _own(things: dict[str, T], id_: str, what: str) -> T:
 
 @asynccontextmanager
 async def open_peer(router: PeerRouter, observer: PeerObserver, *, name: str) -> AsyncIterator[Peer]:
-    """A client's media for as long as the block runs; ``name`` is for logs.
+    """A client's media for as long as the block runs.  ``name`` is for logs.
 
     Leaving the block first takes everything out of the packet path, then sends goodbyes for at most
     ``settings.exit_timeout`` seconds.  An exception comes out as the block raised it.

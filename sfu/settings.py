@@ -68,7 +68,7 @@ class TransportState(enum.StrEnum):
 
 
 class ConsumerEndReason(enum.StrEnum):
-    """Why a consumer closed without its owner's doing."""
+    """Why a consumer closed although its owner did not ask for it."""
 
     PRODUCER_CLOSED = "producer_closed"
     USER_LEFT = "user_left"

@@ -189,7 +189,7 @@ class Transport:
         return heard_at is not None and heard_at > last_at
 
     def media_heard_at(self) -> float:
-        """When its newest authentic RTP or RTCP came, in seconds; minus infinity for never."""
+        """Time of its newest authentic RTP or RTCP, in seconds.  Minus infinity if none came."""
         try:
             heard_at = self.plane.media_heard_at(self.plane_id)
         except KeyError:  # the data plane has failed; its `PlaneFailed` still waits in the queue
@@ -205,16 +205,16 @@ class Transport:
                 self._wake = trio.Event()
                 with trio.move_on_at(self.get_timer()):
                     await self._wake.wait()
-                # After a failure the same timer would fail again at once: the owner has to end this transport.
+                # After a failure the same timer would fail again at once.  So the owner has to end this transport.
                 if not self.guard(self.handle_timer, trio.current_time()):
                     return
 
     def wake(self) -> None:
-        """Look at the timers again: one may be due earlier than before."""
+        """Look at the timers again, because one may be due earlier now."""
         self._wake.set()
 
     def get_timer(self) -> float:
-        """When :meth:`handle_timer` has something to do next; infinity for never."""
+        """Time of the next call of :meth:`handle_timer`.  Infinity if none is needed."""
         timers = [self._handshake_deadline]
         if self.producers:
             timers.append(self._next_review)
@@ -272,7 +272,7 @@ class Transport:
             case DtlsConnected():
                 self._handshake_deadline = math.inf
                 settings = self.settings
-                # A random phase: transports that connect together would otherwise review and report together for ever.
+                # A random phase.  Otherwise transports that connect together would review and report together for ever.
                 self._next_review = now + settings.report_interval * self.context.random.random()
                 self.plane.start_reports(self.plane_id, self._next_review, settings.report_interval)
                 self.plane.watch(self.plane_id, now, settings.disconnected_after, settings.silence_timeout)

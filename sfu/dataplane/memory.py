@@ -15,7 +15,7 @@ _BATCH = 64  # datagrams in one poll
 
 
 class MemoryDataPlane(DataPlaneCore):
-    """Datagrams come through :meth:`deliver` and leave through ``transmit``."""
+    """A data plane whose datagrams come through :meth:`deliver` and leave through ``transmit``."""
 
     def __init__(self, transmit: SendDatagram, random: RandomSource) -> None:
         super().__init__(transmit, random)
@@ -24,7 +24,7 @@ class MemoryDataPlane(DataPlaneCore):
         self._closed = False
 
     def deliver(self, datagram: bytes, path: Path) -> bool:
-        """Let a datagram arrive.  False if the receive queue is full and the datagram is lost."""
+        """Let a datagram arrive.  Return False if the receive queue is full, so that the datagram is lost."""
         if self._closed or len(self._arrived) >= _QUEUE:
             return False
         self._arrived.append((datagram, path))

@@ -57,7 +57,7 @@ class UdpDataPlane(ThreadedPlane):
             self._closed.remove(index)
 
     def _index_for(self, host: str) -> int:
-        """The index that the host had before, else a new one, else that of the host that was removed first."""
+        """The index that the host had before, or else a new one, or else that of the first removed host."""
         if (known := next((index for index in self._closed if self._hosts[index] == host), None)) is not None:
             return known
         if len(self._hosts) < _MOST_SOCKETS:
@@ -67,7 +67,7 @@ class UdpDataPlane(ThreadedPlane):
         raise OSError(errno.EMFILE, "too many addresses")
 
     def stop_listening(self, host: str) -> None:
-        """Close the socket on this address, which must be open.  Paths with its index lead nowhere from now on.
+        """Close the open socket on this address.  From now on, paths with its index lead nowhere.
 
         The port stays taken until the thread lets go of the socket, after its current batch.
         """
