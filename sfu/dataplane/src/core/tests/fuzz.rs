@@ -6,7 +6,7 @@ use crate::core::rtcp::Nack;
 const DATAGRAMS_PER_LIFE: u64 = 1000; // a life is the time of one core
 
 /// A random generator with a seed (SplitMix64).
-struct Dice(u64);
+pub(super) struct Dice(pub u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -17,7 +17,7 @@ impl Dice {
         mixed ^ mixed >> 31
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
 
