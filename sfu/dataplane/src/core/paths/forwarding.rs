@@ -27,10 +27,14 @@ impl Core {
         self.keep(at, packet);
         self.raise_top_layer(at, packet);
         let waiting = !self.producers[at.producer].encodings[at.index].waiting.is_empty();
-        // A packet that comes late cannot begin a stream: the packets behind it have been dropped already.  Where the
-        // codec is not read (audio, AV1), every packet can.
+        // A packet that comes late can begin a stream only if the packets behind it are stored.  Where the codec is not
+        // read (audio, AV1), every packet can.
         let begins = packet.newest && !packet.left_out && packet.frame.is_none_or(|frame| frame.key);
-        if waiting && begins {
+        let begins_late = waiting && self.can_begin_late(at, packet);
+        let place = self.producers[at.producer].encodings[at.index].routes.len();
+        if begins_late {
+            self.start_late(at, packet);
+        } else if waiting && begins {
             self.start_waiting_consumers(at, packet);
         }
         let redundant = self.take_redundant_forms(at, packet);
@@ -41,6 +45,9 @@ impl Core {
         }
         let Fanout { redundant, redundancy_wanted, .. } = fanout;
         self.keep_redundant_forms(at, packet, redundant, redundancy_wanted);
+        if begins_late {
+            self.forward_stored(at, packet, place);
+        }
     }
 
     /// The forms of this packet for receivers of redundant audio, if one of them wanted such a form of the last packet.

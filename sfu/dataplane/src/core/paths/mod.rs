@@ -6,6 +6,7 @@ mod consent_path;
 mod consumer_commands;
 mod forwarding;
 mod ice_path;
+mod late_start;
 mod packet_path;
 mod queries;
 mod redundancy_path;

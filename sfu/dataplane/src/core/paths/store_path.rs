@@ -22,6 +22,10 @@ impl Core {
         } else if !packet.left_out && be16(packet.plain, 2) == packet.header.sequence_number {
             let store = encoding.store.get_or_insert_default();
             let others = self.store_memory - store.reserved();
+            if !encoding.waiting.is_empty() && !encoding.missing.is_quiet() {
+                // A key frame may be what is missing.  Consumers that wait begin there when it comes again.
+                store.retention.on_request(packet.now);
+            }
             store.push(packet, MAX_MEMORY.saturating_sub(self.store_memory));
             self.store_memory = others + store.reserved();
         }

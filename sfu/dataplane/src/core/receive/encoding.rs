@@ -118,6 +118,19 @@ impl Encoding {
         new
     }
 
+    /// The numbers behind this one that came, in their order.
+    pub fn came_behind(&self, number: i64) -> impl Iterator<Item = i64> {
+        (number + 1..=self.stats.highest_sequence).filter(|&number| !self.came.accepts(window_index(number)))
+    }
+
+    /// Count a key frame with this timestamp, once.
+    pub fn count_key_frame(&mut self, timestamp: u32) {
+        if self.key_timestamp != Some(timestamp) {
+            self.key_timestamp = Some(timestamp);
+            self.key_frames += 1;
+        }
+    }
+
     /// Read what the payload tells about its frame, and extend its picture id (0 where it has none).
     pub fn inspect(&mut self, codec: Codec, payload: &[u8], timestamp: u32, place: Place) -> (Frame, i64) {
         let newest = place.newest();
@@ -143,11 +156,9 @@ impl Encoding {
         if newest && frame.key {
             self.missing.on_key_frame(self.frame_floor);
         }
-        // A key frame whose beginning comes late serves nobody who waits: the rest of it has been dropped already.
-        let serves = newest || self.waiting.is_empty();
-        if frame.key && serves && self.key_timestamp != Some(timestamp) {
-            self.key_timestamp = Some(timestamp);
-            self.key_frames += 1;
+        // A key frame whose beginning comes late may serve nobody who waits.  It counts only if somebody begins with it.
+        if frame.key && (newest || self.waiting.is_empty()) {
+            self.count_key_frame(timestamp);
         }
         (frame, frame.picture.map_or(0, |picture| self.extend_picture(picture)))
     }

@@ -383,6 +383,47 @@ fn a_key_frame_that_begins_late_counts_only_if_nobody_waits_for_it() {
     }
 }
 
+/// A call in which the first packet of the key frame `key` comes when `behind` have come.  Gives what the receiver gets.
+fn begin_late(retransmits: bool, behind: &[u16], missing: &[u16]) -> (Call, Vec<(u16, u32)>) {
+    let mut call = Call::new(repaired_video());
+    call.core.remove_consumer(20);
+    let format = ConsumerFormat { rtx_payload_types: [(101, 102)].into(), ..format() };
+    let spec = ConsumerSpec { rtx_ssrc: retransmits.then_some(7002), ..ConsumerSpec::new(&format, 7001) };
+    call.core.add_consumer(2, 21, 10, &spec, 1).unwrap();
+    call.arrive_all([99], 1.0);
+    call.arrive_all(behind.iter().copied(), 1.01);
+    call.asked(1.05);
+    let mut key = media(100);
+    key.splice(12.., VP8_KEY.iter().copied());
+    call.arrive(rtx(RTX, 1, &key), 1.2);
+    for (number, &repaired) in (2..).zip(missing) {
+        call.arrive(rtx(RTX, number, &media(repaired)), 1.3);
+    }
+    let sent = leaving(&mut call.core, f64::MAX);
+    let opened = sent.iter().map(|(_, datagram)| call.receiver.open(datagram).unwrap().0);
+    let got = opened.map(|header| (header.sequence_number, header.timestamp / 3000)).collect();
+    (call, got)
+}
+
+#[test]
+fn consumers_begin_at_a_key_frame_that_begins_late_with_everything_behind_it() {
+    let (mut call, got) = begin_late(true, &[101, 102, 104, 105], &[103]);
+    assert_eq!(got, [(1, 100), (2, 101), (3, 102), (5, 104), (6, 105), (4, 103)]);
+    assert_eq!(call.stats().key_frames, 1, "it answers the request of the consumer");
+    call.arrive_all([106], 1.4);
+    assert_eq!(call.got(), [7]);
+}
+
+#[test]
+fn consumers_wait_on_where_packets_behind_a_late_key_frame_are_gone() {
+    let (mut call, got) = begin_late(false, &[101, 102], &[]);
+    assert_eq!((got, call.stats().key_frames), (vec![], 0));
+    call.arrive_all([0], 1.4);
+    let many: Vec<u16> = (101..101 + 600).collect();
+    let (call, got) = begin_late(true, &many, &[]);
+    assert_eq!((got, call.stats().key_frames), (vec![], 0));
+}
+
 #[test]
 fn a_late_frame_changes_no_layer() {
     let mut call = Call::new(repaired_video());
