@@ -115,7 +115,7 @@ def test_the_report_has_a_line_for_each_row_and_contestant() -> None:
     assert "| 5 % loss to the receiver | Janus | 20.0 |" in said
     assert "| clean |" not in said
     assert "the switch itself lost 1 of 3,000 packets, and took 0.10 ms (p99: 0.40 ms)" in said
-    assert "3 runs of 20 s, after 8 s on a perfect network; 10 minutes" in said
+    assert "3 runs of 20 s, after 10 s on a perfect network; 10 minutes" in said
     assert "doubted" not in said
 
 

@@ -23,7 +23,7 @@ Browser = Literal["chromium", "firefox"]
 #: Seconds within which the first frames and the first sound must have come.
 FIRST_SECONDS: Final = 30.0
 #: Seconds from the first frames to the first reading, on a perfect network.  Meanwhile the bitrate rises.
-WARM_SECONDS: Final = 8.0
+WARM_SECONDS: Final = 10.0
 #: Seconds that one run may take besides its own.
 MORE_SECONDS: Final = 150.0
 _BROWSERS: Final[dict[Browser, Callable[[Namespace, str], AbstractAsyncContextManager[BrowserPage]]]] = {

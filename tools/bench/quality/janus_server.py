@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.bench.janus import process as janus
-from tools.bench.quality.server import CAMERA_RATE, CallServer, Contestant, file_page
+from tools.bench.quality.server import CallServer, Contestant, file_page
 from tools.bench.quality.wire import Namespace
 
 _PAGE: Final = Path(__file__).with_name("janus.html")
@@ -18,7 +18,7 @@ _FEED: Final = 7
 
 @asynccontextmanager
 async def open_janus(namespace: Namespace) -> AsyncIterator[CallServer]:
-    options = json.dumps({"room": janus.ROOM, "feed": _FEED, "maxBitrate": CAMERA_RATE})
+    options = json.dumps({"room": janus.ROOM, "feed": _FEED})
     async with janus.running_janus(namespace.ipv4, namespace.prefix) as running:
         host, port = running.address
         sender, receiver = (

@@ -4,17 +4,25 @@
   const WIDTH = 640;
   const HEIGHT = 360;
   const FRAMES_A_SECOND = 20;
+  const CAMERA_RATE = 450_000;
   const SAMPLE_MS = 100;
   const CONTEXT_MS = 1000;
   const TYPES = ["inbound-rtp", "outbound-rtp"];
 
-  // Mediasoup-client and LiveKit hide their connections, so this keeps all that are made.
+  // Mediasoup-client and LiveKit hide their connections, so this keeps all that are made. It also gives every camera
+  // the same bitrate: of two pictures the one with more packets loses more.
   const connections = [];
   const Connection = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Connection {
     constructor(...options) {
       super(...options);
       connections.push(this);
+    }
+
+    addTransceiver(track, options = {}) {
+      if (track.kind !== "video") return super.addTransceiver(track, options);
+      const encodings = (options.sendEncodings ?? [{}]).map((one) => ({ ...one, maxBitrate: CAMERA_RATE }));
+      return super.addTransceiver(track, { ...options, sendEncodings: encodings });
     }
   };
 

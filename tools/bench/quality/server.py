@@ -12,8 +12,8 @@ from attrs import frozen
 from tools.bench.quality.wire import Namespace
 
 SCRIPT: Final = Path(__file__).with_name("page.js")
-#: The bitrate that every contestant's page allows its camera, in bit/s: that of our page.
-CAMERA_RATE: Final = 2_000_000
+#: The bitrate to which page.js limits the camera, in bit/s.
+CAMERA_RATE: Final = 450_000
 #: The rate of its frames, which page.js draws.
 FRAMES_A_SECOND: Final = 20
 

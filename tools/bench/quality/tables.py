@@ -173,7 +173,7 @@ def _missed(aims: Aims, runs: Sequence[QualityRun]) -> Iterator[str]:
     concealed = median(runs, lambda run: run.figures.concealed)
     if frames < aims.frames:
         yield f"{frames:.1f} frames/s, not {aims.frames:g}"
-    if frozen > aims.frozen:
+    if aims.frozen is not None and frozen > aims.frozen:
         yield f"{frozen:.2f} s frozen, not {aims.frozen:g}"
-    if concealed > aims.concealed:
+    if aims.concealed is not None and concealed > aims.concealed:
         yield f"{concealed:.2%} of the sound concealed, not {aims.concealed:.1%}"
