@@ -22,6 +22,7 @@ MAX_MISSING: Final = 1000
 FIRST_ROUND_TRIP: Final = 0.1
 _SHORTEST_ROUND_TRIP, _LONGEST_ROUND_TRIP = 0.01, 1.0
 #: Least seconds between two looks at the missing packets, so that one NACK asks for many of them.
+#: An answer may be later than the round trip by the same time.
 TICK: Final = 0.02
 #: Least seconds between two requests for a key frame.
 KEY_FRAME_SECONDS: Final = 1.0
@@ -96,7 +97,7 @@ class MissingPackets:
             return []
         due, hopeless = [], []
         for number, packet in self.packets.items():
-            if now < packet.asked_at + self.round_trip:
+            if now < packet.asked_at + self.round_trip + TICK:
                 continue
             if packet.tries == MAX_TRIES:
                 hopeless.append(number)
@@ -106,7 +107,7 @@ class MissingPackets:
             due.append(number)
         self._give_up(hopeless)
         oldest = min((packet.asked_at for packet in self.packets.values()), default=math.inf)
-        self.next_due = max(oldest + self.round_trip, now + TICK)
+        self.next_due = max(oldest + self.round_trip, now) + TICK
         return sorted(due)
 
     def _give_up(self, numbers: list[int]) -> None:
