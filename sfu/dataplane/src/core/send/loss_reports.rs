@@ -4,31 +4,35 @@ use crate::core::wire::rtcp::ReportBlock;
 
 /// Tells a receiver's own losses from those of the sender, whose packets never came to us.
 ///
-/// A receiver sees a gap for both.  Our own counters know the second kind: numbers that no packet left with.
+/// A receiver sees a gap for both.  Our own counters know the second kind: numbers that no packet left with.  They know
+/// of a gap before the receiver reports it.  So a loss counts only once the difference is larger than ever before.
 #[derive(Clone, Copy, Debug)]
 pub struct LossReports {
-    /// All losses in the report before.
+    /// The losses in the newest report.
     lost: i32,
-    /// The numbers without a packet until the report before, modulo 2^32.
-    unused: u32,
+    /// The highest difference so far between all losses and the numbers without a packet.
+    most: i32,
+    /// The numbers before the first one, which nobody misses.
+    skipped: i32,
 }
 
 impl LossReports {
     /// Before the first report about a stream that begins with this sequence number.
     pub fn new(first_sequence: u16) -> Self {
-        Self { lost: 0, unused: u32::from(first_sequence).wrapping_sub(1) }
+        Self { lost: 0, most: 0, skipped: i32::from(first_sequence) - 1 }
     }
 
     /// The share of packets (0 to 1) and their count that were lost on the way to the receiver since its last report.
     ///
     /// `highest` is the highest packet index so far, and `packets` have left.
     pub fn on_report_block(&mut self, block: &ReportBlock, highest: u64, packets: u64) -> (f64, i32) {
-        let unused = highest.wrapping_sub(packets) as u32;
-        let lost = block.lost.saturating_sub(self.lost);
-        let never_sent = unused.wrapping_sub(self.unused) as i32;
-        *self = Self { lost: block.lost, unused };
-        let ours = lost.saturating_sub(never_sent.max(0)).max(0);
-        if ours == 0 {
+        let unused = (highest.wrapping_sub(packets) as i32).wrapping_sub(self.skipped);
+        let lost = block.lost.wrapping_sub(self.lost);
+        let difference = block.lost.wrapping_sub(unused);
+        let ours = difference.saturating_sub(self.most).min(lost);
+        self.lost = block.lost;
+        self.most = self.most.max(difference);
+        if ours <= 0 {
             return (0.0, 0);
         }
         (f64::from(block.fraction_lost) / 256.0 * f64::from(ours) / f64::from(lost), ours)
@@ -56,13 +60,22 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_that_the_receiver_reports_later_is_not_its_loss() {
+        let mut reports = LossReports::new(1);
+        assert_eq!(reports.on_report_block(&block(0, 0), 100, 90), (0.0, 0));
+        assert_eq!(reports.on_report_block(&block(25, 10), 200, 190), (0.0, 0));
+        assert_eq!(reports.on_report_block(&block(3, 11), 300, 290), (3.0 / 256.0, 1));
+    }
+
+    #[test]
     fn duplicates_and_forged_counts_are_no_loss() {
         for (lost, highest, packets) in [(-5, 10, 10), (i32::MIN, 0, u64::MAX), (0, u64::MAX, 0)] {
             assert_eq!(LossReports::new(1).on_report_block(&block(255, lost), highest, packets), (0.0, 0));
         }
         let mut reports = LossReports::new(1);
-        reports.on_report_block(&block(255, i32::MIN), 10, 10);
-        let (share, lost) = reports.on_report_block(&block(255, i32::MAX), 10, 10);
-        assert!(share <= 1.0 && lost > 0);
+        for lost in [-0x80_0000, 0x7F_FFFF, i32::MIN, i32::MAX] {
+            let (share, _) = reports.on_report_block(&block(255, lost), 10, 10);
+            assert!((0.0..=1.0).contains(&share), "{lost}: {share}");
+        }
     }
 }
