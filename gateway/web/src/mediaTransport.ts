@@ -41,7 +41,7 @@ export class MediaTransport {
   readonly #direction: Direction;
   readonly #context: TransportContext;
   readonly #handlers: MediaTransportHandlers;
-  readonly #configure: (transport: types.Transport) => void;
+  readonly #configure: (transport: types.Transport, device: Device) => void;
   #opening: Promise<types.Transport> | undefined;
   #transport: types.Transport | undefined;
   #losses = 0;
@@ -56,7 +56,7 @@ export class MediaTransport {
     direction: Direction,
     context: TransportContext,
     handlers: MediaTransportHandlers,
-    configure: (transport: types.Transport) => void = () => undefined,
+    configure: (transport: types.Transport, device: Device) => void = () => undefined,
   ) {
     this.#direction = direction;
     this.#context = context;
@@ -125,7 +125,7 @@ export class MediaTransport {
       signalling.request("connect_transport", { transportId: transport.id, dtlsParameters }).then(() => done(), failed);
     });
     transport.on("connectionstatechange", (state) => this.#connectionState(transport, state));
-    this.#configure(transport);
+    this.#configure(transport, device);
     this.#wasConnected = false;
     this.#transport = transport;
     return transport;

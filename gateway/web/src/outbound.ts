@@ -5,10 +5,11 @@
  * producers one step at a time. However fast a camera is switched on and off, the last call wins. The tracks belong to
  * the caller and are never stopped here, because the preview and the next connection use them too.
  */
-import type { types } from "mediasoup-client";
+import type { Device, types } from "mediasoup-client";
 
 import { MediaTransport, type TransportContext } from "./mediaTransport";
 import type { Source } from "./protocol";
+import { RedundantAudio } from "./redundantAudio";
 import { ConnectionEnded, RequestError } from "./signalling";
 import type { Measured } from "./stats";
 
@@ -33,6 +34,9 @@ const ENCODING: Readonly<Record<Source, Pick<types.ProducerOptions, "encodings" 
   other: {},
 };
 
+/** How often the losses of the sent audio are looked at. The gateway reports them once a second. */
+const REVIEW_MS = 1_000;
+
 export class Outbound {
   readonly #context: TransportContext;
   readonly #handlers: OutboundHandlers;
@@ -46,7 +50,9 @@ export class Outbound {
     this.#context = context;
     this.#handlers = handlers;
     const lost = { lost: () => this.#transportLost(), flowing: handlers.flowing };
-    this.#transport = new MediaTransport("send", context, lost, (transport) => this.#onProduce(transport));
+    this.#transport = new MediaTransport("send", context, lost, (transport, device) =>
+      this.#prepare(transport, device),
+    );
   }
 
   get transport(): MediaTransport {
@@ -79,13 +85,22 @@ export class Outbound {
     this.#transport.close();
   }
 
-  #onProduce(transport: types.Transport): void {
+  #prepare(transport: types.Transport, device: Device): void {
+    const audio = new RedundantAudio(transport, device);
+    const timer = setInterval(() => this.#review(audio), REVIEW_MS);
+    transport.observer.on("close", () => clearInterval(timer));
     transport.on("produce", ({ kind, rtpParameters, appData }, done, failed) => {
       const { source, paused } = appData as { source: Source; paused: boolean };
+      const announced = audio.announced(kind, rtpParameters);
       this.#context.signalling
-        .request("produce", { transportId: transport.id, kind, rtpParameters, source, paused })
+        .request("produce", { transportId: transport.id, kind, rtpParameters: announced, source, paused })
         .then(({ producerId }) => done({ id: producerId }), failed);
     });
+  }
+
+  /** The queue keeps the review apart from all other negotiations. A review that fails is made up for by the next. */
+  #review(audio: RedundantAudio): void {
+    this.#queue = this.#queue.then(() => audio.review(this.#producers.values())).catch(() => undefined);
   }
 
   #follow(source: Source): void {
