@@ -82,7 +82,7 @@ def test_it_says_that_no_packet_was_lost_for_good() -> None:
     assert said(LOSSY, SENT, got) == [("video: no packet was lost for good, 100 missing ones came later", True)]
     got.lost, got.superseded = 5, 3
     [(text, good)] = said(LOSSY, SENT, got)
-    assert text.endswith("100 missing ones came later (3 others were superseded by a key frame)")
+    assert text.endswith("100 missing ones came later; 3 were from before a key frame and were not needed")
     assert good
 
 
@@ -127,6 +127,8 @@ def test_rows_tell_requests_repairs_and_their_times() -> None:
         ),
         ("video sent again", "58 packets", "of 60 that the gateway requested"),
     ]
+    got.redundant = 7
+    assert repair_rows(found, "video")[1] == ("video recovered", "7 packets", "came inside later packets (RED)")
     assert lost_rows(found) == [
         ("lost on purpose", "140 packets", "50 sent (5.00 %), 90 received (10.00 %), RTCP included")
     ]

@@ -22,6 +22,8 @@ from tools.light.wire import rtcp
 
 #: Datagrams that one call reads from one socket.
 BATCH: Final = 64
+#: Seconds between two receiver reports, as browsers send them about audio.
+REPORT_SECONDS: Final = 5.0
 _LARGEST: Final = 2048
 _RECEIVE_BUFFER: Final = 1024 * 1024
 # <asm-generic/sockios.h>: the arrival time of the datagram that was read last, by the system's clock.
@@ -78,6 +80,8 @@ class LightEndpoint:
         self.socket = sock
         self._loss_in: RandomLoss | None = None if loss is None else loss.receiving()
         self._loss_out: RandomLoss | None = None if loss is None else loss.sending()
+        #: Only a client that loses packets sends receiver reports.  Else they would be a load that nobody asked for.
+        self._next_report = math.inf if self._loss_in is None else 0.0
         self._size = 0
         self._arrival = trio.Event()
         self._departure = trio.Event()
@@ -155,10 +159,20 @@ class LightEndpoint:
             self._departure = trio.Event()
             for datagram in self.transport.datagrams_to_send():
                 self._transmit(datagram)
-            with trio.move_on_at(min(self.transport.get_timer(), self._next_request())):
+            with trio.move_on_at(min(self.transport.get_timer(), self._next_request(), self._next_report)):
                 await self._departure.wait()
             self.transport.handle_timer(trio.current_time())
             self._request_missing()
+            self._report()
+
+    def _report(self) -> None:
+        """Send the receiver reports that are due.  They let the gateway know how much audio to repeat."""
+        now = trio.current_time()
+        if now >= self._next_report:
+            self._next_report = now + REPORT_SECONDS
+            if self.packet_meter is not None and self.transport.connected:
+                for packet in rtcp.compounds(self.packet_meter.reports()):
+                    self.send_rtcp(packet)
 
     def _next_request(self) -> float:
         """Return when the packet meter has something to ask for, on Trio's clock."""

@@ -35,6 +35,7 @@ class Requests(Protocol):
     async def __call__(self, requests: Iterable[RequestData[Answer]], /) -> list[Answer]: ...
 
 
+_RED: Final = "audio/red"
 _NACK: Final = media.RtcpFeedback("nack")
 _CODECS: Final[dict[MediaKind, media.RtpCodecParameters]] = {
     "audio": media.RtpCodecParameters("audio/opus", PAYLOAD_TYPES["audio"], AUDIO_RATE, channels=2),
@@ -98,7 +99,7 @@ class LightMedia:
         return self.endpoints[direction]
 
     async def _start(self, direction: Direction) -> None:
-        wanted = self.router_capabilities if direction == "receive" else None
+        wanted = self._receiving_capabilities() if direction == "receive" else None
         [created] = await self.requests([CreateTransport(direction, wanted)])
         try:
             [candidate, *_] = created.ice_candidates
@@ -122,6 +123,19 @@ class LightMedia:
         await self.requests([ConnectTransport(created.transport_id, parameters)])
         endpoint.start()
         self.endpoints[direction], self._transports[direction] = endpoint, created.transport_id
+
+    def _receiving_capabilities(self) -> media.RtpCapabilities:
+        """Take everything that the router sends, but redundant audio only if there is loss.
+
+        Else benches would measure the redundant audio of the first seconds.
+        """
+        if self.loss is None:
+            return self.router_capabilities
+        codecs = tuple(
+            attrs.evolve(codec, parameters={"": "100/100"}) if codec.mime_type.lower() == _RED else codec
+            for codec in self.router_capabilities.codecs
+        )
+        return attrs.evolve(self.router_capabilities, codecs=codecs)
 
     async def publish(self, kind: MediaKind, ssrc: int) -> str:
         """Announce a stream (Opus as payload type 111, VP8 as 96) and return its producer id.
@@ -153,7 +167,7 @@ class LightMedia:
         if self.packet_meter is not None:
             for producer_id, consumed in zip(wanted, answers, strict=True):
                 parameters = consumed.rtp_parameters
-                [codec, *_], [encoding] = parameters.codecs, parameters.encodings
+                [codec, *others], [encoding] = parameters.codecs, parameters.encodings
                 assert encoding.ssrc is not None, "the gateway gives each consumer an SSRC"
                 self.streams[consumed.consumer_id] = self.packet_meter.expect(
                     encoding.ssrc,
@@ -162,6 +176,7 @@ class LightMedia:
                     vp8=codec.mime_type.lower() == "video/vp8",
                     nack=_NACK in codec.rtcp_feedback,
                     rtx_ssrc=None if encoding.rtx is None else encoding.rtx.ssrc,
+                    red=next((each.payload_type for each in others if each.mime_type.lower() == _RED), None),
                 )
         return [consumed.consumer_id for consumed in answers]
 

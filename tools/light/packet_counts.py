@@ -17,10 +17,10 @@ class PacketCounts:
 
     A client asked for ``requested`` missing packets (NACK).  Of those, ``repaired`` came after all and ``given_up`` are
     not asked for any more.  ``retransmissions`` came in a stream of their own (RTX).  Of those, ``unneeded`` repeated
-    packets that were not missing.  ``packets`` does not count retransmissions, ``bytes`` does.
-    ``superseded`` packets never came, and were not asked for any more once a key frame came.
-    ``key_frame_requests`` counts requests after failed repairs.  ``cut_off`` packets are the lost ones behind which no
-    packet came, so nobody could ask for them.
+    packets that were not missing.  ``redundant`` missing packets came inside later ones (RED).  ``packets`` counts
+    neither, ``bytes`` counts both.  ``superseded`` packets never came, and were not asked for any more once a key frame
+    came.  ``key_frame_requests`` counts requests after failed repairs.  ``cut_off`` packets are the lost ones behind
+    which no packet came, so nobody could ask for them.
 
     ``opened`` packets were chosen for decryption.  Of those, ``unopened`` could not be decrypted, ``unstamped`` had no
     stamp, and ``strange`` came from another source than the first of their stream.
@@ -37,6 +37,7 @@ class PacketCounts:
     superseded: int = 0
     retransmissions: int = 0
     unneeded: int = 0
+    redundant: int = 0
     key_frame_requests: int = 0
     cut_off: int = 0
     opened: int = 0
@@ -50,8 +51,13 @@ class PacketCounts:
 
     @property
     def missed(self) -> int:
-        """Packets that did not come in their turn: they came late, came as retransmissions, or never came."""
-        return self.lost + self.reordered + self.retransmissions - self.unneeded
+        """Packets that did not come in their turn: they came late, in another packet, or never."""
+        return self.reordered + self.lost_on_the_way
+
+    @property
+    def lost_on_the_way(self) -> int:
+        """Packets that never came by themselves."""
+        return self.lost + self.retransmissions - self.unneeded + self.redundant
 
     @property
     def lost_for_good(self) -> int:
@@ -61,7 +67,7 @@ class PacketCounts:
     @property
     def loss(self) -> float:
         """The share of the expected packets that never came, 0 to 1."""
-        expected = self.packets - self.duplicated + self.retransmissions - self.unneeded + self.lost
+        expected = self.packets - self.duplicated + self.lost_on_the_way
         return self.lost / expected if expected else 0.0
 
 

@@ -19,7 +19,7 @@ from protocol.vocabulary import MediaKind
 from tools.light.histogram import Histogram
 from tools.light.packet_counts import PacketCounts
 from tools.light.stream_meter import StreamMeter
-from tools.light.wire.rtcp import Nack, PictureLossIndication, RtcpPacket
+from tools.light.wire.rtcp import Nack, PictureLossIndication, RtcpPacket, receiver_reports
 
 #: A packet is decrypted if its sequence number is a multiple of this.  A prime samples every position in the bursts.
 OPEN_EVERY: Final = 11
@@ -61,14 +61,16 @@ class PacketMeter:
         vp8: bool = False,
         nack: bool = False,
         rtx_ssrc: int | None = None,
+        red: int | None = None,
     ) -> StreamMeter:
         """Expect a producer's stream with this SSRC.  Some of its packets may have come already.
 
         With ``nack``, ask for missing packets.  If the codec is ``vp8``, ask for none before a key frame.  ``rtx_ssrc``
-        is the SSRC of their retransmissions.
+        is the SSRC of their retransmissions, ``red`` the payload type of redundant audio.
         """
         meter = self.streams.get(ssrc) or self._add(ssrc)
-        meter.kind, meter.producer_id, meter.vp8, meter.rtx_ssrc = kind, producer_id, vp8, rtx_ssrc
+        meter.kind, meter.producer_id, meter.vp8 = kind, producer_id, vp8
+        meter.rtx_ssrc, meter.red = rtx_ssrc, red
         if rtx_ssrc is not None:
             self._retransmitted[rtx_ssrc] = meter
         if nack:
@@ -145,6 +147,11 @@ class PacketMeter:
                 del self.lacking[ssrc]
         return requests
 
+    def reports(self) -> list[RtcpPacket]:
+        """Return receiver reports about all streams with packets since the last call."""
+        blocks = [block for meter in self.streams.values() if (block := meter.report()) is not None]
+        return [*receiver_reports(FEEDBACK_SSRC, blocks)] if blocks else []
+
     def receive_untrusted(
         self, buffer: bytearray, size: int, opened: Callable[[], bytes | None], arrived_at: Callable[[], int]
     ) -> None:
@@ -152,7 +159,7 @@ class PacketMeter:
         if size < _HEADER.size:
             self.strays += 1
             return
-        _, _, sequence, _, ssrc = _HEADER.unpack_from(buffer)
+        _, second, sequence, _, ssrc = _HEADER.unpack_from(buffer)
         meter = self.streams.get(ssrc) or self._unexpected(ssrc)
         if meter is None:
             repeated = self._retransmitted.get(ssrc)
@@ -166,6 +173,8 @@ class PacketMeter:
             meter.first_at = arrived_at() / 1e9
             meter.begun.set()
             meter.take_opened(opened(), arrived_at)
+        elif newest and meter.red == second & 0x7F and meter.may_recover:
+            meter.take_redundant_untrusted(opened())
         elif newest and (sequence % self.open_every == 0 or (self.lacking and ssrc in self.lacking)):
             # A stream that lacks packets is watched for the key frame that makes them superfluous.
             meter.take_opened(opened(), arrived_at)

@@ -14,10 +14,12 @@ from protocol.vocabulary import MediaKind
 from tools.light.histogram import Histogram
 from tools.light.missing_packets import MissingPackets
 from tools.light.packet_counts import PacketCounts
+from tools.light.red import count_redundant_blocks_untrusted
 from tools.light.retransmission import read_retransmission_untrusted
 from tools.light.stamp import read_stamp_untrusted
 from tools.light.vp8 import begins_key_frame_untrusted
 from tools.light.wire.errors import BadPacket
+from tools.light.wire.rtcp import ReportBlock
 from tools.light.wire.rtp import parse_header_untrusted
 
 #: Largest gap whose packets may still come late (RFC 3550 appendix A.1).
@@ -29,14 +31,16 @@ class StreamMeter:
     """Counts one stream, by its SSRC.
 
     The first packet sets ``begun`` and ``first_at``, its arrival in seconds of the monotonic clock.  ``rtx_ssrc`` is
-    the SSRC of the retransmissions.  ``missing`` has the packets to ask for, and is None until :meth:`request_missing`.
-    While there are such packets, the stream is in ``lacking``.  If its codec is ``vp8``, key frames end the search.
+    the SSRC of the retransmissions, ``red`` the payload type of redundant audio.  ``missing`` has the packets to ask
+    for, and is None until :meth:`request_missing`.  While there are such packets, the stream is in ``lacking``.  If its
+    codec is ``vp8``, key frames end the search.
     """
 
     ssrc: int
     kind: MediaKind | None = None
     producer_id: str | None = None
     rtx_ssrc: int | None = None
+    red: int | None = None
     vp8: bool = False
     clock: Callable[[], float] = time.monotonic
     lacking: dict[int, StreamMeter] = field(factory=dict)
@@ -51,6 +55,8 @@ class StreamMeter:
     #: The numbers that did not come, and whether a key frame has superseded each.
     _gaps: dict[int, bool] = field(factory=dict)
     _numbers: int | None = None
+    #: Expected and lost packets at the last report.
+    _reported: tuple[int, int] = (0, 0)
 
     def take(self, sequence: int, size: int) -> bool:
         """Count a packet.  Return whether it is newer than all packets before it."""
@@ -145,6 +151,27 @@ class StreamMeter:
         behind = self._highest - repeated.number & 0xFFFF
         if behind >= 0x8000 or not self._find(self._highest - behind):
             counts.unneeded += 1
+
+    @property
+    def may_recover(self) -> bool:
+        """Whether a redundant packet may hold missing ones."""
+        return bool(self._gaps)
+
+    def take_redundant_untrusted(self, packet: bytes | None) -> None:
+        """Find missing packets inside the newest one.  It is decrypted, or None if decryption failed."""
+        if packet is not None:
+            for age in range(1, count_redundant_blocks_untrusted(packet) + 1):
+                self.counts.redundant += self._find(self._highest - age)
+
+    def report(self) -> ReportBlock | None:
+        """Return a report about the packets since the last report (RFC 3550 section 6.4.1), or None without any."""
+        expected, lost = self._highest - self._first + 1, self.counts.lost_on_the_way
+        (expected_before, lost_before), self._reported = self._reported, (expected, lost)
+        if self._highest < 0 or expected <= expected_before:
+            return None
+        fraction = max(0, lost - lost_before) * 256 // (expected - expected_before)
+        # The numbers begin one cycle too high.
+        return ReportBlock(self.ssrc, min(fraction, 255), lost, self._highest - 0x10000 & 0xFFFFFFFF, jitter=0)
 
     def take_opened(self, packet: bytes | None, arrived_at: Callable[[], int]) -> None:
         """Check the newest packet, which is decrypted, or None if decryption failed.

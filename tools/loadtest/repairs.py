@@ -39,6 +39,8 @@ def repair_rows(results: Results, kind: MediaKind) -> list[Row]:
         if kind == "video":
             remark += f"; {got.key_frame_requests} key frames requested"
         rows.append((f"{kind} repaired", f"{got.repaired} packets", remark))
+    if got.redundant:
+        rows.append((f"{kind} recovered", f"{got.redundant} packets", "came inside later packets (RED)"))
     if sent.requested:
         rows.append((f"{kind} sent again", f"{sent.resent} packets", f"of {sent.requested} that the gateway requested"))
     return rows
@@ -87,7 +89,7 @@ def sayings(results: Results) -> Iterator[Saying]:
 
 def _fate(kind: MediaKind, got: PacketCounts) -> Saying:
     came = got.missed - got.lost
-    superseded = f" ({got.superseded} others were superseded by a key frame)" if got.superseded else ""
+    superseded = f"; {got.superseded} were from before a key frame and were not needed" if got.superseded else ""
     if got.requested and not got.repaired:
         what = f"{kind}: the gateway answers no NACK, {got.requested} requested packets did not come"
         return Saying(what, good=False)
@@ -96,4 +98,7 @@ def _fate(kind: MediaKind, got: PacketCounts) -> Saying:
     share = show_share(got.lost_for_good / (got.packets + got.lost))
     missing = came + got.lost_for_good
     what = f"{kind}: {got.lost_for_good} packets ({share}) were lost for good, of {missing} missing ones{superseded}"
-    return Saying(what if got.requested else f"{what}. The gateway offers receivers no retransmission", good=False)
+    return Saying(
+        what if got.requested or got.redundant else f"{what}. The gateway offers receivers no retransmission",
+        good=False,
+    )
