@@ -198,7 +198,8 @@ impl Consumer {
         let layered = packet.frame.and_then(|frame| frame.temporal.map(|temporal| (frame, temporal)));
         if packet.left_out
             || !self.takes(packet.payload_type)
-            || !layered.is_none_or(|(frame, temporal)| self.layers.takes(frame, temporal))
+            || !layered
+                .is_none_or(|(frame, temporal)| self.layers.takes(frame, temporal, packet.extended, packet.newest))
         {
             self.pictures.leave_out(packet);
             // A later packet may have left already, with a number behind the one that was kept for this packet.  Then
