@@ -9,17 +9,20 @@ use crate::core::receive::windowed_minimum::WindowedMinimum;
 /// Missing numbers that one encoding keeps.  More of them cannot be repaired in time.
 pub const MAX_MISSING: usize = 250;
 const MAX_JUMP: i64 = 500; // numbers: a sender that skips more began anew, or the network was gone for long
-const PATIENCE: f64 = 0.010; // seconds in which a packet may come late by itself
-const LATER_PACKETS: u8 = 3; // packets behind a missing one that end the patience: networks rarely reorder that far
+// Seconds in which a packet may come late by itself.  A network that reorders further raises them.
+const PATIENCE: f64 = 0.010;
+const MOST_PATIENCE: f64 = 0.040;
+const REORDERING_MARGIN: f64 = 1.5; // the patience as a multiple of the longest lateness
+const REORDERING_WINDOW: f64 = 10.0; // seconds
 const MAX_TRIES: u8 = 6;
 const MAX_AGE: f64 = 1.0; // seconds: a receiver has played on by then
 const FIRST_ROUND_TRIP: f64 = 0.1; // seconds, before one was measured
 const SHORTEST_WAIT: f64 = 0.020; // seconds from one try to the next
 const LONGEST_WAIT: f64 = 0.400; // seconds
 const GROWTH: f64 = 1.25; // of the wait, with each try
-// Seconds by which an answer may be later than the shortest round trip: our tick and the client's pacer take up to 5 ms
-// each.  Without it most repetitions would cross their answers, and the client would send the packets twice.
-const MARGIN: f64 = 0.010;
+// Seconds by which an answer may be later than the shortest round trip, as the client's pacer takes up to 5 ms.  Without
+// it most repetitions would cross their answers, and the client would send the packets twice.
+const MARGIN: f64 = 0.005;
 const ROUND_TRIP_WINDOW: f64 = 5.0; // seconds
 const FAILURE_INTERVAL: f64 = 1.0; // seconds between two reports that the repair failed
 const PAIR_REACH: i64 = 16; // a pair of a NACK names a number and any of the 16 behind it
@@ -33,8 +36,6 @@ struct Missing {
     /// When it is asked for next, or given up.
     due: f64,
     tries: u8,
-    /// Packets behind it that came before the first try.
-    later: u8,
 }
 
 /// How many packets were missing, and what came of it.
@@ -59,6 +60,30 @@ impl RepairCounts {
     }
 }
 
+/// How far the network reorders packets.  A packet that only comes late must not be asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reordering {
+    /// The longest time by which a packet came after a later one, in seconds.  It halves with each window.
+    longest: f64,
+    at: f64,
+}
+
+impl Reordering {
+    /// A packet came this much after a later one, at `now` (seconds).
+    fn add(&mut self, lateness: f64, now: f64) {
+        (self.longest, self.at) = (self.longest_at(now).max(lateness.min(MOST_PATIENCE)), now);
+    }
+
+    fn longest_at(&self, now: f64) -> f64 {
+        self.longest * 0.5f64.powf((now - self.at) / REORDERING_WINDOW)
+    }
+
+    /// Seconds in which a missing packet may come by itself.
+    fn patience(&self, now: f64) -> f64 {
+        (self.longest_at(now) * REORDERING_MARGIN).clamp(PATIENCE, MOST_PATIENCE)
+    }
+}
+
 /// The missing packets of one encoding.  Sequence numbers are extended, times are in seconds.
 ///
 /// The list has memory only while a packet is missing.
@@ -69,6 +94,7 @@ pub struct MissingPackets {
     /// The earliest `due`; infinite if nothing is missing.
     next_due: f64,
     round_trip: WindowedMinimum,
+    reordering: Reordering,
     /// The repair failed, and nobody was told yet.
     failed: bool,
     /// When somebody was told last.
@@ -82,6 +108,7 @@ impl Default for MissingPackets {
             missing: Vec::new(),
             next_due: f64::INFINITY,
             round_trip: WindowedMinimum::new(ROUND_TRIP_WINDOW),
+            reordering: Reordering::default(),
             failed: false,
             told_at: f64::NEG_INFINITY,
             counts: RepairCounts::default(),
@@ -107,9 +134,9 @@ impl MissingPackets {
             }
         } else if let Ok(place) = self.place(number) {
             // It only came late.
+            self.reordering.add(now - self.missing[place].found_at, now);
             self.remove(place);
         }
-        self.count_later(number, now);
     }
 
     /// The numbers from `first` to before `end` are missing.
@@ -122,28 +149,10 @@ impl MissingPackets {
             self.failed = true;
             return;
         }
-        let due = now + PATIENCE;
-        self.missing.extend((first..end).map(|number| Missing {
-            number,
-            found_at: now,
-            asked_at: now,
-            due,
-            tries: 0,
-            later: 0,
-        }));
+        let due = now + self.reordering.patience(now);
+        self.missing.extend((first..end).map(|number| Missing { number, found_at: now, asked_at: now, due, tries: 0 }));
         if count > 0 {
             self.next_due = self.next_due.min(due);
-        }
-    }
-
-    /// The packet ends the patience with those before it if enough packets came behind them.
-    fn count_later(&mut self, number: i64, now: f64) {
-        for missing in self.missing.iter_mut().filter(|missing| missing.tries == 0 && missing.number < number) {
-            missing.later = missing.later.saturating_add(1);
-            if missing.later >= LATER_PACKETS {
-                missing.due = missing.due.min(now);
-                self.next_due = self.next_due.min(missing.due);
-            }
         }
     }
 
