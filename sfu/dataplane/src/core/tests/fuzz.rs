@@ -6,9 +6,23 @@ use crate::core::rtcp::Nack;
 const DATAGRAMS_PER_LIFE: u64 = 1000; // a life is the time of one core
 
 /// A random generator with a seed (SplitMix64).
-pub(super) struct Dice(pub u64);
+pub struct Dice(pub u64);
 
 impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number from 0 to below 1.
+    pub fn share(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// True for this share of the calls, from 0 to 1.
+    pub fn chance(&mut self, share: f64) -> bool {
+        self.share() < share
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;

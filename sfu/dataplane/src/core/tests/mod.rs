@@ -8,7 +8,7 @@ mod clocks;
 mod fuzz;
 mod gaps;
 mod liveness;
-mod lossy_uplink;
+mod lossy;
 mod parameter_sets;
 mod payloads;
 mod recovered_audio;
