@@ -91,12 +91,12 @@ impl Core {
             self.drops.count(reason);
             return;
         }
-        self.count_sent(receipt.size);
+        self.count_sent(receipt.size as usize);
         let media = receipt.plain > 0 && !receipt.resent;
         if let Some(consumer) = self.consumers.get_mut(receipt.consumer).filter(|_| media) {
             consumer.packets += 1;
-            consumer.bytes += receipt.plain as u64;
-            consumer.octets += receipt.payload as u64;
+            consumer.bytes += u64::from(receipt.plain);
+            consumer.octets += u64::from(receipt.payload);
         }
     }
 
@@ -109,7 +109,7 @@ impl Core {
         if left {
             self.traffic.resent += 1;
             *resent += 1;
-            *resent_bytes += receipt.plain as u64;
+            *resent_bytes += u64::from(receipt.plain);
         } else {
             *not_resent += 1;
         }

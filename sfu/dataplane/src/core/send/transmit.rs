@@ -10,11 +10,11 @@ pub struct SendReceipt {
     /// The consumer whose packet it is.
     pub(in crate::core) consumer: ConsumerKey,
     /// Bytes of the sealed packet.
-    pub(in crate::core) size: usize,
+    pub(in crate::core) size: u32,
     /// Bytes of the whole plain packet; 0 for a sender report.
-    pub(in crate::core) plain: usize,
+    pub(in crate::core) plain: u32,
     /// Bytes of the payload without padding.
-    pub(in crate::core) payload: usize,
+    pub(in crate::core) payload: u32,
     /// Whether it is a retransmission.
     pub(in crate::core) resent: bool,
 }
@@ -22,9 +22,10 @@ pub struct SendReceipt {
 impl SendReceipt {
     /// For a packet that is sent with this size, padding included.
     pub(in crate::core) fn of(packet: &QueuedPacket, size: usize) -> Self {
-        let plain = if packet.seal.is_some() { usize::from(packet.plain) + size - usize::from(packet.size) } else { 0 };
+        let size = size as u32;
+        let plain = if packet.seal.is_some() { u32::from(packet.plain) + size - u32::from(packet.size) } else { 0 };
         let resent = packet.seal.is_some_and(|seal| seal.resent);
-        Self { consumer: packet.consumer, size, plain, payload: usize::from(packet.payload), resent }
+        Self { consumer: packet.consumer, size, plain, payload: u32::from(packet.payload), resent }
     }
 }
 
