@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::core::rtcp::{Nack, PictureLoss, ReceiverReport, ReportBlock};
+use crate::core::wire::rtp::find;
 
 const MEDIA: u32 = 7000;
 const RESENDS: u32 = 8000;
@@ -44,9 +45,8 @@ fn nack(core: &mut Core, receiver: &mut Client, numbers: &[u16], now: f64) {
 
 /// What leaves to the receiver: each header with its payload.
 fn arriving(core: &mut Core, receiver: &mut Client, now: f64) -> Vec<(Header, Vec<u8>)> {
-    let sent = leaving(core, now).into_iter().filter(|(to, datagram)| *to == path(2) && datagram[1] & 0x7F < 127);
-    let media = sent.filter(|(_, datagram)| !(72..=76).contains(&(datagram[1] & 0x7F)));
-    media.map(|(_, datagram)| receiver.open(&datagram).unwrap()).collect()
+    let sent = leaving(core, now).into_iter().filter(|(to, _)| *to == path(2));
+    sent.map(|(_, datagram)| receiver.open(&datagram).unwrap()).collect()
 }
 
 /// The retransmissions among these packets: the original number, and the payload behind it.
@@ -298,6 +298,8 @@ fn simulcast() -> Vec<EncodingSpec> {
 struct First {
     timestamp: u32,
     marker: bool,
+    /// The value of its header extension.
+    extension: Option<Vec<u8>>,
     payload: Vec<u8>,
 }
 
@@ -386,9 +388,18 @@ impl Stage {
 
     /// Let everything arrive that left.  A retransmission must be what was sent first.
     fn arrive(&mut self, now: f64) -> Result<(), TestCaseError> {
-        for (header, payload) in arriving(&mut self.core, &mut self.receiver, now) {
+        let mut elements = Vec::new();
+        for (_, datagram) in leaving(&mut self.core, now) {
+            let (header, payload) = self.receiver.open(&datagram).unwrap();
             let body = without_padding(&header, &payload);
-            let first = |payload: Vec<u8>| First { timestamp: header.timestamp, marker: header.marker, payload };
+            parse_header_untrusted(&datagram, &mut elements).unwrap();
+            let extension = find(&datagram, &elements, Some(10)).map(<[u8]>::to_vec);
+            let first = |payload: Vec<u8>| First {
+                timestamp: header.timestamp,
+                marker: header.marker,
+                extension: extension.clone(),
+                payload,
+            };
             if header.ssrc == MEDIA {
                 let mut newest = RtpWindow::default();
                 newest.add(self.highest.max(1));
