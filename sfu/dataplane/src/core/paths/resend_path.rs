@@ -49,7 +49,8 @@ impl Core {
         elements: &mut Vec<Element>,
         now: f64,
     ) -> Result<(), DropReason> {
-        let missing = self.consumers[key].find_missing(number, now)?;
+        let round_trip = self.transports[self.consumers[key].transport].round_trip;
+        let missing = self.consumers[key].find_missing(number, round_trip, now)?;
         let at = self.source_of(key).ok_or(DropReason::ResendNotStored)?;
         // Take the store out of the core for so long, since the packet in it stays borrowed.
         let store = self.producers[at.producer].encodings[at.index].store.take();

@@ -66,6 +66,7 @@ impl Core {
             self.consumers[key].begin(&self.producers[at.producer], at.index, &Packet { extended: first, ..*packet });
             self.mark_changed(key);
             self.producers[at.producer].encodings[at.index].routes.push(key);
+            self.note_round_trip(key, packet.now);
             if !sets.is_empty() {
                 self.send_parameter_sets(at, key, &sets, packet);
             }

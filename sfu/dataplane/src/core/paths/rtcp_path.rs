@@ -82,6 +82,8 @@ impl Core {
             let highest = consumer.sealed.highest();
             let (share, lost) = consumer.loss_reports.on_report_block(block, highest, consumer.packets);
             transport.audio_redundancy.on_report(share, lost, now);
+            transport.round_trip =
+                consumer.reports.reception_report.and_then(|report| report.round_trip).or(transport.round_trip);
             self.note_round_trip(key, now);
         }
     }

@@ -38,9 +38,9 @@ impl Core {
         }
     }
 
-    /// The receiver of this consumer reported its round trip at `now`, in seconds.
+    /// Keep packets for the round trip to the receiver of this consumer, as far as it is known at `now` (seconds).
     pub(in crate::core) fn note_round_trip(&mut self, key: ConsumerKey, now: f64) {
-        let Some(trip) = self.consumers[key].round_trip() else { return };
+        let Some(trip) = self.transports[self.consumers[key].transport].round_trip else { return };
         if let Some(store) = self.store_of(key) {
             store.retention.on_round_trip(trip, now);
         }

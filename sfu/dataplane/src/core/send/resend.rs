@@ -40,8 +40,10 @@ impl Consumer {
         }
     }
 
-    /// Find the packet that its receiver misses, and check that it may be sent again at `now` (seconds).
-    pub fn find_missing(&mut self, number: u16, now: f64) -> Result<Missing, DropReason> {
+    /// Find the packet that its receiver misses, and check that it may be sent again at `now`.
+    ///
+    /// `round_trip` is that to the receiver, if it is known.  Times are in seconds.
+    pub fn find_missing(&mut self, number: u16, round_trip: Option<f64>, now: f64) -> Result<Missing, DropReason> {
         if self.awaits_key_frame {
             return Err(DropReason::ResendAwaitsKeyFrame);
         }
@@ -53,15 +55,10 @@ impl Consumer {
         // frame that it began with.
         let incoming = self.sequence.incoming(index as i64).ok_or(DropReason::ResendNotStored)?;
         let padding = self.filled.as_ref().is_some_and(|filled| filled.contains(index));
-        let (oldest, round_trip) = (self.sealed.oldest(), self.round_trip());
+        let oldest = self.sealed.oldest();
         let resender = self.resender().ok_or(DropReason::ResendNotStored)?;
         resender.check(index, oldest, round_trip, now)?;
         Ok(Missing { index, incoming: (!padding).then_some(incoming) })
-    }
-
-    /// The newest known round trip to its receiver, in seconds.
-    pub fn round_trip(&self) -> Option<f64> {
-        self.reports.reception_report.and_then(|report| report.round_trip)
     }
 
     /// Append a packet as a retransmission: with its own header, and the payload exactly as it was sent first.

@@ -60,6 +60,8 @@ pub struct Transport {
     pub batch: SendBatch,
     /// Bytes of media that were queued for the client so far: whole plain packets.
     pub media_bytes: u64,
+    /// The newest round trip that the client's reports gave, about whichever stream, in seconds.
+    pub round_trip: Option<f64>,
     /// The limits on retransmissions; `None` before the client asks for the first packet.
     resend_limits: Option<Box<ResendLimits>>,
     pub consent: Consent,

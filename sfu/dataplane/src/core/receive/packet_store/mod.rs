@@ -103,8 +103,9 @@ impl PacketStore {
     pub fn push(&mut self, packet: &Packet, room: usize) {
         let now = packet.now;
         self.retention.on_packet(now);
-        let since = self.retention.keep_since(now);
-        while self.entries.len() >= MAX_PACKETS || self.entries.front().is_some_and(|oldest| oldest.at < since) {
+        while let Some(oldest) = self.entries.front()
+            && (self.entries.len() >= MAX_PACKETS || oldest.at < self.retention.keep_since(now, self.bytes))
+        {
             self.drop_oldest();
         }
         self.give_memory_back(now);
@@ -174,7 +175,7 @@ impl PacketStore {
             if let Some(place) = free.into_iter().find(|free| free.len() >= size).map(|free| free.start) {
                 return Some(place);
             }
-            let wanted = (self.span() + size + 1).max(self.ring.len() + self.ring.len() / 4).next_multiple_of(PAGE);
+            let wanted = (self.span() + size + 1).max(self.ring.len() + self.ring.len() / 8).next_multiple_of(PAGE);
             let wanted = wanted.min(MAX_BYTES).min(self.ring.len() + room);
             if wanted > self.ring.len() && wanted > self.span() + size {
                 self.move_to(wanted);
