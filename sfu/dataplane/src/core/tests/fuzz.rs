@@ -168,8 +168,8 @@ fn check_stores(core: &Core) {
     assert_eq!(core.store_memory, stores.map(|store| store.reserved()).sum::<usize>());
 }
 
-/// One life of a core.  Gives the number of copies that left, and of those that left again.
-fn live(seed: u64) -> (u64, u64) {
+/// One life of a core.  Gives the number of copies that left, of those that left again, and of packets that came again.
+fn live(seed: u64) -> [u64; 3] {
     let mut dice = Dice(seed);
     let (mut core, mut clients) = world(&mut dice);
     for number in 0..DATAGRAMS_PER_LIFE {
@@ -204,7 +204,7 @@ fn live(seed: u64) -> (u64, u64) {
     }
     check_stores(&core);
     let consumers = (100..1500).filter_map(|consumer| core.consumer_stats(consumer).ok());
-    (core.totals().packets_out, consumers.map(|stats| stats.resent).sum())
+    [core.totals().packets_out, consumers.map(|stats| stats.resent).sum(), core.totals().repaired]
 }
 
 /// A failure prints the seed of that life.
@@ -213,19 +213,21 @@ fn live(seed: u64) -> (u64, u64) {
 fn ten_million_mutated_datagrams() {
     let wanted: u64 = std::env::var("FUZZ_DATAGRAMS").ok().and_then(|count| count.parse().ok()).unwrap_or(10_000_000);
     let first: u64 = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let (mut forwarded, mut resent) = (0, 0);
+    let mut total = [0; 3];
     for seed in first..first + wanted.div_ceil(DATAGRAMS_PER_LIFE) {
         let lived = std::panic::catch_unwind(|| live(seed));
         let lived = lived.unwrap_or_else(|_| panic!("it fails again with FUZZ_SEED={seed} FUZZ_DATAGRAMS=1"));
-        (forwarded, resent) = (forwarded + lived.0, resent + lived.1);
+        total.iter_mut().zip(lived).for_each(|(total, one)| *total += one);
     }
-    println!("{wanted} datagrams came, {forwarded} copies left, and {resent} left again");
-    assert!(forwarded > wanted / 10 && resent > wanted / 1000);
+    let [forwarded, resent, repaired] = total;
+    println!("{wanted} datagrams came, {repaired} of them again; {forwarded} copies left, and {resent} left again");
+    assert!(forwarded > wanted / 10 && resent > wanted / 1000 && repaired > wanted / 200);
 }
 
 #[test]
 fn a_few_thousand_mutated_datagrams() {
     let lives: Vec<_> = (0..20).map(live).collect();
-    assert!(lives.iter().map(|(forwarded, _)| forwarded).sum::<u64>() > 1000);
-    assert!(lives.iter().map(|(_, resent)| resent).sum::<u64>() > 50, "{lives:?}");
+    for (place, least) in [1000, 50, 50].into_iter().enumerate() {
+        assert!(lives.iter().map(|life| life[place]).sum::<u64>() > least, "{lives:?}");
+    }
 }
