@@ -1,10 +1,12 @@
 """The codecs and header extensions of the router, which clients load before anything else.
 
-The router offers only features that it serves.  There is no ``nack`` and no RTX, since nothing retransmits yet.  There
-is no ``transport-cc`` and no header extension for it.  A browser that gets no such feedback takes the silence for a
-dead network and stays at its lowest rate.  Payload type 127 stays free: mediasoup-client uses it for its own probes.
+The router offers only features that it serves.  Video has ``nack`` and RTX (RFC 4588), both from senders and to
+receivers.  Opus has ``nack`` from senders alone, who send the missing packet itself again.  There is no
+``transport-cc`` and no header extension for it.  A browser that gets no such feedback takes the silence for a dead
+network and stays at its lowest rate.  Payload type 127 stays free: mediasoup-client uses it for its own probes.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from sfu.parameters import CodecParameters, RtcpFeedback, RtpCapabilities, RtpCodecCapability, RtpHeaderExtension
@@ -21,7 +23,7 @@ FIR: Final = RtcpFeedback("ccm", "fir")  # RFC 5104 section 4.3.1
 
 
 def _video(mime_type: str, payload_type: int, parameters: CodecParameters | None = None) -> RtpCodecCapability:
-    return RtpCodecCapability("video", mime_type, 90000, payload_type, None, parameters or {}, (PLI, FIR))
+    return RtpCodecCapability("video", mime_type, 90000, payload_type, None, parameters or {}, (NACK, PLI, FIR))
 
 
 def _h264(profile_level_id: str, payload_type: int, packetization_mode: int = 1) -> RtpCodecCapability:
@@ -36,20 +38,24 @@ def _h264(profile_level_id: str, payload_type: int, packetization_mode: int = 1)
     )
 
 
-def rtx_of(codec: RtpCodecCapability, payload_type: int) -> RtpCodecCapability:
-    """The retransmissions of a codec of the router, under a ``payload_type`` of their own (RFC 4588 section 8.1)."""
-    parameters: CodecParameters = {"apt": codec.preferred_payload_type or 0}
-    return RtpCodecCapability("video", "video/rtx", codec.clock_rate, payload_type, None, parameters)
+def _with_rtx(*codecs: RtpCodecCapability) -> Iterator[RtpCodecCapability]:
+    """Each video codec, and then its retransmissions (RFC 4588 section 8.1) under the next payload type."""
+    for codec in codecs:
+        payload_type = codec.preferred_payload_type
+        assert payload_type is not None
+        yield codec
+        yield RtpCodecCapability("video", "video/rtx", 90000, payload_type + 1, None, {"apt": payload_type})
 
 
-# Clients send with the first codec of a kind that they have, so the order is the router's preference.  The even payload
-# types between the video codecs are reserved for their retransmissions.
-_CODECS: Final = (
-    # Opus repairs loss with in-band FEC of its own.  The router does nothing for it, but senders use it only if asked.
-    RtpCodecCapability("audio", "audio/opus", 48000, 100, 2, {"minptime": 10, "useinbandfec": 1}),
+# Clients send with the first codec of a kind that they have, so the order is the router's preference.
+_AUDIO: Final = (
+    # Opus also repairs loss with in-band FEC of its own.  Senders use it only if asked.
+    RtpCodecCapability("audio", "audio/opus", 48000, 100, 2, {"minptime": 10, "useinbandfec": 1}, (NACK,)),
     # Opus inside RED (RFC 2198).  Clients send plain Opus, since it comes first, but may send RED as well.  Receivers
     # that have RED get it while they lose packets.  Chromium and Safari use this payload type themselves.
     RtpCodecCapability("audio", "audio/red", 48000, 63, 2),
+)
+_VIDEO: Final = (
     _video("video/VP8", 101),
     _video("video/VP9", 103, {"profile-id": 0}),
     _h264("42e01f", 105),
@@ -78,11 +84,12 @@ def router_capabilities(*, video_orientation: bool = True) -> RtpCapabilities:
         RtpHeaderExtension(MID_URI, 1, "video"),
         # The router reads RIDs but sends none: a consumer is one stream, so its packets need none.
         RtpHeaderExtension(RID_URI, 2, "video", direction="recvonly"),
+        RtpHeaderExtension(REPAIRED_RID_URI, 3, "video", direction="recvonly"),
         RtpHeaderExtension(AUDIO_LEVEL_URI, 10, "audio"),
     ]
     if video_orientation:
         extensions.append(RtpHeaderExtension(VIDEO_ORIENTATION_URI, 11, "video"))
-    return RtpCapabilities(_CODECS, tuple(extensions))
+    return RtpCapabilities((*_AUDIO, *_with_rtx(*_VIDEO)), tuple(extensions))
 
 
 ROUTER_CAPABILITIES: Final = router_capabilities()

@@ -37,9 +37,10 @@ async def test_the_router_offers_only_capabilities_that_it_supports(autojump_clo
         promised = await router_capabilities(await gate.connect())
         assert set(promised) == {"codecs", "headerExtensions"}
         mimes = [codec["mimeType"] for codec in promised["codecs"]]
-        assert {mime.lower() for mime in mimes} == {"audio/opus", "audio/red", "video/vp8", "video/vp9", "video/h264"}
+        audio, video = {"audio/opus", "audio/red"}, {"video/vp8", "video/vp9", "video/h264", "video/rtx"}
+        assert {mime.lower() for mime in mimes} == audio | video
         feedback = {(one["type"], one["parameter"]) for codec in promised["codecs"] for one in codec["rtcpFeedback"]}
-        assert feedback == {("nack", "pli"), ("ccm", "fir")}
+        assert feedback == {("nack", ""), ("nack", "pli"), ("ccm", "fir")}
         uris = {extension["uri"] for extension in promised["headerExtensions"]}
         assert not [uri for uri in uris if "transport-wide-cc" in uri or "abs-send-time" in uri]
         kinds = {codec["kind"] for codec in promised["codecs"]}
@@ -228,8 +229,62 @@ async def test_a_client_may_send_the_routers_own_capabilities(autojump_clock: Mo
         producer = await produced(ada, await send_transport(ada), vp8())
         created = await ben.ok("create_transport", direction="receive", rtpCapabilities=capabilities)
         consumed = await ben.ok("consume", transportId=created["transportId"], producerId=producer)
+        offered = [one["preferredPayloadType"] for one in capabilities["codecs"]]
+        assert all(codec["payloadType"] in offered for codec in consumed["rtpParameters"]["codecs"])
+
+
+# Retransmissions.
+
+
+async def test_a_receiver_of_nack_and_rtx_gets_retransmissions(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        ben = await gate.connect()
+        capabilities = (await ben.join("ben"))["routerRtpCapabilities"]
+        sending = await send_transport(ada)
+        cameras = [await produced(ada, sending, {**vp8(ssrc), "mid": str(ssrc)}) for ssrc in (7001, 7002)]
+        created = await ben.ok("create_transport", direction="receive", rtpCapabilities=capabilities)
+        ssrcs = []
+        for camera in cameras:
+            consumed = await ben.ok("consume", transportId=created["transportId"], producerId=camera)
+            codec, rtx = consumed["rtpParameters"]["codecs"]
+            assert {"type": "nack", "parameter": ""} in codec["rtcpFeedback"]
+            assert (rtx["mimeType"], rtx["parameters"]) == ("video/rtx", {"apt": codec["payloadType"]})
+            (encoding,) = consumed["rtpParameters"]["encodings"]
+            ssrcs += [encoding["ssrc"], encoding["rtx"]["ssrc"]]
+        assert len(set(ssrcs)) == 4
+
+
+@pytest.mark.parametrize("lacking", ["nack", "rtx", "apt"])
+async def test_a_receiver_without_one_of_nack_and_rtx_gets_neither(autojump_clock: MockClock, lacking: str) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        ben = await gate.connect()
+        capabilities = (await ben.join("ben"))["routerRtpCapabilities"]
+        for codec in capabilities["codecs"]:
+            if lacking == "nack":
+                codec["rtcpFeedback"] = [one for one in codec["rtcpFeedback"] if one["parameter"]]
+            elif lacking == "apt":
+                codec["parameters"].pop("apt", None)
+        if lacking == "rtx":
+            capabilities["codecs"] = [one for one in capabilities["codecs"] if one["mimeType"] != "video/rtx"]
+        producer = await produced(ada, await send_transport(ada), vp8())
+        created = await ben.ok("create_transport", direction="receive", rtpCapabilities=capabilities)
+        consumed = await ben.ok("consume", transportId=created["transportId"], producerId=producer)
         (codec,) = consumed["rtpParameters"]["codecs"]
-        assert codec["payloadType"] in [one["preferredPayloadType"] for one in capabilities["codecs"]]
+        assert {"type": "nack", "parameter": ""} not in codec["rtcpFeedback"]
+        assert "rtx" not in consumed["rtpParameters"]["encodings"][0]
+
+
+async def test_contradictory_retransmissions_are_refused(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate:
+        (ada,) = await gate.joined("ada")
+        rtx = {"mimeType": "video/rtx", "payloadType": 97, "clockRate": 90000, "parameters": {"apt": 96}}
+        encodings = [{"ssrc": 5, "rtx": {"ssrc": 9}}, {"ssrc": 6, "rtx": {"ssrc": 9}}]
+        parameters = {**vp8(), "codecs": [*vp8()["codecs"], rtx], "encodings": encodings}
+        asked = {"kind": "video", "rtpParameters": parameters, "source": "camera"}
+        error = (await ada.ask("produce", transportId=await send_transport(ada), **asked))["data"]
+        assert (error["code"], error["path"]) == ("invalid", "data.rtpParameters.encodings[1].rtx.ssrc")
 
 
 @pytest.mark.parametrize(

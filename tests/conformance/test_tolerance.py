@@ -114,7 +114,7 @@ async def test_further_codecs_cause_no_refusal(autojump_clock: MockClock) -> Non
         video("red", 124, **{"96/96": [True]}),
     ]
     async with open_gate() as gate:
-        (codec,) = (await consumed(gate, {**vp8(), "codecs": [VP8_CODEC, *beside]}))["codecs"]
+        codec, *_ = (await consumed(gate, {**vp8(), "codecs": [VP8_CODEC, *beside]}))["codecs"]
         assert codec["mimeType"] == "video/VP8"
 
 
@@ -141,7 +141,7 @@ async def test_h264_is_consumed_at_the_level_of_its_sender(
     sets = "Z0LgH42NQA==,aM48gA=="
     async with open_gate() as gate:
         sent = h264(profile_level_id=profile, sprop_parameter_sets=sets, **mode)
-        (codec,) = (await consumed(gate, stream(sent, 5)))["codecs"]
+        codec, *_ = (await consumed(gate, stream(sent, 5)))["codecs"]
         assert codec["parameters"]["profile-level-id"] == profile
         assert codec["parameters"]["sprop-parameter-sets"] == sets
         assert codec["parameters"]["packetization-mode"] == mode.get("packetization_mode", 0)

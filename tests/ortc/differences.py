@@ -1,6 +1,7 @@
 """The cases in which this gateway answers otherwise than mediasoup's ``ortc``, and why.
 
 The keys are names of changes in :mod:`tests.ortc.changes`: to a stream, to capabilities, and for consumers to either.
+For consumers, they may also be names of recorded streams.
 A difference that is missing here fails the comparison, and so does one that no longer exists.  ``accepts`` and
 ``refuses`` are the answer of this gateway.  mediasoup does the opposite.
 """
@@ -52,6 +53,7 @@ STREAMS = {
         "another codec that the router lacks",
         "another codec of the other kind",
     ),
+    **_accepts("the gateway ignores retransmissions of a codec that the stream does not have", "payload type 35"),
     **_accepts(
         "the gateway unwraps RED (RFC 2198)",
         "red and ulpfec",
@@ -141,5 +143,15 @@ CONSUMERS = {
         "a receiver of packetization mode 1 can decode mode 0 (RFC 6184 section 6.3)",
         "packetization mode 0",
         "packetization mode left out",
+        "chromium h264Mode0",
     ),
+}
+
+# Receivers that get neither NACK nor RTX here, while mediasoup gives them at least RTX.
+NOT_REPAIRED = {
+    **dict.fromkeys(
+        ("one payload type for all", "parameters left out"),
+        "the receiver does not say that its RTX repeats this codec, so that it may not take it",
+    ),
+    "rtx of a missing payload type": "RTX without NACK, or of a codec that nobody knows, repairs nothing",
 }

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ import sfu.parameters
 from gateway.media_objects import convert
 from protocol.constraints import InvalidValueError
 from protocol.structuring import structure
-from sfu.capabilities import ROUTER_CAPABILITIES
+from sfu.capabilities import NACK, ROUTER_CAPABILITIES
 from sfu.errors import SfuError
-from sfu.ortc import accept_producer, plan_consumer
-from sfu.ortc.codecs import is_red
+from sfu.ortc import ProducerPlan, accept_producer, plan_consumer
+from sfu.ortc.codecs import is_media, repeats
 from sfu.ortc.h264 import profile_of
 from sfu.parameters import MediaKind, RtpCodecParameters
 from tests.ortc.recorded import Json, to_wire
@@ -27,14 +27,24 @@ _ORACLE = Path(__file__).parent / "oracle"
 
 @frozen
 class Answer:
-    """Whether an object is accepted, and the codec of a stream or consumer: its name, payload type and variant."""
+    """Whether an object is accepted, and the codec of a stream or consumer: its name, payload type and variant.
+
+    ``rtx`` are the payload types of its retransmissions.  ``nack`` says whether the receiver may send NACKs.
+    """
 
     accepted: bool
     codec: tuple[str, int, str] | None = None
+    rtx: tuple[int, ...] = ()
+    nack: bool = False
     why: str = ""
 
     def differs(self, other: "Answer") -> bool:
+        """Whether one is accepted and the other not, or with another codec."""
         return (self.accepted, self.codec) != (other.accepted, other.codec)
+
+    def repairs_otherwise(self, other: "Answer") -> bool:
+        """Whether lost packets of the same codec come again under other payload types, or only with one of them."""
+        return not self.differs(other) and (self.rtx, self.nack) != (other.rtx, other.nack)
 
 
 class Mediasoup:
@@ -42,8 +52,8 @@ class Mediasoup:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
-        # mediasoup has no RED for audio, and refuses a router with it.
-        codecs = [{**to_wire(codec), "kind": codec.kind} for codec in ROUTER_CAPABILITIES.codecs if not is_red(codec)]
+        # mediasoup adds retransmissions itself.  It has no RED for audio, and refuses a router with it.
+        codecs = [{**to_wire(codec), "kind": codec.kind} for codec in ROUTER_CAPABILITIES.codecs if is_media(codec)]
         assert self._ask("router", codecs=codecs).accepted
 
     def produce(self, kind: MediaKind, parameters: Json) -> Answer:
@@ -62,7 +72,8 @@ class Mediasoup:
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         codec = answer.get("codec")
-        return Answer(answer["accepted"], codec and _codec(**codec), answer.get("why", ""))
+        rtx, nack = tuple(answer.get("rtx", ())), answer.get("nack", False)
+        return Answer(answer["accepted"], codec and _codec(**codec), rtx, nack, answer.get("why", ""))
 
 
 @contextmanager
@@ -78,37 +89,49 @@ class Ours:
     """The same questions to this gateway, which reads, converts and matches the object."""
 
     def produce(self, kind: MediaKind, parameters: Json) -> Answer:
-        return _answer(lambda: _produced(kind, parameters).codecs[0])
+        def produce() -> Answer:
+            plan = _produced(kind, parameters)
+            return _accepted(plan.consumable.codecs[0], sorted(plan.spec.rtx_payload_types), plan.spec.nack)
+
+        return _answer(produce)
 
     def capabilities(self, capabilities: Json) -> Answer:
-        return _answer(lambda: _validated(capabilities))
+        def read() -> Answer:
+            _validated(capabilities)
+            return Answer(True)
+
+        return _answer(read)
 
     def consume(self, kind: MediaKind, parameters: Json, capabilities: Json) -> Answer:
-        def consume() -> RtpCodecParameters:
-            return plan_consumer(_produced(kind, parameters), _validated(capabilities), report_interval=1).codecs[0]
+        def consume() -> Answer:
+            consumable = _produced(kind, parameters).consumable
+            codec, *others = plan_consumer(consumable, _validated(capabilities), report_interval=1).codecs
+            rtx = [other.payload_type for other in others if repeats(other) == codec.payload_type]
+            return _accepted(codec, rtx, NACK in codec.rtcp_feedback)
 
         return _answer(consume)
 
 
-def _produced(kind: MediaKind, parameters: Json) -> sfu.parameters.RtpParameters:
+def _produced(kind: MediaKind, parameters: Json) -> ProducerPlan:
     read = convert(structure(parameters, protocol.media.RtpParameters), sfu.parameters.RtpParameters)
-    return accept_producer(kind, read, ROUTER_CAPABILITIES, default_cname="made-up").consumable
+    return accept_producer(kind, read, ROUTER_CAPABILITIES, default_cname="made-up")
 
 
 def _validated(capabilities: Json) -> sfu.parameters.RtpCapabilities:
     return convert(structure(capabilities, protocol.media.RtpCapabilities), sfu.parameters.RtpCapabilities)
 
 
-def _answer(ask: Any) -> Answer:
+def _answer(ask: Callable[[], Answer]) -> Answer:
     try:
-        told = ask()
+        return ask()
     except InvalidValueError as error:
         return Answer(False, why=f"{error.path}: {error.message}")
     except SfuError as error:
         return Answer(False, why=str(error))
-    if not isinstance(told, RtpCodecParameters):
-        return Answer(True)
-    return Answer(True, _codec(told.mime_type, told.payload_type, told.parameters))
+
+
+def _accepted(codec: RtpCodecParameters, rtx: Iterable[int], nack: bool) -> Answer:
+    return Answer(True, _codec(codec.mime_type, codec.payload_type, codec.parameters), tuple(rtx), nack)
 
 
 def _codec(mimeType: str, payloadType: int, parameters: Json, **_: Any) -> tuple[str, int, str]:  # noqa: N803 - the wire's

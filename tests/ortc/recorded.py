@@ -64,5 +64,9 @@ class Client:
 
 
 CHROMIUM = Client("chromium")
+FIREFOX = Client("firefox")
 PYMEDIASOUP = Client("pymediasoup")
-CLIENTS = {"Chromium": CHROMIUM, "pymediasoup": PYMEDIASOUP}
+#: Chromium as it met a router that offered no NACK and no RTX: such a page may still be in a browser's cache.
+CACHED = Client("chromium_without_rtx")
+#: Those that have H264 as well.
+CLIENTS = {"Chromium": CHROMIUM, "pymediasoup": PYMEDIASOUP, "cached Chromium": CACHED}

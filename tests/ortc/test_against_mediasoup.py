@@ -79,7 +79,9 @@ def check_listed(found: Mapping[str, set[str]], listed: Mapping[str, Difference]
 def test_streams_of_real_clients_match_as_in_mediasoup(mediasoup: Mediasoup, stream: str) -> None:
     ours = OURS.produce(kind_of(stream), STREAMS[stream])
     assert ours.accepted
-    assert difference(ours, mediasoup.produce(kind_of(stream), STREAMS[stream])) is None
+    theirs = mediasoup.produce(kind_of(stream), STREAMS[stream])
+    assert difference(ours, theirs) is None
+    assert (ours.rtx, ours.nack) == (theirs.rtx, theirs.nack)
 
 
 def test_every_changed_stream_matches_as_in_mediasoup_or_is_a_listed_difference(mediasoup: Mediasoup) -> None:
@@ -87,11 +89,11 @@ def test_every_changed_stream_matches_as_in_mediasoup_or_is_a_listed_difference(
     for name, change in ONE_OF_THE_STREAM.items():
         for stream, original in STREAMS.items():
             parameters = changed(original, change)
-            differs = difference(
-                OURS.produce(kind_of(stream), parameters), mediasoup.produce(kind_of(stream), parameters)
-            )
+            ours, theirs = (one.produce(kind_of(stream), parameters) for one in (OURS, mediasoup))
+            differs = difference(ours, theirs)
             if differs:
                 found.setdefault(name, set()).add(differs)
+            assert not ours.repairs_otherwise(theirs), (stream, name)
     check_listed(found, differences.STREAMS)
 
 
@@ -120,6 +122,20 @@ def test_consumers_get_the_codec_as_in_mediasoup_or_it_is_a_listed_difference(me
                 if differs and len(explained) < 2:
                     found.setdefault(explained[0] if explained else name, set()).add(differs)
     check_listed(found, differences.CONSUMERS)
+
+
+def test_receivers_get_retransmissions_as_in_mediasoup_or_it_is_a_listed_difference(mediasoup: Mediasoup) -> None:
+    found = set()
+    for stream, parameters in STREAMS.items():
+        for name, change in ONE_OF_CAPABILITIES.items():
+            for original in RECEIVERS.values():
+                asked = (kind_of(stream), parameters, changed(original, change))
+                ours, theirs = OURS.consume(*asked), mediasoup.consume(*asked)
+                if ours.repairs_otherwise(theirs):
+                    assert (ours.rtx, ours.nack) == ((), False)
+                    assert theirs.rtx
+                    found.add(name)
+    assert found == set(differences.NOT_REPAIRED)
 
 
 def is_listed(name: str, differs: str | None) -> bool:

@@ -131,11 +131,11 @@ def test_arbitrary_capabilities_give_a_consumer_exactly_if_they_can_consume(
 
 
 def check_consistent(consumable: RtpParameters, payload_types: dict[int, int]) -> None:
-    """Check that the plan has one codec of the router, for the client's payload type.
+    """Check that the plan has one media codec of the router, for the client's payload type.
 
     Check that it has no character that breaks a line of SDP.
     """
-    [codec] = consumable.codecs
+    codec, *_ = consumable.codecs
     assert list(payload_types.values()) == [codec.payload_type]
     assert codec.payload_type in {known.preferred_payload_type for known in ROUTER_CAPABILITIES.codecs}
     assert consumable.rtcp.cname

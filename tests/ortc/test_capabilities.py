@@ -10,13 +10,16 @@ from protocol.codec import from_json
 from sfu.capabilities import (
     FIR,
     MID_URI,
+    NACK,
     PLI,
+    REPAIRED_RID_URI,
     RID_URI,
     ROUTER_CAPABILITIES,
     VIDEO_ORIENTATION_URI,
     router_capabilities,
 )
 from sfu.ortc import can_consume
+from sfu.ortc.codecs import is_rtx, repeats
 from sfu.ortc.h264 import Profile, profile_of
 from sfu.parameters import RtpCapabilities
 from tests.ortc.plans import plan
@@ -31,13 +34,20 @@ def test_a_client_may_send_the_routers_own_capabilities() -> None:
     assert len(read.codecs) == len(CODECS)
 
 
-def test_only_key_frame_requests_for_video_are_offered_as_feedback() -> None:
-    for codec in CODECS:
-        assert codec.rtcp_feedback == ((PLI, FIR) if codec.kind == "video" else ())
+def test_lost_packets_and_key_frames_are_asked_for_and_nothing_else_is_offered_as_feedback() -> None:
+    feedback = {codec.mime_type: set(codec.rtcp_feedback) for codec in CODECS}
+    assert feedback == {
+        "audio/opus": {NACK},
+        "audio/red": set(),
+        **{name: {NACK, PLI, FIR} for name in ("video/VP8", "video/VP9", "video/H264")},
+        "video/rtx": set(),
+    }
 
 
-def test_no_retransmission_is_offered() -> None:
-    assert not [codec for codec in CODECS if codec.mime_type.lower().endswith("/rtx")]
+def test_every_video_codec_is_followed_by_its_retransmissions() -> None:
+    video = [codec for codec in CODECS if codec.kind == "video"]
+    for codec, rtx in zip(video[::2], video[1::2], strict=True):
+        assert (rtx.mime_type, repeats(rtx)) == ("video/rtx", codec.preferred_payload_type)
 
 
 def test_no_header_extension_of_congestion_control_is_offered() -> None:
@@ -52,7 +62,7 @@ def test_every_codec_has_its_own_dynamic_payload_type_and_not_the_probators() ->
 
 
 def test_vp8_is_the_preferred_video_codec_and_plain_opus_the_audio_codec() -> None:
-    names = [codec.mime_type for codec in CODECS]
+    names = [codec.mime_type for codec in CODECS if not is_rtx(codec)]
     assert names[:4] == ["audio/opus", "audio/red", "video/VP8", "video/VP9"]
     assert set(names[4:]) == {"video/H264"}
 
@@ -78,11 +88,12 @@ def test_header_extension_ids_fit_one_byte_headers_and_name_one_uri_each() -> No
     assert {identifier for identifier, _ in uris} <= set(range(1, 15))
 
 
-def test_mid_is_listed_for_both_kinds_and_rid_is_received_but_never_sent() -> None:
+def test_mid_is_listed_for_both_kinds_and_rids_are_received_but_never_sent() -> None:
     directions = {(extension.uri, extension.kind): extension.direction for extension in EXTENSIONS}
     assert directions[MID_URI, "audio"] == directions[MID_URI, "video"] == "sendrecv"
-    assert directions[RID_URI, "video"] == "recvonly"
-    assert (RID_URI, "audio") not in directions
+    for uri in (RID_URI, REPAIRED_RID_URI):
+        assert directions[uri, "video"] == "recvonly"
+        assert (uri, "audio") not in directions
 
 
 def test_pymediasoup_loads_the_router_and_can_send_and_receive_both_kinds() -> None:

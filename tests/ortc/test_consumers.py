@@ -3,7 +3,7 @@
 import pytest
 from attrs import evolve
 
-from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, PLI, ROUTER_CAPABILITIES
+from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, NACK, PLI, ROUTER_CAPABILITIES
 from sfu.dataplane.values import ConsumerFormat
 from sfu.errors import Unsupported
 from sfu.ortc import MAX_PLANS, PROBATOR_SSRC, ConsumerPlan, Receiver, can_consume, plan_consumer
@@ -15,16 +15,20 @@ from sfu.parameters import (
     RtpEncodingParameters,
     RtpHeaderExtensionParameters,
     RtpParameters,
+    RtpRtxParameters,
 )
 from tests.ortc.plans import accept, plan
-from tests.ortc.recorded import CHROMIUM, CLIENTS, PYMEDIASOUP, to_wire
+from tests.ortc.recorded import CACHED, CHROMIUM, CLIENTS, PYMEDIASOUP, to_wire
+
+TRANSPORT_CC = RtcpFeedback("transport-cc")
 
 
 def consume(
     consumable: RtpParameters, capabilities: RtpCapabilities = CHROMIUM.capabilities, *, ssrc: int = 5000
 ) -> RtpParameters:
     consumer = plan_consumer(consumable, capabilities, report_interval=1)
-    return consumer.parameters(ssrc=ssrc, mid="7", msid="ann consumer", cname=consumable.rtcp.cname)
+    rtx_ssrc = 6000 if consumer.has_rtx else None
+    return consumer.parameters(ssrc=ssrc, rtx_ssrc=rtx_ssrc, mid="7", msid="ann consumer", cname=consumable.rtcp.cname)
 
 
 def planned(name: str, capabilities: RtpCapabilities = CHROMIUM.capabilities) -> ConsumerPlan:
@@ -79,18 +83,19 @@ def test_a_receiver_without_capabilities_can_play_nothing() -> None:
 
 def test_consumers_use_the_feedback_that_both_sides_have() -> None:
     consumable = plan(CHROMIUM, "vp8").consumable
-    assert consume(consumable).codecs[0].rtcp_feedback == (PLI, FIR)
-    assert consume(consumable, PYMEDIASOUP.capabilities).codecs[0].rtcp_feedback == (PLI,)
+    assert consume(consumable).codecs[0].rtcp_feedback == (NACK, PLI, FIR)
+    assert consume(consumable, PYMEDIASOUP.capabilities).codecs[0].rtcp_feedback == (NACK, PLI)
+    assert consume(consumable, CACHED.capabilities).codecs[0].rtcp_feedback == (PLI, FIR)
 
 
 def test_feedback_that_the_router_does_not_serve_is_not_promised() -> None:
     greedy = RtpCapabilities(
         tuple(
-            evolve(codec, rtcp_feedback=(RtcpFeedback("nack"), RtcpFeedback("transport-cc"), *codec.rtcp_feedback))
+            evolve(codec, rtcp_feedback=(RtcpFeedback("nack", "rpsi"), RtcpFeedback("goog-remb"), TRANSPORT_CC, PLI))
             for codec in ROUTER_CAPABILITIES.codecs
         )
     )
-    assert consume(plan(CHROMIUM, "vp8").consumable, greedy).codecs[0].rtcp_feedback == (PLI, FIR)
+    assert consume(plan(CHROMIUM, "vp8").consumable, greedy).codecs[0].rtcp_feedback == (PLI,)
 
 
 def test_header_extensions_that_the_receiver_lacks_are_left_out() -> None:
@@ -101,7 +106,9 @@ def test_header_extensions_that_the_receiver_lacks_are_left_out() -> None:
 
 @pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L1T3")])
 def test_a_consumer_has_one_encoding_that_names_its_layers(name: str, mode: str | None) -> None:
-    assert consume(plan(CHROMIUM, name).consumable).encodings == (RtpEncodingParameters(5000, scalability_mode=mode),)
+    assert consume(plan(CHROMIUM, name).consumable).encodings == (
+        RtpEncodingParameters(5000, rtx=RtpRtxParameters(6000), scalability_mode=mode),
+    )
 
 
 def test_the_data_plane_gets_the_same_numbers() -> None:
@@ -117,7 +124,7 @@ def test_a_consumer_gets_no_ssrc_that_clients_reject(ssrc: int) -> None:
 @pytest.mark.parametrize("mid", ["", "x", "-1", "١", "123456789"])
 def test_a_consumers_mid_is_decimal_and_short(mid: str) -> None:
     with pytest.raises(ValueError, match="MID"):
-        planned("vp8").parameters(ssrc=1, mid=mid, msid="a b", cname="made-up")
+        planned("vp8").parameters(ssrc=1, rtx_ssrc=2, mid=mid, msid="a b", cname="made-up")
 
 
 def test_a_receiver_plans_equal_streams_once() -> None:
@@ -148,6 +155,7 @@ def test_a_stream_that_a_receiver_cannot_play_is_refused_each_time() -> None:
             receiver.plan(plan(CHROMIUM, "vp9"), report_interval=1)
 
 
-def test_a_consumer_has_neither_retransmissions_nor_nulls_on_the_wire() -> None:
-    [encoding] = to_wire(consume(plan(PYMEDIASOUP, "vp8").consumable))["encodings"]
-    assert encoding == {"ssrc": 5000}
+def test_a_consumer_has_no_nulls_on_the_wire() -> None:
+    consumable = plan(PYMEDIASOUP, "vp8").consumable
+    assert to_wire(consume(consumable))["encodings"] == [{"ssrc": 5000, "rtx": {"ssrc": 6000}}]
+    assert to_wire(consume(consumable, CACHED.capabilities))["encodings"] == [{"ssrc": 5000}]

@@ -26,8 +26,7 @@ def camera(**parameters: str | int) -> RtpParameters:
 
 
 def told(sent: RtpParameters, capabilities: RtpCapabilities = ROUTER_CAPABILITIES) -> RtpCodecParameters:
-    [codec] = plan_consumer(accept(sent).consumable, capabilities, report_interval=1).codecs
-    return codec
+    return plan_consumer(accept(sent).consumable, capabilities, report_interval=1).codecs[0]
 
 
 def receiver(**parameters: str | int) -> RtpCapabilities:

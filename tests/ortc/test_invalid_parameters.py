@@ -18,7 +18,7 @@ from tests.ortc.recorded import CHROMIUM
 
 CAMERA = CHROMIUM.produced["vp8"]
 SIMULCAST = CHROMIUM.produced["vp8Simulcast"]
-[VP8] = CAMERA.codecs
+VP8 = CAMERA.codecs[0]
 Encoding = RtpEncodingParameters
 Extension = RtpHeaderExtensionParameters
 RTX = RtpCodecParameters("video/rtx", 97, 90000)

@@ -18,7 +18,7 @@ from tests.ortc.recorded import CHROMIUM
 MICROPHONE = CHROMIUM.produced["opus"]
 CAMERA = CHROMIUM.produced["vp8"]
 [OPUS] = MICROPHONE.codecs
-[VP8] = CAMERA.codecs
+VP8 = CAMERA.codecs[0]
 RED = RtpCodecParameters("audio/red", 63, 48000, 2, {"111/111": ""})
 CAPABILITY = RtpCodecCapability("audio", "audio/red", 48000, 63, 2, {"111/111": ""})
 VIDEO_RED = RtpCodecParameters("video/RED", 116, 90000)

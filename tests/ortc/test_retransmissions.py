@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import pytest
 from attrs import evolve
 
-from sfu.capabilities import MID_URI, NACK, REPAIRED_RID_URI, RID_URI, ROUTER_CAPABILITIES, rtx_of
+from sfu.capabilities import MID_URI, NACK, REPAIRED_RID_URI, RID_URI
 from sfu.dataplane.values import EncodingSpec
 from sfu.errors import InvalidParameters
-from sfu.ortc import ConsumerPlan, ProducerPlan, Receiver, accept_producer, plan_consumer
+from sfu.ortc import ConsumerPlan, ProducerPlan, Receiver, plan_consumer
 from sfu.parameters import (
     CodecParameters,
-    MediaKind,
     RtpCapabilities,
     RtpCodecCapability,
     RtpCodecParameters,
@@ -21,30 +20,14 @@ from sfu.parameters import (
     RtpParameters,
     RtpRtxParameters,
 )
-from tests.ortc.recorded import CHROMIUM
+from tests.ortc.plans import accept, plan
+from tests.ortc.recorded import CACHED, CHROMIUM, FIREFOX, PYMEDIASOUP, Client
 
 CAMERA = CHROMIUM.produced["vp8"]
 SIMULCAST = CHROMIUM.produced["vp8Simulcast"]
-VP8 = evolve(CAMERA.codecs[0], rtcp_feedback=(NACK, *CAMERA.codecs[0].rtcp_feedback))
+VP8 = CAMERA.codecs[0]
 Encoding = RtpEncodingParameters
 Rtx = RtpRtxParameters
-
-
-CAPABILITIES = RtpCapabilities(
-    tuple(
-        described
-        for codec in ROUTER_CAPABILITIES.codecs
-        for described in (
-            evolve(codec, rtcp_feedback=(NACK, *codec.rtcp_feedback)),
-            *([rtx_of(codec, (codec.preferred_payload_type or 0) + 1)] if codec.kind == "video" else []),
-        )
-    ),
-    ROUTER_CAPABILITIES.header_extensions,
-)
-
-
-def accept(parameters: RtpParameters, kind: MediaKind = "video") -> ProducerPlan:
-    return accept_producer(kind, parameters, CAPABILITIES, default_cname="made-up")
 
 
 def rtx(payload_type: int, apt: str | float | None) -> RtpCodecParameters:
@@ -56,6 +39,28 @@ def camera(*codecs: RtpCodecParameters, encodings: Sequence[Encoding] = (Encodin
 
 
 # Senders.
+
+
+@pytest.mark.parametrize("client", [CHROMIUM, FIREFOX, PYMEDIASOUP])
+def test_cameras_of_real_clients_announce_their_retransmissions(client: Client) -> None:
+    spec = plan(client, "vp8").spec
+    [encoding] = spec.encodings
+    assert spec.nack
+    assert list(spec.rtx_payload_types.values()) == list(spec.payload_types)
+    assert encoding.rtx_ssrc not in {None, encoding.ssrc}
+
+
+def test_a_client_that_knows_nothing_of_retransmissions_sends_as_before() -> None:
+    spec = plan(CACHED, "vp8").spec
+    assert (spec.nack, spec.rtx_payload_types, spec.repaired_rid_id) == (False, {}, None)
+
+
+@pytest.mark.parametrize("client", [CHROMIUM, FIREFOX, PYMEDIASOUP])
+@pytest.mark.parametrize("sender", [CHROMIUM, FIREFOX, PYMEDIASOUP, CACHED])
+def test_real_clients_get_nack_and_rtx_for_the_video_of_all_others(client: Client, sender: Client) -> None:
+    told = consume(plan(sender, "vp8"), client.capabilities)
+    assert told.format.rtx_payload_types == {101: 102}
+    assert NACK in told.codecs[0].rtcp_feedback
 
 
 def test_the_announced_retransmissions_of_a_camera_are_taken() -> None:
@@ -89,25 +94,26 @@ def test_retransmissions_of_redundant_video_are_taken_as_well() -> None:
 
 
 def test_retransmissions_of_encodings_without_ssrc_are_learnt_from_their_repaired_rid() -> None:
-    extensions = (*SIMULCAST.header_extensions, RtpHeaderExtensionParameters(REPAIRED_RID_URI, 11))
-    spec = accept(evolve(SIMULCAST, codecs=(VP8, rtx(97, 96)), header_extensions=extensions)).spec
-    assert spec.encodings == [EncodingSpec(rid="r0"), EncodingSpec(rid="r1"), EncodingSpec(rid="r2")]
-    assert (spec.rid_id, spec.repaired_rid_id) == (10, 11)
-    assert spec.rtx_payload_types == {97: 96}
+    for client, ids, payload_types in ((CHROMIUM, (10, 11), {97: 96}), (FIREFOX, (9, 10), {124: 120})):
+        spec = plan(client, "vp8Simulcast").spec
+        assert spec.encodings == [EncodingSpec(rid="r0"), EncodingSpec(rid="r1"), EncodingSpec(rid="r2")]
+        assert (spec.rid_id, spec.repaired_rid_id) == ids
+        assert spec.rtx_payload_types == payload_types
 
 
 def test_a_sender_may_answer_nacks_without_rtx_or_take_none_at_all() -> None:
     plain = accept(camera(VP8)).spec
     assert (plain.nack, plain.rtx_payload_types, plain.encodings) == (True, {}, [EncodingSpec(5)])
-    deaf = accept(camera(CAMERA.codecs[0], rtx(97, 96))).spec
+    deaf = accept(camera(CACHED.produced["vp8"].codecs[0], rtx(97, 96))).spec
     assert (deaf.nack, deaf.rtx_payload_types) == (False, {97: 96})
 
 
 def test_each_packetization_mode_of_h264_has_retransmissions_of_its_own() -> None:
     h264 = CHROMIUM.produced["h264"]
-    [mode_1] = h264.codecs
+    mode_1 = h264.codecs[0]
     mode_0 = evolve(mode_1, payload_type=109, parameters=mode_1.parameters | {"packetization-mode": 0})
     codecs = (mode_1, rtx(110, 108), mode_0, rtx(111, 109))
+    assert plan(CHROMIUM, "h264Mode0").consumable.codecs[1].payload_type == 116
     [encoding] = h264.encodings
     first = accept(evolve(h264, codecs=codecs))
     second = accept(evolve(h264, codecs=codecs, encodings=(evolve(encoding, codec_payload_type=109),)))
@@ -185,8 +191,8 @@ def rtx_capability(payload_type: int, apt: str | int) -> RtpCodecCapability:
     return RtpCodecCapability("video", "video/rtx", 90000, payload_type, None, {"apt": apt})
 
 
-def consume(plan: ProducerPlan, capabilities: RtpCapabilities) -> ConsumerPlan:
-    return plan_consumer(plan.consumable, capabilities, report_interval=1)
+def consume(sent: ProducerPlan, capabilities: RtpCapabilities) -> ConsumerPlan:
+    return plan_consumer(sent.consumable, capabilities, report_interval=1)
 
 
 def test_a_receiver_of_nack_and_rtx_gets_both() -> None:
@@ -203,7 +209,7 @@ def test_a_receiver_of_nack_and_rtx_gets_both() -> None:
 
 
 def test_the_receiver_gets_rtx_although_the_sender_has_none() -> None:
-    told = consume(accept(camera(CAMERA.codecs[0])), receiver(video("video/VP8", 40), rtx_capability(41, "40")))
+    told = consume(accept(camera(VP8)), receiver(video("video/VP8", 40), rtx_capability(41, "40")))
     assert told.format.rtx_payload_types == {101: 102}
 
 
@@ -236,16 +242,16 @@ def test_a_receiver_of_audio_gets_no_nack() -> None:
 @pytest.mark.parametrize(("mode", "told"), [(1, (105, 106)), (0, (115, 116))])
 def test_a_receiver_of_h264_gets_the_retransmissions_of_the_streams_own_mode(mode: int, told: tuple[int, int]) -> None:
     h264 = CHROMIUM.produced["h264"]
-    [codec] = h264.codecs
+    codec = h264.codecs[0]
     sent = evolve(h264, codecs=(evolve(codec, parameters=codec.parameters | {"packetization-mode": mode}),))
     mode_1 = video("video/H264", 40, {"packetization-mode": 1, "profile-level-id": "42e01f"})
     mode_0 = video("video/H264", 42, {"packetization-mode": 0, "profile-level-id": "42e01f"})
     only_1 = receiver(mode_1, rtx_capability(41, 40))
     both = receiver(mode_1, rtx_capability(41, 40), mode_0, rtx_capability(43, 42))
     for capabilities in (only_1, both):
-        plan = consume(accept(sent), capabilities)
-        assert plan.format.rtx_payload_types == {told[0]: told[1]}
-        assert [(one.payload_type, one.parameters.get("apt")) for one in plan.codecs] == [
+        consumer = consume(accept(sent), capabilities)
+        assert consumer.format.rtx_payload_types == {told[0]: told[1]}
+        assert [(one.payload_type, one.parameters.get("apt")) for one in consumer.codecs] == [
             (told[0], None),
             (told[1], told[0]),
         ]
@@ -255,11 +261,11 @@ def test_a_receiver_of_h264_gets_the_retransmissions_of_the_streams_own_mode(mod
 
 
 def test_receivers_with_and_without_rtx_have_plans_of_their_own() -> None:
-    plan = accept(camera())
-    able, unable = Receiver(receiver(video("video/VP8", 40), rtx_capability(41, 40))), Receiver(CHROMIUM.capabilities)
-    assert able.plan(plan, report_interval=1).has_rtx
-    assert able.plan(plan, report_interval=1) is able.plan(accept(camera()), report_interval=1)
-    assert not unable.plan(plan, report_interval=1).has_rtx
+    camera_plan = accept(camera())
+    able, unable = Receiver(CHROMIUM.capabilities), Receiver(CACHED.capabilities)
+    assert able.plan(camera_plan, report_interval=1).has_rtx
+    assert able.plan(camera_plan, report_interval=1) is able.plan(accept(camera()), report_interval=1)
+    assert not unable.plan(camera_plan, report_interval=1).has_rtx
 
 
 @pytest.mark.parametrize(("ssrc", "rtx_ssrc"), [(5, None), (5, 5), (5, 0), (5, 1234), (5, 2**32)])
@@ -271,4 +277,4 @@ def test_a_consumer_with_rtx_needs_a_second_ssrc_that_clients_accept(ssrc: int, 
 
 def test_a_consumer_without_rtx_has_no_second_ssrc() -> None:
     with pytest.raises(ValueError, match="SSRC"):
-        consume(accept(camera()), CHROMIUM.capabilities).parameters(ssrc=5, rtx_ssrc=6, mid="1", msid="a b", cname="c")
+        consume(accept(camera()), CACHED.capabilities).parameters(ssrc=5, rtx_ssrc=6, mid="1", msid="a b", cname="c")

@@ -26,11 +26,11 @@ export interface OutboundHandlers {
 
 /** How each source is encoded. There is one encoding for each source, without simulcast layers. */
 const ENCODING: Readonly<Record<Source, Pick<types.ProducerOptions, "encodings" | "codecOptions">>> = {
-  // FEC repairs lost packets. DTX sends almost nothing during silence.
-  microphone: { codecOptions: { opusFec: true, opusDtx: true, opusStereo: false } },
+  // FEC repairs lost packets. NACK lets the gateway ask for them. DTX sends almost nothing during silence.
+  microphone: { codecOptions: { opusFec: true, opusNack: true, opusDtx: true, opusStereo: false } },
   camera: { encodings: [{ maxBitrate: 2_000_000 }] },
   screen: { encodings: [{ maxBitrate: 3_000_000 }] },
-  screen_audio: { codecOptions: { opusFec: true, opusDtx: false, opusStereo: true } },
+  screen_audio: { codecOptions: { opusFec: true, opusNack: true, opusDtx: false, opusStereo: true } },
   other: {},
 };
 

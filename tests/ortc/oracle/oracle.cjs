@@ -16,22 +16,37 @@ const validated = (capabilities) => {
   return capabilities;
 };
 
+const isRtx = ({ mimeType }) => mimeType.toLowerCase().endsWith('/rtx');
+
+/** Of a stream's first codec: the payload types of its retransmissions, and whether its receiver may send NACKs. */
+const repair = ({ codecs }) => {
+  const used = codecs.find((codec) => !isRtx(codec));
+  const rtx = codecs.filter((codec) => isRtx(codec) && codec.parameters.apt === used?.payloadType);
+  const nack = used?.rtcpFeedback.some(({ type, parameter }) => type === 'nack' && !parameter);
+  const payloadTypes = [...new Set(rtx.map(({ payloadType }) => payloadType))];
+  return { rtx: payloadTypes.sort((one, other) => one - other), nack: Boolean(nack) };
+};
+
 const questions = {
   router: ({ codecs }) => {
     router = ortc.generateRouterRtpCapabilities(codecs);
-    return null;
+    return {};
   },
-  produce: ({ kind, rtpParameters }) => produced(kind, rtpParameters).codecs[0] ?? null,
+  produce: ({ kind, rtpParameters }) => {
+    const { codecs } = produced(kind, rtpParameters);
+    return { codec: codecs[0] ?? null, ...repair(rtpParameters) };
+  },
   capabilities: ({ rtpCapabilities }) => {
     validated(rtpCapabilities);
-    return null;
+    return {};
   },
   consume: ({ kind, rtpParameters, rtpCapabilities }) => {
     const consumableRtpParameters = produced(kind, rtpParameters);
     const remoteRtpCapabilities = validated(rtpCapabilities);
     if (!ortc.canConsume(consumableRtpParameters, remoteRtpCapabilities)) throw new Error('canConsume is false');
-    const told = ortc.getConsumerRtpParameters({ consumableRtpParameters, remoteRtpCapabilities, enableRtx: false });
-    return told.codecs[0];
+    const enableRtx = kind === 'video'; // as mediasoup's transports have it, where the application says nothing
+    const told = ortc.getConsumerRtpParameters({ consumableRtpParameters, remoteRtpCapabilities, enableRtx });
+    return { codec: told.codecs[0], ...repair(told) };
   },
 };
 
@@ -39,7 +54,7 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const { question, ...given } = JSON.parse(line);
   let answer;
   try {
-    answer = { accepted: true, codec: questions[question](given) };
+    answer = { accepted: true, ...questions[question](given) };
   } catch (error) {
     answer = { accepted: false, why: `${error.name}: ${error.message}` };
   }
