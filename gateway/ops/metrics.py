@@ -264,3 +264,5 @@ class _Gauges(Collector):
         packets, size = sum(plane.stored_packets for plane in planes), sum(plane.stored_bytes for plane in planes)
         yield GaugeMetricFamily("sfu_stored_packets", "Packets that are kept to be sent again.", packets)
         yield GaugeMetricFamily("sfu_stored_bytes", "Bytes of those packets.", size)
+        limit = sum(plane.stored_bytes_limit for plane in planes)
+        yield GaugeMetricFamily("sfu_stored_bytes_limit", "The most bytes that such packets may take.", limit)

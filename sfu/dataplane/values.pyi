@@ -278,7 +278,7 @@ class PlaneTotals:
     Since the start, senders were asked for ``requested_of_senders`` missing packets.  Of these ``repaired`` came after
     all, and nothing asks for ``given_up`` any more.  Receivers asked for ``requested_by_receivers`` packets, and
     ``resent`` left again.  These totals also count objects that are gone.  ``stored_packets`` with ``stored_bytes`` are
-    kept to be sent again.
+    kept to be sent again, and take at most ``stored_bytes_limit``.
     """
 
     packets_in: int
@@ -298,3 +298,4 @@ class PlaneTotals:
     resent: int
     stored_packets: int
     stored_bytes: int
+    stored_bytes_limit: int

@@ -50,6 +50,7 @@ class Plane:
             resent=80,
             stored_packets=50,
             stored_bytes=60_000,
+            stored_bytes_limit=1_000_000,
         )
 
 
@@ -107,6 +108,7 @@ def test_gauges_are_read_at_every_scrape() -> None:
         "sfu_resent_packets_total": 80,
         "sfu_stored_packets": 50,
         "sfu_stored_bytes": 60_000,
+        "sfu_stored_bytes_limit": 1_000_000,
         "sfu_drops_total[replayed]": 7,
         "sfu_drops_total[empty]": 0,
         "sfu_forced_cleanups_total[media]": 3,

@@ -110,4 +110,6 @@ pub struct PlaneTotals {
     /// Packets that are kept to be sent again, and their bytes.
     pub stored_packets: usize,
     pub stored_bytes: usize,
+    /// Bytes of memory that they may take at most.
+    pub stored_bytes_limit: usize,
 }

@@ -4,6 +4,7 @@ use crate::core::engine::Core;
 use crate::core::interface::event::Event;
 use crate::core::interface::spec::{Id, Refused};
 use crate::core::interface::statistics::{ConsumerStats, PlaneTotals, ProducerStats};
+use crate::core::paths::store_path::MAX_MEMORY;
 use crate::core::receive::missing_packets::RepairCounts;
 use crate::core::receive::producer::Producer;
 use crate::core::send::resender::ResendCounts;
@@ -93,6 +94,7 @@ impl Core {
             resent: self.traffic.resent,
             stored_packets: stores().map(|store| store.packets()).sum(),
             stored_bytes: stores().map(|store| store.bytes()).sum(),
+            stored_bytes_limit: MAX_MEMORY,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::core::receive::packet_store::PacketStore;
 use crate::core::wire::rtp::be16;
 
 /// Bytes of memory that the packet stores of one plane may take.
-const MAX_MEMORY: usize = 64 * 1024 * 1024;
+pub const MAX_MEMORY: usize = 64 * 1024 * 1024;
 
 impl Core {
     /// Keep a copy of the packet, if a consumer may be asked for it again.
