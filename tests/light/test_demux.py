@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.light.wire.demux import Protocol, classify
+from tools.light.wire.demux import Protocol, classify, is_rtp
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,9 @@ def test_a_single_byte_is_not_rtcp() -> None:
 
 def test_an_empty_datagram_has_no_protocol() -> None:
     assert classify(b"") is Protocol.UNKNOWN
+
+
+def test_the_first_two_bytes_show_rtp() -> None:
+    for first in range(256):
+        for second in range(256):
+            assert is_rtp(first, second) == (classify(bytes([first, second])) is Protocol.RTP)
