@@ -3,6 +3,7 @@
 import pytest
 
 from tools.bench.janus.sdp import BadDescription, Description, LocalCredentials, answer, offer, parse
+from tools.light.retransmission import rtx_ssrc
 
 OURS = LocalCredentials("ours", "our-password-that-is-long", "AA:" * 31 + "AA", ("10.0.0.2", 5000))
 FINGERPRINT = ":".join(f"{byte:02X}" for byte in range(32))
@@ -48,27 +49,33 @@ def test_an_answer_takes_every_section_with_the_first_format_it_has() -> None:
     assert "a=group:BUNDLE a v" in lines
     assert [line for line in lines if line.startswith("m=")] == [
         "m=audio 9 UDP/TLS/RTP/SAVPF 100",
-        "m=video 9 UDP/TLS/RTP/SAVPF 101",
+        "m=video 9 UDP/TLS/RTP/SAVPF 101 102",
     ]
     assert [line for line in lines if line.startswith("a=rtpmap")] == [
         "a=rtpmap:100 opus/48000/2",
         "a=rtpmap:101 VP8/90000",
+        "a=rtpmap:102 rtx/90000",
     ]
+    assert "a=fmtp:102 apt=101" in lines
     assert lines.count("a=recvonly") == lines.count("a=setup:passive") == 2
 
 
 def test_an_offer_names_each_stream_by_its_ssrc() -> None:
     lines = offer(OURS, [("audio", 7), ("video", 9)]).split("\r\n")
-    assert [line.split()[0] for line in lines if line.startswith("a=ssrc")] == ["a=ssrc:7", "a=ssrc:9"]
+    assert [line.split()[0] for line in lines if line.startswith("a=ssrc:")] == [
+        "a=ssrc:7",
+        f"a=ssrc:{rtx_ssrc(9)}",
+        "a=ssrc:9",
+    ]
+    assert f"a=ssrc-group:FID 9 {rtx_ssrc(9)}" in lines
     assert lines.count("a=sendonly") == lines.count("a=setup:actpass") == 2
     assert lines.count("a=candidate:1 1 udp 2130706431 10.0.0.2 5000 typ host") == 2
 
 
-def test_no_retransmission_is_asked_for() -> None:
-    text = offer(OURS, [("video", 9)])
-    assert "a=rtcp-fb:96 nack pli" in text
-    assert "nack\r\n" not in text
-    assert "rtx" not in text
+def test_an_offer_announces_retransmissions_of_video_as_light_clients_do_at_our_gateway() -> None:
+    lines = offer(OURS, [("video", 9)]).split("\r\n")
+    assert "m=video 9 UDP/TLS/RTP/SAVPF 96 97" in lines
+    assert {"a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli", "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96"} <= set(lines)
 
 
 def test_it_reads_its_own_offer() -> None:
@@ -85,6 +92,7 @@ def test_it_reads_its_own_offer() -> None:
         ("a=ice-pwd:", "a=other:", "no a=ice-pwd"),
         ("a=fingerprint:sha-256", "a=fingerprint:sha-1", "not SHA-256"),
         ("m=video 9", "m=video 0", "the video section was refused"),
+        ("SAVPF 101 102", "SAVPF 101", "the video section has no retransmissions"),
         ("m=audio 9 UDP/TLS/RTP/SAVPF 100", "m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "cannot use"),
         ("a=mid:v\r\n", "", "no a=mid"),
     ],

@@ -15,12 +15,20 @@ from attrs import frozen
 from protocol.media import DtlsFingerprint, DtlsParameters, IceParameters
 from protocol.vocabulary import MediaKind
 from tools.bench import BenchError
+from tools.light.retransmission import rtx_ssrc
 
-_FORMATS: Final = {"audio": 111, "video": 96}
+_FORMATS: Final = {"audio": (111,), "video": (96, 97)}
+#: The lines of each kind, about its first format and, for video, about the retransmissions of this format.
 _CODECS: Final = {
-    "audio": ("a=rtpmap:{} opus/48000/2",),
-    # No generic NACK: light clients ask for no retransmission here.
-    "video": ("a=rtpmap:{} VP8/90000", "a=rtcp-fb:{} nack pli", "a=rtcp-fb:{} ccm fir"),
+    "audio": ("a=rtpmap:{0} opus/48000/2",),
+    "video": (
+        "a=rtpmap:{0} VP8/90000",
+        "a=rtcp-fb:{0} nack",
+        "a=rtcp-fb:{0} nack pli",
+        "a=rtcp-fb:{0} ccm fir",
+        "a=rtpmap:{1} rtx/90000",
+        "a=fmtp:{1} apt={0}",
+    ),
 }
 _CANDIDATE: Final = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", re.MULTILINE | re.IGNORECASE)
 
@@ -31,7 +39,7 @@ class BadDescription(BenchError):
 
 @frozen
 class Section:
-    """A media section of an offer. ``formats`` are its payload types."""
+    """A media section of an offer. ``formats`` are its payload types, the codec first and then its retransmissions."""
 
     kind: MediaKind
     mid: str
@@ -65,7 +73,9 @@ def offer(credentials: LocalCredentials, streams: Sequence[tuple[MediaKind, int]
     """Offer to send these streams, each with its kind and SSRC. The other side chooses the DTLS roles."""
     lines = _session(str(mid) for mid in range(len(streams)))
     for mid, (kind, ssrc) in enumerate(streams):
-        lines += _section(Section(kind, str(mid), (_FORMATS[kind],)), credentials, "actpass", "sendonly")
+        lines += _section(Section(kind, str(mid), _FORMATS[kind]), credentials, "actpass", "sendonly")
+        if kind == "video":
+            lines += [f"a=ssrc-group:FID {ssrc} {rtx_ssrc(ssrc)}", f"a=ssrc:{rtx_ssrc(ssrc)} cname:bench"]
         lines.append(f"a=ssrc:{ssrc} cname:bench")
     return "".join(f"{line}\r\n" for line in lines)
 
@@ -83,10 +93,10 @@ def _session(mids: Iterable[str]) -> list[str]:
 
 
 def _section(section: Section, credentials: LocalCredentials, setup: str, direction: str) -> list[str]:
-    """A media section with the first of its formats."""
-    number, (host, port) = section.formats[0], credentials.address
+    """A media section with its codec and, for video, the retransmissions of this codec."""
+    formats, (host, port) = section.formats[: len(_FORMATS[section.kind])], credentials.address
     return [
-        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {number}",
+        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, formats))}",
         "c=IN IP4 0.0.0.0",
         f"a=mid:{section.mid}",
         "a=rtcp-mux",
@@ -97,7 +107,7 @@ def _section(section: Section, credentials: LocalCredentials, setup: str, direct
         f"a=candidate:1 1 udp 2130706431 {host} {port} typ host",
         "a=end-of-candidates",
         f"a={direction}",
-        *(line.format(number) for line in _CODECS[section.kind]),
+        *(line.format(*formats) for line in _CODECS[section.kind]),
     ]
 
 
@@ -123,7 +133,10 @@ def _parse_section(text: str) -> Section:
     if found[2] == "0":
         raise BadDescription(f"the {found[1]} section was refused")
     kind: MediaKind = "audio" if found[1] == "audio" else "video"
-    return Section(kind, _attribute(text, "mid"), tuple(int(one) for one in found[3].split()))
+    formats = tuple(int(one) for one in found[3].split())
+    if len(formats) < len(_FORMATS[kind]):
+        raise BadDescription(f"the {kind} section has no retransmissions")
+    return Section(kind, _attribute(text, "mid"), formats)
 
 
 def _attribute(text: str, name: str) -> str:
