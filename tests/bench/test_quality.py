@@ -24,6 +24,7 @@ from tools.bench.quality.rows import ROWS
 from tools.bench.quality.server import Contestant
 from tools.bench.quality.tables import QualityConditions, QualityReport
 from tools.bench.quality.wire import SENDER, Lateness, Namespace, open_ends, open_wire, why_not_here
+from tools.namespaces import why_not
 
 FIGURES = Figures(
     seconds=20.0,
@@ -188,6 +189,13 @@ def test_without_namespaces_one_line_says_why(
     monkeypatch.setattr("tools.bench.quality.__main__.browsers", lambda only, progress: {})
     assert main(["--only", "gateway"]) == 2
     assert "error: no network namespaces here: not permitted; the bench needs root" in capsys.readouterr().err
+
+
+def test_without_tap_devices_the_bench_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    monkeypatch.setattr("tools.bench.quality.wire._TUN", tmp_path / "tun")
+    assert "there are no TAP devices" in str(why_not_here())
 
 
 @pytest.fixture

@@ -39,9 +39,14 @@ class NoSwitch(BenchError):
 
 def why_not_here() -> str | None:
     """Why this machine cannot emulate a network, or None if it can."""
-    if not _TUN.exists():
-        return f"no emulated network here: there is no {_TUN}"
-    return why_not()
+    if (reason := why_not()) is not None:
+        return reason
+    try:
+        with new_namespaces(1):
+            os.close(_open_tap())
+    except OSError as error:
+        return f"no emulated network here, since there are no TAP devices: {error}"
+    return None
 
 
 def ipv4(end: int) -> str:
@@ -184,13 +189,23 @@ async def open_wire(ends: Sequence[Namespace], devices: Sequence[int], seed: int
         yield Wire(ends, switch)
 
 
+def _open_tap() -> int:
+    """Make an interface in this namespace, and return the descriptor at its other end.  Raises ``OSError``."""
+    device = os.open(_TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", INTERFACE.encode(), _TAP_WITHOUT_HEADER))
+    except OSError:
+        os.close(device)
+        raise
+    return device
+
+
 def _plug(end: int) -> int:
     """Make this namespace's interface.  Return the descriptor at its other end.
 
     Every end knows the others' Ethernet addresses.  So nothing asks for them, and a loss never costs an address.
     """
-    device = os.open(_TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", INTERFACE.encode(), _TAP_WITHOUT_HEADER))
+    device = _open_tap()
     configure("ip", "link", "set", "lo", "up")
     configure("ip", "link", "set", INTERFACE, "address", address_of(end).hex(":"))
     configure("ip", "address", "add", f"{ipv4(end)}/24", "dev", INTERFACE)
