@@ -66,10 +66,10 @@ fn nothing_is_allocated_for_a_packet() {
         }
         let mut before = 0;
         for (number, datagram) in sealed.iter_mut().enumerate() {
-            if number == 4000 {
+            if number == 5000 {
                 before = ALLOCATIONS.get();
             }
-            // A packet store keeps what came in the last 0.26 s, so it is filled by then.
+            // By then a packet store is filled, and has given back the memory that it does not need.
             let now = number as f64 * 0.0005;
             core.receive(datagram, path(1), now);
             core.pass_time(now);

@@ -16,6 +16,7 @@ pub const MAX_BYTES: usize = 768 * 1024;
 
 const FEWEST_SLOTS: usize = 64;
 const PAGE: usize = 1024; // bytes; the memory for packets grows and shrinks by whole pages
+const FIRST: usize = 13 * PAGE; // enough for a near camera of 1.2 Mbit/s: growing to that would leave holes in the heap
 const REVIEW: f64 = 2.0; // seconds from one look at the memory that is not needed to the next
 
 /// A packet that is kept.
@@ -175,7 +176,8 @@ impl PacketStore {
             if let Some(place) = free.into_iter().find(|free| free.len() >= size).map(|free| free.start) {
                 return Some(place);
             }
-            let wanted = (self.span() + size + 1).max(self.ring.len() + self.ring.len() / 8).next_multiple_of(PAGE);
+            let wanted =
+                (self.span() + size + 1).max(FIRST).max(self.ring.len() + self.ring.len() / 8).next_multiple_of(PAGE);
             let wanted = wanted.min(MAX_BYTES).min(self.ring.len() + room);
             if wanted > self.ring.len() && wanted > self.span() + size {
                 self.move_to(wanted);
