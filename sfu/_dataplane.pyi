@@ -101,6 +101,12 @@ class DataPlane:
     def set_keys(self, transport: TransportId, keys: SrtpKeys) -> None:
         """Let media flow from now on, both ways.  Raises ``ValueError`` the second time."""
 
+    def set_round_trip(self, transport: TransportId, round_trip: float) -> None:
+        """The round trip to the client, in seconds, as its handshake showed it.  It counts until the first report.
+
+        Packets are kept for about two round trips, so that a receiver can ask for them again.
+        """
+
     def set_credentials(self, transport: TransportId, username_fragment: str, password: str) -> None:
         """Answer Binding requests with these credentials, as an ICE-lite agent (RFC 8445 sections 2.5 and 7.3).
 

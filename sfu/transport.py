@@ -259,6 +259,7 @@ class Transport:
         datagrams, event = self.dtls.datagrams_to_send(), self.dtls.next_event()
         if isinstance(event, DtlsConnected):
             self.plane.set_keys(self.plane_id, event.keys)
+            self.plane.set_round_trip(self.plane_id, event.round_trip)
         if self._path is not None:
             for datagram in datagrams:
                 self.plane.send(self._path, datagram)

@@ -2,7 +2,10 @@
 
 import random
 
+import pytest
+
 from sfu.wire.dtls.dtls import (
+    DtlsConnected,
     DtlsRole,
     DtlsState,
 )
@@ -15,6 +18,26 @@ from tests.wire.dtls_peers import (
     ours,
     theirs,
 )
+
+
+@both_roles
+def test_the_handshake_shows_the_round_trip(role: DtlsRole) -> None:
+    dtls = ours(role)
+    network = Network(dtls, theirs(opposite(role)), random.Random(0))
+    network.run(until=10.0)
+    [connected] = events(dtls)
+    assert isinstance(connected, DtlsConnected)
+    assert connected.round_trip == pytest.approx(0.04)
+
+
+@both_roles
+def test_a_round_trip_of_a_lossy_handshake_is_never_too_short(role: DtlsRole) -> None:
+    for seed in range(40):
+        dtls = ours(role)
+        network = Network(dtls, theirs(opposite(role)), random.Random(seed), loss=0.3, duplication=0.2)
+        network.run(until=100.0)
+        for event in events(dtls):
+            assert not isinstance(event, DtlsConnected) or event.round_trip > 0.039
 
 
 @both_roles

@@ -185,6 +185,7 @@ class Dtls:
             self._finish_handshake(now)
 
     def _finish_handshake(self, now: float) -> None:
+        round_trip = self._flight.since(now)
         self._send_flight(now)
         # The server's flight is the last, since there is no resumption.  If the client repeated its own flight as well,
         # one datagram that the network doubles would make both sides answer each other for ever.
@@ -199,8 +200,9 @@ class Dtls:
             return
         profile = SrtpProfile(name)
         material = self._open_connection.export_keying_material(EXPORTER_LABEL, profile.keying_material_length)
+        keys = srtp_keys(profile, material, is_client=self._role is DtlsRole.CLIENT)
         self._state = DtlsState.CONNECTED
-        self._events.append(DtlsConnected(srtp_keys(profile, material, is_client=self._role is DtlsRole.CLIENT)))
+        self._events.append(DtlsConnected(keys, round_trip))
         self._read_connection()
         if self._state is DtlsState.CONNECTED:
             self._free_openssl()

@@ -24,9 +24,14 @@ class DtlsState(enum.Enum):
 
 @frozen
 class DtlsConnected:
-    """The handshake is done, and the peer's certificate has the expected fingerprint."""
+    """The handshake is done, and the peer's certificate has the expected fingerprint.
+
+    ``round_trip`` is the time from our last but one flight to its answer, in seconds.  It is longer than the network's
+    round trip if datagrams were lost.
+    """
 
     keys: SrtpKeys
+    round_trip: float
 
 
 @frozen

@@ -26,6 +26,7 @@ class Flight:
         self.resends = 0
         self._datagrams: list[bytes] = []
         self._timeout = FIRST_TIMEOUT
+        self._began_at = 0.0
         self._last_sent_at = 0.0
         self._next_message = 0
         self._changed_cipher = False
@@ -45,8 +46,12 @@ class Flight:
         self._timeout = FIRST_TIMEOUT
         self.resends = 0
         self.resend_at = now + self._timeout
-        self._last_sent_at = now
+        self._began_at = self._last_sent_at = now
         return list(self._datagrams)
+
+    def since(self, now: float) -> float:
+        """Seconds since the flight was first sent.  At its answer this is a round trip, or more after a loss."""
+        return now - self._began_at
 
     def _is_new(self, record: Record) -> bool:
         # The cipher changes once in a handshake.  Later records are encrypted, so their message numbers are hidden.

@@ -117,6 +117,10 @@ impl DataPlane {
         Ok(self.with(py, |core| core.set_keys(transport, profile, &receive, &send))??)
     }
 
+    fn set_round_trip(&self, py: Python<'_>, transport: Id, round_trip: f64) -> PyResult<()> {
+        Ok(self.with(py, |core| core.set_round_trip(transport, round_trip))??)
+    }
+
     fn set_credentials(&self, py: Python<'_>, transport: Id, username_fragment: &str, password: &str) -> PyResult<()> {
         Ok(self.with(py, |core| core.set_credentials(transport, username_fragment, password))??)
     }

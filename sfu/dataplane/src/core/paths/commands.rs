@@ -35,6 +35,13 @@ impl Core {
         Ok(())
     }
 
+    /// The round trip to the client as its handshake showed it, in seconds.  It counts until a receiver report is better.
+    pub fn set_round_trip(&mut self, transport: Id, round_trip: f64) -> Result<(), Refused> {
+        let key = self.transports.key(transport)?;
+        self.transports[key].round_trip.get_or_insert(round_trip);
+        Ok(())
+    }
+
     /// Forget its keys and paths, with every producer and consumer still on it.
     pub fn remove_transport(&mut self, transport: Id) {
         let Ok(key) = self.transports.key(transport) else { return };

@@ -18,8 +18,8 @@ fn remove(from: &mut Vec<ConsumerKey>, consumer: ConsumerKey) {
 impl Core {
     /// Forward nothing to this consumer, and let it wait for nothing.
     pub(in crate::core) fn stop(&mut self, key: ConsumerKey) {
-        self.leave_waiting(key);
-        self.leave_route(key);
+        let left = [self.leave_waiting(key), self.leave_route(key)];
+        left.into_iter().flatten().for_each(|at| self.release_store(at));
         let consumer = &mut self.consumers[key];
         consumer.reported = (None, None);
         if std::mem::take(&mut consumer.changed) {
@@ -29,7 +29,12 @@ impl Core {
 
     /// Let the consumer wait for the encoding that is its target, unless it gets that already.
     pub(in crate::core) fn retarget(&mut self, key: ConsumerKey) {
-        self.leave_waiting(key);
+        let left = self.leave_waiting(key);
+        self.await_target(key);
+        left.into_iter().for_each(|at| self.release_store(at));
+    }
+
+    fn await_target(&mut self, key: ConsumerKey) {
         let consumer = &mut self.consumers[key];
         let (Some(producer), Some(target)) = (consumer.producer, consumer.target) else { return };
         let producer = &mut self.producers[producer];
@@ -61,12 +66,13 @@ impl Core {
             }
             // This takes the consumer out of `waiting`, so the next one is at the same place.
             self.leave_waiting(key);
-            self.leave_route(key);
+            let left = self.leave_route(key);
             let first = packet.extended - sets.len() as i64;
             self.consumers[key].begin(&self.producers[at.producer], at.index, &Packet { extended: first, ..*packet });
             self.mark_changed(key);
             self.producers[at.producer].encodings[at.index].routes.push(key);
             self.note_round_trip(key, packet.now);
+            left.into_iter().for_each(|at| self.release_store(at));
             if !sets.is_empty() {
                 self.send_parameter_sets(at, key, &sets, packet);
             }
@@ -101,17 +107,19 @@ impl Core {
         (Some(current), top.map(|top| top.min(consumer.layers.current())))
     }
 
-    fn leave_route(&mut self, key: ConsumerKey) {
+    /// Take the consumer from the routes of the encoding that it gets.  Gives that encoding.
+    fn leave_route(&mut self, key: ConsumerKey) -> Option<EncodingKey> {
         let consumer = &mut self.consumers[key];
-        if let (Some(producer), Some(current)) = (consumer.producer, consumer.current.take()) {
-            remove(&mut self.producers[producer].encodings[current].routes, key);
-        }
+        let (producer, index) = (consumer.producer?, consumer.current.take()?);
+        remove(&mut self.producers[producer].encodings[index].routes, key);
+        Some(EncodingKey { producer, index })
     }
 
-    fn leave_waiting(&mut self, key: ConsumerKey) {
+    /// Let the consumer wait for nothing.  Gives the encoding that it waited for.
+    fn leave_waiting(&mut self, key: ConsumerKey) -> Option<EncodingKey> {
         let consumer = &mut self.consumers[key];
-        if let (Some(producer), Some(awaited)) = (consumer.producer, consumer.awaited.take()) {
-            remove(&mut self.producers[producer].encodings[awaited].waiting, key);
-        }
+        let (producer, index) = (consumer.producer?, consumer.awaited.take()?);
+        remove(&mut self.producers[producer].encodings[index].waiting, key);
+        Some(EncodingKey { producer, index })
     }
 }

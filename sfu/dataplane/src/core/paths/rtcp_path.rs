@@ -10,6 +10,11 @@ use crate::core::wire::rtcp::{
     BadPacket, Nack, ReportBlock, RtcpPacket, SenderInfo, SourceDescription, read_untrusted,
 };
 
+/// Assumed until the receiver has reported a round trip, in seconds.
+const ROUND_TRIP_UNKNOWN: f64 = 0.2;
+/// Seconds within which a receiver repeats its request for a key frame.
+const REPEATED: f64 = 0.2;
+
 impl Core {
     /// Open an SRTCP packet in place, and act on it.
     pub(in crate::core) fn receive_rtcp_untrusted(
@@ -45,9 +50,9 @@ impl Core {
             RtcpPacket::ReceiverReport(report) => {
                 report.blocks.iter().for_each(|block| self.on_report_block(key, &block, now));
             }
-            RtcpPacket::PictureLoss(loss) => self.on_picture_loss(key, loss.media_ssrc),
+            RtcpPacket::PictureLoss(loss) => self.on_picture_loss(key, loss.media_ssrc, now),
             RtcpPacket::FullIntraRequest(request) => {
-                request.entries.iter().for_each(|entry| self.on_picture_loss(key, entry.ssrc));
+                request.entries.iter().for_each(|entry| self.on_picture_loss(key, entry.ssrc, now));
             }
             RtcpPacket::Nack(nack) => {
                 self.note_losses(key, nack, now);
@@ -101,13 +106,17 @@ impl Core {
     }
 
     /// A receiver cannot decode one of its consumers.  Queue an event for the slow path, unless one still waits there.
-    fn on_picture_loss(&mut self, key: TransportKey, ssrc: u32) {
+    fn on_picture_loss(&mut self, key: TransportKey, ssrc: u32, now: f64) {
         // An SSRC without a consumer is no error: the consumer may have been removed meanwhile.
-        let consumer = self.transports[key].sender_of(ssrc);
+        let transport = &self.transports[key];
+        let round_trip = transport.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN);
+        let consumer = transport.sender_of(ssrc);
         let Some(consumer) = consumer.and_then(|consumer| self.consumers.get_mut(consumer)) else { return };
         let producer = consumer.producer.and_then(|producer| self.producers.get(producer));
-        // The key frames of other codecs are not read, so nothing would end the waiting.
-        consumer.awaits_key_frame = producer.is_some_and(|producer| producer.codec.is_some());
+        // The key frames of other codecs are not read, so nothing would end the waiting.  A request that crossed a key
+        // frame must not end the repair of that one.
+        let crossed = now - consumer.key_frame_at < round_trip + REPEATED;
+        consumer.awaits_key_frame |= !crossed && producer.is_some_and(|producer| producer.codec.is_some());
         if !consumer.key_frame_requested {
             match self.events.push_key_frame_request(consumer.id) {
                 Ok(()) => consumer.key_frame_requested = true,

@@ -52,6 +52,14 @@ impl Core {
         self.producers[at.producer].encodings[at.index].store.as_deref_mut()
     }
 
+    /// Forget the packets of an encoding that no consumer gets or awaits any more: it may send nothing for long.
+    pub(in crate::core) fn release_store(&mut self, at: EncodingKey) {
+        let encoding = &self.producers[at.producer].encodings[at.index];
+        if encoding.routes.is_empty() && encoding.waiting.is_empty() {
+            self.drop_store(at);
+        }
+    }
+
     /// Forget the packets of an encoding.
     pub(in crate::core) fn drop_store(&mut self, at: EncodingKey) {
         if let Some(store) = self.producers[at.producer].encodings[at.index].store.take() {

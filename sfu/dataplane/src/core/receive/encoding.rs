@@ -150,7 +150,8 @@ impl Encoding {
         if newest && frame.slice {
             self.slice_timestamp = Some(timestamp);
         }
-        if codec == Codec::H264 {
+        // Sets that come late must not replace newer ones, unless they belong to the newest key frame.
+        if codec == Codec::H264 && (newest || self.key_timestamp == Some(timestamp)) {
             self.parameter_sets.take_untrusted(payload);
         }
         if newest && frame.key {

@@ -4,10 +4,8 @@
 const LONGEST: f64 = 1.0;
 /// Seconds beside the round trips: until the receiver sees the gap, and until it sends its next request.
 const MARGIN: f64 = 0.045;
-/// Assumed until a receiver has reported a round trip, in seconds, as long as the packets need little memory.
+/// Assumed where no receiver's handshake has shown a round trip, in seconds.
 const ROUND_TRIP_UNKNOWN: f64 = 0.1;
-/// That little memory, in bytes.
-const LITTLE: usize = 10 * 1024;
 /// For this long after a request, packets are kept for the longest time.  In seconds.
 const ALERT: f64 = 10.0;
 /// The share of a round trip that is forgotten in a second, so that a receiver that has left does not count for long.
@@ -63,13 +61,12 @@ impl Retention {
         self.asked_at = now;
     }
 
-    /// The time from which on packets are kept, in seconds, if they have this many bytes now.  Earlier ones may go.
+    /// The time from which on packets are kept, in seconds.  Earlier ones may go.
     ///
     /// The burst before the newest one stays however long the pause between both was.  A receiver learns only from the
     /// newest burst that the end of the one before is missing.
-    pub fn keep_since(&self, now: f64, bytes: usize) -> f64 {
-        let unknown = if bytes <= LITTLE { ROUND_TRIP_UNKNOWN } else { 0.0 };
-        let trip = self.round_trip.map_or(unknown, |(longest, _)| longest);
+    pub fn keep_since(&self, now: f64) -> f64 {
+        let trip = self.round_trip.map_or(ROUND_TRIP_UNKNOWN, |(longest, _)| longest);
         let hold = if now - self.asked_at < ALERT { LONGEST } else { (2.0 * trip + MARGIN).min(LONGEST) };
         let since = now - hold;
         if self.burst_at < since { since } else { since.min(self.pause_from - BURST) }
@@ -88,7 +85,7 @@ mod tests {
     }
 
     fn kept(retention: &Retention, now: f64) -> f64 {
-        ((now - retention.keep_since(now, LITTLE)) * 1000.0).round() / 1000.0
+        ((now - retention.keep_since(now)) * 1000.0).round() / 1000.0
     }
 
     #[test]
@@ -99,13 +96,6 @@ mod tests {
             retention.on_round_trip(trip, 100.0);
             assert_eq!(kept(&retention, 100.0), expected);
         }
-    }
-
-    #[test]
-    fn without_a_known_round_trip_packets_are_kept_as_long_as_they_are_small() {
-        let retention = flowing();
-        let kept = [LITTLE, LITTLE + 1].map(|bytes| ((100.0 - retention.keep_since(100.0, bytes)) * 1000.0).round());
-        assert_eq!(kept, [245.0, 45.0]);
     }
 
     #[test]
@@ -130,7 +120,7 @@ mod tests {
         for picture in 0..5 {
             (0..3).for_each(|packet| retention.on_packet(f64::from(picture) * 2.0 + f64::from(packet) * 0.001));
         }
-        assert!((5.9..6.0).contains(&retention.keep_since(8.0, 0)));
+        assert!((5.9..6.0).contains(&retention.keep_since(8.0)));
         // The newest burst has lasted for long, so its receivers have seen that something is missing before it.
         (0..200).for_each(|packet| retention.on_packet(8.0 + f64::from(packet) * 0.005));
         assert_eq!(kept(&retention, 9.0), 0.245);

@@ -44,6 +44,8 @@ pub struct Consumer {
     pub key_frame_requested: bool,
     /// Its receiver has asked for a key frame that was not sent yet, so it can use nothing before that.
     pub awaits_key_frame: bool,
+    /// When its newest key frame came, in seconds.
+    pub key_frame_at: f64,
     /// Packets that left.
     pub packets: u64,
     /// Their bytes: whole plain packets.
@@ -139,6 +141,7 @@ impl Consumer {
             reported: (None, None),
             key_frame_requested: false,
             awaits_key_frame: false,
+            key_frame_at: f64::NEG_INFINITY,
             packets: 0,
             bytes: 0,
             octets: 0,
@@ -215,7 +218,7 @@ impl Consumer {
             return self.fill(number, packet, out);
         }
         if frame.key {
-            self.awaits_key_frame = false;
+            (self.awaits_key_frame, self.key_frame_at) = (false, packet.now);
         }
         rewriter.prepare(packet.plain, packet.elements, packet.serial);
         let timestamp = self.timestamps.translate(packet.header.timestamp);

@@ -123,10 +123,26 @@ fn the_ssrc_of_retransmissions_is_used_up_and_names_no_media() {
 #[test]
 fn a_packet_is_not_sent_again_too_soon_or_too_often() {
     let (mut core, _, mut receiver) = flowing(3);
-    let times = [1.1, 1.11, 1.13, 1.14, 1.16, 1.3].map(|now| ask(&mut core, &mut receiver, &[2], now).len());
-    assert_eq!(times, [1, 0, 1, 0, 1, 0]);
+    let times =
+        [1.1, 1.11, 1.13, 1.14, 1.16, 1.19, 1.22, 1.3].map(|now| ask(&mut core, &mut receiver, &[2], now).len());
+    assert_eq!(times, [1, 0, 1, 0, 1, 1, 1, 0]);
     assert_eq!(dropped(&core), [(DropReason::ResendTooSoon, 2), (DropReason::ResendTooOften, 1)]);
     assert_eq!(core.consumer_stats(20).unwrap().not_resent, 3);
+}
+
+#[test]
+fn an_encoding_that_nobody_gets_any_more_forgets_its_packets_at_once() {
+    let spec = ProducerSpec { encodings: simulcast(), ..video() };
+    let (mut core, mut sender, _) = call(spec, &rtx_format());
+    send(&mut core, &mut sender, 0, VP8_KEY, 1.0);
+    assert_eq!(core.totals().stored_packets, 1);
+    // The sender suspends the encoding that its receiver has left: no packet comes that would end the store.
+    core.set_layers(20, Some(1), None).unwrap();
+    let mut sealed = sender.seal(SMALL, 96, 500, VP8_KEY);
+    core.receive(&mut sealed, path(1), 1.1);
+    assert_eq!(core.totals().stored_packets, 1);
+    core.set_consumer_paused(20, true).unwrap();
+    assert_eq!((core.totals().stored_packets, core.store_memory), (0, 0));
 }
 
 #[test]
@@ -134,12 +150,21 @@ fn nothing_is_sent_again_between_a_request_for_a_key_frame_and_the_key_frame() {
     let (mut core, mut sender, mut receiver) = flowing(3);
     let mut compound = Vec::new();
     PictureLoss { sender_ssrc: 1, media_ssrc: MEDIA }.write(&mut compound);
-    receiver.send_rtcp(&mut core, compound, 1.1);
-    send(&mut core, &mut sender, 3, b"\x10\x01delta", 1.15);
-    assert_eq!(ask(&mut core, &mut receiver, &[2, 4], 1.2), []);
+    receiver.send_rtcp(&mut core, compound, 1.5);
+    send(&mut core, &mut sender, 3, b"\x10\x01delta", 1.55);
+    assert_eq!(ask(&mut core, &mut receiver, &[2, 4], 1.6), []);
     assert_eq!(dropped(&core), [(DropReason::ResendAwaitsKeyFrame, 2)]);
-    send(&mut core, &mut sender, 4, VP8_KEY, 1.2);
-    assert_eq!(ask(&mut core, &mut receiver, &[4, 5], 1.3), [4, 5]);
+    send(&mut core, &mut sender, 4, VP8_KEY, 1.6);
+    assert_eq!(ask(&mut core, &mut receiver, &[4, 5], 1.7), [4, 5]);
+}
+
+#[test]
+fn a_request_that_crossed_the_key_frame_does_not_stop_its_repair() {
+    let (mut core, _, mut receiver) = flowing(30);
+    let mut compound = Vec::new();
+    PictureLoss { sender_ssrc: 1, media_ssrc: MEDIA }.write(&mut compound);
+    receiver.send_rtcp(&mut core, compound, 1.01);
+    assert_eq!(ask(&mut core, &mut receiver, &[5], 1.1), [5]);
 }
 
 #[test]

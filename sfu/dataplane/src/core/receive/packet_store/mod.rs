@@ -105,7 +105,7 @@ impl PacketStore {
         let now = packet.now;
         self.retention.on_packet(now);
         while let Some(oldest) = self.entries.front()
-            && (self.entries.len() >= MAX_PACKETS || oldest.at < self.retention.keep_since(now, self.bytes))
+            && (self.entries.len() >= MAX_PACKETS || oldest.at < self.retention.keep_since(now))
         {
             self.drop_oldest();
         }

@@ -51,6 +51,7 @@ impl Call {
         let sender = Client::connect(&mut core, 1, Profile::AeadAes128Gcm);
         let receiver = Client::connect(&mut core, 2, Profile::AeadAes128Gcm);
         core.start_reports(1, 0.5, 1.0).unwrap();
+        core.set_round_trip(2, 2.0 * plan.hops.down.delay).unwrap(); // as the handshake showed it
         core.add_producer(1, PRODUCER, publisher::spec(plan.video, &ssrcs)).unwrap();
         let format = receiver::format();
         core.add_consumer(2, CONSUMER, PRODUCER, &receiver::spec(&format), 0x7FF0).unwrap();

@@ -25,7 +25,7 @@ fn lateness(up: Faults, down: Faults, video: bool) -> Vec<f64> {
         if video && up.burst.max(down.burst) == 1.0 {
             call.receiver.assert_decodes();
         }
-        call.lateness(2.0, 59.0)
+        call.lateness(0.5, 59.0)
     });
     calls.flatten().collect()
 }
@@ -97,7 +97,7 @@ fn a_receiver_that_never_asks_still_gets_what_the_publisher_repairs() {
     let mut call = Call::new(plan(LOSSY, CLEAN, 3), 1);
     call.receiver.asks = false;
     call.run();
-    assert!(share_within(&call.lateness(2.0, 59.0), 0.25) >= 0.999);
+    assert!(share_within(&call.lateness(0.5, 59.0), 0.25) >= 0.999);
     assert_eq!(call.consumer_stats().resent, 0);
 }
 

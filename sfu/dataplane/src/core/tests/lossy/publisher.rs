@@ -10,6 +10,7 @@ const PACKETS_OF_A_FRAME: u16 = 5;
 const PACKETS_OF_A_KEY_FRAME: u16 = 20;
 const VIDEO_TICK: u32 = 3000; // 30 frames a second on a clock of 90 kHz
 const AUDIO_TICK: u32 = 960; // 50 packets a second on a clock of 48 kHz
+const PAYLOAD: usize = 900; // bytes: 1.1 Mbit/s of video
 const VIDEO_PT: u8 = 96;
 const AUDIO_PT: u8 = 111;
 const RTX_PT: u8 = 97;
@@ -152,7 +153,7 @@ impl Publisher {
                     packet.extend([stream.tl0, layer << 6 | sync, u8::from(!key)]);
                 }
                 packet.extend((first_id + u32::from(part)).to_be_bytes());
-                packet.extend(vec![7; 60 + usize::from(part)]);
+                packet.extend(vec![7; PAYLOAD + usize::from(part)]);
                 stream.sequence = stream.sequence.wrapping_add(1);
                 packet
             })
