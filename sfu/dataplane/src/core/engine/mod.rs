@@ -84,6 +84,8 @@ pub struct Core {
     pub(in crate::core) traffic: Traffic,
     /// Bytes of memory that all packet stores have reserved.
     pub(in crate::core) store_memory: usize,
+    /// When the stores of silent encodings were looked for last, in seconds.
+    pub(in crate::core) stores_swept_at: f64,
     /// The serial number of the newest packet.
     pub(in crate::core) serial: u64,
     /// How many sender reports became due.
@@ -110,7 +112,9 @@ impl Core {
 
     /// Forget everything but the totals, because the core had a bug.  An event tells the slow path why.
     pub fn fail(&mut self, why: String) {
-        let Self { drops, traffic, hold, rtcp_source, .. } = std::mem::take(self);
+        let Self { drops, mut traffic, hold, rtcp_source, producers, .. } = std::mem::take(self);
+        traffic.repairs_before =
+            producers.values().map(Producer::repair_counts).fold(traffic.repairs_before, RepairCounts::plus);
         *self = Self { drops, traffic, hold, rtcp_source, ..Self::default() };
         self.events.push_failure(why);
     }

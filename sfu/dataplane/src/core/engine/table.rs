@@ -58,6 +58,11 @@ impl<K: Key, T> Table<K, T> {
         self.slots.len()
     }
 
+    /// Every object, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.values_mut()
+    }
+
     /// Every object, in no particular order.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.slots.values()

@@ -9,6 +9,7 @@ use crate::core::receive::packet_store::StoredPacket;
 use crate::core::receive::producer::Producer;
 use crate::core::send::batch::{QueuedPacket, Seal};
 use crate::core::send::consumer::Rewritten;
+use crate::core::send::resender::shortest_trip;
 use crate::core::wire::rtcp::Nack;
 use crate::core::wire::rtp::{Element, FIXED_HEADER_SIZE, parse_header_untrusted};
 
@@ -57,6 +58,8 @@ impl Core {
         let stored = missing.incoming.and_then(|incoming| store.as_ref()?.get(incoming));
         let queued = match stored {
             None if missing.incoming.is_some() => Err(DropReason::ResendNotStored),
+            // The receiver asked before the packet could have come: it is still on its way.
+            Some(stored) if now - stored.at < shortest_trip(round_trip) => Err(DropReason::ResendTooSoon),
             stored => self.queue_again(key, missing.index, at.producer, stored, elements, now),
         };
         self.producers[at.producer].encodings[at.index].store = store;

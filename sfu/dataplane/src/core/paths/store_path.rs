@@ -8,6 +8,10 @@ use crate::core::wire::rtp::be16;
 
 /// Bytes of memory that the packet stores of one plane may take.
 pub const MAX_MEMORY: usize = 64 * 1024 * 1024;
+/// With less memory than this to go, in bytes, the stores of silent encodings go.
+const SCARCE: usize = MAX_MEMORY / 8;
+/// Seconds from one look at all stores to the next.
+const SWEEP_INTERVAL: f64 = 1.0;
 
 impl Core {
     /// Keep a copy of the packet, if a consumer may be asked for it again.
@@ -20,6 +24,12 @@ impl Core {
         if producer.resending == 0 || (encoding.routes.is_empty() && encoding.waiting.is_empty()) {
             self.drop_store(at);
         } else if !packet.left_out && be16(packet.plain, 2) == packet.header.sequence_number {
+            if MAX_MEMORY.saturating_sub(self.store_memory) < SCARCE
+                && packet.now - self.stores_swept_at >= SWEEP_INTERVAL
+            {
+                self.drop_silent_stores(packet.now);
+            }
+            let encoding = &mut self.producers[at.producer].encodings[at.index];
             let store = encoding.store.get_or_insert_default();
             let others = self.store_memory - store.reserved();
             if !encoding.waiting.is_empty() && !encoding.missing.is_quiet() {
@@ -50,6 +60,16 @@ impl Core {
     fn store_of(&mut self, key: ConsumerKey) -> Option<&mut PacketStore> {
         let at = self.source_of(key).filter(|_| self.consumers[key].resends())?;
         self.producers[at.producer].encodings[at.index].store.as_deref_mut()
+    }
+
+    /// Forget the packets of all encodings that have fallen silent.  Nothing else would end their stores.
+    fn drop_silent_stores(&mut self, now: f64) {
+        self.stores_swept_at = now;
+        for encoding in self.producers.values_mut().flat_map(|producer| &mut producer.encodings) {
+            if let Some(silent) = encoding.store.take_if(|store| store.retention.is_silent(now)) {
+                self.store_memory -= silent.reserved();
+            }
+        }
     }
 
     /// Forget the packets of an encoding that no consumer gets or awaits any more: it may send nothing for long.

@@ -61,6 +61,11 @@ impl Retention {
         self.asked_at = now;
     }
 
+    /// Whether the stream has been silent for so long that nobody asks for its packets any more.
+    pub fn is_silent(&self, now: f64) -> bool {
+        now - self.newest_at > 2.0 * LONGEST
+    }
+
     /// The time from which on packets are kept, in seconds.  Earlier ones may go.
     ///
     /// The burst before the newest one stays however long the pause between both was.  A receiver learns only from the

@@ -81,7 +81,7 @@ impl Resender {
             return if self.resent.len() < MAX_RESENT { Ok(()) } else { Err(DropReason::TooManyNacks) };
         };
         let Resent { at, times, .. } = self.resent[place];
-        let pause = round_trip.map_or(ROUND_TRIP_UNKNOWN, |trip| (trip * (1.0 - JITTER)).min(LONGEST_PAUSE));
+        let pause = round_trip.map_or(ROUND_TRIP_UNKNOWN, |trip| shortest_trip(Some(trip)));
         match () {
             () if times >= MOST => Err(DropReason::ResendTooOften),
             () if now - at < pause => Err(DropReason::ResendTooSoon),
@@ -101,6 +101,11 @@ impl Resender {
         self.next_index += 1;
         self.next_index - 1
     }
+}
+
+/// The least time from a packet to a request that can be its receiver's answer to it, in seconds; 0 if unknown.
+pub fn shortest_trip(round_trip: Option<f64>) -> f64 {
+    round_trip.map_or(0.0, |trip| (trip * (1.0 - JITTER)).min(LONGEST_PAUSE))
 }
 
 #[cfg(test)]

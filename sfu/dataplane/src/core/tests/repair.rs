@@ -146,6 +146,15 @@ fn a_missing_packet_is_asked_for_and_takes_its_place_when_it_comes_again() {
 }
 
 #[test]
+fn the_totals_of_repairs_survive_a_failure_of_the_core() {
+    let mut call = Call::new(repaired_video());
+    call.arrive_all([0, 3], 1.0);
+    call.asked(1.010);
+    call.core.fail("a bug".into());
+    assert_eq!(call.core.totals().requested_of_senders, 2);
+}
+
+#[test]
 fn the_totals_of_repairs_never_fall() {
     let totals = |call: &Call| {
         let totals = call.core.totals();

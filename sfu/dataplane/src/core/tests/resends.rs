@@ -131,6 +131,51 @@ fn a_packet_is_not_sent_again_too_soon_or_too_often() {
 }
 
 #[test]
+fn a_request_that_came_too_soon_for_an_answer_is_not_served() {
+    let (mut core, _, mut receiver) = flowing(3);
+    core.set_round_trip(2, 0.08).unwrap();
+    assert_eq!(ask(&mut core, &mut receiver, &[2], 1.05), []);
+    assert_eq!(dropped(&core), [(DropReason::ResendTooSoon, 1)]);
+    assert_eq!(ask(&mut core, &mut receiver, &[2], 1.07), [2]);
+}
+
+/// One client fills the plane's memory with encodings that it then lets fall silent.
+#[test]
+fn the_stores_of_silent_encodings_do_not_starve_others() {
+    let format = rtx_format();
+    let mut core = Core::new(0.0);
+    let mut sender = Client::connect(&mut core, 1, PROFILES[0]);
+    let mut receiver = Client::connect(&mut core, 2, PROFILES[0]);
+    let (mut now, mut most) = (1.0, 0);
+    for number in 0..100u32 {
+        let encodings = vec![EncodingSpec { ssrc: Some(100_000 + number), ..EncodingSpec::default() }];
+        core.add_producer(1, Id::from(1000 + number), ProducerSpec { encodings, ..video() }).unwrap();
+        let spec = ConsumerSpec { rtx_ssrc: Some(90_000 + number), ..ConsumerSpec::new(&format, 80_000 + number) };
+        core.add_consumer(2, Id::from(2000 + number), Id::from(1000 + number), &spec, 1).unwrap();
+        for sequence in 0..512u16 {
+            let payload = [if sequence == 0 { VP8_KEY } else { b"\x00\x01delta" }, &[7; 1400]].concat();
+            core.receive(&mut sender.seal(100_000 + number, 96, sequence, &payload), path(1), now);
+            if sequence == 0 {
+                core.keep_for_longer(core.consumers.key(Id::from(2000 + number)).unwrap(), now);
+            }
+            now += 0.0018;
+        }
+        leaving(&mut core, now);
+        most = most.max(core.store_memory);
+    }
+    assert!((50 << 20..57 << 20).contains(&most), "{most}");
+    core.add_producer(1, 10, video()).unwrap();
+    core.add_consumer(2, 20, 10, &resending(&format), 1).unwrap();
+    now += 5.0;
+    for number in 0..4 {
+        send(&mut core, &mut sender, number, if number == 0 { VP8_KEY } else { b"\x00\x01delta" }, now);
+    }
+    leaving(&mut core, now);
+    assert_eq!(ask(&mut core, &mut receiver, &[2], now + 0.1), [2], "{:?}", dropped(&core));
+    assert!(core.store_memory < 64 * 1024 * 1024 / 2);
+}
+
+#[test]
 fn an_encoding_that_nobody_gets_any_more_forgets_its_packets_at_once() {
     let spec = ProducerSpec { encodings: simulcast(), ..video() };
     let (mut core, mut sender, _) = call(spec, &rtx_format());
