@@ -37,3 +37,21 @@ async def test_the_data_plane_has_the_keys_before_the_last_flight_leaves(
         await trio.testing.wait_all_tasks_blocked()
     assert done[done.index("keys") :][1:3] == ["flight", "flight"]  # first the last flight, then the goodbye
     assert done.count("keys") == 1
+
+
+async def test_the_data_plane_has_the_round_trip_of_the_handshake(
+    autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, float]] = []
+    async with (
+        open_network(sfu.MediaSettings()) as network,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
+    ):
+        monkeypatch.setattr(network.plane, "set_round_trip", lambda *values: told.append(values))
+        transport = ada.create_transport("send")
+        began = trio.current_time()
+        await connected(network, ada, transport, identity)
+        took = trio.current_time() - began
+    [(plane_id, round_trip)] = told
+    assert plane_id == transport.plane_id
+    assert 0 <= round_trip <= took

@@ -138,14 +138,9 @@ impl Encoding {
         // slice.  Only its first packet (in H.264 its first slice) begins a frame, so remember the timestamp that it
         // had.
         let seen = if codec == Codec::H264 { self.slice_timestamp } else { self.newest_timestamp };
-        let mut frame = codec.inspect(payload, newest && seen != Some(timestamp));
-        if newest {
-            if self.newest_timestamp.replace(timestamp) != Some(timestamp) {
-                self.frame_floor = place.highest;
-            }
-        } else {
-            // Later frames have been forwarded already, so no layer can be taken up or left here.
-            (frame.begins, frame.switch_up) = (false, false);
+        let frame = codec.inspect(payload, newest && seen != Some(timestamp));
+        if newest && self.newest_timestamp.replace(timestamp) != Some(timestamp) {
+            self.frame_floor = place.highest;
         }
         if newest && frame.slice {
             self.slice_timestamp = Some(timestamp);

@@ -113,3 +113,17 @@ fn a_receiver_that_begins_at_a_sequence_parameter_set_alone_gets_the_earlier_pic
         assert_eq!(got(&mut core, &mut receiver), expected);
     }
 }
+
+#[test]
+fn a_parameter_set_that_comes_late_does_not_replace_a_newer_one() {
+    const NEWER: &[u8] = b"\x67\x42\xe0\x1f\x99\x99\x99";
+    let (mut core, mut sender, mut receiver) = call();
+    send(&mut core, &mut sender, 0, 500, &[SLICE]);
+    send(&mut core, &mut sender, 2, 1000, &[PPS, IDR]);
+    send(&mut core, &mut sender, 4, 2000, &[NEWER, PPS, IDR]);
+    send(&mut core, &mut sender, 1, 1000, &[SPS]);
+    join(&mut core, 20);
+    send(&mut core, &mut sender, 7, 3000, &[IDR]);
+    let got: Vec<_> = got(&mut core, &mut receiver).into_iter().map(|(_, unit)| unit).collect();
+    assert_eq!(got, [NEWER, PPS, IDR]);
+}
