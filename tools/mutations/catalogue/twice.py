@@ -34,7 +34,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         2,
-        "A client that wakes up for a seat ends the seat's holder, although it was itself ended meanwhile.",
+        "A client that waited for a seat ends the new holder, although the gateway has ended the waiting client.",
         "gateway/channel/channel.py",
         """\
                 # A newer connection may have taken the seat after the older one left and before this task ran.
