@@ -12,18 +12,19 @@ import pytest
 import trio
 from attrs import evolve
 
+from tools.bench.calls import gateway_server, livekit_server
+from tools.bench.calls.carry import Carried, carry
+from tools.bench.calls.conditions import Conditions
+from tools.bench.calls.server import Contestant
+from tools.bench.calls.taking_part import contestants
+from tools.bench.calls.wire import SENDER, Lateness, Namespace, open_ends, open_wire, why_not_here
 from tools.bench.command import Progress
 from tools.bench.janus import process as janus
-from tools.bench.quality import gateway_server, livekit_server
-from tools.bench.quality.__main__ import contestants, main
-from tools.bench.quality.carry import Carried, carry
-from tools.bench.quality.conditions import Conditions
+from tools.bench.quality.__main__ import main
 from tools.bench.quality.contest import QualityContest, QualityOutcome, QualityRun
 from tools.bench.quality.readings import Figures, Reading
 from tools.bench.quality.rows import ROWS
-from tools.bench.quality.server import Contestant
 from tools.bench.quality.tables import QualityConditions, QualityReport
-from tools.bench.quality.wire import SENDER, Lateness, Namespace, open_ends, open_wire, why_not_here
 from tools.namespaces import why_not
 
 FIGURES = Figures(
@@ -185,7 +186,7 @@ def test_servers_that_are_not_installed_are_skipped_with_a_word(
 def test_without_namespaces_one_line_says_why(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("tools.bench.quality.wire.why_not_here", lambda: "no network namespaces here: not permitted")
+    monkeypatch.setattr("tools.bench.calls.wire.why_not_here", lambda: "no network namespaces here: not permitted")
     monkeypatch.setattr("tools.bench.quality.__main__.browsers", lambda only, progress: {})
     assert main(["--only", "gateway"]) == 2
     assert "error: no network namespaces here: not permitted; the bench needs root" in capsys.readouterr().err
@@ -194,7 +195,7 @@ def test_without_namespaces_one_line_says_why(
 def test_without_tap_devices_the_bench_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     if (reason := why_not()) is not None:
         pytest.skip(reason)
-    monkeypatch.setattr("tools.bench.quality.wire._TUN", tmp_path / "tun")
+    monkeypatch.setattr("tools.bench.calls.wire._TUN", tmp_path / "tun")
     assert "there are no TAP devices" in str(why_not_here())
 
 

@@ -13,75 +13,39 @@ Exit status: 0 if everything was measured, 1 if something failed, 2 if the bench
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import trio
 
-from tools.bench import BenchError
+from tools.bench.calls import gateway_server
+from tools.bench.calls.carry import Carried, carry
+from tools.bench.calls.server import Contestant
+from tools.bench.calls.taking_part import FIREFOX, browsers, contestants
+from tools.bench.calls.wire import Namespace, open_ends, open_wire
 from tools.bench.command import Bench, Progress, Report, run_within
 from tools.bench.figures import machine, today
-from tools.bench.quality import gateway_server, janus_server, livekit_server
-from tools.bench.quality.carry import Carried, carry
 from tools.bench.quality.contest import QualityContest, QualityOutcome
 from tools.bench.quality.rows import ROWS, NetworkRow
-from tools.bench.quality.server import Contestant
 from tools.bench.quality.tables import QualityConditions, QualityReport
-from tools.bench.quality.wire import Namespace, open_ends, open_wire
-from tools.chromium import find_chromium
-from tools.firefox import find_firefox
 
 RUNS: Final = 3
 SECONDS: Final = 20.0
 SEED: Final = 1
 #: Seconds after which the whole contest is ended because something hangs.  The default needs less than an hour.
 MOST_SECONDS: Final = 3 * 3600.0
-FIREFOX: Final = "firefox"
-_FINDERS: Final[dict[str, Callable[[], Contestant]]] = {
-    "gateway": gateway_server.find,
-    "janus": janus_server.find,
-    "livekit": livekit_server.find,
-}
+_CONTESTANTS: Final = ("gateway", "janus", "livekit")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    names, who = [row.name for row in ROWS], [*_FINDERS, FIREFOX]
+    names, who = [row.name for row in ROWS], [*_CONTESTANTS, FIREFOX]
     parser.add_argument("--rows", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
     parser.add_argument("--only", nargs="+", choices=who, metavar="WHO", help=f"of {', '.join(who)}")
     parser.add_argument("--runs", type=int, default=RUNS, metavar="N", help="of each row (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S", help="of a run (default: %(default)g)")
     parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="of the losses (default: %(default)s)")
-
-
-def contestants(only: Sequence[str] | None, progress: Progress) -> list[Contestant]:
-    """Return the contestants for Chromium.  Print which of them cannot take part, and why."""
-    found = []
-    for name, find in _FINDERS.items():
-        if only is None or name in only:
-            try:
-                found.append(find())
-            except BenchError as error:
-                progress.say(f"without {name}: {error}")
-    return found
-
-
-def browsers(only: Sequence[str] | None, progress: Progress) -> dict[str, str]:
-    """Return the versions of the browsers.  Raises :exc:`BenchError` without Chromium."""
-    versions = {}
-    for name, find in (("chromium", find_chromium), (FIREFOX, find_firefox)):
-        try:
-            shown = subprocess.run([find(), "--version"], capture_output=True, text=True, timeout=30, check=False)
-            versions[name] = shown.stdout.strip().partition(" built")[0]
-        except FileNotFoundError as error:
-            if name != FIREFOX:
-                raise BenchError(str(error)) from error
-            progress.say(f"without Firefox: {error}")
-    if only is not None and FIREFOX not in only:
-        versions.pop(FIREFOX, None)
-    return versions
 
 
 async def play(

@@ -11,12 +11,12 @@ import trio
 from attrs import define, field, frozen
 
 from tools.bench import BenchError
+from tools.bench.calls.browsers import BrowserPage, chromium, firefox
+from tools.bench.calls.server import SCRIPT, CallServer, Contestant
+from tools.bench.calls.wire import RECEIVER, SENDER, SERVER, Namespace, Wire
 from tools.bench.command import KNOWN, Progress, explain
-from tools.bench.quality.browsers import BrowserPage, chromium, firefox
 from tools.bench.quality.readings import Figures, Reading
 from tools.bench.quality.rows import NetworkRow
-from tools.bench.quality.server import SCRIPT, CallServer, Contestant
-from tools.bench.quality.wire import RECEIVER, SENDER, SERVER, Namespace, Wire
 
 Browser = Literal["chromium", "firefox"]
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from attrs import frozen
 
-from tools.bench.quality.conditions import Conditions
-from tools.bench.quality.switch import Way
-from tools.bench.quality.wire import RECEIVER, SENDER
+from tools.bench.calls.conditions import Conditions
+from tools.bench.calls.switch import Way
+from tools.bench.calls.wire import RECEIVER, SENDER
 
 Links = Mapping[tuple[int, Way], Conditions]
 

@@ -8,12 +8,12 @@ from typing import Final
 
 from attrs import frozen
 
+from tools.bench.calls.carry import RATE, Carried
+from tools.bench.calls.server import FRAMES_A_SECOND, Contestant
 from tools.bench.figures import Column, Summary, median, table
 from tools.bench.plots import Bars, grouped_bars, linear
-from tools.bench.quality.carry import RATE, Carried
 from tools.bench.quality.contest import WARM_SECONDS, Browser, QualityOutcome, QualityRun
 from tools.bench.quality.rows import Aims, NetworkRow
-from tools.bench.quality.server import FRAMES_A_SECOND, Contestant
 
 IMAGES: Final = "images"
 #: Above or below these limits the bench may have measured the machine.

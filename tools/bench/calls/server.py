@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from tools.bench.quality.wire import Namespace
+from tools.bench.calls.wire import Namespace
 
 SCRIPT: Final = Path(__file__).with_name("page.js")
 #: The bitrate to which page.js limits the camera, in bit/s.

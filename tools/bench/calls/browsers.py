@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol, TypeVar
 import trio
 from attrs import define
 
-from tools.bench.quality.devtools import COMMAND_SECONDS, BrowserFailed, open_page
-from tools.bench.quality.wire import Namespace
+from tools.bench.calls.devtools import COMMAND_SECONDS, BrowserFailed, open_page
+from tools.bench.calls.wire import Namespace
 from tools.chromium import FLAGS, PERMITTED, TOUCHED, find_chromium
 from tools.firefox import ANYWHERE, find_firefox, write_profile
 from tools.firefox import FLAGS as FIREFOX_FLAGS

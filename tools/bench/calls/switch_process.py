@@ -1,4 +1,4 @@
-"""Runs the switch in a process of its own: ``python -m tools.bench.quality.switch_process SEED DESCRIPTOR …``.
+"""Runs the switch in a process of its own: ``python -m tools.bench.calls.switch_process SEED DESCRIPTOR …``.
 
 The descriptors are TAP devices, one for each port.  Each line of standard input is a JSON object, and each gets one
 line of JSON as its answer:
@@ -23,8 +23,8 @@ from typing import Any, Final
 
 from attrs import asdict
 
-from tools.bench.quality.conditions import Conditions
-from tools.bench.quality.switch import Switch, Way
+from tools.bench.calls.conditions import Conditions
+from tools.bench.calls.switch import Switch, Way
 
 #: Frames that it reads from a device before it looks at the others.
 _AT_ONCE: Final = 32

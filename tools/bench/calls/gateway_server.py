@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Final
 
-from tools.bench.quality.server import CallPage, CallServer, Contestant
-from tools.bench.quality.wire import Namespace
+from tools.bench.calls.server import CallPage, CallServer, Contestant
+from tools.bench.calls.wire import Namespace
 from tools.servers import ARGUMENTS, running_gateway
 
 #: Press Join as soon as the page shows it, and wait until it has worked.
@@ -25,7 +25,7 @@ _JOIN: Final = """(async () => {
 async def open_gateway(namespace: Namespace) -> AsyncIterator[CallServer]:
     hosts = ("--host", namespace.ipv4, "--media-host", namespace.ipv4, "--drain-timeout", "0")
     async with running_gateway(("gateway", *ARGUMENTS, *hosts), prefix=namespace.prefix) as gateway:
-        channel = f"{gateway.url}/c/quality"
+        channel = f"{gateway.url}/c/bench"
         yield CallServer(
             gateway.url,
             CallPage(f"{channel}?name=Ada", _JOIN),

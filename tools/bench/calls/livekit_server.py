@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tools.bench import BenchError
-from tools.bench.quality.server import CAMERA_RATE, FRAMES_A_SECOND, CallServer, Contestant, file_page
-from tools.bench.quality.wire import Namespace
+from tools.bench.calls.server import CAMERA_RATE, FRAMES_A_SECOND, CallServer, Contestant, file_page
+from tools.bench.calls.wire import Namespace
 from tools.servers import ServerProcess, accepts, running
 
 #: Where ``tools/bench/install_livekit.sh`` puts the server and the client library.
@@ -50,7 +50,7 @@ class NoLiveKit(BenchError):
 
 def token(secret: str, person: str, now: float) -> str:
     """A token that lets a person into the room: a JSON Web Token (RFC 7519) with HMAC-SHA256."""
-    grant = {"room": "quality", "roomJoin": True}
+    grant = {"room": "bench", "roomJoin": True}
     claims = {"iss": _KEY, "sub": person, "nbf": int(now) - 60, "exp": int(now) + _TOKEN_SECONDS, "video": grant}
     signed = f"{_encoded({'alg': 'HS256', 'typ': 'JWT'})}.{_encoded(claims)}"
     signature = hmac.digest(secret.encode(), signed.encode(), hashlib.sha256)
@@ -92,6 +92,6 @@ def find() -> Contestant:
     """Raises :exc:`NoLiveKit`."""
     server, library = INSTALLED / "server", INSTALLED / _LIBRARY
     if not server.exists() or not library.exists():
-        raise NoLiveKit("there is no LiveKit here. `make bench-quality` builds it where Go and npm are")
+        raise NoLiveKit("there is no LiveKit here. Where Go and npm are, `make bench-quality` builds it")
     shown = subprocess.run([server, "--version"], capture_output=True, text=True, timeout=10, check=False)
     return Contestant("livekit", "LiveKit", shown.stdout.strip().rpartition(" ")[2], open_livekit)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from tools.bench.quality import switch as switch_module
-from tools.bench.quality.conditions import Conditions, Direction, is_udp
-from tools.bench.quality.switch import Switch, address_of
+from tools.bench.calls import switch as switch_module
+from tools.bench.calls.conditions import Conditions, Direction, is_udp
+from tools.bench.calls.switch import Switch, address_of
 
 FRAMES = 100_000
 # Frames of 1,000 bytes: 10 a second on 80 kbit/s.

@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import frozen
 
-from tools.bench.quality.wire import RECEIVER, SENDER, Namespace
+from tools.bench.calls.wire import RECEIVER, SENDER, Namespace
 
 RATE: Final = 1500
 PAYLOAD: Final = 1200

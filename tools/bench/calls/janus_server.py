@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from tools.bench.calls.server import CallServer, Contestant, file_page
+from tools.bench.calls.wire import Namespace
 from tools.bench.janus import process as janus
-from tools.bench.quality.server import CallServer, Contestant, file_page
-from tools.bench.quality.wire import Namespace
 
 _PAGE: Final = Path(__file__).with_name("janus.html")
 _FEED: Final = 7

@@ -17,9 +17,9 @@ import trio
 from attrs import asdict, define, frozen
 
 from tools.bench import BenchError
+from tools.bench.calls.conditions import Conditions
+from tools.bench.calls.switch import LATE_LIMITS, Way, address_of
 from tools.bench.network import NoNetwork
-from tools.bench.quality.conditions import Conditions
-from tools.bench.quality.switch import LATE_LIMITS, Way, address_of
 from tools.loadtest.child import ChildProcess, open_child
 from tools.namespaces import configure, enter, new_namespaces, path, this_namespace, why_not
 
@@ -181,7 +181,7 @@ def open_ends() -> Iterator[tuple[list[Namespace], list[int]]]:
 @asynccontextmanager
 async def open_wire(ends: Sequence[Namespace], devices: Sequence[int], seed: int) -> AsyncIterator[Wire]:
     """Run the switch for as long as the block runs."""
-    command = (sys.executable, "-m", "tools.bench.quality.switch_process", str(seed), *map(str, devices))
+    command = (sys.executable, "-m", "tools.bench.calls.switch_process", str(seed), *map(str, devices))
     pipe = subprocess.PIPE
     async with open_child(SwitchProcess, "switch", command, stdin=pipe, stdout=pipe, pass_fds=devices) as switch:
         with trio.fail_after(_ANSWER_SECONDS):

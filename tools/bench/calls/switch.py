@@ -1,6 +1,6 @@
 """The core of a switch in user space: it passes Ethernet frames between its ports, as each port's conditions say.
 
-It does no I/O and reads no clock, so tests run it in virtual time.  :mod:`tools.bench.quality.switch_process` connects
+It does no I/O and reads no clock, so tests run it in virtual time.  :mod:`tools.bench.calls.switch_process` connects
 it to network devices.
 """
 
@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from attrs import define, field
 
-from tools.bench.quality.conditions import Conditions, Direction
+from tools.bench.calls.conditions import Conditions, Direction
 
 #: Frames that the switch holds at most, some 30 MB.  It discards further ones.
 MOST_HELD: Final = 20_000
