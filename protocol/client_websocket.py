@@ -45,8 +45,8 @@ class Timeouts:
 
     ``connect`` covers everything up to the open WebSocket, ``request`` the wait for one answer, ``goodbye`` the close
     of the connection. The client pings every ``ping_interval`` (None: never). If the pong does not come within
-    ``pong``, the client gives the connection up. By default it waits as long as a gateway does that still gets the
-    client's media.
+    ``pong``, the client gives the connection up. By default it waits as long as a gateway that still gets the client's
+    media.
     """
 
     connect: float = 10.0

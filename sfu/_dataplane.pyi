@@ -79,10 +79,10 @@ from sfu.wire.srtp import SrtpKeys
 ENCODING_IDLE: float
 """An encoding without a packet for this long (seconds) does not flow."""
 MAX_EVENTS: int
-"""At most this many datagrams wait for the slow path.  The data plane drops and counts the rest."""
+"""At most this many datagrams wait for the slow path.  The data plane drops and counts further ones."""
 MAX_SOURCES: int
-"""A transport keeps rollover counters and replay windows of this many SSRCs.  Above, it forgets the quietest one that
-no producer takes."""
+"""A transport keeps rollover counters and replay windows of this many SSRCs.  For a further one it forgets an SSRC that
+no producer takes: the one that has been quiet for the longest time."""
 
 def self_test() -> None:
     """Forward a made-up frame from one core to another with each protection profile; nothing leaves the process.
@@ -102,7 +102,7 @@ class DataPlane:
         """Let media flow from now on, both ways.  Raises ``ValueError`` the second time."""
 
     def set_round_trip(self, transport: TransportId, round_trip: float) -> None:
-        """The round trip to the client, in seconds, as its handshake showed it.  It counts until the first report.
+        """Set the round trip to the client, in seconds, as its handshake showed it.  It counts until the first report.
 
         Packets are kept for about two round trips, so that a receiver can ask for them again.
         """
@@ -143,8 +143,8 @@ class DataPlane:
         """Take in a stream.
 
         Raises ``ValueError`` if another producer of this transport has one of its SSRCs or its MID.  Without MIDs, it
-        also raises for a RID that another producer has.  Every encoding needs an SSRC or a RID; for the only encoding
-        of a producer a MID is enough.  Without them this raises ``ValueError`` too.
+        also raises for a RID that another producer has.  It also raises for an encoding without SSRC and RID.  Only a
+        single encoding may have a MID instead.
         """
 
     def remove_producer(self, producer: ProducerId) -> None:
@@ -186,8 +186,8 @@ class DataPlane:
     ) -> None:
         """Send a producer's stream to this transport.  ``encoding`` and ``temporal`` are those of :meth:`set_layers`.
 
-        With ``rtx_ssrc`` the consumer sends packets again for which its receiver asks (RFC 4585 section 6.2.1), as
-        retransmissions with that SSRC (RFC 4588).
+        With ``rtx_ssrc`` the consumer answers NACKs of its receiver (RFC 4585 section 6.2.1) by retransmissions with
+        that SSRC (RFC 4588).
 
         Raises ``ValueError`` for an encoding that the producer does not have.  It also raises for an SSRC that this
         transport ever sent with: both streams would share a key stream (RFC 3711 section 9.1).
@@ -238,7 +238,7 @@ class DataPlaneCore(DataPlane):
 
     def __init__(self, transmit: SendDatagram, random: RandomSource) -> None: ...
     def receive(self, datagram: bytes, path: Path, now: float) -> None:
-        """Take in one datagram, at ``now`` in seconds.  It may hold any bytes: none of them raise.
+        """Take in one datagram, at ``now`` in seconds.  It may hold any bytes, and none of them make this raise.
 
         Its copies go to ``transmit`` before this returns.
         """
@@ -256,7 +256,7 @@ class ThreadedPlane(DataPlane):
     """Moves packets between UDP sockets in a thread of its own, which never runs Python."""
 
     def __init__(self, descriptors: list[int], random: RandomSource, now: float) -> None:
-        """Take over bound UDP sockets, by their descriptors.  It is ``now`` on the caller's clock, in seconds.
+        """Take over bound UDP sockets, by their descriptors.  ``now`` is the time on the caller's clock, in seconds.
 
         Raises ``OSError`` for a descriptor that is no such socket.
         """

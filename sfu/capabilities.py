@@ -1,9 +1,10 @@
 """The codecs and header extensions of the router, which clients load before anything else.
 
 The router offers only features that it serves.  Video has ``nack`` and RTX (RFC 4588), both from senders and to
-receivers.  Opus has ``nack`` from senders alone, who send the missing packet itself again.  There is no
-``transport-cc`` and no header extension for it.  A browser that gets no such feedback takes the silence for a dead
-network and stays at its lowest rate.  Payload type 127 stays free: mediasoup-client uses it for its own probes.
+receivers.  Opus has ``nack`` only from senders, which answer with the same packet.  The router does not answer
+``transport-cc``, so it offers neither this feedback nor its header extension.  A browser that is offered
+``transport-cc`` and gets no feedback takes the network for dead, and stays at its lowest rate.  Payload type 127 stays
+free: mediasoup-client uses it for its own probes.
 """
 
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def _with_rtx(*codecs: RtpCodecCapability) -> Iterator[RtpCodecCapability]:
 
 # Clients send with the first codec of a kind that they have, so the order is the router's preference.
 _AUDIO: Final = (
-    # Opus also repairs loss with in-band FEC of its own.  Senders use it only if asked.
+    # Opus can also repair loss by in-band FEC.  Senders use it only if asked.
     RtpCodecCapability("audio", "audio/opus", 48000, 100, 2, {"minptime": 10, "useinbandfec": 1}, (NACK,)),
     # Opus inside RED (RFC 2198).  Clients send plain Opus, since it comes first, but may send RED as well.  Receivers
     # that have RED get it while they lose packets.  Chromium and Safari use this payload type themselves.
@@ -76,7 +77,7 @@ _VIDEO: Final = (
 def router_capabilities(*, video_orientation: bool = True) -> RtpCapabilities:
     """The router's codecs and header extensions.
 
-    Without the ``video_orientation`` extension senders turn the picture themselves, for receivers that cannot.
+    Without the ``video_orientation`` extension, senders turn the picture themselves.  Some receivers cannot do that.
     """
     # One entry per kind, as mediasoup has it.
     extensions = [

@@ -60,8 +60,8 @@ class Consumer:
 
     All consumers of equal streams at equal receivers share one ``plan``.  ``paused`` is the wish of its owner,
     ``producer_paused`` that of the producer's owner.  ``bounds`` are the highest layers that its owner wants.
-    ``target`` is the encoding that it should forward; until a key frame of it comes, the data plane goes on with the
-    one before.
+    ``target`` is the encoding that it should forward.  Until a key frame of that encoding comes, the data plane goes on
+    with the encoding from before.
     """
 
     # A channel of 100 has 9,900 consumers: without a dict each takes 40 bytes less.
@@ -122,7 +122,7 @@ class Consumer:
         return self.producer.paused
 
     def take_rtp_parameters(self) -> RtpParameters:
-        """Hand out the parameters for the receiver and forget them, since thousands of consumers would keep them.
+        """Hand out the parameters for the receiver, and forget them to save memory.
 
         Raises ``Conflict`` the second time.
         """
@@ -190,7 +190,8 @@ class Consumer:
             self.transport.consumer_updated(self)
 
     def _forget_layers(self) -> None:
-        """Forget the layers of a paused stream: the data plane reports new layers, but not those that a pause stops."""
+        """Forget the layers of a paused stream.  The data plane reports new layers, but it does not report that a pause
+        stopped them."""
         if self.paused or self.producer.paused:
             self.layers = None
 
@@ -223,7 +224,7 @@ class Consumer:
         if self.closed:
             return
         self.retarget(active, now)
-        # The key frame of a switch may have been lost, or its request.  No other event would show that.
+        # The network may have lost the key frame of a switch, or the request for it.  No event would show that.
         if active[self.target] and self.flowing and self.stats().encoding != self.target:
             self.request_key_frame(now)
 

@@ -27,9 +27,9 @@ class RouterContext:
 
     ``rtcp_ssrc`` and ``cname`` name the router itself in RTCP (RFC 3550 sections 6.4 and 6.5.1).
 
-    Three counters begin at the start.  ``slow_path_errors`` counts exceptions that belonged to no client, and failures
-    of the data plane.  ``forced_cleanups`` counts goodbyes that reached their deadline.  ``failed_cleanups`` counts
-    steps of an exit that raised.
+    Three counters count from the router's start.  ``slow_path_errors`` counts exceptions that belonged to no client,
+    and failures of the data plane.  ``forced_cleanups`` counts goodbyes that reached their deadline.
+    ``failed_cleanups`` counts steps of an exit that raised.
     """
 
     def __init__(

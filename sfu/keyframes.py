@@ -1,24 +1,26 @@
-"""Asking a producer for key frames: seldom enough for the encoder, often enough that no receiver waits in vain.
+"""Requests for key frames: rare enough for the encoder, and early enough that no receiver waits in vain.
 
-The router asks on behalf of *receivers*: consumers that need a key frame to begin, or whose client reports that it
-cannot decode (PLI, FIR), or that miss packets which the producer's client could not send again.  Such a loss concerns
-all receivers of an encoding at once, and makes one request.  Each encoding is in one of three states.
+The router asks a producer's client for a key frame on behalf of *receivers*.  These are consumers that need a key
+frame, for one of three reasons: they want to begin, their client cannot decode (it sent PLI or FIR), or the producer's
+client could not send lost packets again.  Such a loss concerns all receivers of an encoding, and makes one request.
+
+Each encoding is in one of three states:
 
 - **Quiet**: no receiver needs a key frame.
-- **Wanted**: a receiver needs one, and no request was sent for it yet.  The request leaves at once, with three
-  exceptions.  It waits until the producer can be asked (its SSRC is known, its transport is connected, it is not
-  paused).  It waits for the receiver's own turn (:class:`Patience`).  And after :data:`BURST` answered requests in a
-  row, the next ones leave one each ``interval``, so that successive receivers share key frames.
-- **Asked**: the request was sent, and no key frame has come.  It also serves receivers that need a key frame from now
-  on: twenty receivers make one request.  While a receiver still needs it, it is repeated after 1, 1, 2, 4, 4, … times
-  ``interval``.  A new receiver makes the next repetition due after one ``interval``.  It is repeated at once when the
-  encoding begins to flow, or when the producer's transport is back.
+- **Wanted**: a receiver needs one, and the router has not asked yet.  The request leaves at once, with three
+  exceptions.  It waits while the producer cannot be asked: its SSRC is unknown, its transport is not connected, or it
+  is paused.  It waits for the receiver's own turn (:class:`Patience`).  And after :data:`BURST` answered requests in a
+  row, one request leaves per ``interval``, so that successive receivers share key frames.
+- **Asked**: the router has asked, and no key frame has come.  The request also serves receivers that need a key frame
+  only now, so twenty receivers make one request.  While a receiver still needs the key frame, the router repeats the
+  request after 1, 1, 2, 4, 4, … times ``interval``.  A new receiver shortens the present wait to one ``interval``.
+  When the encoding begins to flow, or the producer's transport is back, the router repeats the request at once.
 
-A key frame leads from each state back to *quiet*, since it reaches every receiver.  A receiver may miss it: it was lost
-on the way, or the receiver's transport was not ready.  Then the receiver asks again, as if for the first time.
+A key frame leads from each state back to *quiet*, because it reaches every receiver.  A receiver may still miss it: the
+network lost it, or the receiver's transport was not ready.  Then the receiver asks again, as if for the first time.
 
-A receiver that asks without end has its requests spaced out further and further, by its own :class:`Patience`.  It
-delays no other receiver, and it also gets the key frames that others cause.
+If a receiver asks without end, its own :class:`Patience` spaces out its requests further and further.  This delays no
+other receiver.  The receiver still gets the key frames that others cause.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,13 +29,13 @@ from typing import Final, Protocol
 from attrs import define, field
 
 BACKOFF: Final = (1.0, 1.0, 2.0, 4.0)
-"""Intervals from each try to the next; the last value applies for ever."""
+"""The wait after each try, in intervals.  The last value also applies to all later tries."""
 BURST: Final = 3
-"""This many requests may leave right after one another, if each is answered."""
+"""This many requests may leave without a wait in between, if each is answered."""
 SPACING: Final = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0)
-"""Seconds from one request of a receiver to its next, by the number answered in a row; the last applies for ever."""
+"""Seconds between two requests of one receiver, by the number of its requests that were answered in a row."""
 CALM: Final = 10.0
-"""After this many seconds without a request a receiver counts as able to decode."""
+"""A receiver that has not asked for this many seconds counts as able to decode."""
 _SOON: Final = 0.1
 """No request leaves within this many seconds of the last one, whose key frame may be on its way."""
 
@@ -55,9 +57,9 @@ class KeyFrameSource(Protocol):
 
 @define
 class Patience:
-    """Spaces out the requests of one receiver for one encoding, further with each one that is answered.
+    """Spaces out the requests of one receiver for one encoding, further with each answered request.
 
-    It does not space out unanswered requests, which leave together with those of other receivers.
+    It does not space out unanswered requests.  They leave together with those of other receivers.
     """
 
     # When the receiver's newest request may leave, or could have left.
@@ -70,7 +72,7 @@ class Patience:
     _frames: int = 0
 
     def next_turn(self, key_frames: int, now: float) -> float:
-        """The receiver asks ``now``, after so many ``key_frames`` of the encoding.
+        """The receiver asks ``now``.  So far, the encoding has sent ``key_frames``.
 
         Returns the time at which this request may leave, in seconds.
         """
@@ -89,8 +91,8 @@ class Patience:
 class _Request:
     """The request for one encoding.
 
-    Each of ``receivers`` needs a key frame from the given time on.  The encoding has sent ``frames`` key frames so far.
-    The router has asked ``tries`` times for the next one, last at ``asked_at``.
+    ``receivers`` maps each receiver to the time from which on it needs a key frame.  The encoding has sent ``frames``
+    key frames so far.  The router has asked ``tries`` times for the next one, last at ``asked_at``.
     """
 
     receivers: dict[str, float] = field(factory=dict)
@@ -100,14 +102,14 @@ class _Request:
     _full_at: float = 0.0
 
     def settle(self, key_frames: int) -> None:
-        """Forget the receivers if a key frame came.  Under a new SSRC the count is lower than before."""
+        """Forget the receivers if a key frame came.  A new SSRC counts from zero, so the count may also fall."""
         if key_frames != self.frames:
             self.receivers.clear()
         if not self.receivers:
             self.frames, self.tries = key_frames, 0
 
     def add(self, receiver: str, turn: float) -> None:
-        """A receiver needs a key frame from ``turn`` on.  A new one makes the next repetition due soon."""
+        """A receiver needs a key frame from ``turn`` on.  A new receiver makes the next repetition due soon."""
         if receiver not in self.receivers:
             self.tries = min(self.tries, 1)
         self.receivers[receiver] = min(turn, self.receivers.get(receiver, turn))
@@ -147,7 +149,8 @@ class KeyFrameRequests:
     def add_all(self, source: KeyFrameSource, encoding: int, receivers: Iterable[str], now: float) -> None:
         """The producer's client lost packets for good, so that these receivers need a key frame of this encoding.
 
-        They did not ask, so that it costs none of them its :class:`Patience`.  The limits of the encoding hold.
+        The receivers did not ask, so this does not count against their :class:`Patience`.  The limits of the encoding
+        apply.
         """
         request = self._settled(encoding, source.key_frames(encoding))
         for receiver in receivers:
@@ -168,7 +171,7 @@ class KeyFrameRequests:
             request.frames = 0
 
     def retry_soon(self, source: KeyFrameSource, encoding: int, now: float) -> None:
-        """The client can answer now, so forget the tries before and repeat the request soon."""
+        """The client can answer now, so forget the earlier tries and repeat the request soon."""
         request = self._requests.get(encoding)
         if request is not None and request.tries:
             request.tries = 0 if now - request.asked_at >= _SOON else 1

@@ -138,8 +138,8 @@ class Peer:
 
         ``stream`` groups the consumers that are played in step (the first half of ``msid``, RFC 8830).
 
-        Raises ``Conflict`` for a second consumer of the producer on one transport: each copy multiplies what one
-        client's packets cost.
+        Raises ``Conflict`` for a second consumer of the producer on one transport, since each one would multiply the
+        cost of the producer's packets.
         """
         transport = self.transport(transport_id)
         if transport.direction != "receive":

@@ -103,7 +103,7 @@ class Producer:
         self.transport.wake()
 
     def on_repair_failed(self, event: RepairFailed, now: float) -> None:
-        """The client could not send lost packets again, so that each receiver of this encoding needs a key frame."""
+        """The client could not send lost packets again, so each receiver of this encoding needs a key frame."""
         receivers = [id_ for id_ in self.consumers if self.is_needed(event.encoding, id_)]
         self._key_frame_requests.add_all(self, event.encoding, receivers, now)
         self.transport.wake()

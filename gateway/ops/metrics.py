@@ -228,7 +228,7 @@ class _Gauges(Collector):
 
     def _packets(self, planes: Sequence[PlaneTotals]) -> Iterable[Metric]:
         routes, paths = sum(plane.routes for plane in planes), sum(plane.paths for plane in planes)
-        yield GaugeMetricFamily("sfu_routes", "Consumers in the packet path that have their producer.", routes)
+        yield GaugeMetricFamily("sfu_routes", "Consumers in the packet path that still have their producer.", routes)
         yield GaugeMetricFamily("sfu_paths", "Remote addresses that passed an authenticated STUN check.", paths)
         packets = CounterMetricFamily("sfu_packets", "Datagrams on the media ports.", labels=["direction"])
         packets.add_metric(["in"], sum(plane.packets_in for plane in planes))
@@ -249,7 +249,7 @@ class _Gauges(Collector):
         """The recovery of lost packets.  The drops have the reasons why packets were not sent again."""
         requested = CounterMetricFamily(
             "sfu_requested_packets",
-            "Missing packets: those that senders were asked for (in), and those that receivers asked for (out).",
+            "Missing packets: those that the gateway asked senders for (in), and those that receivers asked for (out).",
             labels=["direction"],
         )
         requested.add_metric(["in"], sum(plane.requested_of_senders for plane in planes))
@@ -257,12 +257,12 @@ class _Gauges(Collector):
         yield requested
         for name, meaning, total in (
             ("repaired", "Missing packets of senders that came after all.", sum(plane.repaired for plane in planes)),
-            ("given_up", "Missing packets that no sender is asked for now.", sum(plane.given_up for plane in planes)),
-            ("resent", "Packets that were sent to receivers again.", sum(plane.resent for plane in planes)),
+            ("given_up", "Missing packets that nobody asks for any more.", sum(plane.given_up for plane in planes)),
+            ("resent", "Packets that the gateway sent to receivers again.", sum(plane.resent for plane in planes)),
         ):
             yield CounterMetricFamily(f"sfu_{name}_packets", meaning, total)
         packets, size = sum(plane.stored_packets for plane in planes), sum(plane.stored_bytes for plane in planes)
-        yield GaugeMetricFamily("sfu_stored_packets", "Packets that are kept to be sent again.", packets)
+        yield GaugeMetricFamily("sfu_stored_packets", "Packets that the gateway keeps, to send them again.", packets)
         yield GaugeMetricFamily("sfu_stored_bytes", "Bytes of those packets.", size)
         limit = sum(plane.stored_bytes_limit for plane in planes)
         yield GaugeMetricFamily("sfu_stored_bytes_limit", "The most bytes that such packets may take.", limit)

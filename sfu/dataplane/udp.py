@@ -22,8 +22,8 @@ _MOST_SOCKETS = 64
 class UdpDataPlane(ThreadedPlane):
     """Owns one socket for each host, all on the same ``port``.  ``Path.local`` is the index of the socket.
 
-    ``addresses`` are the host and port of each open socket.  A thread reads and forwards packets all the time;
-    :meth:`poll` only hands over the events.  Their times are on the clock of the Trio run that made the plane.
+    ``addresses`` are the host and port of each open socket.  A thread reads and forwards packets all the time, and
+    :meth:`poll` only hands over the events.  The times of events are on the clock of the Trio run that made the plane.
     """
 
     def __init__(self, hosts: Sequence[str], port: int, random: RandomSource | None = None) -> None:

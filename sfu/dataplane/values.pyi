@@ -140,7 +140,7 @@ class LayersChanged:
 
 @dataclass(frozen=True)
 class RepairFailed:
-    """The client could not repair a loss in this video encoding: only a key frame lets its receivers go on."""
+    """The client could not repair a loss in this video encoding, so its receivers need a key frame to go on."""
 
     producer: ProducerId
     encoding: int
@@ -157,7 +157,7 @@ class FellSilent:
 
 @dataclass(frozen=True)
 class ConsentExpired:
-    """Nothing authentic has come since ``last_at`` (seconds): nothing may be sent to the client (RFC 7675)."""
+    """No authentic sign of life came since ``last_at`` (seconds), so nothing may be sent to the client (RFC 7675)."""
 
     transport: TransportId
     last_at: float
@@ -199,9 +199,9 @@ class EncodingStats:
     A.3; duplicates can make ``lost`` negative.  ``jitter`` follows appendix A.8, in timestamp units.  ``bytes`` counts
     whole plain RTP packets.  The newest packet had ``last_timestamp`` and came at ``last_at``.
 
-    The client was asked for ``requested`` missing packets.  Of these ``repaired`` came after all, again or inside a
-    later packet, and nothing asks for ``given_up`` any more.  ``lost`` counts repaired packets too.  ``round_trip`` is
-    the time from a request to the packet, in seconds; None before the first answer.
+    Three totals are about missing packets: ``requested`` from the client, ``repaired`` by a retransmission or inside a
+    later packet, and ``given_up`` by the data plane.  ``lost`` counts repaired packets, too.  ``round_trip`` is the
+    time from a request to the packet, in seconds; None before the first answer.
     """
 
     ssrc: int | None
@@ -244,13 +244,13 @@ class ReceptionReport:
 class ConsumerStats:
     """The packets sent to one consumer, and its receiver's newest report about them.
 
-    ``packets`` counts all that left, with the padding that fills the number of an omitted late packet.  ``octets``
-    counts payloads alone, as sender reports do (RFC 3550 section 6.4.1); ``bytes`` counts whole plain RTP packets.  The
-    data plane adds ``timestamp_offset`` (mod 2**32) to the current encoding's timestamps.
+    ``packets`` counts all packets that left.  Among them is the padding that fills the number of an omitted late
+    packet.  ``octets`` counts payloads alone, as sender reports do (RFC 3550 section 6.4.1); ``bytes`` counts whole
+    plain RTP packets.  The data plane adds ``timestamp_offset`` (mod 2**32) to the current encoding's timestamps.
 
-    The receiver asked for ``requested`` packets again.  ``resent`` left again, with ``resent_bytes`` as whole plain
-    packets; ``not_resent`` did not, and the drop counters say why.  ``packets``, ``bytes`` and ``octets`` count none of
-    them.  ``redundant`` packets also carried earlier ones (RFC 2198).
+    The receiver asked for ``requested`` missing packets.  ``resent`` packets left again, with ``resent_bytes`` as whole
+    plain packets.  ``not_resent`` packets did not, and the drop counters say why.  ``packets``, ``bytes`` and
+    ``octets`` count no retransmissions.  ``redundant`` packets also carried earlier ones (RFC 2198).
     """
 
     packets: int
@@ -272,13 +272,13 @@ class ConsumerStats:
 class PlaneTotals:
     """Packets, bytes and drops since the start, as whole datagrams; and the number of objects now.
 
-    ``routes`` counts consumers that have their producer.  A datagram for the slow path counts at the latest when
+    ``routes`` counts the consumers whose producer still exists.  A datagram for the slow path counts at the latest when
     :meth:`~sfu._dataplane.DataPlane.poll` hands it over.
 
-    Since the start, senders were asked for ``requested_of_senders`` missing packets.  Of these ``repaired`` came after
-    all, and nothing asks for ``given_up`` any more.  Receivers asked for ``requested_by_receivers`` packets, and
-    ``resent`` left again.  These totals also count objects that are gone.  ``stored_packets`` with ``stored_bytes`` are
-    kept to be sent again, and take at most ``stored_bytes_limit``.
+    The plane asked senders for ``requested_of_senders`` missing packets.  ``repaired`` came after all, and the plane
+    asks for ``given_up`` no longer.  Receivers asked for ``requested_by_receivers`` packets, and ``resent`` left again.
+    These totals also count objects that are gone.  The plane keeps ``stored_packets`` with ``stored_bytes`` to send
+    them again.  It keeps at most ``stored_bytes_limit``.
     """
 
     packets_in: int

@@ -1,10 +1,9 @@
-"""Matches the media parameters of clients with the capabilities of the router, after the manner of ORTC.
+"""Matches the media parameters of clients with the capabilities of the router, in the manner of ORTC.
 
-A producer's parameters become a plan in the router's numbers (:func:`accept_producer`).  This plan and a receiver's
-capabilities become the plan of its consumers (:func:`plan_consumer`), from which each consumer gets its parameters.  A
-:class:`Receiver` keeps its plans, so that equal streams share one.
-
-No clock, no randomness, and no state but the kept plans.
+:func:`accept_producer` turns a producer's parameters into a plan with the router's numbers.  :func:`plan_consumer`
+turns this plan and a receiver's capabilities into a plan for consumers, from which each consumer gets its parameters.
+A :class:`Receiver` keeps its plans, so that equal streams share one.  Nothing here has a clock, randomness, or other
+state.
 """
 
 from sfu.ortc.consumer import (

@@ -43,9 +43,9 @@ def choose_codec(
 
 
 def choose_rtx(kind: MediaKind, choice: CodecChoice, codecs: Sequence[RtpCodecParameters]) -> dict[int, int]:
-    """The client's payload types of retransmissions (RFC 4588), each with the used payload type that it repeats.
+    """Map the payload types of the client's retransmissions (RFC 4588) to the payload types that they repeat.
 
-    Retransmissions of other codecs are ignored.
+    The result leaves out retransmissions of codecs that the stream does not use.
 
     Raises :exc:`InvalidParameters` for a payload type that packets cannot have, or that another codec has.
     """
@@ -71,7 +71,7 @@ def _check_any(
     if media:
         return
     if reds:
-        raise Unsupported("RED needs the codec that it carries beside it")
+        raise Unsupported("RED needs the codec that it wraps in the same list")
     if codecs and not ours:
         raise InvalidParameters(f"the MIME type does not begin with {kind}/", "codecs[0].mimeType")
     raise InvalidParameters("there is no media codec", "codecs")
@@ -104,7 +104,7 @@ def _by_payload_type(
         return named
     carried = next((codec for codec in media if codec.clock_rate == red.clock_rate), None)
     if carried is None:
-        raise Unsupported("RED needs a codec of the same clock rate beside it")
+        raise Unsupported("RED needs a codec of the same clock rate in the same list")
     return carried
 
 

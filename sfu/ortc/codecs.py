@@ -56,8 +56,8 @@ def same_codec(one: Codec, other: Codec) -> bool:
 def can_decode(receiver: Codec, sent: Codec) -> bool:
     """Whether a receiver with one codec can decode a stream of the other.
 
-    It can if they are the :func:`same_codec`.  A receiver of H.264 in packetization mode 1 also decodes mode 0, whose
-    single NAL units mode 1 allows as well (RFC 6184 section 6.3).
+    It can if both are the same codec (:func:`same_codec`).  A receiver of H.264 in packetization mode 1 also decodes
+    mode 0, whose single NAL units mode 1 allows as well (RFC 6184 section 6.3).
     """
     return same_codec(receiver, sent) or (
         packetization_mode(sent) == "0"

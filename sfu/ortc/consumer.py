@@ -24,7 +24,7 @@ from sfu.parameters import (
 PROBATOR_SSRC: Final = 1234
 MAX_MID_CHARACTERS: Final = 8
 MAX_PLANS: Final = 64
-"""A receiver keeps at most this many plans: a client can publish streams of ever new parameters."""
+"""A receiver keeps at most this many plans, because a client can publish streams with ever new parameters."""
 
 
 @frozen(eq=False)
@@ -49,7 +49,7 @@ class ConsumerPlan:
     ) -> RtpParameters:
         """The parameters for the receiver.
 
-        ``rtx_ssrc`` is for a plan that has RTX, and for no other.  ``mid`` is decimal and never used twice in a
+        A plan with RTX needs ``rtx_ssrc``, and no other plan may have it.  ``mid`` is decimal and never used twice in a
         transport's life, ``msid`` is ``<stream> <track>`` (RFC 8830), and ``cname`` is the producer's (RFC 3550 section
         6.5.1).
 
@@ -82,7 +82,7 @@ class ConsumerPlan:
 class Receiver:
     """A client's capabilities, with the plans for the streams that it received so far.
 
-    A plan depends on nothing but the values of both sides, so that clients with equal capabilities share a receiver.
+    A plan depends only on the values of both sides, so clients with equal capabilities share a receiver.
     """
 
     capabilities: RtpCapabilities
@@ -111,9 +111,9 @@ def can_consume(consumable: RtpParameters, capabilities: RtpCapabilities) -> boo
 def plan_consumer(consumable: RtpParameters, capabilities: RtpCapabilities, *, report_interval: float) -> ConsumerPlan:
     """The router's numbers for the stream, reduced to the part that both sides have.
 
-    A receiver gets NACK and RTX only together.  A receiver with NACK waits long before it asks for a key frame, and the
-    router answers with RTX alone.  Header extensions are matched by URI alone, since clients list one that serves both
-    kinds under either kind.  ``report_interval`` is the mean time between two sender reports, in seconds.
+    A receiver gets NACK and RTX only together.  The router answers a NACK with RTX alone, and a receiver that waits for
+    such an answer asks late for a key frame.  Header extensions match by URI alone, because clients list an extension
+    of both kinds under only one of them.  ``report_interval`` is the mean time between two sender reports, in seconds.
 
     Raises :exc:`Unsupported` if no codec is in common.
     """
@@ -146,7 +146,7 @@ def plan_consumer(consumable: RtpParameters, capabilities: RtpCapabilities, *, r
 def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> tuple[RtpCodecParameters, ...]:
     """The media codec, and then its retransmissions and its redundant form (RFC 2198) if the receiver has them.
 
-    Nothing without the media codec.
+    The result is empty if the receiver lacks the media codec.
     """
     codec, *others = consumable.codecs
     receiver = _receiver_of(codec, capabilities)
@@ -154,17 +154,17 @@ def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> 
         return ()
     rtx = [other for other in others if repeats(other) == codec.payload_type and _repairs(receiver, capabilities)]
     feedback = tuple(one for one in codec.rtcp_feedback if one in receiver.rtcp_feedback and (one != NACK or rtx))
-    # Most receivers have all of it.  Then the codec is the producer's own object, which all consumers share.
-    told = codec if feedback == codec.rtcp_feedback else evolve(codec, rtcp_feedback=feedback)
+    # Most receivers have all the feedback.  Then all consumers share the producer's own object of the codec.
+    common = codec if feedback == codec.rtcp_feedback else evolve(codec, rtcp_feedback=feedback)
     red = [other for other in others if is_red(other) and _unwraps(other, capabilities)]
-    return (told if same_codec(receiver, codec) else _in_mode_1(told), *rtx, *red)
+    return (common if same_codec(receiver, codec) else _in_mode_1(common), *rtx, *red)
 
 
 def _unwraps(red: RtpCodecParameters, capabilities: RtpCapabilities) -> bool:
     """Whether the receiver takes redundant audio.
 
-    Its own description names the formats inside (RFC 2198 section 4).  A simple client may send the router's
-    capabilities back, and mean only that it plays Opus.
+    If so, its own description names the formats of the blocks (RFC 2198 section 4).  A simple client, which plays only
+    plain Opus, may send the router's capabilities back.  These name no formats.
     """
     return any(same_codec(candidate, red) and candidate.parameters for candidate in capabilities.codecs)
 
@@ -177,7 +177,7 @@ def _repairs(receiver: RtpCodecCapability, capabilities: RtpCapabilities) -> boo
 
 
 def _receiver_of(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> RtpCodecCapability | None:
-    """The receiver's description of the codec.  The same configuration goes before another that can decode it."""
+    """The receiver's description of the codec: the same configuration, or else one that can decode it."""
     for matches in (same_codec, can_decode):
         for candidate in capabilities.codecs:
             if matches(candidate, codec):

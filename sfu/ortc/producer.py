@@ -48,7 +48,8 @@ class ProducerPlan:
 
     @consumable_key.default
     def _key(self) -> str:
-        # All that a consumer's plan depends on: without the CNAME, which differs from client to client.
+        # Everything that a consumer's plan depends on.  The CNAME is left out, because it differs from client to
+        # client.
         told = self.consumable
         return repr((told.codecs, told.header_extensions, told.encodings))
 
@@ -102,14 +103,14 @@ def _codecs(kind: MediaKind, parameters: RtpParameters, capabilities: RtpCapabil
     choice = choose_codec(kind, parameters.codecs, parameters.encodings)
     router = _router_codec(choice.codec, capabilities)
     router_rtx = _router_rtx(router, capabilities)
-    # Without the router's own, the client's retransmissions do not matter, whatever they are.
+    # If the router has no retransmissions of this codec, it ignores the client's, even contradictory ones.
     rtx_payload_types = {} if router_rtx is None else choose_rtx(kind, choice, parameters.codecs)
     return _Codecs(choice, rtx_payload_types, router, router_rtx, _router_red(kind, router, capabilities))
 
 
 @frozen
 class _Used:
-    """The client's parameters that are used.  All others are ignored."""
+    """The parameters of the client that the router uses.  It ignores all others."""
 
     kind: MediaKind
     codecs: _Codecs

@@ -20,7 +20,9 @@ _MID: Final = re.compile(r"[ -~]{1,255}")
 
 
 def used_extensions(extensions: Sequence[RtpHeaderExtensionParameters], uris: Collection[str]) -> dict[str, int]:
-    """The identifiers of those of ``uris`` that the stream has in the clear.  Of two with one URI the first counts.
+    """The identifiers of the extensions in ``uris`` that the stream has unencrypted.
+
+    If two extensions have the same URI, the first one counts.
 
     Raises :exc:`InvalidParameters` if one of them shares its identifier with another extension.
     """
@@ -52,7 +54,8 @@ def used_encodings(encodings: Sequence[RtpEncodingParameters]) -> tuple[RtpEncod
     _check_distinct(((encoding.rid, path) for encoding, path in paths), "rid")
     ssrcs = {encoding.ssrc for encoding in used}
     for encoding, path in paths:
-        # Even a stream whose retransmissions are not used may have their packets, which must not count as another's.
+        # A client may send retransmissions that the router does not use.  They must not count as another encoding's
+        # packets.
         if encoding.rtx is not None and encoding.rtx.ssrc in ssrcs:
             raise InvalidParameters("an encoding has this SSRC", f"{path}.rtx.ssrc")
     return tuple(used) or (RtpEncodingParameters(),)
@@ -78,13 +81,13 @@ def usable_mid(mid: str | None) -> str | None:
 def recognisable(
     encodings: Sequence[RtpEncodingParameters], *, has_mid: bool, has_rid_extension: bool, mid_path: str | None
 ) -> tuple[RtpEncodingParameters, ...]:
-    """The encodings, once it is clear that each packet shows which one it belongs to.
+    """The encodings, after a check that each packet shows its encoding.
 
     If an encoding has no SSRC, a header extension must show it.  This is a RID, or the MID of a stream that has one
     encoding (RFC 8843 section 9.2, RFC 8852 section 3.2).  ``has_mid`` says that the stream has a MID and its
     extension.  ``mid_path`` is the path of a MID that packets cannot carry.
 
-    Raises :exc:`InvalidParameters` for an encoding whose packets show nothing.
+    Raises :exc:`InvalidParameters` for an encoding whose packets do not show it.
     """
     if len(encodings) == 1 and encodings[0].ssrc is None and has_mid and not has_rid_extension:
         return (evolve(encodings[0], rid=None),)

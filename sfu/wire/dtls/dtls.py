@@ -5,8 +5,8 @@ the records that reach OpenSSL.  During the handshake these are records that may
 is still there, they are encrypted alerts and data.  Later handshake messages never reach it, so that nobody can
 renegotiate.
 
-OpenSSL holds some 90 kB for each association, more than all else of a client.  So we free it after the handshake: our
-close_notify is written by then, and :mod:`sfu.wire.dtls.alerts` reads the peer's.
+OpenSSL holds some 90 kB for each association, more than everything else of a client.  So we free it after the
+handshake.  Our close_notify is written by then, and :mod:`sfu.wire.dtls.alerts` reads the peer's.
 """
 
 from collections.abc import Sequence
@@ -153,7 +153,7 @@ class Dtls:
             self._outgoing += self._flight.repeat(now)
 
     def _renumbered(self, record: Record) -> bytes:
-        """The record, with a sequence number that can do no harm if it is plain text.
+        """The record.  A plain-text record gets a sequence number that can do no harm.
 
         OpenSSL applies its replay window to plain text as well.  After one forged high number it would take all later
         records for old ones.  After a message that came too early, it would take the repetition for a replay.  So we
@@ -187,10 +187,10 @@ class Dtls:
     def _finish_handshake(self, now: float) -> None:
         round_trip = self._flight.since(now)
         self._send_flight(now)
-        # The server's flight is the last, since there is no resumption.  If the client repeated its own flight as well,
-        # one datagram that the network doubles would make both sides answer each other for ever.
+        # The server sends the last flight, since there is no resumption.  So only the server repeats its last flight.
+        # If the client did so as well, a single duplicated datagram would make both sides answer each other for ever.
         self._flight.finish(keep=self._role is DtlsRole.SERVER)
-        if not self._check.passed:  # as when a peer resumes a session
+        if not self._check.passed:  # for example, because the peer resumed a session
             self._fail("the peer showed no certificate")
             return
         name = self._open_connection.get_selected_srtp_profile().decode()
