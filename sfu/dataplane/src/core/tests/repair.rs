@@ -1,14 +1,14 @@
 //! Missing packets: the core asks the publisher for them, and forwards them in their places when they come again.
 
+mod late_key_frames;
+mod retransmissions;
+
 use super::*;
 use crate::core::Event;
 use crate::core::rtcp::{Nack, RtcpPacket, read_untrusted};
 
 const OURS: u32 = 99;
 const RTX: u32 = 2223;
-const MID: u8 = 1;
-const RID: u8 = 2;
-const REPAIRED_RID: u8 = 3;
 const VP8: &[u8] = b"\x10\x01frame";
 
 fn repaired_video() -> ProducerSpec {
@@ -17,20 +17,6 @@ fn repaired_video() -> ProducerSpec {
         rtx_payload_types: [(97, 96)].into(),
         encodings: vec![EncodingSpec { ssrc: Some(VIDEO), rtx_ssrc: Some(RTX), ..EncodingSpec::default() }],
         ..video()
-    }
-}
-
-/// Two encodings, `l` and `h`, whose SSRCs are not announced.
-fn simulcast() -> ProducerSpec {
-    let named = |rid: &str| EncodingSpec { rid: Some(rid.into()), ..EncodingSpec::default() };
-    ProducerSpec {
-        mid: Some("0".into()),
-        mid_id: Some(MID),
-        rid_id: Some(RID),
-        repaired_rid_id: Some(REPAIRED_RID),
-        extension_ids: [(MID, 1), (RID, 2), (REPAIRED_RID, 3)].into(),
-        encodings: vec![named("l"), named("h")],
-        ..repaired_video()
     }
 }
 
@@ -236,94 +222,6 @@ fn requests_that_do_not_fit_one_packet_wait_for_the_next() {
 }
 
 #[test]
-fn retransmissions_are_found_by_mid_and_repaired_rid_and_then_by_their_ssrc() {
-    let mut call = Call::new(simulcast());
-    let named = |ssrc, rid: u8, number, payload| packet(ssrc, 96, number, &[(MID, b'0'), (RID, rid)], payload);
-    for number in [0, 2, 4] {
-        call.arrive(named(500, b'l', number, if number == 0 { VP8_KEY } else { VP8 }), 1.0);
-        call.arrive(named(600, b'h', number, VP8), 1.0);
-    }
-    assert_eq!(call.asked(1.010), [(500, vec![1, 3])], "nobody gets the other encoding");
-    let osn = |number: u8| [&[0, number], VP8].concat();
-    call.arrive(packet(501, 97, 1, &[], &osn(1)), 1.060);
-    assert_eq!(dropped(&call.core), [(DropReason::UnknownStream, 1)]);
-    call.arrive(packet(501, 97, 2, &[(MID, b'0'), (REPAIRED_RID, b'l')], &osn(1)), 1.060);
-    call.arrive(packet(501, 97, 3, &[], &osn(3)), 1.060);
-    assert_eq!(call.got(), [2, 4]);
-    // Another SSRC is followed, at a price, and the one before belongs to nobody.
-    for ssrc in 1000..1150 {
-        call.arrive(packet(ssrc, 97, 4, &[(MID, b'0'), (REPAIRED_RID, b'l')], &osn(3)), 1.070);
-    }
-    assert_eq!(dropped(&call.core), [(DropReason::UnknownStream, 51), (DropReason::RepairNotNeeded, 100)]);
-    let transport = &call.core.transports[call.core.transports.key(1).unwrap()];
-    assert_eq!((transport.rtx_ssrcs.len(), transport.ssrcs.len()), (1, 2));
-    call.core.remove_producer(10);
-    assert!(call.core.transports[call.core.transports.key(1).unwrap()].rtx_ssrcs.is_empty());
-}
-
-#[test]
-fn an_ssrc_of_media_is_never_taken_for_retransmissions() {
-    let mut call = Call::new(simulcast());
-    let mut number = 0;
-    let mut named = |ssrc, payload_type, id, rid: u8| {
-        number += 1;
-        packet(ssrc, payload_type, number, &[(MID, b'0'), (id, rid)], b"\0\x00x")
-    };
-    call.arrive(named(500, 96, RID, b'l'), 1.0);
-    call.arrive(named(600, 96, RID, b'h'), 1.0);
-    call.arrive(named(600, 97, REPAIRED_RID, b'l'), 1.0);
-    call.arrive(named(700, 97, REPAIRED_RID, b'l'), 1.0);
-    let rtx_ssrcs = |call: &Call| call.core.transports[call.core.transports.key(1).unwrap()].rtx_ssrcs.clone();
-    assert_eq!(rtx_ssrcs(&call).into_keys().collect::<Vec<_>>(), [700]);
-    // An SSRC that turns out to be media is one of retransmissions no more.
-    call.arrive(named(700, 96, RID, b'h'), 3.0);
-    assert!(rtx_ssrcs(&call).is_empty());
-    call.arrive(named(701, 97, REPAIRED_RID, b'l'), 3.0);
-    let encodings = vec![EncodingSpec { ssrc: Some(701), rtx_ssrc: Some(500), ..EncodingSpec::default() }];
-    call.core.add_producer(1, 11, ProducerSpec { encodings, ..repaired_video() }).unwrap();
-    assert!(rtx_ssrcs(&call).is_empty());
-}
-
-#[test]
-fn a_stream_that_moves_to_another_ssrc_forgets_its_retransmissions() {
-    let mut call = Call::new(simulcast());
-    let named = |ssrc, payload_type, id| packet(ssrc, payload_type, 1, &[(MID, b'0'), (id, b'l')], b"\0\x00x");
-    let known = |call: &Call| call.core.transports[call.core.transports.key(1).unwrap()].rtx_ssrcs.len();
-    call.arrive(named(501, 97, REPAIRED_RID), 1.0);
-    call.arrive(named(500, 96, RID), 1.0);
-    assert_eq!(known(&call), 1, "retransmissions may come first");
-    call.arrive(named(510, 96, RID), 2.0);
-    assert_eq!(known(&call), 0);
-}
-
-#[test]
-fn retransmissions_that_repeat_nothing_are_counted_by_their_reasons() {
-    let mut call = Call::new(repaired_video());
-    call.arrive_all([100, 104], 1.0);
-    call.got();
-    let padding_alone = [packet(RTX, 97, 1, &[], &[]), packet(RTX, 97, 2, &[], &[0, 0, 3])];
-    for mut packet in padding_alone {
-        packet[0] |= if packet.len() > 12 { 0x20 } else { 0 };
-        call.arrive(packet, 1.0);
-    }
-    call.arrive(packet(RTX, 97, 3, &[], &[1]), 1.0);
-    call.arrive(packet(RTX, 98, 4, &[], &[0, 101, 1]), 1.0);
-    for (number, osn) in [(5, 99u16), (6, 100), (7, 104), (8, 105), (9, 40_000)] {
-        call.arrive(rtx(RTX, number, &media(osn)), 1.0);
-    }
-    let expected = [
-        (DropReason::MalformedRtp, 1),
-        (DropReason::UnknownPayloadType, 1),
-        (DropReason::PaddingOnly, 2),
-        (DropReason::RepairNotNeeded, 5),
-    ];
-    assert_eq!((dropped(&call.core), call.got()), (expected.into(), vec![]));
-    // The number of an empty packet is filled, so that no receiver misses it.
-    call.arrive(packet(RTX, 97, 10, &[], &[0, 101]), 1.0);
-    assert_eq!(call.stats().repaired, 1);
-}
-
-#[test]
 fn audio_that_comes_again_as_it_was_is_repaired_and_not_counted_as_received() {
     let mut call = Call::new(ProducerSpec { nack: true, ..audio() });
     let mut voices: Vec<_> = (0..5).map(|number| call.sender.seal(AUDIO, 111, number, b"voice")).collect();
@@ -364,95 +262,6 @@ fn a_failed_repair_is_reported_once_a_second_for_video_alone() {
 }
 
 #[test]
-fn a_key_frame_ends_the_requests_for_the_frames_before_it_alone() {
-    let mut call = Call::new(repaired_video());
-    let mut key = media(7);
-    key.splice(12.., VP8_KEY.iter().copied());
-    call.arrive_all([0, 2, 4], 1.0);
-    call.arrive(key, 1.0);
-    // Packets 5 and 6 may belong to the key frame.
-    assert_eq!(call.asked(1.010), [(VIDEO, vec![5, 6])]);
-    assert_eq!(call.stats().given_up, 2);
-}
-
-#[test]
-fn a_key_frame_that_begins_late_counts_only_if_nobody_waits_for_it() {
-    for waits in [false, true] {
-        let mut call = Call::new(repaired_video());
-        call.arrive_all([0], 1.0);
-        if waits {
-            call.core.set_consumer_paused(20, true).unwrap();
-            call.core.set_consumer_paused(20, false).unwrap();
-        }
-        call.arrive_all([1, 3], 1.0);
-        let mut key = media(2);
-        key.splice(12.., VP8_KEY.iter().copied());
-        call.arrive(rtx(RTX, 1, &key), 1.1);
-        assert_eq!(call.stats().key_frames, if waits { 1 } else { 2 });
-    }
-}
-
-/// A call in which the first packet of the key frame `key` comes when `behind` have come.  Gives what the receiver gets.
-fn begin_late(retransmits: bool, behind: &[u16], missing: &[u16]) -> (Call, Vec<(u16, u32)>) {
-    let mut call = Call::new(repaired_video());
-    call.core.remove_consumer(20);
-    let format = ConsumerFormat { rtx_payload_types: [(101, 102)].into(), ..format() };
-    let spec = ConsumerSpec { rtx_ssrc: retransmits.then_some(7002), ..ConsumerSpec::new(&format, 7001) };
-    call.core.add_consumer(2, 21, 10, &spec, 1).unwrap();
-    call.arrive_all([99], 1.0);
-    call.arrive_all(behind.iter().copied(), 1.01);
-    call.asked(1.05);
-    let mut key = media(100);
-    key.splice(12.., VP8_KEY.iter().copied());
-    call.arrive(rtx(RTX, 1, &key), 1.2);
-    for (number, &repaired) in (2..).zip(missing) {
-        call.arrive(rtx(RTX, number, &media(repaired)), 1.3);
-    }
-    let sent = leaving(&mut call.core, f64::MAX);
-    let opened = sent.iter().map(|(_, datagram)| call.receiver.open(datagram).unwrap().0);
-    let got = opened.map(|header| (header.sequence_number, header.timestamp / 3000)).collect();
-    (call, got)
-}
-
-#[test]
-fn consumers_begin_at_a_key_frame_that_begins_late_with_everything_behind_it() {
-    let (mut call, got) = begin_late(true, &[101, 102, 104, 105], &[103]);
-    assert_eq!(got, [(1, 100), (2, 101), (3, 102), (5, 104), (6, 105), (4, 103)]);
-    assert_eq!(call.stats().key_frames, 1, "it answers the request of the consumer");
-    call.arrive_all([106], 1.4);
-    assert_eq!(call.got(), [7]);
-}
-
-#[test]
-fn consumers_wait_on_where_packets_behind_a_late_key_frame_are_gone() {
-    let (mut call, got) = begin_late(false, &[101, 102], &[]);
-    assert_eq!((got, call.stats().key_frames), (vec![], 0));
-    call.arrive_all([0], 1.4);
-    let many: Vec<u16> = (101..101 + 600).collect();
-    let (call, got) = begin_late(true, &many, &[]);
-    assert_eq!((got, call.stats().key_frames), (vec![], 0));
-}
-
-#[test]
-fn a_late_frame_changes_no_layer() {
-    let mut call = Call::new(repaired_video());
-    let layered = |number: u16, temporal: u8, key: u8| {
-        let mut packet = media(number);
-        packet.splice(12.., [0x90, 0x20, temporal << 6 | 0x20, 1 - key, 9]);
-        packet
-    };
-    call.core.set_layers(20, Some(0), Some(0)).unwrap();
-    call.arrive(layered(0, 0, 1), 1.0);
-    call.core.set_layers(20, Some(0), Some(1)).unwrap();
-    call.arrive(layered(3, 0, 0), 1.0);
-    // The frames behind this one have been forwarded without its layer.
-    call.arrive(rtx(RTX, 1, &layered(2, 1, 0)), 1.1);
-    assert_eq!(call.core.consumer_stats(20).unwrap().temporal, Some(0));
-    call.arrive(layered(4, 1, 0), 1.1);
-    assert_eq!(call.core.consumer_stats(20).unwrap().temporal, Some(1));
-}
-
-#[test]
 fn a_client_that_skips_numbers_without_end_causes_few_requests_and_disturbs_nobody() {
     for (skipped, most) in [(1u16, 40_000), (240, 20_000), (400, 0)] {
         let mut call = Call::new(repaired_video());
@@ -475,19 +284,6 @@ fn a_client_that_skips_numbers_without_end_causes_few_requests_and_disturbs_nobo
         assert!(packets <= 200 && bytes <= most, "{skipped}: {packets} packets with {bytes} bytes");
         assert_eq!(call.core.consumer_stats(21).unwrap().packets, 1000);
     }
-}
-
-#[test]
-fn retransmissions_with_a_thousand_ssrcs_leave_nothing_behind() {
-    let mut call = Call::new(simulcast());
-    call.arrive(packet(500, 96, 0, &[(MID, b'0'), (RID, b'l')], VP8_KEY), 1.0);
-    for ssrc in 0..1000 {
-        let rid = [b'l', b'h'][ssrc as usize % 2];
-        call.arrive(packet(10_000 + ssrc, 97, 0, &[(MID, b'0'), (REPAIRED_RID, rid)], b"\0\x07xx"), 1.0);
-    }
-    let transport = &call.core.transports[call.core.transports.key(1).unwrap()];
-    assert_eq!((transport.rtx_ssrcs.len(), transport.ssrcs.len()), (2, 1));
-    assert_eq!(call.got(), [1]);
 }
 
 #[test]
