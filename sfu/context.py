@@ -14,7 +14,7 @@ from sfu.wire.dtls.dtls import DtlsContext
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from sfu.dataplane.interface import DataPlane
@@ -88,12 +88,14 @@ class RouterContext:
         self._numbers += 1
         return self._numbers
 
-    def take_ssrc(self, taken: set[int]) -> int:
-        """A new random SSRC, neither in ``taken`` nor the router's own (RFC 3550 section 8.1).  Add it to ``taken``."""
-        while (ssrc := self._random_ssrc()) in taken or ssrc == self.rtcp_ssrc:
-            pass
-        taken.add(ssrc)
-        return ssrc
+    def new_ssrcs(self, number: int, taken: Collection[int]) -> list[int]:
+        """So many new random SSRCs, none in ``taken`` and none the router's own (RFC 3550 section 8.1)."""
+        ssrcs: list[int] = []
+        while len(ssrcs) < number:
+            ssrc = self._random_ssrc()
+            if ssrc not in taken and ssrc not in ssrcs and ssrc != self.rtcp_ssrc:
+                ssrcs.append(ssrc)
+        return ssrcs
 
     def _random_ssrc(self) -> int:
         while (ssrc := self.random.getrandbits(32)) in {0, PROBATOR_SSRC}:

@@ -152,8 +152,9 @@ class Peer:
         plan = _receiver(transport, capabilities).plan(producer.plan, report_interval=report_interval)
         if producer.plane_id in transport.consumers:
             raise Conflict("this transport has a consumer of this producer already")
-        consumer_id, ssrc = self.context.new_id(), self.context.take_ssrc(transport.consumer_ssrcs)
-        rtx_ssrc = self.context.take_ssrc(transport.consumer_ssrcs) if plan.has_rtx else None
+        consumer_id = self.context.new_id()
+        ssrc, *rest = self.context.new_ssrcs(2 if plan.has_rtx else 1, transport.consumer_ssrcs)
+        rtx_ssrc = rest[0] if rest else None
         mid, msid = transport.next_mid(), f"{stream} {consumer_id}"
         rtp_parameters = plan.parameters(ssrc=ssrc, rtx_ssrc=rtx_ssrc, mid=mid, msid=msid, cname=producer.plan.cname)
         plane_id = ConsumerId(self.context.new_number())
@@ -176,7 +177,7 @@ class Peer:
             rtx_ssrc=consumer.rtx_ssrc,
         )
         self.consumers[consumer.id] = consumer
-        transport.consumers[producer.plane_id] = consumer
+        transport.remember_consumer(consumer)
         producer.consumers[consumer.id] = consumer
         self.directory.consumers[consumer.plane_id] = consumer
         consumer.on_unblocked(now)

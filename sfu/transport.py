@@ -317,6 +317,11 @@ class Transport:
         self.producers.pop(producer.id, None)
         self._owner.forget_producer(producer)
 
+    def remember_consumer(self, consumer: Consumer) -> None:
+        """The data plane sends it on this transport from now on."""
+        self.consumers[consumer.producer.plane_id] = consumer
+        self.consumer_ssrcs.update(ssrc for ssrc in (consumer.ssrc, consumer.rtx_ssrc) if ssrc is not None)
+
     def forget_consumer(self, consumer: Consumer) -> None:
         self.consumers.pop(consumer.producer.plane_id, None)
         self.consumer_ssrcs.discard(consumer.ssrc)

@@ -187,3 +187,22 @@ async def test_a_peers_own_producer_can_be_consumed_once_like_any_other(autojump
 def test_every_exception_of_the_media_side_has_one_base_class() -> None:
     for kind in (Conflict, InvalidParameters, LimitExceeded, NotFound, Unsupported, WrongDirection):
         assert issubclass(kind, SfuError)
+
+
+async def test_a_consumer_that_cannot_be_made_uses_up_no_ssrc(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_room() as room:
+        with monkeypatch.context() as patch:
+            patch.setattr(room.bob.context.plane, "add_consumer", _refuse)
+            with pytest.raises(RuntimeError, match="no room"):
+                room.consume()
+        assert room.receiving.consumer_ssrcs == set()
+        consumer = room.consume()
+        assert room.receiving.consumer_ssrcs == {consumer.ssrc}
+        room.bob.close_consumer(consumer.id)
+        assert room.receiving.consumer_ssrcs == set()
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise RuntimeError("no room")
