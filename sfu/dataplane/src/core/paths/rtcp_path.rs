@@ -83,12 +83,11 @@ impl Core {
         let transport = &mut self.transports[key];
         let Some(key) = transport.sender_of(block.ssrc) else { return };
         if let Some(consumer) = self.consumers.get_mut(key) {
-            consumer.reports.on_report_block(block, now);
+            let fresh = consumer.reports.on_report_block(block, now);
             let highest = consumer.sealed.highest();
             let (share, lost) = consumer.loss_reports.on_report_block(block, highest, consumer.packets);
             transport.audio_redundancy.on_report(share, lost, now);
-            transport.round_trip =
-                consumer.reports.reception_report.and_then(|report| report.round_trip).or(transport.round_trip);
+            transport.round_trip = fresh.or(transport.round_trip);
             self.note_round_trip(key, now);
         }
     }

@@ -65,17 +65,18 @@ impl ReportSchedule {
         self.oldest = (self.oldest + 1) % KEPT;
     }
 
-    /// The receiver reported at `now`, in seconds.
+    /// The receiver reported at `now`, in seconds.  Gives the round trip, if it answered one of the newest reports.
     ///
     /// The round trip is measured on our own clock alone.  RFC 3550 section 6.4.1 reads it off the NTP times, but the
     /// NTP time in our sender reports is another client's.
-    pub fn on_report_block(&mut self, block: &ReportBlock, now: f64) {
+    pub fn on_report_block(&mut self, block: &ReportBlock, now: f64) -> Option<f64> {
         let before = self.reception_report.and_then(|report| report.round_trip);
         let sent_at = self.sent.iter().flatten().find(|(report, _)| *report == block.last_report).map(|(_, at)| *at);
         let trip = sent_at.map(|sent_at| now - sent_at - f64::from(block.delay) / SHORT_SECOND);
         // A negative round trip is a rounding error or a forgery.  Keep the previous value.
-        let round_trip = trip.filter(|trip| *trip >= 0.0).or(before);
+        let fresh = trip.filter(|trip| *trip >= 0.0);
         let ReportBlock { fraction_lost, lost, jitter, .. } = *block;
-        self.reception_report = Some(ReceptionReport { fraction_lost, lost, jitter, round_trip });
+        self.reception_report = Some(ReceptionReport { fraction_lost, lost, jitter, round_trip: fresh.or(before) });
+        fresh
     }
 }

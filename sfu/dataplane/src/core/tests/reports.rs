@@ -224,6 +224,36 @@ fn a_malformed_packet_is_counted_once_and_the_rest_of_its_compound_counts() {
 }
 
 #[test]
+fn a_report_that_answers_nothing_keeps_the_newest_round_trip_of_its_transport() {
+    let (mut core, mut sender, mut receiver) = call();
+    let mut answers = Vec::new();
+    for (ssrc, payload_type, payload) in [(AUDIO, 111, &b"voice"[..]), (VIDEO, 96, VP8_KEY)] {
+        sender.report(&mut core, SenderInfo { ssrc, ntp: 1 << 40, ..SenderInfo::default() }, 1.0);
+        sender.send(&mut core, ssrc, payload_type, 1, payload);
+        for (_, mut datagram) in leaving(&mut core, 1.0).into_iter().filter(|(_, datagram)| datagram[1] == 200) {
+            let size = receiver.srtp.open_rtcp(&mut datagram, |_| false).unwrap();
+            let Some(Ok(RtcpPacket::SenderReport(report))) = read_untrusted(&datagram[..size]).next() else { panic!() };
+            answers.push(ReportBlock {
+                ssrc: report.info.ssrc,
+                last_report: (report.info.ntp >> 16) as u32,
+                ..ReportBlock::default()
+            });
+        }
+    }
+    let [audio, video] = answers[..] else { panic!("{answers:?}") };
+    let mut report = |block: ReportBlock, now: f64| {
+        let mut compound = Vec::new();
+        ReceiverReport::write(1, &[block], &mut compound);
+        receiver.send_rtcp(&mut core, compound, now);
+        let trip = core.transports[core.transports.key(2).unwrap()].round_trip;
+        trip.map(|seconds| (1000.0 * seconds).round())
+    };
+    assert_eq!(report(audio, 1.3), Some(300.0));
+    assert_eq!(report(video, 1.05), Some(50.0), "the newest");
+    assert_eq!(report(ReportBlock { last_report: 0, ..audio }, 2.0), Some(50.0));
+}
+
+#[test]
 fn a_sender_report_without_ntp_time_gives_no_clock() {
     let (mut core, mut sender, _) = call();
     for (ntp, told) in [(0, 0), (1 << 40, 1)] {
