@@ -263,6 +263,8 @@ class _Gauges(Collector):
             yield CounterMetricFamily(f"sfu_{name}_packets", meaning, total)
         packets, size = sum(plane.stored_packets for plane in planes), sum(plane.stored_bytes for plane in planes)
         yield GaugeMetricFamily("sfu_stored_packets", "Packets that the gateway keeps, to send them again.", packets)
-        yield GaugeMetricFamily("sfu_stored_bytes", "Bytes of those packets.", size)
+        yield GaugeMetricFamily("sfu_stored_bytes", "Bytes of memory that are reserved for those packets.", size)
         limit = sum(plane.stored_bytes_limit for plane in planes)
-        yield GaugeMetricFamily("sfu_stored_bytes_limit", "The most bytes that such packets may take.", limit)
+        yield GaugeMetricFamily(
+            "sfu_stored_bytes_limit", "The most bytes of memory that may be reserved for such packets.", limit
+        )

@@ -277,8 +277,8 @@ class PlaneTotals:
 
     The plane asked senders for ``requested_of_senders`` missing packets.  ``repaired`` came after all, and the plane
     asks for ``given_up`` no longer.  Receivers asked for ``requested_by_receivers`` packets, and ``resent`` left again.
-    These totals also count objects that are gone.  The plane keeps ``stored_packets`` with ``stored_bytes`` to send
-    them again.  It keeps at most ``stored_bytes_limit``.
+    These totals also count objects that are gone.  The plane keeps ``stored_packets`` to send them again.  It has
+    reserved ``stored_bytes`` of memory for them, of at most ``stored_bytes_limit``.
     """
 
     packets_in: int

@@ -31,7 +31,7 @@ class GatewayFigures:
     ``cpu`` is in seconds and ``memory`` in bytes.  ``packets_in`` and ``packets_out`` count datagrams on the media
     ports.  The gateway asked senders for ``asked_in`` missing packets.  Of those ``repaired`` came, and ``given_up`` it
     does not ask for any more.  Receivers asked for ``asked_out`` packets, of which ``resent`` were sent again.
-    ``stored`` bytes of packets are kept for that.
+    ``stored`` bytes of memory are reserved for the packets that may be sent again.
     """
 
     at: float

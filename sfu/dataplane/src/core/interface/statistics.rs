@@ -107,9 +107,9 @@ pub struct PlaneTotals {
     /// Packets that receivers asked for again, and those that were sent again.
     pub requested_by_receivers: u64,
     pub resent: u64,
-    /// Packets that are kept to be sent again, and their bytes.
+    /// Packets that are kept to be sent again, and the bytes of memory that are reserved for them.
     pub stored_packets: usize,
     pub stored_bytes: usize,
-    /// Bytes of memory that they may take at most.
+    /// The most bytes of memory that may be reserved for them.
     pub stored_bytes_limit: usize,
 }

@@ -93,7 +93,7 @@ impl Core {
             requested_by_receivers: self.traffic.requested_by_receivers,
             resent: self.traffic.resent,
             stored_packets: stores().map(|store| store.packets()).sum(),
-            stored_bytes: stores().map(|store| store.bytes()).sum(),
+            stored_bytes: self.store_memory,
             stored_bytes_limit: MAX_MEMORY,
         }
     }

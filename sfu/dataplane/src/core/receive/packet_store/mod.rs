@@ -76,6 +76,7 @@ impl PacketStore {
     }
 
     /// Their bytes.
+    #[cfg(test)]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
