@@ -16,15 +16,23 @@ use crate::core::wire::rtp::{Element, FIXED_HEADER_SIZE, parse_header_untrusted}
 impl Core {
     /// Send the packets again that one of a receiver's consumers sent and the receiver misses.
     ///
-    /// A request about another SSRC, or to a consumer without retransmissions, has no effect.
-    pub(in crate::core) fn on_nack(&mut self, transport: TransportKey, nack: &Nack<'_>, now: f64) {
+    /// A request about another SSRC, or to a consumer without retransmissions, has no effect.  All requests of one
+    /// datagram share its `look_ups`.
+    pub(in crate::core) fn on_nack(
+        &mut self,
+        transport: TransportKey,
+        nack: &Nack<'_>,
+        look_ups: &mut usize,
+        now: f64,
+    ) {
         let Some(key) = self.transports[transport].sender_of(nack.media_ssrc) else { return };
         let Some(resender) = self.consumers.get_mut(key).and_then(|consumer| consumer.resender()) else { return };
         let wanted = nack.numbers().count();
         resender.counts.requested += wanted as u64;
         self.traffic.requested_by_receivers += wanted as u64;
         self.keep_for_longer(key, now);
-        let allowed = self.transports[transport].resend_limits().take_look_ups(wanted, now);
+        let allowed = self.transports[transport].resend_limits().take_look_ups(wanted.min(*look_ups), now);
+        *look_ups -= allowed;
         let mut elements = std::mem::take(&mut self.scratch.elements);
         for number in nack.numbers().take(allowed) {
             if let Err(reason) = self.resend(key, number, &mut elements, now) {

@@ -4,6 +4,7 @@ use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::keys::TransportKey;
 use crate::core::receive::clock::NtpMapping;
+use crate::core::send::resend_limits::MAX_LOOK_UPS;
 use crate::core::srtp::RTCP_HEADER_SIZE;
 use crate::core::transport::Transport;
 use crate::core::wire::rtcp::{
@@ -32,16 +33,18 @@ impl Core {
         self.on_media(key, now);
         // A malformed part is counted, once for the whole compound packet.  The other parts take effect all the same.
         let mut malformed = false;
+        let mut look_ups = MAX_LOOK_UPS;
         for packet in read_untrusted(&datagram[..plain]) {
             match packet {
-                Ok(packet) => self.on_rtcp_packet(key, &packet, now),
+                Ok(packet) => self.on_rtcp_packet(key, &packet, &mut look_ups, now),
                 Err(BadPacket) => malformed = true,
             }
         }
         if malformed { Err(DropReason::MalformedRtcp) } else { Ok(()) }
     }
 
-    fn on_rtcp_packet(&mut self, key: TransportKey, packet: &RtcpPacket<'_>, now: f64) {
+    /// Act on one part of a compound packet, whose NACKs may look up `look_ups` numbers more.
+    fn on_rtcp_packet(&mut self, key: TransportKey, packet: &RtcpPacket<'_>, look_ups: &mut usize, now: f64) {
         match packet {
             RtcpPacket::SenderReport(report) => {
                 self.on_sender_report(key, &report.info, now);
@@ -56,7 +59,7 @@ impl Core {
             }
             RtcpPacket::Nack(nack) => {
                 self.note_losses(key, nack, now);
-                self.on_nack(key, nack, now);
+                self.on_nack(key, nack, look_ups, now);
             }
             // The others have no effect yet.
             RtcpPacket::SourceDescription(_)

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// Numbers of one request that are looked up.
+/// Numbers that the requests of one datagram may look up.
 pub const MAX_LOOK_UPS: usize = 256;
 /// Numbers that are looked up in a second.
 const LOOK_UPS_A_SECOND: usize = 1000;
@@ -38,13 +38,13 @@ pub struct ResendLimits {
 }
 
 impl ResendLimits {
-    /// How many of the `wanted` numbers of one request may be looked up at `now`, in seconds.
+    /// How many of the `wanted` numbers may be looked up at `now`, in seconds.
     pub fn take_look_ups(&mut self, wanted: usize, now: f64) -> usize {
         if now - self.second_from >= 1.0 {
             self.second_from = now;
             self.look_ups = 0;
         }
-        let taken = wanted.min(MAX_LOOK_UPS).min(LOOK_UPS_A_SECOND - self.look_ups);
+        let taken = wanted.min(LOOK_UPS_A_SECOND - self.look_ups);
         self.look_ups += taken;
         taken
     }
@@ -90,9 +90,9 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn look_ups_are_limited_for_each_request_and_each_second() {
+    fn look_ups_are_limited_for_each_second() {
         let mut limits = ResendLimits::default();
-        let taken: Vec<_> = (0..6).map(|step| limits.take_look_ups(6000, 5.0 + f64::from(step) * 0.1)).collect();
+        let taken: Vec<_> = (0..6).map(|step| limits.take_look_ups(256, 5.0 + f64::from(step) * 0.1)).collect();
         assert_eq!(taken, [256, 256, 256, 232, 0, 0]);
         assert_eq!(limits.take_look_ups(17, 6.0), 17);
     }

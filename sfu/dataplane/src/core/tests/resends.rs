@@ -262,6 +262,25 @@ fn a_storm_of_requests_is_bounded_and_costs_no_media() {
 }
 
 #[test]
+fn all_requests_of_one_datagram_share_its_look_ups() {
+    let (mut core, _, mut receiver) = flowing(200);
+    let all: Vec<u16> = (1..=100).collect();
+    let mut compound = Vec::new();
+    (0..4).for_each(|_| Nack::write(1, MEDIA, &all, &mut compound));
+    receiver.send_rtcp(&mut core, compound, 1.1);
+    let too_many = dropped(&core).into_iter().find(|(reason, _)| *reason == DropReason::TooManyNacks);
+    assert_eq!(too_many, Some((DropReason::TooManyNacks, 400 - 256)));
+}
+
+#[test]
+fn the_totals_show_the_memory_that_is_reserved_for_packets() {
+    let (core, ..) = flowing(3);
+    let totals = core.totals();
+    assert_eq!((totals.stored_packets, totals.stored_bytes), (3, core.store_memory));
+    assert!(totals.stored_bytes > 3 * 1000, "far more than the packets' own bytes: {}", totals.stored_bytes);
+}
+
+#[test]
 fn retransmissions_stay_within_a_share_of_the_media() {
     let (mut core, mut sender, mut receiver) = call(video(), &rtx_format());
     let mut resent_bytes = 0;
