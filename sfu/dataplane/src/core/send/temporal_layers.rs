@@ -3,22 +3,29 @@
 use crate::core::wire::payload::Frame;
 
 const ALL_LAYERS: u8 = 7;
+/// Changes that are remembered for packets that come late.
+const MAX_CHANGES: usize = 4;
+
+/// The highest layer was another one before the packet with this number.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    number: i64,
+    former: u8,
+}
 
 /// Lets the packets of the lower layers pass, and moves to another highest layer where no picture breaks.
 #[derive(Debug)]
 pub struct TemporalLayers {
     target: u8,
     current: u8,
-    /// The highest layer before the last change.
-    former: u8,
-    /// The number of the first packet since the last change.
-    changed_at: i64,
+    /// The newest changes since the key frame that the receiver began with, the oldest first.
+    changes: Vec<Change>,
 }
 
 impl TemporalLayers {
     /// The highest layer to forward; `None` for all.
     pub fn new(target: Option<u8>) -> Self {
-        Self { target: target.unwrap_or(ALL_LAYERS), current: 0, former: 0, changed_at: i64::MIN }
+        Self { target: target.unwrap_or(ALL_LAYERS), current: 0, changes: Vec::new() }
     }
 
     /// Change the highest layer as soon as the stream allows it; `None` for all.
@@ -28,7 +35,8 @@ impl TemporalLayers {
 
     /// A key frame is next: every layer can begin there.
     pub fn begin(&mut self) {
-        (self.current, self.changed_at) = (self.target, i64::MIN);
+        self.current = self.target;
+        self.changes = Vec::new();
     }
 
     /// The highest layer that is forwarded now.
@@ -46,7 +54,7 @@ impl TemporalLayers {
     /// so the highest layer of their time decides.  A frame would break if its first packet came late and was dropped.
     pub fn takes(&mut self, frame: Frame, layer: u8, number: i64, newest: bool) -> bool {
         if !newest {
-            return layer <= if number < self.changed_at { self.former } else { self.current };
+            return layer <= self.at(number);
         }
         let before = self.current;
         if frame.begins {
@@ -63,9 +71,18 @@ impl TemporalLayers {
         takes
     }
 
+    /// The highest layer when the packet with this number should have come.
+    fn at(&self, number: i64) -> u8 {
+        self.changes.iter().find(|change| number < change.number).map_or(self.current, |change| change.former)
+    }
+
     fn change(&mut self, to: u8, number: i64) {
         if to != self.current {
-            (self.former, self.current, self.changed_at) = (self.current, to, number);
+            if self.changes.len() == MAX_CHANGES {
+                self.changes.remove(0);
+            }
+            self.changes.push(Change { number, former: self.current });
+            self.current = to;
         }
     }
 }
@@ -137,5 +154,21 @@ mod tests {
         assert!(!layers.takes(BEGINS, 2, 12, true));
         assert!(layers.takes(BEGINS, 2, 11, false));
         assert!(!layers.takes(BEGINS, 2, 13, false));
+    }
+
+    #[test]
+    fn a_late_packet_finds_its_layer_behind_several_changes() {
+        let mut layers = started(Some(2));
+        let sync = Frame { sync: true, ..BEGINS };
+        for (number, target) in [(10, 0), (20, 2), (30, 1), (40, 0), (50, 2)] {
+            layers.set_target(Some(target));
+            layers.takes(if target == 2 { sync } else { BEGINS }, target, number, true);
+            assert_eq!(layers.current(), target);
+        }
+        let expected = [(15, 0), (20, 2), (29, 2), (35, 1), (40, 0), (49, 0), (50, 2), (60, 2)];
+        assert_eq!(expected.map(|(number, _)| layers.at(number)), expected.map(|(_, layer)| layer));
+        assert_eq!(layers.changes.len(), MAX_CHANGES);
+        layers.begin();
+        assert_eq!(layers.changes.len(), 0);
     }
 }
