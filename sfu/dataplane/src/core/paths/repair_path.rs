@@ -4,6 +4,7 @@ use crate::core::engine::timers::{Timer, TransportTimer};
 use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::keys::{EncodingKey, TransportKey};
+use crate::core::receive::gap::Gap;
 use crate::core::receive::packet::{Opened, Place};
 use crate::core::wire::rtcp::Nack;
 use crate::core::wire::rtp::{Element, Header};
@@ -32,13 +33,16 @@ impl Core {
         {
             return self.take_recovered(at, packet);
         }
+        let timestamp_before = encoding.stats.last_timestamp;
         let place = encoding.count(sequence_number, packet.header.timestamp, packet.plain.len(), packet.now);
         if !encoding.take_in(place.number) {
             return Err(DropReason::RepairNotNeeded);
         }
         encoding.missing.on_packet(place.number, place.highest, wanted, packet.now);
         if place.number > place.highest + 1 {
-            self.take_redundant_blocks_untrusted(at, packet);
+            let span = packet.header.timestamp.wrapping_sub(timestamp_before);
+            let gap = Gap { packets: place.number - place.highest - 1, span };
+            self.take_redundant_blocks_untrusted(at, packet, gap);
         }
         let encoding = &mut self.producers[at.producer].encodings[at.index];
         if !encoding.missing.is_quiet() {

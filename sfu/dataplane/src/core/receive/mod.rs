@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod encoding;
+pub mod gap;
 pub mod missing_packets;
 pub mod packet;
 pub mod packet_store;

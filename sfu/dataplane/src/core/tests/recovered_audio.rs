@@ -127,12 +127,61 @@ fn recovered_packets_are_repeated_to_receivers_that_lose_packets() {
 fn a_client_that_skips_numbers_multiplies_its_packets_by_three_at_most() {
     let mut call = Call::new();
     call.gets(100, 0);
-    let block = RedundantBlock { payload_type: 111, offset: 1, payload: b"x" };
+    let block = |age: u16| RedundantBlock { payload_type: 111, offset: age * TICKS as u16, payload: b"x" };
+    let blocks: Vec<_> = (1..=17).rev().map(block).collect();
     for number in (200..9000).step_by(100) {
         let mut payload = Vec::new();
-        write_red(&[block; 250], 111, b"y", &mut payload);
+        write_red(&blocks, 111, b"y", &mut payload);
         assert_eq!(call.arrives(63, number, &payload).len(), 3);
     }
+}
+
+/// A packet with the frames of these ages in front of its own.
+fn red_with(number: u16, ages: &[u16]) -> Vec<u8> {
+    let frames: Vec<_> = ages.iter().map(|&age| (age, frame(number - age))).collect();
+    let block = |(age, payload)| RedundantBlock { payload_type: 111, offset: age * TICKS as u16, payload };
+    let blocks: Vec<_> = frames.iter().map(|(age, payload)| block((*age, &payload[..]))).collect();
+    let mut payload = Vec::new();
+    write_red(&blocks, 111, &frame(number), &mut payload);
+    payload
+}
+
+#[test]
+fn a_block_that_the_sender_leaves_out_moves_no_other() {
+    for (ages, expected) in [(&[2][..], &[102, 104][..]), (&[3], &[101, 104]), (&[3, 1], &[101, 103, 104])] {
+        let mut call = Call::new();
+        call.gets(100, 0);
+        let got = call.arrives(63, 104, &red_with(104, ages));
+        let expected = expected.iter().map(|&number| (number - 99, u32::from(number) * TICKS, frame(number)));
+        assert_eq!(got, expected.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_frame_that_came_already_is_not_taken_for_a_missing_one() {
+    let mut call = Call::new();
+    call.gets(100, 0);
+    assert_eq!(call.arrives(63, 102, &red_with(102, &[2])).len(), 1, "it repeats packet 100 and not packet 101");
+    assert_eq!(call.counted().1, 0);
+}
+
+#[test]
+fn frames_of_different_lengths_are_recovered_if_none_is_left_out() {
+    let mut call = Call::new();
+    call.gets(100, 0);
+    // Packet 101 follows packet 100 by five frames, because the speaker was silent.
+    let mut silent = red(102, 1);
+    silent[1..3].copy_from_slice(&(480u16 << 2).to_be_bytes());
+    let got = call.arrives(63, 102, &silent);
+    assert_eq!(got.iter().map(|(number, ..)| *number).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(got[0].1, 102 * TICKS - 480);
+}
+
+#[test]
+fn blocks_in_the_wrong_order_recover_nothing() {
+    let mut call = Call::new();
+    call.gets(100, 0);
+    assert_eq!(call.arrives(63, 103, &red_with(103, &[1, 2])).len(), 1);
 }
 
 #[test]
