@@ -84,14 +84,29 @@ impl Core {
 
     /// Something is missing, or could not be repaired: arm the timer, or tell the slow path.
     fn plan_repair(&mut self, at: EncodingKey, now: f64) {
-        let producer = &mut self.producers[at.producer];
-        let encoding = &mut producer.encodings[at.index];
-        if encoding.missing.take_failure(now) && producer.spec.video {
-            self.events.repair_failed(producer.id, at.index);
+        let producer = &self.producers[at.producer];
+        let missing = &producer.encodings[at.index].missing;
+        let (key, due) = (producer.transport, missing.next_due());
+        if missing.failure_is_due(now) {
+            self.tell_failure(at, now);
         }
-        if let Some(due) = encoding.missing.next_due() {
-            let key = producer.transport;
+        if let Some(due) = due {
             self.arm_nacks(key, due);
+        }
+    }
+
+    /// Tell the slow path that only a key frame helps the receivers of this encoding.  Sound goes on without one.
+    ///
+    /// If the client caused too many such events lately, the next packet tries again.
+    fn tell_failure(&mut self, at: EncodingKey, now: f64) {
+        let producer = &mut self.producers[at.producer];
+        let video = producer.spec.video;
+        if video && !self.transports[producer.transport].failure_limit.take(now) {
+            return;
+        }
+        producer.encodings[at.index].missing.on_failure_told(now);
+        if video {
+            self.events.repair_failed(producer.id, at.index);
         }
     }
 

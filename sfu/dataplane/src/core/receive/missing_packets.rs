@@ -199,12 +199,13 @@ impl MissingPackets {
     /// Whether to tell now that the repair failed: packets are lost that nothing asks for any more.
     ///
     /// At most once a second.
-    pub fn take_failure(&mut self, now: f64) -> bool {
-        let tell = self.failed && now - self.told_at >= FAILURE_INTERVAL;
-        if tell {
-            (self.failed, self.told_at) = (false, now);
-        }
-        tell
+    pub fn failure_is_due(&self, now: f64) -> bool {
+        self.failed && now - self.told_at >= FAILURE_INTERVAL
+    }
+
+    /// Somebody was told of the failure at `now`, in seconds.
+    pub fn on_failure_told(&mut self, now: f64) {
+        (self.failed, self.told_at) = (false, now);
     }
 
     /// When [`Self::take_due`] has something to do; `None` while nothing is missing.

@@ -262,6 +262,28 @@ fn a_failed_repair_is_reported_once_a_second_for_video_alone() {
 }
 
 #[test]
+fn a_client_with_many_encodings_reports_few_failures() {
+    let mut call = Call::new(repaired_video());
+    let ssrcs = 10_000..10_040;
+    for (ssrc, id) in ssrcs.clone().zip(100..) {
+        let encodings = vec![EncodingSpec { ssrc: Some(ssrc), ..EncodingSpec::default() }];
+        call.core.add_producer(1, id, ProducerSpec { encodings, nack: true, ..video() }).unwrap();
+        call.core.add_consumer(2, 1000 + id, id, &consumer(ssrc), 1).unwrap();
+    }
+    let mut failures = vec![0; 5];
+    for step in 0..50u16 {
+        let now = 1.0 + f64::from(step) / 10.0;
+        for ssrc in ssrcs.clone() {
+            call.arrive(packet(ssrc, 96, step.wrapping_mul(600), &[], VP8), now);
+        }
+        let events = call.core.take_events(usize::MAX).into_iter();
+        failures[usize::from(step / 10)] += events.filter(|event| matches!(event, Event::RepairFailed { .. })).count();
+    }
+    assert!(failures[0] <= 5 && failures[1..].iter().all(|&count| count == 1), "{failures:?}");
+    assert!(failures[0] >= 4);
+}
+
+#[test]
 fn a_client_that_skips_numbers_without_end_causes_few_requests_and_disturbs_nobody() {
     for (skipped, most) in [(1u16, 40_000), (240, 20_000), (400, 0)] {
         let mut call = Call::new(repaired_video());

@@ -2,6 +2,7 @@
 
 pub mod audio_redundancy;
 pub mod consent;
+pub mod failure_limit;
 pub mod ice_agent;
 
 use std::collections::{HashMap, HashSet};
@@ -13,6 +14,7 @@ use crate::core::send::resend_limits::ResendLimits;
 use crate::core::srtp::Srtp;
 use crate::core::transport::audio_redundancy::AudioRedundancy;
 use crate::core::transport::consent::Consent;
+use crate::core::transport::failure_limit::FailureLimit;
 use crate::core::transport::ice_agent::IceAgent;
 use crate::core::wire::address::Path;
 
@@ -73,6 +75,8 @@ pub struct Transport {
     pub report_times: Option<ReportTimes>,
     /// When the client was last asked for missing packets, in seconds.
     pub asked_at: f64,
+    /// The limit on the events that its losses could not be repaired.
+    pub failure_limit: FailureLimit,
     /// The consumer that sends with each SSRC, and what it sends.
     sent_ssrcs: HashMap<u32, (ConsumerKey, Sending)>,
     /// The SSRCs of removed consumers.  None may be used again under the same keys.  Both streams would share a key
