@@ -27,11 +27,12 @@ impl Core {
         let encoding = &mut producer.encodings[at.index];
         let sequence_number = packet.header.sequence_number;
         // A client without RTX sends a missing packet again as it was.
-        if again_by_itself
-            && !encoding.missing.is_quiet()
-            && encoding.lacks(sequence_number).is_some_and(|number| encoding.missing.was_asked_for(number))
-        {
-            return self.take_recovered(at, packet);
+        if again_by_itself && !encoding.missing.is_quiet() {
+            let trip = self.transports[producer.transport].round_trip;
+            let can_be_answer = |number| encoding.missing.can_be_answer(number, trip, packet.now);
+            if encoding.lacks(sequence_number).is_some_and(can_be_answer) {
+                return self.take_recovered(at, packet);
+            }
         }
         let timestamp_before = encoding.stats.last_timestamp;
         let place = encoding.count(sequence_number, packet.header.timestamp, packet.plain.len(), packet.now);

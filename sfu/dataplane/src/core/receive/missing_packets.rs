@@ -24,6 +24,7 @@ const GROWTH: f64 = 1.25; // of the wait, with each try
 // it most repetitions would cross their answers, and the client would send the packets twice.
 const MARGIN: f64 = 0.005;
 const ROUND_TRIP_WINDOW: f64 = 5.0; // seconds
+const EARLIEST_ANSWER: f64 = 0.75; // of a round trip, which jitter may shorten
 const FAILURE_INTERVAL: f64 = 1.0; // seconds between two reports that the repair failed
 const PAIR_REACH: i64 = 16; // a pair of a NACK names a number and any of the 16 behind it
 
@@ -161,9 +162,15 @@ impl MissingPackets {
         self.missing.is_empty() && !self.failed
     }
 
-    /// Whether the client was asked for this packet, and it has not come.
-    pub fn was_asked_for(&self, number: i64) -> bool {
-        !self.missing.is_empty() && self.place(number).is_ok_and(|place| self.missing[place].tries > 0)
+    /// Whether this packet, which comes at `now`, can be the answer to a request.  Else it only comes late.
+    ///
+    /// `round_trip` is that to the client, if it is known.  That of earlier requests is better.  An answer to the only
+    /// request comes about a round trip after it.  After several requests nobody knows which of them is answered.
+    pub fn can_be_answer(&self, number: i64, round_trip: Option<f64>, now: f64) -> bool {
+        let Ok(place) = self.place(number) else { return false };
+        let Missing { tries, asked_at, .. } = self.missing[place];
+        let trip = self.round_trip().or(round_trip).unwrap_or(0.0);
+        tries > 1 || (tries == 1 && now - asked_at >= trip * EARLIEST_ANSWER)
     }
 
     /// A missing packet came again, or inside a later packet.

@@ -241,6 +241,23 @@ fn audio_that_comes_again_as_it_was_is_repaired_and_not_counted_as_received() {
 }
 
 #[test]
+fn audio_that_only_came_late_is_received_although_it_was_asked_for() {
+    for (now, lost, repaired) in [(1.020, 0, 0), (1.045, 1, 1)] {
+        let mut call = Call::new(ProducerSpec { nack: true, ..audio() });
+        call.core.set_round_trip(1, 0.04).unwrap();
+        for number in [0, 2] {
+            call.arrive(packet(AUDIO, 111, number, &[], b"voice"), 1.0);
+        }
+        assert_eq!(call.asked(1.010), [(AUDIO, vec![1])]);
+        call.arrive(packet(AUDIO, 111, 1, &[], b"voice"), now);
+        assert_eq!((call.stats().lost, call.stats().repaired), (lost, repaired));
+        // The core is more patient with the next gap, as the network reorders.
+        call.arrive(packet(AUDIO, 111, 4, &[], b"voice"), 2.0);
+        assert_eq!(call.asked(2.011).is_empty(), lost == 0);
+    }
+}
+
+#[test]
 fn a_failed_repair_is_reported_once_a_second_for_video_alone() {
     let failures = |core: &mut Core| {
         let failed = Event::RepairFailed { producer: 10, encoding: 0 };

@@ -65,6 +65,22 @@ fn a_network_that_reorders_far_raises_the_patience_for_a_while() {
 }
 
 #[test]
+fn an_answer_takes_about_a_round_trip() {
+    let mut stream = Stream::before(10);
+    stream.receive([10, 12], 1.0);
+    assert!(!stream.list.can_be_answer(11, None, 1.001), "not asked for");
+    assert_eq!(stream.due(1.01), [11]);
+    let answers = |list: &MissingPackets, trip| [1.01, 1.03, 1.05].map(|now| list.can_be_answer(11, trip, now));
+    assert_eq!(answers(&stream.list, Some(0.04)), [false, false, true]);
+    assert_eq!(answers(&stream.list, None), [true; 3], "nothing tells");
+    assert!(!stream.list.can_be_answer(13, None, 9.0));
+    stream.list.round_trip.add(0.02, 1.02);
+    assert_eq!(answers(&stream.list, Some(0.04)), [false, true, true], "as earlier answers have shown");
+    assert_eq!(stream.due(1.12), [11]);
+    assert!(stream.list.can_be_answer(11, Some(0.04), 1.121), "it may answer the first request");
+}
+
+#[test]
 fn a_packet_that_comes_in_time_was_never_lost() {
     let mut stream = Stream::before(10);
     stream.receive([10, 12, 12, 11, 11, 13], 1.0);
