@@ -34,12 +34,15 @@ impl Core {
                 return self.take_recovered(at, packet);
             }
         }
-        let timestamp_before = encoding.stats.last_timestamp;
+        let (timestamp_before, lowest) = (encoding.stats.last_timestamp, encoding.stats.lowest_sequence());
         let place = encoding.count(sequence_number, packet.header.timestamp, packet.plain.len(), packet.now);
         if !encoding.take_in(place.number) {
             return Err(DropReason::RepairNotNeeded);
         }
         encoding.missing.on_packet(place.number, place.highest, wanted, packet.now);
+        if let Some(lowest) = lowest.filter(|&lowest| wanted && place.number < lowest) {
+            encoding.note_overtaken(place.number, lowest, packet.now);
+        }
         if place.number > place.highest + 1 {
             let span = packet.header.timestamp.wrapping_sub(timestamp_before);
             let gap = Gap { packets: place.number - place.highest - 1, span };

@@ -108,6 +108,15 @@ impl Encoding {
         self.stats.extend_late(sequence_number).filter(|&number| self.came.accepts(window_index(number)))
     }
 
+    /// The first packets of the stream overtook this one, which is lower than the `lowest` number before it.
+    ///
+    /// The packets between the two matter only to consumers that wait: others began behind them.
+    pub fn note_overtaken(&mut self, number: i64, lowest: i64, now: f64) {
+        if !self.waiting.is_empty() && self.stats.lowest_sequence() == Some(number) {
+            self.missing.on_overtaken_packet(number, lowest, now);
+        }
+    }
+
     /// Note that a packet came.  Gives `false` if it came before.
     pub fn take_in(&mut self, number: i64) -> bool {
         let index = window_index(number);

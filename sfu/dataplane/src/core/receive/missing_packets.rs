@@ -140,7 +140,14 @@ impl MissingPackets {
         }
     }
 
-    /// The numbers from `first` to before `end` are missing.
+    /// The first packets of the stream overtook the packet `number`, at `now`.  `lowest` is the lowest number before it.
+    ///
+    /// The packets between the two are missing, too.
+    pub fn on_overtaken_packet(&mut self, number: i64, lowest: i64, now: f64) {
+        self.find(number + 1, lowest, now);
+    }
+
+    /// The numbers from `first` to before `end` are missing.  They are higher than all others here, or lower.
     fn find(&mut self, first: i64, end: i64, now: f64) {
         let count = end - first;
         if count > MAX_JUMP || self.missing.len() as i64 + count > MAX_MISSING as i64 {
@@ -151,7 +158,9 @@ impl MissingPackets {
             return;
         }
         let due = now + self.reordering.patience(now);
-        self.missing.extend((first..end).map(|number| Missing { number, found_at: now, asked_at: now, due, tries: 0 }));
+        let place = self.missing.partition_point(|missing| missing.number < first);
+        let found = (first..end).map(|number| Missing { number, found_at: now, asked_at: now, due, tries: 0 });
+        self.missing.splice(place..place, found);
         if count > 0 {
             self.next_due = self.next_due.min(due);
         }

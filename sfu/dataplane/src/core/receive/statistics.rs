@@ -1,6 +1,7 @@
 //! Receive statistics of one SSRC, as receiver reports need them (RFC 3550 appendices A.1, A.3, A.8).
 
 const MAX_DROPOUT: i64 = 3000; // RFC 3550 appendix A.1: a sender that skips more numbers began anew and lost nothing
+const MAX_OVERTAKEN: i64 = 100; // numbers by which packets may overtake the first one of a stream
 const MAX_PAUSE: f64 = 5.0; // seconds: a timestamp that jumps further says nothing about the network
 /// An encoding without a packet for this long (seconds) does not flow.
 pub const IDLE_AFTER: f64 = 2.0;
@@ -13,7 +14,7 @@ const TIMESTAMPS: f64 = 4_294_967_296.0;
 #[derive(Clone, Debug)]
 pub struct ReceiveStats {
     clock_rate: f64,
-    /// The first sequence number.
+    /// The lowest sequence number.
     base: i64,
     /// In timestamp units.
     jitter: f64,
@@ -52,7 +53,12 @@ impl ReceiveStats {
         self.last_at.is_none_or(|last_at| now - last_at > IDLE_AFTER)
     }
 
-    /// Extend the number of a packet that came late.  `None` unless it lies between the first and the newest packet.
+    /// The lowest sequence number so far, extended; `None` before the first packet.
+    pub fn lowest_sequence(&self) -> Option<i64> {
+        self.last_at.map(|_| self.base)
+    }
+
+    /// Extend the number of a packet that came late.  `None` unless it lies between the lowest and the highest number.
     pub fn extend_late(&self, sequence_number: u16) -> Option<i64> {
         self.last_at?;
         let extended = self.extend(sequence_number);
@@ -77,6 +83,10 @@ impl ReceiveStats {
             let extended = self.extend(sequence_number);
             let step = extended - self.highest_sequence;
             if step <= 0 {
+                // The first packets of a stream may have overtaken this one.  Later on it is too old to matter.
+                if step > -MAX_OVERTAKEN {
+                    self.base = self.base.min(extended);
+                }
                 return extended;
             }
             if step >= MAX_DROPOUT {
@@ -158,8 +168,22 @@ mod tests {
     #[test]
     fn more_packets_than_expected_are_a_negative_loss() {
         let mut stats = ReceiveStats::new(48000);
-        receive(&mut stats, &[10, 9, 11]);
+        receive(&mut stats, &[10, 10, 11]);
         assert_eq!(stats.lost(), -1);
+    }
+
+    #[test]
+    fn a_stream_begins_with_the_packet_that_its_first_packets_overtook() {
+        let mut stats = ReceiveStats::new(48000);
+        assert_eq!(stats.lowest_sequence(), None);
+        receive(&mut stats, &[10, 7, 11]);
+        assert_eq!((stats.lowest_sequence(), stats.expected(), stats.lost()), (Some(7), 5, 2));
+        assert_eq!(stats.extend_late(8), Some(8));
+        receive(&mut stats, &[7 + MAX_OVERTAKEN, 6]);
+        assert_eq!(stats.lowest_sequence(), Some(7), "this one comes too late");
+        let mut wraps = ReceiveStats::new(48000);
+        receive(&mut wraps, &[1, 65535]);
+        assert_eq!((wraps.lowest_sequence(), wraps.expected()), (Some(-1), 3));
     }
 
     #[test]

@@ -81,6 +81,16 @@ fn an_answer_takes_about_a_round_trip() {
 }
 
 #[test]
+fn packets_before_those_that_overtook_them_are_asked_for_first() {
+    let mut stream = Stream::before(10);
+    stream.receive([10, 12], 1.0);
+    stream.list.on_overtaken_packet(7, 10, 1.001);
+    assert_eq!(stream.due(1.05), [8, 9, 11]);
+    stream.receive([8], 1.06);
+    assert_eq!(stream.due(1.2), [9, 11]);
+}
+
+#[test]
 fn a_packet_that_comes_in_time_was_never_lost() {
     let mut stream = Stream::before(10);
     stream.receive([10, 12, 12, 11, 11, 13], 1.0);

@@ -63,6 +63,34 @@ fn consumers_begin_at_a_key_frame_that_begins_late_with_everything_behind_it() {
 }
 
 #[test]
+fn the_first_key_frame_is_repaired_behind_the_packet_that_comes_first() {
+    let mut call = Call::new(repaired_video());
+    let format = ConsumerFormat { rtx_payload_types: [(101, 102)].into(), ..format() };
+    call.core.remove_consumer(20);
+    let spec = ConsumerSpec { rtx_ssrc: Some(7002), ..ConsumerSpec::new(&format, 7001) };
+    call.core.add_consumer(2, 21, 10, &spec, 1).unwrap();
+    call.arrive_all([3], 1.0); // it overtakes the beginning of the key frame
+    call.arrive_all([0], 1.002);
+    assert_eq!(call.got(), [1, 4]);
+    assert_eq!(call.asked(1.050), [(VIDEO, vec![1, 2])]);
+    for number in [1, 2] {
+        call.arrive(rtx(RTX, number, &media(number)), 1.1);
+    }
+    assert_eq!(call.got(), [2, 3]);
+    let stats = call.stats();
+    assert_eq!((stats.expected, stats.lost, stats.repaired), (4, 2, 2));
+}
+
+#[test]
+fn packets_that_were_overtaken_before_all_consumers_began_are_not_asked_for() {
+    let mut call = Call::new(ProducerSpec { nack: true, ..audio() });
+    for number in [13, 10, 14] {
+        call.arrive(packet(AUDIO, 111, number, &[], b"voice"), 1.0);
+    }
+    assert_eq!((call.asked(1.050), call.stats().lost), (vec![], 2));
+}
+
+#[test]
 fn consumers_wait_on_where_packets_behind_a_late_key_frame_are_gone() {
     let (mut call, got) = begin_late(false, &[101, 102], &[]);
     assert_eq!((got, call.stats().key_frames), (vec![], 0));
