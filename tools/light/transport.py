@@ -54,8 +54,9 @@ class LightTransport:
     collect decrypted packets until the caller empties them.  ``unopened`` counts datagrams that could not be decrypted
     or parsed.
 
-    ``dtls_role`` is the client's own role.  ``password`` is the client's own ICE password.  With it, the transport
-    answers the connectivity checks of a server at ``peer`` (RFC 8445 section 7.3).
+    ``dtls_role`` is the client's own role.  ``password`` is the client's own ICE password, and ``peer`` the address of
+    the server.  With both, the transport answers the server's connectivity checks (RFC 8445 section 7.3).  Without, or
+    if the server does not know the password, it answers with an error, as browsers do.
     """
 
     def __init__(
@@ -210,7 +211,9 @@ class LightTransport:
             self._follow_dtls()
 
     def _answer_check(self, check: stun.Message) -> None:
-        if self._password is None or not check.check_message_integrity(self._password.encode()):
+        known = "MESSAGE-INTEGRITY" in check.attributes and "USERNAME" in check.attributes
+        if self._password is None or not known or not check.check_message_integrity(self._password.encode()):
+            self._refuse_check(check, (401, "Unauthenticated") if known else (400, "Bad Request"))
             return
         answer = stun.Message(
             stun.Method.BINDING,
@@ -220,6 +223,16 @@ class LightTransport:
         )
         answer.add_message_integrity(self._password.encode())
         self._outgoing.append(bytes(answer))
+
+    def _refuse_check(self, check: stun.Message, error: tuple[int, str]) -> None:
+        """Answer a check without the right credentials (RFC 8489 section 9.1.3)."""
+        refusal = stun.Message(
+            stun.Method.BINDING,
+            stun.Class.ERROR,
+            transaction_id=check.transaction_id,
+            attributes={"ERROR-CODE": error},
+        )
+        self._outgoing.append(bytes(refusal))
 
     def _receive_dtls(self, datagram: bytes, now: float) -> None:
         try:
