@@ -115,7 +115,7 @@ class DataPlane:
 
         Datagrams from the path of an authentic request belong to this transport from then on.  It keeps its newest 16
         paths.  A path of another transport moves here.  :class:`PathSelected` names the path that the transport sends
-        on.
+        on.  ``docs/closures.md`` says when that is another one.
         """
 
     def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:

@@ -148,10 +148,15 @@ class Transport:
     # Datagrams from the network.
 
     def on_path_selected(self, path: Path, now: float) -> None:
-        """Send DTLS to this path from now on.  The first path starts a handshake in which we are the client."""
+        """Send DTLS to this path from now on.  The first path starts a handshake in which we are the client.
+
+        Key frame requests may have gone to a path that was dead already, so repeat those without an answer.
+        """
         self._path = path
         if self.dtls is not None and self.dtls.state is DtlsState.NEW:
             self._start_handshake(now)
+        if self.connected:
+            self._repeat_key_frame_requests(now)
 
     def receive_dtls(self, datagram: bytes, now: float) -> None:
         """A datagram of the handshake.  After the handshake only a close_notify or an alert matters."""
@@ -175,8 +180,11 @@ class Transport:
         """A sign of life came.  If it ended a silence, key frame requests need not wait any longer."""
         if self.state is TransportState.DISCONNECTED:
             self._change(TransportState.CONNECTED)
-            for producer in self.producers.values():
-                producer.on_reachable(now)
+            self._repeat_key_frame_requests(now)
+
+    def _repeat_key_frame_requests(self, now: float) -> None:
+        for producer in self.producers.values():
+            producer.on_reachable(now)
 
     def on_consent_expired(self, last_at: float) -> None:
         """No sign of life came since ``last_at``, so nothing may be sent to the client (RFC 7675 section 5.1)."""

@@ -101,14 +101,14 @@ class DtlsArrived:
 
 @dataclass(frozen=True)
 class PathSelected:
-    """Datagrams to the client go to this path from now on: it is the first one, or the client nominated it."""
+    """Datagrams to the client go to this path from now on."""
 
     transport: TransportId
     path: Path
 
 @dataclass(frozen=True)
 class KeyFrameRequested:
-    """The consumer's receiver cannot decode what it gets (it sent PLI or FIR).
+    """The consumer's receiver cannot decode what it gets: it sent PLI or FIR, or its path was dead for a while.
 
     One such event waits for a consumer at a time, however often its receiver asks.
     """

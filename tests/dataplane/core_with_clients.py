@@ -23,7 +23,7 @@ from sfu.dataplane.values import (
     ProducerSpec,
 )
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
-from tests.wire.binding import request
+from tests.wire.binding import refusal, request
 from tools.light.wire.demux import Protocol, classify
 from tools.light.wire.rtcp import RtcpPacket, SenderReport, parse_untrusted
 from tools.light.wire.rtcp import encode as rtcp_bytes
@@ -99,11 +99,15 @@ class Client:
         self.check()
 
     def check(self, path: Path | None = None, *, nominate: bool = False) -> None:
-        """Send a connectivity check from this path, and drop its answer."""
+        """Send a connectivity check from this path, and drop its answer.  Answer a check of the plane."""
         sent, before = len(self.rig.sent), self.rig.core.totals()
-        self.rig.core.receive(binding_request(self.transport, nominate=nominate), path or self.path, self.rig.now)
-        assert len(self.rig.sent) == sent + 1
+        path = path or self.path
+        self.rig.core.receive(binding_request(self.transport, nominate=nominate), path, self.rig.now)
+        _, *checks = self.rig.sent[sent:]
         del self.rig.sent[sent:]
+        for to, check in checks:
+            assert to == path
+            self.rig.core.receive(refusal(check), path, self.rig.now)
         self.rig.checks += _traffic(self.rig.core.totals()) - _traffic(before)
 
     def report(self, ssrc: int, ntp: int, timestamp: int) -> None:

@@ -8,7 +8,7 @@ from aioice import stun
 from sfu.dataplane.interface import DropReason, Path, TransportId
 from sfu.dataplane.values import DtlsArrived, PathSelected
 from tests.dataplane.core_with_clients import PASSWORD, Client, Rig, username_fragment
-from tests.wire.binding import attribute, message, request, sealed
+from tests.wire.binding import attribute, message, refusal, request, sealed
 
 UFRAG = username_fragment(TransportId(1))
 USERNAME = f"{UFRAG}:them"
@@ -20,14 +20,16 @@ class Agent:
     def __init__(self) -> None:
         self.rig = Rig()
         self.client: Client = self.rig.client(connected=False)
+        self.checks: list[bytes] = []
 
     def arrive(self, datagram: bytes, path: Path | None = None) -> list[bytes]:
-        """The answers to the address that the datagram came from."""
+        """The answers to the address that the datagram came from.  ``checks`` gets the checks of the plane."""
         path = path or self.client.path
         self.rig.core.receive(datagram, path, self.rig.now)
         assert {to for to, _ in self.rig.sent} <= {path}
         answers, self.rig.sent = [sent for _, sent in self.rig.sent], []
-        return answers
+        self.checks += [sent for sent in answers if sent[:2] == b"\0\1"]
+        return [sent for sent in answers if sent[:2] != b"\0\1"]
 
     def answered(self, datagram: bytes, path: Path | None = None, password: str = PASSWORD) -> stun.Message:
         """The only answer, read by another implementation."""
@@ -91,7 +93,7 @@ BAD: dict[str, tuple[DropReason, Callable[[], bytes]]] = {
     "no integrity": (DropReason.MALFORMED_STUN, lambda: message(attribute(0x0006, USERNAME.encode()))),
     "no username": (DropReason.MALFORMED_STUN, lambda: sealed(message(), PASSWORD)),
     "an indication from elsewhere": (DropReason.UNEXPECTED_STUN, lambda: message(message_type=0x0011)),
-    "a response": (
+    "a response that nobody asked for": (
         DropReason.UNEXPECTED_STUN,
         lambda: sealed(message(attribute(0x0006, USERNAME.encode()), message_type=0x0101), PASSWORD),
     ),
@@ -116,15 +118,26 @@ def test_every_other_message_is_counted_and_not_answered(what: str) -> None:
     assert agent.rig.core.heard_at(agent.client.transport) is None
 
 
-def test_the_first_path_is_selected_until_another_is_nominated() -> None:
+def test_the_first_path_is_selected_until_another_is_nominated_and_answers() -> None:
     agent = Agent()
     first, other = agent.client.path, Path("192.0.2.99", 1)
-    plain, nominating = request(USERNAME, PASSWORD), request(USERNAME, PASSWORD, nominate=True)
-    told = []
-    for datagram, path in ((plain, first), (plain, other), (nominating, other), (nominating, other), (plain, first)):
-        agent.answered(datagram, path)
-        told += agent.rig.core.take_events()
-    assert told == [PathSelected(agent.client.transport, first), PathSelected(agent.client.transport, other)]
+    agent.answered(request(USERNAME, PASSWORD), first)
+    assert agent.rig.core.take_events() == [PathSelected(agent.client.transport, first)]
+    agent.answered(request(USERNAME, PASSWORD), other)
+    agent.answered(request(USERNAME, PASSWORD, nominate=True), other)
+    assert agent.rig.core.take_events() == []
+    [check] = agent.checks
+    parsed = stun.parse_message(check)
+    assert (parsed.message_class, parsed.message_method) == (stun.Class.REQUEST, stun.Method.BINDING)
+    assert list(parsed.attributes) == ["FINGERPRINT"]
+    agent.arrive(refusal(check), other)
+    assert agent.rig.core.take_events() == [PathSelected(agent.client.transport, other)]
+    # The first path was never checked, and is still alive.
+    agent.answered(request(USERNAME, PASSWORD, nominate=True), first)
+    assert agent.rig.core.take_events() == []
+    agent.arrive(refusal(agent.checks[1]), first)
+    assert agent.rig.core.take_events() == [PathSelected(agent.client.transport, first)]
+    assert agent.rig.dropped() == {}
 
 
 def test_dtls_is_accepted_from_a_path_before_its_event_is_taken() -> None:
@@ -141,10 +154,9 @@ def test_dtls_is_accepted_from_a_path_before_its_event_is_taken() -> None:
 
 def test_a_path_with_recent_checks_is_kept_longer_than_others() -> None:
     agent = Agent()
-    datagram = request(USERNAME, PASSWORD)
     checked, *others = [Path("192.0.2.99", 1 + number) for number in range(17)]
     for path in (agent.client.path, checked, *others[:14], checked, *others[14:]):
-        agent.answered(datagram, path)
+        agent.answered(request(USERNAME, PASSWORD), path)
     # The data plane keeps the selected path, here the first one, and the newest 15. It forgets the oldest of the
     # others.
     hint = message(message_type=0x0011)

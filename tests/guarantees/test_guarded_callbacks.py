@@ -8,7 +8,7 @@ import trio
 
 import sfu
 from sfu.dataplane.interface import Path
-from tests.wire.binding import request
+from tests.wire.binding import refusal, request
 from tools.harness import World, run_scenario
 from tools.harness.steps import name_of_peer
 from tools.harness.ways import removed, sent_dtls_alert
@@ -48,6 +48,7 @@ def test_a_bug_while_handling_a_datagram_ends_the_client_that_sent_it(
             original(media, *arguments)
 
         directory = world.router.directory
+        elsewhere = Path("198.51.100.99", 9)
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, break_down)
             world.expect_end("ada")
@@ -60,9 +61,15 @@ def test_a_bug_while_handling_a_datagram_ends_the_client_that_sent_it(
                 ada.endpoints["receive"].flush()
             else:
                 ice = next(each for each in directory.transports.values() if name_of_peer(each) == "ada").ice_parameters
-                check = request(f"{ice.username_fragment}:them", ice.password, nominate=True)
-                world.plane.deliver(check, Path("198.51.100.99", 9))
+
+                def answer(datagram: bytes) -> None:
+                    if datagram.startswith(b"\0\1"):
+                        world.plane.deliver(refusal(datagram), elsewhere)
+
+                world.network.connect(elsewhere, world.conditions, bytes, answer)
+                world.plane.deliver(request(f"{ice.username_fragment}:them", ice.password, nominate=True), elsewhere)
             leave = await ben.event("voice_state", type="user_left", userId="ada")
+            world.network.disconnect(elsewhere)
         assert leave["reason"] == "failed"
         assert world.router.context.slow_path_errors == 0
 

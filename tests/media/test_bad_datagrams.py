@@ -103,7 +103,6 @@ def binding_request(username: str, password: str, **attributes: object) -> bytes
     request = stun.Message(
         stun.Method.BINDING,
         stun.Class.REQUEST,
-        transaction_id=bytes(range(12)),
         attributes={"USERNAME": username, "PRIORITY": 1, "ICE-CONTROLLING": 1, **attributes},
     )
     request.add_message_integrity(password.encode())

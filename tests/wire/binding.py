@@ -1,10 +1,11 @@
 """Binding requests as peers send them, and deliberately wrong ones."""
 
+import itertools
 import struct
 
 from aioice import stun
 
-TRANSACTION_ID = bytes(range(12))
+_numbers = itertools.count()
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -12,9 +13,10 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 
 def message(*attributes: bytes, message_type: int = 0x0001, cookie: bytes = b"\x21\x12\xa4\x42") -> bytes:
-    """A STUN message of these attributes, whether it makes sense or not."""
+    """A STUN message of these attributes, whether it makes sense or not.  Each has a transaction id of its own."""
     body = b"".join(attributes)
-    return struct.pack("!HH4s12s", message_type, len(body), cookie, TRANSACTION_ID) + body
+    transaction_id = next(_numbers).to_bytes(4) + bytes(range(8))
+    return struct.pack("!HH4s12s", message_type, len(body), cookie, transaction_id) + body
 
 
 def sealed(raw: bytes, password: str) -> bytes:
@@ -32,3 +34,8 @@ def request(username: str, password: str, *extra: bytes, controlled: bool = Fals
         attribute(0x0006, username.encode()), attribute(0x0024, b"\x6e\x7f\x1e\xff"), role, *use_candidate, *extra
     )
     return sealed(raw, password)
+
+
+def refusal(check: bytes) -> bytes:
+    """The answer of a client to a check without the client's password."""
+    return struct.pack("!HH", 0x0111, 8) + check[4:20] + attribute(0x0009, b"\0\0\x04\0")

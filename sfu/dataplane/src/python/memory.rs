@@ -6,7 +6,8 @@ use pyo3::types::{PyDict, PyTuple};
 use super::plane::DataPlane;
 use crate::core::{Event, Path};
 
-/// `transmit(path, datagram)` sends at once, or returns why not; `random` draws first sequence numbers.
+/// `transmit(path, datagram)` sends at once, or returns why not; `random` draws first sequence
+/// numbers, and the secret of the checks.
 #[pyclass(extends = DataPlane, subclass, frozen, module = "sfu._dataplane")]
 pub struct DataPlaneCore;
 
@@ -18,13 +19,15 @@ impl DataPlaneCore {
         PyClassInitializer::from(DataPlane::empty(0.0)).add_subclass(Self)
     }
 
-    fn __init__(slf: &Bound<'_, Self>, transmit: Py<PyAny>, random: Py<PyAny>) {
+    fn __init__(slf: &Bound<'_, Self>, transmit: Py<PyAny>, random: Py<PyAny>) -> PyResult<()> {
         let plane = slf.as_super().get();
+        plane.seed_checks(random.bind(slf.py()))?;
         for (slot, object) in [(&plane.transmit, transmit), (&plane.random, random)] {
             if let Ok(mut held) = slot.lock() {
                 *held = Some(object);
             }
         }
+        Ok(())
     }
 
     fn receive(slf: &Bound<'_, Self>, datagram: &[u8], path: Path, now: f64) -> PyResult<()> {

@@ -54,6 +54,13 @@ impl DataPlane {
         done.map_err(|panicked| PyRuntimeError::new_err(format!("the data plane failed: {}", panicked.0)))
     }
 
+    /// Make the identifiers of our checks from this source of random numbers.
+    pub fn seed_checks(&self, random: &Bound<'_, PyAny>) -> PyResult<()> {
+        let draw = || random.call_method1("randrange", (0, 1u128 << 64))?.extract::<u64>();
+        let secret = [draw()?, draw()?].map(u64::to_be_bytes).concat();
+        self.with(random.py(), |core| core.set_check_secret(&secret))
+    }
+
     fn held(slot: &Slot, py: Python<'_>) -> Option<Py<PyAny>> {
         slot.lock().ok()?.as_ref().map(|object| object.clone_ref(py))
     }

@@ -28,6 +28,7 @@ impl ThreadedPlane {
 
     fn __init__(slf: &Bound<'_, Self>, descriptors: Vec<RawFd>, random: Py<PyAny>, now: f64) -> PyResult<()> {
         let plane = slf.as_super().get();
+        plane.seed_checks(random.bind(slf.py()))?;
         let sockets = Arc::new(Sockets::new(descriptors.into_iter().map(owned).collect())?);
         let shell = Shell::start(Arc::clone(&plane.core), Arc::clone(&sockets), now)?;
         *lock(&plane.random)? = Some(random);

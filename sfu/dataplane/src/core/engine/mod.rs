@@ -24,8 +24,9 @@ use crate::core::transport::Transport;
 use crate::core::wire::address::Path;
 use crate::core::wire::rtcp::RtcpSource;
 use crate::core::wire::rtp::Element;
+use crate::core::wire::stun::CheckIds;
 
-/// A datagram that the core itself makes: an answer to a Binding request, or a report.
+/// A datagram that the core itself makes: an answer to a Binding request, a check, or a report.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct OwnDatagram {
@@ -76,6 +77,8 @@ pub struct Core {
     pub(in crate::core) changed: Vec<ConsumerKey>,
     /// Datagrams of the core itself; the next flush sends them.
     pub(in crate::core) own_datagrams: Vec<OwnDatagram>,
+    /// The identifiers of our own Binding requests.
+    pub(in crate::core) check_ids: CheckIds,
     /// Our SSRC and name in RTCP to publishers.
     pub(in crate::core) rtcp_source: RtcpSource,
     /// Transports whose send batches are not empty.
@@ -112,10 +115,10 @@ impl Core {
 
     /// Forget everything but the totals, because the core had a bug.  An event tells the slow path why.
     pub fn fail(&mut self, why: String) {
-        let Self { drops, mut traffic, hold, rtcp_source, producers, .. } = std::mem::take(self);
+        let Self { drops, mut traffic, hold, check_ids, rtcp_source, producers, .. } = std::mem::take(self);
         traffic.repairs_before =
             producers.values().map(Producer::repair_counts).fold(traffic.repairs_before, RepairCounts::plus);
-        *self = Self { drops, traffic, hold, rtcp_source, ..Self::default() };
+        *self = Self { drops, traffic, hold, check_ids, rtcp_source, ..Self::default() };
         self.events.push_failure(why);
     }
 }

@@ -25,11 +25,13 @@ pub enum TransportTimer {
     ReceiverReport,
     /// The client is asked for packets that are missing.
     Nack,
+    /// The path to send on may have to move.
+    Path,
 }
 
 impl TransportTimer {
     /// Every kind, in the order of the variants.
-    const ALL: [Self; 3] = [Self::Consent, Self::ReceiverReport, Self::Nack];
+    const ALL: [Self; 4] = [Self::Consent, Self::ReceiverReport, Self::Nack, Self::Path];
     const COUNT: usize = Self::ALL.len();
 }
 

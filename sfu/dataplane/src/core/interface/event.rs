@@ -13,9 +13,9 @@ pub const MAX_EVENTS: usize = 1024;
 pub enum Event {
     /// A DTLS datagram from one of the transport's paths.
     DtlsArrived { transport: Id, data: Vec<u8> },
-    /// Datagrams to the client go to this path from now on.  It is the first path, or the client nominated it.
+    /// Datagrams to the client go to this path from now on.
     PathSelected { transport: Id, path: Path },
-    /// A consumer's receiver cannot decode what it gets, and asks for a key frame.
+    /// A consumer's receiver cannot decode what it gets.  It says so, or its path was dead for a while.
     KeyFrameRequested { consumer: Id },
     /// The SSRC of an encoding became known, or changed.
     EncodingLearned { producer: Id, encoding: usize, ssrc: u32 },

@@ -51,8 +51,8 @@ impl Core {
         for producer in self.transports[key].producers.clone() {
             self.remove_producer(self.producers[producer].id);
         }
-        for path in &self.transports[key].paths {
-            self.by_path.remove(path);
+        for path in self.transports[key].paths.all() {
+            self.by_path.remove(&path);
         }
         for username in self.transports[key].ice.iter().flat_map(|agent| agent.username_fragments()) {
             self.by_username.remove(username);

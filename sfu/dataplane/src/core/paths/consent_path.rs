@@ -6,6 +6,7 @@ use crate::core::interface::event::Event;
 use crate::core::interface::spec::{Id, Refused};
 use crate::core::keys::TransportKey;
 use crate::core::transport::consent::{Liveness, SilenceLimits};
+use crate::core::wire::address::Path;
 
 impl Core {
     /// Report silence after `silent_after` seconds without a sign of life, and the loss of consent after `lost_after`.
@@ -25,28 +26,32 @@ impl Core {
         Ok(if media { consent.media_at() } else { consent.heard_at() })
     }
 
-    /// Media came at `now` that authenticated and is no replay.
-    pub(in crate::core) fn on_media(&mut self, key: TransportKey, now: f64) {
-        if self.transports[key].consent.on_media(now) {
-            self.come_back(key);
+    /// Media came on this path at `now` that authenticated and is no replay.
+    pub(in crate::core) fn on_media(&mut self, key: TransportKey, path: Path, now: f64) {
+        let transport = &mut self.transports[key];
+        transport.paths.on_sign(path, now);
+        if let Some(since) = transport.consent.on_media(now) {
+            self.come_back(key, since, now);
         }
     }
 
     /// Note proof that the client is there.
     pub(in crate::core) fn on_proof(&mut self, key: TransportKey, at: f64) {
-        if self.transports[key].consent.on_proof(at) {
-            self.come_back(key);
+        if let Some(since) = self.transports[key].consent.on_proof(at) {
+            self.come_back(key, since, at);
         }
     }
 
-    /// Report that the client is back.  If the report of its silence still waits, drop that report instead.
-    fn come_back(&mut self, key: TransportKey) {
+    /// Report that the client is back, and that it lost its pictures since `since`.  If the report of its silence still
+    /// waits, drop that report instead.
+    fn come_back(&mut self, key: TransportKey, since: f64, now: f64) {
         let id = self.transports[key].id;
         let reported = !self.events.announces_silence_of(id);
         self.events.retract_liveness(id);
         if reported {
             self.events.push_liveness(Event::CameBack { transport: id });
         }
+        self.restore_pictures(key, since, now);
         self.arm_consent(key);
     }
 

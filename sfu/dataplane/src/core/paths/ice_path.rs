@@ -1,12 +1,17 @@
-//! STUN: the core answers Binding requests, and they select the paths to a client (RFC 8445 section 7.3).
+//! STUN: the core answers Binding requests (RFC 8445 section 7.3), and moves the path to a client.
 
+use crate::core::engine::timers::{Timer, TransportTimer};
 use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::interface::spec::{Id, Refused};
 use crate::core::keys::TransportKey;
-use crate::core::transport::ice_agent::IceAgent;
+use crate::core::transport::ice_agent::{IceAgent, Verdict};
+use crate::core::transport::path_selection::{PathRequest, SILENT_AFTER};
 use crate::core::wire::address::Path;
-use crate::core::wire::stun::{BadMessage, Binding, Credentials, MessageType, message_type_untrusted};
+use crate::core::wire::stun::{
+    BadMessage, Binding, CheckIds, Credentials, MessageType, TransactionId, check, message_type_untrusted,
+    transaction_id_untrusted,
+};
 
 impl From<BadMessage> for DropReason {
     fn from(_: BadMessage) -> Self {
@@ -15,6 +20,11 @@ impl From<BadMessage> for DropReason {
 }
 
 impl Core {
+    /// Make the identifiers of our checks from this secret, which no client may know.
+    pub fn set_check_secret(&mut self, secret: &[u8]) {
+        self.check_ids = CheckIds::new(secret);
+    }
+
     /// Answer requests with these credentials from now on.
     ///
     /// The second call is an ICE restart (RFC 8445 section 9): the old credentials stay valid until the client uses the
@@ -41,8 +51,18 @@ impl Core {
     /// on.
     pub fn add_path(&mut self, transport: Id, path: Path) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
-        self.learn_path(key, path, false);
+        self.own_path(key, path, f64::NEG_INFINITY);
+        self.change_paths(key, f64::NEG_INFINITY, |core, now| {
+            core.learn_path(key, PathRequest { path, nominates: false, newest: false }, now);
+        });
         Ok(())
+    }
+
+    /// The stream that was this path has closed.  Its client is sent to on the path that was heard last.
+    pub fn stream_closed(&mut self, path: Path, now: f64) {
+        if let Some(key) = self.by_path.remove(&path) {
+            self.lose_path(key, path, now);
+        }
     }
 
     /// Act on a STUN message.  `known` is the transport that owns the path.
@@ -56,8 +76,12 @@ impl Core {
         match message_type_untrusted(datagram)? {
             MessageType::Request => self.answer_request_untrusted(datagram, path, now),
             MessageType::Indication => {
-                self.take_indication_untrusted(known.ok_or(DropReason::UnexpectedStun)?, datagram, now);
+                self.take_indication_untrusted(known.ok_or(DropReason::UnexpectedStun)?, datagram, path, now);
                 Ok(())
+            }
+            MessageType::Answer => {
+                let key = known.ok_or(DropReason::UnexpectedStun)?;
+                self.take_answer(key, path, &transaction_id_untrusted(datagram)?, now)
             }
             MessageType::Other => Err(DropReason::UnexpectedStun),
         }
@@ -69,64 +93,111 @@ impl Core {
         let key = *self.by_username.get(request.local_fragment()).ok_or(DropReason::UnknownUsername)?;
         let agent = self.transports[key].ice.as_mut().ok_or(DropReason::UnknownUsername)?;
         // A sender without the password gets no answer: its address may be forged, and an answer would go to a victim.
-        let verdict = agent.judge(&request, path.remote).ok_or(DropReason::WrongPassword)?;
-        if let Some(retired) = verdict.retired {
-            self.by_username.remove(&retired);
+        let mut verdict = agent.judge(&request, path.remote).ok_or(DropReason::WrongPassword)?;
+        if let Some(retired) = &verdict.retired {
+            self.by_username.remove(retired);
         }
-        self.own_datagrams.push(OwnDatagram { transport: key, path, datagram: verdict.answer });
+        self.own_datagrams.push(OwnDatagram { transport: key, path, datagram: std::mem::take(&mut verdict.answer) });
         self.on_proof(key, now);
-        if verdict.valid {
-            self.learn_path(key, path, verdict.nominated);
+        if verdict.valid && verdict.fresh {
+            self.follow_request(key, path, &verdict, now);
         }
         Ok(())
+    }
+
+    /// An authentic request came on this path the first time: learn the path, and check it if it is a candidate.
+    fn follow_request(&mut self, key: TransportKey, path: Path, verdict: &Verdict, now: f64) {
+        self.own_path(key, path, now);
+        self.change_paths(key, now, |core, now| {
+            if verdict.retired.is_some() {
+                for left in core.transports[key].paths.restart() {
+                    core.by_path.remove(&left);
+                }
+            }
+            core.learn_path(key, PathRequest { path, nominates: verdict.nominated, newest: verdict.newest }, now);
+            let Self { transports, check_ids, .. } = core;
+            if let Some(id) = transports[key].paths.take_check(path, now, || check_ids.take()) {
+                core.send_check(key, path, &id);
+            }
+        });
+    }
+
+    fn send_check(&mut self, key: TransportKey, path: Path, id: &TransactionId) {
+        self.own_datagrams.push(OwnDatagram { transport: key, path, datagram: check(id) });
+    }
+
+    /// An answer to a check of ours came.  It shows that the client receives on this path, and nothing else: whoever
+    /// reads the check can send it.
+    fn take_answer(&mut self, key: TransportKey, path: Path, id: &TransactionId, now: f64) -> Result<(), DropReason> {
+        let mut expected = false;
+        self.change_paths(key, now, |core, now| expected = core.transports[key].paths.on_answer(path, id, now));
+        if expected { Ok(()) } else { Err(DropReason::UnexpectedStun) }
+    }
+
+    /// The timer of the paths fired: perhaps the send path is dead.
+    pub(in crate::core) fn review_paths(&mut self, key: TransportKey, now: f64) {
+        self.change_paths(key, now, |core, now| {
+            let Self { transports, check_ids, .. } = core;
+            if let Some((path, id)) = transports[key].paths.pass_time(now, || check_ids.take()) {
+                core.send_check(key, path, &id);
+            }
+        });
     }
 
     /// Note an indication as a sign of life.  Without the right integrity it is only a hint, as anybody who guesses an
     /// address can forge it.
     ///
     /// An indication with unknown required attributes is no more than a hint either (RFC 8489 section 6.3.2).
-    fn take_indication_untrusted(&mut self, key: TransportKey, datagram: &[u8], now: f64) {
+    fn take_indication_untrusted(&mut self, key: TransportKey, datagram: &[u8], path: Path, now: f64) {
         let transport = &mut self.transports[key];
         let binding = Binding::read_untrusted(datagram).ok().filter(|binding| binding.unknown_attributes.is_empty());
         if binding.is_some_and(|binding| transport.ice.as_ref().is_some_and(|agent| agent.knows(&binding))) {
+            transport.paths.on_sign(path, now);
             self.on_proof(key, now);
         } else {
             transport.consent.on_hint(now);
         }
     }
 
-    /// Accept datagrams from an authenticated path.  Send on the newest nominated path, or else on the first one.
-    fn learn_path(&mut self, key: TransportKey, path: Path, nominated: bool) {
-        let before = self.transports[key].send_path;
+    /// Accept datagrams from this path as datagrams of this transport.  The transport that it belonged to loses it.
+    fn own_path(&mut self, key: TransportKey, path: Path, now: f64) {
         if let Some(owner) = self.by_path.insert(path, key).filter(|&owner| owner != key) {
-            self.lose_path(owner, path);
+            self.lose_path(owner, path, now);
         }
-        if let Some(oldest) = self.transports[key].learn_path(path) {
-            self.by_path.remove(&oldest);
-        }
-        if nominated {
-            self.transports[key].send_path = Some(path);
-        }
-        self.report_path(key, before);
     }
 
-    /// Another transport owns this path now.
-    fn lose_path(&mut self, key: TransportKey, path: Path) {
-        let before = self.transports[key].send_path;
-        self.transports[key].lose_path(path);
+    fn learn_path(&mut self, key: TransportKey, request: PathRequest, now: f64) {
+        if let Some(oldest) = self.transports[key].paths.on_request(request, now) {
+            self.by_path.remove(&oldest);
+        }
+    }
+
+    /// The transport has this path no more.
+    fn lose_path(&mut self, key: TransportKey, path: Path, now: f64) {
+        self.change_paths(key, now, |core, _| core.transports[key].paths.forget(path));
         if !self.transports[key].ready() {
             for consumer in self.transports[key].consumers.clone() {
                 self.restart(consumer);
             }
         }
-        self.report_path(key, before);
     }
 
-    /// Report the path to send on if it has changed: the slow path sends DTLS there.
-    fn report_path(&mut self, key: TransportKey, before: Option<Path>) {
+    /// Change what is known of the paths of a transport, and follow its send path if that moves.
+    ///
+    /// The slow path sends DTLS there.  What the client got on a path that had been silent is lost.
+    fn change_paths(&mut self, key: TransportKey, now: f64, change: impl FnOnce(&mut Self, f64)) {
+        let paths = &self.transports[key].paths;
+        let (before, heard_at) = (paths.send_path(), paths.send_heard_at());
+        change(self, now);
         let transport = &self.transports[key];
-        if let Some(path) = transport.send_path.filter(|&path| Some(path) != before) {
+        if let Some(path) = transport.paths.send_path().filter(|&path| Some(path) != before) {
             self.events.path_selected(transport.id, path);
+            if before.is_some() && now - heard_at >= SILENT_AFTER {
+                self.restore_pictures(key, heard_at, now);
+            }
+        }
+        if let Some(due) = self.transports[key].paths.due() {
+            self.timers.arm(Timer::Transport(TransportTimer::Path, key), due);
         }
     }
 }

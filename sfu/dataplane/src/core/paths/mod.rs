@@ -8,6 +8,7 @@ mod forwarding;
 mod ice_path;
 mod late_start;
 mod packet_path;
+mod picture_path;
 mod queries;
 mod redundancy_path;
 mod repair_path;

@@ -41,10 +41,10 @@ impl Core {
                 let transport = self.transports[key].id;
                 self.events.push_datagram(Event::DtlsArrived { transport, data: datagram.to_vec() }, datagram.len())
             }
-            (Protocol::Rtcp, Some(key)) => self.receive_rtcp_untrusted(key, datagram, now),
+            (Protocol::Rtcp, Some(key)) => self.receive_rtcp_untrusted(key, datagram, path, now),
             (Protocol::Rtp, Some(key)) => {
                 let mut elements = std::mem::take(&mut self.scratch.elements);
-                let received = self.receive_rtp_untrusted(key, datagram, &mut elements, now);
+                let received = self.receive_rtp_untrusted(key, datagram, path, &mut elements, now);
                 self.scratch.elements = elements;
                 received
             }
@@ -55,6 +55,7 @@ impl Core {
         &mut self,
         key: TransportKey,
         datagram: &mut [u8],
+        path: Path,
         elements: &mut Vec<Element>,
         now: f64,
     ) -> Result<(), DropReason> {
@@ -65,7 +66,7 @@ impl Core {
         // packet on, or it could not open the stream later.
         let wanted = |ssrc| ssrcs.contains_key(&ssrc) || rtx_ssrcs.contains_key(&ssrc);
         let size = srtp.open_rtp(datagram, &header, wanted)?;
-        self.on_media(key, now);
+        self.on_media(key, path, now);
         let plain = &mut datagram[..size];
         let Some(at) = self.encoding_of(key, plain, &header, elements, now) else {
             let repaired = self.repaired_encoding_of(key, plain, &header, elements, now);

@@ -83,7 +83,7 @@ impl Core {
     /// Seal a compound packet.  `None` without keys and a path, and for a packet that is too long, which is counted.
     pub(super) fn seal_compound(&mut self, key: TransportKey, mut compound: Vec<u8>) -> Option<(Path, Vec<u8>)> {
         let transport = &mut self.transports[key];
-        let (srtp, path) = (transport.srtp.as_mut()?, transport.send_path?);
+        let (srtp, path) = (transport.srtp.as_mut()?, transport.paths.send_path()?);
         match srtp.seal_rtcp(&mut compound) {
             Ok(()) => Some((path, compound)),
             Err(reason) => {

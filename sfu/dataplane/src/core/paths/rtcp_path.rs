@@ -7,14 +7,10 @@ use crate::core::receive::clock::NtpMapping;
 use crate::core::send::resend_limits::MAX_LOOK_UPS;
 use crate::core::srtp::RTCP_HEADER_SIZE;
 use crate::core::transport::Transport;
+use crate::core::wire::address::Path;
 use crate::core::wire::rtcp::{
     BadPacket, Nack, ReportBlock, RtcpPacket, SenderInfo, SourceDescription, read_untrusted,
 };
-
-/// Assumed until the receiver has reported a round trip, in seconds.
-const ROUND_TRIP_UNKNOWN: f64 = 0.2;
-/// Seconds within which a receiver repeats its request for a key frame.
-const REPEATED: f64 = 0.2;
 
 impl Core {
     /// Open an SRTCP packet in place, and act on it.
@@ -22,6 +18,7 @@ impl Core {
         &mut self,
         key: TransportKey,
         datagram: &mut [u8],
+        path: Path,
         now: f64,
     ) -> Result<(), DropReason> {
         let Transport { srtp, ssrcs, rtx_ssrcs, .. } = &mut self.transports[key];
@@ -30,7 +27,7 @@ impl Core {
             return Err(DropReason::MalformedRtcp);
         }
         let plain = srtp.open_rtcp(datagram, |ssrc| ssrcs.contains_key(&ssrc) || rtx_ssrcs.contains_key(&ssrc))?;
-        self.on_media(key, now);
+        self.on_media(key, path, now);
         // A malformed part is counted, once for the whole compound packet.  The other parts take effect all the same.
         let mut malformed = false;
         let mut look_ups = MAX_LOOK_UPS;
@@ -104,26 +101,6 @@ impl Core {
         let Some(sealed) = consumer.map(|consumer| &consumer.sealed) else { return };
         if nack.numbers().take(8).any(|number| !sealed.accepts(sealed.guess(number))) {
             transport.audio_redundancy.on_nack(now);
-        }
-    }
-
-    /// A receiver cannot decode one of its consumers.  Queue an event for the slow path, unless one still waits there.
-    fn on_picture_loss(&mut self, key: TransportKey, ssrc: u32, now: f64) {
-        // An SSRC without a consumer is no error: the consumer may have been removed meanwhile.
-        let transport = &self.transports[key];
-        let round_trip = transport.round_trip.unwrap_or(ROUND_TRIP_UNKNOWN);
-        let consumer = transport.sender_of(ssrc);
-        let Some(consumer) = consumer.and_then(|consumer| self.consumers.get_mut(consumer)) else { return };
-        let producer = consumer.producer.and_then(|producer| self.producers.get(producer));
-        // The key frames of other codecs are not read, so nothing would end the waiting.  A request that crossed a key
-        // frame must not end the repair of that one.
-        let crossed = now - consumer.key_frame_at < round_trip + REPEATED;
-        consumer.awaits_key_frame |= !crossed && producer.is_some_and(|producer| producer.codec.is_some());
-        if !consumer.key_frame_requested {
-            match self.events.push_key_frame_request(consumer.id) {
-                Ok(()) => consumer.key_frame_requested = true,
-                Err(reason) => self.drops.count(reason),
-            }
         }
     }
 

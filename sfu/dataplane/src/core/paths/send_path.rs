@@ -147,7 +147,7 @@ impl Core {
 
     /// Let everything leave that waits for this transport's receiver.
     fn empty_batch(&mut self, key: TransportKey, now: f64, mut each: impl FnMut(&Self, Path, &Srtp, &mut SendBatch)) {
-        let path = self.transports[key].send_path;
+        let path = self.transports[key].paths.send_path();
         if path.is_some() {
             self.add_sender_reports(key, now);
         }

@@ -9,6 +9,7 @@ mod fuzz;
 mod gaps;
 mod liveness;
 mod lossy;
+mod moving_paths;
 mod parameter_sets;
 mod payloads;
 mod recovered_audio;

@@ -34,6 +34,8 @@ pub struct Consent {
     proven_at: Option<f64>,
     hinted_at: Option<f64>,
     liveness: Liveness,
+    /// When the last sign before the newest silence came.
+    silent_since: f64,
 }
 
 impl Consent {
@@ -52,14 +54,14 @@ impl Consent {
         self.limits = Some(limits);
     }
 
-    /// Note media.  Whether the client had been silent or lost before.
-    pub fn on_media(&mut self, now: f64) -> bool {
+    /// Note media.  If the client had been silent or lost: when the last sign before that came.
+    pub fn on_media(&mut self, now: f64) -> Option<f64> {
         self.media_at = Some(now);
         self.revive()
     }
 
-    /// Note proof.  Whether the client had been silent or lost before.
-    pub fn on_proof(&mut self, at: f64) -> bool {
+    /// Note proof.  If the client had been silent or lost: when the last sign before that came.
+    pub fn on_proof(&mut self, at: f64) -> Option<f64> {
         self.proven_at = newer(self.proven_at, Some(at));
         self.revive()
     }
@@ -69,8 +71,8 @@ impl Consent {
         self.hinted_at = Some(now);
     }
 
-    fn revive(&mut self) -> bool {
-        std::mem::take(&mut self.liveness) != Liveness::Heard
+    fn revive(&mut self) -> Option<f64> {
+        (std::mem::take(&mut self.liveness) != Liveness::Heard).then_some(self.silent_since)
     }
 
     /// When the client turns silent or lost unless it gives another sign.
@@ -93,6 +95,7 @@ impl Consent {
         }
         let (limits, last_at) = (self.limits?, self.heard_at()?);
         self.liveness = if now >= last_at + limits.lost_after { Liveness::Lost } else { Liveness::Silent };
+        self.silent_since = last_at;
         Some((self.liveness, last_at))
     }
 }
@@ -134,8 +137,8 @@ mod tests {
         consent.on_hint(5.0);
         assert_eq!((consent.due(), consent.heard_at()), (Some(12.0), Some(1.0)));
         consent.expire(12.0);
-        assert!(consent.on_media(13.0));
-        assert!(!consent.on_proof(14.0));
+        assert_eq!(consent.on_media(13.0), Some(1.0));
+        assert_eq!(consent.on_proof(14.0), None);
         assert_eq!((consent.heard_at(), consent.media_at(), consent.due()), (Some(14.0), Some(13.0), Some(21.0)));
     }
 

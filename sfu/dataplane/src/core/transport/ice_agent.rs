@@ -1,7 +1,8 @@
-//! An ICE-lite agent: it answers connectivity checks and never sends any (RFC 8445 sections 2.5 and 7.3).
+//! An ICE-lite agent: it judges and answers the client's connectivity checks (RFC 8445 sections 2.5 and 7.3).
 
 use std::net::SocketAddr;
 
+use crate::core::transport::recent_requests::RecentRequests;
 use crate::core::wire::stun::{Binding, Credentials, role_conflict, success, unknown_attributes};
 
 /// The credentials of one transport.
@@ -13,6 +14,7 @@ pub struct IceAgent {
     /// The credentials that the newest will replace.
     replaced: Option<Credentials>,
     newest_used: bool,
+    recent: RecentRequests,
 }
 
 /// The judgement about an authentic request.
@@ -22,8 +24,12 @@ pub struct Verdict {
     pub answer: Vec<u8>,
     /// Media and DTLS may come from that address, and go to it.
     pub valid: bool,
-    /// Send to that address from now on (RFC 8445 section 7.3.2).
+    /// The client asks us to send to that address (RFC 8445 section 7.3.2).
     pub nominated: bool,
+    /// It came the first time.  A repeated request may come from an eavesdropper.
+    pub fresh: bool,
+    /// It was made with the newest credentials.
+    pub newest: bool,
     /// The username fragment that is not valid any more.
     pub retired: Option<Box<str>>,
 }
@@ -31,7 +37,7 @@ pub struct Verdict {
 impl IceAgent {
     /// An agent with its first credentials.
     pub fn new(credentials: Credentials) -> Self {
-        Self { newest: credentials, replaced: None, newest_used: false }
+        Self { newest: credentials, replaced: None, newest_used: false, recent: RecentRequests::default() }
     }
 
     /// Replace the credentials.  Credentials that the client never used before the next restart are forgotten.
@@ -68,8 +74,10 @@ impl IceAgent {
         } else {
             (success(id, remote, credentials), true)
         };
+        let fresh = self.recent.add(id);
         let retired = retired.map(|credentials| credentials.username_fragment().into());
-        Some(Verdict { answer, valid, nominated: valid && request.use_candidate, retired })
+        let nominated = valid && request.use_candidate;
+        Some(Verdict { answer, valid, nominated, fresh, newest: uses_newest, retired })
     }
 
     /// Whether the sender of a request or indication knows the password.

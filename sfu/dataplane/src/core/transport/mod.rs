@@ -4,6 +4,8 @@ pub mod audio_redundancy;
 pub mod consent;
 pub mod failure_limit;
 pub mod ice_agent;
+pub mod path_selection;
+pub mod recent_requests;
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,10 +18,7 @@ use crate::core::transport::audio_redundancy::AudioRedundancy;
 use crate::core::transport::consent::Consent;
 use crate::core::transport::failure_limit::FailureLimit;
 use crate::core::transport::ice_agent::IceAgent;
-use crate::core::wire::address::Path;
-
-/// How many paths a transport keeps.
-pub const MAX_PATHS: usize = 16;
+use crate::core::transport::path_selection::PathSelection;
 
 const PATH_MTU: usize = 1500; // Ethernet; a sender on a smaller path finds that out and sends less (RFC 8899)
 const IPV4_UDP: usize = 28; // bytes of headers
@@ -48,10 +47,8 @@ pub struct Transport {
     pub id: Id,
     /// `None` until DTLS has agreed on keys.
     pub srtp: Option<Srtp>,
-    /// The path to send on.
-    pub send_path: Option<Path>,
-    /// The paths that packets may come from, the newest last.
-    pub paths: Vec<Path>,
+    /// The paths that packets may come from, and the one to send on.
+    pub paths: PathSelection,
     /// The encoding that each received SSRC belongs to.
     pub ssrcs: HashMap<u32, EncodingKey>,
     /// The encoding that each received SSRC of retransmissions belongs to (RFC 4588 section 5.3).
@@ -97,27 +94,7 @@ impl Transport {
 
     /// Whether media can be sent.
     pub fn ready(&self) -> bool {
-        self.srtp.is_some() && self.send_path.is_some()
-    }
-
-    /// Make this path the newest.  Gives the path that had to go for it, if there are too many.
-    pub fn learn_path(&mut self, path: Path) -> Option<Path> {
-        self.paths.retain(|known| *known != path);
-        self.paths.push(path);
-        self.send_path.get_or_insert(path);
-        if self.paths.len() <= MAX_PATHS {
-            return None;
-        }
-        let oldest = self.paths.iter().position(|known| Some(*known) != self.send_path)?;
-        Some(self.paths.remove(oldest))
-    }
-
-    /// Another transport owns this path now.  Send to the newest path that is left.
-    pub fn lose_path(&mut self, path: Path) {
-        self.paths.retain(|known| *known != path);
-        if self.send_path == Some(path) {
-            self.send_path = self.paths.last().copied();
-        }
+        self.srtp.is_some() && self.paths.send_path().is_some()
     }
 
     /// Take the SSRC from this encoding.  Does nothing if another encoding has it by now.
@@ -136,7 +113,8 @@ impl Transport {
 
     /// The largest datagram that the path to the receiver carries whole, in bytes.
     pub fn largest_datagram(&self) -> usize {
-        let headers = if self.send_path.is_some_and(|path| path.remote.is_ipv6()) { IPV6_UDP } else { IPV4_UDP };
+        let headers =
+            if self.paths.send_path().is_some_and(|path| path.remote.is_ipv6()) { IPV6_UDP } else { IPV4_UDP };
         PATH_MTU - headers
     }
 

@@ -5,7 +5,7 @@ use super::attribute::{
     attributes_untrusted, fingerprint,
 };
 use super::credentials::Credentials;
-use super::header::{BadMessage, TransactionId};
+use super::header::{BadMessage, TransactionId, transaction_id_untrusted};
 
 /// A request or an indication of the right form.  [`Binding::is_authentic`] says whether it is authentic.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl<'a> Binding<'a> {
         let username = reader.username.filter(|name| name.contains(':')).ok_or(BadMessage)?;
         let integrity = reader.integrity.filter(|one| one.value.len() == INTEGRITY_SIZE).ok_or(BadMessage)?;
         Ok(Self {
-            transaction_id: datagram[8..20].try_into().map_err(|_| BadMessage)?,
+            transaction_id: transaction_id_untrusted(datagram)?,
             use_candidate: reader.seen.contains(&USE_CANDIDATE),
             controlled: reader.seen.contains(&ICE_CONTROLLED),
             unknown_attributes: reader.unknown,

@@ -29,7 +29,9 @@ pub enum MessageType {
     Request,
     /// A Binding indication, by which a client keeps a NAT open (RFC 8445 section 11).
     Indication,
-    /// A message that no client sends to us: an answer, or another method.
+    /// An answer to a Binding request of ours, whether it is a success or an error.
+    Answer,
+    /// A message that no client sends to us: another method.
     Other,
 }
 
@@ -45,8 +47,14 @@ pub fn message_type_untrusted(datagram: &[u8]) -> Result<MessageType, BadMessage
     Ok(match be16(datagram, 0) {
         BINDING_REQUEST => MessageType::Request,
         BINDING_INDICATION => MessageType::Indication,
+        BINDING_SUCCESS | BINDING_ERROR => MessageType::Answer,
         _ => MessageType::Other,
     })
+}
+
+/// The transaction identifier of a message whose header has been checked.
+pub fn transaction_id_untrusted(datagram: &[u8]) -> Result<TransactionId, BadMessage> {
+    datagram.get(8..HEADER_SIZE).and_then(|id| id.try_into().ok()).ok_or(BadMessage)
 }
 
 /// A header; [`set_length`] must write its length.

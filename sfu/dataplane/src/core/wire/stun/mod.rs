@@ -1,8 +1,9 @@
-//! STUN as an ICE-lite agent needs it: Binding requests and indications are read, and requests are answered
-//! (RFC 8489, RFC 8445 section 7).
+//! STUN as an ICE-lite agent needs it (RFC 8489, RFC 8445 section 7).  It reads Binding requests and indications, and
+//! answers requests.  It also makes checks, which ask whether a client receives at an address.
 
 mod attribute;
 mod binding;
+mod check;
 mod credentials;
 mod header;
 mod response;
@@ -10,8 +11,9 @@ mod response;
 mod tests;
 
 pub use binding::Binding;
+pub use check::{CheckIds, check};
 pub use credentials::Credentials;
-pub use header::{BadMessage, MessageType, message_type_untrusted};
+pub use header::{BadMessage, MessageType, TransactionId, message_type_untrusted, transaction_id_untrusted};
 pub use response::{role_conflict, success, unknown_attributes};
 #[cfg(test)]
 pub use tests::{CONTROLLED, UNHEARD_OF};

@@ -153,8 +153,8 @@ fn the_type_of_a_message_is_in_its_header() {
     for (message_type, expected) in [
         (BINDING_REQUEST, MessageType::Request),
         (BINDING_INDICATION, MessageType::Indication),
-        (BINDING_SUCCESS, MessageType::Other),
-        (BINDING_ERROR, MessageType::Other),
+        (BINDING_SUCCESS, MessageType::Answer),
+        (BINDING_ERROR, MessageType::Answer),
         (0x0003, MessageType::Other),
         (0x0FFF, MessageType::Other),
     ] {

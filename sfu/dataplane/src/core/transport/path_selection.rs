@@ -1,0 +1,281 @@
+//! The paths to one client, and the choice of the path to send on.
+//!
+//! A path is known once an authentic request came on it.  The first one is the *send path* at once.  Each other one is
+//! a candidate, and gets a *check* of ours.  The answer to it shows that the client receives there.  A candidate becomes
+//! the send path in four cases:
+//!
+//! - The client nominated it, and it answered.
+//! - The client nominated it, and the send path has been silent for a second.
+//! - It answered, and the send path has been silent for a second although we checked that, too.  A client that only
+//!   receives is often silent for so long, so silence alone proves nothing.
+//! - It answered, and since an ICE restart no request came on the send path.
+//!
+//! Media alone never moves the send path, because media carries no sign of which path the client prefers.
+
+use crate::core::wire::address::Path;
+use crate::core::wire::stun::TransactionId;
+
+/// How many paths a client may have.
+pub const MAX_PATHS: usize = 16;
+/// Seconds without a sign from the send path, after which another may replace it.
+pub const SILENT_AFTER: f64 = 1.0;
+/// Checks of a silent send path, and the seconds from one to the next.
+const PROBES: u8 = 2;
+const PROBE_INTERVAL: f64 = 0.3;
+/// Seconds until a check may be repeated.  They double with each try, up to the last one below.
+const FIRST_WAIT: f64 = 0.1;
+const DOUBLINGS: u8 = 8;
+
+/// A request for us to use a path, with the right integrity.
+#[derive(Clone, Copy, Debug)]
+pub struct PathRequest {
+    /// The path that it came on.
+    pub path: Path,
+    /// The client asks us to send there (RFC 8445 section 8.1.1).
+    pub nominates: bool,
+    /// It was made with the newest credentials.
+    pub newest: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Check {
+    id: TransactionId,
+    sent_at: f64,
+    tries: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KnownPath {
+    path: Path,
+    /// When an authentic sign came on it last.  Media counts for the send path alone.
+    heard_at: f64,
+    /// A request with the newest credentials came on it.
+    current: bool,
+    /// The newest check of ours.
+    check: Option<Check>,
+    /// The client answered a check since the last restart.
+    answered: bool,
+}
+
+impl KnownPath {
+    /// Count a check that is sent at `now`, and give its identifier: the same one until it is answered.
+    fn note_check(&mut self, now: f64, new_id: impl FnOnce() -> TransactionId) -> TransactionId {
+        let check = self.check.get_or_insert_with(|| Check { id: new_id(), sent_at: now, tries: 0 });
+        (check.sent_at, check.tries) = (now, (check.tries + 1).min(DOUBLINGS));
+        check.id
+    }
+
+    fn may_check(&self, now: f64) -> bool {
+        let waited = |check: Check| now - check.sent_at >= FIRST_WAIT * f64::from(1u32 << check.tries);
+        !self.answered && self.check.is_none_or(waited)
+    }
+}
+
+/// An attempt to find out whether the send path is dead, since the client uses another one.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    since: f64,
+    probes: u8,
+}
+
+impl Trial {
+    fn due(self) -> f64 {
+        if self.probes < PROBES { self.since + PROBE_INTERVAL * f64::from(self.probes + 1) } else { self.ends_at() }
+    }
+
+    fn ends_at(self) -> f64 {
+        self.since + SILENT_AFTER
+    }
+}
+
+/// The known paths of one client.  Times are in seconds.
+#[derive(Debug, Default)]
+pub struct PathSelection {
+    /// The path heard last is the last one.
+    known: Vec<KnownPath>,
+    send_path: Option<Path>,
+    /// When an authentic sign came on the send path last.
+    send_heard_at: f64,
+    /// The path that the client nominated last, until it is the send path.
+    nominee: Option<Path>,
+    trial: Option<Trial>,
+}
+
+impl PathSelection {
+    /// The path to send on.
+    #[inline]
+    pub fn send_path(&self) -> Option<Path> {
+        self.send_path
+    }
+
+    /// When an authentic sign came on the send path last.
+    pub fn send_heard_at(&self) -> f64 {
+        self.send_heard_at
+    }
+
+    /// Every path that packets may come from.
+    pub fn all(&self) -> impl Iterator<Item = Path> {
+        self.known.iter().map(|known| known.path)
+    }
+
+    /// Media or another authentic sign came on this path.
+    #[inline]
+    pub fn on_sign(&mut self, path: Path, now: f64) {
+        if self.send_path == Some(path) {
+            self.send_heard_at = now;
+        }
+    }
+
+    /// An authentic request came that is no repetition.  Gives the path that had to go, if there are too many.
+    pub fn on_request(&mut self, request: PathRequest, now: f64) -> Option<Path> {
+        let PathRequest { path, nominates, newest } = request;
+        let answered = self.learn(path, newest, now);
+        if self.send_path.is_none() {
+            self.select(path);
+        } else if self.send_path == Some(path) {
+            self.trial = None;
+            self.nominee = self.nominee.filter(|_| !nominates);
+        } else if newest && nominates {
+            self.nominee = Some(path);
+            if answered || now - self.send_heard_at >= SILENT_AFTER {
+                self.select(path);
+            }
+        } else if newest && self.trial.is_none() {
+            self.trial = Some(Trial { since: now, probes: 0 });
+        }
+        self.forget_oldest()
+    }
+
+    /// Note a sign on this path, as the newest one.  Whether the client has answered a check there.
+    fn learn(&mut self, path: Path, newest: bool, now: f64) -> bool {
+        let place = self.known.iter().position(|known| known.path == path);
+        let known = place.map(|place| self.known.remove(place));
+        let known = known.unwrap_or(KnownPath { path, heard_at: now, current: false, check: None, answered: false });
+        self.known.push(KnownPath { heard_at: now, current: known.current || newest, ..known });
+        self.on_sign(path, now);
+        known.answered
+    }
+
+    fn forget_oldest(&mut self) -> Option<Path> {
+        if self.known.len() <= MAX_PATHS {
+            return None;
+        }
+        let oldest = self.known.iter().position(|known| Some(known.path) != self.send_path)?;
+        Some(self.known.remove(oldest).path)
+    }
+
+    /// Whether to check this path now, after a request on it.  Gives the identifier for the check.
+    ///
+    /// One request causes one check at most, so nobody can make us send more than he sends himself.
+    pub fn take_check(
+        &mut self,
+        path: Path,
+        now: f64,
+        new_id: impl FnOnce() -> TransactionId,
+    ) -> Option<TransactionId> {
+        let candidate = self.known.iter_mut().find(|known| known.path == path && Some(path) != self.send_path)?;
+        (candidate.current && candidate.may_check(now)).then(|| candidate.note_check(now, new_id))
+    }
+
+    /// The client answered on this path.  Whether that is the answer to our check there.
+    pub fn on_answer(&mut self, path: Path, id: &TransactionId, now: f64) -> bool {
+        let known = self.known.iter_mut().find(|known| known.path == path);
+        let Some(known) = known.filter(|known| known.check.is_some_and(|check| check.id == *id)) else { return false };
+        (known.answered, known.heard_at) = (true, now);
+        self.on_sign(path, now);
+        let nominated = self.nominee == Some(path);
+        if Some(path) != self.send_path && (nominated || (self.nominee.is_none() && self.send_path_is_outdated())) {
+            self.select(path);
+        }
+        true
+    }
+
+    /// Whether the client restarted ICE, and has not used the send path since then.
+    fn send_path_is_outdated(&self) -> bool {
+        self.known.iter().any(|known| Some(known.path) == self.send_path && !known.current)
+    }
+
+    /// The client restarted ICE, and uses the new credentials.  Everything that it nominated or answered is void.
+    ///
+    /// Its paths stay, since it still sends on them until it has a new one.  Gives the paths that it had left before.
+    pub fn restart(&mut self) -> Vec<Path> {
+        (self.nominee, self.trial) = (None, None);
+        let send_path = self.send_path;
+        let left = |known: &mut KnownPath| !known.current && Some(known.path) != send_path;
+        let left = self.known.extract_if(.., left).map(|known| known.path).collect();
+        for known in &mut self.known {
+            (known.current, known.check, known.answered) = (false, None, false);
+        }
+        left
+    }
+
+    /// When [`Self::pass_time`] has something to do.
+    pub fn due(&self) -> Option<f64> {
+        let nominated = self.nominee.map(|_| self.send_heard_at + SILENT_AFTER);
+        nominated.into_iter().chain(self.trial.map(Trial::due)).min_by(f64::total_cmp)
+    }
+
+    /// Move the send path if it has been silent for long enough.  Gives a check and its path, if the send path is to be
+    /// asked whether it is alive.
+    pub fn pass_time(&mut self, now: f64, new_id: impl FnOnce() -> TransactionId) -> Option<(Path, TransactionId)> {
+        if let Some(nominee) = self.nominee.filter(|_| now >= self.send_heard_at + SILENT_AFTER) {
+            self.select(nominee);
+            return None;
+        }
+        let trial = self.trial.filter(|trial| now >= trial.due())?;
+        if self.send_heard_at > trial.since {
+            self.trial = None;
+            return None;
+        }
+        if trial.probes == PROBES {
+            self.trial = None;
+            let used = |known: &&KnownPath| known.answered && known.heard_at >= trial.since;
+            if let Some(heir) = self.newest(used) {
+                self.select(heir);
+            }
+            return None;
+        }
+        self.trial = Some(Trial { probes: trial.probes + 1, ..trial });
+        let silent = self.known.iter_mut().find(|known| Some(known.path) == self.send_path)?;
+        // The answer to an earlier check proves nothing about now.
+        silent.check = silent.check.filter(|_| trial.probes > 0);
+        Some((silent.path, silent.note_check(now, new_id)))
+    }
+
+    /// The path that was heard last among those that `fit`, without the send path.
+    fn newest(&self, fit: impl Fn(&&KnownPath) -> bool) -> Option<Path> {
+        let others = self.known.iter().filter(|known| Some(known.path) != self.send_path);
+        others.filter(fit).max_by(|one, other| one.heard_at.total_cmp(&other.heard_at)).map(|known| known.path)
+    }
+
+    /// Send on this path from now on.
+    fn select(&mut self, path: Path) {
+        let before = self.send_path.replace(path);
+        for known in &mut self.known {
+            if Some(known.path) == before {
+                known.heard_at = self.send_heard_at;
+            }
+        }
+        for known in &self.known {
+            if known.path == path {
+                self.send_heard_at = known.heard_at;
+            }
+        }
+        (self.nominee, self.trial) = (None, None);
+    }
+
+    /// The path is gone, or belongs to another client.  Send on the path that was heard last.
+    pub fn forget(&mut self, path: Path) {
+        self.known.retain(|known| known.path != path);
+        self.nominee = self.nominee.filter(|nominee| *nominee != path);
+        if self.send_path == Some(path) {
+            self.send_path = None;
+            if let Some(newest) = self.newest(|_| true) {
+                self.select(newest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
