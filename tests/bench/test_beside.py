@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from tools.bench.beside.__main__ import main
+from tools.bench.beside.call import RunResult
 from tools.bench.beside.contest import Contest, Contestant
 from tools.bench.beside.drain import open_drain
 from tools.bench.beside.scenarios import AUDIO, VIDEO, CallScenario
@@ -33,6 +34,7 @@ def check(link: ServerLink, contestant: Contestant, scenario: CallScenario) -> N
         outcome = trio.run(contest.run, [scenario], [contestant], 1)
     assert outcome.failures == []
     [run] = outcome.runs[scenario.name, contestant]
+    assert isinstance(run, RunResult)
     assert run.received.packets == run.expected > 0.8 * SECONDS * scenario.rate
     assert run.loss == run.received.unopened == 0
     assert run.received.latency_p50 is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from pylibsrtp import Policy, Session
 
-from tools.bench.beside.drain import DrainEnded, DrainProcess, open_drain
+from tools.bench.beside.drain import Drain, DrainEnded, DrainProcess, open_drain
 from tools.light.stamp import PADDING_FLAG, write_stamp
 
 KEY = bytes(range(28))
@@ -46,8 +46,8 @@ def sealed(count: int) -> list[bytes]:
 
 def wait_for(drain: DrainProcess, count: int) -> None:
     deadline = time.monotonic() + 5
-    while drain.count() < count:
-        assert time.monotonic() < deadline, drain.count()
+    while drain.ask(Drain.count) < count:
+        assert time.monotonic() < deadline, drain.ask(Drain.count)
         time.sleep(0.01)
 
 
@@ -55,55 +55,57 @@ def test_it_counts_rtp_alone_and_measures_the_latency_of_decrypted_packets(
     drain: DrainProcess, sockets: list[socket.socket]
 ) -> None:
     plain, opening = sockets
-    drain.add(plain)
-    drain.add(opening, KEY)
-    assert drain.first_media() == [None, None]
-    drain.begin()
+    drain.ask(Drain.add, plain)
+    drain.ask(Drain.add, opening, KEY)
+    assert drain.ask(Drain.first_media) == [None, None]
+    drain.ask(Drain.begin)
     before = time.monotonic()
     for datagram in (*sealed(5), RTCP, STUN):
         plain.sendto(datagram, plain.getsockname())
         opening.sendto(datagram, opening.getsockname())
     wait_for(drain, 10)
-    report = drain.report()
+    report = drain.ask(Drain.report)
     assert (report.packets, report.opened, report.unopened, report.dropped) == (10, 5, 0, 0)
     assert report.latency_p50 is not None
     assert report.latency_p99 is not None
     assert 0 < report.latency_p50 <= report.latency_p99 < 1
-    assert all(first is not None and before - 0.1 < first < time.monotonic() + 0.1 for first in drain.first_media())
+    assert all(
+        first is not None and before - 0.1 < first < time.monotonic() + 0.1 for first in drain.ask(Drain.first_media)
+    )
 
 
 def test_packets_that_do_not_decrypt_are_reported(drain: DrainProcess, sockets: list[socket.socket]) -> None:
     sock = sockets[0]
-    drain.add(sock, bytes(28))
-    drain.begin()
+    drain.ask(Drain.add, sock, bytes(28))
+    drain.ask(Drain.begin)
     sock.sendto(sealed(1)[0], sock.getsockname())
     wait_for(drain, 1)
-    report = drain.report()
+    report = drain.ask(Drain.report)
     assert (report.opened, report.unopened, report.latency_p50) == (0, 1, None)
 
 
 def test_counting_begins_again_at_zero(drain: DrainProcess, sockets: list[socket.socket]) -> None:
     sock = sockets[0]
-    drain.add(sock)
+    drain.ask(Drain.add, sock)
     sock.sendto(sealed(1)[0], sock.getsockname())
     wait_for(drain, 1)
-    drain.begin()
-    assert drain.count() == 0
-    drain.clear()
-    assert drain.report().packets == 0
+    drain.ask(Drain.begin)
+    assert drain.ask(Drain.count) == 0
+    drain.ask(Drain.clear)
+    assert drain.ask(Drain.report).packets == 0
 
 
 def test_unread_packets_are_forgotten_with_their_socket(drain: DrainProcess, sockets: list[socket.socket]) -> None:
     for sock in sockets:
-        drain.add(sock)
+        drain.ask(Drain.add, sock)
     for datagram in sealed(200):
         for sock in sockets:
             sock.sendto(datagram, sock.getsockname())
-    drain.clear()
-    assert drain.count() == 0
+    drain.ask(Drain.clear)
+    assert drain.ask(Drain.count) == 0
 
 
 def test_a_drain_that_ended_raises_drain_ended(drain: DrainProcess) -> None:
     drain._control.shutdown(socket.SHUT_WR)
     with pytest.raises(DrainEnded):
-        drain.count()
+        drain.ask(Drain.count)

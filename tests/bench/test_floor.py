@@ -10,9 +10,13 @@ import pytest
 from pylibsrtp import Policy, Session
 
 from tools.bench.beside import floor
+from tools.bench.beside.scenarios import CallScenario
 from tools.light.media_loop import constant_loop
 
 SECONDS = 0.2
+VIDEO = constant_loop("video", rate=20, packets=3, payload_size=700)
+AUDIO = constant_loop("audio", rate=50, packets=1, payload_size=90)
+SCENARIO = CallScenario("one-to-two", "one to two", (VIDEO, AUDIO), publishers=1, members=3)
 
 
 @pytest.fixture(scope="module")
@@ -50,29 +54,29 @@ def opened(sock: socket.socket, key: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("segmented", [False, True], ids=["one by one", "segmented"])
 async def test_all_packets_of_a_plan_arrive_and_decrypt(program: Path, segmented: bool) -> None:
-    socks, keys = receivers(2), [os.urandom(28), os.urandom(28)]
-    streams = [
-        floor.PlannedStream(constant_loop("video", rate=20, packets=3, payload_size=700), 0, [0, 1]),
-        floor.PlannedStream(constant_loop("audio", rate=50, packets=1, payload_size=90), 0.5, [1]),
-    ]
+    socks, keys = receivers(3), [os.urandom(28) for _ in range(3)]
     text = floor.plan(
+        SCENARIO,
         SECONDS,
         [(sock.getsockname(), key) for sock, key in zip(socks, keys, strict=True)],
-        streams,
         segmented=segmented,
     )
     measured = await floor.run(program, (), text, SECONDS)
     got = [opened(sock, key) for sock, key in zip(socks, keys, strict=True)]
     for sock in socks:
         sock.close()
-    assert [Counter(len(packet) for packet in packets) for packets in got] == [{712: 12}, {712: 12, 102: 10}]
-    numbers = [int.from_bytes(packet[2:4]) for packet in got[0]]
+    assert [Counter(len(packet) for packet in packets) for packets in got] == [
+        {},
+        {712: 12, 102: 10},
+        {712: 12, 102: 10},
+    ]
+    numbers = [int.from_bytes(packet[2:4]) for packet in got[1] if len(packet) == 712]
     assert numbers == list(range(12))
     assert measured.packets == sum(map(len, got))
-    assert measured.sends == (8 + 10 if segmented else measured.packets)
+    assert measured.sends == (2 * (4 + 10) if segmented else measured.packets)
     assert 0 < measured.cpu < SECONDS + 1
 
 
 async def test_it_refuses_text_that_is_no_plan(program: Path) -> None:
-    with pytest.raises(floor.NoFloor, match="not a line of a plan: send somehow"):
-        await floor.run(program, (), "seconds 1\nsend somehow\n", 1)
+    with pytest.raises(floor.NoFloor, match="missing field `streams`"):
+        await floor.run(program, (), '{"seconds": 1, "segmented": false, "receivers": []}', 1)

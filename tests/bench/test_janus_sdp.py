@@ -2,10 +2,12 @@
 
 import pytest
 
-from tools.bench.janus.sdp import BadDescription, Description, LocalCredentials, answer, offer, parse
+from protocol.media import DtlsFingerprint, DtlsParameters, IceParameters
+from tools.bench.janus.sdp import BadDescription, Description, answer, offer, parse
 from tools.light.retransmission import rtx_ssrc
 
-OURS = LocalCredentials("ours", "our-password-that-is-long", "AA:" * 31 + "AA", ("10.0.0.2", 5000))
+ICE = IceParameters("ours", "our-password-that-is-long")
+OURS = Description(ICE, DtlsParameters((DtlsFingerprint("sha-256", "AA:" * 31 + "AA"),)), ("10.0.0.2", 5000))
 FINGERPRINT = ":".join(f"{byte:02X}" for byte in range(32))
 THEIRS = f"""v=0\r
 o=- 5 1 IN IP4 10.0.0.1\r
@@ -39,8 +41,8 @@ def test_it_reads_what_a_light_client_needs() -> None:
     assert [(one.algorithm, one.value) for one in read.dtls.fingerprints] == [("sha-256", FINGERPRINT)]
     assert read.address == ("10.0.0.1", 40000)  # the first component's: it carries RTCP too
     assert [(one.kind, one.mid, one.formats) for one in read.sections] == [
-        ("audio", "a", (100,)),
-        ("video", "v", (101, 102)),
+        ("audio", "a", ["100"]),
+        ("video", "v", ["101", "102"]),
     ]
 
 
@@ -79,24 +81,23 @@ def test_an_offer_announces_retransmissions_of_video_as_light_clients_do_at_our_
 
 
 def test_it_reads_its_own_offer() -> None:
-    made: Description = parse(offer(OURS, [("audio", 7)]))
-    assert (made.ice.username_fragment, made.ice.password) == (OURS.ufrag, OURS.password)
-    assert made.address == OURS.address
-    assert made.dtls.fingerprints[0].value == OURS.fingerprint
+    made = parse(offer(OURS, [("audio", 7)]))
+    assert (made.dtls, made.address) == (OURS.dtls, OURS.address)
+    assert (made.ice.username_fragment, made.ice.password) == (ICE.username_fragment, ICE.password)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "why"),
+    ("old", "new"),
     [
-        (" typ host", " typ relay", "no host candidate"),
-        ("a=ice-pwd:", "a=other:", "no a=ice-pwd"),
-        ("a=fingerprint:sha-256", "a=fingerprint:sha-1", "not SHA-256"),
-        ("m=video 9", "m=video 0", "the video section was refused"),
-        ("SAVPF 101 102", "SAVPF 101", "the video section has no retransmissions"),
-        ("m=audio 9 UDP/TLS/RTP/SAVPF 100", "m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "cannot use"),
-        ("a=mid:v\r\n", "", "no a=mid"),
+        (" typ host", " typ relay"),
+        ("a=ice-pwd:", "a=other:"),
+        ("a=fingerprint:sha-256", "a=fingerprint:sha-1"),
+        ("m=video 9", "m=video 0"),
+        ("SAVPF 101 102", "SAVPF 101"),
+        ("m=audio 9 UDP/TLS/RTP/SAVPF 100", "m=application 9 UDP/DTLS/SCTP webrtc-datachannel"),
+        ("a=mid:v\r\n", ""),
     ],
 )
-def test_it_refuses_a_description_that_it_cannot_use(old: str, new: str, why: str) -> None:
-    with pytest.raises(BadDescription, match=why):
+def test_it_refuses_a_description_that_it_cannot_use(old: str, new: str) -> None:
+    with pytest.raises(BadDescription, match="cannot use this description"):
         parse(THEIRS.replace(old, new))

@@ -1,29 +1,29 @@
 """The bench of planes: a short run, and its report."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 import trio
 from attrs import evolve
 
-from sfu.wire.certificate import generate_certificate
 from tools.bench.command import Progress
 from tools.bench.network import ServerLink, open_link
 from tools.bench.planes import sink
 from tools.bench.planes.__main__ import main
 from tools.bench.planes.measure import PlanesResult, measure
-from tools.bench.planes.tables import PlanesConditions, text
-from tools.light import Identity
+from tools.bench.planes.tables import Results, report
 from tools.light.media_loop import constant_loop
 from tools.namespaces import configure, why_not
 
 LOOP = constant_loop("video", rate=40, packets=5, payload_size=1100)
-CONDITIONS = PlanesConditions("2 cores", LOOP, receivers=60, rounds=1, seconds=3, date="2026-01-01")
 ONE = PlanesResult(
     packets=700_000, sunk=700_100, dropped=2_000, planes=[0.99], interpreter=0.04, generator=0.17, idle=0.8
 )
 TWO = evolve(ONE, packets=1_330_000, sunk=1_330_000, dropped=0, planes=[0.9, 0.89], idle=0.0)
+
+
+def said_of(results: Results) -> str:
+    return report(results, LOOP, 60, "1 round of 3 s").text()
 
 
 @pytest.fixture
@@ -35,8 +35,7 @@ def link() -> Iterator[ServerLink]:
 
 
 def test_each_channel_has_a_plane_and_all_that_leaves_goes_into_the_sink(link: ServerLink) -> None:
-    identity = Identity.of(generate_certificate(datetime.now(UTC)))
-    run = trio.run(measure, 2, link, identity, LOOP, 3, 2.0, Progress())
+    run = trio.run(measure, 2, link, LOOP, 3, 2.0, Progress())
     # Two channels of three receivers get 1,200 packets a second.  The bounds are wide, because other programs on the
     # machine disturb a run of two seconds.
     assert 600 < run.packets < 2400
@@ -49,7 +48,7 @@ def test_each_channel_has_a_plane_and_all_that_leaves_goes_into_the_sink(link: S
 
 
 def test_the_report_compares_two_planes_with_one() -> None:
-    said = text({1: [ONE], 2: [TWO]}, CONDITIONS)
+    said = said_of({1: [ONE], 2: [TWO]})
     assert "| 1 | 700,000 | 700,100 | 0.99 | 0.04 | 0.17 | 0.80 | 707,071 | 2,000 |" in said
     assert "| 2 | 1,330,000 | 1,330,000 | 1.79 | 0.04 | 0.17 | 0.00 | 743,017 | 0 |" in said
     assert "**1.90 times** the packets of one (1.90–1.90), with 1.81 times the processor time" in said
@@ -58,7 +57,7 @@ def test_the_report_compares_two_planes_with_one() -> None:
 
 
 def test_the_report_takes_the_median_of_the_rounds() -> None:
-    said = text({1: [ONE, ONE, ONE], 2: [TWO, evolve(TWO, packets=700_000, sunk=700_000), TWO]}, CONDITIONS)
+    said = said_of({1: [ONE, ONE, ONE], 2: [TWO, evolve(TWO, packets=700_000, sunk=700_000), TWO]})
     assert "**1.90 times** the packets of one (1.00–1.90)" in said
 
 
@@ -73,7 +72,7 @@ def test_the_report_takes_the_median_of_the_rounds() -> None:
     ],
 )
 def test_the_report_says_why_a_run_proves_nothing(one: PlanesResult, two: PlanesResult, why: str) -> None:
-    said = text({1: [one], 2: [two]}, CONDITIONS)
+    said = said_of({1: [one], 2: [two]})
     assert "To be doubted" in said
     assert why in said
 

@@ -18,13 +18,13 @@ from tools.bench.calls.conditions import Conditions
 from tools.bench.calls.server import Contestant
 from tools.bench.calls.taking_part import contestants
 from tools.bench.calls.wire import SENDER, Lateness, Namespace, open_ends, open_wire, why_not_here
-from tools.bench.command import Progress
+from tools.bench.command import Progress, Report
 from tools.bench.janus import process as janus
-from tools.bench.quality.__main__ import main
+from tools.bench.quality.__main__ import conditions, main
 from tools.bench.quality.contest import QualityContest, QualityOutcome, QualityRun
 from tools.bench.quality.readings import Figures, Reading
 from tools.bench.quality.rows import ROWS
-from tools.bench.quality.tables import QualityConditions, QualityReport
+from tools.bench.quality.tables import QualityTables
 from tools.namespaces import why_not
 
 FIGURES = Figures(
@@ -55,7 +55,7 @@ FIGURES = Figures(
 RUN = QualityRun(FIGURES, 0.0001)
 OURS = Contestant("gateway", "trio-sfu", "1", gateway_server.open_gateway)
 JANUS = Contestant("janus", "Janus", "2", gateway_server.open_gateway)
-CONDITIONS = QualityConditions("2 cores", "Chromium 1", 3, 20, 600, "2026-01-01", Carried(3000, 2999, 0.0001, 0.0004))
+CONDITIONS = conditions("Chromium 1", 3, 20, 600, Carried(3000, 2999, 0.0001, 0.0004))
 CLEAN, TO_5 = ROWS[:2]
 
 
@@ -69,12 +69,12 @@ def reading(at: float, still: float = 0.0, **values: float) -> Reading:
     return Reading(at, still, 0.1, entries)
 
 
-def report(*runs: QualityRun, janus: QualityRun | None = None) -> QualityReport:
+def report(*runs: QualityRun, janus: QualityRun | None = None) -> Report:
     outcome = QualityOutcome()
-    outcome.runs["to-5", "gateway", "chromium"] += runs
+    outcome.runs["to-5", "gateway", "chromium"] = [*runs]
     if janus is not None:
-        outcome.runs["to-5", "janus", "chromium"].append(janus)
-    return QualityReport(outcome, [CLEAN, TO_5], [OURS, JANUS], CONDITIONS)
+        outcome.runs["to-5", "janus", "chromium"] = [janus]
+    return QualityTables(outcome, [CLEAN, TO_5], [OURS, JANUS]).report(CONDITIONS)
 
 
 def test_figures_are_differences_of_two_readings() -> None:
@@ -143,13 +143,12 @@ def test_the_report_says_when_the_machine_was_too_slow(run: QualityRun, why: str
     assert f"5 % loss to the receiver, trio-sfu, chromium ({why})" in said
 
 
-def test_plots_are_written_beside_the_page_and_linked(tmp_path: Path) -> None:
-    said = report(RUN, janus=RUN).text_with_plots(tmp_path / "quality.md")
-    for name in ("frames", "frozen", "concealed"):
-        assert f"(images/quality-{name}.svg)" in said
-        assert "Janus" in (tmp_path / "images" / f"quality-{name}.svg").read_text(encoding="utf-8")
+def test_each_plot_has_all_contestants_and_one_without_heights_is_left_out() -> None:
+    drawn = {name: svg for name, _, svg in report(RUN, janus=RUN).plots}
+    assert [*drawn] == ["quality-frames.svg", "quality-frozen.svg", "quality-concealed.svg"]
+    assert all("Janus" in svg for svg in drawn.values())
     never = evolve(RUN, figures=evolve(FIGURES, frozen=0.0))
-    assert "frozen.svg" not in report(never).text_with_plots(tmp_path / "quality.md")
+    assert "quality-frozen.svg" not in [name for name, _, _ in report(never).plots]
 
 
 def test_quantiles_of_the_switchs_lateness() -> None:

@@ -1,4 +1,4 @@
-"""The command line, progress, errors and exit statuses of all benches."""
+"""The command line, progress, errors, reports and exit statuses of all benches."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import trio
 from attrs import define, field, frozen
@@ -20,7 +21,10 @@ from tools.page import NoPlace, Place
 from tools.servers import ServerEnded
 
 T = TypeVar("T")
+K = TypeVar("K")
 INTERRUPTED: Final = 130
+#: The folder beside a page for the plots on it.
+IMAGES: Final = "images"
 #: Errors that end a run without a traceback.
 KNOWN: Final = (BenchError, ServerEnded, NoPlace, UpgradeRefused, subprocess.CalledProcessError, *FAILURES)
 # Shortest time between two lines, in seconds, if a line cannot be overwritten (in a file or a pipe).
@@ -68,13 +72,53 @@ class Progress:
             yield from contestants if number % 2 == 0 else reversed(contestants)
 
 
+@define
+class Outcome(Generic[K, T]):
+    """The results of a contest. ``failures`` describes failed runs in words."""
+
+    runs: dict[K, list[T]] = field(factory=lambda: defaultdict(list))
+    failures: list[str] = field(factory=list)
+
+    async def attempt(self, key: K, title: str, run: Callable[[], Awaitable[T]], progress: Progress) -> None:
+        """Run one contestant once. After a known error the contest goes on with the next run."""
+        try:
+            result = await run()
+            self.runs[key].append(result)
+        except* KNOWN as errors:
+            self.failures.append(f"{title}: {explain(errors)}")
+            progress.say(self.failures[-1].partition("\n")[0])
+
+    def remarks(self, doubts: Iterable[str], why: str) -> Iterator[str]:
+        """Yield the lines about doubtful and failed runs."""
+        if said := "; ".join(doubts):
+            yield f"**To be doubted**, since {why}: {said}."
+        for failure in self.failures:
+            yield f"**Failed**: {failure.partition(chr(10))[0]}"
+
+
 @frozen
 class Report:
-    """The ``text`` to print. ``page`` returns the text for a page, and writes the files that belong beside the page."""
+    """A report in Markdown: ``above``, then its ``plots``, then ``below``. Empty parts are left out.
 
-    text: str
+    Each plot has the name of its file, a title, and an SVG.
+    """
+
+    above: Sequence[str]
+    plots: Sequence[tuple[str, str, str]] = ()
+    below: Sequence[str] = ()
     status: int = 0
-    page: Callable[[Path], str] | None = None
+
+    def text(self, links: Sequence[str] = ()) -> str:
+        """Return the whole report with these links to its plots."""
+        return "\n\n".join(part for part in (*self.above, *links, *self.below) if part)
+
+    def write(self, place: Place, page: Path) -> None:
+        """Put the report into a page, and its plots into a folder beside the page."""
+        for name, _, drawn in self.plots:
+            file = page.parent / IMAGES / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(drawn, encoding="utf-8")
+        place.replace(page, self.text([f"![{title}]({IMAGES}/{name})" for name, title, _ in self.plots]))
 
 
 @frozen
@@ -114,9 +158,9 @@ class Bench:
             place.check(options.write)
         report = self.run(options, progress)
         progress.end()
-        print(report.text)
+        print(report.text())
         if options.write is not None:
-            place.replace(options.write, report.text if report.page is None else report.page(options.write))
+            report.write(place, options.write)
         return report.status
 
 

@@ -52,13 +52,13 @@ class Conference(Protocol):
 @asynccontextmanager
 async def running_pool(pool: P) -> AsyncIterator[P]:
     """Read the pool's clients for as long as the block runs. Then close all of them."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(pool.run)
-        try:
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pool.run)
             yield pool
-        finally:
             nursery.cancel_scope.cancel()
-            pool.close()
+    finally:
+        pool.close()  # not before its reader has ended
 
 
 def new_ssrc() -> int:

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from attrs import frozen
 
@@ -26,45 +26,39 @@ class Summary:
     least: float
     most: float
 
-    @classmethod
-    def of(cls, values: Iterable[float | None]) -> Summary | None:
-        """Summarize these values. Returns None if there are none, or if one of them is unknown."""
-        known = [*values]
-        found = [value for value in known if value is not None]
-        return cls(statistics.median(found), min(found), max(found)) if known and found == known else None
-
-    def scaled(self, factor: float) -> Summary:
-        """Return the same figures in another unit."""
-        return Summary(self.median * factor, self.least * factor, self.most * factor)
-
     def __format__(self, style: str) -> str:
         median, least, most = (format(value, style) for value in (self.median, self.least, self.most))
         return median if least == most else f"{median} ({least}–{most})"
 
 
-def shown(summary: Summary | None, factor: float = 1, style: str = ",.1f") -> str:
-    """Return all three numbers as text, or only one if all rounds agree."""
-    return NOT_MEASURED if summary is None else format(summary.scaled(factor), style)
-
-
 @frozen
 class Column(Generic[T]):
-    """A figure of each run. ``factor`` converts seconds or bytes into the unit that the head names."""
+    """A figure of each run. ``factor`` converts seconds or bytes into the unit that the head names.
+
+    A cell shows all three numbers of a :class:`Summary`, or ``only`` one of them. It shows ``unknown`` if a run has no
+    such figure.
+    """
 
     head: str
     value: Callable[[T], float | None]
     style: str = ",.1f"
     factor: float = 1
+    only: Literal["median", "most"] | None = None
+    unknown: str = NOT_MEASURED
 
     def summary(self, runs: Iterable[T]) -> Summary | None:
-        return Summary.of(self.value(run) for run in runs)
+        """Summarize this figure. Returns None if there are no runs, or if one of them has no such figure."""
+        values = [self.value(run) for run in runs]
+        found = [value * self.factor for value in values if value is not None]
+        if not found or len(found) < len(values):
+            return None
+        return Summary(statistics.median(found), min(found), max(found))
 
     def cell(self, runs: Iterable[T]) -> str:
-        return shown(self.summary(runs), self.factor, self.style)
-
-    def median(self, runs: Iterable[T]) -> str:
         summary = self.summary(runs)
-        return NOT_MEASURED if summary is None else format(summary.median * self.factor, self.style)
+        if summary is None:
+            return self.unknown
+        return format(getattr(summary, self.only) if self.only else summary, self.style)
 
 
 def median(runs: Iterable[T], value: Callable[[T], float]) -> float:
@@ -75,6 +69,16 @@ def table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
     """Return a Markdown table."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+
+
+def run_table(
+    columns: Sequence[Column[T]],
+    rows: Iterable[tuple[Sequence[object], Sequence[T]]],
+    titles: Sequence[str] = ("", ""),
+) -> str:
+    """Return a table of runs: the titles of each row, then its figures. Rows without runs are left out."""
+    lines = [[*named, *(column.cell(runs) for column in columns)] for named, runs in rows if runs]
+    return table([*titles, *(column.head for column in columns)], lines) if lines else ""
 
 
 def rounds(count: int, seconds: float) -> str:

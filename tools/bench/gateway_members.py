@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from protocol.requests import Join, Joined
 from tools.bench.conference import Departures, Offered, StreamToPublish, running_pool
@@ -76,7 +76,7 @@ class GatewayConference:
 
     process: GatewayProcess
     _pool: WebSocketPool
-    _identity: Identity
+    _identity: Identity = field(factory=Identity.new)
 
     async def enter(self, name: str, tasks: trio.Nursery, channel: str = CHANNEL) -> GatewayMember:
         gone = Departures(trio.Event)
@@ -88,7 +88,7 @@ class GatewayConference:
 
 @asynccontextmanager
 async def open_gateway(
-    host: str, prefix: Sequence[str], identity: Identity, options: Sequence[str] = ()
+    host: str, prefix: Sequence[str], options: Sequence[str] = ()
 ) -> AsyncIterator[GatewayConference]:
     """Run a gateway that listens at ``host`` for as long as the block runs; ``prefix`` runs it there.
 
@@ -96,4 +96,4 @@ async def open_gateway(
     """
     module = ("gateway", *ARGUMENTS, "--host", host, "--media-host", host, *options)
     async with running_gateway(module, prefix=prefix) as process, running_pool(WebSocketPool(process.socket)) as pool:
-        yield GatewayConference(process, pool, identity)
+        yield GatewayConference(process, pool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from xml.sax.saxutils import escape
 
@@ -30,34 +30,20 @@ _STYLE: Final = """
 
 
 @frozen
-class Bars:
-    """Bars of one colour: their name, and a height for each group. None means no bar."""
-
-    name: str
-    heights: Sequence[Summary | None]
-
-
-@frozen
 class Axis:
-    """A vertical axis from ``low`` at the bottom to ``high`` at the top, with marks at ``ticks``."""
+    """A vertical axis from the first tick at the bottom to the last one at the top."""
 
-    low: float
-    high: float
     ticks: Sequence[float]
-    logarithmic: bool
+    transform: Callable[[float], float] = float
 
     def y(self, value: float) -> float:
-        if self.logarithmic:
-            share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
-        else:
-            share = (value - self.low) / (self.high - self.low)
-        return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
+        low, high, at = (self.transform(one) for one in (self.ticks[0], self.ticks[-1], max(value, self.ticks[0])))
+        return _HEIGHT - _BOTTOM - (at - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
 
 def linear(values: Sequence[float]) -> Axis:
     """Return an axis from zero, with room for a number above the highest bar."""
-    ticks = nice_ticks(1.08 * max(values))
-    return Axis(0, ticks[-1], ticks, logarithmic=False)
+    return Axis(nice_ticks(1.08 * max(values)))
 
 
 def logarithmic(values: Sequence[float]) -> Axis:
@@ -65,14 +51,37 @@ def logarithmic(values: Sequence[float]) -> Axis:
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     high = max(high, low + 1)
     ticks = [factor * 10.0**decade for decade in range(low, high) for factor in (1, 2, 5)]
-    return Axis(10.0**low, 10.0**high, [*ticks, 10.0**high], logarithmic=True)
+    return Axis([*ticks, 10.0**high], math.log)
 
 
-def grouped_bars(
-    title: str, unit: str, groups: Sequence[str], series: Sequence[Bars], scale: Callable[[Sequence[float]], Axis]
+def bar_plot(
+    file: str,
+    title: str,
+    unit: str,
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[Summary | None]],
+    scale: Callable[[Sequence[float]], Axis] = linear,
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the plot's file name, title and SVG. Yield nothing if no height of any series is above zero.
+
+    The bars of each group stand side by side, one of each series. A bar shows the median, and a line on it the range of
+    all rounds.
+    """
+    least = float("-inf") if scale is linear else 0  # a logarithmic axis cannot show zero or a negative value
+    shown = {name: [height if height and height.least > least else None for height in series[name]] for name in series}
+    drawn = {name: heights for name, heights in shown.items() if any(heights)}
+    if any(height.most > 0 for heights in drawn.values() for height in heights if height):
+        yield file, title, _svg(title, unit, groups, drawn, scale)
+
+
+def _svg(
+    title: str,
+    unit: str,
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[Summary | None]],
+    scale: Callable[[Sequence[float]], Axis],
 ) -> str:
-    """Draw the bars of each group side by side. A bar shows the median, and a line on it the range of all rounds."""
-    heights = [height for one in series for height in one.heights if height]
+    heights = [height for heights in series.values() for height in heights if height]
     axis = scale([value for height in heights for value in (height.least, height.median, height.most)])
     label = escape(title, {'"': "&quot;"})
     parts = [
@@ -80,55 +89,52 @@ def grouped_bars(
         f'role="img" aria-label="{label}">',
         f"<style>{_STYLE}</style>",
         f'<rect class="page" width="{WIDTH}" height="{_HEIGHT}" rx="6"/>',
-        f'<text class="text title" x="{_LEFT}" y="26">{escape(title)}</text>',
+        _text(_LEFT, 26, title, "text title"),
         *_legend(series),
         *_axis(axis, unit),
     ]
     step = (WIDTH - _LEFT - _RIGHT) / len(groups)
+    width = step * 0.82 / len(series)
     for number, group in enumerate(groups):
         middle = _LEFT + (number + 0.5) * step
-        y = _HEIGHT - _BOTTOM + 20
-        parts.append(f'<text class="text" x="{middle:.1f}" y="{y}" text-anchor="middle">{escape(group)}</text>')
-        width = step * 0.82 / len(series)
-        for index, one in enumerate(series):
-            if (height := one.heights[number]) is not None:
-                parts += _bar(height, one.name, index, middle + (index - len(series) / 2) * width, width, axis)
+        parts.append(_text(middle, _HEIGHT - _BOTTOM + 20, group, anchor="middle"))
+        for index, (name, each) in enumerate(series.items()):
+            if (height := each[number]) is not None:
+                parts += _bar(height, name, index, middle + (index - len(series) / 2) * width, width, axis)
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _text(x: float, y: float, said: str, style: str = "text", anchor: str = "start") -> str:
+    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(said)}</text>'
 
 
 def _bar(height: Summary, name: str, index: int, x: float, width: float, axis: Axis) -> list[str]:
     top, least, most = axis.y(height.median), axis.y(height.least), axis.y(height.most)
     said = f"{name}: {height.median:.3g} ({height.least:.3g} to {height.most:.3g})"
-    centre, size, value = x + width / 2, _HEIGHT - _BOTTOM - top, _short(height.median)
+    centre, size = x + width / 2, _HEIGHT - _BOTTOM - top
     return [
         f'<rect class="s{index}" x="{x + 1:.1f}" y="{top:.1f}" width="{width - 2:.1f}" height="{size:.1f}">'
         f"<title>{escape(said)}</title></rect>",
         f'<path class="spread" d="M{centre:.1f} {least:.1f}V{most:.1f}"/>',
-        f'<text class="text small" x="{centre:.1f}" y="{most - 4:.1f}" text-anchor="middle">{value}</text>',
+        _text(centre, most - 4, _short(height.median), "text small", "middle"),
     ]
 
 
-def _legend(series: Sequence[Bars]) -> list[str]:
-    parts, x = [], float(_LEFT)
-    for index, one in enumerate(series):
-        parts += [
-            f'<rect class="s{index}" x="{x:.0f}" y="40" width="11" height="11" rx="2"/>',
-            f'<text class="text" x="{x + 16:.0f}" y="50">{escape(one.name)}</text>',
-        ]
-        x += 40 + 6.6 * len(one.name)
-    return parts
+def _legend(names: Iterable[str]) -> Iterator[str]:
+    x = float(_LEFT)
+    for index, name in enumerate(names):
+        yield f'<rect class="s{index}" x="{x:.0f}" y="40" width="11" height="11" rx="2"/>'
+        yield _text(x + 16, 50, name)
+        x += 40 + 6.6 * len(name)
 
 
-def _axis(axis: Axis, unit: str) -> list[str]:
-    scale = ", logarithmic" if axis.logarithmic else ""
-    parts = [f'<text class="quiet" x="{WIDTH - _RIGHT}" y="26" text-anchor="end">{escape(unit)}{scale}</text>']
+def _axis(axis: Axis, unit: str) -> Iterator[str]:
+    scale = ", logarithmic" if axis.transform is math.log else ""
+    yield _text(WIDTH - _RIGHT, 26, unit + scale, "quiet", "end")
     for value in axis.ticks:
         y = axis.y(value)
-        parts += [
-            f'<path class="line" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>',
-            f'<text class="quiet" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>',
-        ]
-    return parts
+        yield f'<path class="line" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>'
+        yield _text(_LEFT - 8, y + 4, f"{value:g}", "quiet", "end")
 
 
 def _short(value: float) -> str:

@@ -9,13 +9,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import trio
 from attrs import define, field
 
-from sfu.wire.certificate import generate_certificate
 from tools.interop.clients import CLIENTS, CannotBuild, Command, ForeignClient
 from tools.interop.page import PLACE, table
 from tools.interop.run import ScenarioResult, run
@@ -128,7 +126,7 @@ async def try_all(options: argparse.Namespace) -> tuple[InteropRun, list[str]]:
         hosts = (word for address in addresses for word in ("--media-host", address))
         return ("gateway", *ARGUMENTS, *hosts)
 
-    identity = Identity.of(generate_certificate(datetime.now(UTC)))
+    identity = Identity.new()
     async with running_gateway(serve(_ADDRESSES[:1])) as one, running_gateway(serve(_ADDRESSES)) as two:
         interop_run = InteropRun((one, two), identity, trio.CapacityLimiter(options.jobs))
         await interop_run.try_all(chosen_clients(options.clients), chosen_scenarios(options.only))

@@ -6,6 +6,7 @@ import math
 import random
 import struct
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Literal
 
 import pylibsrtp
@@ -14,7 +15,7 @@ from attrs import frozen
 
 import protocol.media
 import sfu.parameters
-from sfu.wire.certificate import Certificate
+from sfu.wire.certificate import Certificate, generate_certificate
 from sfu.wire.dtls.dtls import Dtls, DtlsConnected, DtlsContext, DtlsFailed, DtlsRole, DtlsState
 from sfu.wire.errors import BadDatagram
 from sfu.wire.srtp import SrtpKeys, SrtpProfile
@@ -45,6 +46,11 @@ class Identity:
     @classmethod
     def of(cls, certificate: Certificate) -> Identity:
         return cls(certificate, DtlsContext(certificate))
+
+    @classmethod
+    def new(cls) -> Identity:
+        """Make a certificate that is valid from now on."""
+        return cls.of(generate_certificate(datetime.now(UTC)))
 
 
 class LightTransport:

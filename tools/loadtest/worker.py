@@ -7,13 +7,11 @@ import random
 import signal
 import sys
 import time
-from datetime import UTC, datetime
 from typing import Final
 
 import trio
 from attrs import define, field
 
-from sfu.wire.certificate import generate_certificate
 from tools.light import Identity, Poller
 from tools.loadtest import messages
 from tools.loadtest.member import LoadMember, SharedState
@@ -85,7 +83,7 @@ class Worker:
                 await self._finish()
 
     def _begin(self, begin: Begin, nursery: trio.Nursery) -> None:
-        identity = Identity.of(generate_certificate(datetime.now(UTC)))
+        identity = Identity.new()
         rng = random.Random()
         self._shared = SharedState(begin.plan, begin.media, identity, self.poller, Tally(begin.plan.kinds), rng)
         nursery.start_soon(self._send_batches)

@@ -18,17 +18,16 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 from tools.bench.beside import floor
 from tools.bench.beside.contest import Contest, Contestant
 from tools.bench.beside.drain import open_drain
-from tools.bench.beside.figures import ContestConditions, text, text_with_plots
+from tools.bench.beside.figures import NAMES, report
 from tools.bench.beside.scenarios import SCENARIOS
 from tools.bench.command import Bench, Progress, Report, run_within
-from tools.bench.figures import machine, today
+from tools.bench.figures import machine, rounds, today
 from tools.bench.janus import process as janus
 from tools.bench.network import open_link
 
@@ -56,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def contestants(only: Sequence[str] | None, progress: Progress) -> tuple[list[Contestant], Path | None, str]:
     """Return the contestants, the floor's program and Janus' version. Print which of them cannot take part, and why."""
-    wanted: list[Contestant] = [one for one in get_args(Contestant) if not only or one.partition("-")[0] in only]
+    wanted = [one for one in NAMES if not only or one.partition("-")[0] in only]
     program, version = None, ""
     if "janus" in wanted:
         try:
@@ -77,16 +76,19 @@ def contestants(only: Sequence[str] | None, progress: Progress) -> tuple[list[Co
 def run(options: argparse.Namespace, progress: Progress) -> Report:
     names = options.scenario or (QUICK if options.quick else [scenario.name for scenario in SCENARIOS])
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in names]
-    rounds = options.rounds or (1 if options.quick else ROUNDS)
+    count = options.rounds or (1 if options.quick else ROUNDS)
     seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
     taking_part, program, version = contestants(options.only, progress)
     began = time.monotonic()
     with open_link() as link, open_drain() as drain:
         contest = Contest(link, drain, seconds, program, progress, shlex.split(options.gateway))
-        outcome = run_within(MOST_SECONDS, contest.run, scenarios, taking_part, rounds)
-    conditions = ContestConditions(machine(), version, rounds, seconds, time.monotonic() - began, today())
-    page = partial(text_with_plots, outcome, scenarios, conditions)
-    return Report(text(outcome, scenarios, conditions, []), 1 if outcome.failures else 0, page)
+        outcome = run_within(MOST_SECONDS, contest.run, scenarios, taking_part, count)
+    conditions = (
+        f"{today()}, {machine()}; {f'Janus {version}' if version else 'no Janus'} beside it; {rounds(count, seconds)}, "
+        f"the contestants by turns, {(time.monotonic() - began) / 60:.0f} minutes in all. Each figure is the median of "
+        "the rounds, with the least and the most in brackets."
+    )
+    return report(outcome, scenarios, conditions)
 
 
 main = Bench("beside", __doc__, add_options, run, failed=2).main

@@ -1,29 +1,110 @@
-"""The call of one run: its members and their streams, and the actions of the bench on them."""
+"""One run of a scenario on a server: fill the call, forward, count, and let one member leave."""
 
 from __future__ import annotations
 
 import heapq
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Final
 
 import trio
 from attrs import define, field, frozen
 
 from tools.bench import BenchError
-from tools.bench.beside.drain import DrainProcess
+from tools.bench.beside.drain import Drain, DrainProcess, DrainTotals
 from tools.bench.beside.scenarios import CallScenario
+from tools.bench.command import Progress
 from tools.bench.conference import Conference, ConferenceMember, Offered, new_ssrc
 from tools.light import LightEndpoint
 from tools.light.loop_sender import LoopSender
 
-#: Number of receivers whose packets are decrypted to measure latency. They are spread over all receivers.
-WITNESSES: Final = 10
+SETTLE_SECONDS: Final = 0.5
+FILL_SECONDS: Final = 180.0
 FIRST_MEDIA_SECONDS: Final = 10.0
+#: Seconds without a packet after which no packet is on the way any more.
+QUIET_SECONDS: Final = 0.25
+#: Longest wait for the last packets, in seconds. An overrun server may need longer. Later packets count as lost.
+QUIET_AT_MOST: Final = 3.0
 #: Seconds within which a member must get the notice of a leave.
 NOTICE_SECONDS: Final = 10.0
+
+
+@frozen
+class RunResult:
+    """Figures of one run. Times are in seconds, memory in bytes.
+
+    ``joins`` are the times from opening a WebSocket to the first packet, without the waits for other members.
+    ``notice`` is the time from a broken connection to the first notice of it at another member, or None without one.
+
+    ``busy`` and ``drain_busy`` are processor time of the load generator and of the drain, as shares of a core.
+    ``profiles`` are the SRTP profiles that were negotiated.
+    """
+
+    cpu: float
+    seconds: float
+    expected: int
+    received: DrainTotals
+    joins: Sequence[float]
+    notice: float | None
+    memory_per_member: float
+    threads: int
+    late_p99: float
+    busy: float
+    profiles: frozenset[str]
+
+    @property
+    def cpu_per_packet(self) -> float:
+        return self.cpu / self.received.packets
+
+    @property
+    def loss(self) -> float:
+        return max(0.0, 1 - self.received.packets / self.expected)
+
+    @property
+    def drain_busy(self) -> float:
+        return self.received.cpu / self.seconds
+
+
+async def measure(
+    scenario: CallScenario, conference: Conference, drain: DrainProcess, seconds: float, progress: Progress
+) -> RunResult:
+    """Run one scenario on a server. Raises :exc:`BenchError` and ``trio.TooSlowError``."""
+    process = conference.process
+    await trio.sleep(SETTLE_SECONDS)
+    memory = process.memory()
+    async with trio.open_nursery() as nursery:
+        call = Call(scenario, conference, drain, nursery)
+        progress(f"{process.name}: {scenario.members} join")
+        with trio.fail_after(FILL_SECONDS):
+            await call.fill()
+        joins = call.joins()
+        await until_quiet(drain)
+        drain.ask(Drain.begin)
+        progress(f"{process.name} forwards {scenario.rate} packets a second")
+        cpu, own, began = process.cpu_seconds(), time.process_time(), time.monotonic()
+        packets, late_p99 = await send(call.senders, seconds)
+        await until_quiet(drain)
+        spent, lasted = process.cpu_seconds() - cpu, time.monotonic() - began
+        busy = (time.process_time() - own) / lasted
+        received, memory, threads = drain.ask(Drain.report), process.memory() - memory, process.threads()
+        if not received.packets:
+            raise BenchError("nothing was forwarded")
+        result = RunResult(
+            cpu=spent,
+            seconds=lasted,
+            expected=packets * (scenario.members - 1),
+            received=received,
+            joins=joins,
+            notice=await call.let_one_leave(),
+            memory_per_member=memory / scenario.members,
+            threads=threads,
+            late_p99=late_p99,
+            busy=busy,
+            profiles=frozenset(call.profiles),
+        )
+        nursery.cancel_scope.cancel()
+    return result
 
 
 async def send(senders: Sequence[LoopSender], seconds: float) -> tuple[int, float]:
@@ -46,130 +127,106 @@ async def send(senders: Sequence[LoopSender], seconds: float) -> tuple[int, floa
     return packets, sorted(late)[int(0.99 * len(late))] if late else 0.0
 
 
-@frozen
-class _Receiver:
-    """A member's receiving transport. ``begun`` is when the member began to enter, without waits for others."""
-
-    endpoint: LightEndpoint
-    begun: float
-
-    def first_packet(self) -> float | None:
-        """When the first packet came, if it came before the drain read the socket."""
-        assert self.endpoint.packet_meter is not None
-        streams = self.endpoint.packet_meter.streams.values()
-        return min((stream.first_at for stream in streams if stream.first_at is not None), default=None)
+async def until_quiet(drain: DrainProcess) -> None:
+    """Wait until no more packets come, but no longer than :data:`QUIET_AT_MOST`."""
+    with trio.move_on_after(QUIET_AT_MOST):
+        before = -1
+        while (now := drain.ask(Drain.count)) != before:
+            before = now
+            await trio.sleep(QUIET_SECONDS)
 
 
 @define
 class Call:
-    """The members of one call. Times are seconds of the monotonic clock."""
+    """The members of one call, and the actions of the bench on them. ``profiles`` are their SRTP profiles."""
 
     scenario: CallScenario
     conference: Conference
     drain: DrainProcess
-    _nursery: trio.Nursery
-    members: list[ConferenceMember] = field(factory=list)
+    _tasks: trio.Nursery
     senders: list[LoopSender] = field(factory=list)
+    profiles: set[str] = field(factory=set)
+    _members: list[ConferenceMember] = field(factory=list)
     _offers: list[Offered] = field(factory=list)
-    _receivers: list[_Receiver] = field(factory=list)
     #: Seconds in which each member entered and published.
     _entering: list[float] = field(factory=list)
+    #: When each receiver began to enter, without waits for others.
+    _begun: list[float] = field(factory=list)
 
     async def fill(self) -> None:
-        """Let the publishers enter and publish one after the other.
-
-        Then let all members subscribe one after the other.
-        """
+        """Let the publishers enter and publish, and then all members subscribe, one after the other."""
         scenario = self.scenario
         for number in range(scenario.publishers):
             await self._enter(number)
-            await self._publish(number)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_sending)
             for number in range(scenario.members):
                 if number >= scenario.publishers:
                     await self._enter(number)
-                if scenario.publishers > 1 or number > 0:
+                if scenario.receives(number):
                     await self._subscribe(number)
             with trio.move_on_after(FIRST_MEDIA_SECONDS):
                 # Only the drain knows when the first packet came.
                 while True:
-                    if None not in self.first_media():
+                    if None not in self.drain.ask(Drain.first_media):
                         break
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
 
     async def _enter(self, number: int) -> None:
-        began = time.monotonic()
-        self.members.append(await self.conference.enter(f"member-{number}", self._nursery))
+        """Let a member enter, and publish if it is one of the publishers."""
+        began, name = time.monotonic(), f"member-{number}"
+        member = await self.conference.enter(name, self._tasks)
+        if number < self.scenario.publishers:
+            streams = [(loop.kind, new_ssrc()) for loop in self.scenario.streams]
+            endpoint, offered = await member.publish(streams)
+            self._offers.append(offered)
+            for loop, (_, ssrc) in zip(self.scenario.streams, streams, strict=True):
+                self.senders.append(LoopSender(loop, endpoint, ssrc, random.Random(), cname=name))
+            self._note_profile(endpoint)
+        self._members.append(member)
         self._entering.append(time.monotonic() - began)
-
-    async def _publish(self, number: int) -> None:
-        loops = self.scenario.streams
-        streams = [(loop.kind, new_ssrc()) for loop in loops]
-        began = time.monotonic()
-        endpoint, offered = await self.members[number].publish(streams)
-        self._entering[number] += time.monotonic() - began
-        self._offers.append(offered)
-        for loop, (_, ssrc) in zip(loops, streams, strict=True):
-            self.senders.append(LoopSender(loop, endpoint, ssrc, random.Random(), cname=f"member-{number}"))
 
     async def _subscribe(self, number: int) -> None:
         others = [offered for index, offered in enumerate(self._offers) if index != number]
         begun = time.monotonic() - self._entering[number]
-        endpoint = await self.members[number].subscribe(others)
+        endpoint = await self._members[number].subscribe(others)
         endpoint.stop_reading()
-        keys = endpoint.transport.keys
-        assert keys is not None
-        count = self.scenario.members if self.scenario.publishers > 1 else self.scenario.members - 1
-        is_witness = len(self._receivers) % max(1, count // WITNESSES) == 0
-        self.drain.add(endpoint.socket, keys.receive if is_witness else None)
-        self._receivers.append(_Receiver(endpoint, begun))
+        self._note_profile(endpoint)
+        assert endpoint.packet_meter is not None
+        assert endpoint.transport.keys is not None
+        # Some packets may have come before the drain reads the socket.
+        streams = endpoint.packet_meter.streams.values()
+        first = min((stream.first_at for stream in streams if stream.first_at is not None), default=None)
+        key = endpoint.transport.keys.receive if self.scenario.is_witness(len(self._begun)) else None
+        self.drain.ask(Drain.add, endpoint.socket, key, first)
+        self._begun.append(begun)
+
+    def _note_profile(self, endpoint: LightEndpoint) -> None:
+        if endpoint.transport.keys is not None:
+            self.profiles.add(endpoint.transport.keys.profile.name)
 
     async def _keep_sending(self) -> None:
         while True:
             await send(self.senders, 1.0)
 
-    def first_media(self) -> list[float | None]:
-        """When the first packet came to each receiver: before the drain read the socket, or after it."""
-        drained = zip(self._receivers, self.drain.first_media(), strict=True)
-        return [receiver.first_packet() or later for receiver, later in drained]
-
     def joins(self) -> list[float]:
-        """Return each receiver's seconds until its first packet.
-
-        Raises :exc:`BenchError` if a receiver got no packet.
-        """
-        firsts = zip(self._receivers, self.first_media(), strict=True)
-        times = [first - receiver.begun for receiver, first in firsts if first]
-        if missing := len(self._receivers) - len(times):
-            raise BenchError(f"{missing} of {len(self._receivers)} receivers never got a packet")
+        """Return each receiver's seconds until its first packet. Raises :exc:`BenchError` if one got no packet."""
+        firsts = zip(self.drain.ask(Drain.first_media), self._begun, strict=True)
+        times = [first - begun for first, begun in firsts if first]
+        if missing := len(self._begun) - len(times):
+            raise BenchError(f"{missing} of {len(self._begun)} receivers never got a packet")
         return times
-
-    def profiles(self) -> frozenset[str]:
-        endpoints = [*(sender.endpoint for sender in self.senders), *(one.endpoint for one in self._receivers)]
-        return frozenset(one.transport.keys.profile.name for one in endpoints if one.transport.keys is not None)
 
     async def let_one_leave(self) -> float | None:
         """Break the last member's connection.
 
         Return the seconds until the first member gets the notice, or None if it gets none.
         """
-        name = f"member-{len(self.members) - 1}"
+        name = f"member-{len(self._members) - 1}"
         began = time.perf_counter()
-        self.members[-1].hang_up()
+        self._members[-1].hang_up()
         with trio.move_on_after(NOTICE_SECONDS):
-            await self.members[0].gone[name].wait()
+            await self._members[0].gone[name].wait()
             return time.perf_counter() - began
         return None
-
-
-@asynccontextmanager
-async def open_call(scenario: CallScenario, conference: Conference, drain: DrainProcess) -> AsyncIterator[Call]:
-    """Yield a call without members. The call ends with the block."""
-    async with trio.open_nursery() as nursery:
-        try:
-            yield Call(scenario, conference, drain, nursery)
-        finally:
-            nursery.cancel_scope.cancel()
-            drain.clear()

@@ -14,7 +14,7 @@ from attrs import frozen
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tools.bench import BenchError
-from tools.light.media_loop import MediaLoop
+from tools.bench.beside.scenarios import CallScenario
 
 SOURCE: Final = Path(__file__).parents[1] / "floor"
 #: The folder, outside the sources, into which ``make bench`` builds the floor.
@@ -28,18 +28,6 @@ _SPARE_SECONDS: Final = 20.0
 
 class NoFloor(BenchError):
     """The floor cannot be built or run here. The text says why."""
-
-
-@frozen
-class PlannedStream:
-    """A ``loop`` for the ``receivers`` with these numbers.
-
-    It begins after the share ``phase`` (0 to 1) of a frame's period.
-    """
-
-    loop: MediaLoop
-    phase: float
-    receivers: Sequence[int]
 
 
 @frozen
@@ -90,29 +78,33 @@ def session_keys(master: bytes) -> tuple[bytes, bytes]:
 
 
 def plan(
-    seconds: float,
-    receivers: Sequence[tuple[tuple[str, int], bytes]],
-    streams: Sequence[PlannedStream],
-    *,
-    segmented: bool,
+    scenario: CallScenario, seconds: float, receivers: Sequence[tuple[tuple[str, int], bytes]], *, segmented: bool
 ) -> str:
-    """Return the plan that the floor reads. ``receivers`` has an address and a master key for each receiver."""
-    lines = [f"seconds {seconds}", f"send {'segmented' if segmented else 'single'}"]
+    """Return the plan that the floor reads: the packets that a server sends in this scenario.
+
+    ``receivers`` has an address and a master key for each member. The streams begin at the same phases as those of
+    :func:`tools.bench.beside.call.send`.
+    """
+    flows = [(publisher, loop) for publisher in range(scenario.publishers) for loop in scenario.streams]
+    streams = [
+        {
+            "period": round(1e9 / loop.rate),
+            "phase": round(1e9 / loop.rate * number / len(flows)),
+            "burst": len(loop.frames[0].chunks),
+            "size": loop.payload_size,
+            "receivers": scenario.receivers_of(publisher),
+        }
+        for number, (publisher, loop) in enumerate(flows)
+    ]
+    keyed = []
     for (host, port), master in receivers:
         key, salt = session_keys(master)
-        lines.append(f"receiver {host}:{port} {key.hex()} {salt.hex()}")
-    for stream in streams:
-        loop, numbers = stream.loop, ",".join(map(str, stream.receivers))
-        period, phase = round(1e9 / loop.rate), round(stream.phase / loop.rate * 1e9)
-        lines.append(f"stream {period} {phase} {len(loop.frames[0].chunks)} {loop.payload_size} {numbers}")
-    return "\n".join(lines) + "\n"
+        keyed.append({"address": f"{host}:{port}", "key": list(key), "salt": list(salt)})
+    return json.dumps({"seconds": seconds, "segmented": segmented, "receivers": keyed, "streams": streams})
 
 
 async def run(program: Path, prefix: Sequence[str], text: str, seconds: float) -> FloorResult:
-    """Run a plan that takes ``seconds``.
-
-    ``prefix`` is the command that runs it at the server's end. Raises :exc:`NoFloor`.
-    """
+    """Run a plan that takes ``seconds``; ``prefix`` runs it at the server's end. Raises :exc:`NoFloor`."""
     command = [*prefix, str(program)]
     with trio.fail_after(seconds + _SPARE_SECONDS):
         done = await trio.run_process(

@@ -13,6 +13,9 @@ from tools.light.media_loop import MediaLoop, constant_loop
 VIDEO: Final = constant_loop("video", rate=30, packets=5, payload_size=1100)
 AUDIO: Final = constant_loop("audio", rate=50, packets=1, payload_size=100)
 
+#: Number of receivers that measure latency.
+WITNESSES: Final = 10
+
 
 @frozen
 class CallScenario:
@@ -37,6 +40,15 @@ class CallScenario:
         """Packets a second that leave the server."""
         sent = sum(round(stream.packets_per_second) for stream in self.streams)
         return sent * self.publishers * (self.members - 1)
+
+    def receives(self, number: int) -> bool:
+        """Whether the member with this number receives anything."""
+        return self.publishers > 1 or number > 0
+
+    def is_witness(self, number: int) -> bool:
+        """Whether this receiver's packets are decrypted to measure latency. Witnesses are spread over all receivers."""
+        receivers = sum(map(self.receives, range(self.members)))
+        return number % max(1, receivers // WITNESSES) == 0
 
     def receivers_of(self, publisher: int) -> list[int]:
         """The numbers of the members that receive from a publisher."""

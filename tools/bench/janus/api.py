@@ -34,8 +34,8 @@ class JanusSession(PooledWebSocket):
     on_event: Callable[[Message], None] = field(kw_only=True)
     _id: int = 0
     _numbers: itertools.count[int] = field(factory=itertools.count)
-    _asked: dict[str, trio.Event] = field(factory=dict)
     _answers: dict[str, Message] = field(factory=dict)
+    _came: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 
     async def create(self, tasks: trio.Nursery) -> None:
         """Begin the session. ``tasks`` runs its keepalive."""
@@ -58,13 +58,13 @@ class JanusSession(PooledWebSocket):
 
     async def _ask(self, what: str, **message: object) -> Message:
         number = str(next(self._numbers))
-        came = self._asked[number] = trio.Event()
         with trio.fail_after(REQUEST_SECONDS):
             await self.send_text(json.dumps({"janus": what, "transaction": number, **message}))
-            await came.wait()
-        answer = self._answers.pop(number, None)
-        if answer is None:
-            raise JanusError(f"the connection ended before {what} was answered")
+            while number not in self._answers:
+                if self.close_code is not None:
+                    raise JanusError(f"the connection ended before {what} was answered")
+                await self._came.park()
+        answer = self._answers.pop(number)
         if answer["janus"] == "error":
             raise JanusError(f"{what}: {answer['error']['reason']}")
         return answer
@@ -78,13 +78,11 @@ class JanusSession(PooledWebSocket):
         message = json.loads(payload)
         if message["janus"] == "ack":  # of a keepalive, or before a plugin's answer
             return
-        number = message.get("transaction", "")
-        if (came := self._asked.pop(number, None)) is None:
-            self.on_event(message)
+        if "transaction" in message:
+            self._answers[message["transaction"]] = message
+            self._came.unpark_all()
         else:
-            self._answers[number] = message
-            came.set()
+            self.on_event(message)
 
     def ended(self) -> None:
-        for came in self._asked.values():
-            came.set()
+        self._came.unpark_all()

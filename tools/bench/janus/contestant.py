@@ -13,6 +13,7 @@ from typing import Final
 import trio
 from attrs import define, field
 
+from protocol.media import DtlsFingerprint, DtlsParameters, IceParameters
 from tools.bench.conference import Departures, Offered, StreamToPublish, running_pool
 from tools.bench.janus import sdp
 from tools.bench.janus.api import JanusSession, Message
@@ -24,8 +25,7 @@ from tools.light.websocket import WebSocketPool
 
 PLUGIN: Final = "janus.plugin.videoroom"
 #: Janus is ICE-lite, but begins DTLS only after an answer to a check of its own.  All members share one password.
-PASSWORD: Final = secrets.token_hex(16)
-UFRAG: Final = "bench"
+CREDENTIALS: Final = IceParameters("bench", secrets.token_hex(16))
 UP_SECONDS: Final = 10.0
 #: Port of the discard service (RFC 863), which nobody runs. A socket that is connected to it knows its own address.
 _DISCARD: Final = 9
@@ -48,10 +48,8 @@ class JanusMember:
         self._session = await conference.pool.open(partial(JanusSession, on_event=self._on_event))
         await self._session.create(self._tasks)
         self._handle = await self._session.attach(PLUGIN)
-        joined = await self._session.ask(
-            self._handle, {"request": "join", "ptype": "publisher", "room": ROOM, "display": name}
-        )
-        self._feed = joined["id"]
+        body = {"request": "join", "ptype": "publisher", "room": ROOM, "display": name}
+        self._feed = (await self._session.ask(self._handle, body))["id"]
         conference.names[self._feed] = name
 
     def _on_event(self, event: Message) -> None:
@@ -62,45 +60,42 @@ class JanusMember:
             self.gone[self.conference.names.get(data["leaving"], "?")].set()
 
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
-        sock, credentials = self._open_socket()
-        jsep = {"type": "offer", "sdp": sdp.offer(credentials, streams)}
+        sock, ours = self._open_socket()
+        jsep = {"type": "offer", "sdp": sdp.offer(ours, streams)}
         answered = await self._session.ask(self._handle, {"request": "configure"}, jsep)
         endpoint = await self._connect(sdp.parse(answered["jsep"]["sdp"]), sock)
         # Other members can subscribe to the feed once Janus reports it.
         with trio.fail_after(UP_SECONDS):
             await self._up.wait()
-        return endpoint, self._feed
+        return endpoint, {"feed": self._feed}
 
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
         handle = await self._session.attach(PLUGIN)
-        feeds = [{"feed": offer} for offer in offers]
-        offered = await self._session.ask(
-            handle, {"request": "join", "ptype": "subscriber", "room": ROOM, "streams": feeds}
-        )
-        description = sdp.parse(offered["jsep"]["sdp"])
-        sock, credentials = self._open_socket()
-        jsep = {"type": "answer", "sdp": sdp.answer(credentials, description)}
+        body = {"request": "join", "ptype": "subscriber", "room": ROOM, "streams": offers}
+        offered = sdp.parse((await self._session.ask(handle, body))["jsep"]["sdp"])
+        sock, ours = self._open_socket()
+        jsep = {"type": "answer", "sdp": sdp.answer(ours, offered)}
         await self._session.ask(handle, {"request": "start"}, jsep)
-        return await self._connect(description, sock)
+        return await self._connect(offered, sock)
 
-    def _open_socket(self) -> tuple[socket.socket, sdp.LocalCredentials]:
+    def _open_socket(self) -> tuple[socket.socket, sdp.Description]:
         sock = open_socket((self.conference.process.address[0], _DISCARD))
-        fingerprint = self.conference.identity.certificate.fingerprint.value
-        return sock, sdp.LocalCredentials(UFRAG, PASSWORD, fingerprint, sock.getsockname())
+        fingerprint = DtlsFingerprint("sha-256", self.conference.identity.certificate.fingerprint.value)
+        return sock, sdp.Description(CREDENTIALS, DtlsParameters((fingerprint,)), sock.getsockname())
 
-    async def _connect(self, description: sdp.Description, sock: socket.socket) -> LightEndpoint:
-        sock.connect(description.address)
+    async def _connect(self, theirs: sdp.Description, sock: socket.socket) -> LightEndpoint:
+        sock.connect(theirs.address)
         # Janus begins DTLS in both directions.  So the client chooses the SRTP profile, as our gateway does.
         transport = LightTransport(
             self.conference.identity,
-            description.ice,
-            description.dtls,
+            theirs.ice,
+            theirs.dtls,
             dtls_role="server",
             rng=random.Random(),
-            password=PASSWORD,
-            peer=description.address,
+            password=CREDENTIALS.password,
+            peer=theirs.address,
         )
-        run = partial(run_endpoint, transport, description.address, sock=sock, packet_meter=PacketMeter())
+        run = partial(run_endpoint, transport, theirs.address, sock=sock, packet_meter=PacketMeter())
         endpoint: LightEndpoint = await self._tasks.start(run)
         endpoint.start()
         await endpoint.connected(HANDSHAKE_SECONDS)
@@ -116,7 +111,7 @@ class JanusConference:
 
     process: JanusProcess
     pool: WebSocketPool
-    identity: Identity
+    identity: Identity = field(factory=Identity.new)
     names: dict[int, str] = field(factory=dict)
 
     async def enter(self, name: str, tasks: trio.Nursery) -> JanusMember:
@@ -126,7 +121,7 @@ class JanusConference:
 
 
 @asynccontextmanager
-async def open_janus(host: str, prefix: Sequence[str], identity: Identity) -> AsyncIterator[JanusConference]:
+async def open_janus(host: str, prefix: Sequence[str]) -> AsyncIterator[JanusConference]:
     """Run a Janus that listens at ``host`` for as long as the block runs; ``prefix`` runs it there."""
     async with running_janus(host, prefix) as process, running_pool(WebSocketPool(process.address)) as pool:
-        yield JanusConference(process, pool, identity)
+        yield JanusConference(process, pool)

@@ -7,7 +7,7 @@ It reads the same parameters from Janus' descriptions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import frozen
@@ -17,9 +17,9 @@ from protocol.vocabulary import MediaKind
 from tools.bench import BenchError
 from tools.light.retransmission import rtx_ssrc
 
-_FORMATS: Final = {"audio": (111,), "video": (96, 97)}
+_FORMATS: Final[dict[str, Sequence[str]]] = {"audio": ("111",), "video": ("96", "97")}
 #: The lines of each kind, about its first format and, for video, about the retransmissions of this format.
-_CODECS: Final = {
+_CODECS: Final[dict[str, Sequence[str]]] = {
     "audio": ("a=rtpmap:{0} opus/48000/2",),
     "video": (
         "a=rtpmap:{0} VP8/90000",
@@ -30,20 +30,23 @@ _CODECS: Final = {
         "a=fmtp:{1} apt={0}",
     ),
 }
+_ATTRIBUTE: Final = re.compile(r"^a=([a-z-]+):(.+?)\s*$", re.MULTILINE)
 _CANDIDATE: Final = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", re.MULTILINE | re.IGNORECASE)
+#: A section that was not refused: its kind, formats and mid. The port of a refused one is 0.
+_SECTION: Final = re.compile(r"^m=(audio|video) 9 \S+ ([\d ]+).*?^a=mid:(\S+)", re.MULTILINE | re.DOTALL)
 
 
 class BadDescription(BenchError):
-    """The bench cannot use a description. The text says why."""
+    """The bench cannot use a description. The text contains it."""
 
 
 @frozen
 class Section:
-    """A media section of an offer. ``formats`` are its payload types, the codec first and then its retransmissions."""
+    """A media section. ``formats`` are its payload types, the codec first and then its retransmissions."""
 
-    kind: MediaKind
+    kind: str
     mid: str
-    formats: tuple[int, ...]
+    formats: Sequence[str]
 
 
 @frozen
@@ -53,56 +56,45 @@ class Description:
     ice: IceParameters
     dtls: DtlsParameters
     address: tuple[str, int]
-    sections: tuple[Section, ...]
+    sections: Sequence[Section] = ()
 
 
-@frozen
-class LocalCredentials:
-    """The client's own parameters.
-
-    ``fingerprint`` is the SHA-256 of the certificate in hexadecimal with colons, ``address`` the one candidate.
-    """
-
-    ufrag: str
-    password: str
-    fingerprint: str
-    address: tuple[str, int]
-
-
-def offer(credentials: LocalCredentials, streams: Sequence[tuple[MediaKind, int]]) -> str:
+def offer(ours: Description, streams: Sequence[tuple[MediaKind, int]]) -> str:
     """Offer to send these streams, each with its kind and SSRC. The other side chooses the DTLS roles."""
-    lines = _session(str(mid) for mid in range(len(streams)))
-    for mid, (kind, ssrc) in enumerate(streams):
-        lines += _section(Section(kind, str(mid), _FORMATS[kind]), credentials, "actpass", "sendonly")
+    sections = [Section(kind, str(mid), _FORMATS[kind]) for mid, (kind, _) in enumerate(streams)]
+    lines = _session(sections)
+    for section, (kind, ssrc) in zip(sections, streams, strict=True):
+        lines += _section(section, ours, "actpass", "sendonly")
         if kind == "video":
             lines += [f"a=ssrc-group:FID {ssrc} {rtx_ssrc(ssrc)}", f"a=ssrc:{rtx_ssrc(ssrc)} cname:bench"]
         lines.append(f"a=ssrc:{ssrc} cname:bench")
-    return "".join(f"{line}\r\n" for line in lines)
+    return "\r\n".join([*lines, ""])
 
 
-def answer(credentials: LocalCredentials, offered: Description) -> str:
+def answer(ours: Description, offered: Description) -> str:
     """Accept every offered stream, as the DTLS server."""
-    lines = _session(section.mid for section in offered.sections)
+    lines = _session(offered.sections)
     for section in offered.sections:
-        lines += _section(section, credentials, "passive", "recvonly")
-    return "".join(f"{line}\r\n" for line in lines)
+        lines += _section(section, ours, "passive", "recvonly")
+    return "\r\n".join([*lines, ""])
 
 
-def _session(mids: Iterable[str]) -> list[str]:
-    return ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", f"a=group:BUNDLE {' '.join(mids)}"]
+def _session(sections: Sequence[Section]) -> list[str]:
+    mids = " ".join(section.mid for section in sections)
+    return ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", f"a=group:BUNDLE {mids}"]
 
 
-def _section(section: Section, credentials: LocalCredentials, setup: str, direction: str) -> list[str]:
+def _section(section: Section, ours: Description, setup: str, direction: str) -> list[str]:
     """A media section with its codec and, for video, the retransmissions of this codec."""
-    formats, (host, port) = section.formats[: len(_FORMATS[section.kind])], credentials.address
+    formats, (host, port) = section.formats[: len(_FORMATS[section.kind])], ours.address
     return [
-        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, formats))}",
+        f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(formats)}",
         "c=IN IP4 0.0.0.0",
         f"a=mid:{section.mid}",
         "a=rtcp-mux",
-        f"a=ice-ufrag:{credentials.ufrag}",
-        f"a=ice-pwd:{credentials.password}",
-        f"a=fingerprint:sha-256 {credentials.fingerprint}",
+        f"a=ice-ufrag:{ours.ice.username_fragment}",
+        f"a=ice-pwd:{ours.ice.password}",
+        f"a=fingerprint:sha-256 {ours.dtls.fingerprints[0].value}",
         f"a=setup:{setup}",
         f"a=candidate:1 1 udp 2130706431 {host} {port} typ host",
         "a=end-of-candidates",
@@ -112,35 +104,17 @@ def _section(section: Section, credentials: LocalCredentials, setup: str, direct
 
 
 def parse(text: str) -> Description:
-    """Read an offer or an answer of Janus.  Raises :exc:`BadDescription`."""
-    session, *rest = re.split(r"^(?=m=)", text, flags=re.MULTILINE)
-    sections = tuple(_parse_section(one) for one in rest)
-    candidate = _CANDIDATE.search(text)
-    if candidate is None:
-        raise BadDescription("there is no host candidate for UDP")
-    ice = IceParameters(_attribute(text, "ice-ufrag"), _attribute(text, "ice-pwd"), ice_lite="a=ice-lite" in session)
-    algorithm, _, value = _attribute(text, "fingerprint").partition(" ")
-    if algorithm.lower() != "sha-256" or not value:
-        raise BadDescription("the certificate's fingerprint is not SHA-256")
-    dtls = DtlsParameters((DtlsFingerprint("sha-256", value.strip()),))
+    """Read an offer or an answer of Janus. Raises :exc:`BadDescription`."""
+    found, candidate = dict(_ATTRIBUTE.findall(text)), _CANDIDATE.search(text)
+    sections = [Section(kind, mid, formats.split()) for kind, formats, mid in _SECTION.findall(text)]
+    if (
+        candidate is None
+        or not {"ice-ufrag", "ice-pwd", "fingerprint"} <= found.keys()
+        or not found["fingerprint"].startswith("sha-256 ")
+        or len(sections) != text.count("\nm=")
+        or any(len(section.formats) < len(_FORMATS[section.kind]) for section in sections)
+    ):
+        raise BadDescription(f"the bench cannot use this description of Janus:\n{text}")
+    ice = IceParameters(found["ice-ufrag"], found["ice-pwd"], ice_lite="a=ice-lite" in text)
+    dtls = DtlsParameters((DtlsFingerprint("sha-256", found["fingerprint"].removeprefix("sha-256 ")),))
     return Description(ice, dtls, (candidate[1], int(candidate[2])), sections)
-
-
-def _parse_section(text: str) -> Section:
-    found = re.match(r"m=(audio|video) (\d+) \S+ ([\d ]+)", text)
-    if found is None:
-        raise BadDescription(f"a media section that the bench cannot use: {text.partition(chr(10))[0].strip()}")
-    if found[2] == "0":
-        raise BadDescription(f"the {found[1]} section was refused")
-    kind: MediaKind = "audio" if found[1] == "audio" else "video"
-    formats = tuple(int(one) for one in found[3].split())
-    if len(formats) < len(_FORMATS[kind]):
-        raise BadDescription(f"the {kind} section has no retransmissions")
-    return Section(kind, _attribute(text, "mid"), formats)
-
-
-def _attribute(text: str, name: str) -> str:
-    found = re.search(rf"^a={name}:(.+?)\s*$", text, re.MULTILINE)
-    if found is None:
-        raise BadDescription(f"there is no a={name}")
-    return found[1]

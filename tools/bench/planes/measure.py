@@ -20,7 +20,6 @@ from tools.bench.conference import new_ssrc
 from tools.bench.gateway_members import GatewayConference, open_gateway
 from tools.bench.network import ServerLink, dropped_datagrams
 from tools.bench.planes import sink
-from tools.light import Identity
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
 from tools.servers import PACKETS_OUT, GatewayProcess
@@ -130,13 +129,7 @@ async def fill(
 
 
 async def measure(
-    planes: int,
-    link: ServerLink,
-    identity: Identity,
-    loop: MediaLoop,
-    receivers: int,
-    seconds: float,
-    progress: Progress,
+    planes: int, link: ServerLink, loop: MediaLoop, receivers: int, seconds: float, progress: Progress
 ) -> PlanesResult:
     """Run two channels on a gateway with this number of planes.
 
@@ -145,7 +138,7 @@ async def measure(
     name, streams = f"{planes} plane{'' if planes == 1 else 's'}", []
     progress(f"{name}: the gateway starts")
     async with (
-        open_gateway(link.server, link.prefix, identity, ["--planes", str(planes)]) as conference,
+        open_gateway(link.server, link.prefix, ["--planes", str(planes)]) as conference,
         trio.open_nursery() as members,
     ):
         with trio.fail_after(FILL_SECONDS):

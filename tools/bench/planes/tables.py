@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from attrs import frozen
-
-from tools.bench.figures import Column, median, rounds, table
+from tools.bench.command import Report
+from tools.bench.figures import Column, machine, median, run_table, today
 from tools.bench.planes.measure import CHANNELS, PlanesResult
 from tools.light.media_loop import MediaLoop
 
@@ -21,47 +20,36 @@ ENOUGH: Final = 1.7
 APART: Final = 0.02
 
 Results = Mapping[int, Sequence[PlanesResult]]
-_COLUMNS: Final[Sequence[Column[PlanesResult]]] = (
-    Column("packets a second", lambda run: run.packets, ",.0f"),
-    Column("by the interface's count", lambda run: run.sunk, ",.0f"),
-    Column("planes' threads", lambda run: sum(run.planes), ".2f"),
-    Column("rest of the gateway", lambda run: run.interpreter, ".2f"),
-    Column("load generator", lambda run: run.generator, ".2f"),
-    Column("idle", lambda run: run.idle, ".2f"),
-    Column("packets for each second of a plane's thread", lambda run: run.per_cpu_second, ",.0f"),
-    Column("did not fit into its sockets", lambda run: run.dropped, ",.0f"),
+_COLUMNS: Final[Sequence[Column[PlanesResult]]] = tuple(
+    Column(head, value, style, only="median")
+    for head, value, style in (
+        ("packets a second", lambda run: run.packets, ",.0f"),
+        ("by the interface's count", lambda run: run.sunk, ",.0f"),
+        ("planes' threads", lambda run: sum(run.planes), ".2f"),
+        ("rest of the gateway", lambda run: run.interpreter, ".2f"),
+        ("load generator", lambda run: run.generator, ".2f"),
+        ("idle", lambda run: run.idle, ".2f"),
+        ("packets for each second of a plane's thread", lambda run: run.per_cpu_second, ",.0f"),
+        ("did not fit into its sockets", lambda run: run.dropped, ",.0f"),
+    )
 )
 
 
-@frozen
-class PlanesConditions:
-    """The conditions of a run. Each sender sends ``loop``."""
+def report(results: Results, loop: MediaLoop, receivers: int, taken: str) -> Report:
+    """Return the whole report.
 
-    machine: str
-    loop: MediaLoop
-    receivers: int
-    rounds: int
-    seconds: float
-    date: str
-
-    def __str__(self) -> str:
-        loop, offered = self.loop, CHANNELS * self.receivers * self.loop.packets_per_second
-        return (
-            f"{self.date}, {self.machine}; {CHANNELS} channels with {self.receivers} receivers each; each source sends "
-            f"{loop.rate:,} bursts a second of {len(loop.frames[0].chunks)} packets with {loop.payload_size:,} bytes, "
-            f"{round(offered):,} packets a second if all could leave; {rounds(self.rounds, self.seconds)}, by turns. "
-            "Medians; processor time in cores."
-        )
-
-
-def text(results: Results, conditions: PlanesConditions) -> str:
-    """Return the whole report as Markdown. ``results`` has one result of each round, by the number of planes."""
-    rows = [(planes, *(column.median(runs) for column in _COLUMNS)) for planes, runs in sorted(results.items())]
-    figures = table(["planes", *(column.head for column in _COLUMNS)], rows)
-    parts = [str(conditions), figures, _verdict(results)]
-    if doubts := "; ".join(_doubts(results)):
-        parts.append(f"**To be doubted**: {doubts}.")
-    return "\n\n".join(parts)
+    ``results`` has one result of each round, by the number of planes. Each source sends ``loop``. ``taken`` names the
+    rounds.
+    """
+    conditions = (
+        f"{today()}, {machine()}; {CHANNELS} channels with {receivers} receivers each; each source sends "
+        f"{loop.rate:,} bursts a second of {len(loop.frames[0].chunks)} packets with {loop.payload_size:,} bytes, "
+        f"{round(CHANNELS * receivers * loop.packets_per_second):,} packets a second if all could leave; {taken}, by "
+        "turns. Medians; processor time in cores."
+    )
+    figures = run_table(_COLUMNS, (([planes], runs) for planes, runs in sorted(results.items())), ["planes"])
+    doubts = "; ".join(_doubts(results))
+    return Report([conditions, figures, _verdict(results), doubts and f"**To be doubted**: {doubts}."])
 
 
 def cores(runs: Sequence[PlanesResult]) -> float:

@@ -21,15 +21,15 @@ from typing import Final
 import trio
 
 from tools.bench.calls import gateway_server
-from tools.bench.calls.carry import Carried, carry
+from tools.bench.calls.carry import RATE, Carried, carry
 from tools.bench.calls.server import Contestant
 from tools.bench.calls.taking_part import FIREFOX, browsers, contestants
 from tools.bench.calls.wire import Namespace, open_ends, open_wire
 from tools.bench.command import Bench, Progress, Report, run_within
 from tools.bench.figures import machine, today
-from tools.bench.quality.contest import QualityContest, QualityOutcome
+from tools.bench.quality.contest import WARM_SECONDS, QualityContest, QualityOutcome
 from tools.bench.quality.rows import ROWS, NetworkRow
-from tools.bench.quality.tables import QualityConditions, QualityReport
+from tools.bench.quality.tables import QualityTables
 
 RUNS: Final = 3
 SECONDS: Final = 20.0
@@ -64,7 +64,8 @@ async def play(
         contest = QualityContest(wire, options.seconds, progress)
         await contest.run(rows, taking_part, options.runs)
         if in_firefox:
-            await contest.run_firefox(rows, gateway_server.find(), options.runs)
+            played = [row for row in rows if row.in_firefox]
+            await contest.run(played, [gateway_server.find()], options.runs, "firefox")
         return contest.outcome, carried
 
 
@@ -78,14 +79,21 @@ def run(options: argparse.Namespace, progress: Progress) -> Report:
         outcome, carried = run_within(
             MOST_SECONDS, play, options, ends, devices, rows, taking_part, in_firefox, progress
         )
-    listed = [*versions.values(), *(f"{one.title} {one.version}" for one in taking_part)]
-    lasted = time.monotonic() - began
-    conditions = QualityConditions(
-        machine(), ", ".join(listed), options.runs, options.seconds, lasted, today(), carried
-    )
+    listed = ", ".join([*versions.values(), *(f"{one.title} {one.version}" for one in taking_part)])
     ours = [] if any(one.name == "gateway" for one in taking_part) else [gateway_server.find()]  # Firefox may need it
-    report = QualityReport(outcome, rows, [*ours, *taking_part], conditions)
-    return Report(report.text(), 1 if outcome.failures else 0, report.text_with_plots)
+    said = conditions(listed, options.runs, options.seconds, time.monotonic() - began, carried)
+    return QualityTables(outcome, rows, [*ours, *taking_part]).report(said)
+
+
+def conditions(taking_part: str, runs: int, seconds: float, lasted: float, carried: Carried) -> str:
+    """Return the first paragraph of the report.  Times are in seconds."""
+    return (
+        f"{today()}, {machine()}; {taking_part}; {runs} run{'' if runs == 1 else 's'} of {seconds:g} s, after "
+        f"{WARM_SECONDS:g} s on a perfect network; {lasted / 60:.0f} minutes. "
+        "Each figure is the median of the runs, with the least and the most in brackets. At "
+        f"{RATE:,} packets a second the switch itself lost {carried.sent - carried.arrived} of {carried.sent:,} "
+        f"packets, and took {carried.p50 * 1e3:.2f} ms (p99: {carried.p99 * 1e3:.2f} ms)."
+    )
 
 
 main = Bench("quality", __doc__, add_options, run, failed=2).main

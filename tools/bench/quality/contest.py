@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Final, Literal
 
 import trio
@@ -14,7 +14,7 @@ from tools.bench import BenchError
 from tools.bench.calls.browsers import BrowserPage, chromium, firefox
 from tools.bench.calls.server import SCRIPT, CallServer, Contestant
 from tools.bench.calls.wire import RECEIVER, SENDER, SERVER, Namespace, Wire
-from tools.bench.command import KNOWN, Progress, explain
+from tools.bench.command import Outcome, Progress
 from tools.bench.quality.readings import Figures, Reading
 from tools.bench.quality.rows import NetworkRow
 
@@ -40,12 +40,8 @@ class QualityRun:
     switch_late: float
 
 
-@define
-class QualityOutcome:
-    """All runs, by row, contestant and browser.  ``failures`` describes failed runs in words."""
-
-    runs: dict[tuple[str, str, Browser], list[QualityRun]] = field(factory=lambda: defaultdict(list))
-    failures: list[str] = field(factory=list)
+#: All runs, by row, contestant and browser.
+QualityOutcome = Outcome[tuple[str, str, Browser], QualityRun]
 
 
 @frozen
@@ -78,44 +74,32 @@ class QualityContest:
     warm: float = WARM_SECONDS
     outcome: QualityOutcome = field(factory=QualityOutcome)
 
-    async def run(self, rows: Sequence[NetworkRow], contestants: Sequence[Contestant], runs: int) -> QualityOutcome:
+    async def run(
+        self, rows: Sequence[NetworkRow], contestants: Sequence[Contestant], runs: int, browser: Browser = "chromium"
+    ) -> QualityOutcome:
+        """Run all rows in this browser, one contestant after the other."""
         for row in rows:
-            for one in self.progress.by_turns(contestants, runs, f"{row.title}, "):
-                await self._try(row, one, "chromium")
+            for one in self.progress.by_turns(contestants, runs, f"{row.title}, {browser}, "):
+                play, title = partial(self._play, row, one, browser), f"{row.title}, {one.title}, {browser}"
+                await self.outcome.attempt((row.name, one.name, browser), title, play, self.progress)
         return self.outcome
-
-    async def run_firefox(self, rows: Sequence[NetworkRow], contestant: Contestant, runs: int) -> None:
-        """Play the rows for Firefox, with one contestant."""
-        for row in rows:
-            if row.in_firefox:
-                for one in self.progress.by_turns([contestant], runs, f"Firefox, {row.title}, "):
-                    await self._try(row, one, "firefox")
-
-    async def _try(self, row: NetworkRow, contestant: Contestant, browser: Browser) -> None:
-        """Run one contestant once.  After a known error the contest goes on with the next run."""
-        try:
-            with trio.fail_after(MORE_SECONDS + (row.seconds or self.seconds)):
-                run = await self._play(row, contestant, browser)
-            self.outcome.runs[row.name, contestant.name, browser].append(run)
-        except* KNOWN as errors:
-            self.outcome.failures.append(f"{row.title}, {contestant.title}, {browser}: {explain(errors)}")
-            self.progress.say(self.outcome.failures[-1].partition("\n")[0])
 
     async def _play(self, row: NetworkRow, contestant: Contestant, browser: Browser) -> QualityRun:
         await self.wire.clear()
         self.progress(f"{contestant.title} starts")
         opened, ends = _BROWSERS[browser], self.wire.ends
-        async with (
-            contestant.open(ends[SERVER]) as server,
-            opened(ends[SENDER], server.origin) as sender,
-            opened(ends[RECEIVER], server.origin) as receiver,
-        ):
-            pages = Pages(sender, receiver)
-            await join(pages, server)
-            self.progress(f"{contestant.title}: the call settles")
-            await trio.sleep(self.warm)
-            self.progress(f"{contestant.title}: measuring")
-            return await self._measure(row, pages)
+        with trio.fail_after(MORE_SECONDS + (row.seconds or self.seconds)):
+            async with (
+                contestant.open(ends[SERVER]) as server,
+                opened(ends[SENDER], server.origin) as sender,
+                opened(ends[RECEIVER], server.origin) as receiver,
+            ):
+                pages = Pages(sender, receiver)
+                await join(pages, server)
+                self.progress(f"{contestant.title}: the call settles")
+                await trio.sleep(self.warm)
+                self.progress(f"{contestant.title}: measuring")
+                return await self._measure(row, pages)
 
     async def _measure(self, row: NetworkRow, pages: Pages) -> QualityRun:
         seconds = row.seconds or self.seconds

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from attrs import frozen
 
-from tools.bench.calls.carry import RATE, Carried
 from tools.bench.calls.server import FRAMES_A_SECOND, Contestant
-from tools.bench.figures import Column, Summary, median, table
-from tools.bench.plots import Bars, grouped_bars, linear
-from tools.bench.quality.contest import WARM_SECONDS, Browser, QualityOutcome, QualityRun
+from tools.bench.command import Report
+from tools.bench.figures import Column, median, run_table
+from tools.bench.plots import bar_plot
+from tools.bench.quality.contest import Browser, QualityOutcome, QualityRun
 from tools.bench.quality.rows import Aims, NetworkRow
 
-IMAGES: Final = "images"
 #: Above or below these limits the bench may have measured the machine.
 MOST_LATE: Final = 0.005
 LEAST_ENCODED: Final = 0.95 * FRAMES_A_SECOND
@@ -23,6 +21,7 @@ LEAST_ENCODED: Final = 0.95 * FRAMES_A_SECOND
 _FRAMES: Final = Column[QualityRun]("frames/s", lambda run: run.figures.frames)
 _FROZEN: Final = Column[QualityRun]("frozen, s", lambda run: run.figures.frozen, ",.2f")
 _CONCEALED: Final = Column[QualityRun]("sound concealed, %", lambda run: run.figures.concealed, ",.2f", 100)
+_FROZEN_SHARE: Final = Column[QualityRun]("frozen", lambda run: run.figures.frozen / run.figures.seconds, factor=100)
 _SEEN: Final[Sequence[Column[QualityRun]]] = (
     _FRAMES,
     _FROZEN,
@@ -49,90 +48,45 @@ _REPAIRED: Final[Sequence[Column[QualityRun]]] = (
 
 
 @frozen
-class QualityConditions:
-    """The conditions of a contest.  Times are in seconds."""
-
-    machine: str
-    browsers: str
-    runs: int
-    seconds: float
-    lasted: float
-    date: str
-    carried: Carried
-
-    def __str__(self) -> str:
-        carried = self.carried
-        return (
-            f"{self.date}, {self.machine}; {self.browsers}; {self.runs} run{'' if self.runs == 1 else 's'} of "
-            f"{self.seconds:g} s, after {WARM_SECONDS:g} s on a perfect network; {self.lasted / 60:.0f} minutes. "
-            "Each figure is the median of the runs, with the least and the most in brackets. At "
-            f"{RATE:,} packets a second the switch itself lost {carried.sent - carried.arrived} of {carried.sent:,} "
-            f"packets, and took {carried.p50 * 1e3:.2f} ms (p99: {carried.p99 * 1e3:.2f} ms)."
-        )
-
-
-@frozen
-class QualityReport:
+class QualityTables:
     """What was measured, and the rows and contestants in the order of the tables."""
 
     outcome: QualityOutcome
     rows: Sequence[NetworkRow]
     contestants: Sequence[Contestant]
-    conditions: QualityConditions
 
-    def text(self, images: Sequence[str] = ()) -> str:
-        """Return the whole report as Markdown.  ``images`` are Markdown links to the plots."""
-        parts = [
-            str(self.conditions),
-            self._table("chromium", _SEEN),
-            *images,
-            self._aims(),
-            self._titled("**Repairs**, in packets or messages of a run", self._table("chromium", _REPAIRED)),
-            self._titled("**Firefox** at both ends", self._table("firefox", _SEEN)),
-            *self._remarks(),
-        ]
-        return "\n\n".join(part for part in parts if part)
+    def report(self, conditions: str) -> Report:
+        """Return the whole report."""
+        repaired, firefox = self._table("chromium", _REPAIRED), self._table("firefox", _SEEN)
+        remarks = self.outcome.remarks(self._doubts(), "the machine was too slow or too busy")
+        return Report(
+            [conditions, self._table("chromium", _SEEN)],
+            [*self._plots()],
+            [
+                self._aims(),
+                repaired and f"**Repairs**, in packets or messages of a run\n\n{repaired}",
+                firefox and f"**Firefox** at both ends\n\n{firefox}",
+                *remarks,
+            ],
+            1 if self.outcome.failures else 0,
+        )
 
-    def text_with_plots(self, page: Path) -> str:
-        """Write the plots into a folder beside the page, and return the report with links to them."""
-        folder, links = page.parent / IMAGES, []
-        for name, title, drawn in self.plots():
-            folder.mkdir(exist_ok=True)
-            (folder / name).write_text(drawn, encoding="utf-8")
-            links.append(f"![{title}]({IMAGES}/{name})")
-        return self.text(links)
-
-    def plots(self) -> Iterator[tuple[str, str, str]]:
-        """Yield the file name, title and SVG of each plot that has anything above zero."""
+    def _plots(self) -> Iterator[tuple[str, str, str]]:
+        groups = [row.label for row in self.rows]
         for name, title, unit, column in (
             ("frames", f"Frames a second, of {FRAMES_A_SECOND}", "frames/s", _FRAMES),
             ("frozen", "Frozen picture", "% of the time", _FROZEN_SHARE),
             ("concealed", "Concealed sound", "%", _CONCEALED),
         ):
-            bars = [Bars(one.title, [self._summary(row, one, column) for row in self.rows]) for one in self.contestants]
-            if any(height and height.most > 0 for one in bars for height in one.heights):
-                drawn = grouped_bars(title, unit, [row.label for row in self.rows], bars, linear)
-                yield f"quality-{name}.svg", title, drawn
+            bars = {one.title: [column.summary(self._runs(row, one)) for row in self.rows] for one in self.contestants}
+            yield from bar_plot(f"quality-{name}.svg", title, unit, groups, bars)
 
     def _runs(self, row: NetworkRow, contestant: Contestant, browser: Browser = "chromium") -> Sequence[QualityRun]:
         return self.outcome.runs.get((row.name, contestant.name, browser), [])
 
-    def _summary(self, row: NetworkRow, contestant: Contestant, column: Column[QualityRun]) -> Summary | None:
-        summary = column.summary(self._runs(row, contestant))
-        return summary and summary.scaled(column.factor)
-
     def _table(self, browser: Browser, columns: Sequence[Column[QualityRun]]) -> str:
-        cells = [
-            [row.title, one.title, *(column.cell(runs) for column in columns)]
-            for row in self.rows
-            for one in self.contestants
-            if (runs := self._runs(row, one, browser))
-        ]
-        return table(["", "", *(column.head for column in columns)], cells) if cells else ""
-
-    @staticmethod
-    def _titled(title: str, text: str) -> str:
-        return f"{title}\n\n{text}" if text else ""
+        pairs = [(row, one) for row in self.rows for one in self.contestants]
+        return run_table(columns, [([row.title, one.title], self._runs(row, one, browser)) for row, one in pairs])
 
     def _aims(self) -> str:
         """Compare the medians of our gateway with its aims."""
@@ -147,14 +101,8 @@ class QualityReport:
             "**trio-sfu misses its aims**: " + "; ".join(f"{row.title} ({', '.join(why)})" for row, why in found) + "."
         )
 
-    def _remarks(self) -> Iterator[str]:
-        if doubts := list(self._doubts()):
-            yield f"**To be doubted**, since the machine was too slow or too busy: {'; '.join(doubts)}."
-        for failure in self.outcome.failures:
-            yield f"**Failed**: {failure.partition(chr(10))[0]}"
-
     def _doubts(self) -> Iterator[str]:
-        titles: Mapping[str, str] = {one.name: one.title for one in self.contestants}
+        titles = {one.name: one.title for one in self.contestants}
         rows = {row.name: row.title for row in self.rows}
         for (row, contestant, browser), runs in self.outcome.runs.items():
             who = f"{rows[row]}, {titles[contestant]}, {browser}"
@@ -162,9 +110,6 @@ class QualityReport:
                 yield f"{who} (frames left the switch {late * 1e3:g} ms late)"
             if (least := min(run.figures.sent_frames for run in runs)) < LEAST_ENCODED:
                 yield f"{who} (the sender encoded {least:.1f} frames/s)"
-
-
-_FROZEN_SHARE: Final = Column[QualityRun]("frozen", lambda run: run.figures.frozen / run.figures.seconds, factor=100)
 
 
 def _missed(aims: Aims, runs: Sequence[QualityRun]) -> Iterator[str]:

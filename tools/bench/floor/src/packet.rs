@@ -1,6 +1,8 @@
 //! One RTP packet, encrypted with `AEAD_AES_128_GCM` (RFC 7714).
 
-use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use std::array::from_fn;
+
+use ring::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::error::Unspecified;
 
 pub const HEADER: usize = 12;
@@ -11,12 +13,12 @@ const PAYLOAD_TYPE: u8 = 96;
 /// The session key and salt of one receiver.
 pub struct Seal {
     key: LessSafeKey,
-    salt: u128,
+    salt: [u8; NONCE_LEN],
 }
 
 impl Seal {
-    pub fn new(key: u128, salt: u128) -> Result<Self, Unspecified> {
-        Ok(Self { key: LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key.to_be_bytes())?), salt })
+    pub fn new(key: &[u8], salt: [u8; NONCE_LEN]) -> Result<Self, Unspecified> {
+        Ok(Self { key: LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key)?), salt })
     }
 
     /// Writes the packet with this index (rollover counter and sequence number, RFC 3711 section 3.3.1) into `place`,
@@ -31,8 +33,8 @@ impl Seal {
         header[8..].copy_from_slice(&ssrc.to_be_bytes());
         body.fill(0);
         // RFC 7714 section 8.1: exclusive or of the salt with two zero bytes, SSRC, rollover counter, sequence number.
-        let nonce = (u128::from(ssrc) << 48 | u128::from(index)) ^ self.salt;
-        let nonce = Nonce::try_assume_unique_for_key(&nonce.to_be_bytes()[4..])?;
+        let numbers = (u128::from(ssrc) << 48 | u128::from(index)).to_be_bytes();
+        let nonce = Nonce::assume_unique_for_key(from_fn(|at| self.salt[at] ^ numbers[4 + at]));
         tag.copy_from_slice(self.key.seal_in_place_separate_tag(nonce, Aad::from(&*header), body)?.as_ref());
         Ok(())
     }
