@@ -1,18 +1,17 @@
 """The bench sends requests to Janus over its WebSocket API. In these tests a few lines stand in for Janus."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 import pytest
 import trio
+from attrs import define, field
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
-from tools.bench.conference import running_pool
+from tools.bench.conference import open_pool
 from tools.bench.janus.api import JanusError, JanusSession, Message
-from tools.light.websocket import WebSocketPool
 
 SESSION, HANDLE = 11, 22
 JSEP = {"type": "answer", "sdp": "v=0"}
@@ -35,8 +34,18 @@ def answers_to(asked: Message) -> list[Message]:
     return [{"janus": "error", "error": {"reason": "no such session"}} | transaction]
 
 
+@define(eq=False)
+class Session(JanusSession):
+    """Keeps its events."""
+
+    kept: list[Message] = field(factory=list)
+
+    def receive_event(self, event: Message) -> None:
+        self.kept.append(event)
+
+
 @asynccontextmanager
-async def open_stand_in(on_event: Callable[[Message], Any]) -> AsyncIterator[JanusSession]:
+async def open_stand_in() -> AsyncIterator[Session]:
     async def serve(request: WebSocketRequest) -> None:
         connection = await request.accept(subprotocol="janus-protocol")
         try:
@@ -49,26 +58,25 @@ async def open_stand_in(on_event: Callable[[Message], Any]) -> AsyncIterator[Jan
     async with trio.open_nursery() as nursery:
         server = await nursery.start(partial(serve_websocket, serve, "127.0.0.1", 0, ssl_context=None))
         address = ("127.0.0.1", server.port)
-        async with running_pool(WebSocketPool(address)) as pool:
-            session = await pool.open(partial(JanusSession, on_event=on_event))
+        async with open_pool(address) as pool:
+            session = await pool.open(Session)
             await session.create(nursery)
             yield session
         nursery.cancel_scope.cancel()
 
 
-async def test_a_plugins_answer_comes_with_its_description_and_other_events_go_to_the_callback() -> None:
-    events: list[Message] = []
+async def test_a_plugins_answer_comes_with_its_description_and_other_events_are_handled() -> None:
     with trio.fail_after(10):
-        async with open_stand_in(events.append) as session:
+        async with open_stand_in() as session:
             handle = await session.attach("videoroom")
             answer = await session.ask(handle, {"request": "join"}, {"type": "offer", "sdp": "v=0"})
     assert answer == {"asked": "join", "jsep": JSEP}
-    assert events == [{"janus": "webrtcup"}]
+    assert session.kept == [{"janus": "webrtcup"}]
 
 
 async def test_refusals_of_janus_and_of_its_plugin_raise() -> None:
     with trio.fail_after(10):
-        async with open_stand_in(lambda event: None) as session:
+        async with open_stand_in() as session:
             with pytest.raises(JanusError, match="attach: no such session"):
                 await session.attach("no such plugin")
             with pytest.raises(JanusError, match="destroy: no such room"):
@@ -77,6 +85,6 @@ async def test_refusals_of_janus_and_of_its_plugin_raise() -> None:
 
 async def test_hanging_up_breaks_the_connection() -> None:
     with trio.fail_after(10):
-        async with open_stand_in(lambda event: None) as session:
+        async with open_stand_in() as session:
             session.hang_up()
             assert session.close_code == 1006

@@ -8,13 +8,11 @@ import pytest
 import trio
 
 from tools.bench import BenchError
-from tools.bench.leave import full_channel
+from tools.bench.leave import at_once, cost, full_channel
+from tools.bench.leave.aims import percentile
 from tools.bench.leave.at_once import WATCHED, AtOnce, end_watch
-from tools.bench.leave.channel import BenchChannel, open_channel
-from tools.bench.leave.cost import Cost
-from tools.bench.leave.full_channel import Load, MeasuredLeave, Silence
-from tools.bench.leave.listeners import ENDINGS, Ending
-from tools.bench.leave.results import LeaveResults, percentile
+from tools.bench.leave.channel import ENDINGS, BenchChannel, Ending, LeaveWatch, open_channel
+from tools.bench.leave.full_channel import MeasuredLeave
 from tools.bench.leave.watched_gateway import Watched
 from tools.loadtest.own_load import LagMeter
 from tools.servers import running_gateway
@@ -24,11 +22,10 @@ MEMBERS = 4
 
 @pytest.fixture
 async def channel() -> AsyncIterator[BenchChannel]:
-    async with running_gateway() as gateway, open_channel(gateway, "bench") as opened:
-        await opened.fill([f"m{number}" for number in range(MEMBERS)], with_media=True)
-        await opened.each_subscribes(opened.members.values(), list(opened.members.values()))
-        await opened.settle()
-        opened.check()
+    async with running_gateway() as gateway, open_channel(gateway) as opened:
+        await opened.fill(MEMBERS, with_media=True)
+        await opened.all_listen([*opened.members.values()])
+        await opened.settle_and_check()
         yield opened
 
 
@@ -36,7 +33,7 @@ async def channel() -> AsyncIterator[BenchChannel]:
 async def test_a_leave_is_measured_and_checked_and_the_member_comes_back(channel: BenchChannel, ending: Ending) -> None:
     with trio.fail_after(20):
         left = await full_channel.leave(channel, channel.members["m1"], ending, LagMeter())
-        assert 0 < left.first_notice <= left.last_notice < 5
+        assert 0 < left.watch.first_notice <= left.watch.last_notice < 5
         await full_channel.come_back(channel, "m1")
     assert len(channel.members) == MEMBERS
 
@@ -55,9 +52,9 @@ async def test_a_wrong_list_fails_the_bench(channel: BenchChannel) -> None:
 
 
 async def test_a_notice_that_does_not_come_fails_the_bench(channel: BenchChannel) -> None:
-    watch = channel.listeners.expect(["m1"], MEMBERS - 1)
+    watch = channel.expect_leave([channel.members["m1"]])
     with pytest.raises(BenchError, match=r"after 0\.1 s 3 notices about 1 leavers are missing"):
-        await channel.listeners.wait_all_notices(watch, 0.1)
+        await channel.wait_all_notices(watch, 0.1)
 
 
 async def test_a_watched_gateway_reports_the_steps_between_two_signals() -> None:
@@ -65,8 +62,8 @@ async def test_a_watched_gateway_reports_the_steps_between_two_signals() -> None
         await trio.sleep(1)  # real time, which must not count as a step
         begun = time.monotonic()
         gateway.process.send_signal(signal.SIGRTMIN)
-        async with open_channel(gateway, "bench") as channel:
-            await channel.fill(["m1"], with_media=True)
+        async with open_channel(gateway) as channel:
+            await channel.fill(1, with_media=True)
             await channel.settle_and_check()
         watched = await end_watch(gateway)
         lasted = time.monotonic() - begun
@@ -75,13 +72,17 @@ async def test_a_watched_gateway_reports_the_steps_between_two_signals() -> None
     assert watched.task
 
 
+def watch(first: float, last: float) -> LeaveWatch:
+    return LeaveWatch({"m1": [first, last]}, ended=0.005)
+
+
 def test_the_report_says_whether_each_aim_was_met() -> None:
-    leaves = [MeasuredLeave(ending, 0.001, last, 0.002) for ending in ENDINGS for last in (0.004, 0.06)]
-    together = AtOnce(250, 0.005, 0.1, 0.5, 0.4, 100_000_000, 120_000_000, 0.1)
+    leaves = [MeasuredLeave(ending, watch(0.001, last), 0.002) for ending in ENDINGS for last in (0.004, 0.06)]
+    together = AtOnce(watch(0.1, 0.5), 250, 0.4, [100_000_000, 120_000_000], 0.1)
     watched = Watched(0.02, "task", 0.1, 30_000_000, 100_000, 0.02)
-    costs = [Cost(100, True, 0.02, 0.004)]
-    load, silence = Load(0.05, 10_000, 9_900), Silence([9.5], [10.2])
-    said = str(LeaveResults("2 cores", 100, load, leaves, silence, together, 0.5, watched, costs))
+    parts = full_channel.report("Little.", leaves, {"at one moment": [9.5], "after a pong": [10.2]})
+    parts += at_once.report(together, together, watched)
+    said = "\n".join(parts + cost.report([(100, True, 0.02, 0.004)]))
     assert "| FIN | 2 | 32.0 | 60.0 | 60.0 | 1.0 | 2.0 at most |" in said
     assert "p99 of all at most 50 ms: **missed**" in said
     assert "**missed** by 200 ms" in said

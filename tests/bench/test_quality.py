@@ -172,7 +172,7 @@ def test_servers_that_are_not_installed_are_skipped_with_a_word(
 ) -> None:
     monkeypatch.setattr(livekit_server, "INSTALLED", tmp_path)
 
-    def find() -> janus.Installed:
+    def find() -> None:
         raise janus.NoJanus("there is no Janus here")
 
     monkeypatch.setattr(janus, "find", find)

@@ -6,7 +6,8 @@ import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -15,20 +16,19 @@ from tools.light import LightEndpoint
 from tools.light.websocket import WebSocketPool
 from tools.servers import ServerProcess
 
-P = TypeVar("P", bound=WebSocketPool)
 #: A stream to publish, and its SSRC.
 StreamToPublish = tuple[MediaKind, int]
 #: A member's published streams, in a form that only its own contestant reads.
 Offered = Any
-#: One event for each member's name, set when the notice of that member's leave arrives. Make it of ``trio.Event``.
+#: One event for each member's name, set when the notice of that member's leave arrives.
 Departures = defaultdict[str, trio.Event]
+new_departures: Final = partial(Departures, trio.Event)
 
 
 class ConferenceMember(Protocol):
     """A member of the conference. ``gone`` has an event for each other member's leave."""
 
-    @property
-    def gone(self) -> Departures: ...
+    gone: Departures
 
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]: ...
 
@@ -50,8 +50,9 @@ class Conference(Protocol):
 
 
 @asynccontextmanager
-async def running_pool(pool: P) -> AsyncIterator[P]:
-    """Read the pool's clients for as long as the block runs. Then close all of them."""
+async def open_pool(address: tuple[str, int]) -> AsyncIterator[WebSocketPool]:
+    """Read the clients of the server at ``address`` for as long as the block runs. Then close all of them."""
+    pool = WebSocketPool(address)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pool.run)

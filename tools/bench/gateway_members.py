@@ -11,79 +11,71 @@ import trio
 from attrs import define, field
 
 from protocol.requests import Join, Joined
-from tools.bench.conference import Departures, Offered, StreamToPublish, running_pool
+from tools.bench.conference import Departures, Offered, StreamToPublish, new_departures, open_pool
 from tools.light import Identity, LightEndpoint, LightMedia, PacketMeter, Poller
 from tools.light.lean_signalling import LeanSignalling
 from tools.light.websocket import WebSocketPool
 from tools.servers import ARGUMENTS, GatewayProcess, running_gateway
 
-CHANNEL = "bench"
 
+@define(eq=False)
+class GatewayMember(LeanSignalling):
+    """A member of a channel, after :meth:`join`. The keys of ``gone`` are user ids."""
 
-async def join(
-    signalling: LeanSignalling,
-    channel_id: str,
-    user_id: str,
-    identity: Identity,
-    tasks: trio.Nursery,
-    *,
-    packet_meter: PacketMeter,
-    poller: Poller | None = None,
-) -> tuple[Joined, LightMedia]:
-    """Join a channel under the user's id. ``tasks`` runs the transports."""
-    joined = await signalling.request(Join(channel_id, user_id, user_id))
-    media = LightMedia(
-        identity=identity,
-        rng=random.Random(),
-        tasks=tasks,
-        router_capabilities=joined.router_rtp_capabilities,
-        requests=signalling.requests,
-        poller=poller,
-        packet_meter=packet_meter,
-        on_rtcp=lambda packet: None,
-    )
-    return joined, media
+    user_id: str = field(kw_only=True)
+    gone: Departures = field(factory=new_departures, init=False)
+    media: LightMedia = field(init=False)
 
-
-@define
-class GatewayMember:
-    """A member of a channel. The keys of ``gone`` are user ids."""
-
-    gone: Departures
-    _signalling: LeanSignalling
-    _media: LightMedia
+    async def join(
+        self,
+        channel_id: str,
+        identity: Identity,
+        tasks: trio.Nursery,
+        *,
+        packet_meter: PacketMeter,
+        poller: Poller | None = None,
+    ) -> Joined:
+        """Join a channel. ``tasks`` runs the transports."""
+        joined = await self.request(Join(channel_id, self.user_id, self.user_id))
+        self.media = LightMedia(
+            identity=identity,
+            rng=random.Random(),
+            tasks=tasks,
+            router_capabilities=joined.router_rtp_capabilities,
+            requests=self.requests,
+            poller=poller,
+            packet_meter=packet_meter,
+            on_rtcp=lambda packet: None,
+        )
+        return joined
 
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
-        producer_ids = await self._media.publish_all(streams)
-        return self._media.endpoints["send"], producer_ids
+        producer_ids = await self.media.publish_all(streams)
+        return self.media.endpoints["send"], producer_ids
 
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
-        endpoint = await self._media.start_transport("receive")
+        endpoint = await self.media.start_transport("receive")
         producer_ids = [producer_id for offer in offers for producer_id in offer]
         # Send the requests without waiting for the handshake, as mediasoup clients do.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(endpoint.connected)
-            nursery.start_soon(self._signalling.perform, self._media.consume_requests(producer_ids))
+            nursery.start_soon(self.perform, self.media.consume_requests(producer_ids))
         return endpoint
-
-    def hang_up(self) -> None:
-        self._signalling.hang_up()
 
 
 @define
 class GatewayConference:
-    """Our gateway. A member joins :data:`CHANNEL` unless it names another channel."""
+    """Our gateway. A member joins the channel ``bench`` unless it names another one."""
 
     process: GatewayProcess
     _pool: WebSocketPool
     _identity: Identity = field(factory=Identity.new)
 
-    async def enter(self, name: str, tasks: trio.Nursery, channel: str = CHANNEL) -> GatewayMember:
-        gone = Departures(trio.Event)
-        listening = partial(LeanSignalling, keep_events=False, on_left=lambda user_id, at: gone[user_id].set())
-        signalling = await self._pool.open(listening)
-        _, media = await join(signalling, channel, name, self._identity, tasks, packet_meter=PacketMeter())
-        return GatewayMember(gone, signalling, media)
+    async def enter(self, name: str, tasks: trio.Nursery, channel: str = "bench") -> GatewayMember:
+        member = await self._pool.open(partial(GatewayMember, user_id=name, keep_events=False))
+        member.on_left = lambda user_id, at: member.gone[user_id].set()
+        await member.join(channel, self._identity, tasks, packet_meter=PacketMeter())
+        return member
 
 
 @asynccontextmanager
@@ -95,5 +87,5 @@ async def open_gateway(
     ``options`` are further ones of ``sfu-gateway serve``.
     """
     module = ("gateway", *ARGUMENTS, "--host", host, "--media-host", host, *options)
-    async with running_gateway(module, prefix=prefix) as process, running_pool(WebSocketPool(process.socket)) as pool:
+    async with running_gateway(module, prefix=prefix) as process, open_pool(process.socket) as pool:
         yield GatewayConference(process, pool)

@@ -59,7 +59,7 @@ def contestants(only: Sequence[str] | None, progress: Progress) -> tuple[list[Co
     program, version = None, ""
     if "janus" in wanted:
         try:
-            version = janus.find().version()
+            version = janus.version()
         except janus.NoJanus as error:
             progress.say(f"without Janus: {error}")
             wanted.remove("janus")

@@ -19,14 +19,14 @@ _FEED: Final = 7
 @asynccontextmanager
 async def open_janus(namespace: Namespace) -> AsyncIterator[CallServer]:
     options = json.dumps({"room": janus.ROOM, "feed": _FEED})
-    async with janus.running_janus(namespace.ipv4, namespace.prefix) as running:
-        host, port = running.address
+    address = f"{namespace.ipv4}:{janus.WEBSOCKET_PORT}"
+    async with janus.running_janus(namespace.ipv4, namespace.prefix):
         sender, receiver = (
-            file_page(_PAGE, f'joinAs("{role}", "ws://{host}:{port}", {options})') for role in ("sender", "receiver")
+            file_page(_PAGE, f'joinAs("{role}", "ws://{address}", {options})') for role in ("sender", "receiver")
         )
-        yield CallServer(f"http://{host}:{port}", sender, receiver)
+        yield CallServer(f"http://{address}", sender, receiver)
 
 
 def find() -> Contestant:
     """Raises :exc:`tools.bench.janus.process.NoJanus`."""
-    return Contestant("janus", "Janus", janus.find().version(), open_janus)
+    return Contestant("janus", "Janus", janus.version(), open_janus)

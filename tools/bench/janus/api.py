@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
 from typing import Any, Final
 
 import trio
@@ -26,16 +25,19 @@ class JanusError(BenchError):
 
 @define(eq=False)
 class JanusSession(PooledWebSocket):
-    """A session on Janus, after :meth:`create`. ``on_event`` gets every message that answers no request."""
+    """A session on Janus, after :meth:`create`. Subclasses handle the events."""
 
     path = "/"
     subprotocol = "janus-protocol"
 
-    on_event: Callable[[Message], None] = field(kw_only=True)
     _id: int = 0
     _numbers: itertools.count[int] = field(factory=itertools.count)
     _answers: dict[str, Message] = field(factory=dict)
     _came: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
+
+    def receive_event(self, event: Message) -> None:
+        """Handle a message that answers no request."""
+        raise NotImplementedError
 
     async def create(self, tasks: trio.Nursery) -> None:
         """Begin the session. ``tasks`` runs its keepalive."""
@@ -82,7 +84,7 @@ class JanusSession(PooledWebSocket):
             self._answers[message["transaction"]] = message
             self._came.unpark_all()
         else:
-            self.on_event(message)
+            self.receive_event(message)
 
     def ended(self) -> None:
         self._came.unpark_all()

@@ -14,14 +14,15 @@ import trio
 from attrs import define, field
 
 from protocol.media import DtlsFingerprint, DtlsParameters, IceParameters
-from tools.bench.conference import Departures, Offered, StreamToPublish, running_pool
+from tools.bench.conference import Departures, Offered, StreamToPublish, new_departures, open_pool
 from tools.bench.janus import sdp
 from tools.bench.janus.api import JanusSession, Message
-from tools.bench.janus.process import ROOM, JanusProcess, running_janus
+from tools.bench.janus.process import ROOM, WEBSOCKET_PORT, running_janus
 from tools.light import Identity, LightEndpoint, LightTransport, PacketMeter, run_endpoint
 from tools.light.endpoint import open_socket
 from tools.light.light_media import HANDSHAKE_SECONDS
 from tools.light.websocket import WebSocketPool
+from tools.servers import ServerProcess
 
 PLUGIN: Final = "janus.plugin.videoroom"
 #: Janus is ICE-lite, but begins DTLS only after an answer to a check of its own.  All members share one password.
@@ -31,28 +32,25 @@ UP_SECONDS: Final = 10.0
 _DISCARD: Final = 9
 
 
-@define
-class JanusMember:
-    """A member of the room. The keys of ``gone`` are the display names of members whose feed is known."""
+@define(eq=False)
+class JanusMember(JanusSession):
+    """A member of the room, after :meth:`join`. The keys of ``gone`` are display names of members with a known feed."""
 
-    conference: JanusConference
-    _tasks: trio.Nursery
-    gone: Departures = field(factory=partial(Departures, trio.Event))
-    _up: trio.Event = field(factory=trio.Event)
-    _session: JanusSession = field(init=False)
+    conference: JanusConference = field(kw_only=True)
+    tasks: trio.Nursery = field(kw_only=True)
+    gone: Departures = field(factory=new_departures, init=False)
+    _up: trio.Event = field(factory=trio.Event, init=False)
     _handle: int = 0
     _feed: int = 0
 
     async def join(self, name: str) -> None:
-        conference = self.conference
-        self._session = await conference.pool.open(partial(JanusSession, on_event=self._on_event))
-        await self._session.create(self._tasks)
-        self._handle = await self._session.attach(PLUGIN)
+        await self.create(self.tasks)
+        self._handle = await self.attach(PLUGIN)
         body = {"request": "join", "ptype": "publisher", "room": ROOM, "display": name}
-        self._feed = (await self._session.ask(self._handle, body))["id"]
-        conference.names[self._feed] = name
+        self._feed = (await self.ask(self._handle, body))["id"]
+        self.conference.names[self._feed] = name
 
-    def _on_event(self, event: Message) -> None:
+    def receive_event(self, event: Message) -> None:
         if event["janus"] == "webrtcup":
             self._up.set()
         data = event.get("plugindata", {}).get("data", {})
@@ -62,7 +60,7 @@ class JanusMember:
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
         sock, ours = self._open_socket()
         jsep = {"type": "offer", "sdp": sdp.offer(ours, streams)}
-        answered = await self._session.ask(self._handle, {"request": "configure"}, jsep)
+        answered = await self.ask(self._handle, {"request": "configure"}, jsep)
         endpoint = await self._connect(sdp.parse(answered["jsep"]["sdp"]), sock)
         # Other members can subscribe to the feed once Janus reports it.
         with trio.fail_after(UP_SECONDS):
@@ -70,16 +68,16 @@ class JanusMember:
         return endpoint, {"feed": self._feed}
 
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
-        handle = await self._session.attach(PLUGIN)
+        handle = await self.attach(PLUGIN)
         body = {"request": "join", "ptype": "subscriber", "room": ROOM, "streams": offers}
-        offered = sdp.parse((await self._session.ask(handle, body))["jsep"]["sdp"])
+        offered = sdp.parse((await self.ask(handle, body))["jsep"]["sdp"])
         sock, ours = self._open_socket()
         jsep = {"type": "answer", "sdp": sdp.answer(ours, offered)}
-        await self._session.ask(handle, {"request": "start"}, jsep)
+        await self.ask(handle, {"request": "start"}, jsep)
         return await self._connect(offered, sock)
 
     def _open_socket(self) -> tuple[socket.socket, sdp.Description]:
-        sock = open_socket((self.conference.process.address[0], _DISCARD))
+        sock = open_socket((self.conference.pool.address[0], _DISCARD))
         fingerprint = DtlsFingerprint("sha-256", self.conference.identity.certificate.fingerprint.value)
         return sock, sdp.Description(CREDENTIALS, DtlsParameters((fingerprint,)), sock.getsockname())
 
@@ -96,26 +94,23 @@ class JanusMember:
             peer=theirs.address,
         )
         run = partial(run_endpoint, transport, theirs.address, sock=sock, packet_meter=PacketMeter())
-        endpoint: LightEndpoint = await self._tasks.start(run)
+        endpoint: LightEndpoint = await self.tasks.start(run)
         endpoint.start()
         await endpoint.connected(HANDSHAKE_SECONDS)
         return endpoint
-
-    def hang_up(self) -> None:
-        self._session.hang_up()
 
 
 @define
 class JanusConference:
     """One room on Janus. ``names`` has the display name of each feed."""
 
-    process: JanusProcess
+    process: ServerProcess
     pool: WebSocketPool
     identity: Identity = field(factory=Identity.new)
     names: dict[int, str] = field(factory=dict)
 
     async def enter(self, name: str, tasks: trio.Nursery) -> JanusMember:
-        member = JanusMember(self, tasks)
+        member = await self.pool.open(partial(JanusMember, conference=self, tasks=tasks))
         await member.join(name)
         return member
 
@@ -123,5 +118,5 @@ class JanusConference:
 @asynccontextmanager
 async def open_janus(host: str, prefix: Sequence[str]) -> AsyncIterator[JanusConference]:
     """Run a Janus that listens at ``host`` for as long as the block runs; ``prefix`` runs it there."""
-    async with running_janus(host, prefix) as process, running_pool(WebSocketPool(process.address)) as pool:
+    async with running_janus(host, prefix) as process, open_pool((host, WEBSOCKET_PORT)) as pool:
         yield JanusConference(process, pool)

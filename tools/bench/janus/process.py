@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from attrs import define
-
 from tools.bench import BenchError
 from tools.servers import ServerProcess, accepts, running
 
@@ -66,61 +64,44 @@ class NoJanus(BenchError):
     """No Janus is installed."""
 
 
-@define(eq=False)
-class JanusProcess(ServerProcess):
-    """A running Janus. :func:`running_janus` makes it. ``address`` is the address of its WebSocket API."""
+def find() -> tuple[Path, Path]:
+    """Return the Janus that ``make bench`` unpacked, or the system's, and the folder of its plugins and transports.
 
-    address: tuple[str, int] = ("", WEBSOCKET_PORT)
-
-
-@define
-class Installed:
-    """An installed Janus. ``modules`` is the folder of its plugins and transports."""
-
-    binary: Path
-    modules: Path
-
-    def version(self) -> str:
-        """The version, such as ``1.1.2``."""
-        shown = subprocess.run([self.binary, "--version"], capture_output=True, text=True, timeout=10, check=False)
-        return shown.stdout.partition("(")[2].partition(")")[0]
-
-
-def find() -> Installed:
-    """Return the Janus that ``make bench`` unpacked, or the system's.  Raises :exc:`NoJanus`."""
-    for binary in (UNPACKED / "usr/bin/janus", Path(shutil.which("janus") or "/usr/bin/janus")):
-        if binary.exists() and (found := _modules(binary.absolute())) is not None:
-            return Installed(binary.absolute(), found)
+    Raises :exc:`NoJanus`.
+    """
+    for binary in (UNPACKED.absolute() / "usr/bin/janus", Path(shutil.which("janus") or "/usr/bin/janus")):
+        for plugin in (binary.parent.parent / "lib").glob("**/janus/plugins/libjanus_videoroom.so*"):
+            if binary.exists():
+                return binary, plugin.parent.parent
     raise NoJanus("there is no Janus here. `make bench` gets it on systems with Debian's packages")
 
 
-def _modules(binary: Path) -> Path | None:
-    library = binary.parent.parent / "lib"
-    return next((one.parent.parent for one in library.glob("**/janus/plugins/libjanus_videoroom.so*")), None)
+def version() -> str:
+    """Return the version, such as ``1.1.2``. Raises :exc:`NoJanus`."""
+    shown = subprocess.run([find()[0], "--version"], capture_output=True, text=True, timeout=10, check=False)
+    return shown.stdout.partition("(")[2].partition(")")[0]
 
 
-def write_configuration(folder: Path, installed: Installed, host: str) -> None:
+def _write_configuration(folder: Path, modules: Path, host: str) -> None:
     """Write everything that Janus reads into an empty folder, and link the two modules that it needs."""
     for kind, module in (("plugins", "libjanus_videoroom.so"), ("transports", "libjanus_websockets.so")):
         (folder / kind).mkdir()
-        (folder / kind / module).symlink_to(installed.modules / kind / module)
+        (folder / kind / module).symlink_to(modules / kind / module)
     (folder / "janus.jcfg").write_text(_CORE.format(folder=folder, host=host))
     (folder / "janus.plugin.videoroom.jcfg").write_text(_VIDEOROOM.format(room=ROOM))
     (folder / "janus.transport.websockets.jcfg").write_text(_WEBSOCKETS.format(port=WEBSOCKET_PORT, host=host))
 
 
 @asynccontextmanager
-async def running_janus(host: str, prefix: Sequence[str]) -> AsyncIterator[JanusProcess]:
-    """Run a Janus that listens at ``host`` for as long as the block runs; ``prefix`` runs it there.
+async def running_janus(host: str, prefix: Sequence[str]) -> AsyncIterator[ServerProcess]:
+    """Run a Janus for as long as the block runs, by ``prefix``. Its WebSocket API is at ``host`` and the usual port.
 
     Raises :exc:`NoJanus`.
     """
-    installed = find()
+    binary, modules = find()
     with tempfile.TemporaryDirectory(prefix="bench-janus-") as name:
         folder = Path(name)
-        write_configuration(folder, installed, host)
-        command = (*prefix, str(installed.binary), f"--configs-folder={folder}", f"--config={folder}/janus.jcfg")
-        address = (host, WEBSOCKET_PORT)
-        async with running(JanusProcess, "Janus", command, lambda _: accepts(address)) as janus:
-            janus.address = address
+        _write_configuration(folder, modules, host)
+        command = (*prefix, str(binary), f"--configs-folder={folder}", f"--config={folder}/janus.jcfg")
+        async with running(ServerProcess, "Janus", command, lambda _: accepts((host, WEBSOCKET_PORT))) as janus:
             yield janus

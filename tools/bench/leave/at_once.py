@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from typing import Final
 
 import trio
@@ -10,8 +11,9 @@ from attrs import frozen
 
 from tools.bench import BenchError
 from tools.bench.command import Progress
-from tools.bench.leave.channel import BenchChannel, open_channel
-from tools.bench.leave.listeners import ENDINGS
+from tools.bench.figures import table
+from tools.bench.leave.aims import met, ms
+from tools.bench.leave.channel import ENDINGS, BenchChannel, LeaveWatch, open_channel
 from tools.bench.leave.watched_gateway import EVENT, Watched
 from tools.loadtest.own_load import LagMeter
 from tools.servers import GatewayProcess, running_gateway
@@ -27,44 +29,54 @@ NOTICE_SECONDS: Final = 60.0
 SAMPLE_SECONDS: Final = 0.01
 LOOK_SECONDS: Final = 0.002
 REPORT_SECONDS: Final = 30.0
+OUTBOXES_AIM: Final = 200e6
+STEP_AIM: Final = 0.1
 
 
 @frozen
 class AtOnce:
-    """Times in seconds since the first connection ended, memory in bytes.
+    """A leave of many members.
 
-    ``closing`` is how long the bench took to end all connections, ``cpu`` is the gateway's processor time until all
-    notices had arrived. ``lag`` is the bench's own longest delay. ``others`` counts the members that stayed, all of
-    which were checked.
+    ``cpu`` is the gateway's processor time in seconds until all notices had arrived. ``memory`` has samples of its
+    resident memory in bytes. ``lag`` is the bench's own longest delay in seconds. ``others`` counts the members that
+    stayed, all of which were checked.
     """
 
+    watch: LeaveWatch
     others: int
-    closing: float
-    first_notice: float
-    last_notice: float
     cpu: float
-    memory_before: int
-    memory_peak: int
+    memory: Sequence[int]
     lag: float
 
 
-async def fill(channel: BenchChannel, progress: Progress) -> None:
+async def measure(progress: Progress) -> tuple[AtOnce, AtOnce, Watched]:
+    """Do it twice, the second time with a gateway that watches itself."""
+    async with running_gateway() as gateway, open_channel(gateway) as channel:
+        await _fill(channel, progress)
+        once = await _leave_at_once(gateway, channel)
+    async with running_gateway(WATCHED) as gateway, open_channel(gateway) as channel:
+        await _fill(channel, progress)
+        gateway.process.send_signal(signal.SIGRTMIN)
+        return once, await _leave_at_once(gateway, channel), await end_watch(gateway)
+
+
+async def _fill(channel: BenchChannel, progress: Progress) -> None:
     """Fill the channel in parts.
 
     Check and drop the events after each part, because all events together would fill the bench's memory.
     """
-    for first in range(0, MEMBERS, JOIN_AT_ONCE):
-        progress(f"{first + JOIN_AT_ONCE} of {MEMBERS} members join")
-        await channel.fill([f"m{first + number}" for number in range(JOIN_AT_ONCE)], with_media=True)
+    while len(channel.members) < MEMBERS:
+        progress(f"{len(channel.members) + JOIN_AT_ONCE} of {MEMBERS} members join")
+        await channel.fill(JOIN_AT_ONCE, with_media=True)
         await channel.settle_and_check()
     progress(f"everybody consumes {SPEAKERS} streams")
-    await channel.each_subscribes(channel.members.values(), list(channel.members.values())[:SPEAKERS])
+    await channel.all_listen([*channel.members.values()][:SPEAKERS])
     await channel.settle_and_check()
 
 
-async def leave_at_once(gateway: GatewayProcess, channel: BenchChannel) -> AtOnce:
+async def _leave_at_once(gateway: GatewayProcess, channel: BenchChannel) -> AtOnce:
     """End every second member's connection, in one loop without a pause."""
-    leavers = list(channel.members.values())[:: MEMBERS // LEAVERS]
+    leavers = [*channel.members.values()][:: MEMBERS // LEAVERS]
     lag, memory, cpu = LagMeter(LOOK_SECONDS), [gateway.memory()], gateway.cpu_seconds()
 
     async def sample_memory() -> None:
@@ -80,22 +92,7 @@ async def leave_at_once(gateway: GatewayProcess, channel: BenchChannel) -> AtOnc
         await channel.settle()
         nursery.cancel_scope.cancel()
     await channel.conclude_leave(leavers, {ending.reason for ending in ENDINGS})
-    notices = watch.first_notice, watch.last_notice
-    return AtOnce(len(channel.members), watch.ended - watch.begun, *notices, cpu, memory[0], max(memory), lag.take())
-
-
-async def half_leaves(progress: Progress) -> AtOnce:
-    async with running_gateway() as gateway, open_channel(gateway, "bench") as channel:
-        await fill(channel, progress)
-        return await leave_at_once(gateway, channel)
-
-
-async def half_leaves_watched(progress: Progress) -> tuple[AtOnce, Watched]:
-    """Do the same with a gateway that watches itself."""
-    async with running_gateway(WATCHED) as gateway, open_channel(gateway, "bench") as channel:
-        await fill(channel, progress)
-        gateway.process.send_signal(signal.SIGRTMIN)
-        return await leave_at_once(gateway, channel), await end_watch(gateway)
+    return AtOnce(watch, len(channel.members), cpu, memory, lag.take())
 
 
 async def end_watch(gateway: GatewayProcess) -> Watched:
@@ -107,3 +104,47 @@ async def end_watch(gateway: GatewayProcess) -> Watched:
                 return Watched(**entry["report"])
             await trio.sleep(SAMPLE_SECONDS)
     raise BenchError("the watched gateway gave no report")
+
+
+def report(once: AtOnce, again: AtOnce, watched: Watched) -> list[str]:
+    """Return the part of the report about this leave. ``again`` is the leave at the ``watched`` gateway."""
+    watch = once.watch
+    rows = [
+        ["first notice of a leave after", f"{watch.first_notice:.2f} s", ""],
+        ["last notice of the last leave after", f"{watch.last_notice:.2f} s", ""],
+        ["processor time of the gateway until then", f"{once.cpu:.2f} s", ""],
+        ["lists, revisions, one `user_left` each, checked at", f"{once.others} of {once.others}", "met"],
+        ["readers that keep up and were closed", "0", "met"],
+        ["resident memory before, at most", f"{_mb(once.memory[0])}, {_mb(max(once.memory))}", ""],
+        [
+            "all outboxes together, at most †",
+            _mb(watched.outboxes),
+            f"{_mb(OUTBOXES_AIM)}: {met(watched.outboxes, OUTBOXES_AIM)}",
+        ],
+        ["the largest outbox †", _mb(watched.largest_outbox), ""],
+        [
+            f"the longest step († in `{watched.task}`)",
+            f"{ms(watched.longest_step)} ms",
+            f"{ms(STEP_AIM, 0)} ms: {met(watched.longest_step, STEP_AIM)}",
+        ],
+        ["the longest step, without garbage collection †", f"{ms(watched.longest_own)} ms", ""],
+        [
+            "collections of the oldest generation, the longest †",
+            f"{watched.collections}, {ms(watched.longest_collection)} ms",
+            "",
+        ],
+        ["the longest time without a look at the network †", f"{ms(watched.longest_round)} ms", ""],
+        ["the bench itself late by", f"{ms(once.lag)} ms at most", ""],
+    ]
+    return [
+        f"### {LEAVERS} of {MEMBERS} leave at once",
+        f"The bench closes their sockets in one loop, in {ms(watch.ended - watch.begun)} ms, by FIN, close frame and "
+        f"reset in turn. Each member has two transports and a microphone and consumes {SPEAKERS} streams.",
+        table(["what", "measured", "aim"], rows),
+        "† From a second run, in which the gateway watched its own steps. In that run the last notice came after "
+        f"{again.watch.last_notice:.2f} s. A message that waits in many outboxes is in memory once and counts in each.",
+    ]
+
+
+def _mb(size: float) -> str:
+    return f"{size / 1e6:.1f} MB"

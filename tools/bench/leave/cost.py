@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 from typing import Final
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from tools.bench.command import Progress
-from tools.bench.leave.channel import BenchChannel, open_channel
-from tools.bench.leave.listeners import ENDINGS, now
-from tools.servers import GatewayProcess
+from tools.bench.figures import table
+from tools.bench.leave.aims import ms
+from tools.bench.leave.channel import ENDINGS, BenchChannel, now, open_channel
+from tools.servers import GatewayProcess, running_gateway
 
 SIZES: Final = (1, 10, 100)
 ROUNDS: Final = 20
@@ -19,36 +21,37 @@ IDLE_SECONDS: Final = 2.0
 NOTICE_SECONDS: Final = 10.0
 # Seconds without a message after which the gateway has finished its work.
 QUIET_SECONDS: Final = 0.1
+#: The number of members, whether they have media, and the seconds of a join and of a leave of the last of them.
+Cost = tuple[int, bool, float, float]
 
 
-@frozen
-class Cost:
-    """Medians of :data:`ROUNDS`, in seconds of processor time, for the last of ``members``.
+async def measure(progress: Progress) -> list[Cost]:
+    """Measure all sizes, without media and with it."""
+    costs = []
+    async with running_gateway() as gateway:
+        for with_media in (False, True):
+            for members in SIZES:
+                media = "with" if with_media else "without"
+                progress(f"the cost of a join and a leave, {members} members, {media} media")
+                join, leave = await _measure_size(gateway, members, with_media=with_media)
+                costs.append((members, with_media, join, leave))
+    return costs
 
-    With media, a join has two handshakes and a microphone. The new member then consumes every stream, and every member
-    consumes the new member's stream.
-    """
 
-    members: int
-    with_media: bool
-    join: float
-    leave: float
-
-
-async def measure(gateway: GatewayProcess, members: int, *, with_media: bool) -> Cost:
-    """Measure one size.  The cost of so many idle members is measured first and subtracted."""
+async def _measure_size(gateway: GatewayProcess, members: int, *, with_media: bool) -> tuple[float, float]:
+    """Return the medians of a join and a leave. The cost of idle members is measured first and subtracted."""
     await _wait_empty(gateway)
     async with open_channel(gateway, f"cost-{members}-{with_media}") as channel:
-        await channel.fill([f"m{number}" for number in range(members - 1)], with_media=with_media)
+        await channel.fill(members - 1, with_media=with_media)
         if with_media:
-            await channel.each_subscribes(channel.members.values(), list(channel.members.values()))
+            await channel.all_listen([*channel.members.values()])
         await channel.settle_and_check()
         idle = CpuMeter(gateway)
         await trio.sleep(IDLE_SECONDS)
         meter = CpuMeter(gateway, idle.take() / IDLE_SECONDS)
         pairs = [await _join_and_leave(channel, meter, with_media=with_media) for _ in range(ROUNDS)]
     joins, leaves = zip(*pairs, strict=True)
-    return Cost(members, with_media, statistics.median(joins), statistics.median(leaves))
+    return statistics.median(joins), statistics.median(leaves)
 
 
 async def _wait_empty(gateway: GatewayProcess) -> None:
@@ -84,24 +87,29 @@ async def _join_and_leave(channel: BenchChannel, meter: CpuMeter, *, with_media:
     member = await channel.join("guest")
     if with_media:
         await channel.meet(member)
-    await channel.listeners.quiet(QUIET_SECONDS)
+    await channel.quiet(QUIET_SECONDS)
     join = meter.take()
     await channel.settle_and_check()
-    await channel.listeners.quiet(QUIET_SECONDS)
+    await channel.quiet(QUIET_SECONDS)
     meter.take()
     await channel.leave([member], ENDINGS, NOTICE_SECONDS)
     await trio.sleep(QUIET_SECONDS)
-    await channel.listeners.quiet(QUIET_SECONDS)
+    await channel.quiet(QUIET_SECONDS)
     leave = meter.take()
     await channel.conclude_leave([member], [ENDINGS[0].reason])
     return join, leave
 
 
-async def run(gateway: GatewayProcess, progress: Progress) -> list[Cost]:
-    """Measure all sizes, without media and with it."""
-    costs = []
-    for with_media in (False, True):
-        for members in SIZES:
-            progress(f"the cost of a join and a leave, {members} members, {'with' if with_media else 'without'} media")
-            costs.append(await measure(gateway, members, with_media=with_media))
-    return costs
+def report(costs: Iterable[Cost]) -> list[str]:
+    """Return the part of the report about joins and leaves."""
+    head = ["members, the new or leaving one included", "media", "a join", "a leave"]
+    return [
+        "### What a join and a leave cost",
+        f"Milliseconds of the gateway's processor time, medians of {ROUNDS}. A join begins with the WebSocket. "
+        "With media it has two handshakes and a microphone. The new member then consumes every other member's stream, "
+        "and every other member consumes the new member's stream. A leave closes all of that. Both include the notices "
+        "to the others.",
+        table(
+            head, ([size, "yes" if media else "no", ms(join, 2), ms(leave, 2)] for size, media, join, leave in costs)
+        ),
+    ]
