@@ -286,9 +286,11 @@ class BenchChannel:
     async def quiet(self, seconds: float) -> None:
         """Return after ``seconds`` without a message."""
         with trio.move_on_after(QUIET_AT_MOST):
-            while (left := self.heard_at + seconds - now()) > 0:
+            while True:
+                left = self.heard_at + seconds - now()
+                if left <= 0:
+                    return
                 await trio.sleep(left)
-            return
         raise BenchError(f"the gateway still sends after {QUIET_AT_MOST:g} s")
 
 
