@@ -10,7 +10,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// It is `now` on the caller's clock.
+    /// A clock that shows `now` at this moment, in seconds.
     pub fn starting_at(now: f64) -> Self {
         Self { start: Instant::now(), offset: now }
     }

@@ -36,7 +36,7 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// Start to move packets between the core and the sockets.  It is `now` on the caller's clock, in seconds.
+    /// Start to move packets between the core and the sockets.  `now` is the time on the caller's clock, in seconds.
     pub fn start(core: Arc<FairMutex<Core>>, sockets: Arc<Sockets>, now: f64) -> io::Result<Self> {
         let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
         let shared = Arc::new(Shared {

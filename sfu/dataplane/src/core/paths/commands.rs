@@ -35,7 +35,8 @@ impl Core {
         Ok(())
     }
 
-    /// The round trip to the client as its handshake showed it, in seconds.  It counts until a receiver report is better.
+    /// The round trip to the client as its handshake showed it, in seconds.  It counts until a receiver report gives
+    /// another.
     pub fn set_round_trip(&mut self, transport: Id, round_trip: f64) -> Result<(), Refused> {
         let key = self.transports.key(transport)?;
         self.transports[key].round_trip.get_or_insert(round_trip);
@@ -98,7 +99,8 @@ impl Core {
         Ok(())
     }
 
-    /// Note the SSRCs of retransmissions that the client announced, and take back those that are media now.
+    /// Note the SSRCs of retransmissions that the client announced.  An SSRC that is media now no longer means
+    /// retransmissions.
     fn use_announced_ssrcs(&mut self, owner: TransportKey, key: ProducerKey) {
         for index in 0..self.producers[key].encodings.len() {
             let spec = &self.producers[key].encodings[index].spec;
@@ -149,7 +151,7 @@ impl Core {
         Ok(())
     }
 
-    /// Count a drop that only the slow path can tell.
+    /// Count a datagram that the slow path dropped.
     pub fn count_drop(&mut self, reason: DropReason) {
         self.drops.count(reason);
     }

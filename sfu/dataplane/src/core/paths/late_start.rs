@@ -38,7 +38,7 @@ impl Core {
             return;
         }
         encoding.count_key_frame(packet.header.timestamp);
-        // Take the store out of the core for so long, since the packets in it stay borrowed.
+        // Take the store out of the core meanwhile, because the packets in it stay borrowed.
         let Some(store) = encoding.store.take() else { return };
         let numbers: Vec<i64> = encoding.came_behind(packet.extended).collect();
         let mut elements = Vec::new();

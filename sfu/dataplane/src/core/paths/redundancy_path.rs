@@ -7,8 +7,8 @@ use crate::core::receive::packet::Opened;
 use crate::core::wire::payload::{RedundantBlock, parse_red_untrusted};
 use crate::core::wire::rtp::Header;
 
-/// The redundant blocks of one packet that may take the place of lost ones.  More would let a client that skips numbers
-/// multiply its packets.
+/// The most redundant blocks of one packet that may take the place of lost packets.  More would let a client that skips
+/// numbers multiply its packets.
 const MAX_RECOVERED: usize = 2;
 
 impl Core {

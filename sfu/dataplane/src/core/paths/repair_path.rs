@@ -68,7 +68,7 @@ impl Core {
         self.forward_opened(at, packet, place)
     }
 
-    /// Take in a retransmission (RFC 4588).  It holds an earlier packet of the encoding, and is turned into that.
+    /// Take in a retransmission (RFC 4588).  It holds an earlier packet of the encoding, so turn it into that packet.
     pub(in crate::core) fn take_retransmission_untrusted(
         &mut self,
         at: EncodingKey,
@@ -108,7 +108,7 @@ impl Core {
         if video && !self.transports[producer.transport].failure_limit.take(now) {
             return;
         }
-        producer.encodings[at.index].missing.on_failure_told(now);
+        producer.encodings[at.index].missing.on_failure_reported(now);
         if video {
             self.events.repair_failed(producer.id, at.index);
         }

@@ -14,7 +14,7 @@ use crate::core::wire::rtcp::Nack;
 use crate::core::wire::rtp::{Element, FIXED_HEADER_SIZE, parse_header_untrusted};
 
 impl Core {
-    /// Send the packets again that one of a receiver's consumers sent and the receiver misses.
+    /// Answer a NACK: send those packets of a consumer again that its receiver misses.
     ///
     /// A request about another SSRC, or to a consumer without retransmissions, has no effect.  All requests of one
     /// datagram share its `look_ups`.
@@ -61,7 +61,7 @@ impl Core {
         let round_trip = self.transports[self.consumers[key].transport].round_trip;
         let missing = self.consumers[key].find_missing(number, round_trip, now)?;
         let at = self.source_of(key).ok_or(DropReason::ResendNotStored)?;
-        // Take the store out of the core for so long, since the packet in it stays borrowed.
+        // Take the store out of the core meanwhile, because the packet in it stays borrowed.
         let store = self.producers[at.producer].encodings[at.index].store.take();
         let stored = missing.incoming.and_then(|incoming| store.as_ref()?.get(incoming));
         let queued = match stored {
@@ -139,10 +139,8 @@ fn queued(consumer: ConsumerKey, ssrc: u32, rewritten: &Rewritten, plain: usize,
     }
 }
 
-/// Read a stored packet as it was read when it came.
-///
-/// Some marks of its frame depend on the packets before it, and are not needed any more.  `None` never comes out for a
-/// packet that was forwarded.
+/// Read a stored packet again, as it was read when it came.  The result lacks the marks of its frame that depend on
+/// earlier packets, since a retransmission does not need them.  It is never `None` for a packet that was forwarded.
 pub(in crate::core) fn read_again_untrusted<'a>(
     producer: &Producer,
     stored: &StoredPacket<'a>,

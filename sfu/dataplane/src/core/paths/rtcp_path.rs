@@ -94,7 +94,7 @@ impl Core {
 
     /// A receiver asks for packets again.  If they were sent, its path loses packets, and its audio needs redundancy.
     ///
-    /// A few of the numbers show that.  A number that never came to us is the loss of the sender.
+    /// A few of the numbers are enough to show that.  A number that never came to us was lost on the sender's path.
     fn note_losses(&mut self, key: TransportKey, nack: &Nack<'_>, now: f64) {
         let transport = &mut self.transports[key];
         let consumer = transport.sender_of(nack.media_ssrc).and_then(|consumer| self.consumers.get(consumer));

@@ -89,7 +89,7 @@ impl Core {
         }
     }
 
-    /// An encoding has this SSRC, so it is none of retransmissions.
+    /// The media of an encoding has this SSRC, so it no longer means retransmissions.
     pub(in crate::core) fn take_from_rtx(&mut self, key: TransportKey, ssrc: u32) {
         if let Some(&at) = self.transports[key].rtx_ssrcs.get(&ssrc) {
             self.drop_rtx_ssrc(at);

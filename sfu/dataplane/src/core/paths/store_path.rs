@@ -8,16 +8,16 @@ use crate::core::wire::rtp::be16;
 
 /// Bytes of memory that the packet stores of one plane may take.
 pub const MAX_MEMORY: usize = 64 * 1024 * 1024;
-/// With less memory than this to go, in bytes, the stores of silent encodings go.
+/// When fewer bytes than this are left, the stores of silent encodings are dropped.
 const SCARCE: usize = MAX_MEMORY / 8;
 /// Seconds from one look at all stores to the next.
 const SWEEP_INTERVAL: f64 = 1.0;
 
 impl Core {
-    /// Keep a copy of the packet, if a consumer may be asked for it again.
+    /// Keep a copy of the packet, if a receiver may ask for it again.
     ///
     /// An encoding that no consumer gets or awaits keeps nothing, and forgets its packets.  A packet that came inside
-    /// another one is not kept: only audio comes so, and no receiver may ask for that.
+    /// another one is not kept: only audio comes in this way, and no receiver may ask for audio.
     pub(in crate::core) fn keep(&mut self, at: EncodingKey, packet: &Packet) {
         let producer = &mut self.producers[at.producer];
         let encoding = &mut producer.encodings[at.index];
@@ -33,7 +33,7 @@ impl Core {
             let store = encoding.store.get_or_insert_default();
             let others = self.store_memory - store.reserved();
             if !encoding.waiting.is_empty() && !encoding.missing.is_quiet() {
-                // A key frame may be what is missing.  Consumers that wait begin there when it comes again.
+                // The missing packet may belong to a key frame.  Waiting consumers begin there when it comes again.
                 store.retention.on_request(packet.now);
             }
             store.push(packet, MAX_MEMORY.saturating_sub(self.store_memory));

@@ -140,7 +140,7 @@ impl Encoding {
         }
     }
 
-    /// Read what the payload tells about its frame, and extend its picture id (0 where it has none).
+    /// Read the marks of the payload's frame, and extend its picture id (0 where it has none).
     pub fn inspect(&mut self, codec: Codec, payload: &[u8], timestamp: u32, place: Place) -> (Frame, i64) {
         let newest = place.newest();
         // A picture may come in several packets, and in H.264 with delimiters and parameter sets before its first

@@ -1,8 +1,8 @@
 //! The packets that one encoding lacks: when to ask the client for them, and when to give them up.
 //!
-//! A sequence number that was skipped is *missing*.  Perhaps its packet only comes late, so it is asked for a little
-//! later, and again while no answer comes.  A missing packet that arrives is *repaired* if it was asked for.  Generic
-//! NACKs (RFC 4585 section 6.2.1) carry the numbers.
+//! A sequence number that was skipped is *missing*.  Perhaps its packet only comes late, so the first request waits a
+//! little.  The request is repeated while no answer comes.  A missing packet that arrives is *repaired* if it was asked
+//! for.  Generic NACKs (RFC 4585 section 6.2.1) carry the numbers.
 
 use crate::core::receive::windowed_minimum::WindowedMinimum;
 
@@ -51,7 +51,7 @@ pub struct RepairCounts {
 }
 
 impl RepairCounts {
-    /// Both together.
+    /// The sum of both.
     pub fn plus(self, other: Self) -> Self {
         Self {
             requested: self.requested + other.requested,
@@ -96,10 +96,10 @@ pub struct MissingPackets {
     next_due: f64,
     round_trip: WindowedMinimum,
     reordering: Reordering,
-    /// The repair failed, and nobody was told yet.
+    /// The repair failed, and [`Self::take_failure`] has not reported it yet.
     failed: bool,
-    /// When somebody was told last.
-    told_at: f64,
+    /// When it reported a failure last.
+    reported_at: f64,
     pub counts: RepairCounts,
 }
 
@@ -111,7 +111,7 @@ impl Default for MissingPackets {
             round_trip: WindowedMinimum::new(ROUND_TRIP_WINDOW),
             reordering: Reordering::default(),
             failed: false,
-            told_at: f64::NEG_INFINITY,
+            reported_at: f64::NEG_INFINITY,
             counts: RepairCounts::default(),
         }
     }
@@ -151,7 +151,7 @@ impl MissingPackets {
     fn find(&mut self, first: i64, end: i64, now: f64) {
         let count = end - first;
         if count > MAX_JUMP || self.missing.len() as i64 + count > MAX_MISSING as i64 {
-            // A jump tells nothing about the packets in between: perhaps there were none.
+            // After a jump nobody knows whether there were packets in between.
             self.counts.given_up += if count > MAX_JUMP { 0 } else { count as u64 };
             self.give_up_all();
             self.failed = true;
@@ -166,7 +166,7 @@ impl MissingPackets {
         }
     }
 
-    /// Whether nothing is missing, and no failure waits to be told.
+    /// Whether nothing is missing, and no failure waits to be reported.
     pub fn is_quiet(&self) -> bool {
         self.missing.is_empty() && !self.failed
     }
@@ -205,23 +205,23 @@ impl MissingPackets {
         }
     }
 
-    /// Nobody wants the packets any more.
+    /// Give up all missing packets, because nobody wants them any more.
     pub fn give_up_all(&mut self) {
         self.counts.given_up += self.missing.len() as u64;
         self.missing.clear();
         self.settle();
     }
 
-    /// Whether to tell now that the repair failed: packets are lost that nothing asks for any more.
+    /// Whether to report now that the repair failed: packets are lost, and nothing asks for them any more.
     ///
     /// At most once a second.
     pub fn failure_is_due(&self, now: f64) -> bool {
-        self.failed && now - self.told_at >= FAILURE_INTERVAL
+        self.failed && now - self.reported_at >= FAILURE_INTERVAL
     }
 
-    /// Somebody was told of the failure at `now`, in seconds.
-    pub fn on_failure_told(&mut self, now: f64) {
-        (self.failed, self.told_at) = (false, now);
+    /// The failure was reported at `now`, in seconds.
+    pub fn on_failure_reported(&mut self, now: f64) {
+        (self.failed, self.reported_at) = (false, now);
     }
 
     /// When [`Self::take_due`] has something to do; `None` while nothing is missing.

@@ -44,7 +44,7 @@ pub struct Producer {
     voice_amplitude: f64,
 }
 
-/// The router's payload type of a packet, unless the format is unknown, and the payload in that format.
+/// The router's payload type of a packet (`None` for an unknown format), and the payload in this format.
 pub type Unpacked<'a> = (Option<u8>, &'a [u8]);
 
 impl Producer {
@@ -123,7 +123,7 @@ impl Producer {
         self.named_with(self.spec.repaired_rid_id, packet, elements)
     }
 
-    /// A MID is enough for a producer with one encoding, a RID for one without a MID.
+    /// A producer with one encoding needs only the MID, and a producer without a MID needs only the RID.
     fn named_with(&self, rid_id: Option<u8>, packet: &[u8], elements: &[Element]) -> Option<usize> {
         let spec = &self.spec;
         let has_mid = spec.mid.is_some() && spec.mid_id.is_some();

@@ -15,7 +15,7 @@ const MAX_PACKET: usize = 1000; // bytes of header and payload, far below the sm
 pub struct RedundantForms([Vec<u8>; MAX_DEPTH]);
 
 impl RedundantForms {
-    /// The payload with up to `depth` earlier ones, or the nearest to it.  `None` if there is none with any.
+    /// The form with the most earlier payloads, at most `depth` of them.  `None` if there is no such form.
     pub fn get(&self, depth: usize) -> Option<&[u8]> {
         self.0[..depth].iter().rev().find(|form| !form.is_empty()).map(|form| &form[..])
     }

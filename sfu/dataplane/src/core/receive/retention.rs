@@ -4,7 +4,7 @@
 const LONGEST: f64 = 1.0;
 /// Seconds beside the round trips: until the receiver sees the gap, and until it sends its next request.
 const MARGIN: f64 = 0.045;
-/// Assumed where no receiver's handshake has shown a round trip, in seconds.
+/// The round trip that is assumed before a receiver's handshake has shown one, in seconds.
 const ROUND_TRIP_UNKNOWN: f64 = 0.1;
 /// For this long after a request, packets are kept for the longest time.  In seconds.
 const ALERT: f64 = 10.0;
@@ -17,8 +17,8 @@ const BURST: f64 = 0.02;
 
 /// Decides from when on packets are kept.
 ///
-/// A packet may be asked for twice, so it is kept for two round trips.  Only where packets are lost, more time is worth
-/// its memory.
+/// A packet may be asked for twice, so it is kept for two round trips.  More time is worth its memory only where
+/// packets are lost.
 #[derive(Debug)]
 pub struct Retention {
     /// The longest round trip to a receiver lately, and when it was reported.

@@ -62,11 +62,11 @@ pub struct Consumer {
     pub loss_reports: LossReports,
     /// The router's payload type of redundant audio, if the receiver takes it.
     pub red_payload_type: Option<u8>,
-    /// Those of them that padding was sent with; `None` before the first.
+    /// The packet indices that carried padding in the place of a packet; `None` before the first.
     pub(super) filled: Option<Box<RtpWindow>>,
     /// `None` before its receiver asks for the first packet.
     pub resender: Option<Box<Resender>>,
-    /// The router's payload types that can be sent again, each with the one for that.
+    /// The router's payload types of media that can be sent again, each with the payload type of its retransmissions.
     pub(super) rtx_types: Box<[(u8, u8)]>,
     /// The set of the router's payload types that the receiver takes, a bit for each.
     payload_types: u128,

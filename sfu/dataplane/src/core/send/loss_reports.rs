@@ -4,8 +4,8 @@ use crate::core::wire::rtcp::ReportBlock;
 
 /// Tells a receiver's own losses from those of the sender, whose packets never came to us.
 ///
-/// A receiver sees a gap for both.  Our own counters know the second kind: numbers that no packet left with.  They know
-/// of a gap before the receiver reports it.  So a loss counts only once the difference is larger than ever before.
+/// A receiver sees a gap for both.  Our own counters show the second kind: numbers with which no packet left.  They
+/// show a gap before the receiver reports it.  So a loss counts only once the difference is larger than ever before.
 #[derive(Clone, Copy, Debug)]
 pub struct LossReports {
     /// The losses in the newest report.

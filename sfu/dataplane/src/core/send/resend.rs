@@ -24,7 +24,7 @@ impl Consumer {
         self.rtx_ssrc.is_some() && !self.rtx_types.is_empty()
     }
 
-    /// Its retransmissions, which begin with the first request.  `None` for a consumer that sends nothing again.
+    /// The state of its retransmissions, made at the first request.  `None` for a consumer that sends nothing again.
     pub fn resender(&mut self) -> Option<&mut Resender> {
         let ssrc = self.rtx_ssrc.filter(|_| self.resends())?;
         Some(self.resender.get_or_insert_with(|| Box::new(Resender::new(ssrc))))
@@ -42,7 +42,7 @@ impl Consumer {
 
     /// Find the packet that its receiver misses, and check that it may be sent again at `now`.
     ///
-    /// `round_trip` is that to the receiver, if it is known.  Times are in seconds.
+    /// `round_trip` is the one to the receiver, if it is known.  Times are in seconds.
     pub fn find_missing(&mut self, number: u16, round_trip: Option<f64>, now: f64) -> Result<Missing, DropReason> {
         if self.awaits_key_frame {
             return Err(DropReason::ResendAwaitsKeyFrame);
@@ -51,8 +51,8 @@ impl Consumer {
         if !self.sealed.contains(index) {
             return Err(DropReason::ResendNotStored);
         }
-        // Only numbers since the consumer last began lead back to a packet.  Those before were made useless by the key
-        // frame that it began with.
+        // Only numbers from after the consumer's last beginning lead back to a packet.  It began with a key frame, so
+        // its receiver needs no earlier packet.
         let incoming = self.sequence.incoming(index as i64).ok_or(DropReason::ResendNotStored)?;
         let padding = self.filled.as_ref().is_some_and(|filled| filled.contains(index));
         let oldest = self.sealed.oldest();
@@ -103,7 +103,8 @@ impl Consumer {
         Ok(Rewritten { index: resent_index, header: header.len(), timestamp, payload: ORIGINAL_NUMBER })
     }
 
-    /// Take the next index of the retransmissions.  Without a payload type the first that the receiver takes counts.
+    /// Take the next index of the retransmissions.  Without a `payload_type`, use the first one that the receiver
+    /// takes.
     fn stamp_again(
         &mut self,
         index: u64,

@@ -14,7 +14,7 @@ const STEP: f64 = 0.1;
 ///
 /// Without an estimate of the receiver's bandwidth, the bytes of the media stand for it.
 const SHARE: f64 = 0.15;
-/// Bytes that may be sent again beside that share.
+/// Bytes that may be sent again in addition to that share.
 const FREE: f64 = 32_000.0;
 
 /// Totals at one moment, in bytes.
@@ -28,10 +28,10 @@ struct Mark {
 /// Counts the look-ups and the bytes of one receiver.
 #[derive(Debug, Default)]
 pub struct ResendLimits {
-    /// When the second began for which look-ups are counted.
+    /// When the present second of counting look-ups began.
     second_from: f64,
     look_ups: usize,
-    /// At most as many as there are steps in the window, and two more.
+    /// The marks within the window: at most two more than it has steps.
     marks: VecDeque<Mark>,
     /// Bytes that were sent again.
     resent: u64,
@@ -70,7 +70,7 @@ impl ResendLimits {
         match self.marks.back().copied() {
             Some(last) if now - last.at < STEP => return,
             Some(last) if now - last.at > WINDOW + STEP => {
-                // Nothing was asked for meanwhile.  Assume that the media flowed evenly.
+                // The receiver asked for nothing meanwhile.  Assume that the media flowed evenly.
                 let lately = (media - last.media) as f64 * WINDOW / (now - last.at);
                 self.marks.clear();
                 self.marks.push_back(Mark { at: now - WINDOW, media: media - lately as u64, ..now_mark });

@@ -7,14 +7,14 @@ use crate::core::interface::drop_reason::DropReason;
 /// A packet is sent again this often at most.  Three times were too few: at 10 % loss, one packet in 10,000 was never
 /// repaired, and each of them freezes the picture until a key frame.
 const MOST: u8 = 5;
-/// Seconds from one time to the next where the round trip is unknown.
+/// Seconds between two retransmissions of a packet while the round trip is unknown.
 const ROUND_TRIP_UNKNOWN: f64 = 0.02;
-/// The receiver waits this long for a packet before it asks again, in seconds, however long the round trip is.
+/// A receiver asks again after at most this many seconds, however long the round trip is.
 const LONGEST_PAUSE: f64 = 0.1;
 /// A request that repeats an answered one comes a round trip after the answer.  Jitter may bring it this much earlier,
-/// as a share of the round trip.  If it were refused for that, the receiver would wait for another round trip.
+/// as a share of the round trip.  Without this tolerance, the receiver would wait for another round trip.
 const JITTER: f64 = 0.25;
-/// Packets of which the times are kept: as many as a packet store keeps.
+/// The most resent packets that are remembered: as many as a packet store keeps.
 const MAX_RESENT: usize = 512;
 /// The highest first sequence number: half of all, so that no packet before the first rollover is taken for one
 /// behind it (RFC 3711 section 3.3.1).
@@ -103,7 +103,7 @@ impl Resender {
     }
 }
 
-/// The least time from a packet to a request that can be its receiver's answer to it, in seconds; 0 if unknown.
+/// The shortest time from sending a packet to a request that can be a reaction to it, in seconds; 0 if unknown.
 pub fn shortest_trip(round_trip: Option<f64>) -> f64 {
     round_trip.map_or(0.0, |trip| (trip * (1.0 - JITTER)).min(LONGEST_PAUSE))
 }

@@ -48,7 +48,7 @@ impl Keys {
         StreamCipherCoreWrapper::from_core(core).apply_keystream(data);
     }
 
-    /// The HMAC of both parts, one behind the other.  Its first [`TAG`] bytes are the tag.
+    /// The HMAC of `data` followed by `also`.  Its first [`TAG`] bytes are the tag.
     fn authenticator(&self, data: &[u8], also: &[u8]) -> Hmac<Sha1> {
         let mut hmac = self.hmac.clone();
         hmac.update(data);

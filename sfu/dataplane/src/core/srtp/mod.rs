@@ -101,7 +101,7 @@ pub struct Srtp {
     attempt: Vec<u8>,
     /// One counter for all SSRCs.  An index may skip numbers, but must never be used twice with one SSRC.
     next_rtcp_index: u32,
-    /// Checks that no index is sealed twice, if there is one.
+    /// For tests: checks that no index is sealed twice.
     #[cfg(test)]
     pub ledger: Option<ledger::Ledger>,
 }
@@ -124,7 +124,7 @@ impl Srtp {
 
     /// Open a packet in place.  Gives the size of the plain packet, which begins where the sealed one does.
     ///
-    /// The rollover counter is not on the wire; it is guessed from the packets before (RFC 3711 section 3.3.1).  For
+    /// The rollover counter is not on the wire, so it is guessed from the packets before (RFC 3711 section 3.3.1).  For
     /// the first packet of an SSRC it should be 0.  But all packets before the first rollover may have been lost, so 1
     /// is tried as well.  `wanted` says whether a producer takes an SSRC.
     pub fn open_rtp(

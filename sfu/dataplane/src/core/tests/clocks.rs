@@ -41,8 +41,8 @@ impl Voice {
         let sent = leaving(&mut self.core, now);
         let mut report = sent.into_iter().map(|(_, datagram)| datagram).find(|datagram| datagram[1] == 200)?;
         self.receiver.srtp.open_rtcp(&mut report, |_| false).unwrap();
-        let told = u32::from_be_bytes(report[16..20].try_into().unwrap());
-        Some(f64::from(told.wrapping_sub(timestamp) as i32) / f64::from(SECOND))
+        let reported = u32::from_be_bytes(report[16..20].try_into().unwrap());
+        Some(f64::from(reported.wrapping_sub(timestamp) as i32) / f64::from(SECOND))
     }
 }
 
@@ -69,14 +69,14 @@ fn a_stall_of_the_network_does_not_move_the_clock() {
     for stall in [1.5, 3.0, 8.0] {
         let mut voice = Voice::new();
         voice.report(0, 0.0);
-        let mut told = Vec::new();
+        let mut leads = Vec::new();
         for packet in 0..1000u32 {
             let due = 0.02 * f64::from(packet);
             let held = due > 5.0 && due < 5.0 + stall;
             let now = if held { 5.0 + stall } else { due };
-            told.extend(voice.send(960 * packet, now).filter(|_| now > 5.5 + stall));
+            leads.extend(voice.send(960 * packet, now).filter(|_| now > 5.5 + stall));
         }
-        assert!(!told.is_empty() && told.iter().all(|ahead| ahead.abs() < 0.03), "{stall} s: {told:?}");
+        assert!(!leads.is_empty() && leads.iter().all(|ahead| ahead.abs() < 0.03), "{stall} s: {leads:?}");
     }
 }
 

@@ -152,10 +152,10 @@ fn a_video_encoding_that_flows_after_a_break_is_reported_once_and_audio_never() 
         core.receive(&mut client.seal(AUDIO, 111, number, b"voice"), path(1), at);
         core.take_events(usize::MAX)
     };
-    let told = [Event::EncodingFlows { producer: 11, encoding: 0 }];
-    assert_eq!(flows(1, 5.0), told);
+    let flowing = [Event::EncodingFlows { producer: 11, encoding: 0 }];
+    assert_eq!(flows(1, 5.0), flowing);
     assert_eq!(flows(2, 7.0), []);
-    assert_eq!(flows(3, 9.1), told);
+    assert_eq!(flows(3, 9.1), flowing);
 }
 
 #[test]
@@ -163,9 +163,9 @@ fn silence_is_reported_even_in_an_endless_flood() {
     let (mut core, _) = watched();
     (0..MAX_EVENTS).for_each(|_| core.receive(&mut [DTLS; 20], path(1), 9.0));
     core.pass_time(9.0);
-    let told_after = (1..999).find(|_| {
+    let reported_after = (1..999).find(|_| {
         (0..40).for_each(|_| core.receive(&mut [DTLS; 20], path(1), 9.0));
         core.take_events(32).iter().any(|event| matches!(event, Event::FellSilent { transport: 1, .. }))
     });
-    assert_eq!(told_after, Some(MAX_EVENTS / 32 + 1), "behind what came before");
+    assert_eq!(reported_after, Some(MAX_EVENTS / 32 + 1), "behind what came before");
 }

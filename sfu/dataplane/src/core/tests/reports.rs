@@ -256,10 +256,10 @@ fn a_report_that_answers_nothing_keeps_the_newest_round_trip_of_its_transport() 
 #[test]
 fn a_sender_report_without_ntp_time_gives_no_clock() {
     let (mut core, mut sender, _) = call();
-    for (ntp, told) in [(0, 0), (1 << 40, 1)] {
+    for (ntp, expected) in [(0, 0), (1 << 40, 1)] {
         sender.report(&mut core, SenderInfo { ssrc: AUDIO, ntp, ..SenderInfo::default() }, 1.0);
-        sender.send(&mut core, AUDIO, 111, 1 + told as u16, b"voice");
+        sender.send(&mut core, AUDIO, 111, 1 + expected as u16, b"voice");
         let reports = leaving(&mut core, 1.0).into_iter().filter(|(_, datagram)| datagram[1] == 200).count();
-        assert_eq!(reports, told);
+        assert_eq!(reports, expected);
     }
 }

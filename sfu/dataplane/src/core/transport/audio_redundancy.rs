@@ -16,7 +16,7 @@ const NACK_INTERVAL: f64 = 2.0; // seconds in which a second request makes a sig
 pub struct AudioRedundancy {
     /// When one earlier payload stops being worth its bytes, in seconds; `None` before the first packet.
     one_until: Option<f64>,
-    /// When two do.
+    /// When two earlier payloads stop being worth their bytes, in seconds.
     two_until: f64,
     /// When the receiver last asked for a packet again.
     asked_at: Option<f64>,

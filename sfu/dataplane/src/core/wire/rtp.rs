@@ -16,7 +16,7 @@ pub struct Malformed;
 /// The header of one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The packet ends with padding; its last byte is the size of it.
+    /// The packet ends with padding, whose last byte is the size of the padding.
     pub padding: bool,
     /// The marker bit, which marks the last packet of a video frame.
     pub marker: bool,

@@ -32,7 +32,7 @@ impl Stream {
     fn take_failure(&mut self, now: f64) -> bool {
         let due = self.list.failure_is_due(now);
         if due {
-            self.list.on_failure_told(now);
+            self.list.on_failure_reported(now);
         }
         due
     }

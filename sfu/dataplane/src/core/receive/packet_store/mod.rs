@@ -9,9 +9,9 @@ use std::ops::Range;
 use crate::core::receive::packet::Packet;
 use crate::core::receive::retention::Retention;
 
-/// Packets of one encoding that are kept at most.
+/// The most packets that the store of one encoding keeps.
 pub const MAX_PACKETS: usize = 512;
-/// Their bytes at most.
+/// The most bytes of these packets.
 pub const MAX_BYTES: usize = 768 * 1024;
 
 const FEWEST_SLOTS: usize = 64;
@@ -59,7 +59,8 @@ pub struct PacketStore {
     entries: VecDeque<Entry>,
     /// How many packets have left `entries` so far, modulo 2^16.
     gone: u16,
-    /// For each packet the number of those before it, modulo 2^16.  As many as a power of two, or none.
+    /// For each slot, how many packets came into `entries` before its packet, modulo 2^16.  The number of slots is a
+    /// power of two, or zero.
     slots: Vec<u16>,
     /// Bytes of the packets.
     bytes: usize,
@@ -98,7 +99,7 @@ impl PacketStore {
         })
     }
 
-    /// Keep a copy of a packet.  `room` is how many bytes the store may grow.
+    /// Keep a copy of a packet.  The store may grow by `room` bytes.
     ///
     /// The oldest packets go: those that nobody needs any more, and as many more as the bounds demand.  A packet that
     /// finds no place even then is not kept.

@@ -36,7 +36,7 @@ impl Codec {
         }
     }
 
-    /// Read what a payload tells about its frame; a truncated descriptor tells nothing.
+    /// Read the marks of the frame in a payload. A truncated descriptor gives none.
     ///
     /// `fresh`: no packet of its picture came before (in H.264 no slice of it).
     pub fn inspect(self, payload: &[u8], fresh: bool) -> Frame {

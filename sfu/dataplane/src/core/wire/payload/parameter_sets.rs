@@ -30,8 +30,8 @@ impl ParameterSets {
 
     /// The parameter sets that a decoder needs before this payload, in which a key frame begins.
     ///
-    /// `has_sequence`: the payload has a sequence parameter set.  It may lack the picture parameter sets all the same,
-    /// if the encoder sent them before or does not repeat them.
+    /// `has_sequence`: the payload has a sequence parameter set.  It may still lack picture parameter sets that the
+    /// encoder sent earlier.
     pub fn missing_in(&self, payload: &[u8], has_sequence: bool) -> Vec<Vec<u8>> {
         let mut has_picture = false;
         each_unit(payload, |unit| has_picture |= unit[0] & 0x1F == PPS);

@@ -29,7 +29,7 @@ impl<'a> SourceDescription<'a> {
         Cnames { chunks: self.chunks, rest: self.body, ssrc: None, item_bytes: 0 }
     }
 
-    /// Append the name of one source.  Of a longer name, the characters within 255 bytes are written.
+    /// Append the name of one source.  A name of more than 255 bytes loses the characters behind them.
     pub fn write(ssrc: u32, cname: &str, out: &mut Vec<u8>) {
         let size = (0..=cname.len().min(MAX_ITEM)).rev().find(|&size| cname.is_char_boundary(size)).unwrap_or(0);
         let name = &cname.as_bytes()[..size];
