@@ -240,7 +240,7 @@ class Consumer:
 
     # The end.
 
-    def tell_closed(self, why: ConsumerEndReason) -> None:
+    def notify_closed(self, why: ConsumerEndReason) -> None:
         """Notify its owner of an end that the owner did not ask for."""
         self.transport.consumer_closed(self, why)
 

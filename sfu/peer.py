@@ -215,7 +215,7 @@ class Peer:
         self.consumer(consumer_id).close()
 
     def close_producer(self, producer_id: str) -> None:
-        tell_closed(self.producer(producer_id).close(), ConsumerEndReason.PRODUCER_CLOSED)
+        notify_closed(self.producer(producer_id).close(), ConsumerEndReason.PRODUCER_CLOSED)
 
     def close_transport(self, transport_id: str) -> None:
         """Close it with all streams on it.  The owner asked for it, and so gets no notice."""
@@ -224,14 +224,14 @@ class Peer:
         # This task first runs after this method has returned, so after the close.
         self._nursery.start_soon(self._say_goodbye, transport, deadline)
         _, _, closed_consumers = self._close_transport(transport)
-        tell_closed(closed_consumers, ConsumerEndReason.PRODUCER_CLOSED)
+        notify_closed(closed_consumers, ConsumerEndReason.PRODUCER_CLOSED)
 
     def lose_transport(self, transport: Transport, *, failed: bool) -> None:
         """Close a transport that failed, or that the client closed, with all its streams.  Then notify."""
         consumers, producers, closed_consumers = self._close_transport(transport)
         for consumer in consumers:
             self.consumer_closed(consumer, ConsumerEndReason.FAILED)
-        tell_closed(closed_consumers, ConsumerEndReason.PRODUCER_CLOSED)
+        notify_closed(closed_consumers, ConsumerEndReason.PRODUCER_CLOSED)
         for producer in producers:
             self.guard(self.observer.producer_closed, producer)
         if failed:
@@ -285,7 +285,7 @@ class Peer:
         self.exit = PeerExit(len(consumers), len(producers), len(transports))
         # This peer may have consumed its own producer.  It gets no notice of its own leaving.
         others = (consumer for consumer in closed_consumers if consumer.guard is not self.guard)
-        tell_closed(others, ConsumerEndReason.USER_LEFT)
+        notify_closed(others, ConsumerEndReason.USER_LEFT)
         return transports
 
     async def say_goodbyes(self, transports: Iterable[Transport], deadline: float) -> None:
@@ -338,10 +338,10 @@ class Peer:
         self.directory.consumers.pop(consumer.plane_id, None)
 
 
-def tell_closed(closed_consumers: Iterable[Consumer], why: ConsumerEndReason) -> None:
+def notify_closed(closed_consumers: Iterable[Consumer], why: ConsumerEndReason) -> None:
     """Tell the owners of these consumers, mostly other clients, that they closed with their producer."""
     for consumer in closed_consumers:
-        consumer.tell_closed(why)
+        consumer.notify_closed(why)
 
 
 def _receiver(transport: Transport, capabilities: RtpCapabilities | None) -> ortc.Receiver:

@@ -59,14 +59,14 @@ def sender_parameters(parameters: CodecParameters) -> CodecParameters:
 
     A receiver must be able to decode the level (RFC 6184 section 8.2.2).  An unknown level is left out.
     """
-    told: CodecParameters = {}
+    needed: CodecParameters = {}
     text = _profile_level_id(parameters)
     if profile_of(parameters) is not None and int(text[4:], 16) in _LEVELS:
-        told["profile-level-id"] = text.lower()
+        needed["profile-level-id"] = text.lower()
     sets = parameters.get("sprop-parameter-sets")
     if isinstance(sets, str) and _PARAMETER_SETS.fullmatch(sets):
-        told["sprop-parameter-sets"] = sets
-    return told
+        needed["sprop-parameter-sets"] = sets
+    return needed
 
 
 def _profile_level_id(parameters: CodecParameters) -> str:

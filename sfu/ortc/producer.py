@@ -50,8 +50,8 @@ class ProducerPlan:
     def _key(self) -> str:
         # Everything that a consumer's plan depends on.  The CNAME is left out, because it differs from client to
         # client.
-        told = self.consumable
-        return repr((told.codecs, told.header_extensions, told.encodings))
+        shared = self.consumable
+        return repr((shared.codecs, shared.header_extensions, shared.encodings))
 
 
 def accept_producer(

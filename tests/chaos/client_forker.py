@@ -93,7 +93,7 @@ class ClientForker:
                 del self.children[process]
                 code = os.waitstatus_to_exitcode(status)
                 if code != -signal.SIGKILL:
-                    Reporter(process, self.reports).tell(reason=f"the process ended with {code}", is_fault=True)
+                    Reporter(process, self.reports).report(reason=f"the process ended with {code}", is_fault=True)
 
     def end(self) -> None:
         for pid in self.children.values():

@@ -99,7 +99,7 @@ class Member:
     def show(self, tracked: TrackedList, media: Media) -> None:
         self.newest = tracked.revision
         self.changed.set()
-        self.reporter.tell(
+        self.reporter.report(
             revision=tracked.revision,
             users=tuple(tracked.users),
             transports=len(media.transports),
@@ -108,12 +108,12 @@ class Member:
         )
 
     def away(self, why: BaseException) -> None:
-        self.reporter.tell(reason=f"away: {why!r}")
+        self.reporter.report(reason=f"away: {why!r}")
 
     def stop(self, why: str) -> None:
         """Stop for good, because of something that must not happen in these tests."""
         self.stopped = True
-        self.reporter.tell(reason=why, is_fault=True)
+        self.reporter.report(reason=why, is_fault=True)
 
 
 def _innermost(error: BaseException) -> BaseException:

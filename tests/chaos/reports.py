@@ -48,7 +48,7 @@ class Reporter:
     process: str
     descriptor: int
 
-    def tell(self, **fields: Any) -> None:
+    def report(self, **fields: Any) -> None:
         """Write a report.  Raises ``BlockingIOError`` if the pipe is full."""
         line = json.dumps(asdict(Report(process=self.process, at=time.monotonic(), **fields))).encode() + b"\n"
         assert len(line) <= select.PIPE_BUF, f"a line of {len(line)} bytes may be written in pieces"

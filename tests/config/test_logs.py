@@ -121,5 +121,5 @@ class Full(io.StringIO):
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_log_that_cannot_be_written_stops_nobody(log_format: Any) -> None:
     configure(log_format, Full())
-    structlog.get_logger().info("told")
+    structlog.get_logger().info("written")
     logging.getLogger("some.library").warning("watch out")

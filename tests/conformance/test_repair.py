@@ -43,19 +43,19 @@ def camera(encoding: dict[str, Any]) -> dict[str, Any]:
 
 @define
 class Call:
-    """Ada's camera and Ben's screen, whose consumer flows.  ``told`` are the consumer's parameters."""
+    """Ada's camera and Ben's screen, whose consumer flows.  ``parameters`` are the consumer's parameters."""
 
     ada: RawClient
     ben: RawClient
     sender: MediaClient
     receiver: MediaClient
-    told: Any
+    parameters: Any
     extension: bytes | None = None
     sent: dict[int, bytes] = field(factory=dict)
 
     @property
     def ssrc(self) -> int:
-        return int(self.told["encodings"][0]["ssrc"])
+        return int(self.parameters["encodings"][0]["ssrc"])
 
     async def send(self, sequence: int, *, lost: bool = False) -> None:
         """Send one frame in one packet.  The network may lose it."""
@@ -116,8 +116,8 @@ async def test_a_receiver_gets_a_lost_packet_again_as_negotiated(autojump_clock:
         assert [packet.ssrc for packet in first] == [call.ssrc] * 5
         await call.request(first[2].sequence)
         (again,) = call.received()
-        codec, rtx = call.told["codecs"]
-        assert (again.ssrc, again.payload_type) == (call.told["encodings"][0]["rtx"]["ssrc"], rtx["payloadType"])
+        codec, rtx = call.parameters["codecs"]
+        assert (again.ssrc, again.payload_type) == (call.parameters["encodings"][0]["rtx"]["ssrc"], rtx["payloadType"])
         assert rtx["parameters"]["apt"] == codec["payloadType"] == first[2].payload_type
         repeated = read_retransmission_untrusted(bytes(again))
         assert repeated is not None
@@ -138,7 +138,7 @@ async def test_a_receiver_without_rtx_gets_nothing_again(autojump_clock: MockClo
         (lost, *_) = call.received()
         await call.request(lost.sequence)
         assert call.received() == []
-        assert [codec["mimeType"] for codec in call.told["codecs"]] == ["video/VP8"]
+        assert [codec["mimeType"] for codec in call.parameters["codecs"]] == ["video/VP8"]
 
 
 BY_NAME = bytes([MID << 4]) + b"0" + bytes([RID << 4]) + b"h"

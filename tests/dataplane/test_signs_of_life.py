@@ -109,12 +109,12 @@ def test_bindings_are_not_media() -> None:
 def test_an_indication_without_integrity_puts_off_silence_but_not_the_loss_of_consent() -> None:
     watched = Watched()
     heard_at = watched.rig.now
-    told = []
+    events = []
     for _ in range(40):
         watched.pass_time(1)
         watched.client.arrive(HINT)
-        told += watched.rig.events()
-    assert told == [ConsentExpired(watched.transport, heard_at)]
+        events += watched.rig.events()
+    assert events == [ConsentExpired(watched.transport, heard_at)]
     assert watched.rig.core.heard_at(watched.transport) == heard_at
     assert watched.rig.dropped() == {}
 
@@ -170,11 +170,11 @@ def test_silences_are_reported_in_their_order(order: tuple[int, ...]) -> None:
     transports = [rig.client().transport for _ in order]
     for number in order:
         rig.core.watch(transports[number], rig.now + 2 - number, SILENT_AFTER, 1000)
-    told = []
+    events = []
     while (timer := rig.core.get_timer()) is not None and timer < rig.now + 100:
         rig.core.handle_timer(timer)
-        told += rig.events()
-    assert told == [FellSilent(TransportId(3 - number), rig.now + number) for number in (0, 1, 2)]
+        events += rig.events()
+    assert events == [FellSilent(TransportId(3 - number), rig.now + number) for number in (0, 1, 2)]
 
 
 def test_no_silence_of_a_removed_transport_is_reported() -> None:
@@ -196,12 +196,12 @@ def test_an_encoding_that_flows_after_a_break_is_reported_once() -> None:
     producer = rig.produce(client, changed(VIDEO, encodings=[EncodingSpec(ssrc=2222), EncodingSpec(ssrc=2223)]))
     rig.produce(client, AUDIO)
     flows = EncodingFlows(producer, 0)
-    for wait, told in ((0.0, [flows]), (0.1, []), (ENCODING_IDLE, []), (ENCODING_IDLE + 0.1, [flows])):
+    for wait, expected in ((0.0, [flows]), (0.1, []), (ENCODING_IDLE, []), (ENCODING_IDLE + 0.1, [flows])):
         rig.now += wait
         for _ in range(3):
             client.send_rtp(rig.number(), ssrc=2222, payload_type=96, payload=b"\x10\x01picture")
             client.send_rtp(rig.number(), ssrc=1111)
-        assert rig.all_events() == told
+        assert rig.all_events() == expected
     client.send_rtp(1, ssrc=2223, payload_type=96, payload=b"\x10\x01picture")
     rig.core.remove_producer(producer)
     assert rig.all_events() == []

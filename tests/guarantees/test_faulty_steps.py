@@ -23,7 +23,7 @@ OWNERLESS = {
     "close outbox",
 }
 # These steps change other clients' consumers, notices and lists.
-OF_OTHERS = {"tell", "say consumer closed"}
+OF_OTHERS = {"notify", "say consumer closed"}
 
 
 # Eve's way to die, for each step that does not happen after a removal.

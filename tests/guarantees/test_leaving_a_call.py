@@ -15,7 +15,7 @@ def order_of(attempt: Attempt, client: str) -> list[str]:
     for entry in attempt.trace.entries:
         if entry.client == client and entry.step in steps:
             found.append(steps[entry.step])
-        elif entry.step == "tell" and '"type":"user_left"' in entry.detail["text"]:
+        elif entry.step == "notify" and '"type":"user_left"' in entry.detail["text"]:
             found.append("others notified")
     return list(dict.fromkeys(found))
 

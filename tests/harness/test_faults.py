@@ -28,31 +28,31 @@ def test_a_synchronous_step_cannot_hang() -> None:
 
 def test_a_fault_happens_as_often_as_asked_and_is_counted() -> None:
     faults = Faults()
-    fault = faults.raises("tell", "ada", times=2)
-    assert faults.take("tell", "ben", after=False) is None
-    assert faults.take("tell", "ada", after=True) is None
-    assert [faults.take("tell", "ada", after=False) is fault for _ in range(3)] == [True, True, False]
+    fault = faults.raises("notify", "ada", times=2)
+    assert faults.take("notify", "ben", after=False) is None
+    assert faults.take("notify", "ada", after=True) is None
+    assert [faults.take("notify", "ada", after=False) is fault for _ in range(3)] == [True, True, False]
     assert fault.happened == 2
 
 
 def test_a_fault_without_a_client_happens_to_any_client() -> None:
     faults = Faults()
-    fault = faults.raises("tell")
-    assert faults.take("tell", "ben", after=False) is fault
+    fault = faults.raises("notify")
+    assert faults.take("notify", "ben", after=False) is fault
 
 
 def test_a_step_can_fail_before_its_work_and_after_it() -> None:
     faults = Faults()
-    before, after = faults.raises("tell", "ada"), faults.raises("tell", "ada", after=True)
-    assert faults.take("tell", "ada", after=True) is after
-    assert faults.take("tell", "ada", after=False) is before
+    before, after = faults.raises("notify", "ada"), faults.raises("notify", "ada", after=True)
+    assert faults.take("notify", "ada", after=True) is after
+    assert faults.take("notify", "ada", after=False) is before
 
 
 def test_a_used_up_fault_of_one_client_gives_way_to_the_fault_of_any_client() -> None:
     faults = Faults()
-    hers, anybodys = faults.raises("tell", "ada"), faults.raises("tell")
-    assert faults.take("tell", "ada", after=False) is hers
-    assert faults.take("tell", "ada", after=False) is anybodys
+    hers, anybodys = faults.raises("notify", "ada"), faults.raises("notify")
+    assert faults.take("notify", "ada", after=False) is hers
+    assert faults.take("notify", "ada", after=False) is anybodys
 
 
 async def test_a_slow_step_takes_its_time_and_a_raising_step_raises(autojump_clock: trio.testing.MockClock) -> None:

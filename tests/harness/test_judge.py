@@ -59,11 +59,11 @@ def test_media_that_is_still_open_when_the_list_changes_is_caught(monkeypatch: P
 def test_announcing_a_leave_before_the_list_changes_is_caught(monkeypatch: Patch) -> None:
     close = sfu.Peer.close
 
-    def tell_first(peer: Any) -> Any:
+    def notify_first(peer: Any) -> Any:
         peer.observer.channel._broadcast_change("user_left", peer.observer.member, reason="left")
         return close(peer)
 
-    monkeypatch.setattr(sfu.Peer, "close", tell_first)
+    monkeypatch.setattr(sfu.Peer, "close", notify_first)
     caught(1, "a leave was announced before the list had changed")
 
 
@@ -84,7 +84,7 @@ def test_announcing_closed_consumers_before_everything_is_closed_is_caught(monke
 
     def drop_and_tell(producer: Any) -> Any:
         closed_consumers = drop(producer)
-        sfu.peer.tell_closed(closed_consumers, sfu.ConsumerEndReason.USER_LEFT)
+        sfu.peer.notify_closed(closed_consumers, sfu.ConsumerEndReason.USER_LEFT)
         return closed_consumers
 
     monkeypatch.setattr(sfu.Producer, "drop", drop_and_tell)
@@ -98,19 +98,19 @@ def test_forwarding_after_the_end_is_caught(monkeypatch: Patch) -> None:
 
 
 def test_announcing_a_consumers_end_after_its_senders_leave_is_caught(monkeypatch: Patch) -> None:
-    remove, tell = Channel.remove, sfu.peer.tell_closed
+    remove, notify = Channel.remove, sfu.peer.notify_closed
     late: list[tuple[list[sfu.Consumer], Any]] = []
 
-    def tell_late(channel: Channel, member: Member) -> None:
+    def notify_late(channel: Channel, member: Member) -> None:
         remove(channel, member)
         for closed_consumers, why in late:
-            tell(closed_consumers, why)
+            notify(closed_consumers, why)
         late.clear()
 
     monkeypatch.setattr(
-        sfu.peer, "tell_closed", lambda closed_consumers, why: late.append((list(closed_consumers), why))
+        sfu.peer, "notify_closed", lambda closed_consumers, why: late.append((list(closed_consumers), why))
     )
-    monkeypatch.setattr(Channel, "remove", tell_late)
+    monkeypatch.setattr(Channel, "remove", notify_late)
     caught(1, "a consumer's end was announced after its sender's leave")
 
 
@@ -163,13 +163,13 @@ def test_announcing_a_join_twice_is_caught(monkeypatch: Patch) -> None:
 
 
 def test_announcing_a_leave_to_the_leaver_is_caught(monkeypatch: Patch) -> None:
-    tell = Channel._broadcast_change
+    broadcast_change = Channel._broadcast_change
 
-    def tell_it_too(channel: Channel, kind: Any, about: Member, **more: Any) -> int:
+    def broadcast_to_everybody(channel: Channel, kind: Any, about: Member, **more: Any) -> int:
         if kind != "user_left":
-            return tell(channel, kind, about, **more)
+            return broadcast_change(channel, kind, about, **more)
         channel.members[about.user_id] = about
-        received = tell(channel, kind, about, **more)
+        received = broadcast_change(channel, kind, about, **more)
         del channel.members[about.user_id]
         return received
 
@@ -177,7 +177,7 @@ def test_announcing_a_leave_to_the_leaver_is_caught(monkeypatch: Patch) -> None:
         ada, _ben = await world.joined("ada", "ben")
         await ada.leave()
 
-    monkeypatch.setattr(Channel, "_broadcast_change", tell_it_too)
+    monkeypatch.setattr(Channel, "_broadcast_change", broadcast_to_everybody)
     caught(2, "ada got a user_left about itself", scenario)
 
 
@@ -211,11 +211,11 @@ def test_a_ghost_that_stays_on_the_list_is_caught(monkeypatch: Patch) -> None:
 
 
 def test_a_revision_that_rises_by_two_is_caught(monkeypatch: Patch) -> None:
-    tell = Channel._broadcast_change
+    broadcast_change = Channel._broadcast_change
 
     def skip_one(channel: Channel, *about: Any, **more: Any) -> int:
         channel.revision += 1
-        return tell(channel, *about, **more)
+        return broadcast_change(channel, *about, **more)
 
     monkeypatch.setattr(Channel, "_broadcast_change", skip_one)
     caught(3, "revision 4 came after 2")

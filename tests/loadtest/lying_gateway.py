@@ -29,7 +29,7 @@ def _forget_all(channel: Channel, kind: Any, about: Member, *, but: Any = None, 
     return _broadcast_change(channel, kind, about, but=but, reason=reason)
 
 
-def _tell_late(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
+def _notify_late(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
     """Members get notices of leaves :data:`DELAY` seconds late."""
     if kind != "user_left":
         return _broadcast_change(channel, kind, about, but=but, reason=reason)
@@ -42,7 +42,7 @@ def _tell_late(channel: Channel, kind: Any, about: Member, *, but: Any = None, r
     return 0
 
 
-def _tell_twice(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
+def _notify_twice(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
     if kind == "user_left":
         _broadcast_change(channel, kind, about, but=but, reason=reason)
     return _broadcast_change(channel, kind, about, but=but, reason=reason)
@@ -54,18 +54,18 @@ def _invent_reasons(channel: Channel, kind: Any, about: Member, *, but: Any = No
 
 def _slander(channel: Channel, kind: Any, about: Member, *, but: Any = None, reason: Any = None) -> int:
     """After each join all members get a notice that the new member has left."""
-    told = _broadcast_change(channel, kind, about, but=but, reason=reason)
+    notified = _broadcast_change(channel, kind, about, but=but, reason=reason)
     if kind == "user_joined":
         channel.revision += 1
         _broadcast_change(channel, "user_left", about, but=about, reason="left")
-    return told
+    return notified
 
 
 FAULTS: dict[str, Callable[..., int]] = {
     "forget-one": _forget_one,
     "forget-all": _forget_all,
-    "tell-late": _tell_late,
-    "tell-twice": _tell_twice,
+    "notify-late": _notify_late,
+    "notify-twice": _notify_twice,
     "invent-reasons": _invent_reasons,
     "slander": _slander,
 }

@@ -42,7 +42,7 @@ CASES: dict[str, tuple[Impairment, str, float, float]] = {
     "swallow": (swallow, "silent_streams", 5.9, 6.1),
 }
 Runs = dict[str, "Future[Run]"]
-LIES = ("forget-one", "forget-all", "tell-late", "tell-twice", "invent-reasons", "slander")
+LIES = ("forget-one", "forget-all", "notify-late", "notify-twice", "invent-reasons", "slander")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         started = {
             name: pool.submit(behind_relay, tmp_path_factory.mktemp("relay"), case[0]) for name, case in CASES.items()
         }
-        started |= {lie: pool.submit(told_by, tmp_path_factory.mktemp("lie"), lie) for lie in LIES}
+        started |= {lie: pool.submit(run_with_lie, tmp_path_factory.mktemp("lie"), lie) for lie in LIES}
         yield started
 
 
@@ -65,7 +65,7 @@ def test_each_fault_of_the_network_shows_in_its_own_figure(runs: Runs, name: str
     assert least < run.figures[figure] < most
 
 
-def told_by(tmp_path: Path, fault: str) -> Run:
+def run_with_lie(tmp_path: Path, fault: str) -> Run:
     with run_gateway(tmp_path / "log", module=("tests.loadtest.lying_gateway", fault)) as gateway:
         return run_tool(
             gateway.url,
@@ -90,13 +90,13 @@ def test_a_leave_without_any_notice_is_missed_by_all(runs: Runs) -> None:
 
 
 def test_late_notices_of_leaves_are_measured(runs: Runs) -> None:
-    run = runs["tell-late"].result()
+    run = runs["notify-late"].result()
     assert "leave_p50" in run.broken
     assert run.figures["leave_p50"] > 0.4
 
 
 def test_repeated_notices_of_leaves_are_counted(runs: Runs) -> None:
-    run = runs["tell-twice"].result()
+    run = runs["notify-twice"].result()
     assert "roster_errors" in run.broken
     assert run.errors["repeated"] >= 6
 

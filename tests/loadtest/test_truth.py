@@ -22,31 +22,33 @@ class Story:
         self.now += seconds
         return self.now
 
-    def joins(self, user: str, *, told: bool = True) -> None:
+    def joins(self, user: str, *, noticed: bool = True) -> None:
         visit = self.visits[user] = self.visits.get(user, 0) + 1
         self.facts.append(JoiningFact(self.tick(), CHANNEL, user, visit))
         self.revision += 1
-        if told:
-            self.all_are_told("user_joined", user)
+        if noticed:
+            self.all_are_notified("user_joined", user)
         self.listed.append(user)
         self.facts.append(JoinedFact(self.tick(), CHANNEL, user, visit, self.revision, tuple(self.listed)))
 
-    def leaves(self, user: str, kind: ChurnKind = "leave", reason: LeaveReason = "left", *, told: bool = True) -> None:
+    def leaves(
+        self, user: str, kind: ChurnKind = "leave", reason: LeaveReason = "left", *, noticed: bool = True
+    ) -> None:
         self.facts.append(LeavingFact(self.tick(), CHANNEL, user, self.visits[user], kind))
         self.listed.remove(user)
         self.revision += 1
-        if told:
-            self.all_are_told("user_left", user, reason)
+        if noticed:
+            self.all_are_notified("user_left", user, reason)
         self.facts.append(EndedFact(self.tick(), CHANNEL, user, self.visits[user], planned=True))
 
-    def all_are_told(
+    def all_are_notified(
         self, change: VoiceStateType, about: str, reason: LeaveReason | None = None, *, but: str | None = None
     ) -> None:
         for user in self.listed:
             if user != but:
-                self.is_told(user, change, about, reason)
+                self.is_notified(user, change, about, reason)
 
-    def is_told(
+    def is_notified(
         self,
         user: str,
         change: VoiceStateType,
@@ -56,8 +58,8 @@ class Story:
         revision: int | None = None,
         agrees: bool = True,
     ) -> None:
-        told = (self.revision if revision is None else revision, change, about, reason, agrees)
-        self.facts.append(ChangeFact(self.tick(0.01), CHANNEL, user, self.visits[user], *told))
+        change_fact = (self.revision if revision is None else revision, change, about, reason, agrees)
+        self.facts.append(ChangeFact(self.tick(0.01), CHANNEL, user, self.visits[user], *change_fact))
 
     def rests(self, seen: dict[str, tuple[str, ...]] | None = None) -> None:
         self.tick(2)
@@ -86,9 +88,9 @@ def test_true_notices_are_no_errors() -> None:
     story.rests()
     truth = story.judged()
     assert truth.errors == {}, truth.examples
-    assert truth.told == 1 + 2 + 2 + 1 + 1
-    assert set(truth.left_to_told) == {"close", "kill"}
-    quantile = truth.left_to_told["close"].quantile(1)
+    assert truth.notices == 1 + 2 + 2 + 1 + 1
+    assert set(truth.leave_to_notice) == {"close", "kill"}
+    quantile = truth.leave_to_notice["close"].quantile(1)
     assert quantile is not None
     assert 0.01 < quantile < 0.03
 
@@ -97,8 +99,8 @@ def test_a_client_without_a_notice_has_missed_the_change() -> None:
     story = Story()
     for user in ("anna", "ben", "cleo"):
         story.joins(user)
-    story.leaves("cleo", told=False)
-    story.is_told("ben", "user_left", "cleo", "left")
+    story.leaves("cleo", noticed=False)
+    story.is_notified("ben", "user_left", "cleo", "left")
     story.joins("dora")
     story.rests()
     assert story.judged().errors == {"missed": 1}
@@ -108,8 +110,8 @@ def test_the_last_change_can_be_missed_too() -> None:
     story = Story()
     for user in ("anna", "ben", "cleo"):
         story.joins(user)
-    story.leaves("cleo", told=False)
-    story.is_told("ben", "user_left", "cleo", "left")
+    story.leaves("cleo", noticed=False)
+    story.is_notified("ben", "user_left", "cleo", "left")
     story.rests({"anna": ("anna", "ben", "cleo")})
     story.facts = [
         fact
@@ -128,7 +130,7 @@ def test_a_leave_without_any_notice_is_unannounced() -> None:
     story = Story()
     for user in ("anna", "ben"):
         story.joins(user)
-    story.leaves("ben", told=False)
+    story.leaves("ben", noticed=False)
     story.revision -= 1  # as if it had not happened
     story.rests({"anna": ("anna", "ben")})
     assert story.judged().errors == {"unannounced": 1, "ghost": 1}
@@ -139,7 +141,7 @@ def test_a_second_notice_of_a_change_is_repeated() -> None:
     for user in ("anna", "ben"):
         story.joins(user)
     story.leaves("ben")
-    story.is_told("anna", "user_left", "ben", "left", agrees=False)
+    story.is_notified("anna", "user_left", "ben", "left", agrees=False)
     story.rests()
     assert story.judged().errors == {"repeated": 1, "differs": 1}
 
@@ -149,9 +151,9 @@ def test_a_notice_before_the_leave_is_untrue() -> None:
     for user in ("anna", "ben"):
         story.joins(user)
     story.revision += 1
-    story.is_told("anna", "user_left", "ben", "left")
+    story.is_notified("anna", "user_left", "ben", "left")
     story.tick(1)
-    story.leaves("ben", told=False)
+    story.leaves("ben", noticed=False)
     story.revision -= 1
     story.rests()
     assert story.judged().errors == {"untrue": 1}
@@ -162,7 +164,7 @@ def test_a_leave_that_never_happened_is_untrue() -> None:
     for user in ("anna", "ben"):
         story.joins(user)
     story.revision += 1
-    story.is_told("anna", "user_left", "ben", "left")
+    story.is_notified("anna", "user_left", "ben", "left")
     truth = story.judged()
     assert truth.errors == {"untrue": 1}
 
@@ -172,7 +174,7 @@ def test_others_may_learn_first_that_a_connection_broke() -> None:
     for user in ("anna", "ben"):
         story.joins(user)
     story.revision += 1
-    story.is_told("anna", "user_left", "ben", "disconnected")
+    story.is_notified("anna", "user_left", "ben", "disconnected")
     story.facts.append(EndedFact(story.tick(), CHANNEL, "ben", 1, planned=False))
     story.listed.remove("ben")
     story.rests()
@@ -183,7 +185,7 @@ def test_a_join_of_an_unknown_user_is_untrue() -> None:
     story = Story()
     story.joins("anna")
     story.revision += 1
-    story.is_told("anna", "user_joined", "stranger")
+    story.is_notified("anna", "user_joined", "stranger")
     story.rests({"anna": ("anna", "stranger")})
     assert story.judged().errors == {"untrue": 1, "ghost": 1}
 
@@ -192,7 +194,7 @@ def test_outsiders_may_join_and_leave() -> None:
     story = Story()
     story.joins("anna")
     story.revision += 1
-    story.is_told("anna", "user_joined", "full-0")
+    story.is_notified("anna", "user_joined", "full-0")
     story.rests({"anna": ("anna", "full-0")})
     truth = Truth(outsiders={"full-0"})
     truth.learn(story.facts)
@@ -213,8 +215,8 @@ def test_different_changes_under_one_revision_conflict() -> None:
     for user in ("anna", "ben", "cleo"):
         story.joins(user)
     story.revision += 1
-    story.is_told("anna", "user_updated", "cleo")
-    story.is_told("ben", "user_updated", "anna")
+    story.is_notified("anna", "user_updated", "cleo")
+    story.is_notified("ben", "user_updated", "anna")
     assert story.judged().errors == {"conflicting": 1}
 
 
@@ -238,10 +240,10 @@ def test_no_fact_is_judged_before_the_watermark() -> None:
     truth = Truth()
     truth.learn(fact for fact in story.facts if isinstance(fact, ChangeFact))
     truth.judge(0)
-    assert truth.told == 0
+    assert truth.notices == 0
     truth.learn(fact for fact in story.facts if not isinstance(fact, ChangeFact))
     truth.judge(story.now)
-    assert (truth.told, truth.errors) == (1, {})
+    assert (truth.notices, truth.errors) == (1, {})
 
 
 def test_open_questions_are_dropped_when_the_run_breaks_off() -> None:

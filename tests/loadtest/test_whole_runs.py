@@ -56,9 +56,9 @@ def test_all_lists_are_right_while_clients_join_and_leave(gateway: GatewayProces
     )
     assert run.status == 0, run.report
     assert run.errors == {}
-    assert set(run.report["roster"]["left_to_told"]) == {"leave", "close", "kill"}
+    assert set(run.report["roster"]["leave_to_notice"]) == {"leave", "close", "kill"}
     assert run.report["clients"]["joins"] >= 7 + 8
-    assert run.report["roster"]["told"] > 50
+    assert run.report["roster"]["notices"] > 50
     assert run.report["gateway"]["difference"]["in"] == 0
     gateway.becomes_empty()
 

@@ -42,16 +42,16 @@ async def test_the_data_plane_has_the_keys_before_the_last_flight_leaves(
 async def test_the_data_plane_has_the_round_trip_of_the_handshake(
     autojump_clock: MockClock, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[tuple[int, float]] = []
+    round_trips: list[tuple[int, float]] = []
     async with (
         open_network(sfu.MediaSettings()) as network,
         sfu.open_peer(network.router, Notices(), name="ada") as ada,
     ):
-        monkeypatch.setattr(network.plane, "set_round_trip", lambda *values: told.append(values))
+        monkeypatch.setattr(network.plane, "set_round_trip", lambda *values: round_trips.append(values))
         transport = ada.create_transport("send")
         began = trio.current_time()
         await connected(network, ada, transport, identity)
         took = trio.current_time() - began
-    [(plane_id, round_trip)] = told
+    [(plane_id, round_trip)] = round_trips
     assert plane_id == transport.plane_id
     assert 0 <= round_trip <= took

@@ -62,11 +62,11 @@ def test_every_client_can_play_every_other(sender: str, receiver: str, name: str
     consumable = plan(CLIENTS[sender], name).consumable
     capabilities = CLIENTS[receiver].capabilities
     assert can_consume(consumable, capabilities)
-    told = consume(consumable, capabilities)
+    parameters = consume(consumable, capabilities)
     # mediasoup-client refuses a consumer whose first payload type is not among those it loaded.
-    assert told.codecs[0].payload_type in {codec.preferred_payload_type for codec in capabilities.codecs}
-    assert told.mid
-    assert told.rtcp.cname
+    assert parameters.codecs[0].payload_type in {codec.preferred_payload_type for codec in capabilities.codecs}
+    assert parameters.mid
+    assert parameters.rtcp.cname
 
 
 @pytest.mark.parametrize("name", ["vp9", "h264Main"])

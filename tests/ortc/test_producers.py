@@ -197,14 +197,14 @@ def test_the_scalability_mode_names_the_layers_to_choose_from(name: str, mode: s
 
 
 @pytest.mark.parametrize(
-    ("sent", "told"),
+    ("sent", "expected"),
     [("L3T3", "L1T3"), ("L3T3_KEY", "L1T3"), ("S3T3", "L1T3"), ("L2T2h", "L1T2"), ("L1T2", "L1T2"), ("L3T1", "L1T1")],
 )
-def test_spatial_layers_inside_one_encoding_count_as_one(sent: str, told: str) -> None:
+def test_spatial_layers_inside_one_encoding_count_as_one(sent: str, expected: str) -> None:
     one = evolve(CAMERA.encodings[0], scalability_mode=sent, rtx=None)
-    assert accept(evolve(CAMERA, encodings=(one,))).consumable.encodings[0].scalability_mode == told
+    assert accept(evolve(CAMERA, encodings=(one,))).consumable.encodings[0].scalability_mode == expected
     two = evolve(one, ssrc=7)
-    assert accept(evolve(CAMERA, encodings=(one, two))).consumable.encodings[0].scalability_mode == f"L2{told[2:]}"
+    assert accept(evolve(CAMERA, encodings=(one, two))).consumable.encodings[0].scalability_mode == f"L2{expected[2:]}"
 
 
 @pytest.mark.parametrize("mode", ["L3T3_KEY\r\na=inactive", "L0T1", "nonsense", ""])

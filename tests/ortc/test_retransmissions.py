@@ -58,9 +58,9 @@ def test_a_client_that_knows_nothing_of_retransmissions_sends_as_before() -> Non
 @pytest.mark.parametrize("client", [CHROMIUM, FIREFOX, PYMEDIASOUP])
 @pytest.mark.parametrize("sender", [CHROMIUM, FIREFOX, PYMEDIASOUP, CACHED])
 def test_real_clients_get_nack_and_rtx_for_the_video_of_all_others(client: Client, sender: Client) -> None:
-    told = consume(plan(sender, "vp8"), client.capabilities)
-    assert told.format.rtx_payload_types == {101: 102}
-    assert NACK in told.codecs[0].rtcp_feedback
+    consumer = consume(plan(sender, "vp8"), client.capabilities)
+    assert consumer.format.rtx_payload_types == {101: 102}
+    assert NACK in consumer.codecs[0].rtcp_feedback
 
 
 def test_the_announced_retransmissions_of_a_camera_are_taken() -> None:
@@ -196,21 +196,21 @@ def consume(sent: ProducerPlan, capabilities: RtpCapabilities) -> ConsumerPlan:
 
 
 def test_a_receiver_of_nack_and_rtx_gets_both() -> None:
-    told = consume(accept(camera()), receiver(video("video/VP8", 40), rtx_capability(41, 40)))
-    assert told.has_rtx
-    assert told.format.payload_types == {101}
-    assert told.format.rtx_payload_types == {101: 102}
-    codec, repeated = told.codecs
+    consumer = consume(accept(camera()), receiver(video("video/VP8", 40), rtx_capability(41, 40)))
+    assert consumer.has_rtx
+    assert consumer.format.payload_types == {101}
+    assert consumer.format.rtx_payload_types == {101: 102}
+    codec, repeated = consumer.codecs
     assert NACK in codec.rtcp_feedback
     assert repeated == RtpCodecParameters("video/rtx", 102, 90000, parameters={"apt": 101})
-    assert [extension.uri for extension in told.header_extensions] == [MID_URI]
-    parameters = told.parameters(ssrc=5, rtx_ssrc=6, mid="1", msid="a b", cname="c")
+    assert [extension.uri for extension in consumer.header_extensions] == [MID_URI]
+    parameters = consumer.parameters(ssrc=5, rtx_ssrc=6, mid="1", msid="a b", cname="c")
     assert parameters.encodings == (Encoding(5, rtx=Rtx(6)),)
 
 
 def test_the_receiver_gets_rtx_although_the_sender_has_none() -> None:
-    told = consume(accept(camera(VP8)), receiver(video("video/VP8", 40), rtx_capability(41, "40")))
-    assert told.format.rtx_payload_types == {101: 102}
+    consumer = consume(accept(camera(VP8)), receiver(video("video/VP8", 40), rtx_capability(41, "40")))
+    assert consumer.format.rtx_payload_types == {101: 102}
 
 
 @pytest.mark.parametrize(
@@ -224,23 +224,25 @@ def test_the_receiver_gets_rtx_although_the_sender_has_none() -> None:
     ],
 )
 def test_a_receiver_without_one_of_nack_and_rtx_gets_neither(capabilities: RtpCapabilities) -> None:
-    told = consume(accept(camera()), capabilities)
-    assert not told.has_rtx
-    assert [codec.mime_type for codec in told.codecs] == ["video/VP8"]
-    assert NACK not in told.codecs[0].rtcp_feedback
-    assert told.format.rtx_payload_types == {}
-    assert told.parameters(ssrc=5, mid="1", msid="a b", cname="c").encodings == (Encoding(5),)
+    consumer = consume(accept(camera()), capabilities)
+    assert not consumer.has_rtx
+    assert [codec.mime_type for codec in consumer.codecs] == ["video/VP8"]
+    assert NACK not in consumer.codecs[0].rtcp_feedback
+    assert consumer.format.rtx_payload_types == {}
+    assert consumer.parameters(ssrc=5, mid="1", msid="a b", cname="c").encodings == (Encoding(5),)
 
 
 def test_a_receiver_of_audio_gets_no_nack() -> None:
     microphone = CHROMIUM.produced["opus"]
     opus = RtpCodecCapability("audio", "audio/opus", 48000, 100, 2, {}, (NACK,))
-    told = consume(accept(microphone, "audio"), receiver(opus, rtx_capability(41, 100)))
-    assert [codec.rtcp_feedback for codec in told.codecs] == [()]
+    consumer = consume(accept(microphone, "audio"), receiver(opus, rtx_capability(41, 100)))
+    assert [codec.rtcp_feedback for codec in consumer.codecs] == [()]
 
 
-@pytest.mark.parametrize(("mode", "told"), [(1, (105, 106)), (0, (115, 116))])
-def test_a_receiver_of_h264_gets_the_retransmissions_of_the_streams_own_mode(mode: int, told: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("mode", "expected"), [(1, (105, 106)), (0, (115, 116))])
+def test_a_receiver_of_h264_gets_the_retransmissions_of_the_streams_own_mode(
+    mode: int, expected: tuple[int, int]
+) -> None:
     h264 = CHROMIUM.produced["h264"]
     codec = h264.codecs[0]
     sent = evolve(h264, codecs=(evolve(codec, parameters=codec.parameters | {"packetization-mode": mode}),))
@@ -250,10 +252,10 @@ def test_a_receiver_of_h264_gets_the_retransmissions_of_the_streams_own_mode(mod
     both = receiver(mode_1, rtx_capability(41, 40), mode_0, rtx_capability(43, 42))
     for capabilities in (only_1, both):
         consumer = consume(accept(sent), capabilities)
-        assert consumer.format.rtx_payload_types == {told[0]: told[1]}
+        assert consumer.format.rtx_payload_types == {expected[0]: expected[1]}
         assert [(one.payload_type, one.parameters.get("apt")) for one in consumer.codecs] == [
-            (told[0], None),
-            (told[1], told[0]),
+            (expected[0], None),
+            (expected[1], expected[0]),
         ]
     # Its mode 0 has no retransmissions, and a stream of mode 0 goes there.
     without = receiver(mode_1, rtx_capability(41, 40), mode_0)
@@ -270,9 +272,9 @@ def test_receivers_with_and_without_rtx_have_plans_of_their_own() -> None:
 
 @pytest.mark.parametrize(("ssrc", "rtx_ssrc"), [(5, None), (5, 5), (5, 0), (5, 1234), (5, 2**32)])
 def test_a_consumer_with_rtx_needs_a_second_ssrc_that_clients_accept(ssrc: int, rtx_ssrc: int | None) -> None:
-    told = consume(accept(camera()), receiver(video("video/VP8", 40), rtx_capability(41, 40)))
+    consumer = consume(accept(camera()), receiver(video("video/VP8", 40), rtx_capability(41, 40)))
     with pytest.raises(ValueError, match="SSRC"):
-        told.parameters(ssrc=ssrc, rtx_ssrc=rtx_ssrc, mid="1", msid="a b", cname="c")
+        consumer.parameters(ssrc=ssrc, rtx_ssrc=rtx_ssrc, mid="1", msid="a b", cname="c")
 
 
 def test_a_consumer_without_rtx_has_no_second_ssrc() -> None:

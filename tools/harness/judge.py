@@ -85,7 +85,7 @@ def _judge_notices(before: list[TraceEntry], removal: TraceEntry) -> None:
     for entry in reversed(before):
         if entry.step == "begin: put on list" and entry.client == removal.client and entry.detail["channel"] == channel:
             return  # earlier notices are about an earlier stay
-        if entry.step == "tell" and _is_leave_of(entry.detail["text"], leaver, channel):
+        if entry.step == "notify" and _is_leave_of(entry.detail["text"], leaver, channel):
             raise GuaranteeBroken(1, "a leave was announced before the list had changed", entry)
 
 

@@ -118,7 +118,7 @@ EXIT_STEPS: Final[dict[str, Step]] = {
     ),
     "count leave": Step(Metrics, "left"),
     "time leave": Step(Metrics, "observe_leave"),
-    "tell": Step(Connection, "send", _by_connection, after=lambda _, frame, **__: {"text": frame.text}),
+    "notify": Step(Connection, "send", _by_connection, after=lambda _, frame, **__: {"text": frame.text}),
     "say goodbye": Step(Connection, "say_goodbye", _by_connection),
     "close outbox": Step(Outbox, "close"),
 }

@@ -142,7 +142,7 @@ class Conductor:
         start_at = self.totals.began_at + 0.1
         for worker in workers:
             slots = tuple(slot for slot in self._slots if slot.process == worker.number)
-            await worker.tell(Begin(self.plan, slots, self.media, start_at))
+            await worker.send(Begin(self.plan, slots, self.media, start_at))
         self._begun = True
         nursery.start_soon(self._close_seconds)
         await self._wait_all_here(len(self._slots) / self.plan.ramp + JOINING_SECONDS)
@@ -181,7 +181,7 @@ class Conductor:
             slot = self._rng.choice(able)
             self._here.discard(slot.number)
             kind = self.plan.churn_kinds[number % len(self.plan.churn_kinds)]
-            await workers[slot.process].tell(Churn(slot.number, kind))
+            await workers[slot.process].send(Churn(slot.number, kind))
             number += 1
 
     async def _wait_all_here(self, seconds: float) -> None:
@@ -260,7 +260,7 @@ class Conductor:
 
     async def _ask(self, workers: list[WorkerProcess], command: ConductorMessage, answer: type[A]) -> list[A]:
         for worker in workers:
-            await worker.tell(command)
+            await worker.send(command)
         return await self._each_answers(workers, answer, ANSWER_SECONDS)
 
     async def _each_answers(self, workers: list[WorkerProcess], answer: type[A], seconds: float) -> list[A]:

@@ -56,7 +56,7 @@ class WorkerProcess:
     _commands: trio.abc.SendStream
     _sending: trio.Lock = field(factory=trio.Lock)
 
-    async def tell(self, command: ConductorMessage) -> None:
+    async def send(self, command: ConductorMessage) -> None:
         """Send a command.  Raises :exc:`ProcessEnded`."""
         try:
             async with self._sending:

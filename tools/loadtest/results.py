@@ -16,7 +16,7 @@ from tools.loadtest.thresholds import Threshold, Verdict, judge
 from tools.loadtest.totals import RunTotals
 
 #: Version of the JSON report.  It rises when a part of the report changes its meaning.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 QUANTILES: Final = (0.5, 0.9, 0.99, 1.0)
 
 
@@ -66,10 +66,10 @@ class Results:
             "media": {kind: self._media(kind) for kind in plan.kinds},
             "clients": self._clients(),
             "roster": {
-                "told": run.truth.told,
+                "notices": run.truth.notices,
                 "errors": dict(run.truth.errors),
                 "examples": run.truth.examples,
-                "left_to_told": {kind: _quantiles(each) for kind, each in run.truth.left_to_told.items()},
+                "leave_to_notice": {kind: _quantiles(each) for kind, each in run.truth.leave_to_notice.items()},
             },
             "full_clients": self._full_clients(),
             "gateway": self._gateway(),
@@ -164,7 +164,7 @@ def conclude(run: Conductor, thresholds: tuple[Threshold, ...]) -> Results:
 def _figures(run: Conductor, total: RunTotals) -> dict[str, float | None]:
     received, latency = total.all_received, all_of(run.totals.latency)
     waited, decided = all_of(run.totals.waited), received.repaired + received.given_up
-    left = all_of(run.truth.left_to_told)
+    left = all_of(run.truth.leave_to_notice)
     expected = bool(received.packets or received.lost)
     return {
         "loss": received.loss if expected else None,

@@ -175,8 +175,8 @@ def rows(results: Results) -> list[tuple[str, str, str]]:
     found.append(("received at most", show_bitrate(max(measured, default=None)), "of all clients together"))
     found.append(_timed("connect to joined", run.totals.join, "joins"))
     found.append(_timed("joined to media", run.totals.first_media, "joins"))
-    found.append(_timed("leave to notice", all_of(run.truth.left_to_told), "notices"))
-    found.append(("list errors", str(run.truth.total), f"of {run.truth.told} changes received"))
+    found.append(_timed("leave to notice", all_of(run.truth.leave_to_notice), "notices"))
+    found.append(("list errors", str(run.truth.total), f"of {run.truth.notices} changes received"))
     if run.full:
         decoded = sum(client.decoded for client in run.full)
         frames = sum(client.frames("camera") for client in run.full)

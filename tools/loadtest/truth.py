@@ -30,7 +30,7 @@ MEANINGS: Final[dict[ErrorKind, str]] = {
     "repeated": "notices that a client got twice, or out of order",
     "untrue": "notices of joins and leaves that had not happened",
     "reason": "notices of leaves with a wrong reason",
-    "conflicting": "changes that clients were told differently under one revision",
+    "conflicting": "different changes that clients got under one revision",
     "differs": "changes that did not fit the client's list, or whose list or count was wrong",
     "unannounced": "leaves of which no client got a notice",
     "ghost": "entries in a list for clients that had left",
@@ -125,14 +125,15 @@ class ChannelTruth:
 class Truth:
     """Judges the facts of all channels.
 
-    ``errors`` counts errors by kind, and ``examples`` describes the first few.  ``left_to_told`` measures the time from
-    a leave until each other client learned of it, by the way of leaving.  It ignores leaves after ``measured_until``.
-    ``outsiders`` are users that are no light clients of this run.
+    ``errors`` counts errors by kind, and ``examples`` describes the first few.  ``notices`` counts the changes
+    that clients got.  ``leave_to_notice`` measures the time from a leave until each other client got the notice, by the
+    way of leaving.  It ignores leaves after ``measured_until``.  ``outsiders`` are users that are no
+    light clients of this run.
     """
 
     errors: Counter[ErrorKind] = field(factory=Counter)
-    told: int = 0
-    left_to_told: dict[ChurnKind, Histogram] = field(factory=dict)
+    notices: int = 0
+    leave_to_notice: dict[ChurnKind, Histogram] = field(factory=dict)
     examples: list[str] = field(factory=list)
     measured_until: float = math.inf
     outsiders: set[str] = field(factory=set)
@@ -178,7 +179,7 @@ class Truth:
             case EndedFact():
                 self._ended(channel, fact)
             case ChangeFact():
-                self._judge_told(channel, fact)
+                self._judge_notice(channel, fact)
             case FinalListFact():
                 self._judge_final_list(channel, fact)
 
@@ -214,15 +215,15 @@ class Truth:
             self._wrong("untrue", f"others got a notice that {fact.user_id} left before it did", visit.early)
         visit.early = 0  # after a failure the early notices were right, and only the tool was late
 
-    def _remember(self, channel: ChannelTruth, revision: int, change: ListChange, teller: str) -> None:
+    def _remember(self, channel: ChannelTruth, revision: int, change: ListChange, receiver: str) -> None:
         known = channel.history.setdefault(revision, change)
         if known != change:
-            self._wrong("conflicting", f"{teller}, revision {revision}: {change}, others {known}")
+            self._wrong("conflicting", f"{receiver}, revision {revision}: {change}, others {known}")
         while len(channel.history) > _KEPT:
             del channel.history[next(iter(channel.history))]
 
-    def _judge_told(self, channel: ChannelTruth, fact: ChangeFact) -> None:
-        self.told += 1
+    def _judge_notice(self, channel: ChannelTruth, fact: ChangeFact) -> None:
+        self.notices += 1
         observer = channel.visit(fact.user_id, fact.visit)
         missed = fact.revision - observer.revision - 1
         if missed < 0:
@@ -237,12 +238,12 @@ class Truth:
         if fact.about in self.outsiders:
             return
         if fact.change == "user_joined":
-            self._judge_told_join(channel, fact)
+            self._judge_notice_of_join(channel, fact)
         elif fact.change == "user_left":
-            self._judge_told_leave(channel, fact)
+            self._judge_notice_of_leave(channel, fact)
 
-    def _judge_told_join(self, channel: ChannelTruth, fact: ChangeFact) -> None:
-        # Other clients may be told before the joining client reads its answer.
+    def _judge_notice_of_join(self, channel: ChannelTruth, fact: ChangeFact) -> None:
+        # Other clients may get the notice before the joining client reads its answer.
         true = any(
             visit.joined_revision == fact.revision or visit.joined_revision is None
             for visit in channel.visits.get(fact.about, ())
@@ -250,7 +251,7 @@ class Truth:
         if not true:
             self._wrong("untrue", f"{fact.user_id} got a notice that {fact.about} joined, which it did not")
 
-    def _judge_told_leave(self, channel: ChannelTruth, fact: ChangeFact) -> None:
+    def _judge_notice_of_leave(self, channel: ChannelTruth, fact: ChangeFact) -> None:
         visit = channel.stay_ended_by(fact.revision, fact.about)
         if visit is None or visit.left_revision not in (None, fact.revision):
             self._wrong("untrue", f"{fact.user_id} got a notice that {fact.about} left, which it did not")
@@ -264,7 +265,7 @@ class Truth:
             what = f"{fact.user_id} got the reason {fact.reason} for {fact.about}, which left by {visit.kind}"
             self._wrong("reason", what)
         if visit.counts:
-            self.left_to_told.setdefault(visit.kind, Histogram()).record(fact.at - visit.leaving_at)
+            self.leave_to_notice.setdefault(visit.kind, Histogram()).record(fact.at - visit.leaving_at)
 
     def _judge_ended(self, channel_id: str, channel: ChannelTruth, until: float) -> None:
         """Check that somebody learned of each leave up to ``until``."""
@@ -278,9 +279,11 @@ class Truth:
 
     def _somebody_else(self, channel: ChannelTruth, left: VisitFacts) -> bool:
         """Whether another client was in the channel and stayed long enough to learn of the leave."""
-        told_by = left.ended_at + REST
+        noticed_by = left.ended_at + REST
         return any(
-            visit is not left and visit.joined_at < left.leaving_at and min(visit.leaving_at, visit.ended_at) > told_by
+            visit is not left
+            and visit.joined_at < left.leaving_at
+            and min(visit.leaving_at, visit.ended_at) > noticed_by
             for visits in channel.visits.values()
             for visit in visits
         )

@@ -45,8 +45,8 @@ const questions = {
     const remoteRtpCapabilities = validated(rtpCapabilities);
     if (!ortc.canConsume(consumableRtpParameters, remoteRtpCapabilities)) throw new Error('canConsume is false');
     const enableRtx = kind === 'video'; // as mediasoup's transports have it, where the application says nothing
-    const told = ortc.getConsumerRtpParameters({ consumableRtpParameters, remoteRtpCapabilities, enableRtx });
-    return { codec: told.codecs[0], ...repair(told) };
+    const parameters = ortc.getConsumerRtpParameters({ consumableRtpParameters, remoteRtpCapabilities, enableRtx });
+    return { codec: parameters.codecs[0], ...repair(parameters) };
   },
 };
 

@@ -30,8 +30,8 @@ class Aims:
 class NetworkRow:
     """A network.  ``links`` has the conditions of those directions that are not perfect.
 
-    ``label`` is a short title for plots.  ``seconds`` is how long this row's conditions last, or None for as long as
-    the bench is told.  ``in_firefox`` says whether Firefox plays this row, too.
+    ``label`` is a short title for plots.  ``seconds`` is how long this row's conditions last, or None for the
+    time that the command line sets.  ``in_firefox`` says whether Firefox plays this row, too.
     """
 
     name: str

@@ -57,9 +57,9 @@ func (s *signalling) read(ctx context.Context) {
 		}
 		if m.ID == nil {
 			if m.Type == "transport_state" {
-				var told struct{ State string }
-				_ = json.Unmarshal(m.Data, &told)
-				tell("state", object{"state": "reported as " + told.State})
+				var changed struct{ State string }
+				_ = json.Unmarshal(m.Data, &changed)
+				tell("state", object{"state": "reported as " + changed.State})
 			}
 			select {
 			case s.events <- m:

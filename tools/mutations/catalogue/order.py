@@ -68,10 +68,10 @@ MUTATIONS: Final = (
 """,
         """\
         self.revision += 1
-        told = self._broadcast_change("user_left", member, but=member, reason=reason)
+        notified = self._broadcast_change("user_left", member, but=member, reason=reason)
         del self.members[member.user_id]
         member.gone.set()
-        return told
+        return notified
 """,
         (tests.RESET,),
     ),

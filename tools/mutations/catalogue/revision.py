@@ -62,9 +62,9 @@ MUTATIONS: Final = (
         return self._broadcast_change("user_left", member, reason=reason)
 """,
         """\
-        told = self._broadcast_change("user_left", member, reason=reason)
+        notified = self._broadcast_change("user_left", member, reason=reason)
         self.revision += 1
-        return told
+        return notified
 """,
         (tests.RESET,),
     ),
