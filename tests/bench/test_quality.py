@@ -206,7 +206,7 @@ def ends() -> Iterator[tuple[list[Namespace], list[int]]]:
         yield made
 
 
-def test_a_perfect_network_loses_nothing_and_the_others_do_as_they_are_told(
+def test_a_perfect_network_loses_nothing_and_a_bad_one_has_its_conditions(
     ends: tuple[list[Namespace], list[int]],
 ) -> None:
     async def measure(conditions: Conditions) -> Carried:

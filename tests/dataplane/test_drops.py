@@ -190,7 +190,7 @@ def test_the_queue_of_datagrams_for_the_slow_path_is_bounded() -> None:
     assert len(rig.events()) == 1
 
 
-def test_the_slow_path_counts_the_drops_that_only_it_can_tell() -> None:
+def test_the_slow_path_counts_its_own_drops() -> None:
     rig = Rig()
     rig.core.count_drop(DropReason.MALFORMED_DTLS)
     rig.core.count_drop(DropReason.MALFORMED_DTLS)

@@ -69,7 +69,7 @@ def test_what_no_packet_repeats_stays_lost() -> None:
     assert (stream.counts.redundant, stream.counts.lost) == (1, 2)
 
 
-def test_reports_tell_the_losses_on_the_way_also_of_recovered_packets() -> None:
+def test_reports_count_losses_on_the_way_even_of_recovered_packets() -> None:
     meter, stream = received(*(packet(number, b"earlier") for number in range(100, 300) if number % 4 != 2))
     assert stream.counts.lost == 0
     [report] = meter.reports()

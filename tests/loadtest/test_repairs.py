@@ -114,7 +114,7 @@ def test_without_loss_nothing_is_said() -> None:
     assert repair_rows(clean, "video") == lost_rows(clean) == gateway_rows(clean) == []
 
 
-def test_rows_tell_requests_repairs_and_their_times() -> None:
+def test_rows_show_requests_repairs_and_their_times() -> None:
     got = PacketCounts(packets=900, requested=40, repaired=30, given_up=9, unneeded=1, key_frame_requests=2)
     found = results(LOSSY, SENT, got)
     found.conductor.totals.waited["video"] = Histogram.of([0.01] * 98 + [0.2] * 2)
@@ -134,7 +134,7 @@ def test_rows_tell_requests_repairs_and_their_times() -> None:
     ]
 
 
-def test_rows_tell_the_gateways_own_counts_since_the_beginning() -> None:
+def test_rows_show_the_gateways_own_counts_since_the_beginning() -> None:
     found = results(LOSSY, SENT, PacketCounts())
     found.conductor.figures["before"] = GatewayFigures(0.0, asked_in=5, repaired=5, asked_out=1, resent=1)
     found.conductor.figures["after"] = GatewayFigures(

@@ -50,7 +50,7 @@ def participate(
     """
 
     async def run() -> None:
-        async with _until_told_to_stop(), open_full_client(url, channel, name, user_id=user_id, token=token) as client:
+        async with _until_stopped(), open_full_client(url, channel, name, user_id=user_id, token=token) as client:
             await client.send_audio(Tone(pitch))
             await client.send_video(MovingPattern((cb, cr)))
             await _report(client)
@@ -65,7 +65,7 @@ def participate(
 
 
 @asynccontextmanager
-async def _until_told_to_stop() -> AsyncIterator[None]:
+async def _until_stopped() -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
 
         async def listen() -> None:

@@ -203,7 +203,7 @@ class LoadMember:
         async for event in client.signalling.events():
             match event:
                 case VoiceState():
-                    facts.append(_told(visit, event, time.monotonic(), agrees=roster.apply(event)))
+                    facts.append(_change_fact(visit, event, time.monotonic(), agrees=roster.apply(event)))
                     if event.type != "user_left":
                         self._subscribe_to_all(visit, client, event.participant, tasks)
                     else:
@@ -266,7 +266,7 @@ def _loss(plan: Plan, visit: LiveVisit) -> NetworkLoss | None:
     return NetworkLoss(plan.lose_down, plan.lose_up, random.Random(f"{plan.seed} {visit.user_id} {visit.number}"))
 
 
-def _told(visit: LiveVisit, event: VoiceState, at: float, *, agrees: bool) -> ChangeFact:
+def _change_fact(visit: LiveVisit, event: VoiceState, at: float, *, agrees: bool) -> ChangeFact:
     return ChangeFact(
         at,
         visit.channel_id,
