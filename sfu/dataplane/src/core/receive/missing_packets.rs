@@ -96,9 +96,9 @@ pub struct MissingPackets {
     next_due: f64,
     round_trip: WindowedMinimum,
     reordering: Reordering,
-    /// The repair failed, and [`Self::take_failure`] has not reported it yet.
+    /// The repair failed, and nobody has reported it yet.
     failed: bool,
-    /// When it reported a failure last.
+    /// When a failure was last reported, in seconds.
     reported_at: f64,
     pub counts: RepairCounts,
 }
