@@ -17,7 +17,7 @@ works() {
 }
 
 works && exit 0
-command -v go > /dev/null || fail "LiveKit needs Go; run the bench without it: make bench-quality ARGS='--only gateway janus'"
+command -v go > /dev/null || fail "LiveKit needs Go; run the bench without it: --only gateway"
 command -v npm > /dev/null || fail "LiveKit's client library needs npm"
 mkdir -p "$target"
 echo "building LiveKit $server (some minutes) ..." >&2

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import trio
 from attrs import define
@@ -24,6 +24,8 @@ START_SECONDS: Final = 60.0
 QUIT_SECONDS: Final = 10.0
 #: Sound without a click.
 _FIREFOX_PREFERENCES: Final = {**ANYWHERE, "media.autoplay.default": 0, "media.autoplay.block-webaudio": False}
+
+Browser = Literal["chromium", "firefox"]
 
 T = TypeVar("T")
 
@@ -103,6 +105,13 @@ async def firefox(namespace: Namespace, origin: str) -> AsyncIterator[BrowserPag
             with marionette:
                 marionette.command("WebDriver:SetTimeouts", script=1000 * COMMAND_SECONDS)
                 yield FirefoxPage(marionette)
+
+
+#: For each browser, the function that runs it in a namespace.  Its other argument is the origin of the pages.
+BROWSERS: Final[dict[Browser, Callable[[Namespace, str], AbstractAsyncContextManager[BrowserPage]]]] = {
+    "chromium": chromium,
+    "firefox": firefox,
+}
 
 
 async def _appears(process: ChildProcess, file: Path) -> str:

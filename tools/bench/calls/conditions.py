@@ -19,11 +19,11 @@ _UDP: Final = 17
 class Conditions:
     """The conditions in one direction.  The default is a perfect network.
 
-    ``loss`` and ``duplicates`` are shares of all frames, from 0 to less than 1.  ``burst`` is the mean number of frames
-    that get lost in a row (at least 1; Gilbert–Elliott if above).  ``delay`` and ``jitter`` are seconds: each frame
-    takes ``delay`` plus or minus up to ``jitter``.  Only if ``reorders`` may a frame overtake another.  ``rate`` is in
-    bit/s, or None.  A frame that would wait for more than ``queue`` seconds for its turn gets lost.  ``udp`` says
-    whether UDP passes.
+    ``loss`` and ``duplicates`` are shares of all frames, from 0 to less than 1.  A ``loss`` of 1 without bursts cuts
+    the link.  ``burst`` is the mean number of frames that get lost in a row (at least 1; Gilbert–Elliott if above).
+    ``delay`` and ``jitter`` are seconds: each frame takes ``delay`` plus or minus up to ``jitter``.  Only if
+    ``reorders`` may a frame overtake another.  ``rate`` is in bit/s, or None.  A frame that would wait for more than
+    ``queue`` seconds for its turn gets lost.  ``udp`` says whether UDP passes.
     """
 
     loss: float = 0.0

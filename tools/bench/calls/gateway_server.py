@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Final
 
@@ -21,17 +21,26 @@ _JOIN: Final = """(async () => {
 })()"""
 
 
+def open_gateway(namespace: Namespace) -> AbstractAsyncContextManager[CallServer]:
+    return _open(namespace, namespace.ipv4)
+
+
+def _open_ipv6(namespace: Namespace) -> AbstractAsyncContextManager[CallServer]:
+    return _open(namespace, namespace.ipv6)
+
+
 @asynccontextmanager
-async def open_gateway(namespace: Namespace) -> AsyncIterator[CallServer]:
-    hosts = ("--host", namespace.ipv4, "--media-host", namespace.ipv4, "--drain-timeout", "0")
+async def _open(namespace: Namespace, address: str) -> AsyncIterator[CallServer]:
+    hosts = ("--host", address, "--media-host", address, "--drain-timeout", "0")
     async with running_gateway(("gateway", *ARGUMENTS, *hosts), prefix=namespace.prefix) as gateway:
         channel = f"{gateway.url}/c/bench"
         yield CallServer(
             gateway.url,
             CallPage(f"{channel}?name=Ada", _JOIN),
             CallPage(f"{channel}?name=Ben&mic=0&camera=0", _JOIN),
+            gateway.log,
         )
 
 
 def find() -> Contestant:
-    return Contestant("gateway", "trio-sfu", version("trio-sfu"), open_gateway)
+    return Contestant("gateway", "trio-sfu", version("trio-sfu"), open_gateway, _open_ipv6)

@@ -72,7 +72,7 @@ async def open_livekit(namespace: Namespace) -> AsyncIterator[CallServer]:
         file = Path(folder) / "livekit.yaml"
         file.write_text(_CONFIGURATION.format(port=_PORT, host=namespace.ipv4, key=_KEY, secret=secret))
         command = (*namespace.prefix, str((INSTALLED / "server").absolute()), "--config", str(file))
-        async with running(ServerProcess, "LiveKit", command, lambda _: accepts(address), STOP_SECONDS):
+        async with running(ServerProcess, "LiveKit", command, lambda _: accepts(address), STOP_SECONDS) as server:
             host, port = address
 
             def page(role: str) -> str:
@@ -85,7 +85,7 @@ async def open_livekit(namespace: Namespace) -> AsyncIterator[CallServer]:
                 return f'joinAs("{role}", "ws://{host}:{port}", {json.dumps(options)})'
 
             sender, receiver = (file_page(_PAGE, page(role)) for role in ("sender", "receiver"))
-            yield CallServer(f"http://{host}:{port}", sender, receiver)
+            yield CallServer(f"http://{host}:{port}", sender, receiver, server.log)
 
 
 def find() -> Contestant:

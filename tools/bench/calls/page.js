@@ -122,6 +122,7 @@
   looking();
 
   window.__quality = {
+    connections,
     // All entries of the statistics that the bench uses, and since when no frame was decoded.
     read: async () => {
       const reports = await Promise.all(connections.map((connection) => connection.getStats()));

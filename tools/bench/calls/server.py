@@ -30,22 +30,24 @@ class CallPage:
 class CallServer:
     """A running server, and the pages of the person who sends and of the person who receives.
 
-    ``origin`` is the pages' origin, such as ``http://10.0.0.1:8080``.
+    ``origin`` is the pages' origin, such as ``http://10.0.0.1:8080``.  ``log`` returns the server's log so far.
     """
 
     origin: str
     sender: CallPage
     receiver: CallPage
+    log: Callable[[], bytes] = bytes
 
 
 @frozen
 class Contestant:
-    """A server that takes part.  ``open`` runs it in a namespace."""
+    """A server that takes part.  ``open`` runs it in a namespace, ``open_ipv6`` on the IPv6 address only."""
 
     name: str
     title: str
     version: str
     open: Callable[[Namespace], AbstractAsyncContextManager[CallServer]]
+    open_ipv6: Callable[[Namespace], AbstractAsyncContextManager[CallServer]] | None = None
 
 
 def file_page(page: Path, call: str) -> CallPage:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ INTERFACE: Final = "eth0"
 _TUN: Final = Path("/dev/net/tun")
 _TUNSETIFF: Final = 0x400454CA
 _TAP_WITHOUT_HEADER: Final = 0x1002
+#: What an end's address grows by when it gets another.
+_MOVED: Final = 100
 _ANSWER_SECONDS: Final = 10.0
 _ANSWER_BYTES: Final = 65536
 
@@ -49,12 +52,12 @@ def why_not_here() -> str | None:
     return None
 
 
-def ipv4(end: int) -> str:
-    return f"10.90.0.{end + 1}"
+def ipv4(end: int, has_moved: bool = False) -> str:
+    return f"10.90.0.{end + 1 + _MOVED * has_moved}"
 
 
-def ipv6(end: int) -> str:
-    return f"fd90::{end + 1}"
+def ipv6(end: int, has_moved: bool = False) -> str:
+    return f"fd90::{end + 1 + _MOVED * has_moved}"
 
 
 @frozen
@@ -62,8 +65,15 @@ class Namespace:
     """One end of the network: a namespace with one interface."""
 
     descriptor: int
-    ipv4: str
-    ipv6: str
+    end: int
+
+    @property
+    def ipv4(self) -> str:
+        return ipv4(self.end)
+
+    @property
+    def ipv6(self) -> str:
+        return ipv6(self.end)
 
     @property
     def prefix(self) -> tuple[str, ...]:
@@ -80,6 +90,21 @@ class Namespace:
         finally:
             enter(before)
             os.close(before)
+
+    def change_addresses(self, move: bool) -> None:
+        """Take both addresses from the interface.  Then give it two others if ``move``, and else the usual ones."""
+        with self.entered():
+            configure("ip", "address", "flush", "dev", INTERFACE, "scope", "global")
+            _set_addresses(self.end, move)
+
+    def kill(self) -> None:
+        """End all processes in this namespace with SIGKILL, except this one."""
+        wanted = os.fstat(self.descriptor)
+        for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda one: int(one.name)):
+            with suppress(OSError):  # the process has ended meanwhile
+                found = (folder / "ns" / "net").stat()
+                if (found.st_ino, found.st_dev) == (wanted.st_ino, wanted.st_dev) and int(folder.name) != os.getpid():
+                    os.kill(int(folder.name), signal.SIGKILL)
 
 
 @frozen
@@ -152,6 +177,10 @@ class Wire:
             await self.set(end, "from", Conditions())
             await self.set(end, "to", Conditions())
 
+    async def capture(self, file: Path | None) -> None:
+        """Write all frames that reach the switch into a file, up to the next call.  None only ends this."""
+        await self._switch.ask({"capture": file and str(file)})
+
     async def counts(self) -> SwitchCounts:
         found = await self._switch.ask({"counts": True})
         directions = {way: found[way] for way in ("from", "to")}
@@ -172,7 +201,7 @@ def open_ends() -> Iterator[tuple[list[Namespace], list[int]]]:
             for end, descriptor in enumerate(descriptors):
                 enter(descriptor)
                 devices.append(_plug(end))
-            yield [Namespace(one, ipv4(end), ipv6(end)) for end, one in enumerate(descriptors)], devices
+            yield [Namespace(one, end) for end, one in enumerate(descriptors)], devices
         finally:
             for device in devices:
                 os.close(device)
@@ -201,19 +230,30 @@ def _open_tap() -> int:
 
 
 def _plug(end: int) -> int:
-    """Make this namespace's interface.  Return the descriptor at its other end.
-
-    Every end knows the others' Ethernet addresses.  So nothing asks for them, and a loss never costs an address.
-    """
+    """Make this namespace's interface.  Return the descriptor at its other end."""
     device = _open_tap()
     configure("ip", "link", "set", "lo", "up")
     configure("ip", "link", "set", INTERFACE, "address", address_of(end).hex(":"))
-    configure("ip", "address", "add", f"{ipv4(end)}/24", "dev", INTERFACE)
     configure("ip", "link", "set", INTERFACE, "up")
-    configure("ip", "address", "add", f"{ipv6(end)}/64", "dev", INTERFACE, "nodad")
-    for other in range(len(ENDS)):
-        if other != end:
-            for address in (ipv4(other), ipv6(other)):
-                lladdr = address_of(other).hex(":")
-                configure("ip", "neighbour", "add", address, "lladdr", lladdr, "dev", INTERFACE)
+    _set_addresses(end, False)
     return device
+
+
+def _addresses(end: int, has_moved: bool) -> tuple[str, str]:
+    return f"{ipv4(end, has_moved)}/24", f"{ipv6(end, has_moved)}/64"
+
+
+def _set_addresses(end: int, has_moved: bool) -> None:
+    """Set the addresses of this namespace's interface.
+
+    Every end knows the others' Ethernet addresses.  So nothing asks for them, and a loss never costs an address.  The
+    kernel forgets them with the last address of this end.
+    """
+    for address in _addresses(end, has_moved):
+        nodad = ("nodad",) if ":" in address else ()
+        configure("ip", "address", "add", address, "dev", INTERFACE, *nodad)
+    for other in range(len(ENDS)):
+        for moved in (False, True) if other != end else ():
+            for address in (ipv4(other, moved), ipv6(other, moved)):
+                lladdr = address_of(other).hex(":")
+                configure("ip", "neighbour", "replace", address, "lladdr", lladdr, "dev", INTERFACE)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 import trio
 from attrs import define, field, frozen
 
 from tools.bench import BenchError
-from tools.bench.calls.browsers import BrowserPage, chromium, firefox
+from tools.bench.calls.browsers import BROWSERS, Browser, BrowserPage
 from tools.bench.calls.server import SCRIPT, CallServer, Contestant
-from tools.bench.calls.wire import RECEIVER, SENDER, SERVER, Namespace, Wire
+from tools.bench.calls.wire import RECEIVER, SENDER, SERVER, Wire
 from tools.bench.command import Outcome, Progress
 from tools.bench.quality.readings import Figures, Reading
 from tools.bench.quality.rows import NetworkRow
-
-Browser = Literal["chromium", "firefox"]
 
 #: Seconds within which the first frames and the first sound must have come.
 FIRST_SECONDS: Final = 30.0
@@ -26,10 +23,6 @@ FIRST_SECONDS: Final = 30.0
 WARM_SECONDS: Final = 10.0
 #: Seconds that one run may take besides its own.
 MORE_SECONDS: Final = 150.0
-_BROWSERS: Final[dict[Browser, Callable[[Namespace, str], AbstractAsyncContextManager[BrowserPage]]]] = {
-    "chromium": chromium,
-    "firefox": firefox,
-}
 
 
 @frozen
@@ -87,7 +80,7 @@ class QualityContest:
     async def _play(self, row: NetworkRow, contestant: Contestant, browser: Browser) -> QualityRun:
         await self.wire.clear()
         self.progress(f"{contestant.title} starts")
-        opened, ends = _BROWSERS[browser], self.wire.ends
+        opened, ends = BROWSERS[browser], self.wire.ends
         with trio.fail_after(MORE_SECONDS + (row.seconds or self.seconds)):
             async with (
                 contestant.open(ends[SERVER]) as server,

@@ -7,11 +7,12 @@ from typing import Final
 
 from attrs import frozen
 
+from tools.bench.calls.browsers import Browser
 from tools.bench.calls.server import FRAMES_A_SECOND, Contestant
 from tools.bench.command import Report
 from tools.bench.figures import Column, median, run_table
 from tools.bench.plots import bar_plot
-from tools.bench.quality.contest import Browser, QualityOutcome, QualityRun
+from tools.bench.quality.contest import QualityOutcome, QualityRun
 from tools.bench.quality.rows import Aims, NetworkRow
 
 #: Above or below these limits the bench may have measured the machine.
