@@ -30,8 +30,8 @@ INTERFACE: Final = "eth0"
 _TUN: Final = Path("/dev/net/tun")
 _TUNSETIFF: Final = 0x400454CA
 _TAP_WITHOUT_HEADER: Final = 0x1002
-#: What an end's address grows by when it gets another.
-_MOVED: Final = 100
+_IPV4, _MOVED_IPV4 = "10.90.0.", "10.91.0."
+_IPV6, _MOVED_IPV6 = "fd90::", "fd91::"
 _ANSWER_SECONDS: Final = 10.0
 _ANSWER_BYTES: Final = 65536
 
@@ -53,11 +53,12 @@ def why_not_here() -> str | None:
 
 
 def ipv4(end: int, has_moved: bool = False) -> str:
-    return f"10.90.0.{end + 1 + _MOVED * has_moved}"
+    """An end's address.  An end that ``has_moved`` is in another network, but at the same port of the switch."""
+    return f"{_MOVED_IPV4 if has_moved else _IPV4}{end + 1}"
 
 
 def ipv6(end: int, has_moved: bool = False) -> str:
-    return f"fd90::{end + 1 + _MOVED * has_moved}"
+    return f"{_MOVED_IPV6 if has_moved else _IPV6}{end + 1}"
 
 
 @frozen
@@ -244,14 +245,16 @@ def _addresses(end: int, has_moved: bool) -> tuple[str, str]:
 
 
 def _set_addresses(end: int, has_moved: bool) -> None:
-    """Set the addresses of this namespace's interface.
+    """Set the addresses of this namespace's interface, and its routes to the other network.
 
     Every end knows the others' Ethernet addresses.  So nothing asks for them, and a loss never costs an address.  The
-    kernel forgets them with the last address of this end.
+    kernel forgets routes and Ethernet addresses with the last address of this end.
     """
     for address in _addresses(end, has_moved):
         nodad = ("nodad",) if ":" in address else ()
         configure("ip", "address", "add", address, "dev", INTERFACE, *nodad)
+    for network in (f"{_IPV4}0/24", f"{_IPV6}/64") if has_moved else (f"{_MOVED_IPV4}0/24", f"{_MOVED_IPV6}/64"):
+        configure("ip", "route", "replace", network, "dev", INTERFACE)
     for other in range(len(ENDS)):
         for moved in (False, True) if other != end else ():
             for address in (ipv4(other, moved), ipv6(other, moved)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -57,11 +57,8 @@ class TroubledCall:
     async def begin(self) -> None:
         """Let both join, and let the call run for a while."""
         await self.let_sender_join()
-        begun = await self.let_receiver_join()
-        with trio.move_on_after(FIRST_SECONDS):
-            while not (await self.seen_by_receiver()).pictures:
-                await trio.sleep(_LOOK_SECONDS)
-        if math.isinf((await self.seen_by_receiver()).back_after(begun, time.time())):
+        await self.let_receiver_join()
+        if not await self._becomes_true(self._has_picture, FIRST_SECONDS):
             raise BenchError(f"the receiver has got no picture within {FIRST_SECONDS:g} s")
         self.say("the call settles")
         await trio.sleep(self.settled)
@@ -99,18 +96,23 @@ class TroubledCall:
 
     async def watch_until_gone(self, begun: float, seconds: float) -> float:
         """Wait until the sender's page saw the receiver leave.  Return the seconds after ``begun``, or infinity."""
-        with trio.move_on_after(seconds):
-            while math.isinf(gone := await self.gone_after(begun)):
-                await trio.sleep(_LOOK_SECONDS)
-            return gone
-        return math.inf
-
-    async def gone_after(self, begun: float) -> float:
-        """Seconds from ``begun`` until the sender's page saw the receiver leave, or infinity."""
+        await self._becomes_true(lambda: self.was_seen_leaving(begun), seconds)
         return (await self.seen_by_sender()).first("user_left", begun)
 
     async def was_seen_leaving(self, begun: float) -> bool:
-        return not math.isinf(await self.gone_after(begun))
+        """Whether the sender's page has seen the receiver leave since ``begun``."""
+        return not math.isinf((await self.seen_by_sender()).first("user_left", begun))
+
+    async def _has_picture(self) -> bool:
+        return bool((await self.seen_by_receiver()).pictures)
+
+    async def _becomes_true(self, is_true: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+        """Look again and again for this long.  Return whether it became true."""
+        for _ in range(round(seconds / _LOOK_SECONDS)):
+            if await is_true():
+                return True
+            await trio.sleep(_LOOK_SECONDS)
+        return False
 
     async def seen_by_receiver(self) -> Timeline:
         return Timeline.read(await self.receiver.evaluate("__watch.read()"))
