@@ -162,9 +162,9 @@ def test_an_end_can_change_its_addresses_and_back(ends: tuple[list[Namespace], l
         async with open_wire(spaces, devices, seed=1):
             return [await trio.to_thread.run_sync(reaches, spaces, address) for address in (*usual, *others)]
 
-    for move in (False, True, False):
-        spaces[RECEIVER].change_addresses(move=move)
-        assert trio.run(try_all) == [not move, not move, move, move]
+    for home, away in ((True, False), (True, True), (False, True), (True, False), (False, True), (True, False)):
+        spaces[RECEIVER].set_addresses(home=home, away=away)
+        assert trio.run(try_all) == [home, home, away, away]
 
 
 def test_the_switch_keeps_the_frames_that_it_got(ends: tuple[list[Namespace], list[int]], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,8 +30,8 @@ INTERFACE: Final = "eth0"
 _TUN: Final = Path("/dev/net/tun")
 _TUNSETIFF: Final = 0x400454CA
 _TAP_WITHOUT_HEADER: Final = 0x1002
-_IPV4, _MOVED_IPV4 = "10.90.0.", "10.91.0."
-_IPV6, _MOVED_IPV6 = "fd90::", "fd91::"
+_IPV4, _AWAY_IPV4 = "10.90.0.", "10.91.0."
+_IPV6, _AWAY_IPV6 = "fd90::", "fd91::"
 _ANSWER_SECONDS: Final = 10.0
 _ANSWER_BYTES: Final = 65536
 
@@ -52,13 +52,13 @@ def why_not_here() -> str | None:
     return None
 
 
-def ipv4(end: int, has_moved: bool = False) -> str:
-    """An end's address.  An end that ``has_moved`` is in another network, but at the same port of the switch."""
-    return f"{_MOVED_IPV4 if has_moved else _IPV4}{end + 1}"
+def ipv4(end: int, is_away: bool = False) -> str:
+    """An end's address.  If it ``is_away``, it is in another network, at the same port of the switch."""
+    return f"{_AWAY_IPV4 if is_away else _IPV4}{end + 1}"
 
 
-def ipv6(end: int, has_moved: bool = False) -> str:
-    return f"{_MOVED_IPV6 if has_moved else _IPV6}{end + 1}"
+def ipv6(end: int, is_away: bool = False) -> str:
+    return f"{_AWAY_IPV6 if is_away else _IPV6}{end + 1}"
 
 
 @frozen
@@ -92,11 +92,10 @@ class Namespace:
             enter(before)
             os.close(before)
 
-    def change_addresses(self, move: bool) -> None:
-        """Take both addresses from the interface.  Then give it two others if ``move``, and else the usual ones."""
+    def set_addresses(self, *, home: bool, away: bool) -> None:
+        """Give the interface its usual addresses (``home``), those in another network (``away``), or both."""
         with self.entered():
-            configure("ip", "address", "flush", "dev", INTERFACE, "scope", "global")
-            _set_addresses(self.end, move)
+            _set_addresses(self.end, home=home, away=away)
 
     def kill(self) -> None:
         """End all processes in this namespace with SIGKILL, except this one."""
@@ -236,27 +235,26 @@ def _plug(end: int) -> int:
     configure("ip", "link", "set", "lo", "up")
     configure("ip", "link", "set", INTERFACE, "address", address_of(end).hex(":"))
     configure("ip", "link", "set", INTERFACE, "up")
-    _set_addresses(end, False)
+    _set_addresses(end, home=True, away=False)
     return device
 
 
-def _addresses(end: int, has_moved: bool) -> tuple[str, str]:
-    return f"{ipv4(end, has_moved)}/24", f"{ipv6(end, has_moved)}/64"
+def _set_addresses(end: int, *, home: bool, away: bool) -> None:
+    """Set the addresses of this namespace's interface.
 
-
-def _set_addresses(end: int, has_moved: bool) -> None:
-    """Set the addresses of this namespace's interface, and its routes to the other network.
-
-    Every end knows the others' Ethernet addresses.  So nothing asks for them, and a loss never costs an address.  The
-    kernel forgets routes and Ethernet addresses with the last address of this end.
+    Every end has routes to both networks, and knows the others' Ethernet addresses.  So nothing asks for them, and a
+    loss never costs an address.  The kernel forgets both with the last address of this end.
     """
-    for address in _addresses(end, has_moved):
-        nodad = ("nodad",) if ":" in address else ()
-        configure("ip", "address", "add", address, "dev", INTERFACE, *nodad)
-    for network in (f"{_IPV4}0/24", f"{_IPV6}/64") if has_moved else (f"{_MOVED_IPV4}0/24", f"{_MOVED_IPV6}/64"):
-        configure("ip", "route", "replace", network, "dev", INTERFACE)
-    for other in range(len(ENDS)):
-        for moved in (False, True) if other != end else ():
-            for address in (ipv4(other, moved), ipv6(other, moved)):
+    for is_away, wanted in sorted(((False, home), (True, away)), key=lambda one: one[1]):
+        for address in (f"{ipv4(end, is_away)}/24", f"{ipv6(end, is_away)}/64"):
+            nodad = ("nodad",) if wanted and ":" in address else ()
+            with nullcontext() if wanted else suppress(subprocess.CalledProcessError):  # it may be gone already
+                configure("ip", "address", "replace" if wanted else "delete", address, "dev", INTERFACE, *nodad)
+    for is_away in (False, True):
+        for network in (f"{_AWAY_IPV4 if is_away else _IPV4}0/24", f"{_AWAY_IPV6 if is_away else _IPV6}/64"):
+            # The kernel's own route, which an address brings along, comes first.
+            configure("ip", "route", "replace", network, "dev", INTERFACE, "metric", "500")
+        for other in range(len(ENDS)):
+            for address in (ipv4(other, is_away), ipv6(other, is_away)) if other != end else ():
                 lladdr = address_of(other).hex(":")
                 configure("ip", "neighbour", "replace", address, "lladdr", lladdr, "dev", INTERFACE)

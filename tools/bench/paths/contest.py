@@ -96,7 +96,7 @@ class PathsContest:
                     continue  # it was killed
             (folder / "timelines.json").write_text(json.dumps(seen, indent=1))
             (folder / "server.log").write_bytes(call.server.log())
-        call.wire.ends[RECEIVER].change_addresses(move=False)
+        call.wire.ends[RECEIVER].set_addresses(home=True, away=False)
         await self.wire.clear()
 
     def _folder(self, row: PathRow, contestant: Contestant, browser: Browser) -> Path | None:

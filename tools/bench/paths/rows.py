@@ -13,6 +13,8 @@ from tools.bench.paths.call import PathFigures, TroubledCall
 
 BLOCKED_SECONDS: Final = 30.0
 GAP_SECONDS: Final = 8.0
+#: Browsers look for new addresses only every few seconds.
+BOTH_SECONDS: Final = 4.0
 #: Longer than any server waits for people who are gone: a late leave must not be missed.
 WATCHED_SECONDS: Final = 25.0
 #: Seconds that a receiver without UDP gets for its first picture.
@@ -74,9 +76,22 @@ async def _blocked(call: TroubledCall) -> PathFigures:
 
 
 async def _address(call: TroubledCall) -> PathFigures:
+    """The other network is there before the first one goes."""
     await call.begin()
-    changed = call.mark("the address changes")
-    call.wire.ends[RECEIVER].change_addresses(move=True)
+    call.mark("another address comes")
+    call.wire.ends[RECEIVER].set_addresses(home=True, away=True)
+    await call.watch(BOTH_SECONDS, "with two addresses")
+    return await _lose_first_address(call)
+
+
+async def _at_once(call: TroubledCall) -> PathFigures:
+    await call.begin()
+    return await _lose_first_address(call)
+
+
+async def _lose_first_address(call: TroubledCall) -> PathFigures:
+    changed = call.mark("the first address goes")
+    call.wire.ends[RECEIVER].set_addresses(home=False, away=True)
     until = await call.watch(WATCHED_SECONDS, "with another address")
     picture = (await call.seen_by_receiver()).back_after(changed, until)
     return PathFigures(picture=picture, seen_leaving=await call.was_seen_leaving(changed))
@@ -111,15 +126,9 @@ async def _kill(call: TroubledCall) -> PathFigures:
 ROWS: Final[Sequence[PathRow]] = (
     PathRow("no-udp", "no UDP", "the receiver has no UDP at all", _no_udp, PathAims(picture=3.0), True),
     PathRow("blocked", "UDP blocked", "UDP is blocked for 30 s", _blocked, PathAims(picture=5.0, udp=10.0), True),
-    PathRow("address", "new address", "the receiver's address changes", _address, PathAims(picture=1.5), True),
-    PathRow(
-        "address-6",
-        "new IPv6 address",
-        "the receiver's address changes, with IPv6 only",
-        _address,
-        PathAims(picture=1.5),
-        is_ipv6=True,
-    ),
+    PathRow("address", "address", "the receiver's address changes", _address, PathAims(picture=1.5), True),
+    PathRow("at-once", "at once", "its address changes at once", _at_once, PathAims(picture=1.5), True),
+    PathRow("ipv6", "IPv6", "its address changes, IPv6", _address, PathAims(picture=1.5), is_ipv6=True),
     PathRow("gap", "8 s nothing", "nothing passes for 8 s", _gap, PathAims(picture=1.0), True),
     PathRow("cable", "cable pulled", "the cable is pulled for good", _cable, PathAims(gone=10.0)),
     PathRow("kill", "browser killed", "the browser is killed", _kill, PathAims(gone=1.0)),
