@@ -16,17 +16,16 @@ from tools.bench.calls import gateway_server
 from tools.bench.calls.conditions import Conditions
 from tools.bench.calls.server import Contestant
 from tools.bench.calls.wire import RECEIVER, SERVER, Namespace, ipv4, ipv6, open_ends, open_wire, why_not_here
-from tools.bench.command import Progress
-from tools.bench.paths.__main__ import main
+from tools.bench.command import Progress, Report
+from tools.bench.paths.__main__ import conditions, main
 from tools.bench.paths.call import PathFigures
 from tools.bench.paths.contest import PathsContest, PathsOutcome
 from tools.bench.paths.rows import ROWS, PathRow
-from tools.bench.paths.tables import PathConditions, PathsReport
+from tools.bench.paths.tables import PathsTables
 from tools.bench.paths.timeline import Seen, Timeline
 
 OURS = Contestant("gateway", "trio-sfu", "1", gateway_server.open_gateway)
 LIVEKIT = Contestant("livekit", "LiveKit", "2", gateway_server.open_gateway)
-CONDITIONS = PathConditions("2 cores", "Chromium 1", 3, 600, 0.4, "2026-01-01")
 ROW = {row.name: row for row in ROWS}
 
 
@@ -76,12 +75,12 @@ def test_events_are_found_by_name_and_time() -> None:
     assert seen.first("user_joined", 0.0) == math.inf
 
 
-def report(row: str, *runs: PathFigures, livekit: PathFigures | None = None) -> PathsReport:
+def report(row: str, *runs: PathFigures, livekit: PathFigures | None = None) -> Report:
     outcome = PathsOutcome()
     outcome.runs[row, "gateway", "chromium"] += runs
     if livekit is not None:
         outcome.runs[row, "livekit", "chromium"].append(livekit)
-    return PathsReport(outcome, ROWS, [OURS, LIVEKIT], CONDITIONS)
+    return PathsTables(outcome, ROWS, [OURS, LIVEKIT]).report(conditions("Chromium 1", 3, 600, 0.4))
 
 
 def test_the_report_has_a_line_for_each_row_and_contestant() -> None:
@@ -103,7 +102,7 @@ def test_the_report_has_a_line_for_each_row_and_contestant() -> None:
             "UDP is blocked for 30 s (picture after 6.0 s, not 5 s, UDP after 12.0 s, not 10 s)",
         ),
         ("gap", PathFigures(picture=0.5, seen_leaving=True), "nothing passes for 8 s (seen leaving)"),
-        ("cable", PathFigures(gone=21.9), "the cable is pulled for good (seen gone after 21.9 s, not 10 s)"),
+        ("cable", PathFigures(gone=21.9), "the cable is pulled for good (gone after 21.9 s, not 10 s)"),
     ],
 )
 def test_the_report_names_every_missed_aim(row: str, run: PathFigures, why: str) -> None:
@@ -115,11 +114,10 @@ def test_one_run_in_which_somebody_was_seen_leaving_misses_the_aim() -> None:
     assert "(seen leaving)" in report("gap", good, good, evolve(good, seen_leaving=True)).text()
 
 
-def test_the_plot_is_written_beside_the_page_and_leaves_out_what_never_came(tmp_path: Path) -> None:
+def test_the_plot_leaves_out_what_never_came() -> None:
     run = PathFigures(picture=2.0, seen_leaving=False)
-    said = report("gap", run, livekit=evolve(run, picture=math.inf)).text_with_plot(tmp_path / "paths.md")
-    assert "(images/paths.svg)" in said
-    drawn = (tmp_path / "images" / "paths.svg").read_text(encoding="utf-8")
+    ((name, _, drawn),) = report("gap", run, livekit=evolve(run, picture=math.inf)).plots
+    assert name == "paths.svg"
     assert "trio-sfu: 2 (2 to 2)" in drawn
     assert "LiveKit: " not in drawn
 

@@ -25,9 +25,10 @@ from tools.bench.calls.taking_part import FIREFOX, browsers, contestants
 from tools.bench.calls.wire import Namespace, open_ends, open_wire
 from tools.bench.command import Bench, Progress, Report, run_within
 from tools.bench.figures import machine, today
+from tools.bench.paths.call import SETTLED_SECONDS
 from tools.bench.paths.contest import PathsContest, PathsOutcome
 from tools.bench.paths.rows import ROWS, PathRow
-from tools.bench.paths.tables import PathConditions, PathsReport
+from tools.bench.paths.tables import PathsTables
 
 RUNS: Final = 3
 SEED: Final = 1
@@ -71,10 +72,18 @@ def run(options: argparse.Namespace, progress: Progress) -> Report:
         in_firefox = FIREFOX in versions
         outcome = run_within(MOST_SECONDS, play, options, ends, devices, rows, taking_part, in_firefox, progress)
     listed = ", ".join([*versions.values(), *(f"{one.title} {one.version}" for one in taking_part)])
-    conditions = PathConditions(machine(), listed, options.runs, time.monotonic() - began, load, today())
     ours = [] if any(one.name == "gateway" for one in taking_part) else [gateway_server.find()]  # Firefox may need it
-    report = PathsReport(outcome, rows, [*ours, *taking_part], conditions)
-    return Report(report.text(), 1 if outcome.failures else 0, report.text_with_plot)
+    said = conditions(listed, options.runs, time.monotonic() - began, load)
+    return PathsTables(outcome, rows, [*ours, *taking_part]).report(said)
+
+
+def conditions(taking_part: str, runs: int, lasted: float, load: float) -> str:
+    """Return the first paragraph of the report.  ``lasted`` is in seconds, ``load`` that of the machine before."""
+    return (
+        f"{today()}, {machine()}; {taking_part}; {runs} run{'' if runs == 1 else 's'}, each after {SETTLED_SECONDS:g} "
+        f"s of an undisturbed call; {lasted / 60:.0f} minutes. Each figure is the median of the runs, with the least "
+        f"and the most in brackets. Before the bench began, the machine's load was {load:.1f}."
+    )
 
 
 main = Bench("paths", __doc__, add_options, run, failed=2).main

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,20 +15,18 @@ from tools.bench.calls.browsers import BROWSERS, Browser
 from tools.bench.calls.devtools import BrowserFailed
 from tools.bench.calls.server import Contestant
 from tools.bench.calls.wire import RECEIVER, SENDER, SERVER, Wire
-from tools.bench.command import KNOWN, Progress, explain
+from tools.bench.command import Outcome, Progress
 from tools.bench.paths.call import SETTLED_SECONDS, PathFigures, TroubledCall
 from tools.bench.paths.rows import PathRow
 
 #: Seconds that one run may take.
 MOST_SECONDS: Final = 240.0
+#: Seconds that the end of a run may take, also of a failed one.
+END_SECONDS: Final = 10.0
 
 
-@define
-class PathsOutcome:
-    """The figures of all runs, by row, contestant and browser.  ``failures`` describes failed runs in words."""
-
-    runs: dict[tuple[str, str, Browser], list[PathFigures]] = field(factory=lambda: defaultdict(list))
-    failures: list[str] = field(factory=list)
+#: The figures of all runs, by row, contestant and browser.
+PathsOutcome = Outcome[tuple[str, str, Browser], PathFigures]
 
 
 @define
@@ -51,38 +49,31 @@ class PathsContest:
         for row in rows:
             able = [one for one in contestants if not row.is_ipv6 or one.open_ipv6]
             for one in self.progress.by_turns(able, runs, f"{row.title}, {browser}, "):
-                await self._try(row, one, browser)
+                play, title = partial(self._play, row, one, browser), f"{row.title}, {one.title}, {browser}"
+                await self.outcome.attempt((row.name, one.name, browser), title, play, self.progress)
         return self.outcome
-
-    async def _try(self, row: PathRow, contestant: Contestant, browser: Browser) -> None:
-        """Run one contestant once.  After a known error the contest goes on with the next run."""
-        try:
-            with trio.fail_after(MOST_SECONDS):
-                figures = await self._play(row, contestant, browser)
-            self.outcome.runs[row.name, contestant.name, browser].append(figures)
-            self.progress.say(f"{row.name}, {contestant.name}, {browser}: {figures}")
-        except* KNOWN as errors:
-            self.outcome.failures.append(f"{row.title}, {contestant.title}, {browser}: {explain(errors)}")
-            self.progress.say(self.outcome.failures[-1].partition("\n")[0])
 
     async def _play(self, row: PathRow, contestant: Contestant, browser: Browser) -> PathFigures:
         await self.wire.clear()
         self.progress(f"{contestant.title} starts")
         ends, opened = self.wire.ends, contestant.open_ipv6 if row.is_ipv6 else contestant.open
         assert opened is not None
-        async with (
-            opened(ends[SERVER]) as server,
-            BROWSERS["chromium"](ends[SENDER], server.origin) as sender,
-            BROWSERS[browser](ends[RECEIVER], server.origin) as receiver,
-        ):
-            call = TroubledCall(self.wire, server, sender, receiver, self.progress, self.settled)
-            folder = self._folder(row, contestant, browser)
-            await self.wire.capture(folder and folder / "frames.pcap")
-            try:
-                return await row.play(call)
-            finally:
-                with trio.move_on_after(10, shield=True):
-                    await self._end(call, folder)
+        with trio.fail_after(MOST_SECONDS):
+            async with (
+                opened(ends[SERVER]) as server,
+                BROWSERS["chromium"](ends[SENDER], server.origin) as sender,
+                BROWSERS[browser](ends[RECEIVER], server.origin) as receiver,
+            ):
+                call = TroubledCall(self.wire, server, sender, receiver, self.progress, self.settled)
+                folder = self._folder(row, contestant, browser)
+                await self.wire.capture(folder and folder / "frames.pcap")
+                try:
+                    figures = await row.play(call)
+                finally:
+                    with trio.move_on_after(END_SECONDS, shield=True):
+                        await self._end(call, folder)
+        self.progress.say(f"{row.name}, {contestant.name}, {browser}: {figures}")
+        return figures
 
     async def _end(self, call: TroubledCall, folder: Path | None) -> None:
         """Keep what this run leaves behind, and give the receiver back its network."""
