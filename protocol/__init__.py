@@ -5,7 +5,7 @@ the messages alone do not need trio.
 """
 
 from protocol import limits
-from protocol.codec import Message, decode_from_gateway, decode_request, encode, from_json, to_json
+from protocol.codec import Message, decode_from_gateway, decode_request, encode, from_json, split_sequence, to_json
 from protocol.constraints import InvalidValueError
 from protocol.declarations import EVENT_TYPES, EVENTS, OK_DATA, REQUEST_TYPES, REQUESTS, Event, OkData, RequestData
 from protocol.errors import CloseCode, ErrorCode, NextStep, ProtocolError, RequestError, next_step
@@ -27,6 +27,7 @@ from protocol.requests import (
     ConnectTransport,
     Consume,
     Consumed,
+    ConsumerEntry,
     CreateTransport,
     Delivered,
     GetStats,
@@ -42,9 +43,12 @@ from protocol.requests import (
     Request,
     RestartIce,
     Resume,
+    ResumeSession,
     SendMessage,
+    SessionResumed,
     SetLayers,
     TransportCreated,
+    TransportEntry,
 )
 from protocol.responses import Done, Error, ErrorData, Ok
 from protocol.stats import ConsumerStats, EncodingStats, ProducerStats, Stats, TransportStats
@@ -65,6 +69,7 @@ __all__ = [
     "Consumed",
     "ConsumerClosed",
     "ConsumerClosedReason",
+    "ConsumerEntry",
     "ConsumerStats",
     "ConsumerUpdated",
     "CreateTransport",
@@ -104,11 +109,14 @@ __all__ = [
     "RequestError",
     "RestartIce",
     "Resume",
+    "ResumeSession",
     "SendMessage",
+    "SessionResumed",
     "SetLayers",
     "Source",
     "Stats",
     "TransportCreated",
+    "TransportEntry",
     "TransportState",
     "TransportStateChanged",
     "TransportStats",
@@ -120,5 +128,6 @@ __all__ = [
     "from_json",
     "limits",
     "next_step",
+    "split_sequence",
     "to_json",
 ]

@@ -1,6 +1,7 @@
 """Encoding and decoding of messages: :func:`encode`, :func:`decode_request`, :func:`decode_from_gateway`."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -122,6 +123,18 @@ def decode_from_gateway(raw: bytes | str, asked: Mapping[int, type[RequestData[A
             raise ProtocolError(ErrorCode.UNKNOWN_TYPE, f"there is no event {name[:64]!r}", "type")
         return _data(frame, event)
     return _response(frame, asked)
+
+
+_SEQUENCE = re.compile(r'\{"seq":([1-9][0-9]{0,15}),')
+
+
+def split_sequence(raw: str) -> tuple[int | None, str]:
+    """Return the ``seq`` of an event, which the gateway writes first, and the rest of the frame.
+
+    The rest is the same for all receivers of the event. A message without ``seq`` is returned whole, with None.
+    """
+    found = _SEQUENCE.match(raw)
+    return (None, raw) if found is None else (int(found[1]), raw[found.end() :])
 
 
 def _response(frame: dict[str, Any], asked: Mapping[int, type[RequestData[Any]]]) -> Ok | Error:

@@ -23,6 +23,7 @@ PLAIN: dict[Any, Json] = {
     type(None): {"type": "null"},
     Any: {},
 }
+SEQUENCE: Json = {"type": "integer", "minimum": 1, "maximum": limits.MAX_REQUEST_ID}
 REQUEST_ID: Json = {"type": "integer", "minimum": 0, "maximum": limits.MAX_REQUEST_ID}
 
 
@@ -82,7 +83,9 @@ def _envelope(name: str, cls: type[attrs.AttrsInstance], definitions: dict[str, 
     data = class_reference(cls, definitions)
     properties = {"type": {"const": name}, "data": data}
     required = ["type"]
-    if request_id is not None:
+    if request_id is None:
+        properties = {"seq": SEQUENCE, **properties}
+    else:
         properties = {"id": request_id, **properties}
         required = ["id", *required]
     schema = definitions[cls.__name__]

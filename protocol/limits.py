@@ -20,6 +20,8 @@ MAX_REQUEST_ID: Final = 2**53 - 1
 
 # Limits of fields.
 MAX_ID_CHARACTERS: Final = 128
+# The secret of a session has at least 128 random bits, in base64url.
+MIN_SECRET_CHARACTERS: Final = 22
 MAX_USERNAME_CHARACTERS: Final = 64
 MAX_TOKEN_CHARACTERS: Final = 8192
 MAX_METADATA_BYTES: Final = 4 * 1024
@@ -42,6 +44,9 @@ MAX_LISTED_PARTICIPANTS: Final = 100
 # ``voice_state`` leaves the list out while more bytes than this wait for a client. Otherwise lists would soon fill the
 # outbox.
 LISTED_BACKLOG: Final = 65536
+
+# The gateway keeps this many bytes of answers and events of a session until the client acknowledges them.
+MAX_UNACKNOWLEDGED_BYTES: Final = 256 * 1024
 
 # The number of bad messages that a connection survives, and the time in which they count.
 ERROR_BUDGET: Final = 20

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from protocol.declarations import REQUEST_TYPES, OkData, RequestData, request
 from protocol.media import DtlsParameters, IceCandidate, IceParameters, RtpCapabilities, RtpParameters
 from protocol.responses import Done
-from protocol.stats import Stats
+from protocol.stats import Stats, TransportStatsState
 from protocol.vocabulary import (
     ChannelId,
     Count,
@@ -22,7 +22,9 @@ from protocol.vocabulary import (
     ObjectId,
     OneOf,
     Participant,
+    ParticipantProducer,
     Recipients,
+    SessionSecret,
     Source,
     Text,
     Token,
@@ -52,18 +54,79 @@ class Joined(OkData):
     router_rtp_capabilities: RtpCapabilities
     ice_servers: tuple[IceServer, ...]
     ping_interval_ms: Count
+    session_secret: SessionSecret
+    epoch: Count
 
 
 @request("join")
 @frozen
 class Join(RequestData[Joined]):
-    """Enter a channel. The ``username`` is trimmed. Without a ``user_id``, the gateway makes one."""
+    """Enter a channel. The ``username`` is trimmed. The gateway makes a missing ``user_id`` or ``session_secret``."""
 
     channel_id: ChannelId
     username: Username
     user_id: UserId | None = None
     token: Token | None = None
     metadata: Metadata = field(factory=dict)
+    session_secret: SessionSecret | None = None
+
+
+@frozen
+class TransportEntry:
+    """A transport of a session, as of the answer that has it."""
+
+    transport_id: ObjectId
+    direction: Direction
+    state: TransportStatsState
+
+
+@frozen
+class ConsumerEntry:
+    """A consumer of a session, as of the answer that has it."""
+
+    consumer_id: ObjectId
+    producer_id: ObjectId
+    user_id: UserId
+    kind: MediaKind
+    source: Source
+    paused: bool
+    producer_paused: bool
+
+
+@frozen
+class SessionResumed(OkData):
+    """``ok`` of ``resume_session``.
+
+    ``last_request`` is the highest id of a request that the gateway has received in this session. ``last_event`` is the
+    ``seq`` of the newest event. Usually the gateway sends all unacknowledged answers and events again after this
+    answer. If ``lost``, some of them are gone. Then the gateway sends none again, and the other fields have the whole
+    state: the list as of ``revision``, and the session's own objects.
+    """
+
+    lost: bool
+    last_request: Count
+    last_event: Count
+    epoch: Count
+    participants: tuple[Participant, ...] | None = None
+    revision: Count | None = None
+    transports: tuple[TransportEntry, ...] | None = None
+    producers: tuple[ParticipantProducer, ...] | None = None
+    consumers: tuple[ConsumerEntry, ...] | None = None
+
+
+@request("resume_session")
+@frozen
+class ResumeSession(RequestData[SessionResumed]):
+    """Go on with a session over a new WebSocket.
+
+    ``last_event`` is the ``seq`` of the newest event that the client has, and ``last_answer`` the highest id of a
+    request whose answer it has. Each is 0 for none.
+    """
+
+    session_id: ObjectId
+    session_secret: SessionSecret
+    last_event: Count = 0
+    last_answer: Count = 0
 
 
 @request("leave")
@@ -224,7 +287,13 @@ class SendMessage(RequestData[Delivered]):
 @request("ping")
 @frozen
 class Ping(RequestData[Done]):
-    """Ask whether the gateway is alive. This is for clients that cannot see WebSocket pings."""
+    """Ask whether the gateway is alive. This is for clients that cannot see WebSocket pings.
+
+    ``last_event`` and ``last_answer`` acknowledge what the client has received, as in :class:`ResumeSession`.
+    """
+
+    last_event: Count | None = None
+    last_answer: Count | None = None
 
 
 @request("stats")

@@ -61,7 +61,7 @@ export type Response<T extends RequestType = RequestType> = OkResponse<T> | Erro
 
 export type EventType = keyof EventMap;
 
-export type GatewayEvent = { [T in EventType]: { type: T; data: EventMap[T] } }[EventType];
+export type GatewayEvent = { [T in EventType]: { seq?: number; type: T; data: EventMap[T] } }[EventType];
 
 export type GatewayMessage = Response | GatewayEvent;
 """

@@ -24,6 +24,13 @@ Username = Annotated[
     Pattern(r"[^\u0000-\u001f\u007f-\u009f]*", "must hold no control characters"),
 ]
 Token = Annotated[str, Characters(0, limits.MAX_TOKEN_CHARACTERS)]
+SessionSecret = Annotated[
+    str,
+    Pattern(
+        f"[A-Za-z0-9_-]{{{limits.MIN_SECRET_CHARACTERS},{limits.MAX_ID_CHARACTERS}}}",
+        "must be 22 to 128 characters of base64url",
+    ),
+]
 Metadata = Annotated[dict[str, Any], EncodedSize(limits.MAX_METADATA_BYTES)]
 MessageData = Annotated[Any, EncodedSize(limits.MAX_MESSAGE_BYTES)]
 Recipients = Annotated[tuple[UserId, ...], Items(0, limits.MAX_RECIPIENTS)]

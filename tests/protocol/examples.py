@@ -23,7 +23,7 @@ from protocol.vocabulary import OneOf
 
 T = TypeVar("T")
 
-EXAMPLE_TEXTS = ("2026-11-01T09:30:00.250Z", "audio/opus", "abc", "1")
+EXAMPLE_TEXTS = ("2026-11-01T09:30:00.250Z", "audio/opus", "abc", "1", "c2VjcmV0LXdpdGgtMTYtYnl0ZXM")
 EXAMPLE_FINGERPRINT = DtlsFingerprint("sha-256", ":".join(["ab"] * 32))
 
 json_values = st.recursive(

@@ -155,6 +155,7 @@ def test_the_page_has_the_fields_of_the_statistics(cls: type[attrs.AttrsInstance
         ("RTCP feedback entries of a codec", (limits.MAX_RTCP_FEEDBACK,)),
         ("parameters of a codec", (limits.MAX_CODEC_PARAMETERS, limits.MAX_CODEC_PARAMETER_CHARACTERS)),
         ("fingerprints", (limits.MAX_FINGERPRINTS,)),
+        ("answers and events that wait for an acknowledgement", (limits.MAX_UNACKNOWLEDGED_BYTES,)),
         ("other texts in media objects", (limits.MAX_SHORT_TEXT_CHARACTERS,)),
         ("bad messages", (limits.ERROR_BUDGET, int(limits.ERROR_BUDGET_WINDOW))),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from protocol.codec import decode_from_gateway
+from protocol.codec import decode_from_gateway, split_sequence
 from protocol.declarations import Event, RequestData
 from protocol.responses import Error, Ok
 
@@ -16,8 +16,9 @@ _KEPT: Final = 256
 class SharedDecoder:
     """Stands in for :func:`protocol.codec.decode_from_gateway` in all clients of a process.
 
-    All members of a channel get the same bytes, and messages are immutable.  So the decoder decodes the first client's
-    copy, as strictly as ever, and gives the result to the others.  It remembers the last ``kept`` different events.
+    All members of a channel get the same bytes but for ``seq``, and messages are immutable.  So the decoder decodes the
+    first client's copy, as strictly as ever, and gives the result to the others.  It remembers the last ``kept``
+    different events.
     """
 
     def __init__(self, kept: int = _KEPT) -> None:
@@ -25,11 +26,14 @@ class SharedDecoder:
         self._events: dict[str, Event] = {}
 
     def __call__(self, raw: bytes | str, asked: Mapping[int, type[RequestData[Any]]]) -> Ok | Error | Event:
-        if isinstance(raw, str) and (known := self._events.get(raw)) is not None:
+        if not isinstance(raw, str):
+            return decode_from_gateway(raw, asked)
+        shared = split_sequence(raw)[1]
+        if (known := self._events.get(shared)) is not None:
             return known
         message = decode_from_gateway(raw, asked)
-        if isinstance(raw, str) and not isinstance(message, Ok | Error):
-            self._events[raw] = message
+        if not isinstance(message, Ok | Error):
+            self._events[shared] = message
             if len(self._events) > self._kept:
                 del self._events[next(iter(self._events))]
         return message

@@ -26,7 +26,7 @@ _RESPONSE: Final = b'{"id":'
 # Bytes at the beginning of a message in which to search.  An event has its type and user id there, before the list.
 _HEAD: Final = 160
 _OK: Final = b'"type":"ok"'
-_VOICE_STATE: Final = b'{"type":"voice_state"'
+_VOICE_STATE: Final = b'"type":"voice_state"'
 _LEFT: Final = b'"type":"user_left"'
 _USER: Final = b'"userId":"'
 
@@ -108,7 +108,7 @@ class LeanSignalling(PooledWebSocket):
         if payload.startswith(_RESPONSE):
             self._take_answer(payload)
             return
-        if not payload.startswith(_VOICE_STATE):
+        if payload.find(_VOICE_STATE, 0, _HEAD) < 0:
             return
         if self.keep_events:
             self.events.append(payload)

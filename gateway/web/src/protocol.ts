@@ -98,13 +98,22 @@ export type Participant = {
   producers: ParticipantProducer[];
 };
 
-/** Enter a channel. The `username` is trimmed. Without a `userId`, the gateway makes one. */
+/** Enter a channel. The `username` is trimmed. The gateway makes a missing `userId` or `sessionSecret`. */
 export type Join = {
   channelId: string;
   username: string;
   userId?: string;
   token?: string;
   metadata?: Record<string, unknown>;
+  sessionSecret?: string;
+};
+
+/** Go on with a session over a new WebSocket. */
+export type ResumeSession = {
+  sessionId: string;
+  sessionSecret: string;
+  lastEvent?: number;
+  lastAnswer?: number;
 };
 
 /** Leave the channel. The connection stays and may join again. */
@@ -174,10 +183,31 @@ export type SendMessage = {
 };
 
 /** Ask whether the gateway is alive. This is for clients that cannot see WebSocket pings. */
-export type Ping = Record<string, never>;
+export type Ping = {
+  lastEvent?: number;
+  lastAnswer?: number;
+};
 
 /** Ask for the gateway's measurements of this session's media. */
 export type GetStats = Record<string, never>;
+
+/** A transport of a session, as of the answer that has it. */
+export type TransportEntry = {
+  transportId: string;
+  direction: Direction;
+  state: TransportStatsState;
+};
+
+/** A consumer of a session, as of the answer that has it. */
+export type ConsumerEntry = {
+  consumerId: string;
+  producerId: string;
+  userId: string;
+  kind: MediaKind;
+  source: Source;
+  paused: boolean;
+  producerPaused: boolean;
+};
 
 /** A transport: `new` before the client connects it, `connecting` until media can flow. */
 export type TransportStats = {
@@ -237,6 +267,21 @@ export type Joined = {
   routerRtpCapabilities: RtpCapabilities;
   iceServers: RTCIceServer[];
   pingIntervalMs: number;
+  sessionSecret: string;
+  epoch: number;
+};
+
+/** `ok` of `resume_session`. */
+export type SessionResumed = {
+  lost: boolean;
+  lastRequest: number;
+  lastEvent: number;
+  epoch: number;
+  participants?: Participant[];
+  revision?: number;
+  transports?: TransportEntry[];
+  producers?: ParticipantProducer[];
+  consumers?: ConsumerEntry[];
 };
 
 /** `ok` without content. */
@@ -343,6 +388,7 @@ export type Closing = {
 
 export type RequestMap = {
   join: { data: Join; ok: Joined };
+  resume_session: { data: ResumeSession; ok: SessionResumed };
   leave: { data: Leave; ok: Done };
   create_transport: { data: CreateTransport; ok: TransportCreated };
   connect_transport: { data: ConnectTransport; ok: Done };
@@ -382,7 +428,7 @@ export type Response<T extends RequestType = RequestType> = OkResponse<T> | Erro
 
 export type EventType = keyof EventMap;
 
-export type GatewayEvent = { [T in EventType]: { type: T; data: EventMap[T] } }[EventType];
+export type GatewayEvent = { [T in EventType]: { seq?: number; type: T; data: EventMap[T] } }[EventType];
 
 export type GatewayMessage = Response | GatewayEvent;
 
@@ -396,6 +442,7 @@ export const LIMITS = {
   maxGatewayMessageDepth: 64,
   maxRequestId: 9007199254740991,
   maxIdCharacters: 128,
+  minSecretCharacters: 22,
   maxUsernameCharacters: 64,
   maxTokenCharacters: 8192,
   maxMetadataBytes: 4096,
@@ -412,6 +459,7 @@ export const LIMITS = {
   maxShortTextCharacters: 256,
   maxListedParticipants: 100,
   listedBacklog: 65536,
+  maxUnacknowledgedBytes: 262144,
   errorBudget: 20,
   errorBudgetWindow: 10.0,
   pingInterval: 5.0,
