@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 import protocol.media
 import sfu
 from gateway.channel import speakers
-from gateway.channel.channel import Channel
+from gateway.channel.channel import Channel, Seat
 from gateway.channel.channels import Channels
 from gateway.config import Config
 from gateway.connection import end_reasons
@@ -30,6 +30,11 @@ def _random_id() -> str:
     return secrets.token_hex(12)
 
 
+def _random_secret() -> str:
+    """The secret of a session: 128 random bits."""
+    return secrets.token_urlsafe(16)
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -39,7 +44,8 @@ class Gateway:
     """The configuration, routers, channels and open connections.
 
     Each plane has a router, and :meth:`router_of` finds the router of a channel's media. ``connections`` holds the open
-    connections by id, oldest first. ``ended_connections`` counts the ended ones. Tests inject ``new_id`` (ids),
+    connections by id, oldest first. ``ended_connections`` counts the ended ones. ``seats`` holds the channel and the
+    member of each session by its id. Tests inject ``new_id`` (ids), ``new_secret`` (secrets of sessions),
     ``new_reference`` (references of failures) and ``utc_now`` (the time of day, in UTC), so that a run can be repeated.
     """
 
@@ -47,17 +53,21 @@ class Gateway:
     routers: Sequence[sfu.Router]
     metrics: Metrics
     new_id: Callable[[], str] = _random_id
+    new_secret: Callable[[], str] = _random_secret
     new_reference: Callable[[], str] = new_reference
     utc_now: Callable[[], datetime] = _utc_now
     draining: bool = False
     ended_connections: int = 0
     connections: dict[str, Connection] = field(factory=dict, init=False)
+    seats: dict[str, Seat] = field(factory=dict, init=False)
     channels: Channels = field(init=False)
     capabilities: protocol.media.RtpCapabilities = field(init=False)
     log: FilteringBoundLogger = field(factory=structlog.get_logger, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.channels = Channels(self.config, self.metrics, self.log, self.connections, self._choose_plane)
+        self.channels = Channels(
+            self.config, self.metrics, self.log, self.connections, self._choose_plane, self._microseconds
+        )
         self.capabilities = convert(self.routers[0].context.capabilities, protocol.media.RtpCapabilities)
 
     def router_of(self, channel: Channel) -> sfu.Router:
@@ -76,12 +86,21 @@ class Gateway:
         """Make a connection and keep it in ``connections`` while the block runs."""
         name = self.new_id()
         log = self.log.bind(connection=name, remote=remote)
-        self.connections[name] = Connection(self.config, self.metrics, log, self.new_reference)
+        connection = Connection(self.config, self.metrics, log, self.new_reference, name=name, remote=remote)
+        self.connections[name] = connection
         try:
-            yield self.connections[name]
+            yield connection
         finally:
-            del self.connections[name]
+            self.forget_connection(connection)
+
+    def forget_connection(self, connection: Connection) -> None:
+        """Count a connection as ended. The second call does nothing."""
+        if self.connections.pop(connection.name, None) is not None:
             self.ended_connections += 1
+
+    def _microseconds(self) -> int:
+        """The time of day, in microseconds since 1970."""
+        return round(self.utc_now().timestamp() * 1_000_000)
 
     @property
     def open_connections(self) -> int:

@@ -23,6 +23,8 @@ from protocol.errors import ErrorCode, RequestError
 from protocol.events import ActiveSpeakers, LeaveReason, VoiceState, VoiceStateType
 from protocol.vocabulary import Participant
 
+Seat = tuple["Channel", Member]
+"""A channel, and the member that a client is in it."""
 Welcome = Callable[["Channel"], None]
 """Puts the joiner's ``ok``, with the snapshot of the list, into its outbox."""
 
@@ -33,7 +35,7 @@ class Channel:
 
     ``occupants`` counts members and clients that wait for a seat. The channel stays open while there is one.
     ``speakers`` holds the user ids of the last ``active_speakers``. ``plane`` is the number of the plane that carries
-    the channel's media.
+    the channel's media. ``epoch`` numbers the openings of the channel: it rises with each.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Channel:
     max_members: int
     log: FilteringBoundLogger
     plane: int = 0
+    epoch: int = 0
     revision: int = 0
     occupants: int = 0
     members: dict[str, Member] = field(factory=dict)

@@ -18,7 +18,7 @@ class Channels:
     """The open channels by id.
 
     This class only counts the ``connections``, the open ones. ``choose_plane`` returns the number of the plane for a
-    new channel's media.
+    new channel's media. ``microseconds`` returns the time of day, in microseconds since 1970.
     """
 
     config: Config
@@ -26,6 +26,9 @@ class Channels:
     log: FilteringBoundLogger
     connections: Sized
     choose_plane: Callable[[], int]
+    microseconds: Callable[[], int]
+    # The newest epoch of any channel.
+    _epoch: int = 0
     _channels: dict[str, Channel] = field(factory=dict)
 
     @property
@@ -64,7 +67,11 @@ class Channels:
             if len(self._channels) >= self.config.max_channels:
                 raise RequestError(ErrorCode.LIMIT_EXCEEDED, f"there are {self.config.max_channels} channels already")
             log = self.log.bind(channel=channel_id)
-            channel = Channel(channel_id, self.metrics, self.config.max_members, log, plane=self.choose_plane())
+            # A clock that goes back must not bring an old epoch again.
+            self._epoch = max(self._epoch + 1, self.microseconds())
+            channel = Channel(
+                channel_id, self.metrics, self.config.max_members, log, plane=self.choose_plane(), epoch=self._epoch
+            )
             self._channels[channel_id] = channel
             log.info("channel opened")
         return channel

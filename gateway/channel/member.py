@@ -31,14 +31,15 @@ class Publication:
 class Member:
     """The client in a seat of a channel, with the means to notify it. Only the channel changes the list.
 
-    ``participant`` is the entry in the list. ``peer`` is the member's media while it has any. ``leaving_since`` is the
-    time of its ``leave`` request. ``loudness`` is the recent loudness of its voice, from 0 to 1. ``gone`` is set in the
-    step that notifies the others of its leave.
+    ``secret`` proves that a socket belongs to the session. ``participant`` is the entry in the list. ``peer`` is the
+    member's media while it has any. ``leaving_since`` is the time of its ``leave`` request. ``loudness`` is the recent
+    loudness of its voice, from 0 to 1. ``gone`` is set in the step that notifies the others of its leave.
     """
 
     session_id: str
     connection: Connection
     participant: Participant
+    secret: str = field(default="", repr=False)
     publications: dict[str, Publication] = field(factory=dict)
     peer: sfu.Peer | None = None
     leaving_since: float | None = None
@@ -70,7 +71,7 @@ class Member:
     @property
     def is_behind(self) -> bool:
         """Whether so many bytes wait in its outbox that its events leave out the whole list."""
-        return self.connection.outbox.size > limits.LISTED_BACKLOG
+        return self.connection.backlog > limits.LISTED_BACKLOG
 
     def forget_closed_publications(self) -> None:
         """Drop the publications whose producer has closed."""

@@ -3,7 +3,20 @@
 from collections import deque
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
+
+
+@frozen
+class ReceivedMessage:
+    """The text of a message and its size in bytes.
+
+    When it came, the session had given ``answers`` answers. So if a request comes twice, this tells whether the first
+    one was still waiting then.
+    """
+
+    text: str
+    size: int
+    answers: int = -1
 
 
 @define(eq=False)
@@ -13,24 +26,31 @@ class Inbox:
     max_messages: int
     max_bytes: int
     size: int = 0
-    _queue: deque[tuple[str, int]] = field(factory=deque)
+    _queue: deque[ReceivedMessage] = field(factory=deque)
     _filled: trio.Event = field(factory=trio.Event)
 
-    def put(self, text: str, size: int) -> bool:
-        """Queue a message of ``size`` bytes. Return False if there is no room."""
-        if len(self._queue) >= self.max_messages or self.size + size > self.max_bytes:
+    def put(self, message: ReceivedMessage) -> bool:
+        """Queue a message. Return False if there is no room."""
+        if len(self._queue) >= self.max_messages or self.size + message.size > self.max_bytes:
             return False
-        self._queue.append((text, size))
-        self.size += size
+        self._queue.append(message)
+        self.size += message.size
         self._filled.set()
         return True
 
-    async def get(self) -> tuple[str, int]:
-        """Return the oldest message and its size in bytes. Always a checkpoint."""
+    async def get(self) -> ReceivedMessage:
+        """Return the oldest message. Always a checkpoint."""
         await trio.lowlevel.checkpoint()
         while not self._queue:
             self._filled = trio.Event()
             await self._filled.wait()
-        text, size = self._queue.popleft()
-        self.size -= size
-        return text, size
+        message = self._queue.popleft()
+        self.size -= message.size
+        return message
+
+    def take_all(self) -> list[ReceivedMessage]:
+        """Take all messages out, the oldest first."""
+        messages = list(self._queue)
+        self._queue.clear()
+        self.size = 0
+        return messages

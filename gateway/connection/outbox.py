@@ -7,25 +7,27 @@ from typing import Final
 
 import trio
 from attrs import define, field, frozen
-from wsproto.connection import Connection, ConnectionType
-from wsproto.events import Ping, TextMessage
 
 from protocol.codec import Message, encode
 
 BATCH_BYTES: Final = 64 * 1024
 """The most bytes of one send. A larger frame goes alone."""
 
-_FRAMING: Final = Connection(ConnectionType.SERVER)
+_PING_FRAME: Final = b"\x89\x00"
+_TEXT_FRAME: Final = 0x81
 
 
 @frozen
 class Frame:
-    """One encoded message. It is encoded once for all receivers, since a server's frames carry no mask.
+    """One encoded message as a WebSocket frame (RFC 6455 section 5.2), which is ``head`` and then ``body``.
 
-    ``wire`` is the whole WebSocket frame (RFC 6455 section 5.2). ``size`` is the size of its text in bytes.
+    A message is encoded once for all receivers, and they share its ``body``, since a server's frames carry no mask.
+    Only ``head`` has what may differ: the length, and the ``seq`` of an event. ``size`` is the size of the text in
+    bytes.
     """
 
-    wire: bytes
+    head: bytes
+    body: bytes
     size: int
 
     @classmethod
@@ -34,14 +36,38 @@ class Frame:
 
     @classmethod
     def of_text(cls, text: str) -> "Frame":
-        return cls(_FRAMING.send(TextMessage(text)), len(text.encode()))
+        encoded = text.encode()
+        return cls._of_parts(encoded[:1], encoded[1:])
+
+    @classmethod
+    def _of_parts(cls, first: bytes, body: bytes) -> "Frame":
+        size = len(first) + len(body)
+        return cls(_text_header(size) + first, body, size)
+
+    def numbered(self, sequence: int) -> "Frame":
+        """The same event with this ``seq``, which comes first in the JSON object."""
+        return self._of_parts(b'{"seq":%d,' % sequence, self.body)
+
+    @property
+    def wire(self) -> bytes:
+        """The whole frame."""
+        return self.head + self.body
 
     @property
     def text(self) -> str:
         return self.wire[-self.size :].decode()
 
 
-_PING: Final = Frame(_FRAMING.send(Ping()), 0)
+def _text_header(size: int) -> bytes:
+    """The header of a final, unmasked text frame with ``size`` bytes of payload."""
+    if size < 126:
+        return bytes((_TEXT_FRAME, size))
+    if size < 1 << 16:
+        return bytes((_TEXT_FRAME, 126)) + size.to_bytes(2, "big")
+    return bytes((_TEXT_FRAME, 127)) + size.to_bytes(8, "big")
+
+
+_PING: Final = Frame(_PING_FRAME, b"", 0)
 
 
 @define(eq=False)
@@ -109,7 +135,8 @@ class Outbox:
             # Frames stay in the queue while they are being sent. So they count against the limit, and neither a ping
             # nor the last frame can get in front of bytes that are on their way.
             self._sending = self._next_batch()
-            await send(b"".join(frame.wire for frame in islice(self._queue, self._sending)))
+            batch = islice(self._queue, self._sending)
+            await send(b"".join([part for frame in batch for part in (frame.head, frame.body)]))
             for _ in range(self._sending):
                 self.size -= self._queue.popleft().size
             self._sending = 0
@@ -122,7 +149,7 @@ class Outbox:
         """The number of frames in the next send."""
         size = 0
         for count, frame in enumerate(self._queue):
-            size += len(frame.wire)
+            size += len(frame.head) + len(frame.body)
             if size > BATCH_BYTES:
                 return max(1, count)
         return len(self._queue)

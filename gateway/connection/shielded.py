@@ -1,17 +1,19 @@
 """A nursery for tasks that go on after the cancellation of the code that started them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import trio
 
 
 @asynccontextmanager
-async def open_shielded_nursery(failed: Callable[[ExceptionGroup[Exception]], None]) -> AsyncIterator[trio.Nursery]:
+async def open_shielded_nursery(
+    failed: Callable[[ExceptionGroup[Exception]], None], ended: Callable[[], Awaitable[None]]
+) -> AsyncIterator[trio.Nursery]:
     """Open a nursery whose tasks no outer cancellation reaches. Leaving the block cancels them, on every path.
 
     The block itself is not shielded. An exception in a task ends all tasks. It goes to ``failed`` and does not leave
-    the block.
+    the block. When the last task has ended, ``ended`` runs, also while the block still runs. It is not shielded.
     """
     scope = trio.CancelScope(shield=True)
     opened = trio.Event()
@@ -28,6 +30,8 @@ async def open_shielded_nursery(failed: Callable[[ExceptionGroup[Exception]], No
                     await trio.sleep_forever()
         except* Exception as errors:
             failed(errors)
+        finally:
+            await ended()
 
     async with trio.open_nursery() as owner:
         owner.start_soon(hold)

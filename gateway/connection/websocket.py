@@ -31,9 +31,10 @@ _CLOSE_FRAME = b"\x88"
 
 @runtime_checkable
 class _ImmediateStream(Protocol):
-    """A stream that can send without waiting."""
+    """A stream that can send without waiting, and that can be reset."""
 
     def send_nowait(self, data: bytes) -> int: ...
+    def reset_on_close(self) -> None: ...
 
 
 class SharedStream(trio.abc.Stream):
@@ -106,6 +107,11 @@ class SharedStream(trio.abc.Stream):
         if self.bytes_since_message > self._max_unfinished:
             self._overflow()
         return data
+
+    def reset_on_close(self) -> None:
+        """Drop unsent bytes when the stream closes, and reset the TCP connection."""
+        if self._immediate is not None:
+            self._immediate.reset_on_close()
 
     async def aclose(self) -> None:
         """Refuse further reading, and leave the stream open for its owner."""

@@ -1,8 +1,14 @@
 """A stream that first yields again the bytes that the front door has read from it."""
 
 import os
+import socket
+import struct
+from contextlib import suppress
+from typing import Final
 
 import trio
+
+_LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 
 
 class PrefixedStream(trio.abc.HalfCloseableStream):
@@ -43,6 +49,15 @@ class PrefixedStream(trio.abc.HalfCloseableStream):
             return 0
         except OSError as error:
             raise trio.BrokenResourceError from error
+
+    def reset_on_close(self) -> None:
+        """Let closing drop unsent bytes and reset the TCP connection. For a stream that is no socket, do nothing.
+
+        Otherwise the kernel would send these bytes again for minutes, to a client that has gone elsewhere.
+        """
+        if isinstance(self.transport_stream, trio.SocketStream):
+            with suppress(OSError):
+                self.transport_stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
 
     async def wait_send_all_might_not_block(self) -> None:
         await self.transport_stream.wait_send_all_might_not_block()

@@ -85,6 +85,12 @@ class Metrics:
         self._leaves = self._counter(
             "sfu_leaves", "Sessions that left a channel, by reason.", "reason", get_args(LeaveReason)
         )
+        self._resumes = self._counter(
+            "sfu_resumes",
+            "Sessions that went on over another WebSocket, by what the client needed.",
+            "sent",
+            ("missing_messages", "whole_state"),
+        )
         self._leave_to_told = Histogram(
             "sfu_leave_to_told_seconds",
             "Seconds from the end of a session until the other members were notified.",
@@ -127,6 +133,10 @@ class Metrics:
     def joined(self) -> None:
         """Count a session that joined a channel."""
         self._joins.inc()
+
+    def resumed(self, *, lost: bool) -> None:
+        """Count a session that went on over another WebSocket. ``lost`` says that the client got the whole state."""
+        self._resumes.labels("whole_state" if lost else "missing_messages").inc()
 
     def left(self, reason: str) -> None:
         """Count a session that left its channel, by the reason in ``user_left``."""

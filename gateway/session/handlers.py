@@ -1,7 +1,8 @@
 """The handlers of the requests inside a session: one small function for each type, without checkpoints.
 
-So no object closes between its lookup and its use, and no request waits for ICE, DTLS or media. ``join`` and ``leave``
-are missing here: they begin and end a session (:mod:`gateway.session.lifecycle`).
+So no object closes between its lookup and its use, and no request waits for ICE, DTLS or media. ``join``,
+``resume_session`` and ``leave`` are missing here: they begin, continue and end a session
+(:mod:`gateway.session.lifecycle`).
 """
 
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from protocol.requests import (
     Produced,
     RestartIce,
     Resume,
+    ResumeSession,
     SendMessage,
     SetLayers,
     TransportCreated,
@@ -65,7 +67,7 @@ def handler(function: _Function) -> _Function:
 
 def perform(session: Session, data: RequestData[Any]) -> OkData:
     """Serve a request and return the ``data`` of its ``ok``. Raises :exc:`RequestError`."""
-    if isinstance(data, Join):
+    if isinstance(data, Join | ResumeSession):
         raise RequestError(ErrorCode.ALREADY_JOINED, "leave the channel first")
     return HANDLERS[type(data)](session, data)
 
@@ -209,6 +211,9 @@ def message(session: Session, data: SendMessage) -> Delivered:
 
 @handler
 def ping(session: Session, data: Ping) -> Done:
+    log = session.member.connection.replay_log
+    if log is not None:
+        log.acknowledge(data.last_event or 0, -1 if data.last_answer is None else data.last_answer)
     return Done()
 
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import trio
 
 import sfu
-from gateway.channel.channel import Channel
+from gateway.channel.channel import Channel, Seat
 from gateway.channel.member import Member, format_instant
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection, open_connection
@@ -20,13 +20,12 @@ from gateway.gateway import Gateway
 from gateway.session.handlers import perform
 from gateway.session.observer import MemberObserver
 from gateway.session.request_source import RequestSource
+from gateway.session.resume import resume_session
 from gateway.session.session import Session
 from protocol.errors import ErrorCode, RequestError
-from protocol.requests import Join, Joined, Leave, Request
+from protocol.requests import Join, Joined, Leave, Request, ResumeSession
 from protocol.responses import Error, Ok
 from protocol.vocabulary import Participant
-
-Seat = tuple[Channel, Member]
 
 
 async def serve_client(stream: trio.abc.Stream, *, gateway: Gateway, remote: str) -> None:
@@ -78,7 +77,9 @@ async def next_join(gateway: Gateway, connection: Connection, requests: RequestS
     with trio.CancelScope(deadline=trio.current_time() + gateway.config.join_timeout) as in_time:
         while True:
             request = await requests.next()
-            if not isinstance(request.data, Join):
+            if isinstance(request.data, ResumeSession):
+                try_to_resume(gateway, connection, request)
+            elif not isinstance(request.data, Join):
                 refuse(connection, request, ErrorCode.NOT_JOINED, "join a channel first")
             elif gateway.draining:
                 connection.end(end_reasons.DRAINING)
@@ -90,6 +91,15 @@ async def next_join(gateway: Gateway, connection: Connection, requests: RequestS
     assert in_time.cancelled_caught
     connection.end(end_reasons.NO_JOIN)
     return await connection.wait_end()
+
+
+def try_to_resume(gateway: Gateway, connection: Connection, request: Request) -> None:
+    """Hand the socket over to the session that the client names, or refuse. Handing it over ends this connection's
+    part: its scope is cancelled."""
+    try:
+        resume_session(gateway, connection, request)
+    except RequestError as refused:
+        connection.respond(Error.for_request(request.id, refused))
 
 
 def _is_token(expected: str | None, given: str | None) -> bool:
@@ -106,9 +116,11 @@ async def take_seat(gateway: Gateway, connection: Connection, request: Request) 
     assert isinstance(join, Join)
     user_id = join.user_id or gateway.new_id()
     participant = Participant(user_id, join.username, format_instant(gateway.utc_now()), join.metadata)
-    member = Member(gateway.new_id(), connection, participant)
+    member = Member(gateway.new_id(), connection, participant, join.session_secret or gateway.new_secret())
 
     def welcome(channel: Channel) -> None:
+        connection.begin_session(request.id)
+        gateway.seats[member.session_id] = channel, member
         data = Joined(
             session_id=member.session_id,
             user_id=user_id,
@@ -118,6 +130,8 @@ async def take_seat(gateway: Gateway, connection: Connection, request: Request) 
             router_rtp_capabilities=gateway.capabilities,
             ice_servers=gateway.config.ice_servers,
             ping_interval_ms=round(gateway.config.ping_interval * 1000),
+            session_secret=member.secret,
+            epoch=channel.epoch,
         )
         connection.respond(Ok(request.id, data))
 
@@ -126,6 +140,8 @@ async def take_seat(gateway: Gateway, connection: Connection, request: Request) 
         async with gateway.channels.seat(join.channel_id, member, welcome) as channel:
             yield channel, member
     finally:
+        gateway.seats.pop(member.session_id, None)
+        connection.end_session()
         # The last log lines of an ending connection still name its user.
         connection.log = before if connection.end_reason is None else connection.log
 

@@ -5,6 +5,8 @@ from attrs import define, field
 
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
+from gateway.connection.inbox import ReceivedMessage
+from gateway.connection.outbox import Frame
 from gateway.connection.rates import TokenBucket
 from protocol.codec import decode_request
 from protocol.errors import ErrorCode, ProtocolError, RequestError
@@ -35,17 +37,37 @@ class RequestSource:
     async def next(self) -> Request:
         """Return the next request. Always a checkpoint."""
         while True:
-            text, size = await self.connection.inbox.get()
-            now, cost = trio.current_time(), 1 + size // REQUEST_BYTES_PER_TOKEN
+            message = await self.connection.inbox.get()
+            now, cost = trio.current_time(), 1 + message.size // REQUEST_BYTES_PER_TOKEN
             if not self._hard_limit.take(cost, now):
                 self.connection.end(end_reasons.RATE_LIMITED)
                 continue
             try:
-                request = decode_request(text)
+                request = decode_request(message.text)
             except ProtocolError as error:
                 self.connection.respond(Error.for_frame(error))
+                continue
+            if self._is_repeated(request.id, message):
                 continue
             if self._soft_limit.take(cost, now):
                 return request
             refused = RequestError(ErrorCode.RATE_LIMITED, "too many requests in too short a time")
             self.connection.respond(Error.for_request(request.id, refused))
+
+    def _is_repeated(self, request_id: int, message: ReceivedMessage) -> bool:
+        """Whether this request of the session came before. If so, answer it, and do not serve it again."""
+        connection = self.connection
+        log = connection.replay_log
+        if log is None or not connection.in_session:
+            return False
+        if (known := log.answer_to(request_id, message.text)) is not None:
+            # If the first one was still waiting when this one came, its answer went out since then.
+            if known.number <= message.answers:
+                connection.repeat(known.frame)
+            return True
+        if log.has_forgotten(request_id):
+            error = RequestError(ErrorCode.CONFLICT, "this request was answered, and its answer is gone")
+            connection.repeat(Frame.of(Error.for_request(request_id, error)))
+            return True
+        log.take_request(request_id, message.text)
+        return False

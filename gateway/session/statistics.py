@@ -7,7 +7,7 @@ from protocol.stats import ConsumerStats, EncodingStats, ProducerStats, Stats, T
 from protocol.vocabulary import Layers
 
 # A peer keeps only live transports, so none is failed or closed.
-_STATES: dict[sfu.TransportState, TransportStatsState] = {
+TRANSPORT_STATES: dict[sfu.TransportState, TransportStatsState] = {
     sfu.TransportState.NEW: "new",
     sfu.TransportState.CONNECTING: "connecting",
     sfu.TransportState.CONNECTED: "connected",
@@ -25,7 +25,7 @@ def session_stats(peer: sfu.Peer, member: Member) -> Stats:
 
 
 def _transport(transport: sfu.Transport) -> TransportStats:
-    return TransportStats(transport.id, transport.direction, _STATES[transport.state])
+    return TransportStats(transport.id, transport.direction, TRANSPORT_STATES[transport.state])
 
 
 def _producer(publication: Publication) -> ProducerStats:

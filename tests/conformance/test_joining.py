@@ -21,6 +21,8 @@ JOINED = {
     "routerRtpCapabilities",
     "iceServers",
     "pingIntervalMs",
+    "sessionSecret",
+    "epoch",
 }
 VOICE_STATE = {"type", "channelId", "userId", "username", "revision", "participant", "count", "participants"}
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import structlog
@@ -12,12 +13,24 @@ from trio_websocket import CloseReason, ConnectionClosed
 
 from gateway.config import Config
 from gateway.connection import end_reasons
-from gateway.connection.connection import LAST_READ_SECONDS, Connection
+from gateway.connection.attachment import LAST_READ_SECONDS, Attachment
+from gateway.connection.connection import Connection
 from gateway.connection.end_reasons import EndReason
 from gateway.connection.outbox import Frame
 from gateway.connection.websocket import SharedStream
 from gateway.http.prefixed_stream import PrefixedStream
 from gateway.ops.metrics import Metrics
+
+
+def open_socket(stream: trio.abc.Stream, closed: CloseReason | None = None) -> tuple[Connection, Attachment]:
+    """Return a connection, and its socket over ``stream`` with a frame to send. ``closed`` is the close frame."""
+    connection = Connection(Config(), Metrics(), structlog.get_logger())
+    attachment = connection.attachment = Attachment(stream, connection, connection.config)
+    websocket: Any = SimpleNamespace(closed=closed)
+    attachment.websocket = websocket
+    attachment.outbox.put(Frame.of_text("more"))
+    return connection, attachment
+
 
 CLOSE_FRAME = b"\x88\x02\x03\xe8"
 
@@ -48,25 +61,23 @@ async def test_nothing_is_sent_behind_a_close_frame() -> None:
 async def test_a_writer_that_meets_the_clients_close_frame_first_records_the_right_reason(
     reason: CloseReason | None, end_reason: EndReason
 ) -> None:
-    shared, _ = shared_stream()
-    await shared.send_all(CLOSE_FRAME)  # trio-websocket's answer to the client's close frame
-    connection = Connection(Config(), Metrics(), structlog.get_logger())
-    connection.outbox.put(Frame.of_text("more"))
-    websocket: Any = SimpleNamespace(closed=reason)
-    await connection.write(websocket, shared)
+    near, _ = trio.testing.memory_stream_pair()
+    connection, attachment = open_socket(near, reason)
+    await attachment.shared.send_all(CLOSE_FRAME)  # trio-websocket's answer to the client's close frame
+    await attachment.write()
     assert connection.end_reason is end_reason
 
 
 async def test_a_send_that_fails_before_the_close_frame_is_read_leaves_the_reason_to_the_reader() -> None:
     near, _ = trio.testing.memory_stream_pair()
     await near.aclose()  # sending fails at once
-    connection = Connection(Config(), Metrics(), structlog.get_logger())
-    connection.outbox.put(Frame.of_text("more"))
-    websocket: Any = SimpleNamespace(closed=None)
+    connection, attachment = open_socket(near)
+    websocket: Any = attachment.websocket
+    websocket.get_message = AsyncMock(side_effect=ConnectionClosed(CloseReason(1000, None)))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(connection.write, websocket, SharedStream(near, 1000, lambda: None))
+        nursery.start_soon(attachment.write)
         await trio.testing.wait_all_tasks_blocked()
-        connection.websocket_closed(ConnectionClosed(CloseReason(1000, None)))
+        await attachment.read()
     assert connection.end_reason is end_reasons.CLOSED
 
 
@@ -75,9 +86,8 @@ async def test_a_send_that_fails_ends_the_connection_although_nothing_can_be_rea
 ) -> None:
     near, _ = trio.testing.memory_stream_pair()
     await near.aclose()
-    connection = Connection(Config(), Metrics(), structlog.get_logger())
-    connection.outbox.put(Frame.of_text("more"))
-    await connection.write(SimpleNamespace(closed=None), SharedStream(near, 1000, lambda: None))  # type: ignore[arg-type]
+    connection, attachment = open_socket(near)
+    await attachment.write()
     assert connection.end_reason is end_reasons.DISCONNECTED
     assert trio.current_time() == LAST_READ_SECONDS
 

@@ -268,7 +268,7 @@ def test_leaving_without_a_bound_is_caught(monkeypatch: Patch) -> None:
 
 
 def test_a_goodbye_without_a_bound_is_caught(monkeypatch: Patch) -> None:
-    async def dawdle(connection: Connection, _: object) -> None:
+    async def dawdle(connection: Connection) -> None:
         seconds = connection.config.exit_timeout + 2 * connection.config.goodbye_timeout + 1
         with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds):
             await trio.sleep_forever()

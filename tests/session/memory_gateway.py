@@ -20,6 +20,7 @@ from gateway.config import Config
 from gateway.gateway import Gateway
 from gateway.ops.metrics import Metrics
 from gateway.session.lifecycle import serve_client
+from protocol.codec import split_sequence
 from protocol.limits import SUBPROTOCOL
 from sfu.dataplane.memory import MemoryDataPlane
 from tests.session.example_media import CAPABILITIES, opus, vp8
@@ -36,13 +37,15 @@ class ClosedEarly(AssertionError):
 class RawClient:
     """The client's end of one connection.
 
-    ``closed`` is the close code, once there is one.
+    ``closed`` is the close code, once there is one. ``last_event`` is the ``seq`` of the newest event. It must rise by
+    one, and the frames that tests get leave it out.
     """
 
     websocket: trio_websocket.WebSocketConnection
     stream: trio.abc.Stream
     _texts: list[str | bytes] = field(factory=list)
     closed: int | None = None
+    last_event: int = 0
     over: trio.Event = field(factory=trio.Event)
     _came: trio.Event = field(factory=trio.Event)
     _ids: "itertools.count[int]" = field(factory=lambda: itertools.count(1))
@@ -51,12 +54,24 @@ class RawClient:
         """Read frames until the connection is closed."""
         try:
             while True:
-                self._texts.append(await self.websocket.get_message())
+                self._texts.append(self._check_sequence(await self.websocket.get_message()))
                 self._came.set()
         except trio_websocket.ConnectionClosed as closed:
             self.closed = closed.reason.code if closed.reason else None
             self.over.set()
             self._came.set()
+
+    def _check_sequence(self, text: str | bytes) -> str | bytes:
+        assert isinstance(text, str)
+        sequence, rest = split_sequence(text)
+        if sequence is None:
+            if '"sessionId"' in text:  # the answer to `join`
+                self.last_event = 0
+            return text
+        # A client that reads too slowly gets `closing` in the place of the waiting events.
+        assert sequence == self.last_event + 1 or (sequence > self.last_event and '"type":"closing"' in rest)
+        self.last_event = sequence
+        return "{" + rest
 
     async def next(self) -> Frame:
         """Return the oldest frame. Fails if none comes."""

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from gateway.session.handlers import HANDLERS, handler
 from gateway.session.session import Session
-from protocol import REQUESTS, Delivered, Join, Leave, Ping
+from protocol import REQUESTS, Delivered, Join, Leave, Ping, ResumeSession
 from tests.session.example_media import CAPABILITIES, DTLS_PARAMETERS, NOTHING_IN_COMMON, opus
 from tests.session.memory_gateway import RawClient, camera, microphone, open_rig, receive_transport, send_transport
 
@@ -30,8 +30,8 @@ NEEDS_A_CHANNEL: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def test_every_request_but_join_and_leave_has_a_handler() -> None:
-    assert HANDLERS.keys() == {*REQUESTS.values()} - {Join, Leave}
+def test_every_request_but_those_of_the_session_itself_has_a_handler() -> None:
+    assert HANDLERS.keys() == {*REQUESTS.values()} - {Join, Leave, ResumeSession}
 
 
 def test_a_handler_that_returns_another_class_than_the_request_declares_is_refused() -> None:

@@ -92,7 +92,8 @@ class HarnessClient:
             self._end(closed.reason.code if closed.reason else None)
 
     def _receive(self, frame: Json) -> None:
-        received = ReceivedFrame(self.world.trace.next(), trio.current_time(), frame)
+        sequence = frame.pop("seq", None)
+        received = ReceivedFrame(self.world.trace.next(), trio.current_time(), frame, sequence)
         self.transcript.append(received)
         kind = self._request_types.get(frame.get("id", -1))
         if frame["type"] == "ok" and kind == "join":

@@ -160,7 +160,12 @@ def judge_stay(world: World, client: HarnessClient, stay: Stay) -> None:
     if list(people)[-1:] != [stay.user]:
         raise GuaranteeBroken(2, "the new participant is not the last on the list", stay.joined)
     replay = Replay(stay.user, joined["revision"], people)
+    last_event = 0
     for received in _during(client, stay):
+        if "id" not in received.frame:
+            last_event += 1
+            if received.sequence != last_event:
+                raise GuaranteeBroken(3, f"an event has seq {received.sequence}, not {last_event}", received)
         if received.frame["type"] == "voice_state" and received.frame["data"]["channelId"] == stay.channel:
             replay.take(received)
         elif received.frame["type"] == "consumer_closed":

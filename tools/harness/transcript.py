@@ -31,11 +31,12 @@ class Refused(AssertionError):
 
 @frozen
 class ReceivedFrame:
-    """A received frame, its place in the order of all events of the run, and its time."""
+    """A received frame without its ``seq``, its place in the order of all events of the run, and its time."""
 
     order: int
     at: float
     frame: Json
+    sequence: int | None = None
 
 
 @define

@@ -86,13 +86,13 @@ MUTATIONS: Final = (
     Mutation(
         4,
         "The close frame for a client that broke RFC 6455 waits until the client reads it.",
-        "gateway/connection/connection.py",
+        "gateway/connection/attachment.py",
         """\
-            with trio.move_on_after(config.goodbye_timeout, shield=True):
-                await shared.send_close_frame""",
+                with trio.move_on_after(self.config.goodbye_timeout, shield=True):
+                    await self.shared.send_close_frame""",
         """\
-            with trio.CancelScope(shield=True):
-                await shared.send_close_frame""",
+                with trio.CancelScope(shield=True):
+                    await self.shared.send_close_frame""",
         (
             "tests/guarantees/test_every_way_to_die.py"
             "::test_a_client_that_dies_in_a_call_is_gone_and_the_others_go_on[bytes that are no WebSocket frame-clean]",

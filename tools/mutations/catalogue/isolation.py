@@ -168,7 +168,7 @@ MUTATIONS: Final = (
         "An inbox takes any number of requests.",
         "gateway/connection/inbox.py",
         """\
-        if len(self._queue) >= self.max_messages or self.size + size > self.max_bytes:
+        if len(self._queue) >= self.max_messages or self.size + message.size > self.max_bytes:
             return False
 """,
         "",

@@ -12,24 +12,24 @@ MUTATIONS: Final = (
     Mutation(
         6,
         "The gateway reads nothing while requests wait, so it does not see the end of a connection.",
-        "gateway/connection/connection.py",
+        "gateway/connection/attachment.py",
         """\
             try:
-                message = await websocket.get_message()
+                message = await self.websocket.get_message()
 """,
         """\
-            while self.inbox.size:
+            while self.owner.inbox.size:
                 await trio.sleep(0.1)
             try:
-                message = await websocket.get_message()
+                message = await self.websocket.get_message()
 """,
         ("tests/connection/test_reading.py::test_a_client_is_read_while_its_session_waits",),
     ),
     Mutation(
         6,
         "A silent client is noticed but not closed.",
-        "gateway/connection/connection.py",
-        "        self.end(await liveness.wait_gone())\n",
+        "gateway/connection/attachment.py",
+        "        self.report(await liveness.wait_gone())\n",
         "        await liveness.wait_gone()\n",
         (tests.SILENT,),
     ),
@@ -124,13 +124,13 @@ MUTATIONS: Final = (
     Mutation(
         6,
         "A goodbye goes on after the connection has broken.",
-        "gateway/connection/connection.py",
+        "gateway/connection/attachment.py",
         """\
         self._goodbye.cancel()
-        self.end(end_reasons.DISCONNECTED)
+        self.report(end_reasons.DISCONNECTED, broken=True)
 """,
         """\
-        self.end(end_reasons.DISCONNECTED)
+        self.report(end_reasons.DISCONNECTED, broken=True)
 """,
         (f"{tests.ON_BEHALF}::test_a_connection_that_breaks_during_its_goodbye_ends_at_once",),
     ),

@@ -1,0 +1,130 @@
+"""The answers and events of one session that its client has not acknowledged: what a new WebSocket must bring again."""
+
+from collections import deque
+
+from attrs import define, field, frozen
+
+from gateway.connection.outbox import Frame
+
+_ENTRY_BYTES = 64
+"""The memory of an entry beside its text, about. Many short entries must not exceed the limit by much."""
+
+
+@frozen
+class KeptAnswer:
+    """The answer to a request. ``number`` counts the answers of the session, and ``request`` is a hash of the request's
+    text."""
+
+    frame: Frame
+    number: int
+    request: int
+
+
+@frozen
+class _Entry:
+    """An event with its ``seq``, or an answer with the id of its request. The other number is -1."""
+
+    frame: Frame
+    event: int = -1
+    answer: int = -1
+
+    @property
+    def size(self) -> int:
+        return self.frame.size + _ENTRY_BYTES
+
+    def is_needed(self, event: int, answer: int) -> bool:
+        return self.event > event or self.answer > answer
+
+
+@define(eq=False)
+class ReplayLog:
+    """Numbers the events of a session, and keeps its messages in the order of sending until they are acknowledged.
+
+    ``max_bytes`` limits the kept messages. Above it, the oldest ones are dropped, and a client that needs them gets the
+    whole state instead. ``last_event`` is the ``seq`` of the newest event. ``last_request`` is the highest id of a
+    request that was taken to be served, ``last_answer`` the highest one with an answer. ``answers`` counts the answers.
+    """
+
+    max_bytes: int
+    last_request: int = -1
+    last_answer: int = -1
+    last_event: int = 0
+    answers: int = 0
+    size: int = 0
+    _entries: deque[_Entry] = field(factory=deque)
+    _kept: dict[int, KeptAnswer] = field(factory=dict)
+    # A hash of the text of the request that is being served.
+    _serving: int = 0
+    # The newest event and answer that were dropped before their acknowledgement.
+    _lost_event: int = 0
+    _lost_answer: int = -1
+    # The newest answer that the client has acknowledged. None if it never acknowledged anything.
+    _acknowledged: int | None = None
+
+    def take_request(self, request_id: int, text: str) -> None:
+        """A request is served now."""
+        self.last_request = max(self.last_request, request_id)
+        self._serving = hash(text)
+
+    def keep_event(self, frame: Frame) -> Frame:
+        """Number an event and keep it. Return the numbered frame."""
+        self.last_event += 1
+        numbered = frame.numbered(self.last_event)
+        self._keep(_Entry(numbered, event=self.last_event))
+        return numbered
+
+    def keep_answer(self, request_id: int, frame: Frame) -> None:
+        """Keep the answer to the request that is being served."""
+        self.answers += 1
+        self.last_answer = max(self.last_answer, request_id)
+        self._kept[request_id] = KeptAnswer(frame, self.answers, self._serving)
+        self._keep(_Entry(frame, answer=request_id))
+
+    def _keep(self, entry: _Entry) -> None:
+        self._entries.append(entry)
+        self.size += entry.size
+        while self.size > self.max_bytes:
+            dropped = self._drop_oldest()
+            self._lost_event = max(self._lost_event, dropped.event)
+            self._lost_answer = max(self._lost_answer, dropped.answer)
+
+    def _drop_oldest(self) -> _Entry:
+        entry = self._entries.popleft()
+        self.size -= entry.size
+        kept = self._kept.get(entry.answer)
+        if kept is not None and kept.frame is entry.frame:
+            del self._kept[entry.answer]
+        return entry
+
+    def answer_to(self, request_id: int, text: str) -> KeptAnswer | None:
+        """The kept answer, if the same request came before. A client of an older kind may use an id for several
+        requests, so the text must be the same, too."""
+        kept = self._kept.get(request_id)
+        return kept if kept is not None and kept.request == hash(text) else None
+
+    def has_forgotten(self, request_id: int) -> bool:
+        """Whether a request with this id was answered, and the answer is gone. A client that never acknowledges
+        anything need not let its ids rise, so nobody can tell."""
+        return self._acknowledged is not None and request_id <= max(self._acknowledged, self._lost_answer)
+
+    def acknowledge(self, event: int, answer: int) -> None:
+        """Forget what the client has: the events up to ``event``, and the answers to requests up to ``answer``."""
+        answer = min(answer, self.last_answer)
+        self._acknowledged = max(answer, -1 if self._acknowledged is None else self._acknowledged)
+        # The client has received everything in the order of the log. So what it has is the log's beginning.
+        while self._entries and not self._entries[0].is_needed(event, answer):
+            self._drop_oldest()
+
+    def needed(self, event: int, answer: int) -> list[Frame] | None:
+        """Return the messages that a client with this newest ``event`` and ``answer`` still needs, in the order of
+        sending. None if some of them were dropped."""
+        if self._lost_event > event or self._lost_answer > answer:
+            return None
+        return [entry.frame for entry in self._entries if entry.is_needed(event, answer)]
+
+    def start_over(self) -> None:
+        """Forget all messages, because the client gets the whole state."""
+        self._entries.clear()
+        self._kept.clear()
+        self.size = 0
+        self._lost_event, self._lost_answer = self.last_event, self.last_answer
