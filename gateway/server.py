@@ -186,7 +186,8 @@ def _make_front_door(config: Config, gateway: Gateway, metrics: Metrics, serve_c
     def is_ready() -> bool:
         return front_door.is_ready
 
-    front_door = FrontDoor(config, make_app(config, metrics, gateway.channels, is_ready), serve, metrics)
+    app = make_app(config, metrics, gateway.channels, is_ready)
+    front_door = FrontDoor(config, app, serve, metrics, lambda: gateway.open_connections)
     return front_door
 
 

@@ -58,8 +58,7 @@ class ReplayLog:
     # The newest event and answer that were dropped before their acknowledgement.
     _lost_event: int = 0
     _lost_answer: int = -1
-    # The newest answer that the client has acknowledged. None if it never acknowledged anything.
-    _acknowledged: int | None = None
+    _acknowledges: bool = False
 
     def take_request(self, request_id: int, text: str) -> None:
         """A request is served now."""
@@ -103,14 +102,13 @@ class ReplayLog:
         return kept if kept is not None and kept.request == hash(text) else None
 
     def has_forgotten(self, request_id: int) -> bool:
-        """Whether a request with this id was answered, and the answer is gone. A client that never acknowledges
-        anything need not let its ids rise, so nobody can tell."""
-        return self._acknowledged is not None and request_id <= max(self._acknowledged, self._lost_answer)
+        """Whether a request with this id was answered, and the client may not have the answer, which is gone. A client
+        that never acknowledges anything need not let its ids rise, so nobody can tell."""
+        return self._acknowledges and request_id <= self._lost_answer
 
     def acknowledge(self, event: int, answer: int) -> None:
         """Forget what the client has: the events up to ``event``, and the answers to requests up to ``answer``."""
-        answer = min(answer, self.last_answer)
-        self._acknowledged = max(answer, -1 if self._acknowledged is None else self._acknowledged)
+        self._acknowledges = True
         # The client has received everything in the order of the log. So what it has is the log's beginning.
         while self._entries and not self._entries[0].is_needed(event, answer):
             self._drop_oldest()

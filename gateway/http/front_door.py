@@ -4,7 +4,7 @@ An upgrade on ``/ws`` becomes a WebSocket client. Everything else gets one HTTP 
 connection, and no exception in one, affects another connection or the server.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Protocol
@@ -38,15 +38,25 @@ class ServeWebSocket(Protocol):
 class FrontDoor:
     """Serves the connections of the TCP port.
 
-    ``clients`` counts the open WebSockets, ``http_connections`` all other open connections.
+    ``clients`` counts the tasks that serve WebSockets, ``http_connections`` all other open connections. A session that
+    went on over another WebSocket has two of these tasks. So ``count_sessions`` returns the number that
+    ``max_connections`` limits. By default this is ``clients``.
     """
 
-    def __init__(self, config: Config, app: ASGIApp, serve_client: ServeWebSocket, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        app: ASGIApp,
+        serve_client: ServeWebSocket,
+        metrics: Metrics,
+        count_sessions: Callable[[], int] | None = None,
+    ) -> None:
         self._config = config
         self._app = app
         self._serve_client = serve_client
         self._metrics = metrics
         self._refusals = RefusalLog(metrics)
+        self._count_sessions = count_sessions or (lambda: self.clients)
         self._last_client_left = trio.Event()
         self.clients = 0
         self.http_connections = 0
@@ -57,7 +67,11 @@ class FrontDoor:
     @property
     def is_ready(self) -> bool:
         """Whether a new client would be accepted."""
-        return self.accepts_clients and self.clients < self._config.max_connections
+        return self.accepts_clients and not self._is_full
+
+    @property
+    def _is_full(self) -> bool:
+        return self._count_sessions() >= self._config.max_connections
 
     async def wait_empty(self) -> None:
         """Wait until no WebSocket client is left."""
@@ -136,7 +150,7 @@ class FrontDoor:
             raise HttpError(HTTPStatus.BAD_REQUEST, "a client must wait for the answer to its handshake (RFC 6455)")
         if not self.accepts_clients:
             raise _unavailable("the gateway is going away", HttpRefusal.DRAINING)
-        if self.clients >= self._config.max_connections:
+        if self._is_full:
             raise _unavailable("the gateway is full", HttpRefusal.FULL)
 
     async def _respond(self, exchange: Exchange, remote: str) -> None:
