@@ -108,6 +108,7 @@ class Attachment:
                     await self.shared.send_close_frame(self.owed_close_code)
             await trio.aclose_forcefully(self.stream)
         finally:
+            self.shared.release()
             self.closed.set()
             if self._accepted:
                 self.report(end_reasons.DISCONNECTED, broken=True)

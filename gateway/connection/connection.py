@@ -266,24 +266,29 @@ async def open_connection(stream: trio.abc.Stream, connection: Connection) -> As
     """
     config = connection.config
     own = connection.attachment = Attachment(stream, connection, config)
-    async with own.open():
-        connection.log.info("client connected")
-        try:
-            with connection.scope:
-                yield
-        except* Exception as errors:
-            connection.fail(errors)
-        finally:
-            if not connection.handed_over:
-                # This does nothing if the connection has an end reason. If it has none, the gateway itself was
-                # cancelled.
-                connection.end(end_reasons.DRAINING)
-                with trio.move_on_after(config.goodbye_timeout, shield=True) as late:
-                    await connection.say_goodbye()
-                if late.cancel_called:  # trio-websocket may swallow the cancellation, so cancelled_caught can be False
-                    connection.metrics.forced_cleanup()
-                    connection.log.info("goodbye cut off")
-                if connection.attachment is not None:
-                    connection.attachment.detach()
-        if connection.handed_over:
-            await own.closed.wait()
+    try:
+        async with own.open():
+            connection.log.info("client connected")
+            try:
+                with connection.scope:
+                    yield
+            except* Exception as errors:
+                connection.fail(errors)
+            finally:
+                if not connection.handed_over:
+                    # This does nothing if the connection has an end reason. If it has none, the gateway itself was
+                    # cancelled.
+                    connection.end(end_reasons.DRAINING)
+                    with trio.move_on_after(config.goodbye_timeout, shield=True) as late:
+                        await connection.say_goodbye()
+                    # trio-websocket may swallow the cancellation, so cancelled_caught can be False.
+                    if late.cancel_called:
+                        connection.metrics.forced_cleanup()
+                        connection.log.info("goodbye cut off")
+            if connection.handed_over:
+                await own.closed.wait()
+    finally:
+        if connection.attachment is not None:
+            connection.attachment.detach()
+            # Break the reference cycle. Otherwise only a garbage collection would free both.
+            connection.attachment = None

@@ -118,6 +118,10 @@ class SharedStream(trio.abc.Stream):
         self._released = True
         await trio.lowlevel.checkpoint()
 
+    def release(self) -> None:
+        """Refuse further reading, and forget whom to tell of an overflow."""
+        self._released, self._overflow = True, _do_nothing
+
     async def send_close_frame(self, code: int) -> None:
         """Send a close frame (RFC 6455 section 5.5.1) if none was sent, and read until the client closes its side.
 
@@ -131,6 +135,10 @@ class SharedStream(trio.abc.Stream):
                 await self._stream.send_eof()
             while await self._stream.receive_some():
                 pass
+
+
+def _do_nothing() -> None:
+    pass
 
 
 class NotAcceptedError(Exception):

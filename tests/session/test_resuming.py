@@ -257,6 +257,7 @@ async def test_what_the_gateway_cannot_keep_is_told_with_the_whole_state(autojum
         producer = await microphone(ada, transport)
         for number in range(limits.MAX_UNACKNOWLEDGED_BYTES // 15_000 + 5):
             await ben.ok("message", data=[number, "x" * 15_000])
+        await wait_all_tasks_blocked()
         last_event = ada.last_event
         again, answer = await resume(rig, session, lastEvent=3, lastAnswer=3)
         assert answer["lost"] is True

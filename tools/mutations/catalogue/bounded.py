@@ -79,8 +79,8 @@ MUTATIONS: Final = (
         4,
         "A connection waits for its goodbye without a limit.",
         "gateway/connection/connection.py",
-        "                with trio.move_on_after(config.goodbye_timeout, shield=True) as late:\n",
-        "                with trio.CancelScope(shield=True) as late:\n",
+        "                    with trio.move_on_after(config.goodbye_timeout, shield=True) as late:\n",
+        "                    with trio.CancelScope(shield=True) as late:\n",
         (f"{tests.SLOW}[say goodbye-inf]",),
     ),
     Mutation(
