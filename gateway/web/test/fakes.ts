@@ -133,7 +133,8 @@ export class FakeGateway {
   #joined({ userId = "me", username, channelId }: RequestMap["join"]["data"]): RequestMap["join"]["ok"] {
     const { revision } = this;
     return {
-      ...{ sessionId: "session", userId, channelId, revision, iceServers: [], pingIntervalMs: 5_000 },
+      ...{ sessionId: "session", userId, channelId, revision, iceServers: [], pingIntervalMs: 5_000, epoch: 1 },
+      sessionSecret: "a-secret-of-22-characters",
       participants: [...this.participants, participant(userId, [], username)],
       routerRtpCapabilities: testFakeParameters.generateRouterRtpCapabilities(),
     };
