@@ -30,8 +30,7 @@ async def open_shielded_nursery(
                     await trio.sleep_forever()
         except* Exception as errors:
             failed(errors)
-        finally:
-            await ended()
+        await ended()
 
     async with trio.open_nursery() as owner:
         owner.start_soon(hold)

@@ -56,9 +56,9 @@ class FrontDoor:
         self._serve_client = serve_client
         self._metrics = metrics
         self._refusals = RefusalLog(metrics)
-        self._count_sessions = count_sessions or (lambda: self.clients)
         self._last_client_left = trio.Event()
         self.clients = 0
+        self._count_sessions = count_sessions or (lambda: self.clients)
         self.http_connections = 0
         self._open_responses = 0
         self._last_response_sent = trio.Event()

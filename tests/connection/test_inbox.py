@@ -56,7 +56,7 @@ async def test_there_is_no_room_for_more_bytes_than_allowed() -> None:
     assert inbox.put(ReceivedMessage("d", 60))
 
 
-async def test_all_messages_are_taken_out_at_once_and_leave_room() -> None:
+def test_all_messages_are_taken_out_at_once_and_leave_room() -> None:
     inbox = Inbox(2, 100)
     messages = [ReceivedMessage("a", 60), ReceivedMessage("b", 40)]
     assert all(map(inbox.put, messages))
