@@ -58,7 +58,7 @@ impl Core {
         Ok(())
     }
 
-    /// The stream that was this path has closed.  Its client is sent to on the path that was heard last.
+    /// The stream of this path has closed.  Send to its client on the path that was heard last.
     pub fn stream_closed(&mut self, path: Path, now: f64) {
         if let Some(key) = self.by_path.remove(&path) {
             self.lose_path(key, path, now);
@@ -172,7 +172,7 @@ impl Core {
         }
     }
 
-    /// The transport has this path no more.
+    /// Take this path from the transport.
     fn lose_path(&mut self, key: TransportKey, path: Path, now: f64) {
         self.change_paths(key, now, |core, _| core.transports[key].paths.forget(path));
         if !self.transports[key].ready() {
@@ -182,9 +182,9 @@ impl Core {
         }
     }
 
-    /// Change what is known of the paths of a transport, and follow its send path if that moves.
+    /// Change the known paths of a transport.  If its send path moves, report that to the slow path, which sends DTLS.
     ///
-    /// The slow path sends DTLS there.  What the client got on a path that had been silent is lost.
+    /// If the former send path had been silent, the packets sent on it are lost, and receivers need key frames.
     fn change_paths(&mut self, key: TransportKey, now: f64, change: impl FnOnce(&mut Self, f64)) {
         let paths = &self.transports[key].paths;
         let (before, heard_at) = (paths.send_path(), paths.send_heard_at());

@@ -17,7 +17,7 @@ impl Core {
         }
     }
 
-    /// The client is back, and got nothing since `since`.  Whoever was sent video since then needs a key frame.
+    /// The client is back, and got nothing since `since`.  Each consumer that sent video since then needs a key frame.
     ///
     /// Its decoder would ask for one by itself only after a second or more.
     pub(super) fn restore_pictures(&mut self, key: TransportKey, since: f64, now: f64) {
@@ -40,8 +40,8 @@ impl Core {
         let Some(consumer) = self.consumers.get_mut(key) else { return };
         let round_trip = self.transports[consumer.transport].round_trip.unwrap_or(ROUND_TRIP_UNKNOWN);
         let producer = consumer.producer.and_then(|producer| self.producers.get(producer));
-        // The key frames of other codecs are not read, so nothing would end the waiting.  A request that crossed a key
-        // frame must not end the repair of that one.
+        // The core does not recognise the key frames of other codecs, so nothing would end the waiting.  A request that
+        // crossed a key frame must not end the repair of that one.
         let crossed = now - consumer.key_frame_at < round_trip + REPEATED;
         consumer.awaits_key_frame |= !crossed && producer.is_some_and(|producer| producer.codec.is_some());
         if !consumer.key_frame_requested {

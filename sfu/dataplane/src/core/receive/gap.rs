@@ -13,15 +13,15 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// Whether a frame lies in the gap that is this many timestamp units older than the packet behind it.
+    /// Whether a frame lies in the gap.  It is `offset` timestamp units older than the packet behind the gap.
     pub fn holds(self, offset: u16) -> bool {
         (1..self.span).contains(&u32::from(offset))
     }
 
-    /// How many numbers lie from a frame in the gap to the packet behind it; `None` where that is not certain.
+    /// The number of the packet behind the gap, less the number of a frame in the gap; `None` where that is not certain.
     ///
-    /// `known` frames in the gap are known, and this is the `nth` of them, from 1 for the newest.  If all are known, the
-    /// order tells.  Otherwise the frames must be equally long, so that the time tells.
+    /// `known` frames in the gap are known, and this is the `nth` of them, from 1 for the newest.  If all frames are
+    /// known, their order gives the number.  Otherwise the frames must be equally long, so that the time gives it.
     pub fn distance(self, offset: u16, nth: i64, known: i64) -> Option<i64> {
         if known == self.packets {
             return Some(nth);

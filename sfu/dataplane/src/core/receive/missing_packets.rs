@@ -173,8 +173,8 @@ impl MissingPackets {
 
     /// Whether this packet, which comes at `now`, can be the answer to a request.  Else it only comes late.
     ///
-    /// `round_trip` is that to the client, if it is known.  That of earlier requests is better.  An answer to the only
-    /// request comes about a round trip after it.  After several requests nobody knows which of them is answered.
+    /// `round_trip` is the one to the client, if it is known.  Earlier requests show a better one.  An answer to the
+    /// only request comes about a round trip after it.  After several requests nobody knows which of them is answered.
     pub fn can_be_answer(&self, number: i64, round_trip: Option<f64>, now: f64) -> bool {
         let Ok(place) = self.place(number) else { return false };
         let Missing { tries, asked_at, .. } = self.missing[place];

@@ -146,7 +146,7 @@ impl PathSelection {
         self.forget_oldest()
     }
 
-    /// Note a sign on this path, as the newest one.  Whether the client has answered a check there.
+    /// Note a sign on this path, as the newest one.  Gives whether the client has answered a check there.
     fn learn(&mut self, path: Path, newest: bool, now: f64) -> bool {
         let place = self.known.iter().position(|known| known.path == path);
         let known = place.map(|place| self.known.remove(place));
@@ -166,7 +166,7 @@ impl PathSelection {
 
     /// Whether to check this path now, after a request on it.  Gives the identifier for the check.
     ///
-    /// One request causes one check at most, so nobody can make us send more than he sends himself.
+    /// One request causes one check at most, so no sender can make us send more than it sends itself.
     pub fn take_check(
         &mut self,
         path: Path,
@@ -177,7 +177,7 @@ impl PathSelection {
         (candidate.current && candidate.may_check(now)).then(|| candidate.note_check(now, new_id))
     }
 
-    /// The client answered on this path.  Whether that is the answer to our check there.
+    /// An answer came on this path.  Gives whether it answers our check there.
     pub fn on_answer(&mut self, path: Path, id: &TransactionId, now: f64) -> bool {
         let known = self.known.iter_mut().find(|known| known.path == path);
         let Some(known) = known.filter(|known| known.check.is_some_and(|check| check.id == *id)) else { return false };
@@ -215,8 +215,8 @@ impl PathSelection {
         nominated.into_iter().chain(self.trial.map(Trial::due)).min_by(f64::total_cmp)
     }
 
-    /// Move the send path if it has been silent for long enough.  Gives a check and its path, if the send path is to be
-    /// asked whether it is alive.
+    /// Move the send path if it has been silent for long enough.  Gives a check and its path, if the send path must
+    /// show that it is alive.
     pub fn pass_time(&mut self, now: f64, new_id: impl FnOnce() -> TransactionId) -> Option<(Path, TransactionId)> {
         if let Some(nominee) = self.nominee.filter(|_| now >= self.send_heard_at + SILENT_AFTER) {
             self.select(nominee);

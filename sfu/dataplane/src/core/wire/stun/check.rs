@@ -6,7 +6,7 @@ use sha1::Sha1;
 use super::attribute::{FINGERPRINT, FINGERPRINT_SIZE, HEAD_SIZE, append, fingerprint};
 use super::header::{BINDING_REQUEST, TransactionId, begin, set_length};
 
-/// A Binding request without credentials, because nobody tells us the client's password.
+/// A Binding request without credentials, because we do not know the client's password.
 ///
 /// A client answers it with the error 400 (RFC 8489 section 9.1.3).  With any answer it shows that it got the request.
 pub fn check(transaction_id: &TransactionId) -> Vec<u8> {
