@@ -30,8 +30,9 @@ impl Core {
         }
     }
 
-    fn gets_video(&self, consumer: ConsumerKey) -> bool {
-        let producer = self.consumers[consumer].producer.and_then(|producer| self.producers.get(producer));
+    pub(super) fn gets_video(&self, consumer: ConsumerKey) -> bool {
+        let producer = self.consumers.get(consumer).and_then(|consumer| consumer.producer);
+        let producer = producer.and_then(|producer| self.producers.get(producer));
         producer.is_some_and(|producer| producer.spec.video)
     }
 

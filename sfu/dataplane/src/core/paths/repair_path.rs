@@ -40,6 +40,9 @@ impl Core {
             return Err(DropReason::RepairNotNeeded);
         }
         encoding.missing.on_packet(place.number, place.highest, wanted, packet.now);
+        if wanted && place.is_behind_interruption() {
+            encoding.missing.on_interruption();
+        }
         if let Some(lowest) = lowest.filter(|&lowest| wanted && place.number < lowest) {
             encoding.note_overtaken(place.number, lowest, packet.now);
         }

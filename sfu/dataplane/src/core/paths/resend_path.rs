@@ -13,6 +13,9 @@ use crate::core::send::resender::shortest_trip;
 use crate::core::wire::rtcp::Nack;
 use crate::core::wire::rtp::{Element, FIXED_HEADER_SIZE, parse_header_untrusted};
 
+/// A receiver that asks at once for so many packets that are not kept any more was cut off.
+const CUT_OFF: usize = 16;
+
 impl Core {
     /// Answer a NACK: send those packets of a consumer again that its receiver misses.
     ///
@@ -34,12 +37,17 @@ impl Core {
         let allowed = self.transports[transport].resend_limits().take_look_ups(wanted.min(*look_ups), now);
         *look_ups -= allowed;
         let mut elements = std::mem::take(&mut self.scratch.elements);
+        let mut too_old = 0;
         for number in nack.numbers().take(allowed) {
-            if let Err(reason) = self.resend(key, number, &mut elements, now) {
+            if let Err(reason) = self.resend(key, number, &mut elements, &mut too_old, now) {
                 self.count_not_resent(key, reason, 1);
             }
         }
         self.scratch.elements = elements;
+        if too_old >= CUT_OFF && self.gets_video(key) {
+            // Browsers wait for the packets, and ask for a key frame only after some seconds.
+            self.want_key_frame(key, now);
+        }
         self.count_not_resent(key, DropReason::TooManyNacks, wanted - allowed);
     }
 
@@ -50,12 +58,14 @@ impl Core {
         }
     }
 
-    /// Queue one packet again.  Fails with the reason if the receiver does not get it.
+    /// Queue one packet again.  Fails with the reason if the receiver does not get it.  Counts in `too_old` if it was
+    /// sent too long ago.
     fn resend(
         &mut self,
         key: ConsumerKey,
         number: u16,
         elements: &mut Vec<Element>,
+        too_old: &mut usize,
         now: f64,
     ) -> Result<(), DropReason> {
         let round_trip = self.transports[self.consumers[key].transport].round_trip;
@@ -64,6 +74,8 @@ impl Core {
         // Take the store out of the core meanwhile, because the packet in it stays borrowed.
         let store = self.producers[at.producer].encodings[at.index].store.take();
         let stored = missing.incoming.and_then(|incoming| store.as_ref()?.get(incoming));
+        let is_too_old = |incoming| store.as_ref().is_none_or(|store| store.is_too_old(incoming));
+        *too_old += usize::from(missing.incoming.is_some_and(is_too_old));
         let queued = match stored {
             None if missing.incoming.is_some() => Err(DropReason::ResendNotStored),
             // The receiver asked before the packet could have come: it is still on its way.

@@ -205,6 +205,12 @@ impl MissingPackets {
         }
     }
 
+    /// The client could not be heard for long.  It has forgotten the packets that were lost meanwhile.
+    pub fn on_interruption(&mut self) {
+        self.give_up_all();
+        self.failed = true;
+    }
+
     /// Give up all missing packets, because nobody wants them any more.
     pub fn give_up_all(&mut self) {
         self.counts.given_up += self.missing.len() as u64;

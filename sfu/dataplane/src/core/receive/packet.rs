@@ -36,6 +36,10 @@ impl<'a> Opened<'a> {
     }
 }
 
+/// An interruption lasts so long, in seconds, and loses more packets than this.
+const INTERRUPTION: f64 = 1.0;
+const INTERRUPTED: i64 = 16;
+
 /// The place of a packet in its encoding.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
@@ -51,6 +55,11 @@ impl Place {
     /// Whether no later packet came before it.
     pub fn newest(&self) -> bool {
         self.number > self.highest
+    }
+
+    /// Whether the client could not be heard for long.  A single packet may also be lost in a long pause.
+    pub fn is_behind_interruption(&self) -> bool {
+        self.number - self.highest > INTERRUPTED && self.pause.is_some_and(|pause| pause >= INTERRUPTION)
     }
 }
 

@@ -7,6 +7,7 @@ mod bindings;
 mod clocks;
 mod fuzz;
 mod gaps;
+mod interruptions;
 mod liveness;
 mod lossy;
 mod moving_paths;

@@ -99,6 +99,11 @@ impl PacketStore {
         })
     }
 
+    /// Whether nothing so old is kept any more.
+    pub fn is_too_old(&self, extended: i64) -> bool {
+        self.entries.front().is_none_or(|oldest| extended < oldest.extended)
+    }
+
     /// Keep a copy of a packet.  The store may grow by `room` bytes.
     ///
     /// The oldest packets go: those that nobody needs any more, and as many more as the bounds demand.  A packet that
