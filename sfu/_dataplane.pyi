@@ -114,8 +114,8 @@ class DataPlane:
         with the new ones.  Raises ``ValueError`` for a username fragment that is in use.
 
         Datagrams from the path of an authentic request belong to this transport from then on.  It keeps its newest 16
-        paths.  A path of another transport moves here.  :class:`PathSelected` names the path that the transport sends
-        on.  ``docs/closures.md`` says when that is another one.
+        paths.  A silent path of another transport moves here.  :class:`PathSelected` names the path that the transport
+        sends on.  ``docs/closures.md`` says when that is another one.
         """
 
     def watch(self, transport: TransportId, heard_at: float, silent_after: float, lost_after: float) -> None:

@@ -66,12 +66,15 @@ def test_a_path_that_is_added_again_is_the_newest() -> None:
         assert len(receiver.packets()) == (path == paths[0])
 
 
-def test_a_path_of_another_transport_moves() -> None:
+def test_a_silent_path_of_another_transport_moves() -> None:
     rig = Rig()
     sender, _, receiver, _ = rig.call()
     newcomer = rig.client(connected=False)
     rig.core.set_keys(newcomer.transport, newcomer.keys)
     sender.send_rtp(1)
+    newcomer.check(receiver.path)
+    assert rig.core.totals().paths == 2
+    rig.now += 3
     newcomer.check(receiver.path)
     sender.send_rtp(2)
     assert len(rig.sent) == 1

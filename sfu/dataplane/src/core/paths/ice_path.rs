@@ -106,7 +106,13 @@ impl Core {
     }
 
     /// An authentic request came on this path the first time: learn the path, and check it if it is a candidate.
+    ///
+    /// A client cannot take the path of another that is alive, since anybody can forge the address of a request.
     fn follow_request(&mut self, key: TransportKey, path: Path, verdict: &Verdict, now: f64) {
+        let owner = self.by_path.get(&path).filter(|owner| **owner != key);
+        if owner.is_some_and(|&owner| self.transports[owner].paths.is_alive(path, now)) {
+            return;
+        }
         self.own_path(key, path, now);
         self.change_paths(key, now, |core, now| {
             if verdict.retired.is_some() {

@@ -72,7 +72,7 @@ fn a_refused_request_is_a_sign_of_life_and_adds_no_path() {
 }
 
 #[test]
-fn a_path_moves_to_the_transport_that_authenticated_on_it_last() {
+fn a_silent_path_moves_to_the_transport_that_authenticated_on_it_last() {
     let mut core = Core::new(0.0);
     Client::connect(&mut core, 1, PROFILES[0]);
     Client::connect(&mut core, 2, PROFILES[0]);
@@ -82,8 +82,23 @@ fn a_path_moves_to_the_transport_that_authenticated_on_it_last() {
     assert_eq!(core.take_events(usize::MAX), [Event::PathSelected { transport: 1, path: path(9) }]);
     assert_eq!(core.totals().paths, 3);
     // The second one was never heard on its own path.
-    arrive(&mut core, credentials(2).request(true), 9);
+    core.receive(&mut credentials(2).request(true), path(9), 4.0);
     assert_eq!(core.take_events(usize::MAX), [Event::PathSelected { transport: 2, path: path(9) }]);
+}
+
+#[test]
+fn nobody_takes_a_path_that_is_alive() {
+    let mut core = Core::new(0.0);
+    let mut victim = Client::connect(&mut core, 1, PROFILES[0]);
+    Client::connect(&mut core, 2, PROFILES[0]);
+    core.add_producer(1, 10, audio()).unwrap();
+    arrive(&mut core, credentials(1).request(true), 1);
+    for number in 0..100 {
+        let now = 1.0 + f64::from(number);
+        core.receive(&mut victim.seal(AUDIO, 111, number, b"voice"), path(1), now);
+        core.receive(&mut credentials(2).request(true), path(1), now + 0.9);
+    }
+    assert_eq!((core.producer_stats(10).unwrap().encodings[0].packets, core.totals().paths), (100, 2));
 }
 
 #[test]

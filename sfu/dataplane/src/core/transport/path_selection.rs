@@ -19,6 +19,8 @@ use crate::core::wire::stun::TransactionId;
 pub const MAX_PATHS: usize = 16;
 /// Seconds without a sign from the send path, after which another may replace it.
 pub const SILENT_AFTER: f64 = 1.0;
+/// Seconds without a sign from a path, after which another client may have it.  Browsers send a request every 2.5 s.
+const ALIVE: f64 = 3.0;
 /// Checks of a silent send path, and the seconds from one to the next.
 const PROBES: u8 = 2;
 const PROBE_INTERVAL: f64 = 0.3;
@@ -111,6 +113,13 @@ impl PathSelection {
     /// When an authentic sign came on the send path last.
     pub fn send_heard_at(&self) -> f64 {
         self.send_heard_at
+    }
+
+    /// Whether an authentic sign came on this path in the last seconds.
+    pub fn is_alive(&self, path: Path, now: f64) -> bool {
+        let known = self.known.iter().find(|known| known.path == path).map(|known| known.heard_at);
+        let heard_at = if self.send_path == Some(path) { Some(self.send_heard_at) } else { known };
+        heard_at.is_some_and(|at| now - at < ALIVE)
     }
 
     /// Every path that packets may come from.
