@@ -37,6 +37,9 @@ impl Core {
         } else if waiting && begins {
             self.start_waiting_consumers(at, packet);
         }
+        if !packet.newest {
+            self.count_late_key_frame(at, packet);
+        }
         let redundant = self.take_redundant_forms(at, packet);
         let (mut fanout, producer) = self.fanout(at, packet);
         fanout.redundant = redundant;

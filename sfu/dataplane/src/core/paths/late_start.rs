@@ -12,13 +12,32 @@ impl Core {
     /// Whether waiting consumers can begin with this packet although later ones came before it.
     ///
     /// A key frame begins in it, and everything behind it that came is stored.
-    pub(super) fn can_begin_late(&self, at: EncodingKey, packet: &Packet) -> bool {
-        let encoding = &self.producers[at.producer].encodings[at.index];
+    pub(super) fn can_begin_late(&mut self, at: EncodingKey, packet: &Packet) -> bool {
+        if !begins_late(packet) || !self.somebody_waits_for(at, packet) {
+            return false;
+        }
+        let encoding = &mut self.producers[at.producer].encodings[at.index];
+        if !encoding.may_begin_late(packet.now) {
+            return false;
+        }
         let Some(store) = &encoding.store else { return false };
-        !packet.newest
-            && !packet.left_out
-            && packet.frame.is_some_and(|frame| frame.key)
-            && encoding.came_behind(packet.extended).all(|number| store.get(number).is_some())
+        encoding.came_behind(packet.extended).all(|number| store.get(number).is_some())
+    }
+
+    /// Count the key frame that begins in a late packet, unless a consumer that could have begun with it still waits.
+    ///
+    /// The slow path would take the request of that consumer for answered.
+    pub(super) fn count_late_key_frame(&mut self, at: EncodingKey, packet: &Packet) {
+        if begins_late(packet) && !self.somebody_waits_for(at, packet) {
+            let encoding = &mut self.producers[at.producer].encodings[at.index];
+            encoding.count_late_key_frame(packet.header.timestamp);
+        }
+    }
+
+    /// Whether a consumer waits that could begin with this packet.
+    fn somebody_waits_for(&self, at: EncodingKey, packet: &Packet) -> bool {
+        let waiting = &self.producers[at.producer].encodings[at.index].waiting;
+        waiting.iter().any(|&key| self.can_begin(key, packet))
     }
 
     /// Let waiting consumers begin with this packet.  [`Self::forward_stored`] must follow behind the packet.
@@ -37,7 +56,6 @@ impl Core {
         if encoding.routes.len() == place {
             return;
         }
-        encoding.count_key_frame(packet.header.timestamp);
         // Take the store out of the core meanwhile, because the packets in it stay borrowed.
         let Some(store) = encoding.store.take() else { return };
         let numbers: Vec<i64> = encoding.came_behind(packet.extended).collect();
@@ -54,4 +72,9 @@ impl Core {
         }
         self.producers[at.producer].encodings[at.index].store = Some(store);
     }
+}
+
+/// Whether a key frame begins in this packet, and the packet came late.
+fn begins_late(packet: &Packet) -> bool {
+    !packet.newest && !packet.left_out && packet.frame.is_some_and(|frame| frame.key)
 }

@@ -59,8 +59,7 @@ impl Core {
         let sets = parameter_sets.missing_in(packet.payload, packet.frame.is_some_and(|frame| frame.parameters));
         let mut place = 0;
         while let Some(&key) = self.producers[at.producer].encodings[at.index].waiting.get(place) {
-            let consumer = &self.consumers[key];
-            if !consumer.takes(packet.payload_type) || !self.transports[consumer.transport].ready() {
+            if !self.can_begin(key, packet) {
                 place += 1;
                 continue;
             }
@@ -77,6 +76,12 @@ impl Core {
                 self.send_parameter_sets(at, key, &sets, packet);
             }
         }
+    }
+
+    /// Whether a consumer that waits can begin with this packet: its transport sends, and it takes the format.
+    pub(in crate::core) fn can_begin(&self, key: ConsumerKey, packet: &Packet) -> bool {
+        let consumer = &self.consumers[key];
+        consumer.takes(packet.payload_type) && self.transports[consumer.transport].ready()
     }
 
     /// Send the parameter sets that the key frame lacks: each in a packet of its own before it, with its timestamp.

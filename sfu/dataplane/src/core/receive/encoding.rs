@@ -14,6 +14,9 @@ use crate::core::receive::statistics::ReceiveStats;
 use crate::core::srtp::window::RtpWindow;
 use crate::core::wire::payload::{Codec, Frame, ParameterSets, Picture};
 
+/// Seconds from one look at waiting consumers, for a key frame that came late, to the next.
+const LATE_START_INTERVAL: f64 = 0.05;
+
 /// The stream of one SSRC of a producer.  Without simulcast a producer has one encoding.
 #[derive(Debug)]
 pub struct Encoding {
@@ -46,6 +49,8 @@ pub struct Encoding {
     frame_floor: i64,
     /// The newest packets; `None` while no consumer could ask for one again.
     pub store: Option<Box<PacketStore>>,
+    /// When waiting consumers were last looked at for a key frame that came late, in seconds.
+    late_start_at: f64,
     /// Timestamp of the newest key frame.
     key_timestamp: Option<u32>,
     /// Timestamp of the newest packet.
@@ -78,6 +83,7 @@ impl Encoding {
             came: RtpWindow::default(),
             frame_floor: i64::MIN,
             store: None,
+            late_start_at: f64::NEG_INFINITY,
             key_timestamp: None,
             newest_timestamp: None,
             slice_timestamp: None,
@@ -133,11 +139,30 @@ impl Encoding {
     }
 
     /// Count a key frame with this timestamp, once.
-    pub fn count_key_frame(&mut self, timestamp: u32) {
+    fn count_key_frame(&mut self, timestamp: u32) {
         if self.key_timestamp != Some(timestamp) {
             self.key_timestamp = Some(timestamp);
             self.key_frames += 1;
         }
+    }
+
+    /// Count a key frame whose beginning came late, unless a newer one has come.
+    pub fn count_late_key_frame(&mut self, timestamp: u32) {
+        let is_newer = |newest: u32| timestamp.wrapping_sub(newest) as i32 > 0;
+        if self.key_timestamp.is_none_or(is_newer) {
+            self.count_key_frame(timestamp);
+        }
+    }
+
+    /// Whether to check at `now` (seconds) that waiting consumers can begin with a packet that came late.
+    ///
+    /// The check looks at all packets behind it, and any late packet may cause it.  So it has a limit.
+    pub fn may_begin_late(&mut self, now: f64) -> bool {
+        let may = now - self.late_start_at >= LATE_START_INTERVAL;
+        if may {
+            self.late_start_at = now;
+        }
+        may
     }
 
     /// Read the marks of the payload's frame, and extend its picture id (0 where it has none).
@@ -161,8 +186,7 @@ impl Encoding {
         if newest && frame.key {
             self.missing.on_key_frame(self.frame_floor);
         }
-        // A key frame whose beginning comes late may serve nobody who waits.  It counts only if somebody begins with it.
-        if frame.key && (newest || self.waiting.is_empty()) {
+        if newest && frame.key {
             self.count_key_frame(timestamp);
         }
         (frame, frame.picture.map_or(0, |picture| self.extend_picture(picture)))

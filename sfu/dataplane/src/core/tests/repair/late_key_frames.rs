@@ -62,6 +62,51 @@ fn consumers_begin_at_a_key_frame_that_begins_late_with_everything_behind_it() {
     assert_eq!(call.got(), [7]);
 }
 
+/// A key frame of one packet.
+fn key(number: u16) -> Vec<u8> {
+    let mut packet = media(number);
+    packet.splice(12.., VP8_KEY.iter().copied());
+    packet
+}
+
+#[test]
+fn a_late_key_frame_counts_although_a_client_that_is_not_connected_waits() {
+    let mut call = Call::new(repaired_video());
+    call.arrive_all([0, 1], 1.0);
+    call.core.add_transport(3).unwrap();
+    call.core.add_consumer(3, 30, 10, &consumer(7000), 1).unwrap();
+    call.arrive_all([3], 1.0);
+    call.asked(1.02);
+    call.arrive(rtx(RTX, 1, &key(2)), 1.05);
+    assert_eq!((call.got().last(), call.stats().key_frames), (Some(&3), 2));
+}
+
+#[test]
+fn a_late_key_frame_does_not_count_behind_a_newer_one() {
+    let mut call = Call::new(repaired_video());
+    call.arrive_all([0, 1], 1.0);
+    call.arrive(key(3), 1.01);
+    call.arrive(rtx(RTX, 1, &key(2)), 1.05);
+    assert_eq!(call.stats().key_frames, 2);
+}
+
+#[test]
+fn late_packets_cause_few_looks_at_the_packet_store() {
+    for (pause, begins) in [(0.01, false), (0.06, true)] {
+        let (mut call, _) = begin_late(true, &[101, 103, 105], &[]);
+        call.core.set_consumer_paused(21, true).unwrap();
+        call.core.set_consumer_paused(21, false).unwrap();
+        call.core.set_rtcp_source(OURS, "router");
+        call.arrive_all([107, 109], 2.0);
+        call.got();
+        // Something behind the first key frame is not stored, and the second one is complete.
+        call.arrive(rtx(RTX, 50, &key(104)), 2.1);
+        assert_eq!(call.got(), []);
+        call.arrive(rtx(RTX, 51, &key(108)), 2.1 + pause);
+        assert_eq!(call.got().len(), if begins { 2 } else { 0 });
+    }
+}
+
 #[test]
 fn the_first_key_frame_is_repaired_behind_the_packet_that_comes_first() {
     let mut call = Call::new(repaired_video());
