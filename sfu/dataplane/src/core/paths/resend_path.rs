@@ -92,7 +92,7 @@ impl Core {
         Some(EncodingKey { producer: consumer.producer?, index: consumer.current? })
     }
 
-    /// Append a retransmission to the batch of its transport: of the stored packet, or of padding.
+    /// Append a retransmission to the batch of its transport: of the stored packet, or of one of the consumer's own.
     fn queue_again(
         &mut self,
         key: ConsumerKey,
@@ -107,7 +107,8 @@ impl Core {
         let transport = &mut transports[consumer.transport];
         let trailer = transport.srtp.as_ref().ok_or(DropReason::SendFailed)?.rtp_trailer();
         let room = transport.largest_datagram() - trailer;
-        let size = stored.map_or(FIXED_HEADER_SIZE, |stored| stored.plain.len()) + trailer;
+        let own_size = FIXED_HEADER_SIZE + consumer.own_set(index).map_or(0, <[u8]>::len);
+        let size = stored.map_or(own_size, |stored| stored.plain.len()) + trailer;
         let media_bytes = transport.media_bytes;
         if !transport.resend_limits().take_bytes(size, media_bytes, now) {
             return Err(DropReason::ResendOverBudget);
@@ -116,7 +117,7 @@ impl Core {
         let batch = &mut transport.batch;
         let start = batch.bytes.len();
         let rewritten = match stored {
-            None => consumer.fill_again(index, &mut batch.bytes, now)?,
+            None => consumer.own_again(index, &mut batch.bytes, now)?,
             Some(stored) => {
                 let packet = read_again_untrusted(producer, &stored, elements, *serial);
                 let packet = packet.ok_or(DropReason::ResendNotStored)?;

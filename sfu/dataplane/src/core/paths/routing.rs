@@ -73,7 +73,7 @@ impl Core {
             self.note_round_trip(key, packet.now);
             left.into_iter().for_each(|at| self.release_store(at));
             if !sets.is_empty() {
-                self.send_parameter_sets(at, key, &sets, packet);
+                self.send_parameter_sets(at, key, sets.clone(), packet);
             }
         }
     }
@@ -85,7 +85,7 @@ impl Core {
     }
 
     /// Send the parameter sets that the key frame lacks: each in a packet of its own before it, with its timestamp.
-    fn send_parameter_sets(&mut self, at: EncodingKey, key: ConsumerKey, sets: &[Vec<u8>], packet: &Packet) {
+    fn send_parameter_sets(&mut self, at: EncodingKey, key: ConsumerKey, sets: Vec<Vec<u8>>, packet: &Packet) {
         let header = Header { marker: false, ..packet.header };
         let (mut fanout, producer) = self.fanout(at, packet);
         for (payload, before) in sets.iter().zip((1..=sets.len() as i64).rev()) {
@@ -93,8 +93,7 @@ impl Core {
             let set = Packet { payload, padding: &[], header, extended, frame: Some(Frame::default()), ..*packet };
             fanout.enqueue(key, &set, &mut producer.rewriters);
         }
-        // The parameter sets took the numbers of the packets before the key frame.  If those still come, drop them.
-        self.consumers[key].skip_to(packet.extended);
+        self.consumers[key].end_parameter_sets(sets, packet);
     }
 
     /// The consumer's layers may differ from what the slow path knows.

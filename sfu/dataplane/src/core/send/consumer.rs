@@ -8,6 +8,7 @@ use crate::core::send::loss_reports::LossReports;
 use crate::core::send::picture_numbers::PictureNumbers;
 use crate::core::send::resender::Resender;
 use crate::core::send::sender_report::ReportSchedule;
+use crate::core::send::sent_parameter_sets::SentParameterSets;
 use crate::core::send::sequence_translator::SequenceTranslator;
 use crate::core::send::temporal_layers::TemporalLayers;
 use crate::core::send::timestamps::TimestampAligner;
@@ -64,6 +65,8 @@ pub struct Consumer {
     pub red_payload_type: Option<u8>,
     /// The packet indices that carried padding in the place of a packet; `None` before the first.
     pub(super) filled: Option<Box<RtpWindow>>,
+    /// The parameter sets that it sent by itself when it last began; `None` if it sent none.
+    pub(super) sent_sets: Option<Box<SentParameterSets>>,
     /// `None` before its receiver asks for the first packet.
     pub resender: Option<Box<Resender>>,
     /// The router's payload types of media that can be sent again, each with the payload type of its retransmissions.
@@ -153,6 +156,7 @@ impl Consumer {
             loss_reports: LossReports::new(first_sequence),
             red_payload_type,
             filled: None,
+            sent_sets: None,
             resender: None,
             rtx_types,
             payload_types: payload_types.fold(0, |set, &one| set | 1 << (one & 0x7F)),
@@ -174,6 +178,7 @@ impl Consumer {
         self.layers.begin();
         self.reports.restart();
         self.sequence.begin(packet.extended);
+        self.sent_sets = None;
         if let Some(resender) = &mut self.resender {
             resender.begin();
         }
@@ -182,9 +187,20 @@ impl Consumer {
         }
     }
 
-    /// Drop everything before this extended sequence number of the source.  The numbers that are sent go on.
-    pub fn skip_to(&mut self, number: i64) {
-        self.sequence.begin(number);
+    /// These parameter sets were sent before the key frame that `packet` begins, and took the numbers before it.
+    ///
+    /// If the publisher's packets with those numbers still come, they are dropped.
+    pub fn end_parameter_sets(&mut self, sets: Vec<Vec<u8>>, packet: &Packet) {
+        let first = self.sequence.taken(packet.extended - sets.len() as i64);
+        if let Some(first_index) = first.and_then(|first| u64::try_from(first).ok()).filter(|_| self.resends()) {
+            self.sent_sets = Some(Box::new(SentParameterSets {
+                first_index,
+                payload_type: packet.payload_type,
+                timestamp: self.timestamps.translate(packet.header.timestamp),
+                units: sets.into(),
+            }));
+        }
+        self.sequence.begin(packet.extended);
     }
 
     /// Append the packet as this receiver gets it: plain, with its own header in front of the shared payload.

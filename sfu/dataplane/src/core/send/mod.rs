@@ -8,6 +8,7 @@ pub mod resend;
 pub mod resend_limits;
 pub mod resender;
 pub mod sender_report;
+pub mod sent_parameter_sets;
 pub mod sequence_translator;
 pub mod temporal_layers;
 pub mod timestamps;

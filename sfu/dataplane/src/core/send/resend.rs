@@ -14,7 +14,7 @@ const ORIGINAL_NUMBER: usize = 2;
 pub struct Missing {
     /// The index with which it was sent.
     pub index: u64,
-    /// The extended number of the producer's packet; `None` where padding was sent.
+    /// The extended number of the producer's packet; `None` for padding or a parameter set of the consumer's own.
     pub incoming: Option<i64>,
 }
 
@@ -53,12 +53,21 @@ impl Consumer {
         }
         // Only numbers from after the consumer's last beginning lead back to a packet.  It began with a key frame, so
         // its receiver needs no earlier packet.
-        let incoming = self.sequence.incoming(index as i64).ok_or(DropReason::ResendNotStored)?;
+        let incoming = self.sequence.incoming(index as i64);
+        let own_set = self.own_set(index).is_some();
+        if incoming.is_none() && !own_set {
+            return Err(DropReason::ResendNotStored);
+        }
         let padding = self.filled.as_ref().is_some_and(|filled| filled.contains(index));
         let oldest = self.sealed.oldest();
         let resender = self.resender().ok_or(DropReason::ResendNotStored)?;
         resender.check(index, oldest, round_trip, now)?;
-        Ok(Missing { index, incoming: (!padding).then_some(incoming) })
+        Ok(Missing { index, incoming: incoming.filter(|_| !padding && !own_set) })
+    }
+
+    /// The parameter set that the consumer sent by itself with this index.
+    pub fn own_set(&self, index: u64) -> Option<&[u8]> {
+        self.sent_sets.as_ref()?.get(index)
     }
 
     /// Append a packet as a retransmission: with its own header, and the payload exactly as it was sent first.
@@ -93,14 +102,19 @@ impl Consumer {
         Ok(Rewritten { index: resent_index, header, timestamp, payload: ORIGINAL_NUMBER + packet.payload.len() })
     }
 
-    /// Append a retransmission of padding: nothing follows the original number.
-    pub fn fill_again(&mut self, index: u64, out: &mut Vec<u8>, now: f64) -> Result<Rewritten, DropReason> {
-        let timestamp = self.timestamps.last;
-        let (resent_index, stamp) = self.stamp_again(index, None, timestamp, now)?;
-        let header = stamp.fixed_header();
+    /// Append a retransmission of a packet that the consumer made by itself, without extensions: a parameter set, or
+    /// padding.  Nothing of padding follows the original number.
+    pub fn own_again(&mut self, index: u64, out: &mut Vec<u8>, now: f64) -> Result<Rewritten, DropReason> {
+        let sets = self.sent_sets.as_ref().filter(|sets| sets.get(index).is_some());
+        let (payload_type, timestamp) =
+            sets.map_or((None, self.timestamps.last), |sets| (Some(sets.payload_type), sets.timestamp));
+        let (resent_index, stamp) = self.stamp_again(index, payload_type, timestamp, now)?;
+        let (header, unit) = (stamp.fixed_header(), self.own_set(index).unwrap_or_default());
         out.extend_from_slice(&header);
         out.extend_from_slice(&(index as u16).to_be_bytes());
-        Ok(Rewritten { index: resent_index, header: header.len(), timestamp, payload: ORIGINAL_NUMBER })
+        out.extend_from_slice(unit);
+        let payload = ORIGINAL_NUMBER + unit.len();
+        Ok(Rewritten { index: resent_index, header: header.len(), timestamp, payload })
     }
 
     /// Take the next index of the retransmissions.  Without a `payload_type`, use the first one that the receiver

@@ -1,6 +1,7 @@
 //! Decoders that begin at an H.264 key frame, with different units before its slices.
 
 use super::*;
+use crate::core::rtcp::Nack;
 
 const SPS: &[u8] = b"\x67\x42\xe0\x1f\x8c\x8d\x40";
 const PPS: &[u8] = b"\x68\xce\x3c\x80";
@@ -112,6 +113,56 @@ fn a_receiver_that_begins_at_a_sequence_parameter_set_alone_gets_the_earlier_pic
         let expected = [SPS, PPS, SPS, IDR].map(|unit| (1000, unit.to_vec()));
         assert_eq!(got(&mut core, &mut receiver), expected);
     }
+}
+
+/// Let a consumer that resends begin at a bare key frame, for which the core sends parameter sets as packets 1 and 2.
+fn begin_bare(core: &mut Core, sender: &mut Client, receiver: &mut Client) {
+    let format = ConsumerFormat { payload_types: [105].into(), rtx_payload_types: [(105, 106)].into(), ..format() };
+    let spec = ConsumerSpec { rtx_ssrc: Some(8000), ..ConsumerSpec::new(&format, 7020) };
+    send(core, sender, 0, 1000, &[SPS, PPS, IDR]);
+    core.add_consumer(2, 20, 10, &spec, 1).unwrap();
+    send(core, sender, 6, 2000, &[IDR]);
+    send(core, sender, 7, 3000, &[SLICE]);
+    assert_eq!(got(core, receiver).len(), 4);
+}
+
+/// The retransmissions of these packets of the consumer: each original number, timestamp and payload.
+fn again(core: &mut Core, receiver: &mut Client, numbers: &[u16], now: f64) -> Vec<(u16, u32, Vec<u8>)> {
+    let mut compound = Vec::new();
+    Nack::write(1, 7020, numbers, &mut compound);
+    receiver.send_rtcp(core, compound, now);
+    let opened = leaving(core, now).into_iter().map(|(_, datagram)| receiver.open(&datagram).unwrap());
+    opened
+        .map(|(header, payload)| {
+            assert_eq!((header.ssrc, header.payload_type), (8000, 106));
+            (u16::from_be_bytes([payload[0], payload[1]]), header.timestamp, payload[2..].to_vec())
+        })
+        .collect()
+}
+
+#[test]
+fn parameter_sets_that_the_core_sent_by_itself_are_sent_again() {
+    let (mut core, mut sender, mut receiver) = call();
+    begin_bare(&mut core, &mut sender, &mut receiver);
+    let expected = [(1, 2000, SPS), (2, 2000, PPS), (3, 2000, IDR), (4, 3000, SLICE)];
+    let expected = expected.map(|(number, timestamp, unit)| (number, timestamp, unit.to_vec()));
+    assert_eq!(again(&mut core, &mut receiver, &[1, 2, 3, 4], 1.1), expected);
+    // A packet of the publisher with the number of a parameter set still changes nothing.
+    send(&mut core, &mut sender, 5, 1500, &[SLICE]);
+    assert_eq!(again(&mut core, &mut receiver, &[2], 1.2), expected[1..2]);
+    assert_eq!(dropped(&core), []);
+}
+
+#[test]
+fn parameter_sets_from_before_a_new_beginning_are_not_sent_again() {
+    let (mut core, mut sender, mut receiver) = call();
+    begin_bare(&mut core, &mut sender, &mut receiver);
+    core.set_consumer_paused(20, true).unwrap();
+    core.set_consumer_paused(20, false).unwrap();
+    send(&mut core, &mut sender, 8, 4000, &[SPS, PPS, IDR]);
+    leaving(&mut core, 1.0);
+    assert_eq!(again(&mut core, &mut receiver, &[1, 2], 1.1), []);
+    assert_eq!(dropped(&core), [(DropReason::ResendNotStored, 2)]);
 }
 
 #[test]

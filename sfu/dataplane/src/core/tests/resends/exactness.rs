@@ -89,7 +89,8 @@ impl Stage {
                 let first = 0xA0 | u8::from(begins) << 3 | u8::from(!key) << 6;
                 packet.extend([first, picture as u8 & 0x7F, layer << 5 | 0x10, 0]);
             }
-            _ => packet.extend([if key { 0x67 } else { 0x41 }, 9]),
+            // A key frame without parameter sets gets those of an earlier one from the core.
+            _ => packet.extend([[0x41, 0x67, 0x65][usize::from(key) + usize::from(key && kind > 100)], 9]),
         }
         packet.extend([kind, encoding as u8, number as u8, 1]);
         if padded {
@@ -128,7 +129,11 @@ impl Stage {
             if before.payload.is_empty() {
                 prop_assert_eq!(body.len(), 2);
             } else {
-                prop_assert_eq!(&first(body[2..].to_vec()), before);
+                let again = first(body[2..].to_vec());
+                // The core's own parameter sets come again without extensions.
+                let own_set = again.payload[0] == 0x67 && again.extension.is_none();
+                let extension = before.extension.clone().filter(|_| !own_set);
+                prop_assert_eq!(again, First { extension, ..before.clone() });
             }
             self.answers += 1;
         }
