@@ -4,7 +4,7 @@
 //! behind it are still in the packet store.  So the consumers begin there, and get what is stored behind it.
 
 use crate::core::engine::Core;
-use crate::core::keys::EncodingKey;
+use crate::core::keys::{ConsumerKey, EncodingKey};
 use crate::core::paths::resend_path::read_again_untrusted;
 use crate::core::receive::packet::Packet;
 
@@ -22,6 +22,33 @@ impl Core {
         }
         let Some(store) = &encoding.store else { return false };
         encoding.came_behind(packet.extended).all(|number| store.get(number).is_some())
+    }
+
+    /// Forward a late packet with new parameter sets for the newest key frame.
+    ///
+    /// Consumers that began with that key frame cannot get this packet in its place, and decode with older sets.  They
+    /// begin anew: with this packet if it can be, else with another key frame.  A client that makes this happen too
+    /// often only breaks its own pictures.
+    pub(super) fn forward_late_sets(&mut self, at: EncodingKey, packet: &Packet) {
+        let producer = &self.producers[at.producer];
+        let owner = producer.transport;
+        let began_without = |&key: &ConsumerKey| {
+            let consumer = &self.consumers[key];
+            consumer.target == Some(at.index) && consumer.began_behind(packet.extended)
+        };
+        let begin_anew: Vec<_> = producer.encodings[at.index].routes.iter().copied().filter(began_without).collect();
+        if begin_anew.is_empty() || !self.transports[owner].failure_limit.take(packet.now) {
+            return self.forward(at, packet);
+        }
+        for key in begin_anew {
+            self.leave_route(key);
+            self.consumers[key].reported = (None, None);
+            self.await_target(key);
+        }
+        self.forward(at, packet);
+        if self.somebody_waits_for(at, packet) {
+            self.events.repair_failed(self.producers[at.producer].id, at.index);
+        }
     }
 
     /// Count the key frame that begins in a late packet, unless a consumer that could have begun with it still waits.

@@ -131,12 +131,16 @@ impl Core {
             newest,
             payload_type: payload_type.unwrap_or(producer.first_payload_type),
             left_out: refused.is_some(),
-            frame: inspected.map(|(frame, _)| frame),
-            picture: inspected.map_or(0, |(_, picture)| picture),
+            frame: inspected.map(|inspected| inspected.frame),
+            picture: inspected.map_or(0, |inspected| inspected.picture),
             serial: self.serial,
             now,
         };
-        self.forward(at, &packet);
+        if inspected.is_some_and(|inspected| inspected.late_sets) {
+            self.forward_late_sets(at, &packet);
+        } else {
+            self.forward(at, &packet);
+        }
         refused.map_or(Ok(()), Err)
     }
 }

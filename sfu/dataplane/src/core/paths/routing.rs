@@ -34,7 +34,7 @@ impl Core {
         left.into_iter().for_each(|at| self.release_store(at));
     }
 
-    fn await_target(&mut self, key: ConsumerKey) {
+    pub(super) fn await_target(&mut self, key: ConsumerKey) {
         let consumer = &mut self.consumers[key];
         let (Some(producer), Some(target)) = (consumer.producer, consumer.target) else { return };
         let producer = &mut self.producers[producer];
@@ -112,7 +112,7 @@ impl Core {
     }
 
     /// Take the consumer from the routes of the encoding that it gets.  Gives that encoding.
-    fn leave_route(&mut self, key: ConsumerKey) -> Option<EncodingKey> {
+    pub(super) fn leave_route(&mut self, key: ConsumerKey) -> Option<EncodingKey> {
         let consumer = &mut self.consumers[key];
         let (producer, index) = (consumer.producer?, consumer.current.take()?);
         remove(&mut self.producers[producer].encodings[index].routes, key);

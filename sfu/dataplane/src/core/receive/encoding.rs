@@ -14,6 +14,16 @@ use crate::core::receive::statistics::ReceiveStats;
 use crate::core::srtp::window::RtpWindow;
 use crate::core::wire::payload::{Codec, Frame, ParameterSets, Picture};
 
+/// What a payload tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Inspected {
+    pub frame: Frame,
+    /// The picture id, extended; 0 where it has none.
+    pub picture: i64,
+    /// It has new parameter sets for the newest key frame, and came late.
+    pub late_sets: bool,
+}
+
 /// Seconds from one look at waiting consumers, for a key frame that came late, to the next.
 const LATE_START_INTERVAL: f64 = 0.05;
 
@@ -165,8 +175,8 @@ impl Encoding {
         may
     }
 
-    /// Read the marks of the payload's frame, and extend its picture id (0 where it has none).
-    pub fn inspect(&mut self, codec: Codec, payload: &[u8], timestamp: u32, place: Place) -> (Frame, i64) {
+    /// Read the marks of the payload's frame.
+    pub fn inspect(&mut self, codec: Codec, payload: &[u8], timestamp: u32, place: Place) -> Inspected {
         let newest = place.newest();
         // A picture may come in several packets, and in H.264 with delimiters and parameter sets before its first
         // slice.  Only its first packet (in H.264 its first slice) begins a frame, so remember the timestamp that it
@@ -180,16 +190,16 @@ impl Encoding {
             self.slice_timestamp = Some(timestamp);
         }
         // Sets that come late must not replace newer ones, unless they belong to the newest key frame.
-        if codec == Codec::H264 && (newest || self.key_timestamp == Some(timestamp)) {
-            self.parameter_sets.take_untrusted(payload);
-        }
+        let takes_sets = codec == Codec::H264 && (newest || self.key_timestamp == Some(timestamp));
+        let new_sets = takes_sets && self.parameter_sets.take_untrusted(payload);
         if newest && frame.key {
             self.missing.on_key_frame(self.frame_floor);
         }
         if newest && frame.key {
             self.count_key_frame(timestamp);
         }
-        (frame, frame.picture.map_or(0, |picture| self.extend_picture(picture)))
+        let picture = frame.picture.map_or(0, |picture| self.extend_picture(picture));
+        Inspected { frame, picture, late_sets: new_sets && !newest }
     }
 
     /// Whether this is the encoding's RID.

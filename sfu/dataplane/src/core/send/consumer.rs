@@ -187,6 +187,11 @@ impl Consumer {
         }
     }
 
+    /// Whether the consumer began behind this extended number of its encoding, so that it does not get this packet.
+    pub fn began_behind(&self, number: i64) -> bool {
+        self.sequence.begun_behind(number)
+    }
+
     /// These parameter sets were sent before the key frame that `packet` begins, and took the numbers before it.
     ///
     /// If the publisher's packets with those numbers still come, they are dropped.

@@ -70,6 +70,11 @@ impl SequenceTranslator {
         (number < stretch.end).then_some(number + stretch.offset)
     }
 
+    /// Whether the last [`Self::begin`] was behind this number, so that it never goes out.
+    pub fn begun_behind(&self, number: i64) -> bool {
+        number < self.stretches.front().map_or(self.stretch_start, |oldest| oldest.start)
+    }
+
     /// The incoming number that went out as `out`: the inverse of [`Self::take`].
     ///
     /// `None` for a number that was not given out, or that was given out before the last [`Self::begin`].
@@ -174,6 +179,8 @@ mod tests {
         taken(&mut numbers, &[10, 12]);
         numbers.begin(7);
         assert_eq!(taken(&mut numbers, &[7, 6]), [Some(103), None]);
+        numbers.leave_out(9);
+        assert_eq!([6, 7, 9, 10].map(|number| numbers.begun_behind(number)), [true, false, false, false]);
     }
 
     #[test]

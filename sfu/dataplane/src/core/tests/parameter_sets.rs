@@ -1,6 +1,7 @@
 //! Decoders that begin at an H.264 key frame, with different units before its slices.
 
 use super::*;
+use crate::core::Event;
 use crate::core::rtcp::Nack;
 
 const SPS: &[u8] = b"\x67\x42\xe0\x1f\x8c\x8d\x40";
@@ -165,9 +166,65 @@ fn parameter_sets_from_before_a_new_beginning_are_not_sent_again() {
     assert_eq!(dropped(&core), [(DropReason::ResendNotStored, 2)]);
 }
 
+const NEWER: &[u8] = b"\x67\x42\xe0\x1f\x99\x99\x99";
+
+/// A consumer begins at a key frame whose new sequence parameter set is lost, and comes again as packet 3.
+fn repair_sets(core: &mut Core, sender: &mut Client, spec: &ConsumerSpec<'_>) {
+    send(core, sender, 0, 1000, &[SPS, PPS, IDR]);
+    core.add_consumer(2, 20, 10, spec, 1).unwrap();
+    send(core, sender, 4, 2000, &[PPS, IDR]);
+    send(core, sender, 6, 3000, &[SLICE]);
+    core.take_events(usize::MAX);
+    send(core, sender, 3, 2000, &[NEWER]);
+}
+
+#[test]
+fn a_receiver_that_began_without_a_repaired_parameter_set_begins_anew_with_it() {
+    let (mut core, mut sender, mut receiver) = call();
+    let format = ConsumerFormat { payload_types: [105].into(), rtx_payload_types: [(105, 106)].into(), ..format() };
+    let spec = ConsumerSpec { rtx_ssrc: Some(8000), ..ConsumerSpec::new(&format, 7020) };
+    repair_sets(&mut core, &mut sender, &spec);
+    let units: Vec<_> = got(&mut core, &mut receiver).into_iter().map(|(_, unit)| unit).collect();
+    assert_eq!(units, [SPS, PPS, IDR, SLICE, NEWER, PPS, NEWER, PPS, IDR, SLICE]);
+    let layers = Event::LayersChanged { consumer: 20, encoding: Some(0), temporal: None };
+    assert_eq!(core.take_events(usize::MAX), [layers], "no key frame is missing");
+    // The same set once more changes nothing.
+    send(&mut core, &mut sender, 7, 4000, &[SLICE]);
+    assert_eq!(got(&mut core, &mut receiver).len(), 1);
+}
+
+#[test]
+fn a_receiver_without_retransmissions_waits_for_a_key_frame_with_the_repaired_parameter_set() {
+    let (mut core, mut sender, mut receiver) = call();
+    let format = ConsumerFormat { payload_types: [105].into(), ..format() };
+    repair_sets(&mut core, &mut sender, &ConsumerSpec::new(&format, 7020));
+    assert_eq!(got(&mut core, &mut receiver).len(), 4);
+    assert_eq!(core.take_events(usize::MAX), [Event::RepairFailed { producer: 10, encoding: 0 }]);
+    send(&mut core, &mut sender, 7, 4000, &[SLICE]);
+    send(&mut core, &mut sender, 8, 5000, &[IDR]);
+    let units: Vec<_> = got(&mut core, &mut receiver).into_iter().map(|(_, unit)| unit).collect();
+    assert_eq!(units, [NEWER, PPS, IDR]);
+}
+
+#[test]
+fn parameter_sets_that_change_without_end_let_few_consumers_begin_anew() {
+    let (mut core, mut sender, _) = call();
+    let format = ConsumerFormat { payload_types: [105].into(), rtx_payload_types: [(105, 106)].into(), ..format() };
+    let spec = ConsumerSpec { rtx_ssrc: Some(8000), ..ConsumerSpec::new(&format, 7020) };
+    core.add_consumer(2, 20, 10, &spec, 1).unwrap();
+    send(&mut core, &mut sender, 0, 500, &[SPS]);
+    send(&mut core, &mut sender, 100, 1000, &[PPS, IDR]);
+    leaving(&mut core, 1.0);
+    let mut sent = 0;
+    for number in 1..100u16 {
+        send(&mut core, &mut sender, number, 1000, &[&[NEWER, &[number as u8]].concat()]);
+        sent += leaving(&mut core, 1.0).len();
+    }
+    assert!(sent <= 4 * 5 + 99, "{sent}");
+}
+
 #[test]
 fn a_parameter_set_that_comes_late_does_not_replace_a_newer_one() {
-    const NEWER: &[u8] = b"\x67\x42\xe0\x1f\x99\x99\x99";
     let (mut core, mut sender, mut receiver) = call();
     send(&mut core, &mut sender, 0, 500, &[SLICE]);
     send(&mut core, &mut sender, 2, 1000, &[PPS, IDR]);

@@ -13,13 +13,15 @@ const MAX_UNIT_SIZE: usize = 512; // bytes; usual ones have under 50
 pub struct ParameterSets(Vec<Box<[u8]>>);
 
 impl ParameterSets {
-    /// Keep the parameter sets in this payload.
-    pub fn take_untrusted(&mut self, payload: &[u8]) {
+    /// Keep the parameter sets in this payload.  Gives whether one of them is new.
+    pub fn take_untrusted(&mut self, payload: &[u8]) -> bool {
+        let mut new = false;
         each_unit(payload, |unit| {
             if matches!(unit[0] & 0x1F, SPS | PPS) && unit.len() <= MAX_UNIT_SIZE {
-                self.keep(unit);
+                new |= self.keep(unit);
             }
         });
+        new
     }
 
     /// All of them; sequence parameter sets first, as the others refer to them.
@@ -40,9 +42,9 @@ impl ParameterSets {
         self.units().filter(|_| needed).map(<[u8]>::to_vec).collect()
     }
 
-    fn keep(&mut self, unit: &[u8]) {
+    fn keep(&mut self, unit: &[u8]) -> bool {
         if self.0.iter().any(|known| **known == *unit) {
-            return;
+            return false;
         }
         let number = number_of(unit);
         self.0.retain(|known| known[0] & 0x1F != unit[0] & 0x1F || number_of(known) != number);
@@ -50,6 +52,7 @@ impl ParameterSets {
             self.0.remove(0);
         }
         self.0.push(unit.into());
+        true
     }
 }
 
@@ -73,7 +76,10 @@ mod tests {
 
     fn kept(payloads: &[&[u8]]) -> Vec<Vec<u8>> {
         let mut sets = ParameterSets::default();
-        payloads.iter().for_each(|payload| sets.take_untrusted(payload));
+        for payload in payloads {
+            let before = sets.0.clone();
+            assert_eq!(sets.take_untrusted(payload), sets.0 != before);
+        }
         sets.units().map(<[u8]>::to_vec).collect()
     }
 
