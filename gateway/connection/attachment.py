@@ -108,7 +108,9 @@ class Attachment:
                     await self.shared.send_close_frame(self.owed_close_code)
             await trio.aclose_forcefully(self.stream)
         finally:
+            # The session may live on for long over another socket, and its task keeps this object.
             self.shared.release()
+            self.outbox.discard()
             self.closed.set()
             if self._accepted:
                 self.report(end_reasons.DISCONNECTED, broken=True)

@@ -159,6 +159,13 @@ class Outbox:
         """Time at which the client counts as stalled, unless it reads before then."""
         return (self._waiting_since if self._queue else trio.current_time()) + self.max_age
 
+    def discard(self) -> None:
+        """Drop all frames and refuse all further ones, because the socket is gone."""
+        self._queue.clear()
+        self.size = self._sending = 0
+        self._closed = True
+        self._wake_waiters()
+
     def refuse_more(self) -> None:
         """Refuse all further frames."""
         self._refuses = True

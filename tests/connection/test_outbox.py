@@ -276,3 +276,10 @@ async def test_a_writer_whose_sends_never_wait_lets_other_tasks_run() -> None:
         nursery.start_soon(outbox.send_all, send)
         nursery.start_soon(other)
     assert "other" in turns[turns.index("writer") :]
+
+
+async def test_a_discarded_outbox_is_empty_and_refuses_everything() -> None:  # noqa: ASYNC124: needs a clock
+    outbox = Outbox(100, 10)
+    assert outbox.put(Frame.of_text("a"))
+    outbox.discard()
+    assert (outbox.size, outbox.put(Frame.of_text("b"))) == (0, False)
