@@ -64,16 +64,16 @@ def test_the_report_takes_the_median_of_the_rounds() -> None:
 @pytest.mark.parametrize(
     ("one", "two", "why"),
     [
-        (evolve(ONE, planes=[0.7]), TWO, "1 had time to spare"),
+        (evolve(ONE, planes=[0.7]), TWO, "with 1, time was left"),
         (evolve(ONE, planes=[0.7], idle=0.0), TWO, "one plane had only 0.70 of a core: something else ran"),
         (ONE, evolve(TWO, planes=[0.5, 0.5]), "two planes had only 1.00 cores"),
-        (ONE, evolve(TWO, idle=0.3), "2 had time to spare"),
+        (ONE, evolve(TWO, idle=0.3), "with 2, time was left"),
         (ONE, evolve(TWO, sunk=900_000), "with 2 the interface counted other packets"),
     ],
 )
 def test_the_report_says_why_a_run_proves_nothing(one: PlanesResult, two: PlanesResult, why: str) -> None:
     said = said_of({1: [one], 2: [two]})
-    assert "To be doubted" in said
+    assert "Doubtful" in said
     assert why in said
 
 

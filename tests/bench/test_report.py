@@ -82,9 +82,9 @@ def test_a_figure_that_was_not_measured_is_a_dash() -> None:
     ],
 )
 def test_the_report_doubts_runs_of_an_overloaded_generator(run: RunResult, why: str) -> None:
-    assert "To be doubted" not in said(outcome(RUN))
+    assert "Doubtful" not in said(outcome(RUN))
     table = said(outcome(run))
-    assert "To be doubted" in table
+    assert "Doubtful" in table
     assert why in table
 
 

@@ -91,7 +91,7 @@ class Outcome(Generic[K, T]):
     def remarks(self, doubts: Iterable[str], why: str) -> Iterator[str]:
         """Yield the lines about doubtful and failed runs."""
         if said := "; ".join(doubts):
-            yield f"**To be doubted**, since {why}: {said}."
+            yield f"**Doubtful**, since {why}: {said}."
         for failure in self.failures:
             yield f"**Failed**: {failure.partition(chr(10))[0]}"
 

@@ -49,7 +49,7 @@ def report(results: Results, loop: MediaLoop, receivers: int, taken: str) -> Rep
     )
     figures = run_table(_COLUMNS, (([planes], runs) for planes, runs in sorted(results.items())), ["planes"])
     doubts = "; ".join(_doubts(results))
-    return Report([conditions, figures, _verdict(results), doubts and f"**To be doubted**: {doubts}."])
+    return Report([conditions, figures, _verdict(results), doubts and f"**Doubtful**: {doubts}."])
 
 
 def cores(runs: Sequence[PlanesResult]) -> float:
@@ -69,7 +69,7 @@ def _verdict(results: Results) -> str:
 def _doubts(results: Results) -> Iterator[str]:
     for planes, runs in sorted(results.items()):
         if cores(runs) < BUSY * planes and median(runs, lambda run: run.idle) > SPARE:
-            yield f"{planes} had time to spare: more would have to be offered"
+            yield f"with {planes}, time was left: the bench sent too little"
         if any(abs(run.sunk - run.packets) > APART * run.packets for run in runs):
             yield f"with {planes} the interface counted other packets than the gateway"
     if cores(results[1]) < BUSY:
