@@ -125,7 +125,7 @@ class Config:
     media_grace: float = _seconds(limits.MEDIA_GRACE)
     """Seconds for which media alone keeps a client, counted from the last traffic on its WebSocket."""
     resume_grace: float = field(default=0, validator=_between(0, limits.PING_INTERVAL + limits.PONG_TIMEOUT))
-    """Seconds that a seat is kept after its TCP connection broke without a close frame. For proxies that restart."""
+    """Seconds for which a seat stays after its TCP connection broke without a close frame. For proxies that restart."""
     join_timeout: float = _seconds(limits.JOIN_TIMEOUT)
     """Seconds within which a client must join, after it has connected or left a channel."""
     websocket_handshake_timeout: float = _seconds(10)

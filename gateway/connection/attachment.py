@@ -1,8 +1,8 @@
 """One socket of a connection: its WebSocket, the tasks that move its bytes, and the frames that wait for it.
 
 A connection has one attachment at a time. A client that resumes its session brings a new one, and the old one is
-aborted. The task that accepted a socket always owns its attachment: it opens it, and it closes its stream, also after
-the attachment went to another connection.
+aborted. The task that accepted a socket always owns the attachment. This task opens the attachment, and closes the
+stream even if another connection uses the attachment by then.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -164,8 +164,8 @@ class Attachment:
     # The end.
 
     def report(self, end_reason: EndReason, *, broken: bool = False) -> None:
-        """Tell the connection that this socket is of no use any more. ``broken`` says that it ended without a close
-        frame, so that the client may come back with another one."""
+        """Report to the connection that this socket is of no use any more. ``broken`` says that the socket ended
+        without a close frame, so the client may come back with another one."""
         self._reported.set()
         self.owner.attachment_ended(self, end_reason, broken=broken)
 

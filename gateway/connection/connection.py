@@ -1,4 +1,5 @@
-"""One client's connection: its session's only link to a socket. Reading never pauses, and writing never blocks.
+"""One client's connection: the only link between a session and a socket. Reading never pauses, and writing never
+blocks.
 
 The bytes move in an :class:`~gateway.connection.attachment.Attachment`. The connection outlives it if the client
 resumes its session over another socket. Leaving :func:`open_connection` ends the attachment on every path, and the
@@ -224,7 +225,7 @@ class Connection:
         return attachment, self.inbox.take_all()
 
     def attach(self, attachment: Attachment, frames: Iterable[Frame], received: Iterable[ReceivedMessage]) -> None:
-        """Use another socket from now on, and abort the present one. Nothing from that one counts any more.
+        """Use another socket from now on, and abort the present one. Nothing from the old socket counts any more.
 
         ``frames`` are the first ones to send, and ``received`` the first messages that came.
         """

@@ -1,4 +1,5 @@
-"""The answers and events of one session that its client has not acknowledged: what a new WebSocket must bring again."""
+"""The answers and events of one session that its client has not acknowledged, so that a new WebSocket can bring
+them."""
 
 from collections import deque
 
@@ -102,7 +103,7 @@ class ReplayLog:
         return kept if kept is not None and kept.request == hash(text) else None
 
     def has_forgotten(self, request_id: int) -> bool:
-        """Whether a request with this id was answered, and the client may not have the answer, which is gone. A client
+        """Whether a request with this id was answered, its answer is gone, and the client may not have it. A client
         that never acknowledges anything need not let its ids rise, so nobody can tell."""
         return self._acknowledges and request_id <= self._lost_answer
 

@@ -21,7 +21,7 @@ def resume_session(gateway: Gateway, connection: Connection, request: Request) -
     """Hand the socket of ``connection`` over to the connection of the session that ``request`` names.
 
     The newest socket wins. The session's former socket is aborted in the same step. Raises :exc:`RequestError` with
-    ``not_found`` for a wrong secret and for a session that has ended alike.
+    ``not_found``, both for a wrong secret and for a session that has ended.
     """
     data = request.data
     assert isinstance(data, ResumeSession)
