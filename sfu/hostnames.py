@@ -45,7 +45,7 @@ class Hosts:
     """Addresses and names, with the addresses that the names had at the last look-up.
 
     ``names`` are the hosts that are no addresses.  With ``for_clients``, a loopback address of a name counts only if
-    the name has no other address, because the hosts file often maps a machine's own name to loopback.  Raises
+    the name has no other address.  The hosts file often maps a machine's own name to loopback.  Raises
     :exc:`BadAddress` for a host that is neither an address nor a name.
     """
 

@@ -1,7 +1,7 @@
 """Requests for key frames: rare enough for the encoder, and early enough that no receiver waits in vain.
 
-The router asks a producer's client for a key frame on behalf of *receivers*.  These are consumers that need a key
-frame, for one of three reasons: they want to begin, their client cannot decode (it sent PLI or FIR), or the producer's
+The router asks a producer's client for a key frame on behalf of *receivers*.  A receiver is a consumer that needs a key
+frame, for one of three reasons.  It wants to begin, its client cannot decode (and sent PLI or FIR), or the producer's
 client could not send lost packets again.  Such a loss concerns all receivers of an encoding, and makes one request.
 
 Each encoding is in one of three states:

@@ -1,9 +1,9 @@
 """Matches the media parameters of clients with the capabilities of the router, in the manner of ORTC.
 
 :func:`accept_producer` turns a producer's parameters into a plan with the router's numbers.  :func:`plan_consumer`
-turns this plan and a receiver's capabilities into a plan for consumers, from which each consumer gets its parameters.
-A :class:`Receiver` keeps its plans, so that equal streams share one.  Nothing here has a clock, randomness, or other
-state.
+turns this plan and a receiver's capabilities into a plan for consumers.  Each consumer gets its parameters from that
+plan.  A :class:`Receiver` keeps its plans, so that equal streams share one.  Nothing here has a clock, randomness, or
+other state.
 """
 
 from sfu.ortc.consumer import (

@@ -34,9 +34,9 @@ class ProducerPlan:
     """A producer's parameters, once they are accepted.
 
     ``spec`` is for the data plane.  ``pli`` and ``fir`` say which key frame requests the client understands.
-    ``consumable`` is the basis of all its consumers: the router's codec, the router's retransmissions of that codec and
-    its redundant form if there are any, the router's extension ids, one encoding, no SSRC.  Streams with equal
-    ``consumable_key`` have consumers with equal plans.
+    ``consumable`` is the basis of all its consumers.  It has the router's codec, with the router's retransmissions and
+    redundant form of it if there are any.  It has the router's extension ids, and one encoding without SSRC.  Streams
+    with equal ``consumable_key`` have consumers with equal plans.
     """
 
     spec: ProducerSpec

@@ -14,7 +14,7 @@ use crate::core::receive::statistics::ReceiveStats;
 use crate::core::srtp::window::RtpWindow;
 use crate::core::wire::payload::{Codec, Frame, ParameterSets, Picture};
 
-/// What a payload tells.
+/// The contents of a payload, as far as the core reads them.
 #[derive(Clone, Copy, Debug)]
 pub struct Inspected {
     pub frame: Frame,

@@ -123,7 +123,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is asked for and whenever: in no half second are more bytes sent again than the limit says.
+        /// In no half second are more bytes sent again than the limit allows, whatever the receiver asks for and when.
         #[test]
         fn no_half_second_has_more_than_its_share(
             steps in prop::collection::vec((0..60u32, 0..20_000u64, 1..3000usize), 1..400),
@@ -139,7 +139,7 @@ mod tests {
                 prop_assert!(limits.marks.len() <= 8);
                 let lately = || sent.iter().rev().take_while(|(at, ..)| now - at < WINDOW);
                 let resent: usize = lately().map(|(.., size)| size).sum();
-                // Where nothing was asked for, the media counts as spread evenly; so look at more of it here.
+                // While the receiver asks for nothing, the media counts as spread evenly.  So look at more of it here.
                 let before = sent.iter().rev().take_while(|(at, ..)| now - at < 2.0 * WINDOW + STEP);
                 let most: u64 = before.map(|(_, bytes, _)| bytes).sum();
                 prop_assert!(resent as f64 <= SHARE * most as f64 + FREE, "{} of {}", resent, most);

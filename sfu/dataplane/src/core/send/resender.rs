@@ -30,7 +30,7 @@ struct Resent {
     times: u8,
 }
 
-/// What a receiver asked for and got; all totals.
+/// The packets that a receiver asked for, and those that it got.  All are totals.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ResendCounts {
     /// Packets that the receiver asked for.

@@ -42,7 +42,7 @@ fn nack(core: &mut Core, receiver: &mut Client, numbers: &[u16], now: f64) {
     receiver.send_rtcp(core, compound, now);
 }
 
-/// What leaves to the receiver: each header with its payload.
+/// The packets that leave to the receiver: each header with its payload.
 fn arriving(core: &mut Core, receiver: &mut Client, now: f64) -> Vec<(Header, Vec<u8>)> {
     let sent = leaving(core, now).into_iter().filter(|(to, _)| *to == path(2));
     sent.map(|(_, datagram)| receiver.open(&datagram).unwrap()).collect()

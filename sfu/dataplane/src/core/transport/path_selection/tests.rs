@@ -273,7 +273,7 @@ fn a_restart_keeps_the_send_path_until_a_new_path_answers() {
     client.answer(TCP, 1.1);
     assert_eq!(client.paths.restart(), []);
     assert!(client.sends_on(UDP));
-    // What was answered before counts no more.
+    // Answers from before count no more.
     client.paths.on_sign(path(UDP), 2.0);
     client.request(TCP, true, 2.0);
     assert!(client.sends_on(UDP));
