@@ -29,9 +29,10 @@ export function showToTests(room: Room): () => void {
 
 function describe(room: Room): unknown {
   const { phase, channelId, username, presence, local, ended } = room.getState();
-  const { self, participants, speakers, flowing } = presence;
+  const { self, participants, speakers, flowing, reconnecting, stalled } = presence;
   const media = presence.media.map(({ userId, producerId, kind, source }) => ({ userId, producerId, kind, source }));
   const devices = Object.entries(local).map(([device, { status, trouble }]) => [device, { status, trouble }]);
   const own = Object.fromEntries(devices) as unknown;
-  return { phase, channelId, username, self, participants, media, speakers, flowing, local: own, ended };
+  const shown = { self, participants, media, speakers, flowing, reconnecting, stalled };
+  return { phase, channelId, username, ...shown, local: own, ended };
 }

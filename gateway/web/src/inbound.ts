@@ -7,11 +7,14 @@
  */
 import type { types } from "mediasoup-client";
 
-import { MediaTransport, type TransportContext } from "./mediaTransport";
-import type { ConsumerClosedReason, Participant, ParticipantProducer, Source } from "./protocol";
+import { MediaTransport, type MediaTransportHandlers, type TransportContext } from "./mediaTransport";
+import type { ConsumerClosedReason, ConsumerEntry, Participant, ParticipantProducer, Source } from "./protocol";
 import { ConnectionEnded, RequestError } from "./signalling";
+import type { ReceivedStream } from "./stalledMembers";
 import type { Measured } from "./stats";
 
+/** These sources send all the time, unless they are paused. */
+const STEADY: readonly Source[] = ["microphone", "camera"];
 const RETRY_MS = 1_000;
 const TRIES = 3;
 
@@ -41,15 +44,19 @@ export class Inbound {
   readonly #flowing: (flows: boolean) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #transport: MediaTransport;
+  /** The listed producers that send, in one string to compare. */
+  #sending = "";
+  #paused: ReadonlySet<string> = new Set();
   #media: readonly RemoteMedia[] = [];
 
-  constructor(context: TransportContext, handlers: { changed(): void; flowing(flows: boolean): void }) {
+  constructor(context: TransportContext, handlers: { changed(): void } & Omit<MediaTransportHandlers, "lost">) {
     this.#context = context;
     this.#changed = handlers.changed;
     this.#flowing = handlers.flowing;
     this.#transport = new MediaTransport("receive", context, {
       lost: () => this.#transportLost(),
       flowing: handlers.flowing,
+      troubled: handlers.troubled,
     });
   }
 
@@ -63,6 +70,7 @@ export class Inbound {
 
   /** Consume exactly the producers of `others`. Consumers of missing producers are closed before this returns. */
   want(others: readonly Participant[]): void {
+    this.#expect(others.flatMap(({ producers }) => producers));
     const wanted = new Set(others.flatMap((each) => each.producers.map((producer) => producer.producerId)));
     for (const [producerId, entry] of this.#entries) {
       if (!wanted.has(producerId)) {
@@ -89,6 +97,28 @@ export class Inbound {
     if (reason === "failed") this.#retryLater(entry);
   }
 
+  /** Consume again what the gateway does not have, and close its consumers that are unknown here. */
+  reconcile(consumers: readonly ConsumerEntry[]): void {
+    const theirs = new Set(consumers.map(({ consumerId }) => consumerId));
+    for (const entry of this.#entries.values()) {
+      if (entry.consumerId === undefined || theirs.delete(entry.consumerId)) continue;
+      this.#drop(entry);
+      this.#begin(entry);
+    }
+    for (const consumerId of theirs) this.#context.signalling.request("close", { consumerId }).catch(() => undefined);
+    this.#publish();
+  }
+
+  /** The streams that should flow all the time, with their packets from the statistics. */
+  streams(packets: ReadonlyMap<number, number>): ReceivedStream[] {
+    return [...this.#entries.values()].flatMap(({ userId, producer, consumer }) => {
+      const { producerId, source } = producer;
+      const count = packets.get(consumer?.rtpParameters.encodings?.[0]?.ssrc ?? -1);
+      if (count === undefined || !STEADY.includes(source) || this.#paused.has(producerId)) return [];
+      return [{ userId, producerId, packets: count }];
+    });
+  }
+
   /** Every received stream with its labels, for the statistics. */
   get measured(): Measured<{ userId: string; source: Source }>[] {
     return [...this.#entries.values()].flatMap(({ userId, producer, consumer }) =>
@@ -101,6 +131,14 @@ export class Inbound {
     this.#entries.clear();
     this.#transport.close();
     this.#publish();
+  }
+
+  /** A different set of streams has different pauses between its packets. */
+  #expect(producers: readonly ParticipantProducer[]): void {
+    this.#paused = new Set(producers.filter(({ paused }) => paused).map(({ producerId }) => producerId));
+    const sending = producers.filter(({ paused }) => !paused).map(({ producerId }) => producerId).join();
+    if (sending !== this.#sending) this.#transport.expectOther();
+    this.#sending = sending;
   }
 
   #begin(entry: Entry): void {

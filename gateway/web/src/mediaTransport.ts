@@ -3,21 +3,15 @@
  *
  * A loss takes the transport's producers or consumers with it, but not the session: their owner gets `lost()` and asks
  * for another transport. Everybody else sees those producers go and come, so a transport that worked is worth saving.
- * A short gap heals by itself. After a longer one this restarts ICE, until it connects or `GIVE_UP_AFTER_MS` is over.
+ * `PathHealth` says when to restart ICE for it, until it works or `GIVE_UP_AFTER_MS` is over.
  */
 import type { Device, types } from "mediasoup-client";
 
-import type { Direction, TransportCreated, TransportState } from "./protocol";
+import { measure, type Measurement } from "./measurement";
+import { PathHealth } from "./pathHealth";
+import type { Direction, TransportCreated, TransportEntry, TransportState } from "./protocol";
 import { RequestError, type Signalling } from "./signalling";
 
-/**
- * How long to wait before restarting ICE, after `disconnected` or after the restart before.
- *
- * Firefox reports `disconnected` as soon as it cannot send. A restart during the gap would only fail.
- */
-const RESTART_AFTER_MS = 6_000;
-/** Shortest time between two restarts. Without a network interface, Firefox fails each within milliseconds. */
-const LEAST_BETWEEN_RESTARTS_MS = 1_000;
 /** How long a transport that has worked may stay without a connection before it is replaced. */
 const GIVE_UP_AFTER_MS = 30_000;
 const FIRST_REOPEN_MS = 500;
@@ -35,6 +29,8 @@ export interface MediaTransportHandlers {
   lost(): void;
   /** Whether media gets through, as far as the browser knows. Called when that changes. */
   flowing(flows: boolean): void;
+  /** Whether a transport that worked is in trouble, or has recovered. Called when that changes. */
+  troubled(isTroubled: boolean): void;
 }
 
 export class MediaTransport {
@@ -45,8 +41,9 @@ export class MediaTransport {
   #opening: Promise<types.Transport> | undefined;
   #transport: types.Transport | undefined;
   #losses = 0;
-  #wasConnected = false;
-  #restartedAt = -Infinity;
+  #health = new PathHealth();
+  #isTroubled = false;
+  #isRestarting = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #giveUp: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -94,15 +91,48 @@ export class MediaTransport {
     });
   }
 
-  /** The machine has a network again, perhaps a different one. A transport without a connection restarts at once. */
-  networkIsBack(): void {
-    if (this.#transport && this.#giveUp !== undefined) this.#restartSoon(this.#transport);
+  /** The machine has another network, or was asleep. A transport that worked restarts ICE. */
+  networkChanged(): void {
+    this.#health.networkChanged();
+    this.#follow();
+  }
+
+  /** Less or more media is to come from now on. */
+  expectOther(): void {
+    this.#health.expectOther(performance.now());
+    this.#follow();
+  }
+
+  /** Whether media has been late for a moment, so that the whole network may be gone. */
+  get isDoubtful(): boolean {
+    return this.#health.isDoubtful;
+  }
+
+  /** Look at the browser's statistics. Returns undefined if they say nothing. */
+  async look(): Promise<Measurement | undefined> {
+    const transport = this.#transport;
+    if (!transport) return undefined;
+    const report = await transport.getStats().catch(() => undefined);
+    if (!report || transport !== this.#transport) return undefined;
+    const measurement = measure(report);
+    this.#health.measured(measurement, performance.now());
+    this.#follow();
+    return measurement;
   }
 
   /** The gateway reported a new state of one of this session's transports, perhaps of this one. */
   stateChanged(transportId: string, state: TransportState): void {
     if (transportId !== this.#transport?.id) return;
     if (state === "failed" || state === "closed") this.#lose(false);
+  }
+
+  /** These are the session's transports at the gateway. Give up what it does not have, and close what is unknown here. */
+  reconcile(transports: readonly TransportEntry[]): void {
+    const theirs = transports.filter(({ direction }) => direction === this.#direction);
+    if (!theirs.some(({ transportId }) => transportId === this.#transport?.id)) this.#lose(false);
+    for (const { transportId } of theirs) {
+      if (transportId !== this.#transport?.id) this.#context.signalling.request("close", { transportId }).catch(() => undefined);
+    }
   }
 
   close(): void {
@@ -126,7 +156,7 @@ export class MediaTransport {
     });
     transport.on("connectionstatechange", (state) => this.#connectionState(transport, state));
     this.#configure(transport, device);
-    this.#wasConnected = false;
+    this.#health = new PathHealth();
     this.#transport = transport;
     return transport;
   }
@@ -147,48 +177,61 @@ export class MediaTransport {
 
   #connectionState(transport: types.Transport, state: types.ConnectionState): void {
     if (transport !== this.#transport) return;
+    // A transport that never worked is replaced. A restart would only repeat what has failed.
+    if (state === "failed" && !this.#health.wasConnected) return this.#lose(true);
+    this.#health.stateChanged(state, performance.now());
     if (state === "connected") {
-      this.#clearTimers();
-      this.#wasConnected = true;
       this.#losses = 0;
       this.#handlers.flowing(true);
-    } else if (state === "disconnected") {
-      this.#restartAfter(RESTART_AFTER_MS, transport);
-    } else if (state === "failed") {
-      // A transport that never worked is replaced. A restart would only repeat what has failed.
-      if (!this.#wasConnected) return this.#lose(true);
-      this.#handlers.flowing(false);
-      this.#restartSoon(transport);
     }
+    this.#follow();
   }
 
-  #restartSoon(transport: types.Transport): void {
-    this.#restartAfter(this.#restartedAt + LEAST_BETWEEN_RESTARTS_MS - performance.now(), transport);
-  }
-
-  #restartAfter(ms: number, transport: types.Transport): void {
+  /** Do what the health of the path asks for: set the timers, and report trouble. */
+  #follow(): void {
+    const transport = this.#transport;
+    if (!transport) return;
+    const { isTroubled, restartAt } = this.#health;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#restartIce(transport), Math.max(0, ms));
-    this.#giveUp ??= setTimeout(() => this.#lose(true), GIVE_UP_AFTER_MS);
+    if (restartAt < Infinity && !this.#isRestarting) {
+      this.#timer = setTimeout(() => void this.#restartIce(transport), Math.max(0, restartAt - performance.now()));
+    }
+    if (isTroubled) this.#giveUp ??= setTimeout(() => this.#lose(true), GIVE_UP_AFTER_MS);
+    else this.#clearGiveUp();
+    this.#setTroubled(isTroubled);
   }
 
+  #setTroubled(isTroubled: boolean): void {
+    if (isTroubled === this.#isTroubled) return;
+    this.#isTroubled = isTroubled;
+    this.#handlers.troubled(isTroubled);
+  }
+
+  /** One at a time. Without an answer, the request waits until the session has resumed over another WebSocket. */
   async #restartIce(transport: types.Transport): Promise<void> {
-    // Set the timer for the next restart first. If this request fails or gets no answer, another restart follows.
-    // The state `connected` clears the timer. Without it, the give-up timer ends the series.
-    this.#restartedAt = performance.now();
-    this.#restartAfter(RESTART_AFTER_MS, transport);
+    const health = this.#health;
+    this.#isRestarting = true;
     try {
       const { iceParameters } = await this.#context.signalling.request("restart_ice", { transportId: transport.id });
+      health.restarted(performance.now());
       if (transport === this.#transport) await transport.restartIce({ iceParameters });
     } catch (error) {
+      health.restarted(performance.now());
       // No restart can revive a transport that the gateway has forgotten. After other errors the next restart follows.
       const isGone = error instanceof RequestError && error.code === "not_found";
       if (isGone && transport === this.#transport) this.#lose(false);
+    } finally {
+      this.#isRestarting = false;
+      this.#follow();
     }
   }
 
   #clearTimers(): void {
     clearTimeout(this.#timer);
+    this.#clearGiveUp();
+  }
+
+  #clearGiveUp(): void {
     clearTimeout(this.#giveUp);
     this.#giveUp = undefined;
   }
@@ -204,6 +247,7 @@ export class MediaTransport {
     if (!transport || this.#closed) return;
     this.#clearTimers();
     this.#transport = this.#opening = undefined;
+    this.#setTroubled(false);
     this.#losses += 1;
     if (gatewayHasIt) {
       this.#context.signalling.request("close", { transportId: transport.id }).catch(() => undefined);

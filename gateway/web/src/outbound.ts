@@ -7,10 +7,10 @@
  */
 import type { Device, types } from "mediasoup-client";
 
-import { MediaTransport, type TransportContext } from "./mediaTransport";
-import type { Source } from "./protocol";
+import { MediaTransport, type MediaTransportHandlers, type TransportContext } from "./mediaTransport";
+import type { ParticipantProducer, Source } from "./protocol";
 import { RedundantAudio } from "./redundantAudio";
-import { ConnectionEnded, RequestError } from "./signalling";
+import { AnswerLost, ConnectionEnded, RequestError } from "./signalling";
 import type { Measured } from "./stats";
 
 interface Wanted {
@@ -18,10 +18,9 @@ interface Wanted {
   readonly paused: boolean;
 }
 
-export interface OutboundHandlers {
+export interface OutboundHandlers extends Omit<MediaTransportHandlers, "lost"> {
   /** The gateway or the browser rejected the track. It will not be tried again. */
   failed(source: Source, error: unknown): void;
-  flowing(flows: boolean): void;
 }
 
 /** How each source is encoded. There is one encoding for each source, without simulcast layers. */
@@ -49,10 +48,9 @@ export class Outbound {
   constructor(context: TransportContext, handlers: OutboundHandlers) {
     this.#context = context;
     this.#handlers = handlers;
-    const lost = { lost: () => this.#transportLost(), flowing: handlers.flowing };
-    this.#transport = new MediaTransport("send", context, lost, (transport, device) =>
-      this.#prepare(transport, device),
-    );
+    const { flowing, troubled } = handlers;
+    const own = { lost: () => this.#transportLost(), flowing, troubled };
+    this.#transport = new MediaTransport("send", context, own, (transport, device) => this.#prepare(transport, device));
   }
 
   get transport(): MediaTransport {
@@ -62,15 +60,29 @@ export class Outbound {
   /** Send this track as `source`. It replaces the track that was sent as `source` before. */
   send(source: Source, track: MediaStreamTrack, paused = false): void {
     this.#wanted.set(source, { track, paused });
+    this.#transport.expectOther();
     this.#follow(source);
   }
 
   /** Stop sending `source`. The queue closes the producer in its turn. The caller stops the track. */
   stop(source: Source): void {
     this.#wanted.delete(source);
+    this.#transport.expectOther();
     this.#follow(source);
     // With nothing to send, a lost transport is no reason for a notice.
     if (this.#wanted.size === 0) this.#handlers.flowing(true);
+  }
+
+  /** Send again what the gateway does not have, and close its producers that are unknown here. */
+  reconcile(producers: readonly ParticipantProducer[]): void {
+    const theirs = new Set(producers.map(({ producerId }) => producerId));
+    for (const [source, producer] of this.#producers) {
+      if (theirs.delete(producer.id)) continue;
+      this.#producers.delete(source);
+      producer.close();
+      this.#follow(source);
+    }
+    for (const producerId of theirs) this.#context.signalling.request("close", { producerId }).catch(() => undefined);
   }
 
   /** Every sent stream with its labels, for the statistics. */
@@ -160,6 +172,8 @@ export class Outbound {
   #failed(source: Source, error: unknown): void {
     // The next connection sends everything again, so the end of this one is no failure.
     if (this.#closed || error instanceof ConnectionEnded || !this.#wanted.has(source)) return;
+    // The producer that the gateway made is closed by now.
+    if (error instanceof AnswerLost) return this.#follow(source);
     this.#wanted.delete(source);
     this.#handlers.failed(source, error);
   }

@@ -1,8 +1,8 @@
 /**
  * A person's presence in a channel: joining, staying across lost connections, leaving.
  *
- * There is one state, and every change replaces it as a whole. Without a connection the page shows no other person,
- * because only the gateway's list says who is in the channel.
+ * There is one state, and every change replaces it as a whole. A session that changes its WebSocket keeps everything.
+ * Without a session the page shows no other person, because only the gateway's list says who is in the channel.
  */
 import type { Device } from "mediasoup-client";
 
@@ -10,7 +10,7 @@ import { isOn, LocalMedia, type LocalState } from "./localMedia";
 import type { Participant, Source } from "./protocol";
 import { closeCodeOf, delayMs } from "./reconnect";
 import { Session, type Presence } from "./session";
-import { BROKEN, ConnectionEnded, RequestError, Signalling, type Ended, type OpenSocket } from "./signalling";
+import { BROKEN, ConnectionEnded, RequestError, Signalling, type Ended, type OpenSocket, type Socket } from "./signalling";
 import { readStats, type RoomStats } from "./stats";
 
 /** After this long in the channel, the next loss starts again with the shortest wait. */
@@ -64,7 +64,15 @@ export interface Surroundings {
 /** The reason in `ended` if mediasoup-client does not support this browser. */
 export const UNSUPPORTED = "unsupported browser";
 
-const NOBODY: Presence = { self: "", participants: [], media: [], speakers: [], flowing: true };
+const NOBODY: Presence = {
+  self: "",
+  participants: [],
+  media: [],
+  speakers: [],
+  flowing: true,
+  reconnecting: false,
+  stalled: [],
+};
 
 export class Room {
   readonly #surroundings: Surroundings;
@@ -148,10 +156,18 @@ export class Room {
     if (this.#state.phase === "waiting") this.#connect();
   }
 
-  /** Reconnect at once if the connection broke. A wait that the gateway asked for goes on. */
-  networkIsBack(): void {
-    this.#session?.networkIsBack();
+  /**
+   * The machine has another network, or was asleep. Resume over another WebSocket, or join again at once if the
+   * connection broke. A wait that the gateway asked for goes on.
+   */
+  networkChanged(): void {
+    this.#session?.networkChanged();
     if (this.#state.ended?.code === BROKEN) this.retryNow();
+  }
+
+  /** Something may be wrong with the network. */
+  doubtNetwork(): void {
+    this.#session?.doubt();
   }
 
   get local(): Pick<LocalMedia, "setMicrophone" | "setCamera" | "setScreen" | "dismiss"> {
@@ -162,19 +178,24 @@ export class Room {
     return readStats(this.#session);
   }
 
-  #connect(): void {
+  /** Join over a new WebSocket, or over an open one that knows no session. */
+  #connect(socket?: Socket): void {
     clearTimeout(this.#timer);
     this.#update({ phase: "joining", retryAt: undefined });
-    const { url, openSocket } = this.#surroundings;
+    const { url, openSocket, random } = this.#surroundings;
     const signalling: Signalling = new Signalling(
       url,
       {
         opened: () => void this.#opened(signalling),
         // While an old connection is closing, its events must not reach the new session.
         event: (event) => signalling === this.#signalling && this.#session?.handle(event),
-        ended: (ended) => this.#lost(signalling, ended),
+        resumed: (state) => signalling === this.#signalling && this.#session?.resumed(state),
+        resuming: (isResuming) => signalling === this.#signalling && this.#session?.resuming(isResuming),
+        ended: (ended, left) => this.#lost(signalling, ended, left),
       },
       openSocket,
+      random,
+      socket,
     );
     this.#signalling = signalling;
   }
@@ -217,8 +238,9 @@ export class Room {
    * While waiting, microphone and camera stay on, so a short loss costs no new question to the person. Only a final end
    * stops them.
    */
-  #lost(signalling: Signalling, ended: Ended): void {
-    if (signalling !== this.#signalling) return;
+  #lost(signalling: Signalling, ended: Ended, socket?: Socket): void {
+    if (signalling !== this.#signalling) return socket?.close();
+    if (socket) return this.#rejoin(socket, ended);
     const { now, random } = this.#surroundings;
     const wasJoined = this.#joinedAt !== undefined;
     if (this.#joinedAt !== undefined && now() - this.#joinedAt >= SETTLED_MS) this.#attempt = 0;
@@ -233,6 +255,13 @@ export class Room {
     }
     this.#timer = setTimeout(() => this.#connect(), delay);
     this.#update({ phase: "waiting", ended: why, retryAt: now() + delay, presence: NOBODY });
+  }
+
+  /** The gateway is there, but knows the session no longer. Its answer came over this socket, so join there. */
+  #rejoin(socket: Socket, ended: Ended): void {
+    this.#dropSession();
+    this.#update({ presence: NOBODY, ended: { ...ended, wasJoined: true } });
+    this.#connect(socket);
   }
 
   /** Note which devices are on, so that rejoining starts the same ones. */

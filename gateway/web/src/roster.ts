@@ -28,10 +28,14 @@ export class Roster {
   apply(event: VoiceState): Change {
     if (event.revision <= this.#revision) return { kind: "stale" };
     if (event.revision !== this.#revision + 1) return { kind: "gap" };
+    return this.replace(event.participants ?? changed(this.#participants, event), event.revision);
+  }
+
+  /** Take the whole list as of this revision. */
+  replace(after: readonly Participant[], revision: number): Change {
     const before = this.#participants;
-    const after = event.participants ?? changed(before, event);
     this.#participants = after;
-    this.#revision = event.revision;
+    this.#revision = revision;
     return { kind: "applied", joined: missingFrom(before, after), left: missingFrom(after, before) };
   }
 }

@@ -1,11 +1,18 @@
-/** One stay in a channel over one connection, from the answer to `join` until either ends. */
+/** One stay in a channel, from the answer to `join` until it ends. It may outlive several WebSockets. */
 import type { Device } from "mediasoup-client";
 
 import { Inbound, type RemoteMedia } from "./inbound";
+import type { MediaTransport } from "./mediaTransport";
 import { Outbound } from "./outbound";
-import type { GatewayEvent, Join, Joined, Participant, Source } from "./protocol";
+import type { GatewayEvent, Join, Joined, Participant, SessionResumed, Source } from "./protocol";
 import { Roster, type Change } from "./roster";
+import { newSecret } from "./secret";
 import type { Signalling } from "./signalling";
+import { StalledMembers } from "./stalledMembers";
+import { Watch } from "./watch";
+
+/** A shorter trouble is not shown. */
+const SHOW_TROUBLE_AFTER_MS = 600;
 
 /** A consistent picture of the channel at one moment. Everybody whose media is in it is also in the list. */
 export interface Presence {
@@ -15,7 +22,13 @@ export interface Presence {
   readonly speakers: readonly string[];
   /** False while a needed transport does not get media through. */
   readonly flowing: boolean;
+  /** True while the page looks for another way to the gateway. */
+  readonly reconnecting: boolean;
+  /** The user ids of the members whose media does not arrive at the gateway, although it should. */
+  readonly stalled: readonly string[];
 }
+
+type Trouble = "inbound" | "outbound" | "signalling";
 
 export interface SessionHandlers {
   changed(presence: Presence): void;
@@ -35,6 +48,11 @@ export class Session {
   readonly #inbound: Inbound;
   readonly #outbound: Outbound;
   readonly #blocked = new Set<"inbound" | "outbound">();
+  readonly #troubles = new Set<Trouble>();
+  readonly #stalled = new StalledMembers();
+  readonly #watch: Watch;
+  #troubleTimer: ReturnType<typeof setTimeout> | undefined;
+  #isReconnecting = false;
   #speakers: readonly string[] = [];
   #isApplying = false;
   #closed = false;
@@ -48,11 +66,14 @@ export class Session {
     this.#inbound = new Inbound(context, {
       changed: () => this.#changed(),
       flowing: (flows) => this.#flowing("inbound", flows),
+      troubled: (isTroubled) => this.#troubled("inbound", isTroubled),
     });
     this.#outbound = new Outbound(context, {
       failed: handlers.notSent,
       flowing: (flows) => this.#flowing("outbound", flows),
+      troubled: (isTroubled) => this.#troubled("outbound", isTroubled),
     });
+    this.#watch = new Watch(() => this.#look());
   }
 
   /**
@@ -61,13 +82,12 @@ export class Session {
    * Rejects with `RequestError` if the gateway refuses, and with `ConnectionEnded` if the connection ends first.
    */
   static async join(signalling: Signalling, device: Device, data: Join, handlers: SessionHandlers): Promise<Session> {
-    const ok = await signalling.request("join", data);
+    const ok = await signalling.request("join", { sessionSecret: newSecret(), ...data });
+    signalling.startSession(ok);
     // Events may arrive while the device loads. So keep the list from now on. Only the transports wait for the device.
     const loading = device.load({ routerRtpCapabilities: ok.routerRtpCapabilities }).then(() => device);
     const session = new Session(signalling, loading, ok, handlers);
     loading.catch(handlers.unusable);
-    const transports = [session.#inbound.transport, session.#outbound.transport];
-    signalling.keepAlive(ok.pingIntervalMs, () => transports.some(({ isConnected }) => isConnected));
     session.#follow();
     return session;
   }
@@ -84,6 +104,10 @@ export class Session {
     return this.#outbound;
   }
 
+  get #transports(): readonly MediaTransport[] {
+    return [this.#inbound.transport, this.#outbound.transport];
+  }
+
   get presence(): Presence {
     return {
       self: this.#self,
@@ -91,6 +115,8 @@ export class Session {
       media: this.#inbound.media,
       speakers: this.#speakers,
       flowing: this.#blocked.size === 0,
+      reconnecting: this.#isReconnecting,
+      stalled: this.#stalled.userIds,
     };
   }
 
@@ -102,22 +128,46 @@ export class Session {
       case "consumer_closed":
         return this.#inbound.consumerClosed(event.data.consumerId, event.data.reason);
       case "transport_state":
-        this.#inbound.transport.stateChanged(event.data.transportId, event.data.state);
-        return this.#outbound.transport.stateChanged(event.data.transportId, event.data.state);
+        for (const each of this.#transports) each.stateChanged(event.data.transportId, event.data.state);
+        return;
       case "active_speakers":
         this.#speakers = event.data.userIds;
         return this.#changed();
     }
   }
 
-  networkIsBack(): void {
-    this.#inbound.transport.networkIsBack();
-    this.#outbound.transport.networkIsBack();
+  /** The machine has another network, or was asleep. Use new paths for everything at once. */
+  networkChanged(): void {
+    if (this.#closed) return;
+    this.#signalling.networkChanged();
+    for (const transport of this.#transports) transport.networkChanged();
+  }
+
+  /** Something may be wrong with the network. */
+  doubt(): void {
+    if (!this.#closed) this.#signalling.doubt();
+  }
+
+  /** Attempts to resume over another WebSocket began or ended. */
+  resuming(isResuming: boolean): void {
+    this.#troubled("signalling", isResuming);
+  }
+
+  /** The session goes on over another WebSocket. If the gateway had to drop something, follow its state. */
+  resumed(state: SessionResumed): void {
+    if (this.#closed || !state.lost) return;
+    const { participants = [], revision = 0, transports = [], producers = [], consumers = [] } = state;
+    for (const transport of this.#transports) transport.reconcile(transports);
+    this.#inbound.reconcile(consumers);
+    this.#outbound.reconcile(producers);
+    this.#listChanged(this.#roster.replace(participants, revision));
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#watch.stop();
+    clearTimeout(this.#troubleTimer);
     this.#inbound.close();
     this.#outbound.close();
   }
@@ -136,6 +186,43 @@ export class Session {
     this.#isApplying = true;
     this.#inbound.want(this.#roster.participants.filter(({ userId }) => userId !== this.#self));
     this.#isApplying = false;
+    this.#changed();
+  }
+
+  /** Look at the statistics. They show trouble earlier than the browser's states do. */
+  async #look(): Promise<void> {
+    const [received] = await Promise.all([this.#inbound.transport.look(), this.#outbound.transport.look()]);
+    if (this.#closed) return;
+    if (this.#transports.some(({ isDoubtful }) => isDoubtful)) this.#signalling.doubt(() => this.#restartDoubtful());
+    if (this.#troubles.has("inbound") && !this.#isReconnecting) return;
+    const isBlind = this.#isReconnecting || !received;
+    const streams = isBlind ? [] : this.#inbound.streams(received.packets);
+    const isChanged = isBlind ? this.#stalled.forget() : this.#stalled.update(streams, performance.now());
+    if (isChanged) this.#changed();
+  }
+
+  /** Neither media nor signalling gets through, so it is the network. Do not wait longer for media. */
+  #restartDoubtful(): void {
+    if (!this.#transports.some(({ isDoubtful }) => isDoubtful)) return;
+    for (const transport of this.#transports) transport.networkChanged();
+  }
+
+  #troubled(what: Trouble, isTroubled: boolean): void {
+    if (isTroubled) this.#troubles.add(what);
+    else this.#troubles.delete(what);
+    if (this.#closed) return;
+    if (this.#troubles.size > 0) {
+      this.#troubleTimer ??= setTimeout(() => this.#showReconnecting(true), SHOW_TROUBLE_AFTER_MS);
+    } else {
+      clearTimeout(this.#troubleTimer);
+      this.#troubleTimer = undefined;
+      this.#showReconnecting(false);
+    }
+  }
+
+  #showReconnecting(isReconnecting: boolean): void {
+    if (isReconnecting === this.#isReconnecting) return;
+    this.#isReconnecting = isReconnecting;
     this.#changed();
   }
 

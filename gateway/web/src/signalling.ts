@@ -1,8 +1,9 @@
 /**
- * One WebSocket to the gateway: requests and answers, events, and pings to notice a dead connection.
+ * The connection to the gateway: requests and answers, events, and pings to notice a lost WebSocket.
  *
- * It knows the envelope of messages but not their meaning. It ends once, with a close code that says what to do next.
- * After that every request fails with `ConnectionEnded`, and no handler is called again.
+ * It knows the envelope of messages but not their meaning. From `startSession` on it outlives its WebSocket: it resumes
+ * the session on another one, and sends the requests again that got lost. It ends once, with a close code that says
+ * what to do next. After that every request fails with `ConnectionEnded`, and no handler is called again.
  */
 import {
   LIMITS,
@@ -11,24 +12,34 @@ import {
   type ErrorData,
   type GatewayEvent,
   type GatewayMessage,
+  type Joined,
   type RequestMap,
   type RequestType,
+  type Response,
+  type SessionResumed,
 } from "./protocol";
+import { BROKEN, ResumableSocket, type Socket, type Verdict } from "./resumableSocket";
 
-/** Longest wait for the WebSocket to open. A browser alone would wait for minutes. */
-const OPEN_TIMEOUT_MS = 10_000;
-/** How often to check whether the gateway is still alive. */
-const LOOK_EVERY_MS = 1_000;
+export { BROKEN, type Socket } from "./resumableSocket";
+
+/** How often to check whether the gateway still answers. */
+const LOOK_EVERY_MS = 500;
+/** After this long without an answer to a ping, the WebSocket may be lost. */
+const UNANSWERED_MS = 2_500;
+/** The same for a ping that follows a doubt, at least. */
+const DOUBTFUL_MS = 200;
+/** Acknowledge after this many characters. The gateway keeps everything until then. */
+const ACKNOWLEDGE_AFTER = 32_768;
 /** Longest wait for an answer. A join may have to wait up to 5 s, while the gateway closes an older session. */
 const ANSWER_TIMEOUT_MS = 15_000;
+/** The same in a session, which may have to resume first. */
+const SESSION_ANSWER_TIMEOUT_MS = 45_000;
+/** `resume_session` comes first on its socket, so no other request there has this id. */
+const RESUME_ID = 0;
 /** A browser reports this code for a close frame without a code (RFC 6455, section 7.4.1). */
 const NO_CODE = 1005;
-/** A browser reports this code if the connection ended without a close frame. */
-export const BROKEN = 1006;
 /** A close frame has room for 123 bytes of UTF-8, which is 41 characters of up to 3 bytes. Browsers throw at more. */
 const MAX_CLOSE_REASON = 41;
-/** `WebSocket.OPEN`. The tests run without a `WebSocket` class. */
-const OPEN = 1;
 
 /** How a connection ended. `code` is a WebSocket close code, or 1006 if there was none. */
 export interface Ended {
@@ -41,11 +52,14 @@ export interface Ended {
 export interface SignallingHandlers {
   opened(): void;
   event(event: GatewayEvent): void;
-  ended(ended: Ended): void;
+  /** The session goes on over another WebSocket. If `state.lost`, the rest of `state` replaces what is known. */
+  resumed?(state: SessionResumed): void;
+  /** Whether the WebSocket may be lost, so that attempts to resume run. Called when that changes. */
+  resuming?(isResuming: boolean): void;
+  /** `socket` is open if the gateway knows the session no longer. It may join again there. */
+  ended(ended: Ended, socket?: Socket): void;
 }
 
-/** The part of a browser's WebSocket that is used here. Tests pass their own. */
-export type Socket = Pick<WebSocket, "readyState" | "onopen" | "onmessage" | "onclose" | "send" | "close">;
 export type OpenSocket = (url: string, subprotocol: string) => Socket;
 
 /** The gateway answered a request with an error. */
@@ -70,92 +84,127 @@ export class ConnectionEnded extends Error {
   }
 }
 
-interface PendingRequest {
-  resolve(data: never): void;
-  reject(error: Error): void;
-  timer: ReturnType<typeof setTimeout>;
+/** The gateway has served the request, but its answer is lost. */
+export class AnswerLost extends Error {
+  override readonly name = "AnswerLost";
 }
 
+interface PendingRequest {
+  readonly type: RequestType;
+  readonly text: string;
+  readonly timer: ReturnType<typeof setTimeout>;
+  resolve(data: never): void;
+  reject(error: Error): void;
+}
+
+/** Requests whose `ok` is empty. The answer of one that was served holds nothing to miss. */
+const EMPTY_ANSWERS: readonly RequestType[] = ["connect_transport", "pause", "resume", "close", "set_layers", "ping"];
+
 export class Signalling {
-  readonly #socket: Socket;
+  readonly #socket: ResumableSocket;
   readonly #handlers: SignallingHandlers;
   readonly #pending = new Map<number, PendingRequest>();
-  readonly #openTimer: ReturnType<typeof setTimeout>;
+  #session: Pick<Joined, "sessionId" | "sessionSecret" | "pingIntervalMs"> | undefined;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
-  #heardAt = 0;
+  #doubtTimer: ReturnType<typeof setTimeout> | undefined;
+  #pingedAt = 0;
+  #isPingUnanswered = false;
+  /** How often the session has changed its WebSocket. */
+  #resumptions = 0;
   #nextId = 1;
+  #lastEvent = 0;
+  #lastAnswer = 0;
+  #unacknowledged = 0;
   #closing: Closing | undefined;
   #ended: Ended | undefined;
 
+  /** `socket` is an open one to begin with, in place of a new one. */
   constructor(
     url: string,
     handlers: SignallingHandlers,
     openSocket: OpenSocket = (address, subprotocol) => new WebSocket(address, subprotocol),
+    random: () => number = Math.random,
+    socket?: Socket,
   ) {
     this.#handlers = handlers;
-    this.#socket = openSocket(url, LIMITS.subprotocol);
-    this.#openTimer = setTimeout(() => this.drop("the gateway did not answer"), OPEN_TIMEOUT_MS);
-    this.#socket.onopen = () => {
-      clearTimeout(this.#openTimer);
-      handlers.opened();
-    };
-    this.#socket.onmessage = (message) => this.#received(message.data);
-    this.#socket.onclose = (close) => this.#end(this.#whyClosed(close.code, close.reason));
+    this.#socket = new ResumableSocket(
+      () => openSocket(url, LIMITS.subprotocol),
+      {
+        opened: () => handlers.opened(),
+        received: (text) => this.#received(text),
+        resumeRequest: () => this.#resumeRequest(),
+        judge: (text) => this.#judge(text),
+        resumed: (state) => this.#resumed(state),
+        over: (socket) => this.#end({ code: BROKEN, reason: "the session is over" }, { socket }),
+        closed: (code, reason) => this.#closed(code, reason),
+        gaveUp: () => this.drop("the gateway did not answer"),
+        resuming: (isResuming) => handlers.resuming?.(isResuming),
+      },
+      random,
+      socket,
+    );
   }
 
   /**
    * Send a request and wait for its answer.
    *
    * Rejects with `RequestError` if the gateway answers with an error, and with `ConnectionEnded` if the connection ends
-   * first. If no answer comes in time, the connection counts as broken and is dropped.
+   * first. Rejects with `AnswerLost` in the rare case that the gateway could not keep the answer. If no answer comes in
+   * time, the connection counts as broken and is dropped.
    */
   request<T extends RequestType>(
     type: T,
     data: RequestMap[T]["data"],
-    timeoutMs = ANSWER_TIMEOUT_MS,
+    timeoutMs = this.#session ? SESSION_ANSWER_TIMEOUT_MS : ANSWER_TIMEOUT_MS,
   ): Promise<RequestMap[T]["ok"]> {
     const ended = this.#ended;
     if (ended) return Promise.reject(new ConnectionEnded(ended));
     const id = this.#nextId++;
+    const text = JSON.stringify({ id, type, data });
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.drop(`no answer to ${type}`), timeoutMs);
-      this.#pending.set(id, { resolve, reject, timer });
-      // After the gateway's close frame a browser only logs a complaint. `onclose` follows and ends this request.
-      if (this.#socket.readyState === OPEN) this.#socket.send(JSON.stringify({ id, type, data }));
+      this.#pending.set(id, { type, text, resolve, reject, timer });
+      this.#socket.send(text);
     });
   }
 
   /**
-   * Send a `ping` request every `intervalMs`. Pages cannot see WebSocket pings, and TCP alone notices a loss too late.
+   * From now on there is a session to resume, and the gateway gets a `ping` every `pingIntervalMs`.
    *
-   * A gateway that stays silent for two intervals counts as dead. While `hasMedia` returns true it gets more time, the
-   * same that it gives a client. After a gap in the network, media over UDP is back earlier than TCP.
+   * Pages cannot see WebSocket pings, and TCP alone notices a loss too late. The pings also acknowledge.
    */
-  keepAlive(intervalMs: number, hasMedia: () => boolean = () => false): void {
+  startSession(session: Pick<Joined, "sessionId" | "sessionSecret" | "pingIntervalMs">): void {
+    this.#session = session;
+    this.#pingedAt = performance.now();
     clearInterval(this.#pingTimer);
-    let [pingedAt, mediaAt] = [performance.now(), -Infinity];
-    let unansweredSince: number | undefined;
-    this.#heardAt = pingedAt;
-    this.#pingTimer = setInterval(() => {
-      const now = performance.now();
-      if (hasMedia()) mediaAt = now;
-      const silentFor = now - this.#heardAt;
-      // In a hidden page this timer may run only once a minute. A gateway that got no ping owes no answer.
-      if (unansweredSince === undefined || unansweredSince <= this.#heardAt) unansweredSince = undefined;
-      else if (now - unansweredSince >= intervalMs) {
-        const patience = now - mediaAt < intervalMs ? 1000 * LIMITS.mediaGrace : 2 * intervalMs;
-        if (silentFor >= patience) return this.drop("no answer to ping");
-      }
-      if (now - pingedAt < intervalMs) return;
-      pingedAt = now;
-      unansweredSince ??= now;
-      this.request("ping", {}, 1000 * LIMITS.mediaGrace).catch(() => undefined);
-    }, LOOK_EVERY_MS);
+    this.#pingTimer = setInterval(() => this.#look(session.pingIntervalMs), LOOK_EVERY_MS);
+  }
+
+  /**
+   * Media stands still, so the WebSocket may be lost as well. Ask the gateway, and resume if it does not answer.
+   *
+   * `whenSilent` is called in that case.
+   */
+  doubt(whenSilent: () => void = () => undefined): void {
+    if (!this.#session || this.#ended || this.#doubtTimer !== undefined || this.#socket.isResuming) return;
+    if (!this.#isPingUnanswered) this.#ping();
+    const patience = Math.max(DOUBTFUL_MS, 3 * this.#socket.roundTripMs);
+    this.#doubtTimer = setTimeout(() => {
+      this.#doubtTimer = undefined;
+      if (!this.#isSilent) return;
+      this.#socket.resume();
+      whenSilent();
+    }, patience);
+  }
+
+  /** The machine has another network, or was asleep. The WebSocket is probably lost, so resume at once. */
+  networkChanged(): void {
+    if (this.#session && !this.#ended) this.#socket.resumeNow();
   }
 
   /** Close the connection with a close frame, because this side wants to. */
   close(code = 1000, reason = "left"): void {
-    this.#end({ code, reason }, code);
+    this.#end({ code, reason }, { closeWith: code });
   }
 
   /** Close the connection and treat it as broken. */
@@ -165,26 +214,105 @@ export class Signalling {
 
   /** Close the connection and pass `ended` to the handlers, in place of a close code. */
   giveUp(ended: Ended): void {
-    this.#end(ended, 1000);
+    this.#end(ended, { closeWith: 1000 });
+  }
+
+  /** Whether nothing has come since a ping that waits for its answer. */
+  get #isSilent(): boolean {
+    return this.#isPingUnanswered && this.#socket.heardAt <= this.#pingedAt;
+  }
+
+  #look(intervalMs: number): void {
+    const waited = performance.now() - this.#pingedAt;
+    if (this.#isSilent && waited >= UNANSWERED_MS) this.#socket.resume();
+    else if (waited >= intervalMs && !this.#isPingUnanswered) this.#ping();
+  }
+
+  #ping(): void {
+    const sentAt = performance.now();
+    const resumptions = this.#resumptions;
+    this.#pingedAt = sentAt;
+    this.#isPingUnanswered = true;
+    this.#unacknowledged = 0;
+    const answered = () => {
+      // The answer to a ping that was sent twice says nothing about the round trip.
+      if (resumptions !== this.#resumptions) return;
+      this.#isPingUnanswered = false;
+      this.#socket.roundTripMs = performance.now() - sentAt;
+    };
+    this.request("ping", { lastEvent: this.#lastEvent, lastAnswer: this.#lastAnswer }).then(answered, answered);
   }
 
   #received(text: unknown): void {
-    this.#heardAt = performance.now();
     const message = parse(text);
     if (!message) return this.drop("the gateway sent something that is no message");
-    if (!("id" in message)) return this.#event(message);
+    if ("id" in message) this.#answered(message);
+    else this.#event(message);
+    this.#acknowledgeSoon(String(text).length);
+  }
+
+  #acknowledgeSoon(characters: number): void {
+    this.#unacknowledged += characters;
+    if (this.#session && !this.#ended && this.#unacknowledged >= ACKNOWLEDGE_AFTER && !this.#isPingUnanswered) this.#ping();
+  }
+
+  #answered(message: Response): void {
     const { id } = message;
     const pending = id === null ? undefined : this.#pending.get(id);
     if (id === null || !pending) return;
+    this.#lastAnswer = Math.max(this.#lastAnswer, id);
+    this.#settle(id, pending, () => {
+      if (message.type === "ok") pending.resolve(message.data as never);
+      else pending.reject(requestError(message.data));
+    });
+  }
+
+  #settle(id: number, { timer }: PendingRequest, how: () => void): void {
     this.#pending.delete(id);
-    clearTimeout(pending.timer);
-    if (message.type === "ok") pending.resolve(message.data as never);
-    else pending.reject(requestError(message.data));
+    clearTimeout(timer);
+    how();
   }
 
   #event(event: GatewayEvent): void {
+    if (event.seq !== undefined) {
+      if (event.seq <= this.#lastEvent) return;
+      this.#lastEvent = event.seq;
+    }
     if (event.type === "closing") this.#closing = event.data;
     this.#handlers.event(event);
+  }
+
+  #resumeRequest(): string {
+    const { sessionId, sessionSecret } = this.#session ?? { sessionId: "", sessionSecret: "" };
+    const data = { sessionId, sessionSecret, lastEvent: this.#lastEvent, lastAnswer: this.#lastAnswer };
+    return JSON.stringify({ id: RESUME_ID, type: "resume_session", data });
+  }
+
+  #judge(text: unknown): Verdict {
+    const message = parse(text);
+    if (!message || !("id" in message)) return undefined;
+    if (message.type === "ok") return message.data as SessionResumed;
+    return message.data.code === "rate_limited" || message.data.code === "internal" ? "retry" : "over";
+  }
+
+  /** Send the lost requests again. The gateway sends the lost answers and events by itself. */
+  #resumed(state: SessionResumed): void {
+    this.#isPingUnanswered = false;
+    this.#resumptions += 1;
+    if (state.lost) this.#lastEvent = state.lastEvent;
+    for (const [id, pending] of [...this.#pending]) {
+      if (id > state.lastRequest) this.#socket.send(pending.text);
+      else if (state.lost) this.#settle(id, pending, () => settleServed(pending));
+    }
+    this.#handlers.resumed?.(state);
+  }
+
+  /** Whether the session may live on without this socket: only if the connection broke. */
+  #closed(code: number, reason: string): boolean {
+    const ended = this.#whyClosed(code, reason);
+    if (this.#session && ended.code === BROKEN) return true;
+    this.#end(ended);
+    return false;
   }
 
   /** How the connection ended. A `closing` event says more than the close frame, and may arrive without one. */
@@ -195,20 +323,22 @@ export class Signalling {
     return { code: isTold ? code : announced, reason: why, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   }
 
-  #end(ended: Ended, closeWith?: number): void {
+  #end(ended: Ended, { closeWith = 1000, socket }: { closeWith?: number; socket?: Socket } = {}): void {
     if (this.#ended) return;
     this.#ended = ended;
-    clearTimeout(this.#openTimer);
     clearInterval(this.#pingTimer);
-    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
-    if (closeWith !== undefined) this.#socket.close(closeWith, ended.reason.slice(0, MAX_CLOSE_REASON));
-    for (const { reject, timer } of this.#pending.values()) {
-      clearTimeout(timer);
-      reject(new ConnectionEnded(ended));
+    clearTimeout(this.#doubtTimer);
+    this.#socket.close(closeWith, ended.reason.slice(0, MAX_CLOSE_REASON));
+    for (const [id, pending] of [...this.#pending]) {
+      this.#settle(id, pending, () => pending.reject(new ConnectionEnded(ended)));
     }
-    this.#pending.clear();
-    this.#handlers.ended(ended);
+    this.#handlers.ended(ended, socket);
   }
+}
+
+function settleServed({ type, resolve, reject }: PendingRequest): void {
+  if (EMPTY_ANSWERS.includes(type)) resolve({} as never);
+  else reject(new AnswerLost(`the answer to ${type} is lost`));
 }
 
 function requestError({ code, message, path }: ErrorData): RequestError {

@@ -10,6 +10,8 @@ export interface TileContent {
   readonly isSelf: boolean;
   readonly isMuted: boolean;
   readonly isSpeaking: boolean;
+  /** Whether this person's media does not get through for the moment. */
+  readonly isReconnecting: boolean;
   readonly track?: MediaStreamTrack | undefined;
 }
 
@@ -37,13 +39,14 @@ function remoteTile(state: RoomState, participant: Participant, kind: "camera" |
     isMuted,
     // A mute changes the list at once. The list of speakers may name a muted person a moment longer.
     isSpeaking: !isMuted && state.presence.speakers.includes(userId),
+    isReconnecting: state.presence.stalled.includes(userId),
     // The track of a paused camera would keep showing its last frame.
     track: isShown ? media?.track : undefined,
   };
 }
 
-function ownTile({ presence, username, local }: RoomState, kind: "camera" | "screen"): TileContent {
-  const { self, speakers } = presence;
+function ownTile({ presence, username, local, ended }: RoomState, kind: "camera" | "screen"): TileContent {
+  const { self, speakers, reconnecting } = presence;
   const isMuted = local.microphone.status !== "on";
   return {
     // The person's own camera shows before the gateway gives a user id. No user id contains an @.
@@ -54,6 +57,7 @@ function ownTile({ presence, username, local }: RoomState, kind: "camera" | "scr
     isSelf: true,
     isMuted,
     isSpeaking: !isMuted && speakers.includes(self),
+    isReconnecting: reconnecting || ended !== undefined,
     track: local[kind].stream?.getVideoTracks()[0],
   };
 }

@@ -1,6 +1,7 @@
 /** The page's words for trouble: devices that fail, connections that end, media that does not get through. */
 import type { LocalDevice, LocalState, Trouble } from "./localMedia";
 import { UNSUPPORTED, type RoomState } from "./room";
+import type { Presence } from "./session";
 
 export interface Words {
   readonly title: string;
@@ -91,7 +92,14 @@ export function blockedWords(userAgent: string, hostname: string): Words {
     const address = "this machine's network address";
     return { title, text: `Firefox sends no media to 127.0.0.1. Start the gateway with --media-host and ${address}.` };
   }
-  return { title, text: "The page is looking for another way. A firewall may be blocking UDP." };
+  return { title, text: "The page is looking for another way. A firewall may be blocking it." };
+}
+
+/** For screen readers: whose media does not get through for the moment. Empty if there is nothing to say. */
+export function reconnectingWords({ reconnecting, stalled, participants }: Presence): string {
+  if (reconnecting) return "Reconnecting.";
+  const names = participants.filter(({ userId }) => stalled.includes(userId)).map(({ username }) => username);
+  return names.length > 0 ? `Reconnecting: ${names.join(", ")}.` : "";
 }
 
 /** Why the page is waiting to rejoin. The notice shows a countdown beside these words. */

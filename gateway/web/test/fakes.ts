@@ -16,7 +16,7 @@ import type {
 import type { Socket } from "../src/signalling";
 
 export class FakeSocket implements Socket {
-  readyState: Socket["readyState"] = 1;
+  readyState: Socket["readyState"] = 0;
   onopen: Socket["onopen"] = null;
   onmessage: Socket["onmessage"] = null;
   onclose: Socket["onclose"] = null;
@@ -39,9 +39,11 @@ export class FakeSocket implements Socket {
     // Browsers throw if the reason does not fit into a close frame.
     if (new TextEncoder().encode(reason).length > 123) throw Object.assign(new Error("reason"), { name: "SyntaxError" });
     this.closedWith = code;
+    this.readyState = 3;
   }
 
   open(): void {
+    this.readyState = 1;
     this.onopen?.call(this as never, {} as Event);
   }
 
@@ -56,6 +58,7 @@ export class FakeSocket implements Socket {
 
   /** The gateway closes the connection, or the network breaks it. */
   lose(code: number, reason = ""): void {
+    this.readyState = 3;
     this.onclose?.call(this as never, { code, reason } as CloseEvent);
   }
 
@@ -84,7 +87,11 @@ export class FakeGateway {
   participants: Participant[] = [];
   revision = 1;
   isAway = false;
+  /** The highest id of a request in a session. */
+  lastRequest = 0;
   #ids = 0;
+  /** Nothing from a socket counts any more once another one has resumed its session. */
+  readonly #detached = new Set<FakeSocket>();
 
   readonly open = (url: string, subprotocol: string): Socket => {
     const socket = new FakeSocket(url, subprotocol);
@@ -114,6 +121,9 @@ export class FakeGateway {
   }
 
   #answer(socket: FakeSocket, { id, type, data }: Request): void {
+    if (this.#detached.has(socket)) return;
+    if (type === "resume_session") for (const each of this.sockets) if (each !== socket) this.#detached.add(each);
+    this.lastRequest = Math.max(this.lastRequest, id);
     const own = this.answers[type] as ((data: unknown) => unknown) | undefined;
     const answer = own ? own(data) : this.#ok(type, data);
     if (answer instanceof Silence) return;
@@ -123,6 +133,7 @@ export class FakeGateway {
 
   #ok(type: RequestType, data: unknown): unknown {
     if (type === "join") return this.#joined(data as RequestMap["join"]["data"]);
+    if (type === "resume_session") return { lost: false, lastRequest: this.lastRequest, lastEvent: 0, epoch: 1 };
     if (type === "create_transport") return transport(`transport-${++this.#ids}`);
     if (type === "produce") return { producerId: `own-${++this.#ids}` };
     if (type === "restart_ice") return { iceParameters: transport("").iceParameters };

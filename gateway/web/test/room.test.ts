@@ -39,7 +39,7 @@ describe("joining", () => {
     gateway.participants = [participant("bea")];
     const { present } = await joined(gateway);
     expect(present()).toEqual(["bea", "Ada"]);
-    expect(gateway.socket.asked("join")).toEqual([{ channelId: "lobby", username: "Ada" }]);
+    expect(gateway.socket.asked("join")).toMatchObject([{ channelId: "lobby", username: "Ada" }]);
     expect(gateway.socket.asked("produce").map(({ source }) => source)).toEqual(["microphone", "camera"]);
   });
 
@@ -95,23 +95,23 @@ describe("joining", () => {
   });
 });
 
-describe("a connection that breaks", () => {
+describe("a session that ends", () => {
   it("shows nobody else until the next list arrives", async () => {
     const gateway = new FakeGateway();
     gateway.participants = [participant("bea", ["camera"])];
     const { room, present } = await joined(gateway);
-    gateway.socket.lose(1006);
+    gateway.socket.lose(4500);
     expect(present()).toEqual([]);
     expect(room.getState()).toMatchObject({ phase: "waiting", presence: { media: [] }, ended: { wasJoined: true } });
   });
 
   it("is followed by joining again as the same user, with the same camera track", async () => {
     const { room, gateway, browser } = await joined();
-    gateway.socket.lose(1006);
+    gateway.socket.lose(4500);
     await vi.advanceTimersByTimeAsync(1_000);
     await settle();
     expect(gateway.sockets).toHaveLength(2);
-    expect(gateway.socket.asked("join")).toEqual([{ channelId: "lobby", username: "Ada", userId: "me" }]);
+    expect(gateway.socket.asked("join")).toMatchObject([{ channelId: "lobby", username: "Ada", userId: "me" }]);
     expect(gateway.socket.asked("produce").map(({ source }) => source)).toEqual(["microphone", "camera"]);
     expect(browser.asked).toHaveLength(1);
     expect(room.getState()).toMatchObject({ phase: "joined", ended: undefined });
@@ -120,7 +120,7 @@ describe("a connection that breaks", () => {
   it("keeps a muted microphone muted", async () => {
     const { room, gateway } = await joined();
     await room.local.setMicrophone(false);
-    gateway.socket.lose(1006);
+    gateway.socket.lose(4500);
     await vi.advanceTimersByTimeAsync(1_000);
     await settle();
     expect(gateway.socket.asked("produce")).toMatchObject([{ source: "microphone", paused: true }, { paused: false }]);
@@ -129,7 +129,7 @@ describe("a connection that breaks", () => {
   it("is replaced after ever longer waits, and the time of the next attempt is shown", async () => {
     const { room, gateway } = await joined();
     gateway.isAway = true;
-    gateway.socket.lose(1006);
+    gateway.socket.lose(4500);
     const waits: number[] = [];
     for (let attempt = 0; attempt < 4; attempt += 1) {
       const wait = (room.getState().retryAt ?? 0) - performance.now();
@@ -175,10 +175,14 @@ describe("a connection that breaks", () => {
     expect(gateway.sockets).toHaveLength(2);
   });
 
-  it("is replaced at once when the network is back", async () => {
+  it("is replaced at once when the network is back after a long time", async () => {
     const { room, gateway } = await joined();
+    gateway.isAway = true;
     gateway.socket.lose(1006);
-    room.networkIsBack();
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(room.getState()).toMatchObject({ phase: "waiting", ended: { code: 1006 } });
+    gateway.isAway = false;
+    room.networkChanged();
     await settle();
     expect(room.getState().phase).toBe("joined");
   });
@@ -187,7 +191,7 @@ describe("a connection that breaks", () => {
     const { room, gateway } = await joined();
     gateway.socket.tell("closing", { reason: "too many requests", code: 4429, retryAfterMs: 20_000 });
     gateway.socket.lose(4429);
-    room.networkIsBack();
+    room.networkChanged();
     await vi.advanceTimersByTimeAsync(19_999);
     expect(gateway.sockets).toHaveLength(1);
   });
@@ -202,6 +206,83 @@ describe("a connection that breaks", () => {
     await vi.advanceTimersByTimeAsync(1_000);
     await settle();
     expect(present()).toEqual(["bea", "cleo", "Ada"]);
+  });
+});
+
+describe("a WebSocket that breaks", () => {
+  it("costs nothing: the session, the list and the media live on", async () => {
+    const gateway = new FakeGateway();
+    gateway.participants = [participant("bea", ["camera"])];
+    const { room, present } = await joined(gateway);
+    gateway.socket.lose(1006);
+    await settle();
+    expect(gateway.sockets).toHaveLength(2);
+    expect(gateway.socket.types()).toEqual(["resume_session"]);
+    expect(present()).toEqual(["bea", "Ada"]);
+    expect(room.getState()).toMatchObject({ phase: "joined", presence: { media: [{ userId: "bea" }], reconnecting: false } });
+  });
+
+  it("shows that the page is reconnecting while it takes longer", async () => {
+    const { room, gateway, present } = await joined();
+    gateway.isAway = true;
+    gateway.socket.lose(1006);
+    expect(room.getState().presence.reconnecting).toBe(false);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(room.getState()).toMatchObject({ phase: "joined", presence: { reconnecting: true } });
+    expect(present()).toEqual(["Ada"]);
+    gateway.isAway = false;
+    await vi.advanceTimersByTimeAsync(2_500);
+    expect(room.getState().presence.reconnecting).toBe(false);
+  });
+
+  it("is followed by joining again on the same new WebSocket, if the session is over", async () => {
+    const { room, gateway, browser } = await joined();
+    gateway.answers.resume_session = () => new FakeError("not_found");
+    gateway.socket.lose(1006);
+    await settle();
+    expect(room.getState()).toMatchObject({ phase: "joined", ended: undefined });
+    expect(gateway.sockets).toHaveLength(2);
+    expect(gateway.socket.types().slice(0, 2)).toEqual(["resume_session", "join"]);
+    expect(gateway.socket.asked("join")).toMatchObject([{ userId: "me" }]);
+    expect(gateway.socket.asked("produce").map(({ source }) => source)).toEqual(["microphone", "camera"]);
+    expect(browser.asked).toHaveLength(1);
+  });
+
+  it("is followed by the usual waits once no session can live any more", async () => {
+    const { room, gateway } = await joined();
+    gateway.isAway = true;
+    gateway.socket.lose(1006);
+    await vi.advanceTimersByTimeAsync(19_000);
+    expect(room.getState().phase).toBe("joined");
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(room.getState()).toMatchObject({ phase: "waiting", ended: { code: 1006, wasJoined: true } });
+    gateway.isAway = false;
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(room.getState().phase).toBe("joined");
+  });
+
+  it("and comes back with another session's state shows that state", async () => {
+    const gateway = new FakeGateway();
+    gateway.participants = [participant("bea", ["camera"]), participant("cleo", ["camera"])];
+    const { room, present } = await joined(gateway);
+    const { resume_session } = {
+      resume_session: () => ({
+        ...{ lost: true, lastRequest: gateway.lastRequest, lastEvent: 9, epoch: 1, revision: 7 },
+        participants: [participant("cleo", ["camera"]), participant("dan"), participant("me", [], "Ada")],
+        transports: [],
+        producers: [],
+        consumers: [],
+      }),
+    };
+    gateway.answers.resume_session = resume_session;
+    gateway.participants = [participant("cleo", ["camera"]), participant("dan")];
+    gateway.socket.lose(1006);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(present()).toEqual(["cleo", "dan", "Ada"]);
+    // The transports were gone, so the page opens them again, and sends and receives everything again.
+    expect(gateway.socket.asked("create_transport")).toHaveLength(2);
+    expect(gateway.socket.asked("produce").map(({ source }) => source)).toEqual(["microphone", "camera"]);
+    expect(room.getState().presence.media.map(({ userId }) => userId)).toEqual(["cleo"]);
   });
 });
 
@@ -249,7 +330,7 @@ describe("leaving", () => {
 
   it("ends the wait for another attempt", async () => {
     const { room, gateway } = await joined();
-    gateway.socket.lose(1006);
+    gateway.socket.lose(4500);
     room.leave();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(gateway.sockets).toHaveLength(1);
@@ -286,7 +367,8 @@ describe("leaving", () => {
     room.join({ ...ADA, channelId: "kitchen" });
     await settle();
     expect(room.getState()).toMatchObject({ phase: "joined", channelId: "kitchen" });
-    expect(gateway.socket.asked("join")).toEqual([{ channelId: "kitchen", username: "Ada" }]);
+    expect(gateway.socket.asked("join")).toMatchObject([{ channelId: "kitchen", username: "Ada" }]);
+    expect(gateway.socket.asked("join")[0]).not.toHaveProperty("userId");
   });
 });
 
@@ -346,7 +428,7 @@ describe("a gateway that asks for a token", () => {
     const { room, gateway } = setUp();
     room.join({ ...ADA, token: "secret" });
     await settle();
-    gateway.socket.lose(1006);
+    gateway.socket.lose(4500);
     await vi.advanceTimersByTimeAsync(1_000);
     await settle();
     for (const { sent } of gateway.sockets) expect(sent[0]?.data).toMatchObject({ token: "secret" });

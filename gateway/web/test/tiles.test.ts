@@ -11,7 +11,10 @@ function state(change: Partial<RoomState["presence"]> = {}, local: Partial<RoomS
     phase: "joined",
     channelId: "lobby",
     username: "Me",
-    presence: { self: "me", participants: [participant("me")], media: [], speakers: [], flowing: true, ...change },
+    presence: {
+      ...{ self: "me", participants: [participant("me")], media: [], speakers: [] },
+      ...{ flowing: true, reconnecting: false, stalled: [], ...change },
+    },
     local: { microphone: off, camera: off, screen: off, ...local },
   };
 }

@@ -5,11 +5,11 @@ import { Icon } from "./Icon";
 import { Video } from "./Media";
 
 export function Tile({ tile }: { tile: TileContent }) {
-  const { userId, username, kind, isSelf, isMuted, isSpeaking, track } = tile;
+  const { userId, username, kind, isSelf, isMuted, isSpeaking, isReconnecting, track } = tile;
   const isScreen = kind === "screen";
   const note = [isSelf ? " (you)" : "", isScreen ? " · screen" : ""].join("");
   const showsMuted = isMuted && !isScreen;
-  const classes = ["tile", kind, isSpeaking && !isScreen ? "speaking" : "", isSelf ? "self" : ""];
+  const classes = ["tile", kind, isSpeaking && !isScreen ? "speaking" : "", isSelf ? "self" : "", isReconnecting ? "reconnecting" : ""];
   return (
     <li
       className={classes.filter(Boolean).join(" ")}
@@ -18,6 +18,7 @@ export function Tile({ tile }: { tile: TileContent }) {
       data-kind={kind}
       data-self={isSelf}
       data-muted={showsMuted}
+      data-reconnecting={isReconnecting}
     >
       {!isScreen && (
         <span className="avatar" style={{ "--hue": hueOf(username) } as CSSProperties} aria-hidden="true">
@@ -26,6 +27,12 @@ export function Tile({ tile }: { tile: TileContent }) {
       )}
       {track && (
         <Video track={track} label={`Video of ${username}${note}`} userId={userId} kind={kind} isMirrored={isSelf && !isScreen} />
+      )}
+      {isReconnecting && (
+        // Screen readers get the line of the page.
+        <span className="reconnecting-note" aria-hidden="true">
+          Reconnecting…
+        </span>
       )}
       <span className="name">
         {showsMuted && (

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import type { Room, RoomState } from "../room";
 import { Sound } from "../sound";
 import { tilesOf } from "../tiles";
+import { reconnectingWords } from "../words";
 import { Controls } from "./Controls";
 import { CopyLink } from "./CopyLink";
 import { Voice } from "./Media";
@@ -38,6 +39,9 @@ export function VideoCall({ room, state, onLeave }: VideoCallProps) {
       <main className="main">
         <Tiles tiles={tilesOf(state)} />
         <NewsLine news={news} />
+        <p className="hidden" role="status" data-testid="reconnecting">
+          {reconnectingWords(presence)}
+        </p>
       </main>
       <Controls room={room} local={local} onLeave={onLeave} />
       {voices.map(({ producerId, userId, track }) => (

@@ -3,7 +3,15 @@ import { Device } from "mediasoup-client";
 import { useEffect, useState, useSyncExternalStore } from "react";
 
 import { gatewayUrl } from "../address";
+import { watchNetwork, type NetworkInformation } from "../network";
 import { Room, type RoomState } from "../room";
+
+declare global {
+  interface Navigator {
+    /** Firefox and Safari do not have it. */
+    readonly connection?: NetworkInformation;
+  }
+}
 
 export interface UseRoom {
   readonly room: Room;
@@ -18,14 +26,16 @@ export function useRoom(): UseRoom {
     // A browser may keep the page in its back/forward cache and show it again as it was. Then it rejoins.
     const shown = (event: PageTransitionEvent) => event.persisted && room.comeBack();
     const hidden = () => room.abandon();
-    const online = () => room.networkIsBack();
+    const stopWatching = watchNetwork(
+      { changed: () => room.networkChanged(), doubtful: () => room.doubtNetwork() },
+      { window, document, connection: navigator.connection, now: Date.now },
+    );
     window.addEventListener("pagehide", hidden);
     window.addEventListener("pageshow", shown);
-    window.addEventListener("online", online);
     return () => {
       window.removeEventListener("pagehide", hidden);
       window.removeEventListener("pageshow", shown);
-      window.removeEventListener("online", online);
+      stopWatching();
       room.leave();
     };
   }, [room]);
