@@ -35,11 +35,13 @@ def steady(*spans: tuple[float, float]) -> list[float]:
 
 
 def test_the_picture_is_back_after_the_last_gap() -> None:
-    seen = Timeline(steady((0, 10), (12, 12.5), (14, 20)), [])
+    seen = Timeline(steady((0, 10), (12, 12.5), (14, 20), (20.5, 30), (30.1, 35)), [])
     assert seen.back_after(10.0, 20.0) == pytest.approx(4.0)
     assert seen.back_after(15.0, 20.0) == 0.0
     assert seen.back_after(10.0, 13.5) == math.inf
     assert seen.back_after(11.9, 12.4) == pytest.approx(0.1)
+    assert seen.back_after(20.0, 25.0) == pytest.approx(0.5)
+    assert seen.back_after(29.5, 34.0) == 0.0
     assert seen.back_after(30.0, 40.0) == math.inf
 
 
