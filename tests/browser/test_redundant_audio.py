@@ -17,6 +17,7 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
   }
 };
 """
+_OFFERS = "window.__connections.map(each => each.remoteDescription).filter(each => each?.type === 'offer')"
 _ANSWERS = "window.__connections.map(each => each.localDescription).filter(each => each?.type === 'answer')"
 
 
@@ -30,6 +31,9 @@ def test_chromium_takes_and_plays_redundant_audio(invite: Invite) -> None:
     [answer] = ben.page.evaluate(f"{_ANSWERS}.map(each => each.sdp)")
     assert "a=rtpmap:63 red/48000/2\r\n" in answer
     assert "a=fmtp:63 100/100\r\n" in answer
+    # The page lets Chromium ask for lost packets, which tells the gateway of losses before the next report does.
+    [offer] = ben.page.evaluate(f"{_OFFERS}.map(each => each.sdp)")
+    assert "a=rtcp-fb:100 nack\r\n" in offer
     consumed = ben.inbound()[ada.user_id, "microphone"]
     # NetEq counts the repetitions of packets that arrived as discarded.
     assert consumed["packetsDiscarded"] > 20

@@ -162,7 +162,8 @@ export class Inbound {
       const transportId = transport.id;
       const answer = await signalling.request("consume", { transportId, producerId, paused: true });
       if (!isWanted()) return;
-      const { consumerId, kind, rtpParameters } = answer;
+      const { consumerId, kind } = answer;
+      const rtpParameters = withLossReports(kind, answer.rtpParameters);
       // The gateway may close this consumer while the browser is still making it, so note its id now.
       entry.consumerId = consumerId;
       const consumer = await transport.consume({ id: consumerId, producerId, kind, rtpParameters });
@@ -221,6 +222,23 @@ export class Inbound {
     this.#media = media;
     this.#changed();
   }
+}
+
+/**
+ * Let the browser ask at once for each lost packet of sound (NACK), if the gateway can send sound as RED.
+ *
+ * The gateway does not send the packet again, which would come too late on many networks. It repeats the next packets
+ * inside later ones as soon as it hears of two losses. A report would tell it of them only seconds later.
+ */
+export function withLossReports(kind: types.MediaKind, parameters: types.RtpParameters): types.RtpParameters {
+  const isRed = ({ mimeType }: types.RtpCodecParameters) => mimeType.toLowerCase() === "audio/red";
+  if (kind !== "audio" || !parameters.codecs.some(isRed)) return parameters;
+  const codecs = parameters.codecs.map((codec) => {
+    const rtcpFeedback = codec.rtcpFeedback ?? [];
+    if (isRed(codec) || rtcpFeedback.some(({ type }) => type === "nack")) return codec;
+    return { ...codec, rtcpFeedback: [...rtcpFeedback, { type: "nack" }] };
+  });
+  return { ...parameters, codecs };
 }
 
 function sameMedia(these: readonly RemoteMedia[], those: readonly RemoteMedia[]): boolean {

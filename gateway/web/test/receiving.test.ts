@@ -1,6 +1,7 @@
 import { testFakeParameters, type FakeHandler } from "mediasoup-client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
+import { withLossReports } from "../src/inbound";
 import { FakeError, FakeGateway, fakeTimers, participant, settle, Silence } from "./fakes";
 import { heardAndSeen, join, present } from "./joined";
 
@@ -195,5 +196,26 @@ describe("receiving", () => {
     expect(gateway.socket.asked("create_transport")).toHaveLength(2);
     // The gateway has closed it already, so the client must not.
     expect(gateway.socket.asked("close")).toEqual([]);
+  });
+});
+
+describe("reports of lost sound", () => {
+  const opus = { mimeType: "audio/opus", payloadType: 100, clockRate: 48000, channels: 2 };
+  const red = { mimeType: "audio/red", payloadType: 63, clockRate: 48000, channels: 2 };
+  const nack = { type: "nack" };
+  const congestion = { type: "transport-cc" };
+
+  it("come at once where the gateway can send sound as RED", () => {
+    const plain = { ...opus, rtcpFeedback: [congestion] };
+    const codecs = [{ ...opus, rtcpFeedback: [congestion, nack] }, red];
+    expect(withLossReports("audio", { codecs: [plain, red] })).toEqual({ codecs });
+    expect(withLossReports("audio", { codecs })).toEqual({ codecs });
+    expect(plain.rtcpFeedback).toEqual([congestion]);
+  });
+
+  it("are not asked for where they change nothing", () => {
+    for (const kind of ["audio", "video"] as const) {
+      expect(withLossReports(kind, { codecs: [opus] })).toEqual({ codecs: [opus] });
+    }
   });
 });

@@ -99,8 +99,9 @@ impl Core {
         let transport = &mut self.transports[key];
         let consumer = transport.sender_of(nack.media_ssrc).and_then(|consumer| self.consumers.get(consumer));
         let Some(sealed) = consumer.map(|consumer| &consumer.sealed) else { return };
-        if nack.numbers().take(8).any(|number| !sealed.accepts(sealed.guess(number))) {
-            transport.audio_redundancy.on_nack(now);
+        let newest = nack.numbers().take(8).filter(|&number| !sealed.accepts(sealed.guess(number))).last();
+        if let Some(number) = newest {
+            transport.audio_redundancy.on_nack((nack.media_ssrc, number), now);
         }
     }
 

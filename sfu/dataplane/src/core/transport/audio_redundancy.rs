@@ -6,7 +6,7 @@ const LIGHT: f64 = 0.0075; // share of packets: 2/256, the smallest share that s
 const HEAVY: f64 = 0.03; // two packets in a row are lost once in 1,000 packets
 const STILL_HEAVY: f64 = 0.015;
 const MIN_LOST: i32 = 2; // packets: one alone is no sign of more
-const NACK_INTERVAL: f64 = 2.0; // seconds in which a second request makes a sign
+const NACK_INTERVAL: f64 = 2.0; // seconds in which a request for a second packet makes a sign
 
 /// How many earlier payloads each audio packet to a client repeats.
 ///
@@ -18,9 +18,12 @@ pub struct AudioRedundancy {
     one_until: Option<f64>,
     /// When two earlier payloads stop being worth their bytes, in seconds.
     two_until: f64,
-    /// When the receiver last asked for a packet again.
-    asked_at: Option<f64>,
+    /// The last packet that the receiver asked for again, and when it first did, in seconds.
+    asked: Option<(AskedPacket, f64)>,
 }
+
+/// The SSRC and the sequence number of a packet.
+pub type AskedPacket = (u32, u16);
 
 impl AudioRedundancy {
     /// How many earlier payloads to repeat in a packet that leaves at `now` (seconds).
@@ -41,10 +44,17 @@ impl AudioRedundancy {
         }
     }
 
-    /// The client asks for packets that were sent.  Such requests come long before the next report.
-    pub fn on_nack(&mut self, now: f64) {
-        let again = self.asked_at.replace(now).is_some_and(|before| now - before < NACK_INTERVAL);
-        if again {
+    /// The client asks for packets that were sent, `newest` the last of them.  Such requests come long before the next
+    /// report.
+    ///
+    /// Browsers repeat a request until the packet comes, so only the request for another packet counts.
+    pub fn on_nack(&mut self, newest: AskedPacket, now: f64) {
+        let before = self.asked.filter(|(_, at)| now - at < NACK_INTERVAL);
+        if before.is_some_and(|(asked, _)| asked == newest) {
+            return;
+        }
+        self.asked = Some((newest, now));
+        if before.is_some() {
             self.hold_one(now);
         }
     }
@@ -89,16 +99,16 @@ mod tests {
         let mut redundancy = quiet();
         redundancy.on_report(0.02, 1, 50.0);
         redundancy.on_report(0.004, 5, 50.0);
-        redundancy.on_nack(50.0);
-        redundancy.on_nack(52.0);
+        [50.0, 50.1, 50.2, 51.9].iter().for_each(|&now| redundancy.on_nack((7, 1), now));
+        redundancy.on_nack((7, 2), 52.0);
         assert_eq!(redundancy.depth(52.0), 0);
     }
 
     #[test]
-    fn requests_in_a_row_switch_it_on_before_the_first_report() {
+    fn requests_for_two_packets_switch_it_on_before_the_first_report() {
         let mut redundancy = quiet();
-        redundancy.on_nack(50.0);
-        redundancy.on_nack(50.1);
+        redundancy.on_nack((7, 1), 50.0);
+        redundancy.on_nack((7, 2), 50.1);
         assert_eq!([50.1, 75.0, 75.1].map(|now| redundancy.depth(now)), [1, 1, 0]);
     }
 
