@@ -10,22 +10,21 @@ seconds, then raises ``trio.TooSlowError``. The gateway also serves a request th
 and one that was too slow. The client drops the answer to such a request.
 """
 
-import itertools
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import trio
-from attrs import define, evolve, field
+from attrs import evolve
 
-from protocol import limits
-from protocol.client_websocket import ClientWebSocket, ConnectError, Headers, Timeouts, open_stream
-from protocol.codec import decode_from_gateway, encode
+from protocol import client_websocket, limits
+from protocol.client_link import AnswerLost, Decode, Link, OpenStream
+from protocol.client_websocket import ConnectError, Headers, Timeouts
+from protocol.codec import decode_from_gateway
 from protocol.declarations import Event, OkData, RequestData
-from protocol.errors import CloseCode, ErrorCode, ProtocolError, RequestError
-from protocol.event_buffer import ConnectionClosed, EventBuffer, EventsLost
-from protocol.events import Closing
+from protocol.errors import RequestError
+from protocol.event_buffer import ConnectionClosed, EventBuffer, EventsLost, StateLost
 from protocol.media import DtlsParameters, RtpCapabilities, RtpParameters
 from protocol.requests import (
     Close,
@@ -43,23 +42,24 @@ from protocol.requests import (
     Ping,
     Produce,
     Produced,
-    Request,
     RestartIce,
     Resume,
     SendMessage,
     SetLayers,
     TransportCreated,
 )
-from protocol.responses import Error, Ok
 from protocol.stats import Stats
 from protocol.vocabulary import Direction, MediaKind, Source
 
 __all__ = [
+    "AnswerLost",
     "Client",
     "ConnectError",
     "ConnectionClosed",
+    "Decode",
     "EventsLost",
     "RequestError",
+    "StateLost",
     "Timeouts",
     "connect",
     "connect_over",
@@ -67,39 +67,21 @@ __all__ = [
 
 DEFAULT_EVENT_BUFFER = 4 * 1024 * 1024
 DEFAULT_TIMEOUTS = Timeouts()
-_MAX_UNANSWERED = 256
 
 A = TypeVar("A", bound=OkData)
-Decode = Callable[[bytes | str, Mapping[int, type[RequestData[Any]]]], Ok | Error | Event]
-"""Decodes a frame, as :func:`protocol.codec.decode_from_gateway` does."""
-
-
-@define
-class _Answer:
-    """The place for the answer to one request."""
-
-    came: trio.Event = field(factory=trio.Event)
-    response: Ok | Error | None = None
 
 
 class Client:
     """A connection to the gateway, made by :func:`connect` or :func:`connect_over`.
 
+    A session survives its connection. If that breaks, the client opens another one, and requests wait meanwhile.
+
     Every request raises :exc:`RequestError` if the gateway refuses it, and :exc:`ConnectionClosed` if the connection
-    ends before the answer. It raises ``trio.TooSlowError`` if no answer comes in time.
+    ends for good before the answer. It raises ``trio.TooSlowError`` if no answer comes in time.
     """
 
-    def __init__(self, timeouts: Timeouts, event_buffer: int, decode: Decode = decode_from_gateway) -> None:
-        self._timeouts = timeouts
-        self._decode = decode
-        self._websocket = ClientWebSocket(timeouts, self._receive, self._end)
-        self._events = EventBuffer(event_buffer)
-        self._ids = itertools.count(1)
-        self._asked: dict[int, type[RequestData[Any]]] = {}
-        self._answers: dict[int, _Answer] = {}
-        self._unanswered = trio.Semaphore(_MAX_UNANSWERED)
-        self._closing: Closing | None = None
-        self._ended: ConnectionClosed | None = None
+    def __init__(self, link: Link) -> None:
+        self._link = link
 
     async def join(
         self,
@@ -191,42 +173,15 @@ class Client:
 
     async def request(self, data: RequestData[A]) -> A:
         """Send a request and return its answer, an object of the class that the request declares."""
-        with trio.fail_after(self._timeouts.request):
-            await self._unanswered.acquire()
-            answer = await self._send(data)
-            await answer.came.wait()
-        if answer.response is None:
-            raise self._closed()
-        if isinstance(answer.response, Error):
-            error = answer.response.data
-            raise RequestError(error.code, error.message, error.path, error.reference)
-        return cast(A, answer.response.data)  # decoding has checked the class
+        return await self._link.request(data)
 
-    async def _send(self, data: RequestData[Any]) -> _Answer:
-        request = Request(next(self._ids), data)
-        answer = _Answer()
-        self._asked[request.id] = type(data)
-        self._answers[request.id] = answer
-        sent = False
-        try:
-            if self._ended is not None:
-                raise self._closed()
-            text = encode(request)
-            if len(text.encode()) > limits.MAX_REQUEST_BYTES:
-                raise ValueError(f"a request may have at most {limits.MAX_REQUEST_BYTES} bytes")
-            await self._websocket.send(text)
-            sent = True
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise self._closed() from None
-        finally:
-            if not sent:  # a request that was not sent gets no answer
-                self._forget(request.id)
-        return answer
+    def reconnect(self) -> None:
+        """Go on with the session over another WebSocket, because this machine's network changed.
 
-    def _forget(self, request_id: int) -> _Answer | None:
-        if self._asked.pop(request_id, None) is not None:
-            self._unanswered.release()
-        return self._answers.pop(request_id, None)
+        The client does so by itself when the connection breaks, but it may notice that late. Does nothing without a
+        session.
+        """
+        self._link.reconnect()
 
     def events(self) -> "Events":
         """Return the events in order, for one task at a time.
@@ -235,36 +190,7 @@ class Client:
         program may iterate again after that. Iterating raises :exc:`ConnectionClosed` after the last event of a closed
         connection.
         """
-        return Events(self._events)
-
-    def _receive(self, frame: str | bytes) -> None:
-        if isinstance(frame, bytes):
-            raise ProtocolError(ErrorCode.MALFORMED, "the frame is not text")
-        try:
-            message = self._decode(frame, self._asked)
-        except ProtocolError as error:
-            if error.code is ErrorCode.UNKNOWN_TYPE and error.request_id is None:
-                return  # an event of a later version
-            raise
-        if not isinstance(message, Ok | Error):
-            if isinstance(message, Closing):
-                self._closing = message
-            self._events.put(message, len(frame))
-        elif message.id is None:
-            raise ProtocolError(ErrorCode.MALFORMED, "an error about a frame that was never sent")
-        elif answer := self._forget(message.id):
-            answer.response = message
-            answer.came.set()
-
-    def _end(self, code: int, reason: str) -> None:
-        self._ended = ConnectionClosed(code, reason, self._closing)
-        for request_id in list(self._asked):
-            if answer := self._forget(request_id):
-                answer.came.set()
-        self._events.end(self._ended)
-
-    def _closed(self) -> ConnectionClosed:
-        return ConnectionClosed(*self._ended.args) if self._ended else ConnectionClosed(CloseCode.NORMAL)
+        return Events(self._link.events)
 
 
 class Events:
@@ -298,12 +224,22 @@ async def connect(
     deadline = trio.current_time() + timeouts.connect
     try:
         with trio.fail_at(deadline):
-            stream, host, path = await open_stream(url, ssl_context)
+            stream, host, path = await client_websocket.open_stream(url, ssl_context)
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
         raise ConnectError(f"cannot connect to {url}: {_reason(error)}") from error
+
+    async def reopen() -> trio.abc.Stream:
+        return (await client_websocket.open_stream(url, ssl_context))[0]
+
     left = evolve(timeouts, connect=max(0.0, deadline - trio.current_time()))
     async with connect_over(
-        stream, host=host, path=path, timeouts=left, event_buffer=event_buffer, headers=headers
+        stream,
+        host=host,
+        path=path,
+        timeouts=left,
+        event_buffer=event_buffer,
+        headers=headers,
+        open_stream=reopen,
     ) as client:
         yield client
 
@@ -326,28 +262,32 @@ async def connect_over(
     event_buffer: int = DEFAULT_EVENT_BUFFER,
     headers: Headers = (),
     decode: Decode = decode_from_gateway,
+    open_stream: OpenStream | None = None,
 ) -> AsyncIterator[Client]:
     """Connect like :func:`connect`, over an open stream, and close this stream on every path.
+
+    ``open_stream`` opens another stream to the same gateway. With it, a session goes on after its connection broke. It
+    may raise ``OSError`` or ``trio.BrokenResourceError``.
 
     A program with many clients may pass its own ``decode``. If all clients get the same frame, it can decode this frame
     only once.
     """
-    client = Client(timeouts, event_buffer, decode)
-    websocket = client._websocket
+    link = Link(timeouts, event_buffer, decode, open_stream)
     body_error: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(websocket.run, stream, host, path, headers)
+            nursery.start_soon(link.run, stream, host, path, headers)
+            nursery.start_soon(link.acknowledge)
             try:
-                await websocket.opened()
-                yield client
+                await link.opened()
+                yield Client(link)
             except BaseException as error:
                 body_error = error
                 raise
             finally:
                 with trio.move_on_after(timeouts.goodbye, shield=True):
-                    await websocket.say_goodbye()
-                websocket.end()
+                    await link.say_goodbye()
+                link.end()
     except BaseExceptionGroup as group:
         if body_error is None or not _only_cancelled_beside(body_error, group):
             raise

@@ -46,7 +46,7 @@ class Timeouts:
     ``connect`` covers everything up to the open WebSocket, ``request`` the wait for one answer, ``goodbye`` the close
     of the connection. The client pings every ``ping_interval`` (None: never). If the pong does not come within
     ``pong``, the client gives the connection up. By default it waits as long as a gateway that still gets the client's
-    media.
+    media. For ``resume`` the client tries to resume a session whose connection broke. 0 means that it does not try.
     """
 
     connect: float = 10.0
@@ -54,6 +54,7 @@ class Timeouts:
     goodbye: float = limits.GOODBYE_TIMEOUT
     ping_interval: float | None = limits.PING_INTERVAL
     pong: float = limits.MEDIA_GRACE - limits.PING_INTERVAL
+    resume: float = limits.MEDIA_GRACE
 
 
 class ClientWebSocket:

@@ -4,10 +4,12 @@ from collections import deque
 from typing import NoReturn
 
 import trio
+from attrs import frozen
 
 from protocol.declarations import Event
 from protocol.errors import NextStep, next_step
 from protocol.events import Closing
+from protocol.requests import SessionResumed
 
 
 class ConnectionClosed(Exception):
@@ -35,6 +37,17 @@ class EventsLost(Exception):
     def __init__(self, count: int) -> None:
         super().__init__(count)
         self.count = count
+
+
+@frozen
+class StateLost(Event):
+    """An event of the client's own: the gateway had to drop events while the client had no connection.
+
+    ``state`` replaces them. It has the list and the session's own transports, producers and consumers. The events
+    before and after it are complete.
+    """
+
+    state: SessionResumed
 
 
 class EventBuffer:
