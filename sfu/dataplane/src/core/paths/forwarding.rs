@@ -95,6 +95,7 @@ impl Core {
         // A video frame ends with the marker.  Before that more packets follow at once, so the batch may wait for them
         // and leave in one system call.
         let due = if producer.spec.video && !packet.header.marker { packet.now + *hold } else { packet.now };
+        let video = producer.spec.video;
         let clock_known = producer.encodings[at.index].clock.mapping().is_some();
         let (redundant, redundancy_wanted) = (None, false);
         let fanout = Fanout {
@@ -106,6 +107,7 @@ impl Core {
             dirty,
             reports,
             due,
+            video,
             clock_known,
             redundant,
             redundancy_wanted,
@@ -125,6 +127,8 @@ pub(in crate::core) struct Fanout<'a> {
     reports: &'a mut u64,
     /// When the copies must leave, in seconds.
     due: f64,
+    /// The copies are packets of a video.
+    video: bool,
     /// The sender has reported its clock, so that it can be passed on.
     clock_known: bool,
     /// The packet with earlier payloads in front of its own, for receivers that lose packets.
@@ -178,7 +182,7 @@ impl Fanout<'_> {
         // Leave room for the authentication tag, so that the packet can be sealed in place.
         transport.batch.bytes.resize(start + plain + trailer, 0);
         let padding = most_padding(transport.batch.bytes[start], plain);
-        transport.batch.push(queued(key, consumer.ssrc, &rewritten, plain, trailer, padding), self.due);
+        transport.batch.push(queued(key, consumer.ssrc, self.video, &rewritten, plain, trailer, padding), self.due);
         self.timers.arm(Timer::Flush, self.due);
         if self.clock_known && consumer.reports.is_due(packet.now) {
             *self.reports += 1;
@@ -191,6 +195,7 @@ impl Fanout<'_> {
 fn queued(
     consumer: ConsumerKey,
     ssrc: u32,
+    video: bool,
     rewritten: &Rewritten,
     plain: usize,
     trailer: usize,
@@ -202,7 +207,7 @@ fn queued(
         plain: plain as u16,
         payload: rewritten.payload as u16,
         padding,
-        seal: Some(Seal { header: rewritten.header as u16, resent: false, ssrc, index: rewritten.index }),
+        seal: Some(Seal { header: rewritten.header as u16, resent: false, video, ssrc, index: rewritten.index }),
     }
 }
 

@@ -19,4 +19,5 @@ mod rtcp_path;
 mod send_path;
 mod source_path;
 mod store_path;
+mod stream_path;
 mod timer_path;

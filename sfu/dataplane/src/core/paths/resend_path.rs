@@ -135,20 +135,28 @@ impl Core {
         }
         batch.bytes.resize(start + plain + trailer, 0);
         let ssrc = consumer.rtx_ssrc.unwrap_or(consumer.ssrc);
-        batch.push(queued(key, ssrc, &rewritten, plain, trailer), now);
+        let video = producer.spec.video;
+        batch.push(queued(key, ssrc, video, &rewritten, plain, trailer), now);
         timers.arm(Timer::Flush, now);
         Ok(())
     }
 }
 
-fn queued(consumer: ConsumerKey, ssrc: u32, rewritten: &Rewritten, plain: usize, trailer: usize) -> QueuedPacket {
+fn queued(
+    consumer: ConsumerKey,
+    ssrc: u32,
+    video: bool,
+    rewritten: &Rewritten,
+    plain: usize,
+    trailer: usize,
+) -> QueuedPacket {
     QueuedPacket {
         consumer,
         size: (plain + trailer) as u16,
         plain: plain as u16,
         payload: rewritten.payload as u16,
         padding: 0,
-        seal: Some(Seal { header: rewritten.header as u16, resent: true, ssrc, index: rewritten.index }),
+        seal: Some(Seal { header: rewritten.header as u16, resent: true, video, ssrc, index: rewritten.index }),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::core::interface::drop_reason::DropReason;
 use crate::core::keys::TransportKey;
 use crate::core::send::batch::{QueuedPacket, SendBatch};
 use crate::core::send::resender::ResendCounts;
-use crate::core::send::transmit::{SendReceipt, Transmit};
+use crate::core::send::transmit::{Departure, SendReceipt, Transmit};
 use crate::core::srtp::Srtp;
 use crate::core::wire::address::Path;
 
@@ -21,9 +21,19 @@ impl Core {
         max_segments: usize,
         mut send: impl FnMut(Path, &[u8], usize) -> Result<(), DropReason>,
     ) {
-        for own in self.take_own_datagrams() {
-            match send(own.path, &own.datagram, own.datagram.len()) {
-                Ok(()) => self.count_sent(own.datagram.len()),
+        self.flush_departures(now, max_segments, |one| send(one.path, one.bytes, one.segment));
+    }
+
+    /// Send everything that is due at `now`, like [`Core::flush`], and say which datagrams are those of a video.
+    pub fn flush_departures(
+        &mut self,
+        now: f64,
+        max_segments: usize,
+        mut send: impl FnMut(&Departure<'_>) -> Result<(), DropReason>,
+    ) {
+        for OwnDatagram { path, datagram, .. } in self.take_own_datagrams() {
+            match send(&Departure { path, bytes: &datagram, segment: datagram.len(), video: false }) {
+                Ok(()) => self.count_sent(datagram.len()),
                 Err(reason) => self.drops.count(reason),
             }
         }
@@ -31,11 +41,12 @@ impl Core {
         let mut padded = std::mem::take(&mut self.scratch.padded);
         self.each_due(now, |core, path, srtp, batch| {
             batch.runs(
-                max_segments,
+                if path.is_stream() { 1 } else { max_segments },
                 |packet| core.may_leave(packet),
                 |mut run| {
-                    let segment = run.segment;
-                    let outcome = send(path, run.seal(srtp, &mut padded), segment).err();
+                    let (segment, video) = (run.segment, run.begins_with_video());
+                    let bytes = run.seal(srtp, &mut padded);
+                    let outcome = send(&Departure { path, bytes, segment, video }).err();
                     outcomes.extend(run.sizes().map(|(packet, size)| (SendReceipt::of(packet, size), outcome)));
                 },
             );

@@ -36,6 +36,8 @@ pub struct Seal {
     pub header: u16,
     /// Whether it is a retransmission.
     pub resent: bool,
+    /// Whether it is a packet of a video.
+    pub video: bool,
     pub ssrc: u32,
     pub index: u64,
 }
@@ -183,6 +185,11 @@ impl Run<'_> {
         memory
     }
 
+    /// Whether its first packet is one of a video.
+    pub fn begins_with_video(&self) -> bool {
+        self.packets[0].seal.is_some_and(|seal| seal.video)
+    }
+
     /// Each packet with the size with which it is sent.
     pub fn sizes(&self) -> impl Iterator<Item = (&QueuedPacket, usize)> {
         let last = self.packets.len() - 1;
@@ -291,7 +298,7 @@ mod tests {
             batch.bytes.extend_from_slice(payload);
             batch.bytes.extend([0; 16]);
             let (plain, payload) = (12 + payload.len() as u16, payload.len() as u16);
-            let seal = Some(Seal { header: 12, resent: false, ssrc: 5, index: index as u64 });
+            let seal = Some(Seal { header: 12, resent: false, video: true, ssrc: 5, index: index as u64 });
             batch.push(QueuedPacket { consumer, size: plain + 16, plain, payload, padding: 10, seal }, 0.0);
         }
         let mut sent = Vec::new();

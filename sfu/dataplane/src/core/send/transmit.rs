@@ -4,6 +4,19 @@ use crate::core::keys::ConsumerKey;
 use crate::core::send::batch::QueuedPacket;
 use crate::core::wire::address::Path;
 
+/// Datagrams that leave together on one path.
+#[derive(Debug)]
+pub struct Departure<'a> {
+    /// The path that they take.
+    pub path: Path,
+    /// The datagrams, one behind the other.
+    pub bytes: &'a [u8],
+    /// Bytes of each datagram but the last, which may be smaller.
+    pub segment: usize,
+    /// Whether the first one is a packet of a video.  A stream gets only one datagram at a time.
+    pub video: bool,
+}
+
 /// The figures with which the core counts a consumer's datagram once it has left.
 #[derive(Clone, Copy, Debug)]
 pub struct SendReceipt {

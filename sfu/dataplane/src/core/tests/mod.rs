@@ -22,6 +22,7 @@ mod resends;
 mod sealing;
 mod sources;
 mod storeys;
+mod stream_paths;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
