@@ -206,6 +206,19 @@ class DataPlane:
     def send(self, path: Path, datagram: bytes) -> None:
         """Send a DTLS datagram as it is."""
 
+    def adopt_stream(self, descriptor: int, frame: bytes) -> str | None:
+        """Use a TCP connection as a path of the transport whose password its client knows (ICE-TCP, RFC 6544).
+
+        ``frame`` is everything that was read from it: a Binding request behind its length (RFC 4571).  The caller keeps
+        ``descriptor``, which is open during the call and does not block, and closes it.  The connection lives on until
+        the client closes it, or until no transport has taken datagrams from it for 2 s.
+
+        Returns the reason if the connection was not taken, one of :class:`sfu.streams.StreamRefusal`.
+        """
+
+    def stream_counts(self) -> tuple[int, int]:
+        """The number of streams, and the bytes that wait in them for slow clients."""
+
     def count_drop(self, reason: DropReason) -> None:
         """Count a datagram that the slow path dropped for this reason."""
 

@@ -1,5 +1,6 @@
 //! The commands of a data plane, whichever way its packets come and go.
 
+use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyRuntimeError;
@@ -13,7 +14,7 @@ use crate::core::{
 };
 use crate::fair_mutex::FairMutex;
 use crate::guard::guarded;
-use crate::shell::Sockets;
+use crate::shell::{NotAdopted, Sockets};
 
 /// A Python object, until the garbage collector clears it.
 pub type Slot = Mutex<Option<Py<PyAny>>>;
@@ -73,10 +74,13 @@ impl DataPlane {
         }
     }
 
+    fn open_sockets(&self) -> Option<Arc<Sockets>> {
+        self.sockets.lock().ok().and_then(|sockets| sockets.clone())
+    }
+
     /// Send a datagram that belongs to no consumer, and count it.
     fn send_now(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<()> {
-        let sockets = self.sockets.lock().ok().and_then(|sockets| sockets.clone());
-        let refused = match sockets {
+        let refused = match self.open_sockets() {
             Some(sockets) => sockets.send(path, datagram, datagram.len()).err(),
             None => self.transmit(py, path, datagram)?,
         };
@@ -222,6 +226,31 @@ impl DataPlane {
             Some((path, datagram)) => self.send_now(py, path, &datagram),
             None => Ok(()),
         }
+    }
+
+    /// Gives the label of the reason if the connection did not become a stream.
+    #[allow(unsafe_code)]
+    fn adopt_stream(&self, py: Python<'_>, descriptor: RawFd, frame: &[u8]) -> PyResult<Option<&'static str>> {
+        let Some(sockets) = self.open_sockets() else { return Ok(Some("unknown_username")) };
+        let owner = match self.with(py, |core| core.recognise_untrusted(frame.get(2..).unwrap_or_default()))? {
+            Ok(owner) => owner,
+            Err(reason) => return Ok(Some(reason.label())),
+        };
+        if descriptor < 0 {
+            return Ok(Some("gone"));
+        }
+        // SAFETY: the interface asks for a descriptor that stays open during the call.
+        let connection = unsafe { BorrowedFd::borrow_raw(descriptor) };
+        Ok(match sockets.streams().adopt(connection, owner, frame) {
+            Ok(()) => None,
+            Err(NotAdopted::TooMany) => Some("too_many_of_transport"),
+            Err(NotAdopted::Failed(_)) => Some("gone"),
+        })
+    }
+
+    /// The number of streams, and the bytes that wait in them.
+    fn stream_counts(&self) -> (usize, usize) {
+        self.open_sockets().map_or((0, 0), |sockets| sockets.streams().counts())
     }
 
     fn count_drop(&self, py: Python<'_>, reason: DropReason) -> PyResult<()> {

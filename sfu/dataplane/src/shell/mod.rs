@@ -9,6 +9,7 @@ mod receive_buffers;
 mod segmentation;
 mod shared;
 mod sockets;
+mod streams;
 mod thread;
 
 use std::io;
@@ -25,6 +26,7 @@ use crate::guard::guarded;
 use clock::Clock;
 use shared::{Shared, lower, raise};
 pub use sockets::Sockets;
+pub use streams::{NotAdopted, Streams};
 
 /// How long the packets of a video frame may wait for its last one, in seconds.
 pub const HOLD: f64 = 0.001;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 
 use super::receive_buffers::ReceiveBuffers;
-use crate::core::{DropReason, Path};
+use super::streams::Streams;
+use crate::core::{Departure, DropReason, Path};
 
 /// One of our sockets.
 pub struct Socket {
@@ -65,32 +66,41 @@ impl AsFd for Socket {
     }
 }
 
-/// One socket for each of our addresses, by the index in `Path::local`.
+/// One socket for each of our addresses, by the index in `Path::local`, and the streams.
 ///
 /// A list never changes, so that sending needs no lock.  When an address comes or goes, a new list takes its place,
-/// with the same sockets at the same indices.
-pub struct Sockets(Vec<Option<Arc<Socket>>>);
+/// with the same sockets at the same indices and the same streams.
+pub struct Sockets {
+    datagrams: Vec<Option<Arc<Socket>>>,
+    streams: Arc<Streams>,
+}
 
 impl Sockets {
     /// Take over bound UDP sockets.
     pub fn new(descriptors: Vec<OwnedFd>) -> io::Result<Self> {
         let socket = |descriptor| Socket::new(descriptor).map(|socket| Some(Arc::new(socket)));
-        descriptors.into_iter().map(socket).collect::<io::Result<_>>().map(Self)
+        let datagrams = descriptors.into_iter().map(socket).collect::<io::Result<_>>()?;
+        Ok(Self { datagrams, streams: Arc::new(Streams::new()?) })
     }
 
     /// A list with this socket, or with none, at an index, and otherwise the same.
     pub fn with(&self, index: usize, descriptor: Option<OwnedFd>) -> io::Result<Self> {
-        let mut sockets = self.0.clone();
-        if sockets.len() <= index {
-            sockets.resize_with(index + 1, || None);
+        let mut datagrams = self.datagrams.clone();
+        if datagrams.len() <= index {
+            datagrams.resize_with(index + 1, || None);
         }
-        sockets[index] = descriptor.map(Socket::new).transpose()?.map(Arc::new);
-        Ok(Self(sockets))
+        datagrams[index] = descriptor.map(Socket::new).transpose()?.map(Arc::new);
+        Ok(Self { datagrams, streams: Arc::clone(&self.streams) })
     }
 
-    /// All sockets in their order, each with its index.
+    /// The streams.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// All UDP sockets in their order, each with its index.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Socket)> {
-        (0..).zip(&self.0).filter_map(|(index, socket)| Some((index, socket.as_deref()?)))
+        (0..).zip(&self.datagrams).filter_map(|(index, socket)| Some((index, socket.as_deref()?)))
     }
 
     /// Segments that one send may have: 1 once the system proved to have no segmentation.
@@ -103,13 +113,26 @@ impl Sockets {
     /// Without segmentation they leave one by one.  If one of them fails, the rest is not sent, and all count as
     /// failed.
     pub fn send(&self, path: Path, bytes: &[u8], segment: usize) -> Result<(), DropReason> {
-        let socket = self.0.get(path.local as usize).and_then(Option::as_ref).ok_or(DropReason::SendFailed)?;
+        if path.is_stream() {
+            let pushed = bytes.chunks(segment.max(1)).try_for_each(|one| self.streams.push(path, one, false));
+            self.streams.write();
+            return pushed;
+        }
+        let socket = self.datagrams.get(path.local as usize).and_then(Option::as_ref).ok_or(DropReason::SendFailed)?;
         if path.remote.port() == 0 {
             // Source port 0 means that no answer is wanted (RFC 768).  A send there fails with EINVAL, like a segmented
             // send on a device without segmentation.  So one such client would end segmentation for all.
             return Err(DropReason::SendFailed);
         }
         socket.send(path.remote, bytes, segment).map_err(|error| reason(&error))
+    }
+
+    /// Send datagrams of the core.  Those on a stream wait for [`Streams::write`], and leave together.
+    pub fn depart(&self, one: &Departure<'_>) -> Result<(), DropReason> {
+        if one.path.is_stream() {
+            return self.streams.push(one.path, one.bytes, one.video);
+        }
+        self.send(one.path, one.bytes, one.segment)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The thread with real sockets, on loopback.
 
+mod streams;
+
 use std::net::UdpSocket;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};

@@ -1,14 +1,17 @@
 //! The loop of the thread: wait, receive, forward, send, and signal events.
 
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::receive_buffers::ReceiveBuffers;
 use super::shared::{Shared, lower};
 use super::sockets::Sockets;
+use super::streams::{Frames, READ_MEMORY};
 use crate::core::{Core, Path};
 use crate::guard::{guarded, message_of};
 
@@ -28,28 +31,32 @@ pub fn supervise(shared: &Shared) {
 }
 
 fn run(shared: &Shared) {
-    let mut buffers = ReceiveBuffers::default();
+    let (mut buffers, mut stream_memory) = (ReceiveBuffers::default(), vec![0; READ_MEMORY]);
     while !shared.closing.load(Ordering::Acquire) {
-        run_with(shared, &shared.sockets(), &mut buffers);
+        run_with(shared, &shared.sockets(), &mut buffers, &mut stream_memory);
     }
 }
 
 /// Run with these sockets until the owner wakes the thread.
-fn run_with(shared: &Shared, sockets: &Sockets, buffers: &mut ReceiveBuffers) {
+fn run_with(shared: &Shared, sockets: &Sockets, buffers: &mut ReceiveBuffers, stream_memory: &mut [u8]) {
     // Something may have become due while the thread changed its sockets.
     let (mut due, mut unread_since) = (Some(0.0), None);
-    let mut watched = vec![PollFd::new(&shared.wake, PollFlags::IN)];
+    let mut watched = vec![PollFd::new(&shared.wake, PollFlags::IN), PollFd::new(sockets.streams(), PollFlags::IN)];
     watched.extend(sockets.iter().map(|(_, socket)| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
     let mut woken = false;
     while !woken {
         woken = wait(shared, &mut watched, due);
         let mut all_read = true;
-        for ((local, socket), watched) in sockets.iter().zip(&watched[1..]) {
+        for ((local, socket), watched) in sockets.iter().zip(&watched[2..]) {
             if !watched.revents().is_empty() {
                 all_read = false;
                 let messages = socket.receive(buffers);
-                move_all(shared, sockets, buffers, messages, local);
+                move_all(shared, sockets, buffers.datagrams(messages), local);
             }
+        }
+        if !watched[1].revents().is_empty() {
+            all_read = false;
+            serve_streams(shared, sockets, stream_memory);
         }
         let mut core = shared.core.lock();
         let now = shared.clock.now();
@@ -59,6 +66,7 @@ fn run_with(shared: &Shared, sockets: &Sockets, buffers: &mut ReceiveBuffers) {
             unread_since = None;
             let _ = guarded(&mut core, |core| core.pass_time(now));
         }
+        sockets.streams().close_unknown(Instant::now(), |path| core.knows_path(path));
         due = flush(shared, sockets, &mut core);
     }
 }
@@ -86,9 +94,35 @@ fn wait(shared: &Shared, watched: &mut [PollFd<'_>], due: Option<f64>) -> bool {
     woken
 }
 
-/// Hand the buffers to the core in batches.  Between two batches a waiting command gets the lock.
-fn move_all(shared: &Shared, sockets: &Sockets, buffers: &mut ReceiveBuffers, messages: usize, local: u32) {
-    let mut datagrams = buffers.datagrams(messages).peekable();
+/// Read from the streams whose turn it is, and write to those that have room again.
+fn serve_streams(shared: &Shared, sockets: &Sockets, memory: &mut [u8]) {
+    let streams = sockets.streams();
+    for turn in streams.turns() {
+        streams.use_room(&turn);
+        let (stream, path) = (&turn.stream, turn.stream.path);
+        let reading = stream.read(memory);
+        let mut frames = Frames::of_untrusted(&mut memory[..reading.size]);
+        move_all(shared, sockets, frames.by_ref().map(|datagram| (datagram, path.remote)), path.local);
+        match frames.rest().filter(|_| !reading.ended) {
+            Some(partial) => stream.keep(partial),
+            None => {
+                streams.close(stream);
+                let mut core = shared.core.lock();
+                let _ = guarded(&mut core, |core| core.stream_closed(path));
+                flush(shared, sockets, &mut core);
+            }
+        }
+    }
+}
+
+/// Hand datagrams to the core in batches.  Between two batches a waiting command gets the lock.
+fn move_all<'a>(
+    shared: &Shared,
+    sockets: &Sockets,
+    datagrams: impl Iterator<Item = (&'a mut [u8], SocketAddr)>,
+    local: u32,
+) {
+    let mut datagrams = datagrams.peekable();
     while datagrams.peek().is_some() {
         let mut core = shared.core.lock();
         let now = shared.clock.now();
@@ -106,9 +140,10 @@ fn move_all(shared: &Shared, sockets: &Sockets, buffers: &mut ReceiveBuffers, me
 fn flush(shared: &Shared, sockets: &Sockets, core: &mut Core) -> Option<f64> {
     let now = shared.clock.now();
     let flushed = guarded(core, |core| {
-        core.flush(now, sockets.max_segments(), |path, bytes, segment| sockets.send(path, bytes, segment));
+        core.flush_departures(now, sockets.max_segments(), |one| sockets.depart(one));
         core.next_due()
     });
+    sockets.streams().write();
     shared.signal_events(core);
     flushed.unwrap_or(None)
 }
