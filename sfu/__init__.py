@@ -16,6 +16,7 @@ from sfu.producer import Producer
 from sfu.router import Router, open_router, serve_router
 from sfu.settings import ConsumerEndReason, MediaSettings, TransportState
 from sfu.startup import self_test, warm_up
+from sfu.streams import StreamRefusal
 from sfu.transport import Transport
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Router",
     "RouterContext",
     "RouterCounts",
+    "StreamRefusal",
     "Transport",
     "TransportState",
     "open_peer",

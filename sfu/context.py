@@ -8,7 +8,8 @@ from weakref import WeakValueDictionary
 from sfu.capabilities import router_capabilities
 from sfu.ortc import PROBATOR_SSRC, Receiver
 from sfu.parameters import DtlsParameters
-from sfu.wire.candidates import host_candidates
+from sfu.tcp_addresses import TcpAddresses
+from sfu.wire.candidates import host_candidates, passive_tcp_candidates
 from sfu.wire.certificate import generate_certificate
 from sfu.wire.dtls.dtls import DtlsContext
 
@@ -44,6 +45,7 @@ class RouterContext:
         """See :meth:`set_addresses` for ``addresses`` and ``announced``, and for what they raise."""
         self.settings = settings
         self.plane = plane
+        self._tcp = TcpAddresses()
         self.set_addresses(addresses, announced or settings.announce)
         self.capabilities = router_capabilities(video_orientation=settings.video_orientation)
         certificate = generate_certificate(today)
@@ -69,7 +71,27 @@ class RouterContext:
         """
         self.addresses = tuple(addresses)
         number = self.addresses[0][1]
-        self.candidates = host_candidates([(host, number) for host in announced] or self.addresses)
+        self._announced = tuple((host, number) for host in announced) or self.addresses
+        self._choose_candidates()
+
+    def set_tcp_listeners(self, listeners: Sequence[tuple[str, int]]) -> None:
+        """Media may come over TCP to these addresses from now on (RFC 6544)."""
+        self._tcp = self._tcp.listening(listeners)
+        self._choose_candidates()
+
+    def set_tcp_announced(self, announced: Sequence[tuple[str, int | None]]) -> None:
+        """Offer clients these TCP addresses from now on, instead of those that it listens on.
+
+        A port of None is that of the listeners.  Raises ``ValueError`` for an address that no client can send to.
+        """
+        self._tcp = self._tcp.announcing(announced)
+        self._choose_candidates()
+
+    def _choose_candidates(self) -> None:
+        udp = host_candidates(self._announced)
+        own = {host for host, _ in self.addresses}
+        tcp = self._tcp.beside([host for host, _ in self._announced], own) if self.settings.tcp else ()
+        self.candidates = udp + passive_tcp_candidates(tcp, udp)
 
     def receiver(self, capabilities: RtpCapabilities) -> Receiver:
         """The receiver for these capabilities.  Clients with equal capabilities share it."""

@@ -35,6 +35,22 @@ def is_wildcard(host: str) -> bool:
     return is_address(host) and ipaddress.ip_address(host).is_unspecified
 
 
+def split_port(text: str) -> tuple[str, int | None]:
+    """Split ``host``, ``host:port``, ``[IPv6]`` or ``[IPv6]:port``.  Without a port, the port is None.
+
+    Raises :exc:`BadAddress` for a port that is none.
+    """
+    if is_address(text):
+        return text, None
+    bracketed, _, behind = text.rpartition("]")
+    host, colon, port = (bracketed, behind[:1], behind[1:]) if bracketed else text.partition(":")
+    if not colon and not port:
+        return host.removeprefix("["), None
+    if colon != ":" or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise BadAddress(f"{text!r} has no port between 1 and 65535 behind a colon")
+    return host.removeprefix("["), int(port)
+
+
 def check_host(host: str) -> None:
     """Raises :exc:`BadAddress` if the host can be neither a numeric address nor a name."""
     if not is_address(host) and not _NAME.fullmatch(host):

@@ -10,7 +10,8 @@ import trio
 from sfu.addresses import AddressChoice, InterfaceAddress, choose_addresses, interface_address, machine_addresses
 from sfu.dataplane.udp import can_bind
 from sfu.hostnames import BadAddress, Hosts, is_wildcard
-from sfu.wire.candidates import host_candidates
+from sfu.tcp_addresses import TcpAnnouncement
+from sfu.wire.candidates import host_candidates, passive_tcp_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,14 @@ log = structlog.get_logger(__name__)
 
 
 class BadAnnouncement(BadAddress):
-    """A host to announce is unusable: clients cannot send to it, or its name has no address."""
+    """A host to announce is unusable: clients cannot send to it, or its name has no address.
+
+    ``setting`` is the field of :class:`sfu.MediaSettings` that has it.
+    """
+
+    def __init__(self, message: str, setting: str = "announce") -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class Listening:
@@ -32,10 +40,13 @@ class Listening:
     Existing transports keep the candidates that their clients have, because ICE-lite cannot add to them.
     """
 
-    def __init__(self, settings: MediaSettings, hosts: Sequence[str] | None, announced: Hosts) -> None:
+    def __init__(
+        self, settings: MediaSettings, hosts: Sequence[str] | None, announced: Hosts, tcp_announced: TcpAnnouncement
+    ) -> None:
         self._settings = settings
         self._hosts = hosts
         self._announced = announced
+        self._tcp_announced = tcp_announced
         self._warned: dict[str, str] = {}
 
     def choose(self) -> AddressChoice:
@@ -60,12 +71,17 @@ class Listening:
         """The addresses that are announced instead of the router's own, if any."""
         return self._announced.addresses
 
+    @property
+    def tcp_announced(self) -> tuple[tuple[str, int | None], ...]:
+        """The TCP addresses that are announced instead of the listeners', if any."""
+        return self._tcp_announced.addresses
+
     async def run(self, plane: UdpDataPlane, context: RouterContext) -> None:
         """Watch the machine's addresses, and the names, for as long as the router is open."""
         async with trio.open_nursery() as nursery:
             if self._hosts is None or any(is_wildcard(host) for host in self._hosts):
                 nursery.start_soon(self._watch_addresses, plane, context)
-            if self._announced.names:
+            if self._announced.names or self._tcp_announced.hosts.names:
                 nursery.start_soon(self._watch_names, context)
 
     async def _watch_addresses(self, plane: UdpDataPlane, context: RouterContext) -> None:
@@ -107,19 +123,22 @@ class Listening:
     async def _watch_names(self, context: RouterContext) -> None:
         while True:
             await trio.sleep(self._settings.name_interval)
-            for name in self._announced.names:
-                await self._look_up(name)
-            context.set_addresses(context.addresses, self.announced)
+            for hosts in (self._announced, self._tcp_announced.hosts):
+                for name in hosts.names:
+                    await self._look_up(hosts, name)
+            if self._announced.names:
+                context.set_addresses(context.addresses, self.announced)
+            context.set_tcp_announced(self.tcp_announced)
 
-    async def _look_up(self, name: str) -> None:
-        before = self._announced.answer_of(name)
+    async def _look_up(self, hosts: Hosts, name: str) -> None:
+        before = hosts.answer_of(name)
         try:
-            await self._announced.look_up(name)
+            await hosts.look_up(name)
         except BadAddress as error:
             self._warn_once(name, str(error))
             return
         self._warned.pop(name, None)
-        if (after := self._announced.answer_of(name)) != before:
+        if (after := hosts.answer_of(name)) != before:
             log.info("name has other addresses", name=name, addresses=after, were=before)
 
     def _warn_once(self, about: str, what: str) -> None:
@@ -141,7 +160,13 @@ async def prepare_listening(settings: MediaSettings) -> Listening:
         host_candidates((address, 1) for address in announced.addresses)
     except ValueError as error:
         raise BadAnnouncement(str(error)) from error
-    return Listening(settings, hosts, announced)
+    try:
+        tcp_announced = TcpAnnouncement(settings.tcp_announce, settings.name_timeout)
+        await tcp_announced.hosts.look_up_all()
+        passive_tcp_candidates((address, 1) for address in tcp_announced.hosts.addresses)
+    except ValueError as error:
+        raise BadAnnouncement(str(error), "tcp_announce") from error
+    return Listening(settings, hosts, announced, tcp_announced)
 
 
 async def _resolve(given: Sequence[str], at_most: float) -> tuple[str, ...]:

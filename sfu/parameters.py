@@ -119,15 +119,19 @@ class IceParameters:
 
 @frozen
 class IceCandidate:
-    """A host candidate.  ``ip`` repeats ``address`` for old clients, which know only that name."""
+    """A host candidate.  ``ip`` repeats ``address`` for old clients, which know only that name.
+
+    A TCP candidate is passive: the client opens the connection (RFC 6544 section 4.1).
+    """
 
     foundation: str
     priority: int
     address: str
     ip: str
     port: int
-    protocol: Literal["udp"] = "udp"
+    protocol: Literal["udp", "tcp"] = "udp"
     type: Literal["host"] = "host"
+    tcp_type: Literal["passive"] | None = None
 
 
 @frozen

@@ -31,6 +31,7 @@ from sfu.dataplane.values import (
 )
 from sfu.directory import Directory, RouterCounts
 from sfu.listening import prepare_listening
+from sfu.streams import Connection, StreamRefusal, prepare
 
 if TYPE_CHECKING:
     from sfu.producer import Producer
@@ -41,6 +42,8 @@ TransportEvent = DtlsArrived | PathSelected | FellSilent | ConsentExpired | Came
 ProducerEvent = EncodingLearned | EncodingFlows | RepairFailed
 
 log = structlog.get_logger(__name__)
+
+_STREAM_REFUSALS = frozenset(map(str, StreamRefusal))
 
 
 class Router:
@@ -55,6 +58,25 @@ class Router:
 
     def counts(self) -> RouterCounts:
         return self.directory.counts()
+
+    def use_tcp_listeners(self, listeners: Sequence[tuple[str, int]]) -> None:
+        """Offer these listeners to clients for media over TCP (RFC 6544).  Their owner calls :meth:`adopt_stream`."""
+        self.context.set_tcp_listeners(listeners)
+
+    def adopt_stream(self, connection: Connection, frame: bytes) -> StreamRefusal | None:
+        """Carry media over a TCP connection whose first bytes were ``frame``, a whole Binding request.
+
+        The caller closes its socket, which keeps the connection open if it was taken.  Returns why it was not.
+        """
+        refusal = self.context.plane.adopt_stream(connection.fileno(), frame)
+        if refusal is None:
+            prepare(connection)
+            return None
+        return StreamRefusal(refusal) if refusal in _STREAM_REFUSALS else StreamRefusal.MALFORMED
+
+    def stream_counts(self) -> tuple[int, int]:
+        """The number of streams, and the bytes that wait in them for slow clients."""
+        return self.context.plane.stream_counts()
 
     async def run(self) -> None:
         """Handle the events of the data plane, one bounded batch after the other."""
@@ -147,6 +169,7 @@ async def open_router(settings: MediaSettings, *, rng: random.Random | None = No
             announced=listening.announced or choice.announce,
             meanwhile=partial(listening.run, plane),
         ) as router:
+            router.context.set_tcp_announced(listening.tcp_announced)
             yield router
     finally:
         plane.close()

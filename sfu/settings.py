@@ -15,6 +15,8 @@ class MediaSettings:
       machine, None for loopback and one interface address.
     - ``port``: one UDP port for all clients.  0 picks a free one.
     - ``announce``: the addresses or names that clients get instead, for a machine behind NAT.
+    - ``tcp``: whether clients may send media over TCP (RFC 6544), to the port that :meth:`Router.use_tcp_listeners`
+      names.  ``tcp_announce``: the addresses or names with ports, as ``host:port``, that clients get instead of it.
     - ``address_interval``: between two checks for addresses of the machine that came or went.
     - ``name_interval``: between two look-ups of the announced names.  ``name_timeout`` limits each look-up.
     - ``handshake_timeout``: from ``connect`` to the end of the DTLS handshake.
@@ -36,6 +38,8 @@ class MediaSettings:
     hosts: tuple[str, ...] | None = ("127.0.0.1",)
     port: int = 40000
     announce: tuple[str, ...] = ()
+    tcp: bool = True
+    tcp_announce: tuple[str, ...] = ()
     address_interval: float = 3
     name_interval: float = 60
     name_timeout: float = 5

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfu.wire.candidates import host_candidates
+from sfu.wire.candidates import host_candidates, passive_tcp_candidates
 
 
 def test_a_single_host_candidate_has_the_priority_of_rfc_8445() -> None:
@@ -36,3 +36,20 @@ def test_candidates_on_different_addresses_have_different_foundations() -> None:
 def test_an_unusable_address_is_no_candidate(host: str) -> None:
     with pytest.raises(ValueError):
         host_candidates([(host, 40000)])
+
+
+def test_tcp_candidates_are_passive_and_come_after_every_udp_candidate() -> None:
+    addresses = [("127.0.0.1", 8080), ("192.0.2.1", 8080), ("2001:db8::1", 443)]
+    udp = host_candidates((host, 40000) for host, _ in addresses)
+    tcp = passive_tcp_candidates(addresses, udp)
+    assert [(one.address, one.port) for one in tcp] == [("2001:db8::1", 443), ("192.0.2.1", 8080), ("127.0.0.1", 8080)]
+    assert {(one.protocol, one.tcp_type, one.type) for one in tcp} == {("tcp", "passive", "host")}
+    priorities = [one.priority for one in udp + tcp]
+    assert priorities == sorted(priorities, reverse=True)
+    assert len(set(priorities)) == 6
+    assert len({one.foundation for one in udp + tcp}) == 6
+
+
+def test_a_passive_candidate_has_the_priority_of_rfc_6544() -> None:
+    [candidate] = passive_tcp_candidates([("192.0.2.1", 8080)])
+    assert candidate.priority == 2**24 * 90 + 2**8 * (2**13 * 4 + 2**13 - 1) + 255  # section 4.2
