@@ -16,6 +16,7 @@ import sfu
 from gateway.config import Config
 from gateway.gateway import Gateway
 from gateway.http.front_door import FrontDoor
+from gateway.http.media_streams import MediaStreams
 from gateway.http.routes import make_app
 from gateway.http.sockets import open_listeners, remote_name, show_address, url_of
 from gateway.ops import garbage_collection
@@ -123,6 +124,8 @@ async def open_server(
         routers = [await _enter_router(stack, settings, open_router) for settings in config.media_of_planes]
         gateway = make_gateway(config, routers, metrics)
         metrics.watch(gateway.channels, *routers)
+        for router in routers:
+            router.use_tcp_listeners([listener.socket.getsockname()[:2] for listener in listeners])
         front_door = _make_front_door(config, gateway, metrics, serve_client)
         url = url_of(listeners[0]) if listeners else ""
         media = tuple(address for router in routers for address in router.context.addresses)
@@ -157,7 +160,8 @@ async def _enter_router(stack: AsyncExitStack, settings: sfu.MediaSettings, open
     try:
         return await stack.enter_async_context(open_router(settings))
     except sfu.BadAnnouncement as error:
-        raise StartError(f"cannot announce the addresses of media-announce: {error}") from error
+        setting = "media-" + error.setting.replace("_", "-")
+        raise StartError(f"cannot announce the addresses of {setting}: {error}") from error
     except sfu.BadAddress as error:
         raise StartError(f"cannot listen on the addresses of media-host: {error}") from error
     except (OSError, ValueError) as error:
@@ -187,7 +191,8 @@ def _make_front_door(config: Config, gateway: Gateway, metrics: Metrics, serve_c
         return front_door.is_ready
 
     app = make_app(config, metrics, gateway.channels, is_ready)
-    front_door = FrontDoor(config, app, serve, metrics, lambda: gateway.open_connections)
+    media_streams = MediaStreams(config, gateway.routers, metrics) if config.media_tcp else None
+    front_door = FrontDoor(config, app, serve, metrics, lambda: gateway.open_connections, media_streams)
     return front_door
 
 
@@ -265,6 +270,6 @@ def _allow_many_files(config: Config) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    wanted = config.max_connections + config.max_http_connections
+    wanted = config.max_connections + config.max_http_connections + config.max_media_streams * config.media_tcp
     if hard != resource.RLIM_INFINITY and hard < wanted:
         log.warning("the limit of open files is below the limit of connections", open_files=hard, connections=wanted)

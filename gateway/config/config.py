@@ -96,6 +96,10 @@ class Config:
     """Addresses or names that clients get instead of those in media_host, for a machine behind NAT."""
     media_port: int = _of_media("port", _PORT)
     """First UDP port for media. Each plane uses one port, with consecutive numbers. 0 picks free ports."""
+    media_tcp: bool = _of_media("tcp")
+    """Whether clients without UDP may send media over the TCP port."""
+    media_tcp_announce: tuple[str, ...] = _of_media("tcp_announce")
+    """TCP addresses for media that clients get, as host or host:port, where a proxy passes TCP on to the port."""
     planes: int | None = field(default=None, validator=optional(_between(1, 64)))
     """Number of threads that forward media. Each channel uses one. Default: one for each core, at most 4."""
 
@@ -157,6 +161,8 @@ class Config:
     """Maximum number of WebSocket connections at a time."""
     max_http_connections: int = _count(1_000)
     """Maximum number of other TCP connections at a time."""
+    max_media_streams: int = _count(8_000)
+    """Maximum number of TCP connections that carry media, at a time. Browsers open some for each transport."""
     max_request_head_bytes: int = field(default=40 * 1024, validator=_between(1024, 1024**2))
     """Maximum size of the head of an HTTP request, in bytes. The default has room for 32 KiB of cookies."""
     max_request_body_bytes: int = field(default=64 * 1024, validator=_between(0, 1024**3))

@@ -1,7 +1,8 @@
 """The entrance of the TCP port: it reads one request of each connection and routes it.
 
-An upgrade on ``/ws`` becomes a WebSocket client. Everything else gets one HTTP response, and the connection closes. No
-connection, and no exception in one, affects another connection or the server.
+An upgrade on ``/ws`` becomes a WebSocket client. Every other request gets one HTTP response, and the connection closes.
+A connection that does not begin like HTTP may become a media stream. No connection, and no exception in one, affects
+another connection or the server.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +16,8 @@ from starlette.types import ASGIApp
 
 from gateway.config import Config
 from gateway.http import asgi
-from gateway.http.http1 import ClientGone, Exchange, HttpError
+from gateway.http.http1 import ClientGone, Exchange, HttpError, NotHttp
+from gateway.http.media_streams import MediaStreams
 from gateway.http.prefixed_stream import PrefixedStream
 from gateway.http.refusal_log import RefusalLog
 from gateway.http.upgrade import check_upgrade, handshake_of
@@ -50,11 +52,13 @@ class FrontDoor:
         serve_client: ServeWebSocket,
         metrics: Metrics,
         count_sessions: Callable[[], int] | None = None,
+        media_streams: MediaStreams | None = None,
     ) -> None:
         self._config = config
         self._app = app
         self._serve_client = serve_client
         self._metrics = metrics
+        self._media_streams = media_streams
         self._refusals = RefusalLog(metrics)
         self._last_client_left = trio.Event()
         self.clients = 0
@@ -86,7 +90,7 @@ class FrontDoor:
     async def serve(self, stream: trio.abc.Stream, remote: str) -> None:
         """Serve one TCP connection to its end. ``remote`` names it in the log. Never raises ``Exception``."""
         try:
-            if upgrade := await self._serve_http(stream, remote):
+            if upgrade := await self._serve_first(stream, remote):
                 with self._client_counted():
                     await self._serve_client(PrefixedStream(stream, upgrade), remote)
         except* (ClientGone, trio.BrokenResourceError, trio.ClosedResourceError) as gone:
@@ -107,9 +111,21 @@ class FrontDoor:
                 self._last_client_left.set()
                 self._last_client_left = trio.Event()
 
+    async def _serve_first(self, stream: trio.abc.Stream, remote: str) -> bytes:
+        """Serve a media stream or one request. Return the handshake of a WebSocket, or nothing once it is served."""
+        try:
+            return await self._serve_http(stream, remote)
+        except NotHttp as begun:
+            if self._media_streams is not None:
+                await self._media_streams.take(stream, begun.data, remote)
+            return b""
+
+    def _may_be_media(self, first: bytes) -> bool:
+        return self._media_streams is not None and self._media_streams.may_begin(first)
+
     async def _serve_http(self, stream: trio.abc.Stream, remote: str) -> bytes:
         """Read one request. Return the handshake of a WebSocket, or nothing once another request is answered."""
-        exchange = Exchange(stream, self._config)
+        exchange = Exchange(stream, self._config, self._may_be_media)
         try:
             return handshake_of(exchange.request) if await self._serve_request(exchange, remote) else b""
         finally:

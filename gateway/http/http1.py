@@ -1,6 +1,6 @@
 """One HTTP/1.1 request and its response on one stream, with limits of size and time for every step (RFC 9112)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -55,15 +55,25 @@ class ClientGone(OSError):
     """The client closed the connection or reads too slowly: no answer can reach it."""
 
 
+class NotHttp(Exception):
+    """The first bytes of the connection are ``data``, and no HTTP. They may begin a media stream."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.data = data
+
+
 class Exchange:
     """One HTTP request and its response. It reads the head, then the body, then sends the response.
 
+    ``may_differ(first)`` says whether a first byte may begin another protocol.
     ``status`` is the status of the response, once it has begun.
     """
 
-    def __init__(self, stream: trio.abc.Stream, config: Config) -> None:
+    def __init__(self, stream: trio.abc.Stream, config: Config, may_differ: Callable[[bytes], bool]) -> None:
         self._stream = stream
         self._config = config
+        self._may_differ = may_differ
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=config.max_request_head_bytes)
         self._request: h11.Request | None = None
         self._head = bytearray()
@@ -94,9 +104,15 @@ class Exchange:
     async def read_head(self) -> bool:
         """Read to the end of the head. Return False if the client disconnects before its first byte.
 
-        Raises :exc:`HttpError` 400, 408, 431 or 501.
+        Raises :exc:`HttpError` 400, 408, 431 or 501, and :exc:`NotHttp` if the connection may be a media stream.
         """
         with trio.move_on_after(self._config.request_head_timeout) as scope:
+            self._head += await self._receive(1)
+            if not self._head:
+                return False
+            if self._may_differ(bytes(self._head)):
+                raise NotHttp(bytes(self._head))
+            self._http.receive_data(bytes(self._head))
             while (event := self._next_event()) is h11.NEED_DATA:
                 room = self._config.max_request_head_bytes - len(self._head)
                 if not room:
@@ -104,8 +120,7 @@ class Exchange:
                         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                         f"the head of a request may have at most {self._config.max_request_head_bytes} bytes",
                     )
-                if not (data := await self._receive(room)) and not self._head:
-                    return False
+                data = await self._receive(room)
                 self._head += data
                 self._http.receive_data(data)
         if scope.cancelled_caught:

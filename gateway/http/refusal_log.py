@@ -1,4 +1,5 @@
-"""The log of refused HTTP requests, for operators. Any client can cause a line, so the rate is limited."""
+"""The log of refused HTTP requests and media streams, for operators. Any client can cause a line, so the rate is
+limited."""
 
 from collections import defaultdict
 from typing import Final
@@ -10,6 +11,7 @@ from attrs import define, field
 from gateway.connection.rates import TokenBucket
 from gateway.ops.http_refusal import HttpRefusal
 from gateway.ops.metrics import Metrics
+from sfu import StreamRefusal
 
 log = structlog.get_logger(__name__)
 
@@ -26,12 +28,27 @@ _SETTINGS: Final = {
 }
 
 
+_STREAM_SETTINGS: Final = {StreamRefusal.FULL: "max_media_streams"}
+
+
 @define
 class _LineBudget:
     """The lines that one reason may still have. ``left_out`` counts the lines left out since the last one."""
 
     allowed: TokenBucket = field(factory=lambda: TokenBucket(_LINES_PER_SECOND, _LINES_AT_ONCE))
     left_out: int = 0
+
+    def say(self, setting: str | None, what: str, **fields: str | int) -> None:
+        """Log this, unless too many lines had the same reason."""
+        if not self.allowed.take(1, trio.current_time()):
+            self.left_out += 1
+            return
+        if setting is not None:
+            fields["setting"] = setting
+        if self.left_out:
+            fields["left_out"] = self.left_out
+            self.left_out = 0
+        (log.info if setting is None else log.warning)(what, **fields)
 
 
 @define
@@ -43,18 +60,19 @@ class RefusalLog:
 
     metrics: Metrics
     _budgets: defaultdict[HttpRefusal, _LineBudget] = field(factory=lambda: defaultdict(_LineBudget), init=False)
+    _stream_budgets: defaultdict[StreamRefusal, _LineBudget] = field(
+        factory=lambda: defaultdict(_LineBudget), init=False
+    )
 
     def record(self, reason: HttpRefusal, status: int, why: str, remote: str) -> None:
         """Count a refusal, and log it if its reason has lines left. ``why`` may quote the client, so this cuts it to a
         length."""
         self.metrics.http_refusal(reason)
-        lines = self._budgets[reason]
-        if not lines.allowed.take(1, trio.current_time()):
-            lines.left_out += 1
-            return
-        say = log.warning if reason in _SETTINGS else log.info
-        fields: dict[str, str | int] = {"setting": _SETTINGS[reason]} if reason in _SETTINGS else {}
-        if lines.left_out:
-            fields["left_out"] = lines.left_out
-            lines.left_out = 0
-        say("request refused", remote=remote, status=status, reason=str(reason), why=why[:_MAX_CHARACTERS], **fields)
+        setting, why = _SETTINGS.get(reason), why[:_MAX_CHARACTERS]
+        self._budgets[reason].say(setting, "request refused", remote=remote, status=status, reason=str(reason), why=why)
+
+    def record_stream(self, reason: StreamRefusal, remote: str) -> None:
+        """Count a media stream that was refused, and log it if its reason has lines left."""
+        self.metrics.stream_refusal(reason)
+        setting = _STREAM_SETTINGS.get(reason)
+        self._stream_budgets[reason].say(setting, "media stream refused", remote=remote, reason=str(reason))

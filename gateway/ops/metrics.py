@@ -37,6 +37,7 @@ class CountedPlane(Protocol):
     """The part of a data plane that the metrics read."""
 
     def totals(self) -> PlaneTotals: ...
+    def stream_counts(self) -> tuple[int, int]: ...
 
 
 class CountedContext(Protocol):
@@ -116,6 +117,12 @@ class Metrics:
         self._refusals = self._counter(
             "sfu_http_refusals", "HTTP requests that were not served, by reason.", "reason", HttpRefusal
         )
+        self._stream_refusals = self._counter(
+            "sfu_media_stream_refusals",
+            "TCP connections that did not become media streams, by reason.",
+            "reason",
+            sfu.StreamRefusal,
+        )
         self._connection_errors = Counter(
             "sfu_connection_errors",
             "Connections that an exception ended before they were sessions.",
@@ -174,6 +181,10 @@ class Metrics:
         """Count a request that was not served, by its reason."""
         self._refusals.labels(str(reason)).inc()
 
+    def stream_refusal(self, reason: sfu.StreamRefusal) -> None:
+        """Count a TCP connection that did not become a media stream, by the reason."""
+        self._stream_refusals.labels(str(reason)).inc()
+
     def connection_error(self) -> None:
         """Count a connection that an exception ended before it was a session."""
         self._connection_errors.inc()
@@ -211,6 +222,10 @@ class _Gauges(Collector):
         planes = [router.context.plane.totals() for router in self._routers]
         yield from self._packets(planes)
         yield from self._recovery(planes)
+        streams = [router.context.plane.stream_counts() for router in self._routers]
+        count, waiting = sum(count for count, _ in streams), sum(waiting for _, waiting in streams)
+        yield GaugeMetricFamily("sfu_media_streams", "TCP connections that carry media.", count)
+        yield GaugeMetricFamily("sfu_media_stream_queued_bytes", "Bytes that wait for their slow clients.", waiting)
 
         forced = CounterMetricFamily(
             "sfu_forced_cleanups", "Goodbyes that their deadline cut off, by layer.", labels=["layer"]

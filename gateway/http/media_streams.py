@@ -1,0 +1,99 @@
+"""The way of a media stream (ICE-TCP, RFC 6544) through the front door: from its first byte to the data plane.
+
+Everybody can open a connection and be silent, so each step has a bound. Only a client that knows the password of a
+transport gets to the data plane, which then owns the connection.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import trio
+
+from gateway.config import Config
+from gateway.http.http1 import ClientGone
+from gateway.http.refusal_log import RefusalLog
+from gateway.ops.metrics import Metrics
+from sfu import StreamRefusal
+from sfu.streams import Connection, may_begin, missing_bytes
+
+_FIRST_FRAME_TIMEOUT: Final = 5
+_MOST_OF_ADDRESS: Final = 256
+"""One address may have so many connections that have not sent their first frame yet."""
+
+
+class AdoptingRouter(Protocol):
+    """The part of :class:`sfu.Router` that takes media streams."""
+
+    def adopt_stream(self, connection: Connection, frame: bytes) -> StreamRefusal | None: ...
+    def stream_counts(self) -> tuple[int, int]: ...
+
+
+class MediaStreams:
+    """Reads the first frame of each media stream, and gives the stream to the router that knows its username.
+
+    ``waiting`` counts the streams whose first frame has not come yet.
+    """
+
+    def __init__(self, config: Config, routers: Sequence[AdoptingRouter], metrics: Metrics) -> None:
+        self._most = config.max_media_streams
+        self._routers = routers
+        self._refusals = RefusalLog(metrics)
+        self._waiting_of: Counter[str] = Counter()
+        self.waiting = 0
+
+    def may_begin(self, first: bytes) -> bool:
+        """Whether a connection whose first bytes are these may be a media stream. No HTTP request begins so."""
+        return may_begin(first)
+
+    async def take(self, stream: trio.abc.Stream, first: bytes, remote: str) -> None:
+        """Read on behind the ``first`` bytes, and hand the connection over.
+
+        The caller closes its ``stream`` in any case. A connection that was handed over stays open. Raises
+        :exc:`ClientGone` if the client closed it.
+        """
+        refusal = await self._take(stream, first, remote.rpartition(":")[0])
+        if refusal is not None:
+            self._refusals.record_stream(refusal, remote)
+
+    async def _take(self, stream: trio.abc.Stream, first: bytes, host: str) -> StreamRefusal | None:
+        if self.waiting + sum(router.stream_counts()[0] for router in self._routers) >= self._most:
+            return StreamRefusal.FULL
+        if self._waiting_of[host] >= _MOST_OF_ADDRESS:
+            return StreamRefusal.TOO_MANY_OF_ADDRESS
+        self.waiting += 1
+        self._waiting_of[host] += 1
+        try:
+            with trio.move_on_after(_FIRST_FRAME_TIMEOUT) as scope:
+                frame = await _read_frame(stream, first)
+        finally:
+            self.waiting -= 1
+            self._waiting_of[host] -= 1
+            if not self._waiting_of[host]:
+                del self._waiting_of[host]
+        if scope.cancelled_caught:
+            return StreamRefusal.TOO_SLOW
+        return self._hand_over(stream, frame)
+
+    def _hand_over(self, stream: trio.abc.Stream, frame: bytes) -> StreamRefusal | None:
+        if not frame or not isinstance(stream, trio.SocketStream):
+            return StreamRefusal.MALFORMED
+        for router in self._routers:
+            refusal = router.adopt_stream(stream.socket, frame)
+            if refusal is not StreamRefusal.UNKNOWN_USERNAME:
+                return refusal
+        return StreamRefusal.UNKNOWN_USERNAME
+
+
+async def _read_frame(stream: trio.abc.Stream, first: bytes) -> bytes:
+    """Read exactly the first frame. Return nothing if it is no Binding request. Raises :exc:`ClientGone`."""
+    frame = bytearray(first)
+    while may_begin(frame) and (missing := missing_bytes(frame)):
+        try:
+            data = await stream.receive_some(missing)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ClientGone from error
+        if not data:
+            raise ClientGone
+        frame += data
+    return bytes(frame) if may_begin(frame) else b""
