@@ -108,7 +108,8 @@ fn serve_streams(shared: &Shared, sockets: &Sockets, memory: &mut [u8]) {
             None => {
                 streams.close(stream);
                 let mut core = shared.core.lock();
-                let _ = guarded(&mut core, |core| core.stream_closed(path, shared.clock.now()));
+                let now = shared.clock.now();
+                let _ = guarded(&mut core, |core| core.stream_closed(path, now));
                 flush(shared, sockets, &mut core);
             }
         }
