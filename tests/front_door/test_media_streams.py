@@ -177,7 +177,7 @@ async def test_a_media_stream_may_come_byte_by_byte() -> None:
         async with await connect_tcp(server) as stream:
             for byte in check(transport):
                 await stream.send_all(bytes([byte]))
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
             answer = await stream.receive_some()
             assert answer[2:4] == b"\x01\x01"
             assert metrics(server, "sfu_media_streams") == {"": 1}
@@ -188,7 +188,7 @@ async def test_http_may_come_byte_by_byte() -> None:
     async with running() as server, await connect_tcp(server) as stream:
         for byte in request("/healthz"):
             await stream.send_all(bytes([byte]))
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
         assert parse(await read_all(stream)).status == 200
 
 
