@@ -3,7 +3,7 @@
 export interface Measurement {
   /** The candidate pair that carries media now. */
   readonly pair: string;
-  /** Over which protocol. */
+  /** The protocol of this pair. */
   readonly protocol: "udp" | "tcp";
   /** Grows with everything that arrives over this pair. */
   readonly arrived: number;

@@ -7,7 +7,7 @@ export interface NetworkHandlers {
   doubtful(): void;
 }
 
-/** Not every browser has it, and most only tell the `type` of a network on phones. */
+/** The browser's description of the network. Not every browser has one, and most give its `type` only on phones. */
 export interface NetworkInformation extends EventTarget {
   readonly type?: string;
 }
@@ -21,7 +21,7 @@ export interface NetworkSurroundings {
 }
 
 const TICK_MS = 1_000;
-/** A tick so late means that the machine slept. A busy page or one in the background is less late. */
+/** A tick that is this late means that the machine slept. In a busy page, or one in the background, ticks are less late. */
 const SLEPT_MS = 5_000;
 
 /** Watch until the returned function is called. */

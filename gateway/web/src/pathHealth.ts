@@ -17,7 +17,7 @@ const MOST_SILENCE_MS = 7_000;
 const PAUSE_COUNTS_MS = 10_000;
 /**
  * The waits from one restart to the next, while the restarts do not help. The last one repeats. Chromium learns a new
- * address of the machine up to 2 s late. The restart before that goes on and then finds it, so it must be left alone.
+ * address of the machine up to 2 s late. A restart that runs by then still finds the address, so nothing may interrupt it.
  */
 const RESTART_AFTER_MS = [2_500, 3_000, 4_500, 6_000];
 /** Shortest time between two restarts. Without a network interface, Firefox fails each within milliseconds. */
@@ -114,7 +114,7 @@ export class PathHealth {
     // A browser whose counters never move says nothing about the path.
     if (this.#pauses.length === 0) return Infinity;
     if (this.#pauses.length < LEAST_PAUSES) return MOST_SILENCE_MS;
-    // The longest may have been a hiccup.
+    // The longest pause may have been a hiccup.
     const [, long = 0] = this.#pauses.map(({ ms }) => ms).sort((one, other) => other - one);
     return Math.min(Math.max(PAUSES * long, LEAST_SILENCE_MS), MOST_SILENCE_MS);
   }

@@ -28,7 +28,7 @@ export interface ResumableSocketHandlers {
   received(text: unknown): void;
   /** The first message on another socket. */
   resumeRequest(): string;
-  /** What a message on a socket that has asked to resume says. Undefined if it is no answer. */
+  /** The verdict in a message on a socket that has asked to resume. Undefined if the message is no answer. */
   judge(text: unknown): Verdict;
   resumed(state: SessionResumed): void;
   /** The session is over. A new one may begin on this socket, which is open. */
