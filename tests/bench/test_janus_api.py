@@ -7,13 +7,14 @@ from functools import partial
 
 import pytest
 import trio
-from attrs import define, field
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
 from tools.bench.conference import open_pool
-from tools.bench.janus.api import JanusError, JanusSession, Message
+from tools.bench.janus.contestant import JanusError, JanusMember, Message
+from tools.light import Identity
 
-SESSION, HANDLE = 11, 22
+SESSION, HANDLE, FEED = 11, 22, 33
+LEAVING: Message = {"janus": "event", "plugindata": {"data": {"leaving": FEED}}}
 JSEP = {"type": "answer", "sdp": "v=0"}
 
 
@@ -28,24 +29,14 @@ def answers_to(asked: Message) -> list[Message]:
         case {"janus": "message", "session_id": 11, "handle_id": 22, "body": body}:
             data = {"error": "no such room"} if body["request"] == "destroy" else {"asked": body["request"]}
             event = {"janus": "event", "plugindata": {"data": data}, "jsep": JSEP} | transaction
-            return [{"janus": "ack"} | transaction, {"janus": "webrtcup"}, event]
+            return [{"janus": "ack"} | transaction, LEAVING, event]
         case {"janus": "keepalive"}:
             return [{"janus": "ack"} | transaction]
     return [{"janus": "error", "error": {"reason": "no such session"}} | transaction]
 
 
-@define(eq=False)
-class Session(JanusSession):
-    """Keeps its events."""
-
-    kept: list[Message] = field(factory=list)
-
-    def receive_event(self, event: Message) -> None:
-        self.kept.append(event)
-
-
 @asynccontextmanager
-async def open_stand_in() -> AsyncIterator[Session]:
+async def open_stand_in() -> AsyncIterator[JanusMember]:
     async def serve(request: WebSocketRequest) -> None:
         connection = await request.accept(subprotocol="janus-protocol")
         try:
@@ -59,32 +50,33 @@ async def open_stand_in() -> AsyncIterator[Session]:
         server = await nursery.start(partial(serve_websocket, serve, "127.0.0.1", 0, ssl_context=None))
         address = ("127.0.0.1", server.port)
         async with open_pool(address) as pool:
-            session = await pool.open(Session)
-            await session.create(nursery)
-            yield session
+            kind = partial(JanusMember, identity=Identity.new(), names={FEED: "Ada"}, tasks=nursery)
+            member: JanusMember = await pool.open(kind)
+            await member.begin()
+            yield member
         nursery.cancel_scope.cancel()
 
 
 async def test_a_plugins_answer_comes_with_its_description_and_other_events_are_handled() -> None:
     with trio.fail_after(10):
-        async with open_stand_in() as session:
-            handle = await session.attach("videoroom")
-            answer = await session.ask(handle, {"request": "join"}, {"type": "offer", "sdp": "v=0"})
+        async with open_stand_in() as member:
+            handle = await member.attach("videoroom")
+            answer = await member.ask(handle, {"request": "join"}, {"type": "offer", "sdp": "v=0"})
     assert answer == {"asked": "join", "jsep": JSEP}
-    assert session.kept == [{"janus": "webrtcup"}]
+    assert member.gone["Ada"].is_set()
 
 
 async def test_refusals_of_janus_and_of_its_plugin_raise() -> None:
     with trio.fail_after(10):
-        async with open_stand_in() as session:
+        async with open_stand_in() as member:
             with pytest.raises(JanusError, match="attach: no such session"):
-                await session.attach("no such plugin")
+                await member.attach("no such plugin")
             with pytest.raises(JanusError, match="destroy: no such room"):
-                await session.ask(HANDLE, {"request": "destroy"})
+                await member.ask(HANDLE, {"request": "destroy"})
 
 
 async def test_hanging_up_breaks_the_connection() -> None:
     with trio.fail_after(10):
-        async with open_stand_in() as session:
-            session.hang_up()
-            assert session.close_code == 1006
+        async with open_stand_in() as member:
+            member.hang_up()
+            assert member.close_code == 1006

@@ -1,5 +1,6 @@
 """The bench of planes: a short run, and its report."""
 
+from argparse import Namespace
 from collections.abc import Iterator
 
 import pytest
@@ -9,9 +10,8 @@ from attrs import evolve
 from tools.bench.command import Progress
 from tools.bench.network import ServerLink, open_link
 from tools.bench.planes import sink
-from tools.bench.planes.__main__ import main
+from tools.bench.planes.__main__ import Results, main, report
 from tools.bench.planes.measure import PlanesResult, measure
-from tools.bench.planes.tables import Results, report
 from tools.light.media_loop import constant_loop
 from tools.namespaces import configure, why_not
 
@@ -23,7 +23,7 @@ TWO = evolve(ONE, packets=1_330_000, sunk=1_330_000, dropped=0, planes=[0.9, 0.8
 
 
 def said_of(results: Results) -> str:
-    return report(results, LOOP, 60, "1 round of 3 s").text()
+    return report(results, LOOP, Namespace(receivers=60, rounds=1, seconds=3)).text()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tools.bench.plots import linear, logarithmic
 from tools.page import Place
 
 SCENARIO = SCENARIOS[0]
-RECEIVED = DrainTotals(1000, 0.001, 0.002, 500, 0, cpu=0.1, dropped=0)
+RECEIVED = DrainTotals(1000, [], 0.001, 0.002, 0, cpu=0.1, dropped=0)
 RUN = RunResult(
     cpu=0.02,
     seconds=4.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -61,6 +62,12 @@ class Column(Generic[T]):
         return format(getattr(summary, self.only) if self.only else summary, self.style)
 
 
+def percentile(values: Iterable[float], share: float) -> float:
+    """Return the smallest value that at least ``share`` of the values do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
 def median(runs: Iterable[T], value: Callable[[T], float]) -> float:
     return statistics.median(value(run) for run in runs)
 
@@ -79,6 +86,14 @@ def run_table(
     """Return a table of runs: the titles of each row, then its figures. Rows without runs are left out."""
     lines = [[*named, *(column.cell(runs) for column in columns)] for named, runs in rows if runs]
     return table([*titles, *(column.head for column in columns)], lines) if lines else ""
+
+
+def ms(seconds: float, digits: int = 1) -> str:
+    return f"{seconds * 1000:.{digits}f}"
+
+
+def met(measured: float, aim: float) -> str:
+    return "met" if measured <= aim else "**missed**"
 
 
 def rounds(count: int, seconds: float) -> str:

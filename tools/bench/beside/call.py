@@ -16,6 +16,7 @@ from tools.bench.beside.drain import Drain, DrainProcess, DrainTotals
 from tools.bench.beside.scenarios import CallScenario
 from tools.bench.command import Progress
 from tools.bench.conference import Conference, ConferenceMember, Offered, new_ssrc
+from tools.bench.figures import percentile
 from tools.light import LightEndpoint
 from tools.light.loop_sender import LoopSender
 
@@ -124,14 +125,14 @@ async def send(senders: Sequence[LoopSender], seconds: float) -> tuple[int, floa
         senders[number].send_frame()
         heapq.heapreplace(due, (moment + periods[number], number))
     packets = sum(sender.packets for sender in senders) - before
-    return packets, sorted(late)[int(0.99 * len(late))] if late else 0.0
+    return packets, percentile(late, 0.99) if late else 0.0
 
 
 async def until_quiet(drain: DrainProcess) -> None:
     """Wait until no more packets come, but no longer than :data:`QUIET_AT_MOST`."""
     with trio.move_on_after(QUIET_AT_MOST):
         before = -1
-        while (now := drain.ask(Drain.count)) != before:
+        while (now := drain.ask(Drain.report).packets) != before:
             before = now
             await trio.sleep(QUIET_SECONDS)
 
@@ -168,7 +169,7 @@ class Call:
             with trio.move_on_after(FIRST_MEDIA_SECONDS):
                 # Only the drain knows when the first packet came.
                 while True:
-                    if None not in self.drain.ask(Drain.first_media):
+                    if None not in self.drain.ask(Drain.report).first_media:
                         break
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
@@ -212,7 +213,7 @@ class Call:
 
     def joins(self) -> list[float]:
         """Return each receiver's seconds until its first packet. Raises :exc:`BenchError` if one got no packet."""
-        firsts = zip(self.drain.ask(Drain.first_media), self._begun, strict=True)
+        firsts = zip(self.drain.ask(Drain.report).first_media, self._begun, strict=True)
         times = [first - begun for first, begun in firsts if first]
         if missing := len(self._begun) - len(times):
             raise BenchError(f"{missing} of {len(self._begun)} receivers never got a packet")

@@ -84,4 +84,4 @@ class Contest:
         plan = floor.plan(scenario, self.seconds, receivers, segmented=segmented)
         measured = await floor.run(self.program, self.link.prefix, plan, self.seconds)
         await until_quiet(self.drain)
-        return evolve(measured, received=self.drain.ask(Drain.count))
+        return evolve(measured, received=self.drain.ask(Drain.report).packets)

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -24,6 +24,7 @@ from attrs import define, field, frozen
 from pylibsrtp import Error, Policy, Session
 
 from tools.bench import BenchError
+from tools.bench.figures import percentile
 from tools.bench.network import dropped_datagrams
 from tools.light.endpoint import arrived_at, note_arrivals
 from tools.light.stamp import read_stamp_untrusted
@@ -51,9 +52,10 @@ class DrainTotals:
     """
 
     packets: int
+    #: When each receiver's first packet arrived, in the order in which receivers were added.
+    first_media: Sequence[float | None]
     latency_p50: float | None
     latency_p99: float | None
-    opened: int
     unopened: int
     cpu: float
     dropped: int
@@ -152,22 +154,15 @@ class Drain:
             receiver.latencies.clear()
         self._cpu, self._dropped = time.process_time(), dropped_datagrams()
 
-    def count(self) -> int:
-        """Return the number of packets since :meth:`begin`."""
-        return sum(receiver.packets for receiver in self._receivers.values())
-
-    def first_media(self) -> list[float | None]:
-        """Return when each receiver's first packet arrived, in the order in which receivers were added."""
-        return [receiver.first_media for receiver in self._receivers.values()]
-
     def report(self) -> DrainTotals:
-        latencies = sorted(one for receiver in self._receivers.values() for one in receiver.latencies)
+        receivers = self._receivers.values()
+        latencies = [one for receiver in receivers for one in receiver.latencies]
         return DrainTotals(
-            self.count(),
-            _quantile(latencies, 0.5),
-            _quantile(latencies, 0.99),
-            opened=len(latencies),
-            unopened=sum(receiver.unopened for receiver in self._receivers.values()),
+            sum(receiver.packets for receiver in receivers),
+            [receiver.first_media for receiver in receivers],
+            percentile(latencies, 0.5) / 1e9 if latencies else None,
+            percentile(latencies, 0.99) / 1e9 if latencies else None,
+            unopened=sum(receiver.unopened for receiver in receivers),
             cpu=time.process_time() - self._cpu,
             dropped=dropped_datagrams() - self._dropped,
         )
@@ -178,10 +173,6 @@ class Drain:
             self._epoll.unregister(receiver.sock)
             receiver.sock.close()
         self._receivers.clear()
-
-
-def _quantile(ordered: list[int], share: float) -> float | None:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 1e9 if ordered else None
 
 
 @define

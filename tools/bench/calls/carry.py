@@ -13,6 +13,7 @@ from typing import Final
 from attrs import frozen
 
 from tools.bench.calls.wire import RECEIVER, SENDER, Namespace
+from tools.bench.figures import percentile
 
 RATE: Final = 1500
 PAYLOAD: Final = 1200
@@ -68,8 +69,8 @@ def carry(ends: list[Namespace], seconds: float = SECONDS) -> Carried:
                 sent += 1
         while select.select([sink], [], [], _DRAIN_SECONDS)[0]:
             delays += _arrivals(sink)
-    delays.sort()
-    return Carried(count, len(delays), _quantile(delays, 0.5), _quantile(delays, 0.99))
+    p50, p99 = (percentile(delays, share) if delays else float("inf") for share in (0.5, 0.99))
+    return Carried(count, len(delays), p50, p99)
 
 
 def _arrivals(sink: socket.socket) -> Iterator[float]:
@@ -82,7 +83,3 @@ def _arrivals(sink: socket.socket) -> Iterator[float]:
         seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
         (at,) = struct.unpack_from("=d", data)
         yield seconds + nanoseconds / 1e9 - at
-
-
-def _quantile(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("inf")

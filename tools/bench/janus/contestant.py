@@ -2,60 +2,130 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
 import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import trio
 from attrs import define, field
 
 from protocol.media import DtlsFingerprint, DtlsParameters, IceParameters
+from tools.bench import BenchError
 from tools.bench.conference import Departures, Offered, StreamToPublish, new_departures, open_pool
 from tools.bench.janus import sdp
-from tools.bench.janus.api import JanusSession, Message
 from tools.bench.janus.process import ROOM, WEBSOCKET_PORT, running_janus
 from tools.light import Identity, LightEndpoint, LightTransport, PacketMeter, run_endpoint
 from tools.light.endpoint import open_socket
 from tools.light.light_media import HANDSHAKE_SECONDS
-from tools.light.websocket import WebSocketPool
+from tools.light.websocket import PooledWebSocket, WebSocketPool
 from tools.servers import ServerProcess
 
 PLUGIN: Final = "janus.plugin.videoroom"
 #: Janus is ICE-lite, but begins DTLS only after an answer to a check of its own.  All members share one password.
 CREDENTIALS: Final = IceParameters("bench", secrets.token_hex(16))
+REQUEST_SECONDS: Final = 15.0
+# Janus ends a session after 60 s of silence.
+KEEPALIVE_SECONDS: Final = 20.0
 UP_SECONDS: Final = 10.0
 #: Port of the discard service (RFC 863), which nobody runs. A socket that is connected to it knows its own address.
 _DISCARD: Final = 9
 
+Message = dict[str, Any]
+
+
+class JanusError(BenchError):
+    """Janus refused a request, or closed the connection."""
+
 
 @define(eq=False)
-class JanusMember(JanusSession):
-    """A member of the room, after :meth:`join`. The keys of ``gone`` are display names of members with a known feed."""
+class JanusMember(PooledWebSocket):
+    """A member of the room, after :meth:`join`: a session of Janus' WebSocket API.
 
-    conference: JanusConference = field(kw_only=True)
+    ``names`` has the display name of each feed, for all members. ``gone`` has events by these names.
+    """
+
+    path = "/"
+    subprotocol = "janus-protocol"
+
+    identity: Identity = field(kw_only=True)
+    names: dict[int, str] = field(kw_only=True)
     tasks: trio.Nursery = field(kw_only=True)
     gone: Departures = field(factory=new_departures, init=False)
+    _session: Message = field(factory=dict, init=False)
+    _handle: int = field(default=0, init=False)
+    _feed: int = field(default=0, init=False)
     _up: trio.Event = field(factory=trio.Event, init=False)
-    _handle: int = 0
-    _feed: int = 0
+    _numbers: itertools.count[int] = field(factory=itertools.count, init=False)
+    _answers: dict[str, Message] = field(factory=dict, init=False)
+    _came: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot, init=False)
+
+    # The session.
+
+    async def begin(self) -> None:
+        """Begin a session, which needs keepalives."""
+        self._session = {"session_id": (await self._request("create"))["data"]["id"]}
+        self.tasks.start_soon(self._keep_alive)
+
+    async def attach(self, plugin: str = PLUGIN) -> int:
+        """Return the number of a new handle, an attachment to a plugin with at most one transport."""
+        return int((await self._request("attach", plugin=plugin))["data"]["id"])
+
+    async def ask(self, handle: int, body: Message, jsep: Message | None = None) -> Message:
+        """Send a request to a plugin. Return the answer and its ``jsep``, which is None if there is none."""
+        description = {} if jsep is None else {"jsep": jsep}
+        event = await self._request("message", handle_id=handle, body=body, **description)
+        data = event.get("plugindata", {}).get("data", {})
+        if "error" in data:
+            raise JanusError(f"{body.get('request')}: {data['error']}")
+        return {**data, "jsep": event.get("jsep")}
+
+    async def _request(self, what: str, **message: object) -> Message:
+        number = str(next(self._numbers))
+        with trio.fail_after(REQUEST_SECONDS):
+            await self.send_text(json.dumps({"janus": what, "transaction": number, **self._session, **message}))
+            while number not in self._answers:
+                if self.close_code is not None:
+                    raise JanusError(f"the connection ended before {what} was answered")
+                await self._came.park()
+        answer = self._answers.pop(number)
+        if answer["janus"] == "error":
+            raise JanusError(f"{what}: {answer['error']['reason']}")
+        return answer
+
+    async def _keep_alive(self) -> None:
+        while self.close_code is None:
+            await self.send_text(json.dumps({"janus": "keepalive", "transaction": "", **self._session}))
+            await trio.sleep(KEEPALIVE_SECONDS)
+
+    def receive_text(self, payload: bytes, at: float) -> None:
+        message = json.loads(payload)
+        if message["janus"] == "ack":  # of a keepalive, or before a plugin's answer
+            return
+        if "transaction" in message:
+            self._answers[message["transaction"]] = message
+            self._came.unpark_all()
+        elif message["janus"] == "webrtcup":
+            self._up.set()
+        elif (feed := message.get("plugindata", {}).get("data", {}).get("leaving")) is not None:
+            self.gone[self.names.get(feed, "?")].set()
+
+    def ended(self) -> None:
+        self._came.unpark_all()
+
+    # The room.
 
     async def join(self, name: str) -> None:
-        await self.create(self.tasks)
-        self._handle = await self.attach(PLUGIN)
+        await self.begin()
+        self._handle = await self.attach()
         body = {"request": "join", "ptype": "publisher", "room": ROOM, "display": name}
         self._feed = (await self.ask(self._handle, body))["id"]
-        self.conference.names[self._feed] = name
-
-    def receive_event(self, event: Message) -> None:
-        if event["janus"] == "webrtcup":
-            self._up.set()
-        data = event.get("plugindata", {}).get("data", {})
-        if "leaving" in data:
-            self.gone[self.conference.names.get(data["leaving"], "?")].set()
+        self.names[self._feed] = name
 
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
         sock, ours = self._open_socket()
@@ -68,24 +138,23 @@ class JanusMember(JanusSession):
         return endpoint, {"feed": self._feed}
 
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
-        handle = await self.attach(PLUGIN)
+        handle = await self.attach()
         body = {"request": "join", "ptype": "subscriber", "room": ROOM, "streams": offers}
         offered = sdp.parse((await self.ask(handle, body))["jsep"]["sdp"])
         sock, ours = self._open_socket()
-        jsep = {"type": "answer", "sdp": sdp.answer(ours, offered)}
-        await self.ask(handle, {"request": "start"}, jsep)
+        await self.ask(handle, {"request": "start"}, {"type": "answer", "sdp": sdp.answer(ours, offered)})
         return await self._connect(offered, sock)
 
     def _open_socket(self) -> tuple[socket.socket, sdp.Description]:
-        sock = open_socket((self.conference.pool.address[0], _DISCARD))
-        fingerprint = DtlsFingerprint("sha-256", self.conference.identity.certificate.fingerprint.value)
+        sock = open_socket((self.socket.getpeername()[0], _DISCARD))
+        fingerprint = DtlsFingerprint("sha-256", self.identity.certificate.fingerprint.value)
         return sock, sdp.Description(CREDENTIALS, DtlsParameters((fingerprint,)), sock.getsockname())
 
     async def _connect(self, theirs: sdp.Description, sock: socket.socket) -> LightEndpoint:
         sock.connect(theirs.address)
         # Janus begins DTLS in both directions.  So the client chooses the SRTP profile, as our gateway does.
         transport = LightTransport(
-            self.conference.identity,
+            self.identity,
             theirs.ice,
             theirs.dtls,
             dtls_role="server",
@@ -102,15 +171,16 @@ class JanusMember(JanusSession):
 
 @define
 class JanusConference:
-    """One room on Janus. ``names`` has the display name of each feed."""
+    """One room on Janus."""
 
     process: ServerProcess
-    pool: WebSocketPool
-    identity: Identity = field(factory=Identity.new)
-    names: dict[int, str] = field(factory=dict)
+    _pool: WebSocketPool
+    _identity: Identity = field(factory=Identity.new)
+    _names: dict[int, str] = field(factory=dict)
 
     async def enter(self, name: str, tasks: trio.Nursery) -> JanusMember:
-        member = await self.pool.open(partial(JanusMember, conference=self, tasks=tasks))
+        kind = partial(JanusMember, identity=self._identity, names=self._names, tasks=tasks)
+        member: JanusMember = await self._pool.open(kind)
         await member.join(name)
         return member
 

@@ -11,8 +11,7 @@ from attrs import frozen
 
 from tools.bench import BenchError
 from tools.bench.command import Progress
-from tools.bench.figures import table
-from tools.bench.leave.aims import met, ms
+from tools.bench.figures import met, ms, table
 from tools.bench.leave.channel import ENDINGS, BenchChannel, LeaveWatch, open_channel
 from tools.bench.leave.watched_gateway import EVENT, Watched
 from tools.loadtest.own_load import LagMeter

@@ -10,8 +10,7 @@ import trio
 from attrs import define, field
 
 from tools.bench.command import Progress
-from tools.bench.figures import table
-from tools.bench.leave.aims import ms
+from tools.bench.figures import ms, table
 from tools.bench.leave.channel import ENDINGS, BenchChannel, now, open_channel
 from tools.servers import GatewayProcess, running_gateway
 

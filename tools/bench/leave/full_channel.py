@@ -13,8 +13,7 @@ from attrs import frozen
 
 from protocol import limits
 from tools.bench.command import Progress
-from tools.bench.figures import table
-from tools.bench.leave.aims import met, ms, percentile
+from tools.bench.figures import met, ms, percentile, table
 from tools.bench.leave.channel import ENDINGS, BenchChannel, BenchMember, Ending, LeaveWatch, now, open_channel
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import constant_loop
