@@ -30,7 +30,7 @@ def link() -> Iterator[ServerLink]:
 
 def check(link: ServerLink, contestant: Contestant, scenario: CallScenario) -> None:
     with open_drain() as drain:
-        contest = Contest(link, drain, SECONDS, None, Progress())
+        contest = Contest(link, drain, SECONDS, "", Progress())
         outcome = trio.run(contest.run, [scenario], [contestant], 1)
     assert outcome.failures == []
     [run] = outcome.runs[scenario.name, contestant]
@@ -64,7 +64,7 @@ def test_janus_is_measured(link: ServerLink, scenario: CallScenario) -> None:
 def test_a_server_that_cannot_start_fails_its_own_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.bench.gateway_members.ARGUMENTS", ("serve", "--no-such-option"))
     with open_drain() as drain:
-        contest = Contest(LOOPBACK, drain, SECONDS, None, Progress())
+        contest = Contest(LOOPBACK, drain, SECONDS, "", Progress())
         gateway: Contestant = "gateway"
         outcome = trio.run(contest.run, [ONE_TO_TWO], [gateway], 1)
     [failure] = outcome.failures

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -141,9 +141,16 @@ class Bench:
         self.add_options(parser)
         parser.add_argument("--write", type=Path, metavar="FILE", help="put the report between markers of this page")
         options = parser.parse_args(arguments)
-        progress, status = Progress(), self.failed
+        place, progress, status = Place(f"bench-{self.name}"), Progress(), self.failed
         try:
-            status = self._run(options, progress)
+            if options.write is not None:
+                place.check(options.write)
+            report = self.run(options, progress)
+            progress.end()
+            print(report.text())
+            if options.write is not None:
+                report.write(place, options.write)
+            status = report.status
         except* KeyboardInterrupt:
             status = INTERRUPTED
         except* KNOWN as errors:
@@ -152,16 +159,17 @@ class Bench:
             progress.end()
         return status
 
-    def _run(self, options: argparse.Namespace, progress: Progress) -> int:
-        place = Place(f"bench-{self.name}")
-        if options.write is not None:
-            place.check(options.write)
-        report = self.run(options, progress)
-        progress.end()
-        print(report.text())
-        if options.write is not None:
-            report.write(place, options.write)
-        return report.status
+
+def available(finders: Mapping[str, Callable[[], T]], only: Collection[str] | None, progress: Progress) -> dict[str, T]:
+    """Return what the finders of the contestants return, of those in ``only`` if given. Say who is missing, and why."""
+    found = {}
+    for name, find in finders.items():
+        if not only or name in only:
+            try:
+                found[name] = find()
+            except BenchError as error:
+                progress.say(f"without {name}: {error}")
+    return found
 
 
 def run_within(seconds: float, work: Callable[..., Awaitable[T]], *arguments: object) -> T:

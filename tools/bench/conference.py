@@ -1,20 +1,23 @@
-"""The interface of a contestant: a server with one conference, and members that publish, subscribe and leave."""
+"""What both contestants have: a server with one conference, whose members share a pool of WebSockets.
+
+A contestant's conference has a ``process`` and a method ``enter``. The member that it returns can ``publish`` streams,
+``subscribe`` to streams that others offered, and ``hang_up``. Its transports end with the nursery that ``enter`` got,
+without a goodbye, and its signalling ends with the conference.
+"""
 
 from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import trio
 
 from protocol.vocabulary import MediaKind
-from tools.light import LightEndpoint
 from tools.light.websocket import WebSocketPool
-from tools.servers import ServerProcess
 
 #: A stream to publish, and its SSRC.
 StreamToPublish = tuple[MediaKind, int]
@@ -23,30 +26,6 @@ Offered = Any
 #: One event for each member's name, set when the notice of that member's leave arrives.
 Departures = defaultdict[str, trio.Event]
 new_departures: Final = partial(Departures, trio.Event)
-
-
-class ConferenceMember(Protocol):
-    """A member of the conference. ``gone`` has an event for each other member's leave."""
-
-    gone: Departures
-
-    async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]: ...
-
-    async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
-        """Receive all these streams on one transport. Return once it is connected."""
-
-    def hang_up(self) -> None:
-        """Break the signalling connection without a close frame. The transports send no goodbye either."""
-
-
-class Conference(Protocol):
-    """A running server with one conference."""
-
-    @property
-    def process(self) -> ServerProcess: ...
-
-    async def enter(self, name: str, tasks: trio.Nursery) -> ConferenceMember:
-        """Let a member enter. Its transports end with ``tasks``, its signalling with the conference."""
 
 
 @asynccontextmanager

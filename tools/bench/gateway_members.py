@@ -50,10 +50,12 @@ class GatewayMember(LeanSignalling):
         return joined
 
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
+        """Publish these streams on one transport."""
         producer_ids = await self.media.publish_all(streams)
         return self.media.endpoints["send"], producer_ids
 
     async def subscribe(self, offers: Sequence[Offered]) -> LightEndpoint:
+        """Receive all these streams on one transport. Return once it is connected."""
         endpoint = await self.media.start_transport("receive")
         producer_ids = [producer_id for offer in offers for producer_id in offer]
         # Send the requests without waiting for the handshake, as mediasoup clients do.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Unpacks Janus from Debian's package into a directory, and lets apt install its libraries.  The package itself stays
-# uninstalled, because installing it would start a service, now and at every boot.
+# Unpacks Janus from Debian's package into a directory, and lets apt install its libraries, as root.  The package itself
+# stays uninstalled, because installing it would start a service, now and at every boot.
 set -euo pipefail
 
 target=$1
@@ -21,26 +21,14 @@ command -v apt-get > /dev/null && command -v dpkg-deb > /dev/null \
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cd "$work"
-as_root() {
-	if [ "$(id -u)" = 0 ]; then
-		"$@"
-	elif sudo -n true 2> /dev/null; then
-		sudo "$@"
-	else
-		fail "the bench may not install the libraries of Janus; run as root: $*"
-	fi
-}
-
 echo "getting Janus and its libraries (without installing its service) ..." >&2
-apt-get -qq -o APT::Sandbox::User=root download janus 2> /dev/null || {
-	as_root apt-get -qq update
-	apt-get -qq -o APT::Sandbox::User=root download janus || fail "apt has no package janus"
+download() {
+	(cd "$work" && apt-get -qq -o APT::Sandbox::User=root download janus)
 }
-cd - > /dev/null
+download 2> /dev/null || { apt-get -qq update && download; } || fail "apt has no package janus, or needs root"
 rm -rf "$target"
 mkdir -p "$target"
 dpkg-deb -x "$work"/janus_*.deb "$target"
-works || as_root env DEBIAN_FRONTEND=noninteractive \
+works || DEBIAN_FRONTEND=noninteractive \
 	apt-get -qq -y --no-install-recommends satisfy "$(dpkg-deb -f "$work"/janus_*.deb Depends)" > /dev/null
 works || fail "Janus is unpacked, but does not start: $("$target/usr/bin/janus" --version 2>&1 | tail -1)"

@@ -17,16 +17,15 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
 from tools.bench.beside import floor
-from tools.bench.beside.contest import Contest, Contestant
+from tools.bench.beside.contest import Contest
 from tools.bench.beside.drain import open_drain
 from tools.bench.beside.figures import NAMES, report
 from tools.bench.beside.scenarios import SCENARIOS
-from tools.bench.command import Bench, Progress, Report, run_within
+from tools.bench.command import Bench, Progress, Report, available, run_within
 from tools.bench.figures import machine, rounds, today
 from tools.bench.janus import process as janus
 from tools.bench.network import open_link
@@ -34,9 +33,10 @@ from tools.bench.network import open_link
 ROUNDS: Final = 3
 SECONDS: Final = 4.0
 QUICK: Final = ("video-10", "audio-10")
-QUICK_SECONDS: Final = 1.0
 #: Seconds after which the run is ended because something hangs. The bench needs far fewer.
 MOST_SECONDS: Final = 3600.0
+#: The version of Janus, and the program of the floor.
+_FINDERS: Final[dict[str, Callable[[], str]]] = {"gateway": str, "janus": janus.version, "floor": floor.build}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -45,48 +45,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, metavar="N", help=f"rounds of each scenario (default: {ROUNDS})")
     parser.add_argument("--seconds", type=float, metavar="S", help=f"forwarding time of a run (default: {SECONDS:g})")
     parser.add_argument("--scenario", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
-    parser.add_argument(
-        "--only", nargs="+", choices=["gateway", "janus", "floor"], metavar="WHO", help="of gateway, janus, floor"
-    )
+    parser.add_argument("--only", nargs="+", choices=[*_FINDERS], metavar="WHO", help=f"of {', '.join(_FINDERS)}")
     parser.add_argument(
         "--gateway", default="", metavar="OPTIONS", help='further options of our gateway: --gateway="--drain-timeout 0"'
     )
 
 
-def contestants(only: Sequence[str] | None, progress: Progress) -> tuple[list[Contestant], Path | None, str]:
-    """Return the contestants, the floor's program and Janus' version. Print which of them cannot take part, and why."""
-    wanted = [one for one in NAMES if not only or one.partition("-")[0] in only]
-    program, version = None, ""
-    if "janus" in wanted:
-        try:
-            version = janus.version()
-        except janus.NoJanus as error:
-            progress.say(f"without Janus: {error}")
-            wanted.remove("janus")
-    if "floor" in wanted:
-        try:
-            progress("building the floor")
-            program = floor.build()
-        except floor.NoFloor as error:
-            progress.say(f"without the floor: {error}")
-            wanted = [one for one in wanted if not one.startswith("floor")]
-    return wanted, program, version
-
-
 def run(options: argparse.Namespace, progress: Progress) -> Report:
     names = options.scenario or (QUICK if options.quick else [scenario.name for scenario in SCENARIOS])
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in names]
-    count = options.rounds or (1 if options.quick else ROUNDS)
-    seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
-    taking_part, program, version = contestants(options.only, progress)
+    count, seconds = (1, 1.0) if options.quick else (ROUNDS, SECONDS)
+    count, seconds = options.rounds or count, options.seconds or seconds
+    if not options.only or "floor" in options.only:
+        progress("building the floor")
+    found = available(_FINDERS, options.only, progress)
+    taking_part = [one for one in NAMES if one.partition("-")[0] in found]
     began = time.monotonic()
     with open_link() as link, open_drain() as drain:
-        contest = Contest(link, drain, seconds, program, progress, shlex.split(options.gateway))
+        contest = Contest(link, drain, seconds, found.get("floor", ""), progress, shlex.split(options.gateway))
         outcome = run_within(MOST_SECONDS, contest.run, scenarios, taking_part, count)
+    beside = f"Janus {found['janus']}" if "janus" in found else "no Janus"
+    minutes = (time.monotonic() - began) / 60
     conditions = (
-        f"{today()}, {machine()}; {f'Janus {version}' if version else 'no Janus'} beside it; {rounds(count, seconds)}, "
-        f"the contestants by turns, {(time.monotonic() - began) / 60:.0f} minutes in all. Each figure is the median of "
-        "the rounds, with the least and the most in brackets."
+        f"{today()}, {machine()}; {beside} beside it; {rounds(count, seconds)}, the contestants by turns, "
+        f"{minutes:.0f} minutes in all. Each figure is the median of the rounds, with the least and the most in "
+        "brackets."
     )
     return report(outcome, scenarios, conditions)
 

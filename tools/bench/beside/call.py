@@ -15,10 +15,14 @@ from tools.bench import BenchError
 from tools.bench.beside.drain import Drain, DrainProcess, DrainTotals
 from tools.bench.beside.scenarios import CallScenario
 from tools.bench.command import Progress
-from tools.bench.conference import Conference, ConferenceMember, Offered, new_ssrc
+from tools.bench.conference import Offered, new_ssrc
 from tools.bench.figures import percentile
+from tools.bench.gateway_members import GatewayConference, GatewayMember
+from tools.bench.janus.contestant import JanusConference, JanusMember
 from tools.light import LightEndpoint
 from tools.light.loop_sender import LoopSender
+
+Conference = GatewayConference | JanusConference
 
 SETTLE_SECONDS: Final = 0.5
 FILL_SECONDS: Final = 180.0
@@ -147,7 +151,7 @@ class Call:
     _tasks: trio.Nursery
     senders: list[LoopSender] = field(factory=list)
     profiles: set[str] = field(factory=set)
-    _members: list[ConferenceMember] = field(factory=list)
+    _members: list[GatewayMember | JanusMember] = field(factory=list)
     _offers: list[Offered] = field(factory=list)
     #: Seconds in which each member entered and published.
     _entering: list[float] = field(factory=list)

@@ -7,17 +7,15 @@ import socket
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from attrs import define, evolve
 
 from tools.bench.beside import floor
-from tools.bench.beside.call import RunResult, measure, until_quiet
+from tools.bench.beside.call import Conference, RunResult, measure, until_quiet
 from tools.bench.beside.drain import Drain, DrainProcess
 from tools.bench.beside.scenarios import CallScenario
 from tools.bench.command import Outcome, Progress
-from tools.bench.conference import Conference
 from tools.bench.gateway_members import open_gateway
 from tools.bench.janus.contestant import open_janus
 from tools.bench.network import ServerLink
@@ -31,13 +29,13 @@ ContestOutcome = Outcome[tuple[str, Contestant], RunResult | floor.FloorResult]
 class Contest:
     """Runs the contest.
 
-    ``program`` is the built floor, or None. ``options`` are more options of ``sfu-gateway serve``.
+    ``program`` is the built floor. ``options`` are more options of ``sfu-gateway serve``.
     """
 
     link: ServerLink
     drain: DrainProcess
     seconds: float
-    program: Path | None
+    program: str
     progress: Progress
     options: Sequence[str] = ()
 
@@ -69,7 +67,6 @@ class Contest:
             return await measure(scenario, conference, self.drain, self.seconds, self.progress)
 
     async def _floor(self, scenario: CallScenario, *, segmented: bool) -> floor.FloorResult:
-        assert self.program is not None
         self.progress(f"the floor sends {scenario.rate} packets a second")
         receivers = []
         for number in range(scenario.members):

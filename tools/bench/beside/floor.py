@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +52,7 @@ class FloorResult:
         return 1 - self.received / self.packets
 
 
-def build() -> Path:
+def build() -> str:
     """Build the program if it is not up to date, and return its path. Raises :exc:`NoFloor`."""
     cargo = shutil.which("cargo")
     if cargo is None:
@@ -62,7 +63,7 @@ def build() -> Path:
     done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
     if done.returncode != 0:
         raise NoFloor(f"the floor cannot be built: {done.stderr.strip()}")
-    return BUILT.absolute() / "release/bench-floor"
+    return str(BUILT.absolute() / "release/bench-floor")
 
 
 def session_keys(master: bytes) -> tuple[bytes, bytes]:
@@ -103,13 +104,11 @@ def plan(
     return json.dumps({"seconds": seconds, "segmented": segmented, "receivers": keyed, "streams": streams})
 
 
-async def run(program: Path, prefix: Sequence[str], text: str, seconds: float) -> FloorResult:
+async def run(program: str, prefix: Sequence[str], text: str, seconds: float) -> FloorResult:
     """Run a plan that takes ``seconds``; ``prefix`` runs it at the server's end. Raises :exc:`NoFloor`."""
-    command = [*prefix, str(program)]
+    run = partial(trio.run_process, stdin=text.encode(), capture_stdout=True, capture_stderr=True, check=False)
     with trio.fail_after(seconds + _SPARE_SECONDS):
-        done = await trio.run_process(
-            command, stdin=text.encode(), capture_stdout=True, capture_stderr=True, check=False
-        )
+        done = await run([*prefix, program])
     if done.returncode != 0:
         raise NoFloor(f"the floor failed: {done.stderr.decode(errors='replace').strip()}")
     return FloorResult(**json.loads(done.stdout))

@@ -9,7 +9,7 @@ from typing import Final
 from tools.bench import BenchError
 from tools.bench.calls import gateway_server, janus_server, livekit_server
 from tools.bench.calls.server import Contestant
-from tools.bench.command import Progress
+from tools.bench.command import Progress, available
 from tools.chromium import find_chromium
 from tools.firefox import find_firefox
 
@@ -25,14 +25,7 @@ def contestants(
     only: Sequence[str] | None, progress: Progress, names: Sequence[str] = tuple(_FINDERS)
 ) -> list[Contestant]:
     """Return the contestants for Chromium, of ``names``.  Print which of them cannot take part, and why."""
-    found = []
-    for name in names:
-        if only is None or name in only:
-            try:
-                found.append(_FINDERS[name]())
-            except BenchError as error:
-                progress.say(f"without {name}: {error}")
-    return found
+    return [*available({name: _FINDERS[name] for name in names}, only, progress).values()]
 
 
 def browsers(only: Sequence[str] | None, progress: Progress) -> dict[str, str]:

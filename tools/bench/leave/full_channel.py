@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import trio
@@ -46,17 +45,11 @@ class MeasuredLeave:
 
 
 async def measure(leaves: int, progress: Progress) -> tuple[str, list[MeasuredLeave], Silences]:
-    """Measure single leaves and silence in a full channel. Also describe the gateway's load while nobody leaves."""
-    async with running_gateway() as gateway, _open_full_channel(gateway, progress) as channel:
-        load = await _measure_load(gateway)
-        left = await _leave_one_by_one(channel, leaves, progress)
-        return load, left, await _fall_silent(channel, progress)
+    """Let everybody consume every other microphone, and some speak. Measure single leaves, and silence.
 
-
-@asynccontextmanager
-async def _open_full_channel(gateway: GatewayProcess, progress: Progress) -> AsyncIterator[BenchChannel]:
-    """Let everybody publish and consume every other microphone. Some speak for as long as the block runs."""
-    async with open_channel(gateway) as channel, trio.open_nursery() as nursery:
+    Also describe the gateway's load while nobody leaves.
+    """
+    async with running_gateway() as gateway, open_channel(gateway) as channel, trio.open_nursery() as nursery:
         progress(f"{MEMBERS} members join")
         await channel.fill(MEMBERS, with_media=True)
         progress("everybody consumes everybody's stream")
@@ -65,8 +58,11 @@ async def _open_full_channel(gateway: GatewayProcess, progress: Progress) -> Asy
         for member in [*channel.members.values()][:SPEAKERS]:
             endpoint = member.media.endpoints["send"]
             nursery.start_soon(LoopSender(SPEECH, endpoint, member.ssrc, random.Random(1)).run)
-        yield channel
+        load = await _measure_load(gateway)
+        left = await _leave_one_by_one(channel, leaves, progress)
+        silences = await _fall_silent(channel, progress)
         nursery.cancel_scope.cancel()
+    return load, left, silences
 
 
 async def _measure_load(gateway: GatewayProcess) -> str:

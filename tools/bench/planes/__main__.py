@@ -43,7 +43,7 @@ _COLUMNS: Final[Sequence[Column[PlanesResult]]] = tuple(
         ("rest of the gateway", lambda run: run.interpreter, ".2f"),
         ("load generator", lambda run: run.generator, ".2f"),
         ("idle", lambda run: run.idle, ".2f"),
-        ("packets for each second of a plane's thread", lambda run: run.per_cpu_second, ",.0f"),
+        ("packets for each second of a plane's thread", lambda run: run.packets / sum(run.planes), ",.0f"),
         ("did not fit into its sockets", lambda run: run.dropped, ",.0f"),
     )
 )

@@ -55,11 +55,6 @@ class PlanesResult:
     idle: float
     planes: Sequence[float]
 
-    @property
-    def per_cpu_second(self) -> float:
-        """Packets for each second of the planes' processor time."""
-        return self.packets / sum(self.planes)
-
     @classmethod
     def between(cls, before: Sequence[float], after: Sequence[float]) -> PlanesResult:
         """Compute the figures between two results of :func:`read`."""
