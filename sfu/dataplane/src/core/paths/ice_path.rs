@@ -6,7 +6,7 @@ use crate::core::interface::drop_reason::DropReason;
 use crate::core::interface::spec::{Id, Refused};
 use crate::core::keys::TransportKey;
 use crate::core::transport::ice_agent::{IceAgent, Verdict};
-use crate::core::transport::path_selection::{PathRequest, SILENT_AFTER};
+use crate::core::transport::path_selection::PathRequest;
 use crate::core::wire::address::Path;
 use crate::core::wire::stun::{
     BadMessage, Binding, CheckIds, Credentials, MessageType, TransactionId, check, message_type_untrusted,
@@ -18,6 +18,10 @@ impl From<BadMessage> for DropReason {
         DropReason::MalformedStun
     }
 }
+
+/// Seconds without a sign from the send path, after which its packets count as lost if it moves.  Browsers report
+/// several times a second, and a key frame too many costs little.
+const LOST_PICTURES_AFTER: f64 = 0.25;
 
 impl Core {
     /// Make the identifiers of our checks from this secret, which no client may know.
@@ -190,7 +194,8 @@ impl Core {
 
     /// Change the known paths of a transport.  If its send path moves, report that to the slow path, which sends DTLS.
     ///
-    /// If the former send path had been silent, the packets sent on it are lost, and receivers need key frames.
+    /// If the former send path had been silent, the packets sent on it are lost, and receivers need key frames.  They
+    /// cannot ask for them: a browser sends its own reports on the dead path for 3.5 s.
     fn change_paths(&mut self, key: TransportKey, now: f64, change: impl FnOnce(&mut Self, f64)) {
         let paths = &self.transports[key].paths;
         let (before, heard_at) = (paths.send_path(), paths.send_heard_at());
@@ -198,7 +203,7 @@ impl Core {
         let transport = &self.transports[key];
         if let Some(path) = transport.paths.send_path().filter(|&path| Some(path) != before) {
             self.events.path_selected(transport.id, path);
-            if before.is_some() && now - heard_at >= SILENT_AFTER {
+            if before.is_some() && now - heard_at >= LOST_PICTURES_AFTER {
                 self.restore_pictures(key, heard_at, now);
             }
         }

@@ -18,7 +18,7 @@ use crate::core::wire::stun::TransactionId;
 /// How many paths a client may have.
 pub const MAX_PATHS: usize = 16;
 /// Seconds without a sign from the send path, after which another may replace it.
-pub const SILENT_AFTER: f64 = 1.0;
+const SILENT_AFTER: f64 = 1.0;
 /// Seconds without a sign from a path, after which another client may have it.  Browsers send a request every 2.5 s.
 const ALIVE: f64 = 3.0;
 /// Checks of a silent send path, and the seconds from one to the next.
