@@ -21,7 +21,7 @@ export interface NetworkSurroundings {
 }
 
 const TICK_MS = 1_000;
-/** A tick that is this late means that the machine slept. In a busy page, or one in the background, ticks are less late. */
+/** A tick that is this late means that the machine slept. Ticks of a busy or hidden page are less late. */
 const SLEPT_MS = 5_000;
 
 /** Watch until the returned function is called. */

@@ -17,7 +17,8 @@ const MOST_SILENCE_MS = 7_000;
 const PAUSE_COUNTS_MS = 10_000;
 /**
  * The waits from one restart to the next, while the restarts do not help. The last one repeats. Chromium learns a new
- * address of the machine up to 2 s late. A restart that runs by then still finds the address, so nothing may interrupt it.
+ * address of the machine up to 2 s late. A restart that runs by then still finds the address, so nothing may interrupt
+ * it.
  */
 const RESTART_AFTER_MS = [2_500, 3_000, 4_500, 6_000];
 /** Shortest time between two restarts. Without a network interface, Firefox fails each within milliseconds. */
