@@ -99,7 +99,7 @@ class Config:
     media_tcp: bool = _of_media("tcp")
     """Whether clients without UDP may send media over the TCP port."""
     media_tcp_announce: tuple[str, ...] = _of_media("tcp_announce")
-    """TCP addresses for media that clients get, as host or host:port, where a proxy passes TCP on to the port."""
+    """Addresses (host or host:port) that clients get for media over TCP. For a proxy that passes TCP to the port."""
     planes: int | None = field(default=None, validator=optional(_between(1, 64)))
     """Number of threads that forward media. Each channel uses one. Default: one for each core, at most 4."""
 

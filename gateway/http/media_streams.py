@@ -19,7 +19,7 @@ from sfu.streams import Connection, may_begin, missing_bytes
 
 _FIRST_FRAME_TIMEOUT: Final = 5
 _MOST_OF_ADDRESS: Final = 256
-"""One address may have so many connections that have not sent their first frame yet."""
+"""The most connections of one address that have not sent their first frame yet."""
 
 
 class AdoptingRouter(Protocol):
@@ -43,7 +43,8 @@ class MediaStreams:
         self.waiting = 0
 
     def may_begin(self, first: bytes) -> bool:
-        """Whether a connection whose first bytes are these may be a media stream. No HTTP request begins so."""
+        """Whether a connection whose first bytes are these may be a media stream. No HTTP request begins in this
+        way."""
         return may_begin(first)
 
     async def take(self, stream: trio.abc.Stream, first: bytes, remote: str) -> None:

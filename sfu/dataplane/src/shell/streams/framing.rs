@@ -25,7 +25,7 @@ impl<'a> Frames<'a> {
         Self { bytes, malformed: false }
     }
 
-    /// The beginning of a frame whose end is still to come.  `None` after a datagram of a size that nobody sends.
+    /// The beginning of a frame whose end is still to come.  `None` after a datagram of a size that no client sends.
     pub fn rest(&self) -> Option<&[u8]> {
         (!self.malformed).then_some(self.bytes)
     }

@@ -28,7 +28,7 @@ pub use stream::{READ_MEMORY, Stream};
 const MOST_OF_A_TRANSPORT: usize = 16;
 /// Streams that have their turn in one wake-up of the thread.
 const TURNS: usize = 16;
-/// A stream of which no transport knows is closed after this time.  A goodbye still leaves meanwhile.
+/// A stream whose path no transport knows is closed after this time.  A goodbye can still leave meanwhile.
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 /// The time between two looks for such streams, and how many one look sees.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -176,7 +176,7 @@ impl Streams {
 }
 
 impl Open {
-    /// A number that no stream has.  They begin anew after two thousand million streams.
+    /// A number that no stream has.  The numbers begin anew after two thousand million streams.
     fn next_number(&mut self) -> u32 {
         loop {
             let number = FIRST_STREAM | self.numbers;

@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 
 use super::framing::{append, frame_size};
 
-/// A frame of a video begins only while less than this waits, in bytes.
+/// A frame of a video begins only while fewer bytes than this wait.
 const MOST_VIDEO: usize = 128 * 1024;
-/// The least to which that sinks at a slow client.
+/// The lowest value of this limit, for a slow client.
 const LEAST_VIDEO: usize = 16 * 1024;
-/// A frame that has begun goes on up to here.  Only many large frames at once come so far.
+/// A frame that has begun goes on until so many bytes wait.  Only many large frames at once reach this limit.
 const MOST_BEGUN: usize = 640 * 1024;
 /// Everything but videos gets this room, in bytes.
 const MOST_URGENT: usize = 64 * 1024;
 /// After this time of waiting, the speed of the client is measured.
 const MEASURED_AFTER: Duration = Duration::from_millis(500);
-/// For so long a measured speed counts.
+/// A measured speed counts for this long.
 const SPEED_KEPT: Duration = Duration::from_secs(10);
-/// So many SSRCs are remembered at most.
+/// The most SSRCs that are remembered.
 const MOST_SSRCS: usize = 2048;
 /// Bytes of memory that an empty buffer keeps.
 const KEPT: usize = 16 * 1024;
@@ -68,7 +68,7 @@ impl Buffer {
     }
 }
 
-/// The speed at which a client takes what waits for it.
+/// The speed at which a client takes the bytes that wait for it.
 #[derive(Default)]
 struct Speed {
     /// Since when something has waited without a break, and the bytes that left since.
@@ -78,7 +78,7 @@ struct Speed {
 }
 
 impl Speed {
-    /// These bytes left, and others wait or not.
+    /// So many bytes left.  `empty` says that no others wait.
     fn on_sent(&mut self, bytes: usize, empty: bool, now: Instant) {
         let (since, sent) = self.waiting.get_or_insert((now, 0));
         *sent += bytes;
@@ -152,7 +152,7 @@ impl SendQueue {
         sent
     }
 
-    /// Write as much as there is room for.  What has begun goes first, then everything that is no video.
+    /// Write as much as there is room for.  A datagram that has left in part goes first, then everything but video.
     pub fn write_to(&mut self, stream: &mut impl Write, now: Instant) -> io::Result<()> {
         while self.len() > 0 {
             let (begun, behind) = self.video.waiting().split_at(self.video.begun);

@@ -20,7 +20,7 @@ pub const READ_MEMORY: usize = MAX_FRAME + TURN;
 
 /// No frame of a video begins while so many bytes wait in all streams together.
 const CROWDED: usize = 64 * 1024 * 1024;
-/// Nothing is taken while so many bytes wait.
+/// No datagram is taken while so many bytes wait in all streams together.
 const FULL: usize = 96 * 1024 * 1024;
 
 /// The parts that all streams share: the epoll instance that watches them, and how many bytes wait in them.
@@ -52,7 +52,7 @@ struct State {
     unknown_since: Option<Instant>,
 }
 
-/// What became of a datagram.
+/// The fate of a pushed datagram.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Pushed {
     /// It waits.  `first` says that the caller must put the stream into the list of those that write.
@@ -63,7 +63,7 @@ pub enum Pushed {
     Broken,
 }
 
-/// What one turn of reading gave.
+/// The result of one turn of reading.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
     /// Bytes in the memory.
