@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::core::rtcp::Nack;
+use crate::core::wire::payload::{RedundantBlock, write_red};
 
 const DATAGRAMS_PER_LIFE: u64 = 1000; // a life is the time of one core
+const H264: u32 = 12; // the producer of it
 
 /// A random generator with a seed (SplitMix64).
 pub struct Dice(pub u64);
@@ -113,10 +115,28 @@ fn packet(dice: &mut Dice, transport: Id, number: u16) -> Vec<u8> {
         packet[1] += 2;
         packet.extend(number.wrapping_sub(dice.below(60) as u16).to_be_bytes());
     }
-    packet.extend([0x90, 0xE0, 0x80 | (number >> 8) as u8, number as u8, number as u8 / 4, dice.next() as u8]);
-    packet.extend([dice.next() as u8 & 1].into_iter().chain(dice.bytes(40)));
+    packet.extend(payload(dice, producer, number));
     flip(dice, &mut packet, 6);
     packet
+}
+
+/// A payload that often makes sense to the producer's codec, or holds redundant blocks (RFC 2198).
+fn payload(dice: &mut Dice, producer: u32, number: u16) -> Vec<u8> {
+    let rest = dice.bytes(40);
+    if dice.below(6) == 0 {
+        let block = |offset| RedundantBlock { payload_type: 96, offset, payload: b"earlier" };
+        let blocks = [6000, 3000].map(block);
+        let mut payload = Vec::new();
+        write_red(&blocks[dice.below(2)..], 96, &rest, &mut payload);
+        return payload;
+    }
+    if producer == H264 && dice.below(4) > 0 {
+        let number_of_set = [0x80, 0x40][dice.below(2)];
+        let units: [&[u8]; 4] = [&[0x67, 0x42, 0xE0, 0x1F, number_of_set], &[0x68, number_of_set], &[0x65], &[0x41]];
+        return [units[dice.below(4)], &rest[..rest.len().min(dice.below(3))]].concat();
+    }
+    let marks = [0x90, 0xE0, 0x80 | (number >> 8) as u8, number as u8, number as u8 / 4, dice.next() as u8];
+    [&marks[..], &[dice.next() as u8 & 1], &rest].concat()
 }
 
 /// Flip a bit with a chance of one in `seldom`, and perhaps more.
