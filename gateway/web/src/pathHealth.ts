@@ -82,7 +82,10 @@ export class PathHealth {
     this.#measured = measurement;
     if (!measurement || !before) return this.#arrived(now);
     this.#follow(measurement.protocol, now);
-    if (measurement.media > before.media || (measurement.pair === before.pair && measurement.arrived > before.arrived)) {
+    const hasMedia = measurement.media > before.media;
+    if (hasMedia || (measurement.pair === before.pair && measurement.arrived > before.arrived)) {
+      // The path answers, but no media comes: nobody sends any. So the pauses so far say nothing.
+      if (this.isTroubled && !hasMedia) this.#pauses = [];
       this.#pauses.push({ at: now, ms: now - this.#arrivedAt });
       this.#pauses = this.#pauses.filter(({ at }) => now - at < PAUSE_COUNTS_MS);
       this.#arrived(now);

@@ -65,6 +65,7 @@ describe("a path that carries media", () => {
   it("is well again once something arrives", () => {
     const path = new Path().runs(5_000, LOOK).runs(2_000);
     path.health.restarted(path.now);
+    path.media += 1;
     path.runs(500, LOOK);
     expect(path.health).toMatchObject({ isTroubled: false, restartAt: Infinity });
   });
@@ -85,6 +86,25 @@ describe("media over another pair", () => {
     path.media += 1;
     path.look();
     expect(path.health).toMatchObject({ isTroubled: false, restartAt: Infinity });
+  });
+});
+
+describe("a path on which all senders fell silent", () => {
+  it("restarts once, and is well when the answers to STUN requests show that it works", () => {
+    const path = new Path();
+    for (let time = 0; time < 20; time += 1) {
+      path.media += 1;
+      path.runs(LOOK);
+    }
+    path.runs(1_000);
+    expect(path.health.isTroubled).toBe(true);
+    path.health.restarted(path.now);
+    path.pair = "new pair";
+    path.runs(500, LOOK);
+    for (let time = 0; time < 40; time += 1) {
+      path.runs(LOOK, 2_500);
+      expect(path.health).toMatchObject({ isTroubled: false, isDoubtful: false });
+    }
   });
 });
 
