@@ -42,6 +42,7 @@ def test_the_picture_is_back_after_the_last_gap() -> None:
     assert seen.back_after(11.9, 12.4) == pytest.approx(0.1)
     assert seen.back_after(20.0, 25.0) == pytest.approx(0.5)
     assert seen.back_after(29.5, 34.0) == 0.0
+    assert seen.back_after(17.0, 25.0) == 0.0
     assert seen.back_after(30.0, 40.0) == math.inf
 
 

@@ -16,7 +16,7 @@ GAP_SECONDS: Final = 8.0
 #: Browsers look for new addresses only every few seconds.
 BOTH_SECONDS: Final = 4.0
 #: Longer than any server waits for people who are gone: a late leave must not be missed.
-WATCHED_SECONDS: Final = 25.0
+WATCHED_SECONDS: Final = 21.0
 #: Seconds that a receiver without UDP gets for its first picture.
 FIRST_SECONDS: Final = 15.0
 MOST_UNTIL_GONE: Final = 40.0

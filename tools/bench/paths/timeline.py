@@ -11,7 +11,7 @@ from attrs import frozen
 
 #: The picture is there while there is less than this between two pictures, in seconds.
 GAP_SECONDS: Final = 1.0
-#: Where there is no such gap, the longest one counts if it is longer than this.
+#: A gap that begins within a second of the trouble counts if it is longer than this.
 SHORT_GAP_SECONDS: Final = 0.3
 _UDP: Final = "udp "
 
@@ -41,15 +41,15 @@ class Timeline:
     def back_after(self, begun: float, until: float) -> float:
         """Seconds after ``begun`` from which the picture was there for good.
 
-        0 if it never stood still, and infinite if it was not there at the end, ``until``.
+        0 if it stood still only later, for a moment, and infinite if it was not there at the end, ``until``.
         """
         last = max((at for at in self.pictures if at <= begun), default=begun)
         times = [last, *(at for at in self.pictures if begun < at < until), until]
-        gaps = [(end - start, end) for start, end in pairwise(times) if end - start > SHORT_GAP_SECONDS]
-        long = [end for length, end in gaps if length > GAP_SECONDS]
-        if not long:
-            return max(gaps, default=(0.0, begun))[1] - begun
-        return math.inf if long[-1] == until else long[-1] - begun
+        gaps = [(start, end) for start, end in pairwise(times) if end - start > SHORT_GAP_SECONDS]
+        counted = [end for start, end in gaps if end - start > GAP_SECONDS or start < begun + GAP_SECONDS]
+        if not counted:
+            return 0.0
+        return math.inf if counted[-1] == until and until - gaps[-1][0] > GAP_SECONDS else counted[-1] - begun
 
     def first_after(self, begun: float, until: float) -> float:
         """Seconds after ``begun`` from which the first picture was there for good."""
