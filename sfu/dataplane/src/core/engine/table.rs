@@ -8,9 +8,12 @@ use slotmap::{Key, SlotMap};
 use crate::core::interface::spec::{Id, Refused};
 
 /// All transports, producers or consumers of a core.
+///
+/// Each object has memory of its own.  One block for all of them would be up to twice as large as they need, and leave
+/// holes in the heap whenever it grows.
 #[derive(Debug)]
 pub struct Table<K: Key, T> {
-    slots: SlotMap<K, T>,
+    slots: SlotMap<K, Box<T>>,
     keys: HashMap<Id, K>,
 }
 
@@ -33,24 +36,24 @@ impl<K: Key, T> Table<K, T> {
 
     /// Add an object under an identifier that is free.
     pub fn insert(&mut self, id: Id, object: T) -> K {
-        let key = self.slots.insert(object);
+        let key = self.slots.insert(Box::new(object));
         self.keys.insert(id, key);
         key
     }
 
     /// Take out the object with this identifier.  Its key is dead from now on.
     pub fn remove(&mut self, id: Id) -> Option<T> {
-        self.slots.remove(self.keys.remove(&id)?)
+        self.slots.remove(self.keys.remove(&id)?).map(|object| *object)
     }
 
     /// The object, unless it was removed.
     pub fn get(&self, key: K) -> Option<&T> {
-        self.slots.get(key)
+        self.slots.get(key).map(|object| &**object)
     }
 
     /// The object, unless it was removed.
     pub fn get_mut(&mut self, key: K) -> Option<&mut T> {
-        self.slots.get_mut(key)
+        self.slots.get_mut(key).map(|object| &mut **object)
     }
 
     /// How many objects there are.
@@ -60,12 +63,12 @@ impl<K: Key, T> Table<K, T> {
 
     /// Every object, to be changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.slots.values_mut()
+        self.slots.values_mut().map(|object| &mut **object)
     }
 
     /// Every object, in no particular order.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.slots.values()
+        self.slots.values().map(|object| &**object)
     }
 }
 

@@ -21,10 +21,12 @@ pub struct ReportSchedule {
     due: f64,
     /// When the newest report was due, in seconds.
     last_at: f64,
-    /// Each of the newest reports: the middle of its NTP time, and when it left.
-    sent: [Option<(u32, f64)>; KEPT],
-    /// Place of the oldest report in `sent`.
-    oldest: usize,
+    /// For each of the newest reports the middle of its NTP time.
+    sent: [u32; KEPT],
+    /// When each of them left, in seconds; NaN for none.
+    sent_at: [f64; KEPT],
+    /// Place of the oldest report in both.
+    oldest: u8,
     /// The receiver's newest report.
     pub reception_report: Option<ReceptionReport>,
 }
@@ -32,7 +34,8 @@ pub struct ReportSchedule {
 impl ReportSchedule {
     /// The first report is due at once; the mean `interval` is in seconds.
     pub fn new(interval: f64) -> Self {
-        Self { interval, due: 0.0, last_at: 0.0, sent: [None; KEPT], oldest: 0, reception_report: None }
+        let (sent, sent_at) = ([0; KEPT], [f64::NAN; KEPT]);
+        Self { interval, due: 0.0, last_at: 0.0, sent, sent_at, oldest: 0, reception_report: None }
     }
 
     /// The receiver gets another clock from now on: report it at once, and forget the reports before.
@@ -61,8 +64,9 @@ impl ReportSchedule {
 
     /// A report with this NTP time left at `now`, in seconds.
     pub fn record_sent(&mut self, ntp: u64, now: f64) {
-        self.sent[self.oldest] = Some((middle(ntp), now));
-        self.oldest = (self.oldest + 1) % KEPT;
+        let place = usize::from(self.oldest);
+        (self.sent[place], self.sent_at[place]) = (middle(ntp), now);
+        self.oldest = (self.oldest + 1) % KEPT as u8;
     }
 
     /// The receiver reported at `now`, in seconds.  Gives the round trip, if it answered one of the newest reports.
@@ -71,7 +75,8 @@ impl ReportSchedule {
     /// NTP time in our sender reports is another client's.
     pub fn on_report_block(&mut self, block: &ReportBlock, now: f64) -> Option<f64> {
         let before = self.reception_report.and_then(|report| report.round_trip);
-        let sent_at = self.sent.iter().flatten().find(|(report, _)| *report == block.last_report).map(|(_, at)| *at);
+        let mut sent = self.sent.iter().zip(&self.sent_at).filter(|(_, at)| !at.is_nan());
+        let sent_at = sent.find(|(report, _)| **report == block.last_report).map(|(_, at)| *at);
         let trip = sent_at.map(|sent_at| now - sent_at - f64::from(block.delay) / SHORT_SECOND);
         // A negative round trip is a rounding error or a forgery.  Keep the previous value.
         let fresh = trip.filter(|trip| *trip >= 0.0);

@@ -97,8 +97,6 @@ pub struct Srtp {
     received: HashMap<u32, Received>,
     /// Packets opened so far.
     opened: u64,
-    /// The copy of a packet in [`Srtp::open_first`].  Its memory is kept for the next call.
-    attempt: Vec<u8>,
     /// One counter for all SSRCs.  An index may skip numbers, but must never be used twice with one SSRC.
     next_rtcp_index: u32,
     /// For tests: checks that no index is sealed twice.
@@ -115,7 +113,6 @@ impl Srtp {
             sending: Cipher::new(profile, send)?,
             received: HashMap::new(),
             opened: 0,
-            attempt: Vec::new(),
             next_rtcp_index: 1,
             #[cfg(test)]
             ledger: None,
@@ -149,15 +146,14 @@ impl Srtp {
     }
 
     /// Try both indices.  An attempt that fails destroys the packet, so the first one is made on a copy.
-    fn open_first(&mut self, packet: &mut [u8], header: &Header, index: u64) -> Result<(u64, usize), DropReason> {
-        let mut attempt = std::mem::take(&mut self.attempt);
-        attempt.clear();
-        attempt.extend_from_slice(packet);
+    ///
+    /// Only packets before the first authentic one of an SSRC need the copy, so its memory is not kept.
+    fn open_first(&self, packet: &mut [u8], header: &Header, index: u64) -> Result<(u64, usize), DropReason> {
+        let mut attempt = packet.to_vec();
         let opened = self.open_as(&mut attempt, header, index);
         if let Ok(size) = opened {
             packet[..size].copy_from_slice(&attempt[..size]);
         }
-        self.attempt = attempt;
         match opened {
             Ok(size) => Ok((index, size)),
             Err(_) => self.open_as(packet, header, index + ROLLOVER).map(|size| (index + ROLLOVER, size)),
