@@ -162,6 +162,7 @@ impl Fanout<'_> {
         let layer = consumer.layers.current();
         let start = transport.batch.bytes.len();
         let form = redundant.as_ref().unwrap_or(packet);
+        transport.batch.make_room(form.size() + trailer);
         let rewritten = consumer.rewrite(form, &mut rewriters[consumer.rewriter], room, &mut transport.batch.bytes);
         if consumer.layers.current() != layer && !std::mem::replace(&mut consumer.changed, true) {
             self.changed.push(key);

@@ -1,14 +1,19 @@
 //! Sends batches to their receivers, and counts their packets.
 
+use crate::core::engine::table::Table;
 use crate::core::engine::timers::Timer;
 use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;
-use crate::core::keys::TransportKey;
+use crate::core::keys::{ConsumerKey, TransportKey};
 use crate::core::send::batch::{QueuedPacket, SendBatch};
+use crate::core::send::consumer::Consumer;
 use crate::core::send::resender::ResendCounts;
 use crate::core::send::transmit::{Departure, SendReceipt, Transmit};
 use crate::core::srtp::Srtp;
+use crate::core::transport::Transport;
 use crate::core::wire::address::Path;
+
+type Consumers = Table<ConsumerKey, Consumer>;
 
 impl Core {
     /// Send everything that is due at `now`, in seconds.
@@ -39,10 +44,10 @@ impl Core {
         }
         let mut outcomes = std::mem::take(&mut self.scratch.outcomes);
         let mut padded = std::mem::take(&mut self.scratch.padded);
-        self.each_due(now, |core, path, srtp, batch| {
+        self.each_due(now, |consumers, path, srtp, batch| {
             batch.runs(
                 if path.is_stream() { 1 } else { max_segments },
-                |packet| core.may_leave(packet),
+                |packet| may_leave(consumers, packet),
                 |mut run| {
                     let (segment, video) = (run.segment, run.begins_with_video());
                     let bytes = run.seal(srtp, &mut padded);
@@ -64,10 +69,10 @@ impl Core {
         let own = self.take_own_datagrams().into_iter();
         let mut transmits: Vec<Transmit> =
             own.map(|OwnDatagram { path, datagram, .. }| Transmit { path, datagram, receipt: None }).collect();
-        self.each_due(now, |core, path, srtp, batch| {
+        self.each_due(now, |consumers, path, srtp, batch| {
             batch.runs(
                 1,
-                |packet| core.may_leave(packet),
+                |packet| may_leave(consumers, packet),
                 |mut run| {
                     let receipt = run.sizes().next().map(|(packet, size)| SendReceipt::of(packet, size));
                     transmits.push(Transmit { path, datagram: run.seal(srtp, &mut Vec::new()).to_vec(), receipt });
@@ -132,13 +137,8 @@ impl Core {
         self.traffic.bytes_out += size as u64;
     }
 
-    /// Packets queued for a removed consumer, or from a removed producer, are discarded.
-    fn may_leave(&self, packet: &QueuedPacket) -> bool {
-        self.consumers.get(packet.consumer).is_some_and(|consumer| consumer.producer.is_some())
-    }
-
     /// Empty every batch that is due, and arm the timer for the others.
-    fn each_due(&mut self, now: f64, mut each: impl FnMut(&Self, Path, &Srtp, &mut SendBatch)) {
+    fn each_due(&mut self, now: f64, mut each: impl FnMut(&Consumers, Path, &Srtp, &mut SendBatch)) {
         if self.timers.deadline(Timer::Flush).is_none_or(|due| now < due) {
             return;
         }
@@ -157,17 +157,25 @@ impl Core {
     }
 
     /// Let everything leave that waits for this transport's receiver.
-    fn empty_batch(&mut self, key: TransportKey, now: f64, mut each: impl FnMut(&Self, Path, &Srtp, &mut SendBatch)) {
+    fn empty_batch(
+        &mut self,
+        key: TransportKey,
+        now: f64,
+        each: &mut impl FnMut(&Consumers, Path, &Srtp, &mut SendBatch),
+    ) {
         let path = self.transports[key].paths.send_path();
         if path.is_some() {
             self.add_sender_reports(key, now);
         }
-        // Take the batch out of the core while it leaves, since `each` reads the rest of the core.
-        let mut batch = std::mem::take(&mut self.transports[key].batch);
-        if let (Some(path), Some(srtp)) = (path, &self.transports[key].srtp) {
-            each(self, path, srtp, &mut batch);
+        let Transport { srtp, batch, .. } = &mut self.transports[key];
+        if let (Some(path), Some(srtp)) = (path, srtp) {
+            each(&self.consumers, path, srtp, batch);
         }
         batch.clear();
-        self.transports[key].batch = batch;
     }
+}
+
+/// Packets queued for a removed consumer, or from a removed producer, are discarded.
+fn may_leave(consumers: &Consumers, packet: &QueuedPacket) -> bool {
+    consumers.get(packet.consumer).is_some_and(|consumer| consumer.producer.is_some())
 }

@@ -93,3 +93,10 @@ pub struct Packet<'a> {
     /// When it came, in seconds.
     pub now: f64,
 }
+
+impl Packet<'_> {
+    /// Bytes of the packet with its own header, payload and padding.
+    pub fn size(&self) -> usize {
+        self.header.size + self.payload.len() + self.padding.len()
+    }
+}

@@ -8,6 +8,9 @@ use crate::core::srtp::Srtp;
 
 const MAX_RUN_BYTES: usize = 65_000; // a segmented send has at most 65,535 bytes with its headers, like a datagram
 const MAX_BYTES_KEPT: usize = 32 * 1024; // room for several frames; the memory of a large key frame is given back
+const STEP: usize = 256; // bytes by which the memory grows at least
+const SLACK: usize = 32; // bytes by which a packet may be larger than it came: a MID
+const REVIEW: u8 = 255; // batches from one look at the memory that is not needed to the next
 const MAX_PADDING: u16 = 64; // a packet grows by 1/64 at most: encoders split a frame into sizes some bytes apart
 
 const PADDED: u8 = 0x20; // the padding bit of the first byte (RFC 3550 section 5.1)
@@ -66,15 +69,39 @@ pub struct SendBatch {
     queued: Vec<QueuedPacket>,
     /// When the batch must leave, in seconds; infinite if it is empty.
     due: f64,
+    /// Bytes of the largest batch since the last look at the memory.
+    largest: usize,
+    /// Batches until the next look.
+    until_review: u8,
 }
 
 impl Default for SendBatch {
     fn default() -> Self {
-        Self { bytes: Vec::new(), reporting: Vec::new(), queued: Vec::new(), due: f64::INFINITY }
+        let (bytes, reporting, queued) = (Vec::new(), Vec::new(), Vec::new());
+        Self { bytes, reporting, queued, due: f64::INFINITY, largest: 0, until_review: REVIEW }
     }
 }
 
 impl SendBatch {
+    /// Make room for a packet that came with this size, in bytes.
+    #[inline]
+    pub fn make_room(&mut self, size: usize) {
+        let wanted = self.bytes.len() + size + SLACK;
+        if wanted > self.bytes.capacity() {
+            self.grow(wanted);
+        }
+    }
+
+    /// Take little more memory than is needed.  A vector that grows by itself doubles.  For a frame of five packets,
+    /// each receiver would have three kilobytes too many, and twelve once two senders' frames have met.
+    #[cold]
+    fn grow(&mut self, wanted: usize) {
+        let capacity = self.bytes.capacity();
+        let step = if capacity < MAX_BYTES_KEPT { capacity / 8 } else { capacity };
+        let enough = wanted.max(capacity + step).next_multiple_of(STEP);
+        self.bytes.reserve_exact(enough - self.bytes.len());
+    }
+
     /// Queue the packet whose bytes were appended last.  It must leave by `due`, in seconds.
     pub fn push(&mut self, packet: QueuedPacket, due: f64) {
         self.queued.push(packet);
@@ -98,9 +125,19 @@ impl SendBatch {
     }
 
     /// Forget the packets, and keep the memory for the next ones.
+    ///
+    /// Memory that was needed for a key frame is given back some batches later.
     pub fn clear(&mut self) {
+        self.largest = self.largest.max(self.bytes.len());
         self.bytes.clear();
         self.bytes.shrink_to(MAX_BYTES_KEPT);
+        self.until_review -= 1;
+        if self.until_review == 0 {
+            if self.bytes.capacity() / 2 > self.largest {
+                self.bytes.shrink_to(self.largest + SLACK);
+            }
+            (self.largest, self.until_review) = (0, REVIEW);
+        }
         self.queued.clear();
         self.reporting.clear();
         self.due = f64::INFINITY;
@@ -283,6 +320,35 @@ mod tests {
         assert_eq!((batch.due(), batch.is_empty()), (1.0, false));
         batch.clear();
         assert_eq!((batch.due(), batch.is_empty()), (f64::INFINITY, true));
+    }
+
+    /// Let a batch of packets that came with this size leave.  Gives the bytes of memory that the batch keeps.
+    fn pass(batch: &mut SendBatch, packets: usize, size: usize) -> usize {
+        for _ in 0..packets {
+            batch.make_room(size);
+            batch.bytes.resize(batch.bytes.len() + size, 0);
+        }
+        batch.clear();
+        batch.bytes.capacity()
+    }
+
+    #[test]
+    fn the_memory_is_little_more_than_the_largest_batch() {
+        let mut batch = SendBatch::default();
+        for (packets, size) in [(1, 140), (5, 1128), (10, 1128), (25, 1128)] {
+            let kept = pass(&mut batch, packets, size);
+            let most = packets * size;
+            assert!((most..most + most / 8 + STEP + SLACK).contains(&kept), "{kept} for {most}");
+        }
+    }
+
+    #[test]
+    fn the_memory_of_a_key_frame_is_given_back() {
+        let mut batch = SendBatch::default();
+        assert!(pass(&mut batch, 100, 1128) <= MAX_BYTES_KEPT);
+        let kept: Vec<usize> = (0..1000).map(|_| pass(&mut batch, 5, 1128)).collect();
+        assert!(kept[0] >= MAX_BYTES_KEPT && kept[999] < 6000, "{} {}", kept[0], kept[999]);
+        assert_eq!(kept[999], kept[600], "it does not change any more");
     }
 
     #[test]

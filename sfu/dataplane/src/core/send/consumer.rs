@@ -219,7 +219,7 @@ impl Consumer {
         room: usize,
         out: &mut Vec<u8>,
     ) -> Option<Rewritten> {
-        let layered = packet.frame.and_then(|frame| frame.temporal.map(|temporal| (frame, temporal)));
+        let layered = packet.frame.as_ref().and_then(|frame| frame.temporal.map(|temporal| (frame, temporal)));
         if packet.left_out
             || !self.takes(packet.payload_type)
             || !layered
@@ -232,13 +232,13 @@ impl Consumer {
             return self.fill(u64::try_from(kept).ok()?, packet, out);
         }
         let number = u64::try_from(self.sequence.take(packet.extended)?).ok()?;
-        let frame = packet.frame.unwrap_or_default();
-        let picture = frame.picture.and_then(|_| self.pictures.take(packet));
-        if frame.picture.is_some() && picture.is_none() {
+        let has_picture = packet.frame.as_ref().is_some_and(|frame| frame.picture.is_some());
+        let picture = if has_picture { self.pictures.take(packet) } else { None };
+        if has_picture && picture.is_none() {
             // The layer was taken up in the middle of this picture, whose other packets were left out.
             return self.fill(number, packet, out);
         }
-        if frame.key {
+        if packet.frame.as_ref().is_some_and(|frame| frame.key) {
             (self.awaits_key_frame, self.key_frame_at) = (false, packet.now);
         }
         rewriter.prepare(packet.plain, packet.elements, packet.serial);
@@ -249,7 +249,9 @@ impl Consumer {
         let header = out.len() - start;
         out.extend_from_slice(packet.payload);
         out.extend_from_slice(padding);
-        self.pictures.write(packet, frame, picture, &mut out[start + header..]);
+        if let Some(frame) = &packet.frame {
+            self.pictures.write(packet, frame, picture, &mut out[start + header..]);
+        }
         Some(Rewritten { index: number, header, timestamp, payload: packet.payload.len() })
     }
 

@@ -43,7 +43,7 @@ impl PictureNumbers {
     }
 
     /// Write picture id and TL0PICIDX into the payload that is sent.
-    pub fn write(&mut self, packet: &Packet, frame: Frame, picture: Option<i64>, payload: &mut [u8]) {
+    pub fn write(&mut self, packet: &Packet, frame: &Frame, picture: Option<i64>, payload: &mut [u8]) {
         if let Some(index) = self.write_again(packet, frame, picture, payload)
             && self.tl0_newest.is_none_or(|newest| index.wrapping_sub(newest) < 0x80)
         {
@@ -52,7 +52,7 @@ impl PictureNumbers {
     }
 
     /// Write them into a payload that is sent again.  Gives the TL0PICIDX that was written.
-    pub fn write_again(&self, packet: &Packet, frame: Frame, picture: Option<i64>, payload: &mut [u8]) -> Option<u8> {
+    pub fn write_again(&self, packet: &Packet, frame: &Frame, picture: Option<i64>, payload: &mut [u8]) -> Option<u8> {
         if let (Some(place), Some(picture)) = (frame.picture, picture)
             && picture != packet.picture
         {

@@ -98,7 +98,7 @@ impl Consumer {
         out.extend_from_slice(&(index as u16).to_be_bytes());
         let payload = out.len();
         out.extend_from_slice(packet.payload);
-        self.pictures.write_again(packet, frame, picture, &mut out[payload..]);
+        self.pictures.write_again(packet, &frame, picture, &mut out[payload..]);
         Ok(Rewritten { index: resent_index, header, timestamp, payload: ORIGINAL_NUMBER + packet.payload.len() })
     }
 

@@ -52,7 +52,7 @@ impl TemporalLayers {
     ///
     /// A packet that comes late (not `newest`) changes nothing.  The other packets of its frame may have passed already,
     /// so the highest layer of their time decides.  A frame would break if its first packet came late and was dropped.
-    pub fn takes(&mut self, frame: Frame, layer: u8, number: i64, newest: bool) -> bool {
+    pub fn takes(&mut self, frame: &Frame, layer: u8, number: i64, newest: bool) -> bool {
         if !newest {
             return layer <= self.at(number);
         }
@@ -93,7 +93,7 @@ mod tests {
 
     /// The next packet in order.
     fn takes(layers: &mut TemporalLayers, frame: Frame, layer: u8) -> bool {
-        layers.takes(frame, layer, 0, true)
+        layers.takes(&frame, layer, 0, true)
     }
 
     fn started(target: Option<u8>) -> TemporalLayers {
@@ -147,13 +147,13 @@ mod tests {
     #[test]
     fn a_late_packet_is_treated_like_the_rest_of_its_frame() {
         let mut layers = started(Some(2));
-        assert!(layers.takes(BEGINS, 2, 10, true));
+        assert!(layers.takes(&BEGINS, 2, 10, true));
         layers.set_target(Some(0));
-        assert!(layers.takes(BEGINS, 2, 8, false), "the first packet of a frame whose others have passed");
+        assert!(layers.takes(&BEGINS, 2, 8, false), "the first packet of a frame whose others have passed");
         assert_eq!(layers.current(), 2, "it changes nothing");
-        assert!(!layers.takes(BEGINS, 2, 12, true));
-        assert!(layers.takes(BEGINS, 2, 11, false));
-        assert!(!layers.takes(BEGINS, 2, 13, false));
+        assert!(!layers.takes(&BEGINS, 2, 12, true));
+        assert!(layers.takes(&BEGINS, 2, 11, false));
+        assert!(!layers.takes(&BEGINS, 2, 13, false));
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         let sync = Frame { sync: true, ..BEGINS };
         for (number, target) in [(10, 0), (20, 2), (30, 1), (40, 0), (50, 2)] {
             layers.set_target(Some(target));
-            layers.takes(if target == 2 { sync } else { BEGINS }, target, number, true);
+            layers.takes(if target == 2 { &sync } else { &BEGINS }, target, number, true);
             assert_eq!(layers.current(), target);
         }
         let expected = [(15, 0), (20, 2), (29, 2), (35, 1), (40, 0), (49, 0), (50, 2), (60, 2)];
