@@ -64,9 +64,9 @@ class ProducerStats:
 class ConsumerStats:
     """A consumer of this session. The client's receiver reports give loss and round trip (RFC 3550 section 6.4.1).
 
-    ``fraction_lost`` is from 0 to 1. The client asked again for ``requested`` packets. The gateway sent ``resent`` of
-    them again, and ``not_resent`` not. ``packets`` and ``bytes`` count none of these. ``redundant`` packets also
-    carried earlier ones (RFC 2198).
+    ``fraction_lost`` is from 0 to 1. The client asked again for ``requested`` packets, of which ``not_resent`` were not
+    sent again. ``resent`` packets were: at its request, or because it loses audio and takes no redundant audio.
+    ``packets`` and ``bytes`` count none of these. ``redundant`` packets also carried earlier ones (RFC 2198).
     """
 
     consumer_id: ObjectId

@@ -248,9 +248,11 @@ class ConsumerStats:
     packet.  ``octets`` counts payloads alone, as sender reports do (RFC 3550 section 6.4.1); ``bytes`` counts whole
     plain RTP packets.  The data plane adds ``timestamp_offset`` (mod 2**32) to the current encoding's timestamps.
 
-    The receiver asked for ``requested`` missing packets.  ``resent`` packets left again, with ``resent_bytes`` as whole
-    plain packets.  ``not_resent`` packets did not, and the drop counters say why.  ``packets``, ``bytes`` and
-    ``octets`` count no retransmissions.  ``redundant`` packets also carried earlier ones (RFC 2198).
+    The receiver asked for ``requested`` missing packets.  ``not_resent`` of them were not sent again, and the drop
+    counters say why.  ``resent`` packets left again, with ``resent_bytes`` as whole plain packets: those that the
+    receiver asked for, and audio that left twice because the receiver loses packets and takes no redundant audio.
+    ``packets``, ``bytes`` and ``octets`` count none of these.  ``redundant`` packets also carried earlier ones (RFC
+    2198).
     """
 
     packets: int

@@ -13,7 +13,7 @@ from sfu.dataplane.values import Event, KeyFrameRequested, ReceptionReport
 from tests.eventually import eventually
 from tests.media.conftest import Notices
 from tests.media.memory_network import Client, Network, open_network
-from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, opus, vp8
+from tests.media.rtp import VP8_INTER_FRAME, VP8_KEY_FRAME, Rtp, opus, read, vp8
 from tests.media.test_closing import connected
 from tools.light.transport import Identity
 from tools.light.wire import rtcp
@@ -357,3 +357,22 @@ async def test_a_paused_receiver_and_a_paused_sender_need_no_key_frame(
 
 def requests(compounds: list[list[rtcp.RtcpPacket]]) -> list[rtcp.RtcpPacket]:
     return [one for compound in compounds for one in compound if isinstance(one, rtcp.PictureLossIndication)]
+
+
+async def test_a_receiver_that_reports_lost_audio_gets_each_packet_twice(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_call(identity) as call:
+        consumer = call.consume(call.ada.produce(call.sending.id, "audio", opus(1)))
+        call.send(1, 0)
+        call.answer(rtcp.ReceiverReport(1, (rtcp.ReportBlock(consumer.ssrc, 26, 5, 1, 0),)))
+        for number in range(1, 11):
+            call.send(1, number)
+            await trio.sleep(0.02)
+        # SRTP drops the second one of each packet.  The last packet was sent once so far.
+        assert [read(packet).payload for packet in call.receiver.transport.rtp] == [b"x" * 50] * 11
+        assert call.receiver.transport.unopened == 9
+        stats = consumer.stats()
+        assert (stats.packets, stats.octets) == (11, 11 * 50)
+        assert (stats.requested, stats.resent, stats.not_resent) == (0, 9, 0)
+        assert call.network.plane.totals().resent == 9

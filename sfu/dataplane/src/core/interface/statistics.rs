@@ -76,7 +76,7 @@ pub struct ConsumerStats {
     pub reception_report: Option<ReceptionReport>,
     /// Packets that the receiver asked for again.
     pub requested: u64,
-    /// Packets that were sent again, and their bytes: whole plain packets.
+    /// Packets that were sent again, and their bytes: whole plain packets.  Among them is audio that left twice.
     pub resent: u64,
     pub resent_bytes: u64,
     /// Packets that were asked for and not sent again.  The drop reasons say why.

@@ -59,6 +59,7 @@ impl Core {
         let Some(removed) = self.consumers.remove(consumer) else { return };
         let owner = &mut self.transports[removed.transport];
         owner.consumers.retain(|&one| one != key);
+        owner.batch.end_repeats(key);
         owner.retire_ssrc(removed.ssrc);
         removed.rtx_ssrc.inspect(|&ssrc| owner.retire_ssrc(ssrc));
         if removed.key_frame_requested {

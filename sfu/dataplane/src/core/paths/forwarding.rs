@@ -14,7 +14,7 @@ use crate::core::keys::{ConsumerKey, EncodingKey, RewriterKey, TransportKey};
 use crate::core::receive::packet::Packet;
 use crate::core::receive::producer::Producer;
 use crate::core::receive::recent_payloads::RedundantForms;
-use crate::core::send::batch::{QueuedPacket, Seal, most_padding};
+use crate::core::send::batch::{Delivery, QueuedPacket, Seal, most_padding};
 use crate::core::send::consumer::{Consumer, Rewritten};
 use crate::core::transport::Transport;
 use crate::core::wire::extensions::ExtensionRewriter;
@@ -183,8 +183,13 @@ impl Fanout<'_> {
         // Leave room for the authentication tag, so that the packet can be sealed in place.
         transport.batch.bytes.resize(start + plain + trailer, 0);
         let padding = most_padding(transport.batch.bytes[start], plain);
-        transport.batch.push(queued(key, consumer.ssrc, self.video, &rewritten, plain, trailer, padding), self.due);
+        let repeated = !self.video && is_repeated(consumer, transport, packet.now);
+        let seal = seal(consumer.ssrc, self.video, &rewritten, repeated);
+        transport.batch.push(queued(key, seal, plain, trailer, rewritten.payload, padding), self.due);
         self.timers.arm(Timer::Flush, self.due);
+        if !self.video {
+            transport.batch.repeat(key, repeated, packet.now, room + trailer);
+        }
         if self.clock_known && consumer.reports.is_due(packet.now) {
             *self.reports += 1;
             consumer.reports.schedule(packet.now, *self.reports);
@@ -193,23 +198,27 @@ impl Fanout<'_> {
     }
 }
 
+/// Whether the packet that leaves at `now` (seconds) is sent twice: the receiver loses audio, and takes no redundant
+/// payloads that would cost less.
+fn is_repeated(consumer: &Consumer, transport: &Transport, now: f64) -> bool {
+    consumer.red_payload_type.is_none() && transport.audio_redundancy.repeats(now)
+}
+
+fn seal(ssrc: u32, video: bool, rewritten: &Rewritten, repeated: bool) -> Seal {
+    let delivery = if repeated { Delivery::Twice } else { Delivery::Once };
+    Seal { header: rewritten.header as u16, delivery, video, ssrc, index: rewritten.index }
+}
+
 fn queued(
     consumer: ConsumerKey,
-    ssrc: u32,
-    video: bool,
-    rewritten: &Rewritten,
+    seal: Seal,
     plain: usize,
     trailer: usize,
+    payload: usize,
     padding: u16,
 ) -> QueuedPacket {
-    QueuedPacket {
-        consumer,
-        size: (plain + trailer) as u16,
-        plain: plain as u16,
-        payload: rewritten.payload as u16,
-        padding,
-        seal: Some(Seal { header: rewritten.header as u16, resent: false, video, ssrc, index: rewritten.index }),
-    }
+    let (size, plain, payload) = ((plain + trailer) as u16, plain as u16, payload as u16);
+    QueuedPacket { consumer, size, plain, payload, padding, seal: Some(seal) }
 }
 
 /// Whether a plain packet of this size may be sealed with this index.

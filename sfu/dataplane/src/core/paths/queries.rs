@@ -63,8 +63,8 @@ impl Core {
             last_at: consumer.timestamps.last_at,
             reception_report: consumer.reports.reception_report,
             requested: again.requested,
-            resent: again.resent,
-            resent_bytes: again.resent_bytes,
+            resent: again.resent + consumer.repeated.0,
+            resent_bytes: again.resent_bytes + consumer.repeated.1,
             not_resent: again.not_resent,
             redundant: consumer.redundant,
         })

@@ -7,7 +7,7 @@ use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey, TransportKey};
 use crate::core::receive::packet::{Opened, Packet};
 use crate::core::receive::packet_store::StoredPacket;
 use crate::core::receive::producer::Producer;
-use crate::core::send::batch::{QueuedPacket, Seal};
+use crate::core::send::batch::{Delivery, QueuedPacket, Seal};
 use crate::core::send::consumer::Rewritten;
 use crate::core::send::resender::shortest_trip;
 use crate::core::wire::rtcp::Nack;
@@ -156,7 +156,13 @@ fn queued(
         plain: plain as u16,
         payload: rewritten.payload as u16,
         padding: 0,
-        seal: Some(Seal { header: rewritten.header as u16, resent: true, video, ssrc, index: rewritten.index }),
+        seal: Some(Seal {
+            header: rewritten.header as u16,
+            delivery: Delivery::Again,
+            video,
+            ssrc,
+            index: rewritten.index,
+        }),
     }
 }
 

@@ -7,7 +7,6 @@ use crate::core::interface::drop_reason::DropReason;
 use crate::core::keys::{ConsumerKey, TransportKey};
 use crate::core::send::batch::{QueuedPacket, SendBatch};
 use crate::core::send::consumer::Consumer;
-use crate::core::send::resender::ResendCounts;
 use crate::core::send::transmit::{Departure, SendReceipt, Transmit};
 use crate::core::srtp::Srtp;
 use crate::core::transport::Transport;
@@ -116,18 +115,18 @@ impl Core {
         }
     }
 
-    /// Count a retransmission.  Sender reports do not count it, because it has an SSRC of its own.
+    /// Count a packet that was sent before.  Sender reports do not count it: a retransmission has an SSRC of its own,
+    /// and the same packet of audio counts once however often it leaves.
     fn record_resent(&mut self, receipt: &SendReceipt, left: bool) {
-        let resender = self.consumers.get_mut(receipt.consumer).and_then(|consumer| consumer.resender());
-        let Some(ResendCounts { resent, resent_bytes, not_resent, .. }) = resender.map(|one| &mut one.counts) else {
-            return;
-        };
-        if left {
-            self.traffic.resent += 1;
-            *resent += 1;
-            *resent_bytes += u64::from(receipt.plain);
+        let Some(consumer) = self.consumers.get_mut(receipt.consumer) else { return };
+        self.traffic.resent += u64::from(left);
+        let (packets, bytes) = if left { (1, u64::from(receipt.plain)) } else { (0, 0) };
+        if let Some(resender) = consumer.resender() {
+            resender.counts.resent += packets;
+            resender.counts.resent_bytes += bytes;
+            resender.counts.not_resent += u64::from(!left);
         } else {
-            *not_resent += 1;
+            consumer.repeated = (consumer.repeated.0 + packets, consumer.repeated.1 + bytes);
         }
     }
 

@@ -4,6 +4,7 @@
 //! GSO).  That costs the system about as much as a single packet.
 
 use crate::core::keys::ConsumerKey;
+use crate::core::send::repeats::Repeats;
 use crate::core::srtp::Srtp;
 
 const MAX_RUN_BYTES: usize = 65_000; // a segmented send has at most 65,535 bytes with its headers, like a datagram
@@ -15,7 +16,8 @@ const MAX_PADDING: u16 = 64; // a packet grows by 1/64 at most: encoders split a
 
 const PADDED: u8 = 0x20; // the padding bit of the first byte (RFC 3550 section 5.1)
 
-/// A packet that waits: plain media with room for its tag behind it, or a report that is sealed already.
+/// A packet that waits: plain media with room for its tag behind it, or a packet that is sealed already.  That is a
+/// report, or media that was sent before.
 #[derive(Clone, Copy, Debug)]
 pub struct QueuedPacket {
     /// The consumer whose packet it is.  The packet is discarded if the consumer was removed.
@@ -24,12 +26,23 @@ pub struct QueuedPacket {
     pub size: u16,
     /// Bytes of the whole plain packet; 0 for a report.
     pub plain: u16,
-    /// Bytes of the payload without padding; 0 for a report.
+    /// Bytes of the payload without padding; 0 for a packet that is sealed already.
     pub payload: u16,
     /// Bytes of padding that may be added.
     pub padding: u16,
-    /// How to seal it; `None` for a report, which is sealed already.
+    /// How to seal it; `None` for a packet that is sealed already.
     pub seal: Option<Seal>,
+}
+
+/// How often a packet is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Once, for now.
+    Once,
+    /// Twice: its sealed bytes are sent once more.
+    Twice,
+    /// It is a retransmission of a packet that was sent before.
+    Again,
 }
 
 /// The input of sealing: the size of the header in bytes, the SSRC, and the packet index (RFC 3711 section 3.3.1).
@@ -37,8 +50,7 @@ pub struct QueuedPacket {
 #[allow(missing_docs)]
 pub struct Seal {
     pub header: u16,
-    /// Whether it is a retransmission.
-    pub resent: bool,
+    pub delivery: Delivery,
     /// Whether it is a packet of a video.
     pub video: bool,
     pub ssrc: u32,
@@ -46,10 +58,15 @@ pub struct Seal {
 }
 
 impl QueuedPacket {
-    /// Seal the packet in place.
-    fn seal(&self, srtp: &Srtp, packet: &mut [u8]) {
-        if let Some(Seal { header, ssrc, index, .. }) = self.seal {
-            srtp.seal_rtp(packet, usize::from(header), ssrc, index);
+    /// Seal the packet in place, and keep it if it is sent once more.
+    fn seal(&self, srtp: &Srtp, packet: &mut [u8], repeats: &mut Option<&mut Repeats>) {
+        let Some(Seal { header, ssrc, index, delivery, .. }) = self.seal else { return };
+        srtp.seal_rtp(packet, usize::from(header), ssrc, index);
+        if delivery == Delivery::Twice
+            && let Some(repeats) = repeats
+        {
+            let trailer = self.size - self.plain;
+            repeats.keep(self.consumer, packet, packet.len() as u16 - trailer);
         }
     }
 }
@@ -67,6 +84,8 @@ pub struct SendBatch {
     /// Consumers for which a sender report is due when the batch leaves.
     pub reporting: Vec<ConsumerKey>,
     queued: Vec<QueuedPacket>,
+    /// The packets that are sent again with the next ones; `None` while no consumer sends packets twice.
+    repeats: Option<Box<Repeats>>,
     /// When the batch must leave, in seconds; infinite if it is empty.
     due: f64,
     /// Bytes of the largest batch since the last look at the memory.
@@ -78,7 +97,8 @@ pub struct SendBatch {
 impl Default for SendBatch {
     fn default() -> Self {
         let (bytes, reporting, queued) = (Vec::new(), Vec::new(), Vec::new());
-        Self { bytes, reporting, queued, due: f64::INFINITY, largest: 0, until_review: REVIEW }
+        let (repeats, due) = (None, f64::INFINITY);
+        Self { bytes, reporting, queued, repeats, due, largest: 0, until_review: REVIEW }
     }
 }
 
@@ -115,6 +135,38 @@ impl SendBatch {
         self.queued.push(QueuedPacket { consumer, size, plain: 0, payload: 0, padding: 0, seal: None });
     }
 
+    /// The consumer's packet that was queued last, at `now` (seconds), is sent twice (`repeated`) or once.
+    ///
+    /// If twice, the consumer's packet before it is queued too, exactly as it was sent.  A packet that is old, or larger
+    /// than `room` bytes, is not queued again.
+    pub fn repeat(&mut self, consumer: ConsumerKey, repeated: bool, now: f64, room: usize) {
+        if !repeated {
+            self.end_repeats(consumer);
+            return;
+        }
+        let start = self.bytes.len();
+        let repeats = self.repeats.get_or_insert_default();
+        let Some(plain) = repeats.exchange(consumer, now, room, &mut self.bytes) else { return };
+        let size = (self.bytes.len() - start) as u16;
+        self.queued.push(QueuedPacket { consumer, size, plain, payload: 0, padding: 0, seal: None });
+    }
+
+    /// The consumer's packets are sent once from now on.
+    pub fn end_repeats(&mut self, consumer: ConsumerKey) {
+        if let Some(repeats) = &mut self.repeats {
+            repeats.forget(consumer);
+            if repeats.is_empty() {
+                self.repeats = None;
+            }
+        }
+    }
+
+    /// Whether a sealed packet is kept for a consumer.
+    #[cfg(test)]
+    pub fn keeps_repeats(&self) -> bool {
+        self.repeats.is_some()
+    }
+
     /// When the batch must leave, in seconds.
     pub fn due(&self) -> f64 {
         self.due
@@ -148,7 +200,7 @@ impl SendBatch {
     /// All packets of such a send have the same size but the last, which may be smaller.  A run has at least one packet
     /// and at most `max_segments`.  Packets that `wanted` refuses are discarded.
     pub fn runs(&mut self, max_segments: usize, wanted: impl Fn(&QueuedPacket) -> bool, mut take: impl FnMut(Run<'_>)) {
-        let Self { bytes, queued, .. } = self;
+        let Self { bytes, queued, repeats, .. } = self;
         let (mut index, mut start) = (0, 0);
         while index < queued.len() {
             if !wanted(&queued[index]) {
@@ -161,7 +213,7 @@ impl SendBatch {
             let (count, segment) = first_run(candidates);
             let packets = &candidates[..count];
             let end = start + packets.iter().map(|packet| usize::from(packet.size)).sum::<usize>();
-            take(Run { bytes: &mut bytes[start..end], packets, segment });
+            take(Run { bytes: &mut bytes[start..end], packets, segment, repeats: repeats.as_deref_mut() });
             (index, start) = (index + count, end);
         }
     }
@@ -193,6 +245,7 @@ pub struct Run<'a> {
     pub packets: &'a [QueuedPacket],
     /// Bytes of each sealed packet but the last.
     pub segment: usize,
+    repeats: Option<&'a mut Repeats>,
 }
 
 impl Run<'_> {
@@ -206,7 +259,7 @@ impl Run<'_> {
             let mut rest = &mut self.bytes[..];
             for packet in self.packets {
                 let (bytes, behind) = rest.split_at_mut(usize::from(packet.size));
-                packet.seal(srtp, bytes);
+                packet.seal(srtp, bytes, &mut self.repeats);
                 rest = behind;
             }
             return self.bytes;
@@ -215,10 +268,14 @@ impl Run<'_> {
         let mut rest = &self.bytes[..];
         for packet in others {
             let (bytes, behind) = rest.split_at(usize::from(packet.size));
-            append_padded(packet, bytes, self.segment, srtp, memory);
+            let start = memory.len();
+            append_padded(packet, bytes, self.segment, memory);
+            packet.seal(srtp, &mut memory[start..], &mut self.repeats);
             rest = behind;
         }
-        append_padded(last, rest, rest.len(), srtp, memory);
+        let start = memory.len();
+        append_padded(last, rest, rest.len(), memory);
+        last.seal(srtp, &mut memory[start..], &mut self.repeats);
         memory
     }
 
@@ -236,10 +293,10 @@ impl Run<'_> {
     }
 }
 
-/// Append the packet, padded to this size when sealed (RFC 3550 section 5.1), and seal it.
+/// Append the plain packet, padded to this size when sealed (RFC 3550 section 5.1).
 ///
 /// The padding goes in front of the tag: it is part of the packet that is encrypted and authenticated.
-fn append_padded(packet: &QueuedPacket, bytes: &[u8], size: usize, srtp: &Srtp, out: &mut Vec<u8>) {
+fn append_padded(packet: &QueuedPacket, bytes: &[u8], size: usize, out: &mut Vec<u8>) {
     let (start, padding) = (out.len(), size - bytes.len());
     if padding == 0 {
         out.extend_from_slice(bytes);
@@ -249,142 +306,7 @@ fn append_padded(packet: &QueuedPacket, bytes: &[u8], size: usize, srtp: &Srtp, 
         out.resize(start + size, 0);
         out[start + usize::from(packet.plain) + padding - 1] = padding as u8;
     }
-    packet.seal(srtp, &mut out[start..]);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::Profile;
-    use slotmap::SlotMap;
-
-    fn batch_of(sizes: &[u16], padding: u16) -> (SendBatch, Vec<ConsumerKey>) {
-        let mut consumers: SlotMap<ConsumerKey, ()> = SlotMap::with_key();
-        let mut batch = SendBatch::default();
-        let mut keys = Vec::new();
-        for &size in sizes {
-            let consumer = consumers.insert(());
-            keys.push(consumer);
-            batch.bytes.extend(std::iter::repeat_n(keys.len() as u8, usize::from(size)));
-            let plain = QueuedPacket { consumer, size, plain: 0, payload: 0, padding, seal: None };
-            batch.push(plain, 1.0);
-        }
-        (batch, keys)
-    }
-
-    fn sizes(batch: &mut SendBatch, max_segments: usize, wanted: impl Fn(&QueuedPacket) -> bool) -> Vec<Vec<u16>> {
-        let mut runs = Vec::new();
-        batch.runs(max_segments, wanted, |run| {
-            assert_eq!(run.bytes.len(), run.packets.iter().map(|packet| usize::from(packet.size)).sum::<usize>());
-            assert_eq!(run.sizes().count(), run.packets.len());
-            runs.push(run.sizes().map(|(_, size)| size as u16).collect());
-        });
-        runs
-    }
-
-    #[test]
-    fn a_run_has_one_size_but_for_its_last_packet() {
-        let (mut batch, _) = batch_of(&[9, 9, 9, 4, 4, 7, 7, 8], 0);
-        assert_eq!(sizes(&mut batch, 64, |_| true), [vec![9, 9, 9, 4], vec![4], vec![7, 7], vec![8]]);
-    }
-
-    #[test]
-    fn sizes_that_differ_a_little_are_padded_to_one() {
-        let (mut batch, _) = batch_of(&[99, 99, 100, 101, 100, 60, 99, 104], 3);
-        assert_eq!(sizes(&mut batch, 64, |_| true), [vec![101, 101, 101, 101, 101, 60], vec![99], vec![104]]);
-        assert_eq!(sizes(&mut batch, 1, |_| true).concat(), [99, 99, 100, 101, 100, 60, 99, 104]);
-    }
-
-    #[test]
-    fn a_run_has_no_more_segments_than_one_send_may_have() {
-        let (mut few, _) = batch_of(&[9; 5], 0);
-        assert_eq!(sizes(&mut few, 2, |_| true), [vec![9, 9], vec![9, 9], vec![9]]);
-        assert_eq!(sizes(&mut few, 1, |_| true).len(), 5);
-        let (mut large, _) = batch_of(&[1400; 100], 0);
-        assert_eq!(sizes(&mut large, 64, |_| true), [vec![1400; 46], vec![1400; 46], vec![1400; 8]]);
-    }
-
-    #[test]
-    fn an_unwanted_packet_is_discarded_and_divides_a_run() {
-        let (mut batch, keys) = batch_of(&[9, 9, 9, 9], 0);
-        let gone = keys[1];
-        let mut first = Vec::new();
-        batch.runs(64, |packet| packet.consumer != gone, |run| first.push(run.bytes.to_vec()));
-        assert_eq!(first, [vec![1; 9], [vec![3; 9], vec![4; 9]].concat()]);
-    }
-
-    #[test]
-    fn a_batch_is_due_with_its_first_packet_and_empty_once_cleared() {
-        let (mut batch, keys) = batch_of(&[9], 0);
-        batch.push_report(keys[0], &[]);
-        assert_eq!((batch.due(), batch.is_empty()), (1.0, false));
-        batch.clear();
-        assert_eq!((batch.due(), batch.is_empty()), (f64::INFINITY, true));
-    }
-
-    /// Let a batch of packets that came with this size leave.  Gives the bytes of memory that the batch keeps.
-    fn pass(batch: &mut SendBatch, packets: usize, size: usize) -> usize {
-        for _ in 0..packets {
-            batch.make_room(size);
-            batch.bytes.resize(batch.bytes.len() + size, 0);
-        }
-        batch.clear();
-        batch.bytes.capacity()
-    }
-
-    #[test]
-    fn the_memory_is_little_more_than_the_largest_batch() {
-        let mut batch = SendBatch::default();
-        for (packets, size) in [(1, 140), (5, 1128), (10, 1128), (25, 1128)] {
-            let kept = pass(&mut batch, packets, size);
-            let most = packets * size;
-            assert!((most..most + most / 8 + STEP + SLACK).contains(&kept), "{kept} for {most}");
-        }
-    }
-
-    #[test]
-    fn the_memory_of_a_key_frame_is_given_back() {
-        let mut batch = SendBatch::default();
-        assert!(pass(&mut batch, 100, 1128) <= MAX_BYTES_KEPT);
-        let kept: Vec<usize> = (0..1000).map(|_| pass(&mut batch, 5, 1128)).collect();
-        assert!(kept[0] >= MAX_BYTES_KEPT && kept[999] < 6000, "{} {}", kept[0], kept[999]);
-        assert_eq!(kept[999], kept[600], "it does not change any more");
-    }
-
-    #[test]
-    fn padding_is_authenticated_and_ends_with_its_size() {
-        let key = [3; 28];
-        let mut srtp = Srtp::new(Profile::AeadAes128Gcm, &key, &key).unwrap();
-        let mut consumers: SlotMap<ConsumerKey, ()> = SlotMap::with_key();
-        let consumer = consumers.insert(());
-        let mut batch = SendBatch::default();
-        for (index, payload) in [&b"short"[..], b"somewhat longer"].into_iter().enumerate() {
-            let header = [0x80, 96, 0, index as u8, 0, 0, 0, 0, 0, 0, 0, 5];
-            batch.bytes.extend_from_slice(&header);
-            batch.bytes.extend_from_slice(payload);
-            batch.bytes.extend([0; 16]);
-            let (plain, payload) = (12 + payload.len() as u16, payload.len() as u16);
-            let seal = Some(Seal { header: 12, resent: false, video: true, ssrc: 5, index: index as u64 });
-            batch.push(QueuedPacket { consumer, size: plain + 16, plain, payload, padding: 10, seal }, 0.0);
-        }
-        let mut sent = Vec::new();
-        batch.runs(
-            64,
-            |_| true,
-            |mut run| {
-                let segment = run.segment;
-                sent.extend(run.seal(&srtp, &mut Vec::new()).chunks(segment).map(<[u8]>::to_vec));
-            },
-        );
-        assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), [43, 43]);
-        let mut opened = Vec::new();
-        for packet in &mut sent {
-            let header = crate::core::wire::rtp::parse_header_untrusted(packet, &mut Vec::new()).unwrap();
-            let size = srtp.open_rtp(packet, &header, |_| false).unwrap();
-            opened.push(packet[..size].to_vec());
-        }
-        assert_eq!(opened[0][12..], *b"short\0\0\0\0\0\0\0\0\0\x0a");
-        assert_eq!((opened[0][0], opened[1][0]), (0xA0, 0x80));
-        assert_eq!(opened[1][12..], *b"somewhat longer");
-    }
-}
+mod tests;

@@ -60,6 +60,8 @@ pub struct Consumer {
     pub sealed: RtpWindow,
     /// Packets that also carried earlier ones (RFC 2198).
     pub redundant: u64,
+    /// Packets that left twice, and their bytes: whole plain packets.
+    pub repeated: (u64, u64),
     pub loss_reports: LossReports,
     /// The router's payload type of redundant audio, if the receiver takes it.
     pub red_payload_type: Option<u8>,
@@ -153,6 +155,7 @@ impl Consumer {
             reports: ReportSchedule::new(spec.format.report_interval),
             sealed: RtpWindow::default(),
             redundant: 0,
+            repeated: (0, 0),
             loss_reports: LossReports::new(first_sequence),
             red_payload_type,
             filled: None,

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod consumer;
 pub mod loss_reports;
 pub mod picture_numbers;
+pub mod repeats;
 pub mod resend;
 pub mod resend_limits;
 pub mod resender;

@@ -1,7 +1,7 @@
 //! Datagrams on their way to the network, and how to count them once they have left.
 
 use crate::core::keys::ConsumerKey;
-use crate::core::send::batch::QueuedPacket;
+use crate::core::send::batch::{Delivery, QueuedPacket};
 use crate::core::wire::address::Path;
 
 /// Datagrams that leave together on one path.
@@ -28,7 +28,7 @@ pub struct SendReceipt {
     pub(in crate::core) plain: u32,
     /// Bytes of the payload without padding.
     pub(in crate::core) payload: u32,
-    /// Whether it is a retransmission.
+    /// Whether it was sent before, with the same SSRC or another.
     pub(in crate::core) resent: bool,
 }
 
@@ -36,8 +36,9 @@ impl SendReceipt {
     /// For a packet that is sent with this size, padding included.
     pub(in crate::core) fn of(packet: &QueuedPacket, size: usize) -> Self {
         let size = size as u32;
-        let plain = if packet.seal.is_some() { u32::from(packet.plain) + size - u32::from(packet.size) } else { 0 };
-        let resent = packet.seal.is_some_and(|seal| seal.resent);
+        let plain = if packet.plain > 0 { u32::from(packet.plain) + size - u32::from(packet.size) } else { 0 };
+        // Media that is sealed already was sent before.
+        let resent = packet.seal.map_or(packet.plain > 0, |seal| seal.delivery == Delivery::Again);
         Self { consumer: packet.consumer, size, plain, payload: u32::from(packet.payload), resent }
     }
 }

@@ -17,6 +17,7 @@ mod recovered_audio;
 mod redundancy;
 mod removal;
 mod repair;
+mod repeats;
 mod reports;
 mod resends;
 mod sealing;

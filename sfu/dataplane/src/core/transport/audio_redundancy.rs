@@ -11,13 +11,16 @@ const NACK_INTERVAL: f64 = 2.0; // seconds in which a request for a second packe
 /// How many earlier payloads each audio packet to a client repeats.
 ///
 /// A path without loss gets nothing twice, except at the beginning: no report has come then, and speech that is lost
-/// does not come back.
+/// does not come back.  A client that takes no redundant payloads gets whole packets twice, but only after a sign of
+/// loss, as they cost more.
 #[derive(Debug, Default)]
 pub struct AudioRedundancy {
     /// When one earlier payload stops being worth its bytes, in seconds; `None` before the first packet.
     one_until: Option<f64>,
     /// When two earlier payloads stop being worth their bytes, in seconds.
     two_until: f64,
+    /// When sending whole packets twice stops being worth its bytes, in seconds.
+    repeat_until: f64,
     /// The last packet that the receiver asked for again, and when it first did, in seconds.
     asked: Option<(AskedPacket, f64)>,
 }
@@ -30,6 +33,11 @@ impl AudioRedundancy {
     pub fn depth(&mut self, now: f64) -> usize {
         let one_until = *self.one_until.get_or_insert(now + TRIAL);
         usize::from(now < one_until) + usize::from(now < self.two_until)
+    }
+
+    /// Whether a whole packet that leaves at `now` (seconds) is sent twice to a client without redundant payloads.
+    pub fn repeats(&self, now: f64) -> bool {
+        now < self.repeat_until
     }
 
     /// The client lost this share of packets (0 to 1), and this number of them, since its last report.
@@ -61,6 +69,7 @@ impl AudioRedundancy {
 
     fn hold_one(&mut self, now: f64) {
         self.one_until = Some(self.one_until.unwrap_or(now).max(now + HOLD));
+        self.repeat_until = now + HOLD;
     }
 }
 
@@ -110,6 +119,19 @@ mod tests {
         redundancy.on_nack((7, 1), 50.0);
         redundancy.on_nack((7, 2), 50.1);
         assert_eq!([50.1, 75.0, 75.1].map(|now| redundancy.depth(now)), [1, 1, 0]);
+    }
+
+    #[test]
+    fn whole_packets_are_repeated_only_after_a_sign_of_loss() {
+        let mut redundancy = AudioRedundancy::default();
+        assert_eq!((redundancy.depth(0.0), redundancy.repeats(0.0)), (1, false));
+        let mut quiet = AudioRedundancy::default();
+        quiet.on_report(0.01, 1, 3.0);
+        assert!(!quiet.repeats(3.0));
+        quiet.on_report(0.01, 2, 6.0);
+        // Twice the packets hide nearly all losses.  One that is left shows that the others are still needed.
+        quiet.on_report(0.004, 1, 20.0);
+        assert_eq!([6.0, 44.9, 45.0].map(|now| quiet.repeats(now)), [true, true, false]);
     }
 
     #[test]

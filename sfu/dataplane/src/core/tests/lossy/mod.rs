@@ -74,6 +74,20 @@ fn losses_of_a_microphone_are_repaired_within_300_ms() {
 }
 
 #[test]
+fn most_losses_of_audio_are_hidden_from_a_receiver_without_redundant_audio() {
+    let calls = [1, 2, 3].map(|seed| {
+        let mut call = Call::new(Plan { video: false, ..plan(CLEAN, LOSSY, seed) }, 1);
+        call.run();
+        let stats = call.consumer_stats();
+        assert!(stats.resent * 10 > stats.packets * 8, "{stats:?}");
+        assert!(call.receiver.duplicates > 0);
+        // The second copy comes with the next packet, 20 ms later.
+        call.lateness(5.0, 59.0)
+    });
+    assert!(share_within(&calls.concat(), 0.021) >= 0.995);
+}
+
+#[test]
 fn bursts_of_losses_are_repaired() {
     let bursts = Faults { burst: 8.0, ..LOSSY };
     assert!(share_within(&lateness(bursts, bursts, true), 1.0) >= 0.999);

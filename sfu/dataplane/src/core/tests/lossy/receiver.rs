@@ -56,6 +56,8 @@ pub struct Receiver {
     last_report: u32,
     last_report_at: f64,
     next_report_at: f64,
+    /// The packets that were sent, and those of them that were lost, in its last report.
+    reported: (i64, i64),
 }
 
 impl Receiver {
@@ -74,6 +76,7 @@ impl Receiver {
             last_report: 0,
             last_report_at: 0.0,
             next_report_at: REPORT_INTERVAL,
+            reported: (0, 0),
         }
     }
 
@@ -170,7 +173,15 @@ impl Receiver {
         if now >= self.next_report_at {
             self.next_report_at = now + REPORT_INTERVAL;
             let delay = ((now - self.last_report_at) * 65_536.0) as u32;
-            let block = ReportBlock { ssrc: SSRC, last_report: self.last_report, delay, ..ReportBlock::default() };
+            let (fraction_lost, lost) = self.losses();
+            let block = ReportBlock {
+                ssrc: SSRC,
+                fraction_lost,
+                lost,
+                last_report: self.last_report,
+                delay,
+                ..ReportBlock::default()
+            };
             let mut report = Vec::new();
             ReceiverReport::write(1, &[block], &mut report);
             compounds.push(report);
@@ -179,6 +190,16 @@ impl Receiver {
             self.client.srtp.seal_rtcp(compound).unwrap();
         }
         compounds
+    }
+
+    /// The share in 1/256 that was lost since the last report, and all losses (RFC 3550 appendix A.3).
+    fn losses(&mut self) -> (u8, i32) {
+        let (Some(highest), Some(first)) = (self.highest, self.in_order_of_arrival.iter().min()) else { return (0, 0) };
+        let expected = highest - first + 1;
+        let lost = expected - self.in_order_of_arrival.len() as i64;
+        let (expected_before, lost_before) = std::mem::replace(&mut self.reported, (expected, lost));
+        let share = 256 * (lost - lost_before).max(0) / (expected - expected_before).max(1);
+        (share.min(255) as u8, lost as i32)
     }
 
     /// A NACK for all that is due, and a PLI once it gives a packet up.
