@@ -160,7 +160,8 @@ class Connection:
         return self.send(Frame.of(event))
 
     def _put_event(self, event: Frame) -> bool:
-        return self._put(event if self.replay_log is None else self.replay_log.keep_event(event))
+        replay_log = self.replay_log
+        return self._put(event if replay_log is None else replay_log.keep_event(event))
 
     def _put(self, frame: Frame) -> bool:
         if self.attachment is None:  # The replay log has it for the next socket.

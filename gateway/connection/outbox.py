@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from protocol.codec import Message, encode
 
@@ -17,7 +18,8 @@ _PING_FRAME: Final = b"\x89\x00"
 _TEXT_FRAME: Final = 0x81
 
 
-@frozen
+# Not frozen, because a frozen object takes three times as long to make, and each receiver of an event needs its own.
+@define
 class Frame:
     """One encoded message as a WebSocket frame (RFC 6455 section 5.2), which is ``head`` and then ``body``.
 
@@ -37,16 +39,13 @@ class Frame:
     @classmethod
     def of_text(cls, text: str) -> "Frame":
         encoded = text.encode()
-        return cls._of_parts(encoded[:1], encoded[1:])
-
-    @classmethod
-    def _of_parts(cls, first: bytes, body: bytes) -> "Frame":
-        size = len(first) + len(body)
-        return cls(_text_header(size) + first, body, size)
+        return cls(_text_header(len(encoded)) + encoded[:1], encoded[1:], len(encoded))
 
     def numbered(self, sequence: int) -> "Frame":
         """The same event with this ``seq``, which comes first in the JSON object."""
-        return self._of_parts(b'{"seq":%d,' % sequence, self.body)
+        first, body = b'{"seq":%d,' % sequence, self.body
+        size = len(first) + len(body)
+        return Frame(_text_header(size) + first, body, size)
 
     @property
     def wire(self) -> bytes:
@@ -58,6 +57,8 @@ class Frame:
         return self.wire[-self.size :].decode()
 
 
+# The frames of one event differ by a few bytes at most, so the receivers share two or three headers.
+@lru_cache(maxsize=256)
 def _text_header(size: int) -> bytes:
     """The header of a final, unmasked text frame with ``size`` bytes of payload."""
     if size < 126:
@@ -98,7 +99,12 @@ class Outbox:
         if self._queue and self.size + frame.size > self.max_bytes:
             self._refuses = True
             return False
-        self._append(frame)
+        if not self._queue:
+            self._waiting_since = trio.current_time()
+        self._queue.append(frame)
+        self.size += frame.size
+        if self._changed is not None:
+            self._wake_waiters()
         return True
 
     def ping(self) -> None:
@@ -113,10 +119,7 @@ class Outbox:
             while len(self._queue) > self._sending:
                 self.size -= self._queue.pop().size
         self._closed = True
-        self._append(last)
-
-    def _append(self, frame: Frame) -> None:
-        self._insert(len(self._queue), frame)
+        self._insert(len(self._queue), last)
 
     def _insert(self, place: int, frame: Frame) -> None:
         if not self._queue:

@@ -21,20 +21,9 @@ class KeptAnswer:
     request: int
 
 
-@frozen
-class _Entry:
-    """An event with its ``seq``, or an answer with the id of its request. The other number is -1."""
-
-    frame: Frame
-    event: int = -1
-    answer: int = -1
-
-    @property
-    def size(self) -> int:
-        return self.frame.size + _ENTRY_BYTES
-
-    def is_needed(self, event: int, answer: int) -> bool:
-        return self.event > event or self.answer > answer
+# A frame with the ``seq`` of its event and the id of its request, of which one is -1. A plain tuple, because each
+# receiver of an event makes one.
+_Entry = tuple[Frame, int, int]
 
 
 @define(eq=False)
@@ -68,9 +57,9 @@ class ReplayLog:
 
     def keep_event(self, frame: Frame) -> Frame:
         """Number an event and keep it. Return the numbered frame."""
-        self.last_event += 1
-        numbered = frame.numbered(self.last_event)
-        self._keep(_Entry(numbered, event=self.last_event))
+        event = self.last_event = self.last_event + 1
+        numbered = frame.numbered(event)
+        self._keep((numbered, event, -1))
         return numbered
 
     def keep_answer(self, request_id: int, frame: Frame) -> None:
@@ -78,22 +67,22 @@ class ReplayLog:
         self.answers += 1
         self.last_answer = max(self.last_answer, request_id)
         self._kept[request_id] = KeptAnswer(frame, self.answers, self._serving)
-        self._keep(_Entry(frame, answer=request_id))
+        self._keep((frame, -1, request_id))
 
     def _keep(self, entry: _Entry) -> None:
         self._entries.append(entry)
-        self.size += entry.size
+        self.size += entry[0].size + _ENTRY_BYTES
         while self.size > self.max_bytes:
-            dropped = self._drop_oldest()
-            self._lost_event = max(self._lost_event, dropped.event)
-            self._lost_answer = max(self._lost_answer, dropped.answer)
+            _, event, answer = self._drop_oldest()
+            self._lost_event = max(self._lost_event, event)
+            self._lost_answer = max(self._lost_answer, answer)
 
     def _drop_oldest(self) -> _Entry:
-        entry = self._entries.popleft()
-        self.size -= entry.size
-        kept = self._kept.get(entry.answer)
-        if kept is not None and kept.frame is entry.frame:
-            del self._kept[entry.answer]
+        entry = frame, _, answer = self._entries.popleft()
+        self.size -= frame.size + _ENTRY_BYTES
+        kept = self._kept.get(answer)
+        if kept is not None and kept.frame is frame:
+            del self._kept[answer]
         return entry
 
     def answer_to(self, request_id: int, text: str) -> KeptAnswer | None:
@@ -111,7 +100,7 @@ class ReplayLog:
         """Forget what the client has: the events up to ``event``, and the answers to requests up to ``answer``."""
         self._acknowledges = True
         # The client has received everything in the order of the log. So what it has is the log's beginning.
-        while self._entries and not self._entries[0].is_needed(event, answer):
+        while self._entries and not _is_needed(self._entries[0], event, answer):
             self._drop_oldest()
 
     def needed(self, event: int, answer: int) -> list[Frame] | None:
@@ -119,7 +108,7 @@ class ReplayLog:
         sending. None if some of them were dropped."""
         if self._lost_event > event or self._lost_answer > answer:
             return None
-        return [entry.frame for entry in self._entries if entry.is_needed(event, answer)]
+        return [entry[0] for entry in self._entries if _is_needed(entry, event, answer)]
 
     def start_over(self) -> None:
         """Forget all messages, because the client gets the whole state."""
@@ -127,3 +116,8 @@ class ReplayLog:
         self._kept.clear()
         self.size = 0
         self._lost_event, self._lost_answer = self.last_event, self.last_answer
+
+
+def _is_needed(entry: _Entry, event: int, answer: int) -> bool:
+    """Whether a client with this newest ``event`` and ``answer`` lacks the message."""
+    return entry[1] > event or entry[2] > answer
