@@ -58,6 +58,25 @@ class _Session:
     secret: str
 
 
+@frozen
+class _Serve:
+    """Moves the bytes of each WebSocket in a task of its own."""
+
+    tasks: trio.Nursery
+    host: str
+    path: str
+    headers: Headers
+
+    def __call__(self, websocket: ClientWebSocket, stream: trio.abc.Stream, gone: trio.Event) -> None:
+        self.tasks.start_soon(self._run, websocket, stream, gone)
+
+    async def _run(self, websocket: ClientWebSocket, stream: trio.abc.Stream, gone: trio.Event) -> None:
+        try:
+            await websocket.run(stream, self.host, self.path, self.headers)
+        finally:
+            gone.set()
+
+
 class Link:
     """Carries the requests and events of one client.
 
@@ -70,6 +89,10 @@ class Link:
         self._open_stream = open_stream
         self.events = EventBuffer(event_buffer)
         self._websocket = ClientWebSocket(timeouts, self._receive, self._on_end)
+        # The WebSocket that reconnect() has left. It stays open until the next one serves the session, because the
+        # gateway ends a session whose WebSocket ends.
+        self._left: ClientWebSocket | None = None
+        self._gone = trio.Event()  # The present WebSocket has ended, or was left.
         self._ids = itertools.count(1)
         self._asked: dict[int, type[RequestData[Any]]] = {}
         self._answers: dict[int, _Answer] = {}
@@ -214,9 +237,13 @@ class Link:
     async def run(self, stream: trio.abc.Stream, host: str, path: str, headers: Headers) -> None:
         """Move bytes over ``stream``, and over further ones while the session can be resumed. Raises nothing."""
         with self._scope:
-            await self._websocket.run(stream, host, path, headers)
-            while self._ended is None and await self._resume(host, path, headers):
-                pass
+            async with trio.open_nursery() as nursery:
+                serve = _Serve(nursery, host, path, headers)
+                serve(self._websocket, stream, self._gone)
+                await self._gone.wait()
+                while self._ended is None and await self._resume(serve):
+                    await self._gone.wait()
+                self._end_left()
         self._finish(CloseCode.ABNORMAL, "the connection broke")
 
     async def opened(self) -> None:
@@ -236,19 +263,19 @@ class Link:
             return False
         return self._open_stream is not None and self._timeouts.resume > 0
 
-    async def _resume(self, host: str, path: str, headers: Headers) -> bool:
-        """Resume the session over another WebSocket, and serve it until it ends. Return whether one came up."""
+    async def _resume(self, serve: "_Serve") -> bool:
+        """Resume the session over another WebSocket. Return whether one came up."""
         deadline = trio.current_time() + self._timeouts.resume
         for delay in _delays():
             if trio.current_time() + delay > deadline:
                 return False
             await trio.sleep(delay)
-            outcome = await self._try_to_resume(host, path, headers)
+            outcome = await self._try_to_resume(serve)
             if outcome != "failed":
                 return outcome == "resumed"
         raise AssertionError("unreachable")
 
-    async def _try_to_resume(self, host: str, path: str, headers: Headers) -> Literal["failed", "refused", "resumed"]:
+    async def _try_to_resume(self, serve: "_Serve") -> Literal["failed", "refused", "resumed"]:
         stream: trio.abc.Stream | None = None
         assert self._open_stream is not None
         with trio.move_on_after(_ATTEMPT_SECONDS) as attempt:
@@ -260,16 +287,15 @@ class Link:
             return "failed"
         self._is_introduced = False
         websocket = self._websocket = ClientWebSocket(self._timeouts, self._receive, self._on_end)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(websocket.run, stream, host, path, headers)
-            outcome: Literal["failed", "refused", "resumed"] = "failed"
-            try:
-                with trio.move_on_at(attempt.deadline):
-                    outcome = await self._introduce(websocket)
-            finally:
-                if outcome != "resumed":
-                    websocket.end()
-            # A session goes on in the nursery until this WebSocket ends, too.
+        self._gone = trio.Event()
+        serve(websocket, stream, self._gone)
+        outcome: Literal["failed", "refused", "resumed"] = "failed"
+        try:
+            with trio.move_on_at(attempt.deadline):
+                outcome = await self._introduce(websocket)
+        finally:
+            if outcome != "resumed":
+                websocket.end()
         return outcome
 
     async def _introduce(self, websocket: ClientWebSocket) -> Literal["failed", "refused", "resumed"]:
@@ -305,6 +331,7 @@ class Link:
 
     async def _send_again(self, resumed: SessionResumed, own_id: int) -> None:
         self._is_introduced = True
+        self._end_left()
         last = resumed.last_request
         if resumed.lost:
             for request_id in [number for number in self._answers if number <= last]:
@@ -321,8 +348,16 @@ class Link:
 
     def reconnect(self) -> None:
         """Leave the present WebSocket without a close frame, and resume the session over another one."""
-        if self._can_resume:
-            self._websocket.end()
+        if self._can_resume and self._is_up:
+            self._is_up = False
+            self._left = self._websocket
+            self._left.detach()
+            self._gone.set()
+
+    def _end_left(self) -> None:
+        if self._left is not None:
+            self._left.end()
+            self._left = None
 
     async def say_goodbye(self) -> None:
         """Send the queued frames and close the WebSocket with 1000. The caller bounds the time."""
@@ -334,6 +369,7 @@ class Link:
         """Make :meth:`run` and :meth:`acknowledge` return at once."""
         self._leaving = True
         self._websocket.end()
+        self._end_left()
         self._scope.cancel()
         self._acknowledging.cancel()
 

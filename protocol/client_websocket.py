@@ -164,7 +164,8 @@ class ClientWebSocket:
     async def _read(self, websocket: trio_websocket.WebSocketConnection) -> None:
         try:
             while True:
-                self._receive(await websocket.get_message())
+                message = await websocket.get_message()
+                self._receive(message)  # detach() may have replaced it meanwhile
         except trio_websocket.ConnectionClosed as closed:
             if closed.reason is None:
                 self._record_end(CloseCode.ABNORMAL, "the connection broke")
@@ -217,6 +218,11 @@ class ClientWebSocket:
             self._to_send.close()
             await self._written.wait()
             await self._websocket.aclose(CloseCode.NORMAL)
+
+    def detach(self) -> None:
+        """Report no further frame and no end. The connection stays open until :meth:`end`."""
+        self._receive = lambda frame: None
+        self._on_end = lambda code, reason: None
 
     def end(self) -> None:
         """Make :meth:`run` return at once."""

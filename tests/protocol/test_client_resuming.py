@@ -93,6 +93,39 @@ async def test_a_program_may_change_its_connection_by_itself(autojump_clock: Moc
         assert len(way.streams) == 4
 
 
+async def test_a_program_may_change_its_connection_although_the_gateway_has_no_grace(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate, joined(gate, "ada") as (ada, _), joined(gate, "ben") as (ben, way):
+        await messages_pass(ada, ben)
+        for number in range(5):
+            way.is_down = number == 2  # the first attempt fails, and the old connection must keep the session
+            ben.reconnect()
+            await ada.send_message(number)
+            await trio.sleep(0.1)
+            way.is_down = False
+            assert (await ben.send_message(number)).delivered == 1
+        assert await messages(ada, 5) == list(range(5))
+        assert await messages(ben, 5) == list(range(5))
+        assert len(way.streams) == 6
+        for stream in way.streams[:-1]:
+            with pytest.raises(trio.ClosedResourceError):
+                await stream.receive_some(1)
+
+
+async def test_a_client_may_end_while_it_changes_its_connection(autojump_clock: MockClock) -> None:
+    async with open_gate() as gate, joined(gate, "ada") as (ada, _):
+        for rounds in range(12):
+            async with joined(gate, "ben") as (ben, way):
+                ben.reconnect()
+                for _ in range(3 * rounds):
+                    await trio.lowlevel.checkpoint()
+            for stream in way.streams:
+                with pytest.raises(trio.ClosedResourceError):
+                    await stream.receive_some(1)
+            await wait_all_tasks_blocked()
+            assert list(gate.server.gateway.channels.channels["lobby"].members) == ["ada"]
+        await ada.ping()
+
+
 async def test_a_session_that_the_gateway_has_ended_ends_the_connection(autojump_clock: MockClock) -> None:
     async with open_gate() as gate, joined(gate, "ada") as (ada, way):  # without a grace a broken stream ends it
         await way.cut()
