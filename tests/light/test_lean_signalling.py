@@ -8,9 +8,9 @@ import trio
 
 from protocol.client import ConnectionClosed, RequestError
 from protocol.errors import CloseCode
-from protocol.requests import Consume, Join, Leave, Ping
+from protocol.requests import Consume, Join, Leave, Ping, ResumeSession, SendMessage
 from protocol.responses import Done
-from tools.light.lean_signalling import LeanSignalling
+from tools.light.lean_signalling import ACKNOWLEDGE_BYTES, LeanSignalling
 from tools.light.websocket import WebSocketPool
 from tools.servers import running_gateway
 
@@ -72,3 +72,21 @@ async def test_a_leave_of_another_member_is_noted_and_the_event_kept(pool: WebSo
     assert left == ["ben"]
     assert [event[:40].count(b"voice_state") for event in listener.events] == [1, 1]
     assert other.events == []
+
+
+async def test_what_has_come_is_acknowledged_so_that_the_gateway_forgets_it(pool: WebSocketPool) -> None:
+    listener = await pool.open(LeanSignalling)
+    joined = await listener.request(Join("lobby", "Ada", "ada"))
+    speaker = await pool.open(LeanSignalling)
+    await speaker.request(Join("lobby", "Ben", "ben"))
+    for _ in range(2 * ACKNOWLEDGE_BYTES // 15_000 + 1):
+        await speaker.request(SendMessage("x" * 15_000))
+        await listener.request(Ping())
+    replayed: list[float] = []
+    successor = await pool.open(partial(LeanSignalling, on_message=replayed.append))
+    # It names no event, so the gateway sends all events again that it still has.
+    resumed = await successor.request(ResumeSession(joined.session_id, joined.session_secret, 0, 1000))
+    await successor.request(Ping())
+    assert resumed.last_event == 6
+    assert len(replayed) - 2 <= 3  # without the two answers
+    listener.close()

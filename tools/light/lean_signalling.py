@@ -6,6 +6,7 @@ list of 30 KB for each of 99 members costs a few milliseconds, and the bench mea
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
@@ -16,13 +17,17 @@ from protocol import limits
 from protocol.client import ConnectionClosed, RequestError
 from protocol.codec import decode_from_gateway, encode
 from protocol.declarations import RequestData
-from protocol.requests import Request
+from protocol.requests import Ping, Request
 from protocol.responses import Error, Ok
 from tools.light.light_media import Answer
 from tools.light.websocket import PooledWebSocket
 
 ANSWER_SECONDS: Final = 60.0
+#: Bytes of messages, and seconds, after which a client acknowledges what it has, as docs/protocol.md asks.
+ACKNOWLEDGE_BYTES: Final = 32 * 1024
+ACKNOWLEDGE_SECONDS: Final = 10.0
 _RESPONSE: Final = b'{"id":'
+_EVENT: Final = b'{"seq":'
 # Bytes at the beginning of a message in which to search.  An event has its type and user id there, before the list.
 _HEAD: Final = 160
 _OK: Final = b'"type":"ok"'
@@ -58,6 +63,10 @@ class LeanSignalling(PooledWebSocket):
     events: list[bytes] = field(factory=list)
     _next_id: int = 0
     _batches: dict[int, _Batch] = field(factory=dict)
+    _last_event: int = 0
+    _last_answer: int = 0
+    _unacknowledged: int = 0
+    _acknowledged_at: float = field(factory=time.perf_counter)
 
     async def request(self, data: RequestData[Answer]) -> Answer:
         """Send one request and return the data of its answer.  Raises the same exceptions as :meth:`requests`."""
@@ -105,9 +114,14 @@ class LeanSignalling(PooledWebSocket):
     def receive_text(self, payload: bytes, at: float) -> None:
         if self.on_message is not None:
             self.on_message(at)
+        self._unacknowledged += len(payload)
         if payload.startswith(_RESPONSE):
             self._take_answer(payload)
             return
+        if payload.startswith(_EVENT):
+            self._last_event = int(payload[len(_EVENT) : payload.index(b",")])
+        if self._unacknowledged >= ACKNOWLEDGE_BYTES or at - self._acknowledged_at >= ACKNOWLEDGE_SECONDS:
+            self._acknowledge(at)
         if payload.find(_VOICE_STATE, 0, _HEAD) < 0:
             return
         if self.keep_events:
@@ -116,8 +130,18 @@ class LeanSignalling(PooledWebSocket):
             start = payload.index(_USER) + len(_USER)
             self.on_left(payload[start : payload.index(b'"', start)].decode(), at)
 
+    def _acknowledge(self, at: float) -> None:
+        """Let the gateway forget what has come. Otherwise it keeps up to 256 KiB for each client that may resume."""
+        self._next_id += 1
+        if not self.send_now(encode(Request(self._next_id, Ping(self._last_event, self._last_answer)))):
+            self._next_id -= 1  # another message is being sent: the next event tries again
+            return
+        self._batches[self._next_id] = _Batch(1)  # nobody waits for this answer
+        self._unacknowledged, self._acknowledged_at = 0, at
+
     def _take_answer(self, payload: bytes) -> None:
-        batch = self._batches.pop(int(payload[len(_RESPONSE) : payload.index(b",")]))
+        self._last_answer = int(payload[len(_RESPONSE) : payload.index(b",")])
+        batch = self._batches.pop(self._last_answer)
         batch.answers.append(payload)
         batch.outstanding -= 1
         if not batch.outstanding:

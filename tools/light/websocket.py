@@ -128,10 +128,25 @@ class PooledWebSocket:
         pong = frame(PONG, payload)
         if self._sending.locked():
             self._pongs += pong
-            return
+        else:
+            self._send_at_once(pong)
+
+    def send_now(self, text: str) -> bool:
+        """Send a short message without waiting, unless another message is being sent.  Return whether it was sent.
+
+        A socket without room for it counts as broken.
+        """
+        if self._sending.locked():
+            return False
+        self._send_at_once(frame(TEXT, text.encode()))
+        return True
+
+    def _send_at_once(self, data: bytes) -> None:
         try:
-            self.socket.send(pong)
+            sent = self.socket.send(data)
         except OSError:
+            sent = 0
+        if sent < len(data):
             self.end(CloseCode.ABNORMAL)
 
     def end(self, code: int) -> None:
