@@ -28,7 +28,8 @@ const LEAST_BETWEEN_MS = 1_000;
  * long as it keeps a candidate pair that does not answer: some 15 s.
  */
 const TRY_UDP_AFTER_MS = [8_000, 8_000, 8_000, 8_000, 8_000, 8_000, 30_000, 60_000, 120_000, 300_000];
-
+/** The same in a network over which no UDP has ever come. */
+const TRY_FIRST_UDP_AFTER_MS = [30_000, 60_000, 120_000, 300_000];
 /** Fewer pauses than this say nothing yet. */
 const LEAST_PAUSES = 6;
 
@@ -44,6 +45,7 @@ export class PathHealth {
   #restarts = 0;
   #overTcpSince = Infinity;
   #udpTries = 0;
+  #hadUdp = false;
 
   /** Whether the transport has been connected. */
   get wasConnected(): boolean {
@@ -65,7 +67,8 @@ export class PathHealth {
     if (!this.#wasConnected || this.#state === "closed") return Infinity;
     if (this.#mustRestart) return this.#restartedAt + LEAST_BETWEEN_MS;
     if (this.isTroubled) return this.#restartedAt + waitIn([LEAST_BETWEEN_MS, ...RESTART_AFTER_MS], this.#restarts);
-    return Math.max(this.#restartedAt, this.#overTcpSince) + waitIn(TRY_UDP_AFTER_MS, this.#udpTries);
+    const waits = this.#hadUdp ? TRY_UDP_AFTER_MS : TRY_FIRST_UDP_AFTER_MS;
+    return Math.max(this.#restartedAt, this.#overTcpSince) + waitIn(waits, this.#udpTries);
   }
 
   stateChanged(state: types.ConnectionState, now: number): void {
@@ -80,8 +83,8 @@ export class PathHealth {
   measured(measurement: Measurement | undefined, now: number): void {
     const before = this.#measured;
     this.#measured = measurement;
+    if (measurement) this.#follow(measurement.protocol, now);
     if (!measurement || !before) return this.#arrived(now);
-    this.#follow(measurement.protocol, now);
     const hasMedia = measurement.media > before.media;
     if (hasMedia || (measurement.pair === before.pair && measurement.arrived > before.arrived)) {
       // The path answers, but no media comes: nobody sends any. So the pauses so far say nothing.
@@ -104,6 +107,7 @@ export class PathHealth {
   networkChanged(): void {
     this.#mustRestart = this.#wasConnected;
     this.#restarts = this.#udpTries = 0;
+    this.#hadUdp = false;
   }
 
   restarted(now: number): void {
@@ -133,6 +137,7 @@ export class PathHealth {
     if (protocol === "tcp") return void (this.#overTcpSince = Math.min(this.#overTcpSince, now));
     this.#overTcpSince = Infinity;
     this.#udpTries = 0;
+    this.#hadUdp = true;
   }
 }
 

@@ -203,6 +203,14 @@ describe("a path over TCP", () => {
     expect(path.health.isTroubled).toBe(false);
   });
 
+  it("tries UDP more seldom where no UDP has ever come", () => {
+    const path = overTcp();
+    path.health.networkChanged();
+    path.health.restarted(path.now);
+    path.look();
+    expect(path.restartsIn).toBe(30_000);
+  });
+
   it("that is back on UDP needs no restart", () => {
     const path = overTcp();
     path.protocol = "udp";
