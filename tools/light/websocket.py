@@ -181,6 +181,7 @@ class WebSocketPool:
 
     address: tuple[str, int]
     _clients: dict[int, PooledWebSocket] = field(factory=dict, init=False)
+    _sockets: list[socket.socket] = field(factory=list, init=False)
     _readable: select.epoll = field(factory=select.epoll, init=False)
 
     async def run(self) -> Never:
@@ -202,6 +203,7 @@ class WebSocketPool:
         raw = socket.socket(fileno=sock.detach())
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setblocking(False)
+        self._sockets.append(raw)
         client = kind(raw)
         self._clients[raw.fileno()] = client
         self._readable.register(raw, select.EPOLLIN)
@@ -213,6 +215,8 @@ class WebSocketPool:
             self._readable.unregister(client.socket)
 
     def close(self) -> None:
-        for client in list(self._clients.values()):
-            client.close()
+        """Close all sockets, also those of clients that the server ended, or that stopped reading."""
+        self._clients.clear()
         self._readable.close()
+        for sock in self._sockets:
+            sock.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import trio
-from attrs import define, field
+from attrs import define
 
 from tools.bench.command import Progress
 from tools.bench.figures import ms, table
@@ -45,9 +45,10 @@ async def _measure_size(gateway: GatewayProcess, members: int, *, with_media: bo
         if with_media:
             await channel.all_listen([*channel.members.values()])
         await channel.settle_and_check()
-        idle = CpuMeter(gateway)
+        meter = CpuMeter(gateway)
+        meter.take()
         await trio.sleep(IDLE_SECONDS)
-        meter = CpuMeter(gateway, idle.take() / IDLE_SECONDS)
+        meter.idle_share = meter.take() / IDLE_SECONDS
         pairs = [await _join_and_leave(channel, meter, with_media=with_media) for _ in range(ROUNDS)]
     joins, leaves = zip(*pairs, strict=True)
     return statistics.median(joins), statistics.median(leaves)
@@ -68,14 +69,11 @@ class CpuMeter:
 
     gateway: GatewayProcess
     idle_share: float = 0.0
-    _at: float = field(factory=now)
-    _cpu: float = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._cpu = self.gateway.cpu_seconds()
+    _at: float = 0.0
+    _cpu: float = 0.0
 
     def take(self) -> float:
-        """Return the seconds since the last call."""
+        """Return the seconds since the last call. The first call only begins."""
         at, cpu = self._at, self._cpu
         self._at, self._cpu = now(), self.gateway.cpu_seconds()
         return self._cpu - cpu - self.idle_share * (self._at - at)
