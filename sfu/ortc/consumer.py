@@ -93,7 +93,7 @@ class Receiver:
 
         Raises :exc:`Unsupported` if no codec is in common.
         """
-        key = (producer.consumable_key, report_interval)
+        key = (producer.form.key, report_interval)
         plan = self._plans.get(key)
         if plan is None:
             plan = plan_consumer(producer.consumable, self.capabilities, report_interval=report_interval)

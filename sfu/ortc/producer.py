@@ -3,8 +3,9 @@
 import re
 from collections.abc import Sequence
 from typing import Final
+from weakref import WeakValueDictionary
 
-from attrs import field, frozen
+from attrs import frozen
 
 from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, NACK, PLI, REPAIRED_RID_URI, RID_URI
 from sfu.dataplane.values import EncodingSpec, ProducerSpec
@@ -30,13 +31,30 @@ _CNAME: Final = re.compile("[!-~]{1,255}")
 
 
 @frozen
+class ConsumableForm:
+    """Everything that a consumer's plan takes from its producer.
+
+    It has no CNAME, which differs from client to client.  Streams with equal ``key`` have consumers with equal plans.
+    """
+
+    key: str
+    codecs: tuple[RtpCodecParameters, ...]
+    header_extensions: tuple[RtpHeaderExtensionParameters, ...]
+    encodings: tuple[RtpEncodingParameters, ...]
+
+
+# Most producers of a router have one of a few forms.  Each form is one object, as long as a producer has it.
+_forms: WeakValueDictionary[str, ConsumableForm] = WeakValueDictionary()
+
+
+@frozen
 class ProducerPlan:
     """A producer's parameters, once they are accepted.
 
     ``spec`` is for the data plane.  ``pli`` and ``fir`` say which key frame requests the client understands.
     ``consumable`` is the basis of all its consumers.  It has the router's codec, with the router's retransmissions and
-    redundant form of it if there are any.  It has the router's extension ids, and one encoding without SSRC.  Streams
-    with equal ``consumable_key`` have consumers with equal plans.
+    redundant form of it if there are any.  It has the router's extension ids, and one encoding without SSRC.  ``form``
+    is the part of it that equal streams share.
     """
 
     spec: ProducerSpec
@@ -44,14 +62,7 @@ class ProducerPlan:
     fir: bool
     cname: str
     consumable: RtpParameters
-    consumable_key: str = field(init=False)
-
-    @consumable_key.default
-    def _key(self) -> str:
-        # Everything that a consumer's plan depends on.  The CNAME is left out, because it differs from client to
-        # client.
-        shared = self.consumable
-        return repr((shared.codecs, shared.header_extensions, shared.encodings))
+    form: ConsumableForm
 
 
 def accept_producer(
@@ -77,15 +88,33 @@ def accept_producer(
     # The router itself writes a MID into a consumer's packets.  All other extensions must come from the producer.
     forwarded = _forwarded(kind, capabilities)
     forwarded = {uri: id_ for uri, id_ in forwarded.items() if uri in used.extension_ids or uri == MID_URI}
+    form = _consumable_form(
+        tuple(codec for codec in (codecs.router, codecs.router_rtx, codecs.router_red) if codec is not None),
+        tuple(RtpHeaderExtensionParameters(uri, id_) for uri, id_ in forwarded.items()),
+        (RtpEncodingParameters(scalability_mode=_scalability_mode(used.encodings)),),
+    )
     consumable = RtpParameters(
-        codecs=tuple(codec for codec in (codecs.router, codecs.router_rtx, codecs.router_red) if codec is not None),
-        header_extensions=tuple(RtpHeaderExtensionParameters(uri, id_) for uri, id_ in forwarded.items()),
-        encodings=(RtpEncodingParameters(scalability_mode=_scalability_mode(used.encodings)),),
+        codecs=form.codecs,
+        header_extensions=form.header_extensions,
+        encodings=form.encodings,
         rtcp=RtcpParameters(used.cname),
     )
     feedback = codecs.choice.codec.rtcp_feedback
     spec = _spec(used, forwarded, paused=paused)
-    return ProducerPlan(spec, PLI in feedback, FIR in feedback, used.cname, consumable)
+    return ProducerPlan(spec, PLI in feedback, FIR in feedback, used.cname, consumable, form)
+
+
+def _consumable_form(
+    codecs: tuple[RtpCodecParameters, ...],
+    header_extensions: tuple[RtpHeaderExtensionParameters, ...],
+    encodings: tuple[RtpEncodingParameters, ...],
+) -> ConsumableForm:
+    """The form with these parts: one object for all equal ones."""
+    key = repr((codecs, header_extensions, encodings))
+    form = _forms.get(key)
+    if form is None:
+        form = _forms[key] = ConsumableForm(key, codecs, header_extensions, encodings)
+    return form
 
 
 @frozen

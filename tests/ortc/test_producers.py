@@ -111,6 +111,13 @@ def test_all_opus_parameters_are_the_routers_but_the_senders_stereo() -> None:
     assert plan(CHROMIUM, "opusStereo").consumable.codecs[0].parameters == stereo
 
 
+def test_equal_streams_share_the_form_of_their_consumers() -> None:
+    one, other, video = plan(CHROMIUM, "opus"), plan(CHROMIUM, "opus"), plan(CHROMIUM, "vp8")
+    assert one.form is other.form
+    assert one.consumable.codecs is other.consumable.codecs
+    assert video.form.key != one.form.key
+
+
 def test_the_consumable_lists_mid_and_otherwise_only_extensions_of_the_producer() -> None:
     def extensions(plan: ProducerPlan) -> list[tuple[str, int]]:
         return [(extension.uri, extension.id) for extension in plan.consumable.header_extensions]
