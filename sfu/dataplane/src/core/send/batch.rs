@@ -59,6 +59,8 @@ pub struct Seal {
 
 impl QueuedPacket {
     /// Seal the packet in place, and keep it if it is sent once more.
+    // It has three callers.  As a call of its own it costs a hundredth of the core's instructions for audio.
+    #[inline(always)]
     fn seal(&self, srtp: &Srtp, packet: &mut [u8], repeats: &mut Option<&mut Repeats>) {
         let Some(Seal { header, ssrc, index, delivery, .. }) = self.seal else { return };
         srtp.seal_rtp(packet, usize::from(header), ssrc, index);
