@@ -74,7 +74,7 @@ def test_a_silent_path_of_another_transport_moves() -> None:
     sender.send_rtp(1)
     newcomer.check(receiver.path)
     assert rig.core.totals().paths == 2
-    rig.now += 3
+    rig.now += 7
     newcomer.check(receiver.path)
     sender.send_rtp(2)
     assert len(rig.sent) == 1

@@ -82,7 +82,7 @@ fn a_silent_path_moves_to_the_transport_that_authenticated_on_it_last() {
     assert_eq!(core.take_events(usize::MAX), [Event::PathSelected { transport: 1, path: path(9) }]);
     assert_eq!(core.totals().paths, 3);
     // The second one was never heard on its own path.
-    core.receive(&mut credentials(2).request(true), path(9), 4.0);
+    core.receive(&mut credentials(2).request(true), path(9), 8.0);
     assert_eq!(core.take_events(usize::MAX), [Event::PathSelected { transport: 2, path: path(9) }]);
 }
 

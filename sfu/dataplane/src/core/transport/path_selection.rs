@@ -8,7 +8,7 @@
 //! - The client nominated it, and the send path has been silent for a second.
 //! - It answered, and the send path has been silent for a second although we checked that, too.  A client that only
 //!   receives is often silent for so long, so silence alone proves nothing.
-//! - It answered, and since an ICE restart no request came on the send path.
+//! - The client nominated it, or it answered, and since an ICE restart no request came on the send path.
 //!
 //! Media alone never moves the send path, because media carries no sign of which path the client prefers.
 
@@ -19,8 +19,9 @@ use crate::core::wire::stun::TransactionId;
 pub const MAX_PATHS: usize = 16;
 /// Seconds without a sign from the send path, after which another may replace it.
 const SILENT_AFTER: f64 = 1.0;
-/// Seconds without a sign from a path, after which another client may have it.  Browsers send a request every 2.5 s.
-const ALIVE: f64 = 3.0;
+/// Seconds without a sign from a path, after which another client may have it.  Clients send a request at least every
+/// 6 s (RFC 7675 section 5.1).
+const ALIVE: f64 = 7.0;
 /// Checks of a silent send path, and the seconds from one to the next.
 const PROBES: u8 = 2;
 const PROBE_INTERVAL: f64 = 0.3;
@@ -146,7 +147,8 @@ impl PathSelection {
             self.nominee = self.nominee.filter(|_| !nominates);
         } else if newest && nominates {
             self.nominee = Some(path);
-            if answered || now - self.send_heard_at >= SILENT_AFTER {
+            let silent = now - self.send_heard_at >= SILENT_AFTER;
+            if answered || silent || self.send_path_is_outdated() {
                 self.select(path);
             }
         } else if newest && self.trial.is_none() {

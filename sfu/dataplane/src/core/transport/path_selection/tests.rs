@@ -274,11 +274,13 @@ fn a_restart_keeps_the_send_path_until_a_new_path_answers() {
     assert_eq!(client.paths.restart(), []);
     assert!(client.sends_on(UDP));
     // Answers from before count no more.
-    client.paths.on_sign(path(UDP), 2.0);
+    client.request(UDP, false, 2.0);
     client.request(TCP, true, 2.0);
     assert!(client.sends_on(UDP));
     client.answer(TCP, 2.1);
     assert!(client.sends_on(TCP));
+    client.paths.restart();
+    client.request(TCP, true, 3.0);
     // The next restart forgets the path that was not used since this one.
     assert_eq!(client.paths.restart(), [path(UDP)]);
     assert_eq!(client.paths.all().collect::<Vec<_>>(), [path(TCP)]);
@@ -294,6 +296,18 @@ fn after_a_restart_the_first_answer_moves_a_client_that_left_its_path() {
     assert!(client.sends_on(NAT));
     client.request(TCP, false, 8.1);
     client.answer(TCP, 8.15);
+    assert!(client.sends_on(NAT), "only the first one");
+}
+
+#[test]
+fn after_a_restart_a_nomination_moves_a_client_that_left_its_path() {
+    let mut client = Client::on(UDP);
+    client.paths.restart();
+    client.paths.on_sign(path(UDP), 1.0);
+    client.request(NAT, true, 1.0);
+    assert!(client.sends_on(NAT));
+    client.paths.on_sign(path(NAT), 1.1);
+    client.request(TCP, true, 1.1);
     assert!(client.sends_on(NAT), "only the first one");
 }
 
