@@ -22,7 +22,7 @@ impl Core {
     /// Take in a packet that came by itself.
     pub(in crate::core) fn take_packet(&mut self, at: EncodingKey, packet: &Opened<'_>) -> Result<(), DropReason> {
         let producer = &mut self.producers[at.producer];
-        let wanted = producer.asks_for_missing(at.index);
+        let (wanted, awaited) = (producer.asks_for_missing(at.index), producer.is_awaited(at.index));
         let again_by_itself = producer.spec.rtx_payload_types.0.is_empty();
         let encoding = &mut producer.encodings[at.index];
         let sequence_number = packet.header.sequence_number;
@@ -40,7 +40,7 @@ impl Core {
             return Err(DropReason::RepairNotNeeded);
         }
         encoding.missing.on_packet(place.number, place.highest, wanted, packet.now);
-        if wanted && place.is_behind_interruption() {
+        if awaited && place.is_behind_interruption() {
             encoding.missing.on_interruption();
         }
         if let Some(lowest) = lowest.filter(|&lowest| wanted && place.number < lowest) {

@@ -94,8 +94,14 @@ impl Producer {
 
     /// Whether packets that this encoding lacks are worth asking for: the client takes NACKs, and a receiver waits.
     pub fn asks_for_missing(&self, index: usize) -> bool {
+        self.spec.nack && self.is_awaited(index)
+    }
+
+    /// Whether a receiver gets this encoding, or waits for it.
+    pub fn is_awaited(&self, index: usize) -> bool {
         let encoding = &self.encodings[index];
-        self.spec.nack && !self.paused && !(encoding.routes.is_empty() && encoding.waiting.is_empty())
+        let has_receivers = !encoding.routes.is_empty() || !encoding.waiting.is_empty();
+        has_receivers && !self.paused
     }
 
     /// Take the primary block out of redundant audio (RFC 2198); other payloads stay as they are.

@@ -53,6 +53,20 @@ fn packets_that_were_lost_in_a_long_interruption_are_not_asked_for() {
 }
 
 #[test]
+fn a_client_that_takes_no_requests_for_packets_is_asked_for_a_picture() {
+    let mut core = Core::new(0.0);
+    let mut sender = Client::connect(&mut core, 1, PROFILES[0]);
+    Client::connect(&mut core, 2, PROFILES[0]);
+    core.add_producer(1, 10, video()).unwrap();
+    send(&mut core, &mut sender, 0, 0.0);
+    send(&mut core, &mut sender, 50, 2.0);
+    assert_eq!(events(&mut core), [], "nobody watches");
+    core.add_consumer(2, 20, 10, &consumer(MEDIA), 0).unwrap();
+    send(&mut core, &mut sender, 100, 4.0);
+    assert_eq!(events(&mut core), [Event::RepairFailed { producer: 10, encoding: 0 }]);
+}
+
+#[test]
 fn packets_that_were_lost_in_a_short_interruption_or_a_long_pause_are_asked_for() {
     for (number, now) in [(130, 3.9), (103, 20.0)] {
         let (mut core, mut sender, _) = call();
