@@ -144,6 +144,17 @@ class LightEndpoint:
         traffic.unsent += 1
         return False
 
+    def move_to(self, sock: socket.socket) -> None:
+        """Use another connected socket from now on, and close the one before, as if the client's address changed."""
+        before, self.socket = self.socket, sock
+        if self._poller is not None:
+            self._poller.remove(before)
+            self._poller.add(sock, self.read)
+        trio.lowlevel.notify_closing(before)
+        before.close()
+        self.transport.check_again(trio.current_time())
+        self.send()
+
     def close(self) -> None:
         """End :func:`run_endpoint`.  It closes the socket without a goodbye to the server."""
         self._running.cancel()
@@ -194,7 +205,10 @@ class LightEndpoint:
         """
         with self._reading:
             while True:
-                await trio.lowlevel.wait_readable(self.socket)
+                try:
+                    await trio.lowlevel.wait_readable(self.socket)
+                except trio.ClosedResourceError:
+                    continue  # :meth:`move_to` put another one in its place
                 self.read()
 
     def use_poller(self, poller: Poller) -> None:
@@ -317,8 +331,9 @@ async def run_endpoint(
     ``sock`` is a connected socket.  Without it, this function opens one.  Raises ``OSError`` if no route leads to the
     address.
     """
-    with sock or open_socket(address) as connected:
-        endpoint = LightEndpoint(transport, connected, packet_meter=packet_meter, on_rtcp=on_rtcp, loss=loss)
+    connected = sock or open_socket(address)
+    endpoint = LightEndpoint(transport, connected, packet_meter=packet_meter, on_rtcp=on_rtcp, loss=loss)
+    try:
         async with trio.open_nursery() as nursery:
             if poller is None:
                 nursery.start_soon(endpoint.run_receiver)
@@ -329,6 +344,8 @@ async def run_endpoint(
                 await endpoint.run()
             finally:
                 endpoint.stop_reading()
+    finally:
+        endpoint.socket.close()
 
 
 @asynccontextmanager

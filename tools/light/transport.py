@@ -90,6 +90,8 @@ class LightTransport:
         self._send: pylibsrtp.Session | None = None
         self._receive: pylibsrtp.Session | None = None
         self._next_check = math.inf
+        #: Whether each check asks the server to send to where it comes from.
+        self.nominates = True
         self.validated = False
         self.keys: SrtpKeys | None = None
         self.failure: str | None = None
@@ -116,6 +118,11 @@ class LightTransport:
         """Use the credentials from ``restart_ice`` for checks from now on.  Return the old credentials."""
         old, self._ice = self._ice, parameters
         return old
+
+    def check_again(self, now: float) -> None:
+        """Check at once, and often until the server answers, as a client does after a change of its network."""
+        self.validated = False
+        self._check(now)
 
     def send_rtp(self, packet: bytes) -> None:
         self._outgoing.append(self.seal_rtp(packet))
@@ -191,9 +198,10 @@ class LightTransport:
                 "USERNAME": f"{self._ice.username_fragment}:{self._ufrag}",
                 "PRIORITY": 1853817087,
                 "ICE-CONTROLLING": self._tie_breaker,
-                "USE-CANDIDATE": None,
             },
         )
+        if self.nominates:
+            request.attributes["USE-CANDIDATE"] = None
         request.add_message_integrity(self._ice.password.encode())
         self._outgoing.append(bytes(request))
         self._next_check = now + (CONSENT_INTERVAL if self.validated else CHECK_INTERVAL)
