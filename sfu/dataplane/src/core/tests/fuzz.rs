@@ -188,10 +188,39 @@ fn check_stores(core: &Core) {
     assert_eq!(core.store_memory, stores.map(|store| store.reserved()).sum::<usize>());
 }
 
+/// A request of any client from any address, the answer to a check that left, or the end of a stream.
+fn move_about(dice: &mut Dice, core: &mut Core, checks: &mut Vec<(Path, Vec<u8>)>, now: f64) {
+    let anywhere = path(1 + dice.below(30) as Id);
+    if let Some((to, check)) = checks.pop().filter(|_| dice.below(3) > 0) {
+        let mut answer = [b"\x01\x11\x00\x00\x21\x12\xa4\x42", &check[8..20]].concat();
+        core.receive(&mut answer, if dice.below(9) > 0 { to } else { anywhere }, now);
+    }
+    match dice.below(8) {
+        0 => core.stream_closed(anywhere, now),
+        _ => core.receive(&mut credentials(1 + dice.below(3) as Id).request(dice.below(2) == 0), anywhere, now),
+    }
+}
+
+/// Each path belongs to the transport that knows it, and each transport sends on one of its own.
+fn check_paths(core: &Core) {
+    let known: usize = core.transports.values().map(|transport| transport.paths.all().count()).sum();
+    assert_eq!(known, core.by_path.len());
+    for (path, &key) in &core.by_path {
+        assert!(core.transports[key].paths.all().any(|known| known == *path));
+    }
+    for transport in core.transports.values() {
+        let sends_on = transport.paths.send_path();
+        assert!(
+            sends_on.map_or(transport.paths.all().count() == 0, |one| transport.paths.all().any(|known| known == one))
+        );
+    }
+}
+
 /// One life of a core.  Gives the number of copies that left, of those that left again, and of packets that came again.
 fn live(seed: u64) -> [u64; 3] {
     let mut dice = Dice(seed);
     let (mut core, mut clients) = world(&mut dice);
+    let mut checks = Vec::new();
     for number in 0..DATAGRAMS_PER_LIFE {
         let client = &mut clients[dice.below(3)];
         let mut datagram = datagram(&mut dice, client, number as u16);
@@ -220,9 +249,18 @@ fn live(seed: u64) -> [u64; 3] {
             _ => {}
         }
         core.pass_time(number as f64 * 0.001);
-        core.flush(number as f64 * 0.001, 64, |_, _, _| Ok(()));
+        core.flush(number as f64 * 0.001, 64, |to, bytes, _| {
+            if bytes.len() == 28 && bytes[..2] == [0, 1] {
+                checks.push((to, bytes.to_vec()));
+            }
+            Ok(())
+        });
+        if number % 50 > 40 {
+            move_about(&mut dice, &mut core, &mut checks, number as f64 * 0.001);
+        }
     }
     check_stores(&core);
+    check_paths(&core);
     let consumers = (100..1500).filter_map(|consumer| core.consumer_stats(consumer).ok());
     [core.totals().packets_out, consumers.map(|stats| stats.resent).sum(), core.totals().repaired]
 }
