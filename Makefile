@@ -151,7 +151,7 @@ bench-quality: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromiu
 	$(BIN)/python -m tools.bench.quality $(if $(ARGS),$(ARGS),--write docs/quality.md)
 
 # Without Go or npm it leaves LiveKit out, and says so.
-bench-paths: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium $(STAMPS)/firefox  ## measure how soon calls of real browsers are back when the network changes, and write the results into docs/paths.md (about an hour, root)
+bench-paths: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium $(STAMPS)/firefox  ## measure how soon calls of real browsers are back when the network changes, and write the results into docs/paths.md (about 40 minutes, root)
 	@tools/bench/install_livekit.sh $(STAMPS)/livekit || echo "going on without LiveKit" >&2
 	$(BIN)/python -m tools.bench.paths $(if $(ARGS),$(ARGS),--write docs/paths.md)
 

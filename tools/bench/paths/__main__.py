@@ -32,7 +32,7 @@ from tools.bench.paths.tables import PathsTables
 
 RUNS: Final = 3
 SEED: Final = 1
-#: Seconds after which the whole contest is ended because something hangs.  The default needs less than an hour.
+#: Seconds after which the whole contest is ended because something hangs.  The default needs about 40 minutes.
 MOST_SECONDS: Final = 3 * 3600.0
 _CONTESTANTS: Final = ("gateway", "livekit")
 
