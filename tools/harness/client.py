@@ -30,6 +30,9 @@ MediaKind = Literal["audio", "video"]
 #: Virtual seconds that a client waits for an answer, which is much longer than all limits of the gateway.
 PATIENCE = 60.0
 
+#: Between a client's name and the number of its socket.
+SOCKET_MARK = "~"
+
 # After these requests a stream may have gaps.
 _INTERRUPTS = frozenset({"pause", "resume", "close", "set_layers"})
 # The exceptions of a connection that is over.
@@ -43,6 +46,9 @@ class HarnessClient:
     ``name`` identifies it in traces and messages.  ``user`` is the user id that it joins with.  ``transcript`` has
     every received frame, and ``stays`` the stays in channels.  ``over`` is set at the end of the connection, together
     with ``close_code``.  ``consumed`` has the answer to ``consume`` by SSRC, and ``producers`` the SSRC by producer id.
+
+    ``session`` has the fields that resume its session.  ``last_event`` and ``last_answer`` are the newest that it has.
+    ``sockets`` counts the sockets.
     """
 
     world: World
@@ -58,25 +64,82 @@ class HarnessClient:
     consumed: dict[int, Json] = field(factory=dict)
     producers: dict[str, int] = field(factory=dict)
     transports: dict[Direction, str] = field(factory=dict)
+    session: Json = field(factory=dict)
+    last_event: int = 0
+    last_answer: int = 0
+    sockets: int = 1
+    is_resuming: bool = False
+    # The close codes of old sockets that ended during `resume`.
+    _old_codes: list[int | None] = field(factory=list)
     _websocket: trio_websocket.WebSocketConnection | None = None
     _ids: itertools.count[int] = field(factory=lambda: itertools.count(1))
     _request_types: dict[int, str] = field(factory=dict)
+    _unanswered: dict[int, str] = field(factory=dict)
     _changed: trio.Event = field(factory=trio.Event)
 
     # The connection.
 
     async def connect(self) -> None:
         """Do the WebSocket handshake.  Raises :exc:`Gone` if it fails or takes too long."""
-        wrap: Any = trio_websocket.wrap_client_stream  # trio-websocket's annotations allow only sockets
-        with trio.move_on_after(PATIENCE):  # the handshake has no timeout of its own
-            try:
-                self._websocket = await wrap(self.tasks, self.stream, "gateway", PATH, subprotocols=[SUBPROTOCOL])
-            except (*_CLOSED, trio_websocket.HandshakeError):
-                self._end(None)
+        self._websocket = await self._open(self.stream)
         if self._websocket is None:
             self._end(None)
             raise Gone(self.name)
         self.tasks.start_soon(self._read, self._websocket, name=f"{self.name} reads")
+
+    async def _open(self, stream: MemoryStream) -> trio_websocket.WebSocketConnection | None:
+        wrap: Any = trio_websocket.wrap_client_stream  # trio-websocket's annotations allow only sockets
+        with trio.move_on_after(PATIENCE), suppress(*_CLOSED, trio_websocket.HandshakeError):
+            websocket: trio_websocket.WebSocketConnection = await wrap(
+                self.tasks, stream, "gateway", PATH, subprotocols=[SUBPROTOCOL]
+            )
+            return websocket
+        return None  # the handshake has no timeout of its own
+
+    async def resume(self) -> bool:
+        """Go on with the session over a new socket, as ``resume_session`` does it.  Return whether the gateway agreed.
+
+        The old socket stays as it is until the answer.  The gateway's task of the new one is named ``ada~2`` for the client ``ada``.
+        """
+        self.sockets += 1
+        self.is_resuming = True
+        try:
+            resumed = await self._resume(self.world.new_stream(f"{self.name}{SOCKET_MARK}{self.sockets}"))
+        finally:
+            self.is_resuming = False
+        if self._old_codes and not resumed:  # the old socket has ended meanwhile, and with it the session
+            self._end(self._old_codes[0])
+        return resumed
+
+    async def _resume(self, stream: MemoryStream) -> bool:
+        websocket = await self._open(stream)
+        if websocket is None:
+            return False
+        number = next(self._ids)
+        self._request_types[number] = "resume_session"
+        data = {**self.session, "lastEvent": self.last_event, "lastAnswer": self.last_answer}
+        with suppress(*_CLOSED):
+            await websocket.send_message(json.dumps({"id": number, "type": "resume_session", "data": data}))
+        return await self._follow(websocket, stream, number)
+
+    async def _follow(self, websocket: trio_websocket.WebSocketConnection, stream: MemoryStream, number: int) -> bool:
+        """Read the answer to ``resume_session``, and use the new socket if the gateway agreed."""
+        try:
+            with trio.fail_after(PATIENCE):
+                frame = json.loads(await websocket.get_message())
+        except (*_CLOSED, trio.TooSlowError):
+            return False
+        if frame["type"] != "ok":
+            await websocket.aclose()
+            return False
+        old, self._websocket, self.stream = self.stream, websocket, stream
+        old.close()  # The end of the old socket must not count.
+        # Requests that the gateway has not received were lost with the old socket.
+        again = [text for request, text in self._unanswered.items() if request > frame["data"]["lastRequest"]]
+        self.tasks.start_soon(self._read, websocket, name=f"{self.name} reads")
+        for text in again:
+            await self.send_text(text)
+        return True
 
     @property
     def websocket(self) -> trio_websocket.WebSocketConnection:
@@ -89,10 +152,16 @@ class HarnessClient:
             while True:
                 self._receive(json.loads(await websocket.get_message()))
         except trio_websocket.ConnectionClosed as closed:
-            self._end(closed.reason.code if closed.reason else None)
+            code = closed.reason.code if closed.reason else None
+            if self.is_resuming:
+                self._old_codes.append(code)
+            elif websocket is self._websocket:
+                self._end(code)
 
     def _receive(self, frame: Json) -> None:
         sequence = frame.pop("seq", None)
+        if not self._is_news(frame, sequence):
+            return
         received = ReceivedFrame(self.world.trace.next(), trio.current_time(), frame, sequence)
         self.transcript.append(received)
         kind = self._request_types.get(frame.get("id", -1))
@@ -106,6 +175,22 @@ class HarnessClient:
         elif frame["type"] == "transport_state" and frame["data"]["state"] == "closed":
             self._lose_transport(frame["data"]["transportId"])
         self._notify()
+
+    def _is_news(self, frame: Json, sequence: int | None) -> bool:
+        """Whether a frame came for the first time.  While two sockets overlap, it may come on both."""
+        if sequence is not None:
+            # Events before `closing` may be dropped.  The judge looks for gaps.
+            is_new = sequence > self.last_event
+            self.last_event = max(self.last_event, sequence)
+            return is_new
+        number = frame.get("id")
+        if number is None:
+            return True
+        self.last_answer = max(self.last_answer, number)
+        if self._request_types.get(number) == "join" and frame["type"] == "ok":
+            self.session = {name: frame["data"][name] for name in ("sessionId", "sessionSecret")}
+            self.last_event = 0
+        return self._unanswered.pop(number, None) is not None
 
     def _end(self, code: int | None) -> None:
         self.close_code = code
@@ -160,7 +245,8 @@ class HarnessClient:
         self._request_types[number] = kind
         if kind in _INTERRUPTS:
             self._interrupt(data)
-        await self.send_text(json.dumps({"id": number, "type": kind, "data": data}))
+        text = self._unanswered[number] = json.dumps({"id": number, "type": kind, "data": data})
+        await self.send_text(text)
         return number
 
     def _interrupt(self, data: Json) -> None:
@@ -219,7 +305,7 @@ class HarnessClient:
 
     async def close(self, code: int = 1000) -> None:
         """Close the WebSocket with a close frame."""
-        self.world.expect_end(self.name)
+        self.world.expect_end(self.name, must=not self.is_resuming)
         with trio.move_on_after(PATIENCE), suppress(Gone, *_CLOSED):
             await self.websocket.aclose(code)
 

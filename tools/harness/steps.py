@@ -32,8 +32,9 @@ NOBODY: Final = "-"
 
 
 def name_of_connection(connection: Connection) -> str:
-    """The name of the client at the other end.  The harness uses that name as the client's address."""
-    return str(structlog.get_context(connection.log).get("remote", NOBODY))
+    """The name of the client at the other end.  The harness uses that name as the client's address, with the number of
+    the client's socket behind it."""
+    return str(structlog.get_context(connection.log).get("remote", NOBODY)).partition("~")[0]
 
 
 def name_of_peer(media: sfu.Peer | sfu.Transport | sfu.Producer | sfu.Consumer) -> str:

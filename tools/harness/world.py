@@ -23,14 +23,14 @@ from gateway.gateway import Gateway
 from gateway.server import Server, open_server
 from sfu.dataplane.interface import DropReason, Path
 from sfu.dataplane.memory import MemoryDataPlane
-from tools.harness.client import HarnessClient
+from tools.harness.client import SOCKET_MARK, HarnessClient
 from tools.harness.endpoint import Endpoint
 from tools.harness.faults import Faults
 from tools.harness.leaks import ResourceCounts, check, count_resources
 from tools.harness.network import CLEAN, Conditions, Network
 from tools.harness.patches import breakable_ping, captured_log
 from tools.harness.steps import name_of_connection, wrapped_steps
-from tools.harness.streams import CAPACITY, memory_stream_pair
+from tools.harness.streams import CAPACITY, MemoryStream, memory_stream_pair
 from tools.harness.trace import Trace
 from tools.light.transport import Identity, LightTransport
 from tools.light.wire.demux import Protocol, classify
@@ -104,11 +104,15 @@ class World:
         """
         if name in self.clients:
             raise ValueError(f"a client {name!r} exists already")
-        ours, theirs = memory_stream_pair(capacity)
-        client = HarnessClient(self, name, user or name.partition("#")[0], ours, self.tasks)
-        self.clients[name] = client
-        self.tasks.start_soon(self._serve, name, theirs, name=server_task_name(name))
+        stream = self.new_stream(name, capacity)
+        client = self.clients[name] = HarnessClient(self, name, user or name.partition("#")[0], stream, self.tasks)
         return client
+
+    def new_stream(self, name: str, capacity: int = CAPACITY) -> MemoryStream:
+        """The client's end of a new connection to the gateway, whose task is called ``name``."""
+        ours, theirs = memory_stream_pair(capacity)
+        self.tasks.start_soon(self._serve, name, theirs, name=server_task_name(name))
+        return ours
 
     async def _serve(self, name: str, stream: trio.abc.Stream) -> None:
         with trio.CancelScope() as self.serving[name]:
@@ -238,7 +242,8 @@ class World:
         """Whether no exit is going on, and no transport with a cut link is left."""
         cut = any(endpoint.link.cut for client in self.clients.values() for endpoint in client.endpoints.values())
         closing = any(connection.end_reason is not None for connection in self.gateway.connections.values())
-        return not cut and not closing and not any(name in self.serving for name in self.must_end)
+        serving = {name.partition(SOCKET_MARK)[0] for name in self.serving}
+        return not cut and not closing and serving.isdisjoint(self.must_end)
 
     async def _wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait for the condition, but no longer than any exit may take.  The judge notices if it does not hold."""
