@@ -99,7 +99,8 @@ class HarnessClient:
     async def resume(self) -> bool:
         """Go on with the session over a new socket, as ``resume_session`` does it.  Return whether the gateway agreed.
 
-        The old socket stays as it is until the answer.  The gateway's task of the new one is named ``ada~2`` for the client ``ada``.
+        The old socket stays as it is until the answer.  The gateway's task of the new one is named ``ada~2`` for the
+        client ``ada``.
         """
         self.sockets += 1
         self.is_resuming = True

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tools.mutations.catalogue import bounded, isolation, order, revision, speed, twice
+from tools.mutations.catalogue import bounded, isolation, order, resuming, revision, speed, twice
 from tools.mutations.mutation import Mutation
 
 MUTATIONS: Final[tuple[Mutation, ...]] = (
@@ -12,4 +12,5 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     *bounded.MUTATIONS,
     *isolation.MUTATIONS,
     *speed.MUTATIONS,
+    *resuming.MUTATIONS,
 )
