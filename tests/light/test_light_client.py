@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from protocol.client import ConnectError, RequestError
+from protocol.client import ConnectError, RequestError, Timeouts
 from protocol.events import VoiceState
 from protocol.vocabulary import MediaKind
 from sfu.wire.certificate import generate_certificate
@@ -118,3 +118,30 @@ async def test_exceptions_of_the_block_come_out_unchanged(gateway: GatewayProces
     with pytest.raises(RequestError, match="not_found"):
         async with open_light_client(gateway.websocket_url, "three", "anna", identity) as anna:
             await anna.subscribe("nothing")
+
+
+async def test_media_go_on_after_both_clients_changed_their_network(
+    gateway: GatewayProcess, identity: Identity
+) -> None:
+    loop, url, resuming = encode_audio(), gateway.websocket_url, Timeouts(resume=5)
+    async with (
+        running_poller() as poller,
+        open_light_client(url, "five", "speaker", identity, user_id="speaker", timeouts=resuming) as speaker,
+        open_light_client(
+            url, "five", "listener", identity, poller=poller, packet_meter=PacketMeter(), timeouts=resuming
+        ) as listener,
+        trio.open_nursery() as tasks,
+    ):
+        await listener.subscribe(await speaker.publish("audio", 4711))
+        tasks.start_soon(send, speaker, loop, 60)
+        endpoint = listener.endpoints["receive"]
+        for client, host in ((listener, None), (speaker, "127.0.0.7"), (listener, "127.0.0.9")):
+            with trio.fail_after(10):
+                await client.change_network(host=host)
+                for _ in range(20):
+                    await endpoint.next_rtp()
+        assert endpoint.socket.getsockname()[0] == "127.0.0.9"
+        events = listener.signalling.events()
+        while not (isinstance(event := await anext(events), VoiceState) and event.participant.producers):
+            assert not isinstance(event, VoiceState) or event.type != "user_left"
+        tasks.cancel_scope.cancel()

@@ -20,7 +20,22 @@ from tools.light.packet_meter import PacketMeter
 from tools.light.poller import Poller
 from tools.light.transport import Identity
 
-_TIMEOUTS = Timeouts()
+_TIMEOUTS = Timeouts(resume=0)
+
+
+@define
+class _Connector:
+    """Opens the streams of one client to the gateway.  ``newest`` is the present one."""
+
+    url: str
+    newest: trio.abc.Stream
+    killed: bool = False
+
+    async def open(self) -> trio.abc.Stream:
+        if self.killed:
+            raise OSError("the client was killed")
+        self.newest = (await open_stream(self.url, None))[0]
+        return self.newest
 
 
 @define(kw_only=True)
@@ -29,14 +44,23 @@ class LightClient(LightMedia):
 
     signalling: Client
     joined: Joined
-    _stream: trio.abc.Stream
+    _connector: _Connector
 
     async def kill(self) -> None:
         """End the TCP connection as a killed process does, without a close frame.
 
         Then leave the client's block.  This ends the transports, also without a goodbye.
         """
-        await trio.aclose_forcefully(self._stream)
+        self._connector.killed = True
+        await trio.aclose_forcefully(self._connector.newest)
+
+    async def change_network(self, *, host: str | None = None) -> None:
+        """Resume the session over another WebSocket, and continue the media from other UDP ports (:meth:`move`).
+
+        The client must have been opened with ``timeouts.resume`` above 0.
+        """
+        self.signalling.reconnect()
+        await self.move(host=host)
 
 
 @asynccontextmanager
@@ -61,11 +85,16 @@ async def open_light_client(
     Clients of one process may share ``decode``, which reads their frames, and ``poller``, which reads their sockets.
     Leaving the block closes the WebSocket with 1000.
 
+    By default a client whose WebSocket breaks ends at once.  With ``timeouts.resume`` it goes on over another one.
+
     Raises what :func:`protocol.client.connect` and ``join`` raise.  Exceptions from the block come out unchanged.
     """
     stream, host, path = await _connect(url, timeouts)
     failure: BaseException | None = None
-    async with connect_over(stream, host=host, path=path, timeouts=timeouts, decode=decode) as signalling:
+    connector = _Connector(url, stream)
+    async with connect_over(
+        stream, host=host, path=path, timeouts=timeouts, decode=decode, open_stream=connector.open
+    ) as signalling:
 
         async def requests(asked: Iterable[RequestData[Answer]]) -> list[Answer]:
             return [await signalling.request(data) for data in asked]
@@ -79,7 +108,7 @@ async def open_light_client(
                     identity=identity,
                     rng=rng or random.SystemRandom(),
                     tasks=nursery,
-                    stream=stream,
+                    connector=connector,
                     router_capabilities=joined.router_rtp_capabilities,
                     requests=requests,
                     poller=poller,

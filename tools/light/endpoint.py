@@ -17,7 +17,7 @@ from attrs import define
 from tools.light.loss import NetworkLoss, RandomLoss
 from tools.light.packet_meter import PacketMeter
 from tools.light.poller import Poller
-from tools.light.transport import LightTransport
+from tools.light.transport import IceParameters, LightTransport
 from tools.light.wire import rtcp
 
 #: Datagrams that one call reads from one socket.
@@ -88,6 +88,7 @@ class LightEndpoint:
         self._reading = trio.CancelScope()
         self._running = trio.CancelScope()
         self._poller: Poller | None = None
+        self._next_rtp: trio.Event | None = None
 
     def start(self) -> None:
         """Begin with ICE.  DTLS follows by itself."""
@@ -154,6 +155,18 @@ class LightEndpoint:
         before.close()
         self.transport.check_again(trio.current_time())
         self.send()
+
+    def restart_ice(self, parameters: IceParameters) -> None:
+        """Use the credentials from ``restart_ice`` and check the path at once."""
+        self.transport.use_ice(parameters)
+        self.transport.check_again(trio.current_time())
+        self.send()
+
+    async def next_rtp(self) -> None:
+        """Wait until the next RTP packet arrives."""
+        if self._next_rtp is None:
+            self._next_rtp = trio.Event()
+        await self._next_rtp.wait()
 
     def close(self) -> None:
         """End :func:`run_endpoint`.  It closes the socket without a goodbye to the server."""
@@ -253,6 +266,9 @@ class LightEndpoint:
                         continue
                 else:
                     traffic.received_rtp += 1
+                    if self._next_rtp is not None:
+                        self._next_rtp.set()
+                        self._next_rtp = None
                     if packet_meter is not None:
                         self._size = size
                         packet_meter.receive_untrusted(_buffer, size, self._opened, self.arrived_at)
@@ -299,12 +315,14 @@ def note_arrivals(sock: socket.socket) -> None:
         fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
 
 
-def open_socket(address: tuple[str, int]) -> socket.socket:
-    """Return a UDP socket that is connected to this address.  Raises ``OSError``."""
+def open_socket(address: tuple[str, int], *, host: str | None = None) -> socket.socket:
+    """Return a UDP socket that is connected to this address, from ``host`` if it is given.  Raises ``OSError``."""
     sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        if host is not None:
+            sock.bind((host, 0))
         sock.connect(address)
         note_arrivals(sock)
     except BaseException:

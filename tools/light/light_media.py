@@ -14,9 +14,9 @@ from attrs import define, field
 
 import protocol.media as media
 from protocol.declarations import OkData, RequestData
-from protocol.requests import ConnectTransport, Consume, CreateTransport, Produce
+from protocol.requests import ConnectTransport, Consume, CreateTransport, Produce, RestartIce
 from protocol.vocabulary import Direction, MediaKind, Source
-from tools.light.endpoint import LightEndpoint, run_endpoint
+from tools.light.endpoint import LightEndpoint, open_socket, run_endpoint
 from tools.light.loop_sender import PAYLOAD_TYPES, RTX_PAYLOAD_TYPE
 from tools.light.loss import NetworkLoss
 from tools.light.media_loop import AUDIO_RATE, VIDEO_RATE
@@ -123,6 +123,20 @@ class LightMedia:
         await self.requests([ConnectTransport(created.transport_id, parameters)])
         endpoint.start()
         self.endpoints[direction], self._transports[direction] = endpoint, created.transport_id
+
+    async def move(self, *, host: str | None = None) -> None:
+        """Continue the media from other UDP ports, of the local address ``host`` if it is given, and restart ICE.
+
+        The gateway sends to the old port until it has heard of the restart.  Raises the exceptions of requests, and
+        ``OSError`` if the address cannot be used.
+        """
+        moved = list(self.endpoints)
+        for direction in moved:
+            endpoint = self.endpoints[direction]
+            endpoint.move_to(open_socket(endpoint.socket.getpeername()[:2], host=host))
+        answers = await self.requests([RestartIce(self._transports[direction]) for direction in moved])
+        for direction, restarted in zip(moved, answers, strict=True):
+            self.endpoints[direction].restart_ice(restarted.ice_parameters)
 
     def _receiving_capabilities(self) -> media.RtpCapabilities:
         """Take everything that the router sends, but redundant audio only if there is loss.
