@@ -2,7 +2,7 @@
 
 from protocol.events import LeaveReason, VoiceStateType
 from tools.loadtest.messages import ChangeFact, EndedFact, Fact, FinalListFact, JoinedFact, JoiningFact, LeavingFact
-from tools.loadtest.plan import ChurnKind
+from tools.loadtest.plan import LeaveKind
 from tools.loadtest.truth import Truth
 
 CHANNEL = "c"
@@ -32,7 +32,7 @@ class Story:
         self.facts.append(JoinedFact(self.tick(), CHANNEL, user, visit, self.revision, tuple(self.listed)))
 
     def leaves(
-        self, user: str, kind: ChurnKind = "leave", reason: LeaveReason = "left", *, noticed: bool = True
+        self, user: str, kind: LeaveKind = "leave", reason: LeaveReason = "left", *, noticed: bool = True
     ) -> None:
         self.facts.append(LeavingFact(self.tick(), CHANNEL, user, self.visits[user], kind))
         self.listed.remove(user)

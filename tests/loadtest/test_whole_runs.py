@@ -63,6 +63,21 @@ def test_all_lists_are_right_while_clients_join_and_leave(gateway: GatewayProces
     gateway.becomes_empty()
 
 
+def test_sessions_and_media_go_on_while_clients_change_their_network(gateway: GatewayProcess) -> None:
+    run = run_tool(
+        gateway.url,
+        *("--publishers", "1", "--subscribers", "5", "--audio", "--duration", "5s", "--churn", "8/s"),
+        *("--churn-kinds", "move,move,move,leave", "--processes", "2", "--max-roster-errors", "0"),
+        *("--max-lost-sessions", "0", "--max-moves-without-media", "0", "--max-move-p99", "2s"),
+    )
+    assert run.status == 0, run.report
+    clients = run.report["clients"]
+    assert clients["moves"] >= 20
+    assert clients["move_to_media"]["count"] >= 10
+    assert clients["leaves"] >= 5
+    gateway.becomes_empty()
+
+
 def test_a_broken_threshold_makes_the_status_1(gateway: GatewayProcess) -> None:
     run = run_tool(gateway.url, "--members", "2", "--duration", "1s", "--max-latency-p50", "1us")
     assert run.status == 1

@@ -83,17 +83,14 @@ async def open_light_client(
     """Connect to the gateway's WebSocket ``url`` and stay in a channel for as long as the block runs.
 
     Clients of one process may share ``decode``, which reads their frames, and ``poller``, which reads their sockets.
-    Leaving the block closes the WebSocket with 1000.
-
-    By default a client whose WebSocket breaks ends at once.  With ``timeouts.resume`` it goes on over another one.
+    Leaving the block closes the WebSocket with 1000.  With ``timeouts.resume`` a broken one is replaced.
 
     Raises what :func:`protocol.client.connect` and ``join`` raise.  Exceptions from the block come out unchanged.
     """
-    stream, host, path = await _connect(url, timeouts)
+    connector, host, path = await _connect(url, timeouts)
     failure: BaseException | None = None
-    connector = _Connector(url, stream)
     async with connect_over(
-        stream, host=host, path=path, timeouts=timeouts, decode=decode, open_stream=connector.open
+        connector.newest, host=host, path=path, timeouts=timeouts, decode=decode, open_stream=connector.open
     ) as signalling:
 
         async def requests(asked: Iterable[RequestData[Answer]]) -> list[Answer]:
@@ -129,10 +126,11 @@ async def open_light_client(
             raise
 
 
-async def _connect(url: str, timeouts: Timeouts) -> tuple[trio.abc.Stream, str, str]:
+async def _connect(url: str, timeouts: Timeouts) -> tuple[_Connector, str, str]:
     try:
         with trio.fail_after(timeouts.connect):
-            return await open_stream(url, None)
+            stream, host, path = await open_stream(url, None)
+            return _Connector(url, stream), host, path
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
         raise ConnectError(f"cannot connect to {url}: {_reason(error)}") from error
 

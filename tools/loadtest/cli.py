@@ -22,7 +22,7 @@ from tools.loadtest.conductor import Aborted, Conductor
 from tools.loadtest.failures import first_error
 from tools.loadtest.full_clients import NoFullClientsError
 from tools.loadtest.gateway_figures import GatewayWatch, is_running
-from tools.loadtest.plan import CHURN_KINDS, TOKEN_VARIABLE, ChurnKind, Plan, metrics_url, websocket_url
+from tools.loadtest.plan import CHURN_KINDS, LEAVE_KINDS, TOKEN_VARIABLE, ChurnKind, Plan, metrics_url, websocket_url
 from tools.loadtest.processes import ProcessEnded
 from tools.loadtest.quantities import parse_bitrate, parse_rate, parse_seconds, parse_share
 from tools.loadtest.report import write_html
@@ -65,9 +65,11 @@ class Options:
     ramp: str = "10/s"
     """Rate at which clients join at the beginning."""
     churn: str = "0/s"
-    """Rate at which clients leave while the tool measures. Each comes back within a second."""
-    churn_kinds: str = ",".join(CHURN_KINDS)
-    """Ways to leave, in turn: leave (the request), close (the WebSocket), kill (the process dies)."""
+    """Rate at which clients leave while the tool measures. Each comes back within a second. "move" is short for 1/s of
+    this kind."""
+    churn_kinds: str = ",".join(LEAVE_KINDS)
+    """Ways to leave, in turn: leave (the request), close (the WebSocket), kill (the process dies). With move, a client
+    stays and changes its network."""
     lose: str = "0%"
     """Share of media that each light client loses on purpose, of what it sends and of what it receives, such as 5%."""
     lose_up: str | None = None
@@ -126,6 +128,14 @@ class Limits:
     """Greatest median time from a leave until another client learns of it."""
     max_leave_p99: str | None = None
     """Greatest 99th percentile of the time from a leave until another client learns of it."""
+    max_move_p50: str | None = None
+    """Greatest median time from a change of the network until media flows again."""
+    max_move_p99: str | None = None
+    """Greatest 99th percentile of the time from a change of the network until media flows again."""
+    max_moves_without_media: str | None = None
+    """Most changes of the network after which no media comes."""
+    max_lost_sessions: str | None = None
+    """Most sessions that are lost by a change of the network."""
     max_roster_errors: str | None = None
     """Most errors in the participant lists that clients get."""
     max_failures: str | None = "0"
@@ -193,6 +203,7 @@ def make_plan(url: str, options: Options) -> Plan:
         kinds.append("audio")
     if options.video:
         kinds.append("video")
+    churn, churn_kinds = ("1/s", "move") if options.churn == "move" else (options.churn, options.churn_kinds)
     plan = Plan(
         url=websocket_url(url),
         run_id=secrets.token_hex(4),
@@ -205,8 +216,8 @@ def make_plan(url: str, options: Options) -> Plan:
         fps=options.fps,
         duration=_parsed("--duration", parse_seconds, options.duration),
         ramp=_parsed("--ramp", parse_rate, options.ramp),
-        churn=_parsed("--churn", parse_rate, options.churn),
-        churn_kinds=_churn_kinds(options.churn_kinds),
+        churn=_parsed("--churn", parse_rate, churn),
+        churn_kinds=_churn_kinds(churn_kinds),
         lose_up=_share("--lose-up", options.lose_up, options),
         lose_down=_share("--lose-down", options.lose_down, options),
         processes=options.processes,

@@ -168,7 +168,7 @@ class Conductor:
                 await self._take_figures("ended")
 
     async def _churn(self, workers: list[WorkerProcess]) -> None:
-        """Let random clients leave at the plan's rate, and use the ways to leave in turn."""
+        """Let random clients leave or move at the plan's rate, and use the ways to do so in turn."""
         if not self.plan.churn:
             await trio.sleep_forever()
         due, number = trio.current_time(), 0
@@ -179,8 +179,9 @@ class Conductor:
             if not able:
                 continue
             slot = self._rng.choice(able)
-            self._here.discard(slot.number)
             kind = self.plan.churn_kinds[number % len(self.plan.churn_kinds)]
+            if kind != "move":
+                self._here.discard(slot.number)
             await workers[slot.process].send(Churn(slot.number, kind))
             number += 1
 

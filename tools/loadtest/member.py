@@ -11,7 +11,7 @@ from typing import Final, TypeVarTuple
 import trio
 from attrs import define, field
 
-from protocol.client import RequestError
+from protocol.client import ConnectionClosed, RequestError, Timeouts
 from protocol.errors import ErrorCode
 from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
 from protocol.vocabulary import MediaKind, Participant
@@ -20,7 +20,7 @@ from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
 from tools.loadtest.failures import FAILURES, ClientFailed, one_failure
 from tools.loadtest.messages import ChangeFact, EndedFact, FinalListFact, JoinedFact, JoiningFact, LeavingFact
-from tools.loadtest.plan import ChurnKind, Plan, Slot
+from tools.loadtest.plan import LeaveKind, Plan, Slot
 from tools.loadtest.roster import Roster
 from tools.loadtest.tally import LiveVisit, Tally
 
@@ -32,6 +32,8 @@ PAUSE: Final = (0.3, 1.0)
 SILENCE: Final = 5.0
 #: The same for streams at the end of the run.  By then the gateway has asked for two key frames.
 KEY_FRAME_WAIT: Final = 2.5
+#: Seconds for which a client that moves tries to resume its session.
+RESUME: Final = 5.0
 
 
 @define(eq=False)
@@ -66,9 +68,11 @@ class LoadMember:
     slot: Slot
     shared: SharedState
     _visits: int = 0
-    _go: ChurnKind | None = None
+    _go: LeaveKind | None = None
     _going: trio.Event = field(factory=trio.Event)
     _visit: LiveVisit | None = None
+    _tasks: trio.Nursery | None = None
+    _moving: trio.Lock = field(factory=trio.Lock)
     _roster: Roster | None = None
     _sending: trio.CancelScope = field(factory=trio.CancelScope)
 
@@ -83,11 +87,17 @@ class LoadMember:
             self.shared.tally.failed += 1
             self.shared.tally.fail(str(failed))
 
-    def leave(self, kind: ChurnKind) -> None:
+    def leave(self, kind: LeaveKind) -> None:
         """Leave in this way.  Do nothing if the member is in no channel or is leaving already."""
         if self._visit is not None and not self._visit.leaving:
             self._go = kind
             self._going.set()
+
+    def move(self) -> None:
+        """Change the network.  Do nothing if the member is in no channel, or is leaving or moving already."""
+        visit, tasks = self._visit, self._tasks
+        if visit is not None and tasks is not None and not visit.leaving and not self._moving.locked():
+            tasks.start_soon(_unless_leaving, visit, self._move, visit)
 
     def stop_sending(self) -> dict[int, int]:
         """Stop sending.  Return the numbers of sent packets by SSRC."""
@@ -132,7 +142,7 @@ class LoadMember:
             if visit.client is not None:
                 tally.leaves += planned
                 tally.end(visit)
-            self._visit = self._roster = None
+            self._visit = self._roster = self._tasks = None
             tally.facts.append(EndedFact(time.monotonic(), visit.channel_id, visit.user_id, visit.number, planned))
 
     async def _be_there(self, visit: LiveVisit) -> None:
@@ -150,18 +160,22 @@ class LoadMember:
             packet_meter=visit.packet_meter,
             on_rtcp=visit.receive_rtcp_untrusted,
             loss=_loss(shared.plan, visit),
+            timeouts=Timeouts(resume=RESUME if shared.plan.moves else 0),
             decode=shared.decode,
         ) as client:
             self._joined(visit, client, asked_at)
             if shared.finishing:
                 self.leave("leave")
             async with trio.open_nursery() as tasks:
+                self._tasks = tasks
                 tasks.start_soon(_unless_leaving, visit, self._follow, visit, client, tasks)
                 if self.slot.publishes and shared.sending:
                     tasks.start_soon(_unless_leaving, visit, self._publish, visit, client)
                 for participant in client.joined.participants:
                     self._subscribe_to_all(visit, client, participant, tasks)
                 await self._going.wait()
+                async with self._moving:  # a goodbye needs a WebSocket that serves the session
+                    pass
                 await self._leave(visit, client)
                 tasks.cancel_scope.cancel()
 
@@ -213,6 +227,37 @@ class LoadMember:
                     visit.taken_at.pop(consumer_id, None)
                 case TransportStateChanged(state="failed"):
                     self.shared.tally.fail("a transport failed")
+
+    async def _move(self, visit: LiveVisit) -> None:
+        client, tally = visit.client, self.shared.tally
+        assert client is not None
+        began = time.monotonic()
+        tally.moves += 1
+        try:
+            async with self._moving:
+                await client.change_network(host=self._another_address(client))
+        except ConnectionClosed:
+            tally.lost_sessions += 1
+            raise
+        receiving, flowing = client.endpoints.get("receive"), self._flowing(client)
+        if receiving is None or not flowing:
+            return
+        with trio.move_on_after(SILENCE) as waiting:
+            await receiving.next_rtp()
+            tally.move.record(time.monotonic() - began)
+        if waiting.cancelled_caught and self.shared.sending and not visit.leaving:
+            tally.moves_without_media += bool(flowing & self._flowing(client))
+
+    def _another_address(self, client: LightClient) -> str | None:
+        """A random loopback address if the gateway has one, too.  Otherwise only the port changes."""
+        hosts = [endpoint.socket.getpeername()[0] for endpoint in client.endpoints.values()]
+        if hosts and all(host.startswith("127.") for host in hosts):
+            return f"127.0.0.{self.shared.rng.randrange(1, 255)}"
+        return None
+
+    def _flowing(self, client: LightClient) -> set[str]:
+        """The consumers whose packets have come."""
+        return {consumer_id for consumer_id, meter in client.streams.items() if meter.first_at is not None}
 
     # Media.
 

@@ -17,7 +17,7 @@ from protocol.events import LeaveReason, VoiceStateType
 from protocol.vocabulary import MediaKind
 from tools.light import DatagramCounts, Histogram, PacketCounts
 from tools.light.media_loop import MediaLoop
-from tools.loadtest.plan import ChurnKind, Plan, Slot
+from tools.loadtest.plan import ChurnKind, LeaveKind, Plan, Slot
 
 _SIZE: Final = struct.Struct("!I")
 MAX_MESSAGE: Final = 256 * 1024 * 1024
@@ -38,7 +38,7 @@ class Begin:
 
 @frozen
 class Churn:
-    """Let a slot's client leave in this way and come back."""
+    """Let a slot's client leave in this way and come back, or let it change its network."""
 
     slot: int
     kind: ChurnKind
@@ -100,7 +100,7 @@ class LeavingFact:
     channel_id: str
     user_id: str
     visit: int
-    kind: ChurnKind
+    kind: LeaveKind
 
 
 @frozen
@@ -175,7 +175,9 @@ class Snapshot:
     Measurements are ``latency`` and ``waited`` (from the notice of a gap to the missing packet) by kind, ``join`` (from
     connecting to joined), ``first_media`` (from joined to the first packet), and ``lag``, the process's longest delay
     in seconds.  ``failed`` counts clients that will not come back.  ``silent`` counts streams without any packet.
-    ``failures`` counts failures by their reason.
+    ``failures`` counts failures by their reason.  ``moves`` counts changes of the network, ``moves_without_media``
+    those after which nothing came, and ``lost_sessions`` clients that lost their session by moving.  ``move`` measures
+    the time from a move until media flows again.
     """
 
     joined: int = 0
@@ -192,6 +194,10 @@ class Snapshot:
     waited: dict[MediaKind, Histogram] = field(factory=dict)
     join: Histogram = field(factory=Histogram)
     first_media: Histogram = field(factory=Histogram)
+    moves: int = 0
+    moves_without_media: int = 0
+    lost_sessions: int = 0
+    move: Histogram = field(factory=Histogram)
     lag: float = 0.0
     cpu: float = 0.0
 

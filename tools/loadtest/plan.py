@@ -10,10 +10,12 @@ from attrs.validators import and_, ge, gt, le
 
 from protocol.vocabulary import MediaKind
 
-ChurnKind = Literal["leave", "close", "kill"]
+LeaveKind = Literal["leave", "close", "kill"]
+ChurnKind = LeaveKind | Literal["move"]
 #: The environment variable for ``--token``.  The gateway's own setting has the same name.
 TOKEN_VARIABLE: Final = "SFU_JOIN_TOKEN"
-CHURN_KINDS: Final[tuple[ChurnKind, ...]] = ("leave", "close", "kill")
+LEAVE_KINDS: Final[tuple[LeaveKind, ...]] = ("leave", "close", "kill")
+CHURN_KINDS: Final[tuple[ChurnKind, ...]] = (*LEAVE_KINDS, "move")
 
 
 @frozen
@@ -49,7 +51,7 @@ class Plan:
     duration: float = field(default=20.0, validator=gt(0))
     ramp: float = field(default=10.0, validator=gt(0))
     churn: float = field(default=0.0, validator=ge(0))
-    churn_kinds: tuple[ChurnKind, ...] = CHURN_KINDS
+    churn_kinds: tuple[ChurnKind, ...] = LEAVE_KINDS
     lose_up: float = field(default=0.0, validator=and_(ge(0), le(1)))
     lose_down: float = field(default=0.0, validator=and_(ge(0), le(1)))
     processes: int = field(default=1, validator=ge(1))
@@ -83,6 +85,11 @@ class Plan:
                     churns=subscribes,
                 )
             )
+
+    @property
+    def moves(self) -> bool:
+        """Whether clients change their network."""
+        return self.churn > 0 and "move" in self.churn_kinds
 
     def channel_id(self, channel: int) -> str:
         """Return a channel id that only this run uses.  So leftovers of an earlier run cause no errors in this run."""

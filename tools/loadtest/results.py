@@ -109,6 +109,10 @@ class Results:
             "silent_streams": self.total.silent,
             "join": _quantiles(totals.join),
             "first_media": _quantiles(totals.first_media),
+            "moves": self.total.moves,
+            "moves_without_media": self.total.moves_without_media,
+            "lost_sessions": self.total.lost_sessions,
+            "move_to_media": _quantiles(totals.move),
         }
 
     def _full_clients(self) -> list[dict[str, Any]]:
@@ -182,6 +186,10 @@ def _figures(run: Conductor, total: RunTotals) -> dict[str, float | None]:
         "first_media_p99": run.totals.first_media.quantile(0.99),
         "leave_p50": left.quantile(0.5),
         "leave_p99": left.quantile(0.99),
+        "move_p50": run.totals.move.quantile(0.5),
+        "move_p99": run.totals.move.quantile(0.99),
+        "moves_without_media": float(total.moves_without_media) if total.moves else None,
+        "lost_sessions": float(total.lost_sessions) if total.moves else None,
         "roster_errors": float(run.truth.total),
         "failures": float(sum(total.failures.values())),
         "silent_streams": float(total.silent),

@@ -176,6 +176,10 @@ def rows(results: Results) -> list[tuple[str, str, str]]:
     found.append(_timed("connect to joined", run.totals.join, "joins"))
     found.append(_timed("joined to media", run.totals.first_media, "joins"))
     found.append(_timed("leave to notice", all_of(run.truth.leave_to_notice), "notices"))
+    if total.moves:
+        found.append(_timed("move to media", run.totals.move, "moves"))
+        remark = f"{total.lost_sessions} sessions lost, {total.moves_without_media} times no media came"
+        found.append(("moves", str(total.moves), remark))
     found.append(("list errors", str(run.truth.total), f"of {run.truth.notices} changes received"))
     if run.full:
         decoded = sum(client.decoded for client in run.full)

@@ -62,6 +62,10 @@ class Tally:
     failures: dict[str, int] = field(factory=dict)
     join: Histogram = field(factory=Histogram)
     first_media: Histogram = field(factory=Histogram)
+    moves: int = 0
+    moves_without_media: int = 0
+    lost_sessions: int = 0
+    move: Histogram = field(factory=Histogram)
     _strays: int = 0
     _sending: dict[MediaKind, SentTotals] = field(factory=dict)
     _received: dict[MediaKind, PacketCounts] = field(factory=dict)
@@ -143,6 +147,10 @@ class Tally:
             waited=waited,
             join=self.join.take(),
             first_media=self.first_media.take(),
+            moves=self.moves,
+            moves_without_media=self.moves_without_media,
+            lost_sessions=self.lost_sessions,
+            move=self.move.take(),
             lag=lag,
             cpu=time.process_time(),
         )

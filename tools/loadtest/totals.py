@@ -18,6 +18,10 @@ from tools.loadtest.tally import add_traffic
 
 #: Seconds that are kept: the newest of a longer run.
 _MOST_POINTS: Final = 4 * 3600
+_COUNTS: Final = (
+    *("joined", "joins", "leaves", "failed", "silent", "strays"),
+    *("moves", "moves_without_media", "lost_sessions"),
+)
 _SENDING: Final = tuple(attribute.name for attribute in attrs.fields(SentTotals))
 
 
@@ -53,6 +57,9 @@ class RunTotals:
     failed: int = 0
     silent: int = 0
     strays: int = 0
+    moves: int = 0
+    moves_without_media: int = 0
+    lost_sessions: int = 0
     sending: dict[MediaKind, SentTotals] = field(factory=dict)
     received: dict[MediaKind, PacketCounts] = field(factory=dict)
     traffic: DatagramCounts = field(factory=DatagramCounts)
@@ -88,6 +95,7 @@ class Totals:
     waited: dict[MediaKind, Histogram] = field(factory=dict)
     join: Histogram = field(factory=Histogram)
     first_media: Histogram = field(factory=Histogram)
+    move: Histogram = field(factory=Histogram)
     points: list[SecondFigures] = field(factory=list)
     loads: list[OwnLoad] = field(factory=list)
     gateway: GatewayFigures | None = None
@@ -111,6 +119,7 @@ class Totals:
         self._lags[worker] = max(self._lags.get(worker, 0.0), snapshot.lag)
         self.join.add(snapshot.join)
         self.first_media.add(snapshot.first_media)
+        self.move.add(snapshot.move)
         for kind, histogram in snapshot.latency.items():
             self._second.add(histogram)
             if self.measured:
@@ -124,7 +133,7 @@ class Totals:
             received={kind: PacketCounts() for kind in self.kinds},
         )
         for snapshot in self._latest.values():
-            for name in ("joined", "joins", "leaves", "failed", "silent", "strays"):
+            for name in _COUNTS:
                 setattr(total, name, getattr(total, name) + getattr(snapshot, name))
             for kind in self.kinds:
                 _add_sending(total.sending[kind], snapshot.sending[kind])

@@ -19,7 +19,7 @@ from attrs import define, field, frozen
 from protocol.events import LeaveReason, VoiceStateType
 from tools.light import Histogram
 from tools.loadtest.messages import ChangeFact, EndedFact, Fact, FinalListFact, JoinedFact, JoiningFact, LeavingFact
-from tools.loadtest.plan import ChurnKind
+from tools.loadtest.plan import LeaveKind
 
 ErrorKind = Literal[
     "missed", "repeated", "untrue", "reason", "conflicting", "differs", "unannounced", "ghost", "absent"
@@ -46,7 +46,7 @@ GRACE: Final = 2.0
 #: Revisions of a channel that are kept for comparison.
 _KEPT: Final = 20_000
 
-_REASONS: Final[dict[ChurnKind, frozenset[LeaveReason]]] = {
+_REASONS: Final[dict[LeaveKind, frozenset[LeaveReason]]] = {
     "leave": frozenset({"left"}),
     "close": frozenset({"left"}),
     # A killed client may come back before the gateway has noticed its end.  It then replaces itself.
@@ -68,7 +68,7 @@ class VisitFacts:
     joined_at: float = math.inf
     joined_revision: int | None = None
     leaving_at: float = math.inf
-    kind: ChurnKind | None = None
+    kind: LeaveKind | None = None
     ended_at: float = math.inf
     planned: bool = True
     left_revision: int | None = None
@@ -133,7 +133,7 @@ class Truth:
 
     errors: Counter[ErrorKind] = field(factory=Counter)
     notices: int = 0
-    leave_to_notice: dict[ChurnKind, Histogram] = field(factory=dict)
+    leave_to_notice: dict[LeaveKind, Histogram] = field(factory=dict)
     examples: list[str] = field(factory=list)
     measured_until: float = math.inf
     outsiders: set[str] = field(factory=set)

@@ -71,7 +71,11 @@ class Worker:
             case Begin():
                 self._begin(command, nursery)
             case Churn(slot=slot, kind=kind):
-                self._members[slot].leave(kind)
+                member = self._members[slot]
+                if kind == "move":
+                    member.move()
+                else:
+                    member.leave(kind)
             case StopSending():
                 await self._stop_sending()
             case Settle(sent=sent):
