@@ -145,13 +145,17 @@ def _why_not_aiortc(scenario: Scenario) -> str | None:
     return None
 
 
+_NO_TCP_HERE: Final = "the program opens UDP sockets alone"
+
 CLIENTS: Final = (
     ForeignClient("Pion", _build_pion, lambda: _pinned("pion/go.mod", r"pion/webrtc/v4 v(\S+)")),
     ForeignClient(
         "str0m",
         _build_str0m,
         lambda: _pinned("str0m/Cargo.pins", r'name = "str0m"\nversion = "([^"]+)"'),
-        _no_variations(padding="it decides itself when to pad", probes="it decides itself when to pad"),
+        _no_variations(
+            padding="it decides itself when to pad", probes="it decides itself when to pad", tcp=_NO_TCP_HERE
+        ),
     ),
     ForeignClient(
         "mediasoup-client",
@@ -163,13 +167,13 @@ CLIENTS: Final = (
         "werift",
         partial(_build_with_npm, "werift"),
         partial(_npm_version, "werift", "werift"),
-        _no_variations(restart_ice="it starts no checks after a restart"),
+        _no_variations(restart_ice="it starts no checks after a restart", tcp="it has no ICE over TCP"),
     ),
     ForeignClient(
         "GStreamer",
         _build_gstreamer,
         _gstreamer_version,
-        _no_variations(restart_ice="webrtcbin cannot restart ICE"),
+        _no_variations(restart_ice="webrtcbin cannot restart ICE", tcp="webrtcbin cannot leave UDP out"),
         clock=False,
     ),
     ForeignClient("aiortc", _build_aiortc, lambda: version("aiortc"), _why_not_aiortc),

@@ -50,6 +50,7 @@ SCENARIOS: Final = (
     Scenario("produces the same again after its numbers have wrapped", "send", "again", first=(65_426, 65_478)),
     Scenario("is mute for 8 s while its audio clock stands still", "send", "mute"),
     Scenario("restarts ICE while it sends", "send", "restart_ice"),
+    Scenario("sends over TCP alone", "send", "tcp"),
     Scenario("sends for 20 s", "send", "long", seconds=20.0),
     Scenario("receives, as DTLS client; asks for a key frame", "receive"),
     Scenario("receives, as DTLS server", "receive", role="server"),
@@ -58,4 +59,5 @@ SCENARIOS: Final = (
     # Against RFC 8445, section 9, a stack may close its old sockets before the new ones work. Pion does.
     Scenario("restarts ICE while it receives", "receive", "restart_ice", gap=0.5),
     Scenario("receives media that is mute for 8 s", "receive", "mute"),
+    Scenario("receives over TCP alone", "receive", "tcp"),
 )

@@ -40,6 +40,8 @@ def _section(transport: Json, section: Json, direction: str, setup: str) -> Iter
         yield f"a=ssrc:{section['encodings'][0]['ssrc']} cname:{section['rtcp']['cname']}"
     for number, candidate in enumerate(transport["iceCandidates"], 1):
         where = f"{candidate['address']} {candidate['port']} typ {candidate['type']}"
+        if "tcpType" in candidate:
+            where += f" tcptype {candidate['tcpType']}"
         yield f"a=candidate:{number} 1 {candidate['protocol']} {candidate['priority']} {where}"
     yield "a=end-of-candidates"
 

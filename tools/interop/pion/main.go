@@ -171,6 +171,9 @@ func newPeerConnection(s settings) (*webrtc.PeerConnection, error) {
 	}
 	engine := webrtc.SettingEngine{}
 	engine.SetIncludeLoopbackCandidate(true)
+	if s.Variation == "tcp" { // Pion opens the connections, as the gateway is passive (RFC 6544)
+		engine.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
+	}
 	role := map[string]webrtc.DTLSRole{"client": webrtc.DTLSRoleClient, "server": webrtc.DTLSRoleServer}[s.Role]
 	if err := engine.SetAnsweringDTLSRole(role); err != nil {
 		return nil, err

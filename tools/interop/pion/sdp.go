@@ -24,6 +24,7 @@ type (
 		Port       uint16 `json:"port"`
 		Protocol   string `json:"protocol"`
 		Type       string `json:"type"`
+		TCPType    string `json:"tcpType"`
 	}
 	dtlsParameters struct {
 		Role         string        `json:"role,omitempty"`
@@ -90,8 +91,12 @@ func describe(t transport, sections []rtpParameters, direction, setup string, ve
 			line("a=msid:gateway %s\r\na=ssrc:%d cname:%v", section.MID, uint32(ssrc), section.RTCP["cname"])
 		}
 		for _, candidate := range t.ICECandidates {
-			line("a=candidate:%s 1 %s %d %s %d typ %s", candidate.Foundation, candidate.Protocol,
-				candidate.Priority, candidate.Address, candidate.Port, candidate.Type)
+			tcpType := ""
+			if candidate.TCPType != "" {
+				tcpType = " tcptype " + candidate.TCPType
+			}
+			line("a=candidate:%s 1 %s %d %s %d typ %s%s", candidate.Foundation, candidate.Protocol,
+				candidate.Priority, candidate.Address, candidate.Port, candidate.Type, tcpType)
 		}
 		line("a=end-of-candidates")
 	}

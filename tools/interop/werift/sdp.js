@@ -35,8 +35,9 @@ function describeSection({ iceParameters, iceCandidates, dtlsParameters }, secti
       ? [`a=msid:gateway ${section.mid}`, `a=ssrc:${section.encodings[0].ssrc} cname:${section.rtcp.cname}`]
       : []),
     ...iceCandidates.map(
-      ({ foundation, protocol, priority, address, port, type }) =>
-        `a=candidate:${foundation} 1 ${protocol} ${priority} ${address} ${port} typ ${type}`,
+      ({ foundation, protocol, priority, address, port, type, tcpType }) =>
+        `a=candidate:${foundation} 1 ${protocol} ${priority} ${address} ${port} typ ${type}` +
+        (tcpType ? ` tcptype ${tcpType}` : ""),
     ),
     "a=end-of-candidates",
   ];

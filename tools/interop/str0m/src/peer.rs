@@ -104,7 +104,8 @@ impl Peer {
 
     /// Takes the gateway's side of the transport, and begins to connect.
     pub fn connect(&mut self, transport: &Value, role: &str) -> Result<(), Failure> {
-        for candidate in transport["iceCandidates"].as_array().ok_or("no candidates")? {
+        let candidates = transport["iceCandidates"].as_array().ok_or("no candidates")?;
+        for candidate in candidates.iter().filter(|candidate| candidate["protocol"] == "udp") {
             let address = candidate["address"].as_str().ok_or("no address")?.parse()?;
             let port = u16::try_from(candidate["port"].as_u64().ok_or("no port")?)?;
             self.rtc.add_remote_candidate(Candidate::host(SocketAddr::new(address, port), "udp")?);
