@@ -14,7 +14,7 @@ from tools.chromium import PERMITTED, TOUCHED
 pytestmark = pytest.mark.browser
 
 # As if a firewall let no UDP out: https://www.rfc-editor.org/rfc/rfc8828#section-5.2, mode 4.
-_NO_UDP = "--force-webrtc-ip-handling-policy=disable_non_proxied_udp"
+_NO_UDP = "--webrtc-ip-handling-policy=disable_non_proxied_udp"
 
 
 @pytest.fixture(scope="module")
