@@ -39,6 +39,7 @@ class Owner(Protocol):
     def attachment_ended(self, attachment: "Attachment", end_reason: EndReason, *, broken: bool) -> None: ...
     def attachment_failed(self, attachment: "Attachment", errors: ExceptionGroup[Exception]) -> None: ...
     async def wait_resumed(self, attachment: "Attachment") -> None: ...
+    def stop_waiting(self, attachment: "Attachment") -> None: ...
 
 
 @define(eq=False)
@@ -101,6 +102,14 @@ class Attachment:
 
     async def _close(self) -> None:
         try:
+            await self._close_stream()
+            await self.owner.wait_resumed(self)
+        finally:
+            # A cancellation may come before the wait. Without this, the session would live on without a socket.
+            self.owner.stop_waiting(self)
+
+    async def _close_stream(self) -> None:
+        try:
             # After a violation of RFC 6455, trio-websocket has mostly closed its stream without a close frame. Its
             # tasks are gone now, so no other frame can get in between.
             if self.owed_close_code is not None:
@@ -114,7 +123,6 @@ class Attachment:
             self.closed.set()
             if self._accepted:
                 self.report(end_reasons.DISCONNECTED, broken=True)
-        await self.owner.wait_resumed(self)
 
     # Moving bytes.
 

@@ -31,6 +31,10 @@ from protocol.errors import ErrorCode
 from protocol.events import Closing
 from protocol.responses import Error, Ok
 
+RESUMES_PER_SECOND = 1
+RESUMES_AT_ONCE = 20
+"""How often a session may change its socket, in the long run and at once."""
+
 
 @define(eq=False)
 class Connection:
@@ -42,7 +46,8 @@ class Connection:
     now.
 
     ``end_reason`` and ``ended_at`` are the first reason and its time. ``reference`` finds a failure in the log.
-    ``broadcast_budget`` bounds the messages that the client causes to other clients. ``media_heard_at`` returns the
+    ``broadcast_budget`` bounds the messages that the client causes to other clients, ``resume_budget`` its changes of
+    the socket. ``media_heard_at`` returns the
     time of the session's last media.
     """
 
@@ -63,6 +68,7 @@ class Connection:
     media_heard_at: Callable[[], float] = no_media
     inbox: Inbox = field(init=False)
     broadcast_budget: TokenBucket = field(init=False)
+    resume_budget: TokenBucket = field(init=False)
     _errors: ErrorBudget = field(init=False)
     # The events that wait for the response to a request. None while no request is being served.
     _held: list[Frame] | None = None
@@ -72,6 +78,7 @@ class Connection:
 
     def __attrs_post_init__(self) -> None:
         self.broadcast_budget = TokenBucket(self.config.message_rate, self.config.message_burst)
+        self.resume_budget = TokenBucket(RESUMES_PER_SECOND, RESUMES_AT_ONCE)
         self._errors = ErrorBudget(self.config.error_budget, self.config.error_window)
         self.inbox = Inbox(self.config.inbox_messages, self.config.inbox_bytes)
 
@@ -201,19 +208,20 @@ class Connection:
             self.fail(errors)
 
     async def wait_resumed(self, attachment: Attachment) -> None:
-        """Wait until the client resumes after this socket broke, or end the connection when the time is over."""
+        """Wait until the client resumes after this socket broke, or until the time for that is over."""
         if attachment is not self._broken:
             return
         config = self.config
         heard_at = max(attachment.shared.last_received_at, self.media_heard_at())
         silent_at = heard_at + config.ping_interval + config.ping_timeout
-        try:
-            with trio.move_on_at(min(trio.current_time() + config.resume_grace, silent_at)):
-                await self._wait_is_over.wait()
-        finally:
-            if attachment is self._broken:
-                self._broken = None
-                self.end(end_reasons.DISCONNECTED)
+        with trio.move_on_at(min(trio.current_time() + config.resume_grace, silent_at)):
+            await self._wait_is_over.wait()
+
+    def stop_waiting(self, attachment: Attachment) -> None:
+        """End the connection if it still waits for the client to resume after this socket broke."""
+        if attachment is self._broken:
+            self._broken = None
+            self.end(end_reasons.DISCONNECTED)
 
     # Another socket.
 

@@ -212,7 +212,7 @@ def message(session: Session, data: SendMessage) -> Delivered:
 @handler
 def ping(session: Session, data: Ping) -> Done:
     log = session.member.connection.replay_log
-    if log is not None:
+    if log is not None and (data.last_event is not None or data.last_answer is not None):
         log.acknowledge(data.last_event or 0, -1 if data.last_answer is None else data.last_answer)
     return Done()
 

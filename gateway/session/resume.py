@@ -3,6 +3,8 @@
 import hmac
 from typing import Final
 
+import trio
+
 import sfu
 from gateway.channel.channel import Channel
 from gateway.channel.member import Member
@@ -21,24 +23,30 @@ def resume_session(gateway: Gateway, connection: Connection, request: Request) -
     """Hand the socket of ``connection`` over to the connection of the session that ``request`` names.
 
     The newest socket wins. The session's former socket is aborted in the same step. Raises :exc:`RequestError` with
-    ``not_found``, both for a wrong secret and for a session that has ended.
+    ``not_found``, both for a wrong secret and for a session that has ended. Raises it with ``rate_limited`` after too
+    many changes, since each may send the whole replay log.
     """
     data = request.data
     assert isinstance(data, ResumeSession)
     channel, member = _find_seat(gateway, data)
     resumed, log = member.connection, member.connection.replay_log
     assert log is not None
+    if not resumed.resume_budget.take(1, trio.current_time()):
+        raise RequestError(ErrorCode.RATE_LIMITED, "this session was resumed too often in too short a time")
     last_event, last_answer = min(data.last_event, log.last_event), min(data.last_answer, log.last_answer)
     log.acknowledge(last_event, last_answer)
     missing = log.needed(last_event, last_answer)
     if missing is None:
-        log.start_over()
         answer = _whole_state(channel, member, log.last_request, log.last_event)
     else:
         answer = SessionResumed(False, log.last_request, log.last_event, channel.epoch)
+    frames = [Frame.of(Ok(request.id, answer)), *(missing or ())]
+    # From here on nothing can fail, so the socket never belongs to nobody.
+    if missing is None:
+        log.start_over()
     attachment, received = connection.hand_over()
     gateway.forget_connection(connection)
-    resumed.attach(attachment, [Frame.of(Ok(request.id, answer)), *(missing or ())], received)
+    resumed.attach(attachment, frames, received)
     resumed.log = resumed.log.bind(remote=connection.remote)
     resumed.metrics.resumed(lost=missing is None)
     resumed.log.info("session resumed", lost=missing is None, sent_again=len(missing or ()))

@@ -332,3 +332,49 @@ async def test_a_client_that_falls_silent_on_its_new_socket_times_out(autojump_c
         before = trio.current_time()
         assert (await ben.voice_state("user_left"))["reason"] == "timed_out"
         assert trio.current_time() <= before + 10
+
+
+@pytest.mark.parametrize("broken_first", [True, False])
+async def test_a_cancelled_socket_leaves_no_session_that_waits_for_its_client(
+    autojump_clock: MockClock, broken_first: bool
+) -> None:
+    async with open_rig(resume_grace=9) as rig:
+        (ben,) = await rig.joined("ben")
+        ada = await rig.connect()
+        session = await join(ada, "ada")
+        await ben.voice_state("user_joined")
+        again, _ = await resume(rig, session, lastAnswer=1)
+        if broken_first:
+            await trio.aclose_forcefully(again.stream)
+        before = trio.current_time()
+        rig.scopes[2].cancel()
+        assert (await ben.voice_state("user_left"))["reason"] == "disconnected"
+        assert trio.current_time() == before
+        await wait_all_tasks_blocked()
+        assert rig.gateway.open_connections == 1
+
+
+async def test_a_session_that_changes_its_socket_too_often_is_refused_and_goes_on(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada = await rig.connect()
+        session = await join(ada, "ada")
+        for _ in range(20):
+            current, _ = await resume(rig, session, lastAnswer=1)
+        another = await rig.connect()
+        assert await another.error("resume_session", **session, lastAnswer=1) == "rate_limited"
+        assert await current.ok("ping") == {}
+        await trio.sleep(1.5)
+        assert (await another.ok("resume_session", **session, lastAnswer=1))["lost"] is False
+
+
+async def test_a_ping_without_numbers_acknowledges_nothing(autojump_clock: MockClock) -> None:
+    async with open_rig() as rig:
+        ada = await rig.connect()
+        session = await join(ada, "ada")
+        log = rig.gateway.seats[session["sessionId"]][1].connection.replay_log
+        assert log is not None
+        await ada.ok("ping")
+        log.start_over()  # as if the answers had been dropped
+        await raw_request(ada, 1, "ping")  # an old kind of client, whose ids do not rise
+        await wait_all_tasks_blocked()
+        assert ada.frames[-1] == {"id": 1, "type": "ok", "data": {}}

@@ -92,8 +92,8 @@ MUTATIONS: Final = (
         6,
         "A client whose connection broke keeps its seat beyond the limit of silence.",
         "gateway/connection/connection.py",
-        "            with trio.move_on_at(min(trio.current_time() + config.resume_grace, silent_at)):\n",
-        "            with trio.move_on_at(trio.current_time() + config.resume_grace):\n",
+        "        with trio.move_on_at(min(trio.current_time() + config.resume_grace, silent_at)):\n",
+        "        with trio.move_on_at(trio.current_time() + config.resume_grace):\n",
         (f"{_RESUMING}test_a_broken_socket_keeps_the_seat_for_the_grace_but_no_longer_than_silence",),
     ),
     Mutation(
