@@ -89,9 +89,9 @@ class Link:
         self._open_stream = open_stream
         self.events = EventBuffer(event_buffer)
         self._websocket = ClientWebSocket(timeouts, self._receive, self._on_end)
-        # The WebSocket that reconnect() has left. It stays open until the next one serves the session, because the
-        # gateway ends a session whose WebSocket ends.
-        self._left: ClientWebSocket | None = None
+        # WebSockets that the client has left, although the gateway may take one of them for the present one. They stay
+        # open until another one serves the session, because the gateway ends a session whose WebSocket ends.
+        self._left: list[ClientWebSocket] = []
         self._gone = trio.Event()  # The present WebSocket has ended, or was left.
         self._ids = itertools.count(1)
         self._asked: dict[int, type[RequestData[Any]]] = {}
@@ -157,7 +157,8 @@ class Link:
                 raise self._closed() from None
 
     def _forget(self, request_id: int) -> _Answer | None:
-        if self._asked.pop(request_id, None) is not None:
+        # `resume_session` takes no place: the requests that wait for it may have them all.
+        if self._asked.pop(request_id, ResumeSession) is not ResumeSession:
             self._unanswered.release()
         return self._answers.pop(request_id, None)
 
@@ -289,39 +290,36 @@ class Link:
         websocket = self._websocket = ClientWebSocket(self._timeouts, self._receive, self._on_end)
         self._gone = trio.Event()
         serve(websocket, stream, self._gone)
-        outcome: Literal["failed", "refused", "resumed"] = "failed"
+        response: Ok | Error | None = None
         try:
             with trio.move_on_at(attempt.deadline):
-                outcome = await self._introduce(websocket)
+                response = await self._introduce(websocket)
         finally:
-            if outcome != "resumed":
-                websocket.end()
-        return outcome
+            if not isinstance(response, Ok):
+                websocket.detach()
+                self._left.append(websocket)
+        if not isinstance(response, Ok):
+            return self._refused(response)
+        await self._send_again(cast(SessionResumed, response.data))
+        return "resumed"
 
-    async def _introduce(self, websocket: ClientWebSocket) -> Literal["failed", "refused", "resumed"]:
-        """Name the session on a new WebSocket, and send again what the gateway has not received."""
+    async def _introduce(self, websocket: ClientWebSocket) -> Ok | Error | None:
+        """Name the session on a new WebSocket. Return the answer, or None if none came."""
         session = self._session
         assert session is not None
-        try:
-            await websocket.opened()
-        except ConnectError:
-            return "failed"
         data = ResumeSession(session.id, session.secret, self._last_event, self._last_answer)
         request = Request(next(self._ids), data)
         answer = self._answers[request.id] = _Answer(encode(request), sent=True)
         self._asked[request.id] = ResumeSession
-        await self._unanswered.acquire()
         try:
+            await websocket.opened()
             await websocket.send(answer.text)
             await answer.came.wait()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return "failed"
+        except (ConnectError, trio.BrokenResourceError, trio.ClosedResourceError):
+            return None
         finally:
             self._forget(request.id)
-        if not isinstance(answer.response, Ok):
-            return self._refused(answer.response)
-        await self._send_again(cast(SessionResumed, answer.response.data), request.id)
-        return "resumed"
+        return answer.response
 
     def _refused(self, response: Error | None) -> Literal["failed", "refused"]:
         if response is None or response.data.code != ErrorCode.NOT_FOUND:
@@ -329,7 +327,8 @@ class Link:
         self._finish(CloseCode.ABNORMAL, "the connection broke, and the gateway has ended the session")
         return "refused"
 
-    async def _send_again(self, resumed: SessionResumed, own_id: int) -> None:
+    async def _send_again(self, resumed: SessionResumed) -> None:
+        """Send again what the gateway has not received."""
         self._is_introduced = True
         self._end_left()
         last = resumed.last_request
@@ -339,7 +338,7 @@ class Link:
                     answer.lost = True
                     answer.came.set()
         # Requests of this program may come meanwhile. They wait behind the older ones, since ids must rise.
-        while waiting := [number for number in self._answers if number > last and number != own_id]:
+        while waiting := [number for number in self._answers if number > last]:
             last = waiting[0]
             await self._send_text(self._answers[last])
         self._is_up = self._ended is None
@@ -350,14 +349,14 @@ class Link:
         """Leave the present WebSocket without a close frame, and resume the session over another one."""
         if self._can_resume and self._is_up:
             self._is_up = False
-            self._left = self._websocket
-            self._left.detach()
+            self._websocket.detach()
+            self._left.append(self._websocket)
             self._gone.set()
 
     def _end_left(self) -> None:
-        if self._left is not None:
-            self._left.end()
-            self._left = None
+        for websocket in self._left:
+            websocket.end()
+        self._left.clear()
 
     async def say_goodbye(self) -> None:
         """Send the queued frames and close the WebSocket with 1000. The caller bounds the time."""

@@ -9,6 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from protocol import GetStats, MessageReceived, VoiceState, limits
 from protocol.client import AnswerLost, Client, ConnectionClosed, StateLost, Timeouts, connect_over
+from protocol.client_websocket import ClientWebSocket
 from tests.conformance.whole_gateway import Gate, open_gate
 
 
@@ -206,3 +207,33 @@ async def test_what_has_come_is_acknowledged(autojump_clock: MockClock) -> None:
         before = log.answers
         await trio.sleep(60)
         assert log.answers == before  # acknowledgements alone cause no further ones
+
+
+async def test_more_waiting_requests_than_may_be_unanswered_do_not_hinder_resuming(autojump_clock: MockClock) -> None:
+    async with open_gate(resume_grace=9) as gate, joined(gate, "ada") as (ada, way):
+        way.is_down = True
+        await way.cut()
+        async with trio.open_nursery() as nursery:
+            for _ in range(300):
+                nursery.start_soon(ada.ping)
+            await trio.sleep(1)
+            way.is_down = False
+        assert len(way.streams) == 2
+
+
+async def test_a_late_answer_to_resume_session_does_not_cost_the_session(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, late = ClientWebSocket.send, iter([True])
+
+    async def send_slowly(websocket: ClientWebSocket, text: str) -> None:
+        await send(websocket, text)
+        if "resume_session" in text and next(late, False):
+            await trio.sleep(5)  # the client gives the attempt up, although the gateway has taken this socket
+
+    monkeypatch.setattr(ClientWebSocket, "send", send_slowly)
+    async with open_gate() as gate, joined(gate, "ada") as (ada, way), joined(gate, "ben") as (ben, _):
+        ada.reconnect()
+        assert (await ada.send_message("still here")).delivered == 1
+        assert len(way.streams) == 3
+        assert await messages(ben, 1) == ["still here"]
