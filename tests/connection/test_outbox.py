@@ -255,6 +255,15 @@ def test_a_frame_is_framed_as_a_websocket_library_would(size: int) -> None:
     assert Frame.of_text(text).text == text
 
 
+@pytest.mark.parametrize("size", [1, 100, 125, 65_500, 65_535])
+def test_a_numbered_event_is_framed_like_any_other_and_shares_its_body(size: int) -> None:
+    event = Frame.of_text('{"type":"message","data":"' + "x" * size + '"}')
+    numbered = event.numbered(1234)
+    assert numbered.text == '{"seq":1234,' + event.text[1:]
+    assert numbered.wire == Connection(ConnectionType.SERVER).send(TextMessage(numbered.text))
+    assert numbered.body is event.body
+
+
 async def test_a_writer_whose_sends_never_wait_lets_other_tasks_run() -> None:
     outbox = Outbox(max_bytes=1000, max_age=1)
     turns: list[str] = []

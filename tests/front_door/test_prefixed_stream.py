@@ -90,3 +90,20 @@ async def test_a_broken_socket_raises_when_it_is_sent_something_at_once() -> Non
 def test_a_stream_that_is_no_socket_takes_nothing_at_once() -> None:
     near, _ = memory_stream_pair()
     assert PrefixedStream(near, b"").send_nowait(b"hello") == 0
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+async def test_a_stream_that_is_reset_drops_what_its_client_has_not_read(is_reset: bool) -> None:
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    client = await trio.open_tcp_stream("127.0.0.1", listeners[0].socket.getsockname()[1])
+    async with client, await listeners[0].accept() as accepted, listeners[0]:
+        stream = PrefixedStream(accepted, b"")
+        if is_reset:
+            stream.reset_on_close()
+        await trio.aclose_forcefully(stream)
+        with trio.fail_after(5):
+            if is_reset:
+                with pytest.raises(trio.BrokenResourceError):
+                    await client.receive_some()
+            else:
+                assert await client.receive_some() == b""
