@@ -5,7 +5,16 @@ import random
 import trio
 
 from protocol import Joined
-from protocol.client import Client, ConnectError, ConnectionClosed, RequestError, Timeouts, connect
+from protocol.client import (
+    AnswerLost,
+    Client,
+    ConnectError,
+    ConnectionClosed,
+    RequestError,
+    StateLost,
+    Timeouts,
+    connect,
+)
 from protocol.errors import NextStep
 from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
 from tests.chaos.media import Media
@@ -16,6 +25,8 @@ from tools.light import Identity
 CHANNEL = "chaos"
 TIMEOUTS = Timeouts(connect=1, request=5, goodbye=0.5, ping_interval=1, pong=2)
 """Short timeouts.  With the usual ones, a client would spend most of a minute waiting."""
+BETWEEN_MOVES = (1.0, 6.0)
+"""Seconds from one change of the socket to the next."""
 
 
 class MediaLost(Exception):
@@ -50,7 +61,7 @@ class Member:
                 self.away(closed)
                 if closed.next_step is NextStep.STOP:
                     self.stop(f"closed with {closed.code}, {closed.reason or 'without a reason'}")
-            except* (ConnectError, MediaLost, trio.TooSlowError) as errors:
+            except* (AnswerLost, ConnectError, MediaLost, trio.TooSlowError) as errors:
                 self.away(_innermost(errors))
             # A random wait, so that clients that were cut off do not all come back at the same moment.
             await trio.sleep(self.rng.uniform(0.1, 0.4))
@@ -65,6 +76,7 @@ class Member:
                     self.media = Media(signalling, joined, self.identity, self.rng, nursery)
                     nursery.start_soon(self.follow, signalling, self.tracked, self.media)
                     nursery.start_soon(self.talk, joined, self.tracked, self.media)
+                    nursery.start_soon(self.move, signalling)
             finally:
                 self.tracked = self.media = None
 
@@ -79,6 +91,8 @@ class Member:
                 case ConsumerClosed():
                     media.lose(event.consumer_id)
                     self.show(tracked, media)
+                case StateLost():
+                    raise MediaLost("the gateway had to drop events")
                 case TransportStateChanged(state="failed" | "closed"):
                     raise MediaLost(f"a transport is {event.state}")
 
@@ -95,6 +109,12 @@ class Member:
                 self.show(tracked, media)
             else:
                 await self.changed.wait()
+
+    async def move(self, signalling: Client) -> None:
+        """Change the socket of the session at random moments."""
+        while True:
+            await trio.sleep(self.rng.uniform(*BETWEEN_MOVES))
+            signalling.reconnect()
 
     def show(self, tracked: TrackedList, media: Media) -> None:
         self.newest = tracked.revision

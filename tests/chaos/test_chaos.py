@@ -1,5 +1,7 @@
 """Forty client processes are killed, stopped, cut off and brought back for a minute, without a ghost.
 
+Meanwhile each of them changes the socket of its session at random moments.
+
     CHAOS_SEED=7 CHAOS_SECONDS=600 pytest tests/chaos/test_chaos.py
 
 The same seed draws the same actions, but their times depend on the machine.  A failure lists the last actions.
@@ -49,8 +51,10 @@ async def test_after_a_storm_every_list_is_correct(network: Network, tmp_path: P
             while time.monotonic() < end:
                 await storm.run(STORM)
                 took.append(await settle(crowd, gateway, SETTLED_WITHIN))
+            moves = sum(count for name, count in gateway.metrics().items() if name.startswith("sfu_resumes_total"))
+            assert moves > CLIENTS
             print(
-                "settled after",
+                f"{moves:.0f} changes of sockets, settled after",
                 *(f"{seconds:.1f}" for seconds in took),
                 f"s; {dict(crowd.count)}, {crowd.reports} reports",
             )
