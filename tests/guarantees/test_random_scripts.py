@@ -35,6 +35,7 @@ actions: st.SearchStrategy[Action] = st.one_of(
     st.tuples(st.just("close"), any_client),
     st.tuples(st.just("leave"), any_client),
     st.tuples(st.just("message"), any_client),
+    st.tuples(st.just("move"), any_client),
     st.tuples(st.just("die"), any_client, st.sampled_from(list(WAYS))),
     st.tuples(st.just("wait"), st.sampled_from(["0", "0.01", "0.05", "0.5", "6"])),
     st.tuples(st.just("wait"), st.sampled_from(["0", "0.01", "0.05"])),
@@ -120,6 +121,13 @@ class Script:
 
     async def message(self, number: str) -> None:
         await self._one(number).ask("message", data="hello")
+
+    async def move(self, number: str) -> None:
+        client = self._one(number)
+        if client.is_resuming or await client.resume():
+            return
+        if client.name in self.world.may_end:
+            client.give_up()
 
     async def die(self, number: str, way: str) -> None:
         WAYS[way](self.world, self._one(number).name)

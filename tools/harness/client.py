@@ -18,6 +18,7 @@ from attrs import define, field
 from protocol.limits import PATH, SUBPROTOCOL
 from tools.harness.endpoint import Endpoint
 from tools.harness.offers import CAPABILITIES, media_parameters
+from tools.harness.steps import SOCKET_MARK
 from tools.harness.streams import MemoryStream
 from tools.harness.transcript import Gone, Json, ReceivedFrame, Refused, Stay
 
@@ -29,9 +30,6 @@ MediaKind = Literal["audio", "video"]
 
 #: Virtual seconds that a client waits for an answer, which is much longer than all limits of the gateway.
 PATIENCE = 60.0
-
-#: Between a client's name and the number of its socket.
-SOCKET_MARK = "~"
 
 # After these requests a stream may have gaps.
 _INTERRUPTS = frozenset({"pause", "resume", "close", "set_layers"})
@@ -111,6 +109,13 @@ class HarnessClient:
         if self._old_codes and not resumed:  # the old socket has ended meanwhile, and with it the session
             self._end(self._old_codes[0])
         return resumed
+
+    def give_up(self) -> None:
+        """Close its socket without a close frame, because its network may be dead."""
+        if not self.over.is_set():
+            self.world.expect_end(self.name)
+            self.stream.close()
+            self._end(None)
 
     async def _resume(self, stream: MemoryStream) -> bool:
         websocket = await self._open(stream)

@@ -204,7 +204,7 @@ def judge_bounds(world: World) -> None:
             raise GuaranteeBroken(
                 4, f"leaving took {entry.detail['seconds']:.3f} s, which is more than {bound} s", entry
             )
-    ends = {entry.client: entry.at for entry in reversed(world.trace.of("begin: end"))}
+    ends = {entry.detail["socket"]: entry.at for entry in reversed(world.trace.of("begin: end"))}
     for entry in world.trace.of("served"):
         seconds = entry.at - ends.get(entry.client, entry.at)
         if seconds > bound + 2 * world.config.goodbye_timeout:

@@ -29,12 +29,19 @@ if TYPE_CHECKING:
     from tools.harness.faults import Faults
 
 NOBODY: Final = "-"
+#: Between a client's name and the number of its socket.
+SOCKET_MARK: Final = "~"
 
 
 def name_of_connection(connection: Connection) -> str:
-    """The name of the client at the other end.  The harness uses that name as the client's address, with the number of
-    the client's socket behind it."""
-    return str(structlog.get_context(connection.log).get("remote", NOBODY)).partition("~")[0]
+    """The name of the client at the other end."""
+    return socket_of_connection(connection).partition(SOCKET_MARK)[0]
+
+
+def socket_of_connection(connection: Connection) -> str:
+    """The address of the client at the other end.  The harness uses the client's name, with the number of its socket
+    behind it from the second one on."""
+    return str(structlog.get_context(connection.log).get("remote", NOBODY))
 
 
 def name_of_peer(media: sfu.Peer | sfu.Transport | sfu.Producer | sfu.Consumer) -> str:
@@ -91,7 +98,11 @@ EXIT_STEPS: Final[dict[str, Step]] = {
         Connection,
         "end",
         _by_connection,
-        before=lambda connection, end_reason: {"why": end_reason.text, "first": connection.end_reason is None},
+        before=lambda connection, end_reason: {
+            "why": end_reason.text,
+            "first": connection.end_reason is None,
+            "socket": socket_of_connection(connection),
+        },
     ),
     "close peer": Step(sfu.Peer, "close", name_of_peer, before=lambda peer: {"number": peer.number}),
     "close consumer": Step(sfu.Consumer, "close", name_of_peer),

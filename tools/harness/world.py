@@ -23,13 +23,13 @@ from gateway.gateway import Gateway
 from gateway.server import Server, open_server
 from sfu.dataplane.interface import DropReason, Path
 from sfu.dataplane.memory import MemoryDataPlane
-from tools.harness.client import SOCKET_MARK, HarnessClient
+from tools.harness.client import HarnessClient
 from tools.harness.endpoint import Endpoint
 from tools.harness.faults import Faults
 from tools.harness.leaks import ResourceCounts, check, count_resources
 from tools.harness.network import CLEAN, Conditions, Network
 from tools.harness.patches import breakable_ping, captured_log
-from tools.harness.steps import name_of_connection, wrapped_steps
+from tools.harness.steps import SOCKET_MARK, name_of_connection, wrapped_steps
 from tools.harness.streams import CAPACITY, MemoryStream, memory_stream_pair
 from tools.harness.trace import Trace
 from tools.light.transport import Identity, LightTransport
