@@ -28,8 +28,6 @@ _ATTEMPT_SECONDS: Final = 2.0
 """The longest attempt to open another WebSocket. TCP repeats a lost first packet after 1 s, 3 s and 7 s, so a new
 attempt is faster than a long wait."""
 _DELAYS: Final = (0.0, 0.3, 0.6, 1.2)
-_ACKNOWLEDGE_SECONDS: Final = 10.0
-_ACKNOWLEDGE_CHARACTERS: Final = 32 * 1024
 
 A = TypeVar("A", bound=OkData)
 Decode = Callable[[bytes | str, Mapping[int, type[RequestData[Any]]]], Ok | Error | Event]
@@ -213,15 +211,15 @@ class Link:
     def _count(self, size: int) -> None:
         self._unacknowledged += size
         self._something_came.set()
-        if self._unacknowledged >= _ACKNOWLEDGE_CHARACTERS:
+        if self._unacknowledged >= limits.ACKNOWLEDGE_BYTES:
             self._much_came.set()
 
     async def acknowledge(self) -> None:
-        """Acknowledge what has come, after 32 KiB or 10 s, until :meth:`end`."""
+        """Acknowledge what has come, as ``limits`` says, until :meth:`end`."""
         with self._acknowledging:
             while True:
                 await self._something_came.wait()
-                with trio.move_on_after(_ACKNOWLEDGE_SECONDS):
+                with trio.move_on_after(limits.ACKNOWLEDGE_SECONDS):
                     await self._much_came.wait()
                 self._unacknowledged = 0
                 self._something_came, self._much_came = trio.Event(), trio.Event()

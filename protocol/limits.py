@@ -47,6 +47,11 @@ LISTED_BACKLOG: Final = 65536
 
 # The gateway keeps this many bytes of answers and events of a session until the client acknowledges them.
 MAX_UNACKNOWLEDGED_BYTES: Final = 256 * 1024
+# A client acknowledges them after this many bytes, and at least after this many seconds. An acknowledgement costs the
+# gateway as much as any request. In a channel of 100 an event with the whole list has 30 KB. With a lower limit, each
+# of these events would cause an acknowledgement of every member.
+ACKNOWLEDGE_BYTES: Final = 128 * 1024
+ACKNOWLEDGE_SECONDS: Final = 10.0
 
 # The number of bad messages that a connection survives, and the time in which they count.
 ERROR_BUDGET: Final = 20

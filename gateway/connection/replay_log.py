@@ -2,6 +2,7 @@
 them."""
 
 from collections import deque
+from itertools import count
 
 from attrs import define, field, frozen
 
@@ -13,17 +14,13 @@ _ENTRY_BYTES = 64
 
 @frozen
 class KeptAnswer:
-    """The answer to a request. ``number`` counts the answers of the session, and ``request`` is a hash of the request's
-    text."""
+    """The answer to the request with this id. ``number`` counts the answers of the session, and ``request`` is a hash
+    of the request's text."""
 
+    request_id: int
     frame: Frame
     number: int
     request: int
-
-
-# A frame with the ``seq`` of its event and the id of its request, of which one is -1. A plain tuple, because each
-# receiver of an event makes one.
-_Entry = tuple[Frame, int, int]
 
 
 @define(eq=False)
@@ -41,7 +38,10 @@ class ReplayLog:
     last_event: int = 0
     answers: int = 0
     size: int = 0
-    _entries: deque[_Entry] = field(factory=deque)
+    # An event is kept as the frame that all its receivers share. Its number follows from its place: the first event
+    # here has the number ``_first_event``. So an event that many receivers keep costs each of them no object.
+    _entries: deque[Frame | KeptAnswer] = field(factory=deque)
+    _first_event: int = 1
     _kept: dict[int, KeptAnswer] = field(factory=dict)
     # A hash of the text of the request that is being served.
     _serving: int = 0
@@ -57,32 +57,36 @@ class ReplayLog:
 
     def keep_event(self, frame: Frame) -> Frame:
         """Number an event and keep it. Return the numbered frame."""
-        event = self.last_event = self.last_event + 1
-        numbered = frame.numbered(event)
-        self._keep((numbered, event, -1))
-        return numbered
+        self.last_event += 1
+        self._keep(frame, frame.size)
+        return frame.numbered(self.last_event)
 
     def keep_answer(self, request_id: int, frame: Frame) -> None:
         """Keep the answer to the request that is being served."""
         self.answers += 1
         self.last_answer = max(self.last_answer, request_id)
-        self._kept[request_id] = KeptAnswer(frame, self.answers, self._serving)
-        self._keep((frame, -1, request_id))
+        answer = self._kept[request_id] = KeptAnswer(request_id, frame, self.answers, self._serving)
+        self._keep(answer, frame.size)
 
-    def _keep(self, entry: _Entry) -> None:
+    def _keep(self, entry: Frame | KeptAnswer, size: int) -> None:
         self._entries.append(entry)
-        self.size += entry[0].size + _ENTRY_BYTES
+        self.size += size + _ENTRY_BYTES
         while self.size > self.max_bytes:
-            _, event, answer = self._drop_oldest()
-            self._lost_event = max(self._lost_event, event)
-            self._lost_answer = max(self._lost_answer, answer)
+            dropped = self._drop_oldest()
+            if isinstance(dropped, KeptAnswer):
+                self._lost_answer = max(self._lost_answer, dropped.request_id)
+            else:
+                self._lost_event = self._first_event - 1
 
-    def _drop_oldest(self) -> _Entry:
-        entry = frame, _, answer = self._entries.popleft()
-        self.size -= frame.size + _ENTRY_BYTES
-        kept = self._kept.get(answer)
-        if kept is not None and kept.frame is frame:
-            del self._kept[answer]
+    def _drop_oldest(self) -> Frame | KeptAnswer:
+        entry = self._entries.popleft()
+        if isinstance(entry, KeptAnswer):
+            self.size -= entry.frame.size + _ENTRY_BYTES
+            if self._kept.get(entry.request_id) is entry:
+                del self._kept[entry.request_id]
+        else:
+            self.size -= entry.size + _ENTRY_BYTES
+            self._first_event += 1
         return entry
 
     def answer_to(self, request_id: int, text: str) -> KeptAnswer | None:
@@ -100,7 +104,10 @@ class ReplayLog:
         """Forget what the client has: the events up to ``event``, and the answers to requests up to ``answer``."""
         self._acknowledges = True
         # The client has received everything in the order of the log. So what it has is the log's beginning.
-        while self._entries and not _is_needed(self._entries[0], event, answer):
+        while self._entries:
+            oldest = self._entries[0]
+            if oldest.request_id > answer if isinstance(oldest, KeptAnswer) else self._first_event > event:
+                break
             self._drop_oldest()
 
     def needed(self, event: int, answer: int) -> list[Frame] | None:
@@ -108,16 +115,19 @@ class ReplayLog:
         sending. None if some of them were dropped."""
         if self._lost_event > event or self._lost_answer > answer:
             return None
-        return [entry[0] for entry in self._entries if _is_needed(entry, event, answer)]
+        frames, numbers = [], count(self._first_event)
+        for entry in self._entries:
+            if isinstance(entry, KeptAnswer):
+                if entry.request_id > answer:
+                    frames.append(entry.frame)
+            elif (number := next(numbers)) > event:
+                frames.append(entry.numbered(number))
+        return frames
 
     def start_over(self) -> None:
         """Forget all messages, because the client gets the whole state."""
         self._entries.clear()
         self._kept.clear()
         self.size = 0
+        self._first_event = self.last_event + 1
         self._lost_event, self._lost_answer = self.last_event, self.last_answer
-
-
-def _is_needed(entry: _Entry, event: int, answer: int) -> bool:
-    """Whether a client with this newest ``event`` and ``answer`` lacks the message."""
-    return entry[1] > event or entry[2] > answer

@@ -6,11 +6,12 @@ from functools import partial
 import pytest
 import trio
 
+from protocol import limits
 from protocol.client import ConnectionClosed, RequestError
 from protocol.errors import CloseCode
 from protocol.requests import Consume, Join, Leave, Ping, ResumeSession, SendMessage
 from protocol.responses import Done
-from tools.light.lean_signalling import ACKNOWLEDGE_BYTES, LeanSignalling
+from tools.light.lean_signalling import LeanSignalling
 from tools.light.websocket import WebSocketPool
 from tools.servers import running_gateway
 
@@ -79,7 +80,8 @@ async def test_what_has_come_is_acknowledged_so_that_the_gateway_forgets_it(pool
     joined = await listener.request(Join("lobby", "Ada", "ada"))
     speaker = await pool.open(LeanSignalling)
     await speaker.request(Join("lobby", "Ben", "ben"))
-    for _ in range(2 * ACKNOWLEDGE_BYTES // 15_000 + 1):
+    messages = 2 * limits.ACKNOWLEDGE_BYTES // 15_000 + 1
+    for _ in range(messages):
         await speaker.request(SendMessage("x" * 15_000))
         await listener.request(Ping())
     replayed: list[float] = []
@@ -87,6 +89,6 @@ async def test_what_has_come_is_acknowledged_so_that_the_gateway_forgets_it(pool
     # It names no event, so the gateway sends all events again that it still has.
     resumed = await successor.request(ResumeSession(joined.session_id, joined.session_secret, 0, 1000))
     await successor.request(Ping())
-    assert resumed.last_event == 6
+    assert resumed.last_event == 1 + messages
     assert len(replayed) - 2 <= 3  # without the two answers
     listener.close()

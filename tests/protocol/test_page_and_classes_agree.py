@@ -175,6 +175,7 @@ def test_the_page_names_the_subprotocol_the_path_and_the_times() -> None:
     assert f"at most {limits.SESSION_CLEANUP_TIMEOUT:g} s" in section("What the gateway promises")
     assert f"more than {limits.MAX_LISTED_PARTICIPANTS} members" in section("Events")
     assert f"more than {limits.LISTED_BACKLOG} bytes wait" in section("Events")
+    assert f"every {limits.ACKNOWLEDGE_BYTES // 1024} KiB, and at least every {limits.ACKNOWLEDGE_SECONDS:g}" in PAGE
 
 
 def test_the_envelopes_on_the_page_can_be_decoded() -> None:

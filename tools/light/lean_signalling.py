@@ -23,9 +23,6 @@ from tools.light.light_media import Answer
 from tools.light.websocket import PooledWebSocket
 
 ANSWER_SECONDS: Final = 60.0
-#: Bytes of messages, and seconds, after which a client acknowledges what it has, as docs/protocol.md asks.
-ACKNOWLEDGE_BYTES: Final = 32 * 1024
-ACKNOWLEDGE_SECONDS: Final = 10.0
 _RESPONSE: Final = b'{"id":'
 _EVENT: Final = b'{"seq":'
 # Bytes at the beginning of a message in which to search.  An event has its type and user id there, before the list.
@@ -120,8 +117,8 @@ class LeanSignalling(PooledWebSocket):
             return
         if payload.startswith(_EVENT):
             self._last_event = int(payload[len(_EVENT) : payload.index(b",")])
-        if self._unacknowledged >= ACKNOWLEDGE_BYTES or at - self._acknowledged_at >= ACKNOWLEDGE_SECONDS:
-            self._acknowledge(at)
+        if self._unacknowledged >= limits.ACKNOWLEDGE_BYTES or at - self._acknowledged_at >= limits.ACKNOWLEDGE_SECONDS:
+            self.acknowledge(at)
         if payload.find(_VOICE_STATE, 0, _HEAD) < 0:
             return
         if self.keep_events:
@@ -130,7 +127,7 @@ class LeanSignalling(PooledWebSocket):
             start = payload.index(_USER) + len(_USER)
             self.on_left(payload[start : payload.index(b'"', start)].decode(), at)
 
-    def _acknowledge(self, at: float) -> None:
+    def acknowledge(self, at: float) -> None:
         """Let the gateway forget what has come. Otherwise it keeps up to 256 KiB for each client that may resume."""
         self._next_id += 1
         if not self.send_now(encode(Request(self._next_id, Ping(self._last_event, self._last_answer)))):

@@ -29,7 +29,7 @@ const UNANSWERED_MS = 2_500;
 /** The same for a ping that follows a doubt, at least. */
 const DOUBTFUL_MS = 200;
 /** Acknowledge after this many characters. The gateway keeps everything until then. */
-const ACKNOWLEDGE_AFTER = 32_768;
+const ACKNOWLEDGE_AFTER = 131_072;
 /** Longest wait for an answer. A join may have to wait up to 5 s, while the gateway closes an older session. */
 const ANSWER_TIMEOUT_MS = 15_000;
 /** The same in a session, which may have to resume first. */

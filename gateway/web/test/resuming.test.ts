@@ -282,7 +282,7 @@ describe("pings", () => {
 
   it("come earlier after many bytes", () => {
     const { socket } = inSession();
-    const event = (seq: number) => ({ seq, type: "message", data: { from: "ada", data: "x".repeat(10_000) } });
+    const event = (seq: number) => ({ seq, type: "message", data: { from: "ada", data: "x".repeat(40_000) } });
     for (let seq = 1; seq <= 3; seq += 1) socket(0).say(event(seq));
     expect(socket(0).asked("ping")).toEqual([]);
     socket(0).say(event(4));
