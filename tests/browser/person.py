@@ -23,6 +23,10 @@ _MIDDLE = """selector => {
   canvas.drawImage(video, video.videoWidth / 2, video.videoHeight / 2, 1, 1, 0, 0, 1, 1);
   return [...canvas.getImageData(0, 0, 1, 1).data];
 }"""
+_SET_HIDDEN = """hidden => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 _NOTE_WHEN = """text => {
   window.__noted = new Promise(resolve => {
     const look = () => {
@@ -110,14 +114,25 @@ class Person:
         entries: list[Stats] = self.page.evaluate("window.__room.stats()")["inbound"]
         return {(entry["userId"], entry["source"]): entry for entry in entries}
 
-    def outbound(self) -> dict[str, Stats]:
-        """The browser's statistics of sent streams, by source."""
+    def sent_encodings(self, source: str = "camera") -> list[Stats]:
+        """The browser's statistics of a sent stream: one entry for each encoding, in rising quality."""
         entries: list[Stats] = self.page.evaluate("window.__room.stats()")["outbound"]
-        return {entry["source"]: entry for entry in entries}
+        return sorted((one for one in entries if one["source"] == source), key=lambda one: str(one.get("rid", "")))
 
     def frames_from(self, user_id: str, source: str = "camera") -> int:
         """Return the number of decoded video frames of a user."""
         return int(self.inbound().get((user_id, source), {}).get("framesDecoded", 0))
+
+    def width_from(self, user_id: str) -> int:
+        """The width in pixels of the newest decoded picture of a user's camera; 0 without any."""
+        return int(self.inbound().get((user_id, "camera"), {}).get("frameWidth", 0))
+
+    def sees_width(self, user_id: str, low: int, high: int, within: float) -> None:
+        """Wait until a user's camera comes in a width from ``low`` to ``high`` pixels."""
+        deadline = time.monotonic() + within
+        while not low <= (width := self.width_from(user_id)) <= high:
+            assert time.monotonic() < deadline, f"{self.name} sees {user_id} {width} pixels wide"
+            self.page.wait_for_timeout(100)
 
     def energy_from(self, user_id: str, source: str = "microphone") -> float:
         """The sound energy that came from a user so far."""
@@ -168,8 +183,8 @@ class Person:
         return red, green, blue
 
     def target_bitrate(self) -> float:
-        """The bitrate, in bit/s, at which the browser aims to send its camera now."""
-        while not (rate := self.outbound().get("camera", {}).get("targetBitrate")):
+        """The bitrate, in bit/s, at which the browser aims to send all encodings of its camera now."""
+        while not (rate := sum(one.get("targetBitrate", 0) for one in self.sent_encodings())):
             self.page.wait_for_timeout(50)
         return float(rate)
 
@@ -185,6 +200,13 @@ class Person:
         self.page.wait_for_timeout(1000)
         louder = self.energy_from(user_id) - before
         assert louder < 1e-6, f"{self.name} still hears {user_id}"
+
+    def puts_the_page_in_the_background(self) -> None:
+        """Let the page believe that another tab is in front of it.  A browser without a window shows all its tabs."""
+        self.page.evaluate(_SET_HIDDEN, True)
+
+    def brings_the_page_back(self) -> None:
+        self.page.evaluate(_SET_HIDDEN, False)
 
     def closes_tab(self) -> None:
         self.page.close()

@@ -7,11 +7,13 @@
  */
 import type { types } from "mediasoup-client";
 
+import { Demand, topLayers, type Change } from "./demand";
 import { MediaTransport, type MediaTransportHandlers, type TransportContext } from "./mediaTransport";
 import type { ConsumerClosedReason, ConsumerEntry, Participant, ParticipantProducer, Source } from "./protocol";
 import { ConnectionEnded, RequestError } from "./signalling";
 import type { ReceivedStream } from "./stalledMembers";
 import type { Measured } from "./stats";
+import type { Views } from "./views";
 
 /** These sources send all the time, unless they are paused. */
 const STEADY: readonly Source[] = ["microphone", "camera"];
@@ -36,6 +38,8 @@ interface Entry {
   retry?: ReturnType<typeof setTimeout> | undefined;
   consumerId?: string | undefined;
   consumer?: types.Consumer | undefined;
+  /** What the tile needs. Only a video has it, and only while its consumer can receive. */
+  demand?: Demand | undefined;
 }
 
 export class Inbound {
@@ -44,13 +48,22 @@ export class Inbound {
   readonly #flowing: (flows: boolean) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #transport: MediaTransport;
+  readonly #views: Views;
+  readonly #stopWatching: () => void;
+  #dueTimer: ReturnType<typeof setTimeout> | undefined;
   /** The listed producers that send, in one string to compare. */
   #sending = "";
   #paused: ReadonlySet<string> = new Set();
   #media: readonly RemoteMedia[] = [];
 
-  constructor(context: TransportContext, handlers: { changed(): void } & Omit<MediaTransportHandlers, "lost">) {
+  constructor(
+    context: TransportContext,
+    handlers: { changed(): void } & Omit<MediaTransportHandlers, "lost">,
+    views: Views,
+  ) {
     this.#context = context;
+    this.#views = views;
+    this.#stopWatching = views.subscribe(() => this.#look());
     this.#changed = handlers.changed;
     this.#flowing = handlers.flowing;
     this.#transport = new MediaTransport("receive", context, {
@@ -111,10 +124,10 @@ export class Inbound {
 
   /** The streams that should flow all the time, with their packets from the statistics. */
   streams(packets: ReadonlyMap<number, number>): ReceivedStream[] {
-    return [...this.#entries.values()].flatMap(({ userId, producer, consumer }) => {
+    return [...this.#entries.values()].flatMap(({ userId, producer, consumer, demand }) => {
       const { producerId, source } = producer;
       const count = packets.get(consumer?.rtpParameters.encodings?.[0]?.ssrc ?? -1);
-      if (count === undefined || !STEADY.includes(source) || this.#paused.has(producerId)) return [];
+      if (count === undefined || !STEADY.includes(source) || this.#paused.has(producerId) || demand?.isPaused) return [];
       return [{ userId, producerId, packets: count }];
     });
   }
@@ -127,6 +140,8 @@ export class Inbound {
   }
 
   close(): void {
+    this.#stopWatching();
+    clearTimeout(this.#dueTimer);
     for (const entry of this.#entries.values()) this.#drop(entry);
     this.#entries.clear();
     this.#transport.close();
@@ -172,10 +187,40 @@ export class Inbound {
       this.#publish();
       await this.#transport.connected(transport);
       if (!isWanted()) return;
-      await signalling.request("resume", { consumerId });
+      // Sound plays, whatever the page shows.
+      if (kind === "audio") return void (await signalling.request("resume", { consumerId }));
+      entry.demand = new Demand(topLayers(rtpParameters));
+      this.#look();
     } catch (error) {
       if (isWanted()) this.#failed(entry, error);
     }
+  }
+
+  /** Ask the gateway for what the tiles need now, and look again when it is time. */
+  #look(): void {
+    clearTimeout(this.#dueTimer);
+    const now = performance.now();
+    let dueAt = Infinity;
+    for (const entry of this.#entries.values()) {
+      if (!entry.demand) continue;
+      this.#tell(entry, entry.demand.look(this.#views.of(entry.userId, entry.producer.source), now));
+      dueAt = Math.min(dueAt, entry.demand.dueAt);
+    }
+    if (dueAt < Infinity) this.#dueTimer = setTimeout(() => this.#look(), dueAt - now);
+  }
+
+  /** Requests reach the gateway in this order, so a video begins with the right layers. */
+  #tell(entry: Entry, { layers, paused }: Change): void {
+    const { attempt, consumerId } = entry;
+    if (consumerId === undefined) return;
+    const { signalling } = this.#context;
+    const requests: Promise<unknown>[] = [];
+    if (layers) requests.push(signalling.request("set_layers", { consumerId, ...layers }));
+    if (paused !== undefined) {
+      requests.push(signalling.request(paused ? "pause" : "resume", { consumerId }));
+      this.#transport.expectOther();
+    }
+    Promise.all(requests).catch((error: unknown) => entry.attempt === attempt && this.#failed(entry, error));
   }
 
   #failed(entry: Entry, error: unknown): void {
@@ -199,7 +244,7 @@ export class Inbound {
     entry.attempt += 1;
     clearTimeout(entry.retry);
     entry.consumer?.close();
-    entry.consumer = entry.consumerId = undefined;
+    entry.consumer = entry.consumerId = entry.demand = undefined;
   }
 
   #transportLost(): void {

@@ -7,6 +7,7 @@
  */
 import type { Device, types } from "mediasoup-client";
 
+import { encodedAs, withoutSimulcast } from "./encodings";
 import { MediaTransport, type MediaTransportHandlers, type TransportContext } from "./mediaTransport";
 import type { ParticipantProducer, Source } from "./protocol";
 import { RedundantAudio } from "./redundantAudio";
@@ -22,16 +23,6 @@ export interface OutboundHandlers extends Omit<MediaTransportHandlers, "lost"> {
   /** The gateway or the browser rejected the track. It will not be tried again. */
   failed(source: Source, error: unknown): void;
 }
-
-/** How each source is encoded. There is one encoding for each source, without simulcast layers. */
-const ENCODING: Readonly<Record<Source, Pick<types.ProducerOptions, "encodings" | "codecOptions">>> = {
-  // FEC repairs lost packets. NACK lets the gateway ask for them. DTX sends almost nothing during silence.
-  microphone: { codecOptions: { opusFec: true, opusNack: true, opusDtx: true, opusStereo: false } },
-  camera: { encodings: [{ maxBitrate: 2_000_000 }] },
-  screen: { encodings: [{ maxBitrate: 3_000_000 }] },
-  screen_audio: { codecOptions: { opusFec: true, opusNack: true, opusDtx: false, opusStereo: true } },
-  other: {},
-};
 
 /** How often the losses of the sent audio are looked at. The gateway reports them once a second. */
 const REVIEW_MS = 1_000;
@@ -135,11 +126,19 @@ export class Outbound {
     // The caller may have stopped it while the transport was being opened.
     if (this.#wanted.get(source)?.track !== track) return;
     const options = { track, stopTracks: false, disableTrackOnPause: false, appData: { source, paused } };
-    const producer = await transport.produce({ ...options, ...ENCODING[source] }).catch((error: unknown) => {
-      // After a lost transport `#transportLost` sends the track again. A track that has ended is not worth an error.
-      if (transport.closed || track.readyState === "ended") return undefined;
-      throw error;
-    });
+    const encoded = encodedAs(source, track.getSettings());
+    const producer = await transport
+      .produce({ ...options, ...encoded })
+      .catch((error: unknown) => {
+        // A browser may refuse simulcast. What the gateway refuses, it would refuse again.
+        if (transport.closed || (encoded.encodings?.length ?? 1) === 1 || isFromGateway(error)) throw error;
+        return transport.produce({ ...options, ...withoutSimulcast(encoded) });
+      })
+      .catch((error: unknown) => {
+        // After a lost transport `#transportLost` sends the track again. A track that has ended is not worth an error.
+        if (transport.closed || track.readyState === "ended") return undefined;
+        throw error;
+      });
     if (!producer || transport.closed) return;
     if (paused) producer.pause();
     this.#producers.set(source, producer);
@@ -177,4 +176,8 @@ export class Outbound {
     this.#wanted.delete(source);
     this.#handlers.failed(source, error);
   }
+}
+
+function isFromGateway(error: unknown): boolean {
+  return error instanceof RequestError || error instanceof ConnectionEnded || error instanceof AnswerLost;
 }

@@ -12,6 +12,7 @@ import { closeCodeOf, delayMs } from "./reconnect";
 import { Session, type Presence } from "./session";
 import { BROKEN, ConnectionEnded, RequestError, Signalling, type Ended, type OpenSocket, type Socket } from "./signalling";
 import { readStats, type RoomStats } from "./stats";
+import { Views } from "./views";
 
 /** After this long in the channel, the next loss starts again with the shortest wait. */
 const SETTLED_MS = 10_000;
@@ -75,6 +76,8 @@ const NOBODY: Presence = {
 };
 
 export class Room {
+  /** What the page shows of the others. */
+  readonly views = new Views();
   readonly #surroundings: Surroundings;
   readonly #local: LocalMedia;
   readonly #listeners = new Set<() => void>();
@@ -208,13 +211,14 @@ export class Room {
       const device = await this.#surroundings.createDevice();
       const optional = { ...(userId !== undefined && { userId }), ...(token !== undefined && { token }) };
       const data = { channelId, username, ...optional };
-      const session = await Session.join(signalling, device, data, {
-        changed: (presence) => signalling === this.#signalling && this.#changed(presence),
-        joined: (participant) => this.#announce("joined", participant),
-        left: (participant) => this.#announce("left", participant),
-        notSent: (source) => this.#local.fail(deviceOf(source), "unsent"),
+      const handlers = {
+        changed: (presence: Presence) => signalling === this.#signalling && this.#changed(presence),
+        joined: (participant: Participant) => this.#announce("joined", participant),
+        left: (participant: Participant) => this.#announce("left", participant),
+        notSent: (source: Source) => this.#local.fail(deviceOf(source), "unsent"),
         unusable: () => signalling.giveUp({ code: 4400, reason: UNSUPPORTED }),
-      });
+      };
+      const session = await Session.join(signalling, device, data, handlers, this.views);
       if (signalling === this.#signalling) this.#entered(session);
       else session.close();
     } catch (error) {

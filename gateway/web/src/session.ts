@@ -9,6 +9,7 @@ import { Roster, type Change } from "./roster";
 import { newSecret } from "./secret";
 import type { Signalling } from "./signalling";
 import { StalledMembers } from "./stalledMembers";
+import { Views } from "./views";
 import { Watch } from "./watch";
 
 /** A shorter trouble is not shown. */
@@ -57,17 +58,18 @@ export class Session {
   #isApplying = false;
   #closed = false;
 
-  private constructor(signalling: Signalling, device: Promise<Device>, ok: Joined, handlers: SessionHandlers) {
+  private constructor(signalling: Signalling, device: Promise<Device>, ok: Joined, handlers: SessionHandlers, views: Views) {
     this.#signalling = signalling;
     this.#handlers = handlers;
     this.#self = ok.userId;
     this.#roster = new Roster(ok.participants, ok.revision);
     const context = { device, signalling, iceServers: ok.iceServers };
-    this.#inbound = new Inbound(context, {
+    const receiving = {
       changed: () => this.#changed(),
-      flowing: (flows) => this.#flowing("inbound", flows),
-      troubled: (isTroubled) => this.#troubled("inbound", isTroubled),
-    });
+      flowing: (flows: boolean) => this.#flowing("inbound", flows),
+      troubled: (isTroubled: boolean) => this.#troubled("inbound", isTroubled),
+    };
+    this.#inbound = new Inbound(context, receiving, views);
     this.#outbound = new Outbound(context, {
       failed: handlers.notSent,
       flowing: (flows) => this.#flowing("outbound", flows),
@@ -77,16 +79,23 @@ export class Session {
   }
 
   /**
-   * Join a channel over an open connection. The caller passes the connection's events to `handle`.
+   * Join a channel over an open connection. The caller passes the connection's events to `handle`. `views` are the
+   * tiles of the page. Without any, everything is received as it is sent.
    *
    * Rejects with `RequestError` if the gateway refuses, and with `ConnectionEnded` if the connection ends first.
    */
-  static async join(signalling: Signalling, device: Device, data: Join, handlers: SessionHandlers): Promise<Session> {
+  static async join(
+    signalling: Signalling,
+    device: Device,
+    data: Join,
+    handlers: SessionHandlers,
+    views = new Views(),
+  ): Promise<Session> {
     const ok = await signalling.request("join", { sessionSecret: newSecret(), ...data });
     signalling.startSession(ok);
     // Events may arrive while the device loads. So keep the list from now on. Only the transports wait for the device.
     const loading = device.load({ routerRtpCapabilities: ok.routerRtpCapabilities }).then(() => device);
-    const session = new Session(signalling, loading, ok, handlers);
+    const session = new Session(signalling, loading, ok, handlers, views);
     loading.catch(handlers.unusable);
     session.#follow();
     return session;

@@ -87,6 +87,8 @@ export class FakeGateway {
   participants: Participant[] = [];
   revision = 1;
   isAway = false;
+  /** The layers of the videos that it sends. */
+  scalabilityMode: string | undefined;
   /** The highest id of a request in a session. */
   lastRequest = 0;
   #ids = 0;
@@ -157,7 +159,9 @@ export class FakeGateway {
     if (!owner || !producer) throw new Error(`nobody produces ${producerId}`);
     const { kind, source, paused } = producer;
     const codecMimeType = kind === "audio" ? "audio/opus" : "video/VP8";
-    const { rtpParameters } = testFakeParameters.generateConsumerRemoteParameters({ codecMimeType });
+    const made = testFakeParameters.generateConsumerRemoteParameters({ codecMimeType }).rtpParameters;
+    const layered = kind === "video" && this.scalabilityMode ? { scalabilityMode: this.scalabilityMode } : {};
+    const rtpParameters = { ...made, encodings: (made.encodings ?? []).map((each) => ({ ...each, ...layered })) };
     const consumerId = `consumer-of-${producerId}-${++this.#ids}`;
     return { consumerId, producerId, userId: owner.userId, kind, source, producerPaused: paused, rtpParameters };
   }

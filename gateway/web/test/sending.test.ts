@@ -1,3 +1,4 @@
+import type { FakeHandler } from "mediasoup-client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { FakeError, FakeGateway, fakeTimers, settle } from "./fakes";
@@ -16,11 +17,32 @@ describe("sending", () => {
     expect(gateway.socket.asked("produce")).toMatchObject([{ kind: "video", source: "camera", paused: false }]);
   });
 
-  it("sends one encoding of the camera", async () => {
+  it("sends a camera in three sizes, and a screen in one", async () => {
     const { gateway, session } = await join([]);
-    session.outbound.send("camera", track("video"));
+    session.outbound.send("camera", track("video", { width: 1280, height: 720 }));
+    session.outbound.send("screen", track("video", { width: 1920, height: 1080 }));
     await settle();
-    expect(gateway.socket.asked("produce")[0]?.rtpParameters.encodings).toHaveLength(1);
+    const encodings = gateway.socket.asked("produce").map(({ rtpParameters }) => rtpParameters.encodings ?? []);
+    expect(encodings.map(({ length }) => length)).toEqual([3, 1]);
+    expect(encodings[0]?.map(({ scaleResolutionDownBy }) => scaleResolutionDownBy)).toEqual([4, 2, undefined]);
+  });
+
+  it("sends a camera in one size to a browser that refuses more", async () => {
+    const { gateway, session, refused } = await join([]);
+    const opening = session.outbound.transport.get();
+    await settle();
+    const handler = (await opening).handler as FakeHandler;
+    const send = handler.send.bind(handler);
+    handler.send = (options) => {
+      if ((options.encodings?.length ?? 0) > 1) return Promise.reject(new TypeError("no simulcast"));
+      return send(options);
+    };
+    session.outbound.send("camera", track("video", { width: 1280, height: 720 }));
+    await settle();
+    expect(gateway.socket.asked("produce").map(({ rtpParameters }) => rtpParameters.encodings)).toMatchObject([
+      [{ maxBitrate: 2_000_000 }],
+    ]);
+    expect(refused).toEqual([]);
   });
 
   it("pauses and resumes the producer of a track that is muted and unmuted", async () => {

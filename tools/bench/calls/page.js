@@ -58,7 +58,10 @@
     };
     draw();
     setInterval(draw, 1000 / FRAMES_A_SECOND);
-    return canvas.captureStream().getVideoTracks()[0];
+    const [track] = canvas.captureStream().getVideoTracks();
+    // Without a size, our page sends one encoding, as the other contestants do.
+    track.getSettings = () => ({});
+    return track;
   }
 
   // A buzz through two formants whose pitch and loudness change like a voice's. It is never silent, so the encoder

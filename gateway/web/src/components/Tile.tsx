@@ -1,17 +1,28 @@
 import type { CSSProperties } from "react";
 
-import type { TileContent } from "../tiles";
+import { useView } from "../hooks/useView";
+import type { TileContent, TileSize } from "../tiles";
+import type { Views } from "../views";
 import { Icon } from "./Icon";
 import { Video } from "./Media";
 
-export function Tile({ tile }: { tile: TileContent }) {
+interface TileProps {
+  tile: TileContent;
+  /** Undefined until the page is laid out. */
+  size: TileSize | undefined;
+  views: Views;
+}
+
+export function Tile({ tile, size, views }: TileProps) {
   const { userId, username, kind, isSelf, isMuted, isSpeaking, isReconnecting, track } = tile;
+  const element = useView(views, userId, kind, isSelf ? undefined : size);
   const isScreen = kind === "screen";
   const note = [isSelf ? " (you)" : "", isScreen ? " · screen" : ""].join("");
   const showsMuted = isMuted && !isScreen;
   const classes = ["tile", kind, isSpeaking && !isScreen ? "speaking" : "", isSelf ? "self" : "", isReconnecting ? "reconnecting" : ""];
   return (
     <li
+      ref={element}
       className={classes.filter(Boolean).join(" ")}
       data-testid="tile"
       data-user-id={userId}

@@ -1,25 +1,32 @@
 import { useLayoutEffect, useRef, useState, type CSSProperties } from "react";
 
 import { tileSize, type TileContent, type TileSize } from "../tiles";
+import type { Views } from "../views";
 import { Tile } from "./Tile";
 
 const GAP = 10;
 
 /** The tiles of all participants, as large as fits. Shared screens take most of the space. */
-export function Tiles({ tiles }: { tiles: readonly TileContent[] }) {
+export function Tiles({ tiles, views }: { tiles: readonly TileContent[]; views: Views }) {
   const screens = tiles.filter(({ kind }) => kind === "screen");
   const people = tiles.filter(({ kind }) => kind === "camera");
   return (
     <div className={screens.length > 0 ? "stage with-screen" : "stage"}>
-      {screens.length > 0 && <Grid tiles={screens} label="Shared screens" />}
-      <Grid tiles={people} label="People" />
+      {screens.length > 0 && <Grid tiles={screens} label="Shared screens" views={views} />}
+      <Grid tiles={people} label="People" views={views} />
     </div>
   );
 }
 
-function Grid({ tiles, label }: { tiles: readonly TileContent[]; label: string }) {
+interface GridProps {
+  tiles: readonly TileContent[];
+  label: string;
+  views: Views;
+}
+
+function Grid({ tiles, label, views }: GridProps) {
   const element = useRef<HTMLUListElement>(null);
-  const [space, setSpace] = useState<TileSize>({ width: 0, height: 0 });
+  const [space, setSpace] = useState<TileSize>();
 
   useLayoutEffect(() => {
     const grid = element.current;
@@ -29,12 +36,12 @@ function Grid({ tiles, label }: { tiles: readonly TileContent[]; label: string }
     return () => observer.disconnect();
   }, []);
 
-  const { width, height } = tileSize(tiles.length, space, GAP);
-  const style = { "--tile-width": `${width}px`, "--tile-height": `${height}px` } as CSSProperties;
+  const size = tileSize(tiles.length, space ?? { width: 0, height: 0 }, GAP);
+  const style = { "--tile-width": `${size.width}px`, "--tile-height": `${size.height}px` } as CSSProperties;
   return (
     <ul ref={element} className="grid" style={style} aria-label={label}>
       {tiles.map((tile) => (
-        <Tile key={tile.key} tile={tile} />
+        <Tile key={tile.key} tile={tile} size={space && size} views={views} />
       ))}
     </ul>
   );

@@ -37,7 +37,7 @@ export function VideoCall({ room, state, onLeave }: VideoCallProps) {
       </header>
       <Notices room={room} state={state} sound={sound} />
       <main className="main">
-        <Tiles tiles={tilesOf(state)} />
+        <Tiles tiles={tilesOf(state)} views={room.views} />
         <NewsLine news={news} />
         <p className="hidden" role="status" data-testid="reconnecting">
           {reconnectingWords(presence)}

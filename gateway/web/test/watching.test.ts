@@ -1,0 +1,92 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { FakeError, FakeGateway, fakeTimers, participant, settle } from "./fakes";
+import { heardAndSeen, join } from "./joined";
+
+beforeEach(fakeTimers);
+afterEach(() => vi.useRealTimers());
+
+/** The SSRC of every video that the fake gateway sends. */
+const VIDEO_SSRC = 99991111;
+const SMALL = { width: 240, height: 135 };
+
+describe("watching", () => {
+  async function watching() {
+    const joined = await join([participant("ada", ["microphone", "camera"])], simulcasting());
+    const requests = () =>
+      joined.gateway.socket.sent
+        .filter(({ type }) => type === "pause" || type === "resume" || type === "set_layers")
+        .map(({ type, data }) => `${type} ${nameOf((data as { consumerId: string }).consumerId)}`);
+    return { ...joined, requests };
+  }
+
+  it("asks for the layers of the tile before the video begins", async () => {
+    const gateway = simulcasting();
+    gateway.participants = [participant("ada")];
+    const { views, session } = await join([participant("ada")], gateway);
+    views.set("ada", "camera", SMALL);
+    const seen = participant("ada", ["camera"]);
+    gateway.tell("user_updated", seen, [seen, participant("me")]);
+    await settle();
+    expect(gateway.socket.types().slice(-2)).toEqual(["set_layers", "resume"]);
+    expect(gateway.socket.asked("set_layers")).toMatchObject([{ spatial: 0, temporal: 2 }]);
+    session.close();
+  });
+
+  it("pauses a hidden video, never the sound, and resumes it at once", async () => {
+    const { views, requests, session } = await watching();
+    const videos = () => session.inbound.streams(new Map([[VIDEO_SSRC, 5]])).map(({ producerId }) => producerId);
+    expect(requests()).toEqual(["resume ada-microphone", "resume ada-camera"]);
+    expect(videos()).toEqual(["ada-camera"]);
+    views.set("ada", "camera", "hidden");
+    views.set("ada", "microphone", "hidden");
+    await vi.advanceTimersByTimeAsync(1_900);
+    expect(requests()).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(requests().slice(2)).toEqual(["pause ada-camera"]);
+    // Nothing comes, as was wished, so nobody is in trouble.
+    expect(videos()).toEqual([]);
+    views.set("ada", "camera", SMALL);
+    expect(requests().slice(3)).toEqual(["set_layers ada-camera", "resume ada-camera"]);
+  });
+
+  it("follows the size of the tile once it has settled", async () => {
+    const { views, gateway } = await watching();
+    views.set("ada", "camera", { width: 600, height: 340 });
+    views.set("ada", "camera", SMALL);
+    await vi.advanceTimersByTimeAsync(400);
+    expect(gateway.socket.asked("set_layers")).toMatchObject([{ spatial: 0, temporal: 2 }]);
+  });
+
+  it("consumes a video again if the gateway refuses to resume it", async () => {
+    const { views, gateway, now } = await watching();
+    views.set("ada", "camera", "hidden");
+    await vi.advanceTimersByTimeAsync(2_100);
+    gateway.answers.resume = () => new FakeError("rate_limited");
+    views.set("ada", "camera", SMALL);
+    await settle();
+    expect(heardAndSeen(now())).toEqual(["ada microphone"]);
+    delete gateway.answers.resume;
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(heardAndSeen(now())).toEqual(["ada microphone", "ada camera"]);
+  });
+
+  it("asks for nothing any more after the session has ended", async () => {
+    const { views, requests, session } = await watching();
+    session.close();
+    views.set("ada", "camera", "hidden");
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(requests()).toHaveLength(2);
+  });
+});
+
+/** A gateway that sends every video in three sizes. */
+function simulcasting(): FakeGateway {
+  const gateway = new FakeGateway();
+  gateway.scalabilityMode = "L3T3";
+  return gateway;
+}
+
+function nameOf(consumerId: string): string {
+  return /^consumer-of-(.*)-\d+$/.exec(consumerId)?.[1] ?? consumerId;
+}

@@ -1,0 +1,75 @@
+"""A camera comes in several sizes, and a page asks for the one that it shows."""
+
+import time
+
+import pytest
+
+from tests.browser.chromium import Chromium
+from tests.browser.conftest import Invite
+from tests.browser.person import Person
+
+pytestmark = pytest.mark.browser
+
+
+def camera_bytes(person: Person, user_id: str) -> int:
+    return int(person.inbound()[user_id, "camera"]["bytesReceived"])
+
+
+def test_a_camera_is_sent_in_three_sizes_and_each_page_gets_the_one_that_fits_its_tiles(
+    invite: Invite, chromium: Chromium
+) -> None:
+    ada = invite("Ada")
+    ben = invite("Ben", chromium.browser.new_context(viewport={"width": 400, "height": 640}))
+    eve = invite("Eve", chromium.browser.new_context(viewport={"width": 1280, "height": 720}))
+    ada.joins("sizes")
+    ben.joins("sizes", camera=0)
+    eve.joins("sizes", camera=0)
+    ben.watches_and_hears(ada.user_id, by=time.monotonic() + 15)
+    assert [encoding["rid"] for encoding in ada.sent_encodings()] == ["r0", "r1", "r2"]
+    ben.sees_width(ada.user_id, 1, 320, within=20)
+    eve.sees_width(ada.user_id, 640, 1280, within=30)
+
+    ben.page.set_viewport_size({"width": 1280, "height": 720})
+    ben.sees_width(ada.user_id, 640, 1280, within=20)
+
+
+def test_a_page_in_the_background_gets_sound_and_no_video_and_shows_video_again_at_once(invite: Invite) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    ada.joins("background")
+    ben.joins("background", camera=0)
+    ben.watches_and_hears(ada.user_id, by=time.monotonic() + 15)
+
+    ben.puts_the_page_in_the_background()
+    ben.page.wait_for_timeout(3_000)
+    before, sound = camera_bytes(ben, ada.user_id), ben.energy_from(ada.user_id)
+    ben.page.wait_for_timeout(2_000)
+    assert camera_bytes(ben, ada.user_id) == before
+    assert ben.energy_from(ada.user_id) > sound
+    ben.sees("tile", user_id=ada.user_id, reconnecting="false")
+
+    frames = ben.frames_from(ada.user_id)
+    ben.brings_the_page_back()
+    deadline = time.monotonic() + 3
+    while ben.frames_from(ada.user_id) == frames:
+        assert time.monotonic() < deadline, "no picture after the page came back"
+        ben.page.wait_for_timeout(50)
+
+
+def test_a_tile_that_is_scrolled_away_gets_no_video(invite: Invite, chromium: Chromium) -> None:
+    """In a window as small as this, a shared screen leaves room for one of the people."""
+    ada, ben = invite("Ada"), invite("Ben")
+    eve = invite("Eve", chromium.browser.new_context(viewport={"width": 300, "height": 420}))
+    ada.joins("scrolled")
+    ben.joins("scrolled")
+    eve.joins("scrolled", camera=0)
+    eve.watches_and_hears(ben.user_id, by=time.monotonic() + 15)
+    ada.presses("screen")
+    eve.sees("tile", within=10, user_id=ada.user_id, kind="screen")
+    eve.page.wait_for_timeout(4_000)
+
+    before = camera_bytes(eve, ben.user_id)
+    eve.page.wait_for_timeout(1_000)
+    assert camera_bytes(eve, ben.user_id) == before
+    eve.page.locator(f'[data-testid="tile"][data-user-id="{ben.user_id}"]').scroll_into_view_if_needed()
+    eve.page.wait_for_timeout(3_000)
+    assert camera_bytes(eve, ben.user_id) > before
