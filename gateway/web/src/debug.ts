@@ -4,13 +4,16 @@
  * - `state()` returns what the page shows, as plain data.
  * - `stats()` resolves to `{inbound, outbound}`: the browser's own statistics of every stream, with `userId` and
  *   `source` added. mediasoup-client hides the peer connections, so a page cannot get them elsewhere.
+ * - `gatewayStats()` resolves to the answer to the request `stats`.
  */
+import type { Stats } from "./protocol";
 import type { Room } from "./room";
 import type { RoomStats } from "./stats";
 
 export interface RoomForTests {
   state(): unknown;
   stats(): Promise<RoomStats>;
+  gatewayStats(): Promise<Stats | undefined>;
 }
 
 declare global {
@@ -21,7 +24,11 @@ declare global {
 
 /** Set `window.__room`. Returns a function that removes it. */
 export function showToTests(room: Room): () => void {
-  window.__room = Object.freeze({ state: () => describe(room), stats: () => room.stats() });
+  window.__room = Object.freeze({
+    state: () => describe(room),
+    stats: () => room.stats(),
+    gatewayStats: () => room.gatewayStats(),
+  });
   return () => {
     delete window.__room;
   };

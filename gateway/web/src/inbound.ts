@@ -133,9 +133,9 @@ export class Inbound {
   }
 
   /** Every received stream with its labels, for the statistics. */
-  get measured(): Measured<{ userId: string; source: Source }>[] {
-    return [...this.#entries.values()].flatMap(({ userId, producer, consumer }) =>
-      consumer ? [{ labels: { userId, source: producer.source }, getStats: () => consumer.getStats() }] : [],
+  get measured(): Measured<{ userId: string; producerId: string; source: Source }>[] {
+    return [...this.#entries.values()].flatMap(({ userId, producer: { producerId, source }, consumer }) =>
+      consumer ? [{ labels: { userId, producerId, source }, getStats: () => consumer.getStats() }] : [],
     );
   }
 

@@ -35,7 +35,7 @@ export function measure(report: RTCStatsReport): Measurement | undefined {
 }
 
 /** Chromium names the pair in the transport's entry. Firefox marks the pair. */
-function selectedPair(byId: ReadonlyMap<string, Entry>, entries: readonly Entry[]): Entry | undefined {
+export function selectedPair(byId: ReadonlyMap<string, Entry>, entries: readonly Entry[]): Entry | undefined {
   const transport = entries.find((entry) => entry["type"] === "transport" && entry["selectedCandidatePairId"]);
   if (transport) return byId.get(String(transport["selectedCandidatePairId"]));
   return entries.find((entry) => entry["type"] === "candidate-pair" && entry["selected"] === true);

@@ -7,10 +7,11 @@
 import type { Device } from "mediasoup-client";
 
 import { isOn, LocalMedia, type LocalState } from "./localMedia";
-import type { Participant, Source } from "./protocol";
+import type { Participant, Source, Stats } from "./protocol";
 import { closeCodeOf, delayMs } from "./reconnect";
 import { Session, type Presence } from "./session";
 import { BROKEN, ConnectionEnded, RequestError, Signalling, type Ended, type OpenSocket, type Socket } from "./signalling";
+import type { Sample } from "./statistics";
 import { readStats, type RoomStats } from "./stats";
 import { Views } from "./views";
 
@@ -179,6 +180,17 @@ export class Room {
 
   stats(): Promise<RoomStats> {
     return readStats(this.#session);
+  }
+
+  /** What the gateway measures. Undefined without a session, and without an answer. */
+  async gatewayStats(): Promise<Stats | undefined> {
+    return this.#session && this.#signalling?.request("stats", {}).catch(() => undefined);
+  }
+
+  /** What browser and gateway measure now, for the statistics panel. */
+  async sample(): Promise<Sample> {
+    const [browser, gateway] = await Promise.all([this.stats(), this.gatewayStats()]);
+    return { at: this.#surroundings.now(), browser, gateway };
   }
 
   /** Join over a new WebSocket, or over an open one that knows no session. */

@@ -27,12 +27,21 @@ const received = report(
 describe("statistics", () => {
   it("label each stream with user and source, even if the browser names no track", async () => {
     const joined = session(
-      [{ labels: { userId: "ada", source: "microphone" }, getStats: received }],
+      [{ labels: { userId: "ada", producerId: "p1", source: "microphone" }, getStats: received }],
       [{ labels: { source: "camera" }, getStats: sent }],
     );
-    const { inbound, outbound } = await readStats(joined);
-    expect(inbound).toEqual([{ id: "22697f8", type: "inbound-rtp", kind: "audio", packetsReceived: 48, userId: "ada", source: "microphone" }]);
+    const { inbound, outbound, reports } = await readStats(joined);
+    const labels = { userId: "ada", producerId: "p1", source: "microphone" };
+    expect(inbound).toEqual([{ id: "22697f8", type: "inbound-rtp", kind: "audio", packetsReceived: 48, ...labels }]);
     expect(outbound).toEqual([{ id: "5a5a6b2b", type: "outbound-rtp", kind: "video", ssrc: 7, framesEncoded: 30, source: "camera" }]);
+    expect(reports).toMatchObject([{ localId: "5a5a6b2b", source: "camera" }]);
+  });
+
+  it("have the path of the sent streams", async () => {
+    const transport = { id: "T", type: "transport", selectedCandidatePairId: "P2" };
+    const pairs = report(transport, { id: "P1", type: "candidate-pair" }, { id: "P2", type: "candidate-pair", availableOutgoingBitrate: 9 });
+    const { path } = await readStats(session([], [{ labels: { source: "camera" }, getStats: pairs }]));
+    expect(path).toMatchObject({ id: "P2", availableOutgoingBitrate: 9 });
   });
 
   it("have an entry for each sent layer", async () => {
@@ -48,6 +57,6 @@ describe("statistics", () => {
   });
 
   it("are empty without a session", async () => {
-    expect(await readStats(undefined)).toEqual({ inbound: [], outbound: [] });
+    expect(await readStats(undefined)).toEqual({ inbound: [], outbound: [], reports: [] });
   });
 });

@@ -1,14 +1,17 @@
 import { useEffect, useRef, useState } from "react";
 
+import { useShortcuts } from "../hooks/useShortcuts";
 import type { Room, RoomState } from "../room";
 import { Sound } from "../sound";
 import { tilesOf } from "../tiles";
 import { reconnectingWords } from "../words";
 import { Controls } from "./Controls";
 import { CopyLink } from "./CopyLink";
+import { Icon } from "./Icon";
 import { Voice } from "./Media";
 import { NewsLine } from "./NewsLine";
 import { Notices } from "./Notices";
+import { StatisticsPanel } from "./StatisticsPanel";
 import { Tiles } from "./Tiles";
 
 interface VideoCallProps {
@@ -19,9 +22,18 @@ interface VideoCallProps {
 
 export function VideoCall({ room, state, onLeave }: VideoCallProps) {
   const [sound] = useState(() => new Sound());
+  const [showsStatistics, setShowsStatistics] = useState(false);
   const title = useRef<HTMLHeadingElement>(null);
+  const statisticsButton = useRef<HTMLButtonElement>(null);
   // A screen reader reads out the heading that has the focus: the channel's name.
   useEffect(() => title.current?.focus(), []);
+
+  const toggleStatistics = () => setShowsStatistics(!showsStatistics);
+  useShortcuts({ s: toggleStatistics });
+  const closeStatistics = () => {
+    setShowsStatistics(false);
+    statisticsButton.current?.focus();
+  };
 
   const { channelId, presence, local, news } = state;
   const voices = presence.media.filter(({ kind }) => kind === "audio");
@@ -33,11 +45,25 @@ export function VideoCall({ room, state, onLeave }: VideoCallProps) {
           {channelId}
         </h1>
         <CopyLink />
+        <button
+          ref={statisticsButton}
+          type="button"
+          className="quiet"
+          data-testid="statistics-button"
+          aria-expanded={showsStatistics}
+          aria-keyshortcuts="S"
+          title="Statistics (S)"
+          onClick={toggleStatistics}
+        >
+          <Icon name="statistics" />
+          <span>Statistics</span>
+        </button>
         <Together state={state} />
       </header>
       <Notices room={room} state={state} sound={sound} />
       <main className="main">
         <Tiles tiles={tilesOf(state)} views={room.views} />
+        {showsStatistics && <StatisticsPanel room={room} state={state} onClose={closeStatistics} />}
         <NewsLine news={news} />
         <p className="hidden" role="status" data-testid="reconnecting">
           {reconnectingWords(presence)}
