@@ -59,6 +59,15 @@ class ConsumerUpdated(Event):
     layers: Layers | None
 
 
+@event("producer_layers")
+@frozen
+class ProducerLayers(Event):
+    """The encodings of a producer of this session that somebody wants, in rising quality."""
+
+    producer_id: ObjectId
+    active: tuple[bool, ...]
+
+
 @event("transport_state")
 @frozen
 class TransportStateChanged(Event):

@@ -32,8 +32,11 @@ class ConsumerSource(Protocol):
     @property
     def simulcast(self) -> bool: ...
     @property
+    def top_encoding(self) -> int: ...
+    @property
     def guard(self) -> Guard: ...
 
+    def change_demand(self, before: int | None, after: int | None) -> None: ...
     def active_encodings(self, now: float) -> list[bool]: ...
     def request_key_frame(self, encoding: int, consumer_id: str, patience: Patience, now: float) -> None: ...
     def forget_consumer(self, consumer: Consumer) -> None: ...
@@ -177,7 +180,9 @@ class Consumer:
     def set_paused(self, paused: bool, now: float) -> None:
         if paused == self.paused:
             return
+        wanted = self.best_wanted
         self.paused = paused
+        self._report_demand(wanted)
         self.transport.plane.set_consumer_paused(self.plane_id, paused)
         self._forget_layers()
         self.on_unblocked(now)
@@ -199,9 +204,23 @@ class Consumer:
 
     def set_bounds(self, bounds: Layers, now: float) -> None:
         """Forward nothing above these layers."""
+        wanted = self.best_wanted
         self.bounds = bounds
+        self._report_demand(wanted)
         self.transport.plane.set_layers(self.plane_id, self.target, bounds.temporal)
         self.retarget(self.producer.active_encodings(now), now)
+
+    @property
+    def best_wanted(self) -> int | None:
+        """The best encoding that its owner wants, whether or not it flows.  None while the owner has paused it."""
+        if self.paused:
+            return None
+        top = self.producer.top_encoding
+        return top if self.bounds is None else min(self.bounds.spatial, top)
+
+    def _report_demand(self, before: int | None) -> None:
+        # Under the producer's guard, as a key frame request is.
+        self.producer.guard(self.producer.change_demand, before, self.best_wanted)
 
     def best_encoding(self, active: list[bool]) -> int:
         """The best encoding within the bounds that flows now; see :func:`sfu.layers.choose_encoding`."""

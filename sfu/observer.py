@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class PeerObserver(Protocol):
     """The owner of a peer.  It gets a notice of every change that it did not make itself.
 
-    Every method is synchronous, and may call the peer.  If one of the first four raises, :meth:`failed` gets the
+    Every method is synchronous, and may call the peer.  If one of the first five raises, :meth:`failed` gets the
     exception.  So only the owner of this peer ends.
     """
 
@@ -26,6 +26,9 @@ class PeerObserver(Protocol):
 
     def producer_closed(self, producer: Producer) -> None:
         """The producer closed with its transport."""
+
+    def demand_changed(self, producer: Producer) -> None:
+        """Its receivers want other encodings than before (see its ``wanted_encodings``)."""
 
     def consumer_closed(self, consumer: Consumer, why: ConsumerEndReason) -> None:
         """The consumer closed, and the owner did not ask for it."""

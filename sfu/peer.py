@@ -178,7 +178,7 @@ class Peer:
         )
         self.consumers[consumer.id] = consumer
         transport.remember_consumer(consumer)
-        producer.consumers[consumer.id] = consumer
+        producer.remember_consumer(consumer)
         self.directory.consumers[consumer.plane_id] = consumer
         consumer.on_unblocked(now)
 
@@ -319,6 +319,9 @@ class Peer:
 
     def transport_changed(self, transport: Transport) -> None:
         self.guard(self.observer.transport_changed, transport)
+
+    def demand_changed(self, producer: Producer) -> None:
+        self.guard(self.observer.demand_changed, producer)
 
     def consumer_updated(self, consumer: Consumer) -> None:
         self.guard(self.observer.consumer_updated, consumer)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sfu.closing import drop_by_force
 from sfu.dataplane.core import ENCODING_IDLE
+from sfu.demand import EncodingDemand
 from sfu.keyframes import KeyFrameRequests, Patience
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class ProducerTransport(Protocol):
 
     def wake(self) -> None: ...
     def release_ssrc(self, ssrc: int) -> None: ...
+    def demand_changed(self, producer: Producer) -> None: ...
     def forget_producer(self, producer: Producer) -> None: ...
 
 
@@ -58,6 +60,8 @@ class Producer:
         self.consumers: dict[str, Consumer] = {}
         self.ssrcs = [encoding.ssrc for encoding in plan.spec.encodings]
         self._key_frame_requests = KeyFrameRequests(transport.context.settings.key_frame_interval)
+        # A microphone has one encoding, which costs little.  Its first syllable must not wait for a sender.
+        self._demand = EncodingDemand(len(self.ssrcs)) if self.kind == "video" else None
         self._voice_read = (0, 0.0)
 
     @property
@@ -73,6 +77,11 @@ class Producer:
     def simulcast(self) -> bool:
         """Whether it has several encodings."""
         return len(self.ssrcs) > 1
+
+    @property
+    def top_encoding(self) -> int:
+        """The number of its best encoding."""
+        return len(self.ssrcs) - 1
 
     def encoding_stats(self) -> Sequence[EncodingStats]:
         return self.transport.plane.producer_stats(self.plane_id).encodings
@@ -115,12 +124,15 @@ class Producer:
         self.transport.wake()
 
     def handle_timer(self, now: float) -> None:
-        """Send the key frame requests that are due, and those that have become possible."""
+        """Send the key frame requests that are due, and those that have become possible.  Review the demand."""
         self._key_frame_requests.send_due(self, now)
+        if self._demand is not None and self._demand.update(now):
+            self.transport.demand_changed(self)
 
     def get_timer(self) -> float | None:
         """When :meth:`handle_timer` has something to do next; None for never."""
-        return self._key_frame_requests.get_timer(self)
+        timers = (self._key_frame_requests.get_timer(self), None if self._demand is None else self._demand.get_timer())
+        return min((timer for timer in timers if timer is not None), default=None)
 
     def can_be_asked(self, encoding: int) -> bool:
         reachable = self.transport.connected and self.ssrcs[encoding] is not None
@@ -136,6 +148,21 @@ class Producer:
     def send_key_frame_request(self, encoding: int) -> None:
         """Send PLI if the client understands it (RFC 4585 section 6.3.1), else FIR (RFC 5104 section 4.3.1)."""
         self.transport.plane.request_key_frame(self.plane_id, encoding, full_intra=not self.plan.pli)
+
+    # Demand.
+
+    @property
+    def wanted_encodings(self) -> tuple[bool, ...] | None:
+        """Whether its client should send each encoding, in rising quality; see :mod:`sfu.demand`.  None for audio."""
+        return None if self._demand is None else self._demand.active
+
+    def change_demand(self, before: int | None, after: int | None) -> None:
+        """The best encoding that one of its consumers wants has changed.  None stands for no encoding.
+
+        Its own task notifies the client.  So however many consumers change in one step, the client gets one notice.
+        """
+        if self._demand is not None and self._demand.change(before, after):
+            self.transport.wake()
 
     # Encodings.
 
@@ -198,6 +225,12 @@ class Producer:
         self.transport.plane.remove_producer(self.plane_id)
         return closed_consumers
 
+    def remember_consumer(self, consumer: Consumer) -> None:
+        """The data plane sends it to this consumer from now on."""
+        self.consumers[consumer.id] = consumer
+        self.change_demand(None, consumer.best_wanted)
+
     def forget_consumer(self, consumer: Consumer) -> None:
         """It has closed."""
-        self.consumers.pop(consumer.id, None)
+        if self.consumers.pop(consumer.id, None) is not None:
+            self.change_demand(consumer.best_wanted, None)

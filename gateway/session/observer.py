@@ -6,7 +6,7 @@ import sfu
 from gateway.channel.channel import Channel
 from gateway.channel.member import Member
 from gateway.media_objects import convert
-from protocol.events import ConsumerClosed, ConsumerUpdated, TransportState, TransportStateChanged
+from protocol.events import ConsumerClosed, ConsumerUpdated, ProducerLayers, TransportState, TransportStateChanged
 from protocol.vocabulary import Layers
 
 _REPORTED_STATES: dict[sfu.TransportState, TransportState] = {
@@ -34,6 +34,10 @@ class MemberObserver:
         """Do nothing. The producer closed with its transport, and :meth:`transport_changed` comes next and updates the
         list."""
 
+    def demand_changed(self, producer: sfu.Producer) -> None:
+        if (event := demand_on(producer)) is not None:
+            self.member.connection.send_event(event)
+
     def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
         self.member.connection.send_event(ConsumerClosed(consumer.id, why.value))
 
@@ -44,3 +48,9 @@ class MemberObserver:
     def failed(self, error: Exception) -> None:
         """End this peer's session, because code that ran for it raised while the gateway served another client."""
         self.member.connection.fail(error)
+
+
+def demand_on(producer: sfu.Producer) -> ProducerLayers | None:
+    """The event with the encodings of this producer that somebody wants. None for audio, which is always wanted."""
+    wanted = producer.wanted_encodings
+    return None if wanted is None else ProducerLayers(producer.id, wanted)

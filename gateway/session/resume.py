@@ -11,7 +11,9 @@ from gateway.channel.member import Member
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
 from gateway.gateway import Gateway
+from gateway.session.observer import demand_on
 from gateway.session.statistics import TRANSPORT_STATES
+from protocol.declarations import Event
 from protocol.errors import ErrorCode, RequestError
 from protocol.requests import ConsumerEntry, Request, ResumeSession, SessionResumed, TransportEntry
 from protocol.responses import Ok
@@ -47,6 +49,9 @@ def resume_session(gateway: Gateway, connection: Connection, request: Request) -
     attachment, received = connection.hand_over()
     gateway.forget_connection(connection)
     resumed.attach(attachment, frames, received)
+    if missing is None:
+        for event in _present_state(member):
+            resumed.send_event(event)
     resumed.log = resumed.log.bind(remote=connection.remote)
     resumed.metrics.resumed(lost=missing is None)
     resumed.log.info("session resumed", lost=missing is None, sent_again=len(missing or ()))
@@ -81,6 +86,12 @@ def _whole_state(channel: Channel, member: Member, last_request: int, last_event
         producers=member.participant.producers,
         consumers=tuple(_consumer_entry(channel, one) for one in consumers),
     )
+
+
+def _present_state(member: Member) -> list[Event]:
+    """The events that tell a client the state of which it may have lost the changes."""
+    demands = (demand_on(publication.producer) for publication in member.publications.values())
+    return [event for event in demands if event is not None]
 
 
 def _consumer_entry(channel: Channel, consumer: sfu.Consumer) -> ConsumerEntry:

@@ -22,12 +22,16 @@ class Notices:
 
     received: list[tuple[str, object]] = field(factory=list)
     errors: list[Exception] = field(factory=list)
+    demands: list[tuple[bool, ...] | None] = field(factory=list)
 
     def transport_changed(self, transport: sfu.Transport) -> None:
         self.received.append((f"transport {transport.state}", transport))
 
     def producer_closed(self, producer: sfu.Producer) -> None:
         self.received.append(("producer closed", producer))
+
+    def demand_changed(self, producer: sfu.Producer) -> None:
+        self.demands.append(producer.wanted_encodings)
 
     def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
         self.received.append((f"consumer closed: {why}", consumer))

@@ -43,6 +43,11 @@ class Restless(Notices):
         super().producer_closed(producer)
         self._react()
 
+    def demand_changed(self, producer: sfu.Producer) -> None:
+        assert not producer.closed
+        super().demand_changed(producer)
+        self._react()
+
     def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
         assert consumer.closed
         super().consumer_closed(consumer, why)

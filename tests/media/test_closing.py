@@ -37,6 +37,10 @@ class Acting(Notices):
         super().producer_closed(producer)
         self._act()
 
+    def demand_changed(self, producer: sfu.Producer) -> None:
+        super().demand_changed(producer)
+        self._act()
+
     def consumer_closed(self, consumer: sfu.Consumer, why: sfu.ConsumerEndReason) -> None:
         super().consumer_closed(consumer, why)
         self._act()

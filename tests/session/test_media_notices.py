@@ -33,6 +33,7 @@ async def test_a_handshake_that_times_out_closes_the_transport_as_failed(autojum
         ada, ben, sending, heard = await call(rig)
         await ada.ok("connect_transport", transportId=sending, dtlsParameters=DTLS_PARAMETERS)
         begun = trio.current_time()
+        await ada.event("producer_layers")  # nobody watches
         change = await ada.voice_state("user_updated")
         assert trio.current_time() - begun == pytest.approx(10)
         assert change["participant"]["producers"] == []

@@ -362,6 +362,12 @@ export type ConsumerUpdated = {
   layers: Layers | null;
 };
 
+/** The encodings of a producer of this session that somebody wants, in rising quality. */
+export type ProducerLayers = {
+  producerId: string;
+  active: boolean[];
+};
+
 /** A transport of this session connected, fell silent, failed or closed. */
 export type TransportStateChanged = {
   transportId: string;
@@ -408,6 +414,7 @@ export type EventMap = {
   voice_state: VoiceState;
   consumer_closed: ConsumerClosed;
   consumer_updated: ConsumerUpdated;
+  producer_layers: ProducerLayers;
   transport_state: TransportStateChanged;
   active_speakers: ActiveSpeakers;
   message: MessageReceived;

@@ -11,6 +11,14 @@ _GUARANTEES = "tests/conformance/test_guarantees.py"
 MUTATIONS: Final = (
     Mutation(
         5,
+        "A receiver changes the demand on a sender's video without the sender's guard.",
+        "sfu/consumer.py",
+        "        self.producer.guard(self.producer.change_demand, before, self.best_wanted)\n",
+        "        self.producer.change_demand(before, self.best_wanted)\n",
+        ("tests/media/test_demand.py::test_an_exception_in_counting_the_demand_ends_only_the_sender",),
+    ),
+    Mutation(
+        5,
         "An outbox takes any number of bytes.",
         "gateway/connection/outbox.py",
         "        if self._queue and self.size + frame.size > self.max_bytes:\n",
