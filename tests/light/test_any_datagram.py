@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import sfu.parameters
 from sfu.wire.certificate import generate_certificate
 from tools.light import Identity, LightEndpoint, LightTransport, PacketMeter
-from tools.light.endpoint import open_socket
+from tools.light.sockets import open_socket
 
 _IDENTITY = Identity.of(generate_certificate(datetime.now(UTC)))
 _ICE = sfu.parameters.IceParameters("ufrag", "a password of some length", ice_lite=True)

@@ -10,7 +10,7 @@ import pytest
 from aiortc.codecs.vpx import VpxPayloadDescriptor
 
 from tools.light import LightEndpoint
-from tools.light.encoders import encode_audio, encode_video
+from tools.light.encoders import encode_audio, encode_simulcast, encode_video
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
 from tools.light.stamp import STAMP_SIZE, read_stamp_untrusted
@@ -44,6 +44,16 @@ def test_the_bitrate_is_near_the_one_asked_for() -> None:
     for bitrate, rate in ((100_000, 15), (600_000, 30), (2_000_000, 30)):
         assert encode_video(bitrate, rate).bitrate == pytest.approx(bitrate, rel=0.25)
     assert encode_audio(32_000).bitrate == pytest.approx(32_000, rel=0.1)
+
+
+def test_the_encodings_of_simulcast_have_rising_sizes_and_rates() -> None:
+    layers, sizes = encode_simulcast(1_200_000, 20), []
+    for layer, bitrate in zip(layers, (100_000, 300_000, 1_200_000), strict=True):
+        assert layer.bitrate == pytest.approx(bitrate, rel=0.25)
+        decoder = cast(Any, av.CodecContext.create("libvpx", "r"))
+        [picture] = decoder.decode(av.Packet(b"".join(layer.frames[0].chunks)))
+        sizes.append((picture.width, picture.height))
+    assert sizes == [(160, 90), (320, 180), (640, 360)]
 
 
 def test_a_loop_of_video_begins_with_its_only_key_frame(video: MediaLoop) -> None:

@@ -11,13 +11,16 @@ import trio
 
 from protocol.client import ConnectError, RequestError, Timeouts
 from protocol.events import VoiceState
+from protocol.requests import SetLayers
 from protocol.vocabulary import MediaKind
 from sfu.wire.certificate import generate_certificate
+from tests.eventually import eventually
 from tests.gateway_process import GatewayProcess, run_gateway
-from tools.light import Identity, LightClient, PacketMeter, Poller, open_light_client
-from tools.light.encoders import encode_audio, encode_video
+from tools.light import Identity, Layer, LightClient, PacketMeter, Poller, open_light_client
+from tools.light.encoders import encode_audio, encode_simulcast, encode_video
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
+from tools.light.wide_arrivals import WIDE_URI
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,49 @@ async def test_every_packet_is_counted_and_a_sample_gives_the_latency(
         assert latency is not None
         assert 0 < latency < 0.1
         assert listener.endpoints["receive"].traffic.received_rtp == counts.packets
+
+
+async def test_a_receiver_gets_the_encoding_of_simulcast_that_it_asks_for(
+    gateway: GatewayProcess, identity: Identity
+) -> None:
+    loops, url = encode_simulcast(1_200_000, 20), gateway.websocket_url
+    async with (
+        running_poller() as poller,
+        open_light_client(url, "layers", "speaker", identity, poller=poller) as speaker,
+        open_light_client(
+            url, "layers", "viewer", identity, poller=poller, packet_meter=PacketMeter(open_every=1)
+        ) as viewer,
+        trio.open_nursery() as tasks,
+    ):
+        endpoint, rng = await speaker.transport("send"), random.Random(1)
+        senders = [LoopSender(loop, endpoint, number + 1, rng, "speaker") for number, loop in enumerate(loops)]
+
+        def receive_rtcp(packet: bytes) -> None:
+            for sender in senders:
+                sender.receive_rtcp_untrusted(packet)
+
+        endpoint.on_rtcp = receive_rtcp
+        layers = [Layer(sender.ssrc, round(sender.loop.bitrate)) for sender in senders]
+        consumer = await viewer.subscribe(await speaker.publish_layers("video", layers))
+        for sender in senders:
+            tasks.start_soon(sender.run)
+        meter = viewer.streams[consumer]
+        assert meter.simulcast
+        for layer in (2, 0, 1):
+            await viewer.signalling.request(SetLayers(consumer, layer, 255))
+            await eventually(lambda wanted=layers[layer].ssrc: meter.source == wanted, 10)  # type: ignore[misc]
+        assert (meter.counts.strange, meter.counts.lost, meter.counts.duplicated) == (0, 0, 0)
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_client_with_feedback_numbers_its_packets_where_the_gateway_offers_it(
+    gateway: GatewayProcess, identity: Identity
+) -> None:
+    async with open_light_client(gateway.websocket_url, "wide", "speaker", identity, feedback=True) as speaker:
+        offered = {extension.uri: extension.preferred_id for extension in speaker.router_capabilities.header_extensions}
+        assert speaker.wide_id == offered.get(WIDE_URI)
+        speaker.feedback = False
+        assert speaker.wide_id is None
 
 
 async def test_a_killed_client_sends_no_close_frame(gateway: GatewayProcess, identity: Identity) -> None:

@@ -13,7 +13,7 @@ from tools.light.media_loop import MediaLoop, constant_loop
 from tools.light.wire import rtcp
 from tools.light.wire.demux import is_rtp
 from tools.light.wire.ntp import from_ntp
-from tools.light.wire.rtp import parse_header_untrusted
+from tools.light.wire.rtp import Extensions, parse_header_untrusted
 
 AUDIO = constant_loop("audio", rate=50, packets=1, payload_size=100)
 VIDEO = constant_loop("video", rate=30, packets=5, payload_size=1100)
@@ -77,6 +77,36 @@ def test_extensions_are_in_media_and_in_retransmissions() -> None:
     assert (first.extensions, rtx.extensions) == (media, repeated)
     payload = network.packets[0][first.size : -network.packets[0][-1]]
     assert network.packets[-1][rtx.size :] == first.sequence_number.to_bytes(2) + payload
+
+
+@pytest.mark.parametrize("media", [(), ((4, b"0"),), ((20, b"0"),)], ids=["alone", "one-byte", "two-byte"])
+def test_all_streams_of_an_endpoint_share_its_transport_wide_numbers(media: Extensions) -> None:
+    network = Network()
+    senders = [
+        LoopSender(loop, network, ssrc, random.Random(1), extensions=media, wide_id=5)
+        for ssrc, loop in ((7, VIDEO), (8, AUDIO))
+    ]
+    for sender in senders * 2:
+        sender.send_frame()
+    first = parse_header_untrusted(network.packets[0])
+    senders[0].receive_rtcp_untrusted(rtcp.encode([rtcp.Nack(1, 7, (first.sequence_number,))]))
+    headers = [parse_header_untrusted(packet) for packet in network.packets]
+    numbers = [int.from_bytes(dict(header.extensions)[5]) for header in headers]
+    assert numbers == [*range(13)]
+    assert [header.ssrc for header in headers][4:7] == [7, 8, 7]
+    assert all(dict(header.extensions).items() >= dict(media).items() for header in headers[:12])
+
+
+def test_left_out_frames_take_time_and_no_numbers() -> None:
+    network = Network()
+    sender = LoopSender(AUDIO, network, 7, random.Random(1))
+    for left_out in (0, 20, 0):
+        sender.leave_out(left_out)
+        sender.send_frame()
+    headers = [parse_header_untrusted(packet) for packet in network.packets]
+    steps = [(later.timestamp - header.timestamp & 0xFFFFFFFF) // 960 for header, later in pairwise(headers)]
+    assert steps == [21, 1]
+    assert [header.sequence_number - headers[0].sequence_number for header in headers] == [0, 1, 2]
 
 
 def test_reports_are_on_the_wall_clock() -> None:

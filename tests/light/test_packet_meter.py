@@ -142,6 +142,15 @@ def test_packets_of_another_source_are_strange() -> None:
     assert meter.counts.strange == 1
 
 
+def test_a_producer_in_simulcast_may_change_its_source() -> None:
+    packet_meter = PacketMeter(open_every=1)
+    meter = packet_meter.expect(SSRC, "video", "p1", simulcast=True)
+    Stream(packet_meter, source=5).arrives(0, sequence=7)
+    Stream(packet_meter, source=6).arrives(40, sequence=8)
+    assert (meter.counts.strange, meter.counts.lost, meter.source) == (0, 0, 6)
+    assert meter.newest_number == 40
+
+
 def test_a_closed_stream_keeps_its_counts_and_later_packets_are_stray() -> None:
     packet_meter = PacketMeter(open_every=1)
     packet_meter.expect(SSRC, "audio", "p1")

@@ -24,7 +24,7 @@ from tests.media.conftest import Notices
 from tests.media.memory_network import Client, Network, open_network
 from tools.harness import run
 from tools.light import Histogram, Identity, LightEndpoint, PacketCounts, PacketMeter, StreamMeter
-from tools.light.light_media import sending_parameters
+from tools.light.light_media import Layer, sending_parameters
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaFrame, MediaLoop, constant_loop
 from tools.light.wire import rtcp
@@ -181,7 +181,7 @@ async def open_call(kind: MediaKind, *, rid: bool = False, seed: int = 1) -> Asy
         sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
         speaker, listener = await connect(network, ada, sending), await connect(network, bob, receiving)
         capabilities = network.router.context.capabilities
-        parameters = sending_parameters(kind, SSRC, convert(capabilities, protocol.media.RtpCapabilities))
+        parameters = sending_parameters(kind, [Layer(SSRC)], convert(capabilities, protocol.media.RtpCapabilities))
         if rid:
             parameters = by_rid(parameters)
         producer = ada.produce(sending.id, kind, convert(parameters, sfu.parameters.RtpParameters))

@@ -21,6 +21,7 @@ from tools.light.wire.rtcp import (
     RtcpPacket,
     SenderReport,
     SourceDescription,
+    TransportWideFeedback,
 )
 
 BLOCK = ReportBlock(
@@ -62,6 +63,16 @@ EXAMPLES: list[tuple[RtcpPacket, str]] = [
         ReceiverEstimatedMaximumBitrate(0xCAFEBABE, 1_000_000, (0x01020304,)),
         "8f ce 0005 cafebabe 00000000 52454d42 01 0bd090 01020304",
     ),
+    (
+        # A vector of seven statuses: small, missing, large, small, and three more that the count leaves out.
+        TransportWideFeedback(0xCAFEBABE, 0x01020304, 0xFFFE, 7, 0x010203, (4, None, 260, 259 + 1)),
+        "8f cd 0006 cafebabe 01020304 fffe 0004 010203 07 d240 04 0100 00 0000",
+    ),
+    (
+        # A run of eight that are missing, then one that overtook the one before it.
+        TransportWideFeedback(1, 2, 5, 255, 0xFFFFFF, (*[None] * 8, 100, 98)),
+        "8f cd 0006 00000001 00000002 0005 000a ffffff ff 0008 d800 64 fffe 00",
+    ),
 ]
 
 
@@ -89,6 +100,15 @@ packets = st.one_of(
     st.builds(Goodbye, st.lists(ssrcs, max_size=31).map(tuple)),
     st.builds(Nack, ssrcs, ssrcs, st.lists(st.integers(0, 0xFFFF), min_size=1, unique=True).map(sorted).map(tuple)),
     st.builds(PictureLossIndication, ssrcs, ssrcs),
+    st.builds(
+        TransportWideFeedback,
+        ssrcs,
+        ssrcs,
+        st.integers(0, 0xFFFF),
+        st.integers(0, 255),
+        st.integers(0, 0xFFFFFF),
+        st.lists(st.none() | st.integers(0, 30_000), max_size=60).map(tuple),
+    ),
     st.builds(
         FullIntraRequest,
         ssrcs,
@@ -153,7 +173,7 @@ def test_unknown_types_and_formats_are_skipped() -> None:
         "80 cc 0002 cafebabe 41424344",  # APP
         "80 cf 0001 cafebabe",  # extended reports
         "83 cd 0003 cafebabe 01020304 00010000",  # a request for a bitrate
-        "8f cd 0004 cafebabe 01020304 00010001 00000000",  # transport-cc
+        "8b cd 0004 cafebabe 01020304 00010001 00000000",  # feedback for congestion control (RFC 8888)
         "82 ce 0003 cafebabe 01020304 00000000",  # slice loss
         "8f ce 0003 cafebabe 00000000 58585858",  # application feedback that is no REMB
         "80 df 0000",  # not assigned

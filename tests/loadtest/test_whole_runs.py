@@ -78,6 +78,19 @@ def test_sessions_and_media_go_on_while_clients_change_their_network(gateway: Ga
     gateway.becomes_empty()
 
 
+def test_small_tiles_of_simulcast_cost_a_part_of_large_ones(gateway: GatewayProcess) -> None:
+    options = ("--publishers", "2", "--subscribers", "2", "--video", "--bitrate", "1.2M", "--duration", "3s")
+    limits = ("--max-loss", "0.1%", "--max-silent-streams", "0", "--max-strange-packets", "0", "--max-failures", "0")
+    received = {}
+    for layer in ("0", "2"):
+        run = run_tool(gateway.url, *options, *limits, "--simulcast", "--layer", layer, "--feedback")
+        assert run.status == 0, run.report
+        received[layer] = run.report["gateway"]["counted_by_us"]["received_bytes"]
+        assert run.report["plan"]["simulcast"]
+        gateway.becomes_empty()
+    assert received["0"] < received["2"] / 3
+
+
 def test_a_broken_threshold_makes_the_status_1(gateway: GatewayProcess) -> None:
     run = run_tool(gateway.url, "--members", "2", "--duration", "1s", "--max-latency-p50", "1us")
     assert run.status == 1

@@ -4,7 +4,7 @@ from tools.light.client import LightClient, open_light_client
 from tools.light.decoding import SharedDecoder
 from tools.light.endpoint import DatagramCounts, LightEndpoint, open_endpoint, run_endpoint
 from tools.light.histogram import Histogram
-from tools.light.light_media import BadAnswerError, LightMedia
+from tools.light.light_media import BadAnswerError, Layer, LightMedia
 from tools.light.loss import NetworkLoss, RandomLoss
 from tools.light.packet_counts import PacketCounts
 from tools.light.packet_meter import PacketMeter
@@ -17,6 +17,7 @@ __all__ = [
     "DatagramCounts",
     "Histogram",
     "Identity",
+    "Layer",
     "LightClient",
     "LightEndpoint",
     "LightMedia",

@@ -77,6 +77,7 @@ async def open_light_client(
     packet_meter: PacketMeter | None = None,
     on_rtcp: Callable[[bytes], object] | None = None,
     loss: NetworkLoss | None = None,
+    feedback: bool = False,
     timeouts: Timeouts = _TIMEOUTS,
     decode: Decode = decode_from_gateway,
 ) -> AsyncIterator[LightClient]:
@@ -88,7 +89,6 @@ async def open_light_client(
     Raises what :func:`protocol.client.connect` and ``join`` raise.  Exceptions from the block come out unchanged.
     """
     connector, host, path = await _connect(url, timeouts)
-    failure: BaseException | None = None
     async with connect_over(
         connector.newest, host=host, path=path, timeouts=timeouts, decode=decode, open_stream=connector.open
     ) as signalling:
@@ -97,33 +97,41 @@ async def open_light_client(
             return [await signalling.request(data) for data in asked]
 
         joined = await signalling.join(channel_id, username, user_id=user_id, token=token)
-        try:
-            async with trio.open_nursery() as nursery:
-                client = LightClient(
-                    signalling=signalling,
-                    joined=joined,
-                    identity=identity,
-                    rng=rng or random.SystemRandom(),
-                    tasks=nursery,
-                    connector=connector,
-                    router_capabilities=joined.router_rtp_capabilities,
-                    requests=requests,
-                    poller=poller,
-                    packet_meter=packet_meter,
-                    on_rtcp=on_rtcp,
-                    loss=loss,
-                )
-                try:
-                    yield client
-                except BaseException as error:
-                    failure = error
-                    raise
-                nursery.cancel_scope.cancel()
-        except BaseExceptionGroup:
-            # The nursery wraps the block's exception in a group.  The tasks of the endpoints raise none.
-            if isinstance(failure, Exception):
-                raise failure from None
-            raise
+        async with _open_tasks() as tasks:
+            yield LightClient(
+                signalling=signalling,
+                joined=joined,
+                identity=identity,
+                rng=rng or random.SystemRandom(),
+                tasks=tasks,
+                connector=connector,
+                router_capabilities=joined.router_rtp_capabilities,
+                requests=requests,
+                poller=poller,
+                packet_meter=packet_meter,
+                on_rtcp=on_rtcp,
+                loss=loss,
+                feedback=feedback,
+            )
+
+
+@asynccontextmanager
+async def _open_tasks() -> AsyncIterator[trio.Nursery]:
+    """Run tasks that raise nothing until the block ends.  Exceptions of the block come out unchanged."""
+    failure: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            try:
+                yield nursery
+            except BaseException as error:
+                failure = error
+                raise
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup:
+        # The nursery wraps the block's exception in a group.
+        if isinstance(failure, Exception):
+            raise failure from None
+        raise
 
 
 async def _connect(url: str, timeouts: Timeouts) -> tuple[_Connector, str, str]:

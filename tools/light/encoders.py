@@ -27,6 +27,9 @@ _SAMPLES: Final = AUDIO_RATE // AUDIO_FRAMES
 _KEY_FRAME_BIT: Final = 0x01
 _STREAK: Final = 48
 _LARGER_FROM: Final = 500_000
+_SMALL, _LARGE = (320, 180), (640, 360)
+#: The encodings of a camera in simulcast, in rising quality: the picture's size, and the divisor of the best bitrate.
+_SIMULCAST: Final = (((160, 90), 12), (_SMALL, 4), (_LARGE, 1))
 
 
 def encode_audio(bitrate: int = AUDIO_BITRATE) -> MediaLoop:
@@ -60,13 +63,21 @@ def _voice(time: float) -> float:
     return sum(math.sin(2 * math.pi * 150 * harmonic * time) / harmonic for harmonic in (1, 2, 3, 5))
 
 
-def encode_video(bitrate: int, rate: int) -> MediaLoop:
+def encode_simulcast(bitrate: int, rate: int) -> tuple[MediaLoop, ...]:
+    """Encode the picture of :func:`encode_video` in three sizes, in rising quality.
+
+    ``bitrate`` is that of the largest one.  The smaller ones have a quarter and a twelfth of it.
+    """
+    return tuple(encode_video(bitrate // divisor, rate, size) for size, divisor in _SIMULCAST)
+
+
+def encode_video(bitrate: int, rate: int, size: tuple[int, int] | None = None) -> MediaLoop:
     """Encode a moving, noisy picture in VP8; ``bitrate`` in bit/s, ``rate`` in frames a second.
 
     The noise makes the encoder use the whole bitrate.  Between 100 kbit/s and 4 Mbit/s the result,
-    :attr:`MediaLoop.bitrate`, is within a quarter of ``bitrate``.
+    :attr:`MediaLoop.bitrate`, is within a quarter of ``bitrate``.  Without a ``size``, the bitrate decides it.
     """
-    width, height = (320, 180) if bitrate < _LARGER_FROM else (640, 360)
+    width, height = size or (_SMALL if bitrate < _LARGER_FROM else _LARGE)
     codec = av.CodecContext.create("libvpx", "w")
     codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
     codec.bit_rate = bitrate

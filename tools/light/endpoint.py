@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import socket
-import struct
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 import trio
@@ -17,7 +15,9 @@ from attrs import define
 from tools.light.loss import NetworkLoss, RandomLoss
 from tools.light.packet_meter import PacketMeter
 from tools.light.poller import Poller
+from tools.light.sockets import arrived_at, open_socket
 from tools.light.transport import IceParameters, LightTransport
+from tools.light.wide_arrivals import WideArrivals
 from tools.light.wire import rtcp
 
 #: Datagrams that one call reads from one socket.
@@ -25,10 +25,6 @@ BATCH: Final = 64
 #: Seconds between two receiver reports, as browsers send them about audio.
 REPORT_SECONDS: Final = 5.0
 _LARGEST: Final = 2048
-_RECEIVE_BUFFER: Final = 1024 * 1024
-# <asm-generic/sockios.h>: the arrival time of the datagram that was read last, by the system's clock.
-_SIOCGSTAMPNS: Final = 0x8907
-_TIMESPEC: Final = struct.Struct("qq")
 # One buffer for all sockets: each datagram is handled before the next is read.
 _buffer = bytearray(_LARGEST)
 _view = memoryview(_buffer)
@@ -40,7 +36,8 @@ class DatagramCounts:
 
     ``unsent`` counts datagrams that the system did not take, for example because the socket was full.  ``errors``
     counts ICMP errors about datagrams sent earlier.  ``lost_in`` and ``lost_out`` count media that the client lost on
-    purpose.  It had arrived, so it counts as received.  It was not sent, so it does not count as sent.
+    purpose.  It had arrived, so it counts as received.  It was not sent, so it does not count as sent.  ``feedback``
+    counts packets of transport-wide feedback.
     """
 
     sent: int = 0
@@ -53,6 +50,7 @@ class DatagramCounts:
     errors: int = 0
     lost_in: int = 0
     lost_out: int = 0
+    feedback: int = 0
 
 
 class LightEndpoint:
@@ -61,8 +59,12 @@ class LightEndpoint:
     A ``packet_meter`` counts RTP packets without waking a task, and asks for those that are missing.  Without one,
     ``transport.rtp`` collects the decrypted packets.  ``on_rtcp`` gets each decrypted RTCP packet.  Without it,
     ``transport.rtcp`` collects RTCP packets, but an endpoint with a ``packet_meter`` drops them undecrypted.  ``loss``
-    makes the network of this endpoint a bad one.
+    makes the network of this endpoint a bad one.  ``wide`` has the arrivals that the endpoint reports, after
+    :meth:`report_arrivals`.
     """
+
+    #: Transport-wide numbers that this endpoint's streams have taken.
+    wide_numbers: int = 0
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class LightEndpoint:
         self.on_rtcp = on_rtcp
         self.traffic = DatagramCounts()
         self.socket = sock
+        self.wide: WideArrivals | None = None
         self._loss_in: RandomLoss | None = None if loss is None else loss.receiving()
         self._loss_out: RandomLoss | None = None if loss is None else loss.sending()
         #: Only a client that loses packets sends receiver reports.  Else they would be a load that nobody asked for.
@@ -162,6 +165,16 @@ class LightEndpoint:
         self.transport.check_again(trio.current_time())
         self.send()
 
+    def report_arrivals(self, extension_id: int) -> None:
+        """Report from now on when packets with transport-wide numbers arrive.  The id is that of the extension."""
+        if self.wide is None:
+            self.wide = WideArrivals(extension_id)
+
+    def take_wide_number(self) -> bytes:
+        """Return the transport-wide number of the next packet that this endpoint sends."""
+        self.wide_numbers += 1
+        return (self.wide_numbers - 1 & 0xFFFF).to_bytes(2)
+
     async def next_rtp(self) -> None:
         """Wait until the next RTP packet arrives."""
         if self._next_rtp is None:
@@ -183,11 +196,23 @@ class LightEndpoint:
             self._departure = trio.Event()
             for datagram in self.transport.datagrams_to_send():
                 self._transmit(datagram)
-            with trio.move_on_at(min(self.transport.get_timer(), self._next_request(), self._next_report)):
+            due = (self.transport.get_timer(), self._next_request(), self._next_report, self._next_feedback())
+            with trio.move_on_at(min(due)):
                 await self._departure.wait()
             self.transport.handle_timer(trio.current_time())
             self._request_missing()
             self._report()
+            self._report_arrivals()
+
+    def _next_feedback(self) -> float:
+        """Return when feedback about arrivals is due, on Trio's clock."""
+        return math.inf if self.wide is None else trio.current_time() + self.wide.due - time.monotonic()
+
+    def _report_arrivals(self) -> None:
+        if self.wide is not None and time.monotonic() >= self.wide.due and self.transport.connected:
+            for packet in self.wide.take_feedback():
+                self.traffic.feedback += 1
+                self.send_rtcp(rtcp.encode([packet]))
 
     def _report(self) -> None:
         """Send the receiver reports that are due.  They let the gateway know how much audio to repeat."""
@@ -238,7 +263,10 @@ class LightEndpoint:
 
     def read(self) -> None:
         """Handle the datagrams that have arrived, at most :data:`BATCH`."""
+        waited = self.wide is not None and self.wide.due == math.inf
         self._read_batch()
+        if waited and self.wide is not None and self.wide.due < math.inf:
+            self._departure.set()  # the timer of :meth:`run` must know
         # After the whole batch: packets that only came out of order are there now.
         if self.packet_meter is not None and self.packet_meter.lacking:
             self._request_missing()
@@ -266,6 +294,8 @@ class LightEndpoint:
                         continue
                 else:
                     traffic.received_rtp += 1
+                    if self.wide is not None:
+                        self.wide.take_untrusted(_buffer, size, self.arrived_at)
                     if self._next_rtp is not None:
                         self._next_rtp.set()
                         self._next_rtp = None
@@ -291,44 +321,6 @@ class LightEndpoint:
 
     def arrived_at(self) -> int:
         return arrived_at(self.socket)
-
-
-def arrived_at(sock: socket.socket) -> int:
-    """Return when the newest datagram reached the socket, in nanoseconds of ``time.monotonic_ns()``.
-
-    The kernel noted that time, so a late read does not change it.
-    """
-    now = time.monotonic_ns()
-    try:
-        noted = fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
-    except OSError:  # the kernel noted no time
-        return now
-    seconds, nanoseconds = _TIMESPEC.unpack(noted)
-    ago: int = time.time_ns() - (seconds * 1_000_000_000 + nanoseconds)
-    return now - max(0, ago)
-
-
-def note_arrivals(sock: socket.socket) -> None:
-    """Let the kernel note arrival times from now on, for :func:`arrived_at`."""
-    # The call itself fails, because no datagram was read yet.
-    with suppress(OSError):
-        fcntl.ioctl(sock, _SIOCGSTAMPNS, bytes(_TIMESPEC.size))
-
-
-def open_socket(address: tuple[str, int], *, host: str | None = None) -> socket.socket:
-    """Return a UDP socket that is connected to this address, from ``host`` if it is given.  Raises ``OSError``."""
-    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        if host is not None:
-            sock.bind((host, 0))
-        sock.connect(address)
-        note_arrivals(sock)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 async def run_endpoint(

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import attrs
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 import protocol.media as media
 from protocol.declarations import OkData, RequestData
 from protocol.requests import ConnectTransport, Consume, CreateTransport, Produce, RestartIce
 from protocol.vocabulary import Direction, MediaKind, Source
-from tools.light.endpoint import LightEndpoint, open_socket, run_endpoint
+from tools.light.endpoint import LightEndpoint, run_endpoint
 from tools.light.loop_sender import PAYLOAD_TYPES, RTX_PAYLOAD_TYPE
 from tools.light.loss import NetworkLoss
 from tools.light.media_loop import AUDIO_RATE, VIDEO_RATE
 from tools.light.packet_meter import PacketMeter
 from tools.light.poller import Poller
 from tools.light.retransmission import rtx_ssrc
+from tools.light.sockets import open_socket
 from tools.light.stream_meter import StreamMeter
 from tools.light.transport import Identity, LightTransport
+from tools.light.wide_arrivals import WIDE_URI
 
 Answer = TypeVar("Answer", bound=OkData)
 
@@ -36,7 +38,10 @@ class Requests(Protocol):
 
 
 _RED: Final = "audio/red"
+#: How the scalability mode of a stream begins that has one encoding.
+_ONE_LAYER: Final = "L1"
 _NACK: Final = media.RtcpFeedback("nack")
+_TRANSPORT_WIDE: Final = media.RtcpFeedback("transport-cc")
 _CODECS: Final[dict[MediaKind, media.RtpCodecParameters]] = {
     "audio": media.RtpCodecParameters("audio/opus", PAYLOAD_TYPES["audio"], AUDIO_RATE, channels=2),
     "video": media.RtpCodecParameters(
@@ -53,6 +58,14 @@ _SOURCES: Final[dict[MediaKind, Source]] = {"audio": "microphone", "video": "cam
 HANDSHAKE_SECONDS: Final = 10.0
 
 
+@frozen
+class Layer:
+    """An encoding of a sent stream: its SSRC, and its greatest bitrate in bit/s if the sender announces one."""
+
+    ssrc: int
+    bitrate: int | None = None
+
+
 class BadAnswerError(Exception):
     """An answer of the gateway has the right form but cannot be used.  The text says why."""
 
@@ -63,7 +76,8 @@ class LightMedia:
 
     ``streams`` has the received streams by consumer id.  It stays empty without a ``packet_meter``.  ``on_rtcp`` gets
     the RTCP packets of the sending transport.  Set it before that transport is made.  ``loss`` makes the network of all
-    transports a bad one.  ``tasks`` runs one task for each transport.
+    transports a bad one.  ``tasks`` runs one task for each transport.  With ``feedback`` it numbers the packets of each
+    transport and reports arrivals, as browsers do, if the gateway offers transport-wide feedback.
     """
 
     identity: Identity
@@ -75,6 +89,7 @@ class LightMedia:
     packet_meter: PacketMeter | None = None
     on_rtcp: Callable[[bytes], object] | None = None
     loss: NetworkLoss | None = None
+    feedback: bool = False
     endpoints: dict[Direction, LightEndpoint] = field(factory=dict)
     streams: dict[str, StreamMeter] = field(factory=dict)
     _transports: dict[Direction, str] = field(factory=dict)
@@ -141,30 +156,44 @@ class LightMedia:
     def _receiving_capabilities(self) -> media.RtpCapabilities:
         """Take everything that the router sends, but redundant audio only if there is loss.
 
-        Else benches would measure the redundant audio of the first seconds.
+        Else benches would measure the redundant audio of the first seconds.  Without ``feedback``, take no
+        transport-wide numbers either.
         """
-        if self.loss is None:
-            return self.router_capabilities
-        codecs = tuple(
-            attrs.evolve(codec, parameters={"": "100/100"}) if codec.mime_type.lower() == _RED else codec
-            for codec in self.router_capabilities.codecs
-        )
-        return attrs.evolve(self.router_capabilities, codecs=codecs)
+        taken = self.router_capabilities
+        if self.loss is not None:
+            codecs = tuple(
+                attrs.evolve(codec, parameters={"": "100/100"}) if codec.mime_type.lower() == _RED else codec
+                for codec in taken.codecs
+            )
+            taken = attrs.evolve(taken, codecs=codecs)
+        return taken if self.feedback else _without_wide_numbers(taken)
+
+    @property
+    def wide_id(self) -> int | None:
+        """The id of the header extension with transport-wide numbers in sent packets.  None if they have none."""
+        return _wide_id(self.router_capabilities) if self.feedback else None
 
     async def publish(self, kind: MediaKind, ssrc: int) -> str:
         """Announce a stream (Opus as payload type 111, VP8 as 96) and return its producer id.
 
         A :class:`tools.light.loop_sender.LoopSender` with this SSRC sends it.
         """
-        [producer_id] = await self.publish_all([(kind, ssrc)])
-        return producer_id
+        return await self.publish_layers(kind, [Layer(ssrc)])
 
     async def publish_all(self, streams: Iterable[tuple[MediaKind, int]]) -> list[str]:
         """Announce several streams, each with its kind and SSRC.  Return their producer ids."""
+        return await self._publish((kind, [Layer(ssrc)]) for kind, ssrc in streams)
+
+    async def publish_layers(self, kind: MediaKind, layers: Sequence[Layer]) -> str:
+        """Announce a stream in one or several encodings, in rising quality.  Return its producer id."""
+        [producer_id] = await self._publish([(kind, layers)])
+        return producer_id
+
+    async def _publish(self, streams: Iterable[tuple[MediaKind, Sequence[Layer]]]) -> list[str]:
         await self.transport("send")
         requests = []
-        for kind, ssrc in streams:
-            parameters = sending_parameters(kind, ssrc, self.router_capabilities)
+        for kind, layers in streams:
+            parameters = sending_parameters(kind, layers, self.router_capabilities, self.wide_id)
             requests.append(Produce(self._transports["send"], kind, parameters, _SOURCES[kind]))
         return [produced.producer_id for produced in await self.requests(requests)]
 
@@ -178,6 +207,10 @@ class LightMedia:
         """Consume several streams.  Call :meth:`start_transport` for the receiving transport before this."""
         wanted = list(producer_ids)
         answers = await self.requests(self.consume_requests(wanted))
+        for consumed in answers:
+            for extension in consumed.rtp_parameters.header_extensions:
+                if extension.uri == WIDE_URI:
+                    self.endpoints["receive"].report_arrivals(extension.id)
         if self.packet_meter is not None:
             for producer_id, consumed in zip(wanted, answers, strict=True):
                 parameters = consumed.rtp_parameters
@@ -188,6 +221,7 @@ class LightMedia:
                     consumed.kind,
                     producer_id,
                     vp8=codec.mime_type.lower() == "video/vp8",
+                    simulcast=(encoding.scalability_mode or _ONE_LAYER)[:2] != _ONE_LAYER,
                     nack=_NACK in codec.rtcp_feedback,
                     rtx_ssrc=None if encoding.rtx is None else encoding.rtx.ssrc,
                     red=next((each.payload_type for each in others if each.mime_type.lower() == _RED), None),
@@ -217,20 +251,49 @@ class LightMedia:
             self.poller.hurried -= 1
 
 
-def sending_parameters(kind: MediaKind, ssrc: int, router: media.RtpCapabilities) -> media.RtpParameters:
+def sending_parameters(
+    kind: MediaKind, layers: Sequence[Layer], router: media.RtpCapabilities, wide_id: int | None = None
+) -> media.RtpParameters:
     """Return the parameters of a stream for a router with these capabilities.
 
-    As mediasoup-client, it announces NACK and RTX only if the router offers them for the codec.
+    As mediasoup-client, it announces NACK and RTX only if the router offers them for the codec.  With ``wide_id`` it
+    announces transport-wide numbers under this id.
     """
-    codec, encoding = _CODECS[kind], media.RtpEncodingParameters(ssrc=ssrc)
+    codec = _CODECS[kind]
+    encodings = tuple(media.RtpEncodingParameters(ssrc=one.ssrc, max_bitrate=one.bitrate) for one in layers)
+    codecs: tuple[media.RtpCodecParameters, ...] = (codec,)
+    extensions: tuple[media.RtpHeaderExtensionParameters, ...] = ()
+    if wide_id is not None:
+        codec = attrs.evolve(codec, rtcp_feedback=(_TRANSPORT_WIDE, *codec.rtcp_feedback))
+        codecs, extensions = (codec,), (media.RtpHeaderExtensionParameters(WIDE_URI, wide_id),)
     offered = next((each for each in router.codecs if each.mime_type.lower() == codec.mime_type.lower()), None)
-    if offered is None or _NACK not in offered.rtcp_feedback:
-        return media.RtpParameters(codecs=(codec,), encodings=(encoding,))
-    codec = attrs.evolve(codec, rtcp_feedback=(_NACK, *codec.rtcp_feedback))
-    payload_type = offered.preferred_payload_type
-    if not any(
-        each.mime_type.lower() == f"{kind}/rtx" and each.parameters.get("apt") == payload_type for each in router.codecs
-    ):
-        return media.RtpParameters(codecs=(codec,), encodings=(encoding,))
-    encoding = attrs.evolve(encoding, rtx=media.RtpRtxParameters(rtx_ssrc(ssrc)))
-    return media.RtpParameters(codecs=(codec, _RTX), encodings=(encoding,))
+    if offered is not None and _NACK in offered.rtcp_feedback:
+        codecs = (attrs.evolve(codec, rtcp_feedback=(_NACK, *codec.rtcp_feedback)),)
+        if _repeats(router, kind, offered.preferred_payload_type):
+            codecs = (*codecs, _RTX)
+            encodings = tuple(
+                attrs.evolve(encoding, rtx=media.RtpRtxParameters(rtx_ssrc(layer.ssrc)))
+                for encoding, layer in zip(encodings, layers, strict=True)
+            )
+    return media.RtpParameters(codecs=codecs, header_extensions=extensions, encodings=encodings)
+
+
+def _repeats(router: media.RtpCapabilities, kind: MediaKind, payload_type: int | None) -> bool:
+    """Whether the router offers retransmissions of the codec with this payload type."""
+    mime_type = f"{kind}/rtx"
+    return any(
+        each.mime_type.lower() == mime_type and each.parameters.get("apt") == payload_type for each in router.codecs
+    )
+
+
+def _wide_id(router: media.RtpCapabilities) -> int | None:
+    return next((each.preferred_id for each in router.header_extensions if each.uri == WIDE_URI), None)
+
+
+def _without_wide_numbers(offered: media.RtpCapabilities) -> media.RtpCapabilities:
+    codecs = tuple(
+        attrs.evolve(codec, rtcp_feedback=tuple(each for each in codec.rtcp_feedback if each != _TRANSPORT_WIDE))
+        for codec in offered.codecs
+    )
+    extensions = tuple(each for each in offered.header_extensions if each.uri != WIDE_URI)
+    return media.RtpCapabilities(codecs, extensions)

@@ -19,7 +19,7 @@ from tools.light.stamp import PADDING_FLAG, STAMP_SIZE, write_stamp
 from tools.light.wire import rtcp
 from tools.light.wire.errors import BadPacket
 from tools.light.wire.ntp import to_ntp
-from tools.light.wire.rtp import Extensions, encode_extensions
+from tools.light.wire.rtp import EXTENSION_HEADER, Extensions, encode_extensions, needs_two_bytes
 
 #: The payload types that :class:`tools.light.LightMedia` announces, and that of retransmitted video.
 PAYLOAD_TYPES: Final[dict[MediaKind, int]] = {"audio": 111, "video": 96}
@@ -29,6 +29,7 @@ _HEADER: Final = struct.Struct("!BBHII")
 # set in its first packet alone.  I: a picture id follows, here of 15 bits.
 _FIRST, _LATER, _HAS_PICTURE_ID = 0x90, 0x80, 0x80
 _VP8: Final = struct.Struct("!BBH")
+_WIDE_SIZE: Final = 2
 # Seconds after which a late frame is left out, as by a camera.  Else a delay would end in a burst of late frames.
 _GIVE_UP: Final = 0.5
 
@@ -40,7 +41,8 @@ class LoopSender:
     It sends packets again if the gateway asks for them: video as retransmissions with the SSRC that
     :func:`tools.light.retransmission.rtx_ssrc` returns, audio as the same packets.  Browsers do so, too.  Packets have
     the header ``extensions``, retransmissions the ``rtx_extensions``.  A stream needs no announced SSRCs if these have
-    MID and RID, and MID and repaired RID (RFC 8852).
+    MID and RID, and MID and repaired RID (RFC 8852).  With ``wide_id``, the id of that extension, packets have
+    transport-wide numbers, too.
 
     ``frames``, ``key_frames``, ``packets`` and ``octets`` (of whole unencrypted packets) count the sent media.
     ``key_frame_requests`` counts the gateway's requests for key frames, and ``requested`` the packets that it asked
@@ -55,6 +57,7 @@ class LoopSender:
     cname: str | None = None
     extensions: Extensions = ()
     rtx_extensions: Extensions = ()
+    wide_id: int | None = None
     frames: int = 0
     key_frames: int = 0
     packets: int = 0
@@ -71,6 +74,8 @@ class LoopSender:
     _history: PacketHistory = field(init=False)
     _rtx: RtxSender = field(init=False)
     _extensions: bytes = field(init=False)
+    #: Where the transport-wide number is in these bytes.  Its element comes first.
+    _wide_at: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         # RFC 3550 section 5.1 wants random first values.  The sequence number begins below 2**15: above that, SRTP may
@@ -81,7 +86,14 @@ class LoopSender:
         self._history = PacketHistory(self.loop.packets_per_second)
         first = self.rng.randrange(1 << 15)
         self._rtx = RtxSender(rtx_ssrc(self.ssrc), RTX_PAYLOAD_TYPE, first, self.rtx_extensions)
-        self._extensions = encode_extensions(self.extensions) if self.extensions else b""
+        elements = [*self._wide_element(bytes(_WIDE_SIZE)), *self.extensions]
+        self._extensions = encode_extensions(elements) if elements else b""
+        two_byte = any(needs_two_bytes(number, len(value)) for number, value in elements)
+        self._wide_at = EXTENSION_HEADER.size + (2 if two_byte else 1)
+
+    def _wide_element(self, number: bytes) -> Extensions:
+        """The header extension with this transport-wide number, if there is one."""
+        return () if self.wide_id is None else ((self.wide_id, number),)
 
     async def run(self) -> Never:
         """Send each frame at its time until cancelled.  Begin at a random moment within the first interval."""
@@ -94,10 +106,14 @@ class LoopSender:
             if late > _GIVE_UP:
                 skipped = int(late / interval)
                 self.skipped += skipped
-                self._timestamp += skipped * self.loop.clock_rate // self.loop.rate
+                self.leave_out(skipped)
                 due += skipped * interval
             self.send_frame()
             due += interval
+
+    def leave_out(self, frames: int) -> None:
+        """Let the time of this many frames pass without sending them, as an encoder does in silence."""
+        self._timestamp += frames * self.loop.clock_rate // self.loop.rate
 
     def send_frame(self) -> None:
         """Send the next frame now, and the sender report that is due after it."""
@@ -154,8 +170,12 @@ class LoopSender:
             picture = self._picture & 0x7FFF | 0x8000
             descriptor = _VP8.pack(_LATER if index else _FIRST, _HAS_PICTURE_ID, picture)
         # Stamped last, so that latency begins just before the packet is sealed.
+        extensions = self._extensions
+        if self.wide_id is not None:
+            at = self._wide_at
+            extensions = extensions[:at] + self.endpoint.take_wide_number() + extensions[at + _WIDE_SIZE :]
         return b"".join(
-            (header, self._extensions, descriptor, chunk, write_stamp(self.ssrc, self.packets, time.monotonic_ns()))
+            (header, extensions, descriptor, chunk, write_stamp(self.ssrc, self.packets, time.monotonic_ns()))
         )
 
     def receive_rtcp_untrusted(self, packet: bytes) -> None:
@@ -177,7 +197,12 @@ class LoopSender:
             packet = self._history.get(number)
             if packet is not None:
                 self.resent += 1
-                self.endpoint.send_rtp(packet if self.loop.kind == "audio" else self._rtx.wrap(packet))
+                self.endpoint.send_rtp(packet if self.loop.kind == "audio" else self._retransmission(packet))
+
+    def _retransmission(self, packet: bytes) -> bytes:
+        if self.wide_id is not None:
+            self._rtx.extensions = [*self._wide_element(self.endpoint.take_wide_number()), *self.rtx_extensions]
+        return self._rtx.wrap(packet)
 
 
 def _asks_key_frame(part: rtcp.RtcpPacket, ssrc: int) -> bool:

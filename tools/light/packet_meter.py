@@ -59,6 +59,7 @@ class PacketMeter:
         producer_id: str,
         *,
         vp8: bool = False,
+        simulcast: bool = False,
         nack: bool = False,
         rtx_ssrc: int | None = None,
         red: int | None = None,
@@ -66,10 +67,12 @@ class PacketMeter:
         """Expect a producer's stream with this SSRC.  Some of its packets may have come already.
 
         With ``nack``, ask for missing packets.  If the codec is ``vp8``, ask for none before a key frame.  ``rtx_ssrc``
-        is the SSRC of their retransmissions, ``red`` the payload type of redundant audio.
+        is the SSRC of their retransmissions, ``red`` the payload type of redundant audio.  In ``simulcast`` the packets
+        may come from several streams of the producer, one after the other.
         """
         meter = self.streams.get(ssrc) or self._add(ssrc)
         meter.kind, meter.producer_id, meter.vp8 = kind, producer_id, vp8
+        meter.simulcast = simulcast
         meter.rtx_ssrc, meter.red = rtx_ssrc, red
         if rtx_ssrc is not None:
             self._retransmitted[rtx_ssrc] = meter

@@ -33,7 +33,8 @@ class StreamMeter:
     The first packet sets ``begun`` and ``first_at``, its arrival in seconds of the monotonic clock.  ``rtx_ssrc`` is
     the SSRC of the retransmissions, ``red`` the payload type of redundant audio.  ``missing`` has the packets to ask
     for, and is None until :meth:`request_missing`.  While there are such packets, the stream is in ``lacking``.  If its
-    codec is ``vp8``, key frames end the search.
+    codec is ``vp8``, key frames end the search.  ``source`` is the sender's SSRC of the newest decrypted packet.  It
+    may change if the producer is in ``simulcast``.
     """
 
     ssrc: int
@@ -42,6 +43,7 @@ class StreamMeter:
     rtx_ssrc: int | None = None
     red: int | None = None
     vp8: bool = False
+    simulcast: bool = False
     clock: Callable[[], float] = time.monotonic
     lacking: dict[int, StreamMeter] = field(factory=dict)
     counts: PacketCounts = field(factory=PacketCounts)
@@ -189,7 +191,7 @@ class StreamMeter:
         if stamp is None:
             counts.unstamped += 1
             return
-        if self.source is None:
+        if self.source is None or self.simulcast:
             self.source = stamp.source
         if stamp.source != self.source:
             counts.strange += 1

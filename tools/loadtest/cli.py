@@ -60,6 +60,12 @@ class Options:
     """Bitrate of one video stream, in bit/s."""
     fps: int = 30
     """Frames per second of one video stream."""
+    simulcast: bool = False
+    """Send video in three encodings. The best one has --bitrate, the others a quarter and a twelfth of it."""
+    layer: int | None = None
+    """Best encoding that clients ask for, from 0, as the page does for a small tile. The default is the best one."""
+    feedback: bool = False
+    """Report the arrivals of packets ten times a second (transport-wide feedback), as browsers do."""
     duration: str = "20s"
     """Time for which the tool measures, after all clients have joined."""
     ramp: str = "10/s"
@@ -214,6 +220,9 @@ def make_plan(url: str, options: Options) -> Plan:
         kinds=tuple(kinds),
         bitrate=_parsed("--bitrate", parse_bitrate, options.bitrate),
         fps=options.fps,
+        simulcast=options.simulcast,
+        layer=options.layer,
+        feedback=options.feedback,
         duration=_parsed("--duration", parse_seconds, options.duration),
         ramp=_parsed("--ramp", parse_rate, options.ramp),
         churn=_parsed("--churn", parse_rate, churn),
@@ -225,6 +234,8 @@ def make_plan(url: str, options: Options) -> Plan:
         token=options.token,
         seed=options.seed,
     )
+    if plan.simulcast and "video" not in kinds:
+        raise ValueError("--simulcast needs --video")
     if not plan.slots():
         raise ValueError("there would be no clients: --members, --publishers and --subscribers are 0")
     return plan

@@ -13,7 +13,7 @@ import trio
 from attrs import define, field
 
 from protocol.vocabulary import MediaKind
-from tools.light.encoders import encode_audio, encode_video
+from tools.light.encoders import encode_audio, encode_simulcast, encode_video
 from tools.light.media_loop import MediaLoop
 from tools.loadtest.full_clients import JOIN_SECONDS, FullClientProcess, open_full_clients
 from tools.loadtest.gateway_figures import GatewayFigures, GatewayWatch, NoFiguresError
@@ -28,6 +28,7 @@ from tools.loadtest.messages import (
     Finished,
     JoinedFact,
     LeavingFact,
+    Media,
     Ready,
     SentPackets,
     Settle,
@@ -82,7 +83,7 @@ class Conductor:
     measured_seconds: float = 0.0
     figures: dict[Literal["before", "began", "ended", "after"], GatewayFigures] = field(factory=dict)
     no_figures: str | None = None
-    media: dict[MediaKind, MediaLoop] = field(factory=dict)
+    media: Media = field(factory=dict)
     full: list[FullClientProcess] = field(factory=list)
     _begun: bool = False
     _slots: tuple[Slot, ...] = ()
@@ -121,8 +122,15 @@ class Conductor:
                 nursery.cancel_scope.cancel()
         self._enter("done")
 
-    def _encode(self, kind: MediaKind) -> MediaLoop:
-        return encode_audio() if kind == "audio" else encode_video(self.plan.bitrate, self.plan.fps)
+    def _encode(self, kind: MediaKind) -> tuple[MediaLoop, ...]:
+        if kind == "audio":
+            return (encode_audio(),)
+        bitrate, fps = self.plan.bitrate, self.plan.fps
+        return encode_simulcast(bitrate, fps) if self.plan.simulcast else (encode_video(bitrate, fps),)
+
+    def bitrate(self, kind: MediaKind) -> float:
+        """Bits a second of one sent stream in all its encodings, once they are made."""
+        return sum(loop.bitrate for loop in self.media[kind])
 
     def _enter(self, phase: Phase) -> None:
         self.phase, self.phase_began = phase, time.monotonic()

@@ -14,12 +14,22 @@ from attrs import define, field
 from protocol.client import ConnectionClosed, RequestError, Timeouts
 from protocol.errors import ErrorCode
 from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
-from protocol.vocabulary import MediaKind, Participant
-from tools.light import Identity, LightClient, NetworkLoss, Poller, SharedDecoder, open_light_client
+from protocol.requests import SetLayers
+from protocol.vocabulary import Participant
+from tools.light import (
+    Identity,
+    Layer,
+    LightClient,
+    LightEndpoint,
+    NetworkLoss,
+    Poller,
+    SharedDecoder,
+    open_light_client,
+)
 from tools.light.loop_sender import LoopSender
 from tools.light.media_loop import MediaLoop
 from tools.loadtest.failures import FAILURES, ClientFailed, one_failure
-from tools.loadtest.messages import ChangeFact, EndedFact, FinalListFact, JoinedFact, JoiningFact, LeavingFact
+from tools.loadtest.messages import ChangeFact, EndedFact, FinalListFact, JoinedFact, JoiningFact, LeavingFact, Media
 from tools.loadtest.plan import LeaveKind, Plan, Slot
 from tools.loadtest.roster import Roster
 from tools.loadtest.tally import LiveVisit, Tally
@@ -34,6 +44,8 @@ SILENCE: Final = 5.0
 KEY_FRAME_WAIT: Final = 2.5
 #: Seconds for which a client that moves tries to resume its session.
 RESUME: Final = 5.0
+#: A number above all layers, which means the best one.
+BEST_LAYER: Final = 255
 
 
 @define(eq=False)
@@ -41,7 +53,7 @@ class SharedState:
     """State that the members of a worker share.  ``sending`` turns False when all members must stop sending."""
 
     plan: Plan
-    media: dict[MediaKind, MediaLoop]
+    media: Media
     identity: Identity
     poller: Poller
     tally: Tally
@@ -160,6 +172,7 @@ class LoadMember:
             packet_meter=visit.packet_meter,
             on_rtcp=visit.receive_rtcp_untrusted,
             loss=_loss(shared.plan, visit),
+            feedback=shared.plan.feedback,
             timeouts=Timeouts(resume=RESUME if shared.plan.moves else 0),
             decode=shared.decode,
         ) as client:
@@ -280,6 +293,8 @@ class LoadMember:
                 raise
             return
         meter = client.streams[consumer_id]
+        if self.shared.plan.layer is not None and meter.simulcast:
+            await client.signalling.request(SetLayers(consumer_id, self.shared.plan.layer, BEST_LAYER))
         visit.taken_at[consumer_id] = time.monotonic()
         with trio.move_on_after(SILENCE):
             await meter.begun.wait()
@@ -296,12 +311,19 @@ class LoadMember:
         with self._sending:
             async with trio.open_nursery() as sending_tasks:
                 for kind in shared.plan.kinds:
-                    sender = LoopSender(shared.media[kind], endpoint, shared.rng.randrange(1, 1 << 32), shared.rng)
-                    # Register the sender before announcing it.  The gateway may ask for a key frame at once.
-                    visit.senders[sender.ssrc] = sender
-                    await client.publish(kind, sender.ssrc)
-                    sending_tasks.start_soon(sender.run)
+                    senders = [self._sender(loop, endpoint, client) for loop in shared.media[kind]]
+                    # Register the senders before announcing them.  The gateway may ask for a key frame at once.
+                    visit.senders |= {sender.ssrc: sender for sender in senders}
+                    await client.publish_layers(kind, [Layer(each.ssrc, round(each.loop.bitrate)) for each in senders])
+                    for sender in senders:
+                        sending_tasks.start_soon(sender.run)
                 await trio.sleep_forever()
+
+    def _sender(self, loop: MediaLoop, endpoint: LightEndpoint, client: LightClient) -> LoopSender:
+        rng = self.shared.rng
+        # Receivers that change between encodings need the clocks of both.
+        cname = self.slot.user_id if self.shared.plan.simulcast else None
+        return LoopSender(loop, endpoint, rng.randrange(1, 1 << 32), rng, cname, wide_id=client.wide_id)
 
 
 def _loss(plan: Plan, visit: LiveVisit) -> NetworkLoss | None:

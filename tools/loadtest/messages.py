@@ -19,6 +19,9 @@ from tools.light import DatagramCounts, Histogram, PacketCounts
 from tools.light.media_loop import MediaLoop
 from tools.loadtest.plan import ChurnKind, LeaveKind, Plan, Slot
 
+#: Encodings by kind.
+Media = dict[MediaKind, tuple[MediaLoop, ...]]
+
 _SIZE: Final = struct.Struct("!I")
 MAX_MESSAGE: Final = 256 * 1024 * 1024
 _READ: Final = 256 * 1024
@@ -28,11 +31,14 @@ _READ: Final = 256 * 1024
 
 @frozen
 class Begin:
-    """Let the clients of these slots join, number n at ``start_at + n / plan.ramp``."""
+    """Let the clients of these slots join, number n at ``start_at + n / plan.ramp``.
+
+    ``media`` has the encodings of each kind, in rising quality.
+    """
 
     plan: Plan
     slots: tuple[Slot, ...]
-    media: dict[MediaKind, MediaLoop]
+    media: Media
     start_at: float
 
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, gt, le
+from attrs.validators import and_, ge, gt, le, optional
 
 from protocol.vocabulary import MediaKind
 
@@ -35,8 +35,11 @@ class Slot:
 class Plan:
     """The plan of a run.  Times are in seconds, rates per second.  ``bitrate`` is that of one video stream, in bit/s.
 
-    ``lose_up`` and ``lose_down`` are the shares (0 to 1) of sent and received media that each light client loses.
-    Either ``members`` in each channel send and receive, or ``publishers`` send and ``subscribers`` receive.
+    Either ``members`` in each channel send and receive, or ``publishers`` send and ``subscribers`` receive.  With
+    ``simulcast`` video has three encodings, of which the best has this bitrate.  Clients that receive ask for the
+    encoding ``layer`` at best, counted from 0.  None means the best one.  With ``feedback`` they number packets and
+    report arrivals.  ``lose_up`` and ``lose_down`` are the shares (0 to 1) of sent and received media that each light
+    client loses.
     """
 
     url: str
@@ -48,6 +51,9 @@ class Plan:
     kinds: tuple[MediaKind, ...] = ("audio",)
     bitrate: int = 600_000
     fps: int = field(default=30, validator=ge(1))
+    simulcast: bool = False
+    layer: int | None = field(default=None, validator=optional(and_(ge(0), le(255))))
+    feedback: bool = False
     duration: float = field(default=20.0, validator=gt(0))
     ramp: float = field(default=10.0, validator=gt(0))
     churn: float = field(default=0.0, validator=ge(0))

@@ -96,7 +96,7 @@ class Results:
             },
             "latency": _quantiles(self.conductor.totals.latency[kind]),
             "repair": _quantiles(self.conductor.totals.waited[kind]),
-            "bitrate_of_a_stream": round(self.conductor.media[kind].bitrate) if kind in self.conductor.media else None,
+            "bitrate_of_a_stream": round(self.conductor.bitrate(kind)) if kind in self.conductor.media else None,
         }
 
     def _clients(self) -> dict[str, Any]:

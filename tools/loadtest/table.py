@@ -187,6 +187,9 @@ def rows(results: Results) -> list[tuple[str, str, str]]:
         sounds = sum(client.frames("microphone") for client in run.full)
         remark = f"{frames} pictures, {sounds} frames of sound by {len(run.full)} full clients"
         found.append(("decoded", f"{decoded} streams", remark))
+    if run.plan.feedback:
+        remark = "sent by receivers" if total.traffic.feedback else "the gateway offers none"
+        found.append(("arrival reports", f"{total.traffic.feedback} packets", remark))
     found += lost_rows(results) + _gateway_rows(results) + gateway_rows(results)
     for load in run.totals.loads:
         if load.seconds:

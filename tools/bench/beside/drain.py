@@ -26,7 +26,7 @@ from pylibsrtp import Error, Policy, Session
 from tools.bench import BenchError
 from tools.bench.figures import percentile
 from tools.bench.network import dropped_datagrams
-from tools.light.endpoint import arrived_at, note_arrivals
+from tools.light.sockets import arrived_at, note_arrivals
 from tools.light.stamp import read_stamp_untrusted
 from tools.light.wire.demux import is_rtp
 

@@ -21,8 +21,8 @@ from tools.bench.conference import Departures, Offered, StreamToPublish, new_dep
 from tools.bench.janus import sdp
 from tools.bench.janus.process import ROOM, WEBSOCKET_PORT, running_janus
 from tools.light import Identity, LightEndpoint, LightTransport, PacketMeter, run_endpoint
-from tools.light.endpoint import open_socket
 from tools.light.light_media import HANDSHAKE_SECONDS
+from tools.light.sockets import open_socket
 from tools.light.websocket import PooledWebSocket, WebSocketPool
 from tools.servers import ServerProcess
 

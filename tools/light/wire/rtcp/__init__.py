@@ -1,4 +1,4 @@
-"""RTCP: reports, descriptions and feedback (RFC 3550 section 6, RFC 4585, RFC 5104)."""
+"""RTCP: reports, descriptions and feedback (RFC 3550 section 6, RFC 4585, RFC 5104), transport-wide feedback."""
 
 from tools.light.wire.rtcp.building import compounds, encode, receiver_reports
 from tools.light.wire.rtcp.packets import (
@@ -13,6 +13,7 @@ from tools.light.wire.rtcp.packets import (
     RtcpPacket,
     SenderReport,
     SourceDescription,
+    TransportWideFeedback,
 )
 from tools.light.wire.rtcp.parsing import parse_untrusted
 
@@ -28,6 +29,7 @@ __all__ = [
     "RtcpPacket",
     "SenderReport",
     "SourceDescription",
+    "TransportWideFeedback",
     "compounds",
     "encode",
     "parse_untrusted",

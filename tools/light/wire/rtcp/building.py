@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from tools.light.wire.rtcp import transport_wide
 from tools.light.wire.rtcp.packets import (
     APPLICATION,
     CNAME,
@@ -18,6 +19,7 @@ from tools.light.wire.rtcp.packets import (
     SENDER_REPORT,
     SOURCE_DESCRIPTION,
     TRANSPORT_FEEDBACK,
+    TRANSPORT_WIDE,
     FullIntraRequest,
     FullIntraRequestEntry,
     Goodbye,
@@ -29,6 +31,7 @@ from tools.light.wire.rtcp.packets import (
     RtcpPacket,
     SenderReport,
     SourceDescription,
+    TransportWideFeedback,
 )
 
 #: Greatest size of a compound packet, so that it fits into a datagram on every path.
@@ -83,6 +86,8 @@ def _encode_one(packet: RtcpPacket) -> bytes:
         case Nack(sender_ssrc, media_ssrc, numbers):
             body = struct.pack("!II", sender_ssrc, media_ssrc) + _nack_items(numbers)
             return _framed(TRANSPORT_FEEDBACK, GENERIC_NACK, body)
+        case TransportWideFeedback():
+            return _framed(TRANSPORT_FEEDBACK, TRANSPORT_WIDE, transport_wide.build(packet))
         case PictureLossIndication(sender_ssrc, media_ssrc):
             return _framed(PAYLOAD_FEEDBACK, PICTURE_LOSS, struct.pack("!II", sender_ssrc, media_ssrc))
         case FullIntraRequest(sender_ssrc, entries):

@@ -16,7 +16,13 @@ PAYLOAD_FEEDBACK: Final = 206
 """Packet types (RFC 3550 section 12.1, RFC 4585 section 6.1)."""
 
 GENERIC_NACK: Final = 1
-"""Format of transport-layer feedback (RFC 4585 section 6.2.1)."""
+TRANSPORT_WIDE: Final = 15
+"""Formats of transport-layer feedback (RFC 4585 section 6.2.1, and the draft that TransportWideFeedback names)."""
+
+#: Units of the times in transport-wide feedback, in seconds.
+TICK: Final = 0.000_25
+#: Ticks in one unit of its reference time, which is 64 ms.
+REFERENCE_TICKS: Final = 256
 
 PICTURE_LOSS: Final = 1
 FULL_INTRA: Final = 4
@@ -129,6 +135,23 @@ class ReceiverEstimatedMaximumBitrate:
     ssrcs: tuple[int, ...]
 
 
+@frozen
+class TransportWideFeedback:
+    """Which packets of a transport arrived, and when (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
+
+    ``base`` is the first transport-wide number (16 bits).  ``arrivals`` has one entry for each number from there on:
+    the time of arrival, or None for a packet that has not come.  Times are in ticks of 250 µs on the receiver's clock,
+    from ``REFERENCE_TICKS * reference`` on.  ``reference`` has 24 bits.  ``count`` (0–255) numbers the feedback.
+    """
+
+    sender_ssrc: int
+    media_ssrc: int
+    base: int
+    count: int
+    reference: int
+    arrivals: tuple[int | None, ...]
+
+
 RtcpPacket = (
     SenderReport
     | ReceiverReport
@@ -138,4 +161,5 @@ RtcpPacket = (
     | PictureLossIndication
     | FullIntraRequest
     | ReceiverEstimatedMaximumBitrate
+    | TransportWideFeedback
 )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from tools.light.wire.errors import BadPacket
+from tools.light.wire.rtcp import transport_wide
 from tools.light.wire.rtcp.packets import (
     APPLICATION,
     CNAME,
@@ -18,6 +19,7 @@ from tools.light.wire.rtcp.packets import (
     SENDER_REPORT,
     SOURCE_DESCRIPTION,
     TRANSPORT_FEEDBACK,
+    TRANSPORT_WIDE,
     FullIntraRequest,
     FullIntraRequestEntry,
     Goodbye,
@@ -160,6 +162,8 @@ def _goodbye(body: bytes, count: int) -> list[RtcpPacket]:
 def _transport_feedback(body: bytes, form: int) -> list[RtcpPacket]:
     sender_ssrc, media_ssrc = _FEEDBACK.unpack_from(body)
     items = body[_FEEDBACK.size :]
+    if form == TRANSPORT_WIDE:
+        return [transport_wide.parse_untrusted(body)]
     if form != GENERIC_NACK:
         return []
     if not items or len(items) % _NACK_ITEM.size:
