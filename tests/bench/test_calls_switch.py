@@ -84,6 +84,33 @@ def test_a_rate_spaces_frames_and_its_full_queue_loses_the_rest() -> None:
     assert max(waited) <= 0.3 + 1e-6
 
 
+def test_the_waits_in_a_queue_are_told_once_by_their_time() -> None:
+    direction = Direction(1, Conditions(rate=80_000, queue=0.2))
+    for at in (5.0, 5.0, 5.05, 5.05, 6.0):
+        direction.pass_on(at, FRAME)
+    # Two frames take 0.1 s each.  The third waits for what is left of that, and the fourth finds the queue full.
+    waits = direction.take_waits()
+    assert [(round(at, 6), round(wait, 6)) for at, wait in waits] == [(5.0, 0.15), (6.0, 0.0)]
+    assert direction.counts.overflowed == 1
+    assert direction.take_waits() == []
+
+
+def test_a_rate_may_change_while_frames_are_in_the_queue() -> None:
+    direction = Direction(1, Conditions(rate=80_000, queue=1.0))
+    first = [direction.pass_on(0.0, FRAME)[0] for _ in range(3)]
+    direction.conditions = Conditions()
+    assert direction.pass_on(0.1, FRAME)[0] == first[-1]  # it overtakes none
+    direction.conditions = Conditions(rate=8_000_000, queue=1.0)
+    assert direction.pass_on(0.5, FRAME)[0] == pytest.approx(0.501)
+
+
+def test_the_memory_of_waits_is_bounded() -> None:
+    direction = Direction(1, Conditions(rate=8_000_000))
+    for number in range(7000):
+        direction.pass_on(number / 5, FRAME)
+    assert len(direction.take_waits()) == 6000
+
+
 def test_a_link_that_was_idle_owes_nothing() -> None:
     direction = Direction(1, Conditions(rate=80_000, queue=0.2))
     direction.pass_on(0.0, FRAME)

@@ -15,6 +15,7 @@ from attrs import evolve
 from tools.bench.calls import gateway_server, livekit_server
 from tools.bench.calls.carry import Carried, carry
 from tools.bench.calls.conditions import Conditions
+from tools.bench.calls.readings import Figures, Reading
 from tools.bench.calls.server import Contestant
 from tools.bench.calls.taking_part import contestants
 from tools.bench.calls.wire import SENDER, Lateness, Namespace, open_ends, open_wire, why_not_here
@@ -22,7 +23,6 @@ from tools.bench.command import Progress, Report
 from tools.bench.janus import process as janus
 from tools.bench.quality.__main__ import conditions, main
 from tools.bench.quality.contest import QualityContest, QualityOutcome, QualityRun
-from tools.bench.quality.readings import Figures, Reading
 from tools.bench.quality.rows import ROWS
 from tools.bench.quality.tables import QualityTables
 from tools.namespaces import why_not

@@ -1,4 +1,4 @@
-"""Bar charts as SVG. Each has its own background, so that it suits light and dark pages."""
+"""Bar charts and lines over time as SVG. Each has its own background, so that it suits light and dark pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from xml.sax.saxutils import escape
 from attrs import frozen
 
 from tools.bench.figures import Summary
-from tools.loadtest.plots import nice_ticks
+from tools.loadtest import plots
+from tools.loadtest.plots import Plot, nice_ticks
 
 WIDTH: Final = 860
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 74, 46
@@ -72,6 +73,27 @@ def bar_plot(
     drawn = {name: heights for name, heights in shown.items() if any(heights)}
     if any(height.most > 0 for heights in drawn.values() for height in heights if height):
         yield file, title, _svg(title, unit, groups, drawn, scale)
+
+
+def line_plot(plot: Plot) -> str:
+    """Return lines over time as an SVG of its own, with a title and a legend."""
+    height, label = plots.HEIGHT + _TOP, escape(plot.title, {'"': "&quot;"})
+    x, legend = float(_LEFT), []
+    for line, colour in zip(plot.lines, plots.COLOURS, strict=False):
+        legend.append(f'<rect x="{x:.0f}" y="40" width="11" height="11" rx="2" fill="{colour}"/>')
+        legend.append(_text(x + 16, 50, line.name))
+        x += 40 + 6.6 * len(line.name)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {plots.WIDTH} {height}" width="{plots.WIDTH}" '
+        f'height="{height}" role="img" aria-label="{label}">',
+        f"<style>{_STYLE} .lines {{ color: #57606a; }} .grid {{ stroke: #d0d7de; }}</style>",
+        f'<rect class="page" width="{plots.WIDTH}" height="{height}" rx="6"/>',
+        _text(_LEFT, 26, plot.title, "text title"),
+        _text(plots.WIDTH - _RIGHT, 50, plot.unit, "quiet", "end"),
+        *legend,
+        f'<svg class="lines" y="{_TOP}" width="{plots.WIDTH}" height="{plots.HEIGHT}">{plots.draw(plot)}</svg>',
+    ]
+    return "\n".join([*parts, "</svg>"]) + "\n"
 
 
 def _svg(

@@ -45,7 +45,7 @@ class BrowserPage(Protocol):
 
 
 @asynccontextmanager
-async def chromium(namespace: Namespace, origin: str) -> AsyncIterator[BrowserPage]:
+async def chromium(namespace: Namespace, origin: str, *options: str) -> AsyncIterator[BrowserPage]:
     """Run a Chromium.  Pages of ``origin`` may use devices although they are not encrypted."""
     with tempfile.TemporaryDirectory(prefix="bench-chromium-", ignore_cleanup_errors=True) as folder:
         command = [
@@ -54,6 +54,7 @@ async def chromium(namespace: Namespace, origin: str) -> AsyncIterator[BrowserPa
             *FLAGS,
             PERMITTED,
             TOUCHED,
+            *options,
             f"--unsafely-treat-insecure-origin-as-secure={origin}",
             "--remote-debugging-port=0",
             f"--user-data-dir={folder}",

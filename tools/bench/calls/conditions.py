@@ -13,6 +13,9 @@ from attrs import define, field, frozen
 _ETHERNET: Final = 14
 _IPV4, _IPV6 = b"\x08\x00", b"\x86\xdd"
 _UDP: Final = 17
+#: Seconds of one entry about waits in the queue, and the entries that a direction keeps.
+WAIT_SECONDS: Final = 0.1
+_MOST_WAITS: Final = 6000
 
 
 @frozen
@@ -59,6 +62,8 @@ class Direction:
     seed: int
     conditions: Conditions = field(factory=Conditions)
     counts: Counts = field(factory=Counts)
+    #: The longest wait in the queue in each tenth of a second, in seconds, by the number of that tenth.
+    _waits: dict[int, float] = field(factory=dict)
     _random: random.Random = field(init=False)
     _in_burst: bool = False
     _free: float = float("-inf")
@@ -108,8 +113,23 @@ class Direction:
         begins = max(now, self._free)
         if begins - now > self.conditions.queue:
             return None
+        self._note_wait(now, begins - now)
         self._free = begins + size * 8 / rate
         return self._free
+
+    def _note_wait(self, now: float, seconds: float) -> None:
+        number = int(now / WAIT_SECONDS)
+        self._waits[number] = max(seconds, self._waits.get(number, 0.0))
+        if len(self._waits) > _MOST_WAITS:
+            del self._waits[next(iter(self._waits))]
+
+    def take_waits(self) -> list[tuple[float, float]]:
+        """Return the times since the last call at which frames queued for the rate, and the longest wait at each.
+
+        Times are in seconds.  The queue of a direction without a rate is not measured.
+        """
+        waits, self._waits = self._waits, {}
+        return [(number * WAIT_SECONDS, wait) for number, wait in waits.items()]
 
     def _arrives(self, leaves: float, drawn: float) -> float:
         conditions = self.conditions

@@ -11,6 +11,7 @@ from tools.bench.calls.server import CallPage, CallServer, Contestant
 from tools.bench.calls.wire import Namespace
 from tools.servers import ARGUMENTS, running_gateway
 
+CHANNEL: Final = "bench"
 #: Press Join as soon as the page shows it, and wait until it has worked.
 _JOIN: Final = """(async () => {
   const wait = () => new Promise((done) => setTimeout(done, 50));
@@ -33,7 +34,7 @@ def _open_ipv6(namespace: Namespace) -> AbstractAsyncContextManager[CallServer]:
 async def _open(namespace: Namespace, address: str) -> AsyncIterator[CallServer]:
     hosts = ("--host", address, "--media-host", address, "--drain-timeout", "0")
     async with running_gateway(("gateway", *ARGUMENTS, *hosts), prefix=namespace.prefix) as gateway:
-        channel = f"{gateway.url}/c/bench"
+        channel = f"{gateway.url}/c/{CHANNEL}"
         yield CallServer(
             gateway.url,
             CallPage(f"{channel}?name=Ada", _JOIN),

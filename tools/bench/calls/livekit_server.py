@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tools.bench import BenchError
-from tools.bench.calls.server import CAMERA_RATE, FRAMES_A_SECOND, CallServer, Contestant, file_page
+from tools.bench.calls.server import CallServer, Contestant, file_page
 from tools.bench.calls.wire import Namespace
 from tools.servers import ServerProcess, accepts, running
 
@@ -79,8 +79,6 @@ async def open_livekit(namespace: Namespace) -> AsyncIterator[CallServer]:
                 options = {
                     "library": (INSTALLED / _LIBRARY).absolute().as_uri(),
                     "token": token(secret, role, time.time()),
-                    "maxBitrate": CAMERA_RATE,
-                    "maxFramerate": FRAMES_A_SECOND,
                 }
                 return f'joinAs("{role}", "ws://{host}:{port}", {json.dumps(options)})'
 

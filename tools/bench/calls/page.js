@@ -3,14 +3,19 @@
 (() => {
   const WIDTH = 640;
   const HEIGHT = 360;
-  const FRAMES_A_SECOND = 20;
-  const CAMERA_RATE = 450_000;
+  const { rate, simulcast, framesASecond } = window.__camera;
   const SAMPLE_MS = 100;
+  const MOST_SAMPLES = 6000;
   const CONTEXT_MS = 1000;
   const TYPES = ["inbound-rtp", "outbound-rtp"];
 
-  // Mediasoup-client and LiveKit hide their connections, so this keeps all that are made. It also gives every camera
-  // the same bitrate: of two pictures the one with more packets loses more.
+  // Mediasoup-client and LiveKit hide their connections, so this keeps all that are made. It also gives the best encoding
+  // of every camera the same bitrate: of two pictures the one with more packets loses more.
+  function limited(encodings) {
+    const best = encodings.length - 1;
+    return encodings.map((one, index) => (index === best ? { ...one, maxBitrate: rate } : one));
+  }
+
   const connections = [];
   const Connection = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Connection {
@@ -21,8 +26,7 @@
 
     addTransceiver(track, options = {}) {
       if (track.kind !== "video") return super.addTransceiver(track, options);
-      const encodings = (options.sendEncodings ?? [{}]).map((one) => ({ ...one, maxBitrate: CAMERA_RATE }));
-      return super.addTransceiver(track, { ...options, sendEncodings: encodings });
+      return super.addTransceiver(track, { ...options, sendEncodings: limited(options.sendEncodings ?? [{}]) });
     }
   };
 
@@ -57,10 +61,11 @@
       context.fill();
     };
     draw();
-    setInterval(draw, 1000 / FRAMES_A_SECOND);
+    setInterval(draw, 1000 / framesASecond);
     const [track] = canvas.captureStream().getVideoTracks();
-    // Without a size, our page sends one encoding, as the other contestants do.
-    track.getSettings = () => ({});
+    // From the size, our page chooses the encodings of simulcast. Without one, it sends a single encoding.
+    const settings = simulcast ? { width: WIDTH, height: HEIGHT, frameRate: framesASecond } : {};
+    track.getSettings = () => settings;
     return track;
   }
 
@@ -102,19 +107,30 @@
       new MediaStream([...(audio ? [await microphone()] : []), ...(video ? [camera()] : [])]);
   }
 
-  // Browsers count a freeze only once it has ended. So note when the newest frame was decoded.
+  // Browsers count a freeze only once it has ended. So note when the newest frame was decoded. Some benches also want to
+  // know what each video did over time: its frames, the width of its picture, and its bytes.
   let frames = 0;
   let newest = performance.now();
   let longest = 0;
+  const samples = [];
   async function look() {
-    const receivers = connections.flatMap((connection) => connection.getReceivers());
-    const videos = receivers.filter(({ track, transport }) => track?.kind === "video" && transport);
+    const ends = connections.flatMap((connection) => [...connection.getReceivers(), ...connection.getSenders()]);
+    const sample = { at: Date.now() / 1000, received: {}, sent: {} };
     let decoded = 0;
-    for (const receiver of videos) {
-      for (const entry of (await receiver.getStats()).values()) {
-        if (entry.type === "inbound-rtp") decoded += entry.framesDecoded ?? 0;
+    for (const end of ends.filter(({ track, transport }) => track?.kind === "video" && transport)) {
+      for (const entry of (await end.getStats()).values()) {
+        if (entry.type === "inbound-rtp") {
+          decoded += entry.framesDecoded ?? 0;
+          const { framesDecoded = 0, frameWidth = 0, bytesReceived = 0 } = entry;
+          sample.received[end.track.id] = [framesDecoded, frameWidth, bytesReceived];
+        }
+        if (entry.type === "outbound-rtp") {
+          const { framesEncoded = 0, frameWidth = 0, bytesSent = 0 } = entry;
+          sample.sent[entry.rid ?? ""] = [framesEncoded, frameWidth, bytesSent];
+        }
       }
     }
+    if (samples.push(sample) > MOST_SAMPLES) samples.shift();
     const now = performance.now();
     if (decoded !== frames) {
       longest = Math.max(longest, now - newest);
@@ -126,6 +142,7 @@
 
   window.__quality = {
     connections,
+    samples: () => samples,
     // All entries of the statistics that the bench uses, and since when no frame was decoded.
     read: async () => {
       const reports = await Promise.all(connections.map((connection) => connection.getStats()));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -11,11 +12,27 @@ from attrs import frozen
 
 from tools.bench.calls.wire import Namespace
 
-SCRIPT: Final = Path(__file__).with_name("page.js")
-#: The bitrate to which page.js limits the camera, in bit/s.
-CAMERA_RATE: Final = 450_000
+_SCRIPT: Final = Path(__file__).with_name("page.js")
 #: The rate of its frames, which page.js draws.
 FRAMES_A_SECOND: Final = 20
+
+
+@frozen
+class Camera:
+    """The camera of a call.
+
+    ``rate`` limits its best encoding, in bit/s.  The default is LiveKit's own choice for a picture of this size.  With
+    ``simulcast`` the client library of each server decides about further encodings, and otherwise there is one.
+    """
+
+    rate: int = 450_000
+    simulcast: bool = False
+
+
+def page_script(camera: Camera) -> str:
+    """The script that runs in every page before the page's own scripts."""
+    settings = {"rate": camera.rate, "simulcast": camera.simulcast, "framesASecond": FRAMES_A_SECOND}
+    return f"window.__camera = {json.dumps(settings)};\n{_SCRIPT.read_text(encoding='utf-8')}"
 
 
 @frozen

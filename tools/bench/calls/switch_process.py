@@ -6,6 +6,8 @@ line of JSON as its answer:
 - ``{"set": "to" or "from", "port": …, "conditions": {…}}`` changes conditions.  The answer is ``{}``.
 - ``{"capture": "FILE"}`` writes all frames that come in into this file, in the format of libpcap.  ``null`` ends this.
   The answer is ``{}``.
+- ``{"waits": "to" or "from", "port": …}`` asks how long frames waited in a queue since the last such request: a list of
+  times on the machine's monotonic clock, each with the longest wait at that time.
 - ``{"counts": true}`` asks for what every direction has counted, and how late frames left.
 
 It ends when standard input ends.
@@ -63,7 +65,7 @@ class Capture:
             self._file.write(_PCAP_FRAME.pack(seconds, nanoseconds, len(kept), len(frame)) + kept)
 
 
-def answer(switch: Switch, capture: Capture, request: Mapping[str, Any]) -> Mapping[str, Any]:
+def answer(switch: Switch, capture: Capture, request: Mapping[str, Any]) -> Mapping[str, Any] | Sequence[Any]:
     """Carry out a request of one line."""
     if "set" in request:
         switch.set(request["set"], request["port"], Conditions(**request["conditions"]))
@@ -71,6 +73,8 @@ def answer(switch: Switch, capture: Capture, request: Mapping[str, Any]) -> Mapp
     if "capture" in request:
         capture.begin(request["capture"])
         return {}
+    if "waits" in request:
+        return switch.direction(request["waits"], request["port"]).take_waits()
     directions: dict[str, Any] = {way: _counts(switch, way) for way in _WAYS}
     return {**directions, "late": switch.late, "unknown": switch.unknown, "too_many": switch.too_many}
 

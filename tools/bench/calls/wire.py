@@ -181,6 +181,14 @@ class Wire:
         """Write all frames that reach the switch into a file, up to the next call.  None only ends this."""
         await self._switch.ask({"capture": file and str(file)})
 
+    async def waits(self, end: int, way: Way) -> list[tuple[float, float]]:
+        """Return how long frames waited for the rate of this direction since the last call.
+
+        Each entry has a time on the machine's monotonic clock, and the longest wait in the tenth of a second from then
+        on.  Both are in seconds.
+        """
+        return [(at, wait) for at, wait in await self._switch.ask({"waits": way, "port": end})]
+
     async def counts(self) -> SwitchCounts:
         found = await self._switch.ask({"counts": True})
         directions = {way: found[way] for way in ("from", "to")}

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from tools.bench import BenchError
 from tools.bench.calls.browsers import BrowserPage
 from tools.bench.calls.conditions import Conditions
-from tools.bench.calls.server import SCRIPT, CallPage, CallServer
+from tools.bench.calls.server import CallPage, CallServer, Camera, page_script
 from tools.bench.calls.wire import RECEIVER, Wire
 from tools.bench.paths.timeline import Timeline
 
@@ -71,7 +71,7 @@ class TroubledCall:
         return await self._join(self.receiver, self.server.receiver)
 
     async def _join(self, page: BrowserPage, call: CallPage) -> float:
-        await page.open(call.url, "\n".join(file.read_text(encoding="utf-8") for file in (SCRIPT, _WATCH)))
+        await page.open(call.url, f"{page_script(Camera())}\n{_WATCH.read_text(encoding='utf-8')}")
         begun = self.mark("joins")
         await page.evaluate(call.join)
         return begun

@@ -9,16 +9,14 @@ from typing import Final
 import trio
 from attrs import define, field, frozen
 
-from tools.bench import BenchError
-from tools.bench.calls.browsers import BROWSERS, Browser, BrowserPage
-from tools.bench.calls.server import SCRIPT, CallServer, Contestant
+from tools.bench.calls.browsers import BROWSERS, Browser
+from tools.bench.calls.pages import Pages, join
+from tools.bench.calls.readings import Figures
+from tools.bench.calls.server import Camera, Contestant
 from tools.bench.calls.wire import RECEIVER, SENDER, SERVER, Wire
 from tools.bench.command import Outcome, Progress
-from tools.bench.quality.readings import Figures, Reading
 from tools.bench.quality.rows import NetworkRow
 
-#: Seconds within which the first frames and the first sound must have come.
-FIRST_SECONDS: Final = 30.0
 #: Seconds from the first frames to the first reading, on a perfect network.  Meanwhile the bitrate rises.
 WARM_SECONDS: Final = 10.0
 #: Seconds that one run may take besides its own.
@@ -35,22 +33,6 @@ class QualityRun:
 
 #: All runs, by row, contestant and browser.
 QualityOutcome = Outcome[tuple[str, str, Browser], QualityRun]
-
-
-@frozen
-class Pages:
-    """The two pages of a call."""
-
-    sender: BrowserPage
-    receiver: BrowserPage
-
-    async def read(self) -> tuple[Reading, Reading]:
-        """Read the statistics of the receiver and of the sender."""
-        return await _read(self.receiver), await _read(self.sender)
-
-
-async def _read(page: BrowserPage) -> Reading:
-    return Reading(**await page.evaluate("__quality.read()"))
 
 
 @define
@@ -88,7 +70,7 @@ class QualityContest:
                 opened(ends[RECEIVER], server.origin) as receiver,
             ):
                 pages = Pages(sender, receiver)
-                await join(pages, server)
+                await join(pages, server, Camera())
                 self.progress(f"{contestant.title}: the call settles")
                 await trio.sleep(self.warm)
                 self.progress(f"{contestant.title}: measuring")
@@ -106,18 +88,3 @@ class QualityContest:
         await self.wire.clear()
         (got_before, sent_before), (got_after, sent_after) = before, after
         return QualityRun(Figures.between((got_before, got_after), (sent_before, sent_after)), late.quantile(0.99))
-
-
-async def join(pages: Pages, server: CallServer) -> None:
-    """Let both people join, and wait until the receiver sees and hears the sender."""
-    script = SCRIPT.read_text(encoding="utf-8")
-    for page, call in ((pages.sender, server.sender), (pages.receiver, server.receiver)):
-        await page.open(call.url, script)
-        await page.evaluate(call.join)
-    with trio.move_on_after(FIRST_SECONDS):
-        while True:
-            reading = await _read(pages.receiver)
-            if reading.total("video", "framesDecoded") and reading.total("audio", "totalSamplesReceived"):
-                return
-            await trio.sleep(0.1)
-    raise BenchError(f"the receiver has got no picture or no sound within {FIRST_SECONDS:g} s")
