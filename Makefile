@@ -21,7 +21,7 @@ CARGO := cargo
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
-.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations interop bench bench-leave bench-planes bench-quality bench-paths bench-core clean lock tools-present format
+.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations interop bench bench-leave bench-planes bench-quality bench-bandwidth bench-paths bench-core clean lock tools-present format
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -145,10 +145,16 @@ bench-leave: $(STAMPS)/dev $(STAMPS)/dataplane  ## measure how soon others learn
 	$(BIN)/python -m tools.bench.leave --write docs/guarantees.md $(ARGS)
 
 # Without Janus, Go or npm it leaves out the servers that need them, and says so.
-bench-quality: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium $(STAMPS)/firefox  ## measure calls of real browsers on bad networks, and write the results into docs/quality.md (about an hour, root)
+bench-quality: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium $(STAMPS)/firefox  ## measure calls of real browsers on bad networks, and write the results into docs/quality.md, then bench-bandwidth (two hours, root)
 	@tools/bench/install_janus.sh $(STAMPS)/janus || echo "going on without Janus" >&2
 	@tools/bench/install_livekit.sh $(STAMPS)/livekit || echo "going on without LiveKit" >&2
 	$(BIN)/python -m tools.bench.quality $(if $(ARGS),$(ARGS),--write docs/quality.md)
+	$(if $(ARGS),,$(MAKE) --no-print-directory bench-bandwidth)
+
+bench-bandwidth: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium  ## measure calls of real browsers on links whose rates change, and write the results into docs/quality.md (about 70 minutes, root)
+	@tools/bench/install_janus.sh $(STAMPS)/janus || echo "going on without Janus" >&2
+	@tools/bench/install_livekit.sh $(STAMPS)/livekit || echo "going on without LiveKit" >&2
+	$(BIN)/python -m tools.bench.bandwidth $(if $(ARGS),$(ARGS),--write docs/quality.md)
 
 # Without Go or npm it leaves LiveKit out, and says so.
 bench-paths: $(STAMPS)/dev $(STAMPS)/dataplane $(STAMPS)/web $(STAMPS)/chromium $(STAMPS)/firefox  ## measure how soon calls of real browsers are back when the network changes, and write the results into docs/paths.md (about 40 minutes, root)

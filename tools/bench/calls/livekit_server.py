@@ -82,8 +82,9 @@ async def open_livekit(namespace: Namespace) -> AsyncIterator[CallServer]:
                 }
                 return f'joinAs("{role}", "ws://{host}:{port}", {json.dumps(options)})'
 
-            sender, receiver = (file_page(_PAGE, page(role)) for role in ("sender", "receiver"))
-            yield CallServer(f"http://{host}:{port}", sender, receiver, server.log)
+            # A person who joins again under the same name replaces the first one.
+            sender, receiver, third = (file_page(_PAGE, page(role)) for role in ("sender", "receiver", "third"))
+            yield CallServer(f"http://{host}:{port}", sender, receiver, server.log, third)
 
 
 def find() -> Contestant:

@@ -48,12 +48,14 @@ class CallServer:
     """A running server, and the pages of the person who sends and of the person who receives.
 
     ``origin`` is the pages' origin, such as ``http://10.0.0.1:8080``.  ``log`` returns the server's log so far.
+    ``third`` is the page of another person who receives, if that must not be the receiver's.
     """
 
     origin: str
     sender: CallPage
     receiver: CallPage
     log: Callable[[], bytes] = bytes
+    third: CallPage | None = None
 
 
 @frozen
