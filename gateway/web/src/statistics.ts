@@ -70,6 +70,8 @@ export function statisticsOf(before: Sample, now: Sample): Statistics {
       layers: entry["rid"] === undefined ? undefined : String(entry["rid"]),
     };
   });
+  // A browser lists the encodings in no order.
+  sent.sort((one, other) => one.source.localeCompare(other.source) || (one.layers ?? "").localeCompare(other.layers ?? ""));
   return { received, sent, sendable: number(now.browser.path, "availableOutgoingBitrate") };
 }
 

@@ -42,12 +42,12 @@ describe("the statistics of received streams", () => {
 });
 
 describe("the statistics of sent streams", () => {
-  it("have a line for each encoding, with what the gateway reported about it", () => {
+  it("have a line for each encoding in rising quality, with what the gateway reported about it", () => {
     const low = { id: "out0", kind: "video", rid: "r0", framesEncoded: 0, bytesSent: 0 };
     const high = { ...low, id: "out1", rid: "r1" };
     const reports = [{ localId: "out1", source: "camera", fractionLost: 0.05, roundTripTime: 0.03 }];
     const path = { availableOutgoingBitrate: 1_500_000 };
-    const now = sample(1_000, [], [{ ...low, framesEncoded: 20, bytesSent: 10_000 }, high], { reports, path });
+    const now = sample(1_000, [], [high, { ...low, framesEncoded: 20, bytesSent: 10_000 }], { reports, path });
     const { sent, sendable } = statisticsOf(sample(0, [], [low, high]), now);
     expect(sent).toMatchObject([
       { layers: "r0", framesPerSecond: 20, bitsPerSecond: 80_000, lost: undefined },
