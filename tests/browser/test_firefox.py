@@ -35,10 +35,11 @@ def test_two_windows_on_the_gateways_own_machine_see_each_other(firefox: Firefox
     ben.joins("firefox")
     see_each_other(ada, ben)
     for person in (ada, ben):
-        sent = {entry["source"]: entry for entry in person.stats("outbound")}
-        assert sent.keys() == {"microphone", "camera"}
-        assert sent["camera"]["framesEncoded"] > 0
-        assert sent["microphone"]["packetsSent"] > 0
+        sent = person.stats("outbound")
+        # A camera has one entry for each of its sizes, and the lowest one is always sent.
+        assert {entry["source"] for entry in sent} == {"microphone", "camera"}
+        assert any(entry["framesEncoded"] > 0 for entry in sent if entry["source"] == "camera")
+        assert all(entry["packetsSent"] > 0 for entry in sent if entry["source"] == "microphone")
         received = {entry["source"]: entry for entry in person.stats("inbound")}
         assert received.keys() == {"microphone", "camera"}
         assert received["microphone"]["totalAudioEnergy"] > 0
