@@ -202,6 +202,9 @@ class EncodingStats:
     Three totals are about missing packets: ``requested`` from the client, ``repaired`` by a retransmission or inside a
     later packet, and ``given_up`` by the data plane.  ``lost`` counts repaired packets, too.  ``round_trip`` is the
     time from a request to the packet, in seconds; None before the first answer.
+
+    ``layer_bytes`` and ``layer_frames`` have an entry for each temporal layer, the lowest first.  They count the
+    packets that a receiver could get, also repaired ones.  A stream without temporal layers has one entry.
     """
 
     ssrc: int | None
@@ -218,6 +221,8 @@ class EncodingStats:
     repaired: int
     given_up: int
     round_trip: float | None
+    layer_bytes: list[int]
+    layer_frames: list[int]
 
 @dataclass(frozen=True)
 class ProducerStats:

@@ -133,3 +133,15 @@ def test_vp9_layers_are_dropped_and_added_where_the_encoder_allows() -> None:
             rig.core.set_layers(consumer, 0, None)
         sender.send_rtp(number, ssrc=2222, payload_type=96, payload=payload)
     assert receiver.payloads() == [payloads[index] for index in (0, 2, 4, 5, 6, 7)]
+
+
+def test_the_statistics_have_the_bytes_and_frames_of_each_layer() -> None:
+    rig = Rig()
+    sender, producer, _, _ = rig.call(VIDEO)
+    for number in range(8):
+        payload = vp8(key=not number, picture=number, tl0=number // 4, temporal=PATTERN[number % 4])
+        sender.send_rtp(number, ssrc=2222, payload_type=96, payload=payload, marker=True)
+    [encoding] = rig.core.producer_stats(producer).encodings
+    # Eight pictures of equal size: a quarter in each of the lower layers, half in the highest.
+    assert encoding.layer_bytes == [encoding.bytes // 4, encoding.bytes // 4, encoding.bytes // 2]
+    assert encoding.layer_frames == [2, 2, 4]

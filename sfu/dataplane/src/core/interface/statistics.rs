@@ -31,6 +31,10 @@ pub struct EncodingStats {
     pub given_up: u64,
     /// Seconds from a request to the packet; `None` before the first answer.
     pub round_trip: Option<f64>,
+    /// Bytes of the packets that a receiver could get, for each temporal layer; whole plain packets.
+    pub layer_bytes: Vec<u64>,
+    /// Frames of each temporal layer.
+    pub layer_frames: Vec<u64>,
 }
 
 /// The reception of a producer.

@@ -108,6 +108,10 @@ impl Core {
         let newest = place.newest();
         let codec = producer.codec.filter(|_| refused.is_none());
         let inspected = codec.map(|codec| encoding.inspect(codec, payload, header.timestamp, place));
+        if refused.is_none() {
+            let temporal = inspected.and_then(|inspected| inspected.frame.temporal);
+            encoding.layers.count(temporal, plain.len(), header.marker);
+        }
         if newest && refused.is_none() && encoding.clock.follow(header.timestamp, place.pause, now) {
             // The clock was moved, so the last sender reports are wrong.  Report again soon.
             for &consumer in &encoding.routes {

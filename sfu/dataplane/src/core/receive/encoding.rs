@@ -4,6 +4,7 @@ use crate::core::interface::spec::EncodingSpec;
 use crate::core::interface::statistics::EncodingStats;
 use crate::core::keys::ConsumerKey;
 use crate::core::receive::clock::SenderClock;
+use crate::core::receive::layer_counts::LayerCounts;
 use crate::core::receive::missing_packets::MissingPackets;
 use crate::core::receive::packet::Place;
 use crate::core::receive::packet_store::PacketStore;
@@ -34,6 +35,8 @@ pub struct Encoding {
     /// `None` until it is learned.
     pub ssrc: Option<u32>,
     pub stats: ReceiveStats,
+    /// What receivers could get of it, by temporal layer.
+    pub layers: LayerCounts,
     pub clock: SenderClock,
     pub reporter: ReceiverReporter,
     pub key_frames: u64,
@@ -78,6 +81,7 @@ impl Encoding {
             ssrc: spec.ssrc,
             spec,
             stats: ReceiveStats::new(clock_rate),
+            layers: LayerCounts::default(),
             clock: SenderClock::new(clock_rate),
             reporter: ReceiverReporter::default(),
             key_frames: 0,
@@ -237,6 +241,8 @@ impl Encoding {
             repaired: self.missing.counts.repaired,
             given_up: self.missing.counts.given_up,
             round_trip: self.missing.round_trip(),
+            layer_bytes: self.layers.bytes(),
+            layer_frames: self.layers.frames(),
         }
     }
 }

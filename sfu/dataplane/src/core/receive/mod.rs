@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod encoding;
 pub mod gap;
+pub mod layer_counts;
 pub mod missing_packets;
 pub mod packet;
 pub mod packet_store;
