@@ -263,6 +263,13 @@ class _Gauges(Collector):
         size.add_metric(["in"], sum(plane.bytes_in for plane in planes))
         size.add_metric(["out"], sum(plane.bytes_out for plane in planes))
         yield size
+        feedback = CounterMetricFamily(
+            "sfu_feedback_packets",
+            "Packets of transport-wide feedback: those that the gateway sent to senders (out).",
+            labels=["direction"],
+        )
+        feedback.add_metric(["out"], sum(plane.feedback_to_senders for plane in planes))
+        yield feedback
         drops = CounterMetricFamily(
             "sfu_drops", "Datagrams, or copies of datagrams, that were dropped, by reason.", labels=["reason"]
         )

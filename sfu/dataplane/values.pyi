@@ -42,6 +42,9 @@ class ProducerSpec:
     - ``mid``: the MID of its media section.
     - ``mid_id``, ``rid_id``, ``repaired_rid_id``, ``audio_level_id``: the client's ids of the extensions that the data
       plane reads (RFC 8843, RFC 8852, RFC 6464).
+    - ``wide_id``: the client's id of the transport-wide sequence numbers, if it takes transport-wide feedback
+      (draft-holmer-rmcat-transport-wide-cc-extensions-01).  The data plane then reports the arrival of each packet of
+      the transport that has such a number, whichever stream it belongs to.
     - ``cname``: the name of the sender in reports (RFC 3550 section 6.5.1).
     - ``paused``: whether to drop its packets.
     """
@@ -60,6 +63,7 @@ class ProducerSpec:
     rid_id: int | None = None
     repaired_rid_id: int | None = None
     audio_level_id: int | None = None
+    wide_id: int | None = None
     cname: str = ""
     paused: bool = False
 
@@ -285,7 +289,8 @@ class PlaneTotals:
     The plane asked senders for ``requested_of_senders`` missing packets.  ``repaired`` came after all, and the plane
     asks for ``given_up`` no longer.  Receivers asked for ``requested_by_receivers`` packets, and ``resent`` left again.
     These totals also count objects that are gone.  The plane keeps ``stored_packets`` to send them again.  It has
-    reserved ``stored_bytes`` of memory for them, of at most ``stored_bytes_limit``.
+    reserved ``stored_bytes`` of memory for them, of at most ``stored_bytes_limit``.  Senders got
+    ``feedback_to_senders`` packets of transport-wide feedback.
     """
 
     packets_in: int
@@ -306,3 +311,4 @@ class PlaneTotals:
     stored_packets: int
     stored_bytes: int
     stored_bytes_limit: int
+    feedback_to_senders: int

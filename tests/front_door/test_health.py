@@ -51,6 +51,7 @@ class Plane:
             stored_packets=50,
             stored_bytes=60_000,
             stored_bytes_limit=1_000_000,
+            feedback_to_senders=70,
         )
 
     def stream_counts(self) -> tuple[int, int]:
@@ -109,6 +110,7 @@ def test_gauges_are_read_at_every_scrape() -> None:
         "sfu_repaired_packets_total": 38,
         "sfu_given_up_packets_total": 1,
         "sfu_resent_packets_total": 80,
+        "sfu_feedback_packets_total[out]": 70,
         "sfu_stored_packets": 50,
         "sfu_stored_bytes": 60_000,
         "sfu_stored_bytes_limit": 1_000_000,

@@ -46,8 +46,8 @@ impl ProducerSpec {
     #[pyo3(signature = (
         *, kind, codec, clock_rate, payload_types, encodings, extension_ids = NumberMap::default(),
         red_payload_types = BTreeSet::new(), rtx_payload_types = NumberMap::default(), nack = false, mid = None,
-        mid_id = None, rid_id = None, repaired_rid_id = None, audio_level_id = None, cname = String::new(),
-        paused = false,
+        mid_id = None, rid_id = None, repaired_rid_id = None, audio_level_id = None, wide_id = None,
+        cname = String::new(), paused = false,
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -65,6 +65,7 @@ impl ProducerSpec {
         rid_id: Option<u8>,
         repaired_rid_id: Option<u8>,
         audio_level_id: Option<u8>,
+        wide_id: Option<u8>,
         cname: String,
         paused: bool,
     ) -> PyResult<Self> {
@@ -88,6 +89,7 @@ impl ProducerSpec {
             rid_id,
             repaired_rid_id,
             audio_level_id,
+            wide_id,
             cname,
             paused,
         })

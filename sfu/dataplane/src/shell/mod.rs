@@ -3,6 +3,7 @@
 //! The thread never calls Python.  Python takes events when [`Shell::descriptor`] is readable, and gives its commands
 //! under the core's lock.  The thread holds that lock for one batch of datagrams at most.
 
+mod arrival_clock;
 mod clock;
 mod receive_buffers;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use quinn_udp::RecvMeta;
 
@@ -32,15 +33,17 @@ impl ReceiveBuffers {
         receive(&mut buffers, &mut self.metas)
     }
 
-    /// The datagrams of the first `messages`, each with the address that it came from.
-    pub fn datagrams(&mut self, messages: usize) -> impl Iterator<Item = (&mut [u8], SocketAddr)> {
+    /// The datagrams of the first `messages`, each with the address that it came from, and the kernel's time stamp.
+    ///
+    /// The datagrams of one message share the stamp of the first.
+    pub fn datagrams(&mut self, messages: usize) -> impl Iterator<Item = (&mut [u8], SocketAddr, Option<Duration>)> {
         let metas = &self.metas[..messages];
         self.memory.chunks_exact_mut(MESSAGE_SIZE).zip(metas).flat_map(|(memory, meta)| {
             let size = meta.len.min(MESSAGE_SIZE);
             let datagrams = memory[..size].chunks_mut(meta.stride.max(1));
             // An empty datagram has no chunk, but must be counted.
             let empty = (size == 0).then_some(Default::default());
-            empty.into_iter().chain(datagrams).map(|datagram| (datagram, meta.addr))
+            empty.into_iter().chain(datagrams).map(|datagram| (datagram, meta.addr, meta.timestamp))
         })
     }
 }

@@ -180,7 +180,7 @@ mod tests {
         loop {
             let messages = sockets.iter().next().unwrap().1.receive(&mut buffers);
             if messages > 0 {
-                return (messages, buffers.datagrams(messages).map(|(datagram, _)| datagram.to_vec()).collect());
+                return (messages, buffers.datagrams(messages).map(|(datagram, ..)| datagram.to_vec()).collect());
             }
             assert!(start.elapsed() < Duration::from_secs(5), "nothing came");
         }

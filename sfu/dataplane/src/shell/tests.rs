@@ -1,5 +1,6 @@
 //! The thread with real sockets, on loopback.
 
+mod arrivals;
 mod streams;
 
 use std::net::UdpSocket;

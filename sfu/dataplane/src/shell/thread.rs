@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::arrival_clock::ArrivalClock;
 use super::receive_buffers::ReceiveBuffers;
 use super::shared::{Shared, lower};
-use super::sockets::Sockets;
+use super::sockets::{Socket, Sockets};
 use super::streams::{Frames, READ_MEMORY};
 use crate::core::{Core, Path};
 use crate::guard::{guarded, message_of};
@@ -31,14 +32,25 @@ pub fn supervise(shared: &Shared) {
 }
 
 fn run(shared: &Shared) {
-    let (mut buffers, mut stream_memory) = (ReceiveBuffers::default(), vec![0; READ_MEMORY]);
+    let mut reader = Reader {
+        buffers: ReceiveBuffers::default(),
+        arrivals: ArrivalClock::default(),
+        stream_memory: vec![0; READ_MEMORY],
+    };
     while !shared.closing.load(Ordering::Acquire) {
-        run_with(shared, &shared.sockets(), &mut buffers, &mut stream_memory);
+        run_with(shared, &shared.sockets(), &mut reader);
     }
 }
 
+/// The state that the thread keeps when its sockets change.
+struct Reader {
+    buffers: ReceiveBuffers,
+    arrivals: ArrivalClock,
+    stream_memory: Vec<u8>,
+}
+
 /// Run with these sockets until the owner wakes the thread.
-fn run_with(shared: &Shared, sockets: &Sockets, buffers: &mut ReceiveBuffers, stream_memory: &mut [u8]) {
+fn run_with(shared: &Shared, sockets: &Sockets, reader: &mut Reader) {
     // Something may have become due while the thread changed its sockets.
     let (mut due, mut unread_since) = (Some(0.0), None);
     let mut watched = vec![PollFd::new(&shared.wake, PollFlags::IN), PollFd::new(sockets.streams(), PollFlags::IN)];
@@ -50,13 +62,12 @@ fn run_with(shared: &Shared, sockets: &Sockets, buffers: &mut ReceiveBuffers, st
         for ((local, socket), watched) in sockets.iter().zip(&watched[2..]) {
             if !watched.revents().is_empty() {
                 all_read = false;
-                let messages = socket.receive(buffers);
-                move_all(shared, sockets, buffers.datagrams(messages), local);
+                read_socket(shared, sockets, (local, socket), reader);
             }
         }
         if !watched[1].revents().is_empty() {
             all_read = false;
-            serve_streams(shared, sockets, stream_memory);
+            serve_streams(shared, sockets, &mut reader.stream_memory);
         }
         let mut core = shared.core.lock();
         let now = shared.clock.now();
@@ -94,6 +105,17 @@ fn wait(shared: &Shared, watched: &mut [PollFd<'_>], due: Option<f64>) -> bool {
     woken
 }
 
+/// Read from one socket, and hand over what has arrived.
+fn read_socket(shared: &Shared, sockets: &Sockets, (local, socket): (u32, &Socket), reader: &mut Reader) {
+    let Reader { buffers, arrivals, .. } = reader;
+    let messages = socket.receive(buffers);
+    // Both clocks are read only once for all messages: what follows may take milliseconds.
+    let arrival = arrivals.read(shared.clock.now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+    let stamped = buffers.datagrams(messages);
+    let datagrams = stamped.map(|(datagram, remote, stamp)| (datagram, remote, Some(arrival(stamp))));
+    move_all(shared, sockets, datagrams, local);
+}
+
 /// Read from the streams whose turn it is, and write to those that have room again.
 fn serve_streams(shared: &Shared, sockets: &Sockets, memory: &mut [u8]) {
     let streams = sockets.streams();
@@ -102,7 +124,7 @@ fn serve_streams(shared: &Shared, sockets: &Sockets, memory: &mut [u8]) {
         let (stream, path) = (&turn.stream, turn.stream.path);
         let reading = stream.read(memory);
         let mut frames = Frames::of_untrusted(&mut memory[..reading.size]);
-        move_all(shared, sockets, frames.by_ref().map(|datagram| (datagram, path.remote)), path.local);
+        move_all(shared, sockets, frames.by_ref().map(|datagram| (datagram, path.remote, None)), path.local);
         match frames.rest().filter(|_| !reading.ended) {
             Some(partial) => stream.keep(partial),
             None => {
@@ -117,10 +139,12 @@ fn serve_streams(shared: &Shared, sockets: &Sockets, memory: &mut [u8]) {
 }
 
 /// Hand datagrams to the core in batches.  Between two batches a waiting command gets the lock.
+///
+/// Each has the address that it came from, and the time of its arrival if that is not now.
 fn move_all<'a>(
     shared: &Shared,
     sockets: &Sockets,
-    datagrams: impl Iterator<Item = (&'a mut [u8], SocketAddr)>,
+    datagrams: impl Iterator<Item = (&'a mut [u8], SocketAddr, Option<f64>)>,
     local: u32,
 ) {
     let mut datagrams = datagrams.peekable();
@@ -129,8 +153,8 @@ fn move_all<'a>(
         let now = shared.clock.now();
         // A panic comes out as an event.
         let _ = guarded(&mut core, |core| {
-            for (datagram, remote) in datagrams.by_ref().take(BATCH) {
-                core.receive(datagram, Path { remote, local }, now);
+            for (datagram, remote, arrived) in datagrams.by_ref().take(BATCH) {
+                core.receive_arrived(datagram, Path { remote, local }, arrived.unwrap_or(now), now);
             }
         });
         flush(shared, sockets, &mut core);

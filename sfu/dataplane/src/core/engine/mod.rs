@@ -47,6 +47,7 @@ pub struct Traffic {
     pub repairs_before: RepairCounts,
     pub requested_by_receivers: u64,
     pub resent: u64,
+    pub feedback_to_senders: u64,
 }
 
 /// Memory that is empty between calls and kept, so that the packet path allocates nothing.

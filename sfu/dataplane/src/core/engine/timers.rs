@@ -27,11 +27,13 @@ pub enum TransportTimer {
     Nack,
     /// The path to send on may have to move.
     Path,
+    /// The client learns which of its packets arrived, and when.
+    Feedback,
 }
 
 impl TransportTimer {
     /// Every kind, in the order of the variants.
-    const ALL: [Self; 4] = [Self::Consent, Self::ReceiverReport, Self::Nack, Self::Path];
+    const ALL: [Self; 5] = [Self::Consent, Self::ReceiverReport, Self::Nack, Self::Path, Self::Feedback];
     const COUNT: usize = Self::ALL.len();
 }
 

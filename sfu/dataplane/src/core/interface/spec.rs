@@ -69,6 +69,9 @@ pub struct ProducerSpec {
     pub repaired_rid_id: Option<u8>,
     /// The client's id of the audio level extension (RFC 6464).
     pub audio_level_id: Option<u8>,
+    /// The client's id of the transport-wide sequence numbers, if it takes transport-wide feedback
+    /// (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+    pub wide_id: Option<u8>,
     /// The name of its sender in reports (RFC 3550 section 6.5.1).
     pub cname: String,
     /// Whether to drop its packets.

@@ -116,4 +116,6 @@ pub struct PlaneTotals {
     pub stored_bytes: usize,
     /// The most bytes of memory that may be reserved for them.
     pub stored_bytes_limit: usize,
+    /// Packets of transport-wide feedback to senders.
+    pub feedback_to_senders: u64,
 }

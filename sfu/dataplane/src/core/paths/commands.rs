@@ -95,6 +95,7 @@ impl Core {
             }
         }
         self.use_announced_ssrcs(owner, key);
+        self.use_wide_ids(owner);
         self.arm_receiver_reports(owner);
         Ok(())
     }
@@ -134,6 +135,7 @@ impl Core {
                 owner.forget_rtx_ssrc(ssrc, EncodingKey { producer: key, index });
             }
         }
+        self.use_wide_ids(removed.transport);
         self.events.forget_producer(producer);
     }
 

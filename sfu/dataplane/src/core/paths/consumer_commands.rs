@@ -126,12 +126,12 @@ impl Core {
 
 /// The rewriter for this consumer, which all consumers of the producer with the same selection share.
 ///
-/// The producer's own MID and RIDs are left out: they name it on its transport.  An extension whose id the consumer's
+/// The producer's own MID, RIDs and transport-wide numbers are left out: they belong to its transport.  An extension whose id the consumer's
 /// MID has is left out too.
 fn rewriter_for(producer: &mut Producer, spec: &ConsumerSpec<'_>, mid: Option<&MidElement>) -> RewriterKey {
     let source = &producer.spec;
     let taken = |&(client, router): &(u8, u8)| {
-        let own = [source.mid_id, source.rid_id, source.repaired_rid_id].contains(&Some(client));
+        let own = [source.mid_id, source.rid_id, source.repaired_rid_id, source.wide_id].contains(&Some(client));
         let shadowed = mid.is_some() && Some(router) == spec.format.mid_id;
         spec.format.extension_ids.contains(&router) && !own && !shadowed
     };

@@ -4,6 +4,7 @@
 mod commands;
 mod consent_path;
 mod consumer_commands;
+mod feedback_path;
 mod forwarding;
 mod ice_path;
 mod late_start;

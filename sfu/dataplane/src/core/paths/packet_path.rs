@@ -17,14 +17,21 @@ impl Core {
     ///
     /// Its copies wait for [`Core::flush`].  `now` is in seconds.
     pub fn receive(&mut self, datagram: &mut [u8], path: Path, now: f64) {
+        self.receive_arrived(datagram, path, now, now);
+    }
+
+    /// Take in a datagram like [`Core::receive`], if it arrived before `now`.  Both times are in seconds.
+    ///
+    /// Only feedback to the sender looks at `arrived`.  The sender would take our own delay for that of a crowded path.
+    pub fn receive_arrived(&mut self, datagram: &mut [u8], path: Path, arrived: f64, now: f64) {
         self.traffic.packets_in += 1;
         self.traffic.bytes_in += datagram.len() as u64;
-        if let Err(reason) = self.receive_untrusted(datagram, path, now) {
+        if let Err(reason) = self.receive_untrusted(datagram, path, arrived, now) {
             self.drops.count(reason);
         }
     }
 
-    fn receive_untrusted(&mut self, datagram: &mut [u8], path: Path, now: f64) -> Result<(), DropReason> {
+    fn receive_untrusted(&mut self, datagram: &mut [u8], path: Path, arrived: f64, now: f64) -> Result<(), DropReason> {
         if datagram.is_empty() {
             return Err(DropReason::Empty);
         }
@@ -44,7 +51,7 @@ impl Core {
             (Protocol::Rtcp, Some(key)) => self.receive_rtcp_untrusted(key, datagram, path, now),
             (Protocol::Rtp, Some(key)) => {
                 let mut elements = std::mem::take(&mut self.scratch.elements);
-                let received = self.receive_rtp_untrusted(key, datagram, path, &mut elements, now);
+                let received = self.receive_rtp_untrusted((key, path), datagram, &mut elements, arrived, now);
                 self.scratch.elements = elements;
                 received
             }
@@ -53,10 +60,10 @@ impl Core {
 
     fn receive_rtp_untrusted(
         &mut self,
-        key: TransportKey,
+        (key, path): (TransportKey, Path),
         datagram: &mut [u8],
-        path: Path,
         elements: &mut Vec<Element>,
+        arrived: f64,
         now: f64,
     ) -> Result<(), DropReason> {
         let Transport { srtp, ssrcs, rtx_ssrcs, .. } = &mut self.transports[key];
@@ -68,6 +75,7 @@ impl Core {
         let size = srtp.open_rtp(datagram, &header, wanted)?;
         self.on_media(key, path, now);
         let plain = &mut datagram[..size];
+        self.note_arrival(key, plain, header.ssrc, elements, arrived);
         let Some(at) = self.encoding_of(key, plain, &header, elements, now) else {
             let repaired = self.repaired_encoding_of(key, plain, &header, elements, now);
             let at = repaired.ok_or(DropReason::UnknownStream)?;

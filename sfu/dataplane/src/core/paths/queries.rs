@@ -95,6 +95,7 @@ impl Core {
             stored_packets: stores().map(|store| store.packets()).sum(),
             stored_bytes: self.store_memory,
             stored_bytes_limit: MAX_MEMORY,
+            feedback_to_senders: self.traffic.feedback_to_senders,
         }
     }
 

@@ -19,6 +19,7 @@ impl Core {
                 Timer::Transport(TransportTimer::ReceiverReport, key) => self.send_receiver_reports(key, now),
                 Timer::Transport(TransportTimer::Nack, key) => self.ask_for_missing(key, now),
                 Timer::Transport(TransportTimer::Path, key) => self.review_paths(key, now),
+                Timer::Transport(TransportTimer::Feedback, key) => self.send_feedback(key, now),
             }
         }
         // The batches still wait, so the timer stays due: the shell calls `flush` next.

@@ -1,5 +1,6 @@
 //! A stream that comes in: the machines between an opened packet and its forwarding.
 
+pub mod arrival_log;
 pub mod clock;
 pub mod encoding;
 pub mod gap;

@@ -65,6 +65,7 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
             mid_id: Some(1),
             rid_id: Some(2),
             repaired_rid_id: Some(5),
+            wide_id: if dice.below(4) > 0 { Some(6) } else { None },
             rtx_payload_types: if dice.below(4) == 0 { [].into() } else { [(98, 96), (99, 97)].into() },
             nack: dice.below(8) > 0,
             red_payload_types: if dice.below(4) == 0 { [97].into() } else { [].into() },
@@ -109,7 +110,9 @@ fn packet(dice: &mut Dice, transport: Id, number: u16) -> Vec<u8> {
     if dice.below(4) == 0 {
         packet[0] |= 0x10;
         let rid: &[u8] = if again { b"\x50h\x30\x05\x00" } else { b"\x20h\x30\x05\x00" };
-        packet.extend([b"\xbe\xde\x00\x02\x11".as_slice(), producer.to_string().as_bytes(), rid].concat());
+        packet.extend([b"\xbe\xde\x00\x03\x11".as_slice(), producer.to_string().as_bytes(), rid].concat());
+        let [high, low] = number.wrapping_sub((dice.below(3) as u16).wrapping_mul(dice.next() as u16)).to_be_bytes();
+        packet.extend([0x61, high, low, 0]);
     }
     if again {
         packet[1] += 2;

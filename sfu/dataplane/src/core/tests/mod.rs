@@ -5,6 +5,7 @@ mod arbitrary_datagrams;
 mod batches;
 mod bindings;
 mod clocks;
+mod feedback;
 mod fuzz;
 mod gaps;
 mod interruptions;

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::core::interface::spec::Id;
 use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey};
+use crate::core::receive::arrival_log::ArrivalLog;
 use crate::core::send::batch::SendBatch;
 use crate::core::send::resend_limits::ResendLimits;
 use crate::core::srtp::Srtp;
@@ -72,6 +73,11 @@ pub struct Transport {
     pub report_times: Option<ReportTimes>,
     /// When the client was last asked for missing packets, in seconds.
     pub asked_at: f64,
+    /// The ids that the client's transport-wide sequence numbers have.  They are for all streams of the transport, and
+    /// normally the same (RFC 8843 section 9.2).
+    pub wide_ids: Box<[u8]>,
+    /// The arrivals of its packets; `None` before the first one with a transport-wide sequence number.
+    pub arrivals: Option<Box<ArrivalLog>>,
     /// The limit on the events that its losses could not be repaired.
     pub failure_limit: FailureLimit,
     /// The consumer that sends with each SSRC, and what it sends.
