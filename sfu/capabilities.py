@@ -1,10 +1,10 @@
 """The codecs and header extensions of the router, which clients load before anything else.
 
 The router offers only features that it serves.  Video has ``nack`` and RTX (RFC 4588), both from senders and to
-receivers.  Opus has ``nack`` only from senders, which answer with the same packet.  The router does not answer
-``transport-cc``, so it offers neither this feedback nor its header extension.  A browser that is offered
-``transport-cc`` and gets no feedback takes the network for dead, and stays at its lowest rate.  Payload type 127 stays
-free: mediasoup-client uses it for its own probes.
+receivers.  Opus has ``nack`` only from senders, which answer with the same packet.  Senders of both kinds get
+transport-wide feedback: ``transport-cc`` together with the extension that numbers their packets.  Receivers are offered
+neither.  A browser that is offered ``transport-cc`` and gets no feedback takes the network for dead, and stays at its
+lowest rate.  Payload type 127 stays free: mediasoup-client uses it for its own probes.
 """
 
 from collections.abc import Iterator
@@ -15,16 +15,20 @@ from sfu.parameters import CodecParameters, RtcpFeedback, RtpCapabilities, RtpCo
 MID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"  # RFC 8843 section 15
 RID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"  # RFC 8852 section 4.1
 REPAIRED_RID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"  # RFC 8852 section 4.2
+# draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2: a number that all packets of a transport share
+TRANSPORT_WIDE_URI: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 AUDIO_LEVEL_URI: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 VIDEO_ORIENTATION_URI: Final = "urn:3gpp:video-orientation"  # 3GPP TS 26.114 section 7.4.5
 
 NACK: Final = RtcpFeedback("nack")  # RFC 4585 section 6.2.1
 PLI: Final = RtcpFeedback("nack", "pli")  # RFC 4585 section 6.3.1
 FIR: Final = RtcpFeedback("ccm", "fir")  # RFC 5104 section 4.3.1
+TRANSPORT_CC: Final = RtcpFeedback("transport-cc")  # draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3
 
 
 def _video(mime_type: str, payload_type: int, parameters: CodecParameters | None = None) -> RtpCodecCapability:
-    return RtpCodecCapability("video", mime_type, 90000, payload_type, None, parameters or {}, (NACK, PLI, FIR))
+    feedback = (NACK, PLI, FIR, TRANSPORT_CC)
+    return RtpCodecCapability("video", mime_type, 90000, payload_type, None, parameters or {}, feedback)
 
 
 def _h264(profile_level_id: str, payload_type: int, packetization_mode: int = 1) -> RtpCodecCapability:
@@ -51,7 +55,7 @@ def _with_rtx(*codecs: RtpCodecCapability) -> Iterator[RtpCodecCapability]:
 # Clients send with the first codec of a kind that they have, so the order is the router's preference.
 _AUDIO: Final = (
     # Opus can also repair loss by in-band FEC.  Senders use it only if asked.
-    RtpCodecCapability("audio", "audio/opus", 48000, 100, 2, {"minptime": 10, "useinbandfec": 1}, (NACK,)),
+    RtpCodecCapability("audio", "audio/opus", 48000, 100, 2, {"minptime": 10, "useinbandfec": 1}, (NACK, TRANSPORT_CC)),
     # Opus inside RED (RFC 2198).  Clients send plain Opus, since it comes first, but may send RED as well.  Receivers
     # that have RED get it while they lose packets.  Chromium and Safari use this payload type themselves.
     RtpCodecCapability("audio", "audio/red", 48000, 63, 2),
@@ -86,6 +90,9 @@ def router_capabilities(*, video_orientation: bool = True) -> RtpCapabilities:
         # The router reads RIDs but sends none: a consumer is one stream, so its packets need none.
         RtpHeaderExtension(RID_URI, 2, "video", direction="recvonly"),
         RtpHeaderExtension(REPAIRED_RID_URI, 3, "video", direction="recvonly"),
+        # The router reads the numbers of senders.  Their own numbers mean nothing to receivers.
+        RtpHeaderExtension(TRANSPORT_WIDE_URI, 5, "audio", direction="recvonly"),
+        RtpHeaderExtension(TRANSPORT_WIDE_URI, 5, "video", direction="recvonly"),
         RtpHeaderExtension(AUDIO_LEVEL_URI, 10, "audio"),
     ]
     if video_orientation:

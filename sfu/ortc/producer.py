@@ -7,7 +7,17 @@ from weakref import WeakValueDictionary
 
 from attrs import frozen
 
-from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, NACK, PLI, REPAIRED_RID_URI, RID_URI
+from sfu.capabilities import (
+    AUDIO_LEVEL_URI,
+    FIR,
+    MID_URI,
+    NACK,
+    PLI,
+    REPAIRED_RID_URI,
+    RID_URI,
+    TRANSPORT_CC,
+    TRANSPORT_WIDE_URI,
+)
 from sfu.dataplane.values import EncodingSpec, ProducerSpec
 from sfu.errors import Unsupported
 from sfu.ortc.choice import CodecChoice, choose_codec, choose_rtx
@@ -155,6 +165,9 @@ def _used(
     uris = {MID_URI, RID_URI, *_forwarded(kind, capabilities)}
     if codecs.rtx_payload_types:
         uris.add(REPAIRED_RID_URI)
+    # A client that names only one of feedback and extension would send no numbers, or take no feedback about them.
+    if TRANSPORT_CC in codecs.choice.codec.rtcp_feedback and _has_wide_numbers(kind, capabilities):
+        uris.add(TRANSPORT_WIDE_URI)
     ids = used_extensions(parameters.header_extensions, uris)
     mid = usable_mid(parameters.mid)
     encodings = recognisable(
@@ -188,6 +201,7 @@ def _spec(used: _Used, forwarded: dict[str, int], *, paused: bool) -> ProducerSp
         rid_id=ids.get(RID_URI),
         repaired_rid_id=ids.get(REPAIRED_RID_URI),
         audio_level_id=ids.get(AUDIO_LEVEL_URI) if used.kind == "audio" else None,
+        wide_id=ids.get(TRANSPORT_WIDE_URI),
         cname=used.cname,
         paused=paused,
     )
@@ -203,7 +217,8 @@ def _router_codec(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> R
                 clock_rate=candidate.clock_rate,
                 channels=candidate.channels,
                 parameters=candidate.parameters | _sender_parameters(codec),
-                rtcp_feedback=candidate.rtcp_feedback,
+                # Only senders get transport-wide feedback.
+                rtcp_feedback=tuple(feedback for feedback in candidate.rtcp_feedback if feedback != TRANSPORT_CC),
             )
     raise Unsupported(f"the router does not have this {codec.mime_type}")
 
@@ -267,6 +282,15 @@ def _forwarded(kind: MediaKind, capabilities: RtpCapabilities) -> dict[str, int]
         if extension.kind == kind and extension.direction in ("sendrecv", "sendonly")
         if extension.preferred_id is not None
     }
+
+
+def _has_wide_numbers(kind: MediaKind, capabilities: RtpCapabilities) -> bool:
+    """Whether the router reads transport-wide sequence numbers of this kind."""
+    return any(
+        extension.uri == TRANSPORT_WIDE_URI
+        for extension in capabilities.header_extensions
+        if extension.kind == kind and extension.direction in ("sendrecv", "recvonly")
+    )
 
 
 def _scalability_mode(encodings: Sequence[RtpEncodingParameters]) -> str | None:

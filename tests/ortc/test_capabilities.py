@@ -15,6 +15,8 @@ from sfu.capabilities import (
     REPAIRED_RID_URI,
     RID_URI,
     ROUTER_CAPABILITIES,
+    TRANSPORT_CC,
+    TRANSPORT_WIDE_URI,
     VIDEO_ORIENTATION_URI,
     router_capabilities,
 )
@@ -34,12 +36,12 @@ def test_a_client_may_send_the_routers_own_capabilities() -> None:
     assert len(read.codecs) == len(CODECS)
 
 
-def test_lost_packets_and_key_frames_are_asked_for_and_nothing_else_is_offered_as_feedback() -> None:
+def test_only_feedback_that_the_router_gives_or_takes_is_offered() -> None:
     feedback = {codec.mime_type: set(codec.rtcp_feedback) for codec in CODECS}
     assert feedback == {
-        "audio/opus": {NACK},
+        "audio/opus": {NACK, TRANSPORT_CC},
         "audio/red": set(),
-        **{name: {NACK, PLI, FIR} for name in ("video/VP8", "video/VP9", "video/H264")},
+        **{name: {NACK, PLI, FIR, TRANSPORT_CC} for name in ("video/VP8", "video/VP9", "video/H264")},
         "video/rtx": set(),
     }
 
@@ -50,8 +52,13 @@ def test_every_video_codec_is_followed_by_its_retransmissions() -> None:
         assert (rtx.mime_type, repeats(rtx)) == ("video/rtx", codec.preferred_payload_type)
 
 
-def test_no_header_extension_of_congestion_control_is_offered() -> None:
-    assert not [uri for uri in (extension.uri for extension in EXTENSIONS) if "transport-wide" in uri or "abs-" in uri]
+def test_senders_of_both_kinds_are_offered_transport_wide_numbers_and_receivers_none() -> None:
+    wide = [extension for extension in EXTENSIONS if extension.uri == TRANSPORT_WIDE_URI]
+    assert [(extension.kind, extension.direction) for extension in wide] == [
+        ("audio", "recvonly"),
+        ("video", "recvonly"),
+    ]
+    assert not [extension for extension in EXTENSIONS if "abs-" in extension.uri]
 
 
 def test_every_codec_has_its_own_dynamic_payload_type_and_not_the_probators() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from attrs import evolve
 
-from sfu.capabilities import AUDIO_LEVEL_URI, MID_URI, ROUTER_CAPABILITIES, VIDEO_ORIENTATION_URI
+from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, NACK, PLI, ROUTER_CAPABILITIES, VIDEO_ORIENTATION_URI
 from sfu.dataplane.values import EncodingSpec, ProducerSpec
 from sfu.errors import Unsupported
 from sfu.ortc import ProducerPlan, accept_producer
@@ -60,6 +60,7 @@ def test_chromiums_microphone_keeps_its_audio_level_under_the_routers_id() -> No
         mid="0",
         mid_id=4,
         audio_level_id=1,
+        wide_id=3,
         cname=MICROPHONE.rtcp.cname or "made-up",
     )
 
@@ -78,6 +79,7 @@ def test_chromiums_simulcast_is_learnt_from_mid_and_rid_in_rising_quality() -> N
         mid_id=9,
         rid_id=10,
         repaired_rid_id=11,
+        wide_id=4,
         cname="made-up",
     )
 
@@ -98,7 +100,7 @@ def test_the_consumable_has_the_routers_codec_and_none_of_the_producers_numbers(
     consumable = plan(CHROMIUM, "h264").consumable
     router = next(codec for codec in ROUTER_CAPABILITIES.codecs if codec.preferred_payload_type == 105)
     assert consumable.codecs == (
-        RtpCodecParameters("video/H264", 105, 90000, None, router.parameters, rtcp_feedback=router.rtcp_feedback),
+        RtpCodecParameters("video/H264", 105, 90000, None, router.parameters, rtcp_feedback=(NACK, PLI, FIR)),
         RtpCodecParameters("video/rtx", 106, 90000, None, {"apt": 105}),
     )
     assert consumable.encodings == (RtpEncodingParameters(),)
