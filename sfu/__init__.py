@@ -10,6 +10,7 @@ from sfu.directory import RouterCounts
 from sfu.guard import Guard
 from sfu.hostnames import BadAddress
 from sfu.listening import BadAnnouncement
+from sfu.measurements import PeerMeasurement, measure_peers, read_voices
 from sfu.observer import PeerObserver
 from sfu.peer import Peer, PeerExit, open_peer
 from sfu.producer import Producer
@@ -28,6 +29,7 @@ __all__ = [
     "MediaSettings",
     "Peer",
     "PeerExit",
+    "PeerMeasurement",
     "PeerObserver",
     "Producer",
     "Router",
@@ -36,8 +38,10 @@ __all__ = [
     "StreamRefusal",
     "Transport",
     "TransportState",
+    "measure_peers",
     "open_peer",
     "open_router",
+    "read_voices",
     "self_test",
     "serve_router",
     "warm_up",

@@ -74,6 +74,9 @@ from sfu.dataplane.values import (
 from sfu.dataplane.values import (
     RepairFailed as RepairFailed,
 )
+from sfu.dataplane.values import (
+    TransportStats as TransportStats,
+)
 from sfu.wire.srtp import SrtpKeys
 
 ENCODING_IDLE: float
@@ -153,6 +156,18 @@ class DataPlane:
     def set_producer_paused(self, producer: ProducerId, paused: bool) -> None:
         """Drop the packets of a paused producer.  Its video consumers start again at a key frame."""
 
+    def set_producer_muted(self, producer: ProducerId, muted: bool) -> None:
+        """Drop the packets of a muted producer, but go on reading their audio levels (RFC 6464).
+
+        Its consumers go on without a gap when it is no longer muted.  Muting causes no :class:`LayersChanged`.
+        """
+
+    def voice_levels(self, producers: Sequence[ProducerId]) -> list[tuple[int, float]]:
+        """For each producer, ``voice_packets`` and ``voice_amplitude`` of its :class:`ProducerStats`, in one step.
+
+        Both are zero for a producer that does not exist.
+        """
+
     def set_rtcp_source(self, ssrc: int, cname: str) -> None:
         """Set our SSRC and canonical name in receiver reports and key frame requests (RFC 3550 section 6)."""
 
@@ -221,6 +236,9 @@ class DataPlane:
 
     def count_drop(self, reason: DropReason) -> None:
         """Count a datagram that the slow path dropped for this reason."""
+
+    def transport_stats(self, transports: Sequence[TransportId]) -> list[TransportStats | None]:
+        """The statistics of each of these transports, in one step.  None for one that does not exist."""
 
     def producer_stats(self, producer: ProducerId) -> ProducerStats: ...
     def consumer_stats(self, consumer: ConsumerId) -> ConsumerStats: ...

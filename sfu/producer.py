@@ -45,6 +45,7 @@ class Producer:
     """A microphone, camera or screen of one client.  A plain object, without a task.
 
     ``consumers`` are those of every peer that receives it.  The data plane moves its packets; this class decides.
+    ``paused`` is the wish of its client.  ``muted`` is that of the gateway, which forwards only the loudest voices.
     ``ssrcs`` has one entry for each encoding: None until the first packet shows the SSRC.
     """
 
@@ -56,6 +57,7 @@ class Producer:
         self.transport = transport
         self.plan = plan
         self.paused = paused
+        self.muted = False
         self.closed = False
         self.consumers: dict[str, Consumer] = {}
         self.ssrcs = [encoding.ssrc for encoding in plan.spec.encodings]
@@ -103,6 +105,17 @@ class Producer:
         self._voice_read = (stats.voice_packets, stats.voice_amplitude)
         fresh = stats.voice_packets - packets
         return (stats.voice_amplitude - amplitude) / fresh if fresh else 0.0
+
+    @property
+    def tells_level(self) -> bool:
+        """Whether its packets say how loud they are (RFC 6464)."""
+        return self.plan.spec.audio_level_id is not None
+
+    def set_muted(self, muted: bool) -> None:
+        """Forward nothing of a muted producer.  Nobody is notified, and ``paused`` does not change."""
+        if muted != self.muted:
+            self.muted = muted
+            self.transport.plane.set_producer_muted(self.plane_id, muted)
 
     # Key frames.
 

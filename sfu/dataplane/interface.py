@@ -39,6 +39,7 @@ class DropReason(enum.StrEnum):
     UNKNOWN_PAYLOAD_TYPE = "unknown_payload_type"
     PADDING_ONLY = "padding_only"
     PRODUCER_PAUSED = "producer_paused"
+    PRODUCER_MUTED = "producer_muted"
     SEND_WOULD_BLOCK = "send_would_block"
     SEND_FAILED = "send_failed"
     EVENTS_FULL = "events_full"

@@ -21,6 +21,7 @@ from sfu._dataplane import (
     ProducerStats,
     ReceptionReport,
     RepairFailed,
+    TransportStats,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "ProducerStats",
     "ReceptionReport",
     "RepairFailed",
+    "TransportStats",
 ]

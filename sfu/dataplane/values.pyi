@@ -280,6 +280,24 @@ class ConsumerStats:
     redundant: int
 
 @dataclass(frozen=True)
+class TransportStats:
+    """The packets of one transport in both directions, and how many of them the network lost.  All are totals.
+
+    The client sent ``expected`` packets, as far as their numbers tell.  ``missing`` of them did not come at once, but
+    perhaps later by a repair.  Both are sums over the encodings that it sends now, so they may also fall.
+
+    The client's reports cover ``reported`` packets that it was sent.  ``reported_lost`` of them were lost on the way to
+    the client; what the senders' paths had lost does not count.  ``round_trip`` is the newest one that a report has
+    shown, in seconds; None before the first.
+    """
+
+    expected: int
+    missing: int
+    reported: int
+    reported_lost: int
+    round_trip: float | None
+
+@dataclass(frozen=True)
 class PlaneTotals:
     """Packets, bytes and drops since the start, as whole datagrams; and the number of objects now.
 

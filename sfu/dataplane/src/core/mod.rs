@@ -19,7 +19,9 @@ pub use engine::Core;
 pub use interface::drop_reason::{DropCounts, DropReason};
 pub use interface::event::{Event, MAX_EVENTS};
 pub use interface::spec::{ConsumerFormat, ConsumerSpec, EncodingSpec, Id, NumberMap, ProducerSpec, Refused};
-pub use interface::statistics::{ConsumerStats, EncodingStats, PlaneTotals, ProducerStats, ReceptionReport};
+pub use interface::statistics::{
+    ConsumerStats, EncodingStats, PlaneTotals, ProducerStats, ReceptionReport, TransportStats,
+};
 pub use receive::statistics::IDLE_AFTER;
 pub use send::transmit::{Departure, SendReceipt, Transmit};
 pub use srtp::{MAX_DATAGRAM, MAX_SOURCES, Profile, Srtp};

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::core::{
     ConsumerFormat, ConsumerStats, EncodingSpec, EncodingStats, Event, NumberMap, PlaneTotals, ProducerSpec,
-    ProducerStats, ReceptionReport,
+    ProducerStats, ReceptionReport, TransportStats,
 };
 
 /// The names of the events' classes.  The module offers each class under its name too, beside `Event`.
@@ -158,6 +158,13 @@ impl ReceptionReport {
 
 #[pymethods]
 impl ConsumerStats {
+    fn __repr__(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[pymethods]
+impl TransportStats {
     fn __repr__(&self) -> String {
         format!("{self:?}")
     }

@@ -31,7 +31,7 @@ mod module {
     #[pymodule_export]
     use crate::core::{
         ConsumerFormat, ConsumerStats, EncodingSpec, EncodingStats, Event, PlaneTotals, ProducerSpec, ProducerStats,
-        ReceptionReport,
+        ReceptionReport, TransportStats,
     };
 
     #[pymodule_export]

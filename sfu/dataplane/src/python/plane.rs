@@ -11,6 +11,7 @@ use pyo3::types::PyBytes;
 use super::convert::SrtpKeys;
 use crate::core::{
     ConsumerFormat, ConsumerSpec, ConsumerStats, Core, DropReason, Id, Path, PlaneTotals, ProducerSpec, ProducerStats,
+    TransportStats,
 };
 use crate::fair_mutex::FairMutex;
 use crate::guard::guarded;
@@ -167,6 +168,14 @@ impl DataPlane {
         Ok(self.with(py, |core| core.set_producer_paused(producer, paused))??)
     }
 
+    fn set_producer_muted(&self, py: Python<'_>, producer: Id, muted: bool) -> PyResult<()> {
+        Ok(self.with(py, |core| core.set_producer_muted(producer, muted))??)
+    }
+
+    fn voice_levels(&self, py: Python<'_>, producers: Vec<Id>) -> PyResult<Vec<(u64, f64)>> {
+        self.with(py, |core| core.voice_levels(&producers))
+    }
+
     fn watch(&self, py: Python<'_>, transport: Id, heard_at: f64, silent_after: f64, lost_after: f64) -> PyResult<()> {
         Ok(self.with(py, |core| core.watch(transport, heard_at, silent_after, lost_after))??)
     }
@@ -255,6 +264,10 @@ impl DataPlane {
 
     fn count_drop(&self, py: Python<'_>, reason: DropReason) -> PyResult<()> {
         self.with(py, |core| core.count_drop(reason))
+    }
+
+    fn transport_stats(&self, py: Python<'_>, transports: Vec<Id>) -> PyResult<Vec<Option<TransportStats>>> {
+        self.with(py, |core| core.transport_stats(&transports))
     }
 
     fn producer_stats(&self, py: Python<'_>, producer: Id) -> PyResult<ProducerStats> {

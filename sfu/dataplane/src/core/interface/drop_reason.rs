@@ -33,6 +33,7 @@ drop_reasons! {
     UnknownPayloadType => "unknown_payload_type",
     PaddingOnly => "padding_only",
     ProducerPaused => "producer_paused",
+    ProducerMuted => "producer_muted",
     SendWouldBlock => "send_would_block",
     SendFailed => "send_failed",
     EventsFull => "events_full",

@@ -47,6 +47,22 @@ pub struct ProducerStats {
     pub voice_amplitude: f64,
 }
 
+/// The packets of one transport in both directions, and how many of them the network lost; all totals.
+#[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, new = "from_fields", module = "sfu._dataplane"))]
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransportStats {
+    /// Packets that the client sent, as far as their numbers tell, in all encodings that it sends now.
+    pub expected: i64,
+    /// Those of them that did not come at once.
+    pub missing: i64,
+    /// Packets to the client that its reports cover.
+    pub reported: u64,
+    /// Those of them that were lost on the way to the client.
+    pub reported_lost: u64,
+    /// The newest round trip that a report has shown, in seconds.
+    pub round_trip: Option<f64>,
+}
+
 /// A receiver's newest report about one stream (RFC 3550 section 6.4.1).
 #[cfg_attr(
     feature = "python",

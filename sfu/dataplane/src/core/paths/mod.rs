@@ -22,3 +22,4 @@ mod source_path;
 mod store_path;
 mod stream_path;
 mod timer_path;
+mod voice_path;

@@ -132,6 +132,9 @@ impl Core {
         if refused.is_none() {
             producer.on_audio_level(plain, elements);
         }
+        if producer.muted {
+            return Err(refused.unwrap_or(DropReason::ProducerMuted));
+        }
         self.serial += 1;
         let packet = Packet {
             plain,

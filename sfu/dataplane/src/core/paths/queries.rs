@@ -3,7 +3,7 @@
 use crate::core::engine::Core;
 use crate::core::interface::event::Event;
 use crate::core::interface::spec::{Id, Refused};
-use crate::core::interface::statistics::{ConsumerStats, PlaneTotals, ProducerStats};
+use crate::core::interface::statistics::{ConsumerStats, PlaneTotals, ProducerStats, TransportStats};
 use crate::core::paths::store_path::MAX_MEMORY;
 use crate::core::receive::missing_packets::RepairCounts;
 use crate::core::receive::producer::Producer;
@@ -44,6 +44,24 @@ impl Core {
     /// The reception of a producer so far.
     pub fn producer_stats(&self, producer: Id) -> Result<ProducerStats, Refused> {
         Ok(self.producers[self.producers.key(producer)?].statistics())
+    }
+
+    /// The packets of each of these transports so far, and how many of them the network lost.
+    ///
+    /// `None` for a transport that does not exist.
+    pub fn transport_stats(&self, transports: &[Id]) -> Vec<Option<TransportStats>> {
+        let statistics = |&transport: &Id| {
+            let transport = &self.transports[self.transports.key(transport).ok()?];
+            let encodings = || transport.producers.iter().flat_map(|&producer| &self.producers[producer].encodings);
+            Some(TransportStats {
+                expected: encodings().map(|encoding| encoding.stats.expected()).sum(),
+                missing: encodings().map(|encoding| encoding.stats.lost()).sum(),
+                reported: transport.reported.packets,
+                reported_lost: transport.reported.lost,
+                round_trip: transport.reported.round_trip,
+            })
+        };
+        transports.iter().map(statistics).collect()
     }
 
     /// The packets sent to a consumer so far.

@@ -38,7 +38,7 @@ impl Core {
         let consumer = &mut self.consumers[key];
         let (Some(producer), Some(target)) = (consumer.producer, consumer.target) else { return };
         let producer = &mut self.producers[producer];
-        if producer.paused || consumer.paused || consumer.current == Some(target) {
+        if producer.is_silent() || consumer.paused || consumer.current == Some(target) {
             return;
         }
         consumer.awaited = Some(target);

@@ -85,9 +85,10 @@ impl Core {
         if let Some(consumer) = self.consumers.get_mut(key) {
             let fresh = consumer.reports.on_report_block(block, now);
             let highest = consumer.sealed.highest();
-            let (share, lost) = consumer.loss_reports.on_report_block(block, highest, consumer.packets);
-            transport.audio_redundancy.on_report(share, lost, now);
+            let own = consumer.loss_reports.on_report_block(block, highest, consumer.packets);
+            transport.audio_redundancy.on_report(own.share, own.lost, now);
             transport.round_trip = fresh.or(transport.round_trip);
+            transport.reported.add(own, fresh);
             self.note_round_trip(key, now);
         }
     }

@@ -26,6 +26,8 @@ pub struct Producer {
     pub spec: ProducerSpec,
     pub codec: Option<Codec>,
     pub paused: bool,
+    /// Nothing is forwarded, but its audio levels are read.
+    pub muted: bool,
     pub encodings: Vec<Encoding>,
     pub consumers: Vec<ConsumerKey>,
     /// How many of its consumers send packets again.
@@ -58,6 +60,7 @@ impl Producer {
             transport,
             codec: Codec::from_mime(&spec.codec),
             paused: spec.paused,
+            muted: false,
             encodings: spec.encodings.iter().map(|one| Encoding::new(one.clone(), spec.clock_rate)).collect(),
             consumers: Vec::new(),
             resending: 0,
@@ -101,7 +104,12 @@ impl Producer {
     pub fn is_awaited(&self, index: usize) -> bool {
         let encoding = &self.encodings[index];
         let has_receivers = !encoding.routes.is_empty() || !encoding.waiting.is_empty();
-        has_receivers && !self.paused
+        has_receivers && !self.is_silent()
+    }
+
+    /// Whether nothing of it is forwarded.
+    pub fn is_silent(&self) -> bool {
+        self.paused || self.muted
     }
 
     /// Take the primary block out of redundant audio (RFC 2198); other payloads stay as they are.
@@ -152,6 +160,11 @@ impl Producer {
             self.voice_packets += 1;
             self.voice_amplitude += AMPLITUDES[usize::from(level & 0x7F)];
         }
+    }
+
+    /// The packets with an audio level so far, and the sum of their linear amplitudes.
+    pub fn voice(&self) -> (u64, f64) {
+        (self.voice_packets, self.voice_amplitude)
     }
 
     /// The missing packets of all its encodings.

@@ -25,6 +25,7 @@ mod sealing;
 mod sources;
 mod storeys;
 mod stream_paths;
+mod voices;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

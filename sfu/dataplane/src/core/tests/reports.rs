@@ -251,6 +251,34 @@ fn a_report_that_answers_nothing_keeps_the_newest_round_trip_of_its_transport() 
     assert_eq!(report(audio, 1.3), Some(300.0));
     assert_eq!(report(video, 1.05), Some(50.0), "the newest");
     assert_eq!(report(ReportBlock { last_report: 0, ..audio }, 2.0), Some(50.0));
+    let trip = core.transport_stats(&[2])[0].clone().unwrap().round_trip;
+    assert_eq!(trip.map(|seconds| (1000.0 * seconds).round()), Some(50.0));
+}
+
+#[test]
+fn the_losses_of_a_sender_and_of_its_receiver_are_told_apart() {
+    let (mut core, mut sender, mut receiver) = call();
+    for number in [1, 2, 3, 6, 7, 8, 9, 10] {
+        sender.send(&mut core, AUDIO, 111, number, b"voice");
+    }
+    leaving(&mut core, 1.0);
+    let mut report = |core: &mut Core, lost: i32| {
+        let mut compound = Vec::new();
+        ReceiverReport::write(
+            1,
+            &[ReportBlock { ssrc: 7000, fraction_lost: 77, lost, ..ReportBlock::default() }],
+            &mut compound,
+        );
+        receiver.send_rtcp(core, compound, 1.0);
+        let stats = core.transport_stats(&[2])[0].clone().unwrap();
+        (stats.reported, stats.reported_lost)
+    };
+    assert_eq!(report(&mut core, 3), (8, 1), "two of the three never came to us");
+    assert_eq!(report(&mut core, i32::MAX), (8, 1), "nothing left since then");
+    let [Some(stats), None] = &core.transport_stats(&[1, 3])[..] else { panic!() };
+    assert_eq!((stats.expected, stats.missing, stats.reported, stats.round_trip), (10, 2, 0, None));
+    core.remove_producer(10);
+    assert_eq!(core.transport_stats(&[1])[0].as_ref().unwrap().expected, 0);
 }
 
 #[test]

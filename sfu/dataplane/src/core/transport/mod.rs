@@ -13,6 +13,7 @@ use crate::core::interface::spec::Id;
 use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey};
 use crate::core::receive::arrival_log::ArrivalLog;
 use crate::core::send::batch::SendBatch;
+use crate::core::send::loss_reports::OwnLoss;
 use crate::core::send::resend_limits::ResendLimits;
 use crate::core::srtp::Srtp;
 use crate::core::transport::audio_redundancy::AudioRedundancy;
@@ -42,6 +43,27 @@ pub enum Sending {
     Resends,
 }
 
+/// What the client has reported about all streams together that it receives.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reported {
+    /// Packets that left before a report about their stream.
+    pub packets: u64,
+    /// Those of them that were lost on the way to the client.
+    pub lost: u64,
+    /// The newest round trip, in seconds.
+    pub round_trip: Option<f64>,
+}
+
+impl Reported {
+    /// Add a report about one stream, with its round trip if it has one.
+    pub fn add(&mut self, own: OwnLoss, round_trip: Option<f64>) {
+        self.packets += u64::from(own.packets);
+        // The client may claim any loss, so bound it by what it was sent.
+        self.lost += u64::from(own.lost.clamp(0, i32::MAX) as u32).min(u64::from(own.packets));
+        self.round_trip = round_trip.or(self.round_trip);
+    }
+}
+
 /// The core's state of one client's transport.
 #[derive(Default)]
 pub struct Transport {
@@ -62,6 +84,8 @@ pub struct Transport {
     pub media_bytes: u64,
     /// The newest round trip that the client's reports gave, about whichever stream, in seconds.
     pub round_trip: Option<f64>,
+    /// What the client has reported about the streams that it receives.
+    pub reported: Reported,
     /// The limits on retransmissions; `None` before the client asks for the first packet.
     resend_limits: Option<Box<ResendLimits>>,
     pub consent: Consent,
