@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Never
 
 import structlog
+import trio
 from attrs import define, field
 from structlog.typing import FilteringBoundLogger
 
 import protocol.media
 import sfu
-from gateway.channel import speakers
+from gateway.channel import quality_watch, speakers
 from gateway.channel.channel import Channel, Seat
 from gateway.channel.channels import Channels
 from gateway.config import Config
@@ -109,7 +110,11 @@ class Gateway:
 
     async def run(self) -> Never:
         """Run the background tasks of the gateway until cancelled."""
-        await speakers.watch_speakers(self.channels.channels.values)
+        channels = self.channels.channels.values
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(speakers.watch_speakers, channels)
+            tasks.start_soon(quality_watch.watch_quality, channels)
+        raise AssertionError("unreachable")
 
     def end_all(self, end_reason: EndReason = end_reasons.DRAINING) -> None:
         """End every connection. Each closes its media and leaves its channel before its WebSocket closes."""

@@ -12,6 +12,8 @@ from protocol.errors import CloseCode, ErrorCode, NextStep, ProtocolError, Reque
 from protocol.events import (
     ActiveSpeakers,
     Closing,
+    ConnectionQuality,
+    ConnectionQualityChanged,
     ConsumerClosed,
     ConsumerClosedReason,
     ConsumerUpdated,
@@ -66,6 +68,8 @@ __all__ = [
     "CloseCode",
     "Closing",
     "ConnectTransport",
+    "ConnectionQuality",
+    "ConnectionQualityChanged",
     "Consume",
     "Consumed",
     "ConsumerClosed",

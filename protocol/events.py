@@ -13,6 +13,7 @@ VoiceStateType = Literal["user_joined", "user_left", "user_updated"]
 LeaveReason = Literal["left", "disconnected", "timed_out", "replaced", "removed", "failed", "draining"]
 ConsumerClosedReason = Literal["producer_closed", "user_left", "failed"]
 TransportState = Literal["connected", "disconnected", "failed", "closed"]
+ConnectionQuality = Literal["excellent", "good", "poor", "lost"]
 
 
 @event("voice_state")
@@ -83,6 +84,15 @@ class ActiveSpeakers(Event):
     """The present speakers, loudest first."""
 
     user_ids: tuple[UserId, ...]
+
+
+@event("connection_quality")
+@frozen
+class ConnectionQualityChanged(Event):
+    """How good the connection between a member and the gateway is now."""
+
+    user_id: UserId
+    quality: ConnectionQuality
 
 
 @event("message")

@@ -33,6 +33,7 @@ NAMED_LITERALS: dict[Any, str] = {
     events.LeaveReason: "LeaveReason",
     events.ConsumerClosedReason: "ConsumerClosedReason",
     events.TransportState: "TransportState",
+    events.ConnectionQuality: "ConnectionQuality",
     stats.TransportStatsState: "TransportStatsState",
 }
 ENUMS: dict[Any, str] = {ErrorCode: "ErrorCode", NextStep: "NextStep"}

@@ -20,7 +20,7 @@ from gateway.ops.metrics import Metrics
 from protocol import limits
 from protocol.declarations import Event
 from protocol.errors import ErrorCode, RequestError
-from protocol.events import ActiveSpeakers, LeaveReason, VoiceState, VoiceStateType
+from protocol.events import ActiveSpeakers, ConnectionQualityChanged, LeaveReason, VoiceState, VoiceStateType
 from protocol.vocabulary import Participant
 
 Seat = tuple["Channel", Member]
@@ -105,8 +105,8 @@ class Channel:
         self.revision += 1
         self._broadcast_change("user_joined", member, but=member)
         welcome(self)
-        if speaking := tuple(user_id for user_id in self.speakers if user_id in self.members):
-            member.connection.send_event(ActiveSpeakers(speaking))
+        for event in self.present_state():
+            member.connection.send_event(event)
         self.metrics.joined()
         member.connection.log.info("client joined", members=len(self.members))
 
@@ -174,6 +174,13 @@ class Channel:
     def snapshot(self) -> tuple[Participant, ...]:
         """The entries of the list, in the order of joining."""
         return tuple(member.participant for member in self.members.values())
+
+    def present_state(self) -> list[Event]:
+        """The events that tell a member what the list does not have: the speakers, and bad connections."""
+        speaking = tuple(user_id for user_id in self.speakers if user_id in self.members)
+        state: list[Event] = [ActiveSpeakers(speaking)] if speaking else []
+        bad = [member for member in self.members.values() if member.quality.announced != "excellent"]
+        return state + [ConnectionQualityChanged(member.user_id, member.quality.announced) for member in bad]
 
     # Notifying members.
 

@@ -6,6 +6,7 @@ import trio
 from attrs import define, field, frozen
 
 import sfu
+from gateway.channel.connection_quality import QualityMeter
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
 from protocol import limits
@@ -33,7 +34,8 @@ class Member:
 
     ``secret`` proves that a socket belongs to the session. ``participant`` is the entry in the list. ``peer`` is the
     member's media while it has any. ``leaving_since`` is the time of its ``leave`` request. ``loudness`` is the recent
-    loudness of its voice, from 0 to 1. ``gone`` is set in the step that notifies the others of its leave.
+    loudness of its voice, from 0 to 1. ``quality`` is that of its connection. ``gone`` is set in the step that notifies
+    the others of its leave.
     """
 
     session_id: str
@@ -44,6 +46,7 @@ class Member:
     peer: sfu.Peer | None = None
     leaving_since: float | None = None
     loudness: float = 0.0
+    quality: QualityMeter = field(factory=QualityMeter)
     gone: trio.Event = field(factory=trio.Event)
 
     @property

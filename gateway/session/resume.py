@@ -50,7 +50,7 @@ def resume_session(gateway: Gateway, connection: Connection, request: Request) -
     gateway.forget_connection(connection)
     resumed.attach(attachment, frames, received)
     if missing is None:
-        for event in _present_state(member):
+        for event in (*channel.present_state(), *_present_state(member)):
             resumed.send_event(event)
     resumed.log = resumed.log.bind(remote=connection.remote)
     resumed.metrics.resumed(lost=missing is None)

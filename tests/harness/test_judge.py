@@ -14,7 +14,7 @@ from gateway.channel.member import Member
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
-from protocol.events import VoiceState
+from protocol.events import ConnectionQualityChanged, VoiceState
 from protocol.vocabulary import Participant
 from sfu.dataplane.core import DataPlaneCore
 from sfu.dataplane.interface import Path
@@ -150,6 +150,14 @@ def test_announcing_a_leave_twice_is_caught(monkeypatch: Patch) -> None:
 
     after(monkeypatch, "remove", again)
     caught(2, "user_left about ada, who was not listed")
+
+
+def test_announcing_the_connection_of_somebody_who_has_left_is_caught(monkeypatch: Patch) -> None:
+    def announce(channel: Channel, member: Member) -> None:
+        channel.broadcast(ConnectionQualityChanged(member.user_id, "lost"))
+
+    after(monkeypatch, "remove", announce)
+    caught(2, "the quality of a connection was announced, but its user is not listed")
 
 
 def test_announcing_a_join_twice_is_caught(monkeypatch: Patch) -> None:

@@ -170,6 +170,8 @@ def judge_stay(world: World, client: HarnessClient, stay: Stay) -> None:
             replay.take(received)
         elif received.frame["type"] == "consumer_closed":
             _judge_consumer_closed(client, received, replay)
+        elif received.frame["type"] == "connection_quality" and received.frame["data"]["userId"] not in replay.people:
+            raise GuaranteeBroken(2, "the quality of a connection was announced, but its user is not listed", received)
     if client.current_stay is stay and client.name not in world.must_end:
         expected = world.present_in(stay.channel)
         if list(replay.people) != expected:

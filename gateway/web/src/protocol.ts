@@ -22,6 +22,7 @@ export type VoiceStateType = 'user_joined' | 'user_left' | 'user_updated';
 export type LeaveReason = 'left' | 'disconnected' | 'timed_out' | 'replaced' | 'removed' | 'failed' | 'draining';
 export type ConsumerClosedReason = 'producer_closed' | 'user_left' | 'failed';
 export type TransportState = 'connected' | 'disconnected' | 'failed' | 'closed';
+export type ConnectionQuality = 'excellent' | 'good' | 'poor' | 'lost';
 export type TransportStatsState = 'new' | 'connecting' | 'connected' | 'disconnected';
 
 export const ERROR_CODES = [
@@ -379,6 +380,12 @@ export type ActiveSpeakers = {
   userIds: string[];
 };
 
+/** How good the connection between a member and the gateway is now. */
+export type ConnectionQualityChanged = {
+  userId: string;
+  quality: ConnectionQuality;
+};
+
 /** A message that another member sent with `message`. */
 export type MessageReceived = {
   from: string;
@@ -417,6 +424,7 @@ export type EventMap = {
   producer_layers: ProducerLayers;
   transport_state: TransportStateChanged;
   active_speakers: ActiveSpeakers;
+  connection_quality: ConnectionQualityChanged;
   message: MessageReceived;
   closing: Closing;
 };
