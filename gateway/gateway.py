@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 import protocol.media
 import sfu
-from gateway.channel import quality_watch, speakers
+from gateway.channel import quality_watch, speakers, voices
 from gateway.channel.channel import Channel, Seat
 from gateway.channel.channels import Channels
 from gateway.config import Config
@@ -114,6 +114,8 @@ class Gateway:
         async with trio.open_nursery() as tasks:
             tasks.start_soon(speakers.watch_speakers, channels)
             tasks.start_soon(quality_watch.watch_quality, channels)
+            if self.config.max_voices is not None:
+                tasks.start_soon(voices.watch_voices, channels, self.config.max_voices)
         raise AssertionError("unreachable")
 
     def end_all(self, end_reason: EndReason = end_reasons.DRAINING) -> None:

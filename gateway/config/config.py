@@ -176,6 +176,8 @@ class Config:
     """Maximum number of streams that one session may send."""
     max_consumers: int = _of_media("max_consumers", _COUNT)
     """Maximum number of streams that one session may receive."""
+    max_voices: int | None = field(default=None, validator=optional(_COUNT))
+    """Number of the loudest voices in a channel that the gateway forwards. Default: all voices."""
     max_message_bytes: int = field(default=limits.MAX_REQUEST_BYTES, validator=_between(1024, limits.MAX_REQUEST_BYTES))
     """Maximum size of one message from a client, in bytes."""
     outbox_bytes: int = field(default=8 * 1024**2, validator=_between(64 * 1024))
