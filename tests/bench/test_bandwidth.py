@@ -51,6 +51,12 @@ def test_rates_are_of_the_time_that_was_asked_for() -> None:
     assert (seen.frames(30, 40), seen.rate("sent", 30, 40)) == (0, 0)
 
 
+def test_an_encoder_keeps_up_if_its_best_encoding_does() -> None:
+    both = [Sample(at / 10, {}, {"r0": VideoSample(at, 320, 0), "r1": VideoSample(2 * at, 640, 0)}) for at in range(99)]
+    assert Samples(both).encoded(2, 8) == pytest.approx(20)
+    assert Samples(both).encoded(20, 30) == 0
+
+
 def test_frames_are_the_mean_of_the_videos_that_count() -> None:
     both = [Sample(at / 10, {"a": VideoSample(2 * at, 640, 0), "b": VideoSample(at, 320, 0)}, {}) for at in range(100)]
     seen = Samples(both)

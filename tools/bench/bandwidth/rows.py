@@ -23,6 +23,8 @@ LIFTED_SECONDS: Final = 30.0
 START_SECONDS: Final = 30.0
 #: Seconds within which a camera that nobody looks at must have become cheap.
 UNWATCHED_SECONDS: Final = 6.0
+#: Seconds before the limit in which the sender's encoder must have kept up with the camera.
+ENCODED_SECONDS: Final = 5.0
 #: Seconds within which a call must get used to a lower rate.
 SETTLING_SECONDS: Final = 3.0
 #: The width of the camera's picture in pixels.
@@ -72,16 +74,16 @@ async def _while_limited(
     call: NarrowCall, before: Readings, after: Readings, limited: Moment, until: Moment, seen: Samples
 ) -> dict[str, float]:
     found, settled = before.until(after), limited.wall + SETTLING_SECONDS * call.lasts
-    sent = (await call.samples(call.sender)).rate("sent", settled, until.wall)
+    sent = await call.samples(call.sender)
     return {
         "frames": seen.frames(settled, until.wall),
         "smooth": seen.first_second(frames_of(_MOVES), limited.wall, until.wall),
         "width": seen.width(settled, until.wall),
         "frozen": found.frozen,
         "concealed": found.concealed,
-        "encoded": found.sent_frames,
+        "encoded": sent.encoded(limited.wall - ENCODED_SECONDS, limited.wall),
         "received": seen.rate("received", settled, until.wall),
-        "sent": sent,
+        "sent": sent.rate("sent", settled, until.wall),
     }
 
 

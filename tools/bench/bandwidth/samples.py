@@ -72,6 +72,15 @@ class Samples:
         rates = [(one.frames - first[name].frames if name in first else one.frames) for name, one in last.items()]
         return sum(rates) / len(rates) / (chosen[-1].at - chosen[0].at) if rates else 0.0
 
+    def encoded(self, begun: float, until: float) -> float:
+        """Frames a second of the sent encoding that had the most in this time."""
+        chosen = self.between(begun, until).samples
+        if len(chosen) < 2:
+            return 0.0
+        first, last = chosen[0], chosen[-1]
+        frames = [one.frames - first.sent[rid].frames for rid, one in last.sent.items() if rid in first.sent]
+        return max(frames, default=0) / (last.at - first.at)
+
     def _received(self, sample: Sample) -> Mapping[str, VideoSample]:
         if self.streams is None:
             return sample.received
