@@ -5,6 +5,8 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
+import trio
+import trio.testing
 from attrs import define, field
 
 from tools.light import LightEndpoint
@@ -107,6 +109,27 @@ def test_left_out_frames_take_time_and_no_numbers() -> None:
     steps = [(later.timestamp - header.timestamp & 0xFFFFFFFF) // 960 for header, later in pairwise(headers)]
     assert steps == [21, 1]
     assert [header.sequence_number - headers[0].sequence_number for header in headers] == [0, 1, 2]
+
+
+async def test_a_stream_that_is_off_sends_nothing_and_begins_again_with_a_key_frame(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = Network()
+    sender = LoopSender(VIDEO, network, 7, random.Random(1))
+    async with trio.open_nursery() as tasks:
+        tasks.start_soon(sender.run)
+        await trio.sleep(1)
+        sender.switch(active=False)
+        await trio.sleep(0.1)
+        sent = len(network.packets)
+        await trio.sleep(5)
+        assert len(network.packets) == sent
+        sender.switch(active=True)
+        await trio.sleep(1)
+        tasks.cancel_scope.cancel()
+    before, after = (parse_header_untrusted(packet) for packet in network.packets[sent - 1 : sent + 1])
+    assert after.sequence_number == before.sequence_number + 1
+    assert (after.timestamp - before.timestamp & 0xFFFFFFFF) / 90_000 == pytest.approx(5.1, abs=0.1)
 
 
 def test_reports_are_on_the_wall_clock() -> None:

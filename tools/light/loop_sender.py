@@ -44,10 +44,11 @@ class LoopSender:
     MID and RID, and MID and repaired RID (RFC 8852).  With ``wide_id``, the id of that extension, packets have
     transport-wide numbers, too.
 
-    ``frames``, ``key_frames``, ``packets`` and ``octets`` (of whole unencrypted packets) count the sent media.
-    ``key_frame_requests`` counts the gateway's requests for key frames, and ``requested`` the packets that it asked
-    for.  Of those, ``resent`` were young enough to be sent again.  ``skipped`` counts frames that were left out because
-    they were far too late.  ``latest`` is the greatest delay of a frame so far, in seconds.
+    While it is not ``active``, :meth:`run` sends nothing.  ``frames``, ``key_frames``, ``packets`` and ``octets`` (of
+    whole unencrypted packets) count the sent media.  ``key_frame_requests`` counts the gateway's requests for key
+    frames, and ``requested`` the packets that it asked for.  Of those, ``resent`` were young enough to be sent again.
+    ``skipped`` counts frames that were left out because they were far too late.  ``latest`` is the greatest delay of a
+    frame so far, in seconds.
     """
 
     loop: MediaLoop
@@ -58,6 +59,7 @@ class LoopSender:
     extensions: Extensions = ()
     rtx_extensions: Extensions = ()
     wide_id: int | None = None
+    active: bool = True
     frames: int = 0
     key_frames: int = 0
     packets: int = 0
@@ -108,8 +110,17 @@ class LoopSender:
                 self.skipped += skipped
                 self.leave_out(skipped)
                 due += skipped * interval
-            self.send_frame()
+            if self.active:
+                self.send_frame()
+            else:
+                self.leave_out(1)
             due += interval
+
+    def switch(self, active: bool) -> None:
+        """Switch the stream off, or on again with a key frame."""
+        if active and not self.active:
+            self._at = 0
+        self.active = active
 
     def leave_out(self, frames: int) -> None:
         """Let the time of this many frames pass without sending them, as an encoder does in silence."""

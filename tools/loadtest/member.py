@@ -13,7 +13,7 @@ from attrs import define, field
 
 from protocol.client import ConnectionClosed, RequestError, Timeouts
 from protocol.errors import ErrorCode
-from protocol.events import ConsumerClosed, TransportStateChanged, VoiceState
+from protocol.events import ConsumerClosed, ProducerLayers, TransportStateChanged, VoiceState
 from protocol.requests import SetLayers
 from protocol.vocabulary import Participant
 from tools.light import (
@@ -238,6 +238,9 @@ class LoadMember:
                 case ConsumerClosed(consumer_id=consumer_id):
                     client.forget(consumer_id)
                     visit.taken_at.pop(consumer_id, None)
+                case ProducerLayers(producer_id=producer_id, active=active):
+                    for sender, is_watched in zip(visit.encodings.get(producer_id, ()), active, strict=False):
+                        sender.switch(is_watched)
                 case TransportStateChanged(state="failed"):
                     self.shared.tally.fail("a transport failed")
 
@@ -314,7 +317,10 @@ class LoadMember:
                     senders = [self._sender(loop, endpoint, client) for loop in shared.media[kind]]
                     # Register the senders before announcing them.  The gateway may ask for a key frame at once.
                     visit.senders |= {sender.ssrc: sender for sender in senders}
-                    await client.publish_layers(kind, [Layer(each.ssrc, round(each.loop.bitrate)) for each in senders])
+                    layers = [Layer(each.ssrc, round(each.loop.bitrate)) for each in senders]
+                    producer_id = await client.publish_layers(kind, layers)
+                    if len(senders) > 1:
+                        visit.encodings[producer_id] = senders
                     for sender in senders:
                         sending_tasks.start_soon(sender.run)
                 await trio.sleep_forever()

@@ -26,7 +26,8 @@ class LiveVisit:
     """One stay of a client in its channel, with its streams.
 
     ``wanted`` has the producers that the client consumes.  ``taken_at`` has the time at which each consumer began.
-    ``silent`` has the consumers without any packet.
+    ``silent`` has the consumers without any packet.  ``encodings`` has the senders of each producer in simulcast, in
+    rising quality.
     """
 
     user_id: str
@@ -34,6 +35,7 @@ class LiveVisit:
     number: int
     packet_meter: PacketMeter = field(factory=PacketMeter)
     senders: dict[int, LoopSender] = field(factory=dict)
+    encodings: dict[str, list[LoopSender]] = field(factory=dict)
     wanted: set[str] = field(factory=set)
     listed_at_join: frozenset[str] = frozenset()
     joined_at: float = 0.0
