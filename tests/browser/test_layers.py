@@ -97,3 +97,30 @@ def test_the_statistics_show_each_stream_and_close_with_the_keyboard(invite: Inv
     ada.page.keyboard.press("Escape")
     ada.no_longer_sees("statistics")
     ada.has_focus_on("statistics-button")
+
+
+def test_a_camera_that_nobody_watches_is_not_sent_and_comes_at_once_when_somebody_does(invite: Invite) -> None:
+    ada = invite("Ada")
+    ada.joins("unwatched")
+    ada.sees("video")
+    ada.page.wait_for_timeout(6_000)
+    assert sent_rate(ada, seconds=2) <= 20_000
+    # Another negotiation must not switch the encodings on again.
+    ada.presses("screen")
+    ada.page.wait_for_timeout(8_000)
+    assert sent_rate(ada, seconds=2) <= 20_000
+
+    ben = invite("Ben")
+    ben.joins("unwatched", camera=0)
+    ben.watches_and_hears(ada.user_id, by=time.monotonic() + 5)
+
+
+def sent_rate(person: Person, seconds: int) -> float:
+    """The bitrate of the camera, with retransmissions and probes, over some seconds from now."""
+    before = camera_sent(person)
+    person.page.wait_for_timeout(1_000 * seconds)
+    return 8 * (camera_sent(person) - before) / seconds
+
+
+def camera_sent(person: Person) -> int:
+    return sum(each["bytesSent"] + each.get("headerBytesSent", 0) for each in person.sent_encodings())

@@ -8,6 +8,7 @@
 import type { Device, types } from "mediasoup-client";
 
 import { encodedAs, withoutSimulcast } from "./encodings";
+import { EncodingSwitch, keepEncodingsOff } from "./encodingSwitch";
 import { MediaTransport, type MediaTransportHandlers, type TransportContext } from "./mediaTransport";
 import type { ParticipantProducer, Source } from "./protocol";
 import { RedundantAudio } from "./redundantAudio";
@@ -32,6 +33,7 @@ export class Outbound {
   readonly #handlers: OutboundHandlers;
   readonly #wanted = new Map<Source, Wanted>();
   readonly #producers = new Map<Source, types.Producer>();
+  readonly #encodings = new EncodingSwitch();
   readonly #transport: MediaTransport;
   #queue: Promise<void> = Promise.resolve();
   #closed = false;
@@ -64,6 +66,12 @@ export class Outbound {
     if (this.#wanted.size === 0) this.#handlers.flowing(true);
   }
 
+  /** The gateway needs these encodings of a producer, in rising quality. The queue switches the others off. */
+  switchEncodings(producerId: string, active: readonly boolean[]): void {
+    this.#encodings.wish(producerId, active);
+    for (const [source, producer] of this.#producers) if (producer.id === producerId) this.#follow(source);
+  }
+
   /** Send again what the gateway does not have, and close its producers that are unknown here. */
   reconcile(producers: readonly ParticipantProducer[]): void {
     const theirs = new Set(producers.map(({ producerId }) => producerId));
@@ -89,6 +97,7 @@ export class Outbound {
   }
 
   #prepare(transport: types.Transport, device: Device): void {
+    keepEncodingsOff(transport);
     const audio = new RedundantAudio(transport, device);
     const timer = setInterval(() => this.#review(audio), REVIEW_MS);
     transport.observer.on("close", () => clearInterval(timer));
@@ -119,6 +128,13 @@ export class Outbound {
     const current = this.#producers.get(source);
     if (!current) await this.#produce(source, wanted);
     else if (current.paused !== wanted.paused) await this.#pause(current, wanted.paused);
+    await this.#switchEncodings(source);
+  }
+
+  async #switchEncodings(source: Source): Promise<void> {
+    this.#encodings.keepOnly(this.#producers.values());
+    const producer = this.#producers.get(source);
+    if (producer && (await this.#encodings.apply(producer))) this.#transport.expectOther();
   }
 
   async #produce(source: Source, { track, paused }: Wanted): Promise<void> {

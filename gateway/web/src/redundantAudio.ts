@@ -7,6 +7,8 @@
  */
 import type { Device, types } from "mediasoup-client";
 
+import { sections } from "./sdp";
+
 const RED = "audio/red";
 /** Losses are looked at together for this long. */
 const WINDOW_MS = 5_000;
@@ -100,10 +102,6 @@ export function withRedFirst(answer: string, offer: string): string {
   return sections(answer)
     .map((section, index) => redFirst(section, offered[index] ?? ""))
     .join("");
-}
-
-function sections(sdp: string): string[] {
-  return sdp.split(/^(?=m=)/m);
 }
 
 function redFirst(section: string, offered: string): string {

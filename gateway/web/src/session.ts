@@ -136,6 +136,8 @@ export class Session {
         return this.#listChanged(this.#roster.apply(event.data));
       case "consumer_closed":
         return this.#inbound.consumerClosed(event.data.consumerId, event.data.reason);
+      case "producer_layers":
+        return this.#outbound.switchEncodings(event.data.producerId, event.data.active);
       case "transport_state":
         for (const each of this.#transports) each.stateChanged(event.data.transportId, event.data.state);
         return;

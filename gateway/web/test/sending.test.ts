@@ -1,7 +1,9 @@
 import type { FakeHandler } from "mediasoup-client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
+import type { Session } from "../src/session";
 import { FakeError, FakeGateway, fakeTimers, settle } from "./fakes";
+import { FakeSender } from "./fakeSender";
 import { join, track } from "./joined";
 
 beforeEach(fakeTimers);
@@ -150,3 +152,60 @@ describe("sending", () => {
     expect(refused).toEqual([]);
   });
 });
+
+describe("the encodings of a camera", () => {
+  /** The camera's producer is "camera-1". */
+  async function sendingCamera(whileProducing: (gateway: FakeGateway) => void = () => undefined) {
+    const gateway = new FakeGateway();
+    gateway.answers.produce = () => {
+      whileProducing(gateway);
+      return { producerId: "camera-1" };
+    };
+    const joined = await join([], gateway);
+    const sender = await withSender(joined.session);
+    joined.session.outbound.send("camera", track("video", { width: 640, height: 360 }));
+    await settle();
+    const want = (...active: boolean[]) => gateway.socket.tell("producer_layers", { producerId: "camera-1", active });
+    return { ...joined, sender, want };
+  }
+
+  it("are off while nobody watches them, and the newest wish counts", async () => {
+    const { sender, want } = await sendingCamera();
+    want(true, false);
+    await settle();
+    expect(sender.active).toEqual([true, false]);
+    want(false, false);
+    want(true, true);
+    await settle();
+    expect(sender.active).toEqual([true, true]);
+  });
+
+  it("are off from the beginning if the gateway says so before the browser has made them", async () => {
+    const tell = (gateway: FakeGateway) => gateway.socket.tell("producer_layers", { producerId: "camera-1", active: [false, false] });
+    const { sender } = await sendingCamera(tell);
+    expect(sender.active).toEqual([false, false]);
+  });
+
+  it("all go on if the browser refuses to switch", async () => {
+    const { gateway, session, sender, refused, want } = await sendingCamera();
+    sender.refuses = true;
+    want(true, false);
+    await settle();
+    expect(sender.active).toEqual([true, true]);
+    expect(refused).toEqual([]);
+    session.outbound.stop("camera");
+    await settle();
+    expect(gateway.socket.asked("close")).toEqual([{ producerId: "camera-1" }]);
+  });
+});
+
+/** Let the fake browser give its producers this sender. */
+async function withSender(session: Session): Promise<FakeSender> {
+  const sender = new FakeSender("r0", "r1");
+  const opening = session.outbound.transport.get();
+  await settle();
+  const fake = (await opening).handler as FakeHandler;
+  const send = fake.send.bind(fake);
+  fake.send = async (options) => ({ ...(await send(options)), rtpSender: sender as unknown as RTCRtpSender });
+  return sender;
+}
