@@ -38,8 +38,9 @@ function describe(room: Room): unknown {
   const { phase, channelId, username, presence, local, ended } = room.getState();
   const { self, participants, speakers, flowing, reconnecting, stalled } = presence;
   const media = presence.media.map(({ userId, producerId, kind, source }) => ({ userId, producerId, kind, source }));
+  const qualities = Object.fromEntries(presence.qualities);
   const devices = Object.entries(local).map(([device, { status, trouble }]) => [device, { status, trouble }]);
   const own = Object.fromEntries(devices) as unknown;
-  const shown = { self, participants, media, speakers, flowing, reconnecting, stalled };
+  const shown = { self, participants, media, speakers, flowing, reconnecting, stalled, qualities };
   return { phase, channelId, username, ...shown, local: own, ended };
 }

@@ -74,6 +74,7 @@ const NOBODY: Presence = {
   flowing: true,
   reconnecting: false,
   stalled: [],
+  qualities: new Map(),
 };
 
 export class Room {

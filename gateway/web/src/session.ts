@@ -4,7 +4,7 @@ import type { Device } from "mediasoup-client";
 import { Inbound, type RemoteMedia } from "./inbound";
 import type { MediaTransport } from "./mediaTransport";
 import { Outbound } from "./outbound";
-import type { GatewayEvent, Join, Joined, Participant, SessionResumed, Source } from "./protocol";
+import type { ConnectionQuality, GatewayEvent, Join, Joined, Participant, SessionResumed, Source } from "./protocol";
 import { Roster, type Change } from "./roster";
 import { newSecret } from "./secret";
 import type { Signalling } from "./signalling";
@@ -27,6 +27,8 @@ export interface Presence {
   readonly reconnecting: boolean;
   /** The user ids of the members whose media does not arrive at the gateway, although it should. */
   readonly stalled: readonly string[];
+  /** How good each member's connection is, by user id, as far as the gateway says. */
+  readonly qualities: ReadonlyMap<string, ConnectionQuality>;
 }
 
 type Trouble = "inbound" | "outbound" | "signalling";
@@ -55,6 +57,7 @@ export class Session {
   #troubleTimer: ReturnType<typeof setTimeout> | undefined;
   #isReconnecting = false;
   #speakers: readonly string[] = [];
+  #qualities: ReadonlyMap<string, ConnectionQuality> = new Map();
   #isApplying = false;
   #closed = false;
 
@@ -126,6 +129,7 @@ export class Session {
       flowing: this.#blocked.size === 0,
       reconnecting: this.#isReconnecting,
       stalled: this.#stalled.userIds,
+      qualities: this.#qualities,
     };
   }
 
@@ -136,6 +140,9 @@ export class Session {
         return this.#listChanged(this.#roster.apply(event.data));
       case "consumer_closed":
         return this.#inbound.consumerClosed(event.data.consumerId, event.data.reason);
+      case "connection_quality":
+        this.#qualities = new Map(this.#qualities).set(event.data.userId, event.data.quality);
+        return this.#changed();
       case "producer_layers":
         return this.#outbound.switchEncodings(event.data.producerId, event.data.active);
       case "transport_state":
@@ -195,6 +202,8 @@ export class Session {
   /** Drop the media first, then show the list. Nobody may vanish from the page while they can still be heard. */
   #follow(): void {
     this.#isApplying = true;
+    const present = new Set(this.#roster.participants.map(({ userId }) => userId));
+    this.#qualities = new Map([...this.#qualities].filter(([userId]) => present.has(userId)));
     this.#inbound.want(this.#roster.participants.filter(({ userId }) => userId !== this.#self));
     this.#isApplying = false;
     this.#changed();

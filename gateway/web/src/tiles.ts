@@ -1,5 +1,5 @@
 /** Which tiles the page shows, and how large they can be. */
-import type { Participant, Source } from "./protocol";
+import type { ConnectionQuality, Participant, Source } from "./protocol";
 import type { RoomState } from "./room";
 
 export interface TileContent {
@@ -12,6 +12,8 @@ export interface TileContent {
   readonly isSpeaking: boolean;
   /** Whether this person's media does not get through for the moment. */
   readonly isReconnecting: boolean;
+  /** How good this person's connection is. A shared screen has none of its own. */
+  readonly quality?: ConnectionQuality | undefined;
   readonly track?: MediaStreamTrack | undefined;
 }
 
@@ -40,13 +42,14 @@ function remoteTile(state: RoomState, participant: Participant, kind: "camera" |
     // A mute changes the list at once. The list of speakers may name a muted person a moment longer.
     isSpeaking: !isMuted && state.presence.speakers.includes(userId),
     isReconnecting: state.presence.stalled.includes(userId),
+    quality: kind === "camera" ? state.presence.qualities.get(userId) : undefined,
     // The track of a paused camera would keep showing its last frame.
     track: isShown ? media?.track : undefined,
   };
 }
 
 function ownTile({ presence, username, local, ended }: RoomState, kind: "camera" | "screen"): TileContent {
-  const { self, speakers, reconnecting } = presence;
+  const { self, speakers, reconnecting, qualities } = presence;
   const isMuted = local.microphone.status !== "on";
   return {
     // The person's own camera shows before the gateway gives a user id. No user id contains an @.
@@ -58,6 +61,7 @@ function ownTile({ presence, username, local, ended }: RoomState, kind: "camera"
     isMuted,
     isSpeaking: !isMuted && speakers.includes(self),
     isReconnecting: reconnecting || ended !== undefined,
+    quality: kind === "camera" ? qualities.get(self) : undefined,
     track: local[kind].stream?.getVideoTracks()[0],
   };
 }

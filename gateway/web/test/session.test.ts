@@ -44,6 +44,18 @@ describe("when somebody leaves", () => {
   });
 });
 
+describe("the quality of each connection", () => {
+  it("is what the gateway said last, and is forgotten with its member", async () => {
+    const { gateway, now } = await join([participant("ada")]);
+    gateway.socket.tell("connection_quality", { userId: "ada", quality: "good" });
+    gateway.socket.tell("connection_quality", { userId: "me", quality: "excellent" });
+    gateway.socket.tell("connection_quality", { userId: "ada", quality: "poor" });
+    expect([...now().qualities]).toEqual([["ada", "poor"], ["me", "excellent"]]);
+    gateway.tell("user_left", participant("ada"), [participant("me")]);
+    expect([...now().qualities]).toEqual([["me", "excellent"]]);
+  });
+});
+
 describe("a missing revision", () => {
   it("ends the connection, so that the next one brings a new snapshot", async () => {
     const { gateway, ends, shown } = await join([participant("ada")]);

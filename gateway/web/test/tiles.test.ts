@@ -13,7 +13,7 @@ function state(change: Partial<RoomState["presence"]> = {}, local: Partial<RoomS
     username: "Me",
     presence: {
       ...{ self: "me", participants: [participant("me")], media: [], speakers: [] },
-      ...{ flowing: true, reconnecting: false, stalled: [], ...change },
+      ...{ flowing: true, reconnecting: false, stalled: [], qualities: new Map(), ...change },
     },
     local: { microphone: off, camera: off, screen: off, ...local },
   };
@@ -67,6 +67,13 @@ describe("the tiles", () => {
     for (const producer of bea.producers) producer.paused = true;
     const tiles = tilesOf(state({ participants: [bea], speakers: ["bea", "me"] }));
     expect(tiles.map(({ isSpeaking }) => isSpeaking)).toEqual([false, false]);
+  });
+
+  it("say how good each connection is", () => {
+    const ada = participant("ada", ["camera", "screen"]);
+    const qualities = new Map([["ada", "poor"], ["me", "excellent"]] as const);
+    const tiles = tilesOf(state({ participants: [ada, participant("me")], qualities }));
+    expect(tiles.map(({ quality }) => quality)).toEqual([undefined, "poor", "excellent"]);
   });
 
   it("have different keys, whatever the user ids are", () => {

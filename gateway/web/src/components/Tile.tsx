@@ -5,6 +5,7 @@ import type { TileContent, TileSize } from "../tiles";
 import type { Views } from "../views";
 import { Icon } from "./Icon";
 import { Video } from "./Media";
+import { QualityMark } from "./QualityMark";
 
 interface TileProps {
   tile: TileContent;
@@ -14,7 +15,7 @@ interface TileProps {
 }
 
 export function Tile({ tile, size, views }: TileProps) {
-  const { userId, username, kind, isSelf, isMuted, isSpeaking, isReconnecting, track } = tile;
+  const { userId, username, kind, isSelf, isMuted, isSpeaking, isReconnecting, quality, track } = tile;
   const element = useView(views, userId, kind, isSelf ? undefined : size);
   const isScreen = kind === "screen";
   const note = [isSelf ? " (you)" : "", isScreen ? " · screen" : ""].join("");
@@ -41,10 +42,11 @@ export function Tile({ tile, size, views }: TileProps) {
       )}
       {isReconnecting && (
         // Screen readers get the line of the page.
-        <span className="reconnecting-note" aria-hidden="true">
+        <span className="note" aria-hidden="true">
           Reconnecting…
         </span>
       )}
+      {quality && <QualityMark quality={quality} />}
       <span className="name">
         {showsMuted && (
           <>
