@@ -124,3 +124,23 @@ def sent_rate(person: Person, seconds: int) -> float:
 
 def camera_sent(person: Person) -> int:
     return sum(each["bytesSent"] + each.get("headerBytesSent", 0) for each in person.sent_encodings())
+
+
+def test_a_click_pins_a_tile_which_then_comes_in_a_larger_size(invite: Invite, chromium: Chromium) -> None:
+    people = [invite("Ada"), invite("Ben")]
+    eve = invite("Eve", chromium.browser.new_context(viewport={"width": 960, "height": 480}))
+    for person in people:
+        person.joins("pinned", mic=0)
+    eve.joins("pinned", camera=0, mic=0)
+    ada, ben = (person.user_id for person in people)
+    for user_id in (ada, ben):
+        eve.sees_width(user_id, 1, 320, within=40)
+
+    eve.page.locator(f'[data-testid="tile"][data-user-id="{ben}"]').click()
+    eve.sees("tile", user_id=ben, pinned="true")
+    eve.has_focus_on("pin")
+    eve.sees_width(ben, 640, 1280, within=20)
+    eve.page.keyboard.press("Enter")
+    eve.sees("tile", user_id=ben, pinned="false")
+    eve.has_focus_on("pin")
+    eve.sees_width(ben, 1, 320, within=20)

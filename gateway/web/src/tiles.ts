@@ -66,6 +66,13 @@ function ownTile({ presence, username, local, ended }: RoomState, kind: "camera"
   };
 }
 
+/** The tiles that get most of the space, and those beside them. Without a pinned tile, shared screens get the space. */
+export function arranged(tiles: readonly TileContent[], pinnedKey: string | undefined): Record<"stage" | "others", TileContent[]> {
+  const isPinned = tiles.some(({ key }) => key === pinnedKey);
+  const isOnStage = ({ key, kind }: TileContent) => (isPinned ? key === pinnedKey : kind === "screen");
+  return { stage: tiles.filter(isOnStage), others: tiles.filter((tile) => !isOnStage(tile)) };
+}
+
 /** Whether, by the list, this participant is sending `source` now. */
 function sends({ producers }: Participant, source: Source): boolean {
   return producers.some((producer) => producer.source === source && !producer.paused);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { RoomState } from "../src/room";
-import { tileSize, tilesOf } from "../src/tiles";
+import { arranged, tileSize, tilesOf } from "../src/tiles";
 import { fakeTrack, FakeStream } from "./browser";
 import { participant } from "./fakes";
 
@@ -79,6 +79,27 @@ describe("the tiles", () => {
   it("have different keys, whatever the user ids are", () => {
     const keys = tilesOf(state({ participants: [participant("self"), participant("me")] })).map(({ key }) => key);
     expect(new Set(keys).size).toBe(2);
+  });
+});
+
+describe("the arrangement", () => {
+  const participants = [participant("ada", ["screen", "camera"]), participant("bea"), participant("me")];
+  const tiles = tilesOf(state({ participants }));
+  const keys = (pinned?: string) => {
+    const { stage, others } = arranged(tiles, pinned);
+    return [stage.map(({ key }) => key), others.map(({ key }) => key)];
+  };
+
+  it("gives shared screens the stage, and the others a place beside it", () => {
+    expect(keys()).toEqual([["ada screen"], ["ada camera", "bea camera", "@self camera"]]);
+  });
+
+  it("gives the stage to the pinned tile alone", () => {
+    expect(keys("bea camera")).toEqual([["bea camera"], ["ada screen", "ada camera", "@self camera"]]);
+  });
+
+  it("is as before once the pinned tile is gone", () => {
+    expect(keys("cleo camera")).toEqual(keys());
   });
 });
 

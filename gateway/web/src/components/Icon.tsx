@@ -12,6 +12,7 @@ const PATHS = {
   check: "M4.5 12.5l5 5 10-11",
   sound: "M3.5 9.5v5h3.5l4.5 4v-13l-4.5 4ZM15 9a4.2 4.2 0 0 1 0 6M17.5 6a8 8 0 0 1 0 12",
   statistics: "M4 20h16M6.5 16v-4M12 16V6M17.5 16V9.5",
+  pin: "M9 3.5h6M10 3.5v6l-3 4h10l-3-4v-6M12 13.5v7",
   close: "M6 6l12 12M18 6 6 18",
 } as const;
 

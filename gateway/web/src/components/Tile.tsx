@@ -1,4 +1,4 @@
-import type { CSSProperties } from "react";
+import { useEffect, useRef, type CSSProperties } from "react";
 
 import { useView } from "../hooks/useView";
 import type { TileContent, TileSize } from "../tiles";
@@ -12,11 +12,18 @@ interface TileProps {
   /** Undefined until the page is laid out. */
   size: TileSize | undefined;
   views: Views;
+  isPinned: boolean;
+  /** Whether the tile was made anew because the person pinned or unpinned it. The focus must not get lost. */
+  takesFocus: boolean;
+  /** Pin the tile, or unpin it. */
+  onPin(): void;
 }
 
-export function Tile({ tile, size, views }: TileProps) {
+export function Tile({ tile, size, views, isPinned, takesFocus, onPin }: TileProps) {
   const { userId, username, kind, isSelf, isMuted, isSpeaking, isReconnecting, quality, track } = tile;
   const element = useView(views, userId, kind, isSelf ? undefined : size);
+  const pin = useRef<HTMLButtonElement>(null);
+  useEffect(() => (takesFocus ? pin.current?.focus() : undefined), []); // only when the tile is made
   const isScreen = kind === "screen";
   const note = [isSelf ? " (you)" : "", isScreen ? " · screen" : ""].join("");
   const showsMuted = isMuted && !isScreen;
@@ -31,6 +38,8 @@ export function Tile({ tile, size, views }: TileProps) {
       data-self={isSelf}
       data-muted={showsMuted}
       data-reconnecting={isReconnecting}
+      data-pinned={isPinned}
+      onClick={onPin}
     >
       {!isScreen && (
         <span className="avatar" style={{ "--hue": hueOf(username) } as CSSProperties} aria-hidden="true">
@@ -46,7 +55,20 @@ export function Tile({ tile, size, views }: TileProps) {
           Reconnecting…
         </span>
       )}
-      {quality && <QualityMark quality={quality} />}
+      <span className="corner">
+        {/* A click anywhere on the tile does the same. The button is for keyboards and screen readers. */}
+        <button
+          ref={pin}
+          type="button"
+          className="pin"
+          data-testid="pin"
+          aria-pressed={isPinned}
+          aria-label={`Pin ${username}${note}`}
+        >
+          <Icon name="pin" />
+        </button>
+        {quality && <QualityMark quality={quality} />}
+      </span>
       <span className="name">
         {showsMuted && (
           <>

@@ -1,19 +1,26 @@
 import { useLayoutEffect, useRef, useState, type CSSProperties } from "react";
 
-import { tileSize, type TileContent, type TileSize } from "../tiles";
+import { arranged, tileSize, type TileContent, type TileSize } from "../tiles";
 import type { Views } from "../views";
 import { Tile } from "./Tile";
 
 const GAP = 10;
 
-/** The tiles of all participants, as large as fits. Shared screens take most of the space. */
+/** The tiles of all participants, as large as fits. The pinned tile or the shared screens take most of the space. */
 export function Tiles({ tiles, views }: { tiles: readonly TileContent[]; views: Views }) {
-  const screens = tiles.filter(({ kind }) => kind === "screen");
-  const people = tiles.filter(({ kind }) => kind === "camera");
+  const [pinnedKey, setPinnedKey] = useState<string>();
+  const [movedKey, setMovedKey] = useState<string>();
+  const { stage, others } = arranged(tiles, pinnedKey);
+  const isPinned = stage.some(({ key }) => key === pinnedKey);
+  const onPin = (key: string) => {
+    setPinnedKey(key === pinnedKey ? undefined : key);
+    setMovedKey(key);
+  };
+  const shared = { views, pinnedKey, movedKey, onPin };
   return (
-    <div className={screens.length > 0 ? "stage with-screen" : "stage"}>
-      {screens.length > 0 && <Grid tiles={screens} label="Shared screens" views={views} />}
-      <Grid tiles={people} label="People" views={views} />
+    <div className={stage.length > 0 ? "stage split" : "stage"}>
+      {stage.length > 0 && <Grid tiles={stage} label={isPinned ? "Pinned" : "Shared screens"} {...shared} />}
+      <Grid tiles={others} label={isPinned ? "Others" : "People"} {...shared} />
     </div>
   );
 }
@@ -22,9 +29,13 @@ interface GridProps {
   tiles: readonly TileContent[];
   label: string;
   views: Views;
+  pinnedKey: string | undefined;
+  /** The tile that the person has pinned or unpinned last. */
+  movedKey: string | undefined;
+  onPin(key: string): void;
 }
 
-function Grid({ tiles, label, views }: GridProps) {
+function Grid({ tiles, label, views, pinnedKey, movedKey, onPin }: GridProps) {
   const element = useRef<HTMLUListElement>(null);
   const [space, setSpace] = useState<TileSize>();
 
@@ -41,7 +52,15 @@ function Grid({ tiles, label, views }: GridProps) {
   return (
     <ul ref={element} className="grid" style={style} aria-label={label}>
       {tiles.map((tile) => (
-        <Tile key={tile.key} tile={tile} size={space && size} views={views} />
+        <Tile
+          key={tile.key}
+          tile={tile}
+          size={space && size}
+          views={views}
+          isPinned={tile.key === pinnedKey}
+          takesFocus={tile.key === movedKey}
+          onPin={() => onPin(tile.key)}
+        />
       ))}
     </ul>
   );
