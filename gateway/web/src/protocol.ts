@@ -475,6 +475,8 @@ export const LIMITS = {
   maxListedParticipants: 100,
   listedBacklog: 65536,
   maxUnacknowledgedBytes: 262144,
+  acknowledgeBytes: 131072,
+  acknowledgeSeconds: 10.0,
   errorBudget: 20,
   errorBudgetWindow: 10.0,
   pingInterval: 5.0,
