@@ -9,15 +9,22 @@ from tests.browser.person import Person
 
 pytestmark = pytest.mark.browser
 
-_FULL = 2_000_000  # bit/s, the page's limit for a camera
+_FULL = 2_000_000  # bit/s, the page's limit for the largest encoding of a camera
+
+
+def _target(person: Person) -> float:
+    """The bitrate, in bit/s, at which the browser aims to send all encodings of its camera now."""
+    return sum(float(one.get("targetBitrate", 0)) for one in person.sent_encodings())
 
 
 def _climbs(person: Person) -> bool:
     """Whether the browser aims at most of the full bitrate within 5 s after the camera began."""
-    person.target_bitrate()
-    by = time.monotonic() + 5
-    while time.monotonic() < by:
-        if person.target_bitrate() >= 0.8 * _FULL:
+    began = time.monotonic()
+    while not _target(person) and time.monotonic() < began + 10:
+        person.page.wait_for_timeout(50)
+    began = time.monotonic()
+    while time.monotonic() < began + 5:
+        if _target(person) >= 0.8 * _FULL:
             return True
         person.page.wait_for_timeout(100)
     return False
@@ -30,7 +37,7 @@ def test_a_camera_reaches_most_of_its_bitrate_within_five_seconds(invite: Invite
     """
     for name in ("Ada", "Ben", "Eve"):
         person = invite(name)
-        person.joins(f"climb {name}")
+        person.joins(f"climb-{name.lower()}")
         if _climbs(person):
             return
         person.closes_page()
