@@ -3,6 +3,7 @@
 //! [`Core`] holds no policy.  It opens, rewrites, seals, forwards and counts, and leaves decisions to the slow path.  A
 //! shell hands in datagrams through [`Core::receive`], sends those that [`Core::flush`] gives, and takes events.
 
+mod bandwidth;
 mod engine;
 mod interface;
 mod keys;
@@ -15,6 +16,7 @@ mod tests;
 mod transport;
 mod wire;
 
+pub use bandwidth::{BandwidthEstimator, Crossing, PacketKind, Why};
 pub use engine::Core;
 pub use interface::drop_reason::{DropCounts, DropReason};
 pub use interface::event::{Event, MAX_EVENTS};

@@ -6,7 +6,7 @@ mod batches;
 mod bindings;
 mod clocks;
 mod feedback;
-mod fuzz;
+pub(super) mod fuzz;
 mod gaps;
 mod interruptions;
 mod liveness;

@@ -16,6 +16,7 @@ const STOREYS: &[&str] = &[
     "core::receive",
     "core::send",
     "core::transport",
+    "core::bandwidth",
     // The tables and timers.
     "core::engine",
     // The ways of datagrams, commands and deadlines through the core.
