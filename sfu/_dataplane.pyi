@@ -196,10 +196,11 @@ class DataPlane:
         *,
         encoding: int | None = 0,
         temporal: int | None = None,
+        spatial: int | None = None,
         paused: bool = True,
         rtx_ssrc: int | None = None,
     ) -> None:
-        """Send a producer's stream to this transport.  ``encoding`` and ``temporal`` are those of :meth:`set_layers`.
+        """Send a producer's stream to this transport.  :meth:`set_layers` says what the three layers mean.
 
         With ``rtx_ssrc`` the consumer answers NACKs of its receiver (RFC 4585 section 6.2.1) by retransmissions with
         that SSRC (RFC 4588).
@@ -212,10 +213,14 @@ class DataPlane:
     def set_consumer_paused(self, consumer: ConsumerId, paused: bool) -> None:
         """A video consumer that is resumed starts at the next key frame.  Sequence numbers go on without a gap."""
 
-    def set_layers(self, consumer: ConsumerId, encoding: int | None, temporal: int | None) -> None:
+    def set_layers(
+        self, consumer: ConsumerId, encoding: int | None, temporal: int | None, spatial: int | None = None
+    ) -> None:
         """Set the target: switch to this encoding at its next key frame (None: forward nothing).
 
-        Of a codec with temporal layers, forward those up to ``temporal`` (None: all).
+        Of a codec with temporal layers, forward those up to ``temporal`` (None: all).  Of an encoding with spatial
+        layers of its own (VP9 and AV1), forward those up to ``spatial`` (None: all).  Lower layers take effect at the
+        next picture, higher spatial layers at the next key frame.
         """
 
     def send(self, path: Path, datagram: bytes) -> None:

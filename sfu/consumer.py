@@ -207,8 +207,19 @@ class Consumer:
         wanted = self.best_wanted
         self.bounds = bounds
         self._report_demand(wanted)
-        self.transport.plane.set_layers(self.plane_id, self.target, bounds.temporal)
+        self._set_layers()
         self.retarget(self.producer.active_encodings(now), now)
+        if self.flowing and _rises(self.stats()):
+            self.request_key_frame(now)
+
+    def _set_layers(self) -> None:
+        """Give the target and the bounds to the data plane.
+
+        With several encodings, each is a spatial layer.  A single encoding may have spatial layers of its own.
+        """
+        temporal = None if self.bounds is None else self.bounds.temporal
+        spatial = None if self.bounds is None or self.producer.simulcast else self.bounds.spatial
+        self.transport.plane.set_layers(self.plane_id, self.target, temporal, spatial)
 
     @property
     def best_wanted(self) -> int | None:
@@ -233,9 +244,7 @@ class Consumer:
             # A receiver can only join an encoding at a key frame.  Until that comes, the data plane goes on with the
             # old encoding, so a switch never leaves the receiver without a picture.
             self.target = target
-            self.transport.plane.set_layers(
-                self.plane_id, target, None if self.bounds is None else self.bounds.temporal
-            )
+            self._set_layers()
             self.on_unblocked(now)
 
     def review(self, active: list[bool], now: float) -> None:
@@ -244,15 +253,21 @@ class Consumer:
             return
         self.retarget(active, now)
         # The network may have lost the key frame of a switch, or the request for it.  No event would show that.
-        if active[self.target] and self.flowing and self.stats().encoding != self.target:
+        if active[self.target] and self.flowing and self._awaits_key_frame():
             self.request_key_frame(now)
+
+    def _awaits_key_frame(self) -> bool:
+        """Whether the receiver would get other layers with a key frame."""
+        stats = self.stats()
+        return stats.encoding != self.target or _rises(stats)
 
     def on_layers_changed(self, event: LayersChanged) -> None:
         """The data plane forwards other layers than before."""
         # A stream with one encoding and no temporal layers has no layers to tell its receiver about.
         layered = self.producer.simulcast or event.temporal is not None
         now_forwarded = event.encoding is not None and layered
-        layers = Layers(event.encoding or 0, event.temporal or 0) if now_forwarded else None
+        spatial = event.encoding if self.producer.simulcast else event.spatial
+        layers = Layers(spatial or 0, event.temporal or 0) if now_forwarded else None
         if layers != self.layers:
             self.layers = layers
             self.transport.consumer_updated(self)
@@ -275,3 +290,8 @@ class Consumer:
         self.producer.forget_consumer(self)
         self.transport.forget_consumer(self)
         self.transport.plane.remove_consumer(self.plane_id)
+
+
+def _rises(stats: ConsumerStats) -> bool:
+    """Whether a key frame would bring more spatial layers of the encoding that is forwarded now."""
+    return stats.spatial is not None and stats.spatial_target is not None and stats.spatial < stats.spatial_target

@@ -5,7 +5,10 @@ from attrs import frozen
 
 @frozen
 class Layers:
-    """A spatial layer, which is a simulcast encoding, and a temporal layer.  The lowest layer is 0."""
+    """A spatial layer and a temporal layer.  The lowest layer is 0.
+
+    A spatial layer is a simulcast encoding.  Where a producer has one encoding, it is a layer inside this encoding.
+    """
 
     spatial: int
     temporal: int

@@ -29,7 +29,7 @@ class EncodingSpec:
 class ProducerSpec:
     """A stream that comes in.
 
-    - ``codec``: the lower-case MIME type.  It decides how to find key frames and temporal layers.
+    - ``codec``: the lower-case MIME type.  It decides how to find key frames and layers.
     - ``clock_rate``: in Hz.
     - ``payload_types``: from the client's payload types to the router's.  Packets with any other type are dropped.
     - ``encodings``: in rising quality.
@@ -40,8 +40,8 @@ class ProducerSpec:
       type that it repeats.
     - ``nack``: whether the client takes generic NACKs (RFC 4585 section 6.2.1) and sends the missing packets again.
     - ``mid``: the MID of its media section.
-    - ``mid_id``, ``rid_id``, ``repaired_rid_id``, ``audio_level_id``: the client's ids of the extensions that the data
-      plane reads (RFC 8843, RFC 8852, RFC 6464).
+    - ``mid_id``, ``rid_id``, ``repaired_rid_id``, ``audio_level_id``, ``descriptor_id``: the client's ids of the
+      extensions that the data plane reads (RFC 8843, RFC 8852, RFC 6464, and the dependency descriptor of AV1).
     - ``wide_id``: the client's id of the transport-wide sequence numbers, if it takes transport-wide feedback
       (draft-holmer-rmcat-transport-wide-cc-extensions-01).  The data plane then reports the arrival of each packet of
       the transport that has such a number, whichever stream it belongs to.
@@ -64,6 +64,7 @@ class ProducerSpec:
     repaired_rid_id: int | None = None
     audio_level_id: int | None = None
     wide_id: int | None = None
+    descriptor_id: int | None = None
     cname: str = ""
     paused: bool = False
 
@@ -136,11 +137,15 @@ class EncodingFlows:
 
 @dataclass(frozen=True)
 class LayersChanged:
-    """A consumer now forwards this encoding (None: nothing yet) up to this temporal layer (None: not layered)."""
+    """A consumer now forwards this encoding (None: nothing yet) up to this temporal layer (None: not layered).
+
+    ``spatial`` is the highest spatial layer inside the encoding; None if the encoding has only one.
+    """
 
     consumer: ConsumerId
     encoding: int | None
     temporal: int | None
+    spatial: int | None
 
 @dataclass(frozen=True)
 class RepairFailed:
@@ -207,8 +212,9 @@ class EncodingStats:
     later packet, and ``given_up`` by the data plane.  ``lost`` counts repaired packets, too.  ``round_trip`` is the
     time from a request to the packet, in seconds; None before the first answer.
 
-    ``layer_bytes`` and ``layer_frames`` have an entry for each temporal layer, the lowest first.  They count the
-    packets that a receiver could get, also repaired ones.  A stream without temporal layers has one entry.
+    ``layer_bytes`` and ``layer_frames`` have an entry for each layer: entry 8 * s + t is that of the spatial layer s
+    and the temporal layer t. They count the packets that a receiver could get, also repaired ones. A stream without
+    layers has one entry.
     """
 
     ssrc: int | None
@@ -257,6 +263,9 @@ class ConsumerStats:
     packet.  ``octets`` counts payloads alone, as sender reports do (RFC 3550 section 6.4.1); ``bytes`` counts whole
     plain RTP packets.  The data plane adds ``timestamp_offset`` (mod 2**32) to the current encoding's timestamps.
 
+    ``spatial`` is the highest spatial layer inside the encoding that is forwarded now, and ``spatial_target`` the one
+    that a key frame would bring.  Both are None if the encoding has only one.
+
     The receiver asked for ``requested`` missing packets.  ``not_resent`` of them were not sent again, and the drop
     counters say why.  ``resent`` packets left again, with ``resent_bytes`` as whole plain packets: those that the
     receiver asked for, and audio that left twice because the receiver loses packets and takes no redundant audio.
@@ -269,6 +278,8 @@ class ConsumerStats:
     octets: int
     encoding: int | None
     temporal: int | None
+    spatial: int | None
+    spatial_target: int | None
     timestamp_offset: int
     last_timestamp: int
     last_at: float | None

@@ -20,7 +20,7 @@ def test_a_consumer_begins_at_the_first_packet_of_a_key_frame() -> None:
     for number, payload in enumerate((DELTA, REST, KEY, REST, DELTA)):
         send(sender, number, payload, timestamp=number // 2 * 3000)
     assert receiver.payloads() == [KEY, REST, DELTA]
-    assert rig.events() == [LayersChanged(consumer, 0, None)]
+    assert rig.events() == [LayersChanged(consumer, 0, None, None)]
     assert rig.core.producer_stats(producer).encodings[0].key_frames == 1
     assert rig.dropped() == {}
 
@@ -83,7 +83,7 @@ def test_a_consumer_whose_transport_connects_late_waits_for_the_next_key_frame()
 
 def test_video_of_an_unknown_codec_begins_at_any_packet() -> None:
     rig = Rig()
-    sender, _, receiver, _ = rig.call(changed(VIDEO, codec="video/av1"))
+    sender, _, receiver, _ = rig.call(changed(VIDEO, codec="video/h265"))
     send(sender, 1, DELTA)
     assert receiver.payloads() == [DELTA]
 

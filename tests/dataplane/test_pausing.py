@@ -11,7 +11,7 @@ def test_the_start_of_a_consumer_is_reported_once() -> None:
     assert rig.events() == []
     sender.send_rtp(1)
     sender.send_rtp(2)
-    assert rig.events() == [LayersChanged(consumer, 0, None)]
+    assert rig.events() == [LayersChanged(consumer, 0, None, None)]
     sender.send_rtp(3)
     assert rig.events() == []
 
@@ -51,7 +51,7 @@ def test_the_start_of_a_consumer_is_reported_again_after_a_pause() -> None:
     assert rig.core.consumer_stats(consumer).encoding is None
     rig.core.set_consumer_paused(consumer, False)
     sender.send_rtp(2)
-    assert rig.events() == [LayersChanged(consumer, 0, None)]
+    assert rig.events() == [LayersChanged(consumer, 0, None, None)]
 
 
 def test_a_resumed_producer_continues_without_a_gap() -> None:

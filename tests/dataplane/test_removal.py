@@ -28,7 +28,7 @@ def test_a_removed_consumer_gets_nothing_more_and_the_others_do() -> None:
     assert receiver.datagrams() == []
     assert len(other.packets()) == 1
     assert rig.core.totals().routes == 1
-    assert rig.events() == [LayersChanged(left, 0, None)]
+    assert rig.events() == [LayersChanged(left, 0, None, None)]
     with pytest.raises(KeyError):
         rig.core.consumer_stats(consumer)
 

@@ -38,7 +38,7 @@ class Voice:
         report = self.rig.core.consumer_stats(self.consumer).reception_report
         assert report is not None
         assert (report.fraction_lost, report.lost, report.jitter) == (1, 2, 4)
-        assert self.rig.events() in ([], [LayersChanged(self.consumer, 0, None)])
+        assert self.rig.events() in ([], [LayersChanged(self.consumer, 0, None, None)])
         return report.round_trip
 
     def speak(self, after: float = 0) -> list[list[RtcpPacket]]:

@@ -106,12 +106,12 @@ def test_late_packets_from_before_the_switch_are_not_forwarded() -> None:
 def test_a_switch_is_reported_when_it_is_made() -> None:
     camera = Camera()
     camera.low(1, key=True)
-    assert camera.rig.events() == [LayersChanged(camera.consumer, 0, 0)]
+    assert camera.rig.events() == [LayersChanged(camera.consumer, 0, 0, None)]
     camera.look(1)
     camera.low(2)
     assert camera.rig.events() == []
     camera.high(1, key=True)
-    assert camera.rig.events() == [LayersChanged(camera.consumer, 1, 0)]
+    assert camera.rig.events() == [LayersChanged(camera.consumer, 1, 0, None)]
     assert camera.rig.core.consumer_stats(camera.consumer).encoding == 1
 
 

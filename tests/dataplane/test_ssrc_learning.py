@@ -32,7 +32,7 @@ def test_simulcast_encodings_are_identified_by_their_rids() -> None:
     assert rig.events() == [
         EncodingLearned(producer, 1, 51),
         EncodingLearned(producer, 0, 50),
-        LayersChanged(consumer, 0, None),
+        LayersChanged(consumer, 0, None, None),
     ]
     assert rig.events() == []
     assert len(receiver.packets()) == 2
@@ -105,7 +105,7 @@ def test_an_encoding_with_another_ssrc_begins_anew() -> None:
     (header,) = receiver.headers()
     assert header.sequence_number == first[-1].sequence_number + 1
     assert header.timestamp == first[-1].timestamp + 90000
-    assert rig.events() == [EncodingLearned(producer, 0, 59), LayersChanged(consumer, 0, None)]
+    assert rig.events() == [EncodingLearned(producer, 0, 59), LayersChanged(consumer, 0, None, None)]
     stats = rig.core.producer_stats(producer).encodings[0]
     assert (stats.ssrc, stats.packets, stats.lost) == (59, 2, 0)
     send(sender, 3, 50, None, None)

@@ -39,7 +39,7 @@ def test_layers_above_the_target_are_left_out_without_a_gap_in_the_numbers() -> 
     assert [int.from_bytes(packet[2:4]) - first for packet in packets] == [0, 1, 2, 3, 4]
     assert [int.from_bytes(packet[14:16]) & 0x7FFF for packet in packets] == [0, 1, 2, 3, 4]
     assert [packet[16] for packet in packets] == [0, 0, 1, 1, 2]
-    assert rig.events() == [LayersChanged(consumer, 0, 1)]
+    assert rig.events() == [LayersChanged(consumer, 0, 1, None)]
 
 
 def test_a_late_packet_of_a_layer_that_is_left_out_fills_its_gap_with_padding() -> None:
@@ -65,7 +65,7 @@ def test_a_lower_target_takes_effect_at_the_end_of_the_frame() -> None:
     sender.send_rtp(2, ssrc=2222, payload_type=96, timestamp=960, payload=payload)
     sender.send_rtp(3, ssrc=2222, payload_type=96, payload=vp8(picture=2, tl0=0, temporal=1))
     assert layers(receiver) == [0, 2, 2]
-    assert rig.events() == [LayersChanged(consumer, 0, 0)]
+    assert rig.events() == [LayersChanged(consumer, 0, 0, None)]
 
 
 def test_a_higher_target_waits_for_a_frame_at_which_the_layer_may_begin() -> None:
@@ -111,10 +111,10 @@ def test_layers_are_reported_when_they_appear() -> None:
     rig = Rig()
     sender, _, _, consumer = rig.call(VIDEO)
     send_vp8(sender, 0, key=True)
-    assert rig.events() == [LayersChanged(consumer, 0, 0)]
+    assert rig.events() == [LayersChanged(consumer, 0, 0, None)]
     send_vp8(sender, 1)
     send_vp8(sender, 2)
-    assert rig.events() == [LayersChanged(consumer, 0, 2)]
+    assert rig.events() == [LayersChanged(consumer, 0, 2, None)]
 
 
 def vp9(temporal: int, *, key: bool = False, up: bool = False) -> bytes:
@@ -131,7 +131,7 @@ def test_vp9_layers_are_dropped_and_added_where_the_encoder_allows() -> None:
     for number, payload in enumerate(payloads):
         if number == 2:
             rig.core.set_layers(consumer, 0, None)
-        sender.send_rtp(number, ssrc=2222, payload_type=96, payload=payload)
+        sender.send_rtp(number, ssrc=2222, payload_type=96, payload=payload, marker=True)
     assert receiver.payloads() == [payloads[index] for index in (0, 2, 4, 5, 6, 7)]
 
 

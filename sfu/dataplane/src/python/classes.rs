@@ -46,7 +46,7 @@ impl ProducerSpec {
     #[pyo3(signature = (
         *, kind, codec, clock_rate, payload_types, encodings, extension_ids = NumberMap::default(),
         red_payload_types = BTreeSet::new(), rtx_payload_types = NumberMap::default(), nack = false, mid = None,
-        mid_id = None, rid_id = None, repaired_rid_id = None, audio_level_id = None, wide_id = None,
+        mid_id = None, rid_id = None, repaired_rid_id = None, audio_level_id = None, wide_id = None, descriptor_id = None,
         cname = String::new(), paused = false,
     ))]
     #[allow(clippy::too_many_arguments)]
@@ -66,6 +66,7 @@ impl ProducerSpec {
         repaired_rid_id: Option<u8>,
         audio_level_id: Option<u8>,
         wide_id: Option<u8>,
+        descriptor_id: Option<u8>,
         cname: String,
         paused: bool,
     ) -> PyResult<Self> {
@@ -90,6 +91,7 @@ impl ProducerSpec {
             repaired_rid_id,
             audio_level_id,
             wide_id,
+            descriptor_id,
             cname,
             paused,
         })

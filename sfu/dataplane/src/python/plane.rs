@@ -189,8 +189,8 @@ impl DataPlane {
     }
 
     #[pyo3(signature = (
-        transport, consumer, producer, consumer_format, ssrc, mid = None, *, encoding = 0, temporal = None, paused = true,
-        rtx_ssrc = None
+        transport, consumer, producer, consumer_format, ssrc, mid = None, *, encoding = 0, temporal = None, spatial = None,
+        paused = true, rtx_ssrc = None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn add_consumer(
@@ -204,10 +204,12 @@ impl DataPlane {
         mid: Option<&str>,
         encoding: Option<usize>,
         temporal: Option<u8>,
+        spatial: Option<u8>,
         paused: bool,
         rtx_ssrc: Option<u32>,
     ) -> PyResult<()> {
-        let spec = ConsumerSpec { format: consumer_format.get(), ssrc, rtx_ssrc, mid, encoding, temporal, paused };
+        let format = consumer_format.get();
+        let spec = ConsumerSpec { format, ssrc, rtx_ssrc, mid, encoding, temporal, spatial, paused };
         let random = Self::held(&self.random, py).ok_or_else(|| PyRuntimeError::new_err("the plane was not made"))?;
         let first_sequence: u16 = random.bind(py).call_method1("randrange", (1, 0x8000))?.extract()?;
         Ok(self.with(py, |core| core.add_consumer(transport, consumer, producer, &spec, first_sequence))??)
@@ -221,8 +223,16 @@ impl DataPlane {
         Ok(self.with(py, |core| core.set_consumer_paused(consumer, paused))??)
     }
 
-    fn set_layers(&self, py: Python<'_>, consumer: Id, encoding: Option<usize>, temporal: Option<u8>) -> PyResult<()> {
-        Ok(self.with(py, |core| core.set_layers(consumer, encoding, temporal))??)
+    #[pyo3(signature = (consumer, encoding, temporal, spatial = None))]
+    fn set_layers(
+        &self,
+        py: Python<'_>,
+        consumer: Id,
+        encoding: Option<usize>,
+        temporal: Option<u8>,
+        spatial: Option<u8>,
+    ) -> PyResult<()> {
+        Ok(self.with(py, |core| core.set_layers(consumer, encoding, temporal, spatial))??)
     }
 
     fn send(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<()> {

@@ -31,8 +31,9 @@ pub enum Event {
     RepairFailed { producer: Id, encoding: usize },
     /// The core had a bug and has forgotten every object.
     PlaneFailed { why: String },
-    /// A consumer now forwards this encoding up to this temporal layer.
-    LayersChanged { consumer: Id, encoding: Option<usize>, temporal: Option<u8> },
+    /// A consumer now forwards this encoding up to this temporal layer.  `spatial` is the highest spatial layer inside an
+    /// encoding that has several.
+    LayersChanged { consumer: Id, encoding: Option<usize>, temporal: Option<u8>, spatial: Option<u8> },
 }
 
 impl Event {

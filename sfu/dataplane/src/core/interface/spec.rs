@@ -72,6 +72,8 @@ pub struct ProducerSpec {
     /// The client's id of the transport-wide sequence numbers, if it takes transport-wide feedback
     /// (draft-holmer-rmcat-transport-wide-cc-extensions-01).
     pub wide_id: Option<u8>,
+    /// The client's id of the dependency descriptor extension of the RTP payload format for AV1.
+    pub descriptor_id: Option<u8>,
     /// The name of its sender in reports (RFC 3550 section 6.5.1).
     pub cname: String,
     /// Whether to drop its packets.
@@ -112,13 +114,24 @@ pub struct ConsumerSpec<'a> {
     pub encoding: Option<usize>,
     /// The highest temporal layer to forward; `None` for all.
     pub temporal: Option<u8>,
+    /// The highest spatial layer inside an encoding to forward; `None` for all.
+    pub spatial: Option<u8>,
     /// Whether to send nothing until a command resumes the consumer.
     pub paused: bool,
 }
 
 impl<'a> ConsumerSpec<'a> {
-    /// A consumer of all temporal layers of the first encoding, without a MID.
+    /// A consumer of all layers of the first encoding, without a MID.
     pub fn new(format: &'a ConsumerFormat, ssrc: u32) -> Self {
-        Self { format, ssrc, rtx_ssrc: None, mid: None, encoding: Some(0), temporal: None, paused: false }
+        Self {
+            format,
+            ssrc,
+            rtx_ssrc: None,
+            mid: None,
+            encoding: Some(0),
+            temporal: None,
+            spatial: None,
+            paused: false,
+        }
     }
 }

@@ -31,9 +31,10 @@ pub struct EncodingStats {
     pub given_up: u64,
     /// Seconds from a request to the packet; `None` before the first answer.
     pub round_trip: Option<f64>,
-    /// Bytes of the packets that a receiver could get, for each temporal layer; whole plain packets.
+    /// Bytes of the packets that a receiver could get, for each layer; whole plain packets.  The index is eight times the
+    /// spatial layer, and the temporal layer.
     pub layer_bytes: Vec<u64>,
-    /// Frames of each temporal layer.
+    /// Frames of each layer.
     pub layer_frames: Vec<u64>,
 }
 
@@ -90,6 +91,10 @@ pub struct ConsumerStats {
     pub octets: u64,
     pub encoding: Option<usize>,
     pub temporal: Option<u8>,
+    /// The highest spatial layer that is forwarded, inside an encoding that has several.
+    pub spatial: Option<u8>,
+    /// The highest spatial layer that the next key frame would bring.
+    pub spatial_target: Option<u8>,
     pub timestamp_offset: u32,
     pub last_timestamp: u32,
     pub last_at: Option<f64>,

@@ -90,14 +90,21 @@ impl Core {
         Ok(())
     }
 
-    /// Set the target: this encoding (`None`: nothing) with its temporal layers up to `temporal` (`None`: all).
-    pub fn set_layers(&mut self, consumer: Id, encoding: Option<usize>, temporal: Option<u8>) -> Result<(), Refused> {
+    /// Set the target: this encoding (`None`: nothing) with its temporal layers up to `temporal` and the spatial layers
+    /// inside it up to `spatial` (`None`: all).
+    pub fn set_layers(
+        &mut self,
+        consumer: Id,
+        encoding: Option<usize>,
+        temporal: Option<u8>,
+        spatial: Option<u8>,
+    ) -> Result<(), Refused> {
         let key = self.consumers.key(consumer)?;
         if let Some(producer) = self.consumers[key].producer {
             self.check_encoding(producer, encoding)?;
         }
         self.consumers[key].target = encoding;
-        self.consumers[key].layers.set_target(temporal);
+        self.consumers[key].layers.set_target(spatial, temporal);
         if encoding.is_none() {
             self.stop(key);
         }

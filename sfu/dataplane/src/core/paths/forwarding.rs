@@ -25,7 +25,6 @@ impl Core {
         #[cfg(test)]
         assert!(!self.sabotaged, "sabotaged");
         self.keep(at, packet);
-        self.raise_top_layer(at, packet);
         let waiting = !self.producers[at.producer].encodings[at.index].waiting.is_empty();
         // A packet that comes late can begin a stream only if the packets behind it are stored.  Where the codec is not
         // read (audio, AV1), every packet can.
@@ -74,15 +73,9 @@ impl Core {
         }
     }
 
-    /// Note a temporal layer that the encoding did not have before; its consumers report their layers anew.
-    fn raise_top_layer(&mut self, at: EncodingKey, packet: &Packet) {
-        let encoding = &mut self.producers[at.producer].encodings[at.index];
-        let temporal = packet.frame.and_then(|frame| frame.temporal);
-        if temporal <= encoding.top_temporal {
-            return;
-        }
-        encoding.top_temporal = temporal;
-        for place in 0..encoding.routes.len() {
+    /// The encoding has other layers than before: its consumers report theirs anew.
+    pub(in crate::core) fn report_layers(&mut self, at: EncodingKey) {
+        for place in 0..self.producers[at.producer].encodings[at.index].routes.len() {
             let consumer = self.producers[at.producer].encodings[at.index].routes[place];
             self.mark_changed(consumer);
         }

@@ -51,11 +51,12 @@ impl Core {
         }
     }
 
-    /// Count the key frame that begins in a late packet, unless a consumer that could have begun with it still waits.
+    /// Count the key frame that begins in a late packet, unless a consumer that could have begun with it still waits for
+    /// a key frame, also to take up spatial layers.
     ///
     /// The slow path would take the request of that consumer for answered.
     pub(super) fn count_late_key_frame(&mut self, at: EncodingKey, packet: &Packet) {
-        if begins_late(packet) && !self.somebody_waits_for(at, packet) {
+        if begins_late(packet) && !self.somebody_waits_for(at, packet) && !self.somebody_rises(at) {
             let encoding = &mut self.producers[at.producer].encodings[at.index];
             encoding.count_late_key_frame(packet.header.timestamp);
         }
@@ -65,6 +66,13 @@ impl Core {
     fn somebody_waits_for(&self, at: EncodingKey, packet: &Packet) -> bool {
         let waiting = &self.producers[at.producer].encodings[at.index].waiting;
         waiting.iter().any(|&key| self.can_begin(key, packet))
+    }
+
+    /// Whether a consumer takes up spatial layers at the next key frame.
+    fn somebody_rises(&self, at: EncodingKey) -> bool {
+        let encoding = &self.producers[at.producer].encodings[at.index];
+        let rises = |top| encoding.routes.iter().any(|&key| self.consumers[key].layers.rises(top));
+        encoding.top.is_some_and(rises)
     }
 
     /// Let waiting consumers begin with this packet.  [`Self::forward_stored`] must follow behind the packet.
@@ -91,7 +99,9 @@ impl Core {
             self.serial += 1;
             let serial = self.serial;
             let producer = &self.producers[at.producer];
-            let Some(again) = read_again_untrusted(producer, &stored, &mut elements, serial) else { continue };
+            let Some(again) = read_again_untrusted(producer, at.index, &stored, &mut elements, serial) else {
+                continue;
+            };
             let (mut fanout, producer) = self.fanout(at, &again);
             for &key in &producer.encodings[at.index].routes[place..] {
                 fanout.enqueue(key, &again, &mut producer.rewriters);

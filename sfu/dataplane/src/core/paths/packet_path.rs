@@ -112,13 +112,14 @@ impl Core {
         let unpacked = producer.unpack(header.payload_type, body);
         let refused = refusal(&unpacked);
         let (payload_type, payload) = unpacked.unwrap_or((None, body));
+        let descriptor = producer.descriptor(plain, elements);
         let encoding = &mut producer.encodings[at.index];
         let newest = place.newest();
         let codec = producer.codec.filter(|_| refused.is_none());
-        let inspected = codec.map(|codec| encoding.inspect(codec, payload, header.timestamp, place));
+        let inspected = codec.map(|codec| encoding.inspect(codec, payload, descriptor, header.timestamp, place));
         if refused.is_none() {
-            let temporal = inspected.and_then(|inspected| inspected.frame.temporal);
-            encoding.layers.count(temporal, plain.len(), header.marker);
+            let frame = inspected.map(|inspected| inspected.frame).unwrap_or_default();
+            encoding.layers.count(frame.layer, plain.len(), header.marker || frame.ends);
         }
         if newest && refused.is_none() && encoding.clock.follow(header.timestamp, place.pause, now) {
             // The clock was moved, so the last sender reports are wrong.  Report again soon.
@@ -151,6 +152,9 @@ impl Core {
             serial: self.serial,
             now,
         };
+        if inspected.is_some_and(|inspected| inspected.new_layers) {
+            self.report_layers(at);
+        }
         if inspected.is_some_and(|inspected| inspected.late_sets) {
             self.forward_late_sets(at, &packet);
         } else {

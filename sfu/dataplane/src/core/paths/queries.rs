@@ -22,12 +22,14 @@ impl Core {
     pub fn take_events(&mut self, limit: usize) -> Vec<Event> {
         let mut events = self.events.take_changes();
         for key in std::mem::take(&mut self.changed) {
-            let layers = self.layers(key);
+            let (encoding, layers) = self.layers(key);
             let consumer = &mut self.consumers[key];
             consumer.changed = false;
-            if layers != consumer.reported {
-                consumer.reported = layers;
-                events.push(Event::LayersChanged { consumer: consumer.id, encoding: layers.0, temporal: layers.1 });
+            if (encoding, layers) != consumer.reported {
+                consumer.reported = (encoding, layers);
+                let (temporal, spatial) = (layers.map(|layers| layers.temporal), self.spatial_layer(key, layers));
+                let consumer = self.consumers[key].id;
+                events.push(Event::LayersChanged { consumer, encoding, temporal, spatial });
             }
         }
         for event in self.events.take_ordered(limit) {
@@ -67,7 +69,7 @@ impl Core {
     /// The packets sent to a consumer so far.
     pub fn consumer_stats(&self, consumer: Id) -> Result<ConsumerStats, Refused> {
         let key = self.consumers.key(consumer)?;
-        let (encoding, temporal) = self.layers(key);
+        let (encoding, layers) = self.layers(key);
         let consumer = &self.consumers[key];
         let again = consumer.resender.as_ref().map_or_else(ResendCounts::default, |resender| resender.counts);
         Ok(ConsumerStats {
@@ -75,7 +77,9 @@ impl Core {
             bytes: consumer.bytes,
             octets: consumer.octets,
             encoding,
-            temporal,
+            temporal: layers.map(|layers| layers.temporal),
+            spatial: self.spatial_layer(key, layers),
+            spatial_target: self.spatial_layer(key, Some(consumer.layers.target())),
             timestamp_offset: consumer.timestamps.offset,
             last_timestamp: consumer.timestamps.last,
             last_at: consumer.timestamps.last_at,

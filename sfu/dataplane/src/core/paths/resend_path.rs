@@ -3,7 +3,7 @@
 use crate::core::engine::Core;
 use crate::core::engine::timers::Timer;
 use crate::core::interface::drop_reason::DropReason;
-use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey, TransportKey};
+use crate::core::keys::{ConsumerKey, EncodingKey, TransportKey};
 use crate::core::receive::packet::{Opened, Packet};
 use crate::core::receive::packet_store::StoredPacket;
 use crate::core::receive::producer::Producer;
@@ -80,7 +80,7 @@ impl Core {
             None if missing.incoming.is_some() => Err(DropReason::ResendNotStored),
             // The receiver asked before the packet could have come: it is still on its way.
             Some(stored) if now - stored.at < shortest_trip(round_trip) => Err(DropReason::ResendTooSoon),
-            stored => self.queue_again(key, missing.index, at.producer, stored, elements, now),
+            stored => self.queue_again(key, missing.index, at, stored, elements, now),
         };
         self.producers[at.producer].encodings[at.index].store = store;
         queued
@@ -97,13 +97,13 @@ impl Core {
         &mut self,
         key: ConsumerKey,
         index: u64,
-        producer: ProducerKey,
+        at: EncodingKey,
         stored: Option<StoredPacket<'_>>,
         elements: &mut Vec<Element>,
         now: f64,
     ) -> Result<(), DropReason> {
         let Self { consumers, transports, producers, timers, dirty, serial, .. } = self;
-        let (consumer, producer) = (&mut consumers[key], &mut producers[producer]);
+        let (consumer, producer) = (&mut consumers[key], &mut producers[at.producer]);
         let transport = &mut transports[consumer.transport];
         let trailer = transport.srtp.as_ref().ok_or(DropReason::SendFailed)?.rtp_trailer();
         let room = transport.largest_datagram() - trailer;
@@ -119,7 +119,7 @@ impl Core {
         let rewritten = match stored {
             None => consumer.own_again(index, &mut batch.bytes, now)?,
             Some(stored) => {
-                let packet = read_again_untrusted(producer, &stored, elements, *serial);
+                let packet = read_again_untrusted(producer, at.index, &stored, elements, *serial);
                 let packet = packet.ok_or(DropReason::ResendNotStored)?;
                 let rewriter = &mut producer.rewriters[consumer.rewriter];
                 consumer.rewrite_again(index, &packet, rewriter, room, &mut batch.bytes, now)?
@@ -170,6 +170,7 @@ fn queued(
 /// earlier packets, since a retransmission does not need them.  It is never `None` for a packet that was forwarded.
 pub(in crate::core) fn read_again_untrusted<'a>(
     producer: &Producer,
+    index: usize,
     stored: &StoredPacket<'a>,
     elements: &'a mut Vec<Element>,
     serial: u64,
@@ -178,6 +179,9 @@ pub(in crate::core) fn read_again_untrusted<'a>(
     let header = parse_header_untrusted(plain, elements).ok()?;
     let opened = Opened::split_untrusted(plain, &header, elements, stored.at).ok()?;
     let (payload_type, payload) = producer.unpack(header.payload_type, opened.body).ok()?;
+    let descriptor = producer.descriptor(plain, elements);
+    let encoding = &producer.encodings[index];
+    let inspect = |codec| encoding.inspect_again(codec, payload, descriptor, stored.extended);
     Some(Packet {
         plain,
         payload,
@@ -188,7 +192,7 @@ pub(in crate::core) fn read_again_untrusted<'a>(
         newest: false,
         payload_type: payload_type?,
         left_out: false,
-        frame: producer.codec.map(|codec| codec.inspect(payload, false)),
+        frame: producer.codec.map(inspect),
         picture: stored.picture,
         serial,
         now: stored.at,

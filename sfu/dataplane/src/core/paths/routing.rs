@@ -9,6 +9,7 @@ use crate::core::keys::{ConsumerKey, EncodingKey};
 use crate::core::receive::packet::Packet;
 use crate::core::send::consumer::Layers;
 use crate::core::wire::payload::Frame;
+use crate::core::wire::payload::LayerIds;
 use crate::core::wire::rtp::Header;
 
 fn remove(from: &mut Vec<ConsumerKey>, consumer: ConsumerKey) {
@@ -103,12 +104,19 @@ impl Core {
         }
     }
 
-    /// The encoding and the highest temporal layer that the consumer gets now.
+    /// The encoding and the highest layers of it that the consumer gets now.
     pub(in crate::core) fn layers(&self, key: ConsumerKey) -> Layers {
         let consumer = &self.consumers[key];
         let (Some(producer), Some(current)) = (consumer.producer, consumer.current) else { return (None, None) };
-        let top = self.producers[producer].encodings[current].top_temporal;
+        let top = self.producers[producer].encodings[current].top;
         (Some(current), top.map(|top| top.min(consumer.layers.current())))
+    }
+
+    /// The spatial layer of `layers` that the consumer's encoding has.  `None` if the encoding has only one.
+    pub(in crate::core) fn spatial_layer(&self, key: ConsumerKey, layers: Option<LayerIds>) -> Option<u8> {
+        let at = self.source_of(key)?;
+        let top = self.producers[at.producer].encodings[at.index].top.filter(|top| top.spatial > 0)?;
+        layers.map(|layers| layers.spatial.min(top.spatial))
     }
 
     /// Take the consumer from the routes of the encoding that it gets.  Gives that encoding.

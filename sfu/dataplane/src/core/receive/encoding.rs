@@ -4,6 +4,7 @@ use crate::core::interface::spec::EncodingSpec;
 use crate::core::interface::statistics::EncodingStats;
 use crate::core::keys::ConsumerKey;
 use crate::core::receive::clock::SenderClock;
+use crate::core::receive::dependency_structures::{DependencyStructures, Described};
 use crate::core::receive::layer_counts::LayerCounts;
 use crate::core::receive::missing_packets::MissingPackets;
 use crate::core::receive::packet::Place;
@@ -13,7 +14,7 @@ use crate::core::receive::recent_payloads::RecentPayloads;
 use crate::core::receive::ssrc_changes::SsrcChanges;
 use crate::core::receive::statistics::ReceiveStats;
 use crate::core::srtp::window::RtpWindow;
-use crate::core::wire::payload::{Codec, Frame, ParameterSets, Picture};
+use crate::core::wire::payload::{Codec, Frame, LayerIds, ParameterSets, Picture};
 
 /// The contents of a payload, as far as the core reads them.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,8 @@ pub struct Inspected {
     pub picture: i64,
     /// It has new parameter sets for the newest key frame, and came late.
     pub late_sets: bool,
+    /// The highest layers are others than before.
+    pub new_layers: bool,
 }
 
 /// Seconds from one look at waiting consumers, for a key frame that came late, to the next.
@@ -40,12 +43,14 @@ pub struct Encoding {
     pub clock: SenderClock,
     pub reporter: ReceiverReporter,
     pub key_frames: u64,
-    /// The highest temporal layer so far.
-    pub top_temporal: Option<u8>,
+    /// The highest layers: those that the sender says it serves, else the highest that came.
+    pub top: Option<LayerIds>,
     /// The consumers that get its packets.
     pub routes: Vec<ConsumerKey>,
     /// The consumers that take it up at its next key frame.
     pub waiting: Vec<ConsumerKey>,
+    /// The structures of its dependency descriptors; `None` before the first descriptor.
+    structures: Option<Box<DependencyStructures>>,
     /// The newest H.264 parameter sets, for decoders that begin at a key frame without them.
     pub parameter_sets: ParameterSets,
     pub ssrc_changes: SsrcChanges,
@@ -85,9 +90,10 @@ impl Encoding {
             clock: SenderClock::new(clock_rate),
             reporter: ReceiverReporter::default(),
             key_frames: 0,
-            top_temporal: None,
+            top: None,
             routes: Vec::new(),
             waiting: Vec::new(),
+            structures: None,
             parameter_sets: ParameterSets::default(),
             ssrc_changes: SsrcChanges::default(),
             recent_payloads: None,
@@ -179,14 +185,24 @@ impl Encoding {
         may
     }
 
-    /// Read the marks of the payload's frame.
-    pub fn inspect(&mut self, codec: Codec, payload: &[u8], timestamp: u32, place: Place) -> Inspected {
+    /// Read the marks of a packet's frame: from the dependency descriptor if it has one, else from the payload.
+    pub fn inspect(
+        &mut self,
+        codec: Codec,
+        payload: &[u8],
+        descriptor: Option<&[u8]>,
+        timestamp: u32,
+        place: Place,
+    ) -> Inspected {
         let newest = place.newest();
         // A picture may come in several packets, and in H.264 with delimiters and parameter sets before its first
         // slice.  Only its first packet (in H.264 its first slice) begins a frame, so remember the timestamp that it
         // had.
         let seen = if codec == Codec::H264 { self.slice_timestamp } else { self.newest_timestamp };
-        let frame = codec.inspect(payload, newest && seen != Some(timestamp));
+        let Described { frame, highest } = match descriptor {
+            Some(value) => self.structures.get_or_insert_default().read_untrusted(value, place.number),
+            None => Described { frame: codec.inspect(payload, newest && seen != Some(timestamp)), highest: None },
+        };
         if newest && self.newest_timestamp.replace(timestamp) != Some(timestamp) {
             self.frame_floor = place.highest;
         }
@@ -203,7 +219,29 @@ impl Encoding {
             self.count_key_frame(timestamp);
         }
         let picture = frame.picture.map_or(0, |picture| self.extend_picture(picture));
-        Inspected { frame, picture, late_sets: new_sets && !newest }
+        let new_layers = self.note_layers(frame.layer, highest.filter(|_| newest));
+        Inspected { frame, picture, late_sets: new_sets && !newest, new_layers }
+    }
+
+    /// Read the marks of a packet's frame again.  The result lacks those that depend on earlier packets.
+    pub fn inspect_again(&self, codec: Codec, payload: &[u8], descriptor: Option<&[u8]>, number: i64) -> Frame {
+        match (descriptor, &self.structures) {
+            (Some(value), Some(structures)) => structures.read_again_untrusted(value, number),
+            _ => codec.inspect(payload, false),
+        }
+    }
+
+    /// Note the layer of a packet, or the `highest` layers that the sender says it serves.  Gives whether the highest
+    /// layers are others now.
+    fn note_layers(&mut self, layer: Option<LayerIds>, highest: Option<LayerIds>) -> bool {
+        let known = self.top.is_some_and(|top| layer.is_none_or(|layer| top.covers(layer)));
+        if highest.is_none() && (known || layer.is_none()) {
+            return false;
+        }
+        let top = highest.or_else(|| layer.map(|layer| self.top.map_or(layer, |top| top.max(layer))));
+        let changed = top != self.top;
+        self.top = top;
+        changed
     }
 
     /// Whether this is the encoding's RID.

@@ -1,37 +1,46 @@
-//! The bytes and frames of each temporal layer of an encoding.
+//! The bytes and frames of each layer of an encoding.
 
-/// As many as a payload descriptor can name (VP9: three bits).
-const LAYERS: usize = 8;
+use crate::core::wire::payload::LayerIds;
 
-/// Counts what a receiver would get of an encoding, layer by layer.
-#[derive(Clone, Debug, Default)]
-pub struct LayerCounts {
-    bytes: [u64; LAYERS],
-    frames: [u64; LAYERS],
+/// As many of each sort as a payload descriptor can name (VP9: three bits).
+const LAYERS: u8 = 8;
+
+/// The bytes and the frames of one layer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    bytes: u64,
+    frames: u64,
 }
 
+/// Counts what a receiver would get of an encoding, layer by layer.
+///
+/// A layer's index is eight times its spatial layer, and its temporal layer.
+#[derive(Clone, Debug, Default)]
+pub struct LayerCounts(Vec<Count>);
+
 impl LayerCounts {
-    /// Count a packet of `size` bytes: a whole plain packet.  The packet with the marker `ends` a frame.
+    /// Count a packet of `size` bytes: a whole plain packet.  `ends`: it is the last one of a frame.
     ///
-    /// A stream without temporal layers is all in the lowest one.
-    pub fn count(&mut self, temporal: Option<u8>, size: usize, ends: bool) {
-        let layer = usize::from(temporal.unwrap_or(0)) % LAYERS;
-        self.bytes[layer] += size as u64;
-        self.frames[layer] += u64::from(ends);
+    /// A stream without layers is all in the lowest one.
+    pub fn count(&mut self, layer: Option<LayerIds>, size: usize, ends: bool) {
+        let LayerIds { spatial, temporal } = layer.unwrap_or_default();
+        let index = usize::from(spatial % LAYERS * LAYERS + temporal % LAYERS);
+        if index >= self.0.len() {
+            self.0.resize(index + 1, Count::default());
+        }
+        let count = &mut self.0[index];
+        count.bytes += size as u64;
+        count.frames += u64::from(ends);
     }
 
     /// The bytes of each layer, up to the highest one that came.
     pub fn bytes(&self) -> Vec<u64> {
-        self.bytes[..self.layers()].to_vec()
+        self.0.iter().map(|count| count.bytes).collect()
     }
 
     /// The frames of each layer, up to the highest one that came.
     pub fn frames(&self) -> Vec<u64> {
-        self.frames[..self.layers()].to_vec()
-    }
-
-    fn layers(&self) -> usize {
-        self.bytes.iter().rposition(|&bytes| bytes > 0).map_or(0, |highest| highest + 1)
+        self.0.iter().map(|count| count.frames).collect()
     }
 }
 
@@ -49,9 +58,11 @@ mod tests {
     fn each_layer_counts_its_own_packets_and_the_frames_that_they_end() {
         let mut counts = LayerCounts::default();
         for (temporal, size, ends) in [(0, 1000, false), (0, 200, true), (2, 90, true)] {
-            counts.count(Some(temporal), size, ends);
+            counts.count(Some(LayerIds { spatial: 0, temporal }), size, ends);
         }
         assert_eq!((counts.bytes(), counts.frames()), (vec![1200, 0, 90], vec![1, 0, 1]));
+        counts.count(Some(LayerIds { spatial: 1, temporal: 1 }), 700, true);
+        assert_eq!(counts.bytes(), [1200, 0, 90, 0, 0, 0, 0, 0, 0, 700]);
     }
 
     #[test]

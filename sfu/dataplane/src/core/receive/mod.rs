@@ -2,6 +2,7 @@
 
 pub mod arrival_log;
 pub mod clock;
+pub mod dependency_structures;
 pub mod encoding;
 pub mod gap;
 pub mod layer_counts;

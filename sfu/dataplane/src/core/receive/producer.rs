@@ -38,6 +38,8 @@ pub struct Producer {
     pub first_payload_type: u8,
     /// The router's payload type for each of the client's.
     payload_types: [Option<u8>; 128],
+    /// The client's id of the dependency descriptor, if the core reads it.
+    descriptor_id: Option<u8>,
     /// The set of the client's payload types for redundant audio (RFC 2198), a bit for each.
     redundant: u128,
     /// The number of the next full intra request that is sent to it (RFC 5104 section 4.3.1).
@@ -55,10 +57,12 @@ impl Producer {
         for &(client, router) in &spec.payload_types.0 {
             payload_types[usize::from(client & 0x7F)] = Some(router & 0x7F);
         }
+        let codec = Codec::from_mime(&spec.codec);
         Self {
             id,
             transport,
-            codec: Codec::from_mime(&spec.codec),
+            codec,
+            descriptor_id: spec.descriptor_id.filter(|_| codec == Some(Codec::Av1)),
             paused: spec.paused,
             muted: false,
             encodings: spec.encodings.iter().map(|one| Encoding::new(one.clone(), spec.clock_rate)).collect(),
@@ -150,6 +154,11 @@ impl Producer {
             }
             _ => (has_mid && self.encodings.len() == 1).then_some(0),
         }
+    }
+
+    /// The packet's dependency descriptor.  Only AV1 is read by it: the other codecs say more in their payloads.
+    pub fn descriptor<'a>(&self, packet: &'a [u8], elements: &[Element]) -> Option<&'a [u8]> {
+        find(packet, elements, self.descriptor_id)
     }
 
     /// Add up the audio level in the packet's header extension (RFC 6464 section 3).

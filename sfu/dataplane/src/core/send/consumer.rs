@@ -4,20 +4,21 @@ use crate::core::interface::spec::{ConsumerSpec, Id};
 use crate::core::keys::{ProducerKey, RewriterKey, TransportKey};
 use crate::core::receive::packet::Packet;
 use crate::core::receive::producer::Producer;
+use crate::core::send::layer_filter::LayerFilter;
 use crate::core::send::loss_reports::LossReports;
 use crate::core::send::picture_numbers::PictureNumbers;
 use crate::core::send::resender::Resender;
 use crate::core::send::sender_report::ReportSchedule;
 use crate::core::send::sent_parameter_sets::SentParameterSets;
 use crate::core::send::sequence_translator::SequenceTranslator;
-use crate::core::send::temporal_layers::TemporalLayers;
 use crate::core::send::timestamps::TimestampAligner;
 use crate::core::srtp::window::RtpWindow;
 use crate::core::wire::extensions::{ExtensionRewriter, MidElement};
+use crate::core::wire::payload::LayerIds;
 use crate::core::wire::rtp::FIXED_HEADER_SIZE;
 
-/// The encoding and the highest temporal layer that are forwarded.
-pub type Layers = (Option<usize>, Option<u8>);
+/// The encoding and the highest layers of it that are forwarded.
+pub type Layers = (Option<usize>, Option<LayerIds>);
 
 /// Rewrites a producer's packets for one receiver.
 ///
@@ -54,7 +55,7 @@ pub struct Consumer {
     /// Their payload bytes, as sender reports count them.
     pub octets: u64,
     pub timestamps: TimestampAligner,
-    pub layers: TemporalLayers,
+    pub layers: LayerFilter,
     pub reports: ReportSchedule,
     /// The packet indices that were sealed: none may be sealed twice (RFC 3711 section 9.1).
     pub sealed: RtpWindow,
@@ -85,6 +86,7 @@ pub struct Consumer {
 #[allow(missing_docs)]
 pub(super) struct Stamp {
     pub payload_type: u8,
+    pub marker: bool,
     pub number: u16,
     pub timestamp: u32,
     pub ssrc: u32,
@@ -104,11 +106,11 @@ pub struct Rewritten {
 }
 
 impl Stamp {
-    /// A header without contributing sources, extension and marker.
+    /// A header without contributing sources and extension.
     pub fn fixed_header(&self) -> [u8; FIXED_HEADER_SIZE] {
         let mut fixed = [0; FIXED_HEADER_SIZE];
         fixed[0] = 0x80;
-        fixed[1] = self.payload_type;
+        fixed[1] = self.payload_type | u8::from(self.marker) << 7;
         fixed[2..4].copy_from_slice(&self.number.to_be_bytes());
         fixed[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
         fixed[8..].copy_from_slice(&self.ssrc.to_be_bytes());
@@ -151,7 +153,7 @@ impl Consumer {
             bytes: 0,
             octets: 0,
             timestamps: TimestampAligner::default(),
-            layers: TemporalLayers::new(spec.temporal),
+            layers: LayerFilter::new(spec.spatial, spec.temporal),
             reports: ReportSchedule::new(spec.format.report_interval),
             sealed: RtpWindow::default(),
             redundant: 0,
@@ -211,6 +213,23 @@ impl Consumer {
         self.sequence.begin(packet.extended);
     }
 
+    /// Whether the packet belongs to the layers that the receiver gets.
+    fn takes_layer(&mut self, packet: &Packet) -> bool {
+        let layered = packet.frame.as_ref().and_then(|frame| frame.layer.map(|layer| (frame, layer)));
+        layered.is_none_or(|(frame, layer)| {
+            self.layers.takes(frame, layer, packet.extended, packet.newest, packet.header.marker)
+        })
+    }
+
+    /// The marker bit for the receiver.  It marks the last packet of a picture, also where the publisher's last packets
+    /// are left out.
+    pub(super) fn marks(&self, packet: &Packet) -> bool {
+        let layered =
+            packet.frame.as_ref().filter(|frame| frame.ends).and_then(|frame| frame.layer.map(|layer| (frame, layer)));
+        packet.header.marker
+            || layered.is_some_and(|(frame, layer)| self.layers.ends_for_receiver(frame, layer, packet.extended))
+    }
+
     /// Append the packet as this receiver gets it: plain, with its own header in front of the shared payload.
     ///
     /// A packet that is left out gets no number, so that the receiver sees no loss and asks for nothing again.  `None`
@@ -222,12 +241,7 @@ impl Consumer {
         room: usize,
         out: &mut Vec<u8>,
     ) -> Option<Rewritten> {
-        let layered = packet.frame.as_ref().and_then(|frame| frame.temporal.map(|temporal| (frame, temporal)));
-        if packet.left_out
-            || !self.takes(packet.payload_type)
-            || !layered
-                .is_none_or(|(frame, temporal)| self.layers.takes(frame, temporal, packet.extended, packet.newest))
-        {
+        if packet.left_out || !self.takes(packet.payload_type) || !self.takes_layer(packet) {
             self.pictures.leave_out(packet);
             // A later packet may have left already, with a number behind the one that was kept for this packet.  Then
             // padding must fill the kept number.
@@ -247,7 +261,7 @@ impl Consumer {
         rewriter.prepare(packet.plain, packet.elements, packet.serial);
         let timestamp = self.timestamps.translate(packet.header.timestamp);
         let start = out.len();
-        let stamp = self.stamp(packet, number, timestamp);
+        let stamp = Stamp { marker: self.marks(packet), ..self.stamp(packet, number, timestamp) };
         let padding = self.write_header(packet, rewriter, stamp, room, out);
         let header = out.len() - start;
         out.extend_from_slice(packet.payload);
@@ -278,7 +292,6 @@ impl Consumer {
         let mut fixed = stamp.fixed_header();
         fixed[0] |= packet.plain[0] & 0x0F | if extensions > 0 { 0x10 } else { 0 };
         fixed[0] |= if padding.is_empty() { 0 } else { 0x20 };
-        fixed[1] |= u8::from(packet.header.marker) << 7;
         out.extend_from_slice(&fixed);
         out.extend_from_slice(sources);
         rewriter.write(mid, out);
@@ -286,7 +299,7 @@ impl Consumer {
     }
 
     fn stamp(&self, packet: &Packet, number: u64, timestamp: u32) -> Stamp {
-        Stamp { payload_type: packet.payload_type, number: number as u16, timestamp, ssrc: self.ssrc }
+        Stamp { payload_type: packet.payload_type, marker: false, number: number as u16, timestamp, ssrc: self.ssrc }
     }
 
     /// Send a byte of padding (RFC 3550 section 5.1) in the place of a packet that is left out.

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod consumer;
+pub mod layer_filter;
 pub mod loss_reports;
 pub mod picture_numbers;
 pub mod repeats;
@@ -11,6 +12,5 @@ pub mod resender;
 pub mod sender_report;
 pub mod sent_parameter_sets;
 pub mod sequence_translator;
-pub mod temporal_layers;
 pub mod timestamps;
 pub mod transmit;

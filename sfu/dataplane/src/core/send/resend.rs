@@ -90,6 +90,7 @@ impl Consumer {
         }
         let timestamp = self.timestamps.translate(packet.header.timestamp);
         let (resent_index, stamp) = self.stamp_again(index, Some(packet.payload_type), timestamp, now)?;
+        let stamp = Stamp { marker: self.marks(packet), ..stamp };
         rewriter.prepare(packet.plain, packet.elements, packet.serial);
         let start = out.len();
         let unpadded = Packet { padding: &[], ..*packet };
@@ -132,6 +133,6 @@ impl Consumer {
             return Err(DropReason::ResendNotStored);
         };
         let resent_index = self.resender().ok_or(DropReason::ResendNotStored)?.record(index, now);
-        Ok((resent_index, Stamp { payload_type, number: resent_index as u16, timestamp, ssrc }))
+        Ok((resent_index, Stamp { payload_type, marker: false, number: resent_index as u16, timestamp, ssrc }))
     }
 }

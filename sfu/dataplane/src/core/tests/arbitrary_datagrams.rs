@@ -62,7 +62,7 @@ proptest! {
         for (number, mutation) in mutations.iter().enumerate() {
             let mut datagram = datagram(&mut mutant, number as u16, mutation);
             core.receive(&mut datagram, path(mutation.origin), 1.0);
-            core.set_layers(20, Some(0), Some(number as u8 % 3)).unwrap();
+            core.set_layers(20, Some(0), Some(number as u8 % 3), None).unwrap();
             for (_, sealed) in leaving(&mut core, 1.0) {
                 prop_assert!(listener.open(&sealed).is_ok());
             }

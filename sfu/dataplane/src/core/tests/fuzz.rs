@@ -230,7 +230,14 @@ fn live(seed: u64) -> [u64; 3] {
         core.receive(&mut datagram, path(client.transport), number as f64 * 0.001);
         match dice.below(40) {
             0 => core.remove_consumer(1000 + dice.below(500) as Id),
-            1 => _ = core.set_layers(1001 + 100 * dice.below(5) as Id, Some(dice.below(2)), Some(dice.below(3) as u8)),
+            1 => {
+                _ = core.set_layers(
+                    1001 + 100 * dice.below(5) as Id,
+                    Some(dice.below(2)),
+                    Some(dice.below(3) as u8),
+                    None,
+                )
+            }
             2 => _ = core.set_consumer_paused(1001 + 100 * dice.below(5) as Id, dice.below(2) == 0),
             3 => _ = core.set_producer_paused(10 + dice.below(5) as Id, dice.below(4) == 0),
             4 => _ = core.take_events(usize::MAX),

@@ -93,7 +93,7 @@ fn a_layer_that_begins_at_a_late_packet_leaves_no_gap_for_the_rest_of_its_pictur
     };
     sender.send(&mut core, VIDEO, 96, 0, &packet(0, 1, 1));
     sender.send(&mut core, VIDEO, 96, 1, &packet(0, 2, 1));
-    core.set_layers(20, Some(0), Some(1)).unwrap();
+    core.set_layers(20, Some(0), Some(1), None).unwrap();
     sender.send(&mut core, VIDEO, 96, 3, &packet(1, 3, 0));
     sender.send(&mut core, VIDEO, 96, 2, &packet(1, 3, 1));
     sender.send(&mut core, VIDEO, 96, 4, &packet(0, 4, 1));

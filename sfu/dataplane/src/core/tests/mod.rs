@@ -23,6 +23,7 @@ mod reports;
 mod resends;
 mod sealing;
 mod sources;
+mod spatial_layers;
 mod storeys;
 mod stream_paths;
 mod voices;

@@ -186,7 +186,7 @@ fn a_receiver_that_began_without_a_repaired_parameter_set_begins_anew_with_it() 
     repair_sets(&mut core, &mut sender, &spec);
     let units: Vec<_> = got(&mut core, &mut receiver).into_iter().map(|(_, unit)| unit).collect();
     assert_eq!(units, [SPS, PPS, IDR, SLICE, NEWER, PPS, NEWER, PPS, IDR, SLICE]);
-    let layers = Event::LayersChanged { consumer: 20, encoding: Some(0), temporal: None };
+    let layers = Event::LayersChanged { consumer: 20, encoding: Some(0), temporal: None, spatial: None };
     assert_eq!(core.take_events(usize::MAX), [layers], "no key frame is missing");
     // The same set once more changes nothing.
     send(&mut core, &mut sender, 7, 4000, &[SLICE]);

@@ -181,7 +181,7 @@ fn an_encoding_that_nobody_gets_any_more_forgets_its_packets_at_once() {
     send(&mut core, &mut sender, 0, VP8_KEY, 1.0);
     assert_eq!(core.totals().stored_packets, 1);
     // The sender suspends the encoding that its receiver has left: no packet comes that would end the store.
-    core.set_layers(20, Some(1), None).unwrap();
+    core.set_layers(20, Some(1), None, None).unwrap();
     let mut sealed = sender.seal(SMALL, 96, 500, VP8_KEY);
     core.receive(&mut sealed, path(1), 1.1);
     assert_eq!(core.totals().stored_packets, 1);
@@ -230,7 +230,7 @@ fn numbers_from_before_a_switch_are_not_answered() {
     let (mut core, mut sender, mut receiver) = call(spec, &rtx_format());
     send(&mut core, &mut sender, 0, VP8_KEY, 1.0);
     send(&mut core, &mut sender, 1, b"\x10\x01delta", 1.0);
-    core.set_layers(20, Some(1), None).unwrap();
+    core.set_layers(20, Some(1), None, None).unwrap();
     let mut sealed = sender.seal(SMALL, 96, 500, VP8_KEY);
     core.receive(&mut sealed, path(1), 1.01);
     assert_eq!(arriving(&mut core, &mut receiver, 1.01).len(), 3);
@@ -368,10 +368,10 @@ fn the_store_lives_as_long_as_somebody_can_ask() {
         .unwrap();
     send(&mut core, &mut sender, 4, VP8_KEY, 1.2);
     assert_eq!(stored(&core), (1, true));
-    core.set_layers(21, None, None).unwrap();
+    core.set_layers(21, None, None, None).unwrap();
     send(&mut core, &mut sender, 5, VP8_KEY, 1.3);
     assert_eq!(stored(&core), (0, false));
-    core.set_layers(21, Some(0), None).unwrap();
+    core.set_layers(21, Some(0), None, None).unwrap();
     send(&mut core, &mut sender, 6, VP8_KEY, 1.4);
     core.remove_transport(1);
     assert_eq!(stored(&core), (0, false));

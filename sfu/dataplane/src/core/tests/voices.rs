@@ -46,7 +46,7 @@ fn a_muted_producer_is_not_forwarded_but_its_levels_count() {
 #[test]
 fn muting_is_not_reported() {
     let (mut core, mut speaker, _) = call();
-    let begun = Event::LayersChanged { consumer: 20, encoding: Some(0), temporal: None };
+    let begun = Event::LayersChanged { consumer: 20, encoding: Some(0), temporal: None, spatial: None };
     let mut number = 0;
     let mut events = |core: &mut Core| {
         number += 1;

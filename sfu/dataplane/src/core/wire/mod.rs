@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod demux;
+pub mod dependency_descriptor;
 pub mod extensions;
 #[cfg(test)]
 pub mod hex;

@@ -137,11 +137,11 @@ fn a_stream_decodes_through_switches_of_layers_and_pauses() {
         for step in 0..36u32 {
             call.run_until(f64::from(step) + 1.0);
             match (u64::from(step) * 7 + seed) % 6 {
-                0 => call.core.set_layers(CONSUMER, Some(0), None).unwrap(),
-                1 => call.core.set_layers(CONSUMER, Some(1), Some((step % 3) as u8)).unwrap(),
+                0 => call.core.set_layers(CONSUMER, Some(0), None, None).unwrap(),
+                1 => call.core.set_layers(CONSUMER, Some(1), Some((step % 3) as u8), None).unwrap(),
                 2 => call.core.set_consumer_paused(CONSUMER, true).unwrap(),
                 3 => call.core.set_consumer_paused(CONSUMER, false).unwrap(),
-                4 => call.core.set_layers(CONSUMER, Some(1), None).unwrap(),
+                4 => call.core.set_layers(CONSUMER, Some(1), None, None).unwrap(),
                 _ => {
                     call.core.set_producer_paused(PRODUCER, true).unwrap();
                     call.run_until(f64::from(step) + 1.3);

@@ -153,9 +153,9 @@ fn a_late_frame_changes_no_layer() {
         packet.splice(12.., [0x90, 0x20, temporal << 6 | 0x20, 1 - key, 9]);
         packet
     };
-    call.core.set_layers(20, Some(0), Some(0)).unwrap();
+    call.core.set_layers(20, Some(0), Some(0), None).unwrap();
     call.arrive(layered(0, 0, 1), 1.0);
-    call.core.set_layers(20, Some(0), Some(1)).unwrap();
+    call.core.set_layers(20, Some(0), Some(1), None).unwrap();
     call.arrive(layered(3, 0, 0), 1.0);
     // The frames behind this one have been forwarded without its layer.
     call.arrive(rtx(RTX, 1, &layered(2, 1, 0)), 1.1);

@@ -156,7 +156,7 @@ impl Stage {
                     self.core.receive(&mut late, path(1), now);
                 }
             }
-            13 => self.core.set_layers(20, Some(usize::from(kind & 1)), Some(kind % 3)).unwrap(),
+            13 => self.core.set_layers(20, Some(usize::from(kind & 1)), Some(kind % 3), None).unwrap(),
             14 if kind < 40 => self.core.set_consumer_paused(20, kind.is_multiple_of(2)).unwrap(),
             _ => {
                 self.arrive(now)?;

@@ -1,6 +1,6 @@
 //! The VP8 payload descriptor (RFC 7741 section 4.2).
 
-use super::frame::{Frame, Picture, Tl0};
+use super::frame::{Frame, LayerIds, Picture, Tl0};
 
 /// Read a payload; `None` if it is truncated.
 ///
@@ -23,7 +23,7 @@ pub fn inspect_vp8_untrusted(payload: &[u8]) -> Option<Frame> {
         }
         if extended & 0x20 != 0 {
             let layer = *payload.get(at)?;
-            frame.temporal = Some(layer >> 6);
+            frame.layer = Some(LayerIds { spatial: 0, temporal: layer >> 6 });
             frame.sync = layer & 0x20 != 0;
         }
         if extended & 0x30 != 0 {
@@ -72,11 +72,11 @@ mod tests {
         let frame = inspect_vp8_untrusted(b"\x90\xe0\x81\x2c\x07\xa0\x00").unwrap();
         assert_eq!(frame.picture, Some(Picture { id: 300, at: 2, bits: 15 }));
         assert_eq!(frame.tl0, Some(Tl0 { index: 7, at: 4 }));
-        assert_eq!((frame.temporal, frame.sync, frame.key), (Some(2), true, true));
+        assert_eq!((frame.layer, frame.sync, frame.key), (Some(LayerIds { spatial: 0, temporal: 2 }), true, true));
         let short = inspect_vp8_untrusted(b"\x90\xc0\x05\x09\x01").unwrap();
         assert_eq!(short.picture, Some(Picture { id: 5, at: 2, bits: 7 }));
         assert_eq!(short.tl0, Some(Tl0 { index: 9, at: 3 }));
-        assert_eq!((short.temporal, short.key), (None, false));
+        assert_eq!((short.layer, short.key), (None, false));
         // Where no frame begins, nothing need follow the descriptor.
         assert_eq!(inspect_vp8_untrusted(b"\x80\x40\x07").unwrap().tl0, Some(Tl0 { index: 7, at: 2 }));
     }
