@@ -18,6 +18,10 @@ REPAIRED_RID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-i
 # draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2: a number that all packets of a transport share
 TRANSPORT_WIDE_URI: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 AUDIO_LEVEL_URI: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
+# The RTP payload format for AV1, appendix A.
+DEPENDENCY_DESCRIPTOR_URI: Final = (
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+)
 VIDEO_ORIENTATION_URI: Final = "urn:3gpp:video-orientation"  # 3GPP TS 26.114 section 7.4.5
 
 NACK: Final = RtcpFeedback("nack")  # RFC 4585 section 6.2.1
@@ -75,6 +79,8 @@ _VIDEO: Final = (
     _h264("640032", 119, packetization_mode=0),
     _h264("640c34", 121, packetization_mode=0),
     _h264("42001f", 123, packetization_mode=0),
+    # The main profile; the other parameters have the defaults of the RTP payload format for AV1 (section 7.2).
+    _video("video/AV1", 125, {"profile": 0, "level-idx": 5, "tier": 0}),
 )
 
 
@@ -94,6 +100,7 @@ def router_capabilities(*, video_orientation: bool = True) -> RtpCapabilities:
         RtpHeaderExtension(TRANSPORT_WIDE_URI, 5, "audio", direction="recvonly"),
         RtpHeaderExtension(TRANSPORT_WIDE_URI, 5, "video", direction="recvonly"),
         RtpHeaderExtension(AUDIO_LEVEL_URI, 10, "audio"),
+        RtpHeaderExtension(DEPENDENCY_DESCRIPTOR_URI, 12, "video"),
     ]
     if video_orientation:
         extensions.append(RtpHeaderExtension(VIDEO_ORIENTATION_URI, 11, "video"))

@@ -11,6 +11,9 @@ Codec = RtpCodecCapability | RtpCodecParameters
 # They accompany a media codec, and carry no media of their own.
 _AUXILIARY: Final = frozenset({"rtx", "red", "ulpfec", "flexfec-03", "cn", "telephone-event"})
 
+# The parameter that names the profile; 0 if it is left out.
+_PROFILES: Final = {"vp9": "profile-id", "av1": "profile"}
+
 
 def split_mime_type(mime_type: str) -> tuple[str, str]:
     """Kind and name in lower case, since case does not count (RFC 4855 section 3)."""
@@ -48,7 +51,7 @@ def same_codec(one: Codec, other: Codec) -> bool:
     """Whether both describe the same configuration.
 
     All codecs must agree in name, clock rate and channels.  H.264 must also agree in profile and packetization mode
-    (RFC 6184 section 8.2.2), VP9 in profile (RFC 9628 section 6).
+    (RFC 6184 section 8.2.2), VP9 and AV1 in profile (RFC 9628 section 6, section 7.2.3 of AV1's RTP payload format).
     """
     return _same_but_for_packetization(one, other) and packetization_mode(one) == packetization_mode(other)
 
@@ -81,7 +84,8 @@ def _same_but_for_packetization(one: Codec, other: Codec) -> bool:
     if name == "h264":
         profile = profile_of(one.parameters)
         return profile is not None and profile is profile_of(other.parameters)
-    return name != "vp9" or _text("profile-id", one.parameters) == _text("profile-id", other.parameters)
+    key = _PROFILES.get(name)
+    return key is None or _text(key, one.parameters) == _text(key, other.parameters)
 
 
 def _channels(codec: Codec, name: str) -> int:

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from sfu.capabilities import (
     AUDIO_LEVEL_URI,
+    DEPENDENCY_DESCRIPTOR_URI,
     FIR,
     MID_URI,
     NACK,
@@ -35,7 +36,10 @@ from sfu.parameters import (
     RtpParameters,
 )
 
-_SCALABILITY_MODE = re.compile(r"[LS]([1-9])T([1-9])(h|_KEY|_KEY_SHIFT)?")  # as the W3C's webrtc-svc names them
+# As the W3C's webrtc-svc names them.  VP9 and AV1 number at most eight layers of each sort.
+_SCALABILITY_MODE: Final = re.compile(r"[LS]([1-8])T([1-8])(h|_KEY|_KEY_SHIFT)?")
+# The codecs whose encodings can have spatial layers, and whose layers the data plane reads.
+_SCALABLE: Final = frozenset({"vp9", "av1"})
 # Receivers write it into their SDP, so it must not end a line (RFC 8866 section 5, RFC 3550 section 6.5.1).
 _CNAME: Final = re.compile("[!-~]{1,255}")
 
@@ -98,10 +102,12 @@ def accept_producer(
     # The router itself writes a MID into a consumer's packets.  All other extensions must come from the producer.
     forwarded = _forwarded(kind, capabilities)
     forwarded = {uri: id_ for uri, id_ in forwarded.items() if uri in used.extension_ids or uri == MID_URI}
+    if not _is_described(codecs.router):
+        forwarded.pop(DEPENDENCY_DESCRIPTOR_URI, None)
     form = _consumable_form(
         tuple(codec for codec in (codecs.router, codecs.router_rtx, codecs.router_red) if codec is not None),
         tuple(RtpHeaderExtensionParameters(uri, id_) for uri, id_ in forwarded.items()),
-        (RtpEncodingParameters(scalability_mode=_scalability_mode(used.encodings)),),
+        (RtpEncodingParameters(scalability_mode=_scalability_mode(codecs.router, used.encodings)),),
     )
     consumable = RtpParameters(
         codecs=form.codecs,
@@ -202,6 +208,7 @@ def _spec(used: _Used, forwarded: dict[str, int], *, paused: bool) -> ProducerSp
         repaired_rid_id=ids.get(REPAIRED_RID_URI),
         audio_level_id=ids.get(AUDIO_LEVEL_URI) if used.kind == "audio" else None,
         wide_id=ids.get(TRANSPORT_WIDE_URI),
+        descriptor_id=ids.get(DEPENDENCY_DESCRIPTOR_URI) if _is_described(codec) else None,
         cname=used.cname,
         paused=paused,
     )
@@ -293,13 +300,25 @@ def _has_wide_numbers(kind: MediaKind, capabilities: RtpCapabilities) -> bool:
     )
 
 
-def _scalability_mode(encodings: Sequence[RtpEncodingParameters]) -> str | None:
-    """The layers that a consumer can choose from, written as mediasoup does: each encoding is a spatial layer.
+def _is_described(codec: RtpCodecParameters) -> bool:
+    """Whether the dependency descriptor says which layer a packet of this codec belongs to.
 
-    The router forwards all spatial layers inside one encoding, so that they count as one.
+    Receivers get the descriptor with these codecs alone.  The frame numbers in it would contradict the picture ids of
+    VP8, which the router continues across a switch between encodings.
+    """
+    return split_mime_type(codec.mime_type) == ("video", "av1")
+
+
+def _scalability_mode(codec: RtpCodecParameters, encodings: Sequence[RtpEncodingParameters]) -> str | None:
+    """The layers that a consumer can choose from, written as mediasoup does.
+
+    Each of several encodings is a spatial layer, and a consumer gets all spatial layers inside it.  A single encoding
+    may have spatial layers of its own, if its codec has any.
     """
     matches = (_SCALABILITY_MODE.fullmatch(encoding.scalability_mode or "") for encoding in encodings)
     mode = next((match for match in matches if match), None)
-    if mode is None and len(encodings) == 1:
+    if len(encodings) > 1:
+        return f"L{len(encodings)}T{mode[2] if mode else 1}"
+    if mode is None:
         return None
-    return f"L{len(encodings)}T{mode[2] if mode else 1}"
+    return mode[0] if split_mime_type(codec.mime_type)[1] in _SCALABLE else f"L1T{mode[2]}"

@@ -70,7 +70,7 @@ ONE_OF_THE_STREAM: dict[str, Change] = {
     "audio red before the codec": first("codecs", value=codec("audio/red", 63, 48000, channels=2)),
     "audio red alone": put("codecs", value=[codec("audio/red", 63, 48000, channels=2)]),
     "another codec that the router has": beside("video/VP8", 53),
-    "another codec that the router lacks": beside("video/AV1", 53),
+    "another codec that the router lacks": beside("video/H265", 53),
     "another codec of the other kind": beside("audio/PCMU", 0, 8000),
     "another codec of neither kind": beside("application/x", 53),
     "another codec of payload type 64": beside("video/VP8", 64),

@@ -41,7 +41,7 @@ def test_only_feedback_that_the_router_gives_or_takes_is_offered() -> None:
     assert feedback == {
         "audio/opus": {NACK, TRANSPORT_CC},
         "audio/red": set(),
-        **{name: {NACK, PLI, FIR, TRANSPORT_CC} for name in ("video/VP8", "video/VP9", "video/H264")},
+        **{name: {NACK, PLI, FIR, TRANSPORT_CC} for name in ("video/VP8", "video/VP9", "video/H264", "video/AV1")},
         "video/rtx": set(),
     }
 
@@ -71,7 +71,8 @@ def test_every_codec_has_its_own_dynamic_payload_type_and_not_the_probators() ->
 def test_vp8_is_the_preferred_video_codec_and_plain_opus_the_audio_codec() -> None:
     names = [codec.mime_type for codec in CODECS if not is_rtx(codec)]
     assert names[:4] == ["audio/opus", "audio/red", "video/VP8", "video/VP9"]
-    assert set(names[4:]) == {"video/H264"}
+    assert set(names[4:-1]) == {"video/H264"}
+    assert names[-1] == "video/AV1"
 
 
 def test_each_h264_profile_of_webrtc_is_offered_in_mode_1_and_then_in_mode_0() -> None:

@@ -104,7 +104,7 @@ def test_header_extensions_that_the_receiver_lacks_are_left_out() -> None:
     assert planned("opus", deaf).format.mid_id is None
 
 
-@pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L1T3")])
+@pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L3T3_KEY")])
 def test_a_consumer_has_one_encoding_that_names_its_layers(name: str, mode: str | None) -> None:
     assert consume(plan(CHROMIUM, name).consumable).encodings == (
         RtpEncodingParameters(5000, rtx=RtpRtxParameters(6000), scalability_mode=mode),

@@ -200,7 +200,7 @@ def test_rids_suffice_without_a_usable_mid() -> None:
     assert spec.mid_id is None
 
 
-@pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L1T3")])
+@pytest.mark.parametrize(("name", "mode"), [("vp8", None), ("vp8Simulcast", "L3T3"), ("vp9Svc", "L3T3_KEY")])
 def test_the_scalability_mode_names_the_layers_to_choose_from(name: str, mode: str | None) -> None:
     assert plan(CHROMIUM, name).consumable.encodings[0].scalability_mode == mode
 
@@ -209,7 +209,7 @@ def test_the_scalability_mode_names_the_layers_to_choose_from(name: str, mode: s
     ("sent", "expected"),
     [("L3T3", "L1T3"), ("L3T3_KEY", "L1T3"), ("S3T3", "L1T3"), ("L2T2h", "L1T2"), ("L1T2", "L1T2"), ("L3T1", "L1T1")],
 )
-def test_spatial_layers_inside_one_encoding_count_as_one(sent: str, expected: str) -> None:
+def test_spatial_layers_inside_an_encoding_of_vp8_count_as_one(sent: str, expected: str) -> None:
     one = evolve(CAMERA.encodings[0], scalability_mode=sent, rtx=None)
     assert accept(evolve(CAMERA, encodings=(one,))).consumable.encodings[0].scalability_mode == expected
     two = evolve(one, ssrc=7)
@@ -267,7 +267,8 @@ def test_encodings_of_different_codecs_are_unsupported() -> None:
 @pytest.mark.parametrize(
     "codec",
     [
-        RtpCodecParameters("video/AV1", 96, 90000),
+        RtpCodecParameters("video/H265", 96, 90000),
+        RtpCodecParameters("video/AV1", 96, 90000, parameters={"profile": 1}),
         RtpCodecParameters("video/VP9", 96, 90000, parameters={"profile-id": 2}),
         RtpCodecParameters("video/H264", 96, 90000, parameters={"packetization-mode": 2}),
         RtpCodecParameters("video/H264", 96, 90000, parameters={"profile-level-id": "f4001f"}),
