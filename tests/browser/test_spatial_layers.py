@@ -93,7 +93,7 @@ class Call:
             assert time.monotonic() < deadline, f"the picture stands still: {before} {after}"
             self.ben.page.wait_for_timeout(200)
         came = float(after["bytesReceived"] - before["bytesReceived"])
-        return came / (after["framesReceived"] - before["framesReceived"])
+        return came / float(after["framesReceived"] - before["framesReceived"])
 
     def bound(self, spatial: int) -> None:
         self.ben.page.evaluate("(spatial) => window.__bound(spatial)", spatial)

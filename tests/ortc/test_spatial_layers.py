@@ -7,6 +7,7 @@ from sfu.capabilities import DEPENDENCY_DESCRIPTOR_URI, FIR, MID_URI, NACK, PLI,
 from sfu.errors import Unsupported
 from sfu.ortc import can_consume, plan_consumer
 from sfu.parameters import (
+    CodecParameters,
     RtpCodecParameters,
     RtpEncodingParameters,
     RtpHeaderExtensionParameters,
@@ -14,7 +15,7 @@ from sfu.parameters import (
 )
 from tests.ortc.plans import accept
 
-AV1_PARAMETERS = {"level-idx": 5, "profile": 0, "tier": 0}
+AV1_PARAMETERS: CodecParameters = {"level-idx": 5, "profile": 0, "tier": 0}
 
 
 def stream(
@@ -30,7 +31,7 @@ def stream(
                 mime_type,
                 45,
                 90000,
-                parameters=AV1_PARAMETERS | {"profile": profile} if mime_type.endswith("AV1") else {},
+                parameters={**AV1_PARAMETERS, "profile": profile} if mime_type.endswith("AV1") else {},
                 rtcp_feedback=(NACK, PLI, FIR),
             ),
             RtpCodecParameters("video/rtx", 46, 90000, parameters={"apt": 45}),
