@@ -1,7 +1,7 @@
 //! The rate at which packets arrive at the receiver.
 
 const BUCKET: f64 = 0.025; // seconds
-const BUCKETS: i64 = 24;
+const BUCKETS: i64 = 32; // a power of two, more than a window has
 /// Seconds over which the rate is taken, and those at the end of which an overused path shows what it carries.
 const WINDOW: f64 = 0.5;
 const SHORT_WINDOW: f64 = 0.125;
@@ -23,6 +23,10 @@ impl Default for AcknowledgedRate {
     fn default() -> Self {
         Self { buckets: [0.0; BUCKETS as usize], newest: 0, first: 0, latest: None }
     }
+}
+
+fn place(number: i64) -> usize {
+    (number & (BUCKETS - 1)) as usize
 }
 
 fn bucket(seconds: f64) -> i64 {
@@ -53,11 +57,11 @@ impl AcknowledgedRate {
         }
         if number > self.newest {
             let cleared = (number - self.newest).min(BUCKETS);
-            (0..cleared).for_each(|back| self.buckets[(number - back).rem_euclid(BUCKETS) as usize] = 0.0);
+            (0..cleared).for_each(|back| self.buckets[place(number - back)] = 0.0);
             self.newest = number;
         }
         if number > self.newest - BUCKETS {
-            self.buckets[number.rem_euclid(BUCKETS) as usize] += bytes;
+            self.buckets[place(number)] += bytes;
         }
     }
 
@@ -78,7 +82,7 @@ impl AcknowledgedRate {
         if time < FIRST {
             return None;
         }
-        let bytes: f64 = (oldest..=self.newest).map(|number| self.buckets[number.rem_euclid(BUCKETS) as usize]).sum();
+        let bytes: f64 = (oldest..=self.newest).map(|number| self.buckets[place(number)]).sum();
         Some(8.0 * bytes / time)
     }
 }

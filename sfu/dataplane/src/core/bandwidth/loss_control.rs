@@ -128,6 +128,10 @@ impl LossControl {
     /// Follow the newest feedback.  `delay_rate` is what the delay allows, `acked` is what arrives, in bits per second.
     pub fn update(&mut self, report: &LossReport, delay_rate: f64, acked: f64, limited: bool) {
         let Some(now) = self.observe(report) else { return };
+        if self.state == State::Free && self.model.is_lossless() {
+            self.best = None; // the first loss finds the path as the delay shows it
+            return;
+        }
         let before = self.best.unwrap_or(Channel { rate: delay_rate, inherent_loss: FIRST_INHERENT });
         // To let so much arrive, we must send what the path loses anyway, too.
         let acked = acked / (1.0 - before.inherent_loss.min(MOST_COMPENSATED));

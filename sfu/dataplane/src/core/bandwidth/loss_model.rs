@@ -73,7 +73,12 @@ impl LossModel {
     pub fn add(&mut self, observation: Observation) {
         self.observations.truncate(WINDOW - 1);
         self.observations.push_front(observation);
-        self.average = self.average();
+        self.average = if self.is_lossless() { 0.0 } else { self.average() };
+    }
+
+    /// Whether nothing was lost in any observation.
+    pub fn is_lossless(&self) -> bool {
+        self.observations.iter().all(|observation| observation.lost == 0.0)
     }
 
     /// How many observations there are.
@@ -119,8 +124,10 @@ impl LossModel {
     }
 
     fn median_rate(&self) -> f64 {
-        let mut rates: Vec<f64> = self.observations.iter().map(|observation| observation.rate).collect();
-        rates.sort_by(f64::total_cmp);
+        let mut rates = [0.0; WINDOW];
+        rates.iter_mut().zip(&self.observations).for_each(|(rate, observation)| *rate = observation.rate);
+        let rates = &mut rates[..self.observations.len()];
+        rates.sort_unstable_by(f64::total_cmp);
         rates.get(rates.len() / 2).copied().unwrap_or(0.0)
     }
 
@@ -155,7 +162,8 @@ impl LossModel {
 
     fn preference(&self, kilobits: f64) -> f64 {
         let distance = PREFERENCE_ENDS - self.average;
-        let strength = distance / (PREFERENCE_SMOOTHING + distance.abs());
+        // Never the other way: after a fall, losses at the former rate would lower a rate that loses nothing.
+        let strength = distance.max(0.0) / (PREFERENCE_SMOOTHING + distance.abs());
         strength * (PREFERENCE * kilobits + LOG_PREFERENCE * (1.0 + kilobits).ln())
     }
 }

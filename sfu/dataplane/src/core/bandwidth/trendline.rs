@@ -1,8 +1,6 @@
 //! Whether packets take longer and longer, because a queue on the way grows
 //! (draft-ietf-rmcat-gcc-02 sections 5.3 and 5.4).
 
-use std::collections::VecDeque;
-
 use super::packet_groups::GroupDelta;
 
 const WINDOW: usize = 20; // groups
@@ -40,8 +38,9 @@ pub struct Trendline {
     groups: u32,
     delay: f64,
     smoothed: f64,
-    /// The arrival of each group and its smoothed delay, in ms.
-    window: VecDeque<(f64, f64)>,
+    /// The arrival of each group and its smoothed delay, in ms; a ring.
+    window: [(f64, f64); WINDOW],
+    seen: usize,
     trend: f64,
     threshold: f64,
     changed_at: Option<f64>,
@@ -56,7 +55,8 @@ impl Default for Trendline {
             groups: 0,
             delay: 0.0,
             smoothed: 0.0,
-            window: VecDeque::new(),
+            window: [(0.0, 0.0); WINDOW],
+            seen: 0,
             trend: 0.0,
             threshold: FIRST_THRESHOLD,
             changed_at: None,
@@ -77,11 +77,9 @@ impl Trendline {
         self.groups = (self.groups + 1).min(MOST_GROUPS);
         self.delay += delta.arrived - delta.sent;
         self.smoothed = SMOOTHING * self.smoothed + (1.0 - SMOOTHING) * self.delay;
-        if self.window.len() == WINDOW {
-            self.window.pop_front();
-        }
-        self.window.push_back((delta.at, self.smoothed));
-        let trend = (self.window.len() == WINDOW).then(|| slope(&self.window)).flatten().unwrap_or(self.trend);
+        self.window[self.seen % WINDOW] = (delta.at, self.smoothed);
+        self.seen += 1;
+        let trend = (self.seen >= WINDOW).then(|| slope(&self.window)).flatten().unwrap_or(self.trend);
         self.judge(trend, delta);
     }
 
@@ -115,14 +113,18 @@ impl Trendline {
 }
 
 /// The slope of the line with the least squares; `None` if all points are above each other.
-fn slope(points: &VecDeque<(f64, f64)>) -> Option<f64> {
-    let count = points.len() as f64;
-    let (sum_x, sum_y) = points.iter().fold((0.0, 0.0), |(sum_x, sum_y), (x, y)| (sum_x + x, sum_y + y));
-    let (mean_x, mean_y) = (sum_x / count, sum_y / count);
-    let (numerator, denominator) = points.iter().fold((0.0, 0.0), |(numerator, denominator), (x, y)| {
-        (numerator + (x - mean_x) * (y - mean_y), denominator + (x - mean_x) * (x - mean_x))
-    });
-    (denominator != 0.0).then(|| numerator / denominator)
+fn slope(points: &[(f64, f64); WINDOW]) -> Option<f64> {
+    let (count, (origin, _)) = (WINDOW as f64, points[0]);
+    let (mut sum_x, mut sum_y, mut sum_xx, mut sum_xy) = (0.0, 0.0, 0.0, 0.0);
+    for (x, y) in points {
+        let x = x - origin;
+        sum_x += x;
+        sum_y += y;
+        sum_xx += x * x;
+        sum_xy += x * y;
+    }
+    let denominator = count * sum_xx - sum_x * sum_x;
+    (denominator > 0.0).then(|| (count * sum_xy - sum_x * sum_y) / denominator)
 }
 
 #[cfg(test)]
@@ -133,7 +135,8 @@ mod tests {
     fn feed(trendline: &mut Trendline, groups: u32, growth: f64) -> bool {
         let mut seen = false;
         for _ in 0..groups {
-            let at = trendline.window.back().map_or(0.0, |(at, _)| *at) + 33.0 + growth;
+            let last = trendline.window[(trendline.seen + WINDOW - 1) % WINDOW].0;
+            let at = last + 33.0 + growth;
             trendline.add(GroupDelta { sent: 33.0, arrived: 33.0 + growth, at });
             seen |= trendline.usage() == Usage::Over;
         }
