@@ -21,7 +21,7 @@ CARGO := cargo
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CORE := --manifest-path $(DATAPLANE)/Cargo.toml --no-default-features --locked --quiet
 
-.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations interop bench bench-leave bench-planes bench-quality bench-bandwidth bench-paths bench-core clean lock tools-present format
+.PHONY: help run dev test lint types unit virtual-unit real-unit web-check rust-check fuzz wheel wheel-check soak mutations interop estimator bench bench-leave bench-planes bench-quality bench-bandwidth bench-paths bench-core clean lock tools-present format
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -137,6 +137,12 @@ bench: $(STAMPS)/dev $(STAMPS)/dataplane  ## compare with Janus and with the lea
 
 bench-core: $(DATAPLANE)/Cargo.lock  ## measure the time in which the packet path makes one copy of a packet, without system calls
 	$(CARGO) bench $(CORE)
+
+# Every scenario of the bandwidth estimator with twenty seeds, under virtual time.
+estimator: $(STAMPS)/dev $(DATAPLANE)/Cargo.lock  ## check the bandwidth estimator on emulated paths, and write its figures and curves into docs/quality.md (some minutes)
+	@mkdir -p $(STAMPS)/estimator
+	BANDWIDTH_FIGURES=$(abspath $(STAMPS)/estimator) $(CARGO) test $(CORE) -- --ignored twenty_seeds
+	$(BIN)/python -m tools.bench.estimator $(STAMPS)/estimator --write docs/quality.md
 
 bench-planes: $(STAMPS)/dev $(STAMPS)/dataplane  ## compare two planes with one, and write the results into docs/performance.md (some minutes, root)
 	$(BIN)/python -m tools.bench.planes --write docs/performance.md $(ARGS)
