@@ -20,11 +20,17 @@ TransportStatsState = Literal["new", "connecting", "connected", "disconnected"]
 
 @frozen
 class TransportStats:
-    """A transport: ``new`` before the client connects it, ``connecting`` until media can flow."""
+    """A transport: ``new`` before the client connects it, ``connecting`` until media can flow.
+
+    The gateway can send about ``available_bitrate`` bits per second to the client. It sent ``probe_bytes`` only to
+    measure that. Both are there once the gateway has sent video to a client that gives transport-wide feedback.
+    """
 
     transport_id: ObjectId
     direction: Direction
     state: TransportStatsState
+    available_bitrate: Count | None = None
+    probe_bytes: Count | None = None
 
 
 @frozen

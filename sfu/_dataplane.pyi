@@ -15,6 +15,12 @@ from collections.abc import Sequence
 from sfu.dataplane.core import RandomSource, SendDatagram
 from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, TransportId
 from sfu.dataplane.values import (
+    BandwidthCrossed as BandwidthCrossed,
+)
+from sfu.dataplane.values import (
+    BandwidthStats as BandwidthStats,
+)
+from sfu.dataplane.values import (
     CameBack as CameBack,
 )
 from sfu.dataplane.values import (
@@ -222,6 +228,20 @@ class DataPlane:
         layers of its own (VP9 and AV1), forward those up to ``spatial`` (None: all).  Lower layers take effect at the
         next picture, higher spatial layers at the next key frame.
         """
+
+    def aim_bandwidth(self, transport: TransportId, used: float, next_rate: float | None, wanted: float) -> None:
+        """Measure the bandwidth to the client with these rates of all its video in mind, in bits per second.
+
+        ``used`` is in use now.  ``next_rate`` is the whole rate after the next step up (None: there is none), and
+        ``wanted`` is the rate that everything would need.  :class:`BandwidthCrossed` comes when the estimate falls
+        below ``used``, and when the path has carried ``next_rate`` for long enough.  Without this call, the plane sends
+        no probe.  The call takes effect with the next packet or deadline of the plane, after half a second at most.
+
+        Raises ``ValueError`` for a rate that is negative or no number.
+        """
+
+    def bandwidth_stats(self, transport: TransportId) -> BandwidthStats | None:
+        """The estimate of the bandwidth to the client; None before the first packet with a transport-wide number."""
 
     def send(self, path: Path, datagram: bytes) -> None:
         """Send a DTLS datagram as it is."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sfu.consumer import Consumer, ConsumerSource
     from sfu.context import RouterContext
     from sfu.dataplane.interface import ProducerId
+    from sfu.dataplane.values import BandwidthStats
     from sfu.guard import Guard
     from sfu.ortc import Receiver
     from sfu.parameters import DtlsParameters, IceCandidate, IceParameters
@@ -204,6 +205,10 @@ class Transport:
         except KeyError:  # the data plane has failed; its `PlaneFailed` still waits in the queue
             heard_at = None
         return -math.inf if heard_at is None else heard_at
+
+    def bandwidth(self) -> BandwidthStats | None:
+        """How much the network to the client carries.  None before the first numbered packet."""
+        return self.plane.bandwidth_stats(self.plane_id)
 
     # Time.
 

@@ -222,6 +222,7 @@ class _Gauges(Collector):
         planes = [router.context.plane.totals() for router in self._routers]
         yield from self._packets(planes)
         yield from self._recovery(planes)
+        yield from self._bandwidth(planes)
         streams = [router.context.plane.stream_counts() for router in self._routers]
         count, waiting = sum(count for count, _ in streams), sum(waiting for _, waiting in streams)
         yield GaugeMetricFamily("sfu_media_streams", "TCP connections that carry media.", count)
@@ -265,10 +266,11 @@ class _Gauges(Collector):
         yield size
         feedback = CounterMetricFamily(
             "sfu_feedback_packets",
-            "Packets of transport-wide feedback: those that the gateway sent to senders (out).",
+            "Packets of transport-wide feedback: sent to senders (out), and read from receivers (in).",
             labels=["direction"],
         )
         feedback.add_metric(["out"], sum(plane.feedback_to_senders for plane in planes))
+        feedback.add_metric(["in"], sum(plane.feedback_of_receivers for plane in planes))
         yield feedback
         drops = CounterMetricFamily(
             "sfu_drops", "Datagrams, or copies of datagrams, that were dropped, by reason.", labels=["reason"]
@@ -299,4 +301,13 @@ class _Gauges(Collector):
         limit = sum(plane.stored_bytes_limit for plane in planes)
         yield GaugeMetricFamily(
             "sfu_stored_bytes_limit", "The most bytes of memory that may be reserved for such packets.", limit
+        )
+
+    def _bandwidth(self, planes: Sequence[PlaneTotals]) -> Iterable[Metric]:
+        """The measurement of how much the networks of receivers carry."""
+        probes = sum(plane.probe_bytes for plane in planes)
+        yield CounterMetricFamily("sfu_probe_bytes", "Bytes sent to receivers only to measure their networks.", probes)
+        short = sum(plane.short_transports for plane in planes)
+        yield GaugeMetricFamily(
+            "sfu_short_transports", "Transports whose network carries less than is sent to them.", short
         )

@@ -25,7 +25,14 @@ def session_stats(peer: sfu.Peer, member: Member) -> Stats:
 
 
 def _transport(transport: sfu.Transport) -> TransportStats:
-    return TransportStats(transport.id, transport.direction, TRANSPORT_STATES[transport.state])
+    bandwidth = transport.bandwidth()
+    return TransportStats(
+        transport.id,
+        transport.direction,
+        TRANSPORT_STATES[transport.state],
+        available_bitrate=None if bandwidth is None else round(bandwidth.estimate),
+        probe_bytes=None if bandwidth is None else bandwidth.probe_bytes,
+    )
 
 
 def _producer(publication: Publication) -> ProducerStats:

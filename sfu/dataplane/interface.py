@@ -8,7 +8,7 @@ from typing import NamedTuple, NewType
 
 from sfu._dataplane import DataPlane
 
-__all__ = ["ConsumerId", "DataPlane", "DropReason", "Path", "ProducerId", "TransportId"]
+__all__ = ["ConsumerId", "Crossing", "DataPlane", "DropReason", "Path", "ProducerId", "TransportId"]
 
 TransportId = NewType("TransportId", int)
 ProducerId = NewType("ProducerId", int)
@@ -54,6 +54,18 @@ class DropReason(enum.StrEnum):
     RESEND_OVER_BUDGET = "resend_over_budget"
     RESEND_AWAITS_KEY_FRAME = "resend_awaits_key_frame"
     TOO_MANY_NACKS = "too_many_nacks"
+    TOO_MUCH_FEEDBACK = "too_much_feedback"
     # The slow path counts these through ``count_drop``.
     MALFORMED_DTLS = "malformed_dtls"
     UNEXPECTED_DTLS = "unexpected_dtls"
+
+
+class Crossing(enum.StrEnum):
+    """The watermark that an estimate of the bandwidth to a client crossed."""
+
+    BELOW_USED = "below_used"
+    """The path carries less than what is in use: send less at once."""
+    NEXT_PROVEN = "next_proven"
+    """The path has carried the next step for long enough: the step may be taken."""
+    BLIND = "blind"
+    """Packets leave, and no feedback comes: the estimate is worth nothing."""

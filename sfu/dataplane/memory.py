@@ -59,6 +59,10 @@ class MemoryDataPlane(DataPlaneCore):
         super().add_producer(transport, producer, spec)
         self._readable.set()  # as in `watch`
 
+    def aim_bandwidth(self, transport: TransportId, used: float, next_rate: float | None, wanted: float) -> None:
+        super().aim_bandwidth(transport, used, next_rate, wanted)
+        self._readable.set()  # as in `watch`
+
     def close(self) -> None:
         super().close()
         self._closed = True

@@ -1,6 +1,8 @@
 """The values that cross the boundary to the data plane; ``values.pyi`` beside this file describes them."""
 
 from sfu._dataplane import (
+    BandwidthCrossed,
+    BandwidthStats,
     CameBack,
     ConsentExpired,
     ConsumerFormat,
@@ -25,6 +27,8 @@ from sfu._dataplane import (
 )
 
 __all__ = [
+    "BandwidthCrossed",
+    "BandwidthStats",
     "CameBack",
     "ConsentExpired",
     "ConsumerFormat",

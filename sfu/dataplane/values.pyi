@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
-from sfu.dataplane.interface import ConsumerId, DropReason, Path, ProducerId, TransportId
+from sfu.dataplane.interface import ConsumerId, Crossing, DropReason, Path, ProducerId, TransportId
 
 # Specifications.
 
@@ -79,6 +79,8 @@ class ConsumerFormat:
     - ``report_interval``: the mean time between two sender reports, in seconds.
     - ``rtx_payload_types``: the router's payload types of media, each with the one for its retransmissions (RFC 4588).
     - ``red_payload_types``: the router's payload types of audio, each with the one for redundant audio (RFC 2198).
+    - ``wide_id``: the router's id of the transport-wide sequence number, if the receiver takes it and answers with
+      feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).  Consumers write a number into every packet.
 
     Once the sender has reported its clock, receivers get sender reports on that clock (RFC 3550 section 6.4.1).  Each
     report adds the time since the sender's own.  The first report leaves with the next packets.  The next ones follow
@@ -94,6 +96,7 @@ class ConsumerFormat:
     report_interval: float = 1
     rtx_payload_types: Mapping[int, int] = ...
     red_payload_types: Mapping[int, int] = ...
+    wide_id: int | None = None
 
 # Events.
 
@@ -178,6 +181,17 @@ class CameBack:
     transport: TransportId
 
 @dataclass(frozen=True)
+class BandwidthCrossed:
+    """The estimate of the bandwidth to the client, in bits per second, crossed a watermark.
+
+    Only the newest crossing of a transport waits.  There are at most two a second, and none while nothing changes.
+    """
+
+    transport: TransportId
+    estimate: float
+    why: Crossing
+
+@dataclass(frozen=True)
 class PlaneFailed:
     """The data plane had a bug and has forgotten every transport, producer and consumer.  It goes on empty."""
 
@@ -194,6 +208,7 @@ Event = (
     | FellSilent
     | ConsentExpired
     | CameBack
+    | BandwidthCrossed
     | PlaneFailed
 )
 """Everything that the data plane reports.  In the extension it is the base class of the events."""
@@ -309,6 +324,21 @@ class TransportStats:
     round_trip: float | None
 
 @dataclass(frozen=True)
+class BandwidthStats:
+    """How much the path to a receiver carries, as its transport-wide feedback shows.
+
+    ``estimate`` and ``acked`` are in bits per second of UDP payload.  ``acked`` is the rate that arrives; None before
+    the first feedback.  ``loss`` is the share of packets that the path loses, from 0 to 1.  ``round_trip`` is in
+    seconds.  ``probe_bytes`` counts the bytes that were sent only to measure the path.
+    """
+
+    estimate: float
+    acked: float | None
+    loss: float
+    round_trip: float | None
+    probe_bytes: int
+
+@dataclass(frozen=True)
 class PlaneTotals:
     """Packets, bytes and drops since the start, as whole datagrams; and the number of objects now.
 
@@ -320,6 +350,9 @@ class PlaneTotals:
     These totals also count objects that are gone.  The plane keeps ``stored_packets`` to send them again.  It has
     reserved ``stored_bytes`` of memory for them, of at most ``stored_bytes_limit``.  Senders got
     ``feedback_to_senders`` packets of transport-wide feedback.
+
+    The plane has read ``feedback_of_receivers`` transport-wide feedback packets, and sent ``probe_bytes`` to measure
+    paths.  The paths of ``short_transports`` carry less than what is in use.
     """
 
     packets_in: int
@@ -341,3 +374,6 @@ class PlaneTotals:
     stored_bytes: int
     stored_bytes_limit: int
     feedback_to_senders: int
+    feedback_of_receivers: int
+    probe_bytes: int
+    short_transports: int

@@ -52,6 +52,9 @@ class Plane:
             stored_bytes=60_000,
             stored_bytes_limit=1_000_000,
             feedback_to_senders=70,
+            feedback_of_receivers=20,
+            probe_bytes=3_000,
+            short_transports=2,
         )
 
     def stream_counts(self) -> tuple[int, int]:
@@ -114,6 +117,9 @@ def test_gauges_are_read_at_every_scrape() -> None:
         "sfu_stored_packets": 50,
         "sfu_stored_bytes": 60_000,
         "sfu_stored_bytes_limit": 1_000_000,
+        "sfu_feedback_packets_total[in]": 20,
+        "sfu_probe_bytes_total": 3_000,
+        "sfu_short_transports": 2,
         "sfu_drops_total[replayed]": 7,
         "sfu_drops_total[empty]": 0,
         "sfu_forced_cleanups_total[media]": 3,

@@ -215,6 +215,8 @@ export type TransportStats = {
   transportId: string;
   direction: Direction;
   state: TransportStatsState;
+  availableBitrate?: number;
+  probeBytes?: number;
 };
 
 /** The packets of one encoding that arrived. Duplicates may make `lost` negative (RFC 3550 appendix A.3). */

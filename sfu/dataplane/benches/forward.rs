@@ -1,20 +1,22 @@
 //! The cost of one forwarded packet in the core, without the system call: `cargo bench --no-default-features`.
 //!
 //! One source has 10, 60 and 200 receivers, which could ask for the packets of video again.  The figures are nanoseconds
-//! for each packet that leaves, the best of five rounds.  The last column is one packet that is sent again: its share of
-//! opening the request, and everything up to the system call.
+//! for each packet that leaves, the best of five rounds.  "With feedback" is video with transport-wide numbers, and its
+//! share of reading the feedback that comes every 100 ms.  The last column is one packet that is sent again: its share
+//! of opening the request, and everything up to the system call.
 
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use _dataplane::core::rtcp::Nack;
+use _dataplane::core::rtcp::{Nack, TransportFeedback};
 use _dataplane::core::{ConsumerFormat, ConsumerSpec, Core, EncodingSpec, Path, ProducerSpec, Profile, Srtp};
 
 const ROUNDS: usize = 5;
 const PACKETS: usize = 4000; // in a round
 const HEADER: usize = 28;
 const ASKED: usize = 16; // packets that one request asks for
+const REPORTED: usize = 15; // packets that feedback is about: 150 packets a second, and feedback every 100 ms
 const MEDIA: u64 = 1000; // the SSRC of a receiver's media, less its number
 const EXTENSION: &[u8] = b"\xbe\xde\x00\x03\x10\x10\x22abc\x400\x00\x00\x00\x00";
 
@@ -24,10 +26,12 @@ struct Load {
     video: bool,
     payload: usize,
     burst: usize,
+    numbered: bool,
 }
 
-const VIDEO: Load = Load { codec: "video/vp8", video: true, payload: 1100, burst: 5 };
-const AUDIO: Load = Load { codec: "audio/opus", video: false, payload: 100, burst: 1 };
+const VIDEO: Load = Load { codec: "video/vp8", video: true, payload: 1100, burst: 5, numbered: false };
+const NUMBERED: Load = Load { numbered: true, ..VIDEO };
+const AUDIO: Load = Load { codec: "audio/opus", video: false, payload: 100, burst: 1, numbered: false };
 
 fn path(number: u64) -> Path {
     Path { remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 1000 + number as u16)), local: 0 }
@@ -59,6 +63,7 @@ fn connected(profile: Profile, load: Load, receivers: u64) -> (Core, Srtp) {
         payload_types: [100].into(),
         extension_ids: [4, 10].into(),
         mid_id: Some(1),
+        wide_id: load.numbered.then_some(5),
         rtx_payload_types: if load.video { [(100, 101)].into() } else { [].into() },
         ..ConsumerFormat::default()
     };
@@ -109,6 +114,50 @@ fn cost(profile: Profile, load: Load, receivers: u64) -> f64 {
     best
 }
 
+/// Nanoseconds for each packet that leaves with a number, and its share of the feedback of its receiver.
+fn cost_with_feedback(profile: Profile, receivers: u64) -> f64 {
+    let (mut core, mut client) = connected(profile, NUMBERED, receivers);
+    let mut best = f64::INFINITY;
+    for round in 0..ROUNDS {
+        let packets = PACKETS / REPORTED * REPORTED;
+        let numbers = round * packets..(round + 1) * packets;
+        let mut packets: Vec<_> = numbers.clone().map(|number| packet(&client, NUMBERED, number)).collect();
+        let mut reports: Vec<_> = numbers.clone().step_by(REPORTED).map(|first| feedback(&mut client, first)).collect();
+        let mut reports = reports.iter_mut();
+        let before = core.totals().packets_out;
+        let began = Instant::now();
+        for (number, datagram) in numbers.zip(&mut packets) {
+            let now = number as f64 / (10 * REPORTED) as f64;
+            core.receive(datagram, path(0), now);
+            core.flush(now, 64, |_, bytes, _| {
+                black_box(bytes);
+                Ok(())
+            });
+            if number % REPORTED == REPORTED - 1 {
+                let report = reports.next().expect("there is one for each group of packets");
+                for receiver in 1..=receivers {
+                    core.receive(&mut report.clone(), path(receiver), now + 0.02);
+                }
+                core.pass_time(now + 0.02);
+            }
+        }
+        let spent = began.elapsed().as_nanos() as f64;
+        best = best.min(spent / (core.totals().packets_out - before) as f64);
+    }
+    assert!(core.totals().feedback_of_receivers > receivers * 100);
+    best
+}
+
+/// All receivers have the same keys, so each of them may send this report about its packets.
+fn feedback(client: &mut Srtp, first: usize) -> Vec<u8> {
+    let ticks = |number: usize| number as i64 * 4000 / (10 * REPORTED) as i64;
+    let arrivals: Vec<_> = (first..first + REPORTED).map(|number| Some(ticks(number))).collect();
+    let mut report = Vec::new();
+    TransportFeedback::write((1, MEDIA as u32), (first / REPORTED) as u8, first as u16, &arrivals, &mut report);
+    client.seal_rtcp(&mut report).unwrap();
+    report
+}
+
 /// Nanoseconds for each packet of video that is sent again to one of the receivers.
 fn cost_of_resend(profile: Profile, receivers: u64) -> f64 {
     let (mut core, mut client) = connected(profile, VIDEO, receivers);
@@ -140,12 +189,16 @@ fn cost_of_resend(profile: Profile, receivers: u64) -> f64 {
 }
 
 fn main() {
-    println!("| receivers | profile | video, 1,100 bytes | audio, 100 bytes | video again |\n|---|---|---|---|---|");
+    println!("| receivers | profile | video, 1,100 bytes | with feedback | audio, 100 bytes | video again |");
+    println!("|---|---|---|---|---|---|");
     for receivers in [10, 60, 200] {
         for profile in [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80] {
             let (video, audio) = (cost(profile, VIDEO, receivers), cost(profile, AUDIO, receivers));
             let again = (0..ROUNDS).map(|_| cost_of_resend(profile, receivers)).fold(f64::INFINITY, f64::min);
-            println!("| {receivers} | {profile:?} | {video:.0} ns | {audio:.0} ns | {again:.0} ns |");
+            let numbered = cost_with_feedback(profile, receivers);
+            println!(
+                "| {receivers} | {profile:?} | {video:.0} ns | {numbered:.0} ns | {audio:.0} ns | {again:.0} ns |"
+            );
         }
     }
 }

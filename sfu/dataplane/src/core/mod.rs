@@ -22,7 +22,7 @@ pub use interface::drop_reason::{DropCounts, DropReason};
 pub use interface::event::{Event, MAX_EVENTS};
 pub use interface::spec::{ConsumerFormat, ConsumerSpec, EncodingSpec, Id, NumberMap, ProducerSpec, Refused};
 pub use interface::statistics::{
-    ConsumerStats, EncodingStats, PlaneTotals, ProducerStats, ReceptionReport, TransportStats,
+    BandwidthStats, ConsumerStats, EncodingStats, PlaneTotals, ProducerStats, ReceptionReport, TransportStats,
 };
 pub use receive::statistics::IDLE_AFTER;
 pub use send::transmit::{Departure, SendReceipt, Transmit};

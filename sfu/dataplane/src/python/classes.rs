@@ -8,8 +8,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::core::{
-    ConsumerFormat, ConsumerStats, EncodingSpec, EncodingStats, Event, NumberMap, PlaneTotals, ProducerSpec,
-    ProducerStats, ReceptionReport, TransportStats,
+    BandwidthStats, ConsumerFormat, ConsumerStats, EncodingSpec, EncodingStats, Event, NumberMap, PlaneTotals,
+    ProducerSpec, ProducerStats, ReceptionReport, TransportStats,
 };
 
 /// The names of the events' classes.  The module offers each class under its name too, beside `Event`.
@@ -24,6 +24,7 @@ pub const EVENTS: &[&str] = &[
     "FellSilent",
     "ConsentExpired",
     "CameBack",
+    "BandwidthCrossed",
     "PlaneFailed",
 ];
 
@@ -112,8 +113,9 @@ impl ConsumerFormat {
     #[new]
     #[pyo3(signature = (
         payload_types, extension_ids = BTreeSet::new(), mid_id = None, report_interval = 1.0,
-        rtx_payload_types = NumberMap::default(), red_payload_types = NumberMap::default(),
+        rtx_payload_types = NumberMap::default(), red_payload_types = NumberMap::default(), wide_id = None,
     ))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         payload_types: BTreeSet<u8>,
         extension_ids: BTreeSet<u8>,
@@ -121,8 +123,9 @@ impl ConsumerFormat {
         report_interval: f64,
         rtx_payload_types: NumberMap,
         red_payload_types: NumberMap,
+        wide_id: Option<u8>,
     ) -> Self {
-        Self { payload_types, extension_ids, mid_id, report_interval, rtx_payload_types, red_payload_types }
+        Self { payload_types, extension_ids, mid_id, report_interval, rtx_payload_types, red_payload_types, wide_id }
     }
 
     fn __repr__(&self) -> String {
@@ -167,6 +170,13 @@ impl ConsumerStats {
 
 #[pymethods]
 impl TransportStats {
+    fn __repr__(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+#[pymethods]
+impl BandwidthStats {
     fn __repr__(&self) -> String {
         format!("{self:?}")
     }

@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{IntoPyDict, PyDict, PyMapping, PyType};
+use pyo3::types::{IntoPyDict, PyDict, PyMapping, PyString, PyType};
 
-use crate::core::{DropCounts, DropReason, NumberMap, Path, Profile, Refused};
+use crate::core::{DropCounts, DropReason, NumberMap, Path, Profile, Refused, Why};
 
 impl From<Refused> for PyErr {
     fn from(refused: Refused) -> Self {
@@ -60,6 +60,43 @@ impl<'py> FromPyObject<'_, 'py> for DropReason {
         let label: &str = given.extract()?;
         let known = DropReason::ALL.iter().copied().find(|reason| reason.label() == label);
         known.ok_or_else(|| PyValueError::new_err(format!("no such reason: {label}")))
+    }
+}
+
+const CROSSINGS: [(Why, &str); 3] =
+    [(Why::BelowUsed, "below_used"), (Why::NextProven, "next_proven"), (Why::Blind, "blind")];
+
+/// From a `Crossing` of `sfu/dataplane/interface.py`, which is its label.
+impl<'py> FromPyObject<'_, 'py> for Why {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let label: &str = given.extract()?;
+        let known = CROSSINGS.iter().find(|(_, known)| *known == label).map(|(why, _)| *why);
+        known.ok_or_else(|| PyValueError::new_err(format!("no such crossing: {label}")))
+    }
+}
+
+/// To its label, which a `Crossing` of Python equals.
+impl<'py> IntoPyObject<'py> for &Why {
+    type Target = PyString;
+    type Output = Bound<'py, PyString>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        let label = CROSSINGS.iter().find(|(why, _)| why == self).map_or("", |(_, label)| label);
+        Ok(PyString::new(py, label))
+    }
+}
+
+/// To its label.
+impl<'py> IntoPyObject<'py> for Why {
+    type Target = PyString;
+    type Output = Bound<'py, PyString>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        (&self).into_pyobject(py)
     }
 }
 

@@ -30,8 +30,8 @@ mod module {
     use super::threaded::ThreadedPlane;
     #[pymodule_export]
     use crate::core::{
-        ConsumerFormat, ConsumerStats, EncodingSpec, EncodingStats, Event, PlaneTotals, ProducerSpec, ProducerStats,
-        ReceptionReport, TransportStats,
+        BandwidthStats, ConsumerFormat, ConsumerStats, EncodingSpec, EncodingStats, Event, PlaneTotals, ProducerSpec,
+        ProducerStats, ReceptionReport, TransportStats,
     };
 
     #[pymodule_export]

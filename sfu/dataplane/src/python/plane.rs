@@ -10,8 +10,8 @@ use pyo3::types::PyBytes;
 
 use super::convert::SrtpKeys;
 use crate::core::{
-    ConsumerFormat, ConsumerSpec, ConsumerStats, Core, DropReason, Id, Path, PlaneTotals, ProducerSpec, ProducerStats,
-    TransportStats,
+    BandwidthStats, ConsumerFormat, ConsumerSpec, ConsumerStats, Core, DropReason, Id, Path, PlaneTotals, ProducerSpec,
+    ProducerStats, TransportStats,
 };
 use crate::fair_mutex::FairMutex;
 use crate::guard::guarded;
@@ -233,6 +233,21 @@ impl DataPlane {
         spatial: Option<u8>,
     ) -> PyResult<()> {
         Ok(self.with(py, |core| core.set_layers(consumer, encoding, temporal, spatial))??)
+    }
+
+    fn aim_bandwidth(
+        &self,
+        py: Python<'_>,
+        transport: Id,
+        used: f64,
+        next_rate: Option<f64>,
+        wanted: f64,
+    ) -> PyResult<()> {
+        Ok(self.with(py, |core| core.aim_bandwidth(transport, used, next_rate, wanted))??)
+    }
+
+    fn bandwidth_stats(&self, py: Python<'_>, transport: Id) -> PyResult<Option<BandwidthStats>> {
+        Ok(self.with(py, |core| core.bandwidth_stats(transport))??)
     }
 
     fn send(&self, py: Python<'_>, path: Path, datagram: &[u8]) -> PyResult<()> {

@@ -88,7 +88,7 @@ const LONGEST_READING: f64 = 1.0;
 /// How long the thread sleeps at most, in seconds.
 ///
 /// A command does not wake it, so a deadline that a command sets may be handled this much late.  Only the silence of a
-/// client and the first receiver report have such deadlines, and neither is urgent.
+/// client, the first receiver report and the rates to aim at have such deadlines, and none is urgent.
 const LONGEST_SLEEP: f64 = 0.5;
 
 /// Return when there is something to do, and at `due` (seconds) at the latest.  Gives whether the owner woke the
@@ -165,7 +165,7 @@ fn move_all<'a>(
 fn flush(shared: &Shared, sockets: &Sockets, core: &mut Core) -> Option<f64> {
     let now = shared.clock.now();
     let flushed = guarded(core, |core| {
-        core.flush_departures(now, sockets.max_segments(), |one| sockets.depart(one));
+        core.flush_departures(now, sockets.max_segments(), || shared.clock.now(), |one| sockets.depart(one));
         core.next_due()
     });
     sockets.streams().write();

@@ -1,5 +1,7 @@
 //! What the estimator is told, and what it reports.
 
+pub use crate::core::interface::event::Why;
+
 /// Why a packet leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketKind {
@@ -9,17 +11,6 @@ pub enum PacketKind {
     Resent,
     /// Padding that only measures the path.
     Probe,
-}
-
-/// Which watermark the estimate crossed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The path carries less than what is in use: take something away at once.
-    BelowUsed,
-    /// The path has carried the next step for long enough: the step may be taken.
-    NextProven,
-    /// We send, and no feedback comes: the estimate is worth nothing.
-    Blind,
 }
 
 /// The news for the slow path.

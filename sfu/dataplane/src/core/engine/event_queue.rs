@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::core::bandwidth::Crossing;
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::interface::event::{Event, MAX_EVENTS};
 use crate::core::interface::spec::Id;
@@ -21,6 +22,8 @@ pub struct EventQueue {
     unrepaired: Vec<(Id, usize)>,
     /// Transports and the paths that they send on now.
     selected: Vec<(Id, Path)>,
+    /// Transports and the newest watermark that their estimates crossed.
+    crossed: Vec<(Id, Crossing)>,
 }
 
 impl EventQueue {
@@ -31,12 +34,14 @@ impl EventQueue {
             && self.flowing.is_empty()
             && self.unrepaired.is_empty()
             && self.selected.is_empty()
+            && self.crossed.is_empty()
     }
 
     /// How many events wait.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.ordered.len() + self.learned.len() + self.flowing.len() + self.unrepaired.len() + self.selected.len()
+        let changes = self.learned.len() + self.flowing.len() + self.unrepaired.len() + self.selected.len();
+        self.ordered.len() + changes + self.crossed.len()
     }
 
     /// Queue a datagram of `size` bytes; fails with [`DropReason::EventsFull`] once [`MAX_EVENTS`] wait.
@@ -111,8 +116,17 @@ impl EventQueue {
         }
     }
 
+    /// The estimate of the bandwidth to a client crossed a watermark.
+    pub fn bandwidth_crossed(&mut self, transport: Id, crossing: Crossing) {
+        match self.crossed.iter_mut().find(|(id, _)| *id == transport) {
+            Some((_, known)) => *known = crossing,
+            None => self.crossed.push((transport, crossing)),
+        }
+    }
+
     /// Drop all events of a transport that is gone.
     pub fn forget_transport(&mut self, transport: Id) {
+        self.crossed.retain(|(id, _)| *id != transport);
         self.selected.retain(|(id, _)| *id != transport);
         self.ordered.retain(|(event, _)| !event.is_of(transport));
     }
@@ -130,7 +144,7 @@ impl EventQueue {
         self.unrepaired.retain(|(id, _)| *id != producer);
     }
 
-    /// Hand over selected paths, learned SSRCs, encodings that flow, and repairs that failed.
+    /// Hand over selected paths, learned SSRCs, encodings that flow, repairs that failed, and crossed watermarks.
     pub fn take_changes(&mut self) -> Vec<Event> {
         let selected = self.selected.drain(..);
         let mut changes: Vec<Event> =
@@ -141,6 +155,9 @@ impl EventQueue {
         changes.extend(flowing.map(|(producer, encoding)| Event::EncodingFlows { producer, encoding }));
         let unrepaired = self.unrepaired.drain(..);
         changes.extend(unrepaired.map(|(producer, encoding)| Event::RepairFailed { producer, encoding }));
+        let crossed = self.crossed.drain(..);
+        let crossing = |(transport, Crossing { estimate, why })| Event::BandwidthCrossed { transport, estimate, why };
+        changes.extend(crossed.map(crossing));
         changes
     }
 

@@ -48,6 +48,10 @@ pub struct Traffic {
     pub requested_by_receivers: u64,
     pub resent: u64,
     pub feedback_to_senders: u64,
+    /// Transport-wide feedback of receivers that was read.
+    pub feedback_of_receivers: u64,
+    /// Bytes of probes: sealed packets.
+    pub probe_bytes: u64,
 }
 
 /// Memory that is empty between calls and kept, so that the packet path allocates nothing.

@@ -29,11 +29,14 @@ pub enum TransportTimer {
     Path,
     /// The client learns which of its packets arrived, and when.
     Feedback,
+    /// The estimate of the bandwidth to the client changes, or a probe is due.
+    Bandwidth,
 }
 
 impl TransportTimer {
     /// Every kind, in the order of the variants.
-    const ALL: [Self; 5] = [Self::Consent, Self::ReceiverReport, Self::Nack, Self::Path, Self::Feedback];
+    const ALL: [Self; 6] =
+        [Self::Consent, Self::ReceiverReport, Self::Nack, Self::Path, Self::Feedback, Self::Bandwidth];
     const COUNT: usize = Self::ALL.len();
 }
 

@@ -48,6 +48,7 @@ drop_reasons! {
     ResendOverBudget => "resend_over_budget",
     ResendAwaitsKeyFrame => "resend_awaits_key_frame",
     TooManyNacks => "too_many_nacks",
+    TooMuchFeedback => "too_much_feedback",
     // The slow path counts these through `Core::count_drop`.
     MalformedDtls => "malformed_dtls",
     UnexpectedDtls => "unexpected_dtls",

@@ -6,6 +6,17 @@ use crate::core::wire::address::Path;
 /// At most this many datagrams wait for the slow path.  The core drops and counts the rest.
 pub const MAX_EVENTS: usize = 1024;
 
+/// Which watermark an estimate of the bandwidth crossed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The path carries less than what is in use: take something away at once.
+    BelowUsed,
+    /// The path has carried the next step for long enough: the step may be taken.
+    NextProven,
+    /// We send, and no feedback comes: the estimate is worth nothing.
+    Blind,
+}
+
 /// Everything that the core reports to the slow path.
 #[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, module = "sfu._dataplane"))]
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +40,8 @@ pub enum Event {
     EncodingFlows { producer: Id, encoding: usize },
     /// The client could not repair a loss in this video encoding: only a key frame lets its receivers go on.
     RepairFailed { producer: Id, encoding: usize },
+    /// The estimate of the bandwidth to the client, in bits per second, crossed a watermark.
+    BandwidthCrossed { transport: Id, estimate: f64, why: Why },
     /// The core had a bug and has forgotten every object.
     PlaneFailed { why: String },
     /// A consumer now forwards this encoding up to this temporal layer.  `spatial` is the highest spatial layer inside an

@@ -96,6 +96,9 @@ pub struct ConsumerFormat {
     pub rtx_payload_types: NumberMap,
     /// The router's payload types of audio, each with the one for redundant audio (RFC 2198).
     pub red_payload_types: NumberMap,
+    /// The router's id of the transport-wide sequence number, if the receiver takes it and answers with feedback
+    /// (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+    pub wide_id: Option<u8>,
 }
 
 /// A stream that goes out.

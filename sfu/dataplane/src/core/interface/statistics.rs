@@ -110,6 +110,22 @@ pub struct ConsumerStats {
     pub redundant: u64,
 }
 
+/// How much the path to a receiver carries.
+#[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, new = "from_fields", module = "sfu._dataplane"))]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BandwidthStats {
+    /// The estimate in bits per second.
+    pub estimate: f64,
+    /// The rate that arrives at the receiver, in bits per second; `None` before the first feedback.
+    pub acked: Option<f64>,
+    /// The share of packets that the path loses, from 0 to 1.
+    pub loss: f64,
+    /// The round trip in seconds, if it is known.
+    pub round_trip: Option<f64>,
+    /// Bytes of probes so far: sealed packets.
+    pub probe_bytes: u64,
+}
+
 /// Totals since the start, and the number of objects now.
 #[cfg_attr(feature = "python", pyo3::pyclass(frozen, eq, get_all, new = "from_fields", module = "sfu._dataplane"))]
 #[derive(Clone, Debug, PartialEq)]
@@ -139,4 +155,10 @@ pub struct PlaneTotals {
     pub stored_bytes_limit: usize,
     /// Packets of transport-wide feedback to senders.
     pub feedback_to_senders: u64,
+    /// Transport-wide feedback of receivers that was read.
+    pub feedback_of_receivers: u64,
+    /// Bytes of probes to receivers: sealed packets.
+    pub probe_bytes: u64,
+    /// Transports whose path carries less than what is in use.
+    pub short_transports: usize,
 }

@@ -133,17 +133,17 @@ impl Core {
 
 /// The rewriter for this consumer, which all consumers of the producer with the same selection share.
 ///
-/// The producer's own MID, RIDs and transport-wide numbers are left out: they belong to its transport.  An extension whose id the consumer's
-/// MID has is left out too.
+/// The producer's own MID, RIDs and transport-wide numbers are left out: they belong to its transport.  An extension
+/// whose id the consumer's MID or transport-wide numbers have is left out too.
 fn rewriter_for(producer: &mut Producer, spec: &ConsumerSpec<'_>, mid: Option<&MidElement>) -> RewriterKey {
     let source = &producer.spec;
     let taken = |&(client, router): &(u8, u8)| {
         let own = [source.mid_id, source.rid_id, source.repaired_rid_id, source.wide_id].contains(&Some(client));
-        let shadowed = mid.is_some() && Some(router) == spec.format.mid_id;
+        let shadowed = mid.is_some() && Some(router) == spec.format.mid_id || Some(router) == spec.format.wide_id;
         spec.format.extension_ids.contains(&router) && !own && !shadowed
     };
     let ids = source.extension_ids.0.iter().copied().filter(taken).collect();
-    let selection = ExtensionSelection::new(ids, spec.format.mid_id, mid);
+    let selection = ExtensionSelection::new(ids, spec.format.wide_id, spec.format.mid_id, mid);
     let shared = producer.rewriters.iter().find(|(_, rewriter)| rewriter.serves(&selection)).map(|(slot, _)| slot);
     let slot = shared.unwrap_or_else(|| producer.rewriters.insert(ExtensionRewriter::new(selection, mid.cloned())));
     producer.rewriters[slot].users += 1;

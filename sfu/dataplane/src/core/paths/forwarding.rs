@@ -178,7 +178,7 @@ impl Fanout<'_> {
         let padding = most_padding(transport.batch.bytes[start], plain);
         let repeated = !self.video && is_repeated(consumer, transport, packet.now);
         let seal = seal(consumer.ssrc, self.video, &rewritten, repeated);
-        transport.batch.push(queued(key, seal, plain, trailer, rewritten.payload, padding), self.due);
+        transport.batch.push(queued(key, seal, plain, trailer, &rewritten, padding), self.due);
         self.timers.arm(Timer::Flush, self.due);
         if !self.video {
             transport.batch.repeat(key, repeated, packet.now, room + trailer);
@@ -207,11 +207,11 @@ fn queued(
     seal: Seal,
     plain: usize,
     trailer: usize,
-    payload: usize,
-    padding: u16,
+    rewritten: &Rewritten,
+    padding: u8,
 ) -> QueuedPacket {
-    let (size, plain, payload) = ((plain + trailer) as u16, plain as u16, payload as u16);
-    QueuedPacket { consumer, size, plain, payload, padding, seal: Some(seal) }
+    let (size, plain, payload) = ((plain + trailer) as u16, plain as u16, rewritten.payload as u16);
+    QueuedPacket { consumer, size, plain, payload, padding, number_at: rewritten.number_at as u8, seal: Some(seal) }
 }
 
 /// Whether a plain packet of this size may be sealed with this index.

@@ -203,6 +203,9 @@ impl Core {
         let transport = &self.transports[key];
         if let Some(path) = transport.paths.send_path().filter(|&path| Some(path) != before) {
             self.events.path_selected(transport.id, path);
+            if before.is_some() {
+                self.on_other_path(key, now);
+            }
             if before.is_some() && now - heard_at >= LOST_PICTURES_AFTER {
                 self.restore_pictures(key, heard_at, now);
             }

@@ -1,6 +1,7 @@
 //! The ways of datagrams, commands and deadlines through the core.  Only these files know both the engine and the
 //! machines.
 
+mod bandwidth_path;
 mod commands;
 mod consent_path;
 mod consumer_commands;
@@ -10,6 +11,7 @@ mod ice_path;
 mod late_start;
 mod packet_path;
 mod picture_path;
+mod probe_path;
 mod queries;
 mod redundancy_path;
 mod repair_path;

@@ -98,6 +98,7 @@ impl Core {
         let repairs = repairs.fold(self.traffic.repairs_before, RepairCounts::plus);
         let encodings = || self.producers.values().flat_map(|producer| &producer.encodings);
         let stores = || encodings().filter_map(|encoding| encoding.store.as_ref());
+        let bandwidths = || self.transports.values().filter_map(|transport| transport.bandwidth.as_ref());
         PlaneTotals {
             packets_in: self.traffic.packets_in,
             bytes_in: self.traffic.bytes_in,
@@ -118,6 +119,9 @@ impl Core {
             stored_bytes: self.store_memory,
             stored_bytes_limit: MAX_MEMORY,
             feedback_to_senders: self.traffic.feedback_to_senders,
+            feedback_of_receivers: self.traffic.feedback_of_receivers,
+            probe_bytes: self.traffic.probe_bytes,
+            short_transports: bandwidths().filter(|bandwidth| bandwidth.is_short()).count(),
         }
     }
 

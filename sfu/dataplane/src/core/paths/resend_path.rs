@@ -3,12 +3,12 @@
 use crate::core::engine::Core;
 use crate::core::engine::timers::Timer;
 use crate::core::interface::drop_reason::DropReason;
-use crate::core::keys::{ConsumerKey, EncodingKey, TransportKey};
+use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey, TransportKey};
 use crate::core::receive::packet::{Opened, Packet};
 use crate::core::receive::packet_store::StoredPacket;
 use crate::core::receive::producer::Producer;
 use crate::core::send::batch::{Delivery, QueuedPacket, Seal};
-use crate::core::send::consumer::Rewritten;
+use crate::core::send::consumer::{Consumer, Rewritten};
 use crate::core::send::resender::shortest_trip;
 use crate::core::wire::rtcp::Nack;
 use crate::core::wire::rtp::{Element, FIXED_HEADER_SIZE, parse_header_untrusted};
@@ -102,29 +102,45 @@ impl Core {
         elements: &mut Vec<Element>,
         now: f64,
     ) -> Result<(), DropReason> {
-        let Self { consumers, transports, producers, timers, dirty, serial, .. } = self;
-        let (consumer, producer) = (&mut consumers[key], &mut producers[at.producer]);
+        let Self { consumers, transports, .. } = self;
+        let consumer = &consumers[key];
         let transport = &mut transports[consumer.transport];
         let trailer = transport.srtp.as_ref().ok_or(DropReason::SendFailed)?.rtp_trailer();
-        let room = transport.largest_datagram() - trailer;
         let own_size = FIXED_HEADER_SIZE + consumer.own_set(index).map_or(0, <[u8]>::len);
         let size = stored.map_or(own_size, |stored| stored.plain.len()) + trailer;
         let media_bytes = transport.media_bytes;
         if !transport.resend_limits().take_bytes(size, media_bytes, now) {
             return Err(DropReason::ResendOverBudget);
         }
+        let appended = self.append_rtx((key, at.producer), Delivery::Again, now, |consumer, producer, paper| {
+            let Some(stored) = stored else { return consumer.own_again(index, paper.out, now) };
+            let packet = read_again_untrusted(producer, at.index, &stored, elements, paper.serial);
+            let packet = packet.ok_or(DropReason::ResendNotStored)?;
+            let rewriter = &mut producer.rewriters[consumer.rewriter];
+            consumer.rewrite_again(index, &packet, rewriter, paper.room, paper.out, Some(now))
+        });
+        appended.map(|_| ())
+    }
+
+    /// Append a packet with the SSRC of retransmissions to the batch of its transport.  It leaves at once.
+    ///
+    /// `write` appends the plain packet.  Gives the bytes of the sealed one.
+    pub(super) fn append_rtx(
+        &mut self,
+        (key, producer): (ConsumerKey, ProducerKey),
+        delivery: Delivery,
+        now: f64,
+        write: impl FnOnce(&mut Consumer, &mut Producer, Paper<'_>) -> Result<Rewritten, DropReason>,
+    ) -> Result<usize, DropReason> {
+        let Self { consumers, transports, producers, timers, dirty, serial, .. } = self;
+        let (consumer, producer) = (&mut consumers[key], &mut producers[producer]);
+        let transport = &mut transports[consumer.transport];
+        let trailer = transport.srtp.as_ref().ok_or(DropReason::SendFailed)?.rtp_trailer();
+        let room = transport.largest_datagram() - trailer;
         *serial += 1;
         let batch = &mut transport.batch;
         let start = batch.bytes.len();
-        let rewritten = match stored {
-            None => consumer.own_again(index, &mut batch.bytes, now)?,
-            Some(stored) => {
-                let packet = read_again_untrusted(producer, at.index, &stored, elements, *serial);
-                let packet = packet.ok_or(DropReason::ResendNotStored)?;
-                let rewriter = &mut producer.rewriters[consumer.rewriter];
-                consumer.rewrite_again(index, &packet, rewriter, room, &mut batch.bytes, now)?
-            }
-        };
+        let rewritten = write(consumer, producer, Paper { out: &mut batch.bytes, room, serial: *serial })?;
         let plain = batch.bytes.len() - start;
         if plain > room {
             batch.bytes.truncate(start);
@@ -135,34 +151,37 @@ impl Core {
         }
         batch.bytes.resize(start + plain + trailer, 0);
         let ssrc = consumer.rtx_ssrc.unwrap_or(consumer.ssrc);
-        let video = producer.spec.video;
-        batch.push(queued(key, ssrc, video, &rewritten, plain, trailer), now);
+        let seal = Seal {
+            header: rewritten.header as u16,
+            delivery,
+            video: producer.spec.video,
+            ssrc,
+            index: rewritten.index,
+        };
+        batch.push(queued(key, seal, &rewritten, plain, trailer), now);
         timers.arm(Timer::Flush, now);
-        Ok(())
+        Ok(plain + trailer)
     }
 }
 
-fn queued(
-    consumer: ConsumerKey,
-    ssrc: u32,
-    video: bool,
-    rewritten: &Rewritten,
-    plain: usize,
-    trailer: usize,
-) -> QueuedPacket {
+/// Where a packet is written, how many bytes it may have, and the serial number that it gets.
+pub(super) struct Paper<'a> {
+    pub out: &'a mut Vec<u8>,
+    pub room: usize,
+    pub serial: u64,
+}
+
+fn queued(consumer: ConsumerKey, seal: Seal, rewritten: &Rewritten, plain: usize, trailer: usize) -> QueuedPacket {
+    // The bytes of a probe count for no consumer.
+    let counted = if seal.delivery == Delivery::Probe { 0 } else { plain };
     QueuedPacket {
         consumer,
         size: (plain + trailer) as u16,
-        plain: plain as u16,
+        plain: counted as u16,
         payload: rewritten.payload as u16,
         padding: 0,
-        seal: Some(Seal {
-            header: rewritten.header as u16,
-            delivery: Delivery::Again,
-            video,
-            ssrc,
-            index: rewritten.index,
-        }),
+        number_at: rewritten.number_at as u8,
+        seal: Some(seal),
     }
 }
 

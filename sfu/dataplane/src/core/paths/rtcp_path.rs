@@ -58,12 +58,10 @@ impl Core {
                 self.note_losses(key, nack, now);
                 self.on_nack(key, nack, look_ups, now);
             }
+            RtcpPacket::TransportFeedback(feedback) => self.on_transport_feedback(key, feedback, now),
+            RtcpPacket::MaxBitrate(estimate) => self.on_max_bitrate(key, estimate.bitrate, now),
             // The others have no effect yet.
-            RtcpPacket::SourceDescription(_)
-            | RtcpPacket::Goodbye(_)
-            | RtcpPacket::Application(_)
-            | RtcpPacket::TransportFeedback(_)
-            | RtcpPacket::MaxBitrate(_) => {}
+            RtcpPacket::SourceDescription(_) | RtcpPacket::Goodbye(_) | RtcpPacket::Application(_) => {}
         }
     }
 

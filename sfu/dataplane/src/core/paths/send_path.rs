@@ -1,5 +1,6 @@
 //! Sends batches to their receivers, and counts their packets.
 
+use crate::core::bandwidth::BandwidthEstimator;
 use crate::core::engine::table::Table;
 use crate::core::engine::timers::Timer;
 use crate::core::engine::{Core, OwnDatagram};
@@ -7,12 +8,24 @@ use crate::core::interface::drop_reason::DropReason;
 use crate::core::keys::{ConsumerKey, TransportKey};
 use crate::core::send::batch::{QueuedPacket, SendBatch};
 use crate::core::send::consumer::Consumer;
+use crate::core::send::run_numbers::RunNumbers;
 use crate::core::send::transmit::{Departure, SendReceipt, Transmit};
 use crate::core::srtp::Srtp;
 use crate::core::transport::Transport;
 use crate::core::wire::address::Path;
 
 type Consumers = Table<ConsumerKey, Consumer>;
+
+/// A batch on its way out.
+struct Leaving<'a> {
+    transport: TransportKey,
+    consumers: &'a Consumers,
+    path: Path,
+    srtp: &'a Srtp,
+    batch: &'a mut SendBatch,
+    /// Where its packets take their numbers; `None` if none of them has a number.
+    estimator: Option<&'a mut BandwidthEstimator>,
+}
 
 impl Core {
     /// Send everything that is due at `now`, in seconds.
@@ -25,14 +38,18 @@ impl Core {
         max_segments: usize,
         mut send: impl FnMut(Path, &[u8], usize) -> Result<(), DropReason>,
     ) {
-        self.flush_departures(now, max_segments, |one| send(one.path, one.bytes, one.segment));
+        self.flush_departures(now, max_segments, || now, |one| send(one.path, one.bytes, one.segment));
     }
 
     /// Send everything that is due at `now`, like [`Core::flush`], and say which datagrams are those of a video.
+    ///
+    /// A flush to many receivers takes milliseconds.  So the time at which numbered packets leave comes from `clock`,
+    /// once for each send.
     pub fn flush_departures(
         &mut self,
         now: f64,
         max_segments: usize,
+        clock: impl Fn() -> f64,
         mut send: impl FnMut(&Departure<'_>) -> Result<(), DropReason>,
     ) {
         for OwnDatagram { path, datagram, .. } in self.take_own_datagrams() {
@@ -43,14 +60,18 @@ impl Core {
         }
         let mut outcomes = std::mem::take(&mut self.scratch.outcomes);
         let mut padded = std::mem::take(&mut self.scratch.padded);
-        self.each_due(now, |consumers, path, srtp, batch| {
+        self.each_due(now, |Leaving { consumers, path, srtp, batch, mut estimator, .. }| {
             batch.runs(
                 if path.is_stream() { 1 } else { max_segments },
                 |packet| may_leave(consumers, packet),
                 |mut run| {
                     let (segment, video) = (run.segment, run.begins_with_video());
-                    let bytes = run.seal(srtp, &mut padded);
+                    let mut numbers = estimator.as_deref_mut().map(|estimator| RunNumbers::new(estimator, clock()));
+                    let bytes = run.seal(srtp, numbers.as_mut(), &mut padded);
                     let outcome = send(&Departure { path, bytes, segment, video }).err();
+                    if let Some(numbers) = numbers.filter(|_| outcome.is_some()) {
+                        numbers.mark_unsent();
+                    }
                     outcomes.extend(run.sizes().map(|(packet, size)| (SendReceipt::of(packet, size), outcome)));
                 },
             );
@@ -66,15 +87,19 @@ impl Core {
     /// The shell calls [`Core::record_outcome`] for each of them.
     pub fn drain(&mut self, now: f64) -> Vec<Transmit> {
         let own = self.take_own_datagrams().into_iter();
-        let mut transmits: Vec<Transmit> =
-            own.map(|OwnDatagram { path, datagram, .. }| Transmit { path, datagram, receipt: None }).collect();
-        self.each_due(now, |consumers, path, srtp, batch| {
+        let mut transmits: Vec<Transmit> = own
+            .map(|OwnDatagram { path, datagram, .. }| Transmit { path, datagram, receipt: None, number: None })
+            .collect();
+        self.each_due(now, |Leaving { transport, consumers, path, srtp, batch, mut estimator }| {
             batch.runs(
                 1,
                 |packet| may_leave(consumers, packet),
                 |mut run| {
                     let receipt = run.sizes().next().map(|(packet, size)| SendReceipt::of(packet, size));
-                    transmits.push(Transmit { path, datagram: run.seal(srtp, &mut Vec::new()).to_vec(), receipt });
+                    let mut numbers = estimator.as_deref_mut().map(|estimator| RunNumbers::new(estimator, now));
+                    let datagram = run.seal(srtp, numbers.as_mut(), &mut Vec::new()).to_vec();
+                    let number = numbers.and_then(|numbers| numbers.first()).map(|number| (transport, number));
+                    transmits.push(Transmit { path, datagram, receipt, number });
                 },
             );
         });
@@ -90,6 +115,12 @@ impl Core {
 
     /// Count a datagram as sent, or as dropped for the reason `refused`.
     pub fn record_outcome(&mut self, transmit: &Transmit, refused: Option<DropReason>) {
+        if let Some((key, number)) = transmit.number.filter(|_| refused.is_some())
+            && let Some(bandwidth) = self.transports.get_mut(key).and_then(|transport| transport.bandwidth.as_mut())
+            && let Some(estimator) = bandwidth.existing()
+        {
+            estimator.mark_unsent(number, 1);
+        }
         match (&transmit.receipt, refused) {
             (Some(receipt), refused) => self.record_receipt(receipt, refused),
             (None, Some(reason)) => self.drops.count(reason),
@@ -137,7 +168,7 @@ impl Core {
     }
 
     /// Empty every batch that is due, and arm the timer for the others.
-    fn each_due(&mut self, now: f64, mut each: impl FnMut(&Consumers, Path, &Srtp, &mut SendBatch)) {
+    fn each_due(&mut self, now: f64, mut each: impl FnMut(Leaving<'_>)) {
         if self.timers.deadline(Timer::Flush).is_none_or(|due| now < due) {
             return;
         }
@@ -156,19 +187,17 @@ impl Core {
     }
 
     /// Let everything leave that waits for this transport's receiver.
-    fn empty_batch(
-        &mut self,
-        key: TransportKey,
-        now: f64,
-        each: &mut impl FnMut(&Consumers, Path, &Srtp, &mut SendBatch),
-    ) {
+    fn empty_batch(&mut self, key: TransportKey, now: f64, each: &mut impl FnMut(Leaving<'_>)) {
         let path = self.transports[key].paths.send_path();
         if path.is_some() {
             self.add_sender_reports(key, now);
         }
-        let Transport { srtp, batch, .. } = &mut self.transports[key];
+        let Self { transports, consumers, .. } = self;
+        let Transport { srtp, batch, bandwidth, round_trip, .. } = &mut transports[key];
         if let (Some(path), Some(srtp)) = (path, srtp) {
-            each(&self.consumers, path, srtp, batch);
+            let bandwidth = batch.is_numbered().then(|| bandwidth.get_or_insert_default());
+            let estimator = bandwidth.map(|bandwidth| bandwidth.estimator(*round_trip, now));
+            each(Leaving { transport: key, consumers, path, srtp, batch, estimator });
         }
         batch.clear();
     }

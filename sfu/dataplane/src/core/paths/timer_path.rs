@@ -20,6 +20,7 @@ impl Core {
                 Timer::Transport(TransportTimer::Nack, key) => self.ask_for_missing(key, now),
                 Timer::Transport(TransportTimer::Path, key) => self.review_paths(key, now),
                 Timer::Transport(TransportTimer::Feedback, key) => self.send_feedback(key, now),
+                Timer::Transport(TransportTimer::Bandwidth, key) => self.review_bandwidth(key, now),
             }
         }
         // The batches still wait, so the timer stays due: the shell calls `flush` next.

@@ -3,8 +3,10 @@
 //! The packets of a video frame come together.  They wait for the last of them and leave in one segmented send (UDP
 //! GSO).  That costs the system about as much as a single packet.
 
+use crate::core::bandwidth::PacketKind;
 use crate::core::keys::ConsumerKey;
 use crate::core::send::repeats::Repeats;
+use crate::core::send::run_numbers::RunNumbers;
 use crate::core::srtp::Srtp;
 
 const MAX_RUN_BYTES: usize = 65_000; // a segmented send has at most 65,535 bytes with its headers, like a datagram
@@ -12,7 +14,7 @@ const MAX_BYTES_KEPT: usize = 32 * 1024; // room for several frames; the memory 
 const STEP: usize = 256; // bytes by which the memory grows at least
 const SLACK: usize = 32; // bytes by which a packet may be larger than it came: a MID
 const REVIEW: u8 = 255; // batches from one look at the memory that is not needed to the next
-const MAX_PADDING: u16 = 64; // a packet grows by 1/64 at most: encoders split a frame into sizes some bytes apart
+const MAX_PADDING: usize = 64; // a packet grows by 1/64 at most: encoders split a frame into sizes some bytes apart
 
 const PADDED: u8 = 0x20; // the padding bit of the first byte (RFC 3550 section 5.1)
 
@@ -29,7 +31,9 @@ pub struct QueuedPacket {
     /// Bytes of the payload without padding; 0 for a packet that is sealed already.
     pub payload: u16,
     /// Bytes of padding that may be added.
-    pub padding: u16,
+    pub padding: u8,
+    /// The place of its transport-wide sequence number, which is taken when it leaves; 0 for none.
+    pub number_at: u8,
     /// How to seal it; `None` for a packet that is sealed already.
     pub seal: Option<Seal>,
 }
@@ -43,6 +47,19 @@ pub enum Delivery {
     Twice,
     /// It is a retransmission of a packet that was sent before.
     Again,
+    /// It only measures the path.
+    Probe,
+}
+
+impl Delivery {
+    /// The same in the terms of the estimator.
+    fn kind(self) -> PacketKind {
+        match self {
+            Self::Once | Self::Twice => PacketKind::Media,
+            Self::Again => PacketKind::Resent,
+            Self::Probe => PacketKind::Probe,
+        }
+    }
 }
 
 /// The input of sealing: the size of the header in bytes, the SSRC, and the packet index (RFC 3711 section 3.3.1).
@@ -57,15 +74,28 @@ pub struct Seal {
     pub index: u64,
 }
 
+/// The parts of a run that its packets change while they are sealed.
+struct Sealing<'a, 'b, 'c> {
+    srtp: &'a Srtp,
+    repeats: Option<&'b mut Repeats>,
+    numbers: Option<&'b mut RunNumbers<'c>>,
+}
+
 impl QueuedPacket {
-    /// Seal the packet in place, and keep it if it is sent once more.
+    /// Give the packet its number, seal it in place, and keep it if it is sent once more.
     // It has three callers.  As a call of its own it costs a hundredth of the core's instructions for audio.
     #[inline(always)]
-    fn seal(&self, srtp: &Srtp, packet: &mut [u8], repeats: &mut Option<&mut Repeats>) {
+    fn seal(&self, packet: &mut [u8], sealing: &mut Sealing<'_, '_, '_>) {
         let Some(Seal { header, ssrc, index, delivery, .. }) = self.seal else { return };
-        srtp.seal_rtp(packet, usize::from(header), ssrc, index);
+        if self.number_at > 0
+            && let Some(numbers) = &mut sealing.numbers
+        {
+            let (at, number) = (usize::from(self.number_at), numbers.take(packet.len(), delivery.kind()));
+            packet[at..at + 2].copy_from_slice(&number.to_be_bytes());
+        }
+        sealing.srtp.seal_rtp(packet, usize::from(header), ssrc, index);
         if delivery == Delivery::Twice
-            && let Some(repeats) = repeats
+            && let Some(repeats) = &mut sealing.repeats
         {
             let trailer = self.size - self.plain;
             repeats.keep(self.consumer, packet, packet.len() as u16 - trailer);
@@ -74,8 +104,8 @@ impl QueuedPacket {
 }
 
 /// Bytes of padding that a plain packet of this size may get; none if it is padded already.
-pub fn most_padding(first_byte: u8, plain: usize) -> u16 {
-    if first_byte & PADDED == 0 { plain as u16 / MAX_PADDING } else { 0 }
+pub fn most_padding(first_byte: u8, plain: usize) -> u8 {
+    if first_byte & PADDED == 0 { (plain / MAX_PADDING) as u8 } else { 0 }
 }
 
 /// The packets that wait for one receiver, one behind the other.
@@ -90,6 +120,8 @@ pub struct SendBatch {
     repeats: Option<Box<Repeats>>,
     /// When the batch must leave, in seconds; infinite if it is empty.
     due: f64,
+    /// A packet takes a transport-wide sequence number when it leaves.
+    numbered: bool,
     /// Bytes of the largest batch since the last look at the memory.
     largest: usize,
     /// Batches until the next look.
@@ -100,7 +132,7 @@ impl Default for SendBatch {
     fn default() -> Self {
         let (bytes, reporting, queued) = (Vec::new(), Vec::new(), Vec::new());
         let (repeats, due) = (None, f64::INFINITY);
-        Self { bytes, reporting, queued, repeats, due, largest: 0, until_review: REVIEW }
+        Self { bytes, reporting, queued, repeats, due, numbered: false, largest: 0, until_review: REVIEW }
     }
 }
 
@@ -128,13 +160,14 @@ impl SendBatch {
     pub fn push(&mut self, packet: QueuedPacket, due: f64) {
         self.queued.push(packet);
         self.due = self.due.min(due);
+        self.numbered |= packet.number_at > 0;
     }
 
     /// Queue a sealed report, which leaves with the rest.
     pub fn push_report(&mut self, consumer: ConsumerKey, report: &[u8]) {
         self.bytes.extend_from_slice(report);
         let size = report.len() as u16;
-        self.queued.push(QueuedPacket { consumer, size, plain: 0, payload: 0, padding: 0, seal: None });
+        self.queued.push(QueuedPacket { consumer, size, plain: 0, payload: 0, padding: 0, number_at: 0, seal: None });
     }
 
     /// The consumer's packet that was queued last, at `now` (seconds), is sent twice (`repeated`) or once.
@@ -150,7 +183,7 @@ impl SendBatch {
         let repeats = self.repeats.get_or_insert_default();
         let Some(plain) = repeats.exchange(consumer, now, room, &mut self.bytes) else { return };
         let size = (self.bytes.len() - start) as u16;
-        self.queued.push(QueuedPacket { consumer, size, plain, payload: 0, padding: 0, seal: None });
+        self.queued.push(QueuedPacket { consumer, size, plain, payload: 0, padding: 0, number_at: 0, seal: None });
     }
 
     /// The consumer's packets are sent once from now on.
@@ -178,6 +211,11 @@ impl SendBatch {
         self.queued.is_empty()
     }
 
+    /// Whether a packet takes a transport-wide sequence number when it leaves.
+    pub fn is_numbered(&self) -> bool {
+        self.numbered
+    }
+
     /// Forget the packets, and keep the memory for the next ones.
     ///
     /// Memory that was needed for a key frame is given back some batches later.
@@ -195,6 +233,7 @@ impl SendBatch {
         self.queued.clear();
         self.reporting.clear();
         self.due = f64::INFINITY;
+        self.numbered = false;
     }
 
     /// Cut the batch into runs, each of which can leave with one segmented send.
@@ -226,7 +265,7 @@ impl SendBatch {
 /// Packets join the run as long as each of them may grow to the size of the largest.
 fn first_run(packets: &[QueuedPacket]) -> (usize, usize) {
     // Every packet so far can grow to `ceiling`, and the largest has `segment` bytes.
-    let (mut segment, mut ceiling) = (packets[0].size, packets[0].size + packets[0].padding);
+    let (mut segment, mut ceiling) = (packets[0].size, packets[0].size + u16::from(packets[0].padding));
     let mut count = 1;
     for packet in &packets[1..] {
         let largest = segment.max(packet.size);
@@ -234,7 +273,7 @@ fn first_run(packets: &[QueuedPacket]) -> (usize, usize) {
             break;
         }
         segment = largest;
-        ceiling = ceiling.min(packet.size + packet.padding);
+        ceiling = ceiling.min(packet.size + u16::from(packet.padding));
         count += 1;
     }
     (count, usize::from(segment))
@@ -253,15 +292,21 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// Seal every packet, and pad those that are too small.  Gives the bytes to send.
     ///
-    /// Packets of one size are sealed in place.  Padding moves the packets behind it, so padded ones are copied to
-    /// `memory`.
-    pub fn seal<'b>(&'b mut self, srtp: &Srtp, memory: &'b mut Vec<u8>) -> &'b [u8] {
+    /// The packets take their transport-wide sequence numbers from `numbers`.  Packets of one size are sealed in place.
+    /// Padding moves the packets behind it, so padded ones are copied to `memory`.
+    pub fn seal<'b>(
+        &'b mut self,
+        srtp: &Srtp,
+        numbers: Option<&mut RunNumbers<'_>>,
+        memory: &'b mut Vec<u8>,
+    ) -> &'b [u8] {
+        let mut sealing = Sealing { srtp, repeats: self.repeats.as_deref_mut(), numbers };
         let (last, others) = self.packets.split_last().expect("a run has packets");
         if others.iter().all(|packet| usize::from(packet.size) == self.segment) {
             let mut rest = &mut self.bytes[..];
             for packet in self.packets {
                 let (bytes, behind) = rest.split_at_mut(usize::from(packet.size));
-                packet.seal(srtp, bytes, &mut self.repeats);
+                packet.seal(bytes, &mut sealing);
                 rest = behind;
             }
             return self.bytes;
@@ -272,12 +317,12 @@ impl Run<'_> {
             let (bytes, behind) = rest.split_at(usize::from(packet.size));
             let start = memory.len();
             append_padded(packet, bytes, self.segment, memory);
-            packet.seal(srtp, &mut memory[start..], &mut self.repeats);
+            packet.seal(&mut memory[start..], &mut sealing);
             rest = behind;
         }
         let start = memory.len();
         append_padded(last, rest, rest.len(), memory);
-        last.seal(srtp, &mut memory[start..], &mut self.repeats);
+        last.seal(&mut memory[start..], &mut sealing);
         memory
     }
 

@@ -13,7 +13,7 @@ use crate::core::send::sent_parameter_sets::SentParameterSets;
 use crate::core::send::sequence_translator::SequenceTranslator;
 use crate::core::send::timestamps::TimestampAligner;
 use crate::core::srtp::window::RtpWindow;
-use crate::core::wire::extensions::{ExtensionRewriter, MidElement};
+use crate::core::wire::extensions::{ExtensionRewriter, MidElement, OwnElements};
 use crate::core::wire::payload::LayerIds;
 use crate::core::wire::rtp::FIXED_HEADER_SIZE;
 
@@ -103,6 +103,16 @@ pub struct Rewritten {
     pub timestamp: u32,
     /// Bytes of the payload without padding.
     pub payload: usize,
+    /// The place of the packet's transport-wide sequence number, or 0 if it has none.
+    pub number_at: usize,
+}
+
+/// A header that was written.
+pub(super) struct WrittenHeader<'a> {
+    /// The padding to send behind the payload.
+    pub padding: &'a [u8],
+    /// The place of the transport-wide sequence number in the packet, or 0 if there is none.
+    pub number_at: usize,
 }
 
 impl Stamp {
@@ -262,20 +272,20 @@ impl Consumer {
         let timestamp = self.timestamps.translate(packet.header.timestamp);
         let start = out.len();
         let stamp = Stamp { marker: self.marks(packet), ..self.stamp(packet, number, timestamp) };
-        let padding = self.write_header(packet, rewriter, stamp, room, out);
+        let WrittenHeader { padding, number_at } = self.write_header(packet, rewriter, stamp, room, out);
         let header = out.len() - start;
         out.extend_from_slice(packet.payload);
         out.extend_from_slice(padding);
         if let Some(frame) = &packet.frame {
             self.pictures.write(packet, frame, picture, &mut out[start + header..]);
         }
-        Some(Rewritten { index: number, header, timestamp, payload: packet.payload.len() })
+        Some(Rewritten { index: number, header, timestamp, payload: packet.payload.len(), number_at })
     }
 
-    /// Append the header.  Gives the padding to send behind the payload.
+    /// Append the header.
     ///
-    /// MID and padding are sent only while the packet stays within `room`.  A receiver that misses the MID still knows
-    /// the stream by its SSRC (RFC 8843 section 9.2).
+    /// MID, number and padding are sent only while the packet stays within `room`.  A receiver that misses the MID still
+    /// knows the stream by its SSRC (RFC 8843 section 9.2).
     pub(super) fn write_header<'a>(
         &self,
         packet: &Packet<'a>,
@@ -283,19 +293,28 @@ impl Consumer {
         stamp: Stamp,
         room: usize,
         out: &mut Vec<u8>,
-    ) -> &'a [u8] {
+    ) -> WrittenHeader<'a> {
         let sources = &packet.plain[FIXED_HEADER_SIZE..packet.header.csrcs_end];
         let rest = FIXED_HEADER_SIZE + sources.len() + packet.payload.len();
-        let mid = self.mid.as_ref().filter(|mid| rest + rewriter.size(Some(mid)) <= room);
-        let extensions = rewriter.size(mid);
+        let mut own = OwnElements { numbered: rewriter.numbers(), mid: self.mid.as_ref() };
+        let mut extensions = rewriter.size(own);
+        if rest + extensions > room {
+            own.mid = None;
+            extensions = rewriter.size(own);
+        }
+        if rest + extensions > room {
+            own.numbered = false;
+            extensions = rewriter.size(own);
+        }
         let padding = if rest + extensions + packet.padding.len() <= room { packet.padding } else { &[] };
         let mut fixed = stamp.fixed_header();
         fixed[0] |= packet.plain[0] & 0x0F | if extensions > 0 { 0x10 } else { 0 };
         fixed[0] |= if padding.is_empty() { 0 } else { 0x20 };
         out.extend_from_slice(&fixed);
         out.extend_from_slice(sources);
-        rewriter.write(mid, out);
-        padding
+        rewriter.write(own, out);
+        let number_at = if own.numbered { packet.header.csrcs_end + rewriter.number_at() } else { 0 };
+        WrittenHeader { padding, number_at }
     }
 
     fn stamp(&self, packet: &Packet, number: u64, timestamp: u32) -> Stamp {
@@ -312,6 +331,6 @@ impl Consumer {
         self.note_filled(number);
         out.extend_from_slice(&fixed);
         out.push(1);
-        Some(Rewritten { index: number, header: FIXED_HEADER_SIZE, timestamp, payload: 0 })
+        Some(Rewritten { index: number, header: FIXED_HEADER_SIZE, timestamp, payload: 0, number_at: 0 })
     }
 }

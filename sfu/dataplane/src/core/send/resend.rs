@@ -2,7 +2,7 @@
 
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::receive::packet::Packet;
-use crate::core::send::consumer::{Consumer, Rewritten, Stamp};
+use crate::core::send::consumer::{Consumer, Rewritten, Stamp, WrittenHeader};
 use crate::core::send::resender::Resender;
 use crate::core::wire::extensions::ExtensionRewriter;
 
@@ -74,6 +74,8 @@ impl Consumer {
     ///
     /// The picture numbers, the timestamp and the extensions come out as before, because the consumer has not begun
     /// anew since then.  Padding is left out, and the MID too if the packet is larger than `room` bytes with it.
+    ///
+    /// The receiver asked for it at `asked_at`, in seconds; `None` if the packet only measures the path.
     pub fn rewrite_again(
         &mut self,
         index: u64,
@@ -81,7 +83,7 @@ impl Consumer {
         rewriter: &mut ExtensionRewriter,
         room: usize,
         out: &mut Vec<u8>,
-        now: f64,
+        asked_at: Option<f64>,
     ) -> Result<Rewritten, DropReason> {
         let frame = packet.frame.unwrap_or_default();
         let picture = frame.picture.and_then(|_| self.pictures.taken(packet));
@@ -89,18 +91,20 @@ impl Consumer {
             return Err(DropReason::ResendNotStored);
         }
         let timestamp = self.timestamps.translate(packet.header.timestamp);
-        let (resent_index, stamp) = self.stamp_again(index, Some(packet.payload_type), timestamp, now)?;
+        let (resent_index, stamp) = self.stamp_again(index, Some(packet.payload_type), timestamp, asked_at)?;
         let stamp = Stamp { marker: self.marks(packet), ..stamp };
         rewriter.prepare(packet.plain, packet.elements, packet.serial);
         let start = out.len();
         let unpadded = Packet { padding: &[], ..*packet };
-        self.write_header(&unpadded, rewriter, stamp, room.saturating_sub(ORIGINAL_NUMBER), out);
+        let WrittenHeader { number_at, .. } =
+            self.write_header(&unpadded, rewriter, stamp, room.saturating_sub(ORIGINAL_NUMBER), out);
         let header = out.len() - start;
         out.extend_from_slice(&(index as u16).to_be_bytes());
         let payload = out.len();
         out.extend_from_slice(packet.payload);
         self.pictures.write_again(packet, &frame, picture, &mut out[payload..]);
-        Ok(Rewritten { index: resent_index, header, timestamp, payload: ORIGINAL_NUMBER + packet.payload.len() })
+        let payload = ORIGINAL_NUMBER + packet.payload.len();
+        Ok(Rewritten { index: resent_index, header, timestamp, payload, number_at })
     }
 
     /// Append a retransmission of a packet that the consumer made by itself, without extensions: a parameter set, or
@@ -109,13 +113,13 @@ impl Consumer {
         let sets = self.sent_sets.as_ref().filter(|sets| sets.get(index).is_some());
         let (payload_type, timestamp) =
             sets.map_or((None, self.timestamps.last), |sets| (Some(sets.payload_type), sets.timestamp));
-        let (resent_index, stamp) = self.stamp_again(index, payload_type, timestamp, now)?;
+        let (resent_index, stamp) = self.stamp_again(index, payload_type, timestamp, Some(now))?;
         let (header, unit) = (stamp.fixed_header(), self.own_set(index).unwrap_or_default());
         out.extend_from_slice(&header);
         out.extend_from_slice(&(index as u16).to_be_bytes());
         out.extend_from_slice(unit);
         let payload = ORIGINAL_NUMBER + unit.len();
-        Ok(Rewritten { index: resent_index, header: header.len(), timestamp, payload })
+        Ok(Rewritten { index: resent_index, header: header.len(), timestamp, payload, number_at: 0 })
     }
 
     /// Take the next index of the retransmissions.  Without a `payload_type`, use the first one that the receiver
@@ -125,14 +129,18 @@ impl Consumer {
         index: u64,
         payload_type: Option<u8>,
         timestamp: u32,
-        now: f64,
+        asked_at: Option<f64>,
     ) -> Result<(u64, Stamp), DropReason> {
         let mut types = self.rtx_types.iter();
         let found = types.find(|(media, _)| payload_type.is_none_or(|one| one == *media));
         let (Some(&(_, payload_type)), Some(ssrc)) = (found, self.rtx_ssrc) else {
             return Err(DropReason::ResendNotStored);
         };
-        let resent_index = self.resender().ok_or(DropReason::ResendNotStored)?.record(index, now);
+        let resender = self.resender().ok_or(DropReason::ResendNotStored)?;
+        let resent_index = match asked_at {
+            Some(now) => resender.record(index, now),
+            None => resender.take_index(),
+        };
         Ok((resent_index, Stamp { payload_type, marker: false, number: resent_index as u16, timestamp, ssrc }))
     }
 }

@@ -98,6 +98,11 @@ impl Resender {
             }
             Err(place) => self.resent.insert(place, Resent { index, at: now, times: 1 }),
         }
+        self.take_index()
+    }
+
+    /// The index of the next packet with the SSRC of retransmissions.
+    pub fn take_index(&mut self) -> u64 {
         self.next_index += 1;
         self.next_index - 1
     }

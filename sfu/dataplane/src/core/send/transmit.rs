@@ -1,6 +1,6 @@
 //! Datagrams on their way to the network, and how to count them once they have left.
 
-use crate::core::keys::ConsumerKey;
+use crate::core::keys::{ConsumerKey, TransportKey};
 use crate::core::send::batch::{Delivery, QueuedPacket};
 use crate::core::wire::address::Path;
 
@@ -51,4 +51,6 @@ pub struct Transmit {
     pub datagram: Vec<u8>,
     /// `None` for a datagram that belongs to no consumer.
     pub receipt: Option<SendReceipt>,
+    /// The transport and the transport-wide sequence number; `None` for a datagram without one.
+    pub(in crate::core) number: Option<(TransportKey, u16)>,
 }

@@ -46,7 +46,7 @@ fn nothing_is_allocated_for_a_packet() {
             Client::connect(&mut core, transport, profile);
             watch_seals(&mut core, transport, false);
             let rtx_payload_types = [(101, 102)].into();
-            let format = ConsumerFormat { report_interval: 0.01, rtx_payload_types, ..with_mid(4) };
+            let format = ConsumerFormat { report_interval: 0.01, rtx_payload_types, wide_id: Some(5), ..with_mid(4) };
             let layered = ConsumerSpec { temporal: Some(0), mid: Some("0"), ..ConsumerSpec::new(&format, 7000) };
             let layered = ConsumerSpec { rtx_ssrc: Some(8000), ..layered };
             core.add_consumer(transport, 2 * transport, 10, &layered, 1).unwrap();

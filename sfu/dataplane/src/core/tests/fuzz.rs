@@ -1,7 +1,7 @@
 //! Millions of mutated datagrams for a whole core: `make fuzz`.
 
 use super::*;
-use crate::core::rtcp::Nack;
+use crate::core::rtcp::{Nack, TransportFeedback};
 use crate::core::wire::payload::{RedundantBlock, write_red};
 
 const DATAGRAMS_PER_LIFE: u64 = 1000; // a life is the time of one core
@@ -82,6 +82,7 @@ fn world(dice: &mut Dice) -> (Core, Vec<Client>) {
                 rtx_payload_types: if dice.below(4) > 0 { [(101, 102), (100, 104)].into() } else { [].into() },
                 mid_id: Some([3, 20][dice.below(2)]),
                 red_payload_types: if dice.below(2) == 0 { [(100, 98), (101, 98)].into() } else { [].into() },
+                wide_id: [None, Some(6), Some(21)][dice.below(3)],
                 ..format()
             };
             let rtx_ssrc = Some(1000 + number as u32);
@@ -164,6 +165,17 @@ fn nack(dice: &mut Dice, core: &Core, client: &mut Client) -> Vec<u8> {
     compound
 }
 
+/// Transport-wide feedback, much of it about packets that were sent.
+fn feedback(dice: &mut Dice, client: &mut Client) -> Vec<u8> {
+    let arrivals: Vec<_> =
+        (0..1 + dice.below(40)).map(|_| (dice.below(4) > 0).then(|| dice.below(99) as i64)).collect();
+    let mut compound = Vec::new();
+    TransportFeedback::write((1, 2), dice.next() as u8, dice.below(900) as u16, &arrivals, &mut compound);
+    flip(dice, &mut compound, 4);
+    client.srtp.seal_rtcp(&mut compound).unwrap();
+    compound
+}
+
 fn datagram(dice: &mut Dice, client: &mut Client, number: u16) -> Vec<u8> {
     let plain = packet(dice, client.transport, number);
     let mut datagram = match dice.below(8) {
@@ -219,6 +231,25 @@ fn check_paths(core: &Core) {
     }
 }
 
+/// Feedback of a client, rates to aim at, or a probe.
+fn measure(dice: &mut Dice, core: &mut Core, clients: &mut [Client], now: f64) {
+    let transport = 1 + dice.below(3) as Id;
+    match dice.below(3) {
+        0 => {
+            let client = &mut clients[dice.below(3)];
+            core.receive(&mut feedback(dice, client), path(client.transport), now);
+        }
+        1 => {
+            let next = [None, Some(1e6)][dice.below(2)];
+            core.aim_bandwidth(transport, dice.share() * 1e7, next, 2e6).unwrap();
+        }
+        _ => {
+            let key = core.transports.key(transport).unwrap();
+            core.send_probe(key, dice.below(3000), now);
+        }
+    }
+}
+
 /// One life of a core.  Gives the number of copies that left, of those that left again, and of packets that came again.
 fn live(seed: u64) -> [u64; 3] {
     let mut dice = Dice(seed);
@@ -250,6 +281,7 @@ fn live(seed: u64) -> [u64; 3] {
             7 => _ = core.set_credentials(1 + dice.below(3) as Id, &format!("ours{}", dice.below(9)), PASSWORD),
             8 => _ = core.request_key_frame(10 + dice.below(5) as Id, dice.below(2), dice.below(2) == 0),
             9 => _ = core.watch(1 + dice.below(3) as Id, number as f64 * 0.001, 0.05, 0.2),
+            15..18 => measure(&mut dice, &mut core, &mut clients, number as f64 * 0.001),
             10..15 => {
                 let client = &mut clients[dice.below(3)];
                 let mut datagram = nack(&mut dice, &core, client);

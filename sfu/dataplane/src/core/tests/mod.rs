@@ -12,6 +12,7 @@ mod interruptions;
 mod liveness;
 mod lossy;
 mod moving_paths;
+mod numbers;
 mod parameter_sets;
 mod payloads;
 mod recovered_audio;

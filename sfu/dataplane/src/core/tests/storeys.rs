@@ -14,9 +14,9 @@ const STOREYS: &[&str] = &[
     "core::interface",
     "core::srtp",
     "core::receive",
+    "core::bandwidth",
     "core::send",
     "core::transport",
-    "core::bandwidth",
     // The tables and timers.
     "core::engine",
     // The ways of datagrams, commands and deadlines through the core.

@@ -47,10 +47,15 @@ fn a_stream_gets_packets_one_by_one_and_knows_which_are_video() {
     }
     sender.send(&mut core, AUDIO, 111, 0, b"sound");
     let mut left = Vec::new();
-    core.flush_departures(9.0, 64, |one| {
-        left.push((one.path, one.bytes.len() == one.segment, one.video));
-        Ok(())
-    });
+    core.flush_departures(
+        9.0,
+        64,
+        || 9.0,
+        |one| {
+            left.push((one.path, one.bytes.len() == one.segment, one.video));
+            Ok(())
+        },
+    );
     let packet = |video| (stream(1), true, video);
     assert_eq!(left, [packet(true), packet(true), packet(true), packet(false)]);
 }

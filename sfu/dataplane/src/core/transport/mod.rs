@@ -14,6 +14,7 @@ use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey};
 use crate::core::receive::arrival_log::ArrivalLog;
 use crate::core::send::batch::SendBatch;
 use crate::core::send::loss_reports::OwnLoss;
+use crate::core::send::receiver_bandwidth::ReceiverBandwidth;
 use crate::core::send::resend_limits::ResendLimits;
 use crate::core::srtp::Srtp;
 use crate::core::transport::audio_redundancy::AudioRedundancy;
@@ -88,6 +89,8 @@ pub struct Transport {
     pub reported: Reported,
     /// The limits on retransmissions; `None` before the client asks for the first packet.
     resend_limits: Option<Box<ResendLimits>>,
+    /// How much the path to the client carries; `None` before the first packet with a transport-wide sequence number.
+    pub bandwidth: Option<Box<ReceiverBandwidth>>,
     pub consent: Consent,
     /// How often audio to this client is repeated.
     pub audio_redundancy: AudioRedundancy,

@@ -2,7 +2,7 @@ use super::*;
 use crate::core::Profile;
 use slotmap::SlotMap;
 
-fn batch_of(sizes: &[u16], padding: u16) -> (SendBatch, Vec<ConsumerKey>) {
+fn batch_of(sizes: &[u16], padding: u8) -> (SendBatch, Vec<ConsumerKey>) {
     let mut consumers: SlotMap<ConsumerKey, ()> = SlotMap::with_key();
     let mut batch = SendBatch::default();
     let mut keys = Vec::new();
@@ -10,7 +10,7 @@ fn batch_of(sizes: &[u16], padding: u16) -> (SendBatch, Vec<ConsumerKey>) {
         let consumer = consumers.insert(());
         keys.push(consumer);
         batch.bytes.extend(std::iter::repeat_n(keys.len() as u8, usize::from(size)));
-        let plain = QueuedPacket { consumer, size, plain: 0, payload: 0, padding, seal: None };
+        let plain = QueuedPacket { consumer, size, plain: 0, payload: 0, padding, number_at: 0, seal: None };
         batch.push(plain, 1.0);
     }
     (batch, keys)
@@ -109,7 +109,7 @@ fn padding_is_authenticated_and_ends_with_its_size() {
         batch.bytes.extend([0; 16]);
         let (plain, payload) = (12 + payload.len() as u16, payload.len() as u16);
         let seal = Some(Seal { header: 12, delivery: Delivery::Once, video: true, ssrc: 5, index: index as u64 });
-        batch.push(QueuedPacket { consumer, size: plain + 16, plain, payload, padding: 10, seal }, 0.0);
+        batch.push(QueuedPacket { consumer, size: plain + 16, plain, payload, padding: 10, number_at: 0, seal }, 0.0);
     }
     let mut sent = Vec::new();
     batch.runs(
@@ -117,7 +117,7 @@ fn padding_is_authenticated_and_ends_with_its_size() {
         |_| true,
         |mut run| {
             let segment = run.segment;
-            sent.extend(run.seal(&srtp, &mut Vec::new()).chunks(segment).map(<[u8]>::to_vec));
+            sent.extend(run.seal(&srtp, None, &mut Vec::new()).chunks(segment).map(<[u8]>::to_vec));
         },
     );
     assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), [43, 43]);

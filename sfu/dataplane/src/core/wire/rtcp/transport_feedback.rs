@@ -8,6 +8,7 @@ use crate::core::wire::rtp::{be16, be32};
 const HEAD_SIZE: usize = 8; // base sequence, status count, reference time, feedback number
 const TICKS_OF_REFERENCE: i64 = 256; // a reference time counts 64 ms, a tick 250 µs
 const MOST_IN_RUN: usize = 0x1FFF;
+const MOST_STATUSES: u16 = 4096; // in feedback that is read: some seconds of the fastest video
 const IN_ONE_BIT_VECTOR: usize = 14;
 const IN_TWO_BIT_VECTOR: usize = 7;
 const VECTOR: u16 = 0x8000;
@@ -80,23 +81,33 @@ fn statuses(chunk: u16) -> impl Iterator<Item = Status> {
     })
 }
 
+/// How many of the next `left` statuses are in this chunk, and the bytes of their deltas.
+///
+/// A run is not counted one by one: a datagram holds many runs of thousands.
+fn extent(chunk: u16, left: usize) -> (usize, usize) {
+    if chunk & VECTOR == 0 {
+        let held = (usize::from(chunk) & MOST_IN_RUN).min(left);
+        return (held, held * Status::read(chunk >> 13).delta_size());
+    }
+    statuses(chunk).take(left).fold((0, 0), |(held, size), status| (held + 1, size + status.delta_size()))
+}
+
 impl<'a> TransportFeedback<'a> {
     pub(super) fn read_untrusted(body: &'a [u8]) -> Result<Self, BadPacket> {
         let (sender_ssrc, media_ssrc, control) = split_feedback_untrusted(body)?;
         let (head, rest) = control.split_at_checked(HEAD_SIZE).ok_or(BadPacket)?;
         let count = be16(head, 2);
+        if count > MOST_STATUSES {
+            return Err(BadPacket);
+        }
         let (mut left, mut chunks_size, mut deltas_size) = (usize::from(count), 0, 0);
         while left > 0 {
             let chunk = rest.get(chunks_size..chunks_size + 2).ok_or(BadPacket)?;
-            chunks_size += 2;
-            let before = left;
-            for status in statuses(be16(chunk, 0)).take(left) {
-                deltas_size += status.delta_size();
-                left -= 1;
-            }
-            if left == before {
+            let (held, size) = extent(be16(chunk, 0), left);
+            if held == 0 {
                 return Err(BadPacket); // an empty run: thousands of them would only waste time
             }
+            (chunks_size, deltas_size, left) = (chunks_size + 2, deltas_size + size, left - held);
         }
         let (chunks, deltas) = rest.split_at(chunks_size);
         Ok(Self {

@@ -1,0 +1,154 @@
+//! The bandwidth of one receiver: the estimator, with the limits and wishes around it.
+
+use crate::core::bandwidth::{BandwidthEstimator, Crossing, Why};
+use crate::core::interface::drop_reason::DropReason;
+use crate::core::interface::statistics::BandwidthStats;
+use crate::core::send::feedback_limit::FeedbackLimit;
+use crate::core::wire::rtcp::TransportFeedback;
+
+/// The shortest time between two reports that follow a receiver's own estimate, in seconds.
+const REPORT_PAUSE: f64 = 0.5;
+
+/// The rates that the slow path has in mind for one transport, in bits per second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Aim {
+    /// The rate that is in use.
+    pub used: f64,
+    /// The whole rate after the next step up; `None` without one.
+    pub next: Option<f64>,
+    /// The rate that all receivers of the transport want together.
+    pub wanted: f64,
+}
+
+/// The estimator of one receiver's path.  It is made for the first packet with a number.
+///
+/// A receiver without transport-wide feedback may send its own estimate instead (REMB).  It counts as it is.
+#[derive(Debug, Default)]
+pub struct ReceiverBandwidth {
+    estimator: Option<BandwidthEstimator>,
+    aim: Option<Aim>,
+    /// The aim has not reached the estimator yet: a command has no clock.
+    aim_is_new: bool,
+    limit: FeedbackLimit,
+    /// Feedback was read, so the estimate is a measured one.
+    measured: bool,
+    /// The newest estimate of the receiver itself, in bits per second.
+    max_bitrate: Option<f64>,
+    /// The last report that followed from it for this aim.
+    reported: Option<Why>,
+    /// When that was, in seconds.
+    reported_at: f64,
+    /// Bytes of probes so far: sealed packets.
+    pub probe_bytes: u64,
+}
+
+impl ReceiverBandwidth {
+    /// The estimator, made at `now` (seconds) if there is none yet.  `round_trip` is the known one to the receiver.
+    pub fn estimator(&mut self, round_trip: Option<f64>, now: f64) -> &mut BandwidthEstimator {
+        self.estimator.get_or_insert_with(|| {
+            let mut estimator = BandwidthEstimator::new(now);
+            round_trip.inspect(|&seconds| estimator.set_round_trip(seconds));
+            estimator
+        })
+    }
+
+    /// The estimator, if packets with numbers were sent.
+    pub fn existing(&mut self) -> Option<&mut BandwidthEstimator> {
+        self.estimator.as_mut()
+    }
+
+    /// Aim at these rates from the next [`Self::pass_time`] on.
+    pub fn set_aim(&mut self, aim: Aim) {
+        (self.aim, self.aim_is_new, self.reported) = (Some(aim), true, None);
+    }
+
+    /// The receiver itself estimates that it can take so many bits per second.  Feedback counts more than that.
+    pub fn set_max_bitrate(&mut self, bitrate: u64) {
+        self.max_bitrate = Some(bitrate as f64).filter(|_| !self.measured);
+    }
+
+    /// Whether the slow path has an aim.  Without one, nothing measures the path but media.
+    pub fn has_aim(&self) -> bool {
+        self.aim.is_some()
+    }
+
+    /// Read feedback.  Fails with the reason if it costs more than the receiver may ask for.  Feedback has no effect
+    /// before the first packet with a number.
+    pub fn on_feedback(&mut self, feedback: &TransportFeedback<'_>, now: f64) -> Result<(), DropReason> {
+        let Some(estimator) = &mut self.estimator else { return Ok(()) };
+        if !self.limit.take(feedback.count, now) {
+            return Err(DropReason::TooMuchFeedback);
+        }
+        estimator.on_feedback(feedback, now);
+        (self.measured, self.max_bitrate) = (true, None);
+        Ok(())
+    }
+
+    /// Handle everything that is due at `now`, in seconds.
+    pub fn pass_time(&mut self, now: f64) {
+        let Some(estimator) = &mut self.estimator else { return };
+        if let Some(Aim { used, next, wanted }) = self.aim.filter(|_| self.aim_is_new) {
+            estimator.aim(used, next, wanted, now);
+            self.aim_is_new = false;
+        }
+        if estimator.next_due() <= now {
+            estimator.on_timer(now);
+        }
+    }
+
+    /// Bytes of padding to send at `now`, if a probe is due.
+    pub fn probe(&mut self, now: f64) -> Option<usize> {
+        self.estimator.as_mut()?.probe(now)
+    }
+
+    /// When [`Self::pass_time`] is due next, in seconds.  Infinite if never.  Packets that leave do not change it.
+    pub fn next_due(&self) -> f64 {
+        let Some(estimator) = &self.estimator else { return f64::INFINITY };
+        if self.aim_is_new { f64::NEG_INFINITY } else { estimator.next_due() }
+    }
+
+    /// The watermark that the estimate crossed last, if the slow path does not know that yet.
+    pub fn take_crossing(&mut self, now: f64) -> Option<Crossing> {
+        match self.max_bitrate {
+            Some(estimate) => self.take_crossing_of(estimate, now),
+            None => self.estimator.as_mut()?.take_crossing(now),
+        }
+    }
+
+    /// The watermark that the receiver's own estimate has crossed.  It is reported once for each aim.
+    fn take_crossing_of(&mut self, estimate: f64, now: f64) -> Option<Crossing> {
+        let Aim { used, next, .. } = self.aim?;
+        let why = match next {
+            _ if estimate < used => Some(Why::BelowUsed),
+            Some(next) if estimate >= next => Some(Why::NextProven),
+            _ => None,
+        };
+        if why == self.reported || now - self.reported_at < REPORT_PAUSE {
+            return None;
+        }
+        self.reported = why;
+        let crossing = Crossing { estimate, why: why? };
+        self.reported_at = now;
+        Some(crossing)
+    }
+
+    /// Whether the path carries less than what is in use.
+    pub fn is_short(&self) -> bool {
+        self.stats().zip(self.aim).is_some_and(|(stats, aim)| stats.estimate < aim.used)
+    }
+
+    /// The figures for the slow path; `None` before the receiver gives feedback.
+    pub fn stats(&self) -> Option<BandwidthStats> {
+        let probe_bytes = self.probe_bytes;
+        if let Some(estimate) = self.max_bitrate {
+            return Some(BandwidthStats { estimate, acked: None, loss: 0.0, round_trip: None, probe_bytes });
+        }
+        self.estimator.as_ref().filter(|_| self.measured).map(|estimator| BandwidthStats {
+            estimate: estimator.estimate(),
+            acked: estimator.acked(),
+            loss: estimator.loss(),
+            round_trip: Some(estimator.round_trip()),
+            probe_bytes,
+        })
+    }
+}
