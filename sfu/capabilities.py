@@ -2,9 +2,10 @@
 
 The router offers only features that it serves.  Video has ``nack`` and RTX (RFC 4588), both from senders and to
 receivers.  Opus has ``nack`` only from senders, which answer with the same packet.  Senders of both kinds get
-transport-wide feedback: ``transport-cc`` together with the extension that numbers their packets.  Receivers are offered
-neither.  A browser that is offered ``transport-cc`` and gets no feedback takes the network for dead, and stays at its
-lowest rate.  Payload type 127 stays free: mediasoup-client uses it for its own probes.
+transport-wide feedback: ``transport-cc`` together with the extension that numbers their packets.  Receivers give such
+feedback about video alone: sound is never limited.  A browser that is offered ``transport-cc`` and gets no feedback
+takes the network for dead, and stays at its lowest rate.  Payload type 127 stays free: mediasoup-client uses it for its
+own probes.
 """
 
 from collections.abc import Iterator
@@ -96,9 +97,9 @@ def router_capabilities(*, video_orientation: bool = True) -> RtpCapabilities:
         # The router reads RIDs but sends none: a consumer is one stream, so its packets need none.
         RtpHeaderExtension(RID_URI, 2, "video", direction="recvonly"),
         RtpHeaderExtension(REPAIRED_RID_URI, 3, "video", direction="recvonly"),
-        # The router reads the numbers of senders.  Their own numbers mean nothing to receivers.
+        # The router reads the numbers of senders, and numbers the video that it sends by itself.
         RtpHeaderExtension(TRANSPORT_WIDE_URI, 5, "audio", direction="recvonly"),
-        RtpHeaderExtension(TRANSPORT_WIDE_URI, 5, "video", direction="recvonly"),
+        RtpHeaderExtension(TRANSPORT_WIDE_URI, 5, "video"),
         RtpHeaderExtension(AUDIO_LEVEL_URI, 10, "audio"),
         RtpHeaderExtension(DEPENDENCY_DESCRIPTOR_URI, 12, "video"),
     ]

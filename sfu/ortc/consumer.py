@@ -4,7 +4,7 @@ from typing import Final
 
 from attrs import define, evolve, field, frozen
 
-from sfu.capabilities import MID_URI, NACK
+from sfu.capabilities import MID_URI, NACK, TRANSPORT_CC, TRANSPORT_WIDE_URI
 from sfu.dataplane.values import ConsumerFormat
 from sfu.errors import Unsupported
 from sfu.ortc.codecs import can_decode, is_red, repeats, same_codec
@@ -105,28 +105,32 @@ class Receiver:
 
 def can_consume(consumable: RtpParameters, capabilities: RtpCapabilities) -> bool:
     """Whether a receiver with these capabilities can play a producer's ``consumable`` stream."""
-    return bool(_common_codecs(consumable, capabilities))
+    return bool(_common_codecs(consumable, capabilities, numbered=False))
 
 
 def plan_consumer(consumable: RtpParameters, capabilities: RtpCapabilities, *, report_interval: float) -> ConsumerPlan:
     """The router's numbers for the stream, reduced to the part that both sides have.
 
     A receiver gets NACK and RTX only together.  The router answers a NACK with RTX alone, and a receiver that waits for
-    such an answer asks late for a key frame.  Header extensions match by URI alone, because clients list an extension
-    of both kinds under only one of them.  ``report_interval`` is the mean time between two sender reports, in seconds.
+    such an answer asks late for a key frame.  Transport-wide numbers and the feedback about them (``transport-cc``) go
+    together, too: silence about numbered packets looks like a dead network.  Header extensions match by URI alone,
+    because clients list an extension of both kinds under only one of them.  ``report_interval`` is the mean time
+    between two sender reports, in seconds.
 
     Raises :exc:`Unsupported` if no codec is in common.
     """
-    codecs = _common_codecs(consumable, capabilities)
+    known = {extension.uri for extension in capabilities.header_extensions}
+    ids = {extension.uri: extension.id for extension in consumable.header_extensions if extension.uri in known}
+    codecs = _common_codecs(consumable, capabilities, numbered=TRANSPORT_WIDE_URI in ids)
     if not codecs:
         wanted = ", ".join(codec.mime_type for codec in consumable.codecs)
         raise Unsupported(f"the receiver cannot play {wanted}")
     media, *others = codecs
     red = [codec for codec in others if is_red(codec)]
-    uris = {extension.uri for extension in capabilities.header_extensions}
-    extensions = tuple(extension for extension in consumable.header_extensions if extension.uri in uris)
-    ids = {extension.uri: extension.id for extension in extensions}
-    mid_id = ids.pop(MID_URI, None)
+    if TRANSPORT_CC not in media.rtcp_feedback:
+        ids.pop(TRANSPORT_WIDE_URI, None)
+    extensions = tuple(extension for extension in consumable.header_extensions if extension.uri in ids)
+    mid_id, wide_id = ids.pop(MID_URI, None), ids.pop(TRANSPORT_WIDE_URI, None)
     [encoding] = consumable.encodings
     return ConsumerPlan(
         codecs=codecs,
@@ -139,21 +143,26 @@ def plan_consumer(consumable: RtpParameters, capabilities: RtpCapabilities, *, r
             report_interval=report_interval,
             rtx_payload_types={apt: codec.payload_type for codec in others if (apt := repeats(codec)) is not None},
             red_payload_types={media.payload_type: red[0].payload_type} if red else {},
+            wide_id=wide_id,
         ),
     )
 
 
-def _common_codecs(consumable: RtpParameters, capabilities: RtpCapabilities) -> tuple[RtpCodecParameters, ...]:
+def _common_codecs(
+    consumable: RtpParameters, capabilities: RtpCapabilities, *, numbered: bool
+) -> tuple[RtpCodecParameters, ...]:
     """The media codec, and then its retransmissions and its redundant form (RFC 2198) if the receiver has them.
 
-    The result is empty if the receiver lacks the media codec.
+    ``numbered`` says that both sides have transport-wide numbers.  The result is empty if the receiver lacks the media
+    codec.
     """
     codec, *others = consumable.codecs
     receiver = _receiver_of(codec, capabilities)
     if receiver is None:
         return ()
     rtx = [other for other in others if repeats(other) == codec.payload_type and _repairs(receiver, capabilities)]
-    feedback = tuple(one for one in codec.rtcp_feedback if one in receiver.rtcp_feedback and (one != NACK or rtx))
+    usable = {NACK: bool(rtx), TRANSPORT_CC: numbered}
+    feedback = tuple(one for one in codec.rtcp_feedback if one in receiver.rtcp_feedback and usable.get(one, True))
     # Most receivers have all the feedback.  Then all consumers share the producer's own object of the codec.
     common = codec if feedback == codec.rtcp_feedback else evolve(codec, rtcp_feedback=feedback)
     red = [other for other in others if is_red(other) and _unwraps(other, capabilities)]

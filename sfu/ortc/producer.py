@@ -42,6 +42,8 @@ _SCALABILITY_MODE: Final = re.compile(r"[LS]([1-8])T([1-8])(h|_KEY|_KEY_SHIFT)?"
 _SCALABLE: Final = frozenset({"vp9", "av1"})
 # Receivers write it into their SDP, so it must not end a line (RFC 8866 section 5, RFC 3550 section 6.5.1).
 _CNAME: Final = re.compile("[!-~]{1,255}")
+# The extensions that the router itself writes into a consumer's packets.
+_OF_THE_ROUTER: Final = frozenset({MID_URI, TRANSPORT_WIDE_URI})
 
 
 @frozen
@@ -99,9 +101,9 @@ def accept_producer(
     """
     codecs = _codecs(kind, parameters, capabilities)
     used = _used(kind, parameters, capabilities, codecs, default_cname)
-    # The router itself writes a MID into a consumer's packets.  All other extensions must come from the producer.
+    # All extensions that the router does not write itself must come from the producer.
     forwarded = _forwarded(kind, capabilities)
-    forwarded = {uri: id_ for uri, id_ in forwarded.items() if uri in used.extension_ids or uri == MID_URI}
+    forwarded = {uri: id_ for uri, id_ in forwarded.items() if uri in used.extension_ids or uri in _OF_THE_ROUTER}
     if not _is_described(codecs.router):
         forwarded.pop(DEPENDENCY_DESCRIPTOR_URI, None)
     form = _consumable_form(
@@ -168,7 +170,7 @@ class _Used:
 def _used(
     kind: MediaKind, parameters: RtpParameters, capabilities: RtpCapabilities, codecs: _Codecs, default_cname: str
 ) -> _Used:
-    uris = {MID_URI, RID_URI, *_forwarded(kind, capabilities)}
+    uris = {MID_URI, RID_URI, *_forwarded(kind, capabilities)} - {TRANSPORT_WIDE_URI}
     if codecs.rtx_payload_types:
         uris.add(REPAIRED_RID_URI)
     # A client that names only one of feedback and extension would send no numbers, or take no feedback about them.
@@ -201,7 +203,7 @@ def _spec(used: _Used, forwarded: dict[str, int], *, paused: bool) -> ProducerSp
         encodings=tuple(
             EncodingSpec(encoding.ssrc, encoding.rid, ssrc) for encoding, ssrc in zip(used.encodings, rtx, strict=True)
         ),
-        extension_ids={ids[uri]: id_ for uri, id_ in forwarded.items() if uri != MID_URI},
+        extension_ids={ids[uri]: id_ for uri, id_ in forwarded.items() if uri not in _OF_THE_ROUTER},
         mid=used.mid,
         mid_id=ids.get(MID_URI),
         rid_id=ids.get(RID_URI),
@@ -224,8 +226,7 @@ def _router_codec(codec: RtpCodecParameters, capabilities: RtpCapabilities) -> R
                 clock_rate=candidate.clock_rate,
                 channels=candidate.channels,
                 parameters=candidate.parameters | _sender_parameters(codec),
-                # Only senders get transport-wide feedback.
-                rtcp_feedback=tuple(feedback for feedback in candidate.rtcp_feedback if feedback != TRANSPORT_CC),
+                rtcp_feedback=candidate.rtcp_feedback,
             )
     raise Unsupported(f"the router does not have this {codec.mime_type}")
 

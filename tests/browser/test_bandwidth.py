@@ -1,4 +1,6 @@
-"""Chromium's camera reaches its full bitrate within seconds, because the gateway reports the arrival of each packet."""
+"""Chromium's camera reaches its full bitrate within seconds, because the gateway reports the arrival of each packet.
+It reports arrivals as well, so that the gateway knows how much a receiver's network carries.
+"""
 
 import time
 
@@ -6,6 +8,7 @@ import pytest
 
 from tests.browser.conftest import Invite
 from tests.browser.person import Person
+from tests.gateway_process import poll_until
 
 pytestmark = pytest.mark.browser
 
@@ -42,3 +45,19 @@ def test_a_camera_reaches_most_of_its_bitrate_within_five_seconds(invite: Invite
             return
         person.closes_page()
     pytest.fail("no camera comes near its full bitrate")
+
+
+def _available_bitrate(person: Person) -> float | None:
+    """The gateway's estimate of how much it can send to this person, in bit/s."""
+    transports = person.page.evaluate("window.__room.gatewayStats()")["transports"]
+    return next((one.get("availableBitrate") for one in transports if one["direction"] == "receive"), None)
+
+
+def test_the_gateway_estimates_how_much_a_browser_can_receive(invite: Invite) -> None:
+    ada, ben = invite("Ada"), invite("Ben")
+    ada.joins("estimate")
+    ben.joins("estimate", camera=0)
+    ben.watches_and_hears(ada.user_id, by=time.monotonic() + 30)
+    # Loopback carries much more than the first estimate, which was made before any packet left.
+    poll_until(lambda: _available_bitrate(ben) or 0, lambda estimate: estimate > 400_000, within=30)
+    assert _available_bitrate(ada) is None

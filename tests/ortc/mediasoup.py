@@ -29,13 +29,15 @@ _ORACLE = Path(__file__).parent / "oracle"
 class Answer:
     """Whether an object is accepted, and the codec of a stream or consumer: its name, payload type and variant.
 
-    ``rtx`` are the payload types of its retransmissions.  ``nack`` says whether the receiver may send NACKs.
+    ``rtx`` are the payload types of its retransmissions.  ``nack`` and ``transport_cc`` say whether the receiver may
+    send NACKs and transport-wide feedback.
     """
 
     accepted: bool
     codec: tuple[str, int, str] | None = None
     rtx: tuple[int, ...] = ()
     nack: bool = False
+    transport_cc: bool = False
     why: str = ""
 
     def differs(self, other: "Answer") -> bool:
@@ -73,7 +75,8 @@ class Mediasoup:
         answer = json.loads(self._process.stdout.readline())
         codec = answer.get("codec")
         rtx, nack = tuple(answer.get("rtx", ())), answer.get("nack", False)
-        return Answer(answer["accepted"], codec and _codec(**codec), rtx, nack, answer.get("why", ""))
+        transport_cc = answer.get("transportCc", False)
+        return Answer(answer["accepted"], codec and _codec(**codec), rtx, nack, transport_cc, answer.get("why", ""))
 
 
 @contextmanager

@@ -52,11 +52,11 @@ def test_every_video_codec_is_followed_by_its_retransmissions() -> None:
         assert (rtx.mime_type, repeats(rtx)) == ("video/rtx", codec.preferred_payload_type)
 
 
-def test_senders_of_both_kinds_are_offered_transport_wide_numbers_and_receivers_none() -> None:
+def test_senders_of_both_kinds_are_offered_transport_wide_numbers_and_receivers_those_of_video() -> None:
     wide = [extension for extension in EXTENSIONS if extension.uri == TRANSPORT_WIDE_URI]
     assert [(extension.kind, extension.direction) for extension in wide] == [
         ("audio", "recvonly"),
-        ("video", "recvonly"),
+        ("video", "sendrecv"),
     ]
     assert not [extension for extension in EXTENSIONS if "abs-" in extension.uri]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from attrs import evolve
 
-from sfu.capabilities import AUDIO_LEVEL_URI, FIR, MID_URI, NACK, PLI, ROUTER_CAPABILITIES, VIDEO_ORIENTATION_URI
+from sfu.capabilities import AUDIO_LEVEL_URI, MID_URI, ROUTER_CAPABILITIES, TRANSPORT_WIDE_URI, VIDEO_ORIENTATION_URI
 from sfu.dataplane.values import EncodingSpec, ProducerSpec
 from sfu.errors import Unsupported
 from sfu.ortc import ProducerPlan, accept_producer
@@ -100,7 +100,7 @@ def test_the_consumable_has_the_routers_codec_and_none_of_the_producers_numbers(
     consumable = plan(CHROMIUM, "h264").consumable
     router = next(codec for codec in ROUTER_CAPABILITIES.codecs if codec.preferred_payload_type == 105)
     assert consumable.codecs == (
-        RtpCodecParameters("video/H264", 105, 90000, None, router.parameters, rtcp_feedback=(NACK, PLI, FIR)),
+        RtpCodecParameters("video/H264", 105, 90000, None, router.parameters, rtcp_feedback=router.rtcp_feedback),
         RtpCodecParameters("video/rtx", 106, 90000, None, {"apt": 105}),
     )
     assert consumable.encodings == (RtpEncodingParameters(),)
@@ -120,12 +120,12 @@ def test_equal_streams_share_the_form_of_their_consumers() -> None:
     assert video.form.key != one.form.key
 
 
-def test_the_consumable_lists_mid_and_otherwise_only_extensions_of_the_producer() -> None:
+def test_the_consumable_lists_the_routers_own_extensions_and_otherwise_only_those_of_the_producer() -> None:
     def extensions(plan: ProducerPlan) -> list[tuple[str, int]]:
         return [(extension.uri, extension.id) for extension in plan.consumable.header_extensions]
 
     assert extensions(accept(MICROPHONE, "audio")) == [(MID_URI, 1), (AUDIO_LEVEL_URI, 10)]
-    assert extensions(accept(CAMERA)) == [(MID_URI, 1), (VIDEO_ORIENTATION_URI, 11)]
+    assert extensions(accept(CAMERA)) == [(MID_URI, 1), (TRANSPORT_WIDE_URI, 5), (VIDEO_ORIENTATION_URI, 11)]
     assert extensions(accept(evolve(MICROPHONE, header_extensions=()), "audio")) == [(MID_URI, 1)]
 
 
@@ -136,7 +136,7 @@ def test_an_encrypted_or_unknown_header_extension_is_dropped() -> None:
     )
     accepted = accept(evolve(CAMERA, header_extensions=extensions))
     assert accepted.spec.extension_ids == {}
-    assert [extension.uri for extension in accepted.consumable.header_extensions] == [MID_URI]
+    assert [extension.uri for extension in accepted.consumable.header_extensions] == [MID_URI, TRANSPORT_WIDE_URI]
 
 
 def test_a_header_extension_in_the_clear_counts_beside_its_encrypted_twin() -> None:

@@ -1,24 +1,24 @@
 """Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01): for senders that have both of its
-parts, and for no receiver.
+parts, and from receivers of video that have both.
 """
 
 import pytest
 from attrs import evolve
 
-from sfu.capabilities import (
-    AUDIO_LEVEL_URI,
-    MID_URI,
-    NACK,
-    ROUTER_CAPABILITIES,
-    TRANSPORT_CC,
-    TRANSPORT_WIDE_URI,
-    VIDEO_ORIENTATION_URI,
-)
+from sfu.capabilities import NACK, ROUTER_CAPABILITIES, TRANSPORT_CC, TRANSPORT_WIDE_URI, VIDEO_ORIENTATION_URI
 from sfu.errors import InvalidParameters
-from sfu.ortc import accept_producer, plan_consumer
-from sfu.parameters import MediaKind, RtcpFeedback, RtpCapabilities, RtpHeaderExtensionParameters, RtpParameters
+from sfu.ortc import ConsumerPlan, accept_producer, plan_consumer
+from sfu.parameters import (
+    MediaKind,
+    RtcpFeedback,
+    RtpCapabilities,
+    RtpHeaderExtension,
+    RtpHeaderExtensionParameters,
+    RtpParameters,
+)
+from tests.ortc.mediasoup import run_mediasoup
 from tests.ortc.plans import DEFAULT_CNAME, accept
-from tests.ortc.recorded import CHROMIUM
+from tests.ortc.recorded import CHROMIUM, to_wire
 
 STREAMS: list[tuple[MediaKind, str]] = [
     ("audio", "opus"),
@@ -95,12 +95,60 @@ def test_a_router_that_reads_no_numbers_gives_no_feedback(kind: MediaKind, name:
     assert accept_producer(kind, stream, without, default_cname=DEFAULT_CNAME).spec.wide_id is None
 
 
+def receiver(*feedback: RtcpFeedback, numbers: bool = True) -> RtpCapabilities:
+    """Chromium as a receiver with this feedback of congestion control, and perhaps with numbers."""
+    others = [[one for one in codec.rtcp_feedback if one != TRANSPORT_CC] for codec in CHROMIUM.capabilities.codecs]
+    codecs = tuple(
+        evolve(codec, rtcp_feedback=(*other, *feedback))
+        for codec, other in zip(CHROMIUM.capabilities.codecs, others, strict=True)
+    )
+    kept = [one for one in CHROMIUM.capabilities.header_extensions if one.uri != TRANSPORT_WIDE_URI]
+    extension = RtpHeaderExtension(TRANSPORT_WIDE_URI, 5, "video")
+    return RtpCapabilities(codecs, (*kept, extension) if numbers else tuple(kept))
+
+
+def is_numbered(consumer: ConsumerPlan) -> bool:
+    """Whether the consumer's packets have numbers; if not, its receiver gives no feedback either."""
+    numbered = consumer.format.wide_id is not None
+    assert numbered == (TRANSPORT_WIDE_URI in {extension.uri for extension in consumer.header_extensions})
+    assert numbered == (TRANSPORT_CC in consumer.codecs[0].rtcp_feedback)
+    return numbered
+
+
 @pytest.mark.parametrize(("kind", "name"), STREAMS)
-def test_receivers_get_neither_the_feedback_nor_the_numbers_of_the_sender(kind: MediaKind, name: str) -> None:
-    producer = accept(sent(name, NACK, TRANSPORT_CC, extensions=(NUMBERS,)), kind)
+@pytest.mark.parametrize("feedback", [(NACK,), (NACK, TRANSPORT_CC)])
+def test_receivers_number_video_whatever_its_sender_does(
+    kind: MediaKind, name: str, feedback: tuple[RtcpFeedback, ...]
+) -> None:
+    producer = accept(sent(name, *feedback, extensions=(NUMBERS,)), kind)
     assert 13 not in producer.spec.extension_ids
-    consumer = plan_consumer(producer.consumable, ROUTER_CAPABILITIES, report_interval=1)
-    assert all(TRANSPORT_CC not in codec.rtcp_feedback for codec in consumer.codecs)
-    forwarded = {MID_URI, AUDIO_LEVEL_URI if kind == "audio" else VIDEO_ORIENTATION_URI}
-    assert {extension.uri for extension in consumer.header_extensions} == forwarded
+    consumer = plan_consumer(producer.consumable, receiver(TRANSPORT_CC), report_interval=1)
+    assert is_numbered(consumer) == (kind == "video")
+    assert consumer.format.wide_id in {None, 5}
     assert consumer.format.extension_ids <= {10, 11}
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "numbered"),
+    [
+        (receiver(TRANSPORT_CC), True),
+        (receiver(RtcpFeedback("goog-remb"), TRANSPORT_CC), True),
+        (receiver(TRANSPORT_CC, numbers=False), False),
+        (receiver(RtcpFeedback("goog-remb")), False),
+        (receiver(RtcpFeedback("transport-cc", "other")), False),
+        (ROUTER_CAPABILITIES, True),
+    ],
+)
+def test_a_receiver_has_numbers_only_together_with_feedback(capabilities: RtpCapabilities, numbered: bool) -> None:
+    consumer = plan_consumer(accept(sent("vp8")).consumable, capabilities, report_interval=1)
+    assert is_numbered(consumer) == numbered
+
+
+def test_mediasoup_gives_receivers_the_same_feedback() -> None:
+    stream = to_wire(sent("vp8", NACK, TRANSPORT_CC, extensions=(NUMBERS,)))
+    with run_mediasoup() as mediasoup:
+        for feedback, numbers in [((TRANSPORT_CC,), True), ((TRANSPORT_CC,), False), ((), True), ((), False)]:
+            capabilities = receiver(*feedback, numbers=numbers)
+            consumer = plan_consumer(accept(sent("vp8")).consumable, capabilities, report_interval=1)
+            theirs = mediasoup.consume("video", stream, to_wire(capabilities))
+            assert theirs.transport_cc == (TRANSPORT_CC in consumer.codecs[0].rtcp_feedback), (feedback, numbers)

@@ -46,7 +46,8 @@ const questions = {
     if (!ortc.canConsume(consumableRtpParameters, remoteRtpCapabilities)) throw new Error('canConsume is false');
     const enableRtx = kind === 'video'; // as mediasoup's transports have it, where the application says nothing
     const parameters = ortc.getConsumerRtpParameters({ consumableRtpParameters, remoteRtpCapabilities, enableRtx });
-    return { codec: parameters.codecs[0], ...repair(parameters) };
+    const transportCc = parameters.codecs[0].rtcpFeedback.some(({ type }) => type === 'transport-cc');
+    return { codec: parameters.codecs[0], transportCc, ...repair(parameters) };
   },
 };
 
