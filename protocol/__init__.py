@@ -50,6 +50,7 @@ from protocol.requests import (
     SendMessage,
     SessionResumed,
     SetLayers,
+    SetPriority,
     TransportCreated,
     TransportEntry,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "SendMessage",
     "SessionResumed",
     "SetLayers",
+    "SetPriority",
     "Source",
     "Stats",
     "TransportCreated",

@@ -46,6 +46,7 @@ from protocol.requests import (
     Resume,
     SendMessage,
     SetLayers,
+    SetPriority,
     TransportCreated,
 )
 from protocol.stats import Stats
@@ -158,6 +159,10 @@ class Client:
     async def set_layers(self, consumer_id: str, spatial: int, temporal: int) -> None:
         """Limit the layers of a consumer. 0 is the lowest layer."""
         await self.request(SetLayers(consumer_id, spatial, temporal))
+
+    async def set_priority(self, consumer_id: str, priority: int) -> None:
+        """Let a consumer get bandwidth before those of a lower priority, 1 to 255."""
+        await self.request(SetPriority(consumer_id, priority))
 
     async def send_message(self, data: Any, *, to: Sequence[str] | None = None) -> Delivered:
         """Send any JSON to all other members, or to the given users."""

@@ -53,11 +53,15 @@ class ConsumerClosed(Event):
 @event("consumer_updated")
 @frozen
 class ConsumerUpdated(Event):
-    """A consumer's producer paused or resumed, or the forwarded layers changed."""
+    """A consumer's producer paused or resumed, or the forwarded layers changed.
+
+    ``starved`` is true while the gateway has paused this video because the client's path cannot carry it.
+    """
 
     consumer_id: ObjectId
     producer_paused: bool
     layers: Layers | None
+    starved: bool
 
 
 @event("producer_layers")

@@ -28,6 +28,7 @@ MAX_METADATA_BYTES: Final = 4 * 1024
 MAX_MESSAGE_BYTES: Final = 16 * 1024
 MAX_RECIPIENTS: Final = 1024
 MAX_LAYER: Final = 255
+MAX_PRIORITY: Final = 255
 
 # Limits of media objects.
 MAX_CODECS: Final = 128

@@ -23,6 +23,7 @@ from protocol.vocabulary import (
     OneOf,
     Participant,
     ParticipantProducer,
+    Priority,
     Recipients,
     SessionSecret,
     Source,
@@ -91,6 +92,7 @@ class ConsumerEntry:
     source: Source
     paused: bool
     producer_paused: bool
+    starved: bool
 
 
 @frozen
@@ -266,6 +268,15 @@ class SetLayers(RequestData[Done]):
     consumer_id: ObjectId
     spatial: Layer
     temporal: Layer
+
+
+@request("set_priority")
+@frozen
+class SetPriority(RequestData[Done]):
+    """Let a consumer get bandwidth before those of a lower priority. Each begins with priority 1."""
+
+    consumer_id: ObjectId
+    priority: Priority
 
 
 @frozen

@@ -36,6 +36,7 @@ MessageData = Annotated[Any, EncodedSize(limits.MAX_MESSAGE_BYTES)]
 Recipients = Annotated[tuple[UserId, ...], Items(0, limits.MAX_RECIPIENTS)]
 Count = Annotated[int, Range(0, limits.MAX_REQUEST_ID)]
 Layer = Annotated[int, Range(0, limits.MAX_LAYER)]
+Priority = Annotated[int, Range(1, limits.MAX_PRIORITY)]
 Text = Annotated[str, Characters(0, 4096)]
 Instant = Annotated[
     str,

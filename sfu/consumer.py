@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from sfu.allocation import DEFAULT_PRIORITY, NO_LIMIT
 from sfu.dataplane.interface import ConsumerId
 from sfu.errors import Conflict
 from sfu.layers import Layers, choose_encoding
 
 if TYPE_CHECKING:
+    from sfu.allocation import Ladder
     from sfu.dataplane.interface import DataPlane, ProducerId
     from sfu.dataplane.values import ConsumerStats, LayersChanged
     from sfu.guard import Guard
@@ -34,10 +36,13 @@ class ConsumerSource(Protocol):
     @property
     def top_encoding(self) -> int: ...
     @property
+    def screen(self) -> bool: ...
+    @property
     def guard(self) -> Guard: ...
 
     def change_demand(self, before: int | None, after: int | None) -> None: ...
     def active_encodings(self, now: float) -> list[bool]: ...
+    def ladder(self, bounds: Layers | None) -> Ladder: ...
     def request_key_frame(self, encoding: int, consumer_id: str, patience: Patience, now: float) -> None: ...
     def forget_consumer(self, consumer: Consumer) -> None: ...
 
@@ -53,6 +58,7 @@ class ConsumerTransport(Protocol):
     def connected(self) -> bool: ...
 
     def patience(self, producer: ConsumerSource, encoding: int) -> Patience: ...
+    def share_bandwidth(self) -> None: ...
     def consumer_updated(self, consumer: Consumer) -> None: ...
     def consumer_closed(self, consumer: Consumer, why: ConsumerEndReason) -> None: ...
     def forget_consumer(self, consumer: Consumer) -> None: ...
@@ -62,9 +68,10 @@ class Consumer:
     """One producer's stream on one transport of another peer (or of the same).  A plain object, without a task.
 
     All consumers of equal streams at equal receivers share one ``plan``.  ``paused`` is the wish of its owner,
-    ``producer_paused`` that of the producer's owner.  ``bounds`` are the highest layers that its owner wants.
-    ``target`` is the encoding that it should forward.  Until a key frame of that encoding comes, the data plane goes on
-    with the encoding from before.
+    ``producer_paused`` that of the producer's owner.  ``bounds`` are the highest layers that its owner wants, and
+    ``limit`` those for which the receiver's path has room.  ``starved`` says that it has room for none.  ``priority``
+    is from 1 to 255; consumers with more get room first.  ``target`` is the encoding that it should forward.  Until a
+    key frame of that encoding comes, the data plane goes on with the encoding from before.
     """
 
     # A channel of 100 has 9,900 consumers: without a dict each takes 40 bytes less.
@@ -75,12 +82,15 @@ class Consumer:
         "closed",
         "id",
         "layers",
+        "limit",
         "paused",
         "plan",
         "plane_id",
+        "priority",
         "producer",
         "rtx_ssrc",
         "ssrc",
+        "starved",
         "target",
         "transport",
     )
@@ -109,6 +119,9 @@ class Consumer:
         self.closed = False
         self.bounds: Layers | None = None
         self.layers: Layers | None = None
+        self.limit = NO_LIMIT
+        self.starved = False
+        self.priority = DEFAULT_PRIORITY
         self.target = 0
 
     @property
@@ -137,7 +150,12 @@ class Consumer:
     @property
     def flowing(self) -> bool:
         """Whether the data plane forwards every packet that comes for it."""
-        return not (self.closed or self.paused or self.producer.paused) and self.transport.connected
+        return self.wanted and not self.starved and self.transport.connected
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its owner and the producer's owner want it to flow."""
+        return not (self.closed or self.paused or self.producer.paused)
 
     def stats(self) -> ConsumerStats:
         """The statistics since it began."""
@@ -183,21 +201,27 @@ class Consumer:
         wanted = self.best_wanted
         self.paused = paused
         self._report_demand(wanted)
-        self.transport.plane.set_consumer_paused(self.plane_id, paused)
-        self._forget_layers()
+        self._apply_pauses()
         self.on_unblocked(now)
+        self.transport.share_bandwidth()
+
+    def _apply_pauses(self) -> None:
+        """The data plane forwards it only if neither its owner nor a lack of bandwidth stops it."""
+        self.transport.plane.set_consumer_paused(self.plane_id, self.paused or self.starved)
+        self._forget_layers()
 
     def on_producer_paused(self, now: float) -> None:
         """The producer was paused or resumed.  A notice to another receiver may have closed this consumer by now."""
         if not self.closed:
             self._forget_layers()
             self.on_unblocked(now)
+            self.transport.share_bandwidth()
             self.transport.consumer_updated(self)
 
     def _forget_layers(self) -> None:
         """Forget the layers of a paused stream.  The data plane reports new layers, but it does not report that a pause
         stopped them."""
-        if self.paused or self.producer.paused:
+        if self.paused or self.starved or self.producer.paused:
             self.layers = None
 
     # Layers.
@@ -211,13 +235,15 @@ class Consumer:
         self.retarget(self.producer.active_encodings(now), now)
         if self.flowing and _rises(self.stats()):
             self.request_key_frame(now)
+        self.transport.share_bandwidth()
 
     def _set_layers(self) -> None:
         """Give the target and the bounds to the data plane.
 
-        With several encodings, each is a spatial layer.  A single encoding may have spatial layers of its own.
+        With several encodings, each is a spatial layer.  A single encoding may have spatial layers of its own, which
+        the bandwidth does not limit.
         """
-        temporal = None if self.bounds is None else self.bounds.temporal
+        temporal = self.limit.temporal if self.bounds is None else min(self.bounds.temporal, self.limit.temporal)
         spatial = None if self.bounds is None or self.producer.simulcast else self.bounds.spatial
         self.transport.plane.set_layers(self.plane_id, self.target, temporal, spatial)
 
@@ -235,7 +261,8 @@ class Consumer:
 
     def best_encoding(self, active: list[bool]) -> int:
         """The best encoding within the bounds that flows now; see :func:`sfu.layers.choose_encoding`."""
-        return choose_encoding(active, None if self.bounds is None else self.bounds.spatial, self.target)
+        bound = self.limit.spatial if self.bounds is None else min(self.bounds.spatial, self.limit.spatial)
+        return choose_encoding(active, bound, self.target)
 
     def retarget(self, active: list[bool], now: float) -> None:
         """Choose the target encoding again.  A switch needs a key frame of the new one."""
@@ -260,6 +287,36 @@ class Consumer:
         """Whether the receiver would get other layers with a key frame."""
         stats = self.stats()
         return stats.encoding != self.target or _rises(stats)
+
+    # Bandwidth.
+
+    def set_priority(self, priority: int) -> None:
+        """Get room before other consumers of the transport that have less priority.  1 to 255."""
+        self.priority = priority
+        self.transport.share_bandwidth()
+
+    def ladder(self) -> Ladder:
+        """The layers that it could get within its bounds, with their rates.  Empty for sound, and if none flow."""
+        return self.producer.ladder(self.bounds) if self.kind == "video" else ()
+
+    def is_on_target(self) -> bool:
+        """Whether the data plane forwards the target encoding already."""
+        return self.stats().encoding == self.target
+
+    def allot(self, limit: Layers | None, now: float) -> None:
+        """The receiver's path has room for these layers; None for no room at all.  Tell the owner of a pause."""
+        if self.closed:
+            return
+        starved = limit is None
+        if limit is not None and limit != self.limit:
+            self.limit = limit
+            self._set_layers()
+            self.retarget(self.producer.active_encodings(now), now)
+        if starved != self.starved:
+            self.starved = starved
+            self._apply_pauses()
+            self.on_unblocked(now)
+            self.transport.consumer_updated(self)
 
     def on_layers_changed(self, event: LayersChanged) -> None:
         """The data plane forwards other layers than before."""

@@ -34,7 +34,10 @@ class PeerObserver(Protocol):
         """The consumer closed, and the owner did not ask for it."""
 
     def consumer_updated(self, consumer: Consumer) -> None:
-        """The consumer's producer was paused or resumed, or the data plane forwards other layers."""
+        """The consumer's producer was paused or resumed, or the data plane forwards other layers.
+
+        The same if the receiver's path has no room for it, or has room again (see its ``starved``).
+        """
 
     def failed(self, error: Exception) -> None:
         """Code that ran for this peer raised ``error``.  The owner should end the peer."""

@@ -102,9 +102,15 @@ class Peer:
         return self.transport(transport_id).restart_ice()
 
     def produce(
-        self, transport_id: str, kind: MediaKind, parameters: RtpParameters, *, paused: bool = False
+        self,
+        transport_id: str,
+        kind: MediaKind,
+        parameters: RtpParameters,
+        *,
+        paused: bool = False,
+        screen: bool = False,
     ) -> Producer:
-        """Take a stream that the client sends."""
+        """Take a stream that the client sends.  A ``screen`` comes before cameras where bandwidth is short."""
         transport = self.transport(transport_id)
         if transport.direction != "send":
             raise WrongDirection("this is not a send transport")
@@ -115,7 +121,7 @@ class Peer:
             kind, parameters, self.context.capabilities, default_cname=self.cname, paused=paused
         )
         plane_id = ProducerId(self.context.new_number())
-        producer = Producer(self.context.new_id(), plane_id, transport, plan, paused)
+        producer = Producer(self.context.new_id(), plane_id, transport, plan, paused, screen)
         try:
             transport.plane.add_producer(transport.plane_id, plane_id, plan.spec)
         except ValueError as error:
@@ -208,6 +214,10 @@ class Peer:
     def set_layers(self, consumer_id: str, spatial: int, temporal: int) -> None:
         """Set the highest layers that this consumer forwards.  The lowest layer is 0."""
         self.consumer(consumer_id).set_bounds(Layers(spatial, temporal), trio.current_time())
+
+    def set_priority(self, consumer_id: str, priority: int) -> None:
+        """Set who gets bandwidth first: 1 to 255, the higher ones first."""
+        self.consumer(consumer_id).set_priority(priority)
 
     # Closing one object.  docs/closures.md gives the order of the steps and of the notices.
 

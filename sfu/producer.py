@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from sfu.allocation import EncodingRates, Ladder, build_ladder
 from sfu.closing import drop_by_force
 from sfu.dataplane.core import ENCODING_IDLE
 from sfu.demand import EncodingDemand
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
     from sfu.dataplane.interface import DataPlane, ProducerId, TransportId
     from sfu.dataplane.values import EncodingFlows, EncodingLearned, EncodingStats, RepairFailed
     from sfu.guard import Guard
+    from sfu.layers import Layers
     from sfu.ortc import ProducerPlan
     from sfu.parameters import MediaKind
+
+
+MAX_LADDERS: Final = 16
+"""A producer remembers the ladders for this many different bounds of consumers."""
 
 
 class ProducerTransport(Protocol):
@@ -46,11 +52,18 @@ class Producer:
 
     ``consumers`` are those of every peer that receives it.  The data plane moves its packets; this class decides.
     ``paused`` is the wish of its client.  ``muted`` is that of the gateway, which forwards only the loudest voices.
-    ``ssrcs`` has one entry for each encoding: None until the first packet shows the SSRC.
+    ``ssrcs`` has one entry for each encoding: None until the first packet shows the SSRC.  A ``screen`` shows text: it
+    comes before cameras where bandwidth is short.
     """
 
     def __init__(
-        self, id_: str, plane_id: ProducerId, transport: ProducerTransport, plan: ProducerPlan, paused: bool
+        self,
+        id_: str,
+        plane_id: ProducerId,
+        transport: ProducerTransport,
+        plan: ProducerPlan,
+        paused: bool,
+        screen: bool = False,
     ) -> None:
         self.id = id_
         self.plane_id = plane_id
@@ -58,6 +71,7 @@ class Producer:
         self.plan = plan
         self.paused = paused
         self.muted = False
+        self.screen = screen
         self.closed = False
         self.consumers: dict[str, Consumer] = {}
         self.ssrcs = [encoding.ssrc for encoding in plan.spec.encodings]
@@ -65,6 +79,9 @@ class Producer:
         # A microphone has one encoding, which costs little.  Its first syllable must not wait for a sender.
         self._demand = EncodingDemand(len(self.ssrcs)) if self.kind == "video" else None
         self._voice_read = (0, 0.0)
+        self._rates = [EncodingRates(index, announced) for index, announced in enumerate(plan.max_bitrates)]
+        self._flowing = [False] * len(self.ssrcs)
+        self._ladders: dict[Layers | None, Ladder] = {}
 
     @property
     def guard(self) -> Guard:
@@ -205,7 +222,7 @@ class Producer:
 
     def active_encodings(self, now: float) -> list[bool]:
         """Which encodings flow now."""
-        return [stats.last_at is not None and now - stats.last_at <= ENCODING_IDLE for stats in self.encoding_stats()]
+        return _active(self.encoding_stats(), now)
 
     def review_consumers(self, now: float) -> None:
         """Check whether each consumer gets the encoding that it should.
@@ -213,9 +230,34 @@ class Producer:
         Encodings come and go with the sender's bandwidth, and a requested key frame may get lost.
         """
         if self.kind == "video" and not self.paused:
-            active = self.active_encodings(now)
+            stats = self.encoding_stats()
+            active = _active(stats, now)
+            is_new_ladder = self._measure(stats, active, now)
             for consumer in list(self.consumers.values()):
                 consumer.guard(consumer.review, active, now)
+                if is_new_ladder:
+                    consumer.guard(consumer.transport.share_bandwidth)
+
+    # Bandwidth.
+
+    def ladder(self, bounds: Layers | None) -> Ladder:
+        """The layers within ``bounds`` that flowed at the last review, with their rates."""
+        ladder = self._ladders.get(bounds)
+        if ladder is None:
+            rates = [one.rates() if flows else None for one, flows in zip(self._rates, self._flowing, strict=True)]
+            if len(self._ladders) >= MAX_LADDERS:
+                self._ladders.clear()
+            ladder = self._ladders[bounds] = build_ladder(rates, bounds, screen=self.screen)
+        return ladder
+
+    def _measure(self, stats: Sequence[EncodingStats], active: list[bool], now: float) -> bool:
+        """Measure the encodings.  Returns whether others flow than before."""
+        is_new_ladder = active != self._flowing
+        self._flowing = active
+        fresh = [rates.sample(totals, now) for rates, totals in zip(self._rates, stats, strict=True)]
+        if is_new_ladder or any(fresh):
+            self._ladders.clear()
+        return is_new_ladder
 
     # The end.
 
@@ -247,3 +289,7 @@ class Producer:
         """It has closed."""
         if self.consumers.pop(consumer.id, None) is not None:
             self.change_demand(consumer.best_wanted, None)
+
+
+def _active(stats: Sequence[EncodingStats], now: float) -> list[bool]:
+    return [one.last_at is not None and now - one.last_at <= ENCODING_IDLE for one in stats]

@@ -16,6 +16,7 @@ from sfu.context import RouterContext
 from sfu.dataplane.interface import DataPlane
 from sfu.dataplane.udp import UdpDataPlane
 from sfu.dataplane.values import (
+    BandwidthCrossed,
     CameBack,
     ConsentExpired,
     DtlsArrived,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from sfu.settings import MediaSettings
     from sfu.transport import Transport
 
-TransportEvent = DtlsArrived | PathSelected | FellSilent | ConsentExpired | CameBack
+TransportEvent = DtlsArrived | PathSelected | FellSilent | ConsentExpired | CameBack | BandwidthCrossed
 ProducerEvent = EncodingLearned | EncodingFlows | RepairFailed
 
 log = structlog.get_logger(__name__)
@@ -98,7 +99,7 @@ class Router:
 
     def _dispatch(self, event: Event, now: float) -> None:
         match event:
-            case DtlsArrived() | PathSelected() | FellSilent() | ConsentExpired() | CameBack():
+            case DtlsArrived() | PathSelected() | FellSilent() | ConsentExpired() | CameBack() | BandwidthCrossed():
                 # A transport may have closed since the event: both can be in one batch.
                 if (transport := self.directory.transports.get(event.transport)) is not None:
                     _dispatch_to_transport(transport, event, now)
@@ -134,6 +135,8 @@ def _dispatch_to_transport(transport: Transport, event: TransportEvent, now: flo
             transport.guard(transport.on_consent_expired, event.last_at)
         case CameBack():
             transport.guard(transport.on_heard_again, now)
+        case BandwidthCrossed():
+            transport.guard(transport.on_bandwidth_crossed, event.why)
 
 
 def _dispatch_to_producer(producer: Producer, event: ProducerEvent, now: float) -> None:

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import structlog
 import trio
 
+from sfu.bandwidth import BandwidthSharing
 from sfu.dataplane.interface import DropReason, Path, TransportId
 from sfu.errors import Conflict, InvalidParameters
 from sfu.keyframes import Patience
@@ -20,7 +21,7 @@ from sfu.wire.ice import new_ice_parameters
 if TYPE_CHECKING:
     from sfu.consumer import Consumer, ConsumerSource
     from sfu.context import RouterContext
-    from sfu.dataplane.interface import ProducerId
+    from sfu.dataplane.interface import Crossing, ProducerId
     from sfu.dataplane.values import BandwidthStats
     from sfu.guard import Guard
     from sfu.ortc import Receiver
@@ -83,6 +84,7 @@ class Transport:
         self._patience: WeakKeyDictionary[ConsumerSource, dict[int, Patience]] = WeakKeyDictionary()
         self.ice_parameters = new_ice_parameters(context.random_bytes)
         self.dtls: Dtls | None = None
+        self.sharing = BandwidthSharing()
         self._mids = 0
         self._path: Path | None = None
         self._handshake_deadline = math.inf
@@ -229,7 +231,7 @@ class Transport:
 
     def get_timer(self) -> float:
         """Time of the next call of :meth:`handle_timer`.  Infinity if none is needed."""
-        timers = [self._handshake_deadline]
+        timers = [self._handshake_deadline, self.sharing.get_timer()]
         if self.producers:
             timers.append(self._next_review)
         if self.dtls is not None:
@@ -251,6 +253,7 @@ class Transport:
         if self.producers and now >= self._next_review:
             self._review_consumers(now)
             self._next_review = now + self.settings.report_interval
+        self.sharing.handle_timer(self.consumers.values(), self.plane, self.plane_id, now)
 
     def _review_consumers(self, now: float) -> None:
         for producer in self.producers.values():
@@ -324,6 +327,16 @@ class Transport:
     def demand_changed(self, producer: Producer) -> None:
         self._owner.demand_changed(producer)
 
+    def share_bandwidth(self) -> None:
+        """Share out the bandwidth of the receiver's path again, soon."""
+        if self.sharing.ask():
+            self.wake()
+
+    def on_bandwidth_crossed(self, why: Crossing) -> None:
+        """The estimate of the receiver's path crossed a watermark."""
+        self.sharing.on_crossed(why)
+        self.wake()
+
     def consumer_updated(self, consumer: Consumer) -> None:
         self._owner.consumer_updated(consumer)
 
@@ -338,12 +351,15 @@ class Transport:
         """The data plane sends it on this transport from now on."""
         self.consumers[consumer.producer.plane_id] = consumer
         self.consumer_ssrcs.update(ssrc for ssrc in (consumer.ssrc, consumer.rtx_ssrc) if ssrc is not None)
+        self.sharing.on_consumer(consumer)
+        self.share_bandwidth()
 
     def forget_consumer(self, consumer: Consumer) -> None:
         self.consumers.pop(consumer.producer.plane_id, None)
         self.consumer_ssrcs.discard(consumer.ssrc)
         if consumer.rtx_ssrc is not None:
             self.consumer_ssrcs.discard(consumer.rtx_ssrc)
+        self.share_bandwidth()
         self._owner.forget_consumer(consumer)
 
     # The end.

@@ -38,6 +38,7 @@ from protocol.requests import (
     ResumeSession,
     SendMessage,
     SetLayers,
+    SetPriority,
     TransportCreated,
 )
 from protocol.responses import Done
@@ -112,7 +113,9 @@ def produce(session: Session, data: Produce) -> Produced:
     parameters = convert(data.rtp_parameters, sfu.parameters.RtpParameters)
     session.spend_broadcast()
     with request_errors("rtpParameters"):
-        producer = session.peer.produce(data.transport_id, data.kind, parameters, paused=data.paused)
+        producer = session.peer.produce(
+            data.transport_id, data.kind, parameters, paused=data.paused, screen=data.source == "screen"
+        )
     session.member.publications[producer.id] = Publication(producer, data.source)
     session.channel.update(session.member)
     return Produced(producer.id)
@@ -190,6 +193,14 @@ def set_layers(session: Session, data: SetLayers) -> Done:
     session.require_own("consumers", data.consumer_id)
     with request_errors():
         session.peer.set_layers(data.consumer_id, data.spatial, data.temporal)
+    return Done()
+
+
+@handler
+def set_priority(session: Session, data: SetPriority) -> Done:
+    session.require_own("consumers", data.consumer_id)
+    with request_errors():
+        session.peer.set_priority(data.consumer_id, data.priority)
     return Done()
 
 

@@ -43,7 +43,8 @@ class MemberObserver:
 
     def consumer_updated(self, consumer: sfu.Consumer) -> None:
         layers = None if consumer.layers is None else convert(consumer.layers, Layers)
-        self.member.connection.send_event(ConsumerUpdated(consumer.id, consumer.producer_paused, layers))
+        event = ConsumerUpdated(consumer.id, consumer.producer_paused, layers, consumer.starved)
+        self.member.connection.send_event(event)
 
     def failed(self, error: Exception) -> None:
         """End this peer's session, because code that ran for it raised while the gateway served another client."""

@@ -104,4 +104,5 @@ def _consumer_entry(channel: Channel, consumer: sfu.Consumer) -> ConsumerEntry:
         source=publication.source,
         paused=consumer.paused,
         producer_paused=consumer.producer_paused,
+        starved=consumer.starved,
     )

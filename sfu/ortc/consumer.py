@@ -23,6 +23,7 @@ from sfu.parameters import (
 # mediasoup-client receives its own probing stream under this SSRC.
 PROBATOR_SSRC: Final = 1234
 MAX_MID_CHARACTERS: Final = 8
+_BANDWIDTH_FEEDBACK: Final = frozenset({"transport-cc", "goog-remb"})
 MAX_PLANS: Final = 64
 """A receiver keeps at most this many plans, because a client can publish streams with ever new parameters."""
 
@@ -43,6 +44,11 @@ class ConsumerPlan:
     def has_rtx(self) -> bool:
         """Whether its consumers answer NACKs with retransmissions, and so need an SSRC for these."""
         return bool(self.format.rtx_payload_types)
+
+    @property
+    def has_bandwidth_feedback(self) -> bool:
+        """Whether the receiver says what arrives, or what its path carries."""
+        return any(feedback.type in _BANDWIDTH_FEEDBACK for feedback in self.codecs[0].rtcp_feedback)
 
     def parameters(
         self, *, ssrc: int, mid: str, msid: str, cname: str | None, rtx_ssrc: int | None = None

@@ -70,7 +70,8 @@ class ProducerPlan:
     ``spec`` is for the data plane.  ``pli`` and ``fir`` say which key frame requests the client understands.
     ``consumable`` is the basis of all its consumers.  It has the router's codec, with the router's retransmissions and
     redundant form of it if there are any.  It has the router's extension ids, and one encoding without SSRC.  ``form``
-    is the part of it that equal streams share.
+    is the part of it that equal streams share.  ``max_bitrates`` has the highest rate of each encoding, in bits a
+    second, or None if the client named none.
     """
 
     spec: ProducerSpec
@@ -79,6 +80,7 @@ class ProducerPlan:
     cname: str
     consumable: RtpParameters
     form: ConsumableForm
+    max_bitrates: tuple[float | None, ...]
 
 
 def accept_producer(
@@ -119,7 +121,8 @@ def accept_producer(
     )
     feedback = codecs.choice.codec.rtcp_feedback
     spec = _spec(used, forwarded, paused=paused)
-    return ProducerPlan(spec, PLI in feedback, FIR in feedback, used.cname, consumable, form)
+    max_bitrates = tuple(encoding.max_bitrate for encoding in used.encodings)
+    return ProducerPlan(spec, PLI in feedback, FIR in feedback, used.cname, consumable, form, max_bitrates)
 
 
 def _consumable_form(

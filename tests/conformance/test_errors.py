@@ -38,6 +38,7 @@ async def test_a_request_of_an_unknown_type_is_refused(autojump_clock: MockClock
         ("resume", {"consumerId": "c"}),
         ("close", {"transportId": "t"}),
         ("set_layers", {"consumerId": "c", "spatial": 0, "temporal": 0}),
+        ("set_priority", {"consumerId": "c", "priority": 2}),
         ("message", {"data": 1}),
         ("stats", {}),
     ],

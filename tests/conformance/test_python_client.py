@@ -71,7 +71,7 @@ async def test_a_whole_call_with_every_request(autojump_clock: MockClock, identi
 
         seen = [await next_event(ben) for _ in range(6)]
         assert [one.type for one in seen if isinstance(one, VoiceState)] == ["user_updated"] * 3 + ["user_left"]
-        assert ConsumerUpdated(consumed.consumer_id, True, None) in seen
+        assert ConsumerUpdated(consumed.consumer_id, True, None, False) in seen
         assert ConsumerClosed(consumed.consumer_id, "producer_closed") in seen
         heard = [await next_event(ada) for _ in range(4)]
         assert MessageReceived("ben", {"hello": ["Ada"]}) in heard

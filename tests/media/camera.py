@@ -37,7 +37,7 @@ SIMULCAST = RtpParameters(
 class Layer:
     """One encoding.  Its timestamps begin at ``base``.  The timestamps of all encodings run on one clock.
 
-    Its encoder delays each picture by ``lag`` frames.
+    Its encoder delays each picture by ``lag`` frames.  Its pictures are larger by ``weight`` bytes.
     """
 
     index: int
@@ -46,6 +46,7 @@ class Layer:
     base: int
     sequence: int
     lag: int = 0
+    weight: int = 0
     flows: bool = True
     key_wanted: bool = True
     asked: int = 0
@@ -82,7 +83,7 @@ class Camera:
     def _send(self, layer: Layer, frame: int) -> None:
         key = layer.key_wanted
         layer.key_wanted = False
-        payload = (VP8_KEY_FRAME if key else VP8_INTER_FRAME) + bytes([layer.index, key])
+        payload = (VP8_KEY_FRAME if key else VP8_INTER_FRAME) + bytes(layer.weight) + bytes([layer.index, key])
         names = bytes([MID_ID << 4]) + b"0" + bytes([RID_ID << 4]) + layer.rid.encode()
         timestamp = (layer.base + (frame - layer.lag) * FRAME_TICKS) % 2**32
         packet = Rtp(96, layer.sequence & 0xFFFF, timestamp, layer.ssrc, payload, True, names)

@@ -78,7 +78,9 @@ class Network:
 
 
 @asynccontextmanager
-async def open_network(settings: sfu.MediaSettings, *, seed: int = 1) -> AsyncIterator[Network]:
+async def open_network(
+    settings: sfu.MediaSettings, *, seed: int = 1, plane_class: type[MemoryDataPlane] = MemoryDataPlane
+) -> AsyncIterator[Network]:
     rng = random.Random(seed)
     clients: dict[Path, Client] = {}
 
@@ -87,7 +89,7 @@ async def open_network(settings: sfu.MediaSettings, *, seed: int = 1) -> AsyncIt
             clients[path].receive(datagram)
         return None
 
-    plane = MemoryDataPlane(transmit, rng)
+    plane = plane_class(transmit, rng)
     async with (
         trio.open_nursery() as nursery,
         sfu.serve_router(settings, plane, [ADDRESS], rng=rng, today=datetime(2026, 1, 1, tzinfo=UTC)) as router,

@@ -46,8 +46,9 @@ class Scene:
     notices: Updates
 
     def take_seen(self) -> list[Rtp]:
+        """The packets of the stream since the last call, without those that only measure the path."""
         packets, self.screen.transport.rtp[:] = list(self.screen.transport.rtp), []
-        return [read(packet) for packet in packets]
+        return [packet for packet in map(read, packets) if packet.ssrc == self.consumer.ssrc]
 
     def take_reports(self) -> list[rtcp.SenderReport]:
         packets, self.screen.transport.rtcp[:] = list(self.screen.transport.rtcp), []

@@ -49,6 +49,7 @@ CALLS: dict[str, Callable[[Client], Awaitable[Any]]] = {
     "resume": lambda client: client.resume(consumer_id="c"),
     "close": lambda client: client.close(transport_id="t"),
     "set_layers": lambda client: client.set_layers("c", 2, 1),
+    "set_priority": lambda client: client.set_priority("c", 255),
     "message": lambda client: client.send_message({"text": "hello"}, to=["anna"]),
     "ping": lambda client: client.ping(),
     "stats": lambda client: client.stats(),

@@ -60,8 +60,8 @@ def test_a_refusal_keeps_path_and_reference() -> None:
 
 @pytest.mark.parametrize(("layers", "text"), [(None, "null"), (Layers(2, 1), '{"spatial":2,"temporal":1}')])
 def test_layers_are_there_even_when_they_are_null(layers: Layers | None, text: str) -> None:
-    assert encode(ConsumerUpdated("c", False, layers)) == (
-        f'{{"type":"consumer_updated","data":{{"consumerId":"c","producerPaused":false,"layers":{text}}}}}'
+    assert encode(ConsumerUpdated("c", False, layers, False)) == (
+        f'{{"type":"consumer_updated","data":{{"consumerId":"c","producerPaused":false,"layers":{text},"starved":false}}}}'
     )
 
 

@@ -24,6 +24,7 @@ NEEDS_A_CHANNEL: list[tuple[str, dict[str, Any]]] = [
     ("resume", {"consumerId": "c"}),
     ("close", {"transportId": "t"}),
     ("set_layers", {"consumerId": "c", "spatial": 0, "temporal": 0}),
+    ("set_priority", {"consumerId": "c", "priority": 2}),
     ("message", {"data": 1}),
     ("ping", {}),
     ("stats", {}),
@@ -235,6 +236,7 @@ async def test_another_members_object_is_forbidden(autojump_clock: MockClock) ->
         assert await ben.error("restart_ice", transportId=sending) == "forbidden"
         assert await ben.error("connect_transport", transportId=sending, dtlsParameters=DTLS_PARAMETERS) == "forbidden"
         assert await ben.error("set_layers", consumerId=heard, spatial=0, temporal=0) == "forbidden"
+        assert await ben.error("set_priority", consumerId=heard, priority=2) == "forbidden"
         assert await ben.error("consume", transportId=receiving, producerId=voice) == "forbidden"
         assert await _produce(ben, sending) == "forbidden"
 
@@ -269,7 +271,12 @@ async def test_the_owners_of_consumers_are_notified_when_the_producer_pauses_and
             await ada.ok(kind, producerId=voice)
             received, change = await ben.take_all()
             assert received["type"] == "consumer_updated"
-            assert received["data"] == {"consumerId": heard, "producerPaused": paused, "layers": None}
+            assert received["data"] == {
+                "consumerId": heard,
+                "producerPaused": paused,
+                "layers": None,
+                "starved": False,
+            }
             assert change["data"]["participant"]["producers"][0]["paused"] is paused
 
 
@@ -282,6 +289,7 @@ async def test_closing_a_consumer_or_changing_its_layers_notifies_no_other_clien
         await ben.ok("resume", consumerId=heard)
         await ben.ok("pause", consumerId=heard)
         await ben.ok("set_layers", consumerId=heard, spatial=1, temporal=2)
+        await ben.ok("set_priority", consumerId=heard, priority=255)
         await ben.ok("close", consumerId=heard)
         assert await ben.error("close", consumerId=heard) == "not_found"
         assert await ada.take_all() == []

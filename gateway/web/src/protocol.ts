@@ -177,6 +177,12 @@ export type SetLayers = {
   temporal: number;
 };
 
+/** Let a consumer get bandwidth before those of a lower priority. Each begins with priority 1. */
+export type SetPriority = {
+  consumerId: string;
+  priority: number;
+};
+
 /** Send any JSON to all other members of the channel, or to the user ids in `to`. */
 export type SendMessage = {
   data: unknown;
@@ -208,6 +214,7 @@ export type ConsumerEntry = {
   source: Source;
   paused: boolean;
   producerPaused: boolean;
+  starved: boolean;
 };
 
 /** A transport: `new` before the client connects it, `connecting` until media can flow. */
@@ -363,6 +370,7 @@ export type ConsumerUpdated = {
   consumerId: string;
   producerPaused: boolean;
   layers: Layers | null;
+  starved: boolean;
 };
 
 /** The encodings of a producer of this session that somebody wants, in rising quality. */
@@ -414,6 +422,7 @@ export type RequestMap = {
   resume: { data: Resume; ok: Done };
   close: { data: Close; ok: Done };
   set_layers: { data: SetLayers; ok: Done };
+  set_priority: { data: SetPriority; ok: Done };
   message: { data: SendMessage; ok: Delivered };
   ping: { data: Ping; ok: Done };
   stats: { data: GetStats; ok: Stats };
@@ -466,6 +475,7 @@ export const LIMITS = {
   maxMessageBytes: 16384,
   maxRecipients: 1024,
   maxLayer: 255,
+  maxPriority: 255,
   maxCodecs: 128,
   maxHeaderExtensions: 64,
   maxEncodings: 8,

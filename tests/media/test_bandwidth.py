@@ -1,0 +1,305 @@
+"""A receiver whose path is narrow gets what fits.  In virtual time, with estimates that the tests make up."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+from attrs import define, evolve, field, frozen
+from trio.testing import MockClock
+
+import sfu
+from sfu.allocation import NO_LIMIT
+from sfu.allocation.allocator import BUDGET_SHARE, CALM_INTERVAL, PAUSE
+from sfu.bandwidth import FIRST_PROBES, SPACING
+from sfu.dataplane.interface import Crossing, TransportId
+from sfu.dataplane.memory import MemoryDataPlane
+from sfu.dataplane.values import BandwidthStats
+from sfu.layers import Layers
+from sfu.parameters import RtcpFeedback
+from tests.eventually import eventually
+from tests.media.camera import FRAME, SIMULCAST, Camera
+from tests.media.conftest import Notices
+from tests.media.memory_network import Client, Network, open_network
+from tests.media.rtp import Rtp, read
+from tools.light.transport import Identity
+
+SETTINGS = sfu.MediaSettings()
+LOW, MIDDLE, HIGH = 60e3, 120e3, 190e3
+"""About the bits a second of the camera's encodings, with the larger ones of :data:`WEIGHTS`."""
+WEIGHTS = (300, 680, 1100)
+
+
+class EstimatedPlane(MemoryDataPlane):
+    """A data plane with a made-up ``estimate`` in bits a second, which records every :meth:`aim_bandwidth`."""
+
+    estimate: float | None = None
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)  # type: ignore[arg-type]
+        self.aims: list[tuple[float, float | None, float]] = []
+
+    def bandwidth_stats(self, transport: TransportId) -> BandwidthStats | None:
+        return None if self.estimate is None else BandwidthStats(self.estimate, None, 0, None, 0)
+
+    def aim_bandwidth(self, transport: TransportId, used: float, next_rate: float | None, wanted: float) -> None:
+        self.aims.append((used, next_rate, wanted))
+
+
+@define
+class Starvings(Notices):
+    """Whether a consumer was starved at each notice about it."""
+
+    starved: list[bool] = field(factory=list)
+
+    def consumer_updated(self, consumer: sfu.Consumer) -> None:
+        self.starved.append(consumer.starved)
+
+
+@frozen
+class Scene:
+    """Ada's camera and its consumer at Bob, who gives feedback."""
+
+    network: Network
+    plane: EstimatedPlane
+    ada: sfu.Peer
+    bob: sfu.Peer
+    camera: Camera
+    client: Client
+    producer: sfu.Producer
+    consumer: sfu.Consumer
+    notices: Starvings
+
+    def take_layers(self) -> list[int]:
+        """The encodings of the packets that came since the last call."""
+        return [packet.payload[-2] for packet in self.take_packets()]
+
+    def take_packets(self) -> list[Rtp]:
+        packets, self.client.transport.rtp[:] = list(self.client.transport.rtp), []
+        return [read(packet) for packet in packets]
+
+    def cross(self, why: Crossing, estimate: float) -> None:
+        self.plane.estimate = estimate
+        transport = self.consumer.transport
+        assert isinstance(transport, sfu.Transport)
+        transport.on_bandwidth_crossed(why)
+
+
+def takes_feedback(consumer: sfu.Consumer) -> bool:
+    return any(one.type == "transport-cc" for one in consumer.plan.codecs[0].rtcp_feedback)
+
+
+@asynccontextmanager
+async def open_scene(identity: Identity, estimate: float | None = 10 * HIGH) -> AsyncIterator[Scene]:
+    notices = Starvings()
+    async with (
+        open_network(SETTINGS, plane_class=EstimatedPlane) as network,
+        sfu.open_peer(network.router, Notices(), name="ada") as ada,
+        sfu.open_peer(network.router, notices, name="bob") as bob,
+        trio.open_nursery() as nursery,
+    ):
+        plane = network.plane
+        assert isinstance(plane, EstimatedPlane)
+        plane.estimate = estimate
+        sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
+        producer = ada.produce(sending.id, "video", SIMULCAST)
+        consumer = bob.consume(receiving.id, producer, network.router.context.capabilities, stream="ada", paused=False)
+        assert takes_feedback(consumer)
+        clients = network.client(sending, identity), network.client(receiving, identity)
+        for peer, transport, client in zip((ada, bob), (sending, receiving), clients, strict=True):
+            peer.connect_transport(transport.id, client.transport.dtls_parameters)
+        await eventually(lambda: all(client.transport.connected for client in clients))
+        camera = Camera(clients[0])
+        for layer, weight in zip(camera.layers, WEIGHTS, strict=True):
+            layer.weight = weight
+        nursery.start_soon(camera.run)
+        await trio.sleep(5)
+        yield Scene(network, plane, ada, bob, camera, clients[1], producer, consumer, notices)
+        assert notices.errors == []
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def add_camera(scene: Scene, identity: Identity, *, screen: bool = False) -> AsyncIterator[sfu.Consumer]:
+    """Another client's camera, which Bob consumes as well."""
+    router = scene.network.router
+    async with sfu.open_peer(router, Notices(), name="cleo") as cleo, trio.open_nursery() as nursery:
+        sending = cleo.create_transport("send")
+        producer = cleo.produce(sending.id, "video", SIMULCAST, screen=screen)
+        receiving = scene.consumer.transport
+        assert isinstance(receiving, sfu.Transport)
+        capabilities = router.context.capabilities
+        consumer = scene.bob.consume(receiving.id, producer, capabilities, stream="cleo", paused=False)
+        client = scene.network.client(sending, identity)
+        cleo.connect_transport(sending.id, client.transport.dtls_parameters)
+        await eventually(lambda: client.transport.connected)
+        camera = Camera(client)
+        for layer, weight in zip(camera.layers, WEIGHTS, strict=True):
+            layer.weight = weight
+        nursery.start_soon(camera.run)
+        await trio.sleep(5)
+        yield consumer
+        nursery.cancel_scope.cancel()
+
+
+async def test_without_an_estimate_the_best_encoding_flows(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity, estimate=None) as scene:
+        assert scene.take_layers()[-1] == 2
+        used, next_rate, wanted = scene.plane.aims[-1]
+        assert abs(used - HIGH) < 10e3
+        assert (next_rate, wanted) == (None, used)
+        assert (scene.consumer.limit, scene.consumer.starved) == (NO_LIMIT, False)
+
+
+async def test_the_first_estimate_counts_only_after_the_first_probes(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity, estimate=None) as scene:
+        scene.cross(Crossing.BELOW_USED, LOW / 2)
+        await trio.sleep(FIRST_PROBES - 0.1)
+        assert not scene.consumer.starved
+        await trio.sleep(0.2)
+        assert scene.consumer.starved
+
+
+async def test_a_narrow_path_gets_a_lower_encoding_at_once(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        scene.cross(Crossing.BELOW_USED, LOW / BUDGET_SHARE + 10e3)
+        await trio.sleep(4 * FRAME)
+        scene.take_layers()
+        await trio.sleep(1)
+        assert set(scene.take_layers()) == {0}
+        used, next_rate, wanted = scene.plane.aims[-1]
+        assert abs(used - LOW) < 10e3
+        assert next_rate is not None
+        assert abs(BUDGET_SHARE * next_rate - MIDDLE) < 10e3
+        assert abs(wanted - HIGH) < 10e3
+        assert scene.consumer.layers == Layers(0, 0)
+
+
+async def test_a_path_without_room_pauses_the_video_and_says_so(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        scene.notices.starved.clear()
+        scene.cross(Crossing.BELOW_USED, LOW / 2)
+        await trio.sleep(2 * FRAME)
+        assert (scene.consumer.starved, scene.consumer.paused, scene.consumer.layers) == (True, False, None)
+        assert scene.notices.starved == [True]
+        scene.take_layers()
+        await trio.sleep(3)
+        assert scene.take_layers() == []
+        scene.cross(Crossing.NEXT_PROVEN, LOW / BUDGET_SHARE + 10e3)
+        await trio.sleep(1)
+        packets = scene.take_packets()
+        assert {packet.payload[-2] for packet in packets} == {0}
+        assert packets[0].payload[-1] == 1, "it begins with a key frame"
+        assert scene.notices.starved[1:] == [False, False], "it is back, and then it has layers"
+
+
+async def test_an_owners_pause_and_a_starved_video_are_two_things(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        scene.cross(Crossing.BELOW_USED, LOW / 2)
+        await trio.sleep(1)
+        scene.bob.set_consumer_paused(scene.consumer.id, True)
+        scene.plane.estimate = 10 * HIGH
+        await trio.sleep(2 * CALM_INTERVAL)
+        scene.take_layers()
+        assert scene.take_layers() == []
+        scene.bob.set_consumer_paused(scene.consumer.id, False)
+        await trio.sleep(1)
+        assert scene.take_layers()[-1] == 2
+        assert not scene.consumer.starved
+
+
+async def test_a_proven_step_is_taken_and_an_unproven_one_waits(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        scene.cross(Crossing.BELOW_USED, LOW / BUDGET_SHARE + 10e3)
+        await trio.sleep(PAUSE + 0.1)
+        scene.cross(Crossing.NEXT_PROVEN, MIDDLE / BUDGET_SHARE + 10e3)
+        await trio.sleep(4 * FRAME)
+        assert scene.consumer.layers == Layers(1, 0)
+        scene.plane.estimate = 10 * HIGH
+        await trio.sleep(PAUSE - 4 * FRAME)
+        assert scene.consumer.layers == Layers(1, 0)
+        await trio.sleep(PAUSE + 0.5)
+        assert scene.consumer.layers == Layers(2, 0)
+
+
+async def test_a_receiver_that_falls_blind_keeps_what_it_has(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        scene.cross(Crossing.BELOW_USED, LOW / BUDGET_SHARE + 10e3)
+        await trio.sleep(1)
+        for estimate in (LOW / 10, 10 * HIGH):
+            scene.cross(Crossing.BLIND, estimate)
+            await trio.sleep(2 * CALM_INTERVAL)
+            assert scene.consumer.layers == Layers(0, 0)
+
+
+async def test_bounds_and_limit_both_hold(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        scene.bob.set_layers(scene.consumer.id, 1, 255)
+        scene.cross(Crossing.NEXT_PROVEN, 10 * HIGH)
+        await trio.sleep(1)
+        assert scene.consumer.layers == Layers(1, 0)
+        assert abs(scene.plane.aims[-1][2] - MIDDLE) < 10e3
+        scene.cross(Crossing.BELOW_USED, LOW / BUDGET_SHARE + 10e3)
+        scene.bob.set_layers(scene.consumer.id, 255, 255)
+        await trio.sleep(1)
+        assert scene.consumer.layers == Layers(0, 0)
+
+
+async def test_a_pinned_person_takes_the_room_of_another(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene, add_camera(scene, identity) as other:
+        scene.cross(Crossing.BELOW_USED, (LOW + MIDDLE) / BUDGET_SHARE + 20e3)
+        await trio.sleep(1)
+        assert (scene.consumer.layers, other.layers) == (Layers(1, 0), Layers(0, 0))
+        scene.bob.set_priority(other.id, 255)
+        await trio.sleep(1)
+        assert (scene.consumer.layers, other.layers) == (Layers(0, 0), Layers(1, 0))
+
+
+async def test_a_screen_comes_before_a_camera(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene, add_camera(scene, identity, screen=True) as other:
+        scene.cross(Crossing.BELOW_USED, LOW / BUDGET_SHARE + 10e3)
+        await trio.sleep(1)
+        assert (scene.consumer.starved, other.starved) == (True, False)
+
+
+async def test_many_changes_make_one_run(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        scene.plane.estimate = 10 * HIGH
+        await trio.sleep(2 * CALM_INTERVAL)
+        scene.plane.aims.clear()
+        for number in range(50):
+            scene.bob.set_priority(scene.consumer.id, 1 + number)
+            await trio.lowlevel.checkpoint()
+        assert len(scene.plane.aims) <= 1
+        await trio.sleep(SPACING + 0.01)
+        assert len(scene.plane.aims) == 2
+
+
+async def test_a_steady_call_wakes_the_allocator_every_few_seconds(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        scene.plane.estimate = 10 * HIGH
+        await trio.sleep(2 * CALM_INTERVAL)
+        scene.plane.aims.clear()
+        await trio.sleep(4 * CALM_INTERVAL)
+        assert len(scene.plane.aims) == 4
+
+
+async def test_a_receiver_without_feedback_costs_nothing(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        mute = scene.network.router.context.capabilities
+        codecs = tuple(
+            evolve(one, rtcp_feedback=tuple(kept for kept in one.rtcp_feedback if kept != RtcpFeedback("transport-cc")))
+            for one in mute.codecs
+        )
+        async with sfu.open_peer(scene.network.router, Notices(), name="cleo") as cleo:
+            receiving = cleo.create_transport("receive")
+            consumer = cleo.consume(receiving.id, scene.producer, evolve(mute, codecs=codecs), stream="ada")
+            assert not takes_feedback(consumer)
+            assert not receiving.sharing.enabled
+            consumer.set_priority(9)
+            assert receiving.sharing.get_timer() == float("inf")
