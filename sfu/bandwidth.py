@@ -27,12 +27,15 @@ class BandwidthSharing:
     Sound is no part of it: it is small, and comes first.  Until there is an estimate that counts, every video gets all
     that its owner asks for.  If the receiver stops to give feedback, the choice stays as it is.
 
+    Without ``steers`` it does nothing, so every video gets all that its owner asks for.
+
     The transport is an argument of each call, not a field.  A reference back to it would be a cycle, which only the
     garbage collector frees.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, steers: bool) -> None:
         self.enabled = False
+        self._steers = steers
         self._allocator = Allocator()
         self._is_blind = False
         self._is_limited = False
@@ -43,7 +46,8 @@ class BandwidthSharing:
 
     def on_consumer(self, consumer: Consumer) -> None:
         """The transport has another consumer.  The first one whose receiver gives feedback enables the allocator."""
-        self.enabled = self.enabled or (consumer.kind == "video" and consumer.plan.has_bandwidth_feedback)
+        if self._steers and consumer.kind == "video" and consumer.plan.has_bandwidth_feedback:
+            self.enabled = True
 
     def ask(self) -> bool:
         """Run soon, because something has changed.  Returns whether the timer may be earlier now."""
@@ -53,6 +57,8 @@ class BandwidthSharing:
 
     def on_crossed(self, why: Crossing) -> None:
         """The data plane's estimate crossed a watermark, so run at once."""
+        if not self.enabled:
+            return
         self._is_blind = why == "blind"
         if why == "next_proven":
             self._allocator.prove()

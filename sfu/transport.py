@@ -84,7 +84,7 @@ class Transport:
         self._patience: WeakKeyDictionary[ConsumerSource, dict[int, Patience]] = WeakKeyDictionary()
         self.ice_parameters = new_ice_parameters(context.random_bytes)
         self.dtls: Dtls | None = None
-        self.sharing = BandwidthSharing()
+        self.sharing = BandwidthSharing(self.settings.share_bandwidth)
         self._mids = 0
         self._path: Path | None = None
         self._handshake_deadline = math.inf

@@ -103,6 +103,8 @@ class Config:
     planes: int | None = field(default=None, validator=optional(_between(1, 64)))
     """Number of threads that forward media. Each channel uses one. Default: one for each core, at most 4."""
 
+    share_bandwidth: bool = _of_media("share_bandwidth")
+    """Whether receivers on narrow paths get smaller or fewer videos. If false, the gateway only estimates the paths."""
     video_orientation: bool = _of_media("video_orientation")
     """Whether phones may send video unrotated, with the rotation in a header extension. If false, phones rotate it."""
 

@@ -23,7 +23,7 @@ from tests.media.memory_network import Client, Network, open_network
 from tests.media.rtp import Rtp, read
 from tools.light.transport import Identity
 
-SETTINGS = sfu.MediaSettings()
+SETTINGS = sfu.MediaSettings(share_bandwidth=True)
 LOW, MIDDLE, HIGH = 60e3, 120e3, 190e3
 """About the bits a second of the camera's encodings, with the larger ones of :data:`WEIGHTS`."""
 WEIGHTS = (300, 680, 1100)
