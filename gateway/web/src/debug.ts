@@ -37,7 +37,7 @@ export function showToTests(room: Room): () => void {
 function describe(room: Room): unknown {
   const { phase, channelId, username, presence, local, ended } = room.getState();
   const { self, participants, speakers, flowing, reconnecting, stalled } = presence;
-  const media = presence.media.map(({ userId, producerId, kind, source }) => ({ userId, producerId, kind, source }));
+  const media = presence.media.map(({ track: _, ...others }) => others);
   const qualities = Object.fromEntries(presence.qualities);
   const devices = Object.entries(local).map(([device, { status, trouble }]) => [device, { status, trouble }]);
   const own = Object.fromEntries(devices) as unknown;

@@ -17,10 +17,16 @@ const STRETCH = 1.35;
 /** Below this height in pixels of the screen, half of the frames are enough. */
 const TINY = 100;
 /** The size of the best of so many encodings. A page of this gateway sends three only of a large picture. */
-const BEST_OF: readonly View[] = [{ width: 640, height: 360 }, { width: 640, height: 360 }, { width: 1280, height: 720 }];
+const BEST_OF: readonly Size[] = [{ width: 640, height: 360 }, { width: 640, height: 360 }, { width: 1280, height: 720 }];
 
-/** What has to change at the gateway, first the layers and then the pause. */
+/** When the network is slow, the gateway lets a video of high priority have its bandwidth first. */
+const PRIORITY = { pinned: 255, other: 1 };
+
+type Size = Pick<View, "width" | "height">;
+
+/** What has to change at the gateway, the pause last. */
 export interface Change {
+  readonly priority?: number;
   readonly layers?: Layers;
   readonly paused?: boolean;
 }
@@ -32,8 +38,8 @@ export function topLayers({ encodings }: types.RtpParameters): Layers {
 }
 
 /** The lowest layers that fill a tile. A tile that crops the picture needs a larger one. */
-export function layersFor(view: View, top: Layers): Layers {
-  const best = BEST_OF[top.spatial] ?? (BEST_OF.at(-1) as View);
+export function layersFor(view: Size, top: Layers): Layers {
+  const best = BEST_OF[top.spatial] ?? (BEST_OF.at(-1) as Size);
   const needed = Math.max(view.width / best.width, view.height / best.height) / STRETCH;
   const tooLarge = Math.floor(Math.log2(1 / needed));
   const spatial = top.spatial - Math.min(Math.max(tooLarge, 0), top.spatial);
@@ -43,6 +49,7 @@ export function layersFor(view: View, top: Layers): Layers {
 export class Demand {
   readonly #top: Layers;
   #layers: Layers;
+  #priority = PRIORITY.other;
   /** The gateway makes each consumer paused. */
   #paused = true;
   #hiddenAt: number | undefined;
@@ -71,7 +78,20 @@ export class Demand {
     if (this.#hiddenAt === undefined) this.#paused = false;
     else if (now >= this.#hiddenAt + PAUSE_AFTER_MS) this.#paused = true;
     const layers = view === "hidden" ? undefined : this.#newLayers(view, wasPaused, now);
-    return { ...(layers && { layers }), ...(this.#paused !== wasPaused && { paused: this.#paused }) };
+    const priority = typeof view === "object" ? this.#newPriority(view) : undefined;
+    const paused = this.#paused === wasPaused ? undefined : this.#paused;
+    return {
+      ...(priority !== undefined && { priority }),
+      ...(layers && { layers }),
+      ...(paused !== undefined && { paused }),
+    };
+  }
+
+  #newPriority({ isPinned }: View): number | undefined {
+    const priority = isPinned ? PRIORITY.pinned : PRIORITY.other;
+    if (priority === this.#priority) return undefined;
+    this.#priority = priority;
+    return priority;
   }
 
   /** Layers to tell the gateway. A change has to last for a moment, unless nothing is shown yet. */

@@ -27,6 +27,8 @@ export interface RemoteMedia {
   readonly kind: types.MediaKind;
   readonly source: Source;
   readonly track: MediaStreamTrack;
+  /** Whether the gateway has paused it, because the network carries no more. */
+  readonly isStarved: boolean;
 }
 
 interface Entry {
@@ -40,6 +42,7 @@ interface Entry {
   consumer?: types.Consumer | undefined;
   /** What the tile needs. Only a video has it, and only while its consumer can receive. */
   demand?: Demand | undefined;
+  isStarved?: boolean | undefined;
 }
 
 export class Inbound {
@@ -110,24 +113,37 @@ export class Inbound {
     if (reason === "failed") this.#retryLater(entry);
   }
 
+  /** The gateway has paused a stream for lack of bandwidth, or goes on with it. */
+  consumerUpdated(consumerId: string, isStarved: boolean): void {
+    const entry = [...this.#entries.values()].find((each) => each.consumerId === consumerId);
+    if (!entry || (entry.isStarved ?? false) === isStarved) return;
+    entry.isStarved = isStarved;
+    this.#transport.expectOther();
+    this.#publish();
+  }
+
   /** Consume again what the gateway does not have, and close its consumers that are unknown here. */
   reconcile(consumers: readonly ConsumerEntry[]): void {
-    const theirs = new Set(consumers.map(({ consumerId }) => consumerId));
+    const theirs = new Map(consumers.map((each) => [each.consumerId, each]));
     for (const entry of this.#entries.values()) {
-      if (entry.consumerId === undefined || theirs.delete(entry.consumerId)) continue;
+      if (entry.consumerId === undefined) continue;
+      const known = theirs.get(entry.consumerId);
+      if (known) entry.isStarved = known.starved;
+      if (theirs.delete(entry.consumerId)) continue;
       this.#drop(entry);
       this.#begin(entry);
     }
-    for (const consumerId of theirs) this.#context.signalling.request("close", { consumerId }).catch(() => undefined);
+    for (const consumerId of theirs.keys()) this.#context.signalling.request("close", { consumerId }).catch(() => undefined);
     this.#publish();
   }
 
   /** The streams that should flow all the time, with their packets from the statistics. */
   streams(packets: ReadonlyMap<number, number>): ReceivedStream[] {
-    return [...this.#entries.values()].flatMap(({ userId, producer, consumer, demand }) => {
+    return [...this.#entries.values()].flatMap(({ userId, producer, consumer, demand, isStarved }) => {
       const { producerId, source } = producer;
       const count = packets.get(consumer?.rtpParameters.encodings?.[0]?.ssrc ?? -1);
-      if (count === undefined || !STEADY.includes(source) || this.#paused.has(producerId) || demand?.isPaused) return [];
+      const isPaused = this.#paused.has(producerId) || demand?.isPaused || isStarved;
+      if (count === undefined || !STEADY.includes(source) || isPaused) return [];
       return [{ userId, producerId, packets: count }];
     });
   }
@@ -210,11 +226,13 @@ export class Inbound {
   }
 
   /** Requests reach the gateway in this order, so a video begins with the right layers. */
-  #tell(entry: Entry, { layers, paused }: Change): void {
+  #tell(entry: Entry, { priority, layers, paused }: Change): void {
     const { attempt, consumerId } = entry;
     if (consumerId === undefined) return;
     const { signalling } = this.#context;
     const requests: Promise<unknown>[] = [];
+    // Without its priority, a video is as good as the others. That is no reason to lose it.
+    if (priority !== undefined) signalling.request("set_priority", { consumerId, priority }).catch(() => undefined);
     if (layers) requests.push(signalling.request("set_layers", { consumerId, ...layers }));
     if (paused !== undefined) {
       requests.push(signalling.request(paused ? "pause" : "resume", { consumerId }));
@@ -244,7 +262,7 @@ export class Inbound {
     entry.attempt += 1;
     clearTimeout(entry.retry);
     entry.consumer?.close();
-    entry.consumer = entry.consumerId = entry.demand = undefined;
+    entry.consumer = entry.consumerId = entry.demand = entry.isStarved = undefined;
   }
 
   #transportLost(): void {
@@ -258,10 +276,10 @@ export class Inbound {
   }
 
   #publish(): void {
-    const media = [...this.#entries.values()].flatMap(({ userId, producer, consumer }) => {
+    const media = [...this.#entries.values()].flatMap(({ userId, producer, consumer, isStarved = false }) => {
       if (!consumer) return [];
       const { producerId, kind, source } = producer;
-      return [{ userId, producerId, kind, source, track: consumer.track }];
+      return [{ userId, producerId, kind, source, track: consumer.track, isStarved }];
     });
     if (sameMedia(media, this.#media)) return;
     this.#media = media;
@@ -287,5 +305,6 @@ export function withLossReports(kind: types.MediaKind, parameters: types.RtpPara
 }
 
 function sameMedia(these: readonly RemoteMedia[], those: readonly RemoteMedia[]): boolean {
-  return these.length === those.length && these.every((each, index) => each.track === those[index]?.track);
+  const isSame = (each: RemoteMedia, other?: RemoteMedia) => each.track === other?.track && each.isStarved === other.isStarved;
+  return these.length === those.length && these.every((each, index) => isSame(each, those[index]));
 }

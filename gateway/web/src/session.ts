@@ -140,6 +140,8 @@ export class Session {
         return this.#listChanged(this.#roster.apply(event.data));
       case "consumer_closed":
         return this.#inbound.consumerClosed(event.data.consumerId, event.data.reason);
+      case "consumer_updated":
+        return this.#inbound.consumerUpdated(event.data.consumerId, event.data.starved);
       case "connection_quality":
         this.#qualities = new Map(this.#qualities).set(event.data.userId, event.data.quality);
         return this.#changed();

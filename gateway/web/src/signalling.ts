@@ -98,7 +98,9 @@ interface PendingRequest {
 }
 
 /** Requests whose `ok` is empty. The answer of one that was served holds nothing to miss. */
-const EMPTY_ANSWERS: readonly RequestType[] = ["connect_transport", "pause", "resume", "close", "set_layers", "ping"];
+const EMPTY_ANSWERS: readonly RequestType[] = [
+  ...(["connect_transport", "pause", "resume", "close", "set_layers", "set_priority", "ping"] as const),
+];
 
 export class Signalling {
   readonly #socket: ResumableSocket;

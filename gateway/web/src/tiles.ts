@@ -12,6 +12,8 @@ export interface TileContent {
   readonly isSpeaking: boolean;
   /** Whether this person's media does not get through for the moment. */
   readonly isReconnecting: boolean;
+  /** Whether the gateway has paused the video, because the network carries no more. */
+  readonly isStarved: boolean;
   /** How good this person's connection is. A shared screen has none of its own. */
   readonly quality?: ConnectionQuality | undefined;
   readonly track?: MediaStreamTrack | undefined;
@@ -42,6 +44,7 @@ function remoteTile(state: RoomState, participant: Participant, kind: "camera" |
     // A mute changes the list at once. The list of speakers may name a muted person a moment longer.
     isSpeaking: !isMuted && state.presence.speakers.includes(userId),
     isReconnecting: state.presence.stalled.includes(userId),
+    isStarved: isShown && (media?.isStarved ?? false),
     quality: kind === "camera" ? state.presence.qualities.get(userId) : undefined,
     // The track of a paused camera would keep showing its last frame.
     track: isShown ? media?.track : undefined,
@@ -61,6 +64,7 @@ function ownTile({ presence, username, local, ended }: RoomState, kind: "camera"
     isMuted,
     isSpeaking: !isMuted && speakers.includes(self),
     isReconnecting: reconnecting || ended !== undefined,
+    isStarved: false,
     quality: kind === "camera" ? qualities.get(self) : undefined,
     track: local[kind].stream?.getVideoTracks()[0],
   };

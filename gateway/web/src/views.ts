@@ -1,10 +1,11 @@
 /** Which videos the page shows, and how large. The tiles write it, and `Inbound` asks the gateway for no more. */
 import type { Source } from "./protocol";
 
-/** The size of a video's tile, in pixels of the screen. */
+/** A video's tile on the page: its size in pixels of the screen, and whether the person has pinned it. */
 export interface View {
   readonly width: number;
   readonly height: number;
+  readonly isPinned: boolean;
 }
 
 export class Views {

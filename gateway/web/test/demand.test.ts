@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { Demand, layersFor, topLayers } from "../src/demand";
 
 const TOP = { spatial: 2, temporal: 2 };
-const LARGE = { width: 1200, height: 700 };
-const SMALL = { width: 240, height: 135 };
+const LARGE = { width: 1200, height: 700, isPinned: false };
+const SMALL = { width: 240, height: 135, isPinned: false };
 const low = { layers: { spatial: 0, temporal: 2 } };
 
 describe("the layers for a tile", () => {
@@ -108,5 +108,14 @@ describe("the demand for a video", () => {
     demand.look("hidden", 1_000);
     demand.look("hidden", 3_000);
     expect(demand.look(SMALL, 9_000)).toEqual({ ...low, paused: false });
+  });
+
+  it("has priority while its tile is pinned", () => {
+    const demand = new Demand(TOP);
+    demand.look(LARGE, 0);
+    expect(demand.look({ ...LARGE, isPinned: true }, 100)).toEqual({ priority: 255 });
+    expect(demand.look("hidden", 200)).toEqual({});
+    expect(demand.look({ ...LARGE, isPinned: true }, 300)).toEqual({});
+    expect(demand.look(LARGE, 400)).toEqual({ priority: 1 });
   });
 });

@@ -41,7 +41,7 @@ describe("the tiles", () => {
   it("show video only of participants who send it, by the list", () => {
     const track = fakeTrack("video");
     const ada = participant("ada", ["camera"]);
-    const media = [{ userId: "ada", producerId: "ada-camera", kind: "video", source: "camera", track }] as const;
+    const media = [{ userId: "ada", producerId: "ada-camera", kind: "video", source: "camera", track, isStarved: false }] as const;
     expect(tilesOf(state({ participants: [ada], media }))[0]?.track).toBe(track);
     const paused = { ...ada, producers: ada.producers.map((producer) => ({ ...producer, paused: true })) };
     expect(tilesOf(state({ participants: [paused], media }))[0]?.track).toBeUndefined();
@@ -69,11 +69,14 @@ describe("the tiles", () => {
     expect(tiles.map(({ isSpeaking }) => isSpeaking)).toEqual([false, false]);
   });
 
-  it("say how good each connection is", () => {
+  it("say how good each connection is, and mark a video that the network does not carry", () => {
     const ada = participant("ada", ["camera", "screen"]);
+    const producer = { userId: "ada", producerId: "ada-camera", kind: "video", source: "camera" } as const;
+    const media = [{ ...producer, track: fakeTrack("video"), isStarved: true }];
     const qualities = new Map([["ada", "poor"], ["me", "excellent"]] as const);
-    const tiles = tilesOf(state({ participants: [ada, participant("me")], qualities }));
+    const tiles = tilesOf(state({ participants: [ada, participant("me")], media, qualities }));
     expect(tiles.map(({ quality }) => quality)).toEqual([undefined, "poor", "excellent"]);
+    expect(tiles.map(({ isStarved }) => isStarved)).toEqual([false, true, false]);
   });
 
   it("have different keys, whatever the user ids are", () => {

@@ -8,7 +8,7 @@ afterEach(() => vi.useRealTimers());
 
 /** The SSRC of every video that the fake gateway sends. */
 const VIDEO_SSRC = 99991111;
-const SMALL = { width: 240, height: 135 };
+const SMALL = { width: 240, height: 135, isPinned: false };
 
 describe("watching", () => {
   async function watching() {
@@ -52,10 +52,39 @@ describe("watching", () => {
 
   it("follows the size of the tile once it has settled", async () => {
     const { views, gateway } = await watching();
-    views.set("ada", "camera", { width: 600, height: 340 });
+    views.set("ada", "camera", { ...SMALL, width: 600, height: 340 });
     views.set("ada", "camera", SMALL);
     await vi.advanceTimersByTimeAsync(400);
     expect(gateway.socket.asked("set_layers")).toMatchObject([{ spatial: 0, temporal: 2 }]);
+  });
+
+  it("lets a pinned video have its bandwidth first", async () => {
+    const { views, gateway } = await watching();
+    views.set("ada", "camera", { ...SMALL, width: 1280, height: 720, isPinned: true });
+    expect(gateway.socket.asked("set_priority")).toMatchObject([{ priority: 255 }]);
+  });
+
+  it("keeps a pinned video if the gateway refuses the priority", async () => {
+    const { views, gateway, now } = await watching();
+    gateway.answers.set_priority = () => new FakeError("rate_limited");
+    views.set("ada", "camera", { ...SMALL, width: 1280, height: 720, isPinned: true });
+    await settle();
+    expect(heardAndSeen(now())).toEqual(["ada microphone", "ada camera"]);
+    expect(gateway.socket.asked("consume")).toHaveLength(2);
+  });
+
+  it("shows which videos the gateway has paused, and does not take them for stalled", async () => {
+    const { gateway, session, now } = await watching();
+    const consumerId = gateway.socket.asked("resume").at(-1)?.consumerId as string;
+    const update = (starved: boolean) =>
+      gateway.socket.tell("consumer_updated", { consumerId, producerPaused: false, layers: null, starved });
+    const starved = () => now().media.filter(({ isStarved }) => isStarved).map(({ producerId }) => producerId);
+    update(true);
+    expect(starved()).toEqual(["ada-camera"]);
+    expect(session.inbound.streams(new Map([[VIDEO_SSRC, 5]]))).toEqual([]);
+    update(false);
+    expect(starved()).toEqual([]);
+    expect(session.inbound.streams(new Map([[VIDEO_SSRC, 5]]))).toHaveLength(1);
   });
 
   it("consumes a video again if the gateway refuses to resume it", async () => {

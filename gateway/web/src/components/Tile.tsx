@@ -20,14 +20,14 @@ interface TileProps {
 }
 
 export function Tile({ tile, size, views, isPinned, takesFocus, onPin }: TileProps) {
-  const { userId, username, kind, isSelf, isMuted, isSpeaking, isReconnecting, quality, track } = tile;
-  const element = useView(views, userId, kind, isSelf ? undefined : size);
+  const { userId, username, kind, isSelf, isMuted, isSpeaking, isReconnecting, isStarved, quality, track } = tile;
+  const element = useView(views, userId, kind, isSelf ? undefined : size, isPinned);
   const pin = useRef<HTMLButtonElement>(null);
   useEffect(() => (takesFocus ? pin.current?.focus() : undefined), []); // only when the tile is made
   const isScreen = kind === "screen";
   const note = [isSelf ? " (you)" : "", isScreen ? " · screen" : ""].join("");
   const showsMuted = isMuted && !isScreen;
-  const classes = ["tile", kind, isSpeaking && !isScreen ? "speaking" : "", isSelf ? "self" : "", isReconnecting ? "reconnecting" : ""];
+  const classes = ["tile", kind, isSpeaking && !isScreen ? "speaking" : "", isSelf ? "self" : "", isReconnecting ? "reconnecting" : "", isStarved ? "starved" : ""];
   return (
     <li
       ref={element}
@@ -38,6 +38,7 @@ export function Tile({ tile, size, views, isPinned, takesFocus, onPin }: TilePro
       data-self={isSelf}
       data-muted={showsMuted}
       data-reconnecting={isReconnecting}
+      data-starved={isStarved}
       data-pinned={isPinned}
       onClick={onPin}
     >
@@ -55,6 +56,7 @@ export function Tile({ tile, size, views, isPinned, takesFocus, onPin }: TilePro
           Reconnecting…
         </span>
       )}
+      {isStarved && !isReconnecting && <span className="note">Video paused: slow connection</span>}
       <span className="corner">
         {/* A click anywhere on the tile does the same. The button is for keyboards and screen readers. */}
         <button

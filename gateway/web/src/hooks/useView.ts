@@ -9,7 +9,13 @@ import type { Views } from "../views";
  *
  * `size` is in CSS pixels. Without one, nothing is noted.
  */
-export function useView(views: Views, userId: string, source: Source, size: TileSize | undefined): RefObject<HTMLLIElement | null> {
+export function useView(
+  views: Views,
+  userId: string,
+  source: Source,
+  size: TileSize | undefined,
+  isPinned: boolean,
+): RefObject<HTMLLIElement | null> {
   const element = useRef<HTMLLIElement>(null);
   const isShown = useIsShown(element);
   const { width, height } = size ?? { width: 0, height: 0 };
@@ -17,8 +23,8 @@ export function useView(views: Views, userId: string, source: Source, size: Tile
   useEffect(() => {
     if (!isKnown) return;
     const scale = window.devicePixelRatio;
-    views.set(userId, source, isShown ? { width: width * scale, height: height * scale } : "hidden");
-  }, [views, userId, source, isKnown, isShown, width, height]);
+    views.set(userId, source, isShown ? { width: width * scale, height: height * scale, isPinned } : "hidden");
+  }, [views, userId, source, isKnown, isShown, width, height, isPinned]);
   useEffect(() => (isKnown ? () => views.remove(userId, source) : undefined), [views, userId, source, isKnown]);
   return element;
 }
