@@ -31,6 +31,8 @@ export interface Statistics {
   readonly sent: Figures[];
   /** What the browser can send to the gateway, as it estimates. */
   readonly sendable: number | undefined;
+  /** What the gateway can send to the browser, as the gateway estimates. */
+  readonly receivable: number | undefined;
 }
 
 type Entry = Readonly<Record<string, unknown>>;
@@ -72,7 +74,8 @@ export function statisticsOf(before: Sample, now: Sample): Statistics {
   });
   // A browser lists the encodings in no order.
   sent.sort((one, other) => one.source.localeCompare(other.source) || (one.layers ?? "").localeCompare(other.layers ?? ""));
-  return { received, sent, sendable: number(now.browser.path, "availableOutgoingBitrate") };
+  const receivable = now.gateway?.transports.find(({ direction }) => direction === "receive")?.availableBitrate;
+  return { received, sent, sendable: number(now.browser.path, "availableOutgoingBitrate"), receivable };
 }
 
 /** What the gateway says about the stream that it forwards. */

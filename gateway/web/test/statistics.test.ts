@@ -32,6 +32,16 @@ describe("the statistics of received streams", () => {
     expect(statisticsOf(before, sample(2_000, [after], [], {}, paused)).received).toMatchObject([{ layers: "paused" }]);
   });
 
+  it("have what the gateway estimates that it can send to the browser", () => {
+    const transports = [
+      { transportId: "t1", direction: "send", state: "connected" },
+      { transportId: "t2", direction: "receive", state: "connected", availableBitrate: 800_000 },
+    ] as const;
+    const stats = { transports: [...transports], producers: [], consumers: [] };
+    expect(statisticsOf(before, sample(2_000, [after], [], {}, stats)).receivable).toBe(800_000);
+    expect(statisticsOf(before, sample(2_000, [after])).receivable).toBeUndefined();
+  });
+
   it("leave out what is not known: of a new stream, of sound, and of counters that were reset", () => {
     const unknown = { framesPerSecond: undefined, bitsPerSecond: undefined, lost: undefined };
     expect(statisticsOf(sample(0, []), before).received).toMatchObject([unknown]);

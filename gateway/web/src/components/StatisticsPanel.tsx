@@ -27,7 +27,7 @@ export function StatisticsPanel({ room, state, onClose }: StatisticsPanelProps) 
   useEffect(() => panel.current?.focus(), []);
 
   const names = new Map(state.presence.participants.map(({ userId, username }) => [userId, username]));
-  const { received = [], sent = [], sendable } = statistics ?? {};
+  const { received = [], sent = [], sendable, receivable } = statistics ?? {};
   return (
     <section
       ref={panel}
@@ -46,6 +46,8 @@ export function StatisticsPanel({ room, state, onClose }: StatisticsPanelProps) 
       <dl>
         <dt>Can be sent</dt>
         <dd data-testid="sendable">{rate(sendable)}</dd>
+        <dt>Can be received</dt>
+        <dd data-testid="receivable">{rate(receivable)}</dd>
       </dl>
       <Streams title="Received" streams={received} nameOf={({ userId = "" }) => names.get(userId) ?? ""} />
       <Streams title="Sent" streams={sent} nameOf={() => ""} />
