@@ -8,18 +8,19 @@ from tests.browser.conftest import Invite
 
 pytestmark = pytest.mark.browser
 
+#: Most of the bitrate of the two sizes that a page sends while two tiles fill a window of 1280 × 720.
+_TWO_SIZES = 600_000
 
-def test_two_people_see_and_hear_each_other_within_ten_seconds_and_their_bitrate_rises(invite: Invite) -> None:
+
+def test_two_people_see_and_hear_each_other_within_ten_seconds_at_a_useful_bitrate(invite: Invite) -> None:
     ada, ben = invite("Ada"), invite("Ben")
     ada.joins("two")
     ben.joins("two")
     joined = time.monotonic()
-    began = [ada.target_bitrate(), ben.target_bitrate()]
-
     ada.watches_and_hears(ben.user_id, by=joined + 10, seconds=3)
     ben.watches_and_hears(ada.user_id, by=joined + 13, seconds=3)  # 3 s later, because Ada's check took 3 s
-    for person, bitrate in zip((ada, ben), began, strict=True):
-        person.reaches_target_bitrate(2 * bitrate, by=joined + 20)
+    for person in (ada, ben):
+        person.reaches_target_bitrate(_TWO_SIZES, by=joined + 20)
     ada.hears_in_sync_with_video(ben.user_id, by=joined + 20)
 
 
