@@ -182,6 +182,31 @@ fn feedback_reaches_the_estimator_and_shows_in_the_statistics() {
     assert_eq!(dropped(&core), []);
 }
 
+/// The loss after three seconds in which every fifth frame is missing: because `send` refused it, or on its way.
+fn loss_if(refused: bool) -> f64 {
+    let (mut core, mut sender, mut receiver) = call(&numbered());
+    let mut arrivals = Vec::new();
+    for frame in 0..90u16 {
+        let now = 1.0 + f64::from(frame) / 30.0;
+        send_frame(&mut core, &mut sender, 5 * frame, 5, now);
+        let missing = frame % 5 == 4;
+        let outcome = if missing && refused { Err(DropReason::SendWouldBlock) } else { Ok(()) };
+        core.flush(now, 64, |_, _, _| outcome);
+        arrivals.extend([(!missing).then_some((now * 4000.0) as i64); 5]);
+        if frame % 3 == 2 {
+            let first = 5 * (frame - 2);
+            feedback(&mut core, &mut receiver, first, &arrivals[usize::from(first)..], now + 0.01);
+        }
+    }
+    core.bandwidth_stats(2).unwrap().unwrap().loss
+}
+
+#[test]
+fn packets_that_our_own_socket_refused_are_no_loss_of_the_receiver() {
+    assert!(loss_if(false) > 0.1);
+    assert_eq!(loss_if(true), 0.0);
+}
+
 #[test]
 fn a_flood_of_feedback_is_not_read_and_costs_nobody_else_anything() {
     let (mut core, mut sender, mut receiver) = call(&numbered());
