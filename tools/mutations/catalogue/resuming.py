@@ -19,8 +19,8 @@ MUTATIONS: Final = (
         3,
         "An event does not raise seq.",
         "gateway/connection/replay_log.py",
-        "        event = self.last_event = self.last_event + 1\n",
-        "        event = self.last_event = max(1, self.last_event)\n",
+        "        self.last_event += 1\n",
+        "        self.last_event = max(1, self.last_event)\n",
         (f"{_RESUMING}test_missing_answers_and_events_come_again_in_their_order",),
     ),
     Mutation(
