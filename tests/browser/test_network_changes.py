@@ -134,6 +134,8 @@ def test_after_a_reset_connection_the_page_joins_again_without_the_form(
     ben.sees_together(2, within=5)
     both_see_and_hear(ada, ben)
     assert ada.page.evaluate("window.__left") == []
+    # The page opens another WebSocket at once, and the reset may meet that one, too.
+    ada.ignores_errors_with("WebSocket connection")
 
 
 def test_five_seconds_offline_cost_nothing(invite: Invite, gateway: GatewayProcess) -> None:

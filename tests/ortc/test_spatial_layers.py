@@ -3,7 +3,15 @@
 import pytest
 from attrs import evolve
 
-from sfu.capabilities import DEPENDENCY_DESCRIPTOR_URI, FIR, MID_URI, NACK, PLI, ROUTER_CAPABILITIES
+from sfu.capabilities import (
+    DEPENDENCY_DESCRIPTOR_URI,
+    FIR,
+    MID_URI,
+    NACK,
+    PLI,
+    ROUTER_CAPABILITIES,
+    TRANSPORT_WIDE_URI,
+)
 from sfu.errors import Unsupported
 from sfu.ortc import can_consume, plan_consumer
 from sfu.parameters import (
@@ -61,7 +69,8 @@ def test_the_dependency_descriptor_of_av1_is_read_and_forwarded() -> None:
     plan = accept(stream("video/AV1", "L3T3"))
     assert (plan.spec.codec, plan.spec.payload_types, plan.spec.descriptor_id) == ("video/av1", {45: 125}, 7)
     assert plan.spec.extension_ids == {7: 12}
-    assert [extension.uri for extension in plan.consumable.header_extensions] == [MID_URI, DEPENDENCY_DESCRIPTOR_URI]
+    uris = [extension.uri for extension in plan.consumable.header_extensions]
+    assert uris == [MID_URI, TRANSPORT_WIDE_URI, DEPENDENCY_DESCRIPTOR_URI]
 
 
 @pytest.mark.parametrize("mime_type", ["video/VP8", "video/VP9"])
@@ -69,7 +78,7 @@ def test_other_codecs_are_not_read_by_it_and_lose_it(mime_type: str) -> None:
     plan = accept(stream(mime_type, None))
     assert plan.spec.descriptor_id is None
     assert plan.spec.extension_ids == {}
-    assert [extension.uri for extension in plan.consumable.header_extensions] == [MID_URI]
+    assert [extension.uri for extension in plan.consumable.header_extensions] == [MID_URI, TRANSPORT_WIDE_URI]
 
 
 def test_av1_without_the_descriptor_is_accepted() -> None:
