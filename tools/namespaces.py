@@ -7,12 +7,16 @@ not visible in them.  They need Linux, iproute2 and root.
 import ctypes
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 _CLONE_NEWNET: Final = 0x40000000
 _PROBE: Final = ("unshare", "--net", "ip", "link", "add", "probe", "type")
+
+# The calls with which threads of this process moved.
+_moved: Final[set[str]] = set()
 
 
 def why_not(kind: str = "veth") -> str | None:
@@ -54,6 +58,17 @@ def enter(namespace: int) -> None:
     _call("setns", namespace, _CLONE_NEWNET)
 
 
+def here() -> tuple[str, ...]:
+    """The beginning of a command that runs the rest of it in this thread's namespace.  Empty while no thread has moved.
+
+    Trio starts processes from threads that it keeps for ten seconds.  Such a thread may have been made before this one
+    moved, and then it is in another namespace.
+    """
+    if not _moved:
+        return ()
+    return ("nsenter", f"--net=/proc/{os.getpid()}/task/{threading.get_native_id()}/ns/net")
+
+
 def this_namespace() -> int:
     """A new descriptor of this thread's namespace.  The caller closes it."""
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -72,3 +87,4 @@ def _call(name: str, *arguments: int) -> None:
     if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
+    _moved.add(name)

@@ -15,6 +15,7 @@ from typing import IO, Any, Final, TypeVar
 import trio
 from attrs import define
 
+from tools import namespaces
 from tools.loadtest.child import ChildProcess, open_child
 from tools.loadtest.gateway_figures import cpu_seconds, resident_bytes, scrape
 
@@ -108,6 +109,7 @@ async def running(
         status = await server.process.wait()
         raise ServerEnded(f"{name} ended with {status}; the end of its log:\n{server.last_lines()}")
 
+    command = (*namespaces.here(), *command)
     async with open_child(kind, name, command, stop_seconds=stop_seconds, stdin=subprocess.DEVNULL) as server:
         with trio.move_on_after(START_SECONDS) as starting:
             while not listens(server):
