@@ -77,6 +77,8 @@ export class Demand {
     this.#hiddenAt = view === "hidden" ? (this.#hiddenAt ?? now) : undefined;
     if (this.#hiddenAt === undefined) this.#paused = false;
     else if (now >= this.#hiddenAt + PAUSE_AFTER_MS) this.#paused = true;
+    // A hidden tile has no size to wait for.
+    if (view === "hidden") this.#resizedAt = undefined;
     const layers = view === "hidden" ? undefined : this.#newLayers(view, wasPaused, now);
     const priority = typeof view === "object" ? this.#newPriority(view) : undefined;
     const paused = this.#paused === wasPaused ? undefined : this.#paused;

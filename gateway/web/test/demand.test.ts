@@ -102,6 +102,16 @@ describe("the demand for a video", () => {
     expect(demand.look(SMALL, 100)).toEqual({ ...low, paused: false });
   });
 
+  it("waits for no size while its tile is hidden", () => {
+    const demand = new Demand(TOP);
+    demand.look(LARGE, 0);
+    demand.look(SMALL, 1_000);
+    demand.look("hidden", 1_100);
+    expect(demand.dueAt).toBe(3_100);
+    expect(demand.look("hidden", 3_100)).toEqual({ paused: true });
+    expect(demand.dueAt).toBe(Infinity);
+  });
+
   it("has the layers of the new size when its tile comes back with another", () => {
     const demand = new Demand(TOP);
     demand.look(LARGE, 0);
