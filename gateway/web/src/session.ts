@@ -180,6 +180,9 @@ export class Session {
     for (const transport of this.#transports) transport.reconcile(transports);
     this.#inbound.reconcile(consumers);
     this.#outbound.reconcile(producers);
+    // The gateway says these anew, but neither that nobody speaks nor that a connection is excellent.
+    this.#speakers = [];
+    this.#qualities = new Map();
     this.#listChanged(this.#roster.replace(participants, revision));
   }
 

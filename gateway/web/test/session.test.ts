@@ -56,6 +56,19 @@ describe("the quality of each connection", () => {
   });
 });
 
+describe("a session that lost events", () => {
+  it("forgets who spoke and how good connections were, since the gateway says so anew", async () => {
+    const { gateway, session, now } = await join([participant("ada")]);
+    gateway.socket.tell("active_speakers", { userIds: ["ada"] });
+    gateway.socket.tell("connection_quality", { userId: "ada", quality: "poor" });
+    const state = { lastRequest: 9, lastEvent: 9, epoch: 1 };
+    session.resumed({ lost: false, ...state });
+    expect(now()).toMatchObject({ speakers: ["ada"], qualities: new Map([["ada", "poor"]]) });
+    session.resumed({ lost: true, ...state, participants: [participant("ada"), participant("me")], revision: 7 });
+    expect(now()).toMatchObject({ speakers: [], qualities: new Map() });
+  });
+});
+
 describe("a missing revision", () => {
   it("ends the connection, so that the next one brings a new snapshot", async () => {
     const { gateway, ends, shown } = await join([participant("ada")]);
