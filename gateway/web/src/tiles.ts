@@ -1,6 +1,7 @@
 /** Which tiles the page shows, and how large they can be. */
 import type { ConnectionQuality, Participant, Source } from "./protocol";
 import type { RoomState } from "./room";
+import type { Presence } from "./session";
 
 export interface TileContent {
   readonly key: string;
@@ -45,14 +46,14 @@ function remoteTile(state: RoomState, participant: Participant, kind: "camera" |
     isSpeaking: !isMuted && state.presence.speakers.includes(userId),
     isReconnecting: state.presence.stalled.includes(userId),
     isStarved: isShown && (media?.isStarved ?? false),
-    quality: kind === "camera" ? state.presence.qualities.get(userId) : undefined,
+    quality: kind === "camera" ? qualityOf(state.presence, userId) : undefined,
     // The track of a paused camera would keep showing its last frame.
     track: isShown ? media?.track : undefined,
   };
 }
 
 function ownTile({ presence, username, local, ended }: RoomState, kind: "camera" | "screen"): TileContent {
-  const { self, speakers, reconnecting, qualities } = presence;
+  const { self, speakers, reconnecting } = presence;
   const isMuted = local.microphone.status !== "on";
   return {
     // The person's own camera shows before the gateway gives a user id. No user id contains an @.
@@ -65,9 +66,15 @@ function ownTile({ presence, username, local, ended }: RoomState, kind: "camera"
     isSpeaking: !isMuted && speakers.includes(self),
     isReconnecting: reconnecting || ended !== undefined,
     isStarved: false,
-    quality: kind === "camera" ? qualities.get(self) : undefined,
+    quality: kind === "camera" ? qualityOf(presence, self) : undefined,
     track: local[kind].stream?.getVideoTracks()[0],
   };
+}
+
+/** A member of whom the gateway has said nothing counts as excellent. Else the mark would depend on who joined first. */
+function qualityOf({ participants, qualities }: Presence, userId: string): ConnectionQuality | undefined {
+  const isListed = participants.some((each) => each.userId === userId);
+  return qualities.get(userId) ?? (isListed ? "excellent" : undefined);
 }
 
 /** The tiles that get most of the space, and those beside them. Without a pinned tile, shared screens get the space. */

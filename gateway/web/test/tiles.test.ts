@@ -79,6 +79,13 @@ describe("the tiles", () => {
     expect(tiles.map(({ isStarved }) => isStarved)).toEqual([false, true, false]);
   });
 
+  it("show an excellent connection until the gateway says something else", () => {
+    const participants = [participant("ada", ["screen"]), participant("me")];
+    const qualities = (room: RoomState) => tilesOf(room).map(({ quality }) => quality);
+    expect(qualities(state({ participants }))).toEqual([undefined, "excellent", "excellent"]);
+    expect(qualities(state({ self: "", participants: [] }))).toEqual([undefined]);
+  });
+
   it("have different keys, whatever the user ids are", () => {
     const keys = tilesOf(state({ participants: [participant("self"), participant("me")] })).map(({ key }) => key);
     expect(new Set(keys).size).toBe(2);
