@@ -97,7 +97,8 @@ class Allocator:
     _room_since: float = math.inf
     _changed_at: float = -math.inf
     _raised_at: float | None = None
-    _failures: int = 0
+    # How long the next step up waits if this one fails.
+    _back_off: float = BACK_OFF
     _not_before: float = -math.inf
 
     @property
@@ -126,7 +127,7 @@ class Allocator:
 
         ``wishes`` has a value for each demand, which changes when the owner of the consumer wants something else.
         """
-        self._give_back(now)
+        self._give_back(demands, now)
         kept = [self._place(demand) for demand in demands]
         situation = _Situation(
             demands,
@@ -174,8 +175,13 @@ class Allocator:
             for demand, place in zip(demands, kept, strict=True)
         ]
 
-    def _give_back(self, now: float) -> None:
-        """Return to the former layers where no key frame came.  The sender cannot serve the upgrade now."""
+    def _give_back(self, demands: Sequence[Demand], now: float) -> None:
+        """Return to the former layers where no key frame came.  The sender cannot serve the upgrade now.
+
+        A video that ended meanwhile is no failure.
+        """
+        present = {demand.consumer for demand in demands}
+        self._rises = {consumer: rise for consumer, rise in self._rises.items() if consumer in present}
         late = [consumer for consumer, rise in self._rises.items() if now - rise.since >= KEY_FRAME_WAIT]
         for consumer in late:
             self._held[consumer] = self._rises.pop(consumer).former
@@ -186,8 +192,8 @@ class Allocator:
 
     def _fail(self, now: float) -> None:
         """The last upgrade failed, so the next one waits."""
-        self._not_before = now + min(BACK_OFF * BACK_OFF_GROWTH**self._failures, MAX_BACK_OFF)
-        self._failures += 1
+        self._not_before = now + self._back_off
+        self._back_off = min(BACK_OFF_GROWTH * self._back_off, MAX_BACK_OFF)
         self._raised_at = None
 
     # The choice.
@@ -219,7 +225,7 @@ class Allocator:
         """Whether the last upgrade failed or succeeded, and whether this is another one."""
         pairs = list(zip(situation.kept, places, situation.free, strict=True))
         if self._raised_at is not None and now - self._raised_at > TRIAL:
-            self._failures, self._raised_at = 0, None
+            self._back_off, self._raised_at = BACK_OFF, None
         if situation.is_over and self._raised_at is not None and any(place < was for was, place, _ in pairs):
             self._fail(now)
         elif any(place > was and not is_free for was, place, is_free in pairs):
@@ -235,7 +241,6 @@ class Allocator:
                 self._rises.pop(demand.consumer, None)
             elif place > was and layers is not None and former is not None and layers.spatial > former.spatial:
                 self._rises.setdefault(demand.consumer, _Rise(former, now))
-        self._rises = {consumer: rise for consumer, rise in self._rises.items() if consumer in self._held}
         at_top = zip(situation.demands, places, situation.tops, strict=True)
         self._satisfied = {demand.consumer for demand, place, top in at_top if place == top}
         if places != situation.kept:

@@ -174,6 +174,27 @@ def test_an_upgrade_without_a_key_frame_is_given_back() -> None:
     assert call.limits == {"a": MIDDLE}
 
 
+def test_a_sender_that_never_answers_may_be_tried_for_days() -> None:
+    call = Call([camera("a")])
+    call.run(400e3)
+    for number in range(2_000):
+        call.wishes = [number]
+        call.now += PAUSE
+        assert call.run(700e3).limits == {"a": MIDDLE}
+        call.now += KEY_FRAME_WAIT
+        assert call.run(700e3).limits == {"a": SMALL}
+
+
+def test_an_upgrade_of_a_video_that_ended_is_no_failure() -> None:
+    call = Call([camera("a"), camera("b")])
+    call.play(400e3, 10)
+    call.play(800e3, PAUSE, key_frames=False)
+    assert call.limits == {"a": MIDDLE, "b": SMALL}
+    call.demands.pop(0)
+    call.now += KEY_FRAME_WAIT
+    assert call.run(300e3).next is not None
+
+
 def test_a_step_within_one_encoding_needs_no_key_frame() -> None:
     call = Call([camera("a")])
     call.play(80e3, 10)
