@@ -13,6 +13,9 @@ SAMPLES: Final = 6
 """Samples that are kept.  One a second makes means of one and of five seconds."""
 LEAST_INTERVAL: Final = 0.5
 """Seconds between two samples.  Over a shorter time one key frame would decide the rate."""
+MOST_INTERVAL: Final = 2.0
+"""Seconds between two samples after which the earlier one no longer counts.  Nobody samples a paused video, and an
+encoding that sent nothing for so long counts as one that begins (:data:`sfu.dataplane.core.ENCODING_IDLE`)."""
 GUESSED_RATES: Final = (150_000.0, 500_000.0, 2_500_000.0)
 """Bits a second of the encodings of a camera that nobody has measured or announced yet."""
 
@@ -59,19 +62,23 @@ class EncodingRates:
     index: int
     announced: float | None = None
     _samples: deque[_Sample] = field(factory=lambda: deque(maxlen=SAMPLES))
+    # Whether something had come at the newest sample.
+    _flows: bool = False
 
     def sample(self, totals: LayerTotals, now: float) -> bool:
         """Take the totals at ``now`` in seconds.  Returns whether the rates may have changed.
 
         Totals that did not rise are those of an encoding that began anew, or that sends nothing.  Its earlier rates say
-        nothing about what comes next.
+        nothing about what comes next.  Nor does the interval in which it begins: most of it may have been silence.
         """
         newest = self._samples[-1] if self._samples else None
         if newest is not None and now - newest.at < LEAST_INTERVAL:
             return False
         sample = _Sample(now, tuple(accumulate(totals.layer_bytes)), tuple(accumulate(totals.layer_frames)))
-        if newest is not None and _total(sample.bytes) <= _total(newest.bytes):
+        rises = _total(sample.bytes) > (_total(newest.bytes) if newest is not None else 0)
+        if newest is not None and not (rises and self._flows and now - newest.at <= MOST_INTERVAL):
             self._samples.clear()
+        self._flows = rises
         self._samples.append(sample)
         return True
 

@@ -21,7 +21,7 @@ def measured(samples: Mapping[int, Totals], index: int = 1, announced: float | N
 
 
 def test_each_layer_includes_those_below_it() -> None:
-    rates = measured({0: Totals([0, 0, 0], [0, 0, 0]), 1: Totals([1000, 500, 250], [7, 8, 15])}).rates()
+    rates = measured({0: Totals([90, 0, 0], [1, 0, 0]), 1: Totals([1090, 500, 250], [8, 8, 15])}).rates()
     assert rates.rates == (8000, 12000, 14000)
     assert rates.frame_rates == (7, 15, 30)
 
@@ -41,9 +41,9 @@ def test_a_layer_that_began_later_counts_from_its_beginning() -> None:
 
 def test_samples_that_follow_too_soon_do_not_count() -> None:
     rates = EncodingRates(1)
-    assert rates.sample(Totals([0]), 0)
+    assert rates.sample(Totals([500]), 0)
     assert not rates.sample(Totals([5000]), 0.1)
-    assert rates.sample(Totals([2000]), 1)
+    assert rates.sample(Totals([2500]), 1)
     assert rates.rates().rates == (16000,)
 
 
@@ -63,4 +63,12 @@ def test_an_encoding_that_began_anew_or_stood_still_is_measured_anew() -> None:
     assert measured(restarted, announced=7e5).rates().rates == (7e5,)
     stood_still = {0: Totals([5000]), 1: Totals([9000]), 2: Totals([9000])}
     assert measured(stood_still, announced=7e5).rates().rates == (7e5,)
-    assert measured(stood_still | {3: Totals([10000])}).rates().rates == (8000,)
+    begins = stood_still | {3: Totals([9100])}
+    assert measured(begins, announced=7e5).rates().rates == (7e5,), "a packet of a picture that just begins"
+    assert measured(begins | {4: Totals([10100])}).rates().rates == (8000,)
+
+
+def test_an_encoding_that_nobody_looked_at_for_long_is_measured_anew() -> None:
+    sent = {0: Totals([0]), 1: Totals([100_000]), 61: Totals([101_000])}
+    assert measured(sent, announced=7e5).rates().rates == (7e5,)
+    assert measured(sent | {62: Totals([201_000])}).rates().rates == (800_000,)

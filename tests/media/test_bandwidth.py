@@ -235,6 +235,39 @@ async def test_a_receiver_that_falls_blind_keeps_what_it_has(autojump_clock: Moc
             assert scene.consumer.layers == Layers(0, 0)
 
 
+async def test_a_camera_that_its_owner_resumes_takes_no_more_than_fits(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        scene.cross(Crossing.BELOW_USED, 160e3 / BUDGET_SHARE)
+        await trio.sleep(1)
+        assert scene.consumer.layers == Layers(1, 0)
+        for pause in (2.5, 60):
+            scene.ada.set_producer_paused(scene.producer.id, True)
+            await trio.sleep(pause)
+            scene.take_layers()
+            scene.ada.set_producer_paused(scene.producer.id, False)
+            await trio.sleep(15)
+            assert set(scene.take_layers()) == {0, 1}
+
+
+async def test_an_encoding_that_begins_again_counts_as_large_until_it_is_measured(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity, estimate=170e3 / BUDGET_SHARE) as scene:
+        await trio.sleep(3)
+        top = scene.camera.layers[2]
+        # The encoding begins at different times between two measurements.
+        for tenths in range(10):
+            top.flows = False
+            await trio.sleep(10 + tenths / 10)
+            assert scene.consumer.layers == Layers(1, 0)
+            top.flows = True
+            scene.take_layers()
+            await trio.sleep(10)
+            assert set(scene.take_layers()) == {1}
+
+
 async def test_bounds_and_limit_both_hold(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_scene(identity) as scene:
         scene.bob.set_layers(scene.consumer.id, 1, 255)
