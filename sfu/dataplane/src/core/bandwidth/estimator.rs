@@ -40,6 +40,16 @@ const PATIENCE: f64 = 5.0;
 const CALM_AFTER: f64 = 1.0;
 /// Our own probes may queue this long without being taken for overuse, in seconds.
 const MOST_QUEUED_BY_PROBE: f64 = 0.15;
+/// A path overflows if all packets of one feedback wait this long, in seconds, and either this share of at least so many
+/// bytes is lost, or the wait has become that much longer within two feedbacks, and this share of the usual rate arrives.
+/// That needs no trend, which would take half a second, because a path that loses most packets also loses sound.
+const OVERFLOWING: f64 = 0.09;
+const OVERFLOW_BYTES: usize = 3_000;
+const OVERFLOW_LOSS: f64 = 0.3;
+const OVERFLOW_GROWTH: f64 = 0.08;
+const OVERFLOW_RATE: f64 = 0.5;
+/// Bits per second.  At a lower rate, a single large picture looks the same.
+const OVERFLOW_LEAST: f64 = 400_000.0;
 /// A path that loses less than this share has no full queue.
 const LOSSLESS: f64 = 0.02;
 /// For this long after a lost feedback, the rate that arrives is partly guessed, in seconds.
@@ -70,6 +80,8 @@ pub struct BandwidthEstimator {
     trendline: Trendline,
     queue: QueueDelay,
     competition: Competition,
+    /// The newest feedback shows that the path carries a fraction of what we send.
+    overflows: bool,
     /// When feedback was missing last, in seconds.
     gap_at: f64,
     /// Since when a queue stands or grows, in seconds.
@@ -99,6 +111,7 @@ impl BandwidthEstimator {
             trendline: Trendline::default(),
             queue: QueueDelay::default(),
             competition: Competition::default(),
+            overflows: false,
             gap_at: f64::NEG_INFINITY,
             queued_since: None,
             acked: AcknowledgedRate::default(),
@@ -194,7 +207,8 @@ impl BandwidthEstimator {
     fn is_overused(&self) -> bool {
         let waits = self.queue.newest() > QUEUED || self.queue.standing() > STANDING;
         let fills = self.queue.grows() || self.loss_control.loss() > LOSSLESS;
-        self.trendline.usage() == Usage::Over && waits && fills && !self.competition.competes()
+        let over = self.overflows || (self.trendline.usage() == Usage::Over && waits && fills);
+        over && !self.competition.competes()
     }
 
     fn follow_delay(&mut self, now: f64) {
@@ -203,7 +217,7 @@ impl BandwidthEstimator {
         let observed = Observed {
             overused: self.is_overused() && !by_probe,
             steady: self.trendline.usage() == Usage::Normal,
-            limited: self.limit.is_limited(),
+            limited: self.limit.is_limited() && !self.overflows,
             acked,
             newest_acked,
             enough: ENOUGH * self.probes.wanted(),

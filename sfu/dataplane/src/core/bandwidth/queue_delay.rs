@@ -18,13 +18,15 @@ pub struct QueueDelay {
     base: WindowedMinimum,
     newest: f64,
     before: f64,
+    long_before: f64,
     /// Since when the delay is flat, and its least and greatest value since then.
     flat: Option<(f64, f64, f64)>,
 }
 
 impl Default for QueueDelay {
     fn default() -> Self {
-        Self { base: WindowedMinimum::new(BASE_WINDOW), newest: f64::INFINITY, before: f64::INFINITY, flat: None }
+        let [newest, before, long_before] = [f64::INFINITY; 3];
+        Self { base: WindowedMinimum::new(BASE_WINDOW), newest, before, long_before, flat: None }
     }
 }
 
@@ -45,7 +47,7 @@ impl QueueDelay {
         if !competes || self.above_base(delay) == 0.0 {
             self.base.add(delay, now);
         }
-        (self.before, self.newest) = (self.newest, delay);
+        (self.long_before, self.before, self.newest) = (self.before, self.newest, delay);
     }
 
     /// The delay of the packets in the newest feedback, in seconds.
@@ -63,6 +65,11 @@ impl QueueDelay {
         self.newest > self.before + GROWS
     }
 
+    /// How much longer the fastest packets take than those of two feedbacks before, in seconds.
+    pub fn growth(&self) -> f64 {
+        if self.long_before.is_finite() { self.newest - self.long_before } else { 0.0 }
+    }
+
     fn above_base(&self, delay: f64) -> f64 {
         self.base.get().filter(|_| delay.is_finite()).map_or(0.0, |base| (delay - base).max(0.0))
     }
@@ -78,9 +85,9 @@ mod tests {
         assert_eq!((queue.newest(), queue.standing()), (0.0, 0.0));
         queue.add(7.0, true, false, 0.0);
         queue.add(7.25, true, false, 0.1);
-        assert_eq!((queue.newest(), queue.standing()), (0.25, 0.0));
+        assert_eq!((queue.newest(), queue.standing(), queue.growth()), (0.25, 0.0, 0.0));
         queue.add(7.125, true, false, 0.2);
-        assert_eq!((queue.newest(), queue.standing()), (0.125, 0.125));
+        assert_eq!((queue.newest(), queue.standing(), queue.growth()), (0.125, 0.125, 0.125));
     }
 
     #[test]

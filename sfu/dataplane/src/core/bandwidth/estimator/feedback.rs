@@ -1,6 +1,9 @@
 //! How the estimator takes a feedback in: what it says about each packet, and what the arrivals show.
 
-use super::{BandwidthEstimator, CALM, LONGEST_ROUND_TRIP, LOSSLESS, MAX_STATUSES, ROUND_TRIP_SHARE};
+use super::{
+    BandwidthEstimator, CALM, LONGEST_ROUND_TRIP, LOSSLESS, MAX_STATUSES, OVERFLOW_BYTES, OVERFLOW_GROWTH,
+    OVERFLOW_LEAST, OVERFLOW_LOSS, OVERFLOW_RATE, OVERFLOWING, ROUND_TRIP_SHARE,
+};
 use crate::core::bandwidth::loss_control::LossReport;
 use crate::core::bandwidth::trendline::Usage;
 use crate::core::wire::rtcp::TransportFeedback;
@@ -54,6 +57,7 @@ impl BandwidthEstimator {
     }
 
     pub(super) fn follow_arrivals(&mut self, report: &LossReport, now: f64) {
+        self.overflows = false;
         let Some(&(_, first_arrival, _)) = self.arrived.first() else { return };
         if report.unreported > 0 {
             self.gap_at = now;
@@ -74,6 +78,11 @@ impl BandwidthEstimator {
             self.competition.disturb(now);
         }
         self.queue.add(least_delay, lossless, self.competition.competes(), now);
+        let loses = report.bytes >= OVERFLOW_BYTES && report.lost as f64 > OVERFLOW_LOSS * report.bytes as f64;
+        let rates = self.acked.rate().zip(self.acked.newest_rate());
+        let is_slow = rates.is_some_and(|(usual, newest)| usual > OVERFLOW_LEAST && newest < OVERFLOW_RATE * usual);
+        let slows = is_slow && self.queue.growth() > OVERFLOW_GROWTH;
+        self.overflows = self.queue.newest() > OVERFLOWING && (loses || slows);
         self.competition.update(self.queue.standing(), last_sent_at);
         let queues = self.trendline.usage() == Usage::Over || self.queue.standing() >= CALM;
         self.queued_since = self.queued_since.filter(|_| queues).or(queues.then_some(now));

@@ -131,10 +131,10 @@ fn changing_rates() -> Vec<Scenario> {
 }
 
 fn narrow_paths() -> Vec<Scenario> {
-    let narrow = |name, rate, queue| {
+    let narrow = |name, rate, queue, soon| {
         let path = vec![(0.0, GOOD), (20.0, Conditions { queue, ..Conditions::of(rate) }), (45.0, GOOD)];
         let figures = vec![
-            figure("s until the rate is below", AtMost(1.5), |call, _, _| {
+            figure("s until the rate is below", AtMost(soon), |call, _, _| {
                 call.allocator.changes.iter().find(|(at, _)| *at > 20.0).map_or(f64::INFINITY, |(at, _)| at - 20.0)
             }),
             figure("s queued from 3 s on", AtMost(0.15), |call, _, _| most_queued(call, 23.0, 45.0)),
@@ -153,9 +153,9 @@ fn narrow_paths() -> Vec<Scenario> {
         ],
     };
     vec![
-        narrow("10 to 0.3 Mbit/s with a queue of 0.2 s and back", 0.3e6, 0.2),
-        narrow("10 to 0.3 Mbit/s with a queue of 1 s and back", 0.3e6, 1.0),
-        narrow("10 to 0.8 Mbit/s with a queue of 2 s and back", 0.8e6, 2.0),
+        narrow("10 to 0.3 Mbit/s with a queue of 0.2 s and back", 0.3e6, 0.2, 0.4),
+        narrow("10 to 0.3 Mbit/s with a queue of 1 s and back", 0.3e6, 1.0, 0.4),
+        narrow("10 to 0.8 Mbit/s with a queue of 2 s and back", 0.8e6, 2.0, 1.5),
         started("a start at the top on 10 Mbit/s", 10e6),
         started("a start at the top on 0.8 Mbit/s", 0.8e6),
         started("a start at the top on 0.3 Mbit/s", 0.3e6),
