@@ -147,7 +147,7 @@ impl Fanout<'_> {
             return;
         };
         let room = transport.largest_datagram() - trailer;
-        let depth = consumer.red_payload_type.map_or(0, |_| transport.audio_redundancy.depth(packet.now));
+        let depth = consumer.red_payload_type.map_or(0, |_| transport.redundancy_depth(packet.now));
         self.redundancy_wanted |= depth > 0;
         let payload = self.redundant.as_ref().and_then(|forms| forms.get(depth));
         let redundant = consumer.red_payload_type.zip(payload);
@@ -194,7 +194,7 @@ impl Fanout<'_> {
 /// Whether the packet that leaves at `now` (seconds) is sent twice: the receiver loses audio, and takes no redundant
 /// payloads that would cost less.
 fn is_repeated(consumer: &Consumer, transport: &Transport, now: f64) -> bool {
-    consumer.red_payload_type.is_none() && transport.audio_redundancy.repeats(now)
+    consumer.red_payload_type.is_none() && transport.audio_redundancy.repeats(transport.room(), now)
 }
 
 fn seal(ssrc: u32, video: bool, rewritten: &Rewritten, repeated: bool) -> Seal {

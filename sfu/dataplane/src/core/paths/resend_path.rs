@@ -13,7 +13,8 @@ use crate::core::send::resender::shortest_trip;
 use crate::core::wire::rtcp::Nack;
 use crate::core::wire::rtp::{Element, FIXED_HEADER_SIZE, parse_header_untrusted};
 
-/// A receiver that asks at once for so many packets that are not kept any more was cut off.
+/// A receiver that asks at once for so many packets that are not kept any more was cut off, unless its feedback came all
+/// the time.  Then its path is too narrow, and a key frame would make that worse.
 const CUT_OFF: usize = 16;
 
 impl Core {
@@ -30,21 +31,34 @@ impl Core {
     ) {
         let Some(key) = self.transports[transport].sender_of(nack.media_ssrc) else { return };
         let Some(resender) = self.consumers.get_mut(key).and_then(|consumer| consumer.resender()) else { return };
-        let wanted = nack.numbers().count();
-        resender.counts.requested += wanted as u64;
-        self.traffic.requested_by_receivers += wanted as u64;
+        let requested = nack.numbers().count();
+        resender.counts.requested += requested as u64;
+        self.traffic.requested_by_receivers += requested as u64;
         self.keep_for_longer(key, now);
+        // After a switch a receiver goes on to ask for packets from before it.  These must not take the place of others.
+        let consumer = &self.consumers[key];
+        let wanted = nack.numbers().filter(|&number| !consumer.is_from_before(number)).count();
+        self.count_not_resent(key, DropReason::ResendNotStored, requested - wanted);
         let allowed = self.transports[transport].resend_limits().take_look_ups(wanted.min(*look_ups), now);
         *look_ups -= allowed;
         let mut elements = std::mem::take(&mut self.scratch.elements);
         let mut too_old = 0;
-        for number in nack.numbers().take(allowed) {
+        let mut left = allowed;
+        for number in nack.numbers() {
+            if self.consumers[key].is_from_before(number) {
+                continue;
+            }
+            if left == 0 {
+                break;
+            }
+            left -= 1;
             if let Err(reason) = self.resend(key, number, &mut elements, &mut too_old, now) {
                 self.count_not_resent(key, reason, 1);
             }
         }
         self.scratch.elements = elements;
-        if too_old >= CUT_OFF && self.gets_video(key) {
+        let bandwidth = self.transports[transport].bandwidth.as_ref();
+        if too_old >= CUT_OFF && self.gets_video(key) && !bandwidth.is_some_and(|bandwidth| bandwidth.is_fed(now)) {
             // Browsers wait for the packets, and ask for a key frame only after some seconds.
             self.want_key_frame(key, now);
         }
@@ -109,7 +123,8 @@ impl Core {
         let own_size = FIXED_HEADER_SIZE + consumer.own_set(index).map_or(0, <[u8]>::len);
         let size = stored.map_or(own_size, |stored| stored.plain.len()) + trailer;
         let media_bytes = transport.media_bytes;
-        if !transport.resend_limits().take_bytes(size, media_bytes, now) {
+        let estimate = transport.bandwidth.as_ref().and_then(|bandwidth| bandwidth.estimate());
+        if !transport.resend_limits().take_bytes(size, media_bytes, estimate, now) {
             return Err(DropReason::ResendOverBudget);
         }
         let appended = self.append_rtx((key, at.producer), Delivery::Again, now, |consumer, producer, paper| {

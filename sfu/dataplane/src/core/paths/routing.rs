@@ -72,6 +72,7 @@ impl Core {
             self.mark_changed(key);
             self.producers[at.producer].encodings[at.index].routes.push(key);
             self.note_round_trip(key, packet.now);
+            self.prepare_resends(key, packet.now);
             left.into_iter().for_each(|at| self.release_store(at));
             if !sets.is_empty() {
                 self.send_parameter_sets(at, key, sets.clone(), packet);

@@ -4,6 +4,7 @@ use crate::core::engine::Core;
 use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey};
 use crate::core::receive::packet::Packet;
 use crate::core::receive::packet_store::PacketStore;
+use crate::core::send::receiver_bandwidth::Room;
 use crate::core::wire::rtp::be16;
 
 /// Bytes of memory that the packet stores of one plane may take.
@@ -53,6 +54,16 @@ impl Core {
         let Some(trip) = self.transports[self.consumers[key].transport].round_trip else { return };
         if let Some(store) = self.store_of(key) {
             store.retention.on_round_trip(trip, now);
+        }
+    }
+
+    /// A consumer begins with a key frame.  On a narrow path a part of it may have to be sent again, and its receiver asks
+    /// only once the queue has passed, which may be longer than the known round trip.
+    pub(super) fn prepare_resends(&mut self, key: ConsumerKey, now: f64) {
+        let transport = &mut self.transports[self.consumers[key].transport];
+        if transport.room() != Room::Wide {
+            transport.resend_limits().begin();
+            self.keep_for_longer(key, now);
         }
     }
 

@@ -59,6 +59,8 @@ pub struct Consumer {
     pub reports: ReportSchedule,
     /// The packet indices that were sealed: none may be sealed twice (RFC 3711 section 9.1).
     pub sealed: RtpWindow,
+    /// The first index behind the newest beginning.  Its receiver needs no packet from before that.
+    begun_index: u64,
     /// Packets that also carried earlier ones (RFC 2198).
     pub redundant: u64,
     /// Packets that left twice, and their bytes: whole plain packets.
@@ -166,6 +168,7 @@ impl Consumer {
             layers: LayerFilter::new(spec.spatial, spec.temporal),
             reports: ReportSchedule::new(spec.format.report_interval),
             sealed: RtpWindow::default(),
+            begun_index: 0,
             redundant: 0,
             repeated: (0, 0),
             loss_reports: LossReports::new(first_sequence),
@@ -194,12 +197,18 @@ impl Consumer {
         self.reports.restart();
         self.sequence.begin(packet.extended);
         self.sent_sets = None;
+        self.begun_index = self.sealed.highest() + 1;
         if let Some(resender) = &mut self.resender {
             resender.begin();
         }
         if let Some(frame) = packet.frame {
             self.pictures.begin(frame, packet);
         }
+    }
+
+    /// Whether a packet with this sequence number left before the newest beginning.
+    pub fn is_from_before(&self, number: u16) -> bool {
+        self.sealed.guess(number) < self.begun_index
     }
 
     /// Whether the consumer began behind this extended number of its encoding, so that it does not get this packet.

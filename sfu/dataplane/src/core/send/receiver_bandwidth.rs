@@ -9,6 +9,24 @@ use crate::core::wire::rtcp::TransportFeedback;
 /// The shortest time between two reports that follow a receiver's own estimate, in seconds.
 const REPORT_PAUSE: f64 = 0.5;
 
+/// The longest pause between two feedbacks on a path that is not cut, in seconds.  Browsers send one each 50 to 250 ms.
+const SILENCE: f64 = 0.5;
+/// For this long after such a pause, receivers ask for what they missed in it.  In seconds.
+const UNCUT: f64 = 2.0;
+/// Of a path with fewer bits per second, repeated audio would take a tenth and more.
+const TIGHT: f64 = 400_000.0;
+
+/// How much room the path to a client has beside its audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// For all video that the client wants.
+    Wide,
+    /// For a part of it.
+    Narrow,
+    /// For so little of it that repeated audio would be a large part.  It would cause the losses that it should hide.
+    Tight,
+}
+
 /// The rates that the slow path has in mind for one transport, in bits per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Aim {
@@ -32,6 +50,9 @@ pub struct ReceiverBandwidth {
     limit: FeedbackLimit,
     /// Feedback was read, so the estimate is a measured one.
     measured: bool,
+    /// When the newest feedback came, and when the first one after a longer silence did, in seconds.
+    fed_at: f64,
+    fed_again_at: f64,
     /// The newest estimate of the receiver itself, in bits per second.
     max_bitrate: Option<f64>,
     /// The last report that followed from it for this aim.
@@ -80,8 +101,17 @@ impl ReceiverBandwidth {
             return Err(DropReason::TooMuchFeedback);
         }
         estimator.on_feedback(feedback, now);
+        if now - self.fed_at > SILENCE {
+            self.fed_again_at = now;
+        }
+        self.fed_at = now;
         (self.measured, self.max_bitrate) = (true, None);
         Ok(())
+    }
+
+    /// Whether feedback has come all the time until `now` (seconds).  Then the path may be too narrow, but it was not cut.
+    pub fn is_fed(&self, now: f64) -> bool {
+        self.measured && now - self.fed_at <= SILENCE && now - self.fed_again_at > UNCUT
     }
 
     /// Handle everything that is due at `now`, in seconds.
@@ -134,7 +164,27 @@ impl ReceiverBandwidth {
 
     /// Whether the path carries less than what is in use.
     pub fn is_short(&self) -> bool {
-        self.stats().zip(self.aim).is_some_and(|(stats, aim)| stats.estimate < aim.used)
+        self.estimate().zip(self.aim).is_some_and(|(estimate, aim)| estimate < aim.used)
+    }
+
+    /// How much room the path has for the video that the transport's receivers want.
+    pub fn room(&self) -> Room {
+        match self.estimate().zip(self.aim) {
+            Some((estimate, aim)) if estimate < aim.used.max(aim.wanted) => {
+                if estimate < TIGHT {
+                    Room::Tight
+                } else {
+                    Room::Narrow
+                }
+            }
+            _ => Room::Wide,
+        }
+    }
+
+    /// What the path carries, in bits per second; `None` before the receiver gives feedback.
+    pub fn estimate(&self) -> Option<f64> {
+        let measured = self.estimator.as_ref().filter(|_| self.measured);
+        self.max_bitrate.or_else(|| measured.map(BandwidthEstimator::estimate))
     }
 
     /// The figures for the slow path; `None` before the receiver gives feedback.

@@ -10,12 +10,15 @@ const LOOK_UPS_A_SECOND: usize = 1000;
 const WINDOW: f64 = 0.5;
 /// Seconds between two marks within the window.
 const STEP: f64 = 0.1;
-/// The share of the media's bytes that may be sent again within the window.
-///
-/// Without an estimate of the receiver's bandwidth, the bytes of the media stand for it.
+/// The share of the media's bytes, and of what the receiver's path carries, that may be sent again within the window.
 const SHARE: f64 = 0.15;
-/// Bytes that may be sent again in addition to that share.
+/// Bytes that may be sent again in addition to that share of the media.
 const FREE: f64 = 32_000.0;
+/// Bytes that may be sent again within the window however little the path carries: three full packets.
+const LEAST: f64 = 3_700.0;
+/// Bytes that may be sent again beyond this, once for each beginning of a stream.  A key frame that came in pieces shows
+/// nothing until it is whole.
+const BEGINNING: usize = 10_000;
 
 /// Totals at one moment, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +38,8 @@ pub struct ResendLimits {
     marks: VecDeque<Mark>,
     /// Bytes that were sent again.
     resent: u64,
+    /// What is left for the newest beginning.
+    beginning: usize,
 }
 
 impl ResendLimits {
@@ -49,18 +54,29 @@ impl ResendLimits {
         taken
     }
 
+    /// A stream to the receiver begins with a key frame.
+    pub fn begin(&mut self) {
+        self.beginning = BEGINNING;
+    }
+
     /// Whether a packet of this size may be sent again at `now` (seconds).  If so, its bytes are counted.
     ///
-    /// `media` is the number of bytes of media that were sent to the receiver so far.
-    pub fn take_bytes(&mut self, size: usize, media: u64, now: f64) -> bool {
+    /// `media` is the number of bytes of media that were sent to the receiver so far, and `estimate` what its path
+    /// carries, in bits per second, if that is known.  On a path that is too narrow for the media, most requests are for
+    /// packets that did not fit, and sending those again would take the place of new ones.
+    pub fn take_bytes(&mut self, size: usize, media: u64, estimate: Option<f64>, now: f64) -> bool {
         self.mark(media, now);
         let first = self.marks.front().copied().unwrap_or(Mark { at: now, media, resent: self.resent });
         let share = if now - first.at > WINDOW { WINDOW / (now - first.at) } else { 1.0 };
-        let allowed = SHARE * share * (media - first.media) as f64 + FREE;
-        let taken = (self.resent - first.resent + size as u64) as f64 <= allowed;
-        if taken {
+        let of_media = SHARE * share * (media - first.media) as f64 + FREE;
+        let of_path = estimate.map_or(f64::INFINITY, |rate| (SHARE * rate / 8.0 * WINDOW).max(LEAST));
+        let allowed = of_media.min(of_path);
+        if (self.resent - first.resent + size as u64) as f64 <= allowed {
             self.resent += size as u64;
+            return true;
         }
+        let taken = size <= self.beginning;
+        self.beginning -= if taken { size } else { 0 };
         taken
     }
 
@@ -104,7 +120,7 @@ mod tests {
         for tick in 0..6000u64 {
             let (now, media) = (tick as f64 * 0.001, tick * 1000);
             // A megabyte of media a second; the receiver asks for all of it again, but not in the fourth second.
-            if tick / 1000 != 3 && limits.take_bytes(1000, media, now) {
+            if tick / 1000 != 3 && limits.take_bytes(1000, media, None, now) {
                 resent[tick as usize / 1000] += 1000.0;
             }
         }
@@ -117,9 +133,31 @@ mod tests {
     #[test]
     fn a_receiver_that_asked_for_nothing_for_long_has_its_share_at_once() {
         let mut limits = ResendLimits::default();
-        assert!(limits.take_bytes(1000, 1_000_000, 1.0));
-        let burst = (0..1000).filter(|_| limits.take_bytes(1000, 11_000_000, 11.0)).count();
+        assert!(limits.take_bytes(1000, 1_000_000, None, 1.0));
+        let burst = (0..1000).filter(|_| limits.take_bytes(1000, 11_000_000, None, 11.0)).count();
         assert_eq!(burst, 107, "32 kB, and 15 % of half a second's megabyte");
+    }
+
+    #[test]
+    fn a_narrow_path_gets_a_share_of_what_it_carries() {
+        for (estimate, expected) in [(50_000.0, 3), (300_000.0, 3), (1_600_000.0, 15), (100e6, 44)] {
+            let mut limits = ResendLimits::default();
+            assert!(limits.take_bytes(0, 0, Some(estimate), 1.0));
+            let burst = (0..1000).filter(|_| limits.take_bytes(1000, 80_000, Some(estimate), 1.3)).count();
+            assert_eq!(burst, expected, "{estimate} bit/s");
+        }
+    }
+
+    #[test]
+    fn each_beginning_adds_the_bytes_of_a_key_frame() {
+        let mut limits = ResendLimits::default();
+        let burst = |limits: &mut ResendLimits, now| {
+            (0..1000).filter(|_| limits.take_bytes(1000, 0, Some(300_000.0), now)).count()
+        };
+        assert_eq!(burst(&mut limits, 1.0), 3);
+        (0..2).for_each(|_| limits.begin());
+        assert_eq!([1.1, 1.2].map(|now| burst(&mut limits, now)), [10, 0]);
+        assert_eq!(burst(&mut limits, 3.0), 3);
     }
 
     proptest! {
@@ -134,7 +172,7 @@ mod tests {
             for (pause, bytes, size) in steps {
                 now += f64::from(pause) * 0.005;
                 media += bytes;
-                let taken = limits.take_bytes(size, media, now);
+                let taken = limits.take_bytes(size, media, None, now);
                 sent.push((now, bytes, if taken { size } else { 0 }));
                 prop_assert!(limits.marks.len() <= 8);
                 let lately = || sent.iter().rev().take_while(|(at, ..)| now - at < WINDOW);

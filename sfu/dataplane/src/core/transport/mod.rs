@@ -14,7 +14,7 @@ use crate::core::keys::{ConsumerKey, EncodingKey, ProducerKey};
 use crate::core::receive::arrival_log::ArrivalLog;
 use crate::core::send::batch::SendBatch;
 use crate::core::send::loss_reports::OwnLoss;
-use crate::core::send::receiver_bandwidth::ReceiverBandwidth;
+use crate::core::send::receiver_bandwidth::{ReceiverBandwidth, Room};
 use crate::core::send::resend_limits::ResendLimits;
 use crate::core::srtp::Srtp;
 use crate::core::transport::audio_redundancy::AudioRedundancy;
@@ -123,6 +123,17 @@ impl Transport {
     /// The limits on retransmissions to the client.
     pub fn resend_limits(&mut self) -> &mut ResendLimits {
         self.resend_limits.get_or_insert_default()
+    }
+
+    /// The room on the path to the client.
+    pub fn room(&self) -> Room {
+        self.bandwidth.as_ref().map_or(Room::Wide, |bandwidth| bandwidth.room())
+    }
+
+    /// How many earlier payloads to repeat in an audio packet that leaves at `now` (seconds).
+    pub fn redundancy_depth(&mut self, now: f64) -> usize {
+        let room = self.room();
+        self.audio_redundancy.depth(room, now)
     }
 
     /// Whether media can be sent.
