@@ -1,6 +1,7 @@
 """Which encodings of a producer its consumers want, so that the sender need not send the others."""
 
 import math
+from collections.abc import Container
 from typing import Final
 
 from attrs import define, field
@@ -50,10 +51,11 @@ class EncodingDemand:
         self._is_stale |= self._best_wanted() != best
         return self._is_stale
 
-    def update(self, now: float) -> bool:
-        """Choose the active encodings again.  Returns whether they have changed."""
+    def update(self, now: float, resting: Container[int] = ()) -> bool:
+        """Choose the active encodings again, without those that are ``resting``.  Returns whether they have changed."""
         before, best = self.active, self._best_wanted()
-        self.active = tuple(self._is_active(encoding, best, now) for encoding in range(self.encodings))
+        wanted = [self._is_active(encoding, best, now) for encoding in range(self.encodings)]
+        self.active = tuple(active and encoding not in resting for encoding, active in enumerate(wanted))
         self._is_stale = False
         return self.active != before
 

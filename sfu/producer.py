@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from sfu.allocation import EncodingRates, Ladder, build_ladder
 from sfu.closing import drop_by_force
+from sfu.damage import PATIENCE, DamagedEncodings
 from sfu.dataplane.core import ENCODING_IDLE
 from sfu.demand import EncodingDemand
 from sfu.keyframes import KeyFrameRequests, Patience
@@ -78,6 +79,7 @@ class Producer:
         self._key_frame_requests = KeyFrameRequests(transport.context.settings.key_frame_interval)
         # A microphone has one encoding, which costs little.  Its first syllable must not wait for a sender.
         self._demand = EncodingDemand(len(self.ssrcs)) if self.kind == "video" else None
+        self._damaged = DamagedEncodings()
         self._voice_read = (0, 0.0)
         self._rates = [EncodingRates(index, announced) for index, announced in enumerate(plan.max_bitrates)]
         self._flowing = [False] * len(self.ssrcs)
@@ -142,10 +144,33 @@ class Producer:
         self.transport.wake()
 
     def on_repair_failed(self, event: RepairFailed, now: float) -> None:
-        """The client could not send lost packets again, so each receiver of this encoding needs a key frame."""
+        """The client could not send lost packets again, so each receiver of this encoding needs a key frame.
+
+        If it cannot send one either, they need another encoding.
+        """
         receivers = [id_ for id_ in self.consumers if self.is_needed(event.encoding, id_)]
-        self._key_frame_requests.add_all(self, event.encoding, receivers, now)
+        if receivers and not self._leaves_damaged(event, now):
+            self._key_frame_requests.add_all(self, event.encoding, receivers, now)
         self.transport.wake()
+
+    def _leaves_damaged(self, event: RepairFailed, now: float) -> bool:
+        """Whether the receivers get a lower encoding from now on."""
+        stats = self.encoding_stats()
+        if not any(self._active(stats, now)[: event.encoding]):
+            return False
+        failed = stats[event.encoding]
+        patience = 0.0 if event.narrow else PATIENCE + 2 * (failed.round_trip or 0.0)
+        if not self._damaged.on_repair_failed(event.encoding, failed.key_frames, patience, now):
+            return False
+        self._stop_damaged(now)
+        return True
+
+    def _stop_damaged(self, now: float) -> None:
+        """Give the receivers of damaged encodings lower ones, and send them no more pieces of those."""
+        self.review_consumers(now)
+        for consumer in list(self.consumers.values()):
+            if consumer.stats().encoding in self._damaged:
+                consumer.guard(consumer.stop_above_target)
 
     def on_reachable(self, now: float) -> None:
         """The client can answer key frame requests again.  Repeat those that it has not answered."""
@@ -155,13 +180,16 @@ class Producer:
 
     def handle_timer(self, now: float) -> None:
         """Send the key frame requests that are due, and those that have become possible.  Review the demand."""
+        if self._damaged.update(self.key_frames, now):
+            self._stop_damaged(now)
         self._key_frame_requests.send_due(self, now)
-        if self._demand is not None and self._demand.update(now):
+        if self._demand is not None and self._demand.update(now, self._damaged.resting(now)):
             self.transport.demand_changed(self)
 
     def get_timer(self) -> float | None:
         """When :meth:`handle_timer` has something to do next; None for never."""
-        timers = (self._key_frame_requests.get_timer(self), None if self._demand is None else self._demand.get_timer())
+        demand = None if self._demand is None else self._demand.get_timer()
+        timers = (self._key_frame_requests.get_timer(self), demand, self._damaged.get_timer())
         return min((timer for timer in timers if timer is not None), default=None)
 
     def can_be_asked(self, encoding: int) -> bool:
@@ -170,7 +198,7 @@ class Producer:
 
     def is_needed(self, encoding: int, receiver: str) -> bool:
         consumer = self.consumers.get(receiver)
-        return consumer is not None and consumer.needs_key_frame(encoding)
+        return encoding not in self._damaged and consumer is not None and consumer.needs_key_frame(encoding)
 
     def key_frames(self, encoding: int) -> int:
         return self.encoding_stats()[encoding].key_frames
@@ -221,8 +249,12 @@ class Producer:
         self.transport.wake()
 
     def active_encodings(self, now: float) -> list[bool]:
-        """Which encodings flow now."""
-        return _active(self.encoding_stats(), now)
+        """Which encodings flow now, and are not damaged."""
+        return self._active(self.encoding_stats(), now)
+
+    def _active(self, stats: Sequence[EncodingStats], now: float) -> list[bool]:
+        flowing = (one.last_at is not None and now - one.last_at <= ENCODING_IDLE for one in stats)
+        return [flows and encoding not in self._damaged for encoding, flows in enumerate(flowing)]
 
     def review_consumers(self, now: float) -> None:
         """Check whether each consumer gets the encoding that it should.
@@ -231,7 +263,7 @@ class Producer:
         """
         if self.kind == "video" and not self.paused:
             stats = self.encoding_stats()
-            active = _active(stats, now)
+            active = self._active(stats, now)
             is_new_ladder = self._measure(stats, active, now)
             for consumer in list(self.consumers.values()):
                 consumer.guard(consumer.review, active, now)
@@ -289,7 +321,3 @@ class Producer:
         """It has closed."""
         if self.consumers.pop(consumer.id, None) is not None:
             self.change_demand(consumer.best_wanted, None)
-
-
-def _active(stats: Sequence[EncodingStats], now: float) -> list[bool]:
-    return [one.last_at is not None and now - one.last_at <= ENCODING_IDLE for one in stats]

@@ -152,10 +152,14 @@ class LayersChanged:
 
 @dataclass(frozen=True)
 class RepairFailed:
-    """The client could not repair a loss in this video encoding, so its receivers need a key frame to go on."""
+    """The client could not repair a loss in this video encoding, so its receivers need a key frame to go on.
+
+    ``narrow``: its network carries only a part of the encoding, so it has no room for a key frame either.
+    """
 
     producer: ProducerId
     encoding: int
+    narrow: bool
 
 @dataclass(frozen=True)
 class FellSilent:

@@ -316,7 +316,7 @@ async def test_a_loss_that_cannot_be_repaired_makes_one_request_for_all_receiver
         scene.bob.set_consumer_paused(scene.consumer.id, False)
         assert await scene.begins_within(5)
         await trio.sleep(5)
-        scene.network.router.handle(RepairFailed(scene.producer.plane_id, 0), trio.current_time())
+        scene.network.router.handle(RepairFailed(scene.producer.plane_id, 0, False), trio.current_time())
         assert await scene.asked_in(5) == 1
 
 
@@ -324,6 +324,6 @@ async def test_a_loss_that_no_receiver_sees_makes_no_request(autojump_clock: Moc
     async with open_scene(identity) as scene:
         scene.sends = True
         for producer in (scene.producer.plane_id, ProducerId(999_999)):
-            scene.network.router.handle(RepairFailed(producer, 0), trio.current_time())
+            scene.network.router.handle(RepairFailed(producer, 0, False), trio.current_time())
         assert await scene.asked_in(5) == 0
         assert scene.network.router.context.slow_path_errors == 0

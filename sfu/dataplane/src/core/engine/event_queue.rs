@@ -19,7 +19,7 @@ pub struct EventQueue {
     /// Producers and their video encodings that began to flow.
     flowing: Vec<(Id, usize)>,
     /// Producers and their encodings whose losses could not be repaired.
-    unrepaired: Vec<(Id, usize)>,
+    unrepaired: Vec<(Id, usize, bool)>,
     /// Transports and the paths that they send on now.
     selected: Vec<(Id, Path)>,
     /// Transports and the newest watermark that their estimates crossed.
@@ -102,9 +102,10 @@ impl EventQueue {
     }
 
     /// A loss in the encoding could not be repaired.
-    pub fn repair_failed(&mut self, producer: Id, encoding: usize) {
-        if !self.unrepaired.contains(&(producer, encoding)) {
-            self.unrepaired.push((producer, encoding));
+    pub fn repair_failed(&mut self, producer: Id, encoding: usize, narrow: bool) {
+        match self.unrepaired.iter_mut().find(|(id, index, _)| (*id, *index) == (producer, encoding)) {
+            Some((_, _, known)) => *known |= narrow,
+            None => self.unrepaired.push((producer, encoding, narrow)),
         }
     }
 
@@ -141,7 +142,7 @@ impl EventQueue {
     pub fn forget_producer(&mut self, producer: Id) {
         self.learned.retain(|(id, _, _)| *id != producer);
         self.flowing.retain(|(id, _)| *id != producer);
-        self.unrepaired.retain(|(id, _)| *id != producer);
+        self.unrepaired.retain(|(id, _, _)| *id != producer);
     }
 
     /// Hand over selected paths, learned SSRCs, encodings that flow, repairs that failed, and crossed watermarks.
@@ -154,7 +155,8 @@ impl EventQueue {
         let flowing = self.flowing.drain(..);
         changes.extend(flowing.map(|(producer, encoding)| Event::EncodingFlows { producer, encoding }));
         let unrepaired = self.unrepaired.drain(..);
-        changes.extend(unrepaired.map(|(producer, encoding)| Event::RepairFailed { producer, encoding }));
+        let failure = |(producer, encoding, narrow)| Event::RepairFailed { producer, encoding, narrow };
+        changes.extend(unrepaired.map(failure));
         let crossed = self.crossed.drain(..);
         let crossing = |(transport, Crossing { estimate, why })| Event::BandwidthCrossed { transport, estimate, why };
         changes.extend(crossed.map(crossing));

@@ -38,8 +38,9 @@ pub enum Event {
     CameBack { transport: Id },
     /// A video encoding flows after a break, or for the first time.
     EncodingFlows { producer: Id, encoding: usize },
-    /// The client could not repair a loss in this video encoding: only a key frame lets its receivers go on.
-    RepairFailed { producer: Id, encoding: usize },
+    /// The client could not repair a loss in this video encoding: only a key frame lets its receivers go on.  `narrow`:
+    /// its network carries only a part of the encoding, so it has no room for a key frame either.
+    RepairFailed { producer: Id, encoding: usize, narrow: bool },
     /// The estimate of the bandwidth to the client, in bits per second, crossed a watermark.
     BandwidthCrossed { transport: Id, estimate: f64, why: Why },
     /// The core had a bug and has forgotten every object.

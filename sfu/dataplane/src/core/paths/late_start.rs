@@ -47,7 +47,7 @@ impl Core {
         }
         self.forward(at, packet);
         if self.somebody_waits_for(at, packet) {
-            self.events.repair_failed(self.producers[at.producer].id, at.index);
+            self.events.repair_failed(self.producers[at.producer].id, at.index, false);
         }
     }
 

@@ -5,6 +5,7 @@ use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::keys::{EncodingKey, TransportKey};
 use crate::core::receive::gap::Gap;
+use crate::core::receive::missing_packets::Progress;
 use crate::core::receive::packet::{Opened, Place};
 use crate::core::wire::rtcp::Nack;
 use crate::core::wire::rtp::{Element, Header};
@@ -111,9 +112,9 @@ impl Core {
         if video && !self.transports[producer.transport].failure_limit.take(now) {
             return;
         }
-        producer.encodings[at.index].missing.on_failure_reported(now);
+        let narrow = producer.encodings[at.index].missing.on_failure_reported(now);
         if video {
-            self.events.repair_failed(producer.id, at.index);
+            self.events.repair_failed(producer.id, at.index, narrow);
         }
     }
 
@@ -137,7 +138,9 @@ impl Core {
                 };
                 let pairs = MAX_NACKS.saturating_sub(nacks.len() + NACK_HEADER) / NACK_PAIR;
                 let mut numbers = std::mem::take(&mut self.scratch.numbers);
-                encoding.missing.take_due(now, pairs, &mut numbers);
+                let stats = &encoding.stats;
+                let progress = Progress { received: stats.packets, highest: stats.highest_sequence };
+                encoding.missing.take_due(progress, now, pairs, &mut numbers);
                 if !numbers.is_empty() {
                     Nack::write(sender_ssrc, ssrc, &numbers, &mut nacks);
                 }

@@ -25,6 +25,16 @@ const GROWTH: f64 = 1.25; // of the wait, with each try
 const MARGIN: f64 = 0.005;
 const ROUND_TRIP_WINDOW: f64 = 5.0; // seconds
 const EARLIEST_ANSWER: f64 = 0.75; // of a round trip, which jitter may shorten
+// Packets that are asked for in a row, and that each packet which came by itself adds.  More of them cost more than a key
+// frame.
+const BUDGET: f64 = 64.0;
+const EARNED: f64 = 1.0;
+// A stream of which less than this share comes, of at least so many packets in so many seconds, is *thin*: either there
+// was an interruption, or the client's network is too narrow.  Nothing is asked for until that is clear.
+const THIN: f64 = 0.5;
+const LEAST_PACKETS: i64 = 8;
+const LOOK: f64 = 0.1;
+const THIN_TIME: f64 = 0.2; // seconds after which a thin stream shows a narrow network
 const FAILURE_INTERVAL: f64 = 1.0; // seconds between two reports that the repair failed
 const PAIR_REACH: i64 = 16; // a pair of a NACK names a number and any of the 16 behind it
 
@@ -85,6 +95,20 @@ impl Reordering {
     }
 }
 
+/// How far a stream had come: the packets that came by themselves, and the highest number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    pub received: u64,
+    pub highest: i64,
+}
+
+/// The progress at a moment, in seconds.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    at: f64,
+    progress: Progress,
+}
+
 /// The missing packets of one encoding.  Sequence numbers are extended, times are in seconds.
 ///
 /// The list has memory only while a packet is missing.
@@ -96,8 +120,15 @@ pub struct MissingPackets {
     next_due: f64,
     round_trip: WindowedMinimum,
     reordering: Reordering,
+    /// Packets that may still be asked for.
+    budget: f64,
+    /// The look at the stream's progress that began last, and what the one before has shown.
+    look: Look,
+    thin_since: Option<f64>,
     /// The repair failed, and nobody has reported it yet.
     failed: bool,
+    /// It failed because too many packets were missing, here and there.
+    narrow: bool,
     /// When a failure was last reported, in seconds.
     reported_at: f64,
     pub counts: RepairCounts,
@@ -110,7 +141,11 @@ impl Default for MissingPackets {
             next_due: f64::INFINITY,
             round_trip: WindowedMinimum::new(ROUND_TRIP_WINDOW),
             reordering: Reordering::default(),
+            budget: BUDGET,
+            look: Look { at: f64::NEG_INFINITY, progress: Progress::default() },
+            thin_since: None,
             failed: false,
+            narrow: false,
             reported_at: f64::NEG_INFINITY,
             counts: RepairCounts::default(),
         }
@@ -196,7 +231,7 @@ impl MissingPackets {
 
     /// A key frame came: nothing behind it needs the packets before `number`.
     pub fn on_key_frame(&mut self, number: i64) {
-        self.failed = false;
+        (self.failed, self.narrow) = (false, false);
         let count = self.missing.partition_point(|missing| missing.number < number);
         if count > 0 {
             self.counts.given_up += count as u64;
@@ -225,9 +260,16 @@ impl MissingPackets {
         self.failed && now - self.reported_at >= FAILURE_INTERVAL
     }
 
-    /// The failure was reported at `now`, in seconds.
-    pub fn on_failure_reported(&mut self, now: f64) {
+    /// The failure is reported at `now`, in seconds.  Gives whether the client's network carries only a part of the
+    /// packets.
+    pub fn on_failure_reported(&mut self, now: f64) -> bool {
         (self.failed, self.reported_at) = (false, now);
+        std::mem::take(&mut self.narrow)
+    }
+
+    /// The most missing packets in a row.
+    fn longest_gap(&self) -> usize {
+        self.missing.chunk_by(|one, next| next.number == one.number + 1).map(<[_]>::len).max().unwrap_or(0)
     }
 
     /// When [`Self::take_due`] has something to do; `None` while nothing is missing.
@@ -236,9 +278,25 @@ impl MissingPackets {
     }
 
     /// Append the numbers to ask for at `now`, as many as `pairs` pairs of a NACK can name, and give up old ones.
-    pub fn take_due(&mut self, now: f64, mut pairs: usize, numbers: &mut Vec<u16>) {
+    ///
+    /// If the stream's `progress` shows that the client's network carries only a part of it, all are given up.
+    pub fn take_due(&mut self, progress: Progress, now: f64, mut pairs: usize, numbers: &mut Vec<u16>) {
         if now < self.next_due {
             return;
+        }
+        self.follow(progress, now);
+        let due = self.missing.iter().filter(|missing| missing.due <= now).count();
+        let is_narrow = self.thin_since.is_some_and(|since| now - since >= THIN_TIME);
+        if is_narrow || due as f64 > self.budget {
+            // The packets of an interruption are missing in a row.
+            self.narrow = is_narrow || self.longest_gap() as f64 <= BUDGET;
+            self.give_up_all();
+            self.failed = true;
+            return;
+        }
+        if self.thin_since.is_some() {
+            self.missing.iter_mut().for_each(|missing| missing.due = missing.due.max(self.look.at + LOOK));
+            return self.settle();
         }
         let before = self.missing.len();
         self.missing.retain(|one| now < one.due || (one.tries < MAX_TRIES && now - one.found_at < MAX_AGE));
@@ -254,12 +312,28 @@ impl MissingPackets {
                 reach = missing.number + PAIR_REACH;
             }
             numbers.push(missing.number as u16);
+            self.budget -= 1.0;
             self.counts.requested += u64::from(missing.tries == 0);
             missing.due = now + wait(round_trip, missing.tries);
             missing.tries += 1;
             missing.asked_at = now;
         }
         self.settle();
+    }
+
+    /// Look how much of the stream came lately.
+    fn follow(&mut self, progress: Progress, now: f64) {
+        let (since, before) = (self.look.at, self.look.progress);
+        if now - since < LOOK {
+            return;
+        }
+        let received = progress.received.saturating_sub(before.received) as f64;
+        let expected = progress.highest - before.highest;
+        self.budget = (self.budget + EARNED * received).min(BUDGET);
+        // Before the first packet was missing, nobody looked.
+        let is_thin = now - since < 3.0 * LOOK && expected >= LEAST_PACKETS && received < THIN * expected as f64;
+        self.thin_since = if is_thin { self.thin_since.or(Some(since)) } else { None };
+        self.look = Look { at: now, progress };
     }
 
     /// Seconds from a request to the packet; `None` before the first answer.

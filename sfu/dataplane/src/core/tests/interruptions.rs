@@ -46,7 +46,7 @@ fn events(core: &mut Core) -> Vec<Event> {
 fn packets_that_were_lost_in_a_long_interruption_are_not_asked_for() {
     let (mut core, mut sender, _) = call();
     send(&mut core, &mut sender, 200, 6.0);
-    assert_eq!(events(&mut core), [Event::RepairFailed { producer: 10, encoding: 0 }]);
+    assert_eq!(events(&mut core), [Event::RepairFailed { producer: 10, encoding: 0, narrow: false }]);
     core.pass_time(6.1);
     assert_eq!(leaving(&mut core, 6.1), []);
     assert_eq!((core.totals().requested_of_senders, core.totals().given_up), (0, 100));
@@ -63,7 +63,7 @@ fn a_client_that_takes_no_requests_for_packets_is_asked_for_a_picture() {
     assert_eq!(events(&mut core), [], "nobody watches");
     core.add_consumer(2, 20, 10, &consumer(MEDIA), 0).unwrap();
     send(&mut core, &mut sender, 100, 4.0);
-    assert_eq!(events(&mut core), [Event::RepairFailed { producer: 10, encoding: 0 }]);
+    assert_eq!(events(&mut core), [Event::RepairFailed { producer: 10, encoding: 0, narrow: false }]);
 }
 
 #[test]

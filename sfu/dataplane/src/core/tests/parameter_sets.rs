@@ -199,7 +199,7 @@ fn a_receiver_without_retransmissions_waits_for_a_key_frame_with_the_repaired_pa
     let format = ConsumerFormat { payload_types: [105].into(), ..format() };
     repair_sets(&mut core, &mut sender, &ConsumerSpec::new(&format, 7020));
     assert_eq!(got(&mut core, &mut receiver).len(), 4);
-    assert_eq!(core.take_events(usize::MAX), [Event::RepairFailed { producer: 10, encoding: 0 }]);
+    assert_eq!(core.take_events(usize::MAX), [Event::RepairFailed { producer: 10, encoding: 0, narrow: false }]);
     send(&mut core, &mut sender, 7, 4000, &[SLICE]);
     send(&mut core, &mut sender, 8, 5000, &[IDR]);
     let units: Vec<_> = got(&mut core, &mut receiver).into_iter().map(|(_, unit)| unit).collect();

@@ -209,16 +209,24 @@ fn one_packet_asks_for_all_streams_of_a_client() {
 #[test]
 fn requests_that_do_not_fit_one_packet_wait_for_the_next() {
     let mut call = both();
-    // Every 17th packet of both streams is missing, so no pair names two of them.
-    for number in (0..17 * 250).filter(|number| number % 17 != 5) {
+    for other in 1..=3 {
+        let encodings = vec![EncodingSpec { ssrc: Some(AUDIO + other), ..EncodingSpec::default() }];
+        let (producer, consumer_id) = (11 + u64::from(other), 21 + u64::from(other));
+        call.core.add_producer(1, producer, ProducerSpec { nack: true, encodings, ..audio() }).unwrap();
+        call.core.add_consumer(2, consumer_id, producer, &consumer(7001 + other), 1).unwrap();
+    }
+    // Every 17th packet of all streams is missing, so no pair names two of them.
+    for number in (0..17 * 60).filter(|number| number % 17 != 5) {
         call.arrive(media(number), 2.0);
-        call.arrive(packet(AUDIO, 111, 10 + number, &[], b"voice"), 2.0);
+        for other in 0..=3 {
+            call.arrive(packet(AUDIO + other, 111, 10 + number, &[], b"voice"), 2.0);
+        }
     }
     let first = call.asked(2.010);
-    assert_eq!(first.iter().map(|(_, numbers)| numbers.len()).collect::<Vec<_>>(), [250, 19]);
+    assert_eq!(first.iter().map(|(_, numbers)| numbers.len()).collect::<Vec<_>>(), [60, 60, 60, 60, 20]);
     let due = call.core.next_due().unwrap();
     assert!((due - 2.015).abs() < 1e-9, "{due}");
-    assert_eq!(call.asked(due).len(), 1);
+    assert_eq!(call.asked(due).iter().map(|(_, numbers)| numbers.len()).sum::<usize>(), 40);
 }
 
 #[test]
@@ -260,7 +268,7 @@ fn audio_that_only_came_late_is_received_although_it_was_asked_for() {
 #[test]
 fn a_failed_repair_is_reported_once_a_second_for_video_alone() {
     let failures = |core: &mut Core| {
-        let failed = Event::RepairFailed { producer: 10, encoding: 0 };
+        let failed = Event::RepairFailed { producer: 10, encoding: 0, narrow: false };
         core.take_events(usize::MAX).into_iter().filter(|event| *event == failed).count()
     };
     let mut call = Call::new(repaired_video());

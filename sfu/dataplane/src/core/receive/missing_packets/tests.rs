@@ -8,33 +8,33 @@ use std::collections::{BTreeMap, BTreeSet};
 struct Stream {
     list: MissingPackets,
     highest: i64,
+    received: u64,
 }
 
 impl Stream {
     /// A stream of which the packet before `first` came.
     fn before(first: i64) -> Self {
-        Self { list: MissingPackets::default(), highest: first - 1 }
+        Self { list: MissingPackets::default(), highest: first - 1, received: 0 }
     }
 
     fn receive(&mut self, numbers: impl IntoIterator<Item = i64>, now: f64) {
         for number in numbers {
             self.list.on_packet(number, self.highest, true, now);
             self.highest = self.highest.max(number);
+            self.received += 1;
         }
     }
 
     fn due(&mut self, now: f64) -> Vec<u16> {
         let mut numbers = Vec::new();
-        self.list.take_due(now, usize::MAX, &mut numbers);
+        let progress = Progress { received: self.received, highest: self.highest };
+        self.list.take_due(progress, now, usize::MAX, &mut numbers);
         numbers
     }
 
-    fn take_failure(&mut self, now: f64) -> bool {
-        let due = self.list.failure_is_due(now);
-        if due {
-            self.list.on_failure_reported(now);
-        }
-        due
+    /// Whether a failure is reported now, and whether the network is too narrow.
+    fn take_failure(&mut self, now: f64) -> Option<bool> {
+        self.list.failure_is_due(now).then(|| self.list.on_failure_reported(now))
     }
 }
 
@@ -123,7 +123,7 @@ fn a_packet_is_asked_for_less_and_less_often_and_then_given_up() {
     assert_eq!(waits, [105.0, 130.0, 161.0, 200.0, 249.0]);
     assert!(given_up < 1.5);
     assert_eq!((stream.list.counts.requested, stream.list.counts.given_up, stream.list.missing.capacity()), (1, 1, 0));
-    assert!(!stream.take_failure(9.0), "one packet that is given up asks for nothing");
+    assert!(stream.take_failure(9.0).is_none(), "one packet that is given up asks for nothing");
 }
 
 #[test]
@@ -176,18 +176,18 @@ fn a_key_frame_makes_the_packets_before_it_unnecessary() {
 fn too_many_missing_packets_and_jumps_fail_the_repair_once_a_second() {
     let mut stream = Stream::before(0);
     stream.receive([0, 251], 0.0);
-    assert!(!stream.take_failure(0.0));
+    assert!(stream.take_failure(0.0).is_none());
     stream.receive([253], 0.0);
     assert_eq!((stream.list.next_due(), stream.list.counts.given_up), (None, 251));
-    assert!(stream.take_failure(0.0) && !stream.take_failure(5.0));
+    assert!(stream.take_failure(0.0).is_some() && stream.take_failure(5.0).is_none());
     stream.receive([255, 255 + MAX_JUMP + 2], 5.5);
     assert_eq!((stream.list.next_due(), stream.list.counts.given_up), (None, 252));
-    assert!(stream.take_failure(5.5));
+    assert!(stream.take_failure(5.5).is_some());
     stream.receive([2000], 5.6);
-    assert!(!stream.list.is_quiet() && !stream.take_failure(6.4) && stream.take_failure(6.5));
+    assert!(!stream.list.is_quiet() && stream.take_failure(6.4).is_none() && stream.take_failure(6.5).is_some());
     stream.receive([3000], 6.6);
     stream.list.on_key_frame(3000);
-    assert!(!stream.take_failure(9.0), "a key frame came meanwhile");
+    assert!(stream.take_failure(9.0).is_none(), "a key frame came meanwhile");
 }
 
 #[test]
@@ -203,13 +203,42 @@ fn packets_that_nobody_wants_are_not_missed() {
 #[test]
 fn what_does_not_fit_one_packet_stays_due() {
     let mut stream = Stream::before(0);
-    stream.receive((0..=100).filter(|number| number % 20 == 0), 0.0);
+    stream.receive([0, 20, 40], 0.0);
     let mut numbers = Vec::new();
-    stream.list.take_due(0.5, 2, &mut numbers);
+    stream.list.take_due(Progress { received: 3, highest: 40 }, 0.5, 2, &mut numbers);
     // The second pair begins at 18 and reaches to 34.
     assert_eq!(numbers, (1..20).chain(21..35).collect::<Vec<u16>>());
     assert_eq!(stream.list.next_due(), Some(PATIENCE));
-    assert_eq!(stream.due(0.5).len(), 5 * 19 - 33);
+    assert_eq!(stream.due(0.5).len(), 2 * 19 - 33);
+}
+
+#[test]
+fn a_sender_whose_network_carries_a_part_of_its_packets_is_not_asked_for_the_others() {
+    let mut stream = Stream::before(0);
+    let (mut asked, mut failures) = (0, Vec::new());
+    // Of 200 packets a second every seventh comes, and none of the answers.
+    for number in (0..1400).step_by(7) {
+        let now = number as f64 * 0.005;
+        stream.receive([number], now);
+        asked += stream.due(now).len();
+        failures.extend(stream.take_failure(now));
+    }
+    assert!(asked <= 200 + BUDGET as usize, "{asked}");
+    assert_eq!(failures, [true; 7], "once a second");
+    // Many packets in a row are an interruption.
+    let mut stream = Stream::before(0);
+    stream.receive([0, 100, 102], 1.0);
+    assert!(stream.due(1.5).is_empty());
+    assert_eq!(stream.take_failure(1.5), Some(false));
+    // Half of them come: each lost packet is asked for, and comes.
+    let mut stream = Stream::before(0);
+    for number in (0..1400).step_by(2) {
+        stream.receive([number], number as f64 * 0.005);
+        for missing in stream.due(number as f64 * 0.005) {
+            stream.list.on_repaired(i64::from(missing), number as f64 * 0.005);
+        }
+    }
+    assert_eq!((stream.list.counts.repaired, stream.list.counts.given_up), (698, 0));
 }
 
 /// Packets that come 2 ms apart, each after its delay in ms (`None`: never), some of them twice.

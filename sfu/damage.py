@@ -1,0 +1,90 @@
+"""Encodings that cannot be repaired at present: their sender's network has no room for them."""
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from attrs import define, field, frozen
+
+PATIENCE: Final = 0.32
+"""Seconds from a failed repair until a key frame must have come, besides two round trips.
+
+libwebrtc does not follow a second request within 0.3 s, so an earlier one for a lower encoding would be in vain."""
+REST: Final = 3.0
+"""Seconds for which the sender need not send a damaged encoding.  After that it may, if its network has room again."""
+GIVEN_UP: Final = 15.0
+"""Seconds after which an encoding counts as whole again, even if no key frame came.  Its receivers ask for one then."""
+LOOK: Final = 0.5
+"""Seconds between two looks for the key frame of a damaged encoding."""
+
+
+@frozen
+class _Damage:
+    """The encoding had sent ``key_frames`` key frames ``since`` this time."""
+
+    key_frames: int
+    since: float
+
+
+@define
+class DamagedEncodings:
+    """The damaged encodings of one producer with simulcast.
+
+    If an encoding lost packets for good, its receivers need a key frame.  A sender whose network has become narrow
+    cannot send one: its encoder has stopped, and what it encoded before still waits in its queue, in front of the
+    lower encodings.  So an encoding whose key frame does not come is *damaged*: receivers get a lower one, and for a
+    moment the sender is told not to send it, so that it drops what waits.  The next key frame ends the damage.  Until
+    then nobody asks for one, because a sender without room would send one of its lower encodings instead.
+
+    The lowest encoding is never damaged, since nothing could take its place.
+    """
+
+    # For each encoding that awaits a key frame: the number of its key frames so far, and the time of its deadline.
+    _awaited: dict[int, tuple[int, float]] = field(factory=dict)
+    _damaged: dict[int, _Damage] = field(factory=dict)
+    _look_at: float = math.inf
+
+    def __contains__(self, encoding: int | None) -> bool:
+        return encoding in self._damaged
+
+    def resting(self, now: float) -> set[int]:
+        """The encodings that the sender need not send now."""
+        return {encoding for encoding, damage in self._damaged.items() if now < damage.since + REST}
+
+    def on_repair_failed(self, encoding: int, key_frames: int, patience: float, now: float) -> bool:
+        """It had sent ``key_frames`` key frames ``now``, and the next one must come within ``patience`` seconds.
+
+        Returns whether it is damaged already.
+        """
+        if encoding == 0:
+            return False
+        if encoding not in self._damaged:
+            if patience > 0:
+                self._awaited.setdefault(encoding, (key_frames, now + patience))
+            else:
+                self._awaited.pop(encoding, None)
+                self._damaged[encoding] = _Damage(key_frames, now)
+                self._look_at = now + LOOK
+        return encoding in self._damaged
+
+    def update(self, key_frames: Callable[[int], int], now: float) -> bool:
+        """See what has come.  Returns whether other encodings are damaged than before."""
+        timer = self.get_timer()
+        if timer is None or now < timer:
+            return False
+        before = set(self._damaged)
+        for encoding, (frames, deadline) in list(self._awaited.items()):
+            if now >= deadline:
+                del self._awaited[encoding]
+                if key_frames(encoding) == frames:
+                    self._damaged[encoding] = _Damage(frames, now)
+        for encoding, damage in list(self._damaged.items()):
+            if key_frames(encoding) != damage.key_frames or now >= damage.since + GIVEN_UP:
+                del self._damaged[encoding]
+        self._look_at = now + LOOK
+        return before != set(self._damaged)
+
+    def get_timer(self) -> float | None:
+        """When to call :meth:`update` next, in seconds.  None for never."""
+        looks = [self._look_at] if self._damaged else []
+        return min((*(deadline for _, deadline in self._awaited.values()), *looks), default=None)

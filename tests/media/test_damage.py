@@ -1,0 +1,127 @@
+"""An encoding that its sender's network has no room for: the receivers get a lower one, and the sender may stop it."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from sfu.damage import GIVEN_UP, LOOK, PATIENCE, REST, DamagedEncodings
+from sfu.dataplane.values import RepairFailed
+from tests.media.camera import FRAME
+from tests.media.test_simulcast import Scene, is_key, layer_of, open_scene
+from tools.light.transport import Identity
+
+ALL, REDUCED = (True, True, True), (True, True, False)
+
+
+def never(encoding: int) -> int:
+    return 3
+
+
+def test_an_encoding_whose_key_frame_does_not_come_is_damaged() -> None:
+    damaged = DamagedEncodings()
+    assert not damaged.on_repair_failed(2, 3, PATIENCE, 10.0)
+    assert damaged.get_timer() == 10.0 + PATIENCE
+    assert not damaged.update(never, 10.0 + PATIENCE - 0.01)
+    assert damaged.update(never, 10.0 + PATIENCE)
+    assert (2 in damaged, 1 in damaged, damaged.resting(10.5)) == (True, False, {2})
+
+
+def test_a_key_frame_in_time_leaves_it_whole() -> None:
+    damaged = DamagedEncodings()
+    damaged.on_repair_failed(2, 3, PATIENCE, 10.0)
+    assert not damaged.update(lambda _: 4, 10.0 + PATIENCE)
+    assert (2 in damaged, damaged.get_timer()) == (False, None)
+
+
+def test_without_patience_it_is_damaged_at_once_but_not_the_lowest() -> None:
+    damaged = DamagedEncodings()
+    assert damaged.on_repair_failed(1, 3, 0.0, 10.0)
+    assert damaged.on_repair_failed(1, 3, PATIENCE, 10.1), "it stays so"
+    assert not damaged.on_repair_failed(0, 3, 0.0, 10.0)
+    assert (damaged.resting(10.0 + REST - 0.01), damaged.resting(10.0 + REST)) == ({1}, set())
+
+
+@pytest.mark.parametrize(("frames", "ends"), [(4, LOOK), (3, GIVEN_UP)])
+def test_the_next_key_frame_or_a_long_time_ends_it(frames: int, ends: float) -> None:
+    damaged = DamagedEncodings()
+    damaged.on_repair_failed(1, 3, 0.0, 10.0)
+    for look in range(1, 100):
+        timer = damaged.get_timer()
+        assert timer is not None
+        assert timer == pytest.approx(10.0 + look * LOOK)
+        if damaged.update(lambda _: frames, timer):
+            break
+    assert timer == pytest.approx(10.0 + ends)
+    assert (1 in damaged, damaged.get_timer()) == (False, None)
+
+
+def fail_repair(scene: Scene, encoding: int, *, narrow: bool) -> None:
+    event = RepairFailed(scene.producer.plane_id, encoding, narrow)
+    scene.network.router.handle(event, trio.current_time())
+
+
+def encodings(scene: Scene) -> list[int]:
+    return [layer_of(packet) for packet in scene.take_seen()]
+
+
+async def test_receivers_of_a_damaged_encoding_get_a_lower_one_until_it_begins_anew(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(3)
+        best, middle = scene.camera.layers[2], scene.camera.layers[1]
+        assert encodings(scene)[-1] == 2
+        asked = best.asked
+        # What the sender's queue still holds goes on to come.  Neither this nor further failures count.
+        fail_repair(scene, 2, narrow=True)
+        await trio.sleep(4 * FRAME)
+        fail_repair(scene, 2, narrow=True)
+        packets = scene.take_seen()
+        assert [layer_of(packet) for packet in packets].count(2) <= 1, "nothing of it is sent any more"
+        assert is_key(next(packet for packet in packets if layer_of(packet) == 1))
+        assert scene.producer.wanted_encodings == REDUCED
+        best.flows = False
+        await trio.sleep(REST)
+        assert (best.asked, middle.asked > 0) == (asked, True)
+        assert scene.producer.wanted_encodings == ALL, "it may begin anew"
+        scene.take_seen()
+        await trio.sleep(1)
+        assert set(encodings(scene)) == {1}
+        best.flows = best.key_wanted = True
+        await trio.sleep(1)
+        assert encodings(scene)[-1] == 2
+
+
+async def test_a_sender_with_room_has_time_for_a_key_frame(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(3)
+        scene.take_seen()
+        fail_repair(scene, 2, narrow=False)
+        await trio.sleep(2 * PATIENCE)
+        assert set(encodings(scene)) == {2}
+        scene.camera.hears = False
+        await trio.sleep(5)
+        scene.take_seen()
+        fail_repair(scene, 2, narrow=False)
+        await trio.sleep(PATIENCE / 2)
+        assert set(encodings(scene)) == {2}
+        await trio.sleep(2 * PATIENCE)
+        scene.camera.hears = True
+        await trio.sleep(2)
+        assert encodings(scene)[-1] == 1
+
+
+async def test_an_encoding_without_a_lower_one_that_flows_is_not_damaged(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(3)
+        for layer in scene.camera.layers[:2]:
+            layer.flows = False
+        await trio.sleep(4)
+        scene.take_seen()
+        fail_repair(scene, 2, narrow=True)
+        await trio.sleep(2)
+        seen = scene.take_seen()
+        assert {layer_of(packet) for packet in seen} == {2}
+        assert any(is_key(packet) for packet in seen)
