@@ -91,7 +91,7 @@ class BandwidthSharing:
             allotment = self._allocator.allot(demands, estimate, now, wishes=wishes)
             self._due = allotment.due
         for consumer, _ in takers:
-            consumer.allot(allotment.limits[consumer.id], now)
+            consumer.allot(allotment.limits[consumer.id], now, urgent=allotment.urgent)
         plane.aim_bandwidth(transport, allotment.used, allotment.next, allotment.wanted)
 
     def _estimate(self, plane: DataPlane, transport: TransportId, now: float) -> float | None:

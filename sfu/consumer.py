@@ -303,8 +303,12 @@ class Consumer:
         """Whether the data plane forwards the target encoding already."""
         return self.stats().encoding == self.target
 
-    def allot(self, limit: Layers | None, now: float) -> None:
-        """The receiver's path has room for these layers; None for no room at all.  Tell the owner of a pause."""
+    def allot(self, limit: Layers | None, now: float, *, urgent: bool = False) -> None:
+        """The receiver's path has room for these layers; None for no room at all.  Tell the owner of a pause.
+
+        ``urgent``: the path carries less than it gets.  Then a larger encoding stops at once, and does not go on until
+        the key frame of the new one: what it still sent would fill the queue in front of that.
+        """
         if self.closed:
             return
         starved = limit is None
@@ -312,11 +316,20 @@ class Consumer:
             self.limit = limit
             self._set_layers()
             self.retarget(self.producer.active_encodings(now), now)
+            if urgent:
+                self.stop_above_target()
         if starved != self.starved:
             self.starved = starved
             self._apply_pauses()
             self.on_unblocked(now)
             self.transport.consumer_updated(self)
+
+    def stop_above_target(self) -> None:
+        """Send nothing more of a larger encoding than the target, although the target's key frame has not come."""
+        forwarded = self.stats().encoding
+        if forwarded is not None and forwarded > self.target:
+            self.transport.plane.set_consumer_paused(self.plane_id, True)
+            self._apply_pauses()
 
     def on_layers_changed(self, event: LayersChanged) -> None:
         """The data plane forwards other layers than before."""

@@ -32,7 +32,7 @@ class MediaSettings:
       as often.
     - ``key_frame_interval``: the unit of all waits for key frames, see :mod:`sfu.keyframes`.
     - ``max_producers``, ``max_consumers``: for each peer.
-    - ``share_bandwidth``: whether receivers on narrow paths get less video, see :mod:`sfu.bandwidth`.  Without it the
+    - ``share_bandwidth``: whether receivers on narrow paths get less video, see :mod:`sfu.bandwidth`.  If false, the
       data plane only estimates what a path carries.
     - ``video_orientation``: whether to offer clients this header extension (3GPP TS 26.114 section 7.4.5).
     """
@@ -55,7 +55,7 @@ class MediaSettings:
     key_frame_interval: float = 1
     max_producers: int = 16
     max_consumers: int = 1024
-    share_bandwidth: bool = False
+    share_bandwidth: bool = True
     video_orientation: bool = True
 
     def report_interval_of(self, kind: MediaKind) -> float:

@@ -49,7 +49,8 @@ class Allotment:
 
     ``limits`` has the highest layers of each consumer, or None for one that must be paused.  Of the whole choice,
     ``used`` is the rate and ``wanted`` the rate if everybody had everything, both in bits a second.  ``next`` is the
-    estimate at which somebody can go up; None if nobody may.  The next run is due at ``due`` seconds.
+    estimate at which somebody can go up; None if nobody may.  The next run is due at ``due`` seconds.  ``urgent`` says
+    that the choice before took more than the path carries.
     """
 
     limits: dict[str, Layers | None]
@@ -57,6 +58,7 @@ class Allotment:
     next: int | None
     wanted: int
     due: float
+    urgent: bool = False
 
 
 @frozen
@@ -147,6 +149,7 @@ class Allocator:
             next=None if above is None or now < self._not_before else math.ceil(above / BUDGET_SHARE),
             wanted=round(total_rate(demands, situation.tops)),
             due=self._due(now, is_calm=above is None and not self._rises),
+            urgent=situation.is_over,
         )
 
     # Where everybody stands.

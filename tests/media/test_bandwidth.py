@@ -23,7 +23,7 @@ from tests.media.memory_network import Client, Network, open_network
 from tests.media.rtp import Rtp, read
 from tools.light.transport import Identity
 
-SETTINGS = sfu.MediaSettings(share_bandwidth=True)
+SETTINGS = sfu.MediaSettings()
 LOW, MIDDLE, HIGH = 60e3, 120e3, 190e3
 """About the bits a second of the camera's encodings, with the larger ones of :data:`WEIGHTS`."""
 WEIGHTS = (300, 680, 1100)
@@ -174,6 +174,36 @@ async def test_a_narrow_path_gets_a_lower_encoding_at_once(autojump_clock: MockC
         assert abs(BUDGET_SHARE * next_rate - MIDDLE) < 10e3
         assert abs(wanted - HIGH) < 10e3
         assert scene.consumer.layers == Layers(0, 0)
+
+
+async def test_a_larger_encoding_stops_before_the_key_frame_of_the_smaller_one_comes(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        scene.camera.hears = False
+        scene.cross(Crossing.BELOW_USED, LOW / BUDGET_SHARE + 10e3)
+        await trio.sleep(FRAME)
+        scene.take_layers()
+        await trio.sleep(0.5)
+        assert scene.take_layers() == []
+        assert not scene.consumer.starved
+        scene.camera.hears = True
+        await trio.sleep(2)
+        packets = scene.take_packets()
+        assert {packet.payload[-2] for packet in packets} == {0}
+        assert packets[0].payload[-1] == 1, "it begins with a key frame"
+
+
+async def test_a_smaller_picture_for_another_reason_lets_the_larger_one_go_on_until_then(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        scene.camera.hears = False
+        scene.bob.set_layers(scene.consumer.id, 0, 255)
+        await trio.sleep(FRAME)
+        scene.take_layers()
+        await trio.sleep(0.5)
+        assert set(scene.take_layers()) == {2}
 
 
 async def test_a_path_without_room_pauses_the_video_and_says_so(autojump_clock: MockClock, identity: Identity) -> None:
