@@ -34,38 +34,45 @@ log = structlog.get_logger(__name__)
 class LoudestVoices:
     """Chooses at most ``limit`` voices, by the ids of their users. ``heard`` are the chosen ones.
 
-    A chosen voice keeps its place, also in silence, until a louder voice needs it.
+    A chosen voice keeps its place, also in silence, until a louder voice needs it. A paused voice gives its place to
+    any other one, however soft: in a large channel most people are paused.
     """
 
     limit: int
     heard: set[str] = field(factory=set)
     _loudness: dict[str, float] = field(factory=dict)
+    _paused: Collection[str] = frozenset()
 
-    def choose(self, levels: Mapping[str, float]) -> set[str]:
-        """Choose again, given the linear amplitude (0 to 1) of each present voice since the last call."""
-        before = self._loudness
+    def choose(self, levels: Mapping[str, float], paused: Collection[str] = frozenset()) -> set[str]:
+        """Choose again, given the linear amplitude (0 to 1) of each present voice since the last call, and those that
+        are paused."""
+        before, self._paused = self._loudness, paused
         self._loudness = {voice: max(level, LOUDNESS_MEMORY * before.get(voice, 0)) for voice, level in levels.items()}
         self.heard &= self._loudness.keys()
         waiting = sorted(self._loudness.keys() - self.heard, key=self._rank, reverse=True)
         places = max(0, self.limit - len(self.heard))
         self.heard.update(waiting[:places])
-        self._overtake([voice for voice in waiting[places:] if self._loudness[voice] >= VOICE_BEGINS])
+        self._overtake(waiting[places:])
         return self.heard
 
     def _overtake(self, waiting: list[str]) -> None:
         """Let waiting voices, the loudest first, take the places of the softest."""
-        if not waiting:
-            return
         softest = sorted(self.heard, key=self._rank)
         for louder, softer in zip(waiting, softest, strict=False):
-            if self._loudness[louder] <= OVERTAKING_FACTOR * self._loudness[softer]:
+            if not self._may_overtake(louder, softer):
                 return
             self.heard.remove(softer)
             self.heard.add(louder)
 
-    def _rank(self, voice: str) -> tuple[float, str]:
+    def _may_overtake(self, louder: str, softer: str) -> bool:
+        if louder in self._paused or softer in self._paused:
+            return louder not in self._paused
+        loudness = self._loudness[louder]
+        return loudness >= VOICE_BEGINS and loudness > OVERTAKING_FACTOR * self._loudness[softer]
+
+    def _rank(self, voice: str) -> tuple[bool, float, str]:
         # The id makes the order of equals the same in every run.
-        return self._loudness[voice], voice
+        return voice not in self._paused, self._loudness[voice], voice
 
 
 @define
@@ -95,7 +102,8 @@ class VoiceGate:
             # The first look only gives the totals. Nobody is muted before it is known who speaks.
             self.choice = LoudestVoices(self.limit)
         else:
-            _mute_all_but(self.choice.choose(levels), voices)
+            paused = {user_id for user_id, found in voices.items() if all(one.paused for one in found)}
+            _mute_all_but(self.choice.choose(levels, paused), voices)
 
     def _measure(self, voices: Voices) -> dict[str, float]:
         """The mean amplitude of each voice's packets since the last look, 0 without a packet."""

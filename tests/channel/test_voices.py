@@ -60,6 +60,14 @@ def test_the_place_of_a_voice_that_left_goes_to_the_loudest_that_waits() -> None
     assert voices.choose({"ben": 0.1, "cleo": 0.2}) == {"cleo"}
 
 
+def test_a_paused_voice_gives_its_place_to_any_other() -> None:
+    voices = LoudestVoices(1)
+    voices.choose({"ada": 0.5, "ben": 0, "cleo": 0})
+    assert voices.choose({"ada": 0, "ben": 0, "cleo": 0}, {"ada", "ben", "cleo"}) == {"ada"}
+    assert voices.choose({"ada": 0, "ben": VOICE_BEGINS / 2, "cleo": 0}, {"ada", "cleo"}) == {"ben"}
+    assert voices.choose({"ada": 0, "ben": 0, "cleo": 0}, {"ada", "cleo"}) == {"ben"}
+
+
 @settings(derandomize=True, max_examples=200)
 @given(st.integers(1, 5), st.lists(levels, min_size=1, max_size=8))
 def test_the_choice_is_full_bounded_and_stable(limit: int, rounds: list[dict[str, float]]) -> None:
@@ -143,6 +151,23 @@ async def test_a_voice_that_begins_is_heard_within_one_interval(
         microphones.amplitude = {ben: 0.1}
         await trio.sleep(INTERVAL + 0.001)
         assert heard(rig) == {ben}
+
+
+async def test_somebody_who_speaks_softly_is_heard_while_the_others_are_paused(
+    autojump_clock: MockClock, microphones: Microphones
+) -> None:
+    async with open_rig(max_voices=2) as rig:
+        clients, (ada, ben, cleo) = await talkers(rig, "ada", "ben", "cleo")
+        microphones.amplitude = {ada: 0.5, ben: 0.1, cleo: VOICE_BEGINS / 2}
+        await trio.sleep(1)
+        assert heard(rig) == {ada, ben}
+        await clients[1].ok("pause", producerId=ben)
+        await trio.sleep(INTERVAL + 0.001)
+        assert heard(rig) == {ada, cleo}
+        await clients[2].ok("pause", producerId=cleo)
+        await clients[1].ok("resume", producerId=ben)
+        await trio.sleep(INTERVAL + 0.001)
+        assert heard(rig) == {ada, ben}
 
 
 async def test_everybody_is_heard_again_when_few_are_left(autojump_clock: MockClock, microphones: Microphones) -> None:
