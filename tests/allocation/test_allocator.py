@@ -174,6 +174,27 @@ def test_an_upgrade_without_a_key_frame_is_given_back() -> None:
     assert call.limits == {"a": MIDDLE}
 
 
+def test_an_upgrade_to_the_best_picture_without_a_key_frame_waits_as_well() -> None:
+    call = Call([camera("a")])
+    call.play(800e3, 10)
+    call.run(PLENTY, proven=True)
+    assert call.limits == {"a": TOP}
+    call.play(PLENTY, KEY_FRAME_WAIT, key_frames=False)
+    assert call.limits == {"a": MIDDLE}
+    call.play(PLENTY, BACK_OFF - 0.1, key_frames=False)
+    assert call.limits == {"a": MIDDLE}
+
+
+def test_an_upgrade_that_has_not_begun_does_not_get_more_time_by_another() -> None:
+    call = Call([camera("a")])
+    call.play(400e3, 10)
+    call.run(700e3, proven=True)
+    call.now += PAUSE
+    assert call.run(PLENTY, proven=True).limits == {"a": TOP}
+    call.now += KEY_FRAME_WAIT - PAUSE
+    assert call.run(PLENTY).limits == {"a": SMALL}
+
+
 def test_a_sender_that_never_answers_may_be_tried_for_days() -> None:
     call = Call([camera("a")])
     call.run(400e3)
@@ -258,9 +279,26 @@ def test_a_starved_screen_takes_the_room_of_cameras_even_in_the_back_off() -> No
     call.now += 1
     assert call.run(700e3).limits == {"a": MIDDLE, "s": None}
     call.demands = [camera("a"), light]
-    call.now += PAUSE
+    call.now += PAUSE / 2
+    assert call.run(700e3).limits == {"a": MIDDLE, "s": None}
+    call.now += PAUSE / 2
     assert PAUSE + 1 < BACK_OFF
     assert call.run(700e3).limits == {"a": CAMERA[1].layers, "s": Layers(0, 255)}
+
+
+def test_two_equals_do_not_change_places() -> None:
+    call = Call([camera("b")])
+    call.play(800e3, 10)
+    call.demands = [camera("a"), camera("b")]
+    call.play(800e3, 60)
+    assert call.limits == {"a": SMALL, "b": MIDDLE}
+
+
+def test_after_a_time_without_an_estimate_everybody_is_a_newcomer() -> None:
+    call = Call([camera("a")])
+    call.play(400e3, 10)
+    call.allocator.release(call.demands)
+    assert call.run(PLENTY).limits == {"a": TOP}
 
 
 def test_who_leaves_makes_room() -> None:

@@ -57,6 +57,17 @@ def test_a_screen_comes_before_cameras() -> None:
     assert distribute(1.4e6, [camera("a"), camera("b"), screen("s")]) == [1, 1, 1]
 
 
+def test_a_screen_goes_up_as_far_as_it_can_before_cameras_do() -> None:
+    text = Demand("s", (step(0, 100e3), step(1, 200e3), step(2, 500e3), step(3, 1e6)), screen=True)
+    assert distribute(1.1e6, [camera("a"), text]) == [1, 3]
+    assert distribute(600e3, [camera("a"), text]) == [1, 2]
+
+
+def test_a_camera_goes_up_by_as_many_steps_as_its_priority_says() -> None:
+    assert distribute(1.1e6, [camera("a"), camera("b"), camera("c", 2)]) == [2, 2, 3]
+    assert distribute(240e3, [camera("a"), camera("b", 3)]) == [1, 2]
+
+
 def test_a_video_that_does_not_fit_is_left_out_and_a_smaller_one_behind_it_is_not() -> None:
     assert distribute(500e3, [Demand("a", PLAIN), camera("b")]) == [STARVED, 3]
     assert distribute(50e3, [camera("a"), camera("b")]) == [STARVED, STARVED]

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 import sfu
 from sfu.allocation import NO_LIMIT
-from sfu.allocation.allocator import BUDGET_SHARE, CALM_INTERVAL, PAUSE
+from sfu.allocation.allocator import BACK_OFF, BUDGET_SHARE, CALM_INTERVAL, PAUSE
 from sfu.bandwidth import FIRST_PROBES, SPACING
 from sfu.dataplane.interface import Crossing, TransportId
 from sfu.dataplane.memory import MemoryDataPlane
@@ -326,6 +326,35 @@ async def test_a_screen_comes_before_a_camera(autojump_clock: MockClock, identit
         scene.cross(Crossing.BELOW_USED, LOW / BUDGET_SHARE + 10e3)
         await trio.sleep(1)
         assert (scene.consumer.starved, other.starved) == (True, False)
+
+
+async def test_a_video_that_its_owner_paused_takes_no_room(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene, add_camera(scene, identity, screen=True) as other:
+        scene.cross(Crossing.BELOW_USED, LOW / BUDGET_SHARE + 10e3)
+        await trio.sleep(1)
+        assert (scene.consumer.starved, other.starved) == (True, False)
+        scene.bob.set_consumer_paused(other.id, True)
+        await trio.sleep(BACK_OFF + 1)
+        assert not scene.consumer.starved
+        used, _, wanted = scene.plane.aims[-1]
+        assert used < 1.2 * LOW
+        assert wanted < 1.2 * HIGH
+
+
+async def test_streams_that_come_and_go_are_noticed_at_once(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        scene.plane.estimate = 10 * HIGH
+        await trio.sleep(2 * CALM_INTERVAL + 0.5)
+        scene.plane.aims.clear()
+        scene.bob.close_consumer(scene.consumer.id)
+        await trio.sleep(SPACING + 0.01)
+        assert scene.plane.aims == [(0, None, 0)]
+        receiving = scene.consumer.transport
+        assert isinstance(receiving, sfu.Transport)
+        capabilities = scene.network.router.context.capabilities
+        scene.bob.consume(receiving.id, scene.producer, capabilities, stream="ada", paused=False)
+        await trio.sleep(SPACING + 0.01)
+        assert [used > HIGH / 2 for used, _, _ in scene.plane.aims] == [False, True]
 
 
 async def test_many_changes_make_one_run(autojump_clock: MockClock, identity: Identity) -> None:

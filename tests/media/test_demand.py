@@ -60,6 +60,14 @@ def test_the_lowest_encoding_stays_while_anybody_watches() -> None:
     assert (demand.active, demand.get_timer()) == ((True, False, False), None)
 
 
+def test_two_consumers_at_once_are_one_change_to_come() -> None:
+    demand = wanted_by()
+    demand.update(OFF_AFTER)
+    assert demand.change(None, 1)
+    assert demand.change(None, 0)
+    assert demand.get_timer() == -math.inf
+
+
 def test_a_receiver_that_looks_away_for_a_moment_changes_nothing() -> None:
     demand = wanted_by(2)
     for second in range(20):
