@@ -341,6 +341,33 @@ async def test_a_video_that_its_owner_paused_takes_no_room(autojump_clock: MockC
         assert wanted < 1.2 * HIGH
 
 
+async def test_a_video_without_room_asks_for_no_key_frame(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        scene.cross(Crossing.BELOW_USED, LOW / 2)
+        await trio.sleep(3)
+        assert scene.consumer.starved
+        asked = [layer.asked for layer in scene.camera.layers]
+        await trio.sleep(20)
+        assert [layer.asked for layer in scene.camera.layers] == asked
+
+
+async def test_other_bounds_and_another_set_of_encodings_are_noticed_at_once(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity) as scene:
+        scene.plane.estimate = 10 * HIGH
+        await trio.sleep(2 * CALM_INTERVAL + 0.5)
+        scene.plane.aims.clear()
+        scene.bob.set_layers(scene.consumer.id, 0, 255)
+        await trio.sleep(SPACING + 0.01)
+        assert [round(used / LOW) for used, _, _ in scene.plane.aims] == [1]
+        scene.bob.set_layers(scene.consumer.id, 1, 255)
+        await trio.sleep(CALM_INTERVAL + 1)
+        scene.camera.layers[1].flows = False
+        await trio.sleep(4)
+        assert [round(used / LOW) for used, _, _ in scene.plane.aims][-1] == 1
+
+
 async def test_streams_that_come_and_go_are_noticed_at_once(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_scene(identity) as scene:
         scene.plane.estimate = 10 * HIGH
