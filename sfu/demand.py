@@ -64,6 +64,7 @@ class EncodingDemand:
             self._off_at[encoding] = None
             return True
         if not self.active[encoding]:
+            self._off_at[encoding] = None  # it may have begun to rest meanwhile
             return False
         off_at = self._off_at[encoding]
         off_at = now + OFF_AFTER if off_at is None else off_at

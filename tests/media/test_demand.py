@@ -78,6 +78,18 @@ def test_a_receiver_that_looks_away_for_a_moment_changes_nothing() -> None:
     assert demand.get_timer() is None
 
 
+def test_an_encoding_that_rests_while_nobody_wants_it_leaves_nothing_to_do() -> None:
+    demand = wanted_by(2)
+    demand.change(2, 1)
+    demand.update(10.0)
+    assert demand.update(12.0, resting={2})
+    demand.update(14.0)
+    assert (demand.active, demand.get_timer()) == ((True, True, False), None)
+    demand.change(1, 2)
+    assert demand.update(20.0)
+    assert demand.active == ALL
+
+
 def test_each_encoding_has_its_own_time() -> None:
     demand = wanted_by(2)
     demand.change(2, 1)
