@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 PATIENCE: Final = 0.32
 """Seconds from a failed repair until a key frame must have come, besides two round trips.
@@ -20,7 +20,7 @@ LOOK: Final = 0.5
 
 @frozen
 class _Damage:
-    """The encoding had sent ``key_frames`` key frames ``since`` this time."""
+    """The encoding is damaged ``since`` this time, and had sent ``key_frames`` key frames when its rest ended."""
 
     key_frames: int
     since: float
@@ -33,8 +33,8 @@ class DamagedEncodings:
     If an encoding lost packets for good, its receivers need a key frame.  A sender whose network has become narrow
     cannot send one: its encoder has stopped, and what it encoded before still waits in its queue, in front of the
     lower encodings.  So an encoding whose key frame does not come is *damaged*: receivers get a lower one, and for a
-    moment the sender is told not to send it, so that it drops what waits.  The next key frame ends the damage.  Until
-    then nobody asks for one, because a sender without room would send one of its lower encodings instead.
+    moment the sender is told not to send it, so that it drops what waits.  The next key frame after this rest ends the
+    damage.  Until then nobody asks for one: a sender without room would send one of its lower encodings instead.
 
     The lowest encoding is never damaged, since nothing could take its place.
     """
@@ -79,7 +79,11 @@ class DamagedEncodings:
                 if key_frames(encoding) == frames:
                     self._damaged[encoding] = _Damage(frames, now)
         for encoding, damage in list(self._damaged.items()):
-            if key_frames(encoding) != damage.key_frames or now >= damage.since + GIVEN_UP:
+            frames = key_frames(encoding)
+            if now < damage.since + REST:
+                # It was encoded before, and its other packets may never come.
+                self._damaged[encoding] = evolve(damage, key_frames=frames)
+            elif frames != damage.key_frames or now >= damage.since + GIVEN_UP:
                 del self._damaged[encoding]
         self._look_at = now + LOOK
         return before != set(self._damaged)

@@ -41,15 +41,16 @@ def test_without_patience_it_is_damaged_at_once_but_not_the_lowest() -> None:
     assert (damaged.resting(10.0 + REST - 0.01), damaged.resting(10.0 + REST)) == ({1}, set())
 
 
-@pytest.mark.parametrize(("frames", "ends"), [(4, LOOK), (3, GIVEN_UP)])
-def test_the_next_key_frame_or_a_long_time_ends_it(frames: int, ends: float) -> None:
+@pytest.mark.parametrize(("key_frame_at", "ends"), [(1.0, GIVEN_UP), (REST + LOOK / 2, REST + LOOK)])
+def test_the_next_key_frame_after_its_rest_or_a_long_time_ends_it(key_frame_at: float, ends: float) -> None:
     damaged = DamagedEncodings()
     damaged.on_repair_failed(1, 3, 0.0, 10.0)
     for look in range(1, 100):
         timer = damaged.get_timer()
         assert timer is not None
         assert timer == pytest.approx(10.0 + look * LOOK)
-        if damaged.update(lambda _: frames, timer):
+        frames = 4 if timer >= 10.0 + key_frame_at else 3
+        if damaged.update(lambda _, frames=frames: frames, timer):  # type: ignore[misc]
             break
     assert timer == pytest.approx(10.0 + ends)
     assert (1 in damaged, damaged.get_timer()) == (False, None)

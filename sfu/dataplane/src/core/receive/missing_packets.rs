@@ -35,6 +35,10 @@ const THIN: f64 = 0.5;
 const LEAST_PACKETS: i64 = 8;
 const LOOK: f64 = 0.1;
 const THIN_TIME: f64 = 0.2; // seconds after which a thin stream shows a narrow network
+// So many packets that were asked for and have not come wait in the client's queue, in which no answer overtakes
+// another.  So none is asked for again before the answer to a later request, or so many seconds.
+const MANY: usize = 8;
+const QUEUED_WAIT: f64 = 0.3;
 const FAILURE_INTERVAL: f64 = 1.0; // seconds between two reports that the repair failed
 const PAIR_REACH: i64 = 16; // a pair of a NACK names a number and any of the 16 behind it
 
@@ -119,6 +123,8 @@ pub struct MissingPackets {
     /// The earliest `due`; infinite if nothing is missing.
     next_due: f64,
     round_trip: WindowedMinimum,
+    /// When the newest request was sent that was answered, in seconds.
+    answered_until: f64,
     reordering: Reordering,
     /// Packets that may still be asked for.
     budget: f64,
@@ -140,6 +146,7 @@ impl Default for MissingPackets {
             missing: Vec::new(),
             next_due: f64::INFINITY,
             round_trip: WindowedMinimum::new(ROUND_TRIP_WINDOW),
+            answered_until: f64::NEG_INFINITY,
             reordering: Reordering::default(),
             budget: BUDGET,
             look: Look { at: f64::NEG_INFINITY, progress: Progress::default() },
@@ -225,6 +232,7 @@ impl MissingPackets {
         // After two tries nobody knows which of them was answered (Karn's rule).
         if tries == 1 {
             self.round_trip.add(now - asked_at, now);
+            self.answered_until = self.answered_until.max(asked_at);
         }
         self.remove(place);
     }
@@ -285,6 +293,7 @@ impl MissingPackets {
             return;
         }
         self.follow(progress, now);
+        self.wait_for_queue(now);
         let due = self.missing.iter().filter(|missing| missing.due <= now).count();
         let is_narrow = self.thin_since.is_some_and(|since| now - since >= THIN_TIME);
         if is_narrow || due as f64 > self.budget {
@@ -319,6 +328,18 @@ impl MissingPackets {
             missing.asked_at = now;
         }
         self.settle();
+    }
+
+    /// Ask for nothing again whose answer may wait in the client's queue.
+    fn wait_for_queue(&mut self, now: f64) {
+        if self.missing.iter().filter(|missing| missing.tries > 0).count() < MANY {
+            return;
+        }
+        let answered_until = self.answered_until;
+        let waits = |one: &&mut Missing| one.tries > 0 && one.due <= now && one.asked_at > answered_until;
+        for missing in self.missing.iter_mut().filter(waits) {
+            missing.due = missing.due.max(missing.asked_at + QUEUED_WAIT);
+        }
     }
 
     /// Look how much of the stream came lately.
