@@ -240,12 +240,12 @@ class Consumer:
     def _set_layers(self) -> None:
         """Give the target and the bounds to the data plane.
 
-        With several encodings, each is a spatial layer.  A single encoding may have spatial layers of its own, which
-        the bandwidth does not limit.
+        With several encodings, each is a spatial layer.  A single encoding may have spatial layers of its own.
         """
-        temporal = self.limit.temporal if self.bounds is None else min(self.bounds.temporal, self.limit.temporal)
-        spatial = None if self.bounds is None or self.producer.simulcast else self.bounds.spatial
-        self.transport.plane.set_layers(self.plane_id, self.target, temporal, spatial)
+        bounds = NO_LIMIT if self.bounds is None else self.bounds
+        temporal, spatial = min(bounds.temporal, self.limit.temporal), min(bounds.spatial, self.limit.spatial)
+        inside = None if self.producer.simulcast or spatial == NO_LIMIT.spatial else spatial
+        self.transport.plane.set_layers(self.plane_id, self.target, temporal, inside)
 
     @property
     def best_wanted(self) -> int | None:
@@ -300,8 +300,8 @@ class Consumer:
         return self.producer.ladder(self.bounds) if self.kind == "video" else ()
 
     def is_on_target(self) -> bool:
-        """Whether the data plane forwards the target encoding already."""
-        return self.stats().encoding == self.target
+        """Whether the data plane forwards the target encoding already, with all its layers within the limits."""
+        return not self._awaits_key_frame()
 
     def allot(self, limit: Layers | None, now: float, *, urgent: bool = False) -> None:
         """The receiver's path has room for these layers; None for no room at all.  Tell the owner of a pause.
@@ -316,6 +316,8 @@ class Consumer:
             self.limit = limit
             self._set_layers()
             self.retarget(self.producer.active_encodings(now), now)
+            if self.flowing and _rises(self.stats()):
+                self.request_key_frame(now)
             if urgent:
                 self.stop_above_target()
         if starved != self.starved:

@@ -14,6 +14,7 @@ from sfu.keyframes import KeyFrameRequests, Patience
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sfu.allocation import LayerRates
     from sfu.consumer import Consumer
     from sfu.context import RouterContext
     from sfu.dataplane.interface import DataPlane, ProducerId, TransportId
@@ -276,10 +277,14 @@ class Producer:
         """The layers within ``bounds`` that flowed at the last review, with their rates."""
         ladder = self._ladders.get(bounds)
         if ladder is None:
-            rates = [one.rates() if flows else None for one, flows in zip(self._rates, self._flowing, strict=True)]
+            rates: list[LayerRates | None]
+            if self.simulcast:
+                rates = [one.rates() if flows else None for one, flows in zip(self._rates, self._flowing, strict=True)]
+            else:
+                rates = [*self._rates[0].spatial_rates()] if self._flowing[0] else [None]
             if len(self._ladders) >= MAX_LADDERS:
                 self._ladders.clear()
-            ladder = self._ladders[bounds] = build_ladder(rates, bounds, screen=self.screen)
+            ladder = self._ladders[bounds] = build_ladder(rates, bounds, screen=self.screen, inside=not self.simulcast)
         return ladder
 
     def _measure(self, stats: Sequence[EncodingStats], active: list[bool], now: float) -> bool:

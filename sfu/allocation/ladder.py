@@ -34,8 +34,13 @@ Ladder = tuple[Step, ...]
 """Steps with rising layers, and with rates that do not fall."""
 
 
-def build_ladder(encodings: Sequence[LayerRates | None], bounds: Layers | None, *, screen: bool) -> Ladder:
+def build_ladder(
+    encodings: Sequence[LayerRates | None], bounds: Layers | None, *, screen: bool, inside: bool = False
+) -> Ladder:
     """The steps within a consumer's ``bounds``; ``encodings`` holds None where nothing flows.
+
+    ``inside``: these are the spatial layers inside one encoding.  Then the highest one leaves nothing out, so that a
+    layer that begins later is not cut off.
 
     A camera's larger pictures are offered at 15 frames a second or more: a smaller picture that moves is better than a
     large one that jerks.  A shared screen may have any frame rate, since people read it.  A step counts as at least as
@@ -45,8 +50,10 @@ def build_ladder(encodings: Sequence[LayerRates | None], bounds: Layers | None, 
     """
     bounds = bounds or NO_LIMIT
     steps: list[Step] = []
-    for spatial, rates in enumerate(encodings[: bounds.spatial + 1]):
+    within = encodings[: bounds.spatial + 1]
+    for index, rates in enumerate(within):
         if rates is not None:
+            spatial = NO_LIMIT.spatial if inside and index == len(within) - 1 else index
             smooth_only = bool(steps) and not screen
             steps += _temporal_steps(spatial, rates, bounds.temporal, smooth_only=smooth_only)
     highest = accumulate((step.rate for step in steps), max)

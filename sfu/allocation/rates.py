@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, zip_longest
 from typing import Final, Protocol
 
@@ -20,6 +20,10 @@ GUESSED_RATES: Final = (150_000.0, 500_000.0, 2_500_000.0)
 """Bits a second of the encodings of a camera that nobody has measured or announced yet."""
 
 
+SPATIAL_STRIDE: Final = 8
+"""The totals of a layer have the index 8 * spatial + temporal."""
+
+
 class LayerTotals(Protocol):
     """The part of the data plane's statistics of an encoding that tells its rates."""
 
@@ -31,7 +35,9 @@ class LayerTotals(Protocol):
 
 @frozen
 class LayerRates:
-    """The rates of one encoding.  Each entry includes those of the temporal layers below it.
+    """The rates of one encoding, or of a spatial layer inside it with all those below.
+
+    Each entry includes those of the temporal layers below it.
 
     ``rates`` are in bits a second, ``frame_rates`` in frames a second.  Before the first measurement there is one
     rate, a guess, and no frame rate.
@@ -41,13 +47,34 @@ class LayerRates:
     frame_rates: tuple[float, ...] = ()
 
 
+_Row = tuple[int, ...]
+"""An entry for each temporal layer, which includes those below it."""
+
+
 @frozen
 class _Sample:
-    """The totals of each layer with those below it, at ``at`` seconds."""
+    """The totals at ``at`` seconds: a row for each spatial layer.
+
+    A receiver gets the bytes of the spatial layers below as well, and the frames of one layer are as many as pictures.
+    """
 
     at: float
-    bytes: tuple[int, ...]
-    frames: tuple[int, ...]
+    bytes: tuple[_Row, ...]
+    frames: tuple[_Row, ...]
+
+    @classmethod
+    def of(cls, totals: LayerTotals, now: float) -> _Sample:
+        below: list[int] = []
+        summed = []
+        for row in _rows(totals.layer_bytes):
+            below = [one + other for one, other in zip_longest(below, row, fillvalue=0)]
+            summed.append(tuple(accumulate(below)))
+        return cls(now, tuple(summed), tuple(tuple(accumulate(row)) for row in _rows(totals.layer_frames)))
+
+    @property
+    def total(self) -> int:
+        """All bytes."""
+        return _total(self.bytes[-1]) if self.bytes else 0
 
 
 @define
@@ -74,8 +101,8 @@ class EncodingRates:
         newest = self._samples[-1] if self._samples else None
         if newest is not None and now - newest.at < LEAST_INTERVAL:
             return False
-        sample = _Sample(now, tuple(accumulate(totals.layer_bytes)), tuple(accumulate(totals.layer_frames)))
-        rises = _total(sample.bytes) > (_total(newest.bytes) if newest is not None else 0)
+        sample = _Sample.of(totals, now)
+        rises = sample.total > (newest.total if newest is not None else 0)
         if newest is not None and not (rises and self._flows and now - newest.at <= MOST_INTERVAL):
             self._samples.clear()
         self._flows = rises
@@ -83,32 +110,66 @@ class EncodingRates:
         return True
 
     def rates(self) -> LayerRates:
-        """For each layer the higher one of two means: over the newest second, and over the newest five.
+        """The rates of the whole encoding."""
+        return self.spatial_rates()[-1]
 
-        A budget that follows the newest second alone would be too high after each quiet moment.
+    def spatial_rates(self) -> tuple[LayerRates, ...]:
+        """The rates of each spatial layer that flows, in rising quality.
+
+        For each layer it is the higher one of two means: over the newest second, and over the newest five.  A budget
+        that follows the newest second alone would be too high after each quiet moment.
         """
         if len(self._samples) < 2:
             usual = GUESSED_RATES[min(self.index, len(GUESSED_RATES) - 1)]
             announced = self.announced or usual
-            return LayerRates((min(announced, usual) if self.index == 0 else announced,))
+            return (LayerRates((min(announced, usual) if self.index == 0 else announced,)),)
         oldest, before, newest = self._samples[0], self._samples[-2], self._samples[-1]
-        means = [_rates_between(since, newest) for since in (oldest, before)]
-        bits = tuple(8 * max(pair) for pair in zip(*(bytes_ for bytes_, _ in means), strict=True))
-        frames = tuple(max(pair) for pair in zip(*(frames for _, frames in means), strict=True))
-        return LayerRates(bits, frames)
+        flowing = [place for place in range(len(newest.bytes)) if _flows(place, before, newest)]
+        return tuple(_rates_of(place, (oldest, before), newest) for place in flowing or [0])
 
 
-def _total(cumulative: Sequence[int]) -> int:
+def _rows(totals: Sequence[int]) -> list[Sequence[int]]:
+    """Totals by spatial layer, each up to its highest temporal layer that came."""
+    rows = (totals[start : start + SPATIAL_STRIDE] for start in range(0, len(totals), SPATIAL_STRIDE))
+    return [row[: max((place + 1 for place, total in enumerate(row) if total), default=1)] for row in rows]
+
+
+def _row(rows: Sequence[_Row], place: int) -> _Row:
+    return rows[place] if place < len(rows) else ()
+
+
+def _row_or_below(rows: Sequence[_Row], place: int) -> _Row:
+    """The row of a spatial layer that began later is that of the layers below it."""
+    return rows[min(place, len(rows) - 1)] if rows else ()
+
+
+def _flows(place: int, since: _Sample, until: _Sample) -> bool:
+    """Whether this spatial layer has bytes of its own."""
+
+    def own(sample: _Sample) -> int:
+        below = _total(_row(sample.bytes, place - 1)) if place else 0
+        return max(_total(_row(sample.bytes, place)) - below, 0)
+
+    return own(until) > own(since)
+
+
+def _rates_of(place: int, begins: Iterable[_Sample], until: _Sample) -> LayerRates:
+    bits: list[float] = []
+    frames: list[float] = []
+    for since in begins:
+        seconds = until.at - since.at
+        bytes_ = _differences(_row_or_below(since.bytes, place), _row_or_below(until.bytes, place), seconds)
+        bits = [max(pair) for pair in zip_longest(bits, (8 * one for one in bytes_), fillvalue=0.0)]
+        pictures = _differences(_row(since.frames, place), _row(until.frames, place), seconds)
+        frames = [max(pair) for pair in zip_longest(frames, pictures, fillvalue=0.0)]
+    return LayerRates(tuple(bits), tuple(frames))
+
+
+def _total(cumulative: _Row) -> int:
     return cumulative[-1] if cumulative else 0
 
 
-def _rates_between(since: _Sample, until: _Sample) -> tuple[list[float], list[float]]:
-    """Bytes and frames a second of each layer with those below it."""
-    seconds = until.at - since.at
-    return _differences(since.bytes, until.bytes, seconds), _differences(since.frames, until.frames, seconds)
-
-
-def _differences(since: tuple[int, ...], until: tuple[int, ...], seconds: float) -> list[float]:
+def _differences(since: _Row, until: _Row, seconds: float) -> list[float]:
     # A layer that began later had what is below it, and nothing of its own.
     pairs = zip_longest(since, until, fillvalue=_total(since))
     return [max(0, end - begin) / seconds for begin, end in pairs][: len(until)]

@@ -54,3 +54,14 @@ def test_encodings_that_do_not_flow_are_no_steps() -> None:
 def test_a_step_counts_as_at_least_as_expensive_as_those_below_it() -> None:
     cheap = LayerRates((100e3,))
     assert short(build_ladder([LOW, cheap], None, screen=False))[2:] == [(0, 255, 150e3), (1, 255, 150e3)]
+
+
+def test_spatial_layers_inside_one_encoding_are_steps_and_the_highest_leaves_nothing_out() -> None:
+    assert short(build_ladder([LOW, MIDDLE], None, screen=False, inside=True)) == [
+        (0, 0, 60e3),
+        (0, 1, 90e3),
+        (0, 255, 150e3),
+        (255, 1, 350e3),
+        (255, 255, 500e3),
+    ]
+    assert short(build_ladder([LOW, MIDDLE], Layers(0, 255), screen=False, inside=True))[-1] == (255, 255, 150e3)

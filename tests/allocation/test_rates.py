@@ -72,3 +72,21 @@ def test_an_encoding_that_nobody_looked_at_for_long_is_measured_anew() -> None:
     sent = {0: Totals([0]), 1: Totals([100_000]), 61: Totals([101_000])}
     assert measured(sent, announced=7e5).rates().rates == (7e5,)
     assert measured(sent | {62: Totals([201_000])}).rates().rates == (800_000,)
+
+
+def test_each_spatial_layer_includes_those_below_it() -> None:
+    before = [1000, 0, 0, 0, 0, 0, 0, 0, 3000]
+    after = [2000, 500, 0, 0, 0, 0, 0, 0, 6000, 1000, 0, 0, 0, 0, 0, 0, 9000]
+    frames = [15, 15, 0, 0, 0, 0, 0, 0, 15, 15, 0, 0, 0, 0, 0, 0, 15]
+    low, middle, high = measured({0: Totals(before), 1: Totals(after, frames)}).spatial_rates()
+    assert (low.rates, low.frame_rates) == ((8000, 12000), (15, 30))
+    assert (middle.rates, middle.frame_rates) == ((32000, 44000), (15, 30))
+    assert (high.rates, high.frame_rates) == ((104000, 116000), (15,))
+
+
+def test_a_spatial_layer_that_stops_is_none_any_more() -> None:
+    both = {0: Totals([0] * 9), 1: Totals([1000, *[0] * 7, 3000]), 2: Totals([2000, *[0] * 7, 6000])}
+    assert [one.rates for one in measured(both).spatial_rates()] == [(8000,), (32000,)]
+    stopped = both | {second: Totals([1000 * second, *[0] * 7, 6000]) for second in range(3, 9)}
+    assert [one.rates for one in measured(stopped).spatial_rates()] == [(8000,)]
+    assert measured(stopped).rates().rates == (8000,)

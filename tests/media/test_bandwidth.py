@@ -17,10 +17,12 @@ from sfu.dataplane.values import BandwidthStats
 from sfu.layers import Layers
 from sfu.parameters import RtcpFeedback
 from tests.eventually import eventually
-from tests.media.camera import FRAME, SIMULCAST, Camera
+from tests.media.camera import FRAME, SIMULCAST, Camera, Layer
 from tests.media.conftest import Notices
 from tests.media.memory_network import Client, Network, open_network
 from tests.media.rtp import Rtp, read
+from tests.media.test_spatial_layers import SVC
+from tests.media.test_spatial_layers import Camera as LayeredCamera
 from tools.light.transport import Identity
 
 SETTINGS = sfu.MediaSettings()
@@ -63,11 +65,16 @@ class Scene:
     plane: EstimatedPlane
     ada: sfu.Peer
     bob: sfu.Peer
-    camera: Camera
+    camera: Camera | LayeredCamera
     client: Client
     producer: sfu.Producer
     consumer: sfu.Consumer
     notices: Starvings
+
+    @property
+    def encodings(self) -> list[Layer]:
+        assert isinstance(self.camera, Camera)
+        return self.camera.layers
 
     def take_layers(self) -> list[int]:
         """The encodings of the packets that came since the last call."""
@@ -84,12 +91,21 @@ class Scene:
         transport.on_bandwidth_crossed(why)
 
 
+def weighted(camera: Camera) -> Camera:
+    for layer, weight in zip(camera.layers, WEIGHTS, strict=True):
+        layer.weight = weight
+    return camera
+
+
 def takes_feedback(consumer: sfu.Consumer) -> bool:
     return any(one.type == "transport-cc" for one in consumer.plan.codecs[0].rtcp_feedback)
 
 
 @asynccontextmanager
-async def open_scene(identity: Identity, estimate: float | None = 10 * HIGH) -> AsyncIterator[Scene]:
+async def open_scene(
+    identity: Identity, estimate: float | None = 10 * HIGH, *, layered: bool = False
+) -> AsyncIterator[Scene]:
+    """``layered``: one encoding with spatial layers inside, instead of simulcast."""
     notices = Starvings()
     async with (
         open_network(SETTINGS, plane_class=EstimatedPlane) as network,
@@ -101,16 +117,14 @@ async def open_scene(identity: Identity, estimate: float | None = 10 * HIGH) -> 
         assert isinstance(plane, EstimatedPlane)
         plane.estimate = estimate
         sending, receiving = ada.create_transport("send"), bob.create_transport("receive")
-        producer = ada.produce(sending.id, "video", SIMULCAST)
+        producer = ada.produce(sending.id, "video", SVC if layered else SIMULCAST)
         consumer = bob.consume(receiving.id, producer, network.router.context.capabilities, stream="ada", paused=False)
         assert takes_feedback(consumer)
         clients = network.client(sending, identity), network.client(receiving, identity)
         for peer, transport, client in zip((ada, bob), (sending, receiving), clients, strict=True):
             peer.connect_transport(transport.id, client.transport.dtls_parameters)
         await eventually(lambda: all(client.transport.connected for client in clients))
-        camera = Camera(clients[0])
-        for layer, weight in zip(camera.layers, WEIGHTS, strict=True):
-            layer.weight = weight
+        camera = LayeredCamera(clients[0], weights=WEIGHTS) if layered else weighted(Camera(clients[0]))
         nursery.start_soon(camera.run)
         await trio.sleep(5)
         yield Scene(network, plane, ada, bob, camera, clients[1], producer, consumer, notices)
@@ -132,9 +146,7 @@ async def add_camera(scene: Scene, identity: Identity, *, screen: bool = False) 
         client = scene.network.client(sending, identity)
         cleo.connect_transport(sending.id, client.transport.dtls_parameters)
         await eventually(lambda: client.transport.connected)
-        camera = Camera(client)
-        for layer, weight in zip(camera.layers, WEIGHTS, strict=True):
-            layer.weight = weight
+        camera = weighted(Camera(client))
         nursery.start_soon(camera.run)
         await trio.sleep(5)
         yield consumer
@@ -255,6 +267,28 @@ async def test_a_proven_step_is_taken_and_an_unproven_one_waits(autojump_clock: 
         assert scene.consumer.layers == Layers(2, 0)
 
 
+async def test_spatial_layers_inside_one_encoding_follow_the_path(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    async with open_scene(identity, layered=True) as scene:
+        camera = scene.camera
+        assert isinstance(camera, LayeredCamera)
+        assert set(scene.take_layers()) == {0, 1, 2}
+        used, _, wanted = scene.plane.aims[-1]
+        assert used == wanted
+        scene.cross(Crossing.BELOW_USED, used / 2)
+        await trio.sleep(3 * FRAME)
+        scene.take_layers()
+        asked = camera.asked
+        await trio.sleep(1)
+        assert set(scene.take_layers()) == {0}
+        assert camera.asked == asked, "a lower layer needs no key frame"
+        scene.cross(Crossing.NEXT_PROVEN, 2 * wanted)
+        await trio.sleep(PAUSE + 1)
+        assert camera.asked > asked
+        assert set(scene.take_layers()[-6:]) == {0, 1, 2}
+
+
 async def test_a_receiver_that_falls_blind_keeps_what_it_has(autojump_clock: MockClock, identity: Identity) -> None:
     async with open_scene(identity) as scene:
         scene.cross(Crossing.BELOW_USED, LOW / BUDGET_SHARE + 10e3)
@@ -286,7 +320,7 @@ async def test_an_encoding_that_begins_again_counts_as_large_until_it_is_measure
 ) -> None:
     async with open_scene(identity, estimate=170e3 / BUDGET_SHARE) as scene:
         await trio.sleep(3)
-        top = scene.camera.layers[2]
+        top = scene.encodings[2]
         # The encoding begins at different times between two measurements.
         for tenths in range(10):
             top.flows = False
@@ -346,9 +380,9 @@ async def test_a_video_without_room_asks_for_no_key_frame(autojump_clock: MockCl
         scene.cross(Crossing.BELOW_USED, LOW / 2)
         await trio.sleep(3)
         assert scene.consumer.starved
-        asked = [layer.asked for layer in scene.camera.layers]
+        asked = [layer.asked for layer in scene.encodings]
         await trio.sleep(20)
-        assert [layer.asked for layer in scene.camera.layers] == asked
+        assert [layer.asked for layer in scene.encodings] == asked
 
 
 async def test_other_bounds_and_another_set_of_encodings_are_noticed_at_once(
@@ -363,7 +397,7 @@ async def test_other_bounds_and_another_set_of_encodings_are_noticed_at_once(
         assert [round(used / LOW) for used, _, _ in scene.plane.aims] == [1]
         scene.bob.set_layers(scene.consumer.id, 1, 255)
         await trio.sleep(CALM_INTERVAL + 1)
-        scene.camera.layers[1].flows = False
+        scene.encodings[1].flows = False
         await trio.sleep(4)
         assert [round(used / LOW) for used, _, _ in scene.plane.aims][-1] == 1
 

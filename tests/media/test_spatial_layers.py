@@ -35,6 +35,7 @@ class Camera:
 
     client: Client
     hears: bool = True
+    weights: tuple[int, ...] = (0, 0, 0)
     asked: int = 0
     sequence: int = 65500
     key_wanted: bool = True
@@ -55,7 +56,7 @@ class Camera:
         # RFC 9628 section 4.2, with I, L, B and E set; P unless it is a key picture.
         first, layer = 0xAC | (0 if key else 0x40), temporal << 5 | (temporal == 0) << 4 | spatial << 1
         descriptor = bytes([first, 0x80 | picture >> 8 & 0x7F, picture & 0xFF, layer | (key and spatial > 0), 0])
-        payload = descriptor + bytes([picture & 0xFF, temporal, spatial, key])
+        payload = descriptor + bytes(self.weights[spatial]) + bytes([picture & 0xFF, temporal, spatial, key])
         packet = Rtp(96, self.sequence & 0xFFFF, picture * 4500, SSRC, payload, spatial == SPATIAL_LAYERS - 1)
         self.sequence += 1
         self.client.transport.send_rtp(bytes(packet))
