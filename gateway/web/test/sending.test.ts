@@ -1,4 +1,4 @@
-import type { FakeHandler } from "mediasoup-client";
+import { FakeHandler } from "mediasoup-client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { Session } from "../src/session";
@@ -131,6 +131,16 @@ describe("sending", () => {
     expect(ends).toEqual([]);
   });
 
+  it("does not send a refused camera again in one size", async () => {
+    const gateway = new FakeGateway();
+    gateway.answers.produce = () => new FakeError("limit_exceeded");
+    const { session, refused } = await join([], gateway);
+    session.outbound.send("camera", track("video", { width: 1280, height: 720 }));
+    await settle();
+    expect(refused).toEqual(["camera"]);
+    expect(gateway.socket.asked("produce")).toHaveLength(1);
+  });
+
   it("does not send a track that was stopped while the transport opened", async () => {
     const { gateway, session } = await join([]);
     session.outbound.send("camera", track("video"));
@@ -184,6 +194,24 @@ describe("the encodings of a camera", () => {
     const tell = (gateway: FakeGateway) => gateway.socket.tell("producer_layers", { producerId: "camera-1", active: [false, false] });
     const { sender } = await sendingCamera(tell);
     expect(sender.active).toEqual([false, false]);
+  });
+
+  it("stay off when the answer to a later negotiation wants all", async () => {
+    const answers: unknown[] = [];
+    const sender = new FakeSender("r0", "r1");
+    sender.encodings[1] = { rid: "r1", active: false };
+    const peer = {
+      getTransceivers: () => [{ mid: "0", sender }],
+      setRemoteDescription: async ({ sdp }: RTCSessionDescriptionInit) => void answers.push(sdp),
+    };
+    Object.defineProperty(FakeHandler.prototype, "_pc", { value: peer, configurable: true });
+    try {
+      await sendingCamera();
+    } finally {
+      Reflect.deleteProperty(FakeHandler.prototype, "_pc");
+    }
+    await peer.setRemoteDescription({ type: "answer", sdp: "m=video 7\r\na=mid:0\r\na=simulcast:recv r0;r1\r\n" });
+    expect(answers).toEqual(["m=video 7\r\na=mid:0\r\na=simulcast:recv r0;~r1\r\n"]);
   });
 
   it("all go on if the browser refuses to switch", async () => {

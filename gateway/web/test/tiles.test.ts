@@ -77,6 +77,9 @@ describe("the tiles", () => {
     const tiles = tilesOf(state({ participants: [ada, participant("me")], media, qualities }));
     expect(tiles.map(({ quality }) => quality)).toEqual([undefined, "poor", "excellent"]);
     expect(tiles.map(({ isStarved }) => isStarved)).toEqual([false, true, false]);
+    for (const each of ada.producers) each.paused = true;
+    const paused = tilesOf(state({ participants: [ada, participant("me")], media, qualities }));
+    expect(paused.map(({ isStarved }) => isStarved)).toEqual([false, false]);
   });
 
   it("show an excellent connection until the gateway says something else", () => {

@@ -87,6 +87,46 @@ describe("watching", () => {
     expect(session.inbound.streams(new Map([[VIDEO_SSRC, 5]]))).toHaveLength(1);
   });
 
+  it("shows after lost events which videos the gateway has paused", async () => {
+    const { gateway, session, now } = await watching();
+    const { transportId } = gateway.socket.asked("consume")[0] ?? { transportId: "" };
+    const entry = (consumerId = "", source: "microphone" | "camera", starved: boolean) => {
+      const kind = source === "camera" ? ("video" as const) : ("audio" as const);
+      return { consumerId, producerId: `ada-${source}`, userId: "ada", kind, source, paused: false, producerPaused: false, starved };
+    };
+    const [voice, picture] = gateway.socket.asked("resume").map(({ consumerId }) => consumerId);
+    session.resumed({
+      ...{ lost: true, lastRequest: 9, lastEvent: 9, epoch: 1, revision: 7, producers: [] },
+      participants: [participant("ada", ["microphone", "camera"]), participant("me")],
+      transports: [{ transportId, direction: "receive", state: "connected" }],
+      consumers: [entry(voice, "microphone", false), entry(picture, "camera", true)],
+    });
+    expect(now().media.map(({ isStarved }) => isStarved)).toEqual([false, true]);
+  });
+
+  it("forgets that a video was paused when it is consumed again", async () => {
+    const { gateway, now } = await watching();
+    const consumerId = gateway.socket.asked("resume").at(-1)?.consumerId as string;
+    gateway.socket.tell("consumer_updated", { consumerId, producerPaused: false, layers: null, starved: true });
+    gateway.socket.tell("consumer_closed", { consumerId, reason: "failed" });
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(now().media.map(({ isStarved }) => isStarved)).toEqual([false, false]);
+  });
+
+  it("does not take the late refusal of an older consumer for one of the new consumer", async () => {
+    const { views, gateway } = await watching();
+    gateway.answers.set_layers = () => new FakeError("not_found");
+    views.set("ada", "camera", SMALL);
+    await vi.advanceTimersByTimeAsync(299);
+    const consumerId = gateway.socket.asked("resume").at(-1)?.consumerId as string;
+    vi.advanceTimersByTime(1);
+    expect(gateway.socket.types().at(-1)).toBe("set_layers");
+    gateway.socket.tell("consumer_closed", { consumerId, reason: "failed" });
+    delete gateway.answers.set_layers;
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(gateway.socket.asked("consume")).toHaveLength(3);
+  });
+
   it("consumes a video again if the gateway refuses to resume it", async () => {
     const { views, gateway, now } = await watching();
     views.set("ada", "camera", "hidden");
@@ -101,9 +141,14 @@ describe("watching", () => {
   });
 
   it("asks for nothing any more after the session has ended", async () => {
-    const { views, requests, session } = await watching();
-    session.close();
+    const { views, requests, session, signalling } = await watching();
     views.set("ada", "camera", "hidden");
+    session.close();
+    signalling.close();
+    expect(vi.getTimerCount()).toBe(0);
+    const looks = vi.spyOn(performance, "now");
+    views.set("ada", "camera", SMALL);
+    expect(looks).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(5_000);
     expect(requests()).toHaveLength(2);
   });
