@@ -122,6 +122,7 @@ describe("watching", () => {
     vi.advanceTimersByTime(1);
     expect(gateway.socket.types().at(-1)).toBe("set_layers");
     gateway.socket.tell("consumer_closed", { consumerId, reason: "failed" });
+    await settle();
     delete gateway.answers.set_layers;
     await vi.advanceTimersByTimeAsync(1_100);
     expect(gateway.socket.asked("consume")).toHaveLength(3);
