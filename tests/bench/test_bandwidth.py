@@ -134,6 +134,13 @@ def test_the_report_names_every_missed_aim() -> None:
     ) in said
 
 
+def test_an_aim_without_a_measurement_is_not_reached() -> None:
+    measured = {name: value for name, value in GOOD.items() if name != "large"}
+    said = report(BandwidthRun(measured, 0.0001)).text()
+    missed = "then lifted (large picture after, s: not measured)"
+    assert f"**trio-sfu misses its aims**: receiver on 300 kbit/s for 25 s, {missed}" in said
+
+
 @pytest.mark.parametrize(
     ("run", "why"),
     [

@@ -70,10 +70,10 @@ class Figure(Column[BandwidthRun]):
         return f"{'≥' if self.bound == 'at least' else '≤'} {self.shown(value * self.factor)}"
 
     def misses(self, runs: Sequence[BandwidthRun], value: float) -> str | None:
-        """The median in words if it misses this aim."""
+        """The median in words if it misses this aim.  An aim is missed, too, if nothing was measured."""
         summary = self.summary(runs)
         if summary is None:
-            return None
+            return f"{self.head}: not measured"
         aim = value * self.factor
         met = summary.median >= aim if self.bound == "at least" else summary.median <= aim
         return None if met else f"{self.head}: {self.shown(summary.median)}, not {self.shown(aim)}"
