@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from attrs import frozen
+
 from sfu.allocation import Allocator, Demand
 
 if TYPE_CHECKING:
@@ -21,13 +23,31 @@ FIRST_PROBES: Final = 1.0
 """Seconds from the first estimate until it counts.  An estimate begins low, and the first probes raise it."""
 
 
+@frozen
+class Supply:
+    """How well the videos of one receiver are served.
+
+    They take ``used`` bits a second of the ``wanted`` ones that they would take if the path had room.  The worst served
+    of them gets ``least_share`` of its own rate, from 0 (it is starved) to 1.
+    """
+
+    used: int = 0
+    wanted: int = 0
+    least_share: float = 1.0
+
+    @property
+    def is_short(self) -> bool:
+        """Whether some video gets less than its owner asks for."""
+        return self.least_share < 1
+
+
 class BandwidthSharing:
     """Shares out the estimate of a receiver's path among the videos that it gets.
 
     Sound is no part of it: it is small, and comes first.  Until there is an estimate that counts, every video gets all
     that its owner asks for.  If the receiver stops to give feedback, the choice stays as it is.
 
-    Without ``steers`` it does nothing, so every video gets all that its owner asks for.
+    Without ``steers`` it does nothing, so every video gets all that its owner asks for.  ``supply`` is the last choice.
 
     The transport is an argument of each call, not a field.  A reference back to it would be a cycle, which only the
     garbage collector frees.
@@ -35,6 +55,7 @@ class BandwidthSharing:
 
     def __init__(self, steers: bool) -> None:
         self.enabled = False
+        self.supply = Supply()
         self._steers = steers
         self._allocator = Allocator()
         self._is_blind = False
@@ -49,10 +70,15 @@ class BandwidthSharing:
         if self._steers and consumer.kind == "video" and consumer.plan.has_bandwidth_feedback:
             self.enabled = True
 
-    def ask(self) -> bool:
-        """Run soon, because something has changed.  Returns whether the timer may be earlier now."""
-        is_news = self.enabled and not self._asked
-        self._asked = self._asked or self.enabled
+    def ask(self, *, if_short: bool = False) -> bool:
+        """Run soon, because something has changed.  Returns whether the timer may be earlier now.
+
+        With ``if_short`` the change only matters where some video gets less than its owner asks for.
+        """
+        if not self.enabled or (if_short and not self.supply.is_short):
+            return False
+        is_news = not self._asked
+        self._asked = True
         return is_news
 
     def on_crossed(self, why: Crossing) -> None:
@@ -78,7 +104,8 @@ class BandwidthSharing:
         takers = [(consumer, consumer.ladder()) for consumer in consumers if consumer.wanted]
         takers = [(consumer, ladder) for consumer, ladder in takers if ladder]
         demands = [
-            Demand(consumer.id, ladder, consumer.producer.screen, consumer.priority) for consumer, ladder in takers
+            Demand(consumer.id, ladder, consumer.producer.screen, consumer.priority, consumer.producer.speaking)
+            for consumer, ladder in takers
         ]
         estimate = None if self._is_blind else self._estimate(plane, transport, now)
         self._is_limited = estimate is not None
@@ -90,6 +117,7 @@ class BandwidthSharing:
             wishes = [consumer.bounds for consumer, _ in takers]
             allotment = self._allocator.allot(demands, estimate, now, wishes=wishes)
             self._due = allotment.due
+        self.supply = Supply(allotment.used, allotment.wanted, allotment.least_share)
         for consumer, _ in takers:
             consumer.allot(allotment.limits[consumer.id], now, urgent=allotment.urgent)
         plane.aim_bandwidth(transport, allotment.used, allotment.next, allotment.wanted)

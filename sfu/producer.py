@@ -55,7 +55,7 @@ class Producer:
     ``consumers`` are those of every peer that receives it.  The data plane moves its packets; this class decides.
     ``paused`` is the wish of its client.  ``muted`` is that of the gateway, which forwards only the loudest voices.
     ``ssrcs`` has one entry for each encoding: None until the first packet shows the SSRC.  A ``screen`` shows text: it
-    comes before cameras where bandwidth is short.
+    comes before cameras where bandwidth is short.  So does a camera whose person is ``speaking``, before others.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Producer:
         self.paused = paused
         self.muted = False
         self.screen = screen
+        self.speaking = False
         self.closed = False
         self.consumers: dict[str, Consumer] = {}
         self.ssrcs = [encoding.ssrc for encoding in plan.spec.encodings]
@@ -272,6 +273,16 @@ class Producer:
                     consumer.guard(consumer.transport.share_bandwidth)
 
     # Bandwidth.
+
+    def set_speaking(self, speaking: bool) -> None:
+        """Let its consumers get bandwidth before others to which their owners gave the same priority, or no longer.
+
+        The end is no haste: nobody waits for that room who would not have it soon.
+        """
+        begins = speaking and not self.speaking
+        self.speaking = speaking
+        for consumer in list(self.consumers.values()) if begins else ():
+            consumer.guard(consumer.on_speaking)
 
     def ladder(self, bounds: Layers | None) -> Ladder:
         """The layers within ``bounds`` that flowed at the last review, with their rates."""

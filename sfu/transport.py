@@ -327,9 +327,9 @@ class Transport:
     def demand_changed(self, producer: Producer) -> None:
         self._owner.demand_changed(producer)
 
-    def share_bandwidth(self) -> None:
-        """Share out the bandwidth of the receiver's path again, soon."""
-        if self.sharing.ask():
+    def share_bandwidth(self, *, if_short: bool = False) -> None:
+        """Share out the bandwidth of the receiver's path again, soon.  ``if_short`` is for those who only want more."""
+        if self.sharing.ask(if_short=if_short):
             self.wake()
 
     def on_bandwidth_crossed(self, why: Crossing) -> None:

@@ -13,6 +13,7 @@ from attrs import define, field
 from structlog.typing import FilteringBoundLogger
 
 from gateway.channel.member import Member, Publication
+from gateway.channel.recent_speakers import RecentSpeakers
 from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.outbox import Frame
@@ -34,8 +35,9 @@ class Channel:
     """The members in the order of joining, and the revision of their list.
 
     ``occupants`` counts members and clients that wait for a seat. The channel stays open while there is one.
-    ``speakers`` holds the user ids of the last ``active_speakers``. ``plane`` is the number of the plane that carries
-    the channel's media. ``epoch`` numbers the openings of the channel: it rises with each.
+    ``speakers`` holds the user ids of the last ``active_speakers``, and ``recent_speakers`` those whose cameras get
+    bandwidth first. ``plane`` is the number of the plane that carries the channel's media. ``epoch`` numbers the
+    openings of the channel: it rises with each.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Channel:
     occupants: int = 0
     members: dict[str, Member] = field(factory=dict)
     speakers: tuple[str, ...] = ()
+    recent_speakers: RecentSpeakers = field(factory=RecentSpeakers)
     # The connection that waits for the seat of each user id.
     _waiting: dict[str, Connection] = field(factory=dict)
 

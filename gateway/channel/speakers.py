@@ -6,6 +6,7 @@ from typing import Final, Never
 import structlog
 import trio
 
+import sfu
 from gateway.channel.channel import Channel
 from gateway.channel.member import Member
 from protocol.events import ActiveSpeakers
@@ -25,7 +26,8 @@ log = structlog.get_logger(__name__)
 
 
 async def watch_speakers(channels: Callable[[], Iterable[Channel]]) -> Never:
-    """Broadcast ``active_speakers`` in each channel whenever its speakers change. Runs as long as the gateway."""
+    """Broadcast ``active_speakers`` in each channel whenever its speakers change, and let their cameras get bandwidth
+    first. Runs as long as the gateway."""
     while True:
         await trio.sleep(INTERVAL)
         await _update_all(list(channels()))
@@ -36,6 +38,7 @@ async def _update_all(channels: Iterable[Channel]) -> None:
     for channel in channels:
         try:
             update_speakers(channel)
+            prefer_speakers(channel, trio.current_time())
         except Exception:
             log.exception("cannot update the speakers of a channel", channel=channel.id)
         await trio.lowlevel.checkpoint()
@@ -48,6 +51,25 @@ def update_speakers(channel: Channel) -> None:
     if speakers != channel.speakers:
         channel.speakers = speakers
         channel.broadcast(ActiveSpeakers(speakers))
+
+
+def prefer_speakers(channel: Channel, now: float) -> None:
+    """Let the cameras of those who speak, or have just spoken, get bandwidth before others.
+
+    A camera hears only of a change, and then asks those of its receivers whose path is short of room. Nobody looks at
+    all pairs of members.
+    """
+    cameras = {user_id: _cameras(channel.members.get(user_id)) for user_id in channel.speakers}
+    recent = channel.recent_speakers
+    ended = recent.update((user_id for user_id, found in cameras.items() if found), now)
+    for user_id in [*ended, *recent.user_ids]:
+        for camera in _cameras(channel.members.get(user_id)):
+            camera.guard(camera.set_speaking, user_id in recent.user_ids)
+
+
+def _cameras(member: Member | None) -> list[sfu.Producer]:
+    found = [] if member is None else [one.producer for one in member.publications.values() if one.source == "camera"]
+    return [producer for producer in found if producer.kind == "video" and not producer.closed]
 
 
 def _update_loudness(member: Member) -> float:

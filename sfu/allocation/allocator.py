@@ -13,6 +13,8 @@ moment, and each failed attempt freezes pictures.  The rules:
 - **Newcomers** and consumers whose owner changed a wish get their share at once, if need be from others.  So does a
   consumer that had everything, when its sender begins to send more.
 - Pictures that others see make way for somebody who sees nothing, also during the back-off.
+- **Speakers**: the picture of a person who begins to speak may grow at once, but only into the room of others.  People
+  speak in turn, so these changes are many, and none of them may ask the path for much more than it carries already.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ BACK_OFF: Final = 5.0
 BACK_OFF_GROWTH: Final = 1.5
 MAX_BACK_OFF: Final = 120.0
 KEY_FRAME_WAIT: Final = 3.0
+SPEAKER_SLACK: Final = 1.25
+"""A new speaker's picture may let the total rise by so much: no two cameras have the same rate."""
 BUSY_INTERVAL: Final = 1.0
 """Seconds to the next run while somebody could get more, or an upgrade has not begun."""
 CALM_INTERVAL: Final = 5.0
@@ -50,7 +54,8 @@ class Allotment:
     ``limits`` has the highest layers of each consumer, or None for one that must be paused.  Of the whole choice,
     ``used`` is the rate and ``wanted`` the rate if everybody had everything, both in bits a second.  ``next`` is the
     estimate at which somebody can go up; None if nobody may.  The next run is due at ``due`` seconds.  ``urgent`` says
-    that the choice before took more than the path carries.
+    that the choice before took more than the path carries.  The worst served consumer gets ``least_share`` of the rate
+    of its top step, 0 to 1.
     """
 
     limits: dict[str, Layers | None]
@@ -59,6 +64,7 @@ class Allotment:
     wanted: int
     due: float
     urgent: bool = False
+    least_share: float = 1.0
 
 
 @frozen
@@ -73,15 +79,22 @@ class _Rise:
 class _Situation:
     """What a run has to decide: everybody's demand, the place ``kept`` from the last run, and the top of its ladder.
 
-    Those who are ``free`` may go up at once.  ``is_over`` says that the kept places take more than the path carries.
+    Those who are ``free`` may go up at once.  Those who are ``favored`` may do so in the room of others.  ``is_over``
+    says that the kept places take more than the path carries.
     """
 
     demands: Sequence[Demand]
     kept: list[int]
     tops: list[int]
     free: list[bool]
+    favored: list[bool]
     budget: float
     is_over: bool
+
+    @property
+    def climbers(self) -> list[bool]:
+        """Those who need not wait for the time of the next upgrade."""
+        return [is_free or is_favored for is_free, is_favored in zip(self.free, self.favored, strict=True)]
 
 
 @define
@@ -94,6 +107,8 @@ class Allocator:
     _satisfied: set[str] = field(factory=set)
     # The wishes of each consumer's owner at the last run.
     _wishes: dict[str, object] = field(factory=dict)
+    # The consumers of people who spoke at the last run.
+    _speaking: set[str] = field(factory=set)
     _rises: dict[str, _Rise] = field(factory=dict)
     _proven: bool = False
     _room_since: float = math.inf
@@ -136,6 +151,7 @@ class Allocator:
             kept,
             tops=[demand.top for demand in demands],
             free=self._take_wishes(demands, kept, wishes or [None] * len(demands)),
+            favored=self._take_speakers(demands),
             budget=BUDGET_SHARE * estimate,
             is_over=total_rate(demands, kept) > estimate,
         )
@@ -150,6 +166,7 @@ class Allocator:
             wanted=round(total_rate(demands, situation.tops)),
             due=self._due(now, is_calm=above is None and not self._rises),
             urgent=situation.is_over,
+            least_share=_least_share(demands, places),
         )
 
     # Where everybody stands.
@@ -171,12 +188,24 @@ class Allocator:
         """Who need not wait for a step up: newcomers, those whose owner wants something else, and those who had
         everything until their sender sent more."""
         former = self._wishes
-        self._wishes = {demand.consumer: (demand.rank, wish) for demand, wish in zip(demands, wishes, strict=True)}
+        self._wishes = {
+            demand.consumer: (demand.screen, demand.priority, wish)
+            for demand, wish in zip(demands, wishes, strict=True)
+        }
         return [
             former.get(demand.consumer) != self._wishes[demand.consumer]
             or (demand.consumer in self._satisfied and place < demand.top)
             for demand, place in zip(demands, kept, strict=True)
         ]
+
+    def _take_speakers(self, demands: Sequence[Demand]) -> list[bool]:
+        """Those who speak, if they are others than at the last run.
+
+        All of them, since the end of one makes room for another who began before.  Once only: a picture whose key frame
+        did not come must not try again and again.
+        """
+        former, self._speaking = self._speaking, {demand.consumer for demand in demands if demand.speaking}
+        return [demand.speaking and former != self._speaking for demand in demands]
 
     def _give_back(self, demands: Sequence[Demand], now: float) -> None:
         """Return to the former layers where no key frame came.  The sender cannot serve the upgrade now.
@@ -203,7 +232,7 @@ class Allocator:
 
     def _choose(self, situation: _Situation, now: float) -> list[int]:
         demands, kept, free, budget = situation.demands, situation.kept, situation.free, situation.budget
-        caps = [top if is_free else at for top, at, is_free in zip(situation.tops, kept, free, strict=True)]
+        caps = [top if climbs else at for top, at, climbs in zip(situation.tops, kept, situation.climbers, strict=True)]
         if situation.is_over:
             return distribute(budget, demands, caps=caps)
         best = kept if kept == situation.tops else _plan(budget, demands, kept, situation.tops)
@@ -212,12 +241,12 @@ class Allocator:
             return best
         if any(free):
             return _plan(budget, demands, kept, caps)
+        used = total_rate(demands, kept)
+        # Even in the back-off, pictures make way for a speaker, and for people who see nothing of somebody.
+        if any(situation.favored):
+            return _swap(min(budget, SPEAKER_SLACK * used), demands, kept, caps)
         if now >= self._changed_at + PAUSE:
-            # Even in the back-off, pictures make way for people who see nothing of somebody.  That takes no more.
-            least = [max(at, 0) for at in kept]
-            swapped = distribute(min(budget, total_rate(demands, kept)), demands, caps=least)
-            if _serves_better(demands, kept, swapped):
-                return swapped
+            return _swap(min(budget, used), demands, kept, [max(at, 0) for at in kept])
         return kept
 
     def _may_rise(self, now: float) -> bool:
@@ -226,12 +255,12 @@ class Allocator:
 
     def _judge(self, situation: _Situation, places: list[int], now: float) -> None:
         """Whether the last upgrade failed or succeeded, and whether this is another one."""
-        pairs = list(zip(situation.kept, places, situation.free, strict=True))
+        pairs = list(zip(situation.kept, places, situation.climbers, strict=True))
         if self._raised_at is not None and now - self._raised_at > TRIAL:
             self._back_off, self._raised_at = BACK_OFF, None
         if situation.is_over and self._raised_at is not None and any(place < was for was, place, _ in pairs):
             self._fail(now)
-        elif any(place > was and not is_free for was, place, is_free in pairs):
+        elif any(place > was and not climbs for was, place, climbs in pairs):
             self._raised_at = now
 
     def _remember(self, situation: _Situation, places: list[int], now: float) -> None:
@@ -276,6 +305,18 @@ def _plan(budget: float, demands: Sequence[Demand], kept: Sequence[int], caps: S
     rise = distribute(budget, demands, floor=kept, caps=caps)
     anew = distribute(budget, demands, caps=caps)
     return anew if _serves_better(demands, rise, anew) else rise
+
+
+def _swap(budget: float, demands: Sequence[Demand], kept: list[int], caps: Sequence[int]) -> list[int]:
+    """Steps up for some at the cost of others, where that gives more than it takes."""
+    swapped = distribute(budget, demands, caps=caps)
+    return swapped if _serves_better(demands, kept, swapped) else kept
+
+
+def _least_share(demands: Sequence[Demand], places: Sequence[int]) -> float:
+    """The part of its top rate that the worst served consumer gets."""
+    pairs = [(demand.rate(at), demand.rate(demand.top)) for demand, at in zip(demands, places, strict=True)]
+    return min((rate / top for rate, top in pairs if rate < top), default=1.0)
 
 
 def _serves_better(demands: Sequence[Demand], now: Sequence[int], then: Sequence[int]) -> bool:

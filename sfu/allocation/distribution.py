@@ -18,18 +18,20 @@ DEFAULT_PRIORITY: Final = 1
 class Demand:
     """What one consumer could get: a step of its ``ladder``, which is not empty.
 
-    Screens come before cameras.  Among equals the higher ``priority`` comes first, 1 to 255.
+    Screens come before cameras.  Then the higher ``priority`` comes first, 1 to 255, which its owner has set.  Among
+    equals somebody who is ``speaking`` comes first.
     """
 
     consumer: str
     ladder: Ladder
     screen: bool = False
     priority: int = DEFAULT_PRIORITY
+    speaking: bool = False
 
     @property
-    def rank(self) -> tuple[bool, int]:
+    def rank(self) -> tuple[bool, int, bool]:
         """The higher one comes first."""
-        return self.screen, self.priority
+        return self.screen, self.priority, self.speaking
 
     @property
     def top(self) -> int:
@@ -67,8 +69,9 @@ def distribute(
     """The place of each consumer in its ladder.
 
     The consumers take steps in turn, by rank and then in the given order.  First each gets its lowest step, and a
-    camera with priority a picture that moves.  Then they go up round by round: screens as far as they can, cameras by
-    as many steps as their priority says.  A consumer for whose next step there is no room stays where it is.
+    camera with priority, or of a speaker, a picture that moves.  Then they go up round by round: screens as far as they
+    can, cameras by as many steps as their priority says, and those of speakers by one more.  A consumer for whose next
+    step there is no room stays where it is.
 
     ``floor`` are places that are paid already, and ``caps`` the highest ones.  The default is to begin with nothing and
     to end at the top.  The rates of all consumers together are at most ``budget`` bits a second, or those of the floor
@@ -95,7 +98,7 @@ def distribute(
     order = sorted(range(len(demands)), key=lambda at: demands[at].rank, reverse=True)
     for at in order:
         demand = demands[at]
-        moves = demand.priority > DEFAULT_PRIORITY and not demand.screen
+        moves = (demand.priority > DEFAULT_PRIORITY or demand.speaking) and not demand.screen
         goal = min(demand.watchable() if moves else 0, tops[at])
         climb(at, goal - places[at], goal)
     rising = [at for at in order if places[at] != STARVED]
@@ -106,4 +109,4 @@ def distribute(
 
 def _weight(demand: Demand) -> int:
     """Steps in each round."""
-    return len(demand.ladder) if demand.screen else demand.priority
+    return len(demand.ladder) if demand.screen else demand.priority + demand.speaking

@@ -14,8 +14,8 @@ PLAIN = (step(0, 1e6),)
 """One encoding without temporal layers."""
 
 
-def camera(name: str, priority: int = 1) -> Demand:
-    return Demand(name, CAMERA, priority=priority)
+def camera(name: str, priority: int = 1, *, speaking: bool = False) -> Demand:
+    return Demand(name, CAMERA, priority=priority, speaking=speaking)
 
 
 def screen(name: str) -> Demand:

@@ -239,6 +239,80 @@ def test_a_pinned_person_is_large_at_once() -> None:
     assert call.run(800e3).limits == {"a": SMALL, "b": MIDDLE}
 
 
+def speaks(*names: str) -> list[Demand]:
+    return [camera(name, speaking=name in names) for name in "ab"]
+
+
+def test_a_speaker_takes_the_room_of_another_at_once_even_in_the_back_off() -> None:
+    call = Call(speaks())
+    call.play(800e3, 10)
+    call.run(2e6, proven=True)
+    call.now += 1
+    assert call.run(800e3).limits == {"a": MIDDLE, "b": SMALL}
+    call.now += 1
+    call.demands = speaks("b")
+    assert call.run(800e3).limits == {"a": SMALL, "b": MIDDLE}
+
+
+def test_a_speaker_whose_camera_takes_a_little_more_gets_the_room_too() -> None:
+    call = Call(speaks())
+    call.play(800e3, 10)
+    dear = step(1, 540e3)
+    call.demands = [camera("a"), evolve(camera("b", speaking=True), ladder=(*CAMERA[:3], dear))]
+    assert call.run(800e3).limits == {"a": SMALL, "b": dear.layers}
+
+
+def test_a_speaker_gets_no_room_that_nobody_has_proven_and_is_the_first_to_get_it_then() -> None:
+    call = Call(speaks())
+    call.play(400e3, 10)
+    call.demands = speaks("b")
+    assert call.run(800e3).limits == {"a": SMALL, "b": SMALL}
+    assert call.play(800e3, 2 * PAUSE).limits == {"a": SMALL, "b": MIDDLE}
+
+
+def test_somebody_who_only_stops_speaking_keeps_the_picture() -> None:
+    call = Call(speaks("b"))
+    call.play(800e3, 10)
+    assert call.limits == {"a": SMALL, "b": MIDDLE}
+    call.demands = speaks()
+    assert call.play(800e3, 60).limits == {"a": SMALL, "b": MIDDLE}
+
+
+def test_who_began_to_speak_during_another_speech_gets_the_room_when_that_ends() -> None:
+    call = Call(speaks("a"))
+    call.play(800e3, 10)
+    call.demands = speaks("a", "b")
+    assert call.play(800e3, 1).limits == {"a": MIDDLE, "b": SMALL}
+    call.demands = speaks("b")
+    assert call.run(800e3).limits == {"a": SMALL, "b": MIDDLE}
+
+
+def test_a_speaker_whose_key_frame_does_not_come_is_not_tried_again_and_again() -> None:
+    call = Call([camera("a"), camera("c"), camera("b")])
+    call.play(1.3e6, 10)
+    call.demands = [camera("a"), camera("c"), camera("b", speaking=True)]
+    call.play(1.3e6, KEY_FRAME_WAIT + BACK_OFF - 0.1, key_frames=False)
+    assert [changed_at for changed_at, _ in call.chosen] == [0, 10, 10 + KEY_FRAME_WAIT]
+    assert call.limits["b"] == SMALL
+
+
+def test_speakers_in_turn_are_no_failed_upgrades() -> None:
+    call = Call(speaks())
+    call.play(800e3, 10)
+    for turn in range(10):
+        call.demands = speaks("ab"[turn % 2])
+        call.play(800e3, 3)
+    call.run(700e3)
+    assert call.run(400e3).next is not None
+
+
+def test_the_worst_served_video_is_told() -> None:
+    call = Call([camera("a"), camera("b")])
+    assert call.run(PLENTY).least_share == 1
+    assert call.run(800e3).least_share == 150e3 / 2.5e6
+    assert call.run(100e3).least_share == 0
+
+
 def test_an_owner_that_asks_for_a_larger_picture_gets_it_at_once() -> None:
     small = evolve(camera("a"), ladder=CAMERA[:3])
     call = Call([small], wishes=[Layers(0, 255)])

@@ -18,9 +18,9 @@ LADDERS: list[Ladder] = [
     (step(0, 300e3, 0, None), step(0, 1.2e6, frame_rate=None)),
 ]
 
-crowds = st.lists(st.tuples(st.sampled_from(LADDERS), st.booleans(), st.sampled_from([1, 1, 2, 255])), max_size=7).map(
-    lambda people: [Demand(str(at), *person) for at, person in enumerate(people)]
-)
+crowds = st.lists(
+    st.tuples(st.sampled_from(LADDERS), st.booleans(), st.sampled_from([1, 1, 2, 255]), st.booleans()), max_size=7
+).map(lambda people: [Demand(str(at), *person) for at, person in enumerate(people)])
 budgets = st.integers(0, 200).map(lambda tens: tens**2 * 500.0)
 """Up to 20 Mbit/s, the small ones more often."""
 
@@ -49,6 +49,21 @@ def test_a_pinned_camera_moves_before_others_are_seen_and_then_becomes_as_large_
 def test_priority_is_a_weight() -> None:
     assert distribute(300e3, [camera("a"), camera("b", 2)]) == [2, 2]
     assert distribute(220e3, [camera("a"), camera("b", 2)]) == [0, 2]
+
+
+def test_a_speaker_comes_before_others_and_after_pinned_cameras() -> None:
+    speaker = camera("c", speaking=True)
+    assert distribute(200e3, [camera("a"), camera("b"), speaker]) == [1, STARVED, 1]
+    assert distribute(850e3, [camera("a"), camera("b"), speaker]) == [2, 2, 3]
+    assert distribute(560e3, [camera("a"), speaker]) == [0, 3]
+    assert distribute(700e3, [camera("a"), camera("b", 2), speaker]) == [1, 3, 1]
+    assert distribute(100e3, [camera("a"), speaker, screen("s"), camera("b", 2)]) == [STARVED, STARVED, STARVED, 1]
+
+
+def test_the_owners_priority_decides_before_speaking() -> None:
+    assert camera("a", 2).rank > camera("b", speaking=True).rank > camera("c").rank
+    assert camera("a", 2, speaking=True).rank > camera("b", 2).rank
+    assert screen("s").rank > camera("a", 255, speaking=True).rank
 
 
 def test_a_screen_comes_before_cameras() -> None:
