@@ -24,7 +24,9 @@ class PeerMeasurement:
     """The packets of one client in both directions, and how many of them its network lost.
 
     ``expected`` to ``round_trip`` are those of :class:`sfu.dataplane.values.TransportStats`, summed up over its
-    transports.  ``is_silent`` says whether one of its transports is disconnected.
+    transports.  ``is_silent`` says whether one of its transports is disconnected.  ``video_share`` is the part of the
+    bitrate that the client's videos would take which its path has room for, and ``least_share`` that of the worst
+    served video; both from 0 to 1.  At 0 of ``least_share`` a video is starved.
     """
 
     expected: int = 0
@@ -33,6 +35,8 @@ class PeerMeasurement:
     reported_lost: int = 0
     round_trip: float | None = None
     is_silent: bool = False
+    video_share: float = 1.0
+    least_share: float = 1.0
 
 
 def measure_peers(peers: Sequence[Peer]) -> list[PeerMeasurement | None]:
@@ -50,6 +54,8 @@ def _measurement(transports: list[Transport], stats: list[TransportStats | None]
     known = [one for one in stats if one is not None]
     if not known:
         return None
+    supplies = [transport.sharing.supply for transport in transports]
+    wanted = sum(one.wanted for one in supplies)
     return PeerMeasurement(
         expected=sum(one.expected for one in known),
         missing=sum(one.missing for one in known),
@@ -57,6 +63,8 @@ def _measurement(transports: list[Transport], stats: list[TransportStats | None]
         reported_lost=sum(one.reported_lost for one in known),
         round_trip=next((one.round_trip for one in known if one.round_trip is not None), None),
         is_silent=any(transport.state is TransportState.DISCONNECTED for transport in transports),
+        video_share=min(1.0, sum(one.used for one in supplies) / wanted) if wanted else 1.0,
+        least_share=min(one.least_share for one in supplies),
     )
 
 

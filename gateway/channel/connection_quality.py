@@ -7,12 +7,17 @@ The rating is the R factor of the E-model (ITU-T G.107), as far as loss and dela
 - *Loss*: 95 p / (p + Bpl), with p in percent (G.107 section 7.5). It counts packets before any repair, since it tells
   how good the network is. Bpl = 10 is that of a speech codec with little concealment (GSM EFR in G.113 appendix I).
   Repair hides more loss than that in sound, but a picture suffers sooner.
+- *Bandwidth*: 10 for each halving of the bitrate that the member's videos would take. The E-model knows no pictures. A
+  spatial layer has about a quarter of the bitrate of the next one, so each layer that all videos lose costs one step.
+  LiveKit's scorer takes a step for each lost layer, too. A video that loses a layer alone costs a step, but no more. A
+  video that does not fit at all makes the connection poor.
 
 G.109 calls an R of 80 and more high quality, and says that below 60 nearly all users are dissatisfied. So *excellent*
 goes with up to 1.3 % of loss on a short path, and *poor* begins at 5 %. For comparison, LiveKit's scorer takes 10
 points for each percent of lost video and steps down at 80 and at 40 points, hence at 2 % and at 6 %.
 """
 
+import math
 from typing import Final
 
 from attrs import define, field
@@ -28,6 +33,13 @@ _EXCELLENT: Final = 80.0
 _GOOD: Final = 60.0
 
 _STEPS: Final[tuple[ConnectionQuality, ...]] = ("lost", "poor", "good", "excellent")
+
+HALVING: Final = 10.0
+"""The cost of each halving of the videos' bitrate."""
+MOST_FOR_ONE: Final = 25.0
+"""The most that a single video costs which gets some layers. With no other impairment it leaves a good connection."""
+STARVED: Final = 50.0
+"""The cost of a video that gets nothing, and the most that a lack of bandwidth costs."""
 
 LOSS_MEMORY: Final = 0.5
 """The weight of the past in the loss, each time it is measured. Browsers report about audio only every five seconds."""
@@ -48,6 +60,14 @@ def rate(loss: float, round_trip: float | None) -> float:
     percent = 100 * loss
     delay_impairment = 0.024 * delay + 0.11 * max(0.0, delay - 177.3)
     return _BEST - delay_impairment - 95 * percent / (percent + _LOSS_ROBUSTNESS)
+
+
+def lack(video_share: float, least_share: float) -> float:
+    """The points of the R factor that a lack of bandwidth costs; see :class:`sfu.PeerMeasurement` for the shares."""
+    if least_share <= 0:
+        return STARVED
+    one, together = (-HALVING * math.log2(max(share, 2**-5)) for share in (least_share, video_share))
+    return max(min(one, MOST_FOR_ONE), together)
 
 
 def step_of(rating: float) -> ConnectionQuality:
@@ -95,6 +115,7 @@ class QualityMeter:
     _sent: _RecentLoss = field(factory=_RecentLoss)
     _received: _RecentLoss = field(factory=_RecentLoss)
     _round_trip_age: int = ROUND_TRIP_AGE
+    _lack: float = 0.0
     # How often in a row a better step than the present one was measured.
     _better: int = 0
 
@@ -104,7 +125,10 @@ class QualityMeter:
         is_reported = self._received.add(measurement.reported, measurement.reported_lost)
         self._round_trip_age = 0 if is_reported else self._round_trip_age + 1
         round_trip = measurement.round_trip if self._round_trip_age < ROUND_TRIP_AGE else None
-        rating = min(rate(self._sent.share, round_trip), rate(self._received.share, round_trip))
+        # An estimate begins low and rises within seconds. So a lack counts only if the measurement before had it, too.
+        before, self._lack = self._lack, lack(measurement.video_share, measurement.least_share)
+        received = rate(self._received.share, round_trip) - min(before, self._lack)
+        rating = min(rate(self._sent.share, round_trip), received)
         self._follow("lost" if measurement.is_silent else step_of(rating), rating)
 
     def _follow(self, step: ConnectionQuality, rating: float) -> None:

@@ -13,6 +13,7 @@ from gateway.channel.connection_quality import (
     RISES_AFTER,
     ROUND_TRIP_AGE,
     QualityMeter,
+    lack,
     rate,
     step_of,
 )
@@ -35,11 +36,12 @@ class Line:
         received: tuple[int, int] = (PACKETS, 0),
         round_trip: float | None = 0.05,
         silent: bool = False,
+        shares: tuple[float, float] = (1.0, 1.0),
     ) -> ConnectionQuality:
         """Let packets pass in both directions, each with its losses.  Returns the quality."""
         self.totals = [total + more for total, more in zip(self.totals, (*sent, *received), strict=True)]
         expected, missing, reported, lost = self.totals
-        self.meter.update(sfu.PeerMeasurement(expected, missing, reported, lost, round_trip, silent))
+        self.meter.update(sfu.PeerMeasurement(expected, missing, reported, lost, round_trip, silent, *shares))
         return self.meter.measured
 
 
@@ -86,6 +88,44 @@ def test_a_loss_about_a_limit_does_not_flap() -> None:
         before = line.meter.measured
         changes += line.passes(received=(PACKETS, 2 + number % 2)) != before
     assert changes <= 2
+
+
+@pytest.mark.parametrize(
+    ("video_share", "least_share", "step"),
+    [
+        (1, 1, "excellent"),
+        (0.5, 0.5, "excellent"),
+        (0.4, 0.4, "good"),
+        (0.6, 0.2, "good"),
+        (0.125, 0.125, "good"),
+        (0.1, 0.1, "poor"),
+        (0.9, 0.04, "good"),
+        (0.9, 0, "poor"),
+        (0, 0, "poor"),
+    ],
+)
+def test_videos_that_the_path_has_no_room_for_count(
+    video_share: float, least_share: float, step: ConnectionQuality
+) -> None:
+    line = Line()
+    line.passes(shares=(video_share, least_share))
+    assert line.passes(shares=(video_share, least_share)) == step
+
+
+def test_a_lack_of_bandwidth_adds_to_loss() -> None:
+    assert step_of(rate(0.02, 0.05)) == step_of(rate(0, 0.05) - lack(0.2, 0.2)) == "good"
+    line = Line()
+    for _ in range(2):
+        step = line.passes(received=(PACKETS, 3), shares=(0.2, 0.2))
+    assert step == "poor"
+
+
+def test_a_lack_of_bandwidth_counts_only_if_it_lasts() -> None:
+    line = Line()
+    assert [line.passes(shares=(share, share)) for share in (0.1, 1, 0.1, 1)] == ["excellent"] * 4
+    assert [line.passes(shares=(0.1, 0.1)) for _ in range(2)] == ["excellent", "poor"]
+    steps = [line.passes() for _ in range(RISES_AFTER + 1)]
+    assert (steps[0], steps[-1]) == ("poor", "excellent")
 
 
 def test_one_lost_packet_says_nothing() -> None:

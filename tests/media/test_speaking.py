@@ -1,9 +1,10 @@
-"""On a narrow path the camera of a speaker comes first."""
+"""On a narrow path the camera of a speaker comes first, and the quality of the connection shows what is missing."""
 
 import trio
 from trio.testing import MockClock
 
 import sfu
+from gateway.channel.connection_quality import QualityMeter
 from sfu.allocation.allocator import BUDGET_SHARE, CALM_INTERVAL
 from sfu.bandwidth import SPACING
 from sfu.dataplane.interface import Crossing
@@ -55,3 +56,37 @@ async def test_speakers_cost_a_receiver_with_enough_room_nothing(autojump_clock:
             await trio.sleep(SPACING)
         assert len(scene.plane.aims) <= 1
         assert scene.consumer.layers == Layers(2, 0)
+
+
+async def test_the_measurement_of_a_receiver_shows_what_its_videos_lack(
+    autojump_clock: MockClock, identity: Identity
+) -> None:
+    def shares() -> tuple[float, float]:
+        (one,) = sfu.measure_peers([scene.bob])
+        assert one is not None
+        return one.video_share, one.least_share
+
+    def quality() -> str:
+        meter = QualityMeter()
+        for _ in range(2):
+            (one,) = sfu.measure_peers([scene.bob])
+            assert one is not None
+            meter.update(one)
+        return meter.measured
+
+    async with open_scene(identity) as scene, add_camera(scene, identity) as other:
+        assert (shares(), quality()) == ((1, 1), "excellent")
+        scene.cross(Crossing.BELOW_USED, (LOW + MIDDLE) / BUDGET_SHARE + 20e3)
+        await trio.sleep(1)
+        together, least = shares()
+        assert abs(together - (LOW + MIDDLE) / (2 * HIGH)) < 0.05
+        assert abs(least - LOW / HIGH) < 0.05
+        assert quality() == "good"
+        scene.cross(Crossing.BELOW_USED, LOW / BUDGET_SHARE + 10e3)
+        await trio.sleep(1)
+        assert other.starved
+        assert (shares()[1], quality()) == (0, "poor")
+        scene.bob.set_consumer_paused(other.id, True)
+        scene.bob.set_layers(scene.consumer.id, 0, 255)
+        await trio.sleep(1)
+        assert (shares(), quality()) == ((1, 1), "excellent"), "nothing is missing that the owner does not ask for"
