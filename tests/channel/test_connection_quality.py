@@ -156,6 +156,21 @@ def test_a_stream_that_ends_takes_its_packets_along() -> None:
     assert line.passes(sent=(PACKETS, 0)) == "excellent"
 
 
+def test_a_connection_that_loses_packets_stays_poor_when_a_stream_ends() -> None:
+    line = Line()
+    assert [line.passes(sent=(PACKETS, 10)) for _ in range(30)][-1] == "poor"
+    line.passes(sent=(-29 * PACKETS, -290))
+    assert {line.passes(sent=(PACKETS, 10)) for _ in range(10)} == {"poor"}
+
+
+def test_better_measurements_must_follow_each_other() -> None:
+    line = Line()
+    line.passes(round_trip=2.0)
+    for between in (2.0, 0.64):  # the second one is just better than poor
+        steps = [line.passes(round_trip=between if number % 3 == 1 else 0.05) for number in range(30)]
+        assert set(steps) == {"poor"}
+
+
 @settings(derandomize=True, max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(-500, 500), st.integers(-500, 500), st.floats(0, 60), st.booleans()), max_size=20)
