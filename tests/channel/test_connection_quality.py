@@ -164,9 +164,9 @@ def test_a_connection_that_loses_packets_stays_poor_when_a_stream_ends() -> None
 
 
 def test_better_measurements_must_follow_each_other() -> None:
-    line = Line()
-    line.passes(round_trip=2.0)
     for between in (2.0, 0.64):  # the second one is just better than poor
+        line = Line()
+        line.passes(round_trip=2.0)
         steps = [line.passes(round_trip=between if number % 3 == 1 else 0.05) for number in range(30)]
         assert set(steps) == {"poor"}
 
