@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SPACING: Final = 0.1
 """Seconds from one run to the next.  A client that joins consumes a hundred streams one after the other, and they share
 a run."""
+SPACING_PER_VIDEO: Final = 0.005
+"""The same for each video, if that is more.  A run takes about 0.01 ms for each video.  In a large channel one sender
+that pauses and resumes makes all receivers run."""
 UNKNOWN_INTERVAL: Final = 1.0
 """Seconds to the next run while the estimate is unknown: the data plane has to learn what is in use."""
 FIRST_PROBES: Final = 1.0
@@ -63,6 +66,7 @@ class BandwidthSharing:
         self._counts_from: float | None = None
         self._asked = False
         self._ran_at = -math.inf
+        self._spacing = SPACING
         self._due = math.inf
 
     def on_consumer(self, consumer: Consumer) -> None:
@@ -92,7 +96,7 @@ class BandwidthSharing:
 
     def get_timer(self) -> float:
         """Time of the next run.  Infinite if none is needed."""
-        return min(self._due, self._ran_at + SPACING if self._asked else math.inf)
+        return min(self._due, self._ran_at + self._spacing if self._asked else math.inf)
 
     def handle_timer(self, consumers: Iterable[Consumer], plane: DataPlane, transport: TransportId, now: float) -> None:
         """Choose the layers of each consumer again, if it is time, and tell the data plane what is in use."""
@@ -107,6 +111,7 @@ class BandwidthSharing:
             Demand(consumer.id, ladder, consumer.producer.screen, consumer.priority, consumer.producer.speaking)
             for consumer, ladder in takers
         ]
+        self._spacing = max(SPACING, SPACING_PER_VIDEO * len(demands))
         estimate = None if self._is_blind else self._estimate(plane, transport, now)
         self._is_limited = estimate is not None
         if estimate is None:
