@@ -174,7 +174,7 @@ def by_rid(parameters: protocol.media.RtpParameters) -> protocol.media.RtpParame
 @asynccontextmanager
 async def open_call(kind: MediaKind, *, rid: bool = False, seed: int = 1) -> AsyncIterator[Call]:
     async with (
-        open_network(sfu.MediaSettings(), seed=seed) as network,
+        open_network(sfu.MediaSettings(share_bandwidth=False), seed=seed) as network,
         sfu.open_peer(network.router, Notices(), name="ada") as ada,
         sfu.open_peer(network.router, Notices(), name="bob") as bob,
     ):
