@@ -88,6 +88,11 @@ class DamagedEncodings:
         self._look_at = now + LOOK
         return before != set(self._damaged)
 
+    def clear(self) -> None:
+        """No encoding is damaged any more, and none is awaited."""
+        self._awaited.clear()
+        self._damaged.clear()
+
     def get_timer(self) -> float | None:
         """When to call :meth:`update` next, in seconds.  None for never."""
         looks = [self._look_at] if self._damaged else []

@@ -171,8 +171,11 @@ class Producer:
         """Give the receivers of damaged encodings lower ones, and send them no more pieces of those."""
         self.review_consumers(now)
         for consumer in list(self.consumers.values()):
-            if consumer.stats().encoding in self._damaged:
-                consumer.guard(consumer.stop_above_target)
+            consumer.guard(self._stop_if_damaged, consumer)
+
+    def _stop_if_damaged(self, consumer: Consumer) -> None:
+        if not consumer.closed and consumer.stats().encoding in self._damaged:
+            consumer.stop_above_target()
 
     def on_reachable(self, now: float) -> None:
         """The client can answer key frame requests again.  Repeat those that it has not answered."""
@@ -266,6 +269,10 @@ class Producer:
         if self.kind == "video" and not self.paused:
             stats = self.encoding_stats()
             active = self._active(stats, now)
+            if not any(active):
+                # Nothing takes the place of a damaged encoding any more, so pieces of it are better than nothing.
+                self._damaged.clear()
+                active = self._active(stats, now)
             is_new_ladder = self._measure(stats, active, now)
             for consumer in list(self.consumers.values()):
                 consumer.guard(consumer.review, active, now)

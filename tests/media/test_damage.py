@@ -5,6 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from sfu.damage import GIVEN_UP, LOOK, PATIENCE, REST, DamagedEncodings
+from sfu.dataplane.core import ENCODING_IDLE
 from sfu.dataplane.values import RepairFailed
 from tests.media.camera import FRAME
 from tests.media.test_simulcast import Scene, is_key, layer_of, open_scene
@@ -126,3 +127,17 @@ async def test_an_encoding_without_a_lower_one_that_flows_is_not_damaged(
         seen = scene.take_seen()
         assert {layer_of(packet) for packet in seen} == {2}
         assert any(is_key(packet) for packet in seen)
+
+
+async def test_a_damaged_encoding_is_better_than_none(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(3)
+        fail_repair(scene, 2, narrow=True)
+        await trio.sleep(1)
+        assert encodings(scene)[-1] == 1
+        for layer in scene.camera.layers[:2]:
+            layer.flows = False
+        await trio.sleep(ENCODING_IDLE + 2)
+        scene.take_seen()
+        await trio.sleep(1)
+        assert set(encodings(scene)) == {2}
