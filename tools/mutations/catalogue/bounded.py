@@ -134,6 +134,7 @@ async def _update_all(channels: Iterable[Channel]) -> None:
     for channel in channels:
         try:
             update_speakers(channel)
+            prefer_speakers(channel, trio.current_time())
         except Exception:
             log.exception("cannot update the speakers of a channel", channel=channel.id)
         await trio.lowlevel.checkpoint()
@@ -142,6 +143,7 @@ async def _update_all(channels: Iterable[Channel]) -> None:
         for channel in list(channels()):
             try:
                 update_speakers(channel)
+                prefer_speakers(channel, trio.current_time())
             except Exception:
                 log.exception("cannot update the speakers of a channel", channel=channel.id)
             await trio.lowlevel.checkpoint()
