@@ -26,6 +26,18 @@ class _Damage:
     since: float
 
 
+@frozen
+class _Awaited:
+    """The encoding had sent ``key_frames`` key frames, and has ``patience`` seconds for the next one.
+
+    They end at the ``deadline``, which is infinite until the sender is asked.
+    """
+
+    key_frames: int
+    patience: float
+    deadline: float = math.inf
+
+
 @define
 class DamagedEncodings:
     """The damaged encodings of one producer with simulcast.
@@ -39,8 +51,7 @@ class DamagedEncodings:
     The lowest encoding is never damaged, since nothing could take its place.
     """
 
-    # For each encoding that awaits a key frame: the number of its key frames so far, and the time of its deadline.
-    _awaited: dict[int, tuple[int, float]] = field(factory=dict)
+    _awaited: dict[int, _Awaited] = field(factory=dict)
     _damaged: dict[int, _Damage] = field(factory=dict)
     _look_at: float = math.inf
 
@@ -52,20 +63,29 @@ class DamagedEncodings:
         return {encoding for encoding, damage in self._damaged.items() if now < damage.since + REST}
 
     def on_repair_failed(self, encoding: int, key_frames: int, patience: float, now: float) -> bool:
-        """It had sent ``key_frames`` key frames ``now``, and the next one must come within ``patience`` seconds.
+        """It had sent ``key_frames`` key frames ``now``.
 
-        Returns whether it is damaged already.
+        The next one must come within ``patience`` seconds from the time at which :meth:`on_asked` is called.  Returns
+        whether the encoding is damaged already.
         """
         if encoding == 0:
             return False
         if encoding not in self._damaged:
             if patience > 0:
-                self._awaited.setdefault(encoding, (key_frames, now + patience))
+                awaited = self._awaited.get(encoding)
+                if awaited is None or math.isinf(awaited.deadline):
+                    self._awaited[encoding] = _Awaited(key_frames, patience)
             else:
                 self._awaited.pop(encoding, None)
                 self._damaged[encoding] = _Damage(key_frames, now)
                 self._look_at = now + LOOK
         return encoding in self._damaged
+
+    def on_asked(self, encoding: int, now: float) -> None:
+        """The sender is asked for a key frame of this encoding ``now``, or was before and has not answered."""
+        awaited = self._awaited.get(encoding)
+        if awaited is not None and math.isinf(awaited.deadline):
+            self._awaited[encoding] = evolve(awaited, deadline=now + awaited.patience)
 
     def update(self, key_frames: Callable[[int], int], now: float) -> bool:
         """See what has come.  Returns whether other encodings are damaged than before."""
@@ -73,11 +93,11 @@ class DamagedEncodings:
         if timer is None or now < timer:
             return False
         before = set(self._damaged)
-        for encoding, (frames, deadline) in list(self._awaited.items()):
-            if now >= deadline:
+        for encoding, awaited in list(self._awaited.items()):
+            if now >= awaited.deadline:
                 del self._awaited[encoding]
-                if key_frames(encoding) == frames:
-                    self._damaged[encoding] = _Damage(frames, now)
+                if key_frames(encoding) == awaited.key_frames:
+                    self._damaged[encoding] = _Damage(awaited.key_frames, now)
         for encoding, damage in list(self._damaged.items()):
             frames = key_frames(encoding)
             if now < damage.since + REST:
@@ -88,6 +108,15 @@ class DamagedEncodings:
         self._look_at = now + LOOK
         return before != set(self._damaged)
 
+    def forget(self, encoding: int) -> None:
+        """The encoding begins anew, so it is whole."""
+        self._awaited.pop(encoding, None)
+        self._damaged.pop(encoding, None)
+
+    def await_none(self) -> None:
+        """The sender has paused, and sends no key frame."""
+        self._awaited.clear()
+
     def clear(self) -> None:
         """No encoding is damaged any more, and none is awaited."""
         self._awaited.clear()
@@ -95,5 +124,7 @@ class DamagedEncodings:
 
     def get_timer(self) -> float | None:
         """When to call :meth:`update` next, in seconds.  None for never."""
-        looks = [self._look_at] if self._damaged else []
-        return min((*(deadline for _, deadline in self._awaited.values()), *looks), default=None)
+        timer = min((awaited.deadline for awaited in self._awaited.values()), default=math.inf)
+        if self._damaged:
+            timer = min(timer, self._look_at)
+        return timer if math.isfinite(timer) else None

@@ -52,7 +52,7 @@ class KeyFrameSource(Protocol):
     def key_frames(self, encoding: int) -> int:
         """How many key frames of this encoding came so far."""
 
-    def send_key_frame_request(self, encoding: int) -> None: ...
+    def send_key_frame_request(self, encoding: int, now: float) -> None: ...
 
 
 @define
@@ -146,16 +146,17 @@ class KeyFrameRequests:
         request.add(receiver, patience.next_turn(key_frames, now))
         self.send_due(source, now)
 
-    def add_all(self, source: KeyFrameSource, encoding: int, receivers: Iterable[str], now: float) -> None:
+    def add_all(self, source: KeyFrameSource, encoding: int, receivers: Iterable[str], now: float) -> bool:
         """The producer's client lost packets for good, so that these receivers need a key frame of this encoding.
 
         The receivers did not ask, so this does not count against their :class:`Patience`.  The limits of the encoding
-        apply.
+        apply.  Returns whether the client has been asked.
         """
         request = self._settled(encoding, source.key_frames(encoding))
         for receiver in receivers:
             request.add(receiver, now)
         self.send_due(source, now)
+        return request.tries > 0
 
     def _settled(self, encoding: int, key_frames: int) -> _Request:
         request = self._requests.setdefault(encoding, _Request())
@@ -203,4 +204,4 @@ class KeyFrameRequests:
         request.settle(key_frames)
         if request.receivers and now >= request.due(self.interval):
             request.record_sent(self.interval, now)
-            source.send_key_frame_request(encoding)
+            source.send_key_frame_request(encoding, now)

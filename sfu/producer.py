@@ -115,6 +115,7 @@ class Producer:
             return
         self.paused = paused
         self.transport.plane.set_producer_paused(self.plane_id, paused)
+        self._damaged.await_none()
         for consumer in list(self.consumers.values()):
             consumer.guard(consumer.on_producer_paused, now)
         self.on_reachable(now)
@@ -152,7 +153,9 @@ class Producer:
         """
         receivers = [id_ for id_ in self.consumers if self.is_needed(event.encoding, id_)]
         if receivers and not self._leaves_damaged(event, now):
-            self._key_frame_requests.add_all(self, event.encoding, receivers, now)
+            is_asked = self._key_frame_requests.add_all(self, event.encoding, receivers, now)
+            if is_asked:
+                self._damaged.on_asked(event.encoding, now)
         self.transport.wake()
 
     def _leaves_damaged(self, event: RepairFailed, now: float) -> bool:
@@ -208,8 +211,9 @@ class Producer:
     def key_frames(self, encoding: int) -> int:
         return self.encoding_stats()[encoding].key_frames
 
-    def send_key_frame_request(self, encoding: int) -> None:
+    def send_key_frame_request(self, encoding: int, now: float) -> None:
         """Send PLI if the client understands it (RFC 4585 section 6.3.1), else FIR (RFC 5104 section 4.3.1)."""
+        self._damaged.on_asked(encoding, now)
         self.transport.plane.request_key_frame(self.plane_id, encoding, full_intra=not self.plan.pli)
 
     # Demand.
@@ -235,6 +239,7 @@ class Producer:
         # Under another SSRC an encoder may have begun anew: its clock, losses and key frames count from zero.
         if self.ssrcs[event.encoding] is not None:
             self._key_frame_requests.restart_count(event.encoding)
+            self._damaged.forget(event.encoding)
         self.ssrcs[event.encoding] = event.ssrc
         self.review_consumers(now)
         self.handle_timer(now)

@@ -7,6 +7,7 @@ from trio.testing import MockClock
 from sfu.damage import GIVEN_UP, LOOK, PATIENCE, REST, DamagedEncodings
 from sfu.dataplane.core import ENCODING_IDLE
 from sfu.dataplane.values import RepairFailed
+from sfu.keyframes import BURST
 from tests.media.camera import FRAME
 from tests.media.test_simulcast import Scene, is_key, layer_of, open_scene
 from tools.light.transport import Identity
@@ -20,8 +21,12 @@ def never(encoding: int) -> int:
 
 def test_an_encoding_whose_key_frame_does_not_come_is_damaged() -> None:
     damaged = DamagedEncodings()
-    assert not damaged.on_repair_failed(2, 3, PATIENCE, 10.0)
+    assert not damaged.on_repair_failed(2, 3, PATIENCE, 9.0)
+    assert damaged.get_timer() is None, "the sender has not been asked"
+    damaged.on_asked(2, 10.0)
     assert damaged.get_timer() == 10.0 + PATIENCE
+    damaged.on_asked(2, 10.1)
+    damaged.on_repair_failed(2, 3, PATIENCE, 10.2)
     assert not damaged.update(never, 10.0 + PATIENCE - 0.01)
     assert damaged.update(never, 10.0 + PATIENCE)
     assert (2 in damaged, 1 in damaged, damaged.resting(10.5)) == (True, False, {2})
@@ -30,8 +35,27 @@ def test_an_encoding_whose_key_frame_does_not_come_is_damaged() -> None:
 def test_a_key_frame_in_time_leaves_it_whole() -> None:
     damaged = DamagedEncodings()
     damaged.on_repair_failed(2, 3, PATIENCE, 10.0)
+    damaged.on_asked(2, 10.0)
     assert not damaged.update(lambda _: 4, 10.0 + PATIENCE)
     assert (2 in damaged, damaged.get_timer()) == (False, None)
+
+
+def test_a_failure_whose_request_never_left_leaves_nothing_behind() -> None:
+    damaged = DamagedEncodings()
+    damaged.on_repair_failed(2, 3, PATIENCE, 10.0)
+    damaged.on_repair_failed(2, 4, PATIENCE, 20.0)
+    damaged.on_asked(2, 20.0)
+    assert damaged.update(lambda _: 4, 20.0 + PATIENCE), "the key frame between the two is no answer to the second"
+
+
+def test_an_encoding_that_begins_anew_is_whole_and_a_paused_sender_is_not_waited_for() -> None:
+    damaged = DamagedEncodings()
+    damaged.on_repair_failed(1, 3, 0.0, 10.0)
+    damaged.on_repair_failed(2, 3, PATIENCE, 10.0)
+    damaged.on_asked(2, 10.0)
+    damaged.await_none()
+    damaged.forget(1)
+    assert (1 in damaged, damaged.get_timer()) == (False, None)
 
 
 def test_without_patience_it_is_damaged_at_once_but_not_the_lowest() -> None:
@@ -111,6 +135,39 @@ async def test_a_sender_with_room_has_time_for_a_key_frame(autojump_clock: MockC
         scene.camera.hears = True
         await trio.sleep(2)
         assert encodings(scene)[-1] == 1
+
+
+async def test_the_time_for_a_key_frame_begins_with_the_request(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(3)
+        best = scene.camera.layers[2]
+        # After some key frames in a row, the next request waits for its turn.
+        for _ in range(BURST):
+            fail_repair(scene, 2, narrow=False)
+            await trio.sleep(PATIENCE / 2)
+        asked = best.asked
+        scene.take_seen()
+        fail_repair(scene, 2, narrow=False)
+        await trio.sleep(1.2 * PATIENCE)
+        assert best.asked == asked, "it still waits"
+        await trio.sleep(3)
+        assert best.asked > asked
+        assert set(encodings(scene)) == {2}
+
+
+async def test_a_paused_sender_is_not_damaged(autojump_clock: MockClock, identity: Identity) -> None:
+    async with open_scene(identity) as scene:
+        await trio.sleep(3)
+        scene.camera.hears = False
+        fail_repair(scene, 2, narrow=False)
+        await trio.sleep(PATIENCE / 2)
+        scene.producer.set_paused(True, trio.current_time())
+        await trio.sleep(1)
+        scene.camera.hears = True
+        scene.take_seen()
+        scene.producer.set_paused(False, trio.current_time())
+        await trio.sleep(1)
+        assert encodings(scene)[-1] == 2
 
 
 async def test_an_encoding_without_a_lower_one_that_flows_is_not_damaged(

@@ -34,7 +34,7 @@ class Camera:
     def key_frames(self, encoding: int) -> int:
         return self.frames
 
-    def send_key_frame_request(self, encoding: int) -> None:
+    def send_key_frame_request(self, encoding: int, now: float) -> None:
         self.asked.append(encoding)
         self.frames += self.answers
 
@@ -42,8 +42,8 @@ class Camera:
         patience = self.patience.setdefault((encoding, receiver), Patience())
         self._requests.add(self, encoding, receiver, patience, now)
 
-    def lose(self, now: float, *receivers: str) -> None:
-        self._requests.add_all(self, 0, receivers, now)
+    def lose(self, now: float, *receivers: str) -> bool:
+        return self._requests.add_all(self, 0, receivers, now)
 
     def retry_soon(self, encoding: int, now: float) -> None:
         self._requests.retry_soon(self, encoding, now)
