@@ -12,7 +12,8 @@ moment, and each failed attempt freezes pictures.  The rules:
   is given back, as a failure.
 - **Newcomers** and consumers whose owner changed a wish get their share at once, if need be from others.  So does a
   consumer that had everything, when its sender begins to send more.
-- Pictures that others see make way for somebody who sees nothing, also during the back-off.
+- Pictures that others see make way for somebody who sees nothing, also during the back-off.  So does the room of a
+  picture that ended: the path has borne it.
 - **Speakers**: the picture of a person who begins to speak may grow at once, but only into the room of others.  People
   speak in turn, so these changes are many, and none of them may ask the path for much more than it carries already.
 """
@@ -113,6 +114,8 @@ class Allocator:
     _proven: bool = False
     _room_since: float = math.inf
     _changed_at: float = -math.inf
+    # The highest total since the last change, in bits a second.  Pictures may have ended since.
+    _borne: float = 0.0
     _raised_at: float | None = None
     # How long the next step up waits if this one fails.
     _back_off: float = BACK_OFF
@@ -241,12 +244,11 @@ class Allocator:
             return best
         if any(free):
             return _plan(budget, demands, kept, caps)
-        used = total_rate(demands, kept)
         # Even in the back-off, pictures make way for a speaker, and for people who see nothing of somebody.
         if any(situation.favored):
-            return _swap(min(budget, SPEAKER_SLACK * used), demands, kept, caps)
+            return _swap(min(budget, SPEAKER_SLACK * total_rate(demands, kept)), demands, kept, caps)
         if now >= self._changed_at + PAUSE:
-            return _swap(min(budget, used), demands, kept, [max(at, 0) for at in kept])
+            return _swap(min(budget, self._borne), demands, kept, [max(at, 0) for at in kept])
         return kept
 
     def _may_rise(self, now: float) -> bool:
@@ -276,7 +278,8 @@ class Allocator:
         at_top = zip(situation.demands, places, situation.tops, strict=True)
         self._satisfied = {demand.consumer for demand, place, top in at_top if place == top}
         if places != situation.kept:
-            self._changed_at, self._proven, self._room_since = now, False, math.inf
+            self._changed_at, self._proven, self._room_since, self._borne = now, False, math.inf, 0.0
+        self._borne = max(self._borne, total_rate(situation.demands, places))
 
     def _due(self, now: float, *, is_calm: bool) -> float:
         if is_calm:

@@ -10,6 +10,7 @@ from sfu.allocation import NO_LIMIT, Allocator, Allotment, Demand
 from sfu.allocation.allocator import (
     BACK_OFF,
     BACK_OFF_GROWTH,
+    BUDGET_SHARE,
     BUSY_INTERVAL,
     CALM_INTERVAL,
     KEY_FRAME_WAIT,
@@ -358,6 +359,20 @@ def test_a_starved_screen_takes_the_room_of_cameras_even_in_the_back_off() -> No
     call.now += PAUSE / 2
     assert PAUSE + 1 < BACK_OFF
     assert call.run(700e3).limits == {"a": CAMERA[1].layers, "s": Layers(0, 255)}
+
+
+def test_a_starved_video_gets_the_room_of_one_that_ended_even_in_the_back_off() -> None:
+    call = Call([camera("a"), camera("b"), camera("c")])
+    call.play(CAMERA[0].rate * 2.5 / BUDGET_SHARE, 10)
+    assert call.limits["c"] is None
+    call.run(PLENTY, proven=True)
+    call.now += 1
+    call.run(CAMERA[0].rate * 2.5 / BUDGET_SHARE)
+    assert call.limits["c"] is None, "the upgrade failed, so the next one waits"
+    call.now += PAUSE
+    assert PAUSE + 1 < BACK_OFF
+    call.demands = call.demands[1:]
+    assert call.run(CAMERA[0].rate * 2.5 / BUDGET_SHARE).limits["c"] is not None
 
 
 def test_two_equals_do_not_change_places() -> None:
