@@ -325,8 +325,8 @@ class Consumer:
             self.retarget(self.producer.active_encodings(now), now)
             if self.flowing and _rises(self.stats()):
                 self.request_key_frame(now)
-            if urgent:
-                self.stop_above_target()
+        if urgent and limit is not None:
+            self.stop_above_target()
         if starved != self.starved:
             self.starved = starved
             self._apply_pauses()

@@ -69,3 +69,5 @@ class Crossing(enum.StrEnum):
     """The path has carried the next step for long enough: the step may be taken."""
     BLIND = "blind"
     """Packets leave, and no feedback comes: the estimate is worth nothing."""
+    HEARD = "heard"
+    """Feedback comes again."""

@@ -10,7 +10,7 @@ from sfu.bandwidth import SPACING
 from sfu.dataplane.interface import Crossing
 from sfu.layers import Layers
 from tests.media.camera import FRAME
-from tests.media.test_bandwidth import HIGH, LOW, MIDDLE, add_camera, open_scene
+from tests.media.estimated_path import HIGH, LOW, MIDDLE, add_camera, open_scene
 from tools.light.transport import Identity
 
 

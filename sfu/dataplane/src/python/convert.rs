@@ -63,8 +63,8 @@ impl<'py> FromPyObject<'_, 'py> for DropReason {
     }
 }
 
-const CROSSINGS: [(Why, &str); 3] =
-    [(Why::BelowUsed, "below_used"), (Why::NextProven, "next_proven"), (Why::Blind, "blind")];
+const CROSSINGS: [(Why, &str); 4] =
+    [(Why::BelowUsed, "below_used"), (Why::NextProven, "next_proven"), (Why::Blind, "blind"), (Why::Heard, "heard")];
 
 /// From a `Crossing` of `sfu/dataplane/interface.py`, which is its label.
 impl<'py> FromPyObject<'_, 'py> for Why {

@@ -183,6 +183,9 @@ impl BandwidthEstimator {
         }
         let Some(report) = self.read(feedback, now) else { return };
         self.heard_at.get_or_insert(now);
+        if self.silence.said_blind() {
+            self.marks.report(self.estimate(), Why::Heard);
+        }
         if self.silence.on_feedback(now) {
             self.probes.restart(now);
         }

@@ -25,13 +25,14 @@ pub struct Silence {
     /// There was feedback once.
     heard: bool,
     blind: bool,
+    said_blind: bool,
     fell: bool,
     due: f64,
 }
 
 impl Default for Silence {
     fn default() -> Self {
-        Self { unanswered_since: None, heard: false, blind: false, fell: false, due: f64::INFINITY }
+        Self { unanswered_since: None, heard: false, blind: false, said_blind: false, fell: false, due: f64::INFINITY }
     }
 }
 
@@ -41,6 +42,11 @@ impl Silence {
         if self.unanswered_since.is_none() {
             self.unanswered_since = Some(now);
         }
+    }
+
+    /// Whether [`Verdict::Blind`] was given, and no feedback has come since.
+    pub fn said_blind(&self) -> bool {
+        self.said_blind
     }
 
     /// Feedback came.  Returns whether the estimate fell without it.
@@ -54,7 +60,7 @@ impl Silence {
     pub fn watch(&mut self, watch: bool, now: f64) {
         match (watch, self.due.is_finite()) {
             (true, false) => self.due = now + BLIND,
-            (false, _) => *self = Self { heard: self.heard, ..Self::default() },
+            (false, _) => *self = Self { heard: self.heard, said_blind: self.said_blind, ..Self::default() },
             _ => {}
         }
     }
@@ -74,7 +80,7 @@ impl Silence {
             return Verdict::Fine;
         };
         if !self.blind {
-            self.blind = true;
+            (self.blind, self.said_blind) = (true, true);
             self.due = since + FALL;
             return Verdict::Blind;
         }
@@ -107,7 +113,12 @@ mod tests {
         let mut silence = Silence::default();
         silence.watch(true, 0.0);
         silence.on_sent(1.0);
+        assert!(!silence.said_blind());
         assert_eq!(verdicts(&mut silence, 20.0), [(3.0, Verdict::Blind)]);
+        silence.watch(false, 20.0);
+        assert!(silence.said_blind());
+        silence.on_feedback(21.0);
+        assert!(!silence.said_blind());
     }
 
     #[test]

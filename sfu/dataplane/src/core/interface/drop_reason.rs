@@ -76,6 +76,11 @@ impl DropCounts {
         self.0[reason as usize] += 1;
     }
 
+    /// Count datagrams, or packets, that were not forwarded for the same reason.
+    pub fn count_many(&mut self, reason: DropReason, datagrams: usize) {
+        self.0[reason as usize] += datagrams as u64;
+    }
+
     /// Every reason with its count.
     pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
         DropReason::ALL.iter().map(|&reason| (reason, self.0[reason as usize]))

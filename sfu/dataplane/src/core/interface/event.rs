@@ -15,6 +15,8 @@ pub enum Why {
     NextProven,
     /// We send, and no feedback comes: the estimate is worth nothing.
     Blind,
+    /// Feedback comes again.
+    Heard,
 }
 
 /// Everything that the core reports to the slow path.

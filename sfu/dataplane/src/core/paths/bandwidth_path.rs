@@ -48,7 +48,7 @@ impl Core {
     pub(super) fn on_max_bitrate(&mut self, key: TransportKey, bitrate: u64, now: f64) {
         let transport = &mut self.transports[key];
         if !transport.consumers.is_empty() {
-            transport.bandwidth.get_or_insert_default().set_max_bitrate(bitrate);
+            transport.bandwidth.get_or_insert_default().set_max_bitrate(bitrate, now);
             self.follow_bandwidth(key, now);
         }
     }

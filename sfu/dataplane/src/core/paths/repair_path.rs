@@ -125,10 +125,10 @@ impl Core {
 
     /// The timer of the missing packets fired: ask for all that are due, in one packet (reduced size, RFC 5506).
     pub(in crate::core) fn ask_for_missing(&mut self, key: TransportKey, now: f64) {
-        let (mut nacks, mut next_due) = (Vec::new(), f64::INFINITY);
+        let (mut nacks, mut failed, mut next_due) = (Vec::new(), Vec::new(), f64::INFINITY);
         let sender_ssrc = self.rtcp_source.ssrc;
-        for &producer in &self.transports[key].producers {
-            let producer = &mut self.producers[producer];
+        for &producer_key in &self.transports[key].producers {
+            let producer = &mut self.producers[producer_key];
             for index in 0..producer.encodings.len() {
                 let wanted = producer.asks_for_missing(index);
                 let encoding = &mut producer.encodings[index];
@@ -146,9 +146,13 @@ impl Core {
                 }
                 numbers.clear();
                 self.scratch.numbers = numbers;
+                if encoding.missing.failure_is_due(now) {
+                    failed.push(EncodingKey { producer: producer_key, index });
+                }
                 next_due = encoding.missing.next_due().map_or(next_due, |due| next_due.min(due));
             }
         }
+        failed.into_iter().for_each(|at| self.tell_failure(at, now));
         if !nacks.is_empty() {
             self.transports[key].asked_at = now;
             if let Some((path, datagram)) = self.seal_compound(key, nacks) {

@@ -16,6 +16,8 @@ use crate::core::wire::rtp::{Element, FIXED_HEADER_SIZE, parse_header_untrusted}
 /// A receiver that asks at once for so many packets that are not kept any more was cut off, unless its feedback came all
 /// the time.  Then its path is too narrow, and a key frame would make that worse.
 const CUT_OFF: usize = 16;
+/// Numbers of one NACK that are read.  A receiver that misses more of them needs a key frame.
+const MOST_READ: usize = 1024;
 
 impl Core {
     /// Answer a NACK: send those packets of a consumer again that its receiver misses.
@@ -31,30 +33,25 @@ impl Core {
     ) {
         let Some(key) = self.transports[transport].sender_of(nack.media_ssrc) else { return };
         let Some(resender) = self.consumers.get_mut(key).and_then(|consumer| consumer.resender()) else { return };
-        let requested = nack.numbers().count();
+        let requested = nack.count();
         resender.counts.requested += requested as u64;
         self.traffic.requested_by_receivers += requested as u64;
         self.keep_for_longer(key, now);
-        // After a switch a receiver goes on to ask for packets from before it.  These must not take the place of others.
-        let consumer = &self.consumers[key];
-        let wanted = nack.numbers().filter(|&number| !consumer.is_from_before(number)).count();
-        self.count_not_resent(key, DropReason::ResendNotStored, requested - wanted);
-        let allowed = self.transports[transport].resend_limits().take_look_ups(wanted.min(*look_ups), now);
-        *look_ups -= allowed;
         let mut elements = std::mem::take(&mut self.scratch.elements);
-        let mut too_old = 0;
-        let mut left = allowed;
-        for number in nack.numbers() {
+        let (mut too_old, mut read) = (0, 0);
+        for number in nack.numbers().take(MOST_READ) {
+            // After a switch a receiver goes on to ask for packets from before it.  These cost no look-up.
             if self.consumers[key].is_from_before(number) {
-                continue;
-            }
-            if left == 0 {
+                self.count_not_resent(key, DropReason::ResendNotStored, 1);
+            } else if *look_ups == 0 || !self.transports[transport].resend_limits().take_look_up(now) {
                 break;
+            } else {
+                *look_ups -= 1;
+                if let Err(reason) = self.resend(key, number, &mut elements, &mut too_old, now) {
+                    self.count_not_resent(key, reason, 1);
+                }
             }
-            left -= 1;
-            if let Err(reason) = self.resend(key, number, &mut elements, &mut too_old, now) {
-                self.count_not_resent(key, reason, 1);
-            }
+            read += 1;
         }
         self.scratch.elements = elements;
         let bandwidth = self.transports[transport].bandwidth.as_ref();
@@ -62,11 +59,11 @@ impl Core {
             // Browsers wait for the packets, and ask for a key frame only after some seconds.
             self.want_key_frame(key, now);
         }
-        self.count_not_resent(key, DropReason::TooManyNacks, wanted - allowed);
+        self.count_not_resent(key, DropReason::TooManyNacks, requested - read);
     }
 
     fn count_not_resent(&mut self, key: ConsumerKey, reason: DropReason, packets: usize) {
-        (0..packets).for_each(|_| self.drops.count(reason));
+        self.drops.count_many(reason, packets);
         if let Some(resender) = &mut self.consumers[key].resender {
             resender.counts.not_resent += packets as u64;
         }

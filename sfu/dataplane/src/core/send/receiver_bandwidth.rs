@@ -9,6 +9,9 @@ use crate::core::wire::rtcp::TransportFeedback;
 /// The shortest time between two reports that follow a receiver's own estimate, in seconds.
 const REPORT_PAUSE: f64 = 0.5;
 
+/// Seconds without video after which a receiver's own estimate lapses.  It measures what arrives, so without video it has
+/// nothing to say, and would keep all video paused for ever.
+const LAPSE: f64 = 10.0;
 /// The longest pause between two feedbacks on a path that is not cut, in seconds.  Browsers send one each 50 to 250 ms.
 const SILENCE: f64 = 0.5;
 /// For this long after such a pause, receivers ask for what they missed in it.  In seconds.
@@ -55,6 +58,8 @@ pub struct ReceiverBandwidth {
     fed_again_at: f64,
     /// The newest estimate of the receiver itself, in bits per second.
     max_bitrate: Option<f64>,
+    /// When it came, in seconds.
+    max_bitrate_at: f64,
     /// The last report that followed from it for this aim.
     reported: Option<Why>,
     /// When that was, in seconds.
@@ -84,8 +89,15 @@ impl ReceiverBandwidth {
     }
 
     /// The receiver itself estimates that it can take so many bits per second.  Feedback counts more than that.
-    pub fn set_max_bitrate(&mut self, bitrate: u64) {
+    pub fn set_max_bitrate(&mut self, bitrate: u64, now: f64) {
         self.max_bitrate = Some(bitrate as f64).filter(|_| !self.measured);
+        self.max_bitrate_at = now;
+    }
+
+    /// When the receiver's own estimate lapses, in seconds; infinite while video is in use.
+    fn lapses_at(&self) -> f64 {
+        let is_idle = self.max_bitrate.is_some() && self.aim.is_some_and(|aim| aim.used == 0.0);
+        if is_idle { self.max_bitrate_at + LAPSE } else { f64::INFINITY }
     }
 
     /// Whether the slow path has an aim.  Without one, nothing measures the path but media.
@@ -116,6 +128,9 @@ impl ReceiverBandwidth {
 
     /// Handle everything that is due at `now`, in seconds.
     pub fn pass_time(&mut self, now: f64) {
+        if self.lapses_at() <= now {
+            self.max_bitrate = None;
+        }
         let Some(estimator) = &mut self.estimator else { return };
         if let Some(Aim { used, next, wanted }) = self.aim.filter(|_| self.aim_is_new) {
             estimator.aim(used, next, wanted, now);
@@ -133,8 +148,8 @@ impl ReceiverBandwidth {
 
     /// When [`Self::pass_time`] is due next, in seconds.  Infinite if never.  Packets that leave do not change it.
     pub fn next_due(&self) -> f64 {
-        let Some(estimator) = &self.estimator else { return f64::INFINITY };
-        if self.aim_is_new { f64::NEG_INFINITY } else { estimator.next_due() }
+        let Some(estimator) = &self.estimator else { return self.lapses_at() };
+        if self.aim_is_new { f64::NEG_INFINITY } else { estimator.next_due().min(self.lapses_at()) }
     }
 
     /// The watermark that the estimate crossed last, if the slow path does not know that yet.

@@ -43,15 +43,15 @@ pub struct ResendLimits {
 }
 
 impl ResendLimits {
-    /// How many of the `wanted` numbers may be looked up at `now`, in seconds.
-    pub fn take_look_ups(&mut self, wanted: usize, now: f64) -> usize {
+    /// Whether another number may be looked up at `now`, in seconds.  If so, it is counted.
+    pub fn take_look_up(&mut self, now: f64) -> bool {
         if now - self.second_from >= 1.0 {
             self.second_from = now;
             self.look_ups = 0;
         }
-        let taken = wanted.min(LOOK_UPS_A_SECOND - self.look_ups);
-        self.look_ups += taken;
-        taken
+        let may = self.look_ups < LOOK_UPS_A_SECOND;
+        self.look_ups += usize::from(may);
+        may
     }
 
     /// A stream to the receiver begins with a key frame.
@@ -108,9 +108,9 @@ mod tests {
     #[test]
     fn look_ups_are_limited_for_each_second() {
         let mut limits = ResendLimits::default();
-        let taken: Vec<_> = (0..6).map(|step| limits.take_look_ups(256, 5.0 + f64::from(step) * 0.1)).collect();
-        assert_eq!(taken, [256, 256, 256, 232, 0, 0]);
-        assert_eq!(limits.take_look_ups(17, 6.0), 17);
+        let mut take = |now| (0..256).filter(|_| limits.take_look_up(now)).count();
+        assert_eq!([5.0, 5.1, 5.2, 5.3, 5.4, 5.5].map(&mut take), [256, 256, 256, 232, 0, 0]);
+        assert_eq!(take(6.0), 256);
     }
 
     #[test]

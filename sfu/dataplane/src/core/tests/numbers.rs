@@ -350,6 +350,47 @@ fn the_estimate_of_a_receiver_without_feedback_counts_as_it_is() {
 }
 
 #[test]
+fn the_estimate_of_a_receiver_that_gets_nothing_lapses() {
+    let unnumbered = ConsumerFormat { wide_id: None, ..numbered() };
+    let (mut core, _, mut receiver) = call(&unnumbered);
+    max_bitrate(&mut core, &mut receiver, 1 << 10, 1.0);
+    core.aim_bandwidth(2, 500_000.0, None, 3e6).unwrap();
+    core.pass_time(20.0);
+    assert!(core.bandwidth_stats(2).unwrap().is_some(), "the video is in use");
+    max_bitrate(&mut core, &mut receiver, 1 << 10, 21.0);
+    core.aim_bandwidth(2, 0.0, Some(5e5), 3e6).unwrap();
+    core.pass_time(30.9);
+    assert!(core.bandwidth_stats(2).unwrap().is_some());
+    core.pass_time(31.0);
+    assert_eq!(core.bandwidth_stats(2), Ok(None));
+}
+
+#[test]
+fn the_slow_path_learns_that_feedback_ends_and_that_it_comes_again() {
+    let (mut core, mut sender, mut receiver) = call(&numbered());
+    core.aim_bandwidth(2, 1000.0, Some(1e6), 1e6).unwrap();
+    let mut crossings = Vec::new();
+    for step in 0..100u16 {
+        let now = 1.0 + f64::from(step) / 10.0;
+        send_frame(&mut core, &mut sender, step, 1, now);
+        core.pass_time(now);
+        let newest = arriving(&mut core, &mut receiver, now).iter().filter_map(|(_, number, _)| *number).max();
+        if !(20..60).contains(&step) {
+            let arrival = i64::from(step) * 400;
+            feedback(&mut core, &mut receiver, newest.unwrap(), &[Some(arrival)], now + 0.01);
+        }
+        let events = core.take_events(usize::MAX).into_iter();
+        crossings.extend(events.filter_map(|event| match event {
+            Event::BandwidthCrossed { why: why @ (Why::Blind | Why::Heard), .. } => Some((step, why)),
+            _ => None,
+        }));
+    }
+    let (at, whys): (Vec<_>, Vec<_>) = crossings.into_iter().unzip();
+    assert_eq!(whys, [Why::Blind, Why::Heard]);
+    assert!((39..=42).contains(&at[0]) && (60..=61).contains(&at[1]), "{at:?}");
+}
+
+#[test]
 fn an_absurd_estimate_of_a_receiver_costs_nobody_else_anything() {
     let (mut core, mut sender, mut receiver) = call(&numbered());
     for bitrate in [0, 1, u64::MAX] {

@@ -1,7 +1,7 @@
 //! Audio that is sent again in later packets to receivers that lose packets (RFC 2198).
 
 use super::*;
-use crate::core::rtcp::{Nack, ReceiverReport, ReportBlock};
+use crate::core::rtcp::{MaxBitrate, Nack, ReceiverReport, ReportBlock};
 use crate::core::wire::payload::parse_red_untrusted;
 
 const RED: u8 = 99;
@@ -43,6 +43,16 @@ impl Call {
         (0..=TRIAL).for_each(|_| _ = call.depth());
         assert_eq!(call.depth(), 0);
         call
+    }
+
+    /// The receiver itself says what its path carries, in bits a second, and wants 2 Mbit/s.
+    fn narrows(&mut self, bitrate: u64) {
+        let (now, mut compound) = (self.now(), Vec::new());
+        MaxBitrate::write(1, bitrate, &[7000], &mut compound);
+        self.receiver.send_rtcp(&mut self.core, compound, now);
+        self.core.aim_bandwidth(2, 100_000.0, None, 2e6).unwrap();
+        self.core.pass_time(now);
+        leaving(&mut self.core, now);
     }
 
     fn now(&self) -> f64 {
@@ -95,6 +105,24 @@ impl Call {
 
     fn redundant(&self) -> [u64; 2] {
         [20, 30].map(|consumer| self.core.consumer_stats(consumer).unwrap().redundant)
+    }
+}
+
+#[test]
+fn a_narrow_path_gets_redundant_audio_for_less_long_and_a_tight_one_gets_none() {
+    for (bitrate, expected) in [(3_000_000, usize::from(TRIAL)), (500_000, usize::from(TRIAL)), (300_000, 0)] {
+        let mut call = Call::new(audio());
+        call.narrows(bitrate);
+        call.depth();
+        let doubled = (0..TRIAL).filter(|_| call.depth() > 0).count();
+        assert_eq!(doubled, expected.saturating_sub(1), "{bitrate}");
+    }
+    for (bitrate, seconds) in [(3_000_000, 25), (500_000, 3), (300_000, 0)] {
+        let mut call = Call::quiet();
+        call.narrows(bitrate);
+        (0..2).for_each(|step| call.receiver_asks_for(TRIAL + step));
+        let doubled = (0..HOLD + 100).filter(|_| call.depth() > 0).count();
+        assert!(doubled.abs_diff(seconds * 50) <= 2, "{bitrate}: {doubled}");
     }
 }
 

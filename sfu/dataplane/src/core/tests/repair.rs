@@ -287,6 +287,18 @@ fn a_failed_repair_is_reported_once_a_second_for_video_alone() {
 }
 
 #[test]
+fn a_repair_that_fails_is_reported_although_no_packet_comes() {
+    let mut call = Call::new(repaired_video());
+    call.arrive_all([0], 1.0);
+    // Every other packet is lost, and more of them than can be asked for.
+    call.arrive_all((2..=200).step_by(2), 1.01);
+    let failed = Event::RepairFailed { producer: 10, encoding: 0, narrow: true };
+    assert!(!call.core.take_events(usize::MAX).contains(&failed));
+    call.asked(1.1);
+    assert_eq!(call.core.take_events(usize::MAX), [failed]);
+}
+
+#[test]
 fn a_client_with_many_encodings_reports_few_failures() {
     let mut call = Call::new(repaired_video());
     let ssrcs = 10_000..10_040;

@@ -58,7 +58,7 @@ impl Allocator {
                 return self.set(level, now);
             }
             Some(Why::NextProven) => self.proven = true,
-            Some(Why::Blind) | None => {}
+            Some(Why::Blind | Why::Heard) | None => {}
         }
         let fits = self.level < LAYERS.len() && rate(self.level + 1) <= BUDGET * estimate;
         if self.proven && fits && now >= self.up_at {

@@ -51,6 +51,11 @@ impl<'a> Nack<'a> {
         Ok(Self { sender_ssrc, media_ssrc, pairs: Items::all_untrusted(control)? })
     }
 
+    /// How many sequence numbers are missing.
+    pub fn count(&self) -> usize {
+        self.pairs.iter().map(|pair| 1 + pair.following.count_ones() as usize).sum()
+    }
+
     /// The missing sequence numbers, as they were written.
     pub fn numbers(&self) -> impl Iterator<Item = u16> + use<'a> {
         self.pairs.iter().flat_map(NackPair::numbers)
