@@ -35,8 +35,9 @@ class GatewayMember(LeanSignalling):
         *,
         packet_meter: PacketMeter,
         poller: Poller | None = None,
+        feedback: bool = False,
     ) -> Joined:
-        """Join a channel. ``tasks`` runs the transports."""
+        """Join a channel. ``tasks`` runs the transports. With ``feedback`` they have transport-wide numbers."""
         joined = await self.request(Join(channel_id, self.user_id, self.user_id))
         self.media = LightMedia(
             identity=identity,
@@ -47,8 +48,14 @@ class GatewayMember(LeanSignalling):
             poller=poller,
             packet_meter=packet_meter,
             on_rtcp=lambda packet: None,
+            feedback=feedback,
         )
         return joined
+
+    @property
+    def wide_id(self) -> int | None:
+        """The id of the transport-wide numbers of published packets. None if they have none."""
+        return self.media.wide_id
 
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
         """Publish these streams on one transport."""
@@ -76,10 +83,12 @@ class GatewayConference:
     _pool: WebSocketPool
     _identity: Identity = field(factory=Identity.new)
 
-    async def enter(self, name: str, tasks: trio.Nursery, channel: str = "bench") -> GatewayMember:
+    async def enter(
+        self, name: str, tasks: trio.Nursery, channel: str = "bench", *, feedback: bool = False
+    ) -> GatewayMember:
         member = await self._pool.open(partial(GatewayMember, user_id=name, keep_events=False))
         member.on_left = lambda user_id, at: member.gone[user_id].set()
-        await member.join(channel, self._identity, tasks, packet_meter=PacketMeter())
+        await member.join(channel, self._identity, tasks, packet_meter=PacketMeter(), feedback=feedback)
         return member
 
 

@@ -25,6 +25,8 @@ from tools.light.loop_sender import LoopSender
 Conference = GatewayConference | JanusConference
 
 SETTLE_SECONDS: Final = 0.5
+#: Time for the gateway's estimates of bandwidth to grow, before anything is measured. They begin low.
+ESTIMATE_SECONDS: Final = 6.0
 FILL_SECONDS: Final = 180.0
 FIRST_MEDIA_SECONDS: Final = 10.0
 #: Seconds without a packet after which no packet is on the way any more.
@@ -84,6 +86,9 @@ async def measure(
         with trio.fail_after(FILL_SECONDS):
             await call.fill()
         joins = call.joins()
+        if scenario.feedback:
+            progress(f"{process.name} estimates bandwidth")
+            await send(call.senders, ESTIMATE_SECONDS)
         await until_quiet(drain)
         drain.ask(Drain.begin)
         progress(f"{process.name} forwards {scenario.rate} packets a second")
@@ -181,13 +186,14 @@ class Call:
     async def _enter(self, number: int) -> None:
         """Let a member enter, and publish if it is one of the publishers."""
         began, name = time.monotonic(), f"member-{number}"
-        member = await self.conference.enter(name, self._tasks)
+        member = await self.conference.enter(name, self._tasks, feedback=self.scenario.feedback)
         if number < self.scenario.publishers:
             streams = [(loop.kind, new_ssrc()) for loop in self.scenario.streams]
             endpoint, offered = await member.publish(streams)
             self._offers.append(offered)
             for loop, (_, ssrc) in zip(self.scenario.streams, streams, strict=True):
-                self.senders.append(LoopSender(loop, endpoint, ssrc, random.Random(), cname=name))
+                wide_id = member.wide_id if loop.kind == "video" else None
+                self.senders.append(LoopSender(loop, endpoint, ssrc, random.Random(), cname=name, wide_id=wide_id))
             self._note_profile(endpoint)
         self._members.append(member)
         self._entering.append(time.monotonic() - began)
@@ -204,7 +210,8 @@ class Call:
         streams = endpoint.packet_meter.streams.values()
         first = min((stream.first_at for stream in streams if stream.first_at is not None), default=None)
         key = endpoint.transport.keys.receive if self.scenario.is_witness(len(self._begun)) else None
-        self.drain.ask(Drain.add, endpoint.socket, key, first)
+        wide = None if endpoint.wide is None else (endpoint.wide.extension_id, endpoint.transport.keys.send)
+        self.drain.ask(Drain.add, endpoint.socket, key, first, wide)
         self._begun.append(begun)
 
     def _note_profile(self, endpoint: LightEndpoint) -> None:

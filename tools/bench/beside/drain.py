@@ -17,18 +17,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from pylibsrtp import Error, Policy, Session
 
 from tools.bench import BenchError
 from tools.bench.figures import percentile
 from tools.bench.network import dropped_datagrams
+from tools.light.packet_meter import FEEDBACK_SSRC
 from tools.light.sockets import arrived_at, note_arrivals
 from tools.light.stamp import read_stamp_untrusted
+from tools.light.wide_arrivals import WideArrivals
 from tools.light.wire.demux import is_rtp
+from tools.light.wire.rtcp.building import encode
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +39,8 @@ _LARGEST_MESSAGE: Final = 1 << 16
 _ANSWER_SECONDS: Final = 20.0
 _LARGEST: Final = 2048
 _BUFFERED: Final = 4 << 20
+#: Seconds from one look for feedback that is due to the next.
+_LOOK_SECONDS: Final = 0.01
 
 _buffer: Final = bytearray(_LARGEST)
 
@@ -66,7 +71,7 @@ class DrainedSocket:
     """One receiver's socket.
 
     ``first_media`` is in seconds of the monotonic clock, ``latencies`` in nanoseconds. ``session`` decrypts packets,
-    if there is one.
+    if there is one. ``sealing`` seals the feedback about ``wide``, if there is any.
     """
 
     sock: socket.socket
@@ -75,6 +80,8 @@ class DrainedSocket:
     first_media: float | None = None
     latencies: list[int] = field(factory=list)
     unopened: int = 0
+    wide: WideArrivals | None = None
+    sealing: Session | None = None
 
     def read(self) -> None:
         """Read one datagram. If more wait, epoll reports the socket again at once."""
@@ -85,10 +92,22 @@ class DrainedSocket:
         if size < 2 or not is_rtp(_buffer[0], _buffer[1]):
             return
         self.packets += 1
+        if self.wide is not None:
+            self.wide.take_untrusted(_buffer, size, time.monotonic_ns)
         if self.session is not None:
             self._open(self.session, bytes(_buffer[:size]))
         elif self.first_media is None:
             self.first_media = time.monotonic()
+
+    def report_arrivals(self, now: float) -> None:
+        """Send the feedback about arrivals, if it is due ``now``, in seconds of the monotonic clock."""
+        if self.wide is None or self.sealing is None or now < self.wide.due:
+            return
+        for packet in self.wide.take_feedback():
+            # The bench's own process goes on to seal reports under the other SSRC.
+            compound = encode([evolve(packet, sender_ssrc=FEEDBACK_SSRC + 1)])
+            with suppress(OSError):  # the server is gone
+                self.sock.send(self.sealing.protect_rtcp(compound))
 
     def _open(self, session: Session, datagram: bytes) -> None:
         """Measure a packet's latency from the kernel's arrival time."""
@@ -110,6 +129,8 @@ class Drain:
     _control: socket.socket
     _epoll: select.epoll = field(factory=select.epoll)
     _receivers: dict[int, DrainedSocket] = field(factory=dict)
+    _reporting: list[DrainedSocket] = field(factory=list)
+    _look_at: float = 0.0
     _cpu: float = 0.0
     _dropped: int = 0
 
@@ -117,13 +138,23 @@ class Drain:
         self._epoll.register(self._control, select.EPOLLIN)
         control, receivers, poll = self._control.fileno(), self._receivers, self._epoll.poll
         while True:
-            for descriptor, _ in poll():
+            events = poll(_LOOK_SECONDS if self._reporting else None)
+            self._report_arrivals()
+            for descriptor, _ in events:
                 if descriptor == control:
                     if not self._obey():
                         return
                 # A call may have removed this receiver since the poll.
                 elif (receiver := receivers.get(descriptor)) is not None:
                     receiver.read()
+
+    def _report_arrivals(self) -> None:
+        """Look now and then whose feedback is due."""
+        now = time.monotonic()
+        if self._reporting and now >= self._look_at:
+            self._look_at = now + _LOOK_SECONDS
+            for receiver in self._reporting:
+                receiver.report_arrivals(now)
 
     def _obey(self) -> bool:
         message, descriptors, _, _ = socket.recv_fds(self._control, _LARGEST_MESSAGE, 1)
@@ -134,17 +165,30 @@ class Drain:
         self._control.send(pickle.dumps(getattr(self, name)(*sockets, *arguments)))
         return True
 
-    def add(self, sock: socket.socket, key: bytes | None = None, first_media: float | None = None) -> None:
+    def add(
+        self,
+        sock: socket.socket,
+        key: bytes | None = None,
+        first_media: float | None = None,
+        wide: tuple[int, bytes] | None = None,
+    ) -> None:
         """Read this socket. With a ``key`` (AES-128-GCM, then its salt) also decrypt the packets.
 
-        ``first_media`` is when a packet came that was already read.
+        ``first_media`` is when a packet came that was already read. ``wide`` has the id of transport-wide numbers and
+        the key that seals the feedback about them.
         """
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFERED)
         receiver = self._receivers[sock.fileno()] = DrainedSocket(sock, first_media=first_media)
         if key is not None:
             note_arrivals(sock)
-            profile = Policy.SRTP_PROFILE_AEAD_AES_128_GCM
-            receiver.session = Session(Policy(key=key, ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=profile))
+            receiver.session = _session(key, Policy.SSRC_ANY_INBOUND)
+        if wide is not None:
+            extension_id, sealing_key = wide
+            receiver.wide, receiver.sealing = (
+                WideArrivals(extension_id),
+                _session(sealing_key, Policy.SSRC_ANY_OUTBOUND),
+            )
+            self._reporting.append(receiver)
         self._epoll.register(sock, select.EPOLLIN)
 
     def begin(self) -> None:
@@ -173,6 +217,11 @@ class Drain:
             self._epoll.unregister(receiver.sock)
             receiver.sock.close()
         self._receivers.clear()
+        self._reporting.clear()
+
+
+def _session(key: bytes, direction: int) -> Session:
+    return Session(Policy(key=key, ssrc_type=direction, srtp_profile=Policy.SRTP_PROFILE_AEAD_AES_128_GCM))
 
 
 @define

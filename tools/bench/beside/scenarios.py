@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tools.light.media_loop import MediaLoop, constant_loop
 
@@ -21,7 +21,8 @@ WITNESSES: Final = 10
 class CallScenario:
     """A call of ``members``.
 
-    Each of the first ``publishers`` sends all ``streams``. Every member receives the streams of all others.
+    Each of the first ``publishers`` sends all ``streams``. Every member receives the streams of all others. Without
+    ``feedback`` nobody takes transport-wide numbers.
     """
 
     name: str
@@ -29,6 +30,8 @@ class CallScenario:
     streams: tuple[MediaLoop, ...]
     publishers: int
     members: int
+    #: Whether publishers number their packets and receivers report arrivals, as browsers do to estimate bandwidth.
+    feedback: bool = False
 
     @property
     def has_bursts(self) -> bool:
@@ -60,9 +63,16 @@ def _one_to_many(stream: MediaLoop, receivers: int) -> CallScenario:
     return CallScenario(f"{stream.kind}-{receivers}", title, (stream,), publishers=1, members=1 + receivers)
 
 
+def _with_feedback(scenario: CallScenario) -> CallScenario:
+    return evolve(scenario, name=f"{scenario.name}-feedback", title=f"{scenario.title}, feedback", feedback=True)
+
+
+_MEETING: Final = CallScenario("meeting-10", "meeting of 10", (AUDIO, VIDEO), publishers=10, members=10)
 SCENARIOS: Final[Sequence[CallScenario]] = (
     *(_one_to_many(VIDEO, receivers) for receivers in (10, 60, 200)),
     *(_one_to_many(AUDIO, receivers) for receivers in (10, 60, 200)),
-    CallScenario("meeting-10", "meeting of 10", (AUDIO, VIDEO), publishers=10, members=10),
+    _MEETING,
     CallScenario("voices-25", "25 voices", (AUDIO,), publishers=25, members=25),
+    _with_feedback(_one_to_many(VIDEO, 60)),
+    _with_feedback(_MEETING),
 )

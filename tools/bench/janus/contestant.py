@@ -56,6 +56,9 @@ class JanusMember(PooledWebSocket):
     identity: Identity = field(kw_only=True)
     names: dict[int, str] = field(kw_only=True)
     tasks: trio.Nursery = field(kw_only=True)
+    feedback: bool = field(kw_only=True, default=False)
+    #: The id of the transport-wide numbers of published packets. None if they have none.
+    wide_id: int | None = field(default=None, init=False)
     gone: Departures = field(factory=new_departures, init=False)
     _session: Message = field(factory=dict, init=False)
     _handle: int = field(default=0, init=False)
@@ -129,9 +132,11 @@ class JanusMember(PooledWebSocket):
 
     async def publish(self, streams: Sequence[StreamToPublish]) -> tuple[LightEndpoint, Offered]:
         sock, ours = self._open_socket()
-        jsep = {"type": "offer", "sdp": sdp.offer(ours, streams)}
+        jsep = {"type": "offer", "sdp": sdp.offer(ours, streams, feedback=self.feedback)}
         answered = await self.ask(self._handle, {"request": "configure"}, jsep)
-        endpoint = await self._connect(sdp.parse(answered["jsep"]["sdp"]), sock)
+        accepted = sdp.parse(answered["jsep"]["sdp"])
+        self.wide_id = accepted.wide_id
+        endpoint = await self._connect(accepted, sock)
         # Other members can subscribe to the feed once Janus reports it.
         with trio.fail_after(UP_SECONDS):
             await self._up.wait()
@@ -143,7 +148,10 @@ class JanusMember(PooledWebSocket):
         offered = sdp.parse((await self.ask(handle, body))["jsep"]["sdp"])
         sock, ours = self._open_socket()
         await self.ask(handle, {"request": "start"}, {"type": "answer", "sdp": sdp.answer(ours, offered)})
-        return await self._connect(offered, sock)
+        endpoint = await self._connect(offered, sock)
+        if self.feedback and offered.wide_id is not None:
+            endpoint.report_arrivals(offered.wide_id)
+        return endpoint
 
     def _open_socket(self) -> tuple[socket.socket, sdp.Description]:
         sock = open_socket((self.socket.getpeername()[0], _DISCARD))
@@ -178,8 +186,8 @@ class JanusConference:
     _identity: Identity = field(factory=Identity.new)
     _names: dict[int, str] = field(factory=dict)
 
-    async def enter(self, name: str, tasks: trio.Nursery) -> JanusMember:
-        kind = partial(JanusMember, identity=self._identity, names=self._names, tasks=tasks)
+    async def enter(self, name: str, tasks: trio.Nursery, *, feedback: bool = False) -> JanusMember:
+        kind = partial(JanusMember, identity=self._identity, names=self._names, tasks=tasks, feedback=feedback)
         member: JanusMember = await self._pool.open(kind)
         await member.join(name)
         return member

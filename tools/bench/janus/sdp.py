@@ -16,6 +16,7 @@ from protocol.media import DtlsFingerprint, DtlsParameters, IceParameters
 from protocol.vocabulary import MediaKind
 from tools.bench import BenchError
 from tools.light.retransmission import rtx_ssrc
+from tools.light.wide_arrivals import WIDE_URI
 
 _FORMATS: Final[dict[str, Sequence[str]]] = {"audio": ("111",), "video": ("96", "97")}
 #: The lines of each kind, about its first format and, for video, about the retransmissions of this format.
@@ -30,6 +31,10 @@ _CODECS: Final[dict[str, Sequence[str]]] = {
         "a=fmtp:{1} apt={0}",
     ),
 }
+#: Transport-wide numbers and feedback about them, for video alone, as our gateway has them.
+_WIDE_ID: Final = 3
+_WIDE: Final = (f"a=extmap:{_WIDE_ID} {WIDE_URI}", "a=rtcp-fb:{0} transport-cc")
+_EXTENSION: Final = re.compile(rf"^a=extmap:(\d+)\S* {re.escape(WIDE_URI)}\s*$", re.MULTILINE)
 _ATTRIBUTE: Final = re.compile(r"^a=([a-z-]+):(.+?)\s*$", re.MULTILINE)
 _CANDIDATE: Final = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", re.MULTILINE | re.IGNORECASE)
 #: A section that was not refused: its kind, formats and mid. The port of a refused one is 0.
@@ -51,20 +56,24 @@ class Section:
 
 @frozen
 class Description:
-    """The part of an offer or an answer that a light client needs."""
+    """The part of an offer or an answer that a light client needs.
+
+    ``wide_id`` is the id of the header extension with transport-wide numbers, or None without it.
+    """
 
     ice: IceParameters
     dtls: DtlsParameters
     address: tuple[str, int]
     sections: Sequence[Section] = ()
+    wide_id: int | None = None
 
 
-def offer(ours: Description, streams: Sequence[tuple[MediaKind, int]]) -> str:
+def offer(ours: Description, streams: Sequence[tuple[MediaKind, int]], *, feedback: bool = False) -> str:
     """Offer to send these streams, each with its kind and SSRC. The other side chooses the DTLS roles."""
     sections = [Section(kind, str(mid), _FORMATS[kind]) for mid, (kind, _) in enumerate(streams)]
     lines = _session(sections)
     for section, (kind, ssrc) in zip(sections, streams, strict=True):
-        lines += _section(section, ours, "actpass", "sendonly")
+        lines += _section(section, ours, "actpass", "sendonly", wide=feedback)
         if kind == "video":
             lines += [f"a=ssrc-group:FID {ssrc} {rtx_ssrc(ssrc)}", f"a=ssrc:{rtx_ssrc(ssrc)} cname:bench"]
         lines.append(f"a=ssrc:{ssrc} cname:bench")
@@ -75,7 +84,7 @@ def answer(ours: Description, offered: Description) -> str:
     """Accept every offered stream, as the DTLS server."""
     lines = _session(offered.sections)
     for section in offered.sections:
-        lines += _section(section, ours, "passive", "recvonly")
+        lines += _section(section, ours, "passive", "recvonly", wide=offered.wide_id is not None)
     return "\r\n".join([*lines, ""])
 
 
@@ -84,8 +93,8 @@ def _session(sections: Sequence[Section]) -> list[str]:
     return ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", f"a=group:BUNDLE {mids}"]
 
 
-def _section(section: Section, ours: Description, setup: str, direction: str) -> list[str]:
-    """A media section with its codec and, for video, the retransmissions of this codec."""
+def _section(section: Section, ours: Description, setup: str, direction: str, *, wide: bool) -> list[str]:
+    """A media section with its codec and, for video, the retransmissions and perhaps the numbers of this codec."""
     formats, (host, port) = section.formats[: len(_FORMATS[section.kind])], ours.address
     return [
         f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(formats)}",
@@ -100,6 +109,7 @@ def _section(section: Section, ours: Description, setup: str, direction: str) ->
         "a=end-of-candidates",
         f"a={direction}",
         *(line.format(*formats) for line in _CODECS[section.kind]),
+        *(line.format(*formats) for line in _WIDE if wide and section.kind == "video"),
     ]
 
 
@@ -117,4 +127,5 @@ def parse(text: str) -> Description:
         raise BadDescription(f"the bench cannot use this description of Janus:\n{text}")
     ice = IceParameters(found["ice-ufrag"], found["ice-pwd"], ice_lite="a=ice-lite" in text)
     dtls = DtlsParameters((DtlsFingerprint("sha-256", found["fingerprint"].removeprefix("sha-256 ")),))
-    return Description(ice, dtls, (candidate[1], int(candidate[2])), sections)
+    wide = _EXTENSION.search(text)
+    return Description(ice, dtls, (candidate[1], int(candidate[2])), sections, int(wide[1]) if wide else None)
