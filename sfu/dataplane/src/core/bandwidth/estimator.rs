@@ -43,10 +43,10 @@ const MOST_QUEUED_BY_PROBE: f64 = 0.15;
 /// A path overflows if all packets of one feedback wait this long, in seconds, and either this share of at least so many
 /// bytes is lost, or the wait has become that much longer within two feedbacks, and this share of the usual rate arrives.
 /// That needs no trend, which would take half a second, because a path that loses most packets also loses sound.
-const OVERFLOWING: f64 = 0.09;
+const OVERFLOWING: f64 = 0.06;
 const OVERFLOW_BYTES: usize = 3_000;
 const OVERFLOW_LOSS: f64 = 0.3;
-const OVERFLOW_GROWTH: f64 = 0.08;
+const OVERFLOW_GROWTH: f64 = 0.055;
 const OVERFLOW_RATE: f64 = 0.5;
 /// Bits per second.  At a lower rate, a single large picture looks the same.
 const OVERFLOW_LEAST: f64 = 400_000.0;
@@ -319,6 +319,11 @@ impl BandwidthEstimator {
     /// Media count as well, so the number is what is missing beside them.  More or less may be sent.
     pub fn probe(&mut self, now: f64) -> Option<usize> {
         self.probes.padding(self.estimate(), now)
+    }
+
+    /// Whether packets wait in a queue on the path.
+    pub fn is_queued(&self) -> bool {
+        self.queue.newest() >= CALM
     }
 
     /// What the path carries, in bits per second.

@@ -14,8 +14,9 @@ use crate::core::keys::{ConsumerKey, EncodingKey, RewriterKey, TransportKey};
 use crate::core::receive::packet::Packet;
 use crate::core::receive::producer::Producer;
 use crate::core::receive::recent_payloads::RedundantForms;
-use crate::core::send::batch::{Delivery, QueuedPacket, Seal, most_padding};
+use crate::core::send::batch::most_padding;
 use crate::core::send::consumer::{Consumer, Rewritten};
+use crate::core::send::queued_packet::{Delivery, QueuedPacket, Seal};
 use crate::core::transport::Transport;
 use crate::core::wire::extensions::ExtensionRewriter;
 

@@ -4,7 +4,7 @@ use crate::core::engine::Core;
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::keys::{ConsumerKey, ProducerKey, TransportKey};
 use crate::core::paths::resend_path::read_again_untrusted;
-use crate::core::send::batch::Delivery;
+use crate::core::send::queued_packet::Delivery;
 
 /// The most bytes of one send.
 const MOST_BYTES: usize = 60_000;

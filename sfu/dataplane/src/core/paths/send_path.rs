@@ -6,8 +6,9 @@ use crate::core::engine::timers::Timer;
 use crate::core::engine::{Core, OwnDatagram};
 use crate::core::interface::drop_reason::DropReason;
 use crate::core::keys::{ConsumerKey, TransportKey};
-use crate::core::send::batch::{QueuedPacket, SendBatch};
+use crate::core::send::batch::SendBatch;
 use crate::core::send::consumer::Consumer;
+use crate::core::send::queued_packet::QueuedPacket;
 use crate::core::send::run_numbers::RunNumbers;
 use crate::core::send::transmit::{Departure, SendReceipt, Transmit};
 use crate::core::srtp::Srtp;
@@ -181,7 +182,11 @@ impl Core {
                 return true;
             }
             self.empty_batch(key, now, &mut each);
-            false
+            let due = self.transports[key].batch.due();
+            if due.is_finite() {
+                self.timers.arm(Timer::Flush, due);
+            }
+            due.is_finite()
         });
         self.dirty = dirty;
     }
@@ -189,6 +194,8 @@ impl Core {
     /// Let everything leave that waits for this transport's receiver.
     fn empty_batch(&mut self, key: TransportKey, now: f64, each: &mut impl FnMut(Leaving<'_>)) {
         let path = self.transports[key].paths.send_path();
+        let pace = self.transports[key].pace();
+        self.transports[key].batch.pace(pace, now);
         if path.is_some() {
             self.add_sender_reports(key, now);
         }
@@ -198,8 +205,10 @@ impl Core {
             let bandwidth = batch.is_numbered().then(|| bandwidth.get_or_insert_default());
             let estimator = bandwidth.map(|bandwidth| bandwidth.estimator(*round_trip, now));
             each(Leaving { transport: key, consumers, path, srtp, batch, estimator });
+            batch.clear();
+        } else {
+            batch.discard();
         }
-        batch.clear();
     }
 }
 

@@ -3,8 +3,9 @@
 //! The packets of a video frame come together.  They wait for the last of them and leave in one segmented send (UDP
 //! GSO).  That costs the system about as much as a single packet.
 
-use crate::core::bandwidth::PacketKind;
 use crate::core::keys::ConsumerKey;
+use crate::core::send::pacer::Pacer;
+use crate::core::send::queued_packet::{Delivery, QueuedPacket, Seal};
 use crate::core::send::repeats::Repeats;
 use crate::core::send::run_numbers::RunNumbers;
 use crate::core::srtp::Srtp;
@@ -17,62 +18,6 @@ const REVIEW: u8 = 255; // batches from one look at the memory that is not neede
 const MAX_PADDING: usize = 64; // a packet grows by 1/64 at most: encoders split a frame into sizes some bytes apart
 
 const PADDED: u8 = 0x20; // the padding bit of the first byte (RFC 3550 section 5.1)
-
-/// A packet that waits: plain media with room for its tag behind it, or a packet that is sealed already.  That is a
-/// report, or media that was sent before.
-#[derive(Clone, Copy, Debug)]
-pub struct QueuedPacket {
-    /// The consumer whose packet it is.  The packet is discarded if the consumer was removed.
-    pub consumer: ConsumerKey,
-    /// Bytes of the sealed packet.
-    pub size: u16,
-    /// Bytes of the whole plain packet; 0 for a report.
-    pub plain: u16,
-    /// Bytes of the payload without padding; 0 for a packet that is sealed already.
-    pub payload: u16,
-    /// Bytes of padding that may be added.
-    pub padding: u8,
-    /// The place of its transport-wide sequence number, which is taken when it leaves; 0 for none.
-    pub number_at: u8,
-    /// How to seal it; `None` for a packet that is sealed already.
-    pub seal: Option<Seal>,
-}
-
-/// How often a packet is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Once, for now.
-    Once,
-    /// Twice: its sealed bytes are sent once more.
-    Twice,
-    /// It is a retransmission of a packet that was sent before.
-    Again,
-    /// It only measures the path.
-    Probe,
-}
-
-impl Delivery {
-    /// The same in the terms of the estimator.
-    fn kind(self) -> PacketKind {
-        match self {
-            Self::Once | Self::Twice => PacketKind::Media,
-            Self::Again => PacketKind::Resent,
-            Self::Probe => PacketKind::Probe,
-        }
-    }
-}
-
-/// The input of sealing: the size of the header in bytes, the SSRC, and the packet index (RFC 3711 section 3.3.1).
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
-pub struct Seal {
-    pub header: u16,
-    pub delivery: Delivery,
-    /// Whether it is a packet of a video.
-    pub video: bool,
-    pub ssrc: u32,
-    pub index: u64,
-}
 
 /// The parts of a run that its packets change while they are sealed.
 struct Sealing<'a, 'b, 'c> {
@@ -118,6 +63,8 @@ pub struct SendBatch {
     queued: Vec<QueuedPacket>,
     /// The packets that are sent again with the next ones; `None` while no consumer sends packets twice.
     repeats: Option<Box<Repeats>>,
+    /// The video that waits longer; `None` while the path has room for all of it.
+    pacer: Option<Box<Pacer>>,
     /// When the batch must leave, in seconds; infinite if it is empty.
     due: f64,
     /// A packet takes a transport-wide sequence number when it leaves.
@@ -131,8 +78,8 @@ pub struct SendBatch {
 impl Default for SendBatch {
     fn default() -> Self {
         let (bytes, reporting, queued) = (Vec::new(), Vec::new(), Vec::new());
-        let (repeats, due) = (None, f64::INFINITY);
-        Self { bytes, reporting, queued, repeats, due, numbered: false, largest: 0, until_review: REVIEW }
+        let (repeats, pacer, due) = (None, None, f64::INFINITY);
+        Self { bytes, reporting, queued, repeats, pacer, due, numbered: false, largest: 0, until_review: REVIEW }
     }
 }
 
@@ -208,7 +155,51 @@ impl SendBatch {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.queued.is_empty()
+        self.queued.is_empty() && self.held_until().is_infinite()
+    }
+
+    /// Hold back the video that may not leave at `now`, at `rate` bits per second.  Without a rate, none.
+    ///
+    /// It waits for the next batches.  The other packets leave in front of the video.
+    #[inline]
+    pub fn pace(&mut self, rate: Option<f64>, now: f64) {
+        if rate.is_some() || self.pacer.is_some() {
+            self.pace_narrow(rate, now);
+        }
+    }
+
+    #[cold]
+    fn pace_narrow(&mut self, rate: Option<f64>, now: f64) {
+        let mut pacer = self.pacer.take().unwrap_or_default();
+        let (bytes, queued) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.queued));
+        let mut start = 0;
+        for packet in queued {
+            let end = start + usize::from(packet.size);
+            if Pacer::is_for(&packet) {
+                pacer.hold(packet, &bytes[start..end], now);
+            } else {
+                self.bytes.extend_from_slice(&bytes[start..end]);
+                self.queued.push(packet);
+            }
+            start = end;
+        }
+        pacer.release(rate, now, |packet, bytes| {
+            self.bytes.extend_from_slice(bytes);
+            self.queued.push(packet);
+            self.numbered |= packet.number_at > 0;
+        });
+        self.pacer = Some(pacer).filter(|_| rate.is_some());
+    }
+
+    /// Until when video is held back, in seconds; infinite if none is.
+    fn held_until(&self) -> f64 {
+        self.pacer.as_ref().map_or(f64::INFINITY, |pacer| pacer.due())
+    }
+
+    /// Forget the packets, and also those that are held back.
+    pub fn discard(&mut self) {
+        self.pacer = None;
+        self.clear();
     }
 
     /// Whether a packet takes a transport-wide sequence number when it leaves.
@@ -216,7 +207,7 @@ impl SendBatch {
         self.numbered
     }
 
-    /// Forget the packets, and keep the memory for the next ones.
+    /// Forget the packets that left, and keep the memory for the next ones.
     ///
     /// Memory that was needed for a key frame is given back some batches later.
     pub fn clear(&mut self) {
@@ -232,7 +223,7 @@ impl SendBatch {
         }
         self.queued.clear();
         self.reporting.clear();
-        self.due = f64::INFINITY;
+        self.due = self.held_until();
         self.numbered = false;
     }
 

@@ -12,6 +12,11 @@ const REPORT_PAUSE: f64 = 0.5;
 /// Seconds without video after which a receiver's own estimate lapses.  It measures what arrives, so without video it has
 /// nothing to say, and would keep all video paused for ever.
 const LAPSE: f64 = 10.0;
+/// Video leaves at so many times the estimate of a narrow path.  A little more than it carries, since the estimate may be
+/// low; but less while a queue has to empty.
+const HASTE: f64 = 1.25;
+/// See [`HASTE`].
+const RESTRAINT: f64 = 0.8;
 /// The longest pause between two feedbacks on a path that is not cut, in seconds.  Browsers send one each 50 to 250 ms.
 const SILENCE: f64 = 0.5;
 /// For this long after such a pause, receivers ask for what they missed in it.  In seconds.
@@ -180,6 +185,15 @@ impl ReceiverBandwidth {
     /// Whether the path carries less than what is in use.
     pub fn is_short(&self) -> bool {
         self.estimate().zip(self.aim).is_some_and(|(estimate, aim)| estimate < aim.used)
+    }
+
+    /// The rate at which video leaves, in bits per second, while the path has no room for all that is wanted.
+    ///
+    /// `None` if it has, and while everything is sent because nobody knows yet what the path carries.
+    pub fn pace(&self) -> Option<f64> {
+        let (estimate, aim) = self.estimate().zip(self.aim)?;
+        let is_queued = self.estimator.as_ref().is_some_and(BandwidthEstimator::is_queued);
+        (aim.used < aim.wanted).then_some(estimate * if is_queued { RESTRAINT } else { HASTE })
     }
 
     /// How much room the path has for the video that the transport's receivers want.

@@ -1,7 +1,7 @@
 //! Datagrams on their way to the network, and how to count them once they have left.
 
 use crate::core::keys::{ConsumerKey, TransportKey};
-use crate::core::send::batch::{Delivery, QueuedPacket};
+use crate::core::send::queued_packet::{Delivery, QueuedPacket};
 use crate::core::wire::address::Path;
 
 /// Datagrams that leave together on one path.

@@ -13,6 +13,7 @@ mod liveness;
 mod lossy;
 mod moving_paths;
 mod numbers;
+mod pacing;
 mod parameter_sets;
 mod payloads;
 mod recovered_audio;

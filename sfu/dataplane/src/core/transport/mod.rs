@@ -130,6 +130,11 @@ impl Transport {
         self.bandwidth.as_ref().map_or(Room::Wide, |bandwidth| bandwidth.room())
     }
 
+    /// The rate at which video leaves to the client, in bits per second; `None` for all at once.
+    pub fn pace(&self) -> Option<f64> {
+        self.bandwidth.as_ref()?.pace()
+    }
+
     /// How many earlier payloads to repeat in an audio packet that leaves at `now` (seconds).
     pub fn redundancy_depth(&mut self, now: f64) -> usize {
         let room = self.room();
