@@ -22,6 +22,7 @@ from gateway.connection import end_reasons
 from gateway.connection.connection import Connection
 from gateway.connection.end_reasons import EndReason
 from gateway.media_objects import convert
+from gateway.ops import plane_watch
 from gateway.ops.log import new_reference
 from gateway.ops.metrics import Metrics
 
@@ -59,6 +60,8 @@ class Gateway:
     utc_now: Callable[[], datetime] = _utc_now
     draining: bool = False
     ended_connections: int = 0
+    stalled_planes: set[int] = field(factory=set, init=False)
+    """The numbers of the planes whose threads do not run."""
     connections: dict[str, Connection] = field(factory=dict, init=False)
     seats: dict[str, Seat] = field(factory=dict, init=False)
     channels: Channels = field(init=False)
@@ -71,16 +74,36 @@ class Gateway:
         )
         self.capabilities = convert(self.routers[0].context.capabilities, protocol.media.RtpCapabilities)
 
+    @property
+    def carries_media(self) -> bool:
+        """Whether some plane runs."""
+        return len(self.stalled_planes) < len(self.routers)
+
     def router_of(self, channel: Channel) -> sfu.Router:
         """The router that carries the media of this channel's members."""
         return self.routers[channel.plane]
 
     def _choose_plane(self) -> int:
-        """The number of the plane with the fewest consumers. Of equal planes, that with the fewest channels."""
+        """The number of the plane with the fewest consumers. Of equal planes, that with the fewest channels.
+
+        Planes that do not run come last.
+        """
         channels = Counter(channel.plane for channel in self.channels.channels.values())
         return min(
-            range(len(self.routers)), key=lambda plane: (self.routers[plane].counts().consumers, channels[plane])
+            range(len(self.routers)),
+            key=lambda plane: (
+                plane in self.stalled_planes,
+                self.routers[plane].counts().consumers,
+                channels[plane],
+            ),
         )
+
+    def _end_members(self, plane: int) -> None:
+        """End everybody whose media the plane carries."""
+        for channel in list(self.channels.channels.values()):
+            if channel.plane == plane:
+                for member in list(channel.members.values()):
+                    member.connection.end(end_reasons.PLANE_STALLED)
 
     @contextmanager
     def register_connection(self, remote: str) -> Iterator[Connection]:
@@ -114,6 +137,8 @@ class Gateway:
         async with trio.open_nursery() as tasks:
             tasks.start_soon(speakers.watch_speakers, channels)
             tasks.start_soon(quality_watch.watch_quality, channels)
+            planes = [router.context.plane for router in self.routers]
+            tasks.start_soon(plane_watch.watch_planes, planes, self.stalled_planes, self._end_members)
             if self.config.max_voices is not None:
                 tasks.start_soon(voices.watch_voices, channels, self.config.max_voices)
         raise AssertionError("unreachable")

@@ -19,7 +19,7 @@ from gateway.http.front_door import FrontDoor
 from gateway.http.media_streams import MediaStreams
 from gateway.http.routes import make_app
 from gateway.http.sockets import open_listeners, remote_name, show_address, url_of
-from gateway.ops import garbage_collection
+from gateway.ops import garbage_collection, loop_watch, slow_steps
 from gateway.ops.log_writer import exit_at_once
 from gateway.ops.metrics import Metrics
 from gateway.session.lifecycle import serve_client
@@ -188,7 +188,7 @@ def _make_front_door(config: Config, gateway: Gateway, metrics: Metrics, serve_c
         await serve_client(stream, gateway=gateway, remote=remote)
 
     def is_ready() -> bool:
-        return front_door.is_ready
+        return front_door.is_ready and not gateway.stalled_planes
 
     app = make_app(config, metrics, gateway.channels, is_ready)
     media_streams = MediaStreams(config, gateway.routers, metrics) if config.media_tcp else None
@@ -210,7 +210,12 @@ async def serve(
     _allow_many_files(config)
     _self_test()
     with trio.open_signal_receiver(*_ending_signals()) as signals:
-        async with open_server(config) as server, garbage_collection.collect_when_idle(server.gateway):
+        async with (
+            open_server(config) as server,
+            garbage_collection.collect_when_idle(server.gateway),
+            slow_steps.watch_steps(server.gateway.metrics),
+            loop_watch.watch_loop([router.context.plane for router in server.gateway.routers], exit_at_once),
+        ):
             _warm_up(server.gateway)
             log.info("listening", url=server.url, media=", ".join(map(show_address, server.media_addresses)))
             task_status.started(server)

@@ -268,6 +268,11 @@ class DataPlane:
     def producer_stats(self, producer: ProducerId) -> ProducerStats: ...
     def consumer_stats(self, consumer: ConsumerId) -> ConsumerStats: ...
     def totals(self) -> PlaneTotals: ...
+    def stalled_for(self) -> float:
+        """For how many seconds the plane's thread has stood still.
+
+        Infinite if it has ended by itself, 0 without a thread and once closed.  It never waits for the thread.
+        """
 
     # Subclasses written in Python add these two.
 

@@ -42,4 +42,7 @@ REPLACED: Final = EndReason("replaced by a newer connection of the same user", "
 TOO_SLOW: Final = EndReason("the client reads too slowly", "failed", CloseCode.TOO_SLOW, keep_queued=False)
 RATE_LIMITED: Final = EndReason("too many requests", "failed", CloseCode.RATE_LIMITED, retry_after_ms=5000)
 INTERNAL: Final = EndReason("internal error", "failed", CloseCode.INTERNAL)
+PLANE_STALLED: Final = EndReason(
+    "the gateway's media has stopped; it is a fault of the gateway", "failed", CloseCode.INTERNAL, retry_after_ms=1000
+)
 DRAINING: Final = EndReason("the gateway is going away", "draining", CloseCode.GOING_AWAY, retry_after_ms=1000)

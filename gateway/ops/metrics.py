@@ -28,6 +28,7 @@ from sfu.dataplane.values import PlaneTotals
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _LEAVE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SLOW_STEP_BUCKETS: Final = (0.2, 0.5, 1, 2, 5, 10)
 
 # Each counter would have one more sample, with the time of the start. The process metrics have this time already.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no annotation for it
@@ -123,6 +124,12 @@ class Metrics:
             "reason",
             sfu.StreamRefusal,
         )
+        self._slow_steps = Histogram(
+            "sfu_slow_step_seconds",
+            "Steps of the event loop that kept all other tasks waiting for 0.1 s or longer.",
+            buckets=_SLOW_STEP_BUCKETS,
+            registry=self.registry,
+        )
         self._connection_errors = Counter(
             "sfu_connection_errors",
             "Connections that an exception ended before they were sessions.",
@@ -188,6 +195,10 @@ class Metrics:
     def connection_error(self) -> None:
         """Count a connection that an exception ended before it was a session."""
         self._connection_errors.inc()
+
+    def slow_step(self, seconds: float) -> None:
+        """Count a step of the event loop that kept all other tasks waiting."""
+        self._slow_steps.observe(seconds)
 
     def watch(self, channels: CountedChannels, *routers: CountedRouter) -> None:
         """Export the gauges of these objects from now on, each as the sum of all routers. Call this once."""

@@ -83,6 +83,8 @@ async def next_join(gateway: Gateway, connection: Connection, requests: RequestS
                 refuse(connection, request, ErrorCode.NOT_JOINED, "join a channel first")
             elif gateway.draining:
                 connection.end(end_reasons.DRAINING)
+            elif not gateway.carries_media:
+                connection.end(end_reasons.PLANE_STALLED)
             elif not _is_token(gateway.config.join_token, request.data.token):
                 refuse(connection, request, ErrorCode.UNAUTHENTICATED, "the token is missing or wrong")
                 connection.end(end_reasons.UNAUTHENTICATED)

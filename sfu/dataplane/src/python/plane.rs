@@ -103,6 +103,11 @@ impl DataPlane {
 
 #[pymethods]
 impl DataPlane {
+    /// A plane without a thread never stands still.
+    fn stalled_for(&self) -> f64 {
+        0.0
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         for slot in [&self.transmit, &self.random] {
             if let Ok(held) = slot.try_lock() {

@@ -1,7 +1,7 @@
 //! The core in a thread of its own: Python gives commands and takes events.
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -9,13 +9,15 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::plane::DataPlane;
 use crate::core::{Event, PlaneTotals};
-use crate::shell::{HOLD, Shell, Sockets};
+use crate::shell::{HOLD, Health, Shell, Sockets};
 
 /// Moves packets between UDP sockets in a thread of its own.
 #[pyclass(extends = DataPlane, subclass, frozen, module = "sfu._dataplane")]
 #[derive(Default)]
 pub struct ThreadedPlane {
     shell: Mutex<Option<Shell>>,
+    /// Beside the shell, because a call that waits for the thread holds that one.
+    health: OnceLock<Health>,
 }
 
 #[pymethods]
@@ -31,6 +33,7 @@ impl ThreadedPlane {
         plane.seed_checks(random.bind(slf.py()))?;
         let sockets = Arc::new(Sockets::new(descriptors.into_iter().map(owned).collect())?);
         let shell = Shell::start(Arc::clone(&plane.core), Arc::clone(&sockets), now)?;
+        let _ = slf.get().health.set(shell.health());
         *lock(&plane.random)? = Some(random);
         *lock(&plane.sockets)? = Some(sockets);
         *lock(&slf.get().shell)? = Some(shell);
@@ -51,6 +54,10 @@ impl ThreadedPlane {
 
     fn fileno(&self) -> PyResult<RawFd> {
         Ok(lock(&self.shell)?.as_ref().map_or(-1, Shell::descriptor))
+    }
+
+    fn stalled_for(&self) -> f64 {
+        self.health.get().map_or(0.0, Health::stalled_for)
     }
 
     fn take_events(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Event>> {

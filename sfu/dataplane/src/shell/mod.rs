@@ -15,7 +15,7 @@ mod thread;
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -50,6 +50,9 @@ impl Shell {
             signalled: AtomicBool::new(false),
             wake: eventfd(0, flags)?,
             closing: AtomicBool::new(false),
+            turned_at: AtomicU64::new(now.to_bits()),
+            #[cfg(test)]
+            fails: AtomicBool::new(false),
         });
         let of_thread = Arc::clone(&shared);
         let thread =
@@ -66,6 +69,11 @@ impl Shell {
     /// A descriptor that is readable while there are events.
     pub fn descriptor(&self) -> RawFd {
         self.shared.events_ready.as_raw_fd()
+    }
+
+    /// A view of the thread that never waits for it.
+    pub fn health(&self) -> Health {
+        Health(Arc::clone(&self.shared))
     }
 
     /// Take all changes and at most `limit` datagrams.
@@ -87,6 +95,22 @@ impl Shell {
             // The thread catches its own panics, so there is no error to see.
             let _ = thread.join();
         }
+    }
+}
+
+/// Tells whether the thread of a [`Shell`] is alive.
+pub struct Health(Arc<Shared>);
+
+impl Health {
+    /// For how many seconds the thread has not begun a turn of its loop; infinite once it has ended by itself.
+    ///
+    /// A healthy thread begins one at least every half second.  After the shell was closed it is 0.
+    pub fn stalled_for(&self) -> f64 {
+        if self.0.closing.load(Ordering::Acquire) {
+            return 0.0;
+        }
+        let turned_at = f64::from_bits(self.0.turned_at.load(Ordering::Acquire));
+        (self.0.clock.now() - turned_at).max(0.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The state that the thread and its owner share.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::clock::Clock;
@@ -22,7 +22,15 @@ pub struct Shared {
     /// Readable when the thread must look at `sockets` and `closing`.
     pub wake: OwnedFd,
     pub closing: AtomicBool,
+    /// When the thread last began a turn of its loop, as the bits of a time in seconds.
+    pub turned_at: AtomicU64,
+    /// Each turn of the loop fails, for tests.
+    #[cfg(test)]
+    pub fails: AtomicBool,
 }
+
+/// Stands for a thread that has ended.
+pub const ENDED: f64 = f64::NEG_INFINITY;
 
 impl Shared {
     /// The sockets to use from now on.

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::arrival_clock::ArrivalClock;
 use super::receive_buffers::ReceiveBuffers;
-use super::shared::{Shared, lower};
+use super::shared::{ENDED, Shared, lower};
 use super::sockets::{Socket, Sockets};
 use super::streams::{Frames, READ_MEMORY};
 use crate::core::{Core, Path};
@@ -29,6 +29,7 @@ pub fn supervise(shared: &Shared) {
         core.fail(message_of(panic.as_ref()));
         shared.signal_events(&core);
     }
+    shared.turned_at.store(ENDED.to_bits(), Ordering::Release);
 }
 
 fn run(shared: &Shared) {
@@ -58,6 +59,9 @@ fn run_with(shared: &Shared, sockets: &Sockets, reader: &mut Reader) {
     let mut woken = false;
     while !woken {
         woken = wait(shared, &mut watched, due);
+        shared.turned_at.store(shared.clock.now().to_bits(), Ordering::Release);
+        #[cfg(test)]
+        assert!(!shared.fails.load(Ordering::Acquire), "a test lets the loop fail");
         let mut all_read = true;
         for ((local, socket), watched) in sockets.iter().zip(&watched[2..]) {
             if !watched.revents().is_empty() {
